@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The two emulators that a test machine runs on: Bochs has VMX, QEMU has SVM.
+
+Both give the machine two serial lines: the first is its console, the second the
+channel on which the command's output and status come back.
+"""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+
+DEFAULT_MODEL = {"vmx": "core2_penryn_t9600", "svm": "EPYC"}
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Emulator:
+    """One run of one machine, in a directory of its own."""
+
+    name = None
+
+    def __init__(self, args, workdir, kernel, initrd):
+        self.args = args
+        self.workdir = workdir
+        self.kernel = kernel
+        self.initrd = initrd
+        self.console = self.path("console")
+        self.channel = self.path("channel")
+        self.log = self.path("log")
+        self.process = None
+
+    def path(self, name):
+        return os.path.join(self.workdir, name)
+
+    def command_line(self):
+        """The kernel's, without what is particular to one emulator."""
+        words = ["console=ttyS0", "quiet", "nokaslr", "tsc=reliable", "panic=0", "oops=panic",
+                 # The self-tests of the cryptographic algorithms are half of the boot's ticks.
+                 "cryptomgr.notests"]
+        if self.args.mitigations == "off":
+            words.append("mitigations=off")
+        return words
+
+    def spawn(self, argv):
+        with open(self.path("stderr"), "wb") as out:
+            self.process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                cwd=self.workdir, preexec_fn=die_with_parent)
+
+    def wait(self, seconds):
+        """Whether the emulator has ended."""
+        try:
+            self.process.wait(seconds)
+            return True
+        except subprocess.TimeoutExpired:
+            return False
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def keep_logs(self, console, log):
+        for source, target in ((self.console, console), (self.log, log)):
+            if target and os.path.exists(source):
+                shutil.copyfile(source, target)
+
+    def read_log(self):
+        text = ""
+        for path in (self.log, self.path("stderr")):
+            if os.path.exists(path):
+                with open(path, encoding="utf-8", errors="replace") as f:
+                    text += f.read()
+        return text
+
+    def ticks(self):
+        """Ticks since power-on, where the emulator tells."""
+        return None
+
+
+class Bochs(Emulator):
+    name = "Bochs"
+
+    # An instruction is a tick is 25 ns; a higher figure only makes every wait cost more ticks.
+    IPS = 40000000
+
+    def start(self):
+        self.make_iso()
+        if self.args.shell:
+            self.port = free_port()
+            lines = ["com1: enabled=1, mode=socket-server, dev=127.0.0.1:%d" % self.port,
+                     "clock: sync=slowdown, time0=local"]
+        else:
+            lines = ["com1: enabled=1, mode=file, dev=%s" % self.console,
+                     "com2: enabled=1, mode=file, dev=%s" % self.channel,
+                     # Idle time is skipped and the date is fixed, so that runs repeat.
+                     "clock: sync=none, time0=1700000000"]
+        lines += [
+            "display_library: rfb, options=\"timeout=0\"",
+            "romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot",
+            "vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest",
+            "memory: guest=%d, host=%d" % (self.args.memory, self.args.memory),
+            "cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0"
+            % (self.args.cpu_model, self.args.cpus, self.IPS),
+            "ata0-master: type=cdrom, path=%s, status=inserted" % self.path("boot.iso"),
+            "boot: cdrom",
+            # Without a sound card underneath, the default driver takes Bochs down.
+            "sound: driver=dummy",
+            "speaker: enabled=0",
+            "log: %s" % self.log,
+            "panic: action=fatal",
+            "error: action=report",
+            "info: action=report",
+            "debug: action=ignore",
+        ]
+        with open(self.path("bochsrc"), "w", encoding="ascii") as f:
+            f.write("\n".join(lines) + "\n")
+        # Debian's binary has the debugger built in: it waits for "continue".
+        with open(self.path("debugger"), "w", encoding="ascii") as f:
+            f.write("c\n")
+        self.spawn(["bochs", "-q", "-f", self.path("bochsrc"), "-rc", self.path("debugger")])
+
+    def make_iso(self):
+        words = self.command_line() + [
+            "random.trust_cpu=on", "lpj=%d" % (self.IPS // 100), self.args.append]
+        root = self.path("iso")
+        os.makedirs(os.path.join(root, "isolinux"))
+        for source in ("/usr/lib/ISOLINUX/isolinux.bin",
+                       "/usr/lib/syslinux/modules/bios/ldlinux.c32"):
+            shutil.copy(source, os.path.join(root, "isolinux"))
+        with open(os.path.join(root, "isolinux", "isolinux.cfg"), "w", encoding="ascii") as f:
+            f.write("default machine\nprompt 0\nlabel machine\n kernel /vmlinuz\n"
+                    " append initrd=/initrd %s\n" % " ".join(words))
+        shutil.copyfile(self.kernel, os.path.join(root, "vmlinuz"))
+        os.rename(self.initrd, os.path.join(root, "initrd"))
+        subprocess.run(
+            ["xorriso", "-as", "mkisofs", "-quiet", "-o", self.path("boot.iso"),
+             "-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot",
+             "-boot-load-size", "4", "-boot-info-table", root],
+            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
+        shutil.rmtree(root)
+
+    def connect(self):
+        """Bochs waits for its serial line's peer before it starts."""
+        for _ in range(100):
+            try:
+                return socket.create_connection(("127.0.0.1", self.port))
+            except ConnectionRefusedError:
+                if self.wait(0.1):
+                    break
+        raise OSError("Bochs did not start:\n%s" % self.read_log()[-2000:])
+
+    def failure_lines(self):
+        lines = [line for line in self.read_log().splitlines()
+                 if re.match(r"\d+[pe]\[(CPU|MEM|APIC|XGUI|SER|ACPI)|.*>>PANIC<<", line)]
+        return lines[-20:] or self.read_log().splitlines()[-8:]
+
+    def ticks(self):
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            stamps = re.findall(r"^(\d{11,})[a-z]\[", f.read(), re.MULTILINE)
+        return int(stamps[-1]) if stamps else None
+
+
+class Qemu(Emulator):
+    name = "QEMU"
+
+    def start(self):
+        argv = ["qemu-system-x86_64", "-M", "q35", "-cpu", self.args.cpu_model + ",+svm",
+                "-m", str(self.args.memory), "-smp", str(self.args.cpus),
+                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                "-kernel", self.kernel, "-initrd", self.initrd,
+                "-append", " ".join(self.command_line() + [self.args.append])]
+        if self.args.icount:
+            argv += ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+        else:
+            argv += ["-accel", "tcg"]
+        if self.args.shell:
+            argv += ["-chardev", "socket,id=console,path=%s,server=on,wait=on" % self.path("socket"),
+                     "-serial", "chardev:console"]
+        else:
+            argv += ["-serial", "file:" + self.console, "-serial", "file:" + self.channel]
+        self.spawn(argv)
+
+    def connect(self):
+        for _ in range(100):
+            try:
+                line = socket.socket(socket.AF_UNIX)
+                line.connect(self.path("socket"))
+                return line
+            except OSError:
+                line.close()
+                if self.wait(0.1):
+                    break
+        raise OSError("QEMU did not start:\n%s" % self.read_log()[-2000:])
+
+    def failure_lines(self):
+        return [line for line in self.read_log().splitlines()
+                if "TCG doesn't support requested feature" not in line][-20:]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+CLASSES = {"vmx": Bochs, "svm": Qemu}

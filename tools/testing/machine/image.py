@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a test machine boots: the stock Debian kernel and an initramfs.
+
+All of it comes from Debian packages. What is slow to get is kept in the cache
+under names that carry a digest of, or the version of, what it was made from.
+"""
+
+import contextlib
+import fcntl
+import glob
+import hashlib
+import os
+import re
+import shutil
+import stat
+import struct
+import subprocess
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUSYBOX = "/bin/busybox"
+DIRECTORIES = ("bin", "boot", "dev", "etc", "lib", "lib64", "machine", "output", "proc", "root",
+               "run", "sbin", "sys", "tmp", "usr", "usr/bin", "usr/sbin", "var")
+
+
+class ImageError(Exception):
+    """An input is missing or not usable."""
+
+
+def release():
+    """The kernel release of the newest installed headers: 6.1.0-N-cloud-amd64."""
+    found = glob.glob("/usr/src/linux-headers-6.1.*-cloud-amd64")
+    if not found:
+        raise ImageError("no linux-headers-cloud-amd64 installed: run tools/testing/machine/packages")
+    newest = max(found, key=lambda path: [int(n) for n in re.findall(r"\d+", path)])
+    return os.path.basename(newest)[len("linux-headers-"):]
+
+
+def run(*argv, **kwargs):
+    return subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, **kwargs).stdout
+
+
+class Cpio:
+    """Writes a "newc" archive, as the kernel unpacks it; root owns everything."""
+
+    def __init__(self, out):
+        self.out = out
+        self.inode = 0
+        self.written = set()
+
+    def _entry(self, name, mode, data=b""):
+        self.inode += 1
+        encoded = name.encode() + b"\0"
+        fields = (self.inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(encoded), 0)
+        header = b"070701" + b"".join(b"%08x" % field for field in fields)
+        self.out.write(header + encoded + b"\0" * (-(len(header) + len(encoded)) % 4))
+        self.out.write(data + b"\0" * (-len(data) % 4))
+
+    def directory(self, name):
+        name = name.strip("/")
+        if not name or name in self.written:
+            return
+        self.directory(os.path.dirname(name))
+        self.written.add(name)
+        self._entry(name, stat.S_IFDIR | 0o755)
+
+    def symlink(self, name, target):
+        self.directory(os.path.dirname(name))
+        self._entry(name.strip("/"), stat.S_IFLNK | 0o777, target.encode())
+
+    def data(self, name, data, mode=0o644):
+        self.directory(os.path.dirname(name))
+        self.written.add(name.strip("/"))
+        self._entry(name.strip("/"), stat.S_IFREG | mode, data)
+
+    def file(self, name, path):
+        with open(path, "rb") as f:
+            self.data(name, f.read(), stat.S_IMODE(os.stat(path).st_mode))
+        for library in needed_libraries(path):
+            if library.strip("/") not in self.written:
+                self.file(library, library)
+
+    def tree(self, directory, prefix=""):
+        for parent, directories, files in sorted(os.walk(directory)):
+            directories.sort()
+            relative = os.path.normpath(os.path.join(prefix, os.path.relpath(parent, directory)))
+            self.directory("" if relative == "." else relative)
+            for name in sorted(files):
+                path = os.path.join(parent, name)
+                if os.path.islink(path):
+                    self.symlink(os.path.join(relative, name), os.readlink(path))
+                else:
+                    self.file(os.path.join(relative, name), path)
+
+    def end(self):
+        self._entry("TRAILER!!!", 0)
+        self.out.write(b"\0" * (-self.out.tell() % 512))
+
+
+def has_interpreter(path):
+    """Whether a file is a dynamically linked x86-64 program."""
+    with open(path, "rb") as f:
+        header = f.read(64)
+        if len(header) < 64 or header[:5] != b"\x7fELF\x02":
+            return False
+        offset, = struct.unpack_from("<Q", header, 32)
+        size, count = struct.unpack_from("<HH", header, 54)
+        f.seek(offset)
+        table = f.read(size * count)
+    return any(struct.unpack_from("<I", table, i * size)[0] == 3 for i in range(len(table) // size)) \
+        if size else False
+
+
+def needed_libraries(path):
+    if not has_interpreter(path):
+        return []
+    listing = run("ldd", path)
+    if "not found" in listing:
+        raise ImageError("%s: a shared library is missing:\n%s" % (path, listing))
+    return re.findall(r"(?:=> |^\s+)(/\S+) \(0x", listing, re.MULTILINE)
+
+
+class StockKernel:
+    """The unpacked linux-image package that belongs to the installed headers."""
+
+    def __init__(self, directory, version):
+        self.directory = directory
+        self.release = version
+        self.vmlinuz = os.path.join(directory, "boot", "vmlinuz-" + version)
+        self.modules = os.path.join(directory, "lib", "modules", version)
+
+    def module_files(self, names):
+        """The files of modules and of what they depend on, relative to self.modules."""
+        depends = {}
+        with open(os.path.join(self.modules, "modules.dep"), encoding="ascii") as f:
+            for line in f:
+                path, _, rest = line.partition(":")
+                name = os.path.basename(path).split(".")[0].replace("-", "_")
+                depends[name] = [path] + rest.split()
+        files = []
+        for name in names:
+            try:
+                files += depends[name.replace("-", "_")]
+            except KeyError:
+                raise ImageError("the stock kernel has no module %s" % name) from None
+        return sorted(set(files))
+
+
+class Cache:
+    """Directory of things that are slow to make; safe for runs side by side."""
+
+    def __init__(self):
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        self.directory = os.environ.get("GONDOLA_CACHE") or os.path.join(base, "gondola")
+        os.makedirs(self.directory, exist_ok=True)
+
+    @contextlib.contextmanager
+    def _locked(self):
+        with open(os.path.join(self.directory, "lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def get(self, name, make):
+        """The path of an entry; make(path) fills it when it is new."""
+        path = os.path.join(self.directory, name)
+        if os.path.exists(path):
+            return path
+        with self._locked():
+            if not os.path.exists(path):
+                scratch = tempfile.mkdtemp(prefix=".new-", dir=self.directory)
+                try:
+                    make(os.path.join(scratch, "entry"))
+                    os.rename(os.path.join(scratch, "entry"), path)
+                finally:
+                    shutil.rmtree(scratch, ignore_errors=True)
+        return path
+
+    def stock_kernel(self):
+        version = release()
+        package = run("dpkg-query", "-W", "-f", "${Version}", "linux-headers-" + version)
+        path = self.get("linux-image-%s_%s" % (version, package),
+                        lambda entry: unpack_kernel(entry, version, package))
+        return StockKernel(path, version)
+
+    def base(self):
+        """The cpio with busybox and its applets, and the machine's agent."""
+        digest = hashlib.sha256()
+        agent = os.path.join(HERE, "agent.c")
+        for path in (BUSYBOX, agent, os.path.abspath(__file__)):
+            if not os.path.exists(path):
+                raise ImageError("%s is missing: run tools/testing/machine/packages" % path)
+            with open(path, "rb") as f:
+                digest.update(f.read())
+        return self.get("base-%s" % digest.hexdigest()[:16], lambda entry: make_base(entry, agent))
+
+
+def unpack_kernel(entry, version, package):
+    name = "linux-image-" + version
+    with tempfile.TemporaryDirectory() as scratch:
+        os.chmod(scratch, 0o755)
+        try:
+            run("apt-get", "download", "-q", "%s=%s" % (name, package), cwd=scratch)
+        except subprocess.CalledProcessError as error:
+            raise ImageError(
+                "cannot download %s %s, which belongs to the installed headers (apt-get update, "
+                "or upgrade linux-headers-cloud-amd64):\n%s" % (name, package, error.stderr)) from error
+        run("dpkg", "-x", glob.glob(os.path.join(scratch, "*.deb"))[0], entry)
+    run("depmod", "-b", entry, version,
+        env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/sbin:/usr/sbin"})
+
+
+def make_base(entry, agent_source):
+    os.mkdir(entry)
+    agent = os.path.join(entry, "agent")
+    run("gcc", "-static", "-O2", "-s", "-Wall", "-o", agent, agent_source)
+    with open(os.path.join(entry, "busybox.cpio"), "wb") as out:
+        cpio = Cpio(out)
+        for directory in DIRECTORIES:
+            cpio.directory(directory)
+        cpio.file("bin/busybox", BUSYBOX)
+        for applet in run(BUSYBOX, "--list").split():
+            if applet != "busybox":
+                cpio.symlink("bin/" + applet, "busybox")
+        cpio.data("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
+        cpio.data("etc/group", b"root:x:0:\n")
+        cpio.end()
+
+
+def add_path(cpio, spec):
+    """--files PATH[:DEST]"""
+    path, _, destination = spec.partition(":")
+    if os.path.isdir(path):
+        cpio.tree(path, destination.strip("/"))
+    elif os.path.isfile(path):
+        if not destination or destination.endswith("/"):
+            destination = (destination or "root/") + os.path.basename(path)
+        cpio.file(destination, path)
+    else:
+        raise ImageError("--files %s: there is no such file or directory" % path)
+
+
+def guest_initrd(base, directory):
+    """busybox and the guest's own files, as bytes."""
+    if not os.path.isfile(os.path.join(directory, "init")):
+        raise ImageError("--guest %s: it has no init" % directory)
+    with open(os.path.join(base, "busybox.cpio"), "rb") as f, tempfile.TemporaryFile() as out:
+        shutil.copyfileobj(f, out)
+        cpio = Cpio(out)
+        cpio.tree(directory)
+        cpio.end()
+        out.seek(0)
+        return out.read()
+
+
+def write_initrd(out, cache, stock, args, machine_files):
+    """The machine's initramfs: the cached archive, then a small fresh one."""
+    base = cache.base()
+    with open(os.path.join(base, "busybox.cpio"), "rb") as f:
+        shutil.copyfileobj(f, out)
+    cpio = Cpio(out)
+    cpio.file("init", os.path.join(HERE, "init"))
+    cpio.file("machine/agent", os.path.join(base, "agent"))
+    for name, text in machine_files.items():
+        cpio.data(name, text.encode())
+    for spec in args.files:
+        add_path(cpio, spec)
+    modules = [name for name in args.modules.split(",") if name]
+    if modules:
+        prefix = "lib/modules/" + stock.release
+        wanted = stock.module_files(modules)
+        for path in wanted:
+            cpio.file(os.path.join(prefix, path), os.path.join(stock.modules, path))
+        with open(os.path.join(stock.modules, "modules.dep"), encoding="ascii") as f:
+            lines = [line for line in f if line.partition(":")[0] in wanted]
+        cpio.data(prefix + "/modules.dep", "".join(lines).encode())
+    if args.guest:
+        cpio.file("boot/vmlinuz", stock.vmlinuz)
+        cpio.data("boot/initrd-guest", guest_initrd(base, args.guest))
+    cpio.end()
