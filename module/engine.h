@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract that every engine fulfils.  An engine only executes: it enters
+ * the guest and says, in the terms below, why the guest left.  Policy and
+ * bookkeeping are the caller's (vcpu.c).  Documentation/engines.rst walks
+ * through this in the order in which a new engine is written.
+ */
+#ifndef GONDOLA_ENGINE_H
+#define GONDOLA_ENGINE_H
+
+#include <linux/types.h>
+#include <uapi/linux/gondola.h>
+#include <uapi/linux/gondola_state.h>
+#include "x86/event.h"
+
+struct gondola_vm;
+struct gondola_vcpu;
+
+/* What an engine can do beyond the common ground. */
+#define GONDOLA_ENGINE_REAL_MODE	BIT(0)	/* runs guests with CR0.PE = 0 (with CR0.PG = 0: paged real mode on the identity shadow) */
+#define GONDOLA_ENGINE_PF_FILTER	BIT(1)	/* set_pf_filter(): lets faults with P = 0 go straight to the guest */
+#define GONDOLA_ENGINE_TLB_TAGS		BIT(2)	/* entry and exit keep the guest's translations (VPID, ASID) */
+
+/**
+ * struct gondola_exit - why the guest left, in terms that all engines share
+ * @reason: enum gondola_reason
+ * @hw_reason: the engine's raw code
+ * @insn_len: length of the instruction that caused it; 0 if the engine does not know (then the
+ *            caller asks the decoder)
+ * @handled: the engine did all there was to do (HOST_NMI): re-enter
+ */
+struct gondola_exit {
+	u32 reason;
+	u32 hw_reason;
+	u8 insn_len;
+	bool handled;
+	union {
+		struct {		/* PAGE_FAULT */
+			gva_t gva;
+			u32 error;	/* PFEC_* */
+		} pf;
+		struct {		/* EXCEPTION: one that was intercepted */
+			u8 vector;
+			bool has_error;
+			u32 error;
+			u64 dr6;	/* #DB: the conditions met */
+		} exception;
+		struct {		/* IO */
+			u16 port;
+			u8 width;
+			bool in;
+			bool string;	/* INS, OUTS: interpret it */
+		} io;
+		struct {		/* CR0/3/4/8_WRITE, CR_READ; DR_ACCESS */
+			u8 cr;
+			u8 gpr;
+			bool write;
+			bool clts;	/* CR0_WRITE by CLTS */
+			bool lmsw;	/* CR0_WRITE by LMSW with source @value */
+			u16 value;
+			bool decoded;	/* false: interpret it */
+		} cr;
+		struct {		/* INVLPG */
+			gva_t gva;
+			bool decoded;	/* false: interpret it */
+		} invlpg;
+		struct {		/* UNKNOWN, ENTRY_FAILED */
+			u64 qualification;
+			u32 error;
+			const char *field;	/* static string, or NULL */
+		} fail;
+	};
+};
+
+/**
+ * struct gondola_engine_ops - one engine
+ * @id: enum gondola_engine_id
+ * @name: for the module parameter, JSON and traces
+ * @caps: GONDOLA_ENGINE_*, valid after a successful probe
+ *
+ * All operations on a vCPU are called by the one thread that runs it (its
+ * mutex is held), between vcpu_load() and vcpu_put() unless said otherwise.
+ * "Preemptible" means that the implementation must cope with being moved:
+ * vcpu_put()/vcpu_load() run from preempt notifiers.
+ */
+struct gondola_engine_ops {
+	u32 id;
+	const char *name;
+	u32 caps;
+
+	/**
+	 * @probe: can it be used on this machine?  Looks at CPUID and MSRs
+	 * itself, changes nothing.  @detail has 64 bytes.  Returns enum
+	 * gondola_preflight_reason.  Process context; called at module load
+	 * and again before each first VM, since another hypervisor may come.
+	 */
+	u32 (*probe)(char *detail);
+	/** @setup: allocate what all processors need, before the first cpu_on(). 0 or -errno. */
+	int (*setup)(void);
+	void (*teardown)(void);
+	/** @cpu_on: this processor enters root operation; interrupts off.  -EBUSY if taken. */
+	int (*cpu_on)(void);
+	/** @cpu_off: leave it; interrupts off, also from the crash path: no locks, no printk. */
+	void (*cpu_off)(void);
+
+	int (*vcpu_create)(struct gondola_vcpu *vcpu);	/* allocates vcpu->engine_data, sets the reset state */
+	void (*vcpu_destroy)(struct gondola_vcpu *vcpu);
+	/** @vcpu_load: make it current on this processor; preemption off. */
+	void (*vcpu_load)(struct gondola_vcpu *vcpu, int cpu);
+	/** @vcpu_put: the processor is given to others; preemption off. */
+	void (*vcpu_put)(struct gondola_vcpu *vcpu);
+
+	/**
+	 * @enter: run the guest until it leaves.  Interrupts and preemption
+	 * off; returns likewise.  Takes vcpu->regs, vcpu->hw_root and what was
+	 * set before, gives back vcpu->regs (all of gpr, rip, rflags).  A host
+	 * NMI that ended it has been handed to the host before it returns (it
+	 * must be, before interrupts are opened).
+	 */
+	void (*enter)(struct gondola_vcpu *vcpu);
+	/**
+	 * @decode: say why, after @enter.  Preemptible, interrupts on.  If the
+	 * exit struck during the delivery of an event, that event is put into
+	 * vcpu->event (kind NONE before), to be delivered again.
+	 */
+	void (*decode)(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
+
+	/** @inject: deliver @event at the next entry (exactly one; interrupts off). */
+	void (*inject)(struct gondola_vcpu *vcpu, const struct gondola_event *event);
+	/** @cancel_injection: the entry was abandoned; forget what @inject set. */
+	void (*cancel_injection)(struct gondola_vcpu *vcpu);
+	/**
+	 * @get_shadow: interrupt shadow: bit 0 STI, bit 1 MOV SS; bit 2: NMIs
+	 * are blocked (until IRET).
+	 */
+	u32 (*get_shadow)(struct gondola_vcpu *vcpu);
+	void (*set_shadow)(struct gondola_vcpu *vcpu, u32 shadow);
+	/** @open_window: exit as soon as an interrupt (NMI) could be taken, or stop asking. */
+	void (*open_window)(struct gondola_vcpu *vcpu, bool interrupt, bool nmi);
+
+	void (*get_segment)(struct gondola_vcpu *vcpu, enum gondola_seg seg,
+			    struct gondola_segment *out);
+	void (*set_segment)(struct gondola_vcpu *vcpu, enum gondola_seg seg,
+			    const struct gondola_segment *in);
+	/** @cpl: current privilege level, 0 … 3; cheap. */
+	int (*cpl)(struct gondola_vcpu *vcpu);
+	void (*get_dtable)(struct gondola_vcpu *vcpu, bool idt, struct gondola_dtable *out);
+	void (*set_dtable)(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dtable *in);
+
+	/**
+	 * @update_control: vcpu->cr0, cr4 or efer changed: derive what the
+	 * hardware runs with.  Shadow paging means that it always runs with
+	 * PG, WP, PAE and NXE set (and NE where VMX demands it); the guest
+	 * reads its own values, since reads come from vcpu->cr*.
+	 */
+	void (*update_control)(struct gondola_vcpu *vcpu);
+	/** @set_dr7: what the hardware's DR7 shall be. */
+	void (*set_dr7)(struct gondola_vcpu *vcpu, u64 dr7);
+	/** @set_tsc_offset: guest TSC = host TSC + vcpu->tsc_offset. */
+	void (*set_tsc_offset)(struct gondola_vcpu *vcpu);
+
+	/**
+	 * @get_msr, @set_msr: MSRs that live in the engine's control block or
+	 * are switched by it: FS_BASE, GS_BASE, KERNEL_GS_BASE, SYSENTER_*,
+	 * STAR, LSTAR, CSTAR, SFMASK, TSC_AUX, PAT.  -ENOENT for any other.
+	 */
+	int (*get_msr)(struct gondola_vcpu *vcpu, u32 index, u64 *value);
+	int (*set_msr)(struct gondola_vcpu *vcpu, u32 index, u64 value);
+
+	/** @flush_tlb: the guest's translations of this vCPU are gone before its next instruction. */
+	void (*flush_tlb)(struct gondola_vcpu *vcpu);
+	/** @flush_gva: the same for one address, all sizes. */
+	void (*flush_gva)(struct gondola_vcpu *vcpu, gva_t gva);
+	/** @set_pf_filter: with it on, only faults with PFEC_P set leave the guest.  NULL without the capability. */
+	void (*set_pf_filter)(struct gondola_vcpu *vcpu, bool on);
+	/** @exit_name: raw reason in words, for traces; NULL if unknown. */
+	const char *(*exit_name)(u32 hw_reason);
+};
+
+/* The module's list of engines, in order of preference; entries may be NULL when not built. */
+extern const struct gondola_engine_ops gondola_vmx_ops;
+extern const struct gondola_engine_ops gondola_svm_ops;
+
+#endif

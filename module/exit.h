@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is done about an exit (exit.c: a table by enum gondola_reason), and the
+ * vCPU as a world for the interpreter (interpret.c).
+ */
+#ifndef GONDOLA_EXIT_H
+#define GONDOLA_EXIT_H
+
+#include <linux/types.h>
+#include "engine.h"
+#include "vcpu.h"
+
+/* What the run loop does next; negative: -errno for GONDOLA_RUN. */
+enum gondola_next {
+	GONDOLA_LEAVE = 0,		/* vcpu->run says why */
+	GONDOLA_REENTER = 1,
+};
+
+/** gondola_handle_exit() - act on an exit; preemptible, may sleep */
+int gondola_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
+/**
+ * gondola_interpret() - interpret the instruction at RIP
+ *
+ * Returns enum gondola_next or -errno.  When the launcher's help is needed it
+ * fills the run page and returns LEAVE; the answer is taken up by
+ * gondola_complete_user_exit() at the next GONDOLA_RUN.
+ */
+int gondola_interpret(struct gondola_vcpu *vcpu);
+/** gondola_complete_user_exit() - first thing in GONDOLA_RUN; REENTER, LEAVE or -errno */
+int gondola_complete_user_exit(struct gondola_vcpu *vcpu);
+/** gondola_skip() - move RIP past the instruction; @insn_len 0: ask the decoder.  -errno or 0. */
+int gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len);
+/** gondola_queue_exception() - raise it, merged with what is queued (vcpu->event) */
+void gondola_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u32 error);
+/** gondola_queue_page_fault() - #PF with @error at @gva (CR2 on delivery) */
+void gondola_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error);
+
+int gondola_emulator_create(struct gondola_vcpu *vcpu);
+void gondola_emulator_destroy(struct gondola_vcpu *vcpu);
+
+/* pv/: 0 or -EINVAL for #UD */
+int gondola_hypercall(struct gondola_vcpu *vcpu);
+
+/*
+ * vcpu.c, for the above: 16 bytes of an XMM register of the guest, whether they
+ * are in the processor now or in memory.
+ */
+void gondola_vcpu_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf);
+void gondola_vcpu_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf);
+
+#endif

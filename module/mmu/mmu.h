@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Guest memory and shadow paging: what the other rooms call.
+ *
+ * One spinlock, vm->mmu.lock, guards slots, frames, shadow pages and reverse
+ * maps.  Guest memory is reached through frames[] (gfn -> host frame), which
+ * hold no page reference: the MMU notifier empties them, under the same lock,
+ * before the host takes a page away.  So whoever holds the lock and sees a
+ * frame present may touch it through the kernel's direct map.
+ */
+#ifndef GONDOLA_MMU_H
+#define GONDOLA_MMU_H
+
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <uapi/linux/gondola.h>
+#include "../x86/x86.h"
+
+struct gondola_vm;
+struct gondola_vcpu;
+struct gondola_shadow_page;
+struct gondola_frame;
+struct gondola_format;
+
+/**
+ * struct gondola_slot - a range of guest memory
+ * @base: first gfn
+ * @pages: length; 0: the slot is empty
+ * @hva: launcher's address of the first page
+ * @flags: GONDOLA_MEM_*
+ * @frames: one for each page
+ * @dirty: bitmap of pages written since last cleared; NULL unless GONDOLA_MEM_LOG_DIRTY
+ */
+struct gondola_slot {
+	gfn_t base;
+	u64 pages;
+	hva_t hva;
+	u32 flags;
+	struct gondola_frame *frames;
+	unsigned long *dirty;
+};
+
+#define GONDOLA_HASH_BITS	10
+#define GONDOLA_ROOTS		8	/* cached roots of a vCPU */
+
+/**
+ * union gondola_role - what, beside the gfn, makes one shadow page differ from another
+ * @level: 1 … 4: what the entries of the *shadow* page map: 4 KiB, 2 MiB, 1 GiB, 512 GiB
+ * @direct: there is no guest table behind it: entry i maps gfn + i * (pages of an entry); an
+ *	unpaged guest, or a large guest page cut into small ones
+ * @gpte32: the guest's table has 4-byte entries (two-level paging)
+ * @quadrant: which part of a 4-byte-entry table this page shadows, since a shadow table holds
+ *	half as many entries and covers less
+ * @access: rights inherited from upper levels.  All set (PT_W | PT_U >> 1) while CR0.WP is set,
+ *	since each shadow entry then carries just what its own guest entry says and the
+ *	processor combines them; with WP clear leaf entries must know
+ * @nowp: CR0.WP is clear
+ * @nosmep: with @nowp: CR4.SMEP is set (a user page made supervisor-writable must not become
+ *	executable)
+ * @nonxe: EFER.NXE is clear: bit 63 is reserved
+ * @long_mode: entries follow the 4-level format's reserved bits (not PAE's)
+ */
+union gondola_role {
+	u32 word;
+	struct {
+		u32 level:3;
+		u32 direct:1;
+		u32 gpte32:1;
+		u32 quadrant:2;
+		u32 access:2;
+		u32 nowp:1;
+		u32 nosmep:1;
+		u32 nonxe:1;
+		u32 long_mode:1;
+	};
+};
+
+struct gondola_vm_mmu {
+	spinlock_t lock;
+	struct gondola_slot slots[GONDOLA_MAX_SLOTS];
+	struct gondola_slot *last_slot;		/* where the last look-up succeeded */
+	struct hlist_head *hash;		/* shadow pages by (gfn, role) */
+	struct list_head pages;			/* all, most recently used first */
+	struct list_head unsync;		/* those that may differ from their guest table */
+	u32 nr_pages;
+	u32 max_pages;
+	u32 nr_unsync;
+	u64 nr_sptes;				/* present leaf entries, for the audit */
+	unsigned long seq;			/* counts completed invalidations and slot changes */
+	int invalidating;			/* invalidations under way */
+	bool stale_tlb;				/* an entry was dropped without a flush of all vCPUs */
+	void *host;				/* mmu/host's own: notifier registration */
+};
+
+/* A root in use, or used lately; the tree below it may have unsynchronised leaves. */
+struct gondola_root {
+	u64 cr3;
+	struct gondola_shadow_page *page;
+	bool stale;				/* must be synced before it is used again */
+};
+
+struct gondola_mmu_cache {
+	int count;
+	void *objects[40];
+};
+
+struct gondola_vcpu_mmu {
+	const struct gondola_format *format;	/* of the guest's tables */
+	union gondola_role role;		/* of the root, in the current mode */
+	struct gondola_root roots[GONDOLA_ROOTS];
+	int current_root;			/* index, or -1 */
+	u64 pdptes[4];				/* PAE: loaded with CR3 */
+	u64 *pae_root;				/* below 4 GiB, for guests that are not in long mode */
+	struct gondola_mmu_cache page_cache;
+	struct gondola_mmu_cache rmap_cache;
+	gfn_t last_table_gfn;			/* table that the last guest fault went through */
+	bool filter_on;
+};
+
+/** enum gondola_access_result - what came of an access to guest memory */
+enum gondola_access_result {
+	GONDOLA_ACCESS_OK = 0,
+	GONDOLA_ACCESS_FAULT,		/* the guest gets #PF: see @error */
+	GONDOLA_ACCESS_MMIO,		/* no memory there: see @gpa */
+	GONDOLA_ACCESS_INTERPRET,	/* (faults only) a write to a shadowed table: interpret it */
+	GONDOLA_ACCESS_MEMORY,		/* the launcher must make @gpa present */
+	GONDOLA_ACCESS_ERROR,		/* out of memory or a broken launcher */
+};
+
+/**
+ * struct gondola_access - outcome of a translation
+ * @gpa: where it went; with MMIO, MEMORY and OK
+ * @error: with FAULT: the error code to push, else undefined
+ */
+struct gondola_access {
+	gpa_t gpa;
+	u32 error;
+};
+
+/* Life. */
+int gondola_mmu_init_vm(struct gondola_vm *vm, u32 max_pages);
+void gondola_mmu_destroy_vm(struct gondola_vm *vm);
+int gondola_mmu_init_vcpu(struct gondola_vcpu *vcpu);
+void gondola_mmu_destroy_vcpu(struct gondola_vcpu *vcpu);
+
+/* Slots: vm->lock held. 0 or -errno as struct gondola_memory_slot says. */
+int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot *slot);
+int gondola_mmu_get_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages, u64 *bitmap);
+int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages,
+			    const u64 *bitmap);
+int gondola_mmu_mark_dirty(struct gondola_vm *vm, gpa_t gpa, u64 bytes,
+			   enum gondola_dirty_source source);
+
+/**
+ * gondola_mmu_fault() - a page fault left the guest
+ * @error: PFEC_* as the processor reported it
+ * @out: see struct gondola_access
+ *
+ * OK: the shadow was filled, re-enter.  Process context, may sleep.
+ */
+enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
+					     struct gondola_access *out);
+
+/**
+ * gondola_mmu_access() - read, write or fetch guest memory as an instruction would
+ * @gva: linear address; @gva … @gva + @bytes lies within one page
+ * @buf: data out (read, fetch) or in (write: PFEC_W in @access)
+ * @access: PFEC_W, PFEC_U, PFEC_I
+ *
+ * Walks the guest's tables, sets accessed and dirty bits, keeps the shadow of
+ * a table that is written up to date, marks the page dirty.  For PFEC_U the
+ * caller says what the access counts as (implicit supervisor accesses pass 0).
+ * Process context, may sleep.
+ */
+enum gondola_access_result gondola_mmu_access(struct gondola_vcpu *vcpu, gva_t gva, void *buf,
+					      unsigned int bytes, u32 access,
+					      struct gondola_access *out);
+/**
+ * gondola_mmu_cmpxchg() - the same, atomically: compare with *@old, exchange with @new
+ * @old: in: expected; out: what was there
+ * @bytes: 1, 2, 4, 8 (naturally aligned), or 16
+ */
+enum gondola_access_result gondola_mmu_cmpxchg(struct gondola_vcpu *vcpu, gva_t gva, void *old,
+					       const void *new, unsigned int bytes, u32 access,
+					       struct gondola_access *out);
+/** gondola_mmu_translate() - where @gva leads, without touching data (sets A and D like an access) */
+enum gondola_access_result gondola_mmu_translate(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+						 struct gondola_access *out);
+
+/* Guest-physical memory; may cross pages. 0, -ENXIO (no memory there) or -EFAULT. May sleep. */
+int gondola_gpa_read(struct gondola_vm *vm, gpa_t gpa, void *buf, unsigned int bytes);
+int gondola_gpa_write(struct gondola_vm *vm, gpa_t gpa, const void *buf, unsigned int bytes);
+
+/** gondola_mmu_mode_changed() - cr0, cr4 or efer have changed (vcpu->* hold the new values) */
+void gondola_mmu_mode_changed(struct gondola_vcpu *vcpu);
+/**
+ * gondola_mmu_cr3_written() - vcpu->cr3 has the new value (bit 63 already removed)
+ * @flush: the write flushes (false: CR4.PCIDE and bit 63 were set)
+ */
+void gondola_mmu_cr3_written(struct gondola_vcpu *vcpu, bool flush);
+/**
+ * gondola_mmu_load_pdptes() - read the four PAE directory pointers at @cr3
+ *
+ * For a guest in PAE paging: on writes of CR3, and of CR0 and CR4 where the
+ * manual's section on PDPTE registers says so.  -EINVAL: a reserved bit is
+ * set, the caller raises #GP and nothing has changed.
+ */
+int gondola_mmu_load_pdptes(struct gondola_vcpu *vcpu, u64 cr3);
+void gondola_mmu_invlpg(struct gondola_vcpu *vcpu, gva_t gva);
+/** gondola_mmu_flush_guest() - the guest flushed all it has (CR4 writes, INVPCID) */
+void gondola_mmu_flush_guest(struct gondola_vcpu *vcpu);
+
+/**
+ * gondola_mmu_load() - make vcpu->hw_root right for the coming entry
+ *
+ * Call with GONDOLA_REQ_MMU_RELOAD set, or after any of the above; cheap when
+ * nothing changed.  0 or -ENOMEM.  May sleep.
+ */
+int gondola_mmu_load(struct gondola_vcpu *vcpu);
+
+/** gondola_mmu_zap_all() - drop every shadow page of the VM; vCPUs reload */
+void gondola_mmu_zap_all(struct gondola_vm *vm);
+/** gondola_mmu_audit() - prove the invariants of Documentation/architecture.rst; 0, or the number of violations (each is logged) */
+int gondola_mmu_audit(struct gondola_vm *vm);
+
+/* Module-wide: caches of objects, and the shrinker (host.h). */
+int gondola_mmu_module_init(void);
+void gondola_mmu_module_exit(void);
+/** gondola_mmu_pages_total() - shadow pages in all VMs, for debugfs: 0 when no VM exists */
+long gondola_mmu_pages_total(void);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The vCPU object: what its rooms share.  Lifetime, ioctls and the run loop are in vcpu.c. */
+#ifndef GONDOLA_VCPU_H
+#define GONDOLA_VCPU_H
+
+#include <linux/bitops.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+#include <uapi/linux/gondola.h>
+#include "engine.h"
+#include "mmu/mmu.h"
+#include "vm.h"
+#include "x86/event.h"
+#include "x86/x86.h"
+
+struct gondola_lapic;
+struct gondola_emulator;
+
+/* Kept in the order of struct gondola_rec_regs; the entry assembly knows the offsets. */
+struct gondola_regs {
+	u64 gpr[NR_GPRS];
+	u64 rip;
+	u64 rflags;
+};
+
+/* Asked of a vCPU by others; handled before its next entry. */
+enum gondola_request {
+	GONDOLA_REQ_TLB_FLUSH,		/* all translations */
+	GONDOLA_REQ_EVENT,		/* look at interrupts again */
+	GONDOLA_REQ_MMU_RELOAD,		/* the root is gone: find another */
+	GONDOLA_REQ_MMU_SYNC,		/* sync the current root's tables */
+	GONDOLA_REQ_TRIPLE_FAULT,
+	GONDOLA_REQ_NMI,
+	GONDOLA_REQ_TIMER,		/* the LAPIC timer fired */
+};
+
+/* Where the vCPU is, for those who want to kick it (vcpu->mode). */
+enum gondola_vcpu_mode {
+	GONDOLA_OUTSIDE,		/* will look at its requests before it enters */
+	GONDOLA_IN_GUEST,		/* needs an IPI */
+};
+
+/**
+ * struct gondola_vcpu - a virtual processor
+ * @regs: general registers, RIP and RFLAGS; valid whenever the guest is not running
+ * @cr0, @cr2, @cr3, @cr4, @efer, @xcr0: as the guest sees them; change cr0, cr4 and efer only by
+ *      gondola_set_cr0() and its kin (x86/control.h), which tell MMU and engine
+ * @hw_root: host-physical address of the shadow root, for the engine (set by mmu/)
+ * @event: the one event that the next entry delivers (kind NONE: none)
+ * @requests: enum gondola_request bits; set with gondola_request(), then kick
+ * @mode: enum gondola_vcpu_mode; written by the vCPU's thread alone
+ * @cpu: the processor it is loaded on, or -1
+ * @tsc_offset: guest TSC = host TSC + this
+ * @engine_data: the engine's own
+ */
+struct gondola_vcpu {
+	struct gondola_regs regs;	/* first: see the engines' entry assembly */
+	u64 cr0;
+	u64 cr2;
+	u64 cr3;
+	u64 cr4;
+	u64 efer;
+	u64 xcr0;
+	u64 hw_root;
+	u64 tsc_offset;
+
+	struct gondola_vm *vm;
+	const struct gondola_engine_ops *engine;
+	void *engine_data;
+	u32 id;
+	int cpu;
+	int mode;
+	unsigned long requests;
+
+	struct gondola_event event;
+	u8 nmi_pending;
+	bool halted;
+	bool ran;
+	bool preempted;
+	u64 dr[4];
+	u64 dr6;
+	u64 dr7;
+
+	struct gondola_vcpu_mmu mmu;
+	struct gondola_lapic *lapic;
+	struct gondola_emulator *emulator;
+	struct gondola_run *run;
+
+	struct gondola_cpuid_entry *cpuid;
+	u32 nr_cpuid;
+	u8 maxphyaddr;			/* from CPUID; 36 if it does not say */
+	u64 cr4_allowed;		/* CR4 bits that its CPUID offers */
+	u64 efer_allowed;
+
+	u64 exits[GONDOLA_MAX_REASONS];
+	u64 counters[GONDOLA_MAX_COUNTERS];
+
+	/* vcpu.c's own (lifetime, FPU, scheduling); NULL in tests */
+	struct gondola_vcpu_host *host;
+};
+
+static inline void gondola_count(struct gondola_vcpu *vcpu, enum gondola_counter counter)
+{
+	vcpu->counters[counter]++;
+}
+
+static inline void gondola_request(struct gondola_vcpu *vcpu, enum gondola_request req)
+{
+	/* Pairs with the barrier between publishing IN_GUEST and reading the requests. */
+	set_bit(req, &vcpu->requests);
+	smp_mb__after_atomic();
+}
+
+static inline bool gondola_take_request(struct gondola_vcpu *vcpu, enum gondola_request req)
+{
+	return test_bit(req, &vcpu->requests) && test_and_clear_bit(req, &vcpu->requests);
+}
+
+/**
+ * gondola_vcpu_kick() - make a vCPU look at its requests soon
+ *
+ * Wakes it from HLT, or sends an IPI if it is in the guest.  Any context.
+ * Tests supply their own.
+ */
+void gondola_vcpu_kick(struct gondola_vcpu *vcpu);
+
+/**
+ * gondola_kick_all_and_wait() - request of every vCPU, return when all are out of the guest
+ *
+ * After it returns no vCPU runs with what it had cached before the call.
+ * May be called with the MMU lock held and interrupts on; never by a vCPU
+ * that is itself in guest mode.
+ */
+void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req);
+
+static inline bool gondola_long_mode(const struct gondola_vcpu *vcpu)
+{
+	return vcpu->efer & EFER_F_LMA;
+}
+
+static inline bool gondola_paging(const struct gondola_vcpu *vcpu)
+{
+	return vcpu->cr0 & CR0_PG;
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The VM object: what its rooms share.  Lifetime and ioctls are in vm.c. */
+#ifndef GONDOLA_VM_H
+#define GONDOLA_VM_H
+
+#include <linux/atomic.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+#include <uapi/linux/gondola.h>
+#include "engine.h"
+#include "mmu/mmu.h"
+
+struct mm_struct;
+struct gondola_irqchip;
+struct gondola_vcpu;
+
+/**
+ * struct gondola_vm - a virtual machine
+ * @id: unique while the module is loaded
+ * @name: from the launcher
+ * @engine: who executes it
+ * @mm: the launcher's address space; every ioctl must come from it (-EIO otherwise)
+ * @lock: serialises configuration: slots, creation of vCPUs
+ * @refs: one for the VM's descriptor, one for each vCPU's
+ * @vcpus: by id; entries appear once and stay until the VM dies (smp_load_acquire)
+ * @mmu: guest memory and shadow tables; has its own lock (mmu.lock, a spinlock, inside @lock)
+ * @irqchip: PIC, I/O APIC and PIT; has its own locks
+ * @phase, @round: as marked by the launcher, stamped on events
+ * @dead: set once, when something broke for good; all vCPUs leave with -EIO
+ */
+struct gondola_vm {
+	u32 id;
+	char name[GONDOLA_NAME_LEN];
+	const struct gondola_engine_ops *engine;
+	struct mm_struct *mm;
+	struct mutex lock;
+	struct kref refs;
+	struct list_head link;
+	struct gondola_vcpu *vcpus[GONDOLA_MAX_VCPUS];
+	atomic_t nr_vcpus;
+	struct gondola_vm_mmu mmu;
+	struct gondola_irqchip *irqchip;
+	u32 phase;
+	u32 round;
+	bool ran;
+	bool dead;
+};
+
+/* Every vCPU that exists, by ascending id. */
+#define gondola_for_each_vcpu(vcpu, vm, i)				\
+	for ((i) = 0; (i) < GONDOLA_MAX_VCPUS; (i)++)			\
+		if (((vcpu) = smp_load_acquire(&(vm)->vcpus[i])) == NULL) {} else
+
+#endif

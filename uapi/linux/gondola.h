@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * The ABI of /dev/gondola: ioctls grouped by file descriptor (system, VM,
+ * vCPU), the shared run page, and the reasons by which exits are counted.
+ *
+ * Rules that hold for every structure here:
+ *  - it starts with @size (bytes, filled in by the caller) and @flags;
+ *  - unknown flags and non-zero padding are refused with EINVAL;
+ *  - widths are fixed, addresses travel as __u64, every hole is named.
+ */
+#ifndef _UAPI_LINUX_GONDOLA_H
+#define _UAPI_LINUX_GONDOLA_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define GONDOLA_API_VERSION	1
+#define GONDOLA_MAX_VCPUS	16
+#define GONDOLA_MAX_SLOTS	32
+#define GONDOLA_NAME_LEN	32
+#define GONDOLA_RUN_SIZE	8192	/* bytes to mmap from a vCPU's descriptor */
+
+/* ---- engines and preflight ------------------------------------------- */
+
+enum gondola_engine_id {
+	GONDOLA_ENGINE_ANY	= 0,	/* the module's own choice */
+	GONDOLA_ENGINE_VMX	= 1,
+	GONDOLA_ENGINE_SVM	= 2,
+	GONDOLA_ENGINE_INTERP	= 3,
+	GONDOLA_ENGINE_COUNT
+};
+
+/**
+ * enum gondola_preflight_reason - why an engine can or cannot be used here
+ * @GONDOLA_PF_OK: usable
+ * @GONDOLA_PF_NOT_BUILT: this module was built without the engine
+ * @GONDOLA_PF_ABSENT: the processor does not have it
+ * @GONDOLA_PF_LOCKED_OFF: it has it, but firmware locked it off
+ * @GONDOLA_PF_IN_USE: another hypervisor holds it (its module is loaded or it runs)
+ * @GONDOLA_PF_NESTED_OFF: this is itself a guest, whose host does not offer nesting
+ * @GONDOLA_PF_MISSING_FEATURE: a capability that gondola needs is missing; @detail names it
+ * @GONDOLA_PF_PROCESSORS_DIFFER: processors of this machine do not offer the same
+ */
+enum gondola_preflight_reason {
+	GONDOLA_PF_OK = 0,
+	GONDOLA_PF_NOT_BUILT,
+	GONDOLA_PF_ABSENT,
+	GONDOLA_PF_LOCKED_OFF,
+	GONDOLA_PF_IN_USE,
+	GONDOLA_PF_NESTED_OFF,
+	GONDOLA_PF_MISSING_FEATURE,
+	GONDOLA_PF_PROCESSORS_DIFFER,
+};
+
+/**
+ * struct gondola_preflight - GONDOLA_PREFLIGHT: ask about one engine
+ * @size: sizeof(struct gondola_preflight)
+ * @flags: must be 0
+ * @engine: in: enum gondola_engine_id; ANY asks for the one that would be chosen (out)
+ * @reason: out: enum gondola_preflight_reason
+ * @detail: out: the missing feature or the conflict, in words, NUL-terminated
+ */
+struct gondola_preflight {
+	__u32 size;
+	__u32 flags;
+	__u32 engine;
+	__u32 reason;
+	char detail[64];
+};
+
+/* ---- objects ----------------------------------------------------------- */
+
+/**
+ * struct gondola_create_vm - GONDOLA_CREATE_VM: returns the VM's descriptor
+ * @size: sizeof(struct gondola_create_vm)
+ * @flags: must be 0
+ * @engine: enum gondola_engine_id
+ * @shadow_pages: bound on shadow page tables in 4 KiB pages; 0 = the module's default
+ * @name: shown in traces and debugfs, NUL-terminated, may be empty
+ *
+ * ENODEV: no usable engine, or not this one (ask GONDOLA_PREFLIGHT why).
+ * EBUSY: the engine is in use by another hypervisor. EINVAL: bad argument.
+ */
+struct gondola_create_vm {
+	__u32 size;
+	__u32 flags;
+	__u32 engine;
+	__u32 shadow_pages;
+	char name[GONDOLA_NAME_LEN];
+};
+
+/**
+ * struct gondola_cpuid_entry - one CPUID leaf
+ * @function: EAX in
+ * @index: ECX in, where @flags has GONDOLA_CPUID_INDEX
+ * @flags: GONDOLA_CPUID_*
+ */
+struct gondola_cpuid_entry {
+	__u32 function;
+	__u32 index;
+	__u32 flags;
+	__u32 eax;
+	__u32 ebx;
+	__u32 ecx;
+	__u32 edx;
+	__u32 pad;
+};
+#define GONDOLA_CPUID_INDEX	(1u << 0)
+#define GONDOLA_MAX_CPUID	128
+
+/**
+ * struct gondola_cpuid - a list of leaves
+ * @size: sizeof(struct gondola_cpuid), the header alone
+ * @flags: must be 0
+ * @count: in: room at @entries; out (GET): how many were written, or are needed (E2BIG)
+ * @pad: must be 0
+ * @entries: address of an array of struct gondola_cpuid_entry
+ *
+ * GONDOLA_GET_SUPPORTED_CPUID (system) fills it with what this host and the
+ * module can offer; GONDOLA_SET_CPUID (vCPU, before the first run: EBUSY
+ * after) takes any subset of it.
+ */
+struct gondola_cpuid {
+	__u32 size;
+	__u32 flags;
+	__u32 count;
+	__u32 pad;
+	__u64 entries;
+};
+
+/**
+ * struct gondola_memory_slot - GONDOLA_SET_MEMORY: map launcher memory at a gpa
+ * @size: sizeof(struct gondola_memory_slot)
+ * @flags: GONDOLA_MEM_*
+ * @slot: 0 … GONDOLA_MAX_SLOTS - 1
+ * @pad: must be 0
+ * @gpa: guest-physical address, page-aligned
+ * @bytes: length, page-aligned; 0 removes the slot
+ * @hva: address in the caller's memory, page-aligned
+ *
+ * An existing slot may change its flags only; to move it remove it first.
+ * EINVAL: unaligned, wrapping or unknown; EEXIST: overlaps another slot or
+ * changes one in place; EFAULT: @hva … @hva + @bytes is not mapped at all.
+ */
+struct gondola_memory_slot {
+	__u32 size;
+	__u32 flags;
+	__u32 slot;
+	__u32 pad;
+	__u64 gpa;
+	__u64 bytes;
+	__u64 hva;
+};
+#define GONDOLA_MEM_READONLY	(1u << 0)	/* guest writes exit as MMIO */
+#define GONDOLA_MEM_LOG_DIRTY	(1u << 1)
+
+/**
+ * struct gondola_dirty_log - GONDOLA_GET_DIRTY reads, GONDOLA_CLEAR_DIRTY clears
+ * @size: sizeof(struct gondola_dirty_log)
+ * @flags: must be 0
+ * @slot: a slot with GONDOLA_MEM_LOG_DIRTY
+ * @pad: must be 0
+ * @first: first page of the range, counted from the slot's start, a multiple of 64
+ * @pages: length of the range in pages; the last word's unused bits are 0
+ * @bitmap: address of DIV_ROUND_UP(@pages, 64) __u64 words
+ *
+ * CLEAR clears, and write-protects again, exactly the pages set in @bitmap.
+ */
+struct gondola_dirty_log {
+	__u32 size;
+	__u32 flags;
+	__u32 slot;
+	__u32 pad;
+	__u64 first;
+	__u64 pages;
+	__u64 bitmap;
+};
+
+/** enum gondola_dirty_source - who wrote a page */
+enum gondola_dirty_source {
+	GONDOLA_DIRTY_VCPU = 0,
+	GONDOLA_DIRTY_DEVICE = 1,
+	GONDOLA_DIRTY_HOST = 2,
+};
+
+/**
+ * struct gondola_mark_dirty - GONDOLA_MARK_DIRTY: the launcher wrote guest memory
+ * @size: sizeof(struct gondola_mark_dirty)
+ * @flags: must be 0
+ * @source: GONDOLA_DIRTY_DEVICE or GONDOLA_DIRTY_HOST
+ * @pad: must be 0
+ * @gpa: first byte written
+ * @bytes: how many
+ */
+struct gondola_mark_dirty {
+	__u32 size;
+	__u32 flags;
+	__u32 source;
+	__u32 pad;
+	__u64 gpa;
+	__u64 bytes;
+};
+
+/**
+ * struct gondola_mark - GONDOLA_MARK: stamp phase and round on events to come
+ * @size: sizeof(struct gondola_mark)
+ * @flags: must be 0
+ * @phase: the launcher's own numbering
+ * @round: likewise
+ */
+struct gondola_mark {
+	__u32 size;
+	__u32 flags;
+	__u32 phase;
+	__u32 round;
+};
+
+/**
+ * struct gondola_irq_line - GONDOLA_IRQ_LINE: drive a line of the interrupt controllers
+ * @size: sizeof(struct gondola_irq_line)
+ * @flags: must be 0
+ * @gsi: 0 … 23; 0 … 15 reach the PIC too; the I/O APIC sees ISA line 0 at pin 2
+ * @level: 0 or 1
+ */
+struct gondola_irq_line {
+	__u32 size;
+	__u32 flags;
+	__u32 gsi;
+	__u32 level;
+};
+#define GONDOLA_NR_GSI	24
+
+/**
+ * struct gondola_create_vcpu - GONDOLA_CREATE_VCPU: returns the vCPU's descriptor
+ * @size: sizeof(struct gondola_create_vcpu)
+ * @flags: must be 0
+ * @id: 0 … GONDOLA_MAX_VCPUS - 1, also the APIC id; EEXIST when taken
+ * @pad: must be 0
+ */
+struct gondola_create_vcpu {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 pad;
+};
+
+/**
+ * struct gondola_state - GONDOLA_GET_STATE, GONDOLA_SET_STATE on a VM or a vCPU
+ * @size: sizeof(struct gondola_state)
+ * @flags: must be 0
+ * @bytes: in: room at @buffer; out (GET): bytes written, or needed (E2BIG)
+ * @buffer: address of records, see <linux/gondola_state.h>
+ * @bad_record: out (SET, EINVAL): type of the record that was refused
+ * @bad_field: out (SET, EINVAL): byte offset of the field that was refused
+ *
+ * SET applies the records that are given and leaves all else as it is.
+ */
+struct gondola_state {
+	__u32 size;
+	__u32 flags;
+	__u64 bytes;
+	__u64 buffer;
+	__u32 bad_record;
+	__u32 bad_field;
+};
+
+/* ---- counting ------------------------------------------------------------ */
+
+/*
+ * Why a vCPU left guest mode, named alike on every engine.  X(SYMBOL, name).
+ * The order is ABI: append only.
+ */
+#define GONDOLA_REASONS(X)			\
+	X(UNKNOWN, "unknown")			\
+	X(HOST_INTERRUPT, "host_interrupt")	\
+	X(HOST_NMI, "host_nmi")			\
+	X(PAGE_FAULT, "page_fault")		\
+	X(EXCEPTION, "exception")		\
+	X(INTERRUPT_WINDOW, "interrupt_window")	\
+	X(NMI_WINDOW, "nmi_window")		\
+	X(CPUID, "cpuid")			\
+	X(HLT, "hlt")				\
+	X(PAUSE, "pause")			\
+	X(INVLPG, "invlpg")			\
+	X(CR0_WRITE, "cr0_write")		\
+	X(CR3_WRITE, "cr3_write")		\
+	X(CR4_WRITE, "cr4_write")		\
+	X(CR8_WRITE, "cr8_write")		\
+	X(CR_READ, "cr_read")			\
+	X(DR_ACCESS, "dr_access")		\
+	X(MSR_READ, "msr_read")			\
+	X(MSR_WRITE, "msr_write")		\
+	X(IO, "io")				\
+	X(HYPERCALL, "hypercall")		\
+	X(XSETBV, "xsetbv")			\
+	X(TASK_SWITCH, "task_switch")		\
+	X(TRIPLE_FAULT, "triple_fault")		\
+	X(INIT_SIGNAL, "init_signal")		\
+	X(UNDEFINED, "undefined_instruction")	\
+	X(CACHE, "cache_control")		\
+	X(ENTRY_FAILED, "entry_failed")		\
+	X(INTERPRET, "interpret")
+
+enum gondola_reason {
+#define X(symbol, name) GONDOLA_REASON_##symbol,
+	GONDOLA_REASONS(X)
+#undef X
+	GONDOLA_REASON_COUNT
+};
+#define GONDOLA_MAX_REASONS	64
+
+/* What else is counted per vCPU.  The order is ABI: append only. */
+#define GONDOLA_COUNTERS(X)			\
+	X(USER_EXITS, "user_exits")		\
+	X(TLB_FLUSHES, "tlb_flushes")		\
+	X(TLB_FLUSHES_REMOTE, "tlb_flushes_remote") \
+	X(INJECTED, "injected")			\
+	X(GUEST_FAULTS, "guest_faults")		\
+	X(SHADOW_FILLS, "shadow_fills")		\
+	X(SHADOW_PREFETCHED, "shadow_prefetched") \
+	X(SHADOW_SYNCS, "shadow_syncs")		\
+	X(SHADOW_UNSYNCED, "shadow_unsynced")	\
+	X(SHADOW_ZAPPED, "shadow_zapped")	\
+	X(TABLE_WRITES, "table_writes")		\
+	X(INTERPRETED, "interpreted")		\
+	X(MMIO, "mmio")				\
+	X(ROOT_HITS, "root_hits")		\
+	X(ROOT_MISSES, "root_misses")		\
+	X(HALTS, "halts")
+
+enum gondola_counter {
+#define X(symbol, name) GONDOLA_COUNTER_##symbol,
+	GONDOLA_COUNTERS(X)
+#undef X
+	GONDOLA_COUNTER_COUNT
+};
+#define GONDOLA_MAX_COUNTERS	64
+
+/**
+ * struct gondola_stats - GONDOLA_GET_STATS on a vCPU
+ * @size: sizeof(struct gondola_stats)
+ * @flags: must be 0
+ * @exits: by enum gondola_reason
+ * @counters: by enum gondola_counter
+ */
+struct gondola_stats {
+	__u32 size;
+	__u32 flags;
+	__u64 exits[GONDOLA_MAX_REASONS];
+	__u64 counters[GONDOLA_MAX_COUNTERS];
+};
+
+/* ---- the run page ---------------------------------------------------------- */
+
+enum gondola_user_exit {
+	GONDOLA_EXIT_NONE = 0,
+	GONDOLA_EXIT_INTR = 1,		/* a signal, or immediate_exit */
+	GONDOLA_EXIT_IO = 2,
+	GONDOLA_EXIT_MMIO = 3,
+	GONDOLA_EXIT_SHUTDOWN = 4,	/* triple fault */
+	GONDOLA_EXIT_ENTRY_FAILED = 5,	/* the processor refused the state: @fail */
+	GONDOLA_EXIT_UNKNOWN = 6,	/* an exit that gondola does not know: @fail */
+	GONDOLA_EXIT_EMULATION = 7,	/* an instruction it cannot interpret: @emulation */
+	GONDOLA_EXIT_MEMORY = 8,	/* guest memory that the launcher must make present: @memory */
+	GONDOLA_EXIT_REAL_MODE = 9,	/* the engine cannot run real mode, nor interpret it */
+};
+
+/**
+ * struct gondola_run - shared with the launcher by mmap() of the vCPU's descriptor
+ * @size: out: GONDOLA_RUN_SIZE
+ * @flags: in: must be 0
+ * @immediate_exit: in: leave with EINTR before the guest runs (closes the race with a signal)
+ * @exit: out: enum gondola_user_exit
+ * @hw_reason: out: raw code of the engine's last exit
+ * @io: GONDOLA_EXIT_IO: @count items of @width bytes each lie at @offset in this
+ *      page; out for a write, to be filled in before the next GONDOLA_RUN for a read
+ * @mmio: GONDOLA_EXIT_MMIO: @bytes (1 … 8) of @data, likewise
+ *
+ * The launcher owns the page between two calls of GONDOLA_RUN, the module
+ * during it.  The module copies what it reads before it checks it.
+ */
+struct gondola_run {
+	__u32 size;
+	__u32 flags;
+	__u8 immediate_exit;
+	__u8 pad0[3];
+	__u32 exit;
+	__u32 hw_reason;
+	__u32 pad1;
+	union {
+		struct {
+			__u16 port;
+			__u8 width;	/* 1, 2 or 4 */
+			__u8 write;
+			__u32 count;
+			__u32 offset;
+			__u32 pad;
+		} io;
+		struct {
+			__u64 gpa;
+			__u8 data[8];
+			__u32 bytes;
+			__u8 write;
+			__u8 pad[3];
+		} mmio;
+		struct {
+			__u32 hw_reason;
+			__u32 hw_error;		/* VM-instruction error or exit info, low half */
+			__u64 qualification;
+			char field[64];		/* what was refused, where that is known */
+		} fail;
+		struct {
+			__u32 bytes;
+			__u32 pad;
+			__u8 insn[16];
+			__u64 rip;
+		} emulation;
+		struct {
+			__u64 gpa;
+			__u32 write;
+			__u32 pad;
+		} memory;
+		__u8 room[256];
+	};
+};
+#define GONDOLA_RUN_IO_OFFSET	4096	/* where string I/O data lies */
+
+/* ---- ioctl numbers: 0x00 system, 0x20 VM, 0x40 vCPU ------------------------- */
+
+#define GONDOLA_IOC	'g'
+
+/* system */
+#define GONDOLA_GET_API_VERSION		_IO(GONDOLA_IOC, 0x00)
+#define GONDOLA_PREFLIGHT		_IOWR(GONDOLA_IOC, 0x01, struct gondola_preflight)
+#define GONDOLA_CREATE_VM		_IOW(GONDOLA_IOC, 0x02, struct gondola_create_vm)
+#define GONDOLA_GET_SUPPORTED_CPUID	_IOWR(GONDOLA_IOC, 0x03, struct gondola_cpuid)
+
+/* VM */
+#define GONDOLA_SET_MEMORY		_IOW(GONDOLA_IOC, 0x20, struct gondola_memory_slot)
+#define GONDOLA_CREATE_VCPU		_IOW(GONDOLA_IOC, 0x21, struct gondola_create_vcpu)
+#define GONDOLA_IRQ_LINE		_IOW(GONDOLA_IOC, 0x22, struct gondola_irq_line)
+#define GONDOLA_GET_DIRTY		_IOWR(GONDOLA_IOC, 0x23, struct gondola_dirty_log)
+#define GONDOLA_CLEAR_DIRTY		_IOW(GONDOLA_IOC, 0x24, struct gondola_dirty_log)
+#define GONDOLA_MARK_DIRTY		_IOW(GONDOLA_IOC, 0x25, struct gondola_mark_dirty)
+#define GONDOLA_MARK			_IOW(GONDOLA_IOC, 0x26, struct gondola_mark)
+
+/* vCPU */
+#define GONDOLA_RUN			_IO(GONDOLA_IOC, 0x40)
+#define GONDOLA_SET_CPUID		_IOW(GONDOLA_IOC, 0x41, struct gondola_cpuid)
+#define GONDOLA_NMI			_IO(GONDOLA_IOC, 0x42)
+#define GONDOLA_GET_STATS		_IOWR(GONDOLA_IOC, 0x43, struct gondola_stats)
+
+/* VM and vCPU */
+#define GONDOLA_GET_STATE		_IOWR(GONDOLA_IOC, 0x60, struct gondola_state)
+#define GONDOLA_SET_STATE		_IOWR(GONDOLA_IOC, 0x61, struct gondola_state)
+
+#endif
