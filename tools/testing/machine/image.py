@@ -156,8 +156,8 @@ class Cache:
         os.makedirs(self.directory, exist_ok=True)
 
     @contextlib.contextmanager
-    def _locked(self):
-        with open(os.path.join(self.directory, "lock"), "w", encoding="ascii") as lock:
+    def _locked(self, name):
+        with open(os.path.join(self.directory, ".lock-" + name), "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -166,7 +166,7 @@ class Cache:
         path = os.path.join(self.directory, name)
         if os.path.exists(path):
             return path
-        with self._locked():
+        with self._locked(name):
             if not os.path.exists(path):
                 scratch = tempfile.mkdtemp(prefix=".new-", dir=self.directory)
                 try:

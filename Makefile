@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# gondola: "make help" says what there is. Everything is built below build/.
+
+O ?= $(CURDIR)/build
+ENGINE ?= vmx
+CPU_MODEL ?=
+MITIGATIONS ?= off
+CPUS ?= 1
+
+testing := tools/testing
+machine := $(testing)/machine/machine
+packages := $(testing)/machine/packages
+kdir = /usr/src/linux-headers-$$($(machine) --version)
+# src= keeps the products out of the source tree.
+kbuild = $(MAKE) -C $(kdir) M=$(O)/module src=$(CURDIR)
+
+machine_options = --engine $(ENGINE) --cpus $(CPUS) --mitigations $(MITIGATIONS) \
+	$(if $(CPU_MODEL),--cpu-model $(CPU_MODEL))
+
+all: module launcher
+
+help:
+	@echo 'make              build the module (build/gondola.ko) and the launcher (build/gondola)'
+	@echo 'make run          boot a stock Debian guest in a test machine, run a workload in it'
+	@echo 'make shell        an interactive prompt in that machine'
+	@echo 'make check        all tests; ends in "N passed, N failed"'
+	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
+	@echo 'make bench        the bare boot of a guest, with and without ACPI'
+	@echo 'make packages     install the Debian packages that all this needs (the others do it too)'
+	@echo 'make clean        remove build/'
+	@echo
+	@echo 'for run, shell, check and bench:'
+	@echo '  ENGINE=vmx|svm        vmx: Bochs (default), svm: QEMU; check runs both without it'
+	@echo '  CPU_MODEL=NAME        default core2_penryn_t9600 (vmx), EPYC (svm)'
+	@echo '  MITIGATIONS=default   with the kernels'\'' mitigations (default off, which is quicker)'
+	@echo '  CPUS=N                processors of the machine (default 1)'
+	@echo 'O=DIR builds elsewhere. GONDOLA_CACHE=DIR keeps kernels and images (default ~/.cache/gondola).'
+
+packages:
+	@$(packages)
+
+# The smaller sets, so that a build alone installs no emulators.
+packages-%:
+	@$(packages) $*
+
+module: packages-build
+	@mkdir -p $(addprefix $(O)/module/,$(sort $(dir $(wildcard $(addprefix module/,*.c */*.c */*/*.c)))))
+	+@$(kbuild) $(KBUILD_OPTIONS) modules
+	@cp $(O)/module/gondola.ko $(O)/gondola.ko
+
+launcher: packages-build
+	+@$(MAKE) -C userspace O=$(O)
+
+workload: packages-build
+	+@$(MAKE) --no-print-directory -C $(testing)/guests/workload O=$(O)
+
+run: all workload packages-machine
+	@$(testing)/guests/workload/run --build $(O) $(machine_options)
+
+bench: all workload packages-machine
+	@$(testing)/guests/workload/run --build $(O) $(machine_options) --bare \
+		--json $(O)/bench-boot.json
+	@$(testing)/guests/workload/run --build $(O) $(machine_options) --bare --reboot \
+		--append "acpi=off noapic" --json $(O)/bench-boot-noacpi.json
+
+shell: all workload packages-machine
+	@$(machine) $(machine_options) --shell --guest $(O)/guest --files $(O)/workload \
+		--files $(O)/gondola.ko:/ --files $(O)/gondola:/bin/
+
+kunit: packages-build packages-check
+	@$(testing)/kunit/run --build $(O)
+
+check: packages
+	+@$(testing)/check --build $(O) $(if $(filter command environment,$(firstword $(origin ENGINE))),--engine $(ENGINE))
+
+clean:
+	rm -rf $(O)
+
+.PHONY: all help packages module launcher workload run bench shell kunit check clean
