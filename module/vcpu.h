@@ -11,17 +11,11 @@
 #include "mmu/mmu.h"
 #include "vm.h"
 #include "x86/event.h"
+#include "x86/regs.h"
 #include "x86/x86.h"
 
 struct gondola_lapic;
 struct gondola_emulator;
-
-/* Kept in the order of struct gondola_rec_regs; the entry assembly knows the offsets. */
-struct gondola_regs {
-	u64 gpr[NR_GPRS];
-	u64 rip;
-	u64 rflags;
-};
 
 /* Asked of a vCPU by others; handled before its next entry. */
 enum gondola_request {

@@ -23,6 +23,7 @@ enum gondola_emul_result {
 	GONDOLA_EMUL_RETRY,		/* nothing done: let the guest run the instruction again */
 	GONDOLA_EMUL_UNKNOWN,		/* not implemented; emulator->insn holds its bytes */
 	GONDOLA_EMUL_ERROR,		/* the host failed */
+	GONDOLA_EMUL_SPLIT,		/* only from read and write, see struct gondola_emul_ops */
 };
 
 enum gondola_emul_mode {
@@ -38,6 +39,12 @@ enum gondola_emul_mode {
  * An instruction does all its reads before its first write, so that USER can
  * be answered by running it again with the read's answer at hand.  A string
  * instruction commits its registers after each chunk.
+ *
+ * @read and @write get more than 16 bytes only for a chunk of a string
+ * instruction, within one page.  If that is not plain memory they may answer
+ * GONDOLA_EMUL_SPLIT with nothing done; the interpreter then goes item by
+ * item, in the width of the instruction.  A @write of 0 bytes asks whether a
+ * write at @la would succeed, and does nothing.
  */
 struct gondola_emul_ops {
 	/* Up to @bytes of code; *got >= 1 on OK (short at a page that is not there). */
@@ -69,7 +76,10 @@ struct gondola_emul_ops {
 	int (*invlpg)(struct gondola_emulator *e, gva_t la);
 	int (*hlt)(struct gondola_emulator *e);
 	int (*wbinvd)(struct gondola_emulator *e);
-	/* The STI or MOV SS shadow: 1 or 2 for the next instruction, 0 to clear. */
+	/*
+	 * The STI or MOV SS shadow: 1 or 2 for the next instruction, 0 to clear.  Called when an
+	 * instruction completes; NULL if the caller keeps no shadow.
+	 */
 	void (*set_shadow)(struct gondola_emulator *e, u32 shadow);
 	/* 16 bytes of an XMM register, live in the processor or in a saved area. */
 	void (*get_xmm)(struct gondola_emulator *e, unsigned int n, void *buf);
@@ -93,6 +103,9 @@ struct gondola_operand {
 
 struct gondola_insn_desc;	/* a row of the decode tables */
 
+#define GONDOLA_NO_SEG	0xff
+#define GONDOLA_NO_REG	0xff
+
 /**
  * struct gondola_emulator - one instruction under way
  * @ops, @ctx: the caller's
@@ -100,6 +113,11 @@ struct gondola_insn_desc;	/* a row of the decode tables */
  * @mode, @cpl: set by the caller before gondola_emulate()
  * @exception: with GONDOLA_EMUL_FAULT
  * @insn, @insn_bytes: what was fetched;  @insn_len: length once decoded
+ * @desc: the row of the tables, once decoded
+ *
+ * The caller may keep one for all instructions, without clearing it between
+ * them.  TF is the caller's: a trap is due after an instruction that completed
+ * (RIP moved) and began with TF set.
  */
 struct gondola_emulator {
 	const struct gondola_emul_ops *ops;
@@ -109,6 +127,7 @@ struct gondola_emulator {
 	u8 cpl;
 	struct gondola_event exception;
 
+	/* What the bytes say, whatever the registers hold (gondola_parse()). */
 	u8 insn[16];
 	u8 insn_bytes;
 	u8 insn_len;
@@ -120,16 +139,43 @@ struct gondola_emulator {
 	u8 addr_bytes;		/* address size: 2, 4, 8 */
 	u8 rep;			/* 0, 0xf2 or 0xf3 */
 	bool lock;
-	u8 seg_override;	/* enum gondola_seg, or 0xff */
+	bool opsize_prefix;
+	bool rm_is_reg;
+	bool rip_relative;
+	u8 seg_override;	/* enum gondola_seg, or GONDOLA_NO_SEG */
+	u8 seg;			/* of the memory operand */
+	u8 base;		/* register, or GONDOLA_NO_REG */
+	u8 index;		/* register, or GONDOLA_NO_REG */
+	u8 scale;		/* 0 … 3 */
+	s32 disp;
+	u64 imm;
+	u64 imm2;		/* ENTER's level, the selector of a far pointer */
+	const struct gondola_insn_desc *desc;
+
+	/* Its operands (gondola_bind()). */
+	u64 ea;			/* offset of the memory operand in its segment */
 	struct gondola_operand dst;
 	struct gondola_operand src;
 	struct gondola_operand src2;
-	const struct gondola_insn_desc *desc;
+
+	/* What becomes architectural state when it completes. */
+	u32 writeback;
+	u8 shadow;
+	u64 next_rip;
+	u64 rflags;
+
+	gva_t fetch_la;		/* linear address of insn[0] */
+	u8 fetch_max;		/* bytes up to the code segment's limit, at most 15 */
+	u8 chunk[GONDOLA_PAGE_SIZE];	/* of a string instruction */
 };
 
-/** gondola_decode() - fetch and decode at regs->rip, without executing */
+/** gondola_parse() - fetch and decode at regs->rip: all that the bytes and the mode determine */
+int gondola_parse(struct gondola_emulator *e);
+/** gondola_bind() - after gondola_parse(): find the operands by the registers' values */
+int gondola_bind(struct gondola_emulator *e);
+/** gondola_decode() - parse and bind, without executing */
 int gondola_decode(struct gondola_emulator *e);
-/** gondola_emulate() - decode and execute one instruction at regs->rip (of a REP: at least one chunk) */
+/** gondola_emulate() - decode and execute one instruction (of a REP: at least one chunk) */
 int gondola_emulate(struct gondola_emulator *e);
 
 #endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside the interpreter: the rows of the decode tables, and what handlers
+ * share.
+ */
+#ifndef GONDOLA_EMULATE_INSN_H
+#define GONDOLA_EMULATE_INSN_H
+
+#include <linux/compiler.h>
+#include <linux/string.h>
+#include <linux/types.h>
+#include "../x86/regs.h"
+#include "../x86/x86.h"
+#include "emulate.h"
+
+/*
+ * A handler computes: e->dst.value, e->rflags, e->next_rip and so on.  It may
+ * be run again with a new e->dst.value (LOCK).  One that touches memory or
+ * registers by itself does so after all that can fail.
+ */
+typedef int (*gondola_handler)(struct gondola_emulator *e);
+
+/**
+ * struct gondola_insn_desc - an instruction, or a further table
+ * @run: its handler; NULL: not implemented, unless D_UD says that it is undefined
+ * @rows: with D_BY_…: the table to go on in
+ * @flags: D_…
+ * @dst, @src, @src2: an operand's place O_… and size S_…
+ * @arg: for prefixes: the class; else the handler's own
+ */
+struct gondola_insn_desc {
+	union {
+		gondola_handler run;
+		const struct gondola_insn_desc *rows;
+	};
+	u32 flags;
+	u8 dst;
+	u8 src;
+	u8 src2;
+	u8 arg;
+};
+
+#define D_MODRM		BIT(0)
+#define D_READ		BIT(1)		/* the destination's old value is used */
+#define D_WRITE		BIT(2)		/* the destination is written */
+#define D_WRITE_SRC	BIT(3)
+#define D_WRITE_SRC2	BIT(4)
+#define D_LOCK		BIT(5)		/* LOCK is allowed on memory */
+#define D_LOCKED	BIT(6)		/* LOCK is implied on memory */
+#define D_PRIV		BIT(7)		/* #GP(0) unless CPL is 0 */
+#define D_DEF64		BIT(8)		/* operand size 8 in 64-bit mode, 2 with 66 */
+#define D_FORCE64	BIT(9)		/* operand size 8 in 64-bit mode */
+#define D_NO64		BIT(10)		/* undefined in 64-bit mode */
+#define D_ONLY64	BIT(11)		/* undefined elsewhere */
+#define D_PROT		BIT(12)		/* undefined in real and virtual-8086 mode */
+#define D_UMIP		BIT(13)		/* #GP(0) if CR4.UMIP and CPL is not 0 */
+#define D_SSE		BIT(14)		/* asks CR0.EM, CR0.TS and CR4.OSFXSR */
+#define D_ALIGN		BIT(15)		/* #GP(0) if memory is not aligned to 16 */
+#define D_RM_REG	BIT(16)		/* ModRM.mod does not matter: a register */
+#define D_POP_EA	BIT(17)		/* an address by RSP is formed after the pop */
+#define D_BIT		BIT(18)		/* the bit offset in src moves the memory operand */
+#define D_NOREAD	BIT(19)		/* memory sources are only addressed */
+#define D_UD		BIT(20)
+#define D_PREFIX	BIT(21)
+#define D_BY_PREFIX	BIT(22)		/* rows by none, 66, F3, F2 */
+#define D_BY_REG	BIT(23)		/* rows by ModRM.reg */
+#define D_BY_MOD	BIT(24)		/* rows by ModRM.reg, plus 8 if ModRM.mod is 3 */
+#define D_BY_RM		BIT(25)		/* rows by ModRM.rm */
+#define D_BY_W		BIT(26)		/* rows by REX.W */
+#define D_BY		(D_BY_PREFIX | D_BY_REG | D_BY_MOD | D_BY_RM | D_BY_W)
+#define D_CHECKS	(D_PRIV | D_NO64 | D_ONLY64 | D_PROT | D_UMIP | D_SSE)
+
+/* Where an operand is; those from O_IMM on take bytes after ModRM. */
+enum gondola_operand_place {
+	O_NONE,
+	O_E,			/* ModRM.rm: register or memory */
+	O_G,			/* ModRM.reg */
+	O_M,			/* ModRM.rm, memory only */
+	O_R,			/* ModRM.rm, register only */
+	O_Z,			/* register in the opcode's low bits */
+	O_A, O_C, O_D,		/* rAX, rCX, rDX */
+	O_ONE,			/* the constant 1 */
+	O_SEG,			/* segment register in ModRM.reg */
+	O_CR, O_DR,		/* in ModRM.reg */
+	O_V,			/* XMM register in ModRM.reg */
+	O_W,			/* XMM register or memory in ModRM.rm */
+	O_IMM,			/* 1, 2 or 4 bytes, sign-extended to the operand size */
+	O_IMMU,			/* zero-extended */
+	O_IMM64,		/* all bytes of the operand size */
+	O_MOFFS,		/* memory at an address in the instruction */
+	O_FAR,			/* offset and selector */
+};
+#define O_MASK	0x1fu
+
+/* Its size: the operand size, fixed, 4 or 8 by REX.W, 4 or 8 by mode. */
+#define S_V	(0u << 5)
+#define S_B	(1u << 5)
+#define S_2	(2u << 5)
+#define S_4	(3u << 5)
+#define S_8	(4u << 5)
+#define S_16	(5u << 5)
+#define S_Y	(6u << 5)
+#define S_N	(7u << 5)
+
+enum gondola_prefix_class {
+	P_LOCK, P_REP, P_OPSIZE, P_ADDRSIZE, P_SEG,
+};
+
+extern const struct gondola_insn_desc gondola_map1[256];
+extern const struct gondola_insn_desc gondola_map2[256];
+extern const struct gondola_insn_desc gondola_map3[256];
+extern const struct gondola_insn_desc gondola_map4[256];
+
+static inline u64 gondola_mask(unsigned int bytes)
+{
+	return ~0ull >> (64 - 8 * bytes);
+}
+
+static inline s64 gondola_sign_extend(u64 value, unsigned int bytes)
+{
+	unsigned int shift = 64 - 8 * bytes;
+
+	return (s64)(value << shift) >> shift;
+}
+
+static inline bool gondola_long64(const struct gondola_emulator *e)
+{
+	return e->mode == GONDOLA_EMUL_LONG64;
+}
+
+static inline bool gondola_protected(const struct gondola_emulator *e)
+{
+	return e->mode >= GONDOLA_EMUL_PROT16;
+}
+
+static inline bool gondola_canonical(u64 la)
+{
+	return (u64)((s64)(la << 16) >> 16) == la;
+}
+
+static inline u64 gondola_read_gpr(const struct gondola_emulator *e, unsigned int reg,
+				   unsigned int bytes)
+{
+	return e->regs->gpr[reg] & gondola_mask(bytes);
+}
+
+/* As the processor writes: 4 bytes clear the upper half, fewer keep the rest. */
+static inline void gondola_write_gpr(struct gondola_emulator *e, unsigned int reg,
+				     unsigned int bytes, u64 value)
+{
+	u64 keep = bytes >= 4 ? 0 : ~gondola_mask(bytes);
+
+	e->regs->gpr[reg] = (e->regs->gpr[reg] & keep) | (value & gondola_mask(bytes));
+}
+
+/* The address registers of string and LOOP instructions: by address size. */
+static inline void gondola_add_gpr(struct gondola_emulator *e, unsigned int reg, s64 add)
+{
+	gondola_write_gpr(e, reg, e->addr_bytes, e->regs->gpr[reg] + add);
+}
+
+static inline int gondola_fault(struct gondola_emulator *e, u8 vector)
+{
+	e->exception = (struct gondola_event){
+		.kind = GONDOLA_EVENT_EXCEPTION, .vector = vector,
+	};
+	return GONDOLA_EMUL_FAULT;
+}
+
+static inline int gondola_fault_code(struct gondola_emulator *e, u8 vector, u32 error)
+{
+	gondola_fault(e, vector);
+	e->exception.has_error = true;
+	e->exception.error = error;
+	return GONDOLA_EMUL_FAULT;
+}
+
+static inline int gondola_gp(struct gondola_emulator *e)
+{
+	return gondola_fault_code(e, VEC_GP, 0);
+}
+
+/* segment.c */
+int gondola_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
+			  bool write, gva_t *la);
+int gondola_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector);
+
+/* An offset in a segment to a linear address, with all checks of segmentation. */
+static inline int gondola_linear(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
+				 bool write, gva_t *la)
+{
+	if (unlikely(!gondola_long64(e)))
+		return gondola_linear_legacy(e, seg, ea, bytes, write, la);
+	if (seg == GONDOLA_FS || seg == GONDOLA_GS) {
+		struct gondola_segment s;
+
+		e->ops->get_segment(e, seg, &s);
+		ea += s.base;
+	}
+	*la = ea;
+	if (unlikely(!gondola_canonical(ea) || !gondola_canonical(ea + bytes - 1)))
+		return gondola_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_GP, 0);
+	return GONDOLA_EMUL_OK;
+}
+
+/* stack.c: bytes of the stack pointer, and moves relative to it. */
+unsigned int gondola_stack_bytes(struct gondola_emulator *e);
+int gondola_stack_read(struct gondola_emulator *e, u64 sp, u64 *value, unsigned int bytes);
+int gondola_stack_write(struct gondola_emulator *e, u64 sp, u64 value, unsigned int bytes);
+/* Sets next_rip; faults if it is beyond the code segment. */
+int gondola_branch(struct gondola_emulator *e, u64 target);
+
+/* system.c: may this port be used at the present privilege? */
+int gondola_check_io(struct gondola_emulator *e, u16 port, unsigned int width);
+
+/* Handlers, by file. */
+int gondola_op_mov(struct gondola_emulator *e);
+int gondola_op_movsx(struct gondola_emulator *e);
+int gondola_op_lea(struct gondola_emulator *e);
+int gondola_op_xchg(struct gondola_emulator *e);
+int gondola_op_xadd(struct gondola_emulator *e);
+int gondola_op_cmpxchg(struct gondola_emulator *e);
+int gondola_op_cmpxchg8b(struct gondola_emulator *e);
+int gondola_op_bswap(struct gondola_emulator *e);
+int gondola_op_movbe(struct gondola_emulator *e);
+int gondola_op_setcc(struct gondola_emulator *e);
+int gondola_op_cmov(struct gondola_emulator *e);
+int gondola_op_cbw(struct gondola_emulator *e);
+int gondola_op_cwd(struct gondola_emulator *e);
+int gondola_op_xlat(struct gondola_emulator *e);
+int gondola_op_lahf(struct gondola_emulator *e);
+int gondola_op_sahf(struct gondola_emulator *e);
+int gondola_op_flag(struct gondola_emulator *e);
+int gondola_op_nop(struct gondola_emulator *e);
+int gondola_op_mov_from_seg(struct gondola_emulator *e);
+int gondola_op_mov_to_seg(struct gondola_emulator *e);
+
+/* alu.c */
+int gondola_op_add(struct gondola_emulator *e);
+int gondola_op_or(struct gondola_emulator *e);
+int gondola_op_adc(struct gondola_emulator *e);
+int gondola_op_sbb(struct gondola_emulator *e);
+int gondola_op_and(struct gondola_emulator *e);
+int gondola_op_sub(struct gondola_emulator *e);
+int gondola_op_xor(struct gondola_emulator *e);
+int gondola_op_cmp(struct gondola_emulator *e);
+int gondola_op_test(struct gondola_emulator *e);
+int gondola_op_inc(struct gondola_emulator *e);
+int gondola_op_dec(struct gondola_emulator *e);
+int gondola_op_not(struct gondola_emulator *e);
+int gondola_op_neg(struct gondola_emulator *e);
+u64 gondola_flags_sub(u64 rflags, u64 a, u64 b, u64 result, unsigned int bytes);
+
+/* shift.c: shifts, rotates and bits */
+int gondola_op_rol(struct gondola_emulator *e);
+int gondola_op_ror(struct gondola_emulator *e);
+int gondola_op_rcl(struct gondola_emulator *e);
+int gondola_op_rcr(struct gondola_emulator *e);
+int gondola_op_shl(struct gondola_emulator *e);
+int gondola_op_shr(struct gondola_emulator *e);
+int gondola_op_sar(struct gondola_emulator *e);
+int gondola_op_shld(struct gondola_emulator *e);
+int gondola_op_shrd(struct gondola_emulator *e);
+int gondola_op_bt(struct gondola_emulator *e);
+int gondola_op_bts(struct gondola_emulator *e);
+int gondola_op_btr(struct gondola_emulator *e);
+int gondola_op_btc(struct gondola_emulator *e);
+int gondola_op_bsf(struct gondola_emulator *e);
+int gondola_op_bsr(struct gondola_emulator *e);
+int gondola_op_tzcnt(struct gondola_emulator *e);
+int gondola_op_lzcnt(struct gondola_emulator *e);
+int gondola_op_popcnt(struct gondola_emulator *e);
+
+/* multiply.c */
+int gondola_op_mul(struct gondola_emulator *e);
+int gondola_op_imul(struct gondola_emulator *e);
+int gondola_op_imul2(struct gondola_emulator *e);
+int gondola_op_div(struct gondola_emulator *e);
+int gondola_op_idiv(struct gondola_emulator *e);
+
+/* stack.c */
+int gondola_op_push(struct gondola_emulator *e);
+int gondola_op_pop(struct gondola_emulator *e);
+int gondola_op_push_seg(struct gondola_emulator *e);
+int gondola_op_pop_seg(struct gondola_emulator *e);
+int gondola_op_pusha(struct gondola_emulator *e);
+int gondola_op_popa(struct gondola_emulator *e);
+int gondola_op_pushf(struct gondola_emulator *e);
+int gondola_op_popf(struct gondola_emulator *e);
+int gondola_op_enter(struct gondola_emulator *e);
+int gondola_op_leave(struct gondola_emulator *e);
+int gondola_op_jmp(struct gondola_emulator *e);
+int gondola_op_jmp_abs(struct gondola_emulator *e);
+int gondola_op_jcc(struct gondola_emulator *e);
+int gondola_op_jcxz(struct gondola_emulator *e);
+int gondola_op_loop(struct gondola_emulator *e);
+int gondola_op_call(struct gondola_emulator *e);
+int gondola_op_call_abs(struct gondola_emulator *e);
+int gondola_op_ret(struct gondola_emulator *e);
+bool gondola_condition(const struct gondola_emulator *e);
+
+/* string.c */
+int gondola_op_movs(struct gondola_emulator *e);
+int gondola_op_stos(struct gondola_emulator *e);
+int gondola_op_lods(struct gondola_emulator *e);
+int gondola_op_cmps(struct gondola_emulator *e);
+int gondola_op_scas(struct gondola_emulator *e);
+int gondola_op_ins(struct gondola_emulator *e);
+int gondola_op_outs(struct gondola_emulator *e);
+
+/* system.c */
+int gondola_op_in(struct gondola_emulator *e);
+int gondola_op_out(struct gondola_emulator *e);
+int gondola_op_cli(struct gondola_emulator *e);
+int gondola_op_sti(struct gondola_emulator *e);
+int gondola_op_hlt(struct gondola_emulator *e);
+int gondola_op_clts(struct gondola_emulator *e);
+int gondola_op_wbinvd(struct gondola_emulator *e);
+int gondola_op_cpuid(struct gondola_emulator *e);
+int gondola_op_rdmsr(struct gondola_emulator *e);
+int gondola_op_wrmsr(struct gondola_emulator *e);
+int gondola_op_rdtsc(struct gondola_emulator *e);
+int gondola_op_read_cr(struct gondola_emulator *e);
+int gondola_op_write_cr(struct gondola_emulator *e);
+int gondola_op_read_dr(struct gondola_emulator *e);
+int gondola_op_write_dr(struct gondola_emulator *e);
+int gondola_op_smsw(struct gondola_emulator *e);
+int gondola_op_lmsw(struct gondola_emulator *e);
+int gondola_op_invlpg(struct gondola_emulator *e);
+int gondola_op_swapgs(struct gondola_emulator *e);
+int gondola_op_store_dtable(struct gondola_emulator *e);
+int gondola_op_load_dtable(struct gondola_emulator *e);
+int gondola_op_store_sysseg(struct gondola_emulator *e);
+int gondola_op_load_sysseg(struct gondola_emulator *e);
+
+/* xmm.c */
+int gondola_op_movx(struct gondola_emulator *e);
+int gondola_op_movx_low(struct gondola_emulator *e);
+int gondola_op_movx_high(struct gondola_emulator *e);
+int gondola_op_movx_store_high(struct gondola_emulator *e);
+
+#endif
