@@ -175,7 +175,9 @@ class Qemu(Emulator):
     name = "QEMU"
 
     def start(self):
-        argv = ["qemu-system-x86_64", "-M", "q35", "-cpu", self.args.cpu_model + ",+svm",
+        # A model may also ask for a processor without it: EPYC,-svm.
+        model = self.args.cpu_model + ("" if "svm" in self.args.cpu_model else ",+svm")
+        argv = ["qemu-system-x86_64", "-M", "q35", "-cpu", model,
                 "-m", str(self.args.memory), "-smp", str(self.args.cpus),
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-kernel", self.kernel, "-initrd", self.initrd,
