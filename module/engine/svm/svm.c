@@ -1,0 +1,737 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The SVM engine: AMD's virtualization with shadow paging.  The guest's CR3 is
+ * the shadow root; there is no nested paging.  Since the processor can run
+ * with paging on and protection off ("paged real mode"), real mode needs no
+ * interpreter here.
+ */
+#include <linux/cc_platform.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <asm/cpufeature.h>
+#include <asm/mce.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/processor.h>
+#include "svm.h"
+#include "../../engine.h"
+#include "../../vcpu.h"
+#include "../../vm.h"
+
+#define CPUID_SVM_FEATURES	0x8000000a
+#define VM_CR_LOCK		BIT_ULL(3)
+#define VM_CR_SVMDIS		BIT_ULL(4)
+
+/* entry.S knows these. */
+static_assert(offsetof(struct gondola_vcpu, regs) == 0);
+static_assert(R_RCX == 1 && R_RDX == 2 && R_RBX == 3 && R_RBP == 5 && R_RSI == 6 && R_RDI == 7);
+static_assert(offsetof(struct gondola_regs, gpr) == 0);
+
+/**
+ * struct svm_cpu - a processor's part
+ * @hsave: where VMRUN keeps the host's state, opaque
+ * @host: where VMSAVE keeps the rest of it, in the layout of a VMCB
+ * @host_pa: its address
+ * @generation: counts the rounds of ASIDs given out; a vCPU with another one needs a new ASID
+ * @next_asid: the next one to give out
+ * @last_asid: the highest that the processor has; 0 is the host's own
+ * @vm_id: the VM that ran here last
+ * @on: root operation is ours
+ */
+struct svm_cpu {
+	struct page *hsave;
+	struct page *host;
+	u64 host_pa;
+	u64 generation;
+	u32 next_asid;
+	u32 last_asid;
+	u32 vm_id;
+	bool on;
+};
+
+static DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
+
+/* Permission maps, all bits set: intercept. */
+#define IOPM_ORDER	2		/* 12 KiB, rounded up */
+#define MSRPM_ORDER	1
+static struct page *iopm;
+static struct page *msrpm;
+
+static inline void svm_vmsave(u64 pa)
+{
+	asm volatile("vmsave %0" : : "a" (pa) : "memory");
+}
+
+static inline void svm_invlpga(gva_t gva, u32 asid)
+{
+	asm volatile("invlpga %0, %1" : : "a" (gva), "c" (asid) : "memory");
+}
+
+/* ---- the machine --------------------------------------------------------------- */
+
+static u32 svm_probe(char *detail)
+{
+	u64 vm_cr, efer;
+
+	if (cpuid_eax(0x80000000) < CPUID_SVM_FEATURES || !(cpuid_ecx(0x80000001) & BIT(2))) {
+		if (boot_cpu_has(X86_FEATURE_HYPERVISOR) &&
+		    (boot_cpu_data.x86_vendor == X86_VENDOR_AMD ||
+		     boot_cpu_data.x86_vendor == X86_VENDOR_HYGON)) {
+			strscpy(detail, "this host is a guest, and is not offered SVM", 64);
+			return GONDOLA_PF_NESTED_OFF;
+		}
+		strscpy(detail, "the processor has no SVM", 64);
+		return GONDOLA_PF_ABSENT;
+	}
+	if (!rdmsrl_safe(MSR_VM_CR, &vm_cr) && (vm_cr & VM_CR_SVMDIS)) {
+		strscpy(detail, vm_cr & VM_CR_LOCK ? "firmware disabled SVM and locked VM_CR" :
+			"firmware disabled SVM (VM_CR.SVMDIS)", 64);
+		return GONDOLA_PF_LOCKED_OFF;
+	}
+	if (cpuid_ebx(CPUID_SVM_FEATURES) < 2) {
+		strscpy(detail, "ASIDs", 64);
+		return GONDOLA_PF_MISSING_FEATURE;
+	}
+	if (!boot_cpu_has(X86_FEATURE_NX)) {
+		strscpy(detail, "NX (no-execute pages)", 64);
+		return GONDOLA_PF_MISSING_FEATURE;
+	}
+	/* Shadow entries would need the encryption bit. */
+	if (cc_platform_has(CC_ATTR_HOST_MEM_ENCRYPT)) {
+		strscpy(detail, "unencrypted memory (boot with mem_encrypt=off)", 64);
+		return GONDOLA_PF_MISSING_FEATURE;
+	}
+	preempt_disable();
+	rdmsrl(MSR_EFER, efer);
+	if (this_cpu_read(svm_cpu.on))
+		efer &= ~EFER_F_SVME;
+	preempt_enable();
+	if (efer & EFER_F_SVME) {
+		strscpy(detail, "EFER.SVME is set: another hypervisor runs", 64);
+		return GONDOLA_PF_IN_USE;
+	}
+	return GONDOLA_PF_OK;
+}
+
+/* The map has two bits, read and write, for each of three ranges of 8,192 MSRs. */
+static void svm_pass_msr(u8 *map, u32 index)
+{
+	unsigned int base = index >= 0xc0000000 ? 0x800 : 0;
+	unsigned int bit = (index & 0x1fff) * 2;
+
+	map[base + bit / 8] &= ~(3u << (bit % 8));
+}
+
+static void svm_fill_maps(void)
+{
+	static const u32 passed[] = {
+		MSRX_FS_BASE, MSRX_GS_BASE, MSRX_KERNEL_GS_BASE,
+		MSRX_STAR, MSRX_LSTAR, MSRX_CSTAR, MSRX_SFMASK,
+		MSRX_SYSENTER_CS, MSRX_SYSENTER_ESP, MSRX_SYSENTER_EIP,
+	};
+	unsigned int i;
+
+	memset(page_address(iopm), 0xff, PAGE_SIZE << IOPM_ORDER);
+	memset(page_address(msrpm), 0xff, PAGE_SIZE << MSRPM_ORDER);
+	for (i = 0; i < ARRAY_SIZE(passed); i++)
+		svm_pass_msr(page_address(msrpm), passed[i]);
+}
+
+static void svm_teardown(void)
+{
+	struct svm_cpu *c;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		c = per_cpu_ptr(&svm_cpu, cpu);
+		WARN_ON_ONCE(c->on);
+		if (c->hsave)
+			__free_page(c->hsave);
+		if (c->host)
+			__free_page(c->host);
+		c->hsave = NULL;
+		c->host = NULL;
+	}
+	if (iopm)
+		__free_pages(iopm, IOPM_ORDER);
+	if (msrpm)
+		__free_pages(msrpm, MSRPM_ORDER);
+	iopm = NULL;
+	msrpm = NULL;
+}
+
+static int svm_setup(void)
+{
+	struct svm_cpu *c;
+	int cpu;
+
+	iopm = alloc_pages(GFP_KERNEL, IOPM_ORDER);
+	msrpm = alloc_pages(GFP_KERNEL, MSRPM_ORDER);
+	if (!iopm || !msrpm)
+		goto fail;
+	svm_fill_maps();
+	for_each_possible_cpu(cpu) {
+		c = per_cpu_ptr(&svm_cpu, cpu);
+		c->hsave = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		c->host = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!c->hsave || !c->host)
+			goto fail;
+		c->host_pa = page_to_phys(c->host);
+	}
+	return 0;
+fail:
+	svm_teardown();
+	return -ENOMEM;
+}
+
+static int svm_cpu_on(void)
+{
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
+	u64 efer;
+
+	rdmsrl(MSR_EFER, efer);
+	if (efer & EFER_F_SVME)
+		return -EBUSY;
+	wrmsrl(MSR_EFER, efer | EFER_F_SVME);
+	wrmsrl(MSR_VM_HSAVE_PA, page_to_phys(c->hsave));
+	/* What ASIDs held before is void: the first one taken wraps, and flushes. */
+	c->generation++;
+	c->last_asid = cpuid_ebx(CPUID_SVM_FEATURES) - 1;
+	c->next_asid = c->last_asid + 1;
+	c->on = true;
+	return 0;
+}
+
+static void svm_cpu_off(void)
+{
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
+	u64 efer;
+
+	if (!c->on)
+		return;
+	c->on = false;
+	wrmsrl(MSR_VM_HSAVE_PA, 0);
+	rdmsrl(MSR_EFER, efer);
+	wrmsrl(MSR_EFER, efer & ~EFER_F_SVME);
+}
+
+/* ---- the vCPU --------------------------------------------------------------------- */
+
+#define INTERCEPT_CR	(SVM_READ_OF(3) | SVM_READ_OF(8) | SVM_WRITE_OF(0) | SVM_WRITE_OF(3) | \
+			 SVM_WRITE_OF(4) | SVM_WRITE_OF(8))
+#define INTERCEPT_MISC1	(SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI | SVM_INTERCEPT_SMI | \
+			 SVM_INTERCEPT_INIT | SVM_INTERCEPT_RDPMC | SVM_INTERCEPT_CPUID | \
+			 SVM_INTERCEPT_RSM | SVM_INTERCEPT_INVD | SVM_INTERCEPT_HLT | \
+			 SVM_INTERCEPT_INVLPG | SVM_INTERCEPT_INVLPGA | SVM_INTERCEPT_IOIO | \
+			 SVM_INTERCEPT_MSR | SVM_INTERCEPT_TASK_SWITCH | SVM_INTERCEPT_SHUTDOWN)
+#define INTERCEPT_MISC2	(SVM_INTERCEPT_VMRUN | SVM_INTERCEPT_VMMCALL | SVM_INTERCEPT_VMLOAD | \
+			 SVM_INTERCEPT_VMSAVE | SVM_INTERCEPT_STGI | SVM_INTERCEPT_CLGI | \
+			 SVM_INTERCEPT_SKINIT | SVM_INTERCEPT_WBINVD | SVM_INTERCEPT_MONITOR | \
+			 SVM_INTERCEPT_MWAIT | SVM_INTERCEPT_MWAIT_ARMED | SVM_INTERCEPT_XSETBV | \
+			 SVM_INTERCEPT_RDPRU)
+#define INTERCEPT_MISC3	(SVM_INTERCEPT_INVLPGB | SVM_INTERCEPT_INVPCID | SVM_INTERCEPT_MCOMMIT | \
+			 SVM_INTERCEPT_TLBSYNC)
+/*
+ * #DB and #AC because a guest can have them strike again during their own
+ * delivery, for ever, with no interrupt taken in between.
+ */
+#define INTERCEPT_EXCEPTIONS	(BIT(VEC_PF) | BIT(VEC_MC) | BIT(VEC_DB) | BIT(VEC_AC))
+
+static void svm_update_control(struct gondola_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+	struct vmcb *vmcb = svm->vmcb;
+	u64 cr0 = vcpu->cr0, cr4 = vcpu->cr4;
+
+	/* NE: the external way of reporting FPU errors would reach the host's pins. */
+	vmcb->cr0 = (cr0 & ~(CR0_CD | CR0_NW)) | CR0_PG | CR0_WP | CR0_NE | CR0_ET;
+
+	/* MCE: without it a machine check in the guest would shut the host down. */
+	vmcb->cr4 = (cr4 & ~(CR4_PCIDE | CR4_LA57 | CR4_VMXE | CR4_SMXE)) | CR4_PAE | CR4_MCE;
+	if (!(cr0 & CR0_PG))	/* the identity shadow is made of user pages */
+		vmcb->cr4 &= ~(CR4_SMEP | CR4_SMAP | CR4_PKE);
+
+	/* LME counts only with the guest's own paging, which is what LMA says. */
+	vmcb->efer = (vcpu->efer & EFER_F_SCE) | EFER_F_NXE | EFER_F_SVME;
+	if (vcpu->efer & EFER_F_LMA)
+		vmcb->efer |= EFER_F_LMA | EFER_F_LME;
+
+	/* Reads leave the guest only where they would show a value that is not its own. */
+	svm->unchecked = true;
+	vmcb->intercept_cr = INTERCEPT_CR;
+	if (vmcb->cr0 != cr0)
+		vmcb->intercept_cr |= SVM_READ_OF(0);
+	if (vmcb->cr4 != cr4)
+		vmcb->intercept_cr |= SVM_READ_OF(4);
+}
+
+static void svm_reset_segments(struct vmcb *vmcb)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(vmcb->seg); i++)
+		vmcb->seg[i] = (struct svm_segment){ .attrib = 0x93, .limit = 0xffff };
+	vmcb->seg[GONDOLA_CS].attrib = 0x9b;
+	vmcb->seg[GONDOLA_CS].selector = 0xf000;
+	vmcb->seg[GONDOLA_CS].base = 0xffff0000;
+	vmcb->gdtr.limit = 0xffff;
+	vmcb->idtr.limit = 0xffff;
+	vmcb->ldtr = (struct svm_segment){ .attrib = 0x82, .limit = 0xffff };
+	vmcb->tr = (struct svm_segment){ .attrib = 0x8b, .limit = 0xffff };
+}
+
+static int svm_vcpu_create(struct gondola_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = kzalloc(sizeof(*svm), GFP_KERNEL_ACCOUNT);
+	struct vmcb *vmcb;
+
+	if (!svm)
+		return -ENOMEM;
+	vmcb = (struct vmcb *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vmcb) {
+		kfree(svm);
+		return -ENOMEM;
+	}
+	svm->vmcb = vmcb;
+	svm->vmcb_pa = __pa(vmcb);
+	svm->asid_cpu = -1;
+	svm->pat = 0x0007040600070406ull;
+
+	vmcb->intercept_dr = ~0u;
+	vmcb->intercept_exceptions = INTERCEPT_EXCEPTIONS;
+	vmcb->intercept_misc1 = INTERCEPT_MISC1;
+	vmcb->intercept_misc2 = INTERCEPT_MISC2;
+	vmcb->intercept_misc3 = INTERCEPT_MISC3;
+	if (!boot_cpu_has(X86_FEATURE_RDTSCP))
+		vmcb->intercept_misc2 |= SVM_INTERCEPT_RDTSCP;
+	vmcb->iopm_pa = page_to_phys(iopm);
+	vmcb->msrpm_pa = page_to_phys(msrpm);
+	vmcb->int_control = SVM_V_INTR_MASKING;
+	vmcb->dr7 = DR7_FIXED;
+	svm_reset_segments(vmcb);
+
+	vcpu->engine_data = svm;
+	svm_update_control(vcpu);
+	return 0;
+}
+
+static void svm_vcpu_destroy(struct gondola_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+
+	if (!svm)
+		return;
+	free_page((unsigned long)svm->vmcb);
+	kfree(svm);
+	vcpu->engine_data = NULL;
+}
+
+/*
+ * TSC_AUX is what user space alone reads (getcpu), so the guest's value can
+ * stay until the processor is given to others.
+ */
+static void svm_swap_tsc_aux(struct svm_vcpu *svm, bool guest)
+{
+	if (boot_cpu_has(X86_FEATURE_RDTSCP))
+		wrmsrl(MSR_TSC_AUX, guest ? svm->tsc_aux : svm->host_tsc_aux);
+}
+
+static void svm_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
+
+	/* FS, GS, TR and LDT belong to the task that now runs: they hold until vcpu_put(). */
+	svm_vmsave(c->host_pa);
+
+	/* What an ASID of another processor, or of an earlier stay here, holds is stale. */
+	if (svm->asid_cpu != cpu) {
+		svm->asid_cpu = cpu;
+		svm->asid_generation = 0;
+	}
+	if (c->vm_id != vcpu->vm->id) {
+		c->vm_id = vcpu->vm->id;
+		indirect_branch_prediction_barrier();
+	}
+	if (boot_cpu_has(X86_FEATURE_RDTSCP))
+		rdmsrl(MSR_TSC_AUX, svm->host_tsc_aux);
+	svm_swap_tsc_aux(svm, true);
+	svm->loaded = true;
+}
+
+static void svm_vcpu_put(struct gondola_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+
+	svm->loaded = false;
+	svm_swap_tsc_aux(svm, false);
+}
+
+/* ---- running ------------------------------------------------------------------------ */
+
+static void svm_take_asid(struct svm_vcpu *svm, struct svm_cpu *c)
+{
+	if (c->next_asid > c->last_asid) {
+		c->next_asid = 1;
+		c->generation++;
+		svm->vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
+	}
+	svm->vmcb->asid = c->next_asid++;
+	svm->asid_generation = c->generation;
+}
+
+static void svm_enter(struct gondola_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
+	struct gondola_regs *regs = &vcpu->regs;
+	struct vmcb *vmcb = svm->vmcb;
+	u64 rflags = regs->rflags;
+
+	if (svm->asid_generation != c->generation)
+		svm_take_asid(svm, c);
+
+	/*
+	 * A software event returns to the instruction after it: some processors
+	 * push RIP as it is here, those that save the next RIP push that.
+	 */
+	vmcb->rip = regs->rip + svm->soft_len;
+	vmcb->next_rip = vmcb->rip;
+	vmcb->rflags = rflags;
+	if (unlikely(svm->step)) {
+		/* Whatever strikes instead must not push our TF: see all of it first. */
+		vmcb->rflags |= RFL_TF;
+		vmcb->intercept_exceptions = (u32)~BIT(VEC_NMI);
+		svm->dr6_before = vcpu->dr6;
+	}
+	vmcb->rax = regs->gpr[R_RAX];
+	vmcb->rsp = regs->gpr[R_RSP];
+	vmcb->cr2 = vcpu->cr2;
+	vmcb->cr3 = vcpu->hw_root;
+	vmcb->dr6 = vcpu->dr6;
+
+	if (unlikely(svm->unchecked)) {
+		svm->refused = gondola_svm_refused_field(vmcb);
+		svm->unchecked = svm->refused;
+		if (svm->refused) {
+			vmcb->exit_code = SVM_EXIT_INVALID;
+			return;
+		}
+	}
+
+	gondola_svm_run(regs, svm->vmcb_pa, c->host_pa);
+
+	/* A host NMI was taken by STGI; a machine check is ours to pass on. */
+	if (unlikely(vmcb->exit_code == SVM_EXIT_EXCEPTION + VEC_MC))
+		asm volatile("int $18" : : : "memory");
+
+	vmcb->tlb_control = 0;
+	vmcb->event_inj = 0;
+	vcpu->dr6 = vmcb->dr6;
+	vcpu->cr2 = vmcb->cr2;
+	regs->gpr[R_RAX] = vmcb->rax;
+	regs->gpr[R_RSP] = vmcb->rsp;
+	regs->rip = vmcb->rip;
+	regs->rflags = vmcb->rflags;
+	if (unlikely(svm->step)) {
+		vmcb->intercept_exceptions = INTERCEPT_EXCEPTIONS;
+		/* After an IRET, TF is what it popped. */
+		if (!(rflags & RFL_TF) && !(svm->iret_seen && regs->rip != svm->iret_rip))
+			regs->rflags &= ~RFL_TF;
+	}
+}
+
+static void svm_inject(struct gondola_vcpu *vcpu, const struct gondola_event *event)
+{
+	static const u32 types[] = {
+		[GONDOLA_EVENT_INTERRUPT] = SVM_EVENT_INTERRUPT,
+		[GONDOLA_EVENT_NMI] = SVM_EVENT_NMI,
+		[GONDOLA_EVENT_EXCEPTION] = SVM_EVENT_EXCEPTION,
+		[GONDOLA_EVENT_SOFT_INTERRUPT] = SVM_EVENT_SOFT,
+	};
+	struct svm_vcpu *svm = vcpu->engine_data;
+	struct vmcb *vmcb = svm->vmcb;
+
+	if (WARN_ON_ONCE(event->kind == GONDOLA_EVENT_NONE || event->kind >= ARRAY_SIZE(types)))
+		return;
+	vmcb->event_inj = SVM_EVENT_VALID | types[event->kind] | event->vector;
+	vmcb->event_inj_error = 0;
+	svm->soft_len = event->insn_len;
+	if (event->kind == GONDOLA_EVENT_NMI) {
+		vmcb->event_inj = SVM_EVENT_VALID | SVM_EVENT_NMI | VEC_NMI;
+		vmcb->intercept_misc1 |= SVM_INTERCEPT_IRET;
+		svm->nmi_blocked = true;
+		svm->iret_seen = false;
+	} else if (event->kind == GONDOLA_EVENT_EXCEPTION) {
+		if (event->has_error) {
+			vmcb->event_inj |= SVM_EVENT_HAS_ERROR;
+			vmcb->event_inj_error = event->error;
+		}
+		if (event->vector == VEC_PF)
+			vcpu->cr2 = event->cr2;
+	}
+}
+
+static void svm_cancel_injection(struct gondola_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+
+	if ((svm->vmcb->event_inj & SVM_EVENT_TYPE) == SVM_EVENT_NMI)
+		svm->nmi_blocked = false;
+	svm->vmcb->event_inj = 0;
+	svm->soft_len = 0;
+}
+
+static u32 svm_get_shadow(struct gondola_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+
+	/* The processor does not tell which of the two it is; MOV SS blocks more. */
+	return (svm->vmcb->int_state & SVM_SHADOW ? BIT(1) : 0) | (svm->nmi_blocked ? BIT(2) : 0);
+}
+
+static void svm_set_shadow(struct gondola_vcpu *vcpu, u32 shadow)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+
+	svm->vmcb->int_state = shadow & (BIT(0) | BIT(1)) ? SVM_SHADOW : 0;
+	if (svm->nmi_blocked == !!(shadow & BIT(2)))
+		return;
+	svm->nmi_blocked = shadow & BIT(2);
+	svm->iret_seen = false;
+	if (svm->nmi_blocked)
+		svm->vmcb->intercept_misc1 |= SVM_INTERCEPT_IRET;
+	else
+		svm->vmcb->intercept_misc1 &= ~SVM_INTERCEPT_IRET;
+}
+
+static void svm_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool nmi)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+	struct vmcb *vmcb = svm->vmcb;
+
+	if (interrupt) {
+		/* A virtual interrupt that is never taken: taking it is intercepted. */
+		vmcb->int_control |= SVM_V_IRQ | SVM_V_PRIO(15) | SVM_V_IGNORE_TPR;
+		vmcb->intercept_misc1 |= SVM_INTERCEPT_VINTR;
+	} else {
+		vmcb->int_control &= ~(u64)SVM_V_IRQ;
+		vmcb->intercept_misc1 &= ~SVM_INTERCEPT_VINTR;
+	}
+	/* Blocked until an IRET: that is intercepted.  Otherwise one instruction is in the way. */
+	svm->step = nmi && (!svm->nmi_blocked || svm->iret_seen);
+}
+
+/* ---- state ------------------------------------------------------------------------------ */
+
+static struct svm_segment *svm_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+
+	switch (seg) {
+	case GONDOLA_LDTR:
+		return &svm->vmcb->ldtr;
+	case GONDOLA_TR:
+		return &svm->vmcb->tr;
+	default:
+		return &svm->vmcb->seg[seg];
+	}
+}
+
+static void svm_get_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
+			    struct gondola_segment *out)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+	const struct svm_segment *s = svm_segment(vcpu, seg);
+
+	*out = (struct gondola_segment){
+		.base = s->base,
+		.limit = s->limit,
+		.selector = s->selector,
+		.ar = (s->attrib & 0xff) | (s->attrib & 0xf00) << 4,
+	};
+	/* The hidden part need not keep G, nor TR's busy bit, nor SS its DPL: CPL has it. */
+	if (s->limit > 0xfffff)
+		out->ar |= GONDOLA_AR_G;
+	if (seg == GONDOLA_TR)
+		out->ar |= 2;
+	if (seg == GONDOLA_SS)
+		out->ar = (out->ar & ~GONDOLA_AR_DPL) | svm->vmcb->cpl << GONDOLA_AR_DPL_SHIFT;
+	if (!(s->attrib & GONDOLA_AR_P))
+		out->ar |= GONDOLA_AR_UNUSABLE;
+}
+
+static void svm_set_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
+			    const struct gondola_segment *in)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+	struct svm_segment *s = svm_segment(vcpu, seg);
+
+	*s = (struct svm_segment){
+		.base = in->base,
+		.limit = in->limit,
+		.selector = in->selector,
+		.attrib = (in->ar & 0xff) | (in->ar >> 4 & 0xf00),
+	};
+	if (in->ar & GONDOLA_AR_UNUSABLE)
+		s->attrib &= ~GONDOLA_AR_P;
+	svm->unchecked = true;
+	if (seg == GONDOLA_SS)
+		svm->vmcb->cpl = (in->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
+}
+
+static int svm_cpl(struct gondola_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+
+	return svm->vmcb->cpl;
+}
+
+static void svm_get_dtable(struct gondola_vcpu *vcpu, bool idt, struct gondola_dtable *out)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+	const struct svm_segment *s = idt ? &svm->vmcb->idtr : &svm->vmcb->gdtr;
+
+	*out = (struct gondola_dtable){ .base = s->base, .limit = s->limit };
+}
+
+static void svm_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dtable *in)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+	struct svm_segment *s = idt ? &svm->vmcb->idtr : &svm->vmcb->gdtr;
+
+	s->base = in->base;
+	s->limit = in->limit;
+}
+
+static void svm_set_dr7(struct gondola_vcpu *vcpu, u64 dr7)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+
+	svm->vmcb->dr7 = dr7;
+	svm->unchecked = true;
+}
+
+static void svm_set_tsc_offset(struct gondola_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+
+	svm->vmcb->tsc_offset = vcpu->tsc_offset;
+}
+
+/* Where an MSR lives while the guest does not run; NULL: not here. */
+static u64 *svm_msr(struct svm_vcpu *svm, u32 index)
+{
+	struct vmcb *vmcb = svm->vmcb;
+
+	switch (index) {
+	case MSRX_FS_BASE:
+		return &vmcb->seg[GONDOLA_FS].base;
+	case MSRX_GS_BASE:
+		return &vmcb->seg[GONDOLA_GS].base;
+	case MSRX_KERNEL_GS_BASE:
+		return &vmcb->kernel_gs_base;
+	case MSRX_SYSENTER_CS:
+		return &vmcb->sysenter_cs;
+	case MSRX_SYSENTER_ESP:
+		return &vmcb->sysenter_esp;
+	case MSRX_SYSENTER_EIP:
+		return &vmcb->sysenter_eip;
+	case MSRX_STAR:
+		return &vmcb->star;
+	case MSRX_LSTAR:
+		return &vmcb->lstar;
+	case MSRX_CSTAR:
+		return &vmcb->cstar;
+	case MSRX_SFMASK:
+		return &vmcb->sfmask;
+	case MSRX_TSC_AUX:
+		return &svm->tsc_aux;
+	case MSRX_PAT:
+		return &svm->pat;
+	default:
+		return NULL;
+	}
+}
+
+static int svm_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
+{
+	const u64 *msr = svm_msr(vcpu->engine_data, index);
+
+	if (!msr)
+		return -ENOENT;
+	*value = *msr;
+	return 0;
+}
+
+static int svm_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+	u64 *msr = svm_msr(svm, index);
+
+	if (!msr)
+		return -ENOENT;
+	preempt_disable();
+	*msr = value;
+	if (index == MSRX_TSC_AUX && svm->loaded)
+		svm_swap_tsc_aux(svm, true);
+	preempt_enable();
+	return 0;
+}
+
+static void svm_flush_tlb(struct gondola_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+
+	svm->asid_generation = 0;	/* a new ASID has no translations */
+}
+
+static void svm_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+
+	preempt_disable();
+	/* With a stale ASID the next entry takes a new one, which is empty. */
+	if (svm->asid_generation == this_cpu_read(svm_cpu.generation))
+		svm_invlpga(gva, svm->vmcb->asid);
+	preempt_enable();
+}
+
+const struct gondola_engine_ops gondola_svm_ops = {
+	.id = GONDOLA_ENGINE_SVM,
+	.name = "svm",
+	.caps = GONDOLA_ENGINE_REAL_MODE | GONDOLA_ENGINE_TLB_TAGS,
+	.probe = svm_probe,
+	.setup = svm_setup,
+	.teardown = svm_teardown,
+	.cpu_on = svm_cpu_on,
+	.cpu_off = svm_cpu_off,
+	.vcpu_create = svm_vcpu_create,
+	.vcpu_destroy = svm_vcpu_destroy,
+	.vcpu_load = svm_vcpu_load,
+	.vcpu_put = svm_vcpu_put,
+	.enter = svm_enter,
+	.decode = gondola_svm_decode,
+	.inject = svm_inject,
+	.cancel_injection = svm_cancel_injection,
+	.get_shadow = svm_get_shadow,
+	.set_shadow = svm_set_shadow,
+	.open_window = svm_open_window,
+	.get_segment = svm_get_segment,
+	.set_segment = svm_set_segment,
+	.cpl = svm_cpl,
+	.get_dtable = svm_get_dtable,
+	.set_dtable = svm_set_dtable,
+	.update_control = svm_update_control,
+	.set_dr7 = svm_set_dr7,
+	.set_tsc_offset = svm_set_tsc_offset,
+	.get_msr = svm_get_msr,
+	.set_msr = svm_set_msr,
+	.flush_tlb = svm_flush_tlb,
+	.flush_gva = svm_flush_gva,
+	.exit_name = gondola_svm_exit_name,
+};

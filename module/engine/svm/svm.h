@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of the SVM engine share. */
+#ifndef GONDOLA_SVM_H
+#define GONDOLA_SVM_H
+
+#include <linux/types.h>
+#include "vmcb.h"
+
+struct gondola_exit;
+struct gondola_vcpu;
+
+/**
+ * struct svm_vcpu - the engine's part of a vCPU
+ * @vmcb, @vmcb_pa: its control block
+ * @asid_generation: the processor's generation that @vmcb's ASID is from; 0: take a new one
+ * @asid_cpu: the processor that it is from
+ * @tsc_aux, @pat: MSRs that the VMCB does not switch
+ * @host_tsc_aux: the host's, while @loaded
+ * @loaded: between vcpu_load() and vcpu_put()
+ * @unchecked: state was set that VMRUN might refuse
+ * @refused: the field that it would refuse, or NULL
+ * @soft_len: length of the software event's instruction that the next entry delivers, else 0
+ * @nmi_blocked: an NMI handler runs; ends with the guest's next IRET
+ * @iret_seen: that IRET, at @iret_rip, was intercepted and may complete
+ * @step: run one instruction only: an NMI waits for it
+ * @dr6_before: DR6 at the entry that stepped, to tell our step from the guest's own
+ */
+struct svm_vcpu {
+	struct vmcb *vmcb;
+	u64 vmcb_pa;
+	u64 asid_generation;
+	int asid_cpu;
+	u64 tsc_aux;
+	u64 host_tsc_aux;
+	u64 pat;
+	bool unchecked;
+	const char *refused;
+	u8 soft_len;
+	bool loaded;
+	bool nmi_blocked;
+	bool iret_seen;
+	bool step;
+	u64 iret_rip;
+	u64 dr6_before;
+};
+
+/* entry.S: interrupts off; @regs are struct gondola_regs, addresses are physical. */
+void gondola_svm_run(void *regs, u64 vmcb_pa, u64 host_pa);
+
+/* exit.c */
+void gondola_svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
+const char *gondola_svm_exit_name(u32 hw_reason);
+/*
+ * Asked before an entry, not after a refused one: by then the emulated
+ * processor (QEMU's) has overwritten the state that it refused.
+ */
+const char *gondola_svm_refused_field(const struct vmcb *vmcb);
+
+#endif
