@@ -10,6 +10,7 @@
 #include "engine.h"
 #include "mmu/mmu.h"
 #include "vm.h"
+#include "x86/control.h"
 #include "x86/event.h"
 #include "x86/regs.h"
 #include "x86/x86.h"
@@ -85,6 +86,7 @@ struct gondola_vcpu {
 	u8 maxphyaddr;			/* from CPUID; 36 if it does not say */
 	u64 cr4_allowed;		/* CR4 bits that its CPUID offers */
 	u64 efer_allowed;
+	struct gondola_msrs msrs;
 
 	u64 exits[GONDOLA_MAX_REASONS];
 	u64 counters[GONDOLA_MAX_COUNTERS];

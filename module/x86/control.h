@@ -24,11 +24,50 @@ int gondola_get_dr(struct gondola_vcpu *vcpu, unsigned int dr, u64 *value);
 /* MSRs as the guest reads and writes them (msr.c: one table). */
 int gondola_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value);
 int gondola_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
+/**
+ * gondola_restore_msr() - set an MSR as saved state has it
+ *
+ * Unlike gondola_set_msr(), writing TSC leaves TSC_ADJUST alone and the other
+ * way round, so that the order of a saved list does not matter.
+ */
+int gondola_restore_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
+/**
+ * gondola_msr_list() - the MSRs that belong to a vCPU's saved state
+ * @indices: room for @max
+ *
+ * Returns how many there are.  Some may be refused by gondola_get_msr(),
+ * because the vCPU's CPUID does not offer them: leave those out.  EFER,
+ * APIC_BASE and the APIC's own travel in other records.
+ */
+u32 gondola_msr_list(u32 *indices, u32 max);
+
+/**
+ * struct gondola_msrs - MSRs that are only stored; zeroed memory is their reset state
+ * @misc_enable: exclusive-or of MISC_ENABLE with its reset value
+ * @mtrr_var: pairs of base and mask
+ * @wall_clock, @system_time: see pv/
+ */
+struct gondola_msrs {
+	u64 tsc_adjust;
+	u64 misc_enable;
+	u64 mcg_status;
+	u64 mtrr_def_type;
+	u64 mtrr_fixed[11];
+	u64 mtrr_var[16];
+	u64 hwcr;
+	u64 wall_clock;
+	u64 system_time;
+	u32 clock_version;
+};
 
 /* CPUID (cpuid.c): policy, and what a vCPU answers. */
 int gondola_supported_cpuid(struct gondola_cpuid_entry *entries, u32 *count);
 /* Checks a list against what is supported; -EINVAL with nothing changed. */
 int gondola_set_cpuid(struct gondola_vcpu *vcpu, const struct gondola_cpuid_entry *entries, u32 count);
+/* What a vCPU's CPUID offers: XCR0's components, paravirtual features, RDTSCP or RDPID. */
+u64 gondola_cpuid_xcr0(const struct gondola_vcpu *vcpu);
+bool gondola_cpuid_has_pv(const struct gondola_vcpu *vcpu, u32 feature);
+bool gondola_cpuid_has_rdtscp(const struct gondola_vcpu *vcpu);
 void gondola_cpuid(struct gondola_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 
 #endif

@@ -125,6 +125,7 @@ enum gondola_vector {
 #define DR6_VOLATILE	0x0000e00full
 #define DR7_FIXED	0x400ull
 #define DR7_ENABLES	0xffull
+#define DR7_WRITABLE	0xffff23ffull
 #define DR7_GD		BIT_ULL(13)
 
 /* Model-specific registers that the core itself knows. */
@@ -132,6 +133,9 @@ enum gondola_msr {
 	MSRX_TSC = 0x10, MSRX_APIC_BASE = 0x1b, MSRX_TSC_ADJUST = 0x3b, MSRX_BIOS_SIGN = 0x8b,
 	MSRX_MTRRCAP = 0xfe, MSRX_SYSENTER_CS = 0x174, MSRX_SYSENTER_ESP = 0x175,
 	MSRX_SYSENTER_EIP = 0x176, MSRX_MCG_CAP = 0x179, MSRX_MCG_STATUS = 0x17a,
+	MSRX_PLATFORM_ID = 0x17, MSRX_FEATURE_CONTROL = 0x3a,
+	MSRX_DEBUGCTL = 0x1d9, MSRX_MTRR_BASE = 0x200, MSRX_MTRR_LAST = 0x20f,
+	MSRX_MTRR_FIX_64K = 0x250, MSRX_MTRR_FIX_16K = 0x258, MSRX_MTRR_FIX_4K = 0x268,
 	MSRX_MISC_ENABLE = 0x1a0, MSRX_PAT = 0x277, MSRX_MTRR_DEF_TYPE = 0x2ff,
 	MSRX_TSC_DEADLINE = 0x6e0, MSRX_X2APIC = 0x800, MSRX_X2APIC_END = 0x8ff,
 };
@@ -144,6 +148,10 @@ enum gondola_msr {
 #define MSRX_GS_BASE		0xc0000101u
 #define MSRX_KERNEL_GS_BASE	0xc0000102u
 #define MSRX_TSC_AUX		0xc0000103u
+#define MSRX_AMD_SYSCFG		0xc0010010u
+#define MSRX_AMD_HWCR		0xc0010015u
+#define MSRX_AMD_INT_PENDING	0xc0010055u
+#define MSRX_AMD_DE_CFG		0xc0011029u
 
 /* MSR bits of the local APIC's base. */
 #define APIC_BASE_BSP		BIT_ULL(8)

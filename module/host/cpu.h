@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the host's processors say of themselves; tests supply their own. */
+#ifndef GONDOLA_HOST_CPU_H
+#define GONDOLA_HOST_CPU_H
+
+#include <linux/types.h>
+
+void gondola_host_cpuid(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+/** gondola_host_xcr0() - the state components that the host kernel enabled; 0 without XSAVE */
+u64 gondola_host_xcr0(void);
+/** gondola_host_tsc_steady() - does the TSC run at one rate, on all processors alike, also in idle? */
+bool gondola_host_tsc_steady(void);
+
+#endif

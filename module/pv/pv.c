@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hypercalls, and the paravirtual clock as documented in Linux's
+ * Documentation/virt/kvm/x86/msr.rst.
+ *
+ * The clock's zero is the zero of the guest's TSC, and its rate is fixed.  So
+ * a record is written once, when the guest asks for it, is right on all vCPUs
+ * alike, and survives a save and restore that keeps the TSC.
+ */
+#include <linux/errno.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/time64.h>
+#include <uapi/linux/gondola_pv.h>
+#include "exit.h"
+#include "host/time.h"
+#include "mmu/mmu.h"
+#include "pv.h"
+#include "vcpu.h"
+#include "x86/control.h"
+
+#define SYSTEM_TIME_ENABLE	BIT_ULL(0)
+#define SYSTEM_TIME_FIXED	BIT_ULL(1)	/* reserved: the address is a multiple of 4 */
+#define CLOCK_TSC_STABLE	BIT(0)
+
+/* The layout that guests know: version is odd while the rest changes. */
+struct time_info {
+	u32 version;
+	u32 pad0;
+	u64 tsc_timestamp;
+	u64 system_time;
+	u32 tsc_to_system_mul;
+	s8 tsc_shift;
+	u8 flags;
+	u8 pad[2];
+};
+static_assert(sizeof(struct time_info) == 32);
+
+struct wall_clock {
+	u32 version;
+	u32 sec;
+	u32 nsec;
+};
+static_assert(sizeof(struct wall_clock) == 12);
+
+/* ns = ((tsc << shift) * mul) >> 32, with mul in its upper half for precision */
+static void clock_scale(u32 khz, u32 *mul, s8 *shift)
+{
+	u64 hz = (u64)khz * 1000;
+	u64 ns = NSEC_PER_SEC;
+
+	*shift = 0;
+	while (hz > NSEC_PER_SEC * 2) {
+		hz >>= 1;
+		(*shift)--;
+	}
+	while (hz <= NSEC_PER_SEC) {
+		hz <<= 1;
+		(*shift)++;
+	}
+	/* Now 1 < hz / 10^9 <= 2, so the quotient below fits. */
+	*mul = (u32)div64_u64(ns << 32, hz);
+}
+
+static u64 clock_ns(struct gondola_vcpu *vcpu)
+{
+	u64 tsc = gondola_guest_tsc(vcpu);
+	u32 mul;
+	s8 shift;
+
+	clock_scale(gondola_host_tsc_khz(), &mul, &shift);
+	tsc = shift < 0 ? tsc >> -shift : tsc << shift;
+	return mul_u64_u32_shr(tsc, mul, 32);
+}
+
+/* The version goes odd in a write of its own, before the rest. */
+static int publish(struct gondola_vcpu *vcpu, gpa_t gpa, void *record, unsigned int bytes)
+{
+	u32 *version = record;
+	int ret;
+
+	vcpu->msrs.clock_version += 2;
+	*version = vcpu->msrs.clock_version - 1;
+	ret = gondola_gpa_write(vcpu->vm, gpa, version, sizeof(*version));
+	if (ret)
+		return -EINVAL;
+	smp_wmb();
+	ret = gondola_gpa_write(vcpu->vm, gpa + sizeof(*version), record + sizeof(*version),
+				bytes - sizeof(*version));
+	smp_wmb();
+	*version = vcpu->msrs.clock_version;
+	if (!ret)
+		ret = gondola_gpa_write(vcpu->vm, gpa, version, sizeof(*version));
+	return ret ? -EINVAL : 0;
+}
+
+static int set_system_time(struct gondola_vcpu *vcpu, u64 value)
+{
+	struct time_info info = { .flags = CLOCK_TSC_STABLE };
+
+	if (value & SYSTEM_TIME_FIXED)
+		return -EINVAL;
+	if (value & SYSTEM_TIME_ENABLE) {
+		clock_scale(gondola_host_tsc_khz(), &info.tsc_to_system_mul, &info.tsc_shift);
+		if (publish(vcpu, value & ~SYSTEM_TIME_ENABLE, &info, sizeof(info)))
+			return -EINVAL;
+	}
+	vcpu->msrs.system_time = value;
+	return 0;
+}
+
+static int set_wall_clock(struct gondola_vcpu *vcpu, u64 value)
+{
+	struct wall_clock wall = {};
+	u64 zero = ktime_get_real_ns() - clock_ns(vcpu);
+	u32 nsec;
+
+	wall.sec = (u32)div_u64_rem(zero, NSEC_PER_SEC, &nsec);
+	wall.nsec = nsec;
+	if (value & 3 || publish(vcpu, value, &wall, sizeof(wall)))
+		return -EINVAL;
+	vcpu->msrs.wall_clock = value;
+	return 0;
+}
+
+int gondola_pv_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
+{
+	if (!gondola_cpuid_has_pv(vcpu, GONDOLA_KVM_CLOCKSOURCE2))
+		return -EINVAL;
+	*value = index == GONDOLA_KVM_SYSTEM_TIME ? vcpu->msrs.system_time :
+						    vcpu->msrs.wall_clock;
+	return 0;
+}
+
+int gondola_pv_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
+{
+	if (!gondola_cpuid_has_pv(vcpu, GONDOLA_KVM_CLOCKSOURCE2))
+		return -EINVAL;
+	return index == GONDOLA_KVM_SYSTEM_TIME ? set_system_time(vcpu, value) :
+						  set_wall_clock(vcpu, value);
+}
+
+/*
+ * VMCALL or VMMCALL.
+ *
+ * No number is served yet that a feature bit would announce, so each gets the
+ * documented answer for an unknown one.
+ */
+int gondola_hypercall(struct gondola_vcpu *vcpu)
+{
+	s64 result = GONDOLA_HC_ENOSYS;
+
+	if (!gondola_cpuid_has_pv(vcpu, 0))
+		return -EINVAL;
+	if (vcpu->engine->cpl(vcpu))
+		result = GONDOLA_HC_EPERM;
+	vcpu->regs.gpr[R_RAX] = gondola_long_mode(vcpu) ? (u64)result : (u32)result;
+	return 0;
+}

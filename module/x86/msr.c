@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* MSRs as the guest sees them: one table. */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <uapi/linux/gondola_pv.h>
+#include "control.h"
+#include "host/time.h"
+#include "irq/irq.h"
+#include "pv/pv.h"
+#include "vcpu.h"
+
+#define MTRR_VARIABLE		8
+#define MTRRCAP_FIXED		BIT_ULL(8)
+#define MTRRCAP_WC		BIT_ULL(10)
+#define MTRR_DEF_ENABLES	(BIT_ULL(10) | BIT_ULL(11))
+#define MTRR_MASK_VALID		BIT_ULL(11)
+#define MISC_ENABLE_FAST_STRING	BIT_ULL(0)
+#define MISC_ENABLE_BTS_UNAVAIL	BIT_ULL(11)
+#define MISC_ENABLE_PEBS_UNAVAIL BIT_ULL(12)
+#define MISC_ENABLE_RESET	(MISC_ENABLE_FAST_STRING | MISC_ENABLE_BTS_UNAVAIL | \
+				 MISC_ENABLE_PEBS_UNAVAIL)
+#define FEATURE_CONTROL_LOCKED	BIT_ULL(0)
+#define DE_CFG_LFENCE_SERIALIZE	BIT_ULL(1)
+#define MICROCODE_REVISION	(1ull << 32)
+
+/**
+ * struct msr_row - MSRs that are served alike
+ * @first: first index
+ * @last: last index
+ * @get: 0 or -EINVAL
+ * @set: likewise; NULL: writes fault
+ * @value: with get_fixed(): what is read
+ * @saved: part of a vCPU's saved state
+ */
+struct msr_row {
+	u32 first;
+	u32 last;
+	int (*get)(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value);
+	int (*set)(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value);
+	u64 value;
+	bool saved;
+};
+
+static int get_fixed(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+{
+	*value = msr->value;
+	return 0;
+}
+
+static int set_ignored(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	return 0;
+}
+
+/* Nothing behind it can be switched on. */
+static int set_zero_only(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	return value ? -EINVAL : 0;
+}
+
+static int get_lapic(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+{
+	return gondola_lapic_get_msr(vcpu, index, value) ? -EINVAL : 0;
+}
+
+static int set_lapic(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	return gondola_lapic_set_msr(vcpu, index, value) ? -EINVAL : 0;
+}
+
+static int get_engine(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+{
+	return vcpu->engine->get_msr(vcpu, index, value) ? -EINVAL : 0;
+}
+
+static int set_engine(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	return vcpu->engine->set_msr(vcpu, index, value) ? -EINVAL : 0;
+}
+
+/* A linear address: bits 63 … 47 alike. */
+static int set_canonical(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	if ((u64)((s64)(value << 16) >> 16) != value)
+		return -EINVAL;
+	return set_engine(vcpu, msr, index, value);
+}
+
+static int get_tsc_aux(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+{
+	if (!gondola_cpuid_has_rdtscp(vcpu))
+		return -EINVAL;
+	return get_engine(vcpu, msr, index, value);
+}
+
+static int set_tsc_aux(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	if (value >> 32 || !gondola_cpuid_has_rdtscp(vcpu))
+		return -EINVAL;
+	return set_engine(vcpu, msr, index, value);
+}
+
+static int get_efer(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+{
+	*value = vcpu->efer;
+	return 0;
+}
+
+static int set_efer(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	return gondola_set_efer(vcpu, value);
+}
+
+static void move_tsc(struct gondola_vcpu *vcpu, u64 by)
+{
+	vcpu->tsc_offset += by;
+	vcpu->engine->set_tsc_offset(vcpu);
+	gondola_lapic_rearm(vcpu);
+}
+
+static int get_tsc(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+{
+	*value = gondola_guest_tsc(vcpu);
+	return 0;
+}
+
+/* A write of one shows in the other: see the section on TSC adjustment. */
+static int set_tsc(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	u64 by = value - gondola_guest_tsc(vcpu);
+
+	move_tsc(vcpu, by);
+	vcpu->msrs.tsc_adjust += by;
+	return 0;
+}
+
+static int get_tsc_adjust(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+{
+	*value = vcpu->msrs.tsc_adjust;
+	return 0;
+}
+
+static int set_tsc_adjust(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	u64 by = value - vcpu->msrs.tsc_adjust;
+
+	if (by)
+		move_tsc(vcpu, by);
+	vcpu->msrs.tsc_adjust = value;
+	return 0;
+}
+
+static int get_misc_enable(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+{
+	*value = vcpu->msrs.misc_enable ^ MISC_ENABLE_RESET;
+	return 0;
+}
+
+static int set_misc_enable(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	vcpu->msrs.misc_enable = value ^ MISC_ENABLE_RESET;
+	return 0;
+}
+
+static int get_mcg_status(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+{
+	*value = vcpu->msrs.mcg_status;
+	return 0;
+}
+
+static int set_mcg_status(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	vcpu->msrs.mcg_status = value;
+	return 0;
+}
+
+static int get_hwcr(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+{
+	*value = vcpu->msrs.hwcr;
+	return 0;
+}
+
+static int set_hwcr(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	vcpu->msrs.hwcr = value;
+	return 0;
+}
+
+/* Memory types: UC, WC, WT, WP, WB; PAT alone has UC-. */
+static bool mtrr_type(u8 type)
+{
+	return type <= 6 && type != 2 && type != 3;
+}
+
+static bool all_bytes(u64 value, bool pat)
+{
+	int i;
+
+	for (i = 0; i < 8; i++, value >>= 8) {
+		if (!mtrr_type(value & 0xff) && !(pat && (value & 0xff) == 7))
+			return false;
+	}
+	return true;
+}
+
+static int set_pat(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	return all_bytes(value, true) ? set_engine(vcpu, msr, index, value) : -EINVAL;
+}
+
+/*
+ * MTRRs are kept and do nothing: guest memory is the host's write-back memory,
+ * and there is no device whose memory the guest reaches directly.
+ */
+static u64 *mtrr_of(struct gondola_vcpu *vcpu, u32 index)
+{
+	struct gondola_msrs *msrs = &vcpu->msrs;
+
+	switch (index) {
+	case MSRX_MTRR_DEF_TYPE:
+		return &msrs->mtrr_def_type;
+	case MSRX_MTRR_BASE ... MSRX_MTRR_LAST:
+		return &msrs->mtrr_var[index - MSRX_MTRR_BASE];
+	case MSRX_MTRR_FIX_64K:
+		return &msrs->mtrr_fixed[0];
+	case MSRX_MTRR_FIX_16K ... MSRX_MTRR_FIX_16K + 1:
+		return &msrs->mtrr_fixed[1 + index - MSRX_MTRR_FIX_16K];
+	default:
+		return &msrs->mtrr_fixed[3 + index - MSRX_MTRR_FIX_4K];
+	}
+}
+static_assert(MSRX_MTRR_LAST - MSRX_MTRR_BASE + 1 == 2 * MTRR_VARIABLE);
+static_assert(ARRAY_SIZE(((struct gondola_msrs *)0)->mtrr_var) == 2 * MTRR_VARIABLE);
+
+static int get_mtrr(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+{
+	*value = *mtrr_of(vcpu, index);
+	return 0;
+}
+
+static int set_mtrr_fixed(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	if (!all_bytes(value, false))
+		return -EINVAL;
+	*mtrr_of(vcpu, index) = value;
+	return 0;
+}
+
+static int set_mtrr_def(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	if (value & ~(MTRR_DEF_ENABLES | 0xff) || !mtrr_type(value & 0xff))
+		return -EINVAL;
+	*mtrr_of(vcpu, index) = value;
+	return 0;
+}
+
+static int set_mtrr_var(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	u64 addr = GENMASK_ULL(vcpu->maxphyaddr - 1, 12);
+	bool mask = index & 1;
+
+	if (value & ~(addr | (mask ? MTRR_MASK_VALID : 0xff)))
+		return -EINVAL;
+	if (!mask && !mtrr_type(value & 0xff))
+		return -EINVAL;
+	*mtrr_of(vcpu, index) = value;
+	return 0;
+}
+
+static int get_pv(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+{
+	return gondola_pv_get_msr(vcpu, index, value);
+}
+
+static int set_pv(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+{
+	return gondola_pv_set_msr(vcpu, index, value);
+}
+
+/* Looked through from the top: what a running guest uses stands first. */
+static const struct msr_row msrs[] = {
+	{ MSRX_TSC_DEADLINE, MSRX_TSC_DEADLINE, get_lapic, set_lapic },
+	{ MSRX_X2APIC, MSRX_X2APIC_END, get_lapic, set_lapic },
+	{ MSRX_FS_BASE, MSRX_KERNEL_GS_BASE, get_engine, set_canonical, .saved = true },
+	{ MSRX_TSC, MSRX_TSC, get_tsc, set_tsc, .saved = true },
+	{ MSRX_TSC_ADJUST, MSRX_TSC_ADJUST, get_tsc_adjust, set_tsc_adjust, .saved = true },
+	{ MSRX_TSC_AUX, MSRX_TSC_AUX, get_tsc_aux, set_tsc_aux, .saved = true },
+	{ MSRX_EFER, MSRX_EFER, get_efer, set_efer },
+	{ MSRX_APIC_BASE, MSRX_APIC_BASE, get_lapic, set_lapic },
+	{ MSRX_SYSENTER_CS, MSRX_SYSENTER_CS, get_engine, set_engine, .saved = true },
+	{ MSRX_SYSENTER_ESP, MSRX_SYSENTER_EIP, get_engine, set_canonical, .saved = true },
+	{ MSRX_STAR, MSRX_STAR, get_engine, set_engine, .saved = true },
+	{ MSRX_LSTAR, MSRX_CSTAR, get_engine, set_canonical, .saved = true },
+	{ MSRX_SFMASK, MSRX_SFMASK, get_engine, set_engine, .saved = true },
+	{ MSRX_PAT, MSRX_PAT, get_engine, set_pat, .saved = true },
+	{ GONDOLA_KVM_WALL_CLOCK, GONDOLA_KVM_SYSTEM_TIME, get_pv, set_pv, .saved = true },
+
+	{ MSRX_MTRRCAP, MSRX_MTRRCAP, get_fixed,
+	  .value = MTRR_VARIABLE | MTRRCAP_FIXED | MTRRCAP_WC },
+	{ MSRX_MTRR_DEF_TYPE, MSRX_MTRR_DEF_TYPE, get_mtrr, set_mtrr_def, .saved = true },
+	{ MSRX_MTRR_BASE, MSRX_MTRR_LAST, get_mtrr, set_mtrr_var, .saved = true },
+	{ MSRX_MTRR_FIX_64K, MSRX_MTRR_FIX_64K, get_mtrr, set_mtrr_fixed, .saved = true },
+	{ MSRX_MTRR_FIX_16K, MSRX_MTRR_FIX_16K + 1, get_mtrr, set_mtrr_fixed, .saved = true },
+	{ MSRX_MTRR_FIX_4K, MSRX_MTRR_FIX_4K + 7, get_mtrr, set_mtrr_fixed, .saved = true },
+
+	{ MSRX_MISC_ENABLE, MSRX_MISC_ENABLE, get_misc_enable, set_misc_enable, .saved = true },
+	{ MSRX_MCG_CAP, MSRX_MCG_CAP, get_fixed },		/* no banks */
+	{ MSRX_MCG_STATUS, MSRX_MCG_STATUS, get_mcg_status, set_mcg_status, .saved = true },
+	/* Guests write 0, run CPUID and read; there is no microcode to load. */
+	{ MSRX_BIOS_SIGN, MSRX_BIOS_SIGN, get_fixed, set_ignored, .value = MICROCODE_REVISION },
+	{ MSRX_PLATFORM_ID, MSRX_PLATFORM_ID, get_fixed },
+	{ MSRX_FEATURE_CONTROL, MSRX_FEATURE_CONTROL, get_fixed, .value = FEATURE_CONTROL_LOCKED },
+	{ MSRX_DEBUGCTL, MSRX_DEBUGCTL, get_fixed, set_zero_only },
+	/* What Linux reads without asking on AMD. */
+	{ MSRX_AMD_HWCR, MSRX_AMD_HWCR, get_hwcr, set_hwcr, .saved = true },
+	{ MSRX_AMD_SYSCFG, MSRX_AMD_SYSCFG, get_fixed, set_ignored },
+	{ MSRX_AMD_INT_PENDING, MSRX_AMD_INT_PENDING, get_fixed, set_ignored },
+	{ MSRX_AMD_DE_CFG, MSRX_AMD_DE_CFG, get_fixed, set_ignored,
+	  .value = DE_CFG_LFENCE_SERIALIZE },
+};
+
+static const struct msr_row *find(u32 index)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(msrs); i++) {
+		if (index - msrs[i].first <= msrs[i].last - msrs[i].first)
+			return &msrs[i];
+	}
+	return NULL;
+}
+
+int gondola_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
+{
+	const struct msr_row *msr = find(index);
+
+	return msr ? msr->get(vcpu, msr, index, value) : -EINVAL;
+}
+
+int gondola_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
+{
+	const struct msr_row *msr = find(index);
+
+	return msr && msr->set ? msr->set(vcpu, msr, index, value) : -EINVAL;
+}
+
+int gondola_restore_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
+{
+	switch (index) {
+	case MSRX_TSC:
+		move_tsc(vcpu, value - gondola_guest_tsc(vcpu));
+		return 0;
+	case MSRX_TSC_ADJUST:
+		vcpu->msrs.tsc_adjust = value;
+		return 0;
+	default:
+		return gondola_set_msr(vcpu, index, value);
+	}
+}
+
+u32 gondola_msr_list(u32 *indices, u32 max)
+{
+	u32 index, n = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(msrs); i++) {
+		if (!msrs[i].saved)
+			continue;
+		for (index = msrs[i].first; index <= msrs[i].last; index++, n++) {
+			if (n < max)
+				indices[n] = index;
+		}
+	}
+	WARN_ON_ONCE(n > max);
+	return min(n, max);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * What a guest sees of gondola: CPUID leaves, MSRs and hypercalls.
+ *
+ * At 0x40000000 stands the documented guest interface of KVM
+ * (Documentation/virt/kvm/x86/cpuid.rst, msr.rst and hypercalls.rst of Linux),
+ * so that stock guests find what they know.  A guest that wants to know
+ * gondola itself looks at the next base.
+ *
+ * A hypercall is VMCALL (Intel) or VMMCALL (AMD) at privilege level 0: number
+ * in RAX, arguments in RBX, RCX, RDX and RSI, result in RAX.  A number that
+ * is not known gives GONDOLA_HC_ENOSYS, a caller that is not privileged
+ * GONDOLA_HC_EPERM.
+ */
+#ifndef _UAPI_LINUX_GONDOLA_PV_H
+#define _UAPI_LINUX_GONDOLA_PV_H
+
+/* KVM's interface, as far as gondola offers it. */
+#define GONDOLA_KVM_SIGNATURE		0x40000000	/* EAX: last leaf; EBX, ECX, EDX: "KVMKVMKVM" */
+#define GONDOLA_KVM_FEATURES		0x40000001
+#define GONDOLA_KVM_NOP_IO_DELAY	(1u << 1)	/* EAX: ports need no delay */
+#define GONDOLA_KVM_CLOCKSOURCE2	(1u << 3)	/* EAX: the two MSRs below exist */
+#define GONDOLA_KVM_CLOCK_STABLE	(1u << 24)	/* EAX: the clock is the same on all processors */
+#define GONDOLA_KVM_WALL_CLOCK		0x4b564d00
+#define GONDOLA_KVM_SYSTEM_TIME		0x4b564d01
+
+/* gondola's own leaves. */
+#define GONDOLA_CPUID_BASE		0x40000100	/* EAX: last leaf; EBX, ECX, EDX: "gondola" */
+#define GONDOLA_CPUID_VERSION		0x40000101	/* EAX: GONDOLA_API_VERSION of the module */
+
+#define GONDOLA_HC_ENOSYS		(-1000)
+#define GONDOLA_HC_EPERM		(-1)
+
+#endif
