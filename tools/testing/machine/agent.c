@@ -73,7 +73,7 @@ static int open_channel(const char *path)
 	return fd;
 }
 
-static pid_t spawn(int out, int err, char **argv)
+static pid_t spawn(int out, int err, const char * const *argv)
 {
 	pid_t pid = fork();
 
@@ -84,7 +84,7 @@ static pid_t spawn(int out, int err, char **argv)
 	dup2(out, STDOUT_FILENO);
 	dup2(err, STDERR_FILENO);
 	setsid();
-	execvp(argv[0], argv);
+	execvp(argv[0], (char * const *)argv);
 	fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
 	_exit(errno == ENOENT ? 127 : 126);
 }
@@ -97,6 +97,14 @@ static int wait_status(pid_t pid)
 	if (waitpid(pid, &status, 0) != pid)
 		die("waitpid");
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void write_record(int channel, int status, long cpus, uint64_t ticks, uint64_t busy,
+			 uint64_t ns)
+{
+	dprintf(channel, "\x1e{\"status\": %d, \"cpus\": %ld, ", status, cpus);
+	dprintf(channel, "\"ticks\": %llu, \"busy_ticks\": %llu, \"ns\": %llu}\n",
+		(unsigned long long)ticks, (unsigned long long)busy, (unsigned long long)ns);
 }
 
 int main(int argc, char **argv)
@@ -114,21 +122,18 @@ int main(int argc, char **argv)
 	cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	take_sample(&begin);
-	status = wait_status(spawn(channel, channel, argv + 3));
+	status = wait_status(spawn(channel, channel, (const char * const *)argv + 3));
 	take_sample(&end);
 
 	ticks = end.tsc - begin.tsc;
 	idle = idle_ticks(&begin, &end);
 	if (idle > ticks * cpus)
 		idle = ticks * cpus;
-	dprintf(channel, "\x1e{\"status\": %d, \"cpus\": %ld, \"ticks\": %llu, "
-		"\"busy_ticks\": %llu, \"ns\": %llu}\n", status, cpus,
-		(unsigned long long)ticks, (unsigned long long)(ticks * cpus - idle),
-		(unsigned long long)(end.ns - begin.ns));
+	write_record(channel, status, cpus, ticks, ticks * cpus - idle, end.ns - begin.ns);
 
 	/* rmdir() is the shortest way to ask whether a directory is empty. */
 	if (rmdir(argv[2]) && (errno == ENOTEMPTY || errno == EEXIST)) {
-		char *tar[] = { "tar", "-C", argv[2], "-cf", "-", ".", NULL };
+		const char * const tar[] = { "tar", "-C", argv[2], "-cf", "-", ".", NULL };
 
 		if (wait_status(spawn(channel, STDERR_FILENO, tar)))
 			fprintf(stderr, "agent: tar failed\n");
