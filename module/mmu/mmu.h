@@ -83,10 +83,12 @@ struct gondola_vm_mmu {
 	struct hlist_head *hash;		/* shadow pages by (gfn, role) */
 	struct list_head pages;			/* all, most recently used first */
 	struct list_head unsync;		/* those that may differ from their guest table */
+	struct list_head doomed;		/* zapped; freed after a flush, when the lock is dropped */
 	u32 nr_pages;
 	u32 max_pages;
 	u32 nr_unsync;
 	u64 nr_sptes;				/* present leaf entries, for the audit */
+	u64 hollow;				/* an entry that is not filled yet, see internal.h */
 	unsigned long seq;			/* counts completed invalidations and slot changes */
 	int invalidating;			/* invalidations under way */
 	bool stale_tlb;				/* an entry was dropped without a flush of all vCPUs */
@@ -111,11 +113,12 @@ struct gondola_vcpu_mmu {
 	struct gondola_root roots[GONDOLA_ROOTS];
 	int current_root;			/* index, or -1 */
 	u64 pdptes[4];				/* PAE: loaded with CR3 */
-	u64 *pae_root;				/* below 4 GiB, for guests that are not in long mode */
+	struct gondola_shadow_page *pae_root;	/* below 4 GiB, for guests that are not in long mode */
 	struct gondola_mmu_cache page_cache;
 	struct gondola_mmu_cache rmap_cache;
-	gfn_t last_table_gfn;			/* table that the last guest fault went through */
-	bool filter_on;
+	u64 reserved[2][5];			/* reserved bits of the current format: [PS][level] */
+	bool gib_pages;				/* CPUID offers 1 GiB pages */
+	bool reload;				/* gondola_mmu_load() has work to do */
 };
 
 /** enum gondola_access_result - what came of an access to guest memory */

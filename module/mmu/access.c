@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Guest memory as instructions that are interpreted see it, and by guest-physical address. */
+#include <linux/string.h>
+#include "internal.h"
+
+/* What to do once the address is known and the lock is held. */
+typedef bool (*access_fn)(void *data, void *arg, unsigned int bytes);
+
+static bool do_read(void *data, void *arg, unsigned int bytes)
+{
+	switch (bytes) {
+	case 8:
+		*(u64 *)arg = READ_ONCE(*(u64 *)data);
+		break;
+	case 4:
+		*(u32 *)arg = READ_ONCE(*(u32 *)data);
+		break;
+	default:
+		memcpy(arg, data, bytes);
+	}
+	return false;
+}
+
+static bool do_write(void *data, void *arg, unsigned int bytes)
+{
+	/* An entry of a table must change in one piece: another vCPU may be walking. */
+	switch (bytes) {
+	case 8:
+		WRITE_ONCE(*(u64 *)data, *(u64 *)arg);
+		break;
+	case 4:
+		WRITE_ONCE(*(u32 *)data, *(u32 *)arg);
+		break;
+	default:
+		memcpy(data, arg, bytes);
+	}
+	return true;
+}
+
+struct exchange {
+	void *old;
+	const void *new;
+};
+
+#define EXCHANGE(type)								\
+({										\
+	type want = *(type *)x->old;						\
+	type was = cmpxchg((type *)data, want, *(const type *)x->new);		\
+	*(type *)x->old = was;							\
+	was == want;								\
+})
+
+static bool exchange16(u64 *data, u64 *old, const u64 *new)
+{
+	bool done;
+
+	asm volatile("lock cmpxchg16b %1"
+		     : "=@ccz" (done), "+m" (*(unsigned __int128 *)data),
+		       "+a" (old[0]), "+d" (old[1])
+		     : "b" (new[0]), "c" (new[1]) : "memory");
+	return done;
+}
+
+static bool do_exchange(void *data, void *arg, unsigned int bytes)
+{
+	struct exchange *x = arg;
+
+	switch (bytes) {
+	case 1:
+		return EXCHANGE(u8);
+	case 2:
+		return EXCHANGE(u16);
+	case 4:
+		return EXCHANGE(u32);
+	case 8:
+		return EXCHANGE(u64);
+	default:
+		return exchange16(data, x->old, x->new);
+	}
+}
+
+static enum gondola_access_result access_locked(struct gondola_vcpu *vcpu, gva_t gva,
+						access_fn fn, void *arg, unsigned int bytes,
+						u32 access, struct gondola_access *out,
+						bool *missing_write)
+{
+	struct gondola_vm *vm = vcpu->vm;
+	bool write = access & PFEC_W;
+	struct gondola_frame *frame;
+	struct gondola_slot *slot;
+	struct gondola_walk w;
+
+	*missing_write = write;
+	if (gondola_paging(vcpu)) {
+		switch (gondola_walk(vcpu, gva, access, &w)) {
+		case WALK_OK:
+			break;
+		case WALK_FAULT:
+			out->error = w.error;
+			return GONDOLA_ACCESS_FAULT;
+		case WALK_MISSING:
+			out->gpa = w.missing << GONDOLA_PAGE_SHIFT;
+			*missing_write = w.missing_write;
+			return GONDOLA_ACCESS_MEMORY;
+		}
+	} else {
+		w.gfn = (u32)gva >> GONDOLA_PAGE_SHIFT;
+	}
+	out->gpa = w.gfn << GONDOLA_PAGE_SHIFT | (gva & ~GONDOLA_PAGE_MASK);
+	slot = gondola_find_slot(vm, w.gfn);
+	if (!slot || (write && (slot->flags & GONDOLA_MEM_READONLY)))
+		return GONDOLA_ACCESS_MMIO;
+	if (!fn)
+		return GONDOLA_ACCESS_OK;
+	frame = &slot->frames[w.gfn - slot->base];
+	if (!(frame->host & FRAME_PRESENT) || (write && !(frame->host & FRAME_WRITABLE)))
+		return GONDOLA_ACCESS_MEMORY;
+	if (fn(frame_data(frame) + (gva & ~GONDOLA_PAGE_MASK), arg, bytes)) {
+		gondola_mark_page_dirty(vm, vcpu, slot, w.gfn, GONDOLA_DIRTY_VCPU);
+		if (frame->nr_tables)
+			gondola_table_written(vcpu, w.gfn, gva & ~GONDOLA_PAGE_MASK, bytes);
+	}
+	return GONDOLA_ACCESS_OK;
+}
+
+static enum gondola_access_result access(struct gondola_vcpu *vcpu, gva_t gva, access_fn fn,
+					 void *arg, unsigned int bytes, u32 access,
+					 struct gondola_access *out)
+{
+	enum gondola_access_result result;
+	bool missing_write;
+
+	for (;;) {
+		/* A table that is written may need links. */
+		if ((access & PFEC_W) && unlikely(gondola_cache_fill(vcpu)))
+			return GONDOLA_ACCESS_ERROR;
+		gondola_mmu_lock(vcpu->vm);
+		result = access_locked(vcpu, gva, fn, arg, bytes, access, out, &missing_write);
+		gondola_mmu_unlock(vcpu->vm);
+		if (result != GONDOLA_ACCESS_MEMORY)
+			return result;
+		result = gondola_fault_in(vcpu->vm, out->gpa >> GONDOLA_PAGE_SHIFT, missing_write);
+		if (result != GONDOLA_ACCESS_OK)
+			return result;
+	}
+}
+
+enum gondola_access_result gondola_mmu_access(struct gondola_vcpu *vcpu, gva_t gva, void *buf,
+					      unsigned int bytes, u32 error,
+					      struct gondola_access *out)
+{
+	return access(vcpu, gva, error & PFEC_W ? do_write : do_read, buf, bytes, error, out);
+}
+
+enum gondola_access_result gondola_mmu_cmpxchg(struct gondola_vcpu *vcpu, gva_t gva, void *old,
+					       const void *new, unsigned int bytes, u32 error,
+					       struct gondola_access *out)
+{
+	struct exchange x = { .old = old, .new = new };
+
+	return access(vcpu, gva, do_exchange, &x, bytes, error | PFEC_W, out);
+}
+
+enum gondola_access_result gondola_mmu_translate(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
+						 struct gondola_access *out)
+{
+	return access(vcpu, gva, NULL, NULL, 0, error, out);
+}
+
+static int gpa_access(struct gondola_vm *vm, gpa_t gpa, void *buf, unsigned int bytes, bool write)
+{
+	gfn_t gfn = gpa >> GONDOLA_PAGE_SHIFT;
+	unsigned int offset = gpa & ~GONDOLA_PAGE_MASK;
+
+	for (;;) {
+		struct gondola_slot *slot;
+		struct gondola_frame *frame;
+
+		gondola_mmu_lock(vm);
+		slot = gondola_find_slot(vm, gfn);
+		if (!slot || (write && (slot->flags & GONDOLA_MEM_READONLY))) {
+			gondola_mmu_unlock(vm);
+			return -ENXIO;
+		}
+		frame = &slot->frames[gfn - slot->base];
+		if ((frame->host & FRAME_PRESENT) && (!write || (frame->host & FRAME_WRITABLE))) {
+			if (write) {
+				memcpy(frame_data(frame) + offset, buf, bytes);
+				gondola_mark_page_dirty(vm, NULL, slot, gfn, GONDOLA_DIRTY_HOST);
+				if (frame->nr_tables)
+					gondola_zap_tables(vm, gfn);
+			} else {
+				memcpy(buf, frame_data(frame) + offset, bytes);
+			}
+			gondola_mmu_unlock(vm);
+			return 0;
+		}
+		gondola_mmu_unlock(vm);
+		if (gondola_fault_in(vm, gfn, write) != GONDOLA_ACCESS_OK)
+			return -EFAULT;
+	}
+}
+
+static int gpa_access_all(struct gondola_vm *vm, gpa_t gpa, void *buf, unsigned int bytes,
+			  bool write)
+{
+	while (bytes) {
+		unsigned int n = min_t(unsigned int, bytes,
+				       GONDOLA_PAGE_SIZE - (gpa & ~GONDOLA_PAGE_MASK));
+		int err = gpa_access(vm, gpa, buf, n, write);
+
+		if (err)
+			return err;
+		gpa += n;
+		buf += n;
+		bytes -= n;
+	}
+	return 0;
+}
+
+int gondola_gpa_read(struct gondola_vm *vm, gpa_t gpa, void *buf, unsigned int bytes)
+{
+	return gpa_access_all(vm, gpa, buf, bytes, false);
+}
+
+int gondola_gpa_write(struct gondola_vm *vm, gpa_t gpa, const void *buf, unsigned int bytes)
+{
+	return gpa_access_all(vm, gpa, (void *)buf, bytes, true);
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Dirty tracking: who writes a page, sets its bit; reading and clearing are two calls. */
+#include <linux/bitmap.h>
+#include "../trace.h"
+#include "internal.h"
+
+void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
+			     struct gondola_slot *slot, gfn_t gfn,
+			     enum gondola_dirty_source source)
+{
+	lockdep_assert_held(&vm->mmu.lock);
+	if (likely(!slot->dirty) || test_bit(gfn - slot->base, slot->dirty))
+		return;
+	__set_bit(gfn - slot->base, slot->dirty);
+	trace_gondola_dirty(vm->id, vcpu ? vcpu->id : ~0u, gfn, vcpu ? vcpu->regs.rip : 0, source,
+			    vm->phase, vm->round);
+}
+
+static struct gondola_slot *dirty_slot(struct gondola_vm *vm, u32 slot, u64 first, u64 pages)
+{
+	struct gondola_slot *s;
+
+	if (slot >= GONDOLA_MAX_SLOTS || first % 64 || !pages)
+		return NULL;
+	s = &vm->mmu.slots[slot];
+	if (!s->dirty || first > s->pages || pages > s->pages - first)
+		return NULL;
+	return s;
+}
+
+int gondola_mmu_get_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages, u64 *bitmap)
+{
+	struct gondola_slot *s;
+
+	lockdep_assert_held(&vm->lock);
+	s = dirty_slot(vm, slot, first, pages);
+	if (!s)
+		return -EINVAL;
+	gondola_mmu_lock(vm);
+	memcpy(bitmap, s->dirty + first / 64, DIV_ROUND_UP(pages, 64) * sizeof(u64));
+	gondola_mmu_unlock(vm);
+	if (pages % 64)
+		bitmap[pages / 64] &= GENMASK_ULL(pages % 64 - 1, 0);
+	return 0;
+}
+
+int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages,
+			    const u64 *bitmap)
+{
+	struct gondola_slot *s;
+	bool flush = false;
+	u64 i;
+
+	lockdep_assert_held(&vm->lock);
+	s = dirty_slot(vm, slot, first, pages);
+	if (!s)
+		return -EINVAL;
+	gondola_mmu_lock(vm);
+	for (i = 0; i < pages; i++) {
+		if (!bitmap[i / 64]) {
+			i |= 63;
+			continue;
+		}
+		if (!(bitmap[i / 64] & BIT_ULL(i % 64)))
+			continue;
+		if (__test_and_clear_bit(first + i, s->dirty)) {
+			gondola_rmap_write_protect(s->frames[first + i].rmap);
+			flush = true;
+		}
+		if (need_resched() && i % 64 == 63) {
+			/* What was cleared so far must not be written through a stale entry. */
+			gondola_flush_all(vm);
+			gondola_mmu_unlock(vm);
+			cond_resched();
+			gondola_mmu_lock(vm);
+		}
+	}
+	/* Before the lock goes: who reads the log next must find every later write. */
+	if (flush)
+		gondola_flush_all(vm);
+	gondola_mmu_unlock(vm);
+	return 0;
+}
+
+int gondola_mmu_mark_dirty(struct gondola_vm *vm, gpa_t gpa, u64 bytes,
+			   enum gondola_dirty_source source)
+{
+	gfn_t gfn = gpa >> GONDOLA_PAGE_SHIFT, last;
+
+	if (!bytes || gpa + bytes - 1 < gpa ||
+	    (source != GONDOLA_DIRTY_DEVICE && source != GONDOLA_DIRTY_HOST))
+		return -EINVAL;
+	last = (gpa + bytes - 1) >> GONDOLA_PAGE_SHIFT;
+	for (; gfn <= last; gfn++) {
+		struct gondola_slot *slot;
+
+		gondola_mmu_lock(vm);
+		slot = gondola_find_slot(vm, gfn);
+		if (!slot) {
+			gondola_mmu_unlock(vm);
+			return -ENXIO;
+		}
+		gondola_mark_page_dirty(vm, NULL, slot, gfn, source);
+		/* The write went past the shadow of a table that may lie there. */
+		if (slot->frames[gfn - slot->base].nr_tables)
+			gondola_zap_tables(vm, gfn);
+		gondola_mmu_unlock(vm);
+		cond_resched();
+	}
+	return 0;
+}

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page faults: walk the guest's tables; if the guest allows the access, make
+ * the shadow allow it, and its likely neighbours; else the fault is the guest's.
+ */
+#include "internal.h"
+
+#define PREFETCH	16	/* entries around a fault that are filled along, aligned */
+
+/*
+ * Rights of a leaf.  @rights: PT_W, PT_U as granted and PT_NX as denied by the
+ * guest's entry; with CR0.WP clear the upper levels' are in role.access.
+ */
+static u64 leaf_bits(union gondola_role role, u64 rights, bool supervisor_write)
+{
+	bool w = rights & PT_W, u = rights & PT_U;
+	u64 nx = rights & PT_NX;
+
+	if (role.nowp) {
+		w &= role.access & 1;
+		u &= role.access >> 1 & 1;
+		/*
+		 * The processor runs with WP set.  A supervisor may write here,
+		 * so the page is writable and hidden from the user, whose next
+		 * access turns it round again.
+		 */
+		if (supervisor_write && !w) {
+			if (u && role.nosmep)
+				nx = PT_NX;
+			w = true;
+			u = false;
+		}
+	}
+	return (w ? PT_W : 0) | (u ? PT_U : 0) | nx;
+}
+
+/* Put a leaf in place. @write: the fault was a write that the guest allows. */
+static void set_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+		     struct gondola_slot *slot, gfn_t gfn, u64 bits, bool write)
+{
+	struct gondola_frame *frame = &slot->frames[gfn - slot->base];
+	struct gondola_vm *vm = vcpu->vm;
+	u64 *spte = &sp->spt[i], old = *spte, new;
+
+	if (write)
+		gondola_mark_page_dirty(vm, vcpu, slot, gfn, GONDOLA_DIRTY_VCPU);
+	if (!(frame->host & FRAME_WRITABLE) || frame->nr_synced ||
+	    !gondola_may_write_clean(slot, gfn))
+		bits &= ~PT_W;
+	new = (frame->host & PT_ADDR) | bits | PT_P | PT_A | PT_D;
+	if (old == new)
+		return;
+	if (spte_present(old)) {
+		/* Same guest entry, other rights; the frame is the same or was zapped. */
+		if (WARN_ON_ONCE((old ^ new) & PT_ADDR)) {
+			gondola_entry_clear(vm, sp, i);
+			old = *spte;
+		} else if ((old & ~new & (PT_W | PT_U)) || (new & ~old & PT_NX)) {
+			vm->mmu.stale_tlb = true;
+			gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
+		}
+	}
+	if (!spte_present(old)) {
+		gondola_rmap_add(&vcpu->mmu.rmap_cache, &frame->rmap, spte);
+		sp->present++;
+		vm->mmu.nr_sptes++;
+	}
+	WRITE_ONCE(*spte, new);
+}
+
+static bool role_is_current(struct gondola_vcpu *vcpu, union gondola_role role)
+{
+	union gondola_role now = vcpu->mmu.role;
+
+	return role.gpte32 == now.gpte32 && role.nonxe == now.nonxe &&
+	       role.long_mode == now.long_mode && role.nowp == now.nowp &&
+	       role.nosmep == now.nosmep;
+}
+
+bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+		      u64 gpte)
+{
+	gfn_t gfn = (gpte & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
+	struct gondola_slot *slot;
+	u64 rights = gpte;
+
+	/* Without A the processor would have to set it first: that is for a fault to do. */
+	if ((gpte & (PT_P | PT_A)) != (PT_P | PT_A) || gpte & vcpu->mmu.reserved[0][1] ||
+	    !role_is_current(vcpu, sp->role))
+		return false;
+	if (!vcpu->mmu.rmap_cache.count)
+		return false;
+	slot = gondola_find_slot(vcpu->vm, gfn);
+	if (!slot || !(slot->frames[gfn - slot->base].host & FRAME_PRESENT))
+		return false;
+	if (!(gpte & PT_D))
+		rights &= ~PT_W;
+	set_leaf(vcpu, sp, i, slot, gfn, leaf_bits(sp->role, rights, false), false);
+	return true;
+}
+
+gfn_t gondola_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte)
+{
+	if (sp->role.direct)
+		return sp->gfn + ((gfn_t)i << (9 * (sp->role.level - 1)));
+	if (sp->role.gpte32)
+		return (((gpte & GENMASK_ULL(31, 22)) | (gpte & GENMASK_ULL(20, 13)) << 19) >> 12) +
+		       (i & 1) * GONDOLA_ENTRIES;
+	return (gpte & PT_ADDR & ~(BIT_ULL(12 + 9 * (sp->role.level - 1)) - 1)) >> 12;
+}
+
+/* The page that entry @i of @sp, with guest entry @gpte, leads to. */
+static union gondola_role child_role(struct gondola_vcpu *vcpu,
+				     const struct gondola_shadow_page *sp, unsigned int i,
+				     u64 gpte, gfn_t *gfn)
+{
+	union gondola_role role = sp->role;
+	bool large = gpte_is_large(vcpu, role, gpte);
+
+	role.level--;
+	if (!role.direct && !is_pae_root(sp) && role.nowp) {
+		role.access &= (gpte & (PT_W | PT_U)) >> 1;
+		if (large && !(gpte & PT_D))
+			role.access &= ~(PT_W >> 1);
+	}
+	if (sp->role.direct || large) {
+		*gfn = gondola_large_gfn(sp, i, gpte);
+		role.direct = 1;
+		role.gpte32 = 0;
+		role.quadrant = 0;
+		return role;
+	}
+	*gfn = (gpte & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
+	if (role.gpte32)
+		role.quadrant = is_pae_root(sp) ? i : i & 1;
+	return role;
+}
+
+/* Rights of a link: what its guest entry says. Bits of PAE directory pointers are reserved. */
+static u64 link_bits(struct gondola_vcpu *vcpu, const struct gondola_shadow_page *sp, u64 gpte)
+{
+	u64 bits = PT_P;
+
+	if (is_pae_root(sp))
+		return bits;
+	bits |= PT_A;
+	if (sp->role.direct)
+		return bits | PT_W | PT_U;
+	bits |= gpte & PT_NX;
+	if (sp->role.nowp)
+		return bits | PT_W | PT_U;
+	bits |= gpte & (PT_W | PT_U);
+	/* A large page that is clean: the first write must come here to set D. */
+	if (gpte_is_large(vcpu, sp->role, gpte) && !(gpte & PT_D))
+		bits &= ~PT_W;
+	return bits;
+}
+
+static void set_link(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+		     struct gondola_shadow_page *child, u64 gpte)
+{
+	u64 *spte = &sp->spt[i];
+
+	sp->gpt[i] = gpte;
+	gondola_rmap_add(&vcpu->mmu.rmap_cache, &child->parents, spte);
+	sp->present++;
+	WRITE_ONCE(*spte, __pa(child->spt) | link_bits(vcpu, sp, gpte));
+	/* A table out of sync may not be entered by a new way unseen. */
+	if (child->unsync)
+		gondola_sync_page(vcpu, child);
+}
+
+bool gondola_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+		      u64 gpte)
+{
+	struct gondola_shadow_page *child;
+	union gondola_role role;
+	unsigned int level = sp->role.level;
+	bool large;
+	gfn_t gfn;
+
+	if (!(gpte & PT_P) || !(gpte & PT_A || is_pae_root(sp)) ||
+	    !role_is_current(vcpu, sp->role) || !vcpu->mmu.rmap_cache.count)
+		return false;
+	large = gpte & PT_PS && (gpte_is_large(vcpu, sp->role, gpte) || level == 4);
+	if (!is_pae_root(sp) && gpte & vcpu->mmu.reserved[large][level])
+		return false;
+	role = child_role(vcpu, sp, i, gpte, &gfn);
+	child = gondola_shadow_find(vcpu->vm, gfn, role);
+	if (!child)
+		return false;
+	set_link(vcpu, sp, i, child, gpte);
+	return true;
+}
+
+/* Follow, or make, the link for @gva in @sp. */
+static struct gondola_shadow_page *descend(struct gondola_vcpu *vcpu,
+					   struct gondola_shadow_page *sp, unsigned int i,
+					   u64 gpte)
+{
+	struct gondola_shadow_page *child;
+	union gondola_role role;
+	u64 spte = sp->spt[i];
+	gfn_t gfn;
+
+	if (spte_present(spte)) {
+		u64 addr = spte & PT_ADDR;
+
+		if (sp->gpt[i] == gpte)
+			return child_of(spte);
+		/* A or D has come since: that changes no more than rights, which are in the link. */
+		if (!((sp->gpt[i] ^ gpte) & ~(PT_A | PT_D)) && !sp->role.nowp) {
+			sp->gpt[i] = gpte;
+			WRITE_ONCE(sp->spt[i], addr | link_bits(vcpu, sp, gpte));
+			return child_of(spte);
+		}
+		gondola_entry_clear(vcpu->vm, sp, i);
+	}
+	role = child_role(vcpu, sp, i, gpte, &gfn);
+	child = gondola_shadow_get(vcpu, gfn, role);
+	if (child)
+		set_link(vcpu, sp, i, child, gpte);
+	return child;
+}
+
+static void fill_around(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int at)
+{
+	unsigned int i = at & ~(PREFETCH - 1), end = i + PREFETCH;
+	struct gondola_frame *table = gondola_find_frame(vcpu->vm, sp->gfn);
+	void *data;
+
+	if (!(table->host & FRAME_PRESENT))
+		return;
+	data = frame_data(table);
+	for (; i < end; i++) {
+		u64 gpte;
+
+		if (spte_present(sp->spt[i]))
+			continue;
+		gpte = guest_entry(sp, data, i);
+		if (!(gpte & PT_A))
+			continue;
+		sp->gpt[i] = gpte;
+		if (gondola_leaf_try(vcpu, sp, i, gpte))
+			gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_PREFETCHED);
+	}
+}
+
+/* Direct pages map guest memory in a row: take the neighbours that are here. */
+static void fill_around_direct(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
+			    unsigned int at)
+{
+	unsigned int i = at & ~(PREFETCH - 1), end = i + PREFETCH;
+	u64 bits = leaf_bits(sp->role, PT_W | PT_U, false);
+
+	for (; i < end; i++) {
+		struct gondola_slot *slot = gondola_find_slot(vcpu->vm, sp->gfn + i);
+
+		if (!slot || spte_present(sp->spt[i]) || !vcpu->mmu.rmap_cache.count ||
+		    !(slot->frames[sp->gfn + i - slot->base].host & FRAME_PRESENT))
+			continue;
+		set_leaf(vcpu, sp, i, slot, sp->gfn + i, bits, false);
+		gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_PREFETCHED);
+	}
+}
+
+static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
+				      const struct gondola_walk *w, struct gondola_slot *slot)
+{
+	struct gondola_shadow_page *sp = gondola_current_root(vcpu);
+	bool write = error & PFEC_W;
+	unsigned int i;
+	u64 rights = PT_W | PT_U;
+
+	for (;;) {
+		u64 gpte = 0;
+
+		i = shadow_index(gva, sp->role.level);
+		if (is_pae_root(sp)) {
+			i = (gva >> 30) & 3;
+			gpte = gondola_pae_entry(vcpu, i);
+		} else if (!sp->role.direct) {
+			gpte = w->gpte[sp->role.level];
+		}
+		if (sp->role.level == 1) {
+			if (sp->role.direct)
+				break;
+			/* Another entry than the one mapped: its frame goes out of this rmap. */
+			if (sp->gpt[i] != gpte) {
+				if ((sp->gpt[i] ^ gpte) & PT_ADDR)
+					gondola_entry_clear(vcpu->vm, sp, i);
+				sp->gpt[i] = gpte;
+			}
+			rights = gpte;
+			if (!(gpte & PT_D))
+				rights &= ~PT_W;
+			break;
+		}
+		sp->writes = 0;
+		sp = descend(vcpu, sp, i, gpte);
+		if (unlikely(!sp))
+			return GONDOLA_ACCESS_ERROR;
+	}
+	sp->writes = 0;
+	list_move(&sp->link, &vcpu->vm->mmu.pages);
+	set_leaf(vcpu, sp, i, slot, w->gfn,
+		 leaf_bits(sp->role, rights, write && !(error & PFEC_U)), write);
+	gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_FILLS);
+	if (sp->role.direct)
+		fill_around_direct(vcpu, sp, i);
+	else
+		fill_around(vcpu, sp, i);
+	return GONDOLA_ACCESS_OK;
+}
+
+/* One attempt with the lock held; AGAIN: something was made present, look again. */
+static enum gondola_access_result fault_locked(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
+					       struct gondola_access *out, gfn_t *missing,
+					       bool *missing_write)
+{
+	bool write = error & PFEC_W;
+	struct gondola_frame *frame;
+	struct gondola_slot *slot;
+	struct gondola_walk w;
+
+	if (gondola_paging(vcpu)) {
+		switch (gondola_walk(vcpu, gva, error & (PFEC_W | PFEC_U | PFEC_I), &w)) {
+		case WALK_OK:
+			break;
+		case WALK_FAULT:
+			out->error = w.error;
+			return GONDOLA_ACCESS_FAULT;
+		case WALK_MISSING:
+			*missing = w.missing;
+			*missing_write = w.missing_write;
+			return GONDOLA_ACCESS_MEMORY;
+		}
+	} else {
+		w.gfn = (u32)gva >> GONDOLA_PAGE_SHIFT;
+	}
+	out->gpa = w.gfn << GONDOLA_PAGE_SHIFT | (gva & ~GONDOLA_PAGE_MASK);
+	slot = gondola_find_slot(vcpu->vm, w.gfn);
+	if (!slot || (write && (slot->flags & GONDOLA_MEM_READONLY)))
+		return GONDOLA_ACCESS_MMIO;
+	frame = &slot->frames[w.gfn - slot->base];
+	if (!(frame->host & FRAME_PRESENT) || (write && !(frame->host & FRAME_WRITABLE))) {
+		*missing = w.gfn;
+		*missing_write = write;
+		return GONDOLA_ACCESS_MEMORY;
+	}
+	if (write && frame->nr_synced && !gondola_unsync_gfn(vcpu, w.gfn, frame))
+		return GONDOLA_ACCESS_INTERPRET;
+	return map(vcpu, gva, error, &w, slot);
+}
+
+enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
+					     struct gondola_access *out)
+{
+	struct gondola_vm *vm = vcpu->vm;
+	enum gondola_access_result result;
+	bool missing_write;
+	gfn_t missing;
+
+	for (;;) {
+		if (unlikely(gondola_cache_fill(vcpu) || gondola_mmu_load(vcpu)))
+			return GONDOLA_ACCESS_ERROR;
+		gondola_mmu_lock(vm);
+		gondola_shadow_make_room(vm, 4);
+		/* Room may have been made by taking our own root. */
+		if (unlikely(gondola_root_is_gone(vcpu))) {
+			gondola_mmu_unlock(vm);
+			vcpu->mmu.reload = true;
+			continue;
+		}
+		result = fault_locked(vcpu, gva, error, out, &missing, &missing_write);
+		gondola_mmu_unlock(vm);
+		if (result != GONDOLA_ACCESS_MEMORY)
+			return result;
+		result = gondola_fault_in(vm, missing, missing_write);
+		if (result != GONDOLA_ACCESS_OK) {
+			out->gpa = missing << GONDOLA_PAGE_SHIFT;
+			return result == GONDOLA_ACCESS_MMIO ? GONDOLA_ACCESS_ERROR : result;
+		}
+	}
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The host's memory management: get_user_pages, the MMU notifier, the shrinker. */
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/sched/mm.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+#include "host.h"
+#include "internal.h"
+
+/* Shadow pages that a VM may keep whatever the host wishes: it could not run without. */
+#define SHRINK_FLOOR	64u
+
+struct mmu_host {
+	struct mmu_notifier notifier;
+	struct list_head link;
+	struct gondola_vm *vm;
+};
+
+static LIST_HEAD(vms);
+static DEFINE_SPINLOCK(vms_lock);
+
+static struct gondola_vm *vm_of(struct mmu_notifier *notifier)
+{
+	return container_of(notifier, struct mmu_host, notifier)->vm;
+}
+
+static int range_start(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
+{
+	gondola_mmu_invalidate_begin(vm_of(notifier), range->start, range->end);
+	return 0;
+}
+
+static void range_end(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
+{
+	gondola_mmu_invalidate_end(vm_of(notifier));
+}
+
+static int clear_flush_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+			     unsigned long start, unsigned long end)
+{
+	return gondola_mmu_age(vm_of(notifier), start, end, true);
+}
+
+static int test_young(struct mmu_notifier *notifier, struct mm_struct *mm, unsigned long address)
+{
+	return gondola_mmu_age(vm_of(notifier), address, address + PAGE_SIZE, false);
+}
+
+/* The launcher's memory goes before its descriptors do. */
+static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
+{
+	gondola_mmu_invalidate_begin(vm_of(notifier), 0, ~0ull);
+	gondola_mmu_invalidate_end(vm_of(notifier));
+}
+
+static const struct mmu_notifier_ops notifier_ops = {
+	.release = release,
+	.invalidate_range_start = range_start,
+	.invalidate_range_end = range_end,
+	.clear_flush_young = clear_flush_young,
+	.clear_young = clear_flush_young,
+	.test_young = test_young,
+};
+
+int gondola_mmu_host_attach(struct gondola_vm *vm)
+{
+	struct mmu_host *host = kzalloc(sizeof(*host), GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!host)
+		return -ENOMEM;
+	host->vm = vm;
+	host->notifier.ops = &notifier_ops;
+	err = mmu_notifier_register(&host->notifier, vm->mm);
+	if (err) {
+		kfree(host);
+		return err;
+	}
+	vm->mmu.host = host;
+	spin_lock(&vms_lock);
+	list_add(&host->link, &vms);
+	spin_unlock(&vms_lock);
+	return 0;
+}
+
+void gondola_mmu_host_detach(struct gondola_vm *vm)
+{
+	struct mmu_host *host = vm->mmu.host;
+
+	if (!host)
+		return;
+	/* The shrinker works on what is in the list, under its lock. */
+	spin_lock(&vms_lock);
+	list_del(&host->link);
+	spin_unlock(&vms_lock);
+	mmu_notifier_unregister(&host->notifier, vm->mm);
+	kfree(host);
+	vm->mmu.host = NULL;
+}
+
+int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, hpfn_t *pfn, bool *writable)
+{
+	struct page *page;
+	long got;
+
+	/* Most pages that are there are writable already: one look serves later writes too. */
+	if (get_user_pages_fast_only(hva, 1, FOLL_WRITE, &page) == 1) {
+		*writable = true;
+		*pfn = page_to_pfn(page);
+		return 0;
+	}
+	got = get_user_pages_fast(hva, 1, write ? FOLL_WRITE : 0, &page);
+	if (got != 1)
+		return got < 0 ? got : -EFAULT;
+	*writable = write;
+	*pfn = page_to_pfn(page);
+	return 0;
+}
+
+void gondola_mmu_host_unpin(hpfn_t pfn, bool dirty)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	/* Until the notifier says otherwise the guest may write it at any time. */
+	if (dirty && !PageDirty(page))
+		set_page_dirty_lock(page);
+	put_page(page);
+}
+
+static unsigned long shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	return max(gondola_mmu_pages_total(), 0l);
+}
+
+static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	unsigned long freed = 0, want = sc->nr_to_scan;
+	struct mmu_host *host;
+
+	spin_lock(&vms_lock);
+	list_for_each_entry(host, &vms, link) {
+		struct gondola_vm *vm = host->vm;
+
+		if (freed >= want)
+			break;
+		/* We may have come from an allocation of this very VM's, but never with its lock. */
+		if (!spin_trylock(&vm->mmu.lock))
+			continue;
+		if (vm->mmu.nr_pages > SHRINK_FLOOR)
+			freed += gondola_shadow_evict(vm, min_t(unsigned long, want - freed,
+								vm->mmu.nr_pages - SHRINK_FLOOR));
+		gondola_mmu_unlock(vm);
+	}
+	/* The next time begins with another. */
+	list_rotate_left(&vms);
+	spin_unlock(&vms_lock);
+	return freed ?: SHRINK_STOP;
+}
+
+static struct shrinker shrinker = {
+	.count_objects = shrink_count,
+	.scan_objects = shrink_scan,
+	.seeks = DEFAULT_SEEKS * 4,
+};
+
+int gondola_mmu_host_module_init(void)
+{
+	return register_shrinker(&shrinker, "gondola");
+}
+
+void gondola_mmu_host_module_exit(void)
+{
+	unregister_shrinker(&shrinker);
+	/* Notifiers are freed after a grace period, by code of ours. */
+	mmu_notifier_synchronize();
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The one seam between the MMU and the host's memory management: pinning a
+ * page for a moment, the MMU notifier, the shrinker.  UML's tests replace it.
+ */
+#ifndef GONDOLA_MMU_HOST_H
+#define GONDOLA_MMU_HOST_H
+
+#include <linux/types.h>
+#include "mmu.h"
+
+struct gondola_vm;
+
+int gondola_mmu_host_module_init(void);
+void gondola_mmu_host_module_exit(void);
+int gondola_mmu_host_attach(struct gondola_vm *vm);
+void gondola_mmu_host_detach(struct gondola_vm *vm);
+
+/**
+ * gondola_mmu_host_pin() - make a launcher's page present and hold it
+ * @write: it must be writable
+ * @pfn: out
+ * @writable: out: it happens to be
+ *
+ * May sleep.  0, -EFAULT (nothing mapped there), -EAGAIN (the launcher must
+ * touch it: userfaultfd), -EINTR.
+ */
+int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, hpfn_t *pfn,
+			 bool *writable);
+void gondola_mmu_host_unpin(hpfn_t pfn, bool dirty);
+
+/* For host.c: an invalidation begins and ends; between the two no frame is filled. */
+void gondola_mmu_invalidate_begin(struct gondola_vm *vm, hva_t start, hva_t end);
+void gondola_mmu_invalidate_end(struct gondola_vm *vm);
+/* Was any of it used since last asked? */
+bool gondola_mmu_age(struct gondola_vm *vm, hva_t start, hva_t end, bool clear);
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The shadow MMU's insides.  Invariants, proved by audit.c:
+ *
+ *  I1 A shadow entry is empty, or a function of one guest entry: the one in the
+ *     page's snapshot (gpt[i]), or none for direct pages.
+ *  I2 In a page that is in sync, gpt[i] is what the guest's table holds wherever
+ *     the entry is not empty (A and D, which we set, may be newer there).
+ *  I3 A leaf is writable only if its frame is host-writable, no table in sync
+ *     lies in it, and (when dirty logging) its dirty bit is set.
+ *  I4 Each present leaf is in its frame's rmap, each link in its child's parents,
+ *     once; and nothing else is.
+ *  I5 frame->nr_tables and nr_synced count the shadow pages of its gfn.
+ */
+#ifndef GONDOLA_MMU_INTERNAL_H
+#define GONDOLA_MMU_INTERNAL_H
+
+#include <linux/hash.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include "../vcpu.h"
+#include "../vm.h"
+#include "mmu.h"
+
+#define GONDOLA_ENTRIES		512
+
+/**
+ * struct gondola_frame - a page of guest memory
+ * @host: host-physical address, FRAME_* in the low bits; 0: not present now
+ * @rmap: leaf entries that map it (rmap.c)
+ * @nr_tables: shadow pages whose guest table lies in it
+ * @nr_synced: those of them that are in sync, hence need it write-protected
+ */
+struct gondola_frame {
+	u64 host;
+	unsigned long rmap;
+	u32 nr_tables;
+	u32 nr_synced;
+};
+
+#define FRAME_PRESENT	BIT_ULL(0)
+#define FRAME_WRITABLE	BIT_ULL(1)
+
+/**
+ * struct gondola_shadow_page - one shadow table
+ * @spt: its 512 entries, as the processor reads them
+ * @gpt: the guest entries that @spt was made from; all 0 if direct
+ * @parents: links that point here (rmap.c)
+ * @root_count: vCPUs' cached roots that point here
+ * @present: entries that are not empty
+ * @unsync: the guest may write its table unseen; only level 1
+ * @invalid: zapped, but still somebody's root
+ * @writes: writes to the guest's table since it was last walked through
+ * @quiet: syncs in a row that found nothing changed
+ */
+struct gondola_shadow_page {
+	struct hlist_node hash_link;
+	struct list_head link;
+	struct list_head unsync_link;
+	gfn_t gfn;
+	union gondola_role role;
+	u64 *spt;
+	u64 *gpt;
+	unsigned long parents;
+	u32 root_count;
+	u16 present;
+	bool unsync;
+	bool invalid;
+	u8 writes;
+	u8 quiet;
+};
+
+/*
+ * An entry is empty when it is 0 or hollow.  0 means that the guest's entry is
+ * not present, so that a fault belongs to the guest; hollow means that nobody
+ * has looked yet.  Where an engine can tell the two apart (by reserved-bit
+ * faults: GONDOLA_ENGINE_PF_FILTER) hollow has bit 51 set and is "present";
+ * it must point at no memory, or L1TF could leak what lies there.
+ */
+#define SPTE_HOLLOW	(BIT_ULL(51) | PT_P)
+
+static inline bool spte_present(u64 spte)
+{
+	return (spte & SPTE_HOLLOW) == PT_P;
+}
+
+static inline void *frame_data(const struct gondola_frame *frame)
+{
+	return __va(frame->host & PT_ADDR);
+}
+
+static inline struct gondola_shadow_page *page_of(const u64 *spt)
+{
+	return (struct gondola_shadow_page *)page_private(virt_to_page(spt));
+}
+
+static inline struct gondola_shadow_page *child_of(u64 spte)
+{
+	return page_of(__va(spte & PT_ADDR));
+}
+
+static inline unsigned int spte_index(const u64 *spte)
+{
+	return ((unsigned long)spte & (GONDOLA_PAGE_SIZE - 1)) / sizeof(u64);
+}
+
+static inline unsigned int shadow_index(gva_t gva, unsigned int level)
+{
+	return (gva >> (12 + 9 * (level - 1))) & (GONDOLA_ENTRIES - 1);
+}
+
+/* slots.c */
+struct gondola_slot *gondola_find_slot_slow(struct gondola_vm *vm, gfn_t gfn);
+
+static inline struct gondola_slot *gondola_find_slot(struct gondola_vm *vm, gfn_t gfn)
+{
+	struct gondola_slot *slot = vm->mmu.last_slot;
+
+	if (slot && gfn - slot->base < slot->pages)
+		return slot;
+	return gondola_find_slot_slow(vm, gfn);
+}
+
+static inline struct gondola_frame *gondola_find_frame(struct gondola_vm *vm, gfn_t gfn)
+{
+	struct gondola_slot *slot = gondola_find_slot(vm, gfn);
+
+	return slot ? &slot->frames[gfn - slot->base] : NULL;
+}
+
+/* Make a frame present (and writable). Takes and drops the lock; the caller looks again. */
+enum gondola_access_result gondola_fault_in(struct gondola_vm *vm, gfn_t gfn, bool write);
+/* The host takes these pages away, or the slot goes. Lock held. True: a flush is needed. */
+bool gondola_zap_frame(struct gondola_vm *vm, struct gondola_frame *frame);
+
+/* rmap.c: a bag of entry pointers; 0 is empty. */
+void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 *spte);
+void gondola_rmap_remove(unsigned long *head, u64 *spte);
+u64 *gondola_rmap_first(unsigned long head);
+/* Call @visit for each until it returns true. */
+void gondola_rmap_visit(unsigned long head, bool (*visit)(u64 *spte, void *arg), void *arg);
+bool gondola_rmap_has(unsigned long head, const u64 *spte);
+/* Remove write access from every entry of the bag; true if any had it. */
+bool gondola_rmap_write_protect(unsigned long head);
+int gondola_rmap_init(void);
+void gondola_rmap_exit(void);
+int gondola_cache_fill(struct gondola_vcpu *vcpu);
+void gondola_cache_empty(struct gondola_vcpu *vcpu);
+
+/* shadow.c */
+void gondola_mmu_lock(struct gondola_vm *vm);
+/* Drops the lock; before that, flushes and frees what was zapped under it. */
+void gondola_mmu_unlock(struct gondola_vm *vm);
+struct gondola_shadow_page *gondola_shadow_find(struct gondola_vm *vm, gfn_t gfn,
+						union gondola_role role);
+struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t gfn,
+					       union gondola_role role);
+/* Zap: empty it, unlink it; it is freed with the lock, or when it is nobody's root any more. */
+void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp);
+/* A table in sync comes to lie in @frame: the guest must not write it unseen. */
+void gondola_protect_table(struct gondola_vm *vm, struct gondola_frame *frame);
+void gondola_shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp);
+void gondola_shadow_make_room(struct gondola_vm *vm, u32 pages);
+unsigned long gondola_shadow_evict(struct gondola_vm *vm, unsigned long pages);
+/* Empty one entry; a link's child that loses its last parent is zapped with it. */
+void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i);
+struct gondola_shadow_page *gondola_page_alloc(gfp_t gfp, bool pae_root);
+void gondola_page_free(struct gondola_shadow_page *sp);
+/* All vCPUs drop their translations before this returns. Lock held. */
+void gondola_flush_all(struct gondola_vm *vm);
+
+#define gondola_hash_bucket(vm, gfn) \
+	(&(vm)->mmu.hash[hash_64(gfn, GONDOLA_HASH_BITS)])
+/* Shadow pages of a guest table in @gfn; none may be zapped meanwhile. */
+#define gondola_for_each_table(vm, gfn_, sp)						\
+	hlist_for_each_entry(sp, gondola_hash_bucket(vm, gfn_), hash_link)		\
+		if ((sp)->gfn != (gfn_) || (sp)->role.direct) {} else
+
+/* The vCPU's own page of four pointers, which is in no table and shadows none. */
+static inline bool is_pae_root(const struct gondola_shadow_page *sp)
+{
+	return sp->role.level == 3 && !sp->role.long_mode;
+}
+
+/* walk.c */
+struct gondola_walk {
+	gfn_t table[5];		/* by level: where the entry was read */
+	u64 gpte[5];
+	gfn_t gfn;		/* the 4 KiB frame that the address leads to */
+	u64 rights;		/* PT_W, PT_U, PT_NX combined over the levels */
+	int leaf;		/* level of the entry that maps the page */
+	u32 error;		/* FAULT */
+	gfn_t missing;		/* MISSING: table frame that must be made present … */
+	bool missing_write;	/* … and writable */
+};
+
+enum gondola_walk_result { WALK_OK, WALK_FAULT, WALK_MISSING };
+
+struct gondola_format {
+	u8 levels;		/* of tables that are read from memory: 4, 2 (PAE and 32-bit) */
+	u8 entry_bytes;
+	u8 index_bits;
+	bool pae;		/* the level above comes from the PDPTE registers */
+};
+
+extern const struct gondola_format gondola_format_32, gondola_format_pae, gondola_format_4level;
+
+enum gondola_walk_result gondola_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+				      struct gondola_walk *w);
+void gondola_reserved_bits(struct gondola_vcpu *vcpu);
+
+/* Entry @i of a shadow page, as the guest's table holds it now. */
+static inline u64 guest_entry(const struct gondola_shadow_page *sp, const void *table,
+			      unsigned int i)
+{
+	if (!sp->role.gpte32)
+		return READ_ONCE(((const u64 *)table)[i]);
+	/* A directory entry covers 4 MiB, two of ours; a quadrant holds 256 of its 1024. */
+	if (sp->role.level == 2)
+		return READ_ONCE(((const u32 *)table)[sp->role.quadrant * 256 + i / 2]);
+	return READ_ONCE(((const u32 *)table)[sp->role.quadrant * 512 + i]);
+}
+
+/* Does this guest entry, at this level, map memory itself? */
+static inline bool gpte_is_large(const struct gondola_vcpu *vcpu, union gondola_role role, u64 gpte)
+{
+	return (gpte & PT_PS) && (role.level == 2 || role.level == 3) &&
+	       (!role.gpte32 || (vcpu->cr4 & CR4_PSE));
+}
+
+/* fault.c */
+/* Fill entry @i of a level-1 page from @gpte if that needs no fault; true if it is present now. */
+bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+		      u64 gpte);
+/* Link entry @i of an upper page to a child that exists already. */
+bool gondola_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+		      u64 gpte);
+/* First gfn behind a large guest entry, for shadow entry @i. */
+gfn_t gondola_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte);
+
+/* sync.c */
+bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame);
+void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
+void gondola_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i);
+void gondola_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root);
+/* The guest's memory at gpa … was written: bring shadows of tables there up to date. */
+void gondola_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset,
+			   unsigned int bytes);
+/* Somebody who is no vCPU wrote the frame: forget its shadows. */
+void gondola_zap_tables(struct gondola_vm *vm, gfn_t gfn);
+
+/* What an empty entry holds when the guest's entry is @gpte. */
+static inline u64 gondola_empty_entry(const struct gondola_vm *vm,
+				      const struct gondola_shadow_page *sp, u64 gpte)
+{
+	if (is_pae_root(sp))
+		return 0;
+	return (gpte & PT_P) || sp->unsync || sp->role.direct ? vm->mmu.hollow : 0;
+}
+
+/* root.c */
+struct gondola_shadow_page *gondola_current_root(struct gondola_vcpu *vcpu);
+/* Entry of the PAE root as the guest's registers, or the lack of them, imply. */
+u64 gondola_pae_entry(struct gondola_vcpu *vcpu, unsigned int i);
+bool gondola_root_is_gone(struct gondola_vcpu *vcpu);
+
+/* dirty.c */
+void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
+			     struct gondola_slot *slot, gfn_t gfn,
+			     enum gondola_dirty_source source);
+static inline bool gondola_may_write_clean(const struct gondola_slot *slot, gfn_t gfn)
+{
+	return !slot->dirty || test_bit(gfn - slot->base, slot->dirty);
+}
+
+#endif

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Bags of entry pointers: a frame's reverse map and a shadow page's parents.
+ * The head is 0 (empty), a pointer (one entry), or a pointer to a chunk with
+ * bit 0 set.  Only the first chunk of a chain is not full.
+ *
+ * The objects that a fault needs are taken from caches that were filled before
+ * the lock was taken, so that no fault fails half-way.
+ */
+#include <linux/slab.h>
+#include "internal.h"
+
+#define CHUNK_ENTRIES	14
+#define CHUNK_BIT	1ul
+
+struct rmap_chunk {
+	struct rmap_chunk *next;
+	u64 count;
+	u64 *spte[CHUNK_ENTRIES];
+};
+
+static struct kmem_cache *chunk_cache;
+
+static struct rmap_chunk *to_chunk(unsigned long head)
+{
+	return (struct rmap_chunk *)(head & ~CHUNK_BIT);
+}
+
+static struct rmap_chunk *chunk_alloc(struct gondola_mmu_cache *cache)
+{
+	/* gondola_cache_fill() guarantees this. */
+	if (WARN_ON_ONCE(!cache->count))
+		return kmem_cache_zalloc(chunk_cache, GFP_ATOMIC | __GFP_NOFAIL);
+	return cache->objects[--cache->count];
+}
+
+void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 *spte)
+{
+	struct rmap_chunk *chunk;
+
+	if (!*head) {
+		*head = (unsigned long)spte;
+		return;
+	}
+	if (!(*head & CHUNK_BIT)) {
+		chunk = chunk_alloc(cache);
+		chunk->next = NULL;
+		chunk->spte[0] = (u64 *)*head;
+		chunk->count = 1;
+		*head = (unsigned long)chunk | CHUNK_BIT;
+	}
+	chunk = to_chunk(*head);
+	if (chunk->count == CHUNK_ENTRIES) {
+		struct rmap_chunk *full = chunk;
+
+		chunk = chunk_alloc(cache);
+		chunk->next = full;
+		chunk->count = 0;
+		*head = (unsigned long)chunk | CHUNK_BIT;
+	}
+	chunk->spte[chunk->count++] = spte;
+}
+
+void gondola_rmap_remove(unsigned long *head, u64 *spte)
+{
+	struct rmap_chunk *first, *chunk;
+	unsigned int i;
+
+	if (*head == (unsigned long)spte) {
+		*head = 0;
+		return;
+	}
+	if (WARN_ON_ONCE(!(*head & CHUNK_BIT)))
+		return;
+	first = to_chunk(*head);
+	for (chunk = first; chunk; chunk = chunk->next)
+		for (i = 0; i < chunk->count; i++)
+			if (chunk->spte[i] == spte)
+				goto found;
+	WARN_ON_ONCE(1);
+	return;
+found:
+	/* Fill the hole from the first chunk, the only one that may be short. */
+	chunk->spte[i] = first->spte[--first->count];
+	if (first->count)
+		return;
+	*head = first->next ? (unsigned long)first->next | CHUNK_BIT : 0;
+	kmem_cache_free(chunk_cache, first);
+}
+
+u64 *gondola_rmap_first(unsigned long head)
+{
+	if (!(head & CHUNK_BIT))
+		return (u64 *)head;
+	return to_chunk(head)->spte[0];
+}
+
+bool gondola_rmap_has(unsigned long head, const u64 *spte)
+{
+	struct rmap_chunk *chunk;
+	unsigned int i;
+
+	if (!(head & CHUNK_BIT))
+		return head == (unsigned long)spte;
+	for (chunk = to_chunk(head); chunk; chunk = chunk->next)
+		for (i = 0; i < chunk->count; i++)
+			if (chunk->spte[i] == spte)
+				return true;
+	return false;
+}
+
+void gondola_rmap_visit(unsigned long head, bool (*visit)(u64 *spte, void *arg), void *arg)
+{
+	struct rmap_chunk *chunk;
+	unsigned int i;
+
+	if (!(head & CHUNK_BIT)) {
+		if (head)
+			visit((u64 *)head, arg);
+		return;
+	}
+	for (chunk = to_chunk(head); chunk; chunk = chunk->next)
+		for (i = 0; i < chunk->count; i++)
+			if (visit(chunk->spte[i], arg))
+				return;
+}
+
+static bool write_protect_one(u64 *spte, void *any)
+{
+	if (*spte & PT_W) {
+		WRITE_ONCE(*spte, *spte & ~PT_W);
+		*(bool *)any = true;
+	}
+	return false;
+}
+
+bool gondola_rmap_write_protect(unsigned long head)
+{
+	bool any = false;
+
+	gondola_rmap_visit(head, write_protect_one, &any);
+	return any;
+}
+
+#define PAGES_PER_FAULT		6	/* four levels, and what a PAE root needs */
+#define CHUNKS_PER_FAULT	36	/* each new entry, prefetched ones too, may need one */
+
+/* Also called by tests. May sleep. */
+int gondola_cache_fill(struct gondola_vcpu *vcpu)
+{
+	struct gondola_mmu_cache *pages = &vcpu->mmu.page_cache;
+	struct gondola_mmu_cache *chunks = &vcpu->mmu.rmap_cache;
+
+	static_assert(CHUNKS_PER_FAULT <= ARRAY_SIZE(chunks->objects));
+	if (likely(pages->count >= PAGES_PER_FAULT && chunks->count >= CHUNKS_PER_FAULT))
+		return 0;
+	while (pages->count < PAGES_PER_FAULT) {
+		void *page = gondola_page_alloc(GFP_KERNEL_ACCOUNT, false);
+
+		if (!page)
+			return -ENOMEM;
+		pages->objects[pages->count++] = page;
+	}
+	while (chunks->count < (int)ARRAY_SIZE(chunks->objects)) {
+		void *chunk = kmem_cache_alloc(chunk_cache, GFP_KERNEL_ACCOUNT);
+
+		if (!chunk)
+			return -ENOMEM;
+		chunks->objects[chunks->count++] = chunk;
+	}
+	return 0;
+}
+
+void gondola_cache_empty(struct gondola_vcpu *vcpu)
+{
+	struct gondola_mmu_cache *pages = &vcpu->mmu.page_cache;
+	struct gondola_mmu_cache *chunks = &vcpu->mmu.rmap_cache;
+
+	while (pages->count)
+		gondola_page_free(pages->objects[--pages->count]);
+	while (chunks->count)
+		kmem_cache_free(chunk_cache, chunks->objects[--chunks->count]);
+}
+
+int gondola_rmap_init(void)
+{
+	static_assert(sizeof(struct rmap_chunk) == 128);
+	chunk_cache = kmem_cache_create("gondola_rmap", sizeof(struct rmap_chunk), 128, 0, NULL);
+	return chunk_cache ? 0 : -ENOMEM;
+}
+
+void gondola_rmap_exit(void)
+{
+	kmem_cache_destroy(chunk_cache);
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Shadow pages: their life, the table that finds them by (gfn, role), their bound. */
+#include <linux/hash.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include "host.h"
+#include "internal.h"
+
+static struct kmem_cache *page_cache;
+static atomic_long_t pages_total = ATOMIC_LONG_INIT(0);
+
+long gondola_mmu_pages_total(void)
+{
+	return atomic_long_read(&pages_total);
+}
+
+struct gondola_shadow_page *gondola_page_alloc(gfp_t gfp, bool pae_root)
+{
+	struct gondola_shadow_page *sp = kmem_cache_zalloc(page_cache, gfp);
+
+	if (!sp)
+		return NULL;
+	/* CR3 is 32 bits wide outside long mode; what a PAE root points to may be anywhere. */
+	sp->spt = (u64 *)__get_free_page(pae_root ? gfp | GFP_DMA32 : gfp);
+	sp->gpt = (u64 *)__get_free_page(gfp);
+	if (!sp->spt || !sp->gpt) {
+		free_page((unsigned long)sp->spt);
+		free_page((unsigned long)sp->gpt);
+		kmem_cache_free(page_cache, sp);
+		return NULL;
+	}
+	set_page_private(virt_to_page(sp->spt), (unsigned long)sp);
+	atomic_long_inc(&pages_total);
+	return sp;
+}
+
+void gondola_page_free(struct gondola_shadow_page *sp)
+{
+	set_page_private(virt_to_page(sp->spt), 0);
+	free_page((unsigned long)sp->spt);
+	free_page((unsigned long)sp->gpt);
+	kmem_cache_free(page_cache, sp);
+	atomic_long_dec(&pages_total);
+}
+
+void gondola_mmu_lock(struct gondola_vm *vm)
+{
+	spin_lock(&vm->mmu.lock);
+}
+
+void gondola_mmu_unlock(struct gondola_vm *vm)
+{
+	struct gondola_shadow_page *sp, *next;
+
+	if (unlikely(!list_empty(&vm->mmu.doomed))) {
+		/* No processor may still walk them. */
+		gondola_flush_all(vm);
+		list_for_each_entry_safe(sp, next, &vm->mmu.doomed, link)
+			gondola_page_free(sp);
+		INIT_LIST_HEAD(&vm->mmu.doomed);
+	}
+	spin_unlock(&vm->mmu.lock);
+}
+
+void gondola_flush_all(struct gondola_vm *vm)
+{
+	lockdep_assert_held(&vm->mmu.lock);
+	vm->mmu.stale_tlb = false;
+	gondola_kick_all_and_wait(vm, GONDOLA_REQ_TLB_FLUSH);
+}
+
+struct gondola_shadow_page *gondola_shadow_find(struct gondola_vm *vm, gfn_t gfn,
+						union gondola_role role)
+{
+	struct gondola_shadow_page *sp;
+
+	hlist_for_each_entry(sp, gondola_hash_bucket(vm, gfn), hash_link)
+		if (sp->gfn == gfn && sp->role.word == role.word)
+			return sp;
+	return NULL;
+}
+
+void gondola_protect_table(struct gondola_vm *vm, struct gondola_frame *frame)
+{
+	bool first = frame->nr_synced++ == 0;
+
+	if (first && (gondola_rmap_write_protect(frame->rmap) || vm->mmu.stale_tlb))
+		gondola_flush_all(vm);
+}
+
+struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t gfn,
+					       union gondola_role role)
+{
+	struct gondola_mmu_cache *cache = &vcpu->mmu.page_cache;
+	struct gondola_vm *vm = vcpu->vm;
+	struct gondola_shadow_page *sp;
+
+	lockdep_assert_held(&vm->mmu.lock);
+	sp = gondola_shadow_find(vm, gfn, role);
+	if (sp)
+		return sp;
+	if (WARN_ON_ONCE(!cache->count))
+		return NULL;
+	if (!role.direct && !gondola_find_frame(vm, gfn))
+		return NULL;
+	sp = cache->objects[--cache->count];
+	sp->gfn = gfn;
+	sp->role = role;
+	memset64(sp->spt, vm->mmu.hollow, GONDOLA_ENTRIES);
+	memset64(sp->gpt, 0, GONDOLA_ENTRIES);
+	if (!role.direct) {
+		struct gondola_frame *frame = gondola_find_frame(vm, gfn);
+
+		frame->nr_tables++;
+		gondola_protect_table(vm, frame);
+	}
+	hlist_add_head(&sp->hash_link, gondola_hash_bucket(vm, gfn));
+	list_add(&sp->link, &vm->mmu.pages);
+	vm->mmu.nr_pages++;
+	return sp;
+}
+
+static gfn_t leaf_gfn(const struct gondola_shadow_page *sp, unsigned int i)
+{
+	return sp->role.direct ? sp->gfn + i : (sp->gpt[i] & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
+}
+
+void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i)
+{
+	u64 *spte = &sp->spt[i];
+	u64 old = *spte;
+
+	WRITE_ONCE(*spte, is_pae_root(sp) ? 0 : vm->mmu.hollow);
+	if (!spte_present(old))
+		return;
+	sp->present--;
+	/* The guest owes itself a flush; the host, before it reuses what this mapped. */
+	vm->mmu.stale_tlb = true;
+	if (sp->role.level == 1) {
+		struct gondola_frame *frame = gondola_find_frame(vm, leaf_gfn(sp, i));
+
+		vm->mmu.nr_sptes--;
+		gondola_rmap_remove(&frame->rmap, spte);
+	} else {
+		struct gondola_shadow_page *child = child_of(old);
+
+		gondola_rmap_remove(&child->parents, spte);
+		/* A table that nothing leads to is most likely being freed by the guest. */
+		if (!child->parents && !child->root_count && !is_pae_root(sp))
+			gondola_shadow_zap(vm, child);
+	}
+}
+
+void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
+{
+	struct gondola_vcpu *vcpu;
+	unsigned int i;
+	u64 *parent;
+
+	lockdep_assert_held(&vm->mmu.lock);
+	if (sp->invalid)
+		return;
+	/* First: a cyclic guest table must not bring us back here. */
+	sp->invalid = true;
+	hlist_del(&sp->hash_link);
+	list_del(&sp->link);
+	vm->mmu.nr_pages--;
+	while ((parent = gondola_rmap_first(sp->parents))) {
+		struct gondola_shadow_page *above = page_of(parent);
+
+		gondola_rmap_remove(&sp->parents, parent);
+		WRITE_ONCE(*parent, is_pae_root(above) ? 0 : vm->mmu.hollow);
+		above->present--;
+	}
+	for (i = 0; i < GONDOLA_ENTRIES && sp->present; i++)
+		gondola_entry_clear(vm, sp, i);
+	if (!sp->role.direct) {
+		struct gondola_frame *frame = gondola_find_frame(vm, sp->gfn);
+
+		frame->nr_tables--;
+		if (sp->unsync) {
+			list_del(&sp->unsync_link);
+			vm->mmu.nr_unsync--;
+		} else {
+			frame->nr_synced--;
+		}
+	}
+	if (!sp->root_count) {
+		list_add(&sp->link, &vm->mmu.doomed);
+		return;
+	}
+	gondola_for_each_vcpu(vcpu, vm, i)
+		gondola_request(vcpu, GONDOLA_REQ_MMU_RELOAD);
+	vm->mmu.stale_tlb = true;
+}
+
+void gondola_shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp)
+{
+	lockdep_assert_held(&vm->mmu.lock);
+	if (--sp->root_count == 0 && sp->invalid)
+		list_add(&sp->link, &vm->mmu.doomed);
+}
+
+/* Zap about @pages of the least recently used; returns how many went. */
+unsigned long gondola_shadow_evict(struct gondola_vm *vm, unsigned long pages)
+{
+	u32 before = vm->mmu.nr_pages;
+
+	lockdep_assert_held(&vm->mmu.lock);
+	/* A zap takes orphans along, so nothing but the tail is safe to hold on to. */
+	while (before - vm->mmu.nr_pages < pages && !list_empty(&vm->mmu.pages))
+		gondola_shadow_zap(vm, list_last_entry(&vm->mmu.pages, struct gondola_shadow_page,
+						       link));
+	return before - vm->mmu.nr_pages;
+}
+
+void gondola_shadow_make_room(struct gondola_vm *vm, u32 pages)
+{
+	/* In batches, so that a guest at its bound does not evict at each fault. */
+	if (unlikely(vm->mmu.nr_pages + pages > vm->mmu.max_pages))
+		gondola_shadow_evict(vm, vm->mmu.max_pages / 8 + pages);
+}
+
+void gondola_mmu_zap_all(struct gondola_vm *vm)
+{
+	lockdep_assert_held(&vm->mmu.lock);
+	gondola_shadow_evict(vm, vm->mmu.nr_pages);
+}
+
+int gondola_mmu_module_init(void)
+{
+	int err;
+
+	page_cache = kmem_cache_create("gondola_shadow", sizeof(struct gondola_shadow_page), 0, 0,
+				       NULL);
+	if (!page_cache)
+		return -ENOMEM;
+	err = gondola_rmap_init();
+	if (err)
+		goto destroy_pages;
+	err = gondola_mmu_host_module_init();
+	if (err)
+		goto exit_rmap;
+	return 0;
+
+exit_rmap:
+	gondola_rmap_exit();
+destroy_pages:
+	kmem_cache_destroy(page_cache);
+	return err;
+}
+
+void gondola_mmu_module_exit(void)
+{
+	gondola_mmu_host_module_exit();
+	gondola_rmap_exit();
+	kmem_cache_destroy(page_cache);
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Keeping shadows like their tables.  A leaf table that the guest writes goes
+ * out of sync: it may be written freely, as if the shadow were a TLB, and is
+ * compared again where the guest flushes.  Writes to upper tables are
+ * interpreted and carried over at once.
+ */
+#include "internal.h"
+
+#define FLOOD		3	/* writes without a walk between them: no page table any more */
+#define MAX_UNSYNC	128
+#define QUIET_SYNCS	2	/* as many without a change, and the table is protected again */
+#define MAX_ALIASES	16	/* shadow pages of one table that are updated one by one */
+
+static void unsync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
+			struct gondola_frame *frame)
+{
+	unsigned int i;
+
+	sp->unsync = true;
+	sp->quiet = 0;
+	list_add(&sp->unsync_link, &vm->mmu.unsync);
+	vm->mmu.nr_unsync++;
+	frame->nr_synced--;
+	/* The guest may fill an entry unseen: no fault may pass it by now. */
+	if (vm->mmu.hollow)
+		for (i = 0; i < GONDOLA_ENTRIES; i++)
+			if (!sp->spt[i])
+				sp->spt[i] = vm->mmu.hollow;
+}
+
+static void resync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
+			struct gondola_frame *frame)
+{
+	sp->unsync = false;
+	list_del(&sp->unsync_link);
+	vm->mmu.nr_unsync--;
+	gondola_protect_table(vm, frame);
+}
+
+/*
+ * Let the guest write a frame in which tables lie, if that can be.
+ * True: it may be mapped writable.  False: interpret the write.
+ */
+bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame)
+{
+	struct gondola_vm *vm = vcpu->vm;
+	struct gondola_shadow_page *sp;
+
+	gondola_for_each_table(vm, gfn, sp) {
+		if (sp->role.level == 1)
+			continue;
+		if (sp->writes < FLOOD)
+			return false;
+		gondola_zap_tables(vm, gfn);
+		return true;
+	}
+	gondola_for_each_table(vm, gfn, sp) {
+		if (sp->unsync)
+			continue;
+		unsync_page(vm, sp, frame);
+		gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_UNSYNCED);
+	}
+	while (unlikely(vm->mmu.nr_unsync > MAX_UNSYNC)) {
+		sp = list_last_entry(&vm->mmu.unsync, struct gondola_shadow_page, unsync_link);
+		if (sp->gfn == gfn)
+			break;
+		sp->quiet = QUIET_SYNCS;
+		gondola_sync_page(vcpu, sp);
+	}
+	return true;
+}
+
+void gondola_zap_tables(struct gondola_vm *vm, gfn_t gfn)
+{
+	struct gondola_shadow_page *sp;
+
+again:
+	gondola_for_each_table(vm, gfn, sp) {
+		/* The bucket may have lost more than this one. */
+		gondola_shadow_zap(vm, sp);
+		goto again;
+	}
+}
+
+/* The guest's entry became @gpte. */
+static void update_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+			 u64 gpte)
+{
+	u64 changed = sp->gpt[i] ^ gpte;
+	u64 keep = PT_A | PT_D;
+	bool filled;
+
+	if (sp->role.level == 1)
+		keep |= PT_W | PT_U | PT_G | PT_PWT | PT_PCD | PT_NX;
+	/* Rights of a leaf are changed in place, so that its reverse map stays as it is. */
+	if (spte_present(sp->spt[i]) && ((changed & ~keep) || sp->role.level > 1))
+		gondola_entry_clear(vcpu->vm, sp, i);
+	sp->gpt[i] = gpte;
+	filled = sp->role.level == 1 ? gondola_leaf_try(vcpu, sp, i, gpte) :
+				       gondola_link_try(vcpu, sp, i, gpte);
+	if (filled)
+		return;
+	gondola_entry_clear(vcpu->vm, sp, i);
+	WRITE_ONCE(sp->spt[i], gondola_empty_entry(vcpu->vm, sp, gpte));
+}
+
+/* First of eight entries from @i on that differ, or i + 8. */
+static unsigned int compare8(const u64 *a, const u64 *b, unsigned int i)
+{
+	if (likely(!((a[i] ^ b[i]) | (a[i + 1] ^ b[i + 1]) | (a[i + 2] ^ b[i + 2]) |
+		     (a[i + 3] ^ b[i + 3]) | (a[i + 4] ^ b[i + 4]) | (a[i + 5] ^ b[i + 5]) |
+		     (a[i + 6] ^ b[i + 6]) | (a[i + 7] ^ b[i + 7]))))
+		return i + 8;
+	while (a[i] == b[i])
+		i++;
+	return i;
+}
+
+static unsigned int next_change(const struct gondola_shadow_page *sp, const void *table,
+				unsigned int i)
+{
+	if (sp->role.gpte32) {
+		while (i < GONDOLA_ENTRIES && guest_entry(sp, table, i) == sp->gpt[i])
+			i++;
+		return i;
+	}
+	while (i % 8 && i < GONDOLA_ENTRIES) {
+		if (((const u64 *)table)[i] != sp->gpt[i])
+			return i;
+		i++;
+	}
+	while (i < GONDOLA_ENTRIES) {
+		unsigned int at = compare8(table, sp->gpt, i);
+
+		if (at != i + 8)
+			return at;
+		i += 8;
+	}
+	return i;
+}
+
+/* Bring a leaf page up to date; protect it again when it has been quiet for a while. */
+void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
+{
+	struct gondola_vm *vm = vcpu->vm;
+	struct gondola_frame *frame = gondola_find_frame(vm, sp->gfn);
+	unsigned int i;
+	bool changed = false;
+
+	lockdep_assert_held(&vm->mmu.lock);
+	gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_SYNCS);
+	if (unlikely(!(frame->host & FRAME_PRESENT))) {
+		/* The host has the table; what is not mapped cannot be stale. */
+		for (i = 0; i < GONDOLA_ENTRIES && sp->present; i++)
+			gondola_entry_clear(vm, sp, i);
+		memset64(sp->gpt, 0, GONDOLA_ENTRIES);
+		return;
+	}
+	/* Protect first, compare then: another processor may be writing. */
+	if (sp->quiet >= QUIET_SYNCS)
+		resync_page(vm, sp, frame);
+	for (i = next_change(sp, frame_data(frame), 0); i < GONDOLA_ENTRIES;
+	     i = next_change(sp, frame_data(frame), i + 1)) {
+		changed = true;
+		update_entry(vcpu, sp, i, guest_entry(sp, frame_data(frame), i));
+	}
+	if (sp->unsync)
+		sp->quiet = changed ? 0 : sp->quiet + 1;
+}
+
+void gondola_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i)
+{
+	struct gondola_frame *frame = gondola_find_frame(vcpu->vm, sp->gfn);
+	u64 gpte;
+
+	if (!sp->unsync)
+		return;
+	if (!(frame->host & FRAME_PRESENT)) {
+		gondola_entry_clear(vcpu->vm, sp, i);
+		return;
+	}
+	gpte = guest_entry(sp, frame_data(frame), i);
+	if (gpte != sp->gpt[i])
+		update_entry(vcpu, sp, i, gpte);
+}
+
+static bool reaches(struct gondola_shadow_page *sp, struct gondola_shadow_page *root);
+
+static bool reaches_by(u64 *parent, void *arg)
+{
+	struct gondola_shadow_page **root = arg;
+
+	if (!reaches(page_of(parent), *root))
+		return false;
+	*root = NULL;
+	return true;
+}
+
+static bool reaches(struct gondola_shadow_page *sp, struct gondola_shadow_page *root)
+{
+	struct gondola_shadow_page *found = root;
+
+	if (sp == root)
+		return true;
+	gondola_rmap_visit(sp->parents, reaches_by, &found);
+	return !found;
+}
+
+void gondola_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root)
+{
+	struct gondola_shadow_page *sp, *next;
+
+	list_for_each_entry_safe(sp, next, &vcpu->vm->mmu.unsync, unsync_link)
+		if (reaches(sp, root))
+			gondola_sync_page(vcpu, sp);
+}
+
+/* Shadow entries made from the guest's bytes at @offset. */
+static void entries_at(const struct gondola_shadow_page *sp, unsigned int offset,
+		       unsigned int bytes, unsigned int *first, unsigned int *last)
+{
+	int from, to;
+
+	if (!sp->role.gpte32) {
+		*first = offset / 8;
+		*last = (offset + bytes - 1) / 8;
+		return;
+	}
+	from = offset / 4;
+	to = (offset + bytes - 1) / 4;
+	if (sp->role.level == 2) {
+		from = (from - (int)sp->role.quadrant * 256) * 2;
+		to = (to - (int)sp->role.quadrant * 256) * 2 + 1;
+	} else {
+		from -= (int)sp->role.quadrant * 512;
+		to -= (int)sp->role.quadrant * 512;
+	}
+	*first = max(from, 0);
+	*last = to;
+	if (to < 0 || from >= GONDOLA_ENTRIES) {
+		*first = 1;
+		*last = 0;
+	} else if (to >= GONDOLA_ENTRIES) {
+		*last = GONDOLA_ENTRIES - 1;
+	}
+}
+
+void gondola_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset,
+			   unsigned int bytes)
+{
+	struct gondola_shadow_page *sp, *tables[MAX_ALIASES];
+	struct gondola_frame *frame = gondola_find_frame(vcpu->vm, gfn);
+	unsigned int n = 0, t, i, last;
+
+	gondola_count(vcpu, GONDOLA_COUNTER_TABLE_WRITES);
+	gondola_for_each_table(vcpu->vm, gfn, sp) {
+		/* More than an entry at once, or again and again: it is a page of data by now. */
+		if (bytes > 8 || n == MAX_ALIASES || ++sp->writes > FLOOD) {
+			gondola_zap_tables(vcpu->vm, gfn);
+			return;
+		}
+		tables[n++] = sp;
+	}
+	for (t = 0; t < n; t++) {
+		sp = tables[t];
+		/* An update may zap a child that is next in this row; it is freed later. */
+		if (sp->invalid || sp->unsync)
+			continue;
+		entries_at(sp, offset, bytes, &i, &last);
+		for (; i <= last && !sp->invalid; i++)
+			update_entry(vcpu, sp, i, guest_entry(sp, frame_data(frame), i));
+	}
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The walk of the guest's own tables: one walker, one descriptor per format. */
+#include "internal.h"
+
+const struct gondola_format gondola_format_32 = {
+	.levels = 2, .entry_bytes = 4, .index_bits = 10,
+};
+
+const struct gondola_format gondola_format_pae = {
+	.levels = 2, .entry_bytes = 8, .index_bits = 9, .pae = true,
+};
+
+const struct gondola_format gondola_format_4level = {
+	.levels = 4, .entry_bytes = 8, .index_bits = 9,
+};
+
+/* Manual: the figures of paging-structure entries, bits that are reserved (must be 0). */
+void gondola_reserved_bits(struct gondola_vcpu *vcpu)
+{
+	u64 beyond = vcpu->maxphyaddr < 52 ? GENMASK_ULL(51, vcpu->maxphyaddr) : 0;
+	u64 (*rsvd)[5] = vcpu->mmu.reserved;
+	unsigned int level;
+
+	for (level = 1; level <= 4; level++) {
+		u64 bits = 0;
+
+		if (vcpu->mmu.format->entry_bytes == 8) {
+			bits = beyond;
+			if (vcpu->mmu.format->pae)
+				bits |= GENMASK_ULL(62, 52);
+			if (!(vcpu->efer & EFER_F_NXE))
+				bits |= PT_NX;
+		}
+		rsvd[0][level] = bits;
+		rsvd[1][level] = bits;
+	}
+	if (vcpu->mmu.format->entry_bytes == 4) {
+		/* PSE-36: bits 20:13 are address bits 39:32. */
+		rsvd[1][2] = BIT_ULL(21);
+		if (vcpu->maxphyaddr < 40)
+			rsvd[1][2] |= GENMASK_ULL(20, vcpu->maxphyaddr - 32 + 13);
+		return;
+	}
+	rsvd[1][2] |= GENMASK_ULL(20, 13);
+	rsvd[1][3] |= GENMASK_ULL(29, 13);
+	if (!vcpu->mmu.gib_pages)
+		rsvd[1][3] |= PT_PS;
+	rsvd[1][4] |= PT_PS;
+}
+
+static gfn_t large_gfn(struct gondola_vcpu *vcpu, u64 gpte, unsigned int level)
+{
+	if (vcpu->mmu.format->entry_bytes == 4)
+		return ((gpte & GENMASK_ULL(31, 22)) | (gpte & GENMASK_ULL(20, 13)) << 19) >> 12;
+	return (gpte & PT_ADDR & ~(BIT_ULL(12 + 9 * (level - 1)) - 1)) >> 12;
+}
+
+static gpa_t first_table(struct gondola_vcpu *vcpu, gva_t gva, bool *present)
+{
+	*present = true;
+	if (vcpu->mmu.format->pae) {
+		u64 pdpte = vcpu->mmu.pdptes[(gva >> 30) & 3];
+
+		*present = pdpte & PT_P;
+		return pdpte & PT_ADDR;
+	}
+	if (vcpu->mmu.format->entry_bytes == 4)
+		return vcpu->cr3 & GENMASK_ULL(31, 12);
+	return vcpu->cr3 & PT_ADDR;
+}
+
+static u32 fault_code(struct gondola_vcpu *vcpu, u32 access, u32 why)
+{
+	/* The I bit exists only where fetches can be refused. */
+	if (!(vcpu->efer & EFER_F_NXE) && !(vcpu->cr4 & CR4_SMEP))
+		access &= ~PFEC_I;
+	return access | why;
+}
+
+/* Manual: "Determination of Access Rights". @rights: PT_W | PT_U as granted, PT_NX as denied. */
+static bool allowed(struct gondola_vcpu *vcpu, u32 access, u64 rights)
+{
+	bool user_page = rights & PT_U;
+
+	if (access & PFEC_U) {
+		if (!user_page || ((access & PFEC_W) && !(rights & PT_W)))
+			return false;
+		return !((access & PFEC_I) && (rights & PT_NX));
+	}
+	if (access & PFEC_I)
+		return !(rights & PT_NX) && !(user_page && (vcpu->cr4 & CR4_SMEP));
+	if ((access & PFEC_W) && !(rights & PT_W) && (vcpu->cr0 & CR0_WP))
+		return false;
+	if (user_page && (vcpu->cr4 & CR4_SMAP) && !(vcpu->regs.rflags & RFL_AC))
+		return false;
+	return true;
+}
+
+/*
+ * Set A, and in the leaf D for a write, as the processor does: atomically, and
+ * only if the entry is still what was read.  False: look again.
+ */
+static bool set_accessed_dirty(struct gondola_vcpu *vcpu, struct gondola_walk *w, void *entry,
+			       unsigned int level, u64 bits)
+{
+	u64 old = w->gpte[level];
+
+	if (vcpu->mmu.format->entry_bytes == 4) {
+		if (cmpxchg((u32 *)entry, (u32)old, (u32)(old | bits)) != (u32)old)
+			return false;
+	} else if (cmpxchg64((u64 *)entry, old, old | bits) != old) {
+		return false;
+	}
+	w->gpte[level] = old | bits;
+	gondola_mark_page_dirty(vcpu->vm, vcpu, gondola_find_slot(vcpu->vm, w->table[level]),
+				w->table[level], GONDOLA_DIRTY_VCPU);
+	return true;
+}
+
+static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+					  struct gondola_walk *w, bool *again)
+{
+	const struct gondola_format *format = vcpu->mmu.format;
+	struct gondola_frame *frames[5];
+	void *entries[5];
+	unsigned int level = format->levels, i;
+	u64 rights = PT_W | PT_U;
+	bool present;
+	gpa_t table = first_table(vcpu, gva, &present);
+
+	w->error = fault_code(vcpu, access, 0);
+	if (!present)
+		return WALK_FAULT;
+	for (;;) {
+		unsigned int index = (gva >> (12 + format->index_bits * (level - 1))) &
+				     ((1u << format->index_bits) - 1);
+		struct gondola_frame *frame = gondola_find_frame(vcpu->vm, table >> 12);
+		bool large;
+		u64 gpte;
+
+		/* No memory there: reads as all ones on a real bus, hence reserved bits. */
+		if (!frame) {
+			w->error = fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
+			return WALK_FAULT;
+		}
+		w->table[level] = table >> 12;
+		if (!(frame->host & FRAME_PRESENT)) {
+			w->missing = table >> 12;
+			w->missing_write = false;
+			return WALK_MISSING;
+		}
+		frames[level] = frame;
+		entries[level] = frame_data(frame) + index * format->entry_bytes;
+		gpte = format->entry_bytes == 4 ? READ_ONCE(*(u32 *)entries[level]) :
+						  READ_ONCE(*(u64 *)entries[level]);
+		w->gpte[level] = gpte;
+		if (!(gpte & PT_P))
+			return WALK_FAULT;
+		large = level > 1 && (gpte & PT_PS) &&
+			(format->entry_bytes == 8 || (vcpu->cr4 & CR4_PSE));
+		if (gpte & vcpu->mmu.reserved[large || level == 4 ? !!(gpte & PT_PS) : 0][level] ||
+		    (level == 3 && large && !vcpu->mmu.gib_pages)) {
+			w->error = fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
+			return WALK_FAULT;
+		}
+		rights = (rights & (gpte | PT_NX)) | (gpte & PT_NX);
+		if (level == 1 || large) {
+			unsigned int below = 9 * (level - 1);
+
+			if (format->entry_bytes == 4 && large)
+				below = 10;
+			w->leaf = level;
+			w->gfn = level == 1 ? (gpte & PT_ADDR) >> 12 :
+				 large_gfn(vcpu, gpte, level) +
+				 ((gva >> 12) & ((1ull << below) - 1));
+			break;
+		}
+		table = gpte & PT_ADDR;
+		level--;
+	}
+	w->rights = rights;
+	if (!allowed(vcpu, access, rights)) {
+		w->error = fault_code(vcpu, access, PFEC_P);
+		return WALK_FAULT;
+	}
+	for (i = format->levels; (int)i >= w->leaf; i--) {
+		u64 bits = PT_A;
+
+		if ((int)i == w->leaf && (access & PFEC_W))
+			bits |= PT_D;
+		if ((w->gpte[i] & bits) == bits)
+			continue;
+		if (!(frames[i]->host & FRAME_WRITABLE)) {
+			struct gondola_slot *slot = gondola_find_slot(vcpu->vm, w->table[i]);
+
+			/* Tables in ROM keep their bits as they are. */
+			if (slot->flags & GONDOLA_MEM_READONLY)
+				continue;
+			w->missing = w->table[i];
+			w->missing_write = true;
+			return WALK_MISSING;
+		}
+		if (!set_accessed_dirty(vcpu, w, entries[i], i, bits)) {
+			*again = true;
+			return WALK_OK;
+		}
+	}
+	return WALK_OK;
+}
+
+/**
+ * gondola_walk() - translate an address as the processor would
+ * @vcpu: whose tables
+ * @gva: linear address
+ * @access: PFEC_W, PFEC_U, PFEC_I
+ * @w: what was found on the way
+ *
+ * Lock held, paging on.  Sets A and D in the guest's tables when the access is
+ * allowed.
+ */
+enum gondola_walk_result gondola_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+				      struct gondola_walk *w)
+{
+	enum gondola_walk_result result;
+	bool again;
+
+	lockdep_assert_held(&vcpu->vm->mmu.lock);
+	do {
+		again = false;
+		result = walk_once(vcpu, gva, access, w, &again);
+	} while (unlikely(again));
+	return result;
+}
