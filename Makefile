@@ -34,6 +34,7 @@ help:
 	@echo '  CPU_MODEL=NAME        default core2_penryn_t9600 (vmx), EPYC (svm)'
 	@echo '  MITIGATIONS=default   with the kernels'\'' mitigations (default off, which is quicker)'
 	@echo '  CPUS=N                processors of the machine (default 1)'
+	@echo 'make check DEBUG_KERNEL=1 runs the selftests under lockdep, KASAN and kmemleak (QEMU).'
 	@echo 'O=DIR builds elsewhere. GONDOLA_CACHE=DIR keeps kernels and images (default ~/.cache/gondola).'
 
 packages:
@@ -71,7 +72,8 @@ kunit: packages-build packages-check
 	@$(testing)/kunit/run --build $(O)
 
 check: packages
-	+@$(testing)/check --build $(O) $(if $(filter command environment,$(firstword $(origin ENGINE))),--engine $(ENGINE))
+	+@$(testing)/check --build $(O) $(if $(filter command environment,$(firstword $(origin ENGINE))),--engine $(ENGINE)) \
+		$(if $(DEBUG_KERNEL),--debug-kernel)
 
 clean:
 	rm -rf $(O)

@@ -121,6 +121,13 @@ def needed_libraries(path):
     return re.findall(r"(?:=> |^\s+)(/\S+) \(0x", listing, re.MULTILINE)
 
 
+def bzimage(directory):
+    path = os.path.join(directory, "arch/x86/boot/bzImage")
+    if not os.path.exists(path):
+        raise ImageError("--kernel %s: there is no arch/x86/boot/bzImage in it" % directory)
+    return path
+
+
 class StockKernel:
     """The unpacked linux-image package that belongs to the installed headers."""
 
