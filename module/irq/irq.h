@@ -4,8 +4,13 @@
  * PIT, and what routes between them.
  *
  * Locks: each chip has its own spinlock (irqs may be off: timers call in from
- * hrtimer context); order: PIT, then PIC or I/O APIC, then LAPIC.  None is held
- * when gondola_vcpu_kick() is called only if stated: kick takes no lock of ours.
+ * hrtimer context); order: PIT, then PIC or I/O APIC.  The LAPIC needs none:
+ * see lapic.h.  They may be held when gondola_vcpu_kick() is called, which
+ * takes no lock of ours.
+ *
+ * Policy for ticks: a period that passes while the one before is still
+ * pending, or while the host is late, merges with it, as on hardware.  Periods
+ * have lower bounds (LAPIC 20 us, PIT 100 us); shorter ones run at the bound.
  */
 #ifndef GONDOLA_IRQ_H
 #define GONDOLA_IRQ_H
@@ -17,9 +22,18 @@
 struct gondola_vm;
 struct gondola_vcpu;
 
+/* What a LAPIC timer with divisor 1 counts a second; CPUID, where it tells, must tell this. */
+#define GONDOLA_LAPIC_HZ	1000000000u
+
+/*
+ * Life: irqchip before the first LAPIC is created and (its timer delivers)
+ * destroyed before any LAPIC is.  A vCPU appears in vm->vcpus[] with its LAPIC.
+ * vCPU 0 starts as firmware leaves it (virtual wire mode), the others wait for
+ * a start-up IPI.
+ */
 int gondola_irqchip_create(struct gondola_vm *vm);	/* PIC, I/O APIC, PIT */
 void gondola_irqchip_destroy(struct gondola_vm *vm);
-int gondola_lapic_create(struct gondola_vcpu *vcpu);	/* in its reset state */
+int gondola_lapic_create(struct gondola_vcpu *vcpu);
 void gondola_lapic_destroy(struct gondola_vcpu *vcpu);
 
 /* Who drives a line; a line is high while any source holds it high. */
@@ -47,16 +61,34 @@ bool gondola_irq_pending(struct gondola_vcpu *vcpu);
 int gondola_irq_ack(struct gondola_vcpu *vcpu);
 /** gondola_irq_next_is_above_tpr() - part of pending; CR8 writes need no more than GONDOLA_REQ_EVENT */
 
+/** enum gondola_startup - what INIT and start-up IPIs ask of a vCPU */
+enum gondola_startup {
+	GONDOLA_STARTUP_NONE,
+	GONDOLA_STARTUP_INIT,	/* take the state after INIT (the LAPIC has); then, if waiting, stop */
+	GONDOLA_STARTUP_SIPI,	/* run from @vector << 12 in real mode */
+};
+
+/**
+ * gondola_lapic_take_startup() - the vCPU's thread asks, after GONDOLA_REQ_EVENT
+ *
+ * Call until it returns NONE; cheap when nothing came.
+ */
+enum gondola_startup gondola_lapic_take_startup(struct gondola_vcpu *vcpu, u8 *vector);
+/** gondola_lapic_waiting() - does the vCPU wait for a start-up IPI? Then it must not run. */
+bool gondola_lapic_waiting(struct gondola_vcpu *vcpu);
+
 /* MSRs: APIC_BASE, TSC_DEADLINE, x2APIC's. 0, -ENOENT (not one of these) or -EINVAL (#GP). */
 int gondola_lapic_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value);
 int gondola_lapic_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
+/** gondola_lapic_restore_base() - set APIC_BASE from saved state: any valid value, from any mode */
+int gondola_lapic_restore_base(struct gondola_vcpu *vcpu, u64 base);
 u64 gondola_lapic_cr8(struct gondola_vcpu *vcpu);
 void gondola_lapic_set_cr8(struct gondola_vcpu *vcpu, u64 cr8);
 /** gondola_lapic_timer_fired() - the vCPU's thread handles GONDOLA_REQ_TIMER */
 void gondola_lapic_timer_fired(struct gondola_vcpu *vcpu);
-/** gondola_lapic_vcpu_moved() - the TSC offset changed or state was set: arm the timer again */
+/** gondola_lapic_rearm() - the TSC offset changed: arm the timer again before the next entry */
 void gondola_lapic_rearm(struct gondola_vcpu *vcpu);
-/** gondola_lapic_set_apicv_cpuid() - CPUID was set: learn whether x2APIC and TSC deadline are offered */
+/** gondola_lapic_cpuid_changed() - CPUID was set: learn whether x2APIC and TSC deadline are offered */
 void gondola_lapic_cpuid_changed(struct gondola_vcpu *vcpu, bool x2apic, bool tsc_deadline);
 
 /* State records (state.c calls these). 0 or -EINVAL with *@bad the offset of the bad field. */

@@ -140,7 +140,13 @@ struct gondola_rec_lapic {
 	__u32 regs[256];		/* one word each 16 bytes: regs[offset / 16] */
 	__u64 tsc_deadline;
 	__u64 timer_remaining_ns;
+	__u32 startup;			/* GONDOLA_LAPIC_*: INIT and start-up IPIs */
+	__u32 errors;			/* gathered since ESR was last written */
 };
+#define GONDOLA_LAPIC_INIT		(1u << 0)	/* INIT arrived */
+#define GONDOLA_LAPIC_SIPI		(1u << 1)	/* a start-up IPI arrived */
+#define GONDOLA_LAPIC_WAITING		(1u << 2)	/* the vCPU waits for a start-up IPI */
+#define GONDOLA_LAPIC_SIPI_VECTOR	0xff00u
 
 struct gondola_rec_pic {
 	struct {
@@ -156,7 +162,7 @@ struct gondola_rec_ioapic {
 	__u32 select;
 	__u32 id;
 	__u32 level;			/* current level of each pin */
-	__u32 irr;
+	__u32 irr;			/* must be 0: edges are sent at once, or lost when masked */
 };
 
 struct gondola_rec_pit {
@@ -166,7 +172,7 @@ struct gondola_rec_pit {
 		__u8 mode, bcd, access, latched, status_latched, status;
 		__u8 read_state, write_state, write_latch, gate;
 		__u8 null_count, pad[3];
-		__u64 elapsed_ns;	/* since the count was loaded */
+		__u64 elapsed_ns;	/* since it started to count; ~0: it did not */
 	} channel[3];
 	__u8 speaker;
 	__u8 pad[7];

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The interrupt chips of a VM together: life, lines, and who claims which address. */
+#include <linux/slab.h>
+#include "irqchip.h"
+#include "lapic.h"
+
+static_assert(GONDOLA_NR_GSI == IOAPIC_PINS);
+
+/* ISA line 0 (the PIT) is wired to pin 2; line 2 is the PIC's cascade. */
+#define GSI_PIT		0
+#define GSI_CASCADE	2
+#define NR_ISA		16
+
+int gondola_irqchip_create(struct gondola_vm *vm)
+{
+	struct gondola_irqchip *chip = kzalloc(sizeof(*chip), GFP_KERNEL_ACCOUNT);
+
+	if (!chip)
+		return -ENOMEM;
+	chip->vm = vm;
+	gondola_pic_init(chip);
+	gondola_ioapic_init(chip);
+	gondola_pit_init(chip);
+	vm->irqchip = chip;
+	return 0;
+}
+
+void gondola_irqchip_destroy(struct gondola_vm *vm)
+{
+	if (!vm->irqchip)
+		return;
+	gondola_pit_destroy(vm->irqchip);
+	kfree(vm->irqchip);
+	vm->irqchip = NULL;
+}
+
+void gondola_irq_set_line(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source source,
+			  bool level)
+{
+	struct gondola_irqchip *chip = vm->irqchip;
+
+	if (WARN_ON_ONCE(gsi >= GONDOLA_NR_GSI))
+		return;
+	/*
+	 * The chips read the line again under their own locks, so that when
+	 * two sources change it at once the last to get there sees both.
+	 */
+	if (level ? test_and_set_bit(source, &chip->sources[gsi]) :
+		    !test_and_clear_bit(source, &chip->sources[gsi]))
+		return;
+	if (gsi < NR_ISA && gsi != GSI_CASCADE)
+		gondola_pic_update_line(chip, gsi);
+	gondola_ioapic_update_pin(chip, gsi == GSI_PIT ? GSI_CASCADE : gsi);
+}
+
+static bool pio_byte(struct gondola_irqchip *chip, u16 port, bool write, u8 *val)
+{
+	switch (port) {
+	case 0x20 ... 0x21:
+	case 0xa0 ... 0xa1:
+	case 0x4d0 ... 0x4d1:
+		if (write)
+			gondola_pic_write(chip, port, *val);
+		else
+			*val = gondola_pic_read(chip, port);
+		return true;
+	case 0x40 ... 0x43:
+	case 0x61:
+		if (write)
+			gondola_pit_write(chip, port, *val);
+		else
+			*val = gondola_pit_read(chip, port);
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool gondola_irq_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int bytes, bool write, u32 *val)
+{
+	struct gondola_irqchip *chip = vcpu->vm->irqchip;
+	u32 out = 0;
+	unsigned int i;
+	u8 byte;
+
+	byte = write ? *val : 0xff;
+	if (!pio_byte(chip, port, write, &byte))
+		return false;
+	/* The chips are 8 bits wide: the bus cuts a wider access into bytes. */
+	out = byte;
+	for (i = 1; i < bytes; i++) {
+		byte = write ? *val >> (i * 8) : 0xff;
+		pio_byte(chip, port + i, write, &byte);
+		out |= (u32)byte << (i * 8);
+	}
+	if (!write)
+		*val = out;
+	return true;
+}
+
+bool gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, bool write, void *data)
+{
+	u64 page = gpa & GONDOLA_PAGE_MASK;
+
+	if (page == vcpu->lapic->mmio)
+		gondola_lapic_mmio(vcpu, gpa & ~GONDOLA_PAGE_MASK, bytes, write, data);
+	else if (page == IOAPIC_BASE)
+		gondola_ioapic_mmio(vcpu, gpa & ~GONDOLA_PAGE_MASK, bytes, write, data);
+	else
+		return false;
+	return true;
+}

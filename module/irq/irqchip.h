@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The chips of a VM, private to the interrupt room. */
+#ifndef GONDOLA_IRQ_IRQCHIP_H
+#define GONDOLA_IRQ_IRQCHIP_H
+
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include "../vm.h"
+#include "apic_regs.h"
+#include "irq.h"
+#include "timer.h"
+
+/**
+ * struct gondola_pic_chip - one 8259A
+ * @level: the lines as they are
+ * @base: vector of line 0
+ * @init_state: 0, or the number of the initialisation word (ICW2 … ICW4) expected next
+ * @icw4: the low bits of ICW1: bit 0: ICW4 follows, bit 1: there is no ICW3
+ * @first: the line of highest priority
+ * @elcr: level-triggered lines
+ */
+struct gondola_pic_chip {
+	u8 irr;
+	u8 isr;
+	u8 imr;
+	u8 level;
+	u8 base;
+	u8 init_state;
+	u8 icw4;
+	u8 first;
+	u8 elcr;
+	bool auto_eoi;
+	bool rotate_on_auto_eoi;
+	bool special_mask;
+	bool special_fully_nested;
+	bool read_isr;
+	bool poll;
+};
+
+/** struct gondola_pic - the master and the slave on its line 2 */
+struct gondola_pic {
+	spinlock_t lock;
+	struct gondola_pic_chip chip[2];
+	bool output;		/* written under @lock, read by vCPU 0 at any time */
+};
+
+/**
+ * struct gondola_ioapic - the I/O APIC
+ * @level: the pins as they are
+ */
+struct gondola_ioapic {
+	spinlock_t lock;
+	u64 redirect[IOAPIC_PINS];
+	u32 select;
+	u32 id;
+	u32 level;
+};
+
+/**
+ * struct gondola_pit_channel - one of the 8254's counters
+ * @count: as loaded, 1 … 65536 (BCD: 10000); valid unless @null_count
+ * @start: when it was loaded or triggered
+ * @held: modes 0 and 4, gate low: how long it had run
+ * @triggered: modes 1 and 5: the gate has risen since
+ */
+struct gondola_pit_channel {
+	u32 count;
+	u16 latched_count;
+	u8 mode;
+	u8 access;		/* 1 low byte, 2 high byte, 3 both */
+	u8 status;
+	u8 write_latch;
+	bool bcd;
+	bool latched;
+	bool status_latched;
+	bool read_high;		/* access 3: the high byte is next */
+	bool write_high;
+	bool gate;
+	bool null_count;
+	bool triggered;
+	u64 start;
+	u64 held;
+};
+
+/**
+ * struct gondola_pit - the 8254
+ * @timer: the next rise of channel 0's output
+ * @due: when that is; 0: never
+ * @speaker: port 0x61's writable bits
+ */
+struct gondola_pit {
+	spinlock_t lock;
+	struct gondola_pit_channel channel[3];
+	struct gondola_timer timer;
+	u64 due;
+	u8 speaker;
+};
+
+/**
+ * struct gondola_irqchip - what a VM has besides its vCPUs' local APICs
+ * @sources: for each GSI, a bit for each source that holds it high
+ * @last_lowest: vCPU that took the last message of lowest priority
+ */
+struct gondola_irqchip {
+	struct gondola_vm *vm;
+	unsigned long sources[GONDOLA_NR_GSI];
+	u32 last_lowest;
+	struct gondola_pic pic;
+	struct gondola_ioapic ioapic;
+	struct gondola_pit pit;
+};
+
+/** irqchip_level() - is a GSI's line high? */
+static inline bool irqchip_level(const struct gondola_irqchip *chip, u32 gsi)
+{
+	return READ_ONCE(chip->sources[gsi]) != 0;
+}
+
+/*
+ * irqchip_restore_level() - a saved line: who held it is taken to be its usual driver, which then
+ * can let it go
+ */
+static inline void irqchip_restore_level(struct gondola_irqchip *chip, u32 gsi, bool level)
+{
+	WRITE_ONCE(chip->sources[gsi],
+		   level ? BIT(gsi ? GONDOLA_IRQ_LAUNCHER : GONDOLA_IRQ_PIT) : 0);
+}
+
+/* pic.c */
+void gondola_pic_init(struct gondola_irqchip *chip);
+/** gondola_pic_update_line() - look at line @gsi again; any context */
+void gondola_pic_update_line(struct gondola_irqchip *chip, u32 gsi);
+u8 gondola_pic_read(struct gondola_irqchip *chip, u16 port);
+void gondola_pic_write(struct gondola_irqchip *chip, u16 port, u8 val);
+/** gondola_pic_ack() - the interrupt-acknowledge cycle: the vector, or -1 if the output is low */
+int gondola_pic_ack(struct gondola_irqchip *chip);
+
+/* ioapic.c */
+void gondola_ioapic_init(struct gondola_irqchip *chip);
+/** gondola_ioapic_update_pin() - look at the line of @pin again; any context */
+void gondola_ioapic_update_pin(struct gondola_irqchip *chip, u32 pin);
+void gondola_ioapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
+			 void *data);
+/** gondola_ioapic_eoi() - @vcpu ended the level-triggered interrupt @vector */
+void gondola_ioapic_eoi(struct gondola_vcpu *vcpu, u8 vector);
+
+/* pit.c */
+void gondola_pit_init(struct gondola_irqchip *chip);
+void gondola_pit_destroy(struct gondola_irqchip *chip);
+u8 gondola_pit_read(struct gondola_irqchip *chip, u16 port);
+void gondola_pit_write(struct gondola_irqchip *chip, u16 port, u8 val);
+
+#endif

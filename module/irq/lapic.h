@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The local APIC, private to the interrupt room.
+ *
+ * No lock: all but @irr, @tmr, @errors, @signals, @sipi_vector and @attention
+ * is written by the vCPU's thread alone (or under its mutex).  Others only
+ * add to those, atomically, and read the few registers that decide whether a
+ * message is for this APIC.
+ */
+#ifndef GONDOLA_IRQ_LAPIC_H
+#define GONDOLA_IRQ_LAPIC_H
+
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
+#include <linux/types.h>
+#include "../vcpu.h"
+#include "apic_regs.h"
+#include "irq.h"
+#include "timer.h"
+
+#define NR_VECTORS_LAPIC	256
+
+/*
+ * Least period of a periodic LAPIC timer.  Each expiry costs the vCPU's own
+ * thread one pass through its run loop, and nobody else anything.
+ */
+#define LAPIC_MIN_PERIOD_NS	20000u
+
+/* Bits of @signals: INIT and start-up IPIs that arrived. */
+#define SIGNAL_INIT	0
+#define SIGNAL_SIPI	1
+
+/**
+ * struct gondola_lapic_timer - the timer
+ * @timer: fires at @expires (or when the TSC reaches @deadline), unless the LVT masks it
+ * @initial: initial count
+ * @divide: divide configuration, as written
+ * @expires: when the count reaches zero next; 0: it does not count
+ * @deadline: guest TSC; 0: disarmed
+ */
+struct gondola_lapic_timer {
+	struct gondola_timer timer;
+	u32 initial;
+	u32 divide;
+	u64 expires;
+	u64 deadline;
+};
+
+/**
+ * struct gondola_lapic - a local APIC
+ * @attention: cleared by the vCPU's thread when it found nothing requested, set after a request:
+ *	what gondola_irq_pending() looks at first
+ * @ppr: processor priority, derived from @tpr and @isr_top
+ * @isr_top: highest vector in service, or -1
+ * @extint: the PIC's output, where it is wired to this APIC's LINT0; else NULL
+ * @mmio: address of the xAPIC page; ~0 while there is none
+ * @base: APIC_BASE MSR
+ * @errors: gathered since the last write of ESR
+ * @waiting: after INIT: nothing but a start-up IPI gets the vCPU going
+ */
+struct gondola_lapic {
+	bool attention;
+	u8 ppr;
+	u8 tpr;
+	s16 isr_top;
+	const bool *extint;
+	struct gondola_vcpu *vcpu;
+	u64 mmio;
+	u64 base;
+	DECLARE_BITMAP(irr, NR_VECTORS_LAPIC);
+	DECLARE_BITMAP(tmr, NR_VECTORS_LAPIC);
+	DECLARE_BITMAP(isr, NR_VECTORS_LAPIC);
+	u32 svr;
+	u32 ldr;
+	u32 dfr;
+	u32 esr;
+	u32 icr;
+	u32 icr2;
+	u32 lvt[NR_LVTS];
+	unsigned long errors;
+	unsigned long signals;
+	u8 sipi_vector;
+	bool waiting;
+	bool offers_x2apic;
+	bool offers_deadline;
+	struct gondola_lapic_timer timer;
+};
+
+/**
+ * struct gondola_message - what travels from I/O APIC or ICR to local APICs
+ * @dest: APIC id, or logical destination
+ * @wide: @dest has 32 bits (x2APIC); otherwise 8
+ */
+struct gondola_message {
+	u32 dest;
+	bool wide;
+	bool logical;
+	bool level;
+	u8 vector;
+	u8 mode;		/* enum gondola_delivery */
+	u8 shorthand;		/* enum gondola_shorthand */
+};
+
+static inline bool lapic_enabled(const struct gondola_lapic *lapic)
+{
+	return READ_ONCE(lapic->base) & APIC_BASE_ENABLE;
+}
+
+static inline bool lapic_x2apic(const struct gondola_lapic *lapic)
+{
+	return READ_ONCE(lapic->base) & APIC_BASE_X2APIC;
+}
+
+static inline bool lapic_accepts_extint(const struct gondola_lapic *lapic)
+{
+	u32 lint0 = READ_ONCE(lapic->lvt[LVT_LINT0]);
+
+	return !lapic_enabled(lapic) ||
+	       (lint0 & (LVT_MASKED | LVT_MODE)) == DELIVER_EXTINT << DELIVERY_SHIFT;
+}
+
+/** lapic_top_vector() - highest vector of a bitmap, or -1 */
+static inline int lapic_top_vector(const unsigned long *map)
+{
+	int i;
+
+	for (i = BITS_TO_LONGS(NR_VECTORS_LAPIC) - 1; i >= 0; i--) {
+		unsigned long word = READ_ONCE(map[i]);
+
+		if (word)
+			return i * BITS_PER_LONG + __fls(word);
+	}
+	return -1;
+}
+
+/* lapic.c */
+void gondola_lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
+			void *data);
+/** gondola_lapic_read() - a register, by its offset in the xAPIC page; -EINVAL: no such register */
+int gondola_lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *val);
+u32 lapic_lvt_writable(const struct gondola_lapic *lapic, unsigned int i);
+void lapic_update_ppr(struct gondola_lapic *lapic);
+/** gondola_lapic_error() - note an error and raise LVT_ERROR; any context */
+void gondola_lapic_error(struct gondola_lapic *lapic, u32 error);
+
+/* lapic_deliver.c; any context */
+/**
+ * gondola_lapic_accept() - request a vector
+ * @kick: false if the caller is the vCPU's own thread, which looks before it enters
+ *
+ * Returns false if the APIC does not take it: disabled, or not a legal vector.
+ */
+bool gondola_lapic_accept(struct gondola_lapic *lapic, u8 vector, bool level, bool kick);
+/**
+ * gondola_deliver() - send a message
+ * @from: the vCPU whose thread this is, or NULL
+ *
+ * Returns true if any APIC took it.
+ */
+bool gondola_deliver(struct gondola_vm *vm, const struct gondola_message *msg,
+		     struct gondola_vcpu *from);
+/** gondola_lapic_pic_raised() - the PIC's output went high */
+void gondola_lapic_pic_raised(struct gondola_vm *vm);
+
+/* lapic_timer.c; the vCPU's thread */
+void lapic_timer_init(struct gondola_lapic *lapic);
+void lapic_timer_destroy(struct gondola_lapic *lapic);
+void lapic_timer_reset(struct gondola_lapic *lapic);
+/** lapic_timer_lvt_changed() - after a write of the timer's LVT entry, which was @old */
+void lapic_timer_lvt_changed(struct gondola_lapic *lapic, u32 old);
+u32 lapic_timer_count(struct gondola_lapic *lapic);
+void lapic_timer_set_initial(struct gondola_lapic *lapic, u32 count);
+void lapic_timer_set_divide(struct gondola_lapic *lapic, u32 divide);
+u64 lapic_timer_deadline(struct gondola_lapic *lapic);
+void lapic_timer_set_deadline(struct gondola_lapic *lapic, u64 deadline);
+/** lapic_timer_remaining() - ns until the count is zero; 0 only if it does not count */
+u64 lapic_timer_remaining(struct gondola_lapic *lapic);
+/** lapic_timer_restore() - take saved values and start */
+void lapic_timer_restore(struct gondola_lapic *lapic, u32 initial, u32 divide, u64 deadline,
+			 u64 remaining_ns);
+
+#endif

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Messages to local APICs: who is addressed, and what each delivery mode does there. */
+#include <linux/bitops.h>
+#include "irqchip.h"
+#include "lapic.h"
+
+/* The least vector that a message may carry ("Valid Interrupt Vectors"). */
+#define FIRST_LEGAL_VECTOR	16
+
+static void wake(struct gondola_vcpu *vcpu, enum gondola_request req)
+{
+	gondola_request(vcpu, req);
+	gondola_vcpu_kick(vcpu);
+}
+
+bool gondola_lapic_accept(struct gondola_lapic *lapic, u8 vector, bool level, bool kick)
+{
+	if (!(READ_ONCE(lapic->svr) & LAPIC_SVR_ENABLE) || !lapic_enabled(lapic))
+		return false;
+	if (vector < FIRST_LEGAL_VECTOR) {
+		gondola_lapic_error(lapic, LAPIC_ESR_RECV_VECTOR);
+		return false;
+	}
+	if (level)
+		set_bit(vector, lapic->tmr);
+	else if (test_bit(vector, lapic->tmr))
+		clear_bit(vector, lapic->tmr);
+	/* Whoever set the bit first also sees to the kick. */
+	if (test_and_set_bit(vector, lapic->irr))
+		return true;
+	WRITE_ONCE(lapic->attention, true);
+	if (kick)
+		wake(lapic->vcpu, GONDOLA_REQ_EVENT);
+	return true;
+}
+
+void gondola_lapic_error(struct gondola_lapic *lapic, u32 error)
+{
+	u32 lvt = READ_ONCE(lapic->lvt[LVT_ERROR]);
+
+	/* One interrupt for each kind of error until the guest reads them. */
+	if (test_and_set_bit(__ffs(error), &lapic->errors) || (lvt & LVT_MASKED))
+		return;
+	if ((lvt & LVT_VECTOR) < FIRST_LEGAL_VECTOR)
+		set_bit(__ffs(LAPIC_ESR_RECV_VECTOR), &lapic->errors);
+	else
+		gondola_lapic_accept(lapic, lvt & LVT_VECTOR, false, true);
+}
+
+static bool deliver_one(struct gondola_vcpu *vcpu, const struct gondola_message *msg,
+			struct gondola_vcpu *from)
+{
+	struct gondola_lapic *lapic = vcpu->lapic;
+
+	switch (msg->mode) {
+	case DELIVER_FIXED:
+	case DELIVER_LOWEST:
+		return gondola_lapic_accept(lapic, msg->vector, msg->level, vcpu != from);
+	case DELIVER_NMI:
+		wake(vcpu, GONDOLA_REQ_NMI);
+		return true;
+	case DELIVER_INIT:
+		/* A start-up IPI that came before INIT is forgotten with all else. */
+		clear_bit(SIGNAL_SIPI, &lapic->signals);
+		set_bit(SIGNAL_INIT, &lapic->signals);
+		wake(vcpu, GONDOLA_REQ_EVENT);
+		return true;
+	case DELIVER_SIPI:
+		if (!READ_ONCE(lapic->waiting) && !test_bit(SIGNAL_INIT, &lapic->signals))
+			return false;
+		WRITE_ONCE(lapic->sipi_vector, msg->vector);
+		smp_wmb();	/* pairs with gondola_lapic_take_startup() */
+		set_bit(SIGNAL_SIPI, &lapic->signals);
+		wake(vcpu, GONDOLA_REQ_EVENT);
+		return true;
+	default:	/* SMI: there is no SMM. ExtINT: the PIC is wired to LINT0 only. */
+		return false;
+	}
+}
+
+static u32 x2apic_logical_id(u32 id)
+{
+	return ((id >> 4) << 16) | BIT(id & 15);
+}
+
+static bool logical_match(const struct gondola_lapic *lapic, const struct gondola_message *msg)
+{
+	u32 mine, dest = msg->dest;
+
+	if (lapic_x2apic(lapic)) {
+		mine = x2apic_logical_id(lapic->vcpu->id);
+		return (mine >> 16) == (dest >> 16) && (mine & dest & 0xffff);
+	}
+	mine = READ_ONCE(lapic->ldr) >> 24;
+	dest &= 0xff;
+	if (READ_ONCE(lapic->dfr) == LAPIC_DFR_FLAT)
+		return mine & dest;
+	return (mine >> 4) == (dest >> 4) && (mine & dest & 0xf);
+}
+
+static bool is_broadcast(const struct gondola_message *msg)
+{
+	return msg->dest == (msg->wide ? 0xffffffffu : 0xffu);
+}
+
+static bool matches(struct gondola_vcpu *vcpu, const struct gondola_message *msg,
+		    const struct gondola_vcpu *from)
+{
+	const struct gondola_lapic *lapic = vcpu->lapic;
+
+	if (!lapic_enabled(lapic))
+		return false;
+	switch (msg->shorthand) {
+	case TO_SELF:
+		return vcpu == from;
+	case TO_ALL:
+		return true;
+	case TO_OTHERS:
+		return vcpu != from;
+	}
+	if (is_broadcast(msg))
+		return true;
+	return msg->logical ? logical_match(lapic, msg) : vcpu->id == msg->dest;
+}
+
+/* Lowest priority: the least PPR wins; among equals it goes round. */
+static bool deliver_lowest(struct gondola_vm *vm, const struct gondola_message *msg,
+			   struct gondola_vcpu *from)
+{
+	u32 start = READ_ONCE(vm->irqchip->last_lowest);
+	struct gondola_vcpu *vcpu, *best = NULL;
+	unsigned int i, id;
+
+	for (i = 1; i <= GONDOLA_MAX_VCPUS; i++) {
+		id = (start + i) % GONDOLA_MAX_VCPUS;
+		vcpu = smp_load_acquire(&vm->vcpus[id]);
+		if (!vcpu || !matches(vcpu, msg, from) ||
+		    !(READ_ONCE(vcpu->lapic->svr) & LAPIC_SVR_ENABLE))
+			continue;
+		if (!best || READ_ONCE(vcpu->lapic->ppr) < READ_ONCE(best->lapic->ppr))
+			best = vcpu;
+	}
+	if (!best)
+		return false;
+	WRITE_ONCE(vm->irqchip->last_lowest, best->id);
+	return deliver_one(best, msg, from);
+}
+
+bool gondola_deliver(struct gondola_vm *vm, const struct gondola_message *msg,
+		     struct gondola_vcpu *from)
+{
+	struct gondola_vcpu *vcpu;
+	bool taken = false;
+	unsigned int i;
+
+	if (msg->mode == DELIVER_LOWEST)
+		return deliver_lowest(vm, msg, from);
+	/* The common case needs no search: a vCPU's id is its APIC id. */
+	if (msg->shorthand == TO_DEST && !msg->logical && !is_broadcast(msg)) {
+		if (msg->dest >= GONDOLA_MAX_VCPUS)
+			return false;
+		vcpu = smp_load_acquire(&vm->vcpus[msg->dest]);
+		return vcpu && lapic_enabled(vcpu->lapic) && deliver_one(vcpu, msg, from);
+	}
+	gondola_for_each_vcpu(vcpu, vm, i) {
+		if (matches(vcpu, msg, from))
+			taken |= deliver_one(vcpu, msg, from);
+	}
+	return taken;
+}
+
+void gondola_lapic_pic_raised(struct gondola_vm *vm)
+{
+	struct gondola_vcpu *vcpu = smp_load_acquire(&vm->vcpus[0]);
+	struct gondola_lapic *lapic;
+	u32 lint0;
+
+	/* A vCPU 0 that does not exist yet starts with attention set. */
+	if (!vcpu)
+		return;
+	lapic = vcpu->lapic;
+	WRITE_ONCE(lapic->attention, true);
+	if (lapic_accepts_extint(lapic)) {
+		wake(vcpu, GONDOLA_REQ_EVENT);
+		return;
+	}
+	lint0 = READ_ONCE(lapic->lvt[LVT_LINT0]);
+	if (lint0 & LVT_MASKED)
+		return;
+	switch ((lint0 & LVT_MODE) >> DELIVERY_SHIFT) {
+	case DELIVER_FIXED:
+		gondola_lapic_accept(lapic, lint0 & LVT_VECTOR, false, true);
+		break;
+	case DELIVER_NMI:
+		wake(vcpu, GONDOLA_REQ_NMI);
+		break;
+	}
+}

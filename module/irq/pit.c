@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The 8254 and port 0x61.  Counters are computed from the clock when they are
+ * read; only the output of channel 0, which drives line 0, needs a timer.  A
+ * count that is written takes effect at once, also in modes 2 and 3, where the
+ * chip would finish the period under way.
+ */
+#include <linux/math64.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+#include <linux/time64.h>
+#include "irqchip.h"
+
+#define PIT_HZ			1193182u
+/* Shorter periods of channel 0 run at this one: its timer burdens the host, not the vCPU. */
+#define PIT_MIN_PERIOD_NS	100000u
+#define REFRESH_NS		15085u
+#define SPEAKER_WRITABLE	0x0f
+#define SPEAKER_GATE		0x01
+#define NOT_STARTED		(~0ull)
+
+static u64 ticks(u64 ns)
+{
+	return mul_u64_u64_div_u64(ns, PIT_HZ, NSEC_PER_SEC);
+}
+
+/* Rounded up, so that ticks() of it is @n. */
+static u64 ticks_to_ns(u64 n)
+{
+	return mul_u64_u64_div_u64(n, NSEC_PER_SEC, PIT_HZ) + 1;
+}
+
+/* Mode 1 and 5 start at a rising gate, the others with the count. */
+static bool by_gate(const struct gondola_pit_channel *c)
+{
+	return c->mode == 1 || c->mode == 5;
+}
+
+static bool periodic(const struct gondola_pit_channel *c)
+{
+	return c->mode == 2 || c->mode == 3;
+}
+
+/* How long it has counted, or NOT_STARTED. */
+static u64 elapsed(const struct gondola_pit_channel *c, u64 now)
+{
+	if (c->null_count || (by_gate(c) && !c->triggered))
+		return NOT_STARTED;
+	if (c->gate || by_gate(c))
+		return now - c->start;
+	return periodic(c) ? NOT_STARTED : c->held;
+}
+
+static bool output(const struct gondola_pit_channel *c, u64 now)
+{
+	u64 ns = elapsed(c, now), d;
+
+	if (ns == NOT_STARTED)
+		return c->mode != 0;
+	d = ticks(ns);
+	switch (c->mode) {
+	case 0:
+	case 1:
+		return d >= c->count;
+	case 2:
+		return d % c->count != c->count - 1;
+	case 3:
+		return d % c->count < (c->count + 1) / 2;
+	default:
+		return d != c->count;
+	}
+}
+
+static u16 to_bcd(u32 n)
+{
+	return n % 10 | n / 10 % 10 << 4 | n / 100 % 10 << 8 | n / 1000 % 10 << 12;
+}
+
+static u32 from_bcd(u16 n)
+{
+	return (n & 15) + (n >> 4 & 15) * 10 + (n >> 8 & 15) * 100 + (n >> 12) * 1000;
+}
+
+/* The counter as it is read. */
+static u16 current_count(const struct gondola_pit_channel *c, u64 now)
+{
+	u64 ns = elapsed(c, now), d;
+	u32 wrap = c->bcd ? 10000 : 0x10000, n;
+
+	if (c->null_count)
+		return 0;
+	d = ns == NOT_STARTED ? 0 : ticks(ns);
+	switch (c->mode) {
+	case 2:
+		n = c->count - d % c->count;
+		break;
+	case 3:		/* counts down by two, twice in a period */
+		n = c->count - (2 * (d % c->count)) % c->count;
+		break;
+	default:	/* goes on below zero */
+		n = (c->count + wrap - d % wrap) % wrap;
+	}
+	n %= wrap;
+	return c->bcd ? to_bcd(n) : n;
+}
+
+/* ---- channel 0's line ------------------------------------------------------- */
+
+static struct gondola_vm *pit_vm(struct gondola_pit *pit)
+{
+	return container_of(pit, struct gondola_irqchip, pit)->vm;
+}
+
+/* When the output of channel 0 rises next; 0: never. Its gate is always high. */
+static u64 next_rise(const struct gondola_pit *pit, u64 now)
+{
+	const struct gondola_pit_channel *c = &pit->channel[0];
+	u64 d;
+
+	if (elapsed(c, now) == NOT_STARTED)
+		return 0;
+	d = ticks(now - c->start);
+	if (periodic(c))
+		return c->start + ticks_to_ns((div_u64(d, c->count) + 1) * c->count);
+	return d < c->count ? c->start + ticks_to_ns(c->count) : 0;
+}
+
+static void pit_schedule(struct gondola_pit *pit, u64 not_before)
+{
+	u64 due = next_rise(pit, gondola_clock_ns());
+
+	lockdep_assert_held(&pit->lock);
+	pit->due = due ? max(due, not_before) : 0;
+	if (pit->due)
+		gondola_timer_start(&pit->timer, pit->due);
+	else
+		gondola_timer_stop(&pit->timer);
+}
+
+/* Hardirq context. */
+static void pit_fired(struct gondola_timer *timer)
+{
+	struct gondola_pit *pit = container_of(timer, struct gondola_pit, timer);
+	unsigned long flags;
+	u64 now;
+
+	spin_lock_irqsave(&pit->lock, flags);
+	now = gondola_clock_ns();
+	if (pit->due && now >= pit->due) {
+		/* Between two rises the line falls; when, matters to nobody. */
+		gondola_irq_set_line(pit_vm(pit), 0, GONDOLA_IRQ_PIT, false);
+		gondola_irq_set_line(pit_vm(pit), 0, GONDOLA_IRQ_PIT, true);
+		pit_schedule(pit, now + PIT_MIN_PERIOD_NS);
+	}
+	spin_unlock_irqrestore(&pit->lock, flags);
+}
+
+/* ---- ports ------------------------------------------------------------------- */
+
+static void pit_load(struct gondola_pit *pit, struct gondola_pit_channel *c, u16 val)
+{
+	c->count = c->bcd ? from_bcd(val) : val;
+	if (!c->count)
+		c->count = c->bcd ? 10000 : 0x10000;
+	c->null_count = false;
+	if (!by_gate(c)) {
+		c->start = gondola_clock_ns();
+		c->held = 0;
+	}
+	if (c == &pit->channel[0])
+		pit_schedule(pit, 0);
+}
+
+static void pit_write_count(struct gondola_pit *pit, struct gondola_pit_channel *c, u8 val)
+{
+	switch (c->access) {
+	case 1:
+		pit_load(pit, c, val);
+		break;
+	case 2:
+		pit_load(pit, c, val << 8);
+		break;
+	case 3:
+		if (c->write_high) {
+			pit_load(pit, c, c->write_latch | val << 8);
+		} else {
+			c->write_latch = val;
+			/* In mode 0 the first byte stops the count. */
+			if (c->mode == 0) {
+				c->null_count = true;
+				if (c == &pit->channel[0])
+					pit_schedule(pit, 0);
+			}
+		}
+		c->write_high = !c->write_high;
+		break;
+	}
+}
+
+static u8 pit_read_count(struct gondola_pit_channel *c)
+{
+	u16 count;
+	bool high;
+
+	if (c->status_latched) {
+		c->status_latched = false;
+		return c->status;
+	}
+	count = c->latched ? c->latched_count : current_count(c, gondola_clock_ns());
+	high = c->access == 2 || (c->access == 3 && c->read_high);
+	if (c->access == 3)
+		c->read_high = !c->read_high;
+	if (high || c->access == 1)
+		c->latched = false;
+	return high ? count >> 8 : count;
+}
+
+static void pit_latch_count(struct gondola_pit_channel *c)
+{
+	/* A latched count stays until it is read. */
+	if (c->latched)
+		return;
+	c->latched_count = current_count(c, gondola_clock_ns());
+	c->latched = true;
+}
+
+static void pit_latch_status(struct gondola_pit_channel *c)
+{
+	if (c->status_latched)
+		return;
+	c->status = output(c, gondola_clock_ns()) << 7 | c->null_count << 6 | c->access << 4 |
+		    c->mode << 1 | c->bcd;
+	c->status_latched = true;
+}
+
+static void pit_read_back(struct gondola_pit *pit, u8 val)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		if (!(val & 2 << i))
+			continue;
+		if (!(val & 0x20))
+			pit_latch_count(&pit->channel[i]);
+		if (!(val & 0x10))
+			pit_latch_status(&pit->channel[i]);
+	}
+}
+
+static void pit_write_control(struct gondola_pit *pit, u8 val)
+{
+	unsigned int i = val >> 6;
+	struct gondola_pit_channel *c;
+
+	if (i == 3) {
+		pit_read_back(pit, val);
+		return;
+	}
+	c = &pit->channel[i];
+	if (!(val & 0x30)) {
+		pit_latch_count(c);
+		return;
+	}
+	c->access = val >> 4 & 3;
+	c->mode = val >> 1 & 7;
+	if (c->mode > 5)	/* 6 and 7 are 2 and 3: the top bit does not matter there */
+		c->mode -= 4;
+	c->bcd = val & 1;
+	c->null_count = true;
+	c->triggered = false;
+	c->latched = false;
+	c->status_latched = false;
+	c->read_high = false;
+	c->write_high = false;
+	c->held = 0;
+	if (i == 0) {
+		pit_schedule(pit, 0);
+		if (c->mode == 0)
+			gondola_irq_set_line(pit_vm(pit), 0, GONDOLA_IRQ_PIT, false);
+	}
+}
+
+static void pit_set_gate(struct gondola_pit_channel *c, bool gate)
+{
+	u64 now = gondola_clock_ns();
+
+	if (gate == c->gate)
+		return;
+	c->gate = gate;
+	if (!gate) {
+		c->held = now - c->start;
+	} else if (by_gate(c)) {
+		c->triggered = true;
+		c->start = now;
+	} else {	/* modes 0 and 4 go on where they stopped, 2 and 3 begin again */
+		c->start = periodic(c) ? now : now - c->held;
+	}
+}
+
+static u8 pit_read_speaker(struct gondola_pit *pit)
+{
+	u64 now = gondola_clock_ns();
+
+	return pit->speaker | (div_u64(now, REFRESH_NS) & 1) << 4 |
+	       output(&pit->channel[2], now) << 5;
+}
+
+u8 gondola_pit_read(struct gondola_irqchip *chip, u16 port)
+{
+	struct gondola_pit *pit = &chip->pit;
+	unsigned long flags;
+	u8 val;
+
+	spin_lock_irqsave(&pit->lock, flags);
+	if (port == 0x61)
+		val = pit_read_speaker(pit);
+	else if (port == 0x43)
+		val = 0;	/* write-only */
+	else
+		val = pit_read_count(&pit->channel[port & 3]);
+	spin_unlock_irqrestore(&pit->lock, flags);
+	return val;
+}
+
+void gondola_pit_write(struct gondola_irqchip *chip, u16 port, u8 val)
+{
+	struct gondola_pit *pit = &chip->pit;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pit->lock, flags);
+	if (port == 0x61) {
+		pit->speaker = val & SPEAKER_WRITABLE;
+		pit_set_gate(&pit->channel[2], val & SPEAKER_GATE);
+	} else if (port == 0x43) {
+		pit_write_control(pit, val);
+	} else {
+		pit_write_count(pit, &pit->channel[port & 3], val);
+	}
+	spin_unlock_irqrestore(&pit->lock, flags);
+}
+
+/* ---- life and saved state ------------------------------------------------------ */
+
+void gondola_pit_init(struct gondola_irqchip *chip)
+{
+	struct gondola_pit *pit = &chip->pit;
+	unsigned int i;
+
+	spin_lock_init(&pit->lock);
+	gondola_timer_init(&pit->timer, pit_fired);
+	/* Nothing counts before it is programmed. */
+	for (i = 0; i < 3; i++) {
+		pit->channel[i].access = 3;
+		pit->channel[i].count = 0x10000;
+		pit->channel[i].null_count = true;
+		pit->channel[i].gate = i != 2;
+	}
+}
+
+void gondola_pit_destroy(struct gondola_irqchip *chip)
+{
+	unsigned long flags;
+
+	/* A callback under way must not start the timer again. */
+	spin_lock_irqsave(&chip->pit.lock, flags);
+	chip->pit.due = 0;
+	spin_unlock_irqrestore(&chip->pit.lock, flags);
+	gondola_timer_destroy(&chip->pit.timer);
+}
+
+int gondola_pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
+{
+	struct gondola_pit *pit = &vm->irqchip->pit;
+	unsigned long flags;
+	u64 now;
+	int i;
+
+	memset(rec, 0, sizeof(*rec));
+	spin_lock_irqsave(&pit->lock, flags);
+	now = gondola_clock_ns();
+	for (i = 0; i < 3; i++) {
+		const struct gondola_pit_channel *c = &pit->channel[i];
+
+		rec->channel[i].count = c->count;
+		rec->channel[i].latched_count = c->latched_count;
+		rec->channel[i].mode = c->mode;
+		rec->channel[i].bcd = c->bcd;
+		rec->channel[i].access = c->access;
+		rec->channel[i].latched = c->latched;
+		rec->channel[i].status_latched = c->status_latched;
+		rec->channel[i].status = c->status;
+		rec->channel[i].read_state = c->read_high;
+		rec->channel[i].write_state = c->write_high;
+		rec->channel[i].write_latch = c->write_latch;
+		rec->channel[i].gate = c->gate;
+		rec->channel[i].null_count = c->null_count;
+		rec->channel[i].elapsed_ns = elapsed(c, now);
+	}
+	rec->speaker = pit->speaker;
+	spin_unlock_irqrestore(&pit->lock, flags);
+	return 0;
+}
+
+#define PIT_CHECK(i, field, ok) do {						\
+	if (!(ok)) {								\
+		*bad = offsetof(struct gondola_rec_pit, channel[0].field) +	\
+		       (i) * sizeof(rec->channel[0]);				\
+		return -EINVAL;							\
+	}									\
+} while (0)
+
+static int pit_check(const struct gondola_rec_pit *rec, u32 *bad)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		u32 most = rec->channel[i].bcd ? 10000 : 0x10000;
+
+		PIT_CHECK(i, bcd, rec->channel[i].bcd <= 1);
+		/* Not-decimal digits make up to 15 * 1111. */
+		PIT_CHECK(i, count, rec->channel[i].count >= 1 &&
+				    rec->channel[i].count <= max(most, 16665u));
+		PIT_CHECK(i, mode, rec->channel[i].mode <= 5);
+		PIT_CHECK(i, access, rec->channel[i].access >= 1 && rec->channel[i].access <= 3);
+		PIT_CHECK(i, latched, rec->channel[i].latched <= 1);
+		PIT_CHECK(i, status_latched, rec->channel[i].status_latched <= 1);
+		PIT_CHECK(i, read_state, rec->channel[i].read_state <= 1);
+		PIT_CHECK(i, write_state, rec->channel[i].write_state <= 1);
+		PIT_CHECK(i, gate, rec->channel[i].gate ==
+				   (i == 2 ? rec->speaker & SPEAKER_GATE : 1));
+		PIT_CHECK(i, null_count, rec->channel[i].null_count <= 1);
+		/* A century: what is computed from it stays in 64 bits. */
+		PIT_CHECK(i, elapsed_ns, rec->channel[i].elapsed_ns == NOT_STARTED ||
+					 rec->channel[i].elapsed_ns <= 1ull << 61);
+		PIT_CHECK(i, pad, !memchr_inv(rec->channel[i].pad, 0,
+					      sizeof(rec->channel[i].pad)));
+	}
+	*bad = offsetof(struct gondola_rec_pit, speaker);
+	if (rec->speaker & ~SPEAKER_WRITABLE)
+		return -EINVAL;
+	*bad = offsetof(struct gondola_rec_pit, pad);
+	return memchr_inv(rec->pad, 0, sizeof(rec->pad)) ? -EINVAL : 0;
+}
+
+int gondola_pit_set(struct gondola_vm *vm, const struct gondola_rec_pit *rec, u32 *bad)
+{
+	struct gondola_pit *pit = &vm->irqchip->pit;
+	int i, ret = pit_check(rec, bad);
+	unsigned long flags;
+	u64 now, ns;
+
+	if (ret)
+		return ret;
+	spin_lock_irqsave(&pit->lock, flags);
+	now = gondola_clock_ns();
+	for (i = 0; i < 3; i++) {
+		ns = rec->channel[i].elapsed_ns;
+		pit->channel[i] = (struct gondola_pit_channel) {
+			.count = rec->channel[i].count,
+			.latched_count = rec->channel[i].latched_count,
+			.mode = rec->channel[i].mode,
+			.access = rec->channel[i].access,
+			.latched = rec->channel[i].latched,
+			.status = rec->channel[i].status,
+			.write_latch = rec->channel[i].write_latch,
+			.bcd = rec->channel[i].bcd,
+			.status_latched = rec->channel[i].status_latched,
+			.read_high = rec->channel[i].read_state,
+			.write_high = rec->channel[i].write_state,
+			.gate = rec->channel[i].gate,
+			.null_count = rec->channel[i].null_count,
+			.triggered = ns != NOT_STARTED,
+			.start = ns == NOT_STARTED ? now : now - ns,
+			.held = ns == NOT_STARTED ? 0 : ns,
+		};
+	}
+	pit->speaker = rec->speaker;
+	pit_schedule(pit, 0);
+	spin_unlock_irqrestore(&pit->lock, flags);
+	return 0;
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Clock and timers on the host's hrtimers. */
+#include <linux/hrtimer.h>
+#include <linux/ktime.h>
+#include "timer.h"
+
+u64 gondola_clock_ns(void)
+{
+	return ktime_get_ns();
+}
+
+static enum hrtimer_restart run(struct hrtimer *hrtimer)
+{
+	struct gondola_timer *timer = container_of(hrtimer, struct gondola_timer, hrtimer);
+
+	/* Owners start it again themselves, under their lock: see hrtimer_start() in a callback. */
+	timer->fired(timer);
+	return HRTIMER_NORESTART;
+}
+
+void gondola_timer_init(struct gondola_timer *timer, void (*fired)(struct gondola_timer *timer))
+{
+	hrtimer_init(&timer->hrtimer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_PINNED_HARD);
+	timer->hrtimer.function = run;
+	timer->fired = fired;
+}
+
+void gondola_timer_start(struct gondola_timer *timer, u64 ns)
+{
+	/* Pinned: the vCPU's own processor takes the interrupt, which is then also the kick. */
+	hrtimer_start(&timer->hrtimer, ns_to_ktime(ns), HRTIMER_MODE_ABS_PINNED_HARD);
+}
+
+void gondola_timer_stop(struct gondola_timer *timer)
+{
+	if (hrtimer_active(&timer->hrtimer))
+		hrtimer_try_to_cancel(&timer->hrtimer);
+}
+
+void gondola_timer_destroy(struct gondola_timer *timer)
+{
+	hrtimer_cancel(&timer->hrtimer);
+}

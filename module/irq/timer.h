@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The clock and timers of the interrupt room: hrtimers in the module, a clock
+ * that only moves when told to in the tests (test_host.c).
+ */
+#ifndef GONDOLA_IRQ_TIMER_H
+#define GONDOLA_IRQ_TIMER_H
+
+#include <linux/hrtimer.h>
+#include <linux/types.h>
+
+/**
+ * struct gondola_timer - fires once, at a time of gondola_clock_ns()
+ * @hrtimer: the host's
+ * @fired: called in hardirq context; may start the timer again
+ *
+ * A call to @fired may already be under way while the timer is stopped or
+ * started anew, so @fired checks, against its owner's own record of when the
+ * timer is due, that it still means something.
+ */
+struct gondola_timer {
+	struct hrtimer hrtimer;
+	void (*fired)(struct gondola_timer *timer);
+};
+
+/** gondola_clock_ns() - monotonic time; any context */
+u64 gondola_clock_ns(void);
+void gondola_timer_init(struct gondola_timer *timer, void (*fired)(struct gondola_timer *timer));
+/** gondola_timer_start() - fire at @ns, or at once if that is past; replaces what was set */
+void gondola_timer_start(struct gondola_timer *timer, u64 ns);
+/** gondola_timer_stop() - fire no more, except for a call under way; never waits */
+void gondola_timer_stop(struct gondola_timer *timer);
+/** gondola_timer_destroy() - stop, and wait for a call under way; no lock that @fired takes is held */
+void gondola_timer_destroy(struct gondola_timer *timer);
+
+#endif
