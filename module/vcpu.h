@@ -27,6 +27,7 @@ enum gondola_request {
 	GONDOLA_REQ_TRIPLE_FAULT,
 	GONDOLA_REQ_NMI,
 	GONDOLA_REQ_TIMER,		/* the LAPIC timer fired */
+	GONDOLA_REQ_TSC,		/* tsc_offset was changed from outside */
 };
 
 /* Where the vCPU is, for those who want to kick it (vcpu->mode). */

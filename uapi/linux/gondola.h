@@ -234,7 +234,8 @@ struct gondola_irq_line {
  * struct gondola_create_vcpu - GONDOLA_CREATE_VCPU: returns the vCPU's descriptor
  * @size: sizeof(struct gondola_create_vcpu)
  * @flags: must be 0
- * @id: 0 … GONDOLA_MAX_VCPUS - 1, also the APIC id; EEXIST when taken
+ * @id: 0 … GONDOLA_MAX_VCPUS - 1, also the APIC id; EEXIST when taken, EOPNOTSUPP for any
+ *      but 0 as yet
  * @pad: must be 0
  */
 struct gondola_create_vcpu {
@@ -253,7 +254,10 @@ struct gondola_create_vcpu {
  * @bad_record: out (SET, EINVAL): type of the record that was refused
  * @bad_field: out (SET, EINVAL): byte offset of the field that was refused
  *
- * SET applies the records that are given and leaves all else as it is.
+ * SET applies the records that are given and leaves all else as it is; of a
+ * vCPU it needs the CPUID to be set before (ENOEXEC), since that says which
+ * bits exist.  A field of the record's header, which comes before the payload,
+ * counts as a negative offset in @bad_field.
  */
 struct gondola_state {
 	__u32 size;
@@ -444,7 +448,16 @@ struct gondola_run {
 #define GONDOLA_MARK_DIRTY		_IOW(GONDOLA_IOC, 0x25, struct gondola_mark_dirty)
 #define GONDOLA_MARK			_IOW(GONDOLA_IOC, 0x26, struct gondola_mark)
 
-/* vCPU */
+/*
+ * vCPU.  GONDOLA_RUN returns 0 when the run page says why the guest left, or
+ *  EINTR	a signal, immediate_exit, or work that the kernel does on the way to
+ *		user mode: call it again when done
+ *  ENOEXEC	GONDOLA_SET_CPUID or GONDOLA_SET_MEMORY was never called
+ *  EINVAL	run->flags is not 0
+ *  ESHUTDOWN	the machine goes down
+ *  EIO		called from another address space, or the VM is broken for good
+ * A vCPU whose registers were not set starts as after a reset, in real mode.
+ */
 #define GONDOLA_RUN			_IO(GONDOLA_IOC, 0x40)
 #define GONDOLA_SET_CPUID		_IOW(GONDOLA_IOC, 0x41, struct gondola_cpuid)
 #define GONDOLA_NMI			_IO(GONDOLA_IOC, 0x42)

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the run loop asks of the host: whether the processors are, and stay,
+ * switched on for the engine.
+ */
+#ifndef GONDOLA_HOST_RUN_H
+#define GONDOLA_HOST_RUN_H
+
+#include <linux/compiler.h>
+#include <linux/percpu.h>
+#include <linux/types.h>
+
+/* This processor is in the engine's root operation; changes with interrupts off only. */
+DECLARE_PER_CPU(bool, gondola_cpu_on);
+/* A shutdown or kexec has begun: nobody uses the engine any more. */
+extern bool gondola_host_stopping;
+
+/**
+ * gondola_host_begin() - about to use the engine on a vCPU
+ *
+ * 0, or -ESHUTDOWN once the machine goes down.  A successful call is paired
+ * with gondola_host_end(); the reboot notifier waits for that before it
+ * switches the processors off.
+ */
+int gondola_host_begin(void);
+void gondola_host_end(void);
+
+/** gondola_host_ready() - may the guest be entered here and now?  Interrupts off. */
+static inline bool gondola_host_ready(void)
+{
+	return this_cpu_read(gondola_cpu_on) && !READ_ONCE(gondola_host_stopping);
+}
+
+#endif

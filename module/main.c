@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The module: loading, unloading, /dev/gondola and its ioctls, debugfs. */
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/mmu_notifier.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <uapi/linux/gondola.h>
+#include "host/host.h"
+#include "ioctl.h"
+#include "mmu/mmu.h"
+#include "x86/control.h"
+
+atomic_t gondola_nr_vms = ATOMIC_INIT(0);
+atomic_t gondola_nr_vcpus = ATOMIC_INIT(0);
+
+static struct dentry *debug_dir;
+
+static long preflight(void __user *uarg)
+{
+	struct gondola_preflight args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+
+	if (err)
+		return err;
+	if (args.engine >= GONDOLA_ENGINE_COUNT)
+		return -EINVAL;
+	memset(args.detail, 0, sizeof(args.detail));
+	args.reason = gondola_engine_preflight(&args.engine, args.detail);
+	return copy_to_user(uarg, &args, sizeof(args)) ? -EFAULT : 0;
+}
+
+static long create_vm(void __user *uarg)
+{
+	struct gondola_create_vm args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+
+	if (err)
+		return err;
+	if (args.engine >= GONDOLA_ENGINE_COUNT ||
+	    strnlen(args.name, sizeof(args.name)) == sizeof(args.name))
+		return -EINVAL;
+	return gondola_vm_create(&args);
+}
+
+static long supported_cpuid(void __user *uarg)
+{
+	struct gondola_cpuid_entry *entries;
+	struct gondola_cpuid args;
+	u32 room, count = GONDOLA_MAX_CPUID;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+
+	if (err)
+		return err;
+	if (args.pad)
+		return -EINVAL;
+	entries = kcalloc(GONDOLA_MAX_CPUID, sizeof(*entries), GFP_KERNEL_ACCOUNT);
+	if (!entries)
+		return -ENOMEM;
+	err = gondola_supported_cpuid(entries, &count);
+	if (err)
+		goto out;
+	room = args.count;
+	args.count = count;
+	if (room < count)
+		err = -E2BIG;
+	else if (copy_to_user(u64_to_user_ptr(args.entries), entries, count * sizeof(*entries)))
+		err = -EFAULT;
+	if (copy_to_user(uarg, &args, sizeof(args)))
+		err = -EFAULT;
+out:
+	kfree(entries);
+	return err;
+}
+
+static long system_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case GONDOLA_GET_API_VERSION:
+		return arg ? -EINVAL : GONDOLA_API_VERSION;
+	case GONDOLA_PREFLIGHT:
+		return preflight(uarg);
+	case GONDOLA_CREATE_VM:
+		return create_vm(uarg);
+	case GONDOLA_GET_SUPPORTED_CPUID:
+		return supported_cpuid(uarg);
+	}
+	return -ENOTTY;
+}
+
+static const struct file_operations system_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = system_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice gondola_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "gondola",
+	.fops = &system_fops,
+	.mode = 0660,
+};
+
+static int shadow_pages_get(void *data, u64 *value)
+{
+	*value = gondola_mmu_pages_total();
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(shadow_pages_fops, shadow_pages_get, NULL, "%llu\n");
+
+/* Each returns to 0 when the last VM is gone; a leak shows here. */
+static void create_debugfs(void)
+{
+	debug_dir = debugfs_create_dir("gondola", NULL);
+	debugfs_create_atomic_t("vms", 0444, debug_dir, &gondola_nr_vms);
+	debugfs_create_atomic_t("vcpus", 0444, debug_dir, &gondola_nr_vcpus);
+	debugfs_create_file_unsafe("shadow_pages", 0444, debug_dir, NULL, &shadow_pages_fops);
+}
+
+static int __init gondola_init(void)
+{
+	int err = gondola_mmu_module_init();
+
+	if (err)
+		return err;
+	err = gondola_host_init();
+	if (err)
+		goto no_host;
+	err = misc_register(&gondola_device);
+	if (err)
+		goto no_device;
+	create_debugfs();
+	return 0;
+
+no_device:
+	gondola_host_exit();
+no_host:
+	gondola_mmu_module_exit();
+	return err;
+}
+
+static void __exit gondola_exit(void)
+{
+	debugfs_remove(debug_dir);
+	misc_deregister(&gondola_device);
+	gondola_host_exit();
+	/* Notifiers of VMs that are gone may still be on their way out. */
+	mmu_notifier_synchronize();
+	gondola_mmu_module_exit();
+}
+
+module_init(gondola_init);
+module_exit(gondola_exit);
+
+MODULE_DESCRIPTION("gondola: a minimal virtual machine monitor with shadow page tables");
+MODULE_AUTHOR("The gondola project");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Saved state: records in, records out (state.c: one table), and the records
+ * of the registers (state_regs.c, state_sregs.c).  Buffers here are the
+ * kernel's; ioctls copy.
+ */
+#ifndef GONDOLA_STATE_H
+#define GONDOLA_STATE_H
+
+#include <linux/errno.h>
+#include <linux/types.h>
+#include <uapi/linux/gondola_state.h>
+
+struct gondola_vm;
+struct gondola_vcpu;
+
+/*
+ * In all of these @vcpu is NULL for the VM's own records, else it is loaded and
+ * no other thread runs it.
+ */
+
+/** gondola_state_size() - bytes that gondola_state_get() will write */
+size_t gondola_state_size(struct gondola_vm *vm, struct gondola_vcpu *vcpu);
+/** gondola_state_get() - write all records; @buffer is zeroed and @bytes long */
+int gondola_state_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *buffer,
+		      size_t bytes);
+/**
+ * gondola_state_set() - apply the records in @buffer
+ * @bad_record, @bad_field: out, with -EINVAL: see struct gondola_state
+ *
+ * All records are found well-formed before the first is applied.  They are
+ * applied in the order in which they depend on each other, whatever their order
+ * in @buffer; a record that is refused changes nothing, nor do those after it.
+ * -ENOEXEC: a record needs the vCPU's CPUID, which was not set yet.
+ */
+int gondola_state_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buffer,
+		      size_t bytes, u32 *bad_record, u32 *bad_field);
+
+/* state_regs.c, state_sregs.c: 0, or -EINVAL with *@bad the offset of the field. */
+int gondola_regs_get(struct gondola_vcpu *vcpu, struct gondola_rec_regs *rec);
+int gondola_regs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_regs *rec, u32 *bad);
+int gondola_sregs_get(struct gondola_vcpu *vcpu, struct gondola_rec_sregs *rec);
+int gondola_sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u32 *bad);
+u32 gondola_msrs_size(struct gondola_vcpu *vcpu);
+int gondola_msrs_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
+int gondola_msrs_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
+int gondola_events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec);
+int gondola_events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_events *rec, u32 *bad);
+int gondola_debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec);
+int gondola_debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug *rec, u32 *bad);
+u32 gondola_cpuid_size(struct gondola_vcpu *vcpu);
+int gondola_cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
+int gondola_cpuid_compare(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
+int gondola_clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec);
+int gondola_clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec, u32 *bad);
+
+/* vcpu_fpu.c; tests supply their own. */
+u32 gondola_fpu_size(struct gondola_vcpu *vcpu);
+int gondola_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
+int gondola_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
+
+/** gondola_refuse() - name the field that is wrong */
+static inline int gondola_refuse(u32 *bad, u32 offset)
+{
+	*bad = offset;
+	return -EINVAL;
+}
+
+#endif

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Records of general registers, MSRs, debug registers, events, CPUID and clock. */
+#include <linux/errno.h>
+#include <linux/ktime.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
+#include "host/time.h"
+#include "irq/irq.h"
+#include "state.h"
+#include "vcpu.h"
+#include "vm.h"
+#include "x86/control.h"
+
+/* ---- general registers ----------------------------------------------------------- */
+
+#define RFLAGS_DEFINED	(RFL_CF | RFL_FIXED | RFL_PF | RFL_AF | RFL_ZF | RFL_SF | RFL_TF | RFL_IF | \
+			 RFL_DF | RFL_OF | RFL_IOPL | RFL_NT | RFL_RF | RFL_VM | RFL_AC | \
+			 RFL_VIF | RFL_VIP | RFL_ID)
+
+static_assert(sizeof(struct gondola_rec_regs) == sizeof(struct gondola_regs));
+
+int gondola_regs_get(struct gondola_vcpu *vcpu, struct gondola_rec_regs *rec)
+{
+	memcpy(rec, &vcpu->regs, sizeof(*rec));
+	return 0;
+}
+
+int gondola_regs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_regs *rec, u32 *bad)
+{
+	if ((rec->rflags & ~RFLAGS_DEFINED) || !(rec->rflags & RFL_FIXED))
+		return gondola_refuse(bad, offsetof(struct gondola_rec_regs, rflags));
+	if ((u64)((s64)(rec->rip << 16) >> 16) != rec->rip)
+		return gondola_refuse(bad, offsetof(struct gondola_rec_regs, rip));
+	memcpy(&vcpu->regs, rec, sizeof(*rec));
+	return 0;
+}
+
+/* ---- MSRs ---------------------------------------------------------------------------- */
+
+/* Both passes of a GET come here; without @out it only counts. */
+static u32 collect_msrs(struct gondola_vcpu *vcpu, struct gondola_msr_entry *out, u32 room)
+{
+	u32 indices[GONDOLA_MAX_MSRS / 2];
+	u32 listed = gondola_msr_list(indices, ARRAY_SIZE(indices));
+	u32 i, count = 0;
+	u64 value;
+
+	for (i = 0; i < listed; i++) {
+		/* Not offered by this vCPU's CPUID. */
+		if (gondola_get_msr(vcpu, indices[i], &value))
+			continue;
+		if (out) {
+			if (WARN_ON_ONCE(count == room))
+				break;
+			out[count].index = indices[i];
+			out[count].value = value;
+		}
+		count++;
+	}
+	return count;
+}
+
+u32 gondola_msrs_size(struct gondola_vcpu *vcpu)
+{
+	return collect_msrs(vcpu, NULL, 0) * sizeof(struct gondola_msr_entry);
+}
+
+int gondola_msrs_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
+{
+	collect_msrs(vcpu, buf, bytes / sizeof(struct gondola_msr_entry));
+	return 0;
+}
+
+int gondola_msrs_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
+{
+	const struct gondola_msr_entry *entries = buf;
+	u32 i, count = bytes / sizeof(*entries);
+
+	if (bytes % sizeof(*entries) || count > GONDOLA_MAX_MSRS)
+		return gondola_refuse(bad, bytes);
+	for (i = 0; i < count; i++)
+		if (entries[i].pad || gondola_restore_msr(vcpu, entries[i].index, entries[i].value))
+			return gondola_refuse(bad, i * sizeof(*entries));
+	return 0;
+}
+
+/* ---- events ------------------------------------------------------------------------- */
+
+#define EVENT_FIELD(field)	offsetof(struct gondola_rec_events, field)
+#define SHADOW_NMI		4u	/* of the engine's get_shadow() */
+
+int gondola_events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec)
+{
+	const struct gondola_event *event = &vcpu->event;
+	u32 shadow = vcpu->engine->get_shadow(vcpu);
+
+	rec->kind = event->kind;
+	if (event->kind != GONDOLA_EVENT_NONE) {
+		rec->vector = event->vector;
+		rec->has_error = event->has_error;
+		rec->error = event->has_error ? event->error : 0;
+		rec->insn_len = event->insn_len;
+	}
+	rec->nmi_pending = min(vcpu->nmi_pending + !!test_bit(GONDOLA_REQ_NMI, &vcpu->requests), 2);
+	rec->nmi_blocked = !!(shadow & SHADOW_NMI);
+	rec->shadow = shadow & 3;
+	rec->halted = vcpu->halted;
+	return 0;
+}
+
+static int check_event(const struct gondola_rec_events *rec, u32 *bad)
+{
+	if (rec->kind > GONDOLA_EVENT_SOFT_INTERRUPT)
+		return gondola_refuse(bad, EVENT_FIELD(kind));
+	if ((rec->kind == GONDOLA_EVENT_EXCEPTION && rec->vector > 31) ||
+	    (rec->kind == GONDOLA_EVENT_NMI && rec->vector != VEC_NMI))
+		return gondola_refuse(bad, EVENT_FIELD(vector));
+	if (rec->has_error > 1 || (rec->has_error && rec->kind != GONDOLA_EVENT_EXCEPTION))
+		return gondola_refuse(bad, EVENT_FIELD(has_error));
+	if (rec->nmi_pending > 2)
+		return gondola_refuse(bad, EVENT_FIELD(nmi_pending));
+	if (rec->nmi_blocked > 1)
+		return gondola_refuse(bad, EVENT_FIELD(nmi_blocked));
+	if (rec->shadow > 3)
+		return gondola_refuse(bad, EVENT_FIELD(shadow));
+	if (rec->halted > 1)
+		return gondola_refuse(bad, EVENT_FIELD(halted));
+	if (rec->pad)
+		return gondola_refuse(bad, EVENT_FIELD(pad));
+	/* The processor takes 16 bits of it at most. */
+	if (rec->error >> 16)
+		return gondola_refuse(bad, EVENT_FIELD(error));
+	/* INT n is at least two bytes long, no instruction more than fifteen. */
+	if (rec->insn_len > 15 || (rec->kind == GONDOLA_EVENT_SOFT_INTERRUPT && !rec->insn_len))
+		return gondola_refuse(bad, EVENT_FIELD(insn_len));
+	return 0;
+}
+
+int gondola_events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_events *rec, u32 *bad)
+{
+	int err = check_event(rec, bad);
+
+	if (err)
+		return err;
+	vcpu->event = (struct gondola_event) {
+		.kind = rec->kind,
+		.vector = rec->vector,
+		.has_error = rec->has_error,
+		.error = rec->error,
+		.insn_len = rec->insn_len,
+		/* Of a #PF that is queued: SREGS were saved with it in CR2. */
+		.cr2 = vcpu->cr2,
+	};
+	clear_bit(GONDOLA_REQ_NMI, &vcpu->requests);
+	vcpu->nmi_pending = rec->nmi_pending;
+	vcpu->halted = rec->halted;
+	vcpu->engine->set_shadow(vcpu, rec->shadow | (rec->nmi_blocked ? SHADOW_NMI : 0));
+	return 0;
+}
+
+/* ---- debug registers ---------------------------------------------------------------- */
+
+int gondola_debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec)
+{
+	memcpy(rec->dr, vcpu->dr, sizeof(rec->dr));
+	rec->dr6 = vcpu->dr6;
+	rec->dr7 = vcpu->dr7;
+	return 0;
+}
+
+int gondola_debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug *rec, u32 *bad)
+{
+	/* Writes that set bits of the high half fault. */
+	if (rec->dr6 >> 32)
+		return gondola_refuse(bad, offsetof(struct gondola_rec_debug, dr6));
+	if (rec->dr7 >> 32)
+		return gondola_refuse(bad, offsetof(struct gondola_rec_debug, dr7));
+	memcpy(vcpu->dr, rec->dr, sizeof(vcpu->dr));
+	vcpu->dr6 = rec->dr6 | DR6_FIXED;
+	vcpu->dr7 = rec->dr7 | DR7_FIXED;
+	vcpu->engine->set_dr7(vcpu, vcpu->dr7);
+	return 0;
+}
+
+/* ---- CPUID --------------------------------------------------------------------------- */
+
+u32 gondola_cpuid_size(struct gondola_vcpu *vcpu)
+{
+	return vcpu->nr_cpuid * sizeof(*vcpu->cpuid);
+}
+
+int gondola_cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
+{
+	memcpy(buf, vcpu->cpuid, bytes);
+	return 0;
+}
+
+/* It is set by GONDOLA_SET_CPUID alone; a whole saved state may contain it, if it fits. */
+int gondola_cpuid_compare(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
+{
+	const struct gondola_cpuid_entry *entries = buf;
+	u32 i;
+
+	if (!vcpu->cpuid)
+		return -ENOEXEC;
+	if (bytes != gondola_cpuid_size(vcpu))
+		return gondola_refuse(bad, min(bytes, gondola_cpuid_size(vcpu)));
+	for (i = 0; i < vcpu->nr_cpuid; i++)
+		if (memcmp(&entries[i], &vcpu->cpuid[i], sizeof(*entries)))
+			return gondola_refuse(bad, i * sizeof(*entries));
+	return 0;
+}
+
+/* ---- clock --------------------------------------------------------------------------- */
+
+/* Two calibrations of one crystal differ by less than this part, as does what NTP may slew. */
+#define KHZ_TOLERANCE	2000
+
+int gondola_clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec)
+{
+	struct gondola_vcpu *vcpu = smp_load_acquire(&vm->vcpus[0]);
+
+	rec->tsc = vcpu ? gondola_guest_tsc(vcpu) : gondola_host_tsc() + vm->tsc_offset;
+	rec->tsc_khz = gondola_host_tsc_khz();
+	rec->host_ns = ktime_get_real_ns();
+	return 0;
+}
+
+/*
+ * The guest's TSC goes on from @tsc now.  vCPUs keep their distance from each
+ * other; each takes its new offset up before it enters again.
+ */
+int gondola_clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec, u32 *bad)
+{
+	u64 khz = gondola_host_tsc_khz();
+	struct gondola_rec_clock now;
+	struct gondola_vcpu *vcpu;
+	u64 shift;
+	int i;
+
+	/* No engine scales the TSC: the guest calibrated it and would run fast or slow. */
+	if (rec->tsc_khz < khz - khz / KHZ_TOLERANCE || rec->tsc_khz > khz + khz / KHZ_TOLERANCE)
+		return gondola_refuse(bad, offsetof(struct gondola_rec_clock, tsc_khz));
+	gondola_clock_get(vm, &now);
+	shift = rec->tsc - now.tsc;
+	vm->tsc_offset += shift;
+	gondola_for_each_vcpu(vcpu, vm, i) {
+		WRITE_ONCE(vcpu->tsc_offset, vcpu->tsc_offset + shift);
+		gondola_request(vcpu, GONDOLA_REQ_TSC);
+		gondola_vcpu_kick(vcpu);
+	}
+	return 0;
+}

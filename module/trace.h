@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every tracepoint of the monitor.  Arguments are flat numbers (VM id, vCPU id,
+ * guest addresses), never a kernel pointer, so that a BPF program needs no type
+ * of ours.  Without CONFIG_TRACEPOINTS each trace_gondola_*() is an empty inline.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM gondola
+
+#if !defined(GONDOLA_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define GONDOLA_TRACE_H
+
+#include <linux/tracepoint.h>
+#include <linux/types.h>
+#include <uapi/linux/gondola.h>
+
+#define GONDOLA_TRACE_REASON_ENUM(symbol, name) TRACE_DEFINE_ENUM(GONDOLA_REASON_##symbol);
+GONDOLA_REASONS(GONDOLA_TRACE_REASON_ENUM)
+TRACE_DEFINE_ENUM(GONDOLA_REASON_COUNT);
+TRACE_DEFINE_ENUM(GONDOLA_DIRTY_VCPU);
+TRACE_DEFINE_ENUM(GONDOLA_DIRTY_DEVICE);
+TRACE_DEFINE_ENUM(GONDOLA_DIRTY_HOST);
+
+#define GONDOLA_TRACE_REASON_NAME(symbol, name) { GONDOLA_REASON_##symbol, name },
+
+/* The last pair only ends the list: no exit has this number. */
+#define gondola_show_reason(reason)					\
+	__print_symbolic(reason, GONDOLA_REASONS(GONDOLA_TRACE_REASON_NAME) \
+			 { GONDOLA_REASON_COUNT, "?" })
+
+/* enum gondola_event_kind */
+#define gondola_show_event(kind)					\
+	__print_symbolic(kind, { 0, "none" }, { 1, "interrupt" }, { 2, "nmi" }, \
+			 { 3, "exception" }, { 4, "soft_interrupt" }, { 5, "triple_fault" })
+
+/* enum gondola_access_result */
+#define gondola_show_access(result)					\
+	__print_symbolic(result, { 0, "filled" }, { 1, "guest_fault" }, { 2, "mmio" }, \
+			 { 3, "interpret" }, { 4, "memory" }, { 5, "error" })
+
+#define gondola_show_dirty_source(source)				\
+	__print_symbolic(source, { GONDOLA_DIRTY_VCPU, "vcpu" },	\
+			 { GONDOLA_DIRTY_DEVICE, "device" }, { GONDOLA_DIRTY_HOST, "host" })
+
+/* The guest is about to run at @rip. */
+TRACE_EVENT(gondola_entry,
+	TP_PROTO(u32 vm, u32 vcpu, u64 rip),
+	TP_ARGS(vm, vcpu, rip),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, vcpu)
+		__field(u64, rip)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->vcpu = vcpu;
+		__entry->rip = rip;
+	),
+	TP_printk("vm %u vcpu %u rip 0x%llx", __entry->vm, __entry->vcpu, __entry->rip)
+);
+
+/* It left: @reason is enum gondola_reason, @hw_reason the engine's own number. */
+TRACE_EVENT(gondola_exit,
+	TP_PROTO(u32 vm, u32 vcpu, u32 reason, u32 hw_reason, u64 rip),
+	TP_ARGS(vm, vcpu, reason, hw_reason, rip),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, vcpu)
+		__field(u32, reason)
+		__field(u32, hw_reason)
+		__field(u64, rip)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->vcpu = vcpu;
+		__entry->reason = reason;
+		__entry->hw_reason = hw_reason;
+		__entry->rip = rip;
+	),
+	TP_printk("vm %u vcpu %u reason %s hw_reason 0x%x rip 0x%llx",
+		  __entry->vm, __entry->vcpu, gondola_show_reason(__entry->reason),
+		  __entry->hw_reason, __entry->rip)
+);
+
+/* A page fault that left the guest, and what came of it (enum gondola_access_result). */
+TRACE_EVENT(gondola_page_fault,
+	TP_PROTO(u32 vm, u32 vcpu, u64 gva, u32 error, u32 result),
+	TP_ARGS(vm, vcpu, gva, error, result),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, vcpu)
+		__field(u64, gva)
+		__field(u32, error)
+		__field(u32, result)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->vcpu = vcpu;
+		__entry->gva = gva;
+		__entry->error = error;
+		__entry->result = result;
+	),
+	TP_printk("vm %u vcpu %u gva 0x%llx error 0x%x result %s", __entry->vm,
+		  __entry->vcpu, __entry->gva, __entry->error,
+		  gondola_show_access(__entry->result))
+);
+
+/* An event handed to the engine for delivery; @kind is enum gondola_event_kind. */
+TRACE_EVENT(gondola_inject,
+	TP_PROTO(u32 vm, u32 vcpu, u32 kind, u32 vector, u32 error),
+	TP_ARGS(vm, vcpu, kind, vector, error),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, vcpu)
+		__field(u32, kind)
+		__field(u32, vector)
+		__field(u32, error)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->vcpu = vcpu;
+		__entry->kind = kind;
+		__entry->vector = vector;
+		__entry->error = error;
+	),
+	TP_printk("vm %u vcpu %u %s vector 0x%x error 0x%x", __entry->vm, __entry->vcpu,
+		  gondola_show_event(__entry->kind), __entry->vector, __entry->error)
+);
+
+/* RDMSR or WRMSR that left the guest; with @fault it got #GP. */
+TRACE_EVENT(gondola_msr,
+	TP_PROTO(u32 vm, u32 vcpu, bool write, u32 index, u64 value, bool fault),
+	TP_ARGS(vm, vcpu, write, index, value, fault),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, vcpu)
+		__field(u64, value)
+		__field(u32, index)
+		__field(bool, write)
+		__field(bool, fault)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->vcpu = vcpu;
+		__entry->value = value;
+		__entry->index = index;
+		__entry->write = write;
+		__entry->fault = fault;
+	),
+	TP_printk("vm %u vcpu %u %s 0x%x = 0x%llx%s", __entry->vm, __entry->vcpu,
+		  __entry->write ? "write" : "read", __entry->index, __entry->value,
+		  __entry->fault ? " #GP" : "")
+);
+
+/*
+ * A frame was written for the first time since its bit was cleared.  @vcpu and
+ * @rip say who when @source is GONDOLA_DIRTY_VCPU, else they are 0.
+ */
+TRACE_EVENT(gondola_dirty,
+	TP_PROTO(u32 vm, u32 vcpu, u64 gfn, u64 rip, u32 source, u32 phase, u32 round),
+	TP_ARGS(vm, vcpu, gfn, rip, source, phase, round),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, vcpu)
+		__field(u64, gfn)
+		__field(u64, rip)
+		__field(u32, source)
+		__field(u32, phase)
+		__field(u32, round)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->vcpu = vcpu;
+		__entry->gfn = gfn;
+		__entry->rip = rip;
+		__entry->source = source;
+		__entry->phase = phase;
+		__entry->round = round;
+	),
+	TP_printk("vm %u vcpu %u gfn 0x%llx rip 0x%llx source %s phase %u round %u",
+		  __entry->vm, __entry->vcpu, __entry->gfn, __entry->rip,
+		  gondola_show_dirty_source(__entry->source), __entry->phase, __entry->round)
+);
+
+#endif /* GONDOLA_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH module
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>

@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The vCPU object: lifetime, its descriptor and run page, its ioctls, kicks. */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/vmalloc.h>
+#include "exit.h"
+#include "host/cpu.h"
+#include "host/run.h"
+#include "ioctl.h"
+#include "irq/irq.h"
+#include "vcpu.h"
+#include "vcpu_host.h"
+#include "x86/control.h"
+
+static_assert(sizeof(struct gondola_run) <= GONDOLA_RUN_IO_OFFSET);
+static_assert(GONDOLA_REASON_COUNT <= GONDOLA_MAX_REASONS);
+static_assert(GONDOLA_COUNTER_COUNT <= GONDOLA_MAX_COUNTERS);
+/* The engines' entry assembly finds the registers at the start. */
+static_assert(offsetof(struct gondola_vcpu, regs) == 0);
+
+/* ---- loading: which thread has it, on which processor ----------------------- */
+
+static void load_here(struct gondola_vcpu *vcpu, int cpu)
+{
+	WRITE_ONCE(vcpu->cpu, cpu);
+	/* Only a shutdown under way finds it off; the run loop then leaves. */
+	if (this_cpu_read(gondola_cpu_on))
+		vcpu->engine->vcpu_load(vcpu, cpu);
+}
+
+static void put_here(struct gondola_vcpu *vcpu)
+{
+	if (this_cpu_read(gondola_cpu_on))
+		vcpu->engine->vcpu_put(vcpu);
+	WRITE_ONCE(vcpu->cpu, -1);
+}
+
+static void sched_in(struct preempt_notifier *notifier, int cpu)
+{
+	struct gondola_vcpu_host *host = container_of(notifier, struct gondola_vcpu_host, notifier);
+
+	WRITE_ONCE(host->vcpu->preempted, false);
+	load_here(host->vcpu, cpu);
+}
+
+static void sched_out(struct preempt_notifier *notifier, struct task_struct *next)
+{
+	struct gondola_vcpu_host *host = container_of(notifier, struct gondola_vcpu_host, notifier);
+
+	WRITE_ONCE(host->vcpu->preempted, task_is_running(current));
+	put_here(host->vcpu);
+}
+
+static struct preempt_ops preempt_ops = {
+	.sched_in = sched_in,
+	.sched_out = sched_out,
+};
+
+int gondola_vcpu_load(struct gondola_vcpu *vcpu)
+{
+	int err = gondola_host_begin();
+
+	if (err)
+		return err;
+	preempt_disable();
+	preempt_notifier_register(&vcpu->host->notifier);
+	load_here(vcpu, smp_processor_id());
+	preempt_enable();
+	return 0;
+}
+
+void gondola_vcpu_unload(struct gondola_vcpu *vcpu)
+{
+	preempt_disable();
+	put_here(vcpu);
+	preempt_notifier_unregister(&vcpu->host->notifier);
+	preempt_enable();
+	gondola_host_end();
+}
+
+/* ---- kicks --------------------------------------------------------------------- */
+
+void gondola_vcpu_kick(struct gondola_vcpu *vcpu)
+{
+	int cpu;
+
+	/* Orders the caller's request before the look at whether it sleeps. */
+	if (wq_has_sleeper(&vcpu->host->wait))
+		wake_up(&vcpu->host->wait);
+	cpu = READ_ONCE(vcpu->cpu);
+	/* It is never seen in the guest on this very processor: we run here. */
+	if (READ_ONCE(vcpu->mode) == GONDOLA_IN_GUEST && cpu >= 0 && cpu != raw_smp_processor_id())
+		smp_send_reschedule(cpu);
+}
+
+static void look_up(void *info)
+{
+}
+
+void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req)
+{
+	struct gondola_vcpu *vcpu;
+	int i, cpu;
+
+	gondola_for_each_vcpu(vcpu, vm, i)
+		gondola_request(vcpu, req);
+	/*
+	 * A vCPU that is not in the guest now sees the request before it enters.
+	 * One that is leaves it before it answers the call.
+	 */
+	gondola_for_each_vcpu(vcpu, vm, i) {
+		if (READ_ONCE(vcpu->mode) != GONDOLA_IN_GUEST)
+			continue;
+		cpu = READ_ONCE(vcpu->cpu);
+		if (cpu >= 0)
+			smp_call_function_single(cpu, look_up, NULL, 1);
+	}
+}
+
+/* ---- ioctls ---------------------------------------------------------------------- */
+
+static long run(struct gondola_vcpu *vcpu)
+{
+	if (READ_ONCE(vcpu->run->flags))
+		return -EINVAL;
+	if (!vcpu->ran) {
+		if (!vcpu->cpuid || !gondola_vm_has_memory(vcpu->vm))
+			return -ENOEXEC;
+		vcpu->ran = true;
+		WRITE_ONCE(vcpu->vm->ran, true);
+	}
+	return gondola_vcpu_run(vcpu);
+}
+
+struct gondola_cpuid_entry *gondola_cpuid_args(const struct gondola_cpuid *args)
+{
+	if (args->pad || !args->count || args->count > GONDOLA_MAX_CPUID)
+		return ERR_PTR(-EINVAL);
+	return memdup_user(u64_to_user_ptr(args->entries),
+			   args->count * sizeof(struct gondola_cpuid_entry));
+}
+
+static long set_cpuid(struct gondola_vcpu *vcpu, void __user *uarg)
+{
+	struct gondola_cpuid_entry *entries;
+	struct gondola_cpuid args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+
+	if (err)
+		return err;
+	if (vcpu->ran)
+		return -EBUSY;
+	entries = gondola_cpuid_args(&args);
+	if (IS_ERR(entries))
+		return PTR_ERR(entries);
+	err = gondola_vcpu_load(vcpu);
+	if (!err) {
+		err = gondola_set_cpuid(vcpu, entries, args.count);
+		gondola_vcpu_unload(vcpu);
+	}
+	kfree(entries);
+	return err;
+}
+
+static long get_stats(struct gondola_vcpu *vcpu, void __user *uarg)
+{
+	struct gondola_stats *stats;
+	u32 head[2];
+	int err;
+
+	/* Only the head is read, the rest written. */
+	if (copy_from_user(head, uarg, sizeof(head)))
+		return -EFAULT;
+	if (head[0] != sizeof(*stats) || head[1])
+		return -EINVAL;
+	stats = kzalloc(sizeof(*stats), GFP_KERNEL_ACCOUNT);
+	if (!stats)
+		return -ENOMEM;
+	stats->size = sizeof(*stats);
+	memcpy(stats->exits, vcpu->exits, sizeof(stats->exits));
+	memcpy(stats->counters, vcpu->counters, sizeof(stats->counters));
+	err = copy_to_user(uarg, stats, sizeof(*stats)) ? -EFAULT : 0;
+	kfree(stats);
+	return err;
+}
+
+static long state(struct gondola_vcpu *vcpu, bool set, void __user *uarg)
+{
+	long err = gondola_vcpu_load(vcpu);
+
+	if (err)
+		return err;
+	err = gondola_state_ioctl(vcpu->vm, vcpu, set, uarg);
+	gondola_vcpu_unload(vcpu);
+	return err;
+}
+
+/* Those that need the vCPU to themselves. */
+static long exclusive_ioctl(struct gondola_vcpu *vcpu, unsigned int cmd, unsigned long arg)
+{
+	void __user *uarg = (void __user *)arg;
+	long ret;
+
+	/* A thread that waits here for another's GONDOLA_RUN can be interrupted. */
+	if (mutex_lock_interruptible(&vcpu->host->mutex))
+		return -EINTR;
+	switch (cmd) {
+	case GONDOLA_RUN:
+		ret = arg ? -EINVAL : run(vcpu);
+		break;
+	case GONDOLA_SET_CPUID:
+		ret = set_cpuid(vcpu, uarg);
+		break;
+	case GONDOLA_GET_STATE:
+		ret = state(vcpu, false, uarg);
+		break;
+	case GONDOLA_SET_STATE:
+		ret = state(vcpu, true, uarg);
+		break;
+	default:
+		ret = -ENOTTY;
+	}
+	mutex_unlock(&vcpu->host->mutex);
+	return ret;
+}
+
+static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct gondola_vcpu *vcpu = file->private_data;
+
+	if (current->mm != vcpu->vm->mm)
+		return -EIO;
+	switch (cmd) {
+	case GONDOLA_NMI:
+		if (arg)
+			return -EINVAL;
+		gondola_request(vcpu, GONDOLA_REQ_NMI);
+		gondola_vcpu_kick(vcpu);
+		return 0;
+	case GONDOLA_GET_STATS:
+		return get_stats(vcpu, (void __user *)arg);
+	}
+	return exclusive_ioctl(vcpu, cmd, arg);
+}
+
+static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct gondola_vcpu *vcpu = file->private_data;
+
+	if (current->mm != vcpu->vm->mm)
+		return -EIO;
+	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != GONDOLA_RUN_SIZE ||
+	    !(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	vma->vm_flags |= VM_DONTEXPAND | VM_DONTDUMP;
+	return remap_vmalloc_range(vma, vcpu->run, 0);
+}
+
+static int vcpu_release(struct inode *inode, struct file *file)
+{
+	struct gondola_vcpu *vcpu = file->private_data;
+
+	gondola_vm_put(vcpu->vm);
+	return 0;
+}
+
+static const struct file_operations vcpu_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = vcpu_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = vcpu_mmap,
+	.release = vcpu_release,
+	.llseek = noop_llseek,
+};
+
+/* ---- lifetime -------------------------------------------------------------------- */
+
+/* The state after a reset, as the manual's table of it has it. */
+static void reset_registers(struct gondola_vcpu *vcpu)
+{
+	vcpu->regs.rip = 0xfff0;
+	vcpu->regs.rflags = RFL_FIXED;
+	vcpu->regs.gpr[R_RDX] = 0x600;
+	vcpu->cr0 = CR0_CD | CR0_NW | CR0_ET;
+	vcpu->xcr0 = 1;
+	vcpu->dr6 = DR6_FIXED;
+	vcpu->dr7 = DR7_FIXED;
+	vcpu->maxphyaddr = 36;
+}
+
+static struct gondola_vcpu *vcpu_alloc(struct gondola_vm *vm, u32 id)
+{
+	struct gondola_vcpu *vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
+	struct gondola_vcpu_host *host = kzalloc(sizeof(*host), GFP_KERNEL_ACCOUNT);
+	struct gondola_run *page = vmalloc_user(GONDOLA_RUN_SIZE);
+
+	if (!vcpu || !host || !page) {
+		vfree(page);
+		kfree(host);
+		kfree(vcpu);
+		return NULL;
+	}
+	host->vcpu = vcpu;
+	host->xcr0 = gondola_host_xcr0();
+	host->window = GONDOLA_WINDOW_UNKNOWN;
+	mutex_init(&host->mutex);
+	init_waitqueue_head(&host->wait);
+	preempt_notifier_init(&host->notifier, &preempt_ops);
+	page->size = GONDOLA_RUN_SIZE;
+
+	vcpu->vm = vm;
+	vcpu->engine = vm->engine;
+	vcpu->id = id;
+	vcpu->cpu = -1;
+	vcpu->mode = GONDOLA_OUTSIDE;
+	vcpu->tsc_offset = vm->tsc_offset;
+	vcpu->host = host;
+	vcpu->run = page;
+	reset_registers(vcpu);
+	return vcpu;
+}
+
+static void vcpu_free(struct gondola_vcpu *vcpu)
+{
+	mutex_destroy(&vcpu->host->mutex);
+	vfree(vcpu->run);
+	kfree(vcpu->host);
+	kvfree(vcpu->cpuid);
+	kfree(vcpu);
+}
+
+/* What hardware and MMU derive from the registers, for the first time. */
+static int settle(struct gondola_vcpu *vcpu)
+{
+	int err = gondola_vcpu_load(vcpu);
+
+	if (err)
+		return err;
+	vcpu->engine->set_tsc_offset(vcpu);
+	vcpu->engine->update_control(vcpu);
+	vcpu->engine->set_dr7(vcpu, vcpu->dr7);
+	gondola_mmu_mode_changed(vcpu);
+	gondola_vcpu_unload(vcpu);
+	return 0;
+}
+
+static int vcpu_init(struct gondola_vcpu *vcpu)
+{
+	int err = gondola_vcpu_fpu_create(vcpu);
+
+	if (err)
+		return err;
+	err = gondola_mmu_init_vcpu(vcpu);
+	if (err)
+		goto no_mmu;
+	err = gondola_lapic_create(vcpu);
+	if (err)
+		goto no_lapic;
+	err = gondola_emulator_create(vcpu);
+	if (err)
+		goto no_emulator;
+	err = vcpu->engine->vcpu_create(vcpu);
+	if (err)
+		goto no_engine;
+	err = settle(vcpu);
+	if (!err)
+		return 0;
+
+	vcpu->engine->vcpu_destroy(vcpu);
+no_engine:
+	gondola_emulator_destroy(vcpu);
+no_emulator:
+	gondola_lapic_destroy(vcpu);
+no_lapic:
+	gondola_mmu_destroy_vcpu(vcpu);
+no_mmu:
+	gondola_vcpu_fpu_destroy(vcpu);
+	return err;
+}
+
+void gondola_vcpu_destroy(struct gondola_vcpu *vcpu)
+{
+	/* Timers first: they kick. */
+	gondola_lapic_destroy(vcpu);
+	/* A machine that goes down has no engine any more to take the vCPU back. */
+	if (!gondola_host_begin()) {
+		vcpu->engine->vcpu_destroy(vcpu);
+		gondola_host_end();
+	}
+	gondola_emulator_destroy(vcpu);
+	gondola_mmu_destroy_vcpu(vcpu);
+	gondola_vcpu_fpu_destroy(vcpu);
+	vcpu_free(vcpu);
+	atomic_dec(&gondola_nr_vcpus);
+}
+
+int gondola_vcpu_create(struct gondola_vm *vm, u32 id)
+{
+	struct gondola_vcpu *vcpu;
+	struct file *file;
+	int fd, err;
+
+	lockdep_assert_held(&vm->lock);
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	vcpu = vcpu_alloc(vm, id);
+	err = -ENOMEM;
+	if (!vcpu)
+		goto no_vcpu;
+	err = vcpu_init(vcpu);
+	if (err)
+		goto no_init;
+	atomic_inc(&gondola_nr_vcpus);
+	file = anon_inode_getfile("gondola-vcpu", &vcpu_fops, vcpu, O_RDWR);
+	if (IS_ERR(file)) {
+		err = PTR_ERR(file);
+		gondola_vcpu_destroy(vcpu);
+		goto no_vcpu;
+	}
+	gondola_vm_get(vm);
+	atomic_inc(&vm->nr_vcpus);
+	/* Published complete; pairs with the acquire of gondola_for_each_vcpu(). */
+	smp_store_release(&vm->vcpus[id], vcpu);
+	fd_install(fd, file);
+	return fd;
+
+no_init:
+	vcpu_free(vcpu);
+no_vcpu:
+	put_unused_fd(fd);
+	return err;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A vCPU as a thread of the host: what vcpu.c, vcpu_run.c and vcpu_fpu.c share. */
+#ifndef GONDOLA_VCPU_HOST_H
+#define GONDOLA_VCPU_HOST_H
+
+#include <linux/mutex.h>
+#include <linux/preempt.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <asm/fpu/api.h>
+#include <asm/fpu/types.h>
+
+struct gondola_vcpu;
+
+/* What the engine was last asked to exit for (gondola_vcpu_host.window). */
+#define GONDOLA_WINDOW_INTERRUPT	BIT(0)
+#define GONDOLA_WINDOW_NMI		BIT(1)
+#define GONDOLA_WINDOW_UNKNOWN		0xff
+
+/**
+ * struct gondola_vcpu_host - the host's side of a vCPU
+ * @mutex: held by the one thread that runs it or looks into it
+ * @wait: where it sleeps in HLT
+ * @notifier: puts and loads it when its thread is scheduled; registered while it is loaded
+ * @fpu: the guest's FPU state, swapped with the thread's during GONDOLA_RUN
+ * @xcr0: the host's own, the same on all its processors
+ * @window: GONDOLA_WINDOW_* that the engine has open
+ */
+struct gondola_vcpu_host {
+	struct gondola_vcpu *vcpu;
+	struct mutex mutex;
+	wait_queue_head_t wait;
+	struct preempt_notifier notifier;
+	struct fpu_guest fpu;
+	u64 xcr0;
+	u8 window;
+};
+
+/**
+ * gondola_vcpu_load() - make the vCPU current, to run it or to look at its state
+ *
+ * The caller holds the mutex.  0 or -ESHUTDOWN.
+ */
+int gondola_vcpu_load(struct gondola_vcpu *vcpu);
+void gondola_vcpu_unload(struct gondola_vcpu *vcpu);
+
+/** gondola_vcpu_run() - GONDOLA_RUN; the mutex is held; 0 or -errno */
+int gondola_vcpu_run(struct gondola_vcpu *vcpu);
+
+int gondola_vcpu_fpu_create(struct gondola_vcpu *vcpu);
+void gondola_vcpu_fpu_destroy(struct gondola_vcpu *vcpu);
+
+#endif

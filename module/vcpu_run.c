@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The one run loop: requests, HLT, injection, entry, exit. */
+#include <linux/sched/signal.h>
+#include <linux/task_work.h>
+#include <linux/vtime.h>
+#include <asm/debugreg.h>
+#include <asm/fpu/api.h>
+#include <asm/fpu/xcr.h>
+#include "exit.h"
+#include "host/run.h"
+#include "irq/irq.h"
+#include "trace.h"
+#include "vcpu.h"
+#include "vcpu_host.h"
+
+/* Requests for which a halted vCPU is woken; the others wait for its next entry. */
+#define WAKING		(BIT(GONDOLA_REQ_EVENT) | BIT(GONDOLA_REQ_NMI) | BIT(GONDOLA_REQ_TIMER) | \
+			 BIT(GONDOLA_REQ_TSC) | BIT(GONDOLA_REQ_TRIPLE_FAULT))
+/* What the host wants of this thread before it may vanish into the guest. */
+#define HOST_WORK	(_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
+
+static int leave(struct gondola_vcpu *vcpu, enum gondola_user_exit why)
+{
+	vcpu->run->exit = why;
+	return GONDOLA_LEAVE;
+}
+
+/* ---- between two stays in the guest ------------------------------------------ */
+
+static int host_work(void)
+{
+	if (signal_pending(current))
+		return -EINTR;
+	/* Run on the way to user mode only; the launcher comes straight back. */
+	if (test_thread_flag(TIF_NOTIFY_RESUME) && task_work_pending(current))
+		return -EINTR;
+	if (need_resched())
+		schedule();
+	return 0;
+}
+
+static void handle_requests(struct gondola_vcpu *vcpu)
+{
+	if (gondola_take_request(vcpu, GONDOLA_REQ_NMI))
+		vcpu->nmi_pending = min(vcpu->nmi_pending + 1, 2);
+	if (gondola_take_request(vcpu, GONDOLA_REQ_TIMER))
+		gondola_lapic_timer_fired(vcpu);
+	if (gondola_take_request(vcpu, GONDOLA_REQ_TLB_FLUSH)) {
+		vcpu->engine->flush_tlb(vcpu);
+		gondola_count(vcpu, GONDOLA_COUNTER_TLB_FLUSHES_REMOTE);
+	}
+	if (gondola_take_request(vcpu, GONDOLA_REQ_TSC)) {
+		vcpu->engine->set_tsc_offset(vcpu);
+		gondola_lapic_rearm(vcpu);
+	}
+	/* Nothing to do but to come by here: the entry looks at interrupts each time. */
+	gondola_take_request(vcpu, GONDOLA_REQ_EVENT);
+}
+
+static bool interrupt_wakes(struct gondola_vcpu *vcpu)
+{
+	return (vcpu->regs.rflags & RFL_IF) && gondola_irq_pending(vcpu);
+}
+
+static bool nmi_wakes(struct gondola_vcpu *vcpu)
+{
+	return vcpu->nmi_pending && !(vcpu->engine->get_shadow(vcpu) & 4);
+}
+
+/* Sleep until someone requests something.  The engine is given back meanwhile. */
+static int sleep_in_hlt(struct gondola_vcpu *vcpu)
+{
+	int err, woken;
+
+	gondola_count(vcpu, GONDOLA_COUNTER_HALTS);
+	gondola_vcpu_unload(vcpu);
+	woken = wait_event_interruptible(vcpu->host->wait, (READ_ONCE(vcpu->requests) & WAKING) ||
+					 interrupt_wakes(vcpu));
+	err = gondola_vcpu_load(vcpu);
+	if (err)
+		return err;
+	return woken ? -EINTR : 0;
+}
+
+/* All that must be so before the next entry.  REENTER, LEAVE or -errno. */
+static int prepare(struct gondola_vcpu *vcpu)
+{
+	int err;
+
+	for (;;) {
+		if (unlikely(READ_ONCE(vcpu->requests))) {
+			if (gondola_take_request(vcpu, GONDOLA_REQ_TRIPLE_FAULT))
+				return leave(vcpu, GONDOLA_EXIT_SHUTDOWN);
+			handle_requests(vcpu);
+		}
+		if (likely(!vcpu->halted))
+			break;
+		if (vcpu->event.kind != GONDOLA_EVENT_NONE || interrupt_wakes(vcpu) ||
+		    nmi_wakes(vcpu)) {
+			vcpu->halted = false;
+			break;
+		}
+		err = sleep_in_hlt(vcpu);
+		if (err)
+			return err;
+	}
+	if (unlikely(vcpu->event.kind == GONDOLA_EVENT_TRIPLE_FAULT)) {
+		vcpu->event.kind = GONDOLA_EVENT_NONE;
+		return leave(vcpu, GONDOLA_EXIT_SHUTDOWN);
+	}
+	if (unlikely(!(vcpu->cr0 & CR0_PE)) && !(vcpu->engine->caps & GONDOLA_ENGINE_REAL_MODE))
+		return leave(vcpu, GONDOLA_EXIT_REAL_MODE);
+	if (unlikely(vcpu->vm->dead))
+		return -EIO;
+	err = gondola_mmu_load(vcpu);
+	return err ?: GONDOLA_REENTER;
+}
+
+/* ---- interrupts are off from here ... ------------------------------------------- */
+
+/* Take what the guest would take now, or ask to hear when it would. */
+static void pick_event(struct gondola_vcpu *vcpu)
+{
+	struct gondola_vcpu_host *host = vcpu->host;
+	bool interrupt = gondola_irq_pending(vcpu);
+	bool enabled = vcpu->regs.rflags & RFL_IF;
+	u8 window;
+
+	if (unlikely(interrupt || vcpu->nmi_pending) && vcpu->event.kind == GONDOLA_EVENT_NONE &&
+	    (vcpu->nmi_pending || enabled)) {
+		u32 shadow = vcpu->engine->get_shadow(vcpu);
+
+		if (vcpu->nmi_pending && !shadow) {
+			vcpu->nmi_pending--;
+			vcpu->event = (struct gondola_event) {
+				.kind = GONDOLA_EVENT_NMI,
+				.vector = VEC_NMI,
+			};
+		} else if (interrupt && enabled && !(shadow & 3)) {
+			int vector = gondola_irq_ack(vcpu);
+
+			if (vector >= 0)
+				vcpu->event = (struct gondola_event) {
+					.kind = GONDOLA_EVENT_INTERRUPT,
+					.vector = vector,
+				};
+			interrupt = gondola_irq_pending(vcpu);
+		}
+	}
+	window = (interrupt ? GONDOLA_WINDOW_INTERRUPT : 0) |
+		 (vcpu->nmi_pending ? GONDOLA_WINDOW_NMI : 0);
+	if (window != host->window) {
+		vcpu->engine->open_window(vcpu, window & GONDOLA_WINDOW_INTERRUPT,
+					  window & GONDOLA_WINDOW_NMI);
+		host->window = window;
+	}
+}
+
+static void deliver(struct gondola_vcpu *vcpu)
+{
+	const struct gondola_event *event = &vcpu->event;
+
+	if (event->kind == GONDOLA_EVENT_EXCEPTION && event->vector == VEC_PF)
+		vcpu->cr2 = event->cr2;
+	trace_gondola_inject(vcpu->vm->id, vcpu->id, event->kind, event->vector, event->error);
+	vcpu->engine->inject(vcpu, event);
+	vcpu->event.kind = GONDOLA_EVENT_NONE;
+	gondola_count(vcpu, GONDOLA_COUNTER_INJECTED);
+}
+
+/* The processor's breakpoint registers matter only to a guest that enables one. */
+static void load_breakpoints(const struct gondola_vcpu *vcpu)
+{
+	/* None of the host's may match while they are replaced. */
+	set_debugreg(0, 7);
+	set_debugreg(vcpu->dr[0], 0);
+	set_debugreg(vcpu->dr[1], 1);
+	set_debugreg(vcpu->dr[2], 2);
+	set_debugreg(vcpu->dr[3], 3);
+}
+
+static void run_guest(struct gondola_vcpu *vcpu)
+{
+	bool own_xcr0;
+
+	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
+		switch_fpu_return();
+	/* With CR4.OSXSAVE clear the guest cannot use what XCR0 enables. */
+	own_xcr0 = (vcpu->cr4 & CR4_OSXSAVE) && vcpu->xcr0 != vcpu->host->xcr0;
+	if (own_xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
+	if (unlikely(vcpu->dr7 & DR7_ENABLES))
+		load_breakpoints(vcpu);
+
+	trace_gondola_entry(vcpu->vm->id, vcpu->id, vcpu->regs.rip);
+	vtime_account_guest_enter();
+	vcpu->engine->enter(vcpu);
+
+	if (own_xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->host->xcr0);
+	/* Every exit disables all breakpoints. */
+	if (unlikely(hw_breakpoint_active()))
+		hw_breakpoint_restore();
+}
+
+/* True: the guest has run.  False: something is to be seen to before it may. */
+static bool enter(struct gondola_vcpu *vcpu)
+{
+	/* Nothing can preempt us either, so this is all that the engine asks for. */
+	local_irq_disable();
+	/* Pairs with gondola_request(): it finds us in the guest, or we find its bit. */
+	smp_store_mb(vcpu->mode, GONDOLA_IN_GUEST);
+	if (unlikely(READ_ONCE(vcpu->requests) || (read_thread_flags() & HOST_WORK) ||
+		     !gondola_host_ready())) {
+		WRITE_ONCE(vcpu->mode, GONDOLA_OUTSIDE);
+		local_irq_enable();
+		return false;
+	}
+	pick_event(vcpu);
+	if (vcpu->event.kind != GONDOLA_EVENT_NONE)
+		deliver(vcpu);
+	run_guest(vcpu);
+	smp_store_release(&vcpu->mode, GONDOLA_OUTSIDE);
+	/* An interrupt that ended the stay is taken here; a tick counts it as the guest's time. */
+	local_irq_enable();
+	vtime_account_guest_exit();
+	return true;
+}
+
+/* ---- ... to here ------------------------------------------------------------------ */
+
+static int after_exit(struct gondola_vcpu *vcpu)
+{
+	struct gondola_exit exit;
+
+	exit.insn_len = 0;
+	exit.handled = false;
+	vcpu->engine->decode(vcpu, &exit);
+	if (unlikely(exit.reason >= GONDOLA_REASON_COUNT))
+		exit.reason = GONDOLA_REASON_UNKNOWN;
+	vcpu->exits[exit.reason]++;
+	trace_gondola_exit(vcpu->vm->id, vcpu->id, exit.reason, exit.hw_reason, vcpu->regs.rip);
+	vcpu->run->hw_reason = exit.hw_reason;
+
+	switch (exit.reason) {
+	case GONDOLA_REASON_HOST_INTERRUPT:
+		/* Taken when interrupts were opened; it may have brought work for this thread. */
+		return host_work() ?: GONDOLA_REENTER;
+	case GONDOLA_REASON_INTERRUPT_WINDOW:
+	case GONDOLA_REASON_NMI_WINDOW:
+		/* Asked for once: the next entry decides anew. */
+		vcpu->host->window = GONDOLA_WINDOW_UNKNOWN;
+		return GONDOLA_REENTER;
+	case GONDOLA_REASON_ENTRY_FAILED:
+		vcpu->engine->cancel_injection(vcpu);
+		break;
+	}
+	if (exit.handled)
+		return GONDOLA_REENTER;
+	return gondola_handle_exit(vcpu, &exit);
+}
+
+static int run_loop(struct gondola_vcpu *vcpu)
+{
+	int next = gondola_complete_user_exit(vcpu);
+
+	if (next == GONDOLA_REENTER && READ_ONCE(vcpu->run->immediate_exit))
+		return -EINTR;
+	while (next == GONDOLA_REENTER) {
+		next = prepare(vcpu);
+		if (next != GONDOLA_REENTER)
+			break;
+		if (likely(enter(vcpu))) {
+			next = after_exit(vcpu);
+		} else {
+			next = READ_ONCE(gondola_host_stopping) ? -ESHUTDOWN : host_work();
+			if (!next)
+				next = GONDOLA_REENTER;
+		}
+	}
+	return next;
+}
+
+int gondola_vcpu_run(struct gondola_vcpu *vcpu)
+{
+	int next = gondola_vcpu_load(vcpu);
+
+	if (next)
+		return next;
+	fpu_swap_kvm_fpstate(&vcpu->host->fpu, true);
+	next = run_loop(vcpu);
+	fpu_swap_kvm_fpstate(&vcpu->host->fpu, false);
+	/* A shutdown took the engine away from under a sleeper: there is nothing to unload. */
+	if (next != -ESHUTDOWN || vcpu->cpu >= 0)
+		gondola_vcpu_unload(vcpu);
+
+	if (next == -EINTR)
+		vcpu->run->exit = GONDOLA_EXIT_INTR;
+	if (next == GONDOLA_LEAVE)
+		gondola_count(vcpu, GONDOLA_COUNTER_USER_EXITS);
+	return next;
+}

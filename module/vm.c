@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The VM object: lifetime, its descriptor, its ioctls. */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/preempt.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include "host/host.h"
+#include "host/time.h"
+#include "ioctl.h"
+#include "irq/irq.h"
+#include "state.h"
+#include "vcpu.h"
+#include "vm.h"
+
+/* More than any VM's or vCPU's records take. */
+#define STATE_LIMIT	(1u << 20)
+
+static atomic_t last_id = ATOMIC_INIT(0);
+
+static void vm_free(struct kref *refs)
+{
+	struct gondola_vm *vm = container_of(refs, struct gondola_vm, refs);
+	struct gondola_vcpu *gone[GONDOLA_MAX_VCPUS];
+	int i;
+
+	/* The PIT's timer reaches for LAPICs. */
+	gondola_irqchip_destroy(vm);
+	/* So does an MMU notifier for vCPUs, under this lock, until it is detached. */
+	spin_lock(&vm->mmu.lock);
+	for (i = 0; i < GONDOLA_MAX_VCPUS; i++) {
+		gone[i] = vm->vcpus[i];
+		WRITE_ONCE(vm->vcpus[i], NULL);
+	}
+	spin_unlock(&vm->mmu.lock);
+	for (i = 0; i < GONDOLA_MAX_VCPUS; i++)
+		if (gone[i])
+			gondola_vcpu_destroy(gone[i]);
+	gondola_mmu_destroy_vm(vm);
+	preempt_notifier_dec();
+	gondola_engine_put(vm->engine);
+	mmdrop(vm->mm);
+	mutex_destroy(&vm->lock);
+	kfree(vm);
+	atomic_dec(&gondola_nr_vms);
+}
+
+void gondola_vm_get(struct gondola_vm *vm)
+{
+	kref_get(&vm->refs);
+}
+
+void gondola_vm_put(struct gondola_vm *vm)
+{
+	kref_put(&vm->refs, vm_free);
+}
+
+bool gondola_vm_has_memory(struct gondola_vm *vm)
+{
+	bool found = false;
+	int i;
+
+	mutex_lock(&vm->lock);
+	for (i = 0; i < GONDOLA_MAX_SLOTS; i++)
+		found |= vm->mmu.slots[i].pages != 0;
+	mutex_unlock(&vm->lock);
+	return found;
+}
+
+/* ---- ioctls --------------------------------------------------------------- */
+
+static long set_memory(struct gondola_vm *vm, void __user *uarg)
+{
+	struct gondola_memory_slot args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args),
+				    GONDOLA_MEM_READONLY | GONDOLA_MEM_LOG_DIRTY);
+
+	if (err)
+		return err;
+	if (args.pad || args.slot >= GONDOLA_MAX_SLOTS)
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	err = gondola_mmu_set_slot(vm, &args);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static long create_vcpu(struct gondola_vm *vm, void __user *uarg)
+{
+	struct gondola_create_vcpu args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+
+	if (err)
+		return err;
+	if (args.pad || args.id >= GONDOLA_MAX_VCPUS)
+		return -EINVAL;
+	/* Others would have to wait for INIT and SIPI, which the LAPIC does not send yet. */
+	if (args.id)
+		return -EOPNOTSUPP;
+	mutex_lock(&vm->lock);
+	err = vm->vcpus[args.id] ? -EEXIST : gondola_vcpu_create(vm, args.id);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static long irq_line(struct gondola_vm *vm, void __user *uarg)
+{
+	struct gondola_irq_line args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+
+	if (err)
+		return err;
+	if (args.gsi >= GONDOLA_NR_GSI || args.level > 1)
+		return -EINVAL;
+	gondola_irq_set_line(vm, args.gsi, GONDOLA_IRQ_LAUNCHER, args.level);
+	return 0;
+}
+
+/* GET and CLEAR differ in the direction of the bitmap alone. */
+static long dirty_log(struct gondola_vm *vm, void __user *uarg, bool clear)
+{
+	struct gondola_dirty_log args;
+	const struct gondola_slot *slot;
+	u64 __user *ubitmap;
+	u64 *bitmap;
+	size_t words;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+
+	if (err)
+		return err;
+	if (args.pad || args.slot >= GONDOLA_MAX_SLOTS || args.first % 64 || !args.pages)
+		return -EINVAL;
+
+	mutex_lock(&vm->lock);
+	slot = &vm->mmu.slots[args.slot];
+	err = -EINVAL;
+	if (!slot->dirty || args.first >= slot->pages || args.pages > slot->pages - args.first)
+		goto out;
+	ubitmap = u64_to_user_ptr(args.bitmap);
+	words = DIV_ROUND_UP_ULL(args.pages, 64);
+	err = -ENOMEM;
+	bitmap = kvcalloc(words, sizeof(*bitmap), GFP_KERNEL_ACCOUNT);
+	if (!bitmap)
+		goto out;
+	if (!clear) {
+		err = gondola_mmu_get_dirty(vm, args.slot, args.first, args.pages, bitmap);
+		if (!err && copy_to_user(ubitmap, bitmap, words * sizeof(*bitmap)))
+			err = -EFAULT;
+	} else if (copy_from_user(bitmap, ubitmap, words * sizeof(*bitmap))) {
+		err = -EFAULT;
+	} else if (args.pages % 64 && bitmap[words - 1] >> (args.pages % 64)) {
+		err = -EINVAL;
+	} else {
+		err = gondola_mmu_clear_dirty(vm, args.slot, args.first, args.pages, bitmap);
+	}
+	kvfree(bitmap);
+out:
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static long mark_dirty(struct gondola_vm *vm, void __user *uarg)
+{
+	struct gondola_mark_dirty args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+
+	if (err)
+		return err;
+	if (args.pad || args.gpa + args.bytes < args.gpa ||
+	    (args.source != GONDOLA_DIRTY_DEVICE && args.source != GONDOLA_DIRTY_HOST))
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	err = gondola_mmu_mark_dirty(vm, args.gpa, args.bytes, args.source);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static long mark(struct gondola_vm *vm, void __user *uarg)
+{
+	struct gondola_mark args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+
+	if (err)
+		return err;
+	WRITE_ONCE(vm->phase, args.phase);
+	WRITE_ONCE(vm->round, args.round);
+	return 0;
+}
+
+static int get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct gondola_state *args)
+{
+	size_t room = min_t(u64, args->bytes, STATE_LIMIT);
+	size_t need = gondola_state_size(vm, vcpu);
+	void *buffer;
+	int err;
+
+	args->bytes = need;
+	if (room < need)
+		return -E2BIG;
+	buffer = kvzalloc(need, GFP_KERNEL_ACCOUNT);
+	if (!buffer)
+		return -ENOMEM;
+	err = gondola_state_get(vm, vcpu, buffer, need);
+	if (!err && copy_to_user(u64_to_user_ptr(args->buffer), buffer, need))
+		err = -EFAULT;
+	kvfree(buffer);
+	return err;
+}
+
+static int set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct gondola_state *args)
+{
+	void *buffer;
+	int err;
+
+	if (args->bytes > STATE_LIMIT)
+		return -E2BIG;
+	if (!args->bytes)
+		return -EINVAL;
+	buffer = vmemdup_user(u64_to_user_ptr(args->buffer), args->bytes);
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
+	err = gondola_state_set(vm, vcpu, buffer, args->bytes, &args->bad_record,
+				&args->bad_field);
+	kvfree(buffer);
+	return err;
+}
+
+long gondola_state_ioctl(struct gondola_vm *vm, struct gondola_vcpu *vcpu, bool set,
+			 void __user *uarg)
+{
+	struct gondola_state args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+
+	if (err)
+		return err;
+	args.bad_record = 0;
+	args.bad_field = 0;
+	err = set ? set_state(vm, vcpu, &args) : get_state(vm, vcpu, &args);
+	if (copy_to_user(uarg, &args, sizeof(args)))
+		return -EFAULT;
+	return err;
+}
+
+static long vm_state(struct gondola_vm *vm, bool set, void __user *uarg)
+{
+	long err;
+
+	mutex_lock(&vm->lock);
+	err = gondola_state_ioctl(vm, NULL, set, uarg);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct gondola_vm *vm = file->private_data;
+	void __user *uarg = (void __user *)arg;
+
+	/* Slots are addresses in one address space: a forked child has another. */
+	if (current->mm != vm->mm)
+		return -EIO;
+	switch (cmd) {
+	case GONDOLA_SET_MEMORY:
+		return set_memory(vm, uarg);
+	case GONDOLA_CREATE_VCPU:
+		return create_vcpu(vm, uarg);
+	case GONDOLA_IRQ_LINE:
+		return irq_line(vm, uarg);
+	case GONDOLA_GET_DIRTY:
+		return dirty_log(vm, uarg, false);
+	case GONDOLA_CLEAR_DIRTY:
+		return dirty_log(vm, uarg, true);
+	case GONDOLA_MARK_DIRTY:
+		return mark_dirty(vm, uarg);
+	case GONDOLA_MARK:
+		return mark(vm, uarg);
+	case GONDOLA_GET_STATE:
+		return vm_state(vm, false, uarg);
+	case GONDOLA_SET_STATE:
+		return vm_state(vm, true, uarg);
+	}
+	return -ENOTTY;
+}
+
+static int vm_release(struct inode *inode, struct file *file)
+{
+	gondola_vm_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations vm_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = vm_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.release = vm_release,
+	.llseek = noop_llseek,
+};
+
+int gondola_vm_create(const struct gondola_create_vm *args)
+{
+	struct gondola_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!vm)
+		return -ENOMEM;
+	vm->id = atomic_inc_return(&last_id);
+	strscpy(vm->name, args->name, sizeof(vm->name));
+	vm->mm = current->mm;
+	vm->tsc_offset = -gondola_host_tsc();
+	mutex_init(&vm->lock);
+	kref_init(&vm->refs);
+	INIT_LIST_HEAD(&vm->link);
+	err = gondola_engine_get(args->engine, &vm->engine);
+	if (err)
+		goto no_engine;
+	err = gondola_mmu_init_vm(vm, args->shadow_pages);
+	if (err)
+		goto no_mmu;
+	err = gondola_irqchip_create(vm);
+	if (err)
+		goto no_irqchip;
+	mmgrab(vm->mm);
+	preempt_notifier_inc();
+	atomic_inc(&gondola_nr_vms);
+
+	err = anon_inode_getfd("gondola-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
+	if (err < 0)
+		gondola_vm_put(vm);
+	return err;
+
+no_irqchip:
+	gondola_mmu_destroy_vm(vm);
+no_mmu:
+	gondola_engine_put(vm->engine);
+no_engine:
+	kfree(vm);
+	return err;
+}
