@@ -26,6 +26,18 @@ int gondola_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
  * gondola_complete_user_exit() at the next GONDOLA_RUN.
  */
 int gondola_interpret(struct gondola_vcpu *vcpu);
+/**
+ * gondola_interpret_table_write() - the same, for a write to a shadowed table at @gpa
+ *
+ * An instruction that the interpreter does not know is no reason to give up
+ * here: the shadow of the table is dropped instead, and the guest writes.
+ */
+int gondola_interpret_table_write(struct gondola_vcpu *vcpu, gpa_t gpa);
+/** gondola_user_pio() - let the launcher do IN or OUT on RAX, by the run page */
+int gondola_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bool in,
+		     unsigned int insn_len);
+/** gondola_set_rax() - what IN does with the @width bytes of @value */
+void gondola_set_rax(struct gondola_vcpu *vcpu, unsigned int width, u32 value);
 /** gondola_complete_user_exit() - first thing in GONDOLA_RUN; REENTER, LEAVE or -errno */
 int gondola_complete_user_exit(struct gondola_vcpu *vcpu);
 /** gondola_skip() - move RIP past the instruction; @insn_len 0: ask the decoder.  -errno or 0. */

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What is done about each reason for which a guest left: one table. */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+#include "emulate/emulate.h"
+#include "exit.h"
+#include "irq/irq.h"
+#include "trace.h"
+#include "vcpu.h"
+#include "x86/control.h"
+
+/* Faults push RFLAGS with RF set, so that their restart meets no instruction breakpoint. */
+#define VECTORS_NOT_FAULTS	(BIT(VEC_DB) | BIT(VEC_NMI) | BIT(VEC_BP) | BIT(VEC_OF) | \
+				 BIT(VEC_DF) | BIT(VEC_MC))
+
+static void queue(struct gondola_vcpu *vcpu, const struct gondola_event *next)
+{
+	if (!(VECTORS_NOT_FAULTS & BIT(next->vector)))
+		vcpu->regs.rflags |= RFL_RF;
+	gondola_event_merge(&vcpu->event, next);
+	if (unlikely(vcpu->event.kind == GONDOLA_EVENT_TRIPLE_FAULT)) {
+		vcpu->event.kind = GONDOLA_EVENT_NONE;
+		gondola_request(vcpu, GONDOLA_REQ_TRIPLE_FAULT);
+	}
+}
+
+void gondola_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u32 error)
+{
+	queue(vcpu, &(struct gondola_event){
+		.kind = GONDOLA_EVENT_EXCEPTION,
+		.vector = vector,
+		.has_error = has_error,
+		.error = error,
+	});
+}
+
+void gondola_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error)
+{
+	gondola_count(vcpu, GONDOLA_COUNTER_GUEST_FAULTS);
+	/* Already now, so that state that is saved before the delivery is whole. */
+	vcpu->cr2 = gva;
+	queue(vcpu, &(struct gondola_event){
+		.kind = GONDOLA_EVENT_EXCEPTION,
+		.vector = VEC_PF,
+		.has_error = true,
+		.error = error,
+		.cr2 = gva,
+	});
+}
+
+static int raise(struct gondola_vcpu *vcpu, u8 vector)
+{
+	gondola_queue_exception(vcpu, vector, gondola_vector_has_error(vector), 0);
+	return GONDOLA_REENTER;
+}
+
+/* The instruction is complete. */
+static int done(struct gondola_vcpu *vcpu, const struct gondola_exit *exit)
+{
+	int err = gondola_skip(vcpu, exit->insn_len);
+
+	return err ? err : GONDOLA_REENTER;
+}
+
+/* Complete, or refused with #GP(0). */
+static int done_or_gp(struct gondola_vcpu *vcpu, const struct gondola_exit *exit, int err)
+{
+	return likely(!err) ? done(vcpu, exit) : raise(vcpu, VEC_GP);
+}
+
+static int leave_emulation(struct gondola_vcpu *vcpu)
+{
+	memset(&vcpu->run->emulation, 0, sizeof(vcpu->run->emulation));
+	vcpu->run->emulation.rip = vcpu->regs.rip;
+	vcpu->run->exit = GONDOLA_EXIT_EMULATION;
+	return GONDOLA_LEAVE;
+}
+
+/*
+ * An event could not be pushed because its stack is a shadowed table, or no
+ * memory.  The instruction at RIP did not do it and must not be interpreted.
+ */
+static int fault_in_delivery(struct gondola_vcpu *vcpu, enum gondola_access_result result)
+{
+	if (result == GONDOLA_ACCESS_MMIO)
+		return leave_emulation(vcpu);
+	gondola_mmu_zap_all(vcpu->vm);
+	return GONDOLA_REENTER;
+}
+
+static int handle_page_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	struct gondola_access access;
+	enum gondola_access_result result;
+
+	result = gondola_mmu_fault(vcpu, exit->pf.gva, exit->pf.error, &access);
+	trace_gondola_page_fault(vcpu->vm->id, vcpu->id, exit->pf.gva, exit->pf.error, result);
+	switch (result) {
+	case GONDOLA_ACCESS_OK:
+		return GONDOLA_REENTER;
+	case GONDOLA_ACCESS_FAULT:
+		gondola_queue_page_fault(vcpu, exit->pf.gva, access.error);
+		return GONDOLA_REENTER;
+	case GONDOLA_ACCESS_INTERPRET:
+		if (unlikely(vcpu->event.kind != GONDOLA_EVENT_NONE))
+			return fault_in_delivery(vcpu, result);
+		return gondola_interpret_table_write(vcpu, access.gpa);
+	case GONDOLA_ACCESS_MMIO:
+		if (unlikely(vcpu->event.kind != GONDOLA_EVENT_NONE))
+			return fault_in_delivery(vcpu, result);
+		return gondola_interpret(vcpu);
+	case GONDOLA_ACCESS_MEMORY:
+		vcpu->run->memory.gpa = access.gpa;
+		vcpu->run->memory.write = !!(exit->pf.error & PFEC_W);
+		vcpu->run->memory.pad = 0;
+		vcpu->run->exit = GONDOLA_EXIT_MEMORY;
+		return GONDOLA_LEAVE;
+	case GONDOLA_ACCESS_ERROR:
+		break;
+	}
+	return -EFAULT;
+}
+
+void gondola_set_rax(struct gondola_vcpu *vcpu, unsigned int width, u32 value)
+{
+	u64 *rax = &vcpu->regs.gpr[R_RAX];
+
+	if (width == 4)
+		*rax = value;	/* writing a 32-bit register clears the upper half */
+	else if (width == 2)
+		*rax = (*rax & ~0xffffull) | (u16)value;
+	else
+		*rax = (*rax & ~0xffull) | (u8)value;
+}
+
+static int handle_io(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	unsigned int width = exit->io.width;
+	bool in = exit->io.in;
+	u32 value;
+
+	if (exit->io.string)
+		return gondola_interpret(vcpu);
+	value = (u32)vcpu->regs.gpr[R_RAX] & (~0u >> (32 - 8 * width));
+	if (!gondola_irq_pio(vcpu, exit->io.port, width, !in, &value))
+		return gondola_user_pio(vcpu, exit->io.port, width, in, exit->insn_len);
+	if (in)
+		gondola_set_rax(vcpu, width, value);
+	return done(vcpu, exit);
+}
+
+/* Outside of 64-bit mode the operand has 32 bits, whatever the register's upper half holds. */
+static u64 operand(struct gondola_vcpu *vcpu, unsigned int gpr)
+{
+	u64 value = vcpu->regs.gpr[gpr];
+
+	return gondola_long_mode(vcpu) ? value : (u32)value;
+}
+
+static int handle_cr0_write(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	u64 value;
+
+	if (exit->cr.clts)
+		value = vcpu->cr0 & ~CR0_TS;
+	else if (exit->cr.lmsw)	/* four bits; it can set PE, not clear it */
+		value = (vcpu->cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) | (exit->cr.value & 0xf);
+	else if (exit->cr.decoded)
+		value = operand(vcpu, exit->cr.gpr);
+	else
+		return gondola_interpret(vcpu);
+	return done_or_gp(vcpu, exit, gondola_set_cr0(vcpu, value));
+}
+
+static int handle_cr3_write(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	if (unlikely(!exit->cr.decoded))
+		return gondola_interpret(vcpu);
+	return done_or_gp(vcpu, exit, gondola_set_cr3(vcpu, vcpu->regs.gpr[exit->cr.gpr]));
+}
+
+static int handle_cr4_write(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	if (!exit->cr.decoded)
+		return gondola_interpret(vcpu);
+	return done_or_gp(vcpu, exit, gondola_set_cr4(vcpu, operand(vcpu, exit->cr.gpr)));
+}
+
+static int handle_cr8_write(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	if (!exit->cr.decoded)
+		return gondola_interpret(vcpu);
+	return done_or_gp(vcpu, exit, gondola_set_cr8(vcpu, operand(vcpu, exit->cr.gpr)));
+}
+
+static int handle_cr_read(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	u64 value;
+
+	if (!exit->cr.decoded)
+		return gondola_interpret(vcpu);
+	switch (exit->cr.cr) {
+	case 0:
+		value = vcpu->cr0;
+		break;
+	case 2:
+		value = vcpu->cr2;
+		break;
+	case 3:
+		value = vcpu->cr3;
+		break;
+	case 4:
+		value = vcpu->cr4;
+		break;
+	case 8:
+		value = gondola_lapic_cr8(vcpu);
+		break;
+	default:
+		return raise(vcpu, VEC_UD);
+	}
+	vcpu->regs.gpr[exit->cr.gpr] = value;
+	return done(vcpu, exit);
+}
+
+static int handle_dr(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	unsigned int dr = exit->cr.cr;
+	int err;
+
+	if (!exit->cr.decoded)
+		return gondola_interpret(vcpu);
+	if ((dr & ~1u) == 4 && vcpu->cr4 & CR4_DE)
+		return raise(vcpu, VEC_UD);
+	if (exit->cr.write)
+		err = gondola_set_dr(vcpu, dr, operand(vcpu, exit->cr.gpr));
+	else
+		err = gondola_get_dr(vcpu, dr, &vcpu->regs.gpr[exit->cr.gpr]);
+	return done_or_gp(vcpu, exit, err);
+}
+
+static int handle_rdmsr(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	u32 index = (u32)vcpu->regs.gpr[R_RCX];
+	u64 value = 0;
+	int err = gondola_get_msr(vcpu, index, &value);
+
+	trace_gondola_msr(vcpu->vm->id, vcpu->id, false, index, value, err);
+	if (unlikely(err))
+		return raise(vcpu, VEC_GP);
+	vcpu->regs.gpr[R_RAX] = (u32)value;
+	vcpu->regs.gpr[R_RDX] = value >> 32;
+	return done(vcpu, exit);
+}
+
+static u64 edx_eax(const struct gondola_vcpu *vcpu)
+{
+	return (u64)(u32)vcpu->regs.gpr[R_RDX] << 32 | (u32)vcpu->regs.gpr[R_RAX];
+}
+
+static int handle_wrmsr(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	u32 index = (u32)vcpu->regs.gpr[R_RCX];
+	u64 value = edx_eax(vcpu);
+	int err = gondola_set_msr(vcpu, index, value);
+
+	trace_gondola_msr(vcpu->vm->id, vcpu->id, true, index, value, err);
+	return done_or_gp(vcpu, exit, err);
+}
+
+static int handle_xsetbv(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	if (!(vcpu->cr4 & CR4_OSXSAVE))
+		return raise(vcpu, VEC_UD);
+	if (vcpu->engine->cpl(vcpu))
+		return raise(vcpu, VEC_GP);
+	return done_or_gp(vcpu, exit, gondola_set_xcr(vcpu, (u32)vcpu->regs.gpr[R_RCX],
+						      edx_eax(vcpu)));
+}
+
+static int handle_cpuid(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	u32 eax = (u32)vcpu->regs.gpr[R_RAX], ecx = (u32)vcpu->regs.gpr[R_RCX];
+	u32 ebx, edx;
+
+	gondola_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
+	vcpu->regs.gpr[R_RAX] = eax;
+	vcpu->regs.gpr[R_RBX] = ebx;
+	vcpu->regs.gpr[R_RCX] = ecx;
+	vcpu->regs.gpr[R_RDX] = edx;
+	return done(vcpu, exit);
+}
+
+static int handle_hlt(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	gondola_count(vcpu, GONDOLA_COUNTER_HALTS);
+	vcpu->halted = true;
+	return done(vcpu, exit);
+}
+
+static int handle_pause(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	cond_resched();
+	return done(vcpu, exit);
+}
+
+static int handle_invlpg(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	if (!exit->invlpg.decoded)
+		return gondola_interpret(vcpu);
+	gondola_mmu_invlpg(vcpu, exit->invlpg.gva);
+	return done(vcpu, exit);
+}
+
+static int handle_hypercall(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	if (gondola_hypercall(vcpu))
+		return raise(vcpu, VEC_UD);
+	return done(vcpu, exit);
+}
+
+/* WBINVD and INVD: no device reads guest memory past the caches. */
+static int handle_cache(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	return done(vcpu, exit);
+}
+
+static int handle_undefined(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	return raise(vcpu, VEC_UD);
+}
+
+/* An exception that was intercepted: the guest gets what the processor would have given it. */
+static int handle_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	struct gondola_event event = {
+		.kind = GONDOLA_EVENT_EXCEPTION,
+		.vector = exit->exception.vector,
+		.has_error = exit->exception.has_error,
+		.error = exit->exception.error,
+	};
+
+	switch (event.vector) {
+	case VEC_DB:
+		vcpu->dr6 = (vcpu->dr6 & ~0xfull) | DR6_FIXED | exit->exception.dr6;
+		/* So that the handler itself may touch the debug registers. */
+		if (vcpu->dr7 & DR7_GD) {
+			vcpu->dr7 &= ~DR7_GD;
+			vcpu->engine->set_dr7(vcpu, vcpu->dr7);
+		}
+		break;
+	case VEC_BP:
+	case VEC_OF:
+		event.insn_len = exit->insn_len;
+		break;
+	}
+	queue(vcpu, &event);
+	return GONDOLA_REENTER;
+}
+
+/* The run loop does what there is to do before it enters again. */
+static int handle_nothing(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	return GONDOLA_REENTER;
+}
+
+static int handle_triple_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	vcpu->run->exit = GONDOLA_EXIT_SHUTDOWN;
+	return GONDOLA_LEAVE;
+}
+
+static int handle_task_switch(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	return leave_emulation(vcpu);
+}
+
+static int leave_failed(struct gondola_vcpu *vcpu, const struct gondola_exit *exit, u32 why)
+{
+	struct gondola_run *run = vcpu->run;
+
+	memset(&run->fail, 0, sizeof(run->fail));
+	run->fail.hw_reason = exit->hw_reason;
+	run->fail.hw_error = exit->fail.error;
+	run->fail.qualification = exit->fail.qualification;
+	if (exit->fail.field)
+		strscpy(run->fail.field, exit->fail.field, sizeof(run->fail.field));
+	run->exit = why;
+	return GONDOLA_LEAVE;
+}
+
+static int handle_entry_failed(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	return leave_failed(vcpu, exit, GONDOLA_EXIT_ENTRY_FAILED);
+}
+
+static int handle_unknown(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	return leave_failed(vcpu, exit, GONDOLA_EXIT_UNKNOWN);
+}
+
+static int handle_interpret(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	return gondola_interpret(vcpu);
+}
+
+static int (*const handlers[])(struct gondola_vcpu *vcpu, struct gondola_exit *exit) = {
+	[GONDOLA_REASON_UNKNOWN] = handle_unknown,
+	[GONDOLA_REASON_HOST_INTERRUPT] = handle_nothing,
+	[GONDOLA_REASON_HOST_NMI] = handle_nothing,
+	[GONDOLA_REASON_PAGE_FAULT] = handle_page_fault,
+	[GONDOLA_REASON_EXCEPTION] = handle_exception,
+	[GONDOLA_REASON_INTERRUPT_WINDOW] = handle_nothing,
+	[GONDOLA_REASON_NMI_WINDOW] = handle_nothing,
+	[GONDOLA_REASON_CPUID] = handle_cpuid,
+	[GONDOLA_REASON_HLT] = handle_hlt,
+	[GONDOLA_REASON_PAUSE] = handle_pause,
+	[GONDOLA_REASON_INVLPG] = handle_invlpg,
+	[GONDOLA_REASON_CR0_WRITE] = handle_cr0_write,
+	[GONDOLA_REASON_CR3_WRITE] = handle_cr3_write,
+	[GONDOLA_REASON_CR4_WRITE] = handle_cr4_write,
+	[GONDOLA_REASON_CR8_WRITE] = handle_cr8_write,
+	[GONDOLA_REASON_CR_READ] = handle_cr_read,
+	[GONDOLA_REASON_DR_ACCESS] = handle_dr,
+	[GONDOLA_REASON_MSR_READ] = handle_rdmsr,
+	[GONDOLA_REASON_MSR_WRITE] = handle_wrmsr,
+	[GONDOLA_REASON_IO] = handle_io,
+	[GONDOLA_REASON_HYPERCALL] = handle_hypercall,
+	[GONDOLA_REASON_XSETBV] = handle_xsetbv,
+	[GONDOLA_REASON_TASK_SWITCH] = handle_task_switch,
+	[GONDOLA_REASON_TRIPLE_FAULT] = handle_triple_fault,
+	/* INIT while the host shuts down: the engine's host side goes down with it. */
+	[GONDOLA_REASON_INIT_SIGNAL] = handle_unknown,
+	[GONDOLA_REASON_UNDEFINED] = handle_undefined,
+	[GONDOLA_REASON_CACHE] = handle_cache,
+	[GONDOLA_REASON_ENTRY_FAILED] = handle_entry_failed,
+	[GONDOLA_REASON_INTERPRET] = handle_interpret,
+};
+static_assert(ARRAY_SIZE(handlers) == GONDOLA_REASON_COUNT);
+
+int gondola_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	int next;
+
+	if (exit->handled)
+		return GONDOLA_REENTER;
+	/* By far the most frequent, so it is spared the retpoline. */
+	if (likely(exit->reason == GONDOLA_REASON_PAGE_FAULT))
+		next = handle_page_fault(vcpu, exit);
+	else if (exit->reason < ARRAY_SIZE(handlers) && handlers[exit->reason])
+		next = handlers[exit->reason](vcpu, exit);
+	else
+		next = handle_unknown(vcpu, exit);
+	if (next == GONDOLA_LEAVE)
+		vcpu->run->hw_reason = exit->hw_reason;
+	return next;
+}

@@ -1,0 +1,861 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The vCPU as a world for the interpreter: its memory, ports and registers;
+ * and what has to wait for the launcher.
+ *
+ * When an instruction needs an answer from the launcher it is not finished
+ * half-way: the vCPU leaves, and the instruction is interpreted again with the
+ * answer at hand.  Writes are posted: the instruction completes, then the vCPU
+ * leaves once for each of them.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/minmax.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include "emulate/emulate.h"
+#include "exit.h"
+#include "irq/irq.h"
+#include "mmu/mmu.h"
+#include "vcpu.h"
+#include "x86/control.h"
+
+#define MMIO_BYTES	8	/* what the run page carries at once */
+#define MMIO_MAX	8	/* fragments of one instruction */
+#define IO_ROOM		(GONDOLA_RUN_SIZE - GONDOLA_RUN_IO_OFFSET)
+/* Exits within which the same table write in vain is taken as no progress. */
+#define NO_PROGRESS	16
+
+/* What the vCPU waits for. */
+enum pending {
+	PENDING_NONE,
+	PENDING_IN,		/* IN: RAX */
+	PENDING_STRING_IN,	/* INS: data for the instruction */
+	PENDING_MMIO_READ,
+	PENDING_MMIO_WRITE,	/* to be told that the launcher took it; then the next */
+	PENDING_LEAVE,		/* nothing to take up afterwards */
+};
+
+struct fragment {
+	gpa_t gpa;
+	u64 tag;
+	u8 bytes;
+	u8 data[MMIO_BYTES];
+};
+
+/**
+ * struct interp - the interpreter and what it waits for
+ * @emul: the instruction under way
+ * @vcpu: whose
+ * @pending: enum pending
+ * @rip: the instruction that waits; if somebody moved RIP meanwhile, the answer is dropped
+ * @rflags: before the instruction
+ * @in: port input
+ * @in.answered: @in.data holds @in.count items, of which @in.taken are used up
+ * @nr_reads: how many of @reads are answered
+ * @next_read: the one that answers next
+ * @nr_writes: how many of @writes there are
+ * @next_write: the one that the launcher sees next
+ * @reads: MMIO reads of this instruction so far, in order.  They answer when it is interpreted
+ *         again; the tag (RCX) tells apart the rounds of a string instruction
+ * @writes: MMIO writes that the launcher is still to see
+ * @zapped_gpa: last table that was dropped because its writer was unknown
+ * @zapped_at: count of page faults at that time
+ */
+struct interp {
+	struct gondola_emulator emul;
+	struct gondola_vcpu *vcpu;
+	u8 pending;
+	u64 rip;
+	u64 rflags;
+	struct {
+		u16 port;
+		u8 width;
+		u8 insn_len;
+		bool answered;
+		u32 count;
+		u32 taken;
+		u8 data[IO_ROOM];
+	} in;
+	unsigned int nr_reads, next_read;
+	unsigned int nr_writes, next_write;
+	struct fragment reads[MMIO_MAX];
+	struct fragment writes[MMIO_MAX];
+	gpa_t zapped_gpa;
+	u64 zapped_at;
+};
+
+static struct interp *to_interp(struct gondola_emulator *e)
+{
+	return container_of(e, struct interp, emul);
+}
+
+static struct gondola_vcpu *to_vcpu(struct gondola_emulator *e)
+{
+	return to_interp(e)->vcpu;
+}
+
+static int raise(struct gondola_emulator *e, u8 vector)
+{
+	e->exception = (struct gondola_event){
+		.kind = GONDOLA_EVENT_EXCEPTION,
+		.vector = vector,
+		.has_error = gondola_vector_has_error(vector),
+	};
+	return GONDOLA_EMUL_FAULT;
+}
+
+static int ok_or_gp(struct gondola_emulator *e, int err)
+{
+	return err ? raise(e, VEC_GP) : GONDOLA_EMUL_OK;
+}
+
+/* ---- leaving for the launcher --------------------------------------- */
+
+static int ask(struct interp *in, enum pending pending, u32 user_exit)
+{
+	in->pending = pending;
+	in->rip = in->vcpu->regs.rip;
+	in->vcpu->run->exit = user_exit;
+	return GONDOLA_EMUL_USER;
+}
+
+static void fill_mmio(struct gondola_run *run, const struct fragment *f, bool write)
+{
+	memset(&run->mmio, 0, sizeof(run->mmio));
+	run->mmio.gpa = f->gpa;
+	run->mmio.bytes = f->bytes;
+	run->mmio.write = write;
+	if (write)
+		memcpy(run->mmio.data, f->data, f->bytes);
+}
+
+static void fill_io(struct gondola_run *run, u16 port, u8 width, bool in, u32 count)
+{
+	run->io.port = port;
+	run->io.width = width;
+	run->io.write = !in;
+	run->io.count = count;
+	run->io.offset = GONDOLA_RUN_IO_OFFSET;
+	run->io.pad = 0;
+}
+
+static u8 *io_data(struct gondola_run *run)
+{
+	return (u8 *)run + GONDOLA_RUN_IO_OFFSET;
+}
+
+static int send_write(struct interp *in)
+{
+	fill_mmio(in->vcpu->run, &in->writes[in->next_write++], true);
+	ask(in, PENDING_MMIO_WRITE, GONDOLA_EXIT_MMIO);
+	return GONDOLA_LEAVE;
+}
+
+/* ---- memory ------------------------------------------------------------- */
+
+static int read_fragment(struct interp *in, gpa_t gpa, void *buf, unsigned int bytes)
+{
+	struct gondola_vcpu *vcpu = in->vcpu;
+	struct fragment *f = &in->reads[in->next_read];
+
+	if (in->next_read < in->nr_reads && f->gpa == gpa && f->bytes == bytes &&
+	    f->tag == vcpu->regs.gpr[R_RCX]) {
+		memcpy(buf, f->data, bytes);
+		in->next_read++;
+		return GONDOLA_EMUL_OK;
+	}
+	/* What is left answers an earlier round, not this one. */
+	in->nr_reads = in->next_read;
+	if (in->nr_reads == MMIO_MAX)
+		return GONDOLA_EMUL_UNKNOWN;
+	f->gpa = gpa;
+	f->bytes = bytes;
+	f->tag = vcpu->regs.gpr[R_RCX];
+	if (gondola_irq_mmio(vcpu, gpa, bytes, false, f->data)) {
+		memcpy(buf, f->data, bytes);
+		in->nr_reads = ++in->next_read;
+		return GONDOLA_EMUL_OK;
+	}
+	/* The launcher sees accesses in their order: first what was written before. */
+	if (in->nr_writes || in->pending)
+		return GONDOLA_EMUL_USER;
+	fill_mmio(vcpu->run, f, false);
+	return ask(in, PENDING_MMIO_READ, GONDOLA_EXIT_MMIO);
+}
+
+static int mmio_read(struct interp *in, gpa_t gpa, void *buf, unsigned int bytes)
+{
+	gondola_count(in->vcpu, GONDOLA_COUNTER_MMIO);
+	while (bytes) {
+		unsigned int n = min_t(unsigned int, bytes, MMIO_BYTES);
+		int r = read_fragment(in, gpa, buf, n);
+
+		if (r)
+			return r;
+		gpa += n;
+		buf += n;
+		bytes -= n;
+	}
+	return GONDOLA_EMUL_OK;
+}
+
+static int mmio_write(struct interp *in, gpa_t gpa, const void *buf, unsigned int bytes)
+{
+	gondola_count(in->vcpu, GONDOLA_COUNTER_MMIO);
+	if (in->pending || in->nr_writes + DIV_ROUND_UP(bytes, MMIO_BYTES) > MMIO_MAX)
+		return GONDOLA_EMUL_USER;
+	while (bytes) {
+		unsigned int n = min_t(unsigned int, bytes, MMIO_BYTES);
+		struct fragment *f = &in->writes[in->nr_writes];
+
+		memcpy(f->data, buf, n);
+		if (!gondola_irq_mmio(in->vcpu, gpa, n, true, f->data)) {
+			f->gpa = gpa;
+			f->bytes = n;
+			in->nr_writes++;
+		}
+		gpa += n;
+		buf += n;
+		bytes -= n;
+	}
+	return GONDOLA_EMUL_OK;
+}
+
+/* An access that did not succeed and is not MMIO. */
+static noinline int access_failed(struct interp *in, enum gondola_access_result result, gva_t la,
+				  const struct gondola_access *out, u32 access)
+{
+	struct gondola_run *run = in->vcpu->run;
+
+	switch (result) {
+	case GONDOLA_ACCESS_FAULT:
+		raise(&in->emul, VEC_PF);
+		in->emul.exception.error = out->error;
+		in->emul.exception.cr2 = la;
+		return GONDOLA_EMUL_FAULT;
+	case GONDOLA_ACCESS_MEMORY:
+		if (in->nr_writes || in->pending)
+			return GONDOLA_EMUL_USER;
+		run->memory.gpa = out->gpa;
+		run->memory.write = !!(access & PFEC_W);
+		run->memory.pad = 0;
+		return ask(in, PENDING_LEAVE, GONDOLA_EXIT_MEMORY);
+	default:
+		return GONDOLA_EMUL_ERROR;
+	}
+}
+
+static u32 as_user(const struct gondola_emulator *e, bool system)
+{
+	return e->cpl == 3 && !system ? PFEC_U : 0;
+}
+
+static unsigned int to_page_end(gva_t la)
+{
+	return GONDOLA_PAGE_SIZE - (la & (GONDOLA_PAGE_SIZE - 1));
+}
+
+static int read_page(struct interp *in, gva_t la, void *buf, unsigned int bytes, u32 access)
+{
+	enum gondola_access_result result;
+	struct gondola_access out;
+
+	result = gondola_mmu_access(in->vcpu, la, buf, bytes, access, &out);
+	if (likely(result == GONDOLA_ACCESS_OK))
+		return GONDOLA_EMUL_OK;
+	if (result == GONDOLA_ACCESS_MMIO)
+		return bytes > 16 ? GONDOLA_EMUL_SPLIT : mmio_read(in, out.gpa, buf, bytes);
+	return access_failed(in, result, la, &out, access);
+}
+
+static int op_read(struct gondola_emulator *e, gva_t la, void *buf, unsigned int bytes, bool system)
+{
+	u32 access = as_user(e, system);
+	unsigned int here = to_page_end(la);
+	int r;
+
+	if (likely(bytes <= here))
+		return read_page(to_interp(e), la, buf, bytes, access);
+	r = read_page(to_interp(e), la, buf, here, access);
+	return r ? r : read_page(to_interp(e), la + here, buf + here, bytes - here, access);
+}
+
+/* Would a write succeed? */
+static int probe_write(struct interp *in, gva_t la, u32 access)
+{
+	enum gondola_access_result result;
+	struct gondola_access out;
+
+	result = gondola_mmu_translate(in->vcpu, la, access, &out);
+	if (result == GONDOLA_ACCESS_OK || result == GONDOLA_ACCESS_MMIO)
+		return GONDOLA_EMUL_OK;
+	return access_failed(in, result, la, &out, access);
+}
+
+static int write_page(struct interp *in, gva_t la, const void *buf, unsigned int bytes, u32 access)
+{
+	enum gondola_access_result result;
+	struct gondola_access out;
+
+	result = gondola_mmu_access(in->vcpu, la, (void *)buf, bytes, access, &out);
+	if (likely(result == GONDOLA_ACCESS_OK))
+		return GONDOLA_EMUL_OK;
+	if (result == GONDOLA_ACCESS_MMIO)
+		return bytes > 16 ? GONDOLA_EMUL_SPLIT : mmio_write(in, out.gpa, buf, bytes);
+	return access_failed(in, result, la, &out, access);
+}
+
+static int op_write(struct gondola_emulator *e, gva_t la, const void *buf, unsigned int bytes,
+		    bool system)
+{
+	struct interp *in = to_interp(e);
+	u32 access = as_user(e, system) | PFEC_W;
+	unsigned int here = to_page_end(la);
+	int r;
+
+	if (unlikely(!bytes))
+		return probe_write(in, la, access);
+	if (likely(bytes <= here))
+		return write_page(in, la, buf, bytes, access);
+	/* Both or neither. */
+	r = probe_write(in, la + here, access);
+	if (!r)
+		r = write_page(in, la, buf, here, access);
+	return r ? r : write_page(in, la + here, buf + here, bytes - here, access);
+}
+
+static int op_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const void *new,
+		      unsigned int bytes)
+{
+	struct interp *in = to_interp(e);
+	u32 access = as_user(e, false) | PFEC_W;
+	enum gondola_access_result result;
+	struct gondola_access out;
+	u8 now[16];
+	int r;
+
+	if (likely(!(la & (bytes - 1)))) {
+		result = gondola_mmu_cmpxchg(in->vcpu, la, old, new, bytes, access, &out);
+		if (likely(result == GONDOLA_ACCESS_OK))
+			return GONDOLA_EMUL_OK;
+		if (result != GONDOLA_ACCESS_MMIO)
+			return access_failed(in, result, la, &out, access);
+	}
+	/* Device registers, and locks across cache lines, are not exchanged atomically. */
+	r = probe_write(in, la + bytes - 1, access);
+	if (!r)
+		r = op_read(e, la, now, bytes, false);
+	if (r)
+		return r;
+	if (memcmp(now, old, bytes)) {
+		memcpy(old, now, bytes);
+		return GONDOLA_EMUL_OK;
+	}
+	return op_write(e, la, new, bytes, false);
+}
+
+static int op_fetch(struct gondola_emulator *e, gva_t la, void *buf, unsigned int bytes,
+		    unsigned int *got)
+{
+	struct interp *in = to_interp(e);
+	u32 access = as_user(e, false) | PFEC_I;
+	enum gondola_access_result result;
+	struct gondola_access out;
+	unsigned int n = min(bytes, to_page_end(la));
+
+	for (*got = 0; *got < bytes; *got += n, n = bytes - n) {
+		result = gondola_mmu_access(in->vcpu, la + *got, buf + *got, n, access, &out);
+		if (likely(result == GONDOLA_ACCESS_OK))
+			continue;
+		if (*got)
+			break;	/* perhaps the instruction ends before */
+		if (result == GONDOLA_ACCESS_MMIO)
+			return GONDOLA_EMUL_UNKNOWN;
+		return access_failed(in, result, la, &out, access);
+	}
+	return GONDOLA_EMUL_OK;
+}
+
+/* ---- ports ---------------------------------------------------------------- */
+
+static bool chip_io(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bool in, void *buf,
+		    unsigned int count)
+{
+	unsigned int i;
+	u32 value;
+
+	for (i = 0; i < count; i++, buf += width) {
+		value = 0;
+		if (!in)
+			memcpy(&value, buf, width);
+		if (!gondola_irq_pio(vcpu, port, width, !in, &value))
+			return false;	/* the first one said so, or none does */
+		if (in)
+			memcpy(buf, &value, width);
+	}
+	return true;
+}
+
+static int op_io(struct gondola_emulator *e, u16 port, unsigned int width, bool in, void *buf,
+		 unsigned int count, unsigned int *done)
+{
+	struct interp *ip = to_interp(e);
+	struct gondola_run *run = ip->vcpu->run;
+
+	if (in && ip->in.answered && ip->in.port == port && ip->in.width == width) {
+		*done = min(count, ip->in.count - ip->in.taken);
+		memcpy(buf, ip->in.data + ip->in.taken * width, *done * width);
+		ip->in.taken += *done;
+		ip->in.answered = ip->in.taken < ip->in.count;
+		return GONDOLA_EMUL_OK;
+	}
+	if (chip_io(ip->vcpu, port, width, in, buf, count)) {
+		*done = count;
+		return GONDOLA_EMUL_OK;
+	}
+	if (ip->nr_writes || ip->pending)
+		return GONDOLA_EMUL_USER;
+	count = min_t(unsigned int, count, IO_ROOM / width);
+	fill_io(run, port, width, in, count);
+	if (in) {
+		ip->in.port = port;
+		ip->in.width = width;
+		ip->in.count = count;
+		return ask(ip, PENDING_STRING_IN, GONDOLA_EXIT_IO);
+	}
+	memcpy(io_data(run), buf, count * width);
+	*done = count;
+	ask(ip, PENDING_LEAVE, GONDOLA_EXIT_IO);
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bool in,
+		     unsigned int insn_len)
+{
+	struct interp *ip = to_interp(vcpu->emulator);
+	u32 value = (u32)vcpu->regs.gpr[R_RAX];
+
+	fill_io(vcpu->run, port, width, in, 1);
+	if (in) {
+		ip->in.width = width;
+		ip->in.insn_len = insn_len;
+		ask(ip, PENDING_IN, GONDOLA_EXIT_IO);
+		return GONDOLA_LEAVE;
+	}
+	memcpy(io_data(vcpu->run), &value, width);
+	vcpu->run->exit = GONDOLA_EXIT_IO;
+	return gondola_skip(vcpu, insn_len) ?: GONDOLA_LEAVE;
+}
+
+/* ---- registers ---------------------------------------------------------- */
+
+static void op_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
+			   struct gondola_segment *out)
+{
+	to_vcpu(e)->engine->get_segment(to_vcpu(e), seg, out);
+}
+
+static void op_set_segment(struct gondola_emulator *e, enum gondola_seg seg,
+			   const struct gondola_segment *in)
+{
+	to_vcpu(e)->engine->set_segment(to_vcpu(e), seg, in);
+}
+
+static void op_get_dtable(struct gondola_emulator *e, bool idt, struct gondola_dtable *out)
+{
+	to_vcpu(e)->engine->get_dtable(to_vcpu(e), idt, out);
+}
+
+static void op_set_dtable(struct gondola_emulator *e, bool idt, const struct gondola_dtable *in)
+{
+	to_vcpu(e)->engine->set_dtable(to_vcpu(e), idt, in);
+}
+
+static u64 op_get_cr(struct gondola_emulator *e, unsigned int cr)
+{
+	struct gondola_vcpu *vcpu = to_vcpu(e);
+
+	switch (cr) {
+	case 0:
+		return vcpu->cr0;
+	case 2:
+		return vcpu->cr2;
+	case 3:
+		return vcpu->cr3;
+	case 4:
+		return vcpu->cr4;
+	case 8:
+		return gondola_lapic_cr8(vcpu);
+	default:
+		return 0;
+	}
+}
+
+static int op_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)
+{
+	struct gondola_vcpu *vcpu = to_vcpu(e);
+
+	switch (cr) {
+	case 0:
+		return ok_or_gp(e, gondola_set_cr0(vcpu, value));
+	case 2:
+		vcpu->cr2 = value;
+		return GONDOLA_EMUL_OK;
+	case 3:
+		return ok_or_gp(e, gondola_set_cr3(vcpu, value));
+	case 4:
+		return ok_or_gp(e, gondola_set_cr4(vcpu, value));
+	case 8:
+		return ok_or_gp(e, gondola_set_cr8(vcpu, value));
+	default:
+		return raise(e, VEC_UD);
+	}
+}
+
+/* What comes before an access to a debug register: aliases, and general detect. */
+static int check_dr(struct gondola_emulator *e, unsigned int dr)
+{
+	struct gondola_vcpu *vcpu = to_vcpu(e);
+
+	if ((dr & ~1u) == 4 && vcpu->cr4 & CR4_DE)
+		return raise(e, VEC_UD);
+	if (!(vcpu->dr7 & DR7_GD))
+		return GONDOLA_EMUL_OK;
+	vcpu->dr7 &= ~DR7_GD;
+	vcpu->engine->set_dr7(vcpu, vcpu->dr7);
+	vcpu->dr6 |= DR6_BD | DR6_FIXED;
+	return raise(e, VEC_DB);
+}
+
+static int op_get_dr(struct gondola_emulator *e, unsigned int dr, u64 *value)
+{
+	int r = check_dr(e, dr);
+
+	return r ? r : ok_or_gp(e, gondola_get_dr(to_vcpu(e), dr, value));
+}
+
+static int op_set_dr(struct gondola_emulator *e, unsigned int dr, u64 value)
+{
+	int r = check_dr(e, dr);
+
+	return r ? r : ok_or_gp(e, gondola_set_dr(to_vcpu(e), dr, value));
+}
+
+static int op_get_msr(struct gondola_emulator *e, u32 index, u64 *value)
+{
+	return ok_or_gp(e, gondola_get_msr(to_vcpu(e), index, value));
+}
+
+static int op_set_msr(struct gondola_emulator *e, u32 index, u64 value)
+{
+	return ok_or_gp(e, gondola_set_msr(to_vcpu(e), index, value));
+}
+
+static void op_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+{
+	gondola_cpuid(to_vcpu(e), eax, ebx, ecx, edx);
+}
+
+static int op_invlpg(struct gondola_emulator *e, gva_t la)
+{
+	gondola_mmu_invlpg(to_vcpu(e), la);
+	return GONDOLA_EMUL_OK;
+}
+
+static int op_hlt(struct gondola_emulator *e)
+{
+	gondola_count(to_vcpu(e), GONDOLA_COUNTER_HALTS);
+	to_vcpu(e)->halted = true;
+	return GONDOLA_EMUL_OK;
+}
+
+static int op_wbinvd(struct gondola_emulator *e)
+{
+	return GONDOLA_EMUL_OK;
+}
+
+/* STI, MOV SS; the bit that blocks NMIs is not theirs. */
+static void set_shadow(struct gondola_vcpu *vcpu, u32 shadow)
+{
+	u32 now = vcpu->engine->get_shadow(vcpu);
+
+	if (unlikely((now & 3) != shadow))
+		vcpu->engine->set_shadow(vcpu, (now & ~3u) | shadow);
+}
+
+static void op_set_shadow(struct gondola_emulator *e, u32 shadow)
+{
+	set_shadow(to_vcpu(e), shadow);
+}
+
+static void op_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf)
+{
+	gondola_vcpu_get_xmm(to_vcpu(e), n, buf);
+}
+
+static void op_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf)
+{
+	gondola_vcpu_set_xmm(to_vcpu(e), n, buf);
+}
+
+static const struct gondola_emul_ops ops = {
+	.fetch = op_fetch,
+	.read = op_read,
+	.write = op_write,
+	.cmpxchg = op_cmpxchg,
+	.io = op_io,
+	.get_segment = op_get_segment,
+	.set_segment = op_set_segment,
+	.get_dtable = op_get_dtable,
+	.set_dtable = op_set_dtable,
+	.get_cr = op_get_cr,
+	.set_cr = op_set_cr,
+	.get_dr = op_get_dr,
+	.set_dr = op_set_dr,
+	.get_msr = op_get_msr,
+	.set_msr = op_set_msr,
+	.cpuid = op_cpuid,
+	.invlpg = op_invlpg,
+	.hlt = op_hlt,
+	.wbinvd = op_wbinvd,
+	.set_shadow = op_set_shadow,
+	.get_xmm = op_get_xmm,
+	.set_xmm = op_set_xmm,
+};
+
+int gondola_emulator_create(struct gondola_vcpu *vcpu)
+{
+	struct interp *in = kvzalloc(sizeof(*in), GFP_KERNEL_ACCOUNT);
+
+	if (!in)
+		return -ENOMEM;
+	in->vcpu = vcpu;
+	in->emul.ops = &ops;
+	in->emul.ctx = vcpu;
+	in->emul.regs = &vcpu->regs;
+	vcpu->emulator = &in->emul;
+	return 0;
+}
+
+void gondola_emulator_destroy(struct gondola_vcpu *vcpu)
+{
+	if (vcpu->emulator)
+		kvfree(to_interp(vcpu->emulator));
+	vcpu->emulator = NULL;
+}
+
+/* ---- running it ----------------------------------------------------------- */
+
+static u8 mode_of(struct gondola_vcpu *vcpu)
+{
+	struct gondola_segment cs;
+
+	/* Compatibility mode has no RIP above 4 GiB: a kernel's addresses say it all. */
+	if (gondola_long_mode(vcpu) && vcpu->regs.rip >> 32)
+		return GONDOLA_EMUL_LONG64;
+	if (!(vcpu->cr0 & CR0_PE))
+		return GONDOLA_EMUL_REAL;
+	if (vcpu->regs.rflags & RFL_VM)
+		return GONDOLA_EMUL_VM86;
+	vcpu->engine->get_segment(vcpu, GONDOLA_CS, &cs);
+	if (gondola_long_mode(vcpu) && cs.ar & GONDOLA_AR_L)
+		return GONDOLA_EMUL_LONG64;
+	return cs.ar & GONDOLA_AR_DB ? GONDOLA_EMUL_PROT32 : GONDOLA_EMUL_PROT16;
+}
+
+static void prepare(struct interp *in)
+{
+	struct gondola_vcpu *vcpu = in->vcpu;
+
+	in->emul.mode = mode_of(vcpu);
+	in->emul.cpl = vcpu->engine->cpl(vcpu);
+	in->rflags = vcpu->regs.rflags;
+	in->pending = PENDING_NONE;
+	in->next_read = 0;
+	in->nr_writes = 0;
+	in->next_write = 0;
+	if (vcpu->regs.rip != in->rip) {
+		in->nr_reads = 0;
+		in->in.answered = false;
+	}
+}
+
+static void single_step(struct gondola_vcpu *vcpu)
+{
+	vcpu->dr6 |= DR6_BS | DR6_FIXED;
+	gondola_queue_exception(vcpu, VEC_DB, false, 0);
+}
+
+static void queue_fault(struct interp *in)
+{
+	const struct gondola_event *exception = &in->emul.exception;
+
+	if (exception->vector == VEC_PF)
+		gondola_queue_page_fault(in->vcpu, exception->cr2, exception->error);
+	else
+		gondola_queue_exception(in->vcpu, exception->vector, exception->has_error,
+					exception->error);
+}
+
+static int leave_unknown(struct interp *in)
+{
+	struct gondola_run *run = in->vcpu->run;
+	unsigned int bytes = min_t(unsigned int, in->emul.insn_bytes, sizeof(in->emul.insn));
+
+	memset(&run->emulation, 0, sizeof(run->emulation));
+	run->emulation.bytes = bytes;
+	memcpy(run->emulation.insn, in->emul.insn, bytes);
+	run->emulation.rip = in->vcpu->regs.rip;
+	run->exit = GONDOLA_EXIT_EMULATION;
+	return GONDOLA_LEAVE;
+}
+
+/* Interpret one instruction; enum gondola_emul_result in *@result for who wants to know more. */
+static int interpret(struct interp *in, int *result)
+{
+	struct gondola_vcpu *vcpu = in->vcpu;
+	u64 rip = vcpu->regs.rip;
+
+	gondola_count(vcpu, GONDOLA_COUNTER_INTERPRETED);
+	prepare(in);
+	*result = gondola_emulate(&in->emul);
+	if (*result != GONDOLA_EMUL_USER)
+		in->nr_reads = 0;
+	switch (*result) {
+	case GONDOLA_EMUL_OK:
+		/* The trap flag counts as it was before the instruction. */
+		if (unlikely(in->rflags & RFL_TF) && vcpu->regs.rip != rip)
+			single_step(vcpu);
+		break;
+	case GONDOLA_EMUL_FAULT:
+		queue_fault(in);
+		break;
+	case GONDOLA_EMUL_USER:
+	case GONDOLA_EMUL_RETRY:
+		break;
+	case GONDOLA_EMUL_UNKNOWN:
+		/* What was posted before must not be lost: the guest comes here again. */
+		if (!in->nr_writes)
+			return leave_unknown(in);
+		break;
+	default:
+		return -EFAULT;
+	}
+	if (unlikely(in->nr_writes))
+		return send_write(in);
+	return in->pending ? GONDOLA_LEAVE : GONDOLA_REENTER;
+}
+
+int gondola_interpret(struct gondola_vcpu *vcpu)
+{
+	int result;
+
+	return interpret(to_interp(vcpu->emulator), &result);
+}
+
+int gondola_interpret_table_write(struct gondola_vcpu *vcpu, gpa_t gpa)
+{
+	struct interp *in = to_interp(vcpu->emulator);
+	u64 now = vcpu->exits[GONDOLA_REASON_PAGE_FAULT];
+	int result, next;
+
+	next = interpret(in, &result);
+	if (likely(result != GONDOLA_EMUL_UNKNOWN) || next != GONDOLA_LEAVE || in->pending)
+		return next;
+	/* A page that is a table no more, or the interpreter's gap: let the guest write it. */
+	gpa &= GONDOLA_PAGE_MASK;
+	if (in->zapped_gpa == gpa && in->zapped_at && now - in->zapped_at < NO_PROGRESS)
+		return next;
+	in->zapped_gpa = gpa;
+	in->zapped_at = now;
+	gondola_mmu_zap_all(vcpu->vm);
+	return GONDOLA_REENTER;
+}
+
+/* The engine did not say how long the instruction is. */
+static noinline int decode_length(struct gondola_vcpu *vcpu)
+{
+	struct interp *in = to_interp(vcpu->emulator);
+
+	prepare(in);
+	switch (gondola_parse(&in->emul)) {
+	case GONDOLA_EMUL_OK:
+		return in->emul.insn_len;
+	case GONDOLA_EMUL_FAULT:
+		/* Its page went away under it: the guest sees that, and runs it again. */
+		queue_fault(in);
+		return 0;
+	default:
+		return -EFAULT;
+	}
+}
+
+int gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len)
+{
+	struct gondola_regs *regs = &vcpu->regs;
+
+	if (unlikely(!insn_len)) {
+		int len = decode_length(vcpu);
+
+		if (len <= 0)
+			return len;
+		insn_len = len;
+	}
+	regs->rip += insn_len;
+	if (unlikely(!gondola_long_mode(vcpu)))
+		regs->rip = (u32)regs->rip;
+	regs->rflags &= ~RFL_RF;
+	set_shadow(vcpu, 0);
+	if (unlikely(regs->rflags & RFL_TF))
+		single_step(vcpu);
+	return 0;
+}
+
+static int complete_in(struct interp *in)
+{
+	u32 value = 0;
+	int err;
+
+	memcpy(&value, io_data(in->vcpu->run), in->in.width);
+	gondola_set_rax(in->vcpu, in->in.width, value);
+	err = gondola_skip(in->vcpu, in->in.insn_len);
+	return err ? err : GONDOLA_REENTER;
+}
+
+int gondola_complete_user_exit(struct gondola_vcpu *vcpu)
+{
+	struct interp *in = to_interp(vcpu->emulator);
+	u8 pending = in->pending;
+	struct fragment *f;
+
+	in->pending = PENDING_NONE;
+	if (likely(pending == PENDING_NONE || pending == PENDING_LEAVE))
+		return GONDOLA_REENTER;
+	if (pending == PENDING_MMIO_WRITE) {
+		if (in->next_write < in->nr_writes)
+			return send_write(in);
+		in->nr_writes = 0;
+		return GONDOLA_REENTER;
+	}
+	/* Another state was set meanwhile: nobody waits for the answer. */
+	if (vcpu->regs.rip != in->rip) {
+		in->nr_reads = 0;
+		return GONDOLA_REENTER;
+	}
+	switch (pending) {
+	case PENDING_IN:
+		return complete_in(in);
+	case PENDING_STRING_IN:
+		memcpy(in->in.data, io_data(vcpu->run), in->in.count * in->in.width);
+		in->in.taken = 0;
+		in->in.answered = true;
+		break;
+	case PENDING_MMIO_READ:
+		/* Where and how much is what was asked, whatever the page says now. */
+		f = &in->reads[in->nr_reads++];
+		memcpy(f->data, vcpu->run->mmio.data, f->bytes);
+		break;
+	}
+	return gondola_interpret(vcpu);
+}
