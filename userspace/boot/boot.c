@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "boot.h"
+
+int boot_error(struct boot *boot, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(boot->error, sizeof(boot->error), format, args);
+	va_end(args);
+	return -1;
+}
+
+static int load_elf(struct boot *boot, const struct image *image)
+{
+	if (boot->nr_modules)
+		return boot_error(boot, "%s: --module is for multiboot images, which this is not",
+				  image->path);
+	boot->protocol = "PVH";
+	return pvh_load(boot, image);
+}
+
+static int load(struct boot *boot, const struct image *image)
+{
+	if (!image->bytes)
+		return boot_error(boot, "%s: the file is empty", image->path);
+	if (multiboot_is(image)) {
+		boot->protocol = "multiboot";
+		return multiboot_load(boot, image);
+	}
+	if (elf_is(image))
+		return load_elf(boot, image);
+	if (!bzimage_is(image))
+		return boot_error(boot, "%s: not a kernel image (no bzImage, no ELF file with a PVH note, no multiboot header)",
+				  image->path);
+	if (boot->nr_modules)
+		return boot_error(boot, "%s: --module is for multiboot images; a bzImage takes --initrd",
+				  image->path);
+	boot->protocol = "bzImage";
+	return bzimage_load(boot, image);
+}
+
+int boot_load(struct boot *boot)
+{
+	struct image image;
+	int ret;
+
+	if (strlen(boot->append) >= BOOT_CMDLINE_MAX)
+		return boot_error(boot, "the command line has more than %u characters",
+				  BOOT_CMDLINE_MAX - 1);
+	boot->rsdp = acpi_build(boot->memory, boot->cpus);
+	if (image_read(boot, boot->kernel, &image))
+		return -1;
+	ret = load(boot, &image);
+	image_free(&image);
+	return ret;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Loading a kernel: the image's format is recognised, the image and what
+ * belongs to it are put into guest memory, and the state is given in which the
+ * first vCPU has to start.  Images are untrusted: every read is checked.
+ */
+#ifndef BOOT_BOOT_H
+#define BOOT_BOOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "lib/libgondola.h"
+#include "vm/memory.h"
+
+#define BOOT_MAX_MODULES	16
+
+/* Where things lie in the guest's first MiB; kernels are loaded above it. */
+#define BOOT_GDT		0x1000u
+#define BOOT_INFO		0x2000u		/* PVH start info or multiboot information */
+#define BOOT_INFO_END		0x7000u
+#define BOOT_ZERO_PAGE		0x7000u
+#define BOOT_PAGE_TABLES	0x9000u		/* 6 pages */
+#define BOOT_CMDLINE		0x20000u
+#define BOOT_CMDLINE_MAX	0x10000u
+#define BOOT_EBDA		0x9fc00u	/* end of base memory */
+#define BOOT_ACPI		0xe0000u
+#define BOOT_ACPI_END		0x100000u
+#define BOOT_KERNEL		0x100000u
+
+/** struct boot_module - a multiboot module: a file, and the string that goes with it */
+struct boot_module {
+	const char *path;
+	const char *arguments;		/* or NULL */
+};
+
+/**
+ * struct boot - one kernel to boot
+ * @kernel, @initrd: paths; @initrd may be NULL
+ * @append: the command line, not NULL
+ * @rsdp: out: where the ACPI tables start
+ * @protocol: out: what the image was recognised as
+ * @regs, @sregs: out: the first vCPU's state; apic_base and xcr0 are left alone
+ * @error: out: what is wrong, in words
+ */
+struct boot {
+	const struct guest_memory *memory;
+	const char *kernel;
+	const char *initrd;
+	const char *append;
+	struct boot_module modules[BOOT_MAX_MODULES];
+	unsigned int nr_modules;
+	unsigned int cpus;
+
+	uint64_t rsdp;
+	const char *protocol;
+	struct gondola_rec_regs regs;
+	struct gondola_rec_sregs sregs;
+	char error[512];
+};
+
+/** boot_load() - 0, or -1 with @error */
+int boot_load(struct boot *boot);
+/** boot_error() - sets @error; returns -1 */
+int boot_error(struct boot *boot, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- image.c: files ------------------------------------------------------------ */
+
+/** struct image - a file in the launcher's memory */
+struct image {
+	const char *path;
+	uint8_t *data;
+	size_t bytes;
+};
+
+int image_read(struct boot *boot, const char *path, struct image *image);
+void image_free(struct image *image);
+/** image_at() - where @bytes at @offset lie, NULL if the file is shorter */
+const void *image_at(const struct image *image, uint64_t offset, uint64_t bytes);
+/**
+ * image_load_high() - put a file as high in low memory as it goes
+ * @floor, @ceiling: gpa below and above which it must not reach
+ *
+ * @gpa and @bytes are set. -1 with @error if it cannot be read or does not fit.
+ */
+int image_load_high(struct boot *boot, const char *path, uint64_t floor, uint64_t ceiling,
+		    uint64_t *gpa, uint64_t *bytes);
+/** image_load_at() - the same at a given place (aligned up to a page); @gpa: in and out */
+int image_load_at(struct boot *boot, const char *path, uint64_t *gpa, uint64_t *bytes);
+
+/* ---- cpu.c: states to start in -------------------------------------------------- */
+
+/** boot_protected_mode() - flat 32-bit, paging off, entered at @entry */
+void boot_protected_mode(struct boot *boot, uint32_t entry);
+/** boot_long_mode() - 64-bit, the first 4 GiB mapped one to one */
+void boot_long_mode(struct boot *boot, uint64_t entry);
+
+/* ---- map.c: what memory there is -------------------------------------------------- */
+
+#define BOOT_MAP_MAX	8
+enum boot_map_type { BOOT_RAM = 1, BOOT_RESERVED = 2 };
+
+struct boot_map_entry {
+	uint64_t gpa;
+	uint64_t bytes;
+	uint32_t type;
+};
+
+/** boot_map() - fills BOOT_MAP_MAX entries at most; returns how many */
+unsigned int boot_map(const struct guest_memory *memory, struct boot_map_entry *map);
+
+/* ---- the formats: each 0, -1 with @error ------------------------------------------- */
+
+bool bzimage_is(const struct image *image);
+int bzimage_load(struct boot *boot, const struct image *image);
+bool multiboot_is(const struct image *image);
+int multiboot_load(struct boot *boot, const struct image *image);
+/** pvh_load() - an ELF image with Xen's note of a 32-bit entry point */
+int pvh_load(struct boot *boot, const struct image *image);
+
+/* ---- elf.c ---------------------------------------------------------------------------- */
+
+/** struct elf - an executable, 32 or 64 bits */
+struct elf {
+	const struct image *image;
+	bool is64;
+	uint64_t entry;
+	uint64_t headers;
+	uint32_t header_bytes;
+	uint32_t count;
+};
+
+struct elf_segment {
+	uint32_t type;
+	uint64_t offset;
+	uint64_t vaddr;
+	uint64_t paddr;
+	uint64_t file_bytes;
+	uint64_t memory_bytes;
+	uint64_t align;
+};
+
+bool elf_is(const struct image *image);
+int elf_open(struct boot *boot, const struct image *image, struct elf *elf);
+/** elf_segment() - program header @index < elf->count; its file range is inside the file */
+int elf_segment(struct boot *boot, const struct elf *elf, uint32_t index,
+		struct elf_segment *segment);
+/** elf_load() - all loadable segments at their physical addresses; @end: above the last one */
+int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end);
+
+/* ---- acpi.c ----------------------------------------------------------------------------- */
+
+/** acpi_build() - put all tables into BOOT_ACPI … BOOT_ACPI_END; returns the RSDP's gpa */
+uint64_t acpi_build(const struct guest_memory *memory, unsigned int cpus);
+
+#endif

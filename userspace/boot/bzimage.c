@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Linux's bzImage, by its documented boot protocol: at the 64-bit entry point where there is one. */
+#include <string.h>
+#include <asm/bootparam.h>
+
+#include "boot.h"
+
+#define HEADER_OFFSET	0x1f1
+#define BOOT_FLAG	0xaa55
+#define MAGIC		0x53726448		/* "HdrS" */
+#define ENTRY_64	0x200
+#define SECTOR		512u
+#define LOADER_UNKNOWN	0xff
+#define VGA_NORMAL	0xffff
+#define CMDLINE_OLD_MAX	255			/* before protocol 2.06 */
+
+bool bzimage_is(const struct image *image)
+{
+	const struct setup_header *header =
+		image_at(image, HEADER_OFFSET, offsetof(struct setup_header, version));
+
+	return header && header->boot_flag == BOOT_FLAG && header->header == MAGIC;
+}
+
+/* What the file has of the header, the rest zero. */
+static int read_header(struct boot *boot, const struct image *image, struct setup_header *header)
+{
+	const uint8_t *length = image_at(image, 0x201, 1);
+	uint64_t bytes = 0x202 + *length - HEADER_OFFSET;
+	const void *from = image_at(image, HEADER_OFFSET, bytes);
+
+	if (!from)
+		return boot_error(boot, "%s: cut short inside the kernel's header", image->path);
+	memset(header, 0, sizeof(*header));
+	memcpy(header, from, bytes < sizeof(*header) ? bytes : sizeof(*header));
+	if (header->version < 0x0202 || !(header->loadflags & LOADED_HIGH))
+		return boot_error(boot, "%s: a kernel of boot protocol %u.%02u, too old to be loaded (2.02 and a bzImage are needed)",
+				  image->path, header->version >> 8, header->version & 0xff);
+	return 0;
+}
+
+/* Copies the kernel proper; @end: the memory below it is the kernel's until it has unpacked. */
+static int load_kernel(struct boot *boot, const struct image *image,
+		       const struct setup_header *header, uint64_t *end)
+{
+	uint64_t setup = (header->setup_sects ? header->setup_sects : 4) * SECTOR + SECTOR;
+	uint64_t bytes = header->syssize * 16ull, run = BOOT_KERNEL;
+	const void *from;
+	void *to;
+
+	if (header->version < 0x0204)
+		bytes = image->bytes > setup ? image->bytes - setup : 0;
+	from = image_at(image, setup, bytes);
+	if (!bytes || !from)
+		return boot_error(boot, "%s: cut short: the header announces %llu bytes, the file has %zu",
+				  image->path, (unsigned long long)(setup + bytes), image->bytes);
+	*end = BOOT_KERNEL + bytes;
+	if (header->version >= 0x020a) {
+		if (header->pref_address > run)
+			run = header->pref_address;
+		if (run + header->init_size > *end)
+			*end = run + header->init_size;
+		if (run + header->init_size < run)
+			*end = ~0ull;
+	}
+	to = memory_at(boot->memory, BOOT_KERNEL, bytes);
+	if (!to || *end > boot->memory->low)
+		return boot_error(boot, "%s: this kernel needs %lluM of memory to start, the guest has %lluM",
+				  image->path, (unsigned long long)((*end - 1) >> 20) + 1,
+				  (unsigned long long)boot->memory->bytes >> 20);
+	memcpy(to, from, bytes);
+	return 0;
+}
+
+static int load_cmdline(struct boot *boot, const struct image *image,
+			struct setup_header *header)
+{
+	size_t max = header->version >= 0x0206 ? header->cmdline_size : CMDLINE_OLD_MAX;
+	size_t length = strlen(boot->append);
+
+	if (length > max)
+		return boot_error(boot, "%s: takes a command line of %zu characters, not %zu",
+				  image->path, max, length);
+	memcpy(memory_at(boot->memory, BOOT_CMDLINE, length + 1), boot->append, length + 1);
+	header->cmd_line_ptr = BOOT_CMDLINE;
+	return 0;
+}
+
+static int load_initrd(struct boot *boot, uint64_t floor, struct setup_header *header)
+{
+	uint64_t ceiling = 0x38000000, gpa, bytes;
+
+	if (!boot->initrd)
+		return 0;
+	if (header->version >= 0x0203)
+		ceiling = header->initrd_addr_max + 1ull;
+	if (image_load_high(boot, boot->initrd, floor, ceiling, &gpa, &bytes))
+		return -1;
+	header->ramdisk_image = gpa;
+	header->ramdisk_size = bytes;
+	return 0;
+}
+
+static void fill_zero_page(struct boot *boot, const struct setup_header *header)
+{
+	struct boot_params *zero = memory_at(boot->memory, BOOT_ZERO_PAGE, sizeof(*zero));
+	struct boot_map_entry map[BOOT_MAP_MAX];
+
+	memset(zero, 0, sizeof(*zero));
+	zero->hdr = *header;
+	zero->hdr.type_of_loader = LOADER_UNKNOWN;
+	zero->hdr.vid_mode = VGA_NORMAL;
+	zero->acpi_rsdp_addr = boot->rsdp;
+	zero->alt_mem_k = (boot->memory->low - BOOT_KERNEL) >> 10;
+	zero->e820_entries = boot_map(boot->memory, map);
+	for (unsigned int i = 0; i < zero->e820_entries; i++) {
+		zero->e820_table[i].addr = map[i].gpa;
+		zero->e820_table[i].size = map[i].bytes;
+		zero->e820_table[i].type = map[i].type;
+	}
+}
+
+int bzimage_load(struct boot *boot, const struct image *image)
+{
+	struct setup_header header;
+	uint64_t end = 0;
+
+	if (read_header(boot, image, &header) || load_kernel(boot, image, &header, &end) ||
+	    load_cmdline(boot, image, &header) || load_initrd(boot, end, &header))
+		return -1;
+	fill_zero_page(boot, &header);
+	if (header.version >= 0x020c && header.xloadflags & XLF_KERNEL_64) {
+		boot->protocol = "bzImage, 64-bit entry";
+		boot_long_mode(boot, BOOT_KERNEL + ENTRY_64);
+	} else {
+		boot->protocol = "bzImage, 32-bit entry";
+		boot_protected_mode(boot, BOOT_KERNEL);
+	}
+	boot->regs.gpr[6] = BOOT_ZERO_PAGE;	/* RSI */
+	return 0;
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <elf.h>
+#include <string.h>
+
+#include "boot.h"
+
+bool elf_is(const struct image *image)
+{
+	const void *magic = image_at(image, 0, SELFMAG);
+
+	return magic && !memcmp(magic, ELFMAG, SELFMAG);
+}
+
+static void take64(struct elf *elf, const Elf64_Ehdr *header)
+{
+	elf->is64 = true;
+	elf->entry = header->e_entry;
+	elf->headers = header->e_phoff;
+	elf->header_bytes = header->e_phentsize;
+	elf->count = header->e_phnum;
+}
+
+static void take32(struct elf *elf, const Elf32_Ehdr *header)
+{
+	elf->entry = header->e_entry;
+	elf->headers = header->e_phoff;
+	elf->header_bytes = header->e_phentsize;
+	elf->count = header->e_phnum;
+}
+
+int elf_open(struct boot *boot, const struct image *image, struct elf *elf)
+{
+	const Elf32_Ehdr *header32 = image_at(image, 0, sizeof(*header32));
+	const Elf64_Ehdr *header64 = image_at(image, 0, sizeof(*header64));
+	uint16_t machine;
+
+	*elf = (struct elf){ .image = image };
+	if (!header32)
+		return boot_error(boot, "%s: cut short inside the ELF header", image->path);
+	/* Both classes have the machine at the same place. */
+	machine = header32->e_machine;
+	if (header32->e_ident[EI_DATA] != ELFDATA2LSB ||
+	    (machine != EM_386 && machine != EM_X86_64))
+		return boot_error(boot, "%s: an ELF file for another kind of processor", image->path);
+	if (header32->e_ident[EI_CLASS] == ELFCLASS32)
+		take32(elf, header32);
+	else if (header32->e_ident[EI_CLASS] != ELFCLASS64)
+		return boot_error(boot, "%s: an ELF file of an unknown class", image->path);
+	else if (!header64)
+		return boot_error(boot, "%s: cut short inside the ELF header", image->path);
+	else
+		take64(elf, header64);
+	if (!elf->count || elf->header_bytes < (elf->is64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)))
+		return boot_error(boot, "%s: an ELF file without program headers: not an executable",
+				  image->path);
+	if (!image_at(image, elf->headers, (uint64_t)elf->count * elf->header_bytes))
+		return boot_error(boot, "%s: cut short before its program headers", image->path);
+	return 0;
+}
+
+int elf_segment(struct boot *boot, const struct elf *elf, uint32_t index,
+		struct elf_segment *segment)
+{
+	const void *at = image_at(elf->image, elf->headers + (uint64_t)index * elf->header_bytes,
+				  elf->header_bytes);
+	Elf64_Phdr wide;
+	Elf32_Phdr narrow;
+
+	/* Headers may lie at any offset: copy them to where they are aligned. */
+	if (elf->is64) {
+		memcpy(&wide, at, sizeof(wide));
+		*segment = (struct elf_segment){
+			wide.p_type, wide.p_offset, wide.p_vaddr, wide.p_paddr,
+			wide.p_filesz, wide.p_memsz, wide.p_align,
+		};
+	} else {
+		memcpy(&narrow, at, sizeof(narrow));
+		*segment = (struct elf_segment){
+			narrow.p_type, narrow.p_offset, narrow.p_vaddr, narrow.p_paddr,
+			narrow.p_filesz, narrow.p_memsz, narrow.p_align,
+		};
+	}
+	if ((segment->type == PT_LOAD || segment->type == PT_NOTE) &&
+	    !image_at(elf->image, segment->offset, segment->file_bytes))
+		return boot_error(boot, "%s: cut short: its segment %u ends behind the end of the file",
+				  elf->image->path, index);
+	return 0;
+}
+
+int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end)
+{
+	const char *path = elf->image->path;
+	unsigned int loaded = 0;
+
+	*end = BOOT_KERNEL;
+	for (uint32_t i = 0; i < elf->count; i++) {
+		struct elf_segment segment;
+		void *to;
+
+		if (elf_segment(boot, elf, i, &segment))
+			return -1;
+		if (segment.type != PT_LOAD || !segment.memory_bytes)
+			continue;
+		if (segment.file_bytes > segment.memory_bytes)
+			return boot_error(boot, "%s: its segment %u is larger in the file than in memory",
+					  path, i);
+		to = segment.paddr >= BOOT_KERNEL && segment.paddr < boot->memory->low ?
+			memory_at(boot->memory, segment.paddr, segment.memory_bytes) : NULL;
+		if (!to)
+			return boot_error(boot, "%s: its segment %u wants 0x%llx bytes at 0x%llx, where the guest has no memory for it (0x%x to 0x%llx)",
+					  path, i, (unsigned long long)segment.memory_bytes,
+					  (unsigned long long)segment.paddr, BOOT_KERNEL,
+					  (unsigned long long)boot->memory->low);
+		/* What the file does not fill is zero already, as all of a new guest's memory. */
+		memcpy(to, image_at(elf->image, segment.offset, segment.file_bytes),
+		       segment.file_bytes);
+		if (segment.paddr + segment.memory_bytes > *end)
+			*end = segment.paddr + segment.memory_bytes;
+		loaded++;
+	}
+	return loaded ? 0 : boot_error(boot, "%s: an ELF file with nothing to load", path);
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "vm/fail.h"
+
+/* An argument "--name" or "--name=value"; NULL if it is another. */
+static const struct option_spec *match(const struct option_spec *specs, const char *argument,
+				       const char **value)
+{
+	for (; specs->name; specs++) {
+		size_t length = strlen(specs->name);
+
+		if (strncmp(argument, specs->name, length))
+			continue;
+		if (argument[length] == '=') {
+			*value = argument + length + 1;
+			return specs;
+		}
+		if (!argument[length]) {
+			*value = NULL;
+			return specs;
+		}
+	}
+	return NULL;
+}
+
+void parse_options(const struct command *command, int argc, char **argv,
+		   const struct option_spec *specs, void *to)
+{
+	for (int i = 1; i < argc; i++) {
+		const struct option_spec *spec;
+		const char *value;
+
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			fputs(command->help, stdout);
+			exit(EXIT_CODE_OK);
+		}
+		spec = match(specs, argv[i], &value);
+		if (!spec)
+			fail(EXIT_CODE_USAGE, "%s: \"%s\" is not an option (see gondola help %s)",
+			     command->name, argv[i], command->name);
+		if (!value && i + 1 == argc)
+			fail(EXIT_CODE_USAGE, "%s: %s needs a value", command->name, spec->name);
+		spec->take(to, spec->name, value ? value : argv[++i]);
+	}
+}
+
+/* The number at the start of @value; @end: what follows. False if there is none. */
+static int number(const char *value, uint64_t *out, const char **end)
+{
+	char *rest;
+
+	if (!isdigit((unsigned char)*value))
+		return 0;
+	errno = 0;
+	/* A leading 0 does not mean octal to people. */
+	*out = strtoull(value, &rest, !strncasecmp(value, "0x", 2) ? 16 : 10);
+	*end = rest;
+	return !errno;
+}
+
+uint64_t parse_number(const char *option, const char *value, uint64_t min, uint64_t max)
+{
+	const char *end;
+	uint64_t out;
+
+	if (!number(value, &out, &end) || *end || out < min || out > max)
+		fail(EXIT_CODE_USAGE, "%s: \"%s\" is not a number from %llu to %llu", option, value,
+		     (unsigned long long)min, (unsigned long long)max);
+	return out;
+}
+
+uint64_t parse_size(const char *option, const char *value)
+{
+	const char *end;
+	unsigned int shift = 0;
+	uint64_t out;
+
+	if (!number(value, &out, &end))
+		goto bad;
+	switch (*end) {
+	case 'k':
+	case 'K':
+		shift = 10;
+		break;
+	case 'm':
+	case 'M':
+		shift = 20;
+		break;
+	case 'g':
+	case 'G':
+		shift = 30;
+		break;
+	case 0:
+		return out;
+	default:
+		goto bad;
+	}
+	if (end[1] || out > UINT64_MAX >> shift)
+		goto bad;
+	return out << shift;
+bad:
+	fail(EXIT_CODE_USAGE, "%s: \"%s\" is not a size like 512M or 2G", option, value);
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "lib/libgondola.h"
+#include "vm/fail.h"
+
+static const struct option_spec no_options[] = { { NULL, NULL } };
+
+static const char *const long_names[GONDOLA_ENGINE_COUNT] = {
+	[GONDOLA_ENGINE_VMX] = "Intel VT-x",
+	[GONDOLA_ENGINE_SVM] = "AMD-V",
+	[GONDOLA_ENGINE_INTERP] = "software",
+};
+
+static void describe(const struct gondola_preflight *preflight)
+{
+	const char *advice = gondola_preflight_advice(preflight->engine, preflight->reason);
+	char words[256];
+
+	snprintf(words, sizeof(words), "%s%s%.*s", gondola_preflight_words(preflight->reason),
+		 preflight->detail[0] ? ": " : "", (int)sizeof(preflight->detail),
+		 preflight->detail);
+	printf("%-7s %-11s %s\n", gondola_engine_name(preflight->engine),
+	       long_names[preflight->engine], words);
+	if (advice)
+		printf("%-19s -> %s\n", "", advice);
+}
+
+static int no_device(int error)
+{
+	switch (error) {
+	case ENOENT:
+		printf("%s is not there: the module is not loaded.\n"
+		       "  -> insmod gondola.ko (as root); if that fails, dmesg says why\n",
+		       GONDOLA_DEVICE);
+		break;
+	case EACCES:
+	case EPERM:
+		printf("%s may not be opened by this user.\n"
+		       "  -> run this as root, or give yourself the right: setfacl -m u:$USER:rw %s\n",
+		       GONDOLA_DEVICE, GONDOLA_DEVICE);
+		break;
+	case EPROTO:
+		printf("The loaded module speaks another version of the ABI than this program (%d).\n"
+		       "  -> use a module and a launcher of the same build\n", GONDOLA_API_VERSION);
+		break;
+	default:
+		printf("%s cannot be opened: %s.\n", GONDOLA_DEVICE, strerror(error));
+	}
+	return EXIT_CODE_NO_ENGINE;
+}
+
+static int run_probe(int argc, char **argv)
+{
+	struct gondola_preflight preflight;
+	int sys, ret;
+
+	parse_options(&command_probe, argc, argv, no_options, NULL);
+	sys = __gondola_open();
+	if (sys < 0)
+		return no_device(-sys);
+	for (uint32_t engine = GONDOLA_ENGINE_VMX; engine < GONDOLA_ENGINE_COUNT; engine++) {
+		ret = __gondola_preflight(sys, engine, &preflight);
+		if (ret < 0)
+			gondola_die(-ret, "cannot ask for the engine \"%s\"",
+				    gondola_engine_name(engine));
+		describe(&preflight);
+	}
+	ret = __gondola_preflight(sys, GONDOLA_ENGINE_ANY, &preflight);
+	if (ret < 0)
+		gondola_die(-ret, "cannot ask which engine would be chosen");
+	if (preflight.reason != GONDOLA_PF_OK || preflight.engine >= GONDOLA_ENGINE_COUNT) {
+		printf("No engine can be used on this machine.\n");
+		return EXIT_CODE_NO_ENGINE;
+	}
+	printf("Guests run by \"%s\" unless --engine says otherwise.\n",
+	       gondola_engine_name(preflight.engine));
+	return EXIT_CODE_OK;
+}
+
+const struct command command_probe = {
+	.name = "probe",
+	.summary = "say which engines can be used here, and why not",
+	.help =
+"gondola probe - say which engines can be used on this machine, and why not\n"
+"\n"
+"USAGE\n"
+"  gondola probe\n"
+"\n"
+"One line for each engine, with advice below it where something can be done, then\n"
+"the engine that \"gondola run\" takes by itself.\n"
+"\n"
+"EXIT STATUS\n"
+"  0   at least one engine is usable\n"
+"  4   none is, or the module is not loaded\n",
+	.run = run_probe,
+};

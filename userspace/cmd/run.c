@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "boot/boot.h"
+#include "cmd.h"
+#include "device/device.h"
+#include "vm/console.h"
+#include "vm/fail.h"
+#include "vm/terminal.h"
+#include "vm/vm.h"
+
+#define DEFAULT_MEMORY		(256ull << 20)
+#define DEFAULT_DEBUG_EXIT	0xf4
+
+struct run_options {
+	struct boot boot;
+	uint64_t memory;
+	unsigned int cpus;
+	uint32_t engine;
+	const char *name;
+	const char *console;
+	uint16_t debug_exit;
+	const char *json;
+};
+
+static void take_kernel(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	(void)option;
+	options->boot.kernel = value;
+}
+
+static void take_initrd(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	(void)option;
+	options->boot.initrd = value;
+}
+
+static void take_append(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	(void)option;
+	options->boot.append = value;
+}
+
+static void take_module(void *to, const char *option, const char *value)
+{
+	struct boot *boot = &((struct run_options *)to)->boot;
+	char *path = strdup(value), *comma = path ? strchr(path, ',') : NULL;
+
+	if (!path)
+		fail(EXIT_CODE_ERROR, "out of memory");
+	if (boot->nr_modules == BOOT_MAX_MODULES)
+		fail(EXIT_CODE_USAGE, "%s: there may be %d at most", option, BOOT_MAX_MODULES);
+	if (comma)
+		*comma++ = 0;
+	boot->modules[boot->nr_modules++] = (struct boot_module){ path, comma };
+}
+
+static void take_memory(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	options->memory = parse_size(option, value);
+	if (options->memory < MEMORY_MIN || options->memory > MEMORY_MAX)
+		fail(EXIT_CODE_USAGE, "%s: a guest has %lluM to %lluG of memory, not \"%s\"", option,
+		     MEMORY_MIN >> 20, MEMORY_MAX >> 30, value);
+	if (options->memory % 4096)
+		fail(EXIT_CODE_USAGE, "%s: \"%s\" is not a multiple of 4K", option, value);
+}
+
+static void take_cpus(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	options->cpus = parse_number(option, value, 1, GONDOLA_MAX_VCPUS);
+	if (options->cpus > 1)
+		fail(EXIT_CODE_USAGE, "%s %u: guests have one processor in this version", option,
+		     options->cpus);
+}
+
+static void take_name(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+	size_t length = strlen(value);
+
+	if (!length || length >= GONDOLA_NAME_LEN || value[0] == '.' || value[0] == '-' ||
+	    strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
+	    length)
+		fail(EXIT_CODE_USAGE, "%s: \"%s\" is not a name of 1 to %d letters, digits, \".\", \"_\" and \"-\"",
+		     option, value, GONDOLA_NAME_LEN - 1);
+	options->name = value;
+}
+
+static void take_console(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	if (!*value)
+		fail(EXIT_CODE_USAGE, "%s: is \"\" where the console shall go?", option);
+	options->console = value;
+}
+
+static void take_debug_exit(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	options->debug_exit = parse_number(option, value, 0, 0xffff);
+}
+
+static void take_json(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	(void)option;
+	options->json = value;
+}
+
+static void take_engine(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+	int engine = gondola_engine_by_name(value);
+
+	if (engine < 0)
+		fail(EXIT_CODE_USAGE, "%s: \"%s\" is none of vmx, svm, interp and auto", option, value);
+	options->engine = engine;
+}
+
+static const struct option_spec specs[] = {
+	{ "--kernel", take_kernel },
+	{ "--initrd", take_initrd },
+	{ "--append", take_append },
+	{ "--module", take_module },
+	{ "--mem", take_memory },
+	{ "--cpus", take_cpus },
+	{ "--engine", take_engine },
+	{ "--name", take_name },
+	{ "--console", take_console },
+	{ "--debug-exit", take_debug_exit },
+	{ "--json", take_json },
+	{ NULL, NULL }
+};
+
+static void create_devices(struct vm *vm, const struct run_options *options,
+			   struct console *console)
+{
+	serial_create(vm, console);
+	rtc_create(vm);
+	acpi_pm_create(vm);
+	i8042_create(vm);
+	pci_create(vm);
+	post_create(vm);
+	debug_exit_create(vm, options->debug_exit);
+}
+
+/* The first vCPU as the boot protocol wants it; the rest of it as it is after a reset. */
+static void set_boot_state(struct vm *vm, struct boot *boot)
+{
+	struct gondola_rec_sregs reset;
+	struct gondola_rec_regs unused;
+	int ret = __gondola_get_registers(vm->vcpus[0].fd, &unused, &reset);
+
+	if (ret < 0)
+		gondola_die(-ret, "cannot read the state of a vCPU");
+	boot->sregs.apic_base = reset.apic_base;
+	boot->sregs.xcr0 = reset.xcr0;
+	gondola_set_registers(vm->vcpus[0].fd, &boot->regs, &boot->sregs);
+}
+
+/* Opened before the guest starts: a path that cannot be written is no surprise at the end. */
+static int open_report(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+
+	if (fd < 0)
+		fail(EXIT_CODE_USAGE, "--json %s: %s", path, strerror(errno));
+	return fd;
+}
+
+static int exit_code_of(const struct vm *vm)
+{
+	switch (vm->end) {
+	case VM_POWEROFF:
+		return EXIT_CODE_OK;
+	case VM_RESET:
+		return EXIT_CODE_RESET;
+	case VM_TRIPLE_FAULT:
+		return EXIT_CODE_TRIPLE_FAULT;
+	case VM_STOPPED:
+		return EXIT_CODE_STOPPED;
+	case VM_DEBUG_EXIT:
+		return (int)((vm->end_value << 1 | 1) & 0xff);
+	default:
+		return EXIT_CODE_ERROR;
+	}
+}
+
+static void die(int error, const char *message)
+{
+	if (error)
+		fail(EXIT_CODE_ERROR, "%s: %s", message, strerror(error));
+	fail(EXIT_CODE_ERROR, "%s", message);
+}
+
+static int run_run(int argc, char **argv)
+{
+	static struct run_options options = {
+		.boot.append = "",
+		.memory = DEFAULT_MEMORY,
+		.cpus = 1,
+		.engine = GONDOLA_ENGINE_ANY,
+		.console = "stdio",
+		.debug_exit = DEFAULT_DEBUG_EXIT,
+	};
+	static struct vm vm;
+	struct console *console;
+	char name[GONDOLA_NAME_LEN];
+	int report = -1, code;
+
+	gondola_on_die = die;
+	parse_options(&command_run, argc, argv, specs, &options);
+	if (!options.boot.kernel)
+		fail(EXIT_CODE_USAGE, "run: --kernel FILE is missing (see gondola help run)");
+	if (!options.name) {
+		snprintf(name, sizeof(name), "gondola-%d", (int)getpid());
+		options.name = name;
+	}
+	if (options.json)
+		report = open_report(options.json);
+
+	memory_create(&vm.memory, options.memory);
+	options.boot.memory = &vm.memory;
+	options.boot.cpus = options.cpus;
+	if (boot_load(&options.boot))
+		fail(EXIT_CODE_IMAGE, "%s", options.boot.error);
+	vm_create(&vm, options.engine, options.name, options.cpus);
+	set_boot_state(&vm, &options.boot);
+	console = console_open(&vm, options.console);
+	create_devices(&vm, &options, console);
+
+	vm_run(&vm);
+
+	console_close(console);
+	code = exit_code_of(&vm);
+	say("%s: %s", vm.name, vm.end_words);
+	if (vm.end_vcpu >= 0)
+		vcpu_dump(&vm.vcpus[vm.end_vcpu]);
+	if (report >= 0)
+		vm_report(&vm, code, report);
+	vm_destroy(&vm);
+	return code;
+}
+
+const struct command command_run = {
+	.name = "run",
+	.summary = "boot a guest",
+	.help =
+"gondola run - boot a guest and run it until it ends\n"
+"\n"
+"USAGE\n"
+"  gondola run --kernel FILE [OPTION]...\n"
+"\n"
+"WHAT TO BOOT\n"
+"  --kernel FILE      a Linux bzImage (64-bit or 32-bit), an ELF file with a PVH\n"
+"                     note (vmlinux), or a multiboot 1 image\n"
+"  --initrd FILE      its initial RAM disk\n"
+"  --append STRING    its command line\n"
+"  --module FILE[,ARGUMENTS]\n"
+"                     a multiboot module and its string; may be repeated\n"
+"\n"
+"THE MACHINE\n"
+"  --mem SIZE         memory, with K, M or G (default 256M)\n"
+"  --cpus N           processors (default 1, and 1 at most in this version)\n"
+"  --engine NAME      vmx, svm, interp or auto (default: what gondola probe says)\n"
+"  --name NAME        shown in traces and debugfs (default gondola-PID)\n"
+"\n"
+"ITS CONSOLE (COM1, ttyS0 in Linux)\n"
+"  --console stdio    this terminal (default). Ctrl-A x ends the guest,\n"
+"                     Ctrl-A Ctrl-A sends one Ctrl-A\n"
+"  --console pty      a new pseudo-terminal, whose name is printed\n"
+"  --console unix:PATH  a socket; one connection at a time\n"
+"  --console FILE     output only, into a file\n"
+"\n"
+"FOR TESTS\n"
+"  --debug-exit PORT  a 32-bit write of v to this port ends the launcher with\n"
+"                     status (v << 1) | 1 (default 0xf4)\n"
+"  --json FILE        at the end, write there how it ended and what it counted\n"
+"\n"
+"EXAMPLES\n"
+"  gondola run --kernel /boot/vmlinuz --initrd initrd.img --append \"console=ttyS0\"\n"
+"  gondola run --kernel test.elf --append \"one two\" --module data.bin,mydata\n"
+"  gondola run --kernel vmlinux --mem 2G --console unix:/run/vm1.sock --json vm1.json\n"
+"\n"
+"EXIT STATUS\n"
+"  0 power-off, 2 usage, 4 no engine, 6 bad image, 8 triple fault, 10 reset,\n"
+"  12 stopped, 14 error, 16 not enough memory; odd: from the debug-exit port.\n"
+"  \"gondola help\" says it at length.\n",
+	.run = run_run,
+};

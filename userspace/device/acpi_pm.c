@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* ACPI's fixed hardware: PM1 event and control blocks, PM timer, SCI. */
+#include <time.h>
+
+#include "device.h"
+#include "vm/vm.h"
+
+#define TIMER_HZ	3579545ull
+#define NS		1000000000ull
+
+#define PM1_TIMER	(1u << 0)	/* bit 31 of the PM timer has changed */
+#define PM1_GLOBAL	(1u << 5)
+#define PM1_POWER	(1u << 8)
+#define PM1_SLEEP	(1u << 9)
+#define PM1_RTC		(1u << 10)
+#define PM1_WAKE	(1u << 15)
+#define PM1_STATUS	(PM1_TIMER | PM1_GLOBAL | PM1_POWER | PM1_SLEEP | PM1_RTC | PM1_WAKE)
+#define PM1_ENABLE	(PM1_TIMER | PM1_GLOBAL | PM1_POWER | PM1_SLEEP | PM1_RTC)
+#define CONTROL_SCI	(1u << 0)
+#define CONTROL_SLEEP	(1u << 13)
+#define CONTROL_TYPE(v)	((v) >> 10 & 7)
+
+struct acpi_pm {
+	struct irq_line sci;
+	struct vm *vm;
+	int timer;
+	uint64_t start_ns;
+	uint64_t last;			/* the timer when its top bit was last looked at */
+	uint16_t status;
+	uint16_t enable;
+	uint16_t control;
+};
+
+/* In ticks of the timer, 64 bits of them. */
+static uint64_t ticks(const struct acpi_pm *pm)
+{
+	struct timespec now;
+	uint64_t ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ns = now.tv_sec * NS + now.tv_nsec - pm->start_ns;
+	return (unsigned __int128)ns * TIMER_HZ / NS;
+}
+
+static void update(struct acpi_pm *pm)
+{
+	uint64_t now = ticks(pm);
+
+	if (now >> 31 != pm->last >> 31)
+		pm->status |= PM1_TIMER;
+	pm->last = now;
+	irq_line_set(&pm->sci, pm->status & pm->enable);
+	/* Only a guest that waits for the bit needs to be told when it changes. */
+	if (pm->enable & ~pm->status & PM1_TIMER)
+		loop_timer_set(pm->timer, ((1ull << 31) - now % (1ull << 31)) * NS / TIMER_HZ + 1, 0);
+}
+
+static void on_timer(void *argument, int fd, short events)
+{
+	struct acpi_pm *pm = argument;
+
+	(void)events;
+	loop_timer_ack(fd);
+	pthread_mutex_lock(&pm->vm->devices);
+	update(pm);
+	pthread_mutex_unlock(&pm->vm->devices);
+}
+
+static uint64_t event_read(void *device, uint64_t offset, unsigned int bytes)
+{
+	struct acpi_pm *pm = device;
+
+	(void)bytes;
+	update(pm);
+	return (pm->status | (uint32_t)pm->enable << 16) >> (8 * offset);
+}
+
+static void event_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
+{
+	struct acpi_pm *pm = device;
+	uint32_t mask = (bytes >= 4 ? ~0u : (1u << (8 * bytes)) - 1) << (8 * offset);
+	uint32_t all = (uint32_t)value << (8 * offset);
+	uint16_t enable_mask = mask >> 16;
+
+	update(pm);
+	pm->status &= ~(all & mask & PM1_STATUS);	/* a written 1 clears */
+	pm->enable = ((pm->enable & ~enable_mask) | (all >> 16 & enable_mask)) & PM1_ENABLE;
+	update(pm);
+}
+
+static uint64_t control_read(void *device, uint64_t offset, unsigned int bytes)
+{
+	struct acpi_pm *pm = device;
+
+	(void)bytes;
+	return pm->control >> (8 * offset);
+}
+
+static void control_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
+{
+	struct acpi_pm *pm = device;
+	uint16_t mask = (bytes >= 2 ? 0xffff : 0xff) << (8 * offset);
+	uint16_t control = (pm->control & ~mask) | ((value << (8 * offset)) & mask);
+
+	if (control & CONTROL_SLEEP && CONTROL_TYPE(control) == SLEEP_TYPE_S5)
+		vm_end(pm->vm, VM_POWEROFF, "the guest powered off");
+	/* There is no other mode than ACPI's, so SCI_EN is fixed; SLP_EN reads as 0. */
+	pm->control = (control & ~CONTROL_SLEEP) | CONTROL_SCI;
+}
+
+static uint64_t timer_read(void *device, uint64_t offset, unsigned int bytes)
+{
+	struct acpi_pm *pm = device;
+
+	(void)bytes;
+	return (uint32_t)ticks(pm) >> (8 * offset);
+}
+
+void acpi_pm_create(struct vm *vm)
+{
+	static const struct bus_ops event = { .read = event_read, .write = event_write };
+	static const struct bus_ops control = { .read = control_read, .write = control_write };
+	static const struct bus_ops timer = { .read = timer_read };
+	struct acpi_pm *pm = device_alloc(sizeof(*pm));
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pm->vm = vm;
+	pm->sci = (struct irq_line){ .vm = vm, .gsi = SCI_IRQ };
+	pm->start_ns = now.tv_sec * NS + now.tv_nsec;
+	pm->control = CONTROL_SCI;
+	pm->timer = loop_timer(&vm->loop, on_timer, pm);
+	vm_add_pio(vm, PM1_EVENT_PORT, 4, 4, &event, pm);
+	vm_add_pio(vm, PM1_CONTROL_PORT, 2, 2, &control, pm);
+	vm_add_pio(vm, PM_TIMER_PORT, 4, 4, &timer, pm);
+}

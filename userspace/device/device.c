@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdlib.h>
+
+#include "device.h"
+#include "vm/fail.h"
+#include "vm/vm.h"
+
+void *device_alloc(unsigned long bytes)
+{
+	void *device = calloc(1, bytes);
+
+	if (!device)
+		fail(EXIT_CODE_ERROR, "out of memory");
+	return device;
+}
+
+void irq_line_set(struct irq_line *line, int level)
+{
+	level = !!level;
+	if (line->level == level)
+		return;
+	line->level = level;
+	gondola_irq_line(line->vm->fd, line->gsi, level);
+}

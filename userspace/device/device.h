@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a guest finds on its buses. Each x_create() allocates a device, claims
+ * its ports and registers its timers; devices live until the launcher ends.
+ */
+#ifndef DEVICE_DEVICE_H
+#define DEVICE_DEVICE_H
+
+#include <stdint.h>
+
+struct console;
+struct vm;
+
+/* Ports and lines that the ACPI tables name too. */
+#define SERIAL_PORT	0x3f8
+#define SERIAL_IRQ	4
+#define RTC_PORT	0x70
+#define RTC_IRQ		8
+#define PM1_EVENT_PORT	0x600
+#define PM1_CONTROL_PORT 0x604
+#define PM_TIMER_PORT	0x608
+#define SCI_IRQ		9
+#define RESET_PORT	0xcf9
+#define RESET_VALUE	6
+#define SLEEP_TYPE_S5	5	/* \_S5 in dsdt.asl */
+
+void serial_create(struct vm *vm, struct console *console);
+void rtc_create(struct vm *vm);
+void acpi_pm_create(struct vm *vm);
+void i8042_create(struct vm *vm);
+/** pci_create() - configuration ports with nothing behind them, and the reset register among them */
+void pci_create(struct vm *vm);
+/** post_create() - port 0x80, where firmware writes its progress and others write to wait */
+void post_create(struct vm *vm);
+void debug_exit_create(struct vm *vm, uint16_t port);
+
+/** device_alloc() - zeroed memory, or fail() */
+void *device_alloc(unsigned long bytes);
+/** struct irq_line - a line and its level as last told to the module; device lock held */
+struct irq_line {
+	struct vm *vm;
+	uint32_t gsi;
+	int level;
+};
+void irq_line_set(struct irq_line *line, int level);
+
+#endif

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Devices of one port: PCI configuration with nothing behind it, POST codes, debug exit. */
+#include "device.h"
+#include "vm/fail.h"
+#include "vm/vm.h"
+
+#define PCI_PORT	0xcf8
+#define RESET_NOW	4		/* the reset register's bit that does it */
+
+static void pci_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
+{
+	if (offset == RESET_PORT - PCI_PORT && bytes == 1 && value & RESET_NOW)
+		vm_end(device, VM_RESET, "the guest reset itself (reset register)");
+}
+
+void pci_create(struct vm *vm)
+{
+	/* No read operation: all ones, the answer of a bus where no device is. */
+	static const struct bus_ops ops = { .write = pci_write };
+
+	vm_add_pio(vm, PCI_PORT, 8, 4, &ops, vm);
+}
+
+void post_create(struct vm *vm)
+{
+	static const struct bus_ops ops = { .write = NULL };
+
+	vm_add_pio(vm, 0x80, 1, 1, &ops, vm);
+}
+
+static void debug_exit_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
+{
+	/* Narrower writes are those of drivers that look for something else here. */
+	if (offset == 0 && bytes == 4)
+		vm_debug_exit(device, value);
+}
+
+void debug_exit_create(struct vm *vm, uint16_t port)
+{
+	static const struct bus_ops ops = { .write = debug_exit_write };
+
+	if (port > 0xffff - 3 || bus_add(&vm->pio, port, 4, 4, &ops, vm))
+		fail(EXIT_CODE_USAGE, "--debug-exit 0x%x: these ports are taken by another device",
+		     port);
+}

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* An MC146818 clock with its CMOS memory: UTC, periodic, alarm and update interrupts. */
+#include <string.h>
+#include <time.h>
+
+#include "device.h"
+#include "vm/vm.h"
+
+enum {
+	RTC_SECONDS = 0, RTC_SECONDS_ALARM, RTC_MINUTES, RTC_MINUTES_ALARM,
+	RTC_HOURS, RTC_HOURS_ALARM, RTC_WEEKDAY, RTC_DAY, RTC_MONTH, RTC_YEAR,
+	RTC_A, RTC_B, RTC_C, RTC_D,
+	RTC_BASE_KIB = 0x15,		/* two bytes each: */
+	RTC_EXTENDED_KIB = 0x17,
+	RTC_EXTENDED_KIB_AGAIN = 0x30,
+	RTC_CENTURY = 0x32,
+	RTC_ABOVE_16M = 0x34,		/* in units of 64 KiB */
+	RTC_ABOVE_4G = 0x5b,		/* likewise, three bytes */
+	RTC_CPUS = 0x5f,		/* number of processors less one */
+};
+
+#define A_RATE		0x0f
+#define A_DIVIDER_32K	0x20
+#define B_SET		0x80		/* the clock stands still while it is set */
+#define B_PIE		0x40
+#define B_AIE		0x20
+#define B_UIE		0x10
+#define B_BINARY	0x04
+#define B_24H		0x02
+#define C_IRQ		0x80
+#define D_VALID		0x80
+#define HOUR_PM		0x80
+#define NS		1000000000ll
+
+struct rtc {
+	struct irq_line irq;
+	struct vm *vm;
+	int timer;
+	uint8_t index;
+	uint8_t memory[128];		/* the time registers in here are used while B_SET */
+	int64_t offset;			/* guest time less host time, in seconds */
+	int64_t last;			/* guest time when the timer last looked */
+};
+
+static int64_t guest_time(const struct rtc *rtc)
+{
+	return time(NULL) + rtc->offset;
+}
+
+static uint8_t encode(const struct rtc *rtc, int value)
+{
+	return rtc->memory[RTC_B] & B_BINARY ? value : (value / 10 % 10) << 4 | value % 10;
+}
+
+static int decode(const struct rtc *rtc, uint8_t value)
+{
+	return rtc->memory[RTC_B] & B_BINARY ? value : (value >> 4) * 10 + (value & 15);
+}
+
+static uint8_t encode_hour(const struct rtc *rtc, int hour)
+{
+	if (rtc->memory[RTC_B] & B_24H)
+		return encode(rtc, hour);
+	return encode(rtc, hour % 12 ? hour % 12 : 12) | (hour >= 12 ? HOUR_PM : 0);
+}
+
+static int decode_hour(const struct rtc *rtc, uint8_t value)
+{
+	if (rtc->memory[RTC_B] & B_24H)
+		return decode(rtc, value);
+	return decode(rtc, value & ~HOUR_PM) % 12 + (value & HOUR_PM ? 12 : 0);
+}
+
+/* Shows the time @now in the registers. */
+static void store_time(struct rtc *rtc, int64_t now)
+{
+	time_t seconds = now;
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	rtc->memory[RTC_SECONDS] = encode(rtc, tm.tm_sec);
+	rtc->memory[RTC_MINUTES] = encode(rtc, tm.tm_min);
+	rtc->memory[RTC_HOURS] = encode_hour(rtc, tm.tm_hour);
+	rtc->memory[RTC_WEEKDAY] = encode(rtc, tm.tm_wday + 1);
+	rtc->memory[RTC_DAY] = encode(rtc, tm.tm_mday);
+	rtc->memory[RTC_MONTH] = encode(rtc, tm.tm_mon + 1);
+	rtc->memory[RTC_YEAR] = encode(rtc, tm.tm_year % 100);
+	rtc->memory[RTC_CENTURY] = encode(rtc, (tm.tm_year + 1900) / 100);
+}
+
+/* The guest has set the registers: the clock goes on from what they say. */
+static void load_time(struct rtc *rtc)
+{
+	struct tm tm = {
+		.tm_sec = decode(rtc, rtc->memory[RTC_SECONDS]),
+		.tm_min = decode(rtc, rtc->memory[RTC_MINUTES]),
+		.tm_hour = decode_hour(rtc, rtc->memory[RTC_HOURS]),
+		.tm_mday = decode(rtc, rtc->memory[RTC_DAY]),
+		.tm_mon = decode(rtc, rtc->memory[RTC_MONTH]) - 1,
+		.tm_year = decode(rtc, rtc->memory[RTC_CENTURY]) * 100 +
+			   decode(rtc, rtc->memory[RTC_YEAR]) - 1900,
+	};
+
+	rtc->offset = timegm(&tm) - time(NULL);
+	rtc->last = guest_time(rtc);
+}
+
+static bool is_time(uint8_t index)
+{
+	return index == RTC_CENTURY || index == RTC_SECONDS || index == RTC_MINUTES ||
+	       index == RTC_HOURS || (index >= RTC_WEEKDAY && index <= RTC_YEAR);
+}
+
+static bool alarm_matches(const struct rtc *rtc, int64_t when)
+{
+	const uint8_t *m = rtc->memory;
+	int second = when % 60, minute = when / 60 % 60, hour = when / 3600 % 24;
+
+	/* The two top bits set in an alarm register mean "any". */
+	return (m[RTC_SECONDS_ALARM] >= 0xc0 || decode(rtc, m[RTC_SECONDS_ALARM]) == second) &&
+	       (m[RTC_MINUTES_ALARM] >= 0xc0 || decode(rtc, m[RTC_MINUTES_ALARM]) == minute) &&
+	       (m[RTC_HOURS_ALARM] >= 0xc0 || decode_hour(rtc, m[RTC_HOURS_ALARM]) == hour);
+}
+
+static int64_t periodic_ns(const struct rtc *rtc)
+{
+	int rate = rtc->memory[RTC_A] & A_RATE;
+
+	if (!rate || !(rtc->memory[RTC_B] & B_PIE))
+		return 0;
+	/* Rates 1 and 2 mean what 8 and 9 do. */
+	return NS * (1ll << ((rate < 3 ? rate + 7 : rate) - 1)) / 32768;
+}
+
+static void arm(struct rtc *rtc)
+{
+	int64_t period = periodic_ns(rtc);
+	struct timespec now;
+
+	if (period) {
+		loop_timer_set(rtc->timer, period, period);
+	} else if (rtc->memory[RTC_B] & (B_AIE | B_UIE)) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		loop_timer_set(rtc->timer, NS - now.tv_nsec, NS);
+	} else {
+		loop_timer_set(rtc->timer, 0, 0);
+	}
+	rtc->last = guest_time(rtc);
+}
+
+/* C has its flags where B has the bits that enable them. */
+static void update_irq(struct rtc *rtc)
+{
+	uint8_t *c = &rtc->memory[RTC_C];
+
+	if (*c & rtc->memory[RTC_B] & (B_PIE | B_AIE | B_UIE))
+		*c |= C_IRQ;
+	else
+		*c &= ~C_IRQ;
+	irq_line_set(&rtc->irq, *c & C_IRQ);
+}
+
+static void on_timer(void *argument, int fd, short events)
+{
+	struct rtc *rtc = argument;
+	int64_t now;
+
+	(void)events;
+	loop_timer_ack(fd);
+	pthread_mutex_lock(&rtc->vm->devices);
+	now = guest_time(rtc);
+	if (periodic_ns(rtc))
+		rtc->memory[RTC_C] |= B_PIE;
+	if (now != rtc->last && !(rtc->memory[RTC_B] & B_SET)) {
+		rtc->memory[RTC_C] |= B_UIE;
+		/* Late by some seconds, the alarm still strikes; by a day or more, it need not be searched. */
+		if (now - rtc->last > 86400 || now < rtc->last)
+			rtc->last = now - 1;
+		while (rtc->last < now)
+			if (alarm_matches(rtc, ++rtc->last))
+				rtc->memory[RTC_C] |= B_AIE;
+	}
+	update_irq(rtc);
+	pthread_mutex_unlock(&rtc->vm->devices);
+}
+
+static uint8_t read_register(struct rtc *rtc)
+{
+	uint8_t value;
+
+	if (is_time(rtc->index) && !(rtc->memory[RTC_B] & B_SET))
+		store_time(rtc, guest_time(rtc));
+	value = rtc->memory[rtc->index];
+	if (rtc->index == RTC_C) {
+		rtc->memory[RTC_C] = 0;
+		update_irq(rtc);
+	}
+	return value;
+}
+
+static void write_register(struct rtc *rtc, uint8_t value)
+{
+	uint8_t old = rtc->memory[rtc->index];
+
+	switch (rtc->index) {
+	case RTC_A:
+		rtc->memory[RTC_A] = value & 0x7f;
+		arm(rtc);
+		return;
+	case RTC_B:
+		if (value & ~old & B_SET)
+			store_time(rtc, guest_time(rtc));
+		rtc->memory[RTC_B] = value;
+		if (old & ~value & B_SET)
+			load_time(rtc);
+		arm(rtc);
+		update_irq(rtc);
+		return;
+	case RTC_C:
+	case RTC_D:
+		return;
+	}
+	if (!is_time(rtc->index) || rtc->memory[RTC_B] & B_SET) {
+		rtc->memory[rtc->index] = value;
+		return;
+	}
+	store_time(rtc, guest_time(rtc));
+	rtc->memory[rtc->index] = value;
+	load_time(rtc);
+}
+
+static uint64_t rtc_read(void *device, uint64_t offset, unsigned int bytes)
+{
+	(void)bytes;
+	return offset ? read_register(device) : 0xff;
+}
+
+static void rtc_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
+{
+	struct rtc *rtc = device;
+
+	(void)bytes;
+	if (offset)
+		write_register(rtc, value);
+	else
+		rtc->index = value & 0x7f;	/* the top bit masks NMIs, which nobody sends here */
+}
+
+static void put16(uint8_t *at, uint64_t value)
+{
+	if (value > 0xffff)
+		value = 0xffff;
+	at[0] = value;
+	at[1] = value >> 8;
+}
+
+/* Sizes of memory where firmware leaves them. */
+static void store_sizes(struct rtc *rtc)
+{
+	uint64_t low = rtc->vm->memory.low, high = rtc->vm->memory.bytes - low;
+
+	put16(&rtc->memory[RTC_BASE_KIB], 640);
+	put16(&rtc->memory[RTC_EXTENDED_KIB], (low - (1 << 20)) >> 10);
+	put16(&rtc->memory[RTC_EXTENDED_KIB_AGAIN], (low - (1 << 20)) >> 10);
+	put16(&rtc->memory[RTC_ABOVE_16M], low > 16 << 20 ? (low - (16 << 20)) >> 16 : 0);
+	rtc->memory[RTC_ABOVE_4G] = high >> 16;
+	rtc->memory[RTC_ABOVE_4G + 1] = high >> 24;
+	rtc->memory[RTC_ABOVE_4G + 2] = high >> 32;
+	rtc->memory[RTC_CPUS] = rtc->vm->nr_vcpus - 1;
+}
+
+void rtc_create(struct vm *vm)
+{
+	static const struct bus_ops ops = { .read = rtc_read, .write = rtc_write };
+	struct rtc *rtc = device_alloc(sizeof(*rtc));
+
+	rtc->vm = vm;
+	rtc->irq = (struct irq_line){ .vm = vm, .gsi = RTC_IRQ };
+	rtc->memory[RTC_A] = A_DIVIDER_32K | 6;
+	rtc->memory[RTC_B] = B_24H;
+	rtc->memory[RTC_D] = D_VALID;
+	store_sizes(rtc);
+	rtc->timer = loop_timer(&vm->loop, on_timer, rtc);
+	vm_add_pio(vm, RTC_PORT, 2, 1, &ops, rtc);
+}

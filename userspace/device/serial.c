@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A 16550A UART. What is sent is gone at once, so the transmitter is always
+ * empty; what is received waits in the console until the guest listens.
+ */
+#include <string.h>
+#include <linux/serial_reg.h>
+
+#include "device.h"
+#include "vm/console.h"
+#include "vm/vm.h"
+
+#define FIFO_SIZE	16
+#define MODEM_READY	(UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS)
+
+struct serial {
+	struct irq_line irq;
+	struct console *console;
+	uint8_t ier, fcr, lcr, mcr, scratch;
+	uint8_t divisor_low, divisor_high;
+	uint8_t errors;			/* LSR bits that a read clears */
+	uint8_t modem;			/* MSR as last read, with the changes since */
+	bool thr_interrupt;		/* "transmitter empty" has not been seen yet */
+	uint8_t fifo[FIFO_SIZE];
+	unsigned int first, count;
+};
+
+static uint8_t modem_lines(const struct serial *serial)
+{
+	uint8_t lines = 0;
+
+	if (!(serial->mcr & UART_MCR_LOOP))
+		return MODEM_READY;
+	if (serial->mcr & UART_MCR_RTS)
+		lines |= UART_MSR_CTS;
+	if (serial->mcr & UART_MCR_DTR)
+		lines |= UART_MSR_DSR;
+	if (serial->mcr & UART_MCR_OUT1)
+		lines |= UART_MSR_RI;
+	if (serial->mcr & UART_MCR_OUT2)
+		lines |= UART_MSR_DCD;
+	return lines;
+}
+
+static void update_modem(struct serial *serial)
+{
+	uint8_t now = modem_lines(serial), changed = (serial->modem ^ now) & 0xf0;
+
+	serial->modem = (serial->modem & 0x0f) | now;
+	if (changed & UART_MSR_CTS)
+		serial->modem |= UART_MSR_DCTS;
+	if (changed & UART_MSR_DSR)
+		serial->modem |= UART_MSR_DDSR;
+	if ((changed & UART_MSR_RI) && !(now & UART_MSR_RI))
+		serial->modem |= UART_MSR_TERI;
+	if (changed & UART_MSR_DCD)
+		serial->modem |= UART_MSR_DDCD;
+}
+
+/* The most urgent cause, as IIR shows it. */
+static uint8_t cause(const struct serial *serial)
+{
+	if ((serial->ier & UART_IER_RLSI) && serial->errors)
+		return UART_IIR_RLSI;
+	if ((serial->ier & UART_IER_RDI) && serial->count)
+		return UART_IIR_RDI;
+	if ((serial->ier & UART_IER_THRI) && serial->thr_interrupt)
+		return UART_IIR_THRI;
+	if ((serial->ier & UART_IER_MSI) && (serial->modem & 0x0f))
+		return UART_IIR_MSI;
+	return UART_IIR_NO_INT;
+}
+
+/* In loopback the interrupt pin is cut off along with the others. */
+static void update_irq(struct serial *serial)
+{
+	irq_line_set(&serial->irq, cause(serial) != UART_IIR_NO_INT &&
+		     !(serial->mcr & UART_MCR_LOOP));
+}
+
+static void receive(struct serial *serial, uint8_t c)
+{
+	unsigned int size = serial->fcr & UART_FCR_ENABLE_FIFO ? FIFO_SIZE : 1;
+
+	if (serial->count >= size) {
+		serial->errors |= UART_LSR_OE;
+		return;
+	}
+	serial->fifo[(serial->first + serial->count++) % FIFO_SIZE] = c;
+}
+
+static uint8_t read_data(struct serial *serial)
+{
+	uint8_t c = 0;
+
+	if (serial->count) {
+		c = serial->fifo[serial->first];
+		serial->first = (serial->first + 1) % FIFO_SIZE;
+		serial->count--;
+	}
+	if (!serial->count)
+		console_more(serial->console);
+	return c;
+}
+
+static uint64_t serial_read(void *device, uint64_t offset, unsigned int bytes)
+{
+	struct serial *serial = device;
+	uint8_t value = 0xff;
+
+	(void)bytes;
+	switch (offset) {
+	case UART_RX:
+		value = serial->lcr & UART_LCR_DLAB ? serial->divisor_low : read_data(serial);
+		break;
+	case UART_IER:
+		value = serial->lcr & UART_LCR_DLAB ? serial->divisor_high : serial->ier;
+		break;
+	case UART_IIR:
+		value = cause(serial);
+		if (value == UART_IIR_THRI)
+			serial->thr_interrupt = false;
+		if (serial->fcr & UART_FCR_ENABLE_FIFO)
+			value |= 0xc0;
+		break;
+	case UART_LCR:
+		value = serial->lcr;
+		break;
+	case UART_MCR:
+		value = serial->mcr;
+		break;
+	case UART_LSR:
+		value = UART_LSR_THRE | UART_LSR_TEMT | serial->errors;
+		if (serial->count)
+			value |= UART_LSR_DR;
+		serial->errors = 0;
+		break;
+	case UART_MSR:
+		value = serial->modem;
+		serial->modem &= 0xf0;
+		break;
+	case UART_SCR:
+		return serial->scratch;
+	}
+	update_irq(serial);
+	return value;
+}
+
+static void write_fifo_control(struct serial *serial, uint8_t value)
+{
+	/* Switching the FIFO on or off empties it. */
+	if ((value ^ serial->fcr) & UART_FCR_ENABLE_FIFO || value & UART_FCR_CLEAR_RCVR)
+		serial->count = 0;
+	console_more(serial->console);
+	serial->fcr = value & ~(UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT);
+}
+
+static void write_interrupt_enable(struct serial *serial, uint8_t value)
+{
+	/* Enabled while the transmitter is empty, its interrupt strikes at once. */
+	if (value & ~serial->ier & UART_IER_THRI)
+		serial->thr_interrupt = true;
+	serial->ier = value & 0x0f;
+	if (serial->ier & UART_IER_RDI)
+		console_more(serial->console);
+}
+
+static void serial_write(void *device, uint64_t offset, uint64_t data, unsigned int bytes)
+{
+	struct serial *serial = device;
+	uint8_t value = data;
+
+	(void)bytes;
+	switch (offset) {
+	case UART_TX:
+		if (serial->lcr & UART_LCR_DLAB) {
+			serial->divisor_low = value;
+			break;
+		}
+		serial->thr_interrupt = true;
+		if (serial->mcr & UART_MCR_LOOP)
+			receive(serial, value);
+		else
+			console_put(serial->console, (char)value);
+		break;
+	case UART_IER:
+		if (serial->lcr & UART_LCR_DLAB)
+			serial->divisor_high = value;
+		else
+			write_interrupt_enable(serial, value);
+		break;
+	case UART_FCR:
+		write_fifo_control(serial, value);
+		break;
+	case UART_LCR:
+		serial->lcr = value;
+		break;
+	case UART_MCR:
+		serial->mcr = value & 0x1f;
+		update_modem(serial);
+		console_more(serial->console);
+		break;
+	case UART_SCR:
+		serial->scratch = value;
+		return;
+	}
+	update_irq(serial);
+}
+
+/*
+ * A driver that takes over the port empties it first. What the user typed
+ * before is kept for it: without receive interrupts the port takes one
+ * character at a time, for those who poll.
+ */
+static size_t room(void *device)
+{
+	struct serial *serial = device;
+
+	if (serial->mcr & UART_MCR_LOOP)
+		return 0;
+	if ((serial->ier & UART_IER_RDI) && (serial->fcr & UART_FCR_ENABLE_FIFO))
+		return FIFO_SIZE - serial->count;
+	return serial->count ? 0 : 1;
+}
+
+static void input(void *device, const char *data, size_t count)
+{
+	struct serial *serial = device;
+
+	while (count--)
+		receive(serial, (uint8_t)*data++);
+	update_irq(serial);
+}
+
+void serial_create(struct vm *vm, struct console *console)
+{
+	static const struct bus_ops ops = { .read = serial_read, .write = serial_write };
+	static const struct console_guest guest = { .room = room, .input = input };
+	struct serial *serial = device_alloc(sizeof(*serial));
+
+	serial->irq = (struct irq_line){ .vm = vm, .gsi = SERIAL_IRQ };
+	serial->console = console;
+	serial->modem = MODEM_READY;
+	serial->divisor_low = 1;
+	vm_add_pio(vm, SERIAL_PORT, 8, 1, &ops, serial);
+	console_connect(console, &guest, serial);
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The calls of the ABI, two tiers each; see libgondola.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "libgondola.h"
+
+static void print_and_exit(int error, const char *message)
+{
+	if (error)
+		fprintf(stderr, "gondola: %s: %s\n", message, strerror(error));
+	else
+		fprintf(stderr, "gondola: %s\n", message);
+	exit(14);
+}
+
+void (*gondola_on_die)(int error, const char *message) = print_and_exit;
+
+void gondola_die(int error, const char *format, ...)
+{
+	char message[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	gondola_on_die(error, message);
+	abort();
+}
+
+/* 0 or more, or -errno. */
+static int call(int fd, unsigned long request, void *argument)
+{
+	int ret = ioctl(fd, request, argument);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/* ---- system ------------------------------------------------------------------ */
+
+int __gondola_open(void)
+{
+	int fd = open(GONDOLA_DEVICE, O_RDWR | O_CLOEXEC);
+	int version;
+
+	if (fd < 0)
+		return -errno;
+	version = call(fd, GONDOLA_GET_API_VERSION, NULL);
+	if (version == GONDOLA_API_VERSION)
+		return fd;
+	close(fd);
+	return version < 0 ? version : -EPROTO;
+}
+
+int gondola_open(void)
+{
+	int fd = __gondola_open();
+
+	if (fd == -EPROTO)
+		gondola_die(0, "%s speaks another version of the ABI than this program (%d)",
+			    GONDOLA_DEVICE, GONDOLA_API_VERSION);
+	if (fd < 0)
+		gondola_die(-fd, "cannot open %s", GONDOLA_DEVICE);
+	return fd;
+}
+
+int __gondola_preflight(int sys, uint32_t engine, struct gondola_preflight *out)
+{
+	*out = (struct gondola_preflight){ .size = sizeof(*out), .engine = engine };
+	return call(sys, GONDOLA_PREFLIGHT, out);
+}
+
+int __gondola_create_vm(int sys, uint32_t engine, const char *name)
+{
+	struct gondola_create_vm args = { .size = sizeof(args), .engine = engine };
+
+	if (strlen(name) >= sizeof(args.name))
+		return -ENAMETOOLONG;
+	strcpy(args.name, name);
+	return call(sys, GONDOLA_CREATE_VM, &args);
+}
+
+int gondola_create_vm(int sys, uint32_t engine, const char *name)
+{
+	int fd = __gondola_create_vm(sys, engine, name);
+
+	if (fd < 0)
+		gondola_die(-fd, "cannot create a virtual machine");
+	return fd;
+}
+
+int __gondola_supported_cpuid(int sys, struct gondola_cpuid_entry *entries, uint32_t *count)
+{
+	struct gondola_cpuid args = {
+		.size = sizeof(args), .count = *count, .entries = (uintptr_t)entries,
+	};
+	int ret = call(sys, GONDOLA_GET_SUPPORTED_CPUID, &args);
+
+	*count = args.count;
+	return ret;
+}
+
+void gondola_supported_cpuid(int sys, struct gondola_cpuid_entry *entries, uint32_t *count)
+{
+	int ret = __gondola_supported_cpuid(sys, entries, count);
+
+	if (ret < 0)
+		gondola_die(-ret, "cannot ask which CPUID leaves are supported");
+}
+
+/* ---- VM ---------------------------------------------------------------------- */
+
+int __gondola_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t bytes,
+			 const void *hva)
+{
+	struct gondola_memory_slot args = {
+		.size = sizeof(args), .flags = flags, .slot = slot,
+		.gpa = gpa, .bytes = bytes, .hva = (uintptr_t)hva,
+	};
+
+	return call(vm, GONDOLA_SET_MEMORY, &args);
+}
+
+void gondola_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t bytes,
+			const void *hva)
+{
+	int ret = __gondola_set_memory(vm, slot, flags, gpa, bytes, hva);
+
+	if (ret < 0)
+		gondola_die(-ret, "cannot map %llu bytes of guest memory at 0x%llx",
+			    (unsigned long long)bytes, (unsigned long long)gpa);
+}
+
+int __gondola_irq_line(int vm, uint32_t gsi, bool level)
+{
+	struct gondola_irq_line args = { .size = sizeof(args), .gsi = gsi, .level = level };
+
+	return call(vm, GONDOLA_IRQ_LINE, &args);
+}
+
+void gondola_irq_line(int vm, uint32_t gsi, bool level)
+{
+	int ret = __gondola_irq_line(vm, gsi, level);
+
+	if (ret < 0)
+		gondola_die(-ret, "cannot drive interrupt line %u", gsi);
+}
+
+int __gondola_create_vcpu(int vm, uint32_t id)
+{
+	struct gondola_create_vcpu args = { .size = sizeof(args), .id = id };
+
+	return call(vm, GONDOLA_CREATE_VCPU, &args);
+}
+
+int gondola_create_vcpu(int vm, uint32_t id)
+{
+	int fd = __gondola_create_vcpu(vm, id);
+
+	if (fd < 0)
+		gondola_die(-fd, "cannot create vCPU %u", id);
+	return fd;
+}
+
+int __gondola_get_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages, uint64_t *bitmap)
+{
+	struct gondola_dirty_log args = {
+		.size = sizeof(args), .slot = slot, .first = first, .pages = pages,
+		.bitmap = (uintptr_t)bitmap,
+	};
+
+	return call(vm, GONDOLA_GET_DIRTY, &args);
+}
+
+int __gondola_clear_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages,
+			  const uint64_t *bitmap)
+{
+	struct gondola_dirty_log args = {
+		.size = sizeof(args), .slot = slot, .first = first, .pages = pages,
+		.bitmap = (uintptr_t)bitmap,
+	};
+
+	return call(vm, GONDOLA_CLEAR_DIRTY, &args);
+}
+
+int __gondola_mark_dirty(int vm, uint32_t source, uint64_t gpa, uint64_t bytes)
+{
+	struct gondola_mark_dirty args = {
+		.size = sizeof(args), .source = source, .gpa = gpa, .bytes = bytes,
+	};
+
+	return call(vm, GONDOLA_MARK_DIRTY, &args);
+}
+
+int __gondola_mark(int vm, uint32_t phase, uint32_t round)
+{
+	struct gondola_mark args = { .size = sizeof(args), .phase = phase, .round = round };
+
+	return call(vm, GONDOLA_MARK, &args);
+}
+
+/* ---- vCPU -------------------------------------------------------------------- */
+
+int __gondola_map_run(int vcpu, struct gondola_run **run)
+{
+	void *page = mmap(NULL, GONDOLA_RUN_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+
+	if (page == MAP_FAILED)
+		return -errno;
+	*run = page;
+	return 0;
+}
+
+struct gondola_run *gondola_map_run(int vcpu)
+{
+	struct gondola_run *run = NULL;
+	int ret = __gondola_map_run(vcpu, &run);
+
+	if (ret < 0)
+		gondola_die(-ret, "cannot map the run page of a vCPU");
+	return run;
+}
+
+int __gondola_run(int vcpu)
+{
+	return call(vcpu, GONDOLA_RUN, NULL);
+}
+
+int __gondola_set_cpuid(int vcpu, const struct gondola_cpuid_entry *entries, uint32_t count)
+{
+	struct gondola_cpuid args = {
+		.size = sizeof(args), .count = count, .entries = (uintptr_t)entries,
+	};
+
+	return call(vcpu, GONDOLA_SET_CPUID, &args);
+}
+
+void gondola_set_cpuid(int vcpu, const struct gondola_cpuid_entry *entries, uint32_t count)
+{
+	int ret = __gondola_set_cpuid(vcpu, entries, count);
+
+	if (ret < 0)
+		gondola_die(-ret, "cannot set the CPUID leaves of a vCPU");
+}
+
+int __gondola_nmi(int vcpu)
+{
+	return call(vcpu, GONDOLA_NMI, NULL);
+}
+
+int __gondola_get_stats(int vcpu, struct gondola_stats *stats)
+{
+	*stats = (struct gondola_stats){ .size = sizeof(*stats) };
+	return call(vcpu, GONDOLA_GET_STATS, stats);
+}
+
+void gondola_get_stats(int vcpu, struct gondola_stats *stats)
+{
+	int ret = __gondola_get_stats(vcpu, stats);
+
+	if (ret < 0)
+		gondola_die(-ret, "cannot read the counters of a vCPU");
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * libgondola: the ABI of /dev/gondola as functions, and nothing more.
+ *
+ * Each comes in two tiers: __gondola_x() returns 0, a descriptor or -errno;
+ * gondola_x() returns only on success and otherwise ends the program with one
+ * line that says what was refused and why.
+ */
+#ifndef LIBGONDOLA_H
+#define LIBGONDOLA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/gondola.h>
+#include <linux/gondola_state.h>
+
+#define GONDOLA_DEVICE		"/dev/gondola"
+#define GONDOLA_RECORD_VERSION	1
+
+/**
+ * gondola_on_die - what gondola_die() does with its message
+ *
+ * Must not return. The default prints it to stderr and exits with status 14.
+ */
+extern void (*gondola_on_die)(int error, const char *message);
+/** gondola_die() - give up: @error is an errno (or 0), the rest says what was tried */
+void gondola_die(int error, const char *format, ...)
+	__attribute__((noreturn, format(printf, 2, 3)));
+
+/* ---- names: NULL for a number that this header does not know --------------- */
+
+const char *gondola_reason_name(unsigned int reason);
+const char *gondola_counter_name(unsigned int counter);
+const char *gondola_engine_name(unsigned int engine);
+/** gondola_engine_by_name() - enum gondola_engine_id, or -1; "auto" is ANY */
+int gondola_engine_by_name(const char *name);
+/** gondola_preflight_words() - enum gondola_preflight_reason as half a sentence */
+const char *gondola_preflight_words(unsigned int reason);
+/** gondola_preflight_advice() - what a person can do about it, or NULL */
+const char *gondola_preflight_advice(unsigned int engine, unsigned int reason);
+
+/* ---- system ------------------------------------------------------------------ */
+
+/** gondola_open() - the device, its ABI version checked (-EPROTO: another one) */
+int __gondola_open(void);
+int gondola_open(void);
+int __gondola_preflight(int sys, uint32_t engine, struct gondola_preflight *out);
+int __gondola_create_vm(int sys, uint32_t engine, const char *name);
+int gondola_create_vm(int sys, uint32_t engine, const char *name);
+/** gondola_supported_cpuid() - @count: in: room, out: entries */
+int __gondola_supported_cpuid(int sys, struct gondola_cpuid_entry *entries, uint32_t *count);
+void gondola_supported_cpuid(int sys, struct gondola_cpuid_entry *entries, uint32_t *count);
+
+/* ---- VM ---------------------------------------------------------------------- */
+
+int __gondola_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t bytes,
+			 const void *hva);
+void gondola_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t bytes,
+			const void *hva);
+int __gondola_irq_line(int vm, uint32_t gsi, bool level);
+void gondola_irq_line(int vm, uint32_t gsi, bool level);
+int __gondola_create_vcpu(int vm, uint32_t id);
+int gondola_create_vcpu(int vm, uint32_t id);
+int __gondola_get_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages, uint64_t *bitmap);
+int __gondola_clear_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages,
+			  const uint64_t *bitmap);
+int __gondola_mark_dirty(int vm, uint32_t source, uint64_t gpa, uint64_t bytes);
+int __gondola_mark(int vm, uint32_t phase, uint32_t round);
+
+/* ---- vCPU -------------------------------------------------------------------- */
+
+/** gondola_map_run() - the shared page of a vCPU, GONDOLA_RUN_SIZE bytes */
+int __gondola_map_run(int vcpu, struct gondola_run **run);
+struct gondola_run *gondola_map_run(int vcpu);
+int __gondola_run(int vcpu);
+int __gondola_set_cpuid(int vcpu, const struct gondola_cpuid_entry *entries, uint32_t count);
+void gondola_set_cpuid(int vcpu, const struct gondola_cpuid_entry *entries, uint32_t count);
+int __gondola_nmi(int vcpu);
+int __gondola_get_stats(int vcpu, struct gondola_stats *stats);
+void gondola_get_stats(int vcpu, struct gondola_stats *stats);
+
+/* ---- state records ------------------------------------------------------------ */
+
+/** struct gondola_fault - what SET_STATE refused */
+struct gondola_fault {
+	uint32_t record;
+	uint32_t field;
+};
+
+/** gondola_get_state() - @bytes: in: room at @buffer, out: written */
+int __gondola_get_state(int fd, void *buffer, uint64_t *bytes);
+/** gondola_set_state() - @fault may be NULL */
+int __gondola_set_state(int fd, const void *buffer, uint64_t bytes, struct gondola_fault *fault);
+
+/** gondola_put_record() - append a record; returns the bytes used from then on */
+size_t gondola_put_record(void *buffer, size_t room, size_t used, uint32_t type,
+			  const void *payload, uint32_t bytes);
+/** gondola_find_record() - payload of the first record of @type, NULL if none has @bytes */
+const void *gondola_find_record(const void *buffer, size_t used, uint32_t type, uint32_t bytes);
+
+int __gondola_set_registers(int vcpu, const struct gondola_rec_regs *regs,
+			    const struct gondola_rec_sregs *sregs, struct gondola_fault *fault);
+void gondola_set_registers(int vcpu, const struct gondola_rec_regs *regs,
+			   const struct gondola_rec_sregs *sregs);
+int __gondola_get_registers(int vcpu, struct gondola_rec_regs *regs,
+			    struct gondola_rec_sregs *sregs);
+/** gondola_sregs_field() - name of the field at byte @offset of struct gondola_rec_sregs */
+const char *gondola_sregs_field(uint32_t offset, char *buffer, size_t room);
+
+#endif

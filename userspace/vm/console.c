@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "console.h"
+#include "fail.h"
+#include "terminal.h"
+#include "vm.h"
+
+#define ESCAPE		0x01		/* Ctrl-A */
+#define OUTPUT_ROOM	512
+#define OUTPUT_DELAY_NS	10000000ull	/* a line without its end is shown after this long */
+
+/**
+ * struct console - see console.h
+ * @in, @out: descriptors, or -1
+ * @listener: a socket that waits for someone to connect, or -1
+ * @patient: writes wait for the reader; else it loses what it does not take
+ * @escapes: the user's keyboard, on which Ctrl-A means something
+ * @escaped: Ctrl-A was the last key
+ */
+struct console {
+	struct vm *vm;
+	int in;
+	int out;
+	int listener;
+	bool patient;
+	bool escapes;
+	bool escaped;
+	int timer;
+	size_t used;
+	char output[OUTPUT_ROOM];
+	const struct console_guest *guest;
+	void *device;
+};
+
+/* The socket must not outlive the launcher, also if that ends by fail(). */
+static char socket_path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+
+static void remove_socket(void)
+{
+	if (socket_path[0])
+		unlink(socket_path);
+	socket_path[0] = 0;
+}
+
+/* ---- output: device lock held ------------------------------------------------- */
+
+static void flush(struct console *console)
+{
+	const char *data = console->output;
+	size_t left = console->used;
+
+	while (left && console->out >= 0) {
+		ssize_t written = console->listener >= 0 ?
+			send(console->out, data, left, MSG_NOSIGNAL | MSG_DONTWAIT) :
+			write(console->out, data, left);
+
+		if (written >= 0) {
+			data += written;
+			left -= written;
+		} else if (errno == EINTR && vm_ending(console->vm)) {
+			/* Kicked: console_close() tries once more. */
+			memmove(console->output, data, left);
+			break;
+		} else if (errno == EAGAIN && console->patient) {
+			/* Someone else made our terminal or pipe non-blocking. */
+			struct pollfd fd = { .fd = console->out, .events = POLLOUT };
+
+			if (vm_ending(console->vm))
+				left = 0;
+			else
+				poll(&fd, 1, -1);
+		} else if (errno != EINTR) {
+			left = 0;
+		}
+	}
+	console->used = left;
+}
+
+void console_put(struct console *console, char c)
+{
+	if (console->out < 0)
+		return;
+	if (!console->used)
+		loop_timer_set(console->timer, OUTPUT_DELAY_NS, 0);
+	if (console->used == OUTPUT_ROOM)
+		return;
+	console->output[console->used++] = c;
+	if (c == '\n' || console->used == OUTPUT_ROOM)
+		flush(console);
+}
+
+static void on_timer(void *argument, int fd, short events)
+{
+	struct console *console = argument;
+
+	(void)events;
+	loop_timer_ack(fd);
+	pthread_mutex_lock(&console->vm->devices);
+	flush(console);
+	pthread_mutex_unlock(&console->vm->devices);
+}
+
+/* ---- input: the loop's thread --------------------------------------------------- */
+
+/* Takes the escapes out; returns how many characters are for the guest. */
+static size_t unescape(struct console *console, char *data, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (console->escaped) {
+			console->escaped = false;
+			if (data[i] == 'x' || data[i] == 'X') {
+				vm_end(console->vm, VM_STOPPED, "stopped from the keyboard");
+				return kept;
+			}
+			if (data[i] == ESCAPE)
+				data[kept++] = ESCAPE;
+		} else if (data[i] == ESCAPE) {
+			console->escaped = true;
+		} else {
+			data[kept++] = data[i];
+		}
+	}
+	return kept;
+}
+
+static void end_of_input(struct console *console)
+{
+	loop_remove(&console->vm->loop, console->in);
+	pthread_mutex_lock(&console->vm->devices);
+	if (console->listener >= 0) {
+		close(console->in);
+		console->out = -1;
+	}
+	console->in = -1;
+	pthread_mutex_unlock(&console->vm->devices);
+}
+
+static void on_input(void *argument, int fd, short events)
+{
+	struct console *console = argument;
+	char data[256];
+	ssize_t count;
+	size_t room;
+
+	(void)events;
+	pthread_mutex_lock(&console->vm->devices);
+	room = console->guest->room(console->device);
+	if (!room)
+		loop_watch(&console->vm->loop, fd, 0);
+	pthread_mutex_unlock(&console->vm->devices);
+	if (!room)
+		return;
+	count = read(fd, data, room < sizeof(data) ? room : sizeof(data));
+	if (count < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (count <= 0) {
+		end_of_input(console);
+		return;
+	}
+	if (console->escapes)
+		count = unescape(console, data, count);
+	pthread_mutex_lock(&console->vm->devices);
+	console->guest->input(console->device, data, count);
+	pthread_mutex_unlock(&console->vm->devices);
+}
+
+void console_more(struct console *console)
+{
+	if (console->in >= 0)
+		loop_watch(&console->vm->loop, console->in, POLLIN);
+}
+
+static void on_connection(void *argument, int fd, short events)
+{
+	struct console *console = argument;
+	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+
+	(void)events;
+	if (peer < 0)
+		return;
+	if (console->in >= 0) {
+		static const char busy[] = "This console is in use.\r\n";
+
+		send(peer, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		close(peer);
+		return;
+	}
+	pthread_mutex_lock(&console->vm->devices);
+	console->in = peer;
+	console->out = peer;
+	pthread_mutex_unlock(&console->vm->devices);
+	loop_add(&console->vm->loop, peer, POLLIN, on_input, console);
+}
+
+/* ---- opening ---------------------------------------------------------------------- */
+
+static void open_stdio(struct console *console)
+{
+	console->in = STDIN_FILENO;
+	console->out = STDOUT_FILENO;
+	console->patient = true;
+	if (isatty(STDIN_FILENO)) {
+		console->escapes = true;
+		terminal_raw(STDIN_FILENO);
+	}
+}
+
+static void open_pty(struct console *console)
+{
+	char name[128];
+	struct termios modes;
+	int other;
+
+	if (openpty(&console->in, &other, name, NULL, NULL))
+		fail(EXIT_CODE_ERROR, "cannot make a pseudo-terminal: %s", strerror(errno));
+	/* @other stays open: without it each read fails until someone opens the terminal. */
+	cfmakeraw(&modes);
+	if (!tcgetattr(other, &modes)) {
+		cfmakeraw(&modes);
+		tcsetattr(other, TCSANOW, &modes);
+	}
+	fcntl(other, F_SETFD, FD_CLOEXEC);
+	fcntl(console->in, F_SETFD, FD_CLOEXEC);
+	fcntl(console->in, F_SETFL, O_NONBLOCK);
+	console->out = console->in;
+	say("the console is %s", name);
+}
+
+static void open_socket(struct console *console, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat st;
+
+	if (!*path || strlen(path) >= sizeof(address.sun_path))
+		fail(EXIT_CODE_USAGE, "--console unix:%s: a socket's path has 1 to %zu characters",
+		     path, sizeof(address.sun_path) - 1);
+	strcpy(address.sun_path, path);
+	console->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (console->listener < 0)
+		fail(EXIT_CODE_ERROR, "cannot make a socket: %s", strerror(errno));
+	/* One left behind by a launcher that was killed: nobody answers there. */
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode) &&
+	    connect(console->listener, (struct sockaddr *)&address, sizeof(address)) &&
+	    errno == ECONNREFUSED)
+		unlink(path);
+	close(console->listener);
+	console->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (console->listener < 0 ||
+	    bind(console->listener, (struct sockaddr *)&address, sizeof(address)) ||
+	    listen(console->listener, 1))
+		fail(EXIT_CODE_USAGE, "--console unix:%s: %s", path, strerror(errno));
+	strcpy(socket_path, path);
+	atexit(remove_socket);
+	loop_add(&console->vm->loop, console->listener, POLLIN, on_connection, console);
+}
+
+static void open_file(struct console *console, const char *path)
+{
+	console->out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	console->patient = true;
+	if (console->out < 0)
+		fail(EXIT_CODE_USAGE, "--console %s: %s", path, strerror(errno));
+}
+
+struct console *console_open(struct vm *vm, const char *where)
+{
+	struct console *console = calloc(1, sizeof(*console));
+
+	if (!console)
+		fail(EXIT_CODE_ERROR, "out of memory");
+	console->vm = vm;
+	console->in = -1;
+	console->out = -1;
+	console->listener = -1;
+	console->timer = loop_timer(&vm->loop, on_timer, console);
+	if (!strcmp(where, "stdio"))
+		open_stdio(console);
+	else if (!strcmp(where, "pty"))
+		open_pty(console);
+	else if (!strncmp(where, "unix:", 5))
+		open_socket(console, where + 5);
+	else
+		open_file(console, where);
+	return console;
+}
+
+void console_connect(struct console *console, const struct console_guest *guest, void *device)
+{
+	console->guest = guest;
+	console->device = device;
+	if (console->in >= 0)
+		loop_add(&console->vm->loop, console->in, POLLIN, on_input, console);
+}
+
+void console_close(struct console *console)
+{
+	struct pollfd ready = { .fd = console->out, .events = POLLOUT };
+
+	/* All threads are gone. A reader that takes nothing does not keep us for ever. */
+	if (console->used && poll(&ready, 1, 1000) > 0)
+		flush(console);
+	terminal_restore();
+	remove_socket();
+	free(console);
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+
+#include "fail.h"
+#include "lib/libgondola.h"
+#include "memory.h"
+
+#define HUGE	(2ull << 20)
+
+int memory_create_bare(struct guest_memory *memory, uint64_t bytes)
+{
+	uint8_t *mapping, *base;
+	size_t before;
+
+	/* Aligned like the guest sees it, so that the host's huge pages serve the guest's. */
+	mapping = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mapping == MAP_FAILED)
+		return -errno;
+	base = (uint8_t *)(((uintptr_t)mapping + HUGE - 1) & ~(HUGE - 1));
+	before = base - mapping;
+	if (before)
+		munmap(mapping, before);
+	if (HUGE > before)
+		munmap(base + bytes, HUGE - before);
+	/* It is an optimisation: a kernel without it only serves smaller pages. */
+	madvise(base, bytes, MADV_HUGEPAGE);
+	*memory = (struct guest_memory){
+		.base = base,
+		.bytes = bytes,
+		.low = bytes < MEMORY_LOW_MAX ? bytes : MEMORY_LOW_MAX,
+	};
+	return 0;
+}
+
+void memory_create(struct guest_memory *memory, uint64_t bytes)
+{
+	struct sysinfo host;
+	uint64_t ram, swap;
+	int ret;
+
+	if (sysinfo(&host))
+		fail(EXIT_CODE_ERROR, "cannot ask how much memory the host has: %s",
+		     strerror(errno));
+	ram = (uint64_t)host.totalram * host.mem_unit;
+	swap = (uint64_t)host.totalswap * host.mem_unit;
+	if (bytes > ram + swap)
+		fail(EXIT_CODE_MEMORY,
+		     "--mem %lluM is more than the host has: %lluM of RAM and %lluM of swap",
+		     (unsigned long long)bytes >> 20, (unsigned long long)ram >> 20,
+		     (unsigned long long)swap >> 20);
+	ret = memory_create_bare(memory, bytes);
+	if (ret)
+		fail(EXIT_CODE_MEMORY, "cannot allocate %lluM of guest memory: %s",
+		     (unsigned long long)bytes >> 20, strerror(-ret));
+}
+
+void memory_destroy(struct guest_memory *memory)
+{
+	munmap(memory->base, memory->bytes);
+	memory->base = NULL;
+}
+
+void *memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes)
+{
+	if (gpa < memory->low)
+		return bytes <= memory->low - gpa ? memory->base + gpa : NULL;
+	if (gpa < MEMORY_HIGH || gpa - MEMORY_HIGH >= memory->bytes - memory->low)
+		return NULL;
+	gpa -= MEMORY_HIGH;
+	if (bytes > memory->bytes - memory->low - gpa)
+		return NULL;
+	return memory->base + memory->low + gpa;
+}
+
+void memory_register(const struct guest_memory *memory, int vm_fd)
+{
+	gondola_set_memory(vm_fd, 0, 0, 0, memory->low, memory->base);
+	if (memory->bytes > memory->low)
+		gondola_set_memory(vm_fd, 1, 0, MEMORY_HIGH, memory->bytes - memory->low,
+				   memory->base + memory->low);
+}

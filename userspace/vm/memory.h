@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Guest memory: one mapping of the launcher's, seen by the guest in one or two pieces. */
+#ifndef VM_MEMORY_H
+#define VM_MEMORY_H
+
+#include <stdint.h>
+
+#define MEMORY_LOW_MAX	(3ull << 30)	/* RAM ends here and goes on at MEMORY_HIGH */
+#define MEMORY_HIGH	(4ull << 30)
+#define MEMORY_MIN	(2ull << 20)
+#define MEMORY_MAX	(1ull << 40)	/* fits the smallest physical address widths */
+
+/**
+ * struct guest_memory - RAM
+ * @base: the mapping; the bytes from gpa 0 come first, then those from MEMORY_HIGH
+ * @bytes: all of it
+ * @low: how much of it lies at gpa 0
+ */
+struct guest_memory {
+	uint8_t *base;
+	uint64_t bytes;
+	uint64_t low;
+};
+
+/** memory_create() - ends the launcher with a clear line if the host has not as much */
+void memory_create(struct guest_memory *memory, uint64_t bytes);
+/** memory_create_bare() - the same without a look at the host; 0 or -errno */
+int memory_create_bare(struct guest_memory *memory, uint64_t bytes);
+void memory_destroy(struct guest_memory *memory);
+/** memory_at() - where @bytes at @gpa lie, NULL unless all of them are RAM in one piece */
+void *memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes);
+/** memory_register() - tell the module: one slot or two */
+void memory_register(const struct guest_memory *memory, int vm_fd);
+
+#endif

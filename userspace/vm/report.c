@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What is told about a vCPU or a VM when it is over: registers for people, JSON for programs. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <json-c/json.h>
+
+#include "fail.h"
+#include "vm.h"
+
+static const char *const end_names[] = {
+	[VM_RUNNING] = "running",
+	[VM_POWEROFF] = "poweroff",
+	[VM_RESET] = "reset",
+	[VM_TRIPLE_FAULT] = "triple-fault",
+	[VM_STOPPED] = "stopped",
+	[VM_DEBUG_EXIT] = "debug-exit",
+	[VM_ERROR] = "error",
+};
+
+static void dump_segments(const struct gondola_rec_sregs *sregs)
+{
+	static const char *const names[GONDOLA_NR_SEGS] = {
+		"es", "cs", "ss", "ds", "fs", "gs", "ldt", "tr"
+	};
+
+	for (int i = 0; i < GONDOLA_NR_SEGS; i++) {
+		const struct gondola_segment *segment = &sregs->seg[i];
+
+		fprintf(stderr, "  %-3s %04x base %016llx limit %08x access %05x%s\n", names[i],
+			segment->selector, (unsigned long long)segment->base, segment->limit,
+			segment->ar, segment->ar & GONDOLA_AR_UNUSABLE ? " (unusable)" : "");
+	}
+	fprintf(stderr, "  gdt      base %016llx limit %04x\n",
+		(unsigned long long)sregs->gdt.base, sregs->gdt.limit);
+	fprintf(stderr, "  idt      base %016llx limit %04x\n",
+		(unsigned long long)sregs->idt.base, sregs->idt.limit);
+}
+
+void vcpu_dump(const struct vcpu *vcpu)
+{
+	static const char *const names[16] = {
+		"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+		"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"
+	};
+	struct gondola_rec_sregs sregs;
+	struct gondola_rec_regs regs;
+	int ret = __gondola_get_registers(vcpu->fd, &regs, &sregs);
+
+	if (ret < 0) {
+		say("cannot read the state of vCPU %u: %s", vcpu->id, strerror(-ret));
+		return;
+	}
+	fprintf(stderr, "vCPU %u:\n  rip %016llx  rflags %08llx\n", vcpu->id,
+		(unsigned long long)regs.rip, (unsigned long long)regs.rflags);
+	for (int i = 0; i < 16; i++)
+		fprintf(stderr, "%s%-3s %016llx%s", i % 4 ? "  " : "  ", names[i],
+			(unsigned long long)regs.gpr[i], i % 4 == 3 ? "\n" : "");
+	fprintf(stderr, "  cr0 %08llx  cr2 %016llx  cr3 %016llx  cr4 %08llx  efer %04llx\n",
+		(unsigned long long)sregs.cr0, (unsigned long long)sregs.cr2,
+		(unsigned long long)sregs.cr3, (unsigned long long)sregs.cr4,
+		(unsigned long long)sregs.efer);
+	dump_segments(&sregs);
+}
+
+/* Sums over all vCPUs. */
+static void collect(const struct vm *vm, struct gondola_stats *sum, uint64_t *ticks)
+{
+	memset(sum, 0, sizeof(*sum));
+	*ticks = 0;
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		const struct vcpu *vcpu = &vm->vcpus[i];
+		struct gondola_stats stats;
+		int ret = __gondola_get_stats(vcpu->fd, &stats);
+
+		if (vcpu->ended - vm->vcpus[0].started > *ticks)
+			*ticks = vcpu->ended - vm->vcpus[0].started;
+		if (ret < 0) {
+			say("the counters of vCPU %u are lost: %s", vcpu->id, strerror(-ret));
+			continue;
+		}
+		for (int j = 0; j < GONDOLA_MAX_REASONS; j++)
+			sum->exits[j] += stats.exits[j];
+		for (int j = 0; j < GONDOLA_MAX_COUNTERS; j++)
+			sum->counters[j] += stats.counters[j];
+	}
+}
+
+static struct json_object *named(const __u64 *values, unsigned int count,
+				 const char *(*name)(unsigned int), uint64_t *total)
+{
+	struct json_object *object = json_object_new_object();
+
+	for (unsigned int i = 0; i < count; i++) {
+		char number[16];
+
+		if (!values[i])
+			continue;
+		*total += values[i];
+		/* A newer module may count what this launcher has no name for. */
+		snprintf(number, sizeof(number), "%u", i);
+		json_object_object_add(object, name(i) ? name(i) : number,
+				       json_object_new_uint64(values[i]));
+	}
+	return object;
+}
+
+void vm_report(const struct vm *vm, int exit_code, int fd)
+{
+	struct json_object *report = json_object_new_object();
+	struct gondola_stats sum;
+	uint64_t ticks, total = 0, unused = 0;
+
+	collect(vm, &sum, &ticks);
+	json_object_object_add(report, "name", json_object_new_string(vm->name));
+	json_object_object_add(report, "engine",
+			       json_object_new_string(gondola_engine_name(vm->engine) ?: "unknown"));
+	json_object_object_add(report, "exit", json_object_new_string(end_names[vm->end]));
+	json_object_object_add(report, "exit_code", json_object_new_int(exit_code));
+	json_object_object_add(report, "message", json_object_new_string(vm->end_words));
+	json_object_object_add(report, "total_ticks", json_object_new_uint64(ticks));
+	json_object_object_add(report, "exits", named(sum.exits, GONDOLA_MAX_REASONS,
+						      gondola_reason_name, &total));
+	json_object_object_add(report, "exits_total", json_object_new_uint64(total));
+	json_object_object_add(report, "counters", named(sum.counters, GONDOLA_MAX_COUNTERS,
+							 gondola_counter_name, &unused));
+	json_object_object_add(report, "tlb_flushes",
+			       json_object_new_uint64(sum.counters[GONDOLA_COUNTER_TLB_FLUSHES]));
+	if (json_object_to_fd(fd, report, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED) ||
+	    write(fd, "\n", 1) != 1)
+		say("the report could not be written: %s", strerror(errno));
+	close(fd);
+	json_object_put(report);
+}

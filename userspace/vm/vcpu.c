@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The run loop of a vCPU: what is done about each reason to leave GONDOLA_RUN. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <x86intrin.h>
+
+#include "vm.h"
+
+static void error(struct vcpu *vcpu, const char *words)
+{
+	vcpu->vm->end_vcpu = (int)vcpu->id;
+	vm_end(vcpu->vm, VM_ERROR, "vCPU %u: %s", vcpu->id, words);
+}
+
+static void on_interrupted(struct vcpu *vcpu)
+{
+	/* Who kicked has set what it wants to be seen before; vm_ending() is looked at next. */
+	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELEASE);
+}
+
+static void on_io(struct vcpu *vcpu)
+{
+	struct gondola_run *run = vcpu->run;
+	uint32_t count = run->io.count, width = run->io.width, offset = run->io.offset;
+	char *data = (char *)run + offset;
+
+	if ((width != 1 && width != 2 && width != 4) || offset > GONDOLA_RUN_SIZE ||
+	    count > (GONDOLA_RUN_SIZE - offset) / width) {
+		error(vcpu, "the module described a port access that does not fit its page");
+		return;
+	}
+	pthread_mutex_lock(&vcpu->vm->devices);
+	for (uint32_t i = 0; i < count; i++)
+		bus_access(&vcpu->vm->pio, run->io.port, data + i * width, width, run->io.write);
+	pthread_mutex_unlock(&vcpu->vm->devices);
+}
+
+static void on_mmio(struct vcpu *vcpu)
+{
+	struct gondola_run *run = vcpu->run;
+
+	if (run->mmio.bytes == 0 || run->mmio.bytes > sizeof(run->mmio.data)) {
+		error(vcpu, "the module described a memory access of a wrong size");
+		return;
+	}
+	pthread_mutex_lock(&vcpu->vm->devices);
+	bus_access(&vcpu->vm->mmio, run->mmio.gpa, run->mmio.data, run->mmio.bytes,
+		   run->mmio.write);
+	pthread_mutex_unlock(&vcpu->vm->devices);
+}
+
+static void on_shutdown(struct vcpu *vcpu)
+{
+	vcpu->vm->end_vcpu = (int)vcpu->id;
+	vm_end(vcpu->vm, VM_TRIPLE_FAULT, "the guest's vCPU %u triple-faulted", vcpu->id);
+}
+
+static void on_failure(struct vcpu *vcpu)
+{
+	const struct gondola_run *run = vcpu->run;
+	char words[256];
+
+	snprintf(words, sizeof(words), "%s (hardware reason 0x%x, error 0x%x, qualification 0x%llx%s%.*s)",
+		 run->exit == GONDOLA_EXIT_ENTRY_FAILED ?
+		 "the processor refused the guest's state" :
+		 "the guest left for a reason that the module does not know",
+		 run->fail.hw_reason, run->fail.hw_error,
+		 (unsigned long long)run->fail.qualification,
+		 run->fail.field[0] ? ", field " : "", (int)sizeof(run->fail.field),
+		 run->fail.field);
+	error(vcpu, words);
+}
+
+static void on_emulation(struct vcpu *vcpu)
+{
+	const struct gondola_run *run = vcpu->run;
+	char insn[3 * sizeof(run->emulation.insn) + 1] = " (no bytes there)";
+	char words[256];
+
+	for (uint32_t i = 0; i < run->emulation.bytes && i < sizeof(run->emulation.insn); i++)
+		sprintf(insn + 3 * i, " %02x", run->emulation.insn[i]);
+	snprintf(words, sizeof(words), "an instruction at 0x%llx cannot be interpreted:%s",
+		 (unsigned long long)run->emulation.rip, insn);
+	error(vcpu, words);
+}
+
+/* The module may not wait for a page of ours: we do, by touching it. */
+static void on_memory(struct vcpu *vcpu)
+{
+	const struct gondola_run *run = vcpu->run;
+	uint8_t *at = memory_at(&vcpu->vm->memory, run->memory.gpa, 1);
+
+	if (!at)
+		error(vcpu, "the module asks for guest memory that is not there");
+	else if (run->memory.write)
+		__atomic_fetch_or(at, 0, __ATOMIC_RELAXED);
+	else
+		(void)*(volatile uint8_t *)at;
+}
+
+static void on_real_mode(struct vcpu *vcpu)
+{
+	error(vcpu, "the guest entered real mode, which this engine cannot run");
+}
+
+static void (*const handlers[])(struct vcpu *vcpu) = {
+	[GONDOLA_EXIT_INTR] = on_interrupted,
+	[GONDOLA_EXIT_IO] = on_io,
+	[GONDOLA_EXIT_MMIO] = on_mmio,
+	[GONDOLA_EXIT_SHUTDOWN] = on_shutdown,
+	[GONDOLA_EXIT_ENTRY_FAILED] = on_failure,
+	[GONDOLA_EXIT_UNKNOWN] = on_failure,
+	[GONDOLA_EXIT_EMULATION] = on_emulation,
+	[GONDOLA_EXIT_MEMORY] = on_memory,
+	[GONDOLA_EXIT_REAL_MODE] = on_real_mode,
+};
+
+static void handle(struct vcpu *vcpu)
+{
+	uint32_t reason = vcpu->run->exit;
+	char words[128];
+
+	if (reason < sizeof(handlers) / sizeof(handlers[0]) && handlers[reason]) {
+		handlers[reason](vcpu);
+		return;
+	}
+	snprintf(words, sizeof(words), "the module left with %u, which this launcher does not know",
+		 reason);
+	error(vcpu, words);
+}
+
+void *vcpu_thread(void *argument)
+{
+	struct vcpu *vcpu = argument;
+	char words[160];
+
+	vcpu->started = __rdtsc();
+	while (!vm_ending(vcpu->vm)) {
+		int ret = __gondola_run(vcpu->fd);
+
+		if (ret == -EINTR || ret == -EAGAIN) {
+			on_interrupted(vcpu);
+		} else if (ret < 0) {
+			snprintf(words, sizeof(words), "the module cannot run it: %s",
+				 strerror(-ret));
+			error(vcpu, words);
+		} else {
+			handle(vcpu);
+		}
+	}
+	vcpu->ended = __rdtsc();
+	return NULL;
+}

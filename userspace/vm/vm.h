@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One running virtual machine: its descriptors, memory, buses and threads.
+ *
+ * Threads: the main one runs vm->loop (console, timers, signals), each vCPU has
+ * one.  Devices are entered from all of them and are guarded by vm->devices,
+ * which the buses take; callbacks of the loop take it themselves.
+ */
+#ifndef VM_VM_H
+#define VM_VM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "bus.h"
+#include "lib/libgondola.h"
+#include "loop.h"
+#include "memory.h"
+
+/* Why the machine ended. */
+enum vm_end_kind {
+	VM_RUNNING = 0,
+	VM_POWEROFF,
+	VM_RESET,
+	VM_TRIPLE_FAULT,
+	VM_STOPPED,			/* by a signal or from the keyboard */
+	VM_DEBUG_EXIT,			/* the guest wrote to the debug-exit port */
+	VM_ERROR,
+};
+
+struct vm;
+
+/**
+ * struct vcpu - one virtual processor and its thread
+ * @started, @ended: host TSC at its first GONDOLA_RUN and after its last
+ */
+struct vcpu {
+	struct vm *vm;
+	uint32_t id;
+	int fd;
+	struct gondola_run *run;
+	pthread_t thread;
+	uint64_t started;
+	uint64_t ended;
+};
+
+/**
+ * struct vm - see above
+ * @end: enum vm_end_kind, set once by vm_end(); all threads leave when it is not VM_RUNNING
+ * @end_value: the value written to the debug-exit port
+ * @end_vcpu: the vCPU that ended it by a triple fault or an error, or -1
+ * @end_words: what to tell the user
+ */
+struct vm {
+	int sys;
+	int fd;
+	uint32_t engine;
+	char name[GONDOLA_NAME_LEN];
+	struct guest_memory memory;
+	pthread_mutex_t devices;
+	struct bus pio;
+	struct bus mmio;
+	struct loop loop;
+	struct vcpu vcpus[GONDOLA_MAX_VCPUS];
+	unsigned int nr_vcpus;
+	int end;
+	pthread_mutex_t end_lock;
+	uint32_t end_value;
+	int end_vcpu;
+	char end_words[512];
+};
+
+/**
+ * vm_create() - open the device, choose an engine, create VM and vCPUs, or fail()
+ *
+ * vm->memory is there already: what is loaded into it needs no device.
+ */
+void vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr_vcpus);
+/** vm_run() - start all vCPUs, run the loop until vm_end(), join all threads */
+void vm_run(struct vm *vm);
+void vm_destroy(struct vm *vm);
+
+/** vm_end() - any thread, any number of times: the first reason stays */
+void vm_end(struct vm *vm, enum vm_end_kind kind, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/** vm_debug_exit() - vm_end() with the value that the guest wrote */
+void vm_debug_exit(struct vm *vm, uint32_t value);
+bool vm_ending(struct vm *vm);
+
+/** vm_add_pio(), vm_add_mmio() - bus_add() that fails loudly: overlaps are our own mistake */
+void vm_add_pio(struct vm *vm, uint16_t start, unsigned int count, unsigned int width,
+		const struct bus_ops *ops, void *device);
+void vm_add_mmio(struct vm *vm, uint64_t start, uint64_t bytes, unsigned int width,
+		 const struct bus_ops *ops, void *device);
+
+/** vcpu_thread() - the run loop of one vCPU; @argument is the struct vcpu */
+void *vcpu_thread(void *argument);
+/** vcpu_kick() - make it leave GONDOLA_RUN, also if it is just about to enter */
+void vcpu_kick(struct vcpu *vcpu);
+/** vcpu_dump() - registers on stderr */
+void vcpu_dump(const struct vcpu *vcpu);
+
+/** vm_report() - what happened as one JSON object on @fd; closes it */
+void vm_report(const struct vm *vm, int exit_code, int fd);
+
+#endif
