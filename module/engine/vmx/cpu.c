@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Processors: VMX root operation on and off, and which VMCSs each of them
+ * holds.
+ *
+ * A VMCS that was loaded on a processor may live in its caches until VMCLEAR
+ * there.  So each processor lists the VMCSs it holds; a vCPU that moves is
+ * taken out of the old processor by IPI, and cpu_off() clears all.  The list
+ * is changed by its own processor alone, with interrupts off; the crash path,
+ * which may interrupt that, walks it forwards only.
+ */
+#include <linux/gfp.h>
+#include <linux/irqflags.h>
+#include <linux/percpu.h>
+#include <linux/smp.h>
+#include <asm/perf_event.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/tlbflush.h>
+#include "vmcs.h"
+#include "vmx.h"
+
+struct vmx_cpu {
+	void *region;			/* for VMXON */
+	struct list_head holds;
+	struct vmx_vcpu *current_vmcs;
+	bool on;
+	u64 host_msr[VMX_NR_SWITCHED];	/* the kernel's values, but KERNEL_GS_BASE */
+};
+
+static DEFINE_PER_CPU(struct vmx_cpu, vmx_cpus);
+
+const u32 vmx_switched_msrs[VMX_NR_SWITCHED] = {
+	[VMX_MSR_STAR]		 = MSR_STAR,
+	[VMX_MSR_LSTAR]		 = MSR_LSTAR,
+	[VMX_MSR_CSTAR]		 = MSR_CSTAR,
+	[VMX_MSR_SFMASK]	 = MSR_SYSCALL_MASK,
+	[VMX_MSR_KERNEL_GS_BASE] = MSR_KERNEL_GS_BASE,
+	[VMX_MSR_TSC_AUX]	 = MSR_TSC_AUX,
+};
+
+bool vmx_cpu_is_on(void)
+{
+	return this_cpu_read(vmx_cpus.on);
+}
+
+const u64 *vmx_host_msrs(void)
+{
+	return this_cpu_ptr(&vmx_cpus)->host_msr;
+}
+
+/* A page for VMXON or a VMCS: zero but for the revision. */
+void *vmx_alloc_region(int cpu)
+{
+	struct page *page = alloc_pages_node(cpu_to_node(cpu), GFP_KERNEL | __GFP_ZERO, 0);
+	u32 *region;
+
+	if (!page)
+		return NULL;
+	region = page_address(page);
+	*region = vmx_basic_vmcs_revision_id(vmx_caps.basic);
+	return region;
+}
+
+int vmx_setup(void)
+{
+	int cpu;
+
+	vmx_msr_bitmap = (unsigned long *)get_zeroed_page(GFP_KERNEL);
+	if (!vmx_msr_bitmap)
+		return -ENOMEM;
+	vmx_fill_msr_bitmap(vmx_msr_bitmap);
+
+	for_each_possible_cpu(cpu) {
+		struct vmx_cpu *c = per_cpu_ptr(&vmx_cpus, cpu);
+
+		INIT_LIST_HEAD(&c->holds);
+		c->region = vmx_alloc_region(cpu);
+		if (!c->region) {
+			vmx_teardown();
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void vmx_teardown(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct vmx_cpu *c = per_cpu_ptr(&vmx_cpus, cpu);
+
+		free_page((unsigned long)c->region);
+		c->region = NULL;
+	}
+	free_page((unsigned long)vmx_msr_bitmap);
+	vmx_msr_bitmap = NULL;
+}
+
+/* Firmware may leave the lock open: then VMXON needs it closed with VMX enabled. */
+static bool unlock_vmx(void)
+{
+	const u64 enabled = FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX;
+	u64 feat_ctl;
+
+	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &feat_ctl))
+		return false;
+	if (feat_ctl & FEAT_CTL_LOCKED)
+		return (feat_ctl & enabled) == enabled;
+	return !wrmsrl_safe(MSR_IA32_FEAT_CTL, feat_ctl | enabled);
+}
+
+int vmx_cpu_on(void)
+{
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpus);
+	unsigned int i;
+
+	if (WARN_ON_ONCE(c->on) || (__read_cr4() & X86_CR4_VMXE))
+		return -EBUSY;
+	if (!unlock_vmx())
+		return -EOPNOTSUPP;
+
+	for (i = 0; i < VMX_NR_SWITCHED; i++)
+		if (rdmsrl_safe(vmx_switched_msrs[i], &c->host_msr[i]))
+			c->host_msr[i] = 0;
+
+	/* Tracing in guests is not offered, and some processors cannot trace in root operation. */
+	intel_pt_handle_vmx(1);
+	cr4_update_irqsoff(X86_CR4_VMXE, 0);
+	if (!vmx_vmxon(__pa(c->region))) {
+		cr4_update_irqsoff(0, X86_CR4_VMXE);
+		intel_pt_handle_vmx(0);
+		return -EBUSY;
+	}
+	c->current_vmcs = NULL;
+	c->on = true;
+	/* Translations that were tagged with our VPIDs before, by whomever. */
+	if (vmx_caps.vpid && vmx_caps.ept_vpid >> 32 & VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT)
+		vmx_invvpid(VMX_VPID_EXTENT_ALL_CONTEXT, 0, 0);
+	return 0;
+}
+
+static void forget(struct vmx_vcpu *vmx)
+{
+	vmx_vmclear(vmx->vmcs_pa);
+	list_del(&vmx->link);
+	vmx->launched = false;
+	/* Last: from here on another processor may take it. */
+	smp_store_release(&vmx->cpu, -1);
+}
+
+void vmx_cpu_off(void)
+{
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpus);
+	struct vmx_vcpu *vmx, *next;
+
+	if (!c->on)
+		return;
+	list_for_each_entry_safe(vmx, next, &c->holds, link)
+		forget(vmx);
+	c->current_vmcs = NULL;
+	c->on = false;
+	vmx_vmxoff();
+	cr4_update_irqsoff(0, X86_CR4_VMXE);
+	intel_pt_handle_vmx(0);
+}
+
+/* On the processor that holds it, interrupts off. */
+static void evict_here(void *arg)
+{
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpus);
+	struct vmx_vcpu *vmx = arg;
+
+	/* cpu_off() may have been quicker. */
+	if (vmx->cpu != smp_processor_id())
+		return;
+	if (c->current_vmcs == vmx)
+		c->current_vmcs = NULL;
+	forget(vmx);
+}
+
+void vmx_evict(struct vmx_vcpu *vmx)
+{
+	int cpu = smp_load_acquire(&vmx->cpu);
+
+	/* Fails only for a processor that went offline, whose cpu_off() did it. */
+	if (cpu >= 0)
+		smp_call_function_single(cpu, evict_here, vmx, 1);
+}
+
+void vmx_make_current(struct vmx_vcpu *vmx, int cpu, bool *moved)
+{
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpus);
+	unsigned long flags;
+
+	*moved = vmx->cpu != cpu;
+	if (!*moved && c->current_vmcs == vmx)
+		return;
+	if (*moved) {
+		vmx_evict(vmx);
+		local_irq_save(flags);
+		vmx->cpu = cpu;
+		list_add(&vmx->link, &c->holds);
+		local_irq_restore(flags);
+	}
+	if (WARN_ON_ONCE(!c->on || !vmx_vmptrld(vmx->vmcs_pa)))
+		return;
+	c->current_vmcs = vmx;
+	/* Another guest may have trained the branch predictors here. */
+	indirect_branch_prediction_barrier();
+}

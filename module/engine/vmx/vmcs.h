@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * VMX instructions and the VMCS: accessors that notice a refused access, and
+ * the fields' names in words.
+ */
+#ifndef GONDOLA_VMX_VMCS_H
+#define GONDOLA_VMX_VMCS_H
+
+#include <linux/compiler.h>
+#include <linux/types.h>
+#include <asm/asm.h>
+#include <asm/vmx.h>
+
+/** vmx_field_name() - a VMCS field in words; never NULL */
+const char *vmx_field_name(u32 field);
+
+/* Where a refused access ends: warns once, with the field's name.  Out of line and cold. */
+void vmx_read_refused(u32 field);
+void vmx_write_refused(u32 field, u64 value);
+
+/* Both need a current VMCS, so they belong between vcpu_load() and vcpu_put(). */
+static __always_inline u64 vmx_read(unsigned long field)
+{
+	u64 value;
+
+	asm_goto_output("vmread %[field], %[value]\n\t"
+			"jbe %l[refused]"
+			: [value] "=r" (value)
+			: [field] "r" (field)
+			: "cc" : refused);
+	return value;
+refused:
+	vmx_read_refused(field);
+	return 0;
+}
+
+static __always_inline void vmx_write(unsigned long field, u64 value)
+{
+	asm goto("vmwrite %[value], %[field]\n\t"
+		 "jbe %l[refused]"
+		 : : [field] "r" (field), [value] "rm" (value)
+		 : "cc" : refused);
+	return;
+refused:
+	vmx_write_refused(field, value);
+}
+
+/** vmx_vmxon() - enter root operation with the region at @pa; false: refused or faulted */
+static inline bool vmx_vmxon(u64 pa)
+{
+	asm goto("1: vmxon %[pa]\n\t"
+		 "jbe %l[refused]\n\t"
+		 _ASM_EXTABLE(1b, %l[refused])
+		 : : [pa] "m" (pa) : "cc", "memory" : refused);
+	return true;
+refused:
+	return false;
+}
+
+static inline void vmx_vmxoff(void)
+{
+	/* A fault here means that someone else has left root operation already: nothing to do. */
+	asm goto("1: vmxoff\n\t"
+		 _ASM_EXTABLE(1b, %l[out])
+		 : : : "cc", "memory" : out);
+out:
+	return;
+}
+
+/** vmx_vmclear() - write the VMCS at @pa back to memory; it is in no processor afterwards */
+static inline bool vmx_vmclear(u64 pa)
+{
+	asm goto("vmclear %[pa]\n\t"
+		 "jbe %l[refused]"
+		 : : [pa] "m" (pa) : "cc", "memory" : refused);
+	return true;
+refused:
+	return false;
+}
+
+static inline bool vmx_vmptrld(u64 pa)
+{
+	asm goto("vmptrld %[pa]\n\t"
+		 "jbe %l[refused]"
+		 : : [pa] "m" (pa) : "cc", "memory" : refused);
+	return true;
+refused:
+	return false;
+}
+
+/** vmx_invvpid() - drop translations of @vpid: VMX_VPID_EXTENT_* says which */
+static inline bool vmx_invvpid(unsigned long extent, u16 vpid, u64 gva)
+{
+	const struct {
+		u64 vpid;
+		u64 gva;
+	} operand = { vpid, gva };
+
+	asm goto("invvpid %[operand], %[extent]\n\t"
+		 "jbe %l[refused]"
+		 : : [operand] "m" (operand), [extent] "r" (extent)
+		 : "cc", "memory" : refused);
+	return true;
+refused:
+	return false;
+}
+
+#endif

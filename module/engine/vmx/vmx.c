@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The VMX engine: vCPUs, entering the guest, and the table of operations. */
+#include <linux/idr.h>
+#include <linux/slab.h>
+#include <asm/cpu_entry_area.h>
+#include <asm/debugreg.h>
+#include <asm/desc.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/segment.h>
+#include <asm/special_insns.h>
+#include "vmcs.h"
+#include "vmx.h"
+
+/* What entry.S takes for granted. */
+static_assert(offsetof(struct gondola_regs, gpr) == 0 && R_R15 == 15 && R_RDI == 7);
+static_assert(HOST_RSP == 0x6c14);
+
+/* VPIDs are per machine; 0 is the host's own. */
+static DEFINE_IDA(vpids);
+
+/* ---- translations ---------------------------------------------------------------- */
+
+/*
+ * Without VPIDs every entry and exit drops all translations, so the next entry
+ * does what is asked here.  A vCPU that comes to a processor is flushed there,
+ * so what it left behind elsewhere never matters.
+ */
+static noinline void vmx_flush_tlb(struct gondola_vcpu *vcpu)
+{
+	u16 vpid = to_vmx(vcpu)->vpid;
+
+	if (vpid)
+		vmx_invvpid(VMX_VPID_EXTENT_SINGLE_CONTEXT, vpid, 0);
+}
+
+static void vmx_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
+{
+	u16 vpid = to_vmx(vcpu)->vpid;
+
+	if (!vpid)
+		return;
+	if (!vmx_caps.vpid_gva)
+		vmx_flush_tlb(vcpu);
+	else if (__is_canonical_address(gva, 48))
+		vmx_invvpid(VMX_VPID_EXTENT_INDIVIDUAL_ADDR, vpid, gva);
+}
+
+/* Page faults leave the guest if (error & mask) == match. */
+static void vmx_set_pf_filter(struct gondola_vcpu *vcpu, bool on)
+{
+	vmx_write(PAGE_FAULT_ERROR_CODE_MASK, on ? PFEC_P : 0);
+	vmx_write(PAGE_FAULT_ERROR_CODE_MATCH, on ? PFEC_P : 0);
+}
+
+/* ---- a vCPU comes to a processor and goes --------------------------------------------- */
+
+/* Host fields that name this processor's own structures. */
+static void write_host_cpu_state(int cpu)
+{
+	u64 value;
+
+	vmx_write(HOST_TR_BASE, (u64)&get_cpu_entry_area(cpu)->tss.x86_tss);
+	vmx_write(HOST_GDTR_BASE, (u64)get_cpu_gdt_ro(cpu));
+	rdmsrl(MSR_GS_BASE, value);
+	vmx_write(HOST_GS_BASE, value);
+	rdmsrl(MSR_IA32_SYSENTER_ESP, value);
+	vmx_write(HOST_IA32_SYSENTER_ESP, value);
+}
+
+/*
+ * User mode's segments: an exit loads null selectors (the fields take no
+ * user's ones) and the bases; vmx_vcpu_put() loads the selectors again.
+ */
+static void save_host_segments(struct vmx_vcpu *vmx)
+{
+	u64 base;
+
+	savesegment(fs, vmx->host.fs);
+	savesegment(gs, vmx->host.gs);
+	savesegment(ds, vmx->host.ds);
+	savesegment(es, vmx->host.es);
+	store_ldt(vmx->host.ldt);
+
+	rdmsrl(MSR_FS_BASE, base);
+	if (base != vmx->host_fs_base) {
+		vmx->host_fs_base = base;
+		vmx_write(HOST_FS_BASE, base);
+	}
+}
+
+static void restore_host_segments(struct vmx_vcpu *vmx)
+{
+	/* First, since the others may name descriptors in it. */
+	if (unlikely(vmx->host.ldt))
+		asm volatile("lldt %0" : : "m" (vmx->host.ldt));
+	if (unlikely(vmx->host.gs))
+		load_gs_index(vmx->host.gs);
+	if (unlikely(vmx->host.fs)) {
+		loadsegment(fs, vmx->host.fs);
+		wrmsrl(MSR_FS_BASE, vmx->host_fs_base);
+	}
+	if (unlikely(vmx->host.ds | vmx->host.es)) {
+		loadsegment(ds, vmx->host.ds);
+		loadsegment(es, vmx->host.es);
+	}
+}
+
+static void vmx_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	const u64 *host = vmx_host_msrs();
+	bool moved;
+	int i;
+
+	vmx_make_current(vmx, cpu, &moved);
+	if (moved) {
+		write_host_cpu_state(cpu);
+		vmx_flush_tlb(vcpu);
+	}
+	save_host_segments(vmx);
+	vmx->host.debugctl = get_debugctlmsr();
+
+	rdmsrl(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
+	for (i = 0; i < VMX_NR_SWITCHED; i++)
+		if (i == VMX_MSR_KERNEL_GS_BASE || vmx->msr[i] != host[i])
+			wrmsrl(vmx_switched_msrs[i], vmx->msr[i]);
+	vmx->live = true;
+	vmx->entered = false;
+}
+
+static void vmx_vcpu_put(struct gondola_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	const u64 *host = vmx_host_msrs();
+	int i;
+
+	rdmsrl(MSR_KERNEL_GS_BASE, vmx->msr[VMX_MSR_KERNEL_GS_BASE]);
+	vmx->live = false;
+	if (vmx->entered) {
+		restore_host_segments(vmx);
+		/* Exits leave the limits of GDT and TSS as the manual says, not as they were. */
+		load_fixmap_gdt(smp_processor_id());
+		invalidate_tss_limit();
+		if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+			this_cpu_write(x86_ibpb_exit_to_user, true);
+	}
+	/* After the GS selector, whose loading writes it too. */
+	wrmsrl(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
+	for (i = 0; i < VMX_NR_SWITCHED; i++)
+		if (i != VMX_MSR_KERNEL_GS_BASE && vmx->msr[i] != host[i])
+			wrmsrl(vmx_switched_msrs[i], host[i]);
+}
+
+/* ---- entry ----------------------------------------------------------------------------- */
+
+/* The host's page tables and CR4 may have changed since the last entry. */
+static __always_inline void update_host_control(struct vmx_vcpu *vmx)
+{
+	u64 cr3 = __native_read_cr3(), cr4 = native_read_cr4();
+
+	if (unlikely(cr3 != vmx->host_cr3)) {
+		vmx->host_cr3 = cr3;
+		vmx_write(HOST_CR3, cr3);
+	}
+	if (unlikely(cr4 != vmx->host_cr4)) {
+		vmx->host_cr4 = cr4;
+		vmx_write(HOST_CR4, cr4);
+	}
+}
+
+static __always_inline void write_guest_regs(struct gondola_vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+	const struct gondola_regs *regs = &vcpu->regs;
+
+	if (regs->rip != vmx->rip)
+		vmx_write(GUEST_RIP, regs->rip);
+	if (unlikely(regs->gpr[R_RSP] != vmx->rsp))
+		vmx_write(GUEST_RSP, regs->gpr[R_RSP]);
+	if (unlikely(regs->rflags != vmx->rflags || vmx->shadow_written)) {
+		vmx_write(GUEST_RFLAGS, regs->rflags);
+		vmx_fix_pending_debug(vcpu);
+		vmx->shadow_written = false;
+	}
+	if (unlikely(vcpu->hw_root != vmx->root)) {
+		vmx->root = vcpu->hw_root;
+		vmx_write(GUEST_CR3, vmx->root);
+		/* Entries do not flush what has a VPID, and it covers all roots of the vCPU. */
+		vmx_flush_tlb(vcpu);
+	}
+}
+
+/*
+ * What the exit took from the host it gets now, before interrupts open: NMIs
+ * are blocked since the exit, and the handler's IRET ends that.
+ */
+static void hand_to_host(struct vmx_vcpu *vmx)
+{
+	vmx->intr_info = vmx_read(VM_EXIT_INTR_INFO);
+	switch (vmx->intr_info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) {
+	case INTR_TYPE_NMI_INTR | VEC_NMI:
+		asm volatile("int $2");
+		break;
+#ifdef CONFIG_X86_MCE
+	case INTR_TYPE_HARD_EXCEPTION | VEC_MC:
+		asm volatile("int $18");
+		break;
+#endif
+	}
+}
+
+void vmx_enter(struct gondola_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	struct gondola_regs *regs = &vcpu->regs;
+
+	write_guest_regs(vcpu, vmx);
+	update_host_control(vmx);
+	/* Reading is cheap, writing is not. */
+	if (vcpu->cr2 != native_read_cr2())
+		native_write_cr2(vcpu->cr2);
+
+	vmx->vmfail = gondola_vmx_run(regs->gpr, &vmx->host_rsp, vmx->launched);
+	vmx->entered = true;
+	if (unlikely(vmx->vmfail))
+		return;
+
+	vcpu->cr2 = native_read_cr2();
+	/* Exits clear both. */
+	if (unlikely(vmx->host.debugctl))
+		update_debugctlmsr(vmx->host.debugctl);
+	if (unlikely(hw_breakpoint_active()))
+		set_debugreg(this_cpu_read(cpu_dr7), 7);
+
+	vmx->exit_reason = vmx_read(VM_EXIT_REASON);
+	if (vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI) {
+		hand_to_host(vmx);
+	} else if (unlikely(vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
+#ifdef CONFIG_X86_MCE
+		if ((u16)vmx->exit_reason == EXIT_REASON_MCE_DURING_VMENTRY)
+			asm volatile("int $18");
+#endif
+		return;
+	}
+	vmx->launched = true;
+	regs->rip = vmx->rip = vmx_read(GUEST_RIP);
+	regs->gpr[R_RSP] = vmx->rsp = vmx_read(GUEST_RSP);
+	regs->rflags = vmx->rflags = vmx_read(GUEST_RFLAGS);
+}
+
+/* ---- birth and death ------------------------------------------------------------------- */
+
+static void write_host_constants(void)
+{
+	struct desc_ptr idt;
+	u64 value;
+
+	/* TS is never left set in the kernel while guests run: entries come with the FPU loaded. */
+	vmx_write(HOST_CR0, read_cr0() & ~X86_CR0_TS);
+	vmx_write(HOST_CS_SELECTOR, __KERNEL_CS);
+	vmx_write(HOST_SS_SELECTOR, __KERNEL_DS);
+	vmx_write(HOST_DS_SELECTOR, 0);
+	vmx_write(HOST_ES_SELECTOR, 0);
+	vmx_write(HOST_FS_SELECTOR, 0);
+	vmx_write(HOST_GS_SELECTOR, 0);
+	vmx_write(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
+	vmx_write(HOST_FS_BASE, 0);
+	store_idt(&idt);
+	vmx_write(HOST_IDTR_BASE, idt.address);
+	rdmsrl(MSR_IA32_SYSENTER_CS, value);
+	vmx_write(HOST_IA32_SYSENTER_CS, (u32)value);
+	rdmsrl(MSR_IA32_SYSENTER_EIP, value);
+	vmx_write(HOST_IA32_SYSENTER_EIP, value);
+	vmx_write(HOST_RIP, (u64)gondola_vmx_exit);
+	if (vmx_caps.exit & VM_EXIT_LOAD_IA32_EFER)
+		vmx_write(HOST_IA32_EFER, vmx_caps.host_efer);
+}
+
+/* How many cycles apart two PAUSEs belong to one loop, and how long a loop may spin. */
+#define SPIN_GAP	128
+#define SPIN_WINDOW	4096
+
+static void write_controls(struct vmx_vcpu *vmx)
+{
+	u32 proc2 = vmx_caps.proc2;
+
+	vmx_write(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin);
+	vmx->proc = vmx_caps.proc;
+	vmx_write(CPU_BASED_VM_EXEC_CONTROL, vmx->proc);
+	if (vmx->proc & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS) {
+		if (!vmx->vpid)
+			proc2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+		else
+			vmx_write(VIRTUAL_PROCESSOR_ID, vmx->vpid);
+		vmx_write(SECONDARY_VM_EXEC_CONTROL, proc2);
+		if (proc2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
+			vmx_write(PLE_GAP, SPIN_GAP);
+			vmx_write(PLE_WINDOW, SPIN_WINDOW);
+		}
+	}
+	vmx_write(VM_EXIT_CONTROLS, vmx_caps.exit);
+	vmx->entry = vmx_caps.entry;
+	vmx_write(VM_ENTRY_CONTROLS, vmx->entry);
+
+	/* #DB leaves the guest so that DR6 need not be switched: the exit says what struck. */
+	vmx_write(EXCEPTION_BITMAP, BIT(VEC_PF) | BIT(VEC_DB) | BIT(VEC_MC));
+	vmx_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
+	vmx_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
+	vmx_write(MSR_BITMAP, __pa(vmx_msr_bitmap));
+	vmx_write(CR3_TARGET_COUNT, 0);
+	/* The guest owns no bit of CR0 and CR4: it reads the shadows, without an exit. */
+	vmx_write(CR0_GUEST_HOST_MASK, ~0ull);
+	vmx_write(CR4_GUEST_HOST_MASK, ~0ull);
+
+	vmx->guest_efer.index = MSR_EFER;
+	vmx->host_efer.index = MSR_EFER;
+	vmx->host_efer.value = vmx_caps.host_efer;
+	vmx_write(VM_EXIT_MSR_STORE_COUNT, 0);
+	vmx_write(VM_EXIT_MSR_LOAD_COUNT, 0);
+	vmx_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	vmx_write(VM_EXIT_MSR_LOAD_ADDR, __pa(&vmx->host_efer));
+	vmx_write(VM_ENTRY_MSR_LOAD_ADDR, __pa(&vmx->guest_efer));
+	vmx_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	vmx_write(VMCS_LINK_POINTER, ~0ull);
+}
+
+/* As the manual's table of processor state after reset has it, so far as it lives here. */
+static void write_reset_state(struct gondola_vcpu *vcpu)
+{
+	static const u32 data = 0x93, ldt = 0x82, tss = 0x8b, code = 0x9b;
+	const struct gondola_dtable table = { .limit = 0xffff };
+	struct gondola_segment s = { .limit = 0xffff, .ar = data };
+	enum gondola_seg seg;
+
+	for (seg = 0; seg < GONDOLA_NR_SEGS; seg++)
+		vmx_set_segment(vcpu, seg, &s);
+	s.ar = ldt;
+	vmx_set_segment(vcpu, GONDOLA_LDTR, &s);
+	s.ar = tss;
+	vmx_set_segment(vcpu, GONDOLA_TR, &s);
+	s.ar = code;
+	s.selector = 0xf000;
+	s.base = 0xffff0000;
+	vmx_set_segment(vcpu, GONDOLA_CS, &s);
+	vmx_set_dtable(vcpu, false, &table);
+	vmx_set_dtable(vcpu, true, &table);
+
+	vmx_write(GUEST_IA32_DEBUGCTL, 0);
+	vmx_write(GUEST_SYSENTER_CS, 0);
+	vmx_write(GUEST_SYSENTER_ESP, 0);
+	vmx_write(GUEST_SYSENTER_EIP, 0);
+	vmx_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	vmx_write(GUEST_INTERRUPTIBILITY_INFO, 0);
+	vmx_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+	vmx_set_dr7(vcpu, DR7_FIXED);
+	vmx_set_tsc_offset(vcpu);
+	vmx_update_control(vcpu);
+}
+
+#define PAT_RESET	0x0007040600070406ull
+
+static int vmx_vcpu_create(struct gondola_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = kzalloc(sizeof(*vmx), GFP_KERNEL_ACCOUNT);
+	int vpid, cpu;
+
+	if (!vmx)
+		return -ENOMEM;
+	vmx->vmcs = vmx_alloc_region(raw_smp_processor_id());
+	if (!vmx->vmcs) {
+		kfree(vmx);
+		return -ENOMEM;
+	}
+	vmx->vmcs_pa = __pa(vmx->vmcs);
+	vmx->cpu = -1;
+	vmx->pat = PAT_RESET;
+	/* More vCPUs than VPIDs: the rest do without. */
+	vpid = vmx_caps.vpid ? ida_alloc_range(&vpids, 1, VMX_NR_VPIDS - 1, GFP_KERNEL) : 0;
+	vmx->vpid = max(vpid, 0);
+	vcpu->engine_data = vmx;
+
+	/* What no processor holds yet must differ from what the first entry finds. */
+	vmx->rip = vmx->rsp = vmx->rflags = vmx->root = ~0ull;
+
+	cpu = get_cpu();
+	vmx_vmclear(vmx->vmcs_pa);
+	vmx_vcpu_load(vcpu, cpu);
+	write_controls(vmx);
+	write_host_constants();
+	write_reset_state(vcpu);
+	vmx_vcpu_put(vcpu);
+	put_cpu();
+	return 0;
+}
+
+static void vmx_vcpu_destroy(struct gondola_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (!vmx)
+		return;
+	vmx_evict(vmx);
+	if (vmx->vpid)
+		ida_free(&vpids, vmx->vpid);
+	free_page((unsigned long)vmx->vmcs);
+	kfree(vmx);
+	vcpu->engine_data = NULL;
+}
+
+const struct gondola_engine_ops gondola_vmx_ops = {
+	.id = GONDOLA_ENGINE_VMX,
+	.name = "vmx",
+	/* Where there are no VPIDs, entries flush by themselves and flush_tlb() has nothing to do. */
+	.caps = GONDOLA_ENGINE_PF_FILTER | GONDOLA_ENGINE_TLB_TAGS,
+	.probe = vmx_probe,
+	.setup = vmx_setup,
+	.teardown = vmx_teardown,
+	.cpu_on = vmx_cpu_on,
+	.cpu_off = vmx_cpu_off,
+	.vcpu_create = vmx_vcpu_create,
+	.vcpu_destroy = vmx_vcpu_destroy,
+	.vcpu_load = vmx_vcpu_load,
+	.vcpu_put = vmx_vcpu_put,
+	.enter = vmx_enter,
+	.decode = vmx_decode,
+	.inject = vmx_inject,
+	.cancel_injection = vmx_cancel_injection,
+	.get_shadow = vmx_get_shadow,
+	.set_shadow = vmx_set_shadow,
+	.open_window = vmx_open_window,
+	.get_segment = vmx_get_segment,
+	.set_segment = vmx_set_segment,
+	.cpl = vmx_cpl,
+	.get_dtable = vmx_get_dtable,
+	.set_dtable = vmx_set_dtable,
+	.update_control = vmx_update_control,
+	.set_dr7 = vmx_set_dr7,
+	.set_tsc_offset = vmx_set_tsc_offset,
+	.get_msr = vmx_get_msr,
+	.set_msr = vmx_set_msr,
+	.flush_tlb = vmx_flush_tlb,
+	.flush_gva = vmx_flush_gva,
+	.set_pf_filter = vmx_set_pf_filter,
+	.exit_name = vmx_exit_name,
+};

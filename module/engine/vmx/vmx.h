@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The VMX engine: what its files share. */
+#ifndef GONDOLA_VMX_H
+#define GONDOLA_VMX_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+#include <asm/vmx.h>
+#include "../../vcpu.h"
+
+/**
+ * struct vmx_caps - what this machine's processors offer, found by the probe
+ * @basic: IA32_VMX_BASIC
+ * @misc: IA32_VMX_MISC
+ * @ept_vpid: IA32_VMX_EPT_VPID_CAP, 0 where there is none
+ * @cr0_fixed0, @cr0_fixed1, @cr4_fixed0, @cr4_fixed1: bits that must be 1, and may be 1
+ * @pin, @proc, @proc2, @exit, @entry: the controls that gondola runs with
+ * @host_efer: the host's EFER, the same on all processors
+ * @vpid: VPIDs are used, and can be flushed one at a time
+ * @vpid_gva: single addresses of a VPID can be flushed
+ */
+struct vmx_caps {
+	u64 basic;
+	u64 misc;
+	u64 ept_vpid;
+	u64 cr0_fixed0;
+	u64 cr0_fixed1;
+	u64 cr4_fixed0;
+	u64 cr4_fixed1;
+	u32 pin;
+	u32 proc;
+	u32 proc2;
+	u32 exit;
+	u32 entry;
+	u64 host_efer;
+	bool vpid;
+	bool vpid_gva;
+};
+extern struct vmx_caps vmx_caps;
+
+u32 vmx_probe(char *detail);
+
+/*
+ * MSRs that hold the guest's values while its vCPU is loaded.  Nothing in the
+ * host's kernel uses them: SYSCALL comes from user mode, SWAPGS goes with it,
+ * and TSC_AUX is read by user mode's getcpu(); and a thread does not get there
+ * without vcpu_put().
+ */
+enum vmx_switched_msr {
+	VMX_MSR_STAR, VMX_MSR_LSTAR, VMX_MSR_CSTAR, VMX_MSR_SFMASK, VMX_MSR_KERNEL_GS_BASE,
+	VMX_MSR_TSC_AUX, VMX_NR_SWITCHED
+};
+
+/**
+ * struct vmx_vcpu - a vCPU's VMX half
+ * @vmcs, @vmcs_pa: its VMCS
+ * @cpu: the processor that may hold the VMCS in its caches, or -1
+ * @link: in that processor's list
+ * @launched: enter by VMRESUME
+ * @live: vcpu_load() was called: @msr of KERNEL_GS_BASE is in the processor
+ * @entered: the guest ran since vcpu_load()
+ * @vmfail: VMLAUNCH or VMRESUME itself failed: no exit reason
+ * @shadow_written: the interrupt shadow was set by software since the last entry
+ * @vpid: 0 if there is none
+ * @exit_reason: VMCS field, read after each exit
+ * @intr_info: likewise, for exceptions and NMIs
+ * @host_rsp, @host_cr3, @host_cr4, @host_fs_base: what these host fields hold
+ * @root, @rip, @rsp, @rflags: what these guest fields hold
+ * @proc: the processor-based controls
+ * @entry: the VM-entry controls
+ * @pat: the guest's PAT, which the hardware never sees: guest memory is host memory and all of
+ *	its mappings keep the host's memory types
+ * @msr: the guest's values of the switched MSRs
+ * @host: the host's state that exits do not restore, taken at vcpu_load()
+ * @guest_efer, @host_efer: MSR lists, for processors without controls for EFER
+ */
+struct vmx_vcpu {
+	void *vmcs;
+	u64 vmcs_pa;
+	int cpu;
+	struct list_head link;
+	bool launched;
+	bool live;
+	bool entered;
+	bool vmfail;
+	bool shadow_written;
+	bool efer_listed;
+	u16 vpid;
+	u32 exit_reason;
+	u32 intr_info;
+
+	u64 host_rsp;
+	u64 host_cr3;
+	u64 host_cr4;
+	u64 host_fs_base;
+	u64 root;
+	u64 rip;
+	u64 rsp;
+	u64 rflags;
+	u32 proc;
+	u32 entry;
+
+	u64 pat;
+	u64 msr[VMX_NR_SWITCHED];
+	struct {
+		u16 fs, gs, ds, es, ldt;
+		u64 kernel_gs_base;
+		u64 debugctl;
+	} host;
+
+	struct vmx_msr_entry guest_efer;
+	struct vmx_msr_entry host_efer;
+};
+
+static inline struct vmx_vcpu *to_vmx(const struct gondola_vcpu *vcpu)
+{
+	return vcpu->engine_data;
+}
+
+/* hw_reason of an entry that failed before it became an exit. */
+#define VMX_REASON_VMFAIL	0xffffu
+#define VMX_REASON_ENTRY_FAILED	BIT(31)
+
+/* cpu.c: processors, and which VMCSs they hold */
+int vmx_setup(void);
+void vmx_teardown(void);
+int vmx_cpu_on(void);
+void vmx_cpu_off(void);
+/* true on this processor while it is in root operation on behalf of this module */
+bool vmx_cpu_is_on(void);
+/* Make the VMCS current here, @moved says whether it came from elsewhere; preemption off. */
+void vmx_make_current(struct vmx_vcpu *vmx, int cpu, bool *moved);
+/* Take the VMCS out of whichever processor holds it. */
+void vmx_evict(struct vmx_vcpu *vmx);
+void *vmx_alloc_region(int cpu);
+/* The host's values of the switched MSRs on this processor. */
+const u64 *vmx_host_msrs(void);
+extern const u32 vmx_switched_msrs[VMX_NR_SWITCHED];
+
+/* vmx.c */
+void vmx_enter(struct gondola_vcpu *vcpu);
+
+/* state.c: segments, control registers, MSRs */
+extern unsigned long *vmx_msr_bitmap;
+void vmx_fill_msr_bitmap(unsigned long *bitmap);
+void vmx_get_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg, struct gondola_segment *out);
+void vmx_set_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
+		     const struct gondola_segment *in);
+int vmx_cpl(struct gondola_vcpu *vcpu);
+void vmx_get_dtable(struct gondola_vcpu *vcpu, bool idt, struct gondola_dtable *out);
+void vmx_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dtable *in);
+void vmx_update_control(struct gondola_vcpu *vcpu);
+void vmx_set_dr7(struct gondola_vcpu *vcpu, u64 dr7);
+void vmx_set_tsc_offset(struct gondola_vcpu *vcpu);
+int vmx_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value);
+int vmx_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
+
+/* exit.c */
+void vmx_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
+const char *vmx_exit_name(u32 hw_reason);
+
+/* event.c: injection, windows, interrupt shadow */
+void vmx_inject(struct gondola_vcpu *vcpu, const struct gondola_event *event);
+void vmx_cancel_injection(struct gondola_vcpu *vcpu);
+u32 vmx_get_shadow(struct gondola_vcpu *vcpu);
+void vmx_set_shadow(struct gondola_vcpu *vcpu, u32 shadow);
+void vmx_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool nmi);
+/* Put an event whose delivery an exit interrupted back into vcpu->event. */
+void vmx_requeue(struct gondola_vcpu *vcpu, u32 vectoring);
+/* RFLAGS.TF and an interrupt shadow that software set: keep the entry checks content. */
+void vmx_fix_pending_debug(struct gondola_vcpu *vcpu);
+
+/* check.c: which guest-state field does the processor object to?  NULL: none that we know */
+const char *vmx_check_guest_state(struct gondola_vcpu *vcpu);
+
+/* entry.S: 0 after an exit, 1 if VMLAUNCH or VMRESUME failed; @host_rsp caches HOST_RSP */
+int gondola_vmx_run(u64 *gpr, u64 *host_rsp, bool launched);
+extern const char gondola_vmx_exit[];
+
+#endif
