@@ -161,6 +161,8 @@ struct gondola_emulator {
 	/* What becomes architectural state when it completes. */
 	u32 writeback;
 	u8 shadow;
+	u8 sp_bytes;
+	u64 sp;
 	u64 next_rip;
 	u64 rflags;
 

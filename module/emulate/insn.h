@@ -70,6 +70,9 @@ struct gondola_insn_desc {
 #define D_BY		(D_BY_PREFIX | D_BY_REG | D_BY_MOD | D_BY_RM | D_BY_W)
 #define D_CHECKS	(D_PRIV | D_NO64 | D_ONLY64 | D_PROT | D_UMIP | D_SSE)
 
+/* In e->writeback, beside D_WRITE…: e->sp becomes the stack pointer. */
+#define W_SP		BIT(31)
+
 /* Where an operand is; those from O_IMM on take bytes after ModRM. */
 enum gondola_operand_place {
 	O_NONE,
@@ -180,7 +183,7 @@ static inline int gondola_gp(struct gondola_emulator *e)
 	return gondola_fault_code(e, VEC_GP, 0);
 }
 
-/* segment.c */
+/* segment.c: limits and rights; loading a selector.  The latter is an instruction's last step. */
 int gondola_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
 			  bool write, gva_t *la);
 int gondola_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector);
@@ -213,14 +216,18 @@ int gondola_branch(struct gondola_emulator *e, u64 target);
 /* system.c: may this port be used at the present privilege? */
 int gondola_check_io(struct gondola_emulator *e, u16 port, unsigned int width);
 
-/* Handlers, by file. */
+/* alu.c: ZF, SF and PF of a result, the rest kept. */
+u64 gondola_flags_result(u64 rflags, u64 result, unsigned int bytes);
+u64 gondola_flags_sub(u64 rflags, u64 a, u64 b, u64 result, unsigned int bytes);
+
+/* Handlers, by file: move.c */
 int gondola_op_mov(struct gondola_emulator *e);
 int gondola_op_movsx(struct gondola_emulator *e);
+int gondola_op_movsxd(struct gondola_emulator *e);
 int gondola_op_lea(struct gondola_emulator *e);
 int gondola_op_xchg(struct gondola_emulator *e);
-int gondola_op_xadd(struct gondola_emulator *e);
-int gondola_op_cmpxchg(struct gondola_emulator *e);
 int gondola_op_cmpxchg8b(struct gondola_emulator *e);
+int gondola_op_xchg_or_nop(struct gondola_emulator *e);
 int gondola_op_bswap(struct gondola_emulator *e);
 int gondola_op_movbe(struct gondola_emulator *e);
 int gondola_op_setcc(struct gondola_emulator *e);
@@ -234,6 +241,7 @@ int gondola_op_flag(struct gondola_emulator *e);
 int gondola_op_nop(struct gondola_emulator *e);
 int gondola_op_mov_from_seg(struct gondola_emulator *e);
 int gondola_op_mov_to_seg(struct gondola_emulator *e);
+int gondola_op_load_far(struct gondola_emulator *e);
 
 /* alu.c */
 int gondola_op_add(struct gondola_emulator *e);
@@ -249,7 +257,8 @@ int gondola_op_inc(struct gondola_emulator *e);
 int gondola_op_dec(struct gondola_emulator *e);
 int gondola_op_not(struct gondola_emulator *e);
 int gondola_op_neg(struct gondola_emulator *e);
-u64 gondola_flags_sub(u64 rflags, u64 a, u64 b, u64 result, unsigned int bytes);
+int gondola_op_cmpxchg(struct gondola_emulator *e);
+int gondola_op_xadd(struct gondola_emulator *e);
 
 /* shift.c: shifts, rotates and bits */
 int gondola_op_rol(struct gondola_emulator *e);
@@ -336,7 +345,8 @@ int gondola_op_load_sysseg(struct gondola_emulator *e);
 /* xmm.c */
 int gondola_op_movx(struct gondola_emulator *e);
 int gondola_op_movx_low(struct gondola_emulator *e);
-int gondola_op_movx_high(struct gondola_emulator *e);
+int gondola_op_movq(struct gondola_emulator *e);
+int gondola_op_movx_half(struct gondola_emulator *e);
 int gondola_op_movx_store_high(struct gondola_emulator *e);
 
 #endif

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Moves, exchanges and the flags' own instructions. */
+#include "insn.h"
+
+int gondola_op_nop(struct gondola_emulator *e)
+{
+	return GONDOLA_EMUL_OK;
+}
+
+/* MOVZX as well: a value is kept zero-extended. */
+int gondola_op_mov(struct gondola_emulator *e)
+{
+	e->dst.value = e->src.value;
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_movsx(struct gondola_emulator *e)
+{
+	e->dst.value = gondola_sign_extend(e->src.value, e->src.bytes);
+	return GONDOLA_EMUL_OK;
+}
+
+/* Outside 64-bit mode this opcode is ARPL, which is not implemented. */
+int gondola_op_movsxd(struct gondola_emulator *e)
+{
+	return gondola_long64(e) ? gondola_op_movsx(e) : GONDOLA_EMUL_UNKNOWN;
+}
+
+int gondola_op_lea(struct gondola_emulator *e)
+{
+	e->dst.value = e->ea;
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_xchg(struct gondola_emulator *e)
+{
+	u64 old = e->dst.value;
+
+	e->dst.value = e->src.value;
+	e->src.value = old;
+	return GONDOLA_EMUL_OK;
+}
+
+/* 90 is NOP (F3: PAUSE) without REX.B, not an exchange that clears the upper half. */
+int gondola_op_xchg_or_nop(struct gondola_emulator *e)
+{
+	if (e->dst.reg != R_RAX)
+		return gondola_op_xchg(e);
+	e->writeback = 0;
+	return GONDOLA_EMUL_OK;
+}
+
+static u64 swap_bytes(u64 value, unsigned int bytes)
+{
+	return __builtin_bswap64(value) >> (64 - 8 * bytes);
+}
+
+/* Of 16 bits the result is undefined; processors clear them. */
+int gondola_op_bswap(struct gondola_emulator *e)
+{
+	e->dst.value = e->dst.bytes == 2 ? 0 : swap_bytes(e->dst.value, e->dst.bytes);
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_movbe(struct gondola_emulator *e)
+{
+	e->dst.value = swap_bytes(e->src.value, e->src.bytes);
+	return GONDOLA_EMUL_OK;
+}
+
+/* CMPXCHG8B and 16B: rDX:rAX against memory, rCX:rBX into it. */
+int gondola_op_cmpxchg8b(struct gondola_emulator *e)
+{
+	const unsigned int bytes = e->dst.bytes, half = bytes / 2;
+	u64 seen[2] = { 0, 0 }, want[2], new[2];
+	gva_t la;
+	int r;
+
+	r = gondola_linear(e, e->seg, e->ea, bytes, true, &la);
+	if (r)
+		return r;
+	if (bytes == 16 && la & 15)
+		return gondola_gp(e);
+	want[0] = gondola_read_gpr(e, R_RAX, half);
+	want[1] = gondola_read_gpr(e, R_RDX, half);
+	new[0] = gondola_read_gpr(e, R_RBX, half);
+	new[1] = gondola_read_gpr(e, R_RCX, half);
+	if (bytes == 8) {
+		want[0] |= want[1] << 32;
+		new[0] |= new[1] << 32;
+		want[1] = 0;
+		new[1] = 0;
+	}
+	memcpy(seen, want, sizeof(seen));
+	r = e->ops->cmpxchg(e, la, seen, new, bytes);
+	if (r)
+		return r;
+	if (seen[0] == want[0] && seen[1] == want[1]) {
+		e->rflags |= RFL_ZF;
+		return GONDOLA_EMUL_OK;
+	}
+	e->rflags &= ~RFL_ZF;
+	gondola_write_gpr(e, R_RAX, half, seen[0]);
+	gondola_write_gpr(e, R_RDX, half, bytes == 8 ? seen[0] >> 32 : seen[1]);
+	return GONDOLA_EMUL_OK;
+}
+
+/* The condition in the low bits of the opcode. */
+bool gondola_condition(const struct gondola_emulator *e)
+{
+	u64 f = e->rflags;
+	bool yes;
+
+	switch (e->opcode >> 1 & 7) {
+	case 0:
+		yes = f & RFL_OF;
+		break;
+	case 1:
+		yes = f & RFL_CF;
+		break;
+	case 2:
+		yes = f & RFL_ZF;
+		break;
+	case 3:
+		yes = f & (RFL_CF | RFL_ZF);
+		break;
+	case 4:
+		yes = f & RFL_SF;
+		break;
+	case 5:
+		yes = f & RFL_PF;
+		break;
+	case 6:
+		yes = !(f & RFL_SF) != !(f & RFL_OF);
+		break;
+	default:
+		yes = f & RFL_ZF || !(f & RFL_SF) != !(f & RFL_OF);
+		break;
+	}
+	return yes != (e->opcode & 1);
+}
+
+int gondola_op_setcc(struct gondola_emulator *e)
+{
+	e->dst.value = gondola_condition(e);
+	return GONDOLA_EMUL_OK;
+}
+
+/* A 32-bit destination is written in either case: its upper half is cleared. */
+int gondola_op_cmov(struct gondola_emulator *e)
+{
+	if (gondola_condition(e))
+		e->dst.value = e->src.value;
+	return GONDOLA_EMUL_OK;
+}
+
+/* CBW, CWDE, CDQE: rAX from its own lower half. */
+int gondola_op_cbw(struct gondola_emulator *e)
+{
+	e->dst.value = gondola_sign_extend(e->dst.value, e->dst.bytes / 2);
+	return GONDOLA_EMUL_OK;
+}
+
+/* CWD, CDQ, CQO: the sign of rAX into all of rDX. */
+int gondola_op_cwd(struct gondola_emulator *e)
+{
+	e->dst.value = gondola_sign_extend(e->src.value, e->src.bytes) < 0 ? ~0ull : 0;
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_xlat(struct gondola_emulator *e)
+{
+	u8 seg = e->seg_override == GONDOLA_NO_SEG ? GONDOLA_DS : e->seg_override;
+	u64 ea = (e->regs->gpr[R_RBX] + (u8)e->regs->gpr[R_RAX]) & gondola_mask(e->addr_bytes);
+	gva_t la;
+	int r;
+
+	r = gondola_linear(e, seg, ea, 1, false, &la);
+	if (r)
+		return r;
+	e->dst.value = 0;
+	return e->ops->read(e, la, &e->dst.value, 1, false);
+}
+
+#define AH_FLAGS	(RFL_CF | RFL_PF | RFL_AF | RFL_ZF | RFL_SF)
+
+int gondola_op_lahf(struct gondola_emulator *e)
+{
+	u64 flags = (e->rflags & AH_FLAGS) | RFL_FIXED;
+
+	e->regs->gpr[R_RAX] = (e->regs->gpr[R_RAX] & ~0xff00ull) | flags << 8;
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_sahf(struct gondola_emulator *e)
+{
+	e->rflags = (e->rflags & ~AH_FLAGS) | (e->regs->gpr[R_RAX] >> 8 & AH_FLAGS);
+	return GONDOLA_EMUL_OK;
+}
+
+/* CMC, CLC, STC, CLD, STD */
+int gondola_op_flag(struct gondola_emulator *e)
+{
+	switch (e->opcode) {
+	case 0xf5:
+		e->rflags ^= RFL_CF;
+		break;
+	case 0xf8:
+		e->rflags &= ~RFL_CF;
+		break;
+	case 0xf9:
+		e->rflags |= RFL_CF;
+		break;
+	case 0xfc:
+		e->rflags &= ~RFL_DF;
+		break;
+	default:
+		e->rflags |= RFL_DF;
+		break;
+	}
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_mov_from_seg(struct gondola_emulator *e)
+{
+	struct gondola_segment s;
+
+	e->ops->get_segment(e, e->src.reg, &s);
+	e->dst.value = s.selector;
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_mov_to_seg(struct gondola_emulator *e)
+{
+	if (e->dst.reg == GONDOLA_SS)
+		e->shadow = 2;
+	return gondola_load_segment(e, e->dst.reg, e->src.value);
+}
+
+/* LSS, LFS, LGS: an offset and, behind it, a selector. */
+int gondola_op_load_far(struct gondola_emulator *e)
+{
+	u16 selector = 0;
+	u64 offset = 0;
+	gva_t la;
+	int r;
+
+	r = gondola_linear(e, e->seg, e->ea, e->op_bytes + 2, false, &la);
+	if (r)
+		return r;
+	r = e->ops->read(e, la, &offset, e->op_bytes, false);
+	if (r)
+		return r;
+	r = e->ops->read(e, la + e->op_bytes, &selector, 2, false);
+	if (r)
+		return r;
+	r = gondola_load_segment(e, e->desc->arg, selector);
+	if (r)
+		return r;
+	e->dst.value = offset;
+	return GONDOLA_EMUL_OK;
+}

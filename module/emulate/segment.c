@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Segmentation: addresses outside 64-bit mode, and loading of segment registers. */
+#include "insn.h"
+
+/* Types of a descriptor (S set): bit 3 code; bit 2 expand-down or conforming; bit 1 writable
+ * or readable; bit 0 accessed.
+ */
+#define TYPE_ACCESSED	1u
+#define TYPE_RW		2u
+#define TYPE_DOWN	4u
+#define TYPE_CODE	8u
+/* System types (S clear). */
+#define TYPE_LDT	2u
+#define TYPE_TSS16	1u
+#define TYPE_TSS	9u
+#define TYPE_BUSY	2u
+
+/* In a descriptor's upper word the access rights stand at bit 8; 19:16 there are of the limit. */
+#define RAW_AR(high)	((u32)(high) >> 8 & 0xf0ffu)
+
+static int out_of_segment(struct gondola_emulator *e, u8 seg)
+{
+	return gondola_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_GP, 0);
+}
+
+static bool rights_ok(const struct gondola_segment *s, bool write)
+{
+	if (s->ar & GONDOLA_AR_UNUSABLE)
+		return false;
+	if (s->ar & TYPE_CODE)
+		return !write && s->ar & TYPE_RW;
+	return !write || s->ar & TYPE_RW;
+}
+
+int gondola_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
+			  bool write, gva_t *la)
+{
+	struct gondola_segment s;
+	u64 last = (u32)ea + (u64)bytes - 1;
+
+	e->ops->get_segment(e, seg, &s);
+	*la = (u32)(s.base + ea);
+	if (e->mode == GONDOLA_EMUL_VM86)
+		return last > 0xffff ? out_of_segment(e, seg) : GONDOLA_EMUL_OK;
+	if (gondola_protected(e) && !rights_ok(&s, write))
+		return out_of_segment(e, seg);
+	if ((s.ar & (TYPE_CODE | TYPE_DOWN)) == TYPE_DOWN && gondola_protected(e)) {
+		u64 top = s.ar & GONDOLA_AR_DB ? 0xffffffffu : 0xffffu;
+
+		if ((u32)ea <= s.limit || last > top)
+			return out_of_segment(e, seg);
+	} else if (last > s.limit) {
+		return out_of_segment(e, seg);
+	}
+	return GONDOLA_EMUL_OK;
+}
+
+/* 16-byte descriptors of system segments, even in compatibility mode. */
+static int long_mode(struct gondola_emulator *e, bool *is)
+{
+	u64 efer;
+	int r;
+
+	*is = true;
+	if (gondola_long64(e))
+		return GONDOLA_EMUL_OK;
+	r = e->ops->get_msr(e, MSRX_EFER, &efer);
+	*is = efer & EFER_F_LMA;
+	return r;
+}
+
+/* Reads @bytes of the descriptor that @selector names; *la is where it is. */
+static int read_descriptor(struct gondola_emulator *e, u16 selector, u64 raw[2],
+			   unsigned int bytes, gva_t *la)
+{
+	u32 offset = selector & ~7u, limit;
+
+	if (selector & 4) {
+		struct gondola_segment ldt;
+
+		e->ops->get_segment(e, GONDOLA_LDTR, &ldt);
+		if (ldt.ar & GONDOLA_AR_UNUSABLE)
+			return gondola_fault_code(e, VEC_GP, selector & ~3u);
+		*la = ldt.base + offset;
+		limit = ldt.limit;
+	} else {
+		struct gondola_dtable gdt;
+
+		e->ops->get_dtable(e, false, &gdt);
+		*la = gdt.base + offset;
+		limit = gdt.limit;
+	}
+	if (offset + bytes - 1 > limit)
+		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+	return e->ops->read(e, *la, raw, bytes, true);
+}
+
+static void unpack(struct gondola_segment *s, u16 selector, u64 raw)
+{
+	*s = (struct gondola_segment){
+		.base = (raw >> 16 & 0xffffff) | (raw >> 56 << 24),
+		.limit = (raw & 0xffff) | (raw >> 32 & 0xf0000),
+		.ar = RAW_AR(raw >> 32),
+		.selector = selector,
+	};
+	if (s->ar & GONDOLA_AR_G)
+		s->limit = s->limit << 12 | 0xfff;
+}
+
+static void load_null(struct gondola_emulator *e, enum gondola_seg seg, u16 selector)
+{
+	struct gondola_segment s;
+
+	e->ops->get_segment(e, seg, &s);
+	s.selector = selector;
+	s.ar |= GONDOLA_AR_UNUSABLE;
+	e->ops->set_segment(e, seg, &s);
+}
+
+/* Real and virtual-8086 mode: only the base changes; limit and rights stay as they are. */
+static void load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 selector)
+{
+	struct gondola_segment s;
+
+	e->ops->get_segment(e, seg, &s);
+	s.selector = selector;
+	s.base = (u32)selector << 4;
+	e->ops->set_segment(e, seg, &s);
+}
+
+static bool data_allowed(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ar)
+{
+	unsigned int rpl = selector & 3;
+	unsigned int dpl = (ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
+
+	if (!(ar & GONDOLA_AR_S))
+		return false;
+	if (seg == GONDOLA_SS)
+		return (ar & (TYPE_CODE | TYPE_RW)) == TYPE_RW && rpl == e->cpl && dpl == e->cpl;
+	if (ar & TYPE_CODE && !(ar & TYPE_RW))
+		return false;
+	/* Conforming code may be read from anywhere. */
+	return (ar & (TYPE_CODE | TYPE_DOWN)) == (TYPE_CODE | TYPE_DOWN) ||
+	       (rpl <= dpl && e->cpl <= dpl);
+}
+
+static int load_data(struct gondola_emulator *e, enum gondola_seg seg, u16 selector)
+{
+	struct gondola_segment s;
+	u64 raw[2] = { 0, 0 };
+	gva_t la;
+	int r;
+
+	if (!(selector & ~3u)) {
+		if (seg == GONDOLA_SS &&
+		    (!gondola_long64(e) || e->cpl == 3 || (selector & 3) != e->cpl))
+			return gondola_gp(e);
+		load_null(e, seg, selector);
+		return GONDOLA_EMUL_OK;
+	}
+	r = read_descriptor(e, selector, raw, 8, &la);
+	if (r)
+		return r;
+	unpack(&s, selector, raw[0]);
+	if (!data_allowed(e, seg, selector, s.ar))
+		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+	if (!(s.ar & GONDOLA_AR_P))
+		return gondola_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_NP, selector & ~3u);
+	if (!(s.ar & TYPE_ACCESSED)) {
+		u8 access = raw[0] >> 40 | TYPE_ACCESSED;
+
+		r = e->ops->write(e, la + 5, &access, 1, true);
+		if (r)
+			return r;
+		s.ar |= TYPE_ACCESSED;
+	}
+	e->ops->set_segment(e, seg, &s);
+	return GONDOLA_EMUL_OK;
+}
+
+/* LLDT and LTR: the GDT only; a TSS becomes busy. */
+static int load_system(struct gondola_emulator *e, enum gondola_seg seg, u16 selector)
+{
+	struct gondola_segment s;
+	u64 raw[2] = { 0, 0 };
+	bool wide, tss = seg == GONDOLA_TR;
+	u32 type;
+	gva_t la;
+	int r;
+
+	if (!(selector & ~3u)) {
+		if (tss)
+			return gondola_gp(e);
+		load_null(e, seg, selector);
+		return GONDOLA_EMUL_OK;
+	}
+	if (selector & 4)
+		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+	r = long_mode(e, &wide);
+	if (r)
+		return r;
+	r = read_descriptor(e, selector, raw, wide ? 16 : 8, &la);
+	if (r)
+		return r;
+	unpack(&s, selector, raw[0]);
+	type = s.ar & (GONDOLA_AR_S | GONDOLA_AR_TYPE);
+	if (tss ? type != TYPE_TSS && (wide || type != TYPE_TSS16) : type != TYPE_LDT)
+		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+	if (!(s.ar & GONDOLA_AR_P))
+		return gondola_fault_code(e, VEC_NP, selector & ~3u);
+	if (wide) {
+		s.base |= raw[1] << 32;
+		if (!gondola_canonical(s.base))
+			return gondola_fault_code(e, VEC_GP, selector & ~3u);
+	}
+	if (tss) {
+		u8 access = raw[0] >> 40 | TYPE_BUSY;
+
+		r = e->ops->write(e, la + 5, &access, 1, true);
+		if (r)
+			return r;
+		s.ar |= TYPE_BUSY;
+	}
+	e->ops->set_segment(e, seg, &s);
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector)
+{
+	if (seg == GONDOLA_LDTR || seg == GONDOLA_TR)
+		return load_system(e, seg, selector);
+	if (gondola_protected(e))
+		return load_data(e, seg, selector);
+	load_real(e, seg, selector);
+	return GONDOLA_EMUL_OK;
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The stack, and transfers of control within the code segment. */
+#include "insn.h"
+
+unsigned int gondola_stack_bytes(struct gondola_emulator *e)
+{
+	struct gondola_segment ss;
+
+	if (gondola_long64(e))
+		return 8;
+	if (e->mode == GONDOLA_EMUL_VM86)
+		return 2;
+	e->ops->get_segment(e, GONDOLA_SS, &ss);
+	return ss.ar & GONDOLA_AR_DB ? 4 : 2;
+}
+
+int gondola_stack_read(struct gondola_emulator *e, u64 sp, u64 *value, unsigned int bytes)
+{
+	gva_t la;
+	int r;
+
+	r = gondola_linear(e, GONDOLA_SS, sp, bytes, false, &la);
+	if (r)
+		return r;
+	*value = 0;
+	return e->ops->read(e, la, value, bytes, false);
+}
+
+int gondola_stack_write(struct gondola_emulator *e, u64 sp, u64 value, unsigned int bytes)
+{
+	gva_t la;
+	int r;
+
+	r = gondola_linear(e, GONDOLA_SS, sp, bytes, true, &la);
+	if (r)
+		return r;
+	return e->ops->write(e, la, &value, bytes, false);
+}
+
+/* The new stack pointer, @add bytes from @from; written when the instruction completes. */
+static void set_sp(struct gondola_emulator *e, u64 from, s64 add)
+{
+	e->sp_bytes = gondola_stack_bytes(e);
+	e->sp = (from + add) & gondola_mask(e->sp_bytes);
+	e->writeback |= W_SP;
+}
+
+static int push(struct gondola_emulator *e, u64 value)
+{
+	set_sp(e, e->regs->gpr[R_RSP], -(s64)e->op_bytes);
+	return gondola_stack_write(e, e->sp, value, e->op_bytes);
+}
+
+/* Reads the top, and lets go of it and @more bytes. */
+static int pop(struct gondola_emulator *e, u64 *value, unsigned int more)
+{
+	u64 sp = e->regs->gpr[R_RSP];
+
+	set_sp(e, sp, e->op_bytes + more);
+	return gondola_stack_read(e, sp & gondola_mask(e->sp_bytes), value, e->op_bytes);
+}
+
+int gondola_op_push(struct gondola_emulator *e)
+{
+	return push(e, e->src.value);
+}
+
+int gondola_op_pop(struct gondola_emulator *e)
+{
+	return pop(e, &e->dst.value, 0);
+}
+
+int gondola_op_push_seg(struct gondola_emulator *e)
+{
+	struct gondola_segment s;
+
+	e->ops->get_segment(e, e->desc->arg, &s);
+	return push(e, s.selector);
+}
+
+int gondola_op_pop_seg(struct gondola_emulator *e)
+{
+	u64 selector;
+	int r;
+
+	r = pop(e, &selector, 0);
+	if (r)
+		return r;
+	if (e->desc->arg == GONDOLA_SS)
+		e->shadow = 2;
+	return gondola_load_segment(e, e->desc->arg, selector);
+}
+
+/* The eight registers are one piece of memory, DI lowest. */
+int gondola_op_pusha(struct gondola_emulator *e)
+{
+	const unsigned int bytes = e->op_bytes;
+	u8 frame[8 * 4];
+	unsigned int i;
+	gva_t la;
+	int r;
+
+	for (i = 0; i < 8; i++)
+		memcpy(frame + i * bytes, &e->regs->gpr[7 - i], bytes);
+	set_sp(e, e->regs->gpr[R_RSP], -8 * (s64)bytes);
+	r = gondola_linear(e, GONDOLA_SS, e->sp, 8 * bytes, true, &la);
+	return r ? r : e->ops->write(e, la, frame, 8 * bytes, false);
+}
+
+int gondola_op_popa(struct gondola_emulator *e)
+{
+	const unsigned int bytes = e->op_bytes;
+	u8 frame[8 * 4];
+	unsigned int i;
+	gva_t la;
+	u64 sp;
+	int r;
+
+	set_sp(e, e->regs->gpr[R_RSP], 8 * bytes);
+	sp = e->regs->gpr[R_RSP] & gondola_mask(e->sp_bytes);
+	r = gondola_linear(e, GONDOLA_SS, sp, 8 * bytes, false, &la);
+	if (r)
+		return r;
+	r = e->ops->read(e, la, frame, 8 * bytes, false);
+	if (r)
+		return r;
+	for (i = 0; i < 8; i++) {
+		u64 value = 0;
+
+		memcpy(&value, frame + i * bytes, bytes);
+		if (7 - i != R_RSP)
+			gondola_write_gpr(e, 7 - i, bytes, value);
+	}
+	return GONDOLA_EMUL_OK;
+}
+
+static unsigned int iopl(const struct gondola_emulator *e)
+{
+	return (e->regs->rflags & RFL_IOPL) >> 12;
+}
+
+int gondola_op_pushf(struct gondola_emulator *e)
+{
+	if (e->mode == GONDOLA_EMUL_VM86 && iopl(e) < 3)
+		return gondola_gp(e);
+	return push(e, e->rflags & ~(RFL_VM | RFL_RF));
+}
+
+int gondola_op_popf(struct gondola_emulator *e)
+{
+	u64 change = RFL_CF | RFL_PF | RFL_AF | RFL_ZF | RFL_SF | RFL_TF | RFL_DF | RFL_OF |
+		     RFL_NT | RFL_AC | RFL_ID;
+	u64 value;
+	int r;
+
+	if (e->mode == GONDOLA_EMUL_VM86 && iopl(e) < 3)
+		return gondola_gp(e);
+	r = pop(e, &value, 0);
+	if (r)
+		return r;
+	if (e->cpl == 0)
+		change |= RFL_IOPL;
+	if (e->cpl <= iopl(e))
+		change |= RFL_IF;
+	change &= gondola_mask(e->op_bytes);
+	e->rflags = (e->rflags & ~change) | (value & change);
+	return GONDOLA_EMUL_OK;
+}
+
+/* Nested frames (a level above 0) are not implemented: nobody makes them. */
+int gondola_op_enter(struct gondola_emulator *e)
+{
+	int r;
+
+	if (e->src.value & 31)
+		return GONDOLA_EMUL_UNKNOWN;
+	r = push(e, gondola_read_gpr(e, R_RBP, e->op_bytes));
+	if (r)
+		return r;
+	gondola_write_gpr(e, R_RBP, e->op_bytes, e->sp);
+	set_sp(e, e->sp, -(s64)e->dst.value);
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_leave(struct gondola_emulator *e)
+{
+	u64 frame = e->regs->gpr[R_RBP], value;
+	int r;
+
+	set_sp(e, frame, e->op_bytes);
+	r = gondola_stack_read(e, frame & gondola_mask(e->sp_bytes), &value, e->op_bytes);
+	if (r)
+		return r;
+	gondola_write_gpr(e, R_RBP, e->op_bytes, value);
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_branch(struct gondola_emulator *e, u64 target)
+{
+	target &= gondola_mask(e->op_bytes);
+	if (gondola_long64(e)) {
+		if (!gondola_canonical(target))
+			return gondola_gp(e);
+	} else {
+		struct gondola_segment cs;
+
+		e->ops->get_segment(e, GONDOLA_CS, &cs);
+		if (target > (e->mode == GONDOLA_EMUL_VM86 ? 0xffff : cs.limit))
+			return gondola_gp(e);
+	}
+	e->next_rip = target;
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_jmp(struct gondola_emulator *e)
+{
+	return gondola_branch(e, e->next_rip + e->src.value);
+}
+
+int gondola_op_jmp_abs(struct gondola_emulator *e)
+{
+	return gondola_branch(e, e->src.value);
+}
+
+int gondola_op_jcc(struct gondola_emulator *e)
+{
+	return gondola_condition(e) ? gondola_op_jmp(e) : GONDOLA_EMUL_OK;
+}
+
+int gondola_op_jcxz(struct gondola_emulator *e)
+{
+	return gondola_read_gpr(e, R_RCX, e->addr_bytes) ? GONDOLA_EMUL_OK : gondola_op_jmp(e);
+}
+
+/* LOOPNE, LOOPE, LOOP: e0, e1, e2 */
+int gondola_op_loop(struct gondola_emulator *e)
+{
+	u64 left = (e->regs->gpr[R_RCX] - 1) & gondola_mask(e->addr_bytes);
+	bool again = left && (e->opcode == 0xe2 || !(e->rflags & RFL_ZF) == (e->opcode == 0xe0));
+
+	if (again) {
+		int r = gondola_op_jmp(e);
+
+		if (r)
+			return r;
+	}
+	gondola_add_gpr(e, R_RCX, -1);
+	return GONDOLA_EMUL_OK;
+}
+
+static int call(struct gondola_emulator *e, u64 target)
+{
+	u64 from = e->next_rip;
+	int r = gondola_branch(e, target);
+
+	return r ? r : push(e, from);
+}
+
+int gondola_op_call(struct gondola_emulator *e)
+{
+	return call(e, e->next_rip + e->src.value);
+}
+
+int gondola_op_call_abs(struct gondola_emulator *e)
+{
+	return call(e, e->src.value);
+}
+
+/* With an immediate: that many bytes of arguments go too. */
+int gondola_op_ret(struct gondola_emulator *e)
+{
+	unsigned int more = e->src.kind == GONDOLA_OPERAND_IMM ? e->src.value : 0;
+	u64 target;
+	int r;
+
+	r = pop(e, &target, more);
+	return r ? r : gondola_branch(e, target);
+}

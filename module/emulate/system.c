@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Ports, interrupts' flag, control and debug registers, MSRs, descriptor tables. */
+#include "insn.h"
+
+/* In a TSS of 32 or 64 bits: where the I/O permission bitmap starts. */
+#define TSS_IO_BASE	102u
+
+static unsigned int iopl(const struct gondola_emulator *e)
+{
+	return (e->regs->rflags & RFL_IOPL) >> 12;
+}
+
+/* Every bit of the ports' in the TSS's bitmap must be clear. */
+static int check_io_bitmap(struct gondola_emulator *e, u16 port, unsigned int width)
+{
+	struct gondola_segment tss;
+	u16 base = 0, bits = 0;
+	u32 byte;
+	int r;
+
+	e->ops->get_segment(e, GONDOLA_TR, &tss);
+	/* A 16-bit TSS has no bitmap. */
+	if (tss.ar & GONDOLA_AR_UNUSABLE || !(tss.ar & 8) || tss.limit < TSS_IO_BASE + 1)
+		return gondola_gp(e);
+	r = e->ops->read(e, tss.base + TSS_IO_BASE, &base, 2, true);
+	if (r)
+		return r;
+	byte = base + port / 8;
+	if (byte + 1 > tss.limit)
+		return gondola_gp(e);
+	r = e->ops->read(e, tss.base + byte, &bits, 2, true);
+	if (r)
+		return r;
+	return bits >> (port & 7) & ((1u << width) - 1) ? gondola_gp(e) : GONDOLA_EMUL_OK;
+}
+
+int gondola_check_io(struct gondola_emulator *e, u16 port, unsigned int width)
+{
+	if (e->mode == GONDOLA_EMUL_REAL ||
+	    (e->mode != GONDOLA_EMUL_VM86 && e->cpl <= iopl(e)))
+		return GONDOLA_EMUL_OK;
+	return check_io_bitmap(e, port, width);
+}
+
+static int port_access(struct gondola_emulator *e, u16 port, struct gondola_operand *op, bool in)
+{
+	unsigned int done = 0, width = op->bytes > 4 ? 4 : op->bytes;
+	u32 value = op->value;
+	int r;
+
+	r = gondola_check_io(e, port, width);
+	if (r)
+		return r;
+	if (in)
+		value = 0;
+	r = e->ops->io(e, port, width, in, &value, 1, &done);
+	if (r)
+		return r;
+	if (!done)
+		return GONDOLA_EMUL_ERROR;
+	op->bytes = width;
+	op->value = value;
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_in(struct gondola_emulator *e)
+{
+	return port_access(e, e->src.value, &e->dst, true);
+}
+
+int gondola_op_out(struct gondola_emulator *e)
+{
+	return port_access(e, e->dst.value, &e->src, false);
+}
+
+static bool may_change_if(const struct gondola_emulator *e)
+{
+	return e->cpl <= iopl(e);
+}
+
+/* With virtual interrupts (VME, PVI) these act on VIF: not implemented. */
+static int check_if(struct gondola_emulator *e)
+{
+	u64 virtual = e->mode == GONDOLA_EMUL_VM86 ? CR4_VME : CR4_PVI;
+
+	if (may_change_if(e))
+		return GONDOLA_EMUL_OK;
+	if (e->cpl == 3 && e->ops->get_cr(e, 4) & virtual)
+		return GONDOLA_EMUL_UNKNOWN;
+	return gondola_gp(e);
+}
+
+int gondola_op_cli(struct gondola_emulator *e)
+{
+	int r = check_if(e);
+
+	if (!r)
+		e->rflags &= ~RFL_IF;
+	return r;
+}
+
+int gondola_op_sti(struct gondola_emulator *e)
+{
+	int r = check_if(e);
+
+	if (r)
+		return r;
+	if (!(e->rflags & RFL_IF))
+		e->shadow = 1;
+	e->rflags |= RFL_IF;
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_hlt(struct gondola_emulator *e)
+{
+	return e->ops->hlt(e);
+}
+
+/* INVD too: contents that the guest has no way to miss are written back. */
+int gondola_op_wbinvd(struct gondola_emulator *e)
+{
+	return e->ops->wbinvd(e);
+}
+
+int gondola_op_clts(struct gondola_emulator *e)
+{
+	return e->ops->set_cr(e, 0, e->ops->get_cr(e, 0) & ~CR0_TS);
+}
+
+int gondola_op_cpuid(struct gondola_emulator *e)
+{
+	u64 *gpr = e->regs->gpr;
+	u32 a = gpr[R_RAX], b = gpr[R_RBX], c = gpr[R_RCX], d = gpr[R_RDX];
+
+	e->ops->cpuid(e, &a, &b, &c, &d);
+	gpr[R_RAX] = a;
+	gpr[R_RBX] = b;
+	gpr[R_RCX] = c;
+	gpr[R_RDX] = d;
+	return GONDOLA_EMUL_OK;
+}
+
+static int read_msr(struct gondola_emulator *e, u32 index)
+{
+	u64 value;
+	int r = e->ops->get_msr(e, index, &value);
+
+	if (r)
+		return r;
+	e->regs->gpr[R_RAX] = (u32)value;
+	e->regs->gpr[R_RDX] = value >> 32;
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_rdmsr(struct gondola_emulator *e)
+{
+	return read_msr(e, e->regs->gpr[R_RCX]);
+}
+
+int gondola_op_wrmsr(struct gondola_emulator *e)
+{
+	u64 *gpr = e->regs->gpr;
+
+	return e->ops->set_msr(e, gpr[R_RCX], (u32)gpr[R_RAX] | gpr[R_RDX] << 32);
+}
+
+int gondola_op_rdtsc(struct gondola_emulator *e)
+{
+	if (e->cpl && e->ops->get_cr(e, 4) & CR4_TSD)
+		return gondola_gp(e);
+	return read_msr(e, MSRX_TSC);
+}
+
+static bool has_cr(unsigned int cr)
+{
+	return cr <= 8 && BIT(cr) & (BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(8));
+}
+
+int gondola_op_read_cr(struct gondola_emulator *e)
+{
+	if (!has_cr(e->src.reg))
+		return gondola_fault(e, VEC_UD);
+	e->dst.value = e->ops->get_cr(e, e->src.reg);
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_write_cr(struct gondola_emulator *e)
+{
+	if (!has_cr(e->dst.reg))
+		return gondola_fault(e, VEC_UD);
+	return e->ops->set_cr(e, e->dst.reg, e->src.value);
+}
+
+/* DR4 and DR5 are other names of DR6 and DR7, unless CR4.DE forbids them. */
+static int debug_register(struct gondola_emulator *e, unsigned int *dr)
+{
+	if (*dr > 7)
+		return gondola_fault(e, VEC_UD);
+	if (*dr == 4 || *dr == 5) {
+		if (e->ops->get_cr(e, 4) & CR4_DE)
+			return gondola_fault(e, VEC_UD);
+		*dr += 2;
+	}
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_read_dr(struct gondola_emulator *e)
+{
+	unsigned int dr = e->src.reg;
+	int r = debug_register(e, &dr);
+
+	return r ? r : e->ops->get_dr(e, dr, &e->dst.value);
+}
+
+int gondola_op_write_dr(struct gondola_emulator *e)
+{
+	unsigned int dr = e->dst.reg;
+	int r = debug_register(e, &dr);
+
+	return r ? r : e->ops->set_dr(e, dr, e->src.value);
+}
+
+int gondola_op_smsw(struct gondola_emulator *e)
+{
+	e->dst.value = e->ops->get_cr(e, 0);
+	return GONDOLA_EMUL_OK;
+}
+
+/* PE, MP, EM and TS; PE can be set this way but not cleared. */
+int gondola_op_lmsw(struct gondola_emulator *e)
+{
+	const u64 low = CR0_PE | CR0_MP | CR0_EM | CR0_TS;
+	u64 cr0 = e->ops->get_cr(e, 0);
+
+	return e->ops->set_cr(e, 0, (cr0 & ~(low & ~CR0_PE)) | (e->src.value & low));
+}
+
+int gondola_op_invlpg(struct gondola_emulator *e)
+{
+	gva_t la = e->ea;
+
+	if (!gondola_long64(e) || e->seg >= GONDOLA_FS) {
+		struct gondola_segment s;
+
+		e->ops->get_segment(e, e->seg, &s);
+		la += s.base;
+		if (!gondola_long64(e))
+			la = (u32)la;
+	}
+	/* Nothing is cached for an address that cannot be. */
+	return gondola_canonical(la) ? e->ops->invlpg(e, la) : GONDOLA_EMUL_OK;
+}
+
+int gondola_op_swapgs(struct gondola_emulator *e)
+{
+	u64 gs, kernel;
+	int r;
+
+	r = e->ops->get_msr(e, MSRX_GS_BASE, &gs);
+	if (r)
+		return r;
+	r = e->ops->get_msr(e, MSRX_KERNEL_GS_BASE, &kernel);
+	if (r)
+		return r;
+	r = e->ops->set_msr(e, MSRX_GS_BASE, kernel);
+	return r ? r : e->ops->set_msr(e, MSRX_KERNEL_GS_BASE, gs);
+}
+
+/* SGDT, SIDT, LGDT, LIDT: a limit of 2 bytes, then the base: 8 bytes in 64-bit mode, else 4. */
+static int dtable_address(struct gondola_emulator *e, bool write, unsigned int *bytes, gva_t *la)
+{
+	*bytes = gondola_long64(e) ? 10 : 6;
+	return gondola_linear(e, e->seg, e->ea, *bytes, write, la);
+}
+
+/* ModRM.reg: 0 and 2 are the GDT's, 1 and 3 the IDT's. */
+static bool is_idt(const struct gondola_emulator *e)
+{
+	return e->modrm >> 3 & 1;
+}
+
+int gondola_op_store_dtable(struct gondola_emulator *e)
+{
+	struct gondola_dtable table;
+	unsigned int bytes;
+	u8 image[10];
+	gva_t la;
+	int r;
+
+	r = dtable_address(e, true, &bytes, &la);
+	if (r)
+		return r;
+	e->ops->get_dtable(e, is_idt(e), &table);
+	memcpy(image, &table.limit, 2);
+	memcpy(image + 2, &table.base, 8);
+	return e->ops->write(e, la, image, bytes, false);
+}
+
+int gondola_op_load_dtable(struct gondola_emulator *e)
+{
+	struct gondola_dtable table = { 0 };
+	unsigned int bytes;
+	u8 image[10];
+	gva_t la;
+	int r;
+
+	r = dtable_address(e, false, &bytes, &la);
+	if (r)
+		return r;
+	r = e->ops->read(e, la, image, bytes, false);
+	if (r)
+		return r;
+	memcpy(&table.limit, image, 2);
+	memcpy(&table.base, image + 2, bytes - 2);
+	if (e->op_bytes == 2 && !gondola_long64(e))
+		table.base &= 0xffffff;
+	if (!gondola_canonical(table.base))
+		return gondola_gp(e);
+	e->ops->set_dtable(e, is_idt(e), &table);
+	return GONDOLA_EMUL_OK;
+}
+
+/* SLDT, STR, LLDT, LTR: the row says which register. */
+int gondola_op_store_sysseg(struct gondola_emulator *e)
+{
+	struct gondola_segment s;
+
+	e->ops->get_segment(e, e->desc->arg, &s);
+	e->dst.value = s.selector;
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_load_sysseg(struct gondola_emulator *e)
+{
+	return gondola_load_segment(e, e->desc->arg, e->src.value);
+}

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Each form is executed by the processor and by the interpreter, from the same
+ * random registers, flags and memory; then all of them are compared.
+ *
+ *   native [SEED [CASES [PART-OF-A-FORM]]]
+ */
+#define _GNU_SOURCE
+#include <cpuid.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include "emulate/emulate.h"
+#include "forms.h"
+#include "x86/regs.h"
+
+#define MEMORY		((u8 *)0x20000000)
+#define MEMORY_BYTES	2048
+#define STATUS		(RFL_CF | RFL_PF | RFL_AF | RFL_ZF | RFL_SF | RFL_OF)
+#define COMPARED	(STATUS | RFL_DF)
+
+/* enter.S knows the offsets. */
+struct state {
+	struct gondola_regs regs;
+	u64 xmm[4][2];
+};
+
+struct state native_in, native_out;
+bool native_taken;
+void native_enter(const void *insn);
+void native_exit_fall(void);
+void native_exit_taken(void);
+void native_abort(void);
+
+static volatile sig_atomic_t native_signal;
+static u64 random_state;
+
+static u64 random64(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state * 0x2545f4914f6cdd1dull;
+}
+
+/* Often one where carries and signs happen. */
+static u64 random_value(void)
+{
+	u64 r = random64();
+
+	switch (r & 7) {
+	case 0:
+		return 0;
+	case 1:
+		return ~0ull;
+	case 2:
+		return 1ull << (r >> 8 & 63);
+	case 3:
+		return (1ull << (r >> 8 & 63)) - 1;
+	case 4:
+		return (s64)(s8)(r >> 8);
+	default:
+		return random64();
+	}
+}
+
+/* The interpreter's world: this process' own memory, of which it may touch MEMORY. */
+
+static struct state interpreted;
+
+static int page_fault(struct gondola_emulator *e, gva_t la)
+{
+	e->exception = (struct gondola_event){
+		.kind = GONDOLA_EVENT_EXCEPTION, .vector = VEC_PF, .has_error = true, .cr2 = la,
+	};
+	return GONDOLA_EMUL_FAULT;
+}
+
+static bool outside(gva_t la, unsigned int bytes)
+{
+	return la < (uintptr_t)MEMORY || la + bytes > (uintptr_t)MEMORY + MEMORY_BYTES;
+}
+
+static int world_fetch(struct gondola_emulator *e, gva_t la, void *buf, unsigned int bytes,
+		       unsigned int *got)
+{
+	memcpy(buf, (void *)(uintptr_t)la, bytes);
+	*got = bytes;
+	return GONDOLA_EMUL_OK;
+}
+
+static int world_read(struct gondola_emulator *e, gva_t la, void *buf, unsigned int bytes,
+		      bool system)
+{
+	if (outside(la, bytes))
+		return page_fault(e, la);
+	memcpy(buf, (void *)(uintptr_t)la, bytes);
+	return GONDOLA_EMUL_OK;
+}
+
+static int world_write(struct gondola_emulator *e, gva_t la, const void *buf, unsigned int bytes,
+		       bool system)
+{
+	if (outside(la, bytes))
+		return page_fault(e, la);
+	memcpy((void *)(uintptr_t)la, buf, bytes);
+	return GONDOLA_EMUL_OK;
+}
+
+static int world_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const void *new,
+			 unsigned int bytes)
+{
+	if (outside(la, bytes))
+		return page_fault(e, la);
+	if (memcmp((void *)(uintptr_t)la, old, bytes))
+		memcpy(old, (void *)(uintptr_t)la, bytes);
+	else
+		memcpy((void *)(uintptr_t)la, new, bytes);
+	return GONDOLA_EMUL_OK;
+}
+
+static void world_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
+			      struct gondola_segment *out)
+{
+	u16 s = 0;
+
+	switch (seg) {
+	case GONDOLA_CS:
+		asm("mov %%cs, %0" : "=r" (s));
+		break;
+	case GONDOLA_SS:
+		asm("mov %%ss, %0" : "=r" (s));
+		break;
+	case GONDOLA_DS:
+		asm("mov %%ds, %0" : "=r" (s));
+		break;
+	case GONDOLA_FS:
+		asm("mov %%fs, %0" : "=r" (s));
+		break;
+	case GONDOLA_GS:
+		asm("mov %%gs, %0" : "=r" (s));
+		break;
+	default:
+		break;
+	}
+	*out = (struct gondola_segment){ .selector = s };
+}
+
+static u64 world_get_cr(struct gondola_emulator *e, unsigned int cr)
+{
+	return cr == 4 ? CR4_OSFXSR : CR0_PE | CR0_PG;
+}
+
+static void world_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf)
+{
+	memcpy(buf, interpreted.xmm[n], 16);
+}
+
+static void world_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf)
+{
+	memcpy(interpreted.xmm[n], buf, 16);
+}
+
+static const struct gondola_emul_ops world = {
+	.fetch = world_fetch,
+	.read = world_read,
+	.write = world_write,
+	.cmpxchg = world_cmpxchg,
+	.get_segment = world_get_segment,
+	.get_cr = world_get_cr,
+	.get_xmm = world_get_xmm,
+	.set_xmm = world_set_xmm,
+};
+
+static struct gondola_emulator emulator = {
+	.ops = &world,
+	.regs = &interpreted.regs,
+	.mode = GONDOLA_EMUL_LONG64,
+	.cpl = 3,
+};
+
+/* The processor's side. */
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+
+	native_signal = sig;
+	uc->uc_mcontext.gregs[REG_RIP] = (uintptr_t)native_abort;
+	uc->uc_mcontext.gregs[REG_EFL] &= ~RFL_DF;
+}
+
+static void catch_signals(void)
+{
+	static char stack[65536];
+	static const int signals[] = { SIGILL, SIGFPE, SIGSEGV, SIGBUS };
+	struct sigaction act = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	stack_t alt = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	unsigned int i;
+
+	sigaltstack(&alt, NULL);
+	for (i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		sigaction(signals[i], &act, NULL);
+}
+
+static void randomize(const struct form *form, u8 *image)
+{
+	u64 *gpr = native_in.regs.gpr;
+	unsigned int i;
+
+	for (i = 0; i < NR_GPRS; i++)
+		gpr[i] = random_value();
+	for (i = 0; i < 4; i++) {
+		native_in.xmm[i][0] = random64();
+		native_in.xmm[i][1] = random64();
+	}
+	gpr[R_RBX] = (uintptr_t)MEMORY + 512 + (random64() & 0x1f0) + (random64() & 7 ? 0 : 5);
+	gpr[R_RSI] = (uintptr_t)MEMORY + 768 + (random64() & 0xff);
+	gpr[R_RDI] = (uintptr_t)MEMORY + 768 + (random64() & 0xff);
+	gpr[R_RBP] = (uintptr_t)MEMORY + 1024 + (random64() & 0xf8);
+	gpr[R_RSP] = (uintptr_t)MEMORY + 1024 + (random64() & 0xff);
+	gpr[R_R8] = (s64)(random64() & 0xfff) - 2048;
+	gpr[R_R9] = (s64)(random64() & 15) - 8;
+	gpr[R_R10] = (uintptr_t)form->taken;
+	if (form->attr & F_COUNT)
+		gpr[R_RCX] = random64() & 3 ? random64() % 48 : random64() % 3;
+	native_in.regs.rip = (uintptr_t)form->code;
+	native_in.regs.rflags = (random64() & COMPARED) | RFL_IF | RFL_FIXED;
+	/* Some of the memory changes from case to case. */
+	for (i = 0; i < 8; i++) {
+		u64 value = random_value();
+
+		memcpy(image + (random64() & (MEMORY_BYTES - 8)), &value, 8);
+	}
+	for (i = 0; i < 2; i++) {
+		u64 value = random64() & 1 ? random_value() : gpr[R_RAX];
+
+		memcpy(image + gpr[i ? R_RSI : R_RDI] - (uintptr_t)MEMORY, &value, 8);
+	}
+}
+
+static u64 undefined_flags(const struct form *form)
+{
+	unsigned int count = native_in.regs.gpr[R_RCX] & 0x3f;
+
+	if (!(form->attr & F_SHIFT))
+		return form->undefined;
+	/* CF too when a narrow operand is shifted out altogether. */
+	return form->undefined | (count >= 8 ? RFL_CF : 0);
+}
+
+static int vector_of(int sig)
+{
+	switch (sig) {
+	case SIGILL:
+		return VEC_UD;
+	case SIGFPE:
+		return VEC_DE;
+	default:
+		return VEC_GP;
+	}
+}
+
+static const char *compare_fault(int r, const u8 *image)
+{
+	int vector = emulator.exception.vector;
+
+	if (r != GONDOLA_EMUL_FAULT)
+		return "the processor faulted, the interpreter did not";
+	if (vector == VEC_PF || vector == VEC_SS)
+		vector = VEC_GP;
+	if (vector != vector_of(native_signal))
+		return "another exception";
+	if (memcmp(&interpreted, &native_in, sizeof(interpreted)))
+		return "a fault that changed registers";
+	if (memcmp(MEMORY, image, MEMORY_BYTES))
+		return "a fault that changed memory";
+	return NULL;
+}
+
+static const char *compare_state(const struct form *form, const u8 *result)
+{
+	u64 flags = COMPARED & ~undefined_flags(form);
+	u64 rip = (uintptr_t)form->taken;
+
+	if (memcmp(interpreted.regs.gpr, native_out.regs.gpr, sizeof(interpreted.regs.gpr)))
+		return "registers";
+	if ((interpreted.regs.rflags ^ native_out.regs.rflags) & flags)
+		return "flags";
+	if (memcmp(interpreted.xmm, native_out.xmm, sizeof(interpreted.xmm)))
+		return "XMM registers";
+	if (memcmp(MEMORY, result, MEMORY_BYTES))
+		return "memory";
+	if (!native_taken)
+		rip = (uintptr_t)form->code + emulator.insn_len;
+	return interpreted.regs.rip == rip ? NULL : "RIP";
+}
+
+static void print_state(const char *name, const struct state *s)
+{
+	unsigned int i;
+
+	printf("  %s:", name);
+	for (i = 0; i < NR_GPRS; i++)
+		printf(" %llx", s->regs.gpr[i]);
+	printf(" rip %llx rflags %llx\n", s->regs.rip, s->regs.rflags);
+}
+
+/* NULL, or what differs. */
+static const char *run_case(const struct form *form, u8 *image)
+{
+	u8 result[MEMORY_BYTES];
+	int r;
+
+	randomize(form, image);
+	memcpy(MEMORY, image, MEMORY_BYTES);
+	native_signal = 0;
+	native_enter(form->code);
+	memcpy(result, MEMORY, MEMORY_BYTES);
+
+	memcpy(MEMORY, image, MEMORY_BYTES);
+	interpreted = native_in;
+	do {
+		r = gondola_emulate(&emulator);
+	} while (r == GONDOLA_EMUL_OK && interpreted.regs.rip == native_in.regs.rip);
+	if (native_signal)
+		return compare_fault(r, image);
+	if (r == GONDOLA_EMUL_UNKNOWN)
+		return "not implemented";
+	if (r)
+		return "the interpreter faulted, the processor did not";
+	return compare_state(form, result);
+}
+
+static bool run_form(const struct form *form, u64 seed, unsigned long cases)
+{
+	u8 image[MEMORY_BYTES];
+	unsigned long i;
+
+	random_state = seed * 0x9e3779b97f4a7c15ull + 1;
+	for (i = 0; i < MEMORY_BYTES; i += 8) {
+		u64 value = random_value();
+
+		memcpy(image + i, &value, 8);
+	}
+	for (i = 0; i < cases; i++) {
+		const char *wrong = run_case(form, image);
+
+		if (wrong) {
+			printf("not ok: %s: case %lu of seed %llu: %s\n", form->text, i, seed,
+			       wrong);
+			print_state("before", &native_in);
+			if (!native_signal)
+				print_state("processor", &native_out);
+			print_state("interpreter", &interpreted);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool processor_has(u64 attr)
+{
+	unsigned int a, b, c = 0, d, ext_c = 0;
+
+	__get_cpuid(1, &a, &b, &c, &d);
+	if (attr & F_CPU_MOVBE && !(c & bit_MOVBE))
+		return false;
+	if (attr & F_CPU_POPCNT && !(c & bit_POPCNT))
+		return false;
+	__get_cpuid(0x80000001, &a, &b, &ext_c, &d);
+	return !(attr & F_CPU_LZCNT) || ext_c & bit_LZCNT;
+}
+
+int main(int argc, char **argv)
+{
+	u64 seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	unsigned long cases = argc > 2 ? strtoul(argv[2], NULL, 0) : 1000;
+	unsigned int passed = 0, failed = 0, skipped = 0;
+	const struct form *form;
+
+	/* Nothing else is near it. */
+	if (mmap(MEMORY, 4096, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != MEMORY) {
+		perror("mmap");
+		return 2;
+	}
+	catch_signals();
+	for (form = forms_start; form < forms_end; form++) {
+		if (argc > 3 && !strstr(form->text, argv[3]))
+			continue;
+		if (!processor_has(form->attr))
+			skipped++;
+		else if (run_form(form, seed, cases))
+			passed++;
+		else
+			failed++;
+	}
+	printf("seed %llu, %lu cases of each form, %u forms that this processor lacks\n", seed,
+	       cases, skipped);
+	printf("%u passed, %u failed\n", passed, failed);
+	return failed || !passed;
+}
