@@ -294,7 +294,6 @@ static int handle_cpuid(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 
 static int handle_hlt(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
-	gondola_count(vcpu, GONDOLA_COUNTER_HALTS);
 	vcpu->halted = true;
 	return done(vcpu, exit);
 }

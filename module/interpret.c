@@ -565,7 +565,6 @@ static int op_invlpg(struct gondola_emulator *e, gva_t la)
 
 static int op_hlt(struct gondola_emulator *e)
 {
-	gondola_count(to_vcpu(e), GONDOLA_COUNTER_HALTS);
 	to_vcpu(e)->halted = true;
 	return GONDOLA_EMUL_OK;
 }

@@ -45,7 +45,7 @@ enum { EAX, EBX, ECX, EDX };
 #define XCR0_OFFERED	0xe7ull
 
 /* The APIC timer's clock (irq/) is what leaf 0x15 calls the crystal. */
-#define CRYSTAL_KHZ	1000000u
+#define CRYSTAL_KHZ	(GONDOLA_LAPIC_HZ / 1000)
 
 /**
  * struct leaf - one row of the policy
