@@ -108,6 +108,7 @@ void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req)
 	struct gondola_vcpu *vcpu;
 	int i, cpu;
 
+	lockdep_assert_held(&vm->mmu.lock);
 	gondola_for_each_vcpu(vcpu, vm, i)
 		gondola_request(vcpu, req);
 	/*
@@ -118,8 +119,12 @@ void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req)
 		if (READ_ONCE(vcpu->mode) != GONDOLA_IN_GUEST)
 			continue;
 		cpu = READ_ONCE(vcpu->cpu);
-		if (cpu >= 0)
-			smp_call_function_single(cpu, look_up, NULL, 1);
+		if (cpu < 0)
+			continue;
+		smp_call_function_single(cpu, look_up, NULL, 1);
+		/* Not its thread's: the MMU lock is what makes this safe. */
+		if (req == GONDOLA_REQ_TLB_FLUSH)
+			gondola_count(vcpu, GONDOLA_COUNTER_TLB_FLUSHES_REMOTE);
 	}
 }
 

@@ -45,10 +45,6 @@ static void handle_requests(struct gondola_vcpu *vcpu)
 		vcpu->nmi_pending = min(vcpu->nmi_pending + 1, 2);
 	if (gondola_take_request(vcpu, GONDOLA_REQ_TIMER))
 		gondola_lapic_timer_fired(vcpu);
-	if (gondola_take_request(vcpu, GONDOLA_REQ_TLB_FLUSH)) {
-		vcpu->engine->flush_tlb(vcpu);
-		gondola_count(vcpu, GONDOLA_COUNTER_TLB_FLUSHES_REMOTE);
-	}
 	if (gondola_take_request(vcpu, GONDOLA_REQ_TSC)) {
 		vcpu->engine->set_tsc_offset(vcpu);
 		gondola_lapic_rearm(vcpu);
@@ -113,7 +109,14 @@ static int prepare(struct gondola_vcpu *vcpu)
 	if (unlikely(vcpu->vm->dead))
 		return -EIO;
 	err = gondola_mmu_load(vcpu);
-	return err ?: GONDOLA_REENTER;
+	if (unlikely(err))
+		return err;
+	/* After the load, which asks for one when it changed tables. */
+	if (gondola_take_request(vcpu, GONDOLA_REQ_TLB_FLUSH)) {
+		vcpu->engine->flush_tlb(vcpu);
+		gondola_count(vcpu, GONDOLA_COUNTER_TLB_FLUSHES);
+	}
+	return GONDOLA_REENTER;
 }
 
 /* ---- interrupts are off from here ... ------------------------------------------- */
