@@ -10,13 +10,29 @@ void gondola_host_cpuid(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u
 	cpuid_count(function, index, eax, ebx, ecx, edx);
 }
 
+/*
+ * QEMU's TCG executes XSETBV in a guest of SVM although it is intercepted (7.2
+ * does), so that a guest would set the host's XCR0: there, guests get no XSAVE.
+ */
+static bool xsetbv_escapes(void)
+{
+	return boot_cpu_has(X86_FEATURE_HYPERVISOR) && hypervisor_cpuid_base("TCGTCGTCGTCG", 0);
+}
+
 u64 gondola_host_xcr0(void)
 {
+	if (xsetbv_escapes())
+		return 0;
 	return boot_cpu_has(X86_FEATURE_OSXSAVE) ? xgetbv(XCR_XFEATURE_ENABLED_MASK) : 0;
 }
 
 bool gondola_host_tsc_steady(void)
 {
-	/* The kernel's own verdict also covers machines whose CPUID does not promise it. */
-	return boot_cpu_has(X86_FEATURE_CONSTANT_TSC) && !check_tsc_unstable();
+	return boot_cpu_has(X86_FEATURE_TSC) && !check_tsc_unstable();
+}
+
+bool gondola_host_tsc_invariant(void)
+{
+	/* The kernel's own verdict also covers processors whose CPUID does not promise it. */
+	return boot_cpu_has(X86_FEATURE_CONSTANT_TSC) && gondola_host_tsc_steady();
 }

@@ -168,7 +168,7 @@ static bool fix_tsc_ratio(struct gondola_cpuid_entry *e)
 		}
 	}
 	e->ecx = CRYSTAL_KHZ * 1000;
-	return host_is_intel() && gondola_host_tsc_steady() && best != ~0ull;
+	return host_is_intel() && gondola_host_tsc_invariant() && best != ~0ull;
 }
 
 static bool fix_frequency(struct gondola_cpuid_entry *e)
@@ -176,7 +176,7 @@ static bool fix_frequency(struct gondola_cpuid_entry *e)
 	e->eax = (gondola_host_tsc_khz() + 500) / 1000;
 	e->ebx = e->eax;
 	e->ecx = CRYSTAL_KHZ / 1000;
-	return host_is_intel() && gondola_host_tsc_steady();
+	return host_is_intel() && gondola_host_tsc_invariant();
 }
 
 static bool fix_kvm_features(struct gondola_cpuid_entry *e)
@@ -194,7 +194,7 @@ static bool fix_max_extended(struct gondola_cpuid_entry *e)
 
 static bool fix_power(struct gondola_cpuid_entry *e)
 {
-	e->edx = gondola_host_tsc_steady() ? LX7D_INVARIANT : 0;
+	e->edx = gondola_host_tsc_invariant() ? LX7D_INVARIANT : 0;
 	return true;
 }
 

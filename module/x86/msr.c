@@ -314,6 +314,7 @@ static const struct msr_row msrs[] = {
 	/* What Linux reads without asking on AMD. */
 	{ MSRX_AMD_HWCR, MSRX_AMD_HWCR, get_hwcr, set_hwcr, .saved = true },
 	{ MSRX_AMD_SYSCFG, MSRX_AMD_SYSCFG, get_fixed, set_ignored },
+	{ MSRX_AMD_NB_CFG, MSRX_AMD_NB_CFG, get_fixed, set_ignored },
 	{ MSRX_AMD_INT_PENDING, MSRX_AMD_INT_PENDING, get_fixed, set_ignored },
 	{ MSRX_AMD_DE_CFG, MSRX_AMD_DE_CFG, get_fixed, set_ignored,
 	  .value = DE_CFG_LFENCE_SERIALIZE },

@@ -150,6 +150,7 @@ enum gondola_msr {
 #define MSRX_TSC_AUX		0xc0000103u
 #define MSRX_AMD_SYSCFG		0xc0010010u
 #define MSRX_AMD_HWCR		0xc0010015u
+#define MSRX_AMD_NB_CFG		0xc001001fu
 #define MSRX_AMD_INT_PENDING	0xc0010055u
 #define MSRX_AMD_DE_CFG		0xc0011029u
 
