@@ -3,7 +3,6 @@
 #include <linux/idr.h>
 #include <linux/slab.h>
 #include <asm/cpu_entry_area.h>
-#include <asm/debugreg.h>
 #include <asm/desc.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
@@ -226,11 +225,9 @@ void vmx_enter(struct gondola_vcpu *vcpu)
 		return;
 
 	vcpu->cr2 = native_read_cr2();
-	/* Exits clear both. */
+	/* Exits clear it. */
 	if (unlikely(vmx->host.debugctl))
 		update_debugctlmsr(vmx->host.debugctl);
-	if (unlikely(hw_breakpoint_active()))
-		set_debugreg(this_cpu_read(cpu_dr7), 7);
 
 	vmx->exit_reason = vmx_read(VM_EXIT_REASON);
 	if (vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI) {
