@@ -313,7 +313,5 @@ void gondola_svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	default:
 		break;
 	}
-	/* Both were for this one entry. */
 	svm->soft_len = 0;
-	svm->step = false;
 }

@@ -402,6 +402,12 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 	vmcb->rip = regs->rip + svm->soft_len;
 	vmcb->next_rip = vmcb->rip;
 	vmcb->rflags = rflags;
+	/*
+	 * Blocked until an IRET: that is intercepted.  Otherwise one instruction
+	 * is in the way; but a delivery would push our TF: not now.
+	 */
+	svm->step = unlikely(svm->want_nmi) && !vmcb->event_inj &&
+		    (!svm->nmi_blocked || svm->iret_seen);
 	if (unlikely(svm->step)) {
 		/* Whatever strikes instead must not push our TF: see all of it first. */
 		vmcb->rflags |= RFL_TF;
@@ -466,13 +472,9 @@ static void svm_inject(struct gondola_vcpu *vcpu, const struct gondola_event *ev
 		vmcb->intercept_misc1 |= SVM_INTERCEPT_IRET;
 		svm->nmi_blocked = true;
 		svm->iret_seen = false;
-	} else if (event->kind == GONDOLA_EVENT_EXCEPTION) {
-		if (event->has_error) {
-			vmcb->event_inj |= SVM_EVENT_HAS_ERROR;
-			vmcb->event_inj_error = event->error;
-		}
-		if (event->vector == VEC_PF)
-			vcpu->cr2 = event->cr2;
+	} else if (event->has_error) {
+		vmcb->event_inj |= SVM_EVENT_HAS_ERROR;
+		vmcb->event_inj_error = event->error;
 	}
 }
 
@@ -522,8 +524,7 @@ static void svm_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool nmi)
 		vmcb->int_control &= ~(u64)SVM_V_IRQ;
 		vmcb->intercept_misc1 &= ~SVM_INTERCEPT_VINTR;
 	}
-	/* Blocked until an IRET: that is intercepted.  Otherwise one instruction is in the way. */
-	svm->step = nmi && (!svm->nmi_blocked || svm->iret_seen);
+	svm->want_nmi = nmi;
 }
 
 /* ---- state ------------------------------------------------------------------------------ */

@@ -22,7 +22,8 @@ struct gondola_vcpu;
  * @soft_len: length of the software event's instruction that the next entry delivers, else 0
  * @nmi_blocked: an NMI handler runs; ends with the guest's next IRET
  * @iret_seen: that IRET, at @iret_rip, was intercepted and may complete
- * @step: run one instruction only: an NMI waits for it
+ * @want_nmi: an NMI waits for its window
+ * @step: so this entry runs one instruction only
  * @dr6_before: DR6 at the entry that stepped, to tell our step from the guest's own
  */
 struct svm_vcpu {
@@ -39,6 +40,7 @@ struct svm_vcpu {
 	bool loaded;
 	bool nmi_blocked;
 	bool iret_seen;
+	bool want_nmi;
 	bool step;
 	u64 iret_rip;
 	u64 dr6_before;
