@@ -98,7 +98,8 @@ bool gondola_irq_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int bytes, bo
 	return true;
 }
 
-bool gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, bool write, void *data)
+bool gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, bool write,
+		      void *data)
 {
 	u64 page = gpa & GONDOLA_PAGE_MASK;
 

@@ -33,8 +33,8 @@ static bool pending_slow(struct gondola_lapic *lapic)
 	int vector = lapic_top_vector(lapic->irr);
 
 	if (vector < 0 && !extint_ready(lapic)) {
-		/* Whoever requests sets attention last; look once more behind our own store. */
 		WRITE_ONCE(lapic->attention, false);
+		/* Whoever requests sets attention last: look once more, behind our own store. */
 		smp_mb();
 		vector = lapic_top_vector(lapic->irr);
 		if (vector < 0 && !extint_ready(lapic))

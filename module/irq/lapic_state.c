@@ -17,7 +17,7 @@ int gondola_lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec)
 	/* First, since it may still turn an expiry into a request. */
 	rec->timer_remaining_ns = lapic_timer_remaining(lapic);
 	rec->tsc_deadline = lapic_timer_deadline(lapic);
-	for (reg = 0; reg < sizeof(rec->regs) / sizeof(rec->regs[0]) << 4; reg += 16)
+	for (reg = 0; reg < ARRAY_SIZE(rec->regs) * 16; reg += 16)
 		if (!gondola_lapic_read(lapic, reg, x2apic, &val))
 			REC_REG(rec, reg) = val;
 	/* Not all that must be kept can be read in each mode. */

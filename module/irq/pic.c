@@ -303,13 +303,37 @@ int gondola_pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec)
 	return 0;
 }
 
-#define PIC_CHECK(i, field, ok) do {						\
-	if (!(ok)) {								\
-		*bad = offsetof(struct gondola_rec_pic, chip[0].field) +	\
-		       (i) * sizeof(rec->chip[0]);				\
-		return -EINVAL;							\
-	}									\
-} while (0)
+#define PIC_OFFSET(field)	offsetof(struct gondola_rec_pic, chip[0].field)
+
+/* Where the first bad field of a saved chip lies in the first chip's record, or -1. */
+static int pic_bad_field(const struct gondola_rec_pic *rec, int i)
+{
+	if (rec->chip[i].vector_base & 7)
+		return PIC_OFFSET(vector_base);
+	if (rec->chip[i].init_state == 1 || rec->chip[i].init_state > 4)
+		return PIC_OFFSET(init_state);
+	if (rec->chip[i].auto_eoi > 1)
+		return PIC_OFFSET(auto_eoi);
+	if (rec->chip[i].rotate_on_auto_eoi > 1)
+		return PIC_OFFSET(rotate_on_auto_eoi);
+	if (rec->chip[i].special_mask > 1)
+		return PIC_OFFSET(special_mask);
+	if (rec->chip[i].read_isr > 1)
+		return PIC_OFFSET(read_isr);
+	if (rec->chip[i].poll > 1)
+		return PIC_OFFSET(poll);
+	if (rec->chip[i].priority_add > 7)
+		return PIC_OFFSET(priority_add);
+	if (rec->chip[i].elcr & ~elcr_writable[i])
+		return PIC_OFFSET(elcr);
+	if (rec->chip[i].icw4 > 3)
+		return PIC_OFFSET(icw4);
+	if (rec->chip[i].special_fully_nested > 1)
+		return PIC_OFFSET(special_fully_nested);
+	if (rec->chip[i].output > 1)
+		return PIC_OFFSET(output);
+	return -1;
+}
 
 int gondola_pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u32 *bad)
 {
@@ -319,19 +343,12 @@ int gondola_pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u3
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		PIC_CHECK(i, vector_base, !(rec->chip[i].vector_base & 7));
-		PIC_CHECK(i, init_state, rec->chip[i].init_state != 1 &&
-					 rec->chip[i].init_state <= 4);
-		PIC_CHECK(i, auto_eoi, rec->chip[i].auto_eoi <= 1);
-		PIC_CHECK(i, rotate_on_auto_eoi, rec->chip[i].rotate_on_auto_eoi <= 1);
-		PIC_CHECK(i, special_mask, rec->chip[i].special_mask <= 1);
-		PIC_CHECK(i, read_isr, rec->chip[i].read_isr <= 1);
-		PIC_CHECK(i, poll, rec->chip[i].poll <= 1);
-		PIC_CHECK(i, priority_add, rec->chip[i].priority_add <= 7);
-		PIC_CHECK(i, elcr, !(rec->chip[i].elcr & ~elcr_writable[i]));
-		PIC_CHECK(i, icw4, rec->chip[i].icw4 <= 3);
-		PIC_CHECK(i, special_fully_nested, rec->chip[i].special_fully_nested <= 1);
-		PIC_CHECK(i, output, rec->chip[i].output <= 1);
+		int offset = pic_bad_field(rec, i);
+
+		if (offset >= 0) {
+			*bad = offset + i * sizeof(rec->chip[0]);
+			return -EINVAL;
+		}
 	}
 	spin_lock_irqsave(&pic->lock, flags);
 	for (i = 0; i < 2; i++) {

@@ -401,39 +401,52 @@ int gondola_pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
 	return 0;
 }
 
-#define PIT_CHECK(i, field, ok) do {						\
-	if (!(ok)) {								\
-		*bad = offsetof(struct gondola_rec_pit, channel[0].field) +	\
-		       (i) * sizeof(rec->channel[0]);				\
-		return -EINVAL;							\
-	}									\
-} while (0)
+#define PIT_OFFSET(field)	offsetof(struct gondola_rec_pit, channel[0].field)
+/* What computations start from stays far from 64 bits: 70 years. */
+#define MAX_ELAPSED_NS		(1ull << 61)
+
+/* Where the first bad field of a saved channel lies in the first channel's record, or -1. */
+static int pit_bad_field(const struct gondola_rec_pit *rec, int i)
+{
+	if (rec->channel[i].bcd > 1)
+		return PIT_OFFSET(bcd);
+	/* Not 10000 for BCD: the count may be from before the mode was changed. */
+	if (!rec->channel[i].count || rec->channel[i].count > 0x10000)
+		return PIT_OFFSET(count);
+	if (rec->channel[i].mode > 5)
+		return PIT_OFFSET(mode);
+	if (!rec->channel[i].access || rec->channel[i].access > 3)
+		return PIT_OFFSET(access);
+	if (rec->channel[i].latched > 1)
+		return PIT_OFFSET(latched);
+	if (rec->channel[i].status_latched > 1)
+		return PIT_OFFSET(status_latched);
+	if (rec->channel[i].read_state > 1)
+		return PIT_OFFSET(read_state);
+	if (rec->channel[i].write_state > 1)
+		return PIT_OFFSET(write_state);
+	if (rec->channel[i].gate != (i == 2 ? rec->speaker & SPEAKER_GATE : 1))
+		return PIT_OFFSET(gate);
+	if (rec->channel[i].null_count > 1)
+		return PIT_OFFSET(null_count);
+	if (memchr_inv(rec->channel[i].pad, 0, sizeof(rec->channel[i].pad)))
+		return PIT_OFFSET(pad);
+	if (rec->channel[i].elapsed_ns > MAX_ELAPSED_NS &&
+	    rec->channel[i].elapsed_ns != NOT_STARTED)
+		return PIT_OFFSET(elapsed_ns);
+	return -1;
+}
 
 static int pit_check(const struct gondola_rec_pit *rec, u32 *bad)
 {
-	unsigned int i;
+	int i, offset;
 
 	for (i = 0; i < 3; i++) {
-		u32 most = rec->channel[i].bcd ? 10000 : 0x10000;
-
-		PIT_CHECK(i, bcd, rec->channel[i].bcd <= 1);
-		/* Not-decimal digits make up to 15 * 1111. */
-		PIT_CHECK(i, count, rec->channel[i].count >= 1 &&
-				    rec->channel[i].count <= max(most, 16665u));
-		PIT_CHECK(i, mode, rec->channel[i].mode <= 5);
-		PIT_CHECK(i, access, rec->channel[i].access >= 1 && rec->channel[i].access <= 3);
-		PIT_CHECK(i, latched, rec->channel[i].latched <= 1);
-		PIT_CHECK(i, status_latched, rec->channel[i].status_latched <= 1);
-		PIT_CHECK(i, read_state, rec->channel[i].read_state <= 1);
-		PIT_CHECK(i, write_state, rec->channel[i].write_state <= 1);
-		PIT_CHECK(i, gate, rec->channel[i].gate ==
-				   (i == 2 ? rec->speaker & SPEAKER_GATE : 1));
-		PIT_CHECK(i, null_count, rec->channel[i].null_count <= 1);
-		/* A century: what is computed from it stays in 64 bits. */
-		PIT_CHECK(i, elapsed_ns, rec->channel[i].elapsed_ns == NOT_STARTED ||
-					 rec->channel[i].elapsed_ns <= 1ull << 61);
-		PIT_CHECK(i, pad, !memchr_inv(rec->channel[i].pad, 0,
-					      sizeof(rec->channel[i].pad)));
+		offset = pit_bad_field(rec, i);
+		if (offset >= 0) {
+			*bad = offset + i * sizeof(rec->channel[0]);
+			return -EINVAL;
+		}
 	}
 	*bad = offsetof(struct gondola_rec_pit, speaker);
 	if (rec->speaker & ~SPEAKER_WRITABLE)

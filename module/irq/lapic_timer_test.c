@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Suite gondola_lapic_timer: what the timer counts, when it fires, and what it costs. */
+#include "../host/time.h"
+#include "test_host.h"
+
+#define VECTOR	0x60
+
+static int fired(struct gondola_vcpu *vcpu)
+{
+	int vector;
+
+	irq_test_run_requests(vcpu);
+	vector = irq_test_take(vcpu);
+	if (vector >= 0)
+		lapic_out(vcpu, LAPIC_EOI, 0);
+	return vector;
+}
+
+static void one_shot(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+
+	lapic_out(vcpu, LAPIC_LVT, VECTOR);
+	lapic_out(vcpu, LAPIC_TDCR, 0xb);	/* divide by 1 */
+	lapic_out(vcpu, LAPIC_TMICT, 1000);
+	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 1000);
+	gondola_test_advance(999);
+	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 1);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+	gondola_test_advance(1);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 0);
+	gondola_test_advance(1000000);
+	KUNIT_EXPECT_EQ_MSG(test, fired(vcpu), -1, "once is once");
+	/* Zero stops it. */
+	lapic_out(vcpu, LAPIC_TMICT, 1000);
+	lapic_out(vcpu, LAPIC_TMICT, 0);
+	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 0);
+	gondola_test_advance(2000);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+}
+
+static void divides(struct kunit *test)
+{
+	static const struct { u32 code; u32 by; } d[] = {
+		{ 0, 2 }, { 1, 4 }, { 2, 8 }, { 3, 16 },
+		{ 8, 32 }, { 9, 64 }, { 10, 128 }, { 11, 1 },
+	};
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	unsigned int i;
+
+	lapic_out(vcpu, LAPIC_LVT, VECTOR);
+	for (i = 0; i < ARRAY_SIZE(d); i++) {
+		lapic_out(vcpu, LAPIC_TDCR, d[i].code | 0x74);
+		KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TDCR), d[i].code);
+		lapic_out(vcpu, LAPIC_TMICT, 100);
+		gondola_test_advance(60 * d[i].by);
+		KUNIT_EXPECT_EQ_MSG(test, lapic_in(vcpu, LAPIC_TMCCT), 40, "by %u", d[i].by);
+		gondola_test_advance(40 * d[i].by - 1);
+		KUNIT_EXPECT_EQ_MSG(test, fired(vcpu), -1, "by %u", d[i].by);
+		gondola_test_advance(1);
+		KUNIT_EXPECT_EQ_MSG(test, fired(vcpu), VECTOR, "by %u", d[i].by);
+	}
+	/* A new divisor while it counts: what is left goes at the new rate. */
+	lapic_out(vcpu, LAPIC_TDCR, 0xb);
+	lapic_out(vcpu, LAPIC_TMICT, 1000);
+	gondola_test_advance(600);
+	lapic_out(vcpu, LAPIC_TDCR, 0);
+	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 400);
+	gondola_test_advance(799);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+	gondola_test_advance(1);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+	/* The longest there is. */
+	lapic_out(vcpu, LAPIC_TDCR, 0xa);
+	lapic_out(vcpu, LAPIC_TMICT, ~0u);
+	gondola_test_advance(((u64)U32_MAX << 7) - 1);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+	gondola_test_advance(1);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+}
+
+static void repeats(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	unsigned int i;
+
+	lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_PERIODIC | VECTOR);
+	lapic_out(vcpu, LAPIC_TDCR, 0xb);
+	lapic_out(vcpu, LAPIC_TMICT, 1000000);
+	for (i = 0; i < 10; i++) {
+		/* The thread is late by a varying amount; the periods do not drift. */
+		gondola_test_advance(1000000);
+		KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+	}
+	gondola_test_advance(250000);
+	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 750000);
+	/* A vCPU that does not run gets one interrupt for all it missed, and its phase back. */
+	gondola_test_advance(7600000);
+	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 0);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 150000);
+	gondola_test_advance(150000);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+}
+
+static void tiny_periods_are_lengthened(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	unsigned int i, n = 0;
+
+	lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_PERIODIC | VECTOR);
+	lapic_out(vcpu, LAPIC_TDCR, 0xb);
+	lapic_out(vcpu, LAPIC_TMICT, 1);
+	for (i = 0; i < 1000; i++) {
+		gondola_test_advance(1000);
+		n += fired(vcpu) == VECTOR;
+		KUNIT_EXPECT_LE(test, lapic_in(vcpu, LAPIC_TMCCT), 1);
+	}
+	KUNIT_EXPECT_EQ(test, n, 1000000 / LAPIC_MIN_PERIOD_NS);
+}
+
+static void masked_costs_nothing(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+
+	lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_PERIODIC | LVT_MASKED | VECTOR);
+	lapic_out(vcpu, LAPIC_TDCR, 0xb);
+	lapic_out(vcpu, LAPIC_TMICT, 1000000);
+	KUNIT_EXPECT_EQ_MSG(test, gondola_test_timers(), 0, "masked, it needs no host timer");
+	gondola_test_advance(5400000);
+	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 600000);
+	lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_PERIODIC | VECTOR);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+	gondola_test_advance(600000);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+	/* One shot that ended while masked is over. */
+	lapic_out(vcpu, LAPIC_LVT, LVT_MASKED | VECTOR);
+	lapic_out(vcpu, LAPIC_TMICT, 1000);
+	gondola_test_advance(2000);
+	lapic_out(vcpu, LAPIC_LVT, VECTOR);
+	gondola_test_advance(2000);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+}
+
+static void deadline(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	u32 per_us = gondola_host_tsc_khz() / 1000;
+	u64 val;
+
+#define SET(v) KUNIT_EXPECT_EQ(test, gondola_lapic_set_msr(vcpu, MSRX_TSC_DEADLINE, v), 0)
+	vcpu->tsc_offset = -gondola_host_tsc();
+	SET(100 * per_us);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_get_msr(vcpu, MSRX_TSC_DEADLINE, &val), 0);
+	KUNIT_EXPECT_EQ_MSG(test, val, 0, "another mode ignores it");
+	lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_DEADLINE | VECTOR);
+	lapic_out(vcpu, LAPIC_TMICT, 1000);
+	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMICT), 0);
+	SET(100 * per_us);
+	gondola_test_advance(99999);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+	gondola_test_advance(2);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+	gondola_lapic_get_msr(vcpu, MSRX_TSC_DEADLINE, &val);
+	KUNIT_EXPECT_EQ(test, val, 0);
+
+	/* In the past: at once. Zero: never. Far beyond the steps: no overflow, no interrupt. */
+	SET(1);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+	SET(0);
+	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 0);
+	SET(~0ull);
+	gondola_test_advance(5000ull * NSEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 1);
+
+	/* An expiry that the thread has not seen yet is not undone by the next deadline. */
+	val = gondola_guest_tsc(vcpu);
+	SET(val + 10 * per_us);
+	gondola_test_advance(20000);
+	SET(val + 1000 * per_us);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+
+	/* The TSC jumps over it. */
+	vcpu->tsc_offset += 1000 * per_us;
+	gondola_lapic_rearm(vcpu);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+	/* And back before it. */
+	SET(gondola_guest_tsc(vcpu) + 10 * per_us);
+	vcpu->tsc_offset -= 10 * per_us;
+	gondola_lapic_rearm(vcpu);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+	gondola_test_advance(10001);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+	gondola_test_advance(10000);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+
+	/* Leaving the mode disarms. */
+	SET(gondola_guest_tsc(vcpu) + 10 * per_us);
+	lapic_out(vcpu, LAPIC_LVT, VECTOR);
+	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 0);
+#undef SET
+}
+
+static void saved_while_due(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	struct gondola_rec_lapic *rec = kunit_kzalloc(test, sizeof(*rec), GFP_KERNEL);
+	u64 tsc;
+	u32 bad;
+
+	KUNIT_ASSERT_NOT_NULL(test, rec);
+	/* The host's timer fired; the thread had no time to inject before it was saved. */
+	lapic_out(vcpu, LAPIC_LVT, VECTOR);
+	lapic_out(vcpu, LAPIC_TMICT, 1000);
+	gondola_test_advance(10000);
+	KUNIT_ASSERT_EQ(test, gondola_lapic_get(vcpu, rec), 0);
+	KUNIT_EXPECT_EQ(test, rec->regs[(LAPIC_IRR + VECTOR / 32 * 16) / 16], BIT(VECTOR % 32));
+
+	/* A deadline is restored before the TSC it refers to. */
+	lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_DEADLINE | VECTOR);
+	fired(vcpu);
+	vcpu->tsc_offset = -gondola_host_tsc();
+	gondola_lapic_set_msr(vcpu, MSRX_TSC_DEADLINE, 100000);
+	KUNIT_ASSERT_EQ(test, gondola_lapic_get(vcpu, rec), 0);
+	KUNIT_EXPECT_EQ(test, rec->tsc_deadline, 100000);
+	tsc = vcpu->tsc_offset;
+	vcpu->tsc_offset = 0;
+	KUNIT_ASSERT_EQ(test, gondola_lapic_set(vcpu, rec, &bad), 0);
+	vcpu->tsc_offset = tsc;
+	gondola_lapic_rearm(vcpu);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+	gondola_test_advance(50001);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(one_shot),
+	KUNIT_CASE(divides),
+	KUNIT_CASE(repeats),
+	KUNIT_CASE(tiny_periods_are_lengthened),
+	KUNIT_CASE(masked_costs_nothing),
+	KUNIT_CASE(deadline),
+	KUNIT_CASE(saved_while_due),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "gondola_lapic_timer",
+	.exit = irq_test_exit,
+	.test_cases = cases,
+};
+kunit_test_suite(suite);

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Suite gondola_pic: two 8259A, and how they reach the processor. */
+#include <linux/prandom.h>
+#include "test_host.h"
+
+#define M	0x20
+#define S	0xa0
+
+/* As PC software sets them up: vectors 0x30 and 0x38. */
+static struct gondola_vcpu *setup(struct kunit *test, u8 icw4)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+
+	irq_test_out(vcpu, M, 0x11);
+	irq_test_out(vcpu, M + 1, 0x30);
+	irq_test_out(vcpu, M + 1, 0x04);
+	irq_test_out(vcpu, M + 1, icw4);
+	irq_test_out(vcpu, S, 0x11);
+	irq_test_out(vcpu, S + 1, 0x38);
+	irq_test_out(vcpu, S + 1, 0x02);
+	irq_test_out(vcpu, S + 1, icw4);
+	return vcpu;
+}
+
+static void line(struct gondola_vcpu *vcpu, u32 gsi, bool level)
+{
+	gondola_irq_set_line(vcpu->vm, gsi, GONDOLA_IRQ_LAUNCHER, level);
+}
+
+static void pulse(struct gondola_vcpu *vcpu, u32 gsi)
+{
+	line(vcpu, gsi, true);
+	line(vcpu, gsi, false);
+}
+
+static void priorities(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+
+	pulse(vcpu, 4);
+	KUNIT_EXPECT_TRUE(test, gondola_take_request(vcpu, GONDOLA_REQ_EVENT));
+	pulse(vcpu, 1);
+	pulse(vcpu, 12);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0x16);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
+	KUNIT_EXPECT_EQ_MSG(test, irq_test_take(vcpu), -1, "lower ones wait");
+	irq_test_out(vcpu, M, 0x0b);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0x02);
+	irq_test_out(vcpu, M, 0x20);
+	/* The slave's come by line 2, so before 4. */
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3c);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0x04);
+	irq_test_out(vcpu, S, 0x20);
+	irq_test_out(vcpu, M, 0x20);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x34);
+	/* Nested: a higher line interrupts, a specific EOI ends the lower one. */
+	pulse(vcpu, 0);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x30);
+	irq_test_out(vcpu, M, 0x64);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0x01);
+	irq_test_out(vcpu, M, 0x20);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+}
+
+static void masks(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+
+	irq_test_out(vcpu, M + 1, 0xfb);
+	irq_test_out(vcpu, S + 1, 0xff);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M + 1), 0xfb);
+	pulse(vcpu, 3);
+	pulse(vcpu, 9);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	irq_test_out(vcpu, S + 1, 0xfd);
+	KUNIT_EXPECT_EQ_MSG(test, irq_test_take(vcpu), 0x39, "the edge was kept");
+	irq_test_out(vcpu, S, 0x20);
+	irq_test_out(vcpu, M, 0x20);
+	irq_test_out(vcpu, M + 1, 0xf7);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x33);
+	/* Special mask: a masked line in service holds nobody back. */
+	pulse(vcpu, 5);
+	irq_test_out(vcpu, M + 1, 0x08);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	irq_test_out(vcpu, M, 0x68);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x35);
+	/* There a plain EOI does not end what is masked. */
+	irq_test_out(vcpu, M, 0x20);
+	irq_test_out(vcpu, M, 0x0b);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0x08);
+	irq_test_out(vcpu, M, 0x48);
+	KUNIT_EXPECT_FALSE(test, vcpu->vm->irqchip->pic.chip[0].special_mask);
+}
+
+static void levels(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+	u32 both = 0xffff;
+
+	KUNIT_EXPECT_TRUE(test, gondola_irq_pio(vcpu, 0x4d0, 2, true, &both));
+	KUNIT_EXPECT_TRUE(test, gondola_irq_pio(vcpu, 0x4d0, 2, false, &both));
+	KUNIT_EXPECT_EQ_MSG(test, both, 0xdef8, "fixed lines stay edge-triggered");
+	line(vcpu, 11, true);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3b);
+	irq_test_out(vcpu, S, 0x20);
+	irq_test_out(vcpu, M, 0x20);
+	KUNIT_EXPECT_EQ_MSG(test, irq_test_take(vcpu), 0x3b, "still high");
+	line(vcpu, 11, false);
+	irq_test_out(vcpu, S, 0x20);
+	irq_test_out(vcpu, M, 0x20);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	/* A level that falls before it is taken is gone. */
+	line(vcpu, 10, true);
+	line(vcpu, 10, false);
+	KUNIT_EXPECT_FALSE(test, gondola_irq_pending(vcpu));
+	KUNIT_EXPECT_EQ(test, gondola_irq_ack(vcpu), -1);
+}
+
+static void rotation(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+	int i;
+
+	/* Rotate on EOI: the one just served becomes the last. */
+	pulse(vcpu, 3);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x33);
+	irq_test_out(vcpu, M, 0xa0);
+	pulse(vcpu, 3);
+	pulse(vcpu, 4);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x34);
+	irq_test_out(vcpu, M, 0x20);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x33);
+	irq_test_out(vcpu, M, 0x20);
+	/* Set priority: line 5 last, so 6 first. */
+	irq_test_out(vcpu, M, 0xc5);
+	pulse(vcpu, 0);
+	pulse(vcpu, 6);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x36);
+	irq_test_out(vcpu, M, 0x66);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x30);
+	irq_test_out(vcpu, M, 0x60);
+	/* Automatic EOI with rotation. */
+	vcpu = setup(test, 0x03);
+	irq_test_out(vcpu, M, 0x80);
+	for (i = 0; i < 3; i++) {
+		pulse(vcpu, 4);
+		pulse(vcpu, 5);
+		KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x34);
+		KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x35);
+		irq_test_out(vcpu, M, 0x0b);
+		KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0);
+	}
+}
+
+static void polls(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+
+	irq_test_out(vcpu, M, 0x0c);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0);
+	pulse(vcpu, 6);
+	irq_test_out(vcpu, M, 0x0c);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0x86);
+	KUNIT_EXPECT_EQ_MSG(test, irq_test_take(vcpu), -1, "a poll is an acknowledgement");
+	irq_test_out(vcpu, M, 0x0b);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0x40);
+}
+
+static void fully_nested_lets_the_slave_through(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+
+	pulse(vcpu, 12);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3c);
+	pulse(vcpu, 8);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	vcpu = setup(test, 0x11);
+	pulse(vcpu, 12);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3c);
+	pulse(vcpu, 8);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x38);
+}
+
+static void reaches_the_processor_by_lint0(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+	u32 lint0 = LAPIC_LVT + LVT_LINT0 * 16;
+
+	/* ExtINT is above the task priority, and leaves no trace in the LAPIC. */
+	lapic_out(vcpu, LAPIC_TPR, 0xff);
+	pulse(vcpu, 1);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
+	KUNIT_EXPECT_EQ(test, vcpu->lapic->isr_top, -1);
+	irq_test_out(vcpu, M, 0x20);
+	lapic_out(vcpu, LAPIC_TPR, 0);
+	/* Masked. */
+	lapic_out(vcpu, lint0, LVT_MASKED | DELIVER_EXTINT << DELIVERY_SHIFT);
+	pulse(vcpu, 1);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	lapic_out(vcpu, lint0, DELIVER_EXTINT << DELIVERY_SHIFT);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
+	irq_test_out(vcpu, M, 0x20);
+	/* Fixed: the LAPIC's own vector; the PIC still waits to be polled. */
+	lapic_out(vcpu, lint0, 0x55);
+	pulse(vcpu, 1);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x55);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	irq_test_out(vcpu, M, 0x0c);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0x81);
+	irq_test_out(vcpu, M, 0x20);
+	/* NMI. */
+	lapic_out(vcpu, lint0, DELIVER_NMI << DELIVERY_SHIFT);
+	pulse(vcpu, 1);
+	KUNIT_EXPECT_TRUE(test, gondola_take_request(vcpu, GONDOLA_REQ_NMI));
+	/* No LAPIC: the PIC is wired to the processor. */
+	gondola_lapic_set_msr(vcpu, MSRX_APIC_BASE, LAPIC_DEFAULT_BASE);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
+}
+
+static void line_2_is_the_cascade(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+
+	line(vcpu, 2, true);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0);
+}
+
+static void state_survives(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+	struct gondola_vm *vm = vcpu->vm;
+	struct gondola_rec_pic rec, again;
+	u32 bad = 0;
+
+	irq_test_out(vcpu, 0x4d1, 0x08);
+	line(vcpu, 11, true);
+	pulse(vcpu, 6);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3b);
+	irq_test_out(vcpu, M, 0x11);	/* in the middle of initialisation */
+	irq_test_out(vcpu, M + 1, 0x40);
+	KUNIT_ASSERT_EQ(test, gondola_pic_get(vm, &rec), 0);
+	setup(test, 0x01);
+	vcpu = ((struct gondola_vm *)test->priv)->vcpus[0];
+	vm = vcpu->vm;
+	KUNIT_ASSERT_EQ(test, gondola_pic_set(vm, &rec, &bad), 0);
+	KUNIT_ASSERT_EQ(test, gondola_pic_get(vm, &again), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(&rec, &again, sizeof(rec)), 0);
+	irq_test_out(vcpu, M + 1, 0x04);
+	irq_test_out(vcpu, M + 1, 0x01);
+	irq_test_out(vcpu, S, 0x20);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3b);
+	irq_test_out(vcpu, M, 0x20);
+	line(vcpu, 11, false);
+	irq_test_out(vcpu, S, 0x20);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+
+	again = rec;
+	again.chip[1].vector_base = 0x3f;
+	KUNIT_EXPECT_EQ(test, gondola_pic_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pic, chip[1].vector_base));
+	again = rec;
+	again.chip[0].elcr = 0x01;
+	KUNIT_EXPECT_EQ(test, gondola_pic_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pic, chip[0].elcr));
+}
+
+static void ports(struct kunit *test)
+{
+	static const u16 not_ours[] = { 0, 0x1f, 0x22, 0x3f, 0x44, 0x60, 0x62, 0x9f, 0xa2, 0x3f8,
+					0x4cf, 0x4d2, 0xcf8, 0xffff };
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+	u32 val = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(not_ours); i++)
+		KUNIT_EXPECT_FALSE_MSG(test, gondola_irq_pio(vcpu, not_ours[i], 1, false, &val),
+				       "%#x", not_ours[i]);
+	/* A wide access is cut into bytes; what no chip claims floats. */
+	irq_test_out(vcpu, M + 1, 0x5a);
+	KUNIT_EXPECT_TRUE(test, gondola_irq_pio(vcpu, M + 1, 2, false, &val));
+	KUNIT_EXPECT_EQ(test, val, 0xff5a);
+}
+
+static void survives_nonsense(struct kunit *test)
+{
+	static const u16 all[] = { 0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1 };
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+	struct gondola_pic *pic = &vcpu->vm->irqchip->pic;
+	struct gondola_rec_pic rec;
+	struct rnd_state rnd;
+	unsigned int i;
+	u32 bad;
+
+	prandom_seed_state(&rnd, 8259);
+	for (i = 0; i < 100000; i++) {
+		u32 r = prandom_u32_state(&rnd);
+		u16 port = all[(r >> 8) % ARRAY_SIZE(all)];
+
+		if (r & 0x1000000)
+			irq_test_out(vcpu, port, r);
+		else
+			irq_test_in(vcpu, port);
+		line(vcpu, r >> 28, r & 0x2000000);
+		if (r & 0x4000000)
+			irq_test_take(vcpu);
+		if (pic->chip[0].first > 7 || pic->chip[0].elcr & 7 || pic->chip[1].base & 7)
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, i, 100000);
+	gondola_pic_get(vcpu->vm, &rec);
+	KUNIT_EXPECT_EQ(test, gondola_pic_set(vcpu->vm, &rec, &bad), 0);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(priorities),
+	KUNIT_CASE(masks),
+	KUNIT_CASE(levels),
+	KUNIT_CASE(rotation),
+	KUNIT_CASE(polls),
+	KUNIT_CASE(fully_nested_lets_the_slave_through),
+	KUNIT_CASE(reaches_the_processor_by_lint0),
+	KUNIT_CASE(line_2_is_the_cascade),
+	KUNIT_CASE(state_survives),
+	KUNIT_CASE(ports),
+	KUNIT_CASE(survives_nonsense),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "gondola_pic",
+	.exit = irq_test_exit,
+	.test_cases = cases,
+};
+kunit_test_suite(suite);

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Suite gondola_pit: counts, outputs, latches, ticks, and port 0x61. */
+#include <linux/prandom.h>
+#include "test_host.h"
+
+#define HZ_PIT	1193182u
+
+/* Time in which @n counts pass, and no more. */
+static u64 counts(u32 n)
+{
+	return (u64)n * NSEC_PER_SEC / HZ_PIT + 1;
+}
+
+static void program(struct gondola_vcpu *vcpu, unsigned int channel, unsigned int mode, u16 count)
+{
+	irq_test_out(vcpu, 0x43, channel << 6 | 0x30 | mode << 1);
+	irq_test_out(vcpu, 0x40 + channel, count);
+	irq_test_out(vcpu, 0x40 + channel, count >> 8);
+}
+
+static u16 read(struct gondola_vcpu *vcpu, unsigned int channel)
+{
+	u16 low = irq_test_in(vcpu, 0x40 + channel);
+
+	return low | irq_test_in(vcpu, 0x40 + channel) << 8;
+}
+
+static bool out2(struct gondola_vcpu *vcpu)
+{
+	return irq_test_in(vcpu, 0x61) & 0x20;
+}
+
+static u8 status(struct gondola_vcpu *vcpu, unsigned int channel)
+{
+	irq_test_out(vcpu, 0x43, 0xe0 | 2 << channel);
+	return irq_test_in(vcpu, 0x40 + channel);
+}
+
+static void counts_down(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+
+	/* Mode 0 goes on below zero; mode 2 reloads; mode 3 runs twice by two. */
+	program(vcpu, 1, 0, 1000);
+	gondola_test_advance(counts(400));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 600);
+	gondola_test_advance(counts(700));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), (u16)-100);
+	program(vcpu, 1, 2, 1000);
+	gondola_test_advance(counts(1400));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 600);
+	program(vcpu, 1, 3, 1000);
+	gondola_test_advance(counts(400));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 200);
+	gondola_test_advance(counts(200));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 800);
+	/* 0 is 65536. */
+	program(vcpu, 1, 2, 0);
+	gondola_test_advance(counts(1));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 0xffff);
+	/* Decimal. */
+	irq_test_out(vcpu, 0x43, 0x40 | 0x30 | 2 << 1 | 1);
+	irq_test_out(vcpu, 0x41, 0x34);
+	irq_test_out(vcpu, 0x41, 0x12);
+	gondola_test_advance(counts(35));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 0x1199);
+	/* One byte. */
+	irq_test_out(vcpu, 0x43, 0x40 | 0x10 | 2 << 1);
+	irq_test_out(vcpu, 0x41, 200);
+	gondola_test_advance(counts(50));
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, 0x41), 150);
+	irq_test_out(vcpu, 0x43, 0x40 | 0x20 | 2 << 1);
+	irq_test_out(vcpu, 0x41, 2);
+	gondola_test_advance(counts(256));
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, 0x41), 1);
+	KUNIT_EXPECT_EQ_MSG(test, gondola_test_timers(), 0, "only channel 0 needs a timer");
+}
+
+static void latches(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+
+	program(vcpu, 0, 2, 10000);
+	gondola_test_advance(counts(1000));
+	irq_test_out(vcpu, 0x43, 0x00);
+	gondola_test_advance(counts(1000));
+	irq_test_out(vcpu, 0x43, 0x00);
+	KUNIT_EXPECT_EQ_MSG(test, read(vcpu, 0), 9000, "the first latch stays until read");
+	KUNIT_EXPECT_EQ(test, read(vcpu, 0), 8000);
+	/* Read back: status, then count. */
+	irq_test_out(vcpu, 0x43, 0xc2);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, 0x40), 0x80 | 0x34);
+	gondola_test_advance(counts(1000));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 0), 8000);
+	/* Count not yet loaded. */
+	irq_test_out(vcpu, 0x43, 0x30);
+	KUNIT_EXPECT_EQ(test, status(vcpu, 0), 0x40 | 0x30);
+	irq_test_out(vcpu, 0x40, 1);
+	KUNIT_EXPECT_EQ(test, status(vcpu, 0), 0x40 | 0x30);
+	irq_test_out(vcpu, 0x40, 0);
+	KUNIT_EXPECT_EQ(test, status(vcpu, 0), 0x30);
+	gondola_test_advance(counts(2));
+	KUNIT_EXPECT_EQ(test, status(vcpu, 0), 0x80 | 0x30);
+	/* Modes 6 and 7 are 2 and 3. */
+	irq_test_out(vcpu, 0x43, 0x3e);
+	KUNIT_EXPECT_EQ(test, status(vcpu, 0) & 0x3f, 0x36);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, 0x43), 0);
+}
+
+static void speaker_port(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	unsigned int i, toggles = 0;
+	u8 was, now;
+
+	irq_test_out(vcpu, 0x61, 0xff);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, 0x61) & 0xcf, 0x0f);
+	irq_test_out(vcpu, 0x61, 0);
+	was = irq_test_in(vcpu, 0x61) & 0x10;
+	for (i = 0; i < 1000; i++) {
+		gondola_test_advance(1000);
+		now = irq_test_in(vcpu, 0x61) & 0x10;
+		toggles += now != was;
+		was = now;
+	}
+	KUNIT_EXPECT_GE(test, toggles, 66);
+	KUNIT_EXPECT_LE(test, toggles, 67);
+
+	/* Calibration of a TSC: gate on, mode 0, wait for the output. */
+	irq_test_out(vcpu, 0x61, 1);
+	program(vcpu, 2, 0, 11931);
+	KUNIT_EXPECT_FALSE(test, out2(vcpu));
+	gondola_test_advance(counts(11930));
+	KUNIT_EXPECT_FALSE(test, out2(vcpu));
+	gondola_test_advance(1000);
+	KUNIT_EXPECT_TRUE(test, out2(vcpu));
+
+	/* The gate holds mode 0 and restarts modes 2 and 3; it triggers mode 1. */
+	program(vcpu, 2, 0, 1000);
+	gondola_test_advance(counts(300));
+	irq_test_out(vcpu, 0x61, 0);
+	gondola_test_advance(counts(5000));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 2), 700);
+	irq_test_out(vcpu, 0x61, 1);
+	gondola_test_advance(counts(100));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 2), 600);
+	program(vcpu, 2, 3, 1000);
+	gondola_test_advance(counts(100));
+	KUNIT_EXPECT_TRUE(test, out2(vcpu));
+	gondola_test_advance(counts(500));
+	KUNIT_EXPECT_FALSE(test, out2(vcpu));
+	irq_test_out(vcpu, 0x61, 0);
+	KUNIT_EXPECT_TRUE(test, out2(vcpu));
+	irq_test_out(vcpu, 0x61, 1);
+	gondola_test_advance(counts(100));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 2), 800);
+	irq_test_out(vcpu, 0x61, 0);
+	program(vcpu, 2, 1, 1000);
+	gondola_test_advance(counts(5000));
+	KUNIT_EXPECT_TRUE(test, out2(vcpu));
+	irq_test_out(vcpu, 0x61, 1);
+	KUNIT_EXPECT_FALSE(test, out2(vcpu));
+	irq_test_out(vcpu, 0x61, 0);
+	gondola_test_advance(counts(999));
+	KUNIT_EXPECT_FALSE_MSG(test, out2(vcpu), "a falling gate does not stop it");
+	gondola_test_advance(counts(2));
+	KUNIT_EXPECT_TRUE(test, out2(vcpu));
+	/* A strobe is low for one count. */
+	irq_test_out(vcpu, 0x61, 1);
+	program(vcpu, 2, 4, 1000);
+	gondola_test_advance(counts(999));
+	KUNIT_EXPECT_TRUE(test, out2(vcpu));
+	gondola_test_advance(counts(1));
+	KUNIT_EXPECT_FALSE(test, out2(vcpu));
+	gondola_test_advance(counts(1));
+	KUNIT_EXPECT_TRUE(test, out2(vcpu));
+}
+
+/* Line 0 goes to I/O APIC pin 2, edge-triggered, vector 0x50. */
+static void route(struct gondola_vcpu *vcpu)
+{
+	irq_test_mmio_write(vcpu, IOAPIC_BASE, 0x14);
+	irq_test_mmio_write(vcpu, IOAPIC_BASE + 0x10, 0x50);
+}
+
+static unsigned int ticks_in(struct gondola_vcpu *vcpu, u64 ns, u64 step)
+{
+	unsigned int n = 0;
+	u64 t;
+
+	for (t = 0; t < ns; t += step) {
+		gondola_test_advance(step);
+		if (irq_test_take(vcpu) == 0x50) {
+			n++;
+			lapic_out(vcpu, LAPIC_EOI, 0);
+		}
+	}
+	return n;
+}
+
+static void ticks(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+
+	route(vcpu);
+	program(vcpu, 0, 2, 11932);	/* 99.998 Hz */
+	KUNIT_EXPECT_EQ(test, ticks_in(vcpu, 10ull * NSEC_PER_SEC, 100000), 999);
+	program(vcpu, 0, 3, 0);		/* 18.2 Hz */
+	KUNIT_EXPECT_EQ(test, ticks_in(vcpu, 10ull * NSEC_PER_SEC, 100000), 182);
+	/* The guest that takes none meanwhile finds one. */
+	gondola_test_advance(NSEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x50);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	/* Once. */
+	program(vcpu, 0, 0, 1193);
+	KUNIT_EXPECT_EQ(test, ticks_in(vcpu, 100000000, 100000), 1);
+	program(vcpu, 0, 4, 1193);
+	KUNIT_EXPECT_EQ(test, ticks_in(vcpu, 100000000, 100000), 1);
+	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 0);
+	/* The gate of channel 0 never rises: modes 1 and 5 do not start. */
+	program(vcpu, 0, 1, 1193);
+	KUNIT_EXPECT_EQ(test, ticks_in(vcpu, 100000000, 100000), 0);
+	/* A new mode stops it. */
+	program(vcpu, 0, 2, 1193);
+	irq_test_out(vcpu, 0x43, 0x34);
+	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 0);
+	/* A period of one count runs at the least period. */
+	program(vcpu, 0, 2, 1);
+	KUNIT_EXPECT_LE(test, ticks_in(vcpu, 10000000, 10000), 100);
+}
+
+static void state_survives(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	struct gondola_vm *vm = vcpu->vm;
+	struct gondola_rec_pit rec, again;
+	u32 bad = 0;
+
+	route(vcpu);
+	irq_test_out(vcpu, 0x61, 1);
+	program(vcpu, 0, 2, 11932);
+	program(vcpu, 2, 0, 1000);
+	gondola_test_advance(counts(400));
+	irq_test_out(vcpu, 0x61, 0);
+	irq_test_out(vcpu, 0x43, 0x00);
+	irq_test_in(vcpu, 0x40);	/* half of the latched count is read */
+	KUNIT_ASSERT_EQ(test, gondola_pit_get(vm, &rec), 0);
+	irq_test_out(vcpu, 0x43, 0x30);
+	gondola_test_advance(NSEC_PER_SEC);
+	KUNIT_ASSERT_EQ(test, gondola_pit_set(vm, &rec, &bad), 0);
+	KUNIT_ASSERT_EQ(test, gondola_pit_get(vm, &again), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(&rec, &again, sizeof(rec)), 0);
+	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, 0x40), (11932 - 400) >> 8);
+	KUNIT_EXPECT_EQ(test, read(vcpu, 0), 11932 - 400);
+	KUNIT_EXPECT_EQ(test, read(vcpu, 2), 600);
+	gondola_test_advance(counts(11532));
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x50);
+
+	again.channel[1].mode = 6;
+	KUNIT_EXPECT_EQ(test, gondola_pit_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pit, channel[1].mode));
+	again = rec;
+	again.channel[2].count = 0;
+	KUNIT_EXPECT_EQ(test, gondola_pit_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pit, channel[2].count));
+	again = rec;
+	again.channel[0].elapsed_ns = 1ull << 62;
+	KUNIT_EXPECT_EQ(test, gondola_pit_set(vm, &again, &bad), -EINVAL);
+	again = rec;
+	again.pad[3] = 1;
+	KUNIT_EXPECT_EQ(test, gondola_pit_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pit, pad));
+}
+
+static void survives_nonsense(struct kunit *test)
+{
+	static const u16 ports[] = { 0x40, 0x41, 0x42, 0x43, 0x61 };
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	struct gondola_rec_pit rec;
+	struct rnd_state rnd;
+	unsigned int i;
+	u32 bad;
+
+	prandom_seed_state(&rnd, 8254);
+	for (i = 0; i < 100000; i++) {
+		u32 r = prandom_u32_state(&rnd);
+		u16 port = ports[(r >> 8) % ARRAY_SIZE(ports)];
+
+		if (r & 0x1000000)
+			irq_test_out(vcpu, port, r);
+		else
+			irq_test_in(vcpu, port);
+		if (!(r & 0x6000000))
+			gondola_test_advance(r & 0xfffff);
+	}
+	KUNIT_EXPECT_LE(test, gondola_test_timers(), 1);
+	/* What a guest can bring about can be saved and restored. */
+	gondola_pit_get(vcpu->vm, &rec);
+	KUNIT_EXPECT_EQ(test, gondola_pit_set(vcpu->vm, &rec, &bad), 0);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(counts_down),
+	KUNIT_CASE(latches),
+	KUNIT_CASE(speaker_port),
+	KUNIT_CASE(ticks),
+	KUNIT_CASE(state_survives),
+	KUNIT_CASE(survives_nonsense),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "gondola_pit",
+	.exit = irq_test_exit,
+	.test_cases = cases,
+};
+kunit_test_suite(suite);
