@@ -80,7 +80,7 @@ static long system_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	switch (cmd) {
 	case GONDOLA_GET_API_VERSION:
-		return arg ? -EINVAL : GONDOLA_API_VERSION;
+		return GONDOLA_API_VERSION;
 	case GONDOLA_PREFLIGHT:
 		return preflight(uarg);
 	case GONDOLA_CREATE_VM:

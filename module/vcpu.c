@@ -217,7 +217,7 @@ static long exclusive_ioctl(struct gondola_vcpu *vcpu, unsigned int cmd, unsigne
 		return -EINTR;
 	switch (cmd) {
 	case GONDOLA_RUN:
-		ret = arg ? -EINVAL : run(vcpu);
+		ret = run(vcpu);
 		break;
 	case GONDOLA_SET_CPUID:
 		ret = set_cpuid(vcpu, uarg);
@@ -243,8 +243,6 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EIO;
 	switch (cmd) {
 	case GONDOLA_NMI:
-		if (arg)
-			return -EINVAL;
 		gondola_request(vcpu, GONDOLA_REQ_NMI);
 		gondola_vcpu_kick(vcpu);
 		return 0;
