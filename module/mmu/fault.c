@@ -74,7 +74,7 @@ static bool role_is_current(struct gondola_vcpu *vcpu, union gondola_role role)
 
 	return role.gpte32 == now.gpte32 && role.nonxe == now.nonxe &&
 	       role.long_mode == now.long_mode && role.nowp == now.nowp &&
-	       role.nosmep == now.nosmep;
+	       role.nosmep == now.nosmep && role.nosmap == now.nosmap;
 }
 
 bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
@@ -350,6 +350,12 @@ static enum gondola_access_result fault_locked(struct gondola_vcpu *vcpu, gva_t 
 	}
 	if (write && frame->nr_synced && !gondola_unsync_gfn(vcpu, w.gfn, frame))
 		return GONDOLA_ACCESS_INTERPRET;
+	if (write && !(error & PFEC_U) && vcpu->mmu.role.nosmap &&
+	    (w.rights & (PT_W | PT_U)) == PT_U)
+		return GONDOLA_ACCESS_INTERPRET;
+	/* The write may have been to our own root, once too often: load it anew, fault again. */
+	if (unlikely(gondola_root_is_gone(vcpu)))
+		return GONDOLA_ACCESS_OK;
 	return map(vcpu, gva, error, &w, slot);
 }
 

@@ -58,6 +58,8 @@ struct gondola_slot {
  * @nowp: CR0.WP is clear
  * @nosmep: with @nowp: CR4.SMEP is set (a user page made supervisor-writable must not become
  *	executable)
+ * @nosmap: with @nowp: CR4.SMAP is set (a user page must not become supervisor-writable at all,
+ *	or it would escape SMAP: such writes are interpreted)
  * @nonxe: EFER.NXE is clear: bit 63 is reserved
  * @long_mode: entries follow the 4-level format's reserved bits (not PAE's)
  */
@@ -71,6 +73,7 @@ union gondola_role {
 		u32 access:2;
 		u32 nowp:1;
 		u32 nosmep:1;
+		u32 nosmap:1;
 		u32 nonxe:1;
 		u32 long_mode:1;
 	};

@@ -59,6 +59,7 @@ void gondola_mmu_mode_changed(struct gondola_vcpu *vcpu)
 	role.nonxe = paging && pae && !(vcpu->efer & EFER_F_NXE);
 	role.nowp = paging && !(vcpu->cr0 & CR0_WP);
 	role.nosmep = role.nowp && (vcpu->cr4 & CR4_SMEP);
+	role.nosmap = role.nowp && (vcpu->cr4 & CR4_SMAP);
 	mmu->format = role.long_mode ? &gondola_format_4level :
 		      pae ? &gondola_format_pae : &gondola_format_32;
 	gondola_reserved_bits(vcpu);
