@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Says hello, shows what it was given, and ends as its command line asks:
+ * "exit=V" (debug exit), "reset=1" (keyboard controller), "reset=2" (reset
+ * register); else by power-off.
+ */
+#include "guest.h"
+
+static void show_module(const struct guest_module *module)
+{
+	print("module ");
+	print(module->string);
+	print(": ");
+	for (uint32_t at = module->start; at < module->end; at++)
+		outb(SERIAL_PORT, *(const uint8_t *)at);
+	print("\n");
+}
+
+void guest_main(const struct guest_info *info)
+{
+	print("hello from the guest\ncommand line: ");
+	print(info->cmdline);
+	print("\nmemory: ");
+	print_number((info->mem_upper + 1024) >> 10);
+	print(" MiB\n");
+	for (uint32_t i = 0; i < info->nr_modules; i++)
+		show_module(&info->modules[i]);
+	if (argument(info, "exit", ~0u) != ~0u)
+		debug_exit(argument(info, "exit", 0));
+	if (argument(info, "reset", 0) == 1)
+		outb(0x64, 0xfe);
+	if (argument(info, "reset", 0) == 2)
+		outb(0xcf9, 6);
+}

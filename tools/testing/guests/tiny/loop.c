@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Loops for ever with interrupts off, without an instruction that exits; "hlt" halts instead. */
+#include "guest.h"
+
+void guest_main(const struct guest_info *info)
+{
+	print("looping\n");
+	if (has_word(info, "hlt"))
+		asm volatile("cli; hlt");
+	asm volatile("cli; 1: jmp 1b");
+}
