@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Kernel images made for the tests of the loaders, and boots that use them. */
+#ifndef TESTS_IMAGES_H
+#define TESTS_IMAGES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "boot/boot.h"
+
+#define IMAGE_ROOM	8192
+
+/** struct made - an image and how long it is */
+struct made {
+	_Alignas(8) uint8_t data[IMAGE_ROOM];
+	size_t bytes;
+};
+
+/** make_bzimage() - with or without a 64-bit entry point */
+void make_bzimage(struct made *made, int is64);
+/** make_pvh() - an ELF file of 32 or 64 bits with a PVH note; entered at 0x100020 */
+void make_pvh(struct made *made, int is64);
+/** make_multiboot() - ELF32 with a header; entered at 0x100010 */
+void make_multiboot(struct made *made);
+/** make_flat() - no ELF, addresses in the multiboot header */
+void make_flat(struct made *made);
+
+/** file_of() - a path from which @bytes of @data can be read, until file_done() */
+const char *file_of(const void *data, size_t bytes);
+void file_done(void);
+
+/** boot_made() - load an image into a fresh guest of @memory_bytes; see boot_of() for the result */
+int boot_made(const struct made *made, uint64_t memory_bytes);
+/** boot_path() - the same with a file */
+int boot_path(const char *path, uint64_t memory_bytes);
+/** boot_of() - the boot of boot_made(): change it before, look at it afterwards */
+struct boot *boot_of(void);
+/** fresh_boot() - forget the last one, start with defaults */
+struct boot *fresh_boot(void);
+
+#endif

@@ -1,0 +1,633 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of what the launcher does without the module: image loaders with good
+ * and bad files, ACPI tables, buses, guest memory, records of state.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <asm/bootparam.h>
+
+#include "images.h"
+#include "tap.h"
+#include "vm/bus.h"
+
+#define MIB	(1ull << 20)
+#define GIB	(1ull << 30)
+#define SMALL	(64 * MIB)
+
+static struct made made;
+
+static void *at(uint64_t gpa, uint64_t bytes)
+{
+	void *p = memory_at(boot_of()->memory, gpa, bytes);
+
+	require(p);
+	return p;
+}
+
+/* Loading fails, and the message has @words in it. */
+static void expect_refused(uint64_t memory_bytes, const char *words)
+{
+	int ret = boot_made(&made, memory_bytes);
+
+	expect_equal(ret, -1);
+	tap_check(strstr(boot_of()->error, words), false, "the message \"%s\" has no \"%s\"",
+		  boot_of()->error, words);
+	fresh_boot();
+}
+
+/* ---- bzImage ------------------------------------------------------------------- */
+
+static void bzimage_64(void)
+{
+	struct boot *boot = fresh_boot();
+	struct boot_params *zero;
+
+	make_bzimage(&made, 1);
+	boot->append = "console=ttyS0";
+	require_equal(boot_made(&made, SMALL), 0);
+	expect_equal(boot->regs.rip, 0x100200);
+	expect_equal(boot->sregs.efer, 0x500);
+	expect_equal(boot->sregs.cr0 & 0x80000001, 0x80000001);
+	expect_equal(boot->sregs.cr4, 0x20);
+	expect_equal(boot->sregs.seg[GONDOLA_CS].selector, 0x10);
+	expect(boot->sregs.seg[GONDOLA_CS].ar & GONDOLA_AR_L);
+	expect(!strcmp(at(0x100000, 32), "the kernel itself"));
+	zero = at(boot->regs.gpr[6], sizeof(*zero));
+	expect_equal(zero->hdr.header, 0x53726448);
+	expect_equal(zero->hdr.type_of_loader, 0xff);
+	expect_equal(zero->acpi_rsdp_addr, boot->rsdp);
+	expect(!strcmp(at(zero->hdr.cmd_line_ptr, 32), "console=ttyS0"));
+	expect(zero->e820_entries >= 4);
+}
+
+/* The page tables map all of the first 4 GiB to itself. */
+static void identity_map(void)
+{
+	const uint64_t *pml4, *pdpt, *pd;
+
+	fresh_boot();
+	make_bzimage(&made, 1);
+	require_equal(boot_made(&made, SMALL), 0);
+	pml4 = at(boot_of()->sregs.cr3, 4096);
+	expect_equal(pml4[0] & 3, 3);
+	expect_equal(pml4[1], 0);
+	pdpt = at(pml4[0] & ~0xfffull, 4096);
+	for (uint64_t i = 0; i < 4; i++) {
+		pd = at(pdpt[i] & ~0xfffull, 4096);
+		for (uint64_t j = 0; j < 512; j++)
+			require_equal(pd[j], i << 30 | j << 21 | 0x83);
+	}
+	expect_equal(pdpt[4], 0);
+}
+
+static void bzimage_32(void)
+{
+	fresh_boot();
+	make_bzimage(&made, 0);
+	require_equal(boot_made(&made, SMALL), 0);
+	expect_equal(boot_of()->regs.rip, 0x100000);
+	expect_equal(boot_of()->sregs.efer, 0);
+	expect_equal(boot_of()->sregs.cr0 & 0x80000001, 1);
+	expect(boot_of()->sregs.seg[GONDOLA_CS].ar & GONDOLA_AR_DB);
+}
+
+static void bzimage_initrd(void)
+{
+	static char initrd[10000];
+	const struct boot_params *zero;
+	struct boot *boot = fresh_boot();
+
+	memset(initrd, 'i', sizeof(initrd));
+	make_bzimage(&made, 1);
+	boot->initrd = file_of(initrd, sizeof(initrd));
+	require_equal(boot_made(&made, SMALL), 0);
+	zero = at(boot->regs.gpr[6], sizeof(*zero));
+	expect_equal(zero->hdr.ramdisk_size, sizeof(initrd));
+	expect_equal(zero->hdr.ramdisk_image % 4096, 0);
+	expect(zero->hdr.ramdisk_image >= 0x1200000);
+	expect(zero->hdr.ramdisk_image + sizeof(initrd) <= SMALL);
+	expect(!memcmp(at(zero->hdr.ramdisk_image, sizeof(initrd)), initrd, sizeof(initrd)));
+
+	/* Just the room that the kernel leaves is not enough for it. */
+	boot = fresh_boot();
+	boot->initrd = file_of(initrd, sizeof(initrd));
+	expect_refused(0x1200000 + 4096, "beside the kernel");
+	boot = fresh_boot();
+	boot->initrd = "/nowhere/initrd";
+	expect_refused(SMALL, "No such file");
+}
+
+static void bzimage_bad(void)
+{
+	static char line[3000];
+	struct setup_header *header = (struct setup_header *)(made.data + 0x1f1);
+
+	fresh_boot();
+	make_bzimage(&made, 1);
+	expect_refused(8 * MIB, "this kernel needs 18M of memory to start, the guest has 8M");
+	make_bzimage(&made, 1);
+	header->version = 0x0201;
+	expect_refused(SMALL, "too old");
+	make_bzimage(&made, 1);
+	header->init_size = ~0u;
+	header->pref_address = ~0ull - 5;
+	expect_refused(SMALL, "memory to start");
+	make_bzimage(&made, 1);
+	header->boot_flag = 0;
+	expect_refused(SMALL, "not a kernel image");
+	make_bzimage(&made, 1);
+	header->syssize = 0;
+	expect_refused(SMALL, "cut short");
+	memset(line, 'x', sizeof(line) - 1);
+	make_bzimage(&made, 1);
+	fresh_boot()->append = line;
+	expect_refused(SMALL, "takes a command line of 2047 characters, not 2999");
+}
+
+static void no_kernel(void)
+{
+	fresh_boot();
+	memset(&made, 0, sizeof(made));
+	expect_refused(SMALL, "empty");
+	made.bytes = 100;
+	expect_refused(SMALL, "not a kernel image");
+	made.bytes = sizeof(made.data);
+	expect_refused(SMALL, "not a kernel image");
+	expect_equal(boot_path("/nowhere/vmlinuz", SMALL), -1);
+	expect(strstr(boot_of()->error, "No such file"));
+	expect_equal(boot_path("/", SMALL), -1);
+	expect(strstr(boot_of()->error, "not a regular file"));
+}
+
+/* ---- all formats: every length, and bytes changed at random -------------------------- */
+
+static void (*const makers[])(struct made *) = {
+	make_multiboot, make_flat,
+};
+
+static void make(unsigned int kind)
+{
+	if (kind < 2)
+		makers[kind](&made);
+	else if (kind < 4)
+		make_pvh(&made, kind & 1);
+	else
+		make_bzimage(&made, kind & 1);
+}
+#define KINDS	6
+
+static void cut_short(void)
+{
+	for (unsigned int kind = 0; kind < KINDS; kind++) {
+		size_t whole;
+
+		make(kind);
+		whole = made.bytes;
+		fresh_boot();
+		require_equal(boot_made(&made, SMALL), 0);
+		for (size_t bytes = 0; bytes < whole; bytes += bytes < 700 ? 1 : 37) {
+			make(kind);
+			made.bytes = bytes;
+			fresh_boot();
+			tap_check(boot_made(&made, SMALL) == -1 && boot_of()->error[0], true,
+				  "kind %u was loaded though cut to %zu of %zu bytes", kind, bytes,
+				  whole);
+		}
+	}
+	fresh_boot();
+}
+
+/* Whatever a file says, nothing is read or written outside (the sanitizers watch). */
+static void changed_bytes(void)
+{
+	unsigned int loaded = 0, refused = 0;
+	const unsigned int rounds = 1500;
+
+	srandom(20);
+	for (unsigned int i = 0; i < rounds; i++) {
+		unsigned int changes = 1 + random() % 4;
+
+		make(i % KINDS);
+		while (changes--) {
+			/* Where the headers are, one byte of four is special. */
+			static const uint8_t special[] = { 0, 1, 0x7f, 0x80, 0xff };
+			size_t where = random() % (random() % 2 ? made.bytes : 0x2a0) % made.bytes;
+
+			made.data[where] = random() % 4 ? random() : special[random() % 5];
+		}
+		fresh_boot();
+		if (boot_made(&made, 32 * MIB))
+			refused += boot_of()->error[0] != 0;
+		else
+			loaded++;
+	}
+	fresh_boot();
+	expect_equal(loaded + refused, rounds);
+	expect(loaded > rounds / 20);
+	expect(refused > rounds / 20);
+}
+
+/* ---- PVH ----------------------------------------------------------------------------- */
+
+static void pvh(void)
+{
+	struct boot *boot;
+	const uint32_t *info;
+	const uint64_t *wide;
+
+	for (int is64 = 0; is64 < 2; is64++) {
+		boot = fresh_boot();
+		make_pvh(&made, is64);
+		boot->append = "quiet";
+		boot->initrd = file_of("abc", 3);
+		require_equal(boot_made(&made, SMALL), 0);
+		expect_equal(boot->regs.rip, 0x100020);
+		expect_equal(boot->sregs.cr0 & 0x80000001, 1);
+		expect(!strcmp(at(0x100000, 32), "the kernel itself"));
+		info = at(boot->regs.gpr[3], 56);
+		wide = (const uint64_t *)info;
+		expect_equal(info[0], 0x336ec578);
+		expect_equal(info[1], 1);
+		expect_equal(info[3], 1);
+		expect(!strcmp(at(wide[3], 8), "quiet"));
+		expect_equal(wide[4], boot->rsdp);
+		expect(info[12] >= 4);
+		/* The module list: where and how long. */
+		expect_equal(((const uint64_t *)at(wide[2], 32))[1], 3);
+		expect(!memcmp(at(((const uint64_t *)at(wide[2], 32))[0], 3), "abc", 3));
+	}
+}
+
+static void pvh_bad(void)
+{
+	Elf64_Ehdr *header = (Elf64_Ehdr *)made.data;
+	Elf64_Phdr *segment = (Elf64_Phdr *)(made.data + 64);
+
+	fresh_boot();
+	make_pvh(&made, 1);
+	segment[1].p_type = PT_NULL;
+	expect_refused(SMALL, "neither a PVH note nor a multiboot header");
+	make_pvh(&made, 1);
+	segment[0].p_offset = ~0ull - 100;
+	expect_refused(SMALL, "cut short");
+	make_pvh(&made, 1);
+	segment[0].p_filesz = 5000;
+	segment[0].p_memsz = 4096;
+	expect_refused(SMALL, "cut short");
+	make_pvh(&made, 1);
+	segment[0].p_memsz = 5;
+	expect_refused(SMALL, "larger in the file than in memory");
+	make_pvh(&made, 1);
+	segment[0].p_paddr = SMALL - 4095;
+	expect_refused(SMALL, "where the guest has no memory");
+	make_pvh(&made, 1);
+	segment[0].p_paddr = 0x7000;
+	expect_refused(SMALL, "where the guest has no memory");
+	make_pvh(&made, 1);
+	segment[0].p_paddr = ~0ull - 4;
+	expect_refused(SMALL, "where the guest has no memory");
+	make_pvh(&made, 1);
+	segment[0].p_memsz = ~0ull;
+	expect_refused(SMALL, "where the guest has no memory");
+	make_pvh(&made, 1);
+	segment[0].p_type = PT_NULL;
+	expect_refused(SMALL, "nothing to load");
+	make_pvh(&made, 1);
+	header->e_machine = EM_ARM;
+	expect_refused(SMALL, "another kind of processor");
+	make_pvh(&made, 1);
+	header->e_phnum = 0;
+	expect_refused(SMALL, "not an executable");
+	make_pvh(&made, 1);
+	fresh_boot()->nr_modules = 1;
+	expect_refused(SMALL, "--module is for multiboot");
+}
+
+/* ---- multiboot ------------------------------------------------------------------------- */
+
+static void multiboot(void)
+{
+	struct boot *boot = fresh_boot();
+	const uint32_t *info, *modules;
+
+	make_multiboot(&made);
+	boot->append = "one two";
+	boot->modules[0] = (struct boot_module){ file_of("first", 5), "with arguments" };
+	boot->modules[1] = (struct boot_module){ file_of("2nd", 3), NULL };
+	boot->nr_modules = 2;
+	require_equal(boot_made(&made, SMALL), 0);
+	/* The entry point was virtual. */
+	expect_equal(boot->regs.rip, 0x100010);
+	expect_equal(boot->regs.gpr[0], 0x2badb002);
+	info = at(boot->regs.gpr[3], 64);
+	expect_equal(info[0] & 0x4d, 0x4d);
+	expect_equal(info[2], (SMALL >> 10) - 1024);
+	expect(strstr(at(info[4], 64), " one two"));
+	require_equal(info[5], 2);
+	modules = at(info[6], 32);
+	expect_equal(modules[0] % 4096, 0);
+	expect(modules[0] >= 0x101000);
+	expect_equal(modules[1] - modules[0], 5);
+	expect(!memcmp(at(modules[0], 5), "first", 5));
+	expect(strstr(at(modules[2], 64), " with arguments"));
+	expect_equal(modules[4] % 4096, 0);
+	expect(modules[4] >= modules[1]);
+	expect(!memcmp(at(modules[4], 3), "2nd", 3));
+}
+
+static void multiboot_flat(void)
+{
+	fresh_boot();
+	make_flat(&made);
+	require_equal(boot_made(&made, SMALL), 0);
+	expect_equal(boot_of()->regs.rip, 0x100010);
+	expect(!strcmp(at(0x100080, 32), "the kernel itself"));
+}
+
+static void multiboot_bad(void)
+{
+	uint32_t *header = (uint32_t *)(made.data + 512);
+	uint32_t *flat = (uint32_t *)(made.data + 64);
+	static char large[3 * MIB];
+	struct boot *boot;
+
+	fresh_boot();
+	make_multiboot(&made);
+	header[1] |= 4;
+	header[2] -= 4;
+	expect_refused(SMALL, "graphics mode");
+	make_multiboot(&made);
+	header[1] |= 0x100;
+	header[2] -= 0x100;
+	expect_refused(SMALL, "does not know");
+	make_multiboot(&made);
+	header[2]++;		/* a wrong checksum: no header */
+	expect_refused(SMALL, "neither a PVH note nor a multiboot header");
+	make_pvh(&made, 1);
+	((uint32_t *)(made.data + 512))[0] = 0x1badb002;
+	((uint32_t *)(made.data + 512))[1] = 0;
+	((uint32_t *)(made.data + 512))[2] = 0u - 0x1badb002;
+	expect_refused(SMALL, "this has 64 bits");
+	make_flat(&made);
+	flat[4] = 0x100041;	/* loaded above where the header is */
+	expect_refused(SMALL, "contradict");
+	make_flat(&made);
+	flat[4] = 0x1000;	/* starts before the file does */
+	expect_refused(SMALL, "contradict");
+	make_flat(&made);
+	flat[6] = 0x100001;	/* memory ends before the file does */
+	expect_refused(SMALL, "contradict");
+	make_flat(&made);
+	flat[6] = 0xfff00000;
+	expect_refused(SMALL, "no memory for it");
+
+	boot = fresh_boot();
+	make_multiboot(&made);
+	boot->modules[0].path = file_of(large, sizeof(large));
+	boot->nr_modules = 1;
+	expect_refused(4 * MIB, "do not fit into 4M");
+}
+
+/* ---- ACPI ---------------------------------------------------------------------------------- */
+
+static uint8_t sum(const uint8_t *data, size_t bytes)
+{
+	uint8_t total = 0;
+
+	while (bytes--)
+		total += *data++;
+	return total;
+}
+
+static uint64_t get(const uint8_t *from, unsigned int bytes)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, from, bytes);
+	return value;
+}
+
+/* A table with the right signature and checksum. */
+static const uint8_t *table(uint64_t gpa, const char *signature)
+{
+	const uint8_t *header = at(gpa, 36);
+	uint32_t bytes = get(header + 4, 4);
+
+	require(!memcmp(header, signature, 4));
+	require(gpa >= BOOT_ACPI && gpa + bytes <= BOOT_ACPI_END);
+	expect_equal(sum(at(gpa, bytes), bytes), 0);
+	return header;
+}
+
+static void check_madt(const uint8_t *madt, unsigned int cpus)
+{
+	uint32_t bytes = get(madt + 4, 4), found = 0;
+	bool timer = false, sci = false, io_apic = false;
+
+	for (uint32_t i = 44; i < bytes; i += madt[i + 1]) {
+		require(madt[i + 1] >= 2 && i + madt[i + 1] <= bytes);
+		if (madt[i] == 0) {
+			expect_equal(madt[i + 3], found);
+			found++;
+		}
+		io_apic |= madt[i] == 1 && get(madt + i + 4, 4) == 0xfec00000;
+		timer |= madt[i] == 2 && madt[i + 3] == 0 && get(madt + i + 4, 4) == 2;
+		sci |= madt[i] == 2 && madt[i + 3] == 9 && get(madt + i + 4, 4) == 9 &&
+		       get(madt + i + 8, 2) == 0xd;
+	}
+	expect_equal(found, cpus);
+	expect(timer && sci && io_apic);
+	expect_equal(get(madt + 36, 4), 0xfee00000);
+}
+
+static void acpi(void)
+{
+	static const uint8_t s5[] = { 0x08, '_', 'S', '5', '_' };
+
+	for (unsigned int cpus = 1; cpus <= GONDOLA_MAX_VCPUS; cpus += 5) {
+		const uint8_t *rsdp, *xsdt, *fadt, *dsdt;
+
+		fresh_boot()->cpus = cpus;
+		make_bzimage(&made, 1);
+		require_equal(boot_made(&made, SMALL), 0);
+		rsdp = at(boot_of()->rsdp, 36);
+		expect_equal(boot_of()->rsdp % 16, 0);
+		require(!memcmp(rsdp, "RSD PTR ", 8));
+		expect_equal(sum(rsdp, 20), 0);
+		expect_equal(sum(rsdp, 36), 0);
+		xsdt = table(get(rsdp + 24, 8), "XSDT");
+		fadt = table(get(xsdt + 36, 8), "FACP");
+		check_madt(table(get(xsdt + 44, 8), "APIC"), cpus);
+		dsdt = table(get(fadt + 140, 8), "DSDT");
+		expect_equal(get(fadt + 40, 4), get(fadt + 140, 8));
+		expect(memmem(dsdt, get(dsdt + 4, 4), s5, sizeof(s5)));
+		expect_equal(get(fadt + 46, 2), 9);
+		expect(!(get(fadt + 112, 4) & 1 << 20));	/* not hardware-reduced */
+		expect_equal(get(fadt + 36, 4) % 64, 0);
+		expect(!memcmp(at(get(fadt + 36, 4), 64), "FACS", 4));
+	}
+	fresh_boot();
+}
+
+/* ---- memory, buses, records ------------------------------------------------------------------ */
+
+static void memory_pieces(void)
+{
+	struct guest_memory memory;
+	struct boot_map_entry map[BOOT_MAP_MAX];
+	unsigned int count;
+
+	require_equal(memory_create_bare(&memory, 5 * GIB), 0);
+	expect_equal(memory.low, 3 * GIB);
+	expect(memory_at(&memory, 0, 3 * GIB));
+	expect(!memory_at(&memory, 0, 3 * GIB + 1));
+	expect(!memory_at(&memory, 3 * GIB, 1));
+	expect(!memory_at(&memory, 4 * GIB - 1, 2));
+	expect(memory_at(&memory, 4 * GIB, 2 * GIB));
+	expect(memory_at(&memory, 4 * GIB, 1) == memory.base + 3 * GIB);
+	expect(!memory_at(&memory, 4 * GIB, 2 * GIB + 1));
+	expect(!memory_at(&memory, 6 * GIB, 1));
+	expect(!memory_at(&memory, ~0ull, 2));
+	expect(!memory_at(&memory, 4096, ~0ull));
+	count = boot_map(&memory, map);
+	expect(count <= BOOT_MAP_MAX);
+	expect_equal(map[count - 1].gpa, 4 * GIB);
+	expect_equal(map[count - 1].bytes, 2 * GIB);
+	for (unsigned int i = 1; i < count; i++)
+		expect(map[i].gpa >= map[i - 1].gpa + map[i - 1].bytes);
+	memory_destroy(&memory);
+}
+
+static uint64_t log_offset[16], log_value[16];
+static unsigned int log_bytes[16], logged;
+
+static uint64_t device_read(void *device, uint64_t offset, unsigned int bytes)
+{
+	(void)bytes;
+	return *(uint8_t *)device + offset;
+}
+
+static void device_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
+{
+	(void)device;
+	log_offset[logged] = offset;
+	log_value[logged] = value;
+	log_bytes[logged++] = bytes;
+}
+
+static const struct bus_ops device_ops = { .read = device_read, .write = device_write };
+
+static void bus_ranges(void)
+{
+	struct bus *bus = calloc(1, sizeof(*bus));
+	uint8_t one = 0x10;
+
+	require(bus);
+	expect_equal(bus_add(bus, 0x100, 8, 1, &device_ops, &one), 0);
+	expect_equal(bus_add(bus, 0x80, 1, 1, &device_ops, &one), 0);
+	expect_equal(bus_add(bus, 0x108, 4, 4, &device_ops, &one), 0);
+	expect_equal(bus_add(bus, 0x107, 1, 1, &device_ops, &one), -EEXIST);
+	expect_equal(bus_add(bus, 0xff, 2, 1, &device_ops, &one), -EEXIST);
+	expect_equal(bus_add(bus, 0x70, 0x1000, 1, &device_ops, &one), -EEXIST);
+	expect_equal(bus_add(bus, 0x200, 0, 1, &device_ops, &one), -EINVAL);
+	expect_equal(bus_add(bus, ~0ull, 2, 1, &device_ops, &one), -EINVAL);
+	expect_equal(bus_add(bus, ~0ull, 1, 1, &device_ops, &one), 0);
+	expect_equal(bus->count, 4);
+	for (size_t i = 1; i < bus->count; i++)
+		expect(bus->ranges[i].start > bus->ranges[i - 1].start);
+	for (unsigned int i = bus->count; i < BUS_MAX_RANGES; i++)
+		expect_equal(bus_add(bus, 0x1000 + i, 1, 1, &device_ops, &one), 0);
+	expect_equal(bus_add(bus, 0x2000, 1, 1, &device_ops, &one), -ENOSPC);
+	free(bus);
+}
+
+static void bus_accesses(void)
+{
+	struct bus *bus = calloc(1, sizeof(*bus));
+	uint8_t base = 0x10, data[8] = { 0x11, 0x22, 0x33, 0x44 };
+
+	require(bus);
+	bus_add(bus, 0x100, 2, 1, &device_ops, &base);
+	bus_add(bus, 0x200, 4, 4, &device_ops, &base);
+	logged = 0;
+	/* Two bytes reach the device one by one, the rest nobody. */
+	expect(bus_access(bus, 0x100, data, 4, true));
+	expect_equal(logged, 2);
+	expect_equal(log_offset[1], 1);
+	expect_equal(log_value[1], 0x22);
+	expect_equal(log_bytes[1], 1);
+	expect(bus_access(bus, 0x200, data, 4, true));
+	expect_equal(logged, 3);
+	expect_equal(log_value[2], 0x44332211);
+	expect(bus_access(bus, 0x100, data, 4, false));
+	expect_equal(data[0], 0x10);
+	expect_equal(data[1], 0x11);
+	expect_equal(data[2], 0xff);
+	expect_equal(data[3], 0xff);
+	expect(!bus_access(bus, 0x300, data, 8, false));
+	expect_equal(data[7], 0xff);
+	expect(!bus_access(bus, 0x300, data, 8, true));
+	free(bus);
+}
+
+static void records(void)
+{
+	_Alignas(8) char buffer[256];
+	const uint64_t first = 0x1122334455667788, *found;
+	size_t used = gondola_put_record(buffer, sizeof(buffer), 0, 7, "abc", 3);
+
+	expect_equal(used % 8, 0);
+	used = gondola_put_record(buffer, sizeof(buffer), used, 9, &first, sizeof(first));
+	found = gondola_find_record(buffer, used, 9, sizeof(first));
+	require(found);
+	expect_equal(*found, first);
+	expect(!memcmp(gondola_find_record(buffer, used, 7, 3), "abc", 3));
+	expect(!gondola_find_record(buffer, used, 7, 4));
+	expect(!gondola_find_record(buffer, used, 8, 1));
+	expect(!gondola_find_record(buffer, used - 1, 9, sizeof(first)));
+	expect(!gondola_find_record(buffer, 5, 7, 1));
+}
+
+static void names(void)
+{
+	char buffer[32];
+
+	for (unsigned int i = 0; i < GONDOLA_REASON_COUNT; i++)
+		expect(gondola_reason_name(i));
+	expect(!gondola_reason_name(GONDOLA_REASON_COUNT));
+	for (unsigned int i = 0; i < GONDOLA_COUNTER_COUNT; i++)
+		expect(gondola_counter_name(i));
+	expect_equal(gondola_engine_by_name("svm"), GONDOLA_ENGINE_SVM);
+	expect_equal(gondola_engine_by_name("none"), -1);
+	expect(!strcmp(gondola_sregs_field(offsetof(struct gondola_rec_sregs, cr4), buffer,
+					   sizeof(buffer)), "cr4"));
+	expect(!strcmp(gondola_sregs_field(offsetof(struct gondola_rec_sregs, seg[GONDOLA_SS].ar),
+					   buffer, sizeof(buffer)), "ss.access rights"));
+}
+
+static const struct tap_test tests[] = {
+	{ "a 64-bit bzImage starts in long mode", bzimage_64 },
+	{ "its page tables map the first 4 GiB one to one", identity_map },
+	{ "a 32-bit bzImage starts in protected mode", bzimage_32 },
+	{ "an initrd is put above the kernel, or refused", bzimage_initrd },
+	{ "bad bzImages are refused in words", bzimage_bad },
+	{ "what is not a kernel is refused in words", no_kernel },
+	{ "a PVH kernel finds its start information", pvh },
+	{ "bad ELF files are refused in words", pvh_bad },
+	{ "a multiboot image finds modules and command line", multiboot },
+	{ "a flat multiboot image is loaded by its addresses", multiboot_flat },
+	{ "bad multiboot images are refused in words", multiboot_bad },
+	{ "images cut short at any length are refused", cut_short },
+	{ "images with changed bytes do no harm", changed_bytes },
+	{ "ACPI tables are linked, in place and sum to zero", acpi },
+	{ "memory lies below 3 GiB and above 4 GiB", memory_pieces },
+	{ "bus ranges are sorted and never overlap", bus_ranges },
+	{ "bus accesses are split and unclaimed ones answered", bus_accesses },
+	{ "records of state are found again", records },
+	{ "everything has its name", names },
+};
+
+TAP_MAIN(tests)
