@@ -146,7 +146,7 @@ static void forget(struct vmx_vcpu *vmx)
 	vmx_vmclear(vmx->vmcs_pa);
 	list_del(&vmx->link);
 	vmx->launched = false;
-	/* Last: from here on another processor may take it. */
+	/* Last: from here on another processor may take it, see vmx_evict(). */
 	smp_store_release(&vmx->cpu, -1);
 }
 
@@ -182,6 +182,7 @@ static void evict_here(void *arg)
 
 void vmx_evict(struct vmx_vcpu *vmx)
 {
+	/* Pairs with forget(). */
 	int cpu = smp_load_acquire(&vmx->cpu);
 
 	/* Fails only for a processor that went offline, whose cpu_off() did it. */

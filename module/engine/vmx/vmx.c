@@ -261,7 +261,6 @@ static void write_host_constants(void)
 	vmx_write(HOST_FS_SELECTOR, 0);
 	vmx_write(HOST_GS_SELECTOR, 0);
 	vmx_write(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
-	vmx_write(HOST_FS_BASE, 0);
 	store_idt(&idt);
 	vmx_write(HOST_IDTR_BASE, idt.address);
 	rdmsrl(MSR_IA32_SYSENTER_CS, value);
@@ -376,7 +375,9 @@ static int vmx_vcpu_create(struct gondola_vcpu *vcpu)
 	vmx->vpid = max(vpid, 0);
 	vcpu->engine_data = vmx;
 
-	/* What no processor holds yet must differ from what the first entry finds. */
+	/* What the VMCS does not hold yet must differ from what the first load and entry find. */
+	vmx->host_fs_base = ~0ull;
+	vmx->host_rsp = vmx->host_cr3 = vmx->host_cr4 = ~0ull;
 	vmx->rip = vmx->rsp = vmx->rflags = vmx->root = ~0ull;
 
 	cpu = get_cpu();

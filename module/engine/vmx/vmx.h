@@ -57,9 +57,10 @@ enum vmx_switched_msr {
  * @cpu: the processor that may hold the VMCS in its caches, or -1
  * @link: in that processor's list
  * @launched: enter by VMRESUME
- * @live: vcpu_load() was called: @msr of KERNEL_GS_BASE is in the processor
+ * @live: between vcpu_load() and vcpu_put(): the processor holds the switched MSRs' guest values
  * @entered: the guest ran since vcpu_load()
  * @vmfail: VMLAUNCH or VMRESUME itself failed: no exit reason
+ * @efer_listed: the MSR lists are in use
  * @shadow_written: the interrupt shadow was set by software since the last entry
  * @vpid: 0 if there is none
  * @exit_reason: VMCS field, read after each exit
