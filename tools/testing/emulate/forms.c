@@ -465,6 +465,15 @@ FORM("divq %r11", CF | PF | AF | ZF | SF | OF, 0);
 FORM("idivl %r9d", CF | PF | AF | ZF | SF | OF, 0);
 FORM("divl %r9d", CF | PF | AF | ZF | SF | OF, 0);
 
+FORM("divb %cl", CF | PF | AF | ZF | SF | OF, F_DIVIDE | 1 << 8);
+FORM("divw %cx", CF | PF | AF | ZF | SF | OF, F_DIVIDE | 2 << 8);
+FORM("divl %ecx", CF | PF | AF | ZF | SF | OF, F_DIVIDE | 4 << 8);
+FORM("divq %rcx", CF | PF | AF | ZF | SF | OF, F_DIVIDE | 8 << 8);
+FORM("idivb %cl", CF | PF | AF | ZF | SF | OF, F_DIVIDE | 1 << 8);
+FORM("idivw %cx", CF | PF | AF | ZF | SF | OF, F_DIVIDE | 2 << 8);
+FORM("idivl %ecx", CF | PF | AF | ZF | SF | OF, F_DIVIDE | 4 << 8);
+FORM("idivq %rcx", CF | PF | AF | ZF | SF | OF, F_DIVIDE | 8 << 8);
+
 /* Conditions */
 FORM("seto %al", 0, 0);
 FORM("jo 77f", 0, 0);

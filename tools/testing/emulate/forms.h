@@ -25,6 +25,7 @@ struct form {
 #define F_CPU_MOVBE	4
 #define F_CPU_LZCNT	8	/* and TZCNT */
 #define F_CPU_POPCNT	16
+#define F_DIVIDE	32	/* by RCX, the quotient near a limit; | bytes << 8 */
 
 extern const struct form forms_start[], forms_end[];
 

@@ -35,7 +35,7 @@ void native_exit_fall(void);
 void native_exit_taken(void);
 void native_abort(void);
 
-static volatile sig_atomic_t native_signal;
+static volatile sig_atomic_t native_signal, in_native;
 static u64 random_state;
 
 static u64 random64(void)
@@ -188,6 +188,11 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
 
+	/* Ours, not the tested instruction's: let it end us. */
+	if (!in_native) {
+		signal(sig, SIG_DFL);
+		return;
+	}
 	native_signal = sig;
 	uc->uc_mcontext.gregs[REG_RIP] = (uintptr_t)native_abort;
 	uc->uc_mcontext.gregs[REG_EFL] &= ~RFL_DF;
@@ -204,6 +209,31 @@ static void catch_signals(void)
 	sigaltstack(&alt, NULL);
 	for (i = 0; i < sizeof(signals) / sizeof(*signals); i++)
 		sigaction(signals[i], &act, NULL);
+}
+
+/* A dividend whose quotient is at, or one beside, what the destination can hold. */
+static void near_limit(u64 *gpr, unsigned int bytes)
+{
+	unsigned int bits = 8 * bytes;
+	u64 mask = ~0ull >> (64 - bits), divisor = random_value() & mask, r = random64();
+	__int128 limits[] = { (__int128)1 << bits, (__int128)1 << (bits - 1),
+			      -((__int128)1 << (bits - 1)), 0 };
+	__int128 quotient = limits[r & 3] + (__int128)(r >> 8 & 3) - 1;
+	__int128 signed_divisor = (s64)(divisor << (64 - bits)) >> (64 - bits);
+	__int128 dividend;
+
+	if (divisor)
+		quotient = quotient * (r >> 16 & 1 ? signed_divisor : (__int128)divisor);
+	dividend = quotient + (divisor ? (__int128)((r >> 17) % divisor) : 0);
+	if (r >> 63)
+		dividend = quotient - (divisor ? (__int128)((r >> 17) % divisor) : 0);
+	gpr[R_RCX] = (gpr[R_RCX] & ~mask) | divisor;
+	if (bytes == 1) {
+		gpr[R_RAX] = (gpr[R_RAX] & ~0xffffull) | (u16)dividend;
+		return;
+	}
+	gpr[R_RAX] = (gpr[R_RAX] & ~mask) | ((u64)dividend & mask);
+	gpr[R_RDX] = (gpr[R_RDX] & ~mask) | ((u64)(dividend >> bits) & mask);
 }
 
 static void randomize(const struct form *form, u8 *image)
@@ -227,6 +257,8 @@ static void randomize(const struct form *form, u8 *image)
 	gpr[R_R10] = (uintptr_t)form->taken;
 	if (form->attr & F_COUNT)
 		gpr[R_RCX] = random64() & 3 ? random64() % 48 : random64() % 3;
+	if (form->attr & F_DIVIDE)
+		near_limit(gpr, form->attr >> 8);
 	native_in.regs.rip = (uintptr_t)form->code;
 	native_in.regs.rflags = (random64() & COMPARED) | RFL_IF | RFL_FIXED;
 	/* Some of the memory changes from case to case. */
@@ -318,7 +350,9 @@ static const char *run_case(const struct form *form, u8 *image)
 	randomize(form, image);
 	memcpy(MEMORY, image, MEMORY_BYTES);
 	native_signal = 0;
+	in_native = 1;
 	native_enter(form->code);
+	in_native = 0;
 	memcpy(result, MEMORY, MEMORY_BYTES);
 
 	memcpy(MEMORY, image, MEMORY_BYTES);
