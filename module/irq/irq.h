@@ -52,7 +52,7 @@ void gondola_irq_set_line(struct gondola_vm *vm, u32 gsi, enum gondola_irq_sourc
  * Returns false if no chip claims the port.
  */
 bool gondola_irq_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int bytes, bool write, u32 *val);
-/** gondola_irq_mmio() - likewise for memory: LAPIC page (at the vCPU's APIC base) and I/O APIC */
+/** gondola_irq_mmio() - likewise for up to 8 bytes of memory: LAPIC (at its base) and I/O APIC */
 bool gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, bool write, void *data);
 
 /** gondola_irq_pending() - is there an interrupt that the vCPU would take with RFLAGS.IF set? Cheap. */

@@ -103,6 +103,8 @@ bool gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, bo
 {
 	u64 page = gpa & GONDOLA_PAGE_MASK;
 
+	if (WARN_ON_ONCE(bytes > 8))
+		return false;
 	if (page == vcpu->lapic->mmio)
 		gondola_lapic_mmio(vcpu, gpa & ~GONDOLA_PAGE_MASK, bytes, write, data);
 	else if (page == IOAPIC_BASE)

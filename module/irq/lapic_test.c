@@ -224,7 +224,11 @@ static void ipis_reach_whom_they_name(struct kunit *test)
 				  (cases[i].cluster ? cluster_id : BIT(v)) << 24);
 			vm->vcpus[v]->requests = 0;
 		}
+		gondola_test_kicked = 0;
 		send_ipi(vm->vcpus[0], cases[i].dest, cases[i].icr | 0x50);
+		/* The sender looks for itself before it enters again. */
+		KUNIT_EXPECT_EQ_MSG(test, gondola_test_kicked, cases[i].expect & ~1u, "%s",
+				    cases[i].what);
 		for (v = 1; v < 4; v++)
 			KUNIT_EXPECT_EQ_MSG(test, test_bit(GONDOLA_REQ_EVENT,
 							   &vm->vcpus[v]->requests),
