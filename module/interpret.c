@@ -15,10 +15,10 @@
 #include <linux/string.h>
 #include "emulate/emulate.h"
 #include "exit.h"
+#include "interpret.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "vcpu.h"
-#include "x86/control.h"
 
 #define MMIO_BYTES	8	/* what the run page carries at once */
 #define MMIO_MAX	8	/* fragments of one instruction */
@@ -88,26 +88,6 @@ struct interp {
 static struct interp *to_interp(struct gondola_emulator *e)
 {
 	return container_of(e, struct interp, emul);
-}
-
-static struct gondola_vcpu *to_vcpu(struct gondola_emulator *e)
-{
-	return to_interp(e)->vcpu;
-}
-
-static int raise(struct gondola_emulator *e, u8 vector)
-{
-	e->exception = (struct gondola_event){
-		.kind = GONDOLA_EVENT_EXCEPTION,
-		.vector = vector,
-		.has_error = gondola_vector_has_error(vector),
-	};
-	return GONDOLA_EMUL_FAULT;
-}
-
-static int ok_or_gp(struct gondola_emulator *e, int err)
-{
-	return err ? raise(e, VEC_GP) : GONDOLA_EMUL_OK;
 }
 
 /* ---- leaving for the launcher --------------------------------------- */
@@ -230,7 +210,7 @@ static noinline int access_failed(struct interp *in, enum gondola_access_result 
 
 	switch (result) {
 	case GONDOLA_ACCESS_FAULT:
-		raise(&in->emul, VEC_PF);
+		interp_raise(&in->emul, VEC_PF);
 		in->emul.exception.error = out->error;
 		in->emul.exception.cr2 = la;
 		return GONDOLA_EMUL_FAULT;
@@ -448,155 +428,7 @@ int gondola_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bo
 	return gondola_skip(vcpu, insn_len) ?: GONDOLA_LEAVE;
 }
 
-/* ---- registers ---------------------------------------------------------- */
-
-static void op_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
-			   struct gondola_segment *out)
-{
-	to_vcpu(e)->engine->get_segment(to_vcpu(e), seg, out);
-}
-
-static void op_set_segment(struct gondola_emulator *e, enum gondola_seg seg,
-			   const struct gondola_segment *in)
-{
-	to_vcpu(e)->engine->set_segment(to_vcpu(e), seg, in);
-}
-
-static void op_get_dtable(struct gondola_emulator *e, bool idt, struct gondola_dtable *out)
-{
-	to_vcpu(e)->engine->get_dtable(to_vcpu(e), idt, out);
-}
-
-static void op_set_dtable(struct gondola_emulator *e, bool idt, const struct gondola_dtable *in)
-{
-	to_vcpu(e)->engine->set_dtable(to_vcpu(e), idt, in);
-}
-
-static u64 op_get_cr(struct gondola_emulator *e, unsigned int cr)
-{
-	struct gondola_vcpu *vcpu = to_vcpu(e);
-
-	switch (cr) {
-	case 0:
-		return vcpu->cr0;
-	case 2:
-		return vcpu->cr2;
-	case 3:
-		return vcpu->cr3;
-	case 4:
-		return vcpu->cr4;
-	case 8:
-		return gondola_lapic_cr8(vcpu);
-	default:
-		return 0;
-	}
-}
-
-static int op_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)
-{
-	struct gondola_vcpu *vcpu = to_vcpu(e);
-
-	switch (cr) {
-	case 0:
-		return ok_or_gp(e, gondola_set_cr0(vcpu, value));
-	case 2:
-		vcpu->cr2 = value;
-		return GONDOLA_EMUL_OK;
-	case 3:
-		return ok_or_gp(e, gondola_set_cr3(vcpu, value));
-	case 4:
-		return ok_or_gp(e, gondola_set_cr4(vcpu, value));
-	case 8:
-		return ok_or_gp(e, gondola_set_cr8(vcpu, value));
-	default:
-		return raise(e, VEC_UD);
-	}
-}
-
-/* What comes before an access to a debug register: aliases, and general detect. */
-static int check_dr(struct gondola_emulator *e, unsigned int dr)
-{
-	struct gondola_vcpu *vcpu = to_vcpu(e);
-
-	if ((dr & ~1u) == 4 && vcpu->cr4 & CR4_DE)
-		return raise(e, VEC_UD);
-	if (!(vcpu->dr7 & DR7_GD))
-		return GONDOLA_EMUL_OK;
-	vcpu->dr7 &= ~DR7_GD;
-	vcpu->engine->set_dr7(vcpu, vcpu->dr7);
-	vcpu->dr6 |= DR6_BD | DR6_FIXED;
-	return raise(e, VEC_DB);
-}
-
-static int op_get_dr(struct gondola_emulator *e, unsigned int dr, u64 *value)
-{
-	int r = check_dr(e, dr);
-
-	return r ? r : ok_or_gp(e, gondola_get_dr(to_vcpu(e), dr, value));
-}
-
-static int op_set_dr(struct gondola_emulator *e, unsigned int dr, u64 value)
-{
-	int r = check_dr(e, dr);
-
-	return r ? r : ok_or_gp(e, gondola_set_dr(to_vcpu(e), dr, value));
-}
-
-static int op_get_msr(struct gondola_emulator *e, u32 index, u64 *value)
-{
-	return ok_or_gp(e, gondola_get_msr(to_vcpu(e), index, value));
-}
-
-static int op_set_msr(struct gondola_emulator *e, u32 index, u64 value)
-{
-	return ok_or_gp(e, gondola_set_msr(to_vcpu(e), index, value));
-}
-
-static void op_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
-{
-	gondola_cpuid(to_vcpu(e), eax, ebx, ecx, edx);
-}
-
-static int op_invlpg(struct gondola_emulator *e, gva_t la)
-{
-	gondola_mmu_invlpg(to_vcpu(e), la);
-	return GONDOLA_EMUL_OK;
-}
-
-static int op_hlt(struct gondola_emulator *e)
-{
-	to_vcpu(e)->halted = true;
-	return GONDOLA_EMUL_OK;
-}
-
-static int op_wbinvd(struct gondola_emulator *e)
-{
-	return GONDOLA_EMUL_OK;
-}
-
-/* STI, MOV SS; the bit that blocks NMIs is not theirs. */
-static void set_shadow(struct gondola_vcpu *vcpu, u32 shadow)
-{
-	u32 now = vcpu->engine->get_shadow(vcpu);
-
-	if (unlikely((now & 3) != shadow))
-		vcpu->engine->set_shadow(vcpu, (now & ~3u) | shadow);
-}
-
-static void op_set_shadow(struct gondola_emulator *e, u32 shadow)
-{
-	set_shadow(to_vcpu(e), shadow);
-}
-
-static void op_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf)
-{
-	gondola_vcpu_get_xmm(to_vcpu(e), n, buf);
-}
-
-static void op_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf)
-{
-	gondola_vcpu_set_xmm(to_vcpu(e), n, buf);
-}
+/* ---- its life ------------------------------------------------------------- */
 
 static const struct gondola_emul_ops ops = {
 	.fetch = op_fetch,
@@ -604,23 +436,23 @@ static const struct gondola_emul_ops ops = {
 	.write = op_write,
 	.cmpxchg = op_cmpxchg,
 	.io = op_io,
-	.get_segment = op_get_segment,
-	.set_segment = op_set_segment,
-	.get_dtable = op_get_dtable,
-	.set_dtable = op_set_dtable,
-	.get_cr = op_get_cr,
-	.set_cr = op_set_cr,
-	.get_dr = op_get_dr,
-	.set_dr = op_set_dr,
-	.get_msr = op_get_msr,
-	.set_msr = op_set_msr,
-	.cpuid = op_cpuid,
-	.invlpg = op_invlpg,
-	.hlt = op_hlt,
-	.wbinvd = op_wbinvd,
-	.set_shadow = op_set_shadow,
-	.get_xmm = op_get_xmm,
-	.set_xmm = op_set_xmm,
+	.get_segment = interp_get_segment,
+	.set_segment = interp_set_segment,
+	.get_dtable = interp_get_dtable,
+	.set_dtable = interp_set_dtable,
+	.get_cr = interp_get_cr,
+	.set_cr = interp_set_cr,
+	.get_dr = interp_get_dr,
+	.set_dr = interp_set_dr,
+	.get_msr = interp_get_msr,
+	.set_msr = interp_set_msr,
+	.cpuid = interp_cpuid,
+	.invlpg = interp_invlpg,
+	.hlt = interp_hlt,
+	.wbinvd = interp_wbinvd,
+	.set_shadow = interp_set_shadow,
+	.get_xmm = interp_get_xmm,
+	.set_xmm = interp_set_xmm,
 };
 
 int gondola_emulator_create(struct gondola_vcpu *vcpu)
@@ -805,7 +637,7 @@ int gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len)
 	if (unlikely(!gondola_long_mode(vcpu)))
 		regs->rip = (u32)regs->rip;
 	regs->rflags &= ~RFL_RF;
-	set_shadow(vcpu, 0);
+	interp_shadow(vcpu, 0);
 	if (unlikely(regs->rflags & RFL_TF))
 		single_step(vcpu);
 	return 0;

@@ -84,10 +84,10 @@ static int publish(struct gondola_vcpu *vcpu, gpa_t gpa, void *record, unsigned 
 	ret = gondola_gpa_write(vcpu->vm, gpa, version, sizeof(*version));
 	if (ret)
 		return -EINVAL;
-	smp_wmb();
+	smp_wmb();	/* readers on other vCPUs: odd, then the rest, then even */
 	ret = gondola_gpa_write(vcpu->vm, gpa + sizeof(*version), record + sizeof(*version),
 				bytes - sizeof(*version));
-	smp_wmb();
+	smp_wmb();	/* likewise */
 	*version = vcpu->msrs.clock_version;
 	if (!ret)
 		ret = gondola_gpa_write(vcpu->vm, gpa, version, sizeof(*version));

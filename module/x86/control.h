@@ -63,7 +63,8 @@ struct gondola_msrs {
 /* CPUID (cpuid.c): policy, and what a vCPU answers. */
 int gondola_supported_cpuid(struct gondola_cpuid_entry *entries, u32 *count);
 /* Checks a list against what is supported; -EINVAL with nothing changed. */
-int gondola_set_cpuid(struct gondola_vcpu *vcpu, const struct gondola_cpuid_entry *entries, u32 count);
+int gondola_set_cpuid(struct gondola_vcpu *vcpu, const struct gondola_cpuid_entry *entries,
+		      u32 count);
 /* What a vCPU's CPUID offers: XCR0's components, paravirtual features, RDTSCP or RDPID. */
 u64 gondola_cpuid_xcr0(const struct gondola_vcpu *vcpu);
 bool gondola_cpuid_has_pv(const struct gondola_vcpu *vcpu, u32 feature);

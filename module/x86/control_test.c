@@ -61,7 +61,8 @@ static struct gondola_cpuid_entry *supported(struct kunit *test, u32 *count)
 	return list;
 }
 
-static struct gondola_cpuid_entry *leaf_of(struct gondola_cpuid_entry *list, u32 count, u32 function)
+static struct gondola_cpuid_entry *leaf_of(struct gondola_cpuid_entry *list, u32 count,
+					   u32 function)
 {
 	u32 i;
 

@@ -551,7 +551,7 @@ u64 gondola_cpuid_xcr0(const struct gondola_vcpu *vcpu)
 	return reg_of(find(vcpu, 0xd, 0), EAX);
 }
 
-/** gondola_cpuid_has_pv() - is this of the paravirtual features (0: the interface at all) offered? */
+/** gondola_cpuid_has_pv() - are these paravirtual features (0: the interface at all) offered? */
 bool gondola_cpuid_has_pv(const struct gondola_vcpu *vcpu, u32 feature)
 {
 	const struct gondola_cpuid_entry *e = find(vcpu, GONDOLA_KVM_FEATURES, 0);

@@ -35,78 +35,78 @@
 struct msr_row {
 	u32 first;
 	u32 last;
-	int (*get)(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value);
-	int (*set)(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value);
+	int (*get)(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value);
+	int (*set)(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value);
 	u64 value;
 	bool saved;
 };
 
-static int get_fixed(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+static int get_fixed(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
-	*value = msr->value;
+	*value = r->value;
 	return 0;
 }
 
-static int set_ignored(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_ignored(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	return 0;
 }
 
 /* Nothing behind it can be switched on. */
-static int set_zero_only(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_zero_only(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	return value ? -EINVAL : 0;
 }
 
-static int get_lapic(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+static int get_lapic(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	return gondola_lapic_get_msr(vcpu, index, value) ? -EINVAL : 0;
 }
 
-static int set_lapic(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_lapic(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	return gondola_lapic_set_msr(vcpu, index, value) ? -EINVAL : 0;
 }
 
-static int get_engine(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+static int get_engine(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	return vcpu->engine->get_msr(vcpu, index, value) ? -EINVAL : 0;
 }
 
-static int set_engine(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_engine(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	return vcpu->engine->set_msr(vcpu, index, value) ? -EINVAL : 0;
 }
 
 /* A linear address: bits 63 … 47 alike. */
-static int set_canonical(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_canonical(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	if ((u64)((s64)(value << 16) >> 16) != value)
 		return -EINVAL;
-	return set_engine(vcpu, msr, index, value);
+	return set_engine(vcpu, r, index, value);
 }
 
-static int get_tsc_aux(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+static int get_tsc_aux(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	if (!gondola_cpuid_has_rdtscp(vcpu))
 		return -EINVAL;
-	return get_engine(vcpu, msr, index, value);
+	return get_engine(vcpu, r, index, value);
 }
 
-static int set_tsc_aux(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_tsc_aux(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	if (value >> 32 || !gondola_cpuid_has_rdtscp(vcpu))
 		return -EINVAL;
-	return set_engine(vcpu, msr, index, value);
+	return set_engine(vcpu, r, index, value);
 }
 
-static int get_efer(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+static int get_efer(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	*value = vcpu->efer;
 	return 0;
 }
 
-static int set_efer(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_efer(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	return gondola_set_efer(vcpu, value);
 }
@@ -118,14 +118,14 @@ static void move_tsc(struct gondola_vcpu *vcpu, u64 by)
 	gondola_lapic_rearm(vcpu);
 }
 
-static int get_tsc(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+static int get_tsc(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	*value = gondola_guest_tsc(vcpu);
 	return 0;
 }
 
 /* A write of one shows in the other: see the section on TSC adjustment. */
-static int set_tsc(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_tsc(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	u64 by = value - gondola_guest_tsc(vcpu);
 
@@ -134,13 +134,13 @@ static int set_tsc(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 ind
 	return 0;
 }
 
-static int get_tsc_adjust(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+static int get_tsc_adjust(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	*value = vcpu->msrs.tsc_adjust;
 	return 0;
 }
 
-static int set_tsc_adjust(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_tsc_adjust(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	u64 by = value - vcpu->msrs.tsc_adjust;
 
@@ -150,37 +150,38 @@ static int set_tsc_adjust(struct gondola_vcpu *vcpu, const struct msr_row *msr, 
 	return 0;
 }
 
-static int get_misc_enable(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+static int get_misc_enable(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index,
+			   u64 *value)
 {
 	*value = vcpu->msrs.misc_enable ^ MISC_ENABLE_RESET;
 	return 0;
 }
 
-static int set_misc_enable(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_misc_enable(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	vcpu->msrs.misc_enable = value ^ MISC_ENABLE_RESET;
 	return 0;
 }
 
-static int get_mcg_status(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+static int get_mcg_status(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	*value = vcpu->msrs.mcg_status;
 	return 0;
 }
 
-static int set_mcg_status(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_mcg_status(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	vcpu->msrs.mcg_status = value;
 	return 0;
 }
 
-static int get_hwcr(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+static int get_hwcr(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	*value = vcpu->msrs.hwcr;
 	return 0;
 }
 
-static int set_hwcr(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_hwcr(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	vcpu->msrs.hwcr = value;
 	return 0;
@@ -203,9 +204,9 @@ static bool all_bytes(u64 value, bool pat)
 	return true;
 }
 
-static int set_pat(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_pat(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
-	return all_bytes(value, true) ? set_engine(vcpu, msr, index, value) : -EINVAL;
+	return all_bytes(value, true) ? set_engine(vcpu, r, index, value) : -EINVAL;
 }
 
 /*
@@ -232,13 +233,13 @@ static u64 *mtrr_of(struct gondola_vcpu *vcpu, u32 index)
 static_assert(MSRX_MTRR_LAST - MSRX_MTRR_BASE + 1 == 2 * MTRR_VARIABLE);
 static_assert(ARRAY_SIZE(((struct gondola_msrs *)0)->mtrr_var) == 2 * MTRR_VARIABLE);
 
-static int get_mtrr(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+static int get_mtrr(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	*value = *mtrr_of(vcpu, index);
 	return 0;
 }
 
-static int set_mtrr_fixed(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_mtrr_fixed(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	if (!all_bytes(value, false))
 		return -EINVAL;
@@ -246,7 +247,7 @@ static int set_mtrr_fixed(struct gondola_vcpu *vcpu, const struct msr_row *msr, 
 	return 0;
 }
 
-static int set_mtrr_def(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_mtrr_def(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	if (value & ~(MTRR_DEF_ENABLES | 0xff) || !mtrr_type(value & 0xff))
 		return -EINVAL;
@@ -254,7 +255,7 @@ static int set_mtrr_def(struct gondola_vcpu *vcpu, const struct msr_row *msr, u3
 	return 0;
 }
 
-static int set_mtrr_var(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_mtrr_var(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	u64 addr = GENMASK_ULL(vcpu->maxphyaddr - 1, 12);
 	bool mask = index & 1;
@@ -267,12 +268,12 @@ static int set_mtrr_var(struct gondola_vcpu *vcpu, const struct msr_row *msr, u3
 	return 0;
 }
 
-static int get_pv(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 *value)
+static int get_pv(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	return gondola_pv_get_msr(vcpu, index, value);
 }
 
-static int set_pv(struct gondola_vcpu *vcpu, const struct msr_row *msr, u32 index, u64 value)
+static int set_pv(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	return gondola_pv_set_msr(vcpu, index, value);
 }

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The registers of a vCPU, for the interpreter. */
+#include "exit.h"
+#include "interpret.h"
+#include "irq/irq.h"
+#include "mmu/mmu.h"
+#include "vcpu.h"
+#include "x86/control.h"
+
+static struct gondola_vcpu *to_vcpu(struct gondola_emulator *e)
+{
+	return e->ctx;
+}
+
+int interp_raise(struct gondola_emulator *e, u8 vector)
+{
+	e->exception = (struct gondola_event){
+		.kind = GONDOLA_EVENT_EXCEPTION,
+		.vector = vector,
+		.has_error = gondola_vector_has_error(vector),
+	};
+	return GONDOLA_EMUL_FAULT;
+}
+
+static int ok_or_gp(struct gondola_emulator *e, int err)
+{
+	return err ? interp_raise(e, VEC_GP) : GONDOLA_EMUL_OK;
+}
+
+void interp_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
+			struct gondola_segment *out)
+{
+	to_vcpu(e)->engine->get_segment(to_vcpu(e), seg, out);
+}
+
+void interp_set_segment(struct gondola_emulator *e, enum gondola_seg seg,
+			const struct gondola_segment *in)
+{
+	to_vcpu(e)->engine->set_segment(to_vcpu(e), seg, in);
+}
+
+void interp_get_dtable(struct gondola_emulator *e, bool idt, struct gondola_dtable *out)
+{
+	to_vcpu(e)->engine->get_dtable(to_vcpu(e), idt, out);
+}
+
+void interp_set_dtable(struct gondola_emulator *e, bool idt, const struct gondola_dtable *in)
+{
+	to_vcpu(e)->engine->set_dtable(to_vcpu(e), idt, in);
+}
+
+u64 interp_get_cr(struct gondola_emulator *e, unsigned int cr)
+{
+	struct gondola_vcpu *vcpu = to_vcpu(e);
+
+	switch (cr) {
+	case 0:
+		return vcpu->cr0;
+	case 2:
+		return vcpu->cr2;
+	case 3:
+		return vcpu->cr3;
+	case 4:
+		return vcpu->cr4;
+	case 8:
+		return gondola_lapic_cr8(vcpu);
+	default:
+		return 0;
+	}
+}
+
+int interp_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)
+{
+	struct gondola_vcpu *vcpu = to_vcpu(e);
+
+	switch (cr) {
+	case 0:
+		return ok_or_gp(e, gondola_set_cr0(vcpu, value));
+	case 2:
+		vcpu->cr2 = value;
+		return GONDOLA_EMUL_OK;
+	case 3:
+		return ok_or_gp(e, gondola_set_cr3(vcpu, value));
+	case 4:
+		return ok_or_gp(e, gondola_set_cr4(vcpu, value));
+	case 8:
+		return ok_or_gp(e, gondola_set_cr8(vcpu, value));
+	default:
+		return interp_raise(e, VEC_UD);
+	}
+}
+
+/* What comes before an access to a debug register: aliases, and general detect. */
+static int check_dr(struct gondola_emulator *e, unsigned int dr)
+{
+	struct gondola_vcpu *vcpu = to_vcpu(e);
+
+	if ((dr & ~1u) == 4 && vcpu->cr4 & CR4_DE)
+		return interp_raise(e, VEC_UD);
+	if (!(vcpu->dr7 & DR7_GD))
+		return GONDOLA_EMUL_OK;
+	vcpu->dr7 &= ~DR7_GD;
+	vcpu->engine->set_dr7(vcpu, vcpu->dr7);
+	vcpu->dr6 |= DR6_BD | DR6_FIXED;
+	return interp_raise(e, VEC_DB);
+}
+
+int interp_get_dr(struct gondola_emulator *e, unsigned int dr, u64 *value)
+{
+	int r = check_dr(e, dr);
+
+	return r ? r : ok_or_gp(e, gondola_get_dr(to_vcpu(e), dr, value));
+}
+
+int interp_set_dr(struct gondola_emulator *e, unsigned int dr, u64 value)
+{
+	int r = check_dr(e, dr);
+
+	return r ? r : ok_or_gp(e, gondola_set_dr(to_vcpu(e), dr, value));
+}
+
+int interp_get_msr(struct gondola_emulator *e, u32 index, u64 *value)
+{
+	return ok_or_gp(e, gondola_get_msr(to_vcpu(e), index, value));
+}
+
+int interp_set_msr(struct gondola_emulator *e, u32 index, u64 value)
+{
+	return ok_or_gp(e, gondola_set_msr(to_vcpu(e), index, value));
+}
+
+void interp_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+{
+	gondola_cpuid(to_vcpu(e), eax, ebx, ecx, edx);
+}
+
+int interp_invlpg(struct gondola_emulator *e, gva_t la)
+{
+	gondola_mmu_invlpg(to_vcpu(e), la);
+	return GONDOLA_EMUL_OK;
+}
+
+int interp_hlt(struct gondola_emulator *e)
+{
+	to_vcpu(e)->halted = true;
+	return GONDOLA_EMUL_OK;
+}
+
+int interp_wbinvd(struct gondola_emulator *e)
+{
+	return GONDOLA_EMUL_OK;
+}
+
+void interp_set_shadow(struct gondola_emulator *e, u32 shadow)
+{
+	interp_shadow(to_vcpu(e), shadow);
+}
+
+void interp_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf)
+{
+	gondola_vcpu_get_xmm(to_vcpu(e), n, buf);
+}
+
+void interp_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf)
+{
+	gondola_vcpu_set_xmm(to_vcpu(e), n, buf);
+}
