@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # gondola: "make help" says what there is. Everything is built below build/.
 
-O ?= $(CURDIR)/build
+BUILD ?= $(CURDIR)/build
 ENGINE ?= vmx
 CPU_MODEL ?=
 MITIGATIONS ?= off
 CPUS ?= 1
+
+MAKEFLAGS += --no-print-directory
 
 testing := tools/testing
 machine := $(testing)/machine/machine
 packages := $(testing)/machine/packages
 kdir = /usr/src/linux-headers-$$($(machine) --version)
 # src= keeps the products out of the source tree.
-kbuild = $(MAKE) -C $(kdir) M=$(O)/module src=$(CURDIR)
+kbuild = $(MAKE) -C $(kdir) M=$(BUILD)/module src=$(CURDIR)
 
 machine_options = --engine $(ENGINE) --cpus $(CPUS) --mitigations $(MITIGATIONS) \
 	$(if $(CPU_MODEL),--cpu-model $(CPU_MODEL))
@@ -35,7 +37,7 @@ help:
 	@echo '  MITIGATIONS=default   with the kernels'\'' mitigations (default off, which is quicker)'
 	@echo '  CPUS=N                processors of the machine (default 1)'
 	@echo 'make check DEBUG_KERNEL=1 runs the selftests under lockdep, KASAN and kmemleak (QEMU).'
-	@echo 'O=DIR builds elsewhere. GONDOLA_CACHE=DIR keeps kernels and images (default ~/.cache/gondola).'
+	@echo 'BUILD=DIR builds elsewhere. GONDOLA_CACHE=DIR keeps kernels and images (default ~/.cache/gondola).'
 
 packages:
 	@$(packages)
@@ -44,38 +46,39 @@ packages:
 packages-%:
 	@$(packages) $*
 
+# The machines need no debugging information; build/module/gondola.ko keeps it.
 module: packages-build
-	@mkdir -p $(addprefix $(O)/module/,$(sort $(dir $(wildcard $(addprefix module/,*.c */*.c */*/*.c)))))
+	@mkdir -p $(addprefix $(BUILD)/module/,$(sort $(dir $(wildcard $(addprefix module/,*.c */*.c */*/*.c)))))
 	+@$(kbuild) $(KBUILD_OPTIONS) modules
-	@cp $(O)/module/gondola.ko $(O)/gondola.ko
+	@strip --strip-debug -o $(BUILD)/gondola.ko $(BUILD)/module/gondola.ko
 
 launcher: packages-build
-	+@$(MAKE) -C userspace O=$(O)
+	+@$(MAKE) -C userspace O=$(BUILD)
 
 workload: packages-build
-	+@$(MAKE) --no-print-directory -C $(testing)/guests/workload O=$(O)
+	+@$(MAKE) -C $(testing)/guests/workload O=$(BUILD)
 
 run: all workload packages-machine
-	@$(testing)/guests/workload/run --build $(O) $(machine_options)
+	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options)
 
 bench: all workload packages-machine
-	@$(testing)/guests/workload/run --build $(O) $(machine_options) --bare \
-		--json $(O)/bench-boot.json
-	@$(testing)/guests/workload/run --build $(O) $(machine_options) --bare --reboot \
-		--append "acpi=off noapic" --json $(O)/bench-boot-noacpi.json
+	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options) --bare \
+		--json $(BUILD)/bench-boot.json
+	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options) --bare --reboot \
+		--append "acpi=off noapic" --json $(BUILD)/bench-boot-noacpi.json
 
 shell: all workload packages-machine
-	@$(machine) $(machine_options) --shell --guest $(O)/guest --files $(O)/workload \
-		--files $(O)/gondola.ko:/ --files $(O)/gondola:/bin/
+	@$(machine) $(machine_options) --shell --guest $(BUILD)/guest --files $(BUILD)/workload \
+		--files $(BUILD)/gondola.ko:/ --files $(BUILD)/gondola:/bin/
 
 kunit: packages-build packages-check
-	@$(testing)/kunit/run --build $(O)
+	@$(testing)/kunit/run --build $(BUILD)
 
 check: packages
-	+@$(testing)/check --build $(O) $(if $(filter command environment,$(firstword $(origin ENGINE))),--engine $(ENGINE)) \
+	+@$(testing)/check --build $(BUILD) $(if $(filter command environment,$(firstword $(origin ENGINE))),--engine $(ENGINE)) \
 		$(if $(DEBUG_KERNEL),--debug-kernel)
 
 clean:
-	rm -rf $(O)
+	rm -rf $(BUILD)
 
 .PHONY: all help packages module launcher workload run bench shell kunit check clean

@@ -11,7 +11,7 @@ import image
 SOURCE = "/usr/src/linux-source-6.1.tar.xz"
 # Other architectures and drivers' code are most of the source; their Kconfig files must stay.
 LEFT_OUT = ("Documentation/*.rst", "Documentation/*.yaml", "Documentation/*.txt", "arch/[!ux]*/*.[chS]",
-            "arch/*/boot/dts/*", "drivers/gpu/*.[ch]", "drivers/net/*.[ch]",
+            "arch/*/boot/dts/*", "drivers/gpu/*.[ch]", "drivers/net/ethernet/*.[ch]", "drivers/net/wireless/*.[ch]",
             "drivers/media/*.[ch]", "drivers/staging/*.[ch]", "drivers/infiniband/*.[ch]",
             "drivers/scsi/*.[ch]", "sound/*.[ch]", "tools/testing/*", "tools/perf/*")
 
