@@ -12,30 +12,6 @@ static int undefined(struct gondola_emulator *e)
 	return gondola_fault(e, VEC_UD);
 }
 
-/* Have @want bytes of the instruction in e->insn. */
-static noinline int refill(struct gondola_emulator *e, unsigned int want)
-{
-	if (want > e->fetch_max)
-		return gondola_gp(e);	/* too long, or beyond the code segment */
-	while (e->insn_bytes < want) {
-		unsigned int got = 0;
-		int r = e->ops->fetch(e, e->fetch_la + e->insn_bytes, e->insn + e->insn_bytes,
-				      e->fetch_max - e->insn_bytes, &got);
-
-		if (r)
-			return r;
-		if (!got)
-			return GONDOLA_EMUL_ERROR;
-		e->insn_bytes += got;
-	}
-	return GONDOLA_EMUL_OK;
-}
-
-static inline int need(struct gondola_emulator *e, unsigned int want)
-{
-	return likely(want <= e->insn_bytes) ? GONDOLA_EMUL_OK : refill(e, want);
-}
-
 static noinline int locate_code(struct gondola_emulator *e)
 {
 	struct gondola_segment cs;
@@ -51,32 +27,77 @@ static noinline int locate_code(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
+/* Fetch behind what is there already. */
 static int fetch(struct gondola_emulator *e)
 {
 	unsigned int got = 0;
 	int r;
 
+	r = e->ops->fetch(e, e->fetch_la + e->insn_bytes, e->insn + e->insn_bytes,
+			  e->fetch_max - e->insn_bytes, &got);
+	if (likely(!r)) {
+		if (unlikely(!got))
+			return GONDOLA_EMUL_ERROR;
+		e->insn_bytes += got;
+	}
+	return r;
+}
+
+/* The code segment's linear address of RIP, and the first bytes there. */
+static int first_fetch(struct gondola_emulator *e)
+{
 	e->insn_bytes = 0;
 	e->fetch_max = MAX_INSN;
 	e->fetch_la = e->regs->rip;
 	if (unlikely(!gondola_long64(e))) {
-		r = locate_code(e);
+		int r = locate_code(e);
+
 		if (r)
 			return r;
 	}
-	r = e->ops->fetch(e, e->fetch_la, e->insn, e->fetch_max, &got);
-	e->insn_bytes = got;
-	return r;
+	return fetch(e);
 }
 
-/* Prefixes, up to the first byte of the opcode: *at is behind it, *row its row. */
-static int parse_prefixes(struct gondola_emulator *e, unsigned int *at,
-			  const struct gondola_insn_desc **row)
+/*
+ * From here to parse_bytes() the functions take the bytes at @p, the next one,
+ * without asking whether they were fetched: parse_bytes() asks at the end, and
+ * starts over when they were not.  No instruction leads them out of e->insn.
+ */
+
+static noinline void note_prefix(struct gondola_emulator *e, const struct gondola_insn_desc *row,
+				 u8 byte, bool *addrsize)
+{
+	e->rex = 0;	/* counts only right before the opcode */
+	switch (row->arg) {
+	case P_LOCK:
+		e->lock = true;
+		break;
+	case P_REP:
+		e->rep = byte;
+		break;
+	case P_OPSIZE:
+		e->opsize_prefix = true;
+		break;
+	case P_ADDRSIZE:
+		*addrsize = true;
+		break;
+	default:
+		/* ES, CS, SS and DS say nothing in 64-bit mode, not even "not FS". */
+		if (!gondola_long64(e) || row->src >= GONDOLA_FS)
+			e->seg_override = row->src;
+		break;
+	}
+}
+
+/* Prefixes, up to the first byte of the opcode: *row is that byte's. */
+static inline const u8 *parse_prefixes(struct gondola_emulator *e, const u8 *p,
+				       const struct gondola_insn_desc **row)
 {
 	const bool long64 = gondola_long64(e);
-	const bool wide = e->mode >= GONDOLA_EMUL_PROT32;
+	const u8 *end = p + MAX_INSN;
+	const struct gondola_insn_desc *d;
 	bool addrsize = false;
-	int r;
+	u8 byte;
 
 	e->rex = 0;
 	e->rep = 0;
@@ -84,117 +105,100 @@ static int parse_prefixes(struct gondola_emulator *e, unsigned int *at,
 	e->opsize_prefix = false;
 	e->seg_override = GONDOLA_NO_SEG;
 	for (;;) {
-		const struct gondola_insn_desc *d;
-		u8 byte;
-
-		r = need(e, *at + 1);
-		if (r)
-			return r;
-		byte = e->insn[(*at)++];
+		byte = *p++;
 		d = &gondola_map1[byte];
-		if (long64 && (byte & 0xf0) == 0x40) {
+		if ((byte & 0xf0) == 0x40 && long64)
 			e->rex = byte;
-			continue;
-		}
-		if (likely(!(d->flags & D_PREFIX))) {
-			e->opcode = byte;
-			*row = d;
+		else if (likely(!(d->flags & D_PREFIX)))
 			break;
-		}
-		e->rex = 0;	/* counts only right before the opcode */
-		switch (d->arg) {
-		case P_LOCK:
-			e->lock = true;
-			break;
-		case P_REP:
-			e->rep = byte;
-			break;
-		case P_OPSIZE:
-			e->opsize_prefix = true;
-			break;
-		case P_ADDRSIZE:
-			addrsize = true;
-			break;
-		default:
-			/* ES, CS, SS and DS say nothing in 64-bit mode, not even "not FS". */
-			if (!long64 || d->src >= GONDOLA_FS)
-				e->seg_override = d->src;
+		else
+			note_prefix(e, d, byte, &addrsize);
+		if (unlikely(p == end)) {
+			p++;		/* too long: parse_bytes() will see */
 			break;
 		}
 	}
-	if (long64)
+	e->opcode = byte;
+	*row = d;
+	if (likely(long64)) {
 		e->addr_bytes = addrsize ? 4 : 8;
-	else
+		e->op_bytes = e->rex & 8 ? 8 : e->opsize_prefix ? 2 : 4;
+	} else {
+		bool wide = e->mode == GONDOLA_EMUL_PROT32;
+
 		e->addr_bytes = addrsize == wide ? 2 : 4;
-	if (e->rex & 8)
-		e->op_bytes = 8;
-	else
 		e->op_bytes = e->opsize_prefix == wide ? 2 : 4;
-	return GONDOLA_EMUL_OK;
+	}
+	return p;
+}
+
+static const struct gondola_insn_desc *choose_row(const struct gondola_emulator *e,
+						  const struct gondola_insn_desc *d, u8 modrm)
+{
+	unsigned int n;
+
+	if (d->flags & D_BY_REG)
+		n = modrm >> 3 & 7;
+	else if (d->flags & D_BY_PREFIX)
+		n = e->rep == 0xf3 ? 2 : e->rep == 0xf2 ? 3 : e->opsize_prefix;
+	else if (d->flags & D_BY_MOD)
+		n = (modrm >> 3 & 7) + (modrm >= 0xc0 ? 8 : 0);
+	else if (d->flags & D_BY_RM)
+		n = modrm & 7;
+	else
+		n = e->rex >> 3 & 1;
+	return &d->rows[n];
 }
 
 /* The opcode's further bytes, and groups: *row becomes that of the instruction. */
-static int parse_opcode(struct gondola_emulator *e, unsigned int *at,
-			const struct gondola_insn_desc **row)
+static inline const u8 *parse_opcode(struct gondola_emulator *e, const u8 *p,
+				     const struct gondola_insn_desc **row)
 {
 	const struct gondola_insn_desc *d = *row;
-	int r;
 
 	e->opcode_map = 1;
 	if (e->opcode == 0x0f) {
-		r = need(e, *at + 1);
-		if (r)
-			return r;
-		e->opcode = e->insn[(*at)++];
+		u8 byte = *p++;
+
 		e->opcode_map = 2;
-		d = &gondola_map2[e->opcode];
-		if (unlikely(e->opcode == 0x38 || e->opcode == 0x3a)) {
-			e->opcode_map = e->opcode == 0x38 ? 3 : 4;
-			r = need(e, *at + 1);
-			if (r)
-				return r;
-			e->opcode = e->insn[(*at)++];
-			d = e->opcode_map == 3 ? &gondola_map3[e->opcode] : &gondola_map4[e->opcode];
+		d = &gondola_map2[byte];
+		if (unlikely(byte == 0x38 || byte == 0x3a)) {
+			e->opcode_map = byte == 0x38 ? 3 : 4;
+			d = byte == 0x38 ? gondola_map3 : gondola_map4;
+			byte = *p++;
+			d += byte;
 		}
+		e->opcode = byte;
 	}
-	while (d->flags & D_BY) {
-		unsigned int n;
-
-		if (d->flags & D_BY_PREFIX) {
-			n = e->rep == 0xf3 ? 2 : e->rep == 0xf2 ? 3 : e->opsize_prefix;
-		} else if (d->flags & D_BY_W) {
-			n = e->rex >> 3 & 1;
-		} else {
-			u8 modrm;
-
-			r = need(e, *at + 1);
-			if (r)
-				return r;
-			modrm = e->insn[*at];
-			n = d->flags & D_BY_RM ? modrm & 7 : modrm >> 3 & 7;
-			if (d->flags & D_BY_MOD && modrm >= 0xc0)
-				n += 8;
-		}
-		d = &d->rows[n];
-	}
+	while (d->flags & D_BY)
+		d = choose_row(e, d, *p);
 	*row = d;
-	return GONDOLA_EMUL_OK;
+	return p;
 }
 
-static int parse_disp(struct gondola_emulator *e, unsigned int *at, unsigned int bytes)
+/* @bytes: 1, 2, 4 or 8 */
+static inline u64 take(const u8 *p, unsigned int bytes)
 {
-	u32 raw = 0;
-	int r = need(e, *at + bytes);
+	u64 v8;
+	u32 v4;
+	u16 v2;
 
-	if (r)
-		return r;
-	memcpy(&raw, e->insn + *at, bytes);
-	*at += bytes;
-	e->disp = gondola_sign_extend(raw, bytes);
-	return GONDOLA_EMUL_OK;
+	switch (bytes) {
+	case 1:
+		return *p;
+	case 2:
+		memcpy(&v2, p, 2);
+		return v2;
+	case 4:
+		memcpy(&v4, p, 4);
+		return v4;
+	default:
+		memcpy(&v8, p, 8);
+		return v8;
+	}
 }
 
-static int parse_address16(struct gondola_emulator *e, unsigned int *at)
+static noinline const u8 *parse_address16(struct gondola_emulator *e, const u8 *p)
 {
 	static const u8 pair[8][2] = {
 		{ R_RBX, R_RSI }, { R_RBX, R_RDI }, { R_RBP, R_RSI }, { R_RBP, R_RDI },
@@ -212,171 +216,171 @@ static int parse_address16(struct gondola_emulator *e, unsigned int *at)
 	}
 	if (e->base == R_RBP)
 		e->seg = GONDOLA_SS;
-	return mod ? parse_disp(e, at, mod) : GONDOLA_EMUL_OK;
+	if (mod)
+		e->disp = gondola_sign_extend(take(p, mod), mod);
+	return p + mod;
 }
 
-static int parse_address(struct gondola_emulator *e, unsigned int *at)
+static inline const u8 *parse_address(struct gondola_emulator *e, const u8 *p)
 {
 	unsigned int mod = e->modrm >> 6, rm = e->modrm & 7;
-	int r;
 
 	e->disp = 0;
 	e->rip_relative = false;
 	e->seg = GONDOLA_DS;
+	e->index = GONDOLA_NO_REG;
 	if (unlikely(e->addr_bytes == 2)) {
-		r = parse_address16(e, at);
+		p = parse_address16(e, p);
 		goto out;
 	}
-	e->index = GONDOLA_NO_REG;
 	if (rm == 4) {
-		u8 sib;
+		u8 sib = *p++;
 
-		r = need(e, *at + 1);
-		if (r)
-			return r;
-		sib = e->insn[(*at)++];
 		e->scale = sib >> 6;
 		e->index = (sib >> 3 & 7) | (e->rex & 2) << 2;
 		if (e->index == R_RSP)
 			e->index = GONDOLA_NO_REG;
 		rm = sib & 7;
-		e->base = rm | (e->rex & 1) << 3;
-		if (rm == 5 && mod == 0) {
-			e->base = GONDOLA_NO_REG;
-			mod = 2;
-		}
+	} else if (rm == 5 && mod == 0) {
+		e->rip_relative = gondola_long64(e);
+	}
+	if (rm == 5 && mod == 0) {
+		e->base = GONDOLA_NO_REG;
+		mod = 2;
 	} else {
 		e->base = rm | (e->rex & 1) << 3;
-		if (rm == 5 && mod == 0) {
-			e->base = GONDOLA_NO_REG;
-			e->rip_relative = gondola_long64(e);
-			mod = 2;
-		}
+		if (e->base == R_RSP || e->base == R_RBP)
+			e->seg = GONDOLA_SS;
 	}
-	if (e->base == R_RSP || e->base == R_RBP)
-		e->seg = GONDOLA_SS;
-	r = mod ? parse_disp(e, at, mod == 1 ? 1 : 4) : GONDOLA_EMUL_OK;
+	if (mod == 1) {
+		e->disp = (s8)*p++;
+	} else if (mod == 2) {
+		e->disp = take(p, 4);
+		p += 4;
+	}
 out:
 	if (unlikely(e->seg_override != GONDOLA_NO_SEG))
 		e->seg = e->seg_override;
-	return r;
+	return p;
+}
+
+static noinline unsigned int other_bytes(const struct gondola_emulator *e, u8 spec)
+{
+	static const u8 fixed[] = { 0, 1, 2, 4, 8, 16 };
+
+	if (spec >= S_N)
+		return gondola_long64(e) ? 8 : 4;
+	if (spec >= S_Y)
+		return e->rex & 8 ? 8 : 4;
+	return fixed[spec >> 5];
 }
 
 static inline unsigned int operand_bytes(const struct gondola_emulator *e, u8 spec)
 {
-	static const u8 fixed[] = { 0, 1, 2, 4, 8, 16 };
-
-	switch (spec & ~O_MASK) {
-	case S_V:
+	if (likely(spec <= O_MASK))
 		return e->op_bytes;
-	case S_Y:
-		return e->rex & 8 ? 8 : 4;
-	case S_N:
-		return gondola_long64(e) ? 8 : 4;
-	default:
-		return fixed[spec >> 5];
-	}
+	return (spec & ~O_MASK) == S_B ? 1 : other_bytes(e, spec);
 }
 
-static int parse_immediate(struct gondola_emulator *e, unsigned int *at, u8 spec, bool second)
+static inline const u8 *parse_immediate(struct gondola_emulator *e, const u8 *p, u8 spec,
+					u64 *imm)
 {
 	unsigned int bytes = operand_bytes(e, spec), place = spec & O_MASK;
-	u64 raw = 0;
-	int r;
 
-	if (place == O_MOFFS)
+	if (unlikely(place == O_MOFFS)) {
 		bytes = e->addr_bytes;
-	else if (bytes == 8 && place != O_IMM64)
-		bytes = 4;
-	r = need(e, *at + bytes);
-	if (r)
-		return r;
-	memcpy(&raw, e->insn + *at, bytes);
-	*at += bytes;
-	if (place == O_IMM)
-		raw = gondola_sign_extend(raw, bytes);
-	if (second)
-		e->imm2 = raw;
-	else
-		e->imm = raw;
-	if (place == O_FAR) {
-		r = need(e, *at + 2);
-		if (r)
-			return r;
-		e->imm2 = e->insn[*at] | e->insn[*at + 1] << 8;
-		*at += 2;
-	}
-	if (place == O_MOFFS)
 		e->seg = e->seg_override == GONDOLA_NO_SEG ? GONDOLA_DS : e->seg_override;
-	return GONDOLA_EMUL_OK;
+	} else if (bytes == 8 && place != O_IMM64) {
+		bytes = 4;
+	}
+	*imm = take(p, bytes);
+	if (place == O_IMM)
+		*imm = gondola_sign_extend(*imm, bytes);
+	p += bytes;
+	if (unlikely(place == O_FAR)) {
+		e->imm2 = take(p, 2);
+		p += 2;
+	}
+	return p;
 }
 
-/* Is the row defined in this mode, and do we have it? */
-static int check_row(struct gondola_emulator *e, const struct gondola_insn_desc *d)
+/* All of them, in the order of the operands. */
+static inline const u8 *parse_immediates(struct gondola_emulator *e, const u8 *p,
+					 const struct gondola_insn_desc *d)
+{
+	u64 *imm = &e->imm;
+
+	if (unlikely((d->dst & O_MASK) >= O_IMM)) {
+		p = parse_immediate(e, p, d->dst, imm);
+		imm = &e->imm2;
+	}
+	if ((d->src & O_MASK) >= O_IMM)
+		p = parse_immediate(e, p, d->src, imm);
+	else if (unlikely((d->src2 & O_MASK) >= O_IMM))
+		p = parse_immediate(e, p, d->src2, imm);
+	return p;
+}
+
+/* Is the row defined in this mode, and do we have it?  Then: its operand size. */
+static noinline int check_row(struct gondola_emulator *e, const struct gondola_insn_desc *d)
 {
 	if (d->flags & D_UD || (d->flags & D_NO64 && gondola_long64(e)) ||
 	    (d->flags & D_ONLY64 && !gondola_long64(e)) ||
 	    (d->flags & D_PROT && !gondola_protected(e)))
 		return undefined(e);
-	return d->run ? GONDOLA_EMUL_OK : GONDOLA_EMUL_UNKNOWN;
-}
-
-int gondola_parse(struct gondola_emulator *e)
-{
-	const struct gondola_insn_desc *d;
-	unsigned int at = 0;
-	int r;
-
-	r = fetch(e);
-	if (r)
-		return r;
-	r = parse_prefixes(e, &at, &d);
-	if (r)
-		return r;
-	r = parse_opcode(e, &at, &d);
-	if (r)
-		return r;
-	e->desc = d;
-	if (unlikely(!d->run || d->flags & (D_UD | D_NO64 | D_ONLY64 | D_PROT))) {
-		r = check_row(e, d);
-		if (r)
-			return r;
-	}
+	if (!d->run)
+		return GONDOLA_EMUL_UNKNOWN;
 	if (d->flags & (D_DEF64 | D_FORCE64) && gondola_long64(e) &&
 	    (d->flags & D_FORCE64 || !e->opsize_prefix))
 		e->op_bytes = 8;
-	if (likely(d->flags & D_MODRM)) {
-		r = need(e, at + 1);
-		if (r)
-			return r;
-		e->modrm = e->insn[at++];
-		e->rm_is_reg = e->modrm >= 0xc0 || d->flags & D_RM_REG;
-		if (!e->rm_is_reg) {
-			r = parse_address(e, &at);
-			if (r)
-				return r;
-		}
-	}
-	if ((d->dst & O_MASK) >= O_IMM) {
-		r = parse_immediate(e, &at, d->dst, false);
-		if (r)
-			return r;
-	}
-	if ((d->src & O_MASK) >= O_IMM) {
-		r = parse_immediate(e, &at, d->src, (d->dst & O_MASK) >= O_IMM);
-		if (r)
-			return r;
-	}
-	if (unlikely((d->src2 & O_MASK) >= O_IMM)) {
-		r = parse_immediate(e, &at, d->src2, false);
-		if (r)
-			return r;
-	}
-	e->insn_len = at;
 	return GONDOLA_EMUL_OK;
 }
 
-static u64 effective_address(struct gondola_emulator *e, unsigned int bytes)
+/* Once over e->insn; insn_len is how far that went, whether the bytes were there or not. */
+static inline int parse_bytes(struct gondola_emulator *e)
+{
+	const struct gondola_insn_desc *d;
+	const u8 *p = e->insn;
+	int r = GONDOLA_EMUL_OK;
+
+	p = parse_prefixes(e, p, &d);
+	p = parse_opcode(e, p, &d);
+	e->desc = d;
+	if (unlikely(!d->run || d->flags & D_PARSE_RARE)) {
+		r = check_row(e, d);
+		if (r)
+			goto out;
+	}
+	if (likely(d->flags & D_MODRM)) {
+		e->modrm = *p++;
+		e->rm_is_reg = e->modrm >= 0xc0 || unlikely(d->flags & D_RM_REG);
+		if (!e->rm_is_reg)
+			p = parse_address(e, p);
+	}
+	if (d->flags & D_IMM)
+		p = parse_immediates(e, p, d);
+out:
+	e->insn_len = p - e->insn;
+	return r;
+}
+
+static inline int parse(struct gondola_emulator *e)
+{
+	int r = first_fetch(e);
+
+	while (likely(!r)) {
+		r = parse_bytes(e);
+		if (likely(e->insn_len <= e->insn_bytes))
+			return r;
+		/* Too long, or beyond the code segment. */
+		if (e->insn_bytes >= e->fetch_max)
+			return gondola_gp(e);
+		r = fetch(e);
+	}
+	return r;
+}
+
+static inline u64 effective_address(struct gondola_emulator *e, unsigned int bytes)
 {
 	const struct gondola_insn_desc *d = e->desc;
 	u64 ea = (s64)e->disp;
@@ -399,7 +403,7 @@ static u64 effective_address(struct gondola_emulator *e, unsigned int bytes)
 	return ea & gondola_mask(e->addr_bytes);
 }
 
-static int bind_memory(struct gondola_emulator *e, struct gondola_operand *op, u64 ea)
+static inline int bind_memory(struct gondola_emulator *e, struct gondola_operand *op, u64 ea)
 {
 	const struct gondola_insn_desc *d = e->desc;
 
@@ -411,12 +415,19 @@ static int bind_memory(struct gondola_emulator *e, struct gondola_operand *op, u
 			      &op->la);
 }
 
-static void bind_gpr(struct gondola_emulator *e, struct gondola_operand *op, unsigned int reg)
+static inline void bind_gpr(struct gondola_emulator *e, struct gondola_operand *op,
+			    unsigned int reg)
 {
 	op->kind = GONDOLA_OPERAND_REG;
-	op->high = op->bytes == 1 && reg >= 4 && reg < 8 && !e->rex;
-	op->reg = op->high ? reg - 4 : reg;
-	op->value = (e->regs->gpr[op->reg] >> (op->high ? 8 : 0)) & gondola_mask(op->bytes);
+	op->high = false;
+	if (unlikely(op->bytes == 1 && reg >= 4 && reg < 8 && !e->rex)) {
+		op->high = true;
+		op->reg = reg - 4;
+		op->value = e->regs->gpr[op->reg] >> 8 & 0xff;
+		return;
+	}
+	op->reg = reg;
+	op->value = e->regs->gpr[reg] & gondola_mask(op->bytes);
 }
 
 static inline void bind_place(struct gondola_operand *op, enum gondola_operand_kind kind,
@@ -426,11 +437,20 @@ static inline void bind_place(struct gondola_operand *op, enum gondola_operand_k
 	op->reg = reg;
 }
 
-static int bind_operand(struct gondola_emulator *e, struct gondola_operand *op, u8 spec)
+/* None of these is AH … BH: rAX is 0, rCX 1, rDX 2. */
+static inline void bind_fixed(struct gondola_emulator *e, struct gondola_operand *op,
+			      unsigned int reg)
+{
+	op->kind = GONDOLA_OPERAND_REG;
+	op->high = false;
+	op->reg = reg;
+	op->value = gondola_read_gpr(e, reg, op->bytes);
+}
+
+static noinline int bind_other(struct gondola_emulator *e, struct gondola_operand *op, u8 spec)
 {
 	unsigned int reg;
 
-	op->bytes = operand_bytes(e, spec);
 	switch (spec & O_MASK) {
 	case O_G:
 		bind_gpr(e, op, (e->modrm >> 3 & 7) | (e->rex & 4) << 1);
@@ -465,8 +485,7 @@ static int bind_operand(struct gondola_emulator *e, struct gondola_operand *op, 
 	case O_A:
 	case O_C:
 	case O_D:
-		/* None of these is AH … BH: rAX is 0, rCX 1, rDX 2. */
-		bind_gpr(e, op, (spec & O_MASK) - O_A);
+		bind_fixed(e, op, (spec & O_MASK) - O_A);
 		return GONDOLA_EMUL_OK;
 	case O_ONE:
 		op->kind = GONDOLA_OPERAND_IMM;
@@ -499,7 +518,20 @@ static int bind_operand(struct gondola_emulator *e, struct gondola_operand *op, 
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_bind(struct gondola_emulator *e)
+/* The usual two inline. */
+static __always_inline int bind_operand(struct gondola_emulator *e, struct gondola_operand *op, u8 spec)
+{
+	op->bytes = operand_bytes(e, spec);
+	if ((spec & O_MASK) == O_G) {
+		bind_gpr(e, op, (e->modrm >> 3 & 7) | (e->rex & 4) << 1);
+		return GONDOLA_EMUL_OK;
+	}
+	if ((spec & O_MASK) == O_E && !e->rm_is_reg)
+		return bind_memory(e, op, effective_address(e, op->bytes));
+	return bind_other(e, op, spec);
+}
+
+static inline int bind(struct gondola_emulator *e)
 {
 	const struct gondola_insn_desc *d = e->desc;
 	int r;
@@ -512,8 +544,9 @@ int gondola_bind(struct gondola_emulator *e)
 			return r;
 	}
 	e->src2.kind = GONDOLA_OPERAND_NONE;
-	if (d->src2) {
-		r = bind_operand(e, &e->src2, d->src2);
+	if (unlikely(d->src2)) {
+		e->src2.bytes = operand_bytes(e, d->src2);
+		r = bind_other(e, &e->src2, d->src2);
 		if (r)
 			return r;
 	}
@@ -521,9 +554,19 @@ int gondola_bind(struct gondola_emulator *e)
 	return d->dst ? bind_operand(e, &e->dst, d->dst) : GONDOLA_EMUL_OK;
 }
 
+int gondola_parse(struct gondola_emulator *e)
+{
+	return parse(e);
+}
+
+int gondola_bind(struct gondola_emulator *e)
+{
+	return bind(e);
+}
+
 int gondola_decode(struct gondola_emulator *e)
 {
-	int r = gondola_parse(e);
+	int r = parse(e);
 
-	return r ? r : gondola_bind(e);
+	return likely(!r) ? bind(e) : r;
 }

@@ -128,28 +128,30 @@ struct gondola_emulator {
 	struct gondola_event exception;
 
 	/* What the bytes say, whatever the registers hold (gondola_parse()). */
-	u8 insn[16];
+	u8 insn[40];		/* insn_bytes of them; the decoder looks beyond before it knows better */
 	u8 insn_bytes;
+	u8 fetch_max;		/* bytes up to the code segment's limit, at most 15 */
 	u8 insn_len;
 	u8 opcode_map;		/* 1: one byte, 2: 0f, 3: 0f 38, 4: 0f 3a */
 	u8 opcode;
 	u8 modrm;
-	u8 rex;
 	u8 op_bytes;		/* operand size: 2, 4, 8 */
 	u8 addr_bytes;		/* address size: 2, 4, 8 */
+	u8 rex;
 	u8 rep;			/* 0, 0xf2 or 0xf3 */
 	bool lock;
 	bool opsize_prefix;
+	u8 seg_override;	/* enum gondola_seg, or GONDOLA_NO_SEG */
 	bool rm_is_reg;
 	bool rip_relative;
-	u8 seg_override;	/* enum gondola_seg, or GONDOLA_NO_SEG */
 	u8 seg;			/* of the memory operand */
-	u8 base;		/* register, or GONDOLA_NO_REG */
 	u8 index;		/* register, or GONDOLA_NO_REG */
+	u8 base;		/* register, or GONDOLA_NO_REG */
 	u8 scale;		/* 0 … 3 */
 	s32 disp;
 	u64 imm;
 	u64 imm2;		/* ENTER's level, the selector of a far pointer */
+	gva_t fetch_la;		/* linear address of insn[0] */
 	const struct gondola_insn_desc *desc;
 
 	/* Its operands (gondola_bind()). */
@@ -166,8 +168,6 @@ struct gondola_emulator {
 	u64 next_rip;
 	u64 rflags;
 
-	gva_t fetch_la;		/* linear address of insn[0] */
-	u8 fetch_max;		/* bytes up to the code segment's limit, at most 15 */
 	u8 chunk[GONDOLA_PAGE_SIZE];	/* of a string instruction */
 };
 

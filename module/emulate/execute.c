@@ -23,8 +23,6 @@ static noinline int check_rights(struct gondola_emulator *e)
 {
 	u32 flags = e->desc->flags;
 
-	if (e->lock && !(flags & D_LOCK && e->dst.kind == GONDOLA_OPERAND_MEM))
-		return gondola_fault(e, VEC_UD);
 	if (flags & D_SSE)
 		return check_sse(e);
 	if (flags & D_PRIV && e->cpl)
@@ -49,36 +47,46 @@ static noinline int read_wide(struct gondola_emulator *e, struct gondola_operand
 	return GONDOLA_EMUL_OK;
 }
 
-static int load(struct gondola_emulator *e, struct gondola_operand *op)
+static noinline void load_xmm(struct gondola_emulator *e, struct gondola_operand *op)
 {
 	u64 both[2];
 
+	e->ops->get_xmm(e, op->reg, both);
+	op->value = both[0];
+	op->value_hi = both[1];
+}
+
+static inline int load(struct gondola_emulator *e, struct gondola_operand *op)
+{
 	if (op->kind == GONDOLA_OPERAND_MEM) {
 		op->value = 0;
 		if (unlikely(op->bytes > 8))
 			return read_wide(e, op);
 		return e->ops->read(e, op->la, &op->value, op->bytes, false);
 	}
-	if (unlikely(op->kind == GONDOLA_OPERAND_XMM)) {
-		e->ops->get_xmm(e, op->reg, both);
-		op->value = both[0];
-		op->value_hi = both[1];
-	}
+	if (unlikely(op->kind == GONDOLA_OPERAND_XMM))
+		load_xmm(e, op);
 	return GONDOLA_EMUL_OK;
 }
 
-static int store_memory(struct gondola_emulator *e)
+static noinline int write_wide(struct gondola_emulator *e, const struct gondola_operand *op)
 {
-	const struct gondola_operand *op = &e->dst;
 	u64 both[2];
 
-	if (likely(op->bytes <= 8))
-		return e->ops->write(e, op->la, &op->value, op->bytes, false);
 	if (e->desc->flags & D_ALIGN && op->la & 15)
 		return gondola_gp(e);
 	both[0] = op->value;
 	both[1] = op->value_hi;
 	return e->ops->write(e, op->la, both, sizeof(both), false);
+}
+
+static inline int store_memory(struct gondola_emulator *e)
+{
+	const struct gondola_operand *op = &e->dst;
+
+	if (likely(op->bytes <= 8))
+		return e->ops->write(e, op->la, &op->value, op->bytes, false);
+	return write_wide(e, op);
 }
 
 static void store_register(struct gondola_emulator *e, const struct gondola_operand *op)
@@ -161,13 +169,15 @@ static void commit(struct gondola_emulator *e)
 {
 	u32 writeback = e->writeback;
 
-	if (writeback & W_SP)
-		gondola_write_gpr(e, R_RSP, e->sp_bytes, e->sp);
-	if (writeback & D_WRITE_SRC)
-		store_register(e, &e->src);
-	if (writeback & D_WRITE_SRC2)
-		store_register(e, &e->src2);
-	if (writeback & D_WRITE)
+	if (unlikely(writeback & (W_SP | D_WRITE_SRC | D_WRITE_SRC2))) {
+		if (writeback & W_SP)
+			gondola_write_gpr(e, R_RSP, e->sp_bytes, e->sp);
+		if (writeback & D_WRITE_SRC)
+			store_register(e, &e->src);
+		if (writeback & D_WRITE_SRC2)
+			store_register(e, &e->src2);
+	}
+	if (writeback & D_WRITE && e->dst.kind != GONDOLA_OPERAND_MEM)
 		store_register(e, &e->dst);
 	e->regs->rflags = e->rflags & ~RFL_RF;
 	e->regs->rip = e->next_rip;
@@ -181,7 +191,9 @@ int gondola_emulate(struct gondola_emulator *e)
 
 	if (unlikely(r))
 		return r;
-	if (unlikely(e->lock || e->desc->flags & (D_PRIV | D_UMIP | D_SSE))) {
+	if (e->lock && unlikely(!(e->desc->flags & D_LOCK && e->dst.kind == GONDOLA_OPERAND_MEM)))
+		return gondola_fault(e, VEC_UD);
+	if (unlikely(e->desc->flags & D_CHECKS)) {
 		r = check_rights(e);
 		if (r)
 			return r;

@@ -67,8 +67,11 @@ struct gondola_insn_desc {
 #define D_BY_MOD	BIT(24)		/* rows by ModRM.reg, plus 8 if ModRM.mod is 3 */
 #define D_BY_RM		BIT(25)		/* rows by ModRM.rm */
 #define D_BY_W		BIT(26)		/* rows by REX.W */
+#define D_IMM		BIT(27)		/* an operand takes bytes after ModRM; set by the tables' macros */
 #define D_BY		(D_BY_PREFIX | D_BY_REG | D_BY_MOD | D_BY_RM | D_BY_W)
-#define D_CHECKS	(D_PRIV | D_NO64 | D_ONLY64 | D_PROT | D_UMIP | D_SSE)
+/* What only some instructions ask of the decoder, and of the executor. */
+#define D_PARSE_RARE	(D_UD | D_NO64 | D_ONLY64 | D_PROT | D_DEF64 | D_FORCE64)
+#define D_CHECKS	(D_PRIV | D_UMIP | D_SSE)
 
 /* In e->writeback, beside D_WRITE…: e->sp becomes the stack pointer. */
 #define W_SP		BIT(31)
@@ -192,16 +195,19 @@ int gondola_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 s
 static inline int gondola_linear(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
 				 bool write, gva_t *la)
 {
+	const u64 half = BIT_ULL(47);
+
 	if (unlikely(!gondola_long64(e)))
 		return gondola_linear_legacy(e, seg, ea, bytes, write, la);
-	if (seg == GONDOLA_FS || seg == GONDOLA_GS) {
+	if (unlikely(seg >= GONDOLA_FS)) {
 		struct gondola_segment s;
 
 		e->ops->get_segment(e, seg, &s);
 		ea += s.base;
 	}
 	*la = ea;
-	if (unlikely(!gondola_canonical(ea) || !gondola_canonical(ea + bytes - 1)))
+	/* Both ends canonical: from -2^47 to 2^47 - 1. */
+	if (unlikely(((ea + half) | (ea + half + bytes - 1)) >> 48))
 		return gondola_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_GP, 0);
 	return GONDOLA_EMUL_OK;
 }

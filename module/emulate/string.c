@@ -125,12 +125,21 @@ static int movs_run(struct gondola_emulator *e, struct run *run)
 	return r;
 }
 
+/* Eight bytes at a time: the pattern's widths divide them. */
 static void fill(void *buf, u64 value, unsigned int width, unsigned int items)
 {
-	unsigned int i;
+	static const u64 spread[] = { [1] = 0x0101010101010101, [2] = 0x0001000100010001,
+				      [4] = 0x0000000100000001, [8] = 1 };
+	u64 pattern = (value & gondola_mask(width)) * spread[width];
+	unsigned int i, bytes = items * width;
 
-	for (i = 0; i < items; i++)
-		memcpy(buf + i * width, &value, width);
+	if (!pattern) {
+		memset(buf, 0, bytes);
+		return;
+	}
+	for (i = 0; i + 8 <= bytes; i += 8)
+		memcpy(buf + i, &pattern, 8);
+	memcpy(buf + i, &pattern, bytes - i);
 }
 
 static int stos_run(struct gondola_emulator *e, struct run *run)

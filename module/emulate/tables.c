@@ -5,14 +5,15 @@
  */
 #include "insn.h"
 
-#define INSN(handler, dst_, src_, flags_) \
-	{ .run = gondola_op_##handler, .dst = (dst_), .src = (src_), .flags = (flags_) }
-#define INSN3(handler, dst_, src_, src2_, flags_) \
-	{ .run = gondola_op_##handler, .dst = (dst_), .src = (src_), .src2 = (src2_), \
-	  .flags = (flags_) }
-#define INSNX(handler, dst_, src_, flags_, arg_) \
-	{ .run = gondola_op_##handler, .dst = (dst_), .src = (src_), .flags = (flags_), \
-	  .arg = (arg_) }
+#define IS_IMM(operand)		(((operand) & O_MASK) >= O_IMM)
+#define ROW(handler, dst_, src_, src2_, flags_, arg_) { \
+	.run = gondola_op_##handler, .dst = (dst_), .src = (src_), .src2 = (src2_), \
+	.arg = (arg_), .flags = (flags_) | \
+		(IS_IMM(dst_) || IS_IMM(src_) || IS_IMM(src2_) ? D_IMM : 0), \
+}
+#define INSN(handler, dst, src, flags)		ROW(handler, dst, src, 0, flags, 0)
+#define INSN3(handler, dst, src, src2, flags)	ROW(handler, dst, src, src2, flags, 0)
+#define INSNX(handler, dst, src, flags, arg)	ROW(handler, dst, src, 0, flags, arg)
 #define ROWS(by, table)		{ .rows = (table), .flags = (by) }
 #define PREFIX(class)		{ .flags = D_PREFIX, .arg = (class) }
 #define SEGMENT(seg)		{ .flags = D_PREFIX, .arg = P_SEG, .src = (seg) }
