@@ -220,7 +220,7 @@ int gondola_cpuid_compare(struct gondola_vcpu *vcpu, const void *buf, u32 bytes,
 
 int gondola_clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec)
 {
-	struct gondola_vcpu *vcpu = smp_load_acquire(&vm->vcpus[0]);
+	struct gondola_vcpu *vcpu = gondola_vcpu_by_id(vm, 0);
 
 	rec->tsc = vcpu ? gondola_guest_tsc(vcpu) : gondola_host_tsc() + vm->tsc_offset;
 	rec->tsc_khz = gondola_host_tsc_khz();

@@ -103,8 +103,8 @@ static inline void gondola_count(struct gondola_vcpu *vcpu, enum gondola_counter
 
 static inline void gondola_request(struct gondola_vcpu *vcpu, enum gondola_request req)
 {
-	/* Pairs with the barrier between publishing IN_GUEST and reading the requests. */
 	set_bit(req, &vcpu->requests);
+	/* Pairs with the barrier between publishing IN_GUEST and reading the requests. */
 	smp_mb__after_atomic();
 }
 

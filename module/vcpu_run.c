@@ -223,6 +223,7 @@ static bool enter(struct gondola_vcpu *vcpu)
 	if (vcpu->event.kind != GONDOLA_EVENT_NONE)
 		deliver(vcpu);
 	run_guest(vcpu);
+	/* Who sees us outside sees all that the guest did. */
 	smp_store_release(&vcpu->mode, GONDOLA_OUTSIDE);
 	/* An interrupt that ended the stay is taken here; a tick counts it as the guest's time. */
 	local_irq_enable();

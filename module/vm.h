@@ -8,6 +8,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
+#include <asm/barrier.h>
 #include <uapi/linux/gondola.h>
 #include "engine.h"
 #include "mmu/mmu.h"
@@ -50,9 +51,16 @@ struct gondola_vm {
 	bool dead;
 };
 
+/** gondola_vcpu_by_id() - the vCPU, or NULL; needs no lock */
+static inline struct gondola_vcpu *gondola_vcpu_by_id(struct gondola_vm *vm, int id)
+{
+	/* Pairs with the release that published it, complete. */
+	return smp_load_acquire(&vm->vcpus[id]);
+}
+
 /* Every vCPU that exists, by ascending id. */
 #define gondola_for_each_vcpu(vcpu, vm, i)				\
 	for ((i) = 0; (i) < GONDOLA_MAX_VCPUS; (i)++)			\
-		if (((vcpu) = smp_load_acquire(&(vm)->vcpus[i])) == NULL) {} else
+		if (!((vcpu) = gondola_vcpu_by_id(vm, i))) {} else
 
 #endif

@@ -396,7 +396,7 @@ void gondola_engine_put(const struct gondola_engine_ops *ops)
 int gondola_host_begin(void)
 {
 	atomic_inc(&busy);
-	/* Pairs with the barrier in stop(): it sees us busy, or we see it stopping. */
+	/* Pairs with the barrier in before_reboot(): it sees us busy, or we see it stopping. */
 	smp_mb__after_atomic();
 	if (likely(!READ_ONCE(gondola_host_stopping)))
 		return 0;
@@ -414,10 +414,11 @@ static void look_up(void *info)
 {
 }
 
-static int stop(struct notifier_block *nb, unsigned long action, void *data)
+static int before_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
 	mutex_lock(&engine_lock);
 	WRITE_ONCE(gondola_host_stopping, true);
+	/* Pairs with the barrier in gondola_host_begin(). */
 	smp_mb();
 	if (active) {
 		/* The interrupt takes guests out; their run loops then see that we stop. */
@@ -432,7 +433,7 @@ static int stop(struct notifier_block *nb, unsigned long action, void *data)
 	return NOTIFY_OK;
 }
 
-static struct notifier_block reboot_block = { .notifier_call = stop };
+static struct notifier_block reboot_block = { .notifier_call = before_reboot };
 
 /* ---- module -------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The machine underneath: switches an engine on on every processor while VMs
- * of it exist, through hotplug, suspend, reboot and crash; finds conflicts.
+ * The machine underneath: switches an engine on, on every processor, while
+ * VMs of it exist, through hotplug, suspend, reboot and crash; finds conflicts.
  */
 #ifndef GONDOLA_HOST_H
 #define GONDOLA_HOST_H
