@@ -28,6 +28,12 @@ struct gondola_vcpu;
  * @insn_len: length of the instruction that caused it; 0 if the engine does not know (then the
  *            caller asks the decoder)
  * @handled: the engine did all there was to do (HOST_NMI): re-enter
+ * @pf: PAGE_FAULT
+ * @exception: EXCEPTION
+ * @io: IO
+ * @cr: CR0_WRITE … CR_READ, DR_ACCESS
+ * @invlpg: INVLPG
+ * @fail: UNKNOWN, ENTRY_FAILED
  */
 struct gondola_exit {
 	u32 reason;
@@ -97,13 +103,16 @@ struct gondola_engine_ops {
 	u32 (*probe)(char *detail);
 	/** @setup: allocate what all processors need, before the first cpu_on(). 0 or -errno. */
 	int (*setup)(void);
+	/** @teardown: give it back, after the last cpu_off(). */
 	void (*teardown)(void);
 	/** @cpu_on: this processor enters root operation; interrupts off.  -EBUSY if taken. */
 	int (*cpu_on)(void);
 	/** @cpu_off: leave it; interrupts off, also from the crash path: no locks, no printk. */
 	void (*cpu_off)(void);
 
-	int (*vcpu_create)(struct gondola_vcpu *vcpu);	/* allocates vcpu->engine_data, sets the reset state */
+	/** @vcpu_create: allocate vcpu->engine_data, set the state after a reset.  0 or -errno. */
+	int (*vcpu_create)(struct gondola_vcpu *vcpu);
+	/** @vcpu_destroy: free it; it is loaded nowhere. */
 	void (*vcpu_destroy)(struct gondola_vcpu *vcpu);
 	/** @vcpu_load: make it current on this processor; preemption off. */
 	void (*vcpu_load)(struct gondola_vcpu *vcpu, int cpu);
@@ -134,17 +143,22 @@ struct gondola_engine_ops {
 	 * are blocked (until IRET).
 	 */
 	u32 (*get_shadow)(struct gondola_vcpu *vcpu);
+	/** @set_shadow: the reverse. */
 	void (*set_shadow)(struct gondola_vcpu *vcpu, u32 shadow);
 	/** @open_window: exit as soon as an interrupt (NMI) could be taken, or stop asking. */
 	void (*open_window)(struct gondola_vcpu *vcpu, bool interrupt, bool nmi);
 
+	/** @get_segment: a segment register, hidden part and all; SS has the CPL as its DPL. */
 	void (*get_segment)(struct gondola_vcpu *vcpu, enum gondola_seg seg,
 			    struct gondola_segment *out);
+	/** @set_segment: the reverse; setting SS sets the CPL. */
 	void (*set_segment)(struct gondola_vcpu *vcpu, enum gondola_seg seg,
 			    const struct gondola_segment *in);
 	/** @cpl: current privilege level, 0 … 3; cheap. */
 	int (*cpl)(struct gondola_vcpu *vcpu);
+	/** @get_dtable: IDTR if @idt, else GDTR. */
 	void (*get_dtable)(struct gondola_vcpu *vcpu, bool idt, struct gondola_dtable *out);
+	/** @set_dtable: the reverse. */
 	void (*set_dtable)(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dtable *in);
 
 	/**
@@ -160,11 +174,12 @@ struct gondola_engine_ops {
 	void (*set_tsc_offset)(struct gondola_vcpu *vcpu);
 
 	/**
-	 * @get_msr, @set_msr: MSRs that live in the engine's control block or
-	 * are switched by it: FS_BASE, GS_BASE, KERNEL_GS_BASE, SYSENTER_*,
+	 * @get_msr: MSRs that live in the engine's control block or are
+	 * switched by it: FS_BASE, GS_BASE, KERNEL_GS_BASE, SYSENTER_*,
 	 * STAR, LSTAR, CSTAR, SFMASK, TSC_AUX, PAT.  -ENOENT for any other.
 	 */
 	int (*get_msr)(struct gondola_vcpu *vcpu, u32 index, u64 *value);
+	/** @set_msr: the same MSRs; the value was checked.  -ENOENT likewise. */
 	int (*set_msr)(struct gondola_vcpu *vcpu, u32 index, u64 value);
 
 	/** @flush_tlb: the guest's translations of this vCPU are gone before its next instruction. */

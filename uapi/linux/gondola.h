@@ -22,8 +22,16 @@
 
 /* ---- engines and preflight ------------------------------------------- */
 
+/**
+ * enum gondola_engine_id - who executes a guest
+ * @GONDOLA_ENGINE_ANY: the module's own choice: its parameter "engine", else the first usable
+ * @GONDOLA_ENGINE_VMX: Intel VT-x
+ * @GONDOLA_ENGINE_SVM: AMD-V
+ * @GONDOLA_ENGINE_INTERP: the interpreter alone
+ * @GONDOLA_ENGINE_COUNT: how many numbers there are
+ */
 enum gondola_engine_id {
-	GONDOLA_ENGINE_ANY	= 0,	/* the module's own choice */
+	GONDOLA_ENGINE_ANY	= 0,
 	GONDOLA_ENGINE_VMX	= 1,
 	GONDOLA_ENGINE_SVM	= 2,
 	GONDOLA_ENGINE_INTERP	= 3,
@@ -94,6 +102,11 @@ struct gondola_create_vm {
  * @function: EAX in
  * @index: ECX in, where @flags has GONDOLA_CPUID_INDEX
  * @flags: GONDOLA_CPUID_*
+ * @eax: EAX out
+ * @ebx: EBX out
+ * @ecx: ECX out
+ * @edx: EDX out
+ * @pad: must be 0
  */
 struct gondola_cpuid_entry {
 	__u32 function;
@@ -176,7 +189,12 @@ struct gondola_dirty_log {
 	__u64 bitmap;
 };
 
-/** enum gondola_dirty_source - who wrote a page */
+/**
+ * enum gondola_dirty_source - who wrote a page
+ * @GONDOLA_DIRTY_VCPU: the guest; never passed in
+ * @GONDOLA_DIRTY_DEVICE: a device of the launcher
+ * @GONDOLA_DIRTY_HOST: the launcher itself (a loader, an incoming migration)
+ */
 enum gondola_dirty_source {
 	GONDOLA_DIRTY_VCPU = 0,
 	GONDOLA_DIRTY_DEVICE = 1,
@@ -356,17 +374,30 @@ struct gondola_stats {
 
 /* ---- the run page ---------------------------------------------------------- */
 
+/**
+ * enum gondola_user_exit - why GONDOLA_RUN came back (the run page's @exit)
+ * @GONDOLA_EXIT_NONE: it has not yet
+ * @GONDOLA_EXIT_INTR: a signal, or immediate_exit; GONDOLA_RUN fails with EINTR
+ * @GONDOLA_EXIT_IO: a port of the launcher's: @io
+ * @GONDOLA_EXIT_MMIO: an access where no slot is, or a write to a read-only one: @mmio
+ * @GONDOLA_EXIT_SHUTDOWN: triple fault
+ * @GONDOLA_EXIT_ENTRY_FAILED: the processor refused the state: @fail
+ * @GONDOLA_EXIT_UNKNOWN: an exit that gondola does not know: @fail
+ * @GONDOLA_EXIT_EMULATION: an instruction it cannot interpret: @emulation
+ * @GONDOLA_EXIT_MEMORY: guest memory that the launcher must make present: @memory
+ * @GONDOLA_EXIT_REAL_MODE: the engine cannot run real mode, nor interpret it
+ */
 enum gondola_user_exit {
 	GONDOLA_EXIT_NONE = 0,
-	GONDOLA_EXIT_INTR = 1,		/* a signal, or immediate_exit */
+	GONDOLA_EXIT_INTR = 1,
 	GONDOLA_EXIT_IO = 2,
 	GONDOLA_EXIT_MMIO = 3,
-	GONDOLA_EXIT_SHUTDOWN = 4,	/* triple fault */
-	GONDOLA_EXIT_ENTRY_FAILED = 5,	/* the processor refused the state: @fail */
-	GONDOLA_EXIT_UNKNOWN = 6,	/* an exit that gondola does not know: @fail */
-	GONDOLA_EXIT_EMULATION = 7,	/* an instruction it cannot interpret: @emulation */
-	GONDOLA_EXIT_MEMORY = 8,	/* guest memory that the launcher must make present: @memory */
-	GONDOLA_EXIT_REAL_MODE = 9,	/* the engine cannot run real mode, nor interpret it */
+	GONDOLA_EXIT_SHUTDOWN = 4,
+	GONDOLA_EXIT_ENTRY_FAILED = 5,
+	GONDOLA_EXIT_UNKNOWN = 6,
+	GONDOLA_EXIT_EMULATION = 7,
+	GONDOLA_EXIT_MEMORY = 8,
+	GONDOLA_EXIT_REAL_MODE = 9,
 };
 
 /**
@@ -374,11 +405,39 @@ enum gondola_user_exit {
  * @size: out: GONDOLA_RUN_SIZE
  * @flags: in: must be 0
  * @immediate_exit: in: leave with EINTR before the guest runs (closes the race with a signal)
+ * @pad0: out: 0
  * @exit: out: enum gondola_user_exit
  * @hw_reason: out: raw code of the engine's last exit
+ * @pad1: out: 0
  * @io: GONDOLA_EXIT_IO: @count items of @width bytes each lie at @offset in this
  *      page; out for a write, to be filled in before the next GONDOLA_RUN for a read
+ * @io.port: the port
+ * @io.width: 1, 2 or 4 bytes
+ * @io.write: 1: OUT, OUTS; 0: IN, INS
+ * @io.count: 1, or more for string instructions
+ * @io.offset: from the start of the page, GONDOLA_RUN_IO_OFFSET at least
+ * @io.pad: 0
  * @mmio: GONDOLA_EXIT_MMIO: @bytes (1 … 8) of @data, likewise
+ * @mmio.gpa: guest-physical address
+ * @mmio.data: little-endian, as it would lie in memory
+ * @mmio.bytes: 1 … 8; a longer access leaves once for each part
+ * @mmio.write: 1 or 0
+ * @mmio.pad: 0
+ * @fail: GONDOLA_EXIT_ENTRY_FAILED and GONDOLA_EXIT_UNKNOWN: what the processor said
+ * @fail.hw_reason: the engine's raw exit code
+ * @fail.hw_error: VM-instruction error or exit information, the low half
+ * @fail.qualification: exit qualification, or the first exit information
+ * @fail.field: what was refused, where that is known, NUL-terminated
+ * @emulation: GONDOLA_EXIT_EMULATION: which instruction
+ * @emulation.bytes: how many of @insn could be fetched; 0: none
+ * @emulation.pad: 0
+ * @emulation.insn: the instruction's first bytes
+ * @emulation.rip: where it is
+ * @memory: GONDOLA_EXIT_MEMORY: touch this, then run again
+ * @memory.gpa: guest-physical address
+ * @memory.write: 1: it must become writable
+ * @memory.pad: 0
+ * @room: the union's size, fixed
  *
  * The launcher owns the page between two calls of GONDOLA_RUN, the module
  * during it.  The module copies what it reads before it checks it.

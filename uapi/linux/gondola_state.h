@@ -16,6 +16,7 @@
  * @version: layout of the payload
  * @flags: must be 0
  * @bytes: length of the payload, not padded
+ * @pad: must be 0
  */
 struct gondola_record {
 	__u32 type;
@@ -25,6 +26,21 @@ struct gondola_record {
 	__u32 pad;
 };
 
+/**
+ * enum gondola_record_type - what a record holds
+ * @GONDOLA_REC_REGS: vCPU: struct gondola_rec_regs
+ * @GONDOLA_REC_SREGS: vCPU: struct gondola_rec_sregs
+ * @GONDOLA_REC_MSRS: vCPU: struct gondola_msr_entry, as many as fit
+ * @GONDOLA_REC_FPU: vCPU: the XSAVE area in standard form (legacy 512 bytes, header, …)
+ * @GONDOLA_REC_EVENTS: vCPU: struct gondola_rec_events
+ * @GONDOLA_REC_DEBUG: vCPU: struct gondola_rec_debug
+ * @GONDOLA_REC_LAPIC: vCPU: struct gondola_rec_lapic
+ * @GONDOLA_REC_CPUID: vCPU: struct gondola_cpuid_entry, as set by GONDOLA_SET_CPUID; SET compares
+ * @GONDOLA_REC_PIC: VM: struct gondola_rec_pic
+ * @GONDOLA_REC_IOAPIC: VM: struct gondola_rec_ioapic
+ * @GONDOLA_REC_PIT: VM: struct gondola_rec_pit
+ * @GONDOLA_REC_CLOCK: VM: struct gondola_rec_clock
+ */
 enum gondola_record_type {
 	/* vCPU */
 	GONDOLA_REC_REGS = 1,
@@ -34,7 +50,7 @@ enum gondola_record_type {
 	GONDOLA_REC_EVENTS = 5,
 	GONDOLA_REC_DEBUG = 6,
 	GONDOLA_REC_LAPIC = 7,
-	GONDOLA_REC_CPUID = 8,		/* read only: the list that was set */
+	GONDOLA_REC_CPUID = 8,
 	/* VM */
 	GONDOLA_REC_PIC = 64,
 	GONDOLA_REC_IOAPIC = 65,
@@ -42,7 +58,12 @@ enum gondola_record_type {
 	GONDOLA_REC_CLOCK = 67,
 };
 
-/* General registers in the processor's numbering: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15. */
+/**
+ * struct gondola_rec_regs - payload of GONDOLA_REC_REGS
+ * @gpr: in the processor's numbering: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15
+ * @rip: canonical
+ * @rflags: bit 1 set, reserved bits clear
+ */
 struct gondola_rec_regs {
 	__u64 gpr[16];
 	__u64 rip;
@@ -51,8 +72,12 @@ struct gondola_rec_regs {
 
 /**
  * struct gondola_segment - a segment register with its hidden part
+ * @base: of ES, CS, SS and DS below 4 GiB
+ * @limit: in bytes, whatever the granularity
  * @ar: access rights: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15,
  *      GONDOLA_AR_UNUSABLE 16 (a null selector was loaded)
+ * @selector: the visible part
+ * @pad: must be 0
  */
 struct gondola_segment {
 	__u64 base;
@@ -71,20 +96,51 @@ struct gondola_segment {
 #define GONDOLA_AR_G		0x8000u
 #define GONDOLA_AR_UNUSABLE	0x10000u
 
-/* In the order of the processor's segment numbers, then LDTR and TR. */
+/**
+ * enum gondola_seg - the processor's segment numbers, then LDTR and TR
+ * @GONDOLA_ES: 0
+ * @GONDOLA_CS: 1
+ * @GONDOLA_SS: 2; its DPL is the current privilege level
+ * @GONDOLA_DS: 3
+ * @GONDOLA_FS: 4
+ * @GONDOLA_GS: 5
+ * @GONDOLA_LDTR: 6
+ * @GONDOLA_TR: 7
+ * @GONDOLA_NR_SEGS: how many
+ */
 enum gondola_seg {
 	GONDOLA_ES, GONDOLA_CS, GONDOLA_SS, GONDOLA_DS, GONDOLA_FS, GONDOLA_GS,
 	GONDOLA_LDTR, GONDOLA_TR, GONDOLA_NR_SEGS
 };
 
+/**
+ * struct gondola_dtable - GDTR or IDTR
+ * @base: canonical
+ * @limit: in bytes
+ * @pad: must be 0
+ */
 struct gondola_dtable {
 	__u64 base;
 	__u16 limit;
 	__u16 pad[3];
 };
 
+/**
+ * struct gondola_rec_sregs - payload of GONDOLA_REC_SREGS
+ * @seg: by enum gondola_seg
+ * @gdt: GDTR
+ * @idt: IDTR
+ * @cr0: as the guest sees it, like all that follow
+ * @cr2: address of the last page fault
+ * @cr3: root of the guest's page tables
+ * @cr4: only bits that the vCPU's CPUID offers
+ * @cr8: task priority, 0 … 15
+ * @efer: likewise only what CPUID offers
+ * @apic_base: MSR IA32_APIC_BASE
+ * @xcr0: bit 0 set
+ */
 struct gondola_rec_sregs {
-	struct gondola_segment seg[8];	/* by enum gondola_seg */
+	struct gondola_segment seg[8];
 	struct gondola_dtable gdt;
 	struct gondola_dtable idt;
 	__u64 cr0;
@@ -97,24 +153,32 @@ struct gondola_rec_sregs {
 	__u64 xcr0;
 };
 
+/**
+ * struct gondola_msr_entry - one MSR; GONDOLA_REC_MSRS holds them until its end
+ * @index: ECX of RDMSR
+ * @pad: must be 0
+ * @value: EDX:EAX
+ */
 struct gondola_msr_entry {
 	__u32 index;
 	__u32 pad;
 	__u64 value;
 };
 
-/* Payload of GONDOLA_REC_MSRS: entries until the record's end. */
 #define GONDOLA_MAX_MSRS	256
-
-/* Payload of GONDOLA_REC_FPU: the XSAVE area in standard form (legacy 512 bytes, header, …). */
 
 /**
  * struct gondola_rec_events - what is queued for, or blocks, delivery
- * @kind: enum gondola_event_kind
+ * @kind: the one event under delivery: 0 none, 1 interrupt, 2 NMI, 3 exception, 4 INT n
+ * @vector: its vector
+ * @has_error: @error is pushed with it
  * @nmi_pending: NMIs waiting: 0, 1 or 2
  * @nmi_blocked: an NMI handler runs
  * @shadow: bit 0: STI, bit 1: MOV SS blocks for one instruction
  * @halted: HLT was executed
+ * @pad: must be 0
+ * @error: error code
+ * @insn_len: length of the instruction that raised a software event, else 0
  */
 struct gondola_rec_events {
 	__u8 kind;
@@ -129,25 +193,42 @@ struct gondola_rec_events {
 	__u32 insn_len;
 };
 
+/**
+ * struct gondola_rec_debug - payload of GONDOLA_REC_DEBUG
+ * @dr: DR0 … DR3
+ * @dr6: high half 0
+ * @dr7: high half 0
+ */
 struct gondola_rec_debug {
 	__u64 dr[4];
 	__u64 dr6;
 	__u64 dr7;
 };
 
-/* The registers as the guest reads them (offsets of the xAPIC page) and the timer. */
+/**
+ * struct gondola_rec_lapic - payload of GONDOLA_REC_LAPIC
+ * @regs: as the guest reads them, one word each 16 bytes of the xAPIC page: regs[offset / 16]
+ * @tsc_deadline: MSR IA32_TSC_DEADLINE
+ * @timer_remaining_ns: until the timer fires in one-shot or periodic mode; 0: it is not armed
+ * @startup: GONDOLA_LAPIC_*: INIT and start-up IPIs
+ * @errors: gathered since ESR was last written
+ */
 struct gondola_rec_lapic {
-	__u32 regs[256];		/* one word each 16 bytes: regs[offset / 16] */
+	__u32 regs[256];
 	__u64 tsc_deadline;
 	__u64 timer_remaining_ns;
-	__u32 startup;			/* GONDOLA_LAPIC_*: INIT and start-up IPIs */
-	__u32 errors;			/* gathered since ESR was last written */
+	__u32 startup;
+	__u32 errors;
 };
 #define GONDOLA_LAPIC_INIT		(1u << 0)	/* INIT arrived */
 #define GONDOLA_LAPIC_SIPI		(1u << 1)	/* a start-up IPI arrived */
 #define GONDOLA_LAPIC_WAITING		(1u << 2)	/* the vCPU waits for a start-up IPI */
 #define GONDOLA_LAPIC_SIPI_VECTOR	0xff00u
 
+/**
+ * struct gondola_rec_pic - payload of GONDOLA_REC_PIC
+ * @chip: master, slave; registers and flip-flops as the 8259A's data sheet names them
+ */
 struct gondola_rec_pic {
 	struct {
 		__u8 irr, isr, imr, vector_base;
@@ -157,14 +238,28 @@ struct gondola_rec_pic {
 	} chip[2];
 };
 
+/**
+ * struct gondola_rec_ioapic - payload of GONDOLA_REC_IOAPIC
+ * @redirect: redirection table
+ * @select: IOREGSEL
+ * @id: the ID register
+ * @level: current level of each pin
+ * @irr: must be 0: edges are sent at once, or lost when masked
+ */
 struct gondola_rec_ioapic {
 	__u64 redirect[24];
 	__u32 select;
 	__u32 id;
-	__u32 level;			/* current level of each pin */
-	__u32 irr;			/* must be 0: edges are sent at once, or lost when masked */
+	__u32 level;
+	__u32 irr;
 };
 
+/**
+ * struct gondola_rec_pit - payload of GONDOLA_REC_PIT
+ * @channel: the three counters; @elapsed_ns since a channel started to count, ~0 if it did not
+ * @speaker: port 0x61
+ * @pad: must be 0
+ */
 struct gondola_rec_pit {
 	struct {
 		__u32 count;
@@ -172,16 +267,22 @@ struct gondola_rec_pit {
 		__u8 mode, bcd, access, latched, status_latched, status;
 		__u8 read_state, write_state, write_latch, gate;
 		__u8 null_count, pad[3];
-		__u64 elapsed_ns;	/* since it started to count; ~0: it did not */
+		__u64 elapsed_ns;
 	} channel[3];
 	__u8 speaker;
 	__u8 pad[7];
 };
 
+/**
+ * struct gondola_rec_clock - payload of GONDOLA_REC_CLOCK
+ * @tsc: of vCPU 0; SET lets it go on from here
+ * @tsc_khz: its frequency; SET refuses one that this host does not have (no engine scales it)
+ * @host_ns: CLOCK_REALTIME when it was read
+ */
 struct gondola_rec_clock {
-	__u64 tsc;			/* of vCPU 0 */
+	__u64 tsc;
 	__u64 tsc_khz;
-	__u64 host_ns;			/* CLOCK_REALTIME when it was read */
+	__u64 host_ns;
 };
 
 #endif
