@@ -27,7 +27,9 @@ struct tap_state {
 	char reason[256];
 };
 
-static struct tap_state tap;
+/* One for all files of a program, whoever of them comes first. */
+extern struct tap_state tap;
+__attribute__((weak)) struct tap_state tap;
 
 __attribute__((format(printf, 3, 4), unused))
 static bool tap_check(bool right, bool must, const char *format, ...)

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The ABI refuses what it does not know: ioctls, flags, sizes, padding, addresses, ids. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "machine.h"
+
+#define NOT_MAPPED	((void *)8)
+
+static int call(int fd, unsigned long request, void *argument)
+{
+	return ioctl(fd, request, argument) < 0 ? -errno : 0;
+}
+
+static void version(void)
+{
+	int sys = machine_open();
+
+	expect_equal(ioctl(sys, GONDOLA_GET_API_VERSION, 0), GONDOLA_API_VERSION);
+	close(sys);
+}
+
+static void unknown_ioctl(void)
+{
+	struct machine machine;
+	char argument[4096] = "";
+
+	machine_bare(&machine);
+	for (unsigned int nr = 0x70; nr < 0x100; nr++) {
+		expect_equal(call(machine.sys, _IO('g', nr), argument), -ENOTTY);
+		expect_equal(call(machine.vm, _IO('g', nr), argument), -ENOTTY);
+		expect_equal(call(machine.vcpu, _IO('g', nr), argument), -ENOTTY);
+	}
+	/* Known ones at the wrong descriptor. */
+	expect_equal(call(machine.sys, GONDOLA_RUN, argument), -ENOTTY);
+	expect_equal(call(machine.vm, GONDOLA_CREATE_VM, argument), -ENOTTY);
+	expect_equal(call(machine.vcpu, GONDOLA_SET_MEMORY, argument), -ENOTTY);
+	/* The right number with another size in it. */
+	expect_equal(call(machine.sys, _IOWR('g', 0x01, char[8]), argument), -ENOTTY);
+	machine_destroy(&machine);
+}
+
+/* Every call that takes a structure: @size and @flags come first in all of them. */
+static void sizes_and_flags(void)
+{
+	struct machine machine;
+	_Alignas(8) uint32_t argument[1200];
+
+	machine_bare(&machine);
+	{
+		const struct {
+			const char *name;
+			int fd;
+			unsigned long request;
+			uint32_t size;
+		} calls[] = {
+#define CALL(fd, request, type) { #request, machine.fd, request, sizeof(struct type) }
+			CALL(sys, GONDOLA_PREFLIGHT, gondola_preflight),
+			CALL(sys, GONDOLA_CREATE_VM, gondola_create_vm),
+			CALL(sys, GONDOLA_GET_SUPPORTED_CPUID, gondola_cpuid),
+			CALL(vm, GONDOLA_SET_MEMORY, gondola_memory_slot),
+			CALL(vm, GONDOLA_CREATE_VCPU, gondola_create_vcpu),
+			CALL(vm, GONDOLA_IRQ_LINE, gondola_irq_line),
+			CALL(vm, GONDOLA_GET_DIRTY, gondola_dirty_log),
+			CALL(vm, GONDOLA_CLEAR_DIRTY, gondola_dirty_log),
+			CALL(vm, GONDOLA_MARK_DIRTY, gondola_mark_dirty),
+			CALL(vm, GONDOLA_MARK, gondola_mark),
+			CALL(vm, GONDOLA_GET_STATE, gondola_state),
+			CALL(vm, GONDOLA_SET_STATE, gondola_state),
+			CALL(vcpu, GONDOLA_SET_CPUID, gondola_cpuid),
+			CALL(vcpu, GONDOLA_GET_STATS, gondola_stats),
+			CALL(vcpu, GONDOLA_GET_STATE, gondola_state),
+			CALL(vcpu, GONDOLA_SET_STATE, gondola_state),
+#undef CALL
+		};
+		const uint32_t wrong[] = { 0, 4, 1u << 31, ~0u };
+
+		for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+			int ret;
+
+			require(calls[i].size <= sizeof(argument));
+			for (unsigned int j = 0; j < 6; j++) {
+				memset(argument, 0, sizeof(argument));
+				argument[0] = j < 4 ? wrong[j] : calls[i].size + (j == 4 ? 8 : -8);
+				ret = call(calls[i].fd, calls[i].request, argument);
+				tap_check(ret == -EINVAL, false, "%s with size %u: %s",
+					  calls[i].name, argument[0], strerror(-ret));
+			}
+			for (unsigned int bit = 8; bit < 32; bit++) {
+				memset(argument, 0, sizeof(argument));
+				argument[0] = calls[i].size;
+				argument[1] = 1u << bit;
+				ret = call(calls[i].fd, calls[i].request, argument);
+				tap_check(ret == -EINVAL, false, "%s with flag %u: %s",
+					  calls[i].name, bit, strerror(-ret));
+			}
+			ret = call(calls[i].fd, calls[i].request, NOT_MAPPED);
+			tap_check(ret == -EFAULT, false, "%s with a wild pointer: %s",
+				  calls[i].name, strerror(-ret));
+		}
+	}
+	machine_destroy(&machine);
+}
+
+static void padding(void)
+{
+	struct machine machine;
+	struct gondola_cpuid cpuid = { .size = sizeof(cpuid), .pad = 1 };
+	struct gondola_create_vcpu vcpu = { .size = sizeof(vcpu), .id = 1, .pad = 1 };
+	struct gondola_memory_slot slot = { .size = sizeof(slot), .pad = 1, .bytes = 4096 };
+	struct gondola_mark_dirty mark = { .size = sizeof(mark), .source = 1, .pad = 1 };
+
+	machine_bare(&machine);
+	expect_equal(call(machine.sys, GONDOLA_GET_SUPPORTED_CPUID, &cpuid), -EINVAL);
+	expect_equal(call(machine.vcpu, GONDOLA_SET_CPUID, &cpuid), -EINVAL);
+	expect_equal(call(machine.vm, GONDOLA_CREATE_VCPU, &vcpu), -EINVAL);
+	slot.hva = (uintptr_t)mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				   -1, 0);
+	expect_equal(call(machine.vm, GONDOLA_SET_MEMORY, &slot), -EINVAL);
+	slot.pad = 0;
+	expect_equal(call(machine.vm, GONDOLA_SET_MEMORY, &slot), 0);
+	expect_equal(call(machine.vm, GONDOLA_MARK_DIRTY, &mark), -EINVAL);
+	munmap((void *)(uintptr_t)slot.hva, 4096);
+	machine_destroy(&machine);
+}
+
+static void names_and_engines(void)
+{
+	struct gondola_create_vm args = { .size = sizeof(args) };
+	struct gondola_preflight preflight;
+	int sys = machine_open();
+
+	memset(args.name, 'x', sizeof(args.name));
+	expect_equal(call(sys, GONDOLA_CREATE_VM, &args), -EINVAL);
+	args.name[0] = 0;
+	args.engine = GONDOLA_ENGINE_COUNT;
+	expect_equal(call(sys, GONDOLA_CREATE_VM, &args), -EINVAL);
+	expect_equal(__gondola_preflight(sys, 1000, &preflight), -EINVAL);
+	/* An engine that the preflight refuses makes no VM. */
+	for (uint32_t engine = 1; engine < GONDOLA_ENGINE_COUNT; engine++) {
+		int vm;
+
+		require_equal(__gondola_preflight(sys, engine, &preflight), 0);
+		expect_equal(preflight.engine, engine);
+		vm = __gondola_create_vm(sys, engine, "");
+		if (preflight.reason == GONDOLA_PF_OK)
+			expect(vm >= 0);
+		else
+			expect(vm == -ENODEV || vm == -EBUSY);
+		if (vm >= 0)
+			close(vm);
+	}
+	close(sys);
+}
+
+static void vcpu_ids(void)
+{
+	struct machine machine;
+
+	machine_bare(&machine);
+	expect_equal(__gondola_create_vcpu(machine.vm, 0), -EEXIST);
+	expect_equal(__gondola_create_vcpu(machine.vm, GONDOLA_MAX_VCPUS), -EINVAL);
+	expect_equal(__gondola_create_vcpu(machine.vm, 1000), -EINVAL);
+	expect_equal(__gondola_create_vcpu(machine.vm, ~0u), -EINVAL);
+	machine_destroy(&machine);
+}
+
+static void irq_lines(void)
+{
+	struct machine machine;
+	struct gondola_irq_line line = { .size = sizeof(line), .gsi = 4, .level = 2 };
+
+	machine_bare(&machine);
+	expect_equal(__gondola_irq_line(machine.vm, 4, true), 0);
+	expect_equal(__gondola_irq_line(machine.vm, 4, false), 0);
+	expect_equal(__gondola_irq_line(machine.vm, GONDOLA_NR_GSI, true), -EINVAL);
+	expect_equal(__gondola_irq_line(machine.vm, ~0u, true), -EINVAL);
+	expect_equal(call(machine.vm, GONDOLA_IRQ_LINE, &line), -EINVAL);
+	machine_destroy(&machine);
+}
+
+static void run_before_setup(void)
+{
+	struct gondola_cpuid_entry cpuid[GONDOLA_MAX_CPUID];
+	uint32_t leaves = GONDOLA_MAX_CPUID;
+	struct machine machine;
+
+	machine_bare(&machine);
+	expect_equal(__gondola_run(machine.vcpu), -ENOEXEC);
+	require_equal(__gondola_supported_cpuid(machine.sys, cpuid, &leaves), 0);
+	require_equal(__gondola_set_cpuid(machine.vcpu, cpuid, leaves), 0);
+	expect_equal(__gondola_run(machine.vcpu), -ENOEXEC);
+	machine_destroy(&machine);
+}
+
+static void cpuid_lists(void)
+{
+	struct gondola_cpuid_entry cpuid[GONDOLA_MAX_CPUID + 1] = { };
+	uint32_t leaves = GONDOLA_MAX_CPUID, room = 1;
+	struct machine machine;
+
+	machine_bare(&machine);
+	expect_equal(__gondola_supported_cpuid(machine.sys, cpuid, &room), -E2BIG);
+	require_equal(__gondola_supported_cpuid(machine.sys, cpuid, &leaves), 0);
+	expect_equal(room, leaves);
+	expect_equal(__gondola_supported_cpuid(machine.sys, NOT_MAPPED, &leaves), -EFAULT);
+	expect_equal(__gondola_set_cpuid(machine.vcpu, NOT_MAPPED, leaves), -EFAULT);
+	expect_equal(__gondola_set_cpuid(machine.vcpu, cpuid, 0), -EINVAL);
+	expect_equal(__gondola_set_cpuid(machine.vcpu, cpuid, GONDOLA_MAX_CPUID + 1), -EINVAL);
+	/* A feature that is not offered: VMX. */
+	for (uint32_t i = 0; i < leaves; i++)
+		if (cpuid[i].function == 1)
+			cpuid[i].ecx |= 1u << 5;
+	expect_equal(__gondola_set_cpuid(machine.vcpu, cpuid, leaves), -EINVAL);
+	machine_destroy(&machine);
+}
+
+GUEST_CODE(report, 64, "mov $7, %eax; out %eax, $0x80; jmp .");
+
+static void cpuid_is_fixed(void)
+{
+	struct gondola_cpuid_entry cpuid[GONDOLA_MAX_CPUID];
+	uint32_t leaves = GONDOLA_MAX_CPUID;
+	struct machine machine;
+
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, report);
+	require_equal(machine_result(&machine), 7);
+	require_equal(__gondola_supported_cpuid(machine.sys, cpuid, &leaves), 0);
+	expect_equal(__gondola_set_cpuid(machine.vcpu, cpuid, leaves), -EBUSY);
+	machine_destroy(&machine);
+}
+
+static void run_page(void)
+{
+	struct machine machine;
+	void *map;
+
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, report);
+	expect_equal(machine.run->size, GONDOLA_RUN_SIZE);
+	machine.run->flags = 1;
+	expect_equal(__gondola_run(machine.vcpu), -EINVAL);
+	machine.run->flags = 0;
+	machine.run->immediate_exit = 1;
+	expect_equal(__gondola_run(machine.vcpu), -EINTR);
+	machine.run->immediate_exit = 0;
+	expect_equal(machine_result(&machine), 7);
+	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, machine.vcpu, 0);
+	expect(map == MAP_FAILED && errno == EINVAL);
+	map = mmap(NULL, GONDOLA_RUN_SIZE, PROT_READ, MAP_PRIVATE, machine.vcpu, 0);
+	expect(map == MAP_FAILED && errno == EINVAL);
+	map = mmap(NULL, GONDOLA_RUN_SIZE, PROT_READ, MAP_SHARED, machine.vcpu, 4096);
+	expect(map == MAP_FAILED && errno == EINVAL);
+	machine_destroy(&machine);
+}
+
+/* A child has the descriptors, but not the address space that the slots are in. */
+static void other_process(void)
+{
+	struct machine machine;
+	int status;
+	pid_t child;
+
+	machine_create(&machine, MODE_LONG);
+	child = fork();
+	require(child >= 0);
+	if (!child)
+		_exit(__gondola_run(machine.vcpu) == -EIO &&
+		      __gondola_irq_line(machine.vm, 4, true) == -EIO ? 0 : 1);
+	require_equal(waitpid(child, &status, 0), child);
+	expect_equal(status, 0);
+	machine_destroy(&machine);
+}
+
+/* The VM lives as long as any descriptor of it. */
+static void descriptors(void)
+{
+	struct machine machine;
+
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, report);
+	close(machine.vm);
+	close(machine.sys);
+	expect_equal(machine_result(&machine), 7);
+	munmap(machine.run, GONDOLA_RUN_SIZE);
+	close(machine.vcpu);
+	munmap(machine.memory, MEMORY_BYTES);
+}
+
+static const struct tap_test tests[] = {
+	{ "the version is the header's", version },
+	{ "unknown ioctls are refused", unknown_ioctl },
+	{ "wrong sizes, unknown flags and wild pointers are refused", sizes_and_flags },
+	{ "padding must be zero", padding },
+	{ "names end, engines exist and are usable", names_and_engines },
+	{ "a vCPU's id is free and below the maximum", vcpu_ids },
+	{ "interrupt lines exist", irq_lines },
+	{ "RUN before setup is refused", run_before_setup },
+	{ "CPUID takes what is supported and no more", cpuid_lists },
+	{ "CPUID cannot change once the vCPU ran", cpuid_is_fixed },
+	{ "the run page is mapped whole, and obeyed", run_page },
+	{ "another process may not use the VM", other_process },
+	{ "a vCPU's descriptor keeps its VM alive", descriptors },
+};
+
+TAP_MAIN(tests)

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What makes a guest exit a known number of times is counted that often. */
+#include "machine.h"
+
+GUEST_CODE(cpuids, 64, "mov $1000, %esi; 1: xor %eax, %eax; cpuid; dec %esi; jnz 1b\n"
+	   "out %eax, $0x80; jmp .");
+
+static void cpuid(void)
+{
+	struct machine machine;
+
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, cpuids);
+	machine_result(&machine);
+	expect_equal(machine_exits(&machine, GONDOLA_REASON_CPUID), 1000);
+	expect_equal(machine_exits(&machine, GONDOLA_REASON_IO), 1);
+	expect_equal(machine_exits(&machine, GONDOLA_REASON_UNKNOWN), 0);
+	expect_equal(machine_exits(&machine, GONDOLA_REASON_ENTRY_FAILED), 0);
+	machine_destroy(&machine);
+}
+
+GUEST_CODE(ports, 64, "1: out %al, $0x60; jmp 1b");
+
+static void io(void)
+{
+	struct gondola_stats stats;
+	struct machine machine;
+
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, ports);
+	for (int i = 0; i < 100; i++)
+		machine_run(&machine);
+	expect_equal(machine_exits(&machine, GONDOLA_REASON_IO), 100);
+	require_equal(__gondola_get_stats(machine.vcpu, &stats), 0);
+	expect_equal(stats.counters[GONDOLA_COUNTER_USER_EXITS], 100);
+	machine_destroy(&machine);
+}
+
+/* What exits, the instruction, and how often, for the loops below. */
+#define LOOP(name, instruction)								\
+	GUEST_CODE(name, 64, "mov $50, %esi; 1: xor %eax, %eax; xor %edx, %edx; mov $0x10, %ecx\n" \
+		   instruction "; dec %esi; jnz 1b; out %eax, $0x80; jmp .")
+LOOP(rdmsr_pat, "mov $0x277, %ecx; rdmsr");
+LOOP(cr3_writes, "mov %cr3, %rax; mov %rax, %cr3");
+
+static void control(void)
+{
+	struct machine machine;
+
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, cr3_writes);
+	machine_result(&machine);
+	expect_equal(machine_exits(&machine, GONDOLA_REASON_CR3_WRITE), 50);
+	machine_destroy(&machine);
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, rdmsr_pat);
+	machine_result(&machine);
+	/* An MSR may be read without an exit, never with two. */
+	expect(machine_exits(&machine, GONDOLA_REASON_MSR_READ) <= 50);
+	machine_destroy(&machine);
+}
+
+/* Memory that is mapped once costs no more exits, however often it is touched. */
+GUEST_CODE(touches, 64,
+	   "1: mov $0x100000, %edi; 2: movl $1, (%rdi); add $0x1000, %edi\n"
+	   "cmp $0x180000, %edi; jb 2b; out %eax, $0x80; jmp 1b");
+
+static void page_faults(void)
+{
+	uint64_t first, second;
+	struct machine machine;
+
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, touches);
+	machine_result(&machine);
+	first = machine_exits(&machine, GONDOLA_REASON_PAGE_FAULT);
+	expect(first > 0 && first <= 200);
+	for (int i = 0; i < 10; i++)
+		machine_result(&machine);
+	second = machine_exits(&machine, GONDOLA_REASON_PAGE_FAULT);
+	expect(second - first <= 2);
+	machine_destroy(&machine);
+}
+
+GUEST_CODE(halt, 64, "cli; hlt; out %eax, $0x80; jmp .");
+
+static void halts(void)
+{
+	struct gondola_stats stats;
+	struct machine machine;
+
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, halt);
+	/* Asleep it would never come back: an NMI wakes it, and finds no handler. */
+	require_equal(__gondola_nmi(machine.vcpu), 0);
+	machine_run(&machine);
+	expect_equal(machine.run->exit, GONDOLA_EXIT_SHUTDOWN);
+	require_equal(__gondola_get_stats(machine.vcpu, &stats), 0);
+	expect_equal(stats.exits[GONDOLA_REASON_IO], 0);
+	machine_destroy(&machine);
+}
+
+static const struct tap_test tests[] = {
+	{ "1000 CPUID instructions", cpuid },
+	{ "100 writes to a port", io },
+	{ "control registers and MSRs", control },
+	{ "mapped memory faults once", page_faults },
+	{ "an NMI without a handler shuts down", halts },
+};
+
+TAP_MAIN(tests)

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The command itself: exit codes, messages, console and report, with good and bad input. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "machine.h"
+
+#define MAX_ARGUMENTS	24
+
+static char output[65536];		/* of the last gondola(), stdout and stderr together */
+static char directory[] = "/tmp/gondola-test-XXXXXX";
+
+static pid_t start(int *from, char *const *argv)
+{
+	int ends[2];
+	pid_t child;
+
+	require_equal(pipe2(ends, O_CLOEXEC), 0);
+	child = fork();
+	require(child >= 0);
+	if (!child) {
+		int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		dup2(null, 0);
+		dup2(ends[1], 1);
+		dup2(ends[1], 2);
+		execvp("gondola", argv);
+		_exit(127);
+	}
+	close(ends[1]);
+	*from = ends[0];
+	return child;
+}
+
+static int finish(pid_t child, int from)
+{
+	size_t used = 0;
+	ssize_t count;
+	int status;
+
+	while (used < sizeof(output) - 1 &&
+	       (count = read(from, output + used, sizeof(output) - 1 - used)) > 0)
+		used += count;
+	output[used] = 0;
+	close(from);
+	require_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		tap_skip("there is no command \"gondola\"");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static int gondola(char *const *argv)
+{
+	int from;
+	pid_t child = start(&from, argv);
+
+	return finish(child, from);
+}
+
+#define ARGUMENTS(...)	((char *[]){ "gondola", __VA_ARGS__, NULL })
+
+#define EXPECT_RUN(status, words, ...) do {						\
+	int got_ = gondola(ARGUMENTS(__VA_ARGS__));					\
+											\
+	tap_check(got_ == (status), false, "%s:%d: status %d, not %d: %s", __FILE__,	\
+		  __LINE__, got_, status, output);					\
+	tap_check(strstr(output, words), false, "%s:%d: no \"%s\" in: %s", __FILE__,	\
+		  __LINE__, words, output);						\
+} while (0)
+
+static char *path(const char *name)
+{
+	static char paths[16][128];
+	static unsigned int next;
+	char *at = paths[next++ % 16];
+
+	snprintf(at, sizeof(paths[0]), "%s/%s", directory, name);
+	return at;
+}
+
+static void make_file(const char *name, const void *data, size_t bytes)
+{
+	int fd = open(path(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	require(fd >= 0);
+	require_equal(write(fd, data, bytes), bytes);
+	close(fd);
+}
+
+static void need_engine(void)
+{
+	close(machine_open());
+}
+
+static void usage(void)
+{
+	EXPECT_RUN(2, "gondola help", "run");
+	EXPECT_RUN(2, "\"--frob\" is not an option", "run", "--frob");
+	EXPECT_RUN(2, "needs a value", "run", "--kernel");
+	EXPECT_RUN(2, "not a command", "walk");
+	EXPECT_RUN(2, "not a size", "run", "--mem", "lots");
+	EXPECT_RUN(2, "2M to", "run", "--mem", "4K");
+	EXPECT_RUN(2, "1 to 16", "run", "--cpus", "0");
+	EXPECT_RUN(2, "1 to 16", "run", "--cpus", "1000");
+	EXPECT_RUN(2, "vmx, svm", "run", "--engine", "kvm");
+	EXPECT_RUN(2, "not a name", "run", "--name", "a/b");
+	EXPECT_RUN(2, "0 to 65535", "run", "--debug-exit", "-1");
+	EXPECT_RUN(2, "--json", "run", "--kernel", "guests/hello", "--json", "/nowhere/file");
+	EXPECT_RUN(0, "EXIT STATUS", "help");
+	EXPECT_RUN(0, "--console", "help", "run");
+	EXPECT_RUN(0, "gondola", "--version");
+}
+
+static void bad_images(void)
+{
+	char *empty = path("empty"), *text = path("text"), *cut = path("cut");
+	static char image[8192];
+	ssize_t bytes;
+	int fd;
+
+	make_file("empty", "", 0);
+	make_file("text", "this is not a kernel\n", 21);
+	fd = open("guests/hello", O_RDONLY | O_CLOEXEC);
+	require(fd >= 0);
+	bytes = read(fd, image, sizeof(image));
+	close(fd);
+	require(bytes > 4200);
+	make_file("cut", image, 4200);
+	EXPECT_RUN(6, "the file is empty", "run", "--kernel", empty);
+	EXPECT_RUN(6, "not a kernel image", "run", "--kernel", text);
+	EXPECT_RUN(6, "cut short", "run", "--kernel", cut);
+	EXPECT_RUN(6, "No such file", "run", "--kernel", "/nowhere/vmlinuz");
+	EXPECT_RUN(6, "not a regular file", "run", "--kernel", "/");
+	EXPECT_RUN(6, "No such file", "run", "--kernel", "guests/hello", "--initrd", "/nowhere/initrd");
+	EXPECT_RUN(16, "more than the host has", "run", "--kernel", "guests/hello", "--mem", "1000G");
+}
+
+static void endings(void)
+{
+	need_engine();
+	EXPECT_RUN(0, "powered off", "run", "--kernel", "guests/hello");
+	EXPECT_RUN(41, "wrote 20", "run", "--kernel", "guests/hello", "--append", "exit=20");
+	EXPECT_RUN(10, "reset", "run", "--kernel", "guests/hello", "--append", "reset=1");
+	EXPECT_RUN(10, "reset", "run", "--kernel", "guests/hello", "--append", "reset=2");
+	EXPECT_RUN(8, "rax 00000000600dfa17", "run", "--kernel", "guests/triple");
+	EXPECT_RUN(8, "triple-faulted", "run", "--kernel", "guests/ud2", "--append", "bare");
+	EXPECT_RUN(7, "wrote 3", "run", "--kernel", "guests/ud2", "--append", "count=50");
+	/* Another port for it. */
+	EXPECT_RUN(0, "powered off", "run", "--kernel", "guests/hello", "--append", "exit=20",
+		   "--debug-exit", "0x500");
+	EXPECT_RUN(2, "taken", "run", "--kernel", "guests/hello", "--debug-exit", "0x3f8");
+}
+
+static void unruly_guests(void)
+{
+	need_engine();
+	EXPECT_RUN(14, "0xd0000000", "run", "--kernel", "guests/jump");
+	EXPECT_RUN(11, "wrote 5", "run", "--kernel", "guests/ports");
+	EXPECT_RUN(15, "written by one string instruction", "run", "--kernel", "guests/strings");
+	EXPECT_RUN(19, "wrote 9", "run", "--kernel", "guests/paging");
+}
+
+static void arguments(void)
+{
+	char *data = path("data");
+
+	need_engine();
+	make_file("data", "first module", 12);
+	EXPECT_RUN(0, "command line: guests/hello one two", "run", "--kernel", "guests/hello",
+		   "--append", "one two");
+	EXPECT_RUN(0, ": first module", "run", "--kernel", "guests/hello", "--module", data);
+	EXPECT_RUN(0, "memory: 40 MiB", "run", "--kernel", "guests/hello", "--mem=40M");
+}
+
+/* Stopped from outside while the guest spins with interrupts off, or sleeps. */
+static void stopped_by(int number, char *append)
+{
+	char word[16];
+	int from, status;
+	pid_t child = start(&from, ARGUMENTS("run", "--kernel", "guests/loop", "--append", append));
+
+	/* It prints before it loops. */
+	require_equal(read(from, word, 1), 1);
+	require_equal(kill(child, number), 0);
+	status = finish(child, from);
+	if (number == SIGKILL)
+		expect_equal(status, -SIGKILL);
+	else
+		expect_equal(status, 12);
+	if (number != SIGKILL)
+		expect(strstr(output, "stopped by signal"));
+}
+
+static void stopped(void)
+{
+	need_engine();
+	stopped_by(SIGTERM, "");
+	stopped_by(SIGINT, "");
+	stopped_by(SIGTERM, "hlt");
+	stopped_by(SIGKILL, "");
+}
+
+static void report(void)
+{
+	static char text[16384];
+	char *json = path("report.json");
+	ssize_t bytes;
+	int fd;
+
+	need_engine();
+	EXPECT_RUN(5, "wrote 2", "run", "--kernel", "guests/count", "--append", "cpuid=123 post=45 exit=2",
+		   "--json", json);
+	fd = open(json, O_RDONLY | O_CLOEXEC);
+	require(fd >= 0);
+	bytes = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	require(bytes > 0);
+	text[bytes] = 0;
+	expect(strstr(text, "\"exit\": \"debug-exit\""));
+	expect(strstr(text, "\"exit_code\": 5"));
+	expect(strstr(text, "\"cpuid\": 123"));
+	/* 45 writes, and the one that ended it. */
+	expect(strstr(text, "\"io\": 46"));
+	expect(strstr(text, "\"tlb_flushes\": "));
+	expect(strstr(text, "\"total_ticks\": "));
+}
+
+static void console_file(void)
+{
+	char *file = path("console.log");
+	static char text[4096];
+	ssize_t bytes;
+	int fd;
+
+	need_engine();
+	EXPECT_RUN(0, "powered off", "run", "--kernel", "guests/hello", "--console", file);
+	expect(!strstr(output, "hello from the guest"));
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	require(fd >= 0);
+	bytes = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	require(bytes > 0);
+	text[bytes] = 0;
+	expect(strstr(text, "hello from the guest\n"));
+}
+
+static void console_socket(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char *name = path("console");
+	char option[160];
+	struct stat st;
+	int from, fd = -1;
+	pid_t child;
+
+	need_engine();
+	snprintf(option, sizeof(option), "unix:%s", name);
+	strcpy(address.sun_path, name);
+	child = start(&from, ARGUMENTS("run", "--kernel", "guests/loop", "--append", "hlt",
+				       "--console", option));
+	for (int i = 0; i < 100; i++) {
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
+			break;
+		close(fd);
+		fd = -1;
+		usleep(20000);
+	}
+	expect(fd >= 0);
+	close(fd);
+	kill(child, SIGTERM);
+	expect_equal(finish(child, from), 12);
+	/* The socket is gone with it. */
+	expect(stat(name, &st) && errno == ENOENT);
+}
+
+static void probe(void)
+{
+	need_engine();
+	EXPECT_RUN(0, "Guests run by", "probe");
+	expect(strstr(output, "vmx") && strstr(output, "svm") && strstr(output, "interp"));
+}
+
+static const struct tap_test tests[] = {
+	{ "wrong usage is told in one line", usage },
+	{ "bad images and too much memory are refused", bad_images },
+	{ "each ending has its exit code", endings },
+	{ "unruly guests do no harm", unruly_guests },
+	{ "command line, modules and memory arrive", arguments },
+	{ "signals stop it", stopped },
+	{ "the report counts", report },
+	{ "the console goes to a file", console_file },
+	{ "the console goes to a socket", console_socket },
+	{ "probe says what can be used", probe },
+};
+
+int main(void)
+{
+	static const char *const files[] = {
+		"empty", "text", "cut", "data", "report.json", "console.log"
+	};
+	int status;
+
+	if (mkdir("/tmp", 01777) && errno != EEXIST)
+		perror("/tmp");
+	if (!mkdtemp(directory)) {
+		perror(directory);
+		return 1;
+	}
+	status = tap_run(tests, sizeof(tests) / sizeof(tests[0]));
+	for (unsigned int i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		unlink(path(files[i]));
+	rmdir(directory);
+	return status;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A guest that never exits by itself: the host stays responsive, and has the last word. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "machine.h"
+
+GUEST_CODE(spin, 64, "cli; jmp .");
+GUEST_CODE(sleep_off, 64, "cli; hlt; jmp .");
+
+static double now(void)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	return at.tv_sec + at.tv_nsec * 1e-9;
+}
+
+static void nothing(int number)
+{
+	(void)number;
+}
+
+/* A timer's signal ends GONDOLA_RUN with EINTR. */
+static void interrupted_by(const char *code, size_t bytes)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	struct machine machine;
+
+	machine_create(&machine, MODE_LONG);
+	machine_load(&machine, code, bytes);
+	sigaction(SIGALRM, &action, NULL);
+	for (int i = 0; i < 3; i++) {
+		alarm(1);
+		expect_equal(__gondola_run(machine.vcpu), -EINTR);
+	}
+	machine_destroy(&machine);
+}
+
+static void signals(void)
+{
+	interrupted_by(spin, spin_end - spin);
+	interrupted_by(sleep_off, sleep_off_end - sleep_off);
+}
+
+static void *run_thread(void *argument)
+{
+	struct machine *machine = argument;
+
+	while (__gondola_run(machine->vcpu) == -EINTR && !machine->run->immediate_exit)
+		;
+	return NULL;
+}
+
+static void immediate_exit(void)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	struct machine machine;
+	pthread_t thread;
+
+	sigaction(SIGUSR1, &action, NULL);
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, spin);
+	require_equal(pthread_create(&thread, NULL, run_thread, &machine), 0);
+	usleep(200000);
+	__atomic_store_n(&machine.run->immediate_exit, 1, __ATOMIC_RELEASE);
+	pthread_kill(thread, SIGUSR1);
+	require_equal(pthread_join(thread, NULL), 0);
+	machine_destroy(&machine);
+}
+
+/* On one processor, with the guest spinning: others still get their share. */
+static void responsive(void)
+{
+	struct machine machine;
+	pid_t child = fork();
+	double begin, worst = 0;
+	cpu_set_t cpus;
+
+	require(child >= 0);
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+	if (!child) {
+		machine_create(&machine, MODE_LONG);
+		GUEST_LOAD(&machine, spin);
+		for (;;)
+			__gondola_run(machine.vcpu);
+	}
+	begin = now();
+	while (now() - begin < 2) {
+		double before = now();
+
+		usleep(1000);
+		if (now() - before > worst)
+			worst = now() - before;
+	}
+	tap_check(worst < 0.5, false, "a sleep of 1 ms took %.0f ms", worst * 1000);
+	require_equal(kill(child, SIGKILL), 0);
+	begin = now();
+	require_equal(waitpid(child, NULL, 0), child);
+	expect(now() - begin < 2);
+	CPU_ZERO(&cpus);
+	for (int i = 0; i < 64; i++)
+		CPU_SET(i, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+static const struct tap_test tests[] = {
+	{ "a signal ends a guest's loop and its sleep", signals },
+	{ "immediate_exit and a kick end it from another thread", immediate_exit },
+	{ "the host stays responsive, and can kill it", responsive },
+};
+
+TAP_MAIN(tests)
