@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <asm/cpufeature.h>
+#include <asm/debugreg.h>
 #include <asm/mce.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
@@ -369,6 +370,8 @@ static void svm_vcpu_put(struct gondola_vcpu *vcpu)
 
 	svm->loaded = false;
 	svm_swap_tsc_aux(svm, false);
+	/* The guest's DR6 stayed behind; the host's #DB takes each bit there for its own. */
+	set_debugreg(DR6_RESERVED, 6);
 }
 
 /* ---- running ------------------------------------------------------------------------ */
