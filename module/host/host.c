@@ -224,9 +224,8 @@ static bool module_loaded(const char *name)
 }
 
 /*
- * The rival is looked for before the engine's own probe: a loaded kvm_intel is
- * what a person can do something about, and its slot for the crash callback
- * is taken from then on.
+ * A loaded rival counts as in use even while it runs nothing: it holds the
+ * kernel's one slot for the crash callback, and may switch itself on any time.
  */
 static u32 preflight(const struct gondola_engine_ops *ops, char *detail)
 {
@@ -238,10 +237,6 @@ static u32 preflight(const struct gondola_engine_ops *ops, char *detail)
 	detail[0] = 0;
 	if (active == ops)
 		return GONDOLA_PF_OK;	/* it runs here already, and so would look taken */
-	if (active) {
-		scnprintf(detail, 64, "gondola runs VMs on %s", active->name);
-		return GONDOLA_PF_IN_USE;
-	}
 
 	cpus_read_lock();
 	probe_here(&first);
@@ -255,7 +250,11 @@ static u32 preflight(const struct gondola_engine_ops *ops, char *detail)
 		scnprintf(first.detail, sizeof(first.detail), "processor %d: %.40s", cpu,
 			  other.detail[0] ? other.detail : reason_words[other.reason]);
 	}
-	if (first.reason == GONDOLA_PF_OK || first.reason == GONDOLA_PF_IN_USE) {
+	if (active && first.reason == GONDOLA_PF_OK) {
+		first.reason = GONDOLA_PF_IN_USE;
+		scnprintf(first.detail, sizeof(first.detail), "gondola runs VMs on %s",
+			  active->name);
+	} else if (first.reason == GONDOLA_PF_OK || first.reason == GONDOLA_PF_IN_USE) {
 		on_each_cpu(look_for_rival, &in_use, 1);
 		if (module_loaded(rival[ops->id])) {
 			first.reason = GONDOLA_PF_IN_USE;
