@@ -80,8 +80,9 @@ static void responsive(void)
 {
 	struct machine machine;
 	pid_t child = fork();
-	double begin, worst = 0;
 	cpu_set_t cpus;
+	double begin;
+	int prompt = 0;
 
 	require(child >= 0);
 	CPU_ZERO(&cpus);
@@ -94,14 +95,14 @@ static void responsive(void)
 			__gondola_run(machine.vcpu);
 	}
 	begin = now();
-	while (now() - begin < 2) {
+	while (now() - begin < 3 && prompt < 20) {
 		double before = now();
 
 		usleep(1000);
-		if (now() - before > worst)
-			worst = now() - before;
+		prompt += now() - before < 0.1;
 	}
-	tap_check(worst < 0.5, false, "a sleep of 1 ms took %.0f ms", worst * 1000);
+	/* The machine underneath may stall for moments; the guest would not let go for good. */
+	tap_check(prompt == 20, false, "only %d of 20 sleeps of 1 ms ended in time", prompt);
 	require_equal(kill(child, SIGKILL), 0);
 	begin = now();
 	require_equal(waitpid(child, NULL, 0), child);
