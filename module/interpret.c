@@ -134,18 +134,31 @@ static int send_write(struct interp *in)
 
 /* ---- memory ------------------------------------------------------------- */
 
+/* Rounds of a string instruction that are complete need their answers no more. */
+static void forget_rounds(struct interp *in, u64 tag)
+{
+	unsigned int n = 0;
+
+	while (n < in->nr_reads && in->reads[n].tag != tag)
+		n++;
+	in->nr_reads -= n;
+	in->next_read -= min(in->next_read, n);
+	memmove(in->reads, in->reads + n, in->nr_reads * sizeof(in->reads[0]));
+}
+
 static int read_fragment(struct interp *in, gpa_t gpa, void *buf, unsigned int bytes)
 {
 	struct gondola_vcpu *vcpu = in->vcpu;
-	struct fragment *f = &in->reads[in->next_read];
+	struct fragment *f;
 
-	if (in->next_read < in->nr_reads && f->gpa == gpa && f->bytes == bytes &&
-	    f->tag == vcpu->regs.gpr[R_RCX]) {
+	forget_rounds(in, vcpu->regs.gpr[R_RCX]);
+	f = &in->reads[in->next_read];
+	if (in->next_read < in->nr_reads && f->gpa == gpa && f->bytes == bytes) {
 		memcpy(buf, f->data, bytes);
 		in->next_read++;
 		return GONDOLA_EMUL_OK;
 	}
-	/* What is left answers an earlier round, not this one. */
+	/* What is left answers something else. */
 	in->nr_reads = in->next_read;
 	if (in->nr_reads == MMIO_MAX)
 		return GONDOLA_EMUL_UNKNOWN;
@@ -321,6 +334,9 @@ static int op_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const voi
 			return GONDOLA_EMUL_OK;
 		if (result != GONDOLA_ACCESS_MMIO)
 			return access_failed(in, result, la, &out, access);
+		/* The device gave *old in this very instruction: it must not be read twice. */
+		if (in->next_read && in->reads[in->next_read - 1].gpa == out.gpa)
+			return op_write(e, la, new, bytes, false);
 	}
 	/* Device registers, and locks across cache lines, are not exchanged atomically. */
 	r = probe_write(in, la + bytes - 1, access);

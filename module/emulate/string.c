@@ -7,6 +7,8 @@
 #include "insn.h"
 
 #define BUDGET		GONDOLA_PAGE_SIZE
+/* The widest that the world takes for one access, not a row of items. */
+#define OPERAND_BYTES	16u
 /* A comparison usually ends early. */
 #define COMPARE_BYTES	256u
 
@@ -78,10 +80,19 @@ static void advance(struct gondola_emulator *e, const struct run *run, bool src,
 		gondola_add_gpr(e, R_RCX, -(s64)run->items);
 }
 
+/* So few bytes would pass for one operand, and a device sees the difference. */
+static void settle(struct run *run)
+{
+	if (run->items * run->width <= OPERAND_BYTES)
+		run->items = 1;
+}
+
 static int read_items(struct gondola_emulator *e, struct run *run, gva_t la, void *buf)
 {
-	int r = e->ops->read(e, la, buf, run->items * run->width, false);
+	int r;
 
+	settle(run);
+	r = e->ops->read(e, la, buf, run->items * run->width, false);
 	if (r == GONDOLA_EMUL_SPLIT) {
 		run->items = 1;
 		r = e->ops->read(e, la, buf, run->width, false);
@@ -91,8 +102,10 @@ static int read_items(struct gondola_emulator *e, struct run *run, gva_t la, voi
 
 static int write_items(struct gondola_emulator *e, struct run *run, const void *buf)
 {
-	int r = e->ops->write(e, run->dst, buf, run->items * run->width, false);
+	int r;
 
+	settle(run);
+	r = e->ops->write(e, run->dst, buf, run->items * run->width, false);
 	if (r == GONDOLA_EMUL_SPLIT) {
 		run->items = 1;
 		r = e->ops->write(e, run->dst, buf, run->width, false);
@@ -246,6 +259,7 @@ static int ins_run(struct gondola_emulator *e, struct run *run)
 	r = locate_dst(e, run, true);
 	if (r)
 		return r;
+	settle(run);
 	/* What a device gave cannot be given back: be sure of the memory first. */
 	r = e->ops->write(e, run->dst, e->chunk, 0, false);
 	if (r)
