@@ -99,6 +99,16 @@ void gondola_mmu_host_detach(struct gondola_vm *vm)
 	vm->mmu.host = NULL;
 }
 
+bool gondola_mmu_host_mapped(struct gondola_vm *vm, hva_t hva, u64 bytes)
+{
+	bool mapped;
+
+	mmap_read_lock(vm->mm);
+	mapped = find_vma_intersection(vm->mm, hva, hva + bytes);
+	mmap_read_unlock(vm->mm);
+	return mapped;
+}
+
 int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, hpfn_t *pfn, bool *writable)
 {
 	struct page *page;

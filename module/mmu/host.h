@@ -16,6 +16,8 @@ void gondola_mmu_host_module_exit(void);
 int gondola_mmu_host_attach(struct gondola_vm *vm);
 void gondola_mmu_host_detach(struct gondola_vm *vm);
 
+/** gondola_mmu_host_mapped() - has the launcher anything mapped in this range? May sleep. */
+bool gondola_mmu_host_mapped(struct gondola_vm *vm, hva_t hva, u64 bytes);
 /**
  * gondola_mmu_host_pin() - make a launcher's page present and hold it
  * @write: it must be writable

@@ -185,7 +185,10 @@ static int check_slot(struct gondola_vm *vm, const struct gondola_memory_slot *a
 	if (old->pages && (old->base != arg->gpa >> GONDOLA_PAGE_SHIFT || old->hva != arg->hva ||
 			   old->pages != arg->bytes >> GONDOLA_PAGE_SHIFT))
 		return -EEXIST;
-	return overlaps(vm, arg) ? -EEXIST : 0;
+	if (overlaps(vm, arg))
+		return -EEXIST;
+	/* Holes may be filled later; nothing at all is a mistake. */
+	return gondola_mmu_host_mapped(vm, arg->hva, arg->bytes) ? 0 : -EFAULT;
 }
 
 /* Every frame of the slot is forgotten, and with it whatever maps or shadows it. */

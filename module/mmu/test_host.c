@@ -27,6 +27,12 @@ void gondola_mmu_host_detach(struct gondola_vm *vm)
 {
 }
 
+bool gondola_mmu_host_mapped(struct gondola_vm *vm, hva_t hva, u64 bytes)
+{
+	return hva + bytes > WORLD_HVA &&
+	       hva < WORLD_HVA + (u64)WORLD_PAGES * GONDOLA_PAGE_SIZE;
+}
+
 int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, hpfn_t *pfn, bool *writable)
 {
 	struct world *w = container_of(vm, struct world, vm);
