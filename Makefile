@@ -27,6 +27,7 @@ help:
 	@echo 'make shell        an interactive prompt in that machine'
 	@echo 'make check        all tests; ends in "N passed, N failed"'
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
+	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
 	@echo 'make bench        the bare boot of a guest, with and without ACPI'
 	@echo 'make packages     install the Debian packages that all this needs (the others do it too)'
 	@echo 'make clean        remove build/'
@@ -74,6 +75,10 @@ shell: all workload packages-machine
 kunit: packages-build packages-check
 	@$(testing)/kunit/run --build $(BUILD)
 
+# Sphinx is not asked for: "make packages-docs" installs it.
+docs: packages-build
+	@tools/docs/check --build $(BUILD)
+
 check: packages
 	+@$(testing)/check --build $(BUILD) $(if $(filter command environment,$(firstword $(origin ENGINE))),--engine $(ENGINE)) \
 		$(if $(DEBUG_KERNEL),--debug-kernel)
@@ -81,4 +86,4 @@ check: packages
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help packages module launcher workload run bench shell kunit check clean
+.PHONY: all help packages module launcher workload run bench shell kunit docs check clean
