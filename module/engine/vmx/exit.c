@@ -57,6 +57,9 @@ static void decode_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 		exit->exception.error = vmx_read(VM_EXIT_INTR_ERROR_CODE);
 	if (exit->exception.vector == VEC_DB)
 		exit->exception.dr6 = vmx_read(EXIT_QUALIFICATION);
+	/* INT1 is complete, and its exit came before: its handler returns behind it. */
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
+		vcpu->regs.rip += vmx_read(VM_EXIT_INSTRUCTION_LEN);
 }
 
 /* There are no performance counters: RDPMC finds none. */
