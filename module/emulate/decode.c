@@ -150,9 +150,12 @@ static const struct gondola_insn_desc *choose_row(const struct gondola_emulator 
 	return &d->rows[n];
 }
 
-/* The opcode's further bytes, and groups: *row becomes that of the instruction. */
+/*
+ * The opcode's further bytes, and groups: *row becomes that of the instruction.
+ * @modrm_used: that took a look at ModRM, the next byte.
+ */
 static inline const u8 *parse_opcode(struct gondola_emulator *e, const u8 *p,
-				     const struct gondola_insn_desc **row)
+				     const struct gondola_insn_desc **row, bool *modrm_used)
 {
 	const struct gondola_insn_desc *d = *row;
 
@@ -170,8 +173,11 @@ static inline const u8 *parse_opcode(struct gondola_emulator *e, const u8 *p,
 		}
 		e->opcode = byte;
 	}
-	while (d->flags & D_BY)
+	*modrm_used = false;
+	while (d->flags & D_BY) {
+		*modrm_used |= !!(d->flags & (D_BY_REG | D_BY_MOD | D_BY_RM));
 		d = choose_row(e, d, *p);
+	}
 	*row = d;
 	return p;
 }
@@ -342,14 +348,17 @@ static inline int parse_bytes(struct gondola_emulator *e)
 	const struct gondola_insn_desc *d;
 	const u8 *p = e->insn;
 	int r = GONDOLA_EMUL_OK;
+	bool modrm_used;
 
 	p = parse_prefixes(e, p, &d);
-	p = parse_opcode(e, p, &d);
+	p = parse_opcode(e, p, &d, &modrm_used);
 	e->desc = d;
 	if (unlikely(!d->run || d->flags & D_PARSE_RARE)) {
 		r = check_row(e, d);
-		if (r)
+		if (r) {
+			p += modrm_used;
 			goto out;
+		}
 	}
 	if (likely(d->flags & D_MODRM)) {
 		e->modrm = *p++;

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A world for the interpreter's tests: some memory, and a note of what was asked of it. */
+#ifndef GONDOLA_EMULATE_TEST_WORLD_H
+#define GONDOLA_EMULATE_TEST_WORLD_H
+
+#include <kunit/test.h>
+#include "../x86/regs.h"
+#include "emulate.h"
+
+/* Linear addresses: memory from WORLD_BASE, the last page of it a device's; code at WORLD_CODE. */
+#define WORLD_BASE	0x10000u
+#define WORLD_PAGES	8u
+#define WORLD_BYTES	(WORLD_PAGES * GONDOLA_PAGE_SIZE)
+#define WORLD_END	(WORLD_BASE + WORLD_BYTES)
+#define WORLD_DEVICE	(WORLD_END - GONDOLA_PAGE_SIZE)
+#define WORLD_CODE	WORLD_BASE
+#define WORLD_DATA	(WORLD_BASE + 2 * GONDOLA_PAGE_SIZE)
+
+/**
+ * struct test_world - the world
+ * @emul: its interpreter; the world is what contains it
+ * @read_only: writes to this page fault (0: none)
+ * @asks_user: accesses of the device answer USER until this is cleared
+ * @fetches, @reads, @writes, @exchanges: how often each operation was called
+ * @losses: so many exchanges yet fail because "another" writes first
+ * @io_done: how many items an I/O operation takes at most
+ * @probes: writes of 0 bytes
+ */
+struct test_world {
+	struct gondola_emulator emul;
+	struct gondola_regs regs;
+	u8 memory[WORLD_BYTES];
+	gva_t read_only;
+	bool asks_user;
+	unsigned int fetches, reads, writes, exchanges, probes;
+	unsigned int losses;
+	unsigned int last_width;	/* of the last access to the device */
+	struct gondola_segment seg[GONDOLA_NR_SEGS];
+	struct gondola_dtable gdt, idt;
+	u64 cr[16];
+	u64 dr[8];
+	u64 msr_value;
+	u32 msr_index;
+	u64 xmm[16][2];
+	u32 shadow;
+	bool halted, flushed;
+	gva_t invlpg;
+	u16 port;
+	unsigned int io_width, io_calls, io_done;
+	bool io_in, io_user;
+	u32 io_value;		/* given by IN, then one more for each item; taken by OUT */
+};
+
+/** test_world_init() - in @mode with flat segments, paging and protection on but in real mode */
+struct test_world *test_world_init(struct kunit *test, enum gondola_emul_mode mode);
+/** test_world_run() - put @bytes of @code at RIP, and interpret one instruction */
+int test_world_run(struct test_world *w, const u8 *code, unsigned int bytes);
+
+#define RUN(w, ...) \
+	test_world_run(w, (const u8[]){ __VA_ARGS__ }, sizeof((const u8[]){ __VA_ARGS__ }))
+
+static inline void *test_world_at(struct test_world *w, gva_t la)
+{
+	return w->memory + (la - WORLD_BASE);
+}
+
+static inline u64 test_world_u64(struct test_world *w, gva_t la)
+{
+	u64 value;
+
+	memcpy(&value, test_world_at(w, la), 8);
+	return value;
+}
+
+static inline void test_world_set(struct test_world *w, gva_t la, u64 value)
+{
+	memcpy(test_world_at(w, la), &value, 8);
+}
+
+#endif
