@@ -24,7 +24,7 @@ static bool done(const struct test_world *w)
 }
 
 /* Clearing a page is one write. */
-static void clear_page(struct kunit *test)
+static void clears_a_page(struct kunit *test)
 {
 	struct test_world *w = string_world(test);
 
@@ -283,7 +283,7 @@ static void input_needs_memory(struct kunit *test)
 }
 
 static struct kunit_case string_cases[] = {
-	KUNIT_CASE(clear_page),
+	KUNIT_CASE(clears_a_page),
 	KUNIT_CASE(chunks),
 	KUNIT_CASE(nothing_to_do),
 	KUNIT_CASE(spreading),
