@@ -107,12 +107,13 @@ static inline const u8 *parse_prefixes(struct gondola_emulator *e, const u8 *p,
 	for (;;) {
 		byte = *p++;
 		d = &gondola_map1[byte];
-		if ((byte & 0xf0) == 0x40 && long64)
-			e->rex = byte;
-		else if (likely(!(d->flags & D_PREFIX)))
-			break;
-		else
+		if (likely((byte & 0xf0) != 0x40 || !long64)) {
+			if (likely(!(d->flags & D_PREFIX)))
+				break;
 			note_prefix(e, d, byte, &addrsize);
+		} else {
+			e->rex = byte;
+		}
 		if (unlikely(p == end)) {
 			p++;		/* too long: parse_bytes() will see */
 			break;

@@ -18,8 +18,8 @@ struct gondola_regs;
 enum gondola_emul_result {
 	GONDOLA_EMUL_OK = 0,		/* the instruction is complete; registers are written */
 	GONDOLA_EMUL_FAULT,		/* emulator->exception is to be delivered; nothing else changed */
-	GONDOLA_EMUL_USER,		/* an operation asked for the launcher's help: leave, and call
-					 * gondola_emulate() again on the same instruction afterwards */
+	/* An operation asked for the launcher's help: leave, and run the same again afterwards. */
+	GONDOLA_EMUL_USER,
 	GONDOLA_EMUL_RETRY,		/* nothing done: let the guest run the instruction again */
 	GONDOLA_EMUL_UNKNOWN,		/* not implemented; emulator->insn holds its bytes */
 	GONDOLA_EMUL_ERROR,		/* the host failed */

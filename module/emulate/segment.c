@@ -2,8 +2,9 @@
 /* Segmentation: addresses outside 64-bit mode, and loading of segment registers. */
 #include "insn.h"
 
-/* Types of a descriptor (S set): bit 3 code; bit 2 expand-down or conforming; bit 1 writable
- * or readable; bit 0 accessed.
+/*
+ * Types of a descriptor (S set): bit 3 code; bit 2 expand-down or conforming;
+ * bit 1 writable or readable; bit 0 accessed.
  */
 #define TYPE_ACCESSED	1u
 #define TYPE_RW		2u

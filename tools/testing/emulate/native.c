@@ -14,26 +14,16 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 #include "emulate/emulate.h"
+#include "enter.h"
 #include "forms.h"
-#include "x86/regs.h"
 
 #define MEMORY		((u8 *)0x20000000)
 #define MEMORY_BYTES	2048
 #define STATUS		(RFL_CF | RFL_PF | RFL_AF | RFL_ZF | RFL_SF | RFL_OF)
 #define COMPARED	(STATUS | RFL_DF)
 
-/* enter.S knows the offsets. */
-struct state {
-	struct gondola_regs regs;
-	u64 xmm[4][2];
-};
-
 struct state native_in, native_out;
 bool native_taken;
-void native_enter(const void *insn);
-void native_exit_fall(void);
-void native_exit_taken(void);
-void native_abort(void);
 
 static volatile sig_atomic_t native_signal, in_native;
 static u64 random_state;
