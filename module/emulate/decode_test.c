@@ -237,6 +237,7 @@ static void end_of_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_UD);
 	/* One of a group does: most of this one are undefined. */
 	w->memory[WORLD_BYTES - 1] = 0xfe;
+	memset(w->emul.insn, 0xff, sizeof(w->emul.insn));
 	KUNIT_EXPECT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_PF);
 }

@@ -91,6 +91,8 @@ static void fault_changes_nothing(struct kunit *test)
 	w->regs.gpr[R_RSI] = WORLD_DATA + 0x2000;
 	w->regs.rflags |= RFL_CF | RFL_OF | RFL_RF;
 	w->read_only = WORLD_DATA;
+	/* Not what RAX holds: CMPXCHG writes even so. */
+	test_world_set(w, WORLD_DATA, WORLD_CODE + 0x100);
 	memcpy(w->memory, c->code, sizeof(c->code));
 	memcpy(memory, w->memory, WORLD_BYTES);
 	before = w->regs;

@@ -227,6 +227,15 @@ static void address_sizes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RDI], 0xabcd0000ull);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], 1ull);
 	KUNIT_EXPECT_EQ(test, (u16)test_world_u64(w, WORLD_DATA + 0xffe), (u16)0x4242);
+	/* Also within a page, when the limit does not end it. */
+	w->seg[GONDOLA_ES].base -= 0x800;
+	w->seg[GONDOLA_ES].limit = 0xffffffff;
+	w->regs.gpr[R_RDI] = 0xfffe;
+	w->regs.gpr[R_RCX] = 4;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xf3, 0xaa), FAULT);
+	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], 2ull);
+	w->seg[GONDOLA_ES].base += 0x800;
+	w->seg[GONDOLA_ES].limit = 0xffff;
 	/* An item across the limit faults. */
 	w->regs.gpr[R_RDI] = 0xffff;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xab), FAULT);
