@@ -230,10 +230,10 @@ static void address_sizes(struct kunit *test)
 	/* Also within a page, when the limit does not end it. */
 	w->seg[GONDOLA_ES].base -= 0x800;
 	w->seg[GONDOLA_ES].limit = 0xffffffff;
-	w->regs.gpr[R_RDI] = 0xfffe;
-	w->regs.gpr[R_RCX] = 4;
+	w->regs.gpr[R_RDI] = 0xffe0;
+	w->regs.gpr[R_RCX] = 40;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xf3, 0xaa), FAULT);
-	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], 2ull);
+	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], 8ull);
 	w->seg[GONDOLA_ES].base += 0x800;
 	w->seg[GONDOLA_ES].limit = 0xffff;
 	/* An item across the limit faults. */
