@@ -64,7 +64,11 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 		if (!(bitmap[i / 64] & BIT_ULL(i % 64)))
 			continue;
 		if (__test_and_clear_bit(first + i, s->dirty)) {
-			gondola_rmap_write_protect(s->frames[first + i].rmap);
+			struct gondola_frame *frame = &s->frames[first + i];
+
+			if (frame->nr_tables && gondola_rmap_harvest(frame->rmap))
+				gondola_touch_tables(vm, s->base + first + i);
+			gondola_rmap_write_protect(frame->rmap);
 			flush = true;
 		}
 		if (need_resched() && i % 64 == 63) {

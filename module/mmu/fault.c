@@ -47,10 +47,14 @@ static void set_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 	if (!(frame->host & FRAME_WRITABLE) || frame->nr_synced ||
 	    !gondola_may_write_clean(slot, gfn))
 		bits &= ~PT_W;
-	new = (frame->host & PT_ADDR) | bits | PT_P | PT_A | PT_D;
+	new = (frame->host & PT_ADDR) | bits | PT_P | PT_A;
+	/* Nobody asks when a page was written, but for tables: see was_written(). */
+	if (!frame->nr_tables)
+		new |= PT_D;
 	if (old == new)
 		return;
 	if (spte_present(old)) {
+		gondola_keep_written(vm, frame, gfn, old);
 		/* Same guest entry, other rights; the frame is the same or was zapped. */
 		if (WARN_ON_ONCE((old ^ new) & PT_ADDR)) {
 			gondola_entry_clear(vm, sp, i);
@@ -226,12 +230,11 @@ static struct gondola_shadow_page *descend(struct gondola_vcpu *vcpu,
 static void fill_around(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int at)
 {
 	unsigned int i = at & ~(PREFETCH - 1), end = i + PREFETCH;
-	struct gondola_frame *table = gondola_find_frame(vcpu->vm, sp->gfn);
 	void *data;
 
-	if (!(table->host & FRAME_PRESENT))
+	if (!(sp->frame->host & FRAME_PRESENT))
 		return;
-	data = frame_data(table);
+	data = frame_data(sp->frame);
 	for (; i < end; i++) {
 		u64 gpte;
 
@@ -264,13 +267,42 @@ static void fill_around_direct(struct gondola_vcpu *vcpu, struct gondola_shadow_
 	}
 }
 
+/* The last step: @sp is the leaf's page, @rights what its guest entry grants. */
+static void map_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+		     u64 rights, struct gondola_slot *slot, gfn_t gfn, u32 error)
+{
+	bool write = error & PFEC_W;
+
+	sp->writes = 0;
+	list_move(&sp->link, &vcpu->vm->mmu.pages);
+	set_leaf(vcpu, sp, i, slot, gfn,
+		 leaf_bits(sp->role, rights, write && !(error & PFEC_U)), write);
+	gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_FILLS);
+	if (sp->role.direct)
+		fill_around_direct(vcpu, sp, i);
+	else
+		fill_around(vcpu, sp, i);
+}
+
+/* The leaf's guest entry is @gpte now. Returns the rights to map it with. */
+static u64 take_leaf_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
+			   unsigned int i, u64 gpte)
+{
+	if (sp->gpt[i] != gpte) {
+		/* Another frame than the one mapped: out of the old one's rmap. */
+		if ((sp->gpt[i] ^ gpte) & PT_ADDR)
+			gondola_entry_clear(vcpu->vm, sp, i);
+		sp->gpt[i] = gpte;
+	}
+	return gpte & PT_D ? gpte : gpte & ~PT_W;
+}
+
 static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
 				      const struct gondola_walk *w, struct gondola_slot *slot)
 {
 	struct gondola_shadow_page *sp = gondola_current_root(vcpu);
-	bool write = error & PFEC_W;
-	unsigned int i;
 	u64 rights = PT_W | PT_U;
+	unsigned int i;
 
 	for (;;) {
 		u64 gpte = 0;
@@ -283,17 +315,8 @@ static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 
 			gpte = w->gpte[sp->role.level];
 		}
 		if (sp->role.level == 1) {
-			if (sp->role.direct)
-				break;
-			/* Another entry than the one mapped: its frame goes out of this rmap. */
-			if (sp->gpt[i] != gpte) {
-				if ((sp->gpt[i] ^ gpte) & PT_ADDR)
-					gondola_entry_clear(vcpu->vm, sp, i);
-				sp->gpt[i] = gpte;
-			}
-			rights = gpte;
-			if (!(gpte & PT_D))
-				rights &= ~PT_W;
+			if (!sp->role.direct)
+				rights = take_leaf_entry(vcpu, sp, i, gpte);
 			break;
 		}
 		sp->writes = 0;
@@ -301,25 +324,50 @@ static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 
 		if (unlikely(!sp))
 			return GONDOLA_ACCESS_ERROR;
 	}
-	sp->writes = 0;
-	list_move(&sp->link, &vcpu->vm->mmu.pages);
-	set_leaf(vcpu, sp, i, slot, w->gfn,
-		 leaf_bits(sp->role, rights, write && !(error & PFEC_U)), write);
-	gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_FILLS);
-	if (sp->role.direct)
-		fill_around_direct(vcpu, sp, i);
-	else
-		fill_around(vcpu, sp, i);
+	map_leaf(vcpu, sp, i, rights, slot, w->gfn, error);
 	return GONDOLA_ACCESS_OK;
 }
 
-/* One attempt with the lock held; AGAIN: something was made present, look again. */
-static enum gondola_access_result fault_locked(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
-					       struct gondola_access *out, gfn_t *missing,
-					       bool *missing_write)
+/* A frame that must be made present (and writable) before the fault can be answered. */
+struct missing {
+	gfn_t gfn;
+	bool write;
+};
+
+/*
+ * The guest allows the access: does the host?  OK: map it.  @rights: the guest's,
+ * combined over the levels.
+ */
+static enum gondola_access_result check_frame(struct gondola_vcpu *vcpu, gfn_t gfn, u64 rights,
+					      u32 error, struct gondola_slot **slot,
+					      struct missing *missing)
 {
 	bool write = error & PFEC_W;
 	struct gondola_frame *frame;
+
+	*slot = gondola_find_slot(vcpu->vm, gfn);
+	if (!*slot || (write && ((*slot)->flags & GONDOLA_MEM_READONLY)))
+		return GONDOLA_ACCESS_MMIO;
+	frame = &(*slot)->frames[gfn - (*slot)->base];
+	if (!(frame->host & FRAME_PRESENT) || (write && !(frame->host & FRAME_WRITABLE))) {
+		missing->gfn = gfn;
+		missing->write = write;
+		return GONDOLA_ACCESS_MEMORY;
+	}
+	if (write && frame->nr_synced && !gondola_unsync_gfn(vcpu, gfn, frame))
+		return GONDOLA_ACCESS_INTERPRET;
+	if (write && !(error & PFEC_U) && vcpu->mmu.role.nosmap &&
+	    (rights & (PT_W | PT_U)) == PT_U)
+		return GONDOLA_ACCESS_INTERPRET;
+	return GONDOLA_ACCESS_OK;
+}
+
+/* By a walk of the guest's tables. */
+static enum gondola_access_result fault_by_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
+						struct gondola_access *out,
+						struct missing *missing)
+{
+	enum gondola_access_result result;
 	struct gondola_slot *slot;
 	struct gondola_walk w;
 
@@ -331,41 +379,94 @@ static enum gondola_access_result fault_locked(struct gondola_vcpu *vcpu, gva_t 
 			out->error = w.error;
 			return GONDOLA_ACCESS_FAULT;
 		case WALK_MISSING:
-			*missing = w.missing;
-			*missing_write = w.missing_write;
+			missing->gfn = w.missing;
+			missing->write = w.missing_write;
 			return GONDOLA_ACCESS_MEMORY;
 		}
 	} else {
 		w.gfn = (u32)gva >> GONDOLA_PAGE_SHIFT;
+		w.rights = 0;
 	}
 	out->gpa = w.gfn << GONDOLA_PAGE_SHIFT | (gva & ~GONDOLA_PAGE_MASK);
-	slot = gondola_find_slot(vcpu->vm, w.gfn);
-	if (!slot || (write && (slot->flags & GONDOLA_MEM_READONLY)))
-		return GONDOLA_ACCESS_MMIO;
-	frame = &slot->frames[w.gfn - slot->base];
-	if (!(frame->host & FRAME_PRESENT) || (write && !(frame->host & FRAME_WRITABLE))) {
-		*missing = w.gfn;
-		*missing_write = write;
-		return GONDOLA_ACCESS_MEMORY;
-	}
-	if (write && frame->nr_synced && !gondola_unsync_gfn(vcpu, w.gfn, frame))
-		return GONDOLA_ACCESS_INTERPRET;
-	if (write && !(error & PFEC_U) && vcpu->mmu.role.nosmap &&
-	    (w.rights & (PT_W | PT_U)) == PT_U)
-		return GONDOLA_ACCESS_INTERPRET;
+	result = check_frame(vcpu, w.gfn, w.rights, error, &slot, missing);
+	if (result != GONDOLA_ACCESS_OK)
+		return result;
 	/* The write may have been to our own root, once too often: load it anew, fault again. */
 	if (unlikely(gondola_root_is_gone(vcpu)))
 		return GONDOLA_ACCESS_OK;
 	return map(vcpu, gva, error, &w, slot);
 }
 
+/*
+ * Most faults are on a leaf whose upper levels are linked.  Those are in sync, so
+ * their snapshots say what a walk would find, and only the leaf's own entry must
+ * be read.  -1: walk.
+ */
+static int fault_by_shadow(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
+			   struct gondola_access *out, struct missing *missing)
+{
+	u32 access = error & (PFEC_W | PFEC_U | PFEC_I);
+	u64 bits = access & PFEC_W ? PT_A | PT_D : PT_A;
+	struct gondola_shadow_page *sp = gondola_current_root(vcpu);
+	enum gondola_access_result result;
+	struct gondola_slot *slot;
+	u64 rights = PT_W | PT_U, gpte, *entry;
+	unsigned int level, i;
+
+	if (!vcpu->mmu.role.long_mode || vcpu->mmu.role.nowp)
+		return -1;
+	for (level = 4; level > 1; level--) {
+		i = shadow_index(gva, level);
+		if (!spte_present(sp->spt[i]))
+			return -1;
+		rights = gondola_combine_rights(rights, sp->gpt[i]);
+		sp->writes = 0;
+		sp = child_of(sp->spt[i]);
+		if (sp->role.direct)
+			return -1;
+	}
+	if (unlikely(!(sp->frame->host & FRAME_PRESENT)))
+		return -1;
+	i = shadow_index(gva, 1);
+	entry = (u64 *)frame_data(sp->frame) + i;
+	gpte = READ_ONCE(*entry);
+	out->error = gondola_fault_code(vcpu, access, 0);
+	if (!(gpte & PT_P))
+		return GONDOLA_ACCESS_FAULT;
+	rights = gondola_combine_rights(rights, gpte);
+	if (unlikely(gpte & vcpu->mmu.reserved[0][1]))
+		return -1;
+	if (!gondola_access_allowed(vcpu, access, rights)) {
+		out->error |= PFEC_P;
+		return GONDOLA_ACCESS_FAULT;
+	}
+	if ((gpte & bits) != bits) {
+		if (!(sp->frame->host & FRAME_WRITABLE) ||
+		    cmpxchg64(entry, gpte, gpte | bits) != gpte)
+			return -1;
+		gpte |= bits;
+		gondola_mark_page_dirty(vcpu->vm, vcpu, gondola_find_slot(vcpu->vm, sp->gfn),
+					sp->gfn, GONDOLA_DIRTY_VCPU);
+	}
+	out->gpa = (gpte & PT_ADDR) | (gva & ~GONDOLA_PAGE_MASK);
+	result = check_frame(vcpu, (gpte & PT_ADDR) >> GONDOLA_PAGE_SHIFT, rights, error, &slot,
+			     missing);
+	if (result != GONDOLA_ACCESS_OK)
+		return result;
+	/* Letting a table go may have taken this one along: the fault comes again. */
+	if (unlikely(sp->invalid))
+		return GONDOLA_ACCESS_OK;
+	map_leaf(vcpu, sp, i, take_leaf_entry(vcpu, sp, i, gpte), slot,
+		 (gpte & PT_ADDR) >> GONDOLA_PAGE_SHIFT, error);
+	return GONDOLA_ACCESS_OK;
+}
+
 enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
 					     struct gondola_access *out)
 {
 	struct gondola_vm *vm = vcpu->vm;
-	enum gondola_access_result result;
-	bool missing_write;
-	gfn_t missing;
+	struct missing missing;
+	int result;
 
 	for (;;) {
 		if (unlikely(gondola_cache_fill(vcpu) || gondola_mmu_load(vcpu)))
@@ -378,13 +479,15 @@ enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gv
 			vcpu->mmu.reload = true;
 			continue;
 		}
-		result = fault_locked(vcpu, gva, error, out, &missing, &missing_write);
+		result = fault_by_shadow(vcpu, gva, error, out, &missing);
+		if (result < 0)
+			result = fault_by_walk(vcpu, gva, error, out, &missing);
 		gondola_mmu_unlock(vm);
 		if (result != GONDOLA_ACCESS_MEMORY)
 			return result;
-		result = gondola_fault_in(vm, missing, missing_write);
+		result = gondola_fault_in(vm, missing.gfn, missing.write);
 		if (result != GONDOLA_ACCESS_OK) {
-			out->gpa = missing << GONDOLA_PAGE_SHIFT;
+			out->gpa = missing.gfn << GONDOLA_PAGE_SHIFT;
 			return result == GONDOLA_ACCESS_MMIO ? GONDOLA_ACCESS_ERROR : result;
 		}
 	}

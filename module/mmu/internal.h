@@ -48,7 +48,9 @@ struct gondola_frame {
  * @parents: links that point here (rmap.c)
  * @root_count: vCPUs' cached roots that point here
  * @present: entries that are not empty
+ * @frame: where the guest's table lies; NULL if direct
  * @unsync: the guest may write its table unseen; only level 1
+ * @touched: with @unsync: it has, since the last sync (see also gondola_rmap_harvest())
  * @invalid: zapped, but still somebody's root
  * @writes: writes to the guest's table since it was last walked through
  * @quiet: syncs in a row that found nothing changed
@@ -64,7 +66,9 @@ struct gondola_shadow_page {
 	unsigned long parents;
 	u32 root_count;
 	u16 present;
+	struct gondola_frame *frame;
 	bool unsync;
+	bool touched;
 	bool invalid;
 	u8 writes;
 	u8 quiet;
@@ -142,6 +146,8 @@ void gondola_rmap_visit(unsigned long head, bool (*visit)(u64 *spte, void *arg),
 bool gondola_rmap_has(unsigned long head, const u64 *spte);
 /* Remove write access from every entry of the bag; true if any had it. */
 bool gondola_rmap_write_protect(unsigned long head);
+/* Was the frame written through one of these since last asked? Clears the processor's D bits. */
+bool gondola_rmap_harvest(unsigned long head);
 int gondola_rmap_init(void);
 void gondola_rmap_exit(void);
 int gondola_cache_fill(struct gondola_vcpu *vcpu);
@@ -157,13 +163,15 @@ struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t 
 					       union gondola_role role);
 /* Zap: empty it, unlink it; it is freed with the lock, or when it is nobody's root any more. */
 void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp);
-/* A table in sync comes to lie in @frame: the guest must not write it unseen. */
-void gondola_protect_table(struct gondola_vm *vm, struct gondola_frame *frame);
+/* A table in sync comes to lie in @gfn: the guest must not write it unseen. */
+void gondola_protect_table(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame);
 void gondola_shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp);
 void gondola_shadow_make_room(struct gondola_vm *vm, u32 pages);
 unsigned long gondola_shadow_evict(struct gondola_vm *vm, unsigned long pages);
 /* Empty one entry; a link's child that loses its last parent is zapped with it. */
 void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i);
+/* Empty all entries. */
+void gondola_shadow_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp);
 struct gondola_shadow_page *gondola_page_alloc(gfp_t gfp, bool pae_root);
 void gondola_page_free(struct gondola_shadow_page *sp);
 /* All vCPUs drop their translations before this returns. Lock held. */
@@ -208,6 +216,15 @@ extern const struct gondola_format gondola_format_32, gondola_format_pae, gondol
 enum gondola_walk_result gondola_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
 				      struct gondola_walk *w);
 void gondola_reserved_bits(struct gondola_vcpu *vcpu);
+/* The error code of a fault: @why is PFEC_P, PFEC_RSVD. */
+u32 gondola_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why);
+/* @rights: PT_W, PT_U as granted, PT_NX as denied, combined over the levels. */
+bool gondola_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights);
+
+static inline u64 gondola_combine_rights(u64 rights, u64 gpte)
+{
+	return (rights & (gpte | PT_NX)) | (gpte & PT_NX);
+}
 
 /* Entry @i of a shadow page, as the guest's table holds it now. */
 static inline u64 guest_entry(const struct gondola_shadow_page *sp, const void *table,
@@ -242,6 +259,16 @@ gfn_t gondola_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u6
 bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame);
 void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
 void gondola_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i);
+/* The tables in this frame have been written. */
+void gondola_touch_tables(struct gondola_vm *vm, gfn_t gfn);
+/* A leaf goes, or loses its D bit: before that, what D says of a table out of sync is kept. */
+static inline void gondola_keep_written(struct gondola_vm *vm, const struct gondola_frame *frame,
+					gfn_t gfn, u64 spte)
+{
+	if (unlikely(frame->nr_tables > frame->nr_synced) &&
+	    (spte & (PT_W | PT_D)) == (PT_W | PT_D))
+		gondola_touch_tables(vm, gfn);
+}
 void gondola_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root);
 /* The guest's memory at gpa … was written: bring shadows of tables there up to date. */
 void gondola_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset,

@@ -142,6 +142,23 @@ bool gondola_rmap_write_protect(unsigned long head)
 	return any;
 }
 
+static bool harvest_one(u64 *spte, void *any)
+{
+	if ((*spte & (PT_W | PT_D)) == (PT_W | PT_D)) {
+		clear_bit(ilog2(PT_D), (unsigned long *)spte);
+		*(bool *)any = true;
+	}
+	return false;
+}
+
+bool gondola_rmap_harvest(unsigned long head)
+{
+	bool any = false;
+
+	gondola_rmap_visit(head, harvest_one, &any);
+	return any;
+}
+
 #define PAGES_PER_FAULT		6	/* four levels, and what a PAE root needs */
 #define CHUNKS_PER_FAULT	36	/* each new entry, prefetched ones too, may need one */
 

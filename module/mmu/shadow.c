@@ -80,10 +80,13 @@ struct gondola_shadow_page *gondola_shadow_find(struct gondola_vm *vm, gfn_t gfn
 	return NULL;
 }
 
-void gondola_protect_table(struct gondola_vm *vm, struct gondola_frame *frame)
+void gondola_protect_table(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame)
 {
-	bool first = frame->nr_synced++ == 0;
+	bool first = frame->nr_synced == 0;
 
+	if (first && frame->nr_tables && gondola_rmap_harvest(frame->rmap))
+		gondola_touch_tables(vm, gfn);
+	frame->nr_synced++;
 	if (first && (gondola_rmap_write_protect(frame->rmap) || vm->mmu.stale_tlb))
 		gondola_flush_all(vm);
 }
@@ -109,10 +112,9 @@ struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t 
 	memset64(sp->spt, vm->mmu.hollow, GONDOLA_ENTRIES);
 	memset64(sp->gpt, 0, GONDOLA_ENTRIES);
 	if (!role.direct) {
-		struct gondola_frame *frame = gondola_find_frame(vm, gfn);
-
-		frame->nr_tables++;
-		gondola_protect_table(vm, frame);
+		sp->frame = gondola_find_frame(vm, gfn);
+		gondola_protect_table(vm, gfn, sp->frame);
+		sp->frame->nr_tables++;
 	}
 	hlist_add_head(&sp->hash_link, gondola_hash_bucket(vm, gfn));
 	list_add(&sp->link, &vm->mmu.pages);
@@ -137,10 +139,12 @@ void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, 
 	/* The guest owes itself a flush; the host, before it reuses what this mapped. */
 	vm->mmu.stale_tlb = true;
 	if (sp->role.level == 1) {
-		struct gondola_frame *frame = gondola_find_frame(vm, leaf_gfn(sp, i));
+		gfn_t gfn = leaf_gfn(sp, i);
+		struct gondola_frame *frame = gondola_find_frame(vm, gfn);
 
 		vm->mmu.nr_sptes--;
 		gondola_rmap_remove(&frame->rmap, spte);
+		gondola_keep_written(vm, frame, gfn, old);
 	} else {
 		struct gondola_shadow_page *child = child_of(old);
 
@@ -149,6 +153,15 @@ void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, 
 		if (!child->parents && !child->root_count && !is_pae_root(sp))
 			gondola_shadow_zap(vm, child);
 	}
+}
+
+void gondola_shadow_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp)
+{
+	unsigned int i;
+
+	for (i = 0; i < GONDOLA_ENTRIES && sp->present; i++)
+		if (spte_present(sp->spt[i]))
+			gondola_entry_clear(vm, sp, i);
 }
 
 void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
@@ -172,18 +185,16 @@ void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 		WRITE_ONCE(*parent, is_pae_root(above) ? 0 : vm->mmu.hollow);
 		above->present--;
 	}
-	for (i = 0; i < GONDOLA_ENTRIES && sp->present; i++)
-		gondola_entry_clear(vm, sp, i);
-	if (!sp->role.direct) {
-		struct gondola_frame *frame = gondola_find_frame(vm, sp->gfn);
-
-		frame->nr_tables--;
+	gondola_shadow_clear(vm, sp);
+	if (sp->frame) {
+		sp->frame->nr_tables--;
 		if (sp->unsync) {
 			list_del(&sp->unsync_link);
 			vm->mmu.nr_unsync--;
 		} else {
-			frame->nr_synced--;
+			sp->frame->nr_synced--;
 		}
+		sp->frame = NULL;
 	}
 	if (!sp->root_count) {
 		list_add(&sp->link, &vm->mmu.doomed);

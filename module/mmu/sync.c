@@ -9,8 +9,16 @@
 
 #define FLOOD		3	/* writes without a walk between them: no page table any more */
 #define MAX_UNSYNC	128
-#define QUIET_SYNCS	2	/* as many without a change, and the table is protected again */
+#define QUIET_SYNCS	3	/* as many without a write, and the table is protected again */
 #define MAX_ALIASES	16	/* shadow pages of one table that are updated one by one */
+
+void gondola_touch_tables(struct gondola_vm *vm, gfn_t gfn)
+{
+	struct gondola_shadow_page *sp;
+
+	gondola_for_each_table(vm, gfn, sp)
+		sp->touched = true;
+}
 
 static void unsync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
 			struct gondola_frame *frame)
@@ -18,6 +26,7 @@ static void unsync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
 	unsigned int i;
 
 	sp->unsync = true;
+	sp->touched = true;
 	sp->quiet = 0;
 	list_add(&sp->unsync_link, &vm->mmu.unsync);
 	vm->mmu.nr_unsync++;
@@ -35,7 +44,7 @@ static void resync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
 	sp->unsync = false;
 	list_del(&sp->unsync_link);
 	vm->mmu.nr_unsync--;
-	gondola_protect_table(vm, frame);
+	gondola_protect_table(vm, sp->gfn, frame);
 }
 
 /*
@@ -144,7 +153,7 @@ static unsigned int next_change(const struct gondola_shadow_page *sp, const void
 void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
 {
 	struct gondola_vm *vm = vcpu->vm;
-	struct gondola_frame *frame = gondola_find_frame(vm, sp->gfn);
+	struct gondola_frame *frame = sp->frame;
 	unsigned int i;
 	bool changed = false;
 
@@ -152,26 +161,27 @@ void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp
 	gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_SYNCS);
 	if (unlikely(!(frame->host & FRAME_PRESENT))) {
 		/* The host has the table; what is not mapped cannot be stale. */
-		for (i = 0; i < GONDOLA_ENTRIES && sp->present; i++)
-			gondola_entry_clear(vm, sp, i);
+		gondola_shadow_clear(vm, sp);
 		memset64(sp->gpt, 0, GONDOLA_ENTRIES);
 		return;
 	}
 	/* Protect first, compare then: another processor may be writing. */
 	if (sp->quiet >= QUIET_SYNCS)
 		resync_page(vm, sp, frame);
+	sp->touched = false;
 	for (i = next_change(sp, frame_data(frame), 0); i < GONDOLA_ENTRIES;
 	     i = next_change(sp, frame_data(frame), i + 1)) {
 		changed = true;
 		update_entry(vcpu, sp, i, guest_entry(sp, frame_data(frame), i));
 	}
+	/* Many writes change nothing in the end; a table that they leave alone may be protected. */
 	if (sp->unsync)
 		sp->quiet = changed ? 0 : sp->quiet + 1;
 }
 
 void gondola_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i)
 {
-	struct gondola_frame *frame = gondola_find_frame(vcpu->vm, sp->gfn);
+	struct gondola_frame *frame = sp->frame;
 	u64 gpte;
 
 	if (!sp->unsync)
@@ -207,13 +217,38 @@ static bool reaches(struct gondola_shadow_page *sp, struct gondola_shadow_page *
 	return !found;
 }
 
+/*
+ * Has the guest written the table of an unsync page since it was last asked?
+ * The processor's own D bits say so, as long as no other processor can have them
+ * in its TLB: with several vCPUs the answer is always yes.
+ */
+static bool was_written(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
+{
+	if (atomic_read(&vcpu->vm->nr_vcpus) > 1)
+		return true;
+	if (!gondola_rmap_harvest(sp->frame->rmap))
+		return false;
+	/* It must set them again. */
+	gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
+	return true;
+}
+
 void gondola_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root)
 {
 	struct gondola_shadow_page *sp, *next;
 
-	list_for_each_entry_safe(sp, next, &vcpu->vm->mmu.unsync, unsync_link)
+	list_for_each_entry_safe(sp, next, &vcpu->vm->mmu.unsync, unsync_link) {
+		/* Several shadows may lie over one frame, whose D bits are seen once. */
+		if (was_written(vcpu, sp))
+			gondola_touch_tables(vcpu->vm, sp->gfn);
+		if (!sp->touched) {
+			if (++sp->quiet > QUIET_SYNCS)
+				resync_page(vcpu->vm, sp, sp->frame);
+			continue;
+		}
 		if (reaches(sp, root))
 			gondola_sync_page(vcpu, sp);
+	}
 }
 
 /* Shadow entries made from the guest's bytes at @offset. */
@@ -265,8 +300,12 @@ void gondola_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int of
 	for (t = 0; t < n; t++) {
 		sp = tables[t];
 		/* An update may zap a child that is next in this row; it is freed later. */
-		if (sp->invalid || sp->unsync)
+		if (sp->invalid)
 			continue;
+		if (sp->unsync) {
+			sp->touched = true;
+			continue;
+		}
 		entries_at(sp, offset, bytes, &i, &last);
 		for (; i <= last && !sp->invalid; i++)
 			update_entry(vcpu, sp, i, guest_entry(sp, frame_data(frame), i));

@@ -189,10 +189,13 @@ static u32 hardware_walk(struct world *w, gva_t gva, u32 access, struct world_tr
 			return access;
 		if (spte & BIT_ULL(51))
 			return access | PFEC_P | PFEC_RSVD;
-		*entry = spte | PT_A | (level == 1 && (access & PFEC_W) ? PT_D : 0);
-		rights = (rights & (spte | PT_NX)) | (spte & PT_NX);
+		*entry = spte | PT_A;
+		if (level == 1 && (access & PFEC_W) && (spte & PT_W))
+			*entry |= PT_D;
+		rights = gondola_combine_rights(rights, spte);
 		if (level == 1) {
 			t->frame = spte & PT_ADDR;
+			rights |= *entry & PT_D;
 			break;
 		}
 		table = __va(spte & PT_ADDR);
@@ -242,7 +245,9 @@ enum world_outcome world_access(struct world *w, gva_t gva, u32 access, u64 *val
 			return WORLD_ERROR;
 		if (gondola_take_request(vcpu, GONDOLA_REQ_TLB_FLUSH))
 			world_flush_tlb(vcpu);
-		if (!t->valid || t->page != gva >> 12) {
+		/* A translation that was never written through must first set the entry's D bit. */
+		if (!t->valid || t->page != gva >> 12 ||
+		    ((access & PFEC_W) && !(t->rights & PT_D))) {
 			code = hardware_walk(w, gva, access, t);
 		} else {
 			code = ~0u;

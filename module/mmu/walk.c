@@ -69,7 +69,7 @@ static gpa_t first_table(struct gondola_vcpu *vcpu, gva_t gva, bool *present)
 	return vcpu->cr3 & PT_ADDR;
 }
 
-static u32 fault_code(struct gondola_vcpu *vcpu, u32 access, u32 why)
+u32 gondola_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why)
 {
 	/* The I bit exists only where fetches can be refused. */
 	if (!(vcpu->efer & EFER_F_NXE) && !(vcpu->cr4 & CR4_SMEP))
@@ -77,8 +77,8 @@ static u32 fault_code(struct gondola_vcpu *vcpu, u32 access, u32 why)
 	return access | why;
 }
 
-/* Manual: "Determination of Access Rights". @rights: PT_W | PT_U as granted, PT_NX as denied. */
-static bool allowed(struct gondola_vcpu *vcpu, u32 access, u64 rights)
+/* Manual: "Determination of Access Rights". */
+bool gondola_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights)
 {
 	bool user_page = rights & PT_U;
 
@@ -128,7 +128,7 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 	bool present;
 	gpa_t table = first_table(vcpu, gva, &present);
 
-	w->error = fault_code(vcpu, access, 0);
+	w->error = gondola_fault_code(vcpu, access, 0);
 	if (!present)
 		return WALK_FAULT;
 	for (;;) {
@@ -140,7 +140,7 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 
 		/* No memory there: reads as all ones on a real bus, hence reserved bits. */
 		if (!frame) {
-			w->error = fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
+			w->error = gondola_fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
 			return WALK_FAULT;
 		}
 		w->table[level] = table >> 12;
@@ -160,10 +160,10 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 			(format->entry_bytes == 8 || (vcpu->cr4 & CR4_PSE));
 		if (gpte & vcpu->mmu.reserved[large || level == 4 ? !!(gpte & PT_PS) : 0][level] ||
 		    (level == 3 && large && !vcpu->mmu.gib_pages)) {
-			w->error = fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
+			w->error = gondola_fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
 			return WALK_FAULT;
 		}
-		rights = (rights & (gpte | PT_NX)) | (gpte & PT_NX);
+		rights = gondola_combine_rights(rights, gpte);
 		if (level == 1 || large) {
 			unsigned int below = 9 * (level - 1);
 
@@ -179,8 +179,8 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 		level--;
 	}
 	w->rights = rights;
-	if (!allowed(vcpu, access, rights)) {
-		w->error = fault_code(vcpu, access, PFEC_P);
+	if (!gondola_access_allowed(vcpu, access, rights)) {
+		w->error = gondola_fault_code(vcpu, access, PFEC_P);
 		return WALK_FAULT;
 	}
 	for (i = format->levels; (int)i >= w->leaf; i--) {
