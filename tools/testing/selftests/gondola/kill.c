@@ -12,7 +12,7 @@
 #define PATIENCE_MS	10000
 
 /* Writes all its memory, for ever, so that there are shadow tables. */
-GUEST_CODE(busy, 64, "1: mov $0x100000, %edi; 2: incl (%rdi); add $0x1000, %edi\n"
+GUEST_CODE(busy, 64, "sti; 1: mov $0x100000, %edi; 2: incl (%rdi); add $0x1000, %edi\n"
 	   "cmp $0x800000, %edi; jb 2b; jmp 1b");
 GUEST_CODE(asleep, 64, "cli; hlt; jmp .");
 

@@ -181,7 +181,7 @@ static void arguments(void)
 	EXPECT_RUN(0, "memory: 40 MiB", "run", "--kernel", "guests/hello", "--mem=40M");
 }
 
-/* Stopped from outside while the guest spins with interrupts off, or sleeps. */
+/* Stopped from outside while the guest spins or sleeps. */
 static void stopped_by(int number, char *append)
 {
 	char word[16];
@@ -203,9 +203,17 @@ static void stopped_by(int number, char *append)
 static void stopped(void)
 {
 	need_engine();
-	stopped_by(SIGTERM, "");
-	stopped_by(SIGINT, "");
+	stopped_by(SIGTERM, "sti");
+	stopped_by(SIGINT, "sti");
 	stopped_by(SIGTERM, "hlt");
+	stopped_by(SIGKILL, "sti");
+}
+
+static void stopped_interrupts_off(void)
+{
+	need_engine();
+	skip_if_deaf();
+	stopped_by(SIGTERM, "");
 	stopped_by(SIGKILL, "");
 }
 
@@ -297,6 +305,7 @@ static const struct tap_test tests[] = {
 	{ "unruly guests do no harm", unruly_guests },
 	{ "command line, modules and memory arrive", arguments },
 	{ "signals stop it", stopped },
+	{ "... with the guest's interrupts off, too", stopped_interrupts_off },
 	{ "the report counts", report },
 	{ "the console goes to a file", console_file },
 	{ "the console goes to a socket", console_socket },

@@ -12,6 +12,7 @@
 #include "machine.h"
 
 GUEST_CODE(spin, 64, "cli; jmp .");
+GUEST_CODE(open_spin, 64, "sti; jmp .");
 GUEST_CODE(sleep_off, 64, "cli; hlt; jmp .");
 
 static double now(void)
@@ -45,8 +46,14 @@ static void interrupted_by(const char *code, size_t bytes)
 
 static void signals(void)
 {
-	interrupted_by(spin, spin_end - spin);
+	interrupted_by(open_spin, open_spin_end - open_spin);
 	interrupted_by(sleep_off, sleep_off_end - sleep_off);
+}
+
+static void signals_interrupts_off(void)
+{
+	skip_if_deaf();
+	interrupted_by(spin, spin_end - spin);
 }
 
 static void *run_thread(void *argument)
@@ -66,7 +73,7 @@ static void immediate_exit(void)
 
 	sigaction(SIGUSR1, &action, NULL);
 	machine_create(&machine, MODE_LONG);
-	GUEST_LOAD(&machine, spin);
+	GUEST_LOAD(&machine, open_spin);
 	require_equal(pthread_create(&thread, NULL, run_thread, &machine), 0);
 	usleep(200000);
 	__atomic_store_n(&machine.run->immediate_exit, 1, __ATOMIC_RELEASE);
@@ -76,7 +83,7 @@ static void immediate_exit(void)
 }
 
 /* On one processor, with the guest spinning: others still get their share. */
-static void responsive(void)
+static void responsive_with(const char *code, size_t bytes)
 {
 	struct machine machine;
 	pid_t child = fork();
@@ -90,7 +97,7 @@ static void responsive(void)
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 	if (!child) {
 		machine_create(&machine, MODE_LONG);
-		GUEST_LOAD(&machine, spin);
+		machine_load(&machine, code, bytes);
 		for (;;)
 			__gondola_run(machine.vcpu);
 	}
@@ -113,10 +120,25 @@ static void responsive(void)
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
+static void responsive(void)
+{
+	close(machine_open());
+	responsive_with(open_spin, open_spin_end - open_spin);
+}
+
+static void responsive_interrupts_off(void)
+{
+	close(machine_open());
+	skip_if_deaf();
+	responsive_with(spin, spin_end - spin);
+}
+
 static const struct tap_test tests[] = {
 	{ "a signal ends a guest's loop and its sleep", signals },
+	{ "... and a loop with interrupts off", signals_interrupts_off },
 	{ "immediate_exit and a kick end it from another thread", immediate_exit },
 	{ "the host stays responsive, and can kill it", responsive },
+	{ "... with the guest's interrupts off", responsive_interrupts_off },
 };
 
 TAP_MAIN(tests)

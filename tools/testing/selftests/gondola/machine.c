@@ -205,6 +205,20 @@ void machine_destroy(struct machine *machine)
 		munmap(machine->memory, MEMORY_BYTES);
 }
 
+void skip_if_deaf(void)
+{
+	char line[64] = "";
+	FILE *file = fopen("/sys/class/dmi/id/bios_version", "re");
+
+	if (!file)
+		return;
+	if (fgets(line, sizeof(line), file) && strstr(line, "Bochs")) {
+		fclose(file);
+		tap_skip("Bochs masks external interrupts in guests entered with IF clear");
+	}
+	fclose(file);
+}
+
 long long debugfs(const char *name)
 {
 	char path[128], line[32] = "";
