@@ -125,7 +125,7 @@ static int run_locked(struct gondola_emulator *e)
 		r = d->run(e);
 		if (r)
 			return r;
-		r = e->ops->cmpxchg(e, e->dst.la, &old, &e->dst.value, e->dst.bytes);
+		r = gondola_exchange(e, e->dst.la, &old, &e->dst.value, e->dst.bytes);
 		if (r)
 			return r;
 		if (old == expected) {

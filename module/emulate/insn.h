@@ -186,6 +186,14 @@ static inline int gondola_gp(struct gondola_emulator *e)
 	return gondola_fault_code(e, VEC_GP, 0);
 }
 
+/* LOCKed: *old in and out, as the operation says. */
+static inline int gondola_exchange(struct gondola_emulator *e, gva_t la, void *old,
+				   const void *new, unsigned int bytes)
+{
+	/* The parentheses keep the kernel's macro of that name away. */
+	return (e->ops->cmpxchg)(e, la, old, new, bytes);
+}
+
 /* segment.c: limits and rights; loading a selector.  The latter is an instruction's last step. */
 int gondola_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
 			  bool write, gva_t *la);

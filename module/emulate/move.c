@@ -92,7 +92,7 @@ int gondola_op_cmpxchg8b(struct gondola_emulator *e)
 		new[1] = 0;
 	}
 	memcpy(seen, want, sizeof(seen));
-	r = e->ops->cmpxchg(e, la, seen, new, bytes);
+	r = gondola_exchange(e, la, seen, new, bytes);
 	if (r)
 		return r;
 	if (seen[0] == want[0] && seen[1] == want[1]) {
