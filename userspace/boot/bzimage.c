@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Linux's bzImage, by its documented boot protocol: at the 64-bit entry point where there is one. */
+/* Linux's bzImage, by its documented boot protocol; at the 64-bit entry point if there is one. */
 #include <string.h>
 #include <asm/bootparam.h>
 

@@ -42,14 +42,14 @@ int elf_open(struct boot *boot, const struct image *image, struct elf *elf)
 	if (header32->e_ident[EI_DATA] != ELFDATA2LSB ||
 	    (machine != EM_386 && machine != EM_X86_64))
 		return boot_error(boot, "%s: an ELF file for another kind of processor", image->path);
-	if (header32->e_ident[EI_CLASS] == ELFCLASS32)
-		take32(elf, header32);
-	else if (header32->e_ident[EI_CLASS] != ELFCLASS64)
-		return boot_error(boot, "%s: an ELF file of an unknown class", image->path);
-	else if (!header64)
+	if (header32->e_ident[EI_CLASS] == ELFCLASS64 && !header64)
 		return boot_error(boot, "%s: cut short inside the ELF header", image->path);
-	else
+	if (header32->e_ident[EI_CLASS] == ELFCLASS64)
 		take64(elf, header64);
+	else if (header32->e_ident[EI_CLASS] == ELFCLASS32)
+		take32(elf, header32);
+	else
+		return boot_error(boot, "%s: an ELF file of an unknown class", image->path);
 	if (!elf->count || elf->header_bytes < (elf->is64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)))
 		return boot_error(boot, "%s: an ELF file without program headers: not an executable",
 				  image->path);

@@ -89,9 +89,9 @@ static int find_entry(struct boot *boot, const struct elf *elf, uint64_t *entry)
 		if (elf_segment(boot, elf, i, &segment))
 			return -1;
 		if (segment.type == PT_NOTE && search_notes(elf->image, &segment, entry))
-			return *entry >> 32 ? boot_error(boot, "%s: its PVH entry point 0x%llx lies above 4 GiB",
-							 elf->image->path,
-							 (unsigned long long)*entry) : 0;
+			return *entry >> 32 ?
+				boot_error(boot, "%s: its PVH entry point 0x%llx lies above 4 GiB",
+					   elf->image->path, (unsigned long long)*entry) : 0;
 	}
 	return boot_error(boot, "%s: an ELF file with neither a PVH note nor a multiboot header: not a kernel that can be started",
 			  elf->image->path);

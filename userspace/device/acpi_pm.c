@@ -39,7 +39,8 @@ static uint64_t ticks(const struct acpi_pm *pm)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	ns = now.tv_sec * NS + now.tv_nsec - pm->start_ns;
-	return (unsigned __int128)ns * TIMER_HZ / NS;
+	/* In two parts, so that no product overflows. */
+	return ns / NS * TIMER_HZ + ns % NS * TIMER_HZ / NS;
 }
 
 static void update(struct acpi_pm *pm)

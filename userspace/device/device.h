@@ -28,7 +28,7 @@ void serial_create(struct vm *vm, struct console *console);
 void rtc_create(struct vm *vm);
 void acpi_pm_create(struct vm *vm);
 void i8042_create(struct vm *vm);
-/** pci_create() - configuration ports with nothing behind them, and the reset register among them */
+/** pci_create() - configuration ports with nothing behind, and the reset register among them */
 void pci_create(struct vm *vm);
 /** post_create() - port 0x80, where firmware writes its progress and others write to wait */
 void post_create(struct vm *vm);

@@ -29,7 +29,7 @@ void loop_init(struct loop *loop);
 void loop_add(struct loop *loop, int fd, short events, loop_fn call, void *argument);
 /** loop_watch() - any thread; change what is waited for */
 void loop_watch(struct loop *loop, int fd, short events);
-/** loop_remove() - does not close @fd; callers other than the loop's thread may still be called once */
+/** loop_remove() - does not close @fd; from another thread, @call may still come once */
 void loop_remove(struct loop *loop, int fd);
 /** loop_stop() - any thread; makes loop_run() return soon */
 void loop_stop(struct loop *loop);

@@ -39,8 +39,8 @@ struct guest_frame {
 };
 
 void guest_main(const struct guest_info *info);
-/** guest_handler - called for exceptions once guest_set_handler() was; may change @frame->eip */
 typedef void (*guest_handler)(struct guest_frame *frame);
+/** guest_set_handler() - for exceptions from now on; it may change the frame's eip */
 void guest_set_handler(guest_handler handler);
 
 void print(const char *text);

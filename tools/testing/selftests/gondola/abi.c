@@ -48,8 +48,8 @@ static void unknown_ioctl(void)
 /* Every call that takes a structure: @size and @flags come first in all of them. */
 static void sizes_and_flags(void)
 {
+	uint32_t argument[1200] __attribute__((aligned(8)));
 	struct machine machine;
-	_Alignas(8) uint32_t argument[1200];
 
 	machine_bare(&machine);
 	{

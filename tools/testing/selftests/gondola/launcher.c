@@ -17,7 +17,8 @@
 #define MAX_ARGUMENTS	24
 
 static char output[65536];		/* of the last gondola(), stdout and stderr together */
-static char directory[] = "/tmp/gondola-test-XXXXXX";
+#define DIRECTORY	"/tmp/gondola-test-XXXXXX"
+static char directory[sizeof(DIRECTORY)];
 
 static pid_t start(int *from, char *const *argv)
 {
@@ -321,6 +322,7 @@ int main(void)
 
 	if (mkdir("/tmp", 01777) && errno != EEXIST)
 		perror("/tmp");
+	strcpy(directory, DIRECTORY);
 	if (!mkdtemp(directory)) {
 		perror(directory);
 		return 1;

@@ -7,12 +7,16 @@
 #define BUFFER	0x100ff0u	/* crosses a page after 16 bytes */
 #define COUNT	5000
 
-GUEST_CODE(out_b, 64, "mov $0x100ff0, %esi; mov $5000, %ecx; mov $0x60, %edx; rep outsb; out %eax, $0x80; jmp .");
-GUEST_CODE(out_w, 64, "mov $0x100ff0, %esi; mov $5000, %ecx; mov $0x60, %edx; rep outsw; out %eax, $0x80; jmp .");
-GUEST_CODE(out_l, 64, "mov $0x100ff0, %esi; mov $5000, %ecx; mov $0x60, %edx; rep outsl; out %eax, $0x80; jmp .");
-GUEST_CODE(in_b, 64, "mov $0x100ff0, %edi; mov $5000, %ecx; mov $0x60, %edx; rep insb; out %eax, $0x80; jmp .");
-GUEST_CODE(in_w, 64, "mov $0x100ff0, %edi; mov $5000, %ecx; mov $0x60, %edx; rep insw; out %eax, $0x80; jmp .");
-GUEST_CODE(in_l, 64, "mov $0x100ff0, %edi; mov $5000, %ecx; mov $0x60, %edx; rep insl; out %eax, $0x80; jmp .");
+/* All of the buffer through port 0x60, by one instruction. */
+#define THROUGH(name, instruction)							\
+	GUEST_CODE(name, 64, "mov $0x100ff0, %esi; mov %esi, %edi; mov $5000, %ecx\n"	\
+		   "mov $0x60, %edx; rep " instruction "; out %eax, $0x80; jmp .")
+THROUGH(out_b, "outsb");
+THROUGH(out_w, "outsw");
+THROUGH(out_l, "outsl");
+THROUGH(in_b, "insb");
+THROUGH(in_w, "insw");
+THROUGH(in_l, "insl");
 
 /* One byte of the stream for each place in it. */
 static uint8_t pattern(unsigned int i)
