@@ -50,9 +50,9 @@ uint32_t argument(const struct guest_info *info, const char *name, uint32_t othe
 /** has_word() - is @word one of the command line's? */
 bool has_word(const struct guest_info *info, const char *word);
 
-void power_off(void) __attribute__((noreturn));
+__attribute__((noreturn)) void power_off(void);
 /** debug_exit() - end the launcher with status (value << 1) | 1 */
-void debug_exit(uint32_t value) __attribute__((noreturn));
+__attribute__((noreturn)) void debug_exit(uint32_t value);
 
 static inline void outb(uint16_t port, uint8_t value)
 {
