@@ -6,6 +6,11 @@ ENGINE ?= vmx
 CPU_MODEL ?=
 MITIGATIONS ?= off
 CPUS ?= 1
+SECONDS ?= 3
+# "make smp ENGINE=vmx" is for the patient.
+SMP_ENGINE = $(if $(filter command environment,$(firstword $(origin ENGINE))),$(ENGINE),svm)
+SMP_GUESTS = $(if $(filter vmx,$(SMP_ENGINE)),2,1 2 4)
+SMP_TIMEOUT = $(if $(filter vmx,$(SMP_ENGINE)),3000,1200)
 
 MAKEFLAGS += --no-print-directory
 
@@ -24,6 +29,7 @@ all: module launcher
 help:
 	@echo 'make              build the module (build/gondola.ko) and the launcher (build/gondola)'
 	@echo 'make run          boot a stock Debian guest in a test machine, run a workload in it'
+	@echo 'make smp          the stress in guests with 1, 2 and 4 processors (QEMU; ENGINE=vmx: with 2)'
 	@echo 'make shell        an interactive prompt in that machine'
 	@echo 'make check        all tests; ends in "N passed, N failed"'
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
@@ -37,6 +43,7 @@ help:
 	@echo '  CPU_MODEL=NAME        default core2_penryn_t9600 (vmx), EPYC (svm)'
 	@echo '  MITIGATIONS=default   with the kernels'\'' mitigations (default off, which is quicker)'
 	@echo '  CPUS=N                processors of the machine (default 1)'
+	@echo 'make smp SECONDS=N runs each part of the stress for so long (default 3).'
 	@echo 'make check DEBUG_KERNEL=1 runs the selftests under lockdep, KASAN and kmemleak (QEMU).'
 	@echo 'BUILD=DIR builds elsewhere. GONDOLA_CACHE=DIR keeps kernels and images (default ~/.cache/gondola).'
 
@@ -58,6 +65,7 @@ launcher: packages-build
 
 workload: packages-build
 	+@$(MAKE) -C $(testing)/guests/workload O=$(BUILD)
+	+@$(MAKE) -C $(testing)/guests/stress O=$(BUILD)
 
 run: all workload packages-machine
 	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options)
@@ -67,6 +75,12 @@ bench: all workload packages-machine
 		--json $(BUILD)/bench-boot.json
 	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options) --bare --reboot \
 		--append "acpi=off noapic" --json $(BUILD)/bench-boot-noacpi.json
+
+# Two processors, whatever CPUS says: guests with more than that, too. On Bochs it takes long.
+smp: all workload packages-machine
+	@$(testing)/guests/stress/run $(BUILD) $(SMP_ENGINE) $(SECONDS) $(SMP_GUESTS) -- \
+		--timeout $(SMP_TIMEOUT) --mitigations $(MITIGATIONS) \
+		$(if $(CPU_MODEL),--cpu-model $(CPU_MODEL))
 
 shell: all workload packages-machine
 	@$(machine) $(machine_options) --shell --guest $(BUILD)/guest --files $(BUILD)/workload \
@@ -86,4 +100,4 @@ check: packages
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help packages module launcher workload run bench shell kunit docs check clean
+.PHONY: all help packages module launcher workload run bench smp shell kunit docs check clean

@@ -22,6 +22,8 @@ extern atomic_t gondola_nr_vcpus;
 int gondola_vm_create(const struct gondola_create_vm *args);
 void gondola_vm_get(struct gondola_vm *vm);
 void gondola_vm_put(struct gondola_vm *vm);
+/** gondola_vm_audit_all() - gondola_mmu_audit() of every VM; slow; the number of violations */
+u64 gondola_vm_audit_all(void);
 /** gondola_vm_has_memory() - has any slot been set?  Takes vm->lock. */
 bool gondola_vm_has_memory(struct gondola_vm *vm);
 

@@ -284,19 +284,6 @@ static const struct file_operations vcpu_fops = {
 
 /* ---- lifetime -------------------------------------------------------------------- */
 
-/* The state after a reset, as the manual's table of it has it. */
-static void reset_registers(struct gondola_vcpu *vcpu)
-{
-	vcpu->regs.rip = 0xfff0;
-	vcpu->regs.rflags = RFL_FIXED;
-	vcpu->regs.gpr[R_RDX] = 0x600;
-	vcpu->cr0 = CR0_CD | CR0_NW | CR0_ET;
-	vcpu->xcr0 = 1;
-	vcpu->dr6 = DR6_FIXED;
-	vcpu->dr7 = DR7_FIXED;
-	vcpu->maxphyaddr = 36;
-}
-
 static struct gondola_vcpu *vcpu_alloc(struct gondola_vm *vm, u32 id)
 {
 	struct gondola_vcpu *vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
@@ -325,7 +312,7 @@ static struct gondola_vcpu *vcpu_alloc(struct gondola_vm *vm, u32 id)
 	vcpu->tsc_offset = vm->tsc_offset;
 	vcpu->host = host;
 	vcpu->run = page;
-	reset_registers(vcpu);
+	gondola_vcpu_reset_registers(vcpu);
 	return vcpu;
 }
 

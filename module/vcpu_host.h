@@ -47,6 +47,17 @@ void gondola_vcpu_unload(struct gondola_vcpu *vcpu);
 /** gondola_vcpu_run() - GONDOLA_RUN; the mutex is held; 0 or -errno */
 int gondola_vcpu_run(struct gondola_vcpu *vcpu);
 
+/** gondola_vcpu_reset_registers() - general and control registers as after a reset */
+void gondola_vcpu_reset_registers(struct gondola_vcpu *vcpu);
+/** gondola_vcpu_startup() - do what INIT and start-up IPIs that came ask for; the vCPU is loaded */
+void gondola_vcpu_startup(struct gondola_vcpu *vcpu);
+/**
+ * gondola_real_mode_step() - one instruction of a guest in real mode, or the delivery of an event
+ *
+ * For engines without GONDOLA_ENGINE_REAL_MODE.  enum gondola_next or -errno.
+ */
+int gondola_real_mode_step(struct gondola_vcpu *vcpu);
+
 int gondola_vcpu_fpu_create(struct gondola_vcpu *vcpu);
 void gondola_vcpu_fpu_destroy(struct gondola_vcpu *vcpu);
 

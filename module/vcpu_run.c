@@ -49,8 +49,9 @@ static void handle_requests(struct gondola_vcpu *vcpu)
 		vcpu->engine->set_tsc_offset(vcpu);
 		gondola_lapic_rearm(vcpu);
 	}
-	/* Nothing to do but to come by here: the entry looks at interrupts each time. */
-	gondola_take_request(vcpu, GONDOLA_REQ_EVENT);
+	/* The entry looks at interrupts each time; INIT and start-up IPIs are seen to here. */
+	if (gondola_take_request(vcpu, GONDOLA_REQ_EVENT))
+		gondola_vcpu_startup(vcpu);
 }
 
 static bool interrupt_wakes(struct gondola_vcpu *vcpu)
@@ -63,19 +64,52 @@ static bool nmi_wakes(struct gondola_vcpu *vcpu)
 	return vcpu->nmi_pending && !(vcpu->engine->get_shadow(vcpu) & 4);
 }
 
+/* Does it end HLT?  Nothing but a request does while a start-up IPI is waited for. */
+static bool event_wakes(struct gondola_vcpu *vcpu)
+{
+	return !gondola_lapic_waiting(vcpu) &&
+	       (vcpu->event.kind != GONDOLA_EVENT_NONE || interrupt_wakes(vcpu) ||
+		nmi_wakes(vcpu));
+}
+
 /* Sleep until someone requests something.  The engine is given back meanwhile. */
 static int sleep_in_hlt(struct gondola_vcpu *vcpu)
 {
+	bool waiting = gondola_lapic_waiting(vcpu);
 	int err, woken;
 
 	gondola_count(vcpu, GONDOLA_COUNTER_HALTS);
 	gondola_vcpu_unload(vcpu);
 	woken = wait_event_interruptible(vcpu->host->wait, (READ_ONCE(vcpu->requests) & WAKING) ||
-					 interrupt_wakes(vcpu));
+					 (!waiting && interrupt_wakes(vcpu)));
 	err = gondola_vcpu_load(vcpu);
 	if (err)
 		return err;
 	return woken ? -EINTR : 0;
+}
+
+/* Where the engine has no real mode: interpret until the guest is in protected mode. */
+static int interpret_real_mode(struct gondola_vcpu *vcpu)
+{
+	int next;
+
+	do {
+		next = host_work();
+		if (unlikely(next))
+			return next;
+		if (unlikely(READ_ONCE(gondola_host_stopping)))
+			return -ESHUTDOWN;
+		if (unlikely(vcpu->vm->dead))
+			return -EIO;
+		next = gondola_real_mode_step(vcpu);
+	} while (next == GONDOLA_REENTER && !(vcpu->cr0 & CR0_PE) && !vcpu->halted &&
+		 !READ_ONCE(vcpu->requests));
+	return next;
+}
+
+static bool needs_interpreter(const struct gondola_vcpu *vcpu)
+{
+	return unlikely(!(vcpu->cr0 & CR0_PE)) && !(vcpu->engine->caps & GONDOLA_ENGINE_REAL_MODE);
 }
 
 /* All that must be so before the next entry.  REENTER, LEAVE or -errno. */
@@ -89,23 +123,24 @@ static int prepare(struct gondola_vcpu *vcpu)
 				return leave(vcpu, GONDOLA_EXIT_SHUTDOWN);
 			handle_requests(vcpu);
 		}
-		if (likely(!vcpu->halted))
-			break;
-		if (vcpu->event.kind != GONDOLA_EVENT_NONE || interrupt_wakes(vcpu) ||
-		    nmi_wakes(vcpu)) {
+		if (likely(!vcpu->halted)) {
+			if (likely(!needs_interpreter(vcpu)))
+				break;
+			err = interpret_real_mode(vcpu);
+			if (err != GONDOLA_REENTER)
+				return err;
+		} else if (event_wakes(vcpu)) {
 			vcpu->halted = false;
-			break;
+		} else {
+			err = sleep_in_hlt(vcpu);
+			if (err)
+				return err;
 		}
-		err = sleep_in_hlt(vcpu);
-		if (err)
-			return err;
 	}
 	if (unlikely(vcpu->event.kind == GONDOLA_EVENT_TRIPLE_FAULT)) {
 		vcpu->event.kind = GONDOLA_EVENT_NONE;
 		return leave(vcpu, GONDOLA_EXIT_SHUTDOWN);
 	}
-	if (unlikely(!(vcpu->cr0 & CR0_PE)) && !(vcpu->engine->caps & GONDOLA_ENGINE_REAL_MODE))
-		return leave(vcpu, GONDOLA_EXIT_REAL_MODE);
 	if (unlikely(vcpu->vm->dead))
 		return -EIO;
 	err = gondola_mmu_load(vcpu);
@@ -291,6 +326,9 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 
 	if (next)
 		return next;
+	/* Whatever state was set: what waits for a start-up IPI does not run. */
+	if (gondola_lapic_waiting(vcpu))
+		vcpu->halted = true;
 	fpu_swap_kvm_fpstate(&vcpu->host->fpu, true);
 	next = run_loop(vcpu);
 	fpu_swap_kvm_fpstate(&vcpu->host->fpu, false);

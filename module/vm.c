@@ -21,12 +21,19 @@
 
 static atomic_t last_id = ATOMIC_INIT(0);
 
+/* All VMs, for the audit. */
+static LIST_HEAD(vms);
+static DEFINE_MUTEX(vms_lock);
+
 static void vm_free(struct kref *refs)
 {
 	struct gondola_vm *vm = container_of(refs, struct gondola_vm, refs);
 	struct gondola_vcpu *gone[GONDOLA_MAX_VCPUS];
 	int i;
 
+	mutex_lock(&vms_lock);
+	list_del(&vm->link);
+	mutex_unlock(&vms_lock);
 	/* The PIT's timer reaches for LAPICs. */
 	gondola_irqchip_destroy(vm);
 	/* So does an MMU notifier for vCPUs, under this lock, until it is detached. */
@@ -56,6 +63,18 @@ void gondola_vm_get(struct gondola_vm *vm)
 void gondola_vm_put(struct gondola_vm *vm)
 {
 	kref_put(&vm->refs, vm_free);
+}
+
+u64 gondola_vm_audit_all(void)
+{
+	struct gondola_vm *vm;
+	u64 bad = 0;
+
+	mutex_lock(&vms_lock);
+	list_for_each_entry(vm, &vms, link)
+		bad += gondola_mmu_audit(vm);
+	mutex_unlock(&vms_lock);
+	return bad;
 }
 
 bool gondola_vm_has_memory(struct gondola_vm *vm)
@@ -97,9 +116,6 @@ static long create_vcpu(struct gondola_vm *vm, void __user *uarg)
 		return err;
 	if (args.pad || args.id >= GONDOLA_MAX_VCPUS)
 		return -EINVAL;
-	/* Others would have to wait for INIT and SIPI, which the LAPIC does not send yet. */
-	if (args.id)
-		return -EOPNOTSUPP;
 	mutex_lock(&vm->lock);
 	err = vm->vcpus[args.id] ? -EEXIST : gondola_vcpu_create(vm, args.id);
 	mutex_unlock(&vm->lock);
@@ -312,7 +328,6 @@ int gondola_vm_create(const struct gondola_create_vm *args)
 	vm->tsc_offset = -gondola_host_tsc();
 	mutex_init(&vm->lock);
 	kref_init(&vm->refs);
-	INIT_LIST_HEAD(&vm->link);
 	err = gondola_engine_get(args->engine, &vm->engine);
 	if (err)
 		goto no_engine;
@@ -325,6 +340,9 @@ int gondola_vm_create(const struct gondola_create_vm *args)
 	mmgrab(vm->mm);
 	preempt_notifier_inc();
 	atomic_inc(&gondola_nr_vms);
+	mutex_lock(&vms_lock);
+	list_add_tail(&vm->link, &vms);
+	mutex_unlock(&vms_lock);
 
 	err = anon_inode_getfd("gondola-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
 	if (err < 0)

@@ -92,7 +92,7 @@ bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 	if ((gpte & (PT_P | PT_A)) != (PT_P | PT_A) || gpte & vcpu->mmu.reserved[0][1] ||
 	    !role_is_current(vcpu, sp->role))
 		return false;
-	if (!vcpu->mmu.rmap_cache.count)
+	if (!gondola_chunk_to_spare(vcpu))
 		return false;
 	slot = gondola_find_slot(vcpu->vm, gfn);
 	if (!slot || !(slot->frames[gfn - slot->base].host & FRAME_PRESENT))
@@ -184,7 +184,7 @@ bool gondola_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 	gfn_t gfn;
 
 	if (!(gpte & PT_P) || !(gpte & PT_A || is_pae_root(sp)) ||
-	    !role_is_current(vcpu, sp->role) || !vcpu->mmu.rmap_cache.count)
+	    !role_is_current(vcpu, sp->role) || !gondola_chunk_to_spare(vcpu))
 		return false;
 	large = gpte & PT_PS && (gpte_is_large(vcpu, sp->role, gpte) || level == 4);
 	if (!is_pae_root(sp) && gpte & vcpu->mmu.reserved[large][level])
@@ -259,7 +259,7 @@ static void fill_around_direct(struct gondola_vcpu *vcpu, struct gondola_shadow_
 	for (; i < end; i++) {
 		struct gondola_slot *slot = gondola_find_slot(vcpu->vm, sp->gfn + i);
 
-		if (!slot || spte_present(sp->spt[i]) || !vcpu->mmu.rmap_cache.count ||
+		if (!slot || spte_present(sp->spt[i]) || !gondola_chunk_to_spare(vcpu) ||
 		    !(slot->frames[sp->gfn + i - slot->base].host & FRAME_PRESENT))
 			continue;
 		set_leaf(vcpu, sp, i, slot, sp->gfn + i, bits, false);
@@ -469,7 +469,8 @@ enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gv
 	int result;
 
 	for (;;) {
-		if (unlikely(gondola_cache_fill(vcpu) || gondola_mmu_load(vcpu)))
+		/* In this order: loading a root may use up what the fault needs. */
+		if (unlikely(gondola_mmu_load(vcpu) || gondola_cache_fill(vcpu)))
 			return GONDOLA_ACCESS_ERROR;
 		gondola_mmu_lock(vm);
 		gondola_shadow_make_room(vm, 4);

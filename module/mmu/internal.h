@@ -153,6 +153,17 @@ void gondola_rmap_exit(void);
 int gondola_cache_fill(struct gondola_vcpu *vcpu);
 void gondola_cache_empty(struct gondola_vcpu *vcpu);
 
+/*
+ * What is filled along with a fault, or synced on the way, leaves the last
+ * objects of the cache to the fault itself: four links and a leaf.
+ */
+#define CHUNKS_RESERVED		6
+
+static inline bool gondola_chunk_to_spare(const struct gondola_vcpu *vcpu)
+{
+	return vcpu->mmu.rmap_cache.count > CHUNKS_RESERVED;
+}
+
 /* shadow.c */
 void gondola_mmu_lock(struct gondola_vm *vm);
 /* Drops the lock; before that, flushes and frees what was zapped under it. */

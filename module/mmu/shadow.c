@@ -234,8 +234,9 @@ void gondola_shadow_make_room(struct gondola_vm *vm, u32 pages)
 
 void gondola_mmu_zap_all(struct gondola_vm *vm)
 {
-	lockdep_assert_held(&vm->mmu.lock);
+	gondola_mmu_lock(vm);
 	gondola_shadow_evict(vm, vm->mmu.nr_pages);
+	gondola_mmu_unlock(vm);
 }
 
 int gondola_mmu_module_init(void)

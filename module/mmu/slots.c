@@ -70,6 +70,9 @@ enum gondola_access_result gondola_fault_in(struct gondola_vm *vm, gfn_t gfn, bo
 		if ((frame->host & FRAME_PRESENT) && frame->host >> 12 != pfn &&
 		    gondola_zap_frame(vm, frame))
 			gondola_flush_all(vm);
+		/* Another vCPU may have found the same page writable meanwhile: it still is. */
+		if (frame->host >> 12 == pfn)
+			writable |= frame->host & FRAME_WRITABLE;
 		frame->host = pfn << 12 | FRAME_PRESENT | (writable ? FRAME_WRITABLE : 0);
 	} else {
 		writable = false;
@@ -196,7 +199,7 @@ static void empty_slot(struct gondola_vm *vm, struct gondola_slot *slot)
 {
 	u64 i;
 
-	gondola_mmu_zap_all(vm);
+	gondola_shadow_evict(vm, vm->mmu.nr_pages);
 	for (i = 0; i < slot->pages; i++) {
 		WARN_ON_ONCE(slot->frames[i].rmap || slot->frames[i].nr_tables);
 		slot->frames[i].host = 0;
@@ -285,9 +288,7 @@ void gondola_mmu_destroy_vm(struct gondola_vm *vm)
 	if (!vm->mmu.hash)
 		return;
 	gondola_mmu_host_detach(vm);
-	gondola_mmu_lock(vm);
 	gondola_mmu_zap_all(vm);
-	gondola_mmu_unlock(vm);
 	WARN_ON(vm->mmu.nr_pages || vm->mmu.nr_unsync || vm->mmu.nr_sptes);
 	for (i = 0; i < GONDOLA_MAX_SLOTS; i++) {
 		vfree(vm->mmu.slots[i].frames);

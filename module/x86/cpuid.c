@@ -307,7 +307,8 @@ static const struct leaf policy[] = {
 			/* SYSCALL, NX, MMXEXT, FXSR_OPT, 1 GiB pages, RDTSCP, LM */
 			BIT(11) | BIT(20) | BIT(22) | BIT(25) | BIT(26) | LX1D_RDTSCP | BIT(29),
 	  },
-	  .any = { ALL, 0, 0, 0 } },
+	  /* ECX bit 1, CmpLegacy, says that the processors of leaf 1's count are cores. */
+	  .any = { ALL, 0, BIT(1), 0 } },
 	{ .function = 0x80000002, .host = { ALL, ALL, ALL, ALL }, .any = { ALL, ALL, ALL, ALL } },
 	{ .function = 0x80000003, .host = { ALL, ALL, ALL, ALL }, .any = { ALL, ALL, ALL, ALL } },
 	{ .function = 0x80000004, .host = { ALL, ALL, ALL, ALL }, .any = { ALL, ALL, ALL, ALL } },

@@ -252,8 +252,8 @@ struct gondola_irq_line {
  * struct gondola_create_vcpu - GONDOLA_CREATE_VCPU: returns the vCPU's descriptor
  * @size: sizeof(struct gondola_create_vcpu)
  * @flags: must be 0
- * @id: 0 … GONDOLA_MAX_VCPUS - 1, also the APIC id; EEXIST when taken, EOPNOTSUPP for any
- *      but 0 as yet
+ * @id: 0 … GONDOLA_MAX_VCPUS - 1, also the APIC id; EEXIST when taken.  vCPU 0 runs at once,
+ *      the others wait for a start-up IPI
  * @pad: must be 0
  */
 struct gondola_create_vcpu {

@@ -22,6 +22,7 @@ struct run_options {
 	uint64_t memory;
 	unsigned int cpus;
 	uint32_t engine;
+	bool pv;
 	const char *name;
 	const char *console;
 	uint16_t debug_exit;
@@ -83,9 +84,6 @@ static void take_cpus(void *to, const char *option, const char *value)
 	struct run_options *options = to;
 
 	options->cpus = parse_number(option, value, 1, GONDOLA_MAX_VCPUS);
-	if (options->cpus > 1)
-		fail(EXIT_CODE_USAGE, "%s %u: guests have one processor in this version", option,
-		     options->cpus);
 }
 
 static void take_name(void *to, const char *option, const char *value)
@@ -135,6 +133,15 @@ static void take_engine(void *to, const char *option, const char *value)
 	options->engine = engine;
 }
 
+static void take_pv(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	options->pv = !strcmp(value, "on");
+	if (!options->pv && strcmp(value, "off"))
+		fail(EXIT_CODE_USAGE, "%s: \"%s\" is neither on nor off", option, value);
+}
+
 static const struct option_spec specs[] = {
 	{ "--kernel", take_kernel },
 	{ "--initrd", take_initrd },
@@ -143,6 +150,7 @@ static const struct option_spec specs[] = {
 	{ "--mem", take_memory },
 	{ "--cpus", take_cpus },
 	{ "--engine", take_engine },
+	{ "--pv", take_pv },
 	{ "--name", take_name },
 	{ "--console", take_console },
 	{ "--debug-exit", take_debug_exit },
@@ -218,6 +226,7 @@ static int run_run(int argc, char **argv)
 		.memory = DEFAULT_MEMORY,
 		.cpus = 1,
 		.engine = GONDOLA_ENGINE_ANY,
+		.pv = true,
 		.console = "stdio",
 		.debug_exit = DEFAULT_DEBUG_EXIT,
 	};
@@ -242,7 +251,7 @@ static int run_run(int argc, char **argv)
 	options.boot.cpus = options.cpus;
 	if (boot_load(&options.boot))
 		fail(EXIT_CODE_IMAGE, "%s", options.boot.error);
-	vm_create(&vm, options.engine, options.name, options.cpus);
+	vm_create(&vm, options.engine, options.name, options.cpus, options.pv);
 	set_boot_state(&vm, &options.boot);
 	console = console_open(&vm, options.console);
 	create_devices(&vm, &options, console);
@@ -279,8 +288,10 @@ const struct command command_run = {
 "\n"
 "THE MACHINE\n"
 "  --mem SIZE         memory, with K, M or G (default 256M)\n"
-"  --cpus N           processors (default 1, and 1 at most in this version)\n"
+"  --cpus N           processors, 1 to 16 (default 1)\n"
 "  --engine NAME      vmx, svm, interp or auto (default: what gondola probe says)\n"
+"  --pv on|off        paravirtual clock, x2APIC and other help for guests that know\n"
+"                     KVM's interface (default on)\n"
 "  --name NAME        shown in traces and debugfs (default gondola-PID)\n"
 "\n"
 "ITS CONSOLE (COM1, ttyS0 in Linux)\n"

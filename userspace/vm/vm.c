@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cpuid.h"
 #include "fail.h"
 #include "terminal.h"
 #include "vm.h"
@@ -52,12 +53,15 @@ static void open_device(struct vm *vm, uint32_t engine)
 	     advice ? "; " : "", advice ? advice : "");
 }
 
-static void create_vcpus(struct vm *vm, unsigned int count)
+static void create_vcpus(struct vm *vm, unsigned int count, bool pv)
 {
 	struct gondola_cpuid_entry cpuid[GONDOLA_MAX_CPUID];
 	uint32_t leaves = GONDOLA_MAX_CPUID;
 
 	gondola_supported_cpuid(vm->sys, cpuid, &leaves);
+	if (!pv)
+		leaves = cpuid_without_pv(cpuid, leaves);
+	cpuid_set_topology(cpuid, leaves, count);
 	for (unsigned int id = 0; id < count; id++) {
 		struct vcpu *vcpu = &vm->vcpus[id];
 
@@ -70,7 +74,7 @@ static void create_vcpus(struct vm *vm, unsigned int count)
 	}
 }
 
-void vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr_vcpus)
+void vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr_vcpus, bool pv)
 {
 	vm->end_vcpu = -1;
 	pthread_mutex_init(&vm->devices, NULL);
@@ -84,7 +88,7 @@ void vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr
 	if (vm->fd < 0)
 		fail(EXIT_CODE_ERROR, "cannot create a virtual machine: %s", strerror(-vm->fd));
 	memory_register(&vm->memory, vm->fd);
-	create_vcpus(vm, nr_vcpus);
+	create_vcpus(vm, nr_vcpus, pv);
 	loop_init(&vm->loop);
 }
 

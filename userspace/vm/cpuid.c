@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdbool.h>
+#include <linux/gondola_pv.h>
+
+#include "cpuid.h"
+
+#define LEAF1_HTT		(1u << 28)	/* EDX: EBX's count of processors is valid */
+#define EXTENDED1_CMP_LEGACY	(1u << 1)	/* ECX: and they are cores, not threads */
+#define LEVEL_CORE		0x201u		/* leaf 0xb: ECX of subleaf 1 */
+#define CACHE_LEVEL(eax)	((eax) >> 5 & 7)
+
+/* Bits that number @count things. */
+static unsigned int width(unsigned int count)
+{
+	unsigned int bits = 0;
+
+	while (1u << bits < count)
+		bits++;
+	return bits;
+}
+
+/* EAX: 31:26 cores of the package less one, 25:14 who shares the cache less one. */
+static uint32_t cache(uint32_t eax, unsigned int cpus)
+{
+	uint32_t ids = (1u << width(cpus)) - 1;
+
+	eax = (eax & 0x3fff) | ids << 26;
+	return CACHE_LEVEL(eax) >= 3 ? eax | ids << 14 : eax;
+}
+
+void cpuid_set_topology(struct gondola_cpuid_entry *entries, uint32_t count, unsigned int cpus)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct gondola_cpuid_entry *e = &entries[i];
+
+		switch (e->function) {
+		case 1:
+			e->ebx = (e->ebx & ~0xff0000u) | cpus << 16;
+			if (cpus > 1)
+				e->edx |= LEAF1_HTT;
+			break;
+		case 4:
+			e->eax = cache(e->eax, cpus);
+			break;
+		case 0xb:
+			if (e->ecx == LEVEL_CORE) {
+				e->eax = width(cpus);
+				e->ebx = cpus;
+			}
+			break;
+		case 0x80000001:
+			if (cpus > 1)
+				e->ecx |= EXTENDED1_CMP_LEGACY;
+			break;
+		case 0x80000008:
+			/* 7:0 cores less one, 15:12 bits of the APIC id that number them */
+			e->ecx = (cpus - 1) | width(cpus) << 12;
+			break;
+		}
+	}
+}
+
+uint32_t cpuid_without_pv(struct gondola_cpuid_entry *entries, uint32_t count)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (entries[i].function != GONDOLA_KVM_SIGNATURE &&
+		    entries[i].function != GONDOLA_KVM_FEATURES)
+			entries[kept++] = entries[i];
+	return kept;
+}
