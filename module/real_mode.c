@@ -10,7 +10,6 @@
 #include "vcpu_host.h"
 
 #define SHADOW_INTERRUPT	3	/* STI, MOV SS */
-#define SHADOW_NMI		4
 
 static void pick_event(struct gondola_vcpu *vcpu)
 {
@@ -22,8 +21,8 @@ static void pick_event(struct gondola_vcpu *vcpu)
 	shadow = vcpu->engine->get_shadow(vcpu);
 	if (vcpu->nmi_pending && !shadow) {
 		vcpu->nmi_pending--;
+		/* An interpreted IRET would not end their blocking: it is not begun. */
 		vcpu->event = (struct gondola_event){ .kind = GONDOLA_EVENT_NMI, .vector = VEC_NMI };
-		vcpu->engine->set_shadow(vcpu, SHADOW_NMI);
 	} else if ((vcpu->regs.rflags & RFL_IF) && !(shadow & SHADOW_INTERRUPT)) {
 		vector = gondola_irq_ack(vcpu);
 		if (vector >= 0)

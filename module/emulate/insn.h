@@ -198,6 +198,8 @@ static inline int gondola_exchange(struct gondola_emulator *e, gva_t la, void *o
 int gondola_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
 			  bool write, gva_t *la);
 int gondola_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector);
+/* Protected mode: the code segment that a transfer within the privilege level may go to. */
+int gondola_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s);
 
 /* An offset in a segment to a linear address, with all checks of segmentation. */
 static inline int gondola_linear(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
@@ -321,6 +323,16 @@ int gondola_op_call(struct gondola_emulator *e);
 int gondola_op_call_abs(struct gondola_emulator *e);
 int gondola_op_ret(struct gondola_emulator *e);
 bool gondola_condition(const struct gondola_emulator *e);
+
+/* far.c */
+int gondola_op_jmp_far(struct gondola_emulator *e);
+int gondola_op_jmp_far_mem(struct gondola_emulator *e);
+int gondola_op_call_far(struct gondola_emulator *e);
+int gondola_op_call_far_mem(struct gondola_emulator *e);
+int gondola_op_ret_far(struct gondola_emulator *e);
+int gondola_op_iret(struct gondola_emulator *e);
+int gondola_op_int(struct gondola_emulator *e);
+int gondola_op_int3(struct gondola_emulator *e);
 
 /* string.c */
 int gondola_op_movs(struct gondola_emulator *e);

@@ -235,3 +235,44 @@ int gondola_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 s
 	load_real(e, seg, selector);
 	return GONDOLA_EMUL_OK;
 }
+
+int gondola_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s)
+{
+	u64 raw[2] = { 0, 0 };
+	unsigned int dpl;
+	bool wide;
+	gva_t la;
+	int r;
+
+	if (!(selector & ~3u))
+		return gondola_gp(e);
+	r = long_mode(e, &wide);
+	if (!r)
+		r = read_descriptor(e, selector, raw, 8, &la);
+	if (r)
+		return r;
+	unpack(s, selector, raw[0]);
+	if (!(s->ar & GONDOLA_AR_S))
+		return GONDOLA_EMUL_UNKNOWN;
+	dpl = (s->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
+	if (!(s->ar & TYPE_CODE) ||
+	    (s->ar & TYPE_DOWN ? dpl > e->cpl : dpl != e->cpl || (selector & 3) > e->cpl))
+		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+	/* Outside of long mode L means nothing, and the two together are reserved within. */
+	if (!wide)
+		s->ar &= ~GONDOLA_AR_L;
+	else if (s->ar & GONDOLA_AR_L && s->ar & GONDOLA_AR_DB)
+		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+	if (!(s->ar & GONDOLA_AR_P))
+		return gondola_fault_code(e, VEC_NP, selector & ~3u);
+	if (!(s->ar & TYPE_ACCESSED)) {
+		u8 access = raw[0] >> 40 | TYPE_ACCESSED;
+
+		r = e->ops->write(e, la + 5, &access, 1, true);
+		if (r)
+			return r;
+		s->ar |= TYPE_ACCESSED;
+	}
+	s->selector = (selector & ~3u) | e->cpl;
+	return GONDOLA_EMUL_OK;
+}

@@ -59,6 +59,7 @@
 #define Iv	(O_IMM64 | S_V)
 #define Ob	(O_MOFFS | S_B)
 #define Ov	(O_MOFFS | S_V)
+#define Ap	(O_FAR | S_V)
 
 #define RM	D_MODRM
 #define WO	D_WRITE
@@ -130,7 +131,9 @@ static const struct gondola_insn_desc group5[8] = {
 	[0] = INSN(inc, Ev, 0, RM | RW | D_LOCK),
 	[1] = INSN(dec, Ev, 0, RM | RW | D_LOCK),
 	[2] = INSN(call_abs, 0, Ev, RM | D_FORCE64),
+	[3] = INSN(call_far_mem, Mb, 0, RM | D_NOREAD),
 	[4] = INSN(jmp_abs, 0, Ev, RM | D_FORCE64),
+	[5] = INSN(jmp_far_mem, Mb, 0, RM | D_NOREAD),
 	[6] = INSN(push, 0, Ev, RM | D_DEF64),
 	[7] = UD,
 };
@@ -215,6 +218,7 @@ const struct gondola_insn_desc gondola_map1[256] = {
 	[0x91 ... 0x97] = INSN(xchg, Zv, Av, RW | D_WRITE_SRC),
 	[0x98] = INSN(cbw, Av, 0, RW),
 	[0x99] = INSN(cwd, Dv, Av, WO),
+	[0x9a] = INSN(call_far, 0, Ap, D_NO64),
 	[0x9c] = INSN(pushf, 0, 0, D_DEF64),
 	[0x9d] = INSN(popf, 0, 0, D_DEF64),
 	[0x9e] = INSN(sahf, 0, 0, 0),
@@ -240,7 +244,12 @@ const struct gondola_insn_desc gondola_map1[256] = {
 	[0xc7] = ROWS(D_BY_REG, group11_ev),
 	[0xc8] = INSN(enter, Iuw, Iub, D_DEF64),
 	[0xc9] = INSN(leave, 0, 0, D_DEF64),
+	[0xca] = INSN(ret_far, 0, Iuw, 0),
+	[0xcb] = INSN(ret_far, 0, 0, 0),
+	[0xcc] = INSN(int3, 0, 0, 0),
+	[0xcd] = INSN(int, 0, Iub, 0),
 	[0xce] = { .flags = D_NO64 },
+	[0xcf] = INSN(iret, 0, 0, 0),
 	[0xd0] = ROWS(D_BY_REG, group2_eb_1),
 	[0xd1] = ROWS(D_BY_REG, group2_ev_1),
 	[0xd2] = ROWS(D_BY_REG, group2_eb_cl),
@@ -255,8 +264,7 @@ const struct gondola_insn_desc gondola_map1[256] = {
 	[0xe7] = INSN(out, Iub, Av, 0),
 	[0xe8] = INSN(call, 0, Iz, D_FORCE64),
 	[0xe9] = INSN(jmp, 0, Iz, D_FORCE64),
-	[0x9a] = { .flags = D_NO64 },
-	[0xea] = { .flags = D_NO64 },
+	[0xea] = INSN(jmp_far, 0, Ap, D_NO64),
 	[0xeb] = INSN(jmp, 0, Ib, D_FORCE64),
 	[0xec] = INSN(in, AL, DX, WO),
 	[0xed] = INSN(in, Av, DX, WO),
