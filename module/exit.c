@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <linux/string.h>
 #include "emulate/emulate.h"
+#include "eventfd.h"
 #include "exit.h"
 #include "irq/irq.h"
 #include "trace.h"
@@ -144,7 +145,8 @@ static int handle_io(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	if (exit->io.string)
 		return gondola_interpret(vcpu);
 	value = (u32)vcpu->regs.gpr[R_RAX] & (~0u >> (32 - 8 * width));
-	if (!gondola_irq_pio(vcpu, exit->io.port, width, !in, &value))
+	if (!gondola_irq_pio(vcpu, exit->io.port, width, !in, &value) &&
+	    (in || !gondola_ioeventfd_write(vcpu->vm, true, exit->io.port, width, &value)))
 		return gondola_user_pio(vcpu, exit->io.port, width, in, exit->insn_len);
 	if (in)
 		gondola_set_rax(vcpu, width, value);

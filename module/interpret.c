@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "emulate/emulate.h"
+#include "eventfd.h"
 #include "exit.h"
 #include "interpret.h"
 #include "irq/irq.h"
@@ -203,7 +204,8 @@ static int mmio_write(struct interp *in, gpa_t gpa, const void *buf, unsigned in
 		struct fragment *f = &in->writes[in->nr_writes];
 
 		memcpy(f->data, buf, n);
-		if (!gondola_irq_mmio(in->vcpu, gpa, n, true, f->data)) {
+		if (!gondola_irq_mmio(in->vcpu, gpa, n, true, f->data) &&
+		    !gondola_ioeventfd_write(in->vcpu->vm, false, gpa, n, f->data)) {
 			f->gpa = gpa;
 			f->bytes = n;
 			in->nr_writes++;

@@ -8,6 +8,7 @@
 #include <linux/preempt.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include "eventfd.h"
 #include "host/host.h"
 #include "host/time.h"
 #include "ioctl.h"
@@ -34,6 +35,7 @@ static void vm_free(struct kref *refs)
 	mutex_lock(&vms_lock);
 	list_del(&vm->link);
 	mutex_unlock(&vms_lock);
+	gondola_eventfds_destroy(vm);
 	/* The PIT's timer reaches for LAPICs. */
 	gondola_irqchip_destroy(vm);
 	/* So does an MMU notifier for vCPUs, under this lock, until it is detached. */
@@ -133,6 +135,34 @@ static long irq_line(struct gondola_vm *vm, void __user *uarg)
 		return -EINVAL;
 	gondola_irq_set_line(vm, args.gsi, GONDOLA_IRQ_LAUNCHER, args.level);
 	return 0;
+}
+
+static long ioeventfd(struct gondola_vm *vm, void __user *uarg)
+{
+	struct gondola_ioeventfd args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args),
+				    GONDOLA_IOEVENTFD_REMOVE | GONDOLA_IOEVENTFD_PIO |
+				    GONDOLA_IOEVENTFD_DATAMATCH | GONDOLA_IOEVENTFD_CLEAR);
+
+	if (err)
+		return err;
+	mutex_lock(&vm->lock);
+	err = gondola_ioeventfd(vm, &args);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static long irqfd(struct gondola_vm *vm, void __user *uarg)
+{
+	struct gondola_irqfd args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), GONDOLA_IRQFD_REMOVE);
+
+	if (err)
+		return err;
+	mutex_lock(&vm->lock);
+	err = gondola_irqfd(vm, &args);
+	mutex_unlock(&vm->lock);
+	return err;
 }
 
 /* GET and CLEAR differ in the direction of the bitmap alone. */
@@ -285,6 +315,10 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return create_vcpu(vm, uarg);
 	case GONDOLA_IRQ_LINE:
 		return irq_line(vm, uarg);
+	case GONDOLA_IOEVENTFD:
+		return ioeventfd(vm, uarg);
+	case GONDOLA_IRQFD:
+		return irqfd(vm, uarg);
 	case GONDOLA_GET_DIRTY:
 		return dirty_log(vm, uarg, false);
 	case GONDOLA_CLEAR_DIRTY:

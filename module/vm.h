@@ -14,6 +14,7 @@
 #include "mmu/mmu.h"
 
 struct mm_struct;
+struct gondola_eventfds;
 struct gondola_irqchip;
 struct gondola_vcpu;
 
@@ -28,6 +29,7 @@ struct gondola_vcpu;
  * @vcpus: by id; entries appear once and stay until the VM dies (smp_load_acquire)
  * @mmu: guest memory and shadow tables; has its own lock (mmu.lock, a spinlock, inside @lock)
  * @irqchip: PIC, I/O APIC and PIT; has its own locks
+ * @eventfds: see eventfd.c; NULL until one is registered (smp_load_acquire)
  * @tsc_offset: what a new vCPU's TSC offset is, so that the guest's TSC starts at 0 with the VM
  * @phase, @round: as marked by the launcher, stamped on events
  * @dead: set once, when something broke for good; all vCPUs leave with -EIO
@@ -44,6 +46,7 @@ struct gondola_vm {
 	atomic_t nr_vcpus;
 	struct gondola_vm_mmu mmu;
 	struct gondola_irqchip *irqchip;
+	struct gondola_eventfds *eventfds;
 	u64 tsc_offset;
 	u32 phase;
 	u32 round;

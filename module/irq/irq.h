@@ -38,7 +38,7 @@ void gondola_lapic_destroy(struct gondola_vcpu *vcpu);
 
 /* Who drives a line; a line is high while any source holds it high. */
 enum gondola_irq_source {
-	GONDOLA_IRQ_LAUNCHER, GONDOLA_IRQ_PIT, GONDOLA_IRQ_SOURCES
+	GONDOLA_IRQ_LAUNCHER, GONDOLA_IRQ_PIT, GONDOLA_IRQ_EVENTFD, GONDOLA_IRQ_SOURCES
 };
 
 /** gondola_irq_set_line() - any context; @gsi < GONDOLA_NR_GSI */

@@ -73,6 +73,9 @@ enum gondola_access_result gondola_fault_in(struct gondola_vm *vm, gfn_t gfn, bo
 		/* Another vCPU may have found the same page writable meanwhile: it still is. */
 		if (frame->host >> 12 == pfn)
 			writable |= frame->host & FRAME_WRITABLE;
+		/* What the launcher may write, the guest of a read-only slot may not. */
+		if (gondola_find_slot(vm, gfn)->flags & GONDOLA_MEM_READONLY)
+			writable = false;
 		frame->host = pfn << 12 | FRAME_PRESENT | (writable ? FRAME_WRITABLE : 0);
 	} else {
 		writable = false;

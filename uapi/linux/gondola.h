@@ -249,6 +249,54 @@ struct gondola_irq_line {
 #define GONDOLA_NR_GSI	24
 
 /**
+ * struct gondola_ioeventfd - GONDOLA_IOEVENTFD: a write signals an eventfd instead of leaving
+ * @size: sizeof(struct gondola_ioeventfd)
+ * @flags: GONDOLA_IOEVENTFD_*
+ * @fd: the eventfd; with CLEAR also -1: nobody is told
+ * @bytes: a write of 1, 2, 4 or 8 bytes (a port: 4 at most); 0: of any width
+ * @address: where: a guest-physical address, or a port
+ * @datamatch: with DATAMATCH: only a write of this value; else 0
+ * @word: with CLEAR: address of a __u32 in the caller's memory; else 0
+ *
+ * It holds for writes to addresses where no slot is and to read-only slots,
+ * where the launcher would see GONDOLA_EXIT_MMIO, and for OUT, but not for
+ * string instructions.  EEXIST: a write could be for another one too; ENOENT:
+ * there is none to remove; ENOSPC: there are too many.
+ */
+struct gondola_ioeventfd {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 bytes;
+	__u64 address;
+	__u64 datamatch;
+	__u64 word;
+};
+#define GONDOLA_IOEVENTFD_REMOVE	(1u << 0)	/* all other members as when it was added */
+#define GONDOLA_IOEVENTFD_PIO		(1u << 1)
+#define GONDOLA_IOEVENTFD_DATAMATCH	(1u << 2)
+#define GONDOLA_IOEVENTFD_CLEAR		(1u << 3)	/* 4 bytes: first clear them in @word */
+
+/**
+ * struct gondola_irqfd - GONDOLA_IRQFD: an eventfd interrupts the guest
+ * @size: sizeof(struct gondola_irqfd)
+ * @flags: GONDOLA_IRQFD_*
+ * @fd: the eventfd; each time it is written the line rises and falls, and it reads as 0 again
+ * @gsi: 0 … GONDOLA_NR_GSI - 1
+ *
+ * The guest must take the line as edge-triggered; any number of eventfds may
+ * share it.  EBUSY: this eventfd has a line already; ENOENT: there is none to
+ * remove; ENOSPC: there are too many.
+ */
+struct gondola_irqfd {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 gsi;
+};
+#define GONDOLA_IRQFD_REMOVE	(1u << 0)
+
+/**
  * struct gondola_create_vcpu - GONDOLA_CREATE_VCPU: returns the vCPU's descriptor
  * @size: sizeof(struct gondola_create_vcpu)
  * @flags: must be 0
@@ -506,6 +554,8 @@ struct gondola_run {
 #define GONDOLA_CLEAR_DIRTY		_IOW(GONDOLA_IOC, 0x24, struct gondola_dirty_log)
 #define GONDOLA_MARK_DIRTY		_IOW(GONDOLA_IOC, 0x25, struct gondola_mark_dirty)
 #define GONDOLA_MARK			_IOW(GONDOLA_IOC, 0x26, struct gondola_mark)
+#define GONDOLA_IOEVENTFD		_IOW(GONDOLA_IOC, 0x27, struct gondola_ioeventfd)
+#define GONDOLA_IRQFD			_IOW(GONDOLA_IOC, 0x28, struct gondola_irqfd)
 
 /*
  * vCPU.  GONDOLA_RUN returns 0 when the run page says why the guest left, or

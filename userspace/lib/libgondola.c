@@ -153,6 +153,24 @@ void gondola_irq_line(int vm, uint32_t gsi, bool level)
 		gondola_die(-ret, "cannot drive interrupt line %u", gsi);
 }
 
+int __gondola_ioeventfd(int vm, uint32_t flags, int fd, uint64_t address, uint32_t bytes,
+			uint64_t datamatch, void *word)
+{
+	struct gondola_ioeventfd args = {
+		.size = sizeof(args), .flags = flags, .fd = fd, .bytes = bytes,
+		.address = address, .datamatch = datamatch, .word = (uintptr_t)word,
+	};
+
+	return call(vm, GONDOLA_IOEVENTFD, &args);
+}
+
+int __gondola_irqfd(int vm, uint32_t flags, int fd, uint32_t gsi)
+{
+	struct gondola_irqfd args = { .size = sizeof(args), .flags = flags, .fd = fd, .gsi = gsi };
+
+	return call(vm, GONDOLA_IRQFD, &args);
+}
+
 int __gondola_create_vcpu(int vm, uint32_t id)
 {
 	struct gondola_create_vcpu args = { .size = sizeof(args), .id = id };

@@ -60,6 +60,10 @@ void gondola_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uin
 			const void *hva);
 int __gondola_irq_line(int vm, uint32_t gsi, bool level);
 void gondola_irq_line(int vm, uint32_t gsi, bool level);
+/** gondola_ioeventfd() - @word may be NULL; see struct gondola_ioeventfd */
+int __gondola_ioeventfd(int vm, uint32_t flags, int fd, uint64_t address, uint32_t bytes,
+			uint64_t datamatch, void *word);
+int __gondola_irqfd(int vm, uint32_t flags, int fd, uint32_t gsi);
 int __gondola_create_vcpu(int vm, uint32_t id);
 int gondola_create_vcpu(int vm, uint32_t id);
 int __gondola_get_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages, uint64_t *bitmap);

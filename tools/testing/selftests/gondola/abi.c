@@ -70,6 +70,8 @@ static void sizes_and_flags(void)
 			CALL(vm, GONDOLA_CLEAR_DIRTY, gondola_dirty_log),
 			CALL(vm, GONDOLA_MARK_DIRTY, gondola_mark_dirty),
 			CALL(vm, GONDOLA_MARK, gondola_mark),
+			CALL(vm, GONDOLA_IOEVENTFD, gondola_ioeventfd),
+			CALL(vm, GONDOLA_IRQFD, gondola_irqfd),
 			CALL(vm, GONDOLA_GET_STATE, gondola_state),
 			CALL(vm, GONDOLA_SET_STATE, gondola_state),
 			CALL(vcpu, GONDOLA_SET_CPUID, gondola_cpuid),

@@ -135,6 +135,17 @@ static void read_only(void)
 	expect_equal(machine.run->mmio.bytes, 4);
 	expect_equal(*(uint32_t *)machine.run->mmio.data, 43);
 	expect_equal(machine_result(&machine), 42);
+	/* Mapped anew, by a guest entry that is dirty by now: nothing has to come by for D. */
+	require_equal(__gondola_set_memory(machine.vm, 1, 0, 0, 0, NULL), 0);
+	require_equal(__gondola_set_memory(machine.vm, 1, GONDOLA_MEM_READONLY, WINDOW, PAGE,
+					   other), 0);
+	require_equal(__gondola_get_registers(machine.vcpu, &machine.regs, &machine.sregs), 0);
+	machine.regs.rip = CODE;
+	machine_set(&machine);
+	expect_equal(machine_result(&machine), 42);
+	machine_run(&machine);
+	require_equal(machine.run->exit, GONDOLA_EXIT_MMIO);
+	expect_equal(machine.run->mmio.write, 1);
 	expect_equal(other[0], 42);
 	machine_destroy(&machine);
 	munmap(other, PAGE);
