@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ACPI tables: RSDP, XSDT, FADT, FACS, MADT and DSDT.  Not hardware-reduced:
+ * ACPI tables: RSDP, XSDT, FADT, FACS, MADT, DSDT, and an SSDT with the virtio
+ * devices of this machine.  Not hardware-reduced:
  * such a guest would leave out the legacy interrupt controller and timer.
  */
 #include <stdlib.h>
@@ -286,13 +287,124 @@ static uint32_t build_madt(struct builder *builder, unsigned int cpus)
 	return gpa;
 }
 
-struct xsdt {
-	struct table_header header;
-	uint64_t tables[2];
+/*
+ * One virtio device, in AML, which is of the same length for all:
+ *
+ *	Device (VIxx) {
+ *		Name (_HID, "LNRO0005")
+ *		Name (_UID, xx)
+ *		Name (_CRS, ResourceTemplate () {
+ *			Memory32Fixed (ReadWrite, address, length)
+ *			Interrupt (ResourceConsumer, Edge, ActiveHigh, Shared) { gsi }
+ *		})
+ *	}
+ *
+ * Its line is an edge, since that is what an irqfd makes of each signal.
+ */
+struct aml_virtio {
+	uint8_t device[2];
+	uint8_t device_length[2];
+	char name[4];
+	uint8_t hid_op;
+	char hid[4];
+	uint8_t hid_string_op;
+	char hid_string[9];
+	uint8_t uid_op;
+	char uid[4];
+	uint8_t uid_byte_op;
+	uint8_t uid_byte;
+	uint8_t crs_op;
+	char crs[4];
+	uint8_t buffer_op;
+	uint8_t buffer_length;
+	uint8_t buffer_byte_op;
+	uint8_t buffer_bytes;
+	uint8_t memory_tag;
+	uint16_t memory_length;
+	uint8_t memory_writable;
+	uint32_t memory_base;
+	uint32_t memory_bytes;
+	uint8_t irq_tag;
+	uint16_t irq_length;
+	uint8_t irq_flags;
+	uint8_t irq_count;
+	uint32_t irq;
+	uint8_t end_tag[2];
 } PACKED;
 
-uint64_t acpi_build(const struct guest_memory *memory, unsigned int cpus)
+enum { AML_NAME = 0x08, AML_BYTE = 0x0a, AML_STRING = 0x0d, AML_SCOPE = 0x10, AML_BUFFER = 0x11 };
+#define AML_IRQ_CONSUMER	1
+#define AML_IRQ_EDGE		2
+#define AML_IRQ_SHARED		8
+#define AML_END_TAG		0x79
+
+/* The bytes from @from to the end of the device, @from included. */
+#define AML_REST(from)	(sizeof(struct aml_virtio) - offsetof(struct aml_virtio, from))
+
+/* A length in two bytes: 4 low bits with the count of further bytes, then 8 bits. */
+static void aml_length(uint8_t *to, uint32_t length)
 {
+	to[0] = 0x40 | (length & 0xf);
+	to[1] = length >> 4;
+}
+
+static struct aml_virtio aml_virtio(unsigned int slot)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	struct aml_virtio aml = {
+		.device = { 0x5b, 0x82 },
+		.name = { 'V', 'I', hex[slot >> 4], hex[slot & 0xf] },
+		.hid_op = AML_NAME, .hid = "_HID",
+		.hid_string_op = AML_STRING, .hid_string = "LNRO0005",
+		.uid_op = AML_NAME, .uid = "_UID", .uid_byte_op = AML_BYTE, .uid_byte = slot,
+		.crs_op = AML_NAME, .crs = "_CRS",
+		.buffer_op = AML_BUFFER, .buffer_length = AML_REST(buffer_length),
+		.buffer_byte_op = AML_BYTE, .buffer_bytes = AML_REST(memory_tag),
+		.memory_tag = 0x86, .memory_length = 9, .memory_writable = 1,
+		.memory_base = VIRTIO_MMIO_BASE + slot * VIRTIO_MMIO_STRIDE,
+		.memory_bytes = VIRTIO_MMIO_STRIDE,
+		.irq_tag = 0x89, .irq_length = 6, .irq_count = 1, .irq = VIRTIO_GSI(slot),
+		.irq_flags = AML_IRQ_CONSUMER | AML_IRQ_EDGE | AML_IRQ_SHARED,
+		.end_tag = { AML_END_TAG, 0 },
+	};
+	_Static_assert(AML_REST(buffer_length) < 0x40, "a length in one byte");
+
+	aml_length(aml.device_length, AML_REST(device_length));
+	return aml;
+}
+
+struct ssdt {
+	struct table_header header;
+	uint8_t scope;
+	uint8_t scope_length[2];
+	char scope_name[5];
+	struct aml_virtio devices[VIRTIO_MAX_DEVICES];
+} PACKED;
+_Static_assert(sizeof(struct ssdt) < 0x1000, "a length in two bytes");
+
+static uint32_t build_ssdt(struct builder *builder, unsigned int nr_virtio)
+{
+	uint32_t bytes = offsetof(struct ssdt, devices) + nr_virtio * sizeof(struct aml_virtio);
+	uint32_t gpa;
+	struct ssdt *ssdt = place(builder, bytes, 16, &gpa);
+
+	ssdt->scope = AML_SCOPE;
+	aml_length(ssdt->scope_length, bytes - offsetof(struct ssdt, scope_length));
+	memcpy(ssdt->scope_name, "\\_SB_", sizeof(ssdt->scope_name));
+	for (unsigned int slot = 0; slot < nr_virtio; slot++)
+		ssdt->devices[slot] = aml_virtio(slot);
+	finish(&ssdt->header, "SSDT", 2, bytes);
+	return gpa;
+}
+
+struct xsdt {
+	struct table_header header;
+	uint64_t tables[3];
+} PACKED;
+
+uint64_t acpi_build(const struct guest_memory *memory, unsigned int cpus, unsigned int nr_virtio)
+{
+	uint32_t bytes = sizeof(struct xsdt);
 	struct builder builder = { .memory = memory, .next = BOOT_ACPI };
 	uint32_t rsdp_gpa, xsdt_gpa;
 	struct rsdp *rsdp = place(&builder, sizeof(*rsdp), 16, &rsdp_gpa);
@@ -300,7 +412,11 @@ uint64_t acpi_build(const struct guest_memory *memory, unsigned int cpus)
 
 	xsdt->tables[0] = build_fadt(&builder);
 	xsdt->tables[1] = build_madt(&builder, cpus);
-	finish(&xsdt->header, "XSDT", 1, sizeof(*xsdt));
+	if (nr_virtio)
+		xsdt->tables[2] = build_ssdt(&builder, nr_virtio);
+	else
+		bytes -= sizeof(xsdt->tables[2]);
+	finish(&xsdt->header, "XSDT", 1, bytes);
 	memcpy(rsdp->signature, "RSD PTR ", 8);
 	memcpy(rsdp->oem, "GONDLA", 6);
 	rsdp->revision = 2;

@@ -38,6 +38,7 @@ struct boot_module {
  * struct boot - one kernel to boot
  * @kernel, @initrd: paths; @initrd may be NULL
  * @append: the command line, not NULL
+ * @nr_virtio: virtio devices to announce
  * @rsdp: out: where the ACPI tables start
  * @protocol: out: what the image was recognised as
  * @regs, @sregs: out: the first vCPU's state; apic_base and xcr0 are left alone
@@ -51,6 +52,7 @@ struct boot {
 	struct boot_module modules[BOOT_MAX_MODULES];
 	unsigned int nr_modules;
 	unsigned int cpus;
+	unsigned int nr_virtio;
 
 	uint64_t rsdp;
 	const char *protocol;
@@ -151,6 +153,6 @@ int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end);
 /* ---- acpi.c ----------------------------------------------------------------------------- */
 
 /** acpi_build() - put all tables into BOOT_ACPI … BOOT_ACPI_END; returns the RSDP's gpa */
-uint64_t acpi_build(const struct guest_memory *memory, unsigned int cpus);
+uint64_t acpi_build(const struct guest_memory *memory, unsigned int cpus, unsigned int nr_virtio);
 
 #endif

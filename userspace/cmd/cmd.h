@@ -3,6 +3,7 @@
 #ifndef CMD_CMD_H
 #define CMD_CMD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define GONDOLA_VERSION	"0.1"
@@ -22,10 +23,14 @@ const struct command *find_command(const char *name);
 
 /* ---- options.c: arguments, checked; each fail()s with one line -------------------- */
 
-/** struct option_spec - "--NAME VALUE" or "--NAME=VALUE" */
+/**
+ * struct option_spec - "--NAME VALUE" or "--NAME=VALUE"
+ * @flag: it is "--NAME" alone; @take gets NULL
+ */
 struct option_spec {
 	const char *name;
 	void (*take)(void *to, const char *name, const char *value);
+	bool flag;
 };
 
 /** parse_options() - hands every option to its @take; knows --help of @command */

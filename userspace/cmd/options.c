@@ -44,6 +44,12 @@ void parse_options(const struct command *command, int argc, char **argv,
 		if (!spec)
 			fail(EXIT_CODE_USAGE, "%s: \"%s\" is not an option (see gondola help %s)",
 			     command->name, argv[i], command->name);
+		if (spec->flag && value)
+			fail(EXIT_CODE_USAGE, "%s: %s takes no value", command->name, spec->name);
+		if (spec->flag) {
+			spec->take(to, spec->name, NULL);
+			continue;
+		}
 		if (!value && i + 1 == argc)
 			fail(EXIT_CODE_USAGE, "%s: %s needs a value", command->name, spec->name);
 		spec->take(to, spec->name, value ? value : argv[++i]);

@@ -7,7 +7,7 @@
 #include "lib/libgondola.h"
 #include "vm/fail.h"
 
-static const struct option_spec no_options[] = { { NULL, NULL } };
+static const struct option_spec no_options[] = { { NULL, NULL, false } };
 
 static const char *const long_names[GONDOLA_ENGINE_COUNT] = {
 	[GONDOLA_ENGINE_VMX] = "Intel VT-x",

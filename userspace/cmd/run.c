@@ -9,6 +9,7 @@
 #include "boot/boot.h"
 #include "cmd.h"
 #include "device/device.h"
+#include "device/virtio/devices.h"
 #include "vm/console.h"
 #include "vm/fail.h"
 #include "vm/terminal.h"
@@ -27,6 +28,8 @@ struct run_options {
 	const char *console;
 	uint16_t debug_exit;
 	const char *json;
+	struct virtio_spec virtio[VIRTIO_MAX_DEVICES];
+	unsigned int nr_virtio;
 };
 
 static void take_kernel(void *to, const char *option, const char *value)
@@ -123,6 +126,25 @@ static void take_json(void *to, const char *option, const char *value)
 	options->json = value;
 }
 
+static void add_virtio(struct run_options *options, const char *option, enum virtio_kind kind,
+		       const char *value)
+{
+	if (options->nr_virtio == VIRTIO_MAX_DEVICES)
+		fail(EXIT_CODE_USAGE, "%s: a guest has %d virtio devices at most", option,
+		     VIRTIO_MAX_DEVICES);
+	options->virtio[options->nr_virtio++] = (struct virtio_spec){ kind, value };
+}
+
+static void take_disk(void *to, const char *option, const char *value)
+{
+	add_virtio(to, option, VIRTIO_DISK, value);
+}
+
+static void take_rng(void *to, const char *option, const char *value)
+{
+	add_virtio(to, option, VIRTIO_RNG, value);
+}
+
 static void take_engine(void *to, const char *option, const char *value)
 {
 	struct run_options *options = to;
@@ -143,19 +165,21 @@ static void take_pv(void *to, const char *option, const char *value)
 }
 
 static const struct option_spec specs[] = {
-	{ "--kernel", take_kernel },
-	{ "--initrd", take_initrd },
-	{ "--append", take_append },
-	{ "--module", take_module },
-	{ "--mem", take_memory },
-	{ "--cpus", take_cpus },
-	{ "--engine", take_engine },
-	{ "--pv", take_pv },
-	{ "--name", take_name },
-	{ "--console", take_console },
-	{ "--debug-exit", take_debug_exit },
-	{ "--json", take_json },
-	{ NULL, NULL }
+	{ "--kernel", take_kernel, false },
+	{ "--initrd", take_initrd, false },
+	{ "--append", take_append, false },
+	{ "--module", take_module, false },
+	{ "--mem", take_memory, false },
+	{ "--cpus", take_cpus, false },
+	{ "--engine", take_engine, false },
+	{ "--pv", take_pv, false },
+	{ "--name", take_name, false },
+	{ "--console", take_console, false },
+	{ "--debug-exit", take_debug_exit, false },
+	{ "--json", take_json, false },
+	{ "--disk", take_disk, false },
+	{ "--rng", take_rng, true },
+	{ NULL, NULL, false }
 };
 
 static void create_devices(struct vm *vm, const struct run_options *options,
@@ -168,6 +192,7 @@ static void create_devices(struct vm *vm, const struct run_options *options,
 	pci_create(vm);
 	post_create(vm);
 	debug_exit_create(vm, options->debug_exit);
+	virtio_create_all(vm, options->virtio, options->nr_virtio);
 }
 
 /* The first vCPU as the boot protocol wants it; the rest of it as it is after a reset. */
@@ -249,6 +274,7 @@ static int run_run(int argc, char **argv)
 	memory_create(&vm.memory, options.memory);
 	options.boot.memory = &vm.memory;
 	options.boot.cpus = options.cpus;
+	options.boot.nr_virtio = virtio_count(options.virtio, options.nr_virtio);
 	if (boot_load(&options.boot))
 		fail(EXIT_CODE_IMAGE, "%s", options.boot.error);
 	vm_create(&vm, options.engine, options.name, options.cpus, options.pv);
@@ -258,6 +284,7 @@ static int run_run(int argc, char **argv)
 
 	vm_run(&vm);
 
+	virtio_stop_all();
 	console_close(console);
 	code = exit_code_of(&vm);
 	say("%s: %s", vm.name, vm.end_words);
@@ -293,6 +320,12 @@ const struct command command_run = {
 "  --pv on|off        paravirtual clock, x2APIC and other help for guests that know\n"
 "                     KVM's interface (default on)\n"
 "  --name NAME        shown in traces and debugfs (default gondola-PID)\n"
+"\n"
+"ITS DEVICES (virtio; each may be repeated)\n"
+"  --disk FILE[,ro]   a disk in a raw file or block device; ro: only to be read\n"
+"  --rng              randomness from the host\n"
+"  The first one is at 0xe0000000, each further one 4 KiB above: the same options\n"
+"  give the same addresses.\n"
 "\n"
 "ITS CONSOLE (COM1, ttyS0 in Linux)\n"
 "  --console stdio    this terminal (default). Ctrl-A x ends the guest,\n"

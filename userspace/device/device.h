@@ -24,6 +24,13 @@ struct vm;
 #define RESET_VALUE	6
 #define SLEEP_TYPE_S5	5	/* \_S5 in dsdt.asl */
 
+/* virtio devices: a page each; lines above those of the ISA bus, shared where they run out. */
+#define VIRTIO_MMIO_BASE	0xe0000000ull
+#define VIRTIO_MMIO_STRIDE	0x1000u
+#define VIRTIO_MAX_DEVICES	32
+#define VIRTIO_GSI(slot)	(16 + (slot) % 8)
+#define VIRTIO_SLOT		8	/* of the module's memory slots: the pages of all */
+
 void serial_create(struct vm *vm, struct console *console);
 void rtc_create(struct vm *vm);
 void acpi_pm_create(struct vm *vm);

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Devices made from the command line, and their places in the machine. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <linux/virtio_mmio.h>
+
+#include "vm/fail.h"
+#include "vm/vm.h"
+#include "devices.h"
+
+static struct virtio_device *devices[VIRTIO_MAX_DEVICES];
+static unsigned int nr_devices;
+
+static uint64_t read_device(void *device, uint64_t offset, unsigned int bytes)
+{
+	return virtio_read(device, offset, bytes);
+}
+
+static void write_device(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
+{
+	virtio_write(device, offset, value, bytes);
+}
+
+/* So that a request costs no exit to the launcher: neither its notification nor its interrupt. */
+static void connect(struct vm *vm, struct virtio_device *device, unsigned int slot)
+{
+	uint64_t gpa = VIRTIO_MMIO_BASE + slot * VIRTIO_MMIO_STRIDE;
+	int ret;
+
+	ret = __gondola_ioeventfd(vm->fd, 0, device->kick_fd, gpa + VIRTIO_MMIO_QUEUE_NOTIFY, 4, 0,
+				  NULL);
+	if (!ret)
+		ret = __gondola_ioeventfd(vm->fd, GONDOLA_IOEVENTFD_CLEAR, -1,
+					  gpa + VIRTIO_MMIO_INTERRUPT_ACK, 4, 0,
+					  device->registers + VIRTIO_MMIO_INTERRUPT_STATUS);
+	if (!ret)
+		ret = __gondola_irqfd(vm->fd, 0, device->irq_fd, VIRTIO_GSI(slot));
+	if (ret)
+		gondola_die(-ret, "cannot connect a device to the module");
+}
+
+static void place(struct vm *vm, struct virtio_device *device)
+{
+	static const struct bus_ops ops = { .read = read_device, .write = write_device };
+
+	vm_add_mmio(vm, VIRTIO_MMIO_BASE + nr_devices * VIRTIO_MMIO_STRIDE, VIRTIO_MMIO_STRIDE, 8,
+		    &ops, device);
+	connect(vm, device, nr_devices);
+	devices[nr_devices++] = device;
+}
+
+unsigned int virtio_count(const struct virtio_spec *specs, unsigned int count)
+{
+	(void)specs;
+	return count;
+}
+
+void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned int count)
+{
+	size_t bytes = virtio_count(specs, count) * VIRTIO_MMIO_STRIDE;
+	uint8_t *pages;
+
+	if (!count)
+		return;
+	pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pages == MAP_FAILED)
+		fail(EXIT_CODE_ERROR, "cannot allocate the devices' registers: %s",
+		     strerror(errno));
+	for (unsigned int i = 0; i < count; i++) {
+		uint8_t *registers = pages + nr_devices * VIRTIO_MMIO_STRIDE;
+
+		switch (specs[i].kind) {
+		case VIRTIO_DISK:
+			place(vm, block_create(&vm->memory, registers, specs[i].value));
+			break;
+		case VIRTIO_RNG:
+			place(vm, rng_create(&vm->memory, registers));
+			break;
+		default:
+			break;
+		}
+	}
+	/* Reads are those of memory; what the guest writes leaves for us. */
+	gondola_set_memory(vm->fd, VIRTIO_SLOT, GONDOLA_MEM_READONLY, VIRTIO_MMIO_BASE, bytes,
+			   pages);
+	for (unsigned int i = 0; i < nr_devices; i++)
+		virtio_start(devices[i]);
+}
+
+void virtio_stop_all(void)
+{
+	for (unsigned int i = 0; i < nr_devices; i++)
+		virtio_stop(devices[i]);
+}

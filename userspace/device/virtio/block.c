@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A disk in a raw file or block device.  What the host cannot do becomes an
+ * I/O error of the guest's request; a request that makes no sense breaks the
+ * device, one that is only unknown is answered as unsupported.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <linux/falloc.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_ids.h>
+
+#include "vm/fail.h"
+#include "devices.h"
+
+#define SECTOR		512u
+#define MAX_DATA	(128u << 20)	/* of one request; drivers stay far below */
+#define MAX_RANGES	16u		/* of one discard or write-zeroes */
+#define MAX_DISCARD	(1u << 22)	/* sectors of one range */
+#define MAX_ZEROES	(1u << 16)
+#define BIT64(n)	(1ull << (n))
+
+/**
+ * struct block - a disk
+ * @sectors: its size when it was opened, which the guest was told
+ * @lost: data may be lost since an fdatasync() failed: no flush succeeds any more
+ */
+struct block {
+	struct virtio_device device;
+	int fd;
+	bool readonly;
+	bool lost;
+	uint64_t sectors;
+	unsigned int slot;
+};
+
+static struct block *to_block(struct virtio_device *device)
+{
+	return (struct block *)device;
+}
+
+static bool in_range(const struct block *block, uint64_t sector, uint64_t bytes)
+{
+	return bytes % SECTOR == 0 && sector <= block->sectors &&
+	       bytes / SECTOR <= block->sectors - sector;
+}
+
+static uint8_t failed(struct block *block, const char *what, uint64_t offset, const char *why)
+{
+	virtio_complain(&block->device, "%s at byte %llu: %s; the guest gets an I/O error", what,
+			(unsigned long long)offset, why);
+	return VIRTIO_BLK_S_IOERR;
+}
+
+/* Drop the first @bytes of @iov; returns how many segments are left, from *@iov on. */
+static unsigned int advance(struct iovec **iov, unsigned int count, size_t bytes)
+{
+	while (count && bytes >= (*iov)->iov_len) {
+		bytes -= (*iov)->iov_len;
+		(*iov)++;
+		count--;
+	}
+	if (count) {
+		(*iov)->iov_base = (uint8_t *)(*iov)->iov_base + bytes;
+		(*iov)->iov_len -= bytes;
+	}
+	return count;
+}
+
+static uint8_t transfer(struct block *block, bool write, uint64_t offset, struct iovec *iov,
+			unsigned int count)
+{
+	const char *what = write ? "write" : "read";
+
+	while (count) {
+		ssize_t done = write ? pwritev(block->fd, iov, count, offset) :
+			       preadv(block->fd, iov, count, offset);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return failed(block, what, offset, strerror(errno));
+		if (!done)
+			return failed(block, what, offset, "the file has become shorter");
+		count = advance(&iov, count, done);
+		offset += done;
+	}
+	return VIRTIO_BLK_S_OK;
+}
+
+/* A file that was cut must not grow again with a hole where data was. */
+static bool is_whole(const struct block *block)
+{
+	struct stat st;
+
+	return !fstat(block->fd, &st) &&
+	       (!S_ISREG(st.st_mode) || (uint64_t)st.st_size >= block->sectors * SECTOR);
+}
+
+static uint8_t read_write(struct block *block, struct queue_chain *chain, bool write,
+			  uint64_t sector)
+{
+	struct iovec iov[QUEUE_MAX_SEGMENTS];
+	uint64_t bytes = write ? chain->out_bytes - sizeof(struct virtio_blk_outhdr) :
+			 chain->in_bytes - 1;
+	unsigned int count;
+
+	if (bytes > MAX_DATA || !in_range(block, sector, bytes) || (write && block->readonly))
+		return VIRTIO_BLK_S_IOERR;
+	if (write && !is_whole(block))
+		return failed(block, "write", sector * SECTOR, "the file has become shorter");
+	count = chain_slice(chain, !write, write ? sizeof(struct virtio_blk_outhdr) : 0, bytes, iov);
+	return transfer(block, write, sector * SECTOR, iov, count);
+}
+
+static uint8_t flush(struct block *block)
+{
+	if (block->readonly)
+		return VIRTIO_BLK_S_OK;
+	if (!block->lost && fdatasync(block->fd)) {
+		/* The kernel reports a lost write once: later calls would succeed. */
+		block->lost = true;
+		return failed(block, "flush", 0, strerror(errno));
+	}
+	return block->lost ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
+}
+
+/* Where the file system cannot do it for us. */
+static uint8_t write_zeroes(struct block *block, uint64_t offset, uint64_t bytes)
+{
+	static const uint8_t zeroes[65536];
+
+	while (bytes) {
+		size_t part = bytes < sizeof(zeroes) ? bytes : sizeof(zeroes);
+		struct iovec iov = { (void *)zeroes, part };
+		uint8_t status = transfer(block, true, offset, &iov, 1);
+
+		if (status != VIRTIO_BLK_S_OK)
+			return status;
+		offset += part;
+		bytes -= part;
+	}
+	return VIRTIO_BLK_S_OK;
+}
+
+static uint8_t clear_range(struct block *block, bool discard,
+			   const struct virtio_blk_discard_write_zeroes *range)
+{
+	uint64_t sectors = range->num_sectors, offset = range->sector * SECTOR;
+	uint64_t bytes = sectors * SECTOR;
+	bool unmap = range->flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
+
+	if (range->flags & ~VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP || (discard && unmap))
+		return VIRTIO_BLK_S_UNSUPP;
+	if (sectors > (discard ? MAX_DISCARD : MAX_ZEROES) ||
+	    !in_range(block, range->sector, bytes) || block->readonly)
+		return VIRTIO_BLK_S_IOERR;
+	if (!sectors)
+		return VIRTIO_BLK_S_OK;
+	if (!is_whole(block))
+		return failed(block, "discard", offset, "the file has become shorter");
+	if ((discard || unmap) && !fallocate(block->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					     offset, bytes))
+		return VIRTIO_BLK_S_OK;
+	/* A discard is a hint: where there is no way to do it, it is done. */
+	if (discard)
+		return errno == EOPNOTSUPP || errno == ENOSYS ? VIRTIO_BLK_S_OK :
+		       failed(block, "discard", offset, strerror(errno));
+	if (!fallocate(block->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, bytes))
+		return VIRTIO_BLK_S_OK;
+	return write_zeroes(block, offset, bytes);
+}
+
+static uint8_t clear_ranges(struct block *block, struct queue_chain *chain, bool discard)
+{
+	struct virtio_blk_discard_write_zeroes range;
+	uint64_t at = sizeof(struct virtio_blk_outhdr), left = chain->out_bytes - at;
+	uint8_t status = VIRTIO_BLK_S_OK;
+
+	if (!left || left % sizeof(range) || left / sizeof(range) > MAX_RANGES)
+		return VIRTIO_BLK_S_UNSUPP;
+	for (; left && status == VIRTIO_BLK_S_OK; left -= sizeof(range), at += sizeof(range)) {
+		chain_read(chain, at, &range, sizeof(range));
+		status = clear_range(block, discard, &range);
+	}
+	return status;
+}
+
+static uint8_t get_id(struct block *block, struct queue_chain *chain)
+{
+	char id[VIRTIO_BLK_ID_BYTES] = "";
+	uint64_t room = chain->in_bytes - 1;
+
+	snprintf(id, sizeof(id), "gondola-%u", block->slot);
+	chain_write(chain, 0, id, room < sizeof(id) ? room : sizeof(id));
+	return VIRTIO_BLK_S_OK;
+}
+
+static int64_t request(struct virtio_device *device, struct queue_chain *chain)
+{
+	struct block *block = to_block(device);
+	struct virtio_blk_outhdr header;
+	uint8_t status;
+
+	if (chain_read(chain, 0, &header, sizeof(header)) != sizeof(header) || !chain->in_bytes) {
+		virtio_broken(device, "a request has no header or no room for its status");
+		return -1;
+	}
+	switch (header.type) {
+	case VIRTIO_BLK_T_IN:
+	case VIRTIO_BLK_T_OUT:
+		status = read_write(block, chain, header.type == VIRTIO_BLK_T_OUT, header.sector);
+		break;
+	case VIRTIO_BLK_T_FLUSH:
+		status = flush(block);
+		break;
+	case VIRTIO_BLK_T_GET_ID:
+		status = get_id(block, chain);
+		break;
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		status = clear_ranges(block, chain, header.type == VIRTIO_BLK_T_DISCARD);
+		break;
+	default:
+		status = VIRTIO_BLK_S_UNSUPP;
+	}
+	chain_write(chain, chain->in_bytes - 1, &status, 1);
+	return chain->in_bytes;
+}
+
+static void work(struct virtio_device *device)
+{
+	virtio_serve(device, 0, request);
+}
+
+/* ---- opening ----------------------------------------------------------------------- */
+
+/* Readers share it, a writer has it alone; the lock goes away with the process. */
+static void lock_file(const struct block *block, const char *path)
+{
+	struct flock lock = {
+		.l_type = block->readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET,
+	};
+
+	if (!fcntl(block->fd, F_OFD_SETLK, &lock))
+		return;
+	if (errno == EAGAIN || errno == EACCES)
+		fail(EXIT_CODE_USAGE, "--disk %s: it is in use by another virtual machine or disk",
+		     path);
+	fail(EXIT_CODE_USAGE, "--disk %s: cannot lock it: %s", path, strerror(errno));
+}
+
+static void open_disk(struct block *block, const char *path)
+{
+	struct stat st;
+	off_t bytes;
+
+	block->fd = open(path, (block->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	if (block->fd < 0)
+		fail(EXIT_CODE_USAGE, "--disk %s: %s%s", path, strerror(errno),
+		     !block->readonly && (errno == EACCES || errno == EROFS) ?
+		     " (to read it only: --disk FILE,ro)" : "");
+	if (fstat(block->fd, &st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)))
+		fail(EXIT_CODE_USAGE, "--disk %s: it is neither a file nor a block device", path);
+	lock_file(block, path);
+	bytes = lseek(block->fd, 0, SEEK_END);
+	if (bytes < (off_t)SECTOR)
+		fail(EXIT_CODE_USAGE, "--disk %s: it is smaller than a sector", path);
+	if (bytes % SECTOR)
+		say("--disk %s: its last %u bytes are no whole sector, the guest does not see them",
+		    path, (unsigned int)(bytes % SECTOR));
+	block->sectors = bytes / SECTOR;
+}
+
+struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *registers,
+				   const char *spec)
+{
+	static const struct virtio_ops ops = {
+		.name = "disk", .id = VIRTIO_ID_BLOCK, .work = work,
+	};
+	static unsigned int slots;
+	struct block *block = device_alloc(sizeof(*block));
+	size_t length = strlen(spec);
+	uint64_t features = BIT64(VIRTIO_BLK_F_SEG_MAX) | BIT64(VIRTIO_BLK_F_BLK_SIZE) |
+			    BIT64(VIRTIO_BLK_F_FLUSH);
+	struct virtio_blk_config config = { .seg_max = 126, .blk_size = SECTOR };
+	char *path = strdup(spec);
+
+	if (!path)
+		fail(EXIT_CODE_ERROR, "out of memory");
+	if (length > 3 && !strcmp(path + length - 3, ",ro")) {
+		block->readonly = true;
+		path[length - 3] = 0;
+	}
+	block->slot = slots++;
+	open_disk(block, path);
+	snprintf(block->device.label, sizeof(block->device.label), "disk %s", path);
+	free(path);
+	config.capacity = block->sectors;
+	if (block->readonly) {
+		features |= BIT64(VIRTIO_BLK_F_RO);
+	} else {
+		features |= BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_WRITE_ZEROES);
+		config.max_discard_sectors = MAX_DISCARD;
+		config.max_discard_seg = MAX_RANGES;
+		config.discard_sector_alignment = 8;
+		config.max_write_zeroes_sectors = MAX_ZEROES;
+		config.max_write_zeroes_seg = MAX_RANGES;
+		config.write_zeroes_may_unmap = 1;
+	}
+	virtio_init(&block->device, &ops, memory, registers, features, 1);
+	virtio_set_config(&block->device, 0, &config, sizeof(config));
+	return &block->device;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The virtio devices, and what the launcher puts where. */
+#ifndef DEVICE_VIRTIO_DEVICES_H
+#define DEVICE_VIRTIO_DEVICES_H
+
+#include "virtio.h"
+
+struct vm;
+
+/**
+ * struct virtio_spec - one device as asked for on the command line
+ * @kind: "--disk" …, as the user wrote it
+ * @value: what followed
+ */
+struct virtio_spec {
+	enum virtio_kind { VIRTIO_DISK, VIRTIO_NET, VIRTIO_RNG, VIRTIO_PORT } kind;
+	const char *value;
+};
+
+/**
+ * virtio_create_all() - make the devices in the order in which they were asked for
+ *
+ * The n-th one lies at VIRTIO_MMIO_BASE + n * VIRTIO_MMIO_STRIDE: the same options give the same
+ * addresses.  All ports share one console, at the place of the first.
+ */
+void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned int count);
+/** virtio_count() - how many devices that makes */
+unsigned int virtio_count(const struct virtio_spec *specs, unsigned int count);
+/** virtio_stop_all() - all threads are joined; what the guest has handed over is done */
+void virtio_stop_all(void);
+
+/* Each fail()s with one line; @registers is a zeroed page. */
+struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *registers,
+				   const char *spec);
+struct virtio_device *rng_create(const struct guest_memory *memory, uint8_t *registers);
+struct virtio_device *net_create(const struct guest_memory *memory, uint8_t *registers,
+				 const char *spec);
+
+#endif

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Entropy: what the host's getrandom() gives. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <linux/virtio_ids.h>
+
+#include "devices.h"
+
+/* A buffer may claim to be of any size: it gets this much, as the standard allows. */
+#define MAX_BYTES	65536u
+
+static int64_t fill(struct virtio_device *device, struct queue_chain *chain)
+{
+	struct iovec iov[QUEUE_MAX_SEGMENTS];
+	uint64_t bytes = chain->in_bytes < MAX_BYTES ? chain->in_bytes : MAX_BYTES;
+	unsigned int count = chain_slice(chain, true, 0, bytes, iov);
+	uint64_t done = 0;
+
+	if (!bytes) {
+		virtio_broken(device, "a request for randomness has no room for it");
+		return -1;
+	}
+	for (unsigned int i = 0; i < count; i++) {
+		uint8_t *to = iov[i].iov_base;
+
+		while (iov[i].iov_len) {
+			ssize_t got = getrandom(to, iov[i].iov_len, 0);
+
+			if (got < 0 && errno != EINTR)
+				return done;
+			if (got <= 0)
+				continue;
+			to += got;
+			iov[i].iov_len -= got;
+			done += got;
+		}
+	}
+	return done;
+}
+
+static void work(struct virtio_device *device)
+{
+	virtio_serve(device, 0, fill);
+}
+
+struct virtio_device *rng_create(const struct guest_memory *memory, uint8_t *registers)
+{
+	static const struct virtio_ops ops = {
+		.name = "rng", .id = VIRTIO_ID_RNG, .work = work,
+	};
+	struct virtio_device *device = device_alloc(sizeof(*device));
+
+	snprintf(device->label, sizeof(device->label), "rng");
+	virtio_init(device, &ops, memory, registers, 0, 1);
+	return device;
+}

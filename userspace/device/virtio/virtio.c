@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The transport's registers, and the thread of each device. */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+#include <linux/virtio_ring.h>
+
+#include "vm/fail.h"
+#include "virtio.h"
+
+#define VENDOR		0x4c444e47u	/* "GNDL" */
+#define MAX_COMPLAINTS	10
+#define BIT64(n)	(1ull << (n))
+#define TRANSPORT_FEATURES (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) | \
+			    BIT64(VIRTIO_RING_F_EVENT_IDX))
+
+static uint32_t *reg(struct virtio_device *device, unsigned int offset)
+{
+	return (uint32_t *)(device->registers + offset);
+}
+
+static void show(struct virtio_device *device, unsigned int offset, uint32_t value)
+{
+	__atomic_store_n(reg(device, offset), value, __ATOMIC_RELEASE);
+}
+
+static void signal_fd(int fd)
+{
+	uint64_t one = 1;
+
+	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+void virtio_kick(struct virtio_device *device)
+{
+	signal_fd(device->kick_fd);
+}
+
+static void interrupt(struct virtio_device *device, uint32_t why)
+{
+	/* Seen by the guest before the interrupt is. */
+	__atomic_fetch_or(reg(device, VIRTIO_MMIO_INTERRUPT_STATUS), why, __ATOMIC_SEQ_CST);
+	signal_fd(device->irq_fd);
+}
+
+void virtio_complain(struct virtio_device *device, const char *format, ...)
+{
+	char words[256];
+	va_list args;
+
+	if (device->complaints++ >= MAX_COMPLAINTS)
+		return;
+	va_start(args, format);
+	vsnprintf(words, sizeof(words), format, args);
+	va_end(args);
+	say("%s: %s%s", device->label, words,
+	    device->complaints == MAX_COMPLAINTS ? " (the last message about this device)" : "");
+}
+
+bool virtio_running(const struct virtio_device *device)
+{
+	return (device->status & (VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_NEEDS_RESET |
+				  VIRTIO_CONFIG_S_FAILED)) == VIRTIO_CONFIG_S_DRIVER_OK;
+}
+
+bool virtio_has(const struct virtio_device *device, unsigned int feature)
+{
+	return device->negotiated & BIT64(feature);
+}
+
+void virtio_set_config(struct virtio_device *device, unsigned int offset, const void *data,
+		       unsigned int bytes)
+{
+	memcpy(device->registers + VIRTIO_CONFIG + offset, data, bytes);
+}
+
+void virtio_config_changed(struct virtio_device *device)
+{
+	show(device, VIRTIO_MMIO_CONFIG_GENERATION,
+	     *reg(device, VIRTIO_MMIO_CONFIG_GENERATION) + 1);
+	if (device->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		interrupt(device, VIRTIO_MMIO_INT_CONFIG);
+}
+
+void virtio_broken(struct virtio_device *device, const char *words)
+{
+	if (device->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+		return;
+	virtio_complain(device, "the guest's driver broke it: %s", words);
+	device->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	show(device, VIRTIO_MMIO_STATUS, device->status);
+	if (device->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		interrupt(device, VIRTIO_MMIO_INT_CONFIG);
+}
+
+/* ---- queues: the device's thread -------------------------------------------------- */
+
+bool virtio_pop(struct virtio_device *device, unsigned int queue)
+{
+	int ret = queue_pop(&device->queues[queue], &device->chain);
+
+	if (ret < 0)
+		virtio_broken(device, device->queues[queue].error);
+	return ret > 0;
+}
+
+void virtio_push(struct virtio_device *device, unsigned int queue, uint64_t written)
+{
+	queue_push(&device->queues[queue], &device->chain, written);
+	if (queue_wants_interrupt(&device->queues[queue]))
+		interrupt(device, VIRTIO_MMIO_INT_VRING);
+}
+
+void virtio_serve(struct virtio_device *device, unsigned int queue,
+		  int64_t (*serve)(struct virtio_device *device, struct queue_chain *chain))
+{
+	/* Others want the lock too: a guest that adds as fast as we serve gets a new turn. */
+	unsigned int budget = device->queues[queue].size;
+
+	do {
+		queue_notify_off(&device->queues[queue]);
+		while (virtio_pop(device, queue)) {
+			int64_t written = serve(device, &device->chain);
+
+			if (written < 0)
+				return;
+			virtio_push(device, queue, written);
+			if (!--budget) {
+				virtio_kick(device);
+				return;
+			}
+		}
+	} while (queue_notify_on(&device->queues[queue]));
+}
+
+static void *serve(void *argument)
+{
+	struct virtio_device *device = argument;
+	const struct virtio_ops *ops = device->ops;
+
+	while (!__atomic_load_n(&device->stop, __ATOMIC_ACQUIRE)) {
+		struct pollfd fds[1 + VIRTIO_MAX_FDS];
+		unsigned int count = 0;
+		int timeout = -1;
+		uint64_t kicks;
+
+		fds[0] = (struct pollfd){ .fd = device->kick_fd, .events = POLLIN };
+		if (ops->poll) {
+			pthread_mutex_lock(&device->lock);
+			count = ops->poll(device, fds + 1, VIRTIO_MAX_FDS, &timeout);
+			pthread_mutex_unlock(&device->lock);
+		}
+		if (poll(fds, 1 + count, timeout) < 0 && errno != EINTR)
+			fail(EXIT_CODE_ERROR, "%s: cannot wait for events: %s", device->label,
+			     strerror(errno));
+		while (read(device->kick_fd, &kicks, sizeof(kicks)) < 0 && errno == EINTR)
+			;
+		pthread_mutex_lock(&device->lock);
+		if (ops->polled)
+			ops->polled(device, fds + 1, count);
+		if (virtio_running(device))
+			ops->work(device);
+		pthread_mutex_unlock(&device->lock);
+	}
+	return NULL;
+}
+
+void virtio_start(struct virtio_device *device)
+{
+	sigset_t all, before;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	ret = pthread_create(&device->thread, NULL, serve, device);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (ret)
+		fail(EXIT_CODE_ERROR, "cannot start a thread: %s", strerror(ret));
+	device->started = true;
+}
+
+void virtio_stop(struct virtio_device *device)
+{
+	if (!device->started)
+		return;
+	__atomic_store_n(&device->stop, true, __ATOMIC_RELEASE);
+	virtio_kick(device);
+	pthread_join(device->thread, NULL);
+	device->started = false;
+}
+
+/* ---- registers: lock held ------------------------------------------------------------ */
+
+static struct queue *selected(struct virtio_device *device)
+{
+	return device->queue_select < device->nr_queues ?
+	       &device->queues[device->queue_select] : NULL;
+}
+
+static void show_features(struct virtio_device *device)
+{
+	show(device, VIRTIO_MMIO_DEVICE_FEATURES, device->features_select > 1 ? 0 :
+	     device->features >> (32 * device->features_select));
+}
+
+static void show_queue(struct virtio_device *device)
+{
+	struct queue *queue = selected(device);
+
+	show(device, VIRTIO_MMIO_QUEUE_NUM_MAX, queue ? QUEUE_MAX_SIZE : 0);
+	show(device, VIRTIO_MMIO_QUEUE_READY, queue && queue->ready);
+}
+
+static void reset(struct virtio_device *device)
+{
+	for (unsigned int i = 0; i < device->nr_queues; i++)
+		queue_reset(&device->queues[i]);
+	device->driver_features = 0;
+	device->negotiated = 0;
+	device->features_select = 0;
+	device->driver_select = 0;
+	device->queue_select = 0;
+	device->status = 0;
+	if (device->ops->reset)
+		device->ops->reset(device);
+	show_features(device);
+	show_queue(device);
+	show(device, VIRTIO_MMIO_INTERRUPT_STATUS, 0);
+	show(device, VIRTIO_MMIO_STATUS, 0);
+}
+
+static void write_status(struct virtio_device *device, uint32_t value)
+{
+	uint32_t before = device->status;
+
+	if (!value) {
+		reset(device);
+		return;
+	}
+	/* Bits are set one after the other and cleared by a reset alone. */
+	value = (value & 0xff & ~VIRTIO_CONFIG_S_NEEDS_RESET) | before;
+	if (value & ~before & VIRTIO_CONFIG_S_FEATURES_OK) {
+		if (device->driver_features & ~device->features ||
+		    !(device->driver_features & BIT64(VIRTIO_F_VERSION_1)))
+			value &= ~VIRTIO_CONFIG_S_FEATURES_OK;
+		else
+			device->negotiated = device->driver_features;
+	}
+	if (!(value & VIRTIO_CONFIG_S_FEATURES_OK))
+		value &= ~VIRTIO_CONFIG_S_DRIVER_OK;
+	device->status = value;
+	show(device, VIRTIO_MMIO_STATUS, value);
+	if (value & ~before & VIRTIO_CONFIG_S_DRIVER_OK)
+		virtio_kick(device);
+}
+
+static void write_ready(struct virtio_device *device, struct queue *queue, uint32_t value)
+{
+	if (!(value & 1)) {
+		queue->ready = false;
+	} else if (!queue->ready && device->status & VIRTIO_CONFIG_S_FEATURES_OK) {
+		queue->event_idx = virtio_has(device, VIRTIO_RING_F_EVENT_IDX);
+		if (!queue_enable(queue))
+			virtio_broken(device, queue->error);
+	}
+	show_queue(device);
+}
+
+static uint64_t with_low(uint64_t address, uint32_t value)
+{
+	return (address & ~0xffffffffull) | value;
+}
+
+static uint64_t with_high(uint64_t address, uint32_t value)
+{
+	return (address & 0xffffffffull) | (uint64_t)value << 32;
+}
+
+/* What may change only while the queue is off. */
+static void write_queue(struct queue *queue, uint64_t offset, uint32_t value)
+{
+	switch (offset) {
+	case VIRTIO_MMIO_QUEUE_NUM:
+		queue->size = value;
+		break;
+	case VIRTIO_MMIO_QUEUE_DESC_LOW:
+		queue->desc = with_low(queue->desc, value);
+		break;
+	case VIRTIO_MMIO_QUEUE_DESC_HIGH:
+		queue->desc = with_high(queue->desc, value);
+		break;
+	case VIRTIO_MMIO_QUEUE_AVAIL_LOW:
+		queue->avail = with_low(queue->avail, value);
+		break;
+	case VIRTIO_MMIO_QUEUE_AVAIL_HIGH:
+		queue->avail = with_high(queue->avail, value);
+		break;
+	case VIRTIO_MMIO_QUEUE_USED_LOW:
+		queue->used = with_low(queue->used, value);
+		break;
+	case VIRTIO_MMIO_QUEUE_USED_HIGH:
+		queue->used = with_high(queue->used, value);
+		break;
+	}
+}
+
+static void write_driver_features(struct virtio_device *device, uint32_t value)
+{
+	if (device->status & VIRTIO_CONFIG_S_FEATURES_OK || device->driver_select > 1)
+		return;
+	if (device->driver_select)
+		device->driver_features = with_high(device->driver_features, value);
+	else
+		device->driver_features = with_low(device->driver_features, value);
+}
+
+static void write_register(struct virtio_device *device, uint64_t offset, uint32_t value)
+{
+	struct queue *queue = selected(device);
+
+	switch (offset) {
+	case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
+		device->features_select = value;
+		show_features(device);
+		break;
+	case VIRTIO_MMIO_DRIVER_FEATURES_SEL:
+		device->driver_select = value;
+		break;
+	case VIRTIO_MMIO_DRIVER_FEATURES:
+		write_driver_features(device, value);
+		break;
+	case VIRTIO_MMIO_QUEUE_SEL:
+		device->queue_select = value;
+		show_queue(device);
+		break;
+	case VIRTIO_MMIO_QUEUE_READY:
+		if (queue)
+			write_ready(device, queue, value);
+		break;
+	case VIRTIO_MMIO_STATUS:
+		write_status(device, value);
+		break;
+	default:
+		if (queue && !queue->ready)
+			write_queue(queue, offset, value);
+	}
+}
+
+static void write_config(struct virtio_device *device, uint64_t offset, uint64_t value,
+			 unsigned int bytes)
+{
+	offset -= VIRTIO_CONFIG;
+	if (!device->ops->config_write || offset + bytes > VIRTIO_CONFIG_MAX || bytes > 4)
+		return;
+	pthread_mutex_lock(&device->lock);
+	device->ops->config_write(device, offset, value, bytes);
+	pthread_mutex_unlock(&device->lock);
+}
+
+void virtio_write(struct virtio_device *device, uint64_t offset, uint64_t value,
+		  unsigned int bytes)
+{
+	if (offset >= VIRTIO_CONFIG) {
+		write_config(device, offset, value, bytes);
+		return;
+	}
+	/* The standard knows no other access to these registers. */
+	if (bytes != 4 || offset % 4)
+		return;
+	/* These two are on the way of every request: they do not wait for one that is served. */
+	if (offset == VIRTIO_MMIO_QUEUE_NOTIFY) {
+		virtio_kick(device);
+	} else if (offset == VIRTIO_MMIO_INTERRUPT_ACK) {
+		__atomic_fetch_and(reg(device, VIRTIO_MMIO_INTERRUPT_STATUS), ~(uint32_t)value,
+				   __ATOMIC_SEQ_CST);
+	} else {
+		pthread_mutex_lock(&device->lock);
+		write_register(device, offset, value);
+		pthread_mutex_unlock(&device->lock);
+	}
+}
+
+uint64_t virtio_read(struct virtio_device *device, uint64_t offset, unsigned int bytes)
+{
+	uint64_t value = 0;
+
+	if (bytes <= sizeof(value) && offset + bytes <= VIRTIO_MMIO_STRIDE)
+		memcpy(&value, device->registers + offset, bytes);
+	return value;
+}
+
+static int event_fd(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (fd < 0)
+		fail(EXIT_CODE_ERROR, "cannot make an event descriptor: %s", strerror(errno));
+	return fd;
+}
+
+void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
+		 const struct guest_memory *memory, uint8_t *registers, uint64_t features,
+		 unsigned int nr_queues)
+{
+	device->ops = ops;
+	device->registers = registers;
+	device->features = features | TRANSPORT_FEATURES;
+	device->nr_queues = nr_queues;
+	device->kick_fd = event_fd();
+	device->irq_fd = event_fd();
+	pthread_mutex_init(&device->lock, NULL);
+	for (unsigned int i = 0; i < nr_queues; i++)
+		device->queues[i].memory = memory;
+	show(device, VIRTIO_MMIO_MAGIC_VALUE, 'v' | 'i' << 8 | 'r' << 16 | 't' << 24);
+	show(device, VIRTIO_MMIO_VERSION, 2);
+	show(device, VIRTIO_MMIO_DEVICE_ID, ops->id);
+	show(device, VIRTIO_MMIO_VENDOR_ID, VENDOR);
+	/* No shared memory: its length is all ones. */
+	show(device, VIRTIO_MMIO_SHM_LEN_LOW, ~0u);
+	show(device, VIRTIO_MMIO_SHM_LEN_HIGH, ~0u);
+	show(device, VIRTIO_MMIO_SHM_BASE_LOW, ~0u);
+	show(device, VIRTIO_MMIO_SHM_BASE_HIGH, ~0u);
+	reset(device);
+}

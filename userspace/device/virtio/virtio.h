@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A virtio device on the memory-mapped transport, version 2.
+ *
+ * None of its registers has an effect when read.  So they lie in a page that
+ * the guest reads as memory, without an exit; only writes come here.  The page
+ * is what the guest sees, and is written by the device, never trusted by it.
+ *
+ * Each device has one thread, which serves its queues: no request runs on a
+ * vCPU's thread.  Notifications come as an eventfd that the module signals
+ * (a write to QueueNotify), interrupts go out through one that it waits for.
+ */
+#ifndef DEVICE_VIRTIO_VIRTIO_H
+#define DEVICE_VIRTIO_VIRTIO_H
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "device/device.h"
+#include "queue.h"
+
+#define VIRTIO_MAX_QUEUES	34	/* a console of 16 ports */
+#define VIRTIO_CONFIG		0x100	/* offset of the device's own configuration */
+#define VIRTIO_CONFIG_MAX	256
+#define VIRTIO_MAX_FDS		64
+
+struct virtio_device;
+
+/**
+ * struct virtio_ops - what makes a device a disk, a network card …
+ * @name: for messages
+ * @id: the standard's device number
+ * @work: queues may have something, or @poll's descriptors: serve them.  Only while the driver
+ *        runs the device
+ * @reset: forget what belongs to the driver (may be NULL)
+ * @config_write: the driver wrote to its configuration (may be NULL)
+ * @poll: what else to wait for (may be NULL): fills @fds, lowers *@timeout (ms); returns how many
+ * @polled: what @poll asked for, with revents
+ *
+ * All are called with @lock held, and all but @reset and @config_write by the device's thread.
+ */
+struct virtio_ops {
+	const char *name;
+	uint32_t id;
+	void (*work)(struct virtio_device *device);
+	void (*reset)(struct virtio_device *device);
+	void (*config_write)(struct virtio_device *device, unsigned int offset, uint32_t value,
+			     unsigned int bytes);
+	unsigned int (*poll)(struct virtio_device *device, struct pollfd *fds, unsigned int room,
+			     int *timeout);
+	void (*polled)(struct virtio_device *device, const struct pollfd *fds, unsigned int count);
+};
+
+/**
+ * struct virtio_device - the part that all devices share; it comes first in each
+ * @label: for messages: "disk a.img"
+ * @registers: the page that the guest reads
+ * @lock: everything below it, and the device's own state
+ * @features: what is offered
+ * @negotiated: what the driver took, final once FEATURES_OK is set
+ * @kick_fd: the driver notified a queue, or somebody wants the thread's attention
+ * @irq_fd: written to interrupt the guest
+ * @chain: scratch of the device's thread
+ * @complaints: lines about this device so far
+ */
+struct virtio_device {
+	const struct virtio_ops *ops;
+	char label[96];
+	uint8_t *registers;
+	int kick_fd;
+	int irq_fd;
+	pthread_t thread;
+	bool started;
+	bool stop;
+	unsigned int complaints;
+
+	pthread_mutex_t lock;
+	uint64_t features;
+	uint64_t driver_features;
+	uint64_t negotiated;
+	uint32_t features_select;
+	uint32_t driver_select;
+	uint32_t queue_select;
+	uint32_t status;
+	unsigned int nr_queues;
+	struct queue queues[VIRTIO_MAX_QUEUES];
+	struct queue_chain chain;
+};
+
+/** struct virtio_write - a register write, as the bus hands it on; any thread */
+void virtio_write(struct virtio_device *device, uint64_t offset, uint64_t value,
+		  unsigned int bytes);
+uint64_t virtio_read(struct virtio_device *device, uint64_t offset, unsigned int bytes);
+
+/**
+ * virtio_init() - a device after power-on; its thread does not run yet
+ * @registers: a zeroed page
+ * @features: besides those of the transport
+ *
+ * @device is zeroed but for @label.
+ */
+void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
+		 const struct guest_memory *memory, uint8_t *registers, uint64_t features,
+		 unsigned int nr_queues);
+/** virtio_start() - its thread, which blocks all signals; fail()s */
+void virtio_start(struct virtio_device *device);
+/** virtio_stop() - waits for the request under way */
+void virtio_stop(struct virtio_device *device);
+
+/** virtio_running() - has the driver started it, and is it not broken? Lock held. */
+bool virtio_running(const struct virtio_device *device);
+bool virtio_has(const struct virtio_device *device, unsigned int feature);
+/** virtio_set_config() - what the guest reads at @offset of the configuration */
+void virtio_set_config(struct virtio_device *device, unsigned int offset, const void *data,
+		       unsigned int bytes);
+/** virtio_config_changed() - tell the driver so; lock held */
+void virtio_config_changed(struct virtio_device *device);
+/** virtio_kick() - make the device's thread look at everything once more; any thread */
+void virtio_kick(struct virtio_device *device);
+/** virtio_broken() - the guest broke the rules: nothing more is served until it resets; lock held */
+void virtio_broken(struct virtio_device *device, const char *words);
+/** virtio_complain() - a line on stderr, bounded in number: guests can cause them */
+void virtio_complain(struct virtio_device *device, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/** virtio_pop() - queue_pop() into device->chain; a bad queue breaks the device; true if one came */
+bool virtio_pop(struct virtio_device *device, unsigned int queue);
+/** virtio_push() - give device->chain back, and interrupt if the driver wants that */
+void virtio_push(struct virtio_device *device, unsigned int queue, uint64_t written);
+/**
+ * virtio_serve() - every waiting chain of a queue
+ * @serve: what to do with device->chain; returns how many bytes it wrote, or -1 if it called
+ *         virtio_broken()
+ */
+void virtio_serve(struct virtio_device *device, unsigned int queue,
+		  int64_t (*serve)(struct virtio_device *device, struct queue_chain *chain));
+
+#endif

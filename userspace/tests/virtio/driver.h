@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A driver for tests: memory, rings and registers of one device, as right or wrong as wanted. */
+#ifndef TESTS_VIRTIO_DRIVER_H
+#define TESTS_VIRTIO_DRIVER_H
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+#include <linux/virtio_ring.h>
+
+#include "device/virtio/devices.h"
+#include "tap.h"
+
+#define GUEST_BYTES	(4u << 20)
+#define QUEUE_SIZE	16u
+/* Guest-physical: each queue has its rings and tables in 64 KiB, then come buffers. */
+#define RINGS		0x10000u
+#define RINGS_STRIDE	0x10000u
+#define BUFFERS		0x100000u
+
+struct driver {
+	struct guest_memory memory;
+	uint8_t *registers;
+	struct virtio_device *device;
+};
+
+/* The one that the current test drives. */
+extern struct driver driver;
+
+/** driver_memory() - fresh memory and registers, no device yet */
+void driver_memory(void);
+/** driver_start() - bring @device up, with all features that it offers but @without */
+void driver_start(struct virtio_device *device, uint64_t without);
+/** driver_end() - stop and forget it */
+void driver_end(void);
+
+void *guest(uint64_t gpa);
+uint32_t get_register(unsigned int offset);
+void set_register(unsigned int offset, uint32_t value);
+
+struct vring_desc *ring_desc(unsigned int queue);
+uint16_t *ring_avail(unsigned int queue);		/* flags, idx, ring … */
+volatile struct vring_used *ring_used(unsigned int queue);
+/** put_desc() - one descriptor of the queue's table */
+void put_desc(unsigned int queue, unsigned int at, uint64_t gpa, uint32_t bytes,
+	      unsigned int flags, unsigned int next);
+/** offer() - make the chain from @head available and notify */
+void offer(unsigned int queue, uint16_t head);
+/** used_within() - wait until the used index is @index; false after two seconds */
+bool used_within(unsigned int queue, uint16_t index);
+/** broken_within() - wait for NEEDS_RESET; false after two seconds */
+bool broken_within(void);
+
+#endif
