@@ -491,6 +491,7 @@ static void apply(struct gondola_vcpu *vcpu)
 	int i;
 
 	vcpu->maxphyaddr = phys ?: 36;
+	vcpu->mmu.gib_pages = has(vcpu, 0x80000001, EDX, BIT(26));
 	/* RDPMC is undefined without counters, but its enable bit always exists. */
 	vcpu->cr4_allowed = CR4_PCE;
 	vcpu->efer_allowed = 0;

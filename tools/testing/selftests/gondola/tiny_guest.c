@@ -113,6 +113,27 @@ static void cr3_reload(void)
 	machine_destroy(&machine);
 }
 
+/* Pages of 1 GiB where CPUID offers them; elsewhere their bit is reserved. */
+static void gib_pages(void)
+{
+	struct gondola_cpuid_entry cpuid[GONDOLA_MAX_CPUID];
+	uint32_t leaves = GONDOLA_MAX_CPUID;
+	struct machine machine;
+	bool offered = false;
+
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, sum64);
+	require_equal(__gondola_supported_cpuid(machine.sys, cpuid, &leaves), 0);
+	for (uint32_t i = 0; i < leaves; i++)
+		offered |= cpuid[i].function == 0x80000001 && cpuid[i].edx & 1u << 26;
+	*(uint64_t *)(machine.memory + TABLES + 0x1000) = 0x83;
+	machine_run(&machine);
+	expect_equal(machine.run->exit, offered ? GONDOLA_EXIT_IO : GONDOLA_EXIT_SHUTDOWN);
+	if (offered)
+		expect_equal(*(uint32_t *)(machine.memory + DATA), 5050);
+	machine_destroy(&machine);
+}
+
 /* From unpaged to 32-bit paging and back, by the guest's own MOV to CR0. */
 GUEST_CODE(toggle, 32,
 	   "mov $0x30000, %eax; mov %eax, %cr3; mov %cr4, %eax; or $0x10, %eax; mov %eax, %cr4\n"
@@ -225,6 +246,7 @@ static const struct tap_test tests[] = {
 	{ "accessed and dirty bits are set in time", accessed_dirty },
 	{ "a changed page table holds after INVLPG", page_tables_change },
 	{ "a changed page table holds after CR3", cr3_reload },
+	{ "pages of 1 GiB are as CPUID says", gib_pages },
 	{ "paging can be switched on and off", paging_toggled },
 	{ "a guest's page fault is its own", guest_fault },
 	{ "UD2 without a handler ends in shutdown, in every mode", triple_fault },
