@@ -302,7 +302,7 @@ static int handle_hlt(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 
 static int handle_pause(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
-	cond_resched();
+	gondola_vcpu_spins(vcpu);
 	return done(vcpu, exit);
 }
 

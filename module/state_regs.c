@@ -6,6 +6,7 @@
 #include <linux/minmax.h>
 #include <linux/string.h>
 #include <linux/timekeeping.h>
+#include <uapi/linux/gondola_pv.h>
 #include "host/time.h"
 #include "irq/irq.h"
 #include "state.h"
@@ -156,6 +157,8 @@ int gondola_events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_event
 	clear_bit(GONDOLA_REQ_NMI, &vcpu->requests);
 	vcpu->nmi_pending = rec->nmi_pending;
 	vcpu->halted = rec->halted;
+	/* A kick that came before the state was saved may have been for the next HLT. */
+	vcpu->unhalted = gondola_cpuid_has_pv(vcpu, GONDOLA_KVM_PV_UNHALT);
 	vcpu->engine->set_shadow(vcpu, rec->shadow | (rec->nmi_blocked ? SHADOW_NMI : 0));
 	return 0;
 }

@@ -15,5 +15,10 @@ void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req)
 		gondola_request(vcpu, req);
 }
 
+bool gondola_vcpu_yield_to(struct gondola_vcpu *vcpu)
+{
+	return false;
+}
+
 MODULE_DESCRIPTION("gondola's core under test");
 MODULE_LICENSE("GPL");

@@ -6,6 +6,9 @@
 #include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/vmalloc.h>
@@ -99,6 +102,38 @@ void gondola_vcpu_kick(struct gondola_vcpu *vcpu)
 		smp_send_reschedule(cpu);
 }
 
+bool gondola_vcpu_yield_to(struct gondola_vcpu *vcpu)
+{
+	struct task_struct *task;
+	struct pid *pid;
+	bool yielded = false;
+
+	rcu_read_lock();
+	pid = rcu_dereference(vcpu->host->pid);
+	task = pid ? get_pid_task(pid, PIDTYPE_PID) : NULL;
+	rcu_read_unlock();
+	if (!task)
+		return false;
+	if (task != current)
+		yielded = yield_to(task, true) > 0;
+	put_task_struct(task);
+	return yielded;
+}
+
+void gondola_vcpu_spins(struct gondola_vcpu *spinner)
+{
+	struct gondola_vcpu *vcpu;
+	unsigned int i;
+
+	/* Round from the spinner on, so that two spinners favour different ones. */
+	for (i = 1; i < GONDOLA_MAX_VCPUS; i++) {
+		vcpu = gondola_vcpu_by_id(spinner->vm, (spinner->id + i) % GONDOLA_MAX_VCPUS);
+		if (vcpu && READ_ONCE(vcpu->preempted) && gondola_vcpu_yield_to(vcpu))
+			return;
+	}
+	cond_resched();
+}
+
 static void look_up(void *info)
 {
 }
@@ -130,6 +165,18 @@ void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req)
 
 /* ---- ioctls ---------------------------------------------------------------------- */
 
+/* Whom to yield to; the mutex is held. */
+static void note_thread(struct gondola_vcpu_host *host)
+{
+	struct pid *old = rcu_replace_pointer(host->pid, get_task_pid(current, PIDTYPE_PID),
+					      lockdep_is_held(&host->mutex));
+
+	if (old) {
+		synchronize_rcu();
+		put_pid(old);
+	}
+}
+
 static long run(struct gondola_vcpu *vcpu)
 {
 	if (READ_ONCE(vcpu->run->flags))
@@ -140,6 +187,8 @@ static long run(struct gondola_vcpu *vcpu)
 		vcpu->ran = true;
 		WRITE_ONCE(vcpu->vm->ran, true);
 	}
+	if (unlikely(rcu_access_pointer(vcpu->host->pid) != task_pid(current)))
+		note_thread(vcpu->host);
 	return gondola_vcpu_run(vcpu);
 }
 
@@ -319,6 +368,7 @@ static struct gondola_vcpu *vcpu_alloc(struct gondola_vm *vm, u32 id)
 static void vcpu_free(struct gondola_vcpu *vcpu)
 {
 	mutex_destroy(&vcpu->host->mutex);
+	put_pid(rcu_access_pointer(vcpu->host->pid));
 	vfree(vcpu->run);
 	kfree(vcpu->host);
 	kvfree(vcpu->cpuid);

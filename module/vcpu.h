@@ -73,6 +73,7 @@ struct gondola_vcpu {
 	bool halted;
 	bool ran;
 	bool preempted;
+	bool unhalted;			/* GONDOLA_HC_KICK_CPU: ends one HLT, also one to come */
 	u64 dr[4];
 	u64 dr6;
 	u64 dr7;
@@ -120,6 +121,15 @@ static inline bool gondola_take_request(struct gondola_vcpu *vcpu, enum gondola_
  * Tests supply their own.
  */
 void gondola_vcpu_kick(struct gondola_vcpu *vcpu);
+
+/**
+ * gondola_vcpu_yield_to() - let this vCPU's thread run instead of the caller
+ *
+ * Only if it could run and does not.  Process context.  Tests supply their own.
+ */
+bool gondola_vcpu_yield_to(struct gondola_vcpu *vcpu);
+/** gondola_vcpu_spins() - the vCPU waits for another: let one run that was preempted */
+void gondola_vcpu_spins(struct gondola_vcpu *vcpu);
 
 /**
  * gondola_kick_all_and_wait() - request of every vCPU, return when all are out of the guest

@@ -20,6 +20,7 @@ struct gondola_vcpu;
 /**
  * struct gondola_vcpu_host - the host's side of a vCPU
  * @mutex: held by the one thread that runs it or looks into it
+ * @pid: the thread that ran it last
  * @wait: where it sleeps in HLT
  * @notifier: puts and loads it when its thread is scheduled; registered while it is loaded
  * @fpu: the guest's FPU state, swapped with the thread's during GONDOLA_RUN
@@ -29,6 +30,7 @@ struct gondola_vcpu;
 struct gondola_vcpu_host {
 	struct gondola_vcpu *vcpu;
 	struct mutex mutex;
+	struct pid __rcu *pid;
 	wait_queue_head_t wait;
 	struct preempt_notifier notifier;
 	struct fpu_guest fpu;

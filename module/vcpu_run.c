@@ -67,9 +67,11 @@ static bool nmi_wakes(struct gondola_vcpu *vcpu)
 /* Does it end HLT?  Nothing but a request does while a start-up IPI is waited for. */
 static bool event_wakes(struct gondola_vcpu *vcpu)
 {
-	return !gondola_lapic_waiting(vcpu) &&
-	       (vcpu->event.kind != GONDOLA_EVENT_NONE || interrupt_wakes(vcpu) ||
-		nmi_wakes(vcpu));
+	if (gondola_lapic_waiting(vcpu))
+		return false;
+	if (unlikely(READ_ONCE(vcpu->unhalted)) && xchg(&vcpu->unhalted, false))
+		return true;
+	return vcpu->event.kind != GONDOLA_EVENT_NONE || interrupt_wakes(vcpu) || nmi_wakes(vcpu);
 }
 
 /* Sleep until someone requests something.  The engine is given back meanwhile. */

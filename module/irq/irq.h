@@ -77,6 +77,16 @@ enum gondola_startup gondola_lapic_take_startup(struct gondola_vcpu *vcpu, u8 *v
 /** gondola_lapic_waiting() - does the vCPU wait for a start-up IPI? Then it must not run. */
 bool gondola_lapic_waiting(struct gondola_vcpu *vcpu);
 
+/**
+ * gondola_lapic_send_ipis() - one interrupt command for many, as a hypercall has it
+ * @whom: a bitmap of APIC ids, bit 0 is @first
+ * @bits: how many
+ *
+ * Returns how many took it, or -EINVAL: neither a fixed vector nor an NMI.
+ */
+int gondola_lapic_send_ipis(struct gondola_vcpu *from, const unsigned long *whom,
+			    unsigned int bits, u32 first, u32 icr);
+
 /* MSRs: APIC_BASE, TSC_DEADLINE, x2APIC's. 0, -ENOENT (not one of these) or -EINVAL (#GP). */
 int gondola_lapic_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value);
 int gondola_lapic_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);

@@ -169,6 +169,31 @@ bool gondola_deliver(struct gondola_vm *vm, const struct gondola_message *msg,
 	return taken;
 }
 
+int gondola_lapic_send_ipis(struct gondola_vcpu *from, const unsigned long *whom,
+			    unsigned int bits, u32 first, u32 icr)
+{
+	struct gondola_message msg = {
+		.wide = true,
+		.vector = icr & ICR_VECTOR,
+		.mode = (icr & ICR_MODE) >> DELIVERY_SHIFT,
+		.shorthand = TO_DEST,
+	};
+	unsigned int i;
+	int taken = 0;
+
+	if (msg.mode != DELIVER_NMI &&
+	    (msg.mode != DELIVER_FIXED || msg.vector < FIRST_LEGAL_VECTOR))
+		return -EINVAL;
+	for_each_set_bit(i, whom, bits) {
+		/* Neither beyond the last nor, by wrapping, the broadcast id. */
+		if (first >= GONDOLA_MAX_VCPUS || i >= GONDOLA_MAX_VCPUS - first)
+			break;
+		msg.dest = first + i;
+		taken += gondola_deliver(from->vm, &msg, from);
+	}
+	return taken;
+}
+
 void gondola_lapic_pic_raised(struct gondola_vm *vm)
 {
 	struct gondola_vcpu *vcpu = smp_load_acquire(&vm->vcpus[0]);

@@ -8,12 +8,14 @@
  * alike, and survives a save and restore that keeps the TSC.
  */
 #include <linux/errno.h>
+#include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/time64.h>
 #include <uapi/linux/gondola_pv.h>
 #include "exit.h"
 #include "host/time.h"
+#include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "pv.h"
 #include "vcpu.h"
@@ -140,20 +142,91 @@ int gondola_pv_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 						  set_wall_clock(vcpu, value);
 }
 
-/*
- * VMCALL or VMMCALL.
- *
- * No number is served yet that a feature bit would announce, so each gets the
- * documented answer for an unknown one.
- */
+/* ---- hypercalls ------------------------------------------------------------------ */
+
+struct call {
+	u64 number;
+	u64 arg[4];
+};
+
+static struct gondola_vcpu *by_apic_id(struct gondola_vcpu *vcpu, u64 id)
+{
+	return id < GONDOLA_MAX_VCPUS ? gondola_vcpu_by_id(vcpu->vm, id) : NULL;
+}
+
+static s64 kick_cpu(struct gondola_vcpu *vcpu, const struct call *call)
+{
+	struct gondola_vcpu *target = by_apic_id(vcpu, call->arg[1]);
+
+	if (!target)
+		return GONDOLA_HC_EINVAL;
+	WRITE_ONCE(target->unhalted, true);
+	gondola_request(target, GONDOLA_REQ_EVENT);
+	gondola_vcpu_kick(target);
+	return 0;
+}
+
+static s64 send_ipi(struct gondola_vcpu *vcpu, const struct call *call)
+{
+	bool wide = gondola_long_mode(vcpu);
+	u64 whom[2] = { call->arg[0], call->arg[1] };
+	int taken;
+
+	if (!wide) {
+		whom[0] |= whom[1] << 32;
+		whom[1] = 0;
+	}
+	taken = gondola_lapic_send_ipis(vcpu, (unsigned long *)whom, 128, call->arg[2],
+					call->arg[3]);
+	return taken < 0 ? GONDOLA_HC_EINVAL : taken;
+}
+
+static s64 sched_yield_to(struct gondola_vcpu *vcpu, const struct call *call)
+{
+	struct gondola_vcpu *target = by_apic_id(vcpu, call->arg[0]);
+
+	if (target && READ_ONCE(target->preempted))
+		gondola_vcpu_yield_to(target);
+	return 0;
+}
+
+static const struct {
+	u32 number;
+	u32 feature;
+	s64 (*run)(struct gondola_vcpu *vcpu, const struct call *call);
+} calls[] = {
+	{ GONDOLA_HC_SEND_IPI, GONDOLA_KVM_PV_SEND_IPI, send_ipi },
+	{ GONDOLA_HC_KICK_CPU, GONDOLA_KVM_PV_UNHALT, kick_cpu },
+	{ GONDOLA_HC_SCHED_YIELD, GONDOLA_KVM_PV_SCHED_YIELD, sched_yield_to },
+};
+
+static s64 dispatch(struct gondola_vcpu *vcpu, const struct call *call)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(calls); i++)
+		if (calls[i].number == call->number &&
+		    gondola_cpuid_has_pv(vcpu, calls[i].feature))
+			return calls[i].run(vcpu, call);
+	return GONDOLA_HC_ENOSYS;
+}
+
+/* VMCALL or VMMCALL. */
 int gondola_hypercall(struct gondola_vcpu *vcpu)
 {
-	s64 result = GONDOLA_HC_ENOSYS;
+	static const u8 args[] = { R_RBX, R_RCX, R_RDX, R_RSI };
+	u64 *gpr = vcpu->regs.gpr;
+	bool wide = gondola_long_mode(vcpu);
+	struct call call = { .number = wide ? gpr[R_RAX] : (u32)gpr[R_RAX] };
+	s64 result = GONDOLA_HC_EPERM;
+	int i;
 
 	if (!gondola_cpuid_has_pv(vcpu, 0))
 		return -EINVAL;
-	if (vcpu->engine->cpl(vcpu))
-		result = GONDOLA_HC_EPERM;
-	vcpu->regs.gpr[R_RAX] = gondola_long_mode(vcpu) ? (u64)result : (u32)result;
+	for (i = 0; i < ARRAY_SIZE(args); i++)
+		call.arg[i] = wide ? gpr[args[i]] : (u32)gpr[args[i]];
+	if (!vcpu->engine->cpl(vcpu))
+		result = dispatch(vcpu, &call);
+	gpr[R_RAX] = wide ? (u64)result : (u32)result;
 	return 0;
 }

@@ -288,7 +288,8 @@ static const struct leaf policy[] = {
 	  .soft = { GONDOLA_KVM_FEATURES, 0x4b4d564b, 0x564b4d56, 0x0000004d } },
 	{ .function = GONDOLA_KVM_FEATURES,
 	  .soft = { GONDOLA_KVM_NOP_IO_DELAY | GONDOLA_KVM_CLOCKSOURCE2 |
-		    GONDOLA_KVM_CLOCK_STABLE },
+		    GONDOLA_KVM_CLOCK_STABLE | GONDOLA_KVM_PV_UNHALT |
+		    GONDOLA_KVM_PV_SEND_IPI | GONDOLA_KVM_PV_SCHED_YIELD },
 	  .fix = fix_kvm_features },
 	{ .function = GONDOLA_CPUID_BASE,
 	  .soft = { GONDOLA_CPUID_VERSION, 0x646e6f67, 0x00616c6f, 0 } },

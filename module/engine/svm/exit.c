@@ -15,6 +15,7 @@ struct svm_exit_kind {
 	u8 reason;
 };
 
+#define VMMCALL_BYTES	3	/* nobody puts a prefix before it */
 #define KIND(shared, words)	{ words, GONDOLA_REASON_##shared }
 
 /* What gondola intercepts; a code without a name is unknown. */
@@ -56,6 +57,7 @@ static const struct svm_exit_kind kinds[] = {
 	[SVM_EXIT_RSM] = KIND(UNDEFINED, "RSM"),
 	[SVM_EXIT_IRET] = KIND(NMI_WINDOW, "IRET"),
 	[SVM_EXIT_INVD] = KIND(CACHE, "INVD"),
+	[SVM_EXIT_PAUSE] = KIND(PAUSE, "PAUSE"),
 	[SVM_EXIT_HLT] = KIND(HLT, "HLT"),
 	[SVM_EXIT_INVLPG] = KIND(INVLPG, "INVLPG"),
 	[SVM_EXIT_INVLPGA] = KIND(UNDEFINED, "INVLPGA"),
@@ -287,6 +289,9 @@ void gondola_svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	case GONDOLA_REASON_CR_READ:
 		exit->cr.cr = code & 15;
 		exit->cr.write = code >= SVM_EXIT_CR_WRITE;
+		break;
+	case GONDOLA_REASON_HYPERCALL:
+		exit->insn_len = VMMCALL_BYTES;
 		break;
 	case GONDOLA_REASON_DR_ACCESS:
 		exit->cr.cr = code & 15;

@@ -24,6 +24,11 @@
 #include "../../vm.h"
 
 #define CPUID_SVM_FEATURES	0x8000000a
+#define SVM_PAUSE_FILTER	BIT(10)		/* its EDX */
+#define SVM_PAUSE_THRESHOLD	BIT(12)
+/* So many PAUSEs, each within so many cycles of the last, are a loop that waits for another vCPU. */
+#define SPIN_COUNT		3000
+#define SPIN_GAP		128
 #define VM_CR_LOCK		BIT_ULL(3)
 #define VM_CR_SVMDIS		BIT_ULL(4)
 
@@ -285,6 +290,19 @@ static void svm_reset_segments(struct vmcb *vmcb)
 	vmcb->tr = (struct svm_segment){ .attrib = 0x8b, .limit = 0xffff };
 }
 
+/* Without the filter every PAUSE would leave the guest. */
+static void svm_watch_spinning(struct vmcb *vmcb)
+{
+	u32 features = cpuid_edx(CPUID_SVM_FEATURES);
+
+	if (!(features & SVM_PAUSE_FILTER))
+		return;
+	vmcb->intercept_misc1 |= SVM_INTERCEPT_PAUSE;
+	vmcb->pause_count = SPIN_COUNT;
+	if (features & SVM_PAUSE_THRESHOLD)
+		vmcb->pause_threshold = SPIN_GAP;
+}
+
 static int svm_vcpu_create(struct gondola_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = kzalloc(sizeof(*svm), GFP_KERNEL_ACCOUNT);
@@ -312,6 +330,7 @@ static int svm_vcpu_create(struct gondola_vcpu *vcpu)
 	vmcb->iopm_pa = page_to_phys(iopm);
 	vmcb->msrpm_pa = page_to_phys(msrpm);
 	vmcb->int_control = SVM_V_INTR_MASKING;
+	svm_watch_spinning(vmcb);
 	vmcb->dr7 = DR7_FIXED;
 	svm_reset_segments(vmcb);
 
