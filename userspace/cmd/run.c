@@ -140,6 +140,11 @@ static void take_disk(void *to, const char *option, const char *value)
 	add_virtio(to, option, VIRTIO_DISK, value);
 }
 
+static void take_net(void *to, const char *option, const char *value)
+{
+	add_virtio(to, option, VIRTIO_NET, value);
+}
+
 static void take_rng(void *to, const char *option, const char *value)
 {
 	add_virtio(to, option, VIRTIO_RNG, value);
@@ -178,6 +183,7 @@ static const struct option_spec specs[] = {
 	{ "--debug-exit", take_debug_exit, false },
 	{ "--json", take_json, false },
 	{ "--disk", take_disk, false },
+	{ "--net", take_net, false },
 	{ "--rng", take_rng, true },
 	{ NULL, NULL, false }
 };
@@ -323,6 +329,10 @@ const struct command command_run = {
 "\n"
 "ITS DEVICES (virtio; each may be repeated)\n"
 "  --disk FILE[,ro]   a disk in a raw file or block device; ro: only to be read\n"
+"  --net user         a network card in a network of its own, without privileges: the\n"
+"                     guest is 10.0.2.15 by DHCP, the host 10.0.2.2, names 10.0.2.3\n"
+"  --net tap=NAME     a network card on a tap interface of the host's\n"
+"        either with ,mac=02:00:00:00:00:01\n"
 "  --rng              randomness from the host\n"
 "  The first one is at 0xe0000000, each further one 4 KiB above: the same options\n"
 "  give the same addresses.\n"

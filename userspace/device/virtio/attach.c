@@ -78,7 +78,8 @@ void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 		case VIRTIO_RNG:
 			place(vm, rng_create(&vm->memory, registers));
 			break;
-		default:
+		case VIRTIO_NET:
+			place(vm, net_create(&vm->memory, registers, specs[i].value));
 			break;
 		}
 	}
@@ -91,6 +92,10 @@ void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 
 void virtio_stop_all(void)
 {
-	for (unsigned int i = 0; i < nr_devices; i++)
+	/* The module lets go of their eventfds with the VM. */
+	for (unsigned int i = 0; i < nr_devices; i++) {
 		virtio_stop(devices[i]);
+		virtio_destroy(devices[i]);
+	}
+	nr_devices = 0;
 }

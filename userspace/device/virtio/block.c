@@ -234,6 +234,11 @@ static int64_t request(struct virtio_device *device, struct queue_chain *chain)
 	return chain->in_bytes;
 }
 
+static void destroy(struct virtio_device *device)
+{
+	close(to_block(device)->fd);
+}
+
 static void work(struct virtio_device *device)
 {
 	virtio_serve(device, 0, request);
@@ -282,7 +287,7 @@ struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *r
 				   const char *spec)
 {
 	static const struct virtio_ops ops = {
-		.name = "disk", .id = VIRTIO_ID_BLOCK, .work = work,
+		.name = "disk", .id = VIRTIO_ID_BLOCK, .work = work, .destroy = destroy,
 	};
 	static unsigned int slots;
 	struct block *block = device_alloc(sizeof(*block));

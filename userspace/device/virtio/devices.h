@@ -13,7 +13,7 @@ struct vm;
  * @value: what followed
  */
 struct virtio_spec {
-	enum virtio_kind { VIRTIO_DISK, VIRTIO_NET, VIRTIO_RNG, VIRTIO_PORT } kind;
+	enum virtio_kind { VIRTIO_DISK, VIRTIO_NET, VIRTIO_RNG } kind;
 	const char *value;
 };
 
@@ -21,7 +21,7 @@ struct virtio_spec {
  * virtio_create_all() - make the devices in the order in which they were asked for
  *
  * The n-th one lies at VIRTIO_MMIO_BASE + n * VIRTIO_MMIO_STRIDE: the same options give the same
- * addresses.  All ports share one console, at the place of the first.
+ * addresses.
  */
 void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned int count);
 /** virtio_count() - how many devices that makes */

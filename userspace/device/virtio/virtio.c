@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -194,6 +195,16 @@ void virtio_stop(struct virtio_device *device)
 	virtio_kick(device);
 	pthread_join(device->thread, NULL);
 	device->started = false;
+}
+
+void virtio_destroy(struct virtio_device *device)
+{
+	if (device->ops->destroy)
+		device->ops->destroy(device);
+	close(device->kick_fd);
+	close(device->irq_fd);
+	pthread_mutex_destroy(&device->lock);
+	free(device);
 }
 
 /* ---- registers: lock held ------------------------------------------------------------ */

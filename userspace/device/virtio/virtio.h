@@ -37,8 +37,10 @@ struct virtio_device;
  * @config_write: the driver wrote to its configuration (may be NULL)
  * @poll: what else to wait for (may be NULL): fills @fds, lowers *@timeout (ms); returns how many
  * @polled: what @poll asked for, with revents
+ * @destroy: close what was opened (may be NULL); the thread is gone
  *
- * All are called with @lock held, and all but @reset and @config_write by the device's thread.
+ * All others are called with @lock held, and all but @reset and @config_write by the device's
+ * thread.
  */
 struct virtio_ops {
 	const char *name;
@@ -50,6 +52,7 @@ struct virtio_ops {
 	unsigned int (*poll)(struct virtio_device *device, struct pollfd *fds, unsigned int room,
 			     int *timeout);
 	void (*polled)(struct virtio_device *device, const struct pollfd *fds, unsigned int count);
+	void (*destroy)(struct virtio_device *device);
 };
 
 /**
@@ -88,7 +91,7 @@ struct virtio_device {
 	struct queue_chain chain;
 };
 
-/** struct virtio_write - a register write, as the bus hands it on; any thread */
+/** virtio_write() - a register write, as the bus hands it on; any thread */
 void virtio_write(struct virtio_device *device, uint64_t offset, uint64_t value,
 		  unsigned int bytes);
 uint64_t virtio_read(struct virtio_device *device, uint64_t offset, unsigned int bytes);
@@ -107,6 +110,8 @@ void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 void virtio_start(struct virtio_device *device);
 /** virtio_stop() - waits for the request under way */
 void virtio_stop(struct virtio_device *device);
+/** virtio_destroy() - once it is stopped: frees it too */
+void virtio_destroy(struct virtio_device *device);
 
 /** virtio_running() - has the driver started it, and is it not broken? Lock held. */
 bool virtio_running(const struct virtio_device *device);

@@ -87,9 +87,7 @@ void driver_start(struct virtio_device *device, uint64_t without)
 void driver_end(void)
 {
 	virtio_stop(driver.device);
-	close(driver.device->kick_fd);
-	close(driver.device->irq_fd);
-	free(driver.device);
+	virtio_destroy(driver.device);
 	memory_destroy(&driver.memory);
 	munmap(driver.registers, VIRTIO_MMIO_STRIDE);
 }

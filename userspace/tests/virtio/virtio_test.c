@@ -452,14 +452,6 @@ static void start_disk(const char *option)
 	driver_start(block_create(&driver.memory, driver.registers, spec), 0);
 }
 
-static void end_disk(void)
-{
-	int fd = *(int *)((char *)driver.device + sizeof(struct virtio_device));
-
-	driver_end();
-	close(fd);
-}
-
 /* A request with data at BUFFERS + 0x1000; returns its status. */
 static int disk_request(uint32_t type, uint64_t sector, uint32_t bytes, bool write)
 {
@@ -514,7 +506,7 @@ static void disk(void)
 	memcpy(data, &range, sizeof(range));
 	expect_equal(disk_request(VIRTIO_BLK_T_DISCARD, 0, sizeof(range), true), 0);
 	expect_equal(disk_byte(64 * 512 + 100), 0);
-	end_disk();
+	driver_end();
 }
 
 static void disk_bad_requests(void)
@@ -543,13 +535,13 @@ static void disk_bad_requests(void)
 	put_desc(0, 1, BUFFERS, 1, WRITE, 0);
 	offer(0, 0);
 	expect(broken_within());
-	end_disk();
+	driver_end();
 	start_disk("");
 	/* No room for the status. */
 	put_desc(0, 0, BUFFERS, 16, 0, 0);
 	offer(0, 0);
 	expect(broken_within());
-	end_disk();
+	driver_end();
 }
 
 static void disk_cut(void)
@@ -561,7 +553,7 @@ static void disk_cut(void)
 	expect_equal(disk_request(VIRTIO_BLK_T_IN, 2000, 512, false), VIRTIO_BLK_S_IOERR);
 	expect_equal(disk_request(VIRTIO_BLK_T_OUT, 2000, 512, true), VIRTIO_BLK_S_IOERR);
 	expect_equal(disk_request(VIRTIO_BLK_T_IN, 20, 512, false), 0);
-	end_disk();
+	driver_end();
 }
 
 static void disk_readonly(void)
@@ -572,7 +564,70 @@ static void disk_readonly(void)
 	expect_equal(disk_request(VIRTIO_BLK_T_IN, 0, 512, false), 0);
 	expect_equal(disk_request(VIRTIO_BLK_T_OUT, 0, 512, true), VIRTIO_BLK_S_IOERR);
 	expect_equal(disk_request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
-	end_disk();
+	driver_end();
+}
+
+/* ---- network --------------------------------------------------------------------------- */
+
+static const uint8_t arp[42] = {
+	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 8, 6,
+	0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 2, 15, 0, 0, 0, 0, 0, 0, 10, 0, 2, 2,
+};
+
+/* "Who has 10.0.2.2?" in two segments; the host answers. */
+static void ask_host(void)
+{
+	uint8_t *frame = guest(BUFFERS), *answer = guest(BUFFERS + 0x1000);
+
+	memset(frame, 0, 12);
+	memcpy(frame + 12, arp, sizeof(arp));
+	put_desc(0, 0, BUFFERS + 0x1000, 2000, WRITE, 0);
+	offer(0, 0);
+	put_desc(1, 0, BUFFERS, 12, NEXT, 1);
+	put_desc(1, 1, BUFFERS + 12, sizeof(arp), 0, 0);
+	offer(1, 0);
+	require(used_within(1, 1));
+	require(used_within(0, 1));
+	expect(ring_used(0)->ring[0].len >= 12 + 42);
+	expect_equal(answer[10], 1);
+	expect(!memcmp(answer + 12, arp + 6, 6));
+	expect_equal(answer[12 + 21], 2);
+	expect(!memcmp(answer + 12 + 28, arp + 38, 4));
+}
+
+static struct virtio_device *create_net(void)
+{
+	return net_create(&driver.memory, driver.registers, "user,mac=02:00:00:00:00:01");
+}
+
+static void net(void)
+{
+	driver_memory();
+	driver_start(create_net(), 0);
+	expect_equal(get_register(VIRTIO_CONFIG), 2);
+	ask_host();
+	/* Frames too short and too long for Ethernet get lost. */
+	put_desc(1, 0, BUFFERS, 12, 0, 0);
+	offer(1, 0);
+	expect(used_within(1, 2));
+	put_desc(1, 0, BUFFERS, 100000, 0, 0);
+	offer(1, 0);
+	expect(used_within(1, 3));
+	/* One without a header is wrong. */
+	put_desc(1, 0, BUFFERS, 11, 0, 0);
+	offer(1, 0);
+	expect(broken_within());
+	driver_end();
+	driver_memory();
+	driver_start(create_net(), 0);
+	/* So is a buffer that holds no frame. */
+	put_desc(0, 0, BUFFERS + 0x1000, 20, WRITE, 0);
+	offer(0, 0);
+	memcpy((uint8_t *)guest(BUFFERS) + 12, arp, sizeof(arp));
+	put_desc(1, 0, BUFFERS, 12 + sizeof(arp), 0, 0);
+	offer(1, 0);
+	expect(broken_within());
+	driver_end();
 }
 
 /* ---- every device: nonsense ------------------------------------------------------------- */
@@ -643,7 +698,14 @@ static void nonsense_disk(void)
 	make_disk(DISK_BYTES);
 	nonsense_to(create_disk);
 	expect_equal(disk_request(VIRTIO_BLK_T_IN, 0, 512, false), 0);
-	end_disk();
+	driver_end();
+}
+
+static void nonsense_net(void)
+{
+	nonsense_to(create_net);
+	ask_host();
+	driver_end();
 }
 
 static const struct tap_test tests[] = {
@@ -661,8 +723,10 @@ static const struct tap_test tests[] = {
 	{ "bad requests get errors or break the disk", disk_bad_requests },
 	{ "a disk that became shorter gives I/O errors", disk_cut },
 	{ "a read-only disk is not written", disk_readonly },
+	{ "a network card sends, receives, and breaks on bad buffers", net },
 	{ "100,000 nonsense writes to rng", nonsense_rng },
 	{ "100,000 nonsense writes to a disk", nonsense_disk },
+	{ "100,000 nonsense writes to a network card", nonsense_net },
 };
 
 int main(void)

@@ -182,6 +182,30 @@ static void arguments(void)
 	EXPECT_RUN(0, "memory: 40 MiB", "run", "--kernel", "guests/hello", "--mem=40M");
 }
 
+static void devices(void)
+{
+	char *disk = path("data"), readonly[160];
+	static char sectors[1536 + 7];
+
+	need_engine();
+	snprintf(readonly, sizeof(readonly), "%s,ro", disk);
+	make_file("data", "", 0);
+	EXPECT_RUN(2, "No such file", "run", "--kernel", "guests/hello", "--disk", "/nowhere/disk");
+	EXPECT_RUN(2, "neither a file nor", "run", "--kernel", "guests/hello", "--disk", "/tmp,ro");
+	EXPECT_RUN(2, "smaller than a sector", "run", "--kernel", "guests/hello", "--disk", disk);
+	make_file("data", sectors, sizeof(sectors));
+	EXPECT_RUN(2, "in use", "run", "--kernel", "guests/hello", "--disk", disk, "--disk", disk);
+	EXPECT_RUN(2, "in use", "run", "--kernel", "guests/hello", "--disk", readonly, "--disk",
+		   disk);
+	EXPECT_RUN(0, "last 7 bytes", "run", "--kernel", "guests/hello", "--disk", readonly,
+		   "--disk", readonly, "--rng");
+	EXPECT_RUN(2, "neither user nor tap", "run", "--kernel", "guests/hello", "--net", "none");
+	EXPECT_RUN(2, "--net", "run", "--kernel", "guests/hello", "--net", "tap=");
+	EXPECT_RUN(2, "address of one", "run", "--kernel", "guests/hello", "--net",
+		   "user,mac=01:00:00:00:00:00");
+	EXPECT_RUN(2, "takes no value", "run", "--kernel", "guests/hello", "--rng=1");
+}
+
 /* Stopped from outside while the guest spins or sleeps. */
 static void stopped_by(int number, char *append)
 {
@@ -305,6 +329,7 @@ static const struct tap_test tests[] = {
 	{ "each ending has its exit code", endings },
 	{ "unruly guests do no harm", unruly_guests },
 	{ "command line, modules and memory arrive", arguments },
+	{ "devices are opened, or refused in words", devices },
 	{ "signals stop it", stopped },
 	{ "... with the guest's interrupts off, too", stopped_interrupts_off },
 	{ "the report counts", report },

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A network card: frames between two queues and a backend, nothing offloaded. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
+
+#include "vm/fail.h"
+#include "devices.h"
+#include "net.h"
+
+#define BACKLOG		256u
+#define BIT64(n)	(1ull << (n))
+enum { RX, TX, QUEUES };
+
+struct frame {
+	unsigned int bytes;
+	uint8_t data[NET_MAX_FRAME];
+};
+
+/**
+ * struct net - the card
+ * @backlog: frames that wait for a buffer of the guest's; a ring
+ * @first: the oldest
+ * @waiting: how many
+ */
+struct net {
+	struct virtio_device device;
+	const struct net_backend *ops;
+	void *backend;
+	unsigned int first;
+	unsigned int waiting;
+	struct frame backlog[BACKLOG];
+};
+
+static struct net *to_net(struct virtio_device *device)
+{
+	return (struct net *)device;
+}
+
+bool net_room(const struct net *net)
+{
+	return net->waiting < BACKLOG;
+}
+
+void net_kick(struct net *net)
+{
+	virtio_kick(&net->device);
+}
+
+void net_complain(struct net *net, const char *words)
+{
+	virtio_complain(&net->device, "%s", words);
+}
+
+void net_receive(struct net *net, const void *data, size_t bytes)
+{
+	struct frame *frame = &net->backlog[(net->first + net->waiting) % BACKLOG];
+
+	if (!net_room(net) || bytes > NET_MAX_FRAME)
+		return;
+	memcpy(frame->data, data, bytes);
+	frame->bytes = bytes;
+	net->waiting++;
+}
+
+/* Give the guest what waits, as far as it has buffers. */
+static void deliver(struct net *net)
+{
+	static const struct virtio_net_hdr_v1 header = { .num_buffers = 1 };
+	struct virtio_device *device = &net->device;
+
+	queue_notify_off(&device->queues[RX]);
+	while (net->waiting) {
+		const struct frame *frame = &net->backlog[net->first];
+
+		if (!virtio_pop(device, RX)) {
+			/* Only now do we care for more buffers. */
+			if (!virtio_running(device) || !queue_notify_on(&device->queues[RX]))
+				return;
+			continue;
+		}
+		if (device->chain.in_bytes < sizeof(header) + frame->bytes) {
+			virtio_broken(device, "a buffer for received frames is too small");
+			return;
+		}
+		chain_write(&device->chain, 0, &header, sizeof(header));
+		chain_write(&device->chain, sizeof(header), frame->data, frame->bytes);
+		virtio_push(device, RX, sizeof(header) + frame->bytes);
+		net->first = (net->first + 1) % BACKLOG;
+		net->waiting--;
+	}
+}
+
+static int64_t transmit(struct virtio_device *device, struct queue_chain *chain)
+{
+	struct net *net = to_net(device);
+	uint8_t frame[NET_MAX_FRAME];
+	uint64_t bytes;
+
+	if (chain->out_bytes < sizeof(struct virtio_net_hdr_v1)) {
+		virtio_broken(device, "a frame to send has no header");
+		return -1;
+	}
+	bytes = chain->out_bytes - sizeof(struct virtio_net_hdr_v1);
+	/* Too short or too long for Ethernet: lost on the wire. */
+	if (bytes < 14 || bytes > sizeof(frame))
+		return 0;
+	chain_read(chain, sizeof(struct virtio_net_hdr_v1), frame, bytes);
+	net->ops->send(net->backend, frame, bytes);
+	return 0;
+}
+
+static void destroy(struct virtio_device *device)
+{
+	struct net *net = to_net(device);
+
+	net->ops->close(net->backend);
+}
+
+static void work(struct virtio_device *device)
+{
+	virtio_serve(device, TX, transmit);
+	if (virtio_running(device))
+		deliver(to_net(device));
+}
+
+static void reset(struct virtio_device *device)
+{
+	to_net(device)->waiting = 0;
+}
+
+static unsigned int poll_net(struct virtio_device *device, struct pollfd *fds, unsigned int count,
+			     int *timeout)
+{
+	struct net *net = to_net(device);
+
+	return net->ops->poll(net->backend, fds, count, net_room(net), timeout);
+}
+
+static void polled(struct virtio_device *device, const struct pollfd *fds, unsigned int count)
+{
+	struct net *net = to_net(device);
+
+	net->ops->polled(net->backend, fds, count);
+	/* A card that is not up receives nothing. */
+	if (!virtio_running(device))
+		net->waiting = 0;
+}
+
+/* ---- making it ---------------------------------------------------------------------- */
+
+/* Ours to give (locally administered), and the same for the same network each time. */
+static void make_mac(uint8_t mac[6], const char *spec, unsigned int number)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *spec; spec++)
+		hash = (hash ^ (uint8_t)*spec) * 16777619u;
+	hash += number;
+	mac[0] = 0x02;
+	mac[1] = 0x67;
+	memcpy(mac + 2, &hash, 4);
+}
+
+static void parse_mac(uint8_t mac[6], const char *text)
+{
+	int end = 0;
+
+	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
+		   &mac[3], &mac[4], &mac[5], &end) != 6 || text[end] || mac[0] & 1)
+		fail(EXIT_CODE_USAGE, "--net: \"%s\" is not the address of one network card, like 02:00:00:00:00:01",
+		     text);
+}
+
+struct virtio_device *net_create(const struct guest_memory *memory, uint8_t *registers,
+				 const char *spec)
+{
+	static const struct virtio_ops ops = {
+		.name = "net", .id = VIRTIO_ID_NET, .work = work, .reset = reset,
+		.poll = poll_net, .polled = polled, .destroy = destroy,
+	};
+	static unsigned int number;
+	struct net *net = device_alloc(sizeof(*net));
+	struct virtio_net_config config = { .status = VIRTIO_NET_S_LINK_UP };
+	char *kind = strdup(spec), *mac = kind ? strstr(kind, ",mac=") : NULL;
+	char option[64];
+
+	if (!kind)
+		fail(EXIT_CODE_ERROR, "out of memory");
+	if (mac)
+		*mac = 0;
+	make_mac(config.mac, kind, number++);
+	if (mac)
+		parse_mac(config.mac, mac + strlen(",mac="));
+	snprintf(net->device.label, sizeof(net->device.label), "net %s", kind);
+	snprintf(option, sizeof(option), "--net %s", kind);
+	if (!strcmp(kind, "user"))
+		net->backend = net_user_open(net, option, &net->ops);
+	else if (!strncmp(kind, "tap=", 4))
+		net->backend = net_tap_open(net, option, kind + 4, &net->ops);
+	else
+		fail(EXIT_CODE_USAGE, "--net: \"%s\" is neither user nor tap=NAME", kind);
+	free(kind);
+	virtio_init(&net->device, &ops, memory, registers,
+		    BIT64(VIRTIO_NET_F_MAC) | BIT64(VIRTIO_NET_F_STATUS), QUEUES);
+	virtio_set_config(&net->device, 0, &config, sizeof(config));
+	return &net->device;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Between the network card and what it is plugged into; all in the device's thread, lock held. */
+#ifndef DEVICE_VIRTIO_NET_H
+#define DEVICE_VIRTIO_NET_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define NET_MAX_FRAME	1518u	/* Ethernet with a VLAN tag, without its checksum */
+
+struct net;
+
+/**
+ * struct net_backend - a tap or the user-mode network
+ * @send: a frame from the guest
+ * @poll: what to wait for; @room: whether net_receive() would take a frame
+ * @polled: those, with what happened
+ * @close: the end; frees it too
+ */
+struct net_backend {
+	void (*send)(void *backend, const void *frame, size_t bytes);
+	unsigned int (*poll)(void *backend, struct pollfd *fds, unsigned int count, bool room,
+			     int *timeout);
+	void (*polled)(void *backend, const struct pollfd *fds, unsigned int count);
+	void (*close)(void *backend);
+};
+
+/** net_receive() - a frame for the guest; one for which there is no room is dropped */
+void net_receive(struct net *net, const void *frame, size_t bytes);
+/** net_room() - would net_receive() keep one? */
+bool net_room(const struct net *net);
+/** net_kick() - poll again: something changed */
+void net_kick(struct net *net);
+/** net_complain() - a line about it, bounded in number */
+void net_complain(struct net *net, const char *words);
+
+/* Each makes a backend for @net, or fail()s with one line that begins with @option. */
+void *net_tap_open(struct net *net, const char *option, const char *name,
+		   const struct net_backend **ops);
+void *net_user_open(struct net *net, const char *option, const struct net_backend **ops);
+
+#endif

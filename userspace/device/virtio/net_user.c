@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A network without privileges, by libslirp: the guest is 10.0.2.15 (by DHCP),
+ * the host 10.0.2.2, a name server 10.0.2.3; what it connects to is connected
+ * to by this process.  IPv4 only.
+ */
+#include "vm/fail.h"
+#include "device/device.h"
+#include "net.h"
+
+#ifdef NO_USER_NET
+
+void *net_user_open(struct net *net, const char *option, const struct net_backend **ops)
+{
+	(void)net;
+	(void)ops;
+	fail(EXIT_CODE_USAGE, "%s: this gondola was built without libslirp (STATIC=1)", option);
+}
+
+#else
+
+#include <arpa/inet.h>
+#include <limits.h>
+#include <slirp/libslirp.h>
+#include <stdlib.h>
+#include <time.h>
+
+/**
+ * struct user - one such network
+ * @fds: while slirp fills it in or asks for it: what is polled
+ * @count: how many of them are in use
+ * @room: how many there may be
+ */
+struct user {
+	struct net *net;
+	Slirp *slirp;
+	struct pollfd *fds;
+	unsigned int count;
+	unsigned int room;
+};
+
+static const struct {
+	int slirp;
+	short poll;
+} events[] = {
+	{ SLIRP_POLL_IN, POLLIN }, { SLIRP_POLL_OUT, POLLOUT }, { SLIRP_POLL_PRI, POLLPRI },
+	{ SLIRP_POLL_ERR, POLLERR }, { SLIRP_POLL_HUP, POLLHUP },
+};
+#define NR_EVENTS	(sizeof(events) / sizeof(events[0]))
+
+static int add_poll(int fd, int wanted, void *opaque)
+{
+	struct user *user = opaque;
+	short mask = 0;
+
+	/* A connection too many waits until another is closed. */
+	if (user->count == user->room)
+		return -1;
+	for (unsigned int i = 0; i < NR_EVENTS; i++)
+		if (wanted & events[i].slirp)
+			mask |= events[i].poll;
+	user->fds[user->count] = (struct pollfd){ .fd = fd, .events = mask };
+	return user->count++;
+}
+
+static int get_revents(int index, void *opaque)
+{
+	struct user *user = opaque;
+	int happened = 0;
+
+	if (index < 0 || index >= (int)user->count)
+		return 0;
+	for (unsigned int i = 0; i < NR_EVENTS; i++)
+		if (user->fds[index].revents & events[i].poll)
+			happened |= events[i].slirp;
+	return happened;
+}
+
+static unsigned int poll_user(void *backend, struct pollfd *fds, unsigned int count, bool room,
+			      int *timeout)
+{
+	struct user *user = backend;
+	uint32_t wait = UINT32_MAX;
+
+	(void)room;
+	user->fds = fds;
+	user->count = 0;
+	user->room = count;
+	slirp_pollfds_fill(user->slirp, &wait, add_poll, user);
+	if (wait <= INT_MAX)
+		*timeout = (int)wait;
+	return user->count;
+}
+
+static void polled(void *backend, const struct pollfd *fds, unsigned int count)
+{
+	struct user *user = backend;
+
+	user->fds = (struct pollfd *)fds;
+	user->count = count;
+	slirp_pollfds_poll(user->slirp, 0, get_revents, user);
+}
+
+static void send_frame(void *backend, const void *frame, size_t bytes)
+{
+	struct user *user = backend;
+
+	slirp_input(user->slirp, frame, (int)bytes);
+}
+
+static void close_user(void *backend)
+{
+	struct user *user = backend;
+
+	slirp_cleanup(user->slirp);
+	free(user);
+}
+
+/* ---- what slirp asks of us -------------------------------------------------------- */
+
+static ssize_t on_packet(const void *frame, size_t bytes, void *opaque)
+{
+	struct user *user = opaque;
+
+	net_receive(user->net, frame, bytes);
+	return bytes;
+}
+
+static void on_guest_error(const char *words, void *opaque)
+{
+	struct user *user = opaque;
+
+	net_complain(user->net, words);
+}
+
+static int64_t get_clock(void *opaque)
+{
+	struct timespec now;
+
+	(void)opaque;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+/* Every round asks anew which descriptors there are. */
+static void on_descriptor(int fd, void *opaque)
+{
+	(void)fd;
+	(void)opaque;
+}
+
+static void on_notify(void *opaque)
+{
+	struct user *user = opaque;
+
+	net_kick(user->net);
+}
+
+void *net_user_open(struct net *net, const char *option, const struct net_backend **ops)
+{
+	static const struct net_backend backend = {
+		.send = send_frame, .poll = poll_user, .polled = polled,
+		.close = close_user,
+	};
+	/* Timers are for IPv6's router advertisements alone. */
+	static const SlirpCb callbacks = {
+		.send_packet = on_packet,
+		.guest_error = on_guest_error,
+		.clock_get_ns = get_clock,
+		.register_poll_fd = on_descriptor,
+		.unregister_poll_fd = on_descriptor,
+		.notify = on_notify,
+	};
+	SlirpConfig config = {
+		.version = 1,
+		.in_enabled = true,
+		.vnetwork.s_addr = htonl(0x0a000200),
+		.vnetmask.s_addr = htonl(0xffffff00),
+		.vhost.s_addr = htonl(0x0a000202),
+		.vnameserver.s_addr = htonl(0x0a000203),
+		.vdhcp_start.s_addr = htonl(0x0a00020f),
+	};
+	struct user *user = device_alloc(sizeof(*user));
+
+	user->net = net;
+	user->slirp = slirp_new(&config, &callbacks, user);
+	if (!user->slirp)
+		fail(EXIT_CODE_ERROR, "%s: cannot start the user-mode network", option);
+	*ops = &backend;
+	return user;
+}
+
+#endif
