@@ -79,6 +79,43 @@ static bool do_exchange(void *data, void *arg, unsigned int bytes)
 	}
 }
 
+/* Apart from translate(), so that nobody else pays for the room on the stack. */
+static noinline enum gondola_walk_result translate_by_walk(struct gondola_vcpu *vcpu, gva_t gva,
+							   u32 access, struct gondola_access *out,
+							   bool *missing_write)
+{
+	enum gondola_walk_result result;
+	struct gondola_walk w;
+
+	result = gondola_walk(vcpu, gva, access, &w);
+	out->error = w.error;
+	out->gpa = w.gfn << GONDOLA_PAGE_SHIFT | (gva & ~GONDOLA_PAGE_MASK);
+	if (result == WALK_MISSING) {
+		out->gpa = w.missing << GONDOLA_PAGE_SHIFT;
+		*missing_write = w.missing_write;
+	}
+	return result;
+}
+
+/* By the shadow if it knows, else by a walk. @out: gpa (MISSING: of what is missing), error. */
+static enum gondola_walk_result translate(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+					  struct gondola_access *out, bool *missing_write)
+{
+	enum gondola_walk_result result;
+	struct gondola_place at;
+
+	if (!gondola_paging(vcpu)) {
+		out->gpa = (u32)gva;
+		return WALK_OK;
+	}
+	result = gondola_lookup(vcpu, gva, access, &at);
+	if (unlikely(result == WALK_MISSING))
+		return translate_by_walk(vcpu, gva, access, out, missing_write);
+	out->gpa = at.gpa;
+	out->error = at.error;
+	return result;
+}
+
 static enum gondola_access_result access_locked(struct gondola_vcpu *vcpu, gva_t gva,
 						access_fn fn, void *arg, unsigned int bytes,
 						u32 access, struct gondola_access *out,
@@ -88,37 +125,30 @@ static enum gondola_access_result access_locked(struct gondola_vcpu *vcpu, gva_t
 	bool write = access & PFEC_W;
 	struct gondola_frame *frame;
 	struct gondola_slot *slot;
-	struct gondola_walk w;
+	gfn_t gfn;
 
 	*missing_write = write;
-	if (gondola_paging(vcpu)) {
-		switch (gondola_walk(vcpu, gva, access, &w)) {
-		case WALK_OK:
-			break;
-		case WALK_FAULT:
-			out->error = w.error;
-			return GONDOLA_ACCESS_FAULT;
-		case WALK_MISSING:
-			out->gpa = w.missing << GONDOLA_PAGE_SHIFT;
-			*missing_write = w.missing_write;
-			return GONDOLA_ACCESS_MEMORY;
-		}
-	} else {
-		w.gfn = (u32)gva >> GONDOLA_PAGE_SHIFT;
+	switch (translate(vcpu, gva, access, out, missing_write)) {
+	case WALK_OK:
+		break;
+	case WALK_FAULT:
+		return GONDOLA_ACCESS_FAULT;
+	case WALK_MISSING:
+		return GONDOLA_ACCESS_MEMORY;
 	}
-	out->gpa = w.gfn << GONDOLA_PAGE_SHIFT | (gva & ~GONDOLA_PAGE_MASK);
-	slot = gondola_find_slot(vm, w.gfn);
+	gfn = out->gpa >> GONDOLA_PAGE_SHIFT;
+	slot = gondola_find_slot(vm, gfn);
 	if (!slot || (write && (slot->flags & GONDOLA_MEM_READONLY)))
 		return GONDOLA_ACCESS_MMIO;
 	if (!fn)
 		return GONDOLA_ACCESS_OK;
-	frame = &slot->frames[w.gfn - slot->base];
+	frame = &slot->frames[gfn - slot->base];
 	if (!(frame->host & FRAME_PRESENT) || (write && !(frame->host & FRAME_WRITABLE)))
 		return GONDOLA_ACCESS_MEMORY;
 	if (fn(frame_data(frame) + (gva & ~GONDOLA_PAGE_MASK), arg, bytes)) {
-		gondola_mark_page_dirty(vm, vcpu, slot, w.gfn, GONDOLA_DIRTY_VCPU);
+		gondola_mark_page_dirty(vm, vcpu, slot, gfn, GONDOLA_DIRTY_VCPU);
 		if (frame->nr_tables)
-			gondola_table_written(vcpu, w.gfn, gva & ~GONDOLA_PAGE_MASK, bytes);
+			gondola_table_written(vcpu, gfn, gva & ~GONDOLA_PAGE_MASK, bytes);
 	}
 	return GONDOLA_ACCESS_OK;
 }

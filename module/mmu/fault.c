@@ -338,10 +338,11 @@ struct missing {
  * The guest allows the access: does the host?  OK: map it.  @rights: the guest's,
  * combined over the levels.
  */
-static enum gondola_access_result check_frame(struct gondola_vcpu *vcpu, gfn_t gfn, u64 rights,
+static enum gondola_access_result check_frame(struct gondola_vcpu *vcpu, gpa_t gpa, u64 rights,
 					      u32 error, struct gondola_slot **slot,
 					      struct missing *missing)
 {
+	gfn_t gfn = gpa >> GONDOLA_PAGE_SHIFT;
 	bool write = error & PFEC_W;
 	struct gondola_frame *frame;
 
@@ -354,7 +355,7 @@ static enum gondola_access_result check_frame(struct gondola_vcpu *vcpu, gfn_t g
 		missing->write = write;
 		return GONDOLA_ACCESS_MEMORY;
 	}
-	if (write && frame->nr_synced && !gondola_unsync_gfn(vcpu, gfn, frame))
+	if (write && frame->nr_synced && !gondola_unsync_gfn(vcpu, gpa, frame))
 		return GONDOLA_ACCESS_INTERPRET;
 	if (write && !(error & PFEC_U) && vcpu->mmu.role.nosmap &&
 	    (rights & (PT_W | PT_U)) == PT_U)
@@ -363,9 +364,9 @@ static enum gondola_access_result check_frame(struct gondola_vcpu *vcpu, gfn_t g
 }
 
 /* By a walk of the guest's tables. */
-static enum gondola_access_result fault_by_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
-						struct gondola_access *out,
-						struct missing *missing)
+static noinline enum gondola_access_result
+fault_by_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 error, struct gondola_access *out,
+	      struct missing *missing)
 {
 	enum gondola_access_result result;
 	struct gondola_slot *slot;
@@ -388,7 +389,7 @@ static enum gondola_access_result fault_by_walk(struct gondola_vcpu *vcpu, gva_t
 		w.rights = 0;
 	}
 	out->gpa = w.gfn << GONDOLA_PAGE_SHIFT | (gva & ~GONDOLA_PAGE_MASK);
-	result = check_frame(vcpu, w.gfn, w.rights, error, &slot, missing);
+	result = check_frame(vcpu, out->gpa, w.rights, error, &slot, missing);
 	if (result != GONDOLA_ACCESS_OK)
 		return result;
 	/* The write may have been to our own root, once too often: load it anew, fault again. */
@@ -397,67 +398,36 @@ static enum gondola_access_result fault_by_walk(struct gondola_vcpu *vcpu, gva_t
 	return map(vcpu, gva, error, &w, slot);
 }
 
-/*
- * Most faults are on a leaf whose upper levels are linked.  Those are in sync, so
- * their snapshots say what a walk would find, and only the leaf's own entry must
- * be read.  -1: walk.
- */
-static int fault_by_shadow(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
+/* Most faults are on a leaf whose upper levels are linked. -1: walk. */
+static int fault_by_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
 			   struct gondola_access *out, struct missing *missing)
 {
-	u32 access = error & (PFEC_W | PFEC_U | PFEC_I);
-	u64 bits = access & PFEC_W ? PT_A | PT_D : PT_A;
-	struct gondola_shadow_page *sp = gondola_current_root(vcpu);
 	enum gondola_access_result result;
 	struct gondola_slot *slot;
-	u64 rights = PT_W | PT_U, gpte, *entry;
-	unsigned int level, i;
+	struct gondola_place at;
+	u64 rights = PT_W | PT_U;
 
-	if (!vcpu->mmu.role.long_mode || vcpu->mmu.role.nowp)
-		return -1;
-	for (level = 4; level > 1; level--) {
-		i = shadow_index(gva, level);
-		if (!spte_present(sp->spt[i]))
-			return -1;
-		rights = gondola_combine_rights(rights, sp->gpt[i]);
-		sp->writes = 0;
-		sp = child_of(sp->spt[i]);
-		if (sp->role.direct)
-			return -1;
-	}
-	if (unlikely(!(sp->frame->host & FRAME_PRESENT)))
-		return -1;
-	i = shadow_index(gva, 1);
-	entry = (u64 *)frame_data(sp->frame) + i;
-	gpte = READ_ONCE(*entry);
-	out->error = gondola_fault_code(vcpu, access, 0);
-	if (!(gpte & PT_P))
+	switch (gondola_lookup(vcpu, gva, error & (PFEC_W | PFEC_U | PFEC_I), &at)) {
+	case WALK_OK:
+		break;
+	case WALK_FAULT:
+		out->error = at.error;
+		if (!(at.error & PFEC_P))
+			gondola_note_demand(vcpu, at.sp);
 		return GONDOLA_ACCESS_FAULT;
-	rights = gondola_combine_rights(rights, gpte);
-	if (unlikely(gpte & vcpu->mmu.reserved[0][1]))
+	default:
 		return -1;
-	if (!gondola_access_allowed(vcpu, access, rights)) {
-		out->error |= PFEC_P;
-		return GONDOLA_ACCESS_FAULT;
 	}
-	if ((gpte & bits) != bits) {
-		if (!(sp->frame->host & FRAME_WRITABLE) ||
-		    cmpxchg64(entry, gpte, gpte | bits) != gpte)
-			return -1;
-		gpte |= bits;
-		gondola_mark_page_dirty(vcpu->vm, vcpu, gondola_find_slot(vcpu->vm, sp->gfn),
-					sp->gfn, GONDOLA_DIRTY_VCPU);
-	}
-	out->gpa = (gpte & PT_ADDR) | (gva & ~GONDOLA_PAGE_MASK);
-	result = check_frame(vcpu, (gpte & PT_ADDR) >> GONDOLA_PAGE_SHIFT, rights, error, &slot,
-			     missing);
+	out->gpa = at.gpa;
+	result = check_frame(vcpu, at.gpa, rights, error, &slot, missing);
 	if (result != GONDOLA_ACCESS_OK)
 		return result;
 	/* Letting a table go may have taken this one along: the fault comes again. */
-	if (unlikely(sp->invalid))
+	if (unlikely(at.sp->invalid))
 		return GONDOLA_ACCESS_OK;
-	map_leaf(vcpu, sp, i, take_leaf_entry(vcpu, sp, i, gpte), slot,
-		 (gpte & PT_ADDR) >> GONDOLA_PAGE_SHIFT, error);
+	if (!at.sp->role.direct)
+		rights = take_leaf_entry(vcpu, at.sp, at.i, at.gpte);
+	map_leaf(vcpu, at.sp, at.i, rights, slot, at.gpa >> GONDOLA_PAGE_SHIFT, error);
 	return GONDOLA_ACCESS_OK;
 }
 
@@ -480,7 +450,7 @@ enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gv
 			vcpu->mmu.reload = true;
 			continue;
 		}
-		result = fault_by_shadow(vcpu, gva, error, out, &missing);
+		result = fault_by_lookup(vcpu, gva, error, out, &missing);
 		if (result < 0)
 			result = fault_by_walk(vcpu, gva, error, out, &missing);
 		gondola_mmu_unlock(vm);

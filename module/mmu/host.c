@@ -143,24 +143,30 @@ static unsigned long shrink_count(struct shrinker *shrinker, struct shrink_contr
 	return max(gondola_mmu_pages_total(), 0l);
 }
 
+/* We may have come from an allocation of this very VM's, but never with its lock. */
+static unsigned long shrink_vm(struct gondola_vm *vm, unsigned long want)
+{
+	unsigned long freed = 0;
+
+	if (!spin_trylock(&vm->mmu.lock))
+		return 0;
+	if (vm->mmu.nr_pages > SHRINK_FLOOR)
+		freed = gondola_shadow_evict(vm, min_t(unsigned long, want,
+						       vm->mmu.nr_pages - SHRINK_FLOOR));
+	gondola_mmu_unlock(vm);
+	return freed;
+}
+
 static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	unsigned long freed = 0, want = sc->nr_to_scan;
+	unsigned long freed = 0;
 	struct mmu_host *host;
 
 	spin_lock(&vms_lock);
 	list_for_each_entry(host, &vms, link) {
-		struct gondola_vm *vm = host->vm;
-
-		if (freed >= want)
+		if (freed >= sc->nr_to_scan)
 			break;
-		/* We may have come from an allocation of this very VM's, but never with its lock. */
-		if (!spin_trylock(&vm->mmu.lock))
-			continue;
-		if (vm->mmu.nr_pages > SHRINK_FLOOR)
-			freed += gondola_shadow_evict(vm, min_t(unsigned long, want - freed,
-								vm->mmu.nr_pages - SHRINK_FLOOR));
-		gondola_mmu_unlock(vm);
+		freed += shrink_vm(host->vm, sc->nr_to_scan - freed);
 	}
 	/* The next time begins with another. */
 	list_rotate_left(&vms);

@@ -54,6 +54,8 @@ struct gondola_frame {
  * @invalid: zapped, but still somebody's root
  * @writes: writes to the guest's table since it was last walked through
  * @quiet: syncs in a row that found nothing changed
+ * @filled: entry that the last interpreted write made present, or -1 (see is_demand_fill())
+ * @demand: faults that were the guest's own since the table went out of sync
  */
 struct gondola_shadow_page {
 	struct hlist_node hash_link;
@@ -72,6 +74,8 @@ struct gondola_shadow_page {
 	bool invalid;
 	u8 writes;
 	u8 quiet;
+	u8 demand;
+	s16 filled;
 };
 
 /*
@@ -165,9 +169,9 @@ static inline bool gondola_chunk_to_spare(const struct gondola_vcpu *vcpu)
 }
 
 /* shadow.c */
-void gondola_mmu_lock(struct gondola_vm *vm);
+void gondola_mmu_lock(struct gondola_vm *vm) __acquires(&vm->mmu.lock);
 /* Drops the lock; before that, flushes and frees what was zapped under it. */
-void gondola_mmu_unlock(struct gondola_vm *vm);
+void gondola_mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock);
 struct gondola_shadow_page *gondola_shadow_find(struct gondola_vm *vm, gfn_t gfn,
 						union gondola_role role);
 struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t gfn,
@@ -256,6 +260,30 @@ static inline bool gpte_is_large(const struct gondola_vcpu *vcpu, union gondola_
 	       (!role.gpte32 || (vcpu->cr4 & CR4_PSE));
 }
 
+/* lookup.c */
+/**
+ * struct gondola_place - where an address leads
+ * @sp, @i: the leaf's shadow entry, present or not
+ * @gpa: the guest-physical address
+ * @gpte: the guest's leaf entry; 0 if @sp is direct
+ * @error: WALK_FAULT: the guest's error code
+ */
+struct gondola_place {
+	struct gondola_shadow_page *sp;
+	unsigned int i;
+	gpa_t gpa;
+	u64 gpte;
+	u32 error;
+};
+
+/*
+ * Translate by the shadow's snapshots instead of the guest's tables: a fraction
+ * of the cost of gondola_walk(), which does the same.  WALK_MISSING: they do not
+ * know; walk.
+ */
+enum gondola_walk_result gondola_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+					struct gondola_place *place);
+
 /* fault.c */
 /* Fill entry @i of a level-1 page from @gpte if that needs no fault; true if it is present now. */
 bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
@@ -267,7 +295,11 @@ bool gondola_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 gfn_t gondola_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte);
 
 /* sync.c */
-bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame);
+bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gpa_t gpa, struct gondola_frame *frame);
+/* A fault through leaf table @sp was the guest's own: entry not present. */
+void gondola_note_demand(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
+/* Tell empty entries that are the guest's own from those that nobody has looked at. */
+void gondola_classify_empty(struct gondola_vm *vm, struct gondola_shadow_page *sp);
 void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
 void gondola_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i);
 /* The tables in this frame have been written. */

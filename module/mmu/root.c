@@ -3,8 +3,18 @@
  * Roots: which shadow tree the processor runs on, and what the guest's writes
  * to control registers and its flushes do to it.
  */
+#include <linux/moduleparam.h>
 #include <linux/string.h>
 #include "internal.h"
+
+/*
+ * Off, because it was measured: a guest that pages on demand saves an exit a fault
+ * but pays more ticks for it, and one that forks loses both ways (see
+ * Documentation/architecture.rst).
+ */
+static bool pf_filter;
+module_param(pf_filter, bool, 0444);
+MODULE_PARM_DESC(pf_filter, "faults that are the guest's own go straight to it (VMX; default off)");
 
 /* A CR3 that leads to no memory gets a root in which nothing is ever filled. */
 #define GFN_NOWHERE	(~0ull >> 12)
@@ -292,7 +302,7 @@ int gondola_mmu_init_vcpu(struct gondola_vcpu *vcpu)
 	vcpu->mmu.pae_root = root;
 	vcpu->mmu.current_root = -1;
 	vcpu->mmu.format = &gondola_format_32;
-	if (vcpu->engine->caps & GONDOLA_ENGINE_PF_FILTER)
+	if (pf_filter && (vcpu->engine->caps & GONDOLA_ENGINE_PF_FILTER))
 		vcpu->vm->mmu.hollow = SPTE_HOLLOW;
 	return 0;
 }

@@ -43,12 +43,12 @@ void gondola_page_free(struct gondola_shadow_page *sp)
 	atomic_long_dec(&pages_total);
 }
 
-void gondola_mmu_lock(struct gondola_vm *vm)
+void gondola_mmu_lock(struct gondola_vm *vm) __acquires(&vm->mmu.lock)
 {
 	spin_lock(&vm->mmu.lock);
 }
 
-void gondola_mmu_unlock(struct gondola_vm *vm)
+void gondola_mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock)
 {
 	struct gondola_shadow_page *sp, *next;
 
@@ -116,6 +116,8 @@ struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t 
 		gondola_protect_table(vm, gfn, sp->frame);
 		sp->frame->nr_tables++;
 	}
+	sp->filled = -1;
+	gondola_classify_empty(vm, sp);
 	hlist_add_head(&sp->hash_link, gondola_hash_bucket(vm, gfn));
 	list_add(&sp->link, &vm->mmu.pages);
 	vm->mmu.nr_pages++;

@@ -272,6 +272,8 @@ int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot
 
 int gondola_mmu_init_vm(struct gondola_vm *vm, u32 max_pages)
 {
+	int err;
+
 	spin_lock_init(&vm->mmu.lock);
 	INIT_LIST_HEAD(&vm->mmu.pages);
 	INIT_LIST_HEAD(&vm->mmu.unsync);
@@ -281,7 +283,12 @@ int gondola_mmu_init_vm(struct gondola_vm *vm, u32 max_pages)
 				GFP_KERNEL_ACCOUNT);
 	if (!vm->mmu.hash)
 		return -ENOMEM;
-	return gondola_mmu_host_attach(vm);
+	err = gondola_mmu_host_attach(vm);
+	if (err) {
+		kvfree(vm->mmu.hash);
+		vm->mmu.hash = NULL;
+	}
+	return err;
 }
 
 void gondola_mmu_destroy_vm(struct gondola_vm *vm)

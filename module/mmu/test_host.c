@@ -111,6 +111,9 @@ struct world *world_create(bool filter, u32 max_shadow_pages)
 		world_destroy(w);
 		return NULL;
 	}
+	/* As the module's parameter pf_filter does. */
+	if (filter)
+		w->vm.mmu.hollow = SPTE_HOLLOW;
 	list_add(&w->link, &worlds);
 	return w;
 }
