@@ -145,6 +145,11 @@ static void take_net(void *to, const char *option, const char *value)
 	add_virtio(to, option, VIRTIO_NET, value);
 }
 
+static void take_port(void *to, const char *option, const char *value)
+{
+	add_virtio(to, option, VIRTIO_PORT, value);
+}
+
 static void take_rng(void *to, const char *option, const char *value)
 {
 	add_virtio(to, option, VIRTIO_RNG, value);
@@ -184,6 +189,7 @@ static const struct option_spec specs[] = {
 	{ "--json", take_json, false },
 	{ "--disk", take_disk, false },
 	{ "--net", take_net, false },
+	{ "--port", take_port, false },
 	{ "--rng", take_rng, true },
 	{ NULL, NULL, false }
 };
@@ -333,6 +339,9 @@ const struct command command_run = {
 "                     guest is 10.0.2.15 by DHCP, the host 10.0.2.2, names 10.0.2.3\n"
 "  --net tap=NAME     a network card on a tap interface of the host's\n"
 "        either with ,mac=02:00:00:00:00:01\n"
+"  --port NAME=unix:PATH[,console]\n"
+"                     a port of a virtio console, on a socket; console: a terminal,\n"
+"                     hvc0 and so on, else a stream; =FILE: output only\n"
 "  --rng              randomness from the host\n"
 "  The first one is at 0xe0000000, each further one 4 KiB above: the same options\n"
 "  give the same addresses.\n"

@@ -51,15 +51,31 @@ static void place(struct vm *vm, struct virtio_device *device)
 	devices[nr_devices++] = device;
 }
 
+/* The values of all ports; returns how many. */
+static unsigned int ports_of(const struct virtio_spec *specs, unsigned int count,
+			     const char **values)
+{
+	unsigned int ports = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		if (specs[i].kind == VIRTIO_PORT)
+			values[ports++] = specs[i].value;
+	return ports;
+}
+
 unsigned int virtio_count(const struct virtio_spec *specs, unsigned int count)
 {
-	(void)specs;
-	return count;
+	const char *values[VIRTIO_MAX_DEVICES];
+	unsigned int ports = ports_of(specs, count, values);
+
+	return count - (ports ? ports - 1 : 0);
 }
 
 void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned int count)
 {
 	size_t bytes = virtio_count(specs, count) * VIRTIO_MMIO_STRIDE;
+	const char *ports[VIRTIO_MAX_DEVICES];
+	unsigned int nr_ports = ports_of(specs, count, ports);
 	uint8_t *pages;
 
 	if (!count)
@@ -74,6 +90,11 @@ void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 		switch (specs[i].kind) {
 		case VIRTIO_DISK:
 			place(vm, block_create(&vm->memory, registers, specs[i].value));
+			break;
+		case VIRTIO_PORT:
+			if (nr_ports)
+				place(vm, console_create(&vm->memory, registers, ports, nr_ports));
+			nr_ports = 0;
 			break;
 		case VIRTIO_RNG:
 			place(vm, rng_create(&vm->memory, registers));

@@ -13,7 +13,7 @@ struct vm;
  * @value: what followed
  */
 struct virtio_spec {
-	enum virtio_kind { VIRTIO_DISK, VIRTIO_NET, VIRTIO_RNG } kind;
+	enum virtio_kind { VIRTIO_DISK, VIRTIO_NET, VIRTIO_RNG, VIRTIO_PORT } kind;
 	const char *value;
 };
 
@@ -21,7 +21,7 @@ struct virtio_spec {
  * virtio_create_all() - make the devices in the order in which they were asked for
  *
  * The n-th one lies at VIRTIO_MMIO_BASE + n * VIRTIO_MMIO_STRIDE: the same options give the same
- * addresses.
+ * addresses.  All ports are one console device, at the place of the first.
  */
 void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned int count);
 /** virtio_count() - how many devices that makes */
@@ -35,5 +35,8 @@ struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *r
 struct virtio_device *rng_create(const struct guest_memory *memory, uint8_t *registers);
 struct virtio_device *net_create(const struct guest_memory *memory, uint8_t *registers,
 				 const char *spec);
+/** console_create() - @specs: NAME=unix:PATH[,console] or NAME=FILE[,console], for each port */
+struct virtio_device *console_create(const struct guest_memory *memory, uint8_t *registers,
+				     const char *const *specs, unsigned int count);
 
 #endif

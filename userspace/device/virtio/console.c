@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A console device with several ports.  Each has a name and a place outside:
+ * a socket or a file.  A port that is a console is a terminal for the guest
+ * (hvc0 …), another one a stream (/dev/virtio-ports/NAME, by udev's rules).
+ *
+ * What a socket does not take now is held, and the guest waits; with nobody
+ * connected it is lost, as on a serial line.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <linux/virtio_console.h>
+#include <linux/virtio_ids.h>
+
+#include "vm/fail.h"
+#include "devices.h"
+
+#define MAX_PORTS	16u
+#define BIT64(n)	(1ull << (n))
+enum { CONTROL_RX = 2, CONTROL_TX = 3 };
+
+/* What the guest has to be told about a port, in this order. */
+enum { TELL_ADD = 1, TELL_CONSOLE = 2, TELL_NAME = 4, TELL_OPEN = 8 };
+
+/**
+ * struct port - one of them
+ * @listener: a socket that waits for a peer, or -1
+ * @fd: the peer or the file, or -1
+ * @path: the socket's
+ * @guest_open: the guest listens
+ * @tell: TELL_*
+ * @in: bytes from the peer that wait for a buffer: from @in_first to @in_end
+ * @held: a buffer of the guest's that could not be written in full yet, if @holds
+ * @written: how much of it was
+ */
+struct port {
+	char name[64];
+	bool console;
+	int listener;
+	int fd;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	bool guest_open;
+	unsigned int tell;
+	char in[4096];
+	unsigned int in_first;
+	unsigned int in_end;
+	struct queue_chain held;
+	uint64_t written;
+	bool holds;
+};
+
+struct console_device {
+	struct virtio_device device;
+	unsigned int nr_ports;
+	struct port ports[MAX_PORTS];
+};
+
+static struct console_device *to_console(struct virtio_device *device)
+{
+	return (struct console_device *)device;
+}
+
+static unsigned int rx_queue(unsigned int port)
+{
+	return port ? 2 * (port + 1) : 0;
+}
+
+static unsigned int tx_queue(unsigned int port)
+{
+	return rx_queue(port) + 1;
+}
+
+static bool multiport(const struct console_device *console)
+{
+	return virtio_has(&console->device, VIRTIO_CONSOLE_F_MULTIPORT);
+}
+
+/* ---- control messages ----------------------------------------------------------------- */
+
+static bool tell_one(struct console_device *console, unsigned int index, unsigned int what)
+{
+	struct virtio_device *device = &console->device;
+	struct port *port = &console->ports[index];
+	struct virtio_console_control message = { .id = index, .value = 1 };
+	size_t name = 0;
+
+	if (!virtio_pop(device, CONTROL_RX))
+		return false;
+	switch (what) {
+	case TELL_ADD:
+		message.event = VIRTIO_CONSOLE_PORT_ADD;
+		break;
+	case TELL_CONSOLE:
+		message.event = VIRTIO_CONSOLE_CONSOLE_PORT;
+		break;
+	case TELL_NAME:
+		message.event = VIRTIO_CONSOLE_PORT_NAME;
+		name = strlen(port->name);
+		break;
+	case TELL_OPEN:
+		message.event = VIRTIO_CONSOLE_PORT_OPEN;
+		message.value = port->fd >= 0;
+		break;
+	}
+	if (device->chain.in_bytes < sizeof(message) + name) {
+		virtio_broken(device, "a buffer for control messages is too small");
+		return false;
+	}
+	chain_write(&device->chain, 0, &message, sizeof(message));
+	chain_write(&device->chain, sizeof(message), port->name, name);
+	virtio_push(device, CONTROL_RX, sizeof(message) + name);
+	port->tell &= ~what;
+	return true;
+}
+
+static void tell(struct console_device *console)
+{
+	if (!multiport(console))
+		return;
+	do {
+		for (unsigned int i = 0; i < console->nr_ports; i++)
+			for (unsigned int what = TELL_ADD; what <= TELL_OPEN; what <<= 1)
+				if (console->ports[i].tell & what && !tell_one(console, i, what))
+					goto full;
+		return;
+full:
+		if (!virtio_running(&console->device))
+			return;
+	} while (queue_notify_on(&console->device.queues[CONTROL_RX]));
+}
+
+static int64_t control(struct virtio_device *device, struct queue_chain *chain)
+{
+	struct console_device *console = to_console(device);
+	struct virtio_console_control message;
+	struct port *port;
+
+	if (chain_read(chain, 0, &message, sizeof(message)) != sizeof(message)) {
+		virtio_broken(device, "a control message is too short");
+		return -1;
+	}
+	if (message.event == VIRTIO_CONSOLE_DEVICE_READY) {
+		for (unsigned int i = 0; i < console->nr_ports; i++)
+			console->ports[i].tell = message.value ? TELL_ADD : 0;
+		return 0;
+	}
+	if (message.id >= console->nr_ports)
+		return 0;
+	port = &console->ports[message.id];
+	if (message.event == VIRTIO_CONSOLE_PORT_READY && message.value)
+		port->tell |= (port->console ? TELL_CONSOLE : 0) | TELL_NAME | TELL_OPEN;
+	else if (message.event == VIRTIO_CONSOLE_PORT_OPEN)
+		port->guest_open = message.value;
+	return 0;
+}
+
+/* ---- data -------------------------------------------------------------------------------- */
+
+static void hang_up(struct port *port)
+{
+	close(port->fd);
+	port->fd = -1;
+	port->in_first = 0;
+	port->in_end = 0;
+	port->tell |= TELL_OPEN;
+}
+
+/* Write what is held; false if the peer takes no more for now. */
+static bool write_held(struct port *port)
+{
+	struct iovec iov[QUEUE_MAX_SEGMENTS];
+
+	while (port->fd >= 0 && port->written < port->held.out_bytes) {
+		unsigned int count = chain_slice(&port->held, false, port->written,
+						 port->held.out_bytes - port->written, iov);
+		struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
+		ssize_t done = port->listener >= 0 ?
+			sendmsg(port->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) :
+			writev(port->fd, iov, count);
+
+		if (done < 0 && errno == EAGAIN)
+			return false;
+		if (done < 0 && errno != EINTR && port->listener >= 0)
+			hang_up(port);
+		else if (done < 0 && errno != EINTR)
+			break;		/* the file's disk is full: lost */
+		else if (done > 0)
+			port->written += done;
+	}
+	return true;
+}
+
+static void send_out(struct console_device *console, unsigned int index)
+{
+	struct virtio_device *device = &console->device;
+	struct port *port = &console->ports[index];
+	unsigned int queue = tx_queue(index), budget = device->queues[queue].size;
+
+	for (;;) {
+		if (port->holds) {
+			if (!write_held(port))
+				return;
+			port->holds = false;
+			device->chain.head = port->held.head;
+			device->chain.out = 0;
+			device->chain.in = 0;
+			virtio_push(device, queue, 0);
+			if (!--budget) {
+				virtio_kick(device);
+				return;
+			}
+		}
+		if (!virtio_pop(device, queue)) {
+			if (!virtio_running(device) || !queue_notify_on(&device->queues[queue]))
+				return;
+			continue;
+		}
+		port->held = device->chain;
+		port->written = 0;
+		port->holds = true;
+	}
+}
+
+static void take_in(struct console_device *console, unsigned int index)
+{
+	struct virtio_device *device = &console->device;
+	struct port *port = &console->ports[index];
+	unsigned int queue = rx_queue(index);
+
+	while (port->in_first < port->in_end) {
+		uint64_t bytes = port->in_end - port->in_first;
+
+		if (!virtio_pop(device, queue)) {
+			if (!virtio_running(device) || !queue_notify_on(&device->queues[queue]))
+				return;
+			continue;
+		}
+		if (!device->chain.in_bytes) {
+			virtio_broken(device, "a buffer for input has no room");
+			return;
+		}
+		bytes = chain_write(&device->chain, 0, port->in + port->in_first, bytes);
+		virtio_push(device, queue, bytes);
+		port->in_first += bytes;
+	}
+}
+
+static void work(struct virtio_device *device)
+{
+	struct console_device *console = to_console(device);
+
+	if (multiport(console))
+		virtio_serve(device, CONTROL_TX, control);
+	for (unsigned int i = 0; i < console->nr_ports && virtio_running(device); i++) {
+		send_out(console, i);
+		if (virtio_running(device))
+			take_in(console, i);
+	}
+	if (virtio_running(device))
+		tell(console);
+}
+
+static void reset(struct virtio_device *device)
+{
+	struct console_device *console = to_console(device);
+
+	for (unsigned int i = 0; i < console->nr_ports; i++) {
+		struct port *port = &console->ports[i];
+
+		port->guest_open = false;
+		port->holds = false;
+		port->tell = 0;
+		port->in_first = 0;
+		port->in_end = 0;
+	}
+}
+
+/* Two for each port: whoever connects, and who is connected. */
+static unsigned int poll_ports(struct virtio_device *device, struct pollfd *fds,
+			       unsigned int count, int *timeout)
+{
+	struct console_device *console = to_console(device);
+
+	(void)count;
+	(void)timeout;
+	for (unsigned int i = 0; i < console->nr_ports; i++) {
+		struct port *port = &console->ports[i];
+		bool listens = virtio_running(device) && (port->guest_open || !multiport(console));
+		short events = (listens && port->in_first == port->in_end ? POLLIN : 0) |
+			       (port->holds ? POLLOUT : 0);
+
+		fds[2 * i] = (struct pollfd){
+			.fd = port->fd < 0 ? port->listener : -1, .events = POLLIN,
+		};
+		/* A file is always ready, and POLLHUP cannot be masked. */
+		fds[2 * i + 1] = (struct pollfd){
+			.fd = port->listener >= 0 && events ? port->fd : -1, .events = events,
+		};
+	}
+	return 2 * console->nr_ports;
+}
+
+static void accept_peer(struct port *port)
+{
+	port->fd = accept4(port->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (port->fd >= 0)
+		port->tell |= TELL_OPEN;
+}
+
+static void read_peer(struct port *port)
+{
+	ssize_t bytes = read(port->fd, port->in, sizeof(port->in));
+
+	if (bytes > 0) {
+		port->in_first = 0;
+		port->in_end = bytes;
+	} else if (!bytes || (errno != EINTR && errno != EAGAIN)) {
+		hang_up(port);
+	}
+}
+
+static void polled(struct virtio_device *device, const struct pollfd *fds, unsigned int count)
+{
+	struct console_device *console = to_console(device);
+
+	for (unsigned int i = 0; 2 * i + 1 < count; i++) {
+		struct port *port = &console->ports[i];
+
+		if (fds[2 * i].revents & POLLIN && port->fd < 0)
+			accept_peer(port);
+		else if (fds[2 * i + 1].revents & (POLLIN | POLLHUP | POLLERR) &&
+			 port->fd == fds[2 * i + 1].fd && port->in_first == port->in_end)
+			read_peer(port);
+	}
+}
+
+/* ---- making it ------------------------------------------------------------------------------ */
+
+static void destroy(struct virtio_device *device)
+{
+	struct console_device *console = to_console(device);
+
+	for (unsigned int i = 0; i < console->nr_ports; i++) {
+		struct port *port = &console->ports[i];
+
+		if (port->fd >= 0)
+			close(port->fd);
+		if (port->listener >= 0) {
+			close(port->listener);
+			unlink(port->path);
+		}
+	}
+}
+
+static void listen_at(struct port *port, const char *spec, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat st;
+	int probe;
+
+	if (!*path || strlen(path) >= sizeof(address.sun_path))
+		fail(EXIT_CODE_USAGE, "--port %s: a socket's path has 1 to %zu characters", spec,
+		     sizeof(address.sun_path) - 1);
+	strcpy(address.sun_path, path);
+	strcpy(port->path, path);
+	/* One left behind by a launcher that was killed: nobody answers there. */
+	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode) &&
+	    connect(probe, (struct sockaddr *)&address, sizeof(address)) && errno == ECONNREFUSED)
+		unlink(path);
+	close(probe);
+	port->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (port->listener < 0 ||
+	    bind(port->listener, (struct sockaddr *)&address, sizeof(address)) ||
+	    listen(port->listener, 1))
+		fail(EXIT_CODE_USAGE, "--port %s: %s", spec, strerror(errno));
+}
+
+static void open_port(struct port *port, const char *spec)
+{
+	char *copy = strdup(spec), *where = copy ? strchr(copy, '=') : NULL, *console;
+
+	if (!copy)
+		fail(EXIT_CODE_ERROR, "out of memory");
+	if (!where || where == copy || where - copy >= (long)sizeof(port->name) || !where[1])
+		fail(EXIT_CODE_USAGE, "--port: \"%s\" is not NAME=unix:PATH or NAME=FILE", spec);
+	*where++ = 0;
+	strcpy(port->name, copy);
+	console = strstr(where, ",console");
+	if (console && !console[strlen(",console")]) {
+		port->console = true;
+		*console = 0;
+	}
+	port->listener = -1;
+	port->fd = -1;
+	if (!strncmp(where, "unix:", 5)) {
+		listen_at(port, spec, where + 5);
+	} else {
+		port->fd = open(where, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		if (port->fd < 0)
+			fail(EXIT_CODE_USAGE, "--port %s: %s", spec, strerror(errno));
+	}
+	free(copy);
+}
+
+struct virtio_device *console_create(const struct guest_memory *memory, uint8_t *registers,
+				     const char *const *specs, unsigned int count)
+{
+	static const struct virtio_ops ops = {
+		.name = "console", .id = VIRTIO_ID_CONSOLE, .work = work, .reset = reset,
+		.poll = poll_ports, .polled = polled, .destroy = destroy,
+	};
+	struct console_device *console = device_alloc(sizeof(*console));
+	struct virtio_console_config config = { .max_nr_ports = count };
+
+	if (count > MAX_PORTS)
+		fail(EXIT_CODE_USAGE, "--port: there may be %u at most", MAX_PORTS);
+	console->nr_ports = count;
+	for (unsigned int i = 0; i < count; i++)
+		open_port(&console->ports[i], specs[i]);
+	snprintf(console->device.label, sizeof(console->device.label), "ports");
+	virtio_init(&console->device, &ops, memory, registers,
+		    BIT64(VIRTIO_CONSOLE_F_MULTIPORT), 2 * (count + 1));
+	virtio_set_config(&console->device, 0, &config, sizeof(config));
+	return &console->device;
+}
