@@ -186,6 +186,9 @@ class Qemu(Emulator):
             argv += ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
         else:
             argv += ["-accel", "tcg"]
+        if self.args.drive:
+            argv += ["-drive", "file=%s,format=raw,if=virtio,snapshot=on"
+                     % os.path.abspath(self.args.drive)]
         if self.args.shell:
             argv += ["-chardev", "socket,id=console,path=%s,server=on,wait=on" % self.path("socket"),
                      "-serial", "chardev:console"]

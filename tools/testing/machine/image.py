@@ -247,14 +247,28 @@ def add_path(cpio, spec):
         raise ImageError("--files %s: there is no such file or directory" % path)
 
 
-def guest_initrd(base, directory):
-    """busybox and the guest's own files, as bytes."""
+def add_modules(cpio, stock, names):
+    """Modules of the stock kernel for modprobe, with what they depend on: NAME,..."""
+    wanted = stock.module_files([name for name in names.split(",") if name])
+    if not wanted:
+        return
+    prefix = "lib/modules/" + stock.release
+    for path in wanted:
+        cpio.file(os.path.join(prefix, path), os.path.join(stock.modules, path))
+    with open(os.path.join(stock.modules, "modules.dep"), encoding="ascii") as f:
+        lines = [line for line in f if line.partition(":")[0] in wanted]
+    cpio.data(prefix + "/modules.dep", "".join(lines).encode())
+
+
+def guest_initrd(base, stock, directory, modules):
+    """busybox, the guest's own files and modules, as bytes."""
     if not os.path.isfile(os.path.join(directory, "init")):
         raise ImageError("--guest %s: it has no init" % directory)
     with open(os.path.join(base, "busybox.cpio"), "rb") as f, tempfile.TemporaryFile() as out:
         shutil.copyfileobj(f, out)
         cpio = Cpio(out)
         cpio.tree(directory)
+        add_modules(cpio, stock, modules)
         cpio.end()
         out.seek(0)
         return out.read()
@@ -272,16 +286,9 @@ def write_initrd(out, cache, stock, args, machine_files):
         cpio.data(name, text.encode())
     for spec in args.files:
         add_path(cpio, spec)
-    modules = [name for name in args.modules.split(",") if name]
-    if modules:
-        prefix = "lib/modules/" + stock.release
-        wanted = stock.module_files(modules)
-        for path in wanted:
-            cpio.file(os.path.join(prefix, path), os.path.join(stock.modules, path))
-        with open(os.path.join(stock.modules, "modules.dep"), encoding="ascii") as f:
-            lines = [line for line in f if line.partition(":")[0] in wanted]
-        cpio.data(prefix + "/modules.dep", "".join(lines).encode())
+    # A drive comes on virtio over PCI, which the stock kernel has as modules.
+    add_modules(cpio, stock, args.modules + (",virtio_pci,virtio_blk" if args.drive else ""))
     if args.guest:
         cpio.file("boot/vmlinuz", stock.vmlinuz)
-        cpio.data("boot/initrd-guest", guest_initrd(base, args.guest))
+        cpio.data("boot/initrd-guest", guest_initrd(base, stock, args.guest, args.guest_modules))
     cpio.end()
