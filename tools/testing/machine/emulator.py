@@ -194,6 +194,11 @@ class Qemu(Emulator):
                      "-serial", "chardev:console"]
         else:
             argv += ["-serial", "file:" + self.console, "-serial", "file:" + self.channel]
+        if self.args.link:
+            role, port = self.args.link.split(":")
+            argv += ["-netdev", "socket,id=link,%s=127.0.0.1:%s" % (role, port),
+                     "-device", "virtio-net-pci,netdev=link,romfile=,mac=52:54:00:00:00:%02d" %
+                     (1 if role == "listen" else 2)]
         self.spawn(argv)
 
     def connect(self):
