@@ -35,6 +35,7 @@ help:
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
 	@echo 'make bench        the bare boot of a guest, with and without ACPI'
+	@echo 'make guest-disk   a small Debian on an ext4 disk, its kernel and initrd: build/guest-disk/'
 	@echo 'make packages     install the Debian packages that all this needs (the others do it too)'
 	@echo 'make clean        remove build/'
 	@echo
@@ -86,6 +87,9 @@ shell: all workload packages-machine
 	@$(machine) $(machine_options) --shell --guest $(BUILD)/guest --files $(BUILD)/workload \
 		--files $(BUILD)/gondola.ko:/ --files $(BUILD)/gondola:/bin/
 
+guest-disk: packages-disk
+	@$(testing)/guests/disk/make-disk $(BUILD)/guest-disk
+
 kunit: packages-build packages-check
 	@$(testing)/kunit/run --build $(BUILD)
 
@@ -100,4 +104,4 @@ check: packages
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help packages module launcher workload run bench smp shell kunit docs check clean
+.PHONY: all help packages module launcher workload run bench smp shell guest-disk kunit docs check clean
