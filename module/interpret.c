@@ -93,9 +93,9 @@ static struct interp *to_interp(struct gondola_emulator *e)
 
 /* ---- leaving for the launcher --------------------------------------- */
 
-static int ask(struct interp *in, enum pending pending, u32 user_exit)
+static int ask(struct interp *in, enum pending what, u32 user_exit)
 {
-	in->pending = pending;
+	in->pending = what;
 	in->rip = in->vcpu->regs.rip;
 	in->vcpu->run->exit = user_exit;
 	return GONDOLA_EMUL_USER;

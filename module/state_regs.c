@@ -240,8 +240,8 @@ int gondola_clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec
 	u64 khz = gondola_host_tsc_khz();
 	struct gondola_rec_clock now;
 	struct gondola_vcpu *vcpu;
+	unsigned int i;
 	u64 shift;
-	int i;
 
 	/* No engine scales the TSC: the guest calibrated it and would run fast or slow. */
 	if (rec->tsc_khz < khz - khz / KHZ_TOLERANCE || rec->tsc_khz > khz + khz / KHZ_TOLERANCE)

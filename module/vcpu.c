@@ -141,7 +141,8 @@ static void look_up(void *info)
 void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req)
 {
 	struct gondola_vcpu *vcpu;
-	int i, cpu;
+	unsigned int i;
+	int cpu;
 
 	lockdep_assert_held(&vm->mmu.lock);
 	gondola_for_each_vcpu(vcpu, vm, i)

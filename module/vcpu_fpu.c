@@ -66,8 +66,10 @@ int gondola_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *
 /* ---- one XMM register, for the interpreter ---------------------------------------- */
 
 /* One instruction for each register: its number is part of the encoding. */
-#define EACH_XMM(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) \
-	X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define EACH_XMM(X) do {						\
+	X(0); X(1); X(2); X(3); X(4); X(5); X(6); X(7);			\
+	X(8); X(9); X(10); X(11); X(12); X(13); X(14); X(15);		\
+} while (0)
 
 /*
  * Make the registers live and keep them so.  Only during GONDOLA_RUN, when the
@@ -86,11 +88,12 @@ void gondola_vcpu_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf)
 
 	lockdep_assert_held(&vcpu->host->mutex);
 	hold_fpu();
-	switch (n) {
-#define X(i) case i: asm volatile("movdqu %%xmm" #i ", %0" : "=m" (*out)); break;
-	EACH_XMM(X)
-#undef X
-	}
+#define GET(i) do {							\
+	if (n == (i))							\
+		asm volatile("movdqu %%xmm" #i ", %0" : "=m" (*out));	\
+} while (0)
+	EACH_XMM(GET);
+#undef GET
 	fpregs_unlock();
 }
 
@@ -100,10 +103,11 @@ void gondola_vcpu_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void 
 
 	lockdep_assert_held(&vcpu->host->mutex);
 	hold_fpu();
-	switch (n) {
-#define X(i) case i: asm volatile("movdqu %0, %%xmm" #i : : "m" (*in)); break;
-	EACH_XMM(X)
-#undef X
-	}
+#define SET(i) do {							\
+	if (n == (i))							\
+		asm volatile("movdqu %0, %%xmm" #i : : "m" (*in));	\
+} while (0)
+	EACH_XMM(SET);
+#undef SET
 	fpregs_unlock();
 }

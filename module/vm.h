@@ -61,9 +61,17 @@ static inline struct gondola_vcpu *gondola_vcpu_by_id(struct gondola_vm *vm, int
 	return smp_load_acquire(&vm->vcpus[id]);
 }
 
+static inline struct gondola_vcpu *gondola_next_vcpu(struct gondola_vm *vm, unsigned int *id)
+{
+	struct gondola_vcpu *vcpu = NULL;
+
+	while (*id < GONDOLA_MAX_VCPUS && !(vcpu = gondola_vcpu_by_id(vm, *id)))
+		(*id)++;
+	return vcpu;
+}
+
 /* Every vCPU that exists, by ascending id. */
 #define gondola_for_each_vcpu(vcpu, vm, i)				\
-	for ((i) = 0; (i) < GONDOLA_MAX_VCPUS; (i)++)			\
-		if (!((vcpu) = gondola_vcpu_by_id(vm, i))) {} else
+	for ((i) = 0; ((vcpu) = gondola_next_vcpu(vm, &(i))); (i)++)
 
 #endif

@@ -31,10 +31,11 @@ static void product(struct gondola_emulator *e, unsigned __int128 p, u64 *high, 
 
 int gondola_op_mul(struct gondola_emulator *e)
 {
+	unsigned __int128 p = e->dst.value;
 	u64 high, low;
 
-	product(e, (unsigned __int128)gondola_read_gpr(e, R_RAX, e->dst.bytes) * e->dst.value,
-		&high, &low);
+	p *= gondola_read_gpr(e, R_RAX, e->dst.bytes);
+	product(e, p, &high, &low);
 	write_pair(e, high, low);
 	set_overflow(e, high);
 	e->rflags = gondola_flags_result(e->rflags, low, e->dst.bytes) & ~RFL_AF;

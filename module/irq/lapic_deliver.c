@@ -133,7 +133,7 @@ static bool deliver_lowest(struct gondola_vm *vm, const struct gondola_message *
 
 	for (i = 1; i <= GONDOLA_MAX_VCPUS; i++) {
 		id = (start + i) % GONDOLA_MAX_VCPUS;
-		vcpu = smp_load_acquire(&vm->vcpus[id]);
+		vcpu = gondola_vcpu_by_id(vm, id);
 		if (!vcpu || !matches(vcpu, msg, from) ||
 		    !(READ_ONCE(vcpu->lapic->svr) & LAPIC_SVR_ENABLE))
 			continue;
@@ -159,7 +159,7 @@ bool gondola_deliver(struct gondola_vm *vm, const struct gondola_message *msg,
 	if (msg->shorthand == TO_DEST && !msg->logical && !is_broadcast(msg)) {
 		if (msg->dest >= GONDOLA_MAX_VCPUS)
 			return false;
-		vcpu = smp_load_acquire(&vm->vcpus[msg->dest]);
+		vcpu = gondola_vcpu_by_id(vm, msg->dest);
 		return vcpu && lapic_enabled(vcpu->lapic) && deliver_one(vcpu, msg, from);
 	}
 	gondola_for_each_vcpu(vcpu, vm, i) {
@@ -196,7 +196,7 @@ int gondola_lapic_send_ipis(struct gondola_vcpu *from, const unsigned long *whom
 
 void gondola_lapic_pic_raised(struct gondola_vm *vm)
 {
-	struct gondola_vcpu *vcpu = smp_load_acquire(&vm->vcpus[0]);
+	struct gondola_vcpu *vcpu = gondola_vcpu_by_id(vm, 0);
 	struct gondola_lapic *lapic;
 	u32 lint0;
 
