@@ -217,6 +217,24 @@ static void removed_slot_leaves_nothing(struct kunit *test)
 	done(test, w);
 }
 
+/* Memory that the launcher may write is read-only to the guest all the same. */
+static void read_only_slot_is_never_written(struct kunit *test)
+{
+	struct world *w = identity_world(test, false, 0);
+	u64 value = 7;
+	u32 error;
+
+	KUNIT_ASSERT_EQ(test, world_map(w, 1, WORLD_PAGES * 4096ull, 256, 16,
+					GONDOLA_MEM_READONLY), 0);
+	/* Read first, through an entry that is dirty: the entry grants what the slot does not. */
+	*world_u64(w, 0x4000 + 8 * 0x70) = WORLD_PAGES * 4096ull | FULL | PT_A | PT_D;
+	*world_u64(w, 256 * 4096) = 5;
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x70000), 5ull);
+	KUNIT_EXPECT_EQ(test, world_access(w, 0x70000, PFEC_W, &value, &error), WORLD_MMIO);
+	KUNIT_EXPECT_EQ(test, *world_u64(w, 256 * 4096), 5ull);
+	done(test, w);
+}
+
 /* 10: syncing one table must not make another one writable. */
 static void sync_keeps_tables_protected(struct kunit *test)
 {
@@ -325,6 +343,7 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(unsynced_child_is_linked),
 	KUNIT_CASE(dirty_log_misses_nothing),
 	KUNIT_CASE(removed_slot_leaves_nothing),
+	KUNIT_CASE(read_only_slot_is_never_written),
 	KUNIT_CASE(sync_keeps_tables_protected),
 	KUNIT_CASE(bad_cr3_is_harmless),
 	KUNIT_CASE(host_takes_pages_away),
