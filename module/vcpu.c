@@ -17,6 +17,7 @@
 #include "host/run.h"
 #include "ioctl.h"
 #include "irq/irq.h"
+#include "pv/pv.h"
 #include "vcpu.h"
 #include "vcpu_host.h"
 #include "x86/control.h"
@@ -57,6 +58,8 @@ static void sched_out(struct preempt_notifier *notifier, struct task_struct *nex
 	struct gondola_vcpu_host *host = container_of(notifier, struct gondola_vcpu_host, notifier);
 
 	WRITE_ONCE(host->vcpu->preempted, task_is_running(current));
+	if (gondola_pv_wants_steal(host->vcpu))
+		gondola_pv_descheduled(host->vcpu);
 	put_here(host->vcpu);
 }
 

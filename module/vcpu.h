@@ -28,6 +28,7 @@ enum gondola_request {
 	GONDOLA_REQ_NMI,
 	GONDOLA_REQ_TIMER,		/* the LAPIC timer fired */
 	GONDOLA_REQ_TSC,		/* tsc_offset was changed from outside */
+	GONDOLA_REQ_STEAL,		/* steal time: its thread runs again */
 };
 
 /* Where the vCPU is, for those who want to kick it (vcpu->mode). */
@@ -92,6 +93,7 @@ struct gondola_vcpu {
 
 	u64 exits[GONDOLA_MAX_REASONS];
 	u64 counters[GONDOLA_MAX_COUNTERS];
+	u64 run_delay;			/* of its thread, when steal time was last told */
 
 	/* vcpu.c's own (lifetime, FPU, scheduling); NULL in tests */
 	struct gondola_vcpu_host *host;

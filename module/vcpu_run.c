@@ -9,6 +9,7 @@
 #include "exit.h"
 #include "host/run.h"
 #include "irq/irq.h"
+#include "pv/pv.h"
 #include "trace.h"
 #include "vcpu.h"
 #include "vcpu_host.h"
@@ -23,6 +24,14 @@ static int leave(struct gondola_vcpu *vcpu, enum gondola_user_exit why)
 {
 	vcpu->run->exit = why;
 	return GONDOLA_LEAVE;
+}
+
+static int leave_for_memory(struct gondola_vcpu *vcpu, gpa_t gpa)
+{
+	vcpu->run->memory.gpa = gpa;
+	vcpu->run->memory.write = 1;
+	vcpu->run->memory.pad = 0;
+	return leave(vcpu, GONDOLA_EXIT_MEMORY);
 }
 
 /* ---- between two stays in the guest ------------------------------------------ */
@@ -81,6 +90,8 @@ static int sleep_in_hlt(struct gondola_vcpu *vcpu)
 	int err, woken;
 
 	gondola_count(vcpu, GONDOLA_COUNTER_HALTS);
+	if (gondola_pv_wants_steal(vcpu))
+		gondola_pv_descheduled(vcpu);
 	gondola_vcpu_unload(vcpu);
 	woken = wait_event_interruptible(vcpu->host->wait, (READ_ONCE(vcpu->requests) & WAKING) ||
 					 (!waiting && interrupt_wakes(vcpu)));
@@ -117,6 +128,7 @@ static bool needs_interpreter(const struct gondola_vcpu *vcpu)
 /* All that must be so before the next entry.  REENTER, LEAVE or -errno. */
 static int prepare(struct gondola_vcpu *vcpu)
 {
+	gpa_t missing;
 	int err;
 
 	for (;;) {
@@ -124,6 +136,9 @@ static int prepare(struct gondola_vcpu *vcpu)
 			if (gondola_take_request(vcpu, GONDOLA_REQ_TRIPLE_FAULT))
 				return leave(vcpu, GONDOLA_EXIT_SHUTDOWN);
 			handle_requests(vcpu);
+			if (gondola_take_request(vcpu, GONDOLA_REQ_STEAL) &&
+			    gondola_pv_scheduled(vcpu, &missing))
+				return leave_for_memory(vcpu, missing);
 		}
 		if (likely(!vcpu->halted)) {
 			if (likely(!needs_interpreter(vcpu)))

@@ -80,6 +80,11 @@ u64 gondola_host_tsc(void)
 	return rdtsc();
 }
 
+u64 gondola_host_run_delay(void)
+{
+	return current->sched_info.run_delay;
+}
+
 u32 gondola_host_tsc_khz(void)
 {
 	return tsc_khz ?: cpu_khz ?: 1;

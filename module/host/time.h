@@ -8,6 +8,8 @@
 struct gondola_vcpu;
 
 u64 gondola_host_tsc(void);
+/** gondola_host_run_delay() - ns that this thread waited for a processor, so far */
+u64 gondola_host_run_delay(void);
 /** gondola_host_tsc_khz() - its frequency, never 0 */
 u32 gondola_host_tsc_khz(void);
 /** gondola_guest_tsc() - what RDTSC gives this vCPU now */

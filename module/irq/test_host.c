@@ -19,6 +19,11 @@ u64 gondola_clock_ns(void)
 	return now_ns;
 }
 
+u64 gondola_host_run_delay(void)
+{
+	return 0;
+}
+
 u64 gondola_host_tsc(void)
 {
 	return now_ns * (TSC_KHZ / 1000000);

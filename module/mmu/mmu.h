@@ -197,6 +197,14 @@ enum gondola_access_result gondola_mmu_translate(struct gondola_vcpu *vcpu, gva_
 /* Guest-physical memory; may cross pages. 0, -ENXIO (no memory there) or -EFAULT. May sleep. */
 int gondola_gpa_read(struct gondola_vm *vm, gpa_t gpa, void *buf, unsigned int bytes);
 int gondola_gpa_write(struct gondola_vm *vm, gpa_t gpa, const void *buf, unsigned int bytes);
+/**
+ * gondola_gpa_exchange() - a byte that the guest changes as well, atomically
+ *
+ * 0, -EFAULT, or -EAGAIN: the launcher must make it present.  May sleep.
+ */
+int gondola_gpa_exchange(struct gondola_vm *vm, gpa_t gpa, u8 new, u8 *old);
+/** gondola_gpa_try_or() - set bits likewise, if that can be done at once; from any context but interrupts */
+bool gondola_gpa_try_or(struct gondola_vm *vm, gpa_t gpa, u8 bits);
 
 /** gondola_mmu_mode_changed() - cr0, cr4 or efer have changed (vcpu->* hold the new values) */
 void gondola_mmu_mode_changed(struct gondola_vcpu *vcpu);

@@ -125,21 +125,42 @@ static int set_wall_clock(struct gondola_vcpu *vcpu, u64 value)
 	return 0;
 }
 
+static u32 feature_of(u32 index)
+{
+	return index == GONDOLA_KVM_STEAL_TIME ? GONDOLA_KVM_STEAL : GONDOLA_KVM_CLOCKSOURCE2;
+}
+
 int gondola_pv_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
 {
-	if (!gondola_cpuid_has_pv(vcpu, GONDOLA_KVM_CLOCKSOURCE2))
+	if (!gondola_cpuid_has_pv(vcpu, feature_of(index)))
 		return -EINVAL;
-	*value = index == GONDOLA_KVM_SYSTEM_TIME ? vcpu->msrs.system_time :
-						    vcpu->msrs.wall_clock;
-	return 0;
+	switch (index) {
+	case GONDOLA_KVM_SYSTEM_TIME:
+		*value = vcpu->msrs.system_time;
+		return 0;
+	case GONDOLA_KVM_WALL_CLOCK:
+		*value = vcpu->msrs.wall_clock;
+		return 0;
+	case GONDOLA_KVM_STEAL_TIME:
+		*value = vcpu->msrs.steal_time;
+		return 0;
+	}
+	return -EINVAL;
 }
 
 int gondola_pv_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 {
-	if (!gondola_cpuid_has_pv(vcpu, GONDOLA_KVM_CLOCKSOURCE2))
+	if (!gondola_cpuid_has_pv(vcpu, feature_of(index)))
 		return -EINVAL;
-	return index == GONDOLA_KVM_SYSTEM_TIME ? set_system_time(vcpu, value) :
-						  set_wall_clock(vcpu, value);
+	switch (index) {
+	case GONDOLA_KVM_SYSTEM_TIME:
+		return set_system_time(vcpu, value);
+	case GONDOLA_KVM_WALL_CLOCK:
+		return set_wall_clock(vcpu, value);
+	case GONDOLA_KVM_STEAL_TIME:
+		return gondola_pv_set_steal_time(vcpu, value);
+	}
+	return -EINVAL;
 }
 
 /* ---- hypercalls ------------------------------------------------------------------ */

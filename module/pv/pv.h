@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The paravirtual clock's MSRs; hypercalls are declared in exit.h. */
+/* The paravirtual MSRs: clock and steal time.  Hypercalls are declared in exit.h. */
 #ifndef GONDOLA_PV_H
 #define GONDOLA_PV_H
 
 #include <linux/types.h>
+#include "x86/x86.h"
 
 struct gondola_vcpu;
 
 /* 0, or -EINVAL: the vCPU's CPUID does not offer it, or the address is no memory. */
 int gondola_pv_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value);
 int gondola_pv_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
+
+/** gondola_pv_set_steal_time() - the guest says where its record is; 0 or -EINVAL */
+int gondola_pv_set_steal_time(struct gondola_vcpu *vcpu, u64 value);
+/**
+ * gondola_pv_scheduled() - handles GONDOLA_REQ_STEAL: the vCPU's thread runs again
+ *
+ * 0, or -EAGAIN: the launcher must make @missing present first.
+ */
+int gondola_pv_scheduled(struct gondola_vcpu *vcpu, gpa_t *missing);
+/** gondola_pv_descheduled() - it stops; only while steal time is on; preemption may be off */
+void gondola_pv_descheduled(struct gondola_vcpu *vcpu);
+
+/** gondola_pv_wants_steal() - is steal time on? */
+#define gondola_pv_wants_steal(vcpu)	((vcpu)->msrs.steal_time & 1)
 
 #endif

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Hypercalls: who may, to whom they go, and what is not offered. */
+/* Hypercalls: who may, to whom they go, and what is not offered.  Steal time. */
 #include <kunit/test.h>
 #include <uapi/linux/gondola_pv.h>
 #include "exit.h"
 #include "irq/test_host.h"
+#include "mmu/test_world.h"
+#include "pv.h"
 #include "vcpu.h"
 
 #define ALL_FEATURES	(GONDOLA_KVM_PV_UNHALT | GONDOLA_KVM_PV_SEND_IPI | \
@@ -125,16 +127,83 @@ static void narrow(struct kunit *test)
 			(s64)(u32)GONDOLA_HC_ENOSYS);
 }
 
+/* ---- steal time: the byte that says whether a vCPU runs, and flushes left there --------- */
+
+#define RECORD		0x3040ull
+#define PREEMPTED_BYTE	(RECORD + 16)
+
+static void steal_time(struct kunit *test)
+{
+	struct world *w = world_create(false, 64);
+	struct gondola_vcpu *vcpu;
+	gpa_t missing = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, w);
+	vcpu = &w->vcpu;
+	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, 16, 0), 0);
+	world_set_mode(w, WORLD_LONG);
+	KUNIT_EXPECT_EQ(test, gondola_pv_set_steal_time(vcpu, RECORD | 3), -EINVAL);
+	KUNIT_EXPECT_EQ(test, gondola_pv_set_steal_time(vcpu, RECORD | 0x21), -EINVAL);
+	KUNIT_EXPECT_FALSE(test, gondola_pv_wants_steal(vcpu));
+	KUNIT_EXPECT_EQ(test, gondola_pv_set_steal_time(vcpu, RECORD | 1), 0);
+	KUNIT_EXPECT_TRUE(test, gondola_take_request(vcpu, GONDOLA_REQ_STEAL));
+	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu, &missing), 0);
+
+	gondola_pv_descheduled(vcpu);
+	KUNIT_EXPECT_EQ(test, w->memory[PREEMPTED_BYTE], 1);
+	KUNIT_EXPECT_TRUE(test, gondola_take_request(vcpu, GONDOLA_REQ_STEAL));
+	/* Another vCPU leaves a flush; a second absence must not lose it. */
+	w->memory[PREEMPTED_BYTE] |= 2;
+	gondola_pv_descheduled(vcpu);
+	KUNIT_EXPECT_EQ(test, w->memory[PREEMPTED_BYTE], 3);
+	vcpu->mmu.roots[1].stale = false;
+	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu, &missing), 0);
+	KUNIT_EXPECT_EQ(test, w->memory[PREEMPTED_BYTE], 0);
+	KUNIT_EXPECT_TRUE(test, vcpu->mmu.roots[1].stale && vcpu->mmu.reload);
+	/* Without one nothing is flushed. */
+	vcpu->mmu.roots[1].stale = false;
+	gondola_pv_descheduled(vcpu);
+	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu, &missing), 0);
+	KUNIT_EXPECT_FALSE(test, vcpu->mmu.roots[1].stale);
+
+	/* The host has the page: told later, not forgotten. */
+	world_host_takes(w, RECORD >> 12);
+	w->host_absent[RECORD >> 12] = true;
+	gondola_pv_descheduled(vcpu);
+	gondola_take_request(vcpu, GONDOLA_REQ_STEAL);
+	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu, &missing), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, missing, PREEMPTED_BYTE);
+	KUNIT_EXPECT_TRUE(test, test_bit(GONDOLA_REQ_STEAL, &vcpu->requests));
+	/* No memory there at all: the guest's own fault, and harmless. */
+	KUNIT_EXPECT_EQ(test, gondola_pv_set_steal_time(vcpu, 1ull << 40 | 1), 0);
+	gondola_pv_descheduled(vcpu);
+	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu, &missing), 0);
+	world_destroy(w);
+}
+
 static struct kunit_case pv_cases[] = {
 	KUNIT_CASE(ipis),
 	KUNIT_CASE(kicks),
 	KUNIT_CASE(refusals),
 	KUNIT_CASE(narrow),
+	KUNIT_CASE(steal_time),
 	{}
 };
 
+static int pv_suite_init(struct kunit_suite *suite)
+{
+	return gondola_mmu_module_init();
+}
+
+static void pv_suite_exit(struct kunit_suite *suite)
+{
+	gondola_mmu_module_exit();
+}
+
 static struct kunit_suite pv_suite = {
 	.name = "gondola_pv",
+	.suite_init = pv_suite_init,
+	.suite_exit = pv_suite_exit,
 	.exit = irq_test_exit,
 	.test_cases = pv_cases,
 };

@@ -289,6 +289,7 @@ static const struct leaf policy[] = {
 	{ .function = GONDOLA_KVM_FEATURES,
 	  .soft = { GONDOLA_KVM_NOP_IO_DELAY | GONDOLA_KVM_CLOCKSOURCE2 |
 		    GONDOLA_KVM_CLOCK_STABLE | GONDOLA_KVM_PV_UNHALT |
+		    GONDOLA_KVM_STEAL | GONDOLA_KVM_PV_TLB_FLUSH |
 		    GONDOLA_KVM_PV_SEND_IPI | GONDOLA_KVM_PV_SCHED_YIELD },
 	  .fix = fix_kvm_features },
 	{ .function = GONDOLA_CPUID_BASE,

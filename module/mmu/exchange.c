@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Single bytes of guest memory that host and guest change at the same time. */
+#include <linux/atomic.h>
+#include "internal.h"
+
+/* Lock held.  The byte, if it can be written here and now; counted as written. */
+static u8 *writable_byte(struct gondola_vm *vm, gpa_t gpa)
+{
+	gfn_t gfn = gpa >> GONDOLA_PAGE_SHIFT;
+	struct gondola_slot *slot = gondola_find_slot(vm, gfn);
+	struct gondola_frame *frame;
+
+	if (!slot || (slot->flags & GONDOLA_MEM_READONLY))
+		return NULL;
+	frame = &slot->frames[gfn - slot->base];
+	/* A guest that keeps a page table there gets none of it. */
+	if (!(frame->host & FRAME_PRESENT) || !(frame->host & FRAME_WRITABLE) || frame->nr_tables)
+		return NULL;
+	gondola_mark_page_dirty(vm, NULL, slot, gfn, GONDOLA_DIRTY_HOST);
+	return (u8 *)frame_data(frame) + (gpa & ~GONDOLA_PAGE_MASK);
+}
+
+int gondola_gpa_exchange(struct gondola_vm *vm, gpa_t gpa, u8 new, u8 *old)
+{
+	unsigned int tries;
+	u8 *byte;
+
+	for (tries = 0; tries < 2; tries++) {
+		gondola_mmu_lock(vm);
+		byte = writable_byte(vm, gpa);
+		if (byte)
+			*old = xchg(byte, new);
+		gondola_mmu_unlock(vm);
+		if (byte)
+			return 0;
+		switch (gondola_fault_in(vm, gpa >> GONDOLA_PAGE_SHIFT, true)) {
+		case GONDOLA_ACCESS_OK:
+			break;
+		case GONDOLA_ACCESS_MEMORY:
+			return -EAGAIN;
+		default:
+			return -EFAULT;
+		}
+	}
+	return -EFAULT;
+}
+
+bool gondola_gpa_try_or(struct gondola_vm *vm, gpa_t gpa, u8 bits)
+{
+	u8 *byte, old;
+
+	/* Not spinning: who holds the lock may be waiting for this very processor. */
+	if (!spin_trylock(&vm->mmu.lock))
+		return false;
+	byte = writable_byte(vm, gpa);
+	if (byte) {
+		old = READ_ONCE(*byte);
+		while (!try_cmpxchg(byte, &old, old | bits))
+			;
+	}
+	spin_unlock(&vm->mmu.lock);
+	return byte;
+}
