@@ -106,7 +106,9 @@ class Bochs(Emulator):
                      "clock: sync=none, time0=1700000000"]
         lines += [
             "display_library: rfb, options=\"timeout=0\"",
-            "romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot",
+            # Its own BIOS locks VMX on.
+            "romimage: file=%s, options=fastboot" % (
+                self.args.bios or "/usr/share/bochs/BIOS-bochs-latest"),
             "vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest",
             "memory: guest=%d, host=%d" % (self.args.memory, self.args.memory),
             "cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0"
