@@ -158,6 +158,11 @@ static void before_kvm(void)
 
 	machine_create(&machine, MODE_LONG);
 	GUEST_LOAD(&machine, report);
+	/* Linux has one slot for who ends VMX in a crash, and warns when kvm_intel finds it taken. */
+	if (machine.engine == GONDOLA_ENGINE_VMX) {
+		machine_destroy(&machine);
+		tap_skip("kvm_intel cannot be loaded beside a VM without a warning of the kernel");
+	}
 	name = load_kvm(machine.engine);
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	expect(kvm >= 0);
