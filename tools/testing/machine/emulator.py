@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 DEFAULT_MODEL = {"vmx": "core2_penryn_t9600", "svm": "EPYC"}
 
@@ -198,6 +199,8 @@ class Qemu(Emulator):
             argv += ["-serial", "file:" + self.console, "-serial", "file:" + self.channel]
         if self.args.link:
             role, port = self.args.link.split(":")
+            if role == "connect":
+                wait_for_listener(int(port))
             argv += ["-netdev", "socket,id=link,%s=127.0.0.1:%s" % (role, port),
                      "-device", "virtio-net-pci,netdev=link,romfile=,mac=52:54:00:00:00:%02d" %
                      (1 if role == "listen" else 2)]
@@ -218,6 +221,18 @@ class Qemu(Emulator):
     def failure_lines(self):
         return [line for line in self.read_log().splitlines()
                 if "TCG doesn't support requested feature" not in line][-20:]
+
+
+def wait_for_listener(port, seconds=60):
+    """Until somebody listens on the loopback port. A try to connect would be taken for the peer."""
+    wanted = "0100007F:%04X" % port
+    for _ in range(seconds * 10):
+        with open("/proc/net/tcp", encoding="ascii") as f:
+            # Local address, peer, state: 0A is LISTEN.
+            if any(line.split()[1:4:2] == [wanted, "0A"] for line in f):
+                return
+        time.sleep(0.1)
+    raise OSError("nobody listens on port %d for the link" % port)
 
 
 def free_port():
