@@ -18,6 +18,7 @@
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
 #include <asm/processor.h>
+#include "preflight.h"
 #include "svm.h"
 #include "../../engine.h"
 #include "../../vcpu.h"
@@ -29,8 +30,6 @@
 /* So many PAUSEs, each within so many cycles of the last, are a loop that waits for another vCPU. */
 #define SPIN_COUNT		3000
 #define SPIN_GAP		128
-#define VM_CR_LOCK		BIT_ULL(3)
-#define VM_CR_SVMDIS		BIT_ULL(4)
 
 /* entry.S knows these. */
 static_assert(offsetof(struct gondola_vcpu, regs) == 0);
@@ -81,46 +80,27 @@ static inline void svm_invlpga(gva_t gva, u32 asid)
 
 static u32 svm_probe(char *detail)
 {
-	u64 vm_cr, efer;
+	struct svm_facts facts = {
+		.svm = cpuid_eax(0x80000000) >= CPUID_SVM_FEATURES &&
+		       (cpuid_ecx(0x80000001) & BIT(2)),
+		.virtual_amd = boot_cpu_has(X86_FEATURE_HYPERVISOR) &&
+			       (boot_cpu_data.x86_vendor == X86_VENDOR_AMD ||
+				boot_cpu_data.x86_vendor == X86_VENDOR_HYGON),
+		.nx = boot_cpu_has(X86_FEATURE_NX),
+		.encrypted = cc_platform_has(CC_ATTR_HOST_MEM_ENCRYPT),
+	};
+	u64 efer;
 
-	if (cpuid_eax(0x80000000) < CPUID_SVM_FEATURES || !(cpuid_ecx(0x80000001) & BIT(2))) {
-		if (boot_cpu_has(X86_FEATURE_HYPERVISOR) &&
-		    (boot_cpu_data.x86_vendor == X86_VENDOR_AMD ||
-		     boot_cpu_data.x86_vendor == X86_VENDOR_HYGON)) {
-			strscpy(detail, "this host is a guest, and is not offered SVM", 64);
-			return GONDOLA_PF_NESTED_OFF;
-		}
-		strscpy(detail, "the processor has no SVM", 64);
-		return GONDOLA_PF_ABSENT;
+	if (facts.svm) {
+		facts.asids = cpuid_ebx(CPUID_SVM_FEATURES);
+		if (rdmsrl_safe(MSR_VM_CR, &facts.vm_cr))
+			facts.vm_cr = 0;
+		preempt_disable();
+		rdmsrl(MSR_EFER, efer);
+		facts.taken = (efer & EFER_F_SVME) && !this_cpu_read(svm_cpu.on);
+		preempt_enable();
 	}
-	if (!rdmsrl_safe(MSR_VM_CR, &vm_cr) && (vm_cr & VM_CR_SVMDIS)) {
-		strscpy(detail, vm_cr & VM_CR_LOCK ? "firmware disabled SVM and locked VM_CR" :
-			"firmware disabled SVM (VM_CR.SVMDIS)", 64);
-		return GONDOLA_PF_LOCKED_OFF;
-	}
-	if (cpuid_ebx(CPUID_SVM_FEATURES) < 2) {
-		strscpy(detail, "ASIDs", 64);
-		return GONDOLA_PF_MISSING_FEATURE;
-	}
-	if (!boot_cpu_has(X86_FEATURE_NX)) {
-		strscpy(detail, "NX (no-execute pages)", 64);
-		return GONDOLA_PF_MISSING_FEATURE;
-	}
-	/* Shadow entries would need the encryption bit. */
-	if (cc_platform_has(CC_ATTR_HOST_MEM_ENCRYPT)) {
-		strscpy(detail, "unencrypted memory (boot with mem_encrypt=off)", 64);
-		return GONDOLA_PF_MISSING_FEATURE;
-	}
-	preempt_disable();
-	rdmsrl(MSR_EFER, efer);
-	if (this_cpu_read(svm_cpu.on))
-		efer &= ~EFER_F_SVME;
-	preempt_enable();
-	if (efer & EFER_F_SVME) {
-		strscpy(detail, "EFER.SVME is set: another hypervisor runs", 64);
-		return GONDOLA_PF_IN_USE;
-	}
-	return GONDOLA_PF_OK;
+	return svm_verdict(&facts, detail);
 }
 
 /* The map has two bits, read and write, for each of three ranges of 8,192 MSRs. */
