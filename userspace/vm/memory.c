@@ -76,10 +76,50 @@ void *memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes)
 	return memory->base + memory->low + gpa;
 }
 
-void memory_register(const struct guest_memory *memory, int vm_fd)
+static int set_slots(const struct guest_memory *memory, uint32_t flags)
 {
-	gondola_set_memory(vm_fd, 0, 0, 0, memory->low, memory->base);
-	if (memory->bytes > memory->low)
-		gondola_set_memory(vm_fd, 1, 0, MEMORY_HIGH, memory->bytes - memory->low,
-				   memory->base + memory->low);
+	int ret = __gondola_set_memory(memory->vm_fd, 0, flags, 0, memory->low, memory->base);
+
+	if (!ret && memory->bytes > memory->low)
+		ret = __gondola_set_memory(memory->vm_fd, 1, flags, MEMORY_HIGH,
+					   memory->bytes - memory->low,
+					   memory->base + memory->low);
+	return ret;
+}
+
+void memory_register(struct guest_memory *memory, int vm_fd)
+{
+	int ret;
+
+	memory->vm_fd = vm_fd;
+	ret = set_slots(memory, 0);
+	if (ret)
+		gondola_die(-ret, "cannot register guest memory");
+}
+
+int memory_log_dirty(struct guest_memory *memory, bool on)
+{
+	int ret;
+
+	/* The flag is up only while there is a log. */
+	if (!on)
+		__atomic_store_n(&memory->log_dirty, false, __ATOMIC_SEQ_CST);
+	ret = set_slots(memory, on ? GONDOLA_MEM_LOG_DIRTY : 0);
+	if (on && !ret)
+		__atomic_store_n(&memory->log_dirty, true, __ATOMIC_SEQ_CST);
+	return ret;
+}
+
+void memory_mark_dirty(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes)
+{
+	int ret;
+
+	/* The write before it must not pass this load: see memory_log_dirty(). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!bytes || !__atomic_load_n(&memory->log_dirty, __ATOMIC_RELAXED))
+		return;
+	ret = __gondola_mark_dirty(memory->vm_fd, GONDOLA_DIRTY_DEVICE, gpa, bytes);
+	/* A page that the log misses would be lost in a migration. */
+	if (ret && __atomic_load_n(&memory->log_dirty, __ATOMIC_RELAXED))
+		fail(EXIT_CODE_ERROR, "cannot mark what a device wrote: %s", strerror(-ret));
 }

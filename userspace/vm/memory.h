@@ -3,6 +3,7 @@
 #ifndef VM_MEMORY_H
 #define VM_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define MEMORY_LOW_MAX	(3ull << 30)	/* RAM ends here and goes on at MEMORY_HIGH */
@@ -15,11 +16,15 @@
  * @base: the mapping; the bytes from gpa 0 come first, then those from MEMORY_HIGH
  * @bytes: all of it
  * @low: how much of it lies at gpa 0
+ * @vm_fd: where it is registered
+ * @log_dirty: somebody wants to know what is written: memory_log_dirty()
  */
 struct guest_memory {
 	uint8_t *base;
 	uint64_t bytes;
 	uint64_t low;
+	int vm_fd;
+	bool log_dirty;
 };
 
 /** memory_create() - ends the launcher with a clear line if the host has not as much */
@@ -30,6 +35,20 @@ void memory_destroy(struct guest_memory *memory);
 /** memory_at() - where @bytes at @gpa lie, NULL unless all of them are RAM in one piece */
 void *memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes);
 /** memory_register() - tell the module: one slot or two */
-void memory_register(const struct guest_memory *memory, int vm_fd);
+void memory_register(struct guest_memory *memory, int vm_fd);
+/**
+ * memory_log_dirty() - from now on GONDOLA_GET_DIRTY knows what the guest and the devices write
+ *
+ * Any thread; the guest may run.  Whoever reads memory after this call sees what was written
+ * before it, and finds in the log what is written later.  0 or -errno.
+ */
+int memory_log_dirty(struct guest_memory *memory, bool on);
+/**
+ * memory_mark_dirty() - a device has written there; costs nothing while nobody wants to know
+ * @gpa, @bytes: within RAM
+ *
+ * After the write, never before.
+ */
+void memory_mark_dirty(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes);
 
 #endif

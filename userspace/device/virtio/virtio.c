@@ -407,6 +407,11 @@ uint64_t virtio_read(struct virtio_device *device, uint64_t offset, unsigned int
 	return value;
 }
 
+static void mark_dirty(void *memory, uint64_t gpa, uint64_t bytes)
+{
+	memory_mark_dirty(memory, gpa, bytes);
+}
+
 static int event_fd(void)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -428,7 +433,9 @@ void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 	device->irq_fd = event_fd();
 	pthread_mutex_init(&device->lock, NULL);
 	for (unsigned int i = 0; i < nr_queues; i++)
-		device->queues[i].memory = memory;
+		device->queues[i] = (struct queue){
+			.memory = memory, .dirty = mark_dirty, .dirty_argument = (void *)memory,
+		};
 	show(device, VIRTIO_MMIO_MAGIC_VALUE, 'v' | 'i' << 8 | 'r' << 16 | 't' << 24);
 	show(device, VIRTIO_MMIO_VERSION, 2);
 	show(device, VIRTIO_MMIO_DEVICE_ID, ops->id);

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Which devices there are, and their state as records of fields: see state.h. */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+#include "vm/fail.h"
+
+#define HEADER	6u	/* of a field: lengths and kind */
+
+/**
+ * struct state_writer - fields of one device
+ * @data: they; grows
+ * @bytes: used of it
+ * @room: allocated
+ */
+struct state_writer {
+	uint8_t *data;
+	size_t bytes;
+	size_t room;
+};
+
+/**
+ * struct state_reader - a record that is taken apart
+ * @at: the next field
+ * @error: words about the first thing that was wrong, if @failed
+ */
+struct state_reader {
+	const struct device_record *record;
+	size_t at;
+	bool failed;
+	char *error;
+};
+
+/**
+ * struct registered - a device and where it stands
+ * @loaded: it has got a record
+ * @claimed: it has what one process alone can have
+ */
+struct registered {
+	const struct device_state_ops *ops;
+	uint32_t instance;
+	void *device;
+	bool loaded;
+	bool claimed;
+};
+
+static struct registered devices[STATE_MAX_DEVICES];
+static unsigned int nr_devices;
+static bool incoming, frozen;
+
+static struct registered *find(const char *name, uint32_t instance)
+{
+	for (unsigned int i = 0; i < nr_devices; i++)
+		if (devices[i].instance == instance && !strcmp(devices[i].ops->name, name))
+			return &devices[i];
+	return NULL;
+}
+
+void device_register(const struct device_state_ops *ops, uint32_t instance, void *device)
+{
+	assert(strlen(ops->name) <= STATE_NAME_MAX && ops->save && ops->load);
+	if (nr_devices == STATE_MAX_DEVICES)
+		fail(EXIT_CODE_ERROR, "more than %d devices", STATE_MAX_DEVICES);
+	if (find(ops->name, instance))
+		fail(EXIT_CODE_ERROR, "there is a device \"%s\" %u already", ops->name, instance);
+	devices[nr_devices++] = (struct registered){
+		.ops = ops, .instance = instance, .device = device, .claimed = !incoming,
+	};
+}
+
+void devices_forget(void)
+{
+	nr_devices = 0;
+	frozen = false;
+	incoming = false;
+}
+
+void devices_set_incoming(void)
+{
+	incoming = true;
+}
+
+bool devices_incoming(void)
+{
+	return incoming;
+}
+
+bool devices_frozen(void)
+{
+	return frozen;
+}
+
+void devices_freeze(void)
+{
+	if (frozen)
+		return;
+	/* First this: a device may ask while another is being frozen. */
+	frozen = true;
+	for (unsigned int i = 0; i < nr_devices; i++)
+		if (devices[i].ops->freeze)
+			devices[i].ops->freeze(devices[i].device);
+}
+
+void devices_yield(void)
+{
+	assert(frozen);
+	for (unsigned int i = 0; i < nr_devices; i++) {
+		if (devices[i].claimed && devices[i].ops->yield)
+			devices[i].ops->yield(devices[i].device);
+		devices[i].claimed = false;
+	}
+}
+
+bool devices_thaw(char *error)
+{
+	if (!frozen)
+		return true;
+	for (unsigned int i = 0; i < nr_devices; i++) {
+		struct registered *one = &devices[i];
+
+		if (!one->claimed && one->ops->claim && !one->ops->claim(one->device, error)) {
+			devices_yield();
+			return false;
+		}
+		one->claimed = true;
+	}
+	incoming = false;
+	frozen = false;
+	for (unsigned int i = 0; i < nr_devices; i++)
+		if (devices[i].ops->thaw)
+			devices[i].ops->thaw(devices[i].device);
+	return true;
+}
+
+bool devices_save(bool (*emit)(void *argument, const struct device_record *record),
+		  void *argument)
+{
+	bool more = true;
+
+	assert(frozen);
+	for (unsigned int i = 0; i < nr_devices && more; i++) {
+		const struct device_state_ops *ops = devices[i].ops;
+		struct state_writer out = { .data = NULL };
+
+		ops->save(devices[i].device, &out);
+		more = emit(argument, &(struct device_record){
+			.name = ops->name, .instance = devices[i].instance,
+			.version = ops->version, .data = out.data, .bytes = out.bytes,
+		});
+		free(out.data);
+	}
+	return more;
+}
+
+bool devices_load(const struct device_record *record, char *error)
+{
+	struct registered *one = find(record->name, record->instance);
+	struct state_reader in = { .record = record, .error = error };
+
+	assert(frozen);
+	if (!one)
+		snprintf(error, STATE_ERROR_ROOM, "%.*s %u: there is no such device in this machine",
+			 STATE_NAME_MAX, record->name, record->instance);
+	else if (one->loaded)
+		snprintf(error, STATE_ERROR_ROOM, "%s %u: there is a second record of it",
+			 record->name, record->instance);
+	else if (record->version != one->ops->version)
+		snprintf(error, STATE_ERROR_ROOM,
+			 "%s %u: its record has version %u, this gondola knows version %u",
+			 record->name, record->instance, record->version, one->ops->version);
+	else if (record->bytes > STATE_RECORD_MAX)
+		snprintf(error, STATE_ERROR_ROOM, "%s %u: its record is longer than %u bytes",
+			 record->name, record->instance, STATE_RECORD_MAX);
+	else
+		return one->loaded = one->ops->load(one->device, &in);
+	return false;
+}
+
+bool devices_loaded(char *error)
+{
+	for (unsigned int i = 0; i < nr_devices; i++)
+		if (!devices[i].loaded) {
+			snprintf(error, STATE_ERROR_ROOM, "%s %u: there is no record of it",
+				 devices[i].ops->name, devices[i].instance);
+			return false;
+		}
+	return true;
+}
+
+/* ---- fields --------------------------------------------------------------------------- */
+
+static void put(struct state_writer *out, const char *field, unsigned int kind, const void *value,
+		size_t bytes)
+{
+	size_t name = strlen(field), more = HEADER + name + bytes;
+	uint8_t *at;
+
+	assert(name && name <= STATE_NAME_MAX && more <= STATE_RECORD_MAX - out->bytes);
+	if (more > out->room - out->bytes) {
+		out->room = 2 * (out->bytes + more);
+		out->data = realloc(out->data, out->room);
+		if (!out->data)
+			fail(EXIT_CODE_ERROR, "out of memory");
+	}
+	at = out->data + out->bytes;
+	at[0] = name;
+	at[1] = kind;
+	for (unsigned int i = 0; i < 4; i++)
+		at[2 + i] = bytes >> (8 * i);
+	memcpy(at + HEADER, field, name);
+	if (bytes)
+		memcpy(at + HEADER + name, value, bytes);
+	out->bytes += more;
+}
+
+void state_put(struct state_writer *out, const char *field, unsigned int bytes, uint64_t value)
+{
+	uint8_t little[8];
+
+	assert(bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8);
+	assert(bytes == 8 || !(value >> (8 * bytes)));
+	for (unsigned int i = 0; i < bytes; i++)
+		little[i] = value >> (8 * i);
+	put(out, field, STATE_NUMBER, little, bytes);
+}
+
+void state_put_bytes(struct state_writer *out, const char *field, const void *data, size_t bytes)
+{
+	put(out, field, STATE_BYTES, data, bytes);
+}
+
+size_t state_next(const struct device_record *record, size_t at, char *name, unsigned int *kind,
+		  const void **value, size_t *bytes)
+{
+	const uint8_t *field = (const uint8_t *)record->data + at;
+	size_t left, length;
+
+	if (at > record->bytes || record->bytes - at < HEADER)
+		return 0;
+	left = record->bytes - at - HEADER;
+	length = field[0];
+	*kind = field[1];
+	*bytes = field[2] | field[3] << 8 | field[4] << 16 | (size_t)field[5] << 24;
+	if (!length || length > STATE_NAME_MAX || length > left || *bytes > left - length)
+		return 0;
+	if (*kind == STATE_NUMBER ? *bytes != 1 && *bytes != 2 && *bytes != 4 && *bytes != 8 :
+	    *kind != STATE_BYTES)
+		return 0;
+	for (size_t i = 0; i < length; i++)
+		if (field[HEADER + i] <= ' ' || field[HEADER + i] > '~')
+			return 0;
+	memcpy(name, field + HEADER, length);
+	name[length] = 0;
+	*value = field + HEADER + length;
+	return at + HEADER + length + *bytes;
+}
+
+bool state_failed(const struct state_reader *in)
+{
+	return in->failed;
+}
+
+void state_refuse(struct state_reader *in, const char *field, const char *format, ...)
+{
+	const struct device_record *record = in->record;
+	char words[STATE_ERROR_ROOM / 2];
+	va_list args;
+
+	if (in->failed)
+		return;
+	in->failed = true;
+	va_start(args, format);
+	vsnprintf(words, sizeof(words), format, args);
+	va_end(args);
+	snprintf(in->error, STATE_ERROR_ROOM, "%s %u: field %s: %s", record->name,
+		 record->instance, field, words);
+}
+
+/* The value of the next field, which must have that name and kind; NULL after a failure. */
+static const void *next(struct state_reader *in, const char *field, enum state_kind kind,
+			size_t *bytes)
+{
+	char name[STATE_NAME_MAX + 1];
+	unsigned int found_kind;
+	const void *value;
+	size_t after;
+
+	if (in->failed)
+		return NULL;
+	if (in->at == in->record->bytes) {
+		state_refuse(in, field, "the record ends before it");
+		return NULL;
+	}
+	after = state_next(in->record, in->at, name, &found_kind, &value, bytes);
+	if (!after)
+		state_refuse(in, field, "it is cut off or no field, at byte %zu", in->at);
+	else if (strcmp(name, field))
+		state_refuse(in, field, "\"%s\" is there in its place", name);
+	else if (found_kind != kind)
+		state_refuse(in, field, "it is %s", kind == STATE_NUMBER ? "no number" : "a number");
+	in->at = after;
+	return in->failed ? NULL : value;
+}
+
+uint64_t state_take(struct state_reader *in, const char *field, unsigned int bytes, uint64_t max)
+{
+	uint64_t number = 0;
+	size_t found = 0;
+	const uint8_t *value = next(in, field, STATE_NUMBER, &found);
+
+	if (!value)
+		return 0;
+	if (found != bytes) {
+		state_refuse(in, field, "it has %zu bytes, not %u", found, bytes);
+		return 0;
+	}
+	for (unsigned int i = 0; i < bytes; i++)
+		number |= (uint64_t)value[i] << (8 * i);
+	if (number > max) {
+		state_refuse(in, field, "%llu is more than %llu", (unsigned long long)number,
+			     (unsigned long long)max);
+		return 0;
+	}
+	return number;
+}
+
+const void *state_take_some(struct state_reader *in, const char *field, size_t max,
+			    size_t *bytes)
+{
+	const void *value;
+
+	*bytes = 0;
+	value = next(in, field, STATE_BYTES, bytes);
+	if (value && *bytes > max) {
+		state_refuse(in, field, "it has %zu bytes, more than %zu", *bytes, max);
+		value = NULL;
+	}
+	if (!value)
+		*bytes = 0;
+	return value;
+}
+
+void state_take_bytes(struct state_reader *in, const char *field, void *to, size_t bytes)
+{
+	size_t found;
+	const void *value = state_take_some(in, field, bytes, &found);
+
+	if (value && found == bytes) {
+		memcpy(to, value, bytes);
+		return;
+	}
+	if (value)
+		state_refuse(in, field, "it has %zu bytes, not %zu", found, bytes);
+	memset(to, 0, bytes);
+}
+
+bool state_end(struct state_reader *in)
+{
+	if (!in->failed && in->at != in->record->bytes)
+		state_refuse(in, "(end)", "%zu bytes follow", in->record->bytes - in->at);
+	return !in->failed;
+}
