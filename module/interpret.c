@@ -550,11 +550,11 @@ static void queue_fault(struct interp *in)
 static int leave_unknown(struct interp *in)
 {
 	struct gondola_run *run = in->vcpu->run;
-	unsigned int bytes = min_t(unsigned int, in->emul.insn_bytes, sizeof(in->emul.insn));
+	unsigned int bytes = min_t(unsigned int, in->emul.nr_bytes, sizeof(in->emul.bytes));
 
 	memset(&run->emulation, 0, sizeof(run->emulation));
 	run->emulation.bytes = bytes;
-	memcpy(run->emulation.insn, in->emul.insn, bytes);
+	memcpy(run->emulation.insn, in->emul.bytes, bytes);
 	run->emulation.rip = in->vcpu->regs.rip;
 	run->exit = GONDOLA_EXIT_EMULATION;
 	return GONDOLA_LEAVE;
@@ -630,7 +630,7 @@ static noinline int decode_length(struct gondola_vcpu *vcpu)
 	prepare(in);
 	switch (gondola_parse(&in->emul)) {
 	case GONDOLA_EMUL_OK:
-		return in->emul.insn_len;
+		return in->emul.insn->len;
 	case GONDOLA_EMUL_FAULT:
 		/* Its page went away under it: the guest sees that, and runs it again. */
 		queue_fault(in);

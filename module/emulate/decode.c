@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Decoding in two steps: gondola_parse() takes what the bytes say, and so
- * could be cached; gondola_bind() finds the operands by the registers.
- */
+/* Decoding: what the bytes say, whatever the registers hold. */
 #include "insn.h"
 
 #define MAX_INSN	15u
@@ -33,12 +30,12 @@ static int fetch(struct gondola_emulator *e)
 	unsigned int got = 0;
 	int r;
 
-	r = e->ops->fetch(e, e->fetch_la + e->insn_bytes, e->insn + e->insn_bytes,
-			  e->fetch_max - e->insn_bytes, &got);
+	r = e->ops->fetch(e, e->fetch_la + e->nr_bytes, e->bytes + e->nr_bytes,
+			  e->fetch_max - e->nr_bytes, &got);
 	if (likely(!r)) {
 		if (unlikely(!got))
 			return GONDOLA_EMUL_ERROR;
-		e->insn_bytes += got;
+		e->nr_bytes += got;
 	}
 	return r;
 }
@@ -46,7 +43,7 @@ static int fetch(struct gondola_emulator *e)
 /* The code segment's linear address of RIP, and the first bytes there. */
 static int first_fetch(struct gondola_emulator *e)
 {
-	e->insn_bytes = 0;
+	e->nr_bytes = 0;
 	e->fetch_max = MAX_INSN;
 	e->fetch_la = e->regs->rip;
 	if (unlikely(!gondola_long64(e))) {
@@ -61,22 +58,22 @@ static int first_fetch(struct gondola_emulator *e)
 /*
  * From here to parse_bytes() the functions take the bytes at @p, the next one,
  * without asking whether they were fetched: parse_bytes() asks at the end, and
- * starts over when they were not.  No instruction leads them out of e->insn.
+ * starts over when they were not.  No instruction leads them out of e->bytes.
  */
 
 static noinline void note_prefix(struct gondola_emulator *e, const struct gondola_insn_desc *row,
 				 u8 byte, bool *addrsize)
 {
-	e->rex = 0;	/* counts only right before the opcode */
+	e->own.rex = 0;	/* counts only right before the opcode */
 	switch (row->arg) {
 	case P_LOCK:
-		e->lock = true;
+		e->own.lock = true;
 		break;
 	case P_REP:
-		e->rep = byte;
+		e->own.rep = byte;
 		break;
 	case P_OPSIZE:
-		e->opsize_prefix = true;
+		e->own.opsize_prefix = true;
 		break;
 	case P_ADDRSIZE:
 		*addrsize = true;
@@ -84,7 +81,7 @@ static noinline void note_prefix(struct gondola_emulator *e, const struct gondol
 	default:
 		/* ES, CS, SS and DS say nothing in 64-bit mode, not even "not FS". */
 		if (!gondola_long64(e) || row->src >= GONDOLA_FS)
-			e->seg_override = row->src;
+			e->own.seg_override = row->src;
 		break;
 	}
 }
@@ -99,11 +96,12 @@ static inline const u8 *parse_prefixes(struct gondola_emulator *e, const u8 *p,
 	bool addrsize = false;
 	u8 byte;
 
-	e->rex = 0;
-	e->rep = 0;
-	e->lock = false;
-	e->opsize_prefix = false;
-	e->seg_override = GONDOLA_NO_SEG;
+	e->own.mode = e->mode;
+	e->own.rex = 0;
+	e->own.rep = 0;
+	e->own.lock = false;
+	e->own.opsize_prefix = false;
+	e->own.seg_override = GONDOLA_NO_SEG;
 	for (;;) {
 		byte = *p++;
 		d = &gondola_map1[byte];
@@ -112,23 +110,23 @@ static inline const u8 *parse_prefixes(struct gondola_emulator *e, const u8 *p,
 				break;
 			note_prefix(e, d, byte, &addrsize);
 		} else {
-			e->rex = byte;
+			e->own.rex = byte;
 		}
 		if (unlikely(p == end)) {
 			p++;		/* too long: parse_bytes() will see */
 			break;
 		}
 	}
-	e->opcode = byte;
+	e->own.opcode = byte;
 	*row = d;
 	if (likely(long64)) {
-		e->addr_bytes = addrsize ? 4 : 8;
-		e->op_bytes = e->rex & 8 ? 8 : e->opsize_prefix ? 2 : 4;
+		e->own.addr_bytes = addrsize ? 4 : 8;
+		e->own.op_bytes = e->own.rex & 8 ? 8 : e->own.opsize_prefix ? 2 : 4;
 	} else {
 		bool wide = e->mode == GONDOLA_EMUL_PROT32;
 
-		e->addr_bytes = addrsize == wide ? 2 : 4;
-		e->op_bytes = e->opsize_prefix == wide ? 2 : 4;
+		e->own.addr_bytes = addrsize == wide ? 2 : 4;
+		e->own.op_bytes = e->own.opsize_prefix == wide ? 2 : 4;
 	}
 	return p;
 }
@@ -141,13 +139,13 @@ static const struct gondola_insn_desc *choose_row(const struct gondola_emulator 
 	if (d->flags & D_BY_REG)
 		n = modrm >> 3 & 7;
 	else if (d->flags & D_BY_PREFIX)
-		n = e->rep == 0xf3 ? 2 : e->rep == 0xf2 ? 3 : e->opsize_prefix;
+		n = e->own.rep == 0xf3 ? 2 : e->own.rep == 0xf2 ? 3 : e->own.opsize_prefix;
 	else if (d->flags & D_BY_MOD)
 		n = (modrm >> 3 & 7) + (modrm >= 0xc0 ? 8 : 0);
 	else if (d->flags & D_BY_RM)
 		n = modrm & 7;
 	else
-		n = e->rex >> 3 & 1;
+		n = e->own.rex >> 3 & 1;
 	return &d->rows[n];
 }
 
@@ -160,19 +158,19 @@ static inline const u8 *parse_opcode(struct gondola_emulator *e, const u8 *p,
 {
 	const struct gondola_insn_desc *d = *row;
 
-	e->opcode_map = 1;
-	if (e->opcode == 0x0f) {
+	e->own.opcode_map = 1;
+	if (e->own.opcode == 0x0f) {
 		u8 byte = *p++;
 
-		e->opcode_map = 2;
+		e->own.opcode_map = 2;
 		d = &gondola_map2[byte];
 		if (unlikely(byte == 0x38 || byte == 0x3a)) {
-			e->opcode_map = byte == 0x38 ? 3 : 4;
+			e->own.opcode_map = byte == 0x38 ? 3 : 4;
 			d = byte == 0x38 ? gondola_map3 : gondola_map4;
 			byte = *p++;
 			d += byte;
 		}
-		e->opcode = byte;
+		e->own.opcode = byte;
 	}
 	*modrm_used = false;
 	while (d->flags & D_BY) {
@@ -212,91 +210,73 @@ static noinline const u8 *parse_address16(struct gondola_emulator *e, const u8 *
 		{ GONDOLA_NO_REG, R_RSI }, { GONDOLA_NO_REG, R_RDI },
 		{ R_RBP, GONDOLA_NO_REG }, { R_RBX, GONDOLA_NO_REG },
 	};
-	unsigned int mod = e->modrm >> 6, rm = e->modrm & 7;
+	unsigned int mod = e->own.modrm >> 6, rm = e->own.modrm & 7;
 
-	e->base = pair[rm][0];
-	e->index = pair[rm][1];
-	e->scale = 0;
+	e->own.base = pair[rm][0];
+	e->own.index = pair[rm][1];
+	e->own.scale = 0;
 	if (mod == 0 && rm == 6) {
-		e->base = GONDOLA_NO_REG;
+		e->own.base = GONDOLA_NO_REG;
 		mod = 2;
 	}
-	if (e->base == R_RBP)
-		e->seg = GONDOLA_SS;
+	if (e->own.base == R_RBP)
+		e->own.seg = GONDOLA_SS;
 	if (mod)
-		e->disp = gondola_sign_extend(take(p, mod), mod);
+		e->own.disp = gondola_sign_extend(take(p, mod), mod);
 	return p + mod;
 }
 
 static inline const u8 *parse_address(struct gondola_emulator *e, const u8 *p)
 {
-	unsigned int mod = e->modrm >> 6, rm = e->modrm & 7;
+	unsigned int mod = e->own.modrm >> 6, rm = e->own.modrm & 7;
 
-	e->disp = 0;
-	e->rip_relative = false;
-	e->seg = GONDOLA_DS;
-	e->index = GONDOLA_NO_REG;
-	if (unlikely(e->addr_bytes == 2)) {
+	e->own.disp = 0;
+	e->own.rip_relative = false;
+	e->own.seg = GONDOLA_DS;
+	e->own.index = GONDOLA_NO_REG;
+	if (unlikely(e->own.addr_bytes == 2)) {
 		p = parse_address16(e, p);
 		goto out;
 	}
 	if (rm == 4) {
 		u8 sib = *p++;
 
-		e->scale = sib >> 6;
-		e->index = (sib >> 3 & 7) | (e->rex & 2) << 2;
-		if (e->index == R_RSP)
-			e->index = GONDOLA_NO_REG;
+		e->own.scale = sib >> 6;
+		e->own.index = (sib >> 3 & 7) | (e->own.rex & 2) << 2;
+		if (e->own.index == R_RSP)
+			e->own.index = GONDOLA_NO_REG;
 		rm = sib & 7;
 	} else if (rm == 5 && mod == 0) {
-		e->rip_relative = gondola_long64(e);
+		e->own.rip_relative = gondola_long64(e);
 	}
 	if (rm == 5 && mod == 0) {
-		e->base = GONDOLA_NO_REG;
+		e->own.base = GONDOLA_NO_REG;
 		mod = 2;
 	} else {
-		e->base = rm | (e->rex & 1) << 3;
-		if (e->base == R_RSP || e->base == R_RBP)
-			e->seg = GONDOLA_SS;
+		e->own.base = rm | (e->own.rex & 1) << 3;
+		if (e->own.base == R_RSP || e->own.base == R_RBP)
+			e->own.seg = GONDOLA_SS;
 	}
 	if (mod == 1) {
-		e->disp = (s8)*p++;
+		e->own.disp = (s8)*p++;
 	} else if (mod == 2) {
-		e->disp = take(p, 4);
+		e->own.disp = take(p, 4);
 		p += 4;
 	}
 out:
-	if (unlikely(e->seg_override != GONDOLA_NO_SEG))
-		e->seg = e->seg_override;
+	if (unlikely(e->own.seg_override != GONDOLA_NO_SEG))
+		e->own.seg = e->own.seg_override;
 	return p;
-}
-
-static noinline unsigned int other_bytes(const struct gondola_emulator *e, u8 spec)
-{
-	static const u8 fixed[] = { 0, 1, 2, 4, 8, 16 };
-
-	if (spec >= S_N)
-		return gondola_long64(e) ? 8 : 4;
-	if (spec >= S_Y)
-		return e->rex & 8 ? 8 : 4;
-	return fixed[spec >> 5];
-}
-
-static inline unsigned int operand_bytes(const struct gondola_emulator *e, u8 spec)
-{
-	if (likely(spec <= O_MASK))
-		return e->op_bytes;
-	return (spec & ~O_MASK) == S_B ? 1 : other_bytes(e, spec);
 }
 
 static inline const u8 *parse_immediate(struct gondola_emulator *e, const u8 *p, u8 spec,
 					u64 *imm)
 {
-	unsigned int bytes = operand_bytes(e, spec), place = spec & O_MASK;
+	unsigned int bytes = gondola_operand_bytes(&e->own, spec), place = spec & O_MASK;
 
 	if (unlikely(place == O_MOFFS)) {
-		bytes = e->addr_bytes;
-		e->seg = e->seg_override == GONDOLA_NO_SEG ? GONDOLA_DS : e->seg_override;
+		bytes = e->own.addr_bytes;
+		e->own.seg = e->own.seg_override == GONDOLA_NO_SEG ? GONDOLA_DS : e->own.seg_override;
 	} else if (bytes == 8 && place != O_IMM64) {
 		bytes = 4;
 	}
@@ -305,7 +285,7 @@ static inline const u8 *parse_immediate(struct gondola_emulator *e, const u8 *p,
 		*imm = gondola_sign_extend(*imm, bytes);
 	p += bytes;
 	if (unlikely(place == O_FAR)) {
-		e->imm2 = take(p, 2);
+		e->own.imm2 = take(p, 2);
 		p += 2;
 	}
 	return p;
@@ -315,11 +295,11 @@ static inline const u8 *parse_immediate(struct gondola_emulator *e, const u8 *p,
 static inline const u8 *parse_immediates(struct gondola_emulator *e, const u8 *p,
 					 const struct gondola_insn_desc *d)
 {
-	u64 *imm = &e->imm;
+	u64 *imm = &e->own.imm;
 
 	if (unlikely((d->dst & O_MASK) >= O_IMM)) {
 		p = parse_immediate(e, p, d->dst, imm);
-		imm = &e->imm2;
+		imm = &e->own.imm2;
 	}
 	if ((d->src & O_MASK) >= O_IMM)
 		p = parse_immediate(e, p, d->src, imm);
@@ -338,22 +318,23 @@ static noinline int check_row(struct gondola_emulator *e, const struct gondola_i
 	if (!d->run)
 		return GONDOLA_EMUL_UNKNOWN;
 	if (d->flags & (D_DEF64 | D_FORCE64) && gondola_long64(e) &&
-	    (d->flags & D_FORCE64 || !e->opsize_prefix))
-		e->op_bytes = 8;
+	    (d->flags & D_FORCE64 || !e->own.opsize_prefix))
+		e->own.op_bytes = 8;
 	return GONDOLA_EMUL_OK;
 }
 
-/* Once over e->insn; insn_len is how far that went, whether the bytes were there or not. */
+/* Once over e->bytes; insn_len is how far that went, whether the bytes were there or not. */
 static inline int parse_bytes(struct gondola_emulator *e)
 {
 	const struct gondola_insn_desc *d;
-	const u8 *p = e->insn;
+	const u8 *p = e->bytes;
 	int r = GONDOLA_EMUL_OK;
 	bool modrm_used;
 
 	p = parse_prefixes(e, p, &d);
 	p = parse_opcode(e, p, &d, &modrm_used);
-	e->desc = d;
+	e->own.desc = d;
+	e->own.run = gondola_run_any;
 	if (unlikely(!d->run || d->flags & D_PARSE_RARE)) {
 		r = check_row(e, d);
 		if (r) {
@@ -362,15 +343,15 @@ static inline int parse_bytes(struct gondola_emulator *e)
 		}
 	}
 	if (likely(d->flags & D_MODRM)) {
-		e->modrm = *p++;
-		e->rm_is_reg = e->modrm >= 0xc0 || unlikely(d->flags & D_RM_REG);
-		if (!e->rm_is_reg)
+		e->own.modrm = *p++;
+		e->own.rm_is_reg = e->own.modrm >= 0xc0 || unlikely(d->flags & D_RM_REG);
+		if (!e->own.rm_is_reg)
 			p = parse_address(e, p);
 	}
 	if (d->flags & D_IMM)
 		p = parse_immediates(e, p, d);
 out:
-	e->insn_len = p - e->insn;
+	e->own.len = p - e->bytes;
 	return r;
 }
 
@@ -380,203 +361,20 @@ static inline int parse(struct gondola_emulator *e)
 
 	while (likely(!r)) {
 		r = parse_bytes(e);
-		if (likely(e->insn_len <= e->insn_bytes))
+		if (likely(e->own.len <= e->nr_bytes))
 			return r;
 		/* Too long, or beyond the code segment. */
-		if (e->insn_bytes >= e->fetch_max)
+		if (e->nr_bytes >= e->fetch_max)
 			return gondola_gp(e);
 		r = fetch(e);
 	}
 	return r;
 }
 
-static inline u64 effective_address(struct gondola_emulator *e, unsigned int bytes)
-{
-	const struct gondola_insn_desc *d = e->desc;
-	u64 ea = (s64)e->disp;
-
-	if (e->base != GONDOLA_NO_REG)
-		ea += e->regs->gpr[e->base];
-	if (e->index != GONDOLA_NO_REG)
-		ea += e->regs->gpr[e->index] << e->scale;
-	if (e->rip_relative)
-		ea += e->regs->rip + e->insn_len;
-	if (unlikely(d->flags & (D_BIT | D_POP_EA))) {
-		if (d->flags & D_BIT) {
-			s64 bit = gondola_sign_extend(e->src.value, bytes);
-
-			ea += (bit >> 3) & ~(s64)(bytes - 1);
-		} else if (e->base == R_RSP) {
-			ea += bytes;
-		}
-	}
-	return ea & gondola_mask(e->addr_bytes);
-}
-
-static inline int bind_memory(struct gondola_emulator *e, struct gondola_operand *op, u64 ea)
-{
-	const struct gondola_insn_desc *d = e->desc;
-
-	op->kind = GONDOLA_OPERAND_MEM;
-	e->ea = ea;
-	if (unlikely(d->flags & D_NOREAD))
-		return GONDOLA_EMUL_OK;
-	return gondola_linear(e, e->seg, ea, op->bytes, op == &e->dst && d->flags & D_WRITE,
-			      &op->la);
-}
-
-static inline void bind_gpr(struct gondola_emulator *e, struct gondola_operand *op,
-			    unsigned int reg)
-{
-	op->kind = GONDOLA_OPERAND_REG;
-	op->high = false;
-	if (unlikely(op->bytes == 1 && reg >= 4 && reg < 8 && !e->rex)) {
-		op->high = true;
-		op->reg = reg - 4;
-		op->value = e->regs->gpr[op->reg] >> 8 & 0xff;
-		return;
-	}
-	op->reg = reg;
-	op->value = e->regs->gpr[reg] & gondola_mask(op->bytes);
-}
-
-static inline void bind_place(struct gondola_operand *op, enum gondola_operand_kind kind,
-			      unsigned int reg)
-{
-	op->kind = kind;
-	op->reg = reg;
-}
-
-/* None of these is AH … BH: rAX is 0, rCX 1, rDX 2. */
-static inline void bind_fixed(struct gondola_emulator *e, struct gondola_operand *op,
-			      unsigned int reg)
-{
-	op->kind = GONDOLA_OPERAND_REG;
-	op->high = false;
-	op->reg = reg;
-	op->value = gondola_read_gpr(e, reg, op->bytes);
-}
-
-static noinline int bind_other(struct gondola_emulator *e, struct gondola_operand *op, u8 spec)
-{
-	unsigned int reg;
-
-	switch (spec & O_MASK) {
-	case O_G:
-		bind_gpr(e, op, (e->modrm >> 3 & 7) | (e->rex & 4) << 1);
-		return GONDOLA_EMUL_OK;
-	case O_M:
-		if (e->rm_is_reg)
-			return undefined(e);
-		fallthrough;
-	case O_E:
-	case O_W:
-		if (!e->rm_is_reg)
-			return bind_memory(e, op, effective_address(e, op->bytes));
-		fallthrough;
-	case O_R:
-		if (!e->rm_is_reg)
-			return undefined(e);
-		reg = (e->modrm & 7) | (e->rex & 1) << 3;
-		if ((spec & O_MASK) == O_W)
-			bind_place(op, GONDOLA_OPERAND_XMM, reg);
-		else
-			bind_gpr(e, op, reg);
-		return GONDOLA_EMUL_OK;
-	case O_IMM:
-	case O_IMMU:
-	case O_IMM64:
-		op->kind = GONDOLA_OPERAND_IMM;
-		op->value = op == &e->src && (e->desc->dst & O_MASK) >= O_IMM ? e->imm2 : e->imm;
-		return GONDOLA_EMUL_OK;
-	case O_Z:
-		bind_gpr(e, op, (e->opcode & 7) | (e->rex & 1) << 3);
-		return GONDOLA_EMUL_OK;
-	case O_A:
-	case O_C:
-	case O_D:
-		bind_fixed(e, op, (spec & O_MASK) - O_A);
-		return GONDOLA_EMUL_OK;
-	case O_ONE:
-		op->kind = GONDOLA_OPERAND_IMM;
-		op->value = 1;
-		return GONDOLA_EMUL_OK;
-	case O_SEG:
-		reg = e->modrm >> 3 & 7;
-		if (reg > GONDOLA_GS || (reg == GONDOLA_CS && op == &e->dst))
-			return undefined(e);
-		bind_place(op, GONDOLA_OPERAND_SEG, reg);
-		return GONDOLA_EMUL_OK;
-	case O_CR:
-		bind_place(op, GONDOLA_OPERAND_CR, (e->modrm >> 3 & 7) | (e->rex & 4) << 1);
-		return GONDOLA_EMUL_OK;
-	case O_DR:
-		bind_place(op, GONDOLA_OPERAND_DR, (e->modrm >> 3 & 7) | (e->rex & 4) << 1);
-		return GONDOLA_EMUL_OK;
-	case O_V:
-		bind_place(op, GONDOLA_OPERAND_XMM, (e->modrm >> 3 & 7) | (e->rex & 4) << 1);
-		return GONDOLA_EMUL_OK;
-	case O_MOFFS:
-		return bind_memory(e, op, e->imm);
-	case O_FAR:
-		op->kind = GONDOLA_OPERAND_IMM;
-		op->value = e->imm;
-		op->value_hi = e->imm2;
-		return GONDOLA_EMUL_OK;
-	}
-	op->kind = GONDOLA_OPERAND_NONE;
-	return GONDOLA_EMUL_OK;
-}
-
-/* The usual two inline. */
-static __always_inline int bind_operand(struct gondola_emulator *e, struct gondola_operand *op, u8 spec)
-{
-	op->bytes = operand_bytes(e, spec);
-	if ((spec & O_MASK) == O_G) {
-		bind_gpr(e, op, (e->modrm >> 3 & 7) | (e->rex & 4) << 1);
-		return GONDOLA_EMUL_OK;
-	}
-	if ((spec & O_MASK) == O_E && !e->rm_is_reg)
-		return bind_memory(e, op, effective_address(e, op->bytes));
-	return bind_other(e, op, spec);
-}
-
-static inline int bind(struct gondola_emulator *e)
-{
-	const struct gondola_insn_desc *d = e->desc;
-	int r;
-
-	/* The source first: a bit string's address depends on it. */
-	e->src.kind = GONDOLA_OPERAND_NONE;
-	if (d->src) {
-		r = bind_operand(e, &e->src, d->src);
-		if (r)
-			return r;
-	}
-	e->src2.kind = GONDOLA_OPERAND_NONE;
-	if (unlikely(d->src2)) {
-		e->src2.bytes = operand_bytes(e, d->src2);
-		r = bind_other(e, &e->src2, d->src2);
-		if (r)
-			return r;
-	}
-	e->dst.kind = GONDOLA_OPERAND_NONE;
-	return d->dst ? bind_operand(e, &e->dst, d->dst) : GONDOLA_EMUL_OK;
-}
-
 int gondola_parse(struct gondola_emulator *e)
-{
-	return parse(e);
-}
-
-int gondola_bind(struct gondola_emulator *e)
-{
-	return bind(e);
-}
-
-int gondola_decode(struct gondola_emulator *e)
 {
 	int r = parse(e);
 
-	return likely(!r) ? bind(e) : r;
+	e->insn = &e->own;
+	return r;
 }

@@ -71,9 +71,9 @@ static void lengths(struct kunit *test)
 
 	memcpy(w->memory, c->code, sizeof(c->code));
 	KUNIT_ASSERT_EQ(test, gondola_parse(&w->emul), (int)GONDOLA_EMUL_OK);
-	KUNIT_EXPECT_EQ(test, w->emul.insn_len, c->length);
-	KUNIT_EXPECT_EQ(test, w->emul.op_bytes, c->op_bytes);
-	KUNIT_EXPECT_EQ(test, w->emul.addr_bytes, c->addr_bytes);
+	KUNIT_EXPECT_EQ(test, w->emul.insn->len, c->length);
+	KUNIT_EXPECT_EQ(test, w->emul.insn->op_bytes, c->op_bytes);
+	KUNIT_EXPECT_EQ(test, w->emul.insn->addr_bytes, c->addr_bytes);
 	KUNIT_EXPECT_EQ(test, w->fetches, 1u);
 }
 
@@ -140,7 +140,7 @@ static void addresses(struct kunit *test)
 	memcpy(w->memory, c->code, sizeof(c->code));
 	KUNIT_ASSERT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_OK);
 	KUNIT_EXPECT_EQ(test, w->emul.ea, c->ea);
-	KUNIT_EXPECT_EQ(test, w->emul.seg, c->seg);
+	KUNIT_EXPECT_EQ(test, w->emul.insn->seg, c->seg);
 	KUNIT_EXPECT_EQ(test, w->emul.dst.la,
 			c->ea + (c->mode == L64 ? 0 : w->seg[c->seg].base));
 }
@@ -191,7 +191,7 @@ static void refusals(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_UD);
 		KUNIT_EXPECT_FALSE(test, w->emul.exception.has_error);
 	}
-	KUNIT_EXPECT_EQ(test, memcmp(w->emul.insn, c->code, w->emul.insn_bytes), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(w->emul.bytes, c->code, w->emul.nr_bytes), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(&before, &w->regs, sizeof(before)), 0);
 }
 
@@ -223,7 +223,7 @@ static void end_of_memory(struct kunit *test)
 		memcpy(test_world_at(w, w->regs.rip), add, there);
 		if (there == sizeof(add)) {
 			KUNIT_EXPECT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_OK);
-			KUNIT_EXPECT_EQ(test, w->emul.imm, 0x04030201ull);
+			KUNIT_EXPECT_EQ(test, w->emul.insn->imm, 0x04030201ull);
 			continue;
 		}
 		KUNIT_ASSERT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
@@ -237,7 +237,7 @@ static void end_of_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_UD);
 	/* One of a group does: most of this one are undefined. */
 	w->memory[WORLD_BYTES - 1] = 0xfe;
-	memset(w->emul.insn, 0xff, sizeof(w->emul.insn));
+	memset(w->emul.bytes, 0xff, sizeof(w->emul.bytes));
 	KUNIT_EXPECT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_PF);
 }
@@ -279,8 +279,8 @@ static void random_bytes(struct kunit *test)
 		switch (gondola_decode(&w->emul)) {
 		case GONDOLA_EMUL_OK:
 			ok++;
-			if (w->emul.insn_len < 1 || w->emul.insn_len > 15)
-				KUNIT_FAIL(test, "round %u: %u bytes", i, w->emul.insn_len);
+			if (w->emul.insn->len < 1 || w->emul.insn->len > 15)
+				KUNIT_FAIL(test, "round %u: %u bytes", i, w->emul.insn->len);
 			break;
 		case GONDOLA_EMUL_FAULT:
 		case GONDOLA_EMUL_UNKNOWN:

@@ -7,6 +7,7 @@
 #ifndef GONDOLA_EMULATE_H
 #define GONDOLA_EMULATE_H
 
+#include <linux/compiler.h>
 #include <linux/types.h>
 #include <uapi/linux/gondola_state.h>
 #include "../x86/event.h"
@@ -78,13 +79,69 @@ struct gondola_emul_ops {
 	int (*wbinvd)(struct gondola_emulator *e);
 	/*
 	 * The STI or MOV SS shadow: 1 or 2 for the next instruction, 0 to clear.  Called when an
-	 * instruction completes; NULL if the caller keeps no shadow.
+	 * instruction completes; NULL if the caller keeps no shadow, or looks at
+	 * emulator->shadow.
 	 */
 	void (*set_shadow)(struct gondola_emulator *e, u32 shadow);
 	/* 16 bytes of an XMM register, live in the processor or in a saved area. */
 	void (*get_xmm)(struct gondola_emulator *e, unsigned int n, void *buf);
 	void (*set_xmm)(struct gondola_emulator *e, unsigned int n, const void *buf);
+
+	/* What follows may be NULL: only an engine that interprets whole guests needs it. */
+
+	/* An IRET completes: NMIs are no longer blocked. */
+	void (*iret)(struct gondola_emulator *e);
+	/* VMCALL or VMMCALL, which then has the length of the instruction; NULL: #UD. */
+	int (*hypercall)(struct gondola_emulator *e);
+	/* INVPCID of @type with its descriptor; NULL: #UD. */
+	int (*invpcid)(struct gondola_emulator *e, u64 type, u64 pcid, gva_t la);
+	/* XCR0, for XGETBV and XSETBV; NULL: #UD. */
+	int (*get_xcr)(struct gondola_emulator *e, u32 index, u64 *value);
+	int (*set_xcr)(struct gondola_emulator *e, u32 index, u64 value);
+	/* Around the use of the processor's own FPU: kernel_fpu_begin() and its end. */
+	void (*fpu_begin)(struct gondola_emulator *e);
+	void (*fpu_end)(struct gondola_emulator *e);
 };
+
+/**
+ * struct gondola_fxsave - x87, MXCSR and XMM registers, as FXSAVE with REX.W writes them
+ *
+ * @tag has one bit for each physical register, set if it is not empty; @st are
+ * relative to the top of the stack.
+ */
+struct gondola_fxsave {
+	u16 fcw;
+	u16 fsw;
+	u8 tag;
+	u8 pad;
+	u16 fop;
+	u64 fip;
+	u64 fdp;
+	u32 mxcsr;
+	u32 mxcsr_mask;
+	u8 st[8][16];
+	u64 xmm[16][2];
+	u8 rest[96];
+} __aligned(64);
+
+#define GONDOLA_TLB_ENTRIES	512u	/* a power of two */
+
+/**
+ * struct gondola_tlb_entry - a translation that reads and writes use without asking
+ * @read, @write: the linear address of the page for which that is allowed, else GONDOLA_TLB_NONE
+ * @host: where its bytes are
+ *
+ * An entry is at index (address / page size) % GONDOLA_TLB_ENTRIES.  It is the
+ * caller's to fill, after an operation answered, and to drop.  Whatever must
+ * be noticed, as a write to a page of cached instructions or a page table, has
+ * no @write.
+ */
+struct gondola_tlb_entry {
+	gva_t read;
+	gva_t write;
+	u8 *host;
+};
+#define GONDOLA_TLB_NONE	1ull
 
 enum gondola_operand_kind {
 	GONDOLA_OPERAND_NONE, GONDOLA_OPERAND_REG, GONDOLA_OPERAND_MEM, GONDOLA_OPERAND_IMM,
@@ -107,13 +164,64 @@ struct gondola_insn_desc;	/* a row of the decode tables */
 #define GONDOLA_NO_REG	0xff
 
 /**
+ * struct gondola_insn - a decoded instruction: all that its bytes and the mode determine
+ * @desc: the row of the tables
+ * @run: how it is executed
+ * @imm: first immediate, or address in the instruction
+ * @imm2: second one: ENTER's level, the selector of a far pointer
+ * @disp: displacement
+ * @len: its bytes
+ * @mode: in which it was decoded; it means something else in another
+ * @opcode_map: 1: one byte, 2: 0f, 3: 0f 38, 4: 0f 3a
+ * @op_bytes: operand size: 2, 4, 8
+ * @addr_bytes: address size: 2, 4, 8
+ * @rep: 0, 0xf2 or 0xf3
+ * @seg_override: enum gondola_seg, or GONDOLA_NO_SEG
+ * @seg: of the memory operand
+ * @index, @base: register, or GONDOLA_NO_REG
+ * @scale: 0 … 3
+ *
+ * It says nothing about where it stands: it may be kept, and executed at any
+ * address at which the same bytes are found.
+ */
+struct gondola_insn {
+	const struct gondola_insn_desc *desc;
+	int (*run)(struct gondola_emulator *e);
+	u64 imm;
+	u64 imm2;
+	s32 disp;
+	u8 len;
+	u8 mode;
+	u8 opcode_map;
+	u8 opcode;
+	u8 modrm;
+	u8 op_bytes;
+	u8 addr_bytes;
+	u8 rex;
+	u8 rep;
+	u8 seg_override;
+	u8 seg;
+	u8 index;
+	u8 base;
+	u8 scale;
+	bool lock;
+	bool opsize_prefix;
+	bool rm_is_reg;
+	bool rip_relative;
+};
+
+/**
  * struct gondola_emulator - one instruction under way
  * @ops, @ctx: the caller's
  * @regs: live registers; written only when the instruction (or a string chunk) completes
- * @mode, @cpl: set by the caller before gondola_emulate()
+ * @segments: all segment registers, live; NULL: ask @ops->get_segment
+ * @tlb: GONDOLA_TLB_ENTRIES of them, for the present privilege; NULL: ask @ops for all memory
+ * @fpu: the FPU's registers; NULL: XMM registers go through @ops, and of the FPU there is no more
+ * @mode, @cpl: set by the caller before each call, whenever something changed them
  * @exception: with GONDOLA_EMUL_FAULT
- * @insn, @insn_bytes: what was fetched;  @insn_len: length once decoded
- * @desc: the row of the tables, once decoded
+ * @insn: the instruction
+ * @own: what gondola_parse() found
+ * @bytes, @nr_bytes: what was fetched for it
  *
  * The caller may keep one for all instructions, without clearing it between
  * them.  TF is the caller's: a trap is due after an instruction that completed
@@ -123,36 +231,19 @@ struct gondola_emulator {
 	const struct gondola_emul_ops *ops;
 	void *ctx;
 	struct gondola_regs *regs;
+	const struct gondola_segment *segments;
+	const struct gondola_tlb_entry *tlb;
+	struct gondola_fxsave *fpu;
+	const struct gondola_insn *insn;
 	u8 mode;
 	u8 cpl;
 	struct gondola_event exception;
 
-	/* What the bytes say, whatever the registers hold (gondola_parse()). */
-	u8 insn[40];		/* insn_bytes of them; the decoder looks beyond before it knows better */
-	u8 insn_bytes;
+	struct gondola_insn own;
+	u8 bytes[40];		/* nr_bytes of them; the decoder looks beyond before it knows better */
+	u8 nr_bytes;
 	u8 fetch_max;		/* bytes up to the code segment's limit, at most 15 */
-	u8 insn_len;
-	u8 opcode_map;		/* 1: one byte, 2: 0f, 3: 0f 38, 4: 0f 3a */
-	u8 opcode;
-	u8 modrm;
-	u8 op_bytes;		/* operand size: 2, 4, 8 */
-	u8 addr_bytes;		/* address size: 2, 4, 8 */
-	u8 rex;
-	u8 rep;			/* 0, 0xf2 or 0xf3 */
-	bool lock;
-	bool opsize_prefix;
-	u8 seg_override;	/* enum gondola_seg, or GONDOLA_NO_SEG */
-	bool rm_is_reg;
-	bool rip_relative;
-	u8 seg;			/* of the memory operand */
-	u8 index;		/* register, or GONDOLA_NO_REG */
-	u8 base;		/* register, or GONDOLA_NO_REG */
-	u8 scale;		/* 0 … 3 */
-	s32 disp;
-	u64 imm;
-	u64 imm2;		/* ENTER's level, the selector of a far pointer */
-	gva_t fetch_la;		/* linear address of insn[0] */
-	const struct gondola_insn_desc *desc;
+	gva_t fetch_la;		/* linear address of bytes[0] */
 
 	/* Its operands (gondola_bind()). */
 	u64 ea;			/* offset of the memory operand in its segment */
@@ -171,13 +262,38 @@ struct gondola_emulator {
 	u8 chunk[GONDOLA_PAGE_SIZE];	/* of a string instruction */
 };
 
-/** gondola_parse() - fetch and decode at regs->rip: all that the bytes and the mode determine */
+/**
+ * gondola_parse() - fetch and decode at regs->rip: all that the bytes and the mode determine
+ *
+ * Leaves it in @e->own.  An engine copies that to where it keeps decoded
+ * instructions, one for each (host page, offset, mode), and drops those of a
+ * page when the page is written; none that crosses a page is kept.
+ */
 int gondola_parse(struct gondola_emulator *e);
 /** gondola_bind() - after gondola_parse(): find the operands by the registers' values */
 int gondola_bind(struct gondola_emulator *e);
 /** gondola_decode() - parse and bind, without executing */
 int gondola_decode(struct gondola_emulator *e);
-/** gondola_emulate() - decode and execute one instruction (of a REP: at least one chunk) */
+/**
+ * gondola_execute() - execute a decoded instruction at regs->rip
+ * @insn: as gondola_parse() made it in the same mode; unchanged until this returns
+ *
+ * Of a REP: at least one chunk.
+ */
+int gondola_execute(struct gondola_emulator *e, const struct gondola_insn *insn);
+/** gondola_emulate() - decode and execute one instruction */
 int gondola_emulate(struct gondola_emulator *e);
+/**
+ * gondola_emulate_deliver() - enter the handler of an interrupt or exception
+ *
+ * Through the vector table of real mode, or the IDT: gates of 16, 32 and 64
+ * bits, another stack from the TSS or its IST, the error code; CR2 of a page
+ * fault.  RIP is the return address; for software events insn_len is added to
+ * it.  OK: CS, SS and the registers are the handler's: mode and cpl have to be
+ * set anew.  FAULT: nothing changed; @e->exception arose, with EXT in its error
+ * code, and merges with @event (gondola_event_merge()).  UNKNOWN: a task gate
+ * or a TSS of 16 bits: this interpreter switches no tasks.
+ */
+int gondola_emulate_deliver(struct gondola_emulator *e, const struct gondola_event *event);
 
 #endif

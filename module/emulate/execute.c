@@ -8,6 +8,195 @@
 /* How often a LOCKed instruction may lose against others before the guest tries by itself. */
 #define MAX_LOCK_TRIES	64
 
+static inline u64 effective_address(struct gondola_emulator *e, unsigned int bytes)
+{
+	const struct gondola_insn_desc *d = e->insn->desc;
+	u64 ea = (s64)e->insn->disp;
+
+	if (e->insn->base != GONDOLA_NO_REG)
+		ea += e->regs->gpr[e->insn->base];
+	if (e->insn->index != GONDOLA_NO_REG)
+		ea += e->regs->gpr[e->insn->index] << e->insn->scale;
+	if (e->insn->rip_relative)
+		ea += e->regs->rip + e->insn->len;
+	if (unlikely(d->flags & (D_BIT | D_POP_EA))) {
+		if (d->flags & D_BIT) {
+			s64 bit = gondola_sign_extend(e->src.value, bytes);
+
+			ea += (bit >> 3) & ~(s64)(bytes - 1);
+		} else if (e->insn->base == R_RSP) {
+			ea += bytes;
+		}
+	}
+	return ea & gondola_mask(e->insn->addr_bytes);
+}
+
+static inline int bind_memory(struct gondola_emulator *e, struct gondola_operand *op, u64 ea)
+{
+	const struct gondola_insn_desc *d = e->insn->desc;
+
+	op->kind = GONDOLA_OPERAND_MEM;
+	e->ea = ea;
+	if (unlikely(d->flags & D_NOREAD))
+		return GONDOLA_EMUL_OK;
+	return gondola_linear(e, e->insn->seg, ea, op->bytes, op == &e->dst && d->flags & D_WRITE,
+			      &op->la);
+}
+
+static inline void bind_gpr(struct gondola_emulator *e, struct gondola_operand *op,
+			    unsigned int reg)
+{
+	op->kind = GONDOLA_OPERAND_REG;
+	op->high = false;
+	if (unlikely(op->bytes == 1 && reg >= 4 && reg < 8 && !e->insn->rex)) {
+		op->high = true;
+		op->reg = reg - 4;
+		op->value = e->regs->gpr[op->reg] >> 8 & 0xff;
+		return;
+	}
+	op->reg = reg;
+	op->value = e->regs->gpr[reg] & gondola_mask(op->bytes);
+}
+
+static inline void bind_place(struct gondola_operand *op, enum gondola_operand_kind kind,
+			      unsigned int reg)
+{
+	op->kind = kind;
+	op->reg = reg;
+}
+
+/* None of these is AH … BH: rAX is 0, rCX 1, rDX 2. */
+static inline void bind_fixed(struct gondola_emulator *e, struct gondola_operand *op,
+			      unsigned int reg)
+{
+	op->kind = GONDOLA_OPERAND_REG;
+	op->high = false;
+	op->reg = reg;
+	op->value = gondola_read_gpr(e, reg, op->bytes);
+}
+
+static noinline int bind_other(struct gondola_emulator *e, struct gondola_operand *op, u8 spec)
+{
+	unsigned int reg;
+	bool second;
+
+	switch (spec & O_MASK) {
+	case O_G:
+		bind_gpr(e, op, (e->insn->modrm >> 3 & 7) | (e->insn->rex & 4) << 1);
+		return GONDOLA_EMUL_OK;
+	case O_M:
+		if (e->insn->rm_is_reg)
+			return gondola_fault(e, VEC_UD);
+		fallthrough;
+	case O_E:
+	case O_W:
+		if (!e->insn->rm_is_reg)
+			return bind_memory(e, op, effective_address(e, op->bytes));
+		fallthrough;
+	case O_R:
+		if (!e->insn->rm_is_reg)
+			return gondola_fault(e, VEC_UD);
+		reg = (e->insn->modrm & 7) | (e->insn->rex & 1) << 3;
+		if ((spec & O_MASK) == O_W)
+			bind_place(op, GONDOLA_OPERAND_XMM, reg);
+		else
+			bind_gpr(e, op, reg);
+		return GONDOLA_EMUL_OK;
+	case O_IMM:
+	case O_IMMU:
+	case O_IMM64:
+		op->kind = GONDOLA_OPERAND_IMM;
+		second = op == &e->src && (e->insn->desc->dst & O_MASK) >= O_IMM;
+		op->value = second ? e->insn->imm2 : e->insn->imm;
+		return GONDOLA_EMUL_OK;
+	case O_Z:
+		bind_gpr(e, op, (e->insn->opcode & 7) | (e->insn->rex & 1) << 3);
+		return GONDOLA_EMUL_OK;
+	case O_A:
+	case O_C:
+	case O_D:
+		bind_fixed(e, op, (spec & O_MASK) - O_A);
+		return GONDOLA_EMUL_OK;
+	case O_ONE:
+		op->kind = GONDOLA_OPERAND_IMM;
+		op->value = 1;
+		return GONDOLA_EMUL_OK;
+	case O_SEG:
+		reg = e->insn->modrm >> 3 & 7;
+		if (reg > GONDOLA_GS || (reg == GONDOLA_CS && op == &e->dst))
+			return gondola_fault(e, VEC_UD);
+		bind_place(op, GONDOLA_OPERAND_SEG, reg);
+		return GONDOLA_EMUL_OK;
+	case O_CR:
+		bind_place(op, GONDOLA_OPERAND_CR, (e->insn->modrm >> 3 & 7) | (e->insn->rex & 4) << 1);
+		return GONDOLA_EMUL_OK;
+	case O_DR:
+		bind_place(op, GONDOLA_OPERAND_DR, (e->insn->modrm >> 3 & 7) | (e->insn->rex & 4) << 1);
+		return GONDOLA_EMUL_OK;
+	case O_V:
+		bind_place(op, GONDOLA_OPERAND_XMM, (e->insn->modrm >> 3 & 7) | (e->insn->rex & 4) << 1);
+		return GONDOLA_EMUL_OK;
+	case O_MOFFS:
+		return bind_memory(e, op, e->insn->imm);
+	case O_FAR:
+		op->kind = GONDOLA_OPERAND_IMM;
+		op->value = e->insn->imm;
+		op->value_hi = e->insn->imm2;
+		return GONDOLA_EMUL_OK;
+	}
+	op->kind = GONDOLA_OPERAND_NONE;
+	return GONDOLA_EMUL_OK;
+}
+
+/* The usual two inline. */
+static __always_inline int bind_operand(struct gondola_emulator *e, struct gondola_operand *op,
+					u8 spec)
+{
+	op->bytes = gondola_operand_bytes(e->insn, spec);
+	if ((spec & O_MASK) == O_G) {
+		bind_gpr(e, op, (e->insn->modrm >> 3 & 7) | (e->insn->rex & 4) << 1);
+		return GONDOLA_EMUL_OK;
+	}
+	if ((spec & O_MASK) == O_E && !e->insn->rm_is_reg)
+		return bind_memory(e, op, effective_address(e, op->bytes));
+	return bind_other(e, op, spec);
+}
+
+static inline int bind(struct gondola_emulator *e)
+{
+	const struct gondola_insn_desc *d = e->insn->desc;
+	int r;
+
+	/* The source first: a bit string's address depends on it. */
+	e->src.kind = GONDOLA_OPERAND_NONE;
+	if (d->src) {
+		r = bind_operand(e, &e->src, d->src);
+		if (r)
+			return r;
+	}
+	e->src2.kind = GONDOLA_OPERAND_NONE;
+	if (unlikely(d->src2)) {
+		e->src2.bytes = gondola_operand_bytes(e->insn, d->src2);
+		r = bind_other(e, &e->src2, d->src2);
+		if (r)
+			return r;
+	}
+	e->dst.kind = GONDOLA_OPERAND_NONE;
+	return d->dst ? bind_operand(e, &e->dst, d->dst) : GONDOLA_EMUL_OK;
+}
+
+int gondola_bind(struct gondola_emulator *e)
+{
+	return bind(e);
+}
+
+int gondola_decode(struct gondola_emulator *e)
+{
+	int r = gondola_parse(e);
+
+	return likely(!r) ? bind(e) : r;
+}
+
 static int check_sse(struct gondola_emulator *e)
 {
 	u64 cr0 = e->ops->get_cr(e, 0);
@@ -21,7 +210,7 @@ static int check_sse(struct gondola_emulator *e)
 
 static noinline int check_rights(struct gondola_emulator *e)
 {
-	u32 flags = e->desc->flags;
+	u32 flags = e->insn->desc->flags;
 
 	if (flags & D_SSE)
 		return check_sse(e);
@@ -37,7 +226,7 @@ static noinline int read_wide(struct gondola_emulator *e, struct gondola_operand
 	u64 both[2];
 	int r;
 
-	if (e->desc->flags & D_ALIGN && op->la & 15)
+	if (e->insn->desc->flags & D_ALIGN && op->la & 15)
 		return gondola_gp(e);
 	r = e->ops->read(e, op->la, both, sizeof(both), false);
 	if (r)
@@ -73,7 +262,7 @@ static noinline int write_wide(struct gondola_emulator *e, const struct gondola_
 {
 	u64 both[2];
 
-	if (e->desc->flags & D_ALIGN && op->la & 15)
+	if (e->insn->desc->flags & D_ALIGN && op->la & 15)
 		return gondola_gp(e);
 	both[0] = op->value;
 	both[1] = op->value_hi;
@@ -109,7 +298,7 @@ static void store_register(struct gondola_emulator *e, const struct gondola_oper
 /* Read, compute, exchange if nobody wrote in between. */
 static int run_locked(struct gondola_emulator *e)
 {
-	const struct gondola_insn_desc *d = e->desc;
+	const struct gondola_insn_desc *d = e->insn->desc;
 	const u64 src = e->src.value, src2 = e->src2.value;
 	unsigned int tries;
 
@@ -139,7 +328,7 @@ static int run_locked(struct gondola_emulator *e)
 
 static int execute(struct gondola_emulator *e)
 {
-	const struct gondola_insn_desc *d = e->desc;
+	const struct gondola_insn_desc *d = e->insn->desc;
 	int r;
 
 	if (!(d->flags & D_NOREAD)) {
@@ -152,7 +341,7 @@ static int execute(struct gondola_emulator *e)
 				return r;
 		}
 	}
-	if (unlikely((e->lock || d->flags & D_LOCKED) && d->flags & D_WRITE &&
+	if (unlikely((e->insn->lock || d->flags & D_LOCKED) && d->flags & D_WRITE &&
 		     e->dst.kind == GONDOLA_OPERAND_MEM))
 		r = run_locked(e);
 	else
@@ -185,27 +374,59 @@ static void commit(struct gondola_emulator *e)
 		e->ops->set_shadow(e, e->shadow);
 }
 
-int gondola_emulate(struct gondola_emulator *e)
+int gondola_run_any(struct gondola_emulator *e)
 {
-	int r = gondola_decode(e);
+	const struct gondola_insn *insn = e->insn;
+	int r = bind(e);
 
 	if (unlikely(r))
 		return r;
-	if (e->lock && unlikely(!(e->desc->flags & D_LOCK && e->dst.kind == GONDOLA_OPERAND_MEM)))
+	if (insn->lock && unlikely(!(insn->desc->flags & D_LOCK &&
+				     e->dst.kind == GONDOLA_OPERAND_MEM)))
 		return gondola_fault(e, VEC_UD);
-	if (unlikely(e->desc->flags & D_CHECKS)) {
+	if (unlikely(insn->desc->flags & D_CHECKS)) {
 		r = check_rights(e);
 		if (r)
 			return r;
 	}
-	e->writeback = e->desc->flags;
+	e->writeback = insn->desc->flags;
 	e->shadow = 0;
 	e->rflags = e->regs->rflags;
-	e->next_rip = e->regs->rip + e->insn_len;
+	e->next_rip = e->regs->rip + insn->len;
 	if (unlikely(!gondola_long64(e)))
 		e->next_rip = (u32)e->next_rip;
 	r = execute(e);
 	if (likely(!r))
 		commit(e);
 	return r;
+}
+
+/* The code segment's limit is asked when an instruction is fetched: a kept one was not. */
+static noinline int check_limit(struct gondola_emulator *e)
+{
+	struct gondola_segment cs;
+
+	e->ops->get_segment(e, GONDOLA_CS, &cs);
+	if (e->regs->rip + e->insn->len - 1 > (e->mode == GONDOLA_EMUL_VM86 ? 0xffff : cs.limit))
+		return gondola_gp(e);
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_execute(struct gondola_emulator *e, const struct gondola_insn *insn)
+{
+	e->insn = insn;
+	if (unlikely(!gondola_long64(e))) {
+		int r = check_limit(e);
+
+		if (r)
+			return r;
+	}
+	return insn->run(e);
+}
+
+int gondola_emulate(struct gondola_emulator *e)
+{
+	int r = gondola_parse(e);
+
+	return likely(!r) ? e->insn->run(e) : r;
 }

@@ -53,8 +53,9 @@ static int jump(struct gondola_emulator *e, const struct far_pointer *to)
 	return r;
 }
 
-/* @n values, the last one lowest, each in the operand size. */
-static int push(struct gondola_emulator *e, const u64 *values, unsigned int n)
+/* @n values, the last one lowest, each of @bytes. */
+static int push(struct gondola_emulator *e, const u64 *values, unsigned int n,
+		unsigned int bytes)
 {
 	u8 frame[3 * 8];
 	unsigned int i;
@@ -62,12 +63,12 @@ static int push(struct gondola_emulator *e, const u64 *values, unsigned int n)
 	int r;
 
 	for (i = 0; i < n; i++)
-		memcpy(frame + i * e->op_bytes, &values[n - 1 - i], e->op_bytes);
+		memcpy(frame + i * bytes, &values[n - 1 - i], bytes);
 	e->sp_bytes = gondola_stack_bytes(e);
-	e->sp = (e->regs->gpr[R_RSP] - n * e->op_bytes) & gondola_mask(e->sp_bytes);
-	r = gondola_linear(e, GONDOLA_SS, e->sp, n * e->op_bytes, true, &la);
+	e->sp = (e->regs->gpr[R_RSP] - n * bytes) & gondola_mask(e->sp_bytes);
+	r = gondola_linear(e, GONDOLA_SS, e->sp, n * bytes, true, &la);
 	if (!r)
-		r = e->ops->write(e, la, frame, n * e->op_bytes, false);
+		r = e->ops->write(e, la, frame, n * bytes, false);
 	if (!r)
 		e->writeback |= W_SP;
 	return r;
@@ -83,17 +84,17 @@ static int pop(struct gondola_emulator *e, u64 *values, unsigned int n, unsigned
 	int r;
 
 	e->sp_bytes = gondola_stack_bytes(e);
-	r = gondola_linear(e, GONDOLA_SS, sp & gondola_mask(e->sp_bytes), n * e->op_bytes, false,
+	r = gondola_linear(e, GONDOLA_SS, sp & gondola_mask(e->sp_bytes), n * e->insn->op_bytes, false,
 			   &la);
 	if (!r)
-		r = e->ops->read(e, la, frame, n * e->op_bytes, false);
+		r = e->ops->read(e, la, frame, n * e->insn->op_bytes, false);
 	if (r)
 		return r;
 	for (i = 0; i < n; i++) {
 		values[i] = 0;
-		memcpy(&values[i], frame + i * e->op_bytes, e->op_bytes);
+		memcpy(&values[i], frame + i * e->insn->op_bytes, e->insn->op_bytes);
 	}
-	e->sp = (sp + n * e->op_bytes + more) & gondola_mask(e->sp_bytes);
+	e->sp = (sp + n * e->insn->op_bytes + more) & gondola_mask(e->sp_bytes);
 	e->writeback |= W_SP;
 	return GONDOLA_EMUL_OK;
 }
@@ -113,7 +114,7 @@ static int call(struct gondola_emulator *e, const struct far_pointer *to)
 	int r = find_target(e, to, &s);
 
 	if (!r)
-		r = push(e, from, 2);
+		r = push(e, from, 2, e->insn->op_bytes);
 	if (!r)
 		go(e, to, &s);
 	return r;
@@ -125,18 +126,18 @@ static int from_memory(struct gondola_emulator *e, struct far_pointer *to)
 	int r;
 
 	to->offset = 0;
-	r = gondola_linear(e, e->seg, e->ea, e->op_bytes + 2, false, &la);
+	r = gondola_linear(e, e->insn->seg, e->ea, e->insn->op_bytes + 2, false, &la);
 	if (!r)
-		r = e->ops->read(e, la, &to->offset, e->op_bytes, false);
+		r = e->ops->read(e, la, &to->offset, e->insn->op_bytes, false);
 	if (!r)
-		r = e->ops->read(e, la + e->op_bytes, &to->selector, 2, false);
+		r = e->ops->read(e, la + e->insn->op_bytes, &to->selector, 2, false);
 	return r;
 }
 
 static struct far_pointer from_insn(const struct gondola_emulator *e)
 {
 	return (struct far_pointer){
-		.offset = e->src.value & gondola_mask(e->op_bytes), .selector = e->src.value_hi,
+		.offset = e->src.value & gondola_mask(e->insn->op_bytes), .selector = e->src.value_hi,
 	};
 }
 
@@ -192,7 +193,7 @@ int gondola_op_iret(struct gondola_emulator *e)
 {
 	const u64 change = (RFL_CF | RFL_PF | RFL_AF | RFL_ZF | RFL_SF | RFL_TF | RFL_IF | RFL_DF |
 			    RFL_OF | RFL_IOPL | RFL_NT | RFL_AC | RFL_ID) &
-			   gondola_mask(e->op_bytes);
+			   gondola_mask(e->insn->op_bytes);
 	struct far_pointer to;
 	u64 values[3];
 	int r;
@@ -230,10 +231,9 @@ static int interrupt(struct gondola_emulator *e, u8 vector)
 		return r;
 	to.offset = entry[0];
 	to.selector = entry[1];
-	e->op_bytes = 2;
 	r = find_target(e, &to, &s);
 	if (!r)
-		r = push(e, frame, 3);
+		r = push(e, frame, 3, 2);
 	if (r)
 		return r;
 	go(e, &to, &s);

@@ -162,7 +162,7 @@ static inline void gondola_write_gpr(struct gondola_emulator *e, unsigned int re
 /* The address registers of string and LOOP instructions: by address size. */
 static inline void gondola_add_gpr(struct gondola_emulator *e, unsigned int reg, s64 add)
 {
-	gondola_write_gpr(e, reg, e->addr_bytes, e->regs->gpr[reg] + add);
+	gondola_write_gpr(e, reg, e->insn->addr_bytes, e->regs->gpr[reg] + add);
 }
 
 static inline int gondola_fault(struct gondola_emulator *e, u8 vector)
@@ -185,6 +185,32 @@ static inline int gondola_gp(struct gondola_emulator *e)
 {
 	return gondola_fault_code(e, VEC_GP, 0);
 }
+
+/* Bytes of an operand. */
+static inline unsigned int gondola_operand_bytes(const struct gondola_insn *insn, u8 spec)
+{
+	switch (spec & ~O_MASK) {
+	case S_V:
+		return insn->op_bytes;
+	case S_B:
+		return 1;
+	case S_2:
+		return 2;
+	case S_4:
+		return 4;
+	case S_8:
+		return 8;
+	case S_16:
+		return 16;
+	case S_Y:
+		return insn->rex & 8 ? 8 : 4;
+	default:
+		return insn->mode == GONDOLA_EMUL_LONG64 ? 8 : 4;
+	}
+}
+
+/* execute.c: bind and execute e->insn, whatever it is. */
+int gondola_run_any(struct gondola_emulator *e);
 
 /* LOCKed: *old in and out, as the operation says. */
 static inline int gondola_exchange(struct gondola_emulator *e, gva_t la, void *old,

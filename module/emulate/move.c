@@ -76,7 +76,7 @@ int gondola_op_cmpxchg8b(struct gondola_emulator *e)
 	gva_t la;
 	int r;
 
-	r = gondola_linear(e, e->seg, e->ea, bytes, true, &la);
+	r = gondola_linear(e, e->insn->seg, e->ea, bytes, true, &la);
 	if (r)
 		return r;
 	if (bytes == 16 && la & 15)
@@ -111,7 +111,7 @@ bool gondola_condition(const struct gondola_emulator *e)
 	u64 f = e->rflags;
 	bool yes;
 
-	switch (e->opcode >> 1 & 7) {
+	switch (e->insn->opcode >> 1 & 7) {
 	case 0:
 		yes = f & RFL_OF;
 		break;
@@ -137,7 +137,7 @@ bool gondola_condition(const struct gondola_emulator *e)
 		yes = f & RFL_ZF || !(f & RFL_SF) != !(f & RFL_OF);
 		break;
 	}
-	return yes != (e->opcode & 1);
+	return yes != (e->insn->opcode & 1);
 }
 
 int gondola_op_setcc(struct gondola_emulator *e)
@@ -170,8 +170,8 @@ int gondola_op_cwd(struct gondola_emulator *e)
 
 int gondola_op_xlat(struct gondola_emulator *e)
 {
-	u8 seg = e->seg_override == GONDOLA_NO_SEG ? GONDOLA_DS : e->seg_override;
-	u64 ea = (e->regs->gpr[R_RBX] + (u8)e->regs->gpr[R_RAX]) & gondola_mask(e->addr_bytes);
+	u8 seg = e->insn->seg_override == GONDOLA_NO_SEG ? GONDOLA_DS : e->insn->seg_override;
+	u64 ea = (e->regs->gpr[R_RBX] + (u8)e->regs->gpr[R_RAX]) & gondola_mask(e->insn->addr_bytes);
 	gva_t la;
 	int r;
 
@@ -201,7 +201,7 @@ int gondola_op_sahf(struct gondola_emulator *e)
 /* CMC, CLC, STC, CLD, STD */
 int gondola_op_flag(struct gondola_emulator *e)
 {
-	switch (e->opcode) {
+	switch (e->insn->opcode) {
 	case 0xf5:
 		e->rflags ^= RFL_CF;
 		break;
@@ -245,16 +245,16 @@ int gondola_op_load_far(struct gondola_emulator *e)
 	gva_t la;
 	int r;
 
-	r = gondola_linear(e, e->seg, e->ea, e->op_bytes + 2, false, &la);
+	r = gondola_linear(e, e->insn->seg, e->ea, e->insn->op_bytes + 2, false, &la);
 	if (r)
 		return r;
-	r = e->ops->read(e, la, &offset, e->op_bytes, false);
+	r = e->ops->read(e, la, &offset, e->insn->op_bytes, false);
 	if (r)
 		return r;
-	r = e->ops->read(e, la + e->op_bytes, &selector, 2, false);
+	r = e->ops->read(e, la + e->insn->op_bytes, &selector, 2, false);
 	if (r)
 		return r;
-	r = gondola_load_segment(e, e->desc->arg, selector);
+	r = gondola_load_segment(e, e->insn->desc->arg, selector);
 	if (r)
 		return r;
 	e->dst.value = offset;

@@ -47,8 +47,8 @@ static void set_sp(struct gondola_emulator *e, u64 from, s64 add)
 
 static int push(struct gondola_emulator *e, u64 value)
 {
-	set_sp(e, e->regs->gpr[R_RSP], -(s64)e->op_bytes);
-	return gondola_stack_write(e, e->sp, value, e->op_bytes);
+	set_sp(e, e->regs->gpr[R_RSP], -(s64)e->insn->op_bytes);
+	return gondola_stack_write(e, e->sp, value, e->insn->op_bytes);
 }
 
 /* Reads the top, and lets go of it and @more bytes. */
@@ -56,8 +56,8 @@ static int pop(struct gondola_emulator *e, u64 *value, unsigned int more)
 {
 	u64 sp = e->regs->gpr[R_RSP];
 
-	set_sp(e, sp, e->op_bytes + more);
-	return gondola_stack_read(e, sp & gondola_mask(e->sp_bytes), value, e->op_bytes);
+	set_sp(e, sp, e->insn->op_bytes + more);
+	return gondola_stack_read(e, sp & gondola_mask(e->sp_bytes), value, e->insn->op_bytes);
 }
 
 int gondola_op_push(struct gondola_emulator *e)
@@ -74,7 +74,7 @@ int gondola_op_push_seg(struct gondola_emulator *e)
 {
 	struct gondola_segment s;
 
-	e->ops->get_segment(e, e->desc->arg, &s);
+	e->ops->get_segment(e, e->insn->desc->arg, &s);
 	return push(e, s.selector);
 }
 
@@ -86,15 +86,15 @@ int gondola_op_pop_seg(struct gondola_emulator *e)
 	r = pop(e, &selector, 0);
 	if (r)
 		return r;
-	if (e->desc->arg == GONDOLA_SS)
+	if (e->insn->desc->arg == GONDOLA_SS)
 		e->shadow = 2;
-	return gondola_load_segment(e, e->desc->arg, selector);
+	return gondola_load_segment(e, e->insn->desc->arg, selector);
 }
 
 /* The eight registers are one piece of memory, DI lowest. */
 int gondola_op_pusha(struct gondola_emulator *e)
 {
-	const unsigned int bytes = e->op_bytes;
+	const unsigned int bytes = e->insn->op_bytes;
 	u8 frame[8 * 4];
 	unsigned int i;
 	gva_t la;
@@ -109,7 +109,7 @@ int gondola_op_pusha(struct gondola_emulator *e)
 
 int gondola_op_popa(struct gondola_emulator *e)
 {
-	const unsigned int bytes = e->op_bytes;
+	const unsigned int bytes = e->insn->op_bytes;
 	u8 frame[8 * 4];
 	unsigned int i;
 	gva_t la;
@@ -162,7 +162,7 @@ int gondola_op_popf(struct gondola_emulator *e)
 		change |= RFL_IOPL;
 	if (e->cpl <= iopl(e))
 		change |= RFL_IF;
-	change &= gondola_mask(e->op_bytes);
+	change &= gondola_mask(e->insn->op_bytes);
 	e->rflags = (e->rflags & ~change) | (value & change);
 	return GONDOLA_EMUL_OK;
 }
@@ -174,10 +174,10 @@ int gondola_op_enter(struct gondola_emulator *e)
 
 	if (e->src.value & 31)
 		return GONDOLA_EMUL_UNKNOWN;
-	r = push(e, gondola_read_gpr(e, R_RBP, e->op_bytes));
+	r = push(e, gondola_read_gpr(e, R_RBP, e->insn->op_bytes));
 	if (r)
 		return r;
-	gondola_write_gpr(e, R_RBP, e->op_bytes, e->sp);
+	gondola_write_gpr(e, R_RBP, e->insn->op_bytes, e->sp);
 	set_sp(e, e->sp, -(s64)e->dst.value);
 	return GONDOLA_EMUL_OK;
 }
@@ -187,17 +187,17 @@ int gondola_op_leave(struct gondola_emulator *e)
 	u64 frame = e->regs->gpr[R_RBP], value;
 	int r;
 
-	set_sp(e, frame, e->op_bytes);
-	r = gondola_stack_read(e, frame & gondola_mask(e->sp_bytes), &value, e->op_bytes);
+	set_sp(e, frame, e->insn->op_bytes);
+	r = gondola_stack_read(e, frame & gondola_mask(e->sp_bytes), &value, e->insn->op_bytes);
 	if (r)
 		return r;
-	gondola_write_gpr(e, R_RBP, e->op_bytes, value);
+	gondola_write_gpr(e, R_RBP, e->insn->op_bytes, value);
 	return GONDOLA_EMUL_OK;
 }
 
 int gondola_branch(struct gondola_emulator *e, u64 target)
 {
-	target &= gondola_mask(e->op_bytes);
+	target &= gondola_mask(e->insn->op_bytes);
 	if (gondola_long64(e)) {
 		if (!gondola_canonical(target))
 			return gondola_gp(e);
@@ -229,14 +229,15 @@ int gondola_op_jcc(struct gondola_emulator *e)
 
 int gondola_op_jcxz(struct gondola_emulator *e)
 {
-	return gondola_read_gpr(e, R_RCX, e->addr_bytes) ? GONDOLA_EMUL_OK : gondola_op_jmp(e);
+	return gondola_read_gpr(e, R_RCX, e->insn->addr_bytes) ? GONDOLA_EMUL_OK : gondola_op_jmp(e);
 }
 
 /* LOOPNE, LOOPE, LOOP: e0, e1, e2 */
 int gondola_op_loop(struct gondola_emulator *e)
 {
-	u64 left = (e->regs->gpr[R_RCX] - 1) & gondola_mask(e->addr_bytes);
-	bool again = left && (e->opcode == 0xe2 || !(e->rflags & RFL_ZF) == (e->opcode == 0xe0));
+	u64 left = (e->regs->gpr[R_RCX] - 1) & gondola_mask(e->insn->addr_bytes);
+	u8 opcode = e->insn->opcode;
+	bool again = left && (opcode == 0xe2 || !(e->rflags & RFL_ZF) == (opcode == 0xe0));
 
 	if (again) {
 		int r = gondola_op_jmp(e);

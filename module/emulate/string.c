@@ -28,7 +28,7 @@ static bool backwards(const struct gondola_emulator *e)
 static int locate(struct gondola_emulator *e, struct run *run, u8 seg, unsigned int reg,
 		  bool write, gva_t *la)
 {
-	u64 ea = gondola_read_gpr(e, reg, e->addr_bytes), room, items;
+	u64 ea = gondola_read_gpr(e, reg, e->insn->addr_bytes), room, items;
 	int r;
 
 	r = gondola_linear(e, seg, ea, run->width, write, la);
@@ -39,8 +39,8 @@ static int locate(struct gondola_emulator *e, struct run *run, u8 seg, unsigned 
 		return GONDOLA_EMUL_OK;
 	}
 	room = GONDOLA_PAGE_SIZE - (*la & ~GONDOLA_PAGE_MASK);
-	if (room > gondola_mask(e->addr_bytes) - ea)
-		room = gondola_mask(e->addr_bytes) - ea + 1;
+	if (room > gondola_mask(e->insn->addr_bytes) - ea)
+		room = gondola_mask(e->insn->addr_bytes) - ea + 1;
 	items = room / run->width;
 	if (items < run->items)
 		run->items = items ? items : 1;
@@ -55,7 +55,7 @@ static int locate(struct gondola_emulator *e, struct run *run, u8 seg, unsigned 
 
 static int locate_src(struct gondola_emulator *e, struct run *run)
 {
-	u8 seg = e->seg_override == GONDOLA_NO_SEG ? GONDOLA_DS : e->seg_override;
+	u8 seg = e->insn->seg_override == GONDOLA_NO_SEG ? GONDOLA_DS : e->insn->seg_override;
 
 	return locate(e, run, seg, R_RSI, false, &run->src);
 }
@@ -76,7 +76,7 @@ static void advance(struct gondola_emulator *e, const struct run *run, bool src,
 		gondola_add_gpr(e, R_RSI, by);
 	if (dst)
 		gondola_add_gpr(e, R_RDI, by);
-	if (e->rep)
+	if (e->insn->rep)
 		gondola_add_gpr(e, R_RCX, -(s64)run->items);
 }
 
@@ -199,7 +199,7 @@ static void compare(struct gondola_emulator *e, struct run *run, const u8 *a, un
 		memcpy(&x, a + i * step, run->width);
 		memcpy(&y, b + i * run->width, run->width);
 		i++;
-		if (e->rep && (x == y) != (e->rep == 0xf3))
+		if (e->insn->rep && (x == y) != (e->insn->rep == 0xf3))
 			break;
 	}
 	run->items = i;
@@ -320,14 +320,14 @@ static int repeat(struct gondola_emulator *e, unsigned int width, bool compares,
 	unsigned int budget = BUDGET / width;
 	u64 left;
 
-	if (!e->rep) {
+	if (!e->insn->rep) {
 		run.items = 1;
 		return one(e, &run);
 	}
 	for (;;) {
 		int r;
 
-		left = gondola_read_gpr(e, R_RCX, e->addr_bytes);
+		left = gondola_read_gpr(e, R_RCX, e->insn->addr_bytes);
 		if (!left)
 			return GONDOLA_EMUL_OK;
 		if (!budget)
@@ -338,7 +338,7 @@ static int repeat(struct gondola_emulator *e, unsigned int width, bool compares,
 			return r;
 		e->regs->rflags = e->rflags;
 		budget -= run.items < budget ? run.items : budget;
-		if (compares && !(e->rflags & RFL_ZF) == (e->rep == 0xf3))
+		if (compares && !(e->rflags & RFL_ZF) == (e->insn->rep == 0xf3))
 			return GONDOLA_EMUL_OK;
 	}
 	e->next_rip = e->regs->rip;
@@ -347,7 +347,7 @@ static int repeat(struct gondola_emulator *e, unsigned int width, bool compares,
 
 static unsigned int item_bytes(const struct gondola_emulator *e)
 {
-	return e->opcode & 1 ? e->op_bytes : 1;
+	return e->insn->opcode & 1 ? e->insn->op_bytes : 1;
 }
 
 /* There are no ports of 8 bytes: REX.W says nothing. */

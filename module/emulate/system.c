@@ -239,10 +239,10 @@ int gondola_op_invlpg(struct gondola_emulator *e)
 {
 	gva_t la = e->ea;
 
-	if (!gondola_long64(e) || e->seg >= GONDOLA_FS) {
+	if (!gondola_long64(e) || e->insn->seg >= GONDOLA_FS) {
 		struct gondola_segment s;
 
-		e->ops->get_segment(e, e->seg, &s);
+		e->ops->get_segment(e, e->insn->seg, &s);
 		la += s.base;
 		if (!gondola_long64(e))
 			la = (u32)la;
@@ -270,13 +270,13 @@ int gondola_op_swapgs(struct gondola_emulator *e)
 static int dtable_address(struct gondola_emulator *e, bool write, unsigned int *bytes, gva_t *la)
 {
 	*bytes = gondola_long64(e) ? 10 : 6;
-	return gondola_linear(e, e->seg, e->ea, *bytes, write, la);
+	return gondola_linear(e, e->insn->seg, e->ea, *bytes, write, la);
 }
 
 /* ModRM.reg: 0 and 2 are the GDT's, 1 and 3 the IDT's. */
 static bool is_idt(const struct gondola_emulator *e)
 {
-	return e->modrm >> 3 & 1;
+	return e->insn->modrm >> 3 & 1;
 }
 
 int gondola_op_store_dtable(struct gondola_emulator *e)
@@ -312,7 +312,7 @@ int gondola_op_load_dtable(struct gondola_emulator *e)
 		return r;
 	memcpy(&table.limit, image, 2);
 	memcpy(&table.base, image + 2, bytes - 2);
-	if (e->op_bytes == 2 && !gondola_long64(e))
+	if (e->insn->op_bytes == 2 && !gondola_long64(e))
 		table.base &= 0xffffff;
 	if (!gondola_canonical(table.base))
 		return gondola_gp(e);
@@ -325,12 +325,12 @@ int gondola_op_store_sysseg(struct gondola_emulator *e)
 {
 	struct gondola_segment s;
 
-	e->ops->get_segment(e, e->desc->arg, &s);
+	e->ops->get_segment(e, e->insn->desc->arg, &s);
 	e->dst.value = s.selector;
 	return GONDOLA_EMUL_OK;
 }
 
 int gondola_op_load_sysseg(struct gondola_emulator *e)
 {
-	return gondola_load_segment(e, e->desc->arg, e->src.value);
+	return gondola_load_segment(e, e->insn->desc->arg, e->src.value);
 }

@@ -41,7 +41,7 @@ int gondola_op_movx_half(struct gondola_emulator *e)
 	u64 both[2];
 
 	e->ops->get_xmm(e, e->dst.reg, both);
-	both[e->desc->arg] = e->src.value;
+	both[e->insn->desc->arg] = e->src.value;
 	e->dst.value = both[0];
 	e->dst.value_hi = both[1];
 	return GONDOLA_EMUL_OK;

@@ -317,7 +317,7 @@ static const char *compare_state(const struct form *form, const u8 *result)
 	if (memcmp(MEMORY, result, MEMORY_BYTES))
 		return "memory";
 	if (!native_taken)
-		rip = (uintptr_t)form->code + emulator.insn_len;
+		rip = (uintptr_t)form->code + emulator.insn->len;
 	return interpreted.regs.rip == rip ? NULL : "RIP";
 }
 

@@ -7,6 +7,7 @@
 #define noinline	__attribute__((__noinline__))
 #undef __always_inline
 #define __always_inline	inline __attribute__((__always_inline__))
+#define __aligned(x)	__attribute__((__aligned__(x)))
 #define fallthrough	__attribute__((__fallthrough__))
 
 #endif
