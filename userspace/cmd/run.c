@@ -11,6 +11,7 @@
 #include "device/device.h"
 #include "device/virtio/devices.h"
 #include "vm/console.h"
+#include "vm/control.h"
 #include "vm/fail.h"
 #include "vm/terminal.h"
 #include "vm/vm.h"
@@ -28,6 +29,7 @@ struct run_options {
 	const char *console;
 	uint16_t debug_exit;
 	const char *json;
+	const char *control;
 	struct virtio_spec virtio[VIRTIO_MAX_DEVICES];
 	unsigned int nr_virtio;
 };
@@ -126,6 +128,14 @@ static void take_json(void *to, const char *option, const char *value)
 	options->json = value;
 }
 
+static void take_control(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	(void)option;
+	options->control = value;
+}
+
 static void add_virtio(struct run_options *options, const char *option, enum virtio_kind kind,
 		       const char *value)
 {
@@ -187,6 +197,7 @@ static const struct option_spec specs[] = {
 	{ "--console", take_console, false },
 	{ "--debug-exit", take_debug_exit, false },
 	{ "--json", take_json, false },
+	{ "--control", take_control, false },
 	{ "--disk", take_disk, false },
 	{ "--net", take_net, false },
 	{ "--port", take_port, false },
@@ -293,9 +304,12 @@ static int run_run(int argc, char **argv)
 	set_boot_state(&vm, &options.boot);
 	console = console_open(&vm, options.console);
 	create_devices(&vm, &options, console);
+	if (options.control)
+		control_open(&vm, options.control);
 
 	vm_run(&vm);
 
+	control_close();
 	virtio_stop_all();
 	console_close(console);
 	code = exit_code_of(&vm);
@@ -345,6 +359,9 @@ const struct command command_run = {
 "  --rng              randomness from the host\n"
 "  The first one is at 0xe0000000, each further one 4 KiB above: the same options\n"
 "  give the same addresses.\n"
+"\n"
+"CONTROL\n"
+"  --control PATH     listen there for requests: pause, status, events ...\n"
 "\n"
 "ITS CONSOLE (COM1, ttyS0 in Linux)\n"
 "  --console stdio    this terminal (default). Ctrl-A x ends the guest,\n"

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* ACPI's fixed hardware: PM1 event and control blocks, PM timer, SCI. */
-#include <time.h>
-
 #include "device.h"
 #include "vm/vm.h"
 
@@ -34,11 +32,8 @@ struct acpi_pm {
 /* In ticks of the timer, 64 bits of them. */
 static uint64_t ticks(const struct acpi_pm *pm)
 {
-	struct timespec now;
-	uint64_t ns;
+	uint64_t ns = vm_clock_ns(pm->vm) - pm->start_ns;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ns = now.tv_sec * NS + now.tv_nsec - pm->start_ns;
 	/* In two parts, so that no product overflows. */
 	return ns / NS * TIMER_HZ + ns % NS * TIMER_HZ / NS;
 }
@@ -123,12 +118,10 @@ void acpi_pm_create(struct vm *vm)
 	static const struct bus_ops control = { .read = control_read, .write = control_write };
 	static const struct bus_ops timer = { .read = timer_read };
 	struct acpi_pm *pm = device_alloc(sizeof(*pm));
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	pm->vm = vm;
 	pm->sci = (struct irq_line){ .vm = vm, .gsi = SCI_IRQ };
-	pm->start_ns = now.tv_sec * NS + now.tv_nsec;
+	pm->start_ns = vm_clock_ns(vm);
 	pm->control = CONTROL_SCI;
 	pm->timer = loop_timer(&vm->loop, on_timer, pm);
 	vm_add_pio(vm, PM1_EVENT_PORT, 4, 4, &event, pm);

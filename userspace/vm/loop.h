@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#define LOOP_MAX_SOURCES	32
+#define LOOP_MAX_SOURCES	64
 
 typedef void (*loop_fn)(void *argument, int fd, short events);
 

@@ -130,24 +130,33 @@ static void handle(struct vcpu *vcpu)
 	error(vcpu, words);
 }
 
+bool vcpu_run_once(struct vcpu *vcpu)
+{
+	char words[160];
+	int ret = __gondola_run(vcpu->fd);
+
+	vcpu->ran = true;
+	if (ret == -EINTR || ret == -EAGAIN) {
+		on_interrupted(vcpu);
+		return false;
+	}
+	if (ret < 0) {
+		snprintf(words, sizeof(words), "the module cannot run it: %s", strerror(-ret));
+		error(vcpu, words);
+		return false;
+	}
+	handle(vcpu);
+	return true;
+}
+
 void *vcpu_thread(void *argument)
 {
 	struct vcpu *vcpu = argument;
-	char words[160];
 
 	vcpu->started = __rdtsc();
 	while (!vm_ending(vcpu->vm)) {
-		int ret = __gondola_run(vcpu->fd);
-
-		if (ret == -EINTR || ret == -EAGAIN) {
-			on_interrupted(vcpu);
-		} else if (ret < 0) {
-			snprintf(words, sizeof(words), "the module cannot run it: %s",
-				 strerror(-ret));
-			error(vcpu, words);
-		} else {
-			handle(vcpu);
-		}
+		vcpu_park(vcpu);
+		vcpu_run_once(vcpu);
 	}
 	vcpu->ended = __rdtsc();
 	return NULL;

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "cpuid.h"
 #include "fail.h"
 #include "terminal.h"
@@ -79,6 +80,9 @@ void vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr
 	vm->end_vcpu = -1;
 	pthread_mutex_init(&vm->devices, NULL);
 	pthread_mutex_init(&vm->end_lock, NULL);
+	pause_init(&vm->pause);
+	vm->busy = VM_STATE_RUNNING;
+	vm->born_ns = vm_clock_ns(vm);
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
 	open_device(vm, engine);
 	vm->fd = __gondola_create_vm(vm->sys, vm->engine, name);
@@ -117,6 +121,21 @@ void vm_add_mmio(struct vm *vm, uint64_t start, uint64_t bytes, unsigned int wid
 	if (bus_add(&vm->mmio, start, bytes, width, ops, device))
 		fail(EXIT_CODE_ERROR, "memory at 0x%llx is taken by another device",
 		     (unsigned long long)start);
+}
+
+enum vm_state vm_state(struct vm *vm)
+{
+	enum vm_state busy = __atomic_load_n(&vm->busy, __ATOMIC_ACQUIRE);
+
+	if (busy != VM_STATE_RUNNING)
+		return busy;
+	return vm_paused(vm) ? VM_STATE_PAUSED : VM_STATE_RUNNING;
+}
+
+void vm_set_busy(struct vm *vm, enum vm_state busy)
+{
+	__atomic_store_n(&vm->busy, busy, __ATOMIC_RELEASE);
+	control_state_event(vm);
 }
 
 bool vm_ending(struct vm *vm)
@@ -228,8 +247,11 @@ void vm_run(struct vm *vm)
 
 		if (ret)
 			fail(EXIT_CODE_ERROR, "cannot start a thread: %s", strerror(ret));
+		pause_threads(vm, i + 1);
 	}
 	loop_run(&vm->loop);
+	/* Those that are parked see the end. */
+	pause_threads(vm, vm->nr_vcpus);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		join(&vm->vcpus[i]);
 }

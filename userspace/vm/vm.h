@@ -16,6 +16,8 @@
 #include "lib/libgondola.h"
 #include "loop.h"
 #include "memory.h"
+#include "pause.h"
+#include "states.h"
 
 /* Why the machine ended. */
 enum vm_end_kind {
@@ -32,6 +34,7 @@ struct vm;
 
 /**
  * struct vcpu - one virtual processor and its thread
+ * @ran: GONDOLA_RUN was called
  * @started, @ended: host TSC at its first GONDOLA_RUN and after its last
  */
 struct vcpu {
@@ -40,12 +43,15 @@ struct vcpu {
 	int fd;
 	struct gondola_run *run;
 	pthread_t thread;
+	bool ran;
 	uint64_t started;
 	uint64_t ended;
 };
 
 /**
  * struct vm - see above
+ * @born_ns: CLOCK_MONOTONIC when it was created
+ * @busy: what it does beside running or being paused: VM_STATE_SUSPENDING …, else VM_STATE_RUNNING
  * @end: enum vm_end_kind, set once by vm_end(); all threads leave when it is not VM_RUNNING
  * @end_value: the value written to the debug-exit port
  * @end_vcpu: the vCPU that ended it by a triple fault or an error, or -1
@@ -63,6 +69,9 @@ struct vm {
 	struct loop loop;
 	struct vcpu vcpus[GONDOLA_MAX_VCPUS];
 	unsigned int nr_vcpus;
+	struct pause pause;
+	enum vm_state busy;
+	uint64_t born_ns;
 	int end;
 	pthread_mutex_t end_lock;
 	uint32_t end_value;
@@ -94,6 +103,13 @@ void vm_add_pio(struct vm *vm, uint16_t start, unsigned int count, unsigned int 
 void vm_add_mmio(struct vm *vm, uint64_t start, uint64_t bytes, unsigned int width,
 		 const struct bus_ops *ops, void *device);
 
+/** vm_state() - what it is doing; any thread */
+enum vm_state vm_state(struct vm *vm);
+/** vm_set_busy() - see struct vm; subscribers hear of the new state */
+void vm_set_busy(struct vm *vm, enum vm_state busy);
+
+/** vcpu_run_once() - GONDOLA_RUN and what it asks for; false if it was interrupted or failed */
+bool vcpu_run_once(struct vcpu *vcpu);
 /** vcpu_thread() - the run loop of one vCPU; @argument is the struct vcpu */
 void *vcpu_thread(void *argument);
 /** vcpu_kick() - make it leave GONDOLA_RUN, also if it is just about to enter */

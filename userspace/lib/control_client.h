@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The other end of a VM's control socket, for the subcommands and for tests. */
+#ifndef LIB_CONTROL_CLIENT_H
+#define LIB_CONTROL_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <json-c/json.h>
+
+/**
+ * struct control_link - a connection
+ * @fd: the socket; poll it, if control_pending() is false, to wait for the next line
+ * @greeting: what the VM said first: "protocol", "name", "pid"
+ * @error: why the last call failed, in words
+ * @code: the code of an error that the VM answered with, else ""
+ */
+struct control_link {
+	int fd;
+	struct json_object *greeting;
+	size_t used;
+	size_t room;
+	char *buffer;
+	char error[1024];
+	char code[64];
+};
+
+/**
+ * control_connect() - connect to @path and read the greeting
+ * @timeout_ms: for each line of this link that is waited for; -1: for ever
+ *
+ * 0, or -1 with @error set; then the link is closed.
+ */
+int control_connect(struct control_link *link, const char *path, int timeout_ms);
+void control_disconnect(struct control_link *link);
+/**
+ * control_ask() - send a command and wait for its answer
+ * @arguments: members of the request, taken over, or NULL
+ * @fd: a descriptor to go along, or -1
+ * @timeout_ms: for the answer
+ * @event: called for each event that comes meanwhile, or NULL
+ *
+ * Returns the answer, to be put; NULL with @error (and @code) set.
+ */
+struct json_object *control_ask(struct control_link *link, const char *command,
+				struct json_object *arguments, int fd, int timeout_ms,
+				void (*event)(struct json_object *event, void *argument),
+				void *argument);
+/** control_read() - the next line, an event or an answer; NULL: with @error, or "" at a clean end */
+struct json_object *control_read(struct control_link *link, int timeout_ms);
+/** control_pending() - a whole line was read already */
+bool control_pending(const struct control_link *link);
+
+#endif

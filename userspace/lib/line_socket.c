@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "line_socket.h"
+
+static int unix_socket(const char *path, int flags, struct sockaddr_un *address)
+{
+	int fd;
+
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	if (!*path || strlen(path) >= sizeof(address->sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address->sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+int line_socket_connect(const char *path)
+{
+	struct sockaddr_un address;
+	int fd = unix_socket(path, 0, &address);
+
+	if (fd < 0)
+		return fd;
+	if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	close(fd);
+	return -errno;
+}
+
+int line_socket_listen(const char *path)
+{
+	struct sockaddr_un address;
+	struct stat st;
+	int fd, ret;
+
+	/* One that a killed process left behind: nobody answers there. */
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode)) {
+		fd = line_socket_connect(path);
+		if (fd == -ECONNREFUSED)
+			unlink(path);
+		if (fd >= 0)
+			close(fd);
+	}
+	fd = unix_socket(path, SOCK_NONBLOCK, &address);
+	if (fd < 0)
+		return fd;
+	/* Nobody can connect before listen(): the mode is right by then. */
+	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !chmod(path, 0600) &&
+	    !listen(fd, 16))
+		return fd;
+	ret = -errno;
+	close(fd);
+	return ret;
+}
+
+ssize_t line_socket_receive(int socket, void *buffer, size_t room, int *fd)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} ancillary;
+	struct iovec data = { buffer, room };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1,
+		.msg_control = &ancillary, .msg_controllen = sizeof(ancillary),
+	};
+	ssize_t count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+
+	if (count < 0)
+		return count;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+		    c->cmsg_len != CMSG_LEN(sizeof(int)))
+			continue;
+		if (*fd >= 0)
+			close(*fd);
+		memcpy(fd, CMSG_DATA(c), sizeof(int));
+	}
+	return count;
+}
+
+int line_socket_send(int socket, const void *data, size_t bytes, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} ancillary = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+				    .cmsg_len = CMSG_LEN(sizeof(int)) } };
+
+	while (bytes) {
+		struct iovec part = { (void *)data, bytes };
+		struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+		ssize_t sent;
+
+		if (fd >= 0) {
+			memcpy(CMSG_DATA(&ancillary.header), &fd, sizeof(fd));
+			message.msg_control = &ancillary;
+			message.msg_controllen = sizeof(ancillary);
+		}
+		sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return -errno;
+		fd = -1;
+		data = (const char *)data + sent;
+		bytes -= sent;
+	}
+	return 0;
+}

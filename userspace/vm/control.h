@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The control socket of a running VM: requests and answers are JSON objects, a
+ * line each (Documentation/control.rst).  What can be asked is a table that
+ * every part of the launcher adds its commands to.
+ *
+ * Clients are untrusted: lines have a bound, what is not JSON is answered, and
+ * a client that does not read loses events, but holds nobody up.
+ */
+#ifndef VM_CONTROL_H
+#define VM_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <json-c/json.h>
+
+#define CONTROL_PROTOCOL	1
+#define CONTROL_LINE_MAX	65536	/* bytes of a request, its newline included */
+#define CONTROL_MAX_CLIENTS	12
+#define CONTROL_MAX_COMMANDS	48
+
+struct vm;
+struct control_client;
+
+/**
+ * struct control_request - one request under way
+ * @vm: whose
+ * @command: its name
+ * @in: the request as it came; arguments are its members
+ * @out: members of the answer, to be added to
+ * @fd: a descriptor that came along with it (SCM_RIGHTS), or -1.  Closed with the request, unless
+ *      the handler takes it and sets this to -1
+ */
+struct control_request {
+	struct vm *vm;
+	const char *command;
+	struct json_object *in;
+	struct json_object *out;
+	int fd;
+	/* control.c's own */
+	struct json_object *id;
+	struct control_client *client;
+	uint64_t serial;
+	bool failed;
+	bool later;
+	struct json_object *error;
+};
+
+/**
+ * control_fn - does what a command asks for
+ *
+ * Called by the loop's thread with no lock held.  It adds to request->out, or
+ * calls control_fail(), or says by control_later() that the answer will come.
+ */
+typedef void (*control_fn)(struct control_request *request);
+
+/**
+ * control_add() - a command; before or after control_open(), but by the main thread
+ *
+ * If states.c has a rule for it, requests in another state never reach @fn.
+ */
+void control_add(const char *name, control_fn fn);
+/** control_add_status() - @fn adds members to what "status" answers */
+void control_add_status(void (*fn)(struct vm *vm, struct json_object *status));
+
+/** control_open() - listen at @path; commands of the VM itself are there; fail()s */
+void control_open(struct vm *vm, const char *path);
+/** control_close() - all clients are told and let go, the socket is removed */
+void control_close(void);
+
+/**
+ * control_fail() - the answer is an error
+ * @code: for programs: "wrong-state", "bad-argument", "busy", "failed" … (Documentation/control.rst)
+ */
+void control_fail(struct control_request *request, const char *code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/** control_later() - the handler returns without an answer; control_done() must follow */
+void control_later(struct control_request *request);
+/** control_done() - answer now, after control_later(); any thread.  @request is freed */
+void control_done(struct control_request *request);
+
+/** control_string() - a member that is a string, or @otherwise; fails the request if it is not one */
+const char *control_string(struct control_request *request, const char *member,
+			   const char *otherwise);
+/** control_number() - likewise a whole number from @min to @max */
+int64_t control_number(struct control_request *request, const char *member, int64_t otherwise,
+		       int64_t min, int64_t max);
+bool control_flag(struct control_request *request, const char *member, bool otherwise);
+
+/**
+ * control_event() - tell all subscribers; any thread, also when there is no socket
+ * @data: members of the event, or NULL; taken over
+ */
+void control_event(const char *name, struct json_object *data);
+/** control_state_event() - the event "state", if the state is another than last time */
+void control_state_event(struct vm *vm);
+
+#endif

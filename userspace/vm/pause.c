@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "pause.h"
+#include "vm.h"
+
+#define NS	1000000000ull
+
+static const char *const names[PAUSE_REASONS] = {
+	[PAUSE_USER] = "user",
+	[PAUSE_START] = "start",
+	[PAUSE_SUSPEND] = "suspend",
+	[PAUSE_MIGRATE] = "migrate",
+	[PAUSE_ERROR] = "error",
+};
+
+const char *pause_reason_name(enum pause_reason reason)
+{
+	return reason < PAUSE_REASONS ? names[reason] : "unknown";
+}
+
+static uint64_t host_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS + now.tv_nsec;
+}
+
+void pause_init(struct pause *pause)
+{
+	pthread_condattr_t attributes;
+
+	pthread_mutex_init(&pause->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&pause->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+/* ---- clocks: the lock is held ----------------------------------------------------- */
+
+/* The guest's TSC: read when it stops, and given back when it goes on. */
+static int read_clock(struct vm *vm)
+{
+	_Alignas(8) char buffer[4096];
+	uint64_t bytes = sizeof(buffer);
+	const void *record;
+	int ret = __gondola_get_state(vm->fd, buffer, &bytes);
+
+	if (ret)
+		return ret;
+	record = gondola_find_record(buffer, bytes, GONDOLA_REC_CLOCK, sizeof(vm->pause.clock));
+	if (!record)
+		return -EPROTO;
+	memcpy(&vm->pause.clock, record, sizeof(vm->pause.clock));
+	return 0;
+}
+
+static int set_clock(struct vm *vm)
+{
+	_Alignas(8) char buffer[64];
+	size_t used = gondola_put_record(buffer, sizeof(buffer), 0, GONDOLA_REC_CLOCK,
+					 &vm->pause.clock, sizeof(vm->pause.clock));
+
+	return __gondola_set_state(vm->fd, buffer, used, NULL);
+}
+
+static void stop_clocks(struct vm *vm)
+{
+	struct pause *pause = &vm->pause;
+
+	if (pause->stopped)
+		return;
+	pause->stopped = true;
+	pause->stopped_ns = host_ns();
+	if (read_clock(vm))
+		vm_end(vm, VM_ERROR, "the VM's clocks cannot be read");
+}
+
+static void start_clocks(struct vm *vm)
+{
+	struct pause *pause = &vm->pause;
+
+	if (!pause->stopped)
+		return;
+	if (set_clock(vm))
+		vm_end(vm, VM_ERROR, "the VM's clocks cannot be set");
+	pause->lost_ns += host_ns() - pause->stopped_ns;
+	pause->stopped = false;
+}
+
+uint64_t vm_clock_ns(struct vm *vm)
+{
+	struct pause *pause = &vm->pause;
+	uint64_t now;
+
+	pthread_mutex_lock(&pause->lock);
+	now = (pause->stopped ? pause->stopped_ns : host_ns()) - pause->lost_ns;
+	pthread_mutex_unlock(&pause->lock);
+	return now;
+}
+
+void vm_clock_set(struct vm *vm, uint64_t ns)
+{
+	struct pause *pause = &vm->pause;
+
+	pthread_mutex_lock(&pause->lock);
+	pause->lost_ns = (pause->stopped ? pause->stopped_ns : host_ns()) - ns;
+	pthread_mutex_unlock(&pause->lock);
+}
+
+/* ---- the vCPUs' side ------------------------------------------------------------------ */
+
+/*
+ * The module takes the answer to a device access at the start of the next
+ * GONDOLA_RUN: only then are the registers those after the instruction.
+ */
+static void settle(struct vcpu *vcpu)
+{
+	do
+		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
+	while (!vm_ending(vcpu->vm) && vcpu_run_once(vcpu));
+}
+
+void vcpu_park(struct vcpu *vcpu)
+{
+	struct pause *pause = &vcpu->vm->pause;
+
+	if (!__atomic_load_n(&pause->reasons, __ATOMIC_ACQUIRE))
+		return;
+	if (vcpu->ran)
+		settle(vcpu);
+	pthread_mutex_lock(&pause->lock);
+	pause->parked++;
+	pthread_cond_broadcast(&pause->changed);
+	while (pause->reasons && !vm_ending(vcpu->vm))
+		pthread_cond_wait(&pause->changed, &pause->lock);
+	pause->parked--;
+	pthread_cond_broadcast(&pause->changed);
+	pthread_mutex_unlock(&pause->lock);
+}
+
+/* ---- the others' -------------------------------------------------------------------------- */
+
+static void kick_all(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->pause.threads; i++)
+		vcpu_kick(&vm->vcpus[i]);
+}
+
+void vm_pause(struct vm *vm, enum pause_reason reason)
+{
+	struct pause *pause = &vm->pause;
+	struct timespec until;
+
+	pthread_mutex_lock(&pause->lock);
+	__atomic_store_n(&pause->reasons, pause->reasons | 1u << reason, __ATOMIC_RELEASE);
+	while (pause->parked < pause->threads && !vm_ending(vm)) {
+		/* A kick may come just before a thread blocks in a write: repeat it. */
+		kick_all(vm);
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += 20000000;
+		if (until.tv_nsec >= (long)NS) {
+			until.tv_nsec -= NS;
+			until.tv_sec++;
+		}
+		pthread_cond_timedwait(&pause->changed, &pause->lock, &until);
+	}
+	if (!vm_ending(vm))
+		stop_clocks(vm);
+	pthread_mutex_unlock(&pause->lock);
+}
+
+void vm_pause_because(struct vm *vm, enum pause_reason reason, const char *words)
+{
+	struct pause *pause = &vm->pause;
+
+	pthread_mutex_lock(&pause->lock);
+	__atomic_store_n(&pause->reasons, pause->reasons | 1u << reason, __ATOMIC_RELEASE);
+	snprintf(pause->words, sizeof(pause->words), "%s", words);
+	kick_all(vm);
+	pthread_mutex_unlock(&pause->lock);
+}
+
+void vm_unpause(struct vm *vm, enum pause_reason reason)
+{
+	struct pause *pause = &vm->pause;
+	unsigned int left;
+
+	pthread_mutex_lock(&pause->lock);
+	left = pause->reasons & ~(1u << reason);
+	if (reason == PAUSE_ERROR)
+		pause->words[0] = 0;
+	if (!left && !vm_ending(vm))
+		start_clocks(vm);
+	__atomic_store_n(&pause->reasons, left, __ATOMIC_RELEASE);
+	pthread_cond_broadcast(&pause->changed);
+	pthread_mutex_unlock(&pause->lock);
+}
+
+void pause_threads(struct vm *vm, unsigned int threads)
+{
+	pthread_mutex_lock(&vm->pause.lock);
+	vm->pause.threads = threads;
+	pthread_cond_broadcast(&vm->pause.changed);
+	pthread_mutex_unlock(&vm->pause.lock);
+}
+
+unsigned int vm_paused(struct vm *vm)
+{
+	return __atomic_load_n(&vm->pause.reasons, __ATOMIC_ACQUIRE);
+}

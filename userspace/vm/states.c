@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <string.h>
+
+#include "states.h"
+
+static const char *const names[VM_STATE_COUNT] = {
+	[VM_STATE_INACTIVE] = "inactive",
+	[VM_STATE_SUSPENDED] = "suspended",
+	[VM_STATE_RUNNING] = "running",
+	[VM_STATE_PAUSED] = "paused",
+	[VM_STATE_SUSPENDING] = "suspending",
+	[VM_STATE_RECEIVING] = "receiving",
+	[VM_STATE_MIGRATING] = "migrating",
+	[VM_STATE_MIGRATED] = "migrated",
+};
+
+/* What a command needs.  Both ends look here: the command line and the control socket. */
+static const struct {
+	const char *command;
+	unsigned int states;
+} rules[] = {
+	{ "start", VM_IN(INACTIVE) },
+	{ "resume", VM_IN(SUSPENDED) },
+	{ "pause", VM_IN(RUNNING) },
+	{ "unpause", VM_IN(PAUSED) },
+	{ "suspend", VM_IN(RUNNING) | VM_IN(PAUSED) },
+	{ "stop", VM_IN(RUNNING) },
+	{ "kill", VM_IN_ACTIVE },
+	{ "delete", VM_IN(INACTIVE) | VM_IN(SUSPENDED) },
+	{ "console", VM_IN_ACTIVE },
+	{ "events", VM_IN_ACTIVE },
+	{ "migrate", VM_IN(RUNNING) | VM_IN(PAUSED) },
+	{ "migrate-cancel", VM_IN(MIGRATING) },
+	{ "receive", VM_IN(INACTIVE) },
+};
+
+const char *vm_state_name(enum vm_state state)
+{
+	return state < VM_STATE_COUNT ? names[state] : "unknown";
+}
+
+int vm_state_by_name(const char *name)
+{
+	for (int i = 0; i < VM_STATE_COUNT; i++)
+		if (!strcmp(names[i], name))
+			return i;
+	return -1;
+}
+
+const char *vm_states_words(unsigned int states, char *buffer, size_t room)
+{
+	size_t used = 0;
+
+	buffer[0] = 0;
+	if (states == VM_IN_ACTIVE) {
+		snprintf(buffer, room, "active");
+		return buffer;
+	}
+	for (int i = 0; i < VM_STATE_COUNT && used < room; i++) {
+		if (!(states & 1u << i))
+			continue;
+		states &= ~(1u << i);
+		used += snprintf(buffer + used, room - used, "%s%s",
+				 !used ? "" : states ? ", " : " or ", names[i]);
+	}
+	return buffer;
+}
+
+/* "a running VM", "an inactive VM" */
+static const char *article(const char *words)
+{
+	return strchr("aeiou", words[0]) ? "an" : "a";
+}
+
+int vm_state_allows(const char *command, const char *name, enum vm_state state, char *words,
+		    size_t room)
+{
+	char needed[128];
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		if (strcmp(rules[i].command, command) || rules[i].states & 1u << state)
+			continue;
+		vm_states_words(rules[i].states, needed, sizeof(needed));
+		snprintf(words, room, "%s is %s; %s needs %s %s VM", name, vm_state_name(state),
+			 command, article(needed), needed);
+		return -1;
+	}
+	return 0;
+}

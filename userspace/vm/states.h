@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The states of a VM, their names, and what may be done in which. */
+#ifndef VM_STATES_H
+#define VM_STATES_H
+
+#include <stddef.h>
+
+/**
+ * enum vm_state - what a VM is doing, as users see it
+ * @VM_STATE_INACTIVE: a configuration, no process
+ * @VM_STATE_SUSPENDED: its state lies in a file, no process
+ * @VM_STATE_RUNNING: its vCPUs run
+ * @VM_STATE_PAUSED: a process holds it, its vCPUs do not run
+ * @VM_STATE_SUSPENDING: its state is being written to a file
+ * @VM_STATE_RECEIVING: it comes from another host and does not run here yet
+ * @VM_STATE_MIGRATING: it is on its way to another host, and still belongs here
+ * @VM_STATE_MIGRATED: it runs on another host; this process only finishes
+ * @VM_STATE_COUNT: how many there are
+ */
+enum vm_state {
+	VM_STATE_INACTIVE,
+	VM_STATE_SUSPENDED,
+	VM_STATE_RUNNING,
+	VM_STATE_PAUSED,
+	VM_STATE_SUSPENDING,
+	VM_STATE_RECEIVING,
+	VM_STATE_MIGRATING,
+	VM_STATE_MIGRATED,
+	VM_STATE_COUNT
+};
+
+#define VM_IN(state)	(1u << VM_STATE_##state)
+/* A process is there and answers on its control socket. */
+#define VM_IN_ACTIVE	(VM_IN(RUNNING) | VM_IN(PAUSED) | VM_IN(SUSPENDING) | VM_IN(RECEIVING) | \
+			 VM_IN(MIGRATING) | VM_IN(MIGRATED))
+
+/** vm_state_name() - "running" … */
+const char *vm_state_name(enum vm_state state);
+/** vm_state_by_name() - or -1 */
+int vm_state_by_name(const char *name);
+/** vm_states_words() - "running or paused": the states of a mask; returns @buffer */
+const char *vm_states_words(unsigned int states, char *buffer, size_t room);
+/**
+ * vm_state_allows() - may @command be given in @state?
+ *
+ * Returns 0, or -1 with a sentence in @words: "vm1 is paused; pause needs a running VM".
+ * A command that the table does not list may be given in every state.
+ */
+int vm_state_allows(const char *command, const char *name, enum vm_state state, char *words,
+		    size_t room);
+
+#endif
