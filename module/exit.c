@@ -97,7 +97,8 @@ static int handle_page_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 	enum gondola_access_result result;
 
 	result = gondola_mmu_fault(vcpu, exit->pf.gva, exit->pf.error, &access);
-	trace_gondola_page_fault(vcpu->vm->id, vcpu->id, exit->pf.gva, exit->pf.error, result);
+	trace_gondola_page_fault(vcpu->vm->id, vcpu->id, exit->pf.gva, vcpu->regs.rip,
+				 exit->pf.error, result);
 	switch (result) {
 	case GONDOLA_ACCESS_OK:
 		return GONDOLA_REENTER;

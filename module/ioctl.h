@@ -12,6 +12,7 @@
 #include <uapi/linux/gondola.h>
 
 struct gondola_vm;
+struct seq_file;
 struct gondola_vcpu;
 
 /* Objects that exist, for debugfs. */
@@ -24,6 +25,8 @@ void gondola_vm_get(struct gondola_vm *vm);
 void gondola_vm_put(struct gondola_vm *vm);
 /** gondola_vm_audit_all() - gondola_mmu_audit() of every VM; slow; the number of violations */
 u64 gondola_vm_audit_all(void);
+/** gondola_vm_list() - a line for each VM: id, pid, vCPUs, pages of memory, phase, round, name */
+void gondola_vm_list(struct seq_file *out);
 /** gondola_vm_has_memory() - has any slot been set?  Takes vm->lock. */
 bool gondola_vm_has_memory(struct gondola_vm *vm);
 

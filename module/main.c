@@ -5,6 +5,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mmu_notifier.h>
 #include <linux/module.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <uapi/linux/gondola.h>
 #include "host/host.h"
@@ -119,6 +120,14 @@ static int audit_get(void *data, u64 *value)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(audit_fops, audit_get, NULL, "%llu\n");
 
+/* One line for each VM: id, launcher's pid, vCPUs, pages of memory, phase, round, name. */
+static int list_show(struct seq_file *out, void *unused)
+{
+	gondola_vm_list(out);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(list);
+
 /* Each returns to 0 when the last VM is gone; a leak shows here. */
 static void create_debugfs(void)
 {
@@ -126,6 +135,7 @@ static void create_debugfs(void)
 	debugfs_create_atomic_t("vms", 0444, debug_dir, &gondola_nr_vms);
 	debugfs_create_atomic_t("vcpus", 0444, debug_dir, &gondola_nr_vcpus);
 	debugfs_create_file_unsafe("shadow_pages", 0444, debug_dir, NULL, &shadow_pages_fops);
+	debugfs_create_file("list", 0444, debug_dir, NULL, &list_fops);
 	/* Reading it holds up all VMs and proves their shadow tables; the kernel's log says more. */
 	debugfs_create_file_unsafe("audit", 0400, debug_dir, NULL, &audit_fops);
 }

@@ -38,6 +38,12 @@ TRACE_DEFINE_ENUM(GONDOLA_DIRTY_HOST);
 	__print_symbolic(result, { 0, "filled" }, { 1, "guest_fault" }, { 2, "mmio" }, \
 			 { 3, "interpret" }, { 4, "memory" }, { 5, "error" })
 
+/* enum gondola_user_exit */
+#define gondola_show_user_exit(why)					\
+	__print_symbolic(why, { 0, "none" }, { 1, "intr" }, { 2, "io" }, { 3, "mmio" }, \
+			 { 4, "shutdown" }, { 5, "entry_failed" }, { 6, "unknown" }, \
+			 { 7, "emulation" }, { 8, "memory" }, { 9, "real_mode" })
+
 #define gondola_show_dirty_source(source)				\
 	__print_symbolic(source, { GONDOLA_DIRTY_VCPU, "vcpu" },	\
 			 { GONDOLA_DIRTY_DEVICE, "device" }, { GONDOLA_DIRTY_HOST, "host" })
@@ -59,37 +65,71 @@ TRACE_EVENT(gondola_entry,
 	TP_printk("vm %u vcpu %u rip 0x%llx", __entry->vm, __entry->vcpu, __entry->rip)
 );
 
-/* It left: @reason is enum gondola_reason, @hw_reason the engine's own number. */
+/*
+ * It left: @reason is enum gondola_reason, @hw_reason the engine's own number.
+ * @count: how often this vCPU has left so far, so that who counts sees what it missed.
+ */
 TRACE_EVENT(gondola_exit,
-	TP_PROTO(u32 vm, u32 vcpu, u32 reason, u32 hw_reason, u64 rip),
-	TP_ARGS(vm, vcpu, reason, hw_reason, rip),
+	TP_PROTO(u32 vm, u32 vcpu, u32 reason, u32 hw_reason, u32 phase, u32 round, u64 rip,
+		 u64 count),
+	TP_ARGS(vm, vcpu, reason, hw_reason, phase, round, rip, count),
 	TP_STRUCT__entry(
 		__field(u32, vm)
 		__field(u32, vcpu)
 		__field(u32, reason)
 		__field(u32, hw_reason)
+		__field(u32, phase)
+		__field(u32, round)
 		__field(u64, rip)
+		__field(u64, count)
 	),
 	TP_fast_assign(
 		__entry->vm = vm;
 		__entry->vcpu = vcpu;
 		__entry->reason = reason;
 		__entry->hw_reason = hw_reason;
+		__entry->phase = phase;
+		__entry->round = round;
+		__entry->rip = rip;
+		__entry->count = count;
+	),
+	TP_printk("vm %u vcpu %u reason %s hw_reason 0x%x phase %u round %u rip 0x%llx count %llu",
+		  __entry->vm, __entry->vcpu, gondola_show_reason(__entry->reason),
+		  __entry->hw_reason, __entry->phase, __entry->round, __entry->rip,
+		  __entry->count)
+);
+
+/* GONDOLA_RUN returns: @why is enum gondola_user_exit, @error 0 or a negative errno. */
+TRACE_EVENT(gondola_leave,
+	TP_PROTO(u32 vm, u32 vcpu, u32 why, s32 error, u64 rip),
+	TP_ARGS(vm, vcpu, why, error, rip),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, vcpu)
+		__field(u32, why)
+		__field(s32, error)
+		__field(u64, rip)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->vcpu = vcpu;
+		__entry->why = why;
+		__entry->error = error;
 		__entry->rip = rip;
 	),
-	TP_printk("vm %u vcpu %u reason %s hw_reason 0x%x rip 0x%llx",
-		  __entry->vm, __entry->vcpu, gondola_show_reason(__entry->reason),
-		  __entry->hw_reason, __entry->rip)
+	TP_printk("vm %u vcpu %u %s error %d rip 0x%llx", __entry->vm, __entry->vcpu,
+		  gondola_show_user_exit(__entry->why), __entry->error, __entry->rip)
 );
 
 /* A page fault that left the guest, and what came of it (enum gondola_access_result). */
 TRACE_EVENT(gondola_page_fault,
-	TP_PROTO(u32 vm, u32 vcpu, u64 gva, u32 error, u32 result),
-	TP_ARGS(vm, vcpu, gva, error, result),
+	TP_PROTO(u32 vm, u32 vcpu, u64 gva, u64 rip, u32 error, u32 result),
+	TP_ARGS(vm, vcpu, gva, rip, error, result),
 	TP_STRUCT__entry(
 		__field(u32, vm)
 		__field(u32, vcpu)
 		__field(u64, gva)
+		__field(u64, rip)
 		__field(u32, error)
 		__field(u32, result)
 	),
@@ -97,11 +137,12 @@ TRACE_EVENT(gondola_page_fault,
 		__entry->vm = vm;
 		__entry->vcpu = vcpu;
 		__entry->gva = gva;
+		__entry->rip = rip;
 		__entry->error = error;
 		__entry->result = result;
 	),
-	TP_printk("vm %u vcpu %u gva 0x%llx error 0x%x result %s", __entry->vm,
-		  __entry->vcpu, __entry->gva, __entry->error,
+	TP_printk("vm %u vcpu %u gva 0x%llx rip 0x%llx error 0x%x result %s", __entry->vm,
+		  __entry->vcpu, __entry->gva, __entry->rip, __entry->error,
 		  gondola_show_access(__entry->result))
 );
 
@@ -154,11 +195,13 @@ TRACE_EVENT(gondola_msr,
 
 /*
  * A frame was written for the first time since its bit was cleared.  @vcpu and
- * @rip say who when @source is GONDOLA_DIRTY_VCPU, else they are 0.
+ * @rip say who when @source is GONDOLA_DIRTY_VCPU, else they are ~0 and 0.
+ * @phase and @round hold since the log was last read: see GONDOLA_GET_DIRTY.
+ * @count: how many there were of this VM so far, so that who counts sees what it missed.
  */
 TRACE_EVENT(gondola_dirty,
-	TP_PROTO(u32 vm, u32 vcpu, u64 gfn, u64 rip, u32 source, u32 phase, u32 round),
-	TP_ARGS(vm, vcpu, gfn, rip, source, phase, round),
+	TP_PROTO(u32 vm, u32 vcpu, u64 gfn, u64 rip, u32 source, u32 phase, u32 round, u64 count),
+	TP_ARGS(vm, vcpu, gfn, rip, source, phase, round, count),
 	TP_STRUCT__entry(
 		__field(u32, vm)
 		__field(u32, vcpu)
@@ -167,6 +210,7 @@ TRACE_EVENT(gondola_dirty,
 		__field(u32, source)
 		__field(u32, phase)
 		__field(u32, round)
+		__field(u64, count)
 	),
 	TP_fast_assign(
 		__entry->vm = vm;
@@ -176,10 +220,47 @@ TRACE_EVENT(gondola_dirty,
 		__entry->source = source;
 		__entry->phase = phase;
 		__entry->round = round;
+		__entry->count = count;
 	),
-	TP_printk("vm %u vcpu %u gfn 0x%llx rip 0x%llx source %s phase %u round %u",
+	TP_printk("vm %u vcpu %u gfn 0x%llx rip 0x%llx source %s phase %u round %u count %llu",
 		  __entry->vm, __entry->vcpu, __entry->gfn, __entry->rip,
-		  gondola_show_dirty_source(__entry->source), __entry->phase, __entry->round)
+		  gondola_show_dirty_source(__entry->source), __entry->phase, __entry->round,
+		  __entry->count)
+);
+
+/* The launcher marked what is under way (GONDOLA_MARK). */
+TRACE_EVENT(gondola_mark,
+	TP_PROTO(u32 vm, u32 phase, u32 round),
+	TP_ARGS(vm, phase, round),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, phase)
+		__field(u32, round)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->phase = phase;
+		__entry->round = round;
+	),
+	TP_printk("vm %u phase %u round %u", __entry->vm, __entry->phase, __entry->round)
+);
+
+/* A VM came (@alive) or went; @pid is its launcher's. */
+TRACE_EVENT(gondola_vm,
+	TP_PROTO(u32 vm, u32 pid, bool alive),
+	TP_ARGS(vm, pid, alive),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, pid)
+		__field(bool, alive)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->pid = pid;
+		__entry->alive = alive;
+	),
+	TP_printk("vm %u pid %u %s", __entry->vm, __entry->pid,
+		  __entry->alive ? "created" : "destroyed")
 );
 
 #endif /* GONDOLA_TRACE_H */

@@ -92,6 +92,7 @@ struct gondola_vcpu {
 	struct gondola_msrs msrs;
 
 	u64 exits[GONDOLA_MAX_REASONS];
+	u64 nr_exits;			/* their sum */
 	u64 counters[GONDOLA_MAX_COUNTERS];
 	u64 run_delay;			/* of its thread, when steal time was last told */
 

@@ -295,7 +295,8 @@ static int after_exit(struct gondola_vcpu *vcpu)
 	if (unlikely(exit.reason >= GONDOLA_REASON_COUNT))
 		exit.reason = GONDOLA_REASON_UNKNOWN;
 	vcpu->exits[exit.reason]++;
-	trace_gondola_exit(vcpu->vm->id, vcpu->id, exit.reason, exit.hw_reason, vcpu->regs.rip);
+	trace_gondola_exit(vcpu->vm->id, vcpu->id, exit.reason, exit.hw_reason, vcpu->vm->phase,
+			   vcpu->vm->round, vcpu->regs.rip, ++vcpu->nr_exits);
 	vcpu->run->hw_reason = exit.hw_reason;
 
 	switch (exit.reason) {
@@ -357,5 +358,8 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 		vcpu->run->exit = GONDOLA_EXIT_INTR;
 	if (next == GONDOLA_LEAVE)
 		gondola_count(vcpu, GONDOLA_COUNTER_USER_EXITS);
+	trace_gondola_leave(vcpu->vm->id, vcpu->id,
+			    next == GONDOLA_LEAVE || next == -EINTR ? READ_ONCE(vcpu->run->exit) :
+			    GONDOLA_EXIT_NONE, next == GONDOLA_LEAVE ? 0 : next, vcpu->regs.rip);
 	return next;
 }

@@ -6,7 +6,9 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/preempt.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include "eventfd.h"
 #include "host/host.h"
@@ -14,6 +16,7 @@
 #include "ioctl.h"
 #include "irq/irq.h"
 #include "state.h"
+#include "trace.h"
 #include "vcpu.h"
 #include "vm.h"
 
@@ -22,7 +25,7 @@
 
 static atomic_t last_id = ATOMIC_INIT(0);
 
-/* All VMs, for the audit. */
+/* All VMs, for the audit and the list. */
 static LIST_HEAD(vms);
 static DEFINE_MUTEX(vms_lock);
 
@@ -35,6 +38,7 @@ static void vm_free(struct kref *refs)
 	mutex_lock(&vms_lock);
 	list_del(&vm->link);
 	mutex_unlock(&vms_lock);
+	trace_gondola_vm(vm->id, vm->pid, false);
 	gondola_eventfds_destroy(vm);
 	/* The PIT's timer reaches for LAPICs. */
 	gondola_irqchip_destroy(vm);
@@ -77,6 +81,30 @@ u64 gondola_vm_audit_all(void)
 		bad += gondola_mmu_audit(vm);
 	mutex_unlock(&vms_lock);
 	return bad;
+}
+
+static u64 memory_pages(struct gondola_vm *vm)
+{
+	u64 pages = 0;
+	int i;
+
+	mutex_lock(&vm->lock);
+	for (i = 0; i < GONDOLA_MAX_SLOTS; i++)
+		pages += vm->mmu.slots[i].pages;
+	mutex_unlock(&vm->lock);
+	return pages;
+}
+
+void gondola_vm_list(struct seq_file *out)
+{
+	struct gondola_vm *vm;
+
+	mutex_lock(&vms_lock);
+	list_for_each_entry(vm, &vms, link)
+		seq_printf(out, "%u %d %d %llu %u %u %s\n", vm->id, vm->pid,
+			   atomic_read(&vm->nr_vcpus), memory_pages(vm), READ_ONCE(vm->phase),
+			   READ_ONCE(vm->round), vm->name);
+	mutex_unlock(&vms_lock);
 }
 
 bool gondola_vm_has_memory(struct gondola_vm *vm)
@@ -233,6 +261,7 @@ static long mark(struct gondola_vm *vm, void __user *uarg)
 		return err;
 	WRITE_ONCE(vm->phase, args.phase);
 	WRITE_ONCE(vm->round, args.round);
+	trace_gondola_mark(vm->id, args.phase, args.round);
 	return 0;
 }
 
@@ -358,6 +387,7 @@ int gondola_vm_create(const struct gondola_create_vm *args)
 		return -ENOMEM;
 	vm->id = atomic_inc_return(&last_id);
 	strscpy(vm->name, args->name, sizeof(vm->name));
+	vm->pid = task_tgid_nr(current);
 	vm->mm = current->mm;
 	vm->tsc_offset = -gondola_host_tsc();
 	mutex_init(&vm->lock);
@@ -377,6 +407,7 @@ int gondola_vm_create(const struct gondola_create_vm *args)
 	mutex_lock(&vms_lock);
 	list_add_tail(&vm->link, &vms);
 	mutex_unlock(&vms_lock);
+	trace_gondola_vm(vm->id, vm->pid, true);
 
 	err = anon_inode_getfd("gondola-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
 	if (err < 0)

@@ -22,6 +22,7 @@ struct gondola_vcpu;
  * struct gondola_vm - a virtual machine
  * @id: unique while the module is loaded
  * @name: from the launcher
+ * @pid: the launcher's, for those who watch
  * @engine: who executes it
  * @mm: the launcher's address space; every ioctl must come from it (-EIO otherwise)
  * @lock: serialises configuration: slots, creation of vCPUs
@@ -37,6 +38,7 @@ struct gondola_vcpu;
 struct gondola_vm {
 	u32 id;
 	char name[GONDOLA_NAME_LEN];
+	pid_t pid;
 	const struct gondola_engine_ops *engine;
 	struct mm_struct *mm;
 	struct mutex lock;

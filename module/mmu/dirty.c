@@ -13,7 +13,13 @@ void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
 		return;
 	__set_bit(gfn - slot->base, slot->dirty);
 	trace_gondola_dirty(vm->id, vcpu ? vcpu->id : ~0u, gfn, vcpu ? vcpu->regs.rip : 0, source,
-			    vm->phase, vm->round);
+			    slot->phase, slot->round, ++vm->mmu.nr_dirtied);
+}
+
+void gondola_slot_take_mark(struct gondola_vm *vm, struct gondola_slot *slot)
+{
+	slot->phase = READ_ONCE(vm->phase);
+	slot->round = READ_ONCE(vm->round);
 }
 
 static struct gondola_slot *dirty_slot(struct gondola_vm *vm, u32 slot, u64 first, u64 pages)
@@ -37,6 +43,9 @@ int gondola_mmu_get_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages,
 	if (!s)
 		return -EINVAL;
 	gondola_mmu_lock(vm);
+	/* Whatever is written from here on belongs to the next reading of the log. */
+	if (!first)
+		gondola_slot_take_mark(vm, s);
 	memcpy(bitmap, s->dirty + first / 64, DIV_ROUND_UP(pages, 64) * sizeof(u64));
 	gondola_mmu_unlock(vm);
 	if (pages % 64)

@@ -335,6 +335,8 @@ u64 gondola_pae_entry(struct gondola_vcpu *vcpu, unsigned int i);
 bool gondola_root_is_gone(struct gondola_vcpu *vcpu);
 
 /* dirty.c */
+/* From now on what is written in @slot counts to the phase and round that the launcher marked. */
+void gondola_slot_take_mark(struct gondola_vm *vm, struct gondola_slot *slot);
 void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
 			     struct gondola_slot *slot, gfn_t gfn,
 			     enum gondola_dirty_source source);

@@ -31,6 +31,7 @@ struct gondola_format;
  * @flags: GONDOLA_MEM_*
  * @frames: one for each page
  * @dirty: bitmap of pages written since last cleared; NULL unless GONDOLA_MEM_LOG_DIRTY
+ * @phase, @round: the VM's when @dirty was last read, stamped on what is written from then on
  */
 struct gondola_slot {
 	gfn_t base;
@@ -39,6 +40,8 @@ struct gondola_slot {
 	u32 flags;
 	struct gondola_frame *frames;
 	unsigned long *dirty;
+	u32 phase;
+	u32 round;
 };
 
 #define GONDOLA_HASH_BITS	10
@@ -91,6 +94,7 @@ struct gondola_vm_mmu {
 	u32 max_pages;
 	u32 nr_unsync;
 	u64 nr_sptes;				/* present leaf entries, for the audit */
+	u64 nr_dirtied;				/* bits set in dirty logs */
 	u64 hollow;				/* an entry that is not filled yet, see internal.h */
 	unsigned long seq;			/* counts completed invalidations and slot changes */
 	int invalidating;			/* invalidations under way */

@@ -200,6 +200,34 @@ static void dirty_log_misses_nothing(struct kunit *test)
 	done(test, w);
 }
 
+/* A mark holds for a slot from the reading of its log on, so that each round's events are its pages. */
+static void marks_hold_from_the_reading(struct kunit *test)
+{
+	struct world *w = identity_world(test, false, 0);
+	struct gondola_slot *slot = &w->vm.mmu.slots[0];
+	u64 bitmap[WORLD_PAGES / 64], before;
+
+	w->vm.phase = 1;
+	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, WORLD_PAGES, GONDOLA_MEM_LOG_DIRTY), 0);
+	KUNIT_EXPECT_EQ(test, slot->phase, 1u);
+	w->vm.phase = 2;
+	w->vm.round = 3;
+	before = w->vm.mmu.nr_dirtied;
+	must_write(test, w, 0x60000, 1);
+	must_write(test, w, 0x60008, 2);
+	KUNIT_EXPECT_GE(test, w->vm.mmu.nr_dirtied, before + 1);
+	before = w->vm.mmu.nr_dirtied;
+	must_write(test, w, 0x60010, 3);
+	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_dirtied, before);
+	KUNIT_EXPECT_EQ(test, slot->phase, 1u);
+	mutex_lock(&w->vm.lock);
+	KUNIT_ASSERT_EQ(test, gondola_mmu_get_dirty(&w->vm, 0, 0, WORLD_PAGES, bitmap), 0);
+	mutex_unlock(&w->vm.lock);
+	KUNIT_EXPECT_EQ(test, slot->phase, 2u);
+	KUNIT_EXPECT_EQ(test, slot->round, 3u);
+	done(test, w);
+}
+
 /* 9: nothing may be left of a slot that is gone. */
 static void removed_slot_leaves_nothing(struct kunit *test)
 {
@@ -342,6 +370,7 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(huge_page_with_two_permissions),
 	KUNIT_CASE(unsynced_child_is_linked),
 	KUNIT_CASE(dirty_log_misses_nothing),
+	KUNIT_CASE(marks_hold_from_the_reading),
 	KUNIT_CASE(removed_slot_leaves_nothing),
 	KUNIT_CASE(read_only_slot_is_never_written),
 	KUNIT_CASE(sync_keeps_tables_protected),

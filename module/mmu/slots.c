@@ -257,6 +257,8 @@ int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot
 			slot->dirty = NULL;
 		else if (dirty)
 			slot->dirty = dirty;
+		if (dirty)
+			gondola_slot_take_mark(vm, slot);
 	} else {
 		*slot = (struct gondola_slot){};
 	}

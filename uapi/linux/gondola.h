@@ -178,6 +178,9 @@ struct gondola_memory_slot {
  * @bitmap: address of DIV_ROUND_UP(@pages, 64) __u64 words
  *
  * CLEAR clears, and write-protects again, exactly the pages set in @bitmap.
+ * A GET with @first 0 also brings the slot's events up to the last GONDOLA_MARK:
+ * what is written from then on is stamped with it, so that a MARK before the GET
+ * that begins a round makes each round's events exactly the pages of the next GET.
  */
 struct gondola_dirty_log {
 	__u32 size;
@@ -225,6 +228,9 @@ struct gondola_mark_dirty {
  * @flags: must be 0
  * @phase: the launcher's own numbering
  * @round: likewise
+ *
+ * On the events of vCPUs it holds at once, on those of dirty pages as said at
+ * struct gondola_dirty_log.
  */
 struct gondola_mark {
 	__u32 size;
