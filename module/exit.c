@@ -65,9 +65,20 @@ static int done(struct gondola_vcpu *vcpu, const struct gondola_exit *exit)
 	return err ? err : GONDOLA_REENTER;
 }
 
-/* Complete, or refused with #GP(0). */
+int gondola_leave_for_memory(struct gondola_vcpu *vcpu, gpa_t gpa, bool write)
+{
+	vcpu->run->memory.gpa = gpa;
+	vcpu->run->memory.write = write;
+	vcpu->run->memory.pad = 0;
+	vcpu->run->exit = GONDOLA_EXIT_MEMORY;
+	return GONDOLA_LEAVE;
+}
+
+/* Complete, or refused with #GP(0), or to be done again once its memory is there. */
 static int done_or_gp(struct gondola_vcpu *vcpu, const struct gondola_exit *exit, int err)
 {
+	if (unlikely(err == -EAGAIN))
+		return gondola_leave_for_memory(vcpu, vcpu->missing, true);
 	return likely(!err) ? done(vcpu, exit) : raise(vcpu, VEC_GP);
 }
 
@@ -114,11 +125,7 @@ static int handle_page_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 			return fault_in_delivery(vcpu, result);
 		return gondola_interpret(vcpu);
 	case GONDOLA_ACCESS_MEMORY:
-		vcpu->run->memory.gpa = access.gpa;
-		vcpu->run->memory.write = !!(exit->pf.error & PFEC_W);
-		vcpu->run->memory.pad = 0;
-		vcpu->run->exit = GONDOLA_EXIT_MEMORY;
-		return GONDOLA_LEAVE;
+		return gondola_leave_for_memory(vcpu, access.gpa, exit->pf.error & PFEC_W);
 	case GONDOLA_ACCESS_ERROR:
 		break;
 	}

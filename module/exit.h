@@ -18,6 +18,8 @@ enum gondola_next {
 
 /** gondola_handle_exit() - act on an exit; preemptible, may sleep */
 int gondola_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
+/** gondola_leave_for_memory() - LEAVE: the launcher must make @gpa present, and @write writable */
+int gondola_leave_for_memory(struct gondola_vcpu *vcpu, gpa_t gpa, bool write);
 /**
  * gondola_interpret() - interpret the instruction at RIP
  *

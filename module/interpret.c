@@ -217,12 +217,20 @@ static int mmio_write(struct interp *in, gpa_t gpa, const void *buf, unsigned in
 	return GONDOLA_EMUL_OK;
 }
 
+int interp_ask_memory(struct gondola_emulator *e, gpa_t gpa, bool write)
+{
+	struct interp *in = to_interp(e);
+
+	if (in->nr_writes || in->pending)
+		return GONDOLA_EMUL_USER;
+	gondola_leave_for_memory(in->vcpu, gpa, write);
+	return ask(in, PENDING_LEAVE, GONDOLA_EXIT_MEMORY);
+}
+
 /* An access that did not succeed and is not MMIO. */
 static noinline int access_failed(struct interp *in, enum gondola_access_result result, gva_t la,
 				  const struct gondola_access *out, u32 access)
 {
-	struct gondola_run *run = in->vcpu->run;
-
 	switch (result) {
 	case GONDOLA_ACCESS_FAULT:
 		interp_raise(&in->emul, VEC_PF);
@@ -230,12 +238,7 @@ static noinline int access_failed(struct interp *in, enum gondola_access_result 
 		in->emul.exception.cr2 = la;
 		return GONDOLA_EMUL_FAULT;
 	case GONDOLA_ACCESS_MEMORY:
-		if (in->nr_writes || in->pending)
-			return GONDOLA_EMUL_USER;
-		run->memory.gpa = out->gpa;
-		run->memory.write = !!(access & PFEC_W);
-		run->memory.pad = 0;
-		return ask(in, PENDING_LEAVE, GONDOLA_EXIT_MEMORY);
+		return interp_ask_memory(&in->emul, out->gpa, access & PFEC_W);
 	default:
 		return GONDOLA_EMUL_ERROR;
 	}
@@ -626,9 +629,14 @@ int gondola_interpret_table_write(struct gondola_vcpu *vcpu, gpa_t gpa)
 static noinline int decode_length(struct gondola_vcpu *vcpu)
 {
 	struct interp *in = to_interp(vcpu->emulator);
+	int result;
 
 	prepare(in);
-	switch (gondola_parse(&in->emul)) {
+	/* It has had its effect and may not be run again; it was there a moment ago. */
+	vcpu->patient = true;
+	result = gondola_parse(&in->emul);
+	vcpu->patient = false;
+	switch (result) {
 	case GONDOLA_EMUL_OK:
 		return in->emul.insn->len;
 	case GONDOLA_EMUL_FAULT:

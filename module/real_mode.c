@@ -32,7 +32,7 @@ static void pick_event(struct gondola_vcpu *vcpu)
 	}
 }
 
-/* 0, or -EINVAL: the vector or the stack cannot be used. */
+/* 0, -EAGAIN (vcpu->missing), or -EINVAL: the vector or the stack cannot be used. */
 static int deliver(struct gondola_vcpu *vcpu, const struct gondola_event *event)
 {
 	const struct gondola_engine_ops *engine = vcpu->engine;
@@ -40,19 +40,23 @@ static int deliver(struct gondola_vcpu *vcpu, const struct gondola_event *event)
 	struct gondola_segment cs, ss;
 	struct gondola_dtable idt;
 	u16 frame[3], target[2], sp;
+	int err;
 
 	engine->get_segment(vcpu, GONDOLA_CS, &cs);
 	engine->get_segment(vcpu, GONDOLA_SS, &ss);
 	engine->get_dtable(vcpu, true, &idt);
-	if (event->vector * 4u + 3 > idt.limit ||
-	    gondola_gpa_read(vcpu->vm, (u32)(idt.base + event->vector * 4), target, sizeof(target)))
+	if (event->vector * 4u + 3 > idt.limit)
 		return -EINVAL;
+	err = gondola_gpa_read(vcpu, (u32)(idt.base + event->vector * 4), target, sizeof(target));
+	if (err)
+		return err;
 	frame[0] = regs->rip + (event->kind == GONDOLA_EVENT_SOFT_INTERRUPT ? event->insn_len : 0);
 	frame[1] = cs.selector;
 	frame[2] = regs->rflags;
 	sp = regs->gpr[R_RSP] - sizeof(frame);
-	if (gondola_gpa_write(vcpu->vm, (u32)(ss.base + sp), frame, sizeof(frame)))
-		return -EINVAL;
+	err = gondola_gpa_write(vcpu, (u32)(ss.base + sp), frame, sizeof(frame));
+	if (err)
+		return err;
 	regs->gpr[R_RSP] = (regs->gpr[R_RSP] & ~0xffffull) | sp;
 	regs->rflags &= ~(RFL_IF | RFL_TF | RFL_AC | RFL_RF);
 	cs.selector = target[1];
@@ -66,6 +70,7 @@ static int deliver(struct gondola_vcpu *vcpu, const struct gondola_event *event)
 int gondola_real_mode_step(struct gondola_vcpu *vcpu)
 {
 	struct gondola_event event;
+	int err;
 
 	if (vcpu->event.kind == GONDOLA_EVENT_NONE)
 		pick_event(vcpu);
@@ -73,8 +78,13 @@ int gondola_real_mode_step(struct gondola_vcpu *vcpu)
 		return gondola_interpret(vcpu);
 	event = vcpu->event;
 	vcpu->event.kind = GONDOLA_EVENT_NONE;
+	err = deliver(vcpu, &event);
+	if (err == -EAGAIN) {
+		vcpu->event = event;
+		return gondola_leave_for_memory(vcpu, vcpu->missing, true);
+	}
 	/* With no table there is no handler for the double fault either. */
-	if (deliver(vcpu, &event))
+	if (err)
 		gondola_request(vcpu, GONDOLA_REQ_TRIPLE_FAULT);
 	return GONDOLA_REENTER;
 }

@@ -361,6 +361,7 @@ static struct gondola_vcpu *vcpu_alloc(struct gondola_vm *vm, u32 id)
 	vcpu->engine = vm->engine;
 	vcpu->id = id;
 	vcpu->cpu = -1;
+	vcpu->patient = true;
 	vcpu->mode = GONDOLA_OUTSIDE;
 	vcpu->tsc_offset = vm->tsc_offset;
 	vcpu->host = host;

@@ -48,6 +48,8 @@ enum gondola_vcpu_mode {
  * @mode: enum gondola_vcpu_mode; written by the vCPU's thread alone
  * @cpu: the processor it is loaded on, or -1
  * @tsc_offset: guest TSC = host TSC + this
+ * @missing: guest-physical memory that the last -EAGAIN was about
+ * @patient: it may sleep for absent memory: not in GONDOLA_RUN, or past the point of retrying
  * @engine_data: the engine's own
  */
 struct gondola_vcpu {
@@ -60,6 +62,7 @@ struct gondola_vcpu {
 	u64 xcr0;
 	u64 hw_root;
 	u64 tsc_offset;
+	u64 missing;
 
 	struct gondola_vm *vm;
 	const struct gondola_engine_ops *engine;
@@ -74,6 +77,7 @@ struct gondola_vcpu {
 	bool halted;
 	bool ran;
 	bool preempted;
+	bool patient;
 	bool unhalted;			/* GONDOLA_HC_KICK_CPU: ends one HLT, also one to come */
 	u64 dr[4];
 	u64 dr6;

@@ -26,14 +26,6 @@ static int leave(struct gondola_vcpu *vcpu, enum gondola_user_exit why)
 	return GONDOLA_LEAVE;
 }
 
-static int leave_for_memory(struct gondola_vcpu *vcpu, gpa_t gpa)
-{
-	vcpu->run->memory.gpa = gpa;
-	vcpu->run->memory.write = 1;
-	vcpu->run->memory.pad = 0;
-	return leave(vcpu, GONDOLA_EXIT_MEMORY);
-}
-
 /* ---- between two stays in the guest ------------------------------------------ */
 
 static int host_work(void)
@@ -138,7 +130,7 @@ static int prepare(struct gondola_vcpu *vcpu)
 			handle_requests(vcpu);
 			if (gondola_take_request(vcpu, GONDOLA_REQ_STEAL) &&
 			    gondola_pv_scheduled(vcpu, &missing))
-				return leave_for_memory(vcpu, missing);
+				return gondola_leave_for_memory(vcpu, missing, true);
 		}
 		if (likely(!vcpu->halted)) {
 			if (likely(!needs_interpreter(vcpu)))
@@ -348,7 +340,9 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 	if (gondola_lapic_waiting(vcpu))
 		vcpu->halted = true;
 	fpu_swap_kvm_fpstate(&vcpu->host->fpu, true);
+	vcpu->patient = false;
 	next = run_loop(vcpu);
+	vcpu->patient = true;
 	fpu_swap_kvm_fpstate(&vcpu->host->fpu, false);
 	/* A shutdown took the engine away from under a sleeper: there is nothing to unload. */
 	if (next != -ESHUTDOWN || vcpu->cpu >= 0)

@@ -125,7 +125,8 @@ static long set_memory(struct gondola_vm *vm, void __user *uarg)
 {
 	struct gondola_memory_slot args;
 	int err = gondola_copy_args(&args, uarg, sizeof(args),
-				    GONDOLA_MEM_READONLY | GONDOLA_MEM_LOG_DIRTY);
+				    GONDOLA_MEM_READONLY | GONDOLA_MEM_LOG_DIRTY |
+				    GONDOLA_MEM_USERFAULT);
 
 	if (err)
 		return err;

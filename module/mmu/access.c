@@ -169,7 +169,7 @@ static enum gondola_access_result access(struct gondola_vcpu *vcpu, gva_t gva, a
 		gondola_mmu_unlock(vcpu->vm);
 		if (result != GONDOLA_ACCESS_MEMORY)
 			return result;
-		result = gondola_fault_in(vcpu->vm, out->gpa >> GONDOLA_PAGE_SHIFT, missing_write);
+		result = gondola_fault_in(vcpu, out->gpa >> GONDOLA_PAGE_SHIFT, missing_write);
 		if (result != GONDOLA_ACCESS_OK)
 			return result;
 	}
@@ -197,8 +197,10 @@ enum gondola_access_result gondola_mmu_translate(struct gondola_vcpu *vcpu, gva_
 	return access(vcpu, gva, NULL, NULL, 0, error, out);
 }
 
-static int gpa_access(struct gondola_vm *vm, gpa_t gpa, void *buf, unsigned int bytes, bool write)
+static int gpa_access(struct gondola_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int bytes,
+		      bool write)
 {
+	struct gondola_vm *vm = vcpu->vm;
 	gfn_t gfn = gpa >> GONDOLA_PAGE_SHIFT;
 	unsigned int offset = gpa & ~GONDOLA_PAGE_MASK;
 
@@ -226,18 +228,24 @@ static int gpa_access(struct gondola_vm *vm, gpa_t gpa, void *buf, unsigned int 
 			return 0;
 		}
 		gondola_mmu_unlock(vm);
-		if (gondola_fault_in(vm, gfn, write) != GONDOLA_ACCESS_OK)
+		switch (gondola_fault_in(vcpu, gfn, write)) {
+		case GONDOLA_ACCESS_OK:
+			break;
+		case GONDOLA_ACCESS_MEMORY:
+			return -EAGAIN;
+		default:
 			return -EFAULT;
+		}
 	}
 }
 
-static int gpa_access_all(struct gondola_vm *vm, gpa_t gpa, void *buf, unsigned int bytes,
+static int gpa_access_all(struct gondola_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int bytes,
 			  bool write)
 {
 	while (bytes) {
 		unsigned int n = min_t(unsigned int, bytes,
 				       GONDOLA_PAGE_SIZE - (gpa & ~GONDOLA_PAGE_MASK));
-		int err = gpa_access(vm, gpa, buf, n, write);
+		int err = gpa_access(vcpu, gpa, buf, n, write);
 
 		if (err)
 			return err;
@@ -248,12 +256,12 @@ static int gpa_access_all(struct gondola_vm *vm, gpa_t gpa, void *buf, unsigned 
 	return 0;
 }
 
-int gondola_gpa_read(struct gondola_vm *vm, gpa_t gpa, void *buf, unsigned int bytes)
+int gondola_gpa_read(struct gondola_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int bytes)
 {
-	return gpa_access_all(vm, gpa, buf, bytes, false);
+	return gpa_access_all(vcpu, gpa, buf, bytes, false);
 }
 
-int gondola_gpa_write(struct gondola_vm *vm, gpa_t gpa, const void *buf, unsigned int bytes)
+int gondola_gpa_write(struct gondola_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int bytes)
 {
-	return gpa_access_all(vm, gpa, (void *)buf, bytes, true);
+	return gpa_access_all(vcpu, gpa, (void *)buf, bytes, true);
 }

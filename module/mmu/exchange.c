@@ -20,8 +20,9 @@ static u8 *writable_byte(struct gondola_vm *vm, gpa_t gpa)
 	return (u8 *)frame_data(frame) + (gpa & ~GONDOLA_PAGE_MASK);
 }
 
-int gondola_gpa_exchange(struct gondola_vm *vm, gpa_t gpa, u8 new, u8 *old)
+int gondola_gpa_exchange(struct gondola_vcpu *vcpu, gpa_t gpa, u8 new, u8 *old)
 {
+	struct gondola_vm *vm = vcpu->vm;
 	unsigned int tries;
 	u8 *byte;
 
@@ -33,7 +34,7 @@ int gondola_gpa_exchange(struct gondola_vm *vm, gpa_t gpa, u8 new, u8 *old)
 		gondola_mmu_unlock(vm);
 		if (byte)
 			return 0;
-		switch (gondola_fault_in(vm, gpa >> GONDOLA_PAGE_SHIFT, true)) {
+		switch (gondola_fault_in(vcpu, gpa >> GONDOLA_PAGE_SHIFT, true)) {
 		case GONDOLA_ACCESS_OK:
 			break;
 		case GONDOLA_ACCESS_MEMORY:

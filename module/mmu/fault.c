@@ -456,7 +456,7 @@ enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gv
 		gondola_mmu_unlock(vm);
 		if (result != GONDOLA_ACCESS_MEMORY)
 			return result;
-		result = gondola_fault_in(vm, missing.gfn, missing.write);
+		result = gondola_fault_in(vcpu, missing.gfn, missing.write);
 		if (result != GONDOLA_ACCESS_OK) {
 			out->gpa = missing.gfn << GONDOLA_PAGE_SHIFT;
 			return result == GONDOLA_ACCESS_MMIO ? GONDOLA_ACCESS_ERROR : result;

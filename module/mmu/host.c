@@ -3,6 +3,7 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include "host.h"
@@ -109,7 +110,20 @@ bool gondola_mmu_host_mapped(struct gondola_vm *vm, hva_t hva, u64 bytes)
 	return mapped;
 }
 
-int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, hpfn_t *pfn, bool *writable)
+/*
+ * Whatever would have to be waited for (userfaultfd, swap), and whatever fails,
+ * is the launcher's: it touches the page in user mode, where a signal reaches it
+ * and where also a userfaultfd for user-mode faults alone serves it.
+ */
+static int pin_at_once(hva_t hva, bool write, struct page **page)
+{
+	if (get_user_pages_unlocked(hva, 1, page, FOLL_NOWAIT | (write ? FOLL_WRITE : 0)) == 1)
+		return 0;
+	return fatal_signal_pending(current) ? -EINTR : -EAGAIN;
+}
+
+int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, bool wait, hpfn_t *pfn,
+			 bool *writable)
 {
 	struct page *page;
 	long got;
@@ -120,9 +134,16 @@ int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, hpfn_t *p
 		*pfn = page_to_pfn(page);
 		return 0;
 	}
-	got = get_user_pages_fast(hva, 1, write ? FOLL_WRITE : 0, &page);
-	if (got != 1)
-		return got < 0 ? got : -EFAULT;
+	if (wait) {
+		got = get_user_pages_fast(hva, 1, write ? FOLL_WRITE : 0, &page);
+		if (got != 1)
+			return got < 0 ? got : -EFAULT;
+	} else {
+		int err = pin_at_once(hva, write, &page);
+
+		if (err)
+			return err;
+	}
 	*writable = write;
 	*pfn = page_to_pfn(page);
 	return 0;

@@ -21,13 +21,14 @@ bool gondola_mmu_host_mapped(struct gondola_vm *vm, hva_t hva, u64 bytes);
 /**
  * gondola_mmu_host_pin() - make a launcher's page present and hold it
  * @write: it must be writable
+ * @wait: sleep until it is there; else see -EAGAIN
  * @pfn: out
  * @writable: out: it happens to be
  *
  * May sleep.  0, -EFAULT (nothing mapped there), -EAGAIN (the launcher must
- * touch it: userfaultfd), -EINTR.
+ * touch it: it is not to be had at once), -EINTR.
  */
-int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, hpfn_t *pfn,
+int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, bool wait, hpfn_t *pfn,
 			 bool *writable);
 void gondola_mmu_host_unpin(hpfn_t pfn, bool dirty);
 

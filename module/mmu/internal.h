@@ -136,8 +136,11 @@ static inline struct gondola_frame *gondola_find_frame(struct gondola_vm *vm, gf
 	return slot ? &slot->frames[gfn - slot->base] : NULL;
 }
 
-/* Make a frame present (and writable). Takes and drops the lock; the caller looks again. */
-enum gondola_access_result gondola_fault_in(struct gondola_vm *vm, gfn_t gfn, bool write);
+/*
+ * Make a frame present (and writable).  Takes and drops the lock; the caller looks
+ * again.  MEMORY: it would have to be waited for, and @vcpu runs: vcpu->missing.
+ */
+enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn, bool write);
 /* The host takes these pages away, or the slot goes. Lock held. True: a flush is needed. */
 bool gondola_zap_frame(struct gondola_vm *vm, struct gondola_frame *frame);
 

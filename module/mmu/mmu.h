@@ -198,15 +198,18 @@ enum gondola_access_result gondola_mmu_cmpxchg(struct gondola_vcpu *vcpu, gva_t 
 enum gondola_access_result gondola_mmu_translate(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
 						 struct gondola_access *out);
 
-/* Guest-physical memory; may cross pages. 0, -ENXIO (no memory there) or -EFAULT. May sleep. */
-int gondola_gpa_read(struct gondola_vm *vm, gpa_t gpa, void *buf, unsigned int bytes);
-int gondola_gpa_write(struct gondola_vm *vm, gpa_t gpa, const void *buf, unsigned int bytes);
+/*
+ * Guest-physical memory; may cross pages.  0, -ENXIO (no memory there), -EFAULT, or
+ * -EAGAIN: the launcher must make vcpu->missing present.  May sleep.
+ */
+int gondola_gpa_read(struct gondola_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int bytes);
+int gondola_gpa_write(struct gondola_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int bytes);
 /**
  * gondola_gpa_exchange() - a byte that the guest changes as well, atomically
  *
- * 0, -EFAULT, or -EAGAIN: the launcher must make it present.  May sleep.
+ * 0, -EFAULT, or -EAGAIN: as above.  May sleep.
  */
-int gondola_gpa_exchange(struct gondola_vm *vm, gpa_t gpa, u8 new, u8 *old);
+int gondola_gpa_exchange(struct gondola_vcpu *vcpu, gpa_t gpa, u8 new, u8 *old);
 /** gondola_gpa_try_or() - set bits likewise, if that can be done at once; from any context but interrupts */
 bool gondola_gpa_try_or(struct gondola_vm *vm, gpa_t gpa, u8 bits);
 
@@ -222,7 +225,7 @@ void gondola_mmu_cr3_written(struct gondola_vcpu *vcpu, bool flush);
  *
  * For a guest in PAE paging: on writes of CR3, and of CR0 and CR4 where the
  * manual's section on PDPTE registers says so.  -EINVAL: a reserved bit is
- * set, the caller raises #GP and nothing has changed.
+ * set, the caller raises #GP and nothing has changed.  -EAGAIN: as gondola_gpa_read().
  */
 int gondola_mmu_load_pdptes(struct gondola_vcpu *vcpu, u64 cr3);
 void gondola_mmu_invlpg(struct gondola_vcpu *vcpu, gva_t gva);

@@ -134,9 +134,11 @@ int gondola_mmu_load_pdptes(struct gondola_vcpu *vcpu, u64 cr3)
 		       GENMASK_ULL(63, vcpu->maxphyaddr ?: 36);
 	u64 pdptes[4];
 	unsigned int i;
+	int err;
 
-	if (gondola_gpa_read(vcpu->vm, cr3 & GENMASK_ULL(31, 5), pdptes, sizeof(pdptes)))
-		return -EINVAL;
+	err = gondola_gpa_read(vcpu, cr3 & GENMASK_ULL(31, 5), pdptes, sizeof(pdptes));
+	if (err)
+		return err == -EAGAIN ? err : -EINVAL;
 	for (i = 0; i < 4; i++)
 		if ((pdptes[i] & PT_P) && (pdptes[i] & reserved))
 			return -EINVAL;

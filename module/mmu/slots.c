@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Guest memory: slots, and the frames that the host lends and takes back. */
+#include <linux/bitmap.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -37,11 +38,12 @@ bool gondola_zap_frame(struct gondola_vm *vm, struct gondola_frame *frame)
 	return was_present;
 }
 
-enum gondola_access_result gondola_fault_in(struct gondola_vm *vm, gfn_t gfn, bool write)
+enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn, bool write)
 {
+	struct gondola_vm *vm = vcpu->vm;
 	struct gondola_frame *frame;
 	struct gondola_slot *slot;
-	bool writable = false;
+	bool writable = false, wait;
 	unsigned long seq;
 	hpfn_t pfn;
 	hva_t hva;
@@ -54,12 +56,15 @@ enum gondola_access_result gondola_fault_in(struct gondola_vm *vm, gfn_t gfn, bo
 		return GONDOLA_ACCESS_MMIO;
 	}
 	hva = slot->hva + ((gfn - slot->base) << GONDOLA_PAGE_SHIFT);
+	wait = vcpu->patient || !(slot->flags & GONDOLA_MEM_USERFAULT);
 	seq = vm->mmu.seq;
 	spin_unlock(&vm->mmu.lock);
 
-	err = gondola_mmu_host_pin(vm, hva, write, &pfn, &writable);
-	if (err == -EAGAIN)
+	err = gondola_mmu_host_pin(vm, hva, write, wait, &pfn, &writable);
+	if (err == -EAGAIN) {
+		vcpu->missing = gfn << GONDOLA_PAGE_SHIFT;
 		return GONDOLA_ACCESS_MEMORY;
+	}
 	if (err)
 		return GONDOLA_ACCESS_ERROR;
 
@@ -222,7 +227,7 @@ int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot
 
 	lockdep_assert_held(&vm->lock);
 	if (arg->slot >= GONDOLA_MAX_SLOTS ||
-	    arg->flags & ~(GONDOLA_MEM_READONLY | GONDOLA_MEM_LOG_DIRTY))
+	    arg->flags & ~(GONDOLA_MEM_READONLY | GONDOLA_MEM_LOG_DIRTY | GONDOLA_MEM_USERFAULT))
 		return -EINVAL;
 	err = check_slot(vm, arg);
 	if (err)
@@ -240,11 +245,17 @@ int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot
 			vfree(frames);
 			return -ENOMEM;
 		}
+		/*
+		 * What is mapped writable may be written from now on without a fault, so
+		 * it counts as written (I3).  The guest goes on; clearing protects.
+		 */
+		if (slot->pages)
+			bitmap_fill(dirty, pages);
 	}
 
 	gondola_mmu_lock(vm);
 	old = *slot;
-	if (old.pages)
+	if (old.pages && (!arg->bytes || (old.flags ^ arg->flags) & GONDOLA_MEM_READONLY))
 		empty_slot(vm, slot);
 	if (arg->bytes) {
 		slot->base = arg->gpa >> GONDOLA_PAGE_SHIFT;

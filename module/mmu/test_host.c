@@ -33,7 +33,8 @@ bool gondola_mmu_host_mapped(struct gondola_vm *vm, hva_t hva, u64 bytes)
 	       hva < WORLD_HVA + (u64)WORLD_PAGES * GONDOLA_PAGE_SIZE;
 }
 
-int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, hpfn_t *pfn, bool *writable)
+int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, bool wait, hpfn_t *pfn,
+			 bool *writable)
 {
 	struct world *w = container_of(vm, struct world, vm);
 	u64 page = (hva - WORLD_HVA) / GONDOLA_PAGE_SIZE;

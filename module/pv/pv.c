@@ -83,29 +83,31 @@ static int publish(struct gondola_vcpu *vcpu, gpa_t gpa, void *record, unsigned 
 
 	vcpu->msrs.clock_version += 2;
 	*version = vcpu->msrs.clock_version - 1;
-	ret = gondola_gpa_write(vcpu->vm, gpa, version, sizeof(*version));
+	ret = gondola_gpa_write(vcpu, gpa, version, sizeof(*version));
 	if (ret)
-		return -EINVAL;
+		return ret == -EAGAIN ? ret : -EINVAL;
 	smp_wmb();	/* readers on other vCPUs: odd, then the rest, then even */
-	ret = gondola_gpa_write(vcpu->vm, gpa + sizeof(*version), record + sizeof(*version),
+	ret = gondola_gpa_write(vcpu, gpa + sizeof(*version), record + sizeof(*version),
 				bytes - sizeof(*version));
 	smp_wmb();	/* likewise */
 	*version = vcpu->msrs.clock_version;
 	if (!ret)
-		ret = gondola_gpa_write(vcpu->vm, gpa, version, sizeof(*version));
-	return ret ? -EINVAL : 0;
+		ret = gondola_gpa_write(vcpu, gpa, version, sizeof(*version));
+	return ret && ret != -EAGAIN ? -EINVAL : ret;
 }
 
 static int set_system_time(struct gondola_vcpu *vcpu, u64 value)
 {
 	struct time_info info = { .flags = CLOCK_TSC_STABLE };
+	int err;
 
 	if (value & SYSTEM_TIME_FIXED)
 		return -EINVAL;
 	if (value & SYSTEM_TIME_ENABLE) {
 		clock_scale(gondola_host_tsc_khz(), &info.tsc_to_system_mul, &info.tsc_shift);
-		if (publish(vcpu, value & ~SYSTEM_TIME_ENABLE, &info, sizeof(info)))
-			return -EINVAL;
+		err = publish(vcpu, value & ~SYSTEM_TIME_ENABLE, &info, sizeof(info));
+		if (err)
+			return err;
 	}
 	vcpu->msrs.system_time = value;
 	return 0;
@@ -116,11 +118,15 @@ static int set_wall_clock(struct gondola_vcpu *vcpu, u64 value)
 	struct wall_clock wall = {};
 	u64 zero = ktime_get_real_ns() - clock_ns(vcpu);
 	u32 nsec;
+	int err;
 
 	wall.sec = (u32)div_u64_rem(zero, NSEC_PER_SEC, &nsec);
 	wall.nsec = nsec;
-	if (value & 3 || publish(vcpu, value, &wall, sizeof(wall)))
+	if (value & 3)
 		return -EINVAL;
+	err = publish(vcpu, value, &wall, sizeof(wall));
+	if (err)
+		return err;
 	vcpu->msrs.wall_clock = value;
 	return 0;
 }
@@ -161,6 +167,25 @@ int gondola_pv_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 		return gondola_pv_set_steal_time(vcpu, value);
 	}
 	return -EINVAL;
+}
+
+int gondola_pv_restore_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
+{
+	if (!gondola_cpuid_has_pv(vcpu, feature_of(index)))
+		return -EINVAL;
+	switch (index) {
+	case GONDOLA_KVM_SYSTEM_TIME:
+		if (value & SYSTEM_TIME_FIXED)
+			return -EINVAL;
+		vcpu->msrs.system_time = value;
+		return 0;
+	case GONDOLA_KVM_WALL_CLOCK:
+		if (value & 3)
+			return -EINVAL;
+		vcpu->msrs.wall_clock = value;
+		return 0;
+	}
+	return gondola_pv_set_msr(vcpu, index, value);
 }
 
 /* ---- hypercalls ------------------------------------------------------------------ */

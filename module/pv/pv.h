@@ -11,6 +11,13 @@ struct gondola_vcpu;
 /* 0, or -EINVAL: the vCPU's CPUID does not offer it, or the address is no memory. */
 int gondola_pv_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value);
 int gondola_pv_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
+/**
+ * gondola_pv_restore_msr() - the same as part of a saved state
+ *
+ * The clock's records were saved with the guest's memory and hold for its TSC:
+ * written anew by another calibration, time would jump.
+ */
+int gondola_pv_restore_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
 
 /** gondola_pv_set_steal_time() - the guest says where its record is; 0 or -EINVAL */
 int gondola_pv_set_steal_time(struct gondola_vcpu *vcpu, u64 value);

@@ -60,15 +60,15 @@ static void add_steal(struct gondola_vcpu *vcpu, u64 ns)
 	struct steal_time record;
 	u32 version;
 
-	if (gondola_gpa_read(vcpu->vm, gpa, &record, offsetof(struct steal_time, flags)))
+	if (gondola_gpa_read(vcpu, gpa, &record, offsetof(struct steal_time, flags)))
 		return;
 	version = record.version | 1;
 	record.steal += ns;
-	gondola_gpa_write(vcpu->vm, gpa + offsetof(struct steal_time, version), &version,
+	gondola_gpa_write(vcpu, gpa + offsetof(struct steal_time, version), &version,
 			  sizeof(version));
-	gondola_gpa_write(vcpu->vm, gpa, &record.steal, sizeof(record.steal));
+	gondola_gpa_write(vcpu, gpa, &record.steal, sizeof(record.steal));
 	version++;
-	gondola_gpa_write(vcpu->vm, gpa + offsetof(struct steal_time, version), &version,
+	gondola_gpa_write(vcpu, gpa + offsetof(struct steal_time, version), &version,
 			  sizeof(version));
 }
 
@@ -81,7 +81,7 @@ int gondola_pv_scheduled(struct gondola_vcpu *vcpu, gpa_t *missing)
 	if (!(vcpu->msrs.steal_time & STEAL_ENABLE))
 		return 0;
 	/* Nobody may leave a flush any more before what was left is done. */
-	switch (gondola_gpa_exchange(vcpu->vm, gpa, 0, &left)) {
+	switch (gondola_gpa_exchange(vcpu, gpa, 0, &left)) {
 	case 0:
 		if (left & FLUSH_TLB)
 			gondola_mmu_flush_guest(vcpu);

@@ -152,6 +152,10 @@ struct gondola_cpuid {
  * @hva: address in the caller's memory, page-aligned
  *
  * An existing slot may change its flags only; to move it remove it first.
+ * Logging may begin and end while the guest runs: nothing is unmapped for it.
+ * With GONDOLA_MEM_USERFAULT a vCPU never sleeps in the kernel for a page that
+ * is not there, but leaves with GONDOLA_EXIT_MEMORY: for pages that a
+ * userfaultfd is to fetch, perhaps from a host that does not answer.
  * EINVAL: unaligned, wrapping or unknown; EEXIST: overlaps another slot or
  * changes one in place; EFAULT: @hva … @hva + @bytes is not mapped at all.
  */
@@ -165,7 +169,8 @@ struct gondola_memory_slot {
 	__u64 hva;
 };
 #define GONDOLA_MEM_READONLY	(1u << 0)	/* guest writes exit as MMIO */
-#define GONDOLA_MEM_LOG_DIRTY	(1u << 1)
+#define GONDOLA_MEM_LOG_DIRTY	(1u << 1)	/* set on a slot in use: all pages begin dirty */
+#define GONDOLA_MEM_USERFAULT	(1u << 2)	/* no waiting for absent pages: EXIT_MEMORY */
 
 /**
  * struct gondola_dirty_log - GONDOLA_GET_DIRTY reads, GONDOLA_CLEAR_DIRTY clears

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pages that are fetched from elsewhere: a vCPU that needs one leaves with
+ * GONDOLA_EXIT_MEMORY, whoever in the module missed it, and goes on when it is
+ * there.  It never sleeps in the kernel.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "machine.h"
+
+#define PAGE		4096u
+#define ABSENT		0x100000u	/* the pages that are not there */
+#define ABSENT_BYTES	0x100000u
+#define MSR_WALL_CLOCK	"0x4b564d00"
+#define MSR_SYSTEM_TIME	"0x4b564d01"
+#define MSR_STEAL_TIME	"0x4b564d03"
+
+static int uffd_open(int flags)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | flags);
+
+	if (uffd < 0)
+		tap_skip("no userfaultfd: %s", strerror(errno));
+	require_equal(ioctl(uffd, UFFDIO_API, &api), 0);
+	return uffd;
+}
+
+/* A machine whose pages at ABSENT are not there; returns the userfaultfd. */
+static int start(struct machine *machine, int flags)
+{
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int uffd;
+
+	machine_create(machine, MODE_LONG);
+	uffd = uffd_open(flags);
+	range.range.start = (uintptr_t)machine->memory + ABSENT;
+	range.range.len = ABSENT_BYTES;
+	require_equal(madvise(machine->memory + ABSENT, ABSENT_BYTES, MADV_DONTNEED), 0);
+	require_equal(ioctl(uffd, UFFDIO_REGISTER, &range), 0);
+	require_equal(__gondola_set_memory(machine->vm, 0, GONDOLA_MEM_USERFAULT, 0, MEMORY_BYTES,
+					   machine->memory), 0);
+	return uffd;
+}
+
+static void stop(struct machine *machine, int uffd)
+{
+	close(uffd);
+	machine_destroy(machine);
+}
+
+static void supply(struct machine *machine, int uffd, uint64_t gpa, const void *page)
+{
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)machine->memory + (gpa & ~(PAGE - 1ull)),
+		.src = (uintptr_t)page,
+		.len = PAGE,
+	};
+
+	require_equal(ioctl(uffd, UFFDIO_COPY, &copy), 0);
+}
+
+/* The guest leaves for the page at @gpa; it gets one full of @byte. */
+static void asks_for(struct machine *machine, int uffd, uint64_t gpa, int byte)
+{
+	static _Alignas(PAGE) uint8_t page[PAGE];
+
+	machine_run(machine);
+	require_equal(machine->run->exit, GONDOLA_EXIT_MEMORY);
+	require_equal(machine->run->memory.gpa & ~(PAGE - 1ull), gpa);
+	memset(page, byte, sizeof(page));
+	supply(machine, uffd, gpa, page);
+}
+
+GUEST_CODE(read_write, 64,
+	   "mov 0x100010, %eax; out %eax, $0x80\n"
+	   "movl $7, 0x101010; mov 0x101014, %eax; out %eax, $0x80");
+
+static void accesses(int flags)
+{
+	struct machine machine;
+	int uffd = start(&machine, flags);
+
+	GUEST_LOAD(&machine, read_write);
+	asks_for(&machine, uffd, ABSENT, 0x11);
+	expect_equal(machine_result(&machine), 0x11111111);
+	/* Asked twice, if it is not brought the first time. */
+	machine_run(&machine);
+	require_equal(machine.run->exit, GONDOLA_EXIT_MEMORY);
+	expect_equal(machine.run->memory.write, 1);
+	asks_for(&machine, uffd, ABSENT + PAGE, 0x22);
+	expect_equal(machine_result(&machine), 0x22222222);
+	expect_equal(*(uint32_t *)(machine.memory + ABSENT + PAGE + 0x10), 7);
+	stop(&machine, uffd);
+}
+
+static void guest_accesses(void)
+{
+	accesses(0);
+}
+
+static void user_mode_only(void)
+{
+	accesses(UFFD_USER_MODE_ONLY);
+}
+
+GUEST_CODE(through_table, 64, "mov 0x600008, %eax; out %eax, $0x80");
+
+static void page_tables(void)
+{
+	static _Alignas(PAGE) uint64_t table[PAGE / 8];
+	struct machine machine;
+	int uffd = start(&machine, 0);
+
+	((uint64_t *)(machine.memory + TABLES + 0x2000))[3] = ABSENT | 3;
+	GUEST_LOAD(&machine, through_table);
+	*(uint32_t *)(machine.memory + DATA + 8) = 0x33;
+	machine_run(&machine);
+	require_equal(machine.run->exit, GONDOLA_EXIT_MEMORY);
+	require_equal(machine.run->memory.gpa, ABSENT);
+	table[0] = DATA | 3;
+	supply(&machine, uffd, ABSENT, table);
+	expect_equal(machine_result(&machine), 0x33);
+	stop(&machine, uffd);
+}
+
+/* String I/O is interpreted: the interpreter reads and writes memory by itself. */
+GUEST_CODE(strings, 64,
+	   "mov $0x100000, %esi; mov $0x70, %edx; outsb\n"
+	   "mov $0x101000, %edi; insb\n"
+	   "mov $0x101000, %edi; movzbl (%rdi), %eax; out %eax, $0x80");
+
+static void interpreter(void)
+{
+	struct machine machine;
+	int uffd = start(&machine, 0);
+	uint8_t *data;
+
+	GUEST_LOAD(&machine, strings);
+	asks_for(&machine, uffd, ABSENT, 0x44);
+	machine_run(&machine);
+	require_equal(machine.run->exit, GONDOLA_EXIT_IO);
+	data = (uint8_t *)machine.run + machine.run->io.offset;
+	expect_equal(machine.run->io.write, 1);
+	expect_equal(data[0], 0x44);
+	/* The write's page first, or the port's answer first: either way both come once. */
+	for (int turns = 0; turns < 4; turns++) {
+		static _Alignas(PAGE) uint8_t page[PAGE];
+
+		machine_run(&machine);
+		if (machine.run->exit == GONDOLA_EXIT_MEMORY) {
+			expect_equal(machine.run->memory.gpa, ABSENT + PAGE);
+			supply(&machine, uffd, ABSENT + PAGE, page);
+			continue;
+		}
+		require_equal(machine.run->exit, GONDOLA_EXIT_IO);
+		if (machine.run->io.write)
+			break;
+		((uint8_t *)machine.run)[machine.run->io.offset] = 0x55;
+	}
+	require_equal(machine.run->io.port, RESULT_PORT);
+	expect_equal(machine.memory[ABSENT + PAGE], 0x55);
+	stop(&machine, uffd);
+}
+
+GUEST_CODE(paravirtual, 64,
+	   "xor %edx, %edx; mov $0x100000, %eax; mov $" MSR_WALL_CLOCK ", %ecx; wrmsr\n"
+	   "mov $0x101001, %eax; mov $" MSR_SYSTEM_TIME ", %ecx; wrmsr\n"
+	   "mov $0x102001, %eax; mov $" MSR_STEAL_TIME ", %ecx; wrmsr\n"
+	   "out %eax, $0x80");
+
+static void records(void)
+{
+	struct machine machine;
+	int uffd = start(&machine, 0);
+
+	GUEST_LOAD(&machine, paravirtual);
+	asks_for(&machine, uffd, ABSENT, 0);
+	asks_for(&machine, uffd, ABSENT + PAGE, 0);
+	asks_for(&machine, uffd, ABSENT + 2 * PAGE, 0);
+	machine_result(&machine);
+	/* Multiplier of the clock: it was written, and the guest saw no #GP. */
+	expect(*(uint32_t *)(machine.memory + ABSENT + PAGE + 24) != 0);
+	expect(*(uint32_t *)(machine.memory + ABSENT + 4) != 0);
+	stop(&machine, uffd);
+}
+
+GUEST_CODE(touch_many, 64,
+	   "mov $0x200000, %edi; mov $1024, %ecx\n"
+	   "1: incq (%rdi); add $4096, %rdi; dec %ecx; jnz 1b\n"
+	   "out %eax, $0x80");
+
+/* Memory that the kernel has at hand is no business of the launcher's, flag or not. */
+static void demand(void)
+{
+	struct gondola_stats stats;
+	struct machine machine;
+	int uffd = start(&machine, 0);
+
+	GUEST_LOAD(&machine, touch_many);
+	machine_result(&machine);
+	require_equal(__gondola_get_stats(machine.vcpu, &stats), 0);
+	expect_equal(stats.counters[GONDOLA_COUNTER_USER_EXITS], 1);
+	stop(&machine, uffd);
+}
+
+static const struct tap_test tests[] = {
+	{ "a guest that reads or writes an absent page leaves for it", guest_accesses },
+	{ "also with a userfaultfd for user-mode faults alone", user_mode_only },
+	{ "a guest whose page table is absent leaves for it", page_tables },
+	{ "the interpreter leaves for absent pages", interpreter },
+	{ "paravirtual records in absent pages are written once they are there", records },
+	{ "memory that is at hand needs no exit", demand },
+};
+
+TAP_MAIN(tests)
