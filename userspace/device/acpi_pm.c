@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* ACPI's fixed hardware: PM1 event and control blocks, PM timer, SCI. */
 #include "device.h"
+#include "state.h"
 #include "vm/vm.h"
 
 #define TIMER_HZ	3579545ull
 #define NS		1000000000ull
+#define MAX_TICKS	(1ull << 54)	/* more than a century */
 
 #define PM1_TIMER	(1u << 0)	/* bit 31 of the PM timer has changed */
 #define PM1_GLOBAL	(1u << 5)
@@ -23,6 +25,7 @@ struct acpi_pm {
 	struct vm *vm;
 	int timer;
 	uint64_t start_ns;
+	uint64_t loaded_ns;		/* age of the timer in the record, until it goes on */
 	uint64_t last;			/* the timer when its top bit was last looked at */
 	uint16_t status;
 	uint16_t enable;
@@ -58,7 +61,8 @@ static void on_timer(void *argument, int fd, short events)
 	(void)events;
 	loop_timer_ack(fd);
 	pthread_mutex_lock(&pm->vm->devices);
-	update(pm);
+	if (!devices_frozen())
+		update(pm);
 	pthread_mutex_unlock(&pm->vm->devices);
 }
 
@@ -112,6 +116,61 @@ static uint64_t timer_read(void *device, uint64_t offset, unsigned int bytes)
 	return (uint32_t)ticks(pm) >> (8 * offset);
 }
 
+/* ---- saved state ---------------------------------------------------------------- */
+
+static void thaw(void *device)
+{
+	struct acpi_pm *pm = device;
+
+	/* The machine's clock may have been set since. */
+	if (pm->loaded_ns)
+		pm->start_ns = vm_clock_ns(pm->vm) - pm->loaded_ns;
+	pm->loaded_ns = 0;
+	irq_line_restore(&pm->sci, pm->status & pm->enable);
+	update(pm);
+}
+
+static void save(void *device, struct state_writer *out)
+{
+	const struct acpi_pm *pm = device;
+
+	state_put(out, "timer", 8, ticks(pm));
+	state_put(out, "last", 8, pm->last);
+	state_put(out, "status", 2, pm->status);
+	state_put(out, "enable", 2, pm->enable);
+	state_put(out, "control", 2, pm->control);
+}
+
+/* The timer goes on from where it was: it never goes back. */
+static bool load(void *device, struct state_reader *in)
+{
+	struct acpi_pm *pm = device, new = { .sci = pm->sci, .vm = pm->vm, .timer = pm->timer };
+	uint64_t timer;
+
+	timer = state_take(in, "timer", 8, MAX_TICKS);
+	new.last = state_take(in, "last", 8, timer);
+	new.status = state_take(in, "status", 2, 0xffff);
+	if (new.status & ~PM1_STATUS)
+		state_refuse(in, "status", "0x%x has bits that do not exist", new.status);
+	new.enable = state_take(in, "enable", 2, 0xffff);
+	if (new.enable & ~PM1_ENABLE)
+		state_refuse(in, "enable", "0x%x has bits that do not exist", new.enable);
+	new.control = state_take(in, "control", 2, 0xffff);
+	if (!(new.control & CONTROL_SCI) || new.control & CONTROL_SLEEP)
+		state_refuse(in, "control", "0x%x is none that the chip has", new.control);
+	if (!state_end(in))
+		return false;
+	/* Rounded up, so that not even one tick comes twice. */
+	new.loaded_ns = timer / TIMER_HZ * NS + timer % TIMER_HZ * NS / TIMER_HZ + 1;
+	new.start_ns = vm_clock_ns(pm->vm) - new.loaded_ns;
+	*pm = new;
+	return true;
+}
+
+static const struct device_state_ops state = {
+	.name = "acpi-pm", .version = 1, .save = save, .load = load, .thaw = thaw,
+};
+
 void acpi_pm_create(struct vm *vm)
 {
 	static const struct bus_ops event = { .read = event_read, .write = event_write };
@@ -127,4 +186,5 @@ void acpi_pm_create(struct vm *vm)
 	vm_add_pio(vm, PM1_EVENT_PORT, 4, 4, &event, pm);
 	vm_add_pio(vm, PM1_CONTROL_PORT, 2, 2, &control, pm);
 	vm_add_pio(vm, PM_TIMER_PORT, 4, 4, &timer, pm);
+	device_register(&state, 0, pm);
 }

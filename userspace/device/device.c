@@ -16,9 +16,12 @@ void *device_alloc(unsigned long bytes)
 
 void irq_line_set(struct irq_line *line, int level)
 {
-	level = !!level;
-	if (line->level == level)
-		return;
-	line->level = level;
-	gondola_irq_line(line->vm->fd, line->gsi, level);
+	if (line->level != !!level)
+		irq_line_restore(line, level);
+}
+
+void irq_line_restore(struct irq_line *line, int level)
+{
+	line->level = !!level;
+	gondola_irq_line(line->vm->fd, line->gsi, line->level);
 }

@@ -50,5 +50,7 @@ struct irq_line {
 	int level;
 };
 void irq_line_set(struct irq_line *line, int level);
+/** irq_line_restore() - the level it shall have, whatever the module thinks of it */
+void irq_line_restore(struct irq_line *line, int level);
 
 #endif

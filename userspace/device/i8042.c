@@ -4,6 +4,7 @@
  * that a driver finds out quickly, and its reset line resets the machine.
  */
 #include "device.h"
+#include "state.h"
 #include "vm/vm.h"
 
 #define DATA_PORT	0x60
@@ -62,19 +63,17 @@ static void answer(struct i8042 *chip, uint8_t value, uint8_t flags)
 	chip->status = (chip->status & ~(STATUS_AUX | STATUS_TIMEOUT)) | STATUS_OUTPUT | flags;
 }
 
+static bool has_argument(uint8_t value)
+{
+	return value == CMD_WRITE_MODE || (value >= CMD_WRITE_OUTPUT && value <= CMD_WRITE_AUX);
+}
+
 static void command(struct i8042 *chip, uint8_t value)
 {
-	chip->expects = 0;
+	chip->expects = has_argument(value) ? value : 0;
 	switch (value) {
 	case CMD_READ_MODE:
 		answer(chip, chip->mode, 0);
-		break;
-	case CMD_WRITE_MODE:
-	case CMD_WRITE_OUTPUT:
-	case CMD_LOOP_KEYBOARD:
-	case CMD_LOOP_AUX:
-	case CMD_WRITE_AUX:
-		chip->expects = value;
 		break;
 	case CMD_AUX_OFF:
 		chip->mode |= MODE_AUX_OFF;
@@ -169,6 +168,36 @@ static void command_write(void *device, uint64_t offset, uint64_t value, unsigne
 	command(chip, value);
 }
 
+static void save(void *device, struct state_writer *out)
+{
+	const struct i8042 *chip = device;
+
+	state_put(out, "status", 1, chip->status);
+	state_put(out, "mode", 1, chip->mode);
+	state_put(out, "output", 1, chip->output);
+	state_put(out, "expects", 1, chip->expects);
+}
+
+static bool load(void *device, struct state_reader *in)
+{
+	struct i8042 *chip = device, new = { .vm = chip->vm };
+
+	new.status = state_take(in, "status", 1, 0x7f);
+	new.mode = state_take(in, "mode", 1, 0xff);
+	new.output = state_take(in, "output", 1, 0xff);
+	new.expects = state_take(in, "expects", 1, 0xff);
+	if (new.expects && !has_argument(new.expects))
+		state_refuse(in, "expects", "command 0x%02x has no argument", new.expects);
+	if (!state_end(in))
+		return false;
+	*chip = new;
+	return true;
+}
+
+static const struct device_state_ops state = {
+	.name = "i8042", .version = 1, .save = save, .load = load,
+};
+
 void i8042_create(struct vm *vm)
 {
 	static const struct bus_ops data = { .read = data_read, .write = data_write };
@@ -181,4 +210,5 @@ void i8042_create(struct vm *vm)
 	/* Port 0x61 between them belongs to the timer. */
 	vm_add_pio(vm, DATA_PORT, 1, 1, &data, chip);
 	vm_add_pio(vm, COMMAND_PORT, 1, 1, &control, chip);
+	device_register(&state, 0, chip);
 }

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "device.h"
+#include "state.h"
 #include "vm/vm.h"
 
 enum {
@@ -31,6 +32,7 @@ enum {
 #define D_VALID		0x80
 #define HOUR_PM		0x80
 #define NS		1000000000ll
+#define MAX_TIME	(1ll << 44)	/* seconds: more than the registers can say */
 
 struct rtc {
 	struct irq_line irq;
@@ -168,6 +170,9 @@ static void on_timer(void *argument, int fd, short events)
 	(void)events;
 	loop_timer_ack(fd);
 	pthread_mutex_lock(&rtc->vm->devices);
+	/* What is due while nothing may change comes when it goes on. */
+	if (devices_frozen())
+		goto unlock;
 	now = guest_time(rtc);
 	if (periodic_ns(rtc))
 		rtc->memory[RTC_C] |= B_PIE;
@@ -181,6 +186,7 @@ static void on_timer(void *argument, int fd, short events)
 				rtc->memory[RTC_C] |= B_AIE;
 	}
 	update_irq(rtc);
+unlock:
 	pthread_mutex_unlock(&rtc->vm->devices);
 }
 
@@ -269,6 +275,59 @@ static void store_sizes(struct rtc *rtc)
 	rtc->memory[RTC_CPUS] = rtc->vm->nr_vcpus - 1;
 }
 
+/* ---- saved state ---------------------------------------------------------------- */
+
+static void thaw(void *device)
+{
+	struct rtc *rtc = device;
+	int64_t last = rtc->last;
+
+	irq_line_restore(&rtc->irq, rtc->memory[RTC_C] & C_IRQ);
+	arm(rtc);
+	/* An alarm that was due meanwhile strikes with the next second. */
+	rtc->last = last;
+}
+
+static void save(void *device, struct state_writer *out)
+{
+	const struct rtc *rtc = device;
+
+	state_put(out, "index", 1, rtc->index);
+	state_put_bytes(out, "memory", rtc->memory, sizeof(rtc->memory));
+	state_put(out, "offset", 8, rtc->offset);
+	state_put(out, "last", 8, rtc->last);
+}
+
+static int64_t take_time(struct state_reader *in, const char *field)
+{
+	int64_t seconds = (int64_t)state_take(in, field, 8, UINT64_MAX);
+
+	if (seconds < -MAX_TIME || seconds > MAX_TIME)
+		state_refuse(in, field, "%lld seconds are no time", (long long)seconds);
+	return seconds;
+}
+
+/* The clock of a machine that was off has gone on: it is as far from the host's as it was. */
+static bool load(void *device, struct state_reader *in)
+{
+	struct rtc *rtc = device, new = { .irq = rtc->irq, .vm = rtc->vm, .timer = rtc->timer };
+
+	new.index = state_take(in, "index", 1, 0x7f);
+	state_take_bytes(in, "memory", new.memory, sizeof(new.memory));
+	if (new.memory[RTC_A] & 0x80 || new.memory[RTC_C] & 0x0f || new.memory[RTC_D] != D_VALID)
+		state_refuse(in, "memory", "a bit of register A, C or D is not as the chip has it");
+	new.offset = take_time(in, "offset");
+	new.last = take_time(in, "last");
+	if (!state_end(in))
+		return false;
+	*rtc = new;
+	return true;
+}
+
+static const struct device_state_ops state = {
+	.name = "rtc", .version = 1, .save = save, .load = load, .thaw = thaw,
+};
+
 void rtc_create(struct vm *vm)
 {
 	static const struct bus_ops ops = { .read = rtc_read, .write = rtc_write };
@@ -282,4 +341,5 @@ void rtc_create(struct vm *vm)
 	store_sizes(rtc);
 	rtc->timer = loop_timer(&vm->loop, on_timer, rtc);
 	vm_add_pio(vm, RTC_PORT, 2, 1, &ops, rtc);
+	device_register(&state, 0, rtc);
 }

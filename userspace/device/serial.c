@@ -7,6 +7,7 @@
 #include <linux/serial_reg.h>
 
 #include "device.h"
+#include "state.h"
 #include "vm/console.h"
 #include "vm/vm.h"
 
@@ -72,10 +73,14 @@ static uint8_t cause(const struct serial *serial)
 }
 
 /* In loopback the interrupt pin is cut off along with the others. */
+static bool wants_irq(const struct serial *serial)
+{
+	return cause(serial) != UART_IIR_NO_INT && !(serial->mcr & UART_MCR_LOOP);
+}
+
 static void update_irq(struct serial *serial)
 {
-	irq_line_set(&serial->irq, cause(serial) != UART_IIR_NO_INT &&
-		     !(serial->mcr & UART_MCR_LOOP));
+	irq_line_set(&serial->irq, wants_irq(serial));
 }
 
 static void receive(struct serial *serial, uint8_t c)
@@ -216,7 +221,7 @@ static size_t room(void *device)
 {
 	struct serial *serial = device;
 
-	if (serial->mcr & UART_MCR_LOOP)
+	if (serial->mcr & UART_MCR_LOOP || devices_frozen())
 		return 0;
 	if ((serial->ier & UART_IER_RDI) && (serial->fcr & UART_FCR_ENABLE_FIFO))
 		return FIFO_SIZE - serial->count;
@@ -232,6 +237,78 @@ static void input(void *device, const char *data, size_t count)
 	update_irq(serial);
 }
 
+/* ---- saved state ---------------------------------------------------------------- */
+
+static void freeze(void *device)
+{
+	struct serial *serial = device;
+
+	console_flush(serial->console);
+}
+
+static void thaw(void *device)
+{
+	struct serial *serial = device;
+
+	irq_line_restore(&serial->irq, wants_irq(serial));
+	console_more(serial->console);
+}
+
+static void save(void *device, struct state_writer *out)
+{
+	const struct serial *serial = device;
+	uint8_t fifo[FIFO_SIZE];
+
+	state_put(out, "ier", 1, serial->ier);
+	state_put(out, "fcr", 1, serial->fcr);
+	state_put(out, "lcr", 1, serial->lcr);
+	state_put(out, "mcr", 1, serial->mcr);
+	state_put(out, "scratch", 1, serial->scratch);
+	state_put(out, "divisor", 2, serial->divisor_low | serial->divisor_high << 8);
+	state_put(out, "errors", 1, serial->errors);
+	state_put(out, "modem", 1, serial->modem);
+	state_put(out, "thr_interrupt", 1, serial->thr_interrupt);
+	for (unsigned int i = 0; i < serial->count; i++)
+		fifo[i] = serial->fifo[(serial->first + i) % FIFO_SIZE];
+	state_put_bytes(out, "fifo", fifo, serial->count);
+}
+
+static bool load(void *device, struct state_reader *in)
+{
+	struct serial *serial = device, new = { .irq = serial->irq, .console = serial->console };
+	const void *fifo;
+	uint16_t divisor;
+	size_t count;
+
+	new.ier = state_take(in, "ier", 1, 0x0f);
+	new.fcr = state_take(in, "fcr", 1, 0xff);
+	if (new.fcr & (UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT))
+		state_refuse(in, "fcr", "the bits that clear a FIFO do not stay set");
+	new.lcr = state_take(in, "lcr", 1, 0xff);
+	new.mcr = state_take(in, "mcr", 1, 0x1f);
+	new.scratch = state_take(in, "scratch", 1, 0xff);
+	divisor = state_take(in, "divisor", 2, 0xffff);
+	new.divisor_low = divisor & 0xff;
+	new.divisor_high = divisor >> 8;
+	new.errors = state_take(in, "errors", 1, 0xff);
+	if (new.errors & ~UART_LSR_OE)
+		state_refuse(in, "errors", "this port knows no error but an overrun");
+	new.modem = state_take(in, "modem", 1, 0xff);
+	new.thr_interrupt = state_take(in, "thr_interrupt", 1, 1);
+	fifo = state_take_some(in, "fifo", new.fcr & UART_FCR_ENABLE_FIFO ? FIFO_SIZE : 1, &count);
+	if (!state_end(in))
+		return false;
+	if (count)
+		memcpy(new.fifo, fifo, count);
+	new.count = count;
+	*serial = new;
+	return true;
+}
+
+static const struct device_state_ops state = {
+	.name = "serial", .version = 1, .save = save, .load = load, .freeze = freeze, .thaw = thaw,
+};
+
 void serial_create(struct vm *vm, struct console *console)
 {
 	static const struct bus_ops ops = { .read = serial_read, .write = serial_write };
@@ -244,4 +321,5 @@ void serial_create(struct vm *vm, struct console *console)
 	serial->divisor_low = 1;
 	vm_add_pio(vm, SERIAL_PORT, 8, 1, &ops, serial);
 	console_connect(console, &guest, serial);
+	device_register(&state, 0, serial);
 }

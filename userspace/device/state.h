@@ -50,7 +50,7 @@ struct state_reader;
  * @version: of the row of fields: changed whenever that is
  * @save: append all fields
  * @load: take all fields and check each one, and once state_end() says that all are good become
- *        what they say; else stay as before.  True if it took them
+ *        what they say; else be as after power-on.  True if it took them
  * @freeze: finish what is under way, then touch no guest memory and take no input (may be NULL)
  * @thaw: go on: drive the interrupt line, set the timers, look at the queues (may be NULL)
  * @yield: let go of what one process alone can have, like the lock of a file (may be NULL)
@@ -99,7 +99,7 @@ bool devices_frozen(void);
  * yielded and frozen then.
  */
 bool devices_thaw(char *error);
-/** devices_yield() - while frozen: let another process have disks and taps */
+/** devices_yield() - while frozen: disks are on stable storage, another process may have them */
 void devices_yield(void);
 
 /**
@@ -121,7 +121,7 @@ bool devices_load(const struct device_record *record, char *error);
 bool devices_loaded(char *error);
 
 /**
- * state_next() - for who shows records: the field at @at of @record
+ * state_next() - for those who show records: the field at @at of @record
  * @name: STATE_NAME_MAX + 1 bytes
  *
  * Returns where the next one starts, 0 if the field is malformed.
@@ -151,7 +151,7 @@ const void *state_take_some(struct state_reader *in, const char *field, size_t m
 void state_refuse(struct state_reader *in, const char *field, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 bool state_failed(const struct state_reader *in);
-/** state_end() - no field may follow; true if all were good: only now may the device change */
+/** state_end() - no field may follow; true if all were good */
 bool state_end(struct state_reader *in);
 
 #endif

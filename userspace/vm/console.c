@@ -56,7 +56,7 @@ static void remove_socket(void)
 
 /* ---- output: device lock held ------------------------------------------------- */
 
-static void flush(struct console *console)
+void console_flush(struct console *console)
 {
 	const char *data = console->output;
 	size_t left = console->used;
@@ -98,7 +98,7 @@ void console_put(struct console *console, char c)
 		return;
 	console->output[console->used++] = c;
 	if (c == '\n' || console->used == OUTPUT_ROOM)
-		flush(console);
+		console_flush(console);
 }
 
 static void on_timer(void *argument, int fd, short events)
@@ -108,7 +108,7 @@ static void on_timer(void *argument, int fd, short events)
 	(void)events;
 	loop_timer_ack(fd);
 	pthread_mutex_lock(&console->vm->devices);
-	flush(console);
+	console_flush(console);
 	pthread_mutex_unlock(&console->vm->devices);
 }
 
@@ -312,7 +312,7 @@ void console_close(struct console *console)
 
 	/* All threads are gone. A reader that takes nothing does not keep us for ever. */
 	if (console->used && poll(&ready, 1, 1000) > 0)
-		flush(console);
+		console_flush(console);
 	terminal_restore();
 	remove_socket();
 	free(console);

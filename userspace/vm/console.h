@@ -24,6 +24,8 @@ struct console *console_open(struct vm *vm, const char *where);
 void console_connect(struct console *console, const struct console_guest *guest, void *device);
 /** console_put() - a character from the guest; device lock held */
 void console_put(struct console *console, char c);
+/** console_flush() - show what it wrote; device lock held */
+void console_flush(struct console *console);
 /** console_more() - the guest has room for input again; device lock held */
 void console_more(struct console *console);
 /** console_close() - what the guest wrote is out, the terminal as it was, the socket gone */

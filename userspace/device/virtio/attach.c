@@ -48,6 +48,7 @@ static void place(struct vm *vm, struct virtio_device *device)
 	vm_add_mmio(vm, VIRTIO_MMIO_BASE + nr_devices * VIRTIO_MMIO_STRIDE, VIRTIO_MMIO_STRIDE, 8,
 		    &ops, device);
 	connect(vm, device, nr_devices);
+	virtio_register(device, nr_devices);
 	devices[nr_devices++] = device;
 }
 
@@ -119,4 +120,5 @@ void virtio_stop_all(void)
 		virtio_destroy(devices[i]);
 	}
 	nr_devices = 0;
+	devices_forget();
 }

@@ -244,25 +244,73 @@ static void work(struct virtio_device *device)
 	virtio_serve(device, 0, request);
 }
 
+/* ---- saved state ------------------------------------------------------------------- */
+
+static void save(struct virtio_device *device, struct state_writer *out)
+{
+	const struct block *block = to_block(device);
+
+	state_put(out, "disk.sectors", 8, block->sectors);
+	state_put(out, "disk.lost", 1, block->lost);
+}
+
+static void load(struct virtio_device *device, struct state_reader *in)
+{
+	struct block *block = to_block(device);
+	uint64_t sectors = state_take(in, "disk.sectors", 8, UINT64_MAX);
+
+	if (sectors != block->sectors)
+		state_refuse(in, "disk.sectors", "the disk had %llu, %s has %llu",
+			     (unsigned long long)sectors, device->label,
+			     (unsigned long long)block->sectors);
+	block->lost = state_take(in, "disk.lost", 1, 1);
+}
+
+/* Whoever opens the file next, on this host or another, finds what the guest wrote. */
+static void yield(struct virtio_device *device)
+{
+	struct block *block = to_block(device);
+	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	flush(block);
+	fcntl(block->fd, F_OFD_SETLK, &lock);
+}
+
 /* ---- opening ----------------------------------------------------------------------- */
 
 /* Readers share it, a writer has it alone; the lock goes away with the process. */
-static void lock_file(const struct block *block, const char *path)
+static bool lock_file(const struct block *block, char *error)
 {
 	struct flock lock = {
 		.l_type = block->readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET,
 	};
 
 	if (!fcntl(block->fd, F_OFD_SETLK, &lock))
-		return;
+		return true;
 	if (errno == EAGAIN || errno == EACCES)
-		fail(EXIT_CODE_USAGE, "--disk %s: it is in use by another virtual machine or disk",
-		     path);
-	fail(EXIT_CODE_USAGE, "--disk %s: cannot lock it: %s", path, strerror(errno));
+		snprintf(error, STATE_ERROR_ROOM, "it is in use by another virtual machine or disk");
+	else
+		snprintf(error, STATE_ERROR_ROOM, "cannot lock it: %s", strerror(errno));
+	return false;
+}
+
+static bool claim(struct virtio_device *device, char *error)
+{
+	struct block *block = to_block(device);
+	char words[STATE_ERROR_ROOM];
+
+	if (!lock_file(block, words))
+		snprintf(error, STATE_ERROR_ROOM, "%s: %.128s", device->label, words);
+	else if (!is_whole(block))
+		snprintf(error, STATE_ERROR_ROOM, "%s: the file has become shorter", device->label);
+	else
+		return true;
+	return false;
 }
 
 static void open_disk(struct block *block, const char *path)
 {
+	char error[STATE_ERROR_ROOM];
 	struct stat st;
 	off_t bytes;
 
@@ -273,7 +321,8 @@ static void open_disk(struct block *block, const char *path)
 		     " (to read it only: --disk FILE,ro)" : "");
 	if (fstat(block->fd, &st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)))
 		fail(EXIT_CODE_USAGE, "--disk %s: it is neither a file nor a block device", path);
-	lock_file(block, path);
+	if (!devices_incoming() && !lock_file(block, error))
+		fail(EXIT_CODE_USAGE, "--disk %s: %s", path, error);
 	bytes = lseek(block->fd, 0, SEEK_END);
 	if (bytes < (off_t)SECTOR)
 		fail(EXIT_CODE_USAGE, "--disk %s: it is smaller than a sector", path);
@@ -288,6 +337,7 @@ struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *r
 {
 	static const struct virtio_ops ops = {
 		.name = "disk", .id = VIRTIO_ID_BLOCK, .work = work, .destroy = destroy,
+		.version = 1, .save = save, .load = load, .yield = yield, .claim = claim,
 	};
 	static unsigned int slots;
 	struct block *block = device_alloc(sizeof(*block));

@@ -39,6 +39,7 @@ enum { TELL_ADD = 1, TELL_CONSOLE = 2, TELL_NAME = 4, TELL_OPEN = 8 };
  * @in: bytes from the peer that wait for a buffer: from @in_first to @in_end
  * @held: a buffer of the guest's that could not be written in full yet, if @holds
  * @written: how much of it was
+ * @skip: the next buffer was held before it was put back: so much of it is written already
  */
 struct port {
 	char name[64];
@@ -53,6 +54,7 @@ struct port {
 	unsigned int in_end;
 	struct queue_chain held;
 	uint64_t written;
+	uint64_t skip;
 	bool holds;
 };
 
@@ -223,7 +225,8 @@ static void send_out(struct console_device *console, unsigned int index)
 			continue;
 		}
 		port->held = device->chain;
-		port->written = 0;
+		port->written = port->skip;
+		port->skip = 0;
 		port->holds = true;
 	}
 }
@@ -276,6 +279,7 @@ static void reset(struct virtio_device *device)
 
 		port->guest_open = false;
 		port->holds = false;
+		port->skip = 0;
 		port->tell = 0;
 		port->in_first = 0;
 		port->in_end = 0;
@@ -339,6 +343,77 @@ static void polled(struct virtio_device *device, const struct pollfd *fds, unsig
 			 port->fd == fds[2 * i + 1].fd && port->in_first == port->in_end)
 			read_peer(port);
 	}
+}
+
+/* ---- saved state ---------------------------------------------------------------------------- */
+
+/* A buffer that is held goes back to its queue: where it goes on is all that is kept. */
+static void freeze(struct virtio_device *device)
+{
+	struct console_device *console = to_console(device);
+
+	for (unsigned int i = 0; i < console->nr_ports; i++) {
+		struct port *port = &console->ports[i];
+
+		if (!port->holds)
+			continue;
+		device->queues[tx_queue(i)].next_avail--;
+		port->holds = false;
+		port->skip = port->written;
+	}
+}
+
+static void save(struct virtio_device *device, struct state_writer *out)
+{
+	const struct console_device *console = to_console(device);
+
+	for (unsigned int i = 0; i < console->nr_ports; i++) {
+		const struct port *port = &console->ports[i];
+
+		state_put_bytes(out, "port.name", port->name, strlen(port->name));
+		state_put(out, "port.console", 1, port->console);
+		state_put(out, "port.guest_open", 1, port->guest_open);
+		state_put(out, "port.peer_open", 1, port->fd >= 0);
+		state_put(out, "port.tell", 4, port->tell);
+		state_put(out, "port.skip", 8, port->skip);
+		state_put_bytes(out, "port.in", port->in + port->in_first,
+				port->in_end - port->in_first);
+	}
+}
+
+static void load_port(struct port *port, struct state_reader *in)
+{
+	size_t bytes;
+	const void *data = state_take_some(in, "port.name", sizeof(port->name) - 1, &bytes);
+	bool console, peer_open;
+
+	if (data && (bytes != strlen(port->name) || memcmp(data, port->name, bytes)))
+		state_refuse(in, "port.name", "it was \"%.*s\", this one is \"%s\"", (int)bytes,
+			     (const char *)data, port->name);
+	console = state_take(in, "port.console", 1, 1);
+	if (console != port->console)
+		state_refuse(in, "port.console", "port \"%s\" is %s here", port->name,
+			     port->console ? "a console" : "no console");
+	port->guest_open = state_take(in, "port.guest_open", 1, 1);
+	peer_open = state_take(in, "port.peer_open", 1, 1);
+	port->tell = state_take(in, "port.tell", 4, TELL_ADD | TELL_CONSOLE | TELL_NAME | TELL_OPEN);
+	port->skip = state_take(in, "port.skip", 8, UINT64_MAX);
+	data = state_take_some(in, "port.in", sizeof(port->in), &bytes);
+	if (bytes)
+		memcpy(port->in, data, bytes);
+	port->in_first = 0;
+	port->in_end = bytes;
+	/* Whoever was connected is connected to the machine that was saved. */
+	if (peer_open != (port->fd >= 0))
+		port->tell |= TELL_OPEN;
+}
+
+static void load(struct virtio_device *device, struct state_reader *in)
+{
+	struct console_device *console = to_console(device);
+
+	for (unsigned int i = 0; i < console->nr_ports && !state_failed(in); i++)
+		load_port(&console->ports[i], in);
 }
 
 /* ---- making it ------------------------------------------------------------------------------ */
@@ -416,6 +491,7 @@ struct virtio_device *console_create(const struct guest_memory *memory, uint8_t 
 	static const struct virtio_ops ops = {
 		.name = "console", .id = VIRTIO_ID_CONSOLE, .work = work, .reset = reset,
 		.poll = poll_ports, .polled = polled, .destroy = destroy,
+		.version = 1, .save = save, .load = load, .freeze = freeze,
 	};
 	struct console_device *console = device_alloc(sizeof(*console));
 	struct virtio_console_config config = { .max_nr_ports = count };

@@ -11,6 +11,7 @@
 #include "net.h"
 
 #define BACKLOG		256u
+#define MAC_BYTES	6u
 #define BIT64(n)	(1ull << (n))
 enum { RX, TX, QUEUES };
 
@@ -149,6 +150,78 @@ static void polled(struct virtio_device *device, const struct pollfd *fds, unsig
 		net->waiting = 0;
 }
 
+/* ---- saved state -------------------------------------------------------------------- */
+
+/* The frames that wait are part of it: the sender has been told that they have arrived. */
+static void save(struct virtio_device *device, struct state_writer *out)
+{
+	const struct net *net = to_net(device);
+
+	state_put_bytes(out, "net.mac", device->registers + VIRTIO_CONFIG, MAC_BYTES);
+	state_put(out, "net.waiting", 4, net->waiting);
+	for (unsigned int i = 0; i < net->waiting; i++) {
+		const struct frame *frame = &net->backlog[(net->first + i) % BACKLOG];
+
+		state_put_bytes(out, "net.frame", frame->data, frame->bytes);
+	}
+}
+
+/* The address comes from the record: it must not change with the name of the tap. */
+static void load(struct virtio_device *device, struct state_reader *in)
+{
+	struct net *net = to_net(device);
+	uint8_t mac[MAC_BYTES];
+	unsigned int waiting;
+
+	state_take_bytes(in, "net.mac", mac, sizeof(mac));
+	if (mac[0] & 1)
+		state_refuse(in, "net.mac", "it is the address of a group");
+	waiting = state_take(in, "net.waiting", 4, BACKLOG);
+	net->first = 0;
+	net->waiting = 0;
+	for (unsigned int i = 0; i < waiting && !state_failed(in); i++) {
+		size_t bytes;
+		const void *frame = state_take_some(in, "net.frame", NET_MAX_FRAME, &bytes);
+
+		if (frame)
+			net_receive(net, frame, bytes);
+	}
+	if (!state_failed(in))
+		virtio_set_config(device, 0, mac, sizeof(mac));
+}
+
+/* Switches learn from a frame of its own, a reverse ARP request, where the card is now. */
+static void announce(struct virtio_device *device)
+{
+	struct net *net = to_net(device);
+	const uint8_t *mac = device->registers + VIRTIO_CONFIG;
+	uint8_t frame[60] = {
+		[12] = 0x80, 0x35,		/* RARP */
+		0, 1, 8, 0, MAC_BYTES, 4, 0, 3,	/* Ethernet, IPv4; request reverse */
+	};
+
+	memset(frame, 0xff, MAC_BYTES);
+	memcpy(frame + 6, mac, MAC_BYTES);
+	memcpy(frame + 22, mac, MAC_BYTES);
+	memcpy(frame + 32, mac, MAC_BYTES);
+	net->ops->send(net->backend, frame, sizeof(frame));
+}
+
+static void yield(struct virtio_device *device)
+{
+	struct net *net = to_net(device);
+
+	if (net->ops->yield)
+		net->ops->yield(net->backend);
+}
+
+static bool claim(struct virtio_device *device, char *error)
+{
+	struct net *net = to_net(device);
+
+	return !net->ops->claim || net->ops->claim(net->backend, error);
+}
+
 /* ---- making it ---------------------------------------------------------------------- */
 
 /* Ours to give (locally administered), and the same for the same network each time. */
@@ -180,6 +253,8 @@ struct virtio_device *net_create(const struct guest_memory *memory, uint8_t *reg
 	static const struct virtio_ops ops = {
 		.name = "net", .id = VIRTIO_ID_NET, .work = work, .reset = reset,
 		.poll = poll_net, .polled = polled, .destroy = destroy,
+		.version = 1, .save = save, .load = load, .thaw = announce,
+		.yield = yield, .claim = claim,
 	};
 	static unsigned int number;
 	struct net *net = device_alloc(sizeof(*net));

@@ -17,6 +17,7 @@ struct net;
  * @poll: what to wait for; @room: whether net_receive() would take a frame
  * @polled: those, with what happened
  * @close: the end; frees it too
+ * @yield, @claim: see struct device_state_ops (may be NULL)
  */
 struct net_backend {
 	void (*send)(void *backend, const void *frame, size_t bytes);
@@ -24,6 +25,8 @@ struct net_backend {
 			     int *timeout);
 	void (*polled)(void *backend, const struct pollfd *fds, unsigned int count);
 	void (*close)(void *backend);
+	void (*yield)(void *backend);
+	bool (*claim)(void *backend, char *error);
 };
 
 /** net_receive() - a frame for the guest; one for which there is no room is dropped */

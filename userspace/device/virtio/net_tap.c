@@ -2,6 +2,7 @@
 /* A tap interface of the host's: bridged, routed or firewalled by whoever owns it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -11,11 +12,18 @@
 
 #include "vm/fail.h"
 #include "device/device.h"
+#include "device/state.h"
 #include "net.h"
 
+/**
+ * struct tap - one end of it
+ * @fd: ours, or -1 while it is yielded
+ * @name: of the interface
+ */
 struct tap {
 	struct net *net;
 	int fd;
+	char name[IFNAMSIZ];
 };
 
 static void send_frame(void *backend, const void *frame, size_t bytes)
@@ -58,12 +66,56 @@ static void polled(void *backend, const struct pollfd *fds, unsigned int count)
 	}
 }
 
+static void yield(void *backend)
+{
+	struct tap *tap = backend;
+
+	if (tap->fd >= 0)
+		close(tap->fd);
+	tap->fd = -1;
+}
+
 static void close_tap(void *backend)
 {
 	struct tap *tap = backend;
 
-	close(tap->fd);
+	yield(tap);
 	free(tap);
+}
+
+static bool open_tap(struct tap *tap, char *error)
+{
+	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+
+	strcpy(request.ifr_name, tap->name);
+	tap->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (tap->fd < 0) {
+		snprintf(error, STATE_ERROR_ROOM, "cannot open /dev/net/tun: %s%s", strerror(errno),
+			 errno == ENOENT ? " (modprobe tun)" : "");
+		return false;
+	}
+	if (!ioctl(tap->fd, TUNSETIFF, &request))
+		return true;
+	if (errno == EPERM)
+		snprintf(error, STATE_ERROR_ROOM, "this user may not use it (as root: ip tuntap add %s mode tap user NAME)",
+			 tap->name);
+	else
+		snprintf(error, STATE_ERROR_ROOM, "%s%s", strerror(errno),
+			 errno == EBUSY ? ": another program has it" :
+			 errno == EINVAL ? ": it exists and is no tap interface" : "");
+	yield(tap);
+	return false;
+}
+
+static bool claim(void *backend, char *error)
+{
+	struct tap *tap = backend;
+	char words[STATE_ERROR_ROOM];
+
+	if (open_tap(tap, words))
+		return true;
+	snprintf(error, STATE_ERROR_ROOM, "net tap=%s: %.128s", tap->name, words);
+	return false;
 }
 
 void *net_tap_open(struct net *net, const char *option, const char *name,
@@ -71,27 +123,19 @@ void *net_tap_open(struct net *net, const char *option, const char *name,
 {
 	static const struct net_backend backend = {
 		.send = send_frame, .poll = poll_tap, .polled = polled, .close = close_tap,
+		.yield = yield, .claim = claim,
 	};
-	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	char error[STATE_ERROR_ROOM];
 	struct tap *tap = device_alloc(sizeof(*tap));
 
-	if (!*name || strlen(name) >= sizeof(request.ifr_name))
+	if (!*name || strlen(name) >= sizeof(tap->name))
 		fail(EXIT_CODE_USAGE, "%s: an interface's name has 1 to %zu characters", option,
-		     sizeof(request.ifr_name) - 1);
-	strcpy(request.ifr_name, name);
+		     sizeof(tap->name) - 1);
+	strcpy(tap->name, name);
 	tap->net = net;
-	tap->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (tap->fd < 0)
-		fail(EXIT_CODE_USAGE, "%s: cannot open /dev/net/tun: %s%s", option, strerror(errno),
-		     errno == ENOENT ? " (modprobe tun)" : "");
-	if (ioctl(tap->fd, TUNSETIFF, &request)) {
-		if (errno == EPERM)
-			fail(EXIT_CODE_USAGE, "%s: this user may not use it (as root: ip tuntap add %s mode tap user NAME)",
-			     option, name);
-		fail(EXIT_CODE_USAGE, "%s: %s%s", option, strerror(errno),
-		     errno == EBUSY ? ": another program has it" :
-		     errno == EINVAL ? ": it exists and is no tap interface" : "");
-	}
+	tap->fd = -1;
+	if (!devices_incoming() && !open_tap(tap, error))
+		fail(EXIT_CODE_USAGE, "%s: %s", option, error);
 	*ops = &backend;
 	return tap;
 }

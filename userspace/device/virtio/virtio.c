@@ -44,7 +44,7 @@ void virtio_kick(struct virtio_device *device)
 	signal_fd(device->kick_fd);
 }
 
-static void interrupt(struct virtio_device *device, uint32_t why)
+void virtio_interrupt(struct virtio_device *device, uint32_t why)
 {
 	/* Seen by the guest before the interrupt is. */
 	__atomic_fetch_or(reg(device, VIRTIO_MMIO_INTERRUPT_STATUS), why, __ATOMIC_SEQ_CST);
@@ -87,7 +87,7 @@ void virtio_config_changed(struct virtio_device *device)
 	show(device, VIRTIO_MMIO_CONFIG_GENERATION,
 	     *reg(device, VIRTIO_MMIO_CONFIG_GENERATION) + 1);
 	if (device->status & VIRTIO_CONFIG_S_DRIVER_OK)
-		interrupt(device, VIRTIO_MMIO_INT_CONFIG);
+		virtio_interrupt(device, VIRTIO_MMIO_INT_CONFIG);
 }
 
 void virtio_broken(struct virtio_device *device, const char *words)
@@ -98,7 +98,7 @@ void virtio_broken(struct virtio_device *device, const char *words)
 	device->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	show(device, VIRTIO_MMIO_STATUS, device->status);
 	if (device->status & VIRTIO_CONFIG_S_DRIVER_OK)
-		interrupt(device, VIRTIO_MMIO_INT_CONFIG);
+		virtio_interrupt(device, VIRTIO_MMIO_INT_CONFIG);
 }
 
 /* ---- queues: the device's thread -------------------------------------------------- */
@@ -116,7 +116,7 @@ void virtio_push(struct virtio_device *device, unsigned int queue, uint64_t writ
 {
 	queue_push(&device->queues[queue], &device->chain, written);
 	if (queue_wants_interrupt(&device->queues[queue]))
-		interrupt(device, VIRTIO_MMIO_INT_VRING);
+		virtio_interrupt(device, VIRTIO_MMIO_INT_VRING);
 }
 
 void virtio_serve(struct virtio_device *device, unsigned int queue,
@@ -141,6 +141,14 @@ void virtio_serve(struct virtio_device *device, unsigned int queue,
 	} while (queue_notify_on(&device->queues[queue]));
 }
 
+static void turn(struct virtio_device *device, const struct pollfd *fds, unsigned int count)
+{
+	if (device->ops->polled)
+		device->ops->polled(device, fds, count);
+	if (virtio_running(device))
+		device->ops->work(device);
+}
+
 static void *serve(void *argument)
 {
 	struct virtio_device *device = argument;
@@ -155,7 +163,8 @@ static void *serve(void *argument)
 		fds[0] = (struct pollfd){ .fd = device->kick_fd, .events = POLLIN };
 		if (ops->poll) {
 			pthread_mutex_lock(&device->lock);
-			count = ops->poll(device, fds + 1, VIRTIO_MAX_FDS, &timeout);
+			if (!device->frozen)
+				count = ops->poll(device, fds + 1, VIRTIO_MAX_FDS, &timeout);
 			pthread_mutex_unlock(&device->lock);
 		}
 		if (poll(fds, 1 + count, timeout) < 0 && errno != EINTR)
@@ -164,10 +173,8 @@ static void *serve(void *argument)
 		while (read(device->kick_fd, &kicks, sizeof(kicks)) < 0 && errno == EINTR)
 			;
 		pthread_mutex_lock(&device->lock);
-		if (ops->polled)
-			ops->polled(device, fds + 1, count);
-		if (virtio_running(device))
-			ops->work(device);
+		if (!device->frozen)
+			turn(device, fds + 1, count);
 		pthread_mutex_unlock(&device->lock);
 	}
 	return NULL;
@@ -229,7 +236,14 @@ static void show_queue(struct virtio_device *device)
 	show(device, VIRTIO_MMIO_QUEUE_READY, queue && queue->ready);
 }
 
-static void reset(struct virtio_device *device)
+void virtio_show(struct virtio_device *device)
+{
+	show_features(device);
+	show_queue(device);
+	show(device, VIRTIO_MMIO_STATUS, device->status);
+}
+
+void virtio_reset(struct virtio_device *device)
 {
 	for (unsigned int i = 0; i < device->nr_queues; i++)
 		queue_reset(&device->queues[i]);
@@ -241,10 +255,8 @@ static void reset(struct virtio_device *device)
 	device->status = 0;
 	if (device->ops->reset)
 		device->ops->reset(device);
-	show_features(device);
-	show_queue(device);
 	show(device, VIRTIO_MMIO_INTERRUPT_STATUS, 0);
-	show(device, VIRTIO_MMIO_STATUS, 0);
+	virtio_show(device);
 }
 
 static void write_status(struct virtio_device *device, uint32_t value)
@@ -252,7 +264,7 @@ static void write_status(struct virtio_device *device, uint32_t value)
 	uint32_t before = device->status;
 
 	if (!value) {
-		reset(device);
+		virtio_reset(device);
 		return;
 	}
 	/* Bits are set one after the other and cleared by a reset alone. */
@@ -445,5 +457,5 @@ void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 	show(device, VIRTIO_MMIO_SHM_LEN_HIGH, ~0u);
 	show(device, VIRTIO_MMIO_SHM_BASE_LOW, ~0u);
 	show(device, VIRTIO_MMIO_SHM_BASE_HIGH, ~0u);
-	reset(device);
+	virtio_reset(device);
 }

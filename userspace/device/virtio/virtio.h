@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "device/device.h"
+#include "device/state.h"
 #include "queue.h"
 
 #define VIRTIO_MAX_QUEUES	34	/* a console of 16 ports */
@@ -38,9 +39,14 @@ struct virtio_device;
  * @poll: what else to wait for (may be NULL): fills @fds, lowers *@timeout (ms); returns how many
  * @polled: what @poll asked for, with revents
  * @destroy: close what was opened (may be NULL); the thread is gone
+ * @version: of the fields that @save adds
+ * @save: add the device's own fields to those of the transport (may be NULL)
+ * @load: take them; what it changes, @reset undoes if it is refused (may be NULL)
+ * @freeze: put back what was taken off a queue and is not done (may be NULL)
+ * @thaw: after @load: what the outside has to know (may be NULL)
+ * @yield, @claim: see struct device_state_ops (may be NULL)
  *
- * All others are called with @lock held, and all but @reset and @config_write by the device's
- * thread.
+ * All but @destroy are called with @lock held; @work, @poll and @polled by the device's thread.
  */
 struct virtio_ops {
 	const char *name;
@@ -53,6 +59,13 @@ struct virtio_ops {
 			     int *timeout);
 	void (*polled)(struct virtio_device *device, const struct pollfd *fds, unsigned int count);
 	void (*destroy)(struct virtio_device *device);
+	uint32_t version;
+	void (*save)(struct virtio_device *device, struct state_writer *out);
+	void (*load)(struct virtio_device *device, struct state_reader *in);
+	void (*freeze)(struct virtio_device *device);
+	void (*thaw)(struct virtio_device *device);
+	void (*yield)(struct virtio_device *device);
+	bool (*claim)(struct virtio_device *device, char *error);
 };
 
 /**
@@ -66,6 +79,9 @@ struct virtio_ops {
  * @irq_fd: written to interrupt the guest
  * @chain: scratch of the device's thread
  * @complaints: lines about this device so far
+ * @frozen: its thread only waits, see devices_freeze()
+ * @loaded: it was, since it was last thawed
+ * @state: under what name and how it is saved
  */
 struct virtio_device {
 	const struct virtio_ops *ops;
@@ -77,6 +93,10 @@ struct virtio_device {
 	bool started;
 	bool stop;
 	unsigned int complaints;
+	bool frozen;
+	bool loaded;
+	char state_name[STATE_NAME_MAX + 1];
+	struct device_state_ops state;
 
 	pthread_mutex_t lock;
 	uint64_t features;
@@ -106,6 +126,8 @@ uint64_t virtio_read(struct virtio_device *device, uint64_t offset, unsigned int
 void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 		 const struct guest_memory *memory, uint8_t *registers, uint64_t features,
 		 unsigned int nr_queues);
+/** virtio_register() - "virtio-NAME" @instance among the devices that are saved: state.c */
+void virtio_register(struct virtio_device *device, uint32_t instance);
 /** virtio_start() - its thread, which blocks all signals; fail()s */
 void virtio_start(struct virtio_device *device);
 /** virtio_stop() - waits for the request under way */
@@ -119,6 +141,12 @@ bool virtio_has(const struct virtio_device *device, unsigned int feature);
 /** virtio_set_config() - what the guest reads at @offset of the configuration */
 void virtio_set_config(struct virtio_device *device, unsigned int offset, const void *data,
 		       unsigned int bytes);
+/** virtio_show() - the registers that the guest reads, from what the device knows; lock held */
+void virtio_show(struct virtio_device *device);
+/** virtio_interrupt() - @why: VIRTIO_MMIO_INT_*, or 0: once more for what the guest has not seen */
+void virtio_interrupt(struct virtio_device *device, uint32_t why);
+/** virtio_reset() - as after power-on; lock held */
+void virtio_reset(struct virtio_device *device);
 /** virtio_config_changed() - tell the driver so; lock held */
 void virtio_config_changed(struct virtio_device *device);
 /** virtio_kick() - make the device's thread look at everything once more; any thread */
