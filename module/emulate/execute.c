@@ -309,7 +309,7 @@ static int run_locked(struct gondola_emulator *e)
 
 		e->src.value = src;
 		e->src2.value = src2;
-		e->rflags = e->regs->rflags;
+		e->rflags = e->regs->rflags & ~RFL_RF;
 		e->writeback = d->flags;
 		r = d->run(e);
 		if (r)
@@ -368,7 +368,7 @@ static void commit(struct gondola_emulator *e)
 	}
 	if (writeback & D_WRITE && e->dst.kind != GONDOLA_OPERAND_MEM)
 		store_register(e, &e->dst);
-	e->regs->rflags = e->rflags & ~RFL_RF;
+	e->regs->rflags = e->rflags;
 	e->regs->rip = e->next_rip;
 	if (e->ops->set_shadow)
 		e->ops->set_shadow(e, e->shadow);
@@ -391,14 +391,17 @@ int gondola_run_any(struct gondola_emulator *e)
 	}
 	e->writeback = insn->desc->flags;
 	e->shadow = 0;
-	e->rflags = e->regs->rflags;
+	e->rflags = e->regs->rflags & ~RFL_RF;
 	e->next_rip = e->regs->rip + insn->len;
 	if (unlikely(!gondola_long64(e)))
 		e->next_rip = (u32)e->next_rip;
 	r = execute(e);
-	if (likely(!r))
+	if (likely(!r)) {
 		commit(e);
-	return r;
+		return GONDOLA_EMUL_OK;
+	}
+	/* A wide operand that is not plain memory, and not a string's. */
+	return r == GONDOLA_EMUL_SPLIT ? GONDOLA_EMUL_UNKNOWN : r;
 }
 
 /* The code segment's limit is asked when an instruction is fetched: a kept one was not. */

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Transfers to another code segment.  Real mode has them all; in protected mode
- * there are jumps, calls and returns within a privilege level: what start-up
- * code does on its way up.  Gates, task switches and changes of privilege are
- * not implemented.
+ * Transfers to another code segment: jumps and calls within a privilege level,
+ * returns to it or to an outer one.  Call gates and task switches are not
+ * implemented: no kernel since the days of iBCS has them.
  */
 #include "insn.h"
 
 #define REAL_LIMIT	0xffffu
-#define VECTOR_BYTES	4u
+/* Access rights in virtual-8086 mode: writable data, DPL 3. */
+#define AR_VM86		0xf3u
 
 struct far_pointer {
 	u64 offset;
@@ -78,7 +78,7 @@ static int push(struct gondola_emulator *e, const u64 *values, unsigned int n,
 static int pop(struct gondola_emulator *e, u64 *values, unsigned int n, unsigned int more)
 {
 	u64 sp = e->regs->gpr[R_RSP];
-	u8 frame[3 * 8];
+	u8 frame[9 * 8];
 	unsigned int i;
 	gva_t la;
 	int r;
@@ -99,17 +99,9 @@ static int pop(struct gondola_emulator *e, u64 *values, unsigned int n, unsigned
 	return GONDOLA_EMUL_OK;
 }
 
-static u64 here(struct gondola_emulator *e)
-{
-	struct gondola_segment cs;
-
-	e->ops->get_segment(e, GONDOLA_CS, &cs);
-	return cs.selector;
-}
-
 static int call(struct gondola_emulator *e, const struct far_pointer *to)
 {
-	const u64 from[] = { here(e), e->next_rip };
+	const u64 from[] = { gondola_here(e), e->next_rip };
 	struct gondola_segment s;
 	int r = find_target(e, to, &s);
 
@@ -171,35 +163,110 @@ int gondola_op_call_far_mem(struct gondola_emulator *e)
 	return r ? r : call(e, &to);
 }
 
-/* With an immediate: that many bytes of arguments go too. */
+/**
+ * struct way_back - what a return pops
+ * @to: where to
+ * @cs: the code segment there
+ * @outer: its privilege level is another, or it is one of 64 bits: SS and SP were popped as well
+ * @sp, @ss: those
+ */
+struct way_back {
+	struct far_pointer to;
+	struct gondola_segment cs;
+	bool outer;
+	u64 sp;
+	u16 ss;
+};
+
+/* Checks what was popped; with @outer, loads the stack, and the code segment in any case. */
+static int go_back(struct gondola_emulator *e, struct way_back *back)
+{
+	const unsigned int cpl = back->to.selector & 3;
+	const bool to64 = back->cs.ar & GONDOLA_AR_L;
+	struct gondola_segment ss;
+	int r;
+
+	if (to64 ? !gondola_canonical(back->to.offset) : back->to.offset > back->cs.limit)
+		return gondola_gp(e);
+	if (back->outer) {
+		if (!(back->ss & ~3u) && to64 && cpl != 3 && (back->ss & 3) == cpl) {
+			gondola_null_stack(e, back->ss, cpl);
+			e->sp_bytes = 8;
+		} else {
+			r = gondola_stack_segment(e, back->ss, cpl, VEC_GP, 0, &ss);
+			if (r)
+				return r;
+			e->ops->set_segment(e, GONDOLA_SS, &ss);
+			e->sp_bytes = to64 ? 8 : ss.ar & GONDOLA_AR_DB ? 4 : 2;
+		}
+		e->sp = back->sp & gondola_mask(e->sp_bytes);
+		e->writeback |= W_SP;
+	}
+	if (cpl > e->cpl)
+		gondola_drop_inner_segments(e, cpl);
+	go(e, &back->to, &back->cs);
+	return GONDOLA_EMUL_OK;
+}
+
+/* With an immediate: that many bytes of arguments go too, from both stacks. */
 int gondola_op_ret_far(struct gondola_emulator *e)
 {
 	unsigned int more = e->src.kind == GONDOLA_OPERAND_IMM ? e->src.value : 0;
-	struct far_pointer to;
+	unsigned int bytes = e->insn->op_bytes;
+	struct way_back back = { 0 };
 	u64 values[2];
+	gva_t la;
 	int r;
 
 	r = pop(e, values, 2, more);
 	if (r)
 		return r;
-	to.offset = values[0];
-	to.selector = values[1];
-	if (gondola_protected(e) && (to.selector & 3) != e->cpl)
-		return GONDOLA_EMUL_UNKNOWN;
-	return jump(e, &to);
+	back.to.offset = values[0];
+	back.to.selector = values[1];
+	if (!gondola_protected(e))
+		return jump(e, &back.to);
+	r = gondola_return_segment(e, back.to.selector, &back.cs);
+	if (r)
+		return r;
+	back.outer = (back.to.selector & 3) != e->cpl;
+	if (back.outer) {
+		/* e->sp is where the outer stack pointer stands. */
+		r = gondola_linear(e, GONDOLA_SS, e->sp, 2 * bytes, false, &la);
+		if (!r)
+			r = e->ops->read(e, la, &back.sp, bytes, false);
+		if (!r)
+			r = e->ops->read(e, la + bytes, &back.ss, 2, false);
+		if (r)
+			return r;
+		back.sp += more;
+	}
+	return go_back(e, &back);
 }
 
-int gondola_op_iret(struct gondola_emulator *e)
+#define IRET_FLAGS	(RFL_CF | RFL_PF | RFL_AF | RFL_ZF | RFL_SF | RFL_TF | RFL_DF | RFL_OF | \
+			 RFL_NT | RFL_RF | RFL_AC | RFL_ID)
+
+static void restore_flags(struct gondola_emulator *e, u64 value)
 {
-	const u64 change = (RFL_CF | RFL_PF | RFL_AF | RFL_ZF | RFL_SF | RFL_TF | RFL_IF | RFL_DF |
-			    RFL_OF | RFL_IOPL | RFL_NT | RFL_AC | RFL_ID) &
-			   gondola_mask(e->insn->op_bytes);
+	unsigned int iopl = (e->rflags & RFL_IOPL) >> 12;
+	u64 change = IRET_FLAGS;
+
+	if (e->cpl <= iopl)
+		change |= RFL_IF;
+	if (e->cpl == 0)
+		change |= RFL_IOPL | RFL_VIF | RFL_VIP;
+	change &= gondola_mask(e->insn->op_bytes);
+	e->rflags = (e->rflags & ~change) | (value & change);
+}
+
+static int iret_real(struct gondola_emulator *e)
+{
 	struct far_pointer to;
 	u64 values[3];
 	int r;
 
-	if (e->mode != GONDOLA_EMUL_REAL)
-		return GONDOLA_EMUL_UNKNOWN;
+	if (e->mode == GONDOLA_EMUL_VM86 && (e->rflags & RFL_IOPL) != RFL_IOPL)
+		return gondola_gp(e);
 	r = pop(e, values, 3, 0);
 	if (r)
 		return r;
@@ -207,46 +274,76 @@ int gondola_op_iret(struct gondola_emulator *e)
 	to.selector = values[1];
 	r = jump(e, &to);
 	if (!r)
-		e->rflags = (e->rflags & ~change) | (values[2] & change);
+		restore_flags(e, values[2]);
 	return r;
 }
 
-/* Through the interrupt vector table; its frame has 16 bits whatever the operand size. */
-static int interrupt(struct gondola_emulator *e, u8 vector)
+/* Nine words: EIP, CS, EFLAGS, ESP, SS, ES, DS, FS, GS. */
+static int iret_to_vm86(struct gondola_emulator *e)
 {
-	const u64 frame[] = { e->rflags, here(e), e->next_rip };
-	struct gondola_dtable idt;
-	struct far_pointer to;
-	struct gondola_segment s;
-	u16 entry[2];
+	static const enum gondola_seg segs[] = { GONDOLA_SS, GONDOLA_ES, GONDOLA_DS, GONDOLA_FS,
+						 GONDOLA_GS };
+	u64 values[9];
+	unsigned int i;
 	int r;
 
-	if (e->mode != GONDOLA_EMUL_REAL)
-		return GONDOLA_EMUL_UNKNOWN;
-	e->ops->get_dtable(e, true, &idt);
-	if (vector * VECTOR_BYTES + VECTOR_BYTES - 1 > idt.limit)
+	r = pop(e, values, 9, 0);
+	if (r)
+		return r;
+	if (values[0] > REAL_LIMIT)
 		return gondola_gp(e);
-	r = e->ops->read(e, idt.base + vector * VECTOR_BYTES, entry, sizeof(entry), true);
-	if (r)
-		return r;
-	to.offset = entry[0];
-	to.selector = entry[1];
-	r = find_target(e, &to, &s);
-	if (!r)
-		r = push(e, frame, 3, 2);
-	if (r)
-		return r;
-	go(e, &to, &s);
-	e->rflags &= ~(RFL_IF | RFL_TF | RFL_AC);
+	gondola_load_real(e, GONDOLA_CS, values[1], AR_VM86);
+	for (i = 0; i < 5; i++)
+		gondola_load_real(e, segs[i], values[4 + i], AR_VM86);
+	restore_flags(e, values[2]);
+	e->rflags |= RFL_VM;
+	e->sp = values[3];
+	e->sp_bytes = 4;
+	e->next_rip = values[0];
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_int(struct gondola_emulator *e)
+/* From 64-bit mode SS and RSP are always popped. */
+static int iret_protected(struct gondola_emulator *e)
 {
-	return interrupt(e, e->src.value);
+	const bool long64 = gondola_long64(e);
+	struct way_back back = { 0 };
+	u64 values[5];
+	int r;
+
+	if (e->rflags & RFL_NT)
+		return long64 ? gondola_gp(e) : GONDOLA_EMUL_UNKNOWN;
+	r = pop(e, values, long64 ? 5 : 3, 0);
+	if (r)
+		return r;
+	if (values[2] & RFL_VM && e->cpl == 0 && e->insn->op_bytes == 4 && !long64)
+		return iret_to_vm86(e);
+	back.to.offset = values[0];
+	back.to.selector = values[1];
+	r = gondola_return_segment(e, back.to.selector, &back.cs);
+	if (r)
+		return r;
+	back.outer = long64 || (back.to.selector & 3) != e->cpl;
+	if (back.outer && !long64) {
+		r = pop(e, values, 5, 0);
+		if (r)
+			return r;
+	}
+	if (back.outer) {
+		back.sp = values[3];
+		back.ss = values[4];
+	}
+	r = go_back(e, &back);
+	if (!r)
+		restore_flags(e, values[2]);
+	return r;
 }
 
-int gondola_op_int3(struct gondola_emulator *e)
+int gondola_op_iret(struct gondola_emulator *e)
 {
-	return interrupt(e, VEC_BP);
+	int r = gondola_protected(e) ? iret_protected(e) : iret_real(e);
+
+	if (!r && e->ops->iret)
+		e->ops->iret(e);
+	return r;
 }

@@ -220,10 +220,41 @@ static inline int gondola_exchange(struct gondola_emulator *e, gva_t la, void *o
 	return (e->ops->cmpxchg)(e, la, old, new, bytes);
 }
 
+/* A segment register: live if the caller shows them, else copied. */
+static inline const struct gondola_segment *gondola_segment(struct gondola_emulator *e, u8 seg,
+							     struct gondola_segment *copy)
+{
+	if (e->segments)
+		return &e->segments[seg];
+	e->ops->get_segment(e, seg, copy);
+	return copy;
+}
+
 /* segment.c: limits and rights; loading a selector.  The latter is an instruction's last step. */
 int gondola_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
 			  bool write, gva_t *la);
 int gondola_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector);
+/* 16-byte descriptors of system segments, even in compatibility mode. */
+int gondola_long_mode_active(struct gondola_emulator *e, bool *is);
+/* May @bytes at @ea of this stack segment be written? */
+bool gondola_stack_inside(struct gondola_emulator *e, const struct gondola_segment *ss, u64 ea,
+			  unsigned int bytes);
+/* Of an event's handler: *cpl is that in which it runs; @ext is for the error codes. */
+int gondola_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
+			    struct gondola_segment *s, unsigned int *cpl);
+/* Where a far return or an IRET goes, perhaps to an outer privilege level: the selector's. */
+int gondola_return_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s);
+/* The stack for @cpl; @vector is what is raised if it cannot be. */
+int gondola_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cpl, u8 vector,
+			  u32 ext, struct gondola_segment *s);
+/* None of these can fail. */
+void gondola_null_stack(struct gondola_emulator *e, u16 selector, unsigned int cpl);
+void gondola_drop_inner_segments(struct gondola_emulator *e, unsigned int cpl);
+void gondola_load_null(struct gondola_emulator *e, enum gondola_seg seg);
+void gondola_load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ar);
+/* Not found: there is none, or a null selector. */
+int gondola_look_up(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
+		    bool *found);
 /* Protected mode: the code segment that a transfer within the privilege level may go to. */
 int gondola_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s);
 
@@ -236,10 +267,9 @@ static inline int gondola_linear(struct gondola_emulator *e, u8 seg, u64 ea, uns
 	if (unlikely(!gondola_long64(e)))
 		return gondola_linear_legacy(e, seg, ea, bytes, write, la);
 	if (unlikely(seg >= GONDOLA_FS)) {
-		struct gondola_segment s;
+		struct gondola_segment copy;
 
-		e->ops->get_segment(e, seg, &s);
-		ea += s.base;
+		ea += gondola_segment(e, seg, &copy)->base;
 	}
 	*la = ea;
 	/* Both ends canonical: from -2^47 to 2^47 - 1. */
@@ -350,6 +380,14 @@ int gondola_op_call_abs(struct gondola_emulator *e);
 int gondola_op_ret(struct gondola_emulator *e);
 bool gondola_condition(const struct gondola_emulator *e);
 
+/* deliver.c */
+int gondola_op_int(struct gondola_emulator *e);
+int gondola_op_int3(struct gondola_emulator *e);
+int gondola_op_int1(struct gondola_emulator *e);
+int gondola_op_into(struct gondola_emulator *e);
+/* The selector of CS. */
+u64 gondola_here(struct gondola_emulator *e);
+
 /* far.c */
 int gondola_op_jmp_far(struct gondola_emulator *e);
 int gondola_op_jmp_far_mem(struct gondola_emulator *e);
@@ -357,8 +395,12 @@ int gondola_op_call_far(struct gondola_emulator *e);
 int gondola_op_call_far_mem(struct gondola_emulator *e);
 int gondola_op_ret_far(struct gondola_emulator *e);
 int gondola_op_iret(struct gondola_emulator *e);
-int gondola_op_int(struct gondola_emulator *e);
-int gondola_op_int3(struct gondola_emulator *e);
+
+/* fast_call.c */
+int gondola_op_syscall(struct gondola_emulator *e);
+int gondola_op_sysret(struct gondola_emulator *e);
+int gondola_op_sysenter(struct gondola_emulator *e);
+int gondola_op_sysexit(struct gondola_emulator *e);
 
 /* string.c */
 int gondola_op_movs(struct gondola_emulator *e);

@@ -33,31 +33,41 @@ static bool rights_ok(const struct gondola_segment *s, bool write)
 	return !write || s->ar & TYPE_RW;
 }
 
+/* Within the segment, and with its rights? */
+static bool inside(struct gondola_emulator *e, const struct gondola_segment *s, u64 ea,
+		   unsigned int bytes, bool write)
+{
+	u64 last = (u32)ea + (u64)bytes - 1;
+
+	if (e->mode == GONDOLA_EMUL_VM86)
+		return last <= 0xffff;
+	if (gondola_protected(e) && !rights_ok(s, write))
+		return false;
+	if ((s->ar & (TYPE_CODE | TYPE_DOWN)) == TYPE_DOWN && gondola_protected(e)) {
+		u64 top = s->ar & GONDOLA_AR_DB ? 0xffffffffu : 0xffffu;
+
+		return (u32)ea > s->limit && last <= top;
+	}
+	return last <= s->limit;
+}
+
 int gondola_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
 			  bool write, gva_t *la)
 {
-	struct gondola_segment s;
-	u64 last = (u32)ea + (u64)bytes - 1;
+	struct gondola_segment copy;
+	const struct gondola_segment *s = gondola_segment(e, seg, &copy);
 
-	e->ops->get_segment(e, seg, &s);
-	*la = (u32)(s.base + ea);
-	if (e->mode == GONDOLA_EMUL_VM86)
-		return last > 0xffff ? out_of_segment(e, seg) : GONDOLA_EMUL_OK;
-	if (gondola_protected(e) && !rights_ok(&s, write))
-		return out_of_segment(e, seg);
-	if ((s.ar & (TYPE_CODE | TYPE_DOWN)) == TYPE_DOWN && gondola_protected(e)) {
-		u64 top = s.ar & GONDOLA_AR_DB ? 0xffffffffu : 0xffffu;
-
-		if ((u32)ea <= s.limit || last > top)
-			return out_of_segment(e, seg);
-	} else if (last > s.limit) {
-		return out_of_segment(e, seg);
-	}
-	return GONDOLA_EMUL_OK;
+	*la = (u32)(s->base + ea);
+	return inside(e, s, ea, bytes, write) ? GONDOLA_EMUL_OK : out_of_segment(e, seg);
 }
 
-/* 16-byte descriptors of system segments, even in compatibility mode. */
-static int long_mode(struct gondola_emulator *e, bool *is)
+bool gondola_stack_inside(struct gondola_emulator *e, const struct gondola_segment *ss, u64 ea,
+			  unsigned int bytes)
+{
+	return inside(e, ss, ea, bytes, true);
+}
+
+int gondola_long_mode_active(struct gondola_emulator *e, bool *is)
 {
 	u64 efer;
 	int r;
@@ -77,13 +87,13 @@ static int read_descriptor(struct gondola_emulator *e, u16 selector, u64 raw[2],
 	u32 offset = selector & ~7u, limit;
 
 	if (selector & 4) {
-		struct gondola_segment ldt;
+		struct gondola_segment copy;
+		const struct gondola_segment *ldt = gondola_segment(e, GONDOLA_LDTR, &copy);
 
-		e->ops->get_segment(e, GONDOLA_LDTR, &ldt);
-		if (ldt.ar & GONDOLA_AR_UNUSABLE)
+		if (ldt->ar & GONDOLA_AR_UNUSABLE)
 			return gondola_fault_code(e, VEC_GP, selector & ~3u);
-		*la = ldt.base + offset;
-		limit = ldt.limit;
+		*la = ldt->base + offset;
+		limit = ldt->limit;
 	} else {
 		struct gondola_dtable gdt;
 
@@ -106,6 +116,18 @@ static void unpack(struct gondola_segment *s, u16 selector, u64 raw)
 	};
 	if (s->ar & GONDOLA_AR_G)
 		s->limit = s->limit << 12 | 0xfff;
+}
+
+/* A descriptor that was not used yet is marked. */
+static int mark_accessed(struct gondola_emulator *e, struct gondola_segment *s, gva_t la)
+{
+	u8 access;
+
+	if (s->ar & TYPE_ACCESSED)
+		return GONDOLA_EMUL_OK;
+	s->ar |= TYPE_ACCESSED;
+	access = s->ar;
+	return e->ops->write(e, la + 5, &access, 1, true);
 }
 
 static void load_null(struct gondola_emulator *e, enum gondola_seg seg, u16 selector)
@@ -167,16 +189,10 @@ static int load_data(struct gondola_emulator *e, enum gondola_seg seg, u16 selec
 		return gondola_fault_code(e, VEC_GP, selector & ~3u);
 	if (!(s.ar & GONDOLA_AR_P))
 		return gondola_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_NP, selector & ~3u);
-	if (!(s.ar & TYPE_ACCESSED)) {
-		u8 access = raw[0] >> 40 | TYPE_ACCESSED;
-
-		r = e->ops->write(e, la + 5, &access, 1, true);
-		if (r)
-			return r;
-		s.ar |= TYPE_ACCESSED;
-	}
-	e->ops->set_segment(e, seg, &s);
-	return GONDOLA_EMUL_OK;
+	r = mark_accessed(e, &s, la);
+	if (!r)
+		e->ops->set_segment(e, seg, &s);
+	return r;
 }
 
 /* LLDT and LTR: the GDT only; a TSS becomes busy. */
@@ -197,7 +213,7 @@ static int load_system(struct gondola_emulator *e, enum gondola_seg seg, u16 sel
 	}
 	if (selector & 4)
 		return gondola_fault_code(e, VEC_GP, selector & ~3u);
-	r = long_mode(e, &wide);
+	r = gondola_long_mode_active(e, &wide);
 	if (r)
 		return r;
 	r = read_descriptor(e, selector, raw, wide ? 16 : 8, &la);
@@ -236,43 +252,201 @@ int gondola_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 s
 	return GONDOLA_EMUL_OK;
 }
 
+/* It is code, and its L and D bits go together. */
+static int check_code(struct gondola_emulator *e, struct gondola_segment *s, bool wide, u32 error)
+{
+	if (!(s->ar & GONDOLA_AR_S) || !(s->ar & TYPE_CODE))
+		return gondola_fault_code(e, VEC_GP, error);
+	/* Outside of long mode L means nothing, and the two together are reserved within. */
+	if (!wide)
+		s->ar &= ~GONDOLA_AR_L;
+	else if (s->ar & GONDOLA_AR_L && s->ar & GONDOLA_AR_DB)
+		return gondola_fault_code(e, VEC_GP, error);
+	return GONDOLA_EMUL_OK;
+}
+
+static unsigned int dpl_of(const struct gondola_segment *s)
+{
+	return (s->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
+}
+
 int gondola_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s)
 {
 	u64 raw[2] = { 0, 0 };
-	unsigned int dpl;
 	bool wide;
 	gva_t la;
 	int r;
 
 	if (!(selector & ~3u))
 		return gondola_gp(e);
-	r = long_mode(e, &wide);
+	r = gondola_long_mode_active(e, &wide);
 	if (!r)
 		r = read_descriptor(e, selector, raw, 8, &la);
 	if (r)
 		return r;
 	unpack(s, selector, raw[0]);
+	/* Gates and tasks are not implemented. */
 	if (!(s->ar & GONDOLA_AR_S))
 		return GONDOLA_EMUL_UNKNOWN;
-	dpl = (s->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
-	if (!(s->ar & TYPE_CODE) ||
-	    (s->ar & TYPE_DOWN ? dpl > e->cpl : dpl != e->cpl || (selector & 3) > e->cpl))
-		return gondola_fault_code(e, VEC_GP, selector & ~3u);
-	/* Outside of long mode L means nothing, and the two together are reserved within. */
-	if (!wide)
-		s->ar &= ~GONDOLA_AR_L;
-	else if (s->ar & GONDOLA_AR_L && s->ar & GONDOLA_AR_DB)
+	r = check_code(e, s, wide, selector & ~3u);
+	if (r)
+		return r;
+	if (s->ar & TYPE_DOWN ? dpl_of(s) > e->cpl :
+				dpl_of(s) != e->cpl || (selector & 3) > e->cpl)
 		return gondola_fault_code(e, VEC_GP, selector & ~3u);
 	if (!(s->ar & GONDOLA_AR_P))
 		return gondola_fault_code(e, VEC_NP, selector & ~3u);
-	if (!(s->ar & TYPE_ACCESSED)) {
-		u8 access = raw[0] >> 40 | TYPE_ACCESSED;
-
-		r = e->ops->write(e, la + 5, &access, 1, true);
-		if (r)
-			return r;
-		s->ar |= TYPE_ACCESSED;
-	}
 	s->selector = (selector & ~3u) | e->cpl;
-	return GONDOLA_EMUL_OK;
+	return mark_accessed(e, s, la);
+}
+
+/* An exception's error code has EXT where it strikes in a delivery. */
+static int with_ext(struct gondola_emulator *e, int r, u32 ext)
+{
+	if (r == GONDOLA_EMUL_FAULT && e->exception.vector != VEC_PF)
+		e->exception.error |= ext;
+	return r;
+}
+
+int gondola_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
+			    struct gondola_segment *s, unsigned int *cpl)
+{
+	u32 error = (selector & ~3u) | ext;
+	u64 raw[2] = { 0, 0 };
+	bool wide;
+	gva_t la;
+	int r;
+
+	if (!(selector & ~3u))
+		return gondola_fault_code(e, VEC_GP, ext);
+	r = gondola_long_mode_active(e, &wide);
+	if (!r)
+		r = with_ext(e, read_descriptor(e, selector, raw, 8, &la), ext);
+	if (r)
+		return r;
+	unpack(s, selector, raw[0]);
+	r = check_code(e, s, wide, error);
+	if (r)
+		return r;
+	if (dpl_of(s) > e->cpl || (wide && !(s->ar & GONDOLA_AR_L)))
+		return gondola_fault_code(e, VEC_GP, error);
+	if (!(s->ar & GONDOLA_AR_P))
+		return gondola_fault_code(e, VEC_NP, error);
+	*cpl = s->ar & TYPE_DOWN ? e->cpl : dpl_of(s);
+	if (e->mode == GONDOLA_EMUL_VM86 && *cpl)
+		return gondola_fault_code(e, VEC_GP, error);
+	s->selector = (selector & ~3u) | *cpl;
+	return mark_accessed(e, s, la);
+}
+
+int gondola_return_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s)
+{
+	unsigned int rpl = selector & 3;
+	u64 raw[2] = { 0, 0 };
+	bool wide;
+	gva_t la;
+	int r;
+
+	if (!(selector & ~3u))
+		return gondola_gp(e);
+	r = gondola_long_mode_active(e, &wide);
+	if (!r)
+		r = read_descriptor(e, selector, raw, 8, &la);
+	if (r)
+		return r;
+	unpack(s, selector, raw[0]);
+	r = check_code(e, s, wide, selector & ~3u);
+	if (r)
+		return r;
+	if (rpl < e->cpl || (s->ar & TYPE_DOWN ? dpl_of(s) > rpl : dpl_of(s) != rpl))
+		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+	if (!(s->ar & GONDOLA_AR_P))
+		return gondola_fault_code(e, VEC_NP, selector & ~3u);
+	return mark_accessed(e, s, la);
+}
+
+int gondola_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cpl, u8 vector,
+			  u32 ext, struct gondola_segment *s)
+{
+	u32 error = (selector & ~3u) | ext;
+	u64 raw[2] = { 0, 0 };
+	gva_t la;
+	int r;
+
+	if (!(selector & ~3u))
+		return gondola_fault_code(e, vector, ext);
+	r = read_descriptor(e, selector, raw, 8, &la);
+	if (r) {
+		if (r == GONDOLA_EMUL_FAULT && e->exception.vector == VEC_GP)
+			e->exception.vector = vector;
+		return with_ext(e, r, ext);
+	}
+	unpack(s, selector, raw[0]);
+	if ((selector & 3) != cpl || dpl_of(s) != cpl || !(s->ar & GONDOLA_AR_S) ||
+	    (s->ar & (TYPE_CODE | TYPE_RW)) != TYPE_RW)
+		return gondola_fault_code(e, vector, error);
+	if (!(s->ar & GONDOLA_AR_P))
+		return gondola_fault_code(e, VEC_SS, error);
+	return mark_accessed(e, s, la);
+}
+
+void gondola_null_stack(struct gondola_emulator *e, u16 selector, unsigned int cpl)
+{
+	struct gondola_segment s;
+
+	e->ops->get_segment(e, GONDOLA_SS, &s);
+	s.selector = selector;
+	s.ar = (s.ar & ~GONDOLA_AR_DPL) | GONDOLA_AR_UNUSABLE | cpl << GONDOLA_AR_DPL_SHIFT;
+	e->ops->set_segment(e, GONDOLA_SS, &s);
+}
+
+void gondola_drop_inner_segments(struct gondola_emulator *e, unsigned int cpl)
+{
+	static const enum gondola_seg data[] = { GONDOLA_ES, GONDOLA_DS, GONDOLA_FS, GONDOLA_GS };
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		struct gondola_segment s;
+
+		e->ops->get_segment(e, data[i], &s);
+		if (s.ar & GONDOLA_AR_UNUSABLE || dpl_of(&s) >= cpl ||
+		    (s.ar & (TYPE_CODE | TYPE_DOWN)) == (TYPE_CODE | TYPE_DOWN))
+			continue;
+		load_null(e, data[i], 0);
+	}
+}
+
+void gondola_load_null(struct gondola_emulator *e, enum gondola_seg seg)
+{
+	load_null(e, seg, 0);
+}
+
+void gondola_load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ar)
+{
+	const struct gondola_segment s = {
+		.base = (u32)selector << 4, .limit = 0xffff, .ar = ar, .selector = selector,
+	};
+
+	e->ops->set_segment(e, seg, &s);
+}
+
+/* LAR, LSL, VERR and VERW ask whether a descriptor is there at all. */
+int gondola_look_up(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
+		    bool *found)
+{
+	u64 raw[2] = { 0, 0 };
+	gva_t la;
+	int r;
+
+	*found = false;
+	if (!(selector & ~3u))
+		return GONDOLA_EMUL_OK;
+	r = read_descriptor(e, selector, raw, 8, &la);
+	if (r == GONDOLA_EMUL_FAULT && e->exception.vector == VEC_GP)
+		return GONDOLA_EMUL_OK;
+	if (!r) {
+		unpack(s, selector, raw[0]);
+		*found = true;
+	}
+	return r;
 }

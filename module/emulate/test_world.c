@@ -272,6 +272,9 @@ struct test_world *test_world_init(struct kunit *test, enum gondola_emul_mode mo
 	memset(&w->emul, 0xa5, sizeof(w->emul));
 	w->emul.ops = &world_ops;
 	w->emul.regs = &w->regs;
+	w->emul.segments = NULL;
+	w->emul.tlb = NULL;
+	w->emul.fpu = NULL;
 	w->emul.mode = mode;
 	w->emul.cpl = mode == GONDOLA_EMUL_VM86 ? 3 : 0;
 	w->regs.rip = WORLD_CODE;

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Entering the handler of an interrupt or exception: "Interrupt and Exception
+ * Handling" in the manual, and for 64 bits "Exception and Interrupt Handling in
+ * 64-bit Mode".
+ */
+#include "insn.h"
+
+/* In an error code: from outside of the program; the selector is an index in the IDT. */
+#define EXT		1u
+#define IN_IDT		2u
+
+/* Types of gates; bit 3: of 32 (64) bits. */
+#define GATE_TASK	5u
+#define GATE_INTERRUPT	6u
+#define GATE_TRAP	7u
+#define GATE_WIDE	8u
+#define TYPE_MASK	0x1fu		/* with the S bit, which is clear in a gate */
+
+/* Stack pointers in a TSS. */
+#define TSS64_RSP	4u
+#define TSS64_IST	36u
+#define TSS32_ESP	4u
+#define TSS16_SP	2u
+#define TSS_WIDE	8u		/* in its type */
+
+#define REAL_VECTOR_BYTES	4u
+#define REAL_LIMIT		0xffffu
+#define MAX_FRAME		10u
+
+/**
+ * struct delivery - one under way
+ * @event: what is delivered
+ * @software: by an instruction that asks for the gate's privilege
+ * @ext: EXT, or 0 for an instruction
+ * @rip: return address
+ * @offset: the handler
+ * @cs: its code segment
+ * @ss: its stack segment, if @inner and not in long mode
+ * @cpl: in which it runs
+ * @inner: that is another, or another mode: SS and the stack pointer are saved
+ * @interrupt: clears IF
+ * @width: of each word of the frame
+ * @ist: number of the stack in the interrupt stack table, or 0
+ * @words, @n: what is pushed, the first one highest
+ */
+struct delivery {
+	const struct gondola_event *event;
+	bool software;
+	u32 ext;
+	u64 rip;
+	u64 offset;
+	struct gondola_segment cs;
+	struct gondola_segment ss;
+	unsigned int cpl;
+	bool inner;
+	bool interrupt;
+	unsigned int width;
+	unsigned int ist;
+	u64 words[MAX_FRAME];
+	unsigned int n;
+};
+
+u64 gondola_here(struct gondola_emulator *e)
+{
+	struct gondola_segment copy;
+
+	return gondola_segment(e, GONDOLA_CS, &copy)->selector;
+}
+
+static u64 selector_of(struct gondola_emulator *e, enum gondola_seg seg)
+{
+	struct gondola_segment copy;
+
+	return gondola_segment(e, seg, &copy)->selector;
+}
+
+static void add_word(struct delivery *d, u64 word)
+{
+	d->words[d->n++] = word;
+}
+
+/* ---- real mode ------------------------------------------------------------ */
+
+static int deliver_real(struct gondola_emulator *e, struct delivery *d)
+{
+	const u16 frame[] = { d->rip, gondola_here(e), e->rflags };
+	u32 at = d->event->vector * REAL_VECTOR_BYTES;
+	struct gondola_dtable idt;
+	u16 entry[2];
+	gva_t la;
+	int r;
+
+	e->ops->get_dtable(e, true, &idt);
+	if (at + REAL_VECTOR_BYTES - 1 > idt.limit)
+		return gondola_fault_code(e, VEC_GP, 0);
+	r = e->ops->read(e, (u32)(idt.base + at), entry, sizeof(entry), true);
+	if (r)
+		return r;
+	e->ops->get_segment(e, GONDOLA_CS, &d->cs);
+	d->cs.selector = entry[1];
+	d->cs.base = (u32)entry[1] << 4;
+	e->sp_bytes = gondola_stack_bytes(e);
+	e->sp = (e->regs->gpr[R_RSP] - sizeof(frame)) & gondola_mask(e->sp_bytes);
+	r = gondola_linear(e, GONDOLA_SS, e->sp, sizeof(frame), true, &la);
+	if (!r)
+		r = e->ops->write(e, la, frame, sizeof(frame), false);
+	if (r)
+		return r;
+	e->ops->set_segment(e, GONDOLA_CS, &d->cs);
+	e->writeback |= W_SP;
+	e->next_rip = entry[0];
+	e->rflags &= ~(RFL_IF | RFL_TF | RFL_AC | RFL_RF);
+	return GONDOLA_EMUL_OK;
+}
+
+/* ---- the gate --------------------------------------------------------------- */
+
+static int gate_fault(struct gondola_emulator *e, const struct delivery *d, u8 vector)
+{
+	return gondola_fault_code(e, vector, d->event->vector * 8u | IN_IDT | d->ext);
+}
+
+static int read_gate(struct gondola_emulator *e, struct delivery *d, bool wide, u64 gate[2])
+{
+	unsigned int bytes = wide ? 16 : 8, type;
+	u32 at = d->event->vector * bytes;
+	struct gondola_dtable idt;
+	int r;
+
+	e->ops->get_dtable(e, true, &idt);
+	if (at + bytes - 1 > idt.limit)
+		return gate_fault(e, d, VEC_GP);
+	r = e->ops->read(e, idt.base + at, gate, bytes, true);
+	if (r)
+		return r;
+	type = gate[0] >> 40 & TYPE_MASK;
+	if (type == GATE_TASK && !wide)
+		return GONDOLA_EMUL_UNKNOWN;
+	if ((type & ~GATE_WIDE) != GATE_INTERRUPT && (type & ~GATE_WIDE) != GATE_TRAP)
+		return gate_fault(e, d, VEC_GP);
+	if (wide && !(type & GATE_WIDE))
+		return gate_fault(e, d, VEC_GP);
+	if (d->software && (gate[0] >> 45 & 3) < e->cpl)
+		return gate_fault(e, d, VEC_GP);
+	if (!(gate[0] >> 47 & 1))
+		return gate_fault(e, d, VEC_NP);
+	d->interrupt = (type & ~GATE_WIDE) == GATE_INTERRUPT;
+	d->width = wide ? 8 : type & GATE_WIDE ? 4 : 2;
+	d->offset = (gate[0] & 0xffff) | (gate[0] >> 32 & 0xffff0000);
+	if (wide) {
+		d->offset |= gate[1] << 32;
+		d->ist = gate[0] >> 32 & 7;
+	} else if (d->width == 2) {
+		d->offset &= 0xffff;
+	}
+	return GONDOLA_EMUL_OK;
+}
+
+/* ---- the stack -------------------------------------------------------------- */
+
+/* @bytes of the TSS, at @at. */
+static int read_tss(struct gondola_emulator *e, const struct delivery *d, u32 at, void *buf,
+		    unsigned int bytes)
+{
+	struct gondola_segment copy;
+	const struct gondola_segment *tss = gondola_segment(e, GONDOLA_TR, &copy);
+
+	if (tss->ar & GONDOLA_AR_UNUSABLE || at + bytes - 1 > tss->limit)
+		return gondola_fault_code(e, VEC_TS, (tss->selector & ~3u) | d->ext);
+	return e->ops->read(e, tss->base + at, buf, bytes, true);
+}
+
+static int legacy_stack(struct gondola_emulator *e, struct delivery *d)
+{
+	struct gondola_segment copy;
+	bool wide = gondola_segment(e, GONDOLA_TR, &copy)->ar & TSS_WIDE;
+	u32 words[2] = { 0, 0 };
+	u16 narrow[2];
+	int r;
+
+	if (wide) {
+		r = read_tss(e, d, TSS32_ESP + 8 * d->cpl, words, 6);
+	} else {
+		r = read_tss(e, d, TSS16_SP + 4 * d->cpl, narrow, 4);
+		words[0] = narrow[0];
+		words[1] = narrow[1];
+	}
+	if (r)
+		return r;
+	e->sp = words[0];
+	return gondola_stack_segment(e, words[1], d->cpl, VEC_TS, d->ext, &d->ss);
+}
+
+/* Where the frame goes: e->sp and d->ss. */
+static int find_stack(struct gondola_emulator *e, struct delivery *d, bool wide)
+{
+	int r = GONDOLA_EMUL_OK;
+
+	e->sp = e->regs->gpr[R_RSP];
+	if (wide) {
+		if (d->ist)
+			r = read_tss(e, d, TSS64_IST + 8 * (d->ist - 1), &e->sp, 8);
+		else if (d->inner)
+			r = read_tss(e, d, TSS64_RSP + 8 * d->cpl, &e->sp, 8);
+		e->sp &= ~15ull;
+		e->sp_bytes = 8;
+		return r;
+	}
+	if (d->inner)
+		r = legacy_stack(e, d);
+	else
+		e->ops->get_segment(e, GONDOLA_SS, &d->ss);
+	e->sp_bytes = d->ss.ar & GONDOLA_AR_DB ? 4 : 2;
+	e->sp &= gondola_mask(e->sp_bytes);
+	return r;
+}
+
+static void collect_words(struct gondola_emulator *e, struct delivery *d, bool wide)
+{
+	const struct gondola_event *event = d->event;
+	u64 rflags = e->rflags;
+	bool fault = event->kind == GONDOLA_EVENT_EXCEPTION && !event->insn_len &&
+		     event->vector != VEC_DB && event->vector != VEC_DF;
+
+	if (e->mode == GONDOLA_EMUL_VM86) {
+		add_word(d, selector_of(e, GONDOLA_GS));
+		add_word(d, selector_of(e, GONDOLA_FS));
+		add_word(d, selector_of(e, GONDOLA_DS));
+		add_word(d, selector_of(e, GONDOLA_ES));
+	}
+	if (wide || d->inner) {
+		add_word(d, selector_of(e, GONDOLA_SS));
+		add_word(d, e->regs->gpr[R_RSP]);
+	}
+	/* So that an instruction breakpoint does not strike again. */
+	add_word(d, fault ? rflags | RFL_RF : rflags);
+	add_word(d, gondola_here(e));
+	add_word(d, d->rip);
+	if (event->has_error)
+		add_word(d, event->error);
+}
+
+static int push_frame(struct gondola_emulator *e, struct delivery *d, bool wide)
+{
+	const unsigned int bytes = d->n * d->width;
+	u8 frame[MAX_FRAME * 8];
+	unsigned int i;
+	gva_t la;
+
+	for (i = 0; i < d->n; i++)
+		memcpy(frame + i * d->width, &d->words[d->n - 1 - i], d->width);
+	e->sp = (e->sp - bytes) & gondola_mask(e->sp_bytes);
+	la = wide ? e->sp : (u32)(d->ss.base + e->sp);
+	if (wide ? !gondola_canonical(la) || !gondola_canonical(la + bytes - 1) :
+		   !gondola_stack_inside(e, &d->ss, e->sp, bytes))
+		return gondola_fault_code(e, VEC_SS, (d->inner && !wide ? d->ss.selector & ~3u : 0) |
+					  d->ext);
+	return e->ops->write(e, la, frame, bytes, d->cpl != 3);
+}
+
+/* ---- protected and long mode -------------------------------------------------- */
+
+/* Nothing fails any more. */
+static void enter_handler(struct gondola_emulator *e, struct delivery *d, bool wide)
+{
+	if (e->mode == GONDOLA_EMUL_VM86) {
+		gondola_load_null(e, GONDOLA_ES);
+		gondola_load_null(e, GONDOLA_DS);
+		gondola_load_null(e, GONDOLA_FS);
+		gondola_load_null(e, GONDOLA_GS);
+	}
+	if (d->inner && wide)
+		gondola_null_stack(e, d->cpl, d->cpl);
+	else if (d->inner)
+		e->ops->set_segment(e, GONDOLA_SS, &d->ss);
+	e->ops->set_segment(e, GONDOLA_CS, &d->cs);
+	e->rflags &= ~(RFL_TF | RFL_NT | RFL_RF | RFL_VM | (d->interrupt ? RFL_IF : 0));
+	e->next_rip = d->offset;
+	e->writeback |= W_SP;
+}
+
+static int deliver_protected(struct gondola_emulator *e, struct delivery *d)
+{
+	u64 gate[2] = { 0, 0 };
+	bool wide;
+	int r;
+
+	r = gondola_long_mode_active(e, &wide);
+	if (!r)
+		r = read_gate(e, d, wide, gate);
+	if (!r)
+		r = gondola_handler_segment(e, gate[0] >> 16, d->ext, &d->cs, &d->cpl);
+	if (r)
+		return r;
+	d->inner = d->cpl != e->cpl || e->mode == GONDOLA_EMUL_VM86;
+	r = find_stack(e, d, wide);
+	if (r)
+		return r;
+	if (wide ? !gondola_canonical(d->offset) : d->offset > d->cs.limit)
+		return gondola_fault_code(e, VEC_GP, d->ext);
+	collect_words(e, d, wide);
+	r = push_frame(e, d, wide);
+	if (r)
+		return r;
+	enter_handler(e, d, wide);
+	return GONDOLA_EMUL_OK;
+}
+
+/* What completes it is next_rip, rflags and sp: with the instruction, or at once. */
+static int deliver(struct gondola_emulator *e, const struct gondola_event *event)
+{
+	struct delivery d = { .event = event };
+	int r;
+
+	/* INT1 is one, but asks for no privilege. */
+	d.software = (event->kind == GONDOLA_EVENT_SOFT_INTERRUPT || event->insn_len) &&
+		     !(event->kind == GONDOLA_EVENT_EXCEPTION && event->vector == VEC_DB);
+	d.ext = d.software ? 0 : EXT;
+	d.rip = e->regs->rip + event->insn_len;
+	if (!gondola_long64(e))
+		d.rip = (u32)d.rip;
+	if (e->mode == GONDOLA_EMUL_REAL)
+		r = deliver_real(e, &d);
+	else
+		r = deliver_protected(e, &d);
+	if (r == GONDOLA_EMUL_OK && event->kind == GONDOLA_EVENT_EXCEPTION &&
+	    event->vector == VEC_PF)
+		r = e->ops->set_cr(e, 2, event->cr2);
+	return r;
+}
+
+int gondola_emulate_deliver(struct gondola_emulator *e, const struct gondola_event *event)
+{
+	int r;
+
+	e->nr_bytes = 0;	/* of no instruction */
+	e->writeback = 0;
+	e->shadow = 0;
+	e->rflags = e->regs->rflags;
+	r = deliver(e, event);
+	if (r)
+		return r == GONDOLA_EMUL_SPLIT ? GONDOLA_EMUL_UNKNOWN : r;
+	gondola_write_gpr(e, R_RSP, e->sp_bytes, e->sp);
+	e->regs->rflags = e->rflags;
+	e->regs->rip = e->next_rip;
+	if (e->ops->set_shadow)
+		e->ops->set_shadow(e, 0);
+	return GONDOLA_EMUL_OK;
+}
+
+/* ---- instructions ----------------------------------------------------------- */
+
+static int software(struct gondola_emulator *e, u8 kind, u8 vector)
+{
+	const struct gondola_event event = {
+		.kind = kind, .vector = vector, .insn_len = e->insn->len,
+	};
+
+	return deliver(e, &event);
+}
+
+int gondola_op_int(struct gondola_emulator *e)
+{
+	if (e->mode == GONDOLA_EMUL_VM86) {
+		if (e->ops->get_cr(e, 4) & CR4_VME)
+			return GONDOLA_EMUL_UNKNOWN;
+		if ((e->rflags & RFL_IOPL) != RFL_IOPL)
+			return gondola_gp(e);
+	}
+	return software(e, GONDOLA_EVENT_SOFT_INTERRUPT, e->src.value);
+}
+
+int gondola_op_int3(struct gondola_emulator *e)
+{
+	return software(e, GONDOLA_EVENT_EXCEPTION, VEC_BP);
+}
+
+int gondola_op_int1(struct gondola_emulator *e)
+{
+	return software(e, GONDOLA_EVENT_EXCEPTION, VEC_DB);
+}
+
+int gondola_op_into(struct gondola_emulator *e)
+{
+	return e->rflags & RFL_OF ? software(e, GONDOLA_EVENT_EXCEPTION, VEC_OF) : GONDOLA_EMUL_OK;
+}
