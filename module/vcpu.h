@@ -78,6 +78,7 @@ struct gondola_vcpu {
 	bool ran;
 	bool preempted;
 	bool patient;
+	bool eoi_offered;		/* paravirtual EOI: the guest may leave one in memory */
 	bool unhalted;			/* GONDOLA_HC_KICK_CPU: ends one HLT, also one to come */
 	u64 dr[4];
 	u64 dr6;

@@ -132,6 +132,8 @@ static int prepare(struct gondola_vcpu *vcpu)
 			    gondola_pv_scheduled(vcpu, &missing))
 				return gondola_leave_for_memory(vcpu, missing, true);
 		}
+		if (unlikely(vcpu->eoi_offered) && gondola_lapic_collect_eoi(vcpu, &missing))
+			return gondola_leave_for_memory(vcpu, missing, true);
 		if (likely(!vcpu->halted)) {
 			if (likely(!needs_interpreter(vcpu)))
 				break;
@@ -191,6 +193,7 @@ static void pick_event(struct gondola_vcpu *vcpu)
 					.kind = GONDOLA_EVENT_INTERRUPT,
 					.vector = vector,
 				};
+			gondola_lapic_offer_eoi(vcpu);
 			interrupt = gondola_irq_pending(vcpu);
 		}
 	}

@@ -18,6 +18,7 @@
 #include <linux/types.h>
 #include <uapi/linux/gondola.h>
 #include <uapi/linux/gondola_state.h>
+#include "../x86/x86.h"
 
 struct gondola_vm;
 struct gondola_vcpu;
@@ -59,6 +60,23 @@ bool gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, bo
 bool gondola_irq_pending(struct gondola_vcpu *vcpu);
 /** gondola_irq_ack() - accept it: returns the vector, or -1 if it went away */
 int gondola_irq_ack(struct gondola_vcpu *vcpu);
+/**
+ * gondola_lapic_offer_eoi() - paravirtual EOI: spare the guest the write, if nothing waits for it
+ *
+ * After gondola_irq_ack(); interrupts may be off.
+ */
+void gondola_lapic_offer_eoi(struct gondola_vcpu *vcpu);
+/**
+ * gondola_lapic_collect_eoi() - has the guest done with what was offered?
+ *
+ * The vCPU's thread, when vcpu->eoi_offered, before it looks at interrupts.  0, or -EAGAIN: the
+ * launcher must make @missing present first.
+ */
+int gondola_lapic_collect_eoi(struct gondola_vcpu *vcpu, gpa_t *missing);
+/** gondola_lapic_settle_eoi() - collect it and take the offer back, so that registers say it all */
+int gondola_lapic_settle_eoi(struct gondola_vcpu *vcpu);
+/** gondola_lapic_set_pv_eoi() - the guest says where its bit is; 0 or -EINVAL */
+int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value);
 /** gondola_irq_next_is_above_tpr() - part of pending; CR8 writes need no more than GONDOLA_REQ_EVENT */
 
 /** enum gondola_startup - what INIT and start-up IPIs ask of a vCPU */

@@ -71,7 +71,7 @@ int gondola_irq_ack(struct gondola_vcpu *vcpu)
 	return vector;
 }
 
-static void lapic_eoi(struct gondola_lapic *lapic)
+void lapic_eoi(struct gondola_lapic *lapic)
 {
 	int vector = lapic->isr_top;
 
@@ -188,6 +188,7 @@ int gondola_lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *v
 {
 	u32 id = lapic->vcpu->id;
 
+	gondola_lapic_settle_eoi(lapic->vcpu);
 	switch (reg) {
 	case LAPIC_ID:
 		*val = x2apic ? id : id << 24;
@@ -277,6 +278,7 @@ static bool x2apic_write_ok(const struct gondola_lapic *lapic, u32 reg, u64 val)
 /* Returns -EINVAL if the register does not exist; bits that cannot be written are dropped. */
 static int lapic_write(struct gondola_lapic *lapic, u32 reg, u32 val)
 {
+	gondola_lapic_settle_eoi(lapic->vcpu);
 	switch (reg) {
 	case LAPIC_EOI:
 		lapic_eoi(lapic);
@@ -402,6 +404,9 @@ static void lapic_reset(struct gondola_lapic *lapic)
 {
 	unsigned int i;
 
+	/* The guest's bit is the guest's to clear before it turns this on again. */
+	lapic->vcpu->msrs.eoi = 0;
+	lapic->vcpu->eoi_offered = false;
 	bitmap_zero(lapic->irr, NR_VECTORS_LAPIC);
 	bitmap_zero(lapic->isr, NR_VECTORS_LAPIC);
 	bitmap_zero(lapic->tmr, NR_VECTORS_LAPIC);

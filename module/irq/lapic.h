@@ -140,6 +140,8 @@ void gondola_lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int byte
 int gondola_lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *val);
 u32 lapic_lvt_writable(const struct gondola_lapic *lapic, unsigned int i);
 void lapic_update_ppr(struct gondola_lapic *lapic);
+/** lapic_eoi() - the highest vector in service is done with */
+void lapic_eoi(struct gondola_lapic *lapic);
 /** gondola_lapic_error() - note an error and raise LVT_ERROR; any context */
 void gondola_lapic_error(struct gondola_lapic *lapic, u32 error);
 

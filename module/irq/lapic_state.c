@@ -12,7 +12,11 @@ int gondola_lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec)
 	bool x2apic = lapic_x2apic(lapic);
 	u32 reg;
 	u64 val;
+	int err;
 
+	err = gondola_lapic_settle_eoi(vcpu);
+	if (err)
+		return err;
 	memset(rec, 0, sizeof(*rec));
 	/* First, since it may still turn an expiry into a request. */
 	rec->timer_remaining_ns = lapic_timer_remaining(lapic);
@@ -108,6 +112,8 @@ int gondola_lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic 
 	if (rec->errors > 0xff)
 		return -EINVAL;
 
+	/* What it had in service is forgotten; its bit must not be taken for another's. */
+	gondola_lapic_settle_eoi(vcpu);
 	lapic->svr = REC_REG(rec, LAPIC_SVR);
 	lapic->ldr = REC_REG(rec, LAPIC_LDR) & 0xff000000;
 	lapic->dfr = REC_REG(rec, LAPIC_DFR);

@@ -133,7 +133,14 @@ static int set_wall_clock(struct gondola_vcpu *vcpu, u64 value)
 
 static u32 feature_of(u32 index)
 {
-	return index == GONDOLA_KVM_STEAL_TIME ? GONDOLA_KVM_STEAL : GONDOLA_KVM_CLOCKSOURCE2;
+	switch (index) {
+	case GONDOLA_KVM_STEAL_TIME:
+		return GONDOLA_KVM_STEAL;
+	case GONDOLA_KVM_EOI:
+		return GONDOLA_KVM_PV_EOI;
+	default:
+		return GONDOLA_KVM_CLOCKSOURCE2;
+	}
 }
 
 int gondola_pv_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
@@ -150,6 +157,9 @@ int gondola_pv_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
 	case GONDOLA_KVM_STEAL_TIME:
 		*value = vcpu->msrs.steal_time;
 		return 0;
+	case GONDOLA_KVM_EOI:
+		*value = vcpu->msrs.eoi;
+		return 0;
 	}
 	return -EINVAL;
 }
@@ -165,6 +175,8 @@ int gondola_pv_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 		return set_wall_clock(vcpu, value);
 	case GONDOLA_KVM_STEAL_TIME:
 		return gondola_pv_set_steal_time(vcpu, value);
+	case GONDOLA_KVM_EOI:
+		return gondola_lapic_set_pv_eoi(vcpu, value);
 	}
 	return -EINVAL;
 }

@@ -181,12 +181,118 @@ static void steal_time(struct kunit *test)
 	world_destroy(w);
 }
 
+/* ---- EOI in memory ------------------------------------------------------------------- */
+
+#define EOI_BIT		0x5004ull
+#define LOWER		0x31
+
+static struct gondola_vcpu *eoi_vcpu(struct kunit *test, struct world *w)
+{
+	struct gondola_vcpu *vcpu = &w->vcpu;
+
+	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, 16, 0), 0);
+	world_set_mode(w, WORLD_LONG);
+	KUNIT_ASSERT_EQ(test, gondola_irqchip_create(vcpu->vm), 0);
+	KUNIT_ASSERT_EQ(test, gondola_lapic_create(vcpu), 0);
+	lapic_out(vcpu, LAPIC_SVR, LAPIC_SVR_ENABLE | 0xff);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_set_pv_eoi(vcpu, EOI_BIT | 3), -EINVAL);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_set_pv_eoi(vcpu, 1ull << 40 | 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_set_pv_eoi(vcpu, EOI_BIT | 1), 0);
+	return vcpu;
+}
+
+static bool in_service(struct gondola_vcpu *vcpu, u8 vector)
+{
+	return test_bit(vector, vcpu->lapic->isr);
+}
+
+/* What the run loop does: take the interrupt and offer. */
+static void take_and_offer(struct kunit *test, struct gondola_vcpu *vcpu, u8 vector)
+{
+	gondola_lapic_accept(vcpu->lapic, vector, false, false);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), vector);
+	gondola_lapic_offer_eoi(vcpu);
+}
+
+static void eoi(struct kunit *test)
+{
+	struct world *w = world_create(false, 64);
+	struct gondola_rec_lapic rec;
+	struct gondola_vcpu *vcpu;
+	gpa_t missing = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, w);
+	vcpu = eoi_vcpu(test, w);
+
+	/* Offered; not done yet; done: no register was written. */
+	take_and_offer(test, vcpu, VECTOR);
+	KUNIT_EXPECT_TRUE(test, vcpu->eoi_offered);
+	KUNIT_EXPECT_EQ(test, w->memory[EOI_BIT], 1);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu, &missing), 0);
+	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && vcpu->eoi_offered);
+	w->memory[EOI_BIT] = 0;
+	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu, &missing), 0);
+	KUNIT_EXPECT_FALSE(test, in_service(vcpu, VECTOR) || vcpu->eoi_offered);
+
+	/* One that waits for the EOI has the offer withdrawn; the register then tells. */
+	take_and_offer(test, vcpu, VECTOR);
+	gondola_lapic_accept(vcpu->lapic, LOWER, false, false);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu, &missing), 0);
+	KUNIT_EXPECT_EQ(test, w->memory[EOI_BIT], 0);
+	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && !vcpu->eoi_offered);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), LOWER);
+	/* Nested: none is offered. */
+	gondola_lapic_accept(vcpu->lapic, VECTOR, false, false);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), VECTOR);
+	gondola_lapic_offer_eoi(vcpu);
+	KUNIT_EXPECT_FALSE(test, vcpu->eoi_offered);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	KUNIT_EXPECT_EQ(test, vcpu->lapic->isr_top, -1);
+
+	/* The I/O APIC waits for a level's EOI: not offered. */
+	gondola_lapic_accept(vcpu->lapic, VECTOR, true, false);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), VECTOR);
+	gondola_lapic_offer_eoi(vcpu);
+	KUNIT_EXPECT_FALSE(test, vcpu->eoi_offered);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+
+	/* Saved state and registers tell the truth, done or not. */
+	take_and_offer(test, vcpu, VECTOR);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_get(vcpu, &rec), 0);
+	KUNIT_EXPECT_EQ(test, rec.regs[(LAPIC_ISR >> 4) + VECTOR / 32], BIT(VECTOR % 32));
+	KUNIT_EXPECT_EQ(test, w->memory[EOI_BIT], 0);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	take_and_offer(test, vcpu, VECTOR);
+	w->memory[EOI_BIT] = 0;
+	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_ISR + VECTOR / 32 * 16), 0u);
+
+	/* The host took the page: the launcher is asked, and nothing is lost. */
+	take_and_offer(test, vcpu, VECTOR);
+	world_host_takes(w, EOI_BIT >> 12);
+	w->host_absent[EOI_BIT >> 12] = true;
+	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu, &missing), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, missing, EOI_BIT);
+	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && vcpu->eoi_offered);
+	w->host_absent[EOI_BIT >> 12] = false;
+	w->memory[EOI_BIT] = 0;
+	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu, &missing), 0);
+	KUNIT_EXPECT_FALSE(test, in_service(vcpu, VECTOR));
+
+	gondola_irqchip_destroy(vcpu->vm);
+	gondola_lapic_destroy(vcpu);
+	world_destroy(w);
+}
+
 static struct kunit_case pv_cases[] = {
 	KUNIT_CASE(ipis),
 	KUNIT_CASE(kicks),
 	KUNIT_CASE(refusals),
 	KUNIT_CASE(narrow),
 	KUNIT_CASE(steal_time),
+	KUNIT_CASE(eoi),
 	{}
 };
 

@@ -45,7 +45,7 @@ u32 gondola_msr_list(u32 *indices, u32 max);
  * struct gondola_msrs - MSRs that are only stored; zeroed memory is their reset state
  * @misc_enable: exclusive-or of MISC_ENABLE with its reset value
  * @mtrr_var: pairs of base and mask
- * @wall_clock, @system_time, @steal_time: see pv/
+ * @wall_clock, @system_time, @steal_time, @eoi: see pv/
  */
 struct gondola_msrs {
 	u64 tsc_adjust;
@@ -58,6 +58,7 @@ struct gondola_msrs {
 	u64 wall_clock;
 	u64 system_time;
 	u64 steal_time;
+	u64 eoi;
 	u32 clock_version;
 };
 

@@ -295,7 +295,7 @@ static const struct msr_row msrs[] = {
 	{ MSRX_SFMASK, MSRX_SFMASK, get_engine, set_engine, .saved = true },
 	{ MSRX_PAT, MSRX_PAT, get_engine, set_pat, .saved = true },
 	{ GONDOLA_KVM_WALL_CLOCK, GONDOLA_KVM_SYSTEM_TIME, get_pv, set_pv, .saved = true },
-	{ GONDOLA_KVM_STEAL_TIME, GONDOLA_KVM_STEAL_TIME, get_pv, set_pv, .saved = true },
+	{ GONDOLA_KVM_STEAL_TIME, GONDOLA_KVM_EOI, get_pv, set_pv, .saved = true },
 
 	{ MSRX_MTRRCAP, MSRX_MTRRCAP, get_fixed,
 	  .value = MTRR_VARIABLE | MTRRCAP_FIXED | MTRRCAP_WC },

@@ -21,6 +21,7 @@
 #define GONDOLA_KVM_NOP_IO_DELAY	(1u << 1)	/* EAX: ports need no delay */
 #define GONDOLA_KVM_CLOCKSOURCE2	(1u << 3)	/* EAX: the two MSRs below exist */
 #define GONDOLA_KVM_STEAL		(1u << 5)	/* EAX: GONDOLA_KVM_STEAL_TIME exists */
+#define GONDOLA_KVM_PV_EOI		(1u << 6)	/* EAX: GONDOLA_KVM_EOI exists */
 #define GONDOLA_KVM_PV_UNHALT		(1u << 7)	/* EAX: GONDOLA_HC_KICK_CPU */
 #define GONDOLA_KVM_PV_TLB_FLUSH	(1u << 9)	/* EAX: flushes may be left in steal time's record */
 #define GONDOLA_KVM_PV_SEND_IPI		(1u << 11)	/* EAX: GONDOLA_HC_SEND_IPI */
@@ -29,6 +30,7 @@
 #define GONDOLA_KVM_WALL_CLOCK		0x4b564d00
 #define GONDOLA_KVM_SYSTEM_TIME		0x4b564d01
 #define GONDOLA_KVM_STEAL_TIME		0x4b564d03
+#define GONDOLA_KVM_EOI			0x4b564d04
 
 /* gondola's own leaves. */
 #define GONDOLA_CPUID_BASE		0x40000100	/* EAX: last leaf; EBX, ECX, EDX: "gondola" */

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Paravirtual EOI, as documented in Linux's Documentation/virt/kvm/x86/msr.rst:
+ * a bit in the guest's memory that the host sets says that this interrupt needs
+ * no more for its EOI than clearing the bit; the host sees that at the next exit.
+ *
+ * So it is offered only when nothing waits for the EOI: no other vector is in
+ * service or requested, and no I/O APIC wants to hear of it.  When one is
+ * requested later the offer is withdrawn, and the guest writes the register.
+ */
+#include <linux/errno.h>
+#include "../mmu/mmu.h"
+#include "lapic.h"
+
+#define EOI_ENABLE	BIT_ULL(0)
+#define EOI_RESERVED	BIT_ULL(1)	/* the address is a multiple of 4 */
+#define NO_EOI_NEEDED	BIT(0)
+
+static gpa_t eoi_byte(const struct gondola_vcpu *vcpu)
+{
+	return vcpu->msrs.eoi & ~(EOI_ENABLE | EOI_RESERVED);
+}
+
+void gondola_lapic_offer_eoi(struct gondola_vcpu *vcpu)
+{
+	struct gondola_lapic *lapic = vcpu->lapic;
+	int vector = lapic->isr_top;
+
+	if (!(vcpu->msrs.eoi & EOI_ENABLE) || vcpu->eoi_offered || vector < 0 ||
+	    bitmap_weight(lapic->isr, NR_VECTORS_LAPIC) != 1 || test_bit(vector, lapic->tmr) ||
+	    lapic_top_vector(lapic->irr) >= 0)
+		return;
+	vcpu->eoi_offered = gondola_gpa_try_or(vcpu->vm, eoi_byte(vcpu), NO_EOI_NEEDED);
+}
+
+static int collect(struct gondola_vcpu *vcpu, bool withdraw, gpa_t *missing)
+{
+	gpa_t gpa = eoi_byte(vcpu);
+	u8 byte = 0;
+	int err;
+
+	err = withdraw ? gondola_gpa_exchange(vcpu, gpa, 0, &byte) :
+	      gondola_gpa_read(vcpu, gpa, &byte, sizeof(byte));
+	if (err == -EAGAIN) {
+		*missing = gpa;
+		return err;
+	}
+	/* A guest whose record is no memory any more writes the register, or waits for ever. */
+	if (err)
+		vcpu->eoi_offered = false;
+	else if (!(byte & NO_EOI_NEEDED))
+		lapic_eoi(vcpu->lapic);
+	if (withdraw || !(byte & NO_EOI_NEEDED))
+		vcpu->eoi_offered = false;
+	return 0;
+}
+
+int gondola_lapic_collect_eoi(struct gondola_vcpu *vcpu, gpa_t *missing)
+{
+	return collect(vcpu, lapic_top_vector(vcpu->lapic->irr) >= 0, missing);
+}
+
+int gondola_lapic_settle_eoi(struct gondola_vcpu *vcpu)
+{
+	gpa_t missing;
+
+	return vcpu->eoi_offered ? collect(vcpu, true, &missing) : 0;
+}
+
+int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
+{
+	gpa_t gpa = value & ~EOI_ENABLE;
+	u8 old;
+
+	if (value & EOI_RESERVED)
+		return -EINVAL;
+	/* Also makes it present, which offers count on.  Not yet there (-EAGAIN): none till then. */
+	if ((value & EOI_ENABLE) && gondola_gpa_exchange(vcpu, gpa, 0, &old) == -EFAULT)
+		return -EINVAL;
+	if (gondola_lapic_settle_eoi(vcpu))
+		vcpu->eoi_offered = false;
+	vcpu->msrs.eoi = value;
+	return 0;
+}
