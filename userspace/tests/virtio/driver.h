@@ -3,6 +3,7 @@
 #ifndef TESTS_VIRTIO_DRIVER_H
 #define TESTS_VIRTIO_DRIVER_H
 
+#include <string.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
@@ -16,6 +17,27 @@
 #define RINGS		0x10000u
 #define RINGS_STRIDE	0x10000u
 #define BUFFERS		0x100000u
+
+#define BIT64(n)	(1ull << (n))
+#define EVENT_IDX	BIT64(VIRTIO_RING_F_EVENT_IDX)
+#define NEXT		VRING_DESC_F_NEXT
+#define WRITE		VRING_DESC_F_WRITE
+#define INDIRECT	VRING_DESC_F_INDIRECT
+
+/* A file for disks, and the name that others are derived from. */
+#define DISK_NAME_ROOM	32
+extern char disk_name[DISK_NAME_ROOM];
+
+/* The tests of one file. */
+struct test_table {
+	const struct tap_test *tests;
+	unsigned int count;
+};
+#define TEST_TABLE(...) {							\
+	.tests = (const struct tap_test[]){ __VA_ARGS__ },			\
+	.count = sizeof((const struct tap_test[]){ __VA_ARGS__ }) / sizeof(struct tap_test), \
+}
+extern const struct test_table queue_tests, transport_tests, disk_tests, net_tests, console_tests;
 
 struct driver {
 	struct guest_memory memory;
@@ -49,5 +71,8 @@ void offer(unsigned int queue, uint16_t head);
 bool used_within(unsigned int queue, uint16_t index);
 /** broken_within() - wait for NEEDS_RESET; false after two seconds */
 bool broken_within(void);
+
+/** nonsense_to() - 100,000 seeded writes to a device, which is then up and must work */
+void nonsense_to(struct virtio_device *(*create)(void));
 
 #endif

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <linux/virtio_console.h>
+
+#include "driver.h"
+
+static char socket_name[sizeof(disk_name) + 8];
+
+static struct virtio_device *create_console(void)
+{
+	static char spec[sizeof(socket_name) + 16];
+	const char *const specs[] = { "first=/dev/null,console", spec };
+
+	snprintf(socket_name, sizeof(socket_name), "%s.sock", disk_name);
+	snprintf(spec, sizeof(spec), "second=unix:%s", socket_name);
+	return console_create(&driver.memory, driver.registers, specs, 2);
+}
+
+static void send_control(uint32_t id, uint16_t event, uint16_t value)
+{
+	struct virtio_console_control *message = guest(BUFFERS);
+	uint16_t next = ring_used(3)->idx + 1;
+
+	*message = (struct virtio_console_control){ id, event, value };
+	put_desc(3, 0, BUFFERS, sizeof(*message), 0, 0);
+	offer(3, 0);
+	require(used_within(3, next));
+}
+
+/* The next control message from the device. */
+static void expect_control(uint32_t id, uint16_t event, uint16_t value)
+{
+	struct virtio_console_control *message = guest(BUFFERS + 0x400);
+	uint16_t next = ring_used(2)->idx + 1;
+
+	memset(message, 0xff, 64);
+	put_desc(2, 0, BUFFERS + 0x400, 64, WRITE, 0);
+	offer(2, 0);
+	require(used_within(2, next));
+	expect_equal(message->id, id);
+	expect_equal(message->event, event);
+	expect_equal(message->value, value);
+}
+
+static int connect_peer(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, socket_name);
+	require_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), 0);
+	return peer;
+}
+
+static void console(void)
+{
+	static char large[0x40000];
+	size_t got = 0;
+	char text[16];
+	int peer;
+
+	driver_memory();
+	driver_start(create_console(), 0);
+	expect_equal(get_register(VIRTIO_CONFIG + 4), 2);
+	send_control(0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+	expect_control(0, VIRTIO_CONSOLE_PORT_ADD, 1);
+	expect_control(1, VIRTIO_CONSOLE_PORT_ADD, 1);
+	send_control(0, VIRTIO_CONSOLE_PORT_READY, 1);
+	expect_control(0, VIRTIO_CONSOLE_CONSOLE_PORT, 1);
+	expect_control(0, VIRTIO_CONSOLE_PORT_NAME, 1);
+	expect(!memcmp((char *)guest(BUFFERS + 0x400) + 8, "first", 5));
+	expect_control(0, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	send_control(1, VIRTIO_CONSOLE_PORT_READY, 1);
+	expect_control(1, VIRTIO_CONSOLE_PORT_NAME, 1);
+	expect_control(1, VIRTIO_CONSOLE_PORT_OPEN, 0);
+	send_control(77, VIRTIO_CONSOLE_PORT_READY, 1);
+	send_control(1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+
+	/* Nobody is there: lost. Then somebody is, who speaks and listens. */
+	put_desc(5, 0, BUFFERS, 4, 0, 0);
+	offer(5, 0);
+	expect(used_within(5, 1));
+	peer = connect_peer();
+	expect_control(1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	expect_equal(write(peer, "hello", 5), 5);
+	put_desc(4, 0, BUFFERS + 0x800, 3, WRITE, 0);
+	offer(4, 0);
+	require(used_within(4, 1));
+	expect(!memcmp(guest(BUFFERS + 0x800), "hel", 3));
+	offer(4, 0);
+	require(used_within(4, 2));
+	expect_equal(ring_used(4)->ring[1].len, 2);
+	memcpy(guest(BUFFERS), "good day", 8);
+	put_desc(5, 0, BUFFERS, 8, 0, 0);
+	offer(5, 0);
+	expect_equal(recv(peer, text, 8, MSG_WAITALL), 8);
+	expect(!memcmp(text, "good day", 8));
+
+	/* More than a socket takes at once is held until the peer reads. */
+	require(used_within(5, 2));
+	for (int i = 0; i < 8; i++) {
+		put_desc(5, i, BUFFERS, sizeof(large), 0, 0);
+		offer(5, i);
+	}
+	usleep(20000);
+	expect(ring_used(5)->idx < 10);
+	while (got < 8 * sizeof(large)) {
+		ssize_t bytes = recv(peer, large, sizeof(large), 0);
+
+		require(bytes > 0);
+		got += bytes;
+	}
+	expect(used_within(5, 10));
+	close(peer);
+	expect_control(1, VIRTIO_CONSOLE_PORT_OPEN, 0);
+
+	put_desc(3, 0, BUFFERS, 7, 0, 0);
+	offer(3, 0);
+	expect(broken_within());
+	driver_end();
+	expect(access(socket_name, F_OK));
+}
+
+static void nonsense_console(void)
+{
+	nonsense_to(create_console);
+	send_control(0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+	expect_control(0, VIRTIO_CONSOLE_PORT_ADD, 1);
+	driver_end();
+}
+
+const struct test_table console_tests = TEST_TABLE(
+	{ "ports of a console are told, speak and hold", console },
+	{ "100,000 nonsense writes to a console", nonsense_console }
+);

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <linux/virtio_blk.h>
+
+#include "driver.h"
+
+#define DISK_BYTES	(1u << 20)
+
+static void make_disk(unsigned int bytes)
+{
+	static uint8_t data[DISK_BYTES];
+	int fd = open(disk_name, O_RDWR | O_TRUNC | O_CREAT | O_CLOEXEC, 0600);
+
+	require(fd >= 0);
+	for (unsigned int i = 0; i < sizeof(data); i++)
+		data[i] = i / 512 + i;
+	require_equal(write(fd, data, bytes), bytes);
+	close(fd);
+}
+
+static void start_disk(const char *option)
+{
+	char spec[64];
+
+	driver_memory();
+	snprintf(spec, sizeof(spec), "%s%s", disk_name, option);
+	driver_start(block_create(&driver.memory, driver.registers, spec), 0);
+}
+
+/* A request with data at BUFFERS + 0x1000; returns its status. */
+static int disk_request(uint32_t type, uint64_t sector, uint32_t bytes, bool write)
+{
+	struct virtio_blk_outhdr *header = guest(BUFFERS);
+	uint8_t *status = guest(BUFFERS + 0x100);
+	uint16_t next = ring_used(0)->idx + 1;
+
+	*header = (struct virtio_blk_outhdr){ .type = type, .sector = sector };
+	*status = 0xaa;
+	put_desc(0, 0, BUFFERS, sizeof(*header), NEXT, bytes ? 1 : 2);
+	put_desc(0, 1, BUFFERS + 0x1000, bytes, NEXT | (write ? 0 : WRITE), 2);
+	put_desc(0, 2, BUFFERS + 0x100, 1, WRITE, 0);
+	offer(0, 0);
+	if (!used_within(0, next))
+		return -1;
+	return *status;
+}
+
+static uint8_t disk_byte(unsigned int at)
+{
+	int fd = open(disk_name, O_RDONLY | O_CLOEXEC);
+	uint8_t byte = 0;
+
+	expect_equal(pread(fd, &byte, 1, at), 1);
+	close(fd);
+	return byte;
+}
+
+static void disk(void)
+{
+	uint8_t *data;
+	struct virtio_blk_discard_write_zeroes range = { .sector = 16, .num_sectors = 16 };
+
+	make_disk(DISK_BYTES);
+	start_disk("");
+	data = guest(BUFFERS + 0x1000);
+	expect_equal(get_register(VIRTIO_CONFIG), DISK_BYTES / 512);
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 3, 1024, false), 0);
+	expect_equal(data[0], 3);
+	expect_equal(data[512 + 9], 4 + 9);
+	memset(data, 'x', 512);
+	expect_equal(disk_request(VIRTIO_BLK_T_OUT, 2047, 512, true), 0);
+	expect_equal(disk_request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
+	expect_equal(disk_byte(2047 * 512), 'x');
+	expect_equal(disk_request(VIRTIO_BLK_T_GET_ID, 0, 20, false), 0);
+	expect(!memcmp(data, "gondola-", 8));
+	memcpy(data, &range, sizeof(range));
+	expect_equal(disk_request(VIRTIO_BLK_T_WRITE_ZEROES, 0, sizeof(range), true), 0);
+	expect_equal(disk_byte(16 * 512 + 100), 0);
+	expect(disk_byte(32 * 512 + 100));
+	range.sector = 64;
+	memcpy(data, &range, sizeof(range));
+	expect_equal(disk_request(VIRTIO_BLK_T_DISCARD, 0, sizeof(range), true), 0);
+	expect_equal(disk_byte(64 * 512 + 100), 0);
+	driver_end();
+}
+
+static void disk_bad_requests(void)
+{
+	struct virtio_blk_discard_write_zeroes range = { .sector = 2047, .num_sectors = 2 };
+
+	make_disk(DISK_BYTES);
+	start_disk("");
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 2048, 512, false), VIRTIO_BLK_S_IOERR);
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 2047, 1024, false), VIRTIO_BLK_S_IOERR);
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, ~0ull, 512, false), VIRTIO_BLK_S_IOERR);
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 1ull << 55, 512, false), VIRTIO_BLK_S_IOERR);
+	expect_equal(disk_request(VIRTIO_BLK_T_OUT, 2047, 1024, true), VIRTIO_BLK_S_IOERR);
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 0, 100, false), VIRTIO_BLK_S_IOERR);
+	expect_equal(disk_request(77, 0, 512, false), VIRTIO_BLK_S_UNSUPP);
+	memcpy(guest(BUFFERS + 0x1000), &range, sizeof(range));
+	expect_equal(disk_request(VIRTIO_BLK_T_DISCARD, 0, sizeof(range), true),
+		     VIRTIO_BLK_S_IOERR);
+	expect_equal(disk_request(VIRTIO_BLK_T_DISCARD, 0, 17, true), VIRTIO_BLK_S_UNSUPP);
+	range = (struct virtio_blk_discard_write_zeroes){ .num_sectors = 1, .flags = 2 };
+	memcpy(guest(BUFFERS + 0x1000), &range, sizeof(range));
+	expect_equal(disk_request(VIRTIO_BLK_T_WRITE_ZEROES, 0, sizeof(range), true),
+		     VIRTIO_BLK_S_UNSUPP);
+	/* No header. */
+	put_desc(0, 0, BUFFERS, 15, NEXT, 1);
+	put_desc(0, 1, BUFFERS, 1, WRITE, 0);
+	offer(0, 0);
+	expect(broken_within());
+	driver_end();
+	start_disk("");
+	/* No room for the status. */
+	put_desc(0, 0, BUFFERS, 16, 0, 0);
+	offer(0, 0);
+	expect(broken_within());
+	driver_end();
+}
+
+static void disk_cut(void)
+{
+	make_disk(DISK_BYTES);
+	start_disk("");
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 2000, 512, false), 0);
+	require_equal(truncate(disk_name, DISK_BYTES / 2), 0);
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 2000, 512, false), VIRTIO_BLK_S_IOERR);
+	expect_equal(disk_request(VIRTIO_BLK_T_OUT, 2000, 512, true), VIRTIO_BLK_S_IOERR);
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 20, 512, false), 0);
+	driver_end();
+}
+
+static void disk_readonly(void)
+{
+	make_disk(DISK_BYTES);
+	start_disk(",ro");
+	expect(driver.device->features & BIT64(VIRTIO_BLK_F_RO));
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 0, 512, false), 0);
+	expect_equal(disk_request(VIRTIO_BLK_T_OUT, 0, 512, true), VIRTIO_BLK_S_IOERR);
+	expect_equal(disk_request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
+	driver_end();
+}
+
+static struct virtio_device *create_disk(void)
+{
+	return block_create(&driver.memory, driver.registers, disk_name);
+}
+
+static void nonsense_disk(void)
+{
+	make_disk(DISK_BYTES);
+	nonsense_to(create_disk);
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 0, 512, false), 0);
+	driver_end();
+}
+
+const struct test_table disk_tests = TEST_TABLE(
+	{ "a disk reads, writes, flushes, discards", disk },
+	{ "bad requests get errors or break the disk", disk_bad_requests },
+	{ "a disk that became shorter gives I/O errors", disk_cut },
+	{ "a read-only disk is not written", disk_readonly },
+	{ "100,000 nonsense writes to a disk", nonsense_disk }
+);
