@@ -37,7 +37,8 @@ struct test_table {
 	.tests = (const struct tap_test[]){ __VA_ARGS__ },			\
 	.count = sizeof((const struct tap_test[]){ __VA_ARGS__ }) / sizeof(struct tap_test), \
 }
-extern const struct test_table queue_tests, transport_tests, disk_tests, net_tests, console_tests;
+extern const struct test_table queue_tests, transport_tests, disk_tests, net_tests, console_tests,
+	state_tests;
 
 struct driver {
 	struct guest_memory memory;

@@ -16,7 +16,7 @@ char disk_name[DISK_NAME_ROOM] = "/tmp/gondola-virtio-XXXXXX";
 int main(void)
 {
 	static const struct test_table *const tables[] = {
-		&queue_tests, &transport_tests, &disk_tests, &net_tests, &console_tests,
+		&queue_tests, &transport_tests, &disk_tests, &net_tests, &console_tests, &state_tests,
 	};
 	static struct tap_test tests[MAX_TESTS];
 	unsigned int count = 0;
