@@ -165,6 +165,18 @@ static void take_rng(void *to, const char *option, const char *value)
 	add_virtio(to, option, VIRTIO_RNG, value);
 }
 
+static void take_balloon(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	for (unsigned int i = 0; i < options->nr_virtio; i++)
+		if (options->virtio[i].kind == VIRTIO_BALLOON ||
+		    options->virtio[i].kind == VIRTIO_BALLOON_OOM)
+			fail(EXIT_CODE_USAGE, "%s: a guest has one balloon", option);
+	add_virtio(options, option, strcmp(option, "--balloon") ? VIRTIO_BALLOON_OOM :
+		   VIRTIO_BALLOON, value);
+}
+
 static void take_engine(void *to, const char *option, const char *value)
 {
 	struct run_options *options = to;
@@ -202,6 +214,8 @@ static const struct option_spec specs[] = {
 	{ "--net", take_net, false },
 	{ "--port", take_port, false },
 	{ "--rng", take_rng, true },
+	{ "--balloon", take_balloon, true },
+	{ "--balloon-oom", take_balloon, true },
 	{ NULL, NULL, false }
 };
 
@@ -357,6 +371,8 @@ const struct command command_run = {
 "                     a port of a virtio console, on a socket; console: a terminal,\n"
 "                     hvc0 and so on, else a stream; =FILE: output only\n"
 "  --rng              randomness from the host\n"
+"  --balloon          a balloon: memory that the guest gives back on request\n"
+"  --balloon-oom      one from which the guest may help itself when it has no more\n"
 "  The first one is at 0xe0000000, each further one 4 KiB above: the same options\n"
 "  give the same addresses.\n"
 "\n"

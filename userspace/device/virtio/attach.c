@@ -8,10 +8,17 @@
 
 #include "vm/fail.h"
 #include "vm/vm.h"
+#include "balloon.h"
 #include "devices.h"
 
 static struct virtio_device *devices[VIRTIO_MAX_DEVICES];
 static unsigned int nr_devices;
+static struct virtio_device *balloon;
+
+struct virtio_device *virtio_balloon(void)
+{
+	return balloon;
+}
 
 static uint64_t read_device(void *device, uint64_t offset, unsigned int bytes)
 {
@@ -103,6 +110,12 @@ void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 		case VIRTIO_NET:
 			place(vm, net_create(&vm->memory, registers, specs[i].value));
 			break;
+		case VIRTIO_BALLOON:
+		case VIRTIO_BALLOON_OOM:
+			balloon = balloon_create(&vm->memory, registers,
+						 specs[i].kind == VIRTIO_BALLOON_OOM);
+			place(vm, balloon);
+			break;
 		}
 	}
 	/* Reads are those of memory; what the guest writes leaves for us. */
@@ -121,4 +134,5 @@ void virtio_stop_all(void)
 	}
 	nr_devices = 0;
 	devices_forget();
+	balloon = NULL;
 }

@@ -13,7 +13,8 @@ struct vm;
  * @value: what followed
  */
 struct virtio_spec {
-	enum virtio_kind { VIRTIO_DISK, VIRTIO_NET, VIRTIO_RNG, VIRTIO_PORT } kind;
+	enum virtio_kind { VIRTIO_DISK, VIRTIO_NET, VIRTIO_RNG, VIRTIO_PORT,
+		VIRTIO_BALLOON, VIRTIO_BALLOON_OOM } kind;
 	const char *value;
 };
 
@@ -28,6 +29,9 @@ void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 unsigned int virtio_count(const struct virtio_spec *specs, unsigned int count);
 /** virtio_stop_all() - all threads are joined; what the guest has handed over is done */
 void virtio_stop_all(void);
+
+/** virtio_balloon() - the guest's balloon, or NULL */
+struct virtio_device *virtio_balloon(void);
 
 /* Each fail()s with one line; @registers is a zeroed page. */
 struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *registers,

@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The standard's "Traditional Memory Balloon Device", with the additions of
+ * <linux/gondola_balloon.h>.  Pages that the guest gives up go back to the host
+ * at once, neighbours by one call, and read as zero when they are used again.
+ *
+ * The bitmap says which pages are in the balloon.  With MUST_TELL_HOST a page
+ * in it holds nothing that anybody could miss.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_mmio.h>
+
+#include "vm/fail.h"
+#include "balloon_device.h"
+#include "devices.h"
+
+#define BIT64(n)	(1ull << (n))
+
+_Static_assert(sizeof(struct virtio_balloon_config) <= GONDOLA_BALLOON_CONFIG,
+	       "the extension lies behind the standard's configuration");
+
+uint64_t balloon_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
+}
+
+/* ---- pages: lock held -------------------------------------------------------------- */
+
+static uint64_t page_of(const struct balloon *balloon, const void *at)
+{
+	return ((const uint8_t *)at - balloon->memory->base) / BALLOON_PAGE;
+}
+
+static bool test_bit(const struct balloon *balloon, uint64_t page)
+{
+	return balloon->bits[page / 64] & BIT64(page % 64);
+}
+
+static void set_range(struct balloon *balloon, uint64_t first, uint64_t count)
+{
+	for (uint64_t page = first; page < first + count; page++) {
+		balloon->held += !test_bit(balloon, page);
+		balloon->bits[page / 64] |= BIT64(page % 64);
+	}
+}
+
+/* False, with nothing changed, if a page of them is not in the balloon. */
+static bool clear_range(struct balloon *balloon, uint64_t first, uint64_t count)
+{
+	for (uint64_t page = first; page < first + count; page++)
+		if (!test_bit(balloon, page))
+			return false;
+	for (uint64_t page = first; page < first + count; page++)
+		balloon->bits[page / 64] &= ~BIT64(page % 64);
+	balloon->held -= count;
+	return true;
+}
+
+static void now_zero(struct balloon *balloon, uint64_t gpa, uint64_t bytes)
+{
+	const struct queue *queue = &balloon->device.queues[0];
+
+	/* Who sends memory elsewhere has to send that it is empty now. */
+	if (queue->dirty)
+		queue->dirty(queue->dirty_argument, gpa, bytes);
+	if (balloon->hooks.discarded)
+		balloon->hooks.discarded(balloon->hooks.argument, gpa, bytes);
+}
+
+static void discard(struct balloon *balloon, void *at, uint64_t gpa, uint64_t bytes)
+{
+	if (madvise(at, bytes, MADV_DONTNEED)) {
+		virtio_complain(&balloon->device, "the host does not take memory back: %s",
+				strerror(errno));
+		return;
+	}
+	balloon->discarded += bytes / BALLOON_PAGE;
+	now_zero(balloon, gpa, bytes);
+}
+
+/* A run of pages in one piece of memory, which the caller has checked. */
+static int move_run(struct balloon *balloon, bool inflate, uint64_t gpa, void *at, uint64_t bytes)
+{
+	uint64_t first = page_of(balloon, at), count = bytes / BALLOON_PAGE;
+
+	if (inflate) {
+		set_range(balloon, first, count);
+		discard(balloon, at, gpa, bytes);
+	} else if (!clear_range(balloon, first, count)) {
+		virtio_broken(&balloon->device, "it takes back pages that it did not give");
+		return -1;
+	}
+	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Drivers give most pages in order, or in reverse order. */
+static void sort(uint32_t *pfns, unsigned int count)
+{
+	for (unsigned int i = 1; i < count; i++)
+		if (pfns[i] < pfns[i - 1]) {
+			qsort(pfns, count, sizeof(*pfns), by_number);
+			return;
+		}
+}
+
+/* How many bytes from pfns[i] on lie one behind the other; *next: the first that does not. */
+static uint64_t run_of(const struct balloon *balloon, bool inflate, unsigned int i,
+		       unsigned int count, unsigned int *next)
+{
+	const uint32_t *pfns = balloon->pfns;
+	uint64_t gpa = (uint64_t)pfns[i] * BALLOON_PAGE, bytes = BALLOON_PAGE;
+
+	for (i++; i < count; i++) {
+		uint32_t step = pfns[i] - pfns[i - 1];
+
+		/* A page given twice is given; one cannot be taken back twice. */
+		if (step > 1 || (!step && !inflate))
+			break;
+		if (!memory_at(balloon->memory, gpa, bytes + step * BALLOON_PAGE))
+			break;
+		bytes += step * BALLOON_PAGE;
+	}
+	*next = i;
+	return bytes;
+}
+
+static int move_pfns(struct balloon *balloon, bool inflate, unsigned int count)
+{
+	unsigned int i = 0;
+
+	sort(balloon->pfns, count);
+	while (i < count) {
+		uint64_t gpa = (uint64_t)balloon->pfns[i] * BALLOON_PAGE, bytes;
+		void *at = memory_at(balloon->memory, gpa, BALLOON_PAGE);
+
+		if (!at) {
+			virtio_broken(&balloon->device, "a page's number is outside memory");
+			return -1;
+		}
+		bytes = run_of(balloon, inflate, i, count, &i);
+		if (move_run(balloon, inflate, gpa, at, bytes))
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- buffers: the device's thread, lock held ---------------------------------------- */
+
+static int broken(struct virtio_device *device, const char *words)
+{
+	virtio_broken(device, words);
+	return -1;
+}
+
+static int take_pfns(struct balloon *balloon, struct queue_chain *chain, bool inflate)
+{
+	struct virtio_device *device = &balloon->device;
+	uint64_t done = 0;
+
+	if (chain->in || chain->out_bytes % sizeof(uint32_t))
+		return broken(device, "a request is no array of page numbers");
+	if (chain->out_bytes / sizeof(uint32_t) > balloon_total(balloon))
+		return broken(device, "a request has more pages than the guest");
+	while (done < chain->out_bytes) {
+		size_t bytes = chain_read(chain, done, balloon->pfns, sizeof(balloon->pfns));
+
+		if (move_pfns(balloon, inflate, bytes / sizeof(uint32_t)))
+			return -1;
+		done += bytes;
+	}
+	return 0;
+}
+
+static bool is_pages(uint64_t gpa, const struct iovec *iov)
+{
+	return !(gpa % BALLOON_PAGE) && !(iov->iov_len % BALLOON_PAGE);
+}
+
+static int take_runs(struct balloon *balloon, struct queue_chain *chain, bool inflate)
+{
+	if (chain->out)
+		return broken(&balloon->device, "a run of pages is not writable");
+	for (unsigned int i = 0; i < chain->in; i++) {
+		if (!is_pages(chain->gpa[i], &chain->iov[i]))
+			return broken(&balloon->device, "a run is not made of whole pages");
+		if (move_run(balloon, inflate, chain->gpa[i], chain->iov[i].iov_base,
+			     chain->iov[i].iov_len))
+			return -1;
+	}
+	return 0;
+}
+
+static int64_t move(struct virtio_device *device, struct queue_chain *chain, bool inflate)
+{
+	struct balloon *balloon = to_balloon(device);
+
+	return virtio_has(device, GONDOLA_BALLOON_F_RUNS) ? take_runs(balloon, chain, inflate) :
+	       take_pfns(balloon, chain, inflate);
+}
+
+static int64_t inflate(struct virtio_device *device, struct queue_chain *chain)
+{
+	return move(device, chain, true);
+}
+
+static int64_t deflate(struct virtio_device *device, struct queue_chain *chain)
+{
+	return move(device, chain, false);
+}
+
+/* Does the guest fill what it frees with something else than zeroes? Then it stays as it is. */
+static bool is_poisoned(const struct balloon *balloon)
+{
+	return virtio_has(&balloon->device, VIRTIO_BALLOON_F_PAGE_POISON) &&
+	       balloon->config.poison_val;
+}
+
+static int64_t report(struct virtio_device *device, struct queue_chain *chain)
+{
+	struct balloon *balloon = to_balloon(device);
+
+	if (chain->out)
+		return broken(device, "a report of free pages is not writable");
+	for (unsigned int i = 0; i < chain->in; i++) {
+		if (!is_pages(chain->gpa[i], &chain->iov[i]))
+			return broken(device, "a report is not made of whole pages");
+		if (is_poisoned(balloon))
+			continue;
+		discard(balloon, chain->iov[i].iov_base, chain->gpa[i], chain->iov[i].iov_len);
+		balloon->reported += chain->iov[i].iov_len / BALLOON_PAGE;
+	}
+	return 0;
+}
+
+/* Either the id of a round that begins, or the stop of one, or free pages in it. */
+static int64_t hint(struct virtio_device *device, struct queue_chain *chain)
+{
+	struct balloon *balloon = to_balloon(device);
+	uint32_t id;
+
+	if (chain->out) {
+		if (chain->in || chain->out_bytes != sizeof(id))
+			return broken(device, "a hint's id is no 32-bit number");
+		chain_read(chain, 0, &id, sizeof(id));
+		balloon->hinting = id > VIRTIO_BALLOON_CMD_ID_DONE &&
+				   id == balloon->config.free_page_hint_cmd_id ? id : 0;
+		return 0;
+	}
+	for (unsigned int i = 0; i < chain->in; i++)
+		if (balloon->hinting && balloon->hooks.hinted && !is_poisoned(balloon))
+			balloon->hooks.hinted(balloon->hooks.argument, chain->gpa[i],
+					      chain->iov[i].iov_len);
+	return 0;
+}
+
+/* Which queue of the driver's is that? -1: it did not take the feature. */
+static int queue_of(const struct virtio_device *device, enum balloon_queue queue)
+{
+	static const unsigned int features[BALLOON_QUEUES] = {
+		[BALLOON_STATS] = VIRTIO_BALLOON_F_STATS_VQ,
+		[BALLOON_HINT] = VIRTIO_BALLOON_F_FREE_PAGE_HINT,
+		[BALLOON_REPORT] = VIRTIO_BALLOON_F_REPORTING,
+	};
+	int number = queue;
+
+	if (queue >= BALLOON_STATS && !virtio_has(device, features[queue]))
+		return -1;
+	for (unsigned int i = BALLOON_STATS; i < queue; i++)
+		number -= !virtio_has(device, features[i]);
+	return number;
+}
+
+/* This queue's buffers are kept, one at a time, until statistics are wanted. */
+static void serve_stats(struct balloon *balloon, int number)
+{
+	struct virtio_device *device = &balloon->device;
+
+	do {
+		queue_notify_off(&device->queues[number]);
+		while (virtio_pop(device, number))
+			if (balloon_take_stats(balloon, &device->chain))
+				return;
+	} while (queue_notify_on(&device->queues[number]));
+}
+
+static void work(struct virtio_device *device)
+{
+	int number;
+
+	virtio_serve(device, BALLOON_INFLATE, inflate);
+	virtio_serve(device, BALLOON_DEFLATE, deflate);
+	number = queue_of(device, BALLOON_STATS);
+	if (number >= 0)
+		serve_stats(to_balloon(device), number);
+	number = queue_of(device, BALLOON_HINT);
+	if (number >= 0)
+		virtio_serve(device, number, hint);
+	number = queue_of(device, BALLOON_REPORT);
+	if (number >= 0)
+		virtio_serve(device, number, report);
+}
+
+void balloon_want_stats(struct balloon *balloon)
+{
+	struct virtio_device *device = &balloon->device;
+	int number = queue_of(device, BALLOON_STATS);
+
+	if (!balloon->stats_kept || number < 0 || !virtio_running(device) || device->frozen)
+		return;
+	balloon->stats_kept = false;
+	device->chain = (struct queue_chain){ .head = balloon->stats_head };
+	virtio_push(device, number, 0);
+}
+
+/* ---- configuration: lock held ------------------------------------------------------- */
+
+static void write_actual(struct balloon *balloon, uint32_t value)
+{
+	if (value > balloon_total(balloon)) {
+		virtio_broken(&balloon->device, "it says that more is in the balloon than the guest has");
+		return;
+	}
+	balloon->config.actual = value;
+	virtio_kick(&balloon->device);
+}
+
+static void config_write(struct virtio_device *device, unsigned int offset, uint32_t value,
+			 unsigned int bytes)
+{
+	struct balloon *balloon = to_balloon(device);
+
+	/* The other fields are not the driver's. */
+	if (bytes != 4)
+		return;
+	switch (offset) {
+	case offsetof(struct virtio_balloon_config, actual):
+		write_actual(balloon, value);
+		break;
+	case offsetof(struct virtio_balloon_config, poison_val):
+		balloon->config.poison_val = value;
+		break;
+	case GONDOLA_BALLOON_CONFIG + offsetof(struct gondola_balloon_config, backoffs):
+		balloon->extension.backoffs = value;
+		break;
+	case GONDOLA_BALLOON_CONFIG + offsetof(struct gondola_balloon_config, report_id):
+		balloon->extension.report_id = value;
+		break;
+	case GONDOLA_BALLOON_CONFIG + offsetof(struct gondola_balloon_config, reason):
+		if (!balloon_told(balloon, balloon->extension.report_id, value)) {
+			virtio_broken(device, "it tells an end that there is not");
+			return;
+		}
+		balloon->extension.reason = value;
+		break;
+	default:
+		return;
+	}
+	virtio_set_config(device, 0, &balloon->config, sizeof(balloon->config));
+	virtio_set_config(device, GONDOLA_BALLOON_CONFIG, &balloon->extension,
+			  sizeof(balloon->extension));
+}
+
+/* A new driver knows nothing of the old one's balloon: all memory is the guest's, what was in it
+ * is zero.
+ */
+static void forget_pages(struct balloon *balloon)
+{
+	const struct guest_memory *memory = balloon->memory;
+
+	for (uint64_t page = 0; balloon->held && page < balloon_total(balloon); page++) {
+		uint64_t at = page * BALLOON_PAGE;
+
+		if (!test_bit(balloon, page))
+			continue;
+		balloon->bits[page / 64] &= ~BIT64(page % 64);
+		balloon->held--;
+		now_zero(balloon, at < memory->low ? at : at - memory->low + MEMORY_HIGH,
+			 BALLOON_PAGE);
+	}
+}
+
+static void reset(struct virtio_device *device)
+{
+	struct balloon *balloon = to_balloon(device);
+
+	/* Also before the first driver, when nothing is there yet. */
+	if (!balloon->bits)
+		return;
+	forget_pages(balloon);
+	balloon->stats_kept = false;
+	balloon->stats.valid = 0;
+	balloon->hinting = 0;
+	balloon->config.actual = 0;
+	balloon->config.poison_val = 0;
+	balloon->extension.backoffs = 0;
+	balloon->extension.report_id = 0;
+	balloon->extension.reason = 0;
+	virtio_set_config(device, 0, &balloon->config, sizeof(balloon->config));
+	virtio_set_config(device, GONDOLA_BALLOON_CONFIG, &balloon->extension,
+			  sizeof(balloon->extension));
+}
+
+static unsigned int poll_fds(struct virtio_device *device, struct pollfd *fds, unsigned int room,
+			     int *timeout)
+{
+	int next = balloon_next_ms(to_balloon(device));
+
+	(void)fds;
+	(void)room;
+	if (next >= 0 && (*timeout < 0 || next < *timeout))
+		*timeout = next;
+	return 0;
+}
+
+static void polled(struct virtio_device *device, const struct pollfd *fds, unsigned int count)
+{
+	(void)fds;
+	(void)count;
+	balloon_tick(to_balloon(device));
+}
+
+static void destroy(struct virtio_device *device)
+{
+	struct balloon *balloon = to_balloon(device);
+
+	pthread_cond_destroy(&balloon->stats_came);
+	free(balloon->bits);
+}
+
+/* ---- for the launcher: any thread ---------------------------------------------------- */
+
+void balloon_set_hooks(struct virtio_device *device, const struct balloon_hooks *hooks)
+{
+	pthread_mutex_lock(&device->lock);
+	to_balloon(device)->hooks = hooks ? *hooks : (struct balloon_hooks){};
+	pthread_mutex_unlock(&device->lock);
+}
+
+bool balloon_get_bitmap(struct virtio_device *device, uint64_t *bits)
+{
+	struct balloon *balloon = to_balloon(device);
+	bool told;
+
+	pthread_mutex_lock(&device->lock);
+	told = virtio_has(device, VIRTIO_BALLOON_F_MUST_TELL_HOST);
+	if (told)
+		memcpy(bits, balloon->bits, (balloon_total(balloon) + 63) / 64 * 8);
+	pthread_mutex_unlock(&device->lock);
+	return told;
+}
+
+bool balloon_hint(struct virtio_device *device, bool on)
+{
+	struct balloon *balloon = to_balloon(device);
+	bool can;
+
+	pthread_mutex_lock(&device->lock);
+	can = virtio_running(device) && virtio_has(device, VIRTIO_BALLOON_F_FREE_PAGE_HINT);
+	balloon->hinting = 0;
+	if (on && ++balloon->next_hint <= VIRTIO_BALLOON_CMD_ID_DONE)
+		balloon->next_hint = VIRTIO_BALLOON_CMD_ID_DONE + 1;
+	balloon->config.free_page_hint_cmd_id = on ? balloon->next_hint :
+						VIRTIO_BALLOON_CMD_ID_DONE;
+	virtio_set_config(device, 0, &balloon->config, sizeof(balloon->config));
+	virtio_config_changed(device);
+	pthread_mutex_unlock(&device->lock);
+	return can;
+}
+
+struct virtio_device *balloon_create(const struct guest_memory *memory, uint8_t *registers,
+				     bool oom)
+{
+	static const struct virtio_ops ops = {
+		.name = "balloon", .id = VIRTIO_ID_BALLOON, .work = work, .reset = reset,
+		.config_write = config_write, .poll = poll_fds, .polled = polled,
+		.destroy = destroy, .version = 1, .save = balloon_save, .load = balloon_load,
+	};
+	struct balloon *balloon = device_alloc(sizeof(*balloon));
+	uint64_t features = BIT64(VIRTIO_BALLOON_F_MUST_TELL_HOST) |
+			    BIT64(VIRTIO_BALLOON_F_STATS_VQ) |
+			    BIT64(VIRTIO_BALLOON_F_FREE_PAGE_HINT) |
+			    BIT64(VIRTIO_BALLOON_F_PAGE_POISON) |
+			    BIT64(VIRTIO_BALLOON_F_REPORTING) |
+			    BIT64(GONDOLA_BALLOON_F_PACE) | BIT64(GONDOLA_BALLOON_F_RUNS);
+
+	if (oom)
+		features |= BIT64(VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
+	balloon->memory = memory;
+	balloon->reason = GONDOLA_BALLOON_REACHED;
+	balloon->config.free_page_hint_cmd_id = VIRTIO_BALLOON_CMD_ID_STOP;
+	balloon->next_hint = VIRTIO_BALLOON_CMD_ID_DONE;
+	pthread_cond_init(&balloon->stats_came, NULL);
+	snprintf(balloon->device.label, sizeof(balloon->device.label), "balloon");
+	virtio_init(&balloon->device, &ops, memory, registers, features, BALLOON_QUEUES);
+	balloon->bits = device_alloc((balloon_total(balloon) + 63) / 64 * 8);
+	return &balloon->device;
+}

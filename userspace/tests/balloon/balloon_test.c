@@ -1,0 +1,643 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Tests of the balloon device with a driver of our own, well-behaved and hostile. */
+#include <stdlib.h>
+#include <unistd.h>
+#include <linux/gondola_balloon.h>
+#include <linux/virtio_balloon.h>
+
+#include "device/virtio/balloon.h"
+#include "tests/virtio/driver.h"
+
+#define BIT64(n)	(1ull << (n))
+#define NEXT		VRING_DESC_F_NEXT
+#define WRITE		VRING_DESC_F_WRITE
+#define EXTENSION	(BIT64(GONDOLA_BALLOON_F_PACE) | BIT64(GONDOLA_BALLOON_F_RUNS))
+#define PAGES		(GUEST_BYTES / BALLOON_PAGE)
+#define FIRST		0x200u		/* a page that no test has its rings in */
+#define CONFIG(member)	(0x100 + GONDOLA_BALLOON_CONFIG + \
+			 offsetof(struct gondola_balloon_config, member))
+#define STANDARD(member) (0x100 + offsetof(struct virtio_balloon_config, member))
+
+enum { INFLATE, DEFLATE, STATS, HINT, REPORT };
+
+static struct balloon_status ended;
+static unsigned int ends;
+static uint64_t discarded, hinted;
+
+static void on_end(void *argument, const struct balloon_status *status)
+{
+	(void)argument;
+	ended = *status;
+	ends++;
+}
+
+static void on_discard(void *argument, uint64_t gpa, uint64_t bytes)
+{
+	(void)argument;
+	(void)gpa;
+	discarded += bytes / BALLOON_PAGE;
+}
+
+static void on_hint(void *argument, uint64_t gpa, uint64_t bytes)
+{
+	(void)argument;
+	(void)gpa;
+	hinted += bytes / BALLOON_PAGE;
+}
+
+static void start(uint64_t without)
+{
+	static const struct balloon_hooks hooks = {
+		.ended = on_end, .discarded = on_discard, .hinted = on_hint,
+	};
+	struct virtio_device *device;
+
+	driver_memory();
+	ends = 0;
+	discarded = 0;
+	hinted = 0;
+	memset(guest(0), 0x55, GUEST_BYTES);
+	memset(guest(RINGS), 0, 8 * RINGS_STRIDE);
+	device = balloon_create(&driver.memory, driver.registers, true);
+	balloon_set_hooks(device, &hooks);
+	driver_start(device, without);
+}
+
+static uint64_t held(void)
+{
+	struct balloon_status status;
+
+	balloon_get_status(driver.device, &status);
+	return status.held;
+}
+
+static bool in_balloon(uint32_t page)
+{
+	uint64_t bits[PAGES / 64];
+
+	require(balloon_get_bitmap(driver.device, bits));
+	return bits[page / 64] & BIT64(page % 64);
+}
+
+/* Sends an array of page numbers, or a part of one; true when the device has served it. */
+static bool send(unsigned int queue, const uint32_t *pfns, uint32_t bytes)
+{
+	uint16_t before = ring_used(queue)->idx;
+
+	memcpy(guest(BUFFERS), pfns, bytes);
+	put_desc(queue, 0, BUFFERS, bytes, 0, 0);
+	offer(queue, 0);
+	for (int i = 0; i < 2000; i++) {
+		if (ring_used(queue)->idx != before)
+			return true;
+		if (get_register(VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET)
+			return false;
+		usleep(1000);
+	}
+	return false;
+}
+
+static bool send_run(unsigned int queue, uint64_t gpa, uint32_t bytes, unsigned int flags)
+{
+	uint16_t before = ring_used(queue)->idx;
+
+	put_desc(queue, 0, gpa, bytes, flags, 0);
+	offer(queue, 0);
+	for (int i = 0; i < 2000; i++) {
+		if (ring_used(queue)->idx != before)
+			return true;
+		if (get_register(VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET)
+			return false;
+		usleep(1000);
+	}
+	return false;
+}
+
+static void arrays(void)
+{
+	static const uint32_t mixed[] = { FIRST + 9, FIRST, FIRST + 2, FIRST + 1, FIRST + 1 };
+	static const uint32_t back[] = { FIRST + 1, FIRST };
+
+	start(EXTENSION);
+	expect(send(INFLATE, mixed, sizeof(mixed)));
+	expect_equal(held(), 4);
+	expect_equal(discarded, 4);
+	expect(in_balloon(FIRST) && in_balloon(FIRST + 2) && in_balloon(FIRST + 9));
+	expect(!in_balloon(FIRST + 3));
+	expect_equal(*(uint32_t *)guest((FIRST + 2) * 4096ul), 0);
+	expect_equal(*(uint32_t *)guest((FIRST + 9) * 4096ul + 4092), 0);
+	expect_equal(*(uint32_t *)guest((FIRST + 3) * 4096ul), 0x55555555);
+	expect(send(DEFLATE, back, sizeof(back)));
+	expect_equal(held(), 2);
+	expect(!in_balloon(FIRST) && in_balloon(FIRST + 2));
+	driver_end();
+}
+
+static void runs(void)
+{
+	start(0);
+	expect(send_run(INFLATE, FIRST * 4096ul, 64 * 4096, WRITE));
+	expect_equal(held(), 64);
+	expect_equal(*(uint32_t *)guest((FIRST + 63) * 4096ul), 0);
+	expect_equal(*(uint32_t *)guest((FIRST + 64) * 4096ul), 0x55555555);
+	expect(send_run(DEFLATE, (FIRST + 8) * 4096ul, 8 * 4096, WRITE));
+	expect_equal(held(), 56);
+	driver_end();
+}
+
+/* One wrong buffer each: the device is broken, and nothing else happens. */
+static void bad_arrays(void)
+{
+	static const struct {
+		unsigned int queue;
+		uint32_t pfns[2];
+		uint32_t bytes;
+	} bad[] = {
+		{ INFLATE, { PAGES, 0 }, 4 },
+		{ INFLATE, { 0xffffffff, FIRST }, 8 },
+		{ INFLATE, { FIRST, 0 }, 7 },
+		{ DEFLATE, { FIRST, 0 }, 4 },
+		{ DEFLATE, { 0xffffffff, 0 }, 4 },
+		/* More pages than the guest has. */
+		{ INFLATE, { FIRST, FIRST }, 4 * (PAGES + 1) },
+	};
+
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		start(EXTENSION);
+		memset(guest(BUFFERS), 0, 8192);
+		put_desc(bad[i].queue, 0, BUFFERS, bad[i].bytes, 0, 0);
+		memcpy(guest(BUFFERS), bad[i].pfns, sizeof(bad[i].pfns));
+		offer(bad[i].queue, 0);
+		expect(broken_within());
+		expect_equal(driver.device->complaints, 1);
+		driver_end();
+	}
+	/* The same page taken back twice at once. */
+	start(EXTENSION);
+	expect(send(INFLATE, (uint32_t[]){ FIRST, FIRST + 1 }, 8));
+	expect(!send(DEFLATE, (uint32_t[]){ FIRST, FIRST }, 8));
+	expect(broken_within());
+	driver_end();
+}
+
+static void bad_runs(void)
+{
+	static const struct {
+		unsigned int queue;
+		uint64_t gpa;
+		uint32_t bytes;
+		unsigned int flags;
+	} bad[] = {
+		{ INFLATE, FIRST * 4096ul + 8, 4096, WRITE },
+		{ INFLATE, FIRST * 4096ul, 4095, WRITE },
+		{ INFLATE, FIRST * 4096ul, 4096, 0 },
+		{ INFLATE, GUEST_BYTES - 4096, 8192, WRITE },
+		{ INFLATE, ~0ull - 4095, 4096, WRITE },
+		{ DEFLATE, FIRST * 4096ul, 4096, WRITE },
+		{ REPORT, FIRST * 4096ul, 4096, 0 },
+		{ REPORT, FIRST * 4096ul + 1, 4096, WRITE },
+		{ HINT, BUFFERS, 3, 0 },
+	};
+
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		start(0);
+		put_desc(bad[i].queue, 0, bad[i].gpa, bad[i].bytes, bad[i].flags, 0);
+		offer(bad[i].queue, 0);
+		expect(broken_within());
+		expect_equal(driver.device->complaints, 1);
+		expect_equal(held(), 0);
+		driver_end();
+	}
+	/* A loop in the ring. */
+	start(0);
+	put_desc(INFLATE, 0, FIRST * 4096ul, 4096, WRITE | NEXT, 1);
+	put_desc(INFLATE, 1, (FIRST + 1) * 4096ul, 4096, WRITE | NEXT, 0);
+	offer(INFLATE, 0);
+	expect(broken_within());
+	expect_equal(held(), 0);
+	driver_end();
+}
+
+static void put_stat(unsigned int at, uint16_t tag, uint64_t value)
+{
+	memcpy(guest(BUFFERS + at * 10), &tag, 2);
+	memcpy(guest(BUFFERS + at * 10 + 2), &value, 8);
+}
+
+static void statistics(void)
+{
+	struct balloon_stats stats;
+
+	start(0);
+	expect(!balloon_get_stats(driver.device, &stats, 0));
+	put_stat(0, VIRTIO_BALLOON_S_MEMFREE, 123);
+	put_stat(1, 999, 1);
+	put_desc(STATS, 0, BUFFERS, 20, 0, 0);
+	offer(STATS, 0);
+	for (int i = 0; i < 2000 && !balloon_get_stats(driver.device, &stats, 0); i++)
+		usleep(1000);
+	expect_equal(stats.valid, 1u << VIRTIO_BALLOON_S_MEMFREE);
+	expect_equal(stats.value[VIRTIO_BALLOON_S_MEMFREE], 123);
+	/* Asking gave the buffer back. */
+	expect(used_within(STATS, 1));
+	put_stat(0, VIRTIO_BALLOON_S_MEMFREE, 456);
+	offer(STATS, 0);
+	require(balloon_get_stats(driver.device, &stats, 2000));
+	for (int i = 0; i < 2000 && stats.sequence < 2; i++, usleep(1000))
+		balloon_get_stats(driver.device, &stats, 0);
+	expect_equal(stats.value[VIRTIO_BALLOON_S_MEMFREE], 456);
+	driver_end();
+}
+
+static void bad_statistics(void)
+{
+	for (int way = 0; way < 3; way++) {
+		start(0);
+		put_stat(0, VIRTIO_BALLOON_S_MEMFREE, ~0ull);
+		put_desc(STATS, 0, BUFFERS, way == 0 ? 19 : way == 1 ? 650 : 10, 0, 0);
+		put_desc(STATS, 1, BUFFERS, 10, 0, 0);
+		offer(STATS, 0);
+		/* A second one, unasked. */
+		if (way == 2)
+			offer(STATS, 1);
+		expect(broken_within());
+		driver_end();
+	}
+}
+
+static void bad_config(void)
+{
+	start(0);
+	set_register(STANDARD(actual), PAGES + 1);
+	expect(broken_within());
+	driver_end();
+
+	/* Reasons that a driver cannot tell. */
+	for (uint32_t reason = GONDOLA_BALLOON_CANCELLED; reason < 9; reason++) {
+		start(0);
+		set_register(CONFIG(reason), reason);
+		expect(broken_within());
+		driver_end();
+	}
+	/* The extension was not negotiated. */
+	start(EXTENSION);
+	set_register(CONFIG(reason), GONDOLA_BALLOON_REACHED);
+	expect(broken_within());
+	driver_end();
+
+	/* What is the device's stays so. */
+	start(0);
+	set_register(STANDARD(num_pages), 77);
+	set_register(CONFIG(target), 77);
+	expect_equal(get_register(STANDARD(num_pages)), 0);
+	expect_equal(get_register(CONFIG(target)), 0);
+	driver_end();
+}
+
+static void goals(void)
+{
+	struct balloon_goal goal = { .pages = 64, .rate = 7, .deadline_ms = 9000, .floor = 11 };
+	uint32_t generation, id;
+
+	start(0);
+	generation = get_register(VIRTIO_MMIO_CONFIG_GENERATION);
+	id = balloon_ask(driver.device, &goal);
+	expect(get_register(VIRTIO_MMIO_CONFIG_GENERATION) != generation);
+	expect(get_register(VIRTIO_MMIO_INTERRUPT_STATUS) & VIRTIO_MMIO_INT_CONFIG);
+	expect_equal(get_register(CONFIG(id)), id);
+	expect_equal(get_register(CONFIG(id_again)), id);
+	expect_equal(get_register(CONFIG(target)), 64);
+	expect_equal(get_register(CONFIG(rate)), 7);
+	expect_equal(get_register(CONFIG(deadline)), 9000);
+	expect_equal(get_register(CONFIG(floor)), 11);
+	expect_equal(get_register(STANDARD(num_pages)), 64);
+
+	/* It is not reached because the driver says so. */
+	set_register(CONFIG(report_id), id);
+	set_register(CONFIG(reason), GONDOLA_BALLOON_REACHED);
+	expect_equal(ends, 1);
+	expect_equal(ended.reason, GONDOLA_BALLOON_REFUSED);
+
+	id = balloon_ask(driver.device, &goal);
+	expect(send_run(INFLATE, FIRST * 4096ul, 64 * 4096, WRITE));
+	set_register(CONFIG(backoffs), 3);
+	/* The end of an older goal is none of this one. */
+	set_register(CONFIG(report_id), id - 1);
+	set_register(CONFIG(reason), GONDOLA_BALLOON_FLOOR);
+	expect_equal(ends, 1);
+	set_register(CONFIG(report_id), id);
+	set_register(CONFIG(reason), GONDOLA_BALLOON_REACHED);
+	expect_equal(ends, 2);
+	expect_equal(ended.reason, GONDOLA_BALLOON_REACHED);
+	expect_equal(ended.backoffs, 3);
+	expect_equal(ended.held, 64);
+
+	/* Another one takes its place; this one is cancelled. */
+	goal.pages = 100;
+	balloon_ask(driver.device, &goal);
+	balloon_ask(driver.device, &goal);
+	expect_equal(ends, 3);
+	expect_equal(ended.reason, GONDOLA_BALLOON_CANCELLED);
+	balloon_cancel(driver.device);
+	expect_equal(ends, 4);
+	expect_equal(ended.reason, GONDOLA_BALLOON_CANCELLED);
+	expect_equal(get_register(CONFIG(target)), 64);
+	driver_end();
+}
+
+static bool ends_within(unsigned int ms)
+{
+	while (ms-- && !__atomic_load_n(&ends, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	return ends;
+}
+
+/* A driver that never answers, and none at all. */
+static void silence(void)
+{
+	struct balloon_goal goal = { .pages = 64, .deadline_ms = 1 };
+
+	start(0);
+	balloon_ask(driver.device, &goal);
+	expect(ends_within(5000));
+	expect_equal(ended.reason, GONDOLA_BALLOON_DEADLINE);
+	driver_end();
+
+	start(0);
+	set_register(VIRTIO_MMIO_STATUS, 0);
+	balloon_ask(driver.device, &goal);
+	expect(ends_within(2000));
+	expect_equal(ended.reason, GONDOLA_BALLOON_REFUSED);
+	/* A driver that comes later must not do what was refused. */
+	expect_equal(get_register(STANDARD(num_pages)), 0);
+	expect_equal(get_register(CONFIG(target)), 0);
+	driver_end();
+}
+
+/* What a driver that knows only targets does; returns the largest step that it was asked for. */
+static uint32_t follow(uint32_t *from, unsigned int ms)
+{
+	uint32_t largest = 0;
+
+	while (ms-- && !__atomic_load_n(&ends, __ATOMIC_ACQUIRE)) {
+		uint32_t target = get_register(STANDARD(num_pages));
+
+		if (target > *from && target - *from > largest)
+			largest = target - *from;
+		for (; *from < target; ++*from)
+			require(send(INFLATE, (uint32_t[]){ FIRST + *from }, 4));
+		set_register(STANDARD(actual), *from);
+		usleep(1000);
+	}
+	return largest;
+}
+
+static void standard_driver(void)
+{
+	struct balloon_goal goal = { .pages = 64, .rate = 100 };
+	uint32_t from = 0, largest;
+
+	start(EXTENSION);
+	balloon_ask(driver.device, &goal);
+	largest = follow(&from, 10000);
+	expect_equal(ends, 1);
+	expect_equal(ended.reason, GONDOLA_BALLOON_REACHED);
+	expect(!ended.paced);
+	/* 100 a second, in steps of a tenth: not all at once, on however slow a computer. */
+	expect(largest && largest < 64);
+
+	ends = 0;
+	goal = (struct balloon_goal){ .pages = 128, .rate = 1, .deadline_ms = 300 };
+	balloon_ask(driver.device, &goal);
+	follow(&from, 5000);
+	expect_equal(ended.reason, GONDOLA_BALLOON_DEADLINE);
+	expect_equal(get_register(STANDARD(num_pages)), held());
+
+	/* The guest has 30 pages to spare and shall keep 20. */
+	ends = 0;
+	put_stat(0, VIRTIO_BALLOON_S_AVAIL, 30 * 4096);
+	memcpy(guest(BUFFERS + 0x1000), guest(BUFFERS), 10);
+	put_desc(STATS, 0, BUFFERS + 0x1000, 10, 0, 0);
+	offer(STATS, 0);
+	goal = (struct balloon_goal){ .pages = 200, .floor = 20 };
+	largest = from;
+	balloon_ask(driver.device, &goal);
+	for (int i = 0; i < 5000 && !ends; i++) {
+		static uint16_t seen;
+		uint64_t spare;
+
+		follow(&from, 1);
+		spare = (30 - (from - largest)) * 4096ull;
+		if (ring_used(STATS)->idx != seen) {
+			seen = ring_used(STATS)->idx;
+			memcpy(guest(BUFFERS + 0x1002), &spare, 8);
+			offer(STATS, 0);
+		}
+	}
+	expect_equal(ended.reason, GONDOLA_BALLOON_FLOOR);
+	expect_equal(from - largest, 10);
+	driver_end();
+
+	/* Without statistics there is no floor to be kept. */
+	start(EXTENSION | BIT64(VIRTIO_BALLOON_F_STATS_VQ));
+	balloon_ask(driver.device, &goal);
+	expect(ends_within(2000));
+	expect_equal(ended.reason, GONDOLA_BALLOON_REFUSED);
+	driver_end();
+}
+
+static void resets(void)
+{
+	start(0);
+	expect(send_run(INFLATE, FIRST * 4096ul, 64 * 4096, WRITE));
+	discarded = 0;
+	set_register(VIRTIO_MMIO_STATUS, 0);
+	expect_equal(held(), 0);
+	/* Who copies this memory elsewhere has to know. */
+	expect_equal(discarded, 64);
+	expect_equal(get_register(STANDARD(actual)), 0);
+	driver_end();
+
+	/* A driver that does not promise to tell: its pages cannot be left out. */
+	start(EXTENSION | BIT64(VIRTIO_BALLOON_F_MUST_TELL_HOST));
+	expect(send(INFLATE, (uint32_t[]){ FIRST }, 4));
+	expect(!balloon_get_bitmap(driver.device, (uint64_t[PAGES / 64]) {}));
+	driver_end();
+}
+
+static void reports(void)
+{
+	start(0);
+	expect(send_run(REPORT, FIRST * 4096ul, 16 * 4096, WRITE));
+	expect_equal(*(uint32_t *)guest(FIRST * 4096ul), 0);
+	expect_equal(held(), 0);
+	expect_equal(discarded, 16);
+	/* The guest expects its own pattern there. */
+	set_register(STANDARD(poison_val), 0xaa);
+	expect(send_run(REPORT, (FIRST + 16) * 4096ul, 16 * 4096, WRITE));
+	expect_equal(*(uint32_t *)guest((FIRST + 16) * 4096ul), 0x55555555);
+	driver_end();
+}
+
+static void hints(void)
+{
+	uint32_t id;
+
+	start(0);
+	require(balloon_hint(driver.device, true));
+	id = get_register(STANDARD(free_page_hint_cmd_id));
+	expect(id > VIRTIO_BALLOON_CMD_ID_DONE);
+	expect(send_run(HINT, FIRST * 4096ul, 4096, WRITE));
+	expect_equal(hinted, 0);
+	expect(send(HINT, (uint32_t[]){ id + 1 }, 4));
+	expect(send_run(HINT, FIRST * 4096ul, 4096, WRITE));
+	expect_equal(hinted, 0);
+	expect(send(HINT, &id, 4));
+	expect(send_run(HINT, FIRST * 4096ul, 4096, WRITE));
+	expect_equal(hinted, 1);
+	/* A hint is none more: the page keeps what it holds. */
+	expect_equal(*(uint32_t *)guest(FIRST * 4096ul), 0x55555555);
+	expect(send(HINT, (uint32_t[]){ VIRTIO_BALLOON_CMD_ID_STOP }, 4));
+	expect(send_run(HINT, FIRST * 4096ul, 4096, WRITE));
+	expect_equal(hinted, 1);
+	balloon_hint(driver.device, false);
+	expect_equal(get_register(STANDARD(free_page_hint_cmd_id)), VIRTIO_BALLOON_CMD_ID_DONE);
+	driver_end();
+}
+
+/* Without statistics the other queues move up. */
+static void queue_numbers(void)
+{
+	start(BIT64(VIRTIO_BALLOON_F_STATS_VQ));
+	expect(send_run(REPORT - 1, FIRST * 4096ul, 4096, WRITE));
+	expect_equal(*(uint32_t *)guest(FIRST * 4096ul), 0);
+	driver_end();
+}
+
+/* ---- saved state -------------------------------------------------------------------- */
+
+static uint8_t saved[65536];
+static struct device_record record;
+
+static bool keep(void *argument, const struct device_record *from)
+{
+	(void)argument;
+	require(from->bytes <= sizeof(saved));
+	memcpy(saved, from->data, from->bytes);
+	record = *from;
+	record.data = saved;
+	return true;
+}
+
+/* The value of a field in the saved record. */
+static uint8_t *field(const char *wanted)
+{
+	char name[STATE_NAME_MAX + 1];
+	unsigned int kind;
+	const void *value;
+	size_t bytes;
+
+	for (size_t at = 0; at < record.bytes;) {
+		at = state_next(&record, at, name, &kind, &value, &bytes);
+		require(at);
+		if (!strcmp(name, wanted))
+			return saved + ((const uint8_t *)value - saved);
+	}
+	require(!"there is such a field");
+	return NULL;
+}
+
+static void state(void)
+{
+	static const char *const bounded[] = {
+		"balloon.num_pages", "balloon.actual", "balloon.goal.pages", "balloon.goal.reason",
+		"balloon.stats.head",
+	};
+	struct balloon_goal goal = { .pages = 64, .rate = 7, .floor = 11 };
+	char error[STATE_ERROR_ROOM];
+	uint8_t good[sizeof(saved)];
+	uint32_t id;
+
+	start(0);
+	virtio_register(driver.device, 0);
+	id = balloon_ask(driver.device, &goal);
+	expect(send_run(INFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
+	devices_freeze();
+	require(devices_save(keep, NULL));
+	memcpy(good, saved, record.bytes);
+	devices_thaw(error);
+	set_register(VIRTIO_MMIO_STATUS, 0);
+	expect_equal(held(), 0);
+
+	devices_freeze();
+	for (unsigned int i = 0; i < sizeof(bounded) / sizeof(bounded[0]); i++) {
+		memset(field(bounded[i]), 0xff, 2);
+		expect(!devices_load(&record, error));
+		expect(strstr(error, bounded[i]));
+		expect_equal(held(), 0);
+		memcpy(saved, good, record.bytes);
+	}
+	require(devices_load(&record, error));
+	require(devices_thaw(error));
+	expect_equal(held(), 16);
+	expect(in_balloon(FIRST + 15) && !in_balloon(FIRST + 16));
+	expect_equal(get_register(CONFIG(id)), id);
+	expect_equal(get_register(CONFIG(target)), 64);
+	expect_equal(get_register(CONFIG(floor)), 11);
+	expect(send_run(DEFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
+	devices_forget();
+	driver_end();
+}
+
+static uint32_t seed = 1;
+
+static uint32_t random32(void)
+{
+	seed = seed * 1664525 + 1013904223;
+	return seed >> 8 ^ seed << 20;
+}
+
+static void nonsense(void)
+{
+	start(0);
+	for (int i = 0; i < 100000; i++) {
+		unsigned int queue = random32() % 6;
+
+		switch (random32() % 4) {
+		case 0:
+			set_register(random32() % 0x200 & ~3u, random32() >> random32() % 32);
+			break;
+		case 1:
+			put_desc(queue, random32() % QUEUE_SIZE, random32() % (GUEST_BYTES + 8192),
+				 random32() % 9000, random32() % 8, random32() % (QUEUE_SIZE + 1));
+			break;
+		default:
+			offer(queue, random32() % (QUEUE_SIZE + 1));
+		}
+	}
+	require(held() <= PAGES);
+	set_register(VIRTIO_MMIO_STATUS, 0);
+	expect_equal(held(), 0);
+	driver_end();
+}
+
+static const struct tap_test tests[] = {
+	{ "arrays of page numbers give pages to the host and take them back", arrays },
+	{ "so do runs", runs },
+	{ "wrong page numbers and arrays break the device, with one line", bad_arrays },
+	{ "so do wrong runs, reports, hints and a loop", bad_runs },
+	{ "statistics come when they are asked for", statistics },
+	{ "wrong statistics break the device", bad_statistics },
+	{ "so do impossible values in its configuration", bad_config },
+	{ "a goal is shown, and ends for the reason that the driver tells", goals },
+	{ "a driver that is silent or not there ends a goal too", silence },
+	{ "a standard driver is led with rate, deadline and floor", standard_driver },
+	{ "a reset forgets the balloon", resets },
+	{ "reported pages are given back, poisoned ones not", reports },
+	{ "hints count in their round alone", hints },
+	{ "queues are numbered as drivers do", queue_numbers },
+	{ "it is saved and loaded, and wrong records are refused", state },
+	{ "100,000 nonsense writes", nonsense },
+};
+
+TAP_MAIN(tests)
