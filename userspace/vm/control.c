@@ -14,7 +14,7 @@
 
 #include "control.h"
 #include "fail.h"
-#include "lib/line_socket.h"
+#include "client/line_socket.h"
 #include "vm.h"
 
 #define OUTPUT_MAX	(1u << 20)	/* a client that leaves more than this unread loses events */

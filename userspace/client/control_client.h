@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The other end of a VM's control socket, for the subcommands and for tests. */
-#ifndef LIB_CONTROL_CLIENT_H
-#define LIB_CONTROL_CLIENT_H
+#ifndef CLIENT_CONTROL_CLIENT_H
+#define CLIENT_CONTROL_CLIENT_H
 
 #include <stdbool.h>
 #include <stddef.h>

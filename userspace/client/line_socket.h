@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Unix sockets that carry lines of text, and now and then a descriptor. */
-#ifndef LIB_LINE_SOCKET_H
-#define LIB_LINE_SOCKET_H
+#ifndef CLIENT_LINE_SOCKET_H
+#define CLIENT_LINE_SOCKET_H
 
 #include <stddef.h>
 #include <sys/types.h>

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Unit tests of what a VM's life needs; each file has some, life_test.c lists them. */
+#ifndef TESTS_LIFE_LIFE_TEST_H
+#define TESTS_LIFE_LIFE_TEST_H
+
+#include "tap.h"
+
+/* stream_test.c */
+void stream_round_trip(void);
+void stream_order(void);
+void stream_flipped_bytes(void);
+void stream_cut(void);
+void stream_bad_contents(void);
+void stream_full_disk(void);
+
+/* control_test.c */
+void states_table(void);
+void control_basics(void);
+void control_bad_lines(void);
+void control_clients(void);
+void control_events_lost(void);
+void control_descriptors(void);
+
+#endif
