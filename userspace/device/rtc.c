@@ -78,16 +78,19 @@ static void store_time(struct rtc *rtc, int64_t now)
 {
 	time_t seconds = now;
 	struct tm tm;
+	int year;
 
 	gmtime_r(&seconds, &tm);
+	/* What a guest sets may be before the year 0 and after 9999: the registers wrap. */
+	year = ((tm.tm_year + 1900) % 10000 + 10000) % 10000;
 	rtc->memory[RTC_SECONDS] = encode(rtc, tm.tm_sec);
 	rtc->memory[RTC_MINUTES] = encode(rtc, tm.tm_min);
 	rtc->memory[RTC_HOURS] = encode_hour(rtc, tm.tm_hour);
 	rtc->memory[RTC_WEEKDAY] = encode(rtc, tm.tm_wday + 1);
 	rtc->memory[RTC_DAY] = encode(rtc, tm.tm_mday);
 	rtc->memory[RTC_MONTH] = encode(rtc, tm.tm_mon + 1);
-	rtc->memory[RTC_YEAR] = encode(rtc, tm.tm_year % 100);
-	rtc->memory[RTC_CENTURY] = encode(rtc, (tm.tm_year + 1900) / 100);
+	rtc->memory[RTC_YEAR] = encode(rtc, year % 100);
+	rtc->memory[RTC_CENTURY] = encode(rtc, year / 100);
 }
 
 /* The guest has set the registers: the clock goes on from what they say. */

@@ -509,6 +509,7 @@ static void mutated(void)
 		finish();
 	}
 	expect_equal(taken + told, NR_CREATORS * MUTATIONS);
+	printf("# %u taken, %u refused\n", taken, told);
 	expect(taken > 500);
 	expect(told > 500);
 }

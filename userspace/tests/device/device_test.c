@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The devices on ports: saved, they go on where they were; records that are cut off or wrong are
+ * refused by name; a guest that writes anything anywhere harms nobody.
+ */
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/serial_reg.h>
+
+#include "machine.h"
+#include "vm/console.h"
+
+#define MAX_RECORDS	8
+#define RECORD_ROOM	1024
+#define NONSENSE	100000
+#define MUTATIONS	20000
+
+static struct saved {
+	struct device_record record;
+	char name[STATE_NAME_MAX + 1];
+	uint8_t data[RECORD_ROOM];
+} saved[MAX_RECORDS];
+static unsigned int nr_saved;
+static char error[STATE_ERROR_ROOM];
+
+static bool keep(void *argument, const struct device_record *record)
+{
+	struct saved *to = &saved[nr_saved++];
+
+	(void)argument;
+	require(nr_saved <= MAX_RECORDS && record->bytes <= RECORD_ROOM);
+	*to = (struct saved){ .record = *record };
+	memcpy(to->data, record->data, record->bytes);
+	snprintf(to->name, sizeof(to->name), "%s", record->name);
+	to->record.name = to->name;
+	to->record.data = to->data;
+	return true;
+}
+
+static void save(void)
+{
+	nr_saved = 0;
+	devices_freeze();
+	require(devices_save(keep, NULL));
+	expect_equal(nr_saved, 4);
+}
+
+static void load(void)
+{
+	for (unsigned int i = 0; i < nr_saved; i++) {
+		error[0] = 0;
+		tap_check(devices_load(&saved[i].record, error), false, "not loaded: %s", error);
+	}
+	expect(devices_loaded(error));
+}
+
+static struct saved *find(const char *name)
+{
+	for (unsigned int i = 0; i < nr_saved; i++)
+		if (!strcmp(saved[i].name, name))
+			return &saved[i];
+	tap_check(false, true, "there is no record of %s", name);
+	return NULL;
+}
+
+/* From this machine into the next, whose clock says something else. */
+static void move(void)
+{
+	save();
+	machine_end();
+	machine_start();
+	machine.now_ns = 777;
+	devices_freeze();
+	load();
+	machine.now_ns = 55555555555ull;
+	require(devices_thaw(error));
+}
+
+static uint8_t cmos(uint8_t index)
+{
+	out(RTC_PORT, index, 1);
+	return in(RTC_PORT + 1, 1);
+}
+
+static void set_cmos(uint8_t index, uint8_t value)
+{
+	out(RTC_PORT, index, 1);
+	out(RTC_PORT + 1, value, 1);
+}
+
+static void serial_goes_on(void)
+{
+	machine_start();
+	out(SERIAL_PORT + UART_LCR, UART_LCR_DLAB, 1);
+	out(SERIAL_PORT, 0x0c, 1);
+	out(SERIAL_PORT + 1, 0x01, 1);
+	out(SERIAL_PORT + UART_LCR, 3, 1);
+	out(SERIAL_PORT + UART_FCR, UART_FCR_ENABLE_FIFO, 1);
+	out(SERIAL_PORT + UART_IER, UART_IER_RDI, 1);
+	out(SERIAL_PORT + UART_MCR, UART_MCR_DTR | UART_MCR_OUT2, 1);
+	out(SERIAL_PORT + UART_SCR, 0x5a, 1);
+	machine.guest->input(machine.guest_device, "typed", 5);
+	expect_equal(in(SERIAL_PORT, 1), 't');
+	expect_equal(machine.lines[SERIAL_IRQ], 1);
+	move();
+	expect_equal(machine.lines[SERIAL_IRQ], 1);
+	expect(machine.more > 0);
+	expect_equal(in(SERIAL_PORT + UART_LSR, 1) & UART_LSR_DR, UART_LSR_DR);
+	expect_equal(in(SERIAL_PORT, 1), 'y');
+	expect_equal(in(SERIAL_PORT, 1), 'p');
+	expect_equal(in(SERIAL_PORT, 1), 'e');
+	expect_equal(machine.lines[SERIAL_IRQ], 1);
+	expect_equal(in(SERIAL_PORT, 1), 'd');
+	expect_equal(machine.lines[SERIAL_IRQ], 0);
+	expect_equal(in(SERIAL_PORT + UART_SCR, 1), 0x5a);
+	expect_equal(in(SERIAL_PORT + UART_MCR, 1), UART_MCR_DTR | UART_MCR_OUT2);
+	expect_equal(in(SERIAL_PORT + UART_IIR, 1) & 0xc0, 0xc0);
+	out(SERIAL_PORT + UART_LCR, UART_LCR_DLAB, 1);
+	expect_equal(in(SERIAL_PORT, 1), 0x0c);
+	expect_equal(in(SERIAL_PORT + 1, 1), 0x01);
+	machine_end();
+}
+
+/* What is typed while the machine stands still waits outside. */
+static void serial_frozen(void)
+{
+	machine_start();
+	out(SERIAL_PORT, 'x', 1);
+	expect_equal(machine.guest->room(machine.guest_device), 1);
+	devices_freeze();
+	expect_equal(machine.flushed, 1);
+	expect_equal(machine.guest->room(machine.guest_device), 0);
+	machine.more = 0;
+	require(devices_thaw(error));
+	expect(machine.more > 0);
+	expect_equal(machine.guest->room(machine.guest_device), 1);
+	machine_end();
+}
+
+/* The clock is as far from the host's as it was, and still runs. */
+static void rtc_goes_on(void)
+{
+	struct tm tm = { .tm_year = 133, .tm_mon = 4, .tm_mday = 6, .tm_hour = 7, .tm_min = 8 };
+
+	machine_start();
+	set_cmos(0x0b, 0x82);
+	set_cmos(0, 0);
+	set_cmos(2, 0x08);
+	set_cmos(4, 0x07);
+	set_cmos(7, 0x06);
+	set_cmos(8, 0x05);
+	set_cmos(9, 0x33);
+	set_cmos(0x32, 0x20);
+	set_cmos(0x0b, 0x02);
+	set_cmos(0x40, 0xab);
+	out(RTC_PORT, 0x40, 1);
+	move();
+	expect_equal(in(RTC_PORT + 1, 1), 0xab);
+	expect_equal(cmos(2), 0x08);
+	expect_equal(cmos(4), 0x07);
+	expect_equal(cmos(7), 0x06);
+	expect_equal(cmos(8), 0x05);
+	expect_equal(cmos(9), 0x33);
+	expect_equal(cmos(0x32), 0x20);
+	expect(timegm(&tm) > time(NULL));
+	machine_end();
+}
+
+static void run_loop_once(unsigned int ms)
+{
+	struct pollfd fds[LOOP_MAX_SOURCES];
+	struct loop *loop = &machine.vm.loop;
+
+	for (int i = 0; i < LOOP_MAX_SOURCES; i++)
+		fds[i] = (struct pollfd){ .fd = loop->sources[i].fd, .events = POLLIN };
+	poll(fds, LOOP_MAX_SOURCES, ms);
+	for (int i = 0; i < LOOP_MAX_SOURCES; i++)
+		if (fds[i].fd >= 0 && fds[i].revents)
+			loop->sources[i].call(loop->sources[i].argument, fds[i].fd, fds[i].revents);
+}
+
+/* Periodic interrupts: none while frozen, again afterwards, also in the next machine. */
+static void rtc_timer(void)
+{
+	machine_start();
+	set_cmos(0x0a, 0x26);
+	set_cmos(0x0b, 0x42);
+	run_loop_once(100);
+	for (int i = 0; i < 100 && !machine.lines[RTC_IRQ]; i++)
+		run_loop_once(10);
+	expect_equal(machine.lines[RTC_IRQ], 1);
+	expect_equal(cmos(0x0c) & 0xc0, 0xc0);
+	expect_equal(machine.lines[RTC_IRQ], 0);
+	devices_freeze();
+	for (int i = 0; i < 20; i++)
+		run_loop_once(1);
+	expect_equal(machine.lines[RTC_IRQ], 0);
+	require(devices_thaw(error));
+	move();
+	for (int i = 0; i < 100 && !machine.lines[RTC_IRQ]; i++)
+		run_loop_once(10);
+	expect_equal(machine.lines[RTC_IRQ], 1);
+	machine_end();
+}
+
+static void pm_goes_on(void)
+{
+	uint32_t before;
+
+	machine_start();
+	machine.now_ns += 700000000000ull;
+	out(PM1_EVENT_PORT + 2, 1 << 8 | 1, 2);
+	before = in(PM_TIMER_PORT, 4);
+	expect_equal(in(PM1_EVENT_PORT, 2) & 1, 1);
+	expect_equal(machine.lines[SCI_IRQ], 1);
+	move();
+	expect_equal(machine.lines[SCI_IRQ], 1);
+	expect_equal(in(PM1_EVENT_PORT + 2, 2), 1 << 8 | 1);
+	expect_equal(in(PM1_CONTROL_PORT, 2), 1);
+	expect(in(PM_TIMER_PORT, 4) - before < 3);
+	machine.now_ns += 1000000000;
+	expect(in(PM_TIMER_PORT, 4) - before - 3579545 < 3);
+	out(PM1_EVENT_PORT, 1, 2);
+	expect_equal(machine.lines[SCI_IRQ], 0);
+	machine_end();
+}
+
+static void keyboard_goes_on(void)
+{
+	machine_start();
+	out(0x64, 0xd3, 1);
+	move();
+	out(0x60, 0x77, 1);
+	expect_equal(in(0x64, 1) & 0x21, 0x21);
+	move();
+	expect_equal(in(0x60, 1), 0x77);
+	machine_end();
+}
+
+/* ---- records that are not right ---------------------------------------------------------- */
+
+static void cut_off(void)
+{
+	machine_start();
+	save();
+	for (unsigned int i = 0; i < nr_saved; i++) {
+		struct device_record *record = &saved[i].record;
+		size_t bytes = record->bytes;
+
+		for (record->bytes = 0; record->bytes < bytes; record->bytes++) {
+			expect(!devices_load(record, error));
+			expect(!strncmp(error, record->name, strlen(record->name)));
+		}
+		record->bytes = bytes + 1;
+		expect(!devices_load(record, error));
+		expect(strstr(error, "1 bytes follow"));
+		record->bytes = bytes;
+		record->version += 1;
+		expect(!devices_load(record, error));
+		expect(strstr(error, "has version 2, this gondola knows version 1"));
+		record->version -= 1;
+		record->instance = 1;
+		expect(!devices_load(record, error));
+		expect(strstr(error, "there is no such device"));
+		record->instance = 0;
+	}
+	expect(!devices_loaded(error));
+	expect(strstr(error, "serial 0: there is no record of it"));
+	load();
+	machine_end();
+}
+
+/* Writes @value over the last @bytes of the field. */
+static void set_field(struct saved *one, const char *field, const void *value, size_t bytes)
+{
+	char name[STATE_NAME_MAX + 1];
+	const void *old;
+	unsigned int kind;
+	size_t at = 0, next, room;
+
+	while ((next = state_next(&one->record, at, name, &kind, &old, &room))) {
+		if (!strcmp(name, field)) {
+			require(room >= bytes);
+			memcpy(one->data + next - bytes, value, bytes);
+			return;
+		}
+		at = next;
+	}
+	tap_check(false, true, "there is no field %s", field);
+}
+
+static void wrong_values(void)
+{
+	static const struct {
+		const char *device, *field;
+		uint64_t value;
+		size_t bytes;
+	} wrong[] = {
+		{ "serial", "ier", 0x10, 1 }, { "serial", "fcr", 0x02, 1 },
+		{ "serial", "mcr", 0x20, 1 }, { "serial", "errors", 0x04, 1 },
+		{ "serial", "thr_interrupt", 2, 1 },
+		{ "rtc", "index", 0x80, 1 }, { "rtc", "offset", 1ull << 63, 8 },
+		{ "rtc", "offset", INT64_MAX, 8 }, { "rtc", "last", 1ull << 63, 8 },
+		{ "acpi-pm", "timer", ~0ull, 8 }, { "acpi-pm", "last", 1ull << 50, 8 },
+		{ "acpi-pm", "status", 2, 2 }, { "acpi-pm", "enable", 0x8000, 2 },
+		{ "acpi-pm", "control", 0, 2 }, { "acpi-pm", "control", 0x2001, 2 },
+		{ "i8042", "status", 0x80, 1 }, { "i8042", "expects", 0x20, 1 },
+	};
+
+	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char words[64];
+		struct saved *one;
+
+		machine_start();
+		save();
+		one = find(wrong[i].device);
+		set_field(one, wrong[i].field, &wrong[i].value, wrong[i].bytes);
+		snprintf(words, sizeof(words), "%s 0: field %s: ", wrong[i].device, wrong[i].field);
+		error[0] = 0;
+		expect(!devices_load(&one->record, error));
+		tap_check(!strncmp(error, words, strlen(words)), false, "\"%s\" is not \"%s…\"",
+			  error, words);
+		machine_end();
+	}
+}
+
+static void use_all(void)
+{
+	for (uint16_t port = 0x60; port < 0x80; port++)
+		in(port, 1);
+	for (uint16_t port = SERIAL_PORT; port < SERIAL_PORT + 8; port++)
+		in(port, 1);
+	for (uint8_t index = 0; index < 0x80; index++)
+		cmos(index);
+	for (uint16_t port = PM1_EVENT_PORT; port < PM_TIMER_PORT; port += 4)
+		in(port, 4);
+	machine.guest->room(machine.guest_device);
+	run_loop_once(0);
+}
+
+static void mutated(void)
+{
+	unsigned int taken = 0, refused = 0;
+
+	srandom(20260103);
+	for (unsigned int round = 0; round < MUTATIONS / 4; round++) {
+		machine_start();
+		save();
+		for (unsigned int i = 0; i < nr_saved; i++) {
+			saved[i].data[random() % saved[i].record.bytes] = random() >> 8;
+			if (devices_load(&saved[i].record, error))
+				taken++;
+			else
+				refused++;
+		}
+		require(devices_thaw(error));
+		use_all();
+		machine_end();
+	}
+	expect_equal(taken + refused, MUTATIONS);
+	expect(taken > 500);
+	expect(refused > 500);
+}
+
+/* A row of fields that no device has written. */
+static void malformed(void)
+{
+	static const struct {
+		const char *bytes;
+		size_t count;
+	} wrong[] = {
+		{ "", 0 }, { "\1\1\1\0\0", 5 }, { "\0\1\1\0\0\0x", 7 }, { "\1\1\1\0\0\0x", 7 },
+		{ "\1\3\1\0\0\0xx", 8 }, { "\1\1\3\0\0\0xabc", 10 }, { "\1\2\377\377\377\377x", 7 },
+		{ "\40\2\0\0\0\0" "12345678901234567890123456789012", 38 },
+		{ "\1\1\1\0\0\0\33x", 8 }, { "\377\2\0\0\0\0x", 7 },
+	};
+	char name[STATE_NAME_MAX + 1];
+	unsigned int kind;
+	const void *value;
+	size_t bytes;
+
+	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct device_record record = { .data = wrong[i].bytes, .bytes = wrong[i].count };
+
+		tap_check(!state_next(&record, 0, name, &kind, &value, &bytes), false,
+			  "row %u was taken", i);
+	}
+}
+
+/* ---- a guest that writes anything ---------------------------------------------------------- */
+
+static void nonsense(void)
+{
+	static const uint16_t starts[] = {
+		SERIAL_PORT, RTC_PORT, PM1_EVENT_PORT, PM1_CONTROL_PORT, PM_TIMER_PORT, 0x60, 0xcf8, 0x80, 0xf4,
+	};
+	static const uint8_t widths[] = { 1, 1, 2, 4 };
+	unsigned int ends = 0;
+
+	srandom(20260104);
+	machine_start();
+	for (unsigned int i = 0; i < NONSENSE; i++) {
+		uint16_t port = starts[random() % (sizeof(starts) / sizeof(starts[0]))] +
+				random() % 8;
+
+		out(port, (uint32_t)random() << 1 ^ random(), widths[random() % 4]);
+		in(port, widths[random() % 4]);
+		machine.now_ns += random();
+		if (random() % 64 == 0 && machine.guest->room(machine.guest_device))
+			machine.guest->input(machine.guest_device, "x", 1);
+		if (random() % 64 == 0)
+			run_loop_once(0);
+		/* Resets and power-offs are what it asked for. */
+		ends += machine.vm.end != VM_RUNNING;
+		machine.vm.end = VM_RUNNING;
+	}
+	expect(ends > 10);
+	/* What comes of it can be saved and loaded. */
+	move();
+	use_all();
+	machine_end();
+}
+
+static const struct tap_test tests[] = {
+	{ "a saved serial port goes on", serial_goes_on },
+	{ "input waits while the machine stands still", serial_frozen },
+	{ "a saved clock goes on", rtc_goes_on },
+	{ "periodic interrupts stop and go on", rtc_timer },
+	{ "the PM timer goes on where it was", pm_goes_on },
+	{ "a saved keyboard controller goes on", keyboard_goes_on },
+	{ "records cut off, of another version, of unknown devices are refused", cut_off },
+	{ "wrong values are refused by name", wrong_values },
+	{ "records with changed bytes do no harm", mutated },
+	{ "what is no field is told apart", malformed },
+	{ "100,000 nonsense writes to all ports", nonsense },
+};
+
+TAP_MAIN(tests)
