@@ -24,11 +24,15 @@ kbuild = $(MAKE) -C $(kdir) M=$(BUILD)/module src=$(CURDIR)
 machine_options = --engine $(ENGINE) --cpus $(CPUS) --mitigations $(MITIGATIONS) \
 	$(if $(CPU_MODEL),--cpu-model $(CPU_MODEL))
 
-all: module launcher
+# The tools that watch need more packages than the rest: without them "make" goes without.
+tracing_ready := $(and $(shell command -v clang),$(wildcard /usr/sbin/bpftool),$(wildcard /usr/include/bpf/libbpf.h))
+
+all: module launcher $(if $(tracing_ready),tracing-tools)
 
 help:
 	@echo 'make              build the module (build/gondola.ko) and the launcher (build/gondola)'
 	@echo 'make run          boot a stock Debian guest in a test machine, run a workload in it'
+	@echo 'make tracing-tools  the BPF tools and bpftrace scripts: build/tracing/'
 	@echo 'make smp          the stress in guests with 1, 2 and 4 processors (QEMU; ENGINE=vmx: with 2)'
 	@echo 'make smp-long     five minutes of it with 4 processors'
 	@echo 'make shell        an interactive prompt in that machine'
@@ -65,6 +69,9 @@ module: packages-build
 
 launcher: packages-build
 	+@$(MAKE) -C userspace O=$(BUILD)
+
+tracing-tools: packages-tracing
+	+@$(MAKE) -C tracing/bpf O=$(BUILD)
 
 workload: packages-build
 	+@$(MAKE) -C $(testing)/guests/workload O=$(BUILD)
@@ -111,4 +118,4 @@ check: packages
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help packages module launcher workload run bench smp smp-long shell guest-disk kunit docs check clean
+.PHONY: all help packages module launcher tracing-tools workload run bench smp smp-long shell guest-disk kunit docs check clean
