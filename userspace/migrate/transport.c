@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "transport.h"
+
+#define CHILD_PATIENCE_MS	2000
+
+__attribute__((format(printf, 2, 3)))
+static bool wrong(char *error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, TRANSPORT_ERROR_ROOM, format, args);
+	va_end(args);
+	return false;
+}
+
+/* The part behind "kind:", or NULL if it is another kind. */
+static const char *behind(const char *address, const char *kind)
+{
+	size_t length = strlen(kind);
+
+	return strncmp(address, kind, length) ? NULL : address + length;
+}
+
+/* "HOST:PORT" or "[HOST]:PORT" in two parts; @host has 256 bytes. */
+static bool split_tcp(const char *rest, char *host, const char **port, char *error)
+{
+	const char *colon = strrchr(rest, ':');
+	size_t length = colon ? (size_t)(colon - rest) : 0;
+	char *end;
+	long number;
+
+	if (!colon || length >= 256)
+		return wrong(error, "\"tcp:%s\" is not tcp:HOST:PORT", rest);
+	number = strtol(colon + 1, &end, 10);
+	if (!colon[1] || *end || number < 1 || number > 65535)
+		return wrong(error, "\"%s\" is not a port from 1 to 65535", colon + 1);
+	if (length >= 2 && rest[0] == '[' && rest[length - 1] == ']') {
+		rest++;
+		length -= 2;
+	}
+	memcpy(host, rest, length);
+	host[length] = 0;
+	*port = colon + 1;
+	return true;
+}
+
+bool transport_check(const char *address, char *error)
+{
+	char host[256], *end;
+	const char *rest, *port;
+	long number;
+
+	if ((rest = behind(address, "tcp:")))
+		return split_tcp(rest, host, &port, error);
+	if ((rest = behind(address, "unix:"))) {
+		if (*rest && strlen(rest) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
+			return true;
+		return wrong(error, "a socket's path has 1 to %zu characters",
+			     sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+	}
+	if ((rest = behind(address, "exec:")))
+		return *rest || wrong(error, "exec: needs a command");
+	if ((rest = behind(address, "fd:"))) {
+		number = strtol(rest, &end, 10);
+		if (*rest && !*end && number >= 0 && number < 1 << 20)
+			return true;
+		return wrong(error, "\"%s\" is not the number of a descriptor", rest);
+	}
+	return wrong(error, "\"%s\" is none of tcp:HOST:PORT, unix:PATH, exec:COMMAND and fd:N",
+		     address);
+}
+
+void transport_timeout(const struct transport *transport, int timeout_ms)
+{
+	struct timeval limit = {
+		.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000,
+	};
+	unsigned int unacknowledged = timeout_ms;
+
+	setsockopt(transport->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(transport->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	/* Only TCP knows it. */
+	setsockopt(transport->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged,
+		   sizeof(unacknowledged));
+}
+
+static void tune(const struct transport *transport, int timeout_ms)
+{
+	int on = 1, idle = 5, between = 2, count = 3, room = 1 << 20;
+
+	/* Of these some fail on sockets that are not TCP. */
+	setsockopt(transport->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(transport->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(transport->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(transport->fd, IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof(between));
+	setsockopt(transport->fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+	setsockopt(transport->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	transport_timeout(transport, timeout_ms);
+}
+
+static bool connect_in_time(int fd, const struct sockaddr *address, socklen_t bytes,
+			    int timeout_ms)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLOUT };
+	socklen_t size = sizeof(errno);
+	int error = 0;
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	if (connect(fd, address, bytes) && errno != EINPROGRESS)
+		return false;
+	if (poll(&ready, 1, timeout_ms) <= 0) {
+		errno = ETIMEDOUT;
+		return false;
+	}
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	errno = error;
+	fcntl(fd, F_SETFL, 0);
+	return !error;
+}
+
+static struct addrinfo *look_up(const char *host, const char *port, bool passive, char *error)
+{
+	struct addrinfo hints = {
+		.ai_socktype = SOCK_STREAM, .ai_flags = passive ? AI_PASSIVE : 0,
+	};
+	struct addrinfo *found = NULL;
+	int ret = getaddrinfo(*host ? host : NULL, port, &hints, &found);
+
+	if (ret)
+		wrong(error, "host \"%s\": %s", host, gai_strerror(ret));
+	return ret ? NULL : found;
+}
+
+static int connect_tcp(const char *rest, int timeout_ms, char *error)
+{
+	struct addrinfo *found, *one;
+	const char *port;
+	char host[256];
+	int fd = -1;
+
+	if (!split_tcp(rest, host, &port, error))
+		return -1;
+	found = look_up(host, port, false, error);
+	if (!found)
+		return -1;
+	for (one = found; one; one = one->ai_next) {
+		fd = socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fd < 0)
+			continue;
+		if (connect_in_time(fd, one->ai_addr, one->ai_addrlen, timeout_ms))
+			break;
+		wrong(error, "cannot connect to tcp:%s: %s", rest, strerror(errno));
+		close(fd);
+		fd = -1;
+	}
+	freeaddrinfo(found);
+	return fd;
+}
+
+static struct sockaddr_un unix_address(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	return address;
+}
+
+static int connect_unix(const char *path, char *error)
+{
+	struct sockaddr_un address = unix_address(path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	wrong(error, "cannot connect to unix:%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* The command gets one end of a pair as its input and output. */
+static bool start_command(struct transport *transport, const char *command, char *error)
+{
+	char *argv[] = { "sh", "-c", (char *)command, NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none, defaults;
+	int ends[2], ret;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return wrong(error, "cannot make a pair of sockets: %s", strerror(errno));
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+	posix_spawnattr_init(&attributes);
+	sigemptyset(&none);
+	sigemptyset(&defaults);
+	sigaddset(&defaults, SIGPIPE);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &defaults);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	ret = posix_spawn(&transport->child, "/bin/sh", &actions, &attributes, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
+	close(ends[1]);
+	if (ret) {
+		close(ends[0]);
+		transport->child = 0;
+		return wrong(error, "cannot run the shell: %s", strerror(ret));
+	}
+	transport->fd = ends[0];
+	return true;
+}
+
+static bool take_fd(struct transport *transport, int fd, char *error)
+{
+	socklen_t bytes = sizeof(int);
+	int type;
+
+	if (fd < 0)
+		return wrong(error, "fd: no descriptor came along");
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) || type != SOCK_STREAM) {
+		close(fd);
+		return wrong(error, "fd: it is not a stream socket, and both ends must be able to talk");
+	}
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	transport->fd = fd;
+	return true;
+}
+
+bool transport_connect(struct transport *transport, const char *address, int passed_fd,
+		       int timeout_ms, char *error)
+{
+	const char *rest;
+
+	*transport = (struct transport){ .fd = -1 };
+	if (!transport_check(address, error))
+		return false;
+	if ((rest = behind(address, "tcp:")))
+		transport->fd = connect_tcp(rest, timeout_ms, error);
+	else if ((rest = behind(address, "unix:")))
+		transport->fd = connect_unix(rest, error);
+	else if ((rest = behind(address, "exec:")))
+		start_command(transport, rest, error);
+	else
+		take_fd(transport, passed_fd, error);
+	if (transport->fd < 0)
+		return false;
+	tune(transport, timeout_ms);
+	return true;
+}
+
+static int listen_tcp(const char *rest, char *error)
+{
+	struct addrinfo *found, *one;
+	int fd = -1, on = 1;
+	const char *port;
+	char host[256];
+
+	if (!split_tcp(rest, host, &port, error))
+		return -1;
+	found = look_up(host, port, true, error);
+	if (!found)
+		return -1;
+	for (one = found; one; one = one->ai_next) {
+		fd = socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fd < 0)
+			continue;
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		if (!bind(fd, one->ai_addr, one->ai_addrlen) && !listen(fd, 1))
+			break;
+		wrong(error, "cannot listen at tcp:%s: %s", rest, strerror(errno));
+		close(fd);
+		fd = -1;
+	}
+	freeaddrinfo(found);
+	return fd;
+}
+
+static int listen_unix(const char *path, char *error)
+{
+	struct sockaddr_un address = unix_address(path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat st;
+
+	/* One left behind by a process that was killed: nobody answers there. */
+	if (fd >= 0 && !lstat(path, &st) && S_ISSOCK(st.st_mode) &&
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)) && errno == ECONNREFUSED)
+		unlink(path);
+	if (fd >= 0)
+		close(fd);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof(address)) && !listen(fd, 1))
+		return fd;
+	wrong(error, "cannot listen at unix:%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+bool transport_listen(struct transport_listener *listener, const char *address, int passed_fd,
+		      char *error)
+{
+	const char *rest;
+
+	*listener = (struct transport_listener){ .fd = -1, .ready.fd = -1 };
+	if (!transport_check(address, error))
+		return false;
+	if ((rest = behind(address, "exec:")))
+		return start_command(&listener->ready, rest, error);
+	if (behind(address, "fd:"))
+		return take_fd(&listener->ready, passed_fd, error);
+	if ((rest = behind(address, "tcp:"))) {
+		listener->fd = listen_tcp(rest, error);
+	} else {
+		rest = behind(address, "unix:");
+		listener->fd = listen_unix(rest, error);
+		if (listener->fd >= 0)
+			snprintf(listener->path, sizeof(listener->path), "%s", rest);
+	}
+	return listener->fd >= 0;
+}
+
+bool transport_accept(struct transport_listener *listener, struct transport *transport,
+		      int stop_fd, int timeout_ms, char *error)
+{
+	struct pollfd fds[2] = {
+		{ .fd = listener->fd, .events = POLLIN }, { .fd = stop_fd, .events = POLLIN },
+	};
+
+	*transport = listener->ready;
+	listener->ready.fd = -1;
+	listener->ready.child = 0;
+	while (transport->fd < 0) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return wrong(error, "cannot wait for a connection: %s", strerror(errno));
+		if (fds[1].revents)
+			return wrong(error, "given up");
+		if (!fds[0].revents)
+			continue;
+		transport->fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (transport->fd < 0 && errno != EINTR && errno != ECONNABORTED)
+			return wrong(error, "cannot take a connection: %s", strerror(errno));
+	}
+	transport_unlisten(listener);
+	tune(transport, timeout_ms);
+	return true;
+}
+
+void transport_unlisten(struct transport_listener *listener)
+{
+	if (listener->fd >= 0)
+		close(listener->fd);
+	if (listener->path[0])
+		unlink(listener->path);
+	transport_close(&listener->ready);
+	listener->fd = -1;
+	listener->path[0] = 0;
+}
+
+void transport_cut(const struct transport *transport)
+{
+	if (transport->fd >= 0)
+		shutdown(transport->fd, SHUT_RDWR);
+}
+
+static void end_command(pid_t child)
+{
+	int status;
+
+	/* Its input has ended: it should too. */
+	for (int waited = 0; waited < CHILD_PATIENCE_MS; waited += 10) {
+		if (waitpid(child, &status, WNOHANG))
+			return;
+		usleep(10000);
+	}
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+}
+
+void transport_close(struct transport *transport)
+{
+	if (transport->fd >= 0)
+		close(transport->fd);
+	if (transport->child > 0)
+		end_command(transport->child);
+	transport->fd = -1;
+	transport->child = 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a migration travels on.  Every kind ends up as one socket that carries
+ * both directions:
+ *
+ *	tcp:HOST:PORT	a connection, with keep-alive; [HOST] for IPv6 addresses
+ *	unix:PATH	a socket of this host
+ *	exec:COMMAND	a command for the shell, whose input and output it is: ssh, socat …
+ *	fd:N		a socket that somebody has connected
+ */
+#ifndef MIGRATE_TRANSPORT_H
+#define MIGRATE_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define TRANSPORT_ERROR_ROOM	256
+
+/**
+ * struct transport - a connection
+ * @fd: the socket, or -1
+ * @child: the command of "exec:", or 0
+ */
+struct transport {
+	int fd;
+	pid_t child;
+};
+
+/**
+ * struct transport_listener - where one is waited for
+ * @fd: the listening socket, or -1 where there is none (exec:, fd:)
+ * @path: of a unix socket, to be removed
+ * @ready: exec:, fd: the connection itself
+ */
+struct transport_listener {
+	int fd;
+	char path[128];
+	struct transport ready;
+};
+
+/**
+ * transport_check() - is @address one of the above?  False with words in @error
+ *
+ * No lookup, no connection.
+ */
+bool transport_check(const char *address, char *error);
+/**
+ * transport_connect() - as the one who sends
+ * @passed_fd: the descriptor that "fd:" means here; taken over in success and failure
+ * @timeout_ms: for the connection, and then for each read and write that moves nothing
+ */
+bool transport_connect(struct transport *transport, const char *address, int passed_fd,
+		       int timeout_ms, char *error);
+bool transport_listen(struct transport_listener *listener, const char *address, int passed_fd,
+		      char *error);
+/**
+ * transport_accept() - the one connection; the listener is closed then
+ * @stop_fd: readable: give up; -1: none
+ */
+bool transport_accept(struct transport_listener *listener, struct transport *transport,
+		      int stop_fd, int timeout_ms, char *error);
+void transport_unlisten(struct transport_listener *listener);
+/** transport_timeout() - see transport_connect(); 0: wait for ever */
+void transport_timeout(const struct transport *transport, int timeout_ms);
+/** transport_cut() - any thread: whoever reads or writes there fails at once */
+void transport_cut(const struct transport *transport);
+/** transport_close() - also waits for the command of "exec:" */
+void transport_close(struct transport *transport);
+
+#endif
