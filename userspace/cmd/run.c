@@ -260,6 +260,7 @@ static int exit_code_of(const struct vm *vm)
 {
 	switch (vm->end) {
 	case VM_POWEROFF:
+	case VM_MIGRATED:
 		return EXIT_CODE_OK;
 	case VM_RESET:
 		return EXIT_CODE_RESET;

@@ -76,8 +76,10 @@ void *memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes)
 	return memory->base + memory->low + gpa;
 }
 
-static int set_slots(const struct guest_memory *memory, uint32_t flags)
+static int set_slots(const struct guest_memory *memory)
 {
+	uint32_t flags = (memory->logged ? GONDOLA_MEM_LOG_DIRTY : 0) |
+			 (memory->userfault ? GONDOLA_MEM_USERFAULT : 0);
 	int ret = __gondola_set_memory(memory->vm_fd, 0, flags, 0, memory->low, memory->base);
 
 	if (!ret && memory->bytes > memory->low)
@@ -92,7 +94,7 @@ void memory_register(struct guest_memory *memory, int vm_fd)
 	int ret;
 
 	memory->vm_fd = vm_fd;
-	ret = set_slots(memory, 0);
+	ret = set_slots(memory);
 	if (ret)
 		gondola_die(-ret, "cannot register guest memory");
 }
@@ -104,10 +106,19 @@ int memory_log_dirty(struct guest_memory *memory, bool on)
 	/* The flag is up only while there is a log. */
 	if (!on)
 		__atomic_store_n(&memory->log_dirty, false, __ATOMIC_SEQ_CST);
-	ret = set_slots(memory, on ? GONDOLA_MEM_LOG_DIRTY : 0);
+	memory->logged = on;
+	ret = set_slots(memory);
+	if (ret)
+		memory->logged = false;
 	if (on && !ret)
 		__atomic_store_n(&memory->log_dirty, true, __ATOMIC_SEQ_CST);
 	return ret;
+}
+
+int memory_userfault(struct guest_memory *memory, bool on)
+{
+	memory->userfault = on;
+	return set_slots(memory);
 }
 
 void memory_mark_dirty(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes)

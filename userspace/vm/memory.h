@@ -18,6 +18,7 @@
  * @low: how much of it lies at gpa 0
  * @vm_fd: where it is registered
  * @log_dirty: somebody wants to know what is written: memory_log_dirty()
+ * @logged, @userfault: flags of its slots
  */
 struct guest_memory {
 	uint8_t *base;
@@ -25,6 +26,8 @@ struct guest_memory {
 	uint64_t low;
 	int vm_fd;
 	bool log_dirty;
+	bool logged;
+	bool userfault;
 };
 
 /** memory_create() - ends the launcher with a clear line if the host has not as much */
@@ -43,6 +46,8 @@ void memory_register(struct guest_memory *memory, int vm_fd);
  * before it, and finds in the log what is written later.  0 or -errno.
  */
 int memory_log_dirty(struct guest_memory *memory, bool on);
+/** memory_userfault() - vCPUs leave for pages that are not there: GONDOLA_MEM_USERFAULT. 0 or -errno. */
+int memory_userfault(struct guest_memory *memory, bool on);
 /**
  * memory_mark_dirty() - a device has written there; costs nothing while nobody wants to know
  * @gpa, @bytes: within RAM

@@ -17,6 +17,7 @@ static const char *const end_names[] = {
 	[VM_STOPPED] = "stopped",
 	[VM_DEBUG_EXIT] = "debug-exit",
 	[VM_ERROR] = "error",
+	[VM_MIGRATED] = "migrated",
 };
 
 static void dump_segments(const struct gondola_rec_sregs *sregs)

@@ -93,6 +93,8 @@ static void on_memory(struct vcpu *vcpu)
 
 	if (!at)
 		error(vcpu, "the module asks for guest memory that is not there");
+	else if (vcpu->vm->absent && vcpu->vm->absent(vcpu, run->memory.gpa))
+		return;
 	else if (run->memory.write)
 		__atomic_fetch_or(at, 0, __ATOMIC_RELAXED);
 	else

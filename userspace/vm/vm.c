@@ -56,13 +56,13 @@ static void open_device(struct vm *vm, uint32_t engine)
 
 static void create_vcpus(struct vm *vm, unsigned int count, bool pv)
 {
-	struct gondola_cpuid_entry cpuid[GONDOLA_MAX_CPUID];
-	uint32_t leaves = GONDOLA_MAX_CPUID;
-
-	gondola_supported_cpuid(vm->sys, cpuid, &leaves);
-	if (!pv)
-		leaves = cpuid_without_pv(cpuid, leaves);
-	cpuid_set_topology(cpuid, leaves, count);
+	if (!vm->nr_cpuid) {
+		vm->nr_cpuid = GONDOLA_MAX_CPUID;
+		gondola_supported_cpuid(vm->sys, vm->cpuid, &vm->nr_cpuid);
+		if (!pv)
+			vm->nr_cpuid = cpuid_without_pv(vm->cpuid, vm->nr_cpuid);
+		cpuid_set_topology(vm->cpuid, vm->nr_cpuid, count);
+	}
 	for (unsigned int id = 0; id < count; id++) {
 		struct vcpu *vcpu = &vm->vcpus[id];
 
@@ -70,7 +70,7 @@ static void create_vcpus(struct vm *vm, unsigned int count, bool pv)
 		vcpu->id = id;
 		vcpu->fd = gondola_create_vcpu(vm->fd, id);
 		vcpu->run = gondola_map_run(vcpu->fd);
-		gondola_set_cpuid(vcpu->fd, cpuid, leaves);
+		gondola_set_cpuid(vcpu->fd, vm->cpuid, vm->nr_cpuid);
 		vm->nr_vcpus++;
 	}
 }

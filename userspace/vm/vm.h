@@ -28,9 +28,11 @@ enum vm_end_kind {
 	VM_STOPPED,			/* by a signal or from the keyboard */
 	VM_DEBUG_EXIT,			/* the guest wrote to the debug-exit port */
 	VM_ERROR,
+	VM_MIGRATED,			/* it runs on another host */
 };
 
 struct vm;
+struct json_object;
 
 /**
  * struct vcpu - one virtual processor and its thread
@@ -50,6 +52,9 @@ struct vcpu {
 
 /**
  * struct vm - see above
+ * @cpuid, @nr_cpuid: what its vCPUs are shown; if set before vm_create(), this and no other
+ * @config: how it is made, for a stream's STREAM_CONFIG, or NULL
+ * @absent: a page of its memory is not there and not to be waited for by touching it, or NULL
  * @born_ns: CLOCK_MONOTONIC when it was created
  * @busy: what it does beside running or being paused: VM_STATE_SUSPENDING …, else VM_STATE_RUNNING
  * @end: enum vm_end_kind, set once by vm_end(); all threads leave when it is not VM_RUNNING
@@ -69,6 +74,11 @@ struct vm {
 	struct loop loop;
 	struct vcpu vcpus[GONDOLA_MAX_VCPUS];
 	unsigned int nr_vcpus;
+	struct gondola_cpuid_entry cpuid[GONDOLA_MAX_CPUID];
+	uint32_t nr_cpuid;
+	struct json_object *config;
+	/* False: just touch it. */
+	bool (*absent)(struct vcpu *vcpu, uint64_t gpa);
 	struct pause pause;
 	enum vm_state busy;
 	uint64_t born_ns;

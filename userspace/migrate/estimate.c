@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "estimate.h"
+
+#define PAGE		4096.0
+#define FEW		16u	/* pages from which no speed can be told */
+#define HOPELESS	2u	/* rounds, before it is called a stall */
+#define SHRINKS		0.9	/* what must be left, at most, for another round to make sense */
+
+void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint64_t dirtied)
+{
+	if (!ns)
+		ns = 1;
+	estimate->dirty_rate = dirtied * PAGE * 1e9 / ns;
+	if (sent >= FEW || estimate->page_ns <= 0) {
+		double now = (double)ns / (sent ? sent : 1);
+
+		/* The first round is of other pages than the rest: it counts once. */
+		estimate->page_ns = estimate->page_ns > 0 ? (estimate->page_ns + 3 * now) / 4 : now;
+		estimate->link_rate = PAGE * 1e9 / now;
+	}
+	if (dirtied > FEW && dirtied >= SHRINKS * sent)
+		estimate->hopeless++;
+	else
+		estimate->hopeless = 0;
+}
+
+uint64_t estimate_downtime(const struct estimate *estimate, uint64_t dirty)
+{
+	return estimate->fixed_ns + (uint64_t)(dirty * estimate->page_ns);
+}
+
+enum estimate_verdict estimate_judge(const struct estimate *estimate,
+				     const struct estimate_limits *limits, unsigned int round,
+				     uint64_t dirty)
+{
+	if (estimate_downtime(estimate, dirty) <= limits->downtime_ns)
+		return ESTIMATE_STOP;
+	if (estimate->hopeless >= HOPELESS)
+		return ESTIMATE_STALLED;
+	if (round >= limits->rounds)
+		return ESTIMATE_TOO_MANY;
+	return ESTIMATE_AGAIN;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "link.h"
+
+#define NS		1000000000ull
+#define BURST_NS	20000000ull	/* of what was not used, this much may be made up for */
+
+uint64_t link_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS + now.tv_nsec;
+}
+
+bool link_fail(struct link *link, const char *format, ...)
+{
+	va_list args;
+
+	if (link->words[0])
+		return false;
+	va_start(args, format);
+	vsnprintf(link->words, sizeof(link->words), format, args);
+	va_end(args);
+	return false;
+}
+
+static void pace(struct link *link, uint64_t bytes)
+{
+	uint64_t limit = __atomic_load_n(&link->limit, __ATOMIC_RELAXED);
+	uint64_t now = link_now_ns();
+	struct timespec pause;
+
+	if (!limit)
+		return;
+	if (link->budget_ns + BURST_NS < now)
+		link->budget_ns = now - BURST_NS;
+	link->budget_ns += bytes * NS / limit;
+	if (link->budget_ns <= now)
+		return;
+	pause.tv_sec = (link->budget_ns - now) / NS;
+	pause.tv_nsec = (link->budget_ns - now) % NS;
+	nanosleep(&pause, NULL);
+}
+
+/* All of it, or -errno.  A send that moves nothing within the socket's time fails. */
+static int write_all(void *argument, const struct iovec *iov, unsigned int count)
+{
+	struct link *link = argument;
+	struct iovec left[4];
+	struct msghdr message = { .msg_iov = left, .msg_iovlen = count };
+
+	memcpy(left, iov, count * sizeof(*iov));
+	while (message.msg_iovlen) {
+		ssize_t done = sendmsg(link->transport.fd, &message, MSG_NOSIGNAL);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		pace(link, done);
+		while (message.msg_iovlen && (size_t)done >= message.msg_iov->iov_len) {
+			done -= message.msg_iov->iov_len;
+			message.msg_iov++;
+			message.msg_iovlen--;
+		}
+		if (message.msg_iovlen) {
+			message.msg_iov->iov_base = (char *)message.msg_iov->iov_base + done;
+			message.msg_iov->iov_len -= done;
+		}
+	}
+	return 0;
+}
+
+static ssize_t read_some(void *argument, void *data, size_t bytes)
+{
+	struct link *link = argument;
+	ssize_t got = recv(link->transport.fd, data, bytes, 0);
+
+	if (got < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	return got;
+}
+
+static bool write_failed(struct link *link)
+{
+	return link_fail(link, "the link was lost: %s", strerror(-link->out.error));
+}
+
+bool link_start(struct link *link, uint64_t features, int level)
+{
+	link->out.write = write_all;
+	link->out.argument = link;
+	return !stream_writer_init(&link->out, -1, features, level) || write_failed(link);
+}
+
+bool link_greet(struct link *link)
+{
+	link->in.read = read_some;
+	link->in.argument = link;
+	return !stream_reader_init(&link->in, -1) ||
+	       link_fail(link, "the other end: %s", link->in.error);
+}
+
+bool link_put(struct link *link, enum wire_type type, const void *payload, size_t bytes)
+{
+	return !stream_put(&link->out, type, WIRE_VERSION, payload, bytes, NULL, 0) ||
+	       write_failed(link);
+}
+
+void link_refuse(struct link *link, const char *words)
+{
+	size_t bytes = strnlen(words, WIRE_WORDS_MAX - 1);
+
+	if (link->transport.fd >= 0 && link->out.batch_data)
+		link_put(link, WIRE_REFUSE, words, bytes);
+}
+
+bool link_flush(struct link *link)
+{
+	return !stream_flush(&link->out) || write_failed(link);
+}
+
+static bool take_refusal(struct link *link, const struct stream_record *record)
+{
+	char words[WIRE_WORDS_MAX];
+	size_t bytes = record->bytes < sizeof(words) ? record->bytes : sizeof(words) - 1;
+
+	memcpy(words, record->data, bytes);
+	words[bytes] = 0;
+	/* They go to somebody's terminal. */
+	for (size_t i = 0; i < bytes; i++)
+		if ((unsigned char)words[i] < ' ' || words[i] == 0x7f)
+			words[i] = '?';
+	link->refused = true;
+	return link_fail(link, "the other end says: %s", words);
+}
+
+bool link_read(struct link *link, struct stream_record *record)
+{
+	int ret = stream_read(&link->in, record);
+
+	if (ret < 0)
+		return link_fail(link, "%s", link->in.error);
+	if (!ret)
+		return link_fail(link, "the stream ended too early");
+	if (record->type < STREAM_MIGRATE_FIRST || record->type > STREAM_MIGRATE_LAST)
+		return true;
+	if (record->version != WIRE_VERSION)
+		return link_fail(link, "a control record of version %u came, this program knows %u",
+				 record->version, WIRE_VERSION);
+	return record->type != WIRE_REFUSE || take_refusal(link, record);
+}
+
+bool link_expect(struct link *link, enum wire_type type, void *to, size_t bytes)
+{
+	struct stream_record record;
+
+	if (!link_read(link, &record))
+		return false;
+	if (record.type != type || record.bytes != bytes)
+		return link_fail(link, "record type %u of %u bytes came, not type %u of %zu",
+				 record.type, record.bytes, type, bytes);
+	if (to)
+		memcpy(to, record.data, bytes);
+	return true;
+}
+
+unsigned int link_unsent(const struct link *link)
+{
+	int bytes = 0;
+
+	ioctl(link->transport.fd, SIOCOUTQ, &bytes);
+	return bytes > 0 ? bytes : 0;
+}
+
+void link_close(struct link *link)
+{
+	transport_close(&link->transport);
+	stream_writer_free(&link->out);
+	stream_reader_free(&link->in);
+}

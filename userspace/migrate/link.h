@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One end of a migration's connection: a stream each way, paced, counted, and able to be cut. */
+#ifndef MIGRATE_LINK_H
+#define MIGRATE_LINK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "stream.h"
+#include "transport.h"
+#include "wire.h"
+
+#define LINK_TIMEOUT_MS		10000	/* nothing moves for so long: the link is lost */
+#define LINK_PATIENCE_MS	60000	/* for what takes the other end its time */
+
+/**
+ * struct link - a connection
+ * @out: what we say; by one thread at a time
+ * @in: what the other end says
+ * @limit: bytes a second, 0: none
+ * @budget_ns: when, of CLOCK_MONOTONIC, the next byte may go
+ * @refused: the other end said no, in @words
+ * @words: what went wrong first
+ */
+struct link {
+	struct transport transport;
+	struct stream_writer out;
+	struct stream_reader in;
+	uint64_t limit;
+	uint64_t budget_ns;
+	bool refused;
+	char words[512];
+};
+
+uint64_t link_now_ns(void);
+/** link_start() - write the stream's header; link_greet() - read the other end's.  False: @words */
+bool link_start(struct link *link, uint64_t features, int level);
+bool link_greet(struct link *link);
+/** link_put() - a control record, out at once */
+bool link_put(struct link *link, enum wire_type type, const void *payload, size_t bytes);
+/** link_refuse() - tell the other end, if it still listens, why we give up */
+void link_refuse(struct link *link, const char *words);
+/** link_flush() - gathered pages go out; false with words if anything has failed so far */
+bool link_flush(struct link *link);
+/** link_read() - the next record; a REFUSE is a failure with the other end's words */
+bool link_read(struct link *link, struct stream_record *record);
+/** link_expect() - likewise, and it must be of @type and have @bytes; @to may be NULL */
+bool link_expect(struct link *link, enum wire_type type, void *to, size_t bytes);
+/** link_unsent() - bytes that lie in this host's buffers */
+unsigned int link_unsent(const struct link *link);
+void link_close(struct link *link);
+/** link_fail() - the first words stay; returns false */
+bool link_fail(struct link *link, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the two ends of a migration say to each other: control records of the
+ * stream (stream.h), in both directions.  Documentation/migration.rst tells
+ * which follows which; everything that comes in is untrusted.
+ *
+ *	source				target
+ *	configuration, CPUID, HELLO ->
+ *				    <-  READY (or REFUSE)
+ *	PING, pages, ROUND ...	    ->
+ *				    <-  PONG
+ *	pages, state, PREPARE	    ->			the guest stands
+ *				    <-  PREPARED
+ *	COMMIT			    ->			the VM changes hands
+ *				    <-  COMMITTED
+ *	pages, POSTED		    <-> WANT		post-copy only
+ *				    <-  FINISHED
+ */
+#ifndef MIGRATE_WIRE_H
+#define MIGRATE_WIRE_H
+
+#include <stdint.h>
+#include "stream.h"
+
+#define WIRE_PROTOCOL		1
+#define WIRE_VERSION		1		/* of every record's layout */
+#define WIRE_TOKEN		16
+#define WIRE_WORDS_MAX		256
+#define WIRE_WANTS_MAX		64
+
+/**
+ * enum wire_type - the records
+ * @WIRE_HELLO: struct wire_hello
+ * @WIRE_READY: struct wire_ready: the machine is made, its memory set aside
+ * @WIRE_REFUSE: words: no further; the sender of this gives up
+ * @WIRE_PING: uint64_t
+ * @WIRE_PONG: the same back
+ * @WIRE_ROUND: struct wire_round
+ * @WIRE_MISSING: struct wire_missing and a bitmap: pages that the target must do without
+ * @WIRE_PREPARE: all of the state was sent: check it, and answer
+ * @WIRE_PREPARED: struct wire_time: it could run from here
+ * @WIRE_COMMIT: the VM is the target's now
+ * @WIRE_COMMITTED: it is, and runs
+ * @WIRE_WANT: uint64_t gpa, WIRE_WANTS_MAX at most: pages the guest waits for
+ * @WIRE_POSTED: all pages have been sent
+ * @WIRE_FINISHED: struct wire_finished: all have come
+ * @WIRE_RECOVER: struct wire_recover: a new connection for a migration that lost its own
+ */
+enum wire_type {
+	WIRE_HELLO = STREAM_MIGRATE_FIRST,
+	WIRE_READY,
+	WIRE_REFUSE,
+	WIRE_PING,
+	WIRE_PONG,
+	WIRE_ROUND,
+	WIRE_MISSING,
+	WIRE_PREPARE,
+	WIRE_PREPARED,
+	WIRE_COMMIT,
+	WIRE_COMMITTED,
+	WIRE_WANT,
+	WIRE_POSTED,
+	WIRE_FINISHED,
+	WIRE_RECOVER,
+};
+
+struct wire_hello {
+	uint32_t protocol;		/* WIRE_PROTOCOL */
+	uint32_t flags;			/* 0 */
+	uint64_t memory;		/* bytes */
+	uint64_t tsc_khz;
+	uint8_t token[WIRE_TOKEN];	/* random: which migration this is */
+};
+
+struct wire_ready {
+	uint32_t protocol;
+	uint32_t flags;			/* WIRE_READY_* */
+	uint64_t available;		/* bytes of memory that the target's host had left */
+};
+#define WIRE_READY_POSTCOPY	(1u << 0)	/* it has a userfaultfd */
+
+struct wire_round {
+	uint32_t phase;			/* enum migrate_phase */
+	uint32_t round;
+};
+
+/** struct wire_missing - @pages bits follow, in bytes, the first page's lowest */
+struct wire_missing {
+	uint64_t first;			/* page, counted through all of RAM */
+	uint64_t pages;
+};
+#define WIRE_MISSING_MAX	(1ull << 20)	/* pages in one record */
+
+struct wire_time {
+	uint64_t ns;
+};
+
+struct wire_finished {
+	uint64_t faults;
+	uint64_t fault_ns;
+	uint64_t fault_max_ns;
+};
+
+struct wire_recover {
+	uint32_t protocol;
+	uint32_t flags;			/* 0 */
+	uint8_t token[WIRE_TOKEN];
+};
+
+#endif
