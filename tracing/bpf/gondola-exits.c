@@ -60,8 +60,19 @@ static const char help[] =
 "  0 done, 2 wrong usage, 4 no privilege, module or kernel for it, 14 other failures\n";
 
 enum sort { SORT_COUNT, SORT_TOTAL, SORT_MEAN, SORT_MAX };
-enum { OPTION_VCPU = 1, OPTION_REASON, OPTION_PER_VCPU, OPTION_BY_PHASE, OPTION_HISTOGRAM,
-       OPTION_RIP, OPTION_SYMBOLS, OPTION_SLOWER, OPTION_SORT, OPTION_ROOM, OPTION_RING };
+enum {
+	OPTION_VCPU = 1,
+	OPTION_REASON,
+	OPTION_PER_VCPU,
+	OPTION_BY_PHASE,
+	OPTION_HISTOGRAM,
+	OPTION_RIP,
+	OPTION_SYMBOLS,
+	OPTION_SLOWER,
+	OPTION_SORT,
+	OPTION_ROOM,
+	OPTION_RING,
+};
 
 static const struct option longs[] = {
 	{ "vcpu", required_argument, NULL, OPTION_VCPU },
@@ -600,13 +611,13 @@ int main(int argc, char **argv)
 	if (own.slower)
 		ring = ring_buffer__new(bpf_map__fd(skel->maps.ring), show_slow, NULL, NULL);
 	tool_run_command();
-	if (!options.command && !options.json && !options.interval)
-		fprintf(stderr, "counting exits; Ctrl-C ends it\n");
+	if (!options.command && !options.interval)
+		fprintf(stderr, "gondola-exits: counting; Ctrl-C ends it\n");
 	do {
 		more = tool_wait(ring, &skel->bss->vm_gone);
 		report();
 	} while (more);
-	if (skel->bss->vm_gone && !options.json)
+	if (skel->bss->vm_gone)
 		fprintf(stderr, "gondola-exits: VM %u has ended\n", options.vm);
 	status = tool_ending();
 	ring_buffer__free(ring);

@@ -107,7 +107,7 @@ static void check_module(void)
 	if (errno == EACCES)
 		die(TOOL_REFUSED, "not permitted: run it as root");
 	if (access(TRACEFS "/events", F_OK))
-		die(TOOL_REFUSED, "tracefs is not there: mount -t tracefs tracefs " TRACEFS);
+		die(TOOL_REFUSED, "tracefs is not there: mount -t tracefs none " TRACEFS);
 	die(TOOL_REFUSED, "the module gondola is not loaded: insmod gondola.ko");
 }
 

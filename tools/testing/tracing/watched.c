@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guests of known behaviour, for tests of the tools that watch them. Each mode
+ * prints what the tools must find as one JSON object:
+ *   watched phases        CPUID exits in marked phases
+ *   watched dirty ROUNDS  a pattern of writes, round by round, by a guest, a device and the host
+ *   watched storm COUNT   as many CPUID exits as fast as can be
+ *   watched idle          a VM with nothing to do, until it is killed
+ *   watched old COMMAND…  runs COMMAND as if on an old kernel
+ *   watched nobody COMMAND…  runs COMMAND without privilege
+ */
+#include <stdlib.h>
+#include <sys/personality.h>
+#include <unistd.h>
+
+#include "machine.h"
+
+#define PAGE		4096u
+#define PAGES		(MEMORY_BYTES / PAGE)
+#define PATTERN		0x200000u	/* where the guest writes */
+#define DEVICE_AT	0x600000u
+#define HOST_AT		0x700000u
+#define PHASE_COPY	3u
+#define PHASE_STOP	4u
+#define CODE_OFFSET(label, name)	(CODE + (uint32_t)((label) - (name)))
+
+/* ECX CPUIDs, then it reports. */
+GUEST_CODE(many_cpuids, 32,
+	   "1: mov %ecx, %esi; xor %eax, %eax; xor %ecx, %ecx; cpuid; mov %esi, %ecx\n"
+	   "dec %ecx; jnz 1b; out %eax, $0x80; 2: jmp 2b");
+
+/* ECX pages from EDI on, EDX apart: the odd ones by one instruction, the even ones by another. */
+GUEST_CODE(writers, 32,
+	   "1: test $1, %ecx; jz 2f\n"
+	   "odd_writer: mov %eax, (%edi); jmp 3f\n"
+	   "2: even_writer: movl $7, 8(%edi)\n"
+	   "3: add %edx, %edi; dec %ecx; jnz 1b\n"
+	   "out %eax, $0x80; 4: jmp 4b");
+extern const char odd_writer[], even_writer[];
+
+static struct machine machine;
+
+static void run_guest(uint32_t ecx, uint32_t edi, uint32_t edx)
+{
+	machine.regs.rip = CODE;
+	machine.regs.gpr[1] = ecx;
+	machine.regs.gpr[2] = edx;
+	machine.regs.gpr[7] = edi;
+	machine_set(&machine);
+	machine_result(&machine);
+}
+
+static void print_exits(void)
+{
+	struct gondola_stats stats;
+	unsigned long long total = 0;
+
+	require_equal(__gondola_get_stats(machine.vcpu, &stats), 0);
+	printf("\"exits\":{");
+	for (unsigned int i = 0; i < GONDOLA_REASON_COUNT; i++) {
+		if (!stats.exits[i])
+			continue;
+		printf("%s\"%s\":%llu", total ? "," : "", gondola_reason_name(i),
+		       (unsigned long long)stats.exits[i]);
+		total += stats.exits[i];
+	}
+	printf("},\"exits_total\":%llu,\"user_exits\":%llu", total,
+	       (unsigned long long)stats.counters[GONDOLA_COUNTER_USER_EXITS]);
+}
+
+static void phases(void)
+{
+	static const uint32_t counts[] = { 100, 0, 0, 250, 40 };
+
+	machine_create(&machine, MODE_UNPAGED);
+	GUEST_LOAD(&machine, many_cpuids);
+	printf("{\"cpuid\":{");
+	for (uint32_t phase = 0; phase < 5; phase++) {
+		if (!counts[phase])
+			continue;
+		require_equal(__gondola_mark(machine.vm, phase, 1), 0);
+		run_guest(counts[phase], 0, 0);
+		printf("%s\"%u\":%u", phase ? "," : "", phase, counts[phase]);
+	}
+	printf("},");
+	print_exits();
+	printf("}\n");
+}
+
+static void storm(uint32_t count)
+{
+	machine_create(&machine, MODE_UNPAGED);
+	GUEST_LOAD(&machine, many_cpuids);
+	run_guest(count, 0, 0);
+	printf("{\"cpuid\":%u,", count);
+	print_exits();
+	printf("}\n");
+}
+
+/* ---- dirty pages ---------------------------------------------------------------------- */
+
+/* Begins a round as a migration does: mark, read the log, clear it. Prints what was read. */
+static void begin_round(uint32_t phase, uint32_t round, bool first)
+{
+	static uint64_t bitmap[PAGES / 64];
+	unsigned int count = 0;
+
+	require_equal(__gondola_mark(machine.vm, phase, round), 0);
+	require_equal(__gondola_get_dirty(machine.vm, 0, 0, PAGES, bitmap), 0);
+	require_equal(__gondola_clear_dirty(machine.vm, 0, 0, PAGES, bitmap), 0);
+	for (unsigned int i = 0; i < PAGES; i++)
+		count += bitmap[i / 64] >> i % 64 & 1;
+	/* What is read when round n begins was written in round n - 1. */
+	if (!first) {
+		printf("%s{\"round\":%u,\"pages\":%u,\"gfns\":[", round > 2 ? "," : "", round - 1,
+		       count);
+		for (unsigned int i = 0, printed = 0; i < PAGES; i++)
+			if (bitmap[i / 64] >> i % 64 & 1)
+				printf("%s%u", printed++ ? "," : "", i);
+		printf("]}");
+	}
+}
+
+/* In round r the guest writes 10 r pages, two apart; a device 3, the host 2; one page always. */
+static void dirty(uint32_t rounds)
+{
+	uint32_t odd = 0, even = 0;
+
+	machine_create(&machine, MODE_UNPAGED);
+	GUEST_LOAD(&machine, writers);
+	require_equal(__gondola_set_memory(machine.vm, 0, GONDOLA_MEM_LOG_DIRTY, 0, MEMORY_BYTES,
+					   machine.memory), 0);
+	printf("{\"rounds\":[");
+	begin_round(PHASE_COPY, 1, true);
+	for (uint32_t round = 1; round <= rounds; round++) {
+		run_guest(10 * round, PATTERN, 2 * PAGE);
+		/* A second time in the same round: these are dirty already. */
+		run_guest(10 * round, PATTERN, 2 * PAGE);
+		require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_DEVICE,
+						   DEVICE_AT + round * 0x10000, 2 * PAGE + 1), 0);
+		require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_HOST, HOST_AT,
+						   2 * PAGE), 0);
+		odd += 5 * round;
+		even += 5 * round;
+		usleep(200000);
+		begin_round(round == rounds ? PHASE_STOP : PHASE_COPY, round + 1, false);
+	}
+	printf("],\"vcpu\":%u,\"device\":%u,\"host\":%u,\"writers\":{\"%#x\":%u,\"%#x\":%u}}\n",
+	       odd + even, 3 * rounds, 2 * rounds, CODE_OFFSET(odd_writer, writers), odd,
+	       CODE_OFFSET(even_writer, writers), even);
+}
+
+int main(int argc, char **argv)
+{
+	const char *mode = argc > 1 ? argv[1] : "";
+	uint32_t number = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+
+	if (setjmp(tap.end)) {
+		fprintf(stderr, "watched: %s\n", tap.skip ? tap.skip : "failed");
+		return 1;
+	}
+	if (!strcmp(mode, "phases")) {
+		phases();
+	} else if (!strcmp(mode, "dirty")) {
+		dirty(number);
+	} else if (!strcmp(mode, "storm")) {
+		storm(number);
+	} else if (!strcmp(mode, "idle")) {
+		machine_create(&machine, MODE_UNPAGED);
+		pause();
+	} else if (!strcmp(mode, "old") && argc > 2) {
+		personality(UNAME26);
+		return execvp(argv[2], argv + 2);
+	} else if (!strcmp(mode, "nobody") && argc > 2) {
+		return setgid(65534) || setuid(65534) || execvp(argv[2], argv + 2);
+	} else {
+		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT | idle | old COMMAND... | nobody COMMAND...\n");
+		return 2;
+	}
+	/* Long enough for who watches to see the name. */
+	usleep(150000);
+	machine_destroy(&machine);
+	return 0;
+}
