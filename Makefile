@@ -27,10 +27,11 @@ machine_options = --engine $(ENGINE) --cpus $(CPUS) --mitigations $(MITIGATIONS)
 # The tools that watch need more packages than the rest: without them "make" goes without.
 tracing_ready := $(and $(shell command -v clang),$(wildcard /usr/sbin/bpftool),$(wildcard /usr/include/bpf/libbpf.h))
 
-all: module launcher $(if $(tracing_ready),tracing-tools)
+all: module driver launcher $(if $(tracing_ready),tracing-tools)
 
 help:
-	@echo 'make              build the module (build/gondola.ko) and the launcher (build/gondola)'
+	@echo 'make              build the module (build/gondola.ko), the launcher (build/gondola)'
+	@echo '                  and the balloon driver for guests (build/gondola_balloon.ko)'
 	@echo 'make run          boot a stock Debian guest in a test machine, run a workload in it'
 	@echo 'make tracing-tools  the BPF tools and bpftrace scripts: build/tracing/'
 	@echo 'make smp          the stress in guests with 1, 2 and 4 processors (QEMU; ENGINE=vmx: with 2)'
@@ -66,6 +67,12 @@ module: packages-build
 	@mkdir -p $(addprefix $(BUILD)/module/,$(sort $(dir $(wildcard $(addprefix module/,*.c */*.c */*/*.c)))))
 	+@$(kbuild) $(KBUILD_OPTIONS) modules
 	@strip --strip-debug -o $(BUILD)/gondola.ko $(BUILD)/module/gondola.ko
+
+# The guest's, with the same headers: guests run the same kernel here.
+driver: packages-build
+	@mkdir -p $(BUILD)/balloon
+	+@$(MAKE) -C $(kdir) M=$(BUILD)/balloon src=$(CURDIR)/balloon $(KBUILD_OPTIONS) modules
+	@strip --strip-debug -o $(BUILD)/gondola_balloon.ko $(BUILD)/balloon/gondola_balloon.ko
 
 launcher: packages-build
 	+@$(MAKE) -C userspace O=$(BUILD)
@@ -118,4 +125,4 @@ check: packages
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help packages module launcher tracing-tools workload run bench smp smp-long shell guest-disk kunit docs check clean
+.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk kunit docs check clean
