@@ -101,14 +101,23 @@ struct gondola_engine_ops {
 	 * and again before each first VM, since another hypervisor may come.
 	 */
 	u32 (*probe)(char *detail);
-	/** @setup: allocate what all processors need, before the first cpu_on(). 0 or -errno. */
+	/** @setup: allocate what all processors need, before the first cpu_on(). 0 or -errno. May be NULL. */
 	int (*setup)(void);
-	/** @teardown: give it back, after the last cpu_off(). */
+	/** @teardown: give it back, after the last cpu_off(). May be NULL. */
 	void (*teardown)(void);
-	/** @cpu_on: this processor enters root operation; interrupts off.  -EBUSY if taken. */
+	/**
+	 * @cpu_on: this processor enters root operation; interrupts off.  -EBUSY if taken.
+	 * NULL: an engine in software, which takes nothing of the processor.
+	 */
 	int (*cpu_on)(void);
 	/** @cpu_off: leave it; interrupts off, also from the crash path: no locks, no printk. */
 	void (*cpu_off)(void);
+
+	/**
+	 * @cpuid: what the processor that executes can do, where that is not the host's; it has no
+	 * XSAVE.  NULL: the host's.
+	 */
+	void (*cpuid)(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 
 	/** @vcpu_create: allocate vcpu->engine_data, set the state after a reset.  0 or -errno. */
 	int (*vcpu_create)(struct gondola_vcpu *vcpu);
@@ -195,5 +204,12 @@ struct gondola_engine_ops {
 /* The module's list of engines, in order of preference; entries may be NULL when not built. */
 extern const struct gondola_engine_ops gondola_vmx_ops;
 extern const struct gondola_engine_ops gondola_svm_ops;
+extern const struct gondola_engine_ops gondola_interp_ops;
+
+/* Does the guest run on the processor itself, with its FPU and breakpoint registers? */
+static inline bool gondola_engine_is_hardware(const struct gondola_engine_ops *ops)
+{
+	return ops->cpu_on;
+}
 
 #endif

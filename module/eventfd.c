@@ -14,6 +14,7 @@
 #include <linux/uaccess.h>
 #include <linux/wait.h>
 #include "eventfd.h"
+#include "host/uaccess.h"
 #include "irq/irq.h"
 
 #define MAX_OF_EACH	256
@@ -94,7 +95,7 @@ static bool clear_bits(u32 __user *word, u32 bits)
 		if (!(old & bits))
 			return true;
 		/* 0: done; 1: somebody was faster, and @old is what it is now. */
-		ret = __try_cmpxchg_user(word, &old, old & ~bits, fault);
+		ret = gondola_try_cmpxchg_user(word, &old, old & ~bits);
 	} while (ret > 0);
 	return !ret;
 }

@@ -22,7 +22,7 @@ int interp_get_dr(struct gondola_emulator *e, unsigned int dr, u64 *value);
 int interp_set_dr(struct gondola_emulator *e, unsigned int dr, u64 value);
 int interp_get_msr(struct gondola_emulator *e, u32 index, u64 *value);
 int interp_set_msr(struct gondola_emulator *e, u32 index, u64 value);
-void interp_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+int interp_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 int interp_invlpg(struct gondola_emulator *e, gva_t la);
 int interp_hlt(struct gondola_emulator *e);
 int interp_wbinvd(struct gondola_emulator *e);

@@ -131,9 +131,10 @@ int interp_set_msr(struct gondola_emulator *e, u32 index, u64 value)
 	return ok_or_gp(e, gondola_set_msr(to_vcpu(e), index, value));
 }
 
-void interp_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+int interp_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
 	gondola_cpuid(to_vcpu(e), eax, ebx, ecx, edx);
+	return GONDOLA_EMUL_OK;
 }
 
 int interp_invlpg(struct gondola_emulator *e, gva_t la)

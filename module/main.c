@@ -54,12 +54,12 @@ static long supported_cpuid(void __user *uarg)
 
 	if (err)
 		return err;
-	if (args.pad)
+	if (args.engine >= GONDOLA_ENGINE_COUNT)
 		return -EINVAL;
 	entries = kcalloc(GONDOLA_MAX_CPUID, sizeof(*entries), GFP_KERNEL_ACCOUNT);
 	if (!entries)
 		return -ENOMEM;
-	err = gondola_supported_cpuid(entries, &count);
+	err = gondola_supported_cpuid(gondola_engine_of(args.engine), entries, &count);
 	if (err)
 		goto out;
 	room = args.count;

@@ -121,7 +121,7 @@ static int state_init(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, gondola_lapic_create(&w->vcpu), 0);
 	list = kunit_kcalloc(test, GONDOLA_MAX_CPUID, sizeof(*list), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, list);
-	KUNIT_ASSERT_EQ(test, gondola_supported_cpuid(list, &count), 0);
+	KUNIT_ASSERT_EQ(test, gondola_supported_cpuid(NULL, list, &count), 0);
 	KUNIT_ASSERT_EQ(test, gondola_set_cpuid(&w->vcpu, list, count), 0);
 	w->vcpu.regs.rflags = RFL_FIXED;
 	w->vcpu.cr0 = CR0_PE | CR0_ET;

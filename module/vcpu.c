@@ -13,7 +13,6 @@
 #include <linux/smp.h>
 #include <linux/vmalloc.h>
 #include "exit.h"
-#include "host/cpu.h"
 #include "host/run.h"
 #include "ioctl.h"
 #include "irq/irq.h"
@@ -34,39 +33,30 @@ static void load_here(struct gondola_vcpu *vcpu, int cpu)
 {
 	WRITE_ONCE(vcpu->cpu, cpu);
 	/* Only a shutdown under way finds it off; the run loop then leaves. */
-	if (this_cpu_read(gondola_cpu_on))
+	if (gondola_engine_on(vcpu->engine))
 		vcpu->engine->vcpu_load(vcpu, cpu);
 }
 
 static void put_here(struct gondola_vcpu *vcpu)
 {
-	if (this_cpu_read(gondola_cpu_on))
+	if (gondola_engine_on(vcpu->engine))
 		vcpu->engine->vcpu_put(vcpu);
 	WRITE_ONCE(vcpu->cpu, -1);
 }
 
-static void sched_in(struct preempt_notifier *notifier, int cpu)
+void gondola_vcpu_scheduled_in(struct gondola_vcpu *vcpu, int cpu)
 {
-	struct gondola_vcpu_host *host = container_of(notifier, struct gondola_vcpu_host, notifier);
-
-	WRITE_ONCE(host->vcpu->preempted, false);
-	load_here(host->vcpu, cpu);
+	WRITE_ONCE(vcpu->preempted, false);
+	load_here(vcpu, cpu);
 }
 
-static void sched_out(struct preempt_notifier *notifier, struct task_struct *next)
+void gondola_vcpu_scheduled_out(struct gondola_vcpu *vcpu, bool preempted)
 {
-	struct gondola_vcpu_host *host = container_of(notifier, struct gondola_vcpu_host, notifier);
-
-	WRITE_ONCE(host->vcpu->preempted, task_is_running(current));
-	if (gondola_pv_wants_steal(host->vcpu))
-		gondola_pv_descheduled(host->vcpu);
-	put_here(host->vcpu);
+	WRITE_ONCE(vcpu->preempted, preempted);
+	if (gondola_pv_wants_steal(vcpu))
+		gondola_pv_descheduled(vcpu);
+	put_here(vcpu);
 }
-
-static struct preempt_ops preempt_ops = {
-	.sched_in = sched_in,
-	.sched_out = sched_out,
-};
 
 int gondola_vcpu_load(struct gondola_vcpu *vcpu)
 {
@@ -75,7 +65,7 @@ int gondola_vcpu_load(struct gondola_vcpu *vcpu)
 	if (err)
 		return err;
 	preempt_disable();
-	preempt_notifier_register(&vcpu->host->notifier);
+	gondola_thread_attach(vcpu);
 	load_here(vcpu, smp_processor_id());
 	preempt_enable();
 	return 0;
@@ -85,7 +75,7 @@ void gondola_vcpu_unload(struct gondola_vcpu *vcpu)
 {
 	preempt_disable();
 	put_here(vcpu);
-	preempt_notifier_unregister(&vcpu->host->notifier);
+	gondola_thread_detach(vcpu);
 	preempt_enable();
 	gondola_host_end();
 }
@@ -198,7 +188,7 @@ static long run(struct gondola_vcpu *vcpu)
 
 struct gondola_cpuid_entry *gondola_cpuid_args(const struct gondola_cpuid *args)
 {
-	if (args->pad || !args->count || args->count > GONDOLA_MAX_CPUID)
+	if (args->engine || !args->count || args->count > GONDOLA_MAX_CPUID)
 		return ERR_PTR(-EINVAL);
 	return memdup_user(u64_to_user_ptr(args->entries),
 			   args->count * sizeof(struct gondola_cpuid_entry));
@@ -350,11 +340,9 @@ static struct gondola_vcpu *vcpu_alloc(struct gondola_vm *vm, u32 id)
 		return NULL;
 	}
 	host->vcpu = vcpu;
-	host->xcr0 = gondola_host_xcr0();
 	host->window = GONDOLA_WINDOW_UNKNOWN;
 	mutex_init(&host->mutex);
 	init_waitqueue_head(&host->wait);
-	preempt_notifier_init(&host->notifier, &preempt_ops);
 	page->size = GONDOLA_RUN_SIZE;
 
 	vcpu->vm = vm;
@@ -365,6 +353,7 @@ static struct gondola_vcpu *vcpu_alloc(struct gondola_vm *vm, u32 id)
 	vcpu->mode = GONDOLA_OUTSIDE;
 	vcpu->tsc_offset = vm->tsc_offset;
 	vcpu->host = host;
+	gondola_thread_init(vcpu);
 	vcpu->run = page;
 	gondola_vcpu_reset_registers(vcpu);
 	return vcpu;

@@ -17,6 +17,7 @@
 
 struct gondola_lapic;
 struct gondola_emulator;
+struct gondola_fxsave;
 
 /* Asked of a vCPU by others; handled before its next entry. */
 enum gondola_request {
@@ -51,6 +52,7 @@ enum gondola_vcpu_mode {
  * @missing: guest-physical memory that the last -EAGAIN was about
  * @patient: it may sleep for absent memory: not in GONDOLA_RUN, or past the point of retrying
  * @engine_data: the engine's own
+ * @fpu: FPU state, where it is kept in memory; NULL: the processor has it
  */
 struct gondola_vcpu {
 	struct gondola_regs regs;	/* first: see the engines' entry assembly */
@@ -67,6 +69,7 @@ struct gondola_vcpu {
 	struct gondola_vm *vm;
 	const struct gondola_engine_ops *engine;
 	void *engine_data;
+	struct gondola_fxsave *fpu;
 	u32 id;
 	int cpu;
 	int mode;

@@ -1,113 +1,124 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's FPU state.  It is a state of the kernel's own kind, swapped with
- * the launcher thread's for the time of GONDOLA_RUN, so that context switches
- * and kernel use of the FPU treat it like any task's.
+ * The guest's FPU state: in the processor on hardware engines (host/fpu.c), in
+ * vcpu->fpu where instructions are interpreted.
  */
-#include <linux/mm.h>
-#include <linux/sched.h>
+#include <linux/errno.h>
 #include <linux/slab.h>
-#include <asm/cpufeature.h>
-#include <asm/fpu/api.h>
-#include <asm/fpu/types.h>
+#include <linux/string.h>
+#include "emulate/emulate.h"
 #include "exit.h"
+#include "host/thread.h"
 #include "state.h"
 #include "vcpu.h"
 #include "vcpu_host.h"
 
-/* The legacy area and the XSAVE header. */
-#define XSAVE_MIN	(512 + 64)
+#define FCW_RESET	0x37fu
+#define MXCSR_RESET	0x1f80u
+#define MXCSR_BITS	0xffffu
+
+/* The area as the state record has it: XSAVE's standard form. */
+struct area {
+	struct gondola_fxsave fx;
+	u64 xstate_bv;
+	u64 xcomp_bv;
+	u64 reserved[6];
+};
+static_assert(sizeof(struct area) == 512 + 64);
+
+#define XSTATE_X87	1ull
+#define XSTATE_SSE	2ull
 
 int gondola_vcpu_fpu_create(struct gondola_vcpu *vcpu)
 {
-	return fpu_alloc_guest_fpstate(&vcpu->host->fpu) ? 0 : -ENOMEM;
+	if (gondola_engine_is_hardware(vcpu->engine))
+		return gondola_thread_fpu_create(vcpu);
+	vcpu->fpu = kzalloc(sizeof(*vcpu->fpu), GFP_KERNEL_ACCOUNT);
+	if (!vcpu->fpu)
+		return -ENOMEM;
+	vcpu->fpu->fcw = FCW_RESET;
+	vcpu->fpu->mxcsr = MXCSR_RESET;
+	vcpu->fpu->mxcsr_mask = MXCSR_BITS;
+	return 0;
 }
 
 void gondola_vcpu_fpu_destroy(struct gondola_vcpu *vcpu)
 {
-	fpu_free_guest_fpstate(&vcpu->host->fpu);
+	if (!vcpu->fpu)
+		gondola_thread_fpu_destroy(vcpu);
+	kfree(vcpu->fpu);
+	vcpu->fpu = NULL;
 }
-
-/* ---- the state record ----------------------------------------------------------- */
 
 u32 gondola_fpu_size(struct gondola_vcpu *vcpu)
 {
-	return max_t(u32, vcpu->host->fpu.fpstate->user_size, XSAVE_MIN);
+	return vcpu->fpu ? sizeof(struct area) : gondola_thread_fpu_size(vcpu);
 }
 
 int gondola_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 {
-	struct fpu_guest *fpu = &vcpu->host->fpu;
+	struct area *area = buf;
 
-	fpu_copy_guest_fpstate_to_uabi(fpu, buf, bytes, fpu->fpstate->user_xfeatures, 0);
+	if (!vcpu->fpu)
+		return gondola_thread_fpu_get(vcpu, buf, bytes);
+	if (bytes < sizeof(*area))
+		return -EINVAL;
+	memset(buf, 0, bytes);
+	area->fx = *vcpu->fpu;
+	area->xstate_bv = XSTATE_X87 | XSTATE_SSE;
 	return 0;
+}
+
+/* There may be more components than these two only as long as they are unused. */
+static int check_area(const struct area *area, u32 bytes, u32 *bad)
+{
+	*bad = 512;
+	if (bytes < sizeof(*area))
+		return -EINVAL;
+	if (area->xstate_bv & ~(XSTATE_X87 | XSTATE_SSE) || area->xcomp_bv)
+		return -EINVAL;
+	*bad = offsetof(struct gondola_fxsave, mxcsr);
+	return area->fx.mxcsr & ~MXCSR_BITS ? -EINVAL : 0;
 }
 
 int gondola_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
 {
-	struct fpu_guest *fpu = &vcpu->host->fpu;
-	u32 pkru;
-	void *full;
+	const struct area *area = buf;
+	struct gondola_fxsave *fpu = vcpu->fpu;
 	int err;
 
-	/* One from a host with less, or more but unused, state is as good. */
-	*bad = 512;
-	if (bytes < XSAVE_MIN || bytes > fpu->uabi_size)
-		return -EINVAL;
-	full = kvzalloc(fpu->uabi_size, GFP_KERNEL_ACCOUNT);
-	if (!full)
-		return -ENOMEM;
-	memcpy(full, buf, bytes);
-	err = fpu_copy_uabi_to_guest_fpstate(fpu, full, fpu->fpstate->user_xfeatures, &pkru);
-	kvfree(full);
-	return err;
+	if (!fpu)
+		return gondola_thread_fpu_set(vcpu, buf, bytes, bad);
+	err = check_area(area, bytes, bad);
+	if (err)
+		return err;
+	*fpu = area->fx;
+	fpu->mxcsr_mask = MXCSR_BITS;
+	/* A component that is not there is in its initial state. */
+	if (!(area->xstate_bv & XSTATE_X87)) {
+		memset(fpu, 0, offsetof(struct gondola_fxsave, mxcsr));
+		memset(fpu->st, 0, sizeof(fpu->st));
+		fpu->fcw = FCW_RESET;
+	}
+	if (!(area->xstate_bv & XSTATE_SSE))
+		memset(fpu->xmm, 0, sizeof(fpu->xmm));
+	return 0;
 }
 
 /* ---- one XMM register, for the interpreter ---------------------------------------- */
 
-/* One instruction for each register: its number is part of the encoding. */
-#define EACH_XMM(X) do {						\
-	X(0); X(1); X(2); X(3); X(4); X(5); X(6); X(7);			\
-	X(8); X(9); X(10); X(11); X(12); X(13); X(14); X(15);		\
-} while (0)
-
-/*
- * Make the registers live and keep them so.  Only during GONDOLA_RUN, when the
- * thread's state is the guest's.
- */
-static void hold_fpu(void)
-{
-	fpregs_lock();
-	if (test_thread_flag(TIF_NEED_FPU_LOAD))
-		switch_fpu_return();
-}
-
 void gondola_vcpu_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf)
 {
-	struct xmm { u8 byte[16]; } *out = buf;
-
-	lockdep_assert_held(&vcpu->host->mutex);
-	hold_fpu();
-#define GET(i) do {							\
-	if (n == (i))							\
-		asm volatile("movdqu %%xmm" #i ", %0" : "=m" (*out));	\
-} while (0)
-	EACH_XMM(GET);
-#undef GET
-	fpregs_unlock();
+	if (vcpu->fpu)
+		memcpy(buf, vcpu->fpu->xmm[n], sizeof(vcpu->fpu->xmm[n]));
+	else
+		gondola_thread_get_xmm(vcpu, n, buf);
 }
 
 void gondola_vcpu_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf)
 {
-	const struct xmm { u8 byte[16]; } *in = buf;
-
-	lockdep_assert_held(&vcpu->host->mutex);
-	hold_fpu();
-#define SET(i) do {							\
-	if (n == (i))							\
-		asm volatile("movdqu %0, %%xmm" #i : : "m" (*in));	\
-} while (0)
-	EACH_XMM(SET);
-#undef SET
-	fpregs_unlock();
+	if (vcpu->fpu)
+		memcpy(vcpu->fpu->xmm[n], buf, sizeof(vcpu->fpu->xmm[n]));
+	else
+		gondola_thread_set_xmm(vcpu, n, buf);
 }

@@ -4,11 +4,9 @@
 #define GONDOLA_VCPU_HOST_H
 
 #include <linux/mutex.h>
-#include <linux/preempt.h>
 #include <linux/types.h>
 #include <linux/wait.h>
-#include <asm/fpu/api.h>
-#include <asm/fpu/types.h>
+#include "host/thread.h"
 
 struct gondola_vcpu;
 
@@ -22,9 +20,7 @@ struct gondola_vcpu;
  * @mutex: held by the one thread that runs it or looks into it
  * @pid: the thread that ran it last
  * @wait: where it sleeps in HLT
- * @notifier: puts and loads it when its thread is scheduled; registered while it is loaded
- * @fpu: the guest's FPU state, swapped with the thread's during GONDOLA_RUN
- * @xcr0: the host's own, the same on all its processors
+ * @thread: what hardware engines need to know of that thread
  * @window: GONDOLA_WINDOW_* that the engine has open
  */
 struct gondola_vcpu_host {
@@ -32,9 +28,7 @@ struct gondola_vcpu_host {
 	struct mutex mutex;
 	struct pid __rcu *pid;
 	wait_queue_head_t wait;
-	struct preempt_notifier notifier;
-	struct fpu_guest fpu;
-	u64 xcr0;
+	struct gondola_thread thread;
 	u8 window;
 };
 
@@ -45,6 +39,10 @@ struct gondola_vcpu_host {
  */
 int gondola_vcpu_load(struct gondola_vcpu *vcpu);
 void gondola_vcpu_unload(struct gondola_vcpu *vcpu);
+
+/* From the scheduler, while it is loaded: the vCPU's thread comes, on @cpu, and goes. */
+void gondola_vcpu_scheduled_in(struct gondola_vcpu *vcpu, int cpu);
+void gondola_vcpu_scheduled_out(struct gondola_vcpu *vcpu, bool preempted);
 
 /** gondola_vcpu_run() - GONDOLA_RUN; the mutex is held; 0 or -errno */
 int gondola_vcpu_run(struct gondola_vcpu *vcpu);

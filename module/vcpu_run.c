@@ -3,9 +3,6 @@
 #include <linux/sched/signal.h>
 #include <linux/task_work.h>
 #include <linux/vtime.h>
-#include <asm/debugreg.h>
-#include <asm/fpu/api.h>
-#include <asm/fpu/xcr.h>
 #include "exit.h"
 #include "host/run.h"
 #include "irq/irq.h"
@@ -218,39 +215,17 @@ static void deliver(struct gondola_vcpu *vcpu)
 	gondola_count(vcpu, GONDOLA_COUNTER_INJECTED);
 }
 
-/* The processor's breakpoint registers matter only to a guest that enables one. */
-static void load_breakpoints(const struct gondola_vcpu *vcpu)
-{
-	/* None of the host's may match while they are replaced. */
-	set_debugreg(0, 7);
-	set_debugreg(vcpu->dr[0], 0);
-	set_debugreg(vcpu->dr[1], 1);
-	set_debugreg(vcpu->dr[2], 2);
-	set_debugreg(vcpu->dr[3], 3);
-}
-
 static void run_guest(struct gondola_vcpu *vcpu)
 {
-	bool own_xcr0;
+	bool hardware = gondola_engine_is_hardware(vcpu->engine);
 
-	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
-		switch_fpu_return();
-	/* With CR4.OSXSAVE clear the guest cannot use what XCR0 enables. */
-	own_xcr0 = (vcpu->cr4 & CR4_OSXSAVE) && vcpu->xcr0 != vcpu->host->xcr0;
-	if (own_xcr0)
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
-	if (unlikely(vcpu->dr7 & DR7_ENABLES))
-		load_breakpoints(vcpu);
-
+	if (likely(hardware))
+		gondola_thread_enter(vcpu);
 	trace_gondola_entry(vcpu->vm->id, vcpu->id, vcpu->regs.rip);
 	vtime_account_guest_enter();
 	vcpu->engine->enter(vcpu);
-
-	if (own_xcr0)
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->host->xcr0);
-	/* Every exit disables all breakpoints. */
-	if (unlikely(hw_breakpoint_active()))
-		hw_breakpoint_restore();
+	if (likely(hardware))
+		gondola_thread_leave(vcpu);
 }
 
 /* True: the guest has run.  False: something is to be seen to before it may. */
@@ -261,7 +236,7 @@ static bool enter(struct gondola_vcpu *vcpu)
 	/* Pairs with gondola_request(): it finds us in the guest, or we find its bit. */
 	smp_store_mb(vcpu->mode, GONDOLA_IN_GUEST);
 	if (unlikely(READ_ONCE(vcpu->requests) || (read_thread_flags() & HOST_WORK) ||
-		     !gondola_host_ready())) {
+		     !gondola_host_ready(vcpu->engine))) {
 		WRITE_ONCE(vcpu->mode, GONDOLA_OUTSIDE);
 		local_irq_enable();
 		return false;
@@ -342,11 +317,13 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 	/* Whatever state was set: what waits for a start-up IPI does not run. */
 	if (gondola_lapic_waiting(vcpu))
 		vcpu->halted = true;
-	fpu_swap_kvm_fpstate(&vcpu->host->fpu, true);
+	if (!vcpu->fpu)
+		gondola_thread_fpu_swap(vcpu, true);
 	vcpu->patient = false;
 	next = run_loop(vcpu);
 	vcpu->patient = true;
-	fpu_swap_kvm_fpstate(&vcpu->host->fpu, false);
+	if (!vcpu->fpu)
+		gondola_thread_fpu_swap(vcpu, false);
 	/* A shutdown took the engine away from under a sleeper: there is nothing to unload. */
 	if (next != -ESHUTDOWN || vcpu->cpu >= 0)
 		gondola_vcpu_unload(vcpu);

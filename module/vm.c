@@ -5,13 +5,13 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include "eventfd.h"
 #include "host/host.h"
+#include "host/thread.h"
 #include "host/time.h"
 #include "ioctl.h"
 #include "irq/irq.h"
@@ -53,7 +53,7 @@ static void vm_free(struct kref *refs)
 		if (gone[i])
 			gondola_vcpu_destroy(gone[i]);
 	gondola_mmu_destroy_vm(vm);
-	preempt_notifier_dec();
+	gondola_threads_put();
 	gondola_engine_put(vm->engine);
 	mmdrop(vm->mm);
 	mutex_destroy(&vm->lock);
@@ -403,7 +403,7 @@ int gondola_vm_create(const struct gondola_create_vm *args)
 	if (err)
 		goto no_irqchip;
 	mmgrab(vm->mm);
-	preempt_notifier_inc();
+	gondola_threads_get();
 	atomic_inc(&gondola_nr_vms);
 	mutex_lock(&vms_lock);
 	list_add_tail(&vm->link, &vms);

@@ -73,7 +73,7 @@ struct gondola_emul_ops {
 	int (*set_dr)(struct gondola_emulator *e, unsigned int dr, u64 value);
 	int (*get_msr)(struct gondola_emulator *e, u32 index, u64 *value);
 	int (*set_msr)(struct gondola_emulator *e, u32 index, u64 value);
-	void (*cpuid)(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+	int (*cpuid)(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 	int (*invlpg)(struct gondola_emulator *e, gva_t la);
 	int (*hlt)(struct gondola_emulator *e);
 	int (*wbinvd)(struct gondola_emulator *e);

@@ -131,8 +131,11 @@ int gondola_op_cpuid(struct gondola_emulator *e)
 {
 	u64 *gpr = e->regs->gpr;
 	u32 a = gpr[R_RAX], b = gpr[R_RBX], c = gpr[R_RCX], d = gpr[R_RDX];
+	int r;
 
-	e->ops->cpuid(e, &a, &b, &c, &d);
+	r = e->ops->cpuid(e, &a, &b, &c, &d);
+	if (r)
+		return r;
 	gpr[R_RAX] = a;
 	gpr[R_RBX] = b;
 	gpr[R_RCX] = c;

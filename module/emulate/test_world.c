@@ -195,12 +195,13 @@ static int world_set_msr(struct gondola_emulator *e, u32 index, u64 value)
 	return GONDOLA_EMUL_OK;
 }
 
-static void world_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+static int world_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
 	*ebx = *eax + 1;
 	*edx = *ecx + 1;
 	*eax = 0xa;
 	*ecx = 0xc;
+	return GONDOLA_EMUL_OK;
 }
 
 static int world_invlpg(struct gondola_emulator *e, gva_t la)

@@ -20,6 +20,8 @@ void gondola_host_exit(void);
  * the engine that would be chosen.
  */
 u32 gondola_engine_preflight(u32 *id, char *detail);
+/** gondola_engine_of() - the engine with this id, for ANY the one that would be chosen; or NULL */
+const struct gondola_engine_ops *gondola_engine_of(u32 id);
 /**
  * gondola_engine_get() - a VM is made: the first of an engine switches it on everywhere
  * @ops: out

@@ -9,9 +9,23 @@
 #include <linux/compiler.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
+#include "../engine.h"
 
+#ifndef CONFIG_UML
 /* This processor is in the engine's root operation; changes with interrupts off only. */
 DECLARE_PER_CPU(bool, gondola_cpu_on);
+#endif
+
+/** gondola_engine_on() - is this processor ready for the engine?  Interrupts or preemption off. */
+static inline bool gondola_engine_on(const struct gondola_engine_ops *ops)
+{
+#ifndef CONFIG_UML
+	if (ops->cpu_on)
+		return this_cpu_read(gondola_cpu_on);
+#endif
+	return true;
+}
+
 /* A shutdown or kexec has begun: nobody uses the engine any more. */
 extern bool gondola_host_stopping;
 
@@ -26,9 +40,9 @@ int gondola_host_begin(void);
 void gondola_host_end(void);
 
 /** gondola_host_ready() - may the guest be entered here and now?  Interrupts off. */
-static inline bool gondola_host_ready(void)
+static inline bool gondola_host_ready(const struct gondola_engine_ops *ops)
 {
-	return this_cpu_read(gondola_cpu_on) && !READ_ONCE(gondola_host_stopping);
+	return gondola_engine_on(ops) && !READ_ONCE(gondola_host_stopping);
 }
 
 #endif

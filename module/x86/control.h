@@ -10,6 +10,7 @@
 #include <linux/types.h>
 #include <uapi/linux/gondola.h>
 
+struct gondola_engine_ops;
 struct gondola_vcpu;
 
 int gondola_set_cr0(struct gondola_vcpu *vcpu, u64 value);
@@ -63,7 +64,8 @@ struct gondola_msrs {
 };
 
 /* CPUID (cpuid.c): policy, and what a vCPU answers. */
-int gondola_supported_cpuid(struct gondola_cpuid_entry *entries, u32 *count);
+int gondola_supported_cpuid(const struct gondola_engine_ops *engine,
+			    struct gondola_cpuid_entry *entries, u32 *count);
 /* Checks a list against what is supported; -EINVAL with nothing changed. */
 int gondola_set_cpuid(struct gondola_vcpu *vcpu, const struct gondola_cpuid_entry *entries,
 		      u32 count);

@@ -64,56 +64,71 @@ struct leaf {
 	u32 soft[4];
 	u32 any[4];
 	bool indexed;
-	bool (*fix)(struct gondola_cpuid_entry *e);
+	bool (*fix)(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine);
 };
 
-static bool host_is_intel(void)
+/* The processor that executes: the host's, unless the engine brings its own. */
+static void processor_cpuid(const struct gondola_engine_ops *engine, u32 function, u32 index,
+			    u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+{
+	if (engine && engine->cpuid)
+		engine->cpuid(function, index, eax, ebx, ecx, edx);
+	else
+		gondola_host_cpuid(function, index, eax, ebx, ecx, edx);
+}
+
+static u64 processor_xcr0(const struct gondola_engine_ops *engine)
+{
+	return engine && engine->cpuid ? 0 : gondola_host_xcr0();
+}
+
+static bool is_intel(const struct gondola_engine_ops *engine)
 {
 	u32 eax, ebx, ecx, edx;
 
-	gondola_host_cpuid(0, 0, &eax, &ebx, &ecx, &edx);
+	processor_cpuid(engine, 0, 0, &eax, &ebx, &ecx, &edx);
 	return ebx == 0x756e6547 && edx == 0x49656e69 && ecx == 0x6c65746e;
 }
 
-/* A host without a leaf answers with that of its last one: not what was asked. */
-static bool host_has(u32 function)
+/* A processor without a leaf answers with that of its last one: not what was asked. */
+static bool processor_has(const struct gondola_engine_ops *engine, u32 function)
 {
 	u32 eax, ebx, ecx, edx;
 
-	gondola_host_cpuid(function & 0x80000000, 0, &eax, &ebx, &ecx, &edx);
+	processor_cpuid(engine, function & 0x80000000, 0, &eax, &ebx, &ecx, &edx);
 	return function <= eax;
 }
 
-static bool fix_max_basic(struct gondola_cpuid_entry *e)
+static bool fix_max_basic(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
-	e->eax = host_is_intel() ? 0x16 : 0xd;
+	e->eax = is_intel(engine) ? 0x16 : 0xd;
 	return true;
 }
 
-static bool fix_signature(struct gondola_cpuid_entry *e)
+static bool fix_signature(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
 	/* Bytes: CLFLUSH line from the host, one logical processor, APIC id by vCPU. */
 	e->ebx = (e->ebx & 0xff00) | 1 << 16;
-	if (!gondola_host_xcr0())
+	if (!processor_xcr0(engine))
 		e->ecx &= ~(L1C_XSAVE | BIT(12) | BIT(28) | BIT(29));	/* FMA, AVX, F16C */
 	return true;
 }
 
-static bool fix_intel(struct gondola_cpuid_entry *e)
+static bool fix_intel(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
-	return host_is_intel();
+	return is_intel(engine);
 }
 
-static bool fix_cache(struct gondola_cpuid_entry *e)
+static bool fix_cache(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
 	/* Type 0 ends the list; sharing is for the launcher to say. */
 	e->eax &= 0x3fff;
-	return host_is_intel() && (e->eax & 0x1f);
+	return is_intel(engine) && (e->eax & 0x1f);
 }
 
-static bool fix_structured(struct gondola_cpuid_entry *e)
+static bool fix_structured(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
-	u64 xcr0 = gondola_host_xcr0();
+	u64 xcr0 = processor_xcr0(engine);
 
 	if (!(xcr0 & BIT(2)))
 		e->ebx &= ~BIT(5);			/* AVX2 */
@@ -126,27 +141,27 @@ static bool fix_structured(struct gondola_cpuid_entry *e)
 	return true;
 }
 
-static bool fix_xsave(struct gondola_cpuid_entry *e)
+static bool fix_xsave(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
-	e->eax = gondola_host_xcr0() & XCR0_OFFERED;
+	e->eax = processor_xcr0(engine) & XCR0_OFFERED;
 	return e->eax;
 }
 
-static bool fix_xsave_more(struct gondola_cpuid_entry *e)
+static bool fix_xsave_more(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
-	return gondola_host_xcr0();
+	return processor_xcr0(engine);
 }
 
-static bool fix_xsave_component(struct gondola_cpuid_entry *e)
+static bool fix_xsave_component(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
-	return gondola_host_xcr0() & XCR0_OFFERED & BIT_ULL(e->index);
+	return processor_xcr0(engine) & XCR0_OFFERED & BIT_ULL(e->index);
 }
 
 /*
  * TSC frequency = crystal * EBX / EAX.  Guests multiply in 32 bits, which
  * bounds EAX; within that bound take the fraction that errs least.
  */
-static bool fix_tsc_ratio(struct gondola_cpuid_entry *e)
+static bool fix_tsc_ratio(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
 	u64 khz = gondola_host_tsc_khz();
 	u64 best = ~0ull, error;
@@ -168,41 +183,41 @@ static bool fix_tsc_ratio(struct gondola_cpuid_entry *e)
 		}
 	}
 	e->ecx = CRYSTAL_KHZ * 1000;
-	return host_is_intel() && gondola_host_tsc_invariant() && best != ~0ull;
+	return is_intel(engine) && gondola_host_tsc_invariant() && best != ~0ull;
 }
 
-static bool fix_frequency(struct gondola_cpuid_entry *e)
+static bool fix_frequency(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
 	e->eax = (gondola_host_tsc_khz() + 500) / 1000;
 	e->ebx = e->eax;
 	e->ecx = CRYSTAL_KHZ / 1000;
-	return host_is_intel() && gondola_host_tsc_invariant();
+	return is_intel(engine) && gondola_host_tsc_invariant();
 }
 
-static bool fix_kvm_features(struct gondola_cpuid_entry *e)
+static bool fix_kvm_features(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
 	if (!gondola_host_tsc_steady())
 		e->eax &= ~(GONDOLA_KVM_CLOCKSOURCE2 | GONDOLA_KVM_CLOCK_STABLE);
 	return true;
 }
 
-static bool fix_max_extended(struct gondola_cpuid_entry *e)
+static bool fix_max_extended(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
 	e->eax = 0x80000008;
 	return true;
 }
 
-static bool fix_power(struct gondola_cpuid_entry *e)
+static bool fix_power(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
 	e->edx = gondola_host_tsc_invariant() ? LX7D_INVARIANT : 0;
 	return true;
 }
 
-static bool fix_addresses(struct gondola_cpuid_entry *e)
+static bool fix_addresses(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
 	u32 phys = e->eax & 0xff;
 
-	if (!host_has(0x80000008))
+	if (!processor_has(engine, 0x80000008))
 		phys = 36;
 	e->eax = 48 << 8 | min(phys, 52u);
 	return true;
@@ -322,7 +337,8 @@ static const struct leaf policy[] = {
 };
 static_assert(ARRAY_SIZE(policy) <= GONDOLA_MAX_CPUID);
 
-static bool offer(const struct leaf *leaf, struct gondola_cpuid_entry *e)
+static bool offer(const struct leaf *leaf, struct gondola_cpuid_entry *e,
+		  const struct gondola_engine_ops *engine)
 {
 	*e = (struct gondola_cpuid_entry){
 		.function = leaf->function,
@@ -330,23 +346,26 @@ static bool offer(const struct leaf *leaf, struct gondola_cpuid_entry *e)
 		.flags = leaf->indexed ? GONDOLA_CPUID_INDEX : 0,
 	};
 	/* Leaves of a hypervisor below us are not ours to pass on. */
-	if ((leaf->function >> 16) != 0x4000 && host_has(leaf->function))
-		gondola_host_cpuid(leaf->function, leaf->index, &e->eax, &e->ebx, &e->ecx, &e->edx);
+	if ((leaf->function >> 16) != 0x4000 && processor_has(engine, leaf->function))
+		processor_cpuid(engine, leaf->function, leaf->index, &e->eax, &e->ebx, &e->ecx,
+				&e->edx);
 	e->eax = (e->eax & leaf->host[EAX]) | leaf->soft[EAX];
 	e->ebx = (e->ebx & leaf->host[EBX]) | leaf->soft[EBX];
 	e->ecx = (e->ecx & leaf->host[ECX]) | leaf->soft[ECX];
 	e->edx = (e->edx & leaf->host[EDX]) | leaf->soft[EDX];
-	return !leaf->fix || leaf->fix(e);
+	return !leaf->fix || leaf->fix(e, engine);
 }
 
 /**
  * gondola_supported_cpuid() - all that can be offered on this host
+ * @engine: to guests of this engine; NULL: to those that run on the host's processor
  * @entries: out
  * @count: in: room; out: how many there are
  *
  * 0, or -E2BIG with *@count what is needed.
  */
-int gondola_supported_cpuid(struct gondola_cpuid_entry *entries, u32 *count)
+int gondola_supported_cpuid(const struct gondola_engine_ops *engine,
+			    struct gondola_cpuid_entry *entries, u32 *count)
 {
 	struct gondola_cpuid_entry e;
 	u32 room = *count;
@@ -354,7 +373,7 @@ int gondola_supported_cpuid(struct gondola_cpuid_entry *entries, u32 *count)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(policy); i++) {
-		if (!offer(&policy[i], &e))
+		if (!offer(&policy[i], &e, engine))
 			continue;
 		if (n < room)
 			entries[n] = e;
@@ -399,7 +418,8 @@ static bool subset(u32 value, u32 offered, u32 any)
 	return !(value & ~(offered | any));
 }
 
-static bool entry_allowed(const struct gondola_cpuid_entry *e)
+static bool entry_allowed(const struct gondola_cpuid_entry *e,
+			  const struct gondola_engine_ops *engine)
 {
 	struct gondola_cpuid_entry offered;
 	int i;
@@ -413,7 +433,8 @@ static bool entry_allowed(const struct gondola_cpuid_entry *e)
 
 		if (leaf->function != e->function || leaf->index != e->index)
 			continue;
-		if (leaf->indexed != !!(e->flags & GONDOLA_CPUID_INDEX) || !offer(leaf, &offered))
+		if (leaf->indexed != !!(e->flags & GONDOLA_CPUID_INDEX) ||
+		    !offer(leaf, &offered, engine))
 			return false;
 		switch (e->function) {
 		case 0:
@@ -529,7 +550,7 @@ int gondola_set_cpuid(struct gondola_vcpu *vcpu, const struct gondola_cpuid_entr
 		return -ENOMEM;
 	sort(list, count, sizeof(*list), by_leaf, NULL);
 	for (i = 0; i < count; i++) {
-		if (!entry_allowed(&list[i]) || (i && !by_leaf(&list[i - 1], &list[i]))) {
+		if (!entry_allowed(&list[i], vcpu->engine) || (i && !by_leaf(&list[i - 1], &list[i]))) {
 			kfree(list);
 			return -EINVAL;
 		}

@@ -126,7 +126,8 @@ struct gondola_cpuid_entry {
  * @size: sizeof(struct gondola_cpuid), the header alone
  * @flags: must be 0
  * @count: in: room at @entries; out (GET): how many were written, or are needed (E2BIG)
- * @pad: must be 0
+ * @engine: GET: for VMs of this engine, enum gondola_engine_id, since the interpreter is a
+ *	processor of its own; SET: must be 0
  * @entries: address of an array of struct gondola_cpuid_entry
  *
  * GONDOLA_GET_SUPPORTED_CPUID (system) fills it with what this host and the
@@ -137,7 +138,7 @@ struct gondola_cpuid {
 	__u32 size;
 	__u32 flags;
 	__u32 count;
-	__u32 pad;
+	__u32 engine;
 	__u64 entries;
 };
 
@@ -407,7 +408,8 @@ enum gondola_reason {
 	X(MMIO, "mmio")				\
 	X(ROOT_HITS, "root_hits")		\
 	X(ROOT_MISSES, "root_misses")		\
-	X(HALTS, "halts")
+	X(HALTS, "halts")			\
+	X(INSTRUCTIONS, "instructions")
 
 enum gondola_counter {
 #define X(symbol, name) GONDOLA_COUNTER_##symbol,

@@ -96,10 +96,12 @@ int gondola_create_vm(int sys, uint32_t engine, const char *name)
 	return fd;
 }
 
-int __gondola_supported_cpuid(int sys, struct gondola_cpuid_entry *entries, uint32_t *count)
+int __gondola_engine_cpuid(int sys, uint32_t engine, struct gondola_cpuid_entry *entries,
+			   uint32_t *count)
 {
 	struct gondola_cpuid args = {
-		.size = sizeof(args), .count = *count, .entries = (uintptr_t)entries,
+		.size = sizeof(args), .count = *count, .engine = engine,
+		.entries = (uintptr_t)entries,
 	};
 	int ret = call(sys, GONDOLA_GET_SUPPORTED_CPUID, &args);
 
@@ -107,9 +109,15 @@ int __gondola_supported_cpuid(int sys, struct gondola_cpuid_entry *entries, uint
 	return ret;
 }
 
-void gondola_supported_cpuid(int sys, struct gondola_cpuid_entry *entries, uint32_t *count)
+int __gondola_supported_cpuid(int sys, struct gondola_cpuid_entry *entries, uint32_t *count)
 {
-	int ret = __gondola_supported_cpuid(sys, entries, count);
+	return __gondola_engine_cpuid(sys, GONDOLA_ENGINE_ANY, entries, count);
+}
+
+void gondola_engine_cpuid(int sys, uint32_t engine, struct gondola_cpuid_entry *entries,
+			  uint32_t *count)
+{
+	int ret = __gondola_engine_cpuid(sys, engine, entries, count);
 
 	if (ret < 0)
 		gondola_die(-ret, "cannot ask which CPUID leaves are supported");

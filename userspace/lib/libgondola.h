@@ -48,9 +48,13 @@ int gondola_open(void);
 int __gondola_preflight(int sys, uint32_t engine, struct gondola_preflight *out);
 int __gondola_create_vm(int sys, uint32_t engine, const char *name);
 int gondola_create_vm(int sys, uint32_t engine, const char *name);
-/** gondola_supported_cpuid() - @count: in: room, out: entries */
+/** gondola_engine_cpuid() - for VMs of @engine; @count: in: room, out: entries */
+int __gondola_engine_cpuid(int sys, uint32_t engine, struct gondola_cpuid_entry *entries,
+			   uint32_t *count);
+void gondola_engine_cpuid(int sys, uint32_t engine, struct gondola_cpuid_entry *entries,
+			  uint32_t *count);
+/** gondola_supported_cpuid() - the same, for the engine that would be chosen */
 int __gondola_supported_cpuid(int sys, struct gondola_cpuid_entry *entries, uint32_t *count);
-void gondola_supported_cpuid(int sys, struct gondola_cpuid_entry *entries, uint32_t *count);
 
 /* ---- VM ---------------------------------------------------------------------- */
 

@@ -58,7 +58,7 @@ static void create_vcpus(struct vm *vm, unsigned int count, bool pv)
 {
 	if (!vm->nr_cpuid) {
 		vm->nr_cpuid = GONDOLA_MAX_CPUID;
-		gondola_supported_cpuid(vm->sys, vm->cpuid, &vm->nr_cpuid);
+		gondola_engine_cpuid(vm->sys, vm->engine, vm->cpuid, &vm->nr_cpuid);
 		if (!pv)
 			vm->nr_cpuid = cpuid_without_pv(vm->cpuid, vm->nr_cpuid);
 		cpuid_set_topology(vm->cpuid, vm->nr_cpuid, count);

@@ -112,7 +112,7 @@ static void sizes_and_flags(void)
 static void padding(void)
 {
 	struct machine machine;
-	struct gondola_cpuid cpuid = { .size = sizeof(cpuid), .pad = 1 };
+	struct gondola_cpuid cpuid = { .size = sizeof(cpuid), .engine = GONDOLA_ENGINE_COUNT };
 	struct gondola_create_vcpu vcpu = { .size = sizeof(vcpu), .id = 1, .pad = 1 };
 	struct gondola_memory_slot slot = { .size = sizeof(slot), .pad = 1, .bytes = 4096 };
 	struct gondola_mark_dirty mark = { .size = sizeof(mark), .source = 1, .pad = 1 };

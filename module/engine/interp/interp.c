@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The interpreter as an engine: it needs nothing of the processor, and runs
+ * guests wherever the module loads.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include "interp.h"
+
+/* So many instructions with interrupts off, then the host has its turn. */
+#define CHUNK	2048u
+#define MAX_INSN	16u
+
+static u32 interp_probe(char *detail)
+{
+	strscpy(detail, "in software, and slow", 64);
+	return GONDOLA_PF_OK;
+}
+
+/* ---- the vCPU -------------------------------------------------------------------- */
+
+static void reset_segments(struct interp_vcpu *ip)
+{
+	unsigned int i;
+
+	for (i = 0; i < GONDOLA_NR_SEGS; i++)
+		ip->segment[i] = (struct gondola_segment){ .ar = 0x93, .limit = 0xffff };
+	ip->segment[GONDOLA_CS].ar = 0x9b;
+	ip->segment[GONDOLA_CS].selector = 0xf000;
+	ip->segment[GONDOLA_CS].base = 0xffff0000;
+	ip->segment[GONDOLA_LDTR].ar = 0x82;
+	ip->segment[GONDOLA_TR].ar = 0x8b;
+	ip->gdt.limit = 0xffff;
+	ip->idt.limit = 0xffff;
+}
+
+static int interp_vcpu_create(struct gondola_vcpu *vcpu)
+{
+	struct interp_vcpu *ip = kvzalloc(sizeof(*ip), GFP_KERNEL_ACCOUNT);
+
+	if (!ip)
+		return -ENOMEM;
+	ip->vcpu = vcpu;
+	ip->emul.ops = &interp_ops;
+	ip->emul.ctx = ip;
+	ip->emul.regs = &vcpu->regs;
+	ip->emul.segments = ip->segment;
+	ip->emul.fpu = vcpu->fpu;
+	ip->pat = 0x0007040600070406ull;
+	reset_segments(ip);
+	interp_flush(ip);
+	vcpu->engine_data = ip;
+	return 0;
+}
+
+static void interp_vcpu_destroy(struct gondola_vcpu *vcpu)
+{
+	kvfree(vcpu->engine_data);
+	vcpu->engine_data = NULL;
+}
+
+/* It has nothing in any processor. */
+static void interp_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
+{
+}
+
+static void interp_vcpu_put(struct gondola_vcpu *vcpu)
+{
+}
+
+/* ---- running ------------------------------------------------------------------------ */
+
+static u8 mode_of(const struct interp_vcpu *ip)
+{
+	const struct gondola_vcpu *vcpu = ip->vcpu;
+	u32 ar = ip->segment[GONDOLA_CS].ar;
+
+	if (gondola_long_mode(vcpu) && ar & GONDOLA_AR_L)
+		return GONDOLA_EMUL_LONG64;
+	if (!(vcpu->cr0 & CR0_PE))
+		return GONDOLA_EMUL_REAL;
+	if (vcpu->regs.rflags & RFL_VM)
+		return GONDOLA_EMUL_VM86;
+	return ar & GONDOLA_AR_DB ? GONDOLA_EMUL_PROT32 : GONDOLA_EMUL_PROT16;
+}
+
+static void find_mode(struct interp_vcpu *ip)
+{
+	struct gondola_emulator *e = &ip->emul;
+
+	e->mode = mode_of(ip);
+	e->cpl = e->mode == GONDOLA_EMUL_REAL ? 0 : interp_cpl(ip);
+	e->tlb = ip->tlb[e->cpl == 3];
+	ip->attention &= ~INTERP_MODE;
+}
+
+/* @insn was decoded from the bytes at @code. */
+static void remember(struct interp_decoded *d, const u8 *code, const struct gondola_insn *insn)
+{
+	unsigned int bits = 8 * insn->len;
+
+	d->at = code;
+	memcpy(d->bytes, code, MAX_INSN);
+	d->mask[0] = bits >= 64 ? ~0ull : ~(~0ull << bits);
+	d->mask[1] = bits > 64 ? ~(~0ull << (bits - 64)) : 0;
+	d->insn = *insn;
+}
+
+/*
+ * The instruction at RIP, decoded now or earlier.  What was decoded is good as
+ * long as the same bytes are there: then it does not matter who wrote them, or
+ * what page this is.  NULL: *@r says why not.
+ */
+static inline const struct gondola_insn *next_insn(struct interp_vcpu *ip, int *r)
+{
+	struct gondola_emulator *e = &ip->emul;
+	const struct gondola_segment *cs = &ip->segment[GONDOLA_CS];
+	struct interp_decoded *d;
+	gva_t la = e->regs->rip;
+	u64 now[2];
+	const u8 *code;
+
+	if (unlikely(e->mode != GONDOLA_EMUL_LONG64)) {
+		la = (u32)(la + cs->base);
+		/* Close to the limit the decoder looks. */
+		if (e->regs->rip + MAX_INSN > cs->limit)
+			goto decode;
+	}
+	if (unlikely((la & ~GONDOLA_PAGE_MASK) > GONDOLA_PAGE_SIZE - MAX_INSN))
+		goto decode;
+	code = interp_code(ip, la);
+	if (unlikely(!code)) {
+		*r = GONDOLA_EMUL_RETRY;
+		return NULL;
+	}
+	memcpy(now, code, sizeof(now));
+	d = &ip->decoded[((unsigned long)code ^ (unsigned long)code >> 12) % INTERP_DECODED];
+	if (likely(d->at == code && d->insn.mode == e->mode &&
+		   !(((now[0] ^ d->bytes[0]) & d->mask[0]) | ((now[1] ^ d->bytes[1]) & d->mask[1]))))
+		return &d->insn;
+	*r = gondola_parse(e);
+	if (unlikely(*r))
+		return NULL;
+	remember(d, code, &e->own);
+	return &d->insn;
+decode:
+	*r = gondola_parse(e);
+	return *r ? NULL : &e->own;
+}
+
+/* After an instruction that is complete.  True: the guest is to leave. */
+static noinline bool look_around(struct interp_vcpu *ip, u64 rflags, u64 rip)
+{
+	struct gondola_emulator *e = &ip->emul;
+	struct gondola_exit *exit = &ip->exit;
+
+	if (ip->attention & INTERP_MODE)
+		find_mode(ip);
+	/* The trap flag counts as it was before the instruction. */
+	if (rflags & RFL_TF && e->regs->rip != rip) {
+		interp_leave(ip, GONDOLA_REASON_EXCEPTION);
+		exit->exception.vector = VEC_DB;
+		exit->exception.has_error = false;
+		exit->exception.dr6 = DR6_BS;
+		return true;
+	}
+	if (e->shadow)
+		return false;
+	if (ip->attention & INTERP_NMI_WINDOW && !ip->nmi_blocked) {
+		interp_leave(ip, GONDOLA_REASON_NMI_WINDOW);
+		return true;
+	}
+	if (ip->attention & INTERP_WINDOW && e->regs->rflags & RFL_IF) {
+		interp_leave(ip, GONDOLA_REASON_INTERRUPT_WINDOW);
+		return true;
+	}
+	return false;
+}
+
+/* An instruction that is not complete.  True: the guest is to leave. */
+static noinline bool not_done(struct interp_vcpu *ip, int result)
+{
+	const struct gondola_event *exception = &ip->emul.exception;
+	struct gondola_exit *exit = &ip->exit;
+
+	switch (result) {
+	case GONDOLA_EMUL_RETRY:
+		return exit->reason != GONDOLA_REASON_COUNT;
+	case GONDOLA_EMUL_FAULT:
+		interp_leave(ip, GONDOLA_REASON_EXCEPTION);
+		exit->exception.vector = exception->vector;
+		exit->exception.has_error = exception->has_error;
+		exit->exception.error = exception->error;
+		exit->exception.dr6 = 0;
+		return true;
+	default:
+		/* The other interpreter says what it is that this one does not know. */
+		interp_leave(ip, GONDOLA_REASON_INTERPRET);
+		return true;
+	}
+}
+
+static bool deliver(struct interp_vcpu *ip)
+{
+	int r;
+
+	r = gondola_emulate_deliver(&ip->emul, &ip->inject);
+	if (likely(r == GONDOLA_EMUL_OK)) {
+		if (ip->inject.kind == GONDOLA_EVENT_NMI)
+			ip->nmi_blocked = true;
+		ip->inject.kind = GONDOLA_EVENT_NONE;
+		ip->emul.shadow = 0;
+		find_mode(ip);
+		return true;
+	}
+	if (r == GONDOLA_EMUL_UNKNOWN)
+		interp_leave(ip, GONDOLA_REASON_TASK_SWITCH);
+	else
+		not_done(ip, r);
+	return false;
+}
+
+static void interp_enter(struct gondola_vcpu *vcpu)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+	struct gondola_emulator *e = &ip->emul;
+	struct gondola_regs *regs = &vcpu->regs;
+	const struct gondola_insn *insn;
+	unsigned int left = CHUNK;
+	u8 shadow;
+	int r;
+
+	ip->exit = (struct gondola_exit){ .reason = GONDOLA_REASON_COUNT };
+	e->shadow = ip->shadow;
+	find_mode(ip);
+	if (ip->inject.kind != GONDOLA_EVENT_NONE && !deliver(ip))
+		return;
+	do {
+		const u64 rflags = regs->rflags, rip = regs->rip;
+
+		shadow = e->shadow;
+		insn = next_insn(ip, &r);
+		if (likely(insn))
+			r = gondola_execute(e, insn);
+		if (likely(r == GONDOLA_EMUL_OK)) {
+			shadow = e->shadow;
+			if (likely(!(ip->attention | (rflags & RFL_TF))))
+				continue;
+			if (look_around(ip, rflags, rip))
+				break;
+		} else if (not_done(ip, r)) {
+			break;
+		}
+	} while (--left);
+	ip->shadow = shadow;
+	vcpu->counters[GONDOLA_COUNTER_INSTRUCTIONS] += CHUNK - left;
+	if (ip->exit.reason == GONDOLA_REASON_COUNT)
+		ip->exit.reason = GONDOLA_REASON_HOST_INTERRUPT;
+}
+
+static void interp_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+
+	*exit = ip->exit;
+	exit->hw_reason = exit->reason;
+	/* What was not delivered is the caller's again. */
+	if (ip->inject.kind != GONDOLA_EVENT_NONE) {
+		vcpu->event = ip->inject;
+		ip->inject.kind = GONDOLA_EVENT_NONE;
+	}
+}
+
+static void interp_inject(struct gondola_vcpu *vcpu, const struct gondola_event *event)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+
+	ip->inject = *event;
+}
+
+static void interp_cancel_injection(struct gondola_vcpu *vcpu)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+
+	ip->inject.kind = GONDOLA_EVENT_NONE;
+}
+
+static u32 interp_get_shadow(struct gondola_vcpu *vcpu)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+
+	return ip->shadow | (ip->nmi_blocked ? BIT(2) : 0);
+}
+
+static void interp_set_shadow(struct gondola_vcpu *vcpu, u32 shadow)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+
+	ip->shadow = shadow & (BIT(0) | BIT(1));
+	ip->nmi_blocked = shadow & BIT(2);
+}
+
+static void interp_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool nmi)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+
+	ip->attention &= ~(INTERP_WINDOW | INTERP_NMI_WINDOW);
+	ip->attention |= (interrupt ? INTERP_WINDOW : 0) | (nmi ? INTERP_NMI_WINDOW : 0);
+}
+
+/* ---- state ----------------------------------------------------------------------------- */
+
+static void interp_get_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
+			       struct gondola_segment *out)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+
+	*out = ip->segment[seg];
+}
+
+static void interp_set_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
+			       const struct gondola_segment *in)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+
+	ip->segment[seg] = *in;
+}
+
+static int interp_get_cpl(struct gondola_vcpu *vcpu)
+{
+	return interp_cpl(vcpu->engine_data);
+}
+
+static void interp_get_dtable(struct gondola_vcpu *vcpu, bool idt, struct gondola_dtable *out)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+
+	*out = idt ? ip->idt : ip->gdt;
+}
+
+static void interp_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dtable *in)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+
+	*(idt ? &ip->idt : &ip->gdt) = *in;
+}
+
+/* Rights are remembered as CR0, CR4 and EFER gave them. */
+static void interp_update_control(struct gondola_vcpu *vcpu)
+{
+	interp_flush(vcpu->engine_data);
+}
+
+/* Breakpoints are not looked for. */
+static void interp_set_dr7(struct gondola_vcpu *vcpu, u64 dr7)
+{
+}
+
+static void interp_set_tsc_offset(struct gondola_vcpu *vcpu)
+{
+}
+
+u64 *interp_msr(struct interp_vcpu *ip, u32 index)
+{
+	switch (index) {
+	case MSRX_FS_BASE:
+		return &ip->segment[GONDOLA_FS].base;
+	case MSRX_GS_BASE:
+		return &ip->segment[GONDOLA_GS].base;
+	case MSRX_KERNEL_GS_BASE:
+		return &ip->kernel_gs_base;
+	case MSRX_SYSENTER_CS:
+		return &ip->sysenter_cs;
+	case MSRX_SYSENTER_ESP:
+		return &ip->sysenter_esp;
+	case MSRX_SYSENTER_EIP:
+		return &ip->sysenter_eip;
+	case MSRX_STAR:
+		return &ip->star;
+	case MSRX_LSTAR:
+		return &ip->lstar;
+	case MSRX_CSTAR:
+		return &ip->cstar;
+	case MSRX_SFMASK:
+		return &ip->sfmask;
+	case MSRX_TSC_AUX:
+		return &ip->tsc_aux;
+	case MSRX_PAT:
+		return &ip->pat;
+	default:
+		return NULL;
+	}
+}
+
+static int interp_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
+{
+	const u64 *msr = interp_msr(vcpu->engine_data, index);
+
+	if (!msr)
+		return -ENOENT;
+	*value = *msr;
+	return 0;
+}
+
+static int interp_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
+{
+	u64 *msr = interp_msr(vcpu->engine_data, index);
+
+	if (!msr)
+		return -ENOENT;
+	*msr = value;
+	return 0;
+}
+
+static void interp_flush_tlb(struct gondola_vcpu *vcpu)
+{
+	interp_flush(vcpu->engine_data);
+}
+
+static void interp_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
+{
+	interp_flush_page(vcpu->engine_data, gva);
+}
+
+static const char *interp_exit_name(u32 reason)
+{
+	return NULL;	/* they are those of enum gondola_reason */
+}
+
+const struct gondola_engine_ops gondola_interp_ops = {
+	.id = GONDOLA_ENGINE_INTERP,
+	.name = "interp",
+	.caps = GONDOLA_ENGINE_REAL_MODE | GONDOLA_ENGINE_TLB_TAGS,
+	.probe = interp_probe,
+	.cpuid = interp_processor_cpuid,
+	.vcpu_create = interp_vcpu_create,
+	.vcpu_destroy = interp_vcpu_destroy,
+	.vcpu_load = interp_vcpu_load,
+	.vcpu_put = interp_vcpu_put,
+	.enter = interp_enter,
+	.decode = interp_decode,
+	.inject = interp_inject,
+	.cancel_injection = interp_cancel_injection,
+	.get_shadow = interp_get_shadow,
+	.set_shadow = interp_set_shadow,
+	.open_window = interp_open_window,
+	.get_segment = interp_get_segment,
+	.set_segment = interp_set_segment,
+	.cpl = interp_get_cpl,
+	.get_dtable = interp_get_dtable,
+	.set_dtable = interp_set_dtable,
+	.update_control = interp_update_control,
+	.set_dr7 = interp_set_dr7,
+	.set_tsc_offset = interp_set_tsc_offset,
+	.get_msr = interp_get_msr,
+	.set_msr = interp_set_msr,
+	.flush_tlb = interp_flush_tlb,
+	.flush_gva = interp_flush_gva,
+	.exit_name = interp_exit_name,
+};

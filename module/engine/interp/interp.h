@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * An engine that is a loop around the interpreter: a processor in software, with
+ * a TLB, that runs on the shadow tables as the hardware would.
+ */
+#ifndef GONDOLA_INTERP_H
+#define GONDOLA_INTERP_H
+
+#include <linux/types.h>
+#include "../../emulate/emulate.h"
+#include "../../engine.h"
+#include "../../vcpu.h"
+
+/* interp_vcpu.attention: what to look at after each instruction. */
+#define INTERP_MODE		BIT(0)	/* CS or SS was loaded: mode and privilege may be others */
+#define INTERP_WINDOW		BIT(1)	/* an interrupt is waited for */
+#define INTERP_NMI_WINDOW	BIT(2)
+
+#define INTERP_CODE_PAGES	256u	/* powers of two, both */
+#define INTERP_DECODED		4096u
+
+/* A page of code, by its linear address. */
+struct interp_code_page {
+	gva_t page;			/* GONDOLA_TLB_NONE: empty */
+	const u8 *host;
+};
+
+/**
+ * struct interp_decoded - an instruction decoded earlier
+ * @at: where its bytes are
+ * @bytes: what they were: when they change it means nothing any more
+ * @mask: which of @bytes it has
+ */
+struct interp_decoded {
+	const u8 *at;
+	u64 bytes[2];
+	u64 mask[2];
+	struct gondola_insn insn;
+};
+
+/**
+ * struct interp_vcpu - a processor in software
+ * @emul: executes instructions, on the vCPU's registers and on what follows
+ * @tlb: data, by privilege: supervisor, user
+ * @code: the same for instructions
+ * @decoded: by the address of their bytes
+ * @exit: why the guest is to leave; reason GONDOLA_REASON_COUNT: it is not
+ * @inject: to be delivered first
+ * @attention: INTERP_*
+ * @shadow: STI or MOV SS shadow of the last instruction
+ */
+struct interp_vcpu {
+	struct gondola_emulator emul;
+	struct gondola_vcpu *vcpu;
+	struct gondola_segment segment[GONDOLA_NR_SEGS];
+	struct gondola_dtable gdt;
+	struct gondola_dtable idt;
+	u64 kernel_gs_base;
+	u64 star;
+	u64 lstar;
+	u64 cstar;
+	u64 sfmask;
+	u64 sysenter_cs;
+	u64 sysenter_esp;
+	u64 sysenter_eip;
+	u64 tsc_aux;
+	u64 pat;
+	u32 attention;
+	u8 shadow;
+	bool nmi_blocked;
+	struct gondola_event inject;
+	struct gondola_exit exit;
+	struct gondola_tlb_entry tlb[2][GONDOLA_TLB_ENTRIES];
+	struct interp_code_page code[2][INTERP_CODE_PAGES];
+	struct interp_decoded decoded[INTERP_DECODED];
+};
+
+static inline struct interp_vcpu *to_interp_vcpu(struct gondola_emulator *e)
+{
+	return container_of(e, struct interp_vcpu, emul);
+}
+
+static inline unsigned int interp_cpl(const struct interp_vcpu *ip)
+{
+	return (ip->segment[GONDOLA_SS].ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
+}
+
+/* Leave the guest for @reason, before the instruction under way has done anything. */
+static inline int interp_leave(struct interp_vcpu *ip, u32 reason)
+{
+	ip->exit.reason = reason;
+	ip->exit.insn_len = 0;
+	return GONDOLA_EMUL_RETRY;
+}
+
+/* tlb.c */
+void interp_flush(struct interp_vcpu *ip);
+void interp_flush_page(struct interp_vcpu *ip, gva_t gva);
+/* PFEC_* in @access; NULL: the guest leaves with a page fault, which is in @ip->exit. */
+u8 *interp_translate(struct interp_vcpu *ip, gva_t la, u32 access);
+/* The byte of code at @la, as above. */
+const u8 *interp_code(struct interp_vcpu *ip, gva_t la);
+
+/* ops.c */
+extern const struct gondola_emul_ops interp_ops;
+
+/* interp.c: where the processor keeps an MSR; NULL: it has none of this number. */
+u64 *interp_msr(struct interp_vcpu *ip, u32 index);
+
+/* cpuid.c */
+void interp_processor_cpuid(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+
+#endif

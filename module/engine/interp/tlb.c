@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The processor's walk of the shadow tables, and what it remembers of it.  It
+ * forgets only what it is told to: a flush that is missing elsewhere shows here
+ * as it would on hardware.
+ */
+#include <linux/mm.h>
+#include "interp.h"
+
+#define ENTRIES		512u
+
+static void flush_data(struct interp_vcpu *ip, unsigned int user, unsigned int i)
+{
+	ip->tlb[user][i].read = GONDOLA_TLB_NONE;
+	ip->tlb[user][i].write = GONDOLA_TLB_NONE;
+}
+
+void interp_flush(struct interp_vcpu *ip)
+{
+	unsigned int i, user;
+
+	for (user = 0; user < 2; user++) {
+		for (i = 0; i < GONDOLA_TLB_ENTRIES; i++)
+			flush_data(ip, user, i);
+		for (i = 0; i < INTERP_CODE_PAGES; i++)
+			ip->code[user][i].page = GONDOLA_TLB_NONE;
+	}
+}
+
+void interp_flush_page(struct interp_vcpu *ip, gva_t gva)
+{
+	gva_t n = gva >> GONDOLA_PAGE_SHIFT;
+	unsigned int user;
+
+	for (user = 0; user < 2; user++) {
+		flush_data(ip, user, n % GONDOLA_TLB_ENTRIES);
+		ip->code[user][n % INTERP_CODE_PAGES].page = GONDOLA_TLB_NONE;
+	}
+}
+
+/*
+ * What a leaf grants: PT_W, PT_U, and PT_NX as denied, over all levels; PT_D if
+ * it was written through.
+ */
+struct leaf {
+	u64 frame;
+	u64 rights;
+};
+
+/* Shadow paging always runs with CR0.WP set. */
+static bool permitted(const struct gondola_vcpu *vcpu, u64 rights, u32 access)
+{
+	if ((access & PFEC_W) && !(rights & PT_W))
+		return false;
+	if ((access & PFEC_I) && (rights & PT_NX))
+		return false;
+	if (access & PFEC_U)
+		return rights & PT_U;
+	/* The identity shadow of an unpaged guest is made of user pages. */
+	if (!(rights & PT_U) || !gondola_paging(vcpu))
+		return true;
+	if (access & PFEC_I)
+		return !(vcpu->cr4 & CR4_SMEP);
+	return !(vcpu->cr4 & CR4_SMAP) || (vcpu->regs.rflags & RFL_AC);
+}
+
+/* Others change entries meanwhile: only the bits asked for are set, in an entry that is as read. */
+static bool set_bits(u64 *entry, u64 *value, u64 bits)
+{
+	u64 old = *value;
+
+	if ((old & bits) == bits)
+		return true;
+	*value = old | bits;
+	return cmpxchg64(entry, old, *value) == old;
+}
+
+/* False: an entry changed under the walk.  @out->frame 0: not present, or not @access. */
+static bool try_walk(struct gondola_vcpu *vcpu, gva_t la, u32 access, struct leaf *out, u32 *error)
+{
+	bool long_mode = gondola_long_mode(vcpu);
+	u64 *table = __va(vcpu->hw_root), *entry, value;
+	unsigned int level = 4;
+
+	out->frame = 0;
+	out->rights = PT_W | PT_U;
+	*error = access;
+	if (!long_mode) {
+		value = READ_ONCE(table[(la >> 30) & 3]);
+		if (!(value & PT_P))
+			return true;
+		table = __va(value & PT_ADDR);
+		level = 2;
+	}
+	for (;; level--) {
+		entry = &table[(la >> (12 + 9 * (level - 1))) % ENTRIES];
+		value = READ_ONCE(*entry);
+		if (!(value & PT_P))
+			return true;
+		out->rights = (out->rights & (value | PT_NX)) | (value & PT_NX);
+		if (level == 1)
+			break;
+		if (!set_bits(entry, &value, PT_A))
+			return false;
+		table = __va(value & PT_ADDR);
+	}
+	*error |= PFEC_P;
+	if (!permitted(vcpu, out->rights, access))
+		return true;
+	if (!set_bits(entry, &value, access & PFEC_W ? PT_A | PT_D : PT_A))
+		return false;
+	out->rights |= value & PT_D;
+	out->frame = value & PT_ADDR;
+	return true;
+}
+
+static u8 *walk(struct interp_vcpu *ip, gva_t la, u32 access, struct leaf *leaf)
+{
+	u32 error;
+
+	while (!try_walk(ip->vcpu, la, access, leaf, &error))
+		;
+	if (likely(leaf->frame))
+		return __va(leaf->frame);
+	/* A processor that faults forgets what it faulted on. */
+	interp_flush_page(ip, la);
+	interp_leave(ip, GONDOLA_REASON_PAGE_FAULT);
+	ip->exit.pf.gva = la;
+	ip->exit.pf.error = error;
+	return NULL;
+}
+
+u8 *interp_translate(struct interp_vcpu *ip, gva_t la, u32 access)
+{
+	gva_t page = la & GONDOLA_PAGE_MASK;
+	unsigned int user = !!(access & PFEC_U);
+	struct gondola_tlb_entry *entry;
+	struct leaf leaf;
+	u8 *host;
+
+	entry = &ip->tlb[user][(la >> GONDOLA_PAGE_SHIFT) % GONDOLA_TLB_ENTRIES];
+	if ((access & PFEC_W ? entry->write : entry->read) == page)
+		return entry->host + (la - page);
+	host = walk(ip, la, access, &leaf);
+	if (unlikely(!host))
+		return NULL;
+	/* Whether a supervisor may use a user page depends on RFLAGS.AC: ask each time. */
+	if (user || !(leaf.rights & PT_U) || !(ip->vcpu->cr4 & CR4_SMAP)) {
+		/* The first write must find the way to the entry's D bit. */
+		bool write = (leaf.rights & (PT_W | PT_D)) == (PT_W | PT_D);
+
+		entry->read = page;
+		entry->write = write ? page : GONDOLA_TLB_NONE;
+		entry->host = host;
+	}
+	return host + (la - page);
+}
+
+const u8 *interp_code(struct interp_vcpu *ip, gva_t la)
+{
+	gva_t page = la & GONDOLA_PAGE_MASK;
+	unsigned int user = ip->emul.cpl == 3;
+	struct interp_code_page *entry;
+	struct leaf leaf;
+
+	entry = &ip->code[user][(la >> GONDOLA_PAGE_SHIFT) % INTERP_CODE_PAGES];
+	if (unlikely(entry->page != page)) {
+		const u8 *host = walk(ip, la, PFEC_I | (user ? PFEC_U : 0), &leaf);
+
+		if (!host)
+			return NULL;
+		entry->page = page;
+		entry->host = host;
+	}
+	return entry->host + (la - page);
+}

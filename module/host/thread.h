@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The thread that runs a vCPU on a hardware engine: the scheduler says when it
+ * comes and goes, and the processor holds the guest's FPU state, XCR0 and
+ * breakpoints while it runs.  In User Mode Linux there is nothing to do: no
+ * engine there has anything in the processor.
+ */
+#ifndef GONDOLA_HOST_THREAD_H
+#define GONDOLA_HOST_THREAD_H
+
+#include <linux/errno.h>
+#include <linux/preempt.h>
+#include <linux/types.h>
+
+struct gondola_vcpu;
+
+#ifdef CONFIG_UML
+
+struct gondola_thread {
+};
+
+static inline void gondola_threads_get(void)
+{
+}
+
+static inline void gondola_threads_put(void)
+{
+}
+
+static inline void gondola_thread_init(struct gondola_vcpu *vcpu)
+{
+}
+
+static inline void gondola_thread_attach(struct gondola_vcpu *vcpu)
+{
+}
+
+static inline void gondola_thread_detach(struct gondola_vcpu *vcpu)
+{
+}
+
+static inline void gondola_thread_enter(struct gondola_vcpu *vcpu)
+{
+}
+
+static inline void gondola_thread_leave(struct gondola_vcpu *vcpu)
+{
+}
+
+static inline int gondola_thread_fpu_create(struct gondola_vcpu *vcpu)
+{
+	return -ENODEV;
+}
+
+static inline void gondola_thread_fpu_destroy(struct gondola_vcpu *vcpu)
+{
+}
+
+static inline void gondola_thread_fpu_swap(struct gondola_vcpu *vcpu, bool guest)
+{
+}
+
+static inline u32 gondola_thread_fpu_size(struct gondola_vcpu *vcpu)
+{
+	return 0;
+}
+
+static inline int gondola_thread_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
+{
+	return -ENODEV;
+}
+
+static inline int gondola_thread_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes,
+					 u32 *bad)
+{
+	return -ENODEV;
+}
+
+static inline void gondola_thread_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf)
+{
+}
+
+static inline void gondola_thread_set_xmm(struct gondola_vcpu *vcpu, unsigned int n,
+					  const void *buf)
+{
+}
+
+#else
+
+#include <asm/fpu/api.h>
+#include <asm/fpu/types.h>
+
+/**
+ * struct gondola_thread - what vcpu->host has of it
+ * @notifier: puts and loads the vCPU when its thread is scheduled; registered while it is loaded
+ * @fpu: the guest's FPU state, swapped with the thread's during GONDOLA_RUN
+ * @xcr0: the host's own, the same on all its processors
+ */
+struct gondola_thread {
+	struct preempt_notifier notifier;
+	struct fpu_guest fpu;
+	u64 xcr0;
+};
+
+/* A VM exists: schedulers look for notifiers. */
+static inline void gondola_threads_get(void)
+{
+	preempt_notifier_inc();
+}
+
+static inline void gondola_threads_put(void)
+{
+	preempt_notifier_dec();
+}
+
+void gondola_thread_init(struct gondola_vcpu *vcpu);
+/* From now on this thread's comings and goings are the vCPU's; preemption off. */
+void gondola_thread_attach(struct gondola_vcpu *vcpu);
+void gondola_thread_detach(struct gondola_vcpu *vcpu);
+/* Right before and after the guest runs, interrupts off: XCR0, breakpoints. */
+void gondola_thread_enter(struct gondola_vcpu *vcpu);
+void gondola_thread_leave(struct gondola_vcpu *vcpu);
+
+/* fpu.c: the guest's FPU state in the processor; see vcpu_fpu.c. */
+int gondola_thread_fpu_create(struct gondola_vcpu *vcpu);
+void gondola_thread_fpu_destroy(struct gondola_vcpu *vcpu);
+void gondola_thread_fpu_swap(struct gondola_vcpu *vcpu, bool guest);
+u32 gondola_thread_fpu_size(struct gondola_vcpu *vcpu);
+int gondola_thread_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
+int gondola_thread_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
+void gondola_thread_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf);
+void gondola_thread_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf);
+
+#endif
+
+#endif

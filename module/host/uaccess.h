@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Atomic exchange with the launcher's memory. */
+#ifndef GONDOLA_HOST_UACCESS_H
+#define GONDOLA_HOST_UACCESS_H
+
+#include <linux/types.h>
+#include <linux/uaccess.h>
+#ifdef CONFIG_UML
+#include <asm/futex.h>
+#endif
+
+/**
+ * gondola_try_cmpxchg_user() - @word becomes @new if it is *@old
+ *
+ * 0; 1: it was not, and *@old is what it is; -EFAULT.  @word was checked by an
+ * access before.
+ */
+static inline int gondola_try_cmpxchg_user(u32 __user *word, u32 *old, u32 new)
+{
+#ifdef CONFIG_UML
+	u32 expected = *old;
+	int err = futex_atomic_cmpxchg_inatomic(old, word, expected, new);
+
+	return err ? err : *old != expected;
+#else
+	return __try_cmpxchg_user(word, old, new, fault);
+#endif
+}
+
+#endif

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The host's processor and its time, in User Mode Linux: no guest runs on the one,
+ * and a clock stands for the other.
+ */
+#include <linux/ktime.h>
+#include <linux/sched.h>
+#include "host/cpu.h"
+#include "host/time.h"
+#include "vcpu.h"
+
+void gondola_host_cpuid(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+{
+	*eax = *ebx = *ecx = *edx = 0;
+}
+
+u64 gondola_host_xcr0(void)
+{
+	return 0;
+}
+
+bool gondola_host_tsc_steady(void)
+{
+	return true;
+}
+
+bool gondola_host_tsc_invariant(void)
+{
+	return true;
+}
+
+/* A time-stamp counter of nanoseconds needs no calibration. */
+u64 gondola_host_tsc(void)
+{
+	return ktime_get_ns();
+}
+
+u32 gondola_host_tsc_khz(void)
+{
+	return NSEC_PER_MSEC;
+}
+
+u64 gondola_guest_tsc(struct gondola_vcpu *vcpu)
+{
+	return ktime_get_ns() + vcpu->tsc_offset;
+}
+
+u64 gondola_host_run_delay(void)
+{
+	return 0;
+}
