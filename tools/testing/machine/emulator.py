@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The two emulators that a test machine runs on: Bochs has VMX, QEMU has SVM.
+"""What a test machine runs on: Bochs has VMX, QEMU has SVM; User Mode Linux has neither.
 
-Both give the machine two serial lines: the first is its console, the second the
+All give the machine two serial lines: the first is its console, the second the
 channel on which the command's output and status come back.
 """
 
@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 
-DEFAULT_MODEL = {"vmx": "core2_penryn_t9600", "svm": "EPYC"}
+DEFAULT_MODEL = {"vmx": "core2_penryn_t9600", "svm": "EPYC", "interp": "interpreter"}
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
@@ -85,6 +85,10 @@ class Emulator:
 
     def ticks(self):
         """Ticks since power-on, where the emulator tells."""
+        return None
+
+    def cpu_seconds(self):
+        """What the machine's processors have cost so far, where that means something."""
         return None
 
 
@@ -223,6 +227,46 @@ class Qemu(Emulator):
                 if "TCG doesn't support requested feature" not in line][-20:]
 
 
+class Uml(Emulator):
+    """No emulator at all: the kernel is a process, and its processor this computer's."""
+
+    name = "User Mode Linux"
+
+    def start(self):
+        with open(self.console, "wb") as console, open(self.channel, "wb") as channel:
+            terminal = "null,fd:1"
+            descriptors = [channel.fileno()]
+            if self.args.shell:
+                self.line, other = socket.socketpair()
+                descriptors.append(other.fileno())
+                terminal = "fd:%d" % other.fileno()
+            argv = [self.kernel, "mem=%dM" % self.args.memory, "initrd=" + self.initrd,
+                    "quiet", "con=null", "con0=" + terminal, "ssl=null",
+                    "ssl1=null,fd:%d" % channel.fileno(), *self.args.append.split()]
+            self.process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT,
+                cwd=self.workdir, pass_fds=descriptors, preexec_fn=die_with_parent,
+                # UML keeps its control socket below HOME.
+                env={**os.environ, "HOME": self.workdir})
+            if self.args.shell:
+                other.close()
+
+    def connect(self):
+        return self.line
+
+    def failure_lines(self):
+        return []
+
+    def cpu_seconds(self):
+        """Of the kernel itself, in which guests are interpreted; not of its processes."""
+        try:
+            with open("/proc/%d/stat" % self.process.pid, encoding="ascii") as f:
+                fields = f.read().rpartition(")")[2].split()
+        except FileNotFoundError:
+            return None
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def wait_for_listener(port, seconds=60):
     """Until somebody listens on the loopback port. A try to connect would be taken for the peer."""
     wanted = "0100007F:%04X" % port
@@ -241,4 +285,4 @@ def free_port():
         return s.getsockname()[1]
 
 
-CLASSES = {"vmx": Bochs, "svm": Qemu}
+CLASSES = {"vmx": Bochs, "svm": Qemu, "interp": Uml}

@@ -8,6 +8,8 @@ import subprocess
 
 import image
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+UML_CONFIG = os.path.join(HERE, "uml-config")
 SOURCE = "/usr/src/linux-source-6.1.tar.xz"
 # Other architectures and drivers' code are most of the source; their Kconfig files must stay.
 LEFT_OUT = ("Documentation/*.rst", "Documentation/*.yaml", "Documentation/*.txt", "arch/[!ux]*/*.[chS]",
@@ -26,8 +28,11 @@ def make(*argv, log):
             raise image.ImageError("make %s failed:\n%s" % (" ".join(argv), f.read()[-6000:]))
 
 
-def build(entry, arch, config, targets):
+def build(entry, arch, lines, targets):
     os.mkdir(entry)
+    config = os.path.join(entry, "gondola.config")
+    with open(config, "w", encoding="ascii") as f:
+        f.write(lines)
     log = os.path.join(entry, "build.log")
     subprocess.run(
         ["tar", "-xf", SOURCE, "-C", entry, "--strip-components=1", "--wildcards"]
@@ -36,11 +41,10 @@ def build(entry, arch, config, targets):
     make("-C", entry, architecture, "allnoconfig", "KCONFIG_ALLCONFIG=" + config, log=log)
     with open(os.path.join(entry, ".config"), encoding="ascii") as f:
         chosen = set(f.read().splitlines())
-    with open(config, encoding="ascii") as f:
-        lost = [line for line in f.read().splitlines() if line.startswith("CONFIG_")
-                and line not in chosen]
+    lost = [line for line in lines.splitlines() if line.startswith("CONFIG_")
+            and line not in chosen]
     if lost:
-        raise image.ImageError("%s: the kernel cannot have: %s" % (config, ", ".join(lost)))
+        raise image.ImageError("the kernel cannot have: %s" % ", ".join(lost))
     make("-C", entry, architecture, "-j%d" % (os.cpu_count() or 1), *targets, log=log)
     prune(entry)
 
@@ -52,13 +56,21 @@ def prune(entry):
             os.unlink(path)
 
 
-def built(name, arch, config, targets):
-    """The directory of a kernel with a configuration ("allnoconfig" and a file's lines)."""
+def uml():
+    """The directory of the UML kernel in which guests are interpreted."""
+    return built("uml-fast", "um", [UML_CONFIG], ["linux", "modules"])
+
+
+def built(name, arch, configs, targets):
+    """The directory of a kernel with a configuration ("allnoconfig" and the lines of files)."""
     if not os.path.exists(SOURCE):
         raise image.ImageError("no %s: run tools/testing/machine/packages" % SOURCE)
-    with open(config, "rb") as f:
-        digest = hashlib.sha256(f.read() + repr(LEFT_OUT).encode())
+    lines = ""
+    for config in configs:
+        with open(config, encoding="ascii") as f:
+            lines += f.read()
+    digest = hashlib.sha256(lines.encode() + repr(LEFT_OUT).encode())
     digest.update(image.run("gcc", "-dumpfullversion").strip().encode())
     version = image.run("dpkg-query", "-W", "-f", "${Version}", "linux-source-6.1")
     return image.Cache().get("%s-%s-%s" % (name, version, digest.hexdigest()[:12]),
-                             lambda entry: build(entry, arch, config, targets))
+                             lambda entry: build(entry, arch, lines, targets))
