@@ -144,6 +144,8 @@ static const struct gondola_insn_desc *choose_row(const struct gondola_emulator 
 		n = (modrm >> 3 & 7) + (modrm >= 0xc0 ? 8 : 0);
 	else if (d->flags & D_BY_RM)
 		n = modrm & 7;
+	else if (d->flags & D_BY_64)
+		n = gondola_long64(e);
 	else
 		n = e->own.rex >> 3 & 1;
 	return &d->rows[n];

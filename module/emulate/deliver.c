@@ -42,7 +42,8 @@
  * @interrupt: clears IF
  * @width: of each word of the frame
  * @ist: number of the stack in the interrupt stack table, or 0
- * @words, @n: what is pushed, the first one highest
+ * @words: what is pushed, the first one highest
+ * @n: how many
  */
 struct delivery {
 	const struct gondola_event *event;

@@ -94,10 +94,11 @@ static noinline int bind_other(struct gondola_emulator *e, struct gondola_operan
 			return bind_memory(e, op, effective_address(e, op->bytes));
 		fallthrough;
 	case O_R:
+	case O_U:
 		if (!e->insn->rm_is_reg)
 			return gondola_fault(e, VEC_UD);
 		reg = (e->insn->modrm & 7) | (e->insn->rex & 1) << 3;
-		if ((spec & O_MASK) == O_W)
+		if ((spec & O_MASK) >= O_W)
 			bind_place(op, GONDOLA_OPERAND_XMM, reg);
 		else
 			bind_gpr(e, op, reg);
@@ -240,6 +241,11 @@ static noinline void load_xmm(struct gondola_emulator *e, struct gondola_operand
 {
 	u64 both[2];
 
+	if (e->fpu) {
+		op->value = e->fpu->xmm[op->reg][0];
+		op->value_hi = e->fpu->xmm[op->reg][1];
+		return;
+	}
 	e->ops->get_xmm(e, op->reg, both);
 	op->value = both[0];
 	op->value_hi = both[1];
@@ -288,6 +294,9 @@ static void store_register(struct gondola_emulator *e, const struct gondola_oper
 						(op->value & 0xff) << 8;
 		else
 			gondola_write_gpr(e, op->reg, op->bytes, op->value);
+	} else if (op->kind == GONDOLA_OPERAND_XMM && e->fpu) {
+		e->fpu->xmm[op->reg][0] = op->value;
+		e->fpu->xmm[op->reg][1] = op->value_hi;
 	} else if (op->kind == GONDOLA_OPERAND_XMM) {
 		both[0] = op->value;
 		both[1] = op->value_hi;

@@ -168,7 +168,8 @@ int gondola_op_call_far_mem(struct gondola_emulator *e)
  * @to: where to
  * @cs: the code segment there
  * @outer: its privilege level is another, or it is one of 64 bits: SS and SP were popped as well
- * @sp, @ss: those
+ * @sp: stack pointer
+ * @ss: its segment
  */
 struct way_back {
 	struct far_pointer to;

@@ -68,7 +68,8 @@ struct gondola_insn_desc {
 #define D_BY_RM		BIT(25)		/* rows by ModRM.rm */
 #define D_BY_W		BIT(26)		/* rows by REX.W */
 #define D_IMM		BIT(27)		/* an operand takes bytes after ModRM; set by the tables' macros */
-#define D_BY		(D_BY_PREFIX | D_BY_REG | D_BY_MOD | D_BY_RM | D_BY_W)
+#define D_BY_64		BIT(28)		/* rows by 64-bit mode or not */
+#define D_BY		(D_BY_PREFIX | D_BY_REG | D_BY_MOD | D_BY_RM | D_BY_W | D_BY_64)
 /* What only some instructions ask of the decoder, and of the executor. */
 #define D_PARSE_RARE	(D_UD | D_NO64 | D_ONLY64 | D_PROT | D_DEF64 | D_FORCE64)
 #define D_CHECKS	(D_PRIV | D_UMIP | D_SSE)
@@ -90,6 +91,7 @@ enum gondola_operand_place {
 	O_CR, O_DR,		/* in ModRM.reg */
 	O_V,			/* XMM register in ModRM.reg */
 	O_W,			/* XMM register or memory in ModRM.rm */
+	O_U,			/* XMM register in ModRM.rm */
 	O_IMM,			/* 1, 2 or 4 bytes, sign-extended to the operand size */
 	O_IMMU,			/* zero-extended */
 	O_IMM64,		/* all bytes of the operand size */
@@ -302,6 +304,7 @@ int gondola_op_cmpxchg8b(struct gondola_emulator *e);
 int gondola_op_xchg_or_nop(struct gondola_emulator *e);
 int gondola_op_bswap(struct gondola_emulator *e);
 int gondola_op_movbe(struct gondola_emulator *e);
+int gondola_op_crc32(struct gondola_emulator *e);
 int gondola_op_setcc(struct gondola_emulator *e);
 int gondola_op_cmov(struct gondola_emulator *e);
 int gondola_op_cbw(struct gondola_emulator *e);
@@ -423,6 +426,15 @@ int gondola_op_cpuid(struct gondola_emulator *e);
 int gondola_op_rdmsr(struct gondola_emulator *e);
 int gondola_op_wrmsr(struct gondola_emulator *e);
 int gondola_op_rdtsc(struct gondola_emulator *e);
+int gondola_op_rdtscp(struct gondola_emulator *e);
+int gondola_op_rdpid(struct gondola_emulator *e);
+int gondola_op_rdpmc(struct gondola_emulator *e);
+int gondola_op_invpcid(struct gondola_emulator *e);
+int gondola_op_base(struct gondola_emulator *e);
+int gondola_op_ac(struct gondola_emulator *e);
+int gondola_op_hypercall(struct gondola_emulator *e);
+int gondola_op_look_up(struct gondola_emulator *e);
+int gondola_op_verify(struct gondola_emulator *e);
 int gondola_op_read_cr(struct gondola_emulator *e);
 int gondola_op_write_cr(struct gondola_emulator *e);
 int gondola_op_read_dr(struct gondola_emulator *e);
@@ -442,5 +454,47 @@ int gondola_op_movx_low(struct gondola_emulator *e);
 int gondola_op_movq(struct gondola_emulator *e);
 int gondola_op_movx_half(struct gondola_emulator *e);
 int gondola_op_movx_store_high(struct gondola_emulator *e);
+int gondola_op_movx_cross(struct gondola_emulator *e);
+int gondola_op_pshufd(struct gondola_emulator *e);
+int gondola_op_pshufw(struct gondola_emulator *e);
+int gondola_op_shufps(struct gondola_emulator *e);
+int gondola_op_shufpd(struct gondola_emulator *e);
+int gondola_op_shift_bytes(struct gondola_emulator *e);
+int gondola_op_pinsrw(struct gondola_emulator *e);
+int gondola_op_pextrw(struct gondola_emulator *e);
+int gondola_op_movmsk(struct gondola_emulator *e);
+
+/* sse.c */
+int gondola_op_sse_int(struct gondola_emulator *e);
+int gondola_op_sse_float(struct gondola_emulator *e);
+int gondola_op_sse_compare(struct gondola_emulator *e);
+int gondola_op_sse_from_int(struct gondola_emulator *e);
+int gondola_op_sse_to_int(struct gondola_emulator *e);
+int gondola_op_sse_flags(struct gondola_emulator *e);
+int gondola_op_sse_shift(struct gondola_emulator *e);
+
+#define FSW_ES	BIT(7)		/* in the x87 status: an unmasked exception is pending */
+
+/* x87.c */
+int gondola_op_x87(struct gondola_emulator *e);
+int gondola_op_fwait(struct gondola_emulator *e);
+
+/* fpu_state.c */
+int gondola_op_fxsave(struct gondola_emulator *e);
+int gondola_op_fxrstor(struct gondola_emulator *e);
+int gondola_op_ldmxcsr(struct gondola_emulator *e);
+int gondola_op_stmxcsr(struct gondola_emulator *e);
+int gondola_op_emms(struct gondola_emulator *e);
+int gondola_op_xgetbv(struct gondola_emulator *e);
+int gondola_op_xsetbv(struct gondola_emulator *e);
+
+/* legacy.c */
+int gondola_op_daa(struct gondola_emulator *e);
+int gondola_op_aaa(struct gondola_emulator *e);
+int gondola_op_aam(struct gondola_emulator *e);
+int gondola_op_aad(struct gondola_emulator *e);
+int gondola_op_salc(struct gondola_emulator *e);
+int gondola_op_bound(struct gondola_emulator *e);
+int gondola_op_arpl(struct gondola_emulator *e);
 
 #endif

@@ -20,10 +20,9 @@ int gondola_op_movsx(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* Outside 64-bit mode this opcode is ARPL, which is not implemented. */
 int gondola_op_movsxd(struct gondola_emulator *e)
 {
-	return gondola_long64(e) ? gondola_op_movsx(e) : GONDOLA_EMUL_UNKNOWN;
+	return gondola_op_movsx(e);
 }
 
 int gondola_op_lea(struct gondola_emulator *e)
@@ -258,5 +257,20 @@ int gondola_op_load_far(struct gondola_emulator *e)
 	if (r)
 		return r;
 	e->dst.value = offset;
+	return GONDOLA_EMUL_OK;
+}
+
+/* CRC32C, least significant bit first. */
+int gondola_op_crc32(struct gondola_emulator *e)
+{
+	unsigned int bits = 8 * e->src.bytes;
+	u32 crc = e->dst.value;
+	u64 data = e->src.value;
+
+	while (bits--) {
+		crc = crc >> 1 ^ ((crc ^ data) & 1 ? 0x82f63b78 : 0);
+		data >>= 1;
+	}
+	e->dst.value = crc;
 	return GONDOLA_EMUL_OK;
 }

@@ -167,18 +167,45 @@ int gondola_op_popf(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* Nested frames (a level above 0) are not implemented: nobody makes them. */
-int gondola_op_enter(struct gondola_emulator *e)
+/* The frame pointers of a nested procedure's @level - 1 outer frames, below its own. */
+static int copy_frames(struct gondola_emulator *e, unsigned int level, u64 frame, u64 *sp)
 {
+	const unsigned int bytes = e->insn->op_bytes;
+	u64 from = e->regs->gpr[R_RBP], value;
+	unsigned int i;
 	int r;
 
-	if (e->src.value & 31)
-		return GONDOLA_EMUL_UNKNOWN;
+	for (i = 1; i < level; i++) {
+		from = (from - bytes) & gondola_mask(e->sp_bytes);
+		r = gondola_stack_read(e, from, &value, bytes);
+		if (r)
+			return r;
+		*sp = (*sp - bytes) & gondola_mask(e->sp_bytes);
+		r = gondola_stack_write(e, *sp, value, bytes);
+		if (r)
+			return r;
+	}
+	*sp = (*sp - bytes) & gondola_mask(e->sp_bytes);
+	return gondola_stack_write(e, *sp, frame, bytes);
+}
+
+int gondola_op_enter(struct gondola_emulator *e)
+{
+	unsigned int level = e->src.value & 31;
+	u64 frame;
+	int r;
+
 	r = push(e, gondola_read_gpr(e, R_RBP, e->insn->op_bytes));
 	if (r)
 		return r;
-	gondola_write_gpr(e, R_RBP, e->insn->op_bytes, e->sp);
+	frame = e->sp;
+	if (level) {
+		r = copy_frames(e, level, frame, &e->sp);
+		if (r)
+			return r;
+	}
 	set_sp(e, e->sp, -(s64)e->dst.value);
+	gondola_write_gpr(e, R_RBP, e->insn->op_bytes, frame);
 	return GONDOLA_EMUL_OK;
 }
 

@@ -174,6 +174,30 @@ int gondola_op_rdtsc(struct gondola_emulator *e)
 	return read_msr(e, MSRX_TSC);
 }
 
+int gondola_op_rdtscp(struct gondola_emulator *e)
+{
+	u64 aux;
+	int r;
+
+	r = e->ops->get_msr(e, MSRX_TSC_AUX, &aux);
+	if (!r)
+		r = gondola_op_rdtsc(e);
+	if (!r)
+		e->regs->gpr[R_RCX] = (u32)aux;
+	return r;
+}
+
+int gondola_op_rdpid(struct gondola_emulator *e)
+{
+	return e->ops->get_msr(e, MSRX_TSC_AUX, &e->dst.value);
+}
+
+/* There are no counters to read. */
+int gondola_op_rdpmc(struct gondola_emulator *e)
+{
+	return gondola_gp(e);
+}
+
 static bool has_cr(unsigned int cr)
 {
 	return cr <= 8 && BIT(cr) & (BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(8));
@@ -269,6 +293,54 @@ int gondola_op_swapgs(struct gondola_emulator *e)
 	return r ? r : e->ops->set_msr(e, MSRX_KERNEL_GS_BASE, gs);
 }
 
+int gondola_op_invpcid(struct gondola_emulator *e)
+{
+	u64 descriptor[2];
+	gva_t la;
+	int r;
+
+	if (!e->ops->invpcid)
+		return gondola_fault(e, VEC_UD);
+	r = gondola_linear(e, e->insn->seg, e->ea, 16, false, &la);
+	if (!r)
+		r = e->ops->read(e, la, descriptor, 16, false);
+	if (r)
+		return r;
+	if (e->dst.value > 3 || descriptor[0] >> 12)
+		return gondola_gp(e);
+	return e->ops->invpcid(e, e->dst.value, descriptor[0], descriptor[1]);
+}
+
+/* RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE: ModRM.reg 0 … 3 */
+int gondola_op_base(struct gondola_emulator *e)
+{
+	unsigned int op = e->insn->modrm >> 3 & 7;
+	u32 msr = op & 1 ? MSRX_GS_BASE : MSRX_FS_BASE;
+
+	if (!(e->ops->get_cr(e, 4) & CR4_FSGSBASE))
+		return gondola_fault(e, VEC_UD);
+	if (op < 2)
+		return e->ops->get_msr(e, msr, &e->dst.value);
+	return e->ops->set_msr(e, msr, e->dst.value);
+}
+
+/* CLAC and STAC: ca and cb.  The manual has #UD for them where they are not allowed. */
+int gondola_op_ac(struct gondola_emulator *e)
+{
+	if (e->cpl)
+		return gondola_fault(e, VEC_UD);
+	if (e->insn->modrm == 0xcb)
+		e->rflags |= RFL_AC;
+	else
+		e->rflags &= ~RFL_AC;
+	return GONDOLA_EMUL_OK;
+}
+
+int gondola_op_hypercall(struct gondola_emulator *e)
+{
+	return e->ops->hypercall ? e->ops->hypercall(e) : gondola_fault(e, VEC_UD);
+}
+
 /* SGDT, SIDT, LGDT, LIDT: a limit of 2 bytes, then the base: 8 bytes in 64-bit mode, else 4. */
 static int dtable_address(struct gondola_emulator *e, bool write, unsigned int *bytes, gva_t *la)
 {
@@ -336,4 +408,75 @@ int gondola_op_store_sysseg(struct gondola_emulator *e)
 int gondola_op_load_sysseg(struct gondola_emulator *e)
 {
 	return gondola_load_segment(e, e->insn->desc->arg, e->src.value);
+}
+
+/* Types of descriptors that LAR (bit) and LSL know among the system's, in and out of long mode. */
+#define LAR_TYPES	0x1a36u		/* TSS, LDT, call and task gates */
+#define LSL_TYPES	0x0a0eu		/* TSS, LDT */
+#define LAR_TYPES_LONG	0x1a04u
+#define LSL_TYPES_LONG	0x0a04u
+
+static int visible(struct gondola_emulator *e, const struct gondola_segment *s, bool limit,
+		   bool *yes)
+{
+	unsigned int dpl = (s->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
+	unsigned int rpl = e->src.value & 3;
+	bool wide;
+	u32 types;
+	int r;
+
+	r = gondola_long_mode_active(e, &wide);
+	if (wide)
+		types = limit ? LSL_TYPES_LONG : LAR_TYPES_LONG;
+	else
+		types = limit ? LSL_TYPES : LAR_TYPES;
+	*yes = s->ar & GONDOLA_AR_S || types >> (s->ar & GONDOLA_AR_TYPE) & 1;
+	/* Conforming code is visible to all. */
+	if ((s->ar & (GONDOLA_AR_S | 0xc)) != (GONDOLA_AR_S | 0xc))
+		*yes &= dpl >= e->cpl && dpl >= rpl;
+	return r;
+}
+
+/* LAR and LSL: 02 and 03 */
+int gondola_op_look_up(struct gondola_emulator *e)
+{
+	bool limit = e->insn->opcode == 3, found;
+	struct gondola_segment s;
+	int r;
+
+	r = gondola_look_up(e, e->src.value, &s, &found);
+	if (!r && found)
+		r = visible(e, &s, limit, &found);
+	if (r)
+		return r;
+	if (!found) {
+		e->rflags &= ~RFL_ZF;
+		e->writeback &= ~D_WRITE;
+		return GONDOLA_EMUL_OK;
+	}
+	e->rflags |= RFL_ZF;
+	/* The upper word of the descriptor, without base and limit. */
+	e->dst.value = limit ? s.limit : s.ar << 8;
+	return GONDOLA_EMUL_OK;
+}
+
+/* VERR and VERW: ModRM.reg 4 and 5 */
+int gondola_op_verify(struct gondola_emulator *e)
+{
+	bool write = e->insn->modrm >> 3 & 1, found;
+	struct gondola_segment s;
+	int r;
+
+	r = gondola_look_up(e, e->src.value, &s, &found);
+	if (!r && found)
+		r = visible(e, &s, false, &found);
+	if (r)
+		return r;
+	found = found && s.ar & GONDOLA_AR_S;
+	if (found && s.ar & 8)
+		found = !write && s.ar & 2;
+	else if (found && write)
+		found = s.ar & 2;
+	e->rflags = found ? e->rflags | RFL_ZF : e->rflags & ~RFL_ZF;
+	return GONDOLA_EMUL_OK;
 }

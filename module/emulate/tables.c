@@ -3,68 +3,7 @@
  * The decode tables.  A row that is left out is an instruction that is not
  * implemented; one that the architecture leaves undefined is UD.
  */
-#include "insn.h"
-
-#define IS_IMM(operand)		(((operand) & O_MASK) >= O_IMM)
-#define ROW(handler, dst_, src_, src2_, flags_, arg_) { \
-	.run = gondola_op_##handler, .dst = (dst_), .src = (src_), .src2 = (src2_), \
-	.arg = (arg_), .flags = (flags_) | \
-		(IS_IMM(dst_) || IS_IMM(src_) || IS_IMM(src2_) ? D_IMM : 0), \
-}
-#define INSN(handler, dst, src, flags)		ROW(handler, dst, src, 0, flags, 0)
-#define INSN3(handler, dst, src, src2, flags)	ROW(handler, dst, src, src2, flags, 0)
-#define INSNX(handler, dst, src, flags, arg)	ROW(handler, dst, src, 0, flags, arg)
-#define ROWS(by, table)		{ .rows = (table), .flags = (by) }
-#define PREFIX(class)		{ .flags = D_PREFIX, .arg = (class) }
-#define SEGMENT(seg)		{ .flags = D_PREFIX, .arg = P_SEG, .src = (seg) }
-#define UD			{ .flags = D_UD }
-
-/* Operands, as the manuals write them. */
-#define Eb	(O_E | S_B)
-#define Ew	(O_E | S_2)
-#define Ed	(O_E | S_4)
-#define Ev	(O_E | S_V)
-#define Ey	(O_E | S_Y)
-#define En	(O_E | S_N)
-#define Gb	(O_G | S_B)
-#define Gv	(O_G | S_V)
-#define Gy	(O_G | S_Y)
-#define Mv	(O_M | S_V)
-#define My	(O_M | S_Y)
-#define Mb	(O_M | S_B)
-#define Mw	(O_M | S_2)
-#define Mq	(O_M | S_8)
-#define Mx	(O_M | S_16)
-#define Rn	(O_R | S_N)
-#define Zv	(O_Z | S_V)
-#define Zb	(O_Z | S_B)
-#define AL	(O_A | S_B)
-#define Av	(O_A | S_V)
-#define CL	(O_C | S_B)
-#define DX	(O_D | S_2)
-#define Dv	(O_D | S_V)
-#define One	(O_ONE | S_B)
-#define Sw	(O_SEG | S_2)
-#define Cn	(O_CR | S_N)
-#define Dn	(O_DR | S_N)
-#define Vx	(O_V | S_16)
-#define Vq	(O_V | S_8)
-#define Wx	(O_W | S_16)
-#define Wd	(O_W | S_4)
-#define Wq	(O_W | S_8)
-#define Ib	(O_IMM | S_B)
-#define Iub	(O_IMMU | S_B)
-#define Iuw	(O_IMMU | S_2)
-#define Iz	(O_IMM | S_V)
-#define Iv	(O_IMM64 | S_V)
-#define Ob	(O_MOFFS | S_B)
-#define Ov	(O_MOFFS | S_V)
-#define Ap	(O_FAR | S_V)
-
-#define RM	D_MODRM
-#define WO	D_WRITE
-#define RW	(D_READ | D_WRITE)
-#define RO	D_READ
+#include "tables.h"
 
 /* Six forms of an arithmetic instruction. */
 #define ALU(at, handler, access, lock) \
@@ -153,6 +92,23 @@ static const struct gondola_insn_desc mov_ev_sw[16] = {
 	[8 ... 15] = INSN(mov_from_seg, Ev, Sw, RM | WO),
 };
 
+/* By mode: 64-bit mode has taken these over; VEX and EVEX are not implemented. */
+static const struct gondola_insn_desc map1_62[2] = {
+	[0] = INSN(bound, Gv, Mv, RM | D_NOREAD),
+};
+
+static const struct gondola_insn_desc map1_63[2] = {
+	INSN(arpl, Ew, Gw, RM | RW | D_PROT), INSN(movsxd, Gv, Ed, RM | WO),
+};
+
+static const struct gondola_insn_desc map1_c4[2] = {
+	[0] = INSNX(load_far, Gv, Mb, RM | WO | D_NOREAD, GONDOLA_ES),
+};
+
+static const struct gondola_insn_desc map1_c5[2] = {
+	[0] = INSNX(load_far, Gv, Mb, RM | WO | D_NOREAD, GONDOLA_DS),
+};
+
 #define CC16(at, ...)	[(at) ... (at) + 15] = INSN(__VA_ARGS__)
 
 const struct gondola_insn_desc gondola_map1[256] = {
@@ -169,16 +125,16 @@ const struct gondola_insn_desc gondola_map1[256] = {
 	[0x1f] = INSNX(pop_seg, 0, 0, D_NO64, GONDOLA_DS),
 	ALU(0x20, and, RW, D_LOCK),
 	[0x26] = SEGMENT(GONDOLA_ES),
-	[0x27] = { .flags = D_NO64 },
+	[0x27] = INSN(daa, 0, 0, D_NO64),
 	ALU(0x28, sub, RW, D_LOCK),
 	[0x2e] = SEGMENT(GONDOLA_CS),
-	[0x2f] = { .flags = D_NO64 },
+	[0x2f] = INSN(daa, 0, 0, D_NO64),
 	ALU(0x30, xor, RW, D_LOCK),
 	[0x36] = SEGMENT(GONDOLA_SS),
-	[0x37] = { .flags = D_NO64 },
+	[0x37] = INSN(aaa, 0, 0, D_NO64),
 	ALU(0x38, cmp, RO, 0),
 	[0x3e] = SEGMENT(GONDOLA_DS),
-	[0x3f] = { .flags = D_NO64 },
+	[0x3f] = INSN(aaa, 0, 0, D_NO64),
 	/* In 64-bit mode 40 … 4f are REX. */
 	[0x40 ... 0x47] = INSN(inc, Zv, 0, RW),
 	[0x48 ... 0x4f] = INSN(dec, Zv, 0, RW),
@@ -186,7 +142,8 @@ const struct gondola_insn_desc gondola_map1[256] = {
 	[0x58 ... 0x5f] = INSN(pop, Zv, 0, WO | D_DEF64),
 	[0x60] = INSN(pusha, 0, 0, D_NO64),
 	[0x61] = INSN(popa, 0, 0, D_NO64),
-	[0x63] = INSN(movsxd, Gv, Ed, RM | WO),
+	[0x62] = ROWS(D_BY_64, map1_62),
+	[0x63] = ROWS(D_BY_64, map1_63),
 	[0x64] = SEGMENT(GONDOLA_FS),
 	[0x65] = SEGMENT(GONDOLA_GS),
 	[0x66] = PREFIX(P_OPSIZE),
@@ -219,6 +176,7 @@ const struct gondola_insn_desc gondola_map1[256] = {
 	[0x98] = INSN(cbw, Av, 0, RW),
 	[0x99] = INSN(cwd, Dv, Av, WO),
 	[0x9a] = INSN(call_far, 0, Ap, D_NO64),
+	[0x9b] = INSN(fwait, 0, 0, 0),
 	[0x9c] = INSN(pushf, 0, 0, D_DEF64),
 	[0x9d] = INSN(popf, 0, 0, D_DEF64),
 	[0x9e] = INSN(sahf, 0, 0, 0),
@@ -240,6 +198,8 @@ const struct gondola_insn_desc gondola_map1[256] = {
 	[0xc1] = ROWS(D_BY_REG, group2_ev_ib),
 	[0xc2] = INSN(ret, 0, Iuw, D_FORCE64),
 	[0xc3] = INSN(ret, 0, 0, D_FORCE64),
+	[0xc4] = ROWS(D_BY_64, map1_c4),
+	[0xc5] = ROWS(D_BY_64, map1_c5),
 	[0xc6] = ROWS(D_BY_REG, group11_eb),
 	[0xc7] = ROWS(D_BY_REG, group11_ev),
 	[0xc8] = INSN(enter, Iuw, Iub, D_DEF64),
@@ -254,8 +214,11 @@ const struct gondola_insn_desc gondola_map1[256] = {
 	[0xd1] = ROWS(D_BY_REG, group2_ev_1),
 	[0xd2] = ROWS(D_BY_REG, group2_eb_cl),
 	[0xd3] = ROWS(D_BY_REG, group2_ev_cl),
-	[0xd4 ... 0xd6] = { .flags = D_NO64 },
+	[0xd4] = INSN(aam, 0, Iub, D_NO64),
+	[0xd5] = INSN(aad, 0, Iub, D_NO64),
+	[0xd6] = INSN(salc, 0, 0, D_NO64),
 	[0xd7] = INSN(xlat, AL, 0, WO),
+	[0xd8 ... 0xdf] = INSN(x87, Eb, 0, RM | D_NOREAD),
 	[0xe0 ... 0xe2] = INSN(loop, 0, Ib, D_FORCE64),
 	[0xe3] = INSN(jcxz, 0, Ib, D_FORCE64),
 	[0xe4] = INSN(in, AL, Iub, WO),
@@ -294,16 +257,38 @@ static const struct gondola_insn_desc group6[16] = {
 	[1] = STORE_SYSSEG(Ew, GONDOLA_TR),
 	[2] = LOAD_SYSSEG(GONDOLA_LDTR),
 	[3] = LOAD_SYSSEG(GONDOLA_TR),
+	[4 ... 5] = INSN(verify, 0, Ew, RM | D_PROT),
 	[6 ... 7] = UD,
 	[8] = STORE_SYSSEG(Ev, GONDOLA_LDTR),
 	[9] = STORE_SYSSEG(Ev, GONDOLA_TR),
 	[10] = LOAD_SYSSEG(GONDOLA_LDTR),
 	[11] = LOAD_SYSSEG(GONDOLA_TR),
+	[12 ... 13] = INSN(verify, 0, Ew, RM | D_PROT),
 	[14 ... 15] = UD,
+};
+
+static const struct gondola_insn_desc group7_rm0[8] = {
+	UD, INSN(hypercall, 0, 0, RM), UD, UD, UD, UD, UD, UD,
+};
+
+/* MONITOR and MWAIT are offered to nobody. */
+static const struct gondola_insn_desc group7_rm1[8] = {
+	UD, UD, INSN(ac, 0, 0, RM), INSN(ac, 0, 0, RM), UD, UD, UD, UD,
+};
+
+static const struct gondola_insn_desc group7_rm2[8] = {
+	INSN(xgetbv, 0, 0, RM), INSN(xsetbv, 0, 0, RM | D_PRIV), UD, UD, UD, UD, UD, UD,
+};
+
+/* All but one are SVM's. */
+static const struct gondola_insn_desc group7_rm3[8] = {
+	UD, INSN(hypercall, 0, 0, RM), UD, UD, UD, UD, UD, UD,
 };
 
 static const struct gondola_insn_desc group7_rm7[8] = {
 	[0] = INSN(swapgs, 0, 0, RM | D_PRIV | D_ONLY64),
+	[1] = INSN(rdtscp, 0, 0, RM),
+	[2 ... 7] = UD,
 };
 
 static const struct gondola_insn_desc group7[16] = {
@@ -312,6 +297,10 @@ static const struct gondola_insn_desc group7[16] = {
 	[4] = INSN(smsw, Ew, 0, RM | WO | D_UMIP),
 	[6] = INSN(lmsw, 0, Ew, RM | D_PRIV),
 	[7] = INSN(invlpg, Mb, 0, RM | D_NOREAD | D_PRIV),
+	[8] = ROWS(D_BY_RM, group7_rm0),
+	[9] = ROWS(D_BY_RM, group7_rm1),
+	[10] = ROWS(D_BY_RM, group7_rm2),
+	[11] = ROWS(D_BY_RM, group7_rm3),
 	[12] = INSN(smsw, Ev, 0, RM | WO | D_UMIP),
 	[14] = INSN(lmsw, 0, Ew, RM | D_PRIV),
 	[15] = ROWS(D_BY_RM, group7_rm7),
@@ -331,94 +320,47 @@ static const struct gondola_insn_desc cmpxchg8b[2] = {
 	INSN(cmpxchg8b, Mx, 0, RM | D_NOREAD | D_LOCK),
 };
 
+static const struct gondola_insn_desc rdpid[4] = {
+	UD, UD, INSN(rdpid, Rn, 0, RM | WO), UD,
+};
+
+/* RDRAND and RDSEED, 14 and 15, are offered to nobody who is interpreted. */
 static const struct gondola_insn_desc group9[16] = {
 	[0] = UD,
 	[1] = ROWS(D_BY_W, cmpxchg8b),
 	[2] = UD,
-	[8 ... 13] = UD,
+	[8 ... 14] = UD,
+	[15] = ROWS(D_BY_PREFIX, rdpid),
 };
 
-/* By prefix: none, 66, F3, F2. */
-#define SSE	(RM | WO | D_SSE)
-#define SSE_A	(RM | WO | D_SSE | D_ALIGN)
-
-static const struct gondola_insn_desc sse_10[4] = {
-	INSN(movx, Vx, Wx, SSE), INSN(movx, Vx, Wx, SSE),
-	INSN(movx_low, Vx, Wd, SSE), INSN(movx_low, Vx, Wq, SSE),
+/* CLWB and CLFLUSH have nothing to do but to be addressed. */
+static const struct gondola_insn_desc group15_6[4] = {
+	[1] = INSN(nop, Eb, 0, RM | D_NOREAD),
 };
 
-static const struct gondola_insn_desc sse_11[4] = {
-	INSN(movx, Wx, Vx, SSE), INSN(movx, Wx, Vx, SSE),
-	INSN(movx_low, Wd, Vx, SSE), INSN(movx_low, Wq, Vx, SSE),
+static const struct gondola_insn_desc read_base[4] = {
+	UD, UD, INSN(base, Ry, 0, RM | WO | D_ONLY64), UD,
 };
 
-/* MOVLPS, MOVLPD; between registers 0f 12 is MOVHLPS, not implemented. */
-static const struct gondola_insn_desc sse_12_mem[4] = {
-	INSNX(movx_half, Vx, Mq, SSE, 0), INSNX(movx_half, Vx, Mq, SSE, 0),
+static const struct gondola_insn_desc write_base[4] = {
+	UD, UD, INSN(base, Ry, 0, RM | RO | D_ONLY64), UD,
 };
 
-static const struct gondola_insn_desc sse_12[16] = {
-	[0 ... 7] = ROWS(D_BY_PREFIX, sse_12_mem),
+static const struct gondola_insn_desc fence[4] = {
+	INSN(nop, 0, 0, RM), UD, UD, UD,
 };
 
-static const struct gondola_insn_desc sse_13[4] = {
-	INSN(movx_low, Mq, Vq, SSE), INSN(movx_low, Mq, Vq, SSE), UD, UD,
-};
-
-static const struct gondola_insn_desc sse_16_mem[4] = {
-	INSNX(movx_half, Vx, Mq, SSE, 1), INSNX(movx_half, Vx, Mq, SSE, 1),
-};
-
-static const struct gondola_insn_desc sse_16[16] = {
-	[0 ... 7] = ROWS(D_BY_PREFIX, sse_16_mem),
-};
-
-static const struct gondola_insn_desc sse_17[4] = {
-	INSN(movx_store_high, Mq, Vx, SSE), INSN(movx_store_high, Mq, Vx, SSE), UD, UD,
-};
-
-static const struct gondola_insn_desc sse_28[4] = {
-	INSN(movx, Vx, Wx, SSE_A), INSN(movx, Vx, Wx, SSE_A), UD, UD,
-};
-
-static const struct gondola_insn_desc sse_29[4] = {
-	INSN(movx, Wx, Vx, SSE_A), INSN(movx, Wx, Vx, SSE_A), UD, UD,
-};
-
-static const struct gondola_insn_desc sse_2b[4] = {
-	INSN(movx, Mx, Vx, SSE_A), INSN(movx, Mx, Vx, SSE_A), UD, UD,
-};
-
-/* Without a prefix the next ones are MMX. */
-static const struct gondola_insn_desc sse_6e[4] = {
-	[1] = INSN(movx, Vx, Ey, SSE),
-};
-
-static const struct gondola_insn_desc sse_6f[4] = {
-	[1] = INSN(movx, Vx, Wx, SSE_A),
-	[2] = INSN(movx, Vx, Wx, SSE),
-};
-
-static const struct gondola_insn_desc sse_7e[4] = {
-	[1] = INSN(movx, Ey, Vx, SSE),
-	[2] = INSN(movq, Vx, Wq, SSE),
-};
-
-static const struct gondola_insn_desc sse_7f[4] = {
-	[1] = INSN(movx, Wx, Vx, SSE_A),
-	[2] = INSN(movx, Wx, Vx, SSE),
-};
-
-static const struct gondola_insn_desc sse_d6[4] = {
-	[1] = INSN(movq, Wq, Vx, SSE),
-};
-
-static const struct gondola_insn_desc sse_e7[4] = {
-	[1] = INSN(movx, Mx, Vx, SSE_A),
-};
-
-static const struct gondola_insn_desc sse_f0[4] = {
-	[3] = INSN(movx, Vx, Mx, SSE),
+static const struct gondola_insn_desc group15[16] = {
+	[0] = INSN(fxsave, Mb, 0, RM | D_NOREAD),
+	[1] = INSN(fxrstor, Mb, 0, RM | D_NOREAD),
+	[2] = INSN(ldmxcsr, 0, Md, RM | D_SSE),
+	[3] = INSN(stmxcsr, Md, 0, RM | WO | D_SSE),
+	[6] = ROWS(D_BY_PREFIX, group15_6),
+	[7] = INSN(nop, Eb, 0, RM | D_NOREAD),
+	[8 ... 9] = ROWS(D_BY_PREFIX, read_base),
+	[10 ... 11] = ROWS(D_BY_PREFIX, write_base),
+	[12] = UD,
+	[13 ... 15] = ROWS(D_BY_PREFIX, fence),
 };
 
 static const struct gondola_insn_desc movnti[4] = {
@@ -435,6 +377,7 @@ BY_F3(map2_bd, INSN(bsr, Gv, Ev, RM | WO), INSN(lzcnt, Gv, Ev, RM | WO));
 const struct gondola_insn_desc gondola_map2[256] = {
 	[0x00] = ROWS(D_BY_MOD, group6),
 	[0x01] = ROWS(D_BY_MOD, group7),
+	[0x02 ... 0x03] = INSN(look_up, Gv, Ew, RM | WO | D_PROT),
 	[0x04] = UD,
 	[0x05] = INSN(syscall, 0, 0, 0),
 	[0x06] = INSN(clts, 0, 0, D_PRIV),
@@ -442,34 +385,53 @@ const struct gondola_insn_desc gondola_map2[256] = {
 	[0x08 ... 0x09] = INSN(wbinvd, 0, 0, D_PRIV),
 	[0x0a ... 0x0c] = UD,
 	[0x0d] = INSN(nop, Ev, 0, RM | D_NOREAD),	/* PREFETCHW */
-	[0x10] = ROWS(D_BY_PREFIX, sse_10),
-	[0x11] = ROWS(D_BY_PREFIX, sse_11),
-	[0x12] = ROWS(D_BY_MOD, sse_12),
-	[0x13] = ROWS(D_BY_PREFIX, sse_13),
-	[0x16] = ROWS(D_BY_MOD, sse_16),
-	[0x17] = ROWS(D_BY_PREFIX, sse_17),
+	[0x10] = ROWS(D_BY_PREFIX, gondola_sse_10),
+	[0x11] = ROWS(D_BY_PREFIX, gondola_sse_11),
+	[0x12] = ROWS(D_BY_MOD, gondola_sse_12),
+	[0x13] = ROWS(D_BY_PREFIX, gondola_sse_13),
+	[0x14 ... 0x15] = ROWS(D_BY_PREFIX, gondola_sse_packed),
+	[0x16] = ROWS(D_BY_MOD, gondola_sse_16),
+	[0x17] = ROWS(D_BY_PREFIX, gondola_sse_17),
 	[0x18 ... 0x1f] = INSN(nop, Ev, 0, RM | D_NOREAD),
 	[0x20] = INSN(read_cr, Rn, Cn, RM | WO | D_RM_REG | D_PRIV),
 	[0x21] = INSN(read_dr, Rn, Dn, RM | WO | D_RM_REG | D_PRIV),
 	[0x22] = INSN(write_cr, Cn, Rn, RM | D_RM_REG | D_PRIV),
 	[0x23] = INSN(write_dr, Dn, Rn, RM | D_RM_REG | D_PRIV),
 	[0x24 ... 0x27] = UD,
-	[0x28] = ROWS(D_BY_PREFIX, sse_28),
-	[0x29] = ROWS(D_BY_PREFIX, sse_29),
-	[0x2b] = ROWS(D_BY_PREFIX, sse_2b),
+	[0x28] = ROWS(D_BY_PREFIX, gondola_sse_28),
+	[0x29] = ROWS(D_BY_PREFIX, gondola_sse_29),
+	[0x2a] = ROWS(D_BY_PREFIX, gondola_sse_2a),
+	[0x2b] = ROWS(D_BY_PREFIX, gondola_sse_2b),
+	[0x2c ... 0x2d] = ROWS(D_BY_PREFIX, gondola_sse_2c),
+	[0x2e ... 0x2f] = ROWS(D_BY_PREFIX, gondola_sse_2e),
 	[0x30] = INSN(wrmsr, 0, 0, D_PRIV),
 	[0x31] = INSN(rdtsc, 0, 0, 0),
 	[0x32] = INSN(rdmsr, 0, 0, D_PRIV),
+	[0x33] = INSN(rdpmc, 0, 0, 0),
 	[0x34] = INSN(sysenter, 0, 0, 0),
 	[0x35] = INSN(sysexit, 0, 0, D_PRIV),
 	[0x36] = UD,
 	[0x39] = UD,
 	[0x3b ... 0x3f] = UD,
 	CC16(0x40, cmov, Gv, Ev, RM | WO),
-	[0x6e] = ROWS(D_BY_PREFIX, sse_6e),
-	[0x6f] = ROWS(D_BY_PREFIX, sse_6f),
-	[0x7e] = ROWS(D_BY_PREFIX, sse_7e),
-	[0x7f] = ROWS(D_BY_PREFIX, sse_7f),
+	[0x50] = ROWS(D_BY_PREFIX, gondola_sse_50),
+	[0x51] = ROWS(D_BY_PREFIX, gondola_sse_float),
+	[0x52 ... 0x53] = ROWS(D_BY_PREFIX, gondola_sse_single),
+	[0x54 ... 0x57] = ROWS(D_BY_PREFIX, gondola_sse_packed),
+	[0x58 ... 0x59] = ROWS(D_BY_PREFIX, gondola_sse_float),
+	[0x5a] = ROWS(D_BY_PREFIX, gondola_sse_5a),
+	[0x5b] = ROWS(D_BY_PREFIX, gondola_sse_5b),
+	[0x5c ... 0x5f] = ROWS(D_BY_PREFIX, gondola_sse_float),
+	[0x60 ... 0x6d] = ROWS(D_BY_PREFIX, gondola_sse_int),
+	[0x6e] = ROWS(D_BY_PREFIX, gondola_sse_6e),
+	[0x6f] = ROWS(D_BY_PREFIX, gondola_sse_6f),
+	[0x70] = ROWS(D_BY_PREFIX, gondola_sse_70),
+	[0x71 ... 0x72] = ROWS(D_BY_PREFIX, gondola_sse_71),
+	[0x73] = ROWS(D_BY_PREFIX, gondola_sse_73),
+	[0x74 ... 0x76] = ROWS(D_BY_PREFIX, gondola_sse_int),
+	[0x77] = INSN(emms, 0, 0, 0),
+	[0x7e] = ROWS(D_BY_PREFIX, gondola_sse_7e),
+	[0x7f] = ROWS(D_BY_PREFIX, gondola_sse_7f),
 	CC16(0x80, jcc, 0, Iz, D_FORCE64),
 	CC16(0x90, setcc, Eb, 0, RM | WO),
 	[0xa0] = INSNX(push_seg, 0, 0, D_DEF64, GONDOLA_FS),
@@ -484,6 +446,7 @@ const struct gondola_insn_desc gondola_map2[256] = {
 	[0xab] = INSN(bts, Ev, Gv, RM | RW | D_LOCK | D_BIT),
 	[0xac] = INSN3(shrd, Ev, Gv, Iub, RM | RW),
 	[0xad] = INSN3(shrd, Ev, Gv, CL, RM | RW),
+	[0xae] = ROWS(D_BY_MOD, group15),
 	[0xaf] = INSN(imul2, Gv, Ev, RM | RW),
 	[0xb0] = INSN3(cmpxchg, Eb, Gb, AL, RM | RW | D_WRITE_SRC2 | D_LOCK),
 	[0xb1] = INSN3(cmpxchg, Ev, Gv, Av, RM | RW | D_WRITE_SRC2 | D_LOCK),
@@ -503,30 +466,43 @@ const struct gondola_insn_desc gondola_map2[256] = {
 	[0xbf] = INSN(movsx, Gv, Ew, RM | WO),
 	[0xc0] = INSN(xadd, Eb, Gb, RM | RW | D_WRITE_SRC | D_LOCK),
 	[0xc1] = INSN(xadd, Ev, Gv, RM | RW | D_WRITE_SRC | D_LOCK),
+	[0xc2] = ROWS(D_BY_PREFIX, gondola_sse_c2),
 	[0xc3] = ROWS(D_BY_PREFIX, movnti),
+	[0xc4] = ROWS(D_BY_PREFIX, gondola_sse_c4),
+	[0xc5] = ROWS(D_BY_PREFIX, gondola_sse_c5),
+	[0xc6] = ROWS(D_BY_PREFIX, gondola_sse_c6),
 	[0xc7] = ROWS(D_BY_MOD, group9),
 	[0xc8 ... 0xcf] = INSN(bswap, Zv, 0, RW),
-	[0xd6] = ROWS(D_BY_PREFIX, sse_d6),
-	[0xe7] = ROWS(D_BY_PREFIX, sse_e7),
-	[0xf0] = ROWS(D_BY_PREFIX, sse_f0),
+	[0xd1 ... 0xd5] = ROWS(D_BY_PREFIX, gondola_sse_int),
+	[0xd6] = ROWS(D_BY_PREFIX, gondola_sse_d6),
+	[0xd7] = ROWS(D_BY_PREFIX, gondola_sse_d7),
+	[0xd8 ... 0xe5] = ROWS(D_BY_PREFIX, gondola_sse_int),
+	[0xe6] = ROWS(D_BY_PREFIX, gondola_sse_e6),
+	[0xe7] = ROWS(D_BY_PREFIX, gondola_sse_e7),
+	[0xe8 ... 0xef] = ROWS(D_BY_PREFIX, gondola_sse_int),
+	[0xf0] = ROWS(D_BY_PREFIX, gondola_sse_f0),
+	[0xf1 ... 0xf6] = ROWS(D_BY_PREFIX, gondola_sse_int),
+	[0xf8 ... 0xfe] = ROWS(D_BY_PREFIX, gondola_sse_int),
 	[0xff] = UD,
 };
 
-static const struct gondola_insn_desc sse_382a[4] = {
-	[1] = INSN(movx, Vx, Mx, SSE_A),
-};
-
-/* With F2 these are CRC32. */
 static const struct gondola_insn_desc movbe_load[4] = {
 	INSN(movbe, Gv, Mv, RM | WO), INSN(movbe, Gv, Mv, RM | WO), UD,
+	INSN(crc32, Gy, Eb, RM | RW),
 };
 
 static const struct gondola_insn_desc movbe_store[4] = {
 	INSN(movbe, Mv, Gv, RM | WO), INSN(movbe, Mv, Gv, RM | WO), UD,
+	INSN(crc32, Gy, Ev, RM | RW),
+};
+
+static const struct gondola_insn_desc invpcid[4] = {
+	UD, INSN(invpcid, Gn, Mb, RM | RO | D_NOREAD | D_PRIV), UD, UD,
 };
 
 const struct gondola_insn_desc gondola_map3[256] = {
-	[0x2a] = ROWS(D_BY_PREFIX, sse_382a),
+	[0x2a] = ROWS(D_BY_PREFIX, gondola_sse_382a),
+	[0x82] = ROWS(D_BY_PREFIX, invpcid),
 	[0xf0] = ROWS(D_BY_PREFIX, movbe_load),
 	[0xf1] = ROWS(D_BY_PREFIX, movbe_store),
 };

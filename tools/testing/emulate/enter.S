@@ -5,7 +5,7 @@
  */
 #define GPR(n)		(8 * (n))
 #define RFLAGS		136
-#define XMM(n)		(144 + 16 * (n))
+#define FX		192
 
 	.bss
 	.balign 16
@@ -26,10 +26,7 @@ native_enter:
 	mov %rsp, host_rsp(%rip)
 	mov %rdi, target(%rip)
 	movb $0, native_taken(%rip)
-	movups native_in + XMM(0)(%rip), %xmm0
-	movups native_in + XMM(1)(%rip), %xmm1
-	movups native_in + XMM(2)(%rip), %xmm2
-	movups native_in + XMM(3)(%rip), %xmm3
+	fxrstor64 native_in + FX(%rip)
 	pushq native_in + RFLAGS(%rip)
 	popfq
 	mov native_in + GPR(0)(%rip), %rax
@@ -72,10 +69,7 @@ native_exit_fall:
 	mov host_rsp(%rip), %rsp
 	pushfq
 	popq native_out + RFLAGS(%rip)
-	movups %xmm0, native_out + XMM(0)(%rip)
-	movups %xmm1, native_out + XMM(1)(%rip)
-	movups %xmm2, native_out + XMM(2)(%rip)
-	movups %xmm3, native_out + XMM(3)(%rip)
+	fxsave64 native_out + FX(%rip)
 	jmp out
 
 /* Where the signal handler goes on after a fault. */
@@ -83,6 +77,8 @@ native_abort:
 	mov host_rsp(%rip), %rsp
 out:
 	cld
+	fninit
+	ldmxcsr usual_mxcsr(%rip)
 	pop %r15
 	pop %r14
 	pop %r13
@@ -90,6 +86,11 @@ out:
 	pop %rbp
 	pop %rbx
 	ret
+
+	.section .rodata
+	.balign 4
+usual_mxcsr:
+	.long 0x1f80
 
 	.bss
 	.balign 16

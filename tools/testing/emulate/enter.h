@@ -4,12 +4,13 @@
 #define ENTER_H
 
 #include <linux/types.h>
+#include "emulate/emulate.h"
 #include "x86/regs.h"
 
 /* enter.S knows the offsets. */
 struct state {
 	struct gondola_regs regs;
-	u64 xmm[4][2];
+	struct gondola_fxsave fx;
 };
 
 extern struct state native_in, native_out;

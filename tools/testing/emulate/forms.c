@@ -6,34 +6,6 @@
  */
 #include "forms.h"
 
-#define CF	0x001
-#define PF	0x004
-#define AF	0x010
-#define ZF	0x040
-#define SF	0x080
-#define OF	0x800
-
-#define STRING(x)	#x
-#define VALUE(x)	STRING(x)
-
-/* The branch target stands close enough for a short jump. */
-#define FORM(text, undefined, attr) \
-	asm(".pushsection .text.forms, \"ax\"\n" \
-	    "771: " text "\n" \
-	    "\tjmp native_exit_fall\n" \
-	    "\t.skip 16, 0xcc\n" \
-	    "77: jmp native_exit_taken\n" \
-	    ".popsection\n" \
-	    ".pushsection .rodata.text, \"a\"\n" \
-	    "772: .asciz \"" text "\"\n" \
-	    ".popsection\n" \
-	    ".pushsection .rodata.forms, \"a\"\n" \
-	    ".quad 771b, 77b, 772b, " VALUE(undefined) ", " VALUE(attr) "\n" \
-	    ".popsection\n")
-
-asm(".pushsection .rodata.forms, \"a\"\n.globl forms_start\nforms_start:\n.popsection\n");
-
-
 /* Moves */
 FORM("mov %rax, (%rdi)", 0, 0);
 FORM("mov %eax, 8(%rbx,%r9,4)", 0, 0);
@@ -617,42 +589,3 @@ FORM("repne scasq", 0, F_COUNT);
 FORM("addr32 rep stosl", 0, F_COUNT);
 FORM("addr32 lodsb", 0, 0);
 FORM("repne movsb", 0, F_COUNT);
-
-/* XMM */
-FORM("movups (%rdi), %xmm0", 0, 0);
-FORM("movups %xmm1, (%rdi)", 0, 0);
-FORM("movaps (%rbx), %xmm2", 0, 0);
-FORM("movaps %xmm3, (%rbx)", 0, 0);
-FORM("movaps %xmm1, %xmm2", 0, 0);
-FORM("movupd (%rdi), %xmm1", 0, 0);
-FORM("movapd %xmm1, (%rbx)", 0, 0);
-FORM("movss (%rdi), %xmm1", 0, 0);
-FORM("movss %xmm1, (%rdi)", 0, 0);
-FORM("movss %xmm1, %xmm2", 0, 0);
-FORM("movsd (%rdi), %xmm1", 0, 0);
-FORM("movsd %xmm2, (%rdi)", 0, 0);
-FORM("movsd %xmm2, %xmm0", 0, 0);
-FORM("movlps (%rdi), %xmm1", 0, 0);
-FORM("movlps %xmm1, (%rdi)", 0, 0);
-FORM("movhps (%rdi), %xmm1", 0, 0);
-FORM("movhps %xmm1, (%rdi)", 0, 0);
-FORM("movdqa (%rbx), %xmm1", 0, 0);
-FORM("movdqa %xmm1, (%rbx)", 0, 0);
-FORM("movdqu (%rdi), %xmm1", 0, 0);
-FORM("movdqu %xmm1, (%rdi)", 0, 0);
-FORM("movd %eax, %xmm1", 0, 0);
-FORM("movq %rax, %xmm1", 0, 0);
-FORM("movd %xmm1, %ecx", 0, 0);
-FORM("movq %xmm1, %rcx", 0, 0);
-FORM("movd (%rdi), %xmm0", 0, 0);
-FORM("movd %xmm0, (%rdi)", 0, 0);
-FORM("movq (%rdi), %xmm0", 0, 0);
-FORM("movq %xmm0, (%rdi)", 0, 0);
-FORM("movq %xmm1, %xmm2", 0, 0);
-FORM("movntdq %xmm1, (%rbx)", 0, 0);
-FORM("movntps %xmm1, (%rbx)", 0, 0);
-FORM("movnti %rax, (%rdi)", 0, 0);
-FORM("movnti %ecx, (%rdi)", 0, 0);
-FORM("lddqu (%rdi), %xmm1", 0, 0);
-
-asm(".pushsection .rodata.forms, \"a\"\n.globl forms_end\nforms_end:\n.popsection\n");

@@ -26,7 +26,35 @@ struct form {
 #define F_CPU_LZCNT	8	/* and TZCNT */
 #define F_CPU_POPCNT	16
 #define F_DIVIDE	32	/* by RCX, the quotient near a limit; | bytes << 8 */
+#define F_XMM		64	/* uses XMM registers */
+#define F_FPU		192	/* F_XMM, and looks at MXCSR or x87 */
 
-extern const struct form forms_start[], forms_end[];
+/* The linker gathers them from all files. */
+extern const struct form __start_forms[], __stop_forms[];
+
+#define CF	0x001
+#define PF	0x004
+#define AF	0x010
+#define ZF	0x040
+#define SF	0x080
+#define OF	0x800
+
+#define STRING(x)	#x
+#define VALUE(x)	STRING(x)
+
+/* The branch target stands close enough for a short jump. */
+#define FORM(text, undefined, attr) \
+	asm(".pushsection .text.forms, \"ax\"\n" \
+	    "771: " text "\n" \
+	    "\tjmp native_exit_fall\n" \
+	    "\t.skip 16, 0xcc\n" \
+	    "77: jmp native_exit_taken\n" \
+	    ".popsection\n" \
+	    ".pushsection .rodata.text, \"a\"\n" \
+	    "772: .asciz \"" text "\"\n" \
+	    ".popsection\n" \
+	    ".pushsection forms, \"aw\"\n" \
+	    ".quad 771b, 77b, 772b, " VALUE(undefined) ", " VALUE(attr) "\n" \
+	    ".popsection\n")
 
 #endif

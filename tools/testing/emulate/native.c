@@ -25,7 +25,7 @@
 struct state native_in, native_out;
 bool native_taken;
 
-static volatile sig_atomic_t native_signal, in_native;
+static volatile sig_atomic_t native_signal, native_vector, in_native;
 static u64 random_state;
 
 static u64 random64(void)
@@ -141,17 +141,7 @@ static void world_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
 
 static u64 world_get_cr(struct gondola_emulator *e, unsigned int cr)
 {
-	return cr == 4 ? CR4_OSFXSR : CR0_PE | CR0_PG;
-}
-
-static void world_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf)
-{
-	memcpy(buf, interpreted.xmm[n], 16);
-}
-
-static void world_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf)
-{
-	memcpy(interpreted.xmm[n], buf, 16);
+	return cr == 4 ? CR4_OSFXSR | CR4_OSXMMEXCPT : CR0_PE | CR0_PG | CR0_NE;
 }
 
 static const struct gondola_emul_ops world = {
@@ -161,13 +151,12 @@ static const struct gondola_emul_ops world = {
 	.cmpxchg = world_cmpxchg,
 	.get_segment = world_get_segment,
 	.get_cr = world_get_cr,
-	.get_xmm = world_get_xmm,
-	.set_xmm = world_set_xmm,
 };
 
 static struct gondola_emulator emulator = {
 	.ops = &world,
 	.regs = &interpreted.regs,
+	.fpu = &interpreted.fx,
 	.mode = GONDOLA_EMUL_LONG64,
 	.cpl = 3,
 };
@@ -184,6 +173,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		return;
 	}
 	native_signal = sig;
+	native_vector = uc->uc_mcontext.gregs[REG_TRAPNO];
+	native_out.fx.mxcsr = uc->uc_mcontext.fpregs->mxcsr;
 	uc->uc_mcontext.gregs[REG_RIP] = (uintptr_t)native_abort;
 	uc->uc_mcontext.gregs[REG_EFL] &= ~RFL_DF;
 }
@@ -226,6 +217,106 @@ static void near_limit(u64 *gpr, unsigned int bytes)
 	gpr[R_RDX] = (gpr[R_RDX] & ~mask) | ((u64)(dividend >> bits) & mask);
 }
 
+/* Where floating point has its corners. */
+static u64 random_double(void)
+{
+	static const u64 corners[] = {
+		0, 1ull << 63, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000,
+		0xfff0000000000000, 0x7ff8000000000000, 0x7ff0000000000001, 1, 0x000fffffffffffff,
+		0x7fefffffffffffff, 0x41dfffffffc00000, 0xc1e0000000000000, 0x43e0000000000000,
+		0x3fe0000000000000, 0x36a0000000000000,
+	};
+	u64 r = random64();
+	double small = (s64)(r >> 8) >> 40;
+	u64 bits;
+
+	switch (r & 3) {
+	case 0:
+		return corners[r >> 2 & 15];
+	case 1:
+		memcpy(&bits, &small, 8);
+		return bits;
+	case 2:		/* of moderate size */
+		return (random64() & ~(0x7ffull << 52)) | (1023 - 32 + (r >> 8 & 63)) << 52;
+	default:
+		return random64();
+	}
+}
+
+static u32 random_float(void)
+{
+	static const u32 corners[] = {
+		0, 1u << 31, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000,
+		0x7f800001, 1, 0x007fffff, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x5f000000,
+		0x3f000000, 0x00800000,
+	};
+	u64 r = random64();
+	float small = (s32)(r >> 8) >> 20;
+	u32 bits;
+
+	switch (r & 3) {
+	case 0:
+		return corners[r >> 2 & 15];
+	case 1:
+		memcpy(&bits, &small, 4);
+		return bits;
+	case 2:
+		return ((u32)random64() & ~(0xffu << 23)) | (127 - 16 + (r >> 8 & 31)) << 23;
+	default:
+		return random64();
+	}
+}
+
+static u64 random_xmm_half(void)
+{
+	u64 r = random64() & 3;
+
+	if (r == 0)
+		return random64();
+	return r == 1 ? random_double() : random_float() | (u64)random_float() << 32;
+}
+
+static void random_extended(u8 *st)
+{
+	long double value;
+	double from;
+	u64 bits = random_double();
+
+	memset(st, 0, 16);
+	memcpy(&from, &bits, 8);
+	value = from;
+	memcpy(st, &value, 10);
+	if (random64() & 1)
+		st[0] ^= random64();
+}
+
+static void randomize_fpu(const struct form *form, struct gondola_fxsave *fx)
+{
+	u64 r = random64();
+	unsigned int i;
+
+	if ((form->attr & F_FPU) == F_FPU) {
+		/* All roundings, often with some exceptions unmasked; some noted before. */
+		fx->mxcsr = (r & 0x603f) | (r >> 32 & 1 ? 0x1f80 : r & 0x1f80) |
+			    (r >> 33 & 7 ? 0 : 0x8040);
+		fx->fcw = 0x40 | (r >> 16 & 0xf00) | (r >> 36 & 1 ? 0x3f : r >> 16 & 0x3f);
+		fx->fsw = r >> 40 & 0x7f00;
+		/* Noted exceptions that are unmasked are pending ones. */
+		if (r >> 37 & 1) {
+			fx->fsw |= r >> 48 & 0x3f;
+			if (fx->fsw & ~fx->fcw & 0x3f)
+				fx->fsw |= 0x8080;
+		}
+		fx->tag = r >> 38 & 1 ? 0xff : random64();
+	}
+	for (i = 0; i < 8; i++)
+		random_extended(fx->st[i]);
+	for (i = 0; i < 16; i++) {
+		fx->xmm[i][0] = random_xmm_half();
+		fx->xmm[i][1] = random_xmm_half();
+	}
+}
+
 static void randomize(const struct form *form, u8 *image)
 {
 	u64 *gpr = native_in.regs.gpr;
@@ -233,10 +324,8 @@ static void randomize(const struct form *form, u8 *image)
 
 	for (i = 0; i < NR_GPRS; i++)
 		gpr[i] = random_value();
-	for (i = 0; i < 4; i++) {
-		native_in.xmm[i][0] = random64();
-		native_in.xmm[i][1] = random64();
-	}
+	if (form->attr & F_XMM)
+		randomize_fpu(form, &native_in.fx);
 	gpr[R_RBX] = (uintptr_t)MEMORY + 512 + (random64() & 0x1f0) + (random64() & 7 ? 0 : 5);
 	gpr[R_RSI] = (uintptr_t)MEMORY + 768 + (random64() & 0xff);
 	gpr[R_RDI] = (uintptr_t)MEMORY + 768 + (random64() & 0xff);
@@ -260,6 +349,9 @@ static void randomize(const struct form *form, u8 *image)
 	for (i = 0; i < 2; i++) {
 		u64 value = random64() & 1 ? random_value() : gpr[R_RAX];
 
+		if (form->attr & F_XMM)
+			value = random_xmm_half();
+
 		memcpy(image + gpr[i ? R_RSI : R_RDI] - (uintptr_t)MEMORY, &value, 8);
 	}
 }
@@ -274,28 +366,22 @@ static u64 undefined_flags(const struct form *form)
 	return form->undefined | (count >= 8 ? RFL_CF : 0);
 }
 
-static int vector_of(int sig)
-{
-	switch (sig) {
-	case SIGILL:
-		return VEC_UD;
-	case SIGFPE:
-		return VEC_DE;
-	default:
-		return VEC_GP;
-	}
-}
-
 static const char *compare_fault(int r, const u8 *image)
 {
 	int vector = emulator.exception.vector;
+	u32 noted;
 
 	if (r != GONDOLA_EMUL_FAULT)
 		return "the processor faulted, the interpreter did not";
-	if (vector == VEC_PF || vector == VEC_SS)
-		vector = VEC_GP;
-	if (vector != vector_of(native_signal))
+	if (vector != native_vector)
 		return "another exception";
+	/* What is noted of an exception of SSE is the one change, inexactness not always. */
+	noted = interpreted.fx.mxcsr ^ native_out.fx.mxcsr;
+	if (vector == VEC_XM && native_out.fx.mxcsr & ~(native_out.fx.mxcsr >> 7) & 0x18)
+		noted &= ~0x20u;
+	if (vector == VEC_XM && noted)
+		return "MXCSR of a fault";
+	interpreted.fx.mxcsr = native_in.fx.mxcsr;
 	if (memcmp(&interpreted, &native_in, sizeof(interpreted)))
 		return "a fault that changed registers";
 	if (memcmp(MEMORY, image, MEMORY_BYTES))
@@ -312,8 +398,15 @@ static const char *compare_state(const struct form *form, const u8 *result)
 		return "registers";
 	if ((interpreted.regs.rflags ^ native_out.regs.rflags) & flags)
 		return "flags";
-	if (memcmp(interpreted.xmm, native_out.xmm, sizeof(interpreted.xmm)))
+	if (memcmp(interpreted.fx.xmm, native_out.fx.xmm, sizeof(interpreted.fx.xmm)))
 		return "XMM registers";
+	if (interpreted.fx.mxcsr != native_out.fx.mxcsr)
+		return "MXCSR";
+	if (interpreted.fx.fcw != native_out.fx.fcw || interpreted.fx.fsw != native_out.fx.fsw ||
+	    interpreted.fx.tag != native_out.fx.tag)
+		return "x87 control, status or tags";
+	if (memcmp(interpreted.fx.st, native_out.fx.st, sizeof(interpreted.fx.st)))
+		return "x87 registers";
 	if (memcmp(MEMORY, result, MEMORY_BYTES))
 		return "memory";
 	if (!native_taken)
@@ -365,6 +458,10 @@ static bool run_form(const struct form *form, u64 seed, unsigned long cases)
 	unsigned long i;
 
 	random_state = seed * 0x9e3779b97f4a7c15ull + 1;
+	memset(&native_in.fx, 0, sizeof(native_in.fx));
+	native_in.fx.fcw = 0x37f;
+	native_in.fx.mxcsr = 0x1f80;
+	native_in.fx.mxcsr_mask = 0xffff;
 	for (i = 0; i < MEMORY_BYTES; i += 8) {
 		u64 value = random_value();
 
@@ -413,7 +510,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	catch_signals();
-	for (form = forms_start; form < forms_end; form++) {
+	for (form = __start_forms; form < __stop_forms; form++) {
 		if (argc > 3 && !strstr(form->text, argv[3]))
 			continue;
 		if (!processor_has(form->attr))
