@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The heat map: guest-physical memory upwards, time to the right, the darker
+ * the more pages were dirtied; above it pages per second, below it the legend.
+ * Darkness alone carries the meaning, so that it can be printed in gray.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dirty.h"
+#include "migrate/phase.h"
+
+#define WIDTH		900
+#define LEFT		90
+#define RIGHT		30
+#define TOP		62
+#define RATE_HEIGHT	90
+#define GAP		34
+#define MAP_HEIGHT	320
+#define MAP_TOP		(TOP + RATE_HEIGHT + GAP)
+#define HEIGHT		(MAP_TOP + MAP_HEIGHT + 118)
+#define PLOT_WIDTH	(WIDTH - LEFT - RIGHT)
+#define MAX_COLUMNS	160
+#define MAX_ROWS	80
+#define SHADES		6
+
+/**
+ * struct picture - the cells as they are drawn
+ * @merge_columns, @merge_rows: how many of the BPF program's make one of these
+ */
+struct picture {
+	FILE *file;
+	unsigned int columns, rows;
+	unsigned int merge_columns, merge_rows;
+	double column_seconds, row_bytes;
+	uint64_t most, most_in_column;
+	uint64_t cells[MAX_COLUMNS][MAX_ROWS];
+	uint64_t column[MAX_COLUMNS];
+};
+
+/* Lightness falls evenly, so that it is readable in gray. */
+static const char *const shades[SHADES] = {
+	"#e3e3f0", "#b8bbdc", "#8a8fc4", "#5d62a8", "#363a85", "#15174f"
+};
+
+/* 1, 2 or 5 times a power of ten, so that about @count of them make @range. */
+static double nice_step(double range, unsigned int count)
+{
+	double raw = range / count, power = pow(10, floor(log10(raw)));
+
+	return power * (raw / power <= 1 ? 1 : raw / power <= 2 ? 2 : raw / power <= 5 ? 5 : 10);
+}
+
+static void text(const struct picture *p, double x, double y, const char *anchor, int size,
+		 const char *words)
+{
+	fprintf(p->file, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" font-size=\"%d\">", x, y,
+		anchor, size);
+	for (; *words; words++) {
+		if (*words == '<' || *words == '&')
+			fputs(*words == '<' ? "&lt;" : "&amp;", p->file);
+		else
+			fputc(*words, p->file);
+	}
+	fputs("</text>\n", p->file);
+}
+
+static void line(const struct picture *p, double x1, double y1, double x2, double y2,
+		 const char *style)
+{
+	fprintf(p->file, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" %s/>\n", x1, y1, x2,
+		y2, style);
+}
+
+static void rectangle(const struct picture *p, double x, double y, double width, double height,
+		      const char *fill)
+{
+	fprintf(p->file, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\"/>\n",
+		x, y, width, height, fill);
+}
+
+static double x_of(const struct picture *p, double column)
+{
+	return LEFT + column * PLOT_WIDTH / p->columns;
+}
+
+/* Shades stand for powers: a page that is dirtied a thousand times hides no other. */
+static unsigned int shade_of(const struct picture *p, uint64_t count)
+{
+	double part = p->most > 1 ? log((double)count) / log((double)p->most) : 1;
+	unsigned int shade = (unsigned int)(part * SHADES);
+
+	return shade < SHADES ? shade : SHADES - 1;
+}
+
+/* The least count that has a shade. */
+static uint64_t shade_from(const struct picture *p, unsigned int shade)
+{
+	return (uint64_t)ceil(pow((double)p->most, (double)shade / SHADES));
+}
+
+static void collect(struct picture *p, const struct dirty_vm *vm, uint64_t pages,
+		    double column_seconds, unsigned int row_shift)
+{
+	uint64_t last_column = 0, last_row = (pages ? pages - 1 : 0) >> row_shift;
+
+	for (size_t i = 0; i < vm->nr_heat; i++) {
+		if (vm->heat[i].key.column > last_column)
+			last_column = vm->heat[i].key.column;
+		if (vm->heat[i].key.row > last_row)
+			last_row = vm->heat[i].key.row;
+	}
+	p->merge_columns = last_column / MAX_COLUMNS + 1;
+	p->merge_rows = last_row / MAX_ROWS + 1;
+	p->columns = last_column / p->merge_columns + 1;
+	p->rows = last_row / p->merge_rows + 1;
+	p->column_seconds = column_seconds * p->merge_columns;
+	p->row_bytes = (double)((uint64_t)PAGE_BYTES << row_shift) * p->merge_rows;
+	for (size_t i = 0; i < vm->nr_heat; i++) {
+		unsigned int column = vm->heat[i].key.column / p->merge_columns;
+		unsigned int row = vm->heat[i].key.row / p->merge_rows;
+
+		p->cells[column][row] += vm->heat[i].count;
+		p->column[column] += vm->heat[i].count;
+	}
+	for (unsigned int column = 0; column < p->columns; column++) {
+		for (unsigned int row = 0; row < p->rows; row++)
+			if (p->cells[column][row] > p->most)
+				p->most = p->cells[column][row];
+		if (p->column[column] > p->most_in_column)
+			p->most_in_column = p->column[column];
+	}
+}
+
+static void draw_cells(const struct picture *p)
+{
+	double width = (double)PLOT_WIDTH / p->columns, height = (double)MAP_HEIGHT / p->rows;
+
+	rectangle(p, LEFT, MAP_TOP, PLOT_WIDTH, MAP_HEIGHT, "#ffffff");
+	for (unsigned int column = 0; column < p->columns; column++)
+		for (unsigned int row = 0; row < p->rows; row++)
+			if (p->cells[column][row])
+				rectangle(p, x_of(p, column), MAP_TOP + MAP_HEIGHT - (row + 1) * height,
+					  width + 0.3, height + 0.3,
+					  shades[shade_of(p, p->cells[column][row])]);
+	fprintf(p->file, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"none\" stroke=\"#000\"/>\n",
+		LEFT, MAP_TOP, PLOT_WIDTH, MAP_HEIGHT);
+}
+
+static void draw_memory_axis(const struct picture *p)
+{
+	double bytes = p->row_bytes * p->rows, unit = bytes >= 4e9 ? 1 << 30 : 1 << 20;
+	double step = nice_step(bytes / unit, 6);
+	char words[64];
+
+	for (double at = 0; at <= bytes / unit * 1.0001; at += step) {
+		double y = MAP_TOP + MAP_HEIGHT - at * unit / bytes * MAP_HEIGHT;
+
+		line(p, LEFT - 5, y, LEFT, y, "stroke=\"#000\"");
+		snprintf(words, sizeof(words), "%g", at);
+		text(p, LEFT - 9, y + 4, "end", 12, words);
+	}
+	fprintf(p->file, "<text transform=\"translate(24 %d) rotate(-90)\" text-anchor=\"middle\" font-size=\"13\">guest-physical address (%s)</text>\n",
+		MAP_TOP + MAP_HEIGHT / 2, unit > 2e6 ? "GiB" : "MiB");
+}
+
+static void draw_time_axis(const struct picture *p)
+{
+	double seconds = p->column_seconds * p->columns, step = nice_step(seconds, 8);
+	char words[64];
+
+	for (double at = 0; at <= seconds * 1.0001; at += step) {
+		double x = LEFT + at / seconds * PLOT_WIDTH;
+
+		line(p, x, MAP_TOP + MAP_HEIGHT, x, MAP_TOP + MAP_HEIGHT + 5, "stroke=\"#000\"");
+		line(p, x, TOP + RATE_HEIGHT, x, TOP + RATE_HEIGHT + 4, "stroke=\"#000\"");
+		snprintf(words, sizeof(words), "%g", at);
+		text(p, x, MAP_TOP + MAP_HEIGHT + 19, "middle", 12, words);
+	}
+	text(p, LEFT + PLOT_WIDTH / 2.0, MAP_TOP + MAP_HEIGHT + 38, "middle", 13,
+	     "time (s) since gondola-dirty was started");
+}
+
+static void draw_rate(const struct picture *p)
+{
+	double most = p->most_in_column / p->column_seconds, step = nice_step(most, 3);
+	double width = (double)PLOT_WIDTH / p->columns;
+	char words[64];
+
+	for (unsigned int column = 0; column < p->columns; column++) {
+		double height = RATE_HEIGHT * (double)p->column[column] / p->most_in_column;
+
+		if (p->column[column])
+			rectangle(p, x_of(p, column), TOP + RATE_HEIGHT - height,
+				  fmax(width - 0.5, 0.5), height, shades[3]);
+	}
+	line(p, LEFT, TOP, LEFT, TOP + RATE_HEIGHT, "stroke=\"#000\"");
+	line(p, LEFT, TOP + RATE_HEIGHT, LEFT + PLOT_WIDTH, TOP + RATE_HEIGHT, "stroke=\"#000\"");
+	for (double at = 0; at <= most * 1.0001; at += step) {
+		double y = TOP + RATE_HEIGHT - at / most * RATE_HEIGHT;
+
+		line(p, LEFT - 5, y, LEFT, y, "stroke=\"#000\"");
+		snprintf(words, sizeof(words), "%g", at);
+		text(p, LEFT - 9, y + 4, "end", 12, words);
+	}
+	fprintf(p->file, "<text transform=\"translate(24 %d) rotate(-90)\" text-anchor=\"middle\" font-size=\"13\">pages / s</text>\n",
+		TOP + RATE_HEIGHT / 2);
+}
+
+/* Where the launcher marked something: a line through both, with the phase's name above. */
+static void draw_marks(const struct picture *p, const struct dirty_vm *vm, uint64_t start_ns)
+{
+	double seconds = p->column_seconds * p->columns, last_label = -1e9;
+	uint32_t phase = ~0u;
+	char words[64];
+
+	for (size_t i = 0; i < vm->nr_rounds; i++) {
+		const struct dirty_round *round = &vm->rounds[i];
+		double at = ((double)round->count.marked_ns - (double)start_ns) / 1e9;
+		double x = LEFT + at / seconds * PLOT_WIDTH;
+		const char *name = migrate_phase_name(round->key.phase);
+
+		if (!round->count.marked_ns || at < 0 || at > seconds || x > LEFT + PLOT_WIDTH)
+			continue;
+		if (round->key.phase == phase) {
+			line(p, x, MAP_TOP - 6, x, MAP_TOP, "stroke=\"#555\"");
+			continue;
+		}
+		phase = round->key.phase;
+		line(p, x, TOP, x, MAP_TOP + MAP_HEIGHT, "stroke=\"#000\" stroke-dasharray=\"4 3\"");
+		if (x - last_label < 70)
+			continue;
+		snprintf(words, sizeof(words), "%s", name ?: "?");
+		text(p, x + 3, MAP_TOP - 9, "start", 11, words);
+		last_label = x;
+	}
+}
+
+static void draw_legend(const struct picture *p)
+{
+	double y = MAP_TOP + MAP_HEIGHT + 62, x = LEFT;
+	char words[128];
+
+	snprintf(words, sizeof(words), "pages dirtied in %g s and %g MiB:", p->column_seconds,
+		 p->row_bytes / (1 << 20));
+	text(p, x, y + 11, "start", 12, words);
+	x += 250;
+	for (unsigned int shade = 0; shade < SHADES; shade++) {
+		uint64_t from = shade_from(p, shade);
+		uint64_t to = shade + 1 < SHADES ? shade_from(p, shade + 1) - 1 : p->most;
+
+		/* Few pages do not make use of all shades. */
+		if (to < from)
+			continue;
+		rectangle(p, x, y, 22, 14, shades[shade]);
+		if (from == to)
+			snprintf(words, sizeof(words), "%" PRIu64, from);
+		else
+			snprintf(words, sizeof(words), "%" PRIu64 " to %" PRIu64, from, to);
+		text(p, x + 27, y + 11, "start", 12, words);
+		x += 44 + 7.0 * (double)strlen(words);
+	}
+	text(p, LEFT, y + 36, "start", 11,
+	     "A page counts once in each round, for its first writer. Dashed lines: phases, short ticks: rounds, as marked by the launcher.");
+}
+
+bool dirty_svg(const char *path, const struct dirty_vm *vm, const char *name, uint64_t pages,
+	       double column_seconds, unsigned int row_shift, uint64_t start_ns)
+{
+	static struct picture p;
+	char title[256];
+
+	memset(&p, 0, sizeof(p));
+	p.file = fopen(path, "we");
+	if (!p.file)
+		return false;
+	collect(&p, vm, pages, column_seconds, row_shift);
+	fprintf(p.file, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" font-family=\"DejaVu Sans, sans-serif\">\n",
+		WIDTH, HEIGHT, WIDTH, HEIGHT);
+	rectangle(&p, 0, 0, WIDTH, HEIGHT, "#ffffff");
+	snprintf(title, sizeof(title), "VM %u %s: where and when its memory was dirtied", vm->id, name);
+	text(&p, LEFT, 28, "start", 17, title);
+	if (p.most) {
+		draw_rate(&p);
+		draw_cells(&p);
+		draw_marks(&p, vm, start_ns);
+		draw_legend(&p);
+	} else {
+		text(&p, LEFT, TOP + 20, "start", 13, "no page was dirtied");
+		p.columns = 1;
+		draw_cells(&p);
+	}
+	draw_memory_axis(&p);
+	draw_time_axis(&p);
+	fputs("</svg>\n", p.file);
+	return !fclose(p.file);
+}
