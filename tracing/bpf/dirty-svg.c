@@ -245,8 +245,9 @@ static void draw_legend(const struct picture *p)
 	double y = MAP_TOP + MAP_HEIGHT + 62, x = LEFT;
 	char words[128];
 
-	snprintf(words, sizeof(words), "pages dirtied in %g s and %g MiB:", p->column_seconds,
-		 p->row_bytes / (1 << 20));
+	snprintf(words, sizeof(words), "pages dirtied in %g s and %g %s:", p->column_seconds,
+		 p->row_bytes / (p->row_bytes < 1 << 20 ? 1 << 10 : 1 << 20),
+		 p->row_bytes < 1 << 20 ? "KiB" : "MiB");
 	text(p, x, y + 11, "start", 12, words);
 	x += 250;
 	for (unsigned int shade = 0; shade < SHADES; shade++) {

@@ -36,4 +36,14 @@
 #define PROBE_MIGRATE_FAULT_END(gpa, ns) \
 	DTRACE_PROBE2(gondola, migrate_fault_end, gpa, ns)
 
+/* The balloon is asked for @pages; it holds @held. */
+#define PROBE_BALLOON_GOAL(id, pages, held) \
+	DTRACE_PROBE3(gondola, balloon_goal, id, pages, held)
+/* The guest gave (@inflated 1) or took back so many pages at @gpa; the balloon holds @held now. */
+#define PROBE_BALLOON_PAGES(inflated, gpa, pages, held) \
+	DTRACE_PROBE4(gondola, balloon_pages, inflated, gpa, pages, held)
+/* A goal ends: enum gondola_balloon_reason. */
+#define PROBE_BALLOON_END(id, reason, held) \
+	DTRACE_PROBE3(gondola, balloon_end, id, reason, held)
+
 #endif

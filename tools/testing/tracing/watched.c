@@ -6,6 +6,7 @@
  *   watched dirty ROUNDS  a pattern of writes, round by round, by a guest, a device and the host
  *   watched storm COUNT   as many CPUID exits as fast as can be
  *   watched idle          a VM with nothing to do, until it is killed
+ *   watched probes        fires the launcher's static probes as a balloon does
  *   watched old COMMAND…  runs COMMAND as if on an old kernel
  *   watched nobody COMMAND…  runs COMMAND without privilege
  */
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "vm/probes.h"
 
 #define PAGE		4096u
 #define PAGES		(MEMORY_BYTES / PAGE)
@@ -150,6 +152,16 @@ static void dirty(uint32_t rounds)
 	       CODE_OFFSET(even_writer, writers), even);
 }
 
+/* 10 MiB are asked for; three runs of 2 MiB are given, 100 pages taken back, then it is over. */
+static void probes(void)
+{
+	PROBE_BALLOON_GOAL(1, 2560, 0);
+	for (unsigned int i = 1; i <= 3; i++)
+		PROBE_BALLOON_PAGES(1, i << 21, 512, i * 512);
+	PROBE_BALLOON_PAGES(0, 1 << 21, 100, 1436);
+	PROBE_BALLOON_END(1, 3, 1436);
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
@@ -165,6 +177,9 @@ int main(int argc, char **argv)
 		dirty(number);
 	} else if (!strcmp(mode, "storm")) {
 		storm(number);
+	} else if (!strcmp(mode, "probes")) {
+		probes();
+		return 0;
 	} else if (!strcmp(mode, "idle")) {
 		machine_create(&machine, MODE_UNPAGED);
 		pause();
@@ -174,7 +189,7 @@ int main(int argc, char **argv)
 	} else if (!strcmp(mode, "nobody") && argc > 2) {
 		return setgid(65534) || setuid(65534) || execvp(argv[2], argv + 2);
 	} else {
-		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT | idle | old COMMAND... | nobody COMMAND...\n");
+		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT | idle | probes | old COMMAND... | nobody COMMAND...\n");
 		return 2;
 	}
 	/* Long enough for who watches to see the name. */

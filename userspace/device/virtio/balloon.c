@@ -17,6 +17,7 @@
 #include <linux/virtio_mmio.h>
 
 #include "vm/fail.h"
+#include "vm/probes.h"
 #include "balloon_device.h"
 #include "devices.h"
 
@@ -99,6 +100,7 @@ static int move_run(struct balloon *balloon, bool inflate, uint64_t gpa, void *a
 		virtio_broken(&balloon->device, "it takes back pages that it did not give");
 		return -1;
 	}
+	PROBE_BALLOON_PAGES(inflate, gpa, count, balloon->held);
 	return 0;
 }
 

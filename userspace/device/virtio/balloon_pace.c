@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "vm/probes.h"
 #include "balloon_device.h"
 
 #define STEP_MS		100u	/* between steps of a target that moves */
@@ -90,6 +91,7 @@ void balloon_end(struct balloon *balloon, uint32_t reason)
 	if (!is_paced(balloon) && reason != GONDOLA_BALLOON_REACHED &&
 	    reason != GONDOLA_BALLOON_CANCELLED)
 		balloon_show(balloon, balloon->held);
+	PROBE_BALLOON_END(balloon->id, reason, balloon->held);
 	fill_status(balloon, &status);
 	if (balloon->hooks.ended)
 		balloon->hooks.ended(balloon->hooks.argument, &status);
@@ -243,6 +245,7 @@ uint32_t balloon_ask(struct virtio_device *device, const struct balloon_goal *go
 	balloon->extension.backoffs = 0;
 	balloon->extension.reason = GONDOLA_BALLOON_RUNNING;
 	balloon->wanted_stats = 0;
+	PROBE_BALLOON_GOAL(id, balloon->goal.pages, balloon->held);
 	if (is_paced(balloon))
 		balloon_show(balloon, balloon->goal.pages);
 	pthread_mutex_unlock(&device->lock);
