@@ -41,6 +41,8 @@ help:
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
 	@echo 'make bench        the bare boot of a guest, with and without ACPI'
+	@echo 'make exits-per-op  exits of a fork, an exec, a fault, a block read ... (QEMU)'
+	@echo 'make mmu-lock     the MMU lock under two vCPUs that fault at once (QEMU)'
 	@echo 'make guest-disk   a small Debian on an ext4 disk, its kernel and initrd: build/guest-disk/'
 	@echo 'make packages     install the Debian packages that all this needs (the others do it too)'
 	@echo 'make clean        remove build/'
@@ -93,6 +95,12 @@ bench: all workload packages-machine
 	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options) --bare --reboot \
 		--append "acpi=off noapic" --json $(BUILD)/bench-boot-noacpi.json
 
+exits-per-op: all packages-machine
+	@$(testing)/bench/exits-per-op --build $(BUILD) --engine $(SMP_ENGINE)
+
+mmu-lock: all packages-machine
+	@$(testing)/bench/mmu-lock --build $(BUILD) --engine $(SMP_ENGINE)
+
 # Two processors, whatever CPUS says: guests with more than that, too. On Bochs it takes long.
 smp: all workload packages-machine
 	@$(testing)/guests/stress/run $(BUILD) $(SMP_ENGINE) $(SECONDS) $(SMP_GUESTS) -- \
@@ -125,4 +133,5 @@ check: packages
 clean:
 	rm -rf $(BUILD)
 
+.PHONY: exits-per-op mmu-lock
 .PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk kunit docs check clean

@@ -128,6 +128,17 @@ static int list_show(struct seq_file *out, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(list);
 
+/* Of all VMs since the module was loaded: taken, of these waited for, cycles of waiting. */
+static int mmu_lock_show(struct seq_file *out, void *unused)
+{
+	struct gondola_lock_stats stats;
+
+	gondola_mmu_lock_stats(&stats);
+	seq_printf(out, "%llu %llu %llu\n", stats.taken, stats.waited, stats.cycles);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(mmu_lock);
+
 /* Each returns to 0 when the last VM is gone; a leak shows here. */
 static void create_debugfs(void)
 {
@@ -136,6 +147,7 @@ static void create_debugfs(void)
 	debugfs_create_atomic_t("vcpus", 0444, debug_dir, &gondola_nr_vcpus);
 	debugfs_create_file_unsafe("shadow_pages", 0444, debug_dir, NULL, &shadow_pages_fops);
 	debugfs_create_file("list", 0444, debug_dir, NULL, &list_fops);
+	debugfs_create_file("mmu_lock", 0444, debug_dir, NULL, &mmu_lock_fops);
 	/* Reading it holds up all VMs and proves their shadow tables; the kernel's log says more. */
 	debugfs_create_file_unsafe("audit", 0400, debug_dir, NULL, &audit_fops);
 }

@@ -82,6 +82,19 @@ union gondola_role {
 	};
 };
 
+/**
+ * struct gondola_lock_stats - how often the MMU lock was taken and waited for
+ * @cycles: of the host's TSC, spent in waiting
+ */
+struct gondola_lock_stats {
+	u64 taken;
+	u64 waited;
+	u64 cycles;
+};
+
+/** gondola_mmu_lock_stats() - of all VMs since the module was loaded */
+void gondola_mmu_lock_stats(struct gondola_lock_stats *sum);
+
 struct gondola_vm_mmu {
 	spinlock_t lock;
 	struct gondola_slot slots[GONDOLA_MAX_SLOTS];

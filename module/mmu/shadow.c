@@ -43,9 +43,37 @@ void gondola_page_free(struct gondola_shadow_page *sp)
 	atomic_long_dec(&pages_total);
 }
 
+/* Of all VMs since the module was loaded; written with a VM's lock held, preemption off. */
+static DEFINE_PER_CPU(struct gondola_lock_stats, lock_stats);
+
+static noinline void lock_waiting(struct gondola_vm *vm) __acquires(&vm->mmu.lock)
+{
+	cycles_t begin = get_cycles();
+
+	spin_lock(&vm->mmu.lock);
+	__this_cpu_inc(lock_stats.waited);
+	__this_cpu_add(lock_stats.cycles, get_cycles() - begin);
+}
+
 void gondola_mmu_lock(struct gondola_vm *vm) __acquires(&vm->mmu.lock)
 {
-	spin_lock(&vm->mmu.lock);
+	if (unlikely(!spin_trylock(&vm->mmu.lock)))
+		lock_waiting(vm);
+	__this_cpu_inc(lock_stats.taken);
+}
+
+void gondola_mmu_lock_stats(struct gondola_lock_stats *sum)
+{
+	const struct gondola_lock_stats *stats;
+	int cpu;
+
+	memset(sum, 0, sizeof(*sum));
+	for_each_possible_cpu(cpu) {
+		stats = per_cpu_ptr(&lock_stats, cpu);
+		sum->taken += READ_ONCE(stats->taken);
+		sum->waited += READ_ONCE(stats->waited);
+		sum->cycles += READ_ONCE(stats->cycles);
+	}
 }
 
 void gondola_mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock)

@@ -28,6 +28,7 @@ struct run_options {
 	const char *name;
 	const char *console;
 	uint16_t debug_exit;
+	uint16_t count_port;		/* 0: none */
 	const char *json;
 	const char *control;
 	struct virtio_spec virtio[VIRTIO_MAX_DEVICES];
@@ -120,6 +121,13 @@ static void take_debug_exit(void *to, const char *option, const char *value)
 	options->debug_exit = parse_number(option, value, 0, 0xffff);
 }
 
+static void take_count_port(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	options->count_port = parse_number(option, value, 1, 0xffff);
+}
+
 static void take_json(void *to, const char *option, const char *value)
 {
 	struct run_options *options = to;
@@ -208,6 +216,7 @@ static const struct option_spec specs[] = {
 	{ "--name", take_name, false },
 	{ "--console", take_console, false },
 	{ "--debug-exit", take_debug_exit, false },
+	{ "--count-port", take_count_port, false },
 	{ "--json", take_json, false },
 	{ "--control", take_control, false },
 	{ "--disk", take_disk, false },
@@ -229,6 +238,8 @@ static void create_devices(struct vm *vm, const struct run_options *options,
 	pci_create(vm);
 	post_create(vm);
 	debug_exit_create(vm, options->debug_exit);
+	if (options->count_port)
+		count_port_create(vm, options->count_port);
 	virtio_create_all(vm, options->virtio, options->nr_virtio);
 }
 
@@ -390,6 +401,8 @@ const struct command command_run = {
 "FOR TESTS\n"
 "  --debug-exit PORT  a 32-bit write of v to this port ends the launcher with\n"
 "                     status (v << 1) | 1 (default 0xf4)\n"
+"  --count-port PORT  a 32-bit write of v to this port notes, under v, what was counted\n"
+"                     until then: \"counts\" of the report\n"
 "  --json FILE        at the end, write there how it ended and what it counted\n"
 "\n"
 "EXAMPLES\n"

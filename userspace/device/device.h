@@ -40,6 +40,8 @@ void pci_create(struct vm *vm);
 /** post_create() - port 0x80, where firmware writes its progress and others write to wait */
 void post_create(struct vm *vm);
 void debug_exit_create(struct vm *vm, uint16_t port);
+/** count_port_create() - a 32-bit write notes the counters under the value written */
+void count_port_create(struct vm *vm, uint16_t port);
 
 /** device_alloc() - zeroed memory, or fail() */
 void *device_alloc(unsigned long bytes);

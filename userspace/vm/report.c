@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 
+#include "count_notes.h"
 #include "fail.h"
 #include "vm.h"
 
@@ -65,18 +66,14 @@ void vcpu_dump(const struct vcpu *vcpu)
 	dump_segments(&sregs);
 }
 
-/* Sums over all vCPUs. */
-static void collect(const struct vm *vm, struct gondola_stats *sum, uint64_t *ticks)
+void vm_collect_stats(const struct vm *vm, struct gondola_stats *sum)
 {
 	memset(sum, 0, sizeof(*sum));
-	*ticks = 0;
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		const struct vcpu *vcpu = &vm->vcpus[i];
 		struct gondola_stats stats;
 		int ret = __gondola_get_stats(vcpu->fd, &stats);
 
-		if (vcpu->ended - vm->vcpus[0].started > *ticks)
-			*ticks = vcpu->ended - vm->vcpus[0].started;
 		if (ret < 0) {
 			say("the counters of vCPU %u are lost: %s", vcpu->id, strerror(-ret));
 			continue;
@@ -86,6 +83,16 @@ static void collect(const struct vm *vm, struct gondola_stats *sum, uint64_t *ti
 		for (int j = 0; j < GONDOLA_MAX_COUNTERS; j++)
 			sum->counters[j] += stats.counters[j];
 	}
+}
+
+static uint64_t ticks_of(const struct vm *vm)
+{
+	uint64_t ticks = 0;
+
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpus[i].ended - vm->vcpus[0].started > ticks)
+			ticks = vm->vcpus[i].ended - vm->vcpus[0].started;
+	return ticks;
 }
 
 static struct json_object *named(const __u64 *values, unsigned int count,
@@ -107,20 +114,41 @@ static struct json_object *named(const __u64 *values, unsigned int count,
 	return object;
 }
 
+static struct json_object *noted(const struct count_notes *notes)
+{
+	struct json_object *list = json_object_new_array();
+	uint64_t unused = 0;
+
+	for (unsigned int i = 0; i < notes->count; i++) {
+		const struct count_note *note = &notes->notes[i];
+		struct json_object *object = json_object_new_object();
+
+		json_object_object_add(object, "value", json_object_new_int64(note->value));
+		json_object_object_add(object, "exits",
+				       named(note->stats.exits, GONDOLA_MAX_REASONS,
+					     gondola_reason_name, &unused));
+		json_object_object_add(object, "counters",
+				       named(note->stats.counters, GONDOLA_MAX_COUNTERS,
+					     gondola_counter_name, &unused));
+		json_object_array_add(list, object);
+	}
+	return list;
+}
+
 void vm_report(const struct vm *vm, int exit_code, int fd)
 {
 	struct json_object *report = json_object_new_object();
 	struct gondola_stats sum;
-	uint64_t ticks, total = 0, unused = 0;
+	uint64_t total = 0, unused = 0;
 
-	collect(vm, &sum, &ticks);
+	vm_collect_stats(vm, &sum);
 	json_object_object_add(report, "name", json_object_new_string(vm->name));
 	json_object_object_add(report, "engine",
 			       json_object_new_string(gondola_engine_name(vm->engine) ?: "unknown"));
 	json_object_object_add(report, "exit", json_object_new_string(end_names[vm->end]));
 	json_object_object_add(report, "exit_code", json_object_new_int(exit_code));
 	json_object_object_add(report, "message", json_object_new_string(vm->end_words));
-	json_object_object_add(report, "total_ticks", json_object_new_uint64(ticks));
+	json_object_object_add(report, "total_ticks", json_object_new_uint64(ticks_of(vm)));
 	json_object_object_add(report, "exits", named(sum.exits, GONDOLA_MAX_REASONS,
 						      gondola_reason_name, &total));
 	json_object_object_add(report, "exits_total", json_object_new_uint64(total));
@@ -128,6 +156,11 @@ void vm_report(const struct vm *vm, int exit_code, int fd)
 							 gondola_counter_name, &unused));
 	json_object_object_add(report, "tlb_flushes",
 			       json_object_new_uint64(sum.counters[GONDOLA_COUNTER_TLB_FLUSHES]));
+	if (vm->counts) {
+		json_object_object_add(report, "counts", noted(vm->counts));
+		json_object_object_add(report, "counts_lost",
+				       json_object_new_int64(vm->counts->lost));
+	}
 	if (json_object_to_fd(fd, report, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED) ||
 	    write(fd, "\n", 1) != 1)
 		say("the report could not be written: %s", strerror(errno));

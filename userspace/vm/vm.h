@@ -33,6 +33,7 @@ enum vm_end_kind {
 
 struct vm;
 struct json_object;
+struct count_notes;
 
 /**
  * struct vcpu - one virtual processor and its thread
@@ -61,6 +62,7 @@ struct vcpu {
  * @end_value: the value written to the debug-exit port
  * @end_vcpu: the vCPU that ended it by a triple fault or an error, or -1
  * @end_words: what to tell the user
+ * @counts: what the guest had noted by the count port; NULL without one
  */
 struct vm {
 	int sys;
@@ -87,6 +89,7 @@ struct vm {
 	uint32_t end_value;
 	int end_vcpu;
 	char end_words[512];
+	struct count_notes *counts;
 };
 
 /**
@@ -127,6 +130,8 @@ void vcpu_kick(struct vcpu *vcpu);
 /** vcpu_dump() - registers on stderr */
 void vcpu_dump(const struct vcpu *vcpu);
 
+/** vm_collect_stats() - sums over all vCPUs, which may be running */
+void vm_collect_stats(const struct vm *vm, struct gondola_stats *sum);
 /** vm_report() - what happened as one JSON object on @fd; closes it */
 void vm_report(const struct vm *vm, int exit_code, int fd);
 
