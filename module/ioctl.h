@@ -35,6 +35,9 @@ int gondola_vcpu_create(struct gondola_vm *vm, u32 id);
 /** gondola_vcpu_destroy() - the VM dies: nothing runs or refers to it any more */
 void gondola_vcpu_destroy(struct gondola_vcpu *vcpu);
 
+/** gondola_vcpu_busy() - does a thread use it? */
+bool gondola_vcpu_busy(const struct gondola_vcpu *vcpu);
+
 /** gondola_cpuid_args() - fetch the list that a struct gondola_cpuid leads to; ERR_PTR() or kfree() it */
 struct gondola_cpuid_entry *gondola_cpuid_args(const struct gondola_cpuid *args);
 /** gondola_state_ioctl() - GONDOLA_GET_STATE, GONDOLA_SET_STATE; @vcpu NULL: of the VM */

@@ -51,6 +51,8 @@ int gondola_debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug 
 u32 gondola_cpuid_size(struct gondola_vcpu *vcpu);
 int gondola_cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
 int gondola_cpuid_compare(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
+/** gondola_shift_tsc() - of all vCPUs, those to come included; each takes it up before it enters */
+void gondola_shift_tsc(struct gondola_vm *vm, u64 shift);
 int gondola_clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec);
 int gondola_clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec, u32 *bad);
 

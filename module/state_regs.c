@@ -225,8 +225,9 @@ int gondola_clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec)
 {
 	struct gondola_vcpu *vcpu = gondola_vcpu_by_id(vm, 0);
 
-	rec->tsc = vcpu ? gondola_guest_tsc(vcpu) : gondola_host_tsc() + vm->tsc_offset;
-	rec->tsc_khz = gondola_host_tsc_khz();
+	rec->tsc = vcpu ? gondola_guest_tsc(vcpu) :
+		   (vm->held ? vm->held_tsc : gondola_host_tsc()) + vm->tsc_offset;
+	rec->tsc_khz = vm->tsc_khz ?: gondola_host_tsc_khz();
 	rec->host_ns = ktime_get_real_ns();
 	return 0;
 }
@@ -239,20 +240,26 @@ int gondola_clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec
 {
 	u64 khz = gondola_host_tsc_khz();
 	struct gondola_rec_clock now;
-	struct gondola_vcpu *vcpu;
-	unsigned int i;
-	u64 shift;
 
 	/* No engine scales the TSC: the guest calibrated it and would run fast or slow. */
 	if (rec->tsc_khz < khz - khz / KHZ_TOLERANCE || rec->tsc_khz > khz + khz / KHZ_TOLERANCE)
 		return gondola_refuse(bad, offsetof(struct gondola_rec_clock, tsc_khz));
 	gondola_clock_get(vm, &now);
-	shift = rec->tsc - now.tsc;
+	/* What it measured it goes on to believe, and so do clocks that are published later. */
+	vm->tsc_khz = rec->tsc_khz;
+	gondola_shift_tsc(vm, rec->tsc - now.tsc);
+	return 0;
+}
+
+void gondola_shift_tsc(struct gondola_vm *vm, u64 shift)
+{
+	struct gondola_vcpu *vcpu;
+	unsigned int i;
+
 	vm->tsc_offset += shift;
 	gondola_for_each_vcpu(vcpu, vm, i) {
 		WRITE_ONCE(vcpu->tsc_offset, vcpu->tsc_offset + shift);
 		gondola_request(vcpu, GONDOLA_REQ_TSC);
 		gondola_vcpu_kick(vcpu);
 	}
-	return 0;
 }

@@ -175,6 +175,8 @@ static long run(struct gondola_vcpu *vcpu)
 {
 	if (READ_ONCE(vcpu->run->flags))
 		return -EINVAL;
+	if (READ_ONCE(vcpu->vm->held))
+		return -EBUSY;
 	if (!vcpu->ran) {
 		if (!vcpu->cpuid || !gondola_vm_has_memory(vcpu->vm))
 			return -ENOEXEC;
@@ -314,6 +316,11 @@ static int vcpu_release(struct inode *inode, struct file *file)
 
 	gondola_vm_put(vcpu->vm);
 	return 0;
+}
+
+bool gondola_vcpu_busy(const struct gondola_vcpu *vcpu)
+{
+	return mutex_is_locked(&vcpu->host->mutex);
 }
 
 static const struct file_operations vcpu_fops = {

@@ -266,6 +266,40 @@ static long mark(struct gondola_vm *vm, void __user *uarg)
 	return 0;
 }
 
+static bool any_busy(struct gondola_vm *vm)
+{
+	struct gondola_vcpu *vcpu;
+	unsigned int i;
+
+	gondola_for_each_vcpu(vcpu, vm, i)
+		if (gondola_vcpu_busy(vcpu))
+			return true;
+	return false;
+}
+
+static long hold_clock(struct gondola_vm *vm, void __user *uarg)
+{
+	struct gondola_hold_clock args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), GONDOLA_HOLD);
+	bool hold = args.flags & GONDOLA_HOLD;
+
+	if (err)
+		return err;
+	mutex_lock(&vm->lock);
+	if (hold && any_busy(vm))
+		err = -EBUSY;
+	else if (hold && !vm->held)
+		gondola_pit_hold(vm, true);
+	else if (!hold && vm->held)
+		gondola_shift_tsc(vm, -gondola_pit_hold(vm, false));
+	args.held_ns = vm->held_ns;
+	args.lost_ns = vm->lost_ns;
+	mutex_unlock(&vm->lock);
+	if (!err && copy_to_user(uarg, &args, sizeof(args)))
+		err = -EFAULT;
+	return err;
+}
+
 static int get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct gondola_state *args)
 {
 	size_t room = min_t(u64, args->bytes, STATE_LIMIT);
@@ -357,6 +391,8 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return mark_dirty(vm, uarg);
 	case GONDOLA_MARK:
 		return mark(vm, uarg);
+	case GONDOLA_HOLD_CLOCK:
+		return hold_clock(vm, uarg);
 	case GONDOLA_GET_STATE:
 		return vm_state(vm, false, uarg);
 	case GONDOLA_SET_STATE:

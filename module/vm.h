@@ -32,6 +32,9 @@ struct gondola_vcpu;
  * @irqchip: PIC, I/O APIC and PIT; has its own locks
  * @eventfds: see eventfd.c; NULL until one is registered (smp_load_acquire)
  * @tsc_offset: what a new vCPU's TSC offset is, so that the guest's TSC starts at 0 with the VM
+ * @tsc_khz: what the guest takes its TSC's frequency for; 0: the host's
+ * @held: the clocks stand still, at @held_tsc of the host's TSC and @held_ns of its clock
+ * @lost_ns: how long they stood before
  * @phase, @round: as marked by the launcher, stamped on events
  * @dead: set once, when something broke for good; all vCPUs leave with -EIO
  */
@@ -50,6 +53,11 @@ struct gondola_vm {
 	struct gondola_irqchip *irqchip;
 	struct gondola_eventfds *eventfds;
 	u64 tsc_offset;
+	u64 tsc_khz;
+	u64 held_tsc;
+	u64 held_ns;
+	u64 lost_ns;
+	bool held;
 	u32 phase;
 	u32 round;
 	bool ran;

@@ -22,5 +22,7 @@ u32 gondola_host_tsc_khz(void)
 
 u64 gondola_guest_tsc(struct gondola_vcpu *vcpu)
 {
-	return rdtsc() + vcpu->tsc_offset;
+	const struct gondola_vm *vm = vcpu->vm;
+
+	return (READ_ONCE(vm->held) ? vm->held_tsc : rdtsc()) + vcpu->tsc_offset;
 }

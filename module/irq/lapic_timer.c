@@ -17,6 +17,11 @@ static_assert(GONDOLA_LAPIC_HZ == NSEC_PER_SEC);
 /* Far deadlines are approached in steps, so that the arithmetic stays in 64 bits. */
 #define MAX_STEP_SECONDS	1000u
 
+static u64 now_ns(const struct gondola_lapic *lapic)
+{
+	return gondola_vm_clock_ns(lapic->vcpu->vm);
+}
+
 static u32 timer_mode(const struct gondola_lapic *lapic)
 {
 	return lapic->lvt[LVT_TIMER] & LVT_TIMER_MODE;
@@ -67,7 +72,8 @@ static bool arm_deadline(struct gondola_lapic *lapic)
 		return false;
 	delta = min_t(u64, t->deadline - now, (u64)khz * 1000 * MAX_STEP_SECONDS);
 	/* Rounded up: an early interrupt would only have to be armed again. */
-	gondola_timer_start(&t->timer, gondola_clock_ns() + div_u64(delta * 1000000, khz) + 1);
+	gondola_vm_timer_start(lapic->vcpu->vm, &t->timer,
+			       now_ns(lapic) + div_u64(delta * 1000000, khz) + 1);
 	return true;
 }
 
@@ -97,14 +103,14 @@ static void timer_arm(struct gondola_lapic *lapic)
 		return;
 	}
 	if (t->expires) {
-		now = gondola_clock_ns();
+		now = now_ns(lapic);
 		if (timer_mode(lapic) == LVT_TIMER_PERIODIC)
 			skip_periods(lapic, now);
 		else if (now >= t->expires)
 			t->expires = 0;
 	}
 	if (t->expires && !timer_masked(lapic))
-		gondola_timer_start(&t->timer, t->expires);
+		gondola_vm_timer_start(lapic->vcpu->vm, &t->timer, t->expires);
 	else
 		gondola_timer_stop(&t->timer);
 }
@@ -125,17 +131,17 @@ void gondola_lapic_timer_fired(struct gondola_vcpu *vcpu)
 		timer_inject(lapic);
 		return;
 	}
-	now = gondola_clock_ns();
+	now = now_ns(lapic);
 	if (!t->expires)
 		return;
 	if (now < t->expires) {
-		gondola_timer_start(&t->timer, t->expires);
+		gondola_vm_timer_start(lapic->vcpu->vm, &t->timer, t->expires);
 		return;
 	}
 	timer_inject(lapic);
 	if (timer_mode(lapic) == LVT_TIMER_PERIODIC) {
 		skip_periods(lapic, now);
-		gondola_timer_start(&t->timer, t->expires);
+		gondola_vm_timer_start(lapic->vcpu->vm, &t->timer, t->expires);
 	} else {
 		t->expires = 0;
 	}
@@ -206,7 +212,7 @@ u32 lapic_timer_count(struct gondola_lapic *lapic)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
 	unsigned int shift = divide_shift(t->divide);
-	u64 left = remaining_at(lapic, gondola_clock_ns());
+	u64 left = remaining_at(lapic, now_ns(lapic));
 
 	/* A period that was lengthened to the least one shows full for a while. */
 	return min_t(u64, (left + (1u << shift) - 1) >> shift, t->initial);
@@ -220,7 +226,7 @@ void lapic_timer_set_initial(struct gondola_lapic *lapic, u32 count)
 		return;
 	timer_settle(lapic);
 	t->initial = count;
-	t->expires = count ? gondola_clock_ns() + timer_period(lapic) : 0;
+	t->expires = count ? now_ns(lapic) + timer_period(lapic) : 0;
 	timer_arm(lapic);
 }
 
@@ -234,7 +240,7 @@ void lapic_timer_set_divide(struct gondola_lapic *lapic, u32 divide)
 	count = lapic_timer_count(lapic);
 	t->divide = divide;
 	if (t->expires && count)
-		t->expires = gondola_clock_ns() + ((u64)count << divide_shift(divide));
+		t->expires = now_ns(lapic) + ((u64)count << divide_shift(divide));
 	timer_arm(lapic);
 }
 
@@ -266,7 +272,7 @@ u64 lapic_timer_remaining(struct gondola_lapic *lapic)
 	u64 left;
 
 	timer_settle(lapic);
-	left = remaining_at(lapic, gondola_clock_ns());
+	left = remaining_at(lapic, now_ns(lapic));
 	/* Due, but the host's timer is late: it must still fire after a restore. */
 	return left || !t->expires || timer_masked(lapic) ? left : 1;
 }
@@ -280,6 +286,6 @@ void lapic_timer_restore(struct gondola_lapic *lapic, u32 initial, u32 divide, u
 	t->initial = initial;
 	t->divide = divide;
 	t->deadline = deadline;
-	t->expires = remaining_ns ? gondola_clock_ns() + remaining_ns : 0;
+	t->expires = remaining_ns ? now_ns(lapic) + remaining_ns : 0;
 	gondola_lapic_rearm(lapic->vcpu);
 }

@@ -9,6 +9,7 @@
 #include <linux/minmax.h>
 #include <linux/string.h>
 #include <linux/time64.h>
+#include "../host/time.h"
 #include "irqchip.h"
 
 #define PIT_HZ			1193182u
@@ -18,6 +19,16 @@
 #define SPEAKER_WRITABLE	0x0f
 #define SPEAKER_GATE		0x01
 #define NOT_STARTED		(~0ull)
+
+static struct gondola_vm *pit_vm(struct gondola_pit *pit)
+{
+	return container_of(pit, struct gondola_irqchip, pit)->vm;
+}
+
+static u64 now_ns(struct gondola_pit *pit)
+{
+	return gondola_vm_clock_ns(pit_vm(pit));
+}
 
 static u64 ticks(u64 ns)
 {
@@ -106,11 +117,6 @@ static u16 current_count(const struct gondola_pit_channel *c, u64 now)
 
 /* ---- channel 0's line ------------------------------------------------------- */
 
-static struct gondola_vm *pit_vm(struct gondola_pit *pit)
-{
-	return container_of(pit, struct gondola_irqchip, pit)->vm;
-}
-
 /* When the output of channel 0 rises next; 0: never. Its gate is always high. */
 static u64 next_rise(const struct gondola_pit *pit, u64 now)
 {
@@ -127,12 +133,12 @@ static u64 next_rise(const struct gondola_pit *pit, u64 now)
 
 static void pit_schedule(struct gondola_pit *pit, u64 not_before)
 {
-	u64 due = next_rise(pit, gondola_clock_ns());
+	u64 due = next_rise(pit, now_ns(pit));
 
 	lockdep_assert_held(&pit->lock);
 	pit->due = due ? max(due, not_before) : 0;
 	if (pit->due)
-		gondola_timer_start(&pit->timer, pit->due);
+		gondola_vm_timer_start(pit_vm(pit), &pit->timer, pit->due);
 	else
 		gondola_timer_stop(&pit->timer);
 }
@@ -145,7 +151,7 @@ static void pit_fired(struct gondola_timer *timer)
 	u64 now;
 
 	spin_lock_irqsave(&pit->lock, flags);
-	now = gondola_clock_ns();
+	now = now_ns(pit);
 	if (pit->due && now >= pit->due) {
 		/* Between two rises the line falls; when, matters to nobody. */
 		gondola_irq_set_line(pit_vm(pit), 0, GONDOLA_IRQ_PIT, false);
@@ -164,7 +170,7 @@ static void pit_load(struct gondola_pit *pit, struct gondola_pit_channel *c, u16
 		c->count = c->bcd ? 10000 : 0x10000;
 	c->null_count = false;
 	if (!by_gate(c)) {
-		c->start = gondola_clock_ns();
+		c->start = now_ns(pit);
 		c->held = 0;
 	}
 	if (c == &pit->channel[0])
@@ -197,7 +203,7 @@ static void pit_write_count(struct gondola_pit *pit, struct gondola_pit_channel 
 	}
 }
 
-static u8 pit_read_count(struct gondola_pit_channel *c)
+static u8 pit_read_count(struct gondola_pit *pit, struct gondola_pit_channel *c)
 {
 	u16 count;
 	bool high;
@@ -206,7 +212,7 @@ static u8 pit_read_count(struct gondola_pit_channel *c)
 		c->status_latched = false;
 		return c->status;
 	}
-	count = c->latched ? c->latched_count : current_count(c, gondola_clock_ns());
+	count = c->latched ? c->latched_count : current_count(c, now_ns(pit));
 	high = c->access == 2 || (c->access == 3 && c->read_high);
 	if (c->access == 3)
 		c->read_high = !c->read_high;
@@ -215,20 +221,20 @@ static u8 pit_read_count(struct gondola_pit_channel *c)
 	return high ? count >> 8 : count;
 }
 
-static void pit_latch_count(struct gondola_pit_channel *c)
+static void pit_latch_count(struct gondola_pit *pit, struct gondola_pit_channel *c)
 {
 	/* A latched count stays until it is read. */
 	if (c->latched)
 		return;
-	c->latched_count = current_count(c, gondola_clock_ns());
+	c->latched_count = current_count(c, now_ns(pit));
 	c->latched = true;
 }
 
-static void pit_latch_status(struct gondola_pit_channel *c)
+static void pit_latch_status(struct gondola_pit *pit, struct gondola_pit_channel *c)
 {
 	if (c->status_latched)
 		return;
-	c->status = output(c, gondola_clock_ns()) << 7 | c->null_count << 6 | c->access << 4 |
+	c->status = output(c, now_ns(pit)) << 7 | c->null_count << 6 | c->access << 4 |
 		    c->mode << 1 | c->bcd;
 	c->status_latched = true;
 }
@@ -241,9 +247,9 @@ static void pit_read_back(struct gondola_pit *pit, u8 val)
 		if (!(val & 2 << i))
 			continue;
 		if (!(val & 0x20))
-			pit_latch_count(&pit->channel[i]);
+			pit_latch_count(pit, &pit->channel[i]);
 		if (!(val & 0x10))
-			pit_latch_status(&pit->channel[i]);
+			pit_latch_status(pit, &pit->channel[i]);
 	}
 }
 
@@ -258,7 +264,7 @@ static void pit_write_control(struct gondola_pit *pit, u8 val)
 	}
 	c = &pit->channel[i];
 	if (!(val & 0x30)) {
-		pit_latch_count(c);
+		pit_latch_count(pit, c);
 		return;
 	}
 	c->access = val >> 4 & 3;
@@ -280,9 +286,9 @@ static void pit_write_control(struct gondola_pit *pit, u8 val)
 	}
 }
 
-static void pit_set_gate(struct gondola_pit_channel *c, bool gate)
+static void pit_set_gate(struct gondola_pit *pit, struct gondola_pit_channel *c, bool gate)
 {
-	u64 now = gondola_clock_ns();
+	u64 now = now_ns(pit);
 
 	if (gate == c->gate)
 		return;
@@ -299,7 +305,7 @@ static void pit_set_gate(struct gondola_pit_channel *c, bool gate)
 
 static u8 pit_read_speaker(struct gondola_pit *pit)
 {
-	u64 now = gondola_clock_ns();
+	u64 now = now_ns(pit);
 
 	return pit->speaker | (div_u64(now, REFRESH_NS) & 1) << 4 |
 	       output(&pit->channel[2], now) << 5;
@@ -317,7 +323,7 @@ u8 gondola_pit_read(struct gondola_irqchip *chip, u16 port)
 	else if (port == 0x43)
 		val = 0;	/* write-only */
 	else
-		val = pit_read_count(&pit->channel[port & 3]);
+		val = pit_read_count(pit, &pit->channel[port & 3]);
 	spin_unlock_irqrestore(&pit->lock, flags);
 	return val;
 }
@@ -330,7 +336,7 @@ void gondola_pit_write(struct gondola_irqchip *chip, u16 port, u8 val)
 	spin_lock_irqsave(&pit->lock, flags);
 	if (port == 0x61) {
 		pit->speaker = val & SPEAKER_WRITABLE;
-		pit_set_gate(&pit->channel[2], val & SPEAKER_GATE);
+		pit_set_gate(pit, &pit->channel[2], val & SPEAKER_GATE);
 	} else if (port == 0x43) {
 		pit_write_control(pit, val);
 	} else {
@@ -368,6 +374,29 @@ void gondola_pit_destroy(struct gondola_irqchip *chip)
 	gondola_timer_destroy(&chip->pit.timer);
 }
 
+u64 gondola_pit_hold(struct gondola_vm *vm, bool hold)
+{
+	struct gondola_pit *pit = &vm->irqchip->pit;
+	unsigned long flags;
+	u64 tsc;
+
+	/* Under its lock: its timer, alone among all, may be looking at the time. */
+	spin_lock_irqsave(&pit->lock, flags);
+	tsc = gondola_host_tsc();
+	if (hold) {
+		vm->held_tsc = tsc;
+		vm->held_ns = gondola_clock_ns();
+		WRITE_ONCE(vm->held, true);
+		gondola_timer_stop(&pit->timer);
+	} else {
+		WRITE_ONCE(vm->lost_ns, vm->lost_ns + gondola_clock_ns() - vm->held_ns);
+		WRITE_ONCE(vm->held, false);
+		pit_schedule(pit, 0);
+	}
+	spin_unlock_irqrestore(&pit->lock, flags);
+	return tsc - vm->held_tsc;
+}
+
 int gondola_pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
 {
 	struct gondola_pit *pit = &vm->irqchip->pit;
@@ -377,7 +406,7 @@ int gondola_pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
 
 	memset(rec, 0, sizeof(*rec));
 	spin_lock_irqsave(&pit->lock, flags);
-	now = gondola_clock_ns();
+	now = now_ns(pit);
 	for (i = 0; i < 3; i++) {
 		const struct gondola_pit_channel *c = &pit->channel[i];
 
@@ -465,7 +494,7 @@ int gondola_pit_set(struct gondola_vm *vm, const struct gondola_rec_pit *rec, u3
 	if (ret)
 		return ret;
 	spin_lock_irqsave(&pit->lock, flags);
-	now = gondola_clock_ns();
+	now = now_ns(pit);
 	for (i = 0; i < 3; i++) {
 		ns = rec->channel[i].elapsed_ns;
 		pit->channel[i] = (struct gondola_pit_channel) {

@@ -36,7 +36,7 @@ u32 gondola_host_tsc_khz(void)
 
 u64 gondola_guest_tsc(struct gondola_vcpu *vcpu)
 {
-	return gondola_host_tsc() + vcpu->tsc_offset;
+	return (vcpu->vm->held ? vcpu->vm->held_tsc : gondola_host_tsc()) + vcpu->tsc_offset;
 }
 
 /* Nobody sleeps or runs in the tests: what counts is that it was called after the request. */

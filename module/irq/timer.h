@@ -8,6 +8,7 @@
 
 #include <linux/hrtimer.h>
 #include <linux/types.h>
+#include "../vm.h"
 
 /**
  * struct gondola_timer - fires once, at a time of gondola_clock_ns()
@@ -32,5 +33,19 @@ void gondola_timer_start(struct gondola_timer *timer, u64 ns);
 void gondola_timer_stop(struct gondola_timer *timer);
 /** gondola_timer_destroy() - stop, and wait for a call under way; no lock that @fired takes is held */
 void gondola_timer_destroy(struct gondola_timer *timer);
+
+/** gondola_vm_clock_ns() - the VM's time: it stands while the clocks are held; any context */
+static inline u64 gondola_vm_clock_ns(const struct gondola_vm *vm)
+{
+	return (READ_ONCE(vm->held) ? vm->held_ns : gondola_clock_ns()) - READ_ONCE(vm->lost_ns);
+}
+
+/** gondola_vm_timer_start() - gondola_timer_start() at @ns of the VM's time; not while it stands */
+static inline void gondola_vm_timer_start(const struct gondola_vm *vm, struct gondola_timer *timer,
+					  u64 ns)
+{
+	if (!READ_ONCE(vm->held))
+		gondola_timer_start(timer, ns + READ_ONCE(vm->lost_ns));
+}
 
 #endif

@@ -42,7 +42,9 @@ u32 gondola_host_tsc_khz(void)
 
 u64 gondola_guest_tsc(struct gondola_vcpu *vcpu)
 {
-	return ktime_get_ns() + vcpu->tsc_offset;
+	const struct gondola_vm *vm = vcpu->vm;
+
+	return (READ_ONCE(vm->held) ? vm->held_tsc : gondola_host_tsc()) + vcpu->tsc_offset;
 }
 
 u64 gondola_host_run_delay(void)

@@ -346,6 +346,27 @@ struct gondola_state {
 	__u32 bad_field;
 };
 
+/**
+ * struct gondola_hold_clock - GONDOLA_HOLD_CLOCK: stop the VM's clocks, or let them go on
+ * @size: sizeof(struct gondola_hold_clock)
+ * @flags: GONDOLA_HOLD to stop them, 0 to let them go on; again: nothing happens
+ * @held_ns: out: CLOCK_MONOTONIC when they were stopped last
+ * @lost_ns: out: for how long they stood, until they went on last
+ *
+ * While they stand, TSCs, LAPIC timers and the PIT read the same however often
+ * they are asked and no timer fires; GONDOLA_RUN is refused (EBUSY).  When they
+ * go on, it is from there: to the guest no time has passed.  State that is saved
+ * meanwhile is of one moment; what is set counts from the moment they go on.
+ * EBUSY: a vCPU runs.
+ */
+struct gondola_hold_clock {
+	__u32 size;
+	__u32 flags;
+	__u64 held_ns;
+	__u64 lost_ns;
+};
+#define GONDOLA_HOLD		(1u << 0)
+
 /* ---- counting ------------------------------------------------------------ */
 
 /*
@@ -569,6 +590,7 @@ struct gondola_run {
 #define GONDOLA_MARK			_IOW(GONDOLA_IOC, 0x26, struct gondola_mark)
 #define GONDOLA_IOEVENTFD		_IOW(GONDOLA_IOC, 0x27, struct gondola_ioeventfd)
 #define GONDOLA_IRQFD			_IOW(GONDOLA_IOC, 0x28, struct gondola_irqfd)
+#define GONDOLA_HOLD_CLOCK		_IOWR(GONDOLA_IOC, 0x29, struct gondola_hold_clock)
 
 /*
  * vCPU.  GONDOLA_RUN returns 0 when the run page says why the guest left, or
@@ -576,6 +598,7 @@ struct gondola_run {
  *		user mode: call it again when done
  *  ENOEXEC	GONDOLA_SET_CPUID or GONDOLA_SET_MEMORY was never called
  *  EINVAL	run->flags is not 0
+ *  EBUSY	the VM's clocks are held
  *  ESHUTDOWN	the machine goes down
  *  EIO		called from another address space, or the VM is broken for good
  * A vCPU whose registers were not set starts as after a reset, in real mode.

@@ -80,7 +80,6 @@ _Static_assert(sizeof(struct fadt) == 244, "FADT of ACPI 4.0");
 
 #define FADT_WBINVD		(1u << 0)
 #define FADT_C1			(1u << 2)
-#define FADT_NO_POWER_BUTTON	(1u << 4)
 #define FADT_NO_SLEEP_BUTTON	(1u << 5)
 #define FADT_RTC_NO_WAKE	(1u << 6)
 #define FADT_TIMER_32		(1u << 8)
@@ -240,7 +239,7 @@ static uint32_t build_fadt(struct builder *builder)
 	fadt->century = CENTURY_REGISTER;
 	/* Without the keyboard's flag: guests then do not wait for a keyboard that is not there. */
 	fadt->boot_flags = BOOT_LEGACY_DEVICES | BOOT_NO_VGA;
-	fadt->flags = FADT_WBINVD | FADT_C1 | FADT_NO_POWER_BUTTON | FADT_NO_SLEEP_BUTTON |
+	fadt->flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BUTTON |
 		      FADT_RTC_NO_WAKE | FADT_TIMER_32 | FADT_RESET;
 	fadt->reset = io_address(RESET_PORT, 1);
 	fadt->reset_value = RESET_VALUE;

@@ -17,6 +17,10 @@ struct command {
 };
 
 extern const struct command command_run, command_probe, command_help;
+extern const struct command command_create, command_start, command_list, command_status;
+extern const struct command command_pause, command_unpause, command_suspend, command_resume;
+extern const struct command command_stop, command_kill, command_delete, command_console;
+extern const struct command command_events;
 
 /** find_command() - by name, or NULL */
 const struct command *find_command(const char *name);
@@ -25,6 +29,7 @@ const struct command *find_command(const char *name);
 
 /**
  * struct option_spec - "--NAME VALUE" or "--NAME=VALUE"
+ * @name: with "--"; without it stands for an argument that is no option
  * @flag: it is "--NAME" alone; @take gets NULL
  */
 struct option_spec {

@@ -1,39 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "boot/boot.h"
-#include "cmd.h"
-#include "device/device.h"
-#include "device/virtio/devices.h"
-#include "vm/console.h"
-#include "vm/control.h"
+#include "launch.h"
 #include "vm/fail.h"
-#include "vm/terminal.h"
-#include "vm/vm.h"
+#include "vm/registry.h"
 
 #define DEFAULT_MEMORY		(256ull << 20)
 #define DEFAULT_DEBUG_EXIT	0xf4
-
-struct run_options {
-	struct boot boot;
-	uint64_t memory;
-	unsigned int cpus;
-	uint32_t engine;
-	bool pv;
-	const char *name;
-	const char *console;
-	uint16_t debug_exit;
-	uint16_t count_port;		/* 0: none */
-	const char *json;
-	const char *control;
-	struct virtio_spec virtio[VIRTIO_MAX_DEVICES];
-	unsigned int nr_virtio;
-};
 
 static void take_kernel(void *to, const char *option, const char *value)
 {
@@ -95,11 +71,8 @@ static void take_cpus(void *to, const char *option, const char *value)
 static void take_name(void *to, const char *option, const char *value)
 {
 	struct run_options *options = to;
-	size_t length = strlen(value);
 
-	if (!length || length >= GONDOLA_NAME_LEN || value[0] == '.' || value[0] == '-' ||
-	    strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
-	    length)
+	if (!registry_name_is_good(value))
 		fail(EXIT_CODE_USAGE, "%s: \"%s\" is not a name of 1 to %d letters, digits, \".\", \"_\" and \"-\"",
 		     option, value, GONDOLA_NAME_LEN - 1);
 	options->name = value;
@@ -228,74 +201,10 @@ static const struct option_spec specs[] = {
 	{ NULL, NULL, false }
 };
 
-static void create_devices(struct vm *vm, const struct run_options *options,
-			   struct console *console)
+void launch_parse(struct run_options *options, const struct command *command, int argc,
+		  char **argv)
 {
-	serial_create(vm, console);
-	rtc_create(vm);
-	acpi_pm_create(vm);
-	i8042_create(vm);
-	pci_create(vm);
-	post_create(vm);
-	debug_exit_create(vm, options->debug_exit);
-	if (options->count_port)
-		count_port_create(vm, options->count_port);
-	virtio_create_all(vm, options->virtio, options->nr_virtio);
-}
-
-/* The first vCPU as the boot protocol wants it; the rest of it as it is after a reset. */
-static void set_boot_state(struct vm *vm, struct boot *boot)
-{
-	struct gondola_rec_sregs reset;
-	struct gondola_rec_regs unused;
-	int ret = __gondola_get_registers(vm->vcpus[0].fd, &unused, &reset);
-
-	if (ret < 0)
-		gondola_die(-ret, "cannot read the state of a vCPU");
-	boot->sregs.apic_base = reset.apic_base;
-	boot->sregs.xcr0 = reset.xcr0;
-	gondola_set_registers(vm->vcpus[0].fd, &boot->regs, &boot->sregs);
-}
-
-/* Opened before the guest starts: a path that cannot be written is no surprise at the end. */
-static int open_report(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-
-	if (fd < 0)
-		fail(EXIT_CODE_USAGE, "--json %s: %s", path, strerror(errno));
-	return fd;
-}
-
-static int exit_code_of(const struct vm *vm)
-{
-	switch (vm->end) {
-	case VM_POWEROFF:
-	case VM_MIGRATED:
-		return EXIT_CODE_OK;
-	case VM_RESET:
-		return EXIT_CODE_RESET;
-	case VM_TRIPLE_FAULT:
-		return EXIT_CODE_TRIPLE_FAULT;
-	case VM_STOPPED:
-		return EXIT_CODE_STOPPED;
-	case VM_DEBUG_EXIT:
-		return (int)((vm->end_value << 1 | 1) & 0xff);
-	default:
-		return EXIT_CODE_ERROR;
-	}
-}
-
-static void die(int error, const char *message)
-{
-	if (error)
-		fail(EXIT_CODE_ERROR, "%s: %s", message, strerror(error));
-	fail(EXIT_CODE_ERROR, "%s", message);
-}
-
-static int run_run(int argc, char **argv)
-{
-	static struct run_options options = {
+	*options = (struct run_options){
 		.boot.append = "",
 		.memory = DEFAULT_MEMORY,
 		.cpus = 1,
@@ -304,48 +213,40 @@ static int run_run(int argc, char **argv)
 		.console = "stdio",
 		.debug_exit = DEFAULT_DEBUG_EXIT,
 	};
-	static struct vm vm;
-	struct console *console;
-	char name[GONDOLA_NAME_LEN];
-	int report = -1, code;
+	parse_options(command, argc, argv, specs, options);
+}
 
-	gondola_on_die = die;
-	parse_options(&command_run, argc, argv, specs, &options);
+/* So that "list" and the others see it; a VM that is made by "create" is not run by this. */
+static void register_name(const char *name)
+{
+	struct registry_vm vm;
+
+	if (registry_init()) {
+		say("%s; gondola list will not show this VM", registry_error());
+		return;
+	}
+	if (!registry_find(name, &vm))
+		fail(EXIT_CODE_STATE, "%s exists and is %s; run needs another name", name,
+		     vm_state_name(vm.state));
+	launch_lock(name);
+}
+
+static int run_run(int argc, char **argv)
+{
+	static struct run_options options;
+	static char name[GONDOLA_NAME_LEN];
+	struct launch launch = { .options = &options };
+
+	launch_parse(&options, &command_run, argc, argv);
 	if (!options.boot.kernel)
 		fail(EXIT_CODE_USAGE, "run: --kernel FILE is missing (see gondola help run)");
 	if (!options.name) {
 		snprintf(name, sizeof(name), "gondola-%d", (int)getpid());
 		options.name = name;
 	}
-	if (options.json)
-		report = open_report(options.json);
-
-	memory_create(&vm.memory, options.memory);
-	options.boot.memory = &vm.memory;
-	options.boot.cpus = options.cpus;
-	options.boot.nr_virtio = virtio_count(options.virtio, options.nr_virtio);
-	if (boot_load(&options.boot))
-		fail(EXIT_CODE_IMAGE, "%s", options.boot.error);
-	vm_create(&vm, options.engine, options.name, options.cpus, options.pv);
-	set_boot_state(&vm, &options.boot);
-	console = console_open(&vm, options.console);
-	create_devices(&vm, &options, console);
-	if (options.control)
-		control_open(&vm, options.control);
-
-	vm_run(&vm);
-
-	control_close();
-	virtio_stop_all();
-	console_close(console);
-	code = exit_code_of(&vm);
-	say("%s: %s", vm.name, vm.end_words);
-	if (vm.end_vcpu >= 0)
-		vcpu_dump(&vm.vcpus[vm.end_vcpu]);
-	if (report >= 0)
-		vm_report(&vm, code, report);
-	vm_destroy(&vm);
-	return code;
+	launch.config = launch_config(options.name, &options, argc - 1, argv + 1);
+	register_name(options.name);
+	return launch_run(&launch);
 }
 
 const struct command command_run = {

@@ -32,6 +32,9 @@ struct acpi_pm {
 	uint16_t control;
 };
 
+/* For the power button. */
+static struct acpi_pm *the_pm;
+
 /* In ticks of the timer, 64 bits of them. */
 static uint64_t ticks(const struct acpi_pm *pm)
 {
@@ -116,6 +119,20 @@ static uint64_t timer_read(void *device, uint64_t offset, unsigned int bytes)
 	return (uint32_t)ticks(pm) >> (8 * offset);
 }
 
+bool acpi_pm_power_button(struct vm *vm)
+{
+	bool enabled;
+
+	pthread_mutex_lock(&vm->devices);
+	enabled = the_pm->enable & PM1_POWER;
+	if (enabled) {
+		the_pm->status |= PM1_POWER;
+		update(the_pm);
+	}
+	pthread_mutex_unlock(&vm->devices);
+	return enabled;
+}
+
 /* ---- saved state ---------------------------------------------------------------- */
 
 static void thaw(void *device)
@@ -177,6 +194,8 @@ void acpi_pm_create(struct vm *vm)
 	static const struct bus_ops control = { .read = control_read, .write = control_write };
 	static const struct bus_ops timer = { .read = timer_read };
 	struct acpi_pm *pm = device_alloc(sizeof(*pm));
+
+	the_pm = pm;
 
 	pm->vm = vm;
 	pm->sci = (struct irq_line){ .vm = vm, .gsi = SCI_IRQ };

@@ -6,6 +6,7 @@
 #ifndef DEVICE_DEVICE_H
 #define DEVICE_DEVICE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct console;
@@ -34,6 +35,8 @@ struct vm;
 void serial_create(struct vm *vm, struct console *console);
 void rtc_create(struct vm *vm);
 void acpi_pm_create(struct vm *vm);
+/** acpi_pm_power_button() - press it; false: the guest does not listen. Any thread, no lock held */
+bool acpi_pm_power_button(struct vm *vm);
 void i8042_create(struct vm *vm);
 /** pci_create() - configuration ports with nothing behind, and the reset register among them */
 void pci_create(struct vm *vm);

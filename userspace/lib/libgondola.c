@@ -232,6 +232,20 @@ int __gondola_mark(int vm, uint32_t phase, uint32_t round)
 	return call(vm, GONDOLA_MARK, &args);
 }
 
+int __gondola_hold_clock(int vm, bool hold, uint64_t *held_ns, uint64_t *lost_ns)
+{
+	struct gondola_hold_clock args = {
+		.size = sizeof(args), .flags = hold ? GONDOLA_HOLD : 0,
+	};
+	int ret = call(vm, GONDOLA_HOLD_CLOCK, &args);
+
+	if (!ret && held_ns)
+		*held_ns = args.held_ns;
+	if (!ret && lost_ns)
+		*lost_ns = args.lost_ns;
+	return ret;
+}
+
 /* ---- vCPU -------------------------------------------------------------------- */
 
 int __gondola_map_run(int vcpu, struct gondola_run **run)

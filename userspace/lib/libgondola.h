@@ -75,6 +75,8 @@ int __gondola_clear_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages,
 			  const uint64_t *bitmap);
 int __gondola_mark_dirty(int vm, uint32_t source, uint64_t gpa, uint64_t bytes);
 int __gondola_mark(int vm, uint32_t phase, uint32_t round);
+/** gondola_hold_clock() - @held_ns, @lost_ns: see struct gondola_hold_clock; may be NULL */
+int __gondola_hold_clock(int vm, bool hold, uint64_t *held_ns, uint64_t *lost_ns);
 
 /* ---- vCPU -------------------------------------------------------------------- */
 
@@ -113,6 +115,10 @@ void gondola_set_registers(int vcpu, const struct gondola_rec_regs *regs,
 			   const struct gondola_rec_sregs *sregs);
 int __gondola_get_registers(int vcpu, struct gondola_rec_regs *regs,
 			    struct gondola_rec_sregs *sregs);
+/** gondola_record_name() - enum gondola_record_type in a word */
+const char *gondola_record_name(uint32_t type);
+/** gondola_record_field() - which field of a record was refused, in words */
+const char *gondola_record_field(uint32_t type, uint32_t offset, char *buffer, size_t room);
 /** gondola_sregs_field() - name of the field at byte @offset of struct gondola_rec_sregs */
 const char *gondola_sregs_field(uint32_t offset, char *buffer, size_t room);
 

@@ -152,3 +152,28 @@ const char *gondola_sregs_field(uint32_t offset, char *buffer, size_t room)
 	snprintf(buffer, room, "byte %u", offset);
 	return buffer;
 }
+
+const char *gondola_record_name(uint32_t type)
+{
+	static const char *const names[] = {
+		[GONDOLA_REC_REGS] = "regs", [GONDOLA_REC_SREGS] = "sregs",
+		[GONDOLA_REC_MSRS] = "msrs", [GONDOLA_REC_FPU] = "fpu",
+		[GONDOLA_REC_EVENTS] = "events", [GONDOLA_REC_DEBUG] = "debug",
+		[GONDOLA_REC_LAPIC] = "lapic", [GONDOLA_REC_CPUID] = "cpuid",
+		[GONDOLA_REC_PIC] = "pic", [GONDOLA_REC_IOAPIC] = "ioapic",
+		[GONDOLA_REC_PIT] = "pit", [GONDOLA_REC_CLOCK] = "clock",
+	};
+
+	return type < sizeof(names) / sizeof(names[0]) && names[type] ? names[type] : "unknown";
+}
+
+const char *gondola_record_field(uint32_t type, uint32_t offset, char *buffer, size_t room)
+{
+	if ((int32_t)offset < 0)
+		snprintf(buffer, room, "its header");
+	else if (type == GONDOLA_REC_SREGS)
+		return gondola_sregs_field(offset, buffer, room);
+	else
+		snprintf(buffer, room, "byte %u", offset);
+	return buffer;
+}

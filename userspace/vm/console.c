@@ -268,15 +268,16 @@ static void open_socket(struct console *console, const char *path)
 	loop_add(&console->vm->loop, console->listener, POLLIN, on_connection, console);
 }
 
-static void open_file(struct console *console, const char *path)
+static void open_file(struct console *console, const char *path, bool more)
 {
-	console->out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	console->out = open(path, O_WRONLY | O_CREAT | (more ? O_APPEND : O_TRUNC) | O_CLOEXEC,
+			    0666);
 	console->patient = true;
 	if (console->out < 0)
 		fail(EXIT_CODE_USAGE, "--console %s: %s", path, strerror(errno));
 }
 
-struct console *console_open(struct vm *vm, const char *where)
+struct console *console_open(struct vm *vm, const char *where, bool more)
 {
 	struct console *console = calloc(1, sizeof(*console));
 
@@ -294,7 +295,7 @@ struct console *console_open(struct vm *vm, const char *where)
 	else if (!strncmp(where, "unix:", 5))
 		open_socket(console, where + 5);
 	else
-		open_file(console, where);
+		open_file(console, where, more);
 	return console;
 }
 

@@ -19,8 +19,12 @@ struct console_guest {
 	void (*input)(void *device, const char *data, size_t count);
 };
 
-/** console_open() - @where: "stdio", "pty", "unix:PATH" or a file's name; fail()s with words */
-struct console *console_open(struct vm *vm, const char *where);
+/**
+ * console_open() - fail()s with words
+ * @where: "stdio", "pty", "unix:PATH" or a file's name
+ * @more: the guest goes on: so does the file
+ */
+struct console *console_open(struct vm *vm, const char *where, bool more);
 void console_connect(struct console *console, const struct console_guest *guest, void *device);
 /** console_put() - a character from the guest; device lock held */
 void console_put(struct console *console, char c);

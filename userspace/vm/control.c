@@ -19,6 +19,7 @@
 
 #define OUTPUT_MAX	(1u << 20)	/* a client that leaves more than this unread loses events */
 #define JSON_DEPTH	16
+#define CONTROL_MAX_LISTENERS 2
 
 /**
  * struct control_client - a connection
@@ -46,8 +47,11 @@ struct control_client {
 static struct {
 	struct vm *vm;
 	pthread_mutex_t lock;		/* all clients' output and lives */
-	int listener;
-	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	struct control_listener {
+		int fd;
+		char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	} listeners[CONTROL_MAX_LISTENERS];
+	unsigned int nr_listeners;
 	struct control_client clients[CONTROL_MAX_CLIENTS];
 	uint64_t serial;
 	struct {
@@ -58,7 +62,7 @@ static struct {
 	void (*status[CONTROL_MAX_COMMANDS])(struct vm *vm, struct json_object *status);
 	unsigned int nr_status;
 	enum vm_state last_state;
-} control = { .lock = PTHREAD_MUTEX_INITIALIZER, .listener = -1 };
+} control = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* ---- output: control.lock is held ---------------------------------------------------- */
 
@@ -535,18 +539,16 @@ void control_add_status(void (*fn)(struct vm *vm, struct json_object *status))
 	control.status[control.nr_status++] = fn;
 }
 
-/* The socket must not outlive the launcher, also if that ends by fail(). */
-static void remove_socket(void)
+/* Sockets must not outlive the launcher, also if that ends by fail(). */
+static void remove_sockets(void)
 {
-	if (control.path[0])
-		unlink(control.path);
-	control.path[0] = 0;
+	for (unsigned int i = 0; i < control.nr_listeners; i++)
+		unlink(control.listeners[i].path);
+	control.nr_listeners = 0;
 }
 
-void control_open(struct vm *vm, const char *path)
+static void begin(struct vm *vm)
 {
-	int ret;
-
 	control.vm = vm;
 	control.last_state = vm_state(vm);
 	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++)
@@ -557,14 +559,26 @@ void control_open(struct vm *vm, const char *path)
 	control_add("pause", on_pause);
 	control_add("unpause", on_unpause);
 	control_add("kill", on_kill);
+	atexit(remove_sockets);
+}
+
+void control_open(struct vm *vm, const char *path)
+{
+	struct control_listener *listener = &control.listeners[control.nr_listeners];
+	int ret;
+
+	if (!control.vm)
+		begin(vm);
+	if (control.nr_listeners == CONTROL_MAX_LISTENERS)
+		fail(EXIT_CODE_ERROR, "more than %d control sockets", CONTROL_MAX_LISTENERS);
 	ret = line_socket_listen(path);
 	if (ret < 0)
 		fail(EXIT_CODE_ERROR, "cannot make the control socket %s: %s", path,
 		     strerror(-ret));
-	control.listener = ret;
-	snprintf(control.path, sizeof(control.path), "%s", path);
-	atexit(remove_socket);
-	loop_add(&vm->loop, control.listener, POLLIN, on_connection, NULL);
+	listener->fd = ret;
+	snprintf(listener->path, sizeof(listener->path), "%s", path);
+	control.nr_listeners++;
+	loop_add(&vm->loop, listener->fd, POLLIN, on_connection, NULL);
 }
 
 void control_event(const char *name, struct json_object *data)
@@ -577,7 +591,7 @@ void control_event(const char *name, struct json_object *data)
 	json_object_object_add(event, "time_ns", json_object_new_uint64(now.tv_sec * 1000000000ull +
 									now.tv_nsec));
 	pthread_mutex_lock(&control.lock);
-	if (control.listener >= 0)
+	if (control.vm)
 		for (int i = 0; i < CONTROL_MAX_CLIENTS; i++)
 			if (control.clients[i].fd >= 0 && control.clients[i].subscribed)
 				send_event(&control.clients[i], event);
@@ -604,15 +618,16 @@ void control_state_event(struct vm *vm)
 
 void control_close(void)
 {
-	if (control.listener < 0)
+	if (!control.vm)
 		return;
 	pthread_mutex_lock(&control.lock);
 	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++)
 		if (control.clients[i].fd >= 0)
 			drop(&control.clients[i]);
-	loop_remove(&control.vm->loop, control.listener);
-	close(control.listener);
-	control.listener = -1;
+	for (unsigned int i = 0; i < control.nr_listeners; i++) {
+		loop_remove(&control.vm->loop, control.listeners[i].fd);
+		close(control.listeners[i].fd);
+	}
+	remove_sockets();
 	pthread_mutex_unlock(&control.lock);
-	remove_socket();
 }

@@ -63,7 +63,7 @@ void control_add(const char *name, control_fn fn);
 /** control_add_status() - @fn adds members to what "status" answers */
 void control_add_status(void (*fn)(struct vm *vm, struct json_object *status));
 
-/** control_open() - listen at @path; commands of the VM itself are there; fail()s */
+/** control_open() - listen at @path, and at another one if called again; fail()s */
 void control_open(struct vm *vm, const char *path);
 /** control_close() - all clients are told and let go, the socket is removed */
 void control_close(void);

@@ -17,6 +17,8 @@ enum exit_code {
 	EXIT_CODE_STOPPED = 12,
 	EXIT_CODE_ERROR = 14,
 	EXIT_CODE_MEMORY = 16,
+	EXIT_CODE_AWAY = 18,
+	EXIT_CODE_STATE = 20,
 };
 
 /** fail() - print "gondola: ..." on stderr, as one line, and exit; any thread */

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -43,53 +42,28 @@ void pause_init(struct pause *pause)
 
 /* ---- clocks: the lock is held ----------------------------------------------------- */
 
-/* The guest's TSC: read when it stops, and given back when it goes on. */
-static int read_clock(struct vm *vm)
-{
-	_Alignas(8) char buffer[4096];
-	uint64_t bytes = sizeof(buffer);
-	const void *record;
-	int ret = __gondola_get_state(vm->fd, buffer, &bytes);
-
-	if (ret)
-		return ret;
-	record = gondola_find_record(buffer, bytes, GONDOLA_REC_CLOCK, sizeof(vm->pause.clock));
-	if (!record)
-		return -EPROTO;
-	memcpy(&vm->pause.clock, record, sizeof(vm->pause.clock));
-	return 0;
-}
-
-static int set_clock(struct vm *vm)
-{
-	_Alignas(8) char buffer[64];
-	size_t used = gondola_put_record(buffer, sizeof(buffer), 0, GONDOLA_REC_CLOCK,
-					 &vm->pause.clock, sizeof(vm->pause.clock));
-
-	return __gondola_set_state(vm->fd, buffer, used, NULL);
-}
-
 static void stop_clocks(struct vm *vm)
 {
 	struct pause *pause = &vm->pause;
 
 	if (pause->stopped)
 		return;
+	if (__gondola_hold_clock(vm->fd, true, &pause->stopped_ns, NULL))
+		vm_end(vm, VM_ERROR, "the VM's clocks cannot be stopped");
 	pause->stopped = true;
-	pause->stopped_ns = host_ns();
-	if (read_clock(vm))
-		vm_end(vm, VM_ERROR, "the VM's clocks cannot be read");
 }
 
 static void start_clocks(struct vm *vm)
 {
 	struct pause *pause = &vm->pause;
+	uint64_t lost = 0;
 
 	if (!pause->stopped)
 		return;
-	if (set_clock(vm))
-		vm_end(vm, VM_ERROR, "the VM's clocks cannot be set");
-	pause->lost_ns += host_ns() - pause->stopped_ns;
+	if (__gondola_hold_clock(vm->fd, false, NULL, &lost))
+		vm_end(vm, VM_ERROR, "the VM's clocks cannot go on");
+	pause->lost_ns += lost - pause->module_lost_ns;
+	pause->module_lost_ns = lost;
 	pause->stopped = false;
 }
 

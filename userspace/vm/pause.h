@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "lib/libgondola.h"
 
 struct vm;
 struct vcpu;
@@ -40,7 +39,7 @@ enum pause_reason {
  * @threads: vCPUs that have a thread
  * @stopped: the clocks stand still, at @stopped_ns of CLOCK_MONOTONIC
  * @lost_ns: how long they stood, before that
- * @clock: the guest's TSC when it stopped
+ * @module_lost_ns: the part of it that the module counts too
  * @words: what vm_pause_because() said
  */
 struct pause {
@@ -52,7 +51,7 @@ struct pause {
 	bool stopped;
 	uint64_t stopped_ns;
 	uint64_t lost_ns;
-	struct gondola_rec_clock clock;
+	uint64_t module_lost_ns;
 	char words[256];
 };
 

@@ -19,6 +19,7 @@ static const char *const end_names[] = {
 	[VM_DEBUG_EXIT] = "debug-exit",
 	[VM_ERROR] = "error",
 	[VM_MIGRATED] = "migrated",
+	[VM_SUSPENDED] = "suspended",
 };
 
 static void dump_segments(const struct gondola_rec_sregs *sregs)

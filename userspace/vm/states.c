@@ -7,6 +7,7 @@
 static const char *const names[VM_STATE_COUNT] = {
 	[VM_STATE_INACTIVE] = "inactive",
 	[VM_STATE_SUSPENDED] = "suspended",
+	[VM_STATE_STARTING] = "starting",
 	[VM_STATE_RUNNING] = "running",
 	[VM_STATE_PAUSED] = "paused",
 	[VM_STATE_SUSPENDING] = "suspending",

@@ -9,6 +9,7 @@
  * enum vm_state - what a VM is doing, as users see it
  * @VM_STATE_INACTIVE: a configuration, no process
  * @VM_STATE_SUSPENDED: its state lies in a file, no process
+ * @VM_STATE_STARTING: a process makes it and does not listen yet
  * @VM_STATE_RUNNING: its vCPUs run
  * @VM_STATE_PAUSED: a process holds it, its vCPUs do not run
  * @VM_STATE_SUSPENDING: its state is being written to a file
@@ -20,6 +21,7 @@
 enum vm_state {
 	VM_STATE_INACTIVE,
 	VM_STATE_SUSPENDED,
+	VM_STATE_STARTING,
 	VM_STATE_RUNNING,
 	VM_STATE_PAUSED,
 	VM_STATE_SUSPENDING,
@@ -30,9 +32,9 @@ enum vm_state {
 };
 
 #define VM_IN(state)	(1u << VM_STATE_##state)
-/* A process is there and answers on its control socket. */
-#define VM_IN_ACTIVE	(VM_IN(RUNNING) | VM_IN(PAUSED) | VM_IN(SUSPENDING) | VM_IN(RECEIVING) | \
-			 VM_IN(MIGRATING) | VM_IN(MIGRATED))
+/* A process is there. */
+#define VM_IN_ACTIVE	(VM_IN(STARTING) | VM_IN(RUNNING) | VM_IN(PAUSED) | VM_IN(SUSPENDING) | \
+			 VM_IN(RECEIVING) | VM_IN(MIGRATING) | VM_IN(MIGRATED))
 
 /** vm_state_name() - "running" … */
 const char *vm_state_name(enum vm_state state);

@@ -54,15 +54,19 @@ static void open_device(struct vm *vm, uint32_t engine)
 	     advice ? "; " : "", advice ? advice : "");
 }
 
+static void choose_cpuid(struct vm *vm, unsigned int count, bool pv)
+{
+	vm->nr_cpuid = GONDOLA_MAX_CPUID;
+	gondola_engine_cpuid(vm->sys, vm->engine, vm->cpuid, &vm->nr_cpuid);
+	if (!pv)
+		vm->nr_cpuid = cpuid_without_pv(vm->cpuid, vm->nr_cpuid);
+	cpuid_set_topology(vm->cpuid, vm->nr_cpuid, count);
+}
+
 static void create_vcpus(struct vm *vm, unsigned int count, bool pv)
 {
-	if (!vm->nr_cpuid) {
-		vm->nr_cpuid = GONDOLA_MAX_CPUID;
-		gondola_engine_cpuid(vm->sys, vm->engine, vm->cpuid, &vm->nr_cpuid);
-		if (!pv)
-			vm->nr_cpuid = cpuid_without_pv(vm->cpuid, vm->nr_cpuid);
-		cpuid_set_topology(vm->cpuid, vm->nr_cpuid, count);
-	}
+	if (!vm->nr_cpuid)
+		choose_cpuid(vm, count, pv);
 	for (unsigned int id = 0; id < count; id++) {
 		struct vcpu *vcpu = &vm->vcpus[id];
 

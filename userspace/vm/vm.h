@@ -29,11 +29,12 @@ enum vm_end_kind {
 	VM_DEBUG_EXIT,			/* the guest wrote to the debug-exit port */
 	VM_ERROR,
 	VM_MIGRATED,			/* it runs on another host */
+	VM_SUSPENDED,			/* its state lies in a file */
 };
 
-struct vm;
 struct json_object;
 struct count_notes;
+struct vm;
 
 /**
  * struct vcpu - one virtual processor and its thread
@@ -53,8 +54,8 @@ struct vcpu {
 
 /**
  * struct vm - see above
- * @cpuid, @nr_cpuid: what its vCPUs are shown; if set before vm_create(), this and no other
- * @config: how it is made, for a stream's STREAM_CONFIG, or NULL
+ * @config: how it was made, as JSON: what a saved or migrated VM says first
+ * @cpuid, @nr_cpuid: what its vCPUs are shown; set before vm_create(): that, else the host's choice
  * @absent: a page of its memory is not there and not to be waited for by touching it, or NULL
  * @born_ns: CLOCK_MONOTONIC when it was created
  * @busy: what it does beside running or being paused: VM_STATE_SUSPENDING …, else VM_STATE_RUNNING
@@ -76,9 +77,9 @@ struct vm {
 	struct loop loop;
 	struct vcpu vcpus[GONDOLA_MAX_VCPUS];
 	unsigned int nr_vcpus;
+	struct json_object *config;
 	struct gondola_cpuid_entry cpuid[GONDOLA_MAX_CPUID];
 	uint32_t nr_cpuid;
-	struct json_object *config;
 	/* False: just touch it. */
 	bool (*absent)(struct vcpu *vcpu, uint64_t gpa);
 	struct pause pause;

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/line_socket.h"
+#include "remote.h"
+#include "vm/fail.h"
+#include "vm/terminal.h"
+
+#define ESCAPE	0x01		/* Ctrl-A */
+
+static void put(int fd, const char *data, size_t bytes)
+{
+	while (bytes) {
+		ssize_t done = write(fd, data, bytes);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return;
+		data += done;
+		bytes -= done;
+	}
+}
+
+/* What the user typed, escapes taken out; false: enough. */
+static bool typed(int fd, char *data, size_t bytes, bool *escaped)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < bytes; i++) {
+		if (*escaped) {
+			*escaped = false;
+			if (data[i] == 'x' || data[i] == 'X')
+				return false;
+			if (data[i] == ESCAPE)
+				data[kept++] = ESCAPE;
+		} else if (data[i] == ESCAPE) {
+			*escaped = true;
+		} else {
+			data[kept++] = data[i];
+		}
+	}
+	put(fd, data, kept);
+	return true;
+}
+
+static void relay(int fd, bool terminal)
+{
+	struct pollfd fds[] = { { .fd = STDIN_FILENO, .events = POLLIN },
+				{ .fd = fd, .events = POLLIN } };
+	bool escaped = false;
+	char data[4096];
+
+	for (;;) {
+		ssize_t count;
+
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return;
+		if (fds[1].revents) {
+			count = read(fd, data, sizeof(data));
+			if (count <= 0)
+				return;
+			put(STDOUT_FILENO, data, count);
+		}
+		if (fds[0].revents) {
+			count = read(STDIN_FILENO, data, sizeof(data));
+			/* The end of a file is not the end of what the guest says. */
+			if (count <= 0)
+				fds[0].fd = -1;
+			else if (terminal && !typed(fd, data, count, &escaped))
+				return;
+			else if (!terminal)
+				put(fd, data, count);
+		}
+	}
+}
+
+static int run_console(int argc, char **argv)
+{
+	static const struct option_spec specs[] = {
+		{ "NAME", remote_take_name, false }, { NULL, NULL, false }
+	};
+	struct remote_options options = { NULL };
+	bool terminal = isatty(STDIN_FILENO);
+	struct registry_vm vm;
+	const char *where;
+	int fd;
+
+	remote_find(&command_console, argc, argv, specs, &options, &vm);
+	where = remote_string(vm.status, "console", "");
+	if (strncmp(where, "unix:", 5))
+		fail(EXIT_CODE_ERROR, "the console of %s is no socket: %s%s", vm.name,
+		     !strcmp(where, "stdio") ? "it is on the terminal that started it" : where,
+		     *where ? "" : "it does not answer");
+	fd = line_socket_connect(where + 5);
+	if (fd < 0)
+		fail(EXIT_CODE_ERROR, "%s: %s", where, strerror(-fd));
+	if (terminal) {
+		fprintf(stderr, "The console of %s; Ctrl-A x leaves it, the guest goes on.\n",
+			vm.name);
+		terminal_raw(STDIN_FILENO);
+	}
+	relay(fd, terminal);
+	terminal_restore();
+	close(fd);
+	registry_put(&vm);
+	return EXIT_CODE_OK;
+}
+
+const struct command command_console = {
+	.name = "console",
+	.summary = "connect this terminal to a VM's console",
+	.help =
+"gondola console - connect this terminal to a VM's console\n"
+"\n"
+"USAGE\n"
+"  gondola console NAME\n"
+"\n"
+"For a VM that was started with --detach, or whose --console is a socket. Ctrl-A x\n"
+"leaves the console, and the guest goes on; Ctrl-A Ctrl-A sends one Ctrl-A. One\n"
+"connection at a time; what the guest says while there is none is lost.\n"
+"\n"
+"EXAMPLES\n"
+"  gondola start vm1 --detach && gondola console vm1\n"
+"\n"
+"EXIT STATUS\n"
+"  0 left, or the VM ended; 2 usage, 14 error, 20 it has no process\n",
+	.run = run_console,
+};

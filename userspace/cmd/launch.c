@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "device/state.h"
+#include "launch.h"
+#include "migrate/suspend.h"
+#include "vm/console.h"
+#include "vm/control.h"
+#include "vm/fail.h"
+#include "vm/registry.h"
+#include "vm/terminal.h"
+
+#define MAX_ARGUMENTS	256
+
+/* ---- configurations ---------------------------------------------------------------------- */
+
+struct json_object *launch_config(const char *name, const struct run_options *options, int argc,
+				  char *const *argv)
+{
+	struct json_object *config = json_object_new_object();
+	struct json_object *arguments = json_object_new_array();
+	char directory[PATH_MAX];
+
+	if (!getcwd(directory, sizeof(directory)))
+		fail(EXIT_CODE_ERROR, "cannot ask for the current directory: %s", strerror(errno));
+	for (int i = 0; i < argc; i++)
+		json_object_array_add(arguments, json_object_new_string(argv[i]));
+	json_object_object_add(config, "format", json_object_new_int(REGISTRY_FORMAT));
+	json_object_object_add(config, "name", json_object_new_string(name));
+	/* Paths among the arguments may be relative to it. */
+	json_object_object_add(config, "directory", json_object_new_string(directory));
+	json_object_object_add(config, "arguments", arguments);
+	/* For those who only look. */
+	json_object_object_add(config, "memory", json_object_new_uint64(options->memory));
+	json_object_object_add(config, "vcpus", json_object_new_int(options->cpus));
+	return config;
+}
+
+static const char *config_string(struct json_object *config, const char *member)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(config, member, &value) ||
+	    !json_object_is_type(value, json_type_string))
+		fail(EXIT_CODE_IMAGE, "the configuration has no \"%s\"", member);
+	return json_object_get_string(value);
+}
+
+void launch_from_config(struct run_options *options, const struct command *command,
+			struct json_object *config)
+{
+	static char *argv[MAX_ARGUMENTS + 2];
+	const char *directory = config_string(config, "directory");
+	struct json_object *arguments;
+	size_t count;
+
+	if (!registry_name_is_good(config_string(config, "name")))
+		fail(EXIT_CODE_IMAGE, "the configuration's \"name\" is none");
+	if (!json_object_object_get_ex(config, "arguments", &arguments) ||
+	    !json_object_is_type(arguments, json_type_array) ||
+	    json_object_array_length(arguments) > MAX_ARGUMENTS)
+		fail(EXIT_CODE_IMAGE, "the configuration has no \"arguments\", or too many");
+	count = json_object_array_length(arguments);
+	argv[0] = (char *)command->name;
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *one = json_object_array_get_idx(arguments, i);
+
+		if (!json_object_is_type(one, json_type_string))
+			fail(EXIT_CODE_IMAGE, "the configuration's \"arguments\" are not all strings");
+		argv[1 + i] = (char *)json_object_get_string(one);
+	}
+	if (chdir(directory))
+		fail(EXIT_CODE_ERROR, "cannot go to %s, where this VM was made: %s", directory,
+		     strerror(errno));
+	launch_parse(options, command, (int)count + 1, argv);
+	options->name = config_string(config, "name");
+}
+
+/* ---- the process --------------------------------------------------------------------------- */
+
+static char locked_name[GONDOLA_NAME_LEN];
+static int lock_fd = -1;
+static int ready_fd = -1;
+static char log_path[REGISTRY_PATH_MAX];
+
+static void unlock(void)
+{
+	if (lock_fd >= 0)
+		registry_unlock(locked_name, lock_fd);
+	lock_fd = -1;
+}
+
+void launch_lock(const char *name)
+{
+	snprintf(locked_name, sizeof(locked_name), "%s", name);
+	lock_fd = registry_lock(name);
+	if (lock_fd == -EBUSY)
+		fail(EXIT_CODE_STATE, "%s has a process already (see gondola status %s)", name,
+		     name);
+	if (lock_fd < 0)
+		fail(EXIT_CODE_ERROR, "%s", registry_error());
+	atexit(unlock);
+}
+
+/* The parent stays until it hears that the VM runs, or how the child ended. */
+static void wait_for_child(pid_t child, int from)
+{
+	int status;
+	char byte;
+
+	if (read(from, &byte, 1) == 1)
+		_exit(EXIT_CODE_OK);
+	if (waitpid(child, &status, 0) == child && WIFEXITED(status))
+		_exit(WEXITSTATUS(status));
+	_exit(EXIT_CODE_ERROR);
+}
+
+void launch_detach(const char *name)
+{
+	int ends[2];
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC))
+		fail(EXIT_CODE_ERROR, "cannot make a pipe: %s", strerror(errno));
+	fflush(NULL);
+	child = fork();
+	if (child < 0)
+		fail(EXIT_CODE_ERROR, "cannot make a process: %s", strerror(errno));
+	if (child) {
+		close(ends[1]);
+		wait_for_child(child, ends[0]);
+	}
+	close(ends[0]);
+	setsid();
+	ready_fd = ends[1];
+	snprintf(log_path, sizeof(log_path), "%s", registry_path(REGISTRY_LOG, name));
+}
+
+/* From here on nobody waits for us: what is said goes into the log. */
+static void tell_ready(void)
+{
+	int null, log;
+
+	if (ready_fd < 0)
+		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	log = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	if (null < 0 || log < 0)
+		fail(EXIT_CODE_ERROR, "cannot open %s: %s", log_path, strerror(errno));
+	dup2(null, STDIN_FILENO);
+	dup2(log, STDOUT_FILENO);
+	dup2(log, STDERR_FILENO);
+	close(null);
+	close(log);
+	if (write(ready_fd, "r", 1) != 1)
+		say("nobody waits for this VM to start");
+	close(ready_fd);
+	ready_fd = -1;
+}
+
+/* ---- making ---------------------------------------------------------------------------------- */
+
+static void create_devices(struct vm *vm, const struct run_options *options,
+			   struct console *console)
+{
+	serial_create(vm, console);
+	rtc_create(vm);
+	acpi_pm_create(vm);
+	i8042_create(vm);
+	pci_create(vm);
+	post_create(vm);
+	debug_exit_create(vm, options->debug_exit);
+	if (options->count_port)
+		count_port_create(vm, options->count_port);
+	virtio_create_all(vm, options->virtio, options->nr_virtio);
+}
+
+/* The first vCPU as the boot protocol wants it; the rest of it as it is after a reset. */
+static void set_boot_state(struct vm *vm, struct boot *boot)
+{
+	struct gondola_rec_sregs reset;
+	struct gondola_rec_regs unused;
+	int ret = __gondola_get_registers(vm->vcpus[0].fd, &unused, &reset);
+
+	if (ret < 0)
+		gondola_die(-ret, "cannot read the state of a vCPU");
+	boot->sregs.apic_base = reset.apic_base;
+	boot->sregs.xcr0 = reset.xcr0;
+	gondola_set_registers(vm->vcpus[0].fd, &boot->regs, &boot->sregs);
+}
+
+/* Opened before the guest starts: a path that cannot be written is no surprise at the end. */
+static int open_report(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+
+	if (fd < 0)
+		fail(EXIT_CODE_USAGE, "--json %s: %s", path, strerror(errno));
+	return fd;
+}
+
+static int exit_code_of(const struct vm *vm)
+{
+	switch (vm->end) {
+	case VM_POWEROFF:
+		return EXIT_CODE_OK;
+	case VM_RESET:
+		return EXIT_CODE_RESET;
+	case VM_TRIPLE_FAULT:
+		return EXIT_CODE_TRIPLE_FAULT;
+	case VM_STOPPED:
+		return EXIT_CODE_STOPPED;
+	case VM_SUSPENDED:
+	case VM_MIGRATED:
+		return EXIT_CODE_AWAY;
+	case VM_DEBUG_EXIT:
+		return (int)((vm->end_value << 1 | 1) & 0xff);
+	default:
+		return EXIT_CODE_ERROR;
+	}
+}
+
+static void die(int error, const char *message)
+{
+	if (error)
+		fail(EXIT_CODE_ERROR, "%s: %s", message, strerror(error));
+	fail(EXIT_CODE_ERROR, "%s", message);
+}
+
+static const char *console_where;
+
+static void console_status(struct vm *vm, struct json_object *status)
+{
+	(void)vm;
+	json_object_object_add(status, "console", json_object_new_string(console_where));
+}
+
+static void on_stop(struct control_request *request)
+{
+	if (!acpi_pm_power_button(request->vm))
+		control_fail(request, "not-listening",
+			     "the guest of %s does not listen to its power button: end it with gondola kill",
+			     request->vm->name);
+}
+
+static void open_control(struct vm *vm, const struct run_options *options)
+{
+	control_add_status(console_status);
+	control_add("stop", on_stop);
+	suspend_add_commands();
+	if (lock_fd >= 0)
+		control_open(vm, registry_path(REGISTRY_CONTROL, vm->name));
+	if (options->control)
+		control_open(vm, options->control);
+}
+
+int launch_check_cpu(uint32_t engine, const struct machine_config *incoming, char *words,
+		     size_t room)
+{
+	struct gondola_cpuid_entry host[GONDOLA_MAX_CPUID];
+	uint32_t count = GONDOLA_MAX_CPUID;
+	int sys = __gondola_open(), ret = 0;
+
+	/* No device: vm_create() says it better. */
+	if (sys < 0)
+		return 0;
+	if (!__gondola_engine_cpuid(sys, engine, host, &count))
+		ret = features_missing(incoming->cpuid, incoming->nr_cpuid, host, count, words,
+				       room);
+	close(sys);
+	return ret;
+}
+
+static void prepare_boot(struct vm *vm, struct run_options *options)
+{
+	options->boot.memory = &vm->memory;
+	options->boot.cpus = options->cpus;
+	options->boot.nr_virtio = virtio_count(options->virtio, options->nr_virtio);
+	if (boot_load(&options->boot))
+		fail(EXIT_CODE_IMAGE, "%s", options->boot.error);
+}
+
+static void prepare_incoming(struct vm *vm, uint32_t engine,
+			     const struct machine_config *incoming)
+{
+	char words[512];
+
+	if (launch_check_cpu(engine, incoming, words, sizeof(words)))
+		fail(EXIT_CODE_IMAGE, "this host's processor lacks what the guest of %s uses: %s",
+		     vm->name, words);
+	memcpy(vm->cpuid, incoming->cpuid, sizeof(vm->cpuid));
+	vm->nr_cpuid = incoming->nr_cpuid;
+	devices_set_incoming();
+}
+
+static void make(struct launch *launch, struct vm *vm, struct console **console)
+{
+	struct run_options *options = launch->options;
+
+	snprintf(vm->name, sizeof(vm->name), "%s", options->name);
+	vm->config = launch->config;
+	memory_create(&vm->memory, options->memory);
+	if (launch->incoming)
+		prepare_incoming(vm, options->engine, launch->incoming);
+	else
+		prepare_boot(vm, options);
+	vm_create(vm, options->engine, options->name, options->cpus, options->pv);
+	if (!launch->incoming)
+		set_boot_state(vm, &options->boot);
+	if (launch->detached && !strcmp(options->console, "stdio")) {
+		static char where[REGISTRY_PATH_MAX + 8];
+
+		snprintf(where, sizeof(where), "unix:%s",
+			 registry_path(REGISTRY_CONSOLE, vm->name));
+		options->console = where;
+	}
+	console_where = options->console;
+	*console = console_open(vm, options->console, launch->incoming);
+	create_devices(vm, options, *console);
+	if (launch->incoming) {
+		pthread_mutex_lock(&vm->devices);
+		devices_freeze();
+		pthread_mutex_unlock(&vm->devices);
+		vm_pause(vm, PAUSE_START);
+	}
+}
+
+static void tell_end(struct vm *vm, int code)
+{
+	struct json_object *end = json_object_new_object();
+
+	json_object_object_add(end, "words", json_object_new_string(vm->end_words));
+	json_object_object_add(end, "exit_code", json_object_new_int(code));
+	control_event("end", end);
+}
+
+int launch_run(struct launch *launch)
+{
+	static struct vm vm;
+	struct console *console;
+	int report = -1, code;
+
+	gondola_on_die = die;
+	if (launch->options->json)
+		report = open_report(launch->options->json);
+	make(launch, &vm, &console);
+	open_control(&vm, launch->options);
+	if (launch->incoming)
+		launch->begin(&vm, launch->argument);
+	tell_ready();
+
+	vm_run(&vm);
+
+	code = exit_code_of(&vm);
+	tell_end(&vm, code);
+	control_close();
+	virtio_stop_all();
+	console_close(console);
+	say("%s: %s", vm.name, vm.end_words);
+	if (vm.end_vcpu >= 0)
+		vcpu_dump(&vm.vcpus[vm.end_vcpu]);
+	if (report >= 0)
+		vm_report(&vm, code, report);
+	vm_destroy(&vm);
+	unlock();
+	return code;
+}

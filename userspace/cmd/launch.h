@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Making a VM and running it: what "run", "start", "resume" and "receive" share. */
+#ifndef CMD_LAUNCH_H
+#define CMD_LAUNCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <json-c/json.h>
+#include "boot/boot.h"
+#include "cmd.h"
+#include "device/device.h"
+#include "device/virtio/devices.h"
+#include "migrate/machine.h"
+#include "vm/vm.h"
+
+/** struct run_options - what the options of "run" say, see run.c */
+struct run_options {
+	struct boot boot;
+	uint64_t memory;
+	unsigned int cpus;
+	uint32_t engine;
+	bool pv;
+	const char *name;
+	const char *console;
+	uint16_t debug_exit;
+	uint16_t count_port;		/* 0: none */
+	const char *json;
+	const char *control;
+	struct virtio_spec virtio[VIRTIO_MAX_DEVICES];
+	unsigned int nr_virtio;
+};
+
+/** launch_parse() - fill @options from argv[1] …; fail()s. @command: for messages and --help */
+void launch_parse(struct run_options *options, const struct command *command, int argc,
+		  char **argv);
+/** launch_config() - the JSON from which launch_from_config() makes the same machine again */
+struct json_object *launch_config(const char *name, const struct run_options *options, int argc,
+				  char *const *argv);
+/** launch_from_config() - fill @options from it, in its directory; fail()s. @config must stay */
+void launch_from_config(struct run_options *options, const struct command *command,
+			struct json_object *config);
+
+/**
+ * struct launch - one VM to be run
+ * @options: what it is made of
+ * @config: launch_config() of it
+ * @detached: launch_detach() was called
+ * @incoming: its state comes from a stream, which began with this; NULL: it is booted
+ * @begin: with @incoming: the machine is made, paused (PAUSE_START), its devices are frozen, its
+ *         control socket listens.  Fills it, thaws the devices and unpauses it, at once or by
+ *         a thread of its own
+ * @argument: for @begin
+ */
+struct launch {
+	struct run_options *options;
+	struct json_object *config;
+	bool detached;
+	const struct machine_config *incoming;
+	void (*begin)(struct vm *vm, void *argument);
+	void *argument;
+};
+
+/**
+ * launch_lock() - become the process of @name, or fail()
+ *
+ * Whatever way this process ends, the lock goes with it.  Call launch_detach() before.
+ */
+void launch_lock(const char *name);
+/**
+ * launch_detach() - go on as a process of its own
+ *
+ * The one that was called ends when launch_run() says that the VM runs, or with the exit code of
+ * the other.
+ */
+void launch_detach(const char *name);
+/** launch_run() - make it, run it to its end; returns the exit code */
+int launch_run(struct launch *launch);
+/** launch_check_cpu() - does this host offer what @incoming was shown? 0, or -1 with words */
+int launch_check_cpu(uint32_t engine, const struct machine_config *incoming, char *words,
+		     size_t room);
+
+#endif

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <string.h>
+
+#include "remote.h"
+#include "vm/fail.h"
+
+static const struct option_spec specs[] = {
+	{ "--json", remote_take_json, true }, { NULL, NULL, false }
+};
+
+static struct json_object *describe(const char *name)
+{
+	struct json_object *row, *balloon;
+	struct registry_vm vm;
+	int64_t memory, vcpus;
+
+	/* It may have gone since the directory was read. */
+	if (registry_find(name, &vm))
+		return NULL;
+	row = json_object_new_object();
+	memory = remote_number(vm.answers ? vm.status : vm.config, "memory", 0);
+	vcpus = remote_number(vm.answers ? vm.status : vm.config, "vcpus", 0);
+	json_object_object_add(row, "name", json_object_new_string(name));
+	json_object_object_add(row, "state", json_object_new_string(vm_state_name(vm.state)));
+	json_object_object_add(row, "memory", memory ? json_object_new_int64(memory) : NULL);
+	json_object_object_add(row, "vcpus", vcpus ? json_object_new_int64(vcpus) : NULL);
+	json_object_object_add(row, "uptime_ns", vm.answers ? json_object_new_int64(
+			       remote_number(vm.status, "uptime_ns", 0)) : NULL);
+	json_object_object_add(row, "balloon", vm.answers &&
+			       json_object_object_get_ex(vm.status, "balloon", &balloon) ?
+			       json_object_get(balloon) : NULL);
+	json_object_object_add(row, "pid", vm.pid ? json_object_new_int(vm.pid) : NULL);
+	registry_put(&vm);
+	return row;
+}
+
+/* A number of bytes, an object with one, or unknown. */
+static int64_t balloon_bytes(struct json_object *row)
+{
+	struct json_object *balloon;
+
+	if (!json_object_object_get_ex(row, "balloon", &balloon) || !balloon)
+		return -1;
+	if (json_object_is_type(balloon, json_type_int))
+		return json_object_get_int64(balloon);
+	return remote_number(balloon, "bytes", -1);
+}
+
+static void print_row(struct json_object *row)
+{
+	char memory[32] = "-", uptime[32] = "-", balloon[32] = "-", vcpus[16] = "-";
+	int64_t value = remote_number(row, "memory", -1);
+
+	if (value >= 0)
+		remote_size(value, memory, sizeof(memory));
+	value = remote_number(row, "vcpus", -1);
+	if (value >= 0)
+		snprintf(vcpus, sizeof(vcpus), "%d", (int)value);
+	value = remote_number(row, "uptime_ns", -1);
+	if (value >= 0)
+		remote_time(value, uptime, sizeof(uptime));
+	value = balloon_bytes(row);
+	if (value >= 0)
+		remote_size(value, balloon, sizeof(balloon));
+	printf("%-20s  %-10s  %7s  %5s  %8s  %8s\n", remote_string(row, "name", "?"),
+	       remote_string(row, "state", "?"), memory, vcpus, uptime, balloon);
+}
+
+static int run_list(int argc, char **argv)
+{
+	struct remote_options options = { NULL };
+	struct json_object *row;
+	char **names;
+
+	parse_options(&command_list, argc, argv, specs, &options);
+	if (registry_init())
+		fail(EXIT_CODE_ERROR, "%s", registry_error());
+	names = registry_list();
+	if (!options.json)
+		printf("%-20s  %-10s  %7s  %5s  %8s  %8s\n", "NAME", "STATE", "MEMORY", "VCPUS",
+		       "UPTIME", "BALLOON");
+	for (char **name = names; name && *name; name++) {
+		row = describe(*name);
+		if (!row)
+			continue;
+		if (options.json)
+			remote_print(row);
+		else
+			print_row(row);
+		json_object_put(row);
+	}
+	registry_free_list(names);
+	return EXIT_CODE_OK;
+}
+
+const struct command command_list = {
+	.name = "list",
+	.summary = "all VMs and their states",
+	.help =
+"gondola list - all VMs and their states\n"
+"\n"
+"USAGE\n"
+"  gondola list [--json]\n"
+"\n"
+"One line for each VM that was created or has a process: its state, memory, processors,\n"
+"for how long its process has run, and how much memory its balloon holds. What is not\n"
+"known is \"-\". With --json a line is an object, and what is not known is null.\n"
+"\n"
+"EXAMPLES\n"
+"  gondola list --json | jq -r 'select(.state == \"running\").name'\n"
+"\n"
+"EXIT STATUS\n"
+"  0 told, 2 usage, 14 error\n",
+	.run = run_list,
+};

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "remote.h"
+#include "vm/fail.h"
+
+void remote_take_name(void *to, const char *option, const char *value)
+{
+	struct remote_options *options = to;
+
+	(void)option;
+	if (options->name)
+		fail(EXIT_CODE_USAGE, "one VM at a time: \"%s\" or \"%s\"?", options->name, value);
+	if (!registry_name_is_good(value))
+		fail(EXIT_CODE_USAGE, "\"%s\" is not the name of a VM", value);
+	options->name = value;
+}
+
+void remote_take_json(void *to, const char *option, const char *value)
+{
+	struct remote_options *options = to;
+
+	(void)option;
+	(void)value;
+	options->json = true;
+}
+
+void remote_check(const char *command, const struct registry_vm *vm)
+{
+	char words[256];
+
+	if (vm_state_allows(command, vm->name, vm->state, words, sizeof(words)))
+		fail(EXIT_CODE_STATE, "%s", words);
+}
+
+void remote_find(const struct command *command, int argc, char **argv,
+		 const struct option_spec *specs, struct remote_options *options,
+		 struct registry_vm *vm)
+{
+	parse_options(command, argc, argv, specs, options);
+	if (!options->name)
+		fail(EXIT_CODE_USAGE, "%s: which VM? (see gondola help %s)", command->name,
+		     command->name);
+	if (registry_init())
+		fail(EXIT_CODE_ERROR, "%s", registry_error());
+	if (registry_find(options->name, vm))
+		fail(EXIT_CODE_STATE, "there is no VM %s (see gondola list)", options->name);
+	remote_check(command->name, vm);
+}
+
+void remote_connect(const struct registry_vm *vm, struct control_link *link)
+{
+	if (control_connect(link, registry_path(REGISTRY_CONTROL, vm->name), REMOTE_TIMEOUT_MS))
+		fail(EXIT_CODE_ERROR, "%s cannot be asked (process %d): %s", vm->name,
+		     (int)vm->pid, link->error);
+}
+
+struct json_object *remote_ask(const struct registry_vm *vm, const char *command,
+			       struct json_object *arguments, int timeout_ms)
+{
+	struct json_object *answer;
+	struct control_link link;
+
+	remote_connect(vm, &link);
+	answer = control_ask(&link, command, arguments, -1, timeout_ms, NULL, NULL);
+	if (!answer && !strcmp(link.code, "wrong-state"))
+		fail(EXIT_CODE_STATE, "%s", link.error);
+	if (!answer)
+		fail(EXIT_CODE_ERROR, link.code[0] ? "%s" : "the process of the VM: %s",
+		     link.error);
+	control_disconnect(&link);
+	return answer;
+}
+
+void remote_print(struct json_object *object)
+{
+	json_object_object_del(object, "ok");
+	printf("%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+						      JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+int remote_simple(const struct command *command, int argc, char **argv)
+{
+	static const struct option_spec specs[] = { REMOTE_OPTIONS, { NULL, NULL, false } };
+	struct remote_options options = { NULL };
+	struct json_object *answer;
+	struct registry_vm vm;
+
+	remote_find(command, argc, argv, specs, &options, &vm);
+	answer = remote_ask(&vm, command->name, NULL, REMOTE_TIMEOUT_MS);
+	if (options.json)
+		remote_print(answer);
+	json_object_put(answer);
+	registry_put(&vm);
+	return EXIT_CODE_OK;
+}
+
+const char *remote_string(struct json_object *object, const char *member, const char *otherwise)
+{
+	struct json_object *value;
+
+	return object && json_object_object_get_ex(object, member, &value) &&
+	       json_object_is_type(value, json_type_string) ? json_object_get_string(value) :
+	       otherwise;
+}
+
+int64_t remote_number(struct json_object *object, const char *member, int64_t otherwise)
+{
+	struct json_object *value;
+
+	return object && json_object_object_get_ex(object, member, &value) &&
+	       json_object_is_type(value, json_type_int) ? json_object_get_int64(value) :
+	       otherwise;
+}
+
+const char *remote_size(uint64_t bytes, char *buffer, size_t room)
+{
+	static const char units[] = "KMGT";
+	unsigned int unit = 0;
+
+	bytes >>= 10;
+	while (bytes >= 1024 && bytes % 1024 == 0 && units[unit + 1]) {
+		bytes >>= 10;
+		unit++;
+	}
+	snprintf(buffer, room, "%llu%c", (unsigned long long)bytes, units[unit]);
+	return buffer;
+}
+
+const char *remote_time(uint64_t ns, char *buffer, size_t room)
+{
+	unsigned long long s = ns / 1000000000ull;
+
+	if (s >= 86400)
+		snprintf(buffer, room, "%llud%02lluh", s / 86400, s / 3600 % 24);
+	else if (s >= 3600)
+		snprintf(buffer, room, "%lluh%02llum", s / 3600, s / 60 % 60);
+	else
+		snprintf(buffer, room, "%llum%02llus", s / 60, s % 60);
+	return buffer;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the subcommands that speak of a VM by its name share. Each function fail()s with one line. */
+#ifndef CMD_REMOTE_H
+#define CMD_REMOTE_H
+
+#include <stdbool.h>
+#include "client/control_client.h"
+#include "cmd.h"
+#include "vm/registry.h"
+
+#define REMOTE_TIMEOUT_MS	10000
+
+/** struct remote_options - options that all of them know; first in a command's own */
+struct remote_options {
+	const char *name;
+	bool json;
+};
+
+/* For option tables: "NAME" and "--json". */
+#define REMOTE_OPTIONS	\
+	{ "NAME", remote_take_name, false },	\
+	{ "--json", remote_take_json, true }
+
+void remote_take_name(void *to, const char *option, const char *value);
+void remote_take_json(void *to, const char *option, const char *value);
+
+/** remote_find() - parse, and find the VM: it exists, and its state allows @command */
+void remote_find(const struct command *command, int argc, char **argv,
+		 const struct option_spec *specs, struct remote_options *options,
+		 struct registry_vm *vm);
+/** remote_check() - does the VM's state allow the command? */
+void remote_check(const char *command, const struct registry_vm *vm);
+/** remote_connect() - to the process of @vm */
+void remote_connect(const struct registry_vm *vm, struct control_link *link);
+/** remote_ask() - a command to a VM; the answer is to be put. @timeout_ms: -1: it may take long */
+struct json_object *remote_ask(const struct registry_vm *vm, const char *command,
+			       struct json_object *arguments, int timeout_ms);
+/** remote_simple() - all of a command that is a request and an answer */
+int remote_simple(const struct command *command, int argc, char **argv);
+/** remote_print() - one JSON object, a line */
+void remote_print(struct json_object *object);
+/** remote_string(), remote_number() - a member, or what is given if it is not there */
+const char *remote_string(struct json_object *object, const char *member, const char *otherwise);
+int64_t remote_number(struct json_object *object, const char *member, int64_t otherwise);
+/** remote_size() - "256M"; returns @buffer */
+const char *remote_size(uint64_t bytes, char *buffer, size_t room);
+/** remote_time() - "3d04h", "2h05m", "1m23s"; returns @buffer */
+const char *remote_time(uint64_t ns, char *buffer, size_t room);
+
+#endif

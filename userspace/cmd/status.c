@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <string.h>
+
+#include "remote.h"
+#include "vm/fail.h"
+
+static void show(const char *name, struct json_object *value)
+{
+	if (json_object_is_type(value, json_type_array)) {
+		printf("%-14s ", name);
+		for (size_t i = 0; i < json_object_array_length(value); i++)
+			printf(" %s", json_object_get_string(json_object_array_get_idx(value, i)));
+		printf("\n");
+	} else if (json_object_is_type(value, json_type_object)) {
+		printf("%s:\n", name);
+		json_object_object_foreach(value, key, member)
+			printf("  %-12s  %s\n", key, json_object_get_string(member));
+	} else {
+		printf("%-14s  %s\n", name, json_object_get_string(value));
+	}
+}
+
+/* Of a VM without a process: what can be told from its files. */
+static struct json_object *passive(const struct registry_vm *vm)
+{
+	struct json_object *status = json_object_new_object(), *arguments;
+
+	json_object_object_add(status, "name", json_object_new_string(vm->name));
+	json_object_object_add(status, "state", json_object_new_string(vm_state_name(vm->state)));
+	if (vm->pid)
+		json_object_object_add(status, "pid", json_object_new_int(vm->pid));
+	if (vm->state == VM_STATE_SUSPENDED)
+		json_object_object_add(status, "saved_state", json_object_new_string(
+			registry_path(REGISTRY_SAVED, vm->name)));
+	if (vm->config && json_object_object_get_ex(vm->config, "arguments", &arguments))
+		json_object_object_add(status, "arguments", json_object_get(arguments));
+	return status;
+}
+
+static int run_status(int argc, char **argv)
+{
+	static const struct option_spec specs[] = { REMOTE_OPTIONS, { NULL, NULL, false } };
+	struct remote_options options = { NULL };
+	struct json_object *status;
+	struct registry_vm vm;
+	char text[32];
+
+	remote_find(&command_status, argc, argv, specs, &options, &vm);
+	status = vm.answers ? json_object_get(vm.status) : passive(&vm);
+	json_object_object_del(status, "ok");
+	if (options.json) {
+		remote_print(status);
+	} else {
+		json_object_object_foreach(status, key, value) {
+			if (!strcmp(key, "memory"))
+				printf("%-14s  %s\n", key,
+				       remote_size(json_object_get_int64(value), text, sizeof(text)));
+			else if (!strcmp(key, "uptime_ns"))
+				printf("%-14s  %s\n", "uptime",
+				       remote_time(json_object_get_int64(value), text, sizeof(text)));
+			else
+				show(key, value);
+		}
+	}
+	json_object_put(status);
+	registry_put(&vm);
+	return EXIT_CODE_OK;
+}
+
+const struct command command_status = {
+	.name = "status",
+	.summary = "all about one VM",
+	.help =
+"gondola status - all about one VM\n"
+"\n"
+"USAGE\n"
+"  gondola status NAME [--json]\n"
+"\n"
+"States: inactive (a configuration), suspended (a saved state), starting, running,\n"
+"paused (with the reasons), suspending, receiving (it comes from another host),\n"
+"migrating (it goes to one), migrated.\n"
+"\n"
+"EXAMPLES\n"
+"  gondola status vm1 --json | jq -r .state\n"
+"\n"
+"EXIT STATUS\n"
+"  0 told, 2 usage, 14 error, 20 there is none of that name\n",
+	.run = run_status,
+};

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "remote.h"
+#include "vm/fail.h"
+
+#define DEFAULT_SECONDS	60
+
+struct stop_options {
+	struct remote_options remote;
+	unsigned int seconds;
+};
+
+static void take_timeout(void *to, const char *option, const char *value)
+{
+	struct stop_options *options = to;
+
+	options->seconds = parse_number(option, value, 0, 86400);
+}
+
+static bool ended(const char *name)
+{
+	struct registry_vm vm;
+	bool gone = registry_find(name, &vm) || !(VM_IN_ACTIVE & 1u << vm.state);
+
+	registry_put(&vm);
+	return gone;
+}
+
+static int run_stop(int argc, char **argv)
+{
+	static const struct option_spec specs[] = {
+		REMOTE_OPTIONS, { "--timeout", take_timeout, false }, { NULL, NULL, false }
+	};
+	struct stop_options options = { .seconds = DEFAULT_SECONDS };
+	struct json_object *answer;
+	struct registry_vm vm;
+	time_t until;
+
+	remote_find(&command_stop, argc, argv, specs, &options.remote, &vm);
+	answer = remote_ask(&vm, "stop", NULL, REMOTE_TIMEOUT_MS);
+	until = time(NULL) + options.seconds;
+	while (options.seconds && !ended(vm.name)) {
+		if (time(NULL) >= until)
+			fail(EXIT_CODE_ERROR, "%s was asked to power off and has not within %u seconds",
+			     vm.name, options.seconds);
+		usleep(100000);
+	}
+	if (options.remote.json)
+		remote_print(answer);
+	json_object_put(answer);
+	registry_put(&vm);
+	return EXIT_CODE_OK;
+}
+
+const struct command command_stop = {
+	.name = "stop",
+	.summary = "press a VM's power button",
+	.help =
+"gondola stop - press a VM's power button and wait until it is off\n"
+"\n"
+"USAGE\n"
+"  gondola stop NAME [--timeout SECONDS] [--json]\n"
+"\n"
+"The guest hears of it by ACPI and powers itself off, if it listens: Linux needs its\n"
+"module \"button\" and someone who acts on it, as systemd does. A guest that does not\n"
+"listen at all is an error at once.\n"
+"\n"
+"  --timeout SECONDS   wait so long (default 60); 0: do not wait\n"
+"\n"
+"EXAMPLES\n"
+"  gondola stop vm1 || gondola kill vm1\n"
+"\n"
+"EXIT STATUS\n"
+"  0 it is off, 2 usage, 14 it is not, 20 it does not run\n",
+	.run = run_stop,
+};

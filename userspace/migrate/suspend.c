@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <json-c/json.h>
+
+#include "device/state.h"
+#include "suspend.h"
+#include "vm/control.h"
+#include "vm/fail.h"
+#include "vm/registry.h"
+
+#define LEVEL		1	/* of zstd: more saves little of memory and costs time */
+#define PROGRESS_NS	200000000ull
+
+/**
+ * struct suspend - one under way; its thread owns it
+ * @last_ns: when progress was told last
+ */
+struct suspend {
+	struct vm *vm;
+	struct control_request *request;
+	char path[PATH_MAX];
+	char temporary[PATH_MAX + 8];
+	struct stream_writer writer;
+	uint64_t last_ns;
+	char error[MACHINE_ERROR_ROOM];
+};
+
+static uint64_t host_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+/* ---- saving: a thread of its own --------------------------------------------------------- */
+
+static bool progress(void *argument, uint64_t done, uint64_t all)
+{
+	struct suspend *suspend = argument;
+	struct json_object *event;
+
+	if (vm_ending(suspend->vm))
+		return false;
+	if (host_ns() - suspend->last_ns < PROGRESS_NS)
+		return true;
+	suspend->last_ns = host_ns();
+	event = json_object_new_object();
+	json_object_object_add(event, "pages", json_object_new_uint64(done));
+	json_object_object_add(event, "pages_total", json_object_new_uint64(all));
+	json_object_object_add(event, "bytes", json_object_new_uint64(suspend->writer.bytes));
+	control_event("suspend-progress", event);
+	return true;
+}
+
+static int write_file(struct suspend *suspend, int fd)
+{
+	struct stream_writer *writer = &suspend->writer;
+	struct vm *vm = suspend->vm;
+	int ret;
+
+	ret = stream_writer_init(writer, fd, STREAM_FEATURE_ZSTD, LEVEL);
+	if (ret)
+		snprintf(suspend->error, sizeof(suspend->error), "%s", strerror(-ret));
+	if (!ret)
+		ret = machine_put_config(vm, writer, suspend->error);
+	if (!ret)
+		ret = machine_put_memory(vm, writer, progress, suspend, suspend->error);
+	if (!ret)
+		ret = machine_put_state(vm, writer, suspend->error);
+	if (ret)
+		return ret;
+	ret = stream_end(writer);
+	if (!ret && fsync(fd))
+		ret = -errno;
+	if (ret)
+		snprintf(suspend->error, sizeof(suspend->error), "%s", strerror(-ret));
+	return ret;
+}
+
+/* The name itself must be on stable storage before the VM is given up. */
+static int sync_directory(const char *path)
+{
+	char directory[PATH_MAX];
+	char *slash;
+	int fd, ret = 0;
+
+	snprintf(directory, sizeof(directory), "%s", path);
+	slash = strrchr(directory, '/');
+	if (!slash)
+		strcpy(directory, ".");
+	else
+		slash[slash == directory] = 0;
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* Some file systems cannot, and need not. */
+	if (fsync(fd) && errno != EINVAL)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+static int save(struct suspend *suspend)
+{
+	int fd = open(suspend->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		      0600);
+	int ret;
+
+	if (fd < 0) {
+		snprintf(suspend->error, sizeof(suspend->error), "%.300s: %s", suspend->temporary,
+			 strerror(errno));
+		return -errno;
+	}
+	ret = write_file(suspend, fd);
+	close(fd);
+	stream_writer_free(&suspend->writer);
+	if (!ret) {
+		/* From the rename on the file is the VM: its disks must be as it knows them. */
+		pthread_mutex_lock(&suspend->vm->devices);
+		devices_yield();
+		pthread_mutex_unlock(&suspend->vm->devices);
+		if (rename(suspend->temporary, suspend->path)) {
+			ret = -errno;
+			snprintf(suspend->error, sizeof(suspend->error), "%.300s: %s",
+				 suspend->path, strerror(errno));
+		} else if (sync_directory(suspend->path)) {
+			say("%s may be lost if the host loses power now", suspend->path);
+		}
+	}
+	if (ret)
+		unlink(suspend->temporary);
+	return ret;
+}
+
+/* It goes on as if nothing had been asked. */
+static void go_on(struct suspend *suspend)
+{
+	struct vm *vm = suspend->vm;
+	char words[STATE_ERROR_ROOM] = "";
+	bool thawed;
+
+	pthread_mutex_lock(&vm->devices);
+	thawed = devices_thaw(words);
+	pthread_mutex_unlock(&vm->devices);
+	if (!thawed)
+		vm_pause_because(vm, PAUSE_ERROR, words);
+	vm_unpause(vm, PAUSE_SUSPEND);
+	vm_set_busy(vm, VM_STATE_RUNNING);
+}
+
+static void *suspend_thread(void *argument)
+{
+	struct suspend *suspend = argument;
+	struct control_request *request = suspend->request;
+	struct vm *vm = suspend->vm;
+	uint64_t started = host_ns();
+	bool user_paused = vm_paused(vm) & 1u << PAUSE_USER;
+	int ret = 0;
+
+	vm_pause(vm, PAUSE_SUSPEND);
+	pthread_mutex_lock(&vm->devices);
+	devices_freeze();
+	pthread_mutex_unlock(&vm->devices);
+	if (vm_ending(vm)) {
+		ret = -ECANCELED;
+		snprintf(suspend->error, sizeof(suspend->error), "the VM ended meanwhile");
+	}
+	json_object_object_add(vm->config, "paused", json_object_new_boolean(user_paused));
+	if (!ret)
+		ret = save(suspend);
+	if (ret) {
+		if (!vm_ending(vm))
+			go_on(suspend);
+		control_fail(request, ret == -ENOSPC ? "no-space" : "failed",
+			     "%s is not suspended, it goes on: %s", vm->name, suspend->error);
+	} else {
+		json_object_object_add(request->out, "file", json_object_new_string(suspend->path));
+		json_object_object_add(request->out, "bytes",
+				       json_object_new_uint64(suspend->writer.bytes));
+		json_object_object_add(request->out, "pages",
+				       json_object_new_uint64(suspend->writer.pages));
+		json_object_object_add(request->out, "zero_pages",
+				       json_object_new_uint64(suspend->writer.zero_pages));
+		json_object_object_add(request->out, "ns",
+				       json_object_new_uint64(host_ns() - started));
+	}
+	control_done(request);
+	/* After the answer: nobody gives it once the loop has ended. */
+	if (!ret)
+		vm_end(vm, VM_SUSPENDED, "suspended to %s", suspend->path);
+	free(suspend);
+	return NULL;
+}
+
+static void on_suspend(struct control_request *request)
+{
+	const char *path = control_string(request, "file", NULL);
+	struct suspend *suspend;
+	pthread_t thread;
+	int ret;
+
+	if (request->failed)
+		return;
+	if (!path)
+		path = registry_path(REGISTRY_SAVED, request->vm->name);
+	if (path[0] != '/' || strlen(path) >= sizeof(suspend->path)) {
+		control_fail(request, "bad-argument", "\"file\" is not an absolute path");
+		return;
+	}
+	suspend = calloc(1, sizeof(*suspend));
+	if (!suspend) {
+		control_fail(request, "failed", "out of memory");
+		return;
+	}
+	suspend->vm = request->vm;
+	suspend->request = request;
+	suspend->writer.fd = -1;
+	strcpy(suspend->path, path);
+	snprintf(suspend->temporary, sizeof(suspend->temporary), "%s.tmp", path);
+	vm_set_busy(request->vm, VM_STATE_SUSPENDING);
+	control_later(request);
+	ret = pthread_create(&thread, NULL, suspend_thread, suspend);
+	if (!ret) {
+		pthread_detach(thread);
+		return;
+	}
+	vm_set_busy(request->vm, VM_STATE_RUNNING);
+	control_fail(request, "failed", "cannot make a thread: %s", strerror(ret));
+	free(suspend);
+}
+
+void suspend_add_commands(void)
+{
+	control_add("suspend", on_suspend);
+}
+
+/* ---- loading -------------------------------------------------------------------------------- */
+
+__attribute__((noreturn))
+static void refuse(const struct resume *resume)
+{
+	fail(EXIT_CODE_IMAGE, "%s cannot be resumed: %s", resume->path, resume->reader.error);
+}
+
+void resume_open(struct resume *resume, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	resume->path = path;
+	if (fd < 0 || fstat(fd, &st))
+		fail(EXIT_CODE_IMAGE, "cannot open %s: %s", path, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		fail(EXIT_CODE_IMAGE, "%s is a directory", path);
+	if (stream_reader_init(&resume->reader, fd) ||
+	    machine_read_config(&resume->reader, &resume->config))
+		refuse(resume);
+}
+
+static bool was_paused(struct json_object *config)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(config, "paused", &value) && json_object_get_boolean(value);
+}
+
+void resume_begin(struct vm *vm, void *argument)
+{
+	struct resume *resume = argument;
+	struct machine_loader loader;
+	struct stream_record record;
+	char words[STATE_ERROR_ROOM] = "", more;
+	bool thawed;
+	int ret;
+
+	if (machine_loader_init(&loader, vm, &resume->reader, true))
+		refuse(resume);
+	while ((ret = stream_read(&resume->reader, &record)) == 1)
+		if (machine_load(&loader, &record))
+			refuse(resume);
+	if (ret || machine_loaded(&loader))
+		refuse(resume);
+	if (read(resume->reader.fd, &more, 1) == 1)
+		fail(EXIT_CODE_IMAGE, "%s cannot be resumed: something follows its end record, at byte %llu",
+		     resume->path, (unsigned long long)resume->reader.offset);
+	machine_loader_free(&loader);
+	stream_reader_free(&resume->reader);
+	close(resume->reader.fd);
+	if (was_paused(resume->config.json))
+		vm_pause(vm, PAUSE_USER);
+
+	pthread_mutex_lock(&vm->devices);
+	thawed = devices_thaw(words);
+	pthread_mutex_unlock(&vm->devices);
+	if (!thawed)
+		fail(EXIT_CODE_ERROR, "%s cannot be resumed: %s", resume->path, words);
+	/* What it holds is the past from now on: resumed again, it would spoil the disks. */
+	if (resume->remove && unlink(resume->path))
+		fail(EXIT_CODE_ERROR, "%s cannot be removed, and would be out of date: %s",
+		     resume->path, strerror(errno));
+	vm_unpause(vm, PAUSE_START);
+}

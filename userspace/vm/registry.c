@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/control_client.h"
+#include "registry.h"
+
+#define NAME_LEN	32
+#define CONFIG_MAX	(1u << 20)
+#define STATUS_TIMEOUT_MS 3000
+
+static char home[REGISTRY_PATH_MAX / 2], run[REGISTRY_PATH_MAX / 2];
+static char error[1024];
+
+__attribute__((format(printf, 2, 3)))
+static int wrong(int ret, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, sizeof(error), format, args);
+	va_end(args);
+	return ret;
+}
+
+const char *registry_error(void)
+{
+	return error;
+}
+
+/* ---- places --------------------------------------------------------------------------- */
+
+/* With all directories above it. */
+static int make_directory(const char *path)
+{
+	char part[REGISTRY_PATH_MAX];
+
+	snprintf(part, sizeof(part), "%s", path);
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		if (mkdir(part, 0755) && errno != EEXIST)
+			return wrong(-1, "cannot make the directory %s: %s", part, strerror(errno));
+		*slash = '/';
+	}
+	/* What lies there is this user's alone: guests' memory, and sockets that command them. */
+	if (mkdir(part, 0700) && errno != EEXIST)
+		return wrong(-1, "cannot make the directory %s: %s", part, strerror(errno));
+	return 0;
+}
+
+static void choose_directories(void)
+{
+	const char *gondola = getenv("GONDOLA_HOME"), *state = getenv("XDG_STATE_HOME");
+	const char *runtime = getenv("XDG_RUNTIME_DIR"), *user = getenv("HOME") ?: "/";
+
+	if (gondola && *gondola) {
+		snprintf(home, sizeof(home), "%s", gondola);
+		snprintf(run, sizeof(run), "%.2000s/run", home);
+	} else if (!geteuid()) {
+		snprintf(home, sizeof(home), "/var/lib/gondola");
+		snprintf(run, sizeof(run), "/run/gondola");
+	} else {
+		if (state && *state)
+			snprintf(home, sizeof(home), "%s/gondola", state);
+		else
+			snprintf(home, sizeof(home), "%s/.local/state/gondola", user);
+		if (runtime && *runtime)
+			snprintf(run, sizeof(run), "%s/gondola", runtime);
+		else
+			snprintf(run, sizeof(run), "%.2000s/run", home);
+	}
+}
+
+int registry_init(void)
+{
+	char path[REGISTRY_PATH_MAX];
+
+	choose_directories();
+	snprintf(path, sizeof(path), "%s/vms", home);
+	if (make_directory(path))
+		return -1;
+	snprintf(path, sizeof(path), "%s/saved", home);
+	if (make_directory(path))
+		return -1;
+	return make_directory(run);
+}
+
+const char *registry_path(enum registry_file file, const char *name)
+{
+	static char paths[8][REGISTRY_PATH_MAX];
+	static unsigned int next;
+	char *path = paths[next++ % 8];
+
+	switch (file) {
+	case REGISTRY_CONFIG:
+		snprintf(path, REGISTRY_PATH_MAX, "%s/vms/%s.json", home, name);
+		break;
+	case REGISTRY_SAVED:
+		snprintf(path, REGISTRY_PATH_MAX, "%s/saved/%s.vm", home, name);
+		break;
+	case REGISTRY_LOCK:
+		snprintf(path, REGISTRY_PATH_MAX, "%s/%s.lock", run, name);
+		break;
+	case REGISTRY_CONTROL:
+		snprintf(path, REGISTRY_PATH_MAX, "%s/%s.control", run, name);
+		break;
+	case REGISTRY_CONSOLE:
+		snprintf(path, REGISTRY_PATH_MAX, "%s/%s.console", run, name);
+		break;
+	case REGISTRY_LOG:
+		snprintf(path, REGISTRY_PATH_MAX, "%s/%s.log", run, name);
+		break;
+	}
+	return path;
+}
+
+bool registry_name_is_good(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length && length < NAME_LEN && name[0] != '.' && name[0] != '-' &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+	       length;
+}
+
+/* ---- locks ------------------------------------------------------------------------------ */
+
+/* Is it the lock that others would find by its name? */
+static bool still_there(int fd, const char *path)
+{
+	struct stat mine, theirs;
+
+	return !fstat(fd, &mine) && !stat(path, &theirs) && mine.st_ino == theirs.st_ino &&
+	       mine.st_dev == theirs.st_dev;
+}
+
+static void remove_run_files(const char *name)
+{
+	unlink(registry_path(REGISTRY_CONTROL, name));
+	unlink(registry_path(REGISTRY_CONSOLE, name));
+	unlink(registry_path(REGISTRY_LOCK, name));
+}
+
+int registry_lock(const char *name)
+{
+	const char *path = registry_path(REGISTRY_LOCK, name);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char pid[32];
+	int fd;
+
+	for (;;) {
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return wrong(-errno, "cannot open %s: %s", path, strerror(errno));
+		/* Of the open file, not of the process: closing another one does not lose it. */
+		if (fcntl(fd, F_OFD_SETLK, &lock)) {
+			int ret = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+
+			close(fd);
+			return wrong(ret, "cannot lock %s: %s", path, strerror(-ret));
+		}
+		if (still_there(fd, path))
+			break;
+		/* Who had it before has removed it between our two steps. */
+		close(fd);
+	}
+	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) || pwrite(fd, pid, strlen(pid), 0) != (ssize_t)strlen(pid)) {
+		int ret = errno ? -errno : -EIO;
+
+		close(fd);
+		return wrong(ret, "cannot write %s: %s", path, strerror(-ret));
+	}
+	return fd;
+}
+
+void registry_unlock(const char *name, int lock)
+{
+	/* While it is still held: who comes now waits for another file. */
+	if (still_there(lock, registry_path(REGISTRY_LOCK, name)))
+		remove_run_files(name);
+	close(lock);
+}
+
+/* The process that holds it, 0 if none does; what a dead one left is removed. */
+static pid_t holder(const char *name)
+{
+	const char *path = registry_path(REGISTRY_LOCK, name);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char text[32] = "";
+	pid_t pid = 0;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	/* Only asks, so that two who ask at once do not take each other for the holder. */
+	if (!fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK) {
+		if (pread(fd, text, sizeof(text) - 1, 0) > 0)
+			pid = atoi(text);
+		close(fd);
+		/* It holds the lock and has not written yet. */
+		return pid ? pid : -1;
+	}
+	close(fd);
+	fd = registry_lock(name);
+	if (fd == -EBUSY)
+		return -1;
+	if (fd >= 0)
+		registry_unlock(name, fd);
+	return 0;
+}
+
+/* ---- configurations ------------------------------------------------------------------------ */
+
+static int write_all(int fd, const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left) {
+		ssize_t done = write(fd, text, left);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -errno;
+		text += done;
+		left -= done;
+	}
+	return fsync(fd) ? -errno : 0;
+}
+
+int registry_save_config(const char *name, struct json_object *config, bool exclusive)
+{
+	const char *path = registry_path(REGISTRY_CONFIG, name);
+	char temporary[REGISTRY_PATH_MAX + 16];
+	int fd, ret;
+
+	snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return wrong(-errno, "cannot write %s: %s", temporary, strerror(errno));
+	ret = write_all(fd, json_object_to_json_string_ext(config, JSON_C_TO_STRING_PRETTY |
+							   JSON_C_TO_STRING_SPACED |
+							   JSON_C_TO_STRING_NOSLASHESCAPE));
+	if (!ret)
+		ret = write_all(fd, "\n");
+	close(fd);
+	/* link() fails where rename() would replace. */
+	if (!ret && exclusive)
+		ret = link(temporary, path) ? -errno : 0;
+	else if (!ret)
+		ret = rename(temporary, path) ? -errno : 0;
+	if (ret || exclusive)
+		unlink(temporary);
+	if (ret)
+		return wrong(ret, "cannot write %s: %s", path, strerror(-ret));
+	return 0;
+}
+
+struct json_object *registry_load_config(const char *name)
+{
+	const char *path = registry_path(REGISTRY_CONFIG, name);
+	struct json_object *config = NULL, *format;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		wrong(0, "cannot read %s: %s", path, strerror(errno));
+		return NULL;
+	}
+	if (fstat(fd, &st) || st.st_size > CONFIG_MAX)
+		wrong(0, "%s is no configuration: it is too long", path);
+	else
+		config = json_object_from_fd(fd);
+	close(fd);
+	if (!config) {
+		wrong(0, "%s is damaged: it is not JSON", path);
+		return NULL;
+	}
+	if (!json_object_is_type(config, json_type_object) ||
+	    !json_object_object_get_ex(config, "format", &format) ||
+	    json_object_get_int(format) != REGISTRY_FORMAT) {
+		wrong(0, "%s has another format than this program knows (%d)", path,
+		      REGISTRY_FORMAT);
+		json_object_put(config);
+		return NULL;
+	}
+	return config;
+}
+
+/* ---- finding ---------------------------------------------------------------------------------- */
+
+static void ask_status(const char *name, struct registry_vm *vm)
+{
+	struct control_link link;
+	struct json_object *state;
+
+	if (control_connect(&link, registry_path(REGISTRY_CONTROL, name), STATUS_TIMEOUT_MS))
+		return;
+	vm->status = control_ask(&link, "status", NULL, -1, STATUS_TIMEOUT_MS, NULL, NULL);
+	control_disconnect(&link);
+	if (!vm->status || !json_object_object_get_ex(vm->status, "state", &state))
+		return;
+	if (vm_state_by_name(json_object_get_string(state)) >= 0) {
+		vm->state = vm_state_by_name(json_object_get_string(state));
+		vm->answers = true;
+	}
+}
+
+int registry_find(const char *name, struct registry_vm *vm)
+{
+	bool saved, configured;
+	pid_t pid;
+
+	memset(vm, 0, sizeof(*vm));
+	if (!registry_name_is_good(name))
+		return -ENOENT;
+	snprintf(vm->name, sizeof(vm->name), "%s", name);
+	pid = holder(name);
+	saved = !access(registry_path(REGISTRY_SAVED, name), F_OK);
+	configured = !access(registry_path(REGISTRY_CONFIG, name), F_OK);
+	if (configured)
+		vm->config = registry_load_config(name);
+	if (pid) {
+		vm->pid = pid > 0 ? pid : 0;
+		vm->state = VM_STATE_STARTING;
+		ask_status(name, vm);
+		return 0;
+	}
+	if (!saved && !configured)
+		return -ENOENT;
+	vm->state = saved ? VM_STATE_SUSPENDED : VM_STATE_INACTIVE;
+	return 0;
+}
+
+void registry_put(struct registry_vm *vm)
+{
+	json_object_put(vm->status);
+	json_object_put(vm->config);
+	vm->status = NULL;
+	vm->config = NULL;
+}
+
+/* ---- listing ------------------------------------------------------------------------------------- */
+
+struct names {
+	char **all;
+	size_t count;
+	size_t room;
+};
+
+static void add_name(struct names *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (!strcmp(names->all[i], name))
+			return;
+	if (names->count + 1 >= names->room) {
+		names->room = 2 * names->room + 16;
+		names->all = realloc(names->all, names->room * sizeof(*names->all));
+		if (!names->all)
+			abort();
+	}
+	names->all[names->count++] = strdup(name);
+	names->all[names->count] = NULL;
+}
+
+static void add_directory(struct names *names, const char *directory, const char *suffix)
+{
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		size_t length = strlen(entry->d_name), tail = strlen(suffix);
+		char name[256];
+
+		if (length <= tail || strcmp(entry->d_name + length - tail, suffix))
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)(length - tail), entry->d_name);
+		if (registry_name_is_good(name))
+			add_name(names, name);
+	}
+	closedir(dir);
+}
+
+static int compare(const void *left, const void *right)
+{
+	return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+char **registry_list(void)
+{
+	struct names names = { NULL };
+	char path[REGISTRY_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/vms", home);
+	add_directory(&names, path, ".json");
+	snprintf(path, sizeof(path), "%s/saved", home);
+	add_directory(&names, path, ".vm");
+	add_directory(&names, run, ".lock");
+	if (!names.all)
+		return calloc(1, sizeof(*names.all));
+	qsort(names.all, names.count, sizeof(*names.all), compare);
+	return names.all;
+}
+
+void registry_free_list(char **names)
+{
+	for (size_t i = 0; names && names[i]; i++)
+		free(names[i]);
+	free(names);
+}

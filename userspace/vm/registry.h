@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which VMs there are.  There is no daemon: a directory holds a configuration
+ * for each VM (JSON) and the states of suspended ones, another one a lock and
+ * sockets for each that has a process.  The lock says whether it lives: the
+ * kernel gives it up with the process, however that ends; what else a dead
+ * process left behind is taken away by who finds it.
+ */
+#ifndef VM_REGISTRY_H
+#define VM_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <json-c/json.h>
+#include "states.h"
+
+#define REGISTRY_FORMAT		1	/* of configurations */
+#define REGISTRY_PATH_MAX	4096
+
+/**
+ * enum registry_file - what there may be of a VM
+ * @REGISTRY_CONFIG: how it is made, while it exists
+ * @REGISTRY_SAVED: its state, while it is suspended
+ * @REGISTRY_LOCK: its process holds it
+ * @REGISTRY_CONTROL: the control socket of its process
+ * @REGISTRY_CONSOLE: likewise its console, if it runs detached
+ * @REGISTRY_LOG: what its process said, if it runs detached
+ */
+enum registry_file {
+	REGISTRY_CONFIG,
+	REGISTRY_SAVED,
+	REGISTRY_LOCK,
+	REGISTRY_CONTROL,
+	REGISTRY_CONSOLE,
+	REGISTRY_LOG,
+};
+
+/**
+ * registry_init() - find and make the directories
+ *
+ * $GONDOLA_HOME, else /var/lib/gondola (root) or $XDG_STATE_HOME/gondola; sockets and locks lie in
+ * its "run", or /run/gondola (root), or $XDG_RUNTIME_DIR/gondola.  0, or -1 with registry_error().
+ */
+int registry_init(void);
+/** registry_error() - words about the last failure */
+const char *registry_error(void);
+/** registry_path() - where a file of @name is; valid until eight calls later */
+const char *registry_path(enum registry_file file, const char *name);
+/** registry_name_is_good() - 1 to 31 letters, digits, ".", "_" and "-", not beginning with the last or "." */
+bool registry_name_is_good(const char *name);
+
+/**
+ * struct registry_vm - a VM as it was found
+ * @pid: of its process, or 0
+ * @answers: its process answered: @status is what "status" said
+ * @config: its configuration, or NULL (a VM that "gondola run" made, or a damaged file)
+ */
+struct registry_vm {
+	char name[32];
+	enum vm_state state;
+	pid_t pid;
+	bool answers;
+	struct json_object *status;
+	struct json_object *config;
+};
+
+/** registry_find() - 0; -ENOENT: there is none of this name.  Takes away what a dead process left. */
+int registry_find(const char *name, struct registry_vm *vm);
+void registry_put(struct registry_vm *vm);
+/** registry_list() - names of all, sorted, ended by NULL; to be freed by registry_free_list() */
+char **registry_list(void);
+void registry_free_list(char **names);
+
+/**
+ * registry_lock() - become the process of @name
+ *
+ * Returns a descriptor to keep open (close-on-exec), -EBUSY if another process is, or -errno.
+ * The lock goes with the descriptor, or with the process.
+ */
+int registry_lock(const char *name);
+/** registry_unlock() - this process is done with @name: its files in "run" go, but for the log */
+void registry_unlock(const char *name, int lock);
+
+/** registry_save_config() - atomically; @exclusive: there must be none yet (-EEXIST) */
+int registry_save_config(const char *name, struct json_object *config, bool exclusive);
+/** registry_load_config() - NULL with registry_error(): not there, not JSON, another format */
+struct json_object *registry_load_config(const char *name);
+
+#endif
