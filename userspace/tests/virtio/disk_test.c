@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -133,6 +134,102 @@ static void disk_cut(void)
 	driver_end();
 }
 
+/* ---- a host that fails: the linker puts these in place of the C library's ------------------ */
+
+ssize_t __real_preadv(int fd, const struct iovec *iov, int count, off_t offset);
+ssize_t __wrap_preadv(int fd, const struct iovec *iov, int count, off_t offset);
+ssize_t __real_pwritev(int fd, const struct iovec *iov, int count, off_t offset);
+ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int count, off_t offset);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+/*
+ * struct fault - what happens to the calls to come
+ * @interrupted: so many fail with EINTR first
+ * @shortened: then so many transfer no more than 100 bytes
+ * @error: then all fail with this, if it is not 0
+ */
+static struct fault {
+	unsigned int interrupted;
+	unsigned int shortened;
+	int error;
+} fault;
+
+/* 0: go on; else how many bytes at most, or -1 with errno. */
+static int strike(void)
+{
+	if (fault.interrupted) {
+		fault.interrupted--;
+		errno = EINTR;
+		return -1;
+	}
+	if (fault.shortened) {
+		fault.shortened--;
+		return 100;
+	}
+	errno = fault.error;
+	return fault.error ? -1 : 0;
+}
+
+ssize_t __wrap_preadv(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	int most = strike();
+
+	if (most < 0)
+		return -1;
+	return most ? pread(fd, iov->iov_base, most < (int)iov->iov_len ? most : (int)iov->iov_len,
+			    offset) : __real_preadv(fd, iov, count, offset);
+}
+
+ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	int most = strike();
+
+	if (most < 0)
+		return -1;
+	return most ? pwrite(fd, iov->iov_base, most < (int)iov->iov_len ? most : (int)iov->iov_len,
+			     offset) : __real_pwritev(fd, iov, count, offset);
+}
+
+int __wrap_fdatasync(int fd)
+{
+	return strike() < 0 ? -1 : __real_fdatasync(fd);
+}
+
+/* Interrupted and in pieces is no error; one in the middle is the guest's. */
+static void disk_fails(void)
+{
+	uint8_t *data;
+
+	make_disk(DISK_BYTES);
+	start_disk("");
+	data = guest(BUFFERS + 0x1000);
+	fault = (struct fault){ .interrupted = 3, .shortened = 7 };
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 3, 1024, false), 0);
+	expect_equal(data[0], 3);
+	expect_equal(data[1023], (uint8_t)(4 + 511));
+	fault = (struct fault){ .interrupted = 3, .shortened = 7 };
+	memset(data, 'y', 1024);
+	expect_equal(disk_request(VIRTIO_BLK_T_OUT, 100, 1024, true), 0);
+	expect_equal(disk_byte(100 * 512 + 1023), 'y');
+	fault = (struct fault){ .shortened = 2, .error = EIO };
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 3, 1024, false), VIRTIO_BLK_S_IOERR);
+	fault = (struct fault){ .shortened = 2, .error = ENOSPC };
+	expect_equal(disk_request(VIRTIO_BLK_T_OUT, 3, 1024, true), VIRTIO_BLK_S_IOERR);
+	/* It goes on working. */
+	fault = (struct fault){ .error = 0 };
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 100, 1024, false), 0);
+	expect_equal(data[1023], 'y');
+	expect_equal(disk_request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
+	/* The kernel tells of lost data once; the guest hears of it each time. */
+	fault = (struct fault){ .error = EIO };
+	expect_equal(disk_request(VIRTIO_BLK_T_FLUSH, 0, 0, false), VIRTIO_BLK_S_IOERR);
+	fault = (struct fault){ .error = 0 };
+	expect_equal(disk_request(VIRTIO_BLK_T_FLUSH, 0, 0, false), VIRTIO_BLK_S_IOERR);
+	expect(!(get_register(VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET));
+	driver_end();
+}
+
 static void disk_readonly(void)
 {
 	make_disk(DISK_BYTES);
@@ -161,6 +258,7 @@ const struct test_table disk_tests = TEST_TABLE(
 	{ "a disk reads, writes, flushes, discards", disk },
 	{ "bad requests get errors or break the disk", disk_bad_requests },
 	{ "a disk that became shorter gives I/O errors", disk_cut },
+	{ "a disk whose host fails gives I/O errors and goes on", disk_fails },
 	{ "a read-only disk is not written", disk_readonly },
 	{ "100,000 nonsense writes to a disk", nonsense_disk }
 );
