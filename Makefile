@@ -44,6 +44,7 @@ help:
 	@echo 'make exits-per-op  exits of a fork, an exec, a fault, a block read ... (QEMU)'
 	@echo 'make mmu-lock     the MMU lock under two vCPUs that fault at once (QEMU)'
 	@echo 'make guest-disk   a small Debian on an ext4 disk, its kernel and initrd: build/guest-disk/'
+	@echo 'make disk-test    boot it, kill the launcher while it writes, boot again (QEMU, minutes)'
 	@echo 'make packages     install the Debian packages that all this needs (the others do it too)'
 	@echo 'make clean        remove build/'
 	@echo
@@ -119,6 +120,9 @@ shell: all workload packages-machine
 guest-disk: packages-disk
 	@$(testing)/guests/disk/make-disk $(BUILD)/guest-disk
 
+disk-test: all guest-disk packages-machine
+	@$(testing)/guests/disk/run $(BUILD) --cpus 2
+
 kunit: packages-build packages-check
 	@$(testing)/kunit/run --build $(BUILD)
 
@@ -134,4 +138,4 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: exits-per-op mmu-lock
-.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk kunit docs check clean
+.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit docs check clean
