@@ -56,6 +56,7 @@ help:
 	@echo 'make kunit STEPS=N SEED=N says how long and how the random test of the shadow tables runs.'
 	@echo 'make smp SECONDS=N runs each part of the stress for so long (default 3).'
 	@echo 'make check DEBUG_KERNEL=1 runs the selftests under lockdep, KASAN and kmemleak (QEMU).'
+	@echo 'make check ONLY=REGEX builds, then does nothing but the jobs of that name.'
 	@echo 'BUILD=DIR builds elsewhere. GONDOLA_CACHE=DIR keeps kernels and images (default ~/.cache/gondola).'
 
 packages:
@@ -132,7 +133,7 @@ docs: packages-build
 
 check: packages
 	+@$(testing)/check --build $(BUILD) $(if $(filter command environment,$(firstword $(origin ENGINE))),--engine $(ENGINE)) \
-		$(if $(DEBUG_KERNEL),--debug-kernel)
+		$(if $(DEBUG_KERNEL),--debug-kernel) $(if $(ONLY),--only '$(ONLY)')
 
 clean:
 	rm -rf $(BUILD)
