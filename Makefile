@@ -54,6 +54,7 @@ help:
 	@echo '  MITIGATIONS=default   with the kernels'\'' mitigations (default off, which is quicker)'
 	@echo '  CPUS=N                processors of the machine (default 1)'
 	@echo 'make kunit STEPS=N SEED=N says how long and how the random test of the shadow tables runs.'
+	@echo '  MODE=N KEEP=N,N,... runs single steps of it again: it says which, when it fails'
 	@echo 'make smp SECONDS=N runs each part of the stress for so long (default 3).'
 	@echo 'make check DEBUG_KERNEL=1 runs the selftests under lockdep, KASAN and kmemleak (QEMU).'
 	@echo 'make check ONLY=REGEX builds, then does nothing but the jobs of that name.'

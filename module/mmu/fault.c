@@ -124,8 +124,10 @@ static union gondola_role child_role(struct gondola_vcpu *vcpu,
 	role.level--;
 	if (!role.direct && !is_pae_root(sp) && role.nowp) {
 		role.access &= (gpte & (PT_W | PT_U)) >> 1;
-		if (large && !(gpte & PT_D))
+		if (large && !(gpte & PT_D)) {
 			role.access &= ~(PT_W >> 1);
+			role.clean = 1;
+		}
 	}
 	if (sp->role.direct || large) {
 		*gfn = gondola_large_gfn(sp, i, gpte);
@@ -222,8 +224,10 @@ static struct gondola_shadow_page *descend(struct gondola_vcpu *vcpu,
 	}
 	role = child_role(vcpu, sp, i, gpte, &gfn);
 	child = gondola_shadow_get(vcpu, gfn, role);
-	if (child)
+	if (child) {
 		set_link(vcpu, sp, i, child, gpte);
+		gondola_sync_below(vcpu, child);
+	}
 	return child;
 }
 
@@ -297,6 +301,20 @@ static u64 take_leaf_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page
 	return gpte & PT_D ? gpte : gpte & ~PT_W;
 }
 
+/*
+ * Between the walk and the protection of a table that had no shadow yet, another processor may
+ * have written it: does it still hold what was walked?
+ */
+static bool still_holds(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte)
+{
+	u64 now = guest_entry(sp, frame_data(sp->frame), i);
+
+	if (sp->unsync || now == gpte)
+		return true;
+	/* In ROM A and D are only pretended. */
+	return !(sp->frame->host & FRAME_WRITABLE) && !((now ^ gpte) & ~(PT_A | PT_D));
+}
+
 static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
 				      const struct gondola_walk *w, struct gondola_slot *slot)
 {
@@ -313,6 +331,9 @@ static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 
 			gpte = gondola_pae_entry(vcpu, i);
 		} else if (!sp->role.direct) {
 			gpte = w->gpte[sp->role.level];
+			/* The fault comes again, and finds the new entry. */
+			if (unlikely(!still_holds(sp, i, gpte)))
+				return GONDOLA_ACCESS_OK;
 		}
 		if (sp->role.level == 1) {
 			if (!sp->role.direct)

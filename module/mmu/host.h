@@ -35,6 +35,20 @@ void gondola_mmu_host_unpin(hpfn_t pfn, bool dirty);
 /* For host.c: an invalidation begins and ends; between the two no frame is filled. */
 void gondola_mmu_invalidate_begin(struct gondola_vm *vm, hva_t start, hva_t end);
 void gondola_mmu_invalidate_end(struct gondola_vm *vm);
+/**
+ * gondola_mmu_host_unlocked() - the MMU's lock has just been dropped
+ *
+ * Nothing in the module.  Under test it is the moment at which another thread
+ * gets its turn, so that races can be played step by step.
+ */
+#ifdef GONDOLA_UNDER_TEST
+void gondola_mmu_host_unlocked(struct gondola_vm *vm);
+#else
+static inline void gondola_mmu_host_unlocked(struct gondola_vm *vm)
+{
+}
+#endif
+
 /* Was any of it used since last asked? */
 bool gondola_mmu_age(struct gondola_vm *vm, hva_t start, hva_t end, bool clear);
 

@@ -316,6 +316,11 @@ static inline void gondola_keep_written(struct gondola_vm *vm, const struct gond
 		gondola_touch_tables(vm, gfn);
 }
 void gondola_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root);
+/*
+ * A new way leads to upper page @sp, for a root that was synced before it did: what lies
+ * below may be stale, and no flush by the guest is due.
+ */
+void gondola_sync_below(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
 /* The guest's memory at gpa … was written: bring shadows of tables there up to date. */
 void gondola_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset,
 			   unsigned int bytes);
@@ -336,6 +341,9 @@ struct gondola_shadow_page *gondola_current_root(struct gondola_vcpu *vcpu);
 /* Entry of the PAE root as the guest's registers, or the lack of them, imply. */
 u64 gondola_pae_entry(struct gondola_vcpu *vcpu, unsigned int i);
 bool gondola_root_is_gone(struct gondola_vcpu *vcpu);
+
+/* audit.c: a test that expects violations wants them counted, not told. */
+extern bool gondola_audit_quiet;
 
 /* dirty.c */
 /* From now on what is written in @slot counts to the phase and round that the launcher marked. */

@@ -63,6 +63,8 @@ struct gondola_slot {
  *	executable)
  * @nosmap: with @nowp: CR4.SMAP is set (a user page must not become supervisor-writable at all,
  *	or it would escape SMAP: such writes are interpreted)
+ * @clean: with @nowp and @direct: the large guest entry has D clear.  Nothing may be writable,
+ *	not even for the supervisor, while another mapping of the same page may be dirty
  * @nonxe: EFER.NXE is clear: bit 63 is reserved
  * @long_mode: entries follow the 4-level format's reserved bits (not PAE's)
  */
@@ -79,6 +81,7 @@ union gondola_role {
 		u32 nosmap:1;
 		u32 nonxe:1;
 		u32 long_mode:1;
+		u32 clean:1;
 	};
 };
 
@@ -112,6 +115,7 @@ struct gondola_vm_mmu {
 	unsigned long seq;			/* counts completed invalidations and slot changes */
 	int invalidating;			/* invalidations under way */
 	bool stale_tlb;				/* an entry was dropped without a flush of all vCPUs */
+	bool flush_due;				/* … and one is due when the lock is dropped */
 	void *host;				/* mmu/host's own: notifier registration */
 };
 

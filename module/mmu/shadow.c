@@ -80,20 +80,22 @@ void gondola_mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock)
 {
 	struct gondola_shadow_page *sp, *next;
 
-	if (unlikely(!list_empty(&vm->mmu.doomed))) {
-		/* No processor may still walk them. */
+	if (unlikely(!list_empty(&vm->mmu.doomed) || vm->mmu.flush_due)) {
+		/* No processor may still walk what goes. */
 		gondola_flush_all(vm);
 		list_for_each_entry_safe(sp, next, &vm->mmu.doomed, link)
 			gondola_page_free(sp);
 		INIT_LIST_HEAD(&vm->mmu.doomed);
 	}
 	spin_unlock(&vm->mmu.lock);
+	gondola_mmu_host_unlocked(vm);
 }
 
 void gondola_flush_all(struct gondola_vm *vm)
 {
 	lockdep_assert_held(&vm->mmu.lock);
 	vm->mmu.stale_tlb = false;
+	vm->mmu.flush_due = false;
 	gondola_kick_all_and_wait(vm, GONDOLA_REQ_TLB_FLUSH);
 }
 
@@ -182,6 +184,9 @@ void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, 
 		/* A table that nothing leads to is most likely being freed by the guest. */
 		if (!child->parents && !child->root_count && !is_pae_root(sp))
 			gondola_shadow_zap(vm, child);
+		/* The guest will invalidate one address of a large page, and mean all. */
+		else if (child->role.direct && !sp->role.direct)
+			vm->mmu.flush_due = true;
 	}
 }
 

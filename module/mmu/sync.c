@@ -155,8 +155,11 @@ static void update_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *
 	sp->gpt[i] = gpte;
 	filled = sp->role.level == 1 ? gondola_leaf_try(vcpu, sp, i, gpte) :
 				       gondola_link_try(vcpu, sp, i, gpte);
-	if (filled)
+	if (filled) {
+		if (sp->role.level > 1)
+			gondola_sync_below(vcpu, child_of(sp->spt[i]));
 		return;
+	}
 	gondola_entry_clear(vcpu->vm, sp, i);
 	WRITE_ONCE(sp->spt[i], gondola_empty_entry(vcpu->vm, sp, gpte));
 }
@@ -296,6 +299,12 @@ void gondola_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *ro
 		if (reaches(sp, root))
 			gondola_sync_page(vcpu, sp);
 	}
+}
+
+void gondola_sync_below(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
+{
+	if (sp->role.level > 1 && sp->present && unlikely(vcpu->vm->mmu.nr_unsync))
+		gondola_sync_root(vcpu, sp);
 }
 
 /* Shadow entries made from the guest's bytes at @offset. */

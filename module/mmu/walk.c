@@ -71,8 +71,8 @@ static gpa_t first_table(struct gondola_vcpu *vcpu, gva_t gva, bool *present)
 
 u32 gondola_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why)
 {
-	/* The I bit exists only where fetches can be refused. */
-	if (!(vcpu->efer & EFER_F_NXE) && !(vcpu->cr4 & CR4_SMEP))
+	/* The I bit exists only where fetches can be refused; two-level tables have no NX. */
+	if (!(vcpu->cr4 & CR4_PAE && vcpu->efer & EFER_F_NXE) && !(vcpu->cr4 & CR4_SMEP))
 		access &= ~PFEC_I;
 	return access | why;
 }
@@ -193,9 +193,11 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 		if (!(frames[i]->host & FRAME_WRITABLE)) {
 			struct gondola_slot *slot = gondola_find_slot(vcpu->vm, w->table[i]);
 
-			/* Tables in ROM keep their bits as they are. */
-			if (slot->flags & GONDOLA_MEM_READONLY)
+			/* Tables in ROM keep their bits as they are, and serve as if they had them. */
+			if (slot->flags & GONDOLA_MEM_READONLY) {
+				w->gpte[i] |= bits;
 				continue;
+			}
 			w->missing = w->table[i];
 			w->missing_write = true;
 			return WALK_MISSING;

@@ -3,8 +3,6 @@
 #include <kunit/test.h>
 #include "test_world.h"
 
-#define FULL	(PT_P | PT_W | PT_U)
-
 struct walk_case {
 	const char *name;
 	enum world_mode mode;

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Races, played step by step: at the moments when the MMU flushes, and when its lock has just been
+ * dropped, a second processor writes through what its TLB still holds.
+ */
+#include <kunit/test.h>
+#include "test_world.h"
+
+/*
+ * The second processor of the cases below: it is in the guest, and writes through what its TLB
+ * holds until it is stopped.
+ */
+static struct rival {
+	gva_t gva;
+	u64 value;		/* counts its writes, in steps */
+	u64 step;
+	const char *lie;
+} rival;
+
+static void rival_writes(struct world *w)
+{
+	if (world_write_unseen(w, &w->second, rival.gva, rival.value + rival.step))
+		rival.value += rival.step;
+}
+
+static void rival_writes_unlocked(struct world *w)
+{
+	rival_writes(w);
+	if (!rival.lie)
+		rival.lie = world_tlb_lie(w);
+}
+
+/* Two processors; the second has written to @gva and may go on. */
+static struct world *rival_world(struct kunit *test, gva_t gva, u32 flags)
+{
+	struct world *w = world_identity(test, false, 0);
+	u32 error;
+
+	rival = (struct rival){ .gva = gva, .value = 1, .step = 1 };
+	KUNIT_ASSERT_EQ(test, world_add_vcpu(w), 0);
+	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, WORLD_PAGES, flags), 0);
+	world_set_mode(w, WORLD_LONG);
+	world_set_cr3(w, 0x1000);
+	w->second.cr3 = 0x1000;
+	gondola_mmu_cr3_written(&w->second, true);
+	KUNIT_EXPECT_EQ(test, world_access_on(w, &w->second, gva, PFEC_W, &rival.value, &error),
+			WORLD_DONE);
+	KUNIT_EXPECT_TRUE(test, world_write_unseen(w, &w->second, gva, rival.value));
+	w->on_unlock = rival_writes_unlocked;
+	w->on_flush = rival_writes;
+	return w;
+}
+
+static void rival_done(struct kunit *test, struct world *w)
+{
+	KUNIT_EXPECT_NULL_MSG(test, rival.lie, "%s", rival.lie);
+	world_done(test, w);
+}
+
+/* 5: whoever reads the log, clears it and then copies has every write, or its bit. */
+static void failure_05_write_while_the_log_is_cleared(struct kunit *test)
+{
+	struct world *w = rival_world(test, 0x60000, GONDOLA_MEM_LOG_DIRTY);
+	unsigned int round;
+
+	KUNIT_EXPECT_TRUE(test, must_log(test, w, 0x60));
+	for (round = 0; round < 4; round++) {
+		u64 copy, before = rival.value;
+		u32 error;
+
+		clear_log(test, w);
+		/* It wrote until the flush, not beyond; a copy that is taken now has it. */
+		KUNIT_EXPECT_GT(test, rival.value, before);
+		copy = *world_u64(w, 0x60000);
+		KUNIT_EXPECT_EQ(test, copy, rival.value);
+		rival_writes(w);
+		KUNIT_EXPECT_EQ(test, *world_u64(w, 0x60000), copy);
+		KUNIT_EXPECT_FALSE(test, must_log(test, w, 0x60));
+		/* Its next write comes to us, and is logged. */
+		rival.value++;
+		KUNIT_EXPECT_EQ(test, world_access_on(w, &w->second, 0x60000, PFEC_W, &rival.value,
+						      &error), WORLD_DONE);
+		KUNIT_EXPECT_TRUE(test, must_log(test, w, 0x60));
+	}
+	rival_done(test, w);
+}
+
+/* 6: the host takes a page: no processor writes to it once the lock has been dropped. */
+static void failure_06_flush_before_the_page_goes(struct kunit *test)
+{
+	struct world *w = rival_world(test, 0x60000, 0);
+	u64 last;
+
+	world_host_moves(w, 0x60);
+	last = *world_u64(w, 0x60000);
+	KUNIT_EXPECT_EQ(test, last, rival.value);
+	KUNIT_EXPECT_FALSE(test, world_spares_are_written(w));
+	rival_writes(w);
+	KUNIT_EXPECT_EQ(test, *world_u64(w, 0x60000), last);
+	KUNIT_EXPECT_FALSE(test, world_spares_are_written(w));
+	rival_done(test, w);
+}
+
+/* 6: an entry is gone, by the guest's will, but a TLB has it; then the page becomes a table. */
+static void failure_06_stale_translation_of_a_new_table(struct kunit *test)
+{
+	struct world *w = rival_world(test, 0x60000, 0);
+	unsigned int i;
+
+	/* The guest takes its entry away, and owes the other processor a flush that it never sends. */
+	must_write(test, w, 0x4000 + 8 * 0x60, 0);
+	world_invlpg(w, 0x60000);
+	/* What lies in the page now is a leaf table, which the other processor goes on writing. */
+	for (i = 0x100; i < WORLD_PAGES; i++)
+		must_write(test, w, i << 12, i);
+	*world_u64(w, 0x3008) = 0x60000 | FULL;
+	rival.step = 0x1000;
+	rival.value = 0x100000 | FULL | PT_A | PT_D;
+	*world_u64(w, 0x60000) = rival.value;
+	/* The last that it wrote before it was stopped is what counts. */
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x200000), *world_u64(w, 0x60000) >> 12);
+	KUNIT_EXPECT_GT(test, rival.value >> 12, 0x100ull);
+	/* Linked means protected: nobody may have written it after it was read. */
+	KUNIT_EXPECT_FALSE(test, world_write_unseen(w, &w->second, 0x60000, 0));
+	rival_done(test, w);
+}
+
+/* 6: a slot goes while a processor writes to it. */
+static void failure_06_write_while_the_slot_goes(struct kunit *test)
+{
+	struct world *w = rival_world(test, 0x60000, 0);
+	u64 value = 99, last;
+	u32 error;
+
+	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, 0, 0), 0);
+	last = rival.value;
+	rival_writes(w);
+	KUNIT_EXPECT_EQ(test, rival.value, last);
+	/* All of it elsewhere: what was written there stays as it was. */
+	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, 0x40, 0), 0);
+	KUNIT_EXPECT_EQ(test, world_access_on(w, &w->second, 0x60000, PFEC_W, &value, &error),
+			WORLD_MMIO);
+	KUNIT_EXPECT_EQ(test, *world_u64(w, 0x60000), last);
+	rival_done(test, w);
+}
+
+/* 6: a slot begins to be logged: its first write from then on has its bit. */
+static void failure_06_write_while_the_log_begins(struct kunit *test)
+{
+	struct world *w = rival_world(test, 0x60000, 0);
+
+	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, WORLD_PAGES, GONDOLA_MEM_LOG_DIRTY), 0);
+	/* It may go on, for all pages count as written … */
+	KUNIT_EXPECT_TRUE(test, must_log(test, w, 0x60));
+	clear_log(test, w);
+	/* … until it is said that this one does not. */
+	KUNIT_EXPECT_FALSE(test, must_log(test, w, 0x60));
+	KUNIT_EXPECT_FALSE(test, world_write_unseen(w, &w->second, 0x60000, 0));
+	rival_done(test, w);
+}
+
+static struct kunit_case races_cases[] = {
+	KUNIT_CASE(failure_05_write_while_the_log_is_cleared),
+	KUNIT_CASE(failure_06_flush_before_the_page_goes),
+	KUNIT_CASE(failure_06_stale_translation_of_a_new_table),
+	KUNIT_CASE(failure_06_write_while_the_slot_goes),
+	KUNIT_CASE(failure_06_write_while_the_log_begins),
+	{}
+};
+
+static int races_init(struct kunit_suite *suite)
+{
+	return gondola_mmu_module_init();
+}
+
+static void races_exit(struct kunit_suite *suite)
+{
+	gondola_mmu_module_exit();
+}
+
+static struct kunit_suite races_suite = {
+	.name = "gondola_races",
+	.suite_init = races_init,
+	.suite_exit = races_exit,
+	.test_cases = races_cases,
+};
+
+kunit_test_suite(races_suite);
