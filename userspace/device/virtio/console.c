@@ -380,7 +380,7 @@ static void save(struct virtio_device *device, struct state_writer *out)
 		state_put_bytes(out, "port.name", port->name, strlen(port->name));
 		state_put(out, "port.console", 1, port->console);
 		state_put(out, "port.guest_open", 1, port->guest_open);
-		state_put(out, "port.peer_open", 1, port->fd >= 0);
+		state_put(out, "port.peer_open", 1, port->fd >= 0 || port->expects);
 		state_put(out, "port.tell", 4, port->tell);
 		state_put(out, "port.skip", 8, port->skip);
 		state_put_bytes(out, "port.in", port->in + port->in_first,
