@@ -38,6 +38,7 @@ help:
 	@echo 'make smp-long     five minutes of it with 4 processors'
 	@echo 'make shell        an interactive prompt in that machine'
 	@echo 'make check        all tests; ends in "N passed, N failed"'
+	@echo 'make balloon      the tests of the balloon, and their figures: build/balloon.json'
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
 	@echo 'make bench        the bare boot of a guest, with and without ACPI'
@@ -125,6 +126,10 @@ guest-disk: packages-disk
 disk-test: all guest-disk packages-machine
 	@$(testing)/guests/disk/run $(BUILD) --cpus 2
 
+# The balloon's tests, long: build/balloon.json.
+balloon: all packages-machine
+	+@BUILD=$(BUILD) $(testing)/balloon/run all
+
 kunit: packages-build packages-check
 	@$(testing)/kunit/run --build $(BUILD)
 
@@ -140,4 +145,4 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: exits-per-op mmu-lock
-.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit docs check clean
+.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit balloon docs check clean
