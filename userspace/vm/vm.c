@@ -45,8 +45,12 @@ static void open_device(struct vm *vm, uint32_t engine)
 		fail(EXIT_CODE_ERROR, "cannot ask for the engine \"%s\": %s",
 		     gondola_engine_name(engine), strerror(-ret));
 	vm->engine = preflight.engine;
-	if (preflight.reason == GONDOLA_PF_OK)
+	if (preflight.reason == GONDOLA_PF_OK) {
+		if (engine != GONDOLA_ENGINE_INTERP && vm->engine == GONDOLA_ENGINE_INTERP)
+			say("no hardware can run it: the guest is interpreted, which is slow "
+			    "(see gondola probe)");
 		return;
+	}
 	advice = gondola_preflight_advice(preflight.engine, preflight.reason);
 	fail(EXIT_CODE_NO_ENGINE, "engine \"%s\" cannot be used: %s%s%.*s%s%s (see gondola probe)",
 	     gondola_engine_name(engine), gondola_preflight_words(preflight.reason),

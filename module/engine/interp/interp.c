@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <asm/unaligned.h>
 #include "interp.h"
 
 /* So many instructions with interrupts off, then the host has its turn. */
@@ -95,15 +96,23 @@ static void find_mode(struct interp_vcpu *ip)
 	ip->attention &= ~INTERP_MODE;
 }
 
+/* Are the 16 bytes at @code those that @d was made of, as far as it goes? */
+static __always_inline bool same_bytes(const struct interp_decoded *d, const u8 *code)
+{
+	unsigned int bits = 8 * d->insn.len;
+	u64 differ = get_unaligned((const u64 *)code) ^ d->bytes[0];
+
+	if (likely(bits <= 64))
+		return !(differ << (64 - bits));
+	return !differ && !((get_unaligned((const u64 *)code + 1) ^ d->bytes[1]) << (128 - bits));
+}
+
 /* @insn was decoded from the bytes at @code. */
 static void remember(struct interp_decoded *d, const u8 *code, const struct gondola_insn *insn)
 {
-	unsigned int bits = 8 * insn->len;
-
 	d->at = code;
-	memcpy(d->bytes, code, MAX_INSN);
-	d->mask[0] = bits >= 64 ? ~0ull : ~(~0ull << bits);
-	d->mask[1] = bits > 64 ? ~(~0ull << (bits - 64)) : 0;
+	d->bytes[0] = get_unaligned((const u64 *)code);
+	d->bytes[1] = get_unaligned((const u64 *)code + 1);
 	d->insn = *insn;
 }
 
@@ -112,13 +121,12 @@ static void remember(struct interp_decoded *d, const u8 *code, const struct gond
  * long as the same bytes are there: then it does not matter who wrote them, or
  * what page this is.  NULL: *@r says why not.
  */
-static inline const struct gondola_insn *next_insn(struct interp_vcpu *ip, int *r)
+static __always_inline const struct gondola_insn *next_insn(struct interp_vcpu *ip, int *r)
 {
 	struct gondola_emulator *e = &ip->emul;
 	const struct gondola_segment *cs = &ip->segment[GONDOLA_CS];
 	struct interp_decoded *d;
 	gva_t la = e->regs->rip;
-	u64 now[2];
 	const u8 *code;
 
 	if (unlikely(e->mode != GONDOLA_EMUL_LONG64)) {
@@ -134,10 +142,8 @@ static inline const struct gondola_insn *next_insn(struct interp_vcpu *ip, int *
 		*r = GONDOLA_EMUL_RETRY;
 		return NULL;
 	}
-	memcpy(now, code, sizeof(now));
 	d = &ip->decoded[((unsigned long)code ^ (unsigned long)code >> 12) % INTERP_DECODED];
-	if (likely(d->at == code && d->insn.mode == e->mode &&
-		   !(((now[0] ^ d->bytes[0]) & d->mask[0]) | ((now[1] ^ d->bytes[1]) & d->mask[1]))))
+	if (likely(d->at == code && d->insn.mode == e->mode && same_bytes(d, code)))
 		return &d->insn;
 	*r = gondola_parse(e);
 	if (unlikely(*r))

@@ -29,12 +29,10 @@ struct interp_code_page {
  * struct interp_decoded - an instruction decoded earlier
  * @at: where its bytes are
  * @bytes: what they were: when they change it means nothing any more
- * @mask: which of @bytes it has
  */
 struct interp_decoded {
 	const u8 *at;
 	u64 bytes[2];
-	u64 mask[2];
 	struct gondola_insn insn;
 };
 
@@ -98,8 +96,20 @@ void interp_flush(struct interp_vcpu *ip);
 void interp_flush_page(struct interp_vcpu *ip, gva_t gva);
 /* PFEC_* in @access; NULL: the guest leaves with a page fault, which is in @ip->exit. */
 u8 *interp_translate(struct interp_vcpu *ip, gva_t la, u32 access);
-/* The byte of code at @la, as above. */
-const u8 *interp_code(struct interp_vcpu *ip, gva_t la);
+/* The same for a page of code that is not in @ip->code yet. */
+const u8 *interp_find_code(struct interp_vcpu *ip, gva_t la, struct interp_code_page *entry);
+
+/* The byte of code at @la; NULL as above. */
+static inline const u8 *interp_code(struct interp_vcpu *ip, gva_t la)
+{
+	gva_t page = la & GONDOLA_PAGE_MASK;
+	unsigned int i = (la >> GONDOLA_PAGE_SHIFT) % INTERP_CODE_PAGES;
+	struct interp_code_page *entry = &ip->code[ip->emul.cpl == 3][i];
+
+	if (likely(entry->page == page))
+		return entry->host + (la - page);
+	return interp_find_code(ip, la, entry);
+}
 
 /* ops.c */
 extern const struct gondola_emul_ops interp_ops;

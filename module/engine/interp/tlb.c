@@ -156,21 +156,16 @@ u8 *interp_translate(struct interp_vcpu *ip, gva_t la, u32 access)
 	return host + (la - page);
 }
 
-const u8 *interp_code(struct interp_vcpu *ip, gva_t la)
+const u8 *interp_find_code(struct interp_vcpu *ip, gva_t la, struct interp_code_page *entry)
 {
 	gva_t page = la & GONDOLA_PAGE_MASK;
-	unsigned int user = ip->emul.cpl == 3;
-	struct interp_code_page *entry;
 	struct leaf leaf;
+	const u8 *host;
 
-	entry = &ip->code[user][(la >> GONDOLA_PAGE_SHIFT) % INTERP_CODE_PAGES];
-	if (unlikely(entry->page != page)) {
-		const u8 *host = walk(ip, la, PFEC_I | (user ? PFEC_U : 0), &leaf);
-
-		if (!host)
-			return NULL;
-		entry->page = page;
-		entry->host = host;
-	}
-	return entry->host + (la - page);
+	host = walk(ip, la, PFEC_I | (ip->emul.cpl == 3 ? PFEC_U : 0), &leaf);
+	if (!host)
+		return NULL;
+	entry->page = page;
+	entry->host = host;
+	return host + (la - page);
 }
