@@ -38,7 +38,6 @@ help:
 	@echo 'make smp-long     five minutes of it with 4 processors'
 	@echo 'make shell        an interactive prompt in that machine'
 	@echo 'make check        all tests; ends in "N passed, N failed"'
-	@echo 'make balloon      the tests of the balloon, and their figures: build/balloon.json'
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
 	@echo 'make bench        the bare boot of a guest, with and without ACPI'
@@ -50,7 +49,8 @@ help:
 	@echo 'make clean        remove build/'
 	@echo
 	@echo 'for run, shell, check and bench:'
-	@echo '  ENGINE=vmx|svm        vmx: Bochs (default), svm: QEMU; check runs both without it'
+	@echo '  ENGINE=vmx|svm|interp vmx: Bochs (default), svm: QEMU, interp: User Mode Linux, no emulator;'
+	@echo '                        check runs all without it'
 	@echo '  CPU_MODEL=NAME        default core2_penryn_t9600 (vmx), EPYC (svm)'
 	@echo '  MITIGATIONS=default   with the kernels'\'' mitigations (default off, which is quicker)'
 	@echo '  CPUS=N                processors of the machine (default 1)'
@@ -90,7 +90,14 @@ workload: packages-build
 	+@$(MAKE) -C $(testing)/guests/workload O=$(BUILD)
 	+@$(MAKE) -C $(testing)/guests/stress O=$(BUILD)
 
-run: all workload packages-machine
+# What the UML machine loads, built against a UML kernel from the cache.
+module-uml: packages-check
+	@$(testing)/machine/uml-module $(BUILD) > /dev/null
+
+# With ENGINE=interp the machine is User Mode Linux, with a module of its own.
+engine_module = $(if $(filter interp,$(ENGINE)),module-uml,module)
+
+run: $(engine_module) launcher workload packages-machine
 	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options)
 
 bench: all workload packages-machine
@@ -116,19 +123,16 @@ smp-long: SECONDS = 38
 smp-long: SMP_GUESTS = 4
 smp-long: smp
 
-shell: all workload packages-machine
+shell: $(engine_module) launcher workload packages-machine
 	@$(machine) $(machine_options) --shell --guest $(BUILD)/guest --files $(BUILD)/workload \
-		--files $(BUILD)/gondola.ko:/ --files $(BUILD)/gondola:/bin/
+		--files $(if $(filter interp,$(ENGINE)),$(BUILD)/uml/gondola.ko,$(BUILD)/gondola.ko):/ \
+		--files $(BUILD)/gondola:/bin/
 
 guest-disk: packages-disk
 	@$(testing)/guests/disk/make-disk $(BUILD)/guest-disk
 
 disk-test: all guest-disk packages-machine
 	@$(testing)/guests/disk/run $(BUILD) --cpus 2
-
-# The balloon's tests, long: build/balloon.json.
-balloon: all packages-machine
-	+@BUILD=$(BUILD) $(testing)/balloon/run all
 
 kunit: packages-build packages-check
 	@$(testing)/kunit/run --build $(BUILD)
@@ -145,4 +149,4 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: exits-per-op mmu-lock
-.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit balloon docs check clean
+.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit docs check clean
