@@ -21,6 +21,8 @@ extern const struct command command_create, command_start, command_list, command
 extern const struct command command_pause, command_unpause, command_suspend, command_resume;
 extern const struct command command_stop, command_kill, command_delete, command_console;
 extern const struct command command_events;
+extern const struct command command_migrate, command_receive, command_migrate_cancel;
+extern const struct command command_migrate_recover;
 
 /** find_command() - by name, or NULL */
 const struct command *find_command(const char *name);

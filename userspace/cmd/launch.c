@@ -11,6 +11,7 @@
 
 #include "device/state.h"
 #include "launch.h"
+#include "migrate/commands.h"
 #include "migrate/suspend.h"
 #include "vm/console.h"
 #include "vm/control.h"
@@ -145,7 +146,7 @@ void launch_detach(const char *name)
 }
 
 /* From here on nobody waits for us: what is said goes into the log. */
-static void tell_ready(void)
+void launch_ready(void)
 {
 	int null, log;
 
@@ -256,6 +257,7 @@ static void open_control(struct vm *vm, const struct run_options *options)
 	control_add_status(console_status);
 	control_add("stop", on_stop);
 	suspend_add_commands();
+	migrate_add_commands();
 	if (lock_fd >= 0)
 		control_open(vm, registry_path(REGISTRY_CONTROL, vm->name));
 	if (options->control)
@@ -355,9 +357,10 @@ int launch_run(struct launch *launch)
 	open_control(&vm, launch->options);
 	if (launch->incoming)
 		launch->begin(&vm, launch->argument);
-	tell_ready();
+	launch_ready();
 
 	vm_run(&vm);
+	migrate_end(&vm);
 
 	code = exit_code_of(&vm);
 	tell_end(&vm, code);

@@ -73,6 +73,8 @@ void launch_lock(const char *name);
  * the other.
  */
 void launch_detach(const char *name);
+/** launch_ready() - detached: who called need wait no longer; launch_run() does it once the VM runs */
+void launch_ready(void);
 /** launch_run() - make it, run it to its end; returns the exit code */
 int launch_run(struct launch *launch);
 /** launch_check_cpu() - does this host offer what @incoming was shown? 0, or -1 with words */

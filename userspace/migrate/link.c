@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "link.h"
 
 #define NS		1000000000ull
+#define SLICE_NS	50000000ull	/* of a pause, so that a hurry is noticed */
 #define BURST_NS	20000000ull	/* of what was not used, this much may be made up for */
 
 uint64_t link_now_ns(void)
@@ -38,18 +40,19 @@ static void pace(struct link *link, uint64_t bytes)
 {
 	uint64_t limit = __atomic_load_n(&link->limit, __ATOMIC_RELAXED);
 	uint64_t now = link_now_ns();
-	struct timespec pause;
 
 	if (!limit)
 		return;
 	if (link->budget_ns + BURST_NS < now)
 		link->budget_ns = now - BURST_NS;
 	link->budget_ns += bytes * NS / limit;
-	if (link->budget_ns <= now)
-		return;
-	pause.tv_sec = (link->budget_ns - now) / NS;
-	pause.tv_nsec = (link->budget_ns - now) % NS;
-	nanosleep(&pause, NULL);
+	while (link->budget_ns > now && !__atomic_load_n(&link->hurry, __ATOMIC_RELAXED)) {
+		uint64_t left = link->budget_ns - now;
+		struct timespec pause = { .tv_nsec = left < SLICE_NS ? left : SLICE_NS };
+
+		nanosleep(&pause, NULL);
+		now = link_now_ns();
+	}
 }
 
 /* All of it, or -errno.  A send that moves nothing within the socket's time fails. */
@@ -173,6 +176,29 @@ bool link_expect(struct link *link, enum wire_type type, void *to, size_t bytes)
 	if (to)
 		memcpy(to, record.data, bytes);
 	return true;
+}
+
+bool link_quiet(const struct link *link)
+{
+	struct pollfd fd = { .fd = link->transport.fd, .events = POLLIN };
+
+	return poll(&fd, 1, 0) <= 0;
+}
+
+bool link_lost(struct link *link)
+{
+	struct stream_record record;
+	char words[sizeof(link->words)];
+
+	memcpy(words, link->words, sizeof(words));
+	link->words[0] = 0;
+	transport_timeout(&link->transport, 1000);
+	/* Only a refusal is news; what else fails here is the same loss. */
+	while (link_read(link, &record))
+		;
+	if (!link->refused && words[0])
+		memcpy(link->words, words, sizeof(words));
+	return false;
 }
 
 unsigned int link_unsent(const struct link *link)

@@ -18,6 +18,7 @@
  * @out: what we say; by one thread at a time
  * @in: what the other end says
  * @limit: bytes a second, 0: none
+ * @hurry: the limit counts no more: it is being cancelled
  * @budget_ns: when, of CLOCK_MONOTONIC, the next byte may go
  * @refused: the other end said no, in @words
  * @words: what went wrong first
@@ -28,6 +29,7 @@ struct link {
 	struct stream_reader in;
 	uint64_t limit;
 	uint64_t budget_ns;
+	bool hurry;
 	bool refused;
 	char words[512];
 };
@@ -46,6 +48,10 @@ bool link_flush(struct link *link);
 bool link_read(struct link *link, struct stream_record *record);
 /** link_expect() - likewise, and it must be of @type and have @bytes; @to may be NULL */
 bool link_expect(struct link *link, enum wire_type type, void *to, size_t bytes);
+/** link_quiet() - has the other end nothing to say? It speaks out of turn to refuse */
+bool link_quiet(const struct link *link);
+/** link_lost() - something failed: hear what the other end may have to say about it; false */
+bool link_lost(struct link *link);
 /** link_unsent() - bytes that lie in this host's buffers */
 unsigned int link_unsent(const struct link *link);
 void link_close(struct link *link);

@@ -201,7 +201,8 @@ static int connect_unix(const char *path, char *error)
 /* The command gets one end of a pair as its input and output. */
 static bool start_command(struct transport *transport, const char *command, char *error)
 {
-	char *argv[] = { "sh", "-c", (char *)command, NULL };
+	char shell[] = "sh", flag[] = "-c";
+	char *argv[4] = { shell, flag, (char *)command };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, defaults;

@@ -33,6 +33,7 @@ static const struct {
 	{ "events", VM_IN_ACTIVE },
 	{ "migrate", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "migrate-cancel", VM_IN(MIGRATING) },
+	{ "migrate-recover", VM_IN(PAUSED) | VM_IN(MIGRATED) },
 	{ "receive", VM_IN(INACTIVE) },
 };
 

@@ -151,6 +151,14 @@ bool vcpu_run_once(struct vcpu *vcpu)
 	return true;
 }
 
+static void vcpu_rest(struct vcpu *vcpu)
+{
+	void (*rest)(struct vcpu *vcpu) = __atomic_load_n(&vcpu->vm->rest, __ATOMIC_ACQUIRE);
+
+	if (rest)
+		rest(vcpu);
+}
+
 void *vcpu_thread(void *argument)
 {
 	struct vcpu *vcpu = argument;
@@ -158,7 +166,10 @@ void *vcpu_thread(void *argument)
 	vcpu->started = __rdtsc();
 	while (!vm_ending(vcpu->vm)) {
 		vcpu_park(vcpu);
-		vcpu_run_once(vcpu);
+		vcpu_rest(vcpu);
+		/* It may have ended while we waited: then it runs elsewhere, or nowhere. */
+		if (!vm_ending(vcpu->vm))
+			vcpu_run_once(vcpu);
 	}
 	vcpu->ended = __rdtsc();
 	return NULL;

@@ -56,6 +56,7 @@ struct vcpu {
  * struct vm - see above
  * @config: how it was made, as JSON: what a saved or migrated VM says first
  * @cpuid, @nr_cpuid: what its vCPUs are shown; set before vm_create(): that, else the host's choice
+ * @rest: called before each GONDOLA_RUN: the guest is being slowed down; or NULL
  * @absent: a page of its memory is not there and not to be waited for by touching it, or NULL
  * @born_ns: CLOCK_MONOTONIC when it was created
  * @busy: what it does beside running or being paused: VM_STATE_SUSPENDING …, else VM_STATE_RUNNING
@@ -82,6 +83,7 @@ struct vm {
 	uint32_t nr_cpuid;
 	/* False: just touch it. */
 	bool (*absent)(struct vcpu *vcpu, uint64_t gpa);
+	void (*rest)(struct vcpu *vcpu);
 	struct pause pause;
 	enum vm_state busy;
 	uint64_t born_ns;

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A wire that does harm: carries bytes between two unix sockets, and at a given
+ * place does something to them.
+ *
+ * usage: meddle LISTEN CONNECT up|down BYTE cut|flip|freeze|kill:PID|count
+ *
+ * up: counted are the bytes from who connects to LISTEN to CONNECT; down: those back. At
+ * byte number BYTE the wire is cut, a bit is flipped, nothing moves any more (and both ends
+ * stay open for 30 s), or process PID is killed. count: nothing; at the end it prints how
+ * many went each way as "up N down N".
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct way {
+	int from;
+	int to;
+	unsigned long long moved;
+	bool ended;
+};
+
+static struct sockaddr_un address_of(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	return address;
+}
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static int take(const char *path)
+{
+	struct sockaddr_un address = address_of(path);
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), fd;
+
+	unlink(path);
+	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) || listen(listener, 1))
+		die(path);
+	fd = accept(listener, NULL, NULL);
+	close(listener);
+	unlink(path);
+	return fd;
+}
+
+static int go(const char *path)
+{
+	struct sockaddr_un address = address_of(path);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	for (int tries = 0; connect(fd, (struct sockaddr *)&address, sizeof(address)); tries++) {
+		if (tries == 500)
+			die(path);
+		usleep(10000);
+	}
+	return fd;
+}
+
+/* The moment has come.  False: the wire is no more. */
+static bool harm(const char *what, char *at)
+{
+	if (!strcmp(what, "flip"))
+		*at ^= 0x10;
+	else if (!strcmp(what, "freeze"))
+		sleep(30);
+	else if (!strncmp(what, "kill:", 5))
+		kill(atoi(what + 5), SIGKILL);
+	return strcmp(what, "cut") && strcmp(what, "freeze");
+}
+
+/* What there is on one way; false: the wire is cut. */
+static bool carry(struct way *way, unsigned long long byte, const char *what)
+{
+	static char data[65536];
+	ssize_t got = read(way->from, data, sizeof(data)), sent = 0;
+
+	if (got <= 0) {
+		way->ended = true;
+		shutdown(way->to, SHUT_WR);
+		return true;
+	}
+	if (what && byte >= way->moved && byte < way->moved + got) {
+		ssize_t before = byte - way->moved;
+
+		/* What comes before it still arrives. */
+		if (!harm(what, data + before))
+			got = before;
+		while (sent < got) {
+			ssize_t n = write(way->to, data + sent, got - sent);
+
+			if (n <= 0)
+				break;
+			sent += n;
+		}
+		way->moved += got;
+		return strcmp(what, "cut") && strcmp(what, "freeze");
+	}
+	while (sent < got) {
+		ssize_t n = write(way->to, data + sent, got - sent);
+
+		if (n <= 0) {
+			way->ended = true;
+			/* Who still speaks shall hear that nobody listens. */
+			shutdown(way->from, SHUT_RD);
+			return true;
+		}
+		sent += n;
+	}
+	way->moved += got;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long long byte;
+	struct way ways[2];
+	const char *what;
+	bool up;
+
+	if (argc != 6) {
+		fprintf(stderr, "usage: meddle LISTEN CONNECT up|down BYTE cut|flip|freeze|kill:PID|count\n");
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	up = !strcmp(argv[3], "up");
+	byte = strtoull(argv[4], NULL, 0);
+	what = strcmp(argv[5], "count") ? argv[5] : NULL;
+	ways[0] = (struct way){ .from = take(argv[1]) };
+	ways[0].to = go(argv[2]);
+	ways[1] = (struct way){ .from = ways[0].to, .to = ways[0].from };
+	while (!ways[0].ended || !ways[1].ended) {
+		struct pollfd fds[2];
+
+		for (int i = 0; i < 2; i++)
+			fds[i] = (struct pollfd){
+				.fd = ways[i].ended ? -1 : ways[i].from, .events = POLLIN,
+			};
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			die("poll");
+		for (int i = 0; i < 2; i++)
+			if (fds[i].revents && !carry(&ways[i], byte, up == !i ? what : NULL))
+				return 0;
+	}
+	printf("up %llu down %llu\n", ways[0].moved, ways[1].moved);
+	return 0;
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "migrate/report.h"
+#include "migrate/transport.h"
+#include "remote.h"
+#include "vm/fail.h"
+
+#define MIB	(1024.0 * 1024.0)
+
+/**
+ * struct migrate_command - see the help
+ * @arguments: of the request
+ * @shown: a progress line stands on the terminal
+ */
+struct migrate_command {
+	struct remote_options remote;
+	const char *address;
+	const char *report;
+	struct json_object *arguments;
+	bool shown;
+};
+
+static void take_word(void *to, const char *option, const char *value)
+{
+	struct migrate_command *command = to;
+
+	if (!command->remote.name)
+		remote_take_name(&command->remote, option, value);
+	else if (!command->address)
+		command->address = value;
+	else
+		fail(EXIT_CODE_USAGE, "migrate: one VM, one address, and then \"%s\"?", value);
+}
+
+static void put_number(struct migrate_command *command, const char *member, uint64_t value)
+{
+	json_object_object_add(command->arguments, member, json_object_new_uint64(value));
+}
+
+static void take_downtime(void *to, const char *option, const char *value)
+{
+	put_number(to, "downtime_ms", parse_number(option, value, 1, 3600000));
+}
+
+static void take_bandwidth(void *to, const char *option, const char *value)
+{
+	put_number(to, "bandwidth", parse_size(option, value));
+}
+
+static void take_rounds(void *to, const char *option, const char *value)
+{
+	put_number(to, "max_rounds", parse_number(option, value, 1, 100000));
+}
+
+static void take_cache(void *to, const char *option, const char *value)
+{
+	put_number(to, "delta_cache", parse_size(option, value));
+}
+
+static void take_level(void *to, const char *option, const char *value)
+{
+	put_number(to, "compress", parse_number(option, value, 0, 19));
+}
+
+static void take_on_stall(void *to, const char *option, const char *value)
+{
+	struct migrate_command *command = to;
+
+	if (strcmp(value, "throttle") && strcmp(value, "postcopy") && strcmp(value, "fail"))
+		fail(EXIT_CODE_USAGE, "%s: \"%s\" is none of throttle, postcopy and fail", option,
+		     value);
+	json_object_object_add(command->arguments, "on_stall", json_object_new_string(value));
+}
+
+static void take_postcopy(void *to, const char *option, const char *value)
+{
+	struct migrate_command *command = to;
+
+	(void)option;
+	(void)value;
+	json_object_object_add(command->arguments, "postcopy", json_object_new_boolean(true));
+}
+
+static void take_switch(void *to, const char *option, const char *value)
+{
+	struct migrate_command *command = to;
+
+	if (strcmp(value, "on") && strcmp(value, "off"))
+		fail(EXIT_CODE_USAGE, "%s: \"%s\" is neither on nor off", option, value);
+	json_object_object_add(command->arguments, option + 2,
+			       json_object_new_boolean(!strcmp(value, "on")));
+}
+
+static void take_report(void *to, const char *option, const char *value)
+{
+	(void)option;
+	((struct migrate_command *)to)->report = value;
+}
+
+static const struct option_spec specs[] = {
+	{ "NAME", take_word, false },
+	{ "--downtime-limit", take_downtime, false },
+	{ "--bandwidth", take_bandwidth, false },
+	{ "--max-rounds", take_rounds, false },
+	{ "--on-stall", take_on_stall, false },
+	{ "--postcopy", take_postcopy, true },
+	{ "--zero", take_switch, false },
+	{ "--delta", take_switch, false },
+	{ "--delta-cache", take_cache, false },
+	{ "--compress", take_level, false },
+	{ "--report", take_report, false },
+	{ "--json", remote_take_json, true },
+	{ NULL, NULL, false }
+};
+
+static void show(struct json_object *event, void *argument)
+{
+	struct migrate_command *command = argument;
+
+	if (strcmp(report_text(event, "event"), "migrate-progress"))
+		return;
+	if (command->remote.json) {
+		printf("%s\n", json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN |
+							      JSON_C_TO_STRING_NOSLASHESCAPE));
+		fflush(stdout);
+		return;
+	}
+	/* A line that is written over needs a terminal. */
+	if (!isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\r%s: %s, round %lld: sent %.1f MiB, left %.1f MiB, written %.1f MiB/s, link %.1f MiB/s, downtime %.0f ms%s\033[K",
+		command->remote.name, report_text(event, "phase"),
+		(long long)report_number(event, "round"),
+		report_number(event, "sent_bytes") / MIB, report_number(event, "left_bytes") / MIB,
+		report_number(event, "dirty_rate") / MIB, report_number(event, "link_rate") / MIB,
+		report_number(event, "expected_downtime_ns") / 1e6,
+		report_number(event, "throttle_percent") ? ", guest slowed" : "");
+	fflush(stderr);
+	command->shown = true;
+}
+
+static void tell(const struct migrate_command *command, struct json_object *answer)
+{
+	struct json_object *report;
+	char error[256];
+
+	if (!json_object_object_get_ex(answer, "report", &report))
+		return;
+	if (command->remote.json)
+		printf("%s\n", json_object_to_json_string_ext(report, JSON_C_TO_STRING_PLAIN |
+							      JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		report_print(report, stdout);
+	if (command->report && !chart_write(report, command->report, error))
+		say("no chart: %s", error);
+}
+
+static int ask(struct migrate_command *command, const struct registry_vm *vm)
+{
+	int fd = strncmp(command->address, "fd:", 3) ? -1 : atoi(command->address + 3);
+	struct json_object *answer;
+	struct control_link link;
+
+	remote_connect(vm, &link);
+	answer = control_ask(&link, "subscribe", NULL, -1, REMOTE_TIMEOUT_MS, NULL, NULL);
+	if (!answer)
+		fail(EXIT_CODE_ERROR, "%s cannot be asked: %s", vm->name, link.error);
+	json_object_put(answer);
+	answer = control_ask(&link, "migrate", command->arguments, fd, -1, show, command);
+	if (command->shown)
+		fputs("\r\033[K", stderr);
+	if (!answer)
+		fail(!strcmp(link.code, "wrong-state") ? EXIT_CODE_STATE : EXIT_CODE_ERROR, "%s",
+		     link.error);
+	tell(command, answer);
+	json_object_put(answer);
+	control_disconnect(&link);
+	return EXIT_CODE_OK;
+}
+
+static int run_migrate(int argc, char **argv)
+{
+	struct migrate_command command = { .arguments = json_object_new_object() };
+	char error[TRANSPORT_ERROR_ROOM];
+	struct registry_vm vm;
+	int code;
+
+	remote_find(&command_migrate, argc, argv, specs, &command.remote, &vm);
+	if (!command.address)
+		fail(EXIT_CODE_USAGE, "migrate: where to? (see gondola help migrate)");
+	if (!transport_check(command.address, error))
+		fail(EXIT_CODE_USAGE, "migrate: %s", error);
+	json_object_object_add(command.arguments, "address",
+			       json_object_new_string(command.address));
+	code = ask(&command, &vm);
+	registry_put(&vm);
+	return code;
+}
+
+const struct command command_migrate = {
+	.name = "migrate",
+	.summary = "move a running VM to another host",
+	.help =
+"gondola migrate - move a VM to another host while it runs\n"
+"\n"
+"USAGE\n"
+"  gondola migrate NAME ADDRESS [OPTION]...\n"
+"\n"
+"Memory is copied in rounds while the guest runs, each round what was written during\n"
+"the one before; then the guest stops for the rest, and goes on at the target, where\n"
+"\"gondola receive\" waits. Until the target has said that the VM is its own it is here,\n"
+"and whatever fails before leaves it running here.\n"
+"\n"
+"  ADDRESS       tcp:HOST:PORT, unix:PATH, exec:COMMAND (its input and output are the\n"
+"                wire), or fd:N, a connected socket of this command\n"
+"\n"
+"WHEN TO STOP THE GUEST\n"
+"  --downtime-limit MS  when what is left takes no longer than this (default 300)\n"
+"  --bandwidth SIZE     send so many bytes a second at most, with K, M or G\n"
+"  --max-rounds N       stop the guest after so many, whatever it takes (default 30)\n"
+"  --on-stall POLICY    the guest writes as fast as the link carries: throttle (slow\n"
+"                       it down step by step; default), postcopy (let it run at the\n"
+"                       target, its pages follow) or fail\n"
+"  --postcopy           one round, then post-copy, stall or not\n"
+"\n"
+"WHAT IS SENT\n"
+"  --zero on|off        pages that are all zero as a note (default on)\n"
+"  --delta on|off       of pages sent before, what has changed (default on)\n"
+"  --delta-cache SIZE   for copies of such pages (default 64M)\n"
+"  --compress LEVEL     by zstd, 1 to 19; 0: not (default)\n"
+"\n"
+"WHAT IS TOLD\n"
+"  --report FILE        draw the rounds, as SVG\n"
+"  --json               progress as JSON, a line each, and at last the report\n"
+"\n"
+"The wire is not encrypted. Between hosts use a tunnel, at both ends:\n"
+"  gondola receive vm1 unix:/run/in.sock\n"
+"  gondola migrate vm1 \"exec:ssh target socat - unix:/run/in.sock\"\n"
+"\n"
+"EXIT STATUS\n"
+"  0 it runs there, 2 usage, 14 it did not move, or it is in doubt (it says which),\n"
+"  20 it neither runs nor is paused\n",
+	.run = run_migrate,
+};

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "remote.h"
+
+static int run_cancel(int argc, char **argv)
+{
+	return remote_simple(&command_migrate_cancel, argc, argv);
+}
+
+const struct command command_migrate_cancel = {
+	.name = "migrate-cancel",
+	.summary = "let a VM that is being moved stay",
+	.help =
+"gondola migrate-cancel - let a VM that is being moved stay where it is\n"
+"\n"
+"USAGE\n"
+"  gondola migrate-cancel NAME [--json]\n"
+"\n"
+"The VM runs on here, and \"gondola receive\" at the other end gives up. Once the VM is\n"
+"changing hands it is too late.\n"
+"\n"
+"EXIT STATUS\n"
+"  0 done, 14 too late, 20 it is not being moved\n",
+	.run = run_cancel,
+};

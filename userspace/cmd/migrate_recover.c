@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdlib.h>
+#include <string.h>
+
+#include "migrate/transport.h"
+#include "remote.h"
+#include "vm/fail.h"
+
+struct recover_options {
+	struct remote_options remote;
+	const char *address;
+	bool take_back;
+};
+
+static void take_word(void *to, const char *option, const char *value)
+{
+	struct recover_options *options = to;
+
+	if (!options->remote.name)
+		remote_take_name(&options->remote, option, value);
+	else if (!options->address)
+		options->address = value;
+	else
+		fail(EXIT_CODE_USAGE, "migrate-recover: one VM, one address, and then \"%s\"?", value);
+}
+
+static void take_back(void *to, const char *option, const char *value)
+{
+	(void)option;
+	(void)value;
+	((struct recover_options *)to)->take_back = true;
+}
+
+static const struct option_spec specs[] = {
+	{ "NAME", take_word, false },
+	{ "--take-back", take_back, true },
+	{ "--json", remote_take_json, true },
+	{ NULL, NULL, false }
+};
+
+static int run_recover(int argc, char **argv)
+{
+	struct recover_options options = { .take_back = false };
+	struct json_object *arguments = json_object_new_object(), *answer;
+	char error[TRANSPORT_ERROR_ROOM];
+	struct control_link link;
+	struct registry_vm vm;
+	int fd = -1;
+
+	remote_find(&command_migrate_recover, argc, argv, specs, &options.remote, &vm);
+	if (!options.address != options.take_back)
+		fail(EXIT_CODE_USAGE, "migrate-recover: an address, or --take-back (see gondola help migrate-recover)");
+	if (options.address && !transport_check(options.address, error))
+		fail(EXIT_CODE_USAGE, "migrate-recover: %s", error);
+	if (options.take_back)
+		json_object_object_add(arguments, "take_back", json_object_new_boolean(true));
+	else
+		json_object_object_add(arguments, "address",
+				       json_object_new_string(options.address));
+	if (options.address && !strncmp(options.address, "fd:", 3))
+		fd = atoi(options.address + 3);
+	remote_connect(&vm, &link);
+	answer = control_ask(&link, "migrate-recover", arguments, fd, REMOTE_TIMEOUT_MS, NULL,
+			     NULL);
+	if (!answer)
+		fail(!strcmp(link.code, "wrong-state") ? EXIT_CODE_STATE : EXIT_CODE_ERROR, "%s",
+		     link.error);
+	if (options.remote.json)
+		remote_print(answer);
+	json_object_put(answer);
+	control_disconnect(&link);
+	registry_put(&vm);
+	return EXIT_CODE_OK;
+}
+
+const struct command command_migrate_recover = {
+	.name = "migrate-recover",
+	.summary = "go on with a move whose link was lost",
+	.help =
+"gondola migrate-recover - go on with a move whose link was lost\n"
+"\n"
+"USAGE\n"
+"  gondola migrate-recover NAME ADDRESS [--json]\n"
+"  gondola migrate-recover NAME --take-back [--json]\n"
+"\n"
+"In post-copy the VM runs at the target while a part of its memory is still at the\n"
+"source. If the link is lost then, the VM stands at the target, and the source keeps the\n"
+"rest. Give this command at the target with an address to listen at, then at the source\n"
+"with the address to connect to: it goes on from where it was.\n"
+"\n"
+"  --take-back   the link was lost in the moment when the VM changed hands, and it\n"
+"                stands here in doubt: you have looked, and it does not run at the\n"
+"                target. It runs on here. Were it running there too, both would spoil\n"
+"                its disks\n"
+"\n"
+"EXAMPLES\n"
+"  target$ gondola migrate-recover vm1 tcp::4712\n"
+"  source$ gondola migrate-recover vm1 tcp:target:4712\n"
+"\n"
+"EXIT STATUS\n"
+"  0 done, or begun, 2 usage, 14 error, 20 there is nothing to recover\n",
+	.run = run_recover,
+};

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <json-c/json.h>
+
+#include "commands.h"
+#include "source.h"
+#include "target.h"
+#include "vm/control.h"
+
+#define MS			1000000ull
+#define DEFAULT_DOWNTIME_MS	300
+#define DEFAULT_ROUNDS		30
+#define DEFAULT_CACHE		(64ull << 20)
+
+/* One at a time.  It stays after its end for as long as it is in doubt. */
+static struct {
+	struct source source;
+	struct control_request *request;
+	pthread_t thread;
+	bool started;
+	bool under_way;
+} here = { .source.recover_fd = -1 };
+
+static enum migrate_phase phase_now(void)
+{
+	return __atomic_load_n(&here.source.phase, __ATOMIC_ACQUIRE);
+}
+
+/* ---- migrate ----------------------------------------------------------------------------- */
+
+static void *run_thread(void *argument)
+{
+	struct source *s = &here.source;
+	struct control_request *request = argument;
+	bool moved;
+
+	source_run(s);
+	moved = s->theirs;
+	json_object_object_add(request->out, "report", report_json(&s->report));
+	if (!moved)
+		control_fail(request, s->phase == MIGRATE_BROKEN ? "in-doubt" :
+			     s->cancelled ? "cancelled" : "not-migrated", "%s", s->report.words);
+	control_done(request);
+	__atomic_store_n(&here.under_way, false, __ATOMIC_RELEASE);
+	if (moved)
+		vm_end(s->vm, VM_MIGRATED, "%s", s->report.words);
+	return NULL;
+}
+
+static bool take_policy(struct control_request *request, enum on_stall *policy)
+{
+	static const char *const names[] = { "throttle", "postcopy", "fail" };
+	const char *name = control_string(request, "on_stall", "throttle");
+
+	for (unsigned int i = 0; name && i < 3; i++)
+		if (!strcmp(name, names[i])) {
+			*policy = i;
+			return true;
+		}
+	if (!request->failed)
+		control_fail(request, "bad-argument",
+			     "\"on_stall\" is none of throttle, postcopy and fail");
+	return false;
+}
+
+static bool take_options(struct control_request *request, struct migrate_options *options)
+{
+	const char *address = control_string(request, "address", NULL);
+	char error[TRANSPORT_ERROR_ROOM];
+
+	*options = (struct migrate_options){ .fd = -1 };
+	if (request->failed)
+		return false;
+	if (!address || strlen(address) >= sizeof(options->address)) {
+		control_fail(request, "bad-argument", "\"address\" is missing or too long");
+		return false;
+	}
+	if (!transport_check(address, error)) {
+		control_fail(request, "bad-argument", "%s", error);
+		return false;
+	}
+	strcpy(options->address, address);
+	options->limits.downtime_ns = control_number(request, "downtime_ms", DEFAULT_DOWNTIME_MS,
+						     1, 3600000) * MS;
+	options->limits.rounds = control_number(request, "max_rounds", DEFAULT_ROUNDS, 1, 100000);
+	options->bandwidth = control_number(request, "bandwidth", 0, 0, INT64_MAX);
+	options->cache = control_number(request, "delta_cache", DEFAULT_CACHE, 0, INT64_MAX);
+	options->level = control_number(request, "compress", 0, 0, 19);
+	options->postcopy = control_flag(request, "postcopy", false);
+	options->zero = control_flag(request, "zero", true);
+	options->delta = control_flag(request, "delta", true);
+	if (!take_policy(request, &options->on_stall) || request->failed)
+		return false;
+	if (!strncmp(address, "fd:", 3)) {
+		options->fd = request->fd;
+		request->fd = -1;
+	}
+	return true;
+}
+
+static void on_migrate(struct control_request *request)
+{
+	struct source *s = &here.source;
+	struct migrate_options options;
+	int ret;
+
+	if (__atomic_load_n(&here.under_way, __ATOMIC_ACQUIRE) || phase_now() == MIGRATE_BROKEN) {
+		control_fail(request, "busy", "%s: a migration is not over: %s", request->vm->name,
+			     migrate_phase_name(phase_now()));
+		return;
+	}
+	if (target_here() && target_left(target_here())) {
+		control_fail(request, "busy", "%s: %llu pages have not come from its last host",
+			     request->vm->name,
+			     (unsigned long long)target_left(target_here()));
+		return;
+	}
+	if (!take_options(request, &options))
+		return;
+	if (here.started)
+		pthread_join(here.thread, NULL);
+	*s = (struct source){
+		.vm = request->vm, .options = options, .link.transport.fd = -1, .recover_fd = -1,
+	};
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->changed, NULL);
+	here.under_way = true;
+	control_later(request);
+	ret = pthread_create(&here.thread, NULL, run_thread, request);
+	here.started = !ret;
+	if (!ret)
+		return;
+	here.under_way = false;
+	control_fail(request, "failed", "cannot make a thread: %s", strerror(ret));
+	control_done(request);
+}
+
+/* ---- migrate-cancel ------------------------------------------------------------------------ */
+
+static void on_cancel(struct control_request *request)
+{
+	struct source *s = &here.source;
+	bool late;
+
+	if (!__atomic_load_n(&here.under_way, __ATOMIC_ACQUIRE)) {
+		control_fail(request, "wrong-state", "%s: no migration is under way",
+			     request->vm->name);
+		return;
+	}
+	pthread_mutex_lock(&s->lock);
+	late = s->gone;
+	if (!late) {
+		s->cancelled = true;
+		__atomic_store_n(&s->link.hurry, true, __ATOMIC_RELAXED);
+		/* Ends a wait for the target; it still hears that it was cancelled. */
+		shutdown(s->link.transport.fd, SHUT_RD);
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (late)
+		control_fail(request, "too-late", "%s has changed hands, or is about to",
+			     request->vm->name);
+}
+
+/* ---- migrate-recover -------------------------------------------------------------------------- */
+
+static bool take_address(struct control_request *request, char *address, size_t room, int *fd)
+{
+	const char *given = control_string(request, "address", NULL);
+	char error[TRANSPORT_ERROR_ROOM] = "an address is needed";
+
+	if (request->failed)
+		return false;
+	if (!given || strlen(given) >= room || !transport_check(given, error)) {
+		control_fail(request, "bad-argument", "%s", error);
+		return false;
+	}
+	strcpy(address, given);
+	*fd = -1;
+	if (!strncmp(given, "fd:", 3)) {
+		*fd = request->fd;
+		request->fd = -1;
+	}
+	return true;
+}
+
+/* The target's pages went missing: it listens. */
+static void recover_target(struct control_request *request, struct target *target)
+{
+	pthread_mutex_lock(&target->lock);
+	if (take_address(request, target->recover_address, sizeof(target->recover_address),
+			 &target->recover_fd)) {
+		target->recover_asked = true;
+		pthread_cond_broadcast(&target->changed);
+	}
+	pthread_mutex_unlock(&target->lock);
+}
+
+/* The source has them: it connects. */
+static void recover_source(struct control_request *request, struct source *s)
+{
+	pthread_mutex_lock(&s->lock);
+	if (take_address(request, s->recover_address, sizeof(s->recover_address),
+			 &s->recover_fd)) {
+		s->recover_asked = true;
+		pthread_cond_broadcast(&s->changed);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void on_recover(struct control_request *request)
+{
+	bool take_back = control_flag(request, "take_back", false);
+	struct target *target = target_here();
+	struct source *s = &here.source;
+
+	if (request->failed)
+		return;
+	if (target && target->broken) {
+		if (take_back)
+			control_fail(request, "wrong-state",
+				     "%s is here, but a part of its memory is not",
+				     request->vm->name);
+		else
+			recover_target(request, target);
+	} else if (phase_now() != MIGRATE_BROKEN) {
+		control_fail(request, "wrong-state", "%s: there is nothing to recover",
+			     request->vm->name);
+	} else if (s->theirs) {
+		if (take_back)
+			control_fail(request, "wrong-state",
+				     "%s has been running elsewhere: it cannot go back",
+				     request->vm->name);
+		else
+			recover_source(request, s);
+	} else if (take_back) {
+		source_take_back(s);
+		control_state_event(request->vm);
+	} else {
+		control_fail(request, "wrong-state",
+			     "%s may be running at its target: if it is not, take it back",
+			     request->vm->name);
+	}
+}
+
+static void add_status(struct vm *vm, struct json_object *status)
+{
+	struct target *target = target_here();
+	enum migrate_phase phase = target ? target->phase : phase_now();
+
+	(void)vm;
+	if (target && !target->phase)
+		phase = phase_now();
+	if (phase == MIGRATE_IDLE)
+		return;
+	json_object_object_add(status, "migration",
+			       json_object_new_string(migrate_phase_name(phase)));
+	if (target && target_left(target))
+		json_object_object_add(status, "missing_pages",
+				       json_object_new_uint64(target_left(target)));
+}
+
+void migrate_add_commands(void)
+{
+	control_add("migrate", on_migrate);
+	control_add("migrate-cancel", on_cancel);
+	control_add("migrate-recover", on_recover);
+	control_add_status(add_status);
+}
+
+void migrate_end(struct vm *vm)
+{
+	struct source *s = &here.source;
+
+	(void)vm;
+	if (here.started) {
+		pthread_mutex_lock(&s->lock);
+		transport_cut(&s->link.transport);
+		pthread_cond_broadcast(&s->changed);
+		pthread_mutex_unlock(&s->lock);
+		pthread_join(here.thread, NULL);
+		here.started = false;
+	}
+	if (target_here())
+		target_join(target_here());
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Migration as commands of the control socket. */
+#ifndef MIGRATE_COMMANDS_H
+#define MIGRATE_COMMANDS_H
+
+struct source;
+struct vm;
+
+/** migrate_add_commands() - "migrate", "migrate-cancel" and "migrate-recover" */
+void migrate_add_commands(void);
+/** migrate_end() - the VM has ended: so do the threads of a migration */
+void migrate_end(struct vm *vm);
+
+/** source_run() - a whole migration; the thread's body */
+void source_run(struct source *source);
+/** source_take_back() - the user says that the target does not run it */
+void source_take_back(struct source *source);
+
+#endif

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Post-copy, the target: the VM runs and its pages come.  Who touches a page
+ * that is not here waits: a vCPU leaves GONDOLA_RUN and waits in the launcher,
+ * where it can be paused; a device's thread, or a system call of it, waits in
+ * userfaultfd.  Both make the page be asked for.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "target.h"
+#include "vm/control.h"
+#include "vm/fail.h"
+#include "vm/probes.h"
+
+#ifndef USERFAULTFD_IOC_NEW
+#define USERFAULTFD_IOC_NEW	_IO(0xAA, 0x00)	/* since Linux 6.1 */
+#endif
+
+#define PAGE		4096u
+#define POLL_NS		20000000l	/* a vCPU that waits looks so often whether it shall stop */
+
+/* One that serves the kernel's own accesses too: devices read files into guest memory. */
+static int open_uffd(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC), uffd = -1;
+
+	if (device >= 0) {
+		uffd = ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
+		close(device);
+	}
+	if (uffd < 0)
+		uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (uffd >= 0 && ioctl(uffd, UFFDIO_API, &api)) {
+		close(uffd);
+		uffd = -1;
+	}
+	return uffd;
+}
+
+bool fetch_possible(void)
+{
+	int uffd = open_uffd();
+
+	if (uffd >= 0)
+		close(uffd);
+	return uffd >= 0;
+}
+
+static bool test(const uint64_t *bits, uint64_t page)
+{
+	return bits[page / 64] >> (page % 64) & 1;
+}
+
+bool fetch_missing(struct target *target, const struct stream_record *record)
+{
+	const struct wire_missing *head = (const void *)record->data;
+	uint64_t words = (target->pages + 63) / 64;
+
+	if (record->bytes < sizeof(*head) || !head->pages || head->pages > WIRE_MISSING_MAX ||
+	    head->first % WIRE_MISSING_MAX || head->first >= target->pages ||
+	    head->pages > target->pages - head->first ||
+	    record->bytes != sizeof(*head) + (head->pages + 7) / 8)
+		return link_fail(&target->link, "the list of missing pages is malformed");
+	if (!target->missing) {
+		target->missing = calloc(words, sizeof(*target->missing));
+		target->wanted = calloc(words, sizeof(*target->wanted));
+		target->asked_ns = calloc(target->pages, sizeof(*target->asked_ns));
+		if (!target->missing || !target->wanted || !target->asked_ns)
+			return link_fail(&target->link, "out of memory");
+	}
+	memcpy((uint8_t *)target->missing + head->first / 8, head + 1, (head->pages + 7) / 8);
+	if (target->pages % 64)
+		target->missing[words - 1] &= (1ull << (target->pages % 64)) - 1;
+	return true;
+}
+
+/* ---- asking: the lock is held --------------------------------------------------------- */
+
+static uint64_t gpa_of(const struct target *target, uint64_t page)
+{
+	uint64_t at = page * PAGE, low = target->vm->memory.low;
+
+	return at < low ? at : MEMORY_HIGH + at - low;
+}
+
+static void want(struct target *target, uint64_t page)
+{
+	uint64_t gpa = gpa_of(target, page);
+
+	if (test(target->wanted, page))
+		return;
+	target->wanted[page / 64] |= 1ull << (page % 64);
+	target->asked_ns[page] = link_now_ns();
+	target->counts.faults++;
+	PROBE_MIGRATE_FAULT(gpa);
+	/* If it fails the reader hears of it too. */
+	if (target->said && !target->broken)
+		link_put(&target->link, WIRE_WANT, &gpa, sizeof(gpa));
+}
+
+static void arrived(struct target *target, uint64_t page)
+{
+	uint64_t waited;
+
+	target->missing[page / 64] &= ~(1ull << (page % 64));
+	__atomic_store_n(&target->left, target->left - 1, __ATOMIC_RELAXED);
+	if (!test(target->wanted, page))
+		return;
+	waited = link_now_ns() - target->asked_ns[page];
+	target->counts.fault_ns += waited;
+	if (waited > target->counts.fault_max_ns)
+		target->counts.fault_max_ns = waited;
+	PROBE_MIGRATE_FAULT_END(gpa_of(target, page), waited);
+	pthread_cond_broadcast(&target->changed);
+}
+
+/* ---- who waits ------------------------------------------------------------------------- */
+
+/* A vCPU's thread: see struct vm. */
+static bool absent(struct vcpu *vcpu, uint64_t gpa)
+{
+	struct target *target = target_here();
+	struct vm *vm = vcpu->vm;
+	struct timespec until;
+	uint64_t page;
+	bool waited = false;
+
+	if (!target || !target->missing)
+		return false;
+	page = target_page(target, gpa);
+	pthread_mutex_lock(&target->lock);
+	while (test(target->missing, page) && !vm_paused(vm) && !vm_ending(vm)) {
+		want(target, page);
+		waited = true;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += POLL_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&target->changed, &target->lock, &until);
+	}
+	/* Still not here: whoever stopped us must not find us waiting in the kernel. */
+	waited |= test(target->missing, page);
+	pthread_mutex_unlock(&target->lock);
+	return waited;
+}
+
+static void wake(struct target *target, uint64_t address)
+{
+	struct uffdio_range range = { .start = address, .len = PAGE };
+
+	ioctl(target->uffd, UFFDIO_WAKE, &range);
+}
+
+static bool place_zero(struct target *target, uint64_t page)
+{
+	struct uffdio_zeropage zero = {
+		.range.start = (uintptr_t)target->vm->memory.base + page * PAGE,
+		.range.len = PAGE,
+	};
+
+	while (ioctl(target->uffd, UFFDIO_ZEROPAGE, &zero)) {
+		if (errno == EEXIST) {
+			wake(target, zero.range.start);
+			return true;
+		}
+		if (errno != EAGAIN)
+			return false;
+	}
+	return true;
+}
+
+static bool place(struct target *target, uint64_t page, const uint8_t *data)
+{
+	_Alignas(PAGE) static uint8_t aligned[PAGE];
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)target->vm->memory.base + page * PAGE,
+		.src = (uintptr_t)aligned,
+		.len = PAGE,
+	};
+
+	memcpy(aligned, data, PAGE);
+	while (ioctl(target->uffd, UFFDIO_COPY, &copy)) {
+		if (errno == EEXIST) {
+			wake(target, copy.dst);
+			return true;
+		}
+		if (errno != EAGAIN)
+			return false;
+		copy.copy = 0;
+	}
+	return true;
+}
+
+static void on_fault(struct target *target, uint64_t address)
+{
+	uint64_t page = (address - (uintptr_t)target->vm->memory.base) / PAGE;
+
+	if (page >= target->pages)
+		return;
+	pthread_mutex_lock(&target->lock);
+	if (test(target->missing, page))
+		want(target, page);
+	else
+		/* It was zero at the source and never touched here. */
+		place_zero(target, page);
+	pthread_mutex_unlock(&target->lock);
+}
+
+static void *faults(void *argument)
+{
+	struct target *target = argument;
+	struct pollfd fds[2] = {
+		{ .fd = target->uffd, .events = POLLIN },
+		{ .fd = target->stop_fd, .events = POLLIN },
+	};
+	struct uffd_msg message;
+
+	while (!fds[1].revents) {
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		while (read(target->uffd, &message, sizeof(message)) == sizeof(message))
+			if (message.event == UFFD_EVENT_PAGEFAULT)
+				on_fault(target, message.arg.pagefault.address);
+	}
+	return NULL;
+}
+
+/* ---- before it runs, and when all has come ---------------------------------------------- */
+
+static bool drop_missing(struct target *target)
+{
+	uint64_t page = 0;
+
+	target->left = 0;
+	while (page < target->pages) {
+		uint64_t first = page;
+
+		while (page < target->pages && test(target->missing, page))
+			page++;
+		target->left += page - first;
+		if (page > first && madvise(target->vm->memory.base + first * PAGE,
+					    (page - first) * PAGE, MADV_DONTNEED))
+			return link_fail(&target->link, "pages cannot be dropped: %s",
+					 strerror(errno));
+		page += page == first;
+	}
+	return true;
+}
+
+bool fetch_begin(struct target *target)
+{
+	struct uffdio_register range = {
+		.range.start = (uintptr_t)target->vm->memory.base,
+		.range.len = target->vm->memory.bytes,
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int ret;
+
+	target->uffd = open_uffd();
+	target->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (target->uffd < 0 || target->stop_fd < 0)
+		return link_fail(&target->link, "no userfaultfd: %s", strerror(errno));
+	/* A huge page would bring what is not here yet. */
+	madvise(target->vm->memory.base, target->vm->memory.bytes, MADV_NOHUGEPAGE);
+	if (!drop_missing(target))
+		return false;
+	if (ioctl(target->uffd, UFFDIO_REGISTER, &range))
+		return link_fail(&target->link, "memory cannot be put under userfaultfd: %s",
+				 strerror(errno));
+	ret = memory_userfault(&target->vm->memory, true);
+	if (ret)
+		return link_fail(&target->link, "the module cannot do without pages: %s",
+				 strerror(-ret));
+	target->vm->absent = absent;
+	ret = pthread_create(&target->faults_thread, NULL, faults, target);
+	return !ret || link_fail(&target->link, "cannot start a thread: %s", strerror(ret));
+}
+
+static void fetch_end(struct target *target)
+{
+	struct uffdio_range range = {
+		.start = (uintptr_t)target->vm->memory.base,
+		.len = target->vm->memory.bytes,
+	};
+	uint64_t one = 1;
+
+	ioctl(target->uffd, UFFDIO_UNREGISTER, &range);
+	if (write(target->stop_fd, &one, sizeof(one)) != sizeof(one))
+		say("cannot end a thread: %s", strerror(errno));
+	pthread_join(target->faults_thread, NULL);
+	memory_userfault(&target->vm->memory, false);
+	madvise(target->vm->memory.base, target->vm->memory.bytes, MADV_HUGEPAGE);
+	close(target->uffd);
+	close(target->stop_fd);
+	target->uffd = -1;
+	target->stop_fd = -1;
+}
+
+/* ---- taking ------------------------------------------------------------------------------ */
+
+static int take_page(void *argument, const struct stream_page *page, const uint8_t *data)
+{
+	struct target *target = argument;
+	uint64_t number;
+	bool placed = true;
+
+	if (!memory_at(&target->vm->memory, page->gpa, PAGE) || page->flags) {
+		link_fail(&target->link, "page 0x%llx is none, or a difference",
+			  (unsigned long long)page->gpa);
+		return -1;
+	}
+	number = target_page(target, page->gpa);
+	pthread_mutex_lock(&target->lock);
+	/* What the guest has had since is newer. */
+	if (test(target->missing, number)) {
+		placed = place(target, number, data);
+		if (placed)
+			arrived(target, number);
+	}
+	pthread_mutex_unlock(&target->lock);
+	if (!placed)
+		link_fail(&target->link, "a page cannot be put in place: %s", strerror(errno));
+	return placed ? 0 : -1;
+}
+
+static bool take_zeroes(struct target *target, const struct stream_record *record)
+{
+	const struct stream_range *range = (const void *)record->data;
+	bool placed = true;
+
+	for (uint32_t i = 0; i < record->bytes / sizeof(*range); i++) {
+		if (!memory_at(&target->vm->memory, range[i].gpa, range[i].pages * PAGE))
+			return link_fail(&target->link, "zeroes for 0x%llx, which is no memory",
+					 (unsigned long long)range[i].gpa);
+		pthread_mutex_lock(&target->lock);
+		for (uint64_t j = 0; placed && j < range[i].pages; j++) {
+			uint64_t page = target_page(target, range[i].gpa) + j;
+
+			if (!test(target->missing, page))
+				continue;
+			placed = place_zero(target, page);
+			if (placed)
+				arrived(target, page);
+		}
+		pthread_mutex_unlock(&target->lock);
+	}
+	return placed || link_fail(&target->link, "a page cannot be put in place: %s",
+				   strerror(errno));
+}
+
+/* Over one link: true when the source has sent everything and it is here. */
+static bool take_all(struct target *target)
+{
+	struct stream_record record;
+	bool sent;
+
+	for (;;) {
+		struct pollfd ready = { .fd = target->link.transport.fd, .events = POLLIN };
+
+		while (poll(&ready, 1, -1) < 0 && errno == EINTR)
+			;
+		if (!link_read(&target->link, &record))
+			return false;
+		if (record.type == STREAM_PAGES) {
+			if (stream_each_page(&target->link.in, &record, take_page, target))
+				return false;
+		} else if (record.type == STREAM_ZERO) {
+			if (!take_zeroes(target, &record))
+				return false;
+		} else if (record.type != WIRE_POSTED) {
+			return link_fail(&target->link, "record type %u came after the switch",
+					 record.type);
+		}
+		if (record.type == WIRE_POSTED)
+			break;
+	}
+	if (target->left)
+		return link_fail(&target->link, "the source has no more, but %llu pages are missing",
+				 (unsigned long long)target->left);
+	pthread_mutex_lock(&target->lock);
+	sent = link_put(&target->link, WIRE_FINISHED, &target->counts, sizeof(target->counts));
+	pthread_mutex_unlock(&target->lock);
+	/* The source may miss it: it has nothing that is needed any more. */
+	(void)sent;
+	return true;
+}
+
+/* ---- another link ------------------------------------------------------------------------- */
+
+static bool say_missing(struct target *target)
+{
+	for (uint64_t first = 0; first < target->pages; first += WIRE_MISSING_MAX) {
+		uint64_t left = target->pages - first;
+		struct wire_missing head = {
+			.first = first,
+			.pages = left < WIRE_MISSING_MAX ? left : WIRE_MISSING_MAX,
+		};
+
+		if (stream_put(&target->link.out, WIRE_MISSING, WIRE_VERSION, &head, sizeof(head),
+			       (uint8_t *)target->missing + first / 8, (head.pages + 7) / 8))
+			return link_flush(&target->link);
+	}
+	return true;
+}
+
+static bool greet_again(struct target *target)
+{
+	struct wire_recover hello;
+
+	if (!link_start(&target->link, 0, 0) || !link_greet(&target->link) ||
+	    !link_expect(&target->link, WIRE_RECOVER, &hello, sizeof(hello)))
+		return false;
+	if (hello.protocol != WIRE_PROTOCOL ||
+	    memcmp(hello.token, target->hello.token, sizeof(hello.token)))
+		return link_fail(&target->link, "this is not the VM that was lost");
+	return say_missing(target);
+}
+
+static bool reconnect(struct target *target, const char *address)
+{
+	struct transport_listener listener;
+	int fd = target->recover_fd;
+
+	target->recover_fd = -1;
+	if (!transport_listen(&listener, address, fd, target->link.words))
+		return false;
+	say("%s: waiting for its source at %s", target->vm->name, address);
+	/* The process ends by a signal, or goes on. */
+	return transport_accept(&listener, &target->link.transport, -1, LINK_TIMEOUT_MS,
+				target->link.words) &&
+	       greet_again(target);
+}
+
+void fetch_ask_again(struct target *target)
+{
+	for (uint64_t page = 0; page < target->pages; page++) {
+		uint64_t gpa = gpa_of(target, page);
+
+		if (test(target->missing, page) && test(target->wanted, page))
+			link_put(&target->link, WIRE_WANT, &gpa, sizeof(gpa));
+	}
+}
+
+/* Waits for an address and a connection; false when the VM ends. */
+static bool recover(struct target *target)
+{
+	char words[256], address[sizeof(target->recover_address)];
+	struct link *link = &target->link;
+
+	for (;;) {
+		snprintf(words, sizeof(words),
+			 "the link was lost (%.100s) and %llu pages are missing: gondola migrate-recover %s ADDRESS, here and then at the source",
+			 link->words, (unsigned long long)target->left, target->vm->name);
+		vm_pause_because(target->vm, PAUSE_ERROR, words);
+		control_state_event(target->vm);
+		say("%s: %s", target->vm->name, words);
+		pthread_mutex_lock(&target->lock);
+		target->recover_asked = false;
+		while (!target->recover_asked && !vm_ending(target->vm))
+			pthread_cond_wait(&target->changed, &target->lock);
+		memcpy(address, target->recover_address, sizeof(address));
+		pthread_mutex_unlock(&target->lock);
+		if (vm_ending(target->vm))
+			return false;
+		link_close(link);
+		*link = (struct link){ .transport.fd = -1 };
+		if (reconnect(target, address))
+			return true;
+	}
+}
+
+void fetch_all(struct target *target)
+{
+	__atomic_store_n(&target->phase, MIGRATE_POSTCOPY, __ATOMIC_RELEASE);
+	while (!take_all(target)) {
+		pthread_mutex_lock(&target->lock);
+		target->broken = true;
+		pthread_mutex_unlock(&target->lock);
+		__atomic_store_n(&target->phase, MIGRATE_BROKEN, __ATOMIC_RELEASE);
+		if (!recover(target))
+			return;
+		pthread_mutex_lock(&target->lock);
+		fetch_ask_again(target);
+		target->broken = false;
+		pthread_mutex_unlock(&target->lock);
+		__atomic_store_n(&target->phase, MIGRATE_POSTCOPY, __ATOMIC_RELEASE);
+		vm_unpause(target->vm, PAUSE_ERROR);
+		control_state_event(target->vm);
+		say("%s: the source is back, it goes on", target->vm->name);
+	}
+	fetch_end(target);
+}

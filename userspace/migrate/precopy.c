@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Rounds of copying: what was written since it was sent last, until little enough is left. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "source.h"
+#include "throttle.h"
+#include "vm/probes.h"
+
+#define PAGE		4096u
+#define DELTA_ROOM	3072u		/* a longer delta is no gain */
+#define THROTTLE_FIRST	20u		/* percent */
+#define THROTTLE_STEP	20u
+#define SLOT_OF(s, page)	((page) * PAGE < (s)->vm->memory.low ? 0u : 1u)
+
+uint64_t page_gpa(const struct source *s, uint64_t page)
+{
+	uint64_t at = page * PAGE, low = s->vm->memory.low;
+
+	return at < low ? at : MEMORY_HIGH + at - low;
+}
+
+static uint64_t slot_first(const struct source *s, uint64_t page)
+{
+	return SLOT_OF(s, page) ? s->vm->memory.low / PAGE : 0;
+}
+
+/* The log of pages [page, page + count), which lie in one slot; @page is a multiple of 64 in it. */
+static int log_call(struct source *s, uint64_t page, uint64_t count, bool clear)
+{
+	uint64_t first = slot_first(s, page);
+	uint64_t *bitmap = s->dirty + page / 64;
+	int fd = s->vm->fd, slot = SLOT_OF(s, page);
+
+	return clear ? __gondola_clear_dirty(fd, slot, page - first, count, bitmap) :
+		       __gondola_get_dirty(fd, slot, page - first, count, bitmap);
+}
+
+/* Pages of a chunk that starts at @page: it ends with the slot. */
+static uint64_t chunk_at(const struct source *s, uint64_t page, uint64_t want)
+{
+	uint64_t end = SLOT_OF(s, page) ? s->pages : s->vm->memory.low / PAGE;
+
+	return end - page < want ? end - page : want;
+}
+
+static bool is_set(const uint64_t *bits, uint64_t page)
+{
+	return bits[page / 64] >> (page % 64) & 1;
+}
+
+static uint64_t count_bits(const struct source *s)
+{
+	uint64_t count = 0;
+
+	for (uint64_t i = 0; i < s->words; i++)
+		count += __builtin_popcountll(s->dirty[i]);
+	return count;
+}
+
+int64_t precopy_read_log(struct source *s)
+{
+	uint64_t page = 0;
+
+	while (page < s->pages) {
+		uint64_t count = chunk_at(s, page, s->pages);
+		int ret = log_call(s, page, count, false);
+
+		if (ret) {
+			link_fail(&s->link, "the dirty log cannot be read: %s", strerror(-ret));
+			return -1;
+		}
+		page += count;
+	}
+	return (int64_t)count_bits(s);
+}
+
+bool precopy_begin(struct source *s)
+{
+	int ret;
+
+	s->pages = s->vm->memory.bytes / PAGE;
+	s->words = (s->pages + 63) / 64;
+	s->dirty = calloc(s->words, sizeof(*s->dirty));
+	s->left_out = calloc(s->words, sizeof(*s->left_out));
+	s->heat = calloc(s->pages, 1);
+	if (s->options.delta)
+		s->cache = page_cache_create(s->pages, s->options.cache);
+	if (!s->dirty || !s->heat || !s->left_out || (s->options.delta && !s->cache))
+		return link_fail(&s->link, "out of memory");
+	/* A slot's log is asked for by words: the second slot must begin with one of ours. */
+	if (s->vm->memory.bytes > s->vm->memory.low && s->vm->memory.low / PAGE % 64)
+		return link_fail(&s->link, "memory is cut at an odd place");
+	ret = memory_log_dirty(&s->vm->memory, true);
+	if (ret)
+		return link_fail(&s->link, "the dirty log cannot be switched on: %s",
+				 strerror(-ret));
+	s->logging = true;
+	return true;
+}
+
+void precopy_end(struct source *s)
+{
+	throttle_set(s->vm, 0);
+	if (s->logging)
+		memory_log_dirty(&s->vm->memory, false);
+	s->logging = false;
+	page_cache_destroy(s->cache);
+	s->cache = NULL;
+	free(s->dirty);
+	free(s->left_out);
+	free(s->heat);
+	s->dirty = NULL;
+	s->left_out = NULL;
+	s->heat = NULL;
+}
+
+bool precopy_send_page(struct source *s, uint64_t page, struct report_round *round)
+{
+	_Alignas(64) uint8_t copy[PAGE], delta[DELTA_ROOM];
+	uint64_t gpa = page_gpa(s, page);
+	size_t bytes;
+
+	/* The guest may be writing it: all that is said of it must be said of one thing. */
+	memcpy(copy, s->vm->memory.base + page * PAGE, PAGE);
+	round->pages++;
+	if (s->options.zero && stream_page_is_zero(copy)) {
+		round->zero++;
+		if (s->cache)
+			page_cache_forget(s->cache, page);
+		stream_put_zero(&s->link.out, gpa, 1);
+		return true;
+	}
+	if (s->cache) {
+		if (page_cache_same(s->cache, page, copy)) {
+			round->same++;
+			return true;
+		}
+		/* In the first round every page comes by: none is known to come again. */
+		bytes = page_cache_delta(s->cache, page, copy, s->round > 1, delta, sizeof(delta));
+		if (bytes) {
+			round->delta++;
+			stream_put_delta(&s->link.out, gpa, delta, bytes);
+			return true;
+		}
+	}
+	round->full++;
+	stream_put_page(&s->link.out, gpa, copy);
+	return true;
+}
+
+/* What is dirty of a chunk is marked clean, then sent: what is written later comes in the next. */
+static bool send_chunk(struct source *s, uint64_t page, uint64_t count, struct report_round *round)
+{
+	int ret = log_call(s, page, count, false);
+	bool any = false;
+
+	if (ret)
+		return link_fail(&s->link, "the dirty log cannot be read: %s", strerror(-ret));
+	for (uint64_t i = page / 64; i < (page + count + 63) / 64; i++)
+		any |= s->dirty[i] != 0;
+	if (!any)
+		return true;
+	ret = log_call(s, page, count, true);
+	if (ret)
+		return link_fail(&s->link, "the dirty log cannot be cleared: %s", strerror(-ret));
+	for (uint64_t i = page; i < page + count; i++) {
+		if (!is_set(s->dirty, i))
+			continue;
+		s->heat[i] = s->round < 255 ? s->round : 255;
+		if (is_set(s->left_out, i)) {
+			round->pages++;
+			round->left_out++;
+			continue;
+		}
+		if (!precopy_send_page(s, i, round))
+			return false;
+	}
+	if (s->cancelled || vm_ending(s->vm))
+		return link_fail(&s->link, s->cancelled ? "cancelled" : "the VM has ended");
+	if (s->link.out.error || !link_quiet(&s->link))
+		return link_lost(&s->link);
+	source_progress(s, false);
+	return true;
+}
+
+static bool one_round(struct source *s)
+{
+	struct wire_round head = { .phase = s->phase, .round = ++s->round };
+	struct report_round *round = report_round_add(&s->report);
+	uint64_t began = source_bytes(s), page = 0;
+	int64_t dirty;
+
+	source_phase(s, s->phase);
+	s->round_began_ns = link_now_ns();
+	round->throttle = throttle_percent();
+	PROBE_MIGRATE_ROUND_BEGIN(s->round, s->report.nr_rounds > 1 ?
+				  s->report.rounds[s->report.nr_rounds - 2].dirtied : s->pages);
+	if (!link_put(&s->link, WIRE_ROUND, &head, sizeof(head)))
+		return link_lost(&s->link);
+	while (page < s->pages) {
+		uint64_t count = chunk_at(s, page, SOURCE_CHUNK);
+
+		if (!send_chunk(s, page, count, round))
+			return false;
+		page += count;
+	}
+	if (!link_flush(&s->link))
+		return link_lost(&s->link);
+	dirty = precopy_read_log(s);
+	if (dirty < 0)
+		return false;
+	round->dirtied += dirty;
+	round->bytes += source_bytes(s) - began;
+	round->ns += link_now_ns() - s->round_began_ns;
+	PROBE_MIGRATE_ROUND_END(s->round, round->pages, round->bytes, round->ns, round->dirtied);
+	estimate_round(&s->estimate, round->pages, round->ns, dirty);
+	return true;
+}
+
+bool precopy_last(struct source *s)
+{
+	return one_round(s);
+}
+
+static void note_stall(struct source *s)
+{
+	if (s->report.stall[0])
+		return;
+	PROBE_MIGRATE_STALL(s->round, (uint64_t)s->estimate.dirty_rate,
+			    (uint64_t)s->estimate.link_rate);
+	snprintf(s->report.stall, sizeof(s->report.stall),
+		 "in round %u the guest wrote %.1f MiB/s of pages and %.1f MiB/s got across",
+		 s->round, s->estimate.dirty_rate / 1048576, s->estimate.link_rate / 1048576);
+}
+
+/* True: go on with rounds. */
+static bool slow_down(struct source *s)
+{
+	unsigned int percent = throttle_percent();
+
+	if (percent >= THROTTLE_MAX)
+		return false;
+	percent = percent ? percent + THROTTLE_STEP : THROTTLE_FIRST;
+	if (percent > THROTTLE_MAX)
+		percent = THROTTLE_MAX;
+	throttle_set(s->vm, percent);
+	s->estimate.hopeless = 0;
+	PROBE_MIGRATE_THROTTLE(percent);
+	s->report.answer = "throttle";
+	snprintf(s->report.answer_cost, sizeof(s->report.answer_cost),
+		 "from round %u on the vCPUs slept, %u %% of the time at last", s->round, percent);
+	return true;
+}
+
+/* A stall, or too many rounds: by policy.  @stop: out: stop the guest now. */
+static bool answer(struct source *s, bool *stop, bool *postcopy)
+{
+	note_stall(s);
+	*stop = true;
+	switch (s->options.on_stall) {
+	case ON_STALL_THROTTLE:
+		/* At the last step it is as slow as it gets. */
+		*stop = !slow_down(s);
+		return true;
+	case ON_STALL_POSTCOPY:
+		*postcopy = true;
+		s->report.answer = "post-copy";
+		return true;
+	default:
+		s->report.answer = "fail";
+		snprintf(s->report.answer_cost, sizeof(s->report.answer_cost), "nothing moved");
+		return link_fail(&s->link, "it does not converge: %s", s->report.stall);
+	}
+}
+
+bool precopy_rounds(struct source *s, bool *postcopy)
+{
+	bool stop = false;
+
+	while (!stop) {
+		uint64_t dirty;
+
+		if (!one_round(s))
+			return false;
+		dirty = s->report.rounds[s->report.nr_rounds - 1].dirtied;
+		s->report.predicted_ns = estimate_downtime(&s->estimate, dirty);
+		PROBE_MIGRATE_PREDICTION(s->round, s->report.predicted_ns);
+		source_progress(s, true);
+		if (s->options.postcopy) {
+			*postcopy = true;
+			break;
+		}
+		switch (estimate_judge(&s->estimate, &s->options.limits, s->round, dirty)) {
+		case ESTIMATE_AGAIN:
+			break;
+		case ESTIMATE_STOP:
+		case ESTIMATE_TOO_MANY:
+			stop = true;
+			break;
+		case ESTIMATE_STALLED:
+			if (!answer(s, &stop, postcopy))
+				return false;
+			break;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The sending end: from the first connection to the moment when the VM is the
+ * target's, or stays here.
+ *
+ * Who owns the VM: this process, until it has sent COMMIT.  Then it waits for
+ * the target's word and lets nothing run: COMMITTED, and the VM is gone; a
+ * refusal, and it runs on here; no word, and it stays paused and says so, for
+ * the target may be running it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <x86intrin.h>
+#include <json-c/json.h>
+
+#include "commands.h"
+#include "device/state.h"
+#include "lib/libgondola.h"
+#include "machine.h"
+#include "source.h"
+#include "throttle.h"
+#include "vm/control.h"
+#include "vm/fail.h"
+#include "vm/probes.h"
+
+#define PINGS		3
+#define PROGRESS_NS	100000000ull
+
+uint64_t source_bytes(const struct source *s)
+{
+	return s->lost_bytes + s->link.out.bytes + s->link.in.offset;
+}
+
+void source_phase(struct source *s, enum migrate_phase phase)
+{
+	bool changed = s->phase != phase;
+
+	__atomic_store_n(&s->phase, phase, __ATOMIC_RELEASE);
+	__gondola_mark(s->vm->fd, phase, s->round);
+	if (!changed)
+		return;
+	PROBE_MIGRATE_PHASE(phase, s->round);
+	source_progress(s, true);
+}
+
+void source_progress(struct source *s, bool now)
+{
+	uint64_t ns = link_now_ns();
+	const struct report_round *round;
+	struct json_object *event;
+	uint64_t left = s->pages;
+
+	if (!now && ns - s->told_ns < PROGRESS_NS)
+		return;
+	s->told_ns = ns;
+	event = json_object_new_object();
+	/* What the round before left, less what this one has done. */
+	if (s->report.nr_rounds > 1)
+		left = s->report.rounds[s->report.nr_rounds - 2].dirtied;
+	if (s->report.nr_rounds) {
+		round = &s->report.rounds[s->report.nr_rounds - 1];
+		left = round->ns ? round->dirtied : left > round->pages ? left - round->pages : 0;
+	}
+	json_object_object_add(event, "phase",
+			       json_object_new_string(migrate_phase_name(s->phase)));
+	json_object_object_add(event, "round", json_object_new_int(s->round));
+	json_object_object_add(event, "sent_bytes", json_object_new_uint64(source_bytes(s)));
+	json_object_object_add(event, "left_bytes", json_object_new_uint64(left * 4096));
+	json_object_object_add(event, "dirty_rate",
+			       json_object_new_uint64((uint64_t)s->estimate.dirty_rate));
+	json_object_object_add(event, "link_rate",
+			       json_object_new_uint64((uint64_t)s->estimate.link_rate));
+	json_object_object_add(event, "expected_downtime_ns",
+			       json_object_new_uint64(s->estimate.page_ns > 0 ?
+				estimate_downtime(&s->estimate, left) : 0));
+	json_object_object_add(event, "throttle_percent",
+			       json_object_new_int(throttle_percent()));
+	control_event("migrate-progress", event);
+}
+
+/* ---- the way there ------------------------------------------------------------------ */
+
+static uint64_t features(const struct source *s)
+{
+	return (s->options.level ? STREAM_FEATURE_ZSTD : 0) |
+	       (s->options.delta ? STREAM_FEATURE_DELTA : 0);
+}
+
+static bool say_hello(struct source *s)
+{
+	struct wire_hello hello = {
+		.protocol = WIRE_PROTOCOL, .memory = s->vm->memory.bytes,
+	};
+	static _Alignas(8) char records[4096];
+	uint64_t bytes = sizeof(records);
+	char error[MACHINE_ERROR_ROOM];
+	const struct gondola_rec_clock *clock;
+
+	if (__gondola_get_state(s->vm->fd, records, &bytes))
+		return link_fail(&s->link, "the VM's clock cannot be read");
+	clock = gondola_find_record(records, bytes, GONDOLA_REC_CLOCK, sizeof(*clock));
+	if (clock)
+		hello.tsc_khz = clock->tsc_khz;
+	memcpy(hello.token, s->token, sizeof(hello.token));
+	/* Paused by the user it stays paused there. */
+	json_object_object_add(s->vm->config, "paused",
+			       json_object_new_boolean(vm_paused(s->vm) & 1u << PAUSE_USER));
+	if (machine_put_config(s->vm, &s->link.out, error))
+		return link_fail(&s->link, "%s", error);
+	return link_put(&s->link, WIRE_HELLO, &hello, sizeof(hello));
+}
+
+/* How long the shortest question takes: part of what handing over will. */
+static bool measure_link(struct source *s)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (uint64_t i = 0; i < PINGS; i++) {
+		uint64_t began = link_now_ns(), back;
+
+		if (!link_put(&s->link, WIRE_PING, &i, sizeof(i)) ||
+		    !link_expect(&s->link, WIRE_PONG, &back, sizeof(back)))
+			return false;
+		if (back != i)
+			return link_fail(&s->link, "the target answers what was not asked");
+		if (link_now_ns() - began < best)
+			best = link_now_ns() - began;
+	}
+	/* Two answers are waited for; the rest is what each vCPU's state takes. */
+	s->estimate.fixed_ns = 4 * best + 2000000ull * (1 + s->vm->nr_vcpus);
+	return true;
+}
+
+static bool reserve(struct source *s)
+{
+	struct wire_ready ready;
+
+	source_phase(s, MIGRATE_CHECK);
+	if (!transport_connect(&s->link.transport, s->options.address, s->options.fd,
+			       LINK_TIMEOUT_MS, s->link.words))
+		return false;
+	s->options.fd = -1;
+	if (!link_start(&s->link, features(s), s->options.level) || !say_hello(s))
+		return false;
+	source_phase(s, MIGRATE_RESERVE);
+	/* It makes a machine now, which may take its time. */
+	transport_timeout(&s->link.transport, LINK_PATIENCE_MS);
+	if (!link_greet(&s->link) || !link_expect(&s->link, WIRE_READY, &ready, sizeof(ready)))
+		return false;
+	transport_timeout(&s->link.transport, LINK_TIMEOUT_MS);
+	if (ready.protocol != WIRE_PROTOCOL)
+		return link_fail(&s->link, "the target speaks protocol %u, this program %u",
+				 ready.protocol, WIRE_PROTOCOL);
+	s->target_has_postcopy = ready.flags & WIRE_READY_POSTCOPY;
+	if (!s->target_has_postcopy &&
+	    (s->options.postcopy || s->options.on_stall == ON_STALL_POSTCOPY))
+		return link_fail(&s->link, "the target has no userfaultfd, which post-copy needs");
+	if (!measure_link(s))
+		return false;
+	s->link.limit = s->options.bandwidth;
+	return true;
+}
+
+/* ---- the guest stands ------------------------------------------------------------------ */
+
+static void stand_still(struct source *s)
+{
+	vm_pause(s->vm, PAUSE_MIGRATE);
+	pthread_mutex_lock(&s->vm->devices);
+	devices_freeze();
+	pthread_mutex_unlock(&s->vm->devices);
+	s->frozen = true;
+}
+
+static bool run_on(struct source *s)
+{
+	char error[STATE_ERROR_ROOM] = "";
+	bool thawed = true;
+
+	if (s->frozen) {
+		pthread_mutex_lock(&s->vm->devices);
+		thawed = devices_thaw(error);
+		pthread_mutex_unlock(&s->vm->devices);
+		s->frozen = !thawed;
+	}
+	if (!thawed) {
+		vm_pause_because(s->vm, PAUSE_ERROR, error);
+		link_fail(&s->link, "and the VM cannot go on here: %s", error);
+	}
+	vm_unpause(s->vm, PAUSE_MIGRATE);
+	return thawed;
+}
+
+/* Outside of long mode the processor holds what lies at CR3: the target needs it at once. */
+static bool send_roots(struct source *s)
+{
+	struct report_round unused = { 0 };
+
+	for (unsigned int i = 0; i < s->vm->nr_vcpus; i++) {
+		struct gondola_rec_sregs sregs;
+		struct gondola_rec_regs regs;
+		uint64_t page;
+
+		if (__gondola_get_registers(s->vm->vcpus[i].fd, &regs, &sregs))
+			return link_fail(&s->link, "the state of a vCPU cannot be read");
+		page = (sregs.cr3 & 0xffffffffu) / 4096;
+		if (!(sregs.cr0 >> 31) || page >= s->vm->memory.low / 4096 ||
+		    !(s->dirty[page / 64] >> (page % 64) & 1))
+			continue;
+		if (!precopy_send_page(s, page, &unused))
+			return false;
+		s->dirty[page / 64] &= ~(1ull << (page % 64));
+	}
+	return link_flush(&s->link);
+}
+
+static bool send_rest(struct source *s, bool postcopy)
+{
+	char error[MACHINE_ERROR_ROOM];
+	struct report_downtime *d = &s->report.downtime;
+	uint64_t at = link_now_ns(), now;
+
+	s->report.stopped = true;
+	stand_still(s);
+	now = link_now_ns();
+	d->pause_ns = now - at;
+	at = now;
+	if (postcopy) {
+		if (precopy_read_log(s) < 0 || !send_roots(s) || !push_missing(s))
+			return false;
+	} else if (!precopy_last(s)) {
+		return false;
+	}
+	now = link_now_ns();
+	d->copy_ns = now - at;
+	at = now;
+	if (machine_put_state(s->vm, &s->link.out, error))
+		return link_fail(&s->link, "%s", error);
+	now = link_now_ns();
+	d->state_ns = now - at;
+	return true;
+}
+
+static bool hand_over(struct source *s)
+{
+	struct report_downtime *d = &s->report.downtime;
+	uint64_t at = link_now_ns(), now;
+	struct wire_time loaded;
+
+	if (!link_put(&s->link, WIRE_PREPARE, NULL, 0))
+		return false;
+	transport_timeout(&s->link.transport, LINK_PATIENCE_MS);
+	if (!link_expect(&s->link, WIRE_PREPARED, &loaded, sizeof(loaded)))
+		return false;
+	now = link_now_ns();
+	d->load_ns = now - at;
+	at = now;
+	source_phase(s, MIGRATE_COMMIT);
+	pthread_mutex_lock(&s->vm->devices);
+	devices_yield();
+	pthread_mutex_unlock(&s->vm->devices);
+	/* A cancel that comes before this point wins; one that comes after is refused. */
+	pthread_mutex_lock(&s->lock);
+	s->gone = !s->cancelled;
+	pthread_mutex_unlock(&s->lock);
+	if (!s->gone)
+		return link_fail(&s->link, "cancelled");
+	if (!link_put(&s->link, WIRE_COMMIT, NULL, 0) ||
+	    !link_expect(&s->link, WIRE_COMMITTED, NULL, 0))
+		return false;
+	s->theirs = true;
+	d->commit_ns = link_now_ns() - at;
+	transport_timeout(&s->link.transport, LINK_TIMEOUT_MS);
+	PROBE_MIGRATE_DOWNTIME(s->report.predicted_ns, report_downtime_ns(&s->report));
+	return true;
+}
+
+static bool move(struct source *s)
+{
+	bool postcopy = false;
+
+	if (!reserve(s))
+		return false;
+	source_phase(s, MIGRATE_COPY);
+	if (!precopy_begin(s) || !precopy_rounds(s, &postcopy))
+		return false;
+	throttle_set(s->vm, 0);
+	source_phase(s, MIGRATE_STOP);
+	s->report.postcopy = postcopy;
+	if (!send_rest(s, postcopy) || !hand_over(s))
+		return false;
+	source_phase(s, postcopy ? MIGRATE_POSTCOPY : MIGRATE_RESUME);
+	return true;
+}
+
+/* ---- how it ends -------------------------------------------------------------------------- */
+
+static void sum_up(struct source *s, const char *outcome)
+{
+	s->report.outcome = outcome;
+	s->report.bytes = source_bytes(s);
+	s->report.total_ns = link_now_ns() - s->began_ns;
+	s->report.ticks = __rdtsc() - s->began_tsc;
+}
+
+/* The VM is here, and goes on. */
+static void stay(struct source *s)
+{
+	bool runs;
+
+	if (!s->link.refused)
+		link_refuse(&s->link, s->cancelled ? "cancelled" : s->link.words);
+	link_close(&s->link);
+	runs = run_on(s);
+	precopy_end(s);
+	sum_up(s, s->cancelled ? "cancelled" : "failed");
+	snprintf(s->report.words, sizeof(s->report.words), "%s; the VM %s here: %.180s",
+		 s->cancelled ? "cancelled" : "not migrated",
+		 !runs ? "is paused" : vm_paused(s->vm) ? "stays paused" : "runs on",
+		 s->link.words);
+	vm_set_busy(s->vm, VM_STATE_RUNNING);
+	source_phase(s, MIGRATE_FAILED);
+}
+
+/* COMMIT was sent, and no answer came. */
+static void doubt(struct source *s)
+{
+	char words[256];
+
+	snprintf(words, sizeof(words),
+		 "the link was lost while the VM changed hands: it may be running at %.80s. If it is not, gondola migrate-recover %s --take-back",
+		 s->options.address, s->vm->name);
+	link_close(&s->link);
+	vm_pause_because(s->vm, PAUSE_ERROR, words);
+	vm_set_busy(s->vm, VM_STATE_RUNNING);
+	source_phase(s, MIGRATE_BROKEN);
+	sum_up(s, "in-doubt");
+	snprintf(s->report.words, sizeof(s->report.words), "%s", words);
+	say("%s: %s", s->vm->name, words);
+}
+
+static void leave(struct source *s)
+{
+	sum_up(s, "migrated");
+	snprintf(s->report.words, sizeof(s->report.words), "migrated to %.128s",
+		 s->options.address);
+	link_close(&s->link);
+	precopy_end(s);
+	source_phase(s, MIGRATE_DONE);
+}
+
+void source_take_back(struct source *s)
+{
+	vm_unpause(s->vm, PAUSE_ERROR);
+	s->gone = false;
+	run_on(s);
+	precopy_end(s);
+	source_phase(s, MIGRATE_FAILED);
+}
+
+void source_run(struct source *s)
+{
+	s->began_ns = link_now_ns();
+	s->began_tsc = __rdtsc();
+	s->report = (struct report){ .memory = s->vm->memory.bytes };
+	snprintf(s->report.name, sizeof(s->report.name), "%s", s->vm->name);
+	if (getrandom(s->token, sizeof(s->token), 0) != sizeof(s->token))
+		memset(s->token, 0x5a, sizeof(s->token));
+	vm_set_busy(s->vm, VM_STATE_MIGRATING);
+	if (move(s)) {
+		vm_set_busy(s->vm, VM_STATE_MIGRATED);
+		if (s->report.postcopy)
+			push_all(s);
+		leave(s);
+	} else if (s->gone && !s->link.refused) {
+		doubt(s);
+	} else {
+		stay(s);
+	}
+}

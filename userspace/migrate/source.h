@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The sending end of a migration: one thread of the VM's process (source.c, precopy.c, push.c). */
+#ifndef MIGRATE_SOURCE_H
+#define MIGRATE_SOURCE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "delta.h"
+#include "estimate.h"
+#include "link.h"
+#include "phase.h"
+#include "report.h"
+#include "vm/vm.h"
+
+#define SOURCE_CHUNK		256u	/* pages that are cleared in the log and sent at a time */
+
+enum on_stall { ON_STALL_THROTTLE, ON_STALL_POSTCOPY, ON_STALL_FAIL };
+
+/**
+ * struct migrate_options - what the user asked for
+ * @fd: for "fd:" addresses
+ * @bandwidth: bytes a second, 0: no limit
+ * @postcopy: switch after the first round, stall or not
+ * @zero, @delta: how pages are made smaller
+ * @cache: bytes for copies of pages, for deltas
+ * @level: of zstd, 0: none
+ */
+struct migrate_options {
+	char address[256];
+	int fd;
+	struct estimate_limits limits;
+	uint64_t bandwidth;
+	enum on_stall on_stall;
+	bool postcopy;
+	bool zero;
+	bool delta;
+	uint64_t cache;
+	int level;
+};
+
+/**
+ * struct source - a migration under way
+ * @lock: @phase, @link's transport for those who cut it
+ * @dirty: the log as last read, a bit for each page of RAM
+ * @heat: the last round in which each page was found dirty: recent ones are needed soon
+ * @left_out: pages in the balloon
+ * @gone: the COMMIT was sent: from here on the VM may be the target's
+ * @theirs: it is: the target said so
+ * @cancelled: by the user
+ * @recover_fd: written to when the user has a new address (push.c)
+ */
+struct source {
+	struct vm *vm;
+	struct migrate_options options;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	enum migrate_phase phase;
+	struct link link;
+	struct report report;
+	struct estimate estimate;
+	struct page_cache *cache;
+	uint64_t pages;
+	uint64_t words;
+	uint64_t *dirty;
+	uint8_t *heat;
+	uint64_t *left_out;
+	unsigned int round;
+	uint64_t round_began_ns;
+	uint64_t began_ns;
+	uint64_t began_tsc;
+	uint64_t told_ns;
+	uint64_t lost_bytes;		/* of links that are gone */
+	uint8_t token[WIRE_TOKEN];
+	bool logging;
+	bool frozen;
+	bool gone;
+	bool theirs;
+	bool cancelled;
+	bool target_has_postcopy;
+	char recover_address[256];
+	int recover_fd;
+	bool recover_asked;
+	bool take_back;
+};
+
+/* ---- source.c ---- */
+
+/** source_phase() - marked into the module, for probes and subscribers */
+void source_phase(struct source *s, enum migrate_phase phase);
+/** source_progress() - an event, unless the last one is fresh and not @now */
+void source_progress(struct source *s, bool now);
+uint64_t source_bytes(const struct source *s);
+
+/* ---- precopy.c ---- */
+
+/** precopy_begin() - the log, and what is kept of each page; false with link.words */
+bool precopy_begin(struct source *s);
+void precopy_end(struct source *s);
+/** precopy_rounds() - until the guest should be stopped; @postcopy: out: and the rest follow later */
+bool precopy_rounds(struct source *s, bool *postcopy);
+/** precopy_last() - the last round, the guest standing */
+bool precopy_last(struct source *s);
+/** precopy_read_log() - into s->dirty; returns how many pages; -1 with words */
+int64_t precopy_read_log(struct source *s);
+/** precopy_send_page() - in the smallest way; counts it in @round */
+bool precopy_send_page(struct source *s, uint64_t page, struct report_round *round);
+/** page_gpa() - of page @page of all RAM */
+uint64_t page_gpa(const struct source *s, uint64_t page);
+
+/* ---- push.c: after the switch to post-copy ---- */
+
+/** push_missing() - the pages of s->dirty are missing at the target */
+bool push_missing(struct source *s);
+/** push_all() - serve the target until it has everything, over as many links as it takes */
+void push_all(struct source *s);
+
+#endif

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The receiving end: makes room, takes memory and state, and answers.  Until
+ * COMMIT has come the VM is the source's, and whatever fails here ends this
+ * process alone.  Everything that comes is untrusted.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <json-c/json.h>
+
+#include "delta.h"
+#include "device/state.h"
+#include "target.h"
+#include "vm/pause.h"
+#include "vm/control.h"
+#include "vm/fail.h"
+#include "vm/probes.h"
+
+#define PAGE		4096u
+#define KHZ_TOLERANCE	2000u		/* as the module's */
+
+static struct target *here;
+
+struct target *target_here(void)
+{
+	return here;
+}
+
+uint64_t target_left(const struct target *target)
+{
+	return __atomic_load_n(&target->left, __ATOMIC_RELAXED);
+}
+
+uint64_t target_page(const struct target *target, uint64_t gpa)
+{
+	uint64_t low = target->vm->memory.low;
+
+	return (gpa < low ? gpa : gpa - MEMORY_HIGH + low) / PAGE;
+}
+
+static void phase(struct target *target, enum migrate_phase now)
+{
+	if (target->phase != now)
+		PROBE_MIGRATE_PHASE(now, target->round);
+	__atomic_store_n(&target->phase, now, __ATOMIC_RELEASE);
+	if (target->vm)
+		__gondola_mark(target->vm->fd, now, target->round);
+}
+
+/* ---- before there is a machine --------------------------------------------------------- */
+
+void target_refuse(struct target *target, const char *words)
+{
+	char unused[256];
+
+	link_refuse(&target->link, words);
+	/* Let it be read: an end with bytes unread here would take it back. */
+	if (target->link.transport.fd < 0)
+		return;
+	shutdown(target->link.transport.fd, SHUT_WR);
+	transport_timeout(&target->link.transport, 2000);
+	while (recv(target->link.transport.fd, unused, sizeof(unused), 0) > 0)
+		;
+	link_close(&target->link);
+}
+
+static void no_vm(struct target *target)
+{
+	if (!target->link.refused)
+		target_refuse(target, target->link.words);
+	fail(EXIT_CODE_ERROR, "no VM was received: %s", target->link.words);
+}
+
+static bool take_hello(struct target *target, const struct stream_record *record)
+{
+	if (record->bytes != sizeof(target->hello))
+		return link_fail(&target->link, "the greeting has a wrong length");
+	memcpy(&target->hello, record->data, sizeof(target->hello));
+	if (target->hello.protocol != WIRE_PROTOCOL || target->hello.flags)
+		return link_fail(&target->link, "the source speaks protocol %u, this program %u",
+				 target->hello.protocol, WIRE_PROTOCOL);
+	return true;
+}
+
+static bool read_greeting(struct target *target)
+{
+	struct link *link = &target->link;
+	struct stream_record record;
+
+	if (!link_start(link, 0, 0) || !link_greet(link))
+		return false;
+	if (machine_read_config(&link->in, &target->config))
+		return link_fail(link, "%s", link->in.error);
+	if (!link_read(link, &record))
+		return false;
+	return record.type == WIRE_HELLO ? take_hello(target, &record) :
+	       link_fail(link, "record type %u came in place of the greeting", record.type);
+}
+
+/* This process ends without a word of its own to the source. */
+static void refuse_at_exit(void)
+{
+	if (here && here->phase < MIGRATE_RESUME && here->link.transport.fd >= 0)
+		target_refuse(here, here->link.words[0] ? here->link.words :
+			      "the target gave up, and told why there");
+}
+
+void target_listen(struct target *target, const char *address)
+{
+	char error[TRANSPORT_ERROR_ROOM];
+	const char *number = strncmp(address, "fd:", 3) ? NULL : address + 3;
+
+	*target = (struct target){
+		.link.transport.fd = -1, .uffd = -1, .stop_fd = -1, .recover_fd = -1,
+	};
+	pthread_mutex_init(&target->lock, NULL);
+	pthread_cond_init(&target->changed, NULL);
+	if (!transport_listen(&target->listener, address, number ? atoi(number) : -1, error))
+		fail(EXIT_CODE_USAGE, "receive: %s", error);
+	say("waiting for a VM at %s", address);
+}
+
+void target_accept(struct target *target)
+{
+	char error[TRANSPORT_ERROR_ROOM];
+
+	if (!transport_accept(&target->listener, &target->link.transport, -1, LINK_TIMEOUT_MS,
+			      error))
+		fail(EXIT_CODE_ERROR, "receive: %s", error);
+	if (!read_greeting(target))
+		no_vm(target);
+	here = target;
+	atexit(refuse_at_exit);
+}
+
+/* What the host could give without hurting others, as it says itself; 0: unknown. */
+static uint64_t available_memory(void)
+{
+	unsigned long long available = 0, swap = 0, value;
+	FILE *file = fopen("/proc/meminfo", "re");
+	char line[128];
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "MemAvailable: %llu kB", &value) == 1)
+			available = value;
+		else if (sscanf(line, "SwapFree: %llu kB", &value) == 1)
+			swap = value;
+	fclose(file);
+	return (available + swap) << 10;
+}
+
+void target_reserve(struct target *target, uint64_t bytes)
+{
+	uint64_t available = available_memory();
+
+	if (!available || bytes <= available)
+		return;
+	link_fail(&target->link, "the VM has %llu MiB, this host has %llu MiB left",
+		  (unsigned long long)bytes >> 20, (unsigned long long)available >> 20);
+	target_refuse(target, target->link.words);
+	fail(EXIT_CODE_MEMORY, "no VM was received: %s", target->link.words);
+}
+
+/* ---- what comes ---------------------------------------------------------------------------- */
+
+static int take_page(void *argument, const struct stream_page *page, const uint8_t *data)
+{
+	struct target *target = argument;
+	uint8_t *at = memory_at(&target->vm->memory, page->gpa, PAGE);
+
+	if (!at) {
+		link_fail(&target->link, "a page for 0x%llx came, where there is no memory",
+			  (unsigned long long)page->gpa);
+		return -1;
+	}
+	if (!(page->flags & STREAM_PAGE_DELTA)) {
+		memcpy(at, data, PAGE);
+	} else if (!delta_apply(at, data, page->bytes)) {
+		link_fail(&target->link, "a difference for page 0x%llx is malformed",
+			  (unsigned long long)page->gpa);
+		return -1;
+	}
+	return 0;
+}
+
+static bool take_zeroes(struct target *target, const struct stream_record *record)
+{
+	const struct stream_range *range = (const void *)record->data;
+
+	for (uint32_t i = 0; i < record->bytes / sizeof(*range); i++) {
+		uint8_t *at = memory_at(&target->vm->memory, range[i].gpa, range[i].pages * PAGE);
+
+		if (!at)
+			return link_fail(&target->link, "zeroes for 0x%llx came, where there is no memory",
+					 (unsigned long long)range[i].gpa);
+		/* What was never touched is zero, and is to stay untouched. */
+		for (uint64_t page = 0; page < range[i].pages; page++, at += PAGE)
+			if (!stream_page_is_zero(at))
+				memset(at, 0, PAGE);
+	}
+	return true;
+}
+
+static bool answer_ping(struct target *target, const struct stream_record *record)
+{
+	return link_put(&target->link, WIRE_PONG, record->data, record->bytes < 8 ? 0 : 8);
+}
+
+static bool take_round(struct target *target, const struct stream_record *record)
+{
+	struct wire_round round;
+
+	if (record->bytes != sizeof(round))
+		return link_fail(&target->link, "a round's record has a wrong length");
+	memcpy(&round, record->data, sizeof(round));
+	target->round = round.round;
+	if (migrate_phase_name(round.phase))
+		phase(target, round.phase);
+	return true;
+}
+
+static bool take_state(struct target *target, const struct stream_record *record)
+{
+	return !machine_load(&target->loader, record) ||
+	       link_fail(&target->link, "%s", target->link.in.error);
+}
+
+/* One record of the copy; *@prepare: it was the last. */
+static bool take_record(struct target *target, const struct stream_record *record, bool *prepare)
+{
+	switch (record->type) {
+	case STREAM_PAGES:
+		return !stream_each_page(&target->link.in, record, take_page, target) ||
+		       link_fail(&target->link, "%s", target->link.in.error);
+	case STREAM_ZERO:
+		return take_zeroes(target, record);
+	case WIRE_PING:
+		return answer_ping(target, record);
+	case WIRE_ROUND:
+		return take_round(target, record);
+	case WIRE_MISSING:
+		return fetch_missing(target, record);
+	case WIRE_PREPARE:
+		*prepare = true;
+		return true;
+	default:
+		return take_state(target, record);
+	}
+}
+
+/* ---- the way to COMMIT ---------------------------------------------------------------------- */
+
+static bool same_tsc(struct target *target)
+{
+	_Alignas(8) char records[4096];
+	uint64_t bytes = sizeof(records), khz = target->hello.tsc_khz;
+	const struct gondola_rec_clock *clock;
+
+	if (__gondola_get_state(target->vm->fd, records, &bytes))
+		return link_fail(&target->link, "this VM's clock cannot be read");
+	clock = gondola_find_record(records, bytes, GONDOLA_REC_CLOCK, sizeof(*clock));
+	if (!clock || (khz >= clock->tsc_khz - clock->tsc_khz / KHZ_TOLERANCE &&
+		       khz <= clock->tsc_khz + clock->tsc_khz / KHZ_TOLERANCE))
+		return true;
+	return link_fail(&target->link, "the TSC here runs at %llu kHz, there at %llu, and nothing scales it",
+			 (unsigned long long)clock->tsc_khz, (unsigned long long)khz);
+}
+
+static bool say_ready(struct target *target)
+{
+	struct wire_ready ready = {
+		.protocol = WIRE_PROTOCOL, .flags = fetch_possible() ? WIRE_READY_POSTCOPY : 0,
+	};
+
+	if (target->vm->memory.bytes != target->hello.memory)
+		return link_fail(&target->link, "the machine made here has %llu MiB, the source's %llu",
+				 (unsigned long long)target->vm->memory.bytes >> 20,
+				 (unsigned long long)target->hello.memory >> 20);
+	return same_tsc(target) && link_put(&target->link, WIRE_READY, &ready, sizeof(ready));
+}
+
+static bool copy(struct target *target)
+{
+	struct stream_record record;
+	bool prepare = false;
+
+	if (machine_loader_init(&target->loader, target->vm, &target->link.in, false))
+		return link_fail(&target->link, "%s", target->link.in.error);
+
+	while (!prepare)
+		if (!link_read(&target->link, &record) ||
+		    !take_record(target, &record, &prepare))
+			return false;
+	if (machine_loaded(&target->loader))
+		return link_fail(&target->link, "%s", target->link.in.error);
+	return !target->missing || fetch_begin(target);
+}
+
+static bool was_paused(struct target *target)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(target->config.json, "paused", &value) &&
+	       json_object_get_boolean(value);
+}
+
+static bool commit(struct target *target)
+{
+	struct wire_time loaded = { 0 };
+	char error[STATE_ERROR_ROOM];
+	bool ours;
+
+	if (!link_put(&target->link, WIRE_PREPARED, &loaded, sizeof(loaded)))
+		return false;
+	phase(target, MIGRATE_COMMIT);
+	transport_timeout(&target->link.transport, LINK_PATIENCE_MS);
+	if (!link_expect(&target->link, WIRE_COMMIT, NULL, 0))
+		return false;
+	pthread_mutex_lock(&target->vm->devices);
+	ours = devices_thaw(error);
+	pthread_mutex_unlock(&target->vm->devices);
+	if (!ours)
+		return link_fail(&target->link, "%s", error);
+	phase(target, MIGRATE_RESUME);
+	if (was_paused(target))
+		vm_pause(target->vm, PAUSE_USER);
+	vm_set_busy(target->vm, VM_STATE_RUNNING);
+	vm_unpause(target->vm, PAUSE_START);
+	control_state_event(target->vm);
+	/* If it does not get there the source lets nothing run either. */
+	pthread_mutex_lock(&target->lock);
+	link_put(&target->link, WIRE_COMMITTED, NULL, 0);
+	target->said = true;
+	if (target->missing)
+		fetch_ask_again(target);
+	pthread_mutex_unlock(&target->lock);
+	return true;
+}
+
+static void *target_run(void *argument)
+{
+	struct target *target = argument;
+
+	phase(target, MIGRATE_RESERVE);
+	if (say_ready(target) && copy(target) && commit(target)) {
+		say("%s: it runs here now", target->vm->name);
+		if (target->missing)
+			fetch_all(target);
+		link_close(&target->link);
+		phase(target, MIGRATE_DONE);
+		control_event("migrated-in", NULL);
+		phase(target, MIGRATE_IDLE);
+		return NULL;
+	}
+	phase(target, MIGRATE_FAILED);
+	/* First this: with the VM's end the link is cut. */
+	if (!target->link.refused)
+		target_refuse(target, target->link.words);
+	vm_end(target->vm, VM_ERROR, "it was not received and stays where it was: %.300s",
+	       target->link.words);
+	return NULL;
+}
+
+void target_begin(struct vm *vm, void *argument)
+{
+	struct target *target = argument;
+	int ret;
+
+	target->vm = vm;
+	target->pages = vm->memory.bytes / PAGE;
+	vm_set_busy(vm, VM_STATE_RECEIVING);
+	ret = pthread_create(&target->thread, NULL, target_run, target);
+	if (ret)
+		fail(EXIT_CODE_ERROR, "cannot start a thread: %s", strerror(ret));
+}
+
+void target_join(struct target *target)
+{
+	pthread_mutex_lock(&target->lock);
+	transport_cut(&target->link.transport);
+	pthread_cond_broadcast(&target->changed);
+	pthread_mutex_unlock(&target->lock);
+	pthread_join(target->thread, NULL);
+	here = NULL;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The receiving end of a migration (target.c, fetch.c). */
+#ifndef MIGRATE_TARGET_H
+#define MIGRATE_TARGET_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "link.h"
+#include "machine.h"
+#include "phase.h"
+#include "vm/vm.h"
+
+/**
+ * struct target - what comes in
+ * @config: how the machine is made, as the source says
+ * @lock: all below, and link.out once the VM runs
+ * @missing: post-copy: pages that are not here, a bit each; NULL: there are none
+ * @wanted: those of them that were asked for
+ * @left: how many are missing
+ * @said: COMMITTED is on its way: only what is asked for after it is answered
+ * @uffd: the userfaultfd, or -1
+ * @stop_fd: written to when the thread that reads @uffd shall end
+ */
+struct target {
+	struct transport_listener listener;
+	struct link link;
+	struct machine_config config;
+	struct machine_loader loader;
+	struct wire_hello hello;
+	struct vm *vm;
+	pthread_t thread;
+	enum migrate_phase phase;
+	unsigned int round;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t pages;
+	uint64_t *missing;
+	uint64_t *wanted;
+	uint64_t *asked_ns;
+	uint64_t left;
+	int uffd;
+	int stop_fd;
+	pthread_t faults_thread;
+	struct wire_finished counts;
+	bool said;
+	bool broken;
+	char recover_address[256];
+	int recover_fd;
+	bool recover_asked;
+};
+
+/** target_listen() - at @address; fail()s */
+void target_listen(struct target *target, const char *address);
+/** target_accept() - wait for a source, and read what it has: config, CPUID, hello; fail()s */
+void target_accept(struct target *target);
+/** target_reserve() - is there as much memory on this host? Or refuse and fail() */
+void target_reserve(struct target *target, uint64_t bytes);
+/** target_refuse() - the machine cannot be made here; tells the source */
+void target_refuse(struct target *target, const char *words);
+/**
+ * target_begin() - for struct launch: @argument is the struct target
+ *
+ * A thread takes memory and state, and lets the VM run when it is ours, or ends it.
+ */
+void target_begin(struct vm *vm, void *argument);
+/** target_join() - the VM has ended: the thread too */
+void target_join(struct target *target);
+/** target_here() - this process's, or NULL */
+struct target *target_here(void);
+/** target_left() - pages that are still missing */
+uint64_t target_left(const struct target *target);
+/** target_page() - the page at @gpa, counted through all RAM; the caller has checked it */
+uint64_t target_page(const struct target *target, uint64_t gpa);
+
+/* ---- fetch.c: post-copy ---- */
+
+/** fetch_possible() - is there a userfaultfd for this user? */
+bool fetch_possible(void);
+/** fetch_missing() - a WIRE_MISSING record */
+bool fetch_missing(struct target *target, const struct stream_record *record);
+/** fetch_begin() - before the VM may run: the missing pages are dropped, and watched */
+bool fetch_begin(struct target *target);
+/** fetch_ask_again() - for every page that is wanted and not here; the lock is held */
+void fetch_ask_again(struct target *target);
+/** fetch_all() - take pages until all are here, over as many links as it takes */
+void fetch_all(struct target *target);
+
+#endif

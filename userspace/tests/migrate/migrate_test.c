@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Migration's parts that need no VM: estimates, deltas, addresses, links, reports. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <json-c/json.h>
+
+#include "migrate/delta.h"
+#include "migrate/estimate.h"
+#include "migrate/link.h"
+#include "migrate/phase.h"
+#include "migrate/report.h"
+#include "migrate/transport.h"
+#include "tap.h"
+
+#define PAGE	4096u
+#define MS	1000000ull
+
+/* ---- estimates --------------------------------------------------------------------------- */
+
+static const struct estimate_limits limits = { .downtime_ns = 100 * MS, .rounds = 10 };
+
+static void converges(void)
+{
+	struct estimate e = { .fixed_ns = 10 * MS };
+	uint64_t dirty = 32768;
+
+	/* 0.1 ms a page; each round leaves a quarter of what it sent. */
+	for (unsigned int round = 1; round < 10; round++) {
+		uint64_t sent = dirty;
+
+		dirty /= 4;
+		estimate_round(&e, sent, sent * MS / 10, dirty);
+		if (estimate_judge(&e, &limits, round, dirty) == ESTIMATE_STOP) {
+			expect(dirty <= 900 && dirty > 200);
+			expect_equal(estimate_downtime(&e, dirty) / MS, 10 + dirty / 10);
+			return;
+		}
+		expect_equal(estimate_judge(&e, &limits, round, dirty), ESTIMATE_AGAIN);
+	}
+	expect(!"it stopped");
+}
+
+static void stalls(void)
+{
+	struct estimate e = { .fixed_ns = 0 };
+
+	estimate_round(&e, 32768, 32768 * MS / 10, 32768);
+	/* Once is no pattern: the first round is longer than any other. */
+	expect_equal(estimate_judge(&e, &limits, 1, 32768), ESTIMATE_AGAIN);
+	estimate_round(&e, 32768, 32768 * MS / 10, 32000);
+	expect_equal(estimate_judge(&e, &limits, 2, 32000), ESTIMATE_STALLED);
+	/* As many rounds as it may have, but it shrinks. */
+	estimate_round(&e, 32000, 32000 * MS / 10, 16000);
+	expect_equal(estimate_judge(&e, &limits, 9, 16000), ESTIMATE_AGAIN);
+	expect_equal(estimate_judge(&e, &limits, 10, 16000), ESTIMATE_TOO_MANY);
+	/* However it writes: what fits, fits. */
+	estimate_round(&e, 100, 10 * MS, 100);
+	estimate_round(&e, 100, 10 * MS, 100);
+	expect_equal(estimate_judge(&e, &limits, 3, 100), ESTIMATE_STOP);
+}
+
+/* ---- deltas ------------------------------------------------------------------------------- */
+
+static void fill(uint8_t *page, unsigned int seed)
+{
+	for (unsigned int i = 0; i < PAGE; i++)
+		page[i] = (seed = seed * 1103515245 + 12345) >> 16;
+}
+
+static void deltas(void)
+{
+	uint8_t before[PAGE], now[PAGE], delta[PAGE], again[PAGE];
+	unsigned int random = 1;
+
+	fill(before, 7);
+	for (unsigned int changes = 1; changes < 400; changes += 7) {
+		size_t bytes;
+
+		memcpy(now, before, PAGE);
+		for (unsigned int i = 0; i < changes; i++)
+			now[(random = random * 1103515245 + 12345) >> 8 & (PAGE - 1)] ^= 0x55;
+		now[0] ^= changes & 1;
+		now[PAGE - 1] ^= changes >> 1 & 1;
+		if (!memcmp(now, before, PAGE))
+			continue;
+		bytes = delta_make(before, now, delta, sizeof(delta));
+		expect(bytes > 0);
+		memcpy(again, before, PAGE);
+		expect(delta_apply(again, delta, bytes));
+		expect(!memcmp(again, now, PAGE));
+		/* No byte less would have done, and it is never written beyond the room. */
+		expect_equal(delta_make(before, now, delta, bytes - 1), 0);
+	}
+}
+
+static void bad_deltas(void)
+{
+	static const struct {
+		uint8_t bytes[8];
+		size_t length;
+	} cases[] = {
+		{ { 0, 0, 1 }, 3 },			/* half a header */
+		{ { 0, 0, 0, 0 }, 4 },			/* nothing */
+		{ { 0, 0, 2, 0, 9 }, 5 },		/* cut */
+		{ { 0, 0x10, 1, 0, 9 }, 5 },		/* behind the page */
+		{ { 0xff, 0x0f, 2, 0, 9, 9 }, 6 },	/* across its end */
+		{ { 0xff, 0xff, 1, 0, 9 }, 5 },
+	};
+	uint8_t page[PAGE], copy[PAGE];
+
+	fill(page, 3);
+	memcpy(copy, page, PAGE);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		/* On the heap, so that the sanitizer sees every byte read beyond it. */
+		uint8_t *delta = malloc(cases[i].length);
+
+		memcpy(delta, cases[i].bytes, cases[i].length);
+		expect(!delta_apply(page, delta, cases[i].length));
+		expect(!memcmp(page, copy, PAGE));
+		free(delta);
+	}
+}
+
+static void cache(void)
+{
+	struct page_cache *c = page_cache_create(100, 4 * PAGE);
+	uint8_t page[PAGE], delta[PAGE];
+
+	require(c);
+	fill(page, 1);
+	expect(!page_cache_same(c, 5, page));
+	expect(page_cache_same(c, 5, page));
+	expect_equal(page_cache_delta(c, 5, page, true, delta, PAGE), 0);
+	page[9] ^= 1;
+	expect(!page_cache_same(c, 5, page));
+	expect_equal(page_cache_delta(c, 5, page, true, delta, PAGE), 5);
+	/* Its place is taken by another page: then nothing is known of it. */
+	expect_equal(page_cache_delta(c, 9, page, true, delta, PAGE), 0);
+	expect_equal(page_cache_delta(c, 5, page, false, delta, PAGE), 0);
+	page_cache_forget(c, 5);
+	expect(!page_cache_same(c, 5, page));
+	page_cache_destroy(c);
+	/* Without copies there are hashes still. */
+	c = page_cache_create(8, 0);
+	require(c);
+	expect(!page_cache_same(c, 1, page));
+	expect(page_cache_same(c, 1, page));
+	expect_equal(page_cache_delta(c, 1, page, true, delta, PAGE), 0);
+	page_cache_forget(c, 1);
+	page_cache_destroy(c);
+}
+
+/* ---- transports and links ------------------------------------------------------------------ */
+
+static void addresses(void)
+{
+	static const char *const good[] = {
+		"tcp:host:1", "tcp::65535", "tcp:[::1]:80", "unix:/a", "exec:cat", "fd:3",
+	};
+	static const char *const bad[] = {
+		"", "host:80", "tcp:host", "tcp:host:", "tcp:host:0", "tcp:host:65536",
+		"tcp:host:80x", "unix:", "exec:", "fd:", "fd:x", "fd:-1", "file:/a",
+	};
+	char error[TRANSPORT_ERROR_ROOM];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (!transport_check(good[i], error))
+			expect_equal(good[i][0], 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		error[0] = 0;
+		if (transport_check(bad[i], error) || !error[0])
+			expect_equal(bad[i][0], -1);
+	}
+}
+
+static void *accept_it(void *argument)
+{
+	static struct transport transport;
+	char error[TRANSPORT_ERROR_ROOM];
+
+	return transport_accept(argument, &transport, -1, 1000, error) ? &transport : NULL;
+}
+
+/* Each kind carries bytes both ways. */
+static void carries(void)
+{
+	static const char *const pairs[] = { "unix:/tmp/migrate-test.sock", "tcp:127.0.0.1:47119" };
+	char error[TRANSPORT_ERROR_ROOM] = "", back[3];
+	struct transport_listener listener;
+	struct transport one, *other;
+	pthread_t thread;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (!transport_listen(&listener, pairs[i], -1, error))
+			tap_skip("%s", error);
+		require_equal(pthread_create(&thread, NULL, accept_it, &listener), 0);
+		require(transport_connect(&one, pairs[i], -1, 1000, error));
+		pthread_join(thread, (void **)&other);
+		require(other);
+		expect_equal(write(one.fd, "ab", 2), 2);
+		expect_equal(read(other->fd, back, 2), 2);
+		expect_equal(write(other->fd, "c", 1), 1);
+		expect_equal(read(one.fd, back, 1), 1);
+		/* Who is cut wakes up. */
+		transport_cut(&one);
+		expect_equal(read(one.fd, back, 1), 0);
+		transport_close(other);
+		transport_close(&one);
+	}
+	expect(access("/tmp/migrate-test.sock", F_OK));
+	/* A command's output is what comes, its input what goes. */
+	require(transport_connect(&one, "exec:cat", -1, 1000, error));
+	expect_equal(write(one.fd, "xy", 2), 2);
+	expect_equal(read(one.fd, back, 2), 2);
+	transport_close(&one);
+	/* Nobody there, nothing that can talk back. */
+	expect(!transport_connect(&one, "unix:/tmp/migrate-test.sock", -1, 1000, error));
+	expect(!transport_connect(&one, "fd:5", open("/dev/null", 2), 1000, error));
+}
+
+static void make_links(struct link *a, struct link *b)
+{
+	int fds[2];
+
+	require_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	*a = (struct link){ .transport.fd = fds[0] };
+	*b = (struct link){ .transport.fd = fds[1] };
+	transport_timeout(&a->transport, 200);
+	transport_timeout(&b->transport, 200);
+	require(link_start(a, 0, 0) && link_start(b, 0, 0) && link_greet(a) && link_greet(b));
+}
+
+static void links(void)
+{
+	struct link a, b;
+	uint64_t in = 42, out = 0;
+
+	make_links(&a, &b);
+	expect(link_quiet(&b));
+	expect(link_put(&a, WIRE_PING, &in, sizeof(in)));
+	expect(!link_quiet(&b));
+	expect(link_expect(&b, WIRE_PING, &out, sizeof(out)));
+	expect_equal(out, 42);
+	/* Another record than was expected, or none in time. */
+	expect(link_put(&a, WIRE_PONG, &in, sizeof(in)));
+	expect(!link_expect(&b, WIRE_PING, &out, sizeof(out)) && b.words[0]);
+	expect(!link_expect(&a, WIRE_PING, &out, sizeof(out)) && a.words[0]);
+	link_close(&a);
+	link_close(&b);
+	/* A refusal is told in the other's words, made safe, also when writing fails first. */
+	make_links(&a, &b);
+	link_refuse(&a, "no \033[31mroom");
+	link_close(&a);
+	while (link_put(&b, WIRE_PING, &in, sizeof(in)))
+		;
+	expect(!link_lost(&b));
+	expect(b.refused);
+	expect(!strcmp(b.words, "the other end says: no ?[31mroom"));
+	link_close(&b);
+}
+
+static void paced(void)
+{
+	struct link a, b;
+	uint64_t began;
+
+	make_links(&a, &b);
+	a.limit = 1 << 20;
+	began = link_now_ns();
+	for (unsigned int i = 0; i < 16; i++) {
+		static uint8_t data[8192];
+		struct stream_record record;
+
+		expect(link_put(&a, WIRE_PING, data, sizeof(data)));
+		expect(link_read(&b, &record));
+	}
+	/* 128 KiB at 1 MiB/s are 125 ms, less what may be made up for. */
+	expect(link_now_ns() - began > 90 * MS);
+	link_close(&a);
+	link_close(&b);
+}
+
+/* ---- reports --------------------------------------------------------------------------------- */
+
+static void reports(void)
+{
+	static struct report report = {
+		.name = "a<b", .outcome = "migrated", .memory = 128 << 20, .bytes = 64 << 20,
+		.stopped = true, .predicted_ns = 5,
+		.downtime = { 1 * MS, 2 * MS, 3 * MS, 4 * MS, 5 * MS },
+	};
+	char error[256], path[] = "/tmp/migrate-test-XXXXXX";
+	struct json_object *json, *part;
+	int fd = mkstemp(path);
+
+	require(fd >= 0);
+	close(fd);
+	for (unsigned int i = 0; i < REPORT_MAX_ROUNDS + 5; i++) {
+		struct report_round *round = report_round_add(&report);
+
+		round->pages += 1000 >> i % 8;
+		round->full += round->pages;
+		round->ns += MS;
+	}
+	expect_equal(report.nr_rounds, REPORT_MAX_ROUNDS);
+	json = report_json(&report);
+	expect_equal(report_number(json, "memory"), 128 << 20);
+	require(json_object_object_get_ex(json, "downtime", &part));
+	expect_equal(report_number(part, "actual_ns"), 15 * MS);
+	expect(chart_write(json, path, error));
+	expect(!chart_write(json, "/nowhere/chart.svg", error));
+	json_object_put(json);
+	unlink(path);
+	/* Every phase has a name, no other number has. */
+	for (unsigned int i = 0; i < MIGRATE_PHASES; i++)
+		expect(migrate_phase_name(i));
+	expect(!migrate_phase_name(MIGRATE_PHASES));
+}
+
+static const struct tap_test tests[] = {
+	{ "rounds that shrink end when the rest fits the downtime", converges },
+	{ "rounds that do not shrink are a stall", stalls },
+	{ "a delta makes of the old page the new one", deltas },
+	{ "malformed deltas change nothing", bad_deltas },
+	{ "pages that were sent are known again", cache },
+	{ "addresses are checked", addresses },
+	{ "every transport carries both ways, and is cut", carries },
+	{ "records go both ways, refusals in words", links },
+	{ "bandwidth is limited", paced },
+	{ "reports and charts", reports },
+};
+
+TAP_MAIN(tests)
