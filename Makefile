@@ -89,6 +89,7 @@ tracing-tools: packages-tracing
 workload: packages-build
 	+@$(MAKE) -C $(testing)/guests/workload O=$(BUILD)
 	+@$(MAKE) -C $(testing)/guests/stress O=$(BUILD)
+	+@$(MAKE) -C $(testing)/guests/steady O=$(BUILD)
 
 # What the UML machine loads, built against a UML kernel from the cache.
 module-uml: packages-check
