@@ -336,7 +336,6 @@ static inline int parse_bytes(struct gondola_emulator *e)
 	p = parse_prefixes(e, p, &d);
 	p = parse_opcode(e, p, &d, &modrm_used);
 	e->own.desc = d;
-	e->own.run = gondola_run_any;
 	if (unlikely(!d->run || d->flags & D_PARSE_RARE)) {
 		r = check_row(e, d);
 		if (r) {
@@ -378,5 +377,7 @@ int gondola_parse(struct gondola_emulator *e)
 	int r = parse(e);
 
 	e->insn = &e->own;
+	if (likely(!r))
+		gondola_choose_run(&e->own);
 	return r;
 }

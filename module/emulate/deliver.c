@@ -254,7 +254,7 @@ static int push_frame(struct gondola_emulator *e, struct delivery *d, bool wide)
 	e->sp = (e->sp - bytes) & gondola_mask(e->sp_bytes);
 	la = wide ? e->sp : (u32)(d->ss.base + e->sp);
 	if (wide ? !gondola_canonical(la) || !gondola_canonical(la + bytes - 1) :
-		   !gondola_stack_inside(e, &d->ss, e->sp, bytes))
+		   !gondola_stack_inside(&d->ss, e->sp, bytes))
 		return gondola_fault_code(e, VEC_SS, (d->inner && !wide ? d->ss.selector & ~3u : 0) |
 					  d->ext);
 	return e->ops->write(e, la, frame, bytes, d->cpl != 3);
@@ -341,7 +341,7 @@ int gondola_emulate_deliver(struct gondola_emulator *e, const struct gondola_eve
 	e->rflags = e->regs->rflags;
 	r = deliver(e, event);
 	if (r)
-		return r == GONDOLA_EMUL_SPLIT ? GONDOLA_EMUL_UNKNOWN : r;
+		return gondola_failed(r);
 	gondola_write_gpr(e, R_RSP, e->sp_bytes, e->sp);
 	e->regs->rflags = e->rflags;
 	e->regs->rip = e->next_rip;

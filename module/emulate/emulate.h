@@ -180,6 +180,7 @@ struct gondola_insn_desc;	/* a row of the decode tables */
  * @seg: of the memory operand
  * @index, @base: register, or GONDOLA_NO_REG
  * @scale: 0 … 3
+ * @dst_reg, @dst_bytes, @src_reg, @src_bytes: for @run
  *
  * It says nothing about where it stands: it may be kept, and executed at any
  * address at which the same bytes are found.
@@ -204,6 +205,10 @@ struct gondola_insn {
 	u8 index;
 	u8 base;
 	u8 scale;
+	u8 dst_reg;
+	u8 dst_bytes;
+	u8 src_reg;
+	u8 src_bytes;
 	bool lock;
 	bool opsize_prefix;
 	bool rm_is_reg;

@@ -8,29 +8,6 @@
 /* How often a LOCKed instruction may lose against others before the guest tries by itself. */
 #define MAX_LOCK_TRIES	64
 
-static inline u64 effective_address(struct gondola_emulator *e, unsigned int bytes)
-{
-	const struct gondola_insn_desc *d = e->insn->desc;
-	u64 ea = (s64)e->insn->disp;
-
-	if (e->insn->base != GONDOLA_NO_REG)
-		ea += e->regs->gpr[e->insn->base];
-	if (e->insn->index != GONDOLA_NO_REG)
-		ea += e->regs->gpr[e->insn->index] << e->insn->scale;
-	if (e->insn->rip_relative)
-		ea += e->regs->rip + e->insn->len;
-	if (unlikely(d->flags & (D_BIT | D_POP_EA))) {
-		if (d->flags & D_BIT) {
-			s64 bit = gondola_sign_extend(e->src.value, bytes);
-
-			ea += (bit >> 3) & ~(s64)(bytes - 1);
-		} else if (e->insn->base == R_RSP) {
-			ea += bytes;
-		}
-	}
-	return ea & gondola_mask(e->insn->addr_bytes);
-}
-
 static inline int bind_memory(struct gondola_emulator *e, struct gondola_operand *op, u64 ea)
 {
 	const struct gondola_insn_desc *d = e->insn->desc;
@@ -91,7 +68,7 @@ static noinline int bind_other(struct gondola_emulator *e, struct gondola_operan
 	case O_E:
 	case O_W:
 		if (!e->insn->rm_is_reg)
-			return bind_memory(e, op, effective_address(e, op->bytes));
+			return bind_memory(e, op, gondola_effective_address(e, op->bytes));
 		fallthrough;
 	case O_R:
 	case O_U:
@@ -159,7 +136,7 @@ static __always_inline int bind_operand(struct gondola_emulator *e, struct gondo
 		return GONDOLA_EMUL_OK;
 	}
 	if ((spec & O_MASK) == O_E && !e->insn->rm_is_reg)
-		return bind_memory(e, op, effective_address(e, op->bytes));
+		return bind_memory(e, op, gondola_effective_address(e, op->bytes));
 	return bind_other(e, op, spec);
 }
 
@@ -229,6 +206,10 @@ static noinline int read_wide(struct gondola_emulator *e, struct gondola_operand
 
 	if (e->insn->desc->flags & D_ALIGN && op->la & 15)
 		return gondola_gp(e);
+	if (e->tlb && gondola_in_page(op->la, 16)) {
+		r = gondola_read(e, op->la, &op->value, 8);
+		return r ? r : gondola_read(e, op->la + 8, &op->value_hi, 8);
+	}
 	r = e->ops->read(e, op->la, both, sizeof(both), false);
 	if (r)
 		return r;
@@ -254,10 +235,9 @@ static noinline void load_xmm(struct gondola_emulator *e, struct gondola_operand
 static inline int load(struct gondola_emulator *e, struct gondola_operand *op)
 {
 	if (op->kind == GONDOLA_OPERAND_MEM) {
-		op->value = 0;
 		if (unlikely(op->bytes > 8))
 			return read_wide(e, op);
-		return e->ops->read(e, op->la, &op->value, op->bytes, false);
+		return gondola_read(e, op->la, &op->value, op->bytes);
 	}
 	if (unlikely(op->kind == GONDOLA_OPERAND_XMM))
 		load_xmm(e, op);
@@ -280,7 +260,7 @@ static inline int store_memory(struct gondola_emulator *e)
 	const struct gondola_operand *op = &e->dst;
 
 	if (likely(op->bytes <= 8))
-		return e->ops->write(e, op->la, &op->value, op->bytes, false);
+		return gondola_write(e, op->la, op->value, op->bytes);
 	return write_wide(e, op);
 }
 
@@ -409,8 +389,7 @@ int gondola_run_any(struct gondola_emulator *e)
 		commit(e);
 		return GONDOLA_EMUL_OK;
 	}
-	/* A wide operand that is not plain memory, and not a string's. */
-	return r == GONDOLA_EMUL_SPLIT ? GONDOLA_EMUL_UNKNOWN : r;
+	return gondola_failed(r);
 }
 
 /* The code segment's limit is asked when an instruction is fetched: a kept one was not. */

@@ -211,6 +211,12 @@ static inline unsigned int gondola_operand_bytes(const struct gondola_insn *insn
 	}
 }
 
+/* Only string instructions go on after SPLIT: a wide operand that is no memory is unknown. */
+static inline int gondola_failed(int r)
+{
+	return r == GONDOLA_EMUL_SPLIT ? GONDOLA_EMUL_UNKNOWN : r;
+}
+
 /* execute.c: bind and execute e->insn, whatever it is. */
 int gondola_run_any(struct gondola_emulator *e);
 
@@ -238,9 +244,8 @@ int gondola_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned i
 int gondola_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector);
 /* 16-byte descriptors of system segments, even in compatibility mode. */
 int gondola_long_mode_active(struct gondola_emulator *e, bool *is);
-/* May @bytes at @ea of this stack segment be written? */
-bool gondola_stack_inside(struct gondola_emulator *e, const struct gondola_segment *ss, u64 ea,
-			  unsigned int bytes);
+/* May @bytes at @ea of this stack segment of protected mode be written? */
+bool gondola_stack_inside(const struct gondola_segment *ss, u64 ea, unsigned int bytes);
 /* Of an event's handler: *cpl is that in which it runs; @ext is for the error codes. */
 int gondola_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
 			    struct gondola_segment *s, unsigned int *cpl);
@@ -279,6 +284,105 @@ static inline int gondola_linear(struct gondola_emulator *e, u8 seg, u64 ea, uns
 		return gondola_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_GP, 0);
 	return GONDOLA_EMUL_OK;
 }
+
+/* The one translation that @la may have. */
+static inline const struct gondola_tlb_entry *gondola_tlb(const struct gondola_emulator *e,
+							  gva_t la)
+{
+	return &e->tlb[la >> GONDOLA_PAGE_SHIFT & (GONDOLA_TLB_ENTRIES - 1)];
+}
+
+static inline bool gondola_in_page(gva_t la, unsigned int bytes)
+{
+	return (la & ~GONDOLA_PAGE_MASK) + bytes <= GONDOLA_PAGE_SIZE;
+}
+
+/* An operand of 1, 2, 4 or 8 bytes; *value is zero-extended. */
+static inline int gondola_read(struct gondola_emulator *e, gva_t la, u64 *value,
+			       unsigned int bytes)
+{
+	if (likely(e->tlb)) {
+		const struct gondola_tlb_entry *t = gondola_tlb(e, la);
+
+		if (likely(t->read == (la & GONDOLA_PAGE_MASK) && gondola_in_page(la, bytes))) {
+			const u8 *at = t->host + (la & ~GONDOLA_PAGE_MASK);
+
+			switch (bytes) {
+			case 8:
+				*value = READ_ONCE(*(const u64 *)at);
+				break;
+			case 4:
+				*value = READ_ONCE(*(const u32 *)at);
+				break;
+			case 2:
+				*value = READ_ONCE(*(const u16 *)at);
+				break;
+			default:
+				*value = READ_ONCE(*at);
+				break;
+			}
+			return GONDOLA_EMUL_OK;
+		}
+	}
+	*value = 0;
+	return e->ops->read(e, la, value, bytes, false);
+}
+
+static inline int gondola_write(struct gondola_emulator *e, gva_t la, u64 value,
+				unsigned int bytes)
+{
+	if (likely(e->tlb)) {
+		const struct gondola_tlb_entry *t = gondola_tlb(e, la);
+
+		if (likely(t->write == (la & GONDOLA_PAGE_MASK) && gondola_in_page(la, bytes))) {
+			u8 *at = t->host + (la & ~GONDOLA_PAGE_MASK);
+
+			switch (bytes) {
+			case 8:
+				WRITE_ONCE(*(u64 *)at, value);
+				break;
+			case 4:
+				WRITE_ONCE(*(u32 *)at, value);
+				break;
+			case 2:
+				WRITE_ONCE(*(u16 *)at, value);
+				break;
+			default:
+				WRITE_ONCE(*at, value);
+				break;
+			}
+			return GONDOLA_EMUL_OK;
+		}
+	}
+	return e->ops->write(e, la, &value, bytes, false);
+}
+
+/* The memory operand's offset in its segment; its source is bound already. */
+static inline u64 gondola_effective_address(struct gondola_emulator *e, unsigned int bytes)
+{
+	const struct gondola_insn_desc *d = e->insn->desc;
+	u64 ea = (s64)e->insn->disp;
+
+	if (e->insn->base != GONDOLA_NO_REG)
+		ea += e->regs->gpr[e->insn->base];
+	if (e->insn->index != GONDOLA_NO_REG)
+		ea += e->regs->gpr[e->insn->index] << e->insn->scale;
+	if (e->insn->rip_relative)
+		ea += e->regs->rip + e->insn->len;
+	if (unlikely(d->flags & (D_BIT | D_POP_EA))) {
+		if (d->flags & D_BIT) {
+			s64 bit = gondola_sign_extend(e->src.value, bytes);
+
+			ea += (bit >> 3) & ~(s64)(bytes - 1);
+		} else if (e->insn->base == R_RSP) {
+			ea += bytes;
+		}
+	}
+	return ea & gondola_mask(e->insn->addr_bytes);
+}
+
+/* shape.c: the quickest way to execute it. */
+void gondola_choose_run(struct gondola_insn *insn);
 
 /* stack.c: bytes of the stack pointer, and moves relative to it. */
 unsigned int gondola_stack_bytes(struct gondola_emulator *e);

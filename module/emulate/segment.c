@@ -33,17 +33,14 @@ static bool rights_ok(const struct gondola_segment *s, bool write)
 	return !write || s->ar & TYPE_RW;
 }
 
-/* Within the segment, and with its rights? */
-static bool inside(struct gondola_emulator *e, const struct gondola_segment *s, u64 ea,
-		   unsigned int bytes, bool write)
+/* Protected mode: within the segment, and with its rights? */
+static bool inside(const struct gondola_segment *s, u64 ea, unsigned int bytes, bool write)
 {
 	u64 last = (u32)ea + (u64)bytes - 1;
 
-	if (e->mode == GONDOLA_EMUL_VM86)
-		return last <= 0xffff;
-	if (gondola_protected(e) && !rights_ok(s, write))
+	if (!rights_ok(s, write))
 		return false;
-	if ((s->ar & (TYPE_CODE | TYPE_DOWN)) == TYPE_DOWN && gondola_protected(e)) {
+	if ((s->ar & (TYPE_CODE | TYPE_DOWN)) == TYPE_DOWN) {
 		u64 top = s->ar & GONDOLA_AR_DB ? 0xffffffffu : 0xffffu;
 
 		return (u32)ea > s->limit && last <= top;
@@ -56,15 +53,19 @@ int gondola_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned i
 {
 	struct gondola_segment copy;
 	const struct gondola_segment *s = gondola_segment(e, seg, &copy);
+	bool ok;
 
 	*la = (u32)(s->base + ea);
-	return inside(e, s, ea, bytes, write) ? GONDOLA_EMUL_OK : out_of_segment(e, seg);
+	if (gondola_protected(e))
+		ok = inside(s, ea, bytes, write);
+	else
+		ok = (u32)ea + (u64)bytes - 1 <= (e->mode == GONDOLA_EMUL_VM86 ? 0xffff : s->limit);
+	return ok ? GONDOLA_EMUL_OK : out_of_segment(e, seg);
 }
 
-bool gondola_stack_inside(struct gondola_emulator *e, const struct gondola_segment *ss, u64 ea,
-			  unsigned int bytes)
+bool gondola_stack_inside(const struct gondola_segment *ss, u64 ea, unsigned int bytes)
 {
-	return inside(e, ss, ea, bytes, true);
+	return inside(ss, ea, bytes, true);
 }
 
 int gondola_long_mode_active(struct gondola_emulator *e, bool *is)

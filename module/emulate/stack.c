@@ -22,8 +22,7 @@ int gondola_stack_read(struct gondola_emulator *e, u64 sp, u64 *value, unsigned 
 	r = gondola_linear(e, GONDOLA_SS, sp, bytes, false, &la);
 	if (r)
 		return r;
-	*value = 0;
-	return e->ops->read(e, la, value, bytes, false);
+	return gondola_read(e, la, value, bytes);
 }
 
 int gondola_stack_write(struct gondola_emulator *e, u64 sp, u64 value, unsigned int bytes)
@@ -34,7 +33,7 @@ int gondola_stack_write(struct gondola_emulator *e, u64 sp, u64 value, unsigned 
 	r = gondola_linear(e, GONDOLA_SS, sp, bytes, true, &la);
 	if (r)
 		return r;
-	return e->ops->write(e, la, &value, bytes, false);
+	return gondola_write(e, la, value, bytes);
 }
 
 /* The new stack pointer, @add bytes from @from; written when the instruction completes. */

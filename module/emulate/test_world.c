@@ -178,7 +178,14 @@ static int world_set_dr(struct gondola_emulator *e, unsigned int dr, u64 value)
 static int world_get_msr(struct gondola_emulator *e, u32 index, u64 *value)
 {
 	struct test_world *w = world(e);
+	unsigned int i;
 
+	for (i = 0; i < w->nr_msrs; i++) {
+		if (w->msr[i].index == index) {
+			*value = w->msr[i].value;
+			return GONDOLA_EMUL_OK;
+		}
+	}
 	/* Long mode is what the mode says, whatever MSR the test sets. */
 	if (index == MSRX_EFER && e->mode != GONDOLA_EMUL_LONG64)
 		*value = 0;

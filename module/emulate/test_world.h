@@ -39,8 +39,13 @@ struct test_world {
 	struct gondola_dtable gdt, idt;
 	u64 cr[16];
 	u64 dr[8];
-	u64 msr_value;
+	u64 msr_value;			/* of every MSR that test_world_msr() did not set */
 	u32 msr_index;
+	struct {
+		u32 index;
+		u64 value;
+	} msr[8];
+	unsigned int nr_msrs;
 	u64 xmm[16][2];
 	u32 shadow;
 	bool halted, flushed;
@@ -58,6 +63,18 @@ int test_world_run(struct test_world *w, const u8 *code, unsigned int bytes);
 
 #define RUN(w, ...) \
 	test_world_run(w, (const u8[]){ __VA_ARGS__ }, sizeof((const u8[]){ __VA_ARGS__ }))
+
+static inline void test_world_msr(struct test_world *w, u32 index, u64 value)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->nr_msrs && w->msr[i].index != index; i++)
+		;
+	if (i == w->nr_msrs)
+		w->nr_msrs++;
+	w->msr[i].index = index;
+	w->msr[i].value = value;
+}
 
 static inline void *test_world_at(struct test_world *w, gva_t la)
 {

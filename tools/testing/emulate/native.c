@@ -4,6 +4,8 @@
  * random registers, flags and memory; then all of them are compared.
  *
  *   native [SEED [CASES [PART-OF-A-FORM]]]
+ *
+ * A case is found again by its seed, its number and the form.
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
@@ -13,7 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
-#include "emulate/emulate.h"
+#include "emulate/insn.h"
 #include "enter.h"
 #include "forms.h"
 
@@ -414,6 +416,16 @@ static const char *compare_state(const struct form *form, const u8 *result)
 	return interpreted.regs.rip == rip ? NULL : "RIP";
 }
 
+static void print_bytes(const struct form *form)
+{
+	unsigned int i;
+
+	printf("  bytes:");
+	for (i = 0; i < emulator.insn->len; i++)
+		printf(" %02x", form->code[i]);
+	printf("\n");
+}
+
 static void print_state(const char *name, const struct state *s)
 {
 	unsigned int i;
@@ -424,8 +436,39 @@ static void print_state(const char *name, const struct state *s)
 	printf(" rip %llx rflags %llx\n", s->regs.rip, s->regs.rflags);
 }
 
+static struct gondola_tlb_entry tlb[GONDOLA_TLB_ENTRIES];
+
+static void fill_tlb(void)
+{
+	struct gondola_tlb_entry *entry;
+	unsigned int i;
+
+	for (i = 0; i < GONDOLA_TLB_ENTRIES; i++)
+		tlb[i].read = tlb[i].write = GONDOLA_TLB_NONE;
+	entry = &tlb[(uintptr_t)MEMORY / GONDOLA_PAGE_SIZE % GONDOLA_TLB_ENTRIES];
+	entry->read = entry->write = (uintptr_t)MEMORY;
+	entry->host = MEMORY;
+}
+
+/* The general way and the quick one, with translations and without. */
+static int interpret(unsigned long nr)
+{
+	struct gondola_insn insn;
+	int r;
+
+	emulator.tlb = nr & 2 ? tlb : NULL;
+	if (!(nr & 1))
+		return gondola_emulate(&emulator);
+	r = gondola_parse(&emulator);
+	if (r)
+		return r;
+	insn = emulator.own;
+	insn.run = gondola_run_any;
+	return gondola_execute(&emulator, &insn);
+}
+
 /* NULL, or what differs. */
-static const char *run_case(const struct form *form, u8 *image)
+static const char *run_case(const struct form *form, u8 *image, unsigned long nr)
 {
 	u8 result[MEMORY_BYTES];
 	int r;
@@ -441,7 +484,7 @@ static const char *run_case(const struct form *form, u8 *image)
 	memcpy(MEMORY, image, MEMORY_BYTES);
 	interpreted = native_in;
 	do {
-		r = gondola_emulate(&emulator);
+		r = interpret(nr);
 	} while (r == GONDOLA_EMUL_OK && interpreted.regs.rip == native_in.regs.rip);
 	if (native_signal)
 		return compare_fault(r, image);
@@ -468,11 +511,12 @@ static bool run_form(const struct form *form, u64 seed, unsigned long cases)
 		memcpy(image + i, &value, 8);
 	}
 	for (i = 0; i < cases; i++) {
-		const char *wrong = run_case(form, image);
+		const char *wrong = run_case(form, image, i);
 
 		if (wrong) {
 			printf("not ok: %s: case %lu of seed %llu: %s\n", form->text, i, seed,
 			       wrong);
+			print_bytes(form);
 			print_state("before", &native_in);
 			if (!native_signal)
 				print_state("processor", &native_out);
@@ -510,6 +554,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	catch_signals();
+	fill_tlb();
 	for (form = __start_forms; form < __stop_forms; form++) {
 		if (argc > 3 && !strstr(form->text, argv[3]))
 			continue;

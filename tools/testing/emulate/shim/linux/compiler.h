@@ -8,6 +8,9 @@
 #undef __always_inline
 #define __always_inline	inline __attribute__((__always_inline__))
 #define __aligned(x)	__attribute__((__aligned__(x)))
+/* Guests' operands need not be aligned: x86 has no such thing as an unaligned access. */
+#define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 #define fallthrough	__attribute__((__fallthrough__))
 
 #endif
