@@ -39,6 +39,7 @@ help:
 	@echo 'make shell        an interactive prompt in that machine'
 	@echo 'make check        all tests; ends in "N passed, N failed"'
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
+	@echo 'make fuzz         each fuzz target of tools/testing/fuzz for SECONDS (default 300)'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
 	@echo 'make bench        the bare boot of a guest, with and without ACPI'
 	@echo 'make exits-per-op  exits of a fork, an exec, a fault, a block read ... (QEMU)'
@@ -138,6 +139,10 @@ disk-test: all guest-disk packages-machine
 kunit: packages-build packages-check
 	@$(testing)/kunit/run --build $(BUILD)
 
+# Ends when all targets had their time; a crash ends it with its input kept.
+fuzz: packages-check
+	@BUILD=$(BUILD) $(testing)/fuzz/run $(if $(filter command environment,$(firstword $(origin SECONDS))),$(SECONDS),300)
+
 # Sphinx is not asked for: "make packages-docs" installs it.
 docs: packages-build
 	@tools/docs/check --build $(BUILD)
@@ -150,4 +155,4 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: exits-per-op mmu-lock
-.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit docs check clean
+.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit fuzz docs check clean
