@@ -38,6 +38,7 @@ help:
 	@echo 'make smp-long     five minutes of it with 4 processors'
 	@echo 'make shell        an interactive prompt in that machine'
 	@echo 'make check        all tests; ends in "N passed, N failed"'
+	@echo 'make balloon      the tests of the balloon, and their figures: build/balloon.json'
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
 	@echo 'make fuzz         each fuzz target of tools/testing/fuzz for SECONDS (default 300)'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
@@ -136,6 +137,10 @@ guest-disk: packages-disk
 disk-test: all guest-disk packages-machine
 	@$(testing)/guests/disk/run $(BUILD) --cpus 2
 
+# The balloon's tests, long: build/balloon.json.
+balloon: all packages-machine
+	+@BUILD=$(BUILD) $(testing)/balloon/run all
+
 kunit: packages-build packages-check
 	@$(testing)/kunit/run --build $(BUILD)
 
@@ -155,4 +160,4 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: exits-per-op mmu-lock
-.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit fuzz docs check clean
+.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean

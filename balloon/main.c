@@ -74,8 +74,7 @@ static bool refused(const struct balloon *b, const struct goal *goal)
 {
 	u64 most = (u64)READ_ONCE(limit) << (20 - PAGE_SHIFT);
 
-	return goal->target > b->held &&
-	       ((most && goal->target > most) || goal->target > totalram_pages() + b->held);
+	return most && goal->target > b->held && goal->target > most;
 }
 
 static void take_goal(struct balloon *b)

@@ -6,6 +6,7 @@
  *   watched dirty ROUNDS  a pattern of writes, round by round, by a guest, a device and the host
  *   watched storm COUNT   as many CPUID exits as fast as can be
  *   watched idle          a VM with nothing to do, until it is killed
+ *   watched migration MS  fires the launcher's probes as a migration does that stalls, after MS
  *   watched probes        fires the launcher's static probes as a balloon does
  *   watched old COMMAND…  runs COMMAND as if on an old kernel
  *   watched nobody COMMAND…  runs COMMAND without privilege
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "migrate/phase.h"
 #include "vm/probes.h"
 
 #define PAGE		4096u
@@ -162,6 +164,43 @@ static void probes(void)
 	PROBE_BALLOON_END(1, 3, 1436);
 }
 
+static void round_of(uint32_t round, uint32_t pages, uint32_t dirtied)
+{
+	PROBE_MIGRATE_ROUND_BEGIN(round, pages);
+	usleep(20000);
+	PROBE_MIGRATE_ROUND_END(round, pages, pages * 4096ull, 20000000ull, dirtied);
+	PROBE_MIGRATE_PREDICTION(round, dirtied * 100000ull);
+}
+
+/* The times between the phases are 20 ms at least, those that it tells are made up. */
+static void migration(uint32_t ms)
+{
+	static const uint32_t last[] = { MIGRATE_COMMIT, MIGRATE_RESUME, MIGRATE_DONE };
+
+	machine_create(&machine, MODE_UNPAGED);
+	usleep((150 + ms) * 1000);
+	PROBE_MIGRATE_PHASE(MIGRATE_CHECK, 0);
+	PROBE_MIGRATE_PHASE(MIGRATE_RESERVE, 0);
+	PROBE_MIGRATE_PHASE(MIGRATE_COPY, 0);
+	round_of(1, 1000, 400);
+	round_of(2, 400, 390);
+	PROBE_MIGRATE_STALL(2, 80ull << 20, 78ull << 20);
+	PROBE_MIGRATE_THROTTLE(20);
+	PROBE_MIGRATE_THROTTLE(0);
+	PROBE_MIGRATE_PHASE(MIGRATE_STOP, 3);
+	round_of(3, 390, 0);
+	for (unsigned int i = 0; i < sizeof(last) / sizeof(last[0]); i++) {
+		PROBE_MIGRATE_PHASE(last[i], 3);
+		usleep(20000);
+		if (last[i] == MIGRATE_COMMIT)
+			PROBE_MIGRATE_DOWNTIME(39000000ull, 45000000ull);
+		for (uint64_t gpa = 0; last[i] == MIGRATE_RESUME && gpa < 5; gpa++) {
+			PROBE_MIGRATE_FAULT(gpa << 12);
+			PROBE_MIGRATE_FAULT_END(gpa << 12, (gpa + 1) * 1000000ull);
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
@@ -177,6 +216,8 @@ int main(int argc, char **argv)
 		dirty(number);
 	} else if (!strcmp(mode, "storm")) {
 		storm(number);
+	} else if (!strcmp(mode, "migration")) {
+		migration(number);
 	} else if (!strcmp(mode, "probes")) {
 		probes();
 		return 0;
@@ -189,7 +230,7 @@ int main(int argc, char **argv)
 	} else if (!strcmp(mode, "nobody") && argc > 2) {
 		return setgid(65534) || setuid(65534) || execvp(argv[2], argv + 2);
 	} else {
-		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT | idle | probes | old COMMAND... | nobody COMMAND...\n");
+		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT | idle | migration MS | probes | old COMMAND... | nobody COMMAND...\n");
 		return 2;
 	}
 	/* Long enough for who watches to see the name. */
