@@ -18,6 +18,7 @@
 #include "vm.h"
 
 #define ESCAPE		0x01		/* Ctrl-A */
+#define TYPED_ROOM	65536		/* pasted text, that the guest reads slowly */
 #define OUTPUT_ROOM	512
 #define OUTPUT_DELAY_NS	10000000ull	/* a line without its end is shown after this long */
 
@@ -28,6 +29,9 @@
  * @patient: writes wait for the reader; else it loses what it does not take
  * @escapes: the user's keyboard, on which Ctrl-A means something
  * @escaped: Ctrl-A was the last key
+ * @typed, @waiting: what was typed and the guest has no room for: the keyboard is always read,
+ *                   since Ctrl-A has a meaning also for a guest that does not listen
+ * @typed_timer: the guest has room again
  */
 struct console {
 	struct vm *vm;
@@ -37,6 +41,9 @@ struct console {
 	bool patient;
 	bool escapes;
 	bool escaped;
+	char typed[TYPED_ROOM];
+	size_t waiting;
+	int typed_timer;
 	int timer;
 	size_t used;
 	char output[OUTPUT_ROOM];
@@ -149,6 +156,55 @@ static void end_of_input(struct console *console)
 	pthread_mutex_unlock(&console->vm->devices);
 }
 
+/* Device lock held. What there is no room for is lost, as with any keyboard's buffer. */
+static void type(struct console *console, const char *data, size_t count)
+{
+	size_t left = sizeof(console->typed) - console->waiting, room;
+
+	if (count > left)
+		count = left;
+	memcpy(console->typed + console->waiting, data, count);
+	console->waiting += count;
+	room = console->guest->room(console->device);
+	if (room > console->waiting)
+		room = console->waiting;
+	if (!room)
+		return;
+	console->guest->input(console->device, console->typed, room);
+	console->waiting -= room;
+	memmove(console->typed, console->typed + room, console->waiting);
+}
+
+static void on_room(void *argument, int fd, short events)
+{
+	struct console *console = argument;
+
+	(void)events;
+	loop_timer_ack(fd);
+	pthread_mutex_lock(&console->vm->devices);
+	type(console, "", 0);
+	pthread_mutex_unlock(&console->vm->devices);
+}
+
+static void on_key(void *argument, int fd, short events)
+{
+	struct console *console = argument;
+	char data[256];
+	ssize_t count = read(fd, data, sizeof(data));
+
+	(void)events;
+	if (count < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (count <= 0) {
+		end_of_input(console);
+		return;
+	}
+	count = unescape(console, data, count);
+	pthread_mutex_lock(&console->vm->devices);
+	type(console, data, count);
+	pthread_mutex_unlock(&console->vm->devices);
+}
+
 static void on_input(void *argument, int fd, short events)
 {
 	struct console *console = argument;
@@ -171,8 +227,6 @@ static void on_input(void *argument, int fd, short events)
 		end_of_input(console);
 		return;
 	}
-	if (console->escapes)
-		count = unescape(console, data, count);
 	pthread_mutex_lock(&console->vm->devices);
 	console->guest->input(console->device, data, count);
 	pthread_mutex_unlock(&console->vm->devices);
@@ -180,7 +234,9 @@ static void on_input(void *argument, int fd, short events)
 
 void console_more(struct console *console)
 {
-	if (console->in >= 0)
+	if (console->escapes && console->waiting)
+		loop_timer_set(console->typed_timer, 1, 0);
+	else if (console->in >= 0)
 		loop_watch(&console->vm->loop, console->in, POLLIN);
 }
 
@@ -215,6 +271,7 @@ static void open_stdio(struct console *console)
 	console->patient = true;
 	if (isatty(STDIN_FILENO)) {
 		console->escapes = true;
+		console->typed_timer = loop_timer(&console->vm->loop, on_room, console);
 		terminal_raw(STDIN_FILENO);
 	}
 }
@@ -304,7 +361,8 @@ void console_connect(struct console *console, const struct console_guest *guest,
 	console->guest = guest;
 	console->device = device;
 	if (console->in >= 0)
-		loop_add(&console->vm->loop, console->in, POLLIN, on_input, console);
+		loop_add(&console->vm->loop, console->in, POLLIN,
+			 console->escapes ? on_key : on_input, console);
 }
 
 void console_close(struct console *console)

@@ -128,6 +128,9 @@ static void left_by_keys(void)
 {
 	start("guests/loop", "sti");
 	await("looping");
+	/* A guest that does not listen must not keep anybody from leaving it. */
+	press("hello?\r\r", 8);
+	usleep(200000);
 	press("\001x", 2);
 	expect_equal(finish(), 12);
 	await("stopped from the keyboard");
