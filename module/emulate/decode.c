@@ -183,28 +183,6 @@ static inline const u8 *parse_opcode(struct gondola_emulator *e, const u8 *p,
 	return p;
 }
 
-/* @bytes: 1, 2, 4 or 8 */
-static inline u64 take(const u8 *p, unsigned int bytes)
-{
-	u64 v8;
-	u32 v4;
-	u16 v2;
-
-	switch (bytes) {
-	case 1:
-		return *p;
-	case 2:
-		memcpy(&v2, p, 2);
-		return v2;
-	case 4:
-		memcpy(&v4, p, 4);
-		return v4;
-	default:
-		memcpy(&v8, p, 8);
-		return v8;
-	}
-}
-
 static noinline const u8 *parse_address16(struct gondola_emulator *e, const u8 *p)
 {
 	static const u8 pair[8][2] = {
@@ -224,7 +202,7 @@ static noinline const u8 *parse_address16(struct gondola_emulator *e, const u8 *
 	if (e->own.base == R_RBP)
 		e->own.seg = GONDOLA_SS;
 	if (mod)
-		e->own.disp = gondola_sign_extend(take(p, mod), mod);
+		e->own.disp = gondola_sign_extend(gondola_take(p, mod), mod);
 	return p + mod;
 }
 
@@ -262,7 +240,7 @@ static inline const u8 *parse_address(struct gondola_emulator *e, const u8 *p)
 	if (mod == 1) {
 		e->own.disp = (s8)*p++;
 	} else if (mod == 2) {
-		e->own.disp = take(p, 4);
+		e->own.disp = gondola_take(p, 4);
 		p += 4;
 	}
 out:
@@ -282,12 +260,12 @@ static inline const u8 *parse_immediate(struct gondola_emulator *e, const u8 *p,
 	} else if (bytes == 8 && place != O_IMM64) {
 		bytes = 4;
 	}
-	*imm = take(p, bytes);
+	*imm = gondola_take(p, bytes);
 	if (place == O_IMM)
 		*imm = gondola_sign_extend(*imm, bytes);
 	p += bytes;
 	if (unlikely(place == O_FAR)) {
-		e->own.imm2 = take(p, 2);
+		e->own.imm2 = gondola_take(p, 2);
 		p += 2;
 	}
 	return p;

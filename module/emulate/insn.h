@@ -228,6 +228,31 @@ static inline int gondola_exchange(struct gondola_emulator *e, gva_t la, void *o
 	return (e->ops->cmpxchg)(e, la, old, new, bytes);
 }
 
+/*
+ * 1, 2, 4 or 8 bytes in memory.  The builtin, because the kernel of User Mode
+ * Linux is compiled without builtins: there memcpy() is a call.
+ */
+static inline u64 gondola_take(const u8 *p, unsigned int bytes)
+{
+	u64 v8;
+	u32 v4;
+	u16 v2;
+
+	switch (bytes) {
+	case 1:
+		return *p;
+	case 2:
+		__builtin_memcpy(&v2, p, 2);
+		return v2;
+	case 4:
+		__builtin_memcpy(&v4, p, 4);
+		return v4;
+	default:
+		__builtin_memcpy(&v8, p, 8);
+		return v8;
+	}
+}
+
 /* A segment register: live if the caller shows them, else copied. */
 static inline const struct gondola_segment *gondola_segment(struct gondola_emulator *e, u8 seg,
 							     struct gondola_segment *copy)

@@ -196,8 +196,8 @@ static void compare(struct gondola_emulator *e, struct run *run, const u8 *a, un
 	u64 i, x = 0, y = 0;
 
 	for (i = 0; i < run->items; ) {
-		memcpy(&x, a + i * step, run->width);
-		memcpy(&y, b + i * run->width, run->width);
+		x = gondola_take(a + i * step, run->width);
+		y = gondola_take(b + i * run->width, run->width);
 		i++;
 		if (e->insn->rep && (x == y) != (e->insn->rep == 0xf3))
 			break;
