@@ -36,6 +36,7 @@ help:
 	@echo 'make tracing-tools  the BPF tools and bpftrace scripts: build/tracing/'
 	@echo 'make smp          the stress in guests with 1, 2 and 4 processors (QEMU; ENGINE=vmx: with 2)'
 	@echo 'make smp-long     five minutes of it with 4 processors'
+	@echo 'make migration    live migration at length: workloads, two machines, faults: build/migration.json'
 	@echo 'make shell        an interactive prompt in that machine'
 	@echo 'make check        all tests; ends in "N passed, N failed"'
 	@echo 'make balloon      the tests of the balloon, and their figures: build/balloon.json'

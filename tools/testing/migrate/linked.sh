@@ -1,0 +1,77 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# One of two linked machines: a guest that checks itself moves to and fro between them, by TCP.
+#
+# usage: linked.sh here|there TURNS: "here" boots the guest; a turn is a move there and one back
+
+. /root/lib.sh
+begin
+side=$1
+turns=$2
+port=4711
+peer=10.0.0.2
+[ "$side" = here ] || peer=10.0.0.1
+
+fail() {
+	echo "linked, $side: $*"
+	tail -n 5 /tmp/v*.err /tmp/move.out
+	cat /tmp/v*.log | tail -n 10
+	exit 1
+}
+
+seconds() {	# that the guest has counted, as $vm tells
+	n=$(sed -n 's/.*CHECK seconds=\([0-9]*\) .*/\1/p' /tmp/$vm.log | tail -n 1)
+	echo "${n:-0}"
+}
+
+counts_to() {
+	[ "$(seconds)" -ge "$1" ]
+}
+
+send() {
+	tries=100
+	until gondola migrate $vm tcp:$peer:$port --json > /tmp/move.out 2>&1; do
+		grep -q 'cannot connect' /tmp/move.out || fail "a move failed"
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || fail "nobody is there"
+		sleep 0.5
+	done
+	moves=$((moves + 1))
+	tail -n 1 /tmp/move.out > /output/$side-$moves.json
+}
+
+take() {
+	last=$((last + 1))
+	vm=v$last
+	gondola receive $vm tcp::$port --console /tmp/$vm.log < /dev/null 2> /tmp/$vm.err &
+	wait_for 200 is $vm running || fail "the guest does not come"
+	wait_for 60 counts_to 1 || fail "the guest stands"
+	wait_for 60 counts_to $(($(seconds) + 2)) || fail "the guest stands"
+	! grep -h CHECK-ERROR /tmp/v*.log || fail "the guest found an error"
+	echo "linked, $side: it has come, and counts $(seconds) s"
+}
+
+moves=0
+if [ "$side" = here ]; then
+	last=1
+	vm=v1
+	gondola run --kernel /boot/vmlinuz --initrd /boot/initrd-guest --mem 128M --name v1 \
+		--append "console=ttyS0 quiet nokaslr mitigations=off tsc=reliable random.trust_cpu=on load=web" \
+		--console /tmp/v1.log < /dev/null 2> /tmp/v1.err &
+	wait_for 300 counts_to 3 || fail "the guest does not start"
+fi
+while [ $turns -gt 0 ]; do
+	if [ "$side" = here ]; then
+		send
+		take
+	else
+		take
+		send
+	fi
+	turns=$((turns - 1))
+done
+[ "$side" = there ] || end $vm
+wait_for 20 no_vms || fail "VMs are left"
+cat /tmp/v*.log > /output/$side.log
+rmmod gondola || fail "the module does not unload"
+echo "linked, $side: done"
