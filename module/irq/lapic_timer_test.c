@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Suite gondola_lapic_timer: what the timer counts, when it fires, and what it costs. */
 #include "../host/time.h"
+#include "../state.h"
 #include "test_host.h"
 
 #define VECTOR	0x60
@@ -237,6 +238,57 @@ static void saved_while_due(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 }
 
+static void hold(struct gondola_vcpu *vcpu, bool stop)
+{
+	u64 lost = gondola_pit_hold(vcpu->vm, stop);
+
+	if (stop)
+		return;
+	gondola_shift_tsc(vcpu->vm, -lost);
+	/* As a vCPU does that is asked to take up a new TSC. */
+	gondola_lapic_rearm(vcpu);
+	irq_test_run_requests(vcpu);
+}
+
+static void stands_while_held(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	u64 tsc;
+
+	lapic_out(vcpu, LAPIC_LVT, VECTOR);
+	lapic_out(vcpu, LAPIC_TDCR, 0xb);
+	lapic_out(vcpu, LAPIC_TMICT, 1000);
+	gondola_test_advance(600);
+	hold(vcpu, true);
+	tsc = gondola_guest_tsc(vcpu);
+	gondola_test_advance(5000000000ull);
+	KUNIT_EXPECT_EQ_MSG(test, fired(vcpu), -1, "no time has passed");
+	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 400);
+	KUNIT_EXPECT_EQ(test, gondola_guest_tsc(vcpu), tsc);
+	hold(vcpu, false);
+	KUNIT_EXPECT_EQ(test, gondola_guest_tsc(vcpu), tsc);
+	gondola_test_advance(399);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+	gondola_test_advance(1);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+
+	/* A deadline, which is a time of the TSC's; held and let go twice. */
+	lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_DEADLINE | VECTOR);
+	gondola_lapic_set_msr(vcpu, MSRX_TSC_DEADLINE, gondola_guest_tsc(vcpu) + 2000);
+	hold(vcpu, true);
+	gondola_test_advance(7000);
+	hold(vcpu, false);
+	gondola_test_advance(500);
+	hold(vcpu, true);
+	gondola_test_advance(7000);
+	hold(vcpu, false);
+	gondola_test_advance(499);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
+	/* The timer is set a nanosecond late, so that it is not early. */
+	gondola_test_advance(2);
+	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(one_shot),
 	KUNIT_CASE(divides),
@@ -245,6 +297,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(masked_costs_nothing),
 	KUNIT_CASE(deadline),
 	KUNIT_CASE(saved_while_due),
+	KUNIT_CASE(stands_while_held),
 	{}
 };
 

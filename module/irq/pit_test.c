@@ -273,6 +273,37 @@ static void state_survives(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pit, pad));
 }
 
+static void stands_while_held(struct kunit *test)
+{
+	struct gondola_vm *vm = irq_test_vm(test, 1);
+	struct gondola_vcpu *vcpu = vm->vcpus[0];
+	struct gondola_rec_pit before, after;
+	unsigned int rises;
+
+	/* Channel 0, a rate of about 1 kHz. */
+	irq_test_out(vcpu, 0x43, 0x34);
+	irq_test_out(vcpu, 0x40, 0xa9);
+	irq_test_out(vcpu, 0x40, 0x04);
+	gondola_test_advance(300000);
+	gondola_pit_hold(vm, true);
+	gondola_pit_get(vm, &before);
+	KUNIT_EXPECT_EQ_MSG(test, gondola_test_timers(), 0, "it costs nothing meanwhile");
+	gondola_test_advance(10000000000ull);
+	gondola_pit_get(vm, &after);
+	KUNIT_EXPECT_EQ(test, memcmp(&before, &after, sizeof(before)), 0);
+	gondola_pit_hold(vm, false);
+	gondola_pit_get(vm, &after);
+	KUNIT_EXPECT_EQ(test, memcmp(&before, &after, sizeof(before)), 0);
+	/* The rest of its period, then the next ones. */
+	for (rises = 0; rises < 3; rises++) {
+		u64 due = vm->irqchip->pit.due + vm->lost_ns - gondola_clock_ns();
+
+		KUNIT_EXPECT_LE(test, due, 1000000 - (rises ? 0 : 300000) + 2);
+		gondola_test_advance(due);
+	}
+	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 1);
+}
+
 static void survives_nonsense(struct kunit *test)
 {
 	static const u16 ports[] = { 0x40, 0x41, 0x42, 0x43, 0x61 };
@@ -306,6 +337,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(speaker_port),
 	KUNIT_CASE(ticks),
 	KUNIT_CASE(state_survives),
+	KUNIT_CASE(stands_while_held),
 	KUNIT_CASE(survives_nonsense),
 	{}
 };

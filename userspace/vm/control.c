@@ -276,8 +276,11 @@ static const char *parse(const char *line, size_t bytes, struct control_request 
 			if (!strchr(" \t\r\n", line[at]) || !line[at])
 				wrong = "something follows the object";
 	json_tokener_free(tokener);
-	if (wrong)
+	if (wrong) {
+		json_object_put(request->in);
+		request->in = NULL;
 		return wrong;
+	}
 	if (!json_object_is_type(request->in, json_type_object))
 		return "it is not an object";
 	if (json_object_object_get_ex(request->in, "id", &request->id))

@@ -10,6 +10,19 @@ static const struct tap_test tests[] = {
 	TEST(stream_cut),
 	TEST(stream_bad_contents),
 	TEST(stream_full_disk),
+	TEST(states_table),
+	TEST(control_basics),
+	TEST(control_bad_lines),
+	TEST(control_clients),
+	TEST(control_events_lost),
+	TEST(control_descriptors),
+	TEST(control_ends),
+	TEST(registry_names),
+	TEST(registry_states),
+	TEST(registry_stale),
+	TEST(registry_race),
+	TEST(registry_bad_configs),
+	TEST(features_are_named),
 };
 
 TAP_MAIN(tests)

@@ -20,5 +20,14 @@ void control_bad_lines(void);
 void control_clients(void);
 void control_events_lost(void);
 void control_descriptors(void);
+void control_ends(void);
+
+/* registry_test.c */
+void registry_names(void);
+void registry_states(void);
+void registry_stale(void);
+void registry_race(void);
+void registry_bad_configs(void);
+void features_are_named(void);
 
 #endif

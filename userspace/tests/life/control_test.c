@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The control socket with clients of all kinds, and the table of states. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/control_client.h"
+#include "client/line_socket.h"
+#include "life_test.h"
+#include "vm/control.h"
+#include "vm/vm.h"
+
+#define PATH		"/tmp/gondola-life-test-control"
+#define PATIENCE_MS	5000
+
+static struct vm vm;
+static pthread_t thread;
+static bool running;
+
+/* ---- what the control socket asks of a VM, without one ------------------------------- */
+
+static unsigned int reasons;
+static int ended;
+
+enum vm_state vm_state(struct vm *of)
+{
+	(void)of;
+	return reasons ? VM_STATE_PAUSED : VM_STATE_RUNNING;
+}
+
+unsigned int vm_paused(struct vm *of)
+{
+	(void)of;
+	return reasons;
+}
+
+void vm_pause(struct vm *of, enum pause_reason reason)
+{
+	(void)of;
+	reasons |= 1u << reason;
+}
+
+void vm_unpause(struct vm *of, enum pause_reason reason)
+{
+	(void)of;
+	reasons &= ~(1u << reason);
+}
+
+const char *pause_reason_name(enum pause_reason reason)
+{
+	return reason == PAUSE_USER ? "user" : "other";
+}
+
+void vm_end(struct vm *of, enum vm_end_kind kind, const char *format, ...)
+{
+	(void)of;
+	(void)format;
+	ended = kind;
+}
+
+/* ---- the VM's side ----------------------------------------------------------------------- */
+
+static void on_echo(struct control_request *request)
+{
+	const char *text = control_string(request, "text", "nothing");
+	int64_t number = control_number(request, "number", 7, 0, 10);
+
+	json_object_object_add(request->out, "text", json_object_new_string(text));
+	json_object_object_add(request->out, "number", json_object_new_int64(number));
+	json_object_object_add(request->out, "flag", json_object_new_boolean(
+			       control_flag(request, "flag", false)));
+}
+
+static void *answer_later(void *argument)
+{
+	struct control_request *request = argument;
+
+	usleep(20000);
+	json_object_object_add(request->out, "late", json_object_new_boolean(true));
+	control_done(request);
+	return NULL;
+}
+
+static void on_late(struct control_request *request)
+{
+	pthread_t later;
+
+	control_later(request);
+	require_equal(pthread_create(&later, NULL, answer_later, request), 0);
+	pthread_detach(later);
+}
+
+/* Says through a descriptor that came along which one it was. */
+static void on_descriptor(struct control_request *request)
+{
+	json_object_object_add(request->out, "got", json_object_new_boolean(request->fd >= 0));
+	if (request->fd >= 0 && write(request->fd, "hello", 5) != 5)
+		control_fail(request, "failed", "%s", strerror(errno));
+}
+
+static void *run(void *argument)
+{
+	loop_run(&vm.loop);
+	return argument;
+}
+
+static void begin(void)
+{
+	if (running)
+		return;
+	strcpy(vm.name, "vm1");
+	loop_init(&vm.loop);
+	pthread_mutex_init(&vm.pause.lock, NULL);
+	control_add("echo", on_echo);
+	control_add("late", on_late);
+	control_add("descriptor", on_descriptor);
+	control_open(&vm, PATH);
+	require_equal(pthread_create(&thread, NULL, run, NULL), 0);
+	running = true;
+}
+
+/* ---- tests ------------------------------------------------------------------------------- */
+
+static struct control_link connected(void)
+{
+	struct control_link link;
+
+	begin();
+	if (control_connect(&link, PATH, PATIENCE_MS))
+		tap_check(false, true, "cannot connect: %s", link.error);
+	return link;
+}
+
+/* The line that a raw line is answered with. */
+static struct json_object *answer_to(struct control_link *link, const char *line, size_t bytes)
+{
+	struct json_object *answer;
+
+	require_equal(line_socket_send(link->fd, line, bytes, -1), 0);
+	answer = control_read(link, PATIENCE_MS);
+	tap_check(answer, true, "no answer to \"%.60s\": %s", line, link->error);
+	return answer;
+}
+
+static void expect_error(struct control_link *link, const char *line, size_t bytes,
+			 const char *code)
+{
+	struct json_object *answer = answer_to(link, line, bytes), *error, *value;
+	const char *got = "none";
+
+	if (json_object_object_get_ex(answer, "error", &error) &&
+	    json_object_object_get_ex(error, "code", &value))
+		got = json_object_get_string(value);
+	tap_check(!strcmp(got, code), false, "\"%.60s\" is answered by %s, not %s", line, got,
+		  code);
+	json_object_put(answer);
+}
+
+void states_table(void)
+{
+	char words[256];
+
+	expect_equal(vm_state_allows("pause", "vm1", VM_STATE_RUNNING, words, sizeof(words)), 0);
+	expect_equal(vm_state_allows("pause", "vm1", VM_STATE_PAUSED, words, sizeof(words)), -1);
+	expect(!strcmp(words, "vm1 is paused; pause needs a running VM"));
+	expect_equal(vm_state_allows("start", "vm1", VM_STATE_SUSPENDED, words, sizeof(words)), -1);
+	expect(!strcmp(words, "vm1 is suspended; start needs an inactive VM"));
+	expect_equal(vm_state_allows("suspend", "vm1", VM_STATE_INACTIVE, words, sizeof(words)),
+		     -1);
+	expect(!strcmp(words, "vm1 is inactive; suspend needs a running or paused VM"));
+	expect_equal(vm_state_allows("kill", "vm1", VM_STATE_INACTIVE, words, sizeof(words)), -1);
+	expect(!strcmp(words, "vm1 is inactive; kill needs an active VM"));
+	expect_equal(vm_state_allows("status", "vm1", VM_STATE_INACTIVE, words, sizeof(words)), 0);
+	for (int i = 0; i < VM_STATE_COUNT; i++)
+		expect_equal(vm_state_by_name(vm_state_name(i)), i);
+	expect_equal(vm_state_by_name("asleep"), -1);
+}
+
+void control_basics(void)
+{
+	static const char two[] = "{\"command\":\"echo\",\"id\":1}\n{\"command\":\"echo\",\"id\":\"x\"}\n";
+	struct control_link link = connected();
+	struct json_object *answer, *value, *arguments;
+
+	expect(json_object_object_get_ex(link.greeting, "name", &value) &&
+	       !strcmp(json_object_get_string(value), "vm1"));
+	answer = control_ask(&link, "status", NULL, -1, PATIENCE_MS, NULL, NULL);
+	require(answer);
+	expect(json_object_object_get_ex(answer, "state", &value) &&
+	       !strcmp(json_object_get_string(value), "running"));
+	json_object_put(answer);
+
+	arguments = json_object_new_object();
+	json_object_object_add(arguments, "text", json_object_new_string("a \"b\" \n c"));
+	json_object_object_add(arguments, "number", json_object_new_int(3));
+	answer = control_ask(&link, "echo", arguments, -1, PATIENCE_MS, NULL, NULL);
+	require(answer);
+	expect(json_object_object_get_ex(answer, "text", &value) &&
+	       !strcmp(json_object_get_string(value), "a \"b\" \n c"));
+	json_object_put(answer);
+
+	/* Two lines at once, ids of any kind; an answer from another thread. */
+	answer = answer_to(&link, two, sizeof(two) - 1);
+	expect(json_object_object_get_ex(answer, "id", &value) && json_object_get_int(value) == 1);
+	json_object_put(answer);
+	answer = control_read(&link, PATIENCE_MS);
+	require(answer);
+	expect(json_object_object_get_ex(answer, "id", &value) &&
+	       !strcmp(json_object_get_string(value), "x"));
+	json_object_put(answer);
+	answer = control_ask(&link, "late", NULL, -1, PATIENCE_MS, NULL, NULL);
+	expect(answer && json_object_object_get_ex(answer, "late", NULL));
+	json_object_put(answer);
+
+	/* The table of states holds here too. */
+	expect(!control_ask(&link, "unpause", NULL, -1, PATIENCE_MS, NULL, NULL));
+	expect(!strcmp(link.code, "wrong-state"));
+	expect(!strcmp(link.error, "vm1 is running; unpause needs a paused VM"));
+	answer = control_ask(&link, "pause", NULL, -1, PATIENCE_MS, NULL, NULL);
+	expect(answer && reasons == 1u << PAUSE_USER);
+	json_object_put(answer);
+	reasons |= 1u << PAUSE_ERROR;
+	expect(!control_ask(&link, "unpause", NULL, -1, PATIENCE_MS, NULL, NULL));
+	expect(strstr(link.error, "not by the user"));
+	reasons = 0;
+	control_disconnect(&link);
+}
+
+void control_bad_lines(void)
+{
+	static const struct {
+		const char *line;
+		const char *code;
+	} lines[] = {
+		{ "x\n", "bad-json" }, { "{\n", "bad-json" }, { "{\"a\":}\n", "bad-json" },
+		{ "{} {}\n", "bad-json" }, { "nul\n", "bad-json" }, { "\"\xff\"\n", "bad-json" },
+		{ "[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]\n", "bad-json" },
+		{ "[]\n", "bad-request" }, { "7\n", "bad-request" }, { "{}\n", "bad-request" },
+		{ "{\"command\":7}\n", "bad-request" },
+		{ "{\"command\":\"frob\"}\n", "unknown-command" },
+		{ "{\"command\":\"echo\",\"text\":7}\n", "bad-argument" },
+		{ "{\"command\":\"echo\",\"text\":\"a\\u0000b\"}\n", "bad-argument" },
+		{ "{\"command\":\"echo\",\"number\":11}\n", "bad-argument" },
+		{ "{\"command\":\"echo\",\"number\":1.5}\n", "bad-argument" },
+		{ "{\"command\":\"echo\",\"flag\":1}\n", "bad-argument" },
+	};
+	struct control_link link = connected();
+	char *huge = malloc(3 * CONTROL_LINE_MAX);
+	struct json_object *answer;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		expect_error(&link, lines[i].line, strlen(lines[i].line), lines[i].code);
+	expect_error(&link, "{\"command\":\"echo\"\0}\n", 20, "bad-json");
+
+	/* Too long: one error, and the line after it is heard again. */
+	memset(huge, 'a', 3 * CONTROL_LINE_MAX);
+	huge[3 * CONTROL_LINE_MAX - 1] = '\n';
+	expect_error(&link, huge, 3 * CONTROL_LINE_MAX, "too-long");
+	answer = answer_to(&link, "\n \n{\"command\":\"echo\"}\r\n", 23);
+	expect(json_object_object_get_ex(answer, "ok", NULL));
+	json_object_put(answer);
+	/* One byte less is not. */
+	memset(huge, ' ', CONTROL_LINE_MAX);
+	memcpy(huge, "{\"command\":\"echo\"}", 18);
+	huge[CONTROL_LINE_MAX - 1] = '\n';
+	answer = answer_to(&link, huge, CONTROL_LINE_MAX);
+	expect(json_object_object_get_ex(answer, "ok", NULL));
+	json_object_put(answer);
+	free(huge);
+	control_disconnect(&link);
+}
+
+void control_clients(void)
+{
+	struct control_link links[CONTROL_MAX_CLIENTS], more;
+	struct json_object *answer;
+	struct stat st;
+
+	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++)
+		links[i] = connected();
+	expect_equal(control_connect(&more, PATH, PATIENCE_MS), -1);
+	expect(strstr(more.error, "as many clients"));
+	/* One that dies in the middle of a line, or of an answer, makes room and nothing else. */
+	require_equal(line_socket_send(links[0].fd, "{\"comm", 6, -1), 0);
+	control_disconnect(&links[0]);
+	require_equal(line_socket_send(links[1].fd, "{\"command\":\"late\"}\n", 19, -1), 0);
+	control_disconnect(&links[1]);
+	usleep(50000);
+	links[0] = connected();
+	links[1] = connected();
+	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++) {
+		answer = control_ask(&links[i], "echo", NULL, -1, PATIENCE_MS, NULL, NULL);
+		expect(answer && !json_object_object_get_ex(answer, "late", NULL));
+		json_object_put(answer);
+		control_disconnect(&links[i]);
+	}
+	require(!stat(PATH, &st));
+	expect_equal(st.st_mode & 0777, 0600);
+	usleep(50000);
+}
+
+void control_events_lost(void)
+{
+	struct control_link link = connected();
+	struct json_object *answer, *value;
+	unsigned int seen = 0, lost = 0;
+	bool last = false;
+
+	answer = control_ask(&link, "subscribe", NULL, -1, PATIENCE_MS, NULL, NULL);
+	require(answer);
+	json_object_put(answer);
+	/* Much more than it takes without reading; nobody may wait for that. */
+	for (int i = 0; i < 100000; i++)
+		control_event("tick", NULL);
+	answer = control_ask(&link, "echo", NULL, -1, PATIENCE_MS, NULL, NULL);
+	expect(answer);
+	json_object_put(answer);
+	control_event("last", NULL);
+	while (!last) {
+		answer = control_read(&link, PATIENCE_MS);
+		require(answer);
+		require(json_object_object_get_ex(answer, "event", &value));
+		seen += !strcmp(json_object_get_string(value), "tick");
+		last = !strcmp(json_object_get_string(value), "last");
+		if (json_object_object_get_ex(answer, "count", &value))
+			lost += json_object_get_int(value);
+		json_object_put(answer);
+	}
+	/* Those that the answer passed were read with it. */
+	expect(lost > 0);
+	expect(seen + lost <= 100000);
+	control_disconnect(&link);
+	usleep(50000);
+}
+
+void control_descriptors(void)
+{
+	struct control_link link = connected();
+	struct json_object *answer, *value;
+	char text[8] = "";
+	int ends[2];
+
+	require_equal(pipe2(ends, O_CLOEXEC), 0);
+	answer = control_ask(&link, "descriptor", NULL, ends[1], PATIENCE_MS, NULL, NULL);
+	close(ends[1]);
+	require(answer);
+	json_object_put(answer);
+	expect_equal(read(ends[0], text, sizeof(text)), 5);
+	/* It is closed once the request is answered. */
+	expect_equal(read(ends[0], text, sizeof(text)), 0);
+	close(ends[0]);
+	answer = control_ask(&link, "descriptor", NULL, -1, PATIENCE_MS, NULL, NULL);
+	require(answer);
+	expect(json_object_object_get_ex(answer, "got", &value) && !json_object_get_boolean(value));
+	json_object_put(answer);
+	/* One with a command that has no use for it. */
+	require_equal(pipe2(ends, O_CLOEXEC), 0);
+	answer = control_ask(&link, "echo", NULL, ends[1], PATIENCE_MS, NULL, NULL);
+	json_object_put(answer);
+	close(ends[1]);
+	expect_equal(read(ends[0], text, sizeof(text)), 0);
+	close(ends[0]);
+	control_disconnect(&link);
+}
+
+void control_ends(void)
+{
+	struct control_link link = connected();
+	struct json_object *answer = control_ask(&link, "kill", NULL, -1, PATIENCE_MS, NULL, NULL);
+
+	expect(answer);
+	json_object_put(answer);
+	expect_equal(ended, VM_STOPPED);
+	loop_stop(&vm.loop);
+	pthread_join(thread, NULL);
+	control_close();
+	/* The client hears the end; the socket is gone. */
+	expect(!control_read(&link, PATIENCE_MS) && !link.error[0]);
+	control_disconnect(&link);
+	expect(access(PATH, F_OK));
+}

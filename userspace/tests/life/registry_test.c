@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The registry: who lives, who died, and what is left of them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "life_test.h"
+#include "migrate/machine.h"
+#include "vm/registry.h"
+
+static char home[] = "/tmp/gondola-life-test-XXXXXX";
+
+/* The directories are empty if the tests were right. */
+static void end(void)
+{
+	static const char *const names[] = { "run", "saved", "vms" };
+	char path[64];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/%s", home, names[i]);
+		rmdir(path);
+	}
+	rmdir(home);
+}
+
+static void begin(void)
+{
+	static bool made;
+
+	if (!made) {
+		require(mkdtemp(home) != NULL);
+		setenv("GONDOLA_HOME", home, 1);
+		atexit(end);
+		require_equal(registry_init(), 0);
+	}
+	made = true;
+}
+
+static int save_config(const char *name, bool exclusive)
+{
+	struct json_object *object = json_object_new_object();
+	int ret;
+
+	json_object_object_add(object, "format", json_object_new_int(REGISTRY_FORMAT));
+	json_object_object_add(object, "name", json_object_new_string(name));
+	ret = registry_save_config(name, object, exclusive);
+	json_object_put(object);
+	return ret;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	require(fd >= 0);
+	require_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+/* A process that holds the lock of @name until it is killed. */
+static pid_t living(const char *name)
+{
+	int ends[2];
+	char byte;
+	pid_t child;
+
+	require_equal(pipe2(ends, O_CLOEXEC), 0);
+	child = fork();
+	require(child >= 0);
+	if (!child) {
+		if (registry_lock(name) < 0 || write(ends[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	close(ends[1]);
+	require_equal(read(ends[0], &byte, 1), 1);
+	close(ends[0]);
+	return child;
+}
+
+static int state_of(const char *name)
+{
+	struct registry_vm vm;
+	int ret = registry_find(name, &vm);
+
+	registry_put(&vm);
+	return ret ? ret : (int)vm.state;
+}
+
+void registry_names(void)
+{
+	static const char *const bad[] = {
+		"", ".", "..", ".hidden", "-x", "a/b", "a b", "a\nb", "\xc3\xa4",
+		"0123456789012345678901234567890123"
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		tap_check(!registry_name_is_good(bad[i]), false, "\"%s\" is taken", bad[i]);
+	expect(registry_name_is_good("vm1"));
+	expect(registry_name_is_good("A.b_c-9"));
+	begin();
+	expect_equal(state_of("../../etc/passwd"), -ENOENT);
+}
+
+void registry_states(void)
+{
+	struct registry_vm vm;
+	pid_t child;
+	char **names;
+
+	begin();
+	expect_equal(state_of("vm1"), -ENOENT);
+	expect_equal(save_config("vm1", true), 0);
+	expect_equal(save_config("vm1", true), -EEXIST);
+	expect_equal(save_config("vm1", false), 0);
+	expect_equal(state_of("vm1"), VM_STATE_INACTIVE);
+	write_file(registry_path(REGISTRY_SAVED, "vm1"), "x");
+	expect_equal(state_of("vm1"), VM_STATE_SUSPENDED);
+	unlink(registry_path(REGISTRY_SAVED, "vm1"));
+
+	child = living("vm1");
+	require_equal(registry_find("vm1", &vm), 0);
+	expect_equal(vm.state, VM_STATE_STARTING);
+	expect_equal(vm.pid, child);
+	expect(!vm.answers && vm.config);
+	registry_put(&vm);
+	expect_equal(registry_lock("vm1"), -EBUSY);
+	/* Asking does not disturb: it is found again and again. */
+	for (int i = 0; i < 100; i++)
+		require_equal(state_of("vm1"), VM_STATE_STARTING);
+	names = registry_list();
+	expect(names[0] && !strcmp(names[0], "vm1") && !names[1]);
+	registry_free_list(names);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	expect_equal(state_of("vm1"), VM_STATE_INACTIVE);
+	expect(access(registry_path(REGISTRY_LOCK, "vm1"), F_OK));
+	unlink(registry_path(REGISTRY_CONFIG, "vm1"));
+}
+
+/* What a killed process leaves goes when it is looked at, and another may have the name. */
+void registry_stale(void)
+{
+	pid_t child;
+	int lock;
+
+	begin();
+	child = living("gone");
+	write_file(registry_path(REGISTRY_CONTROL, "gone"), "");
+	write_file(registry_path(REGISTRY_CONSOLE, "gone"), "");
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	expect(!access(registry_path(REGISTRY_LOCK, "gone"), F_OK));
+	expect_equal(state_of("gone"), -ENOENT);
+	expect(access(registry_path(REGISTRY_LOCK, "gone"), F_OK));
+	expect(access(registry_path(REGISTRY_CONTROL, "gone"), F_OK));
+	expect(access(registry_path(REGISTRY_CONSOLE, "gone"), F_OK));
+	lock = registry_lock("gone");
+	expect(lock >= 0);
+	registry_unlock("gone", lock);
+	/* A lock file with nonsense in it belongs to nobody either. */
+	write_file(registry_path(REGISTRY_LOCK, "gone"), "nonsense");
+	expect_equal(state_of("gone"), -ENOENT);
+}
+
+/* Many want it at once: one has it. */
+void registry_race(void)
+{
+	int ends[2], status, winners = 0;
+	char byte;
+
+	begin();
+	require_equal(pipe2(ends, O_CLOEXEC), 0);
+	for (int i = 0; i < 16; i++) {
+		pid_t child = fork();
+
+		require(child >= 0);
+		if (!child) {
+			int lock;
+
+			close(ends[1]);
+			/* All wait for the pipe's end. */
+			status = read(ends[0], &byte, 1);
+			lock = registry_lock("race");
+			if (lock == -EBUSY)
+				_exit(1);
+			usleep(300000);
+			registry_unlock("race", lock);
+			_exit(0);
+		}
+	}
+	close(ends[0]);
+	close(ends[1]);
+	for (int i = 0; i < 16; i++) {
+		wait(&status);
+		winners += WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	}
+	expect_equal(winners, 1);
+}
+
+void registry_bad_configs(void)
+{
+	static const struct {
+		const char *text;
+		const char *words;
+	} bad[] = {
+		{ "", "is not JSON" }, { "{", "is not JSON" }, { "[]", "another format" },
+		{ "{\"format\":2}", "another format" },
+	};
+	struct registry_vm vm;
+
+	begin();
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		write_file(registry_path(REGISTRY_CONFIG, "bad"), bad[i].text);
+		expect(!registry_load_config("bad"));
+		tap_check(strstr(registry_error(), bad[i].words), false, "\"%s\": %s", bad[i].text,
+			  registry_error());
+		/* It is there all the same, to be deleted. */
+		expect_equal(registry_find("bad", &vm), 0);
+		expect_equal(vm.state, VM_STATE_INACTIVE);
+		expect(!vm.config);
+		registry_put(&vm);
+	}
+	unlink(registry_path(REGISTRY_CONFIG, "bad"));
+}
+
+void features_are_named(void)
+{
+	struct gondola_cpuid_entry guest[] = {
+		{ .function = 0, .ebx = 0x756e6547, .edx = 0x49656e69, .ecx = 0x6c65746e },
+		{ .function = 1, .ecx = 1u << 30 | 1u << 27 | 1, .edx = 1u << 25 },
+		{ .function = 7, .flags = GONDOLA_CPUID_INDEX, .ebx = 1u << 5 | 1u << 22 },
+	}, host[3];
+	char words[256];
+
+	memcpy(host, guest, sizeof(host));
+	expect_equal(features_missing(guest, 3, host, 3, words, sizeof(words)), 0);
+	/* What depends on the guest's control registers is not a promise. */
+	host[1].ecx &= ~(1u << 27);
+	expect_equal(features_missing(guest, 3, host, 3, words, sizeof(words)), 0);
+	host[1].ecx &= ~(1u << 30);
+	host[2].ebx = 1u << 22;
+	expect_equal(features_missing(guest, 3, host, 3, words, sizeof(words)), -1);
+	expect(!strcmp(words, "rdrand, avx2"));
+	expect_equal(features_missing(guest, 3, host, 1, words, sizeof(words)), -1);
+	expect(strstr(words, "bit 22 of CPUID leaf 0x7"));
+	host[0].ebx++;
+	expect_equal(features_missing(guest, 3, host, 3, words, 20), -1);
+	expect(strlen(words) < 20 && strstr(words, "a processor of"));
+}
