@@ -132,6 +132,11 @@ shell: $(engine_module) launcher workload packages-machine
 		--files $(if $(filter interp,$(ENGINE)),$(BUILD)/uml/gondola.ko,$(BUILD)/gondola.ko):/ \
 		--files $(BUILD)/gondola:/bin/
 
+# Long. PARTS: workloads, linked, faults, or one workload or kind of fault; SEED=N, FAULTS=N.
+migration: all packages-machine
+	@$(testing)/migrate/run --build $(BUILD) $(if $(SEED),--seed $(SEED)) \
+		$(if $(FAULTS),--faults $(FAULTS)) $(PARTS)
+
 guest-disk: packages-disk
 	@$(testing)/guests/disk/make-disk $(BUILD)/guest-disk
 
@@ -161,4 +166,4 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: exits-per-op mmu-lock
-.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean
+.PHONY: all help migration packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean
