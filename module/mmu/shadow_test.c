@@ -203,7 +203,30 @@ static void invlpg_forgets_a_large_page(struct kunit *test)
 	world_done(test, w);
 }
 
+/* Whoever takes the D bits of a table's mapping also takes them from the TLB. */
+static void harvested_dirty_bits_are_flushed(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+
+	*world_u64(w, 0x21000) = 21;
+	*world_u64(w, 0x22000) = 22;
+	must_read(test, w, 0x22000);
+	/* Out of sync, written, synced, and written once more: the TLB knows the mapping as dirty. */
+	must_write(test, w, 0x4000 + 8 * 0x20, 0x21000 | FULL | PT_A | PT_D);
+	world_set_cr3(w, 0x1000);
+	must_read(test, w, 0x20000);
+	must_write(test, w, 0x4000 + 8 * 0x20, 0x22000 | FULL | PT_A | PT_D);
+	/* A new way to the directory looks at the tables below. */
+	*world_u64(w, 0x2008) = 0x3000 | FULL;
+	must_read(test, w, 0x40030000);
+	must_write(test, w, 0x4000 + 8 * 0x22, 0x21000 | FULL | PT_A | PT_D);
+	world_set_cr3(w, 0x1000);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x22000), 21ull);
+	world_done(test, w);
+}
+
 static struct kunit_case shadow_cases[] = {
+	KUNIT_CASE(harvested_dirty_bits_are_flushed),
 	KUNIT_CASE(leaf_table_goes_out_of_sync),
 	KUNIT_CASE(filtered_faults_are_genuine),
 	KUNIT_CASE(writes_to_upper_tables_count_at_once),
