@@ -225,7 +225,49 @@ static void harvested_dirty_bits_are_flushed(struct kunit *test)
 	world_done(test, w);
 }
 
+static bool is_shadowed(struct world *w, gfn_t gfn)
+{
+	bool found;
+
+	spin_lock(&w->vm.mmu.lock);
+	found = gondola_find_frame(&w->vm, gfn)->nr_tables;
+	spin_unlock(&w->vm.mmu.lock);
+	return found;
+}
+
+/* A table that nothing leads to is being freed by the guest: it is written freely from then on. */
+static void orphans_go(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+
+	*world_u64(w, 0x3008) = 0x60000 | FULL;
+	*world_u64(w, 0x60000) = 0x20000 | FULL;
+	must_read(test, w, 0x200000);
+	KUNIT_EXPECT_TRUE(test, is_shadowed(w, 0x60));
+	must_write(test, w, 0x3008, 0);
+	KUNIT_EXPECT_FALSE(test, is_shadowed(w, 0x60));
+	world_done(test, w);
+}
+
+/* Bytes that host and guest share do not lie in page tables, whatever the guest says. */
+static void tables_are_not_exchanged(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+	u64 entry;
+	u8 old;
+
+	must_read(test, w, 0x20000);
+	entry = *world_u64(w, 0x4000 + 8 * 0x21);
+	KUNIT_EXPECT_EQ(test, gondola_gpa_exchange(&w->vcpu, 0x4000 + 8 * 0x21, 0xff, &old),
+			-EFAULT);
+	KUNIT_EXPECT_FALSE(test, gondola_gpa_try_or(&w->vm, 0x4000 + 8 * 0x21, 0xff));
+	KUNIT_EXPECT_EQ(test, *world_u64(w, 0x4000 + 8 * 0x21), entry);
+	world_done(test, w);
+}
+
 static struct kunit_case shadow_cases[] = {
+	KUNIT_CASE(orphans_go),
+	KUNIT_CASE(tables_are_not_exchanged),
 	KUNIT_CASE(harvested_dirty_bits_are_flushed),
 	KUNIT_CASE(leaf_table_goes_out_of_sync),
 	KUNIT_CASE(filtered_faults_are_genuine),
