@@ -8,6 +8,7 @@
 struct dirty_options {
 	bool by_phase;
 	uint64_t sample_ms;
+	const char *control;
 	uint64_t rips;
 	uint64_t pages;
 	unsigned int hot_least, hot_of;

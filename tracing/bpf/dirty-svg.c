@@ -19,7 +19,8 @@
 #define RIGHT		30
 #define TOP		62
 #define RATE_HEIGHT	90
-#define GAP		34
+#define GAP		50
+#define LABEL_ROWS	3
 #define MAP_HEIGHT	320
 #define MAP_TOP		(TOP + RATE_HEIGHT + GAP)
 #define HEIGHT		(MAP_TOP + MAP_HEIGHT + 118)
@@ -211,10 +212,26 @@ static void draw_rate(const struct picture *p)
 		TOP + RATE_HEIGHT / 2);
 }
 
+/* In the first row where it has room, to the left of its line at the right edge; or not at all. */
+static void label(const struct picture *p, double x, const char *words, double *free_from)
+{
+	double width = 6.5 * (double)strlen(words) + 8;
+	bool left = x + width > LEFT + PLOT_WIDTH + RIGHT;
+	double from = left ? x - width : x;
+
+	for (unsigned int row = 0; row < LABEL_ROWS; row++) {
+		if (from < free_from[row])
+			continue;
+		text(p, left ? x - 3 : x + 3, MAP_TOP - 9 - 12 * row, left ? "end" : "start", 11, words);
+		free_from[row] = from + width;
+		return;
+	}
+}
+
 /* Where the launcher marked something: a line through both, with the phase's name above. */
 static void draw_marks(const struct picture *p, const struct dirty_vm *vm, uint64_t start_ns)
 {
-	double seconds = p->column_seconds * p->columns, last_label = -1e9;
+	double seconds = p->column_seconds * p->columns, free_from[LABEL_ROWS] = { 0 };
 	uint32_t phase = ~0u;
 	char words[64];
 
@@ -232,11 +249,8 @@ static void draw_marks(const struct picture *p, const struct dirty_vm *vm, uint6
 		}
 		phase = round->key.phase;
 		line(p, x, TOP, x, MAP_TOP + MAP_HEIGHT, "stroke=\"#000\" stroke-dasharray=\"4 3\"");
-		if (x - last_label < 70)
-			continue;
 		snprintf(words, sizeof(words), "%s", name ?: "?");
-		text(p, x + 3, MAP_TOP - 9, "start", 11, words);
-		last_label = x;
+		label(p, x, words, free_from);
 	}
 }
 

@@ -8,6 +8,7 @@
 
 #include "dirty-read.h"
 #include "gondola-dirty.skel.h"
+#include "sample.h"
 #include "tool.h"
 
 static const char help[] =
@@ -27,6 +28,7 @@ static const char help[] =
 "  --vm ID|NAME       only this virtual machine; ends when it does\n"
 "  --sample MS        have the VM's launcher read and clear the log each MS milliseconds\n"
 "                     while this runs (needs --vm, and no migration under way)\n"
+"  --control PATH     the launcher's control socket, for --sample (default: by its name)\n"
 "  --by-phase         each phase and round of a migration by itself\n"
 "  --rip[=N]          the N (default 20) guest addresses that dirty most\n"
 "  --symbols FILE     the guest's System.map or /proc/kallsyms, to name addresses by\n"
@@ -58,6 +60,7 @@ static const char help[] =
 
 enum {
 	OPTION_SAMPLE = 1,
+	OPTION_CONTROL,
 	OPTION_BY_PHASE,
 	OPTION_RIP,
 	OPTION_SYMBOLS,
@@ -74,6 +77,7 @@ enum {
 
 static const struct option longs[] = {
 	{ "sample", required_argument, NULL, OPTION_SAMPLE },
+	{ "control", required_argument, NULL, OPTION_CONTROL },
 	{ "by-phase", no_argument, NULL, OPTION_BY_PHASE },
 	{ "rip", optional_argument, NULL, OPTION_RIP },
 	{ "symbols", required_argument, NULL, OPTION_SYMBOLS },
@@ -124,6 +128,9 @@ static bool take(int option, const char *value)
 	switch (option) {
 	case OPTION_SAMPLE:
 		return take_u64(value, 1, 60000, &own->sample_ms);
+	case OPTION_CONTROL:
+		own->control = value;
+		return true;
 	case OPTION_BY_PHASE:
 		return own->by_phase = true;
 	case OPTION_RIP:
@@ -265,6 +272,10 @@ int main(int argc, char **argv)
 	if (dirty_options.sample_ms && !options.vm)
 		die(TOOL_USAGE, "--sample needs --vm");
 	load();
+	if (dirty_options.sample_ms) {
+		sample_start(dirty_options.sample_ms, dirty_options.control);
+		tool_look = sample_look;
+	}
 	tool_run_command();
 	if (!options.command && !options.interval)
 		fprintf(stderr, "gondola-dirty: counting; Ctrl-C ends it\n");
@@ -273,6 +284,7 @@ int main(int argc, char **argv)
 		if (options.interval)
 			interval_report();
 	} while (more);
+	sample_stop();
 	if (skel->bss->vm_gone)
 		fprintf(stderr, "gondola-dirty: VM %u has ended\n", options.vm);
 

@@ -21,6 +21,7 @@
 #define LOOK_MS		100		/* how often to look for what sends no signal */
 
 struct tool_options options;
+bool (*tool_look)(void);
 
 static const struct tool *tool;
 static volatile sig_atomic_t interrupted;
@@ -348,6 +349,10 @@ bool tool_wait(struct ring_buffer *ring, const volatile __u32 *gone)
 			if (due + 1000000000 < now)
 				due = now;	/* it was stopped: do not catch up */
 			return !options.count || ++reports < options.count;
+		}
+		if (tool_look && tool_look()) {
+			due = now;
+			return true;
 		}
 		left = (due - now) / 1000000;
 		left = left < LOOK_MS ? left + 1 : LOOK_MS;

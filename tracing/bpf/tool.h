@@ -89,6 +89,7 @@ void tool_run_command(void);
  *
  * False: this is the last one (interrupted, the command or the VM ended).
  */
+extern bool (*tool_look)(void);		/* called often meanwhile; true: it is due now */
 bool tool_wait(struct ring_buffer *ring, const volatile __u32 *gone);
 /** tool_ending() - the exit status for main(): that of the command, if there was one */
 int tool_ending(void);

@@ -13,9 +13,9 @@
 #include "launch.h"
 #include "migrate/commands.h"
 #include "migrate/suspend.h"
-#include "vm/balloon_control.h"
 #include "vm/console.h"
 #include "vm/control.h"
+#include "vm/dirty_sample.h"
 #include "vm/fail.h"
 #include "vm/registry.h"
 #include "vm/terminal.h"
@@ -259,7 +259,7 @@ static void open_control(struct vm *vm, const struct run_options *options)
 	control_add("stop", on_stop);
 	suspend_add_commands();
 	migrate_add_commands();
-	balloon_control_init();
+	dirty_sample_add_commands();
 	if (lock_fd >= 0)
 		control_open(vm, registry_path(REGISTRY_CONTROL, vm->name));
 	if (options->control)
@@ -363,6 +363,7 @@ int launch_run(struct launch *launch)
 
 	vm_run(&vm);
 	migrate_end(&vm);
+	dirty_sample_stop();
 
 	code = exit_code_of(&vm);
 	tell_end(&vm, code);

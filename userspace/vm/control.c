@@ -59,7 +59,6 @@ static struct {
 		control_fn fn;
 	} commands[CONTROL_MAX_COMMANDS];
 	unsigned int nr_commands;
-
 	void (*status[CONTROL_MAX_COMMANDS])(struct vm *vm, struct json_object *status);
 	unsigned int nr_status;
 	enum vm_state last_state;

@@ -153,9 +153,8 @@ bool vcpu_run_once(struct vcpu *vcpu)
 
 static void vcpu_rest(struct vcpu *vcpu)
 {
-	void (*rest)(struct vcpu *vcpu);
+	void (*rest)(struct vcpu *vcpu) = __atomic_load_n(&vcpu->vm->rest, __ATOMIC_ACQUIRE);
 
-	rest = __atomic_load_n(&vcpu->vm->rest, __ATOMIC_ACQUIRE);
 	if (rest)
 		rest(vcpu);
 }

@@ -46,9 +46,7 @@ static void open_device(struct vm *vm, uint32_t engine)
 		     gondola_engine_name(engine), strerror(-ret));
 	vm->engine = preflight.engine;
 	if (preflight.reason == GONDOLA_PF_OK) {
-		/* For who waits there and wonders. */
-		if (engine != GONDOLA_ENGINE_INTERP && vm->engine == GONDOLA_ENGINE_INTERP &&
-		    isatty(STDERR_FILENO))
+		if (engine != GONDOLA_ENGINE_INTERP && vm->engine == GONDOLA_ENGINE_INTERP)
 			say("no hardware can run it: the guest is interpreted, which is slow "
 			    "(see gondola probe)");
 		return;

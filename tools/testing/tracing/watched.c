@@ -4,15 +4,21 @@
  * prints what the tools must find as one JSON object:
  *   watched phases        CPUID exits in marked phases
  *   watched dirty ROUNDS  a pattern of writes, round by round, by a guest, a device and the host
- *   watched storm COUNT   as many CPUID exits as fast as can be
+ *   watched storm COUNT MS  as many CPUID exits as fast as can be, and MS of life after that
  *   watched idle          a VM with nothing to do, until it is killed
  *   watched migration MS  fires the launcher's probes as a migration does that stalls, after MS
  *   watched probes        fires the launcher's static probes as a balloon does
+ *   watched keys KEYS COMMAND…  runs COMMAND at a terminal and types KEYS, two a second
  *   watched old COMMAND…  runs COMMAND as if on an old kernel
  *   watched nobody COMMAND…  runs COMMAND without privilege
  */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/personality.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "machine.h"
@@ -201,6 +207,58 @@ static void migration(uint32_t ms)
 	}
 }
 
+static void copy_for(int from, int ms)
+{
+	struct pollfd poll_fd = { .fd = from, .events = POLLIN };
+	char buffer[4096];
+
+	for (; ms > 0; ms -= 50) {
+		ssize_t count;
+
+		if (poll(&poll_fd, 1, 50) <= 0)
+			continue;
+		count = read(from, buffer, sizeof(buffer));
+		if (count <= 0 || write(STDOUT_FILENO, buffer, count) != count)
+			return;
+	}
+}
+
+static int at_terminal(const char *keys, char **command)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), status;
+	struct winsize size = { .ws_row = 24, .ws_col = 132 };
+	pid_t child;
+
+	if (master < 0 || grantpt(master) || unlockpt(master) || ioctl(master, TIOCSWINSZ, &size))
+		return 126;
+	child = fork();
+	if (!child) {
+		int terminal;
+
+		setsid();
+		terminal = open(ptsname(master), O_RDWR);
+		for (int i = 0; i < 3; i++)
+			dup2(terminal, i);
+		execvp(command[0], command);
+		_exit(127);
+	}
+	copy_for(master, 3000);
+	for (; *keys; keys++) {
+		if (write(master, keys, 1) != 1)
+			return 126;
+		copy_for(master, 500);
+	}
+	for (int i = 0; i < 300; i++) {
+		if (waitpid(child, &status, WNOHANG) == child)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 125;
+		copy_for(master, 100);
+		/* A terminal that is closed says so at once, the process ends later. */
+		usleep(100000);
+	}
+	kill(child, SIGKILL);
+	return 124;
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
@@ -216,6 +274,8 @@ int main(int argc, char **argv)
 		dirty(number);
 	} else if (!strcmp(mode, "storm")) {
 		storm(number);
+		fflush(stdout);
+		usleep(argc > 3 ? strtoul(argv[3], NULL, 10) * 1000 : 0);
 	} else if (!strcmp(mode, "migration")) {
 		migration(number);
 	} else if (!strcmp(mode, "probes")) {
@@ -224,13 +284,15 @@ int main(int argc, char **argv)
 	} else if (!strcmp(mode, "idle")) {
 		machine_create(&machine, MODE_UNPAGED);
 		pause();
+	} else if (!strcmp(mode, "keys") && argc > 3) {
+		return at_terminal(argv[2], argv + 3);
 	} else if (!strcmp(mode, "old") && argc > 2) {
 		personality(UNAME26);
 		return execvp(argv[2], argv + 2);
 	} else if (!strcmp(mode, "nobody") && argc > 2) {
 		return setgid(65534) || setuid(65534) || execvp(argv[2], argv + 2);
 	} else {
-		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT | idle | migration MS | probes | old COMMAND... | nobody COMMAND...\n");
+		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT MS | idle | migration MS | probes | keys KEYS COMMAND... | old COMMAND... | nobody COMMAND...\n");
 		return 2;
 	}
 	/* Long enough for who watches to see the name. */

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "control.h"
+#include "dirty_sample.h"
+#include "fail.h"
+#include "migrate/phase.h"
+#include "vm.h"
+
+#define PAGE		4096u
+#define LEASE_MS	5000	/* who asked must ask again before this is over */
+
+static struct {
+	struct vm *vm;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	pthread_t thread;
+	bool started;			/* there is a thread to be joined */
+	bool stop;
+	unsigned int ms;
+	uint64_t until_ms;
+	uint32_t round;
+	uint64_t *bitmap;
+} sample = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int clear_slot(uint32_t slot, uint64_t pages)
+{
+	int ret = __gondola_get_dirty(sample.vm->fd, slot, 0, pages, sample.bitmap);
+
+	return ret ? ret : __gondola_clear_dirty(sample.vm->fd, slot, 0, pages, sample.bitmap);
+}
+
+/* As a round of a migration begins: marked, then read and cleared. */
+static int begin_round(void)
+{
+	const struct guest_memory *memory = &sample.vm->memory;
+	int ret = __gondola_mark(sample.vm->fd, MIGRATE_IDLE, ++sample.round);
+
+	if (!ret)
+		ret = clear_slot(0, memory->low / PAGE);
+	if (!ret && memory->bytes > memory->low)
+		ret = clear_slot(1, (memory->bytes - memory->low) / PAGE);
+	return ret;
+}
+
+/* lock held.  False: it is over. */
+static bool wait_until(uint64_t ms)
+{
+	struct timespec at = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+
+	while (!sample.stop && now_ms() < ms && now_ms() < sample.until_ms)
+		pthread_cond_timedwait(&sample.changed, &sample.lock, &at);
+	return !sample.stop && now_ms() < sample.until_ms;
+}
+
+static void *rounds(void *argument)
+{
+	uint64_t due = now_ms();
+	int ret = memory_log_dirty(&sample.vm->memory, true);
+
+	(void)argument;
+	pthread_mutex_lock(&sample.lock);
+	while (!ret) {
+		unsigned int ms = sample.ms;
+
+		pthread_mutex_unlock(&sample.lock);
+		ret = begin_round();
+		pthread_mutex_lock(&sample.lock);
+		due = due + ms > now_ms() ? due + ms : now_ms() + 1;
+		if (!wait_until(due))
+			break;
+	}
+	pthread_mutex_unlock(&sample.lock);
+	if (ret)
+		say("dirty pages cannot be sampled: %s", strerror(-ret));
+	memory_log_dirty(&sample.vm->memory, false);
+	__gondola_mark(sample.vm->fd, MIGRATE_IDLE, 0);
+	pthread_mutex_lock(&sample.lock);
+	/* What is asked for from now on needs another thread. */
+	sample.stop = true;
+	pthread_mutex_unlock(&sample.lock);
+	return NULL;
+}
+
+void dirty_sample_stop(void)
+{
+	pthread_mutex_lock(&sample.lock);
+	if (sample.started) {
+		sample.stop = true;
+		pthread_cond_signal(&sample.changed);
+		pthread_mutex_unlock(&sample.lock);
+		pthread_join(sample.thread, NULL);
+		pthread_mutex_lock(&sample.lock);
+		sample.started = false;
+		free(sample.bitmap);
+		sample.bitmap = NULL;
+	}
+	pthread_mutex_unlock(&sample.lock);
+}
+
+static int start(struct vm *vm)
+{
+	static bool made;
+	pthread_condattr_t attributes;
+	int ret;
+
+	sample.vm = vm;
+	sample.stop = false;
+	sample.round = 0;
+	sample.bitmap = calloc(vm->memory.bytes / PAGE / 64 + 1, sizeof(*sample.bitmap));
+	if (!sample.bitmap)
+		return ENOMEM;
+	if (!made) {
+		pthread_condattr_init(&attributes);
+		pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+		pthread_cond_init(&sample.changed, &attributes);
+		pthread_condattr_destroy(&attributes);
+		made = true;
+	}
+	ret = pthread_create(&sample.thread, NULL, rounds, NULL);
+	sample.started = !ret;
+	return ret;
+}
+
+/* The loop's thread: there are no two of these at once. */
+static void on_sample(struct control_request *request)
+{
+	unsigned int ms = control_number(request, "ms", 0, 0, 60000);
+	uint64_t lease = control_number(request, "lease_ms", LEASE_MS, 100, 600000);
+	bool running;
+	int ret = 0;
+
+	if (request->failed)
+		return;
+	pthread_mutex_lock(&sample.lock);
+	running = sample.started && !sample.stop && ms;
+	if (ms) {
+		sample.ms = ms;
+		sample.until_ms = now_ms() + lease;
+	}
+	json_object_object_add(request->out, "round", json_object_new_int64(sample.round));
+	pthread_mutex_unlock(&sample.lock);
+	if (!running)
+		dirty_sample_stop();
+	if (ms && !running)
+		ret = start(request->vm);
+	if (ret)
+		control_fail(request, "failed", "no thread for it: %s", strerror(ret));
+}
+
+void dirty_sample_add_commands(void)
+{
+	control_add("dirty-sample", on_sample);
+}
