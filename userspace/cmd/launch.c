@@ -362,6 +362,7 @@ int launch_run(struct launch *launch)
 	launch_ready();
 
 	vm_run(&vm);
+	suspend_wait();
 	migrate_end(&vm);
 	dirty_sample_stop();
 

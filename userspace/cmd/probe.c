@@ -2,18 +2,47 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <json-c/json.h>
 
 #include "cmd.h"
 #include "lib/libgondola.h"
 #include "vm/fail.h"
 
-static const struct option_spec no_options[] = { { NULL, NULL, false } };
+static void take_json(void *to, const char *option, const char *value)
+{
+	bool *json = to;
+
+	(void)option;
+	(void)value;
+	*json = true;
+}
+
+static const struct option_spec specs[] = {
+	{ "--json", take_json, true }, { NULL, NULL, false }
+};
 
 static const char *const long_names[GONDOLA_ENGINE_COUNT] = {
 	[GONDOLA_ENGINE_VMX] = "Intel VT-x",
 	[GONDOLA_ENGINE_SVM] = "AMD-V",
 	[GONDOLA_ENGINE_INTERP] = "software",
 };
+
+static void describe_json(const struct gondola_preflight *preflight)
+{
+	struct json_object *line = json_object_new_object();
+
+	json_object_object_add(line, "engine", json_object_new_string(
+			       gondola_engine_name(preflight->engine)));
+	json_object_object_add(line, "usable", json_object_new_boolean(
+			       preflight->reason == GONDOLA_PF_OK));
+	json_object_object_add(line, "words", json_object_new_string(
+			       gondola_preflight_words(preflight->reason)));
+	json_object_object_add(line, "detail", json_object_new_string_len(
+			       preflight->detail, strnlen(preflight->detail,
+							  sizeof(preflight->detail))));
+	printf("%s\n", json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN));
+	json_object_put(line);
+}
 
 static void describe(const struct gondola_preflight *preflight)
 {
@@ -56,9 +85,10 @@ static int no_device(int error)
 static int run_probe(int argc, char **argv)
 {
 	struct gondola_preflight preflight;
+	bool json = false;
 	int sys, ret;
 
-	parse_options(&command_probe, argc, argv, no_options, NULL);
+	parse_options(&command_probe, argc, argv, specs, &json);
 	sys = __gondola_open();
 	if (sys < 0)
 		return no_device(-sys);
@@ -67,17 +97,22 @@ static int run_probe(int argc, char **argv)
 		if (ret < 0)
 			gondola_die(-ret, "cannot ask for the engine \"%s\"",
 				    gondola_engine_name(engine));
-		describe(&preflight);
+		if (json)
+			describe_json(&preflight);
+		else
+			describe(&preflight);
 	}
 	ret = __gondola_preflight(sys, GONDOLA_ENGINE_ANY, &preflight);
 	if (ret < 0)
 		gondola_die(-ret, "cannot ask which engine would be chosen");
 	if (preflight.reason != GONDOLA_PF_OK || preflight.engine >= GONDOLA_ENGINE_COUNT) {
-		printf("No engine can be used on this machine.\n");
+		if (!json)
+			printf("No engine can be used on this machine.\n");
 		return EXIT_CODE_NO_ENGINE;
 	}
-	printf("Guests run by \"%s\" unless --engine says otherwise.\n",
-	       gondola_engine_name(preflight.engine));
+	if (!json)
+		printf("Guests run by \"%s\" unless --engine says otherwise.\n",
+		       gondola_engine_name(preflight.engine));
 	return EXIT_CODE_OK;
 }
 
@@ -88,10 +123,10 @@ const struct command command_probe = {
 "gondola probe - say which engines can be used on this machine, and why not\n"
 "\n"
 "USAGE\n"
-"  gondola probe\n"
+"  gondola probe [--json]\n"
 "\n"
 "One line for each engine, with advice below it where something can be done, then\n"
-"the engine that \"gondola run\" takes by itself.\n"
+"the engine that \"gondola run\" takes by itself. With --json a line is an object.\n"
 "\n"
 "EXIT STATUS\n"
 "  0   at least one engine is usable\n"

@@ -33,6 +33,10 @@ struct suspend {
 	char error[MACHINE_ERROR_ROOM];
 };
 
+/* The thread of a suspend that was begun. */
+static pthread_t thread;
+static bool started;
+
 static uint64_t host_ns(void)
 {
 	struct timespec now;
@@ -162,7 +166,7 @@ static void *suspend_thread(void *argument)
 	struct suspend *suspend = argument;
 	struct control_request *request = suspend->request;
 	struct vm *vm = suspend->vm;
-	uint64_t started = host_ns();
+	uint64_t begun = host_ns();
 	bool user_paused = vm_paused(vm) & 1u << PAUSE_USER;
 	int ret = 0;
 
@@ -191,7 +195,7 @@ static void *suspend_thread(void *argument)
 		json_object_object_add(request->out, "zero_pages",
 				       json_object_new_uint64(suspend->writer.zero_pages));
 		json_object_object_add(request->out, "ns",
-				       json_object_new_uint64(host_ns() - started));
+				       json_object_new_uint64(host_ns() - begun));
 	}
 	control_done(request);
 	/* After the answer: nobody gives it once the loop has ended. */
@@ -205,11 +209,12 @@ static void on_suspend(struct control_request *request)
 {
 	const char *path = control_string(request, "file", NULL);
 	struct suspend *suspend;
-	pthread_t thread;
 	int ret;
 
 	if (request->failed)
 		return;
+	/* One that failed has ended, or is about to: its state is running again. */
+	suspend_wait();
 	if (!path)
 		path = registry_path(REGISTRY_SAVED, request->vm->name);
 	if (path[0] != '/' || strlen(path) >= sizeof(suspend->path)) {
@@ -230,12 +235,19 @@ static void on_suspend(struct control_request *request)
 	control_later(request);
 	ret = pthread_create(&thread, NULL, suspend_thread, suspend);
 	if (!ret) {
-		pthread_detach(thread);
+		started = true;
 		return;
 	}
 	vm_set_busy(request->vm, VM_STATE_RUNNING);
 	control_fail(request, "failed", "cannot make a thread: %s", strerror(ret));
 	free(suspend);
+}
+
+void suspend_wait(void)
+{
+	if (started)
+		pthread_join(thread, NULL);
+	started = false;
 }
 
 void suspend_add_commands(void)

@@ -8,6 +8,9 @@
 /** suspend_add_commands() - "suspend" on the control socket */
 void suspend_add_commands(void);
 
+/** suspend_wait() - one under way has ended: before its VM goes */
+void suspend_wait(void);
+
 /**
  * struct resume - a file being resumed
  * @path: of it

