@@ -7,6 +7,10 @@
 #define RFLAGS		136
 #define FX		192
 
+/* Linux' selectors. */
+#define USER32_CS	0x23
+#define USER_DS		0x2b
+
 	.bss
 	.balign 16
 host_rsp:
@@ -15,7 +19,7 @@ host_rsp:
 	.text
 	.globl native_enter, native_exit_fall, native_exit_taken, native_abort
 
-/* void native_enter(void *insn) */
+/* void native_enter(void *insn, bool code32) */
 native_enter:
 	push %rbx
 	push %rbp
@@ -25,6 +29,16 @@ native_enter:
 	push %r15
 	mov %rsp, host_rsp(%rip)
 	mov %rdi, target(%rip)
+	test %sil, %sil
+	jz 1f
+	/* Data segments are null in 64-bit mode, and used in the other. */
+	mov %edi, target32(%rip)
+	lea enter32(%rip), %rax
+	mov %rax, target(%rip)
+	mov $USER_DS, %eax
+	mov %eax, %ds
+	mov %eax, %es
+1:
 	movb $0, native_taken(%rip)
 	fxrstor64 native_in + FX(%rip)
 	pushq native_in + RFLAGS(%rip)
@@ -46,6 +60,9 @@ native_enter:
 	mov native_in + GPR(14)(%rip), %r14
 	mov native_in + GPR(15)(%rip), %r15
 	jmp *target(%rip)
+
+enter32:
+	ljmpl *target32(%rip)
 
 native_exit_taken:
 	movb $1, native_taken(%rip)
@@ -77,6 +94,9 @@ native_abort:
 	mov host_rsp(%rip), %rsp
 out:
 	cld
+	xor %eax, %eax
+	mov %eax, %ds
+	mov %eax, %es
 	fninit
 	ldmxcsr usual_mxcsr(%rip)
 	pop %r15
@@ -96,4 +116,8 @@ usual_mxcsr:
 	.balign 16
 target:
 	.quad 0
+	.data
+target32:
+	.long 0
+	.word USER32_CS
 	.section .note.GNU-stack, "", @progbits

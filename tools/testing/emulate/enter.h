@@ -16,7 +16,8 @@ struct state {
 extern struct state native_in, native_out;
 extern bool native_taken;		/* it branched to form->taken */
 
-void native_enter(const void *insn);
+/* @code32: it is code of 32 bits, and leaves to code of 64 bits. */
+void native_enter(const void *insn, bool code32);
 void native_abort(void);
 
 #endif

@@ -27,6 +27,7 @@ struct form {
 #define F_CPU_POPCNT	16
 #define F_DIVIDE	32	/* by RCX, the quotient near a limit; | bytes << 8 */
 #define F_XMM		64	/* uses XMM registers */
+#define F_32		(1 << 24)	/* code of 32 bits */
 #define F_FPU		192	/* F_XMM, and looks at MXCSR or x87 */
 
 /* The linker gathers them from all files. */
@@ -55,6 +56,23 @@ extern const struct form __start_forms[], __stop_forms[];
 	    ".popsection\n" \
 	    ".pushsection forms, \"aw\"\n" \
 	    ".quad 771b, 77b, 772b, " VALUE(undefined) ", " VALUE(attr) "\n" \
+	    ".popsection\n")
+
+/* The same in 32 bits. */
+#define FORM32(text, undefined, attr) \
+	asm(".pushsection .text.forms, \"ax\"\n" \
+	    ".code32\n" \
+	    "771: " text "\n" \
+	    "\tljmp $0x33, $native_exit_fall\n" \
+	    "\t.skip 16, 0xcc\n" \
+	    "77: ljmp $0x33, $native_exit_taken\n" \
+	    ".code64\n" \
+	    ".popsection\n" \
+	    ".pushsection .rodata.text, \"a\"\n" \
+	    "772: .asciz \"" text " (32 bits)\"\n" \
+	    ".popsection\n" \
+	    ".pushsection forms, \"aw\"\n" \
+	    ".quad 771b, 77b, 772b, " VALUE(undefined) ", " VALUE(attr) " | " VALUE(F_32) "\n" \
 	    ".popsection\n")
 
 #endif

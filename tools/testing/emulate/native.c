@@ -119,6 +119,12 @@ static void world_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
 {
 	u16 s = 0;
 
+	if (e->mode != GONDOLA_EMUL_LONG64) {
+		*out = (struct gondola_segment){
+			.limit = ~0u, .ar = seg == GONDOLA_CS ? 0xc0fb : 0xc0f3, .selector = 0x2b,
+		};
+		return;
+	}
 	switch (seg) {
 	case GONDOLA_CS:
 		asm("mov %%cs, %0" : "=r" (s));
@@ -178,6 +184,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	native_vector = uc->uc_mcontext.gregs[REG_TRAPNO];
 	native_out.fx.mxcsr = uc->uc_mcontext.fpregs->mxcsr;
 	uc->uc_mcontext.gregs[REG_RIP] = (uintptr_t)native_abort;
+	uc->uc_mcontext.gregs[REG_CSGSFS] &= ~0xffffll;
+	uc->uc_mcontext.gregs[REG_CSGSFS] |= 0x33;
 	uc->uc_mcontext.gregs[REG_EFL] &= ~RFL_DF;
 }
 
@@ -340,6 +348,10 @@ static void randomize(const struct form *form, u8 *image)
 		gpr[R_RCX] = random64() & 3 ? random64() % 48 : random64() % 3;
 	if (form->attr & F_DIVIDE)
 		near_limit(gpr, form->attr >> 8);
+	if (form->attr & F_32) {
+		for (i = 0; i < 8; i++)
+			gpr[i] = (u32)gpr[i];
+	}
 	native_in.regs.rip = (uintptr_t)form->code;
 	native_in.regs.rflags = (random64() & COMPARED) | RFL_IF | RFL_FIXED;
 	/* Some of the memory changes from case to case. */
@@ -477,12 +489,13 @@ static const char *run_case(const struct form *form, u8 *image, unsigned long nr
 	memcpy(MEMORY, image, MEMORY_BYTES);
 	native_signal = 0;
 	in_native = 1;
-	native_enter(form->code);
+	native_enter(form->code, form->attr & F_32);
 	in_native = 0;
 	memcpy(result, MEMORY, MEMORY_BYTES);
 
 	memcpy(MEMORY, image, MEMORY_BYTES);
 	interpreted = native_in;
+	emulator.mode = form->attr & F_32 ? GONDOLA_EMUL_PROT32 : GONDOLA_EMUL_LONG64;
 	do {
 		r = interpret(nr);
 	} while (r == GONDOLA_EMUL_OK && interpreted.regs.rip == native_in.regs.rip);
