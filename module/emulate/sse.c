@@ -45,6 +45,8 @@ static unsigned int prefix_of(const struct gondola_insn *insn)
 static noinline bool integer_on_processor(unsigned int key, struct xmm *dst, const struct xmm *src)
 {
 	switch (key) {
+	default:
+		return false;
 	INTEGER(0x60, "punpcklbw")
 	INTEGER(0x61, "punpcklwd")
 	INTEGER(0x62, "punpckldq")
@@ -108,21 +110,19 @@ static noinline bool integer_on_processor(unsigned int key, struct xmm *dst, con
 	PACKED(0x55, "andn")
 	PACKED(0x56, "or")
 	PACKED(0x57, "xor")
-	default:
-		return false;
 	}
 	return true;
 }
 
 #define COMPARE(imm)							\
-	case imm:							\
+	case (imm):							\
 		switch (prefix) {					\
 		CMP(0, imm, "ps") CMP(PREFIX_66, imm, "pd")		\
 		CMP(PREFIX_F3, imm, "ss") CMP(PREFIX_F2, imm, "sd")	\
 		}							\
 		break;
 #define CMP(with, imm, type)						\
-	case with:							\
+	case (with):							\
 		asm volatile("movdqu %0, %%xmm0\n\tmovdqu %1, %%xmm1\n\t" \
 			     "cmp" type " %2, %%xmm1, %%xmm0\n\tmovdqu %%xmm0, %0" \
 			     : "+m" (*dst) : "m" (*src), "i" (imm));	\
@@ -146,6 +146,8 @@ static noinline void compare_on_processor(unsigned int prefix, u8 predicate, str
 static noinline bool float_on_processor(unsigned int key, struct xmm *dst, const struct xmm *src)
 {
 	switch (key) {
+	default:
+		return false;
 	FLOATS(0x51, "sqrt")
 	HOST(0, 0x52, "rsqrtps")
 	HOST(PREFIX_F3, 0x52, "rsqrtss")
@@ -167,8 +169,6 @@ static noinline bool float_on_processor(unsigned int key, struct xmm *dst, const
 	HOST(PREFIX_66, 0xe6, "cvttpd2dq")
 	HOST(PREFIX_F3, 0xe6, "cvtdq2pd")
 	HOST(PREFIX_F2, 0xe6, "cvtpd2dq")
-	default:
-		return false;
 	}
 	return true;
 }
