@@ -42,6 +42,7 @@ help:
 	@echo 'make balloon      the tests of the balloon, and their figures: build/balloon.json'
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
 	@echo 'make fuzz         each fuzz target of tools/testing/fuzz for SECONDS (default 300)'
+	@echo 'make mutants      break the MMU and the interpreter in many ways: does a test see each?'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
 	@echo 'make bench        the bare boot of a guest, with and without ACPI'
 	@echo 'make exits-per-op  exits of a fork, an exec, a fault, a block read ... (QEMU)'
@@ -59,6 +60,7 @@ help:
 	@echo '  CPUS=N                processors of the machine (default 1)'
 	@echo 'make kunit STEPS=N SEED=N says how long and how the random test of the shadow tables runs.'
 	@echo '  MODE=N KEEP=N,N,... runs single steps of it again: it says which, when it fails'
+	@echo 'make mutants ONLY=NAME tries those whose name contains it, AGAIN=1 forgets earlier results.'
 	@echo 'make smp SECONDS=N runs each part of the stress for so long (default 3).'
 	@echo 'make check DEBUG_KERNEL=1 runs the selftests under lockdep, KASAN and kmemleak (QEMU).'
 	@echo 'make check ONLY=REGEX builds, then does nothing but the jobs of that name.'
@@ -132,6 +134,11 @@ shell: $(engine_module) launcher workload packages-machine
 		--files $(if $(filter interp,$(ENGINE)),$(BUILD)/uml/gondola.ko,$(BUILD)/gondola.ko):/ \
 		--files $(BUILD)/gondola:/bin/
 
+# Long. PARTS: workloads, linked, faults, or one workload or kind of fault; SEED=N, FAULTS=N.
+migration: all packages-machine
+	@$(testing)/migrate/run --build $(BUILD) $(if $(SEED),--seed $(SEED)) \
+		$(if $(FAULTS),--faults $(FAULTS)) $(PARTS)
+
 guest-disk: packages-disk
 	@$(testing)/guests/disk/make-disk $(BUILD)/guest-disk
 
@@ -149,6 +156,10 @@ kunit: packages-build packages-check
 fuzz: packages-check
 	@BUILD=$(BUILD) $(testing)/fuzz/run $(if $(filter command environment,$(firstword $(origin SECONDS))),$(SECONDS),300)
 
+# Half an hour from nothing; what is known already is not tried again.
+mutants: packages-build packages-check
+	@$(testing)/mutants/run --build $(BUILD) $(if $(ONLY),--only $(ONLY)) $(if $(AGAIN),--again)
+
 # Sphinx is not asked for: "make packages-docs" installs it.
 docs: packages-build
 	@tools/docs/check --build $(BUILD)
@@ -161,4 +172,5 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: exits-per-op mmu-lock
-.PHONY: all help packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean
+.PHONY: all help migration packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean
+.PHONY: mutants

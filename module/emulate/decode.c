@@ -11,14 +11,13 @@ static int undefined(struct gondola_emulator *e)
 
 static noinline int locate_code(struct gondola_emulator *e)
 {
-	struct gondola_segment cs;
-	u64 limit;
+	struct gondola_segment copy;
+	const struct gondola_segment *cs = gondola_segment(e, GONDOLA_CS, &copy);
+	u64 limit = e->mode == GONDOLA_EMUL_VM86 ? 0xffff : cs->limit;
 
-	e->ops->get_segment(e, GONDOLA_CS, &cs);
-	limit = e->mode == GONDOLA_EMUL_VM86 ? 0xffff : cs.limit;
 	if (e->regs->rip > limit)
 		return gondola_gp(e);
-	e->fetch_la = (u32)(cs.base + e->regs->rip);
+	e->fetch_la = (u32)(cs->base + e->regs->rip);
 	if (limit - e->regs->rip + 1 < MAX_INSN)
 		e->fetch_max = limit - e->regs->rip + 1;
 	return GONDOLA_EMUL_OK;

@@ -395,10 +395,10 @@ int gondola_run_any(struct gondola_emulator *e)
 /* The code segment's limit is asked when an instruction is fetched: a kept one was not. */
 static noinline int check_limit(struct gondola_emulator *e)
 {
-	struct gondola_segment cs;
+	struct gondola_segment copy;
+	u32 limit = gondola_segment(e, GONDOLA_CS, &copy)->limit;
 
-	e->ops->get_segment(e, GONDOLA_CS, &cs);
-	if (e->regs->rip + e->insn->len - 1 > (e->mode == GONDOLA_EMUL_VM86 ? 0xffff : cs.limit))
+	if (e->regs->rip + e->insn->len - 1 > (e->mode == GONDOLA_EMUL_VM86 ? 0xffff : limit))
 		return gondola_gp(e);
 	return GONDOLA_EMUL_OK;
 }

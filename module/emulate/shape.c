@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Most instructions of 64-bit mode have one of a few shapes.  For these the
+ * Most instructions have one of a few shapes.  For these the
  * operands are found when the instruction is decoded, so that executing it
  * again costs little more than its handler.  All else goes the general way
  * (execute.c), which is the reference: both run the same handlers.
@@ -91,6 +91,8 @@ static __always_inline int run_shape(struct gondola_emulator *e, enum kind dst, 
 	e->shadow = 0;
 	e->rflags = e->regs->rflags & ~RFL_RF;
 	e->next_rip = e->regs->rip + insn->len;
+	if (unlikely(!gondola_long64(e)))
+		e->next_rip = (u32)e->next_rip;
 	r = insn->desc->run(e);
 	if (unlikely(r))
 		return gondola_failed(r);
@@ -228,7 +230,7 @@ void gondola_choose_run(struct gondola_insn *insn)
 	enum kind dst, src;
 
 	insn->run = gondola_run_any;
-	if (insn->mode != GONDOLA_EMUL_LONG64 || insn->lock || d->flags & GENERAL || d->src2)
+	if (insn->lock || d->flags & GENERAL || d->src2)
 		return;
 	src = kind_of(insn, d->src, &insn->src_reg, &insn->src_bytes);
 	dst = kind_of(insn, d->dst, &insn->dst_reg, &insn->dst_bytes);

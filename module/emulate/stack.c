@@ -4,14 +4,13 @@
 
 unsigned int gondola_stack_bytes(struct gondola_emulator *e)
 {
-	struct gondola_segment ss;
+	struct gondola_segment copy;
 
 	if (gondola_long64(e))
 		return 8;
 	if (e->mode == GONDOLA_EMUL_VM86)
 		return 2;
-	e->ops->get_segment(e, GONDOLA_SS, &ss);
-	return ss.ar & GONDOLA_AR_DB ? 4 : 2;
+	return gondola_segment(e, GONDOLA_SS, &copy)->ar & GONDOLA_AR_DB ? 4 : 2;
 }
 
 int gondola_stack_read(struct gondola_emulator *e, u64 sp, u64 *value, unsigned int bytes)
@@ -228,10 +227,10 @@ int gondola_branch(struct gondola_emulator *e, u64 target)
 		if (!gondola_canonical(target))
 			return gondola_gp(e);
 	} else {
-		struct gondola_segment cs;
+		struct gondola_segment copy;
+		u32 limit = gondola_segment(e, GONDOLA_CS, &copy)->limit;
 
-		e->ops->get_segment(e, GONDOLA_CS, &cs);
-		if (target > (e->mode == GONDOLA_EMUL_VM86 ? 0xffff : cs.limit))
+		if (target > (e->mode == GONDOLA_EMUL_VM86 ? 0xffff : limit))
 			return gondola_gp(e);
 	}
 	e->next_rip = target;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Dirty tracking: who writes a page, sets its bit; reading and clearing are two calls. */
 #include <linux/bitmap.h>
+#include <linux/vmalloc.h>
 #include "../trace.h"
 #include "internal.h"
 
@@ -8,18 +9,40 @@ void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
 			     struct gondola_slot *slot, gfn_t gfn,
 			     enum gondola_dirty_source source)
 {
+	const struct gondola_stamp *stamp;
+
 	lockdep_assert_held(&vm->mmu.lock);
 	if (likely(!slot->dirty) || test_bit(gfn - slot->base, slot->dirty))
 		return;
+	stamp = &slot->stamps[(gfn - slot->base) / 64];
 	__set_bit(gfn - slot->base, slot->dirty);
 	trace_gondola_dirty(vm->id, vcpu ? vcpu->id : ~0u, gfn, vcpu ? vcpu->regs.rip : 0, source,
-			    slot->phase, slot->round, ++vm->mmu.nr_dirtied);
+			    stamp->phase, stamp->round, ++vm->mmu.nr_dirtied);
 }
 
-void gondola_slot_take_mark(struct gondola_vm *vm, struct gondola_slot *slot)
+unsigned long *gondola_dirty_alloc(u64 pages)
 {
-	slot->phase = READ_ONCE(vm->phase);
-	slot->round = READ_ONCE(vm->round);
+	return __vcalloc(DIV_ROUND_UP(pages, 64), sizeof(u64) + sizeof(struct gondola_stamp),
+			 GFP_KERNEL_ACCOUNT);
+}
+
+static void take_mark(struct gondola_vm *vm, struct gondola_slot *slot, u64 first, u64 pages)
+{
+	struct gondola_stamp stamp = {
+		.phase = READ_ONCE(vm->phase),
+		.round = READ_ONCE(vm->round),
+	};
+	u64 i;
+
+	for (i = first / 64; i < DIV_ROUND_UP(first + pages, 64); i++)
+		slot->stamps[i] = stamp;
+}
+
+void gondola_dirty_begin(struct gondola_vm *vm, struct gondola_slot *slot, unsigned long *dirty)
+{
+	slot->dirty = dirty;
+	slot->stamps = (struct gondola_stamp *)(dirty + DIV_ROUND_UP(slot->pages, 64));
+	take_mark(vm, slot, 0, slot->pages);
 }
 
 static struct gondola_slot *dirty_slot(struct gondola_vm *vm, u32 slot, u64 first, u64 pages)
@@ -44,8 +67,7 @@ int gondola_mmu_get_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages,
 		return -EINVAL;
 	gondola_mmu_lock(vm);
 	/* Whatever is written from here on belongs to the next reading of the log. */
-	if (!first)
-		gondola_slot_take_mark(vm, s);
+	take_mark(vm, s, first, pages);
 	memcpy(bitmap, s->dirty + first / 64, DIV_ROUND_UP(pages, 64) * sizeof(u64));
 	gondola_mmu_unlock(vm);
 	if (pages % 64)

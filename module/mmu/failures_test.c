@@ -52,6 +52,8 @@ static void failure_03_unsynced_child_is_linked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x20000), 20ull);
 	must_write(test, w, 0x4000 + 8 * 0x20, 0x21000 | FULL | PT_A | PT_D);
 	*world_u64(w, 0x3018) = 0x4000 | FULL;
+	/* Another address makes the link; the one that changed must not be served as it was. */
+	must_read(test, w, 0x600000 + 0x30000);
 	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x600000 + 0x20000), 21ull);
 	world_done(test, w);
 }
@@ -70,6 +72,7 @@ static void failure_03_unsynced_grandchild_is_linked(struct kunit *test)
 	world_set_cr3(w, 0x8000);
 	/* Linked only now, after the flush that CR3 was. */
 	*world_u64(w, 0x9000) = 0x3000 | FULL;
+	must_read(test, w, 0x30000);
 	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x20000), 21ull);
 	world_done(test, w);
 }
@@ -95,6 +98,7 @@ static void failure_03_unsynced_grandchild_by_a_write(struct kunit *test)
 	must_write(test, w, 0x4000 + 8 * 0x20, 0x21000 | FULL | PT_A | PT_D);
 	/* … and the second root is led to it by an interpreted write. */
 	must_write(test, w, 0x9010, 0x3000 | FULL | PT_A);
+	must_read(test, w, 0x80030000ull);
 	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x80020000ull), 21ull);
 	world_done(test, w);
 }
@@ -405,6 +409,8 @@ static struct gondola_shadow_page *table_at(struct world *w, gfn_t gfn)
 	return found;
 }
 
+#define MARK	77
+
 /* 12: entries of an upper table are filled one by one, each used: it is a table, not data. */
 static void failure_12_demand_paging_is_no_flood(struct kunit *test)
 {
@@ -415,12 +421,23 @@ static void failure_12_demand_paging_is_no_flood(struct kunit *test)
 	must_read(test, w, 0x20000);
 	directory = table_at(w, 3);
 	KUNIT_ASSERT_NOT_NULL(test, directory);
+	/* Another one might come to lie where this did: a mark that only this one has. */
+	directory->quiet = MARK;
 	for (i = 1; i < 64; i++) {
 		must_write(test, w, 0x3000 + 8 * i, (0x40000 + i * 4096ull) | FULL);
 		*world_u64(w, 0x40000 + i * 4096) = 0x20000 | FULL;
 		must_read(test, w, (gva_t)i << 21);
-		KUNIT_EXPECT_PTR_EQ(test, table_at(w, 3), directory);
+		KUNIT_ASSERT_PTR_EQ(test, table_at(w, 3), directory);
 	}
+	KUNIT_EXPECT_EQ(test, directory->quiet, MARK);
+	/* The use may also be of what is linked already. */
+	for (i = 0x100; i < 0x120; i++) {
+		must_write(test, w, 0x3000 + 8 * i, 0);
+		*world_u64(w, 0x4000 + 8 * i) &= ~PT_A;
+		must_read(test, w, (gva_t)i << 12);
+	}
+	KUNIT_ASSERT_PTR_EQ(test, table_at(w, 3), directory);
+	KUNIT_EXPECT_EQ(test, directory->quiet, MARK);
 	/* Another directory: without a use between them it is data, after a few. */
 	*world_u64(w, 0x2008) = 0x9000 | FULL;
 	*world_u64(w, 0x9000) = 0x4000 | FULL;
@@ -469,6 +486,10 @@ static void failure_12_quadrants_of_two_level_tables(struct kunit *test)
 					0x30ull + q * 2 + half);
 		}
 	for (q = 0; q < 4; q++) {
+		/* To its own table first, then to another: both halves go along. */
+		must_write(test, w, 0x800000 + 0x1000 + q * 1024 + 4, (0x4000 + q * 4096) | FULL);
+		for (half = 0; half < 2; half++)
+			must_read(test, w, bases[q] + 0x400000 + half * 0x200000);
 		must_write(test, w, 0x800000 + 0x1000 + q * 1024 + 4,
 			   (0x4000 + (3 - q) * 4096) | FULL);
 		for (half = 0; half < 2; half++)

@@ -346,8 +346,9 @@ bool gondola_root_is_gone(struct gondola_vcpu *vcpu);
 extern bool gondola_audit_quiet;
 
 /* dirty.c */
-/* From now on what is written in @slot counts to the phase and round that the launcher marked. */
-void gondola_slot_take_mark(struct gondola_vm *vm, struct gondola_slot *slot);
+/* A dirty log for so many pages, clean; freed by vfree(). */
+unsigned long *gondola_dirty_alloc(u64 pages);
+void gondola_dirty_begin(struct gondola_vm *vm, struct gondola_slot *slot, unsigned long *dirty);
 void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
 			     struct gondola_slot *slot, gfn_t gfn,
 			     enum gondola_dirty_source source);

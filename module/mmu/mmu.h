@@ -23,6 +23,12 @@ struct gondola_shadow_page;
 struct gondola_frame;
 struct gondola_format;
 
+/* What the launcher marked (GONDOLA_MARK). */
+struct gondola_stamp {
+	u32 phase;
+	u32 round;
+};
+
 /**
  * struct gondola_slot - a range of guest memory
  * @base: first gfn
@@ -31,7 +37,8 @@ struct gondola_format;
  * @flags: GONDOLA_MEM_*
  * @frames: one for each page
  * @dirty: bitmap of pages written since last cleared; NULL unless GONDOLA_MEM_LOG_DIRTY
- * @phase, @round: the VM's when @dirty was last read, stamped on what is written from then on
+ * @stamps: of each 64 pages, the VM's phase and round when their part of @dirty was last read:
+ *	those of what is written from then on; in one piece of memory with @dirty
  */
 struct gondola_slot {
 	gfn_t base;
@@ -40,8 +47,7 @@ struct gondola_slot {
 	u32 flags;
 	struct gondola_frame *frames;
 	unsigned long *dirty;
-	u32 phase;
-	u32 round;
+	struct gondola_stamp *stamps;
 };
 
 #define GONDOLA_HASH_BITS	10

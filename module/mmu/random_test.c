@@ -29,7 +29,10 @@ static const u32 keep[] = { GONDOLA_RANDOM_KEEP };
 static const u32 keep[] = {};
 #endif
 
-#define SHRINK_BUDGET	20000000u	/* steps in all */
+/* Steps that shrinking may take in all. */
+#ifndef GONDOLA_RANDOM_SHRINK
+#define GONDOLA_RANDOM_SHRINK	20000000u
+#endif
 #define SHRINK_MAX	4096u		/* of which a shrunk list consists at first, at most */
 #define AUDIT_EVERY	64u
 
@@ -82,7 +85,7 @@ static bool fails(struct random_state *s, const u32 *list, u32 *count)
 {
 	int at;
 
-	if (s->spent > SHRINK_BUDGET)
+	if (s->spent >= s->budget)
 		return false;
 	s->spent += *count + 100;
 	at = run(s, list, *count);
@@ -192,6 +195,7 @@ static struct random_state *random_state(struct kunit *test, unsigned int mode)
 	s->setup = &random_setups[mode];
 	s->mode_number = mode;
 	s->seed = (u64)GONDOLA_RANDOM_SEED ?: get_random_u32();
+	s->budget = GONDOLA_RANDOM_SHRINK;
 	return s;
 }
 
@@ -268,6 +272,7 @@ static void random_failure_is_shrunk(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, s);
 	KUNIT_ASSERT_NOT_NULL(test, list);
 	s->blunder = true;
+	s->budget = 20000000;
 	failed = run(s, NULL, 20000);
 	KUNIT_EXPECT_GT(test, failed, 0);
 	if (failed > 0) {

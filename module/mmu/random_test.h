@@ -33,7 +33,7 @@ extern const struct random_setup random_setups[RANDOM_MODES];
  * @cpu: the processor of this step
  * @logged: each page as it was when its dirty bit was last cleared; NULL: its slot has no log
  * @compared, @ambiguous, @unknown: accesses, for the record
- * @spent: steps that shrinking took
+ * @spent, @budget: steps that shrinking took, and may take
  */
 struct random_state {
 	u64 seed;
@@ -58,6 +58,7 @@ struct random_state {
 	u64 ambiguous;
 	u64 unknown;
 	u64 spent;
+	u64 budget;
 };
 
 /* 0 or -ENOMEM. */

@@ -157,7 +157,7 @@ static void marks_hold_from_the_reading(struct kunit *test)
 
 	w->vm.phase = 1;
 	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, WORLD_PAGES, GONDOLA_MEM_LOG_DIRTY), 0);
-	KUNIT_EXPECT_EQ(test, slot->phase, 1u);
+	KUNIT_EXPECT_EQ(test, slot->stamps[0x60 / 64].phase, 1u);
 	/* Logging begins with all pages written: the first round's are those. */
 	memset(bitmap, 0xff, sizeof(bitmap));
 	mutex_lock(&w->vm.lock);
@@ -172,12 +172,15 @@ static void marks_hold_from_the_reading(struct kunit *test)
 	before = w->vm.mmu.nr_dirtied;
 	must_write(test, w, 0x60010, 3);
 	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_dirtied, before);
-	KUNIT_EXPECT_EQ(test, slot->phase, 1u);
+	KUNIT_EXPECT_EQ(test, slot->stamps[0x60 / 64].phase, 1u);
+	/* Of the pages that are read, and no others. */
 	mutex_lock(&w->vm.lock);
-	KUNIT_ASSERT_EQ(test, gondola_mmu_get_dirty(&w->vm, 0, 0, WORLD_PAGES, bitmap), 0);
+	KUNIT_ASSERT_EQ(test, gondola_mmu_get_dirty(&w->vm, 0, 64, 64, bitmap), 0);
 	mutex_unlock(&w->vm.lock);
-	KUNIT_EXPECT_EQ(test, slot->phase, 2u);
-	KUNIT_EXPECT_EQ(test, slot->round, 3u);
+	KUNIT_EXPECT_EQ(test, slot->stamps[0].phase, 1u);
+	KUNIT_EXPECT_EQ(test, slot->stamps[1].phase, 2u);
+	KUNIT_EXPECT_EQ(test, slot->stamps[1].round, 3u);
+	KUNIT_EXPECT_EQ(test, slot->stamps[2].phase, 1u);
 	world_done(test, w);
 }
 
@@ -203,7 +206,72 @@ static void invlpg_forgets_a_large_page(struct kunit *test)
 	world_done(test, w);
 }
 
+/* Whoever takes the D bits of a table's mapping also takes them from the TLB. */
+static void harvested_dirty_bits_are_flushed(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+
+	*world_u64(w, 0x21000) = 21;
+	*world_u64(w, 0x22000) = 22;
+	must_read(test, w, 0x22000);
+	/* Out of sync, written, synced, and written once more: the TLB knows the mapping as dirty. */
+	must_write(test, w, 0x4000 + 8 * 0x20, 0x21000 | FULL | PT_A | PT_D);
+	world_set_cr3(w, 0x1000);
+	must_read(test, w, 0x20000);
+	must_write(test, w, 0x4000 + 8 * 0x20, 0x22000 | FULL | PT_A | PT_D);
+	/* A new way to the directory looks at the tables below. */
+	*world_u64(w, 0x2008) = 0x3000 | FULL;
+	must_read(test, w, 0x40030000);
+	must_write(test, w, 0x4000 + 8 * 0x22, 0x21000 | FULL | PT_A | PT_D);
+	world_set_cr3(w, 0x1000);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x22000), 21ull);
+	world_done(test, w);
+}
+
+static bool is_shadowed(struct world *w, gfn_t gfn)
+{
+	bool found;
+
+	spin_lock(&w->vm.mmu.lock);
+	found = gondola_find_frame(&w->vm, gfn)->nr_tables;
+	spin_unlock(&w->vm.mmu.lock);
+	return found;
+}
+
+/* A table that nothing leads to is being freed by the guest: it is written freely from then on. */
+static void orphans_go(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+
+	*world_u64(w, 0x3008) = 0x60000 | FULL;
+	*world_u64(w, 0x60000) = 0x20000 | FULL;
+	must_read(test, w, 0x200000);
+	KUNIT_EXPECT_TRUE(test, is_shadowed(w, 0x60));
+	must_write(test, w, 0x3008, 0);
+	KUNIT_EXPECT_FALSE(test, is_shadowed(w, 0x60));
+	world_done(test, w);
+}
+
+/* Bytes that host and guest share do not lie in page tables, whatever the guest says. */
+static void tables_are_not_exchanged(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+	u64 entry;
+	u8 old;
+
+	must_read(test, w, 0x20000);
+	entry = *world_u64(w, 0x4000 + 8 * 0x21);
+	KUNIT_EXPECT_EQ(test, gondola_gpa_exchange(&w->vcpu, 0x4000 + 8 * 0x21, 0xff, &old),
+			-EFAULT);
+	KUNIT_EXPECT_FALSE(test, gondola_gpa_try_or(&w->vm, 0x4000 + 8 * 0x21, 0xff));
+	KUNIT_EXPECT_EQ(test, *world_u64(w, 0x4000 + 8 * 0x21), entry);
+	world_done(test, w);
+}
+
 static struct kunit_case shadow_cases[] = {
+	KUNIT_CASE(orphans_go),
+	KUNIT_CASE(tables_are_not_exchanged),
+	KUNIT_CASE(harvested_dirty_bits_are_flushed),
 	KUNIT_CASE(leaf_table_goes_out_of_sync),
 	KUNIT_CASE(filtered_faults_are_genuine),
 	KUNIT_CASE(writes_to_upper_tables_count_at_once),

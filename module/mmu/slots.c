@@ -240,7 +240,7 @@ int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot
 			return -ENOMEM;
 	}
 	if ((arg->flags & GONDOLA_MEM_LOG_DIRTY) && arg->bytes && !slot->dirty) {
-		dirty = __vcalloc(DIV_ROUND_UP(pages, 64), sizeof(u64), GFP_KERNEL_ACCOUNT);
+		dirty = gondola_dirty_alloc(pages);
 		if (!dirty) {
 			vfree(frames);
 			return -ENOMEM;
@@ -267,9 +267,7 @@ int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot
 		if (!(arg->flags & GONDOLA_MEM_LOG_DIRTY))
 			slot->dirty = NULL;
 		else if (dirty)
-			slot->dirty = dirty;
-		if (dirty)
-			gondola_slot_take_mark(vm, slot);
+			gondola_dirty_begin(vm, slot, dirty);
 	} else {
 		*slot = (struct gondola_slot){};
 	}

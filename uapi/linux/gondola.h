@@ -184,9 +184,10 @@ struct gondola_memory_slot {
  * @bitmap: address of DIV_ROUND_UP(@pages, 64) __u64 words
  *
  * CLEAR clears, and write-protects again, exactly the pages set in @bitmap.
- * A GET with @first 0 also brings the slot's events up to the last GONDOLA_MARK:
- * what is written from then on is stamped with it, so that a MARK before the GET
- * that begins a round makes each round's events exactly the pages of the next GET.
+ * A GET also brings the events of what it reads up to the last GONDOLA_MARK: what
+ * is written there from then on is stamped with it.  So a MARK before the GETs that
+ * begin a round, each with its CLEAR, makes a round's events exactly the pages that
+ * the GETs of the next round find.
  */
 struct gondola_dirty_log {
 	__u32 size;

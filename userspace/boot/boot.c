@@ -34,12 +34,19 @@ static int load(struct boot *boot, const struct image *image)
 	}
 	if (elf_is(image))
 		return load_elf(boot, image);
-	if (!bzimage_is(image))
-		return boot_error(boot, "%s: not a kernel image (no bzImage, no ELF file with a PVH note, no multiboot header)",
+	if (!bzimage_is(image) && !sector_is(image))
+		return boot_error(boot, "%s: not a kernel image (no bzImage, no ELF file with a PVH note, no multiboot header, no boot sector)",
 				  image->path);
 	if (boot->nr_modules)
 		return boot_error(boot, "%s: --module is for multiboot images; a bzImage takes --initrd",
 				  image->path);
+	/* A bzImage has the signature as well. */
+	if (!bzimage_is(image)) {
+		if (boot->initrd)
+			return boot_error(boot, "%s: a boot sector takes no --initrd", image->path);
+		boot->protocol = "boot sector";
+		return sector_load(boot, image);
+	}
 	boot->protocol = "bzImage";
 	return bzimage_load(boot, image);
 }

@@ -20,6 +20,7 @@
 #define BOOT_INFO		0x2000u		/* PVH start info or multiboot information */
 #define BOOT_INFO_END		0x7000u
 #define BOOT_ZERO_PAGE		0x7000u
+#define BOOT_SECTOR		0x7c00u		/* a boot sector uses none of the others */
 #define BOOT_PAGE_TABLES	0x9000u		/* 6 pages */
 #define BOOT_CMDLINE		0x20000u
 #define BOOT_CMDLINE_MAX	0x10000u
@@ -117,6 +118,8 @@ bool bzimage_is(const struct image *image);
 int bzimage_load(struct boot *boot, const struct image *image);
 bool multiboot_is(const struct image *image);
 int multiboot_load(struct boot *boot, const struct image *image);
+bool sector_is(const struct image *image);
+int sector_load(struct boot *boot, const struct image *image);
 /** pvh_load() - an ELF image with Xen's note of a 32-bit entry point */
 int pvh_load(struct boot *boot, const struct image *image);
 

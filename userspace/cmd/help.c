@@ -11,6 +11,8 @@ static const char overview[] =
 "  gondola run --kernel FILE [OPTION]...   boot a guest, its console on this terminal\n"
 "  gondola create|start|list|status|pause|unpause|suspend|resume|stop|kill|delete|\n"
 "          console|events [NAME] ...       VMs with names; see gondola help COMMAND\n"
+"  gondola balloon NAME [SIZE]             take memory from a running guest, or give it\n"
+"                                          back; show its statistics\n"
 "  gondola probe                           say which engines can be used here, and why not\n"
 "  gondola help [COMMAND]                  this text, or all about one command\n"
 "  gondola --version\n"
@@ -43,6 +45,11 @@ static const char overview[] =
 "   16  the host has not enough memory\n"
 "   18  the VM was suspended, or runs on another host now\n"
 "   20  the VM is not in a state for this, or there is none of that name\n"
+"   30  a balloon stopped at the guest's floor (balloon --wait)\n"
+"   32  its deadline was over\n"
+"   34  the guest refused it, or runs no balloon driver\n"
+"   36  the guest had no pages to give\n"
+"   38  another request took its place\n"
 "  odd  the guest wrote v to the debug-exit port: (v << 1) | 1, of which the\n"
 "       shell sees the low 8 bits\n";
 

@@ -13,6 +13,7 @@
 #include "launch.h"
 #include "migrate/commands.h"
 #include "migrate/suspend.h"
+#include "vm/balloon_control.h"
 #include "vm/console.h"
 #include "vm/control.h"
 #include "vm/dirty_sample.h"
@@ -259,6 +260,7 @@ static void open_control(struct vm *vm, const struct run_options *options)
 	control_add("stop", on_stop);
 	suspend_add_commands();
 	migrate_add_commands();
+	balloon_control_init();
 	dirty_sample_add_commands();
 	if (lock_fd >= 0)
 		control_open(vm, registry_path(REGISTRY_CONTROL, vm->name));

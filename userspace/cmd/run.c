@@ -260,7 +260,7 @@ const struct command command_run = {
 "\n"
 "WHAT TO BOOT\n"
 "  --kernel FILE      a Linux bzImage (64-bit or 32-bit), an ELF file with a PVH\n"
-"                     note (vmlinux), or a multiboot 1 image\n"
+"                     note (vmlinux), a multiboot 1 image, or a boot sector\n"
 "  --initrd FILE      its initial RAM disk\n"
 "  --append STRING    its command line\n"
 "  --module FILE[,ARGUMENTS]\n"

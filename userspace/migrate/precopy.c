@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device/virtio/balloon.h"
+#include "device/virtio/devices.h"
 #include "source.h"
 #include "throttle.h"
 #include "vm/dirty_sample.h"
@@ -60,6 +62,18 @@ static uint64_t count_bits(const struct source *s)
 	return count;
 }
 
+/*
+ * What is in the balloon now.  Such pages stay dirty in the log and are passed over: one that the
+ * guest takes back is found in the next round, and in the last nothing moves any more.
+ */
+static void read_balloon(struct source *s)
+{
+	struct virtio_device *balloon = virtio_balloon();
+
+	if (!balloon || !balloon_get_bitmap(balloon, s->left_out))
+		memset(s->left_out, 0, s->words * sizeof(*s->left_out));
+}
+
 int64_t precopy_read_log(struct source *s)
 {
 	uint64_t page = 0;
@@ -74,6 +88,8 @@ int64_t precopy_read_log(struct source *s)
 		}
 		page += count;
 	}
+	for (uint64_t i = 0; i < s->words; i++)
+		s->dirty[i] &= ~s->left_out[i];
 	return (int64_t)count_bits(s);
 }
 
@@ -161,8 +177,14 @@ static bool send_chunk(struct source *s, uint64_t page, uint64_t count, struct r
 
 	if (ret)
 		return link_fail(&s->link, "the dirty log cannot be read: %s", strerror(-ret));
-	for (uint64_t i = page / 64; i < (page + count + 63) / 64; i++)
+	for (uint64_t i = page / 64; i < (page + count + 63) / 64; i++) {
+		uint64_t passed = s->dirty[i] & s->left_out[i];
+
+		round->pages += __builtin_popcountll(passed);
+		round->left_out += __builtin_popcountll(passed);
+		s->dirty[i] &= ~passed;
 		any |= s->dirty[i] != 0;
+	}
 	if (!any)
 		return true;
 	ret = log_call(s, page, count, true);
@@ -172,11 +194,6 @@ static bool send_chunk(struct source *s, uint64_t page, uint64_t count, struct r
 		if (!is_set(s->dirty, i))
 			continue;
 		s->heat[i] = s->round < 255 ? s->round : 255;
-		if (is_set(s->left_out, i)) {
-			round->pages++;
-			round->left_out++;
-			continue;
-		}
 		if (!precopy_send_page(s, i, round))
 			return false;
 	}
@@ -196,6 +213,7 @@ static bool one_round(struct source *s)
 	int64_t dirty;
 
 	source_phase(s, s->phase);
+	read_balloon(s);
 	s->round_began_ns = link_now_ns();
 	round->throttle = throttle_percent();
 	PROBE_MIGRATE_ROUND_BEGIN(s->round, s->report.nr_rounds > 1 ?
@@ -218,13 +236,19 @@ static bool one_round(struct source *s)
 	round->bytes += source_bytes(s) - began;
 	round->ns += link_now_ns() - s->round_began_ns;
 	PROBE_MIGRATE_ROUND_END(s->round, round->pages, round->bytes, round->ns, round->dirtied);
-	estimate_round(&s->estimate, round->pages, round->ns, dirty);
+	estimate_round(&s->estimate, round->pages - round->left_out, round->ns, dirty);
 	return true;
 }
 
 bool precopy_last(struct source *s)
 {
 	return one_round(s);
+}
+
+int64_t precopy_left(struct source *s)
+{
+	read_balloon(s);
+	return precopy_read_log(s);
 }
 
 static void note_stall(struct source *s)

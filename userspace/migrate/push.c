@@ -68,8 +68,6 @@ static uint64_t count_missing(const struct source *s)
 
 bool push_missing(struct source *s)
 {
-	for (uint64_t i = 0; i < s->words; i++)
-		s->dirty[i] &= ~s->left_out[i];
 	for (uint64_t first = 0; first < s->pages; first += WIRE_MISSING_MAX) {
 		uint64_t left = s->pages - first;
 		struct wire_missing head = {

@@ -229,7 +229,7 @@ static bool send_rest(struct source *s, bool postcopy)
 	d->pause_ns = now - at;
 	at = now;
 	if (postcopy) {
-		if (precopy_read_log(s) < 0 || !send_roots(s) || !push_missing(s))
+		if (precopy_left(s) < 0 || !send_roots(s) || !push_missing(s))
 			return false;
 	} else if (!precopy_last(s)) {
 		return false;

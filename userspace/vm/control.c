@@ -59,6 +59,7 @@ static struct {
 		control_fn fn;
 	} commands[CONTROL_MAX_COMMANDS];
 	unsigned int nr_commands;
+
 	control_status_fn status[CONTROL_MAX_COMMANDS];
 	unsigned int nr_status;
 	enum vm_state last_state;

@@ -19,6 +19,12 @@ enum exit_code {
 	EXIT_CODE_MEMORY = 16,
 	EXIT_CODE_AWAY = 18,
 	EXIT_CODE_STATE = 20,
+	/* How a balloon's goal ended (gondola balloon --wait). */
+	EXIT_CODE_FLOOR = 30,
+	EXIT_CODE_DEADLINE = 32,
+	EXIT_CODE_REFUSED = 34,
+	EXIT_CODE_GUEST_MEMORY = 36,
+	EXIT_CODE_CANCELLED = 38,
 };
 
 /** fail() - print "gondola: ..." on stderr, as one line, and exit; any thread */

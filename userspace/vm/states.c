@@ -31,6 +31,7 @@ static const struct {
 	{ "delete", VM_IN(INACTIVE) | VM_IN(SUSPENDED) },
 	{ "console", VM_IN_ACTIVE },
 	{ "events", VM_IN_ACTIVE },
+	{ "balloon", VM_IN(RUNNING) | VM_IN(MIGRATING) },
 	{ "migrate", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "dirty-sample", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "migrate-cancel", VM_IN(MIGRATING) },

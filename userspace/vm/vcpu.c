@@ -153,8 +153,9 @@ bool vcpu_run_once(struct vcpu *vcpu)
 
 static void vcpu_rest(struct vcpu *vcpu)
 {
-	void (*rest)(struct vcpu *vcpu) = __atomic_load_n(&vcpu->vm->rest, __ATOMIC_ACQUIRE);
+	void (*rest)(struct vcpu *vcpu);
 
+	rest = __atomic_load_n(&vcpu->vm->rest, __ATOMIC_ACQUIRE);
 	if (rest)
 		rest(vcpu);
 }

@@ -46,7 +46,9 @@ static void open_device(struct vm *vm, uint32_t engine)
 		     gondola_engine_name(engine), strerror(-ret));
 	vm->engine = preflight.engine;
 	if (preflight.reason == GONDOLA_PF_OK) {
-		if (engine != GONDOLA_ENGINE_INTERP && vm->engine == GONDOLA_ENGINE_INTERP)
+		/* For who waits there and wonders. */
+		if (engine != GONDOLA_ENGINE_INTERP && vm->engine == GONDOLA_ENGINE_INTERP &&
+		    isatty(STDERR_FILENO))
 			say("no hardware can run it: the guest is interpreted, which is slow "
 			    "(see gondola probe)");
 		return;

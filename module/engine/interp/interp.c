@@ -49,6 +49,8 @@ static int interp_vcpu_create(struct gondola_vcpu *vcpu)
 	ip->emul.segments = ip->segment;
 	ip->emul.fpu = vcpu->fpu;
 	ip->pat = 0x0007040600070406ull;
+	ip->current_insn = ip->decoded[0];
+	ip->block_end = ip->decoded[0];
 	reset_segments(ip);
 	interp_flush(ip);
 	vcpu->engine_data = ip;
@@ -117,9 +119,10 @@ static void remember(struct interp_decoded *d, const u8 *code, const struct gond
 }
 
 /*
- * The instruction at RIP, decoded now or earlier.  What was decoded is good as
- * long as the same bytes are there: then it does not matter who wrote them, or
- * what page this is.  NULL: *@r says why not.
+ * The instruction at RIP, decoded now or earlier: behind the last one where it
+ * stands behind it, so that what runs in a row lies in a row.  What was decoded
+ * is good as long as the same bytes are there: then it does not matter who wrote
+ * them, or what page this is.  NULL: *@r says why not.
  */
 static __always_inline const struct gondola_insn *next_insn(struct interp_vcpu *ip, int *r)
 {
@@ -142,7 +145,14 @@ static __always_inline const struct gondola_insn *next_insn(struct interp_vcpu *
 		*r = GONDOLA_EMUL_RETRY;
 		return NULL;
 	}
-	d = &ip->decoded[((unsigned long)code ^ (unsigned long)code >> 12) % INTERP_DECODED];
+	d = ip->current_insn;
+	if (likely(code == d->at + d->insn.len && d != ip->block_end)) {
+		d++;
+	} else {
+		d = ip->decoded[((unsigned long)code ^ (unsigned long)code >> 10) % INTERP_BLOCKS];
+		ip->block_end = d + INTERP_BLOCK - 1;
+	}
+	ip->current_insn = d;
 	if (likely(d->at == code && d->insn.mode == e->mode && same_bytes(d, code)))
 		return &d->insn;
 	*r = gondola_parse(e);

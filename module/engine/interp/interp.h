@@ -16,8 +16,9 @@
 #define INTERP_WINDOW		BIT(1)	/* an interrupt is waited for */
 #define INTERP_NMI_WINDOW	BIT(2)
 
-#define INTERP_CODE_PAGES	256u	/* powers of two, both */
-#define INTERP_DECODED		4096u
+#define INTERP_CODE_PAGES	256u	/* powers of two, all of them */
+#define INTERP_BLOCKS		1024u
+#define INTERP_BLOCK		8u
 
 /* A page of code, by its linear address. */
 struct interp_code_page {
@@ -41,7 +42,10 @@ struct interp_decoded {
  * @emul: executes instructions, on the vCPU's registers and on what follows
  * @tlb: data, by privilege: supervisor, user
  * @code: the same for instructions
- * @decoded: by the address of their bytes
+ * @decoded: in the order in which they stand, those of a block; blocks by the address of their
+ *	first byte.  An instruction may be in several
+ * @current_insn: the last one executed of these
+ * @block_end: the last one that its block has room for
  * @exit: why the guest is to leave; reason GONDOLA_REASON_COUNT: it is not
  * @inject: to be delivered first
  * @attention: INTERP_*
@@ -70,7 +74,9 @@ struct interp_vcpu {
 	struct gondola_exit exit;
 	struct gondola_tlb_entry tlb[2][GONDOLA_TLB_ENTRIES];
 	struct interp_code_page code[2][INTERP_CODE_PAGES];
-	struct interp_decoded decoded[INTERP_DECODED];
+	struct interp_decoded *current_insn;
+	struct interp_decoded *block_end;
+	struct interp_decoded decoded[INTERP_BLOCKS][INTERP_BLOCK];
 };
 
 static inline struct interp_vcpu *to_interp_vcpu(struct gondola_emulator *e)

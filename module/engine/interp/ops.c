@@ -20,6 +20,12 @@ static unsigned int to_page_end(gva_t la)
 	return GONDOLA_PAGE_SIZE - (la & ~GONDOLA_PAGE_MASK);
 }
 
+/* Where an access at @la goes on after @here bytes: outside 64-bit mode addresses wrap. */
+static gva_t next_page(const struct gondola_emulator *e, gva_t la, unsigned int here)
+{
+	return e->mode == GONDOLA_EMUL_LONG64 ? la + here : (u32)(la + here);
+}
+
 /* ---- memory ---------------------------------------------------------------- */
 
 /* In one piece where the processor would: others look at the same memory. */
@@ -89,7 +95,7 @@ static int op_read(struct gondola_emulator *e, gva_t la, void *buf, unsigned int
 		copy_in(buf, first, bytes);
 		return GONDOLA_EMUL_OK;
 	}
-	second = interp_translate(ip, la + here, access);
+	second = interp_translate(ip, next_page(e, la, here), access);
 	if (unlikely(!second))
 		return GONDOLA_EMUL_RETRY;
 	memcpy(buf, first, here);
@@ -114,7 +120,7 @@ static int op_write(struct gondola_emulator *e, gva_t la, const void *buf, unsig
 		return GONDOLA_EMUL_OK;
 	}
 	/* Both or neither. */
-	second = interp_translate(ip, la + here, access);
+	second = interp_translate(ip, next_page(e, la, here), access);
 	if (unlikely(!second))
 		return GONDOLA_EMUL_RETRY;
 	memcpy(first, buf, here);

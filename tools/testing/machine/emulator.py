@@ -201,6 +201,11 @@ class Qemu(Emulator):
                      "-serial", "chardev:console"]
         else:
             argv += ["-serial", "file:" + self.console, "-serial", "file:" + self.channel]
+        if self.args.balloon:
+            # Behind a port of its own, "slot1", from which it can be unplugged.
+            argv += ["-device", "pcie-root-port,id=slot1,slot=1",
+                     "-device", "virtio-balloon-pci,id=balloon,bus=slot1",
+                     "-qmp", "unix:%s,server=on,wait=off" % os.path.abspath(self.args.balloon)]
         if self.args.link:
             role, port = self.args.link.split(":")
             if role == "connect":

@@ -69,7 +69,8 @@ def uml_checked():
 
 def build_module(uml, tree, directory, *variables):
     """Builds a module of the tree for a UML kernel; returns the compiler's warnings."""
-    for source in glob.glob(os.path.join(tree, "module/**/"), recursive=True):
+    for source in glob.glob(os.path.join(tree, "module/**/"), recursive=True) + \
+            [os.path.join(tree, "balloon")]:
         os.makedirs(os.path.join(directory, os.path.relpath(source, tree)), exist_ok=True)
     log = os.path.join(directory, "build.log")
     if os.path.exists(log):

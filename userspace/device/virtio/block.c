@@ -244,6 +244,13 @@ static void work(struct virtio_device *device)
 	virtio_serve(device, 0, request);
 }
 
+static void unlock_file(const struct block *block)
+{
+	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	fcntl(block->fd, F_OFD_SETLK, &lock);
+}
+
 /* ---- saved state ------------------------------------------------------------------- */
 
 static void save(struct virtio_device *device, struct state_writer *out)
@@ -270,10 +277,9 @@ static void load(struct virtio_device *device, struct state_reader *in)
 static void yield(struct virtio_device *device)
 {
 	struct block *block = to_block(device);
-	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 
 	flush(block);
-	fcntl(block->fd, F_OFD_SETLK, &lock);
+	unlock_file(block);
 }
 
 /* ---- opening ----------------------------------------------------------------------- */
@@ -299,13 +305,16 @@ static bool claim(struct virtio_device *device, char *error)
 	struct block *block = to_block(device);
 	char words[STATE_ERROR_ROOM];
 
-	if (!lock_file(block, words))
+	if (!lock_file(block, words)) {
 		snprintf(error, STATE_ERROR_ROOM, "%s: %.128s", device->label, words);
-	else if (!is_whole(block))
+		return false;
+	}
+	if (!is_whole(block)) {
 		snprintf(error, STATE_ERROR_ROOM, "%s: the file has become shorter", device->label);
-	else
-		return true;
-	return false;
+		unlock_file(block);
+		return false;
+	}
+	return true;
 }
 
 static void open_disk(struct block *block, const char *path)

@@ -39,6 +39,7 @@ enum { TELL_ADD = 1, TELL_CONSOLE = 2, TELL_NAME = 4, TELL_OPEN = 8 };
  * @in: bytes from the peer that wait for a buffer: from @in_first to @in_end
  * @held: a buffer of the guest's that could not be written in full yet, if @holds
  * @written: how much of it was
+ * @expects: it was connected when it was saved: its output waits for the peer to come again
  * @skip: the next buffer was held before it was put back: so much of it is written already
  */
 struct port {
@@ -48,6 +49,7 @@ struct port {
 	int fd;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	bool guest_open;
+	bool expects;
 	unsigned int tell;
 	char in[4096];
 	unsigned int in_first;
@@ -179,6 +181,8 @@ static bool write_held(struct port *port)
 {
 	struct iovec iov[QUEUE_MAX_SEGMENTS];
 
+	if (port->fd < 0 && port->expects)
+		return false;
 	while (port->fd >= 0 && port->written < port->held.out_bytes) {
 		unsigned int count = chain_slice(&port->held, false, port->written,
 						 port->held.out_bytes - port->written, iov);
@@ -279,6 +283,7 @@ static void reset(struct virtio_device *device)
 
 		port->guest_open = false;
 		port->holds = false;
+		port->expects = false;
 		port->skip = 0;
 		port->tell = 0;
 		port->in_first = 0;
@@ -314,8 +319,10 @@ static unsigned int poll_ports(struct virtio_device *device, struct pollfd *fds,
 static void accept_peer(struct port *port)
 {
 	port->fd = accept4(port->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (port->fd >= 0)
-		port->tell |= TELL_OPEN;
+	if (port->fd < 0)
+		return;
+	port->expects = false;
+	port->tell |= TELL_OPEN;
 }
 
 static void read_peer(struct port *port)
@@ -373,7 +380,7 @@ static void save(struct virtio_device *device, struct state_writer *out)
 		state_put_bytes(out, "port.name", port->name, strlen(port->name));
 		state_put(out, "port.console", 1, port->console);
 		state_put(out, "port.guest_open", 1, port->guest_open);
-		state_put(out, "port.peer_open", 1, port->fd >= 0);
+		state_put(out, "port.peer_open", 1, port->fd >= 0 || port->expects);
 		state_put(out, "port.tell", 4, port->tell);
 		state_put(out, "port.skip", 8, port->skip);
 		state_put_bytes(out, "port.in", port->in + port->in_first,
@@ -406,6 +413,8 @@ static void load_port(struct port *port, struct state_reader *in)
 	/* Whoever was connected is connected to the machine that was saved. */
 	if (peer_open != (port->fd >= 0))
 		port->tell |= TELL_OPEN;
+	/* A console's driver spins while it writes: it must not wait for somebody. */
+	port->expects = peer_open && port->fd < 0 && !port->console;
 }
 
 static void load(struct virtio_device *device, struct state_reader *in)
@@ -414,6 +423,65 @@ static void load(struct virtio_device *device, struct state_reader *in)
 
 	for (unsigned int i = 0; i < console->nr_ports && !state_failed(in); i++)
 		load_port(&console->ports[i], in);
+}
+
+/* ---- sockets: one process has each ------------------------------------------------------------ */
+
+/* Whoever is connected stays so, until this process ends. */
+static void yield(struct virtio_device *device)
+{
+	struct console_device *console = to_console(device);
+
+	for (unsigned int i = 0; i < console->nr_ports; i++) {
+		struct port *port = &console->ports[i];
+
+		if (port->listener < 0)
+			continue;
+		close(port->listener);
+		port->listener = -1;
+		unlink(port->path);
+	}
+}
+
+static bool listen_at(struct port *port, char *error)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat st;
+	int probe;
+
+	strcpy(address.sun_path, port->path);
+	/* One left behind by a launcher that was killed: nobody answers there. */
+	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (!lstat(port->path, &st) && S_ISSOCK(st.st_mode) &&
+	    connect(probe, (struct sockaddr *)&address, sizeof(address)) && errno == ECONNREFUSED)
+		unlink(port->path);
+	close(probe);
+	port->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (port->listener >= 0 &&
+	    !bind(port->listener, (struct sockaddr *)&address, sizeof(address)) &&
+	    !listen(port->listener, 1))
+		return true;
+	snprintf(error, STATE_ERROR_ROOM, "port %s: %.108s: %s", port->name, port->path,
+		 strerror(errno));
+	if (port->listener >= 0)
+		close(port->listener);
+	port->listener = -1;
+	return false;
+}
+
+static bool claim(struct virtio_device *device, char *error)
+{
+	struct console_device *console = to_console(device);
+
+	for (unsigned int i = 0; i < console->nr_ports; i++) {
+		struct port *port = &console->ports[i];
+
+		if (port->path[0] && port->listener < 0 && !listen_at(port, error)) {
+			yield(device);
+			return false;
+		}
+	}
+	return true;
 }
 
 /* ---- making it ------------------------------------------------------------------------------ */
@@ -434,32 +502,9 @@ static void destroy(struct virtio_device *device)
 	}
 }
 
-static void listen_at(struct port *port, const char *spec, const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct stat st;
-	int probe;
-
-	if (!*path || strlen(path) >= sizeof(address.sun_path))
-		fail(EXIT_CODE_USAGE, "--port %s: a socket's path has 1 to %zu characters", spec,
-		     sizeof(address.sun_path) - 1);
-	strcpy(address.sun_path, path);
-	strcpy(port->path, path);
-	/* One left behind by a launcher that was killed: nobody answers there. */
-	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (!lstat(path, &st) && S_ISSOCK(st.st_mode) &&
-	    connect(probe, (struct sockaddr *)&address, sizeof(address)) && errno == ECONNREFUSED)
-		unlink(path);
-	close(probe);
-	port->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (port->listener < 0 ||
-	    bind(port->listener, (struct sockaddr *)&address, sizeof(address)) ||
-	    listen(port->listener, 1))
-		fail(EXIT_CODE_USAGE, "--port %s: %s", spec, strerror(errno));
-}
-
 static void open_port(struct port *port, const char *spec)
 {
+	char error[STATE_ERROR_ROOM];
 	char *copy = strdup(spec), *where = copy ? strchr(copy, '=') : NULL, *console;
 
 	if (!copy)
@@ -476,9 +521,17 @@ static void open_port(struct port *port, const char *spec)
 	port->listener = -1;
 	port->fd = -1;
 	if (!strncmp(where, "unix:", 5)) {
-		listen_at(port, spec, where + 5);
+		where += 5;
+		if (!*where || strlen(where) >= sizeof(port->path))
+			fail(EXIT_CODE_USAGE, "--port %s: a socket's path has 1 to %zu characters",
+			     spec, sizeof(port->path) - 1);
+		strcpy(port->path, where);
+		if (!devices_incoming() && !listen_at(port, error))
+			fail(EXIT_CODE_USAGE, "--%s", error);
 	} else {
-		port->fd = open(where, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		/* What was written before a guest was suspended is kept. */
+		port->fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
+				(devices_incoming() ? 0 : O_TRUNC), 0666);
 		if (port->fd < 0)
 			fail(EXIT_CODE_USAGE, "--port %s: %s", spec, strerror(errno));
 	}
@@ -492,6 +545,7 @@ struct virtio_device *console_create(const struct guest_memory *memory, uint8_t 
 		.name = "console", .id = VIRTIO_ID_CONSOLE, .work = work, .reset = reset,
 		.poll = poll_ports, .polled = polled, .destroy = destroy,
 		.version = 1, .save = save, .load = load, .freeze = freeze,
+		.yield = yield, .claim = claim,
 	};
 	struct console_device *console = device_alloc(sizeof(*console));
 	struct virtio_console_config config = { .max_nr_ports = count };

@@ -302,8 +302,9 @@ static void console_goes_on(void)
 	close(peer);
 	replace(create_console);
 	load();
-	peer = connect_peer();
 	require(devices_thaw(error));
+	usleep(20000);
+	peer = connect_peer();
 	while (first < LARGE && (bytes = recv(peer, got + first, LARGE - first, 0)) > 0)
 		first += bytes;
 	expect_equal(first, LARGE);
@@ -313,7 +314,48 @@ static void console_goes_on(void)
 	finish();
 }
 
-/* The same without a change of machines. */
+/* While it is yielded another process may listen there; taken meanwhile, it cannot go on. */
+static void console_yields(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int other, peer;
+
+	begin(create_console);
+	save();
+	devices_yield();
+	expect(access(socket_name, F_OK));
+	other = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	strcpy(address.sun_path, socket_name);
+	require_equal(bind(other, (struct sockaddr *)&address, sizeof(address)), 0);
+	require_equal(listen(other, 1), 0);
+	expect(!devices_thaw(error));
+	expect(strstr(error, "port first: "));
+	expect(devices_frozen());
+	unlink(socket_name);
+	close(other);
+	require(devices_thaw(error));
+	peer = connect_peer();
+	close(peer);
+	finish();
+	expect(access(socket_name, F_OK));
+}
+
+/* A disk that was cut meanwhile is not gone on with, and not kept from others. */
+static void disk_cut_meanwhile(void)
+{
+	begin(create_disk);
+	save();
+	devices_yield();
+	require_equal(truncate(disk_name, 4096), 0);
+	expect(!devices_thaw(error));
+	expect(strstr(error, "has become shorter"));
+	require_equal(truncate(disk_name, 1 << 20), 0);
+	require(devices_thaw(error));
+	read_sector(1, 0);
+	finish();
+}
+
+/* Going on in the same machine. */
 static void console_thaws(void)
 {
 	static uint8_t got[LARGE + 1];
@@ -518,6 +560,8 @@ const struct test_table state_tests = TEST_TABLE(
 	{ "a saved rng goes on", rng_goes_on },
 	{ "an interrupt under way is repeated", interrupt_repeated },
 	{ "a saved disk goes on once it can be locked", disk_goes_on },
+	{ "a disk that was cut meanwhile is not gone on with", disk_cut_meanwhile },
+	{ "a port's socket is given away and taken back", console_yields },
 	{ "a disk of another size is refused", disk_of_another_size },
 	{ "a disk that is read-only now is refused", disk_now_readonly },
 	{ "a frame that waits for the guest is saved", net_goes_on },

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "policy/guest.h"
+#include "vm/fail.h"
+
+#define LOOK_AGAIN_US	100000
+#define MIB(bytes)	((unsigned long long)((bytes) >> 20))
+
+struct balloon_options {
+	struct guest_request request;
+	bool wait;
+	bool stats;
+	bool cancel;
+};
+
+static void take_rate(void *to, const char *option, const char *value)
+{
+	struct balloon_options *options = to;
+
+	options->request.rate = parse_size(option, value);
+	if (options->request.rate < 4096)
+		fail(EXIT_CODE_USAGE, "%s: less than a page a second is no rate", option);
+}
+
+static void take_deadline(void *to, const char *option, const char *value)
+{
+	struct balloon_options *options = to;
+
+	options->request.deadline_ms = parse_number(option, value, 1, 4000000) * 1000;
+}
+
+static void take_floor(void *to, const char *option, const char *value)
+{
+	struct balloon_options *options = to;
+
+	options->request.floor = parse_size(option, value);
+}
+
+static void take_flag(void *to, const char *option, const char *value)
+{
+	struct balloon_options *options = to;
+
+	(void)value;
+	options->wait |= !strcmp(option, "--wait");
+	options->stats |= !strcmp(option, "--stats");
+	options->cancel |= !strcmp(option, "--cancel");
+}
+
+static const struct option_spec specs[] = {
+	{ "--rate", take_rate, false },
+	{ "--deadline", take_deadline, false },
+	{ "--floor", take_floor, false },
+	{ "--wait", take_flag, true },
+	{ "--cancel", take_flag, true },
+	{ "--stats", take_flag, true },
+	{ NULL, NULL, false }
+};
+
+static void check(const struct guest *guest, int ret)
+{
+	if (ret)
+		fail(EXIT_CODE_ERROR, "%s: %s", guest->name, guest->error);
+}
+
+/* "+64M" and "-64M" are from what the balloon holds now. */
+static uint64_t size_of(const struct guest *guest, const char *value)
+{
+	uint64_t bytes = parse_size("SIZE", value + (*value == '+' || *value == '-'));
+
+	if (*value == '+')
+		bytes += guest->held;
+	else if (*value == '-')
+		bytes = guest->held > bytes ? guest->held - bytes : 0;
+	if (bytes > guest->memory)
+		fail(EXIT_CODE_USAGE, "%s has %lluM of memory, its balloon cannot hold %lluM",
+		     guest->name, MIB(guest->memory), MIB(bytes));
+	return bytes & ~4095ull;
+}
+
+static void show_progress(const struct guest *guest, bool last)
+{
+	static bool shown;
+
+	if (!isatty(STDERR_FILENO) || (last && !shown))
+		return;
+	shown = true;
+	fprintf(stderr, "\r%s: %llu of %llu MiB in the balloon%s%s", guest->name, MIB(guest->held),
+		MIB(guest->target), guest->backoffs ? ", the guest is short and pauses" : "",
+		last ? "\n" : "   ");
+}
+
+static int code_of(const struct guest *guest, uint32_t goal)
+{
+	static const struct {
+		const char *reason;
+		int code;
+	} codes[] = {
+		{ "reached", EXIT_CODE_OK },
+		{ "floor", EXIT_CODE_FLOOR },
+		{ "deadline", EXIT_CODE_DEADLINE },
+		{ "refused", EXIT_CODE_REFUSED },
+		{ "out-of-memory", EXIT_CODE_GUEST_MEMORY },
+	};
+
+	for (unsigned int i = 0; guest->goal == goal && i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (!strcmp(guest->reason, codes[i].reason))
+			return codes[i].code;
+	return EXIT_CODE_CANCELLED;
+}
+
+static int wait_for(struct guest *guest)
+{
+	uint32_t goal = guest->goal;
+	int code;
+
+	while (!guest_ended(guest, goal)) {
+		show_progress(guest, false);
+		usleep(LOOK_AGAIN_US);
+		check(guest, guest_status(guest));
+	}
+	show_progress(guest, true);
+	code = code_of(guest, goal);
+	printf("%s: %llu MiB of %llu in the balloon: %s\n", guest->name, MIB(guest->held),
+	       MIB(guest->memory), code == EXIT_CODE_CANCELLED ? "cancelled" : guest->reason);
+	return code;
+}
+
+static void show(const struct guest *guest)
+{
+	printf("%s: %llu MiB of %llu in the balloon", guest->name, MIB(guest->held),
+	       MIB(guest->memory));
+	if (!strcmp(guest->driver, "none"))
+		printf("; the guest runs no balloon driver");
+	else if (!strcmp(guest->reason, "running"))
+		printf(", on the way to %llu", MIB(guest->target));
+	else if (guest->goal)
+		printf("; the last request, for %llu MiB, ended: %s", MIB(guest->target),
+		       guest->reason);
+	printf("\n");
+}
+
+static int show_stats(struct guest *guest)
+{
+	check(guest, guest_stats(guest));
+	show(guest);
+	json_object_object_foreach(guest->stats, name, value)
+		printf("  %-22s %llu%s\n", name, (unsigned long long)json_object_get_uint64(value),
+		       strstr(name, "memory") || strstr(name, "swap") || strstr(name, "cache") ?
+		       " bytes" : "");
+	return EXIT_CODE_OK;
+}
+
+static int run_balloon(int argc, char **argv)
+{
+	static struct balloon_options options;
+	const char *name = NULL, *size = NULL;
+	struct guest guest;
+	int code = EXIT_CODE_OK;
+
+	/* What is no option comes first. */
+	while (argc > 1 && !name && argv[1][0] != '-') {
+		name = argv[1];
+		argv++;
+		argc--;
+	}
+	if (name && argc > 1 && (argv[1][0] != '-' || isdigit((unsigned char)argv[1][1]))) {
+		size = argv[1];
+		argv++;
+		argc--;
+	}
+	parse_options(&command_balloon, argc, argv, specs, &options);
+	if (!name)
+		fail(EXIT_CODE_USAGE, "balloon: whose? (see gondola help balloon)");
+	if (!!size + options.stats + options.cancel > 1)
+		fail(EXIT_CODE_USAGE, "balloon: a SIZE, --stats or --cancel: one of them");
+	if (guest_connect(&guest, name) || guest_status(&guest))
+		fail(EXIT_CODE_ERROR, "%s: %s", name, guest.error);
+	if (options.stats) {
+		code = show_stats(&guest);
+	} else if (options.cancel) {
+		check(&guest, guest_cancel(&guest));
+		show(&guest);
+	} else if (size) {
+		options.request.size = size_of(&guest, size);
+		check(&guest, guest_ask(&guest, &options.request));
+		if (options.wait)
+			code = wait_for(&guest);
+		else
+			show(&guest);
+	} else {
+		show(&guest);
+	}
+	guest_disconnect(&guest);
+	return code;
+}
+
+const struct command command_balloon = {
+	.name = "balloon",
+	.summary = "take memory from a running guest, or give it back",
+	.help =
+"gondola balloon - take memory from a running guest, or give it back\n"
+"\n"
+"USAGE\n"
+"  gondola balloon NAME SIZE [OPTION]...   let the balloon hold SIZE of the memory\n"
+"  gondola balloon NAME                    say what it holds\n"
+"  gondola balloon NAME --stats            and what the guest says of its memory\n"
+"  gondola balloon NAME --cancel           leave it as it is now\n"
+"\n"
+"NAME is a VM that was started with --balloon, or the path of its control socket.\n"
+"SIZE is a number with K, M or G; +SIZE and -SIZE are from what it holds now; 0\n"
+"gives all back.\n"
+"\n"
+"OPTIONS\n"
+"  --rate SIZE        grow by SIZE a second at most\n"
+"  --deadline S       stop after S seconds\n"
+"  --floor SIZE       leave the guest SIZE of available memory; if it needs more\n"
+"                     later, it gets it from the balloon\n"
+"  --wait             until it ended; show how far it is, then how it ended\n"
+"\n"
+"HOW IT ENDS, AND THE EXIT STATUS WITH --wait\n"
+"   0  reached         the balloon holds what was asked for\n"
+"  30  floor           more would leave the guest less than its floor\n"
+"  32  deadline        the time was over\n"
+"  34  refused         the guest does not do it: no driver, or a limit of its own\n"
+"  36  out-of-memory   the guest's kernel found no more pages to give\n"
+"  38  cancelled       another request took its place\n"
+"Others are those of \"gondola help\": 2 wrong usage, 14 no such VM or no balloon.\n"
+"\n"
+"EXAMPLES\n"
+"  gondola balloon web 512M --floor 128M --rate 64M --wait\n"
+"  gondola balloon web 0\n",
+	.run = run_balloon,
+};

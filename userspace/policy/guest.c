@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <string.h>
+
+#include "guest.h"
+#include "vm/registry.h"
+
+static uint64_t number(struct json_object *from, const char *name)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(from, name, &value) ? json_object_get_uint64(value) : 0;
+}
+
+static void words(struct json_object *from, const char *name, char *to, size_t room)
+{
+	struct json_object *value;
+
+	snprintf(to, room, "%s", json_object_object_get_ex(from, name, &value) ?
+		 json_object_get_string(value) : "");
+}
+
+/* The control socket of a VM that has a process, or NULL with words in @guest. */
+static const char *path_of(struct guest *guest, const char *name)
+{
+	char *error = guest->link.error;
+	size_t room = sizeof(guest->link.error);
+	struct registry_vm vm;
+	bool runs;
+
+	if (!registry_name_is_good(name)) {
+		snprintf(error, room, "that is not the name of a VM");
+		return NULL;
+	}
+	if (registry_init()) {
+		snprintf(error, room, "%s", registry_error());
+		return NULL;
+	}
+	if (registry_find(name, &vm)) {
+		snprintf(error, room, "there is no such VM (see gondola list)");
+		return NULL;
+	}
+	runs = vm.pid;
+	snprintf(error, room, "it is %s", vm_state_name(vm.state));
+	registry_put(&vm);
+	return runs ? registry_path(REGISTRY_CONTROL, name) : NULL;
+}
+
+int guest_connect(struct guest *guest, const char *name)
+{
+	const char *path = name;
+
+	memset(guest, 0, sizeof(*guest));
+	guest->error = guest->link.error;
+	snprintf(guest->name, sizeof(guest->name), "%s", strchr(name, '/') ?
+		 strrchr(name, '/') + 1 : name);
+	if (!strchr(name, '/')) {
+		path = path_of(guest, name);
+		if (!path)
+			return -1;
+	}
+	if (control_connect(&guest->link, path, GUEST_TIMEOUT_MS))
+		return -1;
+	return 0;
+}
+
+void guest_disconnect(struct guest *guest)
+{
+	json_object_put(guest->stats);
+	guest->stats = NULL;
+	control_disconnect(&guest->link);
+}
+
+static void take_status(struct guest *guest, struct json_object *from)
+{
+	guest->memory = number(from, "memory");
+	guest->held = number(from, "held");
+	guest->target = number(from, "target");
+	guest->goal = number(from, "goal");
+	guest->floor = number(from, "floor");
+	guest->backoffs = number(from, "backoffs");
+	guest->reported = number(from, "reported");
+	words(from, "reason", guest->reason, sizeof(guest->reason));
+	words(from, "driver", guest->driver, sizeof(guest->driver));
+}
+
+static struct json_object *ask(struct guest *guest, const char *command,
+			       struct json_object *arguments)
+{
+	struct json_object *answer = control_ask(&guest->link, command, arguments, -1,
+						 GUEST_TIMEOUT_MS, NULL, NULL);
+
+	if (answer)
+		take_status(guest, answer);
+	return answer;
+}
+
+int guest_status(struct guest *guest)
+{
+	struct json_object *answer = ask(guest, "balloon-status", NULL);
+
+	json_object_put(answer);
+	return answer ? 0 : -1;
+}
+
+int guest_stats(struct guest *guest)
+{
+	struct json_object *answer = ask(guest, "balloon-stats", NULL), *stats;
+
+	guest->has_stats = false;
+	if (!answer)
+		return -1;
+	json_object_put(guest->stats);
+	guest->stats = NULL;
+	if (json_object_object_get_ex(answer, "stats", &stats)) {
+		guest->stats = json_object_get(stats);
+		guest->available = number(stats, "available-memory");
+		guest->free = number(stats, "free-memory");
+		guest->total = number(stats, "total-memory");
+		if (guest->available > guest->memory)
+			guest->available = guest->memory;
+		guest->has_stats = json_object_object_get_ex(stats, "available-memory", NULL);
+	}
+	json_object_put(answer);
+	return 0;
+}
+
+static void add(struct json_object *to, const char *name, uint64_t value)
+{
+	if (value)
+		json_object_object_add(to, name, json_object_new_uint64(value));
+}
+
+int guest_ask(struct guest *guest, const struct guest_request *request)
+{
+	struct json_object *arguments = json_object_new_object(), *answer;
+
+	json_object_object_add(arguments, "size", json_object_new_uint64(request->size));
+	add(arguments, "rate", request->rate);
+	add(arguments, "deadline_ms", request->deadline_ms);
+	add(arguments, "floor", request->floor);
+	answer = ask(guest, "balloon", arguments);
+	json_object_put(answer);
+	return answer ? 0 : -1;
+}
+
+int guest_cancel(struct guest *guest)
+{
+	struct json_object *arguments = json_object_new_object(), *answer;
+
+	json_object_object_add(arguments, "cancel", json_object_new_boolean(true));
+	answer = ask(guest, "balloon", arguments);
+	json_object_put(answer);
+	return answer ? 0 : -1;
+}
+
+bool guest_ended(const struct guest *guest, uint32_t goal)
+{
+	return guest->goal != goal || strcmp(guest->reason, "running");
+}
