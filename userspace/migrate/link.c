@@ -13,6 +13,7 @@
 #include "link.h"
 
 #define NS		1000000000ull
+#define PIECE_MIN	4096u
 #define SLICE_NS	50000000ull	/* of a pause, so that a hurry is noticed */
 #define BURST_NS	20000000ull	/* of what was not used, this much may be made up for */
 
@@ -55,6 +56,20 @@ static void pace(struct link *link, uint64_t bytes)
 	}
 }
 
+/* With a limit in small pieces: the other end must not take a pause for the link's end. */
+static ssize_t send_some(struct link *link, const struct msghdr *message)
+{
+	size_t most = __atomic_load_n(&link->limit, __ATOMIC_RELAXED) / 16;
+	const struct iovec *first = message->msg_iov;
+
+	if (!most)
+		return sendmsg(link->transport.fd, message, MSG_NOSIGNAL);
+	if (most < PIECE_MIN)
+		most = PIECE_MIN;
+	return send(link->transport.fd, first->iov_base,
+		    first->iov_len < most ? first->iov_len : most, MSG_NOSIGNAL);
+}
+
 /* All of it, or -errno.  A send that moves nothing within the socket's time fails. */
 static int write_all(void *argument, const struct iovec *iov, unsigned int count)
 {
@@ -64,7 +79,7 @@ static int write_all(void *argument, const struct iovec *iov, unsigned int count
 
 	memcpy(left, iov, count * sizeof(*iov));
 	while (message.msg_iovlen) {
-		ssize_t done = sendmsg(link->transport.fd, &message, MSG_NOSIGNAL);
+		ssize_t done = send_some(link, &message);
 
 		if (done < 0 && errno == EINTR)
 			continue;

@@ -28,6 +28,8 @@
 
 #define PINGS		3
 #define PROGRESS_NS	100000000ull
+#define STOP_NS		2000000ull	/* until vCPUs and devices stand */
+#define LOAD_MAX_NS	1000000000ull	/* whatever the target says */
 
 uint64_t source_bytes(const struct source *s)
 {
@@ -114,7 +116,7 @@ static bool say_hello(struct source *s)
 }
 
 /* How long the shortest question takes: part of what handing over will. */
-static bool measure_link(struct source *s)
+static bool measure_link(struct source *s, uint64_t load_ns)
 {
 	uint64_t best = UINT64_MAX;
 
@@ -129,8 +131,10 @@ static bool measure_link(struct source *s)
 		if (link_now_ns() - began < best)
 			best = link_now_ns() - began;
 	}
-	/* Two answers are waited for; the rest is what each vCPU's state takes. */
-	s->estimate.fixed_ns = 4 * best + 2000000ull * (1 + s->vm->nr_vcpus);
+	/* Two answers are waited for; the state is read here, loaded there, devices with it. */
+	if (load_ns > LOAD_MAX_NS)
+		load_ns = LOAD_MAX_NS;
+	s->estimate.fixed_ns = 4 * best + 3 * load_ns + STOP_NS;
 	return true;
 }
 
@@ -158,7 +162,7 @@ static bool reserve(struct source *s)
 	if (!s->target_has_postcopy &&
 	    (s->options.postcopy || s->options.on_stall == ON_STALL_POSTCOPY))
 		return link_fail(&s->link, "the target has no userfaultfd, which post-copy needs");
-	if (!measure_link(s))
+	if (!measure_link(s, ready.load_ns))
 		return false;
 	s->link.limit = s->options.bandwidth;
 	return true;
@@ -268,8 +272,12 @@ static bool hand_over(struct source *s)
 	pthread_mutex_unlock(&s->lock);
 	if (!s->gone)
 		return link_fail(&s->link, "cancelled");
-	if (!link_put(&s->link, WIRE_COMMIT, NULL, 0) ||
-	    !link_expect(&s->link, WIRE_COMMITTED, NULL, 0))
+	/* What could not be sent whole cannot have come: then the VM is ours. */
+	if (!link_put(&s->link, WIRE_COMMIT, NULL, 0)) {
+		s->gone = false;
+		return false;
+	}
+	if (!link_expect(&s->link, WIRE_COMMITTED, NULL, 0))
 		return false;
 	s->theirs = true;
 	d->commit_ns = link_now_ns() - at;

@@ -31,7 +31,7 @@
 /**
  * enum wire_type - the records
  * @WIRE_HELLO: struct wire_hello
- * @WIRE_READY: struct wire_ready: the machine is made, its memory set aside
+ * @WIRE_READY: struct wire_ready: the machine is made, and there is memory for it
  * @WIRE_REFUSE: words: no further; the sender of this gives up
  * @WIRE_PING: uint64_t
  * @WIRE_PONG: the same back
@@ -75,7 +75,7 @@ struct wire_hello {
 struct wire_ready {
 	uint32_t protocol;
 	uint32_t flags;			/* WIRE_READY_* */
-	uint64_t available;		/* bytes of memory that the target's host had left */
+	uint64_t load_ns;		/* what loading the state of its vCPUs takes */
 };
 #define WIRE_READY_POSTCOPY	(1u << 0)	/* it has a userfaultfd */
 
