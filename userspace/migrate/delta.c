@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "delta.h"
 
@@ -118,7 +119,13 @@ struct page_cache *page_cache_create(uint64_t pages, uint64_t bytes)
 		cache->places *= 2;
 	if (cache->places) {
 		cache->owners = calloc(cache->places, sizeof(*cache->owners));
-		cache->copies = malloc(cache->places * PAGE);
+		cache->copies = mmap(NULL, cache->places * PAGE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (cache->copies == MAP_FAILED)
+			cache->copies = NULL;
+		else
+			/* Used a page here and there: huge ones would be cleared in vain. */
+			madvise(cache->copies, cache->places * PAGE, MADV_NOHUGEPAGE);
 	}
 	if (cache->hashes && (!cache->places || (cache->owners && cache->copies)))
 		return cache;
@@ -132,7 +139,8 @@ void page_cache_destroy(struct page_cache *cache)
 		return;
 	free(cache->hashes);
 	free(cache->owners);
-	free(cache->copies);
+	if (cache->copies)
+		munmap(cache->copies, cache->places * PAGE);
 	free(cache);
 }
 

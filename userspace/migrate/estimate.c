@@ -10,6 +10,8 @@ void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint6
 {
 	if (!ns)
 		ns = 1;
+	estimate->sent = sent;
+	estimate->left = dirtied;
 	estimate->dirty_rate = dirtied * PAGE * 1e9 / ns;
 	if (sent >= FEW || estimate->page_ns <= 0) {
 		double now = (double)ns / (sent ? sent : 1);
@@ -33,7 +35,11 @@ enum estimate_verdict estimate_judge(const struct estimate *estimate,
 				     const struct estimate_limits *limits, unsigned int round,
 				     uint64_t dirty)
 {
-	if (estimate_downtime(estimate, dirty) <= limits->downtime_ns)
+	/* While each round halves what is left, one more costs less than the one before. */
+	bool shrinks = dirty > FEW && 2 * estimate->left < estimate->sent;
+
+	if (estimate_downtime(estimate, dirty) <= limits->downtime_ns &&
+	    (!shrinks || round >= limits->rounds))
 		return ESTIMATE_STOP;
 	if (estimate->hopeless >= HOPELESS)
 		return ESTIMATE_STALLED;

@@ -15,6 +15,7 @@
  * @dirty_rate: bytes a second that the guest writes, by pages
  * @link_rate: bytes of guest memory a second that get across
  * @fixed_ns: of downtime, besides pages: to stop, to send and load the state, to hand over
+ * @sent, @left: pages of the last round, and dirty after it
  * @hopeless: rounds in a row in which as much was written as was sent
  */
 struct estimate {
@@ -22,6 +23,8 @@ struct estimate {
 	double dirty_rate;
 	double link_rate;
 	uint64_t fixed_ns;
+	uint64_t sent;
+	uint64_t left;
 	unsigned int hopeless;
 };
 
@@ -37,7 +40,7 @@ struct estimate_limits {
 
 enum estimate_verdict {
 	ESTIMATE_AGAIN,			/* another round will help */
-	ESTIMATE_STOP,			/* what is left fits the downtime */
+	ESTIMATE_STOP,			/* what is left fits the downtime, and would not shrink much */
 	ESTIMATE_STALLED,		/* pages are written as fast as they are sent */
 	ESTIMATE_TOO_MANY,		/* no more rounds */
 };
