@@ -93,6 +93,12 @@ int64_t precopy_read_log(struct source *s)
 	return (int64_t)count_bits(s);
 }
 
+int64_t precopy_left(struct source *s)
+{
+	read_balloon(s);
+	return precopy_read_log(s);
+}
+
 bool precopy_begin(struct source *s)
 {
 	int ret;
@@ -116,7 +122,7 @@ bool precopy_begin(struct source *s)
 		return link_fail(&s->link, "the dirty log cannot be switched on: %s",
 				 strerror(-ret));
 	s->logging = true;
-	return true;
+	return precopy_left(s) >= 0;
 }
 
 void precopy_end(struct source *s)
@@ -169,12 +175,24 @@ bool precopy_send_page(struct source *s, uint64_t page, struct report_round *rou
 	return true;
 }
 
+static bool any_in(const struct source *s, uint64_t page, uint64_t count)
+{
+	for (uint64_t i = page / 64; i < (page + count + 63) / 64; i++)
+		if (s->dirty[i])
+			return true;
+	return false;
+}
+
 /* What is dirty of a chunk is marked clean, then sent: what is written later comes in the next. */
 static bool send_chunk(struct source *s, uint64_t page, uint64_t count, struct report_round *round)
 {
-	int ret = log_call(s, page, count, false);
-	bool any = false;
+	int ret = 0;
 
+	/* The log as it was at the round's start says where to look; in the last round it is right. */
+	if (!any_in(s, page, count))
+		return true;
+	if (s->phase == MIGRATE_COPY)
+		ret = log_call(s, page, count, false);
 	if (ret)
 		return link_fail(&s->link, "the dirty log cannot be read: %s", strerror(-ret));
 	for (uint64_t i = page / 64; i < (page + count + 63) / 64; i++) {
@@ -183,11 +201,9 @@ static bool send_chunk(struct source *s, uint64_t page, uint64_t count, struct r
 		round->pages += __builtin_popcountll(passed);
 		round->left_out += __builtin_popcountll(passed);
 		s->dirty[i] &= ~passed;
-		any |= s->dirty[i] != 0;
 	}
-	if (!any)
-		return true;
-	ret = log_call(s, page, count, true);
+	if (s->phase == MIGRATE_COPY)
+		ret = log_call(s, page, count, true);
 	if (ret)
 		return link_fail(&s->link, "the dirty log cannot be cleared: %s", strerror(-ret));
 	for (uint64_t i = page; i < page + count; i++) {
@@ -210,7 +226,7 @@ static bool one_round(struct source *s)
 	struct wire_round head = { .phase = s->phase, .round = ++s->round };
 	struct report_round *round = report_round_add(&s->report);
 	uint64_t began = source_bytes(s), page = 0;
-	int64_t dirty;
+	int64_t dirty = 0;
 
 	source_phase(s, s->phase);
 	read_balloon(s);
@@ -229,7 +245,8 @@ static bool one_round(struct source *s)
 	}
 	if (!link_flush(&s->link))
 		return link_lost(&s->link);
-	dirty = precopy_read_log(s);
+	if (s->phase == MIGRATE_COPY)
+		dirty = precopy_read_log(s);
 	if (dirty < 0)
 		return false;
 	round->dirtied += dirty;
@@ -242,13 +259,7 @@ static bool one_round(struct source *s)
 
 bool precopy_last(struct source *s)
 {
-	return one_round(s);
-}
-
-int64_t precopy_left(struct source *s)
-{
-	read_balloon(s);
-	return precopy_read_log(s);
+	return precopy_left(s) >= 0 && one_round(s);
 }
 
 static void note_stall(struct source *s)
