@@ -284,7 +284,8 @@ static bool slow_down(struct source *s)
 	if (percent > THROTTLE_MAX)
 		percent = THROTTLE_MAX;
 	throttle_set(s->vm, percent);
-	s->estimate.hopeless = 0;
+	/* If the next round is no better, the next step follows. */
+	s->estimate.hopeless = 1;
 	PROBE_MIGRATE_THROTTLE(percent);
 	s->report.answer = "throttle";
 	snprintf(s->report.answer_cost, sizeof(s->report.answer_cost),

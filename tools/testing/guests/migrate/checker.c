@@ -254,7 +254,7 @@ static void *build(void *argument)
 	return NULL;
 }
 
-/* All memory that there is, in a loop. */
+/* All memory that there is, every byte of it, in a loop. */
 static void *adversarial(void *argument)
 {
 	size_t pages = sysconf(_SC_AVPHYS_PAGES) * 7 / 10;
@@ -262,11 +262,11 @@ static void *adversarial(void *argument)
 
 	(void)argument;
 	for (uint64_t page = 0; page < pages; page++)
-		write_page(base + page * WORDS, page, 0, 8);
+		write_page(base + page * WORDS, page, 0, WORDS);
 	printf("CHECK-PAGES %zu\n", pages);
 	for (;;) {
 		for (uint64_t page = 0; page < pages; page++)
-			touch_page(base, page, 8, "adversarial");
+			touch_page(base, page, WORDS, "adversarial");
 		work++;
 	}
 	return NULL;
