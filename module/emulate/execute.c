@@ -244,6 +244,16 @@ static inline int load(struct gondola_emulator *e, struct gondola_operand *op)
 	return GONDOLA_EMUL_OK;
 }
 
+static inline int load_destination(struct gondola_emulator *e)
+{
+	struct gondola_operand *dst = &e->dst;
+
+	if (dst->kind == GONDOLA_OPERAND_MEM && e->insn->desc->flags & D_WRITE &&
+	    likely(dst->bytes <= 8))
+		return gondola_read_to_modify(e, dst->la, &dst->value, dst->bytes);
+	return load(e, dst);
+}
+
 static noinline int write_wide(struct gondola_emulator *e, const struct gondola_operand *op)
 {
 	u64 both[2];
@@ -325,7 +335,7 @@ static int execute(struct gondola_emulator *e)
 		if (r)
 			return r;
 		if (d->flags & D_READ) {
-			r = load(e, &e->dst);
+			r = load_destination(e);
 			if (r)
 				return r;
 		}

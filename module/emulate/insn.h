@@ -353,6 +353,23 @@ static inline int gondola_read(struct gondola_emulator *e, gva_t la, u64 *value,
 	return e->ops->read(e, la, value, bytes, false);
 }
 
+/*
+ * What is written afterwards: a fault says so at once, rather than after the
+ * page was made present for reading.  Only engines of whole guests see the
+ * first access to a page.
+ */
+static inline int gondola_read_to_modify(struct gondola_emulator *e, gva_t la, u64 *value,
+					 unsigned int bytes)
+{
+	if (likely(e->tlb) && unlikely(gondola_tlb(e, la)->write != (la & GONDOLA_PAGE_MASK))) {
+		int r = e->ops->write(e, la, value, 0, false);
+
+		if (r)
+			return r;
+	}
+	return gondola_read(e, la, value, bytes);
+}
+
 static inline int gondola_write(struct gondola_emulator *e, gva_t la, u64 value,
 				unsigned int bytes)
 {

@@ -71,6 +71,8 @@ static __always_inline int find_destination(struct gondola_emulator *e, enum kin
 	r = find_memory(e, dst, insn->desc->flags & D_WRITE);
 	if (unlikely(r) || (insn->desc->flags & (D_READ | D_NOREAD)) != D_READ)
 		return r;
+	if (insn->desc->flags & D_WRITE)
+		return gondola_read_to_modify(e, dst->la, &dst->value, dst->bytes);
 	return gondola_read(e, dst->la, &dst->value, dst->bytes);
 }
 

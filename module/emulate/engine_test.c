@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What only an engine of whole guests has: kept instructions, translations, the FPU. */
+#include <kunit/test.h>
+#include "insn.h"
+#include "test_world.h"
+
+#define OK	GONDOLA_EMUL_OK
+#define FAULT	GONDOLA_EMUL_FAULT
+
+static struct gondola_tlb_entry *make_tlb(struct kunit *test, struct test_world *w)
+{
+	struct gondola_tlb_entry *tlb = kunit_kcalloc(test, GONDOLA_TLB_ENTRIES, sizeof(*tlb),
+						      GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, tlb);
+	for (i = 0; i < GONDOLA_TLB_ENTRIES; i++) {
+		tlb[i].read = GONDOLA_TLB_NONE;
+		tlb[i].write = GONDOLA_TLB_NONE;
+	}
+	w->emul.tlb = tlb;
+	return &tlb[WORLD_DATA / GONDOLA_PAGE_SIZE % GONDOLA_TLB_ENTRIES];
+}
+
+static void kept_instructions(struct kunit *test)
+{
+	struct test_world *w = test_world_init(test, GONDOLA_EMUL_LONG64);
+	/* lea 8(%rip), %rax; the same bytes mean something else in 32 bits */
+	static const u8 code[] = { 0x48, 0x8d, 0x05, 0x08, 0x00, 0x00, 0x00 };
+	struct gondola_insn insn;
+
+	memcpy(w->memory, code, sizeof(code));
+	KUNIT_ASSERT_EQ(test, gondola_parse(&w->emul), OK);
+	insn = w->emul.own;
+	KUNIT_EXPECT_EQ(test, insn.mode, (u8)GONDOLA_EMUL_LONG64);
+	memset(&w->emul.own, 0xa5, sizeof(w->emul.own));
+	w->regs.rip = WORLD_CODE + 0x100;
+	KUNIT_EXPECT_EQ(test, gondola_execute(&w->emul, &insn), OK);
+	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RAX], WORLD_CODE + 0x100ull + 7 + 8);
+	KUNIT_EXPECT_EQ(test, w->regs.rip, WORLD_CODE + 0x107ull);
+	KUNIT_EXPECT_EQ(test, w->fetches, 1u);
+
+	/* Kept or not, it must lie within the code segment. */
+	w = test_world_init(test, GONDOLA_EMUL_PROT32);
+	memcpy(w->memory, code, sizeof(code));
+	KUNIT_ASSERT_EQ(test, gondola_parse(&w->emul), OK);
+	insn = w->emul.own;
+	KUNIT_EXPECT_EQ(test, insn.len, 1);	/* dec %eax */
+	w->seg[GONDOLA_CS].limit = WORLD_CODE + 0xff;
+	w->regs.rip = WORLD_CODE + 0xff;
+	KUNIT_EXPECT_EQ(test, gondola_execute(&w->emul, &insn), OK);
+	KUNIT_EXPECT_EQ(test, gondola_execute(&w->emul, &insn), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
+}
+
+static void translations(struct kunit *test)
+{
+	struct test_world *w = test_world_init(test, GONDOLA_EMUL_LONG64);
+	struct gondola_tlb_entry *entry = make_tlb(test, w);
+
+	entry->read = WORLD_DATA;
+	entry->host = test_world_at(w, WORLD_DATA);
+	w->regs.gpr[R_RDI] = WORLD_DATA;
+	test_world_set(w, WORLD_DATA, 0x1122334455667788);
+	/* mov (%rdi), %rax: nobody is asked */
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x8b, 0x07), OK);
+	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RAX], 0x1122334455667788ull);
+	KUNIT_EXPECT_EQ(test, w->reads, 0u);
+	/* mov %eax, 8(%rdi): there is no translation for writing */
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x89, 0x47, 0x08), OK);
+	KUNIT_EXPECT_EQ(test, w->writes, 1u);
+	entry->write = WORLD_DATA;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x89, 0x47, 0x10), OK);
+	KUNIT_EXPECT_EQ(test, w->writes, 1u);
+	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA + 0x10), 0x55667788ull);
+	/* Across the end of the page, and 4 KiB * entries on: another page's. */
+	w->regs.gpr[R_RDI] = WORLD_DATA + GONDOLA_PAGE_SIZE - 4;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x8b, 0x07), OK);
+	KUNIT_EXPECT_EQ(test, w->reads, 1u);
+	w->regs.gpr[R_RDI] = WORLD_DATA + (u64)GONDOLA_TLB_ENTRIES * GONDOLA_PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x8b, 0x07), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.cr2, w->regs.gpr[R_RDI]);
+}
+
+/* What will be written faults as a write, not first as a read. */
+static void modifying_is_writing(struct kunit *test)
+{
+	static const u8 codes[][4] = {
+		{ 0x48, 0x01, 0x07 },		/* add %rax, (%rdi) */
+		{ 0xf0, 0xff, 0x07 },		/* lock incl (%rdi) */
+		{ 0x87, 0x07 },			/* xchg %eax, (%rdi) */
+		{ 0x0f, 0xab, 0x07 },		/* bts %eax, (%rdi) */
+	};
+	struct test_world *w = test_world_init(test, GONDOLA_EMUL_LONG64);
+	unsigned int i;
+
+	make_tlb(test, w);
+	w->regs.gpr[R_RDI] = WORLD_END;
+	for (i = 0; i < ARRAY_SIZE(codes); i++) {
+		KUNIT_EXPECT_EQ(test, test_world_run(w, codes[i], 4), FAULT);
+		KUNIT_EXPECT_EQ(test, w->emul.exception.error, (u32)PFEC_W);
+	}
+	/* cmp %rax, (%rdi) */
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x39, 0x07), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.error, 0u);
+}
+
+static struct test_world *fpu_world(struct kunit *test, struct gondola_fxsave **fpu)
+{
+	struct test_world *w = test_world_init(test, GONDOLA_EMUL_LONG64);
+	void *room = kunit_kzalloc(test, sizeof(**fpu) + 64, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, room);
+	*fpu = PTR_ALIGN(room, 64);
+	(*fpu)->fcw = 0x37f;
+	(*fpu)->mxcsr = 0x1f80;
+	w->emul.fpu = *fpu;
+	w->cr[0] |= CR0_NE;
+	w->cr[4] |= CR4_OSXMMEXCPT;
+	return w;
+}
+
+#define ONE	0x3ff0000000000000ull
+#define TWO	0x4000000000000000ull
+#define THREE	0x4008000000000000ull
+
+static void sse_exceptions(struct kunit *test)
+{
+	struct gondola_fxsave *fpu;
+	struct test_world *w = fpu_world(test, &fpu);
+
+	fpu->xmm[1][0] = ONE;
+	fpu->xmm[2][0] = TWO;
+	fpu->xmm[2][1] = 5;
+	/* addsd %xmm1, %xmm2 */
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xf2, 0x0f, 0x58, 0xd1), OK);
+	KUNIT_EXPECT_EQ(test, fpu->xmm[2][0], THREE);
+	KUNIT_EXPECT_EQ(test, fpu->xmm[2][1], 5ull);
+	KUNIT_EXPECT_EQ(test, fpu->mxcsr, 0x1f80u);
+	/* divsd %xmm0, %xmm2: by zero, masked, then not */
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xf2, 0x0f, 0x5e, 0xd0), OK);
+	KUNIT_EXPECT_EQ(test, fpu->mxcsr, 0x1f84u);
+	KUNIT_EXPECT_EQ(test, fpu->xmm[2][0], 0x7ff0000000000000ull);
+	fpu->xmm[2][0] = THREE;
+	fpu->mxcsr = 0x1d80;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xf2, 0x0f, 0x5e, 0xd0), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_XM);
+	KUNIT_EXPECT_EQ(test, fpu->xmm[2][0], THREE);
+	KUNIT_EXPECT_EQ(test, fpu->mxcsr, 0x1d84u);
+	w->cr[4] &= ~CR4_OSXMMEXCPT;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xf2, 0x0f, 0x5e, 0xd0), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_UD);
+	w->cr[0] |= CR0_TS;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xf2, 0x0f, 0x5e, 0xd0), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_NM);
+	/* ldmxcsr (%rdi) with a bit that there is not */
+	w->cr[0] &= ~CR0_TS;
+	w->regs.gpr[R_RDI] = WORLD_DATA;
+	test_world_set(w, WORLD_DATA, 0x10000);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0xae, 0x17), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
+}
+
+static void x87_exceptions(struct kunit *test)
+{
+	struct gondola_fxsave *fpu;
+	struct test_world *w = fpu_world(test, &fpu);
+
+	w->regs.gpr[R_RDI] = WORLD_DATA;
+	test_world_set(w, WORLD_DATA, TWO);
+	/* fld1; faddl (%rdi); fstpl (%rdi) */
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), OK);
+	KUNIT_EXPECT_EQ(test, fpu->tag, 0x80);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xdc, 0x07), OK);
+	KUNIT_EXPECT_EQ(test, fpu->fip, WORLD_CODE + 2ull);
+	KUNIT_EXPECT_EQ(test, fpu->fdp, (u64)WORLD_DATA);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xdd, 0x1f), OK);
+	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA), THREE);
+	KUNIT_EXPECT_EQ(test, fpu->tag, 0);
+	/* A store of what is not there: with the exception unmasked nothing is stored, … */
+	fpu->fcw = 0x37e;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xdd, 0x1f), OK);
+	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA), THREE);
+	KUNIT_EXPECT_TRUE(test, fpu->fsw & 0x80);
+	/* … the next instruction but one of control raises it, and so does WAIT. */
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xdd, 0x3f), OK);	/* fnstsw (%rdi) */
+	KUNIT_EXPECT_EQ(test, (u16)test_world_u64(w, WORLD_DATA), fpu->fsw);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x9b), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xdb, 0xe2), OK);	/* fnclex */
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x9b), OK);
+	/* A fault of the store leaves the stack as it was. */
+	fpu->fcw = 0x37f;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), OK);
+	w->regs.gpr[R_RDI] = WORLD_END;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xdd, 0x1f), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_PF);
+	KUNIT_EXPECT_EQ(test, fpu->tag, 0x80);
+	w->cr[0] |= CR0_TS;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_NM);
+}
+
+static void saves_and_restores(struct kunit *test)
+{
+	struct gondola_fxsave *fpu, before;
+	struct test_world *w = fpu_world(test, &fpu);
+	unsigned int i;
+
+	for (i = 0; i < 16; i++)
+		fpu->xmm[i][0] = i + 1;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), OK);
+	before = *fpu;
+	/* fxsave64 (%rdi), across two pages; then all is lost, and comes back */
+	w->regs.gpr[R_RDI] = WORLD_DATA + GONDOLA_PAGE_SIZE - 0x100;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x0f, 0xae, 0x07), OK);
+	memset(fpu, 0, sizeof(*fpu));
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x0f, 0xae, 0x0f), OK);
+	before.mxcsr_mask = 0xffff;
+	KUNIT_EXPECT_EQ(test, memcmp(fpu, &before, offsetof(struct gondola_fxsave, rest)), 0);
+	/* Its second page is read-only: nothing of the first is written. */
+	memset(test_world_at(w, WORLD_DATA + 0xf00), 0, 0x100);
+	w->read_only = WORLD_DATA + GONDOLA_PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x0f, 0xae, 0x07), FAULT);
+	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA + 0xf00), 0ull);
+	w->regs.gpr[R_RDI] = WORLD_DATA + 8;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x0f, 0xae, 0x07), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
+}
+
+static struct kunit_case engine_cases[] = {
+	KUNIT_CASE(kept_instructions),
+	KUNIT_CASE(translations),
+	KUNIT_CASE(modifying_is_writing),
+	KUNIT_CASE(sse_exceptions),
+	KUNIT_CASE(x87_exceptions),
+	KUNIT_CASE(saves_and_restores),
+	{}
+};
+
+static struct kunit_suite engine_suite = {
+	.name = "gondola_emulate_engine",
+	.test_cases = engine_cases,
+};
+kunit_test_suite(engine_suite);
