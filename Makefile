@@ -34,6 +34,7 @@ help:
 	@echo '                  and the balloon driver for guests (build/gondola_balloon.ko)'
 	@echo 'make run          boot a stock Debian guest in a test machine, run a workload in it'
 	@echo 'make tracing-tools  the BPF tools and bpftrace scripts: build/tracing/'
+	@echo 'make tracing      all tests of those, and what they cost: build/tracing.json'
 	@echo 'make smp          the stress in guests with 1, 2 and 4 processors (QEMU; ENGINE=vmx: with 2)'
 	@echo 'make smp-long     five minutes of it with 4 processors'
 	@echo 'make migration    live migration at length: workloads, two machines, faults: build/migration.json'
@@ -90,6 +91,10 @@ launcher: packages-build
 
 tracing-tools: packages-tracing
 	+@$(MAKE) -C tracing/bpf O=$(BUILD)
+
+# The tools at work, long; expected and reported counts: build/tracing.json, with pictures.
+tracing: all packages-machine
+	@BUILD=$(BUILD) $(testing)/tracing/run --long --json $(BUILD)/tracing.json
 
 workload: packages-build
 	+@$(MAKE) -C $(testing)/guests/workload O=$(BUILD)
@@ -172,5 +177,5 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: exits-per-op mmu-lock
-.PHONY: all help migration packages module driver launcher tracing-tools workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean
+.PHONY: all help migration packages module driver launcher tracing-tools tracing workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean
 .PHONY: mutants
