@@ -13,6 +13,7 @@ static const char overview[] =
 "          console|events [NAME] ...       VMs with names; see gondola help COMMAND\n"
 "  gondola balloon NAME [SIZE]             take memory from a running guest, or give it\n"
 "                                          back; show its statistics\n"
+"  gondola balance                         keep moving memory to where it is needed\n"
 "  gondola probe                           say which engines can be used here, and why not\n"
 "  gondola help [COMMAND]                  this text, or all about one command\n"
 "  gondola --version\n"

@@ -260,7 +260,8 @@ static void open_control(struct vm *vm, const struct run_options *options)
 	control_add("stop", on_stop);
 	suspend_add_commands();
 	migrate_add_commands();
-	balloon_control_init();
+	balloon_control_init(options->balloon_floor ? options->balloon_floor :
+			     options->memory / 8);
 	dirty_sample_add_commands();
 	if (lock_fd >= 0)
 		control_open(vm, registry_path(REGISTRY_CONTROL, vm->name));

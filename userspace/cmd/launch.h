@@ -17,6 +17,7 @@
 struct run_options {
 	struct boot boot;
 	uint64_t memory;
+	uint64_t balloon_floor;		/* 0: the default */
 	unsigned int cpus;
 	uint32_t engine;
 	bool pv;

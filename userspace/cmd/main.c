@@ -12,6 +12,7 @@ static const struct command *const commands[] = {
 	&command_create, &command_start, &command_list, &command_status, &command_pause,
 	&command_unpause, &command_suspend, &command_resume, &command_stop, &command_kill,
 	&command_delete, &command_console, &command_events, &command_balloon,
+	&command_balance,
 	&command_migrate, &command_receive, &command_migrate_cancel, &command_migrate_recover,
 };
 

@@ -158,6 +158,13 @@ static void take_balloon(void *to, const char *option, const char *value)
 		   VIRTIO_BALLOON, value);
 }
 
+static void take_balloon_floor(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	options->balloon_floor = parse_size(option, value);
+}
+
 static void take_engine(void *to, const char *option, const char *value)
 {
 	struct run_options *options = to;
@@ -198,6 +205,7 @@ static const struct option_spec specs[] = {
 	{ "--rng", take_rng, true },
 	{ "--balloon", take_balloon, true },
 	{ "--balloon-oom", take_balloon, true },
+	{ "--balloon-floor", take_balloon_floor, false },
 	{ NULL, NULL, false }
 };
 
@@ -287,6 +295,8 @@ const struct command command_run = {
 "  --rng              randomness from the host\n"
 "  --balloon          a balloon: memory that the guest gives back on request\n"
 "  --balloon-oom      one from which the guest may help itself when it has no more\n"
+"  --balloon-floor SIZE  what \"gondola start\" and \"gondola balance\" leave it of\n"
+"                     available memory (default an eighth of its memory)\n"
 "  The first one is at 0xe0000000, each further one 4 KiB above: the same options\n"
 "  give the same addresses.\n"
 "\n"

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "launch.h"
+#include "policy/room.h"
 #include "remote.h"
 #include "vm/fail.h"
 
 struct start_options {
 	struct remote_options remote;
 	bool detach;
+	bool dry_run;
 };
 
 static void take_detach(void *to, const char *option, const char *value)
@@ -20,21 +23,49 @@ static void take_detach(void *to, const char *option, const char *value)
 	options->detach = true;
 }
 
+static void take_dry_run(void *to, const char *option, const char *value)
+{
+	struct start_options *options = to;
+
+	(void)option;
+	(void)value;
+	options->dry_run = true;
+}
+
+/* Memory for it from the host, else from the balloons of others. */
+static void make_room(const struct registry_vm *vm, const struct start_options *options)
+{
+	struct json_object *memory;
+	bool enough;
+
+	if (!vm->config || !json_object_object_get_ex(vm->config, "memory", &memory))
+		return;
+	enough = room_make(vm->name, json_object_get_uint64(memory), options->dry_run);
+	if (!enough)
+		exit(EXIT_CODE_MEMORY);
+	if (options->dry_run)
+		exit(EXIT_CODE_OK);
+}
+
 static int run_start(int argc, char **argv)
 {
 	static const struct option_spec specs[] = {
-		REMOTE_OPTIONS, { "--detach", take_detach, true }, { NULL, NULL, false }
+		REMOTE_OPTIONS, { "--detach", take_detach, true },
+		{ "--dry-run", take_dry_run, true }, { NULL, NULL, false }
 	};
 	static struct run_options run;
-	struct start_options options = { { NULL }, false };
+	struct start_options options = { .remote.name = NULL };
 	struct launch launch = { .options = &run };
 	struct registry_vm vm;
 
 	remote_find(&command_start, argc, argv, specs, &options.remote, &vm);
+	if (options.dry_run)
+		make_room(&vm, &options);
 	launch.detached = options.detach;
 	if (options.detach)
 		launch_detach(vm.name);
 	launch_lock(vm.name);
+	make_room(&vm, &options);
 	/* Read once it is ours: another start may have come and gone, or a delete. */
 	launch.config = registry_load_config(vm.name);
 	if (!launch.config)
@@ -50,7 +81,7 @@ const struct command command_start = {
 "gondola start - boot a VM that was created\n"
 "\n"
 "USAGE\n"
-"  gondola start NAME [--detach]\n"
+"  gondola start NAME [--detach] [--dry-run]\n"
 "\n"
 "Without --detach it is as \"gondola run\": the console is where the VM's options say,\n"
 "this terminal by default, and the command ends with the VM.\n"
@@ -59,10 +90,19 @@ const struct command command_start = {
 "             the status of the error. A console on stdio becomes a socket that \"gondola\n"
 "             console NAME\" connects to; what nobody listens to is lost.\n"
 "\n"
+"  --dry-run  say where its memory would come from, and do nothing: 0, or 16 if it\n"
+"             cannot be had\n"
+"\n"
+"If the host lacks memory for it, the balloons of running VMs (--balloon) are asked,\n"
+"each in proportion to what its guest says it can spare, and never below its floor\n"
+"(--balloon-floor). If that is not enough either, nothing is taken, the VM is not\n"
+"started, and the line says how many MiB are missing. The host keeps a twentieth of\n"
+"its memory, 64M at least, and what running VMs were promised.\n"
+"\n"
 "EXAMPLES\n"
 "  gondola start vm1 --detach && gondola console vm1\n"
 "\n"
 "EXIT STATUS\n"
-"  as run; 20: it is not inactive\n",
+"  as run; 16: there is not enough memory; 20: it is not inactive\n",
 	.run = run_start,
 };

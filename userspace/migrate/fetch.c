@@ -127,6 +127,22 @@ static void arrived(struct target *target, uint64_t page)
 	pthread_cond_broadcast(&target->changed);
 }
 
+void fetch_discarded(uint64_t gpa, uint64_t bytes)
+{
+	struct target *target = target_here();
+
+	if (!target)
+		return;
+	pthread_mutex_lock(&target->lock);
+	for (uint64_t end = gpa + bytes; target->missing && gpa < end; gpa += PAGE) {
+		uint64_t page = target_page(target, gpa);
+
+		if (test(target->missing, page))
+			arrived(target, page);
+	}
+	pthread_mutex_unlock(&target->lock);
+}
+
 /* ---- who waits ------------------------------------------------------------------------- */
 
 /* A vCPU's thread: see struct vm. */

@@ -82,6 +82,12 @@ bool fetch_possible(void);
 bool fetch_missing(struct target *target, const struct stream_record *record);
 /** fetch_begin() - before the VM may run: the missing pages are dropped, and watched */
 bool fetch_begin(struct target *target);
+/**
+ * fetch_discarded() - the guest gives these pages up, in this moment: what comes for them is old
+ *
+ * Any thread, before the pages are dropped; also in a process that is no target.
+ */
+void fetch_discarded(uint64_t gpa, uint64_t bytes);
 /** fetch_ask_again() - for every page that is wanted and not here; the lock is held */
 void fetch_ask_again(struct target *target);
 /** fetch_all() - take pages until all are here, over as many links as it takes */

@@ -78,6 +78,7 @@ static void take_status(struct guest *guest, struct json_object *from)
 	guest->target = number(from, "target");
 	guest->goal = number(from, "goal");
 	guest->floor = number(from, "floor");
+	guest->keep = number(from, "keep");
 	guest->backoffs = number(from, "backoffs");
 	guest->reported = number(from, "reported");
 	words(from, "reason", guest->reason, sizeof(guest->reason));
@@ -139,6 +140,8 @@ int guest_ask(struct guest *guest, const struct guest_request *request)
 	add(arguments, "rate", request->rate);
 	add(arguments, "deadline_ms", request->deadline_ms);
 	add(arguments, "floor", request->floor);
+	if (request->why)
+		json_object_object_add(arguments, "why", json_object_new_string(request->why));
 	answer = ask(guest, "balloon", arguments);
 	json_object_put(answer);
 	return answer ? 0 : -1;

@@ -16,6 +16,7 @@
  * @held: in its balloon
  * @goal, @reason: of the last request
  * @floor: of the last request that had one
+ * @keep: what a policy leaves it available
  * @backoffs: pauses in that request
  * @reported: free pages given back so far
  * @driver: "gondola", "standard" or "none"
@@ -32,6 +33,7 @@ struct guest {
 	uint64_t target;
 	uint32_t goal;
 	uint64_t floor;
+	uint64_t keep;
 	uint32_t backoffs;
 	uint64_t reported;
 	char reason[24];
@@ -43,12 +45,13 @@ struct guest {
 	struct json_object *stats;
 };
 
-/** struct guest_request - what its balloon shall come to; bytes, ms, 0: none */
+/** struct guest_request - what its balloon shall come to; bytes, ms, 0: none; @why: for its events */
 struct guest_request {
 	uint64_t size;
 	uint64_t rate;
 	uint64_t deadline_ms;
 	uint64_t floor;
+	const char *why;
 };
 
 /**

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <linux/virtio_balloon.h>
 
@@ -6,12 +8,16 @@
 #include "control.h"
 #include "device/virtio/balloon.h"
 #include "device/virtio/devices.h"
+#include "migrate/target.h"
 #include "vm.h"
 
 #define STATS_WAIT_MS	500
 
 static struct balloon_hooks hooks;
-static uint64_t hinted;
+static uint64_t hinted, keep;
+/* Why the last goal was asked for, in the words of who asked. */
+static char why[128];
+static pthread_mutex_t why_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void add_number(struct json_object *to, const char *name, uint64_t value)
 {
@@ -29,9 +35,13 @@ static void put_status(struct json_object *to, const struct balloon_status *stat
 	add_number(to, "floor", (uint64_t)status->goal.floor * BALLOON_PAGE);
 	add_number(to, "held", status->held * BALLOON_PAGE);
 	add_number(to, "memory", status->total * BALLOON_PAGE);
+	add_number(to, "keep", keep);
 	add_number(to, "backoffs", status->backoffs);
 	add_number(to, "discarded", status->discarded * BALLOON_PAGE);
 	add_number(to, "reported", status->reported * BALLOON_PAGE);
+	pthread_mutex_lock(&why_lock);
+	json_object_object_add(to, "why", json_object_new_string(why));
+	pthread_mutex_unlock(&why_lock);
 	json_object_object_add(to, "driver", json_object_new_string(
 		!status->driver ? "none" : status->paced ? "gondola" : "standard"));
 }
@@ -47,6 +57,24 @@ static void on_status(struct control_request *request)
 static uint32_t pages(struct control_request *request, const char *member, uint64_t most)
 {
 	return control_number(request, member, 0, 0, most) / BALLOON_PAGE;
+}
+
+/* What a policy decided is known to those who watch this VM, too. */
+static void tell_asked(struct control_request *request)
+{
+	const char *words = control_string(request, "why", "");
+	struct balloon_status status;
+	struct json_object *data;
+
+	if (request->failed)
+		return;
+	pthread_mutex_lock(&why_lock);
+	snprintf(why, sizeof(why), "%s", words);
+	pthread_mutex_unlock(&why_lock);
+	data = json_object_new_object();
+	balloon_get_status(virtio_balloon(), &status);
+	put_status(data, &status);
+	control_event("balloon-asked", data);
 }
 
 static void on_balloon(struct control_request *request)
@@ -69,6 +97,7 @@ static void on_balloon(struct control_request *request)
 		control_fail(request, "bad-argument", "balloon: \"size\" is missing");
 	} else if (!request->failed) {
 		balloon_ask(device, &goal);
+		tell_asked(request);
 	}
 	if (!request->failed)
 		on_status(request);
@@ -123,6 +152,13 @@ static void ended(void *argument, const struct balloon_status *status)
 	control_event("balloon", data);
 }
 
+/* A page that is still on its way from another host must not come any more. */
+static void discarded(void *argument, uint64_t gpa, uint64_t bytes)
+{
+	(void)argument;
+	fetch_discarded(gpa, bytes);
+}
+
 static void add_status(struct vm *vm, struct json_object *status)
 {
 	struct json_object *balloon = json_object_new_object();
@@ -134,11 +170,13 @@ static void add_status(struct vm *vm, struct json_object *status)
 	json_object_object_add(status, "balloon", balloon);
 }
 
-void balloon_control_init(void)
+void balloon_control_init(uint64_t bytes)
 {
 	if (!virtio_balloon())
 		return;
+	keep = bytes;
 	hooks.ended = ended;
+	hooks.discarded = discarded;
 	hooks.hinted = took_hint;
 	balloon_set_hooks(virtio_balloon(), &hooks);
 	control_add("balloon", on_balloon);

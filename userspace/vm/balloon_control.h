@@ -3,7 +3,12 @@
 #ifndef VM_BALLOON_CONTROL_H
 #define VM_BALLOON_CONTROL_H
 
-/** balloon_control_init() - add the commands and the event, if the VM has a balloon */
-void balloon_control_init(void);
+#include <stdint.h>
+
+/**
+ * balloon_control_init() - add the commands and the event, if the VM has a balloon
+ * @keep: bytes that a policy leaves the guest available
+ */
+void balloon_control_init(uint64_t keep);
 
 #endif

@@ -3,12 +3,13 @@
  * Runs in the test machine: balloons of guests there.  What it measured goes to
  * /output/balloon.json, a line for each run, which "run" puts together.
  *
- * usage: balloon-test [short|long|speed|one N]
+ * usage: balloon-test [short|long|speed|policy|one N]
  */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "policy.h"
 #include "vm.h"
 
 #define GUEST_MIB	192u
@@ -18,9 +19,7 @@ static unsigned int rounds = 30;
 static const char *const drivers[] = { "gondola", "stock" };
 static const char *const driver_names[] = { "gondola_balloon", "virtio_balloon" };
 
-static void figure(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void figure(const char *format, ...)
+void figure(const char *format, ...)
 {
 	va_list args;
 
@@ -441,6 +440,10 @@ static const struct tap_test tests[] = {
 	{ "with the stock driver the guest helps itself, too", stock_oom },
 };
 
+static const struct tap_test policy_tests[] = {
+	{ "a third VM starts when two have given way, a fourth is refused", policy_starts },
+};
+
 static const struct tap_test speed_tests[] = {
 	{ "inflating 64 MiB takes half of the stock driver's instructions at most", speed },
 };
@@ -466,6 +469,8 @@ int main(int argc, char **argv)
 		return 1;
 	if (!strcmp(mode, "speed"))
 		return run_tests(speed_tests, 1);
+	if (!strcmp(mode, "policy"))
+		return run_tests(policy_tests, 1);
 	if (!strcmp(mode, "one"))
 		return run_tests(&tests[atoi(argv[2])], 1);
 	if (!strcmp(mode, "short"))

@@ -13,13 +13,10 @@
 
 #define PATIENCE	240	/* seconds for one answer of a guest; emulated, on a busy computer */
 
-static void launch(struct vm *vm, unsigned int mib, const char *options, int in, int out)
-{
-	char command[1024];
+#define MACHINE	"--kernel /boot/vmlinuz --initrd /boot/initrd-guest --append 'console=ttyS0 quiet panic=-1 cryptomgr.notests'"
 
-	snprintf(command, sizeof(command),
-		 "exec gondola run --name %s --kernel /boot/vmlinuz --initrd /boot/initrd-guest --mem %uM --append 'console=ttyS0 quiet panic=-1 cryptomgr.notests' --control %s %s",
-		 vm->name, mib, vm->control, options ? options : "--balloon");
+static void launch(const char *command, int in, int out)
+{
 	dup2(in, 0);
 	dup2(out, 1);
 	execl("/bin/sh", "sh", "-c", command, NULL);
@@ -70,14 +67,14 @@ static void remember(pid_t pid, pid_t as)
 		}
 }
 
-void vm_start(struct vm *vm, const char *name, unsigned int mib, const char *options)
+/* True once the guest answers; else the launcher has ended, with *status. */
+static bool boot(struct vm *vm, const char *name, const char *command, int *status)
 {
 	int to[2], from[2];
 	char path[64];
 
 	memset(vm, 0, sizeof(*vm));
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
-	snprintf(vm->control, sizeof(vm->control), "/tmp/%s.sock", name);
 	snprintf(path, sizeof(path), "/output/%s.log", name);
 	mkdir("/output", 0755);
 	vm->log = fopen(path, "w");
@@ -86,16 +83,45 @@ void vm_start(struct vm *vm, const char *name, unsigned int mib, const char *opt
 	vm->pid = fork();
 	require(vm->pid >= 0);
 	if (!vm->pid)
-		launch(vm, mib, options, to[0], from[1]);
+		launch(command, to[0], from[1]);
 	remember(0, vm->pid);
 	close(to[0]);
 	close(from[1]);
 	vm->to = to[1];
 	vm->from = fdopen(from[0], "r");
-	require(next_answer(vm));
+	if (!next_answer(vm)) {
+		waitpid(vm->pid, status, 0);
+		remember(vm->pid, 0);
+		return false;
+	}
 	require(!strcmp(vm->answer, "ready"));
-	if (guest_connect(&vm->guest, vm->control) || guest_status(&vm->guest))
+	if (guest_connect(&vm->guest, vm->name) || guest_status(&vm->guest))
 		tap_check(false, true, "%s: %s", vm->name, vm->guest.error);
+	return true;
+}
+
+void vm_start(struct vm *vm, const char *name, unsigned int mib, const char *options)
+{
+	char command[1024];
+	int status;
+
+	snprintf(command, sizeof(command), "exec gondola run --name %s --mem %uM %s " MACHINE, name,
+		 mib, options ? options : "--balloon");
+	require(boot(vm, name, command, &status));
+}
+
+void vm_create(const char *name, unsigned int mib, const char *options)
+{
+	require_equal(run(NULL, "gondola create %s --mem %uM %s " MACHINE, name, mib, options), 0);
+}
+
+int vm_start_created(struct vm *vm, const char *name)
+{
+	char command[256];
+	int status;
+
+	snprintf(command, sizeof(command), "exec gondola start %s 2> /output/%s.error", name, name);
+	return boot(vm, name, command, &status) ? 0 : WEXITSTATUS(status);
 }
 
 int vm_ask(struct vm *vm, const char *format, ...)

@@ -15,7 +15,6 @@
 
 struct vm {
 	char name[32];
-	char control[64];
 	pid_t pid;
 	int to;
 	FILE *from;
@@ -26,6 +25,10 @@ struct vm {
 
 /** vm_start() - boot a guest of @mib; @options: more words for "gondola run", or NULL */
 void vm_start(struct vm *vm, const char *name, unsigned int mib, const char *options);
+/** vm_create() - gondola create */
+void vm_create(const char *name, unsigned int mib, const char *options);
+/** vm_start_created() - gondola start; 0, or its exit status if it did not come so far */
+int vm_start_created(struct vm *vm, const char *name);
 /** vm_ask() - a line for the guest; vm->answer is its last answer; returns its status */
 int vm_ask(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /** vm_end() - powers it off; checks that the launcher ends well */
@@ -43,6 +46,8 @@ void vm_mem(struct vm *vm, uint64_t *total, uint64_t *available);
 const char *vm_balloon(struct vm *vm, const struct guest_request *request);
 /** vm_wait() - until the goal under way has ended */
 const char *vm_wait(struct vm *vm);
+/** figure() - a line of JSON for what was measured */
+void figure(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** run() - a shell command; its status, and its output in @output (1024 bytes) if that is not NULL */
 int run(char *output, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -66,19 +66,20 @@ static bool clear_range(struct balloon *balloon, uint64_t first, uint64_t count)
 	return true;
 }
 
+/* Who sends memory elsewhere has to send that it is empty now. */
 static void now_zero(struct balloon *balloon, uint64_t gpa, uint64_t bytes)
 {
 	const struct queue *queue = &balloon->device.queues[0];
 
-	/* Who sends memory elsewhere has to send that it is empty now. */
 	if (queue->dirty)
 		queue->dirty(queue->dirty_argument, gpa, bytes);
-	if (balloon->hooks.discarded)
-		balloon->hooks.discarded(balloon->hooks.argument, gpa, bytes);
 }
 
 static void discard(struct balloon *balloon, void *at, uint64_t gpa, uint64_t bytes)
 {
+	/* Who receives memory must not fill it once it is empty. */
+	if (balloon->hooks.discarded)
+		balloon->hooks.discarded(balloon->hooks.argument, gpa, bytes);
 	if (madvise(at, bytes, MADV_DONTNEED)) {
 		virtio_complain(&balloon->device, "the host does not take memory back: %s",
 				strerror(errno));
@@ -96,7 +97,10 @@ static int move_run(struct balloon *balloon, bool inflate, uint64_t gpa, void *a
 	if (inflate) {
 		set_range(balloon, first, count);
 		discard(balloon, at, gpa, bytes);
-	} else if (!clear_range(balloon, first, count)) {
+	} else if (clear_range(balloon, first, count)) {
+		/* While it was in the balloon nobody may have looked. */
+		now_zero(balloon, gpa, bytes);
+	} else {
 		virtio_broken(&balloon->device, "it takes back pages that it did not give");
 		return -1;
 	}

@@ -72,7 +72,7 @@ struct balloon_stats {
 
 /** struct balloon_hooks - who wants to hear; called with the device's lock held; each may be NULL
  * @ended: a goal ended
- * @discarded: these pages read as zero from now on, whatever was known about them before
+ * @discarded: these pages will read as zero in a moment, whatever is still on its way to them
  * @hinted: the guest does not need what these pages hold (between balloon_hint() and its end)
  */
 struct balloon_hooks {

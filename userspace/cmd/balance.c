@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "policy/host.h"
+#include "vm/fail.h"
+
+#define MIB(bytes)	((unsigned long long)((bytes) >> 20))
+
+struct balance_options {
+	unsigned int interval;
+	unsigned int rounds;
+	uint64_t reserve;
+	bool json;
+	bool dry_run;
+};
+
+static void take_interval(void *to, const char *option, const char *value)
+{
+	((struct balance_options *)to)->interval = parse_number(option, value, 1, 3600);
+}
+
+static void take_rounds(void *to, const char *option, const char *value)
+{
+	((struct balance_options *)to)->rounds = parse_number(option, value, 1, 1000000000);
+}
+
+static void take_reserve(void *to, const char *option, const char *value)
+{
+	((struct balance_options *)to)->reserve = parse_size(option, value);
+}
+
+static void take_flag(void *to, const char *option, const char *value)
+{
+	struct balance_options *options = to;
+
+	(void)value;
+	options->json |= !strcmp(option, "--json");
+	options->dry_run |= !strcmp(option, "--dry-run");
+}
+
+static const struct option_spec specs[] = {
+	{ "--interval", take_interval, false },
+	{ "--rounds", take_rounds, false },
+	{ "--reserve", take_reserve, false },
+	{ "--dry-run", take_flag, true },
+	{ "--json", take_flag, true },
+	{ NULL, NULL, false }
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	stop = 1;
+}
+
+static void tell_json(const struct host *host, const struct decide_move *move)
+{
+	const struct decide_guest *guest = &host->guests[move->guest];
+	struct json_object *event = json_object_new_object();
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+#define ADD(name, value) json_object_object_add(event, name, value)
+	ADD("event", json_object_new_string("balance"));
+	ADD("time_ns", json_object_new_uint64(now.tv_sec * 1000000000ull + now.tv_nsec));
+	ADD("vm", json_object_new_string(host->vms[move->guest].name));
+	ADD("why", json_object_new_string(decide_why_words(move->why)));
+	ADD("from", json_object_new_uint64(guest->held));
+	ADD("to", json_object_new_uint64(move->held));
+	ADD("available", json_object_new_uint64(guest->available));
+	ADD("floor", json_object_new_uint64(guest->floor));
+	ADD("host_available", json_object_new_uint64(host->host.available));
+	ADD("host_reserve", json_object_new_uint64(host->reserve));
+	ADD("host_pressure", json_object_new_double(host->host.pressure));
+#undef ADD
+	printf("%s\n", json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN));
+	json_object_put(event);
+}
+
+static void tell(const struct host *host, const struct decide_move *move, bool json)
+{
+	const struct decide_guest *guest = &host->guests[move->guest];
+
+	if (json)
+		tell_json(host, move);
+	else
+		printf("%s: balloon %llu -> %llu MiB: %s (it has %llu MiB available, floor %llu; the host %llu, reserve %llu, pressure %.0f%%)\n",
+		       host->vms[move->guest].name, MIB(guest->held), MIB(move->held),
+		       decide_why_words(move->why), MIB(guest->available), MIB(guest->floor),
+		       MIB(host->host.available), MIB(host->reserve), host->host.pressure);
+	fflush(stdout);
+}
+
+/* A guest that rests is known by its name: VMs come and go between rounds. */
+static struct {
+	char name[32];
+	unsigned int rest;
+} resting[DECIDE_MAX_GUESTS];
+
+static void set_rests(struct host *host)
+{
+	for (unsigned int i = 0; i < host->count; i++) {
+		host->guests[i].rest = 0;
+		for (unsigned int j = 0; j < DECIDE_MAX_GUESTS; j++)
+			if (resting[j].rest && !strcmp(resting[j].name, host->vms[i].name))
+				host->guests[i].rest = resting[j].rest;
+	}
+	for (unsigned int j = 0; j < DECIDE_MAX_GUESTS; j++)
+		resting[j].rest -= !!resting[j].rest;
+}
+
+static void let_rest(const char *name)
+{
+	unsigned int at = 0;
+
+	for (unsigned int j = 0; j < DECIDE_MAX_GUESTS; j++)
+		if (!resting[j].rest || !strcmp(resting[j].name, name))
+			at = j;
+	snprintf(resting[at].name, sizeof(resting[at].name), "%s", name);
+	resting[at].rest = DECIDE_REST;
+}
+
+static void one_round(const struct balance_options *options)
+{
+	static struct host host;
+	struct decide_move moves[2 * DECIDE_MAX_GUESTS];
+	unsigned int count;
+
+	host_look(&host, NULL, options->reserve);
+	set_rests(&host);
+	count = decide_balance(&host.host, host.guests, host.count, moves);
+	for (unsigned int i = 0; i < count; i++) {
+		struct host_vm *vm = &host.vms[moves[i].guest];
+
+		tell(&host, &moves[i], options->json);
+		if (options->dry_run)
+			continue;
+		if (host_move(&host, &moves[i], options->interval * 1000ull + 10000))
+			say("%s: %s", vm->name, vm->guest.error);
+		let_rest(vm->name);
+	}
+	host_forget(&host);
+}
+
+static int run_balance(int argc, char **argv)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	struct balance_options options = { .interval = 5 };
+
+	parse_options(&command_balance, argc, argv, specs, &options);
+	if (!options.reserve)
+		options.reserve = host_default_reserve();
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	for (unsigned int round = 1; !stop; round++) {
+		one_round(&options);
+		if (options.dry_run || round == options.rounds)
+			break;
+		sleep(options.interval);
+	}
+	return EXIT_CODE_OK;
+}
+
+const struct command command_balance = {
+	.name = "balance",
+	.summary = "keep moving memory to where it is needed",
+	.help =
+"gondola balance - keep moving memory between host and guests to where it is needed\n"
+"\n"
+"USAGE\n"
+"  gondola balance [OPTION]...\n"
+"\n"
+"Looks at the host and at the statistics of all running VMs that have a balloon\n"
+"every few seconds. A guest that has less available than its floor gets memory\n"
+"back from its balloon: from what the host has above its reserve, else from other\n"
+"guests. A host below its reserve, or one on which much waits for memory\n"
+"(/proc/pressure/memory), takes from guests that have more than one and a half of\n"
+"their floors, until it has one and a half of its reserve. A guest from which was\n"
+"taken is left alone for three rounds, unless it is in need. Every decision is a\n"
+"line with its reason. It ends by Ctrl-C or SIGTERM; balloons stay as they are.\n"
+"\n"
+"OPTIONS\n"
+"  --interval S       seconds between two rounds (default 5)\n"
+"  --rounds N         end after so many\n"
+"  --reserve SIZE     what the host keeps (default a twentieth of its memory, 64M\n"
+"                     at least)\n"
+"  --dry-run          one round: say what would be done, and do nothing\n"
+"  --json             decisions as JSON, a line each\n"
+"\n"
+"A guest's floor is what \"gondola run --balloon-floor\" says.\n"
+"\n"
+"EXIT STATUS\n"
+"  0 it was told to end, 2 usage, 14 error\n",
+	.run = run_balance,
+};

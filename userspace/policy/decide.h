@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who gives how much memory.  Pure: what is known about host and guests comes in,
+ * moves come out.  All sizes in bytes; a move is never less than a page.
+ */
+#ifndef POLICY_DECIDE_H
+#define POLICY_DECIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DECIDE_MAX_GUESTS	64
+#define DECIDE_STEP		(1ull << 20)	/* moves are multiples of this */
+#define DECIDE_SMALL		(8ull << 20)	/* "balance" moves no less at once */
+#define DECIDE_REST		3		/* rounds that a guest is left alone after a move */
+#define DECIDE_PRESSURE		10.0		/* % of time in which something waits for memory */
+
+/**
+ * struct decide_guest - a running VM
+ * @memory: what it was given
+ * @held: in its balloon
+ * @available: what it could still use, by its own account
+ * @floor: of @available, what it keeps
+ * @usable: it has a driver that tells statistics: the others are left alone
+ * @rest: rounds that it is still left alone
+ */
+struct decide_guest {
+	uint64_t memory;
+	uint64_t held;
+	uint64_t available;
+	uint64_t floor;
+	bool usable;
+	unsigned int rest;
+};
+
+/**
+ * struct decide_host - the host
+ * @available: memory that nobody has and nobody was promised
+ * @low, @high: below @low it is short; then guests give until it has @high
+ * @pressure: PSI "some" of memory over ten seconds, in percent
+ */
+struct decide_host {
+	uint64_t available;
+	uint64_t low;
+	uint64_t high;
+	double pressure;
+};
+
+enum decide_why {
+	DECIDE_NOTHING,
+	DECIDE_START,			/* a VM is to be started */
+	DECIDE_HOST_SHORT,		/* the host has less than its reserve */
+	DECIDE_HOST_PRESSURE,		/* things on the host wait for memory */
+	DECIDE_GUEST_SHORT,		/* this guest is at its floor: it gets some back */
+	DECIDE_FOR_OTHER,		/* another guest is, and the host has none for it */
+	DECIDE_WHYS
+};
+
+/**
+ * struct decide_move - what a guest's balloon shall hold, and why
+ * @guest: its index
+ */
+struct decide_move {
+	unsigned int guest;
+	uint64_t held;
+	enum decide_why why;
+};
+
+const char *decide_why_words(enum decide_why why);
+
+/** decide_spare() - what a guest can give without going below its floor */
+uint64_t decide_spare(const struct decide_guest *guest);
+
+/**
+ * decide_take() - get @need from all guests, each in proportion to what it can spare
+ * @moves: DECIDE_MAX_GUESTS of them
+ * @missing: what cannot be had: then there is no move
+ *
+ * Returns the number of moves.
+ */
+unsigned int decide_take(const struct decide_guest *guests, unsigned int count, uint64_t need,
+			 struct decide_move *moves, uint64_t *missing);
+
+/**
+ * decide_balance() - one round of "gondola balance"
+ *
+ * A guest at its floor gets memory back, from what the host has above @low, else from other
+ * guests; a host that is short takes from all.  Guests that moved rest for some rounds, but for
+ * those in need; what is taken leaves them well above where they would be in need.
+ */
+unsigned int decide_balance(const struct decide_host *host, const struct decide_guest *guests,
+			    unsigned int count, struct decide_move *moves);
+
+#endif

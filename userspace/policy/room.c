@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "room.h"
+#include "vm/fail.h"
+#include "vm/registry.h"
+
+#define PATIENCE_S	30
+#define MIB(bytes)	((unsigned long long)(((bytes) + (1 << 20) - 1) >> 20))
+
+static struct host host;
+
+/* One VM at a time: two would count on the same memory. It goes with the descriptor. */
+static int take_turn(void)
+{
+	int fd = open(registry_path(REGISTRY_LOCK, ".policy"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+	return fd;
+}
+
+static uint64_t needed(uint64_t memory)
+{
+	uint64_t all = memory + (8ull << 20) + memory / 64 + host.host.low;
+
+	return all > host.host.available ? all - host.host.available : 0;
+}
+
+static void show(const char *name, uint64_t memory, uint64_t need,
+		 const struct decide_move *moves, unsigned int count)
+{
+	printf("%s wants %llu MiB; the host has %llu MiB to give, %llu MiB more are needed\n", name,
+	       MIB(memory), MIB(host.host.available > host.host.low ?
+				host.host.available - host.host.low : 0), MIB(need));
+	if (!need)
+		return;
+	printf("%-16s %8s %8s %9s %7s %7s\n", "VM (MiB)", "memory", "balloon", "available",
+	       "floor", "gives");
+	for (unsigned int i = 0; i < host.count; i++) {
+		const struct decide_guest *guest = &host.guests[i];
+		uint64_t gives = 0;
+
+		for (unsigned int j = 0; j < count; j++)
+			if (moves[j].guest == i)
+				gives = moves[j].held - guest->held;
+		printf("%-16s %8llu %8llu", host.vms[i].name, MIB(guest->memory), MIB(guest->held));
+		if (guest->usable)
+			printf(" %9llu %7llu %7llu\n", MIB(guest->available), MIB(guest->floor),
+			       MIB(gives));
+		else
+			printf(" %9s %7s %7s  (%s)\n", "-", "-", "0", host.vms[i].asked ?
+			       "it tells no statistics" : "it has no balloon");
+	}
+}
+
+static void refuse(const char *name, uint64_t missing)
+{
+	say("%s cannot be started: %llu MiB of memory are missing, the running VMs cannot spare more",
+	    name, MIB(missing));
+}
+
+static void give_back(const uint64_t *before)
+{
+	for (unsigned int i = 0; i < host.count; i++) {
+		struct guest_request request = { .size = before[i], .floor = host.guests[i].floor };
+
+		if (host.vms[i].asked && host.guests[i].held > before[i])
+			guest_ask(&host.vms[i].guest, &request);
+	}
+}
+
+/* Ask, wait, look again: a guest may have less by now than it said. */
+static bool take(const char *name, uint64_t memory)
+{
+	struct decide_move moves[DECIDE_MAX_GUESTS];
+	uint64_t before[DECIDE_MAX_GUESTS], missing, need = needed(memory);
+	char names[DECIDE_MAX_GUESTS][32];
+	unsigned int known = host.count;
+
+	for (unsigned int i = 0; i < known; i++) {
+		before[i] = host.guests[i].held;
+		snprintf(names[i], sizeof(names[i]), "%s", host.vms[i].name);
+	}
+	for (int round = 0; round < 3 && need; round++) {
+		unsigned int count = decide_take(host.guests, host.count, need, moves, &missing);
+
+		if (missing)
+			break;
+		for (unsigned int i = 0; i < count; i++) {
+			struct host_vm *vm = &host.vms[moves[i].guest];
+
+			say("%s: %llu MiB more into its balloon: %s is to be started", vm->name,
+			    MIB(moves[i].held - host.guests[moves[i].guest].held), name);
+			if (host_move(&host, &moves[i], PATIENCE_S * 1000))
+				say("%s: %s", vm->name, vm->guest.error);
+		}
+		host_wait(&host, PATIENCE_S);
+		host_forget(&host);
+		host_look(&host, name, host.reserve);
+		need = needed(memory);
+	}
+	if (!need)
+		return true;
+	decide_take(host.guests, host.count, need, moves, &missing);
+	refuse(name, missing ? missing : need);
+	/* Those that came or went meanwhile are none of ours. */
+	if (known == host.count)
+		give_back(before);
+	return false;
+}
+
+bool room_make(const char *name, uint64_t memory, bool preview)
+{
+	struct decide_move moves[DECIDE_MAX_GUESTS];
+	uint64_t need, missing = 0;
+	unsigned int count = 0;
+	bool enough = true;
+	int turn = -1;
+
+	host_look(&host, name, host_default_reserve());
+	if (!preview && needed(memory)) {
+		host_forget(&host);
+		turn = take_turn();
+		host_look(&host, name, host_default_reserve());
+	}
+	need = needed(memory);
+	if (preview) {
+		if (need)
+			count = decide_take(host.guests, host.count, need, moves, &missing);
+		show(name, memory, need, moves, count);
+		if (missing)
+			refuse(name, missing);
+		enough = !missing;
+	} else if (need) {
+		enough = take(name, memory);
+	}
+	host_forget(&host);
+	if (turn >= 0)
+		close(turn);
+	return enough;
+}

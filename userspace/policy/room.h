@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Memory for a VM that is about to be started: from the host, else from other VMs' balloons. */
+#ifndef POLICY_ROOM_H
+#define POLICY_ROOM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * room_make() - see to it that the host has @memory for @name
+ * @preview: only say what would be done
+ *
+ * What is decided is said in lines on stderr (a preview's on stdout).  Returns true if there is, or
+ * would be, enough; else it has said how much is missing, and has given back what it took.
+ */
+bool room_make(const char *name, uint64_t memory, bool preview);
+
+#endif
