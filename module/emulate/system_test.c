@@ -337,6 +337,12 @@ static void load_data_segments(struct kunit *test)
 	*ax = 8;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x8e, 0xd0), OK);
 	KUNIT_EXPECT_EQ(test, w->shadow, 2u);
+	/* POP SS likewise. */
+	w->shadow = 0;
+	w->regs.gpr[R_RSP] = WORLD_DATA + 0x800;
+	*(u32 *)test_world_at(w, WORLD_DATA + 0x800) = 8;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x17), OK);
+	KUNIT_EXPECT_EQ(test, w->shadow, 2u);
 	*ax = 3;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x8e, 0xe8), OK);
 	KUNIT_EXPECT_EQ(test, w->seg[GONDOLA_GS].selector, (u16)3);

@@ -4,7 +4,7 @@
  * moves it and takes it away.  No write may be lost to the dirty log, and none may go where the
  * memory was before.
  *
- * usage: race [SECONDS]: for each test, default 2
+ * usage: race [SECONDS [TEST]]: for each test, default 2; only one, by its number
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -86,8 +86,11 @@ static void *run_vcpu(void *arg)
 			sched_yield();
 			continue;
 		}
-		if (ret == -EINTR && !__atomic_load_n(&smp->stop, __ATOMIC_ACQUIRE))
+		if (ret == -EINTR) {
+			if (__atomic_load_n(&smp->stop, __ATOMIC_ACQUIRE))
+				return NULL;
 			continue;
+		}
 		if (!ret && run->exit == GONDOLA_EXIT_MMIO)
 			continue;
 		if (ret || run->exit != GONDOLA_EXIT_IO)
@@ -393,5 +396,10 @@ int main(int argc, char **argv)
 {
 	if (argc > 1)
 		seconds = strtoul(argv[1], NULL, 10) ?: seconds;
+	if (argc > 2) {
+		unsigned int only = strtoul(argv[2], NULL, 10);
+
+		return only && only <= sizeof(tests) / sizeof(tests[0]) ? tap_run(&tests[only - 1], 1) : 2;
+	}
 	return tap_run(tests, sizeof(tests) / sizeof(tests[0]));
 }
