@@ -43,6 +43,7 @@ help:
 	@echo 'make balloon      the tests of the balloon, and their figures: build/balloon.json'
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
 	@echo 'make fuzz         each fuzz target of tools/testing/fuzz for SECONDS (default 300)'
+	@echo 'make modes        guests of every paging mode, real mode among them (QEMU; ENGINE=vmx: Bochs)'
 	@echo 'make mutants      break the MMU and the interpreter in many ways: does a test see each?'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
 	@echo 'make bench        the bare boot of a guest, with and without ACPI'
@@ -161,6 +162,10 @@ kunit: packages-build packages-check
 fuzz: packages-check
 	@BUILD=$(BUILD) $(testing)/fuzz/run $(if $(filter command environment,$(firstword $(origin SECONDS))),$(SECONDS),300)
 
+# With ENGINE=vmx on a processor with SMEP and SMAP, in Bochs: half an hour.
+modes: all packages-machine
+	@$(testing)/guests/modes/run --build $(BUILD) --engine $(SMP_ENGINE)
+
 # Half an hour from nothing; what is known already is not tried again.
 mutants: packages-build packages-check
 	@$(testing)/mutants/run --build $(BUILD) $(if $(ONLY),--only $(ONLY)) $(if $(AGAIN),--again)
@@ -178,4 +183,4 @@ clean:
 
 .PHONY: exits-per-op mmu-lock
 .PHONY: all help migration packages module driver launcher tracing-tools tracing workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean
-.PHONY: mutants
+.PHONY: mutants modes
