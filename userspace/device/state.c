@@ -94,6 +94,14 @@ bool devices_frozen(void)
 	return frozen;
 }
 
+/* Devices are registered before anybody can ask for this, and live as long as the VM. */
+void devices_prepare(void)
+{
+	for (unsigned int i = 0; i < nr_devices; i++)
+		if (devices[i].ops->prepare)
+			devices[i].ops->prepare(devices[i].device);
+}
+
 void devices_freeze(void)
 {
 	if (frozen)

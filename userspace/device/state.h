@@ -53,6 +53,7 @@ struct state_reader;
  *        what they say; else be as after power-on.  True if it took them
  * @freeze: finish what is under way, then touch no guest memory and take no input (may be NULL)
  * @thaw: go on: drive the interrupt line, set the timers, look at the queues (may be NULL)
+ * @prepare: begin what would make @yield take long; any state, any thread (may be NULL)
  * @yield: let go of what one process alone can have, like the lock of a file (may be NULL)
  * @claim: take that, before the first thaw of an incoming device and again after a yield; false
  *         with words in @error, STATE_ERROR_ROOM bytes (may be NULL)
@@ -64,6 +65,7 @@ struct device_state_ops {
 	bool (*load)(void *device, struct state_reader *in);
 	void (*freeze)(void *device);
 	void (*thaw)(void *device);
+	void (*prepare)(void *device);
 	void (*yield)(void *device);
 	bool (*claim)(void *device, char *error);
 };
@@ -88,6 +90,13 @@ struct device_record {
 void devices_set_incoming(void);
 bool devices_incoming(void);
 
+/**
+ * devices_prepare() - a hand-over is near: disks are written out while the guest still runs
+ *
+ * The one function here that wants neither the lock nor a guest that stands still, so that the
+ * guest stands no longer for it; it may take long.
+ */
+void devices_prepare(void);
 /** devices_freeze() - all requests under way are done, none begins; nothing happens twice */
 void devices_freeze(void);
 /** devices_frozen() - between devices_freeze() and devices_thaw()? */

@@ -225,9 +225,12 @@ static bool send_rest(struct source *s, bool postcopy)
 {
 	char error[MACHINE_ERROR_ROOM];
 	struct report_downtime *d = &s->report.downtime;
-	uint64_t at = link_now_ns(), now;
+	uint64_t at, now;
 
+	/* What the disks have to write would else be part of the downtime. */
+	devices_prepare();
 	s->report.stopped = true;
+	at = link_now_ns();
 	stand_still(s);
 	now = link_now_ns();
 	d->pause_ns = now - at;

@@ -273,6 +273,19 @@ static void load(struct virtio_device *device, struct state_reader *in)
 	block->lost = state_take(in, "disk.lost", 1, 1);
 }
 
+/* The kernel tells of lost data once: if it tells this caller, the guest must know. */
+static void prepare(struct virtio_device *device)
+{
+	struct block *block = to_block(device);
+
+	if (block->readonly || !fdatasync(block->fd))
+		return;
+	pthread_mutex_lock(&device->lock);
+	block->lost = true;
+	failed(block, "flush", 0, strerror(errno));
+	pthread_mutex_unlock(&device->lock);
+}
+
 /* Whoever opens the file next, on this host or another, finds what the guest wrote. */
 static void yield(struct virtio_device *device)
 {
@@ -346,7 +359,8 @@ struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *r
 {
 	static const struct virtio_ops ops = {
 		.name = "disk", .id = VIRTIO_ID_BLOCK, .work = work, .destroy = destroy,
-		.version = 1, .save = save, .load = load, .yield = yield, .claim = claim,
+		.version = 1, .save = save, .load = load, .prepare = prepare,
+		.yield = yield, .claim = claim,
 	};
 	static unsigned int slots;
 	struct block *block = device_alloc(sizeof(*block));

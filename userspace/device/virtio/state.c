@@ -47,6 +47,14 @@ static void thaw(void *argument)
 	virtio_kick(device);
 }
 
+static void prepare(void *argument)
+{
+	struct virtio_device *device = argument;
+
+	if (device->ops->prepare)
+		device->ops->prepare(device);
+}
+
 static void yield(void *argument)
 {
 	struct virtio_device *device = argument;
@@ -208,7 +216,7 @@ void virtio_register(struct virtio_device *device, uint32_t instance)
 	device->state = (struct device_state_ops){
 		.name = device->state_name, .version = TRANSPORT_VERSION << 16 | device->ops->version,
 		.save = save, .load = load, .freeze = freeze, .thaw = thaw,
-		.yield = yield, .claim = claim,
+		.prepare = prepare, .yield = yield, .claim = claim,
 	};
 	device_register(&device->state, instance, device);
 }

@@ -44,9 +44,10 @@ struct virtio_device;
  * @load: take them; what it changes, @reset undoes if it is refused (may be NULL)
  * @freeze: put back what was taken off a queue and is not done (may be NULL)
  * @thaw: after @load: what the outside has to know (may be NULL)
- * @yield, @claim: see struct device_state_ops (may be NULL)
+ * @prepare: see struct device_state_ops; without the lock, any thread (may be NULL)
+ * @yield, @claim: likewise, with it (may be NULL)
  *
- * All but @destroy are called with @lock held; @work, @poll and @polled by the device's thread.
+ * All but @destroy and @prepare are called with @lock held; @work, @poll and @polled by the device's thread.
  */
 struct virtio_ops {
 	const char *name;
@@ -64,6 +65,7 @@ struct virtio_ops {
 	void (*load)(struct virtio_device *device, struct state_reader *in);
 	void (*freeze)(struct virtio_device *device);
 	void (*thaw)(struct virtio_device *device);
+	void (*prepare)(struct virtio_device *device);
 	void (*yield)(struct virtio_device *device);
 	bool (*claim)(struct virtio_device *device, char *error);
 };

@@ -228,6 +228,13 @@ static void disk_fails(void)
 	expect_equal(disk_request(VIRTIO_BLK_T_FLUSH, 0, 0, false), VIRTIO_BLK_S_IOERR);
 	expect(!(get_register(VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET));
 	driver_end();
+	/* Told to the launcher itself while it prepares to move, it is not kept from the guest. */
+	start_disk("");
+	fault = (struct fault){ .error = EIO };
+	driver.device->ops->prepare(driver.device);
+	fault = (struct fault){ .error = 0 };
+	expect_equal(disk_request(VIRTIO_BLK_T_FLUSH, 0, 0, false), VIRTIO_BLK_S_IOERR);
+	driver_end();
 }
 
 static void disk_readonly(void)
