@@ -38,6 +38,8 @@ def build(entry, arch, lines, targets):
     subprocess.run(
         ["tar", "-xf", SOURCE, "-C", entry, "--strip-components=1", "--wildcards"]
         + ["--exclude=linux-source-6.1/" + pattern for pattern in LEFT_OUT], check=True)
+    if arch == "um":
+        let_um_have_notifiers(entry)
     architecture = "ARCH=" + arch
     make("-C", entry, architecture, "allnoconfig", "KCONFIG_ALLCONFIG=" + config, log=log)
     with open(os.path.join(entry, ".config"), encoding="ascii") as f:
@@ -48,6 +50,16 @@ def build(entry, arch, lines, targets):
         raise image.ImageError("the kernel cannot have: %s" % ", ".join(lost))
     make("-C", entry, architecture, "-j%d" % (os.cpu_count() or 1), *targets, log=log)
     prune(entry)
+
+
+def let_um_have_notifiers(entry):
+    """MMU_NOTIFIER has no prompt: it comes with whoever selects it, which nothing in UML does."""
+    path = os.path.join(entry, "arch/um/Kconfig")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace("\tselect ARCH_NO_PREEMPT\n",
+                             "\tselect ARCH_NO_PREEMPT\n\tselect MMU_NOTIFIER\n", 1))
 
 
 def prune(entry):

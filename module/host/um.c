@@ -5,9 +5,9 @@
  */
 #include <linux/ktime.h>
 #include <linux/sched.h>
-#include "host/cpu.h"
-#include "host/time.h"
-#include "vcpu.h"
+#include "../vcpu.h"
+#include "cpu.h"
+#include "time.h"
 
 void gondola_host_cpuid(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
