@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The engine on the shadow of an unpaged guest: what it runs, what it remembers, what it asks. */
+#include <kunit/test.h>
+#include "interp.h"
+#include "mmu/test_world.h"
+
+#define CODE	0x1000u
+#define DATA	0x5000u
+#define STACK	0x8000u
+
+static struct interp_vcpu *ip_of(struct world *w)
+{
+	return w->vcpu.engine_data;
+}
+
+static void flat(struct world *w, enum gondola_seg seg, u32 ar)
+{
+	const struct gondola_segment s = { .limit = ~0u, .ar = ar, .selector = 8 };
+
+	w->engine.set_segment(&w->vcpu, seg, &s);
+}
+
+static int interp_init(struct kunit *test)
+{
+	struct world *w = world_create(false, 64);
+
+	KUNIT_ASSERT_NOT_NULL(test, w);
+	test->priv = w;
+	w->engine = gondola_interp_ops;
+	KUNIT_ASSERT_EQ(test, w->engine.vcpu_create(&w->vcpu), 0);
+	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, 256, 0), 0);
+	world_set_mode(w, WORLD_UNPAGED);
+	flat(w, GONDOLA_CS, 0xc09b);
+	flat(w, GONDOLA_SS, 0xc093);
+	flat(w, GONDOLA_DS, 0xc093);
+	flat(w, GONDOLA_ES, 0xc093);
+	w->vcpu.regs.gpr[R_RSP] = STACK;
+	w->vcpu.regs.rflags = RFL_FIXED;
+	return 0;
+}
+
+static void interp_exit(struct kunit *test)
+{
+	struct world *w = test->priv;
+
+	if (!w)
+		return;
+	KUNIT_EXPECT_EQ(test, gondola_mmu_audit(&w->vm), 0);
+	w->engine.vcpu_destroy(&w->vcpu);
+	world_destroy(w);
+}
+
+/* Runs from @rip until it leaves for something that the MMU does not see to. */
+static u32 run(struct world *w, u64 rip, struct gondola_exit *exit)
+{
+	struct gondola_vcpu *vcpu = &w->vcpu;
+	struct gondola_access out;
+	unsigned int tries;
+
+	vcpu->regs.rip = rip;
+	for (tries = 0; tries < 32; tries++) {
+		if (gondola_mmu_load(vcpu))
+			break;
+		if (gondola_take_request(vcpu, GONDOLA_REQ_TLB_FLUSH))
+			w->engine.flush_tlb(vcpu);
+		local_irq_disable();
+		w->engine.enter(vcpu);
+		local_irq_enable();
+		w->engine.decode(vcpu, exit);
+		if (exit->reason == GONDOLA_REASON_HOST_INTERRUPT)
+			continue;
+		if (exit->reason != GONDOLA_REASON_PAGE_FAULT ||
+		    gondola_mmu_fault(vcpu, exit->pf.gva, exit->pf.error, &out))
+			return exit->reason;
+	}
+	return GONDOLA_REASON_COUNT;
+}
+
+static void put_code(struct world *w, const void *code, unsigned int bytes)
+{
+	memcpy(w->memory + CODE, code, bytes);
+}
+
+static void computes(struct kunit *test)
+{
+	static const u8 code[] = {
+		0xb8, 5, 0, 0, 0,			/* mov $5, %eax */
+		0x83, 0xc0, 2,				/* add $2, %eax */
+		0xa3, 0x00, 0x50, 0, 0,			/* mov %eax, DATA */
+		0xf4,					/* hlt */
+	};
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+
+	put_code(w, code, sizeof(code));
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+	KUNIT_EXPECT_EQ(test, exit.insn_len, 1);
+	KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, CODE + sizeof(code) - 1);
+	KUNIT_EXPECT_EQ(test, *world_u32(w, DATA), 7);
+	/* HLT is completed outside. */
+	KUNIT_EXPECT_EQ(test, w->vcpu.counters[GONDOLA_COUNTER_INSTRUCTIONS], 3);
+}
+
+/* A host that waits must not wait for a guest that does nothing but run. */
+static void leaves_in_time(struct kunit *test)
+{
+	static const u8 code[] = { 0xeb, 0xfe };	/* jmp . */
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+
+	put_code(w, code, sizeof(code));
+	KUNIT_EXPECT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_COUNT);
+	KUNIT_EXPECT_EQ(test, exit.reason, GONDOLA_REASON_HOST_INTERRUPT);
+}
+
+static void code_that_changes(struct kunit *test)
+{
+	static const u8 code[] = {
+		0x88, 0x1d, 0x07, 0x10, 0, 0,		/* mov %bl, the 0x11 below */
+		0xb0, 0x11,				/* mov $0x11, %al */
+		0xf4,
+	};
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+	unsigned int i;
+
+	put_code(w, code, sizeof(code));
+	for (i = 0x20; i < 0x24; i++) {
+		w->vcpu.regs.gpr[R_RBX] = i;
+		KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+		KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX] & 0xff, i);
+	}
+	/* By somebody else, behind the engine's back. */
+	w->memory[CODE + 6] = 0x40;			/* inc %eax */
+	w->memory[CODE + 7] = 0x90;
+	w->vcpu.regs.gpr[R_RAX] = 1;
+	w->vcpu.regs.gpr[R_RBX] = 0x90;
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+	KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX], 2);
+}
+
+/* The shadow entry of a page below 2 MiB. */
+static u64 *entry_of(struct world *w, u32 gva)
+{
+	u64 *root = __va(w->vcpu.hw_root);
+	u64 *directory = __va(root[0] & PT_ADDR);
+
+	return (u64 *)__va(directory[0] & PT_ADDR) + (gva >> 12);
+}
+
+static u64 *mapped_entry(struct kunit *test)
+{
+	static const u8 code[] = { 0xff, 0x05, 0x00, 0x50, 0, 0, 0xf4 };	/* incl DATA */
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+
+	put_code(w, code, sizeof(code));
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+	return entry_of(w, DATA);
+}
+
+static void remembers_until_told(struct kunit *test)
+{
+	struct world *w = test->priv;
+	struct interp_vcpu *ip = ip_of(w);
+	u64 *entry = mapped_entry(test), was = *entry;
+	u8 *host;
+
+	host = interp_translate(ip, DATA + 5, PFEC_W);
+	KUNIT_EXPECT_PTR_EQ(test, host, w->memory + DATA + 5);
+	*entry = 0;
+	KUNIT_EXPECT_PTR_EQ(test, interp_translate(ip, DATA + 5, PFEC_W), host);
+	interp_flush_page(ip, DATA);
+	KUNIT_EXPECT_NULL(test, interp_translate(ip, DATA + 5, PFEC_W));
+	KUNIT_EXPECT_EQ(test, ip->exit.reason, GONDOLA_REASON_PAGE_FAULT);
+	KUNIT_EXPECT_EQ(test, ip->exit.pf.gva, DATA + 5);
+	KUNIT_EXPECT_EQ(test, ip->exit.pf.error, PFEC_W);
+	*entry = was;
+	KUNIT_EXPECT_PTR_EQ(test, interp_translate(ip, DATA + 5, PFEC_W), host);
+	*entry = 0;
+	interp_flush(ip);
+	KUNIT_EXPECT_NULL(test, interp_translate(ip, DATA, 0));
+	*entry = was;
+}
+
+static void obeys_rights(struct kunit *test)
+{
+	struct world *w = test->priv;
+	struct interp_vcpu *ip = ip_of(w);
+	u64 *entry = mapped_entry(test), was = *entry;
+
+	*entry = was & ~PT_W;
+	interp_flush(ip);
+	KUNIT_EXPECT_NOT_NULL(test, interp_translate(ip, DATA, 0));
+	KUNIT_EXPECT_NULL(test, interp_translate(ip, DATA, PFEC_W));
+	KUNIT_EXPECT_EQ(test, ip->exit.pf.error, PFEC_W | PFEC_P);
+	*entry = was & ~PT_U;
+	interp_flush(ip);
+	KUNIT_EXPECT_NOT_NULL(test, interp_translate(ip, DATA, PFEC_W));
+	KUNIT_EXPECT_NULL(test, interp_translate(ip, DATA, PFEC_U));
+	KUNIT_EXPECT_EQ(test, ip->exit.pf.error, PFEC_U | PFEC_P);
+	*entry = was | PT_NX;
+	interp_flush(ip);
+	KUNIT_EXPECT_NOT_NULL(test, interp_translate(ip, DATA, 0));
+	KUNIT_EXPECT_NULL(test, interp_code(ip, DATA));
+	KUNIT_EXPECT_EQ(test, ip->exit.pf.error, PFEC_I | PFEC_P);
+	*entry = was;
+	interp_flush(ip);
+}
+
+static void sets_accessed_and_dirty(struct kunit *test)
+{
+	struct world *w = test->priv;
+	struct interp_vcpu *ip = ip_of(w);
+	u64 *entry = mapped_entry(test), was = *entry;
+
+	*entry = was & ~(PT_A | PT_D);
+	interp_flush(ip);
+	KUNIT_EXPECT_NOT_NULL(test, interp_translate(ip, DATA, 0));
+	KUNIT_EXPECT_EQ(test, *entry & (PT_A | PT_D), PT_A);
+	/* What was only read must not be written without a look at the entry. */
+	KUNIT_EXPECT_NOT_NULL(test, interp_translate(ip, DATA, PFEC_W));
+	KUNIT_EXPECT_EQ(test, *entry & (PT_A | PT_D), PT_A | PT_D);
+	*entry = was;
+	interp_flush(ip);
+}
+
+static void leaves_before_anything_is_done(struct kunit *test)
+{
+	static const u8 code[] = { 0x0f, 0xa2 };	/* cpuid */
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+
+	put_code(w, code, sizeof(code));
+	w->vcpu.regs.gpr[R_RAX] = 0x1234;
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_CPUID);
+	KUNIT_EXPECT_EQ(test, exit.insn_len, 2);
+	KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, CODE);
+	KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX], 0x1234);
+}
+
+static void steps(struct kunit *test)
+{
+	static const u8 code[] = { 0x90, 0x90, 0xf4 };
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+
+	put_code(w, code, sizeof(code));
+	w->vcpu.regs.rflags |= RFL_TF;
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_EXCEPTION);
+	KUNIT_EXPECT_EQ(test, exit.exception.vector, VEC_DB);
+	KUNIT_EXPECT_EQ(test, exit.exception.dr6, DR6_BS);
+	KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, CODE + 1);
+}
+
+static void opens_windows(struct kunit *test)
+{
+	static const u8 code[] = { 0xfb, 0x90, 0x90, 0xf4 };	/* sti; nop; nop; hlt */
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+
+	put_code(w, code, sizeof(code));
+	w->engine.open_window(&w->vcpu, true, false);
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_INTERRUPT_WINDOW);
+	/* STI holds interrupts back for one more. */
+	KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, CODE + 2);
+	w->engine.open_window(&w->vcpu, false, false);
+	KUNIT_EXPECT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+}
+
+static struct kunit_case interp_cases[] = {
+	KUNIT_CASE(computes),
+	KUNIT_CASE(leaves_in_time),
+	KUNIT_CASE(code_that_changes),
+	KUNIT_CASE(remembers_until_told),
+	KUNIT_CASE(obeys_rights),
+	KUNIT_CASE(sets_accessed_and_dirty),
+	KUNIT_CASE(leaves_before_anything_is_done),
+	KUNIT_CASE(steps),
+	KUNIT_CASE(opens_windows),
+	{}
+};
+
+static int interp_suite_init(struct kunit_suite *suite)
+{
+	return gondola_mmu_module_init();
+}
+
+static void interp_suite_exit(struct kunit_suite *suite)
+{
+	gondola_mmu_module_exit();
+}
+
+static struct kunit_suite interp_suite = {
+	.name = "gondola_interp",
+	.suite_init = interp_suite_init,
+	.suite_exit = interp_suite_exit,
+	.init = interp_init,
+	.exit = interp_exit,
+	.test_cases = interp_cases,
+};
+kunit_test_suite(interp_suite);
