@@ -35,16 +35,14 @@ static struct json_object *describe(const char *name)
 	return row;
 }
 
-/* A number of bytes, an object with one, or unknown. */
+/* What it holds; -1: there is none. */
 static int64_t balloon_bytes(struct json_object *row)
 {
 	struct json_object *balloon;
 
-	if (!json_object_object_get_ex(row, "balloon", &balloon) || !balloon)
+	if (!json_object_object_get_ex(row, "balloon", &balloon))
 		return -1;
-	if (json_object_is_type(balloon, json_type_int))
-		return json_object_get_int64(balloon);
-	return remote_number(balloon, "bytes", -1);
+	return remote_number(balloon, "held", -1);
 }
 
 static void print_row(struct json_object *row)
