@@ -29,7 +29,7 @@
 #endif
 
 #define PAGE		4096u
-#define POLL_NS		20000000l	/* a vCPU that waits looks so often whether it shall stop */
+#define POLL_NS		20000000l	/* who waits looks so often whether it shall stop */
 
 /* One that serves the kernel's own accesses too: devices read files into guest memory. */
 static int open_uffd(void)
@@ -143,6 +143,17 @@ void fetch_discarded(uint64_t gpa, uint64_t bytes)
 	pthread_mutex_unlock(&target->lock);
 }
 
+static void wait_a_moment(struct target *target)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += POLL_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&target->changed, &target->lock, &until);
+}
+
 /* ---- who waits ------------------------------------------------------------------------- */
 
 /* A vCPU's thread: see struct vm. */
@@ -150,7 +161,6 @@ static bool absent(struct vcpu *vcpu, uint64_t gpa)
 {
 	struct target *target = target_here();
 	struct vm *vm = vcpu->vm;
-	struct timespec until;
 	uint64_t page;
 	bool waited = false;
 
@@ -161,11 +171,7 @@ static bool absent(struct vcpu *vcpu, uint64_t gpa)
 	while (test(target->missing, page) && !vm_paused(vm) && !vm_ending(vm)) {
 		want(target, page);
 		waited = true;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += POLL_NS;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&target->changed, &target->lock, &until);
+		wait_a_moment(target);
 	}
 	/* Still not here: whoever stopped us must not find us waiting in the kernel. */
 	waited |= test(target->missing, page);
@@ -454,10 +460,11 @@ static bool reconnect(struct target *target, const char *address)
 	if (!transport_listen(&listener, address, fd, target->link.words))
 		return false;
 	say("%s: waiting for its source at %s", target->vm->name, address);
-	/* The process ends by a signal, or goes on. */
-	return transport_accept(&listener, &target->link.transport, -1, LINK_TIMEOUT_MS,
-				target->link.words) &&
-	       greet_again(target);
+	if (transport_accept(&listener, &target->link.transport, target->end_fd, LINK_TIMEOUT_MS,
+			     target->link.words))
+		return greet_again(target);
+	transport_unlisten(&listener);
+	return false;
 }
 
 void fetch_ask_again(struct target *target)
@@ -485,8 +492,9 @@ static bool recover(struct target *target)
 		say("%s: %s", target->vm->name, words);
 		pthread_mutex_lock(&target->lock);
 		target->recover_asked = false;
+		/* Nobody may be able to tell us of the VM's end: devices wait for us, vCPUs for them. */
 		while (!target->recover_asked && !vm_ending(target->vm))
-			pthread_cond_wait(&target->changed, &target->lock);
+			wait_a_moment(target);
 		memcpy(address, target->recover_address, sizeof(address));
 		pthread_mutex_unlock(&target->lock);
 		if (vm_ending(target->vm))
@@ -506,8 +514,11 @@ void fetch_all(struct target *target)
 		target->broken = true;
 		pthread_mutex_unlock(&target->lock);
 		__atomic_store_n(&target->phase, MIGRATE_BROKEN, __ATOMIC_RELEASE);
-		if (!recover(target))
+		if (!recover(target)) {
+			/* Whoever waits for a page gets an empty one, and can end. */
+			fetch_end(target);
 			return;
+		}
 		pthread_mutex_lock(&target->lock);
 		fetch_ask_again(target);
 		target->broken = false;

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <json-c/json.h>
 
 #include "delta.h"
@@ -116,6 +118,7 @@ void target_listen(struct target *target, const char *address)
 	*target = (struct target){
 		.link.transport.fd = -1, .uffd = -1, .stop_fd = -1, .recover_fd = -1,
 	};
+	target->end_fd = eventfd(0, EFD_CLOEXEC);
 	pthread_mutex_init(&target->lock, NULL);
 	pthread_cond_init(&target->changed, NULL);
 	if (!transport_listen(&target->listener, address, number ? atoi(number) : -1, error))
@@ -398,6 +401,10 @@ void target_begin(struct vm *vm, void *argument)
 
 void target_join(struct target *target)
 {
+	uint64_t one = 1;
+
+	if (write(target->end_fd, &one, sizeof(one)) != sizeof(one))
+		say("cannot end a thread: %s", strerror(errno));
 	pthread_mutex_lock(&target->lock);
 	transport_cut(&target->link.transport);
 	pthread_cond_broadcast(&target->changed);

@@ -20,6 +20,7 @@
  * @left: how many are missing
  * @said: COMMITTED is on its way: only what is asked for after it is answered
  * @uffd: the userfaultfd, or -1
+ * @end_fd: readable once the VM has ended
  * @stop_fd: written to when the thread that reads @uffd shall end
  */
 struct target {
@@ -42,6 +43,7 @@ struct target {
 	uint64_t left;
 	int uffd;
 	int stop_fd;
+	int end_fd;
 	pthread_t faults_thread;
 	struct wire_finished counts;
 	bool said;
