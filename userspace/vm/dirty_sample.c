@@ -120,7 +120,7 @@ static int start(struct vm *vm)
 	sample.round = 0;
 	sample.bitmap = calloc(vm->memory.bytes / PAGE / 64 + 1, sizeof(*sample.bitmap));
 	if (!sample.bitmap)
-		return ENOMEM;
+		return -ENOMEM;
 	if (!made) {
 		pthread_condattr_init(&attributes);
 		pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -128,7 +128,7 @@ static int start(struct vm *vm)
 		pthread_condattr_destroy(&attributes);
 		made = true;
 	}
-	ret = pthread_create(&sample.thread, NULL, rounds, NULL);
+	ret = -pthread_create(&sample.thread, NULL, rounds, NULL);
 	sample.started = !ret;
 	return ret;
 }
@@ -156,7 +156,7 @@ static void on_sample(struct control_request *request)
 	if (ms && !running)
 		ret = start(request->vm);
 	if (ret)
-		control_fail(request, "failed", "no thread for it: %s", strerror(ret));
+		control_fail(request, "failed", "no thread for it: %s", strerror(-ret));
 }
 
 void dirty_sample_add_commands(void)
