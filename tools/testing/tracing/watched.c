@@ -4,7 +4,8 @@
  * prints what the tools must find as one JSON object:
  *   watched phases        CPUID exits in marked phases
  *   watched dirty ROUNDS  a pattern of writes, round by round, by a guest, a device and the host
- *   watched storm COUNT MS  as many CPUID exits as fast as can be, and MS of life after that
+ *   watched storm COUNT MS  as many CPUID exits as fast as can be, and MS of life after that;
+ *                         its balloon says that it holds 300 pages
  *   watched idle          a VM with nothing to do, until it is killed
  *   watched migration MS  fires the launcher's probes as a migration does that stalls, after MS
  *   watched probes        fires the launcher's static probes as a balloon does
@@ -101,6 +102,7 @@ static void storm(uint32_t count)
 {
 	machine_create(&machine, MODE_UNPAGED);
 	GUEST_LOAD(&machine, many_cpuids);
+	PROBE_BALLOON_PAGES(1, 0, 300, 300);
 	run_guest(count, 0, 0);
 	printf("{\"cpuid\":%u,", count);
 	print_exits();
