@@ -158,12 +158,17 @@ static void killed(void)
 
 static void full_disk(void)
 {
-	static char small[128];
+	static char small[128], page[4096];
+	int fd;
 
 	make();
 	snprintf(small, sizeof(small), "%s/small", home);
 	require(!mkdir(small, 0700));
 	require(!mount("tmpfs", small, "tmpfs", 0, "size=4096"));
+	/* The state of a guest that does nothing fits into a page. */
+	fd = open(file("small/filler"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	require_equal(write(fd, page, sizeof(page)), sizeof(page));
+	close(fd);
 	EXPECT_RUN(0, "", "start", "vm1", "--detach");
 	EXPECT_RUN(14, "it goes on: ", "suspend", "vm1", "--file", file("small/vm1.vm"));
 	expect(strstr(output, "No space left"));
