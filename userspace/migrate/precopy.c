@@ -280,6 +280,8 @@ static bool slow_down(struct source *s)
 
 	if (percent >= THROTTLE_MAX)
 		return false;
+	if (!percent)
+		s->slowed_from = s->round + 1;
 	percent = percent ? percent + THROTTLE_STEP : THROTTLE_FIRST;
 	if (percent > THROTTLE_MAX)
 		percent = THROTTLE_MAX;
@@ -289,7 +291,8 @@ static bool slow_down(struct source *s)
 	PROBE_MIGRATE_THROTTLE(percent);
 	s->report.answer = "throttle";
 	snprintf(s->report.answer_cost, sizeof(s->report.answer_cost),
-		 "from round %u on the vCPUs slept, %u %% of the time at last", s->round, percent);
+		 "from round %u on the vCPUs slept, %u %% of the time at last", s->slowed_from,
+		 percent);
 	return true;
 }
 

@@ -45,6 +45,7 @@ struct migrate_options {
  * @dirty: the log as last read, a bit for each page of RAM
  * @heat: the last round in which each page was found dirty: recent ones are needed soon
  * @left_out: pages in the balloon
+ * @slowed_from: the first round with a throttled guest
  * @gone: the COMMIT was sent: from here on the VM may be the target's
  * @theirs: it is: the target said so
  * @cancelled: by the user
@@ -66,6 +67,7 @@ struct source {
 	uint8_t *heat;
 	uint64_t *left_out;
 	unsigned int round;
+	unsigned int slowed_from;
 	uint64_t round_began_ns;
 	uint64_t began_ns;
 	uint64_t began_tsc;
