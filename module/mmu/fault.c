@@ -5,6 +5,7 @@
  */
 #include "internal.h"
 
+#define MAX_TRIES	16	/* of one fault; each of its tables may have to be made present */
 #define PREFETCH	16	/* entries around a fault that are filled along, aligned */
 
 /*
@@ -457,9 +458,10 @@ enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gv
 {
 	struct gondola_vm *vm = vcpu->vm;
 	struct missing missing;
+	unsigned int tries;
 	int result;
 
-	for (;;) {
+	for (tries = 0; tries < MAX_TRIES; tries++) {
 		/* In this order: loading a root may use up what the fault needs. */
 		if (unlikely(gondola_mmu_load(vcpu) || gondola_cache_fill(vcpu)))
 			return GONDOLA_ACCESS_ERROR;
@@ -483,4 +485,6 @@ enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gv
 			return result == GONDOLA_ACCESS_MMIO ? GONDOLA_ACCESS_ERROR : result;
 		}
 	}
+	/* The host takes pages as fast as it gives them.  Fault again: the run loop sees signals. */
+	return GONDOLA_ACCESS_OK;
 }

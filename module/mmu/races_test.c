@@ -159,7 +159,29 @@ static void failure_06_write_while_the_log_begins(struct kunit *test)
 	rival_done(test, w);
 }
 
+static void take_page_always(struct world *w)
+{
+	world_host_moves(w, 0x60);
+}
+
+/* A host that takes a page each time it is given keeps nobody in the kernel. */
+static void busy_host_lets_go(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+	struct gondola_access out;
+
+	must_read(test, w, 0x61000);
+	w->on_pin = take_page_always;
+	KUNIT_EXPECT_EQ(test, (int)gondola_mmu_fault(&w->vcpu, 0x60000, PFEC_W, &out),
+			(int)GONDOLA_ACCESS_OK);
+	w->on_pin = NULL;
+	must_write(test, w, 0x60000, 6);
+	KUNIT_EXPECT_EQ(test, *world_u64(w, 0x60000), 6ull);
+	world_done(test, w);
+}
+
 static struct kunit_case races_cases[] = {
+	KUNIT_CASE(busy_host_lets_go),
 	KUNIT_CASE(failure_05_write_while_the_log_is_cleared),
 	KUNIT_CASE(failure_06_flush_before_the_page_goes),
 	KUNIT_CASE(failure_06_stale_translation_of_a_new_table),

@@ -87,6 +87,8 @@ enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn
 	}
 	gondola_mmu_unlock(vm);
 	gondola_mmu_host_unpin(pfn, writable);
+	/* Who takes the page may wait for this very processor before it is done. */
+	cond_resched();
 	return GONDOLA_ACCESS_OK;
 }
 
