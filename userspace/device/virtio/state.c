@@ -18,7 +18,8 @@ static uint32_t *reg(struct virtio_device *device, unsigned int offset)
 
 /*
  * Once the lock is ours the thread has given back what it had taken off a queue, but for what
- * the device's own freeze() puts back; from then on it waits.
+ * the device's own freeze() puts back; from then on it waits.  It must also have left poll(),
+ * which holds what it polls: a tap that is closed meanwhile would stay taken.
  */
 static void freeze(void *argument)
 {
@@ -28,6 +29,9 @@ static void freeze(void *argument)
 	device->frozen = true;
 	if (device->ops->freeze)
 		device->ops->freeze(device);
+	virtio_kick(device);
+	while (device->started && !device->parked)
+		pthread_cond_wait(&device->parks, &device->lock);
 	pthread_mutex_unlock(&device->lock);
 }
 
@@ -38,6 +42,7 @@ static void thaw(void *argument)
 
 	pthread_mutex_lock(&device->lock);
 	device->frozen = false;
+	device->parked = false;
 	if (device->loaded && device->ops->thaw)
 		device->ops->thaw(device);
 	if (device->loaded && *reg(device, VIRTIO_MMIO_INTERRUPT_STATUS))

@@ -161,12 +161,13 @@ static void *serve(void *argument)
 		uint64_t kicks;
 
 		fds[0] = (struct pollfd){ .fd = device->kick_fd, .events = POLLIN };
-		if (ops->poll) {
-			pthread_mutex_lock(&device->lock);
-			if (!device->frozen)
-				count = ops->poll(device, fds + 1, VIRTIO_MAX_FDS, &timeout);
-			pthread_mutex_unlock(&device->lock);
-		}
+		pthread_mutex_lock(&device->lock);
+		device->parked = device->frozen;
+		if (device->parked)
+			pthread_cond_broadcast(&device->parks);
+		else if (ops->poll)
+			count = ops->poll(device, fds + 1, VIRTIO_MAX_FDS, &timeout);
+		pthread_mutex_unlock(&device->lock);
 		if (poll(fds, 1 + count, timeout) < 0 && errno != EINTR)
 			fail(EXIT_CODE_ERROR, "%s: cannot wait for events: %s", device->label,
 			     strerror(errno));
@@ -210,6 +211,7 @@ void virtio_destroy(struct virtio_device *device)
 		device->ops->destroy(device);
 	close(device->kick_fd);
 	close(device->irq_fd);
+	pthread_cond_destroy(&device->parks);
 	pthread_mutex_destroy(&device->lock);
 	free(device);
 }
@@ -444,6 +446,7 @@ void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 	device->kick_fd = event_fd();
 	device->irq_fd = event_fd();
 	pthread_mutex_init(&device->lock, NULL);
+	pthread_cond_init(&device->parks, NULL);
 	for (unsigned int i = 0; i < nr_queues; i++)
 		device->queues[i] = (struct queue){
 			.memory = memory, .dirty = mark_dirty, .dirty_argument = (void *)memory,

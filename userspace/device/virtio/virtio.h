@@ -82,6 +82,8 @@ struct virtio_ops {
  * @chain: scratch of the device's thread
  * @complaints: lines about this device so far
  * @frozen: its thread only waits, see devices_freeze()
+ * @parked: it does by now: it has no descriptor of the device's in its hands
+ * @parks: signalled when @parked becomes true
  * @loaded: it was, since it was last thawed
  * @state: under what name and how it is saved
  */
@@ -96,11 +98,13 @@ struct virtio_device {
 	bool stop;
 	unsigned int complaints;
 	bool frozen;
+	bool parked;
 	bool loaded;
 	char state_name[STATE_NAME_MAX + 1];
 	struct device_state_ops state;
 
 	pthread_mutex_t lock;
+	pthread_cond_t parks;
 	uint64_t features;
 	uint64_t driver_features;
 	uint64_t negotiated;
