@@ -30,8 +30,11 @@ unsigned long floor_of(const struct balloon *b)
 
 static unsigned long missing(const struct balloon *b)
 {
-	unsigned long least = floor_of(b), available = max(si_mem_available(), 0l);
+	unsigned long least = floor_of(b), available;
 
+	if (!least || !READ_ONCE(b->held))
+		return 0;
+	available = max(si_mem_available(), 0l);
 	return available < least ? least - available : 0;
 }
 
