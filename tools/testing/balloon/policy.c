@@ -115,3 +115,60 @@ void policy_starts(void)
 		vm_end(&vms[i]);
 	}
 }
+
+/* ---- migration ------------------------------------------------------------------------- */
+
+static void move_while_growing(const char *options)
+{
+	struct guest_request request = { .size = MIB(24), .floor = MIB(24) };
+	uint64_t total, before, available;
+	struct vm here, there;
+
+	vm_start(&here, "here", 192, NULL);
+	require_equal(vm_ask(&here, "load gondola"), 0);
+	require_equal(vm_ask(&here, "hold 24"), 0);
+	vm_mem(&here, &before, &available);
+	expect(!strcmp(vm_balloon(&here, &request), "reached"));
+
+	/* It grows in all phases: a second or two before the move, and on at the target. */
+	request.size = MIB(72);
+	request.rate = MIB(8);
+	require(!guest_ask(&here.guest, &request));
+	vm_receive(&there, "there", "/tmp/move");
+	require_equal(run(NULL, "gondola migrate here unix:/tmp/move --json %s > /output/move.json",
+			  options), 0);
+	vm_left(&here);
+	vm_arrived(&there);
+	if (*options) {
+		/* As fast as it goes, into pages that are still on their way. */
+		request.rate = 0;
+		expect(!strcmp(vm_balloon(&there, &request), "reached"));
+	} else {
+		expect(!strcmp(vm_wait(&there), "reached"));
+	}
+	expect_equal(there.guest.held, request.size);
+	expect_equal(run(NULL, "grep -q 'left_out\": *[1-9]' /output/move.json"), 0);
+	require_equal(vm_ask(&there, "check"), 0);
+	expect(!strcmp(there.answer, "whole"));
+	request = (struct guest_request){};
+	expect(!strcmp(vm_balloon(&there, &request), "reached"));
+	vm_mem(&there, &total, &available);
+	expect_equal(total, before);
+	require_equal(vm_ask(&there, "check"), 0);
+	expect(!strcmp(there.answer, "whole"));
+	require_equal(vm_ask(&there, "kills"), 0);
+	expect(!strcmp(there.answer, "0"));
+	figure("{\"kind\": \"migration\", \"options\": \"%s\", \"in_balloon_mib\": 72, \"pattern\": \"whole\"}",
+	       options);
+	vm_end(&there);
+}
+
+void migrates(void)
+{
+	move_while_growing("");
+}
+
+void migrates_first(void)
+{
+	move_while_growing("--postcopy");
+}

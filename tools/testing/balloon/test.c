@@ -3,7 +3,7 @@
  * Runs in the test machine: balloons of guests there.  What it measured goes to
  * /output/balloon.json, a line for each run, which "run" puts together.
  *
- * usage: balloon-test [short|long|speed|policy|one N]
+ * usage: balloon-test [short|long|speed|policy|migration|one N]
  */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -442,6 +442,8 @@ static const struct tap_test tests[] = {
 
 static const struct tap_test policy_tests[] = {
 	{ "a third VM starts when two have given way, a fourth is refused", policy_starts },
+	{ "a balloon grows while its VM moves to another launcher", migrates },
+	{ "likewise while its pages come after it", migrates_first },
 };
 
 static const struct tap_test speed_tests[] = {
@@ -470,7 +472,9 @@ int main(int argc, char **argv)
 	if (!strcmp(mode, "speed"))
 		return run_tests(speed_tests, 1);
 	if (!strcmp(mode, "policy"))
-		return run_tests(policy_tests, 1);
+		return run_tests(policy_tests, sizeof(policy_tests) / sizeof(policy_tests[0]));
+	if (!strcmp(mode, "migration"))
+		return run_tests(policy_tests + 1, 2);
 	if (!strcmp(mode, "one"))
 		return run_tests(&tests[atoi(argv[2])], 1);
 	if (!strcmp(mode, "short"))

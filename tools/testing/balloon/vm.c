@@ -67,8 +67,7 @@ static void remember(pid_t pid, pid_t as)
 		}
 }
 
-/* True once the guest answers; else the launcher has ended, with *status. */
-static bool boot(struct vm *vm, const char *name, const char *command, int *status)
+static void spawn(struct vm *vm, const char *name, const char *command)
 {
 	int to[2], from[2];
 	char path[64];
@@ -89,6 +88,12 @@ static bool boot(struct vm *vm, const char *name, const char *command, int *stat
 	close(from[1]);
 	vm->to = to[1];
 	vm->from = fdopen(from[0], "r");
+}
+
+/* True once the guest answers; else the launcher has ended, with *status. */
+static bool boot(struct vm *vm, const char *name, const char *command, int *status)
+{
+	spawn(vm, name, command);
 	if (!next_answer(vm)) {
 		waitpid(vm->pid, status, 0);
 		remember(vm->pid, 0);
@@ -122,6 +127,37 @@ int vm_start_created(struct vm *vm, const char *name)
 
 	snprintf(command, sizeof(command), "exec gondola start %s 2> /output/%s.error", name, name);
 	return boot(vm, name, command, &status) ? 0 : WEXITSTATUS(status);
+}
+
+void vm_receive(struct vm *vm, const char *name, const char *path)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), "exec gondola receive %s unix:%s", name, path);
+	spawn(vm, name, command);
+	for (int i = 0; i < 600 && access(path, F_OK); i++)
+		usleep(100000);
+}
+
+void vm_arrived(struct vm *vm)
+{
+	if (guest_connect(&vm->guest, vm->name) || guest_status(&vm->guest))
+		tap_check(false, true, "%s: %s", vm->name, vm->guest.error);
+}
+
+void vm_left(struct vm *vm)
+{
+	int status;
+
+	while (next_answer(vm))
+		;
+	require_equal(waitpid(vm->pid, &status, 0), vm->pid);
+	remember(vm->pid, 0);
+	expect_equal(WEXITSTATUS(status), 18);
+	guest_disconnect(&vm->guest);
+	close(vm->to);
+	fclose(vm->from);
+	fclose(vm->log);
 }
 
 int vm_ask(struct vm *vm, const char *format, ...)

@@ -29,6 +29,12 @@ void vm_start(struct vm *vm, const char *name, unsigned int mib, const char *opt
 void vm_create(const char *name, unsigned int mib, const char *options);
 /** vm_start_created() - gondola start; 0, or its exit status if it did not come so far */
 int vm_start_created(struct vm *vm, const char *name);
+/** vm_receive() - gondola receive, on a socket; it listens when this returns */
+void vm_receive(struct vm *vm, const char *name, const char *path);
+/** vm_arrived() - it has the VM now */
+void vm_arrived(struct vm *vm);
+/** vm_left() - the launcher of a VM that was moved away ends as it should */
+void vm_left(struct vm *vm);
 /** vm_ask() - a line for the guest; vm->answer is its last answer; returns its status */
 int vm_ask(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /** vm_end() - powers it off; checks that the launcher ends well */
