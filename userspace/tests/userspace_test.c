@@ -189,6 +189,9 @@ static void cut_short(void)
 		fresh_boot();
 		require_equal(boot_made(&made, SMALL), 0);
 		for (size_t bytes = 0; bytes < whole; bytes += bytes < 700 ? 1 : 37) {
+			/* What is left of a bzImage then is a boot sector, with its signature. */
+			if (kind >= 4 && bytes == 512)
+				continue;
 			make(kind);
 			made.bytes = bytes;
 			fresh_boot();
