@@ -164,6 +164,8 @@ const struct command command_receive = {
 "                as in \"gondola run\"; the rest is as the source has it. Disks must be\n"
 "                reachable here by the same names\n"
 "\n"
+"The source is trusted: it names the disks, files and taps that are opened here. Memory\n"
+"and state are checked, names are not: let only hosts reach ADDRESS that may name them.\n"
 "The wire is not encrypted: between hosts use a tunnel, see gondola help migrate.\n"
 "\n"
 "EXAMPLES\n"
