@@ -188,13 +188,17 @@ static bool send_chunk(struct source *s, uint64_t page, uint64_t count, struct r
 {
 	int ret = 0;
 
-	/* The log as it was at the round's start says where to look; in the last round it is right. */
-	if (!any_in(s, page, count))
-		return true;
+	/*
+	 * Also where the log had nothing at the round's start: with the reading a part of the log takes
+	 * over the round's mark, so that each event is stamped with the round before the one that
+	 * sends its page.  In the last round the log stands still.
+	 */
 	if (s->phase == MIGRATE_COPY)
 		ret = log_call(s, page, count, false);
 	if (ret)
 		return link_fail(&s->link, "the dirty log cannot be read: %s", strerror(-ret));
+	if (!any_in(s, page, count))
+		return true;
 	for (uint64_t i = page / 64; i < (page + count + 63) / 64; i++) {
 		uint64_t passed = s->dirty[i] & s->left_out[i];
 
