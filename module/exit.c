@@ -207,30 +207,10 @@ static int handle_cr8_write(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 
 static int handle_cr_read(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
-	u64 value;
-
 	if (!exit->cr.decoded)
 		return gondola_interpret(vcpu);
-	switch (exit->cr.cr) {
-	case 0:
-		value = vcpu->cr0;
-		break;
-	case 2:
-		value = vcpu->cr2;
-		break;
-	case 3:
-		value = vcpu->cr3;
-		break;
-	case 4:
-		value = vcpu->cr4;
-		break;
-	case 8:
-		value = gondola_lapic_cr8(vcpu);
-		break;
-	default:
+	if (gondola_get_cr(vcpu, exit->cr.cr, &vcpu->regs.gpr[exit->cr.gpr]))
 		return raise(vcpu, VEC_UD);
-	}
-	vcpu->regs.gpr[exit->cr.gpr] = value;
 	return done(vcpu, exit);
 }
 

@@ -53,22 +53,10 @@ void interp_set_dtable(struct gondola_emulator *e, bool idt, const struct gondol
 
 u64 interp_get_cr(struct gondola_emulator *e, unsigned int cr)
 {
-	struct gondola_vcpu *vcpu = to_vcpu(e);
+	u64 value = 0;
 
-	switch (cr) {
-	case 0:
-		return vcpu->cr0;
-	case 2:
-		return vcpu->cr2;
-	case 3:
-		return vcpu->cr3;
-	case 4:
-		return vcpu->cr4;
-	case 8:
-		return gondola_lapic_cr8(vcpu);
-	default:
-		return 0;
-	}
+	gondola_get_cr(to_vcpu(e), cr, &value);
+	return value;
 }
 
 int interp_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)

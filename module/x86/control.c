@@ -84,6 +84,29 @@ int gondola_set_cr0(struct gondola_vcpu *vcpu, u64 value)
 	return 0;
 }
 
+int gondola_get_cr(struct gondola_vcpu *vcpu, unsigned int cr, u64 *value)
+{
+	switch (cr) {
+	case 0:
+		*value = vcpu->cr0;
+		return 0;
+	case 2:
+		*value = vcpu->cr2;
+		return 0;
+	case 3:
+		*value = vcpu->cr3;
+		return 0;
+	case 4:
+		*value = vcpu->cr4;
+		return 0;
+	case 8:
+		*value = gondola_lapic_cr8(vcpu);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
 /** gondola_set_cr3() - MOV to CR3; a guest's context switch, so it is kept short */
 int gondola_set_cr3(struct gondola_vcpu *vcpu, u64 value)
 {

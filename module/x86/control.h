@@ -13,6 +13,8 @@
 struct gondola_engine_ops;
 struct gondola_vcpu;
 
+/** gondola_get_cr() - CR0, 2, 3, 4 or 8 as the guest reads it; -EINVAL: there is no such register */
+int gondola_get_cr(struct gondola_vcpu *vcpu, unsigned int cr, u64 *value);
 int gondola_set_cr0(struct gondola_vcpu *vcpu, u64 value);
 int gondola_set_cr3(struct gondola_vcpu *vcpu, u64 value);
 int gondola_set_cr4(struct gondola_vcpu *vcpu, u64 value);

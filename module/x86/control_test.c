@@ -234,6 +234,11 @@ static void other_registers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_set_cr8(vcpu, 16), -EINVAL);
 	KUNIT_EXPECT_EQ(test, gondola_set_cr8(vcpu, 15), 0);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_cr8(vcpu), 15ull);
+	KUNIT_EXPECT_EQ(test, gondola_get_cr(vcpu, 8, &value), 0);
+	KUNIT_EXPECT_EQ(test, value, 15ull);
+	KUNIT_EXPECT_EQ(test, gondola_get_cr(vcpu, 4, &value), 0);
+	KUNIT_EXPECT_EQ(test, value, vcpu->cr4);
+	KUNIT_EXPECT_EQ(test, gondola_get_cr(vcpu, 1, &value), -EINVAL);
 	KUNIT_EXPECT_EQ(test, gondola_set_dr(vcpu, 7, BIT_ULL(32)), -EINVAL);
 	KUNIT_EXPECT_EQ(test, gondola_set_dr(vcpu, 5, 0xffffffff), 0);
 	KUNIT_EXPECT_EQ(test, gondola_get_dr(vcpu, 7, &value), 0);

@@ -10,8 +10,8 @@
 
 #define BRAND	"gondola interpreter"
 
-/* FPU, VME, DE, PSE, TSC, MSR, PAE, CX8, SEP, PGE, CMOV, PAT, PSE36, CLFLUSH, FXSR, SSE, SSE2 */
-#define LEAF1_EDX	(BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | \
+/* FPU, DE, PSE, TSC, MSR, PAE, CX8, SEP, PGE, CMOV, PAT, PSE36, CLFLUSH, FXSR, SSE, SSE2 */
+#define LEAF1_EDX	(BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | \
 			 BIT(11) | BIT(13) | BIT(15) | BIT(16) | BIT(17) | BIT(19) | BIT(24) | \
 			 BIT(25) | BIT(26))
 /* CX16, MOVBE, POPCNT */

@@ -268,7 +268,20 @@ static void opens_windows(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
 }
 
+/* A guest must not be offered what would leave it as an instruction that is not implemented. */
+static void offers_what_it_has(struct kunit *test)
+{
+	u32 eax, ebx, ecx, edx;
+
+	interp_processor_cpuid(1, 0, &eax, &ebx, &ecx, &edx);
+	KUNIT_EXPECT_EQ_MSG(test, edx & BIT(1), 0u, "VME");
+	KUNIT_EXPECT_EQ_MSG(test, edx & BIT(23), 0u, "MMX");
+	KUNIT_EXPECT_EQ_MSG(test, ecx & (BIT(0) | BIT(9) | BIT(19) | BIT(20)), 0u, "SSE3 and later");
+	KUNIT_EXPECT_EQ_MSG(test, ecx & (BIT(26) | BIT(28)), 0u, "XSAVE, AVX");
+}
+
 static struct kunit_case interp_cases[] = {
+	KUNIT_CASE(offers_what_it_has),
 	KUNIT_CASE(computes),
 	KUNIT_CASE(leaves_in_time),
 	KUNIT_CASE(code_that_changes),

@@ -9,6 +9,7 @@
 #include "../../host/fpu.h"
 #include "../../host/time.h"
 #include "../../irq/irq.h"
+#include "../../x86/control.h"
 
 static u32 as_user(const struct gondola_emulator *e, bool system)
 {
@@ -290,22 +291,10 @@ static void op_set_dtable(struct gondola_emulator *e, bool idt, const struct gon
 
 static u64 op_get_cr(struct gondola_emulator *e, unsigned int cr)
 {
-	struct gondola_vcpu *vcpu = to_interp_vcpu(e)->vcpu;
+	u64 value = 0;
 
-	switch (cr) {
-	case 0:
-		return vcpu->cr0;
-	case 2:
-		return vcpu->cr2;
-	case 3:
-		return vcpu->cr3;
-	case 4:
-		return vcpu->cr4;
-	case 8:
-		return gondola_lapic_cr8(vcpu);
-	default:
-		return 0;
-	}
+	gondola_get_cr(to_interp_vcpu(e)->vcpu, cr, &value);
+	return value;
 }
 
 static int op_get_msr(struct gondola_emulator *e, u32 index, u64 *value)
