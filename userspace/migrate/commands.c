@@ -47,6 +47,8 @@ static void *run_thread(void *argument)
 			     s->cancelled ? "cancelled" : "not-migrated", "%s", s->report.words);
 	control_done(request);
 	__atomic_store_n(&here.under_way, false, __ATOMIC_RELEASE);
+	if (!moved && s->phase == MIGRATE_BROKEN)
+		moved = source_settle(s);
 	if (moved)
 		vm_end(s->vm, VM_MIGRATED, "%s", s->report.words);
 	return NULL;
@@ -196,8 +198,29 @@ static void recover_target(struct control_request *request, struct target *targe
 			 &target->recover_fd)) {
 		target->recover_asked = true;
 		pthread_cond_broadcast(&target->changed);
+		/* It may be listening at another address, in vain. */
+		target_wake(target);
 	}
 	pthread_mutex_unlock(&target->lock);
+}
+
+/* The user has looked: it does not run there. */
+static void take_it_back(struct control_request *request, struct source *s)
+{
+	bool busy;
+
+	pthread_mutex_lock(&s->lock);
+	busy = s->settling || s->theirs;
+	s->take_back |= !busy;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	if (busy) {
+		control_fail(request, "wrong-state", "%s: its target is being asked whether it has it",
+			     request->vm->name);
+		return;
+	}
+	source_take_back(s);
+	control_state_event(request->vm);
 }
 
 /* The source has them: it connects. */
@@ -220,41 +243,34 @@ static void on_recover(struct control_request *request)
 
 	if (request->failed)
 		return;
-	if (target && target->broken) {
+	if (target && (target->broken || target->unconfirmed)) {
 		if (take_back)
 			control_fail(request, "wrong-state",
-				     "%s is here, but a part of its memory is not",
-				     request->vm->name);
+				     target->broken ? "%s is here, but a part of its memory is not" :
+				     "%s is here, and runs", request->vm->name);
 		else
 			recover_target(request, target);
 	} else if (phase_now() != MIGRATE_BROKEN) {
 		control_fail(request, "wrong-state", "%s: there is nothing to recover",
 			     request->vm->name);
+	} else if (!take_back) {
+		recover_source(request, s);
 	} else if (s->theirs) {
-		if (take_back)
-			control_fail(request, "wrong-state",
-				     "%s has been running elsewhere: it cannot go back",
-				     request->vm->name);
-		else
-			recover_source(request, s);
-	} else if (take_back) {
-		source_take_back(s);
-		control_state_event(request->vm);
-	} else {
 		control_fail(request, "wrong-state",
-			     "%s may be running at its target: if it is not, take it back",
-			     request->vm->name);
+			     "%s has been running elsewhere: it cannot go back", request->vm->name);
+	} else {
+		take_it_back(request, s);
 	}
 }
 
 static void add_status(struct vm *vm, struct json_object *status)
 {
 	struct target *target = target_here();
-	enum migrate_phase phase = target ? target->phase : phase_now();
+	enum migrate_phase phase = phase_now();
 
 	(void)vm;
-	if (target && !target->phase)
-		phase = phase_now();
+	if (target && phase == MIGRATE_IDLE)
+		phase = __atomic_load_n(&target->phase, __ATOMIC_ACQUIRE);
 	if (phase == MIGRATE_IDLE)
 		return;
 	json_object_object_add(status, "migration",

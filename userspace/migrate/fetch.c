@@ -460,7 +460,7 @@ static bool reconnect(struct target *target, const char *address)
 	if (!transport_listen(&listener, address, fd, target->link.words))
 		return false;
 	say("%s: waiting for its source at %s", target->vm->name, address);
-	if (transport_accept(&listener, &target->link.transport, target->end_fd, LINK_TIMEOUT_MS,
+	if (transport_accept(&listener, &target->link.transport, target->wake_fd, LINK_TIMEOUT_MS,
 			     target->link.words))
 		return greet_again(target);
 	transport_unlisten(&listener);
@@ -477,33 +477,47 @@ void fetch_ask_again(struct target *target)
 	}
 }
 
-/* Waits for an address and a connection; false when the VM ends. */
+/* Waits for the user to name an address, and for a connection there, which may fail. */
+static bool next_link(struct target *target)
+{
+	char address[sizeof(target->recover_address)];
+	uint64_t count;
+	ssize_t drained = 0;
+
+	pthread_mutex_lock(&target->lock);
+	/* Nobody may be able to tell us of the VM's end: devices wait for us, vCPUs for them. */
+	while (!target->recover_asked && !vm_ending(target->vm))
+		wait_a_moment(target);
+	target->recover_asked = false;
+	memcpy(address, target->recover_address, sizeof(address));
+	if (!vm_ending(target->vm))
+		drained = read(target->wake_fd, &count, sizeof(count));
+	(void)drained;
+	pthread_mutex_unlock(&target->lock);
+	if (vm_ending(target->vm))
+		return false;
+	link_close(&target->link);
+	target->link = (struct link){ .transport.fd = -1 };
+	return reconnect(target, address);
+}
+
+/* Until there is a connection; false when the VM ends. */
 static bool recover(struct target *target)
 {
-	char words[256], address[sizeof(target->recover_address)];
 	struct link *link = &target->link;
+	char words[256];
 
-	for (;;) {
+	while (!vm_ending(target->vm)) {
 		snprintf(words, sizeof(words),
 			 "the link was lost (%.100s) and %llu pages are missing: gondola migrate-recover %s ADDRESS, here and then at the source",
 			 link->words, (unsigned long long)target->left, target->vm->name);
 		vm_pause_because(target->vm, PAUSE_ERROR, words);
 		control_state_event(target->vm);
 		say("%s: %s", target->vm->name, words);
-		pthread_mutex_lock(&target->lock);
-		target->recover_asked = false;
-		/* Nobody may be able to tell us of the VM's end: devices wait for us, vCPUs for them. */
-		while (!target->recover_asked && !vm_ending(target->vm))
-			wait_a_moment(target);
-		memcpy(address, target->recover_address, sizeof(address));
-		pthread_mutex_unlock(&target->lock);
-		if (vm_ending(target->vm))
-			return false;
-		link_close(link);
-		*link = (struct link){ .transport.fd = -1 };
-		if (reconnect(target, address))
+		if (next_link(target))
 			return true;
 	}
+	return false;
 }
 
 void fetch_all(struct target *target)
@@ -529,4 +543,33 @@ void fetch_all(struct target *target)
 		say("%s: the source is back, it goes on", target->vm->name);
 	}
 	fetch_end(target);
+}
+
+/* Over a new link: it hears that nothing is missing, says the same, and hears that all is here. */
+static bool tell_again(struct target *target)
+{
+	return next_link(target) && take_all(target) &&
+	       link_expect(&target->link, WIRE_BYE, NULL, 0);
+}
+
+void fetch_confirm(struct target *target)
+{
+	uint64_t words = (target->pages + 63) / 64;
+	bool heard;
+
+	transport_timeout(&target->link.transport, LINK_TIMEOUT_MS);
+	heard = vm_ending(target->vm) || link_expect(&target->link, WIRE_BYE, NULL, 0);
+	if (heard)
+		return;
+	pthread_mutex_lock(&target->lock);
+	if (!target->missing)
+		target->missing = calloc(words, sizeof(*target->missing));
+	target->unconfirmed = target->missing;
+	pthread_mutex_unlock(&target->lock);
+	while (target->unconfirmed && !heard && !vm_ending(target->vm)) {
+		say("%s: it is here and runs, but its source may not have heard so (%s). If it still waits there: gondola migrate-recover %s ADDRESS, here and then there",
+		    target->vm->name, target->link.words, target->vm->name);
+		heard = tell_again(target);
+	}
+	target->unconfirmed = false;
 }

@@ -135,12 +135,23 @@ bool link_put(struct link *link, enum wire_type type, const void *payload, size_
 	       write_failed(link);
 }
 
+static bool started(const struct link *link)
+{
+	return link->transport.fd >= 0 && link->out.batch_data;
+}
+
 void link_refuse(struct link *link, const char *words)
 {
 	size_t bytes = strnlen(words, WIRE_WORDS_MAX - 1);
 
-	if (link->transport.fd >= 0 && link->out.batch_data)
+	if (started(link))
 		link_put(link, WIRE_REFUSE, words, bytes);
+}
+
+void link_bye(struct link *link)
+{
+	if (started(link))
+		link_put(link, WIRE_BYE, NULL, 0);
 }
 
 bool link_flush(struct link *link)

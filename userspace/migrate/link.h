@@ -42,6 +42,8 @@ bool link_greet(struct link *link);
 bool link_put(struct link *link, enum wire_type type, const void *payload, size_t bytes);
 /** link_refuse() - tell the other end, if it still listens, why we give up */
 void link_refuse(struct link *link, const char *words);
+/** link_bye() - if it is still there: the other end has nothing to wait for */
+void link_bye(struct link *link);
 /** link_flush() - gathered pages go out; false with words if anything has failed so far */
 bool link_flush(struct link *link);
 /** link_read() - the next record; a REFUSE is a failure with the other end's words */

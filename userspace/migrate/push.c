@@ -323,7 +323,7 @@ static bool take_missing(struct source *s)
 	return true;
 }
 
-static bool reconnect(struct source *s, const char *address)
+bool push_reconnect(struct source *s, const char *address)
 {
 	struct wire_recover hello = { .protocol = WIRE_PROTOCOL };
 	uint64_t bytes = source_bytes(s);
@@ -342,21 +342,30 @@ static bool reconnect(struct source *s, const char *address)
 static void wait_for_recovery(struct source *s)
 {
 	char words[256], address[sizeof(s->recover_address)];
+	const char *state = count_missing(s) ? "it needs pages from here" :
+			    "all pages were sent, and it may have them";
 
 	for (;;) {
 		snprintf(words, sizeof(words),
-			 "the link was lost after the VM changed hands (%.80s); it needs pages from here: gondola migrate-recover %s ADDRESS",
-			 s->link.words, s->vm->name);
+			 "the link was lost after the VM changed hands (%.40s); %s: gondola migrate-recover NAME ADDRESS there, then gondola migrate-recover %s ADDRESS here",
+			 s->link.words, state, s->vm->name);
+		vm_pause_because(s->vm, PAUSE_ERROR, words);
+		source_phase(s, MIGRATE_BROKEN);
+		control_state_event(s->vm);
 		say("%s: %s", s->vm->name, words);
 		pthread_mutex_lock(&s->lock);
 		snprintf(s->report.words, sizeof(s->report.words), "%s", words);
-		s->recover_asked = false;
 		while (!s->recover_asked && !vm_ending(s->vm))
 			pthread_cond_wait(&s->changed, &s->lock);
+		s->recover_asked = false;
 		memcpy(address, s->recover_address, sizeof(address));
 		pthread_mutex_unlock(&s->lock);
-		if (vm_ending(s->vm) || reconnect(s, address))
+		if (vm_ending(s->vm))
 			return;
+		if (push_reconnect(s, address)) {
+			vm_unpause(s->vm, PAUSE_ERROR);
+			return;
+		}
 	}
 }
 
@@ -371,7 +380,6 @@ void push_all(struct source *s)
 		push = (struct push){ .s = s };
 		if (push_over(s, &push))
 			break;
-		source_phase(s, MIGRATE_BROKEN);
 		wait_for_recovery(s);
 		if (vm_ending(s->vm))
 			return;

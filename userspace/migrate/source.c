@@ -342,7 +342,7 @@ static void doubt(struct source *s)
 	char words[256];
 
 	snprintf(words, sizeof(words),
-		 "the link was lost while the VM changed hands: it may be running at %.80s. If it is not, gondola migrate-recover %s --take-back",
+		 "the link was lost while the VM changed hands: it may be at %.48s. If it is, gondola migrate-recover NAME ADDRESS there, then here; if it is not, gondola migrate-recover %s --take-back",
 		 s->options.address, s->vm->name);
 	link_close(&s->link);
 	vm_pause_because(s->vm, PAUSE_ERROR, words);
@@ -358,6 +358,8 @@ static void leave(struct source *s)
 	sum_up(s, "migrated");
 	snprintf(s->report.words, sizeof(s->report.words), "migrated to %.128s",
 		 s->options.address);
+	/* Else the target would keep an ear open for us. */
+	link_bye(&s->link);
 	link_close(&s->link);
 	precopy_end(s);
 	source_phase(s, MIGRATE_DONE);
@@ -370,6 +372,38 @@ void source_take_back(struct source *s)
 	run_on(s);
 	precopy_end(s);
 	source_phase(s, MIGRATE_FAILED);
+}
+
+bool source_settle(struct source *s)
+{
+	char address[sizeof(s->recover_address)];
+	bool asked;
+
+	do {
+		pthread_mutex_lock(&s->lock);
+		s->settling = false;
+		while (!s->recover_asked && !s->take_back && !vm_ending(s->vm))
+			pthread_cond_wait(&s->changed, &s->lock);
+		asked = !s->take_back && !vm_ending(s->vm);
+		s->settling = asked;
+		s->recover_asked = false;
+		memcpy(address, s->recover_address, sizeof(address));
+		pthread_mutex_unlock(&s->lock);
+		if (!asked)
+			return false;
+		if (push_reconnect(s, address))
+			break;
+		say("%s: the target did not say that it has the VM: %s", s->vm->name,
+		    s->link.words);
+	} while (true);
+	/* Only who has run it, or is about to, answers that. */
+	s->theirs = true;
+	vm_set_busy(s->vm, VM_STATE_MIGRATED);
+	vm_unpause(s->vm, PAUSE_ERROR);
+	source_phase(s, MIGRATE_POSTCOPY);
+	push_all(s);
+	leave(s);
+	return true;
 }
 
 void source_run(struct source *s)

@@ -49,7 +49,10 @@ struct migrate_options {
  * @gone: the COMMIT was sent: from here on the VM may be the target's
  * @theirs: it is: the target said so
  * @cancelled: by the user
- * @recover_fd: written to when the user has a new address (push.c)
+ * @recover_address, @recover_fd: where the user says that the target listens
+ * @recover_asked: that was not looked at yet
+ * @settling: the target is being asked whether it has the VM
+ * @take_back: the user knows that it does not
  */
 struct source {
 	struct vm *vm;
@@ -83,6 +86,7 @@ struct source {
 	char recover_address[256];
 	int recover_fd;
 	bool recover_asked;
+	bool settling;
 	bool take_back;
 };
 
@@ -90,6 +94,12 @@ struct source {
 
 /** source_phase() - marked into the module, for probes and subscribers */
 void source_phase(struct source *s, enum migrate_phase phase);
+/**
+ * source_settle() - in doubt who has the VM: until the user says so, or where to ask
+ *
+ * True if it is the target's, and the target has all of it.
+ */
+bool source_settle(struct source *s);
 /** source_progress() - an event, unless the last one is fresh and not @now */
 void source_progress(struct source *s, bool now);
 uint64_t source_bytes(const struct source *s);
@@ -116,6 +126,8 @@ uint64_t page_gpa(const struct source *s, uint64_t page);
 
 /** push_missing() - the pages of s->dirty are missing at the target */
 bool push_missing(struct source *s);
+/** push_reconnect() - the target at @address, and what it lacks; false with link.words */
+bool push_reconnect(struct source *s, const char *address);
 /** push_all() - serve the target until it has everything, over as many links as it takes */
 void push_all(struct source *s);
 

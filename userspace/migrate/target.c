@@ -118,7 +118,7 @@ void target_listen(struct target *target, const char *address)
 	*target = (struct target){
 		.link.transport.fd = -1, .uffd = -1, .stop_fd = -1, .recover_fd = -1,
 	};
-	target->end_fd = eventfd(0, EFD_CLOEXEC);
+	target->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&target->lock, NULL);
 	pthread_cond_init(&target->changed, NULL);
 	if (!transport_listen(&target->listener, address, number ? atoi(number) : -1, error))
@@ -371,6 +371,7 @@ static void *target_run(void *argument)
 		say("%s: it runs here now", target->vm->name);
 		if (target->missing)
 			fetch_all(target);
+		fetch_confirm(target);
 		link_close(&target->link);
 		phase(target, MIGRATE_DONE);
 		control_event("migrated-in", NULL);
@@ -399,12 +400,17 @@ void target_begin(struct vm *vm, void *argument)
 		fail(EXIT_CODE_ERROR, "cannot start a thread: %s", strerror(ret));
 }
 
-void target_join(struct target *target)
+void target_wake(const struct target *target)
 {
 	uint64_t one = 1;
 
-	if (write(target->end_fd, &one, sizeof(one)) != sizeof(one))
-		say("cannot end a thread: %s", strerror(errno));
+	if (write(target->wake_fd, &one, sizeof(one)) != sizeof(one))
+		say("cannot wake a thread: %s", strerror(errno));
+}
+
+void target_join(struct target *target)
+{
+	target_wake(target);
 	pthread_mutex_lock(&target->lock);
 	transport_cut(&target->link.transport);
 	pthread_cond_broadcast(&target->changed);

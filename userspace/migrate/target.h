@@ -20,7 +20,9 @@
  * @left: how many are missing
  * @said: COMMITTED is on its way: only what is asked for after it is answered
  * @uffd: the userfaultfd, or -1
- * @end_fd: readable once the VM has ended
+ * @wake_fd: readable once the VM has ended, or the user names another address
+ * @broken: pages are missing, and there is no link
+ * @unconfirmed: none are, but the source may not have heard that all is here
  * @stop_fd: written to when the thread that reads @uffd shall end
  */
 struct target {
@@ -43,11 +45,12 @@ struct target {
 	uint64_t left;
 	int uffd;
 	int stop_fd;
-	int end_fd;
+	int wake_fd;
 	pthread_t faults_thread;
 	struct wire_finished counts;
 	bool said;
 	bool broken;
+	bool unconfirmed;
 	char recover_address[256];
 	int recover_fd;
 	bool recover_asked;
@@ -71,6 +74,8 @@ void target_begin(struct vm *vm, void *argument);
 void target_join(struct target *target);
 /** target_here() - this process's, or NULL */
 struct target *target_here(void);
+/** target_wake() - whatever waits for a connection looks again at what is asked for */
+void target_wake(const struct target *target);
 /** target_left() - pages that are still missing */
 uint64_t target_left(const struct target *target);
 /** target_page() - the page at @gpa, counted through all RAM; the caller has checked it */
@@ -94,5 +99,7 @@ void fetch_discarded(uint64_t gpa, uint64_t bytes);
 void fetch_ask_again(struct target *target);
 /** fetch_all() - take pages until all are here, over as many links as it takes */
 void fetch_all(struct target *target);
+/** fetch_confirm() - the VM is here: until its source has heard so, or the VM ends */
+void fetch_confirm(struct target *target);
 
 #endif

@@ -13,8 +13,10 @@
  *				    <-  PREPARED
  *	COMMIT			    ->			the VM changes hands
  *				    <-  COMMITTED
+ *	BYE			    ->			or, in post-copy:
  *	pages, POSTED		    <-> WANT		post-copy only
  *				    <-  FINISHED
+ *	BYE			    ->
  */
 #ifndef MIGRATE_WIRE_H
 #define MIGRATE_WIRE_H
@@ -45,6 +47,7 @@
  * @WIRE_POSTED: all pages have been sent
  * @WIRE_FINISHED: struct wire_finished: all have come
  * @WIRE_RECOVER: struct wire_recover: a new connection for a migration that lost its own
+ * @WIRE_BYE: the source has heard that the VM is the target's, with all of its memory
  */
 enum wire_type {
 	WIRE_HELLO = STREAM_MIGRATE_FIRST,
@@ -62,6 +65,7 @@ enum wire_type {
 	WIRE_POSTED,
 	WIRE_FINISHED,
 	WIRE_RECOVER,
+	WIRE_BYE,
 };
 
 struct wire_hello {

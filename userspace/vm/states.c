@@ -35,7 +35,7 @@ static const struct {
 	{ "migrate", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "dirty-sample", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "migrate-cancel", VM_IN(MIGRATING) },
-	{ "migrate-recover", VM_IN(PAUSED) | VM_IN(MIGRATED) },
+	{ "migrate-recover", VM_IN(RUNNING) | VM_IN(PAUSED) | VM_IN(MIGRATED) },
 	{ "receive", VM_IN(INACTIVE) },
 };
 

@@ -90,8 +90,18 @@ settled() {
 	case "$(state $vm)/$(state $next)" in
 	running/gone | gone/running | gone/gone | gone/paused | paused/*) return 0 ;;
 	migrated/paused | migrated/gone) return 0 ;;
+	migrated/running) told $vm && return 0 ;;
 	esac
 	return 1
+}
+
+recover() {
+	gondola migrate-recover $next unix:/tmp/again.sock &&
+		wait_for 10 test -S /tmp/again.sock &&
+		gondola migrate-recover $vm unix:/tmp/again.sock &&
+		wait_for 20 is $vm gone || { say "not recovered"; return 1; }
+	moved
+	goes_on $vm
 }
 
 # Is what is left one VM that runs, or one or two that say why they stand?
@@ -105,24 +115,16 @@ judge() {	# KIND
 		was=$vm
 		moved
 		goes_on $vm || { say "$vm does not go on"; return 1; } ;;
-	paused/running)
-		told $vm || return 1
-		end $vm
-		moved
-		goes_on $vm ;;
+	paused/running | paused/paused | migrated/running)
+		# The target has it, and its word was lost.
+		told $vm && recover ;;
 	paused/gone)
 		# In doubt, or the target was killed as it took over: the user has looked.
 		told $vm && gondola migrate-recover $vm --take-back && goes_on $vm ;;
 	migrated/paused)
-		told $next || return 1
-		gondola migrate-recover $next unix:/tmp/again.sock &&
-			wait_for 10 test -S /tmp/again.sock &&
-			gondola migrate-recover $vm unix:/tmp/again.sock &&
-			wait_for 20 is $vm gone || { say "not recovered"; return 1; }
-		moved
-		goes_on $vm ;;
+		told $next && recover ;;
 	migrated/gone)
-		[ "$1" = target ] && grep -q 'needs pages from here' /tmp/$vm.err ;;
+		[ "$1" = target ] && wait_for 15 grep -q 'needs pages from here' /tmp/$vm.err ;;
 	gone/paused)
 		[ "$1" = source ] && told $next ;;
 	gone/gone)

@@ -111,9 +111,65 @@ recovered() {
 	goes_on $vm
 }
 
+# lose TYPE OPTIONS: $vm moves, and the target's record of that type is lost with the link
+COMMITTED=74
+FINISHED=77
+lose() {
+	receive || return 1
+	meddle /tmp/wire.sock /tmp/$next.sock down @$1 cut > /dev/null &
+	wait_for 10 test -S /tmp/wire.sock
+	shift
+	gondola migrate $vm unix:/tmp/wire.sock "$@" > /tmp/move.out 2>&1 &
+	mover=$!
+}
+
+# ask: the source asks the target, which has the VM, and ends
+ask() {
+	gondola migrate-recover $next unix:/tmp/again.sock || return 1
+	wait_for 10 test -S /tmp/again.sock
+	gondola migrate-recover $vm unix:/tmp/again.sock || return 1
+	wait_for 20 is $vm gone || { say "the source stays $(state $vm)"; return 1; }
+	grep -q 'migrated to' /tmp/$vm.err || return 1
+	moved
+	goes_on $vm
+}
+
+in_doubt() {	# the source, and it says so; was the user told?
+	wait $mover
+	[ $? = 14 ] && is $vm paused && told $vm && grep -q 'it may be at' /tmp/move.out
+}
+
+last_answer_lost() {
+	lose $FINISHED --postcopy
+	wait_for 40 told $vm && is $vm migrated && is $next running && goes_on $next || return 1
+	gondola migrate-recover $vm --take-back 2> /tmp/refused && return 1
+	grep -q 'cannot go back' /tmp/refused || return 1
+	ask && wait $mover
+}
+
+commit_answer_lost() {
+	lose $COMMITTED
+	in_doubt && goes_on $next && ask
+}
+
+commit_answer_lost_post_copy() {
+	lose $COMMITTED --postcopy
+	in_doubt && wait_for 10 is $next paused && told $next && ask
+}
+
+# The target was killed as it took over: the user has looked, and takes the VM back.
+taken_back() {
+	lose $COMMITTED
+	in_doubt || return 1
+	kill -9 $next_pid
+	wait_for 10 is $next gone
+	gondola migrate-recover $vm --take-back && wait_for 5 is $vm running && goes_on $vm
+}
+
 echo "TAP version 13"
 for test in there_and_back post_copy compressed stays_paused link_cut corrupted target_killed \
-	target_full cancelled recovered; do
+	target_full cancelled recovered last_answer_lost commit_answer_lost \
+	commit_answer_lost_post_copy taken_back; do
 	if $test; then
 		result 0 "migration: $test"
 	else

@@ -3,10 +3,10 @@
  * A wire that does harm: carries bytes between two unix sockets, and at a given
  * place does something to them.
  *
- * usage: meddle LISTEN CONNECT up|down BYTE cut|flip|freeze|kill:PID|count
+ * usage: meddle LISTEN CONNECT up|down BYTE|@TYPE cut|flip|freeze|kill:PID|count
  *
  * up: counted are the bytes from who connects to LISTEN to CONNECT; down: those back. At
- * byte number BYTE the wire is cut, a bit is flipped, nothing moves any more (and both ends
+ * byte number BYTE, or where the first record of type TYPE begins, the wire is cut, a bit is flipped, nothing moves any more (and both ends
  * stay open for 30 s), or process PID is killed. count: nothing; at the end it prints how
  * many went each way as "up N down N".
  */
@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +22,21 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define HEADER	32u	/* bytes: of the stream, and of each record */
+
+/**
+ * struct way - one direction
+ * @header, @have: of the record that comes next, as far as it came
+ * @skip: bytes until it begins
+ */
 struct way {
 	int from;
 	int to;
 	unsigned long long moved;
 	bool ended;
+	unsigned char header[HEADER];
+	unsigned int have;
+	unsigned long long skip;
 };
 
 static struct sockaddr_un address_of(const char *path)
@@ -81,8 +92,37 @@ static bool harm(const char *what, char *at)
 	return strcmp(what, "cut") && strcmp(what, "freeze");
 }
 
+static uint32_t number(const unsigned char *at)
+{
+	return at[0] | at[1] << 8 | at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+/* Where a record of this type begins in what came; @got: not there. */
+static ssize_t find(struct way *way, const char *data, ssize_t got, uint32_t type)
+{
+	for (ssize_t at = 0; at < got;) {
+		if (way->skip) {
+			ssize_t step = way->skip < (unsigned long long)(got - at) ?
+				       (ssize_t)way->skip : got - at;
+
+			way->skip -= step;
+			at += step;
+			continue;
+		}
+		way->header[way->have++] = data[at++];
+		if (way->have < HEADER)
+			continue;
+		/* Its header may have begun to come before. */
+		if (number(way->header) == type)
+			return at < HEADER ? 0 : at - HEADER;
+		way->skip = number(way->header + 8);
+		way->have = 0;
+	}
+	return got;
+}
+
 /* What there is on one way; false: the wire is cut. */
-static bool carry(struct way *way, unsigned long long byte, const char *what)
+static bool carry(struct way *way, unsigned long long byte, uint32_t type, const char *what)
 {
 	static char data[65536];
 	ssize_t got = read(way->from, data, sizeof(data)), sent = 0;
@@ -91,6 +131,11 @@ static bool carry(struct way *way, unsigned long long byte, const char *what)
 		way->ended = true;
 		shutdown(way->to, SHUT_WR);
 		return true;
+	}
+	if (what && type) {
+		ssize_t at = find(way, data, got, type);
+
+		byte = at < got ? way->moved + at : ~0ull;
 	}
 	if (what && byte >= way->moved && byte < way->moved + got) {
 		ssize_t before = byte - way->moved;
@@ -126,21 +171,23 @@ static bool carry(struct way *way, unsigned long long byte, const char *what)
 int main(int argc, char **argv)
 {
 	unsigned long long byte;
+	uint32_t type;
 	struct way ways[2];
 	const char *what;
 	bool up;
 
 	if (argc != 6) {
-		fprintf(stderr, "usage: meddle LISTEN CONNECT up|down BYTE cut|flip|freeze|kill:PID|count\n");
+		fprintf(stderr, "usage: meddle LISTEN CONNECT up|down BYTE|@TYPE cut|flip|freeze|kill:PID|count\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
 	up = !strcmp(argv[3], "up");
-	byte = strtoull(argv[4], NULL, 0);
+	type = argv[4][0] == '@' ? strtoul(argv[4] + 1, NULL, 0) : 0;
+	byte = type ? ~0ull : strtoull(argv[4], NULL, 0);
 	what = strcmp(argv[5], "count") ? argv[5] : NULL;
-	ways[0] = (struct way){ .from = take(argv[1]) };
+	ways[0] = (struct way){ .from = take(argv[1]), .skip = HEADER };
 	ways[0].to = go(argv[2]);
-	ways[1] = (struct way){ .from = ways[0].to, .to = ways[0].from };
+	ways[1] = (struct way){ .from = ways[0].to, .to = ways[0].from, .skip = HEADER };
 	while (!ways[0].ended || !ways[1].ended) {
 		struct pollfd fds[2];
 
@@ -151,7 +198,7 @@ int main(int argc, char **argv)
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			die("poll");
 		for (int i = 0; i < 2; i++)
-			if (fds[i].revents && !carry(&ways[i], byte, up == !i ? what : NULL))
+			if (fds[i].revents && !carry(&ways[i], byte, type, up == !i ? what : NULL))
 				return 0;
 	}
 	printf("up %llu down %llu\n", ways[0].moved, ways[1].moved);
