@@ -198,10 +198,12 @@ TRACE_EVENT(gondola_msr,
  * @rip say who when @source is GONDOLA_DIRTY_VCPU, else they are ~0 and 0.
  * @phase and @round hold since the log was last read: see GONDOLA_GET_DIRTY.
  * @count: how many there were of this VM so far, so that who counts sees what it missed.
+ * @device: which one, when @source is GONDOLA_DIRTY_DEVICE and the launcher named it, else "".
  */
 TRACE_EVENT(gondola_dirty,
-	TP_PROTO(u32 vm, u32 vcpu, u64 gfn, u64 rip, u32 source, u32 phase, u32 round, u64 count),
-	TP_ARGS(vm, vcpu, gfn, rip, source, phase, round, count),
+	TP_PROTO(u32 vm, u32 vcpu, u64 gfn, u64 rip, u32 source, u32 phase, u32 round, u64 count,
+		 const char *device),
+	TP_ARGS(vm, vcpu, gfn, rip, source, phase, round, count, device),
 	TP_STRUCT__entry(
 		__field(u32, vm)
 		__field(u32, vcpu)
@@ -211,6 +213,7 @@ TRACE_EVENT(gondola_dirty,
 		__field(u32, phase)
 		__field(u32, round)
 		__field(u64, count)
+		__array(char, device, GONDOLA_DEVICE_NAME_LEN)
 	),
 	TP_fast_assign(
 		__entry->vm = vm;
@@ -221,11 +224,12 @@ TRACE_EVENT(gondola_dirty,
 		__entry->phase = phase;
 		__entry->round = round;
 		__entry->count = count;
+		strscpy_pad(__entry->device, device, sizeof(__entry->device));
 	),
-	TP_printk("vm %u vcpu %u gfn 0x%llx rip 0x%llx source %s phase %u round %u count %llu",
+	TP_printk("vm %u vcpu %u gfn 0x%llx rip 0x%llx source %s phase %u round %u count %llu device %s",
 		  __entry->vm, __entry->vcpu, __entry->gfn, __entry->rip,
 		  gondola_show_dirty_source(__entry->source), __entry->phase, __entry->round,
-		  __entry->count)
+		  __entry->count, __entry->device)
 );
 
 /* The launcher marked what is under way (GONDOLA_MARK). */

@@ -244,13 +244,30 @@ static long mark_dirty(struct gondola_vm *vm, void __user *uarg)
 
 	if (err)
 		return err;
-	if (args.pad || args.gpa + args.bytes < args.gpa ||
-	    (args.source != GONDOLA_DIRTY_DEVICE && args.source != GONDOLA_DIRTY_HOST))
+	if (args.gpa + args.bytes < args.gpa || args.device > GONDOLA_MAX_DEVICES ||
+	    (args.source != GONDOLA_DIRTY_DEVICE && (args.source != GONDOLA_DIRTY_HOST || args.device)))
 		return -EINVAL;
 	mutex_lock(&vm->lock);
-	err = gondola_mmu_mark_dirty(vm, args.gpa, args.bytes, args.source);
+	err = gondola_mmu_mark_dirty(vm, args.gpa, args.bytes, args.source,
+				     args.device ? vm->devices[args.device - 1] : "");
 	mutex_unlock(&vm->lock);
 	return err;
+}
+
+static long name_device(struct gondola_vm *vm, void __user *uarg)
+{
+	struct gondola_name_device args;
+	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+
+	if (err)
+		return err;
+	if (args.pad || !args.device || args.device > GONDOLA_MAX_DEVICES ||
+	    strnlen(args.name, sizeof(args.name)) == sizeof(args.name))
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	strscpy(vm->devices[args.device - 1], args.name, sizeof(args.name));
+	mutex_unlock(&vm->lock);
+	return 0;
 }
 
 static long mark(struct gondola_vm *vm, void __user *uarg)
@@ -391,6 +408,8 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return mark_dirty(vm, uarg);
 	case GONDOLA_MARK:
 		return mark(vm, uarg);
+	case GONDOLA_NAME_DEVICE:
+		return name_device(vm, uarg);
 	case GONDOLA_HOLD_CLOCK:
 		return hold_clock(vm, uarg);
 	case GONDOLA_GET_STATE:

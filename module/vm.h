@@ -36,6 +36,7 @@ struct gondola_vcpu;
  * @held: the clocks stand still, at @held_tsc of the host's TSC and @held_ns of its clock
  * @lost_ns: how long they stood before
  * @phase, @round: as marked by the launcher, stamped on events
+ * @devices: names of the launcher's devices, for events; under @lock
  * @dead: set once, when something broke for good; all vCPUs leave with -EIO
  */
 struct gondola_vm {
@@ -60,6 +61,7 @@ struct gondola_vm {
 	bool held;
 	u32 phase;
 	u32 round;
+	char devices[GONDOLA_MAX_DEVICES][GONDOLA_DEVICE_NAME_LEN];
 	bool ran;
 	bool dead;
 };

@@ -5,9 +5,8 @@
 #include "../trace.h"
 #include "internal.h"
 
-void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
-			     struct gondola_slot *slot, gfn_t gfn,
-			     enum gondola_dirty_source source)
+static void mark_page(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct gondola_slot *slot,
+		      gfn_t gfn, enum gondola_dirty_source source, const char *device)
 {
 	const struct gondola_stamp *stamp;
 
@@ -17,7 +16,14 @@ void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
 	stamp = &slot->stamps[(gfn - slot->base) / 64];
 	__set_bit(gfn - slot->base, slot->dirty);
 	trace_gondola_dirty(vm->id, vcpu ? vcpu->id : ~0u, gfn, vcpu ? vcpu->regs.rip : 0, source,
-			    stamp->phase, stamp->round, ++vm->mmu.nr_dirtied);
+			    stamp->phase, stamp->round, ++vm->mmu.nr_dirtied, device);
+}
+
+void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
+			     struct gondola_slot *slot, gfn_t gfn,
+			     enum gondola_dirty_source source)
+{
+	mark_page(vm, vcpu, slot, gfn, source, "");
 }
 
 unsigned long *gondola_dirty_alloc(u64 pages)
@@ -118,7 +124,7 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 }
 
 int gondola_mmu_mark_dirty(struct gondola_vm *vm, gpa_t gpa, u64 bytes,
-			   enum gondola_dirty_source source)
+			   enum gondola_dirty_source source, const char *device)
 {
 	gfn_t gfn = gpa >> GONDOLA_PAGE_SHIFT, last;
 
@@ -135,7 +141,7 @@ int gondola_mmu_mark_dirty(struct gondola_vm *vm, gpa_t gpa, u64 bytes,
 			gondola_mmu_unlock(vm);
 			return -ENXIO;
 		}
-		gondola_mark_page_dirty(vm, NULL, slot, gfn, source);
+		mark_page(vm, NULL, slot, gfn, source, device);
 		/* The write went past the shadow of a table that may lie there. */
 		if (slot->frames[gfn - slot->base].nr_tables)
 			gondola_zap_tables(vm, gfn);

@@ -122,7 +122,7 @@ static void failure_04_mmio_entry_over_a_present_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, *world_u64(w, 0x20000), memory);
 	/* Told: nothing is left of the old one, for reads either. */
 	KUNIT_EXPECT_EQ(test, gondola_mmu_mark_dirty(&w->vm, 0x4000 + 8 * 0x20, 8,
-						     GONDOLA_DIRTY_DEVICE), 0);
+						     GONDOLA_DIRTY_DEVICE, ""), 0);
 	KUNIT_EXPECT_EQ(test, world_access(w, 0x20000, 0, &value, &error), WORLD_MMIO);
 	KUNIT_EXPECT_EQ(test, gondola_mmu_audit(&w->vm), 0);
 	/* And back, by the other way in which the host writes. */

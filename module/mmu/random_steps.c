@@ -317,7 +317,7 @@ static bool edit_by_host(struct random_state *s, gpa_t at, u64 value, unsigned i
 		       random_failed(s, "gpa_write to %llx", at);
 	/* The launcher writes its own memory and tells of it. */
 	memcpy(ref_memory(&s->ref, at), &value, bytes);
-	return !gondola_mmu_mark_dirty(&s->w->vm, at, bytes, GONDOLA_DIRTY_DEVICE) ||
+	return !gondola_mmu_mark_dirty(&s->w->vm, at, bytes, GONDOLA_DIRTY_DEVICE, "") ||
 	       random_failed(s, "mark_dirty at %llx", at);
 }
 

@@ -102,7 +102,9 @@ static int by_source(const void *left, const void *right)
 
 	if (a->key.source != b->key.source)
 		return (int)a->key.source - (int)b->key.source;
-	return (int)a->key.vcpu - (int)b->key.vcpu;
+	if (a->key.vcpu != b->key.vcpu)
+		return a->key.vcpu < b->key.vcpu ? -1 : 1;
+	return strncmp(a->key.device, b->key.device, sizeof(a->key.device));
 }
 
 static int by_column(const void *left, const void *right)

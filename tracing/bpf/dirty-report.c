@@ -82,7 +82,7 @@ static struct dirty_page *find_hot(const struct dirty_vm *vm, struct hot *hot)
 
 static void print_sources(const struct dirty_vm *vm, uint64_t total)
 {
-	printf("%-12s %10s %6s\n", "BY", "PAGES", "SHARE");
+	printf("%-15s %10s %6s\n", "BY", "PAGES", "SHARE");
 	for (size_t i = 0; i < vm->nr_sources; i++) {
 		const struct dirty_source *source = &vm->sources[i];
 		char name[32];
@@ -90,8 +90,10 @@ static void print_sources(const struct dirty_vm *vm, uint64_t total)
 		if (source->key.source == GONDOLA_DIRTY_VCPU)
 			snprintf(name, sizeof(name), "vCPU %u", source->key.vcpu);
 		else
-			snprintf(name, sizeof(name), "%s", source_name(source->key.source));
-		printf("%-12s %10llu %5.1f%%\n", name, (unsigned long long)source->count,
+			snprintf(name, sizeof(name), "%s",
+				 *source->key.device ? source->key.device :
+				 source_name(source->key.source));
+		printf("%-15s %10llu %5.1f%%\n", name, (unsigned long long)source->count,
 		       100.0 * source->count / total);
 	}
 }
@@ -225,6 +227,9 @@ static struct json_object *json_sources(const struct dirty_vm *vm)
 					       source_name(vm->sources[i].key.source)));
 		if (vm->sources[i].key.source == GONDOLA_DIRTY_VCPU)
 			json_u64(one, "vcpu", vm->sources[i].key.vcpu);
+		if (*vm->sources[i].key.device)
+			json_object_object_add(one, "device", json_object_new_string(
+						       vm->sources[i].key.device));
 		json_u64(one, "pages", vm->sources[i].count);
 		json_object_array_add(array, one);
 	}

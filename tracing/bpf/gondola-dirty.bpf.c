@@ -113,8 +113,10 @@ static __always_inline struct round_count *round_of(__u32 vm, __u32 phase, __u32
 static __noinline int count_source(const struct event_gondola_dirty *event)
 {
 	struct source_key key = { .vm = event->vm, .source = event->source, .vcpu = event->vcpu };
-	__u64 *known = bpf_map_lookup_elem(&sources, &key), one = 1;
+	__u64 *known, one = 1;
 
+	__builtin_memcpy(key.device, event->device, sizeof(key.device));
+	known = bpf_map_lookup_elem(&sources, &key);
 	if (known)
 		++*known;
 	else if (bpf_map_update_elem(&sources, &key, &one, BPF_NOEXIST))

@@ -3,6 +3,8 @@
 #ifndef GONDOLA_DIRTY_H
 #define GONDOLA_DIRTY_H
 
+#include <linux/gondola.h>
+
 #include "common.h"
 
 #define PAGE_BYTES	4096
@@ -13,6 +15,7 @@ struct source_key {
 	__u32 vm;
 	__u32 source;
 	__u32 vcpu;
+	char device[GONDOLA_DEVICE_NAME_LEN];
 };
 
 struct round_key {

@@ -127,17 +127,22 @@ static const struct event_field event_fields[] = {
 	{ NULL, NULL, 0, 0 }
 };
 
-/* One line of a "format" file: "field:u32 vm;	offset:8;	size:4;	signed:0;" */
+/* One line of a "format" file: "field:u32 vm;	offset:8;	size:4;	signed:0;", or "vm[2];" */
 static bool format_has(const char *format, const struct event_field *field)
 {
-	char words[128];
+	size_t length = strlen(field->name);
 	unsigned int offset, size;
-	const char *at;
 
-	snprintf(words, sizeof(words), " %s;\toffset:", field->name);
-	at = strstr(format, words);
-	return at && sscanf(at + strlen(words), "%u;\tsize:%u", &offset, &size) == 2 &&
-	       offset == field->offset && size == field->size;
+	for (const char *at = format; (at = strstr(at, field->name)); at++) {
+		const char *end = at + length;
+
+		if (at == format || at[-1] != ' ' || (*end != ';' && *end != '['))
+			continue;
+		end = strchr(end, ';');
+		return end && sscanf(end, ";\toffset:%u;\tsize:%u", &offset, &size) == 2 &&
+		       offset == field->offset && size == field->size;
+	}
+	return false;
 }
 
 /* The BPF programs read the events by offsets that were fixed when they were built. */

@@ -18,6 +18,8 @@
 #define GONDOLA_MAX_VCPUS	16
 #define GONDOLA_MAX_SLOTS	32
 #define GONDOLA_NAME_LEN	32
+#define GONDOLA_MAX_DEVICES	64
+#define GONDOLA_DEVICE_NAME_LEN	16
 #define GONDOLA_RUN_SIZE	8192	/* bytes to mmap from a vCPU's descriptor */
 
 /* ---- engines and preflight ------------------------------------------- */
@@ -216,7 +218,7 @@ enum gondola_dirty_source {
  * @size: sizeof(struct gondola_mark_dirty)
  * @flags: must be 0
  * @source: GONDOLA_DIRTY_DEVICE or GONDOLA_DIRTY_HOST
- * @pad: must be 0
+ * @device: which device, as numbered with GONDOLA_NAME_DEVICE; 0: not told, or no device
  * @gpa: first byte written
  * @bytes: how many
  */
@@ -224,9 +226,25 @@ struct gondola_mark_dirty {
 	__u32 size;
 	__u32 flags;
 	__u32 source;
-	__u32 pad;
+	__u32 device;
 	__u64 gpa;
 	__u64 bytes;
+};
+
+/**
+ * struct gondola_name_device - GONDOLA_NAME_DEVICE: what a device of the launcher is called
+ * @size: sizeof(struct gondola_name_device)
+ * @flags: must be 0
+ * @device: the launcher's number for it, 1 … GONDOLA_MAX_DEVICES
+ * @pad: must be 0
+ * @name: shown in traces: NUL-terminated; empty takes the name away
+ */
+struct gondola_name_device {
+	__u32 size;
+	__u32 flags;
+	__u32 device;
+	__u32 pad;
+	char name[GONDOLA_DEVICE_NAME_LEN];
 };
 
 /**
@@ -592,6 +610,7 @@ struct gondola_run {
 #define GONDOLA_IOEVENTFD		_IOW(GONDOLA_IOC, 0x27, struct gondola_ioeventfd)
 #define GONDOLA_IRQFD			_IOW(GONDOLA_IOC, 0x28, struct gondola_irqfd)
 #define GONDOLA_HOLD_CLOCK		_IOWR(GONDOLA_IOC, 0x29, struct gondola_hold_clock)
+#define GONDOLA_NAME_DEVICE		_IOW(GONDOLA_IOC, 0x2a, struct gondola_name_device)
 
 /*
  * vCPU.  GONDOLA_RUN returns 0 when the run page says why the guest left, or

@@ -216,13 +216,22 @@ int __gondola_clear_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages,
 	return call(vm, GONDOLA_CLEAR_DIRTY, &args);
 }
 
-int __gondola_mark_dirty(int vm, uint32_t source, uint64_t gpa, uint64_t bytes)
+int __gondola_mark_dirty(int vm, uint32_t source, uint32_t device, uint64_t gpa, uint64_t bytes)
 {
 	struct gondola_mark_dirty args = {
-		.size = sizeof(args), .source = source, .gpa = gpa, .bytes = bytes,
+		.size = sizeof(args), .source = source, .device = device, .gpa = gpa,
+		.bytes = bytes,
 	};
 
 	return call(vm, GONDOLA_MARK_DIRTY, &args);
+}
+
+int __gondola_name_device(int vm, uint32_t device, const char *name)
+{
+	struct gondola_name_device args = { .size = sizeof(args), .device = device };
+
+	snprintf(args.name, sizeof(args.name), "%s", name);
+	return call(vm, GONDOLA_NAME_DEVICE, &args);
 }
 
 int __gondola_mark(int vm, uint32_t phase, uint32_t round)

@@ -73,7 +73,10 @@ int gondola_create_vcpu(int vm, uint32_t id);
 int __gondola_get_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages, uint64_t *bitmap);
 int __gondola_clear_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages,
 			  const uint64_t *bitmap);
-int __gondola_mark_dirty(int vm, uint32_t source, uint64_t gpa, uint64_t bytes);
+/** gondola_mark_dirty() - @device: see gondola_name_device(), or 0 */
+int __gondola_mark_dirty(int vm, uint32_t source, uint32_t device, uint64_t gpa, uint64_t bytes);
+/** gondola_name_device() - @device: 1 … GONDOLA_MAX_DEVICES; a name that is too long is cut */
+int __gondola_name_device(int vm, uint32_t device, const char *name);
 int __gondola_mark(int vm, uint32_t phase, uint32_t round);
 /** gondola_hold_clock() - @held_ns, @lost_ns: see struct gondola_hold_clock; may be NULL */
 int __gondola_hold_clock(int vm, bool hold, uint64_t *held_ns, uint64_t *lost_ns);

@@ -121,7 +121,8 @@ int memory_userfault(struct guest_memory *memory, bool on)
 	return set_slots(memory);
 }
 
-void memory_mark_dirty(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes)
+void memory_mark_dirty(const struct guest_memory *memory, uint32_t device, uint64_t gpa,
+		       uint64_t bytes)
 {
 	int ret;
 
@@ -129,7 +130,7 @@ void memory_mark_dirty(const struct guest_memory *memory, uint64_t gpa, uint64_t
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!bytes || !__atomic_load_n(&memory->log_dirty, __ATOMIC_RELAXED))
 		return;
-	ret = __gondola_mark_dirty(memory->vm_fd, GONDOLA_DIRTY_DEVICE, gpa, bytes);
+	ret = __gondola_mark_dirty(memory->vm_fd, GONDOLA_DIRTY_DEVICE, device, gpa, bytes);
 	/* A page that the log misses would be lost in a migration. */
 	if (ret && __atomic_load_n(&memory->log_dirty, __ATOMIC_RELAXED))
 		fail(EXIT_CODE_ERROR, "cannot mark what a device wrote: %s", strerror(-ret));

@@ -50,10 +50,12 @@ int memory_log_dirty(struct guest_memory *memory, bool on);
 int memory_userfault(struct guest_memory *memory, bool on);
 /**
  * memory_mark_dirty() - a device has written there; costs nothing while nobody wants to know
+ * @device: as named for the module (virtio_name()), or 0
  * @gpa, @bytes: within RAM
  *
  * After the write, never before.
  */
-void memory_mark_dirty(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes);
+void memory_mark_dirty(const struct guest_memory *memory, uint32_t device, uint64_t gpa,
+		       uint64_t bytes);
 
 #endif

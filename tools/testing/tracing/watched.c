@@ -31,6 +31,8 @@
 #define PATTERN		0x200000u	/* where the guest writes */
 #define DEVICE_AT	0x600000u
 #define HOST_AT		0x700000u
+#define DISK		1u	/* numbers of devices */
+#define NET		GONDOLA_MAX_DEVICES
 #define PHASE_COPY	3u
 #define PHASE_STOP	4u
 #define CODE_OFFSET(label, name)	(CODE + (uint32_t)((label) - (name)))
@@ -133,7 +135,12 @@ static void begin_round(uint32_t phase, uint32_t round, bool first)
 	}
 }
 
-/* In round r the guest writes 10 r pages, two apart; a device 3, the host 2; one page always. */
+static void device_writes(uint32_t device, uint64_t gpa, uint64_t bytes)
+{
+	require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_DEVICE, device, gpa, bytes), 0);
+}
+
+/* In round r the guest writes 10 r pages, two apart; devices 4, the host 2, always the same. */
 static void dirty(uint32_t rounds)
 {
 	uint32_t odd = 0, even = 0;
@@ -142,23 +149,28 @@ static void dirty(uint32_t rounds)
 	GUEST_LOAD(&machine, writers);
 	require_equal(__gondola_set_memory(machine.vm, 0, GONDOLA_MEM_LOG_DIRTY, 0, MEMORY_BYTES,
 					   machine.memory), 0);
+	require_equal(__gondola_name_device(machine.vm, DISK, "disk0"), 0);
+	require_equal(__gondola_name_device(machine.vm, NET, "net0"), 0);
 	printf("{\"rounds\":[");
 	begin_round(PHASE_COPY, 1, true);
 	for (uint32_t round = 1; round <= rounds; round++) {
 		run_guest(10 * round, PATTERN, 2 * PAGE);
 		/* A second time in the same round: these are dirty already. */
 		run_guest(10 * round, PATTERN, 2 * PAGE);
-		require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_DEVICE,
-						   DEVICE_AT + round * 0x10000, 2 * PAGE + 1), 0);
-		require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_HOST, HOST_AT,
+		device_writes(DISK, DEVICE_AT + round * 0x10000, PAGE + 1);
+		device_writes(NET, DEVICE_AT + round * 0x10000 + 2 * PAGE, PAGE);
+		/* One that the launcher did not name. */
+		device_writes(0, DEVICE_AT + round * 0x10000 + 3 * PAGE, PAGE);
+		require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_HOST, 0, HOST_AT,
 						   2 * PAGE), 0);
 		odd += 5 * round;
 		even += 5 * round;
 		usleep(200000);
 		begin_round(round == rounds ? PHASE_STOP : PHASE_COPY, round + 1, false);
 	}
-	printf("],\"vcpu\":%u,\"device\":%u,\"host\":%u,\"writers\":{\"%#x\":%u,\"%#x\":%u}}\n",
-	       odd + even, 3 * rounds, 2 * rounds, CODE_OFFSET(odd_writer, writers), odd,
+	printf("],\"by\":{\"vcpu 0\":%u,\"disk0\":%u,\"net0\":%u,\"device\":%u,\"host\":%u},"
+	       "\"writers\":{\"%#x\":%u,\"%#x\":%u}}\n",
+	       odd + even, 2 * rounds, rounds, rounds, 2 * rounds, CODE_OFFSET(odd_writer, writers), odd,
 	       CODE_OFFSET(even_writer, writers), even);
 }
 

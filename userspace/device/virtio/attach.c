@@ -31,7 +31,8 @@ static void write_device(void *device, uint64_t offset, uint64_t value, unsigned
 }
 
 /* So that a request costs no exit to the launcher: neither its notification nor its interrupt. */
-static void connect(struct vm *vm, struct virtio_device *device, unsigned int slot)
+static void connect(struct vm *vm, struct virtio_device *device, unsigned int slot,
+		    unsigned int index)
 {
 	uint64_t gpa = VIRTIO_MMIO_BASE + slot * VIRTIO_MMIO_STRIDE;
 	int ret;
@@ -44,6 +45,8 @@ static void connect(struct vm *vm, struct virtio_device *device, unsigned int sl
 					  device->registers + VIRTIO_MMIO_INTERRUPT_STATUS);
 	if (!ret)
 		ret = __gondola_irqfd(vm->fd, 0, device->irq_fd, VIRTIO_GSI(slot));
+	if (!ret)
+		ret = virtio_name(device, vm->fd, slot + 1, index);
 	if (ret)
 		gondola_die(-ret, "cannot connect a device to the module");
 }
@@ -51,10 +54,13 @@ static void connect(struct vm *vm, struct virtio_device *device, unsigned int sl
 static void place(struct vm *vm, struct virtio_device *device)
 {
 	static const struct bus_ops ops = { .read = read_device, .write = write_device };
+	unsigned int before = 0;
 
+	for (unsigned int i = 0; i < nr_devices; i++)
+		before += devices[i]->ops == device->ops;
 	vm_add_mmio(vm, VIRTIO_MMIO_BASE + nr_devices * VIRTIO_MMIO_STRIDE, VIRTIO_MMIO_STRIDE, 8,
 		    &ops, device);
-	connect(vm, device, nr_devices);
+	connect(vm, device, nr_devices, before);
 	virtio_register(device, nr_devices);
 	devices[nr_devices++] = device;
 }

@@ -12,6 +12,7 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
+#include "lib/libgondola.h"
 #include "vm/fail.h"
 #include "virtio.h"
 
@@ -421,9 +422,20 @@ uint64_t virtio_read(struct virtio_device *device, uint64_t offset, unsigned int
 	return value;
 }
 
-static void mark_dirty(void *memory, uint64_t gpa, uint64_t bytes)
+static void mark_dirty(void *argument, uint64_t gpa, uint64_t bytes)
 {
-	memory_mark_dirty(memory, gpa, bytes);
+	const struct virtio_device *device = argument;
+
+	memory_mark_dirty(device->memory, device->number, gpa, bytes);
+}
+
+int virtio_name(struct virtio_device *device, int vm_fd, uint32_t number, unsigned int index)
+{
+	char name[GONDOLA_DEVICE_NAME_LEN];
+
+	snprintf(name, sizeof(name), "%s%u", device->ops->name, index);
+	device->number = number;
+	return __gondola_name_device(vm_fd, number, name);
 }
 
 static int event_fd(void)
@@ -442,6 +454,7 @@ void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 	device->ops = ops;
 	device->registers = registers;
 	device->features = features | TRANSPORT_FEATURES;
+	device->memory = memory;
 	device->nr_queues = nr_queues;
 	device->kick_fd = event_fd();
 	device->irq_fd = event_fd();
@@ -449,7 +462,7 @@ void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 	pthread_cond_init(&device->parks, NULL);
 	for (unsigned int i = 0; i < nr_queues; i++)
 		device->queues[i] = (struct queue){
-			.memory = memory, .dirty = mark_dirty, .dirty_argument = (void *)memory,
+			.memory = memory, .dirty = mark_dirty, .dirty_argument = device,
 		};
 	show(device, VIRTIO_MMIO_MAGIC_VALUE, 'v' | 'i' << 8 | 'r' << 16 | 't' << 24);
 	show(device, VIRTIO_MMIO_VERSION, 2);

@@ -86,6 +86,8 @@ struct virtio_ops {
  * @parks: signalled when @parked becomes true
  * @loaded: it was, since it was last thawed
  * @state: under what name and how it is saved
+ * @memory: the guest's
+ * @number: its own among the devices that were named for the module, from 1; 0: it was not
  */
 struct virtio_device {
 	const struct virtio_ops *ops;
@@ -102,6 +104,8 @@ struct virtio_device {
 	bool loaded;
 	char state_name[STATE_NAME_MAX + 1];
 	struct device_state_ops state;
+	const struct guest_memory *memory;
+	uint32_t number;
 
 	pthread_mutex_t lock;
 	pthread_cond_t parks;
@@ -132,6 +136,12 @@ uint64_t virtio_read(struct virtio_device *device, uint64_t offset, unsigned int
 void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 		 const struct guest_memory *memory, uint8_t *registers, uint64_t features,
 		 unsigned int nr_queues);
+/**
+ * virtio_name() - what it writes to guest memory is told from what others write, in traces
+ * @number: from 1, unique among the VM's
+ * @index: among those of its kind: "disk0"
+ */
+int virtio_name(struct virtio_device *device, int vm_fd, uint32_t number, unsigned int index);
 /** virtio_register() - "virtio-NAME" @instance among the devices that are saved: state.c */
 void virtio_register(struct virtio_device *device, uint32_t instance);
 /** virtio_start() - its thread, which blocks all signals; fail()s */

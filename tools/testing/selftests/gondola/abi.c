@@ -70,6 +70,7 @@ static void sizes_and_flags(void)
 			CALL(vm, GONDOLA_CLEAR_DIRTY, gondola_dirty_log),
 			CALL(vm, GONDOLA_MARK_DIRTY, gondola_mark_dirty),
 			CALL(vm, GONDOLA_MARK, gondola_mark),
+			CALL(vm, GONDOLA_NAME_DEVICE, gondola_name_device),
 			CALL(vm, GONDOLA_IOEVENTFD, gondola_ioeventfd),
 			CALL(vm, GONDOLA_IRQFD, gondola_irqfd),
 			CALL(vm, GONDOLA_GET_STATE, gondola_state),
@@ -115,7 +116,6 @@ static void padding(void)
 	struct gondola_cpuid cpuid = { .size = sizeof(cpuid), .engine = GONDOLA_ENGINE_COUNT };
 	struct gondola_create_vcpu vcpu = { .size = sizeof(vcpu), .id = 1, .pad = 1 };
 	struct gondola_memory_slot slot = { .size = sizeof(slot), .pad = 1, .bytes = 4096 };
-	struct gondola_mark_dirty mark = { .size = sizeof(mark), .source = 1, .pad = 1 };
 
 	machine_bare(&machine);
 	expect_equal(call(machine.sys, GONDOLA_GET_SUPPORTED_CPUID, &cpuid), -EINVAL);
@@ -126,8 +126,39 @@ static void padding(void)
 	expect_equal(call(machine.vm, GONDOLA_SET_MEMORY, &slot), -EINVAL);
 	slot.pad = 0;
 	expect_equal(call(machine.vm, GONDOLA_SET_MEMORY, &slot), 0);
-	expect_equal(call(machine.vm, GONDOLA_MARK_DIRTY, &mark), -EINVAL);
 	munmap((void *)(uintptr_t)slot.hva, 4096);
+	machine_destroy(&machine);
+}
+
+/* The launcher's devices have numbers and names, its loaders have none. */
+static void devices(void)
+{
+	struct machine machine;
+	struct gondola_mark_dirty mark = {
+		.size = sizeof(mark), .source = GONDOLA_DIRTY_DEVICE, .bytes = 1,
+	};
+	struct gondola_name_device name = { .size = sizeof(name) };
+
+	machine_create(&machine, MODE_UNPAGED);
+	for (uint32_t device = 0; device <= GONDOLA_MAX_DEVICES + 1; device++) {
+		bool right = device && device <= GONDOLA_MAX_DEVICES;
+
+		expect_equal(__gondola_name_device(machine.vm, device, "disk0"),
+			     right ? 0 : -EINVAL);
+		mark.device = device;
+		mark.source = GONDOLA_DIRTY_DEVICE;
+		expect_equal(call(machine.vm, GONDOLA_MARK_DIRTY, &mark),
+			     device <= GONDOLA_MAX_DEVICES ? 0 : -EINVAL);
+		mark.source = GONDOLA_DIRTY_HOST;
+		expect_equal(call(machine.vm, GONDOLA_MARK_DIRTY, &mark), device ? -EINVAL : 0);
+	}
+	name.device = 1;
+	memset(name.name, 'x', sizeof(name.name));
+	expect_equal(call(machine.vm, GONDOLA_NAME_DEVICE, &name), -EINVAL);
+	name.name[sizeof(name.name) - 1] = 0;
+	expect_equal(call(machine.vm, GONDOLA_NAME_DEVICE, &name), 0);
+	name.pad = 1;
+	expect_equal(call(machine.vm, GONDOLA_NAME_DEVICE, &name), -EINVAL);
 	machine_destroy(&machine);
 }
 
@@ -300,6 +331,7 @@ static const struct tap_test tests[] = {
 	{ "unknown ioctls are refused", unknown_ioctl },
 	{ "wrong sizes, unknown flags and wild pointers are refused", sizes_and_flags },
 	{ "padding must be zero", padding },
+	{ "devices have numbers and names", devices },
 	{ "names end, engines exist and are usable", names_and_engines },
 	{ "a vCPU's id is free and below the maximum", vcpu_ids },
 	{ "interrupt lines exist", irq_lines },

@@ -27,6 +27,12 @@ static void start_log(void)
 	close(sys);
 }
 
+static void start(struct virtio_device *device, uint64_t without)
+{
+	require_equal(virtio_name(device, vm_fd, 1, 0), 0);
+	driver_start(device, without);
+}
+
 static void clear_log(void)
 {
 	require_equal(__gondola_get_dirty(vm_fd, 0, 0, ALL, bitmap), 0);
@@ -59,7 +65,7 @@ static void rng(void)
 	static const uint64_t written[] = { RINGS + 0x4000, BUFFERS, BUFFERS + PAGE };
 
 	start_log();
-	driver_start(rng_create(&driver.memory, driver.registers), 0);
+	start(rng_create(&driver.memory, driver.registers), 0);
 	/* Without a log nothing is marked. */
 	put_desc(0, 0, BUFFERS, PAGE + 100, WRITE, 0);
 	offer(0, 0);
@@ -86,7 +92,7 @@ static void disk(void)
 
 	require_equal(truncate(disk_name, 1 << 20), 0);
 	start_log();
-	driver_start(block_create(&driver.memory, driver.registers, disk_name), 0);
+	start(block_create(&driver.memory, driver.registers, disk_name), 0);
 	require_equal(memory_log_dirty(&driver.memory, true), 0);
 	usleep(20000);
 	clear_log();
@@ -125,8 +131,8 @@ static void port(void)
 	snprintf(socket_name, sizeof(socket_name), "%s.sock", disk_name);
 	snprintf(spec, sizeof(spec), "port=unix:%s", socket_name);
 	start_log();
-	driver_start(console_create(&driver.memory, driver.registers, specs, 1),
-		     1ull << 1 /* VIRTIO_CONSOLE_F_MULTIPORT */);
+	start(console_create(&driver.memory, driver.registers, specs, 1),
+	      1ull << 1 /* VIRTIO_CONSOLE_F_MULTIPORT */);
 	strcpy(address.sun_path, socket_name);
 	require_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), 0);
 	put_desc(0, 0, BUFFERS, 100, WRITE, 0);

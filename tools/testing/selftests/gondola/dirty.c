@@ -186,10 +186,10 @@ static void launcher(void)
 	struct machine machine;
 
 	start(&machine);
-	require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_DEVICE, FIRST + 4095, 2), 0);
+	require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_DEVICE, 0, FIRST + 4095, 2), 0);
 	expect_written(&machine, device, 2);
 	clear_log(&machine);
-	require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_HOST, FIRST, 1), 0);
+	require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_HOST, 0, FIRST, 1), 0);
 	expect_written(&machine, host, 1);
 	machine_destroy(&machine);
 }

@@ -184,7 +184,7 @@ static void dirty_log(void)
 	require_equal(__gondola_get_dirty(machine.vm, 0, 256, 64, again), 0);
 	expect_equal(again[0], 0x55555555);
 	/* What we write is dirty when we say so. */
-	require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_DEVICE, 0x101800, 0x1000), 0);
+	require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_DEVICE, 0, 0x101800, 0x1000), 0);
 	require_equal(__gondola_get_dirty(machine.vm, 0, 256, 64, again), 0);
 	expect_equal(again[0], 0x55555557);
 	machine_destroy(&machine);
@@ -208,8 +208,8 @@ static void dirty_log_refused(void)
 	expect_equal(__gondola_get_dirty(machine.vm, 0, 0, 64, (uint64_t *)8), -EFAULT);
 	bitmap[0] = ~0ull;
 	expect_equal(__gondola_clear_dirty(machine.vm, 0, 0, 10, bitmap), -EINVAL);
-	expect_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_VCPU, 0, 1), -EINVAL);
-	expect_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_HOST, ~0ull, 2), -EINVAL);
+	expect_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_VCPU, 0, 0, 1), -EINVAL);
+	expect_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_HOST, 0, ~0ull, 2), -EINVAL);
 	machine_destroy(&machine);
 }
 
