@@ -14,8 +14,12 @@ port=4711
 peer=10.0.0.2
 [ "$side" = here ] || peer=10.0.0.1
 
+note() {
+	echo "linked, $side, $(cut -d ' ' -f 1 /proc/uptime): $*"
+}
+
 fail() {
-	echo "linked, $side: $*"
+	note "$*"
 	tail -n 5 /tmp/v*.err /tmp/move.out
 	cat /tmp/v*.log | tail -n 10
 	exit 1
@@ -32,7 +36,7 @@ counts_to() {
 }
 
 send() {
-	tries=100
+	tries=400
 	until gondola migrate $vm tcp:$peer:$port --json > /tmp/move.out 2>&1; do
 		grep -q 'cannot connect' /tmp/move.out || fail "a move failed"
 		tries=$((tries - 1))
@@ -40,18 +44,26 @@ send() {
 		sleep 0.5
 	done
 	moves=$((moves + 1))
+	note "$vm has left"
 	tail -n 1 /tmp/move.out > /output/$side-$moves.json
+}
+
+come_or_gone() {
+	is $vm running || ! kill -0 $pid 2> /dev/null
 }
 
 take() {
 	last=$((last + 1))
 	vm=v$last
 	gondola receive $vm tcp::$port --console /tmp/$vm.log < /dev/null 2> /tmp/$vm.err &
-	wait_for 200 is $vm running || fail "the guest does not come"
+	pid=$!
+	note "waits for $vm"
+	wait_for 400 come_or_gone
+	is $vm running || fail "the guest does not come"
 	wait_for 60 counts_to 1 || fail "the guest stands"
 	wait_for 60 counts_to $(($(seconds) + 2)) || fail "the guest stands"
 	! grep -h 'CHECK-ERROR\|BROKEN' /tmp/v*.log || fail "the guest found an error"
-	echo "linked, $side: it has come, and counts $(seconds) s"
+	note "$vm has come, and counts $(seconds) s"
 }
 
 append="console=ttyS0 quiet nokaslr mitigations=off tsc=reliable random.trust_cpu=on"
@@ -82,4 +94,4 @@ done
 wait_for 20 no_vms || fail "VMs are left"
 cat /tmp/v*.log > /output/$side.log
 rmmod gondola || fail "the module does not unload"
-echo "linked, $side: done"
+note "done"
