@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -132,13 +133,22 @@ bool registry_name_is_good(const char *name)
 
 /* ---- locks ------------------------------------------------------------------------------ */
 
-/* Is it the lock that others would find by its name? */
-static bool still_there(int fd, const char *path)
+/*
+ * Who takes a lock or removes it does so alone, and for a moment: whoever only
+ * looks and finds what a dead process left must not be taken for its owner.
+ * Released by close(), and by the end of the process.
+ */
+static int enter_run(void)
 {
-	struct stat mine, theirs;
+	int fd = open(run, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return !fstat(fd, &mine) && !stat(path, &theirs) && mine.st_ino == theirs.st_ino &&
-	       mine.st_dev == theirs.st_dev;
+	while (fd >= 0 && flock(fd, LOCK_EX)) {
+		if (errno == EINTR)
+			continue;
+		close(fd);
+		fd = -1;
+	}
+	return fd < 0 ? wrong(-errno, "cannot lock %s: %s", run, strerror(errno)) : fd;
 }
 
 static void remove_run_files(const char *name)
@@ -148,73 +158,105 @@ static void remove_run_files(const char *name)
 	unlink(registry_path(REGISTRY_LOCK, name));
 }
 
-int registry_lock(const char *name)
+/* Between enter_run() and its end. */
+static int take_lock(const char *path)
 {
-	const char *path = registry_path(REGISTRY_LOCK, name);
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), ret;
 	char pid[32];
-	int fd;
 
-	for (;;) {
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		if (fd < 0)
-			return wrong(-errno, "cannot open %s: %s", path, strerror(errno));
-		/* Of the open file, not of the process: closing another one does not lose it. */
-		if (fcntl(fd, F_OFD_SETLK, &lock)) {
-			int ret = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
-
-			close(fd);
-			return wrong(ret, "cannot lock %s: %s", path, strerror(-ret));
-		}
-		if (still_there(fd, path))
-			break;
-		/* Who had it before has removed it between our two steps. */
+	if (fd < 0)
+		return wrong(-errno, "cannot open %s: %s", path, strerror(errno));
+	/* Of the open file, not of the process: closing another one does not lose it. */
+	if (fcntl(fd, F_OFD_SETLK, &lock)) {
+		ret = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 		close(fd);
+		return wrong(ret, "cannot lock %s: %s", path, strerror(-ret));
 	}
 	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) || pwrite(fd, pid, strlen(pid), 0) != (ssize_t)strlen(pid)) {
-		int ret = errno ? -errno : -EIO;
-
+		ret = errno ? -errno : -EIO;
 		close(fd);
 		return wrong(ret, "cannot write %s: %s", path, strerror(-ret));
 	}
 	return fd;
 }
 
+int registry_lock(const char *name)
+{
+	int alone = enter_run(), fd;
+
+	if (alone < 0)
+		return alone;
+	fd = take_lock(registry_path(REGISTRY_LOCK, name));
+	close(alone);
+	return fd;
+}
+
+/* Is it the lock that others find by its name?  Somebody may have cleared the directory. */
+static bool still_there(int fd, const char *path)
+{
+	struct stat mine, theirs;
+
+	return !fstat(fd, &mine) && !stat(path, &theirs) && mine.st_ino == theirs.st_ino &&
+	       mine.st_dev == theirs.st_dev;
+}
+
 void registry_unlock(const char *name, int lock)
 {
-	/* While it is still held: who comes now waits for another file. */
+	int alone = enter_run();
+
 	if (still_there(lock, registry_path(REGISTRY_LOCK, name)))
 		remove_run_files(name);
 	close(lock);
+	if (alone >= 0)
+		close(alone);
+}
+
+/* Only asks, so that two who ask at once do not take each other for the holder. */
+static bool is_held(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
+}
+
+/* Nobody held it: unless somebody has come meanwhile it is a dead process's. */
+static bool remove_dead(const char *name)
+{
+	int alone = enter_run(), fd;
+	bool held;
+
+	if (alone < 0)
+		return false;
+	fd = open(registry_path(REGISTRY_LOCK, name), O_RDWR | O_CLOEXEC);
+	held = fd >= 0 && is_held(fd);
+	if (fd >= 0 && !held)
+		remove_run_files(name);
+	if (fd >= 0)
+		close(fd);
+	close(alone);
+	return !held;
 }
 
 /* The process that holds it, 0 if none does; what a dead one left is removed. */
 static pid_t holder(const char *name)
 {
-	const char *path = registry_path(REGISTRY_LOCK, name);
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = open(registry_path(REGISTRY_LOCK, name), O_RDWR | O_CLOEXEC);
 	char text[32] = "";
 	pid_t pid = 0;
-	int fd = open(path, O_RDWR | O_CLOEXEC);
+	bool held;
 
 	if (fd < 0)
 		return 0;
-	/* Only asks, so that two who ask at once do not take each other for the holder. */
-	if (!fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK) {
-		if (pread(fd, text, sizeof(text) - 1, 0) > 0)
-			pid = atoi(text);
-		close(fd);
-		/* It holds the lock and has not written yet. */
-		return pid ? pid : -1;
-	}
+	held = is_held(fd);
+	if (held && pread(fd, text, sizeof(text) - 1, 0) > 0)
+		pid = atoi(text);
 	close(fd);
-	fd = registry_lock(name);
-	if (fd == -EBUSY)
-		return -1;
-	if (fd >= 0)
-		registry_unlock(name, fd);
-	return 0;
+	if (!held && remove_dead(name))
+		return 0;
+	/* It holds the lock and has not written yet. */
+	return pid ? pid : -1;
 }
 
 /* ---- configurations ------------------------------------------------------------------------ */

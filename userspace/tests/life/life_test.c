@@ -21,6 +21,7 @@ static const struct tap_test tests[] = {
 	TEST(registry_states),
 	TEST(registry_stale),
 	TEST(registry_race),
+	TEST(registry_looked_at),
 	TEST(registry_bad_configs),
 	TEST(features_are_named),
 };

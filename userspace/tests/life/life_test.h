@@ -27,6 +27,7 @@ void registry_names(void);
 void registry_states(void);
 void registry_stale(void);
 void registry_race(void);
+void registry_looked_at(void);
 void registry_bad_configs(void);
 void features_are_named(void);
 

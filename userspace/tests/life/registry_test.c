@@ -204,6 +204,31 @@ void registry_race(void)
 	expect_equal(winners, 1);
 }
 
+/* Who only looks is never taken for the owner of a name. */
+void registry_looked_at(void)
+{
+	int refused = 0, status;
+	pid_t looking;
+
+	begin();
+	looking = fork();
+	require(looking >= 0);
+	if (!looking)
+		for (;;)
+			state_of("watched");
+	for (int i = 0; i < 4000; i++) {
+		int lock = registry_lock("watched");
+
+		if (lock < 0)
+			refused++;
+		else
+			registry_unlock("watched", lock);
+	}
+	kill(looking, SIGKILL);
+	waitpid(looking, &status, 0);
+	expect_equal(refused, 0);
+}
+
 void registry_bad_configs(void)
 {
 	static const struct {
