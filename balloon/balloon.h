@@ -29,12 +29,15 @@ enum { VQ_INFLATE, VQ_DEFLATE, VQ_STATS, VQ_HINT, VQ_REPORT, VQ_COUNT };
  * @work: follows the goal
  * @changed: the configuration changed since @work last looked
  * @squeezed: the guest's memory is short: give some back
+ * @stop_lock: taken by interrupts, too
  * @stopped: no new work
+ * @up: it has queues, and is registered with all that calls it
  * @pages: the pages themselves
  * @held: how many they are, those that move just now included
  * @low_order: the page allocator had no chunk above this order a moment ago
  * @begun: @goal is one
  * @told: the device knows how it ended
+ * @sleepy: the guest is about to hibernate: no goal is followed
  * @stats: the record that the device asks for
  * @hint_id: in the device's byte order, as it goes there
  * @hinted: chunks that are held while the device has hints of them
@@ -47,7 +50,9 @@ struct balloon {
 	struct delayed_work work;
 	bool changed;
 	bool squeezed;
+	spinlock_t stop_lock;
 	bool stopped;
+	bool up;
 
 	struct mutex lock;
 	struct balloon_dev_info pages;
@@ -56,6 +61,7 @@ struct balloon {
 	struct goal_state goal;
 	bool begun;
 	bool told;
+	bool sleepy;
 	struct runs runs;
 	struct scatterlist sg[RUNS_MAX];
 	__virtio32 pfns[PFNS];
@@ -73,6 +79,7 @@ struct balloon {
 	bool reporting_on;
 	struct shrinker shrinker;
 	struct notifier_block oom;
+	struct notifier_block pm;
 };
 
 /* request.c: with the lock held but for wait_for_device() */
@@ -119,6 +126,10 @@ void hint_work(struct work_struct *work);
 unsigned long hint_drop(struct balloon *b, unsigned long count);
 
 /* main.c */
+
+/** balloon_wake() - look at goal and pressure soon */
 void balloon_wake(struct balloon *b);
+/** balloon_queue() - @work soon, unless all is winding down */
+void balloon_queue(struct balloon *b, struct work_struct *work);
 
 #endif

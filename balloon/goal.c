@@ -13,6 +13,17 @@ void goal_begin(struct goal_state *state, const struct goal *goal, u64 now)
 	*state = (struct goal_state){ .goal = *goal, .begin = now, .resume = now };
 }
 
+void goal_resume(struct goal_state *state, u64 now)
+{
+	struct goal goal = state->goal;
+
+	if (state->reason == GONDOLA_BALLOON_RUNNING)
+		return;
+	/* It was met or over before. */
+	goal.deadline = 0;
+	goal_begin(state, &goal, now);
+}
+
 static struct goal_step end(struct goal_state *state, u32 reason)
 {
 	state->reason = reason;

@@ -72,6 +72,8 @@ struct goal_step {
 };
 
 void goal_begin(struct goal_state *state, const struct goal *goal, u64 now);
+/** goal_resume() - the guest slept, with an empty balloon: what had ended is wanted back */
+void goal_resume(struct goal_state *state, u64 now);
 /** goal_next() - @held: pages in the balloon; @available: what the guest could still use */
 struct goal_step goal_next(struct goal_state *state, u64 now, u64 held, u64 available);
 /** goal_inflated() - the guest's kernel gave @got of the pages that goal_next() said */

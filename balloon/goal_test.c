@@ -180,6 +180,24 @@ static void pressure(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, state.reason, (u32)GONDOLA_BALLOON_REACHED);
 }
 
+/* After a sleep the balloon is empty: what it held comes back, late or not; a deadline goes on. */
+static void sleeps(struct kunit *test)
+{
+	begin((struct goal){ .id = 7, .target = 100, .deadline = 50, .floor = 300 });
+	goal_next(&state, 1000, 100, LOTS);
+	KUNIT_EXPECT_EQ(test, state.reason, (u32)GONDOLA_BALLOON_REACHED);
+	goal_resume(&state, 5000);
+	KUNIT_EXPECT_EQ(test, state.goal.id, 7u);
+	expect_step(test, goal_next(&state, 5000, 0, 340), GOAL_INFLATE, 40);
+	expect_step(test, goal_next(&state, 9000, 100, 300), GOAL_END, 0);
+
+	begin((struct goal){ .target = 100, .deadline = 50 });
+	goal_resume(&state, 1040);
+	expect_step(test, goal_next(&state, 1049, 0, LOTS), GOAL_INFLATE, 100);
+	expect_step(test, goal_next(&state, 1050, 0, LOTS), GOAL_END, 0);
+	KUNIT_EXPECT_EQ(test, state.reason, (u32)GONDOLA_BALLOON_DEADLINE);
+}
+
 static void joins_runs(struct kunit *test)
 {
 	struct runs *runs = kunit_kzalloc(test, sizeof(*runs), GFP_KERNEL);
@@ -214,6 +232,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(out_of_memory),
 	KUNIT_CASE(lasts),
 	KUNIT_CASE(pressure),
+	KUNIT_CASE(sleeps),
 	KUNIT_CASE(joins_runs),
 	{}
 };

@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/poison.h>
 #include <linux/slab.h>
+#include <linux/suspend.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 
@@ -43,8 +44,29 @@ static u64 now_ms(void)
 
 void balloon_wake(struct balloon *b)
 {
-	if (!READ_ONCE(b->stopped))
+	unsigned long flags;
+
+	spin_lock_irqsave(&b->stop_lock, flags);
+	if (!b->stopped)
 		mod_delayed_work(system_freezable_wq, &b->work, 0);
+	spin_unlock_irqrestore(&b->stop_lock, flags);
+}
+
+void balloon_queue(struct balloon *b, struct work_struct *work)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&b->stop_lock, flags);
+	if (!b->stopped)
+		queue_work(system_freezable_wq, work);
+	spin_unlock_irqrestore(&b->stop_lock, flags);
+}
+
+static void set_stopped(struct balloon *b, bool stopped)
+{
+	spin_lock_irq(&b->stop_lock);
+	WRITE_ONCE(b->stopped, stopped);
+	spin_unlock_irq(&b->stop_lock);
 }
 
 /* ---- the goal: lock held ---------------------------------------------------------- */
@@ -81,14 +103,32 @@ static void take_goal(struct balloon *b)
 {
 	struct goal goal;
 
-	if (!read_goal(b, &goal) || (b->begun && goal.id == b->goal.goal.id))
+	if (!read_goal(b, &goal))
 		return;
+	if (b->begun && goal.id == b->goal.goal.id) {
+		/* The device ended it, and wants no more than there was then. */
+		b->goal.goal.target = goal.target;
+		return;
+	}
 	goal.floor = max_t(unsigned long, goal.floor, pressure_floor());
 	goal_begin(&b->goal, &goal, now_ms());
 	b->begun = true;
 	b->told = false;
 	if (!goal.lasting && refused(b, &goal))
 		b->goal.reason = GONDOLA_BALLOON_REFUSED;
+}
+
+/* The guest has slept.  Another host, or the same one before it asked, may not want it any more. */
+static void resume_goal(struct balloon *b)
+{
+	struct goal goal;
+
+	b->begun = b->begun && !b->goal.goal.lasting && read_goal(b, &goal) &&
+		   goal.id == b->goal.goal.id;
+	if (!b->begun)
+		return;
+	b->goal.goal.target = goal.target;
+	goal_resume(&b->goal, now_ms());
 }
 
 static void tell_end(struct balloon *b)
@@ -168,17 +208,17 @@ static bool one_step(struct balloon *b)
 	return false;
 }
 
+/* One step at a time: who puts the guest to sleep waits until no work is running. */
 static void follow(struct work_struct *work)
 {
 	struct balloon *b = container_of(to_delayed_work(work), struct balloon, work);
 	bool more;
 
-	do {
-		mutex_lock(&b->lock);
-		more = !READ_ONCE(b->broken) && !READ_ONCE(b->stopped) && one_step(b);
-		mutex_unlock(&b->lock);
-		cond_resched();
-	} while (more);
+	mutex_lock(&b->lock);
+	more = !READ_ONCE(b->broken) && !READ_ONCE(b->stopped) && !b->sleepy && one_step(b);
+	mutex_unlock(&b->lock);
+	if (more)
+		balloon_wake(b);
 }
 
 /* ---- the device --------------------------------------------------------------------- */
@@ -202,8 +242,8 @@ static void on_config(struct virtio_device *vdev)
 	}
 	WRITE_ONCE(b->changed, true);
 	balloon_wake(b);
-	if (b->vqs[VQ_HINT] && !READ_ONCE(b->stopped))
-		queue_work(system_freezable_wq, &b->hint_work);
+	if (b->vqs[VQ_HINT])
+		balloon_queue(b, &b->hint_work);
 }
 
 static int find_queues(struct balloon *b)
@@ -239,7 +279,7 @@ static void tell_poison(struct balloon *b)
 
 static void wind_down(struct balloon *b)
 {
-	WRITE_ONCE(b->stopped, true);
+	set_stopped(b, true);
 	cancel_delayed_work_sync(&b->work);
 	cancel_work_sync(&b->stats_work);
 	cancel_work_sync(&b->hint_work);
@@ -256,21 +296,22 @@ static int begin(struct balloon *b)
 	int ret;
 
 	WRITE_ONCE(b->broken, false);
-	b->begun = false;
 	b->hint_seen = VIRTIO_BALLOON_CMD_ID_STOP;
 	ret = find_queues(b);
 	if (ret)
 		return ret;
 	tell_poison(b);
 	virtio_device_ready(b->vdev);
+	resume_goal(b);
 	stats_start(b);
-	WRITE_ONCE(b->stopped, false);
+	set_stopped(b, false);
 	ret = reporting_start(b);
 	if (ret)
 		goto fail;
 	ret = pressure_start(b);
 	if (ret)
 		goto fail_reporting;
+	b->up = true;
 	on_config(b->vdev);
 	return 0;
 
@@ -283,9 +324,33 @@ fail:
 
 static void end(struct balloon *b)
 {
+	/* It may have failed to begin again after a sleep. */
+	if (!xchg(&b->up, false))
+		return;
 	pressure_stop(b);
 	reporting_stop(b);
 	wind_down(b);
+}
+
+/* An image of the memory for hibernation is made room for long before freeze() is called. */
+static int on_sleep(struct notifier_block *block, unsigned long event, void *unused)
+{
+	struct balloon *b = container_of(block, struct balloon, pm);
+
+	if (event != PM_HIBERNATION_PREPARE && event != PM_POST_HIBERNATION)
+		return NOTIFY_DONE;
+	mutex_lock(&b->lock);
+	b->sleepy = event == PM_HIBERNATION_PREPARE;
+	if (b->up && !b->sleepy)
+		resume_goal(b);
+	mutex_unlock(&b->lock);
+	if (!b->up)
+		return NOTIFY_DONE;
+	if (event == PM_HIBERNATION_PREPARE)
+		balloon_empty(b);
+	else
+		on_config(b->vdev);
+	return NOTIFY_OK;
 }
 
 static int probe(struct virtio_device *vdev)
@@ -302,6 +367,7 @@ static int probe(struct virtio_device *vdev)
 	vdev->priv = b;
 	b->stopped = true;
 	init_waitqueue_head(&b->acked);
+	spin_lock_init(&b->stop_lock);
 	mutex_init(&b->lock);
 	mutex_init(&b->hint_lock);
 	INIT_LIST_HEAD(&b->hinted);
@@ -310,9 +376,19 @@ static int probe(struct virtio_device *vdev)
 	INIT_WORK(&b->hint_work, hint_work);
 	balloon_devinfo_init(&b->pages);
 	b->pages.migratepage = balloon_migrate;
+	b->pm.notifier_call = on_sleep;
 	ret = begin(b);
 	if (ret)
-		kfree(b);
+		goto fail;
+	ret = register_pm_notifier(&b->pm);
+	if (ret)
+		goto fail_begun;
+	return 0;
+
+fail_begun:
+	end(b);
+fail:
+	kfree(b);
 	return ret;
 }
 
@@ -320,6 +396,7 @@ static void remove(struct virtio_device *vdev)
 {
 	struct balloon *b = vdev->priv;
 
+	unregister_pm_notifier(&b->pm);
 	end(b);
 	kfree(b);
 }

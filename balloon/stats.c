@@ -70,5 +70,5 @@ void stats_wanted(struct virtqueue *vq)
 {
 	struct balloon *b = vq->vdev->priv;
 
-	queue_work(system_freezable_wq, &b->stats_work);
+	balloon_queue(b, &b->stats_work);
 }

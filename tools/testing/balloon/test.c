@@ -10,14 +10,11 @@
 #include <unistd.h>
 
 #include "policy.h"
-#include "vm.h"
-
-#define GUEST_MIB	192u
+#include "sleep.h"
+#include "steps.h"
 
 static FILE *figures;
 static unsigned int rounds = 30;
-static const char *const drivers[] = { "gondola", "stock" };
-static const char *const driver_names[] = { "gondola_balloon", "virtio_balloon" };
 
 void figure(const char *format, ...)
 {
@@ -28,49 +25,6 @@ void figure(const char *format, ...)
 	va_end(args);
 	fputc('\n', figures);
 	fflush(figures);
-}
-
-static void start_with(struct vm *vm, unsigned int driver, const char *options)
-{
-	vm_start(vm, drivers[driver], GUEST_MIB, options);
-	require_equal(vm_ask(vm, "load %s", drivers[driver]), 0);
-	require(!strcmp(vm->answer, driver_names[driver]));
-	for (int i = 0; i < 100 && !strcmp(vm->guest.driver, "none"); i++) {
-		usleep(20000);
-		require(!guest_status(&vm->guest));
-	}
-	require(!strcmp(vm->guest.driver, driver ? "standard" : "gondola"));
-}
-
-static void expect_whole(struct vm *vm)
-{
-	expect_equal(vm_ask(vm, "check"), 0);
-	expect(!strcmp(vm->answer, "whole"));
-}
-
-/* Touches all that the guest can get, so that the host has given it. */
-static void touch_all(struct vm *vm)
-{
-	uint64_t total, available, reported;
-	unsigned int mib, got;
-
-	/* Free pages are reported two seconds later: what follows must be quicker, or else again. */
-	for (int i = 0; i < 5; i++) {
-		vm_mem(vm, &total, &available);
-		mib = available / 1024 - 24;
-		require_equal(vm_ask(vm, "eat %u", mib), 0);
-		for (got = 0; got < mib; got = atoi(vm->answer)) {
-			usleep(100000);
-			require_equal(vm_ask(vm, "eaten"), 0);
-		}
-		require(!guest_status(&vm->guest));
-		reported = vm->guest.reported;
-		require_equal(vm_ask(vm, "spare"), 0);
-		require(!guest_status(&vm->guest));
-		if (vm->guest.reported == reported)
-			return;
-	}
-	require(!"the guest reports its free pages later than at once");
 }
 
 /* Half of the guest's memory to the host and back, with a pattern that must stay. */
@@ -122,22 +76,6 @@ static void stock_driver(void)
 }
 
 /* ---- how a goal ends ---------------------------------------------------------------- */
-
-static void expect_reason(struct vm *vm, const struct guest_request *request, const char *reason)
-{
-	const char *why = vm_balloon(vm, request);
-
-	tap_check(!strcmp(why, reason), false, "%s: asked for %llu MiB: %s, not %s", vm->name,
-		  (unsigned long long)request->size >> 20, why, reason);
-}
-
-static void empty(struct vm *vm)
-{
-	const struct guest_request nothing = {};
-
-	expect_reason(vm, &nothing, "reached");
-	expect_equal(vm->guest.held, 0);
-}
 
 /* The command's exit status and last line say how it ended. */
 static void command(void)
@@ -434,10 +372,13 @@ static const struct tap_test tests[] = {
 	{ "under pressure it ends at the floor, and nothing is killed", pressure },
 	{ "out of memory the guest helps itself, and nothing is killed", our_oom },
 	{ "random requests", random_requests },
+	{ "unbound while it inflates, it gives all back", unbinds },
+	{ "asleep, the guest has its balloon's memory; awake, the balloon is back", our_driver_sleeps },
 	{ "a stock driver is led; drivers take turns", led_driver },
 	{ "free pages are reported and go back", free_pages },
 	{ "compaction moves the balloon's pages", compaction },
 	{ "with the stock driver the guest helps itself, too", stock_oom },
+	{ "a guest with the stock driver sleeps", stock_driver_sleeps },
 };
 
 static const struct tap_test policy_tests[] = {
@@ -450,7 +391,7 @@ static const struct tap_test speed_tests[] = {
 	{ "inflating 64 MiB takes half of the stock driver's instructions at most", speed },
 };
 
-#define SHORT	6	/* of tests[] */
+#define SHORT	8	/* of tests[] */
 
 static int run_tests(const struct tap_test *which, unsigned int count)
 {

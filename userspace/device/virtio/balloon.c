@@ -420,6 +420,8 @@ static void reset(struct virtio_device *device)
 	virtio_set_config(device, 0, &balloon->config, sizeof(balloon->config));
 	virtio_set_config(device, GONDOLA_BALLOON_CONFIG, &balloon->extension,
 			  sizeof(balloon->extension));
+	/* A goal that nobody follows any more ends. */
+	virtio_kick(device);
 }
 
 static unsigned int poll_fds(struct virtio_device *device, struct pollfd *fds, unsigned int room,

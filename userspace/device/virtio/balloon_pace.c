@@ -46,7 +46,7 @@ void balloon_put(struct balloon *balloon, uint32_t pages)
 			  offsetof(struct gondola_balloon_config, id_again),
 			  &extension->id_again, sizeof(extension->id_again));
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	extension->target = is_paced(balloon) ? balloon->goal.pages : pages;
+	extension->target = pages;
 	extension->rate = balloon->goal.rate;
 	extension->deadline = balloon->goal.deadline_ms;
 	extension->floor = balloon->goal.floor;
@@ -87,9 +87,8 @@ void balloon_end(struct balloon *balloon, uint32_t reason)
 	if (balloon->reason != GONDOLA_BALLOON_RUNNING)
 		return;
 	balloon->reason = reason;
-	/* What was not reached must not be reached later. */
-	if (!is_paced(balloon) && reason != GONDOLA_BALLOON_REACHED &&
-	    reason != GONDOLA_BALLOON_CANCELLED)
+	/* What was not reached must not be reached later, by another driver or after a sleep. */
+	if (reason != GONDOLA_BALLOON_REACHED && reason != GONDOLA_BALLOON_CANCELLED)
 		balloon_show(balloon, balloon->held);
 	PROBE_BALLOON_END(balloon->id, reason, balloon->held);
 	fill_status(balloon, &status);
