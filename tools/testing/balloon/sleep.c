@@ -19,15 +19,18 @@ static void wait_held(struct vm *vm, uint64_t bytes)
 		  (unsigned long long)vm->guest.held >> 20, (unsigned long long)bytes >> 20);
 }
 
+/* With its driver goes the goal, a moment later. */
 static void wait_driver(struct vm *vm, bool some)
 {
 	for (int i = 0; i < PATIENCE; i++) {
 		require(!guest_status(&vm->guest));
-		if (some == !!strcmp(vm->guest.driver, "none"))
+		if (some == !!strcmp(vm->guest.driver, "none") &&
+		    (some || guest_ended(&vm->guest, vm->guest.goal)))
 			return;
 		usleep(100000);
 	}
-	tap_check(false, false, "%s: its driver is %s", vm->name, vm->guest.driver);
+	tap_check(false, false, "%s: its driver is %s, its goal %s", vm->name, vm->guest.driver,
+		  vm->guest.reason);
 }
 
 /* It sleeps until its console is written to. */
