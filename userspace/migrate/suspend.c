@@ -185,7 +185,8 @@ static void *suspend_thread(void *argument)
 		if (!vm_ending(vm))
 			go_on(suspend);
 		control_fail(request, ret == -ENOSPC ? "no-space" : "failed",
-			     "%s is not suspended, it goes on: %s", vm->name, suspend->error);
+			     "%s is not suspended, it %s: %s", vm->name,
+			     vm_ending(vm) ? "has ended" : "goes on", suspend->error);
 	} else {
 		json_object_object_add(request->out, "file", json_object_new_string(suspend->path));
 		json_object_object_add(request->out, "bytes",

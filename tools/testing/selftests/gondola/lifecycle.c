@@ -129,12 +129,21 @@ static void words(void)
 	EXPECT_RUN(0, "", "delete", "vm1", "--json");
 }
 
+static pid_t process(void)
+{
+	int fd = open(file("run/vm1.lock"), O_RDONLY | O_CLOEXEC);
+	char pid[16] = "";
+
+	require(fd >= 0);
+	require(read(fd, pid, sizeof(pid) - 1) > 0);
+	close(fd);
+	return atoi(pid);
+}
+
 /* A process that is killed in any state leaves no VM that cannot be started again. */
 static void killed(void)
 {
 	static const char *const before[] = { "start", "pause", "resume" };
-	char pid[16] = "";
-	int fd;
 
 	make();
 	for (int i = 0; i < 3; i++) {
@@ -145,13 +154,79 @@ static void killed(void)
 			EXPECT_RUN(0, "", "suspend", "vm1");
 			EXPECT_RUN(0, "", "resume", "vm1", "--detach");
 		}
-		fd = open(file("run/vm1.lock"), O_RDONLY | O_CLOEXEC);
-		require(fd >= 0);
-		require(read(fd, pid, sizeof(pid) - 1) > 0);
-		close(fd);
-		require_equal(kill(atoi(pid), SIGKILL), 0);
+		require_equal(kill(process(), SIGKILL), 0);
 		expect_inactive_soon();
 		expect(access(file("run/vm1.control"), F_OK) && errno == ENOENT);
+	}
+	EXPECT_RUN(0, "", "delete", "vm1");
+}
+
+static bool is_state(const char *state)
+{
+	char words[64];
+
+	snprintf(words, sizeof(words), "\"state\":\"%s\"", state);
+	return !gondola(ARGUMENTS("status", "vm1", "--json")) && strstr(output, words);
+}
+
+/* The file cannot be written before its process is told to end: nothing is left, the old one stays. */
+static void signal_in_suspend(void)
+{
+	char old[8] = "", page[4096];
+	int fd, from;
+	pid_t child;
+
+	make();
+	EXPECT_RUN(0, "", "start", "vm1", "--detach");
+	fd = open(file("x.vm"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	require_equal(write(fd, "older", 5), 5);
+	close(fd);
+	require(!mkfifo(file("x.vm.tmp"), 0600));
+	child = start(&from, ARGUMENTS("suspend", "vm1", "--file", file("x.vm")));
+	for (int i = 0; i < 200 && !is_state("suspending"); i++)
+		usleep(50000);
+	expect_state("suspending");
+	require_equal(kill(process(), SIGTERM), 0);
+	fd = open(file("x.vm.tmp"), O_RDONLY | O_CLOEXEC);
+	require(fd >= 0);
+	while (read(fd, page, sizeof(page)) > 0)
+		;
+	close(fd);
+	expect_equal(finish(child, from), 14);
+	expect(strstr(output, "vm1 is not suspended, it has ended: ") != NULL);
+	expect_inactive_soon();
+	expect(access(file("x.vm.tmp"), F_OK) && errno == ENOENT);
+	fd = open(file("x.vm"), O_RDONLY | O_CLOEXEC);
+	require_equal(read(fd, old, sizeof(old)), 5);
+	close(fd);
+	expect(!strcmp(old, "older"));
+	EXPECT_RUN(0, "", "delete", "vm1");
+	unlink(file("x.vm"));
+}
+
+/* At any other moment: whole and said to be, or not there. */
+static void signal_about_suspend(void)
+{
+	make();
+	for (int i = 0; i < 4; i++) {
+		bool suspended;
+		int from, status;
+		pid_t child;
+
+		EXPECT_RUN(0, "", "start", "vm1", "--detach");
+		child = start(&from, ARGUMENTS("suspend", "vm1"));
+		usleep(i * 30000);
+		kill(process(), SIGTERM);
+		status = finish(child, from);
+		for (int j = 0; j < 200 && !is_state("inactive") && !is_state("suspended"); j++)
+			usleep(50000);
+		suspended = is_state("suspended");
+		expect(suspended || status);
+		expect(suspended || is_state("inactive"));
+		if (!suspended)
+			continue;
+		EXPECT_RUN(0, "", "resume", "vm1", "--detach");
+		EXPECT_RUN(0, "", "kill", "vm1");
 	}
 	EXPECT_RUN(0, "", "delete", "vm1");
 }
@@ -226,6 +301,8 @@ static const struct tap_test tests[] = {
 	{ "each state refuses what it does not allow, by name", transitions },
 	{ "wrong arguments, and what is printed", words },
 	{ "a killed process leaves a VM that can be started", killed },
+	{ "a signal while it suspends leaves the older file, and no half", signal_in_suspend },
+	{ "a signal at any moment about it leaves the VM or all of its state", signal_about_suspend },
 	{ "a full disk leaves the running VM", full_disk },
 	{ "a damaged or newer file is refused", damaged },
 };
