@@ -25,17 +25,15 @@
 
 /* ---- configurations ---------------------------------------------------------------------- */
 
-struct json_object *launch_config(const char *name, const struct run_options *options, int argc,
-				  char *const *argv)
+/* @arguments are its own from now on. */
+static struct json_object *make_config(const char *name, const struct run_options *options,
+				       struct json_object *arguments)
 {
 	struct json_object *config = json_object_new_object();
-	struct json_object *arguments = json_object_new_array();
 	char directory[PATH_MAX];
 
 	if (!getcwd(directory, sizeof(directory)))
 		fail(EXIT_CODE_ERROR, "cannot ask for the current directory: %s", strerror(errno));
-	for (int i = 0; i < argc; i++)
-		json_object_array_add(arguments, json_object_new_string(argv[i]));
 	json_object_object_add(config, "format", json_object_new_int(REGISTRY_FORMAT));
 	json_object_object_add(config, "name", json_object_new_string(name));
 	/* Paths among the arguments may be relative to it. */
@@ -45,6 +43,81 @@ struct json_object *launch_config(const char *name, const struct run_options *op
 	json_object_object_add(config, "memory", json_object_new_uint64(options->memory));
 	json_object_object_add(config, "vcpus", json_object_new_int(options->cpus));
 	return config;
+}
+
+struct json_object *launch_config(const char *name, const struct run_options *options, int argc,
+				  char *const *argv)
+{
+	struct json_object *arguments = json_object_new_array();
+
+	for (int i = 0; i < argc; i++)
+		json_object_array_add(arguments, json_object_new_string(argv[i]));
+	return make_config(name, options, arguments);
+}
+
+static void add_option(struct json_object *arguments, const char *option, const char *value)
+{
+	json_object_array_add(arguments, json_object_new_string(option));
+	if (value)
+		json_object_array_add(arguments, json_object_new_string(value));
+}
+
+static void add_number(struct json_object *arguments, const char *option, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	add_option(arguments, option, text);
+}
+
+static void add_boot(struct json_object *arguments, const struct boot *boot)
+{
+	char *text;
+
+	if (boot->kernel)
+		add_option(arguments, "--kernel", boot->kernel);
+	if (boot->initrd)
+		add_option(arguments, "--initrd", boot->initrd);
+	if (boot->append[0])
+		add_option(arguments, "--append", boot->append);
+	for (unsigned int i = 0; i < boot->nr_modules; i++) {
+		const struct boot_module *module = &boot->modules[i];
+
+		if (asprintf(&text, "%s%s%s", module->path, module->arguments ? "," : "",
+			     module->arguments ?: "") < 0)
+			fail(EXIT_CODE_ERROR, "out of memory");
+		add_option(arguments, "--module", text);
+		free(text);
+	}
+}
+
+struct json_object *launch_config_of(const struct run_options *options)
+{
+	static const char *const kinds[] = {
+		[VIRTIO_DISK] = "--disk", [VIRTIO_NET] = "--net", [VIRTIO_PORT] = "--port",
+		[VIRTIO_RNG] = "--rng", [VIRTIO_BALLOON] = "--balloon",
+		[VIRTIO_BALLOON_OOM] = "--balloon-oom",
+	};
+	struct json_object *arguments = json_object_new_array();
+
+	add_boot(arguments, &options->boot);
+	add_number(arguments, "--mem", options->memory);
+	add_number(arguments, "--cpus", options->cpus);
+	add_option(arguments, "--engine", gondola_engine_name(options->engine));
+	add_option(arguments, "--pv", options->pv ? "on" : "off");
+	add_option(arguments, "--console", options->console);
+	if (options->json)
+		add_option(arguments, "--json", options->json);
+	if (options->control)
+		add_option(arguments, "--control", options->control);
+	add_number(arguments, "--debug-exit", options->debug_exit);
+	if (options->count_port)
+		add_number(arguments, "--count-port", options->count_port);
+	if (options->balloon_floor)
+		add_number(arguments, "--balloon-floor", options->balloon_floor);
+	for (unsigned int i = 0; i < options->nr_virtio; i++)
+		add_option(arguments, kinds[options->virtio[i].kind], options->virtio[i].value);
+	return make_config(options->name, options, arguments);
 }
 
 static const char *config_string(struct json_object *config, const char *member)
@@ -57,11 +130,10 @@ static const char *config_string(struct json_object *config, const char *member)
 	return json_object_get_string(value);
 }
 
-void launch_from_config(struct run_options *options, const struct command *command,
-			struct json_object *config)
+void launch_parse_config(struct run_options *options, const struct command *command,
+			 struct json_object *config)
 {
 	static char *argv[MAX_ARGUMENTS + 2];
-	const char *directory = config_string(config, "directory");
 	struct json_object *arguments;
 	size_t count;
 
@@ -79,12 +151,23 @@ void launch_from_config(struct run_options *options, const struct command *comma
 		if (!json_object_is_type(one, json_type_string))
 			fail(EXIT_CODE_IMAGE, "the configuration's \"arguments\" are not all strings");
 		argv[1 + i] = (char *)json_object_get_string(one);
+		/* Which would be the end of this process, and a success. */
+		if (!strcmp(argv[1 + i], "--help") || !strcmp(argv[1 + i], "-h"))
+			fail(EXIT_CODE_IMAGE, "the configuration asks for help");
 	}
+	launch_parse(options, command, (int)count + 1, argv);
+	options->name = config_string(config, "name");
+}
+
+void launch_from_config(struct run_options *options, const struct command *command,
+			struct json_object *config)
+{
+	const char *directory = config_string(config, "directory");
+
 	if (chdir(directory))
 		fail(EXIT_CODE_ERROR, "cannot go to %s, where this VM was made: %s", directory,
 		     strerror(errno));
-	launch_parse(options, command, (int)count + 1, argv);
-	options->name = config_string(config, "name");
+	launch_parse_config(options, command, config);
 }
 
 /* ---- the process --------------------------------------------------------------------------- */

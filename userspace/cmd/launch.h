@@ -37,6 +37,11 @@ void launch_parse(struct run_options *options, const struct command *command, in
 /** launch_config() - the JSON from which launch_from_config() makes the same machine again */
 struct json_object *launch_config(const char *name, const struct run_options *options, int argc,
 				  char *const *argv);
+/** launch_config_of() - likewise, from @options alone, as they hold in the current directory */
+struct json_object *launch_config_of(const struct run_options *options);
+/** launch_parse_config() - fill @options from it, and open nothing; fail()s. @config must stay */
+void launch_parse_config(struct run_options *options, const struct command *command,
+			 struct json_object *config);
 /** launch_from_config() - fill @options from it, in its directory; fail()s. @config must stay */
 void launch_from_config(struct run_options *options, const struct command *command,
 			struct json_object *config);

@@ -129,6 +129,14 @@ static void show(struct json_object *event, void *argument)
 		fflush(stdout);
 		return;
 	}
+	/* It is waited for, and the user must do something. */
+	if (report_text(event, "because")[0]) {
+		if (command->shown)
+			fputs("\r\033[K", stderr);
+		command->shown = false;
+		say("%s: %s", command->remote.name, report_text(event, "because"));
+		return;
+	}
 	/* A line that is written over needs a terminal. */
 	if (!isatty(STDERR_FILENO))
 		return;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "incoming.h"
 #include "launch.h"
 #include "migrate/target.h"
 #include "remote.h"
@@ -16,7 +17,6 @@ struct receive_options {
 	const char *words[2];
 	unsigned int nr_words;
 	bool detach;
-	const char *console;
 	const char *json;
 	const char *control;
 };
@@ -38,67 +38,71 @@ static void take_detach(void *to, const char *option, const char *value)
 	((struct receive_options *)to)->detach = true;
 }
 
-static void take_console(void *to, const char *option, const char *value)
-{
-	(void)option;
-	((struct receive_options *)to)->console = value;
-}
-
 static void take_json(void *to, const char *option, const char *value)
 {
 	(void)option;
-	((struct receive_options *)to)->json = value;
+	((struct receive_options *)to)->json = incoming_path(value);
 }
 
 static void take_control(void *to, const char *option, const char *value)
 {
 	(void)option;
-	((struct receive_options *)to)->control = value;
+	((struct receive_options *)to)->control = incoming_path(value);
 }
 
 static const struct option_spec specs[] = {
 	{ "ADDRESS", take_word, false },
 	{ "--detach", take_detach, true },
-	{ "--console", take_console, false },
+	INCOMING_OPTIONS,
 	{ "--json", take_json, false },
 	{ "--control", take_control, false },
 	{ NULL, NULL, false }
 };
 
-static void check_name(const char *name)
+__attribute__((noreturn))
+static void refuse(struct target *target, enum exit_code code, const char *words)
 {
+	target_refuse(target, words);
+	fail(code, "no VM was received: %s", words);
+}
+
+/* The VM's configuration here, or NULL if it is new. */
+static struct json_object *find_own(const char *name)
+{
+	struct json_object *config;
 	struct registry_vm vm;
 
 	if (!registry_name_is_good(name))
 		fail(EXIT_CODE_USAGE, "receive: \"%s\" is not the name of a VM", name);
-	if (!registry_find(name, &vm) && vm.state != VM_STATE_INACTIVE)
+	if (registry_find(name, &vm))
+		return NULL;
+	if (vm.state != VM_STATE_INACTIVE)
 		fail(EXIT_CODE_STATE, "%s exists and is %s; a VM can be received as a new or inactive one",
 		     name, vm_state_name(vm.state));
+	if (incoming_names_devices())
+		fail(EXIT_CODE_USAGE, "receive: %s exists, and its configuration says what its devices are; %s is for one that is new",
+		     name, incoming_names_devices());
+	config = registry_load_config(name);
+	if (!config)
+		fail(EXIT_CODE_ERROR, "%s", registry_error());
+	return config;
 }
 
-/* The source's directory may be unknown here: then relative names count from this one. */
-static void find_directory(struct json_object *config)
+/* A source that chooses the name does not choose among the VMs that are known here. */
+static const char *their_name(struct target *target)
 {
-	const char *there = remote_string(config, "directory", "");
-	char here[4096];
+	const char *name = remote_string(target->config.json, "name", "");
+	struct registry_vm vm;
+	char words[128];
 
-	if (!access(there, X_OK) || !getcwd(here, sizeof(here)))
-		return;
-	json_object_object_add(config, "directory", json_object_new_string(here));
-}
-
-/* What the source's configuration says, but for what is this host's own business. */
-static void fill(struct run_options *run, const struct receive_options *options,
-		 struct target *target, const char *name)
-{
-	find_directory(target->config.json);
-	launch_from_config(run, &command_receive, target->config.json);
-	if (name)
-		run->name = name;
-	run->control = options->control;
-	run->json = options->json;
-	if (options->console)
-		run->console = options->console;
+	if (!registry_name_is_good(name))
+		refuse(target, EXIT_CODE_IMAGE, "the configuration's \"name\" is none");
+	if (!registry_find(name, &vm)) {
+		snprintf(words, sizeof(words), "%s is known here already: gondola receive %s ADDRESS",
+			 name, name);
+		refuse(target, EXIT_CODE_STATE, words);
+	}
+	return name;
 }
 
 static int run_receive(int argc, char **argv)
@@ -107,7 +111,8 @@ static int run_receive(int argc, char **argv)
 	static struct run_options run;
 	struct receive_options options = { .nr_words = 0 };
 	struct launch launch = { .options = &run, .begin = target_begin, .argument = &target };
-	char words[512];
+	struct json_object *own = NULL;
+	char words[INCOMING_ERROR_ROOM];
 	const char *name;
 
 	parse_options(&command_receive, argc, argv, specs, &options);
@@ -117,7 +122,7 @@ static int run_receive(int argc, char **argv)
 		fail(EXIT_CODE_ERROR, "%s", registry_error());
 	name = options.nr_words == 2 ? options.words[0] : NULL;
 	if (name)
-		check_name(name);
+		own = find_own(name);
 	if (options.detach && !name)
 		fail(EXIT_CODE_USAGE, "receive: --detach needs a NAME");
 	launch.detached = options.detach;
@@ -128,12 +133,17 @@ static int run_receive(int argc, char **argv)
 	target_listen(&target, options.words[options.nr_words - 1]);
 	launch_ready();
 	target_accept(&target);
-	fill(&run, &options, &target, name);
 	if (!name) {
-		check_name(run.name);
-		launch_lock(run.name);
+		name = their_name(&target);
+		launch_lock(name);
 	}
-	launch.config = target.config.json;
+	if (!incoming_make(&run, &command_receive, target.config.json, own, false, name, words))
+		refuse(&target, EXIT_CODE_IMAGE, words);
+	if (!own || options.json)
+		run.json = options.json;
+	if (!own || options.control)
+		run.control = options.control;
+	launch.config = launch_config_of(&run);
 	launch.incoming = &target.config;
 	if (launch_check_cpu(run.engine, &target.config, words, sizeof(words))) {
 		target_refuse(&target, words);
@@ -152,28 +162,34 @@ const struct command command_receive = {
 "USAGE\n"
 "  gondola receive [NAME] ADDRESS [OPTION]...\n"
 "\n"
-"Waits for one connection of \"gondola migrate\", makes the machine that the source\n"
-"describes, and runs it from the moment the VM changes hands until it ends. What fails\n"
-"before that moment ends this process alone: the VM goes on at the source.\n"
+"Waits for one connection of \"gondola migrate\", makes a machine as the source's, and runs\n"
+"it from the moment the VM changes hands until it ends. What fails before that moment\n"
+"ends this process alone: the VM goes on at the source.\n"
 "\n"
-"  NAME          under which it is known here (default: as at the source)\n"
+"What the guest's disks, network cards and ports are on here is said here: by the\n"
+"configuration of NAME, if \"gondola create\" has made one, else by options. What the\n"
+"source says is compared, and a VM with other memory, processors or devices is refused.\n"
+"\n"
+"  NAME          under which it is known here (default: as at the source, if it is new)\n"
 "  ADDRESS       tcp:HOST:PORT (tcp::PORT: any address of this host), unix:PATH,\n"
 "                exec:COMMAND, or fd:N, a connected socket\n"
 "  --detach      in the background, as \"gondola start\"; comes back once it waits\n"
-"  --console WHERE, --json FILE, --control PATH\n"
-"                as in \"gondola run\"; the rest is as the source has it. Disks must be\n"
-"                reachable here by the same names\n"
+"  --json FILE, --control PATH\n"
+"                as in \"gondola run\"\n"
+INCOMING_HELP
+"                (shared storage). It lets the source choose which files, taps and\n"
+"                sockets this command opens: only for one that is trusted with that\n"
 "\n"
-"The source is trusted: it names the disks, files and taps that are opened here. Memory\n"
-"and state are checked, names are not: let only hosts reach ADDRESS that may name them.\n"
-"The wire is not encrypted: between hosts use a tunnel, see gondola help migrate.\n"
+"A disk must be the same one, on storage that both hosts reach: it is not copied. The\n"
+"wire is not encrypted: between hosts use a tunnel, see gondola help migrate.\n"
 "\n"
 "EXAMPLES\n"
 "  gondola receive tcp::4711\n"
 "  gondola receive vm1 unix:/run/vm1.sock --detach\n"
+"  gondola receive vm1 tcp::4711 --disk /dev/mapper/vm1 --net tap=tap3\n"
 "\n"
 "EXIT STATUS\n"
-"  as run; 6: this host cannot run the guest; 14: it was not received; 20: there is\n"
-"  such a VM already\n",
+"  as run; 6: this host cannot run the guest, or its devices differ; 14: it was not\n"
+"  received; 20: there is such a VM already\n",
 	.run = run_receive,
 };

@@ -11,6 +11,10 @@ static void print_line(const char *format, va_list args)
 	char line[1024];
 
 	vsnprintf(line, sizeof(line), format, args);
+	/* It may quote a stream or a file, and goes to somebody's terminal. */
+	for (char *c = line; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 	/* In raw mode a newline alone does not return the carriage. */
 	fprintf(stderr, terminal_is_raw() ? "gondola: %s\r\n" : "gondola: %s\n", line);
 }

@@ -70,12 +70,12 @@ boot() {
 	wait_for 20 is $vm running && wait_for 20 more_than $vm 2
 }
 
-# receive: the next VM waits at /tmp/vN.sock; @wrap runs before it
+# receive [OPTION]...: the next VM waits at /tmp/vN.sock; @wrap runs before it
 receive() {
 	last=$((last + 1))
 	next=v$last
 	rm -f /tmp/$next.sock
-	$wrap gondola receive $next unix:/tmp/$next.sock --console /tmp/$next.log \
+	$wrap gondola receive $next unix:/tmp/$next.sock --console /tmp/$next.log "$@" \
 		< /dev/null 2> /tmp/$next.err &
 	next_pid=$!
 	wait_for 10 test -S /tmp/$next.sock

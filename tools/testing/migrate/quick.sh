@@ -1,5 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
+# usage: quick.sh [TEST...]
+#
 # Moves a guest that checks itself between two launchers of one machine, and lets things go
 # wrong on the way. Runs in the test machine; prints TAP.
 
@@ -7,7 +9,6 @@
 begin
 
 there_and_back() {
-	boot 256 || return 1
 	for turn in 1 2; do
 		receive || return 1
 		move || { cat /tmp/move.out; return 1; }
@@ -15,6 +16,10 @@ there_and_back() {
 		moved
 		goes_on $vm || return 1
 	done
+}
+
+suspended() {
+	gondola suspend $vm && is $vm suspended && gondola resume $vm --detach && goes_on $vm
 }
 
 post_copy() {
@@ -141,7 +146,8 @@ in_doubt() {	# the source, and it says so; was the user told?
 
 last_answer_lost() {
 	lose $FINISHED --postcopy
-	wait_for 40 told $vm && is $vm migrated && is $next running && goes_on $next || return 1
+	wait_for 40 grep -q 'all pages were sent.*migrate-recover' /tmp/move.out || return 1
+	told $vm && is $vm migrated && is $next running && goes_on $next || return 1
 	gondola migrate-recover $vm --take-back 2> /tmp/refused && return 1
 	grep -q 'cannot go back' /tmp/refused || return 1
 	ask && wait $mover
@@ -166,10 +172,83 @@ taken_back() {
 	gondola migrate-recover $vm --take-back && wait_for 5 is $vm running && goes_on $vm
 }
 
+# refused WORDS OPTION...: a target with these options does not take $vm, and both ends say why
+refused() {
+	words=$1
+	shift
+	receive "$@" || return 1
+	move
+	[ $? = 14 ] && is $vm running || return 1
+	wait $next_pid
+	[ $? = 6 ] || return 1
+	grep -q -- "$words" /tmp/move.out && grep -q -- "$words" /tmp/$next.err && return
+	cat /tmp/move.out /tmp/$next.err
+	return 1
+}
+
+opened() {	# by VM $1: these files, and none that is named before "-"
+	opener=$(gondola status $1 --json | sed 's/.*"pid":\([0-9]*\).*/\1/')
+	files=" $(ls -l /proc/$opener/fd | sed 's/.*-> //' | tr '\n' ' ') "
+	shift
+	wanted=no
+	for file in "$@"; do
+		case "$wanted$files" in
+		*" $file "*) [ $wanted = yes ] || { say "opened: $file"; return 1; } ;;
+		*) [ $file = - ] && wanted=yes && continue
+			[ $wanted = no ] || { say "not opened: $file"; return 1; } ;;
+		esac
+	done
+}
+
+# What the devices are on is the target's business.
+own_devices() {
+	truncate -s 1M /tmp/a.img /tmp/b.img
+	end $vm
+	last=$((last + 1))
+	vm=v$last
+	walk="--kernel /root/walk --mem 8M --rng"
+	gondola run $walk --append "pages=64 hot=16" --disk /tmp/a.img --port p=/tmp/a.out \
+		--name $vm --console /tmp/a.log < /dev/null 2> /tmp/$vm.err &
+	wait_for 20 is $vm running || return 1
+	refused 'has 1 disk, and of this host.s 0 are named (--disk)' || return 1
+	refused '1 port, and of this host.s 0 are' --disk /tmp/b.img || return 1
+	refused '1 disk, and of this host.s 2 are' --disk /tmp/b.img --disk /tmp/a.img || return 1
+	refused '0 network cards, and of this host.s 1 is' --disk /tmp/b.img --port p=/tmp/b.out \
+		--net user || return 1
+	receive --disk /tmp/b.img --port p=/tmp/b.out && move || { cat /tmp/move.out; return 1; }
+	moved
+	goes_on $vm || return 1
+	opened $vm /tmp/a.img /tmp/a.out /tmp/a.log - /tmp/b.img /tmp/b.out /tmp/$vm.log || return 1
+	# The same by names that the source may choose.
+	receive --same-names && move || { cat /tmp/move.out; return 1; }
+	moved
+	goes_on $vm && opened $vm - /tmp/b.img /tmp/b.out || return 1
+	# A VM with a configuration of its own here.
+	config=v$((last + 1))
+	gondola create $config $walk --disk /tmp/a.img || return 1
+	refused 'has 3 virtio devices, its configuration here 2' || return 1
+	gondola delete $config
+	config=v$((last + 1))
+	gondola create $config $walk --port p=/tmp/a.out --disk /tmp/a.img || return 1
+	refused 'device 2 of the VM is a disk' || return 1
+	gondola delete $config
+	config=v$((last + 1))
+	gondola create $config $walk --disk /tmp/a.img --port p=/tmp/a.out || return 1
+	receive && move || { cat /tmp/move.out; return 1; }
+	moved
+	goes_on $vm && opened $vm /tmp/b.img /tmp/b.out - /tmp/a.img /tmp/a.out || return 1
+	end $vm
+	wait_for 10 is $vm inactive
+	gondola receive $vm tcp::4999 --disk /tmp/a.img 2> /tmp/refused
+	[ $? = 2 ] && grep -q 'its configuration says' /tmp/refused && gondola delete $vm && boot 256
+}
+
 echo "TAP version 13"
-for test in there_and_back post_copy compressed stays_paused link_cut corrupted target_killed \
-	target_full cancelled recovered last_answer_lost commit_answer_lost \
-	commit_answer_lost_post_copy taken_back; do
+tests="there_and_back suspended post_copy compressed stays_paused link_cut corrupted target_killed
+	target_full cancelled recovered last_answer_lost commit_answer_lost
+	commit_answer_lost_post_copy taken_back own_devices"
+boot 256
+for test in ${*:-$tests}; do
 	if $test; then
 		result 0 "migration: $test"
 	else

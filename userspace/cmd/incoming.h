@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The machine for a VM that comes from elsewhere, by "receive" or from a file.
+ *
+ * What a guest sees is as its stream says: memory, processors, kinds of devices
+ * in their order.  What is behind the devices is this host's: disks, taps,
+ * sockets and files come from the command line or from the VM's own
+ * configuration here, and a stream's words about them are only compared.
+ */
+#ifndef CMD_INCOMING_H
+#define CMD_INCOMING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "launch.h"
+
+#define INCOMING_ERROR_ROOM	512
+
+/* For option tables of commands; what was given is kept here. */
+#define INCOMING_OPTIONS	\
+	{ "--disk", incoming_take, false },	\
+	{ "--net", incoming_take, false },	\
+	{ "--port", incoming_take, false },	\
+	{ "--console", incoming_take, false },	\
+	{ "--same-names", incoming_take, true }
+
+#define INCOMING_HELP	\
+"  --disk FILE[,ro], --net WHAT, --port NAME=WHERE\n"	\
+"                as in \"gondola run\", for each disk, network card and port of the VM, in\n"	\
+"                their order\n"	\
+"  --console WHERE\n"	\
+"                as in \"gondola run\" (default: stdio, or as the configuration says)\n"	\
+"  --same-names  open what it was on before, by the same names\n"
+
+void incoming_take(void *to, const char *option, const char *value);
+/** incoming_names_devices() - the command line says what is behind a device: this option, or NULL */
+const char *incoming_names_devices(void);
+/** incoming_path() - @path, if it is relative from the directory that is the current one now */
+const char *incoming_path(const char *path);
+
+/**
+ * incoming_make() - fill @run
+ * @theirs: the configuration in the stream; it must stay
+ * @own: the VM's configuration in this host's registry, or NULL; it must stay
+ * @trusted: as with --same-names
+ * @name: of the VM here
+ *
+ * False with INCOMING_ERROR_ROOM bytes of words if the one does not fit the other; fail()s when a
+ * configuration is none.
+ */
+bool incoming_make(struct run_options *run, const struct command *command,
+		   struct json_object *theirs, struct json_object *own, bool trusted,
+		   const char *name, char *words);
+
+#endif
