@@ -349,12 +349,13 @@ static void wait_for_recovery(struct source *s)
 		snprintf(words, sizeof(words),
 			 "the link was lost after the VM changed hands (%.40s); %s: gondola migrate-recover NAME ADDRESS there, then gondola migrate-recover %s ADDRESS here",
 			 s->link.words, state, s->vm->name);
+		snprintf(s->report.words, sizeof(s->report.words), "%s", words);
 		vm_pause_because(s->vm, PAUSE_ERROR, words);
 		source_phase(s, MIGRATE_BROKEN);
+		source_progress(s, true);
 		control_state_event(s->vm);
 		say("%s: %s", s->vm->name, words);
 		pthread_mutex_lock(&s->lock);
-		snprintf(s->report.words, sizeof(s->report.words), "%s", words);
 		while (!s->recover_asked && !vm_ending(s->vm))
 			pthread_cond_wait(&s->changed, &s->lock);
 		s->recover_asked = false;

@@ -80,6 +80,8 @@ void source_progress(struct source *s, bool now)
 				estimate_downtime(&s->estimate, left) : 0));
 	json_object_object_add(event, "throttle_percent",
 			       json_object_new_int(throttle_percent()));
+	if (s->phase == MIGRATE_BROKEN && s->theirs)
+		json_object_object_add(event, "because", json_object_new_string(s->report.words));
 	control_event("migrate-progress", event);
 }
 
@@ -347,9 +349,9 @@ static void doubt(struct source *s)
 	link_close(&s->link);
 	vm_pause_because(s->vm, PAUSE_ERROR, words);
 	vm_set_busy(s->vm, VM_STATE_RUNNING);
+	snprintf(s->report.words, sizeof(s->report.words), "%s", words);
 	source_phase(s, MIGRATE_BROKEN);
 	sum_up(s, "in-doubt");
-	snprintf(s->report.words, sizeof(s->report.words), "%s", words);
 	say("%s: %s", s->vm->name, words);
 }
 
