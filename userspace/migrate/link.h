@@ -10,7 +10,7 @@
 #include "transport.h"
 #include "wire.h"
 
-#define LINK_TIMEOUT_MS		10000	/* nothing moves for so long: the link is lost */
+#define LINK_TIMEOUT_MS		30000	/* nothing moves for so long: the link is lost */
 #define LINK_PATIENCE_MS	60000	/* for what takes the other end its time */
 
 /**

@@ -332,8 +332,8 @@ static void stay(struct source *s)
 	sum_up(s, s->cancelled ? "cancelled" : "failed");
 	snprintf(s->report.words, sizeof(s->report.words), "%s; the VM %s here: %.180s",
 		 s->cancelled ? "cancelled" : "not migrated",
-		 !runs ? "is paused" : vm_paused(s->vm) ? "stays paused" : "runs on",
-		 s->link.words);
+		 vm_ending(s->vm) ? "has ended" : !runs ? "is paused" :
+		 vm_paused(s->vm) ? "stays paused" : "runs on", s->link.words);
 	vm_set_busy(s->vm, VM_STATE_RUNNING);
 	source_phase(s, MIGRATE_FAILED);
 }

@@ -21,6 +21,7 @@
 #include "transport.h"
 
 #define CHILD_PATIENCE_MS	2000
+#define CONNECT_MS		10000	/* somebody waits for the word that nobody is there */
 
 __attribute__((format(printf, 2, 3)))
 static bool wrong(char *error, const char *format, ...)
@@ -128,7 +129,7 @@ static bool connect_in_time(int fd, const struct sockaddr *address, socklen_t by
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	if (connect(fd, address, bytes) && errno != EINPROGRESS)
 		return false;
-	if (poll(&ready, 1, timeout_ms) <= 0) {
+	if (poll(&ready, 1, timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS) <= 0) {
 		errno = ETIMEDOUT;
 		return false;
 	}

@@ -109,6 +109,14 @@ class Bochs(Emulator):
                      "com2: enabled=1, mode=file, dev=%s" % self.channel,
                      # Idle time is skipped and the date is fixed, so that runs repeat.
                      "clock: sync=none, time0=1700000000"]
+        if self.args.link:
+            # A machine that skips its idle time would not wait for the other.
+            lines[-1] = "clock: sync=slowdown, time0=1700000000"
+            role, port = self.args.link.split(":")
+            if role == "connect":
+                wait_for_listener(int(port))
+            lines.append("com3: enabled=1, mode=socket-%s, dev=127.0.0.1:%s" % (
+                "server" if role == "listen" else "client", port))
         lines += [
             "display_library: rfb, options=\"timeout=0\"",
             # Its own BIOS locks VMX on.

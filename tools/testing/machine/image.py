@@ -194,7 +194,7 @@ class Cache:
         """The cpio with busybox and its applets, and the machine's agent."""
         digest = hashlib.sha256()
         agent = os.path.join(HERE, "agent.c")
-        for path in (BUSYBOX, agent, os.path.abspath(__file__)):
+        for path in (BUSYBOX, agent, os.path.join(HERE, "wire.c"), os.path.abspath(__file__)):
             if not os.path.exists(path):
                 raise ImageError("%s is missing: run tools/testing/machine/packages" % path)
             with open(path, "rb") as f:
@@ -219,8 +219,9 @@ def unpack_kernel(entry, version, package):
 
 def make_base(entry, agent_source):
     os.mkdir(entry)
-    agent = os.path.join(entry, "agent")
-    run("gcc", "-static", "-O2", "-s", "-Wall", "-o", agent, agent_source)
+    for source in (agent_source, os.path.join(HERE, "wire.c")):
+        program = os.path.join(entry, os.path.splitext(os.path.basename(source))[0])
+        run("gcc", "-static", "-O2", "-s", "-Wall", "-o", program, source)
     with open(os.path.join(entry, "busybox.cpio"), "wb") as out:
         cpio = Cpio(out)
         for directory in DIRECTORIES:
@@ -282,6 +283,8 @@ def write_initrd(out, cache, stock, args, machine_files):
     cpio = Cpio(out)
     cpio.file("init", os.path.join(HERE, "init"))
     cpio.file("machine/agent", os.path.join(base, "agent"))
+    if args.link and args.engine == "vmx":
+        cpio.file("machine/wire", os.path.join(base, "wire"))
     for name, text in machine_files.items():
         cpio.data(name, text.encode())
     for spec in args.files:
