@@ -55,7 +55,9 @@ class Emulator:
         with open(self.path("stderr"), "wb") as out:
             self.process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                cwd=self.workdir, preexec_fn=die_with_parent)
+                cwd=self.workdir, preexec_fn=die_with_parent,
+                # A linked machine that ends first must not take Bochs along by SIGPIPE.
+                restore_signals=False)
 
     def wait(self, seconds):
         """Whether the emulator has ended."""

@@ -103,7 +103,8 @@ static void from_line(int line, int tun)
 		unsigned char c = data[i];
 
 		if (c == END) {
-			if (used && write(tun, packet, used) < 0 && errno != EINVAL)
+			/* What is no packet, or comes before the device is up, is dropped. */
+			if (used && write(tun, packet, used) < 0 && errno != EINVAL && errno != EIO)
 				die("the network device");
 			used = 0;
 		} else if (c == ESC) {
