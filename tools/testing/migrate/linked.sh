@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # One of two linked machines: a guest that checks itself moves to and fro between them, by TCP.
 #
-# usage: linked.sh here|there TURNS GUEST: "here" boots the guest; a turn is a move there and one
-# back. GUEST: "walk", which is tiny, or a workload of the stock guest
+# usage: linked.sh here|there TURNS GUEST [PAGES]: "here" boots the guest; a turn is a move there and one
+# back. GUEST: "walk", which is tiny and goes through PAGES of memory, or a workload of the stock guest
 
 . /root/lib.sh
 begin
@@ -70,7 +70,7 @@ append="console=ttyS0 quiet nokaslr mitigations=off tsc=reliable random.trust_cp
 moves=0
 if [ "$side" = here ]; then
 	if [ $guest = walk ]; then
-		boot 256
+		boot "${4:-256}"
 	else
 		last=1
 		vm=v1
