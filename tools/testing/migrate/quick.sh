@@ -37,6 +37,19 @@ compressed() {
 	goes_on $vm
 }
 
+# Any command whose input and output are the wire.
+tunnelled() {
+	last=$((last + 1))
+	next=v$last
+	gondola receive $next "exec:nc -l -p 4712" --console /tmp/$next.log \
+		< /dev/null 2> /tmp/$next.err &
+	next_pid=$!
+	wait_for 10 grep -q ':1268 00000000:0000 0A' /proc/net/tcp || return 1
+	gondola migrate $vm "exec:nc 127.0.0.1 4712" > /tmp/move.out 2>&1 || { cat /tmp/move.out; return 1; }
+	moved
+	goes_on $vm
+}
+
 stays_paused() {
 	gondola pause $vm && receive && move || return 1
 	moved
@@ -244,7 +257,7 @@ own_devices() {
 }
 
 echo "TAP version 13"
-tests="there_and_back suspended post_copy compressed stays_paused link_cut corrupted target_killed
+tests="there_and_back suspended post_copy compressed tunnelled stays_paused link_cut corrupted target_killed
 	target_full cancelled recovered last_answer_lost commit_answer_lost
 	commit_answer_lost_post_copy taken_back own_devices"
 boot 256
