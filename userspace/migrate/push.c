@@ -347,14 +347,16 @@ static void wait_for_recovery(struct source *s)
 
 	for (;;) {
 		snprintf(words, sizeof(words),
-			 "the link was lost after the VM changed hands (%.40s); %s: gondola migrate-recover NAME ADDRESS there, then gondola migrate-recover %s ADDRESS here",
-			 s->link.words, state, s->vm->name);
+			 "the link was lost after the VM changed hands; %s: gondola migrate-recover NAME ADDRESS there, then gondola migrate-recover %s ADDRESS here",
+			 state, s->vm->name);
 		snprintf(s->report.words, sizeof(s->report.words), "%s", words);
 		vm_pause_because(s->vm, PAUSE_ERROR, words);
-		source_phase(s, MIGRATE_BROKEN);
-		source_progress(s, true);
+		if (s->phase == MIGRATE_BROKEN)
+			source_progress(s, true);
+		else
+			source_phase(s, MIGRATE_BROKEN);
 		control_state_event(s->vm);
-		say("%s: %s", s->vm->name, words);
+		say("%s: %s (%s)", s->vm->name, words, s->link.words);
 		pthread_mutex_lock(&s->lock);
 		while (!s->recover_asked && !vm_ending(s->vm))
 			pthread_cond_wait(&s->changed, &s->lock);

@@ -38,10 +38,10 @@ measure() {
 	have_guest || return 1
 	receive || return 1
 	meddle /tmp/wire.sock /tmp/$next.sock up 0 count > /tmp/counted &
-	wait_for 10 test -S /tmp/wire.sock
+	wait_for 60 test -S /tmp/wire.sock
 	gondola migrate $vm unix:/tmp/wire.sock > /tmp/move.out 2>&1 || return 1
 	moved
-	wait_for 10 grep -q up /tmp/counted || return 1
+	wait_for 60 grep -q up /tmp/counted || return 1
 	bytes=$(sed 's/up \([0-9]*\).*/\1/' /tmp/counted)
 	back=$(sed 's/.*down \([0-9]*\)/\1/' /tmp/counted)
 	say "a move is $bytes bytes there and $back back"
@@ -79,11 +79,11 @@ inject() {	# one fault of kind $1
 	esac
 	meddle /tmp/wire.sock /tmp/$next.sock $way $at $what > /dev/null 2>&1 &
 	wire=$!
-	wait_for 10 test -S /tmp/wire.sock || return 1
+	wait_for 60 test -S /tmp/wire.sock || return 1
 	# If the source or the target waits for the user, so does this.
 	gondola migrate $vm unix:/tmp/wire.sock $options > /tmp/move.out 2>&1 &
 	mover=$!
-	wait_for 40 settled
+	wait_for 150 settled
 }
 
 settled() {
@@ -97,9 +97,9 @@ settled() {
 
 recover() {
 	gondola migrate-recover $next unix:/tmp/again.sock &&
-		wait_for 10 test -S /tmp/again.sock &&
+		wait_for 60 test -S /tmp/again.sock &&
 		gondola migrate-recover $vm unix:/tmp/again.sock &&
-		wait_for 20 is $vm gone || { say "not recovered"; return 1; }
+		wait_for 150 is $vm gone || { say "not recovered"; return 1; }
 	moved
 	goes_on $vm
 }
@@ -110,7 +110,7 @@ judge() {	# KIND
 	case $both in
 	running/gone)
 		goes_on $vm || { say "$vm does not go on"; return 1; }
-		wait_for 5 grep -q . /tmp/move.out ;;
+		wait_for 60 grep -q . /tmp/move.out ;;
 	gone/running)
 		was=$vm
 		moved
@@ -124,7 +124,8 @@ judge() {	# KIND
 	migrated/paused)
 		told $next && recover ;;
 	migrated/gone)
-		[ "$1" = target ] && wait_for 15 grep -q 'needs pages from here' /tmp/$vm.err ;;
+		[ "$1" = target ] && wait_for 60 grep -q 'needs pages from here\|all pages were sent' \
+			/tmp/$vm.err ;;
 	gone/paused)
 		[ "$1" = source ] && told $next ;;
 	gone/gone)
@@ -147,7 +148,7 @@ one() {		# KIND
 		receive_in_group $drawn || { is $next gone && return; }
 		gondola migrate $vm unix:/tmp/$next.sock $options > /tmp/move.out 2>&1 &
 		mover=$!
-		wait_for 40 settled
+		wait_for 150 settled
 	else
 		receive || return 1
 		inject "$1"
@@ -166,7 +167,7 @@ one() {		# KIND
 }
 
 is_alone() {
-	[ "$(cat /sys/kernel/debug/gondola/vms)" = 1 ] || wait_for 3 one_vm
+	[ "$(cat /sys/kernel/debug/gondola/vms)" = 1 ] || wait_for 60 one_vm
 }
 
 one_vm() {

@@ -53,7 +53,7 @@ passes() {	# of the walk in VM $1
 
 goes_on() {	# does the guest of VM $1 work?
 	before=$(passes "$1")
-	wait_for 20 more_than "$1" "$before"
+	wait_for 150 more_than "$1" "$before"
 }
 
 more_than() {
@@ -67,7 +67,7 @@ boot() {
 		--console /tmp/v$last.log < /dev/null 2> /tmp/v$last.err &
 	vm=v$last
 	pid=$!
-	wait_for 20 is $vm running && wait_for 20 more_than $vm 2
+	wait_for 150 is $vm running && wait_for 150 more_than $vm 2
 }
 
 # receive [OPTION]...: the next VM waits at /tmp/vN.sock; @wrap runs before it
@@ -78,7 +78,7 @@ receive() {
 	$wrap gondola receive $next unix:/tmp/$next.sock --console /tmp/$next.log "$@" \
 		< /dev/null 2> /tmp/$next.err &
 	next_pid=$!
-	wait_for 10 test -S /tmp/$next.sock
+	wait_for 60 test -S /tmp/$next.sock
 }
 
 # move OPTIONS: $vm to $next; then $vm is the one that moved
@@ -89,6 +89,10 @@ move() {
 moved() {
 	vm=$next
 	pid=$next_pid
+}
+
+listens_or_gone() {
+	[ -S /tmp/$next.sock ] || ! kill -0 $next_pid
 }
 
 # receive_in_group: likewise, and it gets little more memory than it has by then
@@ -103,14 +107,15 @@ receive_in_group() {
 	sh -c "echo \$\$ > $group/cgroup.procs; exec gondola receive $next unix:/tmp/$next.sock \
 		--console /tmp/$next.log" < /dev/null 2> /tmp/$next.err &
 	next_pid=$!
-	wait_for 10 test -S /tmp/$next.sock || return 1
+	wait_for 60 listens_or_gone
+	[ -S /tmp/$next.sock ] || return 1
 	echo $(($(cat $group/memory.current) + ${1:-600000})) > $group/memory.max
 }
 
 # start_anew: whatever runs ends
 start_anew() {
 	killall -9 gondola meddle 2> /dev/null
-	wait_for 10 no_vms
+	wait_for 60 no_vms
 	sleep 0.2
 	rm -rf /tmp/*.sock /tmp/home/run
 }
@@ -118,7 +123,7 @@ start_anew() {
 # What is left of VM $1 goes.
 end() {
 	gondola kill "$1" 2> /dev/null
-	wait_for 10 is "$1" gone
+	wait_for 60 is "$1" gone
 }
 
 broken() {	# has any guest found a fault?
@@ -127,7 +132,7 @@ broken() {	# has any guest found a fault?
 
 # nothing_left: no process, no VM in the module, no socket, no lock
 nothing_left() {
-	wait_for 10 no_vms || { say "VMs are left in the module"; return 1; }
+	wait_for 60 no_vms || { say "VMs are left in the module"; return 1; }
 	left=$(ls /tmp/home/run 2> /dev/null | grep -v '\.log$')
 	[ -z "$left" ] || { say "left behind: $left"; return 1; }
 	[ -z "$(ls /tmp/*.sock 2> /dev/null)" ] || { say "sockets are left"; return 1; }

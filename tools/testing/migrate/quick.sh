@@ -12,7 +12,7 @@ there_and_back() {
 	for turn in 1 2; do
 		receive || return 1
 		move || { cat /tmp/move.out; return 1; }
-		is $vm gone || wait_for 5 is $vm gone || return 1
+		is $vm gone || wait_for 60 is $vm gone || return 1
 		moved
 		goes_on $vm || return 1
 	done
@@ -44,7 +44,7 @@ tunnelled() {
 	gondola receive $next "exec:nc -l -p 4712" --console /tmp/$next.log \
 		< /dev/null 2> /tmp/$next.err &
 	next_pid=$!
-	wait_for 10 grep -q ':1268 00000000:0000 0A' /proc/net/tcp || return 1
+	wait_for 60 grep -qE ':1268 0+:0000 0A' /proc/net/tcp /proc/net/tcp6 || return 1
 	gondola migrate $vm "exec:nc 127.0.0.1 4712" > /tmp/move.out 2>&1 || { cat /tmp/move.out; return 1; }
 	moved
 	goes_on $vm
@@ -53,7 +53,7 @@ tunnelled() {
 stays_paused() {
 	gondola pause $vm && receive && move || return 1
 	moved
-	wait_for 5 is $vm paused && [ "$(passes $vm)" = 0 ] && gondola unpause $vm && goes_on $vm
+	wait_for 60 is $vm paused && [ "$(passes $vm)" = 0 ] && gondola unpause $vm && goes_on $vm
 }
 
 # meddle_with WAY BYTE WHAT: $vm tries to move over a bad wire
@@ -61,14 +61,14 @@ meddle_with() {
 	receive || return 1
 	meddle /tmp/wire.sock /tmp/$next.sock "$@" > /dev/null &
 	wire=$!
-	wait_for 10 test -S /tmp/wire.sock
+	wait_for 60 test -S /tmp/wire.sock
 	shift 3
 	gondola migrate $vm unix:/tmp/wire.sock $options > /tmp/move.out 2>&1
 	status=$?
 }
 
 stayed() {
-	[ $status = 14 ] && is $vm running && wait_for 15 is $next gone && goes_on $vm &&
+	[ $status = 14 ] && is $vm running && wait_for 60 is $next gone && goes_on $vm &&
 		grep -q 'runs on here' /tmp/move.out
 }
 
@@ -108,7 +108,7 @@ cancelled() {
 	receive || return 1
 	gondola migrate $vm unix:/tmp/$next.sock --bandwidth 200K > /tmp/move.out 2>&1 &
 	mover=$!
-	wait_for 5 is $vm migrating && sleep 0.5 && gondola migrate-cancel $vm || return 1
+	wait_for 60 is $vm migrating && sleep 0.5 && gondola migrate-cancel $vm || return 1
 	wait $mover
 	status=$?
 	stayed && grep -q cancelled /tmp/move.out
@@ -117,12 +117,12 @@ cancelled() {
 recovered() {
 	receive || return 1
 	meddle /tmp/wire.sock /tmp/$next.sock up 1250000 cut > /dev/null &
-	wait_for 10 test -S /tmp/wire.sock
+	wait_for 60 test -S /tmp/wire.sock
 	gondola migrate $vm unix:/tmp/wire.sock --postcopy --bandwidth 1M > /tmp/move.out 2>&1 &
 	mover=$!
-	wait_for 30 is $next paused && told $next && is $vm migrated || return 1
+	wait_for 150 is $next paused && told $next && is $vm migrated || return 1
 	gondola migrate-recover $next unix:/tmp/again.sock || return 1
-	wait_for 5 test -S /tmp/again.sock
+	wait_for 60 test -S /tmp/again.sock
 	gondola migrate-recover $vm unix:/tmp/again.sock || return 1
 	wait $mover || { cat /tmp/move.out; return 1; }
 	moved
@@ -135,7 +135,7 @@ FINISHED=77
 lose() {
 	receive || return 1
 	meddle /tmp/wire.sock /tmp/$next.sock down @$1 cut > /dev/null &
-	wait_for 10 test -S /tmp/wire.sock
+	wait_for 60 test -S /tmp/wire.sock
 	shift
 	gondola migrate $vm unix:/tmp/wire.sock "$@" > /tmp/move.out 2>&1 &
 	mover=$!
@@ -144,9 +144,9 @@ lose() {
 # ask: the source asks the target, which has the VM, and ends
 ask() {
 	gondola migrate-recover $next unix:/tmp/again.sock || return 1
-	wait_for 10 test -S /tmp/again.sock
+	wait_for 60 test -S /tmp/again.sock
 	gondola migrate-recover $vm unix:/tmp/again.sock || return 1
-	wait_for 20 is $vm gone || { say "the source stays $(state $vm)"; return 1; }
+	wait_for 150 is $vm gone || { say "the source stays $(state $vm)"; return 1; }
 	grep -q 'migrated to' /tmp/$vm.err || return 1
 	moved
 	goes_on $vm
@@ -159,7 +159,7 @@ in_doubt() {	# the source, and it says so; was the user told?
 
 last_answer_lost() {
 	lose $FINISHED --postcopy
-	wait_for 40 grep -q 'all pages were sent.*migrate-recover' /tmp/move.out || return 1
+	wait_for 150 grep -q 'all pages were sent.*migrate-recover' /tmp/move.out || return 1
 	told $vm && is $vm migrated && is $next running && goes_on $next || return 1
 	gondola migrate-recover $vm --take-back 2> /tmp/refused && return 1
 	grep -q 'cannot go back' /tmp/refused || return 1
@@ -173,7 +173,7 @@ commit_answer_lost() {
 
 commit_answer_lost_post_copy() {
 	lose $COMMITTED --postcopy
-	in_doubt && wait_for 10 is $next paused && told $next && ask
+	in_doubt && wait_for 60 is $next paused && told $next && ask
 }
 
 # The target was killed as it took over: the user has looked, and takes the VM back.
@@ -181,8 +181,8 @@ taken_back() {
 	lose $COMMITTED
 	in_doubt || return 1
 	kill -9 $next_pid
-	wait_for 10 is $next gone
-	gondola migrate-recover $vm --take-back && wait_for 5 is $vm running && goes_on $vm
+	wait_for 60 is $next gone
+	gondola migrate-recover $vm --take-back && wait_for 60 is $vm running && goes_on $vm
 }
 
 # refused WORDS OPTION...: a target with these options does not take $vm, and both ends say why
@@ -222,7 +222,7 @@ own_devices() {
 	walk="--kernel /root/walk --mem 8M --rng"
 	gondola run $walk --append "pages=64 hot=16" --disk /tmp/a.img --port p=/tmp/a.out \
 		--name $vm --console /tmp/a.log < /dev/null 2> /tmp/$vm.err &
-	wait_for 20 is $vm running || return 1
+	wait_for 150 is $vm running || return 1
 	refused 'has 1 disk, and of this host.s 0 are named (--disk)' || return 1
 	refused '1 port, and of this host.s 0 are' --disk /tmp/b.img || return 1
 	refused '1 disk, and of this host.s 2 are' --disk /tmp/b.img --disk /tmp/a.img || return 1
@@ -251,7 +251,7 @@ own_devices() {
 	moved
 	goes_on $vm && opened $vm /tmp/b.img /tmp/b.out - /tmp/a.img /tmp/a.out || return 1
 	end $vm
-	wait_for 10 is $vm inactive
+	wait_for 60 is $vm inactive
 	gondola receive $vm tcp::4999 --disk /tmp/a.img 2> /tmp/refused
 	[ $? = 2 ] && grep -q 'its configuration says' /tmp/refused && gondola delete $vm && boot 256
 }
