@@ -171,7 +171,7 @@ bool precopy_send_page(struct source *s, uint64_t page, struct report_round *rou
 		}
 	}
 	round->full++;
-	stream_put_page(&s->link.out, gpa, copy);
+	stream_put_whole(&s->link.out, gpa, copy);
 	return true;
 }
 

@@ -171,6 +171,8 @@ int stream_put(struct stream_writer *writer, uint32_t type, uint16_t version, co
 	       size_t head_bytes, const void *data, size_t bytes);
 /** stream_put_page() - pages are gathered into records; one that is all zero is not stored */
 int stream_put_page(struct stream_writer *writer, uint64_t gpa, const void *data);
+/** stream_put_whole() - the same, but all of it is stored whatever is in it */
+int stream_put_whole(struct stream_writer *writer, uint64_t gpa, const void *data);
 /** stream_put_delta() - a page as @bytes of difference (STREAM_FEATURE_DELTA) */
 int stream_put_delta(struct stream_writer *writer, uint64_t gpa, const void *data, uint32_t bytes);
 /** stream_put_zero() - @pages pages are zero; neighbours are joined */

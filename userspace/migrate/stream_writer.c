@@ -251,6 +251,11 @@ int stream_put_page(struct stream_writer *writer, uint64_t gpa, const void *data
 {
 	if (stream_page_is_zero(data))
 		return stream_put_zero(writer, gpa, 1);
+	return stream_put_whole(writer, gpa, data);
+}
+
+int stream_put_whole(struct stream_writer *writer, uint64_t gpa, const void *data)
+{
 	return batch_page(writer, gpa, 0, data, STREAM_PAGE);
 }
 

@@ -6,6 +6,7 @@
 static const struct tap_test tests[] = {
 	TEST(stream_round_trip),
 	TEST(stream_order),
+	TEST(stream_whole),
 	TEST(stream_flipped_bytes),
 	TEST(stream_cut),
 	TEST(stream_bad_contents),

@@ -8,6 +8,7 @@
 /* stream_test.c */
 void stream_round_trip(void);
 void stream_order(void);
+void stream_whole(void);
 void stream_flipped_bytes(void);
 void stream_cut(void);
 void stream_bad_contents(void);

@@ -147,6 +147,27 @@ void stream_order(void)
 	close(fd);
 }
 
+/* What is asked for as a whole page is one: --zero off. */
+void stream_whole(void)
+{
+	struct stream_writer writer = { .fd = -1 };
+	int fd = memfd_create("stream", MFD_CLOEXEC);
+	uint8_t zero[STREAM_PAGE] = { 0 };
+	struct result *result;
+
+	require_equal(stream_writer_init(&writer, fd, 0, 0), 0);
+	stream_put_page(&writer, 0, page_data[2]);
+	stream_put_whole(&writer, 0, zero);
+	require_equal(stream_end(&writer), 0);
+	stream_writer_free(&writer);
+	expect(lseek(fd, 0, SEEK_END) > 2 * STREAM_PAGE);
+	lseek(fd, 0, SEEK_SET);
+	result = read_all(fd);
+	expect_equal(result->end, 0);
+	expect(!memcmp(result->memory[0], zero, STREAM_PAGE));
+	close(fd);
+}
+
 void stream_flipped_bytes(void)
 {
 	int fd = make(STREAM_FEATURE_ZSTD, 1);
