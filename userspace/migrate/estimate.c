@@ -8,11 +8,15 @@
 
 void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint64_t dirtied)
 {
+	uint64_t had = estimate->rounds ? estimate->left : sent;
+	/* Pages that were written before their turn came are sent in the same round. */
+	uint64_t written = dirtied + (sent > had ? sent - had : 0);
+
 	if (!ns)
 		ns = 1;
 	estimate->sent = sent;
 	estimate->left = dirtied;
-	estimate->dirty_rate = dirtied * PAGE * 1e9 / ns;
+	estimate->dirty_rate = written * PAGE * 1e9 / ns;
 	if (sent >= FEW || estimate->page_ns <= 0) {
 		double now = (double)ns / (sent ? sent : 1);
 
@@ -20,10 +24,17 @@ void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint6
 		estimate->page_ns = estimate->page_ns > 0 ? (estimate->page_ns + 3 * now) / 4 : now;
 		estimate->link_rate = PAGE * 1e9 / now;
 	}
-	if (dirtied > FEW && dirtied >= SHRINKS * sent)
-		estimate->hopeless++;
-	else
+	/*
+	 * What is left is held against what was left, not against what was sent, which is more.  And
+	 * a guest that goes through its memory in order leaves much and little by turns: only less
+	 * than ever before is progress.
+	 */
+	if (!estimate->rounds++ || dirtied < SHRINKS * estimate->least) {
+		estimate->least = dirtied;
 		estimate->hopeless = 0;
+	}
+	if (dirtied > FEW && dirtied >= SHRINKS * had)
+		estimate->hopeless++;
 }
 
 uint64_t estimate_downtime(const struct estimate *estimate, uint64_t dirty)

@@ -16,7 +16,9 @@
  * @link_rate: bytes of guest memory a second that get across
  * @fixed_ns: of downtime, besides pages: to stop, to send and load the state, to hand over
  * @sent, @left: pages of the last round, and dirty after it
- * @hopeless: rounds in a row in which as much was written as was sent
+ * @least: dirty after the round that left the fewest
+ * @rounds: so far
+ * @hopeless: rounds since @least that left as much as the round before them
  */
 struct estimate {
 	double page_ns;
@@ -25,6 +27,8 @@ struct estimate {
 	uint64_t fixed_ns;
 	uint64_t sent;
 	uint64_t left;
+	uint64_t least;
+	unsigned int rounds;
 	unsigned int hopeless;
 };
 

@@ -69,6 +69,37 @@ static void stalls(void)
 	expect_equal(estimate_judge(&e, &limits, 3, 100), ESTIMATE_STOP);
 }
 
+static enum estimate_verdict play(const uint64_t *left, unsigned int rounds)
+{
+	struct estimate e = { .fixed_ns = 0 };
+	uint64_t sent = 4000;
+
+	for (unsigned int round = 1;; round++, left++) {
+		enum estimate_verdict verdict;
+
+		/* Pages that are written before their turn comes are sent, too. */
+		estimate_round(&e, sent, sent * MS, *left);
+		verdict = estimate_judge(&e, &limits, round, *left);
+		if (round == rounds)
+			return verdict;
+		expect_equal(verdict, ESTIMATE_AGAIN);
+		sent = *left + *left / 2;
+	}
+}
+
+static void patterns(void)
+{
+	static const uint64_t by_turns[] = { 600, 1000, 580, 990 };
+	static const uint64_t the_same[] = { 700, 690, 700 };
+	static const uint64_t a_burst[] = { 500, 150, 5000, 2500, 1200, 600, 280, 130 };
+
+	/* Each second round looks like progress, but leaves what was left before. */
+	expect_equal(play(by_turns, 4), ESTIMATE_STALLED);
+	expect_equal(play(the_same, 3), ESTIMATE_STALLED);
+	/* What a guest writes once becomes less. */
+	expect_equal(play(a_burst, 8), ESTIMATE_AGAIN);
+}
+
 /* ---- deltas ------------------------------------------------------------------------------- */
 
 static void fill(uint8_t *page, unsigned int seed)
@@ -330,6 +361,7 @@ static void reports(void)
 static const struct tap_test tests[] = {
 	{ "rounds that shrink end when the rest fits the downtime", converges },
 	{ "rounds that do not shrink are a stall", stalls },
+	{ "rounds that leave much and little by turns are a stall, a burst is none", patterns },
 	{ "a delta makes of the old page the new one", deltas },
 	{ "malformed deltas change nothing", bad_deltas },
 	{ "pages that were sent are known again", cache },
