@@ -3,14 +3,15 @@
  * Would a pre-copy converge?  Each page's rounds tell how many different pages
  * are dirtied in one round, in two, in three ...: fewer than in proportion,
  * because a working set is written again and again.  Along this curve the
- * rounds of a migration are played through.
+ * rounds of a migration are played through, and judged by the migration's own rules.
  */
 #include <math.h>
 
 #include "dirty.h"
+#include "migrate/estimate.h"
 
-#define MAX_ROUNDS	50
-#define NO_PROGRESS	0.95	/* a round that leaves more of the one before than this is in vain */
+#define STEPS		64	/* of a round, when it is summed up */
+#define MAX_ROUNDS	30	/* as "gondola migrate" does if nobody says else */
 
 /* The newest round is not over: it does not count. Bit 0 is the last whole one. */
 static uint64_t whole_rounds(const struct dirty_vm *vm, const struct dirty_page *page)
@@ -87,29 +88,52 @@ double dirty_in(const struct dirty_curve *curve, double seconds)
 	return curve->pages[whole] + (k - whole) * fmax(slope, 0);
 }
 
+/* In a time between @from and @to, on average. */
+static double dirty_between(const struct dirty_curve *curve, double from, double to)
+{
+	double sum = 0;
+
+	for (unsigned int i = 0; i < STEPS; i++)
+		sum += dirty_in(curve, from + (to - from) * (i + 0.5) / STEPS);
+	return sum / STEPS;
+}
+
 static struct dirty_estimate play(const struct dirty_curve *curve, double memory, double rate,
 				  double downtime)
 {
-	struct dirty_estimate estimate = { .downtime = INFINITY };
-	double left = memory;
+	const struct estimate_limits limits = {
+		.downtime_ns = (uint64_t)(downtime * 1e9), .rounds = MAX_ROUNDS,
+	};
+	struct dirty_estimate result = { .downtime = INFINITY };
+	enum estimate_verdict verdict = ESTIMATE_AGAIN;
+	struct estimate rounds = { 0 };
+	double sent = memory, left = 0;
 
-	for (estimate.rounds = 1; estimate.rounds <= MAX_ROUNDS; estimate.rounds++) {
-		double seconds = left / rate;
-		double next = fmin(dirty_in(curve, seconds) * PAGE_BYTES, memory);
+	while (verdict == ESTIMATE_AGAIN) {
+		double seconds = sent / rate;
 
-		estimate.seconds += seconds;
-		estimate.bytes += left;
-		estimate.downtime = fmin(estimate.downtime, next / rate);
-		if (next / rate <= downtime) {
-			estimate.converges = true;
-			estimate.bytes += next;
-			return estimate;
-		}
-		if (next > left * NO_PROGRESS)
-			break;
-		left = next;
+		/* Each page is sent when its turn comes: left is what was written since then, ... */
+		left = fmin(dirty_between(curve, 0, seconds) * PAGE_BYTES, memory);
+		result.rounds++;
+		result.seconds += seconds;
+		result.bytes += sent;
+		estimate_round(&rounds, (uint64_t)(sent / PAGE_BYTES), (uint64_t)(seconds * 1e9),
+			       (uint64_t)(left / PAGE_BYTES));
+		verdict = estimate_judge(&rounds, &limits, result.rounds,
+					 (uint64_t)(left / PAGE_BYTES));
+		if (verdict == ESTIMATE_STOP)
+			result.downtime = left / rate;
+		else
+			result.downtime = fmin(result.downtime, left / rate);
+		/* ... and until its next turn more is: the longer the next round, the more. */
+		sent = left;
+		for (unsigned int i = 0; i < STEPS; i++)
+			sent = fmin(dirty_between(curve, seconds, sent / rate) * PAGE_BYTES, memory);
 	}
-	return estimate;
+	result.converges = verdict == ESTIMATE_STOP;
+	if (result.converges)
+		result.bytes += left;
+	return result;
 }
 
 struct dirty_estimate dirty_estimate(const struct dirty_curve *curve, double memory_bytes,

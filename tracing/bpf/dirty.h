@@ -75,7 +75,8 @@ struct dirty_curve {
  * @rounds: of copying, the first with all memory included
  * @seconds: until the guest stops
  * @bytes: sent, in all
- * @downtime: seconds that sending the rest takes; if it does not converge, the least that it gets to
+ * @downtime: seconds that sending the rest takes; if it does not converge, the least that it gets
+ *            to. What stopping and the devices' state take comes on top
  * @enough: bytes a second from which on it would converge; 0: not even at 100 GB/s
  */
 struct dirty_estimate {
