@@ -16,6 +16,11 @@ const volatile __u32 filter_vm;		/* 0: all */
 /* What was not counted, and why: shown with every report. */
 struct losses lost;
 
+static __always_inline void lose(__u64 *counter, __u64 by)
+{
+	__sync_fetch_and_add(counter, by);
+}
+
 static __always_inline bool filtered_out(__u32 vm)
 {
 	return filter_vm && vm != filter_vm;
@@ -45,5 +50,7 @@ static __always_inline unsigned int log2_slot(__u64 value)
 	}
 	return slot + (value >> 1 ? 1 : 0);
 }
+
+char LICENSE[] SEC("license") = "GPL";
 
 #endif

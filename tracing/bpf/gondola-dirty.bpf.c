@@ -3,7 +3,7 @@
  * Counts dirty pages.  The module fires the event with the lock of the VM's
  * memory held, so that what belongs to one VM needs no atomics.
  */
-#include "common.bpf.h"
+#include "vm-gone.bpf.h"
 #include "gondola-dirty.h"
 
 const volatile bool by_rip;
@@ -11,8 +11,6 @@ const volatile bool heat_map;
 const volatile __u64 start_ns;
 const volatile __u64 column_ns = 250000000;
 const volatile __u32 row_shift = 8;
-
-__u32 vm_gone;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -57,11 +55,6 @@ struct {
 	__type(key, struct heat_key);
 	__type(value, __u64);
 } heat SEC(".maps");
-
-static __noinline void lose(__u64 *counter, __u64 by)
-{
-	__sync_fetch_and_add(counter, by);
-}
 
 static __always_inline struct vm_count *vm_of(__u32 vm)
 {
@@ -229,13 +222,3 @@ int on_mark(struct event_gondola_mark *event)
 		round->marked_ns = bpf_ktime_get_ns();
 	return 0;
 }
-
-SEC("tracepoint/gondola/gondola_vm")
-int on_vm(struct event_gondola_vm *event)
-{
-	if (!event->alive && filter_vm && event->vm == filter_vm)
-		vm_gone = 1;
-	return 0;
-}
-
-char LICENSE[] SEC("license") = "GPL";

@@ -285,8 +285,6 @@ int main(int argc, char **argv)
 			interval_report();
 	} while (more);
 	sample_stop();
-	if (skel->bss->vm_gone)
-		fprintf(stderr, "gondola-dirty: VM %u has ended\n", options.vm);
 
 	maps = (struct dirty_maps){
 		.vms = bpf_map__fd(skel->maps.vms), .pages = bpf_map__fd(skel->maps.pages),

@@ -3,7 +3,7 @@
  * Counts and times exits.  A vCPU is one thread at a time, so what is kept per
  * vCPU needs no atomics; addresses are shared by all vCPUs of a VM.
  */
-#include "common.bpf.h"
+#include "vm-gone.bpf.h"
 #include "gondola-exits.h"
 
 const volatile __s32 filter_vcpu = -1;
@@ -16,7 +16,6 @@ const volatile __u32 room = 256;
 
 __u32 epoch = 1;
 __u32 used;
-__u32 vm_gone;
 
 /* What a vCPU does: between an exit and the next entry if @exit_ns is set. */
 struct vcpu_state {
@@ -120,6 +119,27 @@ static __noinline struct vcpu_state *new_state(__u32 vm, __u32 vcpu)
 	return bpf_map_lookup_elem(&vcpus, &key);
 }
 
+/* The vCPU, if it is between an exit that is counted and the next entry. */
+static __always_inline struct vcpu_state *outside(__u32 vm, __u32 vcpu)
+{
+	struct vcpu_state *state = filtered_out(vm) ? NULL : state_of(vm, vcpu);
+
+	return state && state->exit_ns ? state : NULL;
+}
+
+static __always_inline struct cells *cells_of(const struct vcpu_state *state)
+{
+	__u32 index = state->index - 1;
+
+	return bpf_map_lookup_elem(&cells, &index);
+}
+
+/* Of a page fault also by what came of it; NULL for other exits. */
+static __always_inline struct cell *fault_cell(struct cells *all, const struct vcpu_state *state)
+{
+	return state->fault ? cell_of(all, MAX_REASONS + state->fault - 1) : NULL;
+}
+
 static __always_inline void count_rip(__u32 vm, const struct vcpu_state *state, __u64 count,
 				      __u64 ns)
 {
@@ -134,7 +154,7 @@ static __always_inline void count_rip(__u32 vm, const struct vcpu_state *state, 
 		known = bpf_map_lookup_elem(&rips, &key);
 	}
 	if (!known) {
-		__sync_fetch_and_add(&lost.addresses, count);
+		lose(&lost.addresses, count);
 		return;
 	}
 	__sync_fetch_and_add(&known->count, count);
@@ -144,7 +164,7 @@ static __always_inline void count_rip(__u32 vm, const struct vcpu_state *state, 
 SEC("tracepoint/gondola/gondola_exit")
 int on_exit(struct event_gondola_exit *event)
 {
-	__u32 reason = event->reason, index;
+	__u32 reason = event->reason;
 	struct vcpu_state *state;
 	struct cells *all;
 	struct cell *cell;
@@ -155,11 +175,11 @@ int on_exit(struct event_gondola_exit *event)
 	if (!state) {
 		state = new_state(event->vm, event->vcpu);
 		if (!state) {
-			__sync_fetch_and_add(&lost.room, 1);
+			lose(&lost.room, 1);
 			return 0;
 		}
 	} else if (event->count != state->count + 1) {
-		__sync_fetch_and_add(&lost.events, event->count - state->count - 1);
+		lose(&lost.events, event->count - state->count - 1);
 	}
 	state->count = event->count;
 	state->exit_ns = 0;
@@ -170,11 +190,10 @@ int on_exit(struct event_gondola_exit *event)
 		state->phase = event->phase;
 		state->index = find_index(event->vm, event->vcpu, event->phase);
 	}
-	index = state->index - 1;
-	all = bpf_map_lookup_elem(&cells, &index);
+	all = cells_of(state);
 	cell = all ? cell_of(all, reason) : NULL;
 	if (!cell) {
-		__sync_fetch_and_add(&lost.room, 1);
+		lose(&lost.room, 1);
 		return 0;
 	}
 	cell->count++;
@@ -192,51 +211,36 @@ int on_exit(struct event_gondola_exit *event)
 SEC("tracepoint/gondola/gondola_page_fault")
 int on_page_fault(struct event_gondola_page_fault *event)
 {
-	struct vcpu_state *state;
-	struct cells *all;
+	struct vcpu_state *state = outside(event->vm, event->vcpu);
+	struct cells *all = state ? cells_of(state) : NULL;
 	struct cell *cell;
-	__u32 index;
 
-	if (filtered_out(event->vm))
+	if (!all || event->result >= FAULT_RESULTS)
 		return 0;
-	state = state_of(event->vm, event->vcpu);
-	if (!state || !state->exit_ns || event->result >= FAULT_RESULTS)
-		return 0;
-	index = state->index - 1;
-	all = bpf_map_lookup_elem(&cells, &index);
-	cell = all ? cell_of(all, MAX_REASONS + event->result) : NULL;
-	if (!cell)
-		return 0;
-	cell->count++;
 	state->fault = event->result + 1;
+	cell = fault_cell(all, state);
+	if (cell)
+		cell->count++;
 	return 0;
 }
 
 SEC("tracepoint/gondola/gondola_leave")
 int on_leave(struct event_gondola_leave *event)
 {
-	struct vcpu_state *state;
-	struct cells *all;
+	struct vcpu_state *state = outside(event->vm, event->vcpu);
+	struct cells *all = state ? cells_of(state) : NULL;
 	struct cell *cell;
-	__u32 index;
 
-	if (filtered_out(event->vm))
-		return 0;
-	state = state_of(event->vm, event->vcpu);
-	if (!state || !state->exit_ns)
+	if (!all)
 		return 0;
 	if (!state->left_ns)
 		state->left_ns = bpf_ktime_get_ns();
 	if (event->error)
 		return 0;
-	index = state->index - 1;
-	all = bpf_map_lookup_elem(&cells, &index);
-	if (!all)
-		return 0;
 	cell = cell_of(all, state->reason);
 	if (cell)
 		cell->user++;
-	cell = state->fault ? cell_of(all, MAX_REASONS + state->fault - 1) : NULL;
+	cell = fault_cell(all, state);
 	if (cell)
 		cell->user++;
 	return 0;
@@ -249,7 +253,7 @@ static __noinline int show(const struct event_gondola_entry *event, __u64 now, _
 	struct slow_exit *out = bpf_ringbuf_reserve(&ring, sizeof(*out), 0);
 
 	if (!out) {
-		__sync_fetch_and_add(&lost.ring, 1);
+		lose(&lost.ring, 1);
 		return 0;
 	}
 	out->end_ns = now;
@@ -267,29 +271,21 @@ static __noinline int show(const struct event_gondola_entry *event, __u64 now, _
 SEC("tracepoint/gondola/gondola_entry")
 int on_entry(struct event_gondola_entry *event)
 {
-	struct vcpu_state *state;
+	struct vcpu_state *state = outside(event->vm, event->vcpu);
+	struct cells *all = state ? cells_of(state) : NULL;
 	__u64 now, ns, user_ns;
-	struct cells *all;
 	struct cell *cell;
-	__u32 index;
 
-	if (filtered_out(event->vm))
-		return 0;
-	state = state_of(event->vm, event->vcpu);
-	if (!state || !state->exit_ns)
+	if (!all)
 		return 0;
 	now = bpf_ktime_get_ns();
 	ns = now - state->exit_ns;
 	user_ns = state->left_ns ? now - state->left_ns : 0;
 	state->exit_ns = 0;
-	index = state->index - 1;
-	all = bpf_map_lookup_elem(&cells, &index);
-	if (!all)
-		return 0;
 	cell = cell_of(all, state->reason);
 	if (cell)
 		add_time(cell, ns, user_ns);
-	cell = state->fault ? cell_of(all, MAX_REASONS + state->fault - 1) : NULL;
+	cell = fault_cell(all, state);
 	if (cell)
 		add_time(cell, ns, user_ns);
 	if (by_rip)
@@ -298,13 +294,3 @@ int on_entry(struct event_gondola_entry *event)
 		show(event, now, ns, user_ns);
 	return 0;
 }
-
-SEC("tracepoint/gondola/gondola_vm")
-int on_vm(struct event_gondola_vm *event)
-{
-	if (!event->alive && filter_vm && event->vm == filter_vm)
-		vm_gone = 1;
-	return 0;
-}
-
-char LICENSE[] SEC("license") = "GPL";

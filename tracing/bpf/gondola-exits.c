@@ -617,8 +617,6 @@ int main(int argc, char **argv)
 		more = tool_wait(ring, &skel->bss->vm_gone);
 		report();
 	} while (more);
-	if (skel->bss->vm_gone)
-		fprintf(stderr, "gondola-exits: VM %u has ended\n", options.vm);
 	status = tool_ending();
 	ring_buffer__free(ring);
 	gondola_exits_bpf__destroy(skel);

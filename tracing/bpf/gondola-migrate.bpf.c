@@ -30,7 +30,7 @@ static __always_inline int tell(struct pt_regs *ctx, enum migrate_kind kind, uns
 		return 0;
 	event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
 	if (!event) {
-		__sync_fetch_and_add(&lost.ring, 1);
+		lose(&lost.ring, 1);
 		return 0;
 	}
 	event->ns = bpf_ktime_get_ns();
@@ -72,7 +72,7 @@ int on_migrate_fault_end(struct pt_regs *ctx)
 		known = bpf_map_lookup_elem(&faults, &pid);
 	}
 	if (!known) {
-		__sync_fetch_and_add(&lost.room, 1);
+		lose(&lost.room, 1);
 		return 0;
 	}
 	/* Several vCPUs wait at once. */
@@ -83,5 +83,3 @@ int on_migrate_fault_end(struct pt_regs *ctx)
 		known->max_ns = ns;
 	return 0;
 }
-
-char LICENSE[] SEC("license") = "GPL";

@@ -64,7 +64,7 @@ static __always_inline struct top_count *count_of(__u32 vm)
 	bpf_map_update_elem(&counts, &vm, &nothing, BPF_NOEXIST);
 	count = bpf_map_lookup_elem(&counts, &vm);
 	if (!count)
-		__sync_fetch_and_add(&lost.room, 1);
+		lose(&lost.room, 1);
 	return count;
 }
 
@@ -110,7 +110,7 @@ int on_exit(struct event_gondola_exit *event)
 	if (!state)
 		return 0;
 	if (state->count && event->count != state->count + 1)
-		__sync_fetch_and_add(&lost.events, event->count - state->count - 1);
+		lose(&lost.events, event->count - state->count - 1);
 	state->count = event->count;
 	if (state->entered_ns)
 		count->guest_ns += bpf_ktime_get_ns() - state->entered_ns;
@@ -184,5 +184,3 @@ int on_balloon_goal(struct pt_regs *ctx)
 {
 	return balloon_holds(ctx, 2);
 }
-
-char LICENSE[] SEC("license") = "GPL";

@@ -16,7 +16,8 @@
 
 #define TRACEFS		"/sys/kernel/tracing"
 #define EVENTS		TRACEFS "/events/gondola"
-#define LIST		"/sys/kernel/debug/gondola/list"
+#define DEBUGFS		"/sys/kernel/debug"
+#define LIST		DEBUGFS "/gondola/list"
 #define OLDEST		"5.12"		/* the first whose BPF adds atomically and gives the sum */
 #define LOOK_MS		100		/* how often to look for what sends no signal */
 
@@ -186,23 +187,27 @@ void tool_done(int err, const char *what)
 
 /* ---- options ---------------------------------------------------------------------- */
 
-static bool take_vm(const char *value)
+static const char *vm_asked;
+
+/* Once it is known that there is a module to ask. */
+static void find_vm(void)
 {
 	struct tool_vm vms[TOOL_MAX_VMS];
-	unsigned int count;
-	uint64_t id;
+	unsigned int count = tool_list(vms, TOOL_MAX_VMS);
+	uint64_t id = 0;
 
-	if (take_u64(value, 1, UINT32_MAX, &id)) {
-		options.vm = id;
-		return true;
-	}
-	count = tool_list(vms, TOOL_MAX_VMS);
-	for (unsigned int i = 0; i < count; i++)
-		if (!strcmp(vms[i].name, value))
+	if (!vm_asked)
+		return;
+	if (access(LIST, R_OK))
+		die(TOOL_REFUSED, "--vm %s: cannot read " LIST ": %s (mount -t debugfs none "
+		    DEBUGFS ")", vm_asked, strerror(errno));
+	take_u64(vm_asked, 1, UINT32_MAX, &id);
+	for (unsigned int i = 0; i < count && !options.vm; i++)
+		if (vms[i].id == id || !strcmp(vms[i].name, vm_asked))
 			options.vm = vms[i].id;
 	if (!options.vm)
-		die(TOOL_USAGE, "--vm %s: no VM has this name (" LIST ")", value);
-	return true;
+		die(TOOL_USAGE, "--vm %s: no VM has this %s (" LIST ")", vm_asked,
+		    id ? "id" : "name");
 }
 
 enum { OPTION_VM = 0x100, OPTION_JSON, OPTION_VERBOSE, OPTION_HELP };
@@ -229,7 +234,7 @@ static void parse(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "+:h", all, NULL)) != -1) {
 		switch (option) {
 		case OPTION_VM:
-			take_vm(optarg);
+			vm_asked = optarg;
 			break;
 		case OPTION_JSON:
 			options.json = true;
@@ -287,6 +292,7 @@ void tool_start(const struct tool *which, int argc, char **argv)
 	parse(argc, argv);
 	check_kernel();
 	check_module();
+	find_vm();
 	for (const char *const *event = tool->events; *event; event++)
 		check_format(*event);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
@@ -368,6 +374,8 @@ bool tool_wait(struct ring_buffer *ring, const volatile __u32 *gone)
 	}
 	if (ring)
 		ring_buffer__consume(ring);
+	if (gone && *gone)
+		fprintf(stderr, "%s: VM %u has ended\n", tool->name, options.vm);
 	return false;
 }
 
