@@ -97,6 +97,10 @@ static void endings(void)
 	EXPECT_RUN(8, "rax 00000000600dfa17", "run", "--kernel", "guests/triple");
 	EXPECT_RUN(8, "triple-faulted", "run", "--kernel", "guests/ud2", "--append", "bare");
 	EXPECT_RUN(7, "wrote 3", "run", "--kernel", "guests/ud2", "--append", "count=50");
+	EXPECT_RUN(14, "from there on: 0f fd c1", "run", "--engine", "interp",
+		   "--kernel", "guests/missing", "--append", "mmx");
+	EXPECT_RUN(14, "from there on: f2 0f 7c c1", "run", "--engine", "interp",
+		   "--kernel", "guests/missing", "--append", "sse3");
 	/* Another port for it. */
 	EXPECT_RUN(0, "powered off", "run", "--kernel", "guests/hello", "--append", "exit=20",
 		   "--debug-exit", "0x500");
