@@ -140,7 +140,7 @@ shell: $(engine_module) launcher workload packages-machine
 		--files $(if $(filter interp,$(ENGINE)),$(BUILD)/uml/gondola.ko,$(BUILD)/gondola.ko):/ \
 		--files $(BUILD)/gondola:/bin/
 
-# Long. PARTS: workloads, linked, faults, or one workload or kind of fault; SEED=N, FAULTS=N.
+# Long. PARTS: workloads, linked, linked-vmx, faults, or one workload or kind of fault; SEED=N, FAULTS=N.
 migration: all packages-machine
 	@$(testing)/migrate/run --build $(BUILD) $(if $(SEED),--seed $(SEED)) \
 		$(if $(FAULTS),--faults $(FAULTS)) $(PARTS)
