@@ -14,6 +14,7 @@
 
 #define NS		1000000000ull
 #define PIECE_MIN	4096u
+#define DRAIN_LOOK_NS	200000u
 #define SLICE_NS	50000000ull	/* of a pause, so that a hurry is noticed */
 #define BURST_NS	20000000ull	/* of what was not used, this much may be made up for */
 
@@ -233,6 +234,26 @@ unsigned int link_unsent(const struct link *link)
 
 	ioctl(link->transport.fd, SIOCOUTQ, &bytes);
 	return bytes > 0 ? bytes : 0;
+}
+
+bool link_drain(struct link *link)
+{
+	unsigned int before = 0, left;
+	uint64_t since = link_now_ns();
+
+	while ((left = link_unsent(link)) && !__atomic_load_n(&link->hurry, __ATOMIC_RELAXED)) {
+		struct timespec pause = { .tv_nsec = DRAIN_LOOK_NS };
+
+		if (!link_quiet(link))
+			return link_lost(link);
+		if (left != before)
+			since = link_now_ns();
+		if (link_now_ns() - since > LINK_TIMEOUT_MS * 1000000ull)
+			return link_fail(link, "the link was lost: nothing gets across");
+		before = left;
+		nanosleep(&pause, NULL);
+	}
+	return true;
 }
 
 void link_close(struct link *link)

@@ -56,6 +56,8 @@ bool link_quiet(const struct link *link);
 bool link_lost(struct link *link);
 /** link_unsent() - bytes that lie in this host's buffers */
 unsigned int link_unsent(const struct link *link);
+/** link_drain() - until all of that is across; false with words if the link is lost */
+bool link_drain(struct link *link);
 void link_close(struct link *link);
 /** link_fail() - the first words stay; returns false */
 bool link_fail(struct link *link, const char *format, ...) __attribute__((format(printf, 2, 3)));

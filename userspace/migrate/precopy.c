@@ -249,6 +249,9 @@ static bool one_round(struct source *s)
 	}
 	if (!link_flush(&s->link))
 		return link_lost(&s->link);
+	/* What only lies in a buffer would make a slow link look fast, and the downtime short. */
+	if (s->phase == MIGRATE_COPY && !link_drain(&s->link))
+		return false;
 	if (s->phase == MIGRATE_COPY)
 		dirty = precopy_read_log(s);
 	if (dirty < 0)

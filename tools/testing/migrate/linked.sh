@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # One of two linked machines: a guest that checks itself moves to and fro between them, by TCP.
 #
-# usage: linked.sh here|there TURNS GUEST [PAGES]: "here" boots the guest; a turn is a move there and one
-# back. GUEST: "walk", which is tiny and goes through PAGES of memory, or a workload of the stock guest
+# usage: linked.sh here|there TURNS GUEST [PAGES [OPTIONS]]: "here" boots the guest; a turn is a
+# move there and one back. GUEST: "walk", which is tiny and goes through PAGES of memory, or a
+# workload of the stock guest. OPTIONS: of each move
 
 . /root/lib.sh
 begin
 side=$1
 turns=$2
 guest=$3
+options=${5:-}
 port=4711
 peer=10.0.0.2
 [ "$side" = here ] || peer=10.0.0.1
@@ -37,7 +39,7 @@ counts_to() {
 
 send() {
 	tries=400
-	until gondola migrate $vm tcp:$peer:$port --json > /tmp/move.out 2>&1; do
+	until gondola migrate $vm tcp:$peer:$port $options --json > /tmp/move.out 2>&1; do
 		grep -q 'cannot connect' /tmp/move.out || fail "a move failed"
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || fail "nobody is there"

@@ -37,6 +37,23 @@ compressed() {
 	goes_on $vm
 }
 
+# A number of the last move's report.
+reported() {
+	tail -n 1 /tmp/move.out | sed "s/.*\"$1\":\([0-9]*\).*/\1/"
+}
+
+# A slow link behind large buffers: is the downtime foreseen?
+slow_link() {
+	receive || return 1
+	meddle /tmp/wire.sock /tmp/$next.sock up 0 slow > /dev/null &
+	wait_for 60 test -S /tmp/wire.sock
+	gondola migrate $vm unix:/tmp/wire.sock --max-rounds 4 --json > /tmp/move.out 2>&1 ||
+		{ cat /tmp/move.out; return 1; }
+	moved
+	say "downtime $(reported actual_ns) ns, predicted $(reported predicted_ns)"
+	[ "$(reported actual_ns)" -lt $((5 * $(reported predicted_ns))) ] && goes_on $vm
+}
+
 # Any command whose input and output are the wire.
 tunnelled() {
 	last=$((last + 1))
@@ -257,7 +274,7 @@ own_devices() {
 }
 
 echo "TAP version 13"
-tests="there_and_back suspended post_copy compressed tunnelled stays_paused link_cut corrupted target_killed
+tests="there_and_back suspended post_copy compressed slow_link tunnelled stays_paused link_cut corrupted target_killed
 	target_full cancelled recovered last_answer_lost commit_answer_lost
 	commit_answer_lost_post_copy taken_back own_devices"
 boot 256

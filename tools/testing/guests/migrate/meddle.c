@@ -3,12 +3,13 @@
  * A wire that does harm: carries bytes between two unix sockets, and at a given
  * place does something to them.
  *
- * usage: meddle LISTEN CONNECT up|down BYTE|@TYPE cut|flip|freeze|kill:PID|count
+ * usage: meddle LISTEN CONNECT up|down BYTE|@TYPE cut|flip|freeze|slow|kill:PID|count
  *
  * up: counted are the bytes from who connects to LISTEN to CONNECT; down: those back. At
- * byte number BYTE, or where the first record of type TYPE begins, the wire is cut, a bit is flipped, nothing moves any more (and both ends
- * stay open for 30 s), or process PID is killed. count: nothing; at the end it prints how
- * many went each way as "up N down N".
+ * byte number BYTE, or where the first record of type TYPE begins, the wire is cut, a bit is
+ * flipped, nothing moves any more (and both ends stay open for 30 s), or process PID is killed.
+ * slow: from there on 400 KiB a second pass. count: nothing; at the end it prints how many went
+ * each way as "up N down N".
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,6 +23,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define SLOW_PIECE	4096u
+#define SLOW_US		10000u
 #define HEADER	32u	/* bytes: of the stream, and of each record */
 
 /**
@@ -125,7 +128,11 @@ static ssize_t find(struct way *way, const char *data, ssize_t got, uint32_t typ
 static bool carry(struct way *way, unsigned long long byte, uint32_t type, const char *what)
 {
 	static char data[65536];
-	ssize_t got = read(way->from, data, sizeof(data)), sent = 0;
+	bool slow = what && !strcmp(what, "slow") && way->moved >= byte;
+	ssize_t got = read(way->from, data, slow ? SLOW_PIECE : sizeof(data)), sent = 0;
+
+	if (slow)
+		usleep(SLOW_US);
 
 	if (got <= 0) {
 		way->ended = true;
@@ -177,7 +184,7 @@ int main(int argc, char **argv)
 	bool up;
 
 	if (argc != 6) {
-		fprintf(stderr, "usage: meddle LISTEN CONNECT up|down BYTE|@TYPE cut|flip|freeze|kill:PID|count\n");
+		fprintf(stderr, "usage: meddle LISTEN CONNECT up|down BYTE|@TYPE cut|flip|freeze|slow|kill:PID|count\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
