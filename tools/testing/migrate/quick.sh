@@ -51,7 +51,7 @@ slow_link() {
 		{ cat /tmp/move.out; return 1; }
 	moved
 	say "downtime $(reported actual_ns) ns, predicted $(reported predicted_ns)"
-	[ "$(reported actual_ns)" -lt $((5 * $(reported predicted_ns))) ] && goes_on $vm
+	[ "$(reported actual_ns)" -lt $((3 * $(reported predicted_ns))) ] && goes_on $vm
 }
 
 # Any command whose input and output are the wire.

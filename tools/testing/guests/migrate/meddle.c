@@ -8,7 +8,7 @@
  * up: counted are the bytes from who connects to LISTEN to CONNECT; down: those back. At
  * byte number BYTE, or where the first record of type TYPE begins, the wire is cut, a bit is
  * flipped, nothing moves any more (and both ends stay open for 30 s), or process PID is killed.
- * slow: from there on 400 KiB a second pass. count: nothing; at the end it prints how many went
+ * slow: from there on 200 KiB a second pass. count: nothing; at the end it prints how many went
  * each way as "up N down N".
  */
 #include <errno.h>
@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define SLOW_PIECE	4096u
-#define SLOW_US		10000u
+#define SLOW_US		20000u
 #define HEADER	32u	/* bytes: of the stream, and of each record */
 
 /**
