@@ -156,6 +156,7 @@ one() {		# KIND
 	judge "$1"
 	verdict=$?
 	outcomes="$outcomes $both"
+	echo "$(cut -d ' ' -f 1 /proc/uptime): $1 $i, $way $at $options: $both"
 	if [ $verdict != 0 ]; then
 		say "seed $seed, $1 number $i, $way $at $options: $both"
 		tail -n 2 /tmp/move.out /tmp/$vm.err /tmp/$next.err | sed 's/^/# /'
