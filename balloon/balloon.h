@@ -39,6 +39,8 @@ enum { VQ_INFLATE, VQ_DEFLATE, VQ_STATS, VQ_HINT, VQ_REPORT, VQ_COUNT };
  * @told: the device knows how it ended
  * @sleepy: the guest is about to hibernate: no goal is followed
  * @stats: the record that the device asks for
+ * @hint_changed: the configuration changed since @hint_wanted was read from it
+ * @hint_seen: the last id that hint_work() followed
  * @hint_id: in the device's byte order, as it goes there
  * @hinted: chunks that are held while the device has hints of them
  */
@@ -71,6 +73,8 @@ struct balloon {
 
 	struct work_struct hint_work;
 	struct mutex hint_lock;
+	bool hint_changed;
+	u32 hint_wanted;
 	u32 hint_seen;
 	__virtio32 hint_id;
 	struct list_head hinted;

@@ -111,12 +111,13 @@ unsigned long hint_drop(struct balloon *b, unsigned long count)
 	return done;
 }
 
+/* To be read once for each change: QEMU takes an id back when the driver has begun with it. */
 static u32 wanted_id(struct balloon *b)
 {
-	u32 id;
-
-	virtio_cread_le(b->vdev, struct virtio_balloon_config, free_page_hint_cmd_id, &id);
-	return id;
+	if (xchg(&b->hint_changed, false))
+		virtio_cread_le(b->vdev, struct virtio_balloon_config, free_page_hint_cmd_id,
+				&b->hint_wanted);
+	return b->hint_wanted;
 }
 
 void hint_work(struct work_struct *work)

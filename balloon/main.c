@@ -242,8 +242,10 @@ static void on_config(struct virtio_device *vdev)
 	}
 	WRITE_ONCE(b->changed, true);
 	balloon_wake(b);
-	if (b->vqs[VQ_HINT])
+	if (b->vqs[VQ_HINT]) {
+		WRITE_ONCE(b->hint_changed, true);
 		balloon_queue(b, &b->hint_work);
+	}
 }
 
 static int find_queues(struct balloon *b)
