@@ -11,6 +11,10 @@ say() {
 	echo "# $*"
 }
 
+uptime_s() {
+	cut -d . -f 1 /proc/uptime
+}
+
 # result STATUS NAME: a TAP line
 result() {
 	number=$((number + 1))
@@ -120,10 +124,14 @@ start_anew() {
 	rm -rf /tmp/*.sock /tmp/home/run
 }
 
-# What is left of VM $1 goes.
+# What is left of VM $1 goes, but for its configuration.
 end() {
 	gondola kill "$1" 2> /dev/null
-	wait_for 60 is "$1" gone
+	wait_for 60 has_ended "$1"
+}
+
+has_ended() {
+	is "$1" gone || is "$1" inactive
 }
 
 broken() {	# has any guest found a fault?
