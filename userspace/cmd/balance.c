@@ -137,6 +137,9 @@ static void one_round(const struct balance_options *options)
 	host_look(&host, NULL, options->reserve);
 	set_rests(&host);
 	count = decide_balance(&host.host, host.guests, host.count, moves);
+	if (options->dry_run && !options->json && !count)
+		printf("nothing to do: the host has %llu MiB available, reserve %llu; %u VMs have a balloon\n",
+		       MIB(host.host.available), MIB(host.reserve), host.count);
 	for (unsigned int i = 0; i < count; i++) {
 		struct host_vm *vm = &host.vms[moves[i].guest];
 

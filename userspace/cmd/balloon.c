@@ -114,6 +114,26 @@ static int code_of(const struct guest *guest, uint32_t goal)
 	return EXIT_CODE_CANCELLED;
 }
 
+/* What the reason means for this guest, where its name does not say it. */
+static const char *meaning(const struct guest *guest, int code)
+{
+	switch (code) {
+	case EXIT_CODE_FLOOR:
+		return " (more would leave the guest less than its floor)";
+	case EXIT_CODE_DEADLINE:
+		return " (the time was over)";
+	case EXIT_CODE_REFUSED:
+		return strcmp(guest->driver, "none") ? " (it is beyond the guest's own limit)" :
+		       " (the guest runs no balloon driver)";
+	case EXIT_CODE_GUEST_MEMORY:
+		return " (the guest found no more pages to give)";
+	case EXIT_CODE_CANCELLED:
+		return " (another request took its place)";
+	default:
+		return "";
+	}
+}
+
 static int wait_for(struct guest *guest)
 {
 	uint32_t goal = guest->goal;
@@ -126,8 +146,9 @@ static int wait_for(struct guest *guest)
 	}
 	show_progress(guest, true);
 	code = code_of(guest, goal);
-	printf("%s: %llu MiB of %llu in the balloon: %s\n", guest->name, MIB(guest->held),
-	       MIB(guest->memory), code == EXIT_CODE_CANCELLED ? "cancelled" : guest->reason);
+	printf("%s: %llu MiB of %llu in the balloon: %s%s\n", guest->name, MIB(guest->held),
+	       MIB(guest->memory), code == EXIT_CODE_CANCELLED ? "cancelled" : guest->reason,
+	       meaning(guest, code));
 	return code;
 }
 
@@ -139,6 +160,8 @@ static void show(const struct guest *guest)
 		printf("; the guest runs no balloon driver");
 	else if (!strcmp(guest->reason, "running"))
 		printf(", on the way to %llu", MIB(guest->target));
+	else if (!strcmp(guest->reason, "cancelled"))
+		printf("; the last request was cancelled");
 	else if (guest->goal)
 		printf("; the last request, for %llu MiB, ended: %s", MIB(guest->target),
 		       guest->reason);
@@ -179,6 +202,9 @@ static int run_balloon(int argc, char **argv)
 		fail(EXIT_CODE_USAGE, "balloon: whose? (see gondola help balloon)");
 	if (!!size + options.stats + options.cancel > 1)
 		fail(EXIT_CODE_USAGE, "balloon: a SIZE, --stats or --cancel: one of them");
+	if (!size && (options.wait || options.request.rate || options.request.deadline_ms ||
+		      options.request.floor))
+		fail(EXIT_CODE_USAGE, "balloon: --wait, --rate, --deadline and --floor belong to a SIZE");
 	if (guest_connect(&guest, name) || guest_status(&guest))
 		fail(EXIT_CODE_ERROR, "%s: %s", name, guest.error);
 	if (options.stats) {

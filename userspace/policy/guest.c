@@ -81,6 +81,7 @@ static void take_status(struct guest *guest, struct json_object *from)
 	guest->keep = number(from, "keep");
 	guest->backoffs = number(from, "backoffs");
 	guest->reported = number(from, "reported");
+	guest->discarded = number(from, "discarded");
 	words(from, "reason", guest->reason, sizeof(guest->reason));
 	words(from, "driver", guest->driver, sizeof(guest->driver));
 }
@@ -93,6 +94,9 @@ static struct json_object *ask(struct guest *guest, const char *command,
 
 	if (answer)
 		take_status(guest, answer);
+	else if (!strcmp(guest->link.code, "unknown-command"))
+		snprintf(guest->link.error, sizeof(guest->link.error),
+			 "it was started without --balloon");
 	return answer;
 }
 

@@ -19,6 +19,7 @@
  * @keep: what a policy leaves it available
  * @backoffs: pauses in that request
  * @reported: free pages given back so far
+ * @discarded: given back to the host so far, @reported included
  * @driver: "gondola", "standard" or "none"
  * @has_stats: the next three are known
  * @available: what it could use without swapping
@@ -36,6 +37,7 @@ struct guest {
 	uint64_t keep;
 	uint32_t backoffs;
 	uint64_t reported;
+	uint64_t discarded;
 	char reason[24];
 	char driver[16];
 	bool has_stats;

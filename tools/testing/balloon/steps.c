@@ -12,7 +12,7 @@ void start_with(struct vm *vm, unsigned int driver, const char *options)
 	vm_start(vm, driver_commands[driver], GUEST_MIB, options);
 	require_equal(vm_ask(vm, "load %s", driver_commands[driver]), 0);
 	require(!strcmp(vm->answer, driver_names[driver]));
-	for (int i = 0; i < 100 && !strcmp(vm->guest.driver, "none"); i++) {
+	for (int i = 0; i < 1000 && !strcmp(vm->guest.driver, "none"); i++) {
 		usleep(20000);
 		require(!guest_status(&vm->guest));
 	}
@@ -34,7 +34,7 @@ void touch_all(struct vm *vm)
 	/* Free pages are reported two seconds later: what follows must be quicker, or else again. */
 	for (int i = 0; i < 5; i++) {
 		vm_mem(vm, &total, &available);
-		mib = available / 1024 - 24;
+		mib = available / 1024 - 12;
 		require_equal(vm_ask(vm, "eat %u", mib), 0);
 		for (got = 0; got < mib; got = atoi(vm->answer)) {
 			usleep(100000);

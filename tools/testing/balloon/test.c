@@ -3,7 +3,7 @@
  * Runs in the test machine: balloons of guests there.  What it measured goes to
  * /output/balloon.json, a line for each run, which "run" puts together.
  *
- * usage: balloon-test [short|long|speed|policy|migration|one N]
+ * usage: balloon-test [short|long|vmx|speed|policy|migration|one N]
  */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -94,6 +94,7 @@ static void command(void)
 		{ "--cancel", 0, "floor" },
 		{ "--stats", 0, "available-memory" },
 		{ "32M --stats", 2, "" },
+		{ "--wait", 2, "belong to a SIZE" },
 		{ "0 --wait", 0, "0 MiB" },
 	};
 	char output[1024];
@@ -109,13 +110,23 @@ static void command(void)
 	/* The guest's own limit. */
 	require_equal(vm_ask(&vm, "set /sys/module/gondola_balloon/parameters/limit 16"), 0);
 	expect_equal(run(output, "gondola balloon %s 32M --wait", vm.name), 34);
+	expect(strstr(output, "the guest's own limit"));
 	expect_equal(run(output, "gondola balloon %s 16M --wait", vm.name), 0);
 	/* A driver that goes gives all back; then there is nobody to ask. */
 	require_equal(vm_ask(&vm, "unload gondola_balloon"), 0);
 	require(!guest_status(&vm.guest));
 	expect_equal(vm.guest.held, 0);
 	expect_equal(run(output, "gondola balloon %s 32M --wait", vm.name), 34);
+	expect(strstr(output, "no balloon driver"));
 	vm_end(&vm);
+
+	run(NULL, "gondola run --name without --mem 128M --kernel /boot/vmlinuz < /dev/null > /output/without.log 2>&1 &");
+	for (int i = 0; i < 300 && (!i || !strstr(output, "started without --balloon")); i++) {
+		usleep(100000);
+		expect_equal(run(output, "gondola balloon without 32M 2>&1"), 14);
+	}
+	tap_check(strstr(output, "started without --balloon"), false, "no balloon: %s", output);
+	expect_equal(run(NULL, "gondola kill without"), 0);
 }
 
 /* A standard driver is led from outside; then ours takes the device over. */
@@ -365,6 +376,36 @@ static void speed(void)
 	expect(ticks[0] * 2 <= ticks[1]);
 }
 
+/* For a machine that is slow: the least that shows that pages go and come back. */
+static void few_pages(void)
+{
+	struct guest_request request = { .size = MIB(8) };
+	uint64_t total, available, total_now, discarded;
+	struct vm vm;
+
+	start_with(&vm, OURS, NULL);
+	require_equal(vm_ask(&vm, "hold 4"), 0);
+	vm_mem(&vm, &total, &available);
+	expect_reason(&vm, &request, "reached");
+	expect_equal(vm.guest.held, request.size);
+	discarded = vm.guest.discarded;
+	expect(discarded >= request.size);
+	vm_mem(&vm, &total_now, &available);
+	expect_equal(total - total_now, request.size / 1024);
+	expect_whole(&vm);
+	empty(&vm);
+	vm_mem(&vm, &total_now, &available);
+	expect_equal(total_now, total);
+	expect_whole(&vm);
+	figure("{\"kind\": \"vmx\", \"driver\": \"gondola_balloon\", \"device\": \"gondola\", \"asked_mib\": 8, \"got_mib\": 8, \"discarded_mib\": %llu, \"reason\": \"reached\", \"pattern\": \"whole\"}",
+	       (unsigned long long)discarded >> 20);
+	vm_end(&vm);
+}
+
+static const struct tap_test vmx_tests[] = {
+	{ "on VMX our driver gives a few pages and takes them back", few_pages },
+};
+
 static const struct tap_test tests[] = {
 	{ "our driver on our device: half of the memory goes and comes back", our_driver },
 	{ "the stock driver on our device: likewise", stock_driver },
@@ -414,6 +455,8 @@ int main(int argc, char **argv)
 		return run_tests(speed_tests, 1);
 	if (!strcmp(mode, "policy"))
 		return run_tests(policy_tests, sizeof(policy_tests) / sizeof(policy_tests[0]));
+	if (!strcmp(mode, "vmx"))
+		return run_tests(vmx_tests, 1);
 	if (!strcmp(mode, "migration"))
 		return run_tests(policy_tests + 1, 2);
 	if (!strcmp(mode, "one"))

@@ -11,7 +11,7 @@
 
 #include "vm.h"
 
-#define PATIENCE	240	/* seconds for one answer of a guest; emulated, on a busy computer */
+#define PATIENCE	1200	/* seconds for one answer of a guest; emulated, on a busy computer */
 
 #define MACHINE	"--kernel /boot/vmlinuz --initrd /boot/initrd-guest --append 'console=ttyS0 quiet panic=-1 cryptomgr.notests'"
 
