@@ -213,6 +213,18 @@ static void add(struct cells *to, const struct cells *from, uint32_t epoch)
 	}
 }
 
+static int by_phase(const void *left, const void *right)
+{
+	const struct index_key *a = &((const struct group *)left)->key;
+	const struct index_key *b = &((const struct group *)right)->key;
+
+	if (a->vm != b->vm)
+		return a->vm < b->vm ? -1 : 1;
+	if (a->phase != b->phase)
+		return a->phase < b->phase ? -1 : 1;
+	return a->vcpu < b->vcpu ? -1 : a->vcpu > b->vcpu;
+}
+
 static void collect(void)
 {
 	struct index_key key, *previous = NULL;
@@ -234,6 +246,8 @@ static void collect(void)
 			of.vcpu = 0;
 		add(&group_of(&of)->now, &cells, epoch);
 	}
+	if (nr_groups)
+		qsort(groups, nr_groups, sizeof(*groups), by_phase);
 	/* From here on the longest is that of the next report. */
 	skel->data->epoch = epoch + 1;
 }

@@ -66,6 +66,9 @@ static const struct option longs[] = {
 };
 
 static const char keys[] = "efiujdgsnv";
+static const char *const columns[] = {
+	"EXITS", "FAULT", "IO", "USER", "INJ", "DIRTY", "GUEST%", "STEAL%", "NAME", "VM",
+};
 static char sort_key = 'e';
 static bool batch, reversed, quit;
 
@@ -292,8 +295,9 @@ static void draw_head(unsigned int width)
 		exits += (double)exits_of(&rows[i]) / seconds;
 		vcpus += rows[i].vm.vcpus;
 	}
-	snprintf(line, sizeof(line), "gondola-top %s  %u VMs, %u vCPUs, %.0f exits/s, sorted by %c%s%s",
-		 now, nr_rows, vcpus, exits, sort_key, reversed ? " reversed" : "",
+	snprintf(line, sizeof(line), "gondola-top %s  %u VM%s, %u vCPU%s, %.0f exits/s, sorted by %s%s%s",
+		 now, nr_rows, nr_rows == 1 ? "" : "s", vcpus, vcpus == 1 ? "" : "s", exits,
+		 columns[strchr(keys, sort_key) - keys], reversed ? " reversed" : "",
 		 raw ? "  (q quits, --help explains)" : "");
 	printf("%.*s\n", (int)width, line);
 	snprintf(line, sizeof(line),
