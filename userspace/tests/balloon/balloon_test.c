@@ -375,8 +375,25 @@ static void silence(void)
 
 	start(0);
 	balloon_ask(driver.device, &goal);
+	expect(send_run(INFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
 	expect(ends_within(5000));
 	expect_equal(ended.reason, GONDOLA_BALLOON_DEADLINE);
+	/* Should it wake up yet, or another one come, it finds nothing left to do. */
+	expect_equal(get_register(CONFIG(target)), 16);
+	expect_equal(get_register(CONFIG(id)), get_register(CONFIG(id_again)));
+	driver_end();
+
+	/* It goes in the middle. */
+	start(0);
+	goal.deadline_ms = 0;
+	balloon_ask(driver.device, &goal);
+	expect(send_run(INFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
+	expect_equal(ends, 0);
+	set_register(VIRTIO_MMIO_STATUS, 0);
+	expect(ends_within(5000));
+	expect_equal(ended.reason, GONDOLA_BALLOON_REFUSED);
+	expect_equal(get_register(CONFIG(target)), 0);
+	goal.deadline_ms = 1;
 	driver_end();
 
 	start(0);
