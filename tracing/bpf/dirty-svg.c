@@ -104,10 +104,21 @@ static uint64_t shade_from(const struct picture *p, unsigned int shade)
 	return (uint64_t)ceil(pow((double)p->most, (double)shade / SHADES));
 }
 
-static void collect(struct picture *p, const struct dirty_vm *vm, uint64_t pages,
-		    double column_seconds, unsigned int row_shift)
+/* The column of the last mark: a migration's last phases write nothing, and belong to it. */
+static uint64_t last_mark(const struct dirty_vm *vm, double column_seconds, uint64_t start_ns)
 {
-	uint64_t last_column = 0, last_row = (pages ? pages - 1 : 0) >> row_shift;
+	uint64_t last_ns = start_ns;
+
+	for (size_t i = 0; i < vm->nr_rounds; i++)
+		if (vm->rounds[i].count.marked_ns > last_ns)
+			last_ns = vm->rounds[i].count.marked_ns;
+	return (uint64_t)((last_ns - start_ns) / 1e9 / column_seconds);
+}
+
+static void collect(struct picture *p, const struct dirty_vm *vm, uint64_t pages,
+		    double column_seconds, unsigned int row_shift, uint64_t start_ns)
+{
+	uint64_t last_column = last_mark(vm, column_seconds, start_ns), last_row = (pages ? pages - 1 : 0) >> row_shift;
 
 	for (size_t i = 0; i < vm->nr_heat; i++) {
 		if (vm->heat[i].key.column > last_column)
@@ -293,7 +304,7 @@ bool dirty_svg(const char *path, const struct dirty_vm *vm, const char *name, ui
 	p.file = fopen(path, "we");
 	if (!p.file)
 		return false;
-	collect(&p, vm, pages, column_seconds, row_shift);
+	collect(&p, vm, pages, column_seconds, row_shift, start_ns);
 	fprintf(p.file, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" font-family=\"DejaVu Sans, sans-serif\">\n",
 		WIDTH, HEIGHT, WIDTH, HEIGHT);
 	rectangle(&p, 0, 0, WIDTH, HEIGHT, "#ffffff");
