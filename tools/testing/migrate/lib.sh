@@ -51,7 +51,8 @@ told() {	# does VM $1 say why it stands?
 }
 
 passes() {	# of the walk in VM $1
-	n=$(sed -n 's/.*walk \([0-9]*\)$/\1/p' "/tmp/$1.log" 2> /dev/null | tail -n 1)
+	# A guest that lives long writes much.
+	n=$(tail -c 4096 "/tmp/$1.log" 2> /dev/null | sed -n 's/.*walk \([0-9]*\)$/\1/p' | tail -n 1)
 	echo "${n:-0}"
 }
 

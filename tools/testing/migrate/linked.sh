@@ -28,8 +28,9 @@ fail() {
 }
 
 seconds() {	# (or passes) that the guest has counted, as $vm tells
-	n=$(sed -n 's/.*CHECK seconds=\([0-9]*\) .*/\1/p; s/.*walk \([0-9]*\)$/\1/p' \
-		/tmp/$vm.log | tail -n 1)
+	n=$(tail -c 4096 /tmp/$vm.log |
+		sed -n 's/.*CHECK seconds=\([0-9]*\) .*/\1/p; s/.*walk \([0-9]*\)$/\1/p' |
+		tail -n 1)
 	echo "${n:-0}"
 }
 
