@@ -140,15 +140,17 @@ bool registry_name_is_good(const char *name)
  */
 static int enter_run(void)
 {
-	int fd = open(run, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(run, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
 
-	while (fd >= 0 && flock(fd, LOCK_EX)) {
-		if (errno == EINTR)
-			continue;
-		close(fd);
-		fd = -1;
-	}
-	return fd < 0 ? wrong(-errno, "cannot lock %s: %s", run, strerror(errno)) : fd;
+	if (fd < 0)
+		return wrong(-errno, "cannot open %s: %s", run, strerror(errno));
+	do
+		ret = flock(fd, LOCK_EX) ? -errno : 0;
+	while (ret == -EINTR);
+	if (!ret)
+		return fd;
+	close(fd);
+	return wrong(ret, "cannot lock %s: %s", run, strerror(-ret));
 }
 
 static void remove_run_files(const char *name)

@@ -268,7 +268,7 @@ static void opens_windows(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
 }
 
-/* A guest must not be offered what would leave it as an instruction that is not implemented. */
+/* What CPUID offers the interpreter must know. */
 static void offers_what_it_has(struct kunit *test)
 {
 	u32 eax, ebx, ecx, edx;
