@@ -149,6 +149,9 @@ class Bochs(Emulator):
     def make_iso(self):
         words = self.command_line() + [
             "random.trust_cpu=on", "lpj=%d" % (self.IPS // 100), self.args.append]
+        if self.args.cpus > 1:
+            # MWAIT misses most writes of the other processors and sleeps up to two seconds.
+            words.insert(0, "idle=halt")
         root = self.path("iso")
         os.makedirs(os.path.join(root, "isolinux"))
         for source in ("/usr/lib/ISOLINUX/isolinux.bin",
