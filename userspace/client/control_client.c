@@ -69,6 +69,8 @@ struct json_object *control_read(struct control_link *link, int timeout_ms)
 
 	link->error[0] = 0;
 	link->code[0] = 0;
+	json_object_put(link->failure);
+	link->failure = NULL;
 	while (!control_pending(link))
 		if (read_more(link, timeout_ms))
 			return NULL;
@@ -123,6 +125,8 @@ void control_disconnect(struct control_link *link)
 	link->fd = -1;
 	json_object_put(link->greeting);
 	link->greeting = NULL;
+	json_object_put(link->failure);
+	link->failure = NULL;
 	free(link->buffer);
 	link->buffer = NULL;
 	link->used = 0;
@@ -140,6 +144,7 @@ static bool take_error(struct control_link *link, struct json_object *answer)
 		snprintf(link->code, sizeof(link->code), "%s", json_object_get_string(member));
 	wrong(link, "%s", json_object_object_get_ex(error, "message", &member) ?
 	      json_object_get_string(member) : "it failed without a word");
+	link->failure = json_object_get(error);
 	return true;
 }
 

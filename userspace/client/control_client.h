@@ -13,6 +13,7 @@
  * @greeting: what the VM said first: "protocol", "name", "pid"
  * @error: why the last call failed, in words
  * @code: the code of an error that the VM answered with, else ""
+ * @failure: all of that error, until the next line is read; else NULL
  */
 struct control_link {
 	int fd;
@@ -22,6 +23,7 @@ struct control_link {
 	char *buffer;
 	char error[1024];
 	char code[64];
+	struct json_object *failure;
 };
 
 /**

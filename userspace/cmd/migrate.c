@@ -15,12 +15,14 @@
  * struct migrate_command - see the help
  * @arguments: of the request
  * @shown: a progress line stands on the terminal
+ * @last: what was last heard of it, or NULL
  */
 struct migrate_command {
 	struct remote_options remote;
 	const char *address;
 	const char *report;
 	struct json_object *arguments;
+	struct json_object *last;
 	bool shown;
 };
 
@@ -117,12 +119,24 @@ static const struct option_spec specs[] = {
 	{ NULL, NULL, false }
 };
 
+static void put_progress(struct json_object *event)
+{
+	fprintf(stderr, "%s, round %lld: sent %.1f MiB, left %.1f MiB, written %.1f MiB/s, link %.1f MiB/s, downtime %.0f ms%s",
+		report_text(event, "phase"), (long long)report_number(event, "round"),
+		report_number(event, "sent_bytes") / MIB, report_number(event, "left_bytes") / MIB,
+		report_number(event, "dirty_rate") / MIB, report_number(event, "link_rate") / MIB,
+		report_number(event, "expected_downtime_ns") / 1e6,
+		report_number(event, "throttle_percent") ? ", guest slowed" : "");
+}
+
 static void show(struct json_object *event, void *argument)
 {
 	struct migrate_command *command = argument;
 
 	if (strcmp(report_text(event, "event"), "migrate-progress"))
 		return;
+	json_object_put(command->last);
+	command->last = json_object_get(event);
 	if (command->remote.json) {
 		printf("%s\n", json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN |
 							      JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -140,24 +154,21 @@ static void show(struct json_object *event, void *argument)
 	/* A line that is written over needs a terminal. */
 	if (!isatty(STDERR_FILENO))
 		return;
-	fprintf(stderr, "\r%s: %s, round %lld: sent %.1f MiB, left %.1f MiB, written %.1f MiB/s, link %.1f MiB/s, downtime %.0f ms%s\033[K",
-		command->remote.name, report_text(event, "phase"),
-		(long long)report_number(event, "round"),
-		report_number(event, "sent_bytes") / MIB, report_number(event, "left_bytes") / MIB,
-		report_number(event, "dirty_rate") / MIB, report_number(event, "link_rate") / MIB,
-		report_number(event, "expected_downtime_ns") / 1e6,
-		report_number(event, "throttle_percent") ? ", guest slowed" : "");
+	fprintf(stderr, "\r%s: ", command->remote.name);
+	put_progress(event);
+	fputs("\033[K", stderr);
 	fflush(stderr);
 	command->shown = true;
 }
 
-static void tell(const struct migrate_command *command, struct json_object *answer)
+/* True if there was a report. */
+static bool tell(const struct migrate_command *command, struct json_object *answer)
 {
 	struct json_object *report;
 	char error[256];
 
 	if (!json_object_object_get_ex(answer, "report", &report))
-		return;
+		return false;
 	if (command->remote.json)
 		printf("%s\n", json_object_to_json_string_ext(report, JSON_C_TO_STRING_PLAIN |
 							      JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -165,6 +176,21 @@ static void tell(const struct migrate_command *command, struct json_object *answ
 		report_print(report, stdout);
 	if (command->report && !chart_write(report, command->report, error))
 		say("no chart: %s", error);
+	/* An error's words follow: both may go to one place. */
+	fflush(stdout);
+	return true;
+}
+
+/* The VM's process was killed, or does not speak any more: it has no report to give. */
+static void give_up(const struct migrate_command *command, const char *words)
+{
+	if (command->last) {
+		fprintf(stderr, "gondola: %s, when last heard of: ", command->remote.name);
+		put_progress(command->last);
+		fputc('\n', stderr);
+	}
+	fail(EXIT_CODE_ERROR, "%s: the VM's process: %s; where the VM is now \"gondola list\" says, here and at the target",
+	     command->remote.name, words);
 }
 
 static int ask(struct migrate_command *command, const struct registry_vm *vm)
@@ -172,6 +198,7 @@ static int ask(struct migrate_command *command, const struct registry_vm *vm)
 	int fd = strncmp(command->address, "fd:", 3) ? -1 : atoi(command->address + 3);
 	struct json_object *answer;
 	struct control_link link;
+	bool told;
 
 	remote_connect(vm, &link);
 	answer = control_ask(&link, "subscribe", NULL, -1, REMOTE_TIMEOUT_MS, NULL, NULL);
@@ -181,11 +208,16 @@ static int ask(struct migrate_command *command, const struct registry_vm *vm)
 	answer = control_ask(&link, "migrate", command->arguments, fd, -1, show, command);
 	if (command->shown)
 		fputs("\r\033[K", stderr);
+	if (!answer && !link.failure)
+		give_up(command, link.error);
+	told = tell(command, answer ?: link.failure);
+	if (!answer && told)
+		fail(EXIT_CODE_ERROR, "%s: %s", vm->name, link.error);
 	if (!answer)
 		fail(!strcmp(link.code, "wrong-state") ? EXIT_CODE_STATE : EXIT_CODE_ERROR, "%s",
 		     link.error);
-	tell(command, answer);
 	json_object_put(answer);
+	json_object_put(command->last);
 	control_disconnect(&link);
 	return EXIT_CODE_OK;
 }
@@ -244,6 +276,9 @@ const struct command command_migrate = {
 "WHAT IS TOLD\n"
 "  --report FILE        draw the rounds, as SVG\n"
 "  --json               progress as JSON, a line each, and at last the report\n"
+"\n"
+"The report of rounds comes at the end, also when the VM did not move: how far it got,\n"
+"and why it stopped there.\n"
 "\n"
 "The wire is not encrypted. Between hosts use a tunnel, at both ends:\n"
 "  gondola receive vm1 unix:/run/in.sock\n"

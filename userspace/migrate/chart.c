@@ -138,7 +138,7 @@ static void draw_legend(FILE *out)
 	fprintf(out, "</g>\n");
 }
 
-static void draw_axes(FILE *out, const struct scale *scale)
+static void draw_axes(FILE *out, const struct scale *scale, const char *rounds)
 {
 	unsigned int every = scale->rounds / 24 + 1;
 
@@ -157,8 +157,8 @@ static void draw_axes(FILE *out, const struct scale *scale)
 			x_middle(scale, i), TOP + PLOT_H + 18, i + 1);
 	fprintf(out, "<path d=\"M%d %dv%dh%dv-%d\" fill=\"none\" stroke=\"#000\"/>\n", LEFT, TOP,
 		PLOT_H, PLOT_W, PLOT_H);
-	fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">round (the last with the guest stopped)</text>\n",
-		LEFT + PLOT_W / 2, HEIGHT - 16);
+	fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
+		LEFT + PLOT_W / 2, HEIGHT - 16, rounds);
 	fprintf(out, "<text transform=\"translate(20,%d) rotate(-90)\" text-anchor=\"middle\">pages of 4 KiB (logarithmic)</text>\n",
 		TOP + PLOT_H / 2);
 	fprintf(out, "<text transform=\"translate(%d,%d) rotate(90)\" text-anchor=\"middle\">rate, MiB/s</text>\n",
@@ -189,8 +189,12 @@ static void draw_lines(FILE *out, const struct scale *scale, struct json_object 
 		fprintf(out, "<polyline fill=\"none\" stroke=\"#fff\" stroke-width=\"4\" points=\"");
 		for (int pass = 0; pass < 2; pass++) {
 			for (unsigned int i = 0; i < scale->rounds; i++) {
-				struct rates r = rates_of(json_object_array_get_idx(rounds, i));
+				struct json_object *round = json_object_array_get_idx(rounds, i);
+				struct rates r = rates_of(round);
 
+				/* What was written during one that was cut short is not known. */
+				if (!sent && report_number(round, "unfinished"))
+					continue;
 				fprintf(out, "%.1f,%.1f ", x_middle(scale, i),
 					y_rate(scale, sent ? r.sent : r.written));
 			}
@@ -201,13 +205,14 @@ static void draw_lines(FILE *out, const struct scale *scale, struct json_object 
 					sent ? " stroke-dasharray=\"6 4\"" : "");
 		}
 		for (unsigned int i = 0; i < scale->rounds; i++) {
-			struct rates r = rates_of(json_object_array_get_idx(rounds, i));
+			struct json_object *round = json_object_array_get_idx(rounds, i);
+			struct rates r = rates_of(round);
 			double x = x_middle(scale, i), y = y_rate(scale, sent ? r.sent : r.written);
 
 			if (sent)
 				fprintf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"8\" height=\"8\" fill=\"#fff\" stroke=\"#000\" stroke-width=\"2\"/>\n",
 					x - 4, y - 4);
-			else
+			else if (!report_number(round, "unfinished"))
 				fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" stroke=\"#fff\"/>\n",
 					x, y);
 		}
@@ -216,7 +221,8 @@ static void draw_lines(FILE *out, const struct scale *scale, struct json_object 
 
 bool chart_write(struct json_object *report, const char *path, char *error)
 {
-	struct json_object *rounds, *downtime;
+	struct json_object *rounds, *downtime = NULL;
+	const char *outcome = report_text(report, "outcome");
 	struct scale scale;
 	FILE *out;
 
@@ -232,12 +238,16 @@ bool chart_write(struct json_object *report, const char *path, char *error)
 	}
 	scale = scale_for(rounds);
 	draw_head(out, report);
-	if (json_object_object_get_ex(report, "downtime", &downtime))
+	json_object_object_get_ex(report, "downtime", &downtime);
+	if (strcmp(outcome, "migrated"))
+		fprintf(out, "<text x=\"%d\" y=\"84\">%s in phase %s, round %zu</text>\n", LEFT,
+			outcome, report_text(report, "phase"), json_object_array_length(rounds));
+	else if (downtime)
 		fprintf(out, "<text x=\"%d\" y=\"84\">downtime %.1f ms, predicted %.1f ms</text>\n",
 			LEFT, report_number(downtime, "actual_ns") / 1e6,
 			report_number(downtime, "predicted_ns") / 1e6);
 	draw_legend(out);
-	draw_axes(out, &scale);
+	draw_axes(out, &scale, downtime ? "round (the last with the guest stopped)" : "round");
 	draw_bars(out, &scale, rounds);
 	draw_lines(out, &scale, rounds);
 	fprintf(out, "</svg>\n");

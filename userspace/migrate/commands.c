@@ -37,14 +37,19 @@ static void *run_thread(void *argument)
 {
 	struct source *s = &here.source;
 	struct control_request *request = argument;
+	struct json_object *report;
 	bool moved;
 
 	source_run(s);
 	moved = s->theirs;
-	json_object_object_add(request->out, "report", report_json(&s->report));
-	if (!moved)
+	report = report_json(&s->report);
+	if (moved) {
+		json_object_object_add(request->out, "report", report);
+	} else {
 		control_fail(request, s->phase == MIGRATE_BROKEN ? "in-doubt" :
 			     s->cancelled ? "cancelled" : "not-migrated", "%s", s->report.words);
+		control_fail_with(request, "report", report);
+	}
 	control_done(request);
 	__atomic_store_n(&here.under_way, false, __ATOMIC_RELEASE);
 	if (!moved && s->phase == MIGRATE_BROKEN)
@@ -275,6 +280,9 @@ static void add_status(struct vm *vm, struct json_object *status)
 		return;
 	json_object_object_add(status, "migration",
 			       json_object_new_string(migrate_phase_name(phase)));
+	if (phase_now() == MIGRATE_FAILED)
+		json_object_object_add(status, "migration_because",
+				       json_object_new_string(here.source.report.words));
 	if (target && target_left(target))
 		json_object_object_add(status, "missing_pages",
 				       json_object_new_uint64(target_left(target)));

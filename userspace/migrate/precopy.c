@@ -225,19 +225,11 @@ static bool send_chunk(struct source *s, uint64_t page, uint64_t count, struct r
 	return true;
 }
 
-static bool one_round(struct source *s)
+static bool send_round(struct source *s, struct report_round *round)
 {
-	struct wire_round head = { .phase = s->phase, .round = ++s->round };
-	struct report_round *round = report_round_add(&s->report);
-	uint64_t began = source_bytes(s), page = 0;
-	int64_t dirty = 0;
+	struct wire_round head = { .phase = s->phase, .round = s->round };
+	uint64_t page = 0;
 
-	source_phase(s, s->phase);
-	read_balloon(s);
-	s->round_began_ns = link_now_ns();
-	round->throttle = throttle_percent();
-	PROBE_MIGRATE_ROUND_BEGIN(s->round, s->report.nr_rounds > 1 ?
-				  s->report.rounds[s->report.nr_rounds - 2].dirtied : s->pages);
 	if (!link_put(&s->link, WIRE_ROUND, &head, sizeof(head)))
 		return link_lost(&s->link);
 	while (page < s->pages) {
@@ -250,17 +242,36 @@ static bool one_round(struct source *s)
 	if (!link_flush(&s->link))
 		return link_lost(&s->link);
 	/* What only lies in a buffer would make a slow link look fast, and the downtime short. */
-	if (s->phase == MIGRATE_COPY && !link_drain(&s->link))
-		return false;
-	if (s->phase == MIGRATE_COPY)
+	return s->phase != MIGRATE_COPY || link_drain(&s->link);
+}
+
+/* Also of one that fails it is noted what it was. */
+static bool one_round(struct source *s)
+{
+	struct report_round *round = report_round_add(&s->report);
+	uint64_t began = source_bytes(s);
+	int64_t dirty = 0;
+
+	s->round++;
+	source_phase(s, s->phase);
+	read_balloon(s);
+	s->round_began_ns = link_now_ns();
+	round->throttle = throttle_percent();
+	PROBE_MIGRATE_ROUND_BEGIN(s->round, s->report.nr_rounds > 1 ?
+				  s->report.rounds[s->report.nr_rounds - 2].dirtied : s->pages);
+	if (!send_round(s, round))
+		dirty = -1;
+	else if (s->phase == MIGRATE_COPY)
 		dirty = precopy_read_log(s);
-	if (dirty < 0)
-		return false;
-	round->dirtied += dirty;
 	round->bytes += source_bytes(s) - began;
 	round->ns += link_now_ns() - s->round_began_ns;
+	round->unfinished = dirty < 0;
+	if (round->unfinished)
+		return false;
+	round->dirtied += dirty;
 	PROBE_MIGRATE_ROUND_END(s->round, round->pages, round->bytes, round->ns, round->dirtied);
 	estimate_round(&s->estimate, round->pages - round->left_out, round->ns, dirty);
+	round->dirty_rate = (uint64_t)s->estimate.dirty_rate;
 	return true;
 }
 

@@ -24,7 +24,7 @@ uint64_t report_downtime_ns(const struct report *report)
 {
 	const struct report_downtime *d = &report->downtime;
 
-	return d->pause_ns + d->copy_ns + d->state_ns + d->load_ns + d->commit_ns;
+	return d->pause_ns + d->copy_ns + d->state_ns + d->load_ns + d->commit_ns + d->back_ns;
 }
 
 static void put(struct json_object *object, const char *member, uint64_t value)
@@ -55,7 +55,12 @@ static struct json_object *round_json(const struct report_round *round)
 	put(out, "left_out", round->left_out);
 	put(out, "bytes", round->bytes);
 	put(out, "ns", round->ns);
-	put(out, "dirtied", round->dirtied);
+	if (round->unfinished) {
+		json_object_object_add(out, "unfinished", json_object_new_boolean(true));
+	} else {
+		put(out, "dirtied", round->dirtied);
+		put(out, "dirty_rate", round->dirty_rate);
+	}
 	put(out, "throttle_percent", round->throttle);
 	return out;
 }
@@ -72,7 +77,15 @@ static struct json_object *downtime_json(const struct report *report)
 	put(out, "state_ns", d->state_ns);
 	put(out, "load_ns", d->load_ns);
 	put(out, "commit_ns", d->commit_ns);
+	if (d->back_ns)
+		put(out, "back_ns", d->back_ns);
 	return out;
+}
+
+/* What stopping the guest would have cost: after a whole round that is known. */
+static bool expects(const struct report *report)
+{
+	return !report->stopped && report->nr_rounds && !report->rounds[0].unfinished;
 }
 
 struct json_object *report_json(const struct report *report)
@@ -84,6 +97,7 @@ struct json_object *report_json(const struct report *report)
 
 	put_text(out, "name", report->name);
 	put_text(out, "outcome", report->outcome);
+	put_text(out, "phase", report->phase);
 	put_text(out, "words", report->words);
 	put(out, "memory", report->memory);
 	put(out, "bytes", report->bytes);
@@ -91,7 +105,7 @@ struct json_object *report_json(const struct report *report)
 	put(out, "total_ticks", report->ticks);
 	if (report->memory)
 		put_ratio(out, "bytes_per_memory", (double)report->bytes / report->memory);
-	if (report->memory && last && report->stopped)
+	if (report->memory && last && report->stopped && !last->unfinished)
 		put_ratio(out, "last_round_per_memory", (double)last->bytes / report->memory);
 	for (unsigned int i = 0; i < report->nr_rounds; i++)
 		json_object_array_add(rounds, round_json(&report->rounds[i]));
@@ -104,6 +118,9 @@ struct json_object *report_json(const struct report *report)
 	}
 	if (report->stopped)
 		json_object_object_add(out, "downtime", downtime_json(report));
+	if (expects(report))
+		put(out, "expected_downtime_ns", report->predicted_ns);
+	put(out, "downtime_limit_ns", report->limit_ns);
 	if (report->postcopy) {
 		struct json_object *after = json_object_new_object();
 
@@ -135,44 +152,73 @@ const char *report_text(struct json_object *object, const char *member)
 
 static void print_rounds(struct json_object *rounds, FILE *out)
 {
-	fprintf(out, "  round    pages     full    zero   delta    same      MiB        ms  written  slowed\n");
+	fprintf(out, "  round    pages     full    zero   delta    same      MiB        ms     left  written/s  slowed\n");
 	for (size_t i = 0; i < json_object_array_length(rounds); i++) {
 		struct json_object *r = json_object_array_get_idx(rounds, i);
 
-		fprintf(out, "  %5lld %8lld %8lld %7lld %7lld %7lld %8.2f %9.1f %8lld %6lld%%\n",
+		fprintf(out, "  %5lld %8lld %8lld %7lld %7lld %7lld %8.2f %9.1f ",
 			(long long)report_number(r, "round"), (long long)report_number(r, "pages"),
 			(long long)report_number(r, "full"), (long long)report_number(r, "zero"),
 			(long long)report_number(r, "delta"), (long long)report_number(r, "same"),
-			report_number(r, "bytes") / MIB, report_number(r, "ns") / MS,
-			(long long)report_number(r, "dirtied"),
-			(long long)report_number(r, "throttle_percent"));
+			report_number(r, "bytes") / MIB, report_number(r, "ns") / MS);
+		if (report_number(r, "unfinished"))
+			fprintf(out, "   cut short       ");
+		else
+			fprintf(out, "%8lld %6.1f MiB", (long long)report_number(r, "dirtied"),
+				report_number(r, "dirty_rate") / MIB);
+		fprintf(out, " %6lld%%\n", (long long)report_number(r, "throttle_percent"));
 	}
 }
 
-static void print_downtime(struct json_object *downtime, FILE *out)
+/* How far did one get that failed? */
+static void print_reached(struct json_object *report, size_t rounds, FILE *out)
+{
+	fprintf(out, "  it got as far as phase %s", report_text(report, "phase"));
+	if (rounds)
+		fprintf(out, ", round %zu", rounds);
+	fprintf(out, "\n");
+}
+
+static void print_downtime(struct json_object *downtime, const char *outcome, FILE *out)
 {
 	static const char *const parts[][2] = {
 		{ "pause_ns", "to stand still" }, { "copy_ns", "last round" },
 		{ "state_ns", "state sent" }, { "load_ns", "state loaded" },
-		{ "commit_ns", "handed over" },
+		{ "commit_ns", "handed over" }, { "back_ns", "back to work here" },
 	};
+	bool moved = !strcmp(outcome, "migrated");
+	const char *comma = "";
 
-	fprintf(out, "  downtime %.1f ms (predicted %.1f ms):",
+	fprintf(out, "  %s %.1f ms (predicted %.1f ms):",
+		moved ? "downtime" : !strcmp(outcome, "in-doubt") ?
+		"the guest stands, so far for" : "the guest stood for",
 		report_number(downtime, "actual_ns") / MS,
 		report_number(downtime, "predicted_ns") / MS);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		fprintf(out, "%s %s %.1f", i ? "," : "", parts[i][1],
-			report_number(downtime, parts[i][0]) / MS);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		int64_t ns = report_number(downtime, parts[i][0]);
+
+		/* One that failed did not come to all of them. */
+		if (!ns && (!moved || !strcmp(parts[i][0], "back_ns")))
+			continue;
+		fprintf(out, "%s %s %.1f", comma, parts[i][1], ns / MS);
+		comma = ",";
+	}
 	fprintf(out, "\n");
 }
 
 void report_print(struct json_object *report, FILE *out)
 {
-	struct json_object *part;
+	const char *outcome = report_text(report, "outcome");
 	double memory = report_number(report, "memory");
+	struct json_object *part;
+	size_t rounds = 0;
 
 	fprintf(out, "%s: %s\n", report_text(report, "name"), report_text(report, "words"));
 	if (json_object_object_get_ex(report, "rounds", &part))
+		rounds = json_object_array_length(part);
+	if (strcmp(outcome, "migrated"))
+		print_reached(report, rounds, out);
+	if (rounds)
 		print_rounds(part, out);
 	if (memory > 0)
 		fprintf(out, "  sent %.1f MiB, %.2f of the memory, in %.1f ms\n",
@@ -185,7 +231,11 @@ void report_print(struct json_object *report, FILE *out)
 		fprintf(out, "  answer: %s, %s\n", report_text(report, "answer"),
 			report_text(report, "answer_cost"));
 	if (json_object_object_get_ex(report, "downtime", &part))
-		print_downtime(part, out);
+		print_downtime(part, outcome, out);
+	else if (json_object_object_get_ex(report, "expected_downtime_ns", NULL))
+		fprintf(out, "  expected downtime after the last whole round: %.1f ms (limit %.1f ms)\n",
+			report_number(report, "expected_downtime_ns") / MS,
+			report_number(report, "downtime_limit_ns") / MS);
 	if (json_object_object_get_ex(report, "postcopy", &part))
 		fprintf(out, "  post-copy: the guest waited for %lld pages, %.1f ms in all, %.1f ms at most; %lld came along with them, %lld in the background\n",
 			(long long)report_number(part, "faults"),

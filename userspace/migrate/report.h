@@ -22,7 +22,9 @@
  * @bytes: on the link
  * @ns: how long it took
  * @dirtied: pages dirty when it ended
+ * @dirty_rate: bytes a second that the guest wrote meanwhile, by pages
  * @throttle: percent of the time that the vCPUs were made to sleep
+ * @unfinished: it was cut short: what was dirty then is not known
  */
 struct report_round {
 	unsigned int number;
@@ -35,7 +37,9 @@ struct report_round {
 	uint64_t bytes;
 	uint64_t ns;
 	uint64_t dirtied;
+	uint64_t dirty_rate;
 	unsigned int throttle;
+	bool unfinished;
 };
 
 /**
@@ -45,6 +49,7 @@ struct report_round {
  * @state_ns: the machine's state, read and sent
  * @load_ns: the target has read and checked all
  * @commit_ns: until the source knows that the VM is the target's
+ * @back_ns: instead of the rest of them, if it failed: until the VM could go on here
  *
  * The target lets it run within @commit_ns, before the source hears of it.
  */
@@ -54,12 +59,14 @@ struct report_downtime {
 	uint64_t state_ns;
 	uint64_t load_ns;
 	uint64_t commit_ns;
+	uint64_t back_ns;
 };
 
 /**
  * struct report - a migration as the source saw it
  * @name: of the VM
- * @outcome: "migrated", "failed" or "cancelled"
+ * @outcome: "migrated", "failed", "cancelled" or "in-doubt"
+ * @phase: the last one that it reached before it ended
  * @words: why, in a sentence
  * @stall: why it would not have ended by itself, or ""
  * @answer: what was done about it: "throttle", "post-copy", "fail", or ""
@@ -67,14 +74,16 @@ struct report_downtime {
  * @memory: bytes of guest memory
  * @bytes: on the link, both directions
  * @ticks: host TSC, likewise for those whose seconds mean nothing
- * @predicted_ns: of downtime, when the guest was stopped
+ * @predicted_ns: of downtime, after the last round: when the guest was stopped, if it was
+ * @limit_ns: what downtime was to be at most
  * @faults, @fault_ns, @fault_max_ns: post-copy: pages the guest waited for, together and longest
  * @pushed, @prefetched: post-copy: pages sent in the background, and around faults
  */
 struct report {
 	char name[64];
 	const char *outcome;
-	char words[256];
+	const char *phase;
+	char words[640];
 	char stall[160];
 	const char *answer;
 	char answer_cost[160];
@@ -83,6 +92,7 @@ struct report {
 	uint64_t total_ns;
 	uint64_t ticks;
 	uint64_t predicted_ns;
+	uint64_t limit_ns;
 	bool stopped;
 	bool postcopy;
 	uint64_t faults;

@@ -64,7 +64,8 @@ void source_progress(struct source *s, bool now)
 		left = s->report.rounds[s->report.nr_rounds - 2].dirtied;
 	if (s->report.nr_rounds) {
 		round = &s->report.rounds[s->report.nr_rounds - 1];
-		left = round->ns ? round->dirtied : left > round->pages ? left - round->pages : 0;
+		left = round->ns && !round->unfinished ? round->dirtied :
+		       left > round->pages ? left - round->pages : 0;
 	}
 	json_object_object_add(event, "phase",
 			       json_object_new_string(migrate_phase_name(s->phase)));
@@ -233,6 +234,7 @@ static bool send_rest(struct source *s, bool postcopy)
 	devices_prepare();
 	s->report.stopped = true;
 	at = link_now_ns();
+	s->stopped_ns = at;
 	stand_still(s);
 	now = link_now_ns();
 	d->pause_ns = now - at;
@@ -314,26 +316,41 @@ static bool move(struct source *s)
 static void sum_up(struct source *s, const char *outcome)
 {
 	s->report.outcome = outcome;
+	s->report.phase = migrate_phase_name(s->phase);
 	s->report.bytes = source_bytes(s);
 	s->report.total_ns = link_now_ns() - s->began_ns;
 	s->report.ticks = __rdtsc() - s->began_tsc;
 }
 
+/* Since the guest was stopped, less what is accounted for. */
+static uint64_t stood_beside(const struct source *s)
+{
+	return s->report.stopped ?
+	       link_now_ns() - s->stopped_ns - report_downtime_ns(&s->report) : 0;
+}
+
 /* The VM is here, and goes on. */
 static void stay(struct source *s)
 {
+	char because[sizeof(s->link.words) + 2] = "";
 	bool runs;
 
 	if (!s->link.refused)
 		link_refuse(&s->link, s->cancelled ? "cancelled" : s->link.words);
 	link_close(&s->link);
 	runs = run_on(s);
+	s->report.downtime.back_ns = stood_beside(s);
 	precopy_end(s);
 	sum_up(s, s->cancelled ? "cancelled" : "failed");
-	snprintf(s->report.words, sizeof(s->report.words), "%s; the VM %s here: %.180s",
+	/* That it was cancelled is all there is to say of it, unless that went wrong. */
+	if (!s->cancelled || !runs)
+		snprintf(because, sizeof(because), ": %s", s->link.words);
+	snprintf(s->report.words, sizeof(s->report.words), "%s; the VM %s here%s",
 		 s->cancelled ? "cancelled" : "not migrated",
 		 vm_ending(s->vm) ? "has ended" : !runs ? "is paused" :
-		 vm_paused(s->vm) ? "stays paused" : "runs on", s->link.words);
+		 vm_paused(s->vm) ? "stays paused" : "runs on", because);
+	if (!s->cancelled)
+		say("%s: %s", s->vm->name, s->report.words);
 	vm_set_busy(s->vm, VM_STATE_RUNNING);
 	source_phase(s, MIGRATE_FAILED);
 }
@@ -350,8 +367,9 @@ static void doubt(struct source *s)
 	vm_pause_because(s->vm, PAUSE_ERROR, words);
 	vm_set_busy(s->vm, VM_STATE_RUNNING);
 	snprintf(s->report.words, sizeof(s->report.words), "%s", words);
-	source_phase(s, MIGRATE_BROKEN);
+	s->report.downtime.commit_ns = stood_beside(s);
 	sum_up(s, "in-doubt");
+	source_phase(s, MIGRATE_BROKEN);
 	say("%s: %s", s->vm->name, words);
 }
 
@@ -373,6 +391,7 @@ void source_take_back(struct source *s)
 	s->gone = false;
 	run_on(s);
 	precopy_end(s);
+	snprintf(s->report.words, sizeof(s->report.words), "taken back; the VM runs on here");
 	source_phase(s, MIGRATE_FAILED);
 }
 
@@ -412,7 +431,9 @@ void source_run(struct source *s)
 {
 	s->began_ns = link_now_ns();
 	s->began_tsc = __rdtsc();
-	s->report = (struct report){ .memory = s->vm->memory.bytes };
+	s->report = (struct report){
+		.memory = s->vm->memory.bytes, .limit_ns = s->options.limits.downtime_ns,
+	};
 	snprintf(s->report.name, sizeof(s->report.name), "%s", s->vm->name);
 	if (getrandom(s->token, sizeof(s->token), 0) != sizeof(s->token))
 		memset(s->token, 0x5a, sizeof(s->token));

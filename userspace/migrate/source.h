@@ -74,6 +74,7 @@ struct source {
 	uint64_t round_began_ns;
 	uint64_t began_ns;
 	uint64_t began_tsc;
+	uint64_t stopped_ns;
 	uint64_t told_ns;
 	uint64_t lost_bytes;		/* of links that are gone */
 	uint8_t token[WIRE_TOKEN];

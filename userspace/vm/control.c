@@ -195,6 +195,12 @@ void control_fail(struct control_request *request, const char *code, const char 
 	json_object_object_add(request->error, "message", json_object_new_string(words));
 }
 
+void control_fail_with(struct control_request *request, const char *member,
+		       struct json_object *value)
+{
+	json_object_object_add(request->error, member, value);
+}
+
 const char *control_string(struct control_request *request, const char *member,
 			   const char *otherwise)
 {

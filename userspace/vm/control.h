@@ -75,6 +75,9 @@ void control_close(void);
  */
 void control_fail(struct control_request *request, const char *code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/** control_fail_with() - a member of the error, besides code and message; @value is taken over */
+void control_fail_with(struct control_request *request, const char *member,
+		       struct json_object *value);
 /** control_later() - the handler returns without an answer; control_done() must follow */
 void control_later(struct control_request *request);
 /** control_done() - answer now, after control_later(); any thread.  @request is freed */

@@ -89,12 +89,59 @@ meddle_with() {
 
 stayed() {
 	[ $status = 14 ] && is $vm running && wait_for 60 is $next gone && goes_on $vm &&
-		grep -q 'runs on here' /tmp/move.out
+		grep -q 'runs on here' /tmp/move.out && tells
+}
+
+# tells [WORDS]...: the report of the move that failed, how far it got, and what else it says
+tells() {
+	for told in 'got as far as phase' 'sent .* of the memory' "$@"; do
+		grep -q "$told" /tmp/move.out && continue
+		say "the report does not tell: $told"
+		sed 's/^/# /' /tmp/move.out
+		return 1
+	done
 }
 
 link_cut() {
 	options= meddle_with up 300000 cut
-	stayed
+	stayed && tells 'phase copy, round 1$' '^ *1 .* cut short' '^v[0-9]*: not migrated' \
+		'^gondola: v[0-9]*: not migrated' &&
+		gondola status $vm | grep -q '^migration_because .*not migrated; the VM runs on'
+}
+
+# For programs: the last line of the output is the report, as of a move that succeeded.
+failed_json() {
+	options=--json meddle_with up 300000 cut
+	[ $status = 14 ] && grep '^{' /tmp/move.out | tail -n 1 > /tmp/report.json || return 1
+	for told in '"outcome":"failed"' '"phase":"copy"' '"words":"not migrated; the VM runs on here: ' \
+		'"bytes":[1-9]' '"rounds":\[{"round":1,.*"unfinished":true'; do
+		grep -q "$told" /tmp/report.json || { say "no $told"; cat /tmp/report.json; return 1; }
+	done
+}
+
+# It writes faster than the link carries, and nothing may be done about that: how fast is told.
+stalled() {
+	receive || return 1
+	gondola migrate $vm unix:/tmp/$next.sock --bandwidth 300K --delta off --downtime-limit 1 \
+		--on-stall fail > /tmp/move.out 2>&1
+	status=$?
+	stayed && tells 'does not converge' ', round [2-9]' '^ *2 .* [0-9.]* MiB ' 'answer: fail' \
+		'expected downtime after the last whole round: [1-9].* (limit 1.0 ms)'
+}
+
+copying() {
+	gondola status $vm | grep -q '^migration  *copy'
+}
+
+# Who was killed cannot report; what was last heard of it is told.
+source_killed() {
+	receive || return 1
+	gondola migrate $vm unix:/tmp/$next.sock --bandwidth 50K > /tmp/move.out 2>&1 &
+	mover=$!
+	wait_for 60 copying && kill -9 $pid || return 1
+	wait $mover
+	[ $? = 14 ] && grep -q 'when last heard of: .* round' /tmp/move.out || return 1
+	wait_for 60 is $next gone && wait_for 60 is $vm gone && boot 256
 }
 
 corrupted() {
@@ -213,7 +260,7 @@ refused() {
 	move
 	[ $? = 14 ] && is $vm running || return 1
 	wait $next_pid
-	[ $? = 6 ] || return 1
+	[ $? = 6 ] && tells 'as far as phase reserve$' || return 1
 	grep -q -- "$words" /tmp/move.out && grep -q -- "$words" /tmp/$next.err && return
 	cat /tmp/move.out /tmp/$next.err
 	return 1
@@ -278,7 +325,7 @@ own_devices() {
 echo "TAP version 13"
 tests="there_and_back suspended post_copy compressed slow_link tunnelled stays_paused link_cut corrupted target_killed
 	target_full cancelled recovered last_answer_lost commit_answer_lost
-	commit_answer_lost_post_copy taken_back own_devices"
+	commit_answer_lost_post_copy taken_back failed_json stalled source_killed own_devices"
 boot 256
 for test in ${*:-$tests}; do
 	began=$(uptime_s)

@@ -358,6 +358,83 @@ static void reports(void)
 	expect(!migrate_phase_name(MIGRATE_PHASES));
 }
 
+/* What report_print() writes; to be freed. */
+static char *printed(const struct report *report)
+{
+	struct json_object *json = report_json(report);
+	char *text = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+
+	require(out);
+	report_print(json, out);
+	fclose(out);
+	json_object_put(json);
+	return text;
+}
+
+static void failures(void)
+{
+	static struct report report = {
+		.name = "vm1", .outcome = "failed", .phase = "copy", .memory = 128 << 20,
+		.words = "not migrated; the VM runs on here: the link was lost",
+		.bytes = 32 << 20, .predicted_ns = 700 * MS, .limit_ns = 300 * MS,
+	};
+	struct json_object *json, *rounds, *part;
+	char error[256], path[] = "/tmp/migrate-test-XXXXXX";
+	int fd = mkstemp(path);
+	char *text;
+
+	require(fd >= 0);
+	close(fd);
+	/* Before the first round: there is nothing to expect, and nothing to draw. */
+	report.phase = "reserve";
+	text = printed(&report);
+	expect(strstr(text, "got as far as phase reserve\n"));
+	expect(strstr(text, "the link was lost\n"));
+	expect(!strstr(text, "expected downtime") && !strstr(text, "round"));
+	free(text);
+	json = report_json(&report);
+	expect(!chart_write(json, path, error));
+	json_object_put(json);
+	/* In the second round. */
+	report.phase = "copy";
+	*report_round_add(&report) = (struct report_round){
+		.number = 1, .pages = 32768, .full = 32768, .bytes = 30 << 20, .ns = 1000 * MS,
+		.dirtied = 5000, .dirty_rate = 5000 * PAGE,
+	};
+	*report_round_add(&report) = (struct report_round){
+		.number = 2, .pages = 300, .full = 300, .bytes = 2 << 20, .ns = 70 * MS,
+		.unfinished = true,
+	};
+	text = printed(&report);
+	expect(strstr(text, "got as far as phase copy, round 2\n"));
+	expect(strstr(text, "19.5 MiB") && strstr(text, "cut short"));
+	expect(strstr(text, "expected downtime after the last whole round: 700.0 ms (limit 300.0 ms)"));
+	free(text);
+	json = report_json(&report);
+	expect(!strcmp(report_text(json, "phase"), "copy"));
+	expect_equal(report_number(json, "expected_downtime_ns"), 700 * MS);
+	require(json_object_object_get_ex(json, "rounds", &rounds));
+	part = json_object_array_get_idx(rounds, 0);
+	expect_equal(report_number(part, "dirty_rate"), 5000 * PAGE);
+	expect_equal(report_number(part, "unfinished"), 0);
+	part = json_object_array_get_idx(rounds, 1);
+	expect_equal(report_number(part, "unfinished"), 1);
+	expect(!json_object_object_get_ex(part, "dirtied", NULL));
+	expect(!json_object_object_get_ex(json, "downtime", NULL));
+	expect(chart_write(json, path, error));
+	json_object_put(json);
+	/* With the guest stopped already, and back at work. */
+	report.phase = "stop-and-copy";
+	report.stopped = true;
+	report.downtime = (struct report_downtime){ .pause_ns = 2 * MS, .back_ns = 38 * MS };
+	text = printed(&report);
+	expect(strstr(text, "the guest stood for 40.0 ms (predicted 700.0 ms): to stand still 2.0, back to work here 38.0\n"));
+	free(text);
+	unlink(path);
+}
+
 static const struct tap_test tests[] = {
 	{ "rounds that shrink end when the rest fits the downtime", converges },
 	{ "rounds that do not shrink are a stall", stalls },
@@ -370,6 +447,7 @@ static const struct tap_test tests[] = {
 	{ "records go both ways, refusals in words", links },
 	{ "bandwidth is limited", paced },
 	{ "reports and charts", reports },
+	{ "reports of what failed", failures },
 };
 
 TAP_MAIN(tests)
