@@ -4,7 +4,8 @@
 # one machine. Runs in the test machine; what each move reports lies in /output/WORKLOAD-N.json
 # afterwards, the guest's console in /output/WORKLOAD.log.
 #
-# usage: workload.sh WORKLOAD OPTIONS...: one move for each OPTIONS ("-": none)
+# usage: workload.sh WORKLOAD OPTIONS...: one move for each OPTIONS ("-": none; "suspend": instead
+# of a move it is saved to a file, and resumed by another process)
 
 . /root/lib.sh
 begin
@@ -29,19 +30,15 @@ counts_to() {
 	[ "$(seconds)" -ge "$1" ]
 }
 
-last=1
-vm=v1
-gondola run --kernel /boot/vmlinuz --initrd /boot/initrd-guest --mem 128M --name v1 \
-	--append "console=ttyS0 quiet nokaslr mitigations=off tsc=reliable random.trust_cpu=on load=$load" \
-	--console /tmp/v1.log < /dev/null 2> /tmp/v1.err &
-wait_for 300 counts_to 3 || fail "the guest does not start"
-[ "$load" != adversarial ] || wait_for 100 grep -q 'work=[1-9]' /tmp/v1.log || fail "it does not work"
-move=0
-for options in "$@"; do
-	[ "$options" != - ] || options=
-	move=$((move + 1))
+suspend() {
+	gondola suspend $vm && is $vm suspended || fail "it is not suspended"
+	gondola resume $vm --detach && wait_for 60 is $vm running || fail "it is not resumed"
+}
+
+# move_with OPTIONS: of move number $move; its exit status is in $status
+move_with() {
 	receive || fail "nobody receives"
-	gondola migrate $vm unix:/tmp/$next.sock $options --json --report /output/$load-$move.svg \
+	gondola migrate $vm unix:/tmp/$next.sock $1 --json --report /output/$load-$move.svg \
 		> /tmp/move.out 2> /tmp/move.err
 	status=$?
 	tail -n 1 /tmp/move.out > /output/$load-$move.json
@@ -51,6 +48,24 @@ for options in "$@"; do
 		cat /tmp/move.err > /output/$load-$move.refused
 		wait_for 20 is $next gone || fail "the target stays"
 	fi
+}
+
+last=1
+vm=v1
+gondola run --kernel /boot/vmlinuz --initrd /boot/initrd-guest --mem 128M --name v1 \
+	--append "console=ttyS0 quiet nokaslr mitigations=off tsc=reliable random.trust_cpu=on load=$load" \
+	--console /tmp/v1.log < /dev/null 2> /tmp/v1.err &
+wait_for 300 counts_to 3 || fail "the guest does not start"
+[ "$load" != adversarial ] || wait_for 100 grep -q 'work=[1-9]' /tmp/v1.log || fail "it does not work"
+move=0
+for options in "$@"; do
+	move=$((move + 1))
+	status=0
+	case $options in
+	suspend) suspend ;;
+	-) move_with "" ;;
+	*) move_with "$options" ;;
+	esac
 	is $vm running || fail "$vm does not run after move $move"
 	wait_for 120 counts_to $(($(seconds) + 2)) || fail "the guest stands after move $move"
 	! grep -h CHECK-ERROR /tmp/v*.log || fail "the guest found an error after move $move"
