@@ -202,6 +202,23 @@ static void requeue_event(struct gondola_vcpu *vcpu, struct svm_vcpu *svm)
 	}
 }
 
+/*
+ * A virtual interrupt that is still there was not taken: the host was interrupted first, or its
+ * delivery met an exit (QEMU names such an event an exception).
+ */
+static bool requeue_interrupt(struct gondola_vcpu *vcpu, struct svm_vcpu *svm)
+{
+	u8 vector = svm->interrupt;
+
+	if (!gondola_svm_end_interrupt(svm))
+		return false;
+	vcpu->event = (struct gondola_event){
+		.kind = GONDOLA_EVENT_INTERRUPT,
+		.vector = vector,
+	};
+	return true;
+}
+
 static void decode_exception(struct gondola_vcpu *vcpu, struct svm_vcpu *svm,
 			     struct gondola_exit *exit)
 {
@@ -261,7 +278,7 @@ void gondola_svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 		svm->iret_seen = false;
 		svm->nmi_blocked = false;
 	}
-	if (vmcb->exit_int_info & SVM_EVENT_VALID)
+	if (!requeue_interrupt(vcpu, svm) && vmcb->exit_int_info & SVM_EVENT_VALID)
 		requeue_event(vcpu, svm);
 
 	switch (exit->reason) {

@@ -298,6 +298,7 @@ static int svm_vcpu_create(struct gondola_vcpu *vcpu)
 	svm->vmcb = vmcb;
 	svm->vmcb_pa = __pa(vmcb);
 	svm->asid_cpu = -1;
+	svm->interrupt = -1;
 	svm->pat = 0x0007040600070406ull;
 
 	vmcb->intercept_dr = ~0u;
@@ -408,7 +409,7 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 	 * Blocked until an IRET: that is intercepted.  Otherwise one instruction
 	 * is in the way; but a delivery would push our TF: not now.
 	 */
-	svm->step = unlikely(svm->want_nmi) && !vmcb->event_inj &&
+	svm->step = unlikely(svm->want_nmi) && !vmcb->event_inj && svm->interrupt < 0 &&
 		    (!svm->nmi_blocked || svm->iret_seen);
 	if (unlikely(svm->step)) {
 		/* Whatever strikes instead must not push our TF: see all of it first. */
@@ -453,6 +454,25 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 	}
 }
 
+#define VIRTUAL_INTERRUPT	(SVM_V_IRQ | SVM_V_PRIO(15) | SVM_V_IGNORE_TPR)
+
+/*
+ * A virtual interrupt does for an interrupt what event injection does, unless the guest does not
+ * take it at once, or the window has need of it.  It is preferred because QEMU, when it is itself
+ * interrupted soon after it injected one, delivers that once more, whatever IF is by then.
+ */
+static bool inject_virtual(struct gondola_vcpu *vcpu, struct svm_vcpu *svm, u8 vector)
+{
+	struct vmcb *vmcb = svm->vmcb;
+
+	if (!(vcpu->regs.rflags & RFL_IF) || vmcb->int_state & SVM_SHADOW ||
+	    vmcb->intercept_misc1 & SVM_INTERCEPT_VINTR)
+		return false;
+	vmcb->int_control = SVM_V_INTR_MASKING | VIRTUAL_INTERRUPT | SVM_V_VECTOR(vector);
+	svm->interrupt = vector;
+	return true;
+}
+
 static void svm_inject(struct gondola_vcpu *vcpu, const struct gondola_event *event)
 {
 	static const u32 types[] = {
@@ -465,6 +485,8 @@ static void svm_inject(struct gondola_vcpu *vcpu, const struct gondola_event *ev
 	struct vmcb *vmcb = svm->vmcb;
 
 	if (WARN_ON_ONCE(event->kind == GONDOLA_EVENT_NONE || event->kind >= ARRAY_SIZE(types)))
+		return;
+	if (event->kind == GONDOLA_EVENT_INTERRUPT && inject_virtual(vcpu, svm, event->vector))
 		return;
 	vmcb->event_inj = SVM_EVENT_VALID | types[event->kind] | event->vector;
 	vmcb->event_inj_error = 0;
@@ -488,6 +510,7 @@ static void svm_cancel_injection(struct gondola_vcpu *vcpu)
 		svm->nmi_blocked = false;
 	svm->vmcb->event_inj = 0;
 	svm->soft_len = 0;
+	gondola_svm_end_interrupt(svm);
 }
 
 static u32 svm_get_shadow(struct gondola_vcpu *vcpu)
@@ -520,7 +543,7 @@ static void svm_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool nmi)
 
 	if (interrupt) {
 		/* A virtual interrupt that is never taken: taking it is intercepted. */
-		vmcb->int_control |= SVM_V_IRQ | SVM_V_PRIO(15) | SVM_V_IGNORE_TPR;
+		vmcb->int_control |= VIRTUAL_INTERRUPT;
 		vmcb->intercept_misc1 |= SVM_INTERCEPT_VINTR;
 	} else {
 		vmcb->int_control &= ~(u64)SVM_V_IRQ;

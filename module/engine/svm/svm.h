@@ -20,6 +20,7 @@ struct gondola_vcpu;
  * @unchecked: state was set that VMRUN might refuse
  * @refused: the field that it would refuse, or NULL
  * @soft_len: length of the software event's instruction that the next entry delivers, else 0
+ * @interrupt: the vector that the next entry hands over as a virtual interrupt, else -1
  * @nmi_blocked: an NMI handler runs; ends with the guest's next IRET
  * @iret_seen: that IRET, at @iret_rip, was intercepted and may complete
  * @want_nmi: an NMI waits for its window
@@ -37,6 +38,7 @@ struct svm_vcpu {
 	bool unchecked;
 	const char *refused;
 	u8 soft_len;
+	s16 interrupt;
 	bool loaded;
 	bool nmi_blocked;
 	bool iret_seen;
@@ -48,6 +50,17 @@ struct svm_vcpu {
 
 /* entry.S: interrupts off; @regs are struct gondola_regs, addresses are physical. */
 void gondola_svm_run(void *regs, u64 vmcb_pa, u64 host_pa);
+
+/* The virtual interrupt that inject() set is no more; returns whether it had not been taken. */
+static inline bool gondola_svm_end_interrupt(struct svm_vcpu *svm)
+{
+	bool left = svm->interrupt >= 0 && svm->vmcb->int_control & SVM_V_IRQ;
+
+	if (svm->interrupt >= 0)
+		svm->vmcb->int_control &= ~(u64)SVM_V_IRQ;
+	svm->interrupt = -1;
+	return left;
+}
 
 /* exit.c */
 void gondola_svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit);

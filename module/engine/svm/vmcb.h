@@ -64,6 +64,7 @@
 #define SVM_V_PRIO(n)			((u32)(n) << 16)
 #define SVM_V_IGNORE_TPR		BIT(20)
 #define SVM_V_INTR_MASKING		BIT(24)
+#define SVM_V_VECTOR(vector)		((u64)(vector) << 32)
 
 /* int_state */
 #define SVM_SHADOW			BIT(0)

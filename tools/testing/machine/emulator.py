@@ -202,8 +202,9 @@ class Qemu(Emulator):
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-kernel", self.kernel, "-initrd", self.initrd,
                 "-append", " ".join(self.command_line() + [self.args.append])]
-        if self.args.icount:
-            argv += ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+        if self.args.icount is not None:
+            argv += ["-accel", "tcg,thread=single",
+                     "-icount", "shift=%d,sleep=off" % self.args.icount]
         else:
             argv += ["-accel", "tcg"]
         if self.args.drive:
