@@ -203,8 +203,10 @@ static void recover_target(struct control_request *request, struct target *targe
 			 &target->recover_fd)) {
 		target->recover_asked = true;
 		pthread_cond_broadcast(&target->changed);
-		/* It may be listening at another address, in vain. */
+		/* It may be listening at another address, or on a dead link, in vain. */
 		target_wake(target);
+		if (target->listening)
+			transport_cut(&target->link.transport);
 	}
 	pthread_mutex_unlock(&target->lock);
 }

@@ -390,10 +390,9 @@ static bool take_all(struct target *target)
 	bool sent;
 
 	for (;;) {
-		struct pollfd ready = { .fd = target->link.transport.fd, .events = POLLIN };
-
-		while (poll(&ready, 1, -1) < 0 && errno == EINTR)
-			;
+		/* The source sends for as long as it has anything: silence is a loss. */
+		if (!link_heard(&target->link))
+			return link_fail(&target->link, "nothing comes");
 		if (!link_read(&target->link, &record))
 			return false;
 		if (record.type == STREAM_PAGES) {
@@ -552,20 +551,32 @@ static bool tell_again(struct target *target)
 	       link_expect(&target->link, WIRE_BYE, NULL, 0);
 }
 
-void fetch_confirm(struct target *target)
+/* The last word of the source, on the link that there is. */
+static bool hear_bye(struct target *target)
 {
 	uint64_t words = (target->pages + 63) / 64;
 	bool heard;
 
 	transport_timeout(&target->link.transport, LINK_TIMEOUT_MS);
-	heard = vm_ending(target->vm) || link_expect(&target->link, WIRE_BYE, NULL, 0);
-	if (heard)
-		return;
 	pthread_mutex_lock(&target->lock);
+	/* A source that asks again, over another link, is told that none is missing. */
 	if (!target->missing)
 		target->missing = calloc(words, sizeof(*target->missing));
 	target->unconfirmed = target->missing;
+	target->listening = true;
 	pthread_mutex_unlock(&target->lock);
+	heard = vm_ending(target->vm) || link_expect(&target->link, WIRE_BYE, NULL, 0);
+	pthread_mutex_lock(&target->lock);
+	target->listening = false;
+	target->unconfirmed &= !heard;
+	pthread_mutex_unlock(&target->lock);
+	return heard;
+}
+
+void fetch_confirm(struct target *target)
+{
+	bool heard = hear_bye(target);
+
 	while (target->unconfirmed && !heard && !vm_ending(target->vm)) {
 		say("%s: it is here and runs, but its source may not have heard so (%s). If it still waits there: gondola migrate-recover %s ADDRESS, here and then there",
 		    target->vm->name, target->link.words, target->vm->name);

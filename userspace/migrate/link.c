@@ -212,6 +212,17 @@ bool link_quiet(const struct link *link)
 	return poll(&fd, 1, 0) <= 0;
 }
 
+bool link_heard(const struct link *link)
+{
+	struct pollfd fd = { .fd = link->transport.fd, .events = POLLIN };
+	int ret;
+
+	do
+		ret = poll(&fd, 1, LINK_TIMEOUT_MS);
+	while (ret < 0 && errno == EINTR);
+	return ret;
+}
+
 bool link_lost(struct link *link)
 {
 	struct stream_record record;
@@ -223,9 +234,11 @@ bool link_lost(struct link *link)
 	/* Only a refusal is news; what else fails here is the same loss. */
 	while (link_read(link, &record))
 		;
-	if (!link->refused && words[0])
+	if (link->refused)
+		return false;
+	if (words[0] || link->out.error)
 		memcpy(link->words, words, sizeof(words));
-	return false;
+	return link->out.error ? write_failed(link) : false;
 }
 
 unsigned int link_unsent(const struct link *link)

@@ -52,6 +52,8 @@ bool link_read(struct link *link, struct stream_record *record);
 bool link_expect(struct link *link, enum wire_type type, void *to, size_t bytes);
 /** link_quiet() - has the other end nothing to say? It speaks out of turn to refuse */
 bool link_quiet(const struct link *link);
+/** link_heard() - wait for something to come; false: for LINK_TIMEOUT_MS nothing has */
+bool link_heard(const struct link *link);
 /** link_lost() - something failed: hear what the other end may have to say about it; false */
 bool link_lost(struct link *link);
 /** link_unsent() - bytes that lie in this host's buffers */

@@ -23,6 +23,7 @@
  * @wake_fd: readable once the VM has ended, or the user names another address
  * @broken: pages are missing, and there is no link
  * @unconfirmed: none are, but the source may not have heard that all is here
+ * @listening: for its word, on a link that may be dead
  * @stop_fd: written to when the thread that reads @uffd shall end
  */
 struct target {
@@ -51,6 +52,7 @@ struct target {
 	bool said;
 	bool broken;
 	bool unconfirmed;
+	bool listening;
 	char recover_address[256];
 	int recover_fd;
 	bool recover_asked;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: quick.sh [TEST...]
+# usage: quick.sh [TEST...]: without one all but those that take long (frozen_...)
 #
 # Moves a guest that checks itself between two launchers of one machine, and lets things go
 # wrong on the way. Runs in the test machine; prints TAP.
@@ -250,6 +250,37 @@ taken_back() {
 	kill -9 $next_pid
 	wait_for 60 is $next gone
 	gondola migrate-recover $vm --take-back && wait_for 60 is $vm running && goes_on $vm
+}
+
+# The wire is dead, and nobody says so: each end finds out by itself. Half a minute or more each.
+frozen_copy() {
+	options= meddle_with up 300000 freeze
+	stayed && tells 'phase copy, round 1$' 'the link was lost'
+}
+
+# lost_and_found: $vm waits for the target, which lacks pages, and they find each other again
+lost_and_found() {
+	wait_for 200 is $next paused && wait_for 200 told $vm && told $next && is $vm migrated &&
+		ask && wait $mover
+}
+
+frozen_post_copy() {
+	receive || return 1
+	meddle /tmp/wire.sock /tmp/$next.sock up 1250000 freeze > /dev/null &
+	wait_for 60 test -S /tmp/wire.sock
+	gondola migrate $vm unix:/tmp/wire.sock --postcopy --bandwidth 1M > /tmp/move.out 2>&1 &
+	mover=$!
+	lost_and_found
+}
+
+# Nothing is missing, but the source does not hear so.
+frozen_answer() {
+	receive || return 1
+	meddle /tmp/wire.sock /tmp/$next.sock down @$FINISHED freeze > /dev/null &
+	wait_for 60 test -S /tmp/wire.sock
+	gondola migrate $vm unix:/tmp/wire.sock --postcopy > /tmp/move.out 2>&1 &
+	mover=$!
+	wait_for 200 told $vm && is $vm migrated && is $next running && ask && wait $mover
 }
 
 # refused WORDS OPTION...: a target with these options does not take $vm, and both ends say why

@@ -18,6 +18,8 @@ fail() {
 	tail -n 5 /tmp/v*.err /tmp/move.err 2> /dev/null
 	cat /tmp/v*.log | tail -n 20
 	cat /tmp/v*.log > /output/$load.log
+	# Where does it stand? Its registers and timers are in there.
+	gondola suspend $vm --file /output/$load-failed.vm
 	exit 1
 }
 

@@ -7,7 +7,8 @@
  *
  * up: counted are the bytes from who connects to LISTEN to CONNECT; down: those back. At
  * byte number BYTE, or where the first record of type TYPE begins, the wire is cut, a bit is
- * flipped, nothing moves any more (and both ends stay open for 30 s), or process PID is killed.
+ * flipped, nothing moves any more (but the wire stays until both ends have left it), or process PID
+ * is killed.
  * slow: from there on 200 KiB a second pass. count: nothing; at the end it prints how many went
  * each way as "up N down N".
  */
@@ -83,13 +84,24 @@ static int go(const char *path)
 	return fd;
 }
 
+/* Neither end hears of the other's. */
+static void freeze(const struct way *way)
+{
+	struct pollfd ends[2] = { { .fd = way->from }, { .fd = way->to } };
+
+	while (ends[0].fd >= 0 || ends[1].fd >= 0) {
+		poll(ends, 2, -1);
+		for (int i = 0; i < 2; i++)
+			if (ends[i].revents)
+				ends[i].fd = -1;
+	}
+}
+
 /* The moment has come.  False: the wire is no more. */
 static bool harm(const char *what, char *at)
 {
 	if (!strcmp(what, "flip"))
 		*at ^= 0x10;
-	else if (!strcmp(what, "freeze"))
-		sleep(30);
 	else if (!strncmp(what, "kill:", 5))
 		kill(atoi(what + 5), SIGKILL);
 	return strcmp(what, "cut") && strcmp(what, "freeze");
@@ -158,6 +170,8 @@ static bool carry(struct way *way, unsigned long long byte, uint32_t type, const
 			sent += n;
 		}
 		way->moved += got;
+		if (!strcmp(what, "freeze"))
+			freeze(way);
 		return strcmp(what, "cut") && strcmp(what, "freeze");
 	}
 	while (sent < got) {
