@@ -99,7 +99,7 @@ static bool send(unsigned int queue, const uint32_t *pfns, uint32_t bytes)
 	memcpy(guest(BUFFERS), pfns, bytes);
 	put_desc(queue, 0, BUFFERS, bytes, 0, 0);
 	offer(queue, 0);
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < PATIENCE_MS; i++) {
 		if (ring_used(queue)->idx != before)
 			return true;
 		if (get_register(VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET)
@@ -115,7 +115,7 @@ static bool send_run(unsigned int queue, uint64_t gpa, uint32_t bytes, unsigned 
 
 	put_desc(queue, 0, gpa, bytes, flags, 0);
 	offer(queue, 0);
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < PATIENCE_MS; i++) {
 		if (ring_used(queue)->idx != before)
 			return true;
 		if (get_register(VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET)
@@ -250,7 +250,7 @@ static void statistics(void)
 	put_stat(1, 999, 1);
 	put_desc(STATS, 0, BUFFERS, 20, 0, 0);
 	offer(STATS, 0);
-	for (int i = 0; i < 2000 && !balloon_get_stats(driver.device, &stats, 0); i++)
+	for (int i = 0; i < PATIENCE_MS && !balloon_get_stats(driver.device, &stats, 0); i++)
 		usleep(1000);
 	expect_equal(stats.valid, 1u << VIRTIO_BALLOON_S_MEMFREE);
 	expect_equal(stats.value[VIRTIO_BALLOON_S_MEMFREE], 123);
@@ -258,8 +258,8 @@ static void statistics(void)
 	expect(used_within(STATS, 1));
 	put_stat(0, VIRTIO_BALLOON_S_MEMFREE, 456);
 	offer(STATS, 0);
-	require(balloon_get_stats(driver.device, &stats, 2000));
-	for (int i = 0; i < 2000 && stats.sequence < 2; i++, usleep(1000))
+	require(balloon_get_stats(driver.device, &stats, PATIENCE_MS));
+	for (int i = 0; i < PATIENCE_MS && stats.sequence < 2; i++, usleep(1000))
 		balloon_get_stats(driver.device, &stats, 0);
 	expect_equal(stats.value[VIRTIO_BALLOON_S_MEMFREE], 456);
 	driver_end();
@@ -376,7 +376,7 @@ static void silence(void)
 	start(0);
 	balloon_ask(driver.device, &goal);
 	expect(send_run(INFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
-	expect(ends_within(5000));
+	expect(ends_within(PATIENCE_MS));
 	expect_equal(ended.reason, GONDOLA_BALLOON_DEADLINE);
 	/* Should it wake up yet, or another one come, it finds nothing left to do. */
 	expect_equal(get_register(CONFIG(target)), 16);
@@ -390,7 +390,7 @@ static void silence(void)
 	expect(send_run(INFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
 	expect_equal(ends, 0);
 	set_register(VIRTIO_MMIO_STATUS, 0);
-	expect(ends_within(5000));
+	expect(ends_within(PATIENCE_MS));
 	expect_equal(ended.reason, GONDOLA_BALLOON_REFUSED);
 	expect_equal(get_register(CONFIG(target)), 0);
 	goal.deadline_ms = 1;
@@ -399,7 +399,7 @@ static void silence(void)
 	start(0);
 	set_register(VIRTIO_MMIO_STATUS, 0);
 	balloon_ask(driver.device, &goal);
-	expect(ends_within(2000));
+	expect(ends_within(PATIENCE_MS));
 	expect_equal(ended.reason, GONDOLA_BALLOON_REFUSED);
 	/* A driver that comes later must not do what was refused. */
 	expect_equal(get_register(STANDARD(num_pages)), 0);
@@ -432,7 +432,7 @@ static void standard_driver(void)
 
 	start(EXTENSION);
 	balloon_ask(driver.device, &goal);
-	largest = follow(&from, 10000);
+	largest = follow(&from, PATIENCE_MS);
 	expect_equal(ends, 1);
 	expect_equal(ended.reason, GONDOLA_BALLOON_REACHED);
 	expect(!ended.paced);
@@ -442,7 +442,7 @@ static void standard_driver(void)
 	ends = 0;
 	goal = (struct balloon_goal){ .pages = 128, .rate = 1, .deadline_ms = 300 };
 	balloon_ask(driver.device, &goal);
-	follow(&from, 5000);
+	follow(&from, PATIENCE_MS);
 	expect_equal(ended.reason, GONDOLA_BALLOON_DEADLINE);
 	expect_equal(get_register(STANDARD(num_pages)), held());
 
@@ -474,7 +474,7 @@ static void standard_driver(void)
 	/* Without statistics there is no floor to be kept. */
 	start(EXTENSION | BIT64(VIRTIO_BALLOON_F_STATS_VQ));
 	balloon_ask(driver.device, &goal);
-	expect(ends_within(2000));
+	expect(ends_within(PATIENCE_MS));
 	expect_equal(ended.reason, GONDOLA_BALLOON_REFUSED);
 	driver_end();
 }

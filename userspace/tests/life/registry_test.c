@@ -169,14 +169,15 @@ void registry_stale(void)
 	expect_equal(state_of("gone"), -ENOENT);
 }
 
-/* Many want it at once: one has it. */
+/* Many want it at once: one has it, until the others were refused. */
 void registry_race(void)
 {
-	int ends[2], status, winners = 0;
+	int ends[2], over[2], status, refused = 0;
 	char byte;
 
 	begin();
 	require_equal(pipe2(ends, O_CLOEXEC), 0);
+	require_equal(pipe2(over, O_CLOEXEC), 0);
 	for (int i = 0; i < 16; i++) {
 		pid_t child = fork();
 
@@ -185,23 +186,31 @@ void registry_race(void)
 			int lock;
 
 			close(ends[1]);
+			close(over[1]);
 			/* All wait for the pipe's end. */
 			status = read(ends[0], &byte, 1);
 			lock = registry_lock("race");
 			if (lock == -EBUSY)
 				_exit(1);
-			usleep(300000);
+			status = read(over[0], &byte, 1);
 			registry_unlock("race", lock);
 			_exit(0);
 		}
 	}
 	close(ends[0]);
 	close(ends[1]);
-	for (int i = 0; i < 16; i++) {
-		wait(&status);
-		winners += WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	close(over[0]);
+	/* With two winners this would wait for ever. */
+	alarm(60);
+	for (int i = 0; i < 15; i++) {
+		require(wait(&status) > 0);
+		refused += WIFEXITED(status) && WEXITSTATUS(status) == 1;
 	}
-	expect_equal(winners, 1);
+	alarm(0);
+	expect_equal(refused, 15);
+	close(over[1]);
+	require(wait(&status) > 0);
+	expect(WIFEXITED(status) && !WEXITSTATUS(status));
 }
 
 /* Who only looks is never taken for the owner of a name. */

@@ -109,7 +109,7 @@ void offer(unsigned int queue, uint16_t head)
 
 bool used_within(unsigned int queue, uint16_t index)
 {
-	for (int i = 0; i < 2000 && ring_used(queue)->idx != index; i++)
+	for (int i = 0; i < PATIENCE_MS && ring_used(queue)->idx != index; i++)
 		usleep(1000);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return ring_used(queue)->idx == index;
@@ -117,7 +117,7 @@ bool used_within(unsigned int queue, uint16_t index)
 
 bool broken_within(void)
 {
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < PATIENCE_MS; i++) {
 		if (get_register(VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET)
 			return true;
 		usleep(1000);

@@ -11,6 +11,9 @@
 #include "device/virtio/devices.h"
 #include "tap.h"
 
+/* What is waited for comes at once, but on a busy computer. */
+#define PATIENCE_MS	30000
+
 #define GUEST_BYTES	(4u << 20)
 #define QUEUE_SIZE	16u
 /* Guest-physical: each queue has its rings and tables in 64 KiB, then come buffers. */
@@ -68,9 +71,9 @@ void put_desc(unsigned int queue, unsigned int at, uint64_t gpa, uint32_t bytes,
 	      unsigned int flags, unsigned int next);
 /** offer() - make the chain from @head available and notify */
 void offer(unsigned int queue, uint16_t head);
-/** used_within() - wait until the used index is @index; false after two seconds */
+/** used_within() - wait until the used index is @index; false after PATIENCE_MS */
 bool used_within(unsigned int queue, uint16_t index);
-/** broken_within() - wait for NEEDS_RESET; false after two seconds */
+/** broken_within() - wait for NEEDS_RESET; false after PATIENCE_MS */
 bool broken_within(void);
 
 /** nonsense_to() - 100,000 seeded writes to a device, which is then up and must work */

@@ -3,6 +3,7 @@
  * Saved virtio devices: one that is saved under way and loaded into a new one goes on; a record
  * that is cut off, of another version or with any byte changed is refused, or taken without harm.
  */
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -293,6 +294,7 @@ static void console_goes_on(void)
 		((uint32_t *)guest(BUFFERS))[i] = i * 2654435761u;
 	put_desc(1, 0, BUFFERS, LARGE, 0, 0);
 	offer(1, 0);
+	require_equal(poll(&(struct pollfd){ .fd = peer, .events = POLLIN }, 1, PATIENCE_MS), 1);
 	usleep(50000);
 	expect_equal(ring_used(1)->idx, 0);
 	save();

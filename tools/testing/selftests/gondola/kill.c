@@ -9,7 +9,7 @@
 
 #include "machine.h"
 
-#define PATIENCE_MS	10000
+#define PATIENCE_MS	30000
 
 /* Writes all its memory, for ever, so that there are shadow tables. */
 GUEST_CODE(busy, 64, "sti; 1: mov $0x100000, %edi; 2: incl (%rdi); add $0x1000, %edi\n"
@@ -51,7 +51,7 @@ static void killed_while(const char *code, size_t bytes)
 	require(child >= 0);
 	if (!child)
 		child_runs(code, bytes);
-	for (int i = 0; i < 100 && debugfs("vcpus") < 1; i++)
+	for (int i = 0; i < 1500 && debugfs("vcpus") < 1; i++)
 		usleep(20000);
 	expect_equal(debugfs("vms"), 1);
 	expect_equal(debugfs("vcpus"), 1);

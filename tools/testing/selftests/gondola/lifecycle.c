@@ -50,7 +50,7 @@ static void expect_state(const char *state)
 /* A signal takes its time. */
 static void expect_inactive_soon(void)
 {
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 1000; i++) {
 		gondola(ARGUMENTS("status", "vm1"));
 		if (strstr(output, "inactive"))
 			break;
@@ -183,7 +183,7 @@ static void signal_in_suspend(void)
 	close(fd);
 	require(!mkfifo(file("x.vm.tmp"), 0600));
 	child = start(&from, ARGUMENTS("suspend", "vm1", "--file", file("x.vm")));
-	for (int i = 0; i < 200 && !is_state("suspending"); i++)
+	for (int i = 0; i < 1000 && !is_state("suspending"); i++)
 		usleep(50000);
 	expect_state("suspending");
 	require_equal(kill(process(), SIGTERM), 0);
@@ -218,7 +218,7 @@ static void signal_about_suspend(void)
 		usleep(i * 30000);
 		kill(process(), SIGTERM);
 		status = finish(child, from);
-		for (int j = 0; j < 200 && !is_state("inactive") && !is_state("suspended"); j++)
+		for (int j = 0; j < 1000 && !is_state("inactive") && !is_state("suspended"); j++)
 			usleep(50000);
 		suspended = is_state("suspended");
 		expect(suspended || status);

@@ -102,7 +102,7 @@ static void responsive_with(const char *code, size_t bytes)
 			__gondola_run(machine.vcpu);
 	}
 	begin = now();
-	while (now() - begin < 3 && prompt < 20) {
+	while (now() - begin < 20 && prompt < 20) {
 		double before = now();
 
 		usleep(1000);
@@ -113,7 +113,7 @@ static void responsive_with(const char *code, size_t bytes)
 	require_equal(kill(child, SIGKILL), 0);
 	begin = now();
 	require_equal(waitpid(child, NULL, 0), child);
-	expect(now() - begin < 2);
+	expect(now() - begin < 20);
 	CPU_ZERO(&cpus);
 	for (int i = 0; i < 64; i++)
 		CPU_SET(i, &cpus);

@@ -128,7 +128,7 @@ static void merged(void)
 	write_file("/sys/kernel/mm/ksm/pages_to_scan", "10000");
 	write_file("/sys/kernel/mm/ksm/sleep_millisecs", "1");
 	write_file("/sys/kernel/mm/ksm/run", "1");
-	for (int i = 0; i < 200 && read_number("/sys/kernel/mm/ksm/pages_sharing") < PAGES / 2; i++)
+	for (int i = 0; i < 1000 && read_number("/sys/kernel/mm/ksm/pages_sharing") < PAGES / 2; i++)
 		usleep(50000);
 	expect(read_number("/sys/kernel/mm/ksm/pages_sharing") >= PAGES / 2);
 	write_file("/sys/kernel/mm/ksm/run", "0");

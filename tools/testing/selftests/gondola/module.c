@@ -13,7 +13,7 @@
 
 #define MODULE		"/gondola.ko"
 #define ROUNDS		20
-#define PATIENCE_MS	10000
+#define PATIENCE_MS	30000
 
 GUEST_CODE(report, 64, "1: mov $7, %eax; out %eax, $0x80; jmp 1b");
 
