@@ -7,7 +7,8 @@
  *   watched storm COUNT MS  as many CPUID exits as fast as can be, and MS of life after that;
  *                         its balloon says that it holds 300 pages
  *   watched idle          a VM with nothing to do, until it is killed
- *   watched migration MS  fires the launcher's probes as a migration does that stalls, after MS
+ *   watched migration     fires the launcher's probes as a migration does that stalls; with "wait"
+ *                         once SIGUSR1 has come
  *   watched probes        fires the launcher's static probes as a balloon does
  *   watched keys KEYS COMMAND…  runs COMMAND at a terminal and types KEYS, two a second
  *   watched old COMMAND…  runs COMMAND as if on an old kernel
@@ -193,12 +194,20 @@ static void round_of(uint32_t round, uint32_t pages, uint32_t dirtied)
 }
 
 /* The times between the phases are 20 ms at least, those that it tells are made up. */
-static void migration(uint32_t ms)
+static void migration(bool wait)
 {
 	static const uint32_t last[] = { MIGRATE_COMMIT, MIGRATE_RESUME, MIGRATE_DONE };
 
+	sigset_t signals;
+	int got;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
 	machine_create(&machine, MODE_UNPAGED);
-	usleep((150 + ms) * 1000);
+	usleep(150000);
+	if (wait)
+		sigwait(&signals, &got);
 	PROBE_MIGRATE_PHASE(MIGRATE_CHECK, 0);
 	PROBE_MIGRATE_PHASE(MIGRATE_RESERVE, 0);
 	PROBE_MIGRATE_PHASE(MIGRATE_COPY, 0);
@@ -291,7 +300,7 @@ int main(int argc, char **argv)
 		fflush(stdout);
 		usleep(argc > 3 ? strtoul(argv[3], NULL, 10) * 1000 : 0);
 	} else if (!strcmp(mode, "migration")) {
-		migration(number);
+		migration(argc > 2);
 	} else if (!strcmp(mode, "probes")) {
 		probes();
 		return 0;
@@ -306,7 +315,7 @@ int main(int argc, char **argv)
 	} else if (!strcmp(mode, "nobody") && argc > 2) {
 		return setgid(65534) || setuid(65534) || execvp(argv[2], argv + 2);
 	} else {
-		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT MS | idle | migration MS | probes | keys KEYS COMMAND... | old COMMAND... | nobody COMMAND...\n");
+		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT MS | idle | migration [wait] | probes | keys KEYS COMMAND... | old COMMAND... | nobody COMMAND...\n");
 		return 2;
 	}
 	/* Long enough for who watches to see the name. */
