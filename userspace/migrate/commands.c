@@ -230,6 +230,15 @@ static void take_it_back(struct control_request *request, struct source *s)
 	control_state_event(request->vm);
 }
 
+/* In post-copy the user may know before this end does. */
+static bool source_lost(const struct source *s)
+{
+	uint64_t flowed_ns = __atomic_load_n(&s->flowed_ns, __ATOMIC_RELAXED);
+
+	return phase_now() == MIGRATE_BROKEN ||
+	       (s->pushing && link_now_ns() - flowed_ns > LINK_SILENCE_NS);
+}
+
 /* The source has them: it connects. */
 static void recover_source(struct control_request *request, struct source *s)
 {
@@ -237,6 +246,8 @@ static void recover_source(struct control_request *request, struct source *s)
 	if (take_address(request, s->recover_address, sizeof(s->recover_address),
 			 &s->recover_fd)) {
 		s->recover_asked = true;
+		if (s->pushing)
+			transport_cut(&s->link.transport);
 		pthread_cond_broadcast(&s->changed);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -250,14 +261,14 @@ static void on_recover(struct control_request *request)
 
 	if (request->failed)
 		return;
-	if (target && (target->broken || target->unconfirmed)) {
+	if (target && target_lost(target)) {
 		if (take_back)
 			control_fail(request, "wrong-state",
 				     target->broken ? "%s is here, but a part of its memory is not" :
 				     "%s is here, and runs", request->vm->name);
 		else
 			recover_target(request, target);
-	} else if (phase_now() != MIGRATE_BROKEN) {
+	} else if (!source_lost(s)) {
 		control_fail(request, "wrong-state", "%s: there is nothing to recover",
 			     request->vm->name);
 	} else if (!take_back) {

@@ -395,6 +395,7 @@ static bool take_all(struct target *target)
 			return link_fail(&target->link, "nothing comes");
 		if (!link_read(&target->link, &record))
 			return false;
+		__atomic_store_n(&target->heard_ns, link_now_ns(), __ATOMIC_RELAXED);
 		if (record.type == STREAM_PAGES) {
 			if (stream_each_page(&target->link.in, &record, take_page, target))
 				return false;
@@ -519,28 +520,38 @@ static bool recover(struct target *target)
 	return false;
 }
 
+static void has_link(struct target *target, bool has)
+{
+	pthread_mutex_lock(&target->lock);
+	if (has && target->broken)
+		fetch_ask_again(target);
+	target->heard_ns = link_now_ns();
+	target->listening = has;
+	target->broken = !has;
+	pthread_mutex_unlock(&target->lock);
+}
+
 void fetch_all(struct target *target)
 {
 	__atomic_store_n(&target->phase, MIGRATE_POSTCOPY, __ATOMIC_RELEASE);
+	has_link(target, true);
 	while (!take_all(target)) {
-		pthread_mutex_lock(&target->lock);
-		target->broken = true;
-		pthread_mutex_unlock(&target->lock);
+		has_link(target, false);
 		__atomic_store_n(&target->phase, MIGRATE_BROKEN, __ATOMIC_RELEASE);
 		if (!recover(target)) {
 			/* Whoever waits for a page gets an empty one, and can end. */
 			fetch_end(target);
 			return;
 		}
-		pthread_mutex_lock(&target->lock);
-		fetch_ask_again(target);
-		target->broken = false;
-		pthread_mutex_unlock(&target->lock);
+		has_link(target, true);
 		__atomic_store_n(&target->phase, MIGRATE_POSTCOPY, __ATOMIC_RELEASE);
 		vm_unpause(target->vm, PAUSE_ERROR);
 		control_state_event(target->vm);
 		say("%s: the source is back, it goes on", target->vm->name);
 	}
+	pthread_mutex_lock(&target->lock);
+	target->listening = false;
+	pthread_mutex_unlock(&target->lock);
 	fetch_end(target);
 }
 

@@ -12,6 +12,7 @@
 
 #define LINK_TIMEOUT_MS		30000	/* nothing moves for so long: the link is lost */
 #define LINK_PATIENCE_MS	60000	/* for what takes the other end its time */
+#define LINK_SILENCE_NS		1000000000ull	/* then a user who says that it is lost is right */
 
 /**
  * struct link - a connection

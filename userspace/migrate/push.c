@@ -268,38 +268,45 @@ static bool over(struct push *push)
 	return over;
 }
 
-/**
- * struct flow - does what was sent get across?
- * @unsent: bytes that lay in this host's buffers when last looked at
- * @since: when that was another number, or nothing was waited for
- */
-struct flow {
-	unsigned int unsent;
-	uint64_t since;
-};
+static void set_pushing(struct source *s, bool pushing)
+{
+	pthread_mutex_lock(&s->lock);
+	s->pushing = pushing;
+	pthread_mutex_unlock(&s->lock);
+}
 
-/* @posted: the target has an answer to give, which takes it no time. */
-static bool flows(struct source *s, struct flow *flow, bool posted)
+static void flowed(struct source *s)
+{
+	__atomic_store_n(&s->flowed_ns, link_now_ns(), __ATOMIC_RELAXED);
+}
+
+/*
+ * Does what was sent get across?  @before: bytes that lay in this host's buffers when last looked
+ * at; @posted: the target has an answer to give, which takes it no time.
+ */
+static bool flows(struct source *s, unsigned int *before, bool posted)
 {
 	unsigned int unsent = link_unsent(&s->link);
-	uint64_t now = link_now_ns();
 
-	if (unsent != flow->unsent || (!unsent && !posted))
-		*flow = (struct flow){ .unsent = unsent, .since = now };
-	return now - flow->since < LINK_TIMEOUT_MS * 1000000ull ||
+	if (unsent != *before || (!unsent && !posted))
+		flowed(s);
+	*before = unsent;
+	return link_now_ns() - s->flowed_ns < LINK_TIMEOUT_MS * 1000000ull ||
 	       link_fail(&s->link, "nothing gets across");
 }
 
 /* Over one link, until all is there (true) or the link is gone. */
 static bool push_over(struct source *s, struct push *push)
 {
-	struct flow flow = { .since = link_now_ns() };
+	unsigned int unsent = 0;
 	bool posted = false;
 
 	push->left = count_missing(s);
 	if (!make_order(push) || pthread_create(&push->reader, NULL, read_wants, push))
 		return link_fail(&s->link, "out of memory");
-	while (!over(push) && flows(s, &flow, posted)) {
+	flowed(s);
+	set_pushing(s, true);
+	while (!over(push) && flows(s, &unsent, posted)) {
 		serve_wants(push);
 		if (push->left && link_unsent(&s->link) < QUEUED_MAX) {
 			for (unsigned int i = 0; i < BATCH && send_next(push); i++)
@@ -308,11 +315,12 @@ static bool push_over(struct source *s, struct push *push)
 			source_progress(s, false);
 		} else if (!push->left && !posted) {
 			posted = link_put(&s->link, WIRE_POSTED, NULL, 0);
-			flow.since = link_now_ns();
+			flowed(s);
 		} else {
 			wait_a_moment(s, push, posted ? 100000000 : 1000000);
 		}
 	}
+	set_pushing(s, false);
 	if (!push->finished)
 		transport_cut(&s->link.transport);
 	pthread_join(push->reader, NULL);

@@ -76,6 +76,7 @@ struct source {
 	uint64_t began_tsc;
 	uint64_t stopped_ns;
 	uint64_t told_ns;
+	uint64_t flowed_ns;		/* post-copy: when something got across, or nothing had to */
 	uint64_t lost_bytes;		/* of links that are gone */
 	uint8_t token[WIRE_TOKEN];
 	bool logging;
@@ -84,6 +85,7 @@ struct source {
 	bool theirs;
 	bool cancelled;
 	bool target_has_postcopy;
+	bool pushing;			/* pages follow, on a link that may be dead */
 	char recover_address[256];
 	int recover_fd;
 	bool recover_asked;

@@ -36,6 +36,14 @@ uint64_t target_left(const struct target *target)
 	return __atomic_load_n(&target->left, __ATOMIC_RELAXED);
 }
 
+bool target_lost(const struct target *target)
+{
+	uint64_t heard_ns = __atomic_load_n(&target->heard_ns, __ATOMIC_RELAXED);
+
+	return target->broken || target->unconfirmed ||
+	       (target->listening && link_now_ns() - heard_ns > LINK_SILENCE_NS);
+}
+
 uint64_t target_page(const struct target *target, uint64_t gpa)
 {
 	uint64_t low = target->vm->memory.low;

@@ -20,10 +20,11 @@
  * @left: how many are missing
  * @said: COMMITTED is on its way: only what is asked for after it is answered
  * @uffd: the userfaultfd, or -1
+ * @heard_ns: when something came last, in post-copy
  * @wake_fd: readable once the VM has ended, or the user names another address
  * @broken: pages are missing, and there is no link
  * @unconfirmed: none are, but the source may not have heard that all is here
- * @listening: for its word, on a link that may be dead
+ * @listening: to its source, on a link that may be dead
  * @stop_fd: written to when the thread that reads @uffd shall end
  */
 struct target {
@@ -49,6 +50,7 @@ struct target {
 	int wake_fd;
 	pthread_t faults_thread;
 	struct wire_finished counts;
+	uint64_t heard_ns;
 	bool said;
 	bool broken;
 	bool unconfirmed;
@@ -80,6 +82,8 @@ struct target *target_here(void);
 void target_wake(const struct target *target);
 /** target_left() - pages that are still missing */
 uint64_t target_left(const struct target *target);
+/** target_lost() - may the user give it another link? Its own says nothing any more, or is gone */
+bool target_lost(const struct target *target);
 /** target_page() - the page at @gpa, counted through all RAM; the caller has checked it */
 uint64_t target_page(const struct target *target, uint64_t gpa);
 

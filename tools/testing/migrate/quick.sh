@@ -264,13 +264,28 @@ lost_and_found() {
 		ask && wait $mover
 }
 
-frozen_post_copy() {
+freeze_post_copy() {
 	receive || return 1
 	meddle /tmp/wire.sock /tmp/$next.sock up 1250000 freeze > /dev/null &
 	wait_for 60 test -S /tmp/wire.sock
 	gondola migrate $vm unix:/tmp/wire.sock --postcopy --bandwidth 1M > /tmp/move.out 2>&1 &
 	mover=$!
-	lost_and_found
+}
+
+frozen_post_copy() {
+	freeze_post_copy && lost_and_found
+}
+
+# Who knows that the wire is dead need not wait until the ends do.
+impatient() {
+	freeze_post_copy && wait_for 60 is $next running || return 1
+	wait_for 60 gondola migrate-recover $next unix:/tmp/again.sock &&
+		wait_for 60 test -S /tmp/again.sock &&
+		wait_for 60 gondola migrate-recover $vm unix:/tmp/again.sock || return 1
+	wait $mover || { cat /tmp/move.out; return 1; }
+	! grep 'nothing comes\|nothing gets across' /tmp/$next.err /tmp/$vm.err || return 1
+	moved
+	goes_on $vm
 }
 
 # Nothing is missing, but the source does not hear so.
@@ -356,7 +371,8 @@ own_devices() {
 echo "TAP version 13"
 tests="there_and_back suspended post_copy compressed slow_link tunnelled stays_paused link_cut corrupted target_killed
 	target_full cancelled recovered last_answer_lost commit_answer_lost
-	commit_answer_lost_post_copy taken_back failed_json stalled source_killed own_devices"
+	commit_answer_lost_post_copy taken_back impatient failed_json stalled source_killed
+	own_devices"
 boot 256
 for test in ${*:-$tests}; do
 	began=$(uptime_s)
