@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,9 +194,31 @@ static void give_up(const struct migrate_command *command, const char *words)
 	     command->remote.name, words);
 }
 
+static char interrupted[256];
+
+static void on_interrupt(int signal)
+{
+	ssize_t unused = write(STDERR_FILENO, interrupted, strlen(interrupted));
+
+	(void)unused;
+	_exit(128 + signal);
+}
+
+/* It is the VM's process that migrates, not this one. */
+static void say_if_interrupted(const char *name)
+{
+	snprintf(interrupted, sizeof(interrupted),
+		 "\ngondola: %s is still on its way; to let it stay: gondola migrate-cancel %s\n",
+		 name, name);
+	/* Who started it may have it ignore the terminal's. */
+	if (signal(SIGINT, on_interrupt) == SIG_IGN)
+		signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, on_interrupt);
+}
+
 static int ask(struct migrate_command *command, const struct registry_vm *vm)
 {
-	int fd = strncmp(command->address, "fd:", 3) ? -1 : atoi(command->address + 3);
+	int fd = remote_fd(command->address);
 	struct json_object *answer;
 	struct control_link link;
 	bool told;
@@ -205,6 +228,7 @@ static int ask(struct migrate_command *command, const struct registry_vm *vm)
 	if (!answer)
 		fail(EXIT_CODE_ERROR, "%s cannot be asked: %s", vm->name, link.error);
 	json_object_put(answer);
+	say_if_interrupted(vm->name);
 	answer = control_ask(&link, "migrate", command->arguments, fd, -1, show, command);
 	if (command->shown)
 		fputs("\r\033[K", stderr);
@@ -278,7 +302,8 @@ const struct command command_migrate = {
 "  --json               progress as JSON, a line each, and at last the report\n"
 "\n"
 "The report of rounds comes at the end, also when the VM did not move: how far it got,\n"
-"and why it stopped there.\n"
+"and why it stopped there. If this command is interrupted the VM goes on moving (gondola\n"
+"events NAME shows how, gondola migrate-cancel NAME lets it stay).\n"
 "\n"
 "The wire is not encrypted. Between hosts use a tunnel, at both ends:\n"
 "  gondola receive vm1 unix:/run/in.sock\n"

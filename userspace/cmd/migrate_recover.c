@@ -57,8 +57,8 @@ static int run_recover(int argc, char **argv)
 	else
 		json_object_object_add(arguments, "address",
 				       json_object_new_string(options.address));
-	if (options.address && !strncmp(options.address, "fd:", 3))
-		fd = atoi(options.address + 3);
+	if (options.address)
+		fd = remote_fd(options.address);
 	remote_connect(&vm, &link);
 	answer = control_ask(&link, "migrate-recover", arguments, fd, REMOTE_TIMEOUT_MS, NULL,
 			     NULL);

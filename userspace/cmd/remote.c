@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,18 @@ struct json_object *remote_ask(const struct registry_vm *vm, const char *command
 		     link.error);
 	control_disconnect(&link);
 	return answer;
+}
+
+int remote_fd(const char *address)
+{
+	int fd;
+
+	if (strncmp(address, "fd:", 3))
+		return -1;
+	fd = atoi(address + 3);
+	if (fcntl(fd, F_GETFD) < 0)
+		fail(EXIT_CODE_USAGE, "%s: this command was given no such descriptor", address);
+	return fd;
 }
 
 void remote_print(struct json_object *object)

@@ -37,6 +37,8 @@ struct json_object *remote_ask(const struct registry_vm *vm, const char *command
 			       struct json_object *arguments, int timeout_ms);
 /** remote_simple() - all of a command that is a request and an answer */
 int remote_simple(const struct command *command, int argc, char **argv);
+/** remote_fd() - of an address "fd:N"; -1: of another kind. It must be open here */
+int remote_fd(const char *address);
 /** remote_print() - one JSON object, a line */
 void remote_print(struct json_object *object);
 /** remote_string(), remote_number() - a member, or what is given if it is not there */

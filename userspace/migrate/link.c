@@ -241,6 +241,15 @@ bool link_lost(struct link *link)
 	return link->out.error ? write_failed(link) : false;
 }
 
+void link_blame(struct link *link)
+{
+	size_t used = strlen(link->words);
+	char how[64];
+
+	if (!link->refused && transport_command_ended(&link->transport, how))
+		snprintf(link->words + used, sizeof(link->words) - used, "; %s", how);
+}
+
 unsigned int link_unsent(const struct link *link)
 {
 	int bytes = 0;

@@ -57,6 +57,8 @@ bool link_quiet(const struct link *link);
 bool link_heard(const struct link *link);
 /** link_lost() - something failed: hear what the other end may have to say about it; false */
 bool link_lost(struct link *link);
+/** link_blame() - it failed: if it was a command's, and that has ended, the words say so, too */
+void link_blame(struct link *link);
 /** link_unsent() - bytes that lie in this host's buffers */
 unsigned int link_unsent(const struct link *link);
 /** link_drain() - until all of that is across; false with words if the link is lost */

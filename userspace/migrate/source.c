@@ -337,9 +337,11 @@ static void stay(struct source *s)
 
 	if (!s->link.refused)
 		link_refuse(&s->link, s->cancelled ? "cancelled" : s->link.words);
-	link_close(&s->link);
+	/* First this: a command at the link's end may take its time to end. */
 	runs = run_on(s);
 	s->report.downtime.back_ns = stood_beside(s);
+	link_blame(&s->link);
+	link_close(&s->link);
 	precopy_end(s);
 	sum_up(s, s->cancelled ? "cancelled" : "failed");
 	/* That it was cancelled is all there is to say of it, unless that went wrong. */

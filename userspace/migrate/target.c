@@ -79,6 +79,7 @@ void target_refuse(struct target *target, const char *words)
 
 static void no_vm(struct target *target)
 {
+	link_blame(&target->link);
 	if (!target->link.refused)
 		target_refuse(target, target->link.words);
 	fail(EXIT_CODE_ERROR, "no VM was received: %s", target->link.words);
@@ -387,6 +388,7 @@ static void *target_run(void *argument)
 		return NULL;
 	}
 	phase(target, MIGRATE_FAILED);
+	link_blame(&target->link);
 	/* First this: with the VM's end the link is cut. */
 	if (!target->link.refused)
 		target_refuse(target, target->link.words);

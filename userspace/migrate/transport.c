@@ -21,6 +21,7 @@
 #include "transport.h"
 
 #define CHILD_PATIENCE_MS	2000
+#define CHILD_MOMENT_MS		1000
 #define CONNECT_MS		10000	/* somebody waits for the word that nobody is there */
 
 __attribute__((format(printf, 2, 3)))
@@ -386,18 +387,40 @@ void transport_cut(const struct transport *transport)
 		shutdown(transport->fd, SHUT_RDWR);
 }
 
+/* Within so many milliseconds. */
+static bool command_ends(pid_t child, int *status, int patience)
+{
+	for (int waited = 0; waited < patience; waited += 10) {
+		if (waitpid(child, status, WNOHANG))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
 static void end_command(pid_t child)
 {
 	int status;
 
 	/* Its input has ended: it should too. */
-	for (int waited = 0; waited < CHILD_PATIENCE_MS; waited += 10) {
-		if (waitpid(child, &status, WNOHANG))
-			return;
-		usleep(10000);
-	}
+	if (command_ends(child, &status, CHILD_PATIENCE_MS))
+		return;
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
+}
+
+bool transport_command_ended(struct transport *transport, char *words)
+{
+	int status = 0;
+
+	if (transport->child <= 0 || !command_ends(transport->child, &status, CHILD_MOMENT_MS))
+		return false;
+	transport->child = 0;
+	if (WIFSIGNALED(status))
+		snprintf(words, 64, "the command was ended by signal %d", WTERMSIG(status));
+	else
+		snprintf(words, 64, "the command ended with status %d", WEXITSTATUS(status));
+	return true;
 }
 
 void transport_close(struct transport *transport)

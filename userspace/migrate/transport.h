@@ -63,6 +63,12 @@ bool transport_accept(struct transport_listener *listener, struct transport *tra
 void transport_unlisten(struct transport_listener *listener);
 /** transport_timeout() - see transport_connect(); 0: wait for ever */
 void transport_timeout(const struct transport *transport, int timeout_ms);
+/**
+ * transport_command_ended() - has the command of "exec:" ended? Then how, in @words (64 bytes)
+ *
+ * For a link that has failed: what ends closes its descriptors first, so this waits a moment.
+ */
+bool transport_command_ended(struct transport *transport, char *words);
 /** transport_cut() - any thread: whoever reads or writes there fails at once */
 void transport_cut(const struct transport *transport);
 /** transport_close() - also waits for the command of "exec:" */

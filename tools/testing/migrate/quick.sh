@@ -70,6 +70,35 @@ tunnelled() {
 	goes_on $vm
 }
 
+# A command that cannot be, and one that is no wire.
+bad_tunnel() {
+	wait_for 60 blamed && is $vm running || return 1
+	move_by fd:99 && return 1
+	grep -q 'fd:99: .* no such descriptor' /tmp/move.out
+}
+
+# How it ended is known a moment after that it did.
+blamed() {
+	move_by "exec:exit 3" && return 1
+	grep -q 'not migrated; the VM runs on here: .*; the command ended with status 3' /tmp/move.out
+}
+
+move_by() {
+	gondola migrate $vm "$1" > /tmp/move.out 2>&1
+}
+
+# It is the VM's process that migrates: who only looks on may leave.
+interrupted() {
+	receive || return 1
+	gondola migrate $vm unix:/tmp/$next.sock --bandwidth 50K > /tmp/move.out 2>&1 &
+	mover=$!
+	wait_for 60 copying && kill -TERM $mover || return 1
+	wait $mover
+	[ $? = 143 ] && grep -q "$vm is still on its way; .*migrate-cancel $vm" /tmp/move.out || return 1
+	copying && gondola migrate-cancel $vm && wait_for 60 is $vm running &&
+		wait_for 60 is $next gone && goes_on $vm
+}
+
 stays_paused() {
 	gondola pause $vm && receive && move || return 1
 	moved
@@ -369,8 +398,8 @@ own_devices() {
 }
 
 echo "TAP version 13"
-tests="there_and_back suspended post_copy compressed slow_link tunnelled stays_paused link_cut corrupted target_killed
-	target_full cancelled recovered last_answer_lost commit_answer_lost
+tests="there_and_back suspended post_copy compressed slow_link tunnelled bad_tunnel interrupted
+	stays_paused link_cut corrupted target_killed target_full cancelled recovered last_answer_lost commit_answer_lost
 	commit_answer_lost_post_copy taken_back impatient failed_json stalled source_killed
 	own_devices"
 boot 256
