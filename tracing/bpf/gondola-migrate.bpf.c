@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Hands on what the launcher's probes say of a migration; counts the faults of a post-copy. */
-#include "common.bpf.h"
+#include "vm-gone.bpf.h"
 #include <asm/ptrace.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/usdt.bpf.h>

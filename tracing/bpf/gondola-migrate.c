@@ -32,7 +32,7 @@ static const char help[] =
 "commit and resume. STALL says that pages are dirtied as fast as they are sent.\n"
 "\n"
 "OPTIONS\n"
-"  --vm ID|NAME       only this virtual machine\n"
+"  --vm ID|NAME       only this virtual machine; ends when it does\n"
 "  --launcher FILE    the launcher's program (default: that of --vm, else \"gondola\" in PATH)\n"
 "  --keep             do not end after the first migration\n"
 "  --json             one line of JSON for each migration, for programs\n"
@@ -73,11 +73,10 @@ static bool take(int option, const char *value)
 	return false;
 }
 
-static const char *const events[] = { "gondola_mark", NULL };
+static const char *const events[] = { "gondola_mark", "gondola_vm", NULL };
 static const struct tool migrate = { "gondola-migrate", help, events, longs, take };
 
 static struct gondola_migrate_bpf *skel;
-static volatile __u32 over;
 
 /* ---- what is known ------------------------------------------------------------------- */
 
@@ -113,22 +112,10 @@ struct migration {
 
 static struct migration *migrations[MAX_MIGRATIONS];
 
-static const char *name_of_pid(uint32_t pid)
-{
-	struct tool_vm vms[TOOL_MAX_VMS];
-	unsigned int count = tool_list(vms, TOOL_MAX_VMS);
-	static char text[80];
-
-	snprintf(text, sizeof(text), "%u", pid);
-	for (unsigned int i = 0; i < count; i++)
-		if (vms[i].pid == pid)
-			snprintf(text, sizeof(text), "%s", vms[i].name);
-	return text;
-}
-
 static struct migration *migration_of(uint32_t pid)
 {
 	struct migration **free_one = NULL;
+	const struct tool_vm *vm;
 
 	for (unsigned int i = 0; i < MAX_MIGRATIONS; i++) {
 		if (migrations[i] && migrations[i]->pid == pid)
@@ -142,7 +129,11 @@ static struct migration *migration_of(uint32_t pid)
 	if (!*free_one)
 		die(TOOL_FAILED, "out of memory");
 	(*free_one)->pid = pid;
-	snprintf((*free_one)->name, sizeof((*free_one)->name), "%s", name_of_pid(pid));
+	vm = tool_vm_of(pid);
+	if (vm)
+		snprintf((*free_one)->name, sizeof((*free_one)->name), "%s", vm->name);
+	else
+		snprintf((*free_one)->name, sizeof((*free_one)->name), "%u", pid);
 	return *free_one;
 }
 
@@ -311,7 +302,8 @@ static void enter_phase(struct migration *m, uint32_t phase, uint64_t ns)
 	if (phase != MIGRATE_DONE && phase != MIGRATE_FAILED)
 		return;
 	report(m, ns);
-	over = !keep;
+	if (!keep && !options.command)
+		tool_end();
 }
 
 static void end_round(struct migration *m, const struct migrate_event *event)
@@ -437,11 +429,15 @@ static void load(void)
 	if (!skel)
 		tool_done(-errno, "open the BPF program");
 	skel->rodata->filter_pid = vm ? vm->pid : 0;
+	skel->rodata->filter_vm = options.vm;
 	tool_done(gondola_migrate_bpf__load(skel), "load the BPF program");
 #define X(kind, probe, arguments) attach(skel->progs.on_##probe, #probe);
 	MIGRATE_PROBES(X)
 #undef X
 	attach(skel->progs.on_migrate_fault_end, "migrate_fault_end");
+	skel->links.on_vm = bpf_program__attach(skel->progs.on_vm);
+	if (!skel->links.on_vm)
+		tool_done(-errno, "attach to the tracepoints");
 }
 
 int main(int argc, char **argv)
@@ -457,7 +453,7 @@ int main(int argc, char **argv)
 	tool_run_command();
 	if (!options.command)
 		fprintf(stderr, "gondola-migrate: waiting for a migration; Ctrl-C ends it\n");
-	while (tool_wait(ring, options.command ? NULL : &over))
+	while (tool_wait(ring, &skel->bss->vm_gone))
 		;
 	/* What was interrupted is reported as far as it got. */
 	for (unsigned int i = 0; i < MAX_MIGRATIONS; i++)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Counts per VM and processor, so that vCPUs do not fight for a line of the cache. */
-#include "common.bpf.h"
+#include "vm-gone.bpf.h"
 #include <asm/ptrace.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>

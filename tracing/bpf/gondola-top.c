@@ -39,7 +39,7 @@ static const char help[] =
 "  n name, v id: sort by it, twice: the other way round; space: now; q: quit\n"
 "\n"
 "OPTIONS\n"
-"  --vm ID|NAME       only this virtual machine\n"
+"  --vm ID|NAME       only this virtual machine; ends when it does\n"
 "  --sort KEY         one of the keys above (default e)\n"
 "  --batch            no terminal: screens as plain text, one after the other\n"
 "  --json             one line of JSON for each INTERVAL, for programs\n"
@@ -83,7 +83,8 @@ static bool take(int option, const char *value)
 }
 
 static const char *const events[] = { "gondola_entry", "gondola_exit", "gondola_page_fault",
-				      "gondola_leave", "gondola_inject", "gondola_dirty", NULL };
+				      "gondola_leave", "gondola_inject", "gondola_dirty", "gondola_vm",
+				      NULL };
 static const struct tool top = { "gondola-top", help, events, longs, take };
 
 static struct gondola_top_bpf *skel;
@@ -440,10 +441,14 @@ static void attach_balloon(void)
 static bool kernel_has_run_delay(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-	int id = btf ? btf__find_by_name_kind(btf, "sched_info", BTF_KIND_STRUCT) : -1;
-	const struct btf_type *type = id > 0 ? btf__type_by_id(btf, id) : NULL;
+	int id;
+	const struct btf_type *type;
 	bool found = false;
 
+	if (!btf)
+		die(TOOL_REFUSED, "this kernel does not describe its types: it has no /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF)");
+	id = btf__find_by_name_kind(btf, "sched_info", BTF_KIND_STRUCT);
+	type = id > 0 ? btf__type_by_id(btf, id) : NULL;
 	for (unsigned int i = 0; type && i < btf_vlen(type); i++)
 		found |= !strcmp(btf__name_by_offset(btf, btf_members(type)[i].name_off),
 				 "run_delay");
@@ -479,7 +484,7 @@ int main(int argc, char **argv)
 	enter_screen();
 	collect();
 	do {
-		more = tool_wait(NULL, NULL) && !quit;
+		more = tool_wait(NULL, &skel->bss->vm_gone) && !quit;
 		collect();
 		qsort(rows, nr_rows, sizeof(rows[0]), by_key);
 		if (options.json)
@@ -489,5 +494,5 @@ int main(int argc, char **argv)
 	} while (more);
 	leave_screen();
 	gondola_top_bpf__destroy(skel);
-	return TOOL_OK;
+	return tool_ending();
 }

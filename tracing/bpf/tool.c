@@ -26,6 +26,7 @@ bool (*tool_look)(void);
 
 static const struct tool *tool;
 static volatile sig_atomic_t interrupted;
+static bool enough, vm_ended;
 static pid_t child;
 static int child_status = -1;
 static uint64_t started, due;
@@ -346,7 +347,15 @@ static bool over(const volatile __u32 *gone)
 	look_at_list();
 	if (child && child_status < 0 && waitpid(child, &status, WNOHANG) == child)
 		child_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	return interrupted || child_status >= 0 || (gone && *gone);
+	/* A command may have more to do than its VM. */
+	if (gone && *gone && !child)
+		vm_ended = true;
+	return interrupted || enough || child_status >= 0 || vm_ended;
+}
+
+void tool_end(void)
+{
+	enough = true;
 }
 
 bool tool_wait(struct ring_buffer *ring, const volatile __u32 *gone)
@@ -356,14 +365,15 @@ bool tool_wait(struct ring_buffer *ring, const volatile __u32 *gone)
 	while (!over(gone)) {
 		uint64_t now = tool_now_ns(), left;
 
+		/* First: a host so slow that a report is always due must not stop this. */
+		if (tool_look && tool_look()) {
+			due = now;
+			return true;
+		}
 		if (now >= due) {
 			if (due + 1000000000 < now)
 				due = now;	/* it was stopped: do not catch up */
 			return !options.count || ++reports < options.count;
-		}
-		if (tool_look && tool_look()) {
-			due = now;
-			return true;
 		}
 		left = (due - now) / 1000000;
 		left = left < LOOK_MS ? left + 1 : LOOK_MS;
@@ -374,13 +384,13 @@ bool tool_wait(struct ring_buffer *ring, const volatile __u32 *gone)
 	}
 	if (ring)
 		ring_buffer__consume(ring);
-	if (gone && *gone)
-		fprintf(stderr, "%s: VM %u has ended\n", tool->name, options.vm);
 	return false;
 }
 
 int tool_ending(void)
 {
+	if (vm_ended && !enough)
+		fprintf(stderr, "%s: VM %u has ended\n", tool->name, options.vm);
 	if (child && child_status < 0) {
 		int status;
 
@@ -450,6 +460,18 @@ const struct tool_vm *tool_vm(uint32_t id)
 		vm = find_known(id);
 	}
 	return vm;
+}
+
+const struct tool_vm *tool_vm_of(uint32_t pid)
+{
+	const struct tool_vm *found = NULL;
+
+	look_at_list();
+	/* Numbers of processes come again, those of VMs grow. */
+	for (unsigned int i = 0; i < TOOL_MAX_VMS; i++)
+		if (known[i].id && known[i].pid == pid && (!found || found->id < known[i].id))
+			found = &known[i];
+	return found;
 }
 
 const char *tool_vm_name(uint32_t id)

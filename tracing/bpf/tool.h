@@ -87,11 +87,13 @@ void tool_run_command(void);
  * @ring: polled meanwhile, or NULL
  * @gone: set when the VM that is watched has ended, or NULL
  *
- * False: this is the last one (interrupted, the command or the VM ended).
+ * False: this is the last one (interrupted, tool_end(), the command ended, or without one the VM).
  */
 extern bool (*tool_look)(void);		/* called often meanwhile; true: it is due now */
 bool tool_wait(struct ring_buffer *ring, const volatile __u32 *gone);
-/** tool_ending() - the exit status for main(): that of the command, if there was one */
+/** tool_end() - tool_wait() need not wait any longer */
+void tool_end(void);
+/** tool_ending() - says if the VM ended; the exit status for main(): the command's, if there was one */
 int tool_ending(void);
 /** tool_seconds() - since the start, by the clock of BPF programs */
 double tool_seconds(void);
@@ -101,6 +103,8 @@ uint64_t tool_now_ns(void);
 unsigned int tool_list(struct tool_vm *vms, unsigned int room);
 /** tool_vm() - as last seen in the list, or NULL */
 const struct tool_vm *tool_vm(uint32_t id);
+/** tool_vm_of() - the launcher @pid's, likewise */
+const struct tool_vm *tool_vm_of(uint32_t pid);
 /** tool_vm_name() - as last seen in the list; "" if it was never there */
 const char *tool_vm_name(uint32_t id);
 

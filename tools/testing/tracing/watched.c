@@ -4,17 +4,19 @@
  * prints what the tools must find as one JSON object:
  *   watched phases        CPUID exits in marked phases
  *   watched dirty ROUNDS  a pattern of writes, round by round, by a guest, a device and the host
- *   watched storm COUNT MS  as many CPUID exits as fast as can be, and MS of life after that;
- *                         its balloon says that it holds 300 pages
+ *   watched storm COUNT MS|wait  as many CPUID exits as fast as can be, and MS of life after
+ *                         that, or until it is killed; its balloon says that it holds 300 pages
  *   watched idle          a VM with nothing to do, until it is killed
- *   watched migration     fires the launcher's probes as a migration does that stalls; with "wait"
- *                         once SIGUSR1 has come
+ *   watched migration [wait]  fires the launcher's probes as a migration does that stalls, with
+ *                         "wait" when it gets SIGUSR1
  *   watched probes        fires the launcher's static probes as a balloon does
- *   watched keys KEYS COMMAND…  runs COMMAND at a terminal and types KEYS, two a second
+ *   watched keys KEYS COMMAND…  runs COMMAND at a terminal and types KEYS, each when what the
+ *                         one before did was drawn
  *   watched old COMMAND…  runs COMMAND as if on an old kernel
  *   watched nobody COMMAND…  runs COMMAND without privilege
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -197,17 +199,16 @@ static void round_of(uint32_t round, uint32_t pages, uint32_t dirtied)
 static void migration(bool wait)
 {
 	static const uint32_t last[] = { MIGRATE_COMMIT, MIGRATE_RESUME, MIGRATE_DONE };
+	sigset_t told;
+	int which;
 
-	sigset_t signals;
-	int got;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
+	/* Before the VM can be seen. */
+	sigemptyset(&told);
+	sigaddset(&told, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &told, NULL);
 	machine_create(&machine, MODE_UNPAGED);
-	usleep(150000);
 	if (wait)
-		sigwait(&signals, &got);
+		sigwait(&told, &which);
 	PROBE_MIGRATE_PHASE(MIGRATE_CHECK, 0);
 	PROBE_MIGRATE_PHASE(MIGRATE_RESERVE, 0);
 	PROBE_MIGRATE_PHASE(MIGRATE_COPY, 0);
@@ -230,19 +231,26 @@ static void migration(bool wait)
 	}
 }
 
-static void copy_for(int from, int ms)
+/* Hands on what comes until @screens more begin, the end, or a minute without a word. */
+static void copy_screens(int from, unsigned int screens)
 {
+	static const char begin[] = "\033[H";
 	struct pollfd poll_fd = { .fd = from, .events = POLLIN };
+	static unsigned int matched;
 	char buffer[4096];
 
-	for (; ms > 0; ms -= 50) {
-		ssize_t count;
+	while (screens && poll(&poll_fd, 1, 60000) > 0) {
+		ssize_t count = read(from, buffer, sizeof(buffer));
 
-		if (poll(&poll_fd, 1, 50) <= 0)
-			continue;
-		count = read(from, buffer, sizeof(buffer));
 		if (count <= 0 || write(STDOUT_FILENO, buffer, count) != count)
 			return;
+		for (ssize_t i = 0; i < count; i++) {
+			matched = buffer[i] == begin[matched] ? matched + 1 : buffer[i] == *begin;
+			if (begin[matched])
+				continue;
+			matched = 0;
+			screens -= !!screens;
+		}
 	}
 }
 
@@ -265,16 +273,16 @@ static int at_terminal(const char *keys, char **command)
 		execvp(command[0], command);
 		_exit(127);
 	}
-	copy_for(master, 3000);
+	copy_screens(master, 1);
 	for (; *keys; keys++) {
 		if (write(master, keys, 1) != 1)
 			return 126;
-		copy_for(master, 500);
+		/* The first one may have been on its way; the last key ends it. */
+		copy_screens(master, keys[1] ? 2 : UINT_MAX);
 	}
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 600; i++) {
 		if (waitpid(child, &status, WNOHANG) == child)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 125;
-		copy_for(master, 100);
 		/* A terminal that is closed says so at once, the process ends later. */
 		usleep(100000);
 	}
@@ -298,9 +306,11 @@ int main(int argc, char **argv)
 	} else if (!strcmp(mode, "storm")) {
 		storm(number);
 		fflush(stdout);
+		if (argc > 3 && !strcmp(argv[3], "wait"))
+			pause();
 		usleep(argc > 3 ? strtoul(argv[3], NULL, 10) * 1000 : 0);
 	} else if (!strcmp(mode, "migration")) {
-		migration(argc > 2);
+		migration(argc > 2 && !strcmp(argv[2], "wait"));
 	} else if (!strcmp(mode, "probes")) {
 		probes();
 		return 0;
@@ -315,7 +325,7 @@ int main(int argc, char **argv)
 	} else if (!strcmp(mode, "nobody") && argc > 2) {
 		return setgid(65534) || setuid(65534) || execvp(argv[2], argv + 2);
 	} else {
-		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT MS | idle | migration [wait] | probes | keys KEYS COMMAND... | old COMMAND... | nobody COMMAND...\n");
+		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT MS|wait | idle | migration [wait] | probes | keys KEYS COMMAND... | old COMMAND... | nobody COMMAND...\n");
 		return 2;
 	}
 	/* Long enough for who watches to see the name. */
