@@ -132,14 +132,17 @@ static void one_round(const struct balance_options *options)
 {
 	static struct host host;
 	struct decide_move moves[2 * DECIDE_MAX_GUESTS];
-	unsigned int count;
+	unsigned int count, balloons = 0;
 
 	host_look(&host, NULL, options->reserve);
 	set_rests(&host);
 	count = decide_balance(&host.host, host.guests, host.count, moves);
+	for (unsigned int i = 0; i < host.count; i++)
+		balloons += host.vms[i].asked;
 	if (options->dry_run && !options->json && !count)
-		printf("nothing to do: the host has %llu MiB available, reserve %llu; %u VMs have a balloon\n",
-		       MIB(host.host.available), MIB(host.reserve), host.count);
+		printf("nothing to do: the host has %llu MiB available, reserve %llu, pressure %.0f%%; of %u VMs %u have a balloon\n",
+		       MIB(host.host.available), MIB(host.reserve), host.host.pressure, host.count,
+		       balloons);
 	for (unsigned int i = 0; i < count; i++) {
 		struct host_vm *vm = &host.vms[moves[i].guest];
 

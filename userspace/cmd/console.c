@@ -87,10 +87,13 @@ static int run_console(int argc, char **argv)
 	struct remote_options options = { NULL };
 	bool terminal = isatty(STDIN_FILENO);
 	struct registry_vm vm;
-	const char *where;
+	const char *where, *starting;
 	int fd;
 
 	remote_find(&command_console, argc, argv, specs, &options, &vm);
+	starting = registry_starting(&vm);
+	if (starting)
+		fail(EXIT_CODE_ERROR, "%s has no console yet: %s", vm.name, starting);
 	where = remote_string(vm.status, "console", "");
 	if (strncmp(where, "unix:", 5))
 		fail(EXIT_CODE_ERROR, "the console of %s is no socket: %s%s", vm.name,

@@ -54,9 +54,12 @@ void remote_find(const struct command *command, int argc, char **argv,
 
 void remote_connect(const struct registry_vm *vm, struct control_link *link)
 {
-	if (control_connect(link, registry_path(REGISTRY_CONTROL, vm->name), REMOTE_TIMEOUT_MS))
+	const char *starting = registry_starting(vm);
+
+	if (starting || control_connect(link, registry_path(REGISTRY_CONTROL, vm->name),
+					REMOTE_TIMEOUT_MS))
 		fail(EXIT_CODE_ERROR, "%s cannot be asked (process %d): %s", vm->name,
-		     (int)vm->pid, link->error);
+		     (int)vm->pid, starting ?: link->error);
 }
 
 struct json_object *remote_ask(const struct registry_vm *vm, const char *command,

@@ -25,6 +25,7 @@ static const char *path_of(struct guest *guest, const char *name)
 {
 	char *error = guest->link.error;
 	size_t room = sizeof(guest->link.error);
+	const char *starting;
 	struct registry_vm vm;
 	bool runs;
 
@@ -40,8 +41,12 @@ static const char *path_of(struct guest *guest, const char *name)
 		snprintf(error, room, "there is no such VM (see gondola list)");
 		return NULL;
 	}
-	runs = vm.pid;
-	snprintf(error, room, "it is %s", vm_state_name(vm.state));
+	starting = registry_starting(&vm);
+	runs = vm.pid && !starting;
+	if (starting)
+		snprintf(error, room, "%s", starting);
+	else
+		snprintf(error, room, "it is %s", vm_state_name(vm.state));
 	registry_put(&vm);
 	return runs ? registry_path(REGISTRY_CONTROL, name) : NULL;
 }

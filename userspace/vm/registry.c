@@ -384,6 +384,14 @@ int registry_find(const char *name, struct registry_vm *vm)
 	return 0;
 }
 
+const char *registry_starting(const struct registry_vm *vm)
+{
+	/* One that has a socket and does not answer has another trouble. */
+	return vm->state == VM_STATE_STARTING && !vm->answers &&
+	       access(registry_path(REGISTRY_CONTROL, vm->name), F_OK) ?
+	       "it is starting, ask again in a moment" : NULL;
+}
+
 void registry_put(struct registry_vm *vm)
 {
 	json_object_put(vm->status);

@@ -68,6 +68,8 @@ struct registry_vm {
 /** registry_find() - 0; -ENOENT: there is none of this name.  Takes away what a dead process left. */
 int registry_find(const char *name, struct registry_vm *vm);
 void registry_put(struct registry_vm *vm);
+/** registry_starting() - words if the process of @vm does not listen yet, else NULL */
+const char *registry_starting(const struct registry_vm *vm);
 /** registry_list() - names of all, sorted, ended by NULL; to be freed by registry_free_list() */
 char **registry_list(void);
 void registry_free_list(char **names);

@@ -113,6 +113,50 @@ static void transitions(void)
 	EXPECT_RUN(STATUS_STATE, "there is no VM vm1", "start", "vm1");
 }
 
+/* Its process has the name and does not listen yet. */
+static void starting(void)
+{
+	static char *const refused[] = { "start", "resume", "pause", "suspend", "stop", "delete",
+					 NULL };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd;
+
+	make();
+	fd = open(file("run/vm1.lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	require(fd >= 0);
+	require_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	require(dprintf(fd, "%d\n", (int)getpid()) > 0);
+	refused_in("starting", refused);
+	EXPECT_RUN(14, "vm1: it is starting", "balloon", "vm1", "8M");
+	EXPECT_RUN(14, "it is starting", "events", "vm1");
+	EXPECT_RUN(14, "it is starting", "console", "vm1");
+	EXPECT_RUN(0, "of 1 VMs 0 have a balloon", "balance", "--dry-run");
+	close(fd);
+	expect_state("inactive");
+	EXPECT_RUN(0, "", "delete", "vm1");
+}
+
+/* What the host's kernel says of processes that wait for memory. */
+static void pressure(void)
+{
+	static const char said[] = "some avg10=37.12 avg60=1.00 avg300=0.10 total=5\n"
+				   "full avg10=9.00 avg60=0.10 avg300=0.00 total=1\n";
+	int fd;
+
+	if (access("/proc/pressure/memory", F_OK))
+		tap_skip("this kernel tells no pressure (CONFIG_PSI)");
+	make();
+	fd = open(file("pressure"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	require(fd >= 0);
+	require_equal(write(fd, said, sizeof(said) - 1), sizeof(said) - 1);
+	close(fd);
+	require_equal(mount(file("pressure"), "/proc/pressure/memory", NULL, MS_BIND, NULL), 0);
+	gondola(ARGUMENTS("balance", "--dry-run"));
+	require_equal(umount("/proc/pressure/memory"), 0);
+	tap_check(strstr(output, "pressure 37%"), false, "it said: %s", output);
+	EXPECT_RUN(0, "", "delete", "vm1");
+}
+
 static void words(void)
 {
 	make();
@@ -299,6 +343,8 @@ static void damaged(void)
 
 static const struct tap_test tests[] = {
 	{ "each state refuses what it does not allow, by name", transitions },
+	{ "one that is starting says so", starting },
+	{ "the host's pressure is read", pressure },
 	{ "wrong arguments, and what is printed", words },
 	{ "a killed process leaves a VM that can be started", killed },
 	{ "a signal while it suspends leaves the older file, and no half", signal_in_suspend },
