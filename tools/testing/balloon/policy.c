@@ -18,7 +18,7 @@ static void start(struct vm *vm, const char *name)
 	require_equal(vm_start_created(vm, name), 0);
 	require_equal(vm_ask(vm, "load gondola"), 0);
 	require_equal(vm_ask(vm, "hold 16"), 0);
-	for (int i = 0; i < 100 && (guest_stats(&vm->guest) || !vm->guest.has_stats); i++)
+	for (int i = 0; i < 2400 && (guest_stats(&vm->guest) || !vm->guest.has_stats); i++)
 		usleep(50000);
 	require(vm->guest.has_stats);
 }
@@ -36,7 +36,7 @@ static void balance(struct vm *poor, unsigned int mib)
 	char output[1024], events[1024];
 
 	require_equal(vm_ask(poor, "eat %u", mib), 0);
-	for (int i = 0; i < 600 && atoi(poor->answer) < (int)mib; i++) {
+	for (int i = 0; i < 6000 && atoi(poor->answer) < (int)mib; i++) {
 		usleep(100000);
 		require_equal(vm_ask(poor, "eaten"), 0);
 	}
@@ -89,7 +89,7 @@ void policy_starts(void)
 	/* It is no promise only: the third one uses all that it was given. */
 	vm_mem(&vms[2], &total_kib, &available);
 	require_equal(vm_ask(&vms[2], "eat %llu", (unsigned long long)available / 1024 - 24), 0);
-	for (int i = 0; i < 600 && atoi(vms[2].answer) < (int)(available / 1024 - 24); i++) {
+	for (int i = 0; i < 6000 && atoi(vms[2].answer) < (int)(available / 1024 - 24); i++) {
 		usleep(100000);
 		require_equal(vm_ask(&vms[2], "eaten"), 0);
 	}

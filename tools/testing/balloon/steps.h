@@ -16,8 +16,8 @@ extern const char *const driver_names[];
 void start_with(struct vm *vm, unsigned int driver, const char *options);
 /** expect_whole() - the pattern that "hold" wrote is as it was */
 void expect_whole(struct vm *vm);
-/** touch_all() - the guest uses all that it can get, so that the host has given it */
-void touch_all(struct vm *vm);
+/** touch_all() - the guest uses all that it can get; the resident set once the host has given it */
+uint64_t touch_all(struct vm *vm);
 /** expect_reason() - a goal, waited for, ends for this one */
 void expect_reason(struct vm *vm, const struct guest_request *request, const char *reason);
 /** empty() - the guest gets all back */

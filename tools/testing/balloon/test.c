@@ -37,8 +37,7 @@ static void pairing(unsigned int driver)
 	start_with(&vm, driver, NULL);
 	require_equal(vm_ask(&vm, "hold 24"), 0);
 	vm_mem(&vm, &total, &available);
-	touch_all(&vm);
-	before = vm_rss(&vm);
+	before = touch_all(&vm);
 	expect(!strcmp(vm_balloon(&vm, &request), "reached"));
 	expect_equal(vm.guest.held, request.size);
 	fall = before - vm_rss(&vm);
@@ -104,7 +103,9 @@ static void command(void)
 	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int status = run(output, "gondola balloon %s %s 2>&1", vm.name, cases[i].arguments);
 
-		tap_check(status == cases[i].status && strstr(output, cases[i].words), false,
+		/* A line that is written again and again is for terminals. */
+		tap_check(status == cases[i].status && strstr(output, cases[i].words) &&
+			  !strchr(output, '\r'), false,
 			  "balloon %s: status %d: %s", cases[i].arguments, status, output);
 	}
 	/* The guest's own limit. */
@@ -121,7 +122,7 @@ static void command(void)
 	vm_end(&vm);
 
 	run(NULL, "gondola run --name without --mem 128M --kernel /boot/vmlinuz < /dev/null > /output/without.log 2>&1 &");
-	for (int i = 0; i < 300 && (!i || !strstr(output, "started without --balloon")); i++) {
+	for (int i = 0; i < 3000 && (!i || !strstr(output, "started without --balloon")); i++) {
 		usleep(100000);
 		expect_equal(run(output, "gondola balloon without 32M 2>&1"), 14);
 	}
@@ -132,13 +133,13 @@ static void command(void)
 /* A standard driver is led from outside; then ours takes the device over. */
 static void led_driver(void)
 {
-	struct guest_request request = { .size = MIB(64), .rate = MIB(16), .deadline_ms = 1000 };
+	struct guest_request request = { .size = MIB(64), .rate = MIB(8), .deadline_ms = 4000 };
 	uint64_t total, available;
 	struct vm vm;
 
 	start_with(&vm, 1, NULL);
 	expect_reason(&vm, &request, "deadline");
-	expect(vm.guest.held >= MIB(4) && vm.guest.held <= MIB(32));
+	expect(vm.guest.held >= MIB(4) && vm.guest.held <= MIB(40));
 	request = (struct guest_request){ .size = MIB(190), .floor = MIB(64) };
 	expect_reason(&vm, &request, "floor");
 	vm_mem(&vm, &total, &available);
@@ -162,7 +163,7 @@ static void eat_through(struct vm *vm, unsigned int mib)
 {
 	unsigned int got = 0;
 
-	for (int i = 0; i < 600 && got < mib; i++) {
+	for (int i = 0; i < 6000 && got < mib; i++) {
 		usleep(100000);
 		require_equal(vm_ask(vm, "eaten"), 0);
 		got = atoi(vm->answer);
@@ -292,9 +293,8 @@ static void free_pages(void)
 	struct vm vm;
 
 	start_with(&vm, 0, NULL);
-	touch_all(&vm);
-	before = vm_rss(&vm);
-	for (int i = 0; i < 300 && before - vm_rss(&vm) < MIB(48); i++)
+	before = touch_all(&vm);
+	for (int i = 0; i < 3000 && before - vm_rss(&vm) < MIB(48); i++)
 		usleep(100000);
 	expect(before - vm_rss(&vm) >= MIB(48));
 	require(!guest_status(&vm.guest));
