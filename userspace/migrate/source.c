@@ -305,6 +305,9 @@ static bool move(struct source *s)
 	throttle_set(s->vm, 0);
 	source_phase(s, MIGRATE_STOP);
 	s->report.postcopy = postcopy;
+	/* Pages are no part of the downtime then. */
+	if (postcopy)
+		s->report.predicted_ns = estimate_downtime(&s->estimate, 0);
 	if (!send_rest(s, postcopy) || !hand_over(s))
 		return false;
 	source_phase(s, postcopy ? MIGRATE_POSTCOPY : MIGRATE_RESUME);
