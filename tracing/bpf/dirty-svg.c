@@ -233,18 +233,20 @@ static void label(const struct picture *p, double x, const char *words, double *
 	for (unsigned int row = 0; row < LABEL_ROWS; row++) {
 		if (from < free_from[row])
 			continue;
+		/* The lines of other phases stop for it. */
+		rectangle(p, from + 2, MAP_TOP - 19 - 12 * row, width - 4, 12, "#ffffff");
 		text(p, left ? x - 3 : x + 3, MAP_TOP - 9 - 12 * row, left ? "end" : "start", 11, words);
 		free_from[row] = from + width;
 		return;
 	}
 }
 
-/* Where the launcher marked something: a line through both, with the phase's name above. */
-static void draw_marks(const struct picture *p, const struct dirty_vm *vm, uint64_t start_ns)
+/* Where the launcher marked something: a line through both, then the phases' names above. */
+static void draw_marks(const struct picture *p, const struct dirty_vm *vm, uint64_t start_ns,
+		       bool names)
 {
 	double seconds = p->column_seconds * p->columns, free_from[LABEL_ROWS] = { 0 };
 	uint32_t phase = ~0u;
-	char words[64];
 
 	for (size_t i = 0; i < vm->nr_rounds; i++) {
 		const struct dirty_round *round = &vm->rounds[i];
@@ -255,13 +257,16 @@ static void draw_marks(const struct picture *p, const struct dirty_vm *vm, uint6
 		if (!round->count.marked_ns || at < 0 || at > seconds || x > LEFT + PLOT_WIDTH)
 			continue;
 		if (round->key.phase == phase) {
-			line(p, x, MAP_TOP - 6, x, MAP_TOP, "stroke=\"#555\"");
+			if (!names)
+				line(p, x, MAP_TOP - 6, x, MAP_TOP, "stroke=\"#555\"");
 			continue;
 		}
 		phase = round->key.phase;
-		line(p, x, TOP, x, MAP_TOP + MAP_HEIGHT, "stroke=\"#000\" stroke-dasharray=\"4 3\"");
-		snprintf(words, sizeof(words), "%s", name ?: "?");
-		label(p, x, words, free_from);
+		if (names)
+			label(p, x, name ?: "?", free_from);
+		else
+			line(p, x, TOP, x, MAP_TOP + MAP_HEIGHT,
+			     "stroke=\"#000\" stroke-dasharray=\"4 3\"");
 	}
 }
 
@@ -313,7 +318,8 @@ bool dirty_svg(const char *path, const struct dirty_vm *vm, const char *name, ui
 	if (p.most) {
 		draw_rate(&p);
 		draw_cells(&p);
-		draw_marks(&p, vm, start_ns);
+		draw_marks(&p, vm, start_ns, false);
+		draw_marks(&p, vm, start_ns, true);
 		draw_legend(&p);
 	} else {
 		text(&p, LEFT, TOP + 20, "start", 13, "no page was dirtied");

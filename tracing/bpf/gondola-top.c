@@ -33,6 +33,7 @@ static const char help[] =
 "  control and debug registers, INTR the host's interrupts, HLT waiting, CALL hypercalls\n"
 "  USER  exits that the launcher answered   INJ  interrupts and exceptions injected\n"
 "  DIRTY pages dirtied, while the dirty log is on    PHASE what a migration is doing\n"
+"  A terminal of less than 123 columns shows fewer: CALL, HLT, INTR and so on go first.\n"
 "\n"
 "KEYS\n"
 "  e exits, f faults, i ports, u launcher, j injections, d dirty pages, g guest, s steal,\n"
@@ -271,15 +272,85 @@ static bool look_at_keys(void)
 	return draw;
 }
 
-static const char *count_text(double value)
-{
-	static char texts[16][16];
-	static unsigned int next;
-	char *text = texts[next++ % 16];
+/**
+ * struct column - of the screen
+ * @width: negative: to the left
+ * @drop: which goes first where the terminal is too narrow for all; 0: none of them
+ */
+static const struct column {
+	const char *head;
+	int width;
+	unsigned int drop;
+} screen[] = {
+	{ "VM", 4, 0 }, { "NAME", -14, 0 }, { "VCPU", 4, 7 }, { "GUEST%", 6, 0 }, { "STEAL%", 6, 0 },
+	{ "EXITS", 7, 0 }, { "IO", 6, 5 }, { "FAULT", 6, 0 }, { "CPU", 6, 4 }, { "INTR", 6, 3 },
+	{ "HLT", 6, 2 }, { "CALL", 6, 1 }, { "USER", 6, 6 }, { "INJ", 6, 0 }, { "DIRTY", 6, 0 },
+	{ "BALLOON", 7, 0 }, { "PHASE", -5, 0 },
+};
 
-	snprintf(text, sizeof(texts[0]), value < 99999.5 ? "%.0f" : "%.0fk",
-		 value < 99999.5 ? value : value / 1000);
-	return text;
+#define COLUMNS	(sizeof(screen) / sizeof(screen[0]))
+
+/* What a VM has in all columns, as text. */
+static void fill_cells(const struct row *row, char cells[COLUMNS][24])
+{
+	const double counts[] = {
+		(double)exits_of(row) / seconds, NEWS(row, exits[TOP_IO]),
+		NEWS(row, exits[TOP_FAULT]), NEWS(row, exits[TOP_CPU]), NEWS(row, exits[TOP_INTR]),
+		NEWS(row, exits[TOP_HLT]), NEWS(row, exits[TOP_CALL]), NEWS(row, user),
+		NEWS(row, injected), NEWS(row, dirtied),
+	};
+	unsigned int at = 5;
+
+	snprintf(cells[0], sizeof(cells[0]), "%u", row->vm.id);
+	snprintf(cells[1], sizeof(cells[0]), "%.14s", row->vm.name);
+	snprintf(cells[2], sizeof(cells[0]), "%u", row->vm.vcpus);
+	snprintf(cells[3], sizeof(cells[0]), "%.1f",
+		 part(row, row->now.guest_ns - row->before.guest_ns));
+	snprintf(cells[4], sizeof(cells[0]), "%.1f",
+		 part(row, row->now.steal_ns - row->before.steal_ns));
+	for (unsigned int i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		snprintf(cells[at++], sizeof(cells[0]), counts[i] < 99999.5 ? "%.0f" : "%.0fk",
+			 counts[i] < 99999.5 ? counts[i] : counts[i] / 1000);
+	if (row->balloon >= 0)
+		snprintf(cells[at], sizeof(cells[0]), "%.0f", (double)row->balloon / 256);
+	else
+		strcpy(cells[at], "-");
+	snprintf(cells[at + 1], sizeof(cells[0]), "%s",
+		 row->vm.phase ? phase_name(row->vm.phase) : "-");
+}
+
+/* From which @drop on there is room for a column. */
+static unsigned int least_drop(unsigned int width)
+{
+	unsigned int least = 1, used;
+
+	for (;; least++) {
+		bool more = false;
+
+		used = 0;
+		for (unsigned int i = 0; i < COLUMNS; i++) {
+			more |= screen[i].drop >= least;
+			if (!screen[i].drop || screen[i].drop >= least)
+				used += (unsigned int)abs(screen[i].width) + 1;
+		}
+		if (!more || used <= width + 1)
+			return least;
+	}
+}
+
+/* A line of the table; @row NULL: its head. */
+static void draw_cells(char *line, size_t room, const struct row *row, unsigned int width)
+{
+	unsigned int least = least_drop(width);
+	char cells[COLUMNS][24];
+	size_t used = 0;
+
+	if (row)
+		fill_cells(row, cells);
+	for (unsigned int i = 0; i < COLUMNS && used < room; i++)
+		if (!screen[i].drop || screen[i].drop >= least)
+			used += (size_t)snprintf(line + used, room - used, "%s%*s", used ? " " : "",
+						 screen[i].width, row ? cells[i] : screen[i].head);
 }
 
 static void draw_head(unsigned int width)
@@ -301,30 +372,15 @@ static void draw_head(unsigned int width)
 		 columns[strchr(keys, sort_key) - keys], reversed ? " reversed" : "",
 		 raw ? "  (q quits, --help explains)" : "");
 	printf("%.*s\n", (int)width, line);
-	snprintf(line, sizeof(line),
-		 "%4s %-14s %4s %6s %6s %7s %6s %6s %6s %6s %6s %6s %6s %6s %6s %7s %s", "VM", "NAME",
-		 "VCPU", "GUEST%", "STEAL%", "EXITS", "IO", "FAULT", "CPU", "INTR", "HLT", "CALL",
-		 "USER", "INJ", "DIRTY", "BALLOON", "PHASE");
+	draw_cells(line, sizeof(line), NULL, width);
 	printf("%s%.*s%s\n", raw ? "\033[7m" : "", (int)width, line, raw ? "\033[0m" : "");
 }
 
 static void draw_row(const struct row *row, unsigned int width)
 {
-	char line[512], balloon[16] = "-";
+	char line[256];
 
-	if (row->balloon >= 0)
-		snprintf(balloon, sizeof(balloon), "%.0f", (double)row->balloon / 256);
-	snprintf(line, sizeof(line),
-		 "%4u %-14.14s %4u %6.1f %6.1f %7s %6s %6s %6s %6s %6s %6s %6s %6s %6s %7s %s",
-		 row->vm.id, row->vm.name, row->vm.vcpus,
-		 part(row, row->now.guest_ns - row->before.guest_ns),
-		 part(row, row->now.steal_ns - row->before.steal_ns),
-		 count_text((double)exits_of(row) / seconds), count_text(NEWS(row, exits[TOP_IO])),
-		 count_text(NEWS(row, exits[TOP_FAULT])), count_text(NEWS(row, exits[TOP_CPU])),
-		 count_text(NEWS(row, exits[TOP_INTR])), count_text(NEWS(row, exits[TOP_HLT])),
-		 count_text(NEWS(row, exits[TOP_CALL])), count_text(NEWS(row, user)),
-		 count_text(NEWS(row, injected)), count_text(NEWS(row, dirtied)), balloon,
-		 row->vm.phase ? phase_name(row->vm.phase) : "-");
+	draw_cells(line, sizeof(line), row, width);
 	printf("%.*s\n", (int)width, line);
 }
 

@@ -10,8 +10,8 @@
  *   watched migration [wait]  fires the launcher's probes as a migration does that stalls, with
  *                         "wait" when it gets SIGUSR1
  *   watched probes        fires the launcher's static probes as a balloon does
- *   watched keys KEYS COMMAND…  runs COMMAND at a terminal and types KEYS, each when what the
- *                         one before did was drawn
+ *   watched keys KEYS COMMAND…  runs COMMAND at a terminal of $COLUMNS (132) and types KEYS, each
+ *                         when what the one before did was drawn
  *   watched old COMMAND…  runs COMMAND as if on an old kernel
  *   watched nobody COMMAND…  runs COMMAND without privilege
  */
@@ -257,7 +257,8 @@ static void copy_screens(int from, unsigned int screens)
 static int at_terminal(const char *keys, char **command)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY), status;
-	struct winsize size = { .ws_row = 24, .ws_col = 132 };
+	const char *columns = getenv("COLUMNS");
+	struct winsize size = { .ws_row = 24, .ws_col = columns ? atoi(columns) : 132 };
 	pid_t child;
 
 	if (master < 0 || grantpt(master) || unlockpt(master) || ioctl(master, TIOCSWINSZ, &size))
