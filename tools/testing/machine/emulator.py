@@ -266,10 +266,21 @@ class Uml(Emulator):
             self.process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT,
                 cwd=self.workdir, pass_fds=descriptors, preexec_fn=die_with_parent,
+                # Its processes are processes here.  A session of their own: a Ctrl-C that ends
+                # the kernel before them would leave them behind.
+                start_new_session=True,
                 # UML keeps its control socket below HOME.
                 env={**os.environ, "HOME": self.workdir})
             if self.args.shell:
                 other.close()
+
+    def kill(self):
+        if self.process:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # none is left
+            self.process.wait()
 
     def connect(self):
         return self.line
