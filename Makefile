@@ -9,7 +9,7 @@ CPUS ?= 1
 SECONDS ?= 3
 # "make smp ENGINE=vmx" is for the patient.
 SMP_ENGINE = $(if $(filter command environment,$(firstword $(origin ENGINE))),$(ENGINE),svm)
-SMP_GUESTS = $(if $(filter vmx,$(SMP_ENGINE)),2,1 2 4)
+SMP_GUESTS = $(if $(filter vmx,$(SMP_ENGINE)),2,1 2 4 16)
 SMP_TIMEOUT = $(if $(filter vmx,$(SMP_ENGINE)),3000,1200)
 
 MAKEFLAGS += --no-print-directory
@@ -35,7 +35,7 @@ help:
 	@echo 'make run          boot a stock Debian guest in a test machine, run a workload in it'
 	@echo 'make tracing-tools  the BPF tools and bpftrace scripts: build/tracing/'
 	@echo 'make tracing      all tests of those, and what they cost: build/tracing.json'
-	@echo 'make smp          the stress in guests with 1, 2 and 4 processors (QEMU; ENGINE=vmx: with 2)'
+	@echo 'make smp          the stress in guests with 1, 2, 4 and 16 processors (QEMU; ENGINE=vmx: with 2)'
 	@echo 'make smp-long     five minutes of it with 4 processors'
 	@echo 'make migration    live migration at length: workloads, two machines, faults: build/migration.json'
 	@echo 'make shell        an interactive prompt in that machine'
@@ -43,7 +43,7 @@ help:
 	@echo 'make balloon      the tests of the balloon, and their figures: build/balloon.json'
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
 	@echo 'make fuzz         each fuzz target of tools/testing/fuzz for SECONDS (default 300)'
-	@echo 'make modes        guests of every paging mode, real mode among them (QEMU; ENGINE=vmx: Bochs)'
+	@echo 'make modes        guests of every paging mode, real mode among them (QEMU; ENGINE=vmx|interp)'
 	@echo 'make mutants      break the MMU and the interpreter in many ways: does a test see each?'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
 	@echo 'make bench        the bare boot of a guest, with and without ACPI'
@@ -163,7 +163,7 @@ fuzz: packages-check
 	@BUILD=$(BUILD) $(testing)/fuzz/run $(if $(filter command environment,$(firstword $(origin SECONDS))),$(SECONDS),300)
 
 # With ENGINE=vmx on a processor with SMEP and SMAP, in Bochs: half an hour.
-modes: all packages-machine
+modes: all $(engine_module) packages-machine
 	@$(testing)/guests/modes/run --build $(BUILD) --engine $(SMP_ENGINE)
 
 # Half an hour from nothing; what is known already is not tried again.
