@@ -17,6 +17,7 @@ struct balloon_options {
 	bool wait;
 	bool stats;
 	bool cancel;
+	bool json;
 };
 
 static void take_rate(void *to, const char *option, const char *value)
@@ -50,6 +51,7 @@ static void take_flag(void *to, const char *option, const char *value)
 	options->wait |= !strcmp(option, "--wait");
 	options->stats |= !strcmp(option, "--stats");
 	options->cancel |= !strcmp(option, "--cancel");
+	options->json |= !strcmp(option, "--json");
 }
 
 static const struct option_spec specs[] = {
@@ -59,6 +61,7 @@ static const struct option_spec specs[] = {
 	{ "--wait", take_flag, true },
 	{ "--cancel", take_flag, true },
 	{ "--stats", take_flag, true },
+	{ "--json", take_flag, true },
 	{ NULL, NULL, false }
 };
 
@@ -134,8 +137,39 @@ static const char *meaning(const struct guest *guest, int code)
 	}
 }
 
-static int wait_for(struct guest *guest)
+static void put_number(struct json_object *to, const char *member, uint64_t value)
 {
+	json_object_object_add(to, member, json_object_new_uint64(value));
+}
+
+static void put_text(struct json_object *to, const char *member, const char *value)
+{
+	json_object_object_add(to, member, json_object_new_string(value));
+}
+
+/* For programs: a line. */
+static void print_json(const struct guest *guest, const char *reason, bool stats)
+{
+	struct json_object *out = json_object_new_object();
+
+	put_text(out, "name", guest->name);
+	put_number(out, "memory", guest->memory);
+	put_number(out, "held", guest->held);
+	put_number(out, "target", guest->target);
+	put_number(out, "goal", guest->goal);
+	put_text(out, "reason", reason);
+	put_number(out, "floor", guest->floor);
+	put_text(out, "driver", guest->driver);
+	if (stats)
+		json_object_object_add(out, "stats", json_object_get(guest->stats));
+	printf("%s\n", json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN |
+						      JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(out);
+}
+
+static int wait_for(struct guest *guest, bool json)
+{
+	const char *reason;
 	uint32_t goal = guest->goal;
 	int code;
 
@@ -146,14 +180,21 @@ static int wait_for(struct guest *guest)
 	}
 	show_progress(guest, true);
 	code = code_of(guest, goal);
-	printf("%s: %llu MiB of %llu in the balloon: %s%s\n", guest->name, MIB(guest->held),
-	       MIB(guest->memory), code == EXIT_CODE_CANCELLED ? "cancelled" : guest->reason,
-	       meaning(guest, code));
+	reason = code == EXIT_CODE_CANCELLED ? "cancelled" : guest->reason;
+	if (json)
+		print_json(guest, reason, false);
+	else
+		printf("%s: %llu MiB of %llu in the balloon: %s%s\n", guest->name,
+		       MIB(guest->held), MIB(guest->memory), reason, meaning(guest, code));
 	return code;
 }
 
-static void show(const struct guest *guest)
+static void show(const struct guest *guest, bool json)
 {
+	if (json) {
+		print_json(guest, guest->reason, false);
+		return;
+	}
 	printf("%s: %llu MiB of %llu in the balloon", guest->name, MIB(guest->held),
 	       MIB(guest->memory));
 	if (!strcmp(guest->driver, "none"))
@@ -168,10 +209,14 @@ static void show(const struct guest *guest)
 	printf("\n");
 }
 
-static int show_stats(struct guest *guest)
+static int show_stats(struct guest *guest, bool json)
 {
 	check(guest, guest_stats(guest));
-	show(guest);
+	if (json) {
+		print_json(guest, guest->reason, true);
+		return EXIT_CODE_OK;
+	}
+	show(guest, false);
 	json_object_object_foreach(guest->stats, name, value)
 		printf("  %-22s %llu%s\n", name, (unsigned long long)json_object_get_uint64(value),
 		       strstr(name, "memory") || strstr(name, "swap") || strstr(name, "cache") ?
@@ -208,19 +253,19 @@ static int run_balloon(int argc, char **argv)
 	if (guest_connect(&guest, name) || guest_status(&guest))
 		fail(EXIT_CODE_ERROR, "%s: %s", name, guest.error);
 	if (options.stats) {
-		code = show_stats(&guest);
+		code = show_stats(&guest, options.json);
 	} else if (options.cancel) {
 		check(&guest, guest_cancel(&guest));
-		show(&guest);
+		show(&guest, options.json);
 	} else if (size) {
 		options.request.size = size_of(&guest, size);
 		check(&guest, guest_ask(&guest, &options.request));
 		if (options.wait)
-			code = wait_for(&guest);
+			code = wait_for(&guest, options.json);
 		else
-			show(&guest);
+			show(&guest, options.json);
 	} else {
-		show(&guest);
+		show(&guest, options.json);
 	}
 	guest_disconnect(&guest);
 	return code;
@@ -249,6 +294,7 @@ const struct command command_balloon = {
 "                     later, it gets it from the balloon\n"
 "  --wait             until it ended; show how far it is, then how it ended; Ctrl-C\n"
 "                     ends the waiting, not the request\n"
+"  --json             what is said at the end, as a JSON object\n"
 "\n"
 "HOW IT ENDS, AND THE EXIT STATUS WITH --wait\n"
 "   0  reached         the balloon holds what was asked for\n"

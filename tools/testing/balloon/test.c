@@ -92,9 +92,11 @@ static void command(void)
 		{ "200M --wait", 2, "" },
 		{ "--cancel", 0, "floor" },
 		{ "--stats", 0, "available-memory" },
+		{ "--json", 0, "\"memory\":201326592,\"held\":" },
+		{ "--stats --json", 0, "\"stats\":{" },
 		{ "32M --stats", 2, "" },
 		{ "--wait", 2, "belong to a SIZE" },
-		{ "0 --wait", 0, "0 MiB" },
+		{ "0 --wait --json", 0, "\"held\":0,\"target\":0,\"goal\":6,\"reason\":\"reached\"" },
 	};
 	char output[1024];
 	struct vm vm;
