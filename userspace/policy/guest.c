@@ -56,6 +56,8 @@ int guest_connect(struct guest *guest, const char *name)
 	const char *path = name;
 
 	memset(guest, 0, sizeof(*guest));
+	/* What was never connected has nothing to close. */
+	guest->link.fd = -1;
 	guest->error = guest->link.error;
 	snprintf(guest->name, sizeof(guest->name), "%s", strchr(name, '/') ?
 		 strrchr(name, '/') + 1 : name);

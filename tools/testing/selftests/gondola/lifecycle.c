@@ -113,19 +113,45 @@ static void transitions(void)
 	EXPECT_RUN(STATUS_STATE, "there is no VM vm1", "start", "vm1");
 }
 
+static bool is_state(const char *state)
+{
+	char words[64];
+
+	snprintf(words, sizeof(words), "\"state\":\"%s\"", state);
+	return !gondola(ARGUMENTS("status", "vm1", "--json")) && strstr(output, words);
+}
+
+/* As the process of a VM does; to be closed. */
+static int take_name(const char *lock_file)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = open(file(lock_file), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	require(fd >= 0);
+	require_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	require(dprintf(fd, "%d\n", (int)getpid()) > 0);
+	return fd;
+}
+
+static char *file_of(pid_t process, const char *name)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)process, name);
+	return path;
+}
+
 /* Its process has the name and does not listen yet. */
 static void starting(void)
 {
 	static char *const refused[] = { "start", "resume", "pause", "suspend", "stop", "delete",
 					 NULL };
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int fd;
+	char input[64] = "";
+	pid_t child;
+	int fd, from;
 
 	make();
-	fd = open(file("run/vm1.lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	require(fd >= 0);
-	require_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
-	require(dprintf(fd, "%d\n", (int)getpid()) > 0);
+	fd = take_name("run/vm1.lock");
 	refused_in("starting", refused);
 	EXPECT_RUN(14, "vm1: it is starting", "balloon", "vm1", "8M");
 	EXPECT_RUN(14, "it is starting", "events", "vm1");
@@ -133,6 +159,18 @@ static void starting(void)
 	EXPECT_RUN(0, "of 1 VMs 0 have a balloon", "balance", "--dry-run");
 	close(fd);
 	expect_state("inactive");
+
+	/* Who starts another VM asks this one first, and keeps its own input. */
+	fd = take_name("run/vm2.lock");
+	child = start(&from, ARGUMENTS("start", "vm1"));
+	for (int i = 0; i < 1000 && !is_state("running"); i++)
+		usleep(50000);
+	expect_state("running");
+	require(readlink(file_of(child, "fd/0"), input, sizeof(input) - 1) > 0);
+	tap_check(!strcmp(input, "/dev/null"), false, "its input is %s", input);
+	close(fd);
+	EXPECT_RUN(0, "", "kill", "vm1");
+	finish(child, from);
 	EXPECT_RUN(0, "", "delete", "vm1");
 }
 
@@ -203,14 +241,6 @@ static void killed(void)
 		expect(access(file("run/vm1.control"), F_OK) && errno == ENOENT);
 	}
 	EXPECT_RUN(0, "", "delete", "vm1");
-}
-
-static bool is_state(const char *state)
-{
-	char words[64];
-
-	snprintf(words, sizeof(words), "\"state\":\"%s\"", state);
-	return !gondola(ARGUMENTS("status", "vm1", "--json")) && strstr(output, words);
 }
 
 /* The file cannot be written before its process is told to end: nothing is left, the old one stays. */
