@@ -40,7 +40,8 @@ static void make_room(const struct registry_vm *vm, const struct start_options *
 
 	if (!vm->config || !json_object_object_get_ex(vm->config, "memory", &memory))
 		return;
-	enough = room_make(vm->name, json_object_get_uint64(memory), options->dry_run);
+	enough = room_make(vm->name, json_object_get_uint64(memory), !options->dry_run ? ROOM_DO :
+			   options->remote.json ? ROOM_SAY_JSON : ROOM_SAY);
 	if (!enough)
 		exit(EXIT_CODE_MEMORY);
 	if (options->dry_run)
@@ -81,7 +82,7 @@ const struct command command_start = {
 "gondola start - boot a VM that was created\n"
 "\n"
 "USAGE\n"
-"  gondola start NAME [--detach] [--dry-run]\n"
+"  gondola start NAME [--detach] [--dry-run [--json]]\n"
 "\n"
 "Without --detach it is as \"gondola run\": the console is where the VM's options say,\n"
 "this terminal by default, and the command ends with the VM.\n"
@@ -91,7 +92,7 @@ const struct command command_start = {
 "             console NAME\" connects to; what nobody listens to is lost.\n"
 "\n"
 "  --dry-run  say where its memory would come from, and do nothing: 0, or 16 if it\n"
-"             cannot be had\n"
+"             cannot be had; with --json as a JSON object\n"
 "\n"
 "If the host lacks memory for it, the balloons of running VMs (--balloon) are asked,\n"
 "each in proportion to what its guest says it can spare, and never below its floor\n"

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
+#include <json-c/json.h>
 
 #include "host.h"
 #include "room.h"
@@ -31,27 +32,70 @@ static uint64_t needed(uint64_t memory)
 	return all > host.host.available ? all - host.host.available : 0;
 }
 
+static uint64_t gives(unsigned int guest, const struct decide_move *moves, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (moves[i].guest == guest)
+			return moves[i].held - host.guests[guest].held;
+	return 0;
+}
+
+static uint64_t spare(void)
+{
+	return host.host.available > host.host.low ? host.host.available - host.host.low : 0;
+}
+
+static void put(struct json_object *to, const char *member, uint64_t value)
+{
+	json_object_object_add(to, member, json_object_new_uint64(value));
+}
+
+static void show_json(const char *name, uint64_t memory, uint64_t need, uint64_t missing,
+		      const struct decide_move *moves, unsigned int count)
+{
+	struct json_object *out = json_object_new_object(), *vms = json_object_new_array();
+
+	json_object_object_add(out, "name", json_object_new_string(name));
+	put(out, "memory", memory);
+	put(out, "host_spare", spare());
+	put(out, "needed", need);
+	put(out, "missing", missing);
+	for (unsigned int i = 0; i < host.count; i++) {
+		const struct decide_guest *guest = &host.guests[i];
+		struct json_object *vm = json_object_new_object();
+
+		json_object_object_add(vm, "name", json_object_new_string(host.vms[i].name));
+		put(vm, "memory", guest->memory);
+		put(vm, "balloon", guest->held);
+		if (guest->usable) {
+			put(vm, "available", guest->available);
+			put(vm, "floor", guest->floor);
+		}
+		put(vm, "gives", gives(i, moves, count));
+		json_object_array_add(vms, vm);
+	}
+	json_object_object_add(out, "vms", vms);
+	printf("%s\n", json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN |
+						      JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(out);
+}
+
 static void show(const char *name, uint64_t memory, uint64_t need,
 		 const struct decide_move *moves, unsigned int count)
 {
 	printf("%s wants %llu MiB; the host has %llu MiB to give, %llu MiB more are needed\n", name,
-	       MIB(memory), MIB(host.host.available > host.host.low ?
-				host.host.available - host.host.low : 0), MIB(need));
+	       MIB(memory), MIB(spare()), MIB(need));
 	if (!need)
 		return;
 	printf("%-16s %8s %8s %9s %7s %7s\n", "VM (MiB)", "memory", "balloon", "available",
 	       "floor", "gives");
 	for (unsigned int i = 0; i < host.count; i++) {
 		const struct decide_guest *guest = &host.guests[i];
-		uint64_t gives = 0;
 
-		for (unsigned int j = 0; j < count; j++)
-			if (moves[j].guest == i)
-				gives = moves[j].held - guest->held;
 		printf("%-16s %8llu %8llu", host.vms[i].name, MIB(guest->memory), MIB(guest->held));
 		if (guest->usable)
 			printf(" %9llu %7llu %7llu\n", MIB(guest->available), MIB(guest->floor),
-			       MIB(gives));
+			       MIB(gives(i, moves, count)));
 		else
 			printf(" %9s %7s %7s  (%s)\n", "-", "-", "0", host.vms[i].asked ?
 			       "it tells no statistics" : "it has no balloon");
@@ -114,7 +158,7 @@ static bool take(const char *name, uint64_t memory)
 	return false;
 }
 
-bool room_make(const char *name, uint64_t memory, bool preview)
+bool room_make(const char *name, uint64_t memory, enum room_preview preview)
 {
 	struct decide_move moves[DECIDE_MAX_GUESTS];
 	uint64_t need, missing = 0;
@@ -132,7 +176,10 @@ bool room_make(const char *name, uint64_t memory, bool preview)
 	if (preview) {
 		if (need)
 			count = decide_take(host.guests, host.count, need, moves, &missing);
-		show(name, memory, need, moves, count);
+		if (preview == ROOM_SAY_JSON)
+			show_json(name, memory, need, missing, moves, count);
+		else
+			show(name, memory, need, moves, count);
 		if (missing)
 			refuse(name, missing);
 		enough = !missing;

@@ -159,6 +159,8 @@ static void starting(void)
 	EXPECT_RUN(0, "of 1 VMs 0 have a balloon", "balance", "--dry-run");
 	close(fd);
 	expect_state("inactive");
+	EXPECT_RUN(0, "vm1 wants 8 MiB; the host has ", "start", "vm1", "--dry-run");
+	EXPECT_RUN(0, "{\"name\":\"vm1\",\"memory\":", "start", "vm1", "--dry-run", "--json");
 
 	/* Who starts another VM asks this one first, and keeps its own input. */
 	fd = take_name("run/vm2.lock");
