@@ -72,7 +72,7 @@ class Qmp:
         """Another balloon in the slot of the old one, once the guest has seen that one go."""
         self.ask("device_del", id=old)
         line("gone")
-        if not wait_for(lambda: self.poll().count("DEVICE_DELETED"), 60):
+        if not wait_for(lambda: self.poll().count("DEVICE_DELETED"), 300):
             raise OSError("%s is not unplugged: %s" % (old, self.events))
         self.events.clear()
         self.ask("device_add", driver="virtio-balloon-pci", id=new, bus="slot1", **properties)
@@ -91,7 +91,7 @@ def pairing_steps(tap, qmp, line, figures):
     started = line("touched")
     before = qmp.rss()
     qmp.ask("balloon", value=(QEMU_MIB - ASK_MIB) << 20)
-    tap.result(wait_for(lambda: qmp.actual() == QEMU_MIB - ASK_MIB, 120),
+    tap.result(wait_for(lambda: qmp.actual() == QEMU_MIB - ASK_MIB, 600),
                "QEMU's device: our driver gives %d of %d MiB" % (ASK_MIB, QEMU_MIB))
     fall = before - qmp.rss()
     small = line("small")
@@ -107,7 +107,7 @@ def pairing_steps(tap, qmp, line, figures):
     def told():
         return stats().get("stat-total-memory") == small[1] << 10 and \
             0 < stats()["stat-available-memory"] < small[1] << 10
-    tap.result(wait_for(told, 60), "QEMU gets statistics", str(stats()))
+    tap.result(wait_for(told, 300), "QEMU gets statistics", str(stats()))
     qmp.ask("balloon", value=QEMU_MIB << 20)
     large = line("large")
     tap.result(small[0] == large[0] == "whole" and large[1] == started[1],
@@ -122,13 +122,13 @@ def pairing_steps(tap, qmp, line, figures):
     gone = line("gone")
     tap.result(gone[0] == "whole" and gone[1] == started[1],
                "unplugged with pages in it, it leaves them to the guest", str(gone))
-    tap.result(wait_for(lambda: "DEVICE_DELETED" in qmp.poll(), 30), "QEMU sees it go")
+    tap.result(wait_for(lambda: "DEVICE_DELETED" in qmp.poll(), 300), "QEMU sees it go")
     qmp.ask("device_add", driver="virtio-balloon-pci", id="again", bus="slot1",
             **{"free-page-reporting": True})
     line("again")
     before = qmp.rss()
     qmp.ask("balloon", value=(QEMU_MIB - 8) << 20)
-    tap.result(wait_for(lambda: before - qmp.rss() >= 128, 60),
+    tap.result(wait_for(lambda: before - qmp.rss() >= 128, 300),
                "a new one: free pages are reported, QEMU's resident set falls",
                "by %d of %d MiB" % (before - qmp.rss(), before))
     figures.append({"kind": "reporting", "driver": "gondola_balloon", "device": "qemu",
@@ -147,7 +147,7 @@ def life_steps(tap, qmp, line, figures):
     full = (QEMU_MIB - ROOM_MIB) << 10
     tap.result(unbound[0] == "whole" and unbound[1] == started[2] and
                0 < unbound[2] <= full and
-               wait_for(lambda: qmp.actual() == QEMU_MIB, 30),
+               wait_for(lambda: qmp.actual() == QEMU_MIB, 300),
                "unbound while it inflates, it gives all back", "%s %s" % (started, unbound))
     figures.append({"kind": "unbind", "driver": "gondola_balloon", "device": "qemu",
                     "while": "inflating" if unbound[2] < full else "inflated", "then_mib": unbound[2] >> 10, "left_mib": 0,
@@ -164,16 +164,16 @@ def sleeps(tap, qmp, line, figures):
     small = line("small")
     disk = line("disk")
     tap.result(disk[0] == "whole" and disk[1] == small[1] and disk[2] == 1 and
-               wait_for(lambda: qmp.actual() == QEMU_MIB - ASK_MIB, 60),
+               wait_for(lambda: qmp.actual() == QEMU_MIB - ASK_MIB, 300),
                "hibernation makes its image, the balloon is back", "%s %s" % (small, disk))
-    asleep = wait_for(lambda: qmp.status() == "suspended", 120)
+    asleep = wait_for(lambda: qmp.status() == "suspended", 600)
     actual = qmp.actual()
     tap.result(asleep and actual == QEMU_MIB, "asleep in S3, the guest has all its memory",
                "%s, %d MiB" % (qmp.status(), actual))
     qmp.ask("system_wakeup")
     awake = line("awake")
     tap.result(awake[0] == "whole" and awake[1] == small[1] and
-               wait_for(lambda: qmp.actual() == QEMU_MIB - ASK_MIB, 60),
+               wait_for(lambda: qmp.actual() == QEMU_MIB - ASK_MIB, 300),
                "awake, the balloon is back, the pattern is whole", "%s %s" % (small, awake))
     figures.append({"kind": "sleep", "driver": "gondola_balloon", "device": "qemu",
                     "in_balloon_mib": ASK_MIB, "to": ["disk", "memory"], "pattern": awake[0]})
@@ -186,7 +186,7 @@ def reported(tap, qmp, line, figures):
     features = line("cleared")
     before = qmp.rss()
     qmp.ask("balloon", value=(QEMU_MIB - 8) << 20)
-    tap.result(wait_for(lambda: before - qmp.rss() >= 128, 60) and features[1] == 1,
+    tap.result(wait_for(lambda: before - qmp.rss() >= 128, 300) and features[1] == 1,
                "cleared free pages are reported, QEMU's resident set falls",
                "by %d of %d MiB" % (before - qmp.rss(), before))
     figures.append({"kind": "poison", "driver": "gondola_balloon", "device": "qemu",
@@ -206,7 +206,7 @@ def hinted(tap, qmp, line, figures):
     kept = line("kept")
     qmp.ask("migrate-set-parameters", **{"max-bandwidth": 1 << 34})
     ended = wait_for(lambda: qmp.ask("query-migrate")["status"] not in ("setup", "active", "device"),
-                     120)
+                     600)
     result = qmp.ask("query-migrate")
     qmp.ask("cont")
     dropped = line("dropped")
@@ -229,7 +229,7 @@ def run_machine(tap, build, steps, figures, *options):
     with tempfile.TemporaryDirectory() as work:
         path = os.path.join(work, "qmp")
         machine = subprocess.Popen(
-            [MACHINE, "--engine", "svm", "--memory", str(QEMU_MIB), "--timeout", "600", "-v",
+            [MACHINE, "--engine", "svm", "--memory", str(QEMU_MIB), "--timeout", "1500", "-v",
              "--balloon", path, "--modules", "virtio_pci",
              "--files", build + "/gondola_balloon.ko:/",
              "--files", build + "/balloon-tests/guest/bin/hold-memory:/bin/",
@@ -246,7 +246,7 @@ def run_machine(tap, build, steps, figures, *options):
             raise OSError("the machine ended before \"%s\":\n%s" % (wanted, "".join(said)))
 
         try:
-            if not wait_for(lambda: os.path.exists(path), 120):
+            if not wait_for(lambda: os.path.exists(path), 600):
                 raise OSError("there is no monitor:\n" + machine.communicate()[0])
             qmp = Qmp(path)
             steps(tap, qmp, line, figures)
