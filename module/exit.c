@@ -419,7 +419,7 @@ static int (*const handlers[])(struct gondola_vcpu *vcpu, struct gondola_exit *e
 	[GONDOLA_REASON_XSETBV] = handle_xsetbv,
 	[GONDOLA_REASON_TASK_SWITCH] = handle_task_switch,
 	[GONDOLA_REASON_TRIPLE_FAULT] = handle_triple_fault,
-	/* INIT while the host shuts down: the engine's host side goes down with it. */
+	/* The host goes down.  It stays pending, so that the next entry would end at once, too. */
 	[GONDOLA_REASON_INIT_SIGNAL] = handle_unknown,
 	[GONDOLA_REASON_UNDEFINED] = handle_undefined,
 	[GONDOLA_REASON_CACHE] = handle_cache,

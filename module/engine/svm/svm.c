@@ -21,6 +21,7 @@
 #include "preflight.h"
 #include "svm.h"
 #include "../../engine.h"
+#include "../entry.h"
 #include "../../vcpu.h"
 #include "../../vm.h"
 
@@ -30,11 +31,6 @@
 /* So many PAUSEs, each within so many cycles of the last, are a loop that waits for another vCPU. */
 #define SPIN_COUNT		3000
 #define SPIN_GAP		128
-
-/* entry.S knows these. */
-static_assert(offsetof(struct gondola_vcpu, regs) == 0);
-static_assert(R_RCX == 1 && R_RDX == 2 && R_RBX == 3 && R_RBP == 5 && R_RSI == 6 && R_RDI == 7);
-static_assert(offsetof(struct gondola_regs, gpr) == 0);
 
 /**
  * struct svm_cpu - a processor's part

@@ -5,23 +5,7 @@
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 #include <asm/percpu.h>
-
-/* struct gondola_regs starts with the registers by number (asserted in vmx.c). */
-#define GPR_RAX	(0 * 8)(%rdi)
-#define GPR_RCX	(1 * 8)(%rdi)
-#define GPR_RDX	(2 * 8)(%rdi)
-#define GPR_RBX	(3 * 8)(%rdi)
-#define GPR_RBP	(5 * 8)(%rdi)
-#define GPR_RSI	(6 * 8)(%rdi)
-#define GPR_RDI	(7 * 8)(%rdi)
-#define GPR_R8	(8 * 8)(%rdi)
-#define GPR_R9	(9 * 8)(%rdi)
-#define GPR_R10	(10 * 8)(%rdi)
-#define GPR_R11	(11 * 8)(%rdi)
-#define GPR_R12	(12 * 8)(%rdi)
-#define GPR_R13	(13 * 8)(%rdi)
-#define GPR_R14	(14 * 8)(%rdi)
-#define GPR_R15	(15 * 8)(%rdi)
+#include "../entry.h"
 
 /* Encoding of the field HOST_RSP; <asm/vmx.h> has it as a C enum (asserted in vmx.c). */
 #define HOST_RSP 0x6c14
@@ -35,12 +19,7 @@
  * which is in the VMCS.
  */
 SYM_FUNC_START(gondola_vmx_run)
-	push	%rbp
-	push	%rbx
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	PUSH_HOST_REGISTERS
 	push	%rdi
 
 	/* The exit finds the stack as it is here; it is most often as it was last time. */
@@ -53,21 +32,8 @@ SYM_FUNC_START(gondola_vmx_run)
 	/* CF = launched: neither the loads nor VERW touch it. */
 	bt	$0, %edx
 
-	mov	GPR_RAX, %rax
-	mov	GPR_RCX, %rcx
-	mov	GPR_RDX, %rdx
-	mov	GPR_RBX, %rbx
-	mov	GPR_RBP, %rbp
-	mov	GPR_RSI, %rsi
-	mov	GPR_R8, %r8
-	mov	GPR_R9, %r9
-	mov	GPR_R10, %r10
-	mov	GPR_R11, %r11
-	mov	GPR_R12, %r12
-	mov	GPR_R13, %r13
-	mov	GPR_R14, %r14
-	mov	GPR_R15, %r15
-	mov	GPR_RDI, %rdi
+	mov	GPR_RAX(%rdi), %rax
+	LOAD_GUEST_REGISTERS
 
 	VM_CLEAR_CPU_BUFFERS
 
@@ -82,21 +48,9 @@ SYM_FUNC_START(gondola_vmx_run)
 SYM_INNER_LABEL(gondola_vmx_exit, SYM_L_GLOBAL)
 	push	%rdi
 	mov	8(%rsp), %rdi
-	mov	%rax, GPR_RAX
-	mov	%rcx, GPR_RCX
-	mov	%rdx, GPR_RDX
-	mov	%rbx, GPR_RBX
-	mov	%rbp, GPR_RBP
-	mov	%rsi, GPR_RSI
-	mov	%r8, GPR_R8
-	mov	%r9, GPR_R9
-	mov	%r10, GPR_R10
-	mov	%r11, GPR_R11
-	mov	%r12, GPR_R12
-	mov	%r13, GPR_R13
-	mov	%r14, GPR_R14
-	mov	%r15, GPR_R15
-	pop	GPR_RDI
+	mov	%rax, GPR_RAX(%rdi)
+	SAVE_GUEST_REGISTERS %rdi
+	pop	GPR_RDI(%rdi)
 	xor	%esi, %esi
 
 .Lleave:
@@ -116,22 +70,10 @@ SYM_INNER_LABEL(gondola_vmx_exit, SYM_L_GLOBAL)
 .Lno_ibrs:
 	CLEAR_BRANCH_HISTORY_VMEXIT
 
-	/* Leave no guest value where speculation could use it; the others are popped. */
 	mov	%esi, %eax
-	xor	%ecx, %ecx
-	xor	%edx, %edx
-	xor	%esi, %esi
-	xor	%r8d, %r8d
-	xor	%r9d, %r9d
-	xor	%r10d, %r10d
-	xor	%r11d, %r11d
-	pop	%rdi
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbx
-	pop	%rbp
+	FORGET_GUEST_REGISTERS
+	add	$8, %rsp
+	POP_HOST_REGISTERS
 	RET
 
 .Lfailed:

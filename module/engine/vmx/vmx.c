@@ -10,9 +10,9 @@
 #include <asm/special_insns.h>
 #include "vmcs.h"
 #include "vmx.h"
+#include "../entry.h"
 
 /* What entry.S takes for granted. */
-static_assert(offsetof(struct gondola_regs, gpr) == 0 && R_R15 == 15 && R_RDI == 7);
 static_assert(HOST_RSP == 0x6c14);
 
 /* VPIDs are per machine; 0 is the host's own. */

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the world switches of all hardware share: the guest's general registers.  RAX and RSP are
+ * the engine's business.  Nothing here changes a flag but FORGET_GUEST_REGISTERS.
+ */
+#ifndef GONDOLA_ENGINE_ENTRY_H
+#define GONDOLA_ENGINE_ENTRY_H
+
+#ifdef __ASSEMBLY__
+
+/* struct gondola_regs: general registers by number. */
+#define GPR(number, base)	((number) * 8)(base)
+#define GPR_RAX(base)		GPR(0, base)
+#define GPR_RDI(base)		GPR(7, base)
+
+/* The callee's registers in the kernel's convention; POP is the reverse. */
+.macro PUSH_HOST_REGISTERS
+	push	%rbp
+	push	%rbx
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+.endm
+
+.macro POP_HOST_REGISTERS
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbx
+	pop	%rbp
+.endm
+
+/* From the struct at %rdi, which is the last to be loaded. */
+.macro LOAD_GUEST_REGISTERS
+	mov	GPR(1, %rdi), %rcx
+	mov	GPR(2, %rdi), %rdx
+	mov	GPR(3, %rdi), %rbx
+	mov	GPR(5, %rdi), %rbp
+	mov	GPR(6, %rdi), %rsi
+	mov	GPR(8, %rdi), %r8
+	mov	GPR(9, %rdi), %r9
+	mov	GPR(10, %rdi), %r10
+	mov	GPR(11, %rdi), %r11
+	mov	GPR(12, %rdi), %r12
+	mov	GPR(13, %rdi), %r13
+	mov	GPR(14, %rdi), %r14
+	mov	GPR(15, %rdi), %r15
+	mov	GPR_RDI(%rdi), %rdi
+.endm
+
+/* To the struct at @base; RDI, which may be @base itself, is left to the engine. */
+.macro SAVE_GUEST_REGISTERS base:req
+	mov	%rcx, GPR(1, \base)
+	mov	%rdx, GPR(2, \base)
+	mov	%rbx, GPR(3, \base)
+	mov	%rbp, GPR(5, \base)
+	mov	%rsi, GPR(6, \base)
+	mov	%r8, GPR(8, \base)
+	mov	%r9, GPR(9, \base)
+	mov	%r10, GPR(10, \base)
+	mov	%r11, GPR(11, \base)
+	mov	%r12, GPR(12, \base)
+	mov	%r13, GPR(13, \base)
+	mov	%r14, GPR(14, \base)
+	mov	%r15, GPR(15, \base)
+.endm
+
+/*
+ * No value of the guest's lingers where speculation could use it: all registers that
+ * POP_HOST_REGISTERS does not overwrite, but RAX, which the engine does.
+ */
+.macro FORGET_GUEST_REGISTERS
+	xor	%ecx, %ecx
+	xor	%edx, %edx
+	xor	%esi, %esi
+	xor	%edi, %edi
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	xor	%r10d, %r10d
+	xor	%r11d, %r11d
+.endm
+
+#else
+
+#include <linux/build_bug.h>
+#include <linux/stddef.h>
+#include "../vcpu.h"
+
+static_assert(offsetof(struct gondola_vcpu, regs) == 0 && offsetof(struct gondola_regs, gpr) == 0);
+static_assert(R_RAX == 0 && R_RCX == 1 && R_RDX == 2 && R_RBX == 3 && R_RBP == 5 && R_RSI == 6 &&
+	      R_RDI == 7 && R_R8 == 8 && R_R15 == 15);
+
+#endif
+#endif
