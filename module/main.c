@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <uapi/linux/gondola.h>
 #include "host/host.h"
+#include "host/thread.h"
 #include "ioctl.h"
 #include "mmu/mmu.h"
 #include "x86/control.h"
@@ -161,6 +162,7 @@ static int __init gondola_init(void)
 	err = gondola_host_init();
 	if (err)
 		goto no_host;
+	gondola_threads_init();
 	err = misc_register(&gondola_device);
 	if (err)
 		goto no_device;
@@ -168,6 +170,7 @@ static int __init gondola_init(void)
 	return 0;
 
 no_device:
+	gondola_threads_exit();
 	gondola_host_exit();
 no_host:
 	gondola_mmu_module_exit();
@@ -178,6 +181,7 @@ static void __exit gondola_exit(void)
 {
 	debugfs_remove(debug_dir);
 	misc_deregister(&gondola_device);
+	gondola_threads_exit();
 	gondola_host_exit();
 	/* Notifiers of VMs that are gone may still be on their way out. */
 	mmu_notifier_synchronize();

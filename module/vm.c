@@ -11,7 +11,6 @@
 #include <linux/slab.h>
 #include "eventfd.h"
 #include "host/host.h"
-#include "host/thread.h"
 #include "host/time.h"
 #include "ioctl.h"
 #include "irq/irq.h"
@@ -53,7 +52,6 @@ static void vm_free(struct kref *refs)
 		if (gone[i])
 			gondola_vcpu_destroy(gone[i]);
 	gondola_mmu_destroy_vm(vm);
-	gondola_threads_put();
 	gondola_engine_put(vm->engine);
 	mmdrop(vm->mm);
 	mutex_destroy(&vm->lock);
@@ -458,7 +456,6 @@ int gondola_vm_create(const struct gondola_create_vm *args)
 	if (err)
 		goto no_irqchip;
 	mmgrab(vm->mm);
-	gondola_threads_get();
 	atomic_inc(&gondola_nr_vms);
 	mutex_lock(&vms_lock);
 	list_add_tail(&vm->link, &vms);

@@ -19,11 +19,11 @@ struct gondola_vcpu;
 struct gondola_thread {
 };
 
-static inline void gondola_threads_get(void)
+static inline void gondola_threads_init(void)
 {
 }
 
-static inline void gondola_threads_put(void)
+static inline void gondola_threads_exit(void)
 {
 }
 
@@ -102,13 +102,16 @@ struct gondola_thread {
 	u64 xcr0;
 };
 
-/* A VM exists: schedulers look for notifiers. */
-static inline void gondola_threads_get(void)
+/*
+ * Schedulers look for notifiers while the module is there.  To switch that is to rewrite the
+ * scheduler's code under all processors: not with each VM that comes or goes.
+ */
+static inline void gondola_threads_init(void)
 {
 	preempt_notifier_inc();
 }
 
-static inline void gondola_threads_put(void)
+static inline void gondola_threads_exit(void)
 {
 	preempt_notifier_dec();
 }
