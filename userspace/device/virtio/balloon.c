@@ -322,16 +322,31 @@ static void work(struct virtio_device *device)
 		virtio_serve(device, number, report);
 }
 
+struct queue *balloon_stats_queue(struct balloon *balloon)
+{
+	int number = queue_of(&balloon->device, BALLOON_STATS);
+
+	return number < 0 ? NULL : &balloon->device.queues[number];
+}
+
+bool balloon_keeps_stats(struct balloon *balloon)
+{
+	const struct queue *queue = balloon_stats_queue(balloon);
+
+	return balloon->stats_kept && queue && queue_owns(queue, balloon->stats_generation);
+}
+
 void balloon_want_stats(struct balloon *balloon)
 {
 	struct virtio_device *device = &balloon->device;
-	int number = queue_of(device, BALLOON_STATS);
 
-	if (!balloon->stats_kept || number < 0 || !virtio_running(device) || device->frozen)
+	if (!virtio_running(device) || device->frozen || !balloon_keeps_stats(balloon))
 		return;
 	balloon->stats_kept = false;
-	device->chain = (struct queue_chain){ .head = balloon->stats_head };
-	virtio_push(device, number, 0);
+	device->chain = (struct queue_chain){
+		.head = balloon->stats_head, .generation = balloon->stats_generation,
+	};
+	virtio_push(device, queue_of(device, BALLOON_STATS), 0);
 }
 
 /* ---- configuration: lock held ------------------------------------------------------- */

@@ -25,7 +25,8 @@ enum balloon_queue {
  * @stats: the last record, @stats_ms when it came
  * @wanted_stats: the record that the floor waits for, or 0
  * @stats_head: the driver's buffer for statistics, kept until they are wanted
- * @stats_kept: there is one
+ * @stats_generation: of the queue that gave it
+ * @stats_kept: there is one, unless the queue was switched off since: balloon_keeps_stats()
  * @stats_came: signalled with a record
  * @hinting: the id of a round of hints that the driver has begun, or 0
  * @pfns: scratch for page numbers
@@ -52,6 +53,7 @@ struct balloon {
 	uint64_t stats_ms;
 	uint64_t wanted_stats;
 	uint16_t stats_head;
+	uint32_t stats_generation;
 	bool stats_kept;
 	pthread_cond_t stats_came;
 	uint32_t next_hint;
@@ -95,6 +97,10 @@ void balloon_load(struct virtio_device *device, struct state_reader *in);
 
 /** balloon_take_stats() - a buffer of the statistics queue; -1: it broke the device */
 int balloon_take_stats(struct balloon *balloon, struct queue_chain *chain);
+/** balloon_stats_queue() - the driver's, or NULL: it did not take the feature */
+struct queue *balloon_stats_queue(struct balloon *balloon);
+/** balloon_keeps_stats() - does the driver's buffer wait to be wanted? */
+bool balloon_keeps_stats(struct balloon *balloon);
 /** balloon_want_stats() - give the driver its buffer back, so that it fills it anew */
 void balloon_want_stats(struct balloon *balloon);
 /** balloon_available() - pages that the guest says it could spare or use; false: it did not */

@@ -11,7 +11,7 @@ static size_t bitmap_bytes(const struct balloon *balloon)
 
 void balloon_save(struct virtio_device *device, struct state_writer *out)
 {
-	const struct balloon *balloon = to_balloon(device);
+	struct balloon *balloon = to_balloon(device);
 	const struct balloon_goal *goal = &balloon->goal;
 
 	state_put(out, "balloon.num_pages", 4, balloon->config.num_pages);
@@ -30,7 +30,7 @@ void balloon_save(struct virtio_device *device, struct state_writer *out)
 	state_put(out, "balloon.goal.elapsed", 8, balloon_now_ms() - balloon->asked_ms);
 	state_put(out, "balloon.goal.backoffs", 4, balloon->extension.backoffs);
 	state_put(out, "balloon.goal.report_id", 4, balloon->extension.report_id);
-	state_put(out, "balloon.stats.kept", 1, balloon->stats_kept);
+	state_put(out, "balloon.stats.kept", 1, balloon_keeps_stats(balloon));
 	state_put(out, "balloon.stats.head", 2, balloon->stats_head);
 	state_put_bytes(out, "balloon.bitmap", balloon->bits, bitmap_bytes(balloon));
 }
@@ -48,6 +48,23 @@ static void load_bitmap(struct balloon *balloon, struct state_reader *in)
 	balloon->held = 0;
 	for (size_t i = 0; i < bitmap_bytes(balloon) / 8; i++)
 		balloon->held += __builtin_popcountll(balloon->bits[i]);
+}
+
+/* The buffer goes back to its queue one day: it must be one of that queue. */
+static void load_stats(struct balloon *balloon, struct state_reader *in)
+{
+	const struct queue *queue = balloon_stats_queue(balloon);
+
+	balloon->stats_kept = state_take(in, "balloon.stats.kept", 1, 1);
+	balloon->stats_head = state_take(in, "balloon.stats.head", 2, QUEUE_MAX_SIZE - 1);
+	balloon->stats_generation = queue ? queue->generation : 0;
+	if (!balloon->stats_kept || state_failed(in))
+		return;
+	if (!balloon_keeps_stats(balloon))
+		state_refuse(in, "balloon.stats.kept", "the queue that it came from is not ready");
+	else if (balloon->stats_head >= queue->rings.size)
+		state_refuse(in, "balloon.stats.head", "%u: the queue has %u entries",
+			     balloon->stats_head, queue->rings.size);
 }
 
 void balloon_load(struct virtio_device *device, struct state_reader *in)
@@ -72,8 +89,7 @@ void balloon_load(struct virtio_device *device, struct state_reader *in)
 	elapsed = state_take(in, "balloon.goal.elapsed", 8, UINT64_MAX);
 	balloon->extension.backoffs = state_take(in, "balloon.goal.backoffs", 4, UINT32_MAX);
 	balloon->extension.report_id = state_take(in, "balloon.goal.report_id", 4, UINT32_MAX);
-	balloon->stats_kept = state_take(in, "balloon.stats.kept", 1, 1);
-	balloon->stats_head = state_take(in, "balloon.stats.head", 2, QUEUE_MAX_SIZE - 1);
+	load_stats(balloon, in);
 	load_bitmap(balloon, in);
 	/* This host's clock has another beginning; one that lies before it is as good as its start. */
 	balloon->asked_ms = elapsed < balloon_now_ms() ? balloon_now_ms() - elapsed : 0;

@@ -29,7 +29,7 @@ int balloon_take_stats(struct balloon *balloon, struct queue_chain *chain)
 		virtio_broken(&balloon->device, "statistics are no array of records");
 		return -1;
 	}
-	if (balloon->stats_kept) {
+	if (balloon_keeps_stats(balloon)) {
 		virtio_broken(&balloon->device, "statistics come unasked");
 		return -1;
 	}
@@ -39,6 +39,7 @@ int balloon_take_stats(struct balloon *balloon, struct queue_chain *chain)
 	balloon->stats.sequence++;
 	balloon->stats_ms = balloon_now_ms();
 	balloon->stats_head = chain->head;
+	balloon->stats_generation = chain->generation;
 	balloon->stats_kept = true;
 	pthread_cond_broadcast(&balloon->stats_came);
 	return 0;

@@ -40,7 +40,8 @@ enum { TELL_ADD = 1, TELL_CONSOLE = 2, TELL_NAME = 4, TELL_OPEN = 8 };
  * @held: a buffer of the guest's that could not be written in full yet, if @holds
  * @written: how much of it was
  * @expects: it was connected when it was saved: its output waits for the peer to come again
- * @skip: the next buffer was held before it was put back: so much of it is written already
+ * @skip: the next buffer was held before it was put back: so much of it is written already,
+ *	  if the queue is still of @held's generation
  */
 struct port {
 	char name[64];
@@ -207,16 +208,18 @@ static void send_out(struct console_device *console, unsigned int index)
 {
 	struct virtio_device *device = &console->device;
 	struct port *port = &console->ports[index];
-	unsigned int queue = tx_queue(index), budget = device->queues[queue].size;
+	unsigned int queue = tx_queue(index), budget = device->queues[queue].rings.size;
 
+	if (port->holds && !queue_owns(&device->queues[queue], port->held.generation))
+		port->holds = false;
 	for (;;) {
 		if (port->holds) {
 			if (!write_held(port))
 				return;
 			port->holds = false;
-			device->chain.head = port->held.head;
-			device->chain.out = 0;
-			device->chain.in = 0;
+			device->chain = (struct queue_chain){
+				.head = port->held.head, .generation = port->held.generation,
+			};
 			virtio_push(device, queue, 0);
 			if (!--budget) {
 				virtio_kick(device);
@@ -228,8 +231,8 @@ static void send_out(struct console_device *console, unsigned int index)
 				return;
 			continue;
 		}
+		port->written = port->held.generation == device->chain.generation ? port->skip : 0;
 		port->held = device->chain;
-		port->written = port->skip;
 		port->skip = 0;
 		port->holds = true;
 	}
@@ -303,7 +306,7 @@ static unsigned int poll_ports(struct virtio_device *device, struct pollfd *fds,
 		struct port *port = &console->ports[i];
 		bool listens = virtio_running(device) && (port->guest_open || !multiport(console));
 		short events = (listens && port->in_first == port->in_end ? POLLIN : 0) |
-			       (port->holds ? POLLOUT : 0);
+			       (port->holds && virtio_running(device) ? POLLOUT : 0);
 
 		fds[2 * i] = (struct pollfd){
 			.fd = port->fd < 0 ? port->listener : -1, .events = POLLIN,
@@ -364,7 +367,7 @@ static void freeze(struct virtio_device *device)
 
 		if (!port->holds)
 			continue;
-		device->queues[tx_queue(i)].next_avail--;
+		queue_unpop(&device->queues[tx_queue(i)], &port->held);
 		port->holds = false;
 		port->skip = port->written;
 	}
@@ -421,8 +424,10 @@ static void load(struct virtio_device *device, struct state_reader *in)
 {
 	struct console_device *console = to_console(device);
 
-	for (unsigned int i = 0; i < console->nr_ports && !state_failed(in); i++)
+	for (unsigned int i = 0; i < console->nr_ports && !state_failed(in); i++) {
 		load_port(&console->ports[i], in);
+		console->ports[i].held.generation = device->queues[tx_queue(i)].generation;
+	}
 }
 
 /* ---- sockets: one process has each ------------------------------------------------------------ */

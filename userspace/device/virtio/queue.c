@@ -13,24 +13,24 @@ _Static_assert(sizeof(struct vring_desc) == 16, "descriptors are ABI");
 /* Layout of the rings, in 16-bit words. */
 enum { RING_FLAGS = 0, RING_IDX = 1, AVAIL_RING = 2 };
 
-static uint64_t avail_bytes(const struct queue *queue)
+static uint64_t avail_bytes(uint32_t size)
 {
-	return 4 + 2ull * queue->size + 2;
+	return 4 + 2ull * size + 2;
 }
 
-static uint64_t used_bytes(const struct queue *queue)
+static uint64_t used_bytes(uint32_t size)
 {
-	return 4 + 8ull * queue->size + 2;
+	return 4 + 8ull * size + 2;
 }
 
 static uint16_t *used_event(const struct queue *queue)
 {
-	return queue->avail_at + AVAIL_RING + queue->size;
+	return queue->rings.avail + AVAIL_RING + queue->rings.size;
 }
 
 static uint16_t *avail_event(const struct queue *queue)
 {
-	return (uint16_t *)((uint8_t *)queue->used_at + 4 + 8ul * queue->size);
+	return (uint16_t *)((uint8_t *)queue->rings.used + 4 + 8ul * queue->rings.size);
 }
 
 static void mark_dirty(const struct queue *queue, uint64_t gpa, uint64_t bytes)
@@ -51,12 +51,15 @@ void queue_reset(struct queue *queue)
 		.memory = queue->memory,
 		.dirty = queue->dirty,
 		.dirty_argument = queue->dirty_argument,
+		.generation = queue->generation + 1,
 	};
 }
 
 bool queue_enable(struct queue *queue)
 {
-	if (!queue->size || queue->size > QUEUE_MAX_SIZE || queue->size & (queue->size - 1)) {
+	struct queue_rings rings = { .size = queue->size, .used_gpa = queue->used };
+
+	if (!rings.size || rings.size > QUEUE_MAX_SIZE || rings.size & (rings.size - 1)) {
 		queue->error = "its size is not a power of two within the maximum";
 		return false;
 	}
@@ -64,21 +67,39 @@ bool queue_enable(struct queue *queue)
 		queue->error = "its rings are not aligned";
 		return false;
 	}
-	queue->desc_at = memory_at(queue->memory, queue->desc, 16ull * queue->size);
-	queue->avail_at = memory_at(queue->memory, queue->avail, avail_bytes(queue));
-	queue->used_at = memory_at(queue->memory, queue->used, used_bytes(queue));
-	if (!queue->desc_at || !queue->avail_at || !queue->used_at) {
+	rings.desc = memory_at(queue->memory, queue->desc, 16ull * rings.size);
+	rings.avail = memory_at(queue->memory, queue->avail, avail_bytes(rings.size));
+	rings.used = memory_at(queue->memory, queue->used, used_bytes(rings.size));
+	if (!rings.desc || !rings.avail || !rings.used) {
 		queue->error = "its rings are not in memory";
 		return false;
 	}
+	queue->rings = rings;
+	queue->next_avail = 0;
+	queue->next_used = 0;
+	queue->signalled = 0;
+	queue->generation++;
 	queue->ready = true;
 	return true;
+}
+
+void queue_disable(struct queue *queue)
+{
+	if (!queue->ready)
+		return;
+	queue->ready = false;
+	queue->generation++;
+}
+
+bool queue_owns(const struct queue *queue, uint32_t generation)
+{
+	return queue->ready && queue->generation == generation;
 }
 
 bool queue_empty(const struct queue *queue)
 {
 	return !queue->ready || queue->error ||
-	       LOAD(&queue->avail_at[RING_IDX]) == queue->next_avail;
+	       LOAD(&queue->rings.avail[RING_IDX]) == queue->next_avail;
 }
 
 static int add_segment(struct queue *queue, struct queue_chain *chain,
@@ -162,23 +183,25 @@ static int walk_table(struct queue *queue, struct queue_chain *chain, const void
 
 int queue_pop(struct queue *queue, struct queue_chain *chain)
 {
+	const struct queue_rings *rings = &queue->rings;
 	uint16_t waiting;
 
 	if (!queue->ready)
 		return 0;
 	if (queue->error)
 		return -1;
-	waiting = LOAD(&queue->avail_at[RING_IDX]) - queue->next_avail;
+	waiting = LOAD(&rings->avail[RING_IDX]) - queue->next_avail;
 	if (!waiting)
 		return 0;
-	if (waiting > queue->size)
+	if (waiting > rings->size)
 		return broken(queue, "more buffers are available than the queue has");
-	chain->head = LOAD(&queue->avail_at[AVAIL_RING + queue->next_avail % queue->size]);
+	chain->head = LOAD(&rings->avail[AVAIL_RING + queue->next_avail % rings->size]);
+	chain->generation = queue->generation;
 	chain->out = 0;
 	chain->in = 0;
 	chain->out_bytes = 0;
 	chain->in_bytes = 0;
-	if (walk_table(queue, chain, queue->desc_at, queue->size, chain->head, false))
+	if (walk_table(queue, chain, rings->desc, rings->size, chain->head, false))
 		return -1;
 	queue->next_avail++;
 	return 1;
@@ -195,31 +218,40 @@ static void mark_written(const struct queue *queue, const struct queue_chain *ch
 	}
 }
 
+void queue_unpop(struct queue *queue, const struct queue_chain *chain)
+{
+	if (queue_owns(queue, chain->generation))
+		queue->next_avail--;
+}
+
 void queue_push(struct queue *queue, const struct queue_chain *chain, uint64_t written)
 {
-	uint32_t at = queue->next_used % queue->size;
-	struct vring_used_elem *element = (struct vring_used_elem *)
-		((uint8_t *)queue->used_at + 4) + at;
+	const struct queue_rings *rings = &queue->rings;
+	struct vring_used_elem *element;
 
+	if (!queue_owns(queue, chain->generation))
+		return;
+	element = (struct vring_used_elem *)((uint8_t *)rings->used + 4) +
+		  queue->next_used % rings->size;
 	mark_written(queue, chain, written);
 	STORE(&element->id, chain->head);
 	STORE(&element->len, written > UINT32_MAX ? UINT32_MAX : (uint32_t)written);
 	queue->next_used++;
-	STORE((uint16_t *)queue->used_at + RING_IDX, queue->next_used);
-	mark_dirty(queue, queue->used, used_bytes(queue));
+	STORE((uint16_t *)rings->used + RING_IDX, queue->next_used);
+	mark_dirty(queue, rings->used_gpa, used_bytes(rings->size));
 }
 
 bool queue_wants_interrupt(struct queue *queue)
 {
 	uint16_t before = queue->signalled, event;
 
-	if (before == queue->next_used)
+	if (!queue->ready || before == queue->next_used)
 		return false;
 	queue->signalled = queue->next_used;
 	/* The driver looks at the ring after it wrote what is read here. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!queue->event_idx)
-		return !(LOAD(&queue->avail_at[RING_FLAGS]) & VRING_AVAIL_F_NO_INTERRUPT);
+		return !(LOAD(&queue->rings.avail[RING_FLAGS]) & VRING_AVAIL_F_NO_INTERRUPT);
 	event = LOAD(used_event(queue));
 	return vring_need_event(event, queue->next_used, before);
 }
@@ -229,8 +261,8 @@ void queue_notify_off(struct queue *queue)
 	/* With event indices an old one is as good as a "no". */
 	if (!queue->ready || queue->event_idx)
 		return;
-	STORE((uint16_t *)queue->used_at + RING_FLAGS, VRING_USED_F_NO_NOTIFY);
-	mark_dirty(queue, queue->used, 2);
+	STORE((uint16_t *)queue->rings.used + RING_FLAGS, VRING_USED_F_NO_NOTIFY);
+	mark_dirty(queue, queue->rings.used_gpa, 2);
 }
 
 bool queue_notify_on(struct queue *queue)
@@ -239,10 +271,10 @@ bool queue_notify_on(struct queue *queue)
 		return false;
 	if (queue->event_idx) {
 		STORE(avail_event(queue), queue->next_avail);
-		mark_dirty(queue, queue->used + 4 + 8ull * queue->size, 2);
+		mark_dirty(queue, queue->rings.used_gpa + 4 + 8ull * queue->rings.size, 2);
 	} else {
-		STORE((uint16_t *)queue->used_at + RING_FLAGS, 0);
-		mark_dirty(queue, queue->used, 2);
+		STORE((uint16_t *)queue->rings.used + RING_FLAGS, 0);
+		mark_dirty(queue, queue->rings.used_gpa, 2);
 	}
 	/* The driver makes a buffer available before it looks at what was written here. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -20,13 +20,29 @@
 #define QUEUE_MAX_SEGMENTS	256	/* of one chain */
 
 /**
+ * struct queue_rings - what queue_enable() checked; written there alone
+ * @size: entries, a power of two
+ * @used_gpa: where the guest has the used ring
+ * @desc, @avail, @used: host addresses
+ */
+struct queue_rings {
+	uint32_t size;
+	uint64_t used_gpa;
+	const void *desc;
+	uint16_t *avail;
+	void *used;
+};
+
+/**
  * struct queue - a virtqueue
  * @memory: where the rings and buffers are
  * @dirty: told of guest memory that was written, or NULL
- * @size: entries, a power of two; 0 until the driver says
- * @ready: the addresses are checked and the driver has enabled it
+ * @size, @desc, @avail, @used: what the driver says for the next queue_enable(): entries and
+ *	guest-physical addresses, which may be anything
+ * @ready: the driver has enabled it, and @rings are valid
+ * @generation: counts each time that it was switched on or off, resets included
  * @event_idx: VIRTIO_F_EVENT_IDX was negotiated
- * @desc, @avail, @used: guest-physical addresses
+ * @rings: what is served while @ready, whatever the driver writes meanwhile
  * @next_avail: the next entry of the available ring that is looked at
  * @next_used: the next entry of the used ring; never read back from the guest
  * @signalled: @next_used when an interrupt was last thought about
@@ -37,29 +53,29 @@ struct queue {
 	void (*dirty)(void *argument, uint64_t gpa, uint64_t bytes);
 	void *dirty_argument;
 	uint32_t size;
-	bool ready;
-	bool event_idx;
 	uint64_t desc;
 	uint64_t avail;
 	uint64_t used;
+	bool ready;
+	uint32_t generation;
+	bool event_idx;
+	struct queue_rings rings;
 	uint16_t next_avail;
 	uint16_t next_used;
 	uint16_t signalled;
 	const char *error;
-	/* Host addresses of the three, valid while @ready. */
-	const void *desc_at;
-	uint16_t *avail_at;
-	void *used_at;
 };
 
 /**
  * struct queue_chain - one buffer: segments that the device reads, then those that it writes
+ * @generation: of the queue that gave it
  * @iov: @out segments to read, then @in segments to write
  * @gpa: where each lies in the guest
  * @out_bytes, @in_bytes: their sums
  */
 struct queue_chain {
 	uint16_t head;
+	uint32_t generation;
 	unsigned int out;
 	unsigned int in;
 	uint64_t out_bytes;
@@ -68,15 +84,25 @@ struct queue_chain {
 	uint64_t gpa[QUEUE_MAX_SEGMENTS];
 };
 
-/** queue_reset() - as before the driver touched it; @memory and @dirty stay */
+/** queue_reset() - as before the driver touched it; @memory, @dirty and @generation stay */
 void queue_reset(struct queue *queue);
-/** queue_enable() - check size and addresses; false with @error if they are bad */
+/** queue_enable() - check size and addresses, begin anew; false with @error if they are bad */
 bool queue_enable(struct queue *queue);
+/** queue_disable() - it gives and takes nothing until it is enabled again */
+void queue_disable(struct queue *queue);
+/** queue_owns() - does it still wait for this buffer, or was it switched off since it gave it? */
+bool queue_owns(const struct queue *queue, uint32_t generation);
 /** queue_pop() - the next available buffer: 1, 0 (none) or -1 (@error) */
 int queue_pop(struct queue *queue, struct queue_chain *chain);
 /** queue_empty() - would queue_pop() return 0? */
 bool queue_empty(const struct queue *queue);
-/** queue_push() - give a buffer back, of which @written bytes were written */
+/** queue_unpop() - take the last buffer that was popped back, as if it had not been */
+void queue_unpop(struct queue *queue, const struct queue_chain *chain);
+/**
+ * queue_push() - give a buffer back, of which @written bytes were written
+ *
+ * One that the queue does not own any more is dropped.
+ */
 void queue_push(struct queue *queue, const struct queue_chain *chain, uint64_t written);
 /** queue_wants_interrupt() - does the driver want to hear of what was pushed since last asked? */
 bool queue_wants_interrupt(struct queue *queue);

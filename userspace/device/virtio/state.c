@@ -155,6 +155,7 @@ static void load_features(struct virtio_device *device, struct state_reader *in)
 static void load_queue(struct virtio_device *device, struct queue *queue,
 		       struct state_reader *in)
 {
+	uint16_t next_avail, next_used, signalled;
 	bool ready, broken;
 
 	queue_reset(queue);
@@ -165,9 +166,9 @@ static void load_queue(struct virtio_device *device, struct queue *queue,
 	queue->desc = state_take(in, "queue.desc", 8, UINT64_MAX);
 	queue->avail = state_take(in, "queue.avail", 8, UINT64_MAX);
 	queue->used = state_take(in, "queue.used", 8, UINT64_MAX);
-	queue->next_avail = state_take(in, "queue.next_avail", 2, UINT16_MAX);
-	queue->next_used = state_take(in, "queue.next_used", 2, UINT16_MAX);
-	queue->signalled = state_take(in, "queue.signalled", 2, UINT16_MAX);
+	next_avail = state_take(in, "queue.next_avail", 2, UINT16_MAX);
+	next_used = state_take(in, "queue.next_used", 2, UINT16_MAX);
+	signalled = state_take(in, "queue.signalled", 2, UINT16_MAX);
 	if (ready && !state_failed(in)) {
 		if (!(device->status & VIRTIO_CONFIG_S_FEATURES_OK))
 			state_refuse(in, "queue.ready", "no features were accepted");
@@ -176,6 +177,10 @@ static void load_queue(struct virtio_device *device, struct queue *queue,
 		else if (queue->event_idx != virtio_has(device, VIRTIO_RING_F_EVENT_IDX))
 			state_refuse(in, "queue.event_idx", "that was not negotiated");
 	}
+	/* An enabled queue begins at 0; this one goes on. */
+	queue->next_avail = next_avail;
+	queue->next_used = next_used;
+	queue->signalled = signalled;
 	if (broken)
 		queue->error = "it was broken when it was saved";
 }

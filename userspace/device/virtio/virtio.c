@@ -124,7 +124,7 @@ void virtio_serve(struct virtio_device *device, unsigned int queue,
 		  int64_t (*serve)(struct virtio_device *device, struct queue_chain *chain))
 {
 	/* Others want the lock too: a guest that adds as fast as we serve gets a new turn. */
-	unsigned int budget = device->queues[queue].size;
+	unsigned int budget = device->queues[queue].rings.size;
 
 	do {
 		queue_notify_off(&device->queues[queue]);
@@ -290,7 +290,7 @@ static void write_status(struct virtio_device *device, uint32_t value)
 static void write_ready(struct virtio_device *device, struct queue *queue, uint32_t value)
 {
 	if (!(value & 1)) {
-		queue->ready = false;
+		queue_disable(queue);
 	} else if (!queue->ready && device->status & VIRTIO_CONFIG_S_FEATURES_OK) {
 		queue->event_idx = virtio_has(device, VIRTIO_RING_F_EVENT_IDX);
 		if (!queue_enable(queue))

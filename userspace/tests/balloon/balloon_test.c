@@ -622,6 +622,107 @@ static void state(void)
 	driver_end();
 }
 
+/* The @n-th field of a name. */
+static uint8_t *nth_field(const char *wanted, unsigned int n)
+{
+	char name[STATE_NAME_MAX + 1];
+	unsigned int kind;
+	const void *value;
+	size_t bytes;
+
+	for (size_t at = 0; at < record.bytes;) {
+		at = state_next(&record, at, name, &kind, &value, &bytes);
+		require(at);
+		if (!strcmp(name, wanted) && !n--)
+			return saved + ((const uint8_t *)value - saved);
+	}
+	require(!"there is such a field");
+	return NULL;
+}
+
+/* A record says that a buffer of the statistics queue is kept, which is not ready. */
+static void kept_of_no_queue(void)
+{
+	char error[STATE_ERROR_ROOM] = "";
+	struct balloon_stats stats;
+
+	start(0);
+	virtio_register(driver.device, 0);
+	devices_freeze();
+	require(devices_save(keep, NULL));
+	*field("balloon.stats.kept") = 1;
+	*nth_field("queue.ready", STATS) = 0;
+	expect(!devices_load(&record, error));
+	expect(strstr(error, "balloon.stats.kept"));
+	*nth_field("queue.ready", STATS) = 1;
+	*field("balloon.stats.head") = QUEUE_SIZE;
+	expect(!devices_load(&record, error));
+	expect(strstr(error, "balloon.stats.head"));
+	*field("balloon.stats.head") = QUEUE_SIZE - 1;
+	tap_check(devices_load(&record, error), true, "not loaded: %s", error);
+	require(devices_thaw(error));
+	balloon_get_stats(driver.device, &stats, 0);
+	expect_equal(ring_used(STATS)->ring[0].id, QUEUE_SIZE - 1);
+	devices_forget();
+	driver_end();
+}
+
+/* The guest gives a buffer of statistics, and switches the queue off. */
+static void keep_and_turn_off(void)
+{
+	start(0);
+	put_desc(STATS, 0, BUFFERS, 10, 0, 0);
+	offer(STATS, 0);
+	usleep(100000);
+	set_register(VIRTIO_MMIO_QUEUE_SEL, STATS);
+	set_register(VIRTIO_MMIO_QUEUE_READY, 0);
+}
+
+static void kept_and_turned_off(void)
+{
+	struct balloon_stats stats;
+
+	keep_and_turn_off();
+	set_register(VIRTIO_MMIO_QUEUE_NUM, 0);
+	balloon_get_stats(driver.device, &stats, 0);
+	expect_equal(ring_used(STATS)->idx, 0);
+	driver_end();
+}
+
+/* Nothing is kept from before: the next buffer is not one that comes unasked. */
+static void kept_and_enabled_again(void)
+{
+	struct balloon_stats stats;
+
+	keep_and_turn_off();
+	memset(ring_avail(STATS), 0, 0x1000);
+	set_register(VIRTIO_MMIO_QUEUE_READY, 1);
+	balloon_get_stats(driver.device, &stats, 0);
+	expect_equal(ring_used(STATS)->idx, 0);
+	put_desc(STATS, 3, BUFFERS, 10, 0, 0);
+	offer(STATS, 3);
+	usleep(100000);
+	balloon_get_stats(driver.device, &stats, 0);
+	expect_equal(ring_used(STATS)->idx, 1);
+	expect_equal(ring_used(STATS)->ring[0].id, 3);
+	driver_end();
+}
+
+/* What is saved of it can be loaded. */
+static void kept_turned_off_and_saved(void)
+{
+	char error[STATE_ERROR_ROOM] = "";
+
+	keep_and_turn_off();
+	virtio_register(driver.device, 0);
+	devices_freeze();
+	require(devices_save(keep, NULL));
+	expect_equal(*field("balloon.stats.kept"), 0);
+	tap_check(devices_load(&record, error), true, "not loaded: %s", error);
+	devices_forget();
+	driver_end();
+}
+
 static uint32_t seed = 1;
 
 static uint32_t random32(void)
@@ -670,6 +771,10 @@ static const struct tap_test tests[] = {
 	{ "hints count in their round alone", hints },
 	{ "queues are numbered as drivers do", queue_numbers },
 	{ "it is saved and loaded, and wrong records are refused", state },
+	{ "a record keeps statistics of a queue that is not ready", kept_of_no_queue },
+	{ "statistics are kept and their queue is switched off", kept_and_turned_off },
+	{ "statistics are kept and their queue is enabled again", kept_and_enabled_again },
+	{ "a queue of statistics that is off can be saved", kept_turned_off_and_saved },
 	{ "100,000 nonsense writes", nonsense },
 };
 

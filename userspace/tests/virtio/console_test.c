@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -123,6 +124,148 @@ static void console(void)
 	expect(access(socket_name, F_OK));
 }
 
+/* Hold a buffer of queue 5: the peer of port 1 takes no more.  Returns the peer. */
+static int stall(void)
+{
+	int peer;
+
+	driver_memory();
+	driver_start(create_console(), 0);
+	send_control(1, VIRTIO_CONSOLE_PORT_READY, 1);
+	send_control(1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	peer = connect_peer();
+	/* The peer is accepted before what it sends is taken. */
+	expect_equal(write(peer, "x", 1), 1);
+	put_desc(4, 0, BUFFERS + 0x800, 1, WRITE, 0);
+	offer(4, 0);
+	require(used_within(4, 1));
+	for (int i = 0; i < 8; i++) {
+		put_desc(5, i, BUFFERS, 0x40000, 0, 0);
+		offer(5, i);
+	}
+	usleep(100000);
+	require(ring_used(5)->idx < 8);
+	return peer;
+}
+
+static bool is_zero(const uint8_t *bytes, size_t count)
+{
+	while (count && !*bytes) {
+		bytes++;
+		count--;
+	}
+	return !count;
+}
+
+static void drain(int peer)
+{
+	static char large[0x40000];
+	struct timeval wait = { .tv_usec = 200000 };
+	ssize_t bytes;
+
+	setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	do
+		bytes = recv(peer, large, sizeof(large), 0);
+	while (bytes > 0);
+}
+
+/* The driver turns the queue off and makes it as large as it likes; the peer reads on. */
+static void resized(uint32_t size)
+{
+	int peer = stall();
+
+	set_register(VIRTIO_MMIO_QUEUE_SEL, 5);
+	set_register(VIRTIO_MMIO_QUEUE_READY, 0);
+	set_register(VIRTIO_MMIO_QUEUE_NUM, size);
+	expect_equal(get_register(VIRTIO_MMIO_QUEUE_READY), 0);
+	drain(peer);
+	usleep(100000);
+	close(peer);
+	driver_end();
+}
+
+static void held_and_resized_to_nothing(void)
+{
+	resized(0);
+}
+
+/*
+ * The used ring lies at the end of memory, and next_used has come to 2000 before: with 16 entries
+ * that is one of the first, with 0x10000 one 16,000 bytes behind the ring.
+ */
+static void held_and_resized_beyond_memory(void)
+{
+	const uint32_t used = GUEST_BYTES - 0x1000;
+	volatile struct vring_used *ring;
+	const uint8_t *behind;
+	int peer;
+
+	driver_memory();
+	/* What the launcher may have there. */
+	behind = mmap(guest(GUEST_BYTES), 0x80000, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	require(behind == guest(GUEST_BYTES));
+	driver_start(create_console(), 0);
+	set_register(VIRTIO_MMIO_QUEUE_SEL, 5);
+	set_register(VIRTIO_MMIO_QUEUE_READY, 0);
+	set_register(VIRTIO_MMIO_QUEUE_USED_LOW, used);
+	set_register(VIRTIO_MMIO_QUEUE_READY, 1);
+	require_equal(get_register(VIRTIO_MMIO_QUEUE_READY), 1);
+	ring = guest(used);
+	send_control(1, VIRTIO_CONSOLE_PORT_READY, 1);
+	send_control(1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	/* Nobody is there: each is lost, and used. */
+	put_desc(5, 0, BUFFERS, 4, 0, 0);
+	for (unsigned int i = 0; i < 2000; i++) {
+		offer(5, 0);
+		for (int ms = 0; ms < 1000 && ring->idx != i + 1; ms++)
+			usleep(100);
+		require_equal(ring->idx, i + 1);
+	}
+	peer = connect_peer();
+	expect_equal(write(peer, "x", 1), 1);
+	put_desc(4, 0, BUFFERS + 0x800, 1, WRITE, 0);
+	offer(4, 0);
+	require(used_within(4, 1));
+	for (int i = 0; i < 8; i++) {
+		put_desc(5, 8 + i, BUFFERS, 0x40000, 0, 0);
+		offer(5, 8 + i);
+	}
+	usleep(100000);
+	require(ring->idx < 2008);
+	set_register(VIRTIO_MMIO_QUEUE_SEL, 5);
+	set_register(VIRTIO_MMIO_QUEUE_READY, 0);
+	set_register(VIRTIO_MMIO_QUEUE_NUM, 0x10000);
+	drain(peer);
+	usleep(100000);
+	expect(is_zero(behind, 0x80000));
+	munmap((void *)behind, 0x80000);
+	close(peer);
+	driver_end();
+}
+
+/* Off and on again with the same rings: what was held is of another life. */
+static void held_and_enabled_again(void)
+{
+	int peer = stall();
+
+	set_register(VIRTIO_MMIO_QUEUE_SEL, 5);
+	set_register(VIRTIO_MMIO_QUEUE_READY, 0);
+	memset(ring_avail(5), 0, 0x1000);
+	ring_used(5)->idx = 0;
+	set_register(VIRTIO_MMIO_QUEUE_READY, 1);
+	require_equal(get_register(VIRTIO_MMIO_QUEUE_READY), 1);
+	drain(peer);
+	usleep(100000);
+	expect_equal(ring_used(5)->idx, 0);
+	put_desc(5, 3, BUFFERS, 4, 0, 0);
+	offer(5, 3);
+	expect(used_within(5, 1));
+	expect_equal(ring_used(5)->ring[0].id, 3);
+	close(peer);
+	driver_end();
+}
+
 static void nonsense_console(void)
 {
 	nonsense_to(create_console);
@@ -133,5 +276,8 @@ static void nonsense_console(void)
 
 const struct test_table console_tests = TEST_TABLE(
 	{ "ports of a console are told, speak and hold", console },
-	{ "100,000 nonsense writes to a console", nonsense_console }
+	{ "100,000 nonsense writes to a console", nonsense_console },
+	{ "a queue with a held buffer is made longer: nothing is written behind memory", held_and_resized_beyond_memory },
+	{ "a queue with a held buffer is made of no entries", held_and_resized_to_nothing },
+	{ "a buffer from before its queue was enabled again is dropped", held_and_enabled_again }
 );
