@@ -10,8 +10,8 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 #include <uapi/linux/gondola_state.h>
-#include "../x86/event.h"
-#include "../x86/x86.h"
+#include "x86/event.h"
+#include "x86/x86.h"
 
 struct gondola_emulator;
 struct gondola_regs;

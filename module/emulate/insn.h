@@ -9,8 +9,8 @@
 #include <linux/compiler.h>
 #include <linux/string.h>
 #include <linux/types.h>
-#include "../x86/regs.h"
-#include "../x86/x86.h"
+#include "x86/regs.h"
+#include "x86/x86.h"
 #include "emulate.h"
 
 /*

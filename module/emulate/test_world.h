@@ -4,7 +4,7 @@
 #define GONDOLA_EMULATE_TEST_WORLD_H
 
 #include <kunit/test.h>
-#include "../x86/regs.h"
+#include "x86/regs.h"
 #include "emulate.h"
 
 /* Linear addresses: memory from WORLD_BASE, the last page of it a device's; code at WORLD_CODE. */

@@ -86,7 +86,7 @@
 
 #include <linux/build_bug.h>
 #include <linux/stddef.h>
-#include "../vcpu.h"
+#include "vcpu.h"
 
 static_assert(offsetof(struct gondola_vcpu, regs) == 0 && offsetof(struct gondola_regs, gpr) == 0);
 static_assert(R_RAX == 0 && R_RCX == 1 && R_RDX == 2 && R_RBX == 3 && R_RBP == 5 && R_RSI == 6 &&

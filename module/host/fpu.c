@@ -10,8 +10,8 @@
 #include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
-#include "../vcpu.h"
-#include "../vcpu_host.h"
+#include "vcpu.h"
+#include "run/vcpu_host.h"
 #include "thread.h"
 
 /* The legacy area and the XSAVE header. */

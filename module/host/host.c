@@ -6,7 +6,7 @@
 #include <linux/reboot.h>
 #include <linux/string.h>
 #include <linux/wait.h>
-#include "../vcpu.h"
+#include "vcpu.h"
 #include "host.h"
 #include "processors.h"
 #include "run.h"

@@ -7,7 +7,7 @@
 #define GONDOLA_HOST_H
 
 #include <linux/types.h>
-#include "../engine.h"
+#include "engine.h"
 
 int gondola_host_init(void);
 void gondola_host_exit(void);

@@ -9,7 +9,7 @@
 
 #include <linux/errno.h>
 #include <linux/types.h>
-#include "../engine.h"
+#include "engine.h"
 
 /* The words for enum gondola_preflight_reason (host.c). */
 extern const char *const gondola_preflight_words[];

@@ -9,7 +9,7 @@
 #include <linux/compiler.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
-#include "../engine.h"
+#include "engine.h"
 
 #ifndef CONFIG_UML
 /* This processor is in the engine's root operation; changes with interrupts off only. */

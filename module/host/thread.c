@@ -4,8 +4,8 @@
 #include <asm/debugreg.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/xcr.h>
-#include "../vcpu.h"
-#include "../vcpu_host.h"
+#include "vcpu.h"
+#include "run/vcpu_host.h"
 #include "cpu.h"
 #include "thread.h"
 

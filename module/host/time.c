@@ -2,7 +2,7 @@
 #include <linux/sched.h>
 #include <asm/msr.h>
 #include <asm/tsc.h>
-#include "../vcpu.h"
+#include "vcpu.h"
 #include "time.h"
 
 u64 gondola_host_tsc(void)

@@ -5,7 +5,7 @@
  */
 #include <linux/ktime.h>
 #include <linux/sched.h>
-#include "../vcpu.h"
+#include "vcpu.h"
 #include "cpu.h"
 #include "time.h"
 

@@ -18,7 +18,7 @@
 #include <linux/types.h>
 #include <uapi/linux/gondola.h>
 #include <uapi/linux/gondola_state.h>
-#include "../x86/x86.h"
+#include "x86/x86.h"
 
 struct gondola_vm;
 struct gondola_vcpu;

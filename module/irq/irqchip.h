@@ -5,7 +5,7 @@
 
 #include <linux/spinlock.h>
 #include <linux/types.h>
-#include "../vm.h"
+#include "vm.h"
 #include "apic_regs.h"
 #include "irq.h"
 #include "timer.h"

@@ -13,7 +13,7 @@
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
 #include <linux/types.h>
-#include "../vcpu.h"
+#include "vcpu.h"
 #include "apic_regs.h"
 #include "irq.h"
 #include "timer.h"

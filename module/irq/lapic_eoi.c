@@ -9,7 +9,7 @@
  * requested later the offer is withdrawn, and the guest writes the register.
  */
 #include <linux/errno.h>
-#include "../mmu/mmu.h"
+#include "mmu/mmu.h"
 #include "lapic.h"
 
 #define EOI_ENABLE	BIT_ULL(0)

@@ -9,7 +9,7 @@
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>
-#include "../host/time.h"
+#include "host/time.h"
 #include "lapic.h"
 
 static_assert(GONDOLA_LAPIC_HZ == NSEC_PER_SEC);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Suite gondola_lapic_timer: what the timer counts, when it fires, and what it costs. */
-#include "../host/time.h"
-#include "../state.h"
+#include "host/time.h"
+#include "vm/state.h"
 #include "test_host.h"
 
 #define VECTOR	0x60

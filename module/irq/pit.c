@@ -9,7 +9,7 @@
 #include <linux/minmax.h>
 #include <linux/string.h>
 #include <linux/time64.h>
-#include "../host/time.h"
+#include "host/time.h"
 #include "irqchip.h"
 
 #define PIT_HZ			1193182u

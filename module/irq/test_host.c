@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Clock, timers and TSC of the tests; a VM for the suites of the interrupt room. */
 #include <linux/bug.h>
-#include "../host/time.h"
+#include "host/time.h"
 #include "test_host.h"
 
 #define TSC_KHZ		2000000u

@@ -8,7 +8,7 @@
 
 #include <linux/hrtimer.h>
 #include <linux/types.h>
-#include "../vm.h"
+#include "vm.h"
 
 /**
  * struct gondola_timer - fires once, at a time of gondola_clock_ns()

@@ -2,7 +2,7 @@
 /* Dirty tracking: who writes a page, sets its bit; reading and clearing are two calls. */
 #include <linux/bitmap.h>
 #include <linux/vmalloc.h>
-#include "../trace.h"
+#include "trace.h"
 #include "internal.h"
 
 static void mark_page(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct gondola_slot *slot,

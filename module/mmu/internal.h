@@ -18,8 +18,8 @@
 #include <linux/hash.h>
 #include <linux/list.h>
 #include <linux/mm.h>
-#include "../vcpu.h"
-#include "../vm.h"
+#include "vcpu.h"
+#include "vm.h"
 #include "mmu.h"
 
 #define GONDOLA_ENTRIES		512

@@ -15,7 +15,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <uapi/linux/gondola.h>
-#include "../x86/x86.h"
+#include "x86/x86.h"
 
 struct gondola_vm;
 struct gondola_vcpu;

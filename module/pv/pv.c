@@ -13,7 +13,7 @@
 #include <linux/math64.h>
 #include <linux/time64.h>
 #include <uapi/linux/gondola_pv.h>
-#include "exit.h"
+#include "run/run.h"
 #include "host/time.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"

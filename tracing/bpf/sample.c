@@ -2,10 +2,10 @@
 /* Asks a VM's launcher for rounds of its dirty log, and again before they would end. */
 #include <string.h>
 
-#include "client/control_client.h"
+#include "control/client.h"
 #include "sample.h"
 #include "tool.h"
-#include "vm/registry.h"
+#include "control/registry.h"
 
 #define PATIENCE_MS	5000
 #define LEASE_MS	6000

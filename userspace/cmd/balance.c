@@ -8,7 +8,7 @@
 
 #include "cmd.h"
 #include "policy/host.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 #define MIB(bytes)	((unsigned long long)((bytes) >> 20))
 

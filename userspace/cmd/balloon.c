@@ -7,7 +7,7 @@
 
 #include "cmd.h"
 #include "policy/guest.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 #define LOOK_AGAIN_US	100000
 #define MIB(bytes)	((unsigned long long)((bytes) >> 20))

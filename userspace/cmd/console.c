@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/line_socket.h"
+#include "control/line_socket.h"
 #include "remote.h"
-#include "vm/fail.h"
-#include "vm/terminal.h"
+#include "base/fail.h"
+#include "base/terminal.h"
 
 #define ESCAPE	0x01		/* Ctrl-A */
 

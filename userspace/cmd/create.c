@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "launch.h"
-#include "vm/fail.h"
-#include "vm/registry.h"
+#include "base/fail.h"
+#include "control/registry.h"
 
 static int run_create(int argc, char **argv)
 {

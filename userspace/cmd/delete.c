@@ -6,7 +6,7 @@
 
 #include "launch.h"
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 struct delete_options {
 	struct remote_options remote;

@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 static void print_event(struct json_object *event)
 {

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "cmd.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 static const char overview[] =
 "gondola - run virtual machines by the kernel module gondola.ko\n"

@@ -9,7 +9,7 @@
 
 #include "incoming.h"
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 /* Of the command line.  A process makes one VM. */
 static struct {

@@ -13,13 +13,13 @@
 #include "launch.h"
 #include "migrate/commands.h"
 #include "migrate/suspend.h"
-#include "vm/balloon_control.h"
+#include "policy/balloon_control.h"
 #include "vm/console.h"
-#include "vm/control.h"
-#include "vm/dirty_sample.h"
-#include "vm/fail.h"
-#include "vm/registry.h"
-#include "vm/terminal.h"
+#include "control/control.h"
+#include "migrate/dirty_sample.h"
+#include "base/fail.h"
+#include "control/registry.h"
+#include "base/terminal.h"
 
 #define MAX_ARGUMENTS	256
 

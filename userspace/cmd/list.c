@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 static const struct option_spec specs[] = {
 	{ "--json", remote_take_json, true }, { NULL, NULL, false }

@@ -5,7 +5,7 @@
 
 #include "cmd.h"
 #include "lib/libgondola.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 static const struct command *const commands[] = {
 	&command_run, &command_probe, &command_help,

@@ -8,7 +8,7 @@
 #include "migrate/report.h"
 #include "migrate/transport.h"
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 #define MIB	(1024.0 * 1024.0)
 

@@ -4,7 +4,7 @@
 
 #include "migrate/transport.h"
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 struct recover_options {
 	struct remote_options remote;

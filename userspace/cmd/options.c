@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cmd.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 /* An argument "--name" or "--name=value"; NULL if it is another. */
 static const struct option_spec *match(const struct option_spec *specs, const char *argument,

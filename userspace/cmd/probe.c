@@ -6,7 +6,7 @@
 
 #include "cmd.h"
 #include "lib/libgondola.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 static void take_json(void *to, const char *option, const char *value)
 {

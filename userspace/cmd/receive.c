@@ -7,7 +7,7 @@
 #include "launch.h"
 #include "migrate/target.h"
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 /**
  * struct receive_options - see the help

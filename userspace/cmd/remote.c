@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 void remote_take_name(void *to, const char *option, const char *value)
 {

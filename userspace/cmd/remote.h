@@ -4,9 +4,9 @@
 #define CMD_REMOTE_H
 
 #include <stdbool.h>
-#include "client/control_client.h"
+#include "control/client.h"
 #include "cmd.h"
-#include "vm/registry.h"
+#include "control/registry.h"
 
 #define REMOTE_TIMEOUT_MS	10000
 

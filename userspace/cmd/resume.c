@@ -7,7 +7,7 @@
 #include "launch.h"
 #include "migrate/suspend.h"
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 struct resume_options {
 	struct remote_options remote;

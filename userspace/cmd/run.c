@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "launch.h"
-#include "vm/fail.h"
-#include "vm/registry.h"
+#include "base/fail.h"
+#include "control/registry.h"
 
 #define DEFAULT_MEMORY		(256ull << 20)
 #define DEFAULT_DEBUG_EXIT	0xf4

@@ -6,7 +6,7 @@
 #include "launch.h"
 #include "policy/room.h"
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 struct start_options {
 	struct remote_options remote;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 static void show(const char *name, struct json_object *value)
 {

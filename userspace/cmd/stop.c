@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 #define DEFAULT_SECONDS	60
 

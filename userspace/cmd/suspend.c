@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "remote.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 struct suspend_options {
 	struct remote_options remote;

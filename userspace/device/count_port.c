@@ -5,7 +5,7 @@
 #include "device.h"
 #include "lib/libgondola.h"
 #include "vm/count_notes.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 #include "vm/vm.h"
 
 static void count_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "device.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 #include "vm/vm.h"
 
 void *device_alloc(unsigned long bytes)

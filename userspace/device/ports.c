@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Devices of one port: PCI configuration with nothing behind it, POST codes, debug exit. */
 #include "device.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 #include "vm/vm.h"
 
 #define PCI_PORT	0xcf8

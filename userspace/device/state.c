@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "state.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 #define HEADER	6u	/* of a field: lengths and kind */
 

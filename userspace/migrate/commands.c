@@ -10,7 +10,7 @@
 #include "commands.h"
 #include "source.h"
 #include "target.h"
-#include "vm/control.h"
+#include "control/control.h"
 
 #define MS			1000000ull
 #define DEFAULT_DOWNTIME_MS	300

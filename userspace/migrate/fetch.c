@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 #include "target.h"
-#include "vm/control.h"
-#include "vm/fail.h"
+#include "control/control.h"
+#include "base/fail.h"
 #include "vm/probes.h"
 
 #ifndef USERFAULTFD_IOC_NEW

@@ -8,7 +8,7 @@
 #include "device/virtio/devices.h"
 #include "source.h"
 #include "throttle.h"
-#include "vm/dirty_sample.h"
+#include "dirty_sample.h"
 #include "vm/probes.h"
 
 #define PAGE		4096u

@@ -13,8 +13,8 @@
 #include <time.h>
 
 #include "source.h"
-#include "vm/control.h"
-#include "vm/fail.h"
+#include "control/control.h"
+#include "base/fail.h"
 
 #define WANTS		1024u		/* pages asked for and not yet sent */
 #define PIVOTS		8u		/* places that the guest asked at lately */

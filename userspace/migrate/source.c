@@ -22,8 +22,8 @@
 #include "machine.h"
 #include "source.h"
 #include "throttle.h"
-#include "vm/control.h"
-#include "vm/fail.h"
+#include "control/control.h"
+#include "base/fail.h"
 #include "vm/probes.h"
 
 #define PINGS		3

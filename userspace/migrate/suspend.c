@@ -12,9 +12,9 @@
 
 #include "device/state.h"
 #include "suspend.h"
-#include "vm/control.h"
-#include "vm/fail.h"
-#include "vm/registry.h"
+#include "control/control.h"
+#include "base/fail.h"
+#include "control/registry.h"
 
 #define LEVEL		1	/* of zstd: more saves little of memory and costs time */
 #define PROGRESS_NS	200000000ull

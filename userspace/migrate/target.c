@@ -17,8 +17,8 @@
 #include "device/state.h"
 #include "target.h"
 #include "vm/pause.h"
-#include "vm/control.h"
-#include "vm/fail.h"
+#include "control/control.h"
+#include "base/fail.h"
 #include "vm/probes.h"
 
 #define PAGE		4096u

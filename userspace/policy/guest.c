@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "guest.h"
-#include "vm/registry.h"
+#include "control/registry.h"
 
 static uint64_t number(struct json_object *from, const char *name)
 {

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "client/control_client.h"
+#include "control/client.h"
 
 #define GUEST_TIMEOUT_MS	5000
 

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "host.h"
-#include "vm/fail.h"
-#include "vm/registry.h"
+#include "base/fail.h"
+#include "control/registry.h"
 
 /* What the launcher, the module and the page tables of a VM take besides its memory. */
 #define OVERHEAD(memory)	((8ull << 20) + (memory) / 64)

@@ -7,8 +7,8 @@
 
 #include "host.h"
 #include "room.h"
-#include "vm/fail.h"
-#include "vm/registry.h"
+#include "base/fail.h"
+#include "control/registry.h"
 
 #define PATIENCE_S	30
 #define MIB(bytes)	((unsigned long long)(((bytes) + (1 << 20) - 1) >> 20))

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "console.h"
-#include "fail.h"
-#include "terminal.h"
+#include "base/fail.h"
+#include "base/terminal.h"
 #include "vm.h"
 
 #define ESCAPE		0x01		/* Ctrl-A */

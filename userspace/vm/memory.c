@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 
-#include "fail.h"
+#include "base/fail.h"
 #include "lib/libgondola.h"
 #include "memory.h"
 

@@ -7,7 +7,7 @@
 #include <json-c/json.h>
 
 #include "count_notes.h"
-#include "fail.h"
+#include "base/fail.h"
 #include "vm.h"
 
 static const char *const end_names[] = {

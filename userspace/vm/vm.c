@@ -10,10 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "control/control.h"
 #include "cpuid.h"
-#include "fail.h"
-#include "terminal.h"
+#include "base/fail.h"
+#include "base/terminal.h"
 #include "vm.h"
 
 /* Ends GONDOLA_RUN and a blocking write; its handler has nothing else to do. */

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include "bus.h"
 #include "lib/libgondola.h"
-#include "loop.h"
+#include "base/loop.h"
 #include "memory.h"
 #include "pause.h"
 #include "states.h"

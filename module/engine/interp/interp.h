@@ -7,9 +7,9 @@
 #define GONDOLA_INTERP_H
 
 #include <linux/types.h>
-#include "../../emulate/emulate.h"
-#include "../../engine.h"
-#include "../../vcpu.h"
+#include "emulate/emulate.h"
+#include "engine.h"
+#include "vcpu.h"
 
 /* interp_vcpu.attention: what to look at after each instruction. */
 #define INTERP_MODE		BIT(0)	/* CS or SS was loaded: mode and privilege may be others */

@@ -6,10 +6,10 @@
 #include <linux/atomic.h>
 #include <linux/string.h>
 #include "interp.h"
-#include "../../host/fpu.h"
-#include "../../host/time.h"
-#include "../../irq/irq.h"
-#include "../../x86/control.h"
+#include "host/fpu.h"
+#include "host/time.h"
+#include "irq/irq.h"
+#include "x86/control.h"
 
 static u32 as_user(const struct gondola_emulator *e, bool system)
 {

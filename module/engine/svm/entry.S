@@ -5,7 +5,7 @@
 #include <asm/asm.h>
 #include <asm/cpufeatures.h>
 #include <asm/nospec-branch.h>
-#include "../entry.h"
+#include "engine/entry.h"
 
 	.text
 

@@ -7,8 +7,8 @@
 #include <linux/bug.h>
 #include <linux/kernel.h>
 #include "svm.h"
-#include "../../engine.h"
-#include "../../vcpu.h"
+#include "engine.h"
+#include "vcpu.h"
 
 struct svm_exit_kind {
 	const char *name;

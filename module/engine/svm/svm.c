@@ -20,10 +20,10 @@
 #include <asm/processor.h>
 #include "preflight.h"
 #include "svm.h"
-#include "../../engine.h"
-#include "../entry.h"
-#include "../../vcpu.h"
-#include "../../vm.h"
+#include "engine.h"
+#include "engine/entry.h"
+#include "vcpu.h"
+#include "vm.h"
 
 #define CPUID_SVM_FEATURES	0x8000000a
 #define SVM_PAUSE_FILTER	BIT(10)		/* its EDX */

@@ -5,7 +5,7 @@
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 #include <asm/percpu.h>
-#include "../entry.h"
+#include "engine/entry.h"
 
 /* Encoding of the field HOST_RSP; <asm/vmx.h> has it as a C enum (asserted in vmx.c). */
 #define HOST_RSP 0x6c14

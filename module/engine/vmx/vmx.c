@@ -10,7 +10,7 @@
 #include <asm/special_insns.h>
 #include "vmcs.h"
 #include "vmx.h"
-#include "../entry.h"
+#include "engine/entry.h"
 
 /* What entry.S takes for granted. */
 static_assert(HOST_RSP == 0x6c14);

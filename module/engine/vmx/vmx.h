@@ -6,7 +6,7 @@
 #include <linux/list.h>
 #include <linux/types.h>
 #include <asm/vmx.h>
-#include "../../vcpu.h"
+#include "vcpu.h"
 
 /**
  * struct vmx_caps - what this machine's processors offer, found by the probe

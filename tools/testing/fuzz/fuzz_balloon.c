@@ -16,7 +16,7 @@
 
 #include "device/device.h"
 #include "device/virtio/balloon_device.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 #define MEMORY		(2u << 20)
 #define RINGS		0x10000u	/* of each queue: table, available and used ring, in a page each */

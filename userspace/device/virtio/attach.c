@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include <linux/virtio_mmio.h>
 
-#include "vm/fail.h"
+#include "base/fail.h"
 #include "vm/vm.h"
 #include "balloon.h"
 #include "devices.h"

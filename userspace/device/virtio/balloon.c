@@ -16,7 +16,7 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_mmio.h>
 
-#include "vm/fail.h"
+#include "base/fail.h"
 #include "vm/probes.h"
 #include "balloon_device.h"
 #include "devices.h"

@@ -16,7 +16,7 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
 
-#include "vm/fail.h"
+#include "base/fail.h"
 #include "devices.h"
 
 #define SECTOR		512u

@@ -19,7 +19,7 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 
-#include "vm/fail.h"
+#include "base/fail.h"
 #include "devices.h"
 
 #define MAX_PORTS	16u

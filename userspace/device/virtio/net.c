@@ -6,7 +6,7 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 
-#include "vm/fail.h"
+#include "base/fail.h"
 #include "devices.h"
 #include "net.h"
 

@@ -10,7 +10,7 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 
-#include "vm/fail.h"
+#include "base/fail.h"
 #include "device/device.h"
 #include "device/state.h"
 #include "net.h"

@@ -4,7 +4,7 @@
  * the host 10.0.2.2, a name server 10.0.2.3; what it connects to is connected
  * to by this process.  IPv4 only.
  */
-#include "vm/fail.h"
+#include "base/fail.h"
 #include "device/device.h"
 #include "net.h"
 

@@ -13,7 +13,7 @@
 #include <linux/virtio_ring.h>
 
 #include "lib/libgondola.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 #include "virtio.h"
 
 #define VENDOR		0x4c444e47u	/* "GNDL" */

@@ -4,7 +4,7 @@
 
 #include "machine.h"
 #include "vm/console.h"
-#include "vm/fail.h"
+#include "base/fail.h"
 
 struct machine machine;
 

@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client/control_client.h"
-#include "client/line_socket.h"
+#include "control/client.h"
+#include "control/line_socket.h"
 #include "life_test.h"
-#include "vm/control.h"
+#include "control/control.h"
 #include "vm/vm.h"
 
 #define PATH		"/tmp/gondola-life-test-control"

@@ -9,7 +9,7 @@
 
 #include "life_test.h"
 #include "migrate/machine.h"
-#include "vm/registry.h"
+#include "control/registry.h"
 
 #define HOME	"/tmp/gondola-life-test-XXXXXX"
 static char home[sizeof(HOME)];

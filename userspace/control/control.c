@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "control.h"
-#include "fail.h"
-#include "client/line_socket.h"
-#include "vm.h"
+#include "base/fail.h"
+#include "line_socket.h"
+#include "vm/vm.h"
 
 #define OUTPUT_MAX	(1u << 20)	/* a client that leaves more than this unread loses events */
 #define JSON_DEPTH	16

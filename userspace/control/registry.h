@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 #include <json-c/json.h>
-#include "states.h"
+#include "vm/states.h"
 
 #define REGISTRY_FORMAT		1	/* of configurations */
 #define REGISTRY_PATH_MAX	4096

@@ -15,7 +15,7 @@
 #include <linux/wait.h>
 #include "eventfd.h"
 #include "host/uaccess.h"
-#include "irq/irq.h"
+#include "irq.h"
 
 #define MAX_OF_EACH	256
 

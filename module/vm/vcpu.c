@@ -12,13 +12,13 @@
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/vmalloc.h>
-#include "exit.h"
+#include "run/run.h"
 #include "host/run.h"
 #include "ioctl.h"
 #include "irq/irq.h"
 #include "pv/pv.h"
 #include "vcpu.h"
-#include "vcpu_host.h"
+#include "run/vcpu_host.h"
 #include "x86/control.h"
 
 static_assert(sizeof(struct gondola_run) <= GONDOLA_RUN_IO_OFFSET);

@@ -5,8 +5,8 @@
 #include <linux/sched.h>
 #include <linux/string.h>
 #include "emulate/emulate.h"
-#include "eventfd.h"
-#include "exit.h"
+#include "irq/eventfd.h"
+#include "run.h"
 #include "irq/irq.h"
 #include "trace.h"
 #include "vcpu.h"

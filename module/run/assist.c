@@ -14,9 +14,9 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "emulate/emulate.h"
-#include "eventfd.h"
-#include "exit.h"
-#include "interpret.h"
+#include "irq/eventfd.h"
+#include "run.h"
+#include "assist.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "vcpu.h"

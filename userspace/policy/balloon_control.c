@@ -5,11 +5,11 @@
 #include <linux/virtio_balloon.h>
 
 #include "balloon_control.h"
-#include "control.h"
+#include "control/control.h"
 #include "device/virtio/balloon.h"
 #include "device/virtio/devices.h"
 #include "migrate/target.h"
-#include "vm.h"
+#include "vm/vm.h"
 
 #define STATS_WAIT_MS	500
 

@@ -4,7 +4,7 @@
  * delivered by hand through the interrupt vector table ("Real-Address Mode" in
  * the manual).
  */
-#include "exit.h"
+#include "run.h"
 #include "irq/irq.h"
 #include "vcpu.h"
 #include "vcpu_host.h"

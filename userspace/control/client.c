@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "control_client.h"
+#include "client.h"
 #include "line_socket.h"
 
 #define PROTOCOL	1

@@ -4,11 +4,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "control.h"
+#include "control/control.h"
 #include "dirty_sample.h"
-#include "fail.h"
-#include "migrate/phase.h"
-#include "vm.h"
+#include "base/fail.h"
+#include "phase.h"
+#include "vm/vm.h"
 
 #define PAGE		4096u
 #define LEASE_MS	5000	/* who asked must ask again before this is over */

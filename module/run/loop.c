@@ -3,7 +3,7 @@
 #include <linux/sched/signal.h>
 #include <linux/task_work.h>
 #include <linux/vtime.h>
-#include "exit.h"
+#include "run.h"
 #include "host/run.h"
 #include "irq/irq.h"
 #include "pv/pv.h"

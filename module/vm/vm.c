@@ -9,7 +9,7 @@
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include "eventfd.h"
+#include "irq/eventfd.h"
 #include "host/host.h"
 #include "host/time.h"
 #include "ioctl.h"

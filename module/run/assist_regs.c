@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The registers of a vCPU, for the interpreter. */
-#include "exit.h"
-#include "interpret.h"
+#include "run.h"
+#include "assist.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "vcpu.h"

@@ -7,9 +7,9 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "emulate/emulate.h"
-#include "exit.h"
+#include "run.h"
 #include "host/thread.h"
-#include "state.h"
+#include "vm/state.h"
 #include "vcpu.h"
 #include "vcpu_host.h"
 

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client/control_client.h"
+#include "client.h"
 #include "registry.h"
 
 #define NAME_LEN	32
