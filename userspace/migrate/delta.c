@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "copies.h"
 #include "delta.h"
 
 #define PAGE	4096u
@@ -119,12 +120,9 @@ struct page_cache *page_cache_create(uint64_t pages, uint64_t bytes)
 		cache->places *= 2;
 	if (cache->places) {
 		cache->owners = calloc(cache->places, sizeof(*cache->owners));
-		cache->copies = mmap(NULL, cache->places * PAGE, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (cache->copies == MAP_FAILED)
-			cache->copies = NULL;
-		else
-			/* Used a page here and there: huge ones would be cleared in vain. */
+		cache->copies = copies_alloc(cache->places * PAGE);
+		/* Used a page here and there: huge ones would be cleared in vain. */
+		if (cache->copies)
 			madvise(cache->copies, cache->places * PAGE, MADV_NOHUGEPAGE);
 	}
 	if (cache->hashes && (!cache->places || (cache->owners && cache->copies)))
@@ -139,8 +137,7 @@ void page_cache_destroy(struct page_cache *cache)
 		return;
 	free(cache->hashes);
 	free(cache->owners);
-	if (cache->copies)
-		munmap(cache->copies, cache->places * PAGE);
+	copies_free(cache->copies, cache->places * PAGE);
 	free(cache);
 }
 

@@ -8,6 +8,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "copies.h"
 #include "stream.h"
 
 #define RANGE_PAGES_MAX	(1ull << 40)	/* 52 bits of address */
@@ -126,8 +127,8 @@ int stream_reader_init(struct stream_reader *reader, int fd)
 void stream_reader_free(struct stream_reader *reader)
 {
 	ZSTD_freeDCtx(reader->zstd);
-	free(reader->stored.data);
-	free(reader->plain.data);
+	copies_free(reader->stored.data, reader->stored.room);
+	copies_free(reader->plain.data, reader->plain.room);
 	reader->zstd = NULL;
 	reader->stored = (struct stream_buffer){ NULL, 0 };
 	reader->plain = (struct stream_buffer){ NULL, 0 };
@@ -179,6 +180,7 @@ static int check_type(struct stream_reader *reader, const struct stream_record *
 			     record->type);
 }
 
+/* What was in it is lost. */
 static uint8_t *room_for(struct stream_buffer *buffer, size_t bytes)
 {
 	uint8_t *more;
@@ -187,9 +189,10 @@ static uint8_t *room_for(struct stream_buffer *buffer, size_t bytes)
 	bytes = bytes < 4096 ? 4096 : bytes;
 	if (bytes <= buffer->room)
 		return buffer->data;
-	more = realloc(buffer->data, bytes);
+	more = copies_alloc(bytes);
 	if (!more)
 		return NULL;
+	copies_free(buffer->data, buffer->room);
 	*buffer = (struct stream_buffer){ more, bytes };
 	return more;
 }

@@ -6,6 +6,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "copies.h"
 #include "stream.h"
 
 _Static_assert(sizeof(struct stream_header) == 32, "no hole");
@@ -103,11 +104,11 @@ int stream_writer_init(struct stream_writer *writer, int fd, uint64_t features, 
 	*writer = (struct stream_writer){
 		.fd = fd, .write = writer->write, .argument = writer->argument, .level = level,
 	};
-	writer->batch_data = malloc(STREAM_BATCH * STREAM_PAGE);
+	writer->batch_data = copies_alloc(STREAM_BATCH * STREAM_PAGE);
 	writer->packed_room = ZSTD_compressBound(STREAM_PAYLOAD_MAX);
 	if (level) {
 		writer->zstd = ZSTD_createCCtx();
-		writer->packed = malloc(writer->packed_room);
+		writer->packed = copies_alloc(writer->packed_room);
 	}
 	if (!writer->batch_data || (level && (!writer->zstd || !writer->packed)))
 		return writer->error = -ENOMEM;
@@ -120,8 +121,8 @@ int stream_writer_init(struct stream_writer *writer, int fd, uint64_t features, 
 void stream_writer_free(struct stream_writer *writer)
 {
 	ZSTD_freeCCtx(writer->zstd);
-	free(writer->packed);
-	free(writer->batch_data);
+	copies_free(writer->packed, writer->packed_room);
+	copies_free(writer->batch_data, STREAM_BATCH * STREAM_PAGE);
 	writer->zstd = NULL;
 	writer->packed = NULL;
 	writer->batch_data = NULL;

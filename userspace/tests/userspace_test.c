@@ -10,6 +10,7 @@
 #include <asm/bootparam.h>
 
 #include "images.h"
+#include "tests/dumped.h"
 #include "tap.h"
 #include "vm/bus.h"
 
@@ -484,6 +485,8 @@ static void memory_pieces(void)
 	unsigned int count;
 
 	require_equal(memory_create_bare(&memory, 5 * GIB), 0);
+	expect(!dumped(memory.base));
+	expect(!dumped(memory.base + memory.bytes - 1));
 	expect_equal(memory.low, 3 * GIB);
 	expect(memory_at(&memory, 0, 3 * GIB));
 	expect(!memory_at(&memory, 0, 3 * GIB + 1));

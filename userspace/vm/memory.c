@@ -14,6 +14,7 @@ int memory_create_bare(struct guest_memory *memory, uint64_t bytes)
 {
 	uint8_t *mapping, *base;
 	size_t before;
+	int ret;
 
 	/* Aligned like the guest sees it, so that the host's huge pages serve the guest's. */
 	mapping = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE,
@@ -28,6 +29,12 @@ int memory_create_bare(struct guest_memory *memory, uint64_t bytes)
 		munmap(base + bytes, HUGE - before);
 	/* It is an optimisation: a kernel without it only serves smaller pages. */
 	madvise(base, bytes, MADV_HUGEPAGE);
+	/* A core dump is for who mends the launcher, and may not tell what the guest holds. */
+	if (madvise(base, bytes, MADV_DONTDUMP)) {
+		ret = -errno;
+		munmap(base, bytes);
+		return ret;
+	}
 	*memory = (struct guest_memory){
 		.base = base,
 		.bytes = bytes,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 
+#include "migrate/copies.h"
 #include "migrate/delta.h"
 #include "migrate/estimate.h"
 #include "migrate/link.h"
@@ -16,6 +17,7 @@
 #include "migrate/report.h"
 #include "migrate/transport.h"
 #include "tap.h"
+#include "tests/dumped.h"
 
 #define PAGE	4096u
 #define MS	1000000ull
@@ -435,7 +437,19 @@ static void failures(void)
 	unlink(path);
 }
 
+static void copies(void)
+{
+	uint8_t *some = copies_alloc(5000), *other = malloc(5000);
+
+	expect(some && !dumped(some) && !dumped(some + 4999));
+	/* The question can be answered in two ways. */
+	expect(dumped(other));
+	copies_free(some, 5000);
+	free(other);
+}
+
 static const struct tap_test tests[] = {
+	{ "copies of guest memory are in no core dump", copies },
 	{ "rounds that shrink end when the rest fits the downtime", converges },
 	{ "rounds that do not shrink are a stall", stalls },
 	{ "rounds that leave much and little by turns are a stall, a burst is none", patterns },
