@@ -22,6 +22,7 @@
 #include "svm.h"
 #include "engine.h"
 #include "engine/entry.h"
+#include "engine/host_ldt.h"
 #include "vcpu.h"
 #include "vm.h"
 
@@ -342,8 +343,11 @@ static void svm_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
 	struct svm_vcpu *svm = vcpu->engine_data;
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
 
-	/* FS, GS, TR and LDT belong to the task that now runs: they hold until vcpu_put(). */
+	/* FS, GS and TR belong to the task that now runs: they hold until vcpu_put(). */
 	svm_vmsave(c->host_pa);
+	/* The LDT does not: exits load none. */
+	svm->host_ldt = gondola_host_ldt();
+	((struct vmcb *)page_address(c->host))->ldtr = (struct svm_segment){};
 
 	/* What an ASID of another processor, or of an earlier stay here, holds is stale. */
 	if (svm->asid_cpu != cpu) {
@@ -365,6 +369,7 @@ static void svm_vcpu_put(struct gondola_vcpu *vcpu)
 	struct svm_vcpu *svm = vcpu->engine_data;
 
 	svm->loaded = false;
+	gondola_host_ldt_put(svm->host_ldt);
 	svm_swap_tsc_aux(svm, false);
 	/* The guest's DR6 stayed behind; the host's #DB takes each bit there for its own. */
 	set_debugreg(DR6_RESERVED, 6);
@@ -428,6 +433,7 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 		}
 	}
 
+	gondola_host_ldt_enter(&svm->host_ldt);
 	gondola_svm_run(regs, svm->vmcb_pa, c->host_pa);
 
 	/* A host NMI was taken by STGI; a machine check is ours to pass on. */

@@ -16,6 +16,7 @@ struct gondola_vcpu;
  * @asid_cpu: the processor that it is from
  * @tsc_aux, @pat: MSRs that the VMCB does not switch
  * @host_tsc_aux: the host's, while @loaded
+ * @host_ldt: the selector of the host's LDT, while @loaded
  * @loaded: between vcpu_load() and vcpu_put()
  * @unchecked: state was set that VMRUN might refuse
  * @refused: the field that it would refuse, or NULL
@@ -34,6 +35,7 @@ struct svm_vcpu {
 	int asid_cpu;
 	u64 tsc_aux;
 	u64 host_tsc_aux;
+	u16 host_ldt;
 	u64 pat;
 	bool unchecked;
 	const char *refused;

@@ -11,6 +11,7 @@
 #include "vmcs.h"
 #include "vmx.h"
 #include "engine/entry.h"
+#include "engine/host_ldt.h"
 
 /* What entry.S takes for granted. */
 static_assert(HOST_RSP == 0x6c14);
@@ -79,7 +80,7 @@ static void save_host_segments(struct vmx_vcpu *vmx)
 	savesegment(gs, vmx->host.gs);
 	savesegment(ds, vmx->host.ds);
 	savesegment(es, vmx->host.es);
-	store_ldt(vmx->host.ldt);
+	vmx->host.ldt = gondola_host_ldt();
 
 	rdmsrl(MSR_FS_BASE, base);
 	if (base != vmx->host_fs_base) {
@@ -91,8 +92,7 @@ static void save_host_segments(struct vmx_vcpu *vmx)
 static void restore_host_segments(struct vmx_vcpu *vmx)
 {
 	/* First, since the others may name descriptors in it. */
-	if (unlikely(vmx->host.ldt))
-		asm volatile("lldt %0" : : "m" (vmx->host.ldt));
+	gondola_host_ldt_put(vmx->host.ldt);
 	if (unlikely(vmx->host.gs))
 		load_gs_index(vmx->host.gs);
 	if (unlikely(vmx->host.fs)) {
@@ -215,6 +215,7 @@ void vmx_enter(struct gondola_vcpu *vcpu)
 
 	write_guest_regs(vcpu, vmx);
 	update_host_control(vmx);
+	gondola_host_ldt_enter(&vmx->host.ldt);
 	/* Reading is cheap, writing is not. */
 	if (vcpu->cr2 != native_read_cr2())
 		native_write_cr2(vcpu->cr2);
