@@ -40,8 +40,10 @@ static void take_mark(struct gondola_vm *vm, struct gondola_slot *slot, u64 firs
 	};
 	u64 i;
 
-	for (i = first / 64; i < DIV_ROUND_UP(first + pages, 64); i++)
+	for (i = first / 64; i < DIV_ROUND_UP(first + pages, 64); i++) {
+		gondola_step(1);
 		slot->stamps[i] = stamp;
+	}
 }
 
 void gondola_dirty_begin(struct gondola_vm *vm, struct gondola_slot *slot, unsigned long *dirty)
@@ -94,6 +96,7 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 		return -EINVAL;
 	gondola_mmu_lock(vm);
 	for (i = 0; i < pages; i++) {
+		gondola_step(1);
 		if (!bitmap[i / 64]) {
 			i |= 63;
 			continue;

@@ -21,6 +21,7 @@
 #include "vcpu.h"
 #include "vm.h"
 #include "mmu.h"
+#include "steps.h"
 
 #define GONDOLA_ENTRIES		512
 
@@ -54,6 +55,7 @@ struct gondola_frame {
  * @invalid: zapped, but still somebody's root
  * @writes: writes to the guest's table since it was last walked through
  * @quiet: syncs in a row that found nothing changed
+ * @mark: what the last search through the parents found here (see reaches())
  * @filled: entry that the last interpreted write made present, or -1 (see is_demand_fill())
  * @demand: faults that were the guest's own since the table went out of sync
  */
@@ -66,6 +68,7 @@ struct gondola_shadow_page {
 	u64 *spt;
 	u64 *gpt;
 	unsigned long parents;
+	u64 mark;
 	u32 root_count;
 	u16 present;
 	struct gondola_frame *frame;
@@ -200,7 +203,7 @@ void gondola_flush_all(struct gondola_vm *vm);
 /* Shadow pages of a guest table in @gfn; none may be zapped meanwhile. */
 #define gondola_for_each_table(vm, gfn_, sp)						\
 	hlist_for_each_entry(sp, gondola_hash_bucket(vm, gfn_), hash_link)		\
-		if ((sp)->gfn != (gfn_) || (sp)->role.direct) {} else
+		if (gondola_step(1), (sp)->gfn != (gfn_) || (sp)->role.direct) {} else
 
 /* The vCPU's own page of four pointers, which is in no table and shadows none. */
 static inline bool is_pae_root(const struct gondola_shadow_page *sp)

@@ -115,6 +115,7 @@ struct gondola_vm_mmu {
 	u32 nr_pages;
 	u32 max_pages;
 	u32 nr_unsync;
+	u64 searches;				/* through parents, see reaches() */
 	u64 nr_sptes;				/* present leaf entries, for the audit */
 	u64 nr_dirtied;				/* bits set in dirty logs */
 	u64 hollow;				/* an entry that is not filled yet, see internal.h */

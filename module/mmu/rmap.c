@@ -73,10 +73,12 @@ void gondola_rmap_remove(unsigned long *head, u64 *spte)
 	if (WARN_ON_ONCE(!(*head & CHUNK_BIT)))
 		return;
 	first = to_chunk(*head);
-	for (chunk = first; chunk; chunk = chunk->next)
+	for (chunk = first; chunk; chunk = chunk->next) {
+		gondola_step(1);
 		for (i = 0; i < chunk->count; i++)
 			if (chunk->spte[i] == spte)
 				goto found;
+	}
 	WARN_ON_ONCE(1);
 	return;
 found:
@@ -115,14 +117,17 @@ void gondola_rmap_visit(unsigned long head, bool (*visit)(u64 *spte, void *arg),
 	unsigned int i;
 
 	if (!(head & CHUNK_BIT)) {
+		gondola_step(1);
 		if (head)
 			visit((u64 *)head, arg);
 		return;
 	}
 	for (chunk = to_chunk(head); chunk; chunk = chunk->next)
-		for (i = 0; i < chunk->count; i++)
+		for (i = 0; i < chunk->count; i++) {
+			gondola_step(1);
 			if (visit(chunk->spte[i], arg))
 				return;
+		}
 }
 
 static bool write_protect_one(u64 *spte, void *any)

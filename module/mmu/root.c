@@ -158,6 +158,7 @@ static void link_known(struct gondola_vcpu *vcpu, struct gondola_shadow_page *ro
 	for (i = 0; i < GONDOLA_ENTRIES; i++) {
 		u64 gpte = guest_entry(root, frame_data(frame), i);
 
+		gondola_step(1);
 		if (gpte == root->gpt[i])
 			continue;
 		if (spte_present(root->spt[i]))

@@ -59,6 +59,7 @@ void gondola_mmu_lock(struct gondola_vm *vm) __acquires(&vm->mmu.lock)
 {
 	if (unlikely(!spin_trylock(&vm->mmu.lock)))
 		lock_waiting(vm);
+	gondola_steps_begin();
 	__this_cpu_inc(lock_stats.taken);
 }
 
@@ -87,6 +88,7 @@ void gondola_mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock)
 			gondola_page_free(sp);
 		INIT_LIST_HEAD(&vm->mmu.doomed);
 	}
+	gondola_steps_end();
 	spin_unlock(&vm->mmu.lock);
 	gondola_mmu_host_unlocked(vm);
 }
@@ -104,9 +106,11 @@ struct gondola_shadow_page *gondola_shadow_find(struct gondola_vm *vm, gfn_t gfn
 {
 	struct gondola_shadow_page *sp;
 
-	hlist_for_each_entry(sp, gondola_hash_bucket(vm, gfn), hash_link)
+	hlist_for_each_entry(sp, gondola_hash_bucket(vm, gfn), hash_link) {
+		gondola_step(1);
 		if (sp->gfn == gfn && sp->role.word == role.word)
 			return sp;
+	}
 	return NULL;
 }
 
@@ -164,6 +168,7 @@ void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, 
 	u64 *spte = &sp->spt[i];
 	u64 old = *spte;
 
+	gondola_step(1);
 	WRITE_ONCE(*spte, is_pae_root(sp) ? 0 : vm->mmu.hollow);
 	if (!spte_present(old))
 		return;
@@ -194,9 +199,11 @@ void gondola_shadow_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 {
 	unsigned int i;
 
-	for (i = 0; i < GONDOLA_ENTRIES && sp->present; i++)
+	for (i = 0; i < GONDOLA_ENTRIES && sp->present; i++) {
+		gondola_step(1);
 		if (spte_present(sp->spt[i]))
 			gondola_entry_clear(vm, sp, i);
+	}
 }
 
 void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
@@ -216,6 +223,7 @@ void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 	while ((parent = gondola_rmap_first(sp->parents))) {
 		struct gondola_shadow_page *above = page_of(parent);
 
+		gondola_step(1);
 		gondola_rmap_remove(&sp->parents, parent);
 		WRITE_ONCE(*parent, is_pae_root(above) ? 0 : vm->mmu.hollow);
 		above->present--;

@@ -11,6 +11,7 @@
 #define MAX_UNSYNC	128
 #define QUIET_SYNCS	3	/* as many without a write, and the table is protected again */
 #define DEMAND_FAULTS	8	/* of the guest's own, and its table is worth protecting again */
+#define MAX_ASKED	4096	/* parents, in one search for the tables below a root */
 #define MAX_ALIASES	16	/* shadow pages of one table that are updated one by one */
 
 void gondola_touch_tables(struct gondola_vm *vm, gfn_t gfn)
@@ -199,7 +200,10 @@ static unsigned int next_change(const struct gondola_shadow_page *sp, const void
 	return i;
 }
 
-/* Bring a leaf page up to date; protect it again when it has been quiet for a while. */
+/*
+ * Bring a leaf page that is out of sync up to date.  When it has been quiet for a while, or the
+ * host has its table, it is in sync after that.
+ */
 void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
 {
 	struct gondola_vm *vm = vcpu->vm;
@@ -209,10 +213,13 @@ void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp
 
 	lockdep_assert_held(&vm->mmu.lock);
 	gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_SYNCS);
+	gondola_step(GONDOLA_ENTRIES);
 	if (unlikely(!(frame->host & FRAME_PRESENT))) {
-		/* The host has the table; what is not mapped cannot be stale. */
+		/* The host has the table: an empty shadow is in sync with whatever comes back. */
 		gondola_shadow_clear(vm, sp);
 		memset64(sp->gpt, 0, GONDOLA_ENTRIES);
+		sp->touched = false;
+		resync_page(vm, sp, frame);
 		return;
 	}
 	/* Protect first, compare then: another processor may be writing. */
@@ -245,26 +252,44 @@ void gondola_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *s
 		update_entry(vcpu, sp, i, gpte);
 }
 
-static bool reaches(struct gondola_shadow_page *sp, struct gondola_shadow_page *root);
+/**
+ * struct search - through parents, for one root
+ * @nr: marks of this search are @nr: no, and @nr + 1: yes; older ones are less
+ * @left: parents that may still be asked
+ * @found: the last page's answer
+ */
+struct search {
+	const struct gondola_shadow_page *root;
+	u64 nr;
+	unsigned int left;
+	bool found;
+};
+
+static bool reaches(struct gondola_shadow_page *sp, struct search *search);
 
 static bool reaches_by(u64 *parent, void *arg)
 {
-	struct gondola_shadow_page **root = arg;
+	struct search *search = arg;
 
-	if (!reaches(page_of(parent), *root))
-		return false;
-	*root = NULL;
-	return true;
+	search->found = reaches(page_of(parent), search);
+	return search->found;
 }
 
-static bool reaches(struct gondola_shadow_page *sp, struct gondola_shadow_page *root)
+/*
+ * Does a way lead from the root to @sp?  A guest makes as many ways as it likes, but each page is
+ * asked once in a search.  Yes is the safe answer when too many parents have been asked.
+ */
+static bool reaches(struct gondola_shadow_page *sp, struct search *search)
 {
-	struct gondola_shadow_page *found = root;
-
-	if (sp == root)
+	if (sp == search->root || !search->left)
 		return true;
-	gondola_rmap_visit(sp->parents, reaches_by, &found);
-	return !found;
+	search->left--;
+	if (sp->mark < search->nr) {
+		search->found = false;
+		gondola_rmap_visit(sp->parents, reaches_by, search);
+		sp->mark = search->nr + search->found;
+	}
+	return sp->mark > search->nr;
 }
 
 /*
@@ -285,9 +310,16 @@ static bool was_written(struct gondola_vcpu *vcpu, struct gondola_shadow_page *s
 
 void gondola_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root)
 {
+	struct search search = {
+		.root = root,
+		.nr = vcpu->vm->mmu.searches += 2,
+		.left = MAX_ASKED,
+	};
 	struct gondola_shadow_page *sp, *next;
 
+	/* No link comes or goes on the way: the answers hold to the end. */
 	list_for_each_entry_safe(sp, next, &vcpu->vm->mmu.unsync, unsync_link) {
+		gondola_step(1);
 		/* Several shadows may lie over one frame, whose D bits are seen once. */
 		if (was_written(vcpu, sp))
 			gondola_touch_tables(vcpu->vm, sp->gfn);
@@ -296,7 +328,7 @@ void gondola_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *ro
 				resync_page(vcpu->vm, sp, sp->frame);
 			continue;
 		}
-		if (reaches(sp, root))
+		if (reaches(sp, &search))
 			gondola_sync_page(vcpu, sp);
 	}
 }

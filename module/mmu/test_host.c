@@ -19,6 +19,25 @@ static struct world *world_of(struct gondola_vm *vm)
 	return NULL;
 }
 
+struct gondola_steps gondola_steps;
+
+void gondola_steps_begin(void)
+{
+	gondola_steps.now = 0;
+}
+
+void gondola_steps_end(void)
+{
+	gondola_steps.most = max(gondola_steps.most, gondola_steps.now);
+}
+
+void gondola_step(unsigned int n)
+{
+	gondola_steps.now += n;
+	if (gondola_steps.now > GONDOLA_STEPS_LIMIT)
+		panic("%llu steps under the MMU's lock, and no end", gondola_steps.now);
+}
+
 /* One thread's turn at a time: what it does calls no hook again. */
 static void turn(struct world *w, void (*hook)(struct world *w))
 {

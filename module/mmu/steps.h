@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Work under the MMU's lock, counted.  Tests demand a bound on the steps between taking and
+ * dropping the lock: a bound in seconds would depend on the machine.  A step is one entry, link,
+ * shadow page or frame that is looked at.  The module counts nothing.
+ */
+#ifndef GONDOLA_MMU_STEPS_H
+#define GONDOLA_MMU_STEPS_H
+
+#include <linux/types.h>
+
+#ifdef GONDOLA_UNDER_TEST
+
+/**
+ * struct gondola_steps - steps under the MMU's lock
+ * @now: since it was taken
+ * @most: in the longest hold since a test set this to 0
+ */
+struct gondola_steps {
+	u64 now;
+	u64 most;
+};
+
+extern struct gondola_steps gondola_steps;
+
+/* More than any hold may need: a loop without an end is told, too. */
+#define GONDOLA_STEPS_LIMIT	(1ull << 28)
+
+void gondola_steps_begin(void);
+void gondola_steps_end(void);
+void gondola_step(unsigned int n);
+
+#else
+
+static inline void gondola_steps_begin(void)
+{
+}
+
+static inline void gondola_steps_end(void)
+{
+}
+
+static inline void gondola_step(unsigned int n)
+{
+}
+
+#endif
+#endif
