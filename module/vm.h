@@ -4,6 +4,7 @@
 #define GONDOLA_VM_H
 
 #include <linux/atomic.h>
+#include <linux/errno.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -85,5 +86,12 @@ static inline struct gondola_vcpu *gondola_next_vcpu(struct gondola_vm *vm, unsi
 /* Every vCPU that exists, by ascending id. */
 #define gondola_for_each_vcpu(vcpu, vm, i)				\
 	for ((i) = 0; ((vcpu) = gondola_next_vcpu(vm, &(i))); (i)++)
+
+/** gondola_refuse() - name the field that is wrong */
+static inline int gondola_refuse(u32 *bad, u32 offset)
+{
+	*bad = offset;
+	return -EINVAL;
+}
 
 #endif

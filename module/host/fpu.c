@@ -11,7 +11,7 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
 #include "vcpu.h"
-#include "run/vcpu_host.h"
+#include "vcpu_host.h"
 #include "thread.h"
 
 /* The legacy area and the XSAVE header. */

@@ -5,7 +5,7 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/xcr.h>
 #include "vcpu.h"
-#include "run/vcpu_host.h"
+#include "vcpu_host.h"
 #include "cpu.h"
 #include "thread.h"
 

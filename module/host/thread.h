@@ -124,7 +124,7 @@ void gondola_thread_detach(struct gondola_vcpu *vcpu);
 void gondola_thread_enter(struct gondola_vcpu *vcpu);
 void gondola_thread_leave(struct gondola_vcpu *vcpu);
 
-/* fpu.c: the guest's FPU state in the processor; see vcpu_fpu.c. */
+/* fpu.c: the guest's FPU state in the processor; see run/fpu.c. */
 int gondola_thread_fpu_create(struct gondola_vcpu *vcpu);
 void gondola_thread_fpu_destroy(struct gondola_vcpu *vcpu);
 void gondola_thread_fpu_swap(struct gondola_vcpu *vcpu, bool guest);

@@ -13,13 +13,11 @@
 #include <linux/math64.h>
 #include <linux/time64.h>
 #include <uapi/linux/gondola_pv.h>
-#include "run/run.h"
 #include "host/time.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "pv.h"
 #include "vcpu.h"
-#include "x86/control.h"
 
 #define SYSTEM_TIME_ENABLE	BIT_ULL(0)
 #define SYSTEM_TIME_FIXED	BIT_ULL(1)	/* reserved: the address is a multiple of 4 */

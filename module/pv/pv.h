@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The paravirtual MSRs: clock and steal time.  Hypercalls are declared in exit.h. */
+/* What a guest may ask of its monitor: the paravirtual clock, steal time, hypercalls. */
 #ifndef GONDOLA_PV_H
 #define GONDOLA_PV_H
 
@@ -29,6 +29,9 @@ int gondola_pv_set_steal_time(struct gondola_vcpu *vcpu, u64 value);
 int gondola_pv_scheduled(struct gondola_vcpu *vcpu, gpa_t *missing);
 /** gondola_pv_descheduled() - it stops; only while steal time is on; preemption may be off */
 void gondola_pv_descheduled(struct gondola_vcpu *vcpu);
+
+/** gondola_hypercall() - do what the guest's registers ask for; 0, or -EINVAL for #UD */
+int gondola_hypercall(struct gondola_vcpu *vcpu);
 
 /** gondola_pv_wants_steal() - is steal time on? */
 #define gondola_pv_wants_steal(vcpu)	((vcpu)->msrs.steal_time & 1)

@@ -2,7 +2,6 @@
 /* Hypercalls: who may, to whom they go, and what is not offered.  Steal time. */
 #include <kunit/test.h>
 #include <uapi/linux/gondola_pv.h>
-#include "run/run.h"
 #include "irq/test_host.h"
 #include "mmu/test_world.h"
 #include "pv.h"

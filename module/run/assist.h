@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Between interpret.c and interpret_regs.c: the operations on registers. */
+/* Between assist.c and assist_regs.c: the operations on registers. */
 #ifndef GONDOLA_INTERPRET_H
 #define GONDOLA_INTERPRET_H
 

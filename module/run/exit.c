@@ -8,6 +8,7 @@
 #include "irq/eventfd.h"
 #include "run.h"
 #include "irq/irq.h"
+#include "pv/pv.h"
 #include "trace.h"
 #include "vcpu.h"
 #include "x86/control.h"

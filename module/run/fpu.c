@@ -9,9 +9,8 @@
 #include "emulate/emulate.h"
 #include "run.h"
 #include "host/thread.h"
-#include "vm/state.h"
 #include "vcpu.h"
-#include "vcpu_host.h"
+#include "host/vcpu_host.h"
 
 #define FCW_RESET	0x37fu
 #define MXCSR_RESET	0x1f80u

@@ -9,7 +9,7 @@
 #include "pv/pv.h"
 #include "trace.h"
 #include "vcpu.h"
-#include "vcpu_host.h"
+#include "host/vcpu_host.h"
 
 /* Requests for which a halted vCPU is woken; the others wait for its next entry. */
 #define WAKING		(BIT(GONDOLA_REQ_EVENT) | BIT(GONDOLA_REQ_NMI) | BIT(GONDOLA_REQ_TIMER) | \

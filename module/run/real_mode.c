@@ -7,7 +7,7 @@
 #include "run.h"
 #include "irq/irq.h"
 #include "vcpu.h"
-#include "vcpu_host.h"
+#include "host/vcpu_host.h"
 
 #define SHADOW_INTERRUPT	3	/* STI, MOV SS */
 

@@ -6,7 +6,8 @@
 #include <linux/string.h>
 #include "irq/irq.h"
 #include "vcpu.h"
-#include "vcpu_host.h"
+#include "host/vcpu_host.h"
+#include "run.h"
 
 #define AR_DATA		0x93u
 #define AR_CODE		0x9bu

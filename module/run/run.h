@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What is done about an exit (exit.c: a table by enum gondola_reason), and the
- * vCPU as a world for the interpreter (interpret.c).
+ * The run loop (loop.c), what is done about an exit (exit.c: a table by enum
+ * gondola_reason), and how the instruction emulator helps (assist.c).
  */
 #ifndef GONDOLA_EXIT_H
 #define GONDOLA_EXIT_H
@@ -52,14 +52,40 @@ void gondola_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error);
 int gondola_emulator_create(struct gondola_vcpu *vcpu);
 void gondola_emulator_destroy(struct gondola_vcpu *vcpu);
 
-/* pv/: 0 or -EINVAL for #UD */
-int gondola_hypercall(struct gondola_vcpu *vcpu);
-
 /*
  * vcpu.c, for the above: 16 bytes of an XMM register of the guest, whether they
  * are in the processor now or in memory.
  */
 void gondola_vcpu_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf);
 void gondola_vcpu_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf);
+
+/**
+ * gondola_vcpu_load() - make the vCPU current, to run it or to look at its state
+ *
+ * The caller holds the mutex.  0 or -ESHUTDOWN.
+ */
+int gondola_vcpu_load(struct gondola_vcpu *vcpu);
+void gondola_vcpu_unload(struct gondola_vcpu *vcpu);
+
+/** gondola_vcpu_run() - GONDOLA_RUN; the mutex is held; 0 or -errno */
+int gondola_vcpu_run(struct gondola_vcpu *vcpu);
+
+/** gondola_vcpu_reset_registers() - general and control registers as after a reset */
+void gondola_vcpu_reset_registers(struct gondola_vcpu *vcpu);
+/** gondola_vcpu_startup() - do what INIT and start-up IPIs that came ask for; the vCPU is loaded */
+void gondola_vcpu_startup(struct gondola_vcpu *vcpu);
+/**
+ * gondola_real_mode_step() - one instruction of a guest in real mode, or the delivery of an event
+ *
+ * For engines without GONDOLA_ENGINE_REAL_MODE.  enum gondola_next or -errno.
+ */
+int gondola_real_mode_step(struct gondola_vcpu *vcpu);
+
+int gondola_vcpu_fpu_create(struct gondola_vcpu *vcpu);
+void gondola_vcpu_fpu_destroy(struct gondola_vcpu *vcpu);
+/* fpu.c: the state record of the FPU; tests supply their own. */
+u32 gondola_fpu_size(struct gondola_vcpu *vcpu);
+int gondola_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
+int gondola_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
 
 #endif

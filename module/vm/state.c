@@ -6,6 +6,7 @@
 #include <linux/string.h>
 #include <uapi/linux/gondola.h>
 #include "irq/irq.h"
+#include "run/run.h"
 #include "state.h"
 #include "vcpu.h"
 #include "vm.h"

@@ -56,16 +56,4 @@ void gondola_shift_tsc(struct gondola_vm *vm, u64 shift);
 int gondola_clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec);
 int gondola_clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec, u32 *bad);
 
-/* vcpu_fpu.c; tests supply their own. */
-u32 gondola_fpu_size(struct gondola_vcpu *vcpu);
-int gondola_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
-int gondola_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
-
-/** gondola_refuse() - name the field that is wrong */
-static inline int gondola_refuse(u32 *bad, u32 offset)
-{
-	*bad = offset;
-	return -EINVAL;
-}
-
 #endif

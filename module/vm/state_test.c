@@ -5,6 +5,7 @@
 #include <linux/string.h>
 #include "irq/irq.h"
 #include "mmu/test_world.h"
+#include "run/run.h"
 #include "state.h"
 #include "vcpu.h"
 #include "x86/control.h"

@@ -18,7 +18,7 @@
 #include "irq/irq.h"
 #include "pv/pv.h"
 #include "vcpu.h"
-#include "run/vcpu_host.h"
+#include "host/vcpu_host.h"
 #include "x86/control.h"
 
 static_assert(sizeof(struct gondola_run) <= GONDOLA_RUN_IO_OFFSET);

@@ -561,6 +561,7 @@ static void begin(struct vm *vm)
 {
 	control.vm = vm;
 	control.last_state = vm_state(vm);
+	vm->state_changed = control_state_event;
 	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++)
 		control.clients[i].fd = -1;
 	control_add("status", on_status);

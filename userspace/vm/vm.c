@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "control/control.h"
 #include "cpuid.h"
 #include "base/fail.h"
 #include "base/terminal.h"
@@ -145,7 +144,8 @@ enum vm_state vm_state(struct vm *vm)
 void vm_set_busy(struct vm *vm, enum vm_state busy)
 {
 	__atomic_store_n(&vm->busy, busy, __ATOMIC_RELEASE);
-	control_state_event(vm);
+	if (vm->state_changed)
+		vm->state_changed(vm);
 }
 
 bool vm_ending(struct vm *vm)

@@ -60,6 +60,7 @@ struct vcpu {
  * @absent: a page of its memory is not there and not to be waited for by touching it, or NULL
  * @born_ns: CLOCK_MONOTONIC when it was created
  * @busy: what it does beside running or being paused: VM_STATE_SUSPENDING …, else VM_STATE_RUNNING
+ * @state_changed: called, by any thread, when @busy has changed; or NULL
  * @end: enum vm_end_kind, set once by vm_end(); all threads leave when it is not VM_RUNNING
  * @end_value: the value written to the debug-exit port
  * @end_vcpu: the vCPU that ended it by a triple fault or an error, or -1
@@ -86,6 +87,7 @@ struct vm {
 	void (*rest)(struct vcpu *vcpu);
 	struct pause pause;
 	enum vm_state busy;
+	void (*state_changed)(struct vm *vm);
 	uint64_t born_ns;
 	int end;
 	pthread_mutex_t end_lock;
