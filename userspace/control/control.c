@@ -18,6 +18,7 @@
 #include "vm/vm.h"
 
 #define OUTPUT_MAX	(1u << 20)	/* a client that leaves more than this unread loses events */
+#define ANSWERS_MAX	(2 * OUTPUT_MAX)	/* with more unread answers it is cut off */
 #define JSON_DEPTH	16
 #define CONTROL_MAX_LISTENERS 2
 
@@ -28,6 +29,7 @@
  * @subscribed: wants events
  * @lost: events that it did not get
  * @skipping: the rest of a line that is too long
+ * @cut: it did not read its answers: it gets no more, and the loop lets it go
  * @passed_fd: a descriptor for the next request, or -1
  */
 struct control_client {
@@ -35,6 +37,7 @@ struct control_client {
 	uint64_t serial;
 	bool subscribed;
 	bool skipping;
+	bool cut;
 	unsigned int lost;
 	int passed_fd;
 	size_t in_used;
@@ -88,6 +91,18 @@ static void flush(struct control_client *client)
 	loop_watch(&control.vm->loop, client->fd, POLLIN | (client->out_used ? POLLOUT : 0));
 }
 
+/* Only the loop's thread ends a client's life; shutdown() lets it hear of this. */
+static void cut_off(struct control_client *client)
+{
+	free(client->out);
+	client->out = NULL;
+	client->out_used = 0;
+	client->out_room = 0;
+	client->subscribed = false;
+	__atomic_store_n(&client->cut, true, __ATOMIC_RELAXED);
+	shutdown(client->fd, SHUT_RDWR);
+}
+
 static bool put_line(struct control_client *client, struct json_object *line)
 {
 	const char *text = json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN |
@@ -108,6 +123,20 @@ static bool put_line(struct control_client *client, struct json_object *line)
 	client->out_used += bytes + 1;
 	flush(client);
 	return true;
+}
+
+static bool is_cut(const struct control_client *client)
+{
+	return __atomic_load_n(&client->cut, __ATOMIC_RELAXED);
+}
+
+/* An answer cannot be left out as an event can: without room for it the client goes. */
+static void send_answer(struct control_client *client, struct json_object *answer)
+{
+	if (is_cut(client))
+		return;
+	if (client->out_used > ANSWERS_MAX || !put_line(client, answer))
+		cut_off(client);
 }
 
 static void send_event(struct control_client *client, struct json_object *event)
@@ -143,8 +172,11 @@ static void drop(struct control_client *client)
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-static void free_request(struct control_request *request)
+/* The loop holds a request while its handler runs, and its answer's thread until that is given. */
+static void put_request(struct control_request *request)
 {
+	if (__atomic_sub_fetch(&request->users, 1, __ATOMIC_ACQ_REL))
+		return;
 	if (request->fd >= 0)
 		close(request->fd);
 	json_object_put(request->in);
@@ -167,16 +199,17 @@ void control_done(struct control_request *request)
 	pthread_mutex_lock(&control.lock);
 	/* It may have gone meanwhile, and another have come. */
 	if (request->client->fd >= 0 && request->client->serial == request->serial)
-		put_line(request->client, answer);
+		send_answer(request->client, answer);
 	pthread_mutex_unlock(&control.lock);
 	if (request->failed)
 		json_object_put(answer);
-	free_request(request);
+	put_request(request);
 }
 
 void control_later(struct control_request *request)
 {
 	request->later = true;
+	__atomic_add_fetch(&request->users, 1, __ATOMIC_RELAXED);
 }
 
 void control_fail(struct control_request *request, const char *code, const char *format, ...)
@@ -309,6 +342,7 @@ static struct control_request *new_request(struct control_client *client)
 	request->client = client;
 	request->serial = client->serial;
 	request->fd = -1;
+	request->users = 1;
 	request->command = "";
 	request->out = json_object_new_object();
 	return request;
@@ -333,7 +367,9 @@ static void on_line(struct control_client *client, const char *line, size_t byte
 	} else {
 		control_fail(request, "too-long", "a line has %d bytes at most", CONTROL_LINE_MAX);
 	}
-	if (!request->later || request->failed)
+	if (request->later)
+		put_request(request);
+	else
 		control_done(request);
 }
 
@@ -343,7 +379,7 @@ static void take_lines(struct control_client *client)
 	uint64_t serial = client->serial;
 	char *newline;
 
-	while (client->fd >= 0 && client->serial == serial &&
+	while (client->fd >= 0 && client->serial == serial && !is_cut(client) &&
 	       (newline = memchr(client->in, '\n', client->in_used))) {
 		size_t bytes = newline + 1 - client->in;
 		char *line = client->in;
@@ -352,7 +388,7 @@ static void take_lines(struct control_client *client)
 			client->skipping = false;
 		} else if (strspn(line, " \t\r") != bytes - 1) {
 			on_line(client, line, bytes, true);
-			if (client->fd < 0 || client->serial != serial)
+			if (client->fd < 0 || client->serial != serial || is_cut(client))
 				return;
 		}
 		client->in_used -= bytes;
@@ -385,7 +421,7 @@ static void on_client(void *argument, int fd, short events)
 				    CONTROL_LINE_MAX - client->in_used, &client->passed_fd);
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (count <= 0) {
+	if (count <= 0 || is_cut(client)) {
 		pthread_mutex_lock(&control.lock);
 		drop(client);
 		pthread_mutex_unlock(&control.lock);

@@ -43,6 +43,7 @@ struct control_request {
 	uint64_t serial;
 	bool failed;
 	bool later;
+	unsigned int users;
 	struct json_object *error;
 };
 
@@ -78,7 +79,11 @@ void control_fail(struct control_request *request, const char *code, const char 
 /** control_fail_with() - a member of the error, besides code and message; @value is taken over */
 void control_fail_with(struct control_request *request, const char *member,
 		       struct json_object *value);
-/** control_later() - the handler returns without an answer; control_done() must follow */
+/**
+ * control_later() - the handler returns without an answer; control_done() must follow
+ *
+ * From here on @request is that of the thread that answers, also if the handler fails afterwards.
+ */
 void control_later(struct control_request *request);
 /** control_done() - answer now, after control_later(); any thread.  @request is freed */
 void control_done(struct control_request *request);

@@ -60,8 +60,32 @@ int line_socket_listen(const char *path)
 	return ret;
 }
 
+/* Keeps the only descriptor of a message. Of more, none can be told to be the right one. */
+static void take_descriptors(struct msghdr *message, int *fd)
+{
+	unsigned int count = 0;
+	int one;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at + sizeof(one) <= c->cmsg_len; at += sizeof(one)) {
+			memcpy(&one, (unsigned char *)c + at, sizeof(one));
+			if (*fd >= 0)
+				close(*fd);
+			*fd = one;
+			count++;
+		}
+	}
+	if (*fd >= 0 && (count > 1 || (count && message->msg_flags & MSG_CTRUNC))) {
+		close(*fd);
+		*fd = -1;
+	}
+}
+
 ssize_t line_socket_receive(int socket, void *buffer, size_t room, int *fd)
 {
+	/* The kernel fills the padding too: there is room for two descriptors on 64 bits. */
 	union {
 		struct cmsghdr header;
 		char room[CMSG_SPACE(sizeof(int))];
@@ -73,16 +97,8 @@ ssize_t line_socket_receive(int socket, void *buffer, size_t room, int *fd)
 	};
 	ssize_t count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
 
-	if (count < 0)
-		return count;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-		    c->cmsg_len != CMSG_LEN(sizeof(int)))
-			continue;
-		if (*fd >= 0)
-			close(*fd);
-		memcpy(fd, CMSG_DATA(c), sizeof(int));
-	}
+	if (count >= 0)
+		take_descriptors(&message, fd);
 	return count;
 }
 

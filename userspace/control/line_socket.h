@@ -13,7 +13,8 @@ int line_socket_connect(const char *path);
 /**
  * line_socket_receive() - like recv(); a descriptor that comes along is put into *@fd
  *
- * One that was there before is closed: each request has one at most.
+ * One that was there before is closed: each request has one at most.  Of a message with more than
+ * one, all are closed.
  */
 ssize_t line_socket_receive(int socket, void *buffer, size_t room, int *fd);
 /** line_socket_send() - all of it, with @fd unless that is -1; 0 or -errno */

@@ -241,6 +241,7 @@ static void on_suspend(struct control_request *request)
 	}
 	vm_set_busy(request->vm, VM_STATE_RUNNING);
 	control_fail(request, "failed", "cannot make a thread: %s", strerror(ret));
+	control_done(request);
 	free(suspend);
 }
 

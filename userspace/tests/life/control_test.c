@@ -78,7 +78,6 @@ static void *answer_later(void *argument)
 {
 	struct control_request *request = argument;
 
-	usleep(20000);
 	json_object_object_add(request->out, "late", json_object_new_boolean(true));
 	control_done(request);
 	return NULL;
@@ -91,6 +90,24 @@ static void on_late(struct control_request *request)
 	control_later(request);
 	require_equal(pthread_create(&later, NULL, answer_later, request), 0);
 	pthread_detach(later);
+}
+
+/* The answer is given before its handler returns. */
+static void on_first(struct control_request *request)
+{
+	pthread_t first;
+
+	control_later(request);
+	require_equal(pthread_create(&first, NULL, answer_later, request), 0);
+	pthread_join(first, NULL);
+}
+
+/* Asks another thread, and then there is none. */
+static void on_no_thread(struct control_request *request)
+{
+	control_later(request);
+	control_fail(request, "failed", "no thread");
+	control_done(request);
 }
 
 /* Says through a descriptor that came along which one it was. */
@@ -116,6 +133,8 @@ static void begin(void)
 	pthread_mutex_init(&vm.pause.lock, NULL);
 	control_add("echo", on_echo);
 	control_add("late", on_late);
+	control_add("first", on_first);
+	control_add("no-thread", on_no_thread);
 	control_add("descriptor", on_descriptor);
 	control_open(&vm, PATH);
 	require_equal(pthread_create(&thread, NULL, run, NULL), 0);
@@ -229,6 +248,15 @@ void control_basics(void)
 	expect(answer && json_object_object_get_ex(answer, "late", NULL));
 	json_object_put(answer);
 
+	/* A thread may be quicker than the handler that made it. */
+	for (int i = 0; i < 100; i++) {
+		answer = control_ask(&link, "first", NULL, -1, PATIENCE_MS, NULL, NULL);
+		require(answer);
+		json_object_put(answer);
+	}
+	expect(!control_ask(&link, "no-thread", NULL, -1, PATIENCE_MS, NULL, NULL));
+	expect(!strcmp(link.error, "no thread"));
+
 	/* The table of states holds here too. */
 	expect(!control_ask(&link, "unpause", NULL, -1, PATIENCE_MS, NULL, NULL));
 	expect(!strcmp(link.code, "wrong-state"));
@@ -312,7 +340,6 @@ void control_clients(void)
 	}
 	require(!stat(PATH, &st));
 	expect_equal(st.st_mode & 0777, 0600);
-	usleep(50000);
 }
 
 void control_events_lost(void)
@@ -377,6 +404,77 @@ void control_descriptors(void)
 	expect_equal(read(ends[0], text, sizeof(text)), 0);
 	close(ends[0]);
 	control_disconnect(&link);
+}
+
+static unsigned int open_descriptors(void)
+{
+	unsigned int count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* @count of them with one request, whatever the receiver expects. */
+static void send_descriptors(int socket, const char *line, unsigned int count)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(16 * sizeof(int))];
+	} ancillary = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+				    .cmsg_len = CMSG_LEN(count * sizeof(int)) } };
+	struct iovec part = { (void *)line, strlen(line) };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = &ancillary, .msg_controllen = CMSG_SPACE(count * sizeof(int)),
+	};
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	require(null >= 0);
+	for (unsigned int i = 0; i < count; i++)
+		memcpy(CMSG_DATA(&ancillary.header) + i * sizeof(int), &null, sizeof(int));
+	require_equal(sendmsg(socket, &message, MSG_NOSIGNAL), strlen(line));
+	close(null);
+}
+
+/* Of several, none is kept, and none stays open. */
+void control_many_descriptors(void)
+{
+	struct control_link link = connected();
+	unsigned int before = open_descriptors();
+	struct json_object *answer, *value;
+
+	for (unsigned int i = 0; i < 64; i++) {
+		send_descriptors(link.fd, "{\"command\":\"descriptor\"}\n", 1 + i % 16);
+		answer = control_read(&link, PATIENCE_MS);
+		require(answer);
+		expect(json_object_object_get_ex(answer, "got", &value) &&
+		       json_object_get_boolean(value) == !(i % 16));
+		json_object_put(answer);
+	}
+	expect_equal(open_descriptors(), before);
+	control_disconnect(&link);
+}
+
+/* Asks and never reads: it is let go before its answers fill the memory; others notice nothing. */
+void control_answers_unread(void)
+{
+	static const char line[] = "{\"command\":\"commands\"}\n";
+	struct control_link deaf = connected(), other = connected();
+	char lines[100 * sizeof(line)] = "";
+	struct json_object *answer;
+	unsigned int sent = 0;
+
+	for (int i = 0; i < 100; i++)
+		strcat(lines, line);
+	while (sent < 50000 && !line_socket_send(deaf.fd, lines, strlen(lines), -1))
+		sent += 100;
+	tap_check(sent < 50000, false, "%u requests were taken and no answer was read", sent);
+	answer = control_ask(&other, "echo", NULL, -1, PATIENCE_MS, NULL, NULL);
+	expect(answer);
+	json_object_put(answer);
+	control_disconnect(&deaf);
+	control_disconnect(&other);
 }
 
 void control_ends(void)

@@ -17,6 +17,8 @@ static const struct tap_test tests[] = {
 	TEST(control_clients),
 	TEST(control_events_lost),
 	TEST(control_descriptors),
+	TEST(control_many_descriptors),
+	TEST(control_answers_unread),
 	TEST(control_ends),
 	TEST(registry_names),
 	TEST(registry_states),

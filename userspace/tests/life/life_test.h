@@ -21,6 +21,8 @@ void control_bad_lines(void);
 void control_clients(void);
 void control_events_lost(void);
 void control_descriptors(void);
+void control_many_descriptors(void);
+void control_answers_unread(void);
 void control_ends(void);
 
 /* registry_test.c */
