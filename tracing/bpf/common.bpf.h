@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the BPF programs share. */
+/* Shared by the BPF programs. */
 #ifndef COMMON_BPF_H
 #define COMMON_BPF_H
 
