@@ -404,7 +404,7 @@ static void remove(struct virtio_device *vdev)
 }
 
 #ifdef CONFIG_PM_SLEEP
-/* The host's side may be gone after sleep, and pages with it: deflate before the guest sleeps. */
+/* What is in the balloon would be lost with the host's side of it: the guest has all when it sleeps. */
 static int freeze(struct virtio_device *vdev)
 {
 	end(vdev->priv);

@@ -11,14 +11,9 @@ bool gondola_audit_quiet;
 	1;									\
 })
 
-static gfn_t audited_gfn(const struct gondola_shadow_page *sp, unsigned int i)
-{
-	return sp->role.direct ? sp->gfn + i : (sp->gpt[i] & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
-}
-
 static int audit_leaf(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i)
 {
-	gfn_t gfn = audited_gfn(sp, i);
+	gfn_t gfn = gondola_leaf_gfn(sp, i);
 	struct gondola_slot *slot = gondola_find_slot(vm, gfn);
 	u64 spte = sp->spt[i], gpte = sp->gpt[i];
 	struct gondola_frame *frame;
@@ -118,7 +113,7 @@ static bool audit_rmap_entry(u64 *spte, void *arg)
 
 	count->entries++;
 	if (!sp || sp->role.level != 1 || !spte_present(*spte) ||
-	    audited_gfn(sp, spte_index(spte)) != count->gfn)
+	    gondola_leaf_gfn(sp, spte_index(spte)) != count->gfn)
 		count->bad += violation("rmap of gfn %llx holds a foreign entry", count->gfn);
 	return false;
 }

@@ -104,11 +104,7 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 		if (!(bitmap[i / 64] & BIT_ULL(i % 64)))
 			continue;
 		if (__test_and_clear_bit(first + i, s->dirty)) {
-			struct gondola_frame *frame = &s->frames[first + i];
-
-			if (frame->nr_tables && gondola_rmap_harvest(frame->rmap))
-				gondola_touch_tables(vm, s->base + first + i);
-			gondola_rmap_write_protect(frame->rmap);
+			gondola_write_protect(vm, s->base + first + i, &s->frames[first + i]);
 			flush = true;
 		}
 		if (need_resched() && i % 64 == 63) {

@@ -41,8 +41,10 @@ static void set_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 {
 	struct gondola_frame *frame = &slot->frames[gfn - slot->base];
 	struct gondola_vm *vm = vcpu->vm;
-	u64 *spte = &sp->spt[i], old = *spte, new;
+	u64 *spte = &sp->spt[i], old = READ_ONCE(*spte), new;
 
+	if (GONDOLA_MMU_BUG_ON(vm, gondola_leaf_gfn(sp, i) != gfn))
+		return;
 	if (write)
 		gondola_mark_page_dirty(vm, vcpu, slot, gfn, GONDOLA_DIRTY_VCPU);
 	if (!(frame->host & FRAME_WRITABLE) || frame->nr_synced ||
@@ -54,32 +56,33 @@ static void set_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 		new |= PT_D;
 	if (old == new)
 		return;
-	if (spte_present(old)) {
-		gondola_keep_written(vm, frame, gfn, old);
-		/* Same guest entry, other rights; the frame is the same or was zapped. */
-		if (WARN_ON_ONCE((old ^ new) & PT_ADDR)) {
-			gondola_entry_clear(vm, sp, i);
-			old = *spte;
-		} else if ((old & ~new & (PT_W | PT_U)) || (new & ~old & PT_NX)) {
-			vm->mmu.stale_tlb = true;
-			gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
-		}
-	}
+	/* Same guest entry, other rights; the frame is the same or was zapped. */
+	if (GONDOLA_MMU_BUG_ON(vm, spte_present(old) && (old ^ new) & PT_ADDR))
+		return;
 	if (!spte_present(old)) {
 		gondola_rmap_add(&vcpu->mmu.rmap_cache, &frame->rmap, spte);
 		sp->present++;
 		vm->mmu.nr_sptes++;
+		gondola_entry_fill(spte, new);
+		return;
 	}
-	WRITE_ONCE(*spte, new);
+	old = gondola_entry_change(spte, 0, new);
+	gondola_keep_written(vm, frame, gfn, old);
+	/* A processor that remembers D would write without setting it again. */
+	if ((old & ~new & (PT_W | PT_U | PT_D)) || (new & ~old & PT_NX)) {
+		vm->mmu.stale_tlb = true;
+		gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
+	}
 }
 
+/* Was this page made in the vCPU's mode?  All of the role but what a page's place decides. */
 static bool role_is_current(struct gondola_vcpu *vcpu, union gondola_role role)
 {
-	union gondola_role now = vcpu->mmu.role;
+	const union gondola_role place = {
+		.level = 7, .direct = 1, .quadrant = 3, .access = 3, .clean = 1,
+	};
 
-	return role.gpte32 == now.gpte32 && role.nonxe == now.nonxe &&
-	       role.long_mode == now.long_mode && role.nowp == now.nowp &&
-	       role.nosmep == now.nosmep && role.nosmap == now.nosmap;
+	return !((role.word ^ vcpu->mmu.role.word) & ~place.word);
 }
 
 bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
@@ -115,12 +118,11 @@ gfn_t gondola_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u6
 }
 
 /* The page that entry @i of @sp, with guest entry @gpte, leads to. */
-static union gondola_role child_role(struct gondola_vcpu *vcpu,
-				     const struct gondola_shadow_page *sp, unsigned int i,
+static union gondola_role child_role(const struct gondola_shadow_page *sp, unsigned int i,
 				     u64 gpte, gfn_t *gfn)
 {
 	union gondola_role role = sp->role;
-	bool large = gpte_is_large(vcpu, role, gpte);
+	bool large = gpte_is_large(role, gpte);
 
 	role.level--;
 	if (!role.direct && !is_pae_root(sp) && role.nowp) {
@@ -144,7 +146,7 @@ static union gondola_role child_role(struct gondola_vcpu *vcpu,
 }
 
 /* Rights of a link: what its guest entry says. Bits of PAE directory pointers are reserved. */
-static u64 link_bits(struct gondola_vcpu *vcpu, const struct gondola_shadow_page *sp, u64 gpte)
+static u64 link_bits(const struct gondola_shadow_page *sp, u64 gpte)
 {
 	u64 bits = PT_P;
 
@@ -158,23 +160,37 @@ static u64 link_bits(struct gondola_vcpu *vcpu, const struct gondola_shadow_page
 		return bits | PT_W | PT_U;
 	bits |= gpte & (PT_W | PT_U);
 	/* A large page that is clean: the first write must come here to set D. */
-	if (gpte_is_large(vcpu, sp->role, gpte) && !(gpte & PT_D))
+	if (gpte_is_large(sp->role, gpte) && !(gpte & PT_D))
 		bits &= ~PT_W;
 	return bits;
 }
 
-static void set_link(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+/* Is it the page that entry @i of @sp, with guest entry @gpte, leads to? */
+static bool is_child(const struct gondola_shadow_page *child, const struct gondola_shadow_page *sp,
+		     unsigned int i, u64 gpte)
+{
+	gfn_t gfn;
+	union gondola_role role = child_role(sp, i, gpte, &gfn);
+
+	return child->role.word == role.word && child->gfn == gfn;
+}
+
+/* The entry is empty. False: @child does not belong there. */
+static bool set_link(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
 		     struct gondola_shadow_page *child, u64 gpte)
 {
 	u64 *spte = &sp->spt[i];
 
+	if (GONDOLA_MMU_BUG_ON(vcpu->vm, !is_child(child, sp, i, gpte)))
+		return false;
 	sp->gpt[i] = gpte;
 	gondola_rmap_add(&vcpu->mmu.rmap_cache, &child->parents, spte);
 	sp->present++;
-	WRITE_ONCE(*spte, __pa(child->spt) | link_bits(vcpu, sp, gpte));
+	gondola_entry_fill(spte, __pa(child->spt) | link_bits(sp, gpte));
 	/* A table out of sync may not be entered by a new way unseen. */
 	if (child->unsync)
 		gondola_sync_page(vcpu, child);
+	return true;
 }
 
 bool gondola_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
@@ -189,15 +205,12 @@ bool gondola_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 	if (!(gpte & PT_P) || !(gpte & PT_A || is_pae_root(sp)) ||
 	    !role_is_current(vcpu, sp->role) || !gondola_chunk_to_spare(vcpu))
 		return false;
-	large = gpte & PT_PS && (gpte_is_large(vcpu, sp->role, gpte) || level == 4);
+	large = gpte & PT_PS && (gpte_is_large(sp->role, gpte) || level == 4);
 	if (!is_pae_root(sp) && gpte & vcpu->mmu.reserved[large][level])
 		return false;
-	role = child_role(vcpu, sp, i, gpte, &gfn);
+	role = child_role(sp, i, gpte, &gfn);
 	child = gondola_shadow_find(vcpu->vm, gfn, role);
-	if (!child)
-		return false;
-	set_link(vcpu, sp, i, child, gpte);
-	return true;
+	return child && set_link(vcpu, sp, i, child, gpte);
 }
 
 /* Follow, or make, the link for @gva in @sp. */
@@ -211,25 +224,26 @@ static struct gondola_shadow_page *descend(struct gondola_vcpu *vcpu,
 	gfn_t gfn;
 
 	if (spte_present(spte)) {
-		u64 addr = spte & PT_ADDR;
-
+		child = child_of(spte);
 		if (sp->gpt[i] == gpte)
-			return child_of(spte);
+			goto found;
 		/* A or D has come since: that changes no more than rights, which are in the link. */
 		if (!((sp->gpt[i] ^ gpte) & ~(PT_A | PT_D)) && !sp->role.nowp) {
 			sp->gpt[i] = gpte;
-			WRITE_ONCE(sp->spt[i], addr | link_bits(vcpu, sp, gpte));
-			return child_of(spte);
+			gondola_entry_change(&sp->spt[i], PT_ADDR, link_bits(sp, gpte));
+			goto found;
 		}
 		gondola_entry_clear(vcpu->vm, sp, i);
 	}
-	role = child_role(vcpu, sp, i, gpte, &gfn);
+	role = child_role(sp, i, gpte, &gfn);
 	child = gondola_shadow_get(vcpu, gfn, role);
-	if (child) {
-		set_link(vcpu, sp, i, child, gpte);
-		gondola_sync_below(vcpu, child);
-	}
+	if (!child || !set_link(vcpu, sp, i, child, gpte))
+		return NULL;
+	gondola_sync_below(vcpu, child);
 	return child;
+
+found:
+	return GONDOLA_MMU_BUG_ON(vcpu->vm, !is_child(child, sp, i, gpte)) ? NULL : child;
 }
 
 static void fill_around(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int at)
@@ -323,6 +337,9 @@ static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 
 	u64 rights = PT_W | PT_U;
 	unsigned int i;
 
+	if (GONDOLA_MMU_BUG_ON(vcpu->vm, !role_is_current(vcpu, sp->role) ||
+			       sp->role.direct != vcpu->mmu.role.direct))
+		return GONDOLA_ACCESS_ERROR;
 	for (;;) {
 		u64 gpte = 0;
 
@@ -331,6 +348,9 @@ static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 
 			i = (gva >> 30) & 3;
 			gpte = gondola_pae_entry(vcpu, i);
 		} else if (!sp->role.direct) {
+			/* The walk ended above: there is no such table. */
+			if (GONDOLA_MMU_BUG_ON(vcpu->vm, (int)sp->role.level < w->leaf))
+				return GONDOLA_ACCESS_ERROR;
 			gpte = w->gpte[sp->role.level];
 			/* The fault comes again, and finds the new entry. */
 			if (unlikely(!still_holds(sp, i, gpte)))

@@ -43,8 +43,14 @@ void gondola_mmu_invalidate_end(struct gondola_vm *vm);
  */
 #ifdef GONDOLA_UNDER_TEST
 void gondola_mmu_host_unlocked(struct gondola_vm *vm);
+/* An entry has been looked at and is about to change: a processor's turn to set A and D. */
+void gondola_mmu_host_entry(u64 *spte);
 #else
 static inline void gondola_mmu_host_unlocked(struct gondola_vm *vm)
+{
+}
+
+static inline void gondola_mmu_host_entry(u64 *spte)
 {
 }
 #endif

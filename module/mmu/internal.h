@@ -20,6 +20,7 @@
 #include <linux/mm.h>
 #include "vcpu.h"
 #include "vm.h"
+#include "host.h"
 #include "mmu.h"
 #include "steps.h"
 
@@ -110,6 +111,27 @@ static inline struct gondola_shadow_page *child_of(u64 spte)
 	return page_of(__va(spte & PT_ADDR));
 }
 
+/*
+ * The one door through which an entry changes that is present: the processors set A and D in it
+ * at any time, so it changes in one step, and is judged by what it held at that step.  Keeps the
+ * bits of @keep, sets those of @set, returns what was there.
+ */
+static inline u64 gondola_entry_change(u64 *spte, u64 keep, u64 set)
+{
+	u64 old = READ_ONCE(*spte);
+
+	do {
+		gondola_mmu_host_entry(spte);
+	} while (!try_cmpxchg(spte, &old, (old & keep) | set));
+	return old;
+}
+
+/* An entry that is not present is ours alone. */
+static inline void gondola_entry_fill(u64 *spte, u64 new)
+{
+	WRITE_ONCE(*spte, new);
+}
+
 static inline unsigned int spte_index(const u64 *spte)
 {
 	return ((unsigned long)spte & (GONDOLA_PAGE_SIZE - 1)) / sizeof(u64);
@@ -149,13 +171,14 @@ bool gondola_zap_frame(struct gondola_vm *vm, struct gondola_frame *frame);
 
 /* rmap.c: a bag of entry pointers; 0 is empty. */
 void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 *spte);
-void gondola_rmap_remove(unsigned long *head, u64 *spte);
+/* False: it is not in the bag. */
+bool gondola_rmap_remove(unsigned long *head, u64 *spte);
 u64 *gondola_rmap_first(unsigned long head);
 /* Call @visit for each until it returns true. */
 void gondola_rmap_visit(unsigned long head, bool (*visit)(u64 *spte, void *arg), void *arg);
 bool gondola_rmap_has(unsigned long head, const u64 *spte);
-/* Remove write access from every entry of the bag; true if any had it. */
-bool gondola_rmap_write_protect(unsigned long head);
+/* Remove write access from every entry of the bag; true if any had it. @written: … and D. */
+bool gondola_rmap_write_protect(unsigned long head, bool *written);
 /* Was the frame written through one of these since last asked? Clears the processor's D bits. */
 bool gondola_rmap_harvest(unsigned long head);
 int gondola_rmap_init(void);
@@ -184,6 +207,8 @@ struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t 
 					       union gondola_role role);
 /* Zap: empty it, unlink it; it is freed with the lock, or when it is nobody's root any more. */
 void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp);
+/* No entry lets the guest write @gfn from now on; true if a flush is due for that. */
+bool gondola_write_protect(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame);
 /* A table in sync comes to lie in @gfn: the guest must not write it unseen. */
 void gondola_protect_table(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame);
 void gondola_shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp);
@@ -191,10 +216,14 @@ void gondola_shadow_make_room(struct gondola_vm *vm, u32 pages);
 unsigned long gondola_shadow_evict(struct gondola_vm *vm, unsigned long pages);
 /* Empty one entry; a link's child that loses its last parent is zapped with it. */
 void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i);
+/* A slot is added: a CR3 that led to no memory may lead to some now. */
+void gondola_forget_nowhere(struct gondola_vm *vm);
 /* Empty all entries. */
 void gondola_shadow_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp);
 struct gondola_shadow_page *gondola_page_alloc(gfp_t gfp, bool pae_root);
 void gondola_page_free(struct gondola_shadow_page *sp);
+/* No processor walks what was zapped: free it. */
+void gondola_free_doomed(struct gondola_vm *vm);
 /* All vCPUs drop their translations before this returns. Lock held. */
 void gondola_flush_all(struct gondola_vm *vm);
 
@@ -236,7 +265,9 @@ extern const struct gondola_format gondola_format_32, gondola_format_pae, gondol
 
 enum gondola_walk_result gondola_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
 				      struct gondola_walk *w);
-void gondola_reserved_bits(struct gondola_vcpu *vcpu);
+/* By [PS][level]; a function of the role, so that pages of one role agree on them. */
+void gondola_reserved_bits(union gondola_role role, const struct gondola_format *format,
+			   u64 reserved[2][5]);
 /* The error code of a fault: @why is PFEC_P, PFEC_RSVD. */
 u32 gondola_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why);
 /* @rights: PT_W, PT_U as granted, PT_NX as denied, combined over the levels. */
@@ -260,11 +291,30 @@ static inline u64 guest_entry(const struct gondola_shadow_page *sp, const void *
 }
 
 /* Does this guest entry, at this level, map memory itself? */
-static inline bool gpte_is_large(const struct gondola_vcpu *vcpu, union gondola_role role, u64 gpte)
+static inline bool gondola_is_large(union gondola_role role, unsigned int level, u64 gpte)
 {
-	return (gpte & PT_PS) && (role.level == 2 || role.level == 3) &&
-	       (!role.gpte32 || (vcpu->cr4 & CR4_PSE));
+	return (gpte & PT_PS) && (level == 2 || level == 3) && !role.nopse;
 }
+
+static inline bool gpte_is_large(union gondola_role role, u64 gpte)
+{
+	return gondola_is_large(role, role.level, gpte);
+}
+
+/* The gfn that entry @i of a page of level 1 maps. */
+static inline gfn_t gondola_leaf_gfn(const struct gondola_shadow_page *sp, unsigned int i)
+{
+	return sp->role.direct ? sp->gfn + i : (sp->gpt[i] & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
+}
+
+/*
+ * What the code holds to be impossible has happened: the VM is dead (each RUN gives -EIO), and
+ * keeps its shadow pages until it goes, since something may still point to them.  The host goes
+ * on.  Lock held.
+ */
+bool gondola_mmu_broken(struct gondola_vm *vm, const char *what);
+#define GONDOLA_MMU_BUG_ON(vm, condition)						\
+	(unlikely(condition) && gondola_mmu_broken(vm, #condition))
 
 /* lookup.c */
 /**
@@ -339,13 +389,16 @@ static inline u64 gondola_empty_entry(const struct gondola_vm *vm,
 	return (gpte & PT_P) || sp->unsync || sp->role.direct ? vm->mmu.hollow : 0;
 }
 
+/* A CR3 that leads to no memory gets a root in which nothing is ever filled. */
+#define GFN_NOWHERE	(~0ull >> 12)
+
 /* root.c */
 struct gondola_shadow_page *gondola_current_root(struct gondola_vcpu *vcpu);
 /* Entry of the PAE root as the guest's registers, or the lack of them, imply. */
 u64 gondola_pae_entry(struct gondola_vcpu *vcpu, unsigned int i);
 bool gondola_root_is_gone(struct gondola_vcpu *vcpu);
 
-/* audit.c: a test that expects violations wants them counted, not told. */
+/* audit.c: a test that expects violations, or the VM's death, wants them counted, not told. */
 extern bool gondola_audit_quiet;
 
 /* dirty.c */

@@ -11,6 +11,7 @@
 #ifndef GONDOLA_MMU_H
 #define GONDOLA_MMU_H
 
+#include <linux/build_bug.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -23,7 +24,7 @@ struct gondola_shadow_page;
 struct gondola_frame;
 struct gondola_format;
 
-/* Marks of the launcher (GONDOLA_MARK). */
+/* What the launcher marked (GONDOLA_MARK). */
 struct gondola_stamp {
 	u32 phase;
 	u32 round;
@@ -73,6 +74,32 @@ struct gondola_slot {
  *	not even for the supervisor, while another mapping of the same page may be dirty
  * @nonxe: EFER.NXE is clear: bit 63 is reserved
  * @long_mode: entries follow the 4-level format's reserved bits (not PAE's)
+ * @nopse: with @gpte32: CR4.PSE is clear: PS is ignored, each directory entry leads to a table
+ * @gib_pages: with @long_mode: CPUID offers pages of 1 GiB, else their PS bit is reserved
+ * @maxphyaddr: CPUID's width of physical addresses: the bits above are reserved
+ *
+ * The walk reads nothing of a vCPU's mode but this (gondola_reserved_bits(), gpte_is_large()).
+ * Its inputs, where each is kept, and why it may be left out if it is:
+ *
+ *  CR0.PG			@direct
+ *  CR0.WP			@nowp
+ *  CR4.PAE, EFER.LMA		@gpte32, @long_mode
+ *  CR4.PSE			@nopse
+ *  CR4.SMEP, CR4.SMAP		@nosmep, @nosmap with @nowp.  Else not kept: leaves carry the
+ *				guest's rights, and the processor checks each access itself
+ *  EFER.NXE			@nonxe
+ *  MAXPHYADDR			@maxphyaddr
+ *  1 GiB pages			@gib_pages
+ *  CR3, PDPTEs			gfn of the root, gpt[] of the PAE root
+ *  CR4.PCIDE			not kept: it only says what the low bits of CR3 mean, and
+ *				struct gondola_root keeps all of CR3
+ *  CR4.PGE, G			not kept: no shadow entry is global, so that each flush flushes all
+ *  PAT, MTRRs, PWT, PCD, CR0.CD	not kept: guest memory is always write-back
+ *  PSE36			not kept: always there, as far as @maxphyaddr goes
+ *  RFLAGS.AC, CPL		not kept: inputs of each access, not of the walk
+ *  CR4.LA57, PKE and later	not kept: not offered, see GONDOLA_LISTED_CR4
+ *  A20				not kept: there is no such gate, all address bits count
+ *  slots			frames, and gondola_forget_nowhere() for what had none
  */
 union gondola_role {
 	u32 word;
@@ -88,8 +115,32 @@ union gondola_role {
 		u32 nonxe:1;
 		u32 long_mode:1;
 		u32 clean:1;
+		u32 nopse:1;
+		u32 gib_pages:1;
+		u32 maxphyaddr:6;
 	};
 };
+
+static_assert(sizeof(union gondola_role) == sizeof(u32));
+
+/* Control bits that the role is made of: a change of one is told by gondola_mmu_mode_changed(). */
+#define GONDOLA_ROLE_CR0	(CR0_PG | CR0_WP)
+#define GONDOLA_ROLE_CR4	(CR4_PSE | CR4_PAE | CR4_SMEP | CR4_SMAP)
+#define GONDOLA_ROLE_EFER	(EFER_F_NXE | EFER_F_LMA)
+/* Those that it is not made of; the table above says why of those that paging knows. */
+#define GONDOLA_NO_ROLE_CR0	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_AM | \
+				 CR0_NW | CR0_CD)
+#define GONDOLA_NO_ROLE_CR4	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_MCE | CR4_PGE | \
+				 CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | \
+				 CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE)
+#define GONDOLA_NO_ROLE_EFER	(EFER_F_SCE | EFER_F_LME)
+/* A guest gets no bit that is in neither list. */
+#define GONDOLA_LISTED_CR4	(GONDOLA_ROLE_CR4 | GONDOLA_NO_ROLE_CR4)
+#define GONDOLA_LISTED_EFER	(GONDOLA_ROLE_EFER | GONDOLA_NO_ROLE_EFER)
+
+static_assert((GONDOLA_ROLE_CR0 ^ GONDOLA_NO_ROLE_CR0) == CR0_DEFINED);
+static_assert(!(GONDOLA_ROLE_CR4 & GONDOLA_NO_ROLE_CR4));
+static_assert(!(GONDOLA_ROLE_EFER & GONDOLA_NO_ROLE_EFER));
 
 /**
  * struct gondola_lock_stats - how often the MMU lock was taken and waited for
@@ -238,7 +289,7 @@ int gondola_gpa_exchange(struct gondola_vcpu *vcpu, gpa_t gpa, u8 new, u8 *old);
 /** gondola_gpa_try_or() - set bits likewise, if that can be done at once; from any context but interrupts */
 bool gondola_gpa_try_or(struct gondola_vm *vm, gpa_t gpa, u8 bits);
 
-/** gondola_mmu_mode_changed() - cr0, cr4 or efer have changed (vcpu->* hold the new values) */
+/** gondola_mmu_mode_changed() - cr0, cr4, efer or CPUID have changed (vcpu->* hold the new values) */
 void gondola_mmu_mode_changed(struct gondola_vcpu *vcpu);
 /**
  * gondola_mmu_cr3_written() - vcpu->cr3 has the new value (bit 63 already removed)

@@ -159,6 +159,102 @@ static void failure_06_write_while_the_log_begins(struct kunit *test)
 	rival_done(test, w);
 }
 
+/* ---- entries that the processor writes while they change ---- */
+
+/* The only processor of the cases below: it stands before a write of @gva. */
+static struct writer {
+	gva_t gva;
+	u64 value;
+	u64 *entry;
+	unsigned int writes;
+} writer;
+
+/* Between the look at its entry and the change: it sets D, and writes. */
+static void writer_writes(struct world *w)
+{
+	if (w->entry != writer.entry || writer.writes)
+		return;
+	writer.writes += world_write_in_guest(w, &w->vcpu, writer.gva, writer.value);
+}
+
+static u64 *entry_of(struct world *w, gva_t gva)
+{
+	u64 *table = __va(w->vcpu.hw_root);
+	unsigned int level;
+
+	for (level = 4; level > 1; level--)
+		table = __va(table[shadow_index(gva, level)] & PT_ADDR);
+	return &table[shadow_index(gva, 1)];
+}
+
+/*
+ * One processor, whose leaf table at 0x60000 (gva 2 MiB …) is out of sync and has not been written
+ * since the last sync: that its entry has no D says so.
+ */
+static struct world *writer_world(struct kunit *test, u32 flags)
+{
+	struct world *w = world_identity(test, false, 0);
+
+	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, WORLD_PAGES, flags), 0);
+	*world_u64(w, 0x60000) = 0x70000 | FULL | PT_A | PT_D;
+	*world_u64(w, 0x70000) = 0x70;
+	*world_u64(w, 0x71000) = 0x71;
+	*world_u64(w, 0x3008) = 0x60000 | FULL | PT_A;
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x200000), 0x70ull);
+	must_write(test, w, 0x60008, 0);
+	world_set_cr3(w, 0x1000);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x200000), 0x70ull);
+	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_unsync, 1u);
+	writer = (struct writer){
+		.gva = 0x60000,
+		.value = 0x71000 | FULL | PT_A | PT_D,
+		.entry = entry_of(w, 0x60000),
+	};
+	KUNIT_EXPECT_EQ(test, *writer.entry & (PT_W | PT_D), PT_W);
+	w->on_entry = writer_writes;
+	return w;
+}
+
+/* It has changed its table and flushes: it must not see what the table said before. */
+static void writer_flushes(struct kunit *test, struct world *w)
+{
+	KUNIT_EXPECT_EQ(test, writer.writes, 1u);
+	w->on_entry = NULL;
+	world_set_cr3(w, 0x1000);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x200000), 0x71ull);
+	world_done(test, w);
+}
+
+static void written_while_the_log_is_cleared(struct kunit *test)
+{
+	struct world *w = writer_world(test, GONDOLA_MEM_LOG_DIRTY);
+
+	clear_log(test, w);
+	writer_flushes(test, w);
+}
+
+static void written_while_the_host_takes_the_page(struct kunit *test)
+{
+	struct world *w = writer_world(test, 0);
+
+	world_host_takes(w, 0x60);
+	writer_flushes(test, w);
+}
+
+/* Its own entry for the table is made read-only by another of its tables. */
+static void written_while_its_entry_changes(struct kunit *test)
+{
+	struct world *w = writer_world(test, 0);
+
+	/* As an interpreted instruction takes write access away: in place. */
+	w->on_entry = NULL;
+	KUNIT_EXPECT_EQ(test, *world_u64(w, 0x4000 + 8 * 0x60) & PT_W, PT_W);
+	w->on_entry = writer_writes;
+	must_write(test, w, 0x4000 + 8 * 0x60, 0x60000 | PT_P | PT_U | PT_A | PT_D);
+	world_invlpg(w, 0x60000);
+	writer_flushes(test, w);
+}
+
 static void take_page_always(struct world *w)
 {
 	world_host_moves(w, 0x60);
@@ -182,6 +278,9 @@ static void busy_host_lets_go(struct kunit *test)
 
 static struct kunit_case races_cases[] = {
 	KUNIT_CASE(busy_host_lets_go),
+	KUNIT_CASE(written_while_the_log_is_cleared),
+	KUNIT_CASE(written_while_the_host_takes_the_page),
+	KUNIT_CASE(written_while_its_entry_changes),
 	KUNIT_CASE(failure_05_write_while_the_log_is_cleared),
 	KUNIT_CASE(failure_06_flush_before_the_page_goes),
 	KUNIT_CASE(failure_06_stale_translation_of_a_new_table),

@@ -61,17 +61,17 @@ void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 
 	chunk->spte[chunk->count++] = spte;
 }
 
-void gondola_rmap_remove(unsigned long *head, u64 *spte)
+bool gondola_rmap_remove(unsigned long *head, u64 *spte)
 {
 	struct rmap_chunk *first, *chunk;
 	unsigned int i;
 
 	if (*head == (unsigned long)spte) {
 		*head = 0;
-		return;
+		return true;
 	}
-	if (WARN_ON_ONCE(!(*head & CHUNK_BIT)))
-		return;
+	if (!(*head & CHUNK_BIT))
+		return false;
 	first = to_chunk(*head);
 	for (chunk = first; chunk; chunk = chunk->next) {
 		gondola_step(1);
@@ -79,15 +79,15 @@ void gondola_rmap_remove(unsigned long *head, u64 *spte)
 			if (chunk->spte[i] == spte)
 				goto found;
 	}
-	WARN_ON_ONCE(1);
-	return;
+	return false;
 found:
 	/* Fill the hole from the first chunk, the only one that may be short. */
 	chunk->spte[i] = first->spte[--first->count];
 	if (first->count)
-		return;
+		return true;
 	*head = first->next ? (unsigned long)first->next | CHUNK_BIT : 0;
 	kmem_cache_free(chunk_cache, first);
+	return true;
 }
 
 u64 *gondola_rmap_first(unsigned long head)
@@ -130,27 +130,37 @@ void gondola_rmap_visit(unsigned long head, bool (*visit)(u64 *spte, void *arg),
 		}
 }
 
-static bool write_protect_one(u64 *spte, void *any)
+struct protect_state {
+	bool any;
+	bool written;
+};
+
+static bool write_protect_one(u64 *spte, void *arg)
 {
-	if (*spte & PT_W) {
-		WRITE_ONCE(*spte, *spte & ~PT_W);
-		*(bool *)any = true;
+	struct protect_state *state = arg;
+
+	if (READ_ONCE(*spte) & PT_W) {
+		state->any = true;
+		/* D may come until W goes. */
+		if (gondola_entry_change(spte, ~PT_W, 0) & PT_D)
+			state->written = true;
 	}
 	return false;
 }
 
-bool gondola_rmap_write_protect(unsigned long head)
+bool gondola_rmap_write_protect(unsigned long head, bool *written)
 {
-	bool any = false;
+	struct protect_state state = {};
 
-	gondola_rmap_visit(head, write_protect_one, &any);
-	return any;
+	gondola_rmap_visit(head, write_protect_one, &state);
+	*written = state.written;
+	return state.any;
 }
 
 static bool harvest_one(u64 *spte, void *any)
 {
-	if ((*spte & (PT_W | PT_D)) == (PT_W | PT_D)) {
-		clear_bit(ilog2(PT_D), (unsigned long *)spte);
+	if ((READ_ONCE(*spte) & (PT_W | PT_D)) == (PT_W | PT_D)) {
+		gondola_entry_change(spte, ~PT_D, 0);
 		*(bool *)any = true;
 	}
 	return false;

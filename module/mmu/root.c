@@ -16,9 +16,6 @@ static bool pf_filter;
 module_param(pf_filter, bool, 0444);
 MODULE_PARM_DESC(pf_filter, "faults that are the guest's own go straight to it (VMX; default off)");
 
-/* A CR3 that leads to no memory gets a root in which nothing is ever filled. */
-#define GFN_NOWHERE	(~0ull >> 12)
-
 struct gondola_shadow_page *gondola_current_root(struct gondola_vcpu *vcpu)
 {
 	if (!vcpu->mmu.role.long_mode)
@@ -70,9 +67,12 @@ void gondola_mmu_mode_changed(struct gondola_vcpu *vcpu)
 	role.nowp = paging && !(vcpu->cr0 & CR0_WP);
 	role.nosmep = role.nowp && (vcpu->cr4 & CR4_SMEP);
 	role.nosmap = role.nowp && (vcpu->cr4 & CR4_SMAP);
+	role.nopse = role.gpte32 && !(vcpu->cr4 & CR4_PSE);
+	role.gib_pages = role.long_mode && mmu->gib_pages;
+	role.maxphyaddr = vcpu->maxphyaddr;
 	mmu->format = role.long_mode ? &gondola_format_4level :
 		      pae ? &gondola_format_pae : &gondola_format_32;
-	gondola_reserved_bits(vcpu);
+	gondola_reserved_bits(role, mmu->format, mmu->reserved);
 
 	if (role.word != mmu->role.word || mmu->current_root < 0) {
 		gondola_mmu_lock(vcpu->vm);
@@ -165,7 +165,7 @@ static void link_known(struct gondola_vcpu *vcpu, struct gondola_shadow_page *ro
 			gondola_entry_clear(vcpu->vm, root, i);
 		root->gpt[i] = gpte;
 		if (!gondola_link_try(vcpu, root, i, gpte))
-			root->spt[i] = gondola_empty_entry(vcpu->vm, root, gpte);
+			gondola_entry_fill(&root->spt[i], gondola_empty_entry(vcpu->vm, root, gpte));
 	}
 }
 

@@ -77,16 +77,33 @@ void gondola_mmu_lock_stats(struct gondola_lock_stats *sum)
 	}
 }
 
-void gondola_mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock)
+bool gondola_mmu_broken(struct gondola_vm *vm, const char *what)
+{
+	lockdep_assert_held(&vm->mmu.lock);
+	WRITE_ONCE(vm->dead, true);
+	/* Whoever is in the guest comes out of it. */
+	vm->mmu.flush_due = true;
+	WARN_ONCE(!gondola_audit_quiet, "gondola: VM %u is dead: %s\n", vm->id, what);
+	return true;
+}
+
+/* Nothing points to them any more, and no processor walks them. */
+void gondola_free_doomed(struct gondola_vm *vm)
 {
 	struct gondola_shadow_page *sp, *next;
 
+	list_for_each_entry_safe(sp, next, &vm->mmu.doomed, link)
+		gondola_page_free(sp);
+	INIT_LIST_HEAD(&vm->mmu.doomed);
+}
+
+void gondola_mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock)
+{
 	if (unlikely(!list_empty(&vm->mmu.doomed) || vm->mmu.flush_due)) {
 		/* No processor may still walk what goes. */
 		gondola_flush_all(vm);
-		list_for_each_entry_safe(sp, next, &vm->mmu.doomed, link)
-			gondola_page_free(sp);
-		INIT_LIST_HEAD(&vm->mmu.doomed);
+		if (likely(!vm->dead))
+			gondola_free_doomed(vm);
 	}
 	gondola_steps_end();
 	spin_unlock(&vm->mmu.lock);
@@ -114,14 +131,22 @@ struct gondola_shadow_page *gondola_shadow_find(struct gondola_vm *vm, gfn_t gfn
 	return NULL;
 }
 
+bool gondola_write_protect(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame)
+{
+	bool written, any = gondola_rmap_write_protect(frame->rmap, &written);
+
+	if (unlikely(written && frame->nr_tables > frame->nr_synced))
+		gondola_touch_tables(vm, gfn);
+	return any;
+}
+
 void gondola_protect_table(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame)
 {
 	bool first = frame->nr_synced == 0;
+	bool flush = first && gondola_write_protect(vm, gfn, frame);
 
-	if (first && frame->nr_tables && gondola_rmap_harvest(frame->rmap))
-		gondola_touch_tables(vm, gfn);
 	frame->nr_synced++;
-	if (first && (gondola_rmap_write_protect(frame->rmap) || vm->mmu.stale_tlb))
+	if (flush || (first && vm->mmu.stale_tlb))
 		gondola_flush_all(vm);
 }
 
@@ -158,34 +183,33 @@ struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t 
 	return sp;
 }
 
-static gfn_t leaf_gfn(const struct gondola_shadow_page *sp, unsigned int i)
-{
-	return sp->role.direct ? sp->gfn + i : (sp->gpt[i] & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
-}
-
 void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i)
 {
-	u64 *spte = &sp->spt[i];
-	u64 old = *spte;
+	u64 *spte = &sp->spt[i], empty = is_pae_root(sp) ? 0 : vm->mmu.hollow;
+	u64 old;
 
 	gondola_step(1);
-	WRITE_ONCE(*spte, is_pae_root(sp) ? 0 : vm->mmu.hollow);
-	if (!spte_present(old))
+	if (!spte_present(*spte)) {
+		gondola_entry_fill(spte, empty);
 		return;
+	}
+	old = gondola_entry_change(spte, 0, empty);
 	sp->present--;
 	/* The guest owes itself a flush; the host, before it reuses what this mapped. */
 	vm->mmu.stale_tlb = true;
 	if (sp->role.level == 1) {
-		gfn_t gfn = leaf_gfn(sp, i);
+		gfn_t gfn = gondola_leaf_gfn(sp, i);
 		struct gondola_frame *frame = gondola_find_frame(vm, gfn);
 
 		vm->mmu.nr_sptes--;
-		gondola_rmap_remove(&frame->rmap, spte);
+		if (GONDOLA_MMU_BUG_ON(vm, !frame || !gondola_rmap_remove(&frame->rmap, spte)))
+			return;
 		gondola_keep_written(vm, frame, gfn, old);
 	} else {
 		struct gondola_shadow_page *child = child_of(old);
 
-		gondola_rmap_remove(&child->parents, spte);
+		if (GONDOLA_MMU_BUG_ON(vm, !gondola_rmap_remove(&child->parents, spte)))
+			return;
 		/* A table that nothing leads to is most likely being freed by the guest. */
 		if (!child->parents && !child->root_count && !is_pae_root(sp))
 			gondola_shadow_zap(vm, child);
@@ -225,7 +249,7 @@ void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 
 		gondola_step(1);
 		gondola_rmap_remove(&sp->parents, parent);
-		WRITE_ONCE(*parent, is_pae_root(above) ? 0 : vm->mmu.hollow);
+		gondola_entry_change(parent, 0, is_pae_root(above) ? 0 : vm->mmu.hollow);
 		above->present--;
 	}
 	gondola_shadow_clear(vm, sp);
@@ -246,6 +270,18 @@ void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 	gondola_for_each_vcpu(vcpu, vm, i)
 		gondola_request(vcpu, GONDOLA_REQ_MMU_RELOAD);
 	vm->mmu.stale_tlb = true;
+}
+
+void gondola_forget_nowhere(struct gondola_vm *vm)
+{
+	struct gondola_shadow_page *sp;
+
+again:
+	hlist_for_each_entry(sp, gondola_hash_bucket(vm, GFN_NOWHERE), hash_link)
+		if (sp->gfn == GFN_NOWHERE) {
+			gondola_shadow_zap(vm, sp);
+			goto again;
+		}
 }
 
 void gondola_shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp)

@@ -31,8 +31,12 @@ bool gondola_zap_frame(struct gondola_vm *vm, struct gondola_frame *frame)
 	u64 *spte;
 	bool was_present = frame->host & FRAME_PRESENT;
 
-	while ((spte = gondola_rmap_first(frame->rmap)))
+	while ((spte = gondola_rmap_first(frame->rmap))) {
 		gondola_entry_clear(vm, page_of(spte), spte_index(spte));
+		/* An entry that maps another frame was taken out of that one's bag. */
+		if (GONDOLA_MMU_BUG_ON(vm, gondola_rmap_first(frame->rmap) == spte))
+			gondola_rmap_remove(&frame->rmap, spte);
+	}
 	frame->host = 0;
 	/* Even with no entry left a processor may remember one. */
 	return was_present;
@@ -147,7 +151,7 @@ static bool age_one(u64 *spte, void *arg)
 		return false;
 	state->young = true;
 	if (state->clear)
-		clear_bit(ilog2(PT_A), (unsigned long *)spte);
+		gondola_entry_change(spte, ~PT_A, 0);
 	return !state->clear;
 }
 
@@ -211,7 +215,7 @@ static void empty_slot(struct gondola_vm *vm, struct gondola_slot *slot)
 
 	gondola_shadow_evict(vm, vm->mmu.nr_pages);
 	for (i = 0; i < slot->pages; i++) {
-		WARN_ON_ONCE(slot->frames[i].rmap || slot->frames[i].nr_tables);
+		WARN_ON_ONCE(!vm->dead && (slot->frames[i].rmap || slot->frames[i].nr_tables));
 		slot->frames[i].host = 0;
 	}
 	gondola_flush_all(vm);
@@ -264,8 +268,10 @@ int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot
 		slot->pages = pages;
 		slot->hva = arg->hva;
 		slot->flags = arg->flags;
-		if (frames)
+		if (frames) {
 			slot->frames = frames;
+			gondola_forget_nowhere(vm);
+		}
 		if (!(arg->flags & GONDOLA_MEM_LOG_DIRTY))
 			slot->dirty = NULL;
 		else if (dirty)
@@ -312,7 +318,8 @@ void gondola_mmu_destroy_vm(struct gondola_vm *vm)
 		return;
 	gondola_mmu_host_detach(vm);
 	gondola_mmu_zap_all(vm);
-	WARN_ON(vm->mmu.nr_pages || vm->mmu.nr_unsync || vm->mmu.nr_sptes);
+	gondola_free_doomed(vm);
+	WARN_ON(!vm->dead && (vm->mmu.nr_pages || vm->mmu.nr_unsync || vm->mmu.nr_sptes));
 	for (i = 0; i < GONDOLA_MAX_SLOTS; i++) {
 		vfree(vm->mmu.slots[i].frames);
 		vfree(vm->mmu.slots[i].dirty);

@@ -39,7 +39,7 @@ static void unsync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
 	if (vm->mmu.hollow)
 		for (i = 0; i < GONDOLA_ENTRIES; i++)
 			if (!sp->spt[i])
-				sp->spt[i] = vm->mmu.hollow;
+				gondola_entry_fill(&sp->spt[i], vm->mmu.hollow);
 }
 
 static void resync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
@@ -88,7 +88,7 @@ void gondola_classify_empty(struct gondola_vm *vm, struct gondola_shadow_page *s
 	table = frame_data(sp->frame);
 	for (i = 0; i < GONDOLA_ENTRIES; i++)
 		if (!(table[i] & PT_P) && !spte_present(sp->spt[i]))
-			sp->spt[i] = 0;
+			gondola_entry_fill(&sp->spt[i], 0);
 }
 
 /*
@@ -162,7 +162,7 @@ static void update_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *
 		return;
 	}
 	gondola_entry_clear(vcpu->vm, sp, i);
-	WRITE_ONCE(sp->spt[i], gondola_empty_entry(vcpu->vm, sp, gpte));
+	gondola_entry_fill(&sp->spt[i], gondola_empty_entry(vcpu->vm, sp, gpte));
 }
 
 /* First of eight entries from @i on that differ, or i + 8. */
@@ -326,6 +326,10 @@ void gondola_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *ro
 		if (!sp->touched) {
 			if (++sp->quiet > QUIET_SYNCS)
 				resync_page(vcpu->vm, sp, sp->frame);
+			/* A write that came before the protection did is seen now. */
+			if (likely(!sp->touched))
+				continue;
+			gondola_sync_page(vcpu, sp);
 			continue;
 		}
 		if (reaches(sp, &search))
@@ -401,7 +405,7 @@ void gondola_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int of
 		/* Whether it is used before the next is written, the processor will note. */
 		if (sp->role.level == 1 && !sp->invalid && spte_present(sp->spt[last])) {
 			sp->filled = last;
-			clear_bit(ilog2(PT_A), (unsigned long *)&sp->spt[last]);
+			gondola_entry_change(&sp->spt[last], ~PT_A, 0);
 		}
 	}
 }

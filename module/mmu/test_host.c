@@ -55,6 +55,16 @@ void gondola_mmu_host_unlocked(struct gondola_vm *vm)
 	turn(w, w ? w->on_unlock : NULL);
 }
 
+void gondola_mmu_host_entry(u64 *spte)
+{
+	struct world *w;
+
+	list_for_each_entry(w, &worlds, link) {
+		w->entry = spte;
+		turn(w, w->on_entry);
+	}
+}
+
 /* Nothing runs at the same time here: a kicked vCPU finds its request before its next access. */
 void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req)
 {
@@ -282,6 +292,7 @@ void world_destroy(struct world *w)
 {
 	w->on_unlock = NULL;
 	w->on_flush = NULL;
+	w->on_entry = NULL;
 	gondola_mmu_destroy_vcpu(&w->vcpu);
 	gondola_mmu_destroy_vcpu(&w->second);
 	gondola_mmu_destroy_vm(&w->vm);
@@ -500,6 +511,20 @@ bool world_write_unseen(struct world *w, struct gondola_vcpu *vcpu, gva_t gva, u
 	if (test_bit(GONDOLA_REQ_TLB_FLUSH, &vcpu->requests) || !t->valid || t->page != gva >> 12 ||
 	    (t->rights & (PT_W | PT_D)) != (PT_W | PT_D))
 		return false;
+	data_access(__va(t->frame + (gva & 4095)), PFEC_W, &value, sizeof(value));
+	return true;
+}
+
+bool world_write_in_guest(struct world *w, struct gondola_vcpu *vcpu, gva_t gva, u64 value)
+{
+	struct world_translation *t = tlb_entry(vcpu, gva);
+
+	if (!t->valid || t->page != gva >> 12 || (t->rights & (PT_W | PT_D)) != (PT_W | PT_D)) {
+		if (hardware_walk(vcpu, gva, PFEC_W, t) != ~0u || !permitted(vcpu, PFEC_W, t->rights)) {
+			t->valid = false;
+			return false;
+		}
+	}
 	data_access(__va(t->frame + (gva & 4095)), PFEC_W, &value, sizeof(value));
 	return true;
 }

@@ -43,6 +43,7 @@ struct world_tlb {
  * @on_unlock: called, if set, each time the MMU's lock has been dropped: another thread's turn
  * @on_flush: likewise, at the moment when all translations are being flushed, lock held
  * @on_pin: likewise, while the host makes a page present, lock not held
+ * @on_entry: likewise, between the look at a shadow entry, @entry, and its change
  * @private: the hooks' own
  */
 struct world {
@@ -66,6 +67,8 @@ struct world {
 	void (*on_unlock)(struct world *w);
 	void (*on_flush)(struct world *w);
 	void (*on_pin)(struct world *w);
+	void (*on_entry)(struct world *w);
+	u64 *entry;
 	void *private;
 };
 
@@ -114,6 +117,12 @@ enum world_outcome world_access_on(struct world *w, struct gondola_vcpu *vcpu, g
  * False: it has no such translation, or must flush before it runs again.
  */
 bool world_write_unseen(struct world *w, struct gondola_vcpu *vcpu, gva_t gva, u64 value);
+/**
+ * world_write_in_guest() - likewise, also by a walk of the shadow tables, in which it sets A and D
+ *
+ * False: it would leave the guest.  A flush that is asked for has not reached it yet.
+ */
+bool world_write_in_guest(struct world *w, struct gondola_vcpu *vcpu, gva_t gva, u64 value);
 /* What a processor remembers that it must not, while the lock is free; NULL: nothing. */
 const char *world_tlb_lie(struct world *w);
 

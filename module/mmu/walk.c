@@ -15,35 +15,35 @@ const struct gondola_format gondola_format_4level = {
 };
 
 /* Manual: the figures of paging-structure entries, bits that are reserved (must be 0). */
-void gondola_reserved_bits(struct gondola_vcpu *vcpu)
+void gondola_reserved_bits(union gondola_role role, const struct gondola_format *format,
+			   u64 rsvd[2][5])
 {
-	u64 beyond = vcpu->maxphyaddr < 52 ? GENMASK_ULL(51, vcpu->maxphyaddr) : 0;
-	u64 (*rsvd)[5] = vcpu->mmu.reserved;
+	u64 beyond = role.maxphyaddr < 52 ? GENMASK_ULL(51, role.maxphyaddr) : 0;
 	unsigned int level;
 
 	for (level = 1; level <= 4; level++) {
 		u64 bits = 0;
 
-		if (vcpu->mmu.format->entry_bytes == 8) {
+		if (format->entry_bytes == 8) {
 			bits = beyond;
-			if (vcpu->mmu.format->pae)
+			if (format->pae)
 				bits |= GENMASK_ULL(62, 52);
-			if (!(vcpu->efer & EFER_F_NXE))
+			if (role.nonxe)
 				bits |= PT_NX;
 		}
 		rsvd[0][level] = bits;
 		rsvd[1][level] = bits;
 	}
-	if (vcpu->mmu.format->entry_bytes == 4) {
+	if (format->entry_bytes == 4) {
 		/* PSE-36: bits 20:13 are address bits 39:32. */
 		rsvd[1][2] = BIT_ULL(21);
-		if (vcpu->maxphyaddr < 40)
-			rsvd[1][2] |= GENMASK_ULL(20, vcpu->maxphyaddr - 32 + 13);
+		if (role.maxphyaddr < 40)
+			rsvd[1][2] |= GENMASK_ULL(20, role.maxphyaddr - 32 + 13);
 		return;
 	}
 	rsvd[1][2] |= GENMASK_ULL(20, 13);
 	rsvd[1][3] |= GENMASK_ULL(29, 13);
-	if (!vcpu->mmu.gib_pages)
+	if (!role.gib_pages)
 		rsvd[1][3] |= PT_PS;
 	rsvd[1][4] |= PT_PS;
 }
@@ -156,10 +156,8 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 		w->gpte[level] = gpte;
 		if (!(gpte & PT_P))
 			return WALK_FAULT;
-		large = level > 1 && (gpte & PT_PS) &&
-			(format->entry_bytes == 8 || (vcpu->cr4 & CR4_PSE));
-		if (gpte & vcpu->mmu.reserved[large || level == 4 ? !!(gpte & PT_PS) : 0][level] ||
-		    (level == 3 && large && !vcpu->mmu.gib_pages)) {
+		large = gondola_is_large(vcpu->mmu.role, level, gpte);
+		if (gpte & vcpu->mmu.reserved[large || level == 4 ? !!(gpte & PT_PS) : 0][level]) {
 			w->error = gondola_fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
 			return WALK_FAULT;
 		}
@@ -226,6 +224,8 @@ enum gondola_walk_result gondola_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 
 	enum gondola_walk_result result;
 	bool again;
 
+	/* What no entry says is 0, not what the stack held. */
+	*w = (struct gondola_walk){};
 	lockdep_assert_held(&vcpu->vm->mmu.lock);
 	do {
 		again = false;

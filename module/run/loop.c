@@ -14,7 +14,7 @@
 /* Requests for which a halted vCPU is woken; the others wait for its next entry. */
 #define WAKING		(BIT(GONDOLA_REQ_EVENT) | BIT(GONDOLA_REQ_NMI) | BIT(GONDOLA_REQ_TIMER) | \
 			 BIT(GONDOLA_REQ_TSC) | BIT(GONDOLA_REQ_TRIPLE_FAULT))
-/* Work that the host has for this thread before it may enter the guest. */
+/* What the host wants of this thread before it may vanish into the guest. */
 #define HOST_WORK	(_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
 
 static int leave(struct gondola_vcpu *vcpu, enum gondola_user_exit why)

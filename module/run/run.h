@@ -10,7 +10,7 @@
 #include "engine.h"
 #include "vcpu.h"
 
-/* The next step of the run loop; negative: -errno for GONDOLA_RUN. */
+/* What the run loop does next; negative: -errno for GONDOLA_RUN. */
 enum gondola_next {
 	GONDOLA_LEAVE = 0,		/* vcpu->run says why */
 	GONDOLA_REENTER = 1,

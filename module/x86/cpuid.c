@@ -524,6 +524,9 @@ static void apply(struct gondola_vcpu *vcpu)
 		vcpu->cr4_allowed |= allows[i].cr4;
 		vcpu->efer_allowed |= allows[i].efer;
 	}
+	vcpu->cr4_allowed &= GONDOLA_LISTED_CR4;
+	vcpu->efer_allowed &= GONDOLA_LISTED_EFER;
+	gondola_mmu_mode_changed(vcpu);
 }
 
 /**

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Shared by the BPF programs. */
+/* What the BPF programs share. */
 #ifndef COMMON_BPF_H
 #define COMMON_BPF_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The maps' layout, for gondola-dirty and its BPF program. */
+/* What gondola-dirty and its BPF program agree on. */
 #ifndef GONDOLA_DIRTY_H
 #define GONDOLA_DIRTY_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The maps' layout, for gondola-migrate and its BPF program. */
+/* What gondola-migrate and its BPF program agree on. */
 #ifndef GONDOLA_MIGRATE_H
 #define GONDOLA_MIGRATE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The maps' layout, for gondola-top and its BPF program. */
+/* What gondola-top and its BPF program agree on. */
 #ifndef GONDOLA_TOP_H
 #define GONDOLA_TOP_H
 

@@ -35,7 +35,7 @@ static struct json_object *describe(const char *name)
 	return row;
 }
 
-/* The pages that the balloon holds; -1: there is none. */
+/* What it holds; -1: there is none. */
 static int64_t balloon_bytes(struct json_object *row)
 {
 	struct json_object *balloon;

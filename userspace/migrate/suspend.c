@@ -317,7 +317,7 @@ void resume_begin(struct vm *vm, void *argument)
 	pthread_mutex_unlock(&vm->devices);
 	if (!thawed)
 		fail(EXIT_CODE_ERROR, "%s cannot be resumed: %s", resume->path, words);
-	/* The saved state is the past from now on: resumed again, it would spoil the disks. */
+	/* What it holds is the past from now on: resumed again, it would spoil the disks. */
 	if (resume->remove && unlink(resume->path))
 		fail(EXIT_CODE_ERROR, "%s cannot be removed, and would be out of date: %s",
 		     resume->path, strerror(errno));

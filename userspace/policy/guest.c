@@ -56,7 +56,7 @@ int guest_connect(struct guest *guest, const char *name)
 	const char *path = name;
 
 	memset(guest, 0, sizeof(*guest));
-	/* There is nothing to close without a connection. */
+	/* What was never connected has nothing to close. */
 	guest->link.fd = -1;
 	guest->error = guest->link.error;
 	snprintf(guest->name, sizeof(guest->name), "%s", strchr(name, '/') ?

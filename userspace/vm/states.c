@@ -16,7 +16,7 @@ static const char *const names[VM_STATE_COUNT] = {
 	[VM_STATE_MIGRATED] = "migrated",
 };
 
-/* The states in which a command works.  The command line and the control socket both look here. */
+/* What a command needs.  Both ends look here: the command line and the control socket. */
 static const struct {
 	const char *command;
 	unsigned int states;

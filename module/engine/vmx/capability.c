@@ -37,7 +37,7 @@ struct control {
 	const char *name;
 };
 
-/* Controls that gondola needs. */
+/* What gondola cannot do without. */
 static const struct control pin_needed[] = {
 	{ PIN_BASED_EXT_INTR_MASK, "external-interrupt exiting" },
 	{ PIN_BASED_NMI_EXITING, "NMI exiting" },
@@ -203,7 +203,7 @@ static u32 say(char *detail, u32 reason, const char *fmt, const char *arg)
 	return reason;
 }
 
-/* First questions: is VMX there at all, and may it be used? */
+/* What comes before controls: is VMX there at all, and may it be had? */
 static u32 check_presence(const struct raw *raw, char *detail)
 {
 	const char *vendor = boot_cpu_data.x86_vendor_id;

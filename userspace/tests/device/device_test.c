@@ -123,7 +123,7 @@ static void serial_goes_on(void)
 	machine_end();
 }
 
-/* Input waits outside while the machine stands still. */
+/* What is typed while the machine stands still waits outside. */
 static void serial_frozen(void)
 {
 	machine_start();
@@ -417,7 +417,7 @@ static void nonsense(void)
 		machine.vm.end = VM_RUNNING;
 	}
 	expect(ends > 10);
-	/* The result can be saved and loaded. */
+	/* What comes of it can be saved and loaded. */
 	move();
 	use_all();
 	machine_end();

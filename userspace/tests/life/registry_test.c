@@ -144,7 +144,7 @@ void registry_states(void)
 	unlink(registry_path(REGISTRY_CONFIG, "vm1"));
 }
 
-/* The next look removes what a killed process left, and another may have the name. */
+/* What a killed process leaves goes when it is looked at, and another may have the name. */
 void registry_stale(void)
 {
 	pid_t child;
@@ -213,7 +213,7 @@ void registry_race(void)
 	expect(WIFEXITED(status) && !WEXITSTATUS(status));
 }
 
-/* A process that only looks is never taken for the owner of a name. */
+/* Who only looks is never taken for the owner of a name. */
 void registry_looked_at(void)
 {
 	int refused = 0, status;
@@ -275,7 +275,7 @@ void features_are_named(void)
 
 	memcpy(host, guest, sizeof(host));
 	expect_equal(features_missing(guest, 3, host, 3, words, sizeof(words)), 0);
-	/* Bits that depend on the guest's control registers are not a promise. */
+	/* What depends on the guest's control registers is not a promise. */
 	host[1].ecx &= ~(1u << 27);
 	expect_equal(features_missing(guest, 3, host, 3, words, sizeof(words)), 0);
 	host[1].ecx &= ~(1u << 30);

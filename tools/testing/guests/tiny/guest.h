@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Shared by the tiny guests. Each has a guest_main(); returning from it powers off. */
+/* What tiny guests share. Each has a guest_main(); returning from it powers off. */
 #ifndef GUEST_H
 #define GUEST_H
 
