@@ -49,6 +49,7 @@ static bool pae_paging(u64 cr0, u64 cr4, u64 efer)
 int gondola_set_cr0(struct gondola_vcpu *vcpu, u64 value)
 {
 	u64 changed;
+	int err;
 
 	if (value >> 32)
 		return -EINVAL;
@@ -65,9 +66,11 @@ int gondola_set_cr0(struct gondola_vcpu *vcpu, u64 value)
 		}
 	}
 	/* See the section on PDPTE registers: these bits, or CR3, load them anew. */
-	if (changed & (CR0_PG | CR0_CD | CR0_NW) && pae_paging(value, vcpu->cr4, vcpu->efer) &&
-	    gondola_mmu_load_pdptes(vcpu, vcpu->cr3))
-		return -EINVAL;
+	if (changed & (CR0_PG | CR0_CD | CR0_NW) && pae_paging(value, vcpu->cr4, vcpu->efer)) {
+		err = gondola_mmu_load_pdptes(vcpu, vcpu->cr3);
+		if (err)
+			return err;
+	}
 
 	vcpu->cr0 = value;
 	if (changed & CR0_PG) {
@@ -75,7 +78,7 @@ int gondola_set_cr0(struct gondola_vcpu *vcpu, u64 value)
 		if (value & CR0_PG && vcpu->efer & EFER_F_LME)
 			vcpu->efer |= EFER_F_LMA;
 	}
-	if (changed & (CR0_PG | CR0_PE | CR0_WP))
+	if (changed & (GONDOLA_ROLE_CR0 | CR0_PE))
 		gondola_mmu_mode_changed(vcpu);
 	if (changed & CR0_PG)
 		gondola_mmu_flush_guest(vcpu);
@@ -111,6 +114,7 @@ int gondola_get_cr(struct gondola_vcpu *vcpu, unsigned int cr, u64 *value)
 int gondola_set_cr3(struct gondola_vcpu *vcpu, u64 value)
 {
 	bool flush = true;
+	int err;
 
 	if (gondola_long_mode(vcpu)) {
 		if (vcpu->cr4 & CR4_PCIDE) {
@@ -121,9 +125,11 @@ int gondola_set_cr3(struct gondola_vcpu *vcpu, u64 value)
 			return -EINVAL;
 	} else {
 		value = (u32)value;
-		if (pae_paging(vcpu->cr0, vcpu->cr4, vcpu->efer) &&
-		    gondola_mmu_load_pdptes(vcpu, value))
-			return -EINVAL;
+		if (pae_paging(vcpu->cr0, vcpu->cr4, vcpu->efer)) {
+			err = gondola_mmu_load_pdptes(vcpu, value);
+			if (err)
+				return err;
+		}
 	}
 	vcpu->cr3 = value;
 	gondola_mmu_cr3_written(vcpu, flush);
@@ -133,6 +139,7 @@ int gondola_set_cr3(struct gondola_vcpu *vcpu, u64 value)
 int gondola_set_cr4(struct gondola_vcpu *vcpu, u64 value)
 {
 	u64 changed = value ^ vcpu->cr4;
+	int err;
 
 	if (value & ~vcpu->cr4_allowed)
 		return -EINVAL;
@@ -145,14 +152,17 @@ int gondola_set_cr4(struct gondola_vcpu *vcpu, u64 value)
 	if (value & changed & CR4_PCIDE && vcpu->cr3 & CR3_PCID)
 		return -EINVAL;
 	if (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP) &&
-	    pae_paging(vcpu->cr0, value, vcpu->efer) && gondola_mmu_load_pdptes(vcpu, vcpu->cr3))
-		return -EINVAL;
+	    pae_paging(vcpu->cr0, value, vcpu->efer)) {
+		err = gondola_mmu_load_pdptes(vcpu, vcpu->cr3);
+		if (err)
+			return err;
+	}
 
 	vcpu->cr4 = value;
-	if (changed & (CR4_PSE | CR4_PAE | CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_LA57))
+	if (changed & (GONDOLA_ROLE_CR4 | CR4_PCIDE))
 		gondola_mmu_mode_changed(vcpu);
 	/* The manual asks for no flush by SMAP; hardware flushes, and it is rare. */
-	if (changed & (CR4_PGE | CR4_PSE | CR4_PAE | CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_LA57))
+	if (changed & (GONDOLA_ROLE_CR4 | CR4_PGE | CR4_PCIDE))
 		gondola_mmu_flush_guest(vcpu);
 	if (changed)
 		vcpu->engine->update_control(vcpu);
@@ -180,7 +190,7 @@ int gondola_set_efer(struct gondola_vcpu *vcpu, u64 value)
 		return -EINVAL;
 
 	vcpu->efer = value;
-	if (changed & (EFER_F_NXE | EFER_F_LME))
+	if (changed & (GONDOLA_ROLE_EFER | EFER_F_LME))
 		gondola_mmu_mode_changed(vcpu);
 	if (changed)
 		vcpu->engine->update_control(vcpu);

@@ -2,7 +2,8 @@
 /*
  * Writes of control registers, debug registers, MSRs and CPUID as the guest
  * may do them: checked as the processor checks them, then told to MMU, LAPIC
- * and engine.  0, or -EINVAL: the caller raises #GP(0).
+ * and engine.  0, or -EINVAL: the caller raises #GP(0).  CR0, CR3 and CR4 also
+ * -EAGAIN: the launcher must make vcpu->missing present, then the write is done again.
  */
 #ifndef GONDOLA_X86_CONTROL_H
 #define GONDOLA_X86_CONTROL_H

@@ -194,6 +194,39 @@ static void pae_directory_pointers_are_checked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vcpu->mmu.pdptes[1], 0x4000 | PT_P);
 }
 
+/* Post-copy: pointers that have not come yet are waited for, not refused. */
+static void pae_directory_pointers_are_missing(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = vcpu_of(test);
+	struct world *w = test->priv;
+
+	KUNIT_ASSERT_EQ(test, gondola_set_cr4(vcpu, CR4_PAE), 0);
+	KUNIT_ASSERT_EQ(test, gondola_set_cr3(vcpu, 0x3000), 0);
+	*world_u64(w, 0x3000) = 0x2000 | PT_P;
+	*world_u64(w, 0x5000) = 0x4000 | PT_P;
+	w->host_absent[3] = true;
+	KUNIT_EXPECT_EQ(test, gondola_set_cr0(vcpu, CR0_PE | CR0_PG), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, vcpu->missing, 0x3000ull);
+	KUNIT_EXPECT_FALSE(test, gondola_paging(vcpu));
+	w->host_absent[3] = false;
+	KUNIT_EXPECT_EQ(test, gondola_set_cr0(vcpu, CR0_PE | CR0_PG), 0);
+
+	w->host_absent[5] = true;
+	KUNIT_EXPECT_EQ(test, gondola_set_cr3(vcpu, 0x5000), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, vcpu->missing, 0x5000ull);
+	KUNIT_EXPECT_EQ(test, vcpu->cr3, 0x3000ull);
+	w->host_absent[5] = false;
+	KUNIT_EXPECT_EQ(test, gondola_set_cr3(vcpu, 0x5000), 0);
+
+	world_host_takes(w, 5);
+	w->host_absent[5] = true;
+	KUNIT_EXPECT_EQ(test, gondola_set_cr4(vcpu, CR4_PAE | CR4_PGE), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, vcpu->cr4, CR4_PAE);
+	w->host_absent[5] = false;
+	KUNIT_EXPECT_EQ(test, gondola_set_cr4(vcpu, CR4_PAE | CR4_PGE), 0);
+	KUNIT_EXPECT_EQ(test, vcpu->mmu.pdptes[0], 0x4000 | PT_P);
+}
+
 static void cr3_and_pcid(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu = vcpu_of(test);
@@ -281,6 +314,7 @@ static void cpuid_takes_subsets_only(struct kunit *test)
 	leaf->eax -= 5;
 	KUNIT_EXPECT_EQ(test, gondola_set_cpuid(vcpu, list, count), 0);
 	KUNIT_EXPECT_EQ(test, vcpu->maxphyaddr, 36);
+	KUNIT_EXPECT_TRUE(test, vcpu->mmu.role.maxphyaddr == 36);
 	list[count] = list[0];
 	KUNIT_EXPECT_EQ(test, gondola_set_cpuid(vcpu, list, count + 1), -EINVAL);
 	list[count] = (struct gondola_cpuid_entry){ .function = 0x99, .eax = 1 };
@@ -456,6 +490,7 @@ static struct kunit_case control_cases[] = {
 	KUNIT_CASE(cr0_is_checked),
 	KUNIT_CASE(long_mode_is_entered_by_paging),
 	KUNIT_CASE(pae_directory_pointers_are_checked),
+	KUNIT_CASE(pae_directory_pointers_are_missing),
 	KUNIT_CASE(cr3_and_pcid),
 	KUNIT_CASE(cr4_follows_cpuid),
 	KUNIT_CASE(other_registers),
