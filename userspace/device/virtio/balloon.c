@@ -22,6 +22,8 @@
 #include "devices.h"
 
 #define BIT64(n)	(1ull << (n))
+#define PIECE		(4u << 20)	/* given back to the host by one call */
+#define PIECE_SHARE	(PIECE / VIRTIO_PIECE)	/* bytes of it are so much cheaper than copied ones */
 
 _Static_assert(sizeof(struct virtio_balloon_config) <= GONDOLA_BALLOON_CONFIG,
 	       "the extension lies behind the standard's configuration");
@@ -54,14 +56,24 @@ static void set_range(struct balloon *balloon, uint64_t first, uint64_t count)
 	}
 }
 
+/* The bits of the pages from @page up to @end that lie in one word. */
+static uint64_t word_mask(uint64_t page, uint64_t end)
+{
+	uint64_t first = page % 64, last = end - page < 64 - first ? first + (end - page) : 64;
+
+	return ~0ull << first & ~0ull >> (64 - last);
+}
+
 /* False, with nothing changed, if a page of them is not in the balloon. */
 static bool clear_range(struct balloon *balloon, uint64_t first, uint64_t count)
 {
-	for (uint64_t page = first; page < first + count; page++)
-		if (!test_bit(balloon, page))
+	uint64_t end = first + count;
+
+	for (uint64_t page = first; page < end; page += 64 - page % 64)
+		if (~balloon->bits[page / 64] & word_mask(page, end))
 			return false;
-	for (uint64_t page = first; page < first + count; page++)
-		balloon->bits[page / 64] &= ~BIT64(page % 64);
+	for (uint64_t page = first; page < end; page += 64 - page % 64)
+		balloon->bits[page / 64] &= ~word_mask(page, end);
 	balloon->held -= count;
 	return true;
 }
@@ -89,23 +101,71 @@ static void discard(struct balloon *balloon, void *at, uint64_t gpa, uint64_t by
 	now_zero(balloon, gpa, bytes);
 }
 
-/* A run of pages in one piece of memory, which the caller has checked. */
-static int move_run(struct balloon *balloon, bool inflate, uint64_t gpa, void *at, uint64_t bytes)
+/*
+ * @bytes of device->chain are done. -1: leave it, since the driver took it away, or since the
+ * thread is waited for: it comes again then, and what is given twice is given.
+ */
+static int pause_giving(struct balloon *balloon, uint64_t bytes)
 {
-	uint64_t first = page_of(balloon, at), count = bytes / BALLOON_PAGE;
+	struct virtio_device *device = &balloon->device;
 
-	if (inflate) {
-		set_range(balloon, first, count);
-		discard(balloon, at, gpa, bytes);
-	} else if (clear_range(balloon, first, count)) {
-		/* While it was in the balloon nobody may have looked. */
-		now_zero(balloon, gpa, bytes);
-	} else {
+	if (!virtio_spend(device, bytes))
+		return -1;
+	if (!virtio_halts(device))
+		return 0;
+	virtio_put_back(device);
+	return -1;
+}
+
+/* What is taken back twice is a mistake of the driver's: this is done to its end. */
+static int pause_taking(struct balloon *balloon, uint64_t bytes)
+{
+	return virtio_spend(&balloon->device, bytes) ? 0 : -1;
+}
+
+/* What of a run is handled in one go: up to the next multiple of PIECE. */
+static uint64_t piece_of(uint64_t gpa, uint64_t bytes)
+{
+	uint64_t part = PIECE - gpa % PIECE;
+
+	return part < bytes ? part : bytes;
+}
+
+/* A run of pages in one piece of memory, which the caller has checked. */
+static int give_run(struct balloon *balloon, uint64_t gpa, uint8_t *at, uint64_t bytes)
+{
+	while (bytes) {
+		uint64_t part = piece_of(gpa, bytes);
+
+		set_range(balloon, page_of(balloon, at), part / BALLOON_PAGE);
+		discard(balloon, at, gpa, part);
+		PROBE_BALLOON_PAGES(true, gpa, part / BALLOON_PAGE, balloon->held);
+		if (pause_giving(balloon, part / PIECE_SHARE))
+			return -1;
+		gpa += part;
+		at += part;
+		bytes -= part;
+	}
+	return 0;
+}
+
+static int take_run(struct balloon *balloon, uint64_t gpa, const void *at, uint64_t bytes)
+{
+	uint64_t count = bytes / BALLOON_PAGE;
+
+	if (!clear_range(balloon, page_of(balloon, at), count)) {
 		virtio_broken(&balloon->device, "it takes back pages that it did not give");
 		return -1;
 	}
-	PROBE_BALLOON_PAGES(inflate, gpa, count, balloon->held);
-	return 0;
+	/* While it was in the balloon nobody may have looked. */
+	now_zero(balloon, gpa, bytes);
+	PROBE_BALLOON_PAGES(false, gpa, count, balloon->held);
+	return pause_taking(balloon, bytes / PIECE_SHARE);
+}
+
+static int move_run(struct balloon *balloon, bool inflate, uint64_t gpa, void *at, uint64_t bytes)
+{
+	return inflate ? give_run(balloon, gpa, at, bytes) : take_run(balloon, gpa, at, bytes);
 }
 
 static int by_number(const void *a, const void *b)
@@ -188,7 +248,11 @@ static int take_pfns(struct balloon *balloon, struct queue_chain *chain, bool in
 
 		if (move_pfns(balloon, inflate, bytes / sizeof(uint32_t)))
 			return -1;
-		done += bytes;
+		/* Each of these pages may have been a run of its own. */
+		bytes = bytes / sizeof(uint32_t) * BALLOON_PAGE / PIECE_SHARE;
+		if (inflate ? pause_giving(balloon, bytes) : pause_taking(balloon, bytes))
+			return -1;
+		done += sizeof(balloon->pfns);
 	}
 	return 0;
 }
@@ -198,10 +262,18 @@ static bool is_pages(uint64_t gpa, const struct iovec *iov)
 	return !(gpa % BALLOON_PAGE) && !(iov->iov_len % BALLOON_PAGE);
 }
 
+/* No page can be given, reported or hinted twice in one buffer. */
+static bool is_too_much(const struct balloon *balloon, const struct queue_chain *chain)
+{
+	return chain->in_bytes > balloon->memory->bytes;
+}
+
 static int take_runs(struct balloon *balloon, struct queue_chain *chain, bool inflate)
 {
 	if (chain->out)
 		return broken(&balloon->device, "a run of pages is not writable");
+	if (is_too_much(balloon, chain))
+		return broken(&balloon->device, "a request has more pages than the guest");
 	for (unsigned int i = 0; i < chain->in; i++) {
 		if (!is_pages(chain->gpa[i], &chain->iov[i]))
 			return broken(&balloon->device, "a run is not made of whole pages");
@@ -237,19 +309,46 @@ static bool is_poisoned(const struct balloon *balloon)
 	       balloon->config.poison_val;
 }
 
+static int report_run(struct balloon *balloon, uint64_t gpa, const struct iovec *iov)
+{
+	for (uint64_t done = 0, part; done < iov->iov_len && !is_poisoned(balloon); done += part) {
+		part = piece_of(gpa + done, iov->iov_len - done);
+		discard(balloon, (uint8_t *)iov->iov_base + done, gpa + done, part);
+		balloon->reported += part / BALLOON_PAGE;
+		if (pause_giving(balloon, part / PIECE_SHARE))
+			return -1;
+	}
+	return 0;
+}
+
 static int64_t report(struct virtio_device *device, struct queue_chain *chain)
 {
 	struct balloon *balloon = to_balloon(device);
 
 	if (chain->out)
 		return broken(device, "a report of free pages is not writable");
+	if (is_too_much(balloon, chain))
+		return broken(device, "a report has more pages than the guest");
 	for (unsigned int i = 0; i < chain->in; i++) {
 		if (!is_pages(chain->gpa[i], &chain->iov[i]))
 			return broken(device, "a report is not made of whole pages");
-		if (is_poisoned(balloon))
-			continue;
-		discard(balloon, chain->iov[i].iov_base, chain->gpa[i], chain->iov[i].iov_len);
-		balloon->reported += chain->iov[i].iov_len / BALLOON_PAGE;
+		if (report_run(balloon, chain->gpa[i], &chain->iov[i]))
+			return -1;
+	}
+	return 0;
+}
+
+static int hint_run(struct balloon *balloon, uint64_t gpa, uint64_t bytes)
+{
+	while (bytes) {
+		uint64_t part = piece_of(gpa, bytes);
+
+		if (balloon->hinting && balloon->hooks.hinted && !is_poisoned(balloon))
+			balloon->hooks.hinted(balloon->hooks.argument, gpa, part);
+		if (pause_giving(balloon, part / PIECE_SHARE))
+			return -1;
+		gpa += part;
+		bytes -= part;
 	}
 	return 0;
 }
@@ -268,10 +367,11 @@ static int64_t hint(struct virtio_device *device, struct queue_chain *chain)
 				   id == balloon->config.free_page_hint_cmd_id ? id : 0;
 		return 0;
 	}
+	if (is_too_much(balloon, chain))
+		return broken(device, "a hint has more pages than the guest");
 	for (unsigned int i = 0; i < chain->in; i++)
-		if (balloon->hinting && balloon->hooks.hinted && !is_poisoned(balloon))
-			balloon->hooks.hinted(balloon->hooks.argument, chain->gpa[i],
-					      chain->iov[i].iov_len);
+		if (hint_run(balloon, chain->gpa[i], chain->iov[i].iov_len))
+			return -1;
 	return 0;
 }
 
@@ -302,7 +402,7 @@ static void serve_stats(struct balloon *balloon, int number)
 		while (virtio_pop(device, number))
 			if (balloon_take_stats(balloon, &device->chain))
 				return;
-	} while (queue_notify_on(&device->queues[number]));
+	} while (virtio_more(device, number));
 }
 
 static void work(struct virtio_device *device)
@@ -339,14 +439,16 @@ bool balloon_keeps_stats(struct balloon *balloon)
 void balloon_want_stats(struct balloon *balloon)
 {
 	struct virtio_device *device = &balloon->device;
+	struct queue_chain chain;
 
 	if (!virtio_running(device) || device->frozen || !balloon_keeps_stats(balloon))
 		return;
 	balloon->stats_kept = false;
-	device->chain = (struct queue_chain){
-		.head = balloon->stats_head, .generation = balloon->stats_generation,
-	};
-	virtio_push(device, queue_of(device, BALLOON_STATS), 0);
+	chain.head = balloon->stats_head;
+	chain.generation = balloon->stats_generation;
+	chain.out = 0;
+	chain.in = 0;
+	virtio_push_other(device, queue_of(device, BALLOON_STATS), &chain, 0);
 }
 
 /* ---- configuration: lock held ------------------------------------------------------- */
@@ -397,23 +499,42 @@ static void config_write(struct virtio_device *device, unsigned int offset, uint
 			  sizeof(balloon->extension));
 }
 
-/* A new driver knows nothing of the old one's balloon: all memory is the guest's, what was in it
- * is zero.
+/* The words of the bitmap from @first on that have a page in them; *end: the first that has none. */
+static bool next_words(const struct balloon *balloon, size_t words, size_t *first, size_t *end)
+{
+	while (*first < words && !balloon->bits[*first])
+		++*first;
+	for (*end = *first; *end < words && balloon->bits[*end]; ++*end)
+		;
+	return *first < words;
+}
+
+/*
+ * A new driver knows nothing of the old one's balloon: all memory is the guest's, what was in it
+ * is zero. What lies between is marked too: a driver that gives every second page must not make
+ * a call of each.
  */
 static void forget_pages(struct balloon *balloon)
 {
 	const struct guest_memory *memory = balloon->memory;
+	size_t words = (balloon_total(balloon) + 63) / 64, end;
 
-	for (uint64_t page = 0; balloon->held && page < balloon_total(balloon); page++) {
-		uint64_t at = page * BALLOON_PAGE;
+	if (!balloon->held)
+		return;
+	for (size_t first = 0; next_words(balloon, words, &first, &end); first = end) {
+		uint64_t at = first * 64ull * BALLOON_PAGE, to = end * 64ull * BALLOON_PAGE;
 
-		if (!test_bit(balloon, page))
-			continue;
-		balloon->bits[page / 64] &= ~BIT64(page % 64);
-		balloon->held--;
-		now_zero(balloon, at < memory->low ? at : at - memory->low + MEMORY_HIGH,
-			 BALLOON_PAGE);
+		if (at < memory->low)
+			now_zero(balloon, at, (to < memory->low ? to : memory->low) - at);
+		if (to > memory->bytes)
+			to = memory->bytes;
+		if (at < memory->low)
+			at = memory->low;
+		if (to > at)
+			now_zero(balloon, at - memory->low + MEMORY_HIGH, to - at);
 	}
+	memset(balloon->bits, 0, words * sizeof(*balloon->bits));
+	balloon->held = 0;
 }
 
 static void reset(struct virtio_device *device)
@@ -462,6 +583,7 @@ static void destroy(struct virtio_device *device)
 {
 	struct balloon *balloon = to_balloon(device);
 
+	pthread_mutex_destroy(&balloon->published_lock);
 	pthread_cond_destroy(&balloon->stats_came);
 	free(balloon->bits);
 }
@@ -470,9 +592,9 @@ static void destroy(struct virtio_device *device)
 
 void balloon_set_hooks(struct virtio_device *device, const struct balloon_hooks *hooks)
 {
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	to_balloon(device)->hooks = hooks ? *hooks : (struct balloon_hooks){};
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 }
 
 bool balloon_get_bitmap(struct virtio_device *device, uint64_t *bits)
@@ -480,11 +602,11 @@ bool balloon_get_bitmap(struct virtio_device *device, uint64_t *bits)
 	struct balloon *balloon = to_balloon(device);
 	bool told;
 
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	told = virtio_has(device, VIRTIO_BALLOON_F_MUST_TELL_HOST);
 	if (told)
 		memcpy(bits, balloon->bits, (balloon_total(balloon) + 63) / 64 * 8);
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 	return told;
 }
 
@@ -493,7 +615,7 @@ bool balloon_hint(struct virtio_device *device, bool on)
 	struct balloon *balloon = to_balloon(device);
 	bool can;
 
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	can = virtio_running(device) && virtio_has(device, VIRTIO_BALLOON_F_FREE_PAGE_HINT);
 	balloon->hinting = 0;
 	if (on && ++balloon->next_hint <= VIRTIO_BALLOON_CMD_ID_DONE)
@@ -502,7 +624,7 @@ bool balloon_hint(struct virtio_device *device, bool on)
 						VIRTIO_BALLOON_CMD_ID_DONE;
 	virtio_set_config(device, 0, &balloon->config, sizeof(balloon->config));
 	virtio_config_changed(device);
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 	return can;
 }
 
@@ -513,6 +635,7 @@ struct virtio_device *balloon_create(const struct guest_memory *memory, uint8_t 
 		.name = "balloon", .id = VIRTIO_ID_BALLOON, .work = work, .reset = reset,
 		.config_write = config_write, .poll = poll_fds, .polled = polled,
 		.destroy = destroy, .version = 1, .save = balloon_save, .load = balloon_load,
+		.publish = balloon_publish,
 	};
 	struct balloon *balloon = device_alloc(sizeof(*balloon));
 	uint64_t features = BIT64(VIRTIO_BALLOON_F_MUST_TELL_HOST) |
@@ -532,5 +655,7 @@ struct virtio_device *balloon_create(const struct guest_memory *memory, uint8_t 
 	snprintf(balloon->device.label, sizeof(balloon->device.label), "balloon");
 	virtio_init(&balloon->device, &ops, memory, registers, features, BALLOON_QUEUES);
 	balloon->bits = device_alloc((balloon_total(balloon) + 63) / 64 * 8);
+	pthread_mutex_init(&balloon->published_lock, NULL);
+	balloon_publish(&balloon->device);
 	return &balloon->device;
 }

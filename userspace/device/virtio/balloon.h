@@ -2,7 +2,7 @@
 /*
  * The balloon as the rest of the launcher sees it: asking for memory, learning
  * how that ended, and which pages hold nothing.  Each of these may be called
- * by any thread; they take the device's lock.
+ * by any thread; all but balloon_get_status() take the device's lock.
  */
 #ifndef DEVICE_VIRTIO_BALLOON_H
 #define DEVICE_VIRTIO_BALLOON_H
@@ -91,6 +91,7 @@ void balloon_set_hooks(struct virtio_device *device, const struct balloon_hooks 
 uint32_t balloon_ask(struct virtio_device *device, const struct balloon_goal *goal);
 /** balloon_cancel() - the balloon stays as it is */
 void balloon_cancel(struct virtio_device *device);
+/** balloon_get_status() - never waits, whatever the guest does */
 void balloon_get_status(struct virtio_device *device, struct balloon_status *status);
 /** balloon_get_stats() - waits up to @wait_ms for a fresh record; false: there never was one */
 bool balloon_get_stats(struct virtio_device *device, struct balloon_stats *stats,

@@ -30,6 +30,8 @@ enum balloon_queue {
  * @stats_came: signalled with a record
  * @hinting: the id of a round of hints that the driver has begun, or 0
  * @pfns: scratch for page numbers
+ * @published: the status as it was when the device's lock was last let go
+ * @published_lock: nothing is waited for while it is held
  */
 struct balloon {
 	struct virtio_device device;
@@ -59,6 +61,8 @@ struct balloon {
 	uint32_t next_hint;
 	uint32_t hinting;
 	uint32_t pfns[1024];
+	struct balloon_status published;
+	pthread_mutex_t published_lock;
 };
 
 static inline struct balloon *to_balloon(struct virtio_device *device)
@@ -85,6 +89,8 @@ void balloon_end(struct balloon *balloon, uint32_t reason);
 bool balloon_told(struct balloon *balloon, uint32_t id, uint32_t reason);
 /** balloon_tick() - what time brings */
 void balloon_tick(struct balloon *balloon);
+/** balloon_publish() - what balloon_get_status() tells */
+void balloon_publish(struct virtio_device *device);
 /** balloon_next_ms() - until balloon_tick() has something to do; -1: nothing */
 int balloon_next_ms(struct balloon *balloon);
 

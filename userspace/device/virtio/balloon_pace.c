@@ -227,7 +227,7 @@ uint32_t balloon_ask(struct virtio_device *device, const struct balloon_goal *go
 	struct balloon *balloon = to_balloon(device);
 	uint32_t id;
 
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	balloon_end(balloon, GONDOLA_BALLOON_CANCELLED);
 	balloon->goal = *goal;
 	if (balloon->goal.pages > balloon_total(balloon))
@@ -247,7 +247,7 @@ uint32_t balloon_ask(struct virtio_device *device, const struct balloon_goal *go
 	PROBE_BALLOON_GOAL(id, balloon->goal.pages, balloon->held);
 	if (is_paced(balloon))
 		balloon_show(balloon, balloon->goal.pages);
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 	/* A driver that only knows a target, and the deadline, are the thread's. */
 	virtio_kick(device);
 	return id;
@@ -257,7 +257,7 @@ void balloon_cancel(struct virtio_device *device)
 {
 	struct balloon *balloon = to_balloon(device);
 
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	if (balloon->reason == GONDOLA_BALLOON_RUNNING) {
 		balloon_end(balloon, GONDOLA_BALLOON_CANCELLED);
 		balloon->goal = (struct balloon_goal){ .pages = balloon->held };
@@ -265,12 +265,26 @@ void balloon_cancel(struct virtio_device *device)
 			balloon->id = 1;
 		balloon_show(balloon, balloon->held);
 	}
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 }
 
+void balloon_publish(struct virtio_device *device)
+{
+	struct balloon *balloon = to_balloon(device);
+	struct balloon_status status;
+
+	fill_status(balloon, &status);
+	pthread_mutex_lock(&balloon->published_lock);
+	balloon->published = status;
+	pthread_mutex_unlock(&balloon->published_lock);
+}
+
+/* Without the device's lock: its thread may wait for a page that is on another host. */
 void balloon_get_status(struct virtio_device *device, struct balloon_status *status)
 {
-	pthread_mutex_lock(&device->lock);
-	fill_status(to_balloon(device), status);
-	pthread_mutex_unlock(&device->lock);
+	struct balloon *balloon = to_balloon(device);
+
+	pthread_mutex_lock(&balloon->published_lock);
+	*status = balloon->published;
+	pthread_mutex_unlock(&balloon->published_lock);
 }

@@ -82,7 +82,7 @@ bool balloon_get_stats(struct virtio_device *device, struct balloon_stats *stats
 	uint64_t sequence;
 	bool ever;
 
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	sequence = balloon->stats.sequence;
 	balloon_want_stats(balloon);
 	while (wait_ms && balloon->stats.sequence == sequence)
@@ -91,6 +91,6 @@ bool balloon_get_stats(struct virtio_device *device, struct balloon_stats *stats
 	ever = balloon->stats.valid;
 	*stats = balloon->stats;
 	stats->age_ms = ever ? balloon_now_ms() - balloon->stats_ms : 0;
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 	return ever;
 }

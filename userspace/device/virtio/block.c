@@ -25,6 +25,7 @@
 #define MAX_DISCARD	(1u << 22)	/* sectors of one range */
 #define MAX_ZEROES	(1u << 16)
 #define BIT64(n)	(1ull << (n))
+#define LOST		(-1)		/* in place of a status: the driver took the request away */
 
 /**
  * struct block - a disk
@@ -103,32 +104,56 @@ static bool is_whole(const struct block *block)
 	       (!S_ISREG(st.st_mode) || (uint64_t)st.st_size >= block->sectors * SECTOR);
 }
 
-static uint8_t read_write(struct block *block, struct queue_chain *chain, bool write,
-			  uint64_t sector)
+/* In pieces: the driver may take the request away between two of them. */
+static int read_write(struct block *block, struct queue_chain *chain, bool write, uint64_t sector)
 {
+	uint64_t skip = write ? sizeof(struct virtio_blk_outhdr) : 0;
+	uint64_t bytes = write ? chain->out_bytes - skip : chain->in_bytes - 1, part;
 	struct iovec iov[QUEUE_MAX_SEGMENTS];
-	uint64_t bytes = write ? chain->out_bytes - sizeof(struct virtio_blk_outhdr) :
-			 chain->in_bytes - 1;
-	unsigned int count;
 
 	if (bytes > MAX_DATA || !in_range(block, sector, bytes) || (write && block->readonly))
 		return VIRTIO_BLK_S_IOERR;
 	if (write && !is_whole(block))
 		return failed(block, "write", sector * SECTOR, "the file has become shorter");
-	count = chain_slice(chain, !write, write ? sizeof(struct virtio_blk_outhdr) : 0, bytes, iov);
-	return transfer(block, write, sector * SECTOR, iov, count);
+	for (uint64_t done = 0; done < bytes; done += part) {
+		unsigned int count;
+		uint8_t status;
+
+		part = bytes - done < VIRTIO_PIECE ? bytes - done : VIRTIO_PIECE;
+		count = chain_slice(chain, !write, skip + done, part, iov);
+		status = transfer(block, write, sector * SECTOR + done, iov, count);
+		if (status != VIRTIO_BLK_S_OK)
+			return status;
+		if (!virtio_spend(&block->device, part))
+			return LOST;
+	}
+	return VIRTIO_BLK_S_OK;
 }
 
+/* Lock held. What the guest wrote is safe, or it is not and never will be told to be. */
+static uint8_t flushed(struct block *block, int error)
+{
+	if (!error)
+		return block->lost ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
+	/* The kernel reports a lost write once: later calls would succeed. */
+	block->lost = true;
+	return failed(block, "flush", 0, strerror(error));
+}
+
+static int sync_file(const struct block *block)
+{
+	return !block->readonly && !block->lost && fdatasync(block->fd) ? errno : 0;
+}
+
+/* Without the lock: the disk takes as long as it takes, and no guest memory is needed. */
 static uint8_t flush(struct block *block)
 {
-	if (block->readonly)
-		return VIRTIO_BLK_S_OK;
-	if (!block->lost && fdatasync(block->fd)) {
-		/* The kernel reports a lost write once: later calls would succeed. */
-		block->lost = true;
-		return failed(block, "flush", 0, strerror(errno));
-	}
-	return block->lost ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
+	int error;
+
+	virtio_unlock(&block->device);
+	error = sync_file(block);
+	virtio_lock(&block->device);
+	return flushed(block, error);
 }
 
 /* Where the file system cannot do it for us. */
@@ -149,6 +174,7 @@ static uint8_t write_zeroes(struct block *block, uint64_t offset, uint64_t bytes
 	return VIRTIO_BLK_S_OK;
 }
 
+/* Without the lock, as flush(). */
 static uint8_t clear_range(struct block *block, bool discard,
 			   const struct virtio_blk_discard_write_zeroes *range)
 {
@@ -177,7 +203,7 @@ static uint8_t clear_range(struct block *block, bool discard,
 	return write_zeroes(block, offset, bytes);
 }
 
-static uint8_t clear_ranges(struct block *block, struct queue_chain *chain, bool discard)
+static int clear_ranges(struct block *block, struct queue_chain *chain, bool discard)
 {
 	struct virtio_blk_discard_write_zeroes range;
 	uint64_t at = sizeof(struct virtio_blk_outhdr), left = chain->out_bytes - at;
@@ -187,7 +213,11 @@ static uint8_t clear_ranges(struct block *block, struct queue_chain *chain, bool
 		return VIRTIO_BLK_S_UNSUPP;
 	for (; left && status == VIRTIO_BLK_S_OK; left -= sizeof(range), at += sizeof(range)) {
 		chain_read(chain, at, &range, sizeof(range));
+		virtio_unlock(&block->device);
 		status = clear_range(block, discard, &range);
+		virtio_lock(&block->device);
+		if (!virtio_spend(&block->device, 0))
+			return LOST;
 	}
 	return status;
 }
@@ -206,7 +236,8 @@ static int64_t request(struct virtio_device *device, struct queue_chain *chain)
 {
 	struct block *block = to_block(device);
 	struct virtio_blk_outhdr header;
-	uint8_t status;
+	uint8_t told;
+	int status;
 
 	if (chain_read(chain, 0, &header, sizeof(header)) != sizeof(header) || !chain->in_bytes) {
 		virtio_broken(device, "a request has no header or no room for its status");
@@ -230,7 +261,10 @@ static int64_t request(struct virtio_device *device, struct queue_chain *chain)
 	default:
 		status = VIRTIO_BLK_S_UNSUPP;
 	}
-	chain_write(chain, chain->in_bytes - 1, &status, 1);
+	if (status == LOST || !virtio_spend(device, 0))
+		return LOST;
+	told = status;
+	chain_write(chain, chain->in_bytes - 1, &told, 1);
 	return chain->in_bytes;
 }
 
@@ -277,13 +311,13 @@ static void load(struct virtio_device *device, struct state_reader *in)
 static void prepare(struct virtio_device *device)
 {
 	struct block *block = to_block(device);
+	int error = sync_file(block);
 
-	if (block->readonly || !fdatasync(block->fd))
+	if (!error)
 		return;
-	pthread_mutex_lock(&device->lock);
-	block->lost = true;
-	failed(block, "flush", 0, strerror(errno));
-	pthread_mutex_unlock(&device->lock);
+	virtio_lock(device);
+	flushed(block, error);
+	virtio_unlock(device);
 }
 
 /* Whoever opens the file next, on this host or another, finds what the guest wrote. */
@@ -291,7 +325,7 @@ static void yield(struct virtio_device *device)
 {
 	struct block *block = to_block(device);
 
-	flush(block);
+	flushed(block, sync_file(block));
 	unlock_file(block);
 }
 

@@ -136,9 +136,7 @@ static void tell(struct console_device *console)
 					goto full;
 		return;
 full:
-		if (!virtio_running(&console->device))
-			return;
-	} while (queue_notify_on(&console->device.queues[CONTROL_RX]));
+	} while (virtio_more(&console->device, CONTROL_RX));
 }
 
 static int64_t control(struct virtio_device *device, struct queue_chain *chain)
@@ -177,16 +175,24 @@ static void hang_up(struct port *port)
 	port->tell |= TELL_OPEN;
 }
 
-/* Write what is held; false if the peer takes no more for now. */
-static bool write_held(struct port *port)
+/* Is it still the driver's? A freeze puts it back, a reset or the end of its queue drops it. */
+static bool still_held(const struct virtio_device *device, const struct port *port,
+		       unsigned int queue)
+{
+	return port->holds && queue_owns(&device->queues[queue], port->held.generation);
+}
+
+/* Write what is held, with pauses; false if the peer takes no more for now. */
+static bool write_held(struct virtio_device *device, struct port *port, unsigned int queue)
 {
 	struct iovec iov[QUEUE_MAX_SEGMENTS];
 
 	if (port->fd < 0 && port->expects)
 		return false;
 	while (port->fd >= 0 && port->written < port->held.out_bytes) {
+		uint64_t left = port->held.out_bytes - port->written;
 		unsigned int count = chain_slice(&port->held, false, port->written,
-						 port->held.out_bytes - port->written, iov);
+						 left < VIRTIO_PIECE ? left : VIRTIO_PIECE, iov);
 		struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
 		ssize_t done = port->listener >= 0 ?
 			sendmsg(port->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) :
@@ -200,6 +206,11 @@ static bool write_held(struct port *port)
 			break;		/* the file's disk is full: lost */
 		else if (done > 0)
 			port->written += done;
+		virtio_breathe(device, done > 0 ? done : 0);
+		if (!still_held(device, port, queue) || virtio_halts(device)) {
+			virtio_kick(device);
+			return false;
+		}
 	}
 	return true;
 }
@@ -210,24 +221,22 @@ static void send_out(struct console_device *console, unsigned int index)
 	struct port *port = &console->ports[index];
 	unsigned int queue = tx_queue(index), budget = device->queues[queue].rings.size;
 
-	if (port->holds && !queue_owns(&device->queues[queue], port->held.generation))
-		port->holds = false;
+	port->holds = still_held(device, port, queue);
 	for (;;) {
 		if (port->holds) {
-			if (!write_held(port))
+			if (!write_held(device, port, queue))
 				return;
 			port->holds = false;
-			device->chain = (struct queue_chain){
-				.head = port->held.head, .generation = port->held.generation,
-			};
-			virtio_push(device, queue, 0);
-			if (!--budget) {
+			port->held.in = 0;
+			virtio_push_other(device, queue, &port->held, 0);
+			virtio_breathe(device, VIRTIO_SEGMENT * port->held.out);
+			if (!--budget || device->turn >= VIRTIO_TURN) {
 				virtio_kick(device);
 				return;
 			}
 		}
 		if (!virtio_pop(device, queue)) {
-			if (!virtio_running(device) || !queue_notify_on(&device->queues[queue]))
+			if (!virtio_more(device, queue))
 				return;
 			continue;
 		}
@@ -248,7 +257,7 @@ static void take_in(struct console_device *console, unsigned int index)
 		uint64_t bytes = port->in_end - port->in_first;
 
 		if (!virtio_pop(device, queue)) {
-			if (!virtio_running(device) || !queue_notify_on(&device->queues[queue]))
+			if (!virtio_more(device, queue))
 				return;
 			continue;
 		}

@@ -78,7 +78,7 @@ static void deliver(struct net *net)
 
 		if (!virtio_pop(device, RX)) {
 			/* Only now do we care for more buffers. */
-			if (!virtio_running(device) || !queue_notify_on(&device->queues[RX]))
+			if (!virtio_more(device, RX))
 				return;
 			continue;
 		}

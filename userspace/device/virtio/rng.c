@@ -37,7 +37,7 @@ static int64_t fill(struct virtio_device *device, struct queue_chain *chain)
 			done += got;
 		}
 	}
-	return done;
+	return virtio_spend(device, done) ? (int64_t)done : -1;
 }
 
 static void work(struct virtio_device *device)

@@ -17,22 +17,22 @@ static uint32_t *reg(struct virtio_device *device, unsigned int offset)
 }
 
 /*
- * Once the lock is ours the thread has given back what it had taken off a queue, but for what
- * the device's own freeze() puts back; from then on it waits.  It must also have left poll(),
- * which holds what it polls: a tap that is closed meanwhile would stay taken.
+ * A thread that has a buffer in its hands when the lock is ours serves it or puts it back, and takes
+ * no other; what it had put aside, the device's own freeze() puts back.  It must also have left
+ * poll(), which holds what it polls: a tap that is closed meanwhile would stay taken.
  */
 static void freeze(void *argument)
 {
 	struct virtio_device *device = argument;
 
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	device->frozen = true;
 	if (device->ops->freeze)
 		device->ops->freeze(device);
 	virtio_kick(device);
 	while (device->started && !device->parked)
 		pthread_cond_wait(&device->parks, &device->lock);
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 }
 
 /* Notifications and interrupts that were on their way are repeated: one too many does no harm. */
@@ -40,7 +40,7 @@ static void thaw(void *argument)
 {
 	struct virtio_device *device = argument;
 
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	device->frozen = false;
 	device->parked = false;
 	if (device->loaded && device->ops->thaw)
@@ -48,7 +48,7 @@ static void thaw(void *argument)
 	if (device->loaded && *reg(device, VIRTIO_MMIO_INTERRUPT_STATUS))
 		virtio_interrupt(device, 0);
 	device->loaded = false;
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 	virtio_kick(device);
 }
 
@@ -64,10 +64,10 @@ static void yield(void *argument)
 {
 	struct virtio_device *device = argument;
 
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	if (device->ops->yield)
 		device->ops->yield(device);
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 }
 
 static bool claim(void *argument, char *error)
@@ -75,10 +75,10 @@ static bool claim(void *argument, char *error)
 	struct virtio_device *device = argument;
 	bool ok = true;
 
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	if (device->ops->claim)
 		ok = device->ops->claim(device, error);
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 	return ok;
 }
 
@@ -102,7 +102,7 @@ static void save(void *argument, struct state_writer *out)
 {
 	struct virtio_device *device = argument;
 
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	state_put(out, "features", 8, device->features);
 	state_put(out, "driver_features", 8, device->driver_features);
 	state_put(out, "negotiated", 8, device->negotiated);
@@ -117,7 +117,7 @@ static void save(void *argument, struct state_writer *out)
 		save_queue(out, &device->queues[i]);
 	if (device->ops->save)
 		device->ops->save(device, out);
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 }
 
 /* ---- loading: what comes may be anything ------------------------------------------------ */
@@ -191,7 +191,7 @@ static bool load(void *argument, struct state_reader *in)
 	uint64_t offered = device->features;
 	uint32_t queues, interrupts, generation;
 
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	load_features(device, in);
 	device->features_select = state_take(in, "features_select", 4, UINT32_MAX);
 	device->driver_select = state_take(in, "driver_select", 4, UINT32_MAX);
@@ -216,7 +216,7 @@ static bool load(void *argument, struct state_reader *in)
 		device->features = offered;
 		virtio_reset(device);
 	}
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 	return device->loaded;
 }
 

@@ -18,6 +18,7 @@
 
 #define VENDOR		0x4c444e47u	/* "GNDL" */
 #define MAX_COMPLAINTS	10
+#define MAX_ROUNDS	256u	/* a driver may change its mind as often as it likes */
 #define BIT64(n)	(1ull << (n))
 #define TRANSPORT_FEATURES (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) | \
 			    BIT64(VIRTIO_RING_F_EVENT_IDX))
@@ -40,6 +41,24 @@ static void signal_fd(int fd)
 		;
 }
 
+/*
+ * A mutex goes to whoever is quickest, which is the thread that has just let it go. So each waits
+ * at the gate first.
+ */
+void virtio_lock(struct virtio_device *device)
+{
+	pthread_mutex_lock(&device->gate);
+	pthread_mutex_lock(&device->lock);
+	pthread_mutex_unlock(&device->gate);
+}
+
+void virtio_unlock(struct virtio_device *device)
+{
+	if (device->ops->publish)
+		device->ops->publish(device);
+	pthread_mutex_unlock(&device->lock);
+}
+
 void virtio_kick(struct virtio_device *device)
 {
 	signal_fd(device->kick_fd);
@@ -54,16 +73,19 @@ void virtio_interrupt(struct virtio_device *device, uint32_t why)
 
 void virtio_complain(struct virtio_device *device, const char *format, ...)
 {
+	unsigned int before = __atomic_fetch_add(&device->complaints, 1, __ATOMIC_RELAXED);
 	char words[256];
 	va_list args;
 
-	if (device->complaints++ >= MAX_COMPLAINTS)
+	if (before >= MAX_COMPLAINTS) {
+		__atomic_store_n(&device->complaints, MAX_COMPLAINTS, __ATOMIC_RELAXED);
 		return;
+	}
 	va_start(args, format);
 	vsnprintf(words, sizeof(words), format, args);
 	va_end(args);
 	say("%s: %s%s", device->label, words,
-	    device->complaints == MAX_COMPLAINTS ? " (the last message about this device)" : "");
+	    before == MAX_COMPLAINTS - 1 ? " (the last message about this device)" : "");
 }
 
 bool virtio_running(const struct virtio_device *device)
@@ -104,46 +126,101 @@ void virtio_broken(struct virtio_device *device, const char *words)
 
 /* ---- queues: the device's thread -------------------------------------------------- */
 
+bool virtio_halts(const struct virtio_device *device)
+{
+	return device->frozen || __atomic_load_n(&device->stop, __ATOMIC_ACQUIRE);
+}
+
 bool virtio_pop(struct virtio_device *device, unsigned int queue)
 {
-	int ret = queue_pop(&device->queues[queue], &device->chain);
+	int ret;
 
+	if (!virtio_running(device) || device->frozen)
+		return false;
+	ret = queue_pop(&device->queues[queue], &device->chain);
 	if (ret < 0)
 		virtio_broken(device, device->queues[queue].error);
+	device->serving = queue;
 	return ret > 0;
+}
+
+void virtio_push_other(struct virtio_device *device, unsigned int queue,
+		       const struct queue_chain *chain, uint64_t written)
+{
+	queue_push(&device->queues[queue], chain, written);
+	if (queue_wants_interrupt(&device->queues[queue]))
+		virtio_interrupt(device, VIRTIO_MMIO_INT_VRING);
 }
 
 void virtio_push(struct virtio_device *device, unsigned int queue, uint64_t written)
 {
-	queue_push(&device->queues[queue], &device->chain, written);
-	if (queue_wants_interrupt(&device->queues[queue]))
-		virtio_interrupt(device, VIRTIO_MMIO_INT_VRING);
+	virtio_push_other(device, queue, &device->chain, written);
+}
+
+void virtio_put_back(struct virtio_device *device)
+{
+	queue_unpop(&device->queues[device->serving], &device->chain);
+}
+
+bool virtio_more(struct virtio_device *device, unsigned int queue)
+{
+	if (!virtio_running(device) || device->frozen)
+		return false;
+	if (!device->rounds) {
+		virtio_kick(device);
+		return false;
+	}
+	device->rounds--;
+	return queue_notify_on(&device->queues[queue]);
+}
+
+void virtio_breathe(struct virtio_device *device, uint64_t bytes)
+{
+	device->turn += bytes;
+	device->piece += bytes;
+	if (device->piece < VIRTIO_PIECE)
+		return;
+	virtio_unlock(device);
+	virtio_lock(device);
+	device->piece = 0;
+}
+
+bool virtio_spend(struct virtio_device *device, uint64_t bytes)
+{
+	virtio_breathe(device, bytes);
+	return virtio_running(device) &&
+	       queue_owns(&device->queues[device->serving], device->chain.generation);
 }
 
 void virtio_serve(struct virtio_device *device, unsigned int queue,
 		  int64_t (*serve)(struct virtio_device *device, struct queue_chain *chain))
 {
-	/* Others want the lock too: a guest that adds as fast as we serve gets a new turn. */
+	/* Other queues want a turn too: a guest that adds as fast as we serve gets a new one. */
 	unsigned int budget = device->queues[queue].rings.size;
 
 	do {
 		queue_notify_off(&device->queues[queue]);
 		while (virtio_pop(device, queue)) {
+			const struct queue_chain *chain = &device->chain;
 			int64_t written = serve(device, &device->chain);
 
 			if (written < 0)
 				return;
 			virtio_push(device, queue, written);
-			if (!--budget) {
+			if (!virtio_spend(device, VIRTIO_SEGMENT * (chain->in + chain->out)) ||
+			    !--budget || device->turn >= VIRTIO_TURN) {
 				virtio_kick(device);
 				return;
 			}
 		}
-	} while (queue_notify_on(&device->queues[queue]));
+	} while (virtio_more(device, queue));
 }
 
 static void turn(struct virtio_device *device, const struct pollfd *fds, unsigned int count)
 {
+	device->piece = 0;
+	device->turn = 0;
+	device->rounds = MAX_ROUNDS;
 	if (device->ops->polled)
 		device->ops->polled(device, fds, count);
 	if (virtio_running(device))
@@ -162,22 +239,22 @@ static void *serve(void *argument)
 		uint64_t kicks;
 
 		fds[0] = (struct pollfd){ .fd = device->kick_fd, .events = POLLIN };
-		pthread_mutex_lock(&device->lock);
+		virtio_lock(device);
 		device->parked = device->frozen;
 		if (device->parked)
 			pthread_cond_broadcast(&device->parks);
 		else if (ops->poll)
 			count = ops->poll(device, fds + 1, VIRTIO_MAX_FDS, &timeout);
-		pthread_mutex_unlock(&device->lock);
+		virtio_unlock(device);
 		if (poll(fds, 1 + count, timeout) < 0 && errno != EINTR)
 			fail(EXIT_CODE_ERROR, "%s: cannot wait for events: %s", device->label,
 			     strerror(errno));
 		while (read(device->kick_fd, &kicks, sizeof(kicks)) < 0 && errno == EINTR)
 			;
-		pthread_mutex_lock(&device->lock);
+		virtio_lock(device);
 		if (!device->frozen)
 			turn(device, fds + 1, count);
-		pthread_mutex_unlock(&device->lock);
+		virtio_unlock(device);
 	}
 	return NULL;
 }
@@ -214,6 +291,7 @@ void virtio_destroy(struct virtio_device *device)
 	close(device->irq_fd);
 	pthread_cond_destroy(&device->parks);
 	pthread_mutex_destroy(&device->lock);
+	pthread_mutex_destroy(&device->gate);
 	free(device);
 }
 
@@ -385,9 +463,9 @@ static void write_config(struct virtio_device *device, uint64_t offset, uint64_t
 	offset -= VIRTIO_CONFIG;
 	if (!device->ops->config_write || offset + bytes > VIRTIO_CONFIG_MAX || bytes > 4)
 		return;
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
 	device->ops->config_write(device, offset, value, bytes);
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 }
 
 void virtio_write(struct virtio_device *device, uint64_t offset, uint64_t value,
@@ -407,9 +485,9 @@ void virtio_write(struct virtio_device *device, uint64_t offset, uint64_t value,
 		__atomic_fetch_and(reg(device, VIRTIO_MMIO_INTERRUPT_STATUS), ~(uint32_t)value,
 				   __ATOMIC_SEQ_CST);
 	} else {
-		pthread_mutex_lock(&device->lock);
+		virtio_lock(device);
 		write_register(device, offset, value);
-		pthread_mutex_unlock(&device->lock);
+		virtio_unlock(device);
 	}
 }
 
@@ -458,6 +536,7 @@ void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 	device->nr_queues = nr_queues;
 	device->kick_fd = event_fd();
 	device->irq_fd = event_fd();
+	pthread_mutex_init(&device->gate, NULL);
 	pthread_mutex_init(&device->lock, NULL);
 	pthread_cond_init(&device->parks, NULL);
 	for (unsigned int i = 0; i < nr_queues; i++)

@@ -25,6 +25,10 @@
 #define VIRTIO_CONFIG		0x100	/* offset of the device's own configuration */
 #define VIRTIO_CONFIG_MAX	256
 #define VIRTIO_MAX_FDS		64
+/* How much is served in one hold of the lock, and in one turn of the thread, but for one buffer. */
+#define VIRTIO_PIECE		(1u << 20)
+#define VIRTIO_TURN		(32u << 20)
+#define VIRTIO_SEGMENT		4096u	/* bytes that a segment is as dear as to handle */
 
 struct virtio_device;
 
@@ -47,7 +51,10 @@ struct virtio_device;
  * @prepare: see struct device_state_ops; without the lock, any thread (may be NULL)
  * @yield, @claim: likewise, with it (may be NULL)
  *
- * All but @destroy and @prepare are called with @lock held; @work, @poll and @polled by the device's thread.
+ * @publish: show what others read without the lock (may be NULL)
+ *
+ * All but @destroy and @prepare are called with @lock held; @work, @poll and @polled by the device's
+ * thread.  @work may lose the lock for a moment each time that it calls virtio_spend().
  */
 struct virtio_ops {
 	const char *name;
@@ -68,18 +75,22 @@ struct virtio_ops {
 	void (*prepare)(struct virtio_device *device);
 	void (*yield)(struct virtio_device *device);
 	bool (*claim)(struct virtio_device *device, char *error);
+	void (*publish)(struct virtio_device *device);
 };
 
 /**
  * struct virtio_device - the part that all devices share; it comes first in each
  * @label: for messages: "disk a.img"
  * @registers: the page that the guest reads
- * @lock: everything below it, and the device's own state
+ * @gate: held while @lock is waited for, so that the thread cannot overtake
+ * @lock: everything below it, and the device's own state; virtio_lock()
  * @features: what is offered
  * @negotiated: what the driver took, final once FEATURES_OK is set
  * @kick_fd: the driver notified a queue, or somebody wants the thread's attention
  * @irq_fd: written to interrupt the guest
- * @chain: scratch of the device's thread
+ * @chain: the buffer that the device's thread serves, from the queue @serving
+ * @piece, @turn: bytes served since the lock, and the thread's turn, began
+ * @rounds: how often the thread may still look again in this turn
  * @complaints: lines about this device so far
  * @frozen: its thread only waits, see devices_freeze()
  * @parked: it does by now: it has no descriptor of the device's in its hands
@@ -107,6 +118,7 @@ struct virtio_device {
 	const struct guest_memory *memory;
 	uint32_t number;
 
+	pthread_mutex_t gate;
 	pthread_mutex_t lock;
 	pthread_cond_t parks;
 	uint64_t features;
@@ -119,7 +131,15 @@ struct virtio_device {
 	unsigned int nr_queues;
 	struct queue queues[VIRTIO_MAX_QUEUES];
 	struct queue_chain chain;
+	unsigned int serving;
+	uint64_t piece;
+	uint64_t turn;
+	unsigned int rounds;
 };
+
+/** virtio_lock() - @device->lock, in turn: no thread waits for longer than one piece of work */
+void virtio_lock(struct virtio_device *device);
+void virtio_unlock(struct virtio_device *device);
 
 /** virtio_write() - a register write, as the bus hands it on; any thread */
 void virtio_write(struct virtio_device *device, uint64_t offset, uint64_t value,
@@ -173,14 +193,35 @@ void virtio_broken(struct virtio_device *device, const char *words);
 void virtio_complain(struct virtio_device *device, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/** virtio_pop() - queue_pop() into device->chain; a bad queue breaks the device; true if one came */
+/**
+ * virtio_pop() - queue_pop() into device->chain; a bad queue breaks the device
+ *
+ * True if one came.  None comes while the driver does not run the device, or it is frozen.
+ */
 bool virtio_pop(struct virtio_device *device, unsigned int queue);
 /** virtio_push() - give device->chain back, and interrupt if the driver wants that */
 void virtio_push(struct virtio_device *device, unsigned int queue, uint64_t written);
+/** virtio_push_other() - likewise a chain that was kept; any thread */
+void virtio_push_other(struct virtio_device *device, unsigned int queue,
+		       const struct queue_chain *chain, uint64_t written);
+/** virtio_put_back() - device->chain was not served: it comes again */
+void virtio_put_back(struct virtio_device *device);
+/** virtio_more() - nothing comes: be told of more; true if it is worth another look now */
+bool virtio_more(struct virtio_device *device, unsigned int queue);
+/** virtio_halts() - is the thread waited for, to be frozen or to end? */
+bool virtio_halts(const struct virtio_device *device);
+/** virtio_breathe() - @bytes are served: now and then, let others have the lock */
+void virtio_breathe(struct virtio_device *device, uint64_t bytes);
 /**
- * virtio_serve() - every waiting chain of a queue
- * @serve: what to do with device->chain; returns how many bytes it wrote, or -1 if it called
- *         virtio_broken()
+ * virtio_spend() - likewise, while device->chain is served
+ *
+ * False: the driver took it away meanwhile, and guest memory must not be touched for it.
+ */
+bool virtio_spend(struct virtio_device *device, uint64_t bytes);
+/**
+ * virtio_serve() - the waiting chains of a queue, as far as this turn goes
+ * @serve: what to do with device->chain; returns how many bytes it wrote, or -1 if there is nothing
+ *         to give back: it called virtio_broken() or virtio_put_back(), or virtio_spend() said no
  */
 void virtio_serve(struct virtio_device *device, unsigned int queue,
 		  int64_t (*serve)(struct virtio_device *device, struct queue_chain *chain));

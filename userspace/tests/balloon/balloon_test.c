@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Tests of the balloon device with a driver of our own, well-behaved and hostile. */
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <linux/gondola_balloon.h>
 #include <linux/virtio_balloon.h>
@@ -723,6 +724,117 @@ static void kept_turned_off_and_saved(void)
 	driver_end();
 }
 
+/* ---- a host that takes its time: the linker puts this in place of the C library's ---------- */
+
+int __real_madvise(void *at, size_t bytes, int advice);
+int __wrap_madvise(void *at, size_t bytes, int advice);
+
+static uint64_t given;
+static bool slow, stuck, is_stuck;
+
+static uint64_t given_now(void)
+{
+	return __atomic_load_n(&given, __ATOMIC_SEQ_CST);
+}
+
+int __wrap_madvise(void *at, size_t bytes, int advice)
+{
+	int ret = __real_madvise(at, bytes, advice);
+
+	if (advice != MADV_DONTNEED)
+		return ret;
+	__atomic_fetch_add(&given, bytes, __ATOMIC_SEQ_CST);
+	if (slow)
+		usleep(2000);
+	__atomic_store_n(&is_stuck, true, __ATOMIC_SEQ_CST);
+	for (int ms = 0; ms < 5000 && __atomic_load_n(&stuck, __ATOMIC_SEQ_CST); ms++)
+		usleep(1000);
+	__atomic_store_n(&is_stuck, false, __ATOMIC_SEQ_CST);
+	return ret;
+}
+
+#define RUN_BYTES	(GUEST_BYTES - FIRST * BALLOON_PAGE)
+
+/* Each of the chains gives half of all memory once more. */
+static void give_again_and_again(void)
+{
+	start(0);
+	given = 0;
+	slow = true;
+	put_desc(INFLATE, 0, FIRST * (uint64_t)BALLOON_PAGE, RUN_BYTES, WRITE, 0);
+	for (unsigned int i = 0; i < QUEUE_SIZE; i++)
+		offer(INFLATE, 0);
+	while (!given_now())
+		usleep(100);
+}
+
+static void lets_others_in(void)
+{
+	give_again_and_again();
+	for (unsigned int i = 0; i < 3; i++) {
+		uint64_t before = given_now(), after;
+
+		set_register(VIRTIO_MMIO_QUEUE_SEL, 0);
+		after = given_now();
+		tap_check(after - before <= 6 * RUN_BYTES, true, "%llu bytes were given meanwhile",
+			  (unsigned long long)(after - before));
+	}
+	expect(used_within(INFLATE, QUEUE_SIZE));
+	slow = false;
+	expect_equal(held(), RUN_BYTES / BALLOON_PAGE);
+	driver_end();
+}
+
+/* A freeze does not wait for all that the guest has offered; what is left comes later. */
+static void frozen_under_way(void)
+{
+	char error[STATE_ERROR_ROOM];
+
+	give_again_and_again();
+	virtio_register(driver.device, 0);
+	devices_freeze();
+	expect(ring_used(INFLATE)->idx < QUEUE_SIZE);
+	require(devices_save(keep, NULL));
+	tap_check(devices_load(&record, error), true, "not loaded: %s", error);
+	slow = false;
+	require(devices_thaw(error));
+	expect(used_within(INFLATE, QUEUE_SIZE));
+	expect_equal(held(), RUN_BYTES / BALLOON_PAGE);
+	devices_forget();
+	driver_end();
+}
+
+static void more_than_all(void)
+{
+	start(0);
+	for (unsigned int i = 0; i < 3; i++)
+		put_desc(INFLATE, i, FIRST * (uint64_t)BALLOON_PAGE, RUN_BYTES,
+			 WRITE | (i < 2 ? NEXT : 0), i + 1);
+	offer(INFLATE, 0);
+	expect(broken_within());
+	driver_end();
+}
+
+/* As while it waits for a page that is on another host. */
+static void status_while_stuck(void)
+{
+	struct balloon_status status;
+
+	start(0);
+	stuck = true;
+	put_desc(INFLATE, 0, FIRST * (uint64_t)BALLOON_PAGE, BALLOON_PAGE, WRITE, 0);
+	offer(INFLATE, 0);
+	while (!__atomic_load_n(&is_stuck, __ATOMIC_SEQ_CST))
+		usleep(100);
+	balloon_get_status(driver.device, &status);
+	expect(__atomic_load_n(&is_stuck, __ATOMIC_SEQ_CST));
+	expect_equal(status.total, PAGES);
+	__atomic_store_n(&stuck, false, __ATOMIC_SEQ_CST);
+	expect(used_within(INFLATE, 1));
+	expect_equal(held(), 1);
+	driver_end();
+}
+
 static uint32_t seed = 1;
 
 static uint32_t random32(void)
@@ -775,6 +887,10 @@ static const struct tap_test tests[] = {
 	{ "statistics are kept and their queue is switched off", kept_and_turned_off },
 	{ "statistics are kept and their queue is enabled again", kept_and_enabled_again },
 	{ "a queue of statistics that is off can be saved", kept_turned_off_and_saved },
+	{ "chains over all memory let others in", lets_others_in },
+	{ "chains over all memory can be frozen", frozen_under_way },
+	{ "a buffer of more than all memory breaks the device", more_than_all },
+	{ "the status is told while the device waits", status_while_stuck },
 	{ "100,000 nonsense writes", nonsense },
 };
 

@@ -148,12 +148,17 @@ int __wrap_fdatasync(int fd);
  * @interrupted: so many fail with EINTR first
  * @shortened: then so many transfer no more than 100 bytes
  * @error: then all fail with this, if it is not 0
+ * @slow: each takes a millisecond
  */
 static struct fault {
 	unsigned int interrupted;
 	unsigned int shortened;
 	int error;
+	bool slow;
 } fault;
+
+/* Bytes that were asked for so far. */
+static uint64_t moved;
 
 /* 0: go on; else how many bytes at most, or -1 with errno. */
 static int strike(void)
@@ -171,10 +176,19 @@ static int strike(void)
 	return fault.error ? -1 : 0;
 }
 
+static void count_moved(const struct iovec *iov, int count)
+{
+	for (int i = 0; i < count; i++)
+		__atomic_fetch_add(&moved, iov[i].iov_len, __ATOMIC_SEQ_CST);
+	if (fault.slow)
+		usleep(1000);
+}
+
 ssize_t __wrap_preadv(int fd, const struct iovec *iov, int count, off_t offset)
 {
 	int most = strike();
 
+	count_moved(iov, count);
 	if (most < 0)
 		return -1;
 	return most ? pread(fd, iov->iov_base, most < (int)iov->iov_len ? most : (int)iov->iov_len,
@@ -237,6 +251,74 @@ static void disk_fails(void)
 	driver_end();
 }
 
+#define LARGE_CHAINS	8u
+#define LARGE_BYTES	(2u << 20)	/* of each of the segments of a chain */
+#define LARGE_SEGMENTS	13u
+#define PIECES(n)	((n) * (uint64_t)VIRTIO_PIECE)
+
+static uint64_t moved_now(void)
+{
+	return __atomic_load_n(&moved, __ATOMIC_SEQ_CST);
+}
+
+/* Requests of 26 MiB each, eight at once, that take their time. */
+static void start_large(void)
+{
+	struct virtio_blk_outhdr *header;
+
+	make_disk(DISK_BYTES);
+	require_equal(truncate(disk_name, 64 << 20), 0);
+	start_disk("");
+	header = guest(BUFFERS);
+	*header = (struct virtio_blk_outhdr){ .type = VIRTIO_BLK_T_IN };
+	put_desc(0, 0, BUFFERS, sizeof(*header), NEXT, 1);
+	for (unsigned int i = 1; i <= LARGE_SEGMENTS; i++)
+		put_desc(0, i, BUFFERS + 0x1000, LARGE_BYTES, NEXT | WRITE, i + 1);
+	put_desc(0, LARGE_SEGMENTS + 1, BUFFERS + 0x100, 1, WRITE, 0);
+	moved = 0;
+	fault = (struct fault){ .slow = true };
+	for (unsigned int i = 0; i < LARGE_CHAINS; i++)
+		offer(0, 0);
+	while (!moved_now())
+		usleep(100);
+}
+
+/* Counted in bytes, since time says little on a busy computer. */
+static void disk_lets_others_in(void)
+{
+	start_large();
+	for (unsigned int i = 0; i < 5; i++) {
+		uint64_t before = moved_now(), after;
+
+		set_register(VIRTIO_MMIO_QUEUE_SEL, 0);
+		after = moved_now();
+		tap_check(after - before <= PIECES(4), true, "%llu bytes were moved meanwhile",
+			  (unsigned long long)(after - before));
+	}
+	expect(used_within(0, LARGE_CHAINS));
+	expect_equal(moved_now(), (uint64_t)LARGE_CHAINS * LARGE_SEGMENTS * LARGE_BYTES);
+	fault = (struct fault){ .slow = false };
+	driver_end();
+}
+
+/* After a reset the guest's memory is its own again. */
+static void disk_reset_under_way(void)
+{
+	uint64_t after;
+	uint16_t used;
+
+	start_large();
+	set_register(VIRTIO_MMIO_STATUS, 0);
+	after = moved_now();
+	used = ring_used(0)->idx;
+	usleep(50000);
+	expect_equal(moved_now(), after);
+	expect_equal(ring_used(0)->idx, used);
+	expect(used < LARGE_CHAINS);
+	fault = (struct fault){ .slow = false };
+	driver_end();
+}
+
 static void disk_readonly(void)
 {
 	make_disk(DISK_BYTES);
@@ -266,6 +348,8 @@ const struct test_table disk_tests = TEST_TABLE(
 	{ "bad requests get errors or break the disk", disk_bad_requests },
 	{ "a disk that became shorter gives I/O errors", disk_cut },
 	{ "a disk whose host fails gives I/O errors and goes on", disk_fails },
+	{ "a disk with large requests lets others in", disk_lets_others_in },
+	{ "a reset ends a large request", disk_reset_under_way },
 	{ "a read-only disk is not written", disk_readonly },
 	{ "100,000 nonsense writes to a disk", nonsense_disk }
 );
