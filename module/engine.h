@@ -26,7 +26,7 @@ struct gondola_vcpu;
  * @reason: enum gondola_reason
  * @hw_reason: the engine's raw code
  * @insn_len: length of the instruction that caused it; 0 if the engine does not know (then the
- *            caller asks the decoder)
+ *            caller asks the decoder, before it does anything)
  * @handled: the engine did all there was to do (HOST_NMI): re-enter
  * @pf: PAGE_FAULT
  * @exception: EXCEPTION

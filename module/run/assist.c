@@ -446,7 +446,8 @@ int gondola_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bo
 	}
 	memcpy(io_data(vcpu->run), &value, width);
 	vcpu->run->exit = GONDOLA_EXIT_IO;
-	return gondola_skip(vcpu, insn_len) ?: GONDOLA_LEAVE;
+	gondola_skip(vcpu, insn_len);
+	return GONDOLA_LEAVE;
 }
 
 /* ---- its life ------------------------------------------------------------- */
@@ -625,40 +626,34 @@ int gondola_interpret_table_write(struct gondola_vcpu *vcpu, gpa_t gpa)
 	return GONDOLA_REENTER;
 }
 
-/* The engine did not say how long the instruction is. */
-static noinline int decode_length(struct gondola_vcpu *vcpu)
+int gondola_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len)
 {
 	struct interp *in = to_interp(vcpu->emulator);
-	int result;
+	const struct gondola_insn *insn = &in->emul.own;
 
+	*len = 0;
 	prepare(in);
-	/* It has had its effect and may not be run again; it was there a moment ago. */
-	vcpu->patient = true;
-	result = gondola_parse(&in->emul);
-	vcpu->patient = false;
-	switch (result) {
+	switch (gondola_parse(&in->emul)) {
 	case GONDOLA_EMUL_OK:
-		return in->emul.insn->len;
+		if (opcode == GONDOLA_OPCODE(insn->opcode_map, insn->opcode))
+			*len = insn->len;
+		return GONDOLA_REENTER;
 	case GONDOLA_EMUL_FAULT:
-		/* Its page went away under it: the guest sees that, and runs it again. */
 		queue_fault(in);
-		return 0;
+		return GONDOLA_REENTER;
+	case GONDOLA_EMUL_UNKNOWN:
+		return GONDOLA_REENTER;
+	case GONDOLA_EMUL_USER:
+		return GONDOLA_LEAVE;
 	default:
 		return -EFAULT;
 	}
 }
 
-int gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len)
+void gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len)
 {
 	struct gondola_regs *regs = &vcpu->regs;
 
-	if (unlikely(!insn_len)) {
-		int len = decode_length(vcpu);
-
-		if (len <= 0)
-			return len;
-		insn_len = len;
-	}
 	regs->rip += insn_len;
 	if (unlikely(!gondola_long_mode(vcpu)))
 		regs->rip = (u32)regs->rip;
@@ -666,18 +661,16 @@ int gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len)
 	interp_shadow(vcpu, 0);
 	if (unlikely(regs->rflags & RFL_TF))
 		single_step(vcpu);
-	return 0;
 }
 
 static int complete_in(struct interp *in)
 {
 	u32 value = 0;
-	int err;
 
 	memcpy(&value, io_data(in->vcpu->run), in->in.width);
 	gondola_set_rax(in->vcpu, in->in.width, value);
-	err = gondola_skip(in->vcpu, in->in.insn_len);
-	return err ? err : GONDOLA_REENTER;
+	gondola_skip(in->vcpu, in->in.insn_len);
+	return GONDOLA_REENTER;
 }
 
 int gondola_complete_user_exit(struct gondola_vcpu *vcpu)

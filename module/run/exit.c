@@ -2,6 +2,7 @@
 /* What is done about each reason for which a guest left: one table. */
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/nospec.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include "emulate/emulate.h"
@@ -61,9 +62,8 @@ static int raise(struct gondola_vcpu *vcpu, u8 vector)
 /* The instruction is complete. */
 static int done(struct gondola_vcpu *vcpu, const struct gondola_exit *exit)
 {
-	int err = gondola_skip(vcpu, exit->insn_len);
-
-	return err ? err : GONDOLA_REENTER;
+	gondola_skip(vcpu, exit->insn_len);
+	return GONDOLA_REENTER;
 }
 
 int gondola_leave_for_memory(struct gondola_vcpu *vcpu, gpa_t gpa, bool write)
@@ -313,7 +313,7 @@ static int handle_hypercall(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 /* WBINVD and INVD: no device reads guest memory past the caches. */
 static int handle_cache(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
-	return done(vcpu, exit);
+	return exit->insn_len ? done(vcpu, exit) : gondola_interpret(vcpu);
 }
 
 static int handle_undefined(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
@@ -429,6 +429,42 @@ static int (*const handlers[])(struct gondola_vcpu *vcpu, struct gondola_exit *e
 };
 static_assert(ARRAY_SIZE(handlers) == GONDOLA_REASON_COUNT);
 
+/* Instructions that are complete when their exit was handled; not every engine tells the length. */
+static const u16 opcodes[GONDOLA_REASON_COUNT] = {
+	[GONDOLA_REASON_CPUID] = GONDOLA_OPCODE(2, 0xa2),
+	[GONDOLA_REASON_HLT] = GONDOLA_OPCODE(1, 0xf4),
+	[GONDOLA_REASON_PAUSE] = GONDOLA_OPCODE(1, 0x90),
+	[GONDOLA_REASON_MSR_READ] = GONDOLA_OPCODE(2, 0x32),
+	[GONDOLA_REASON_MSR_WRITE] = GONDOLA_OPCODE(2, 0x30),
+	[GONDOLA_REASON_XSETBV] = GONDOLA_OPCODE(2, 0x01),
+};
+
+/* REENTER with the length known, or no need to know it; or with nothing more to do. */
+static int find_length(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	u16 opcode = opcodes[exit->reason];
+	int next;
+
+	if (exit->insn_len || !opcode)
+		return GONDOLA_REENTER;
+	next = gondola_measure(vcpu, opcode, &exit->insn_len);
+	exit->handled = !exit->insn_len;
+	return next;
+}
+
+static int handle_reason(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	int next;
+
+	if (exit->reason >= GONDOLA_REASON_COUNT)
+		return handle_unknown(vcpu, exit);
+	exit->reason = array_index_nospec(exit->reason, GONDOLA_REASON_COUNT);
+	if (!handlers[exit->reason])
+		return handle_unknown(vcpu, exit);
+	next = find_length(vcpu, exit);
+	return exit->handled ? next : handlers[exit->reason](vcpu, exit);
+}
+
 int gondola_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	int next;
@@ -438,10 +474,8 @@ int gondola_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	/* By far the most frequent, so it is spared the retpoline. */
 	if (likely(exit->reason == GONDOLA_REASON_PAGE_FAULT))
 		next = handle_page_fault(vcpu, exit);
-	else if (exit->reason < ARRAY_SIZE(handlers) && handlers[exit->reason])
-		next = handlers[exit->reason](vcpu, exit);
 	else
-		next = handle_unknown(vcpu, exit);
+		next = handle_reason(vcpu, exit);
 	if (next == GONDOLA_LEAVE)
 		vcpu->run->hw_reason = exit->hw_reason;
 	return next;

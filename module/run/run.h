@@ -42,8 +42,19 @@ int gondola_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bo
 void gondola_set_rax(struct gondola_vcpu *vcpu, unsigned int width, u32 value);
 /** gondola_complete_user_exit() - first thing in GONDOLA_RUN; REENTER, LEAVE or -errno */
 int gondola_complete_user_exit(struct gondola_vcpu *vcpu);
-/** gondola_skip() - move RIP past the instruction; @insn_len 0: ask the decoder.  -errno or 0. */
-int gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len);
+/* An opcode in one of the decoder's maps, see struct gondola_insn. */
+#define GONDOLA_OPCODE(map, opcode)	((map) << 8 | (opcode))
+/**
+ * gondola_measure() - how long is the instruction at RIP that made the guest leave?
+ * @opcode: GONDOLA_OPCODE() of what the processor saw there
+ * @len: out; 0: another vCPU has rewritten it since, or its page is gone
+ *
+ * Asked before the instruction has any effect, and its bytes are read once.  With @len 0 the guest
+ * runs what is there now: as if it had come there later.  REENTER, LEAVE or -errno.
+ */
+int gondola_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len);
+/** gondola_skip() - move RIP past the instruction */
+void gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len);
 /** gondola_queue_exception() - raise it, merged with what is queued (vcpu->event) */
 void gondola_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u32 error);
 /** gondola_queue_page_fault() - #PF with @error at @gva (CR2 on delivery) */

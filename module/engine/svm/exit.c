@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * SVM exits in the terms that all engines share.  Neither decode assists nor
- * the next RIP are relied on: where the processor tells neither operand nor
- * length, the caller decodes the instruction.
+ * the next RIP are relied on, and the latter is used: where the processor tells
+ * neither operand nor length, the caller decodes the instruction.
  */
 #include <linux/bug.h>
 #include <linux/kernel.h>
@@ -15,6 +15,7 @@ struct svm_exit_kind {
 	u8 reason;
 };
 
+#define MAX_INSTRUCTION	15u
 #define VMMCALL_BYTES	3	/* nobody puts a prefix before it */
 #define KIND(shared, words)	{ words, GONDOLA_REASON_##shared }
 
@@ -262,6 +263,14 @@ static void decode_nmi_window(struct gondola_vcpu *vcpu, struct svm_vcpu *svm,
 	exit->handled = true;
 }
 
+/* The length of the instruction that left the guest, or 0. */
+static u8 instruction_length(const struct gondola_vcpu *vcpu, const struct svm_vcpu *svm)
+{
+	u64 len = svm->vmcb->next_rip - vcpu->regs.rip;
+
+	return svm->next_rip_saved && len <= MAX_INSTRUCTION ? len : 0;
+}
+
 void gondola_svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	struct svm_vcpu *svm = vcpu->engine_data;
@@ -324,6 +333,14 @@ void gondola_svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	case GONDOLA_REASON_MSR_READ:
 		if (vmcb->exit_info_1)
 			exit->reason = GONDOLA_REASON_MSR_WRITE;
+		exit->insn_len = instruction_length(vcpu, svm);
+		break;
+	case GONDOLA_REASON_CPUID:
+	case GONDOLA_REASON_HLT:
+	case GONDOLA_REASON_PAUSE:
+	case GONDOLA_REASON_XSETBV:
+	case GONDOLA_REASON_CACHE:
+		exit->insn_len = instruction_length(vcpu, svm);
 		break;
 	case GONDOLA_REASON_UNKNOWN:
 	case GONDOLA_REASON_ENTRY_FAILED:

@@ -27,7 +27,8 @@
 #include "vm.h"
 
 #define CPUID_SVM_FEATURES	0x8000000a
-#define SVM_PAUSE_FILTER	BIT(10)		/* its EDX */
+#define SVM_NEXT_RIP		BIT(3)		/* its EDX */
+#define SVM_PAUSE_FILTER	BIT(10)
 #define SVM_PAUSE_THRESHOLD	BIT(12)
 /* So many PAUSEs, each within so many cycles of the last, are a loop that waits for another vCPU. */
 #define SPIN_COUNT		3000
@@ -308,6 +309,7 @@ static int svm_vcpu_create(struct gondola_vcpu *vcpu)
 	vmcb->iopm_pa = page_to_phys(iopm);
 	vmcb->msrpm_pa = page_to_phys(msrpm);
 	vmcb->int_control = SVM_V_INTR_MASKING;
+	svm->next_rip_saved = cpuid_edx(CPUID_SVM_FEATURES) & SVM_NEXT_RIP;
 	svm_watch_spinning(vmcb);
 	vmcb->dr7 = DR7_FIXED;
 	svm_reset_segments(vmcb);

@@ -18,6 +18,7 @@ struct gondola_vcpu;
  * @host_tsc_aux: the host's, while @loaded
  * @host_ldt: the selector of the host's LDT, while @loaded
  * @loaded: between vcpu_load() and vcpu_put()
+ * @next_rip_saved: exits of an instruction tell where the next one is
  * @unchecked: state was set that VMRUN might refuse
  * @refused: the field that it would refuse, or NULL
  * @soft_len: length of the software event's instruction that the next entry delivers, else 0
@@ -37,6 +38,7 @@ struct svm_vcpu {
 	u64 host_tsc_aux;
 	u16 host_ldt;
 	u64 pat;
+	bool next_rip_saved;
 	bool unchecked;
 	const char *refused;
 	u8 soft_len;
