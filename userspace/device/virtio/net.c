@@ -247,6 +247,61 @@ static void parse_mac(uint8_t mac[6], const char *text)
 		     text);
 }
 
+/**
+ * struct net_spec - what "--net" says
+ * @kind: "user" or "tap=NAME"
+ * @mac: as text, or NULL: one is made
+ * @host_loopback: see net_user_open()
+ */
+struct net_spec {
+	char *kind;
+	const char *mac;
+	bool host_loopback;
+};
+
+static void parse_option(struct net_spec *spec, const char *option)
+{
+	static const char loopback[] = "host-loopback=";
+	const char *value = option + strlen(loopback);
+
+	if (!strncmp(option, "mac=", 4)) {
+		spec->mac = option + 4;
+		return;
+	}
+	if (strncmp(option, loopback, strlen(loopback)))
+		fail(EXIT_CODE_USAGE, "--net: \"%s\" is neither mac=ADDRESS nor host-loopback=on|off",
+		     option);
+	if (strcmp(spec->kind, "user"))
+		fail(EXIT_CODE_USAGE, "--net: host-loopback is for the network \"user\" alone");
+	if (strcmp(value, "on") && strcmp(value, "off"))
+		fail(EXIT_CODE_USAGE, "--net: host-loopback is on or off, not \"%s\"", value);
+	spec->host_loopback = !strcmp(value, "on");
+}
+
+/* @text is cut at its commas. */
+static struct net_spec parse_spec(char *text)
+{
+	struct net_spec spec = { .kind = strsep(&text, ",") };
+	const char *option;
+
+	while ((option = strsep(&text, ",")))
+		parse_option(&spec, option);
+	return spec;
+}
+
+static void plug(struct net *net, const struct net_spec *spec)
+{
+	char option[64];
+
+	snprintf(option, sizeof(option), "--net %s", spec->kind);
+	if (!strcmp(spec->kind, "user"))
+		net->backend = net_user_open(net, option, spec->host_loopback, &net->ops);
+	else if (!strncmp(spec->kind, "tap=", 4))
+		net->backend = net_tap_open(net, option, spec->kind + 4, &net->ops);
+	else
+		fail(EXIT_CODE_USAGE, "--net: \"%s\" is neither user nor tap=NAME", spec->kind);
+}
+
 struct virtio_device *net_create(const struct guest_memory *memory, uint8_t *registers,
 				 const char *spec)
 {
@@ -259,25 +314,18 @@ struct virtio_device *net_create(const struct guest_memory *memory, uint8_t *reg
 	static unsigned int number;
 	struct net *net = device_alloc(sizeof(*net));
 	struct virtio_net_config config = { .status = VIRTIO_NET_S_LINK_UP };
-	char *kind = strdup(spec), *mac = kind ? strstr(kind, ",mac=") : NULL;
-	char option[64];
+	struct net_spec wanted;
+	char *text = strdup(spec);
 
-	if (!kind)
+	if (!text)
 		fail(EXIT_CODE_ERROR, "out of memory");
-	if (mac)
-		*mac = 0;
-	make_mac(config.mac, kind, number++);
-	if (mac)
-		parse_mac(config.mac, mac + strlen(",mac="));
-	snprintf(net->device.label, sizeof(net->device.label), "net %s", kind);
-	snprintf(option, sizeof(option), "--net %s", kind);
-	if (!strcmp(kind, "user"))
-		net->backend = net_user_open(net, option, &net->ops);
-	else if (!strncmp(kind, "tap=", 4))
-		net->backend = net_tap_open(net, option, kind + 4, &net->ops);
-	else
-		fail(EXIT_CODE_USAGE, "--net: \"%s\" is neither user nor tap=NAME", kind);
-	free(kind);
+	wanted = parse_spec(text);
+	make_mac(config.mac, wanted.kind, number++);
+	if (wanted.mac)
+		parse_mac(config.mac, wanted.mac);
+	snprintf(net->device.label, sizeof(net->device.label), "net %s", wanted.kind);
+	plug(net, &wanted);
+	free(text);
 	virtio_init(&net->device, &ops, memory, registers,
 		    BIT64(VIRTIO_NET_F_MAC) | BIT64(VIRTIO_NET_F_STATUS), QUEUES);
 	virtio_set_config(&net->device, 0, &config, sizeof(config));

@@ -41,6 +41,8 @@ void net_complain(struct net *net, const char *words);
 /* Each makes a backend for @net, or fail()s with one line that begins with @option. */
 void *net_tap_open(struct net *net, const char *option, const char *name,
 		   const struct net_backend **ops);
-void *net_user_open(struct net *net, const char *option, const struct net_backend **ops);
+/* @host_loopback: the host's address leads to its loopback interface */
+void *net_user_open(struct net *net, const char *option, bool host_loopback,
+		    const struct net_backend **ops);
 
 #endif

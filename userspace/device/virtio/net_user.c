@@ -2,7 +2,8 @@
 /*
  * A network without privileges, by libslirp: the guest is 10.0.2.15 (by DHCP),
  * the host 10.0.2.2, a name server 10.0.2.3; what it connects to is connected
- * to by this process.  IPv4 only.
+ * to by this process.  IPv4 only.  What listens on the host's loopback
+ * interface is not for the guest, unless the user says so.
  */
 #include "base/fail.h"
 #include "device/device.h"
@@ -10,9 +11,11 @@
 
 #ifdef NO_USER_NET
 
-void *net_user_open(struct net *net, const char *option, const struct net_backend **ops)
+void *net_user_open(struct net *net, const char *option, bool host_loopback,
+		    const struct net_backend **ops)
 {
 	(void)net;
+	(void)host_loopback;
 	(void)ops;
 	fail(EXIT_CODE_USAGE, "%s: this gondola was built without libslirp (STATIC=1)", option);
 }
@@ -101,10 +104,24 @@ static void polled(void *backend, const struct pollfd *fds, unsigned int count)
 	slirp_pollfds_poll(user->slirp, 0, get_revents, user);
 }
 
+/*
+ * 127.0.0.0/8 and 0.0.0.0/8 are never on a wire: the host's own loopback interface would answer,
+ * since slirp connects to what it is told.
+ */
+static bool is_for_this_host(const uint8_t *frame, size_t bytes)
+{
+	enum { TYPE = 12, HEADER = 14, DESTINATION = HEADER + 16 };
+
+	return bytes > DESTINATION && frame[TYPE] == 8 && !frame[TYPE + 1] &&
+	       (frame[DESTINATION] == 127 || !frame[DESTINATION]);
+}
+
 static void send_frame(void *backend, const void *frame, size_t bytes)
 {
 	struct user *user = backend;
 
+	if (is_for_this_host(frame, bytes))
+		return;
 	slirp_input(user->slirp, frame, (int)bytes);
 }
 
@@ -156,7 +173,8 @@ static void on_notify(void *opaque)
 	net_kick(user->net);
 }
 
-void *net_user_open(struct net *net, const char *option, const struct net_backend **ops)
+void *net_user_open(struct net *net, const char *option, bool host_loopback,
+		    const struct net_backend **ops)
 {
 	static const struct net_backend backend = {
 		.send = send_frame, .poll = poll_user, .polled = polled,
@@ -179,6 +197,7 @@ void *net_user_open(struct net *net, const char *option, const struct net_backen
 		.vhost.s_addr = htonl(0x0a000202),
 		.vnameserver.s_addr = htonl(0x0a000203),
 		.vdhcp_start.s_addr = htonl(0x0a00020f),
+		.disable_host_loopback = !host_loopback,
 	};
 	struct user *user = device_alloc(sizeof(*user));
 

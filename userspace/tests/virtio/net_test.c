@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "driver.h"
 
 static const uint8_t arp[42] = {
@@ -62,6 +66,87 @@ static void net(void)
 	driver_end();
 }
 
+/* ---- the host's loopback interface ----------------------------------------------------- */
+
+static int listen_on_loopback(uint16_t *port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t bytes = sizeof(address);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	require(fd >= 0);
+	require_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	require_equal(getsockname(fd, (struct sockaddr *)&address, &bytes), 0);
+	*port = ntohs(address.sin_port);
+	return fd;
+}
+
+/* A datagram of one byte from the guest. */
+static void send_datagram(uint32_t to, uint16_t port)
+{
+	static uint16_t sent;
+	uint8_t *frame = (uint8_t *)guest(BUFFERS) + 12, *ip = frame + 14, *udp = ip + 20;
+	uint32_t sum = 0;
+	uint16_t next = ring_used(1)->idx + 1;
+	const uint8_t header[20] = {
+		0x45, 0, 0, 29, sent >> 8, sent, 0, 0, 64, 17, 0, 0, 10, 0, 2, 15,
+		to >> 24, to >> 16, to >> 8, to,
+	};
+
+	sent++;
+	memset(frame - 12, 0, 100);
+	memcpy(frame, (const uint8_t [14]){ 0x52, 0x55, 10, 0, 2, 2, 2, 0, 0, 0, 0, 1, 8, 0 }, 14);
+	memcpy(ip, header, sizeof(header));
+	for (unsigned int i = 0; i < sizeof(header); i += 2)
+		sum += header[i] << 8 | header[i + 1];
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	ip[10] = sum >> 8;
+	ip[11] = sum;
+	memcpy(udp, (const uint8_t [9]){ 0x10, 0, port >> 8, port, 0, 9, 0, 0, 'x' }, 9);
+	put_desc(1, 0, BUFFERS, 12 + 14 + 29, 0, 0);
+	offer(1, 0);
+	require(used_within(1, next));
+}
+
+/* The device has sent it on before it gives the buffer back: what has not come never comes. */
+static bool has_come(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_DONTWAIT) == 1;
+}
+
+static void start_net(const char *spec)
+{
+	driver_memory();
+	driver_start(net_create(&driver.memory, driver.registers, spec), 0);
+}
+
+static void loopback_is_not_the_guests(void)
+{
+	static const uint32_t addresses[] = { 0x0a000202, 0x7f000001, 0x7f000002, 0, 0xffffffff };
+	uint16_t port;
+	int fd = listen_on_loopback(&port);
+
+	start_net("user,mac=02:00:00:00:00:01");
+	for (unsigned int i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		send_datagram(addresses[i], port);
+		tap_check(!has_come(fd), false, "0x%x leads to the host's loopback", addresses[i]);
+	}
+	driver_end();
+	start_net("user,host-loopback=off");
+	send_datagram(0x0a000202, port);
+	expect(!has_come(fd));
+	driver_end();
+	start_net("user,host-loopback=on,mac=02:00:00:00:00:01");
+	send_datagram(0x0a000202, port);
+	expect(has_come(fd));
+	send_datagram(0x7f000001, port);
+	expect(!has_come(fd));
+	driver_end();
+	close(fd);
+}
+
 static void nonsense_net(void)
 {
 	nonsense_to(create_net);
@@ -71,5 +156,7 @@ static void nonsense_net(void)
 
 const struct test_table net_tests = TEST_TABLE(
 	{ "a network card sends, receives, and breaks on bad buffers", net },
+	{ "the host's loopback is the guest's only if the user says so",
+	  loopback_is_not_the_guests },
 	{ "100,000 nonsense writes to a network card", nonsense_net }
 );

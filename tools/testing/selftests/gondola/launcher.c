@@ -149,6 +149,9 @@ static void devices(void)
 	EXPECT_RUN(2, "--net", "run", "--kernel", "guests/hello", "--net", "tap=");
 	EXPECT_RUN(2, "address of one", "run", "--kernel", "guests/hello", "--net",
 		   "user,mac=01:00:00:00:00:00");
+	EXPECT_RUN(2, "neither mac", "run", "--kernel", "guests/hello", "--net", "user,loopback=on");
+	EXPECT_RUN(2, "on or off", "run", "--kernel", "guests/hello", "--net",
+		   "user,host-loopback=yes");
 	EXPECT_RUN(2, "takes no value", "run", "--kernel", "guests/hello", "--rng=1");
 }
 
