@@ -57,7 +57,10 @@ static int audit_link(struct gondola_vm *vm, struct gondola_shadow_page *sp, uns
 		return violation("link at level %u leads to a wrong page", sp->role.level);
 	if (!gondola_rmap_has(child->parents, &sp->spt[i]))
 		bad += violation("link is missing from its child's parents");
-	if (gondola_shadow_find(vm, child->gfn, child->role) != child)
+	if (child->orphan)
+		bad += violation("child (gfn %llx) counts as an orphan", child->gfn);
+	if (sp->generation == vm->mmu.generation &&
+	    gondola_shadow_find(vm, child->gfn, child->role) != child)
 		bad += violation("child (gfn %llx) cannot be found", child->gfn);
 	if (!child->role.direct && child->gfn != (gpte & PT_ADDR) >> GONDOLA_PAGE_SHIFT)
 		bad += violation("link leads to gfn %llx, its guest entry elsewhere", child->gfn);

@@ -5,6 +5,7 @@
  * table in Documentation/security.rst.
  */
 #include <kunit/test.h>
+#include "host.h"
 #include "test_world.h"
 
 #define FEW_STEPS	(1u << 16)
@@ -119,10 +120,214 @@ static void search_goes_by_many_ways(struct kunit *test)
 	world_done(test, w);
 }
 
+#define ALIAS_TABLES	128u
+#define ALIASED		0x40000u	/* the pages that all of them map, again and again */
+#define ALIAS_PD	0x5000u		/* the table that leads to them … */
+#define ALIAS_GVA	(1ull << 30)	/* … from here on */
+
+/*
+ * 128 leaf tables under one entry of the third, whose entries map so many pages again and again.
+ * All of them are walked: 65,536 ways to one page, or 1024 to each of 64.
+ */
+static void alias_pages(struct kunit *test, struct world *w, unsigned int pages)
+{
+	unsigned int k, i;
+
+	for (i = 0; i < pages; i++)
+		*world_u64(w, ALIASED + i * 4096) = 0x60;
+	*world_u64(w, 0x2008) = ALIAS_PD | FULL | PT_A;
+	for (k = 0; k < ALIAS_TABLES; k++) {
+		gpa_t table = (FIRST_TABLE + k) << 12;
+
+		*world_u64(w, ALIAS_PD + k * 8) = table | FULL | PT_A;
+		for (i = 0; i < GONDOLA_ENTRIES; i++)
+			*world_u64(w, table + i * 8) =
+				(ALIASED + i % pages * 4096) | FULL | PT_A | PT_D;
+		for (i = k % 16; i < GONDOLA_ENTRIES; i += 16)
+			KUNIT_EXPECT_EQ(test, must_read(test, w, ALIAS_GVA + ((u64)k << 21) +
+							(i << 12)), 0x60ull);
+	}
+}
+
+/* One table goes: 512 removals from bags that the guest has filled. */
+static void page_is_mapped_from_everywhere(struct kunit *test, unsigned int pages, u64 table)
+{
+	struct world *w = world_identity(test, false, 0);
+
+	alias_pages(test, w, pages);
+	KUNIT_EXPECT_EQ(test, gondola_mmu_audit(&w->vm), 0);
+	begin();
+	must_write(test, w, ALIAS_PD + table * 8, 0);
+	must_be_few(test, FEW_STEPS);
+	begin();
+	world_host_moves(w, ALIASED >> 12);
+	must_be_few(test, FEW_STEPS);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, ALIAS_GVA + (1 << 21)), 0x60ull);
+	world_done(test, w);
+}
+
+static void one_page_is_mapped_from_everywhere(struct kunit *test)
+{
+	page_is_mapped_from_everywhere(test, 1, 0);
+}
+
+static void some_pages_are_mapped_from_everywhere(struct kunit *test)
+{
+	page_is_mapped_from_everywhere(test, 64, ALIAS_TABLES - 1);
+}
+
+/* All of them, by one write to the table above. */
+static void tree_falls_at_once(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+	u32 before = w->vm.mmu.nr_pages, turns;
+
+	must_read(test, w, ALIASED);
+	before = w->vm.mmu.nr_pages;
+	alias_pages(test, w, 64);
+	begin();
+	must_write(test, w, 0x2008, 0);
+	/* What the first hold leaves, those after it take. */
+	for (turns = 0; turns < ALIAS_TABLES && w->vm.mmu.nr_pages > before; turns++)
+		gondola_mmu_age(&w->vm, WORLD_HVA, WORLD_HVA + 1, false);
+	must_be_few(test, 4 * FEW_STEPS);
+	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_pages, before);
+	world_done(test, w);
+}
+
+/* An orphan that is linked again before its turn comes is kept. */
+static void orphan_is_adopted(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+	u32 pages;
+
+	alias_pages(test, w, 64);
+	must_write(test, w, 0x2008, 0);
+	must_write(test, w, 0x2008, ALIAS_PD | FULL | PT_A);
+	pages = w->vm.mmu.nr_pages;
+	KUNIT_EXPECT_GT(test, pages, ALIAS_TABLES / 2);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, ALIAS_GVA + ((u64)(ALIAS_TABLES - 1) << 21)), 0x60ull);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, ALIAS_GVA), 0x60ull);
+	KUNIT_EXPECT_EQ(test, gondola_mmu_audit(&w->vm), 0);
+	world_done(test, w);
+}
+
+/* A guest may ask for that by an event whose stack is a page table. */
+static void all_shadow_pages_go(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+
+	alias_pages(test, w, 64);
+	begin();
+	gondola_mmu_zap_all(&w->vm);
+	must_be_few(test, 4 * FEW_STEPS);
+	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_pages, 0u);
+	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_sptes, 0ull);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, ALIAS_GVA), 0x60ull);
+	world_done(test, w);
+}
+
+static void fault_while_all_go(struct world *w)
+{
+	u64 value;
+	u32 error;
+
+	/* By another page each time, so that there is something new to see. */
+	world_access(w, ALIAS_GVA + ((u64)(w->shadow_faults % ALIAS_TABLES) << 21), 0, &value,
+		     &error);
+}
+
+/* The processors go on meanwhile: what they make anew is neither taken for old nor mixed with it. */
+static void all_go_while_the_guest_runs(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+
+	alias_pages(test, w, 64);
+	w->on_unlock = fault_while_all_go;
+	begin();
+	gondola_mmu_zap_all(&w->vm);
+	w->on_unlock = NULL;
+	must_be_few(test, 4 * FEW_STEPS);
+	/* Four levels, and what the processors have used since. */
+	KUNIT_EXPECT_LT(test, w->vm.mmu.nr_pages, ALIAS_TABLES);
+	KUNIT_EXPECT_GT(test, w->vm.mmu.nr_pages, 3u);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, ALIAS_GVA), 0x60ull);
+	world_done(test, w);
+}
+
+/* The bag is full, but two ways that one instruction needs are there at the same time. */
+static void full_bag_lets_the_guest_on(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+	unsigned int i;
+	u64 faults;
+
+	alias_pages(test, w, 64);
+	for (i = 0; i < 2 * GONDOLA_RMAP_MAX; i++) {
+		gva_t one = ALIAS_GVA + ((u64)(i % ALIAS_TABLES) << 21) + 0x1000;
+		gva_t other = ALIAS_GVA + ((u64)((i + 7) % ALIAS_TABLES) << 21) + 0x2000;
+
+		must_read(test, w, one);
+		must_read(test, w, other);
+		faults = w->shadow_faults;
+		must_read(test, w, one);
+		must_read(test, w, other);
+		KUNIT_EXPECT_EQ(test, w->shadow_faults, faults);
+	}
+	world_done(test, w);
+}
+
+/* Tables that use each other up: the bound is reached with all of them full of aliases. */
+static void room_is_made_among_aliases(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 64);
+
+	begin();
+	alias_pages(test, w, 64);
+	must_be_few(test, 4 * FEW_STEPS);
+	KUNIT_EXPECT_LE(test, w->vm.mmu.nr_pages, 64u);
+	world_done(test, w);
+}
+
+/* Which gfns share a bucket of the hash differs from VM to VM, so no guest can know. */
+static void hash_has_a_key(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0), *v = world_identity(test, false, 0);
+	unsigned int gfn, same = 0;
+
+	for (gfn = 0; gfn < WORLD_PAGES; gfn++)
+		same += gondola_hash_bucket(&w->vm, gfn) - w->vm.mmu.hash ==
+			gondola_hash_bucket(&v->vm, gfn) - v->vm.mmu.hash;
+	KUNIT_EXPECT_LT(test, same, WORLD_PAGES / 8);
+	world_done(test, v);
+	world_done(test, w);
+}
+
+static void shadow_pages_have_a_bound(struct kunit *test)
+{
+	struct gondola_vm *vm = kunit_kzalloc(test, sizeof(*vm), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	KUNIT_EXPECT_EQ(test, gondola_mmu_init_vm(vm, GONDOLA_MAX_SHADOW_PAGES + 1), -E2BIG);
+	KUNIT_EXPECT_EQ(test, gondola_mmu_init_vm(vm, ~0u), -E2BIG);
+	KUNIT_EXPECT_EQ(test, gondola_mmu_init_vm(vm, GONDOLA_MAX_SHADOW_PAGES), 0);
+	gondola_mmu_destroy_vm(vm);
+}
+
 static struct kunit_case bounds_cases[] = {
 	KUNIT_CASE(table_out_of_sync_is_taken),
 	KUNIT_CASE(tables_out_of_sync_are_all_taken),
 	KUNIT_CASE(search_goes_by_many_ways),
+	KUNIT_CASE(one_page_is_mapped_from_everywhere),
+	KUNIT_CASE(some_pages_are_mapped_from_everywhere),
+	KUNIT_CASE(tree_falls_at_once),
+	KUNIT_CASE(orphan_is_adopted),
+	KUNIT_CASE(all_shadow_pages_go),
+	KUNIT_CASE(all_go_while_the_guest_runs),
+	KUNIT_CASE(full_bag_lets_the_guest_on),
+	KUNIT_CASE(room_is_made_among_aliases),
+	KUNIT_CASE(hash_has_a_key),
+	KUNIT_CASE(shadow_pages_have_a_bound),
 	{}
 };
 

@@ -60,6 +60,7 @@ static void set_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 	if (GONDOLA_MMU_BUG_ON(vm, spte_present(old) && (old ^ new) & PT_ADDR))
 		return;
 	if (!spte_present(old)) {
+		gondola_make_room_in(vm, frame->rmap);
 		gondola_rmap_add(&vcpu->mmu.rmap_cache, &frame->rmap, spte);
 		sp->present++;
 		vm->mmu.nr_sptes++;
@@ -85,6 +86,12 @@ static bool role_is_current(struct gondola_vcpu *vcpu, union gondola_role role)
 	return !((role.word ^ vcpu->mmu.role.word) & ~place.word);
 }
 
+/* What no fault asked for takes no other entry's place. */
+static bool may_map_along(const struct gondola_frame *frame)
+{
+	return frame->host & FRAME_PRESENT && !gondola_rmap_is_full(frame->rmap);
+}
+
 bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
 		      u64 gpte)
 {
@@ -99,7 +106,7 @@ bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 	if (!gondola_chunk_to_spare(vcpu))
 		return false;
 	slot = gondola_find_slot(vcpu->vm, gfn);
-	if (!slot || !(slot->frames[gfn - slot->base].host & FRAME_PRESENT))
+	if (!slot || !may_map_along(&slot->frames[gfn - slot->base]))
 		return false;
 	if (!(gpte & PT_D))
 		rights &= ~PT_W;
@@ -184,6 +191,8 @@ static bool set_link(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 	if (GONDOLA_MMU_BUG_ON(vcpu->vm, !is_child(child, sp, i, gpte)))
 		return false;
 	sp->gpt[i] = gpte;
+	gondola_shadow_adopt(vcpu->vm, child);
+	gondola_make_room_in(vcpu->vm, child->parents);
 	gondola_rmap_add(&vcpu->mmu.rmap_cache, &child->parents, spte);
 	sp->present++;
 	gondola_entry_fill(spte, __pa(child->spt) | link_bits(sp, gpte));
@@ -210,7 +219,8 @@ bool gondola_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 		return false;
 	role = child_role(sp, i, gpte, &gfn);
 	child = gondola_shadow_find(vcpu->vm, gfn, role);
-	return child && set_link(vcpu, sp, i, child, gpte);
+	return child && !gondola_rmap_is_full(child->parents) &&
+	       set_link(vcpu, sp, i, child, gpte);
 }
 
 /* Follow, or make, the link for @gva in @sp. */
@@ -279,7 +289,7 @@ static void fill_around_direct(struct gondola_vcpu *vcpu, struct gondola_shadow_
 		struct gondola_slot *slot = gondola_find_slot(vcpu->vm, sp->gfn + i);
 
 		if (!slot || spte_present(sp->spt[i]) || !gondola_chunk_to_spare(vcpu) ||
-		    !(slot->frames[sp->gfn + i - slot->base].host & FRAME_PRESENT))
+		    !may_map_along(&slot->frames[sp->gfn + i - slot->base]))
 			continue;
 		set_leaf(vcpu, sp, i, slot, sp->gfn + i, bits, false);
 		gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_PREFETCHED);
@@ -465,7 +475,7 @@ static int fault_by_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
 	if (result != GONDOLA_ACCESS_OK)
 		return result;
 	/* Letting a table go may have taken this one along: the fault comes again. */
-	if (unlikely(at.sp->invalid))
+	if (unlikely(at.sp->invalid || at.sp->orphan))
 		return GONDOLA_ACCESS_OK;
 	if (!at.sp->role.direct)
 		rights = take_leaf_entry(vcpu, at.sp, at.i, at.gpte);

@@ -15,7 +15,6 @@
 #ifndef GONDOLA_MMU_INTERNAL_H
 #define GONDOLA_MMU_INTERNAL_H
 
-#include <linux/hash.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include "vcpu.h"
@@ -48,11 +47,13 @@ struct gondola_frame {
  * @spt: its 512 entries, as the processor reads them
  * @gpt: the guest entries that @spt was made from; all 0 if direct
  * @parents: links that point here (rmap.c)
+ * @generation: the VM's when it was made: see gondola_mmu_zap_all()
  * @root_count: vCPUs' cached roots that point here
  * @present: entries that are not empty
  * @frame: where the guest's table lies; NULL if direct
  * @unsync: the guest may write its table unseen; only level 1
  * @touched: with @unsync: it has, since the last sync (see also gondola_rmap_harvest())
+ * @orphan: nothing leads here any more: it lies at the end of the VM's list, and goes soon
  * @invalid: zapped, but still somebody's root
  * @writes: writes to the guest's table since it was last walked through
  * @quiet: syncs in a row that found nothing changed
@@ -66,6 +67,7 @@ struct gondola_shadow_page {
 	struct list_head unsync_link;
 	gfn_t gfn;
 	union gondola_role role;
+	u32 generation;
 	u64 *spt;
 	u64 *gpt;
 	unsigned long parents;
@@ -75,6 +77,7 @@ struct gondola_shadow_page {
 	struct gondola_frame *frame;
 	bool unsync;
 	bool touched;
+	bool orphan;
 	bool invalid;
 	u8 writes;
 	u8 quiet;
@@ -174,6 +177,11 @@ void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 
 /* False: it is not in the bag. */
 bool gondola_rmap_remove(unsigned long *head, u64 *spte);
 u64 *gondola_rmap_first(unsigned long head);
+/* As many entries as a bag may have: see gondola_make_room_in(). */
+#define GONDOLA_RMAP_MAX	(32 * 14)
+bool gondola_rmap_is_full(unsigned long head);
+/* Of a full bag: the entry whose turn it is to go. */
+u64 *gondola_rmap_victim(unsigned long head, unsigned int turn);
 /* Call @visit for each until it returns true. */
 void gondola_rmap_visit(unsigned long head, bool (*visit)(u64 *spte, void *arg), void *arg);
 bool gondola_rmap_has(unsigned long head, const u64 *spte);
@@ -205,7 +213,10 @@ struct gondola_shadow_page *gondola_shadow_find(struct gondola_vm *vm, gfn_t gfn
 						union gondola_role role);
 struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t gfn,
 					       union gondola_role role);
-/* Zap: empty it, unlink it; it is freed with the lock, or when it is nobody's root any more. */
+/*
+ * Zap: empty it, unlink it; it is freed with the lock, or when it is nobody's root any more.
+ * What it led to is not zapped with it, but may be left an orphan.
+ */
 void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp);
 /* No entry lets the guest write @gfn from now on; true if a flush is due for that. */
 bool gondola_write_protect(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame);
@@ -214,7 +225,11 @@ void gondola_protect_table(struct gondola_vm *vm, gfn_t gfn, struct gondola_fram
 void gondola_shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp);
 void gondola_shadow_make_room(struct gondola_vm *vm, u32 pages);
 unsigned long gondola_shadow_evict(struct gondola_vm *vm, unsigned long pages);
-/* Empty one entry; a link's child that loses its last parent is zapped with it. */
+/* Something leads to @sp again. */
+void gondola_shadow_adopt(struct gondola_vm *vm, struct gondola_shadow_page *sp);
+/* Before one more entry is added to bag @head: if it is full, one that it has is emptied. */
+void gondola_make_room_in(struct gondola_vm *vm, unsigned long head);
+/* Empty one entry; a link's child that loses its last parent becomes an orphan. */
 void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i);
 /* A slot is added: a CR3 that led to no memory may lead to some now. */
 void gondola_forget_nowhere(struct gondola_vm *vm);
@@ -227,8 +242,12 @@ void gondola_free_doomed(struct gondola_vm *vm);
 /* All vCPUs drop their translations before this returns. Lock held. */
 void gondola_flush_all(struct gondola_vm *vm);
 
-#define gondola_hash_bucket(vm, gfn) \
-	(&(vm)->mmu.hash[hash_64(gfn, GONDOLA_HASH_BITS)])
+/* The guest chooses the gfns, but does not know the factor: multiply-shift hashing. */
+static inline struct hlist_head *gondola_hash_bucket(const struct gondola_vm *vm, gfn_t gfn)
+{
+	return &vm->mmu.hash[gfn * vm->mmu.hash_key >> vm->mmu.hash_shift];
+}
+
 /* Shadow pages of a guest table in @gfn; none may be zapped meanwhile. */
 #define gondola_for_each_table(vm, gfn_, sp)						\
 	hlist_for_each_entry(sp, gondola_hash_bucket(vm, gfn_), hash_link)		\

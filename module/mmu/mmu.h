@@ -51,7 +51,6 @@ struct gondola_slot {
 	struct gondola_stamp *stamps;
 };
 
-#define GONDOLA_HASH_BITS	10
 #define GONDOLA_ROOTS		8	/* cached roots of a vCPU */
 
 /**
@@ -160,7 +159,11 @@ struct gondola_vm_mmu {
 	struct gondola_slot slots[GONDOLA_MAX_SLOTS];
 	struct gondola_slot *last_slot;		/* where the last look-up succeeded */
 	struct hlist_head *hash;		/* shadow pages by (gfn, role) */
-	struct list_head pages;			/* all, most recently used first */
+	u64 hash_key;				/* odd, the VM's own */
+	u32 hash_shift;
+	u32 generation;				/* shadow pages of an older one are on their way out */
+	u32 evictions;				/* from full bags: whose turn it is */
+	struct list_head pages;			/* all, most recently used first, superfluous last */
 	struct list_head unsync;		/* those that may differ from their guest table */
 	struct list_head doomed;		/* zapped; freed after a flush, when the lock is dropped */
 	u32 nr_pages;
@@ -174,6 +177,7 @@ struct gondola_vm_mmu {
 	int invalidating;			/* invalidations under way */
 	bool stale_tlb;				/* an entry was dropped without a flush of all vCPUs */
 	bool flush_due;				/* … and one is due when the lock is dropped */
+	bool reap_due;				/* superfluous shadow pages are due, too */
 	void *host;				/* mmu/host's own: notifier registration */
 };
 
@@ -316,7 +320,11 @@ void gondola_mmu_flush_guest(struct gondola_vcpu *vcpu);
  */
 int gondola_mmu_load(struct gondola_vcpu *vcpu);
 
-/** gondola_mmu_zap_all() - drop every shadow page of the VM; vCPUs reload */
+/**
+ * gondola_mmu_zap_all() - drop every shadow page of the VM; vCPUs reload
+ *
+ * None that exists when it is called is left when it returns.  May sleep: they go few at a time.
+ */
 void gondola_mmu_zap_all(struct gondola_vm *vm);
 /** gondola_mmu_audit() - prove the invariants of Documentation/architecture.rst; 0, or the number of violations (each is logged) */
 int gondola_mmu_audit(struct gondola_vm *vm);

@@ -4,6 +4,9 @@
  * The head is 0 (empty), a pointer (one entry), or a pointer to a chunk with
  * bit 0 set.  Only the first chunk of a chain is not full.
  *
+ * The guest says how often a page is mapped, so a bag has an end: one more costs
+ * one that was there.  Whatever goes through a bag takes no longer than that.
+ *
  * The objects that a fault needs are taken from caches that were filled before
  * the lock was taken, so that no fault fails half-way.
  */
@@ -13,9 +16,15 @@
 #define CHUNK_ENTRIES	14
 #define CHUNK_BIT	1ul
 
+/**
+ * struct rmap_chunk - a part of a bag
+ * @count: entries in it
+ * @total: in the first chunk: entries of the bag
+ */
 struct rmap_chunk {
 	struct rmap_chunk *next;
-	u64 count;
+	u32 count;
+	u32 total;
 	u64 *spte[CHUNK_ENTRIES];
 };
 
@@ -47,6 +56,7 @@ void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 
 		chunk->next = NULL;
 		chunk->spte[0] = (u64 *)*head;
 		chunk->count = 1;
+		chunk->total = 1;
 		*head = (unsigned long)chunk | CHUNK_BIT;
 	}
 	chunk = to_chunk(*head);
@@ -56,9 +66,31 @@ void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 
 		chunk = chunk_alloc(cache);
 		chunk->next = full;
 		chunk->count = 0;
+		chunk->total = full->total;
 		*head = (unsigned long)chunk | CHUNK_BIT;
 	}
 	chunk->spte[chunk->count++] = spte;
+	chunk->total++;
+}
+
+bool gondola_rmap_is_full(unsigned long head)
+{
+	return head & CHUNK_BIT && to_chunk(head)->total >= GONDOLA_RMAP_MAX;
+}
+
+u64 *gondola_rmap_victim(unsigned long head, unsigned int turn)
+{
+	struct rmap_chunk *chunk = to_chunk(head);
+	unsigned int at = turn % GONDOLA_RMAP_MAX;
+
+	/* Not the newest, which the same instruction may need as well. */
+	if (at == chunk->count - 1)
+		at = 0;
+	for (; at >= chunk->count; chunk = chunk->next) {
+		gondola_step(1);
+		at -= chunk->count;
+	}
+	return chunk->spte[at];
 }
 
 bool gondola_rmap_remove(unsigned long *head, u64 *spte)
@@ -83,8 +115,11 @@ bool gondola_rmap_remove(unsigned long *head, u64 *spte)
 found:
 	/* Fill the hole from the first chunk, the only one that may be short. */
 	chunk->spte[i] = first->spte[--first->count];
+	first->total--;
 	if (first->count)
 		return true;
+	if (first->next)
+		first->next->total = first->total;
 	*head = first->next ? (unsigned long)first->next | CHUNK_BIT : 0;
 	kmem_cache_free(chunk_cache, first);
 	return true;
@@ -217,7 +252,10 @@ void gondola_cache_empty(struct gondola_vcpu *vcpu)
 int gondola_rmap_init(void)
 {
 	static_assert(sizeof(struct rmap_chunk) == 128);
-	chunk_cache = kmem_cache_create("gondola_rmap", sizeof(struct rmap_chunk), 128, 0, NULL);
+	/* All chunks of a full bag are full. */
+	static_assert(GONDOLA_RMAP_MAX % CHUNK_ENTRIES == 0);
+	chunk_cache = kmem_cache_create("gondola_rmap", sizeof(struct rmap_chunk), 128, SLAB_ACCOUNT,
+					NULL);
 	return chunk_cache ? 0 : -ENOMEM;
 }
 

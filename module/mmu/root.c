@@ -32,11 +32,17 @@ u64 gondola_pae_entry(struct gondola_vcpu *vcpu, unsigned int i)
 	return vcpu->mmu.pdptes[i];
 }
 
+static bool is_gone(const struct gondola_vcpu *vcpu, const struct gondola_shadow_page *root)
+{
+	return root->invalid || (root != vcpu->mmu.pae_root &&
+				 root->generation != vcpu->vm->mmu.generation);
+}
+
 bool gondola_root_is_gone(struct gondola_vcpu *vcpu)
 {
 	struct gondola_shadow_page *root = gondola_current_root(vcpu);
 
-	return !root || root->invalid;
+	return !root || is_gone(vcpu, root);
 }
 
 static void drop_roots(struct gondola_vcpu *vcpu)
@@ -175,7 +181,7 @@ static int load_long_mode_root(struct gondola_vcpu *vcpu)
 	gfn_t gfn = (vcpu->cr3 & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
 	union gondola_role role = vcpu->mmu.role;
 
-	if (root->page && root->page->invalid) {
+	if (root->page && is_gone(vcpu, root->page)) {
 		gondola_shadow_put_root(vcpu->vm, root->page);
 		root->page = NULL;
 	}
@@ -188,6 +194,7 @@ static int load_long_mode_root(struct gondola_vcpu *vcpu)
 		if (!root->page)
 			return -ENOMEM;
 		root->page->root_count++;
+		gondola_shadow_adopt(vcpu->vm, root->page);
 		root->cr3 = vcpu->cr3;
 		root->stale = true;
 		link_known(vcpu, root->page);

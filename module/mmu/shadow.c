@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Shadow pages: their life, the table that finds them by (gfn, role), their bound. */
-#include <linux/hash.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "host.h"
 #include "internal.h"
+
+/* Zapped in one hold of the lock: each may take 512 entries out of full bags. */
+#define REAP_BATCH	16
+#define EVICT_BATCH	32u
 
 static struct kmem_cache *page_cache;
 static atomic_long_t pages_total = ATOMIC_LONG_INIT(0);
@@ -97,8 +100,30 @@ void gondola_free_doomed(struct gondola_vm *vm)
 	INIT_LIST_HEAD(&vm->mmu.doomed);
 }
 
+static bool superfluous(const struct gondola_vm *vm, const struct gondola_shadow_page *sp)
+{
+	return sp->orphan || sp->generation != vm->mmu.generation;
+}
+
+/* A few only: the rest is left to those who take the lock after us. */
+static void reap(struct gondola_vm *vm)
+{
+	struct gondola_shadow_page *sp;
+	unsigned int n;
+
+	for (n = 0; n < REAP_BATCH && !list_empty(&vm->mmu.pages); n++) {
+		sp = list_last_entry(&vm->mmu.pages, struct gondola_shadow_page, link);
+		if (!superfluous(vm, sp))
+			break;
+		gondola_shadow_zap(vm, sp);
+	}
+	vm->mmu.reap_due = n == REAP_BATCH;
+}
+
 void gondola_mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock)
 {
+	if (unlikely(vm->mmu.reap_due))
+		reap(vm);
 	if (unlikely(!list_empty(&vm->mmu.doomed) || vm->mmu.flush_due)) {
 		/* No processor may still walk what goes. */
 		gondola_flush_all(vm);
@@ -125,7 +150,8 @@ struct gondola_shadow_page *gondola_shadow_find(struct gondola_vm *vm, gfn_t gfn
 
 	hlist_for_each_entry(sp, gondola_hash_bucket(vm, gfn), hash_link) {
 		gondola_step(1);
-		if (sp->gfn == gfn && sp->role.word == role.word)
+		if (sp->gfn == gfn && sp->role.word == role.word &&
+		    sp->generation == vm->mmu.generation)
 			return sp;
 	}
 	return NULL;
@@ -168,6 +194,7 @@ struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t 
 	sp = cache->objects[--cache->count];
 	sp->gfn = gfn;
 	sp->role = role;
+	sp->generation = vm->mmu.generation;
 	memset64(sp->spt, vm->mmu.hollow, GONDOLA_ENTRIES);
 	memset64(sp->gpt, 0, GONDOLA_ENTRIES);
 	if (!role.direct) {
@@ -181,6 +208,36 @@ struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t 
 	list_add(&sp->link, &vm->mmu.pages);
 	vm->mmu.nr_pages++;
 	return sp;
+}
+
+/* Not zapped at once: a tree may hang below it, as large as the guest likes. */
+static void orphan(struct gondola_vm *vm, struct gondola_shadow_page *sp)
+{
+	if (sp->invalid)
+		return;
+	sp->orphan = true;
+	list_move_tail(&sp->link, &vm->mmu.pages);
+	vm->mmu.reap_due = true;
+}
+
+void gondola_shadow_adopt(struct gondola_vm *vm, struct gondola_shadow_page *sp)
+{
+	if (likely(!sp->orphan))
+		return;
+	sp->orphan = false;
+	list_move(&sp->link, &vm->mmu.pages);
+}
+
+void gondola_make_room_in(struct gondola_vm *vm, unsigned long head)
+{
+	u64 *spte;
+
+	if (likely(!gondola_rmap_is_full(head)))
+		return;
+	spte = gondola_rmap_victim(head, vm->mmu.evictions++);
+	gondola_entry_clear(vm, page_of(spte), spte_index(spte));
+	/* The guest did not ask for it, so no flush of its own is due. */
+	vm->mmu.flush_due = true;
 }
 
 void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i)
@@ -212,7 +269,7 @@ void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, 
 			return;
 		/* A table that nothing leads to is most likely being freed by the guest. */
 		if (!child->parents && !child->root_count && !is_pae_root(sp))
-			gondola_shadow_zap(vm, child);
+			orphan(vm, child);
 		/* The guest will invalidate one address of a large page, and mean all. */
 		else if (child->role.direct && !sp->role.direct)
 			vm->mmu.flush_due = true;
@@ -297,7 +354,7 @@ unsigned long gondola_shadow_evict(struct gondola_vm *vm, unsigned long pages)
 	u32 before = vm->mmu.nr_pages;
 
 	lockdep_assert_held(&vm->mmu.lock);
-	/* A zap takes orphans along, so nothing but the tail is safe to hold on to. */
+	/* A zap moves its orphans, so nothing but the tail is safe to hold on to. */
 	while (before - vm->mmu.nr_pages < pages && !list_empty(&vm->mmu.pages))
 		gondola_shadow_zap(vm, list_last_entry(&vm->mmu.pages, struct gondola_shadow_page,
 						       link));
@@ -308,13 +365,29 @@ void gondola_shadow_make_room(struct gondola_vm *vm, u32 pages)
 {
 	/* In batches, so that a guest at its bound does not evict at each fault. */
 	if (unlikely(vm->mmu.nr_pages + pages > vm->mmu.max_pages))
-		gondola_shadow_evict(vm, vm->mmu.max_pages / 8 + pages);
+		gondola_shadow_evict(vm, min(vm->mmu.max_pages / 8, EVICT_BATCH) + pages);
 }
 
 void gondola_mmu_zap_all(struct gondola_vm *vm)
 {
+	struct gondola_vcpu *vcpu;
+	unsigned int i, at;
+
 	gondola_mmu_lock(vm);
-	gondola_shadow_evict(vm, vm->mmu.nr_pages);
+	/* From now on no way leads to what exists: roots, look-ups and PAE roots pass it by. */
+	vm->mmu.generation++;
+	gondola_for_each_vcpu(vcpu, vm, i) {
+		for (at = 0; at < 4; at++)
+			gondola_entry_clear(vm, vcpu->mmu.pae_root, at);
+		gondola_request(vcpu, GONDOLA_REQ_MMU_RELOAD);
+	}
+	vm->mmu.reap_due = true;
+	vm->mmu.flush_due = true;
+	do {
+		gondola_mmu_unlock(vm);
+		cond_resched();
+		gondola_mmu_lock(vm);
+	} while (vm->mmu.reap_due);
 	gondola_mmu_unlock(vm);
 }
 
@@ -322,8 +395,8 @@ int gondola_mmu_module_init(void)
 {
 	int err;
 
-	page_cache = kmem_cache_create("gondola_shadow", sizeof(struct gondola_shadow_page), 0, 0,
-				       NULL);
+	page_cache = kmem_cache_create("gondola_shadow", sizeof(struct gondola_shadow_page), 0,
+				       SLAB_ACCOUNT, NULL);
 	if (!page_cache)
 		return -ENOMEM;
 	err = gondola_rmap_init();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Guest memory: slots, and the frames that the host lends and takes back. */
 #include <linux/bitmap.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include "host.h"
@@ -291,15 +293,21 @@ int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot
 
 int gondola_mmu_init_vm(struct gondola_vm *vm, u32 max_pages)
 {
+	u32 buckets;
 	int err;
 
 	spin_lock_init(&vm->mmu.lock);
 	INIT_LIST_HEAD(&vm->mmu.pages);
 	INIT_LIST_HEAD(&vm->mmu.unsync);
 	INIT_LIST_HEAD(&vm->mmu.doomed);
+	if (max_pages > GONDOLA_MAX_SHADOW_PAGES)
+		return -E2BIG;
 	vm->mmu.max_pages = max(max_pages ?: DEFAULT_SHADOW_PAGES, MIN_SHADOW_PAGES);
-	vm->mmu.hash = kvcalloc(1u << GONDOLA_HASH_BITS, sizeof(*vm->mmu.hash),
-				GFP_KERNEL_ACCOUNT);
+	vm->mmu.hash_key = get_random_u64() | 1;
+	/* Two pages a bucket, when all are there. */
+	buckets = roundup_pow_of_two(vm->mmu.max_pages) / 2;
+	vm->mmu.hash_shift = 64 - ilog2(buckets);
+	vm->mmu.hash = kvcalloc(buckets, sizeof(*vm->mmu.hash), GFP_KERNEL_ACCOUNT);
 	if (!vm->mmu.hash)
 		return -ENOMEM;
 	err = gondola_mmu_host_attach(vm);

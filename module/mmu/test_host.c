@@ -293,6 +293,7 @@ void world_destroy(struct world *w)
 	w->on_unlock = NULL;
 	w->on_flush = NULL;
 	w->on_entry = NULL;
+	memset(w->vm.vcpus, 0, sizeof(w->vm.vcpus));
 	gondola_mmu_destroy_vcpu(&w->vcpu);
 	gondola_mmu_destroy_vcpu(&w->second);
 	gondola_mmu_destroy_vm(&w->vm);

@@ -18,6 +18,7 @@
 #define GONDOLA_MAX_VCPUS	16
 #define GONDOLA_MAX_SLOTS	32
 #define GONDOLA_NAME_LEN	32
+#define GONDOLA_MAX_SHADOW_PAGES	(1u << 18)	/* of one VM: 1 GiB of tables */
 #define GONDOLA_MAX_DEVICES	64
 #define GONDOLA_DEVICE_NAME_LEN	16
 #define GONDOLA_RUN_SIZE	8192	/* bytes to mmap from a vCPU's descriptor */
@@ -86,10 +87,12 @@ struct gondola_preflight {
  * @flags: must be 0
  * @engine: enum gondola_engine_id
  * @shadow_pages: bound on shadow page tables in 4 KiB pages; 0 = the module's default
+ *	(4096), else 64 … GONDOLA_MAX_SHADOW_PAGES; less counts as 64
  * @name: shown in traces and debugfs, NUL-terminated, may be empty
  *
  * ENODEV: no usable engine, or not this one (ask GONDOLA_PREFLIGHT why).
  * EBUSY: the engine is in use by another hypervisor. EINVAL: bad argument.
+ * E2BIG: @shadow_pages is beyond the limit.
  */
 struct gondola_create_vm {
 	__u32 size;
