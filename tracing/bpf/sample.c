@@ -38,6 +38,10 @@ void sample_start(uint64_t ms, const char *path)
 	if (!path) {
 		if (registry_init())
 			die(TOOL_REFUSED, "--sample: %s", registry_error());
+		/* "../" would lead to somebody else's socket. */
+		if (!registry_name_is_good(vm->name))
+			die(TOOL_USAGE, "--sample: VM %u has no name that the launcher gives (--control PATH says where its socket is)",
+			    options.vm);
 		path = registry_path(REGISTRY_CONTROL, vm->name);
 	}
 	if (control_connect(&link_, path, PATIENCE_MS))

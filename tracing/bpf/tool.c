@@ -404,6 +404,14 @@ int tool_ending(void)
 
 /* ---- the module's list -------------------------------------------------------------- */
 
+/* A name is whatever the device's holder chose; it goes to the terminal of who watches. */
+static void make_harmless(char *name)
+{
+	for (; *name; name++)
+		if (!isalnum((unsigned char)*name) && !strchr("._-", *name))
+			*name = '?';
+}
+
 unsigned int tool_list(struct tool_vm *vms, unsigned int room)
 {
 	FILE *file = fopen(LIST, "re");
@@ -421,6 +429,7 @@ unsigned int tool_list(struct tool_vm *vms, unsigned int room)
 			   &vm->phase, &vm->round, vm->name) < 6)
 			continue;
 		vm->pages = pages;
+		make_harmless(vm->name);
 		count++;
 	}
 	fclose(file);

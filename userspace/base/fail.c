@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "fail.h"
+#include "tell.h"
 #include "terminal.h"
 
 static void print_line(const char *format, va_list args)
@@ -12,9 +13,7 @@ static void print_line(const char *format, va_list args)
 
 	vsnprintf(line, sizeof(line), format, args);
 	/* It may quote a stream or a file, and goes to somebody's terminal. */
-	for (char *c = line; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	tell_harmless(line);
 	/* In raw mode a newline alone does not return the carriage. */
 	fprintf(stderr, terminal_is_raw() ? "gondola: %s\r\n" : "gondola: %s\n", line);
 }

@@ -9,6 +9,7 @@
 #include "cmd.h"
 #include "policy/host.h"
 #include "base/fail.h"
+#include "base/tell.h"
 
 #define MIB(bytes)	((unsigned long long)((bytes) >> 20))
 
@@ -81,18 +82,18 @@ static void tell_json(const struct host *host, const struct decide_move *move)
 	ADD("host_reserve", json_object_new_uint64(host->reserve));
 	ADD("host_pressure", json_object_new_double(host->host.pressure));
 #undef ADD
-	printf("%s\n", json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN));
+	tell("%s\n", json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN));
 	json_object_put(event);
 }
 
-static void tell(const struct host *host, const struct decide_move *move, bool json)
+static void tell_move(const struct host *host, const struct decide_move *move, bool json)
 {
 	const struct decide_guest *guest = &host->guests[move->guest];
 
 	if (json)
 		tell_json(host, move);
 	else
-		printf("%s: balloon %llu -> %llu MiB: %s (it has %llu MiB available, floor %llu; the host %llu, reserve %llu, pressure %.0f%%)\n",
+		tell("%s: balloon %llu -> %llu MiB: %s (it has %llu MiB available, floor %llu; the host %llu, reserve %llu, pressure %.0f%%)\n",
 		       host->vms[move->guest].name, MIB(guest->held), MIB(move->held),
 		       decide_why_words(move->why), MIB(guest->available), MIB(guest->floor),
 		       MIB(host->host.available), MIB(host->reserve), host->host.pressure);
@@ -146,7 +147,7 @@ static void one_round(const struct balance_options *options)
 	for (unsigned int i = 0; i < count; i++) {
 		struct host_vm *vm = &host.vms[moves[i].guest];
 
-		tell(&host, &moves[i], options->json);
+		tell_move(&host, &moves[i], options->json);
 		if (options->dry_run)
 			continue;
 		if (host_move(&host, &moves[i], options->interval * 1000ull + 10000))

@@ -8,6 +8,7 @@
 #include "cmd.h"
 #include "policy/guest.h"
 #include "base/fail.h"
+#include "base/tell.h"
 
 #define LOOK_AGAIN_US	100000
 #define MIB(bytes)	((unsigned long long)((bytes) >> 20))
@@ -162,7 +163,7 @@ static void print_json(const struct guest *guest, const char *reason, bool stats
 	put_text(out, "driver", guest->driver);
 	if (stats)
 		json_object_object_add(out, "stats", json_object_get(guest->stats));
-	printf("%s\n", json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN |
+	tell("%s\n", json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN |
 						      JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(out);
 }
@@ -184,7 +185,7 @@ static int wait_for(struct guest *guest, bool json)
 	if (json)
 		print_json(guest, reason, false);
 	else
-		printf("%s: %llu MiB of %llu in the balloon: %s%s\n", guest->name,
+		tell("%s: %llu MiB of %llu in the balloon: %s%s\n", guest->name,
 		       MIB(guest->held), MIB(guest->memory), reason, meaning(guest, code));
 	return code;
 }
@@ -195,16 +196,16 @@ static void show(const struct guest *guest, bool json)
 		print_json(guest, guest->reason, false);
 		return;
 	}
-	printf("%s: %llu MiB of %llu in the balloon", guest->name, MIB(guest->held),
+	tell("%s: %llu MiB of %llu in the balloon", guest->name, MIB(guest->held),
 	       MIB(guest->memory));
 	if (!strcmp(guest->driver, "none"))
-		printf("; the guest runs no balloon driver");
+		tell("; the guest runs no balloon driver");
 	else if (!strcmp(guest->reason, "running"))
-		printf(", on the way to %llu", MIB(guest->target));
+		tell(", on the way to %llu", MIB(guest->target));
 	else if (!strcmp(guest->reason, "cancelled"))
-		printf("; the last request was cancelled");
+		tell("; the last request was cancelled");
 	else if (guest->goal)
-		printf("; the last request, for %llu MiB, ended: %s", MIB(guest->target),
+		tell("; the last request, for %llu MiB, ended: %s", MIB(guest->target),
 		       guest->reason);
 	printf("\n");
 }
@@ -218,7 +219,7 @@ static int show_stats(struct guest *guest, bool json)
 	}
 	show(guest, false);
 	json_object_object_foreach(guest->stats, name, value)
-		printf("  %-22s %llu%s\n", name, (unsigned long long)json_object_get_uint64(value),
+		tell("  %-22s %llu%s\n", name, (unsigned long long)json_object_get_uint64(value),
 		       strstr(name, "memory") || strstr(name, "swap") || strstr(name, "cache") ?
 		       " bytes" : "");
 	return EXIT_CODE_OK;

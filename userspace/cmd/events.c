@@ -5,6 +5,7 @@
 
 #include "remote.h"
 #include "base/fail.h"
+#include "base/tell.h"
 
 static void print_event(struct json_object *event)
 {
@@ -15,12 +16,12 @@ static void print_event(struct json_object *event)
 
 	localtime_r(&seconds, &tm);
 	strftime(stamp, sizeof(stamp), "%H:%M:%S", &tm);
-	printf("%s.%03d  %s", stamp, (int)(ns / 1000000 % 1000),
+	tell("%s.%03d  %s", stamp, (int)(ns / 1000000 % 1000),
 	       remote_string(event, "event", "?"));
 	json_object_object_foreach(event, key, value)
 		if (strcmp(key, "event") && strcmp(key, "time_ns"))
-			printf("  %s=%s", key, json_object_get_string(value));
-	printf("\n");
+			tell("  %s=%s", key, json_object_get_string(value));
+	tell("\n");
 }
 
 static int run_events(int argc, char **argv)

@@ -4,6 +4,7 @@
 
 #include "remote.h"
 #include "base/fail.h"
+#include "base/tell.h"
 
 static const struct option_spec specs[] = {
 	{ "--json", remote_take_json, true }, { NULL, NULL, false }
@@ -61,7 +62,7 @@ static void print_row(struct json_object *row)
 	value = balloon_bytes(row);
 	if (value >= 0)
 		remote_size(value, balloon, sizeof(balloon));
-	printf("%-20s  %-10s  %7s  %5s  %8s  %8s\n", remote_string(row, "name", "?"),
+	tell("%-20s  %-10s  %7s  %5s  %8s  %8s\n", remote_string(row, "name", "?"),
 	       remote_string(row, "state", "?"), memory, vcpus, uptime, balloon);
 }
 
@@ -76,7 +77,7 @@ static int run_list(int argc, char **argv)
 		fail(EXIT_CODE_ERROR, "%s", registry_error());
 	names = registry_list();
 	if (!options.json)
-		printf("%-20s  %-10s  %7s  %5s  %8s  %8s\n", "NAME", "STATE", "MEMORY", "VCPUS",
+		tell("%-20s  %-10s  %7s  %5s  %8s  %8s\n", "NAME", "STATE", "MEMORY", "VCPUS",
 		       "UPTIME", "BALLOON");
 	for (char **name = names; name && *name; name++) {
 		row = describe(*name);

@@ -9,6 +9,7 @@
 #include "migrate/transport.h"
 #include "remote.h"
 #include "base/fail.h"
+#include "base/tell.h"
 
 #define MIB	(1024.0 * 1024.0)
 
@@ -139,7 +140,7 @@ static void show(struct json_object *event, void *argument)
 	json_object_put(command->last);
 	command->last = json_object_get(event);
 	if (command->remote.json) {
-		printf("%s\n", json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN |
+		tell("%s\n", json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN |
 							      JSON_C_TO_STRING_NOSLASHESCAPE));
 		fflush(stdout);
 		return;
@@ -163,7 +164,7 @@ static void show(struct json_object *event, void *argument)
 }
 
 /* True if there was a report. */
-static bool tell(const struct migrate_command *command, struct json_object *answer)
+static bool tell_end(const struct migrate_command *command, struct json_object *answer)
 {
 	struct json_object *report;
 	char error[256];
@@ -171,7 +172,7 @@ static bool tell(const struct migrate_command *command, struct json_object *answ
 	if (!json_object_object_get_ex(answer, "report", &report))
 		return false;
 	if (command->remote.json)
-		printf("%s\n", json_object_to_json_string_ext(report, JSON_C_TO_STRING_PLAIN |
+		tell("%s\n", json_object_to_json_string_ext(report, JSON_C_TO_STRING_PLAIN |
 							      JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		report_print(report, stdout);
@@ -234,7 +235,7 @@ static int ask(struct migrate_command *command, const struct registry_vm *vm)
 		fputs("\r\033[K", stderr);
 	if (!answer && !link.failure)
 		give_up(command, link.error);
-	told = tell(command, answer ?: link.failure);
+	told = tell_end(command, answer ?: link.failure);
 	if (!answer && told)
 		fail(EXIT_CODE_ERROR, "%s: %s", vm->name, link.error);
 	if (!answer)

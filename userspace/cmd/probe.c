@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "lib/libgondola.h"
 #include "base/fail.h"
+#include "base/tell.h"
 
 static void take_json(void *to, const char *option, const char *value)
 {
@@ -40,7 +41,7 @@ static void describe_json(const struct gondola_preflight *preflight)
 	json_object_object_add(line, "detail", json_object_new_string_len(
 			       preflight->detail, strnlen(preflight->detail,
 							  sizeof(preflight->detail))));
-	printf("%s\n", json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN));
+	tell("%s\n", json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN));
 	json_object_put(line);
 }
 

@@ -7,6 +7,7 @@
 
 #include "remote.h"
 #include "base/fail.h"
+#include "base/tell.h"
 
 void remote_take_name(void *to, const char *option, const char *value)
 {
@@ -94,8 +95,8 @@ int remote_fd(const char *address)
 void remote_print(struct json_object *object)
 {
 	json_object_object_del(object, "ok");
-	printf("%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
-						      JSON_C_TO_STRING_NOSLASHESCAPE));
+	tell("%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+						    JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
 int remote_simple(const struct command *command, int argc, char **argv)

@@ -4,20 +4,21 @@
 
 #include "remote.h"
 #include "base/fail.h"
+#include "base/tell.h"
 
 static void show(const char *name, struct json_object *value)
 {
 	if (json_object_is_type(value, json_type_array)) {
-		printf("%-14s ", name);
+		tell("%-14s ", name);
 		for (size_t i = 0; i < json_object_array_length(value); i++)
-			printf(" %s", json_object_get_string(json_object_array_get_idx(value, i)));
-		printf("\n");
+			tell(" %s", json_object_get_string(json_object_array_get_idx(value, i)));
+		tell("\n");
 	} else if (json_object_is_type(value, json_type_object)) {
-		printf("%s:\n", name);
+		tell("%s:\n", name);
 		json_object_object_foreach(value, key, member)
-			printf("  %-12s  %s\n", key, json_object_get_string(member));
+			tell("  %-12s  %s\n", key, json_object_get_string(member));
 	} else {
-		printf("%-14s  %s\n", name, json_object_get_string(value));
+		tell("%-14s  %s\n", name, json_object_get_string(value));
 	}
 }
 
@@ -54,10 +55,10 @@ static int run_status(int argc, char **argv)
 	} else {
 		json_object_object_foreach(status, key, value) {
 			if (!strcmp(key, "memory"))
-				printf("%-14s  %s\n", key,
+				tell("%-14s  %s\n", key,
 				       remote_size(json_object_get_int64(value), text, sizeof(text)));
 			else if (!strcmp(key, "uptime_ns"))
-				printf("%-14s  %s\n", "uptime",
+				tell("%-14s  %s\n", "uptime",
 				       remote_time(json_object_get_int64(value), text, sizeof(text)));
 			else
 				show(key, value);

@@ -6,6 +6,7 @@
 
 #include "remote.h"
 #include "base/fail.h"
+#include "base/tell.h"
 
 struct suspend_options {
 	struct remote_options remote;
@@ -71,7 +72,7 @@ static int run_suspend(int argc, char **argv)
 	if (options.remote.json)
 		remote_print(answer);
 	else
-		printf("%s is suspended: %s, %lld pages, %lld more are zero (%.1f s)\n", vm.name,
+		tell("%s is suspended: %s, %lld pages, %lld more are zero (%.1f s)\n", vm.name,
 		       remote_size(remote_number(answer, "bytes", 0), size, sizeof(size)),
 		       (long long)remote_number(answer, "pages", 0),
 		       (long long)remote_number(answer, "zero_pages", 0),

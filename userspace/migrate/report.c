@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "report.h"
+#include "base/tell.h"
 
 #define MIB	(1024.0 * 1024.0)
 #define MS	1e6
@@ -152,31 +153,31 @@ const char *report_text(struct json_object *object, const char *member)
 
 static void print_rounds(struct json_object *rounds, FILE *out)
 {
-	fprintf(out, "  round    pages     full    zero   delta    same      MiB        ms     left  written/s  slowed\n");
+	tell_to(out, "  round    pages     full    zero   delta    same      MiB        ms     left  written/s  slowed\n");
 	for (size_t i = 0; i < json_object_array_length(rounds); i++) {
 		struct json_object *r = json_object_array_get_idx(rounds, i);
 
-		fprintf(out, "  %5lld %8lld %8lld %7lld %7lld %7lld %8.2f %9.1f ",
+		tell_to(out, "  %5lld %8lld %8lld %7lld %7lld %7lld %8.2f %9.1f ",
 			(long long)report_number(r, "round"), (long long)report_number(r, "pages"),
 			(long long)report_number(r, "full"), (long long)report_number(r, "zero"),
 			(long long)report_number(r, "delta"), (long long)report_number(r, "same"),
 			report_number(r, "bytes") / MIB, report_number(r, "ns") / MS);
 		if (report_number(r, "unfinished"))
-			fprintf(out, "   cut short       ");
+			tell_to(out, "   cut short       ");
 		else
-			fprintf(out, "%8lld %6.1f MiB", (long long)report_number(r, "dirtied"),
+			tell_to(out, "%8lld %6.1f MiB", (long long)report_number(r, "dirtied"),
 				report_number(r, "dirty_rate") / MIB);
-		fprintf(out, " %6lld%%\n", (long long)report_number(r, "throttle_percent"));
+		tell_to(out, " %6lld%%\n", (long long)report_number(r, "throttle_percent"));
 	}
 }
 
 /* How far did one get that failed? */
 static void print_reached(struct json_object *report, size_t rounds, FILE *out)
 {
-	fprintf(out, "  it got as far as phase %s", report_text(report, "phase"));
+	tell_to(out, "  it got as far as phase %s", report_text(report, "phase"));
 	if (rounds)
-		fprintf(out, ", round %zu", rounds);
-	fprintf(out, "\n");
+		tell_to(out, ", round %zu", rounds);
+	tell_to(out, "\n");
 }
 
 static void print_downtime(struct json_object *downtime, const char *outcome, FILE *out)
@@ -189,7 +190,7 @@ static void print_downtime(struct json_object *downtime, const char *outcome, FI
 	bool moved = !strcmp(outcome, "migrated");
 	const char *comma = "";
 
-	fprintf(out, "  %s %.1f ms (predicted %.1f ms):",
+	tell_to(out, "  %s %.1f ms (predicted %.1f ms):",
 		moved ? "downtime" : !strcmp(outcome, "in-doubt") ?
 		"the guest stands, so far for" : "the guest stood for",
 		report_number(downtime, "actual_ns") / MS,
@@ -200,10 +201,10 @@ static void print_downtime(struct json_object *downtime, const char *outcome, FI
 		/* One that failed did not come to all of them. */
 		if (!ns && (!moved || !strcmp(parts[i][0], "back_ns")))
 			continue;
-		fprintf(out, "%s %s %.1f", comma, parts[i][1], ns / MS);
+		tell_to(out, "%s %s %.1f", comma, parts[i][1], ns / MS);
 		comma = ",";
 	}
-	fprintf(out, "\n");
+	tell_to(out, "\n");
 }
 
 void report_print(struct json_object *report, FILE *out)
@@ -213,7 +214,7 @@ void report_print(struct json_object *report, FILE *out)
 	struct json_object *part;
 	size_t rounds = 0;
 
-	fprintf(out, "%s: %s\n", report_text(report, "name"), report_text(report, "words"));
+	tell_to(out, "%s: %s\n", report_text(report, "name"), report_text(report, "words"));
 	if (json_object_object_get_ex(report, "rounds", &part))
 		rounds = json_object_array_length(part);
 	if (strcmp(outcome, "migrated"))
@@ -221,23 +222,23 @@ void report_print(struct json_object *report, FILE *out)
 	if (rounds)
 		print_rounds(part, out);
 	if (memory > 0)
-		fprintf(out, "  sent %.1f MiB, %.2f of the memory, in %.1f ms\n",
+		tell_to(out, "  sent %.1f MiB, %.2f of the memory, in %.1f ms\n",
 			report_number(report, "bytes") / MIB,
 			report_number(report, "bytes") / memory,
 			report_number(report, "total_ns") / MS);
 	if (report_text(report, "stall")[0])
-		fprintf(out, "  it did not converge: %s\n", report_text(report, "stall"));
+		tell_to(out, "  it did not converge: %s\n", report_text(report, "stall"));
 	if (report_text(report, "answer")[0])
-		fprintf(out, "  answer: %s, %s\n", report_text(report, "answer"),
+		tell_to(out, "  answer: %s, %s\n", report_text(report, "answer"),
 			report_text(report, "answer_cost"));
 	if (json_object_object_get_ex(report, "downtime", &part))
 		print_downtime(part, outcome, out);
 	else if (json_object_object_get_ex(report, "expected_downtime_ns", NULL))
-		fprintf(out, "  expected downtime after the last whole round: %.1f ms (limit %.1f ms)\n",
+		tell_to(out, "  expected downtime after the last whole round: %.1f ms (limit %.1f ms)\n",
 			report_number(report, "expected_downtime_ns") / MS,
 			report_number(report, "downtime_limit_ns") / MS);
 	if (json_object_object_get_ex(report, "postcopy", &part))
-		fprintf(out, "  post-copy: the guest waited for %lld pages, %.1f ms in all, %.1f ms at most; %lld came along with them, %lld in the background\n",
+		tell_to(out, "  post-copy: the guest waited for %lld pages, %.1f ms in all, %.1f ms at most; %lld came along with them, %lld in the background\n",
 			(long long)report_number(part, "faults"),
 			report_number(part, "fault_ns") / MS,
 			report_number(part, "fault_max_ns") / MS,

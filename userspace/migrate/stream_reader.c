@@ -296,10 +296,21 @@ static int check_end(struct stream_reader *reader, const struct stream_record *r
 	return 0;
 }
 
-static int check_payload(struct stream_reader *reader, const struct stream_record *record)
+/* It is told and compared, never used as a path; all that there are look like "virtio-disk". */
+static int check_device(struct stream_reader *reader, const struct stream_record *record)
 {
 	const struct stream_device *device = (const void *)record->data;
 
+	if (!device->name[0] || !memchr(device->name, 0, sizeof(device->name)))
+		return stream_refuse(reader, record, "the device has no name");
+	if (device->name[strspn(device->name, "abcdefghijklmnopqrstuvwxyz0123456789-")])
+		return stream_refuse(reader, record,
+				     "the device's name is not of small letters, digits and \"-\"");
+	return 0;
+}
+
+static int check_payload(struct stream_reader *reader, const struct stream_record *record)
+{
 	switch (record->type) {
 	case STREAM_PAGES:
 		return check_pages(reader, record);
@@ -308,9 +319,7 @@ static int check_payload(struct stream_reader *reader, const struct stream_recor
 	case STREAM_END:
 		return check_end(reader, record);
 	case STREAM_DEVICE:
-		if (!device->name[0] || !memchr(device->name, 0, sizeof(device->name)))
-			return stream_refuse(reader, record, "the device has no name");
-		return 0;
+		return check_device(reader, record);
 	}
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "host.h"
 #include "room.h"
 #include "base/fail.h"
+#include "base/tell.h"
 #include "control/registry.h"
 
 #define PATIENCE_S	30
@@ -75,7 +76,7 @@ static void show_json(const char *name, uint64_t memory, uint64_t need, uint64_t
 		json_object_array_add(vms, vm);
 	}
 	json_object_object_add(out, "vms", vms);
-	printf("%s\n", json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN |
+	tell("%s\n", json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN |
 						      JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(out);
 }
@@ -83,21 +84,21 @@ static void show_json(const char *name, uint64_t memory, uint64_t need, uint64_t
 static void show(const char *name, uint64_t memory, uint64_t need,
 		 const struct decide_move *moves, unsigned int count)
 {
-	printf("%s wants %llu MiB; the host has %llu MiB to give, %llu MiB more are needed\n", name,
+	tell("%s wants %llu MiB; the host has %llu MiB to give, %llu MiB more are needed\n", name,
 	       MIB(memory), MIB(spare()), MIB(need));
 	if (!need)
 		return;
-	printf("%-16s %8s %8s %9s %7s %7s\n", "VM (MiB)", "memory", "balloon", "available",
+	tell("%-16s %8s %8s %9s %7s %7s\n", "VM (MiB)", "memory", "balloon", "available",
 	       "floor", "gives");
 	for (unsigned int i = 0; i < host.count; i++) {
 		const struct decide_guest *guest = &host.guests[i];
 
-		printf("%-16s %8llu %8llu", host.vms[i].name, MIB(guest->memory), MIB(guest->held));
+		tell("%-16s %8llu %8llu", host.vms[i].name, MIB(guest->memory), MIB(guest->held));
 		if (guest->usable)
-			printf(" %9llu %7llu %7llu\n", MIB(guest->available), MIB(guest->floor),
+			tell(" %9llu %7llu %7llu\n", MIB(guest->available), MIB(guest->floor),
 			       MIB(gives(i, moves, count)));
 		else
-			printf(" %9s %7s %7s  (%s)\n", "-", "-", "0", host.vms[i].asked ?
+			tell(" %9s %7s %7s  (%s)\n", "-", "-", "0", host.vms[i].asked ?
 			       "it tells no statistics" : "it has no balloon");
 	}
 }

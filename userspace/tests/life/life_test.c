@@ -11,6 +11,8 @@ static const struct tap_test tests[] = {
 	TEST(stream_cut),
 	TEST(stream_bad_contents),
 	TEST(stream_full_disk),
+	TEST(told_text_is_harmless),
+	TEST(said_text_is_harmless),
 	TEST(states_table),
 	TEST(control_basics),
 	TEST(control_bad_lines),

@@ -34,4 +34,8 @@ void registry_looked_at(void);
 void registry_bad_configs(void);
 void features_are_named(void);
 
+/* tell_test.c */
+void told_text_is_harmless(void);
+void said_text_is_harmless(void);
+
 #endif

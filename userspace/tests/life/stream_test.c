@@ -292,6 +292,10 @@ void stream_bad_contents(void)
 	EXPECT_WORDS("has no name", 0, STREAM_DEVICE, 1, 0, &device, sizeof(device));
 	memset(device.name, 'x', sizeof(device.name));
 	EXPECT_WORDS("has no name", 0, STREAM_DEVICE, 1, 0, &device, sizeof(device));
+	strcpy(device.name, "\033]0;x");
+	EXPECT_WORDS("name is not of small", 0, STREAM_DEVICE, 1, 0, &device, sizeof(device));
+	strcpy(device.name, "../disk");
+	EXPECT_WORDS("name is not of small", 0, STREAM_DEVICE, 1, 0, &device, sizeof(device));
 }
 
 void stream_full_disk(void)

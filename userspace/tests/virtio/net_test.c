@@ -88,6 +88,10 @@ static void send_datagram(uint32_t to, uint16_t port)
 	uint8_t *frame = (uint8_t *)guest(BUFFERS) + 12, *ip = frame + 14, *udp = ip + 20;
 	uint32_t sum = 0;
 	uint16_t next = ring_used(1)->idx + 1;
+	static const uint8_t ethernet[14] = {
+		0x52, 0x55, 10, 0, 2, 2, 2, 0, 0, 0, 0, 1, 8, 0,
+	};
+	const uint8_t datagram[9] = { 0x10, 0, port >> 8, port, 0, 9, 0, 0, 'x' };
 	const uint8_t header[20] = {
 		0x45, 0, 0, 29, sent >> 8, sent, 0, 0, 64, 17, 0, 0, 10, 0, 2, 15,
 		to >> 24, to >> 16, to >> 8, to,
@@ -95,14 +99,14 @@ static void send_datagram(uint32_t to, uint16_t port)
 
 	sent++;
 	memset(frame - 12, 0, 100);
-	memcpy(frame, (const uint8_t [14]){ 0x52, 0x55, 10, 0, 2, 2, 2, 0, 0, 0, 0, 1, 8, 0 }, 14);
+	memcpy(frame, ethernet, sizeof(ethernet));
 	memcpy(ip, header, sizeof(header));
 	for (unsigned int i = 0; i < sizeof(header); i += 2)
 		sum += header[i] << 8 | header[i + 1];
 	sum = ~((sum & 0xffff) + (sum >> 16));
 	ip[10] = sum >> 8;
 	ip[11] = sum;
-	memcpy(udp, (const uint8_t [9]){ 0x10, 0, port >> 8, port, 0, 9, 0, 0, 'x' }, 9);
+	memcpy(udp, datagram, sizeof(datagram));
 	put_desc(1, 0, BUFFERS, 12 + 14 + 29, 0, 0);
 	offer(1, 0);
 	require(used_within(1, next));
