@@ -169,6 +169,7 @@ struct gondola_vm_mmu {
 	u32 nr_pages;
 	u32 max_pages;
 	u32 nr_unsync;
+	u32 max_unsync;				/* more are brought in sync, oldest first */
 	u64 searches;				/* through parents, see reaches() */
 	u64 nr_sptes;				/* present leaf entries, for the audit */
 	u64 nr_dirtied;				/* bits set in dirty logs */

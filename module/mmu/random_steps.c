@@ -7,6 +7,9 @@
 
 #define TABLES		16u	/* pages 16 … 31 are tables, in any role */
 #define FIRST_TABLE	16u
+#define LATE_ROOT	0x18000ull	/* a table that is a CR3, too, in a slot that comes and goes */
+#define OWN_ROOT	0x14000ull	/* a table that is a CR3, too: its own directory may be edited */
+#define UNSYNC		2u		/* tables out of sync before the oldest is synced */
 #define WINDOW		0xc0000000ull	/* through here the guest sees all its memory */
 /* No entry that is used lies at these places of a page. */
 #define TAG		0x7f8u
@@ -21,6 +24,7 @@ const struct random_setup random_setups[RANDOM_MODES] = {
 	[RANDOM_FILTERED] = { .mode = WORLD_LONG, .filter = true, .gib_pages = true, .cpus = 1 },
 	[RANDOM_SMP] = { .mode = WORLD_LONG, .gib_pages = true, .cpus = 2 },
 	[RANDOM_PAE_SMP] = { .mode = WORLD_PAE, .cpus = 2 },
+	[RANDOM_32_SMP] = { .mode = WORLD_32, .cpus = 2 },
 };
 
 /* Slots: where they are, what lies there first and after a move, what may become of them. */
@@ -75,9 +79,28 @@ static gva_t random_gva(struct random_state *s)
 	return gva;
 }
 
+/* Tables are pages 16 … 31 and page 0. */
+static u64 random_table(struct random_state *s)
+{
+	u32 table = rnd(s, TABLES + 2);
+
+	return table < TABLES ? FIRST_TABLE + table : 0;
+}
+
+/* Any page: a table, data, or those that map the window and the roots themselves. */
+static u64 random_page(struct random_state *s)
+{
+	if (rnd(s, 3))
+		return random_table(s);
+	/* A and D are reserved in a PAE root. */
+	if (!rnd(s, 8))
+		return s->ref.mode == WORLD_PAE ? 3 + rnd(s, 3) : 1 + rnd(s, 5);
+	return 64 + rnd(s, 100);
+}
+
 static u64 random_entry(struct random_state *s)
 {
-	u64 page = rnd(s, 3) ? FIRST_TABLE + rnd(s, TABLES) : 64 + rnd(s, 100);
+	u64 page = random_page(s);
 	bool wide = s->ref.mode != WORLD_32;
 	u64 gpte = page << 12 | PT_P;
 	u32 r = prandom_u32_state(&s->rnd);
@@ -95,9 +118,9 @@ static u64 random_entry(struct random_state *s)
 	if (!(r & 0x700) && wide)
 		gpte |= PT_NX;
 	if (!(r & 0x3800))
-		gpte = (gpte & ~PT_ADDR) | PT_PS;
+		gpte = (rnd(s, 4) ? gpte & ~PT_ADDR : gpte) | PT_PS;
 	if (!(r & 0xfc000) && wide)
-		gpte |= BIT_ULL(r & BIT(20) ? 55 : 45);
+		gpte |= BIT_ULL(r & BIT(20) ? 55 : rnd(s, 2) ? 45 : 38);
 	if (!(r & 0x7e00000))
 		gpte = (gpte & ~PT_ADDR) | (u64)(WORLD_PAGES + 3) << 12;
 	if (r >> 28 < 3)
@@ -110,8 +133,7 @@ static gpa_t random_place(struct random_state *s)
 {
 	unsigned int place = rnd(s, s->ref.mode == WORLD_32 ? 9 : 7);
 
-	return (u64)(FIRST_TABLE + rnd(s, TABLES)) * 4096 +
-	       ref_index(place) * ref_entry_bytes(&s->ref);
+	return random_table(s) * 4096 + ref_index(place) * ref_entry_bytes(&s->ref);
 }
 
 static void put_entry(struct random_state *s, gpa_t at, u64 gpte)
@@ -127,9 +149,14 @@ static gva_t window(struct random_state *s)
 	return gondola_paging(s->cpu->vcpu) ? WINDOW : 0;
 }
 
+static bool has_window(struct random_state *s)
+{
+	return !gondola_paging(s->cpu->vcpu) || s->cpu->vcpu->cr3 < OWN_ROOT;
+}
+
 /* ---- beginning and end ---- */
 
-/* Tables 2 … 9 map the window, and nothing edits them. */
+/* Pages 3 … 5 map the window, and nothing edits them. */
 static void build_window(struct random_state *s, u64 root)
 {
 	u64 bits = PT_P | PT_W | PT_A | PT_D;
@@ -218,6 +245,7 @@ int random_begin(struct random_state *s)
 	s->ref.w = s->w;
 	s->w->private = s;
 	s->w->launcher_helps = true;
+	s->w->vm.mmu.max_unsync = UNSYNC;
 	s->ref.cpus[0].vcpu = &s->w->vcpu;
 	s->ref.cpus[1].vcpu = &s->w->second;
 	s->cpu = &s->ref.cpus[0];
@@ -328,6 +356,8 @@ static bool edit(struct random_state *s, gpa_t at, u64 value)
 	if (!ref_memory(&s->ref, at))
 		return true;
 	bring_all(s);
+	if (way >= 2 && !has_window(s))
+		way %= 2;
 	if (way < 2 || s->ref.readonly[at >> 12]) {
 		say(s, "the host %s entry %llx = %llx", way ? "changes" : "writes", at, value);
 		ref_edit(&s->ref, at, value);
@@ -363,12 +393,13 @@ static bool edit_pdpte(struct random_state *s)
 
 static bool write_cr3(struct random_state *s)
 {
-	static const u16 roots[] = { 0x1000, 0x2000, 0x2020 };
+	static const u32 roots[] = { 0x2020, 0x1000, 0x2000, LATE_ROOT, OWN_ROOT };
 	struct gondola_vcpu *vcpu = s->cpu->vcpu;
-	u64 cr3 = roots[rnd(s, s->ref.mode == WORLD_PAE ? 3 : 2)];
+	u64 cr3 = s->ref.mode == WORLD_PAE ? roots[rnd(s, 3)] : roots[1 + rnd(s, 4)];
 	bool keep = rnd(s, 2), ok = true;
 	int err;
 
+	bring_all(s);
 	if (vcpu->cr4 & CR4_PCIDE && cr3 == 0x2000)
 		cr3 |= 1;
 	keep &= !!(vcpu->cr4 & CR4_PCIDE);
@@ -390,6 +421,7 @@ static bool write_cr4(struct random_state *s, u64 value)
 	bool ok = true;
 	int err;
 
+	bring_all(s);
 	say(s, "CR4 = %llx", value);
 	if (changed & value & CR4_PCIDE && vcpu->cr3 & CR3_PCID)
 		ok = false;
@@ -410,6 +442,7 @@ static bool write_cr0(struct random_state *s, u64 value)
 	bool ok = true;
 	int err;
 
+	bring_all(s);
 	say(s, "CR0 = %llx", value);
 	if (changed & (CR0_PG | CR0_CD) && value & CR0_PG && s->ref.mode == WORLD_PAE)
 		ok = ref_load_pdptes(&s->ref, s->cpu, vcpu->cr3);
@@ -428,36 +461,64 @@ static u64 with(struct random_state *s, u64 value, u64 bit)
 	return rnd(s, 2) ? value | bit : value & ~bit;
 }
 
+/* One of the bits of @mask. */
+static u64 one_of(struct random_state *s, u64 mask)
+{
+	u32 nth = rnd(s, hweight64(mask));
+
+	while (nth--)
+		mask &= mask - 1;
+	return mask & -mask;
+}
+
+static bool write_efer(struct random_state *s, u64 value)
+{
+	bool changed = value != s->cpu->vcpu->efer;
+
+	say(s, "EFER = %llx", value);
+	if (gondola_set_efer(s->cpu->vcpu, value))
+		return random_failed(s, "EFER = %llx was refused", value);
+	if (changed)
+		ref_flush_all(&s->ref, s->cpu);
+	return true;
+}
+
+/* Another CPUID: other bits of entries are reserved. */
+static void change_cpuid(struct random_state *s)
+{
+	static const u8 widths[] = { 36, 40, 46 };
+	struct gondola_vcpu *vcpu = s->cpu->vcpu;
+
+	if (rnd(s, 2))
+		vcpu->maxphyaddr = widths[rnd(s, 3)];
+	else
+		vcpu->mmu.gib_pages = rnd(s, 2);
+	say(s, "%u address bits, pages of 1 GiB: %u", vcpu->maxphyaddr, vcpu->mmu.gib_pages);
+	gondola_mmu_mode_changed(vcpu);
+	gondola_mmu_flush_guest(vcpu);
+	ref_flush_all(&s->ref, s->cpu);
+}
+
+/* Each input of the walk, and bits that are none: see union gondola_role. */
 static bool write_mode_bits(struct random_state *s)
 {
 	struct gondola_vcpu *vcpu = s->cpu->vcpu;
-	bool changed;
-	u64 efer;
+	u64 cr4 = GONDOLA_LISTED_CR4 & ~(CR4_PAE | (s->ref.mode == WORLD_LONG ? 0 : CR4_PCIDE));
 
-	switch (rnd(s, 7)) {
-	case 0:
+	switch (rnd(s, 8)) {
+	case 0 ... 1:
 		return write_cr0(s, with(s, vcpu->cr0, CR0_WP));
-	case 1:
-		return write_cr4(s, with(s, vcpu->cr4, CR4_SMEP));
 	case 2:
-		return write_cr4(s, with(s, vcpu->cr4, CR4_SMAP));
-	case 3:
-		return write_cr4(s, with(s, vcpu->cr4, CR4_PSE));
-	case 4:
-		return write_cr0(s, with(s, vcpu->cr0, CR0_CD));
+		return write_cr0(s, with(s, vcpu->cr0, one_of(s, CR0_CD | CR0_AM | CR0_NE | CR0_TS)));
+	case 3 ... 4:
+		return write_cr4(s, with(s, vcpu->cr4, one_of(s, GONDOLA_ROLE_CR4 & ~CR4_PAE)));
 	case 5:
-		if (s->ref.mode == WORLD_LONG)
-			return write_cr4(s, with(s, vcpu->cr4, CR4_PCIDE));
-		fallthrough;
-	default:
-		efer = with(s, vcpu->efer, EFER_F_NXE);
-		changed = efer != vcpu->efer;
-		say(s, "EFER = %llx", efer);
-		if (gondola_set_efer(vcpu, efer))
-			return random_failed(s, "EFER = %llx was refused", efer);
-		if (changed)
-			ref_flush_all(&s->ref, s->cpu);
+		return write_cr4(s, with(s, vcpu->cr4, one_of(s, cr4)));
+	case 6:
+		change_cpuid(s);
 		return true;
+	default:
+		return write_efer(s, with(s, vcpu->efer, EFER_F_NXE));
 	}
 }
 
@@ -619,7 +680,7 @@ static bool read_log(struct random_state *s)
 
 static bool host_step(struct random_state *s)
 {
-	unsigned int page = rnd(s, 128);
+	unsigned int page = rnd(s, 3) ? rnd(s, 128) : random_table(s);
 	hva_t hva = WORLD_HVA + (u64)page * 4096;
 
 	switch (rnd(s, 8)) {
@@ -633,7 +694,6 @@ static bool host_step(struct random_state *s)
 		s->w->host_readonly[page] = true;
 		return true;
 	case 5:
-		page = 64 + page / 2;
 		say(s, "the host takes page %u", page);
 		world_host_takes(s->w, page);
 		s->w->host_absent[page] = true;
@@ -697,7 +757,7 @@ bool random_step(struct random_state *s)
 	case 23 ... 24:
 		return host_step(s);
 	case 25:
-		return rnd(s, 3) || write_mode_bits(s);
+		return rnd(s, 2) || write_mode_bits(s);
 	case 26:
 		s->cpu->vcpu->regs.rflags = with(s, s->cpu->vcpu->regs.rflags, RFL_AC);
 		say(s, "RFLAGS = %llx", s->cpu->vcpu->regs.rflags);

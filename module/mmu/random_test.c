@@ -263,6 +263,11 @@ static void random_pae_smp(struct kunit *test)
 }
 
 /* A reference that blunders stands for an MMU that does: it is found, and shrunk to a few steps. */
+static void random_32bit_smp(struct kunit *test)
+{
+	run_mode(test, RANDOM_32_SMP);
+}
+
 static void random_failure_is_shrunk(struct kunit *test)
 {
 	struct random_state *s = random_state(test, RANDOM_LONG);
@@ -297,6 +302,7 @@ static struct kunit_case random_cases[] = {
 	KUNIT_CASE(random_long_mode_filtered),
 	KUNIT_CASE(random_long_mode_smp),
 	KUNIT_CASE(random_pae_smp),
+	KUNIT_CASE(random_32bit_smp),
 	KUNIT_CASE(random_failure_is_shrunk),
 	{}
 };

@@ -10,6 +10,7 @@
 #include "internal.h"
 
 #define DEFAULT_SHADOW_PAGES	4096u	/* 16 MiB of tables, as much again of snapshots */
+#define MAX_UNSYNC		128u	/* each is compared at a flush */
 #define MIN_SHADOW_PAGES	64u	/* a fault needs six, and a root of each vCPU stays */
 
 struct gondola_slot *gondola_find_slot_slow(struct gondola_vm *vm, gfn_t gfn)
@@ -302,6 +303,7 @@ int gondola_mmu_init_vm(struct gondola_vm *vm, u32 max_pages)
 	INIT_LIST_HEAD(&vm->mmu.doomed);
 	if (max_pages > GONDOLA_MAX_SHADOW_PAGES)
 		return -E2BIG;
+	vm->mmu.max_unsync = MAX_UNSYNC;
 	vm->mmu.max_pages = max(max_pages ?: DEFAULT_SHADOW_PAGES, MIN_SHADOW_PAGES);
 	vm->mmu.hash_key = get_random_u64() | 1;
 	/* Two pages a bucket, when all are there. */

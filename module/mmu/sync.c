@@ -8,7 +8,6 @@
 #include "internal.h"
 
 #define FLOOD		3	/* writes without a walk between them: no page table any more */
-#define MAX_UNSYNC	128
 #define QUIET_SYNCS	3	/* as many without a write, and the table is protected again */
 #define DEMAND_FAULTS	8	/* of the guest's own, and its table is worth protecting again */
 #define MAX_ASKED	4096	/* parents, in one search for the tables below a root */
@@ -118,7 +117,7 @@ bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gpa_t gpa, struct gondola_fra
 		unsync_page(vm, sp, frame);
 		gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_UNSYNCED);
 	}
-	while (unlikely(vm->mmu.nr_unsync > MAX_UNSYNC)) {
+	while (unlikely(vm->mmu.nr_unsync > vm->mmu.max_unsync)) {
 		sp = list_last_entry(&vm->mmu.unsync, struct gondola_shadow_page, unsync_link);
 		if (sp->gfn == gfn)
 			break;

@@ -23,7 +23,10 @@ int ref_table(int page)
 {
 	if (page >= 16 && page < 32)
 		return page - 16;
-	return page >= 40 && page < 48 ? page - 24 : -1;
+	if (page >= 40 && page < 48)
+		return page - 24;
+	/* What a large entry without an address is when CR4.PSE is clear. */
+	return page ? -1 : 24;
 }
 
 void *ref_memory(const struct reference *ref, gpa_t gpa)
@@ -141,9 +144,14 @@ static u64 reserved(const struct walk *k, unsigned int level, bool large)
 	const struct gondola_vcpu *v = k->cpu->vcpu;
 	u64 bits;
 
-	if (k->ref->mode == WORLD_32)
-		return large ? BIT_ULL(21) : 0;
-	bits = 0x000fff0000000000ull;			/* 51:40 */
+	if (k->ref->mode == WORLD_32) {
+		bits = large ? BIT_ULL(21) : 0;
+		/* Bits 20:13 are address bits 39:32. */
+		if (large && v->maxphyaddr == 36)
+			bits |= 0x1e0000;
+		return bits;
+	}
+	bits = 0x000fffffffffffffull & ~((1ull << v->maxphyaddr) - 1);
 	if (k->ref->mode == WORLD_PAE)
 		bits |= 0x7ff0000000000000ull;		/* 62:52 */
 	if (!(v->efer & EFER_F_NXE))
@@ -320,7 +328,8 @@ bool ref_load_pdptes(struct reference *ref, struct ref_cpu *cpu, u64 cr3)
 	unsigned int i;
 
 	for (i = 0; i < 4; i++)
-		if ((table[i] & PT_P) && (table[i] & 0xffffff00000001e6ull))
+		if ((table[i] & PT_P) &&
+		    (table[i] & (0x1e6ull | ~((1ull << cpu->vcpu->maxphyaddr) - 1))))
 			return false;
 	memcpy(cpu->pdptes, table, sizeof(cpu->pdptes));
 	return true;
@@ -330,7 +339,7 @@ const char *ref_tables_lie(struct reference *ref)
 {
 	unsigned int page, place;
 
-	for (page = 16; page < 48; page++) {
+	for (page = 0; page < 48; page++) {
 		for (place = 0; place < REF_PLACES && ref_table(page) >= 0; place++) {
 			u64 value = ref->entries[ref_table(page)][place].value, now;
 			unsigned int at = ref_index(place) * ref_entry_bytes(ref);

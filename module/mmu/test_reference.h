@@ -9,7 +9,7 @@
 
 #include "test_world.h"
 
-#define REF_TABLES	24u	/* world pages that hold tables: 16 … 31 and 40 … 47 */
+#define REF_TABLES	25u	/* world pages that hold tables: 16 … 31, 40 … 47, and 0 */
 #define REF_PLACES	9u	/* indices at which entries are edited */
 #define REF_OLD		6u	/* former values of an entry that are kept */
 #define REF_GVAS	128u
