@@ -299,8 +299,12 @@ static void write_controls(struct vmx_vcpu *vmx)
 	vmx->entry = vmx_caps.entry;
 	vmx_write(VM_ENTRY_CONTROLS, vmx->entry);
 
-	/* #DB leaves the guest so that DR6 need not be switched: the exit says what struck. */
-	vmx_write(EXCEPTION_BITMAP, BIT(VEC_PF) | BIT(VEC_DB) | BIT(VEC_MC));
+	/*
+	 * #DB leaves the guest so that DR6 need not be switched: the exit says what struck.  It and
+	 * #AC can also strike again during their own delivery, for ever, and the processor takes no
+	 * interrupt in between.
+	 */
+	vmx_write(EXCEPTION_BITMAP, BIT(VEC_PF) | BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC));
 	vmx_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmx_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmx_write(MSR_BITMAP, __pa(vmx_msr_bitmap));
