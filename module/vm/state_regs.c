@@ -115,7 +115,8 @@ static int check_event(const struct gondola_rec_events *rec, u32 *bad)
 {
 	if (rec->kind > GONDOLA_EVENT_SOFT_INTERRUPT)
 		return gondola_refuse(bad, EVENT_FIELD(kind));
-	if ((rec->kind == GONDOLA_EVENT_EXCEPTION && rec->vector > 31) ||
+	/* Vector 2 is no exception, and SVM refuses to run with one. */
+	if ((rec->kind == GONDOLA_EVENT_EXCEPTION && (rec->vector > 31 || rec->vector == VEC_NMI)) ||
 	    (rec->kind == GONDOLA_EVENT_NMI && rec->vector != VEC_NMI))
 		return gondola_refuse(bad, EVENT_FIELD(vector));
 	if (rec->has_error > 1 || (rec->has_error && rec->kind != GONDOLA_EVENT_EXCEPTION))

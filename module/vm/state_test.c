@@ -460,6 +460,9 @@ static void bad_events(struct kunit *test)
 	r.events.vector = 32;
 	expect_refused(test, &r, sizeof(r), GONDOLA_REC_EVENTS,
 		       offsetof(struct gondola_rec_events, vector));
+	r.events.vector = VEC_NMI;
+	expect_refused(test, &r, sizeof(r), GONDOLA_REC_EVENTS,
+		       offsetof(struct gondola_rec_events, vector));
 	r.events.vector = VEC_PF;
 	r.events.has_error = 1;
 	r.events.error = BIT(16);

@@ -18,6 +18,7 @@
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
 #include <asm/processor.h>
+#include "asid.h"
 #include "preflight.h"
 #include "svm.h"
 #include "engine.h"
@@ -39,9 +40,7 @@
  * @hsave: where VMRUN keeps the host's state, opaque
  * @host: where VMSAVE keeps the rest of it, in the layout of a VMCB
  * @host_pa: its address
- * @generation: counts the rounds of ASIDs given out; a vCPU with another one needs a new ASID
- * @next_asid: the next one to give out
- * @last_asid: the highest that the processor has; 0 is the host's own
+ * @asids: those that it gives out
  * @vm_id: the VM that ran here last
  * @on: root operation is ours
  */
@@ -49,9 +48,7 @@ struct svm_cpu {
 	struct page *hsave;
 	struct page *host;
 	u64 host_pa;
-	u64 generation;
-	u32 next_asid;
-	u32 last_asid;
+	struct svm_asids asids;
 	u32 vm_id;
 	bool on;
 };
@@ -182,10 +179,7 @@ static int svm_cpu_on(void)
 		return -EBUSY;
 	wrmsrl(MSR_EFER, efer | EFER_F_SVME);
 	wrmsrl(MSR_VM_HSAVE_PA, page_to_phys(c->hsave));
-	/* What ASIDs held before is void: the first one taken wraps, and flushes. */
-	c->generation++;
-	c->last_asid = cpuid_ebx(CPUID_SVM_FEATURES) - 1;
-	c->next_asid = c->last_asid + 1;
+	svm_asids_reset(&c->asids, cpuid_ebx(CPUID_SVM_FEATURES));
 	c->on = true;
 	return 0;
 }
@@ -354,7 +348,7 @@ static void svm_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
 	/* What an ASID of another processor, or of an earlier stay here, holds is stale. */
 	if (svm->asid_cpu != cpu) {
 		svm->asid_cpu = cpu;
-		svm->asid_generation = 0;
+		svm->asid_round = 0;
 	}
 	if (c->vm_id != vcpu->vm->id) {
 		c->vm_id = vcpu->vm->id;
@@ -381,13 +375,8 @@ static void svm_vcpu_put(struct gondola_vcpu *vcpu)
 
 static void svm_take_asid(struct svm_vcpu *svm, struct svm_cpu *c)
 {
-	if (c->next_asid > c->last_asid) {
-		c->next_asid = 1;
-		c->generation++;
-		svm->vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
-	}
-	svm->vmcb->asid = c->next_asid++;
-	svm->asid_generation = c->generation;
+	svm->vmcb->asid = svm_asids_take(&c->asids);
+	svm->asid_round = c->asids.round;
 }
 
 static void svm_enter(struct gondola_vcpu *vcpu)
@@ -398,8 +387,9 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 	struct vmcb *vmcb = svm->vmcb;
 	u64 rflags = regs->rflags;
 
-	if (svm->asid_generation != c->generation)
+	if (svm->asid_round != c->asids.round)
 		svm_take_asid(svm, c);
+	vmcb->tlb_control = c->asids.flush ? SVM_TLB_FLUSH_ALL : 0;
 
 	/*
 	 * A software event returns to the instruction after it: some processors
@@ -442,7 +432,7 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 	if (unlikely(vmcb->exit_code == SVM_EXIT_EXCEPTION + VEC_MC))
 		asm volatile("int $18" : : : "memory");
 
-	vmcb->tlb_control = 0;
+	svm_asids_entered(&c->asids, (u32)vmcb->exit_code != SVM_EXIT_INVALID);
 	vmcb->event_inj = 0;
 	vcpu->dr6 = vmcb->dr6;
 	vcpu->cr2 = vmcb->cr2;
@@ -717,7 +707,7 @@ static void svm_flush_tlb(struct gondola_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = vcpu->engine_data;
 
-	svm->asid_generation = 0;	/* a new ASID has no translations */
+	svm->asid_round = 0;	/* a new ASID has no translations */
 }
 
 static void svm_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
@@ -726,7 +716,7 @@ static void svm_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
 
 	preempt_disable();
 	/* With a stale ASID the next entry takes a new one, which is empty. */
-	if (svm->asid_generation == this_cpu_read(svm_cpu.generation))
+	if (svm->asid_round == this_cpu_read(svm_cpu.asids.round))
 		svm_invlpga(gva, svm->vmcb->asid);
 	preempt_enable();
 }

@@ -12,7 +12,7 @@ struct gondola_vcpu;
 /**
  * struct svm_vcpu - the engine's part of a vCPU
  * @vmcb, @vmcb_pa: its control block
- * @asid_generation: the processor's generation that @vmcb's ASID is from; 0: take a new one
+ * @asid_round: the processor's round that @vmcb's ASID is from; 0: take a new one
  * @asid_cpu: the processor that it is from
  * @tsc_aux, @pat: MSRs that the VMCB does not switch
  * @host_tsc_aux: the host's, while @loaded
@@ -32,7 +32,7 @@ struct gondola_vcpu;
 struct svm_vcpu {
 	struct vmcb *vmcb;
 	u64 vmcb_pa;
-	u64 asid_generation;
+	u64 asid_round;
 	int asid_cpu;
 	u64 tsc_aux;
 	u64 host_tsc_aux;
