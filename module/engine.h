@@ -50,6 +50,7 @@ struct gondola_exit {
 			bool has_error;
 			u32 error;
 			u64 dr6;	/* #DB: the conditions met */
+			bool syscall;	/* #UD: the engine had switched SYSCALL off for now */
 		} exception;
 		struct {		/* IO */
 			u16 port;

@@ -607,6 +607,13 @@ int gondola_interpret(struct gondola_vcpu *vcpu)
 	return interpret(to_interp(vcpu->emulator), &result);
 }
 
+int gondola_interpret_known(struct gondola_vcpu *vcpu)
+{
+	int result, next = interpret(to_interp(vcpu->emulator), &result);
+
+	return result == GONDOLA_EMUL_UNKNOWN ? GONDOLA_REENTER : next;
+}
+
 int gondola_interpret_table_write(struct gondola_vcpu *vcpu, gpa_t gpa)
 {
 	struct interp *in = to_interp(vcpu->emulator);

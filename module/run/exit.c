@@ -321,6 +321,17 @@ static int handle_undefined(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 	return raise(vcpu, VEC_UD);
 }
 
+/* An engine cannot make SYSCALL leave the guest but by having it undefined. */
+static int handle_undefined_syscall(struct gondola_vcpu *vcpu)
+{
+	u8 len;
+	int next = gondola_measure(vcpu, GONDOLA_OPCODE(2, 0x05), &len);
+
+	if (next != GONDOLA_REENTER || vcpu->event.kind != GONDOLA_EVENT_NONE)
+		return next;
+	return len ? gondola_interpret(vcpu) : raise(vcpu, VEC_UD);
+}
+
 /* An exception that was intercepted: the guest gets what the processor would have given it. */
 static int handle_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
@@ -332,6 +343,10 @@ static int handle_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 	};
 
 	switch (event.vector) {
+	case VEC_UD:
+		if (unlikely(exit->exception.syscall) && vcpu->event.kind == GONDOLA_EVENT_NONE)
+			return handle_undefined_syscall(vcpu);
+		break;
 	case VEC_DB:
 		vcpu->dr6 = (vcpu->dr6 & ~0xfull) | DR6_FIXED | exit->exception.dr6;
 		/* So that the handler itself may touch the debug registers. */
@@ -392,6 +407,9 @@ static int handle_unknown(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 
 static int handle_interpret(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
+	/* A processor runs what the interpreter does not know; in software that is the end. */
+	if (gondola_engine_is_hardware(vcpu->engine))
+		return gondola_interpret_known(vcpu);
 	return gondola_interpret(vcpu);
 }
 

@@ -28,6 +28,8 @@ int gondola_leave_for_memory(struct gondola_vcpu *vcpu, gpa_t gpa, bool write);
  * gondola_complete_user_exit() at the next GONDOLA_RUN.
  */
 int gondola_interpret(struct gondola_vcpu *vcpu);
+/** gondola_interpret_known() - the same, but REENTER if the interpreter does not know it */
+int gondola_interpret_known(struct gondola_vcpu *vcpu);
 /**
  * gondola_interpret_table_write() - the same, for a write to a shadowed table at @gpa
  *

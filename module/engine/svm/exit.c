@@ -54,9 +54,12 @@ static const struct svm_exit_kind kinds[] = {
 	[SVM_EXIT_INIT] = KIND(INIT_SIGNAL, "INIT"),
 	[SVM_EXIT_VINTR] = KIND(INTERRUPT_WINDOW, "VINTR"),
 	[SVM_EXIT_RDPMC] = KIND(EXCEPTION, "RDPMC"),
+	[SVM_EXIT_PUSHF] = KIND(INTERPRET, "PUSHF"),
+	[SVM_EXIT_POPF] = KIND(INTERPRET, "POPF"),
 	[SVM_EXIT_CPUID] = KIND(CPUID, "CPUID"),
 	[SVM_EXIT_RSM] = KIND(UNDEFINED, "RSM"),
 	[SVM_EXIT_IRET] = KIND(NMI_WINDOW, "IRET"),
+	[SVM_EXIT_INT] = KIND(INTERPRET, "INT"),
 	[SVM_EXIT_INVD] = KIND(CACHE, "INVD"),
 	[SVM_EXIT_PAUSE] = KIND(PAUSE, "PAUSE"),
 	[SVM_EXIT_HLT] = KIND(HLT, "HLT"),
@@ -74,6 +77,7 @@ static const struct svm_exit_kind kinds[] = {
 	[SVM_EXIT_CLGI] = KIND(UNDEFINED, "CLGI"),
 	[SVM_EXIT_SKINIT] = KIND(UNDEFINED, "SKINIT"),
 	[SVM_EXIT_RDTSCP] = KIND(UNDEFINED, "RDTSCP"),
+	[SVM_EXIT_INT1] = KIND(INTERPRET, "INT1"),
 	[SVM_EXIT_WBINVD] = KIND(CACHE, "WBINVD"),
 	[SVM_EXIT_MONITOR] = KIND(UNDEFINED, "MONITOR"),
 	[SVM_EXIT_MWAIT] = KIND(UNDEFINED, "MWAIT"),
@@ -231,7 +235,13 @@ static void decode_exception(struct gondola_vcpu *vcpu, struct svm_vcpu *svm,
 		exit->exception.has_error = true;
 		return;
 	}
+	/* INT3 and INTO leave before they are complete: their handler returns behind them. */
+	if (vector == VEC_BP || vector == VEC_OF) {
+		exit->reason = GONDOLA_REASON_INTERPRET;
+		return;
+	}
 	exit->exception.vector = vector;
+	exit->exception.syscall = vector == VEC_UD && svm->step;
 	exit->exception.has_error = gondola_vector_has_error(vector);
 	if (exit->exception.has_error)
 		exit->exception.error = vmcb->exit_info_1;
@@ -256,6 +266,11 @@ static void decode_exception(struct gondola_vcpu *vcpu, struct svm_vcpu *svm,
 static void decode_nmi_window(struct gondola_vcpu *vcpu, struct svm_vcpu *svm,
 			      struct gondola_exit *exit)
 {
+	/* One that is not waited for would pop RFLAGS over our TF. */
+	if (svm->step) {
+		exit->reason = GONDOLA_REASON_INTERPRET;
+		return;
+	}
 	/* NMIs stay blocked until the IRET is through: its RIP tells. */
 	svm->vmcb->intercept_misc1 &= ~SVM_INTERCEPT_IRET;
 	svm->iret_seen = true;

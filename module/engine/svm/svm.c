@@ -379,6 +379,41 @@ static void svm_take_asid(struct svm_vcpu *svm, struct svm_cpu *c)
 	svm->asid_round = c->asids.round;
 }
 
+/*
+ * The guest must not see our TF.  Whatever strikes pushes RFLAGS, and some instructions push or
+ * load them: all of these leave the guest instead, and are interpreted with the guest's own.
+ * SYSCALL, which has no intercept, is undefined meanwhile.
+ */
+static void begin_step(struct gondola_vcpu *vcpu, struct svm_vcpu *svm)
+{
+	struct vmcb *vmcb = svm->vmcb;
+
+	vmcb->rflags |= RFL_TF;
+	vmcb->intercept_exceptions = (u32)~BIT(VEC_NMI);
+	vmcb->intercept_misc1 |= SVM_INTERCEPT_PUSHF | SVM_INTERCEPT_POPF | SVM_INTERCEPT_INT;
+	vmcb->intercept_misc2 |= SVM_INTERCEPT_INT1;
+	if (!svm->iret_seen)
+		vmcb->intercept_misc1 |= SVM_INTERCEPT_IRET;
+	vmcb->efer &= ~EFER_F_SCE;
+	svm->dr6_before = vcpu->dr6;
+}
+
+static void end_step(struct gondola_vcpu *vcpu, struct svm_vcpu *svm, u64 rflags_before)
+{
+	struct gondola_regs *regs = &vcpu->regs;
+	struct vmcb *vmcb = svm->vmcb;
+
+	vmcb->intercept_exceptions = INTERCEPT_EXCEPTIONS;
+	/* Nothing steps while IRET is waited for. */
+	vmcb->intercept_misc1 &= ~(SVM_INTERCEPT_PUSHF | SVM_INTERCEPT_POPF | SVM_INTERCEPT_INT |
+				   SVM_INTERCEPT_IRET);
+	vmcb->intercept_misc2 &= ~SVM_INTERCEPT_INT1;
+	vmcb->efer |= vcpu->efer & EFER_F_SCE;
+	/* After the IRET that was waited for, TF is what it popped. */
+	if (!(rflags_before & RFL_TF) && !(svm->iret_seen && regs->rip != svm->iret_rip))
+		regs->rflags &= ~RFL_TF;
+}
+
 static void svm_enter(struct gondola_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = vcpu->engine_data;
@@ -404,12 +439,8 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 	 */
 	svm->step = unlikely(svm->want_nmi) && !vmcb->event_inj && svm->interrupt < 0 &&
 		    (!svm->nmi_blocked || svm->iret_seen);
-	if (unlikely(svm->step)) {
-		/* Whatever strikes instead must not push our TF: see all of it first. */
-		vmcb->rflags |= RFL_TF;
-		vmcb->intercept_exceptions = (u32)~BIT(VEC_NMI);
-		svm->dr6_before = vcpu->dr6;
-	}
+	if (unlikely(svm->step))
+		begin_step(vcpu, svm);
 	vmcb->rax = regs->gpr[R_RAX];
 	vmcb->rsp = regs->gpr[R_RSP];
 	vmcb->cr2 = vcpu->cr2;
@@ -440,12 +471,8 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 	regs->gpr[R_RSP] = vmcb->rsp;
 	regs->rip = vmcb->rip;
 	regs->rflags = vmcb->rflags;
-	if (unlikely(svm->step)) {
-		vmcb->intercept_exceptions = INTERCEPT_EXCEPTIONS;
-		/* After an IRET, TF is what it popped. */
-		if (!(rflags & RFL_TF) && !(svm->iret_seen && regs->rip != svm->iret_rip))
-			regs->rflags &= ~RFL_TF;
-	}
+	if (unlikely(svm->step))
+		end_step(vcpu, svm, rflags);
 }
 
 #define VIRTUAL_INTERRUPT	(SVM_V_IRQ | SVM_V_PRIO(15) | SVM_V_IGNORE_TPR)
