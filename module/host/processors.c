@@ -15,6 +15,7 @@
 #include <asm/processor.h>
 #include <asm/reboot.h>
 #include <asm/tlbflush.h>
+#include "compat.h"
 #include "processors.h"
 #include "run.h"
 
@@ -99,23 +100,25 @@ static int cpu_offline_callback(unsigned int cpu)
 }
 
 /* Suspend and resume of the boot processor; the others come and go by hotplug. */
-static int boot_cpu_suspend(void)
+static int boot_cpu_suspend(COMPAT_SYSCORE_ARG)
 {
 	if (active)
 		this_cpu_disable();
 	return 0;
 }
 
-static void boot_cpu_resume(void)
+static void boot_cpu_resume(COMPAT_SYSCORE_ARG)
 {
 	if (active && this_cpu_enable())
 		pr_err("gondola: %s did not come back after suspend\n", active->name);
 }
 
-static struct syscore_ops boot_cpu_ops = {
+static COMPAT_SYSCORE_OPS boot_cpu_ops = {
 	.suspend = boot_cpu_suspend,
 	.resume = boot_cpu_resume,
 };
+
+static struct syscore boot_cpu = { .ops = &boot_cpu_ops };
 
 /* ---- preflight --------------------------------------------------------- */
 
@@ -139,7 +142,7 @@ static void look_for_rival(void *info)
 {
 	u64 efer = 0;
 
-	rdmsrl_safe(MSR_EFER, &efer);
+	rdmsrq_safe(MSR_EFER, &efer);
 	if ((cr4_read_shadow() & X86_CR4_VMXE) || (efer & EFER_SVME))
 		atomic_inc(info);
 }
@@ -255,13 +258,13 @@ int gondola_processors_init(void)
 	if (err < 0)
 		return err;
 	hotplug_state = err;
-	register_syscore_ops(&boot_cpu_ops);
+	register_syscore(&boot_cpu);
 	return 0;
 }
 
 void gondola_processors_exit(void)
 {
 	WARN_ON_ONCE(active);
-	unregister_syscore_ops(&boot_cpu_ops);
+	unregister_syscore(&boot_cpu);
 	cpuhp_remove_state_nocalls(hotplug_state);
 }

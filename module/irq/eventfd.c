@@ -14,6 +14,7 @@
 #include <linux/uaccess.h>
 #include <linux/wait.h>
 #include "eventfd.h"
+#include "host/compat.h"
 #include "host/uaccess.h"
 #include "irq.h"
 
@@ -125,7 +126,7 @@ bool gondola_ioeventfd_lookup(struct gondola_vm *vm, bool pio, u64 address, unsi
 		/* A word that is gone: the launcher gets the write itself. */
 		taken = !(io->flags & GONDOLA_IOEVENTFD_CLEAR) || clear_bits(io->word, value);
 		if (taken && io->ctx)
-			eventfd_signal(io->ctx, 1);
+			eventfd_signal(io->ctx);
 		break;
 	}
 	srcu_read_unlock(&fds->srcu, idx);

@@ -2,6 +2,7 @@
 /* Clock and timers on the host's hrtimers. */
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
+#include "host/compat.h"
 #include "timer.h"
 
 u64 gondola_clock_ns(void)
@@ -20,8 +21,7 @@ static enum hrtimer_restart run(struct hrtimer *hrtimer)
 
 void gondola_timer_init(struct gondola_timer *timer, void (*fired)(struct gondola_timer *timer))
 {
-	hrtimer_init(&timer->hrtimer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_PINNED_HARD);
-	timer->hrtimer.function = run;
+	hrtimer_setup(&timer->hrtimer, run, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_PINNED_HARD);
 	timer->fired = fired;
 }
 

@@ -6,6 +6,7 @@
 #include <linux/sched/signal.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
+#include "host/compat.h"
 #include "host.h"
 #include "internal.h"
 
@@ -37,13 +38,14 @@ static void range_end(struct mmu_notifier *notifier, const struct mmu_notifier_r
 	gondola_mmu_invalidate_end(vm_of(notifier));
 }
 
-static int clear_flush_young(struct mmu_notifier *notifier, struct mm_struct *mm,
-			     unsigned long start, unsigned long end)
+static compat_aged_t clear_flush_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+				       unsigned long start, unsigned long end)
 {
 	return gondola_mmu_age(vm_of(notifier), start, end, true);
 }
 
-static int test_young(struct mmu_notifier *notifier, struct mm_struct *mm, unsigned long address)
+static compat_aged_t test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+				unsigned long address)
 {
 	return gondola_mmu_age(vm_of(notifier), address, address + PAGE_SIZE, false);
 }
@@ -195,20 +197,23 @@ static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_contro
 	return freed ?: SHRINK_STOP;
 }
 
-static struct shrinker shrinker = {
-	.count_objects = shrink_count,
-	.scan_objects = shrink_scan,
-	.seeks = DEFAULT_SEEKS * 4,
-};
+static struct shrinker *shrinker;
 
 int gondola_mmu_host_module_init(void)
 {
-	return register_shrinker(&shrinker, "gondola");
+	shrinker = shrinker_alloc(0, "gondola");
+	if (!shrinker)
+		return -ENOMEM;
+	shrinker->count_objects = shrink_count;
+	shrinker->scan_objects = shrink_scan;
+	shrinker->seeks = DEFAULT_SEEKS * 4;
+	shrinker_register(shrinker);
+	return 0;
 }
 
 void gondola_mmu_host_module_exit(void)
 {
-	unregister_shrinker(&shrinker);
+	shrinker_free(shrinker);
 	/* Notifiers are freed after a grace period, by code of ours. */
 	mmu_notifier_synchronize();
 }

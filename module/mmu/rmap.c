@@ -18,8 +18,10 @@
 
 /**
  * struct rmap_chunk - a part of a bag
+ * @next: the rest of the bag, or NULL
  * @count: entries in it
  * @total: in the first chunk: entries of the bag
+ * @spte: the entries
  */
 struct rmap_chunk {
 	struct rmap_chunk *next;

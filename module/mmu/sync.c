@@ -253,6 +253,7 @@ void gondola_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *s
 
 /**
  * struct search - through parents, for one root
+ * @root: that root
  * @nr: marks of this search are @nr: no, and @nr + 1: yes; older ones are less
  * @left: parents that may still be asked
  * @found: the last page's answer

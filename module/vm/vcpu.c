@@ -13,6 +13,7 @@
 #include <linux/smp.h>
 #include <linux/vmalloc.h>
 #include "run/run.h"
+#include "host/compat.h"
 #include "host/run.h"
 #include "ioctl.h"
 #include "irq/irq.h"
@@ -92,7 +93,7 @@ void gondola_vcpu_kick(struct gondola_vcpu *vcpu)
 	cpu = READ_ONCE(vcpu->cpu);
 	/* It is never seen in the guest on this very processor: we run here. */
 	if (READ_ONCE(vcpu->mode) == GONDOLA_IN_GUEST && cpu >= 0 && cpu != raw_smp_processor_id())
-		smp_send_reschedule(cpu);
+		arch_smp_send_reschedule(cpu);
 }
 
 bool gondola_vcpu_yield_to(struct gondola_vcpu *vcpu)
@@ -306,7 +307,7 @@ static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != GONDOLA_RUN_SIZE ||
 	    !(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
-	vma->vm_flags |= VM_DONTEXPAND | VM_DONTDUMP;
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
 	return remap_vmalloc_range(vma, vcpu->run, 0);
 }
 

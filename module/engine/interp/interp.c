@@ -6,7 +6,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <asm/unaligned.h>
+#include "host/compat.h"
 #include "interp.h"
 
 /* So many instructions with interrupts off, then the host has its turn. */

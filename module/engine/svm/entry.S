@@ -5,7 +5,12 @@
 #include <asm/asm.h>
 #include <asm/cpufeatures.h>
 #include <asm/nospec-branch.h>
+#include "compat-features.h"
 #include "engine/entry.h"
+
+#ifndef COMPAT_VALIDATE_UNRET_END
+#define VALIDATE_UNRET_END	ANNOTATE_UNRET_END
+#endif
 
 	.text
 
@@ -46,7 +51,7 @@ SYM_FUNC_START(gondola_svm_run)
 
 	/* Predictors trained by the guest must not steer the host: before any RET. */
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RETPOLINE
-	ANNOTATE_UNRET_END
+	VALIDATE_UNRET_END
 	CALL_UNTRAIN_RET
 	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
 

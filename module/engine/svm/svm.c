@@ -19,6 +19,7 @@
 #include <asm/nospec-branch.h>
 #include <asm/processor.h>
 #include "asid.h"
+#include "host/compat.h"
 #include "preflight.h"
 #include "svm.h"
 #include "engine.h"
@@ -88,10 +89,10 @@ static u32 svm_probe(char *detail)
 
 	if (facts.svm) {
 		facts.asids = cpuid_ebx(CPUID_SVM_FEATURES);
-		if (rdmsrl_safe(MSR_VM_CR, &facts.vm_cr))
+		if (rdmsrq_safe(MSR_VM_CR, &facts.vm_cr))
 			facts.vm_cr = 0;
 		preempt_disable();
-		rdmsrl(MSR_EFER, efer);
+		rdmsrq(MSR_EFER, efer);
 		facts.taken = (efer & EFER_F_SVME) && !this_cpu_read(svm_cpu.on);
 		preempt_enable();
 	}
@@ -174,11 +175,11 @@ static int svm_cpu_on(void)
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
 	u64 efer;
 
-	rdmsrl(MSR_EFER, efer);
+	rdmsrq(MSR_EFER, efer);
 	if (efer & EFER_F_SVME)
 		return -EBUSY;
-	wrmsrl(MSR_EFER, efer | EFER_F_SVME);
-	wrmsrl(MSR_VM_HSAVE_PA, page_to_phys(c->hsave));
+	wrmsrq(MSR_EFER, efer | EFER_F_SVME);
+	wrmsrq(MSR_VM_HSAVE_PA, page_to_phys(c->hsave));
 	svm_asids_reset(&c->asids, cpuid_ebx(CPUID_SVM_FEATURES));
 	c->on = true;
 	return 0;
@@ -192,9 +193,9 @@ static void svm_cpu_off(void)
 	if (!c->on)
 		return;
 	c->on = false;
-	wrmsrl(MSR_VM_HSAVE_PA, 0);
-	rdmsrl(MSR_EFER, efer);
-	wrmsrl(MSR_EFER, efer & ~EFER_F_SVME);
+	wrmsrq(MSR_VM_HSAVE_PA, 0);
+	rdmsrq(MSR_EFER, efer);
+	wrmsrq(MSR_EFER, efer & ~EFER_F_SVME);
 }
 
 /* ---- the vCPU --------------------------------------------------------------------- */
@@ -331,7 +332,7 @@ static void svm_vcpu_destroy(struct gondola_vcpu *vcpu)
 static void svm_swap_tsc_aux(struct svm_vcpu *svm, bool guest)
 {
 	if (boot_cpu_has(X86_FEATURE_RDTSCP))
-		wrmsrl(MSR_TSC_AUX, guest ? svm->tsc_aux : svm->host_tsc_aux);
+		wrmsrq(MSR_TSC_AUX, guest ? svm->tsc_aux : svm->host_tsc_aux);
 }
 
 static void svm_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
@@ -355,7 +356,7 @@ static void svm_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
 		indirect_branch_prediction_barrier();
 	}
 	if (boot_cpu_has(X86_FEATURE_RDTSCP))
-		rdmsrl(MSR_TSC_AUX, svm->host_tsc_aux);
+		rdmsrq(MSR_TSC_AUX, svm->host_tsc_aux);
 	svm_swap_tsc_aux(svm, true);
 	svm->loaded = true;
 }

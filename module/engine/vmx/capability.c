@@ -10,6 +10,7 @@
 #include <asm/msr.h>
 #include <asm/processor.h>
 #include <asm/special_insns.h>
+#include "host/compat.h"
 #include "vmx.h"
 
 struct vmx_caps vmx_caps;
@@ -84,7 +85,7 @@ static u64 read_msr(u32 index)
 {
 	u64 value;
 
-	return rdmsrl_safe(index, &value) ? 0 : value;
+	return rdmsrq_safe(index, &value) ? 0 : value;
 }
 
 static void read_raw(void *arg)
@@ -123,7 +124,7 @@ static void read_raw(void *arg)
 		raw->proc2 = read_msr(MSR_IA32_VMX_PROCBASED_CTLS2);
 	if (raw->proc2 >> 32 & (SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_ENABLE_VPID))
 		raw->ept_vpid = read_msr(MSR_IA32_VMX_EPT_VPID_CAP);
-	rdmsrl(MSR_EFER, raw->efer);
+	rdmsrq(MSR_EFER, raw->efer);
 }
 
 /*

@@ -17,6 +17,7 @@
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
 #include <asm/tlbflush.h>
+#include "host/compat.h"
 #include "vmcs.h"
 #include "vmx.h"
 
@@ -104,11 +105,11 @@ static bool unlock_vmx(void)
 	const u64 enabled = FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX;
 	u64 feat_ctl;
 
-	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &feat_ctl))
+	if (rdmsrq_safe(MSR_IA32_FEAT_CTL, &feat_ctl))
 		return false;
 	if (feat_ctl & FEAT_CTL_LOCKED)
 		return (feat_ctl & enabled) == enabled;
-	return !wrmsrl_safe(MSR_IA32_FEAT_CTL, feat_ctl | enabled);
+	return !wrmsrq_safe(MSR_IA32_FEAT_CTL, feat_ctl | enabled);
 }
 
 int vmx_cpu_on(void)
@@ -122,7 +123,7 @@ int vmx_cpu_on(void)
 		return -EOPNOTSUPP;
 
 	for (i = 0; i < VMX_NR_SWITCHED; i++)
-		if (rdmsrl_safe(vmx_switched_msrs[i], &c->host_msr[i]))
+		if (rdmsrq_safe(vmx_switched_msrs[i], &c->host_msr[i]))
 			c->host_msr[i] = 0;
 
 	/* Tracing in guests is not offered, and some processors cannot trace in root operation. */

@@ -2,6 +2,7 @@
 /* The way into the guest and out of it. */
 #include <linux/linkage.h>
 #include <asm/alternative.h>
+#include <asm/ibt.h>
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 #include <asm/percpu.h>
@@ -46,6 +47,7 @@ SYM_FUNC_START(gondola_vmx_run)
 	jbe	.Lfailed
 
 SYM_INNER_LABEL(gondola_vmx_exit, SYM_L_GLOBAL)
+	ENDBR
 	push	%rdi
 	mov	8(%rsp), %rdi
 	mov	%rax, GPR_RAX(%rdi)

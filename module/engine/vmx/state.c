@@ -5,6 +5,7 @@
 #include <asm/msr.h>
 #include <asm/page.h>
 #include <asm/special_insns.h>
+#include "host/compat.h"
 #include "vmcs.h"
 #include "vmx.h"
 
@@ -222,7 +223,7 @@ int vmx_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
 	/* SWAPGS and the guest's own WRMSR changed it behind our back. */
 	preempt_disable();
 	if (i == VMX_MSR_KERNEL_GS_BASE && vmx->live)
-		rdmsrl(MSR_KERNEL_GS_BASE, vmx->msr[i]);
+		rdmsrq(MSR_KERNEL_GS_BASE, vmx->msr[i]);
 	*value = vmx->msr[i];
 	preempt_enable();
 	return 0;
@@ -268,7 +269,7 @@ int vmx_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 	preempt_disable();
 	vmx->msr[i] = value;
 	if (vmx->live)
-		wrmsrl(index, value);
+		wrmsrq(index, value);
 	preempt_enable();
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <asm/nospec-branch.h>
 #include <asm/segment.h>
 #include <asm/special_insns.h>
+#include "host/compat.h"
 #include "vmcs.h"
 #include "vmx.h"
 #include "engine/entry.h"
@@ -62,9 +63,9 @@ static void write_host_cpu_state(int cpu)
 
 	vmx_write(HOST_TR_BASE, (u64)&get_cpu_entry_area(cpu)->tss.x86_tss);
 	vmx_write(HOST_GDTR_BASE, (u64)get_cpu_gdt_ro(cpu));
-	rdmsrl(MSR_GS_BASE, value);
+	rdmsrq(MSR_GS_BASE, value);
 	vmx_write(HOST_GS_BASE, value);
-	rdmsrl(MSR_IA32_SYSENTER_ESP, value);
+	rdmsrq(MSR_IA32_SYSENTER_ESP, value);
 	vmx_write(HOST_IA32_SYSENTER_ESP, value);
 }
 
@@ -82,7 +83,7 @@ static void save_host_segments(struct vmx_vcpu *vmx)
 	savesegment(es, vmx->host.es);
 	vmx->host.ldt = gondola_host_ldt();
 
-	rdmsrl(MSR_FS_BASE, base);
+	rdmsrq(MSR_FS_BASE, base);
 	if (base != vmx->host_fs_base) {
 		vmx->host_fs_base = base;
 		vmx_write(HOST_FS_BASE, base);
@@ -97,7 +98,7 @@ static void restore_host_segments(struct vmx_vcpu *vmx)
 		load_gs_index(vmx->host.gs);
 	if (unlikely(vmx->host.fs)) {
 		loadsegment(fs, vmx->host.fs);
-		wrmsrl(MSR_FS_BASE, vmx->host_fs_base);
+		wrmsrq(MSR_FS_BASE, vmx->host_fs_base);
 	}
 	if (unlikely(vmx->host.ds | vmx->host.es)) {
 		loadsegment(ds, vmx->host.ds);
@@ -120,10 +121,10 @@ static void vmx_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
 	save_host_segments(vmx);
 	vmx->host.debugctl = get_debugctlmsr();
 
-	rdmsrl(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
+	rdmsrq(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
 	for (i = 0; i < VMX_NR_SWITCHED; i++)
 		if (i == VMX_MSR_KERNEL_GS_BASE || vmx->msr[i] != host[i])
-			wrmsrl(vmx_switched_msrs[i], vmx->msr[i]);
+			wrmsrq(vmx_switched_msrs[i], vmx->msr[i]);
 	vmx->live = true;
 	vmx->entered = false;
 }
@@ -134,7 +135,7 @@ static void vmx_vcpu_put(struct gondola_vcpu *vcpu)
 	const u64 *host = vmx_host_msrs();
 	int i;
 
-	rdmsrl(MSR_KERNEL_GS_BASE, vmx->msr[VMX_MSR_KERNEL_GS_BASE]);
+	rdmsrq(MSR_KERNEL_GS_BASE, vmx->msr[VMX_MSR_KERNEL_GS_BASE]);
 	vmx->live = false;
 	if (vmx->entered) {
 		restore_host_segments(vmx);
@@ -145,10 +146,10 @@ static void vmx_vcpu_put(struct gondola_vcpu *vcpu)
 			this_cpu_write(x86_ibpb_exit_to_user, true);
 	}
 	/* After the GS selector, whose loading writes it too. */
-	wrmsrl(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
+	wrmsrq(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
 	for (i = 0; i < VMX_NR_SWITCHED; i++)
 		if (i != VMX_MSR_KERNEL_GS_BASE && vmx->msr[i] != host[i])
-			wrmsrl(vmx_switched_msrs[i], host[i]);
+			wrmsrq(vmx_switched_msrs[i], host[i]);
 }
 
 /* ---- entry ----------------------------------------------------------------------------- */
@@ -264,9 +265,9 @@ static void write_host_constants(void)
 	vmx_write(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
 	store_idt(&idt);
 	vmx_write(HOST_IDTR_BASE, idt.address);
-	rdmsrl(MSR_IA32_SYSENTER_CS, value);
+	rdmsrq(MSR_IA32_SYSENTER_CS, value);
 	vmx_write(HOST_IA32_SYSENTER_CS, (u32)value);
-	rdmsrl(MSR_IA32_SYSENTER_EIP, value);
+	rdmsrq(MSR_IA32_SYSENTER_EIP, value);
 	vmx_write(HOST_IA32_SYSENTER_EIP, value);
 	vmx_write(HOST_RIP, (u64)gondola_vmx_exit);
 	if (vmx_caps.exit & VM_EXIT_LOAD_IA32_EFER)

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The differences between kernels, in one place.  The module speaks the newest kernel's dialect;
+ * here older kernels learn it.  compat-probe asks the kernel's headers what they have, since
+ * distributions carry features back, and the answers are in compat-features.h.
+ */
+#ifndef GONDOLA_HOST_COMPAT_H
+#define GONDOLA_HOST_COMPAT_H
+
+#include <linux/eventfd.h>
+#include <linux/hrtimer.h>
+#include <linux/mm.h>
+#include <linux/printk.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/syscore_ops.h>
+#include "compat-features.h"
+
+#ifndef CONFIG_UML
+#include <asm/debugreg.h>
+#include <asm/msr.h>
+
+#ifndef COMPAT_RDMSRQ
+#define rdmsrq			rdmsrl
+#define rdmsrq_safe		rdmsrl_safe
+#define wrmsrq			wrmsrl
+#define wrmsrq_safe		wrmsrl_safe
+#define wrmsrq_on_cpu		wrmsrl_on_cpu
+#endif
+#endif
+
+#ifdef COMPAT_LINUX_UNALIGNED
+#include <linux/unaligned.h>
+#else
+#include <asm/unaligned.h>
+#endif
+
+#ifndef COMPAT_EVENTFD_SIGNAL_ONE
+#define eventfd_signal(ctx)	((void)eventfd_signal(ctx, 1))
+#endif
+
+#ifndef COMPAT_VM_FLAGS_SET
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
+
+/* What an MMU notifier answers when it is asked whether pages are young. */
+#ifdef COMPAT_AGED_BOOL
+#define compat_aged_t	bool
+#else
+#define compat_aged_t	int
+#endif
+
+/* The one with a tracepoint, which no module may use, came with this name. */
+#ifndef COMPAT_ARCH_RESCHEDULE
+#define arch_smp_send_reschedule(cpu)	smp_send_reschedule(cpu)
+#endif
+
+#ifndef COMPAT_SHRINKER_ALLOC
+struct compat_shrinker {
+	struct shrinker shrinker;
+	const char *name;
+};
+
+static inline struct shrinker *shrinker_alloc(unsigned int flags, const char *name)
+{
+	struct compat_shrinker *compat = kzalloc(sizeof(*compat), GFP_KERNEL);
+
+	if (!compat)
+		return NULL;
+	compat->shrinker.flags = flags;
+	compat->name = name;
+	return &compat->shrinker;
+}
+
+static inline void shrinker_register(struct shrinker *shrinker)
+{
+	const char *name = container_of(shrinker, struct compat_shrinker, shrinker)->name;
+
+	/* Without it the kernel asks nothing back: a pity, and no reason to give up. */
+	if (register_shrinker(shrinker, "%s", name))
+		pr_warn("%s: no memory for the shrinker\n", name);
+}
+
+static inline void shrinker_free(struct shrinker *shrinker)
+{
+	unregister_shrinker(shrinker);
+	kfree(container_of(shrinker, struct compat_shrinker, shrinker));
+}
+#endif
+
+#ifndef COMPAT_HRTIMER_SETUP
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*function)(struct hrtimer *),
+				 clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
+#endif
+
+/* Newer kernels have suspend and resume take what the owner gave as data. */
+#ifdef COMPAT_SYSCORE
+#define COMPAT_SYSCORE_ARG	void *data
+#define COMPAT_SYSCORE_OPS	const struct syscore_ops
+#else
+#define COMPAT_SYSCORE_ARG	void
+#define COMPAT_SYSCORE_OPS	struct syscore_ops
+
+struct syscore {
+	struct syscore_ops *ops;
+};
+
+static inline void register_syscore(struct syscore *syscore)
+{
+	register_syscore_ops(syscore->ops);
+}
+
+static inline void unregister_syscore(struct syscore *syscore)
+{
+	unregister_syscore_ops(syscore->ops);
+}
+#endif
+
+#endif
