@@ -23,7 +23,8 @@ enum { VQ_INFLATE, VQ_DEFLATE, VQ_STATS, VQ_HINT, VQ_REPORT, VQ_COUNT };
 /**
  * struct balloon - a device's
  * @lock: everything from @held to @pfns, and the inflate and deflate queues: one request at a
- *        time.  Who holds it allocates nothing that could wait for an OOM kill.
+ *        time.  Under it nothing is allocated that waits, neither for an OOM kill, nor for
+ *        reclaim: the OOM notifier takes it.
  * @broken: the device is gone or broken: nobody answers
  * @acked: a request on any queue was answered
  * @work: follows the goal
@@ -95,7 +96,11 @@ void wait_for_device(struct balloon *b, struct virtqueue *vq);
 
 /* pages.c: with the lock held */
 
-/** balloon_inflate() - up to @count pages; returns how many the guest's kernel gave */
+/**
+ * balloon_inflate() - up to @count pages; returns how many the guest's kernel gave
+ *
+ * The lock may be let go and taken again: the goal may be over when it returns.
+ */
 unsigned long balloon_inflate(struct balloon *b, unsigned long count);
 /** balloon_deflate() - up to @count pages, which are free when it returns */
 unsigned long balloon_deflate(struct balloon *b, unsigned long count);

@@ -10,7 +10,9 @@
 
 void goal_begin(struct goal_state *state, const struct goal *goal, u64 now)
 {
-	*state = (struct goal_state){ .goal = *goal, .begin = now, .resume = now };
+	*state = (struct goal_state){
+		.goal = *goal, .begin = now, .resume = now, .most = state->most,
+	};
 }
 
 void goal_resume(struct goal_state *state, u64 now)
@@ -71,6 +73,11 @@ static struct goal_step inflate(struct goal_state *state, u64 now, u64 held, u64
 	const struct goal *goal = &state->goal;
 	u64 pages = min_t(u64, goal->target - held, GOAL_BATCH);
 
+	if (state->most && held >= state->most)
+		return goal->lasting ? (struct goal_step){ .action = GOAL_IDLE } :
+		       end(state, GONDOLA_BALLOON_REFUSED);
+	if (state->most)
+		pages = min(pages, state->most - held);
 	if (goal->deadline && now - state->begin >= goal->deadline)
 		return end(state, GONDOLA_BALLOON_DEADLINE);
 	if (now < state->resume) {

@@ -44,9 +44,12 @@ struct goal {
  * @pauses: one after the other
  * @backoffs: all of this goal
  * @reason: enum gondola_balloon_reason
+ * @most: pages that the balloon never grows beyond, whatever its goal says; 0: no limit.  It is
+ *	  the guest's own, and holds from one goal to the next.
  */
 struct goal_state {
 	struct goal goal;
+	u64 most;
 	u64 begin;
 	u64 resume;
 	u64 given;

@@ -198,6 +198,31 @@ static void sleeps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, state.reason, (u32)GONDOLA_BALLOON_DEADLINE);
 }
 
+/* The guest's own limit holds whatever the device says, also of a goal that it changes under way. */
+static void keeps_limit(struct kunit *test)
+{
+	state.most = 100;
+	begin((struct goal){ .target = LOTS });
+	expect_step(test, goal_next(&state, 1000, 0, LOTS), GOAL_INFLATE, 100);
+	expect_step(test, goal_next(&state, 1000, 99, LOTS), GOAL_INFLATE, 1);
+	expect_step(test, goal_next(&state, 1000, 100, LOTS), GOAL_END, 0);
+	KUNIT_EXPECT_EQ(test, state.reason, (u32)GONDOLA_BALLOON_REFUSED);
+
+	begin((struct goal){ .target = 50 });
+	state.goal.target = 200;
+	expect_step(test, goal_next(&state, 1000, 50, LOTS), GOAL_INFLATE, 50);
+	expect_step(test, goal_next(&state, 1000, 100, LOTS), GOAL_END, 0);
+
+	/* A plain target neither ends nor is followed beyond it; what there is may become less. */
+	begin((struct goal){ .target = LOTS, .lasting = true });
+	expect_step(test, goal_next(&state, 1000, 0, LOTS), GOAL_INFLATE, 100);
+	expect_step(test, goal_next(&state, 1000, 100, LOTS), GOAL_IDLE, 0);
+	KUNIT_EXPECT_EQ(test, state.reason, (u32)GONDOLA_BALLOON_RUNNING);
+	state.goal.target = 60;
+	expect_step(test, goal_next(&state, 1000, 100, LOTS), GOAL_DEFLATE, 40);
+	state.most = 0;
+}
+
 static void joins_runs(struct kunit *test)
 {
 	struct runs *runs = kunit_kzalloc(test, sizeof(*runs), GFP_KERNEL);
@@ -233,6 +258,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(lasts),
 	KUNIT_CASE(pressure),
 	KUNIT_CASE(sleeps),
+	KUNIT_CASE(keeps_limit),
 	KUNIT_CASE(joins_runs),
 	{}
 };

@@ -92,9 +92,15 @@ static bool read_goal(struct balloon *b, struct goal *goal)
 	return goal->id && goal->id == read_config(b, CONFIG_OF(id_again));
 }
 
+static u64 most_pages(void)
+{
+	return (u64)READ_ONCE(limit) << (20 - PAGE_SHIFT);
+}
+
+/* A goal beyond the limit is not begun; one that the device changes later ends there. */
 static bool refused(const struct balloon *b, const struct goal *goal)
 {
-	u64 most = (u64)READ_ONCE(limit) << (20 - PAGE_SHIFT);
+	u64 most = most_pages();
 
 	return most && goal->target > b->held && goal->target > most;
 }
@@ -181,6 +187,7 @@ static bool one_step(struct balloon *b)
 	tell_end(b);
 	if (!b->begun)
 		return false;
+	b->goal.most = most_pages();
 	step = goal_next(&b->goal, now_ms(), b->held, max(si_mem_available(), 0l));
 	switch (step.action) {
 	case GOAL_INFLATE:

@@ -40,22 +40,81 @@ static void tell(struct balloon *b, bool inflate)
 	tell_runs(b, b->vqs[inflate ? VQ_INFLATE : VQ_DEFLATE]);
 }
 
-/* A chunk of @count pages or less. Only for single pages others are asked to give way. */
+#define GFP_BALLOON	(balloon_mapping_gfp_mask() | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
+
+/* A chunk of @count pages or less that is free by now. */
 static struct page *take_chunk(struct balloon *b, unsigned long count, unsigned int *order)
 {
-	const gfp_t gfp = balloon_mapping_gfp_mask() | __GFP_NOMEMALLOC | __GFP_NORETRY |
-			  __GFP_NOWARN;
-
-	for (*order = min_t(unsigned int, b->low_order, ilog2(count)); *order; --*order) {
-		struct page *page = alloc_pages((gfp & ~__GFP_RECLAIM) | __GFP_NOWARN, *order);
+	for (*order = min_t(unsigned int, b->low_order, ilog2(count));; --*order) {
+		struct page *page = alloc_pages((GFP_BALLOON & ~__GFP_RECLAIM) | __GFP_NOWARN,
+						*order);
 
 		if (page) {
 			split_page(page, *order);
 			return page;
 		}
+		if (!*order)
+			return NULL;
 		b->low_order = *order - 1;
 	}
-	return alloc_page(gfp);
+}
+
+static void add_chunk(struct balloon *b, struct page *chunk, unsigned int order)
+{
+	LIST_HEAD(list);
+
+	for (unsigned int i = 0; i < 1u << order; i++)
+		list_add_tail(&chunk[i].lru, &list);
+	balloon_page_list_enqueue(&b->pages, &list);
+	b->held += 1ul << order;
+	if (!runs_add(&b->runs, page_to_pfn(chunk), 1u << order)) {
+		tell(b, true);
+		runs_add(&b->runs, page_to_pfn(chunk), 1u << order);
+	}
+}
+
+/*
+ * Single pages for which others are asked to give way.  Reclaim may wait for a lock of a file
+ * system, and its holder for memory, in our OOM notifier: so b->lock is let go meanwhile, and the
+ * device knows of all pages in the balloon by then.
+ */
+static void take_reclaimed(struct balloon *b, struct list_head *list, unsigned long count)
+{
+	struct page *page;
+
+	tell(b, true);
+	mutex_unlock(&b->lock);
+	lockdep_assert_not_held(&b->lock);
+	while (count-- && (page = alloc_page(GFP_BALLOON)))
+		list_add_tail(&page->lru, list);
+	mutex_lock(&b->lock);
+}
+
+/* Does the goal still stand, after the lock was let go? */
+static bool goes_on(const struct balloon *b)
+{
+	return !READ_ONCE(b->broken) && !READ_ONCE(b->stopped) && !b->sleepy &&
+	       b->goal.reason == GONDOLA_BALLOON_RUNNING;
+}
+
+/* Returns how many there were; those that came too late are freed. */
+static unsigned long add_reclaimed(struct balloon *b, unsigned long count)
+{
+	struct page *page, *next;
+	unsigned long got = 0;
+	LIST_HEAD(list);
+
+	take_reclaimed(b, &list, min_t(unsigned long, count, RUNS_MAX));
+	list_for_each_entry_safe(page, next, &list, lru) {
+		list_del(&page->lru);
+		if (goes_on(b)) {
+			add_chunk(b, page, 0);
+			got++;
+		} else {
+			put_page(page);
+		}
+	}
+	return got;
 }
 
 unsigned long balloon_inflate(struct balloon *b, unsigned long count)
@@ -63,24 +122,22 @@ unsigned long balloon_inflate(struct balloon *b, unsigned long count)
 	unsigned long got = 0;
 
 	b->low_order = LARGEST;
-	while (got < count && !READ_ONCE(b->broken)) {
+	while (got < count && goes_on(b)) {
 		unsigned int order;
 		struct page *chunk = take_chunk(b, count - got, &order);
-		LIST_HEAD(list);
+		unsigned long more;
 
-		if (!chunk)
-			break;
-		for (unsigned int i = 0; i < 1u << order; i++)
-			list_add_tail(&chunk[i].lru, &list);
-		balloon_page_list_enqueue(&b->pages, &list);
-		got += 1ul << order;
-		if (!runs_add(&b->runs, page_to_pfn(chunk), 1u << order)) {
-			tell(b, true);
-			runs_add(&b->runs, page_to_pfn(chunk), 1u << order);
+		if (chunk) {
+			add_chunk(b, chunk, order);
+			got += 1ul << order;
+			continue;
 		}
+		more = add_reclaimed(b, count - got);
+		if (!more)
+			break;
+		got += more;
 	}
 	tell(b, true);
-	b->held += got;
 	return got;
 }
 
