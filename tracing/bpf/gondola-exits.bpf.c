@@ -110,6 +110,20 @@ static __always_inline struct vcpu_state *state_of(__u32 vm, __u32 vcpu)
 	return bpf_map_lookup_elem(&vcpus, &key);
 }
 
+static __always_inline void forget_vcpu(__u32 vm, __u32 vcpu)
+{
+	struct vcpu_key key = { .vm = vm, .vcpu = vcpu };
+
+	bpf_map_delete_elem(&vcpus, &key);
+}
+
+/* Its counts are in the reports to come; those that have no room are told as lost. */
+static __always_inline void forget_vm(__u32 vm, __u32 pid)
+{
+	(void)vm;
+	(void)pid;
+}
+
 static __noinline struct vcpu_state *new_state(__u32 vm, __u32 vcpu)
 {
 	struct vcpu_key key = { .vm = vm, .vcpu = vcpu };

@@ -21,6 +21,19 @@ struct {
 	__type(value, struct migrate_faults);
 } faults SEC(".maps");
 
+/* All that is kept is reported at the end; what has no room is told as lost. */
+static __always_inline void forget_vm(__u32 vm, __u32 pid)
+{
+	(void)vm;
+	(void)pid;
+}
+
+static __always_inline void forget_vcpu(__u32 vm, __u32 vcpu)
+{
+	(void)vm;
+	(void)vcpu;
+}
+
 static __always_inline int tell(struct pt_regs *ctx, enum migrate_kind kind, unsigned int count)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;

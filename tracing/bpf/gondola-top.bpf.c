@@ -76,7 +76,24 @@ static __always_inline struct vcpu_state *state_of(__u32 vm, __u32 vcpu)
 	if (state)
 		return state;
 	bpf_map_update_elem(&vcpus, &key, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&vcpus, &key);
+	state = bpf_map_lookup_elem(&vcpus, &key);
+	if (!state)
+		lose(&lost.room, 1);
+	return state;
+}
+
+static __always_inline void forget_vcpu(__u32 vm, __u32 vcpu)
+{
+	struct top_vcpu_key key = { .vm = vm, .vcpu = vcpu };
+
+	bpf_map_delete_elem(&vcpus, &key);
+}
+
+/* The screen shows those that live: what is counted of one between two screens goes with it. */
+static __always_inline void forget_vm(__u32 vm, __u32 pid)
+{
+	bpf_map_delete_elem(&counts, &vm);
+	bpf_map_delete_elem(&balloons, &pid);
 }
 
 SEC("tracepoint/gondola/gondola_entry")
@@ -169,7 +186,8 @@ static __always_inline int balloon_holds(struct pt_regs *ctx, unsigned int argum
 	if (bpf_usdt_arg(ctx, argument, &held))
 		return 0;
 	pages = held;
-	bpf_map_update_elem(&balloons, &pid, &pages, BPF_ANY);
+	if (bpf_map_update_elem(&balloons, &pid, &pages, BPF_ANY))
+		lose(&lost.room, 1);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  *   watched dirty ROUNDS  a pattern of writes, round by round, by a guest, a device and the host
  *   watched storm COUNT MS|wait  as many CPUID exits as fast as can be, and MS of life after
  *                         that, or until it is killed; its balloon says that it holds 300 pages
+ *   watched many VMS      VMs with a few CPUID exits each, one after the other
  *   watched idle          a VM with nothing to do, until it is killed
  *   watched migration [wait]  fires the launcher's probes as a migration does that stalls, with
  *                         "wait" when it gets SIGUSR1
@@ -254,6 +255,15 @@ static void copy_screens(int from, unsigned int screens)
 	}
 }
 
+static void many(uint32_t vms)
+{
+	while (vms--) {
+		machine_create(&machine, MODE_UNPAGED);
+		run_guest(10, 0, 0);
+		machine_destroy(&machine);
+	}
+}
+
 static int at_terminal(const char *keys, char **command)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY), status;
@@ -310,6 +320,9 @@ int main(int argc, char **argv)
 		if (argc > 3 && !strcmp(argv[3], "wait"))
 			pause();
 		usleep(argc > 3 ? strtoul(argv[3], NULL, 10) * 1000 : 0);
+	} else if (!strcmp(mode, "many")) {
+		many(number);
+		return 0;
 	} else if (!strcmp(mode, "migration")) {
 		migration(argc > 2 && !strcmp(argv[2], "wait"));
 	} else if (!strcmp(mode, "probes")) {
@@ -326,7 +339,7 @@ int main(int argc, char **argv)
 	} else if (!strcmp(mode, "nobody") && argc > 2) {
 		return setgid(65534) || setuid(65534) || execvp(argv[2], argv + 2);
 	} else {
-		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT MS|wait | idle | migration [wait] | probes | keys KEYS COMMAND... | old COMMAND... | nobody COMMAND...\n");
+		fprintf(stderr, "usage: watched phases | dirty ROUNDS | storm COUNT MS|wait | many VMS | idle | migration [wait] | probes | keys KEYS COMMAND... | old COMMAND... | nobody COMMAND...\n");
 		return 2;
 	}
 	/* Long enough for who watches to see the name. */
