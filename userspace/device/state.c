@@ -113,6 +113,24 @@ void devices_freeze(void)
 			devices[i].ops->freeze(devices[i].device);
 }
 
+bool devices_flush(char *error)
+{
+	bool safe = true;
+
+	assert(frozen);
+	/* All of them, so that each knows; the words are those of the first. */
+	for (unsigned int i = 0; i < nr_devices; i++) {
+		char words[STATE_ERROR_ROOM] = "";
+
+		if (!devices[i].ops->flush || devices[i].ops->flush(devices[i].device, words))
+			continue;
+		if (safe)
+			snprintf(error, STATE_ERROR_ROOM, "%s", words);
+		safe = false;
+	}
+	return safe;
+}
+
 void devices_yield(void)
 {
 	assert(frozen);

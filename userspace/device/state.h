@@ -66,6 +66,7 @@ struct device_state_ops {
 	void (*freeze)(void *device);
 	void (*thaw)(void *device);
 	void (*prepare)(void *device);
+	bool (*flush)(void *device, char *error);
 	void (*yield)(void *device);
 	bool (*claim)(void *device, char *error);
 };
@@ -99,6 +100,13 @@ bool devices_incoming(void);
 void devices_prepare(void);
 /** devices_freeze() - all requests under way are done, none begins; nothing happens twice */
 void devices_freeze(void);
+/**
+ * devices_flush() - while frozen, before devices_save(): what the guest wrote is on stable storage
+ *
+ * False, with STATE_ERROR_ROOM bytes of words in @error, if some of it may be lost: what is saved
+ * now says so, and the guest hears of it wherever it goes on.
+ */
+bool devices_flush(char *error);
 /** devices_frozen() - between devices_freeze() and devices_thaw()? */
 bool devices_frozen(void);
 /**

@@ -226,7 +226,7 @@ static bool send_roots(struct source *s)
 
 static bool send_rest(struct source *s, bool postcopy)
 {
-	char error[MACHINE_ERROR_ROOM];
+	char error[MACHINE_ERROR_ROOM], words[STATE_ERROR_ROOM] = "";
 	struct report_downtime *d = &s->report.downtime;
 	uint64_t at, now;
 
@@ -248,6 +248,9 @@ static bool send_rest(struct source *s, bool postcopy)
 	now = link_now_ns();
 	d->copy_ns = now - at;
 	at = now;
+	/* Else the guest would hear at the target that all is safe. */
+	if (!devices_flush(words))
+		return link_fail(&s->link, "%s", words);
 	if (machine_put_state(s->vm, &s->link.out, error))
 		return link_fail(&s->link, "%s", error);
 	now = link_now_ns();

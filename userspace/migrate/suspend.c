@@ -167,14 +167,19 @@ static void *suspend_thread(void *argument)
 	struct control_request *request = suspend->request;
 	struct vm *vm = suspend->vm;
 	uint64_t begun = host_ns();
+	char words[STATE_ERROR_ROOM] = "";
 	bool user_paused = vm_paused(vm) & 1u << PAUSE_USER;
 	int ret = 0;
 
 	vm_pause(vm, PAUSE_SUSPEND);
 	pthread_mutex_lock(&vm->devices);
 	devices_freeze();
+	if (!devices_flush(words))
+		ret = -EIO;
 	pthread_mutex_unlock(&vm->devices);
-	if (vm_ending(vm)) {
+	if (ret) {
+		snprintf(suspend->error, sizeof(suspend->error), "%s", words);
+	} else if (vm_ending(vm)) {
 		ret = -ECANCELED;
 		snprintf(suspend->error, sizeof(suspend->error), "the VM ended meanwhile");
 	}

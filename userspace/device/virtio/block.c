@@ -320,6 +320,19 @@ static void prepare(struct virtio_device *device)
 	virtio_unlock(device);
 }
 
+/* Of what was lost before the guest knows, or will by what is saved. */
+static bool settle(struct virtio_device *device, char *error)
+{
+	struct block *block = to_block(device);
+	int ret = sync_file(block);
+
+	flushed(block, ret);
+	if (ret)
+		snprintf(error, STATE_ERROR_ROOM, "%s: what the guest wrote may be lost: %s",
+			 device->label, strerror(ret));
+	return !ret;
+}
+
 /* Whoever opens the file next, on this host or another, finds what the guest wrote. */
 static void yield(struct virtio_device *device)
 {
@@ -364,8 +377,44 @@ static bool claim(struct virtio_device *device, char *error)
 	return true;
 }
 
+/*
+ * Images of other programs: the guest would see their headers and write over them.  A raw disk
+ * begins with a boot sector, a label or nothing, none of which looks like these.
+ */
+static const struct {
+	unsigned int offset;
+	unsigned int bytes;
+	const char *magic;
+	const char *format;
+} images[] = {
+	{ 0, 4, "QFI\xfb", "qcow2" },
+	{ 0, 4, "QED\0", "qed" },
+	{ 0, 4, "KDMV", "vmdk" },
+	{ 0, 4, "COWD", "vmdk" },
+	{ 0, 21, "# Disk DescriptorFile", "vmdk" },
+	{ 0, 8, "vhdxfile", "vhdx" },
+	{ 0, 8, "conectix", "vpc" },
+	{ 0x40, 4, "\x7f\x10\xda\xbe", "vdi" },
+	{ 0, 16, "WithoutFreeSpace", "parallels" },
+	{ 0, 16, "WithouFreSpacExt", "parallels" },
+	{ 0, 12, "Bochs Virtua", "bochs" },
+};
+
+static const char *image_format(int fd)
+{
+	uint8_t start[SECTOR];
+
+	if (pread(fd, start, sizeof(start), 0) != sizeof(start))
+		return NULL;
+	for (unsigned int i = 0; i < sizeof(images) / sizeof(images[0]); i++)
+		if (!memcmp(start + images[i].offset, images[i].magic, images[i].bytes))
+			return images[i].format;
+	return NULL;
+}
+
 static void open_disk(struct block *block, const char *path)
 {
+	const char *format;
 	char error[STATE_ERROR_ROOM];
 	struct stat st;
 	off_t bytes;
@@ -379,6 +428,10 @@ static void open_disk(struct block *block, const char *path)
 		fail(EXIT_CODE_USAGE, "--disk %s: it is neither a file nor a block device", path);
 	if (!devices_incoming() && !lock_file(block, error))
 		fail(EXIT_CODE_USAGE, "--disk %s: %s", path, error);
+	format = image_format(block->fd);
+	if (format)
+		fail(EXIT_CODE_USAGE, "--disk %s: it is a %s image, and disks are raw (to make one: qemu-img convert -f %s -O raw %.64s NEW)",
+		     path, format, format, path);
 	bytes = lseek(block->fd, 0, SEEK_END);
 	if (bytes < (off_t)SECTOR)
 		fail(EXIT_CODE_USAGE, "--disk %s: it is smaller than a sector", path);
@@ -394,7 +447,7 @@ struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *r
 	static const struct virtio_ops ops = {
 		.name = "disk", .id = VIRTIO_ID_BLOCK, .work = work, .destroy = destroy,
 		.version = 1, .save = save, .load = load, .prepare = prepare,
-		.yield = yield, .claim = claim,
+		.settle = settle, .yield = yield, .claim = claim,
 	};
 	static unsigned int slots;
 	struct block *block = device_alloc(sizeof(*block));

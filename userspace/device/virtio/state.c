@@ -60,6 +60,18 @@ static void prepare(void *argument)
 		device->ops->prepare(device);
 }
 
+static bool flush(void *argument, char *error)
+{
+	struct virtio_device *device = argument;
+	bool safe = true;
+
+	virtio_lock(device);
+	if (device->ops->settle)
+		safe = device->ops->settle(device, error);
+	virtio_unlock(device);
+	return safe;
+}
+
 static void yield(void *argument)
 {
 	struct virtio_device *device = argument;
@@ -226,7 +238,7 @@ void virtio_register(struct virtio_device *device, uint32_t instance)
 	device->state = (struct device_state_ops){
 		.name = device->state_name, .version = TRANSPORT_VERSION << 16 | device->ops->version,
 		.save = save, .load = load, .freeze = freeze, .thaw = thaw,
-		.prepare = prepare, .yield = yield, .claim = claim,
+		.prepare = prepare, .flush = flush, .yield = yield, .claim = claim,
 	};
 	device_register(&device->state, instance, device);
 }

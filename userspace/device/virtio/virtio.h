@@ -49,7 +49,8 @@ struct virtio_device;
  * @freeze: put back what was taken off a queue and is not done (may be NULL)
  * @thaw: after @load: what the outside has to know (may be NULL)
  * @prepare: see struct device_state_ops; without the lock, any thread (may be NULL)
- * @yield, @claim: likewise, with it (may be NULL)
+ * @settle: devices_flush(); with it (may be NULL)
+ * @yield, @claim: likewise (may be NULL)
  *
  * @publish: show what others read without the lock (may be NULL)
  *
@@ -73,6 +74,7 @@ struct virtio_ops {
 	void (*freeze)(struct virtio_device *device);
 	void (*thaw)(struct virtio_device *device);
 	void (*prepare)(struct virtio_device *device);
+	bool (*settle)(struct virtio_device *device, char *error);
 	void (*yield)(struct virtio_device *device);
 	bool (*claim)(struct virtio_device *device, char *error);
 	void (*publish)(struct virtio_device *device);

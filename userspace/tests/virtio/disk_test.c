@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <linux/virtio_blk.h>
 
@@ -251,6 +252,103 @@ static void disk_fails(void)
 	driver_end();
 }
 
+/* The field of a record that says it. */
+static bool says_lost(void *argument, const struct device_record *record)
+{
+	char name[STATE_NAME_MAX + 1];
+	unsigned int kind;
+	const void *value;
+	size_t bytes;
+
+	for (size_t at = 0; at < record->bytes;) {
+		at = state_next(record, at, name, &kind, &value, &bytes);
+		require(at);
+		if (!strcmp(name, "disk.lost"))
+			*(bool *)argument = *(const uint8_t *)value;
+	}
+	return true;
+}
+
+/* A machine that is saved must not say that it is, and what is saved must know. */
+static void disk_fails_when_saved(void)
+{
+	char error[STATE_ERROR_ROOM] = "";
+	bool lost = true;
+
+	make_disk(DISK_BYTES);
+	start_disk("");
+	virtio_register(driver.device, 0);
+	devices_freeze();
+	expect(devices_flush(error));
+	require(devices_save(says_lost, &lost));
+	expect(!lost);
+	fault = (struct fault){ .error = EIO };
+	expect(!devices_flush(error));
+	expect(strstr(error, "may be lost"));
+	fault = (struct fault){ .error = 0 };
+	require(devices_save(says_lost, &lost));
+	expect(lost);
+	require(devices_thaw(error));
+	expect_equal(disk_request(VIRTIO_BLK_T_FLUSH, 0, 0, false), VIRTIO_BLK_S_IOERR);
+	devices_forget();
+	driver_end();
+}
+
+/* What the launcher says before it ends, in a process of its own; "" if the disk was taken. */
+static void refusal_of(const char *start, size_t bytes, char *words, size_t room)
+{
+	int ends[2], fd;
+	size_t got = 0;
+	ssize_t more;
+	pid_t child;
+
+	make_disk(DISK_BYTES);
+	fd = open(disk_name, O_WRONLY | O_CLOEXEC);
+	require(fd >= 0);
+	require_equal(pwrite(fd, start, bytes, 0), (ssize_t)bytes);
+	close(fd);
+	require_equal(pipe2(ends, O_CLOEXEC), 0);
+	child = fork();
+	require(child >= 0);
+	if (!child) {
+		dup2(ends[1], STDERR_FILENO);
+		driver_memory();
+		block_create(&driver.memory, driver.registers, disk_name);
+		_exit(0);
+	}
+	close(ends[1]);
+	while (got < room - 1 && (more = read(ends[0], words + got, room - 1 - got)) > 0)
+		got += more;
+	words[got] = 0;
+	close(ends[0]);
+	waitpid(child, NULL, 0);
+}
+
+static void disk_images(void)
+{
+	static const struct {
+		const char *start;
+		size_t bytes;
+		const char *words;
+	} images[] = {
+		{ "QFI\xfb\0\0\0\3", 8, "it is a qcow2 image" },
+		{ "KDMV\1\0\0\0", 8, "it is a vmdk image" },
+		{ "vhdxfile", 8, "it is a vhdx image" },
+		{ "conectix", 8, "it is a vpc image" },
+		{ "<<< Oracle VM VirtualBox Disk Image >>>\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x7f\x10\xda\xbe",
+		  68, "it is a vdi image" },
+		{ "\xeb\x63\x90\0", 4, "" },
+		{ "QFI", 3, "" },
+	};
+	char words[512];
+
+	for (unsigned int i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
+		refusal_of(images[i].start, images[i].bytes, words, sizeof(words));
+		tap_check(*images[i].words ? !!strstr(words, images[i].words) : !*words, false,
+			  "image %u: \"%s\"", i, words);
+	}
+}
+
 #define LARGE_CHAINS	8u
 #define LARGE_BYTES	(2u << 20)	/* of each of the segments of a chain */
 #define LARGE_SEGMENTS	13u
@@ -348,6 +446,8 @@ const struct test_table disk_tests = TEST_TABLE(
 	{ "bad requests get errors or break the disk", disk_bad_requests },
 	{ "a disk that became shorter gives I/O errors", disk_cut },
 	{ "a disk whose host fails gives I/O errors and goes on", disk_fails },
+	{ "a disk whose host fails is not said to be saved", disk_fails_when_saved },
+	{ "images of other formats are no raw disks", disk_images },
 	{ "a disk with large requests lets others in", disk_lets_others_in },
 	{ "a reset ends a large request", disk_reset_under_way },
 	{ "a read-only disk is not written", disk_readonly },

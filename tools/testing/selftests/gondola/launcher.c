@@ -139,6 +139,10 @@ static void devices(void)
 	EXPECT_RUN(2, "No such file", "run", "--kernel", "guests/hello", "--disk", "/nowhere/disk");
 	EXPECT_RUN(2, "neither a file nor", "run", "--kernel", "guests/hello", "--disk", "/tmp,ro");
 	EXPECT_RUN(2, "smaller than a sector", "run", "--kernel", "guests/hello", "--disk", disk);
+	memcpy(sectors, "QFI\xfb", 4);
+	make_file("data", sectors, sizeof(sectors));
+	EXPECT_RUN(2, "it is a qcow2 image", "run", "--kernel", "guests/hello", "--disk", disk);
+	memset(sectors, 0, 4);
 	make_file("data", sectors, sizeof(sectors));
 	EXPECT_RUN(2, "in use", "run", "--kernel", "guests/hello", "--disk", disk, "--disk", disk);
 	EXPECT_RUN(2, "in use", "run", "--kernel", "guests/hello", "--disk", readonly, "--disk",
