@@ -314,6 +314,150 @@ static void shadow_pages_have_a_bound(struct kunit *test)
 	gondola_mmu_destroy_vm(vm);
 }
 
+#define SPARSE_PAGES	(1u << 20)
+#define SPARSE_GPA	(1ull << 32)
+#define SPARSE_HVA	(WORLD_HVA + (WORLD_PAGES - 1) * GONDOLA_PAGE_SIZE)
+
+static int map_sparse(struct world *w, u32 flags, bool there)
+{
+	struct gondola_memory_slot arg = {
+		.size = sizeof(arg),
+		.slot = 1,
+		.flags = flags,
+		.gpa = SPARSE_GPA,
+		.bytes = there ? (u64)SPARSE_PAGES * GONDOLA_PAGE_SIZE : 0,
+		.hva = SPARSE_HVA,
+	};
+	int err;
+
+	mutex_lock(&w->vm.lock);
+	err = gondola_mmu_set_slot(&w->vm, &arg);
+	mutex_unlock(&w->vm.lock);
+	return err;
+}
+
+/* The log of all of it, read and cleared. */
+static void log_sparse(struct kunit *test, struct world *w)
+{
+	u64 *bitmap = kunit_kzalloc(test, SPARSE_PAGES / 8, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, bitmap);
+	mutex_lock(&w->vm.lock);
+	begin();
+	KUNIT_EXPECT_EQ(test, gondola_mmu_get_dirty(&w->vm, 1, 0, SPARSE_PAGES, bitmap), 0);
+	must_be_few(test, FEW_STEPS / 8);
+	/* The log began when the slot was there: all of it counts as written. */
+	KUNIT_EXPECT_PTR_EQ(test, memchr_inv(bitmap, 0xff, SPARSE_PAGES / 8), NULL);
+	begin();
+	KUNIT_EXPECT_EQ(test, gondola_mmu_clear_dirty(&w->vm, 1, 0, SPARSE_PAGES, bitmap), 0);
+	must_be_few(test, FEW_STEPS);
+	KUNIT_EXPECT_EQ(test, gondola_mmu_get_dirty(&w->vm, 1, 0, SPARSE_PAGES, bitmap), 0);
+	KUNIT_EXPECT_PTR_EQ(test, memchr_inv(bitmap, 0, SPARSE_PAGES / 8), NULL);
+	mutex_unlock(&w->vm.lock);
+}
+
+/* A slot of 4 GiB over one page: nothing takes as long as it is large. */
+static void slot_is_larger_than_what_is_in_it(struct kunit *test)
+{
+	hva_t end = SPARSE_HVA + (u64)SPARSE_PAGES * GONDOLA_PAGE_SIZE;
+	struct world *w = world_identity(test, false, 0);
+
+	begin();
+	KUNIT_EXPECT_EQ(test, map_sparse(w, 0, true), 0);
+	*world_u64(w, 0x3008) = SPARSE_GPA | FULL | PT_PS;
+	*world_u64(w, (WORLD_PAGES - 1) * 4096) = 77;
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x200000), 77ull);
+	KUNIT_EXPECT_EQ(test, map_sparse(w, GONDOLA_MEM_LOG_DIRTY, true), 0);
+	must_be_few(test, FEW_STEPS);
+	log_sparse(test, w);
+	begin();
+	gondola_mmu_age(&w->vm, 0, end, true);
+	gondola_mmu_invalidate_begin(&w->vm, 0, end, true);
+	gondola_mmu_invalidate_end(&w->vm);
+	must_be_few(test, FEW_STEPS);
+	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_sptes, 0ull);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x200000), 77ull);
+	begin();
+	KUNIT_EXPECT_EQ(test, map_sparse(w, GONDOLA_MEM_READONLY, true), 0);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x200000), 77ull);
+	KUNIT_EXPECT_EQ(test, map_sparse(w, 0, false), 0);
+	must_be_few(test, FEW_STEPS);
+	world_done(test, w);
+}
+
+/* The host takes all at once, and each page is mapped as often as may be. */
+static void host_takes_all(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+
+	alias_pages(test, w, 64);
+	begin();
+	gondola_mmu_age(&w->vm, 0, ~0ull, true);
+	must_be_few(test, FEW_STEPS);
+	begin();
+	gondola_mmu_invalidate_begin(&w->vm, 0, ~0ull, true);
+	gondola_mmu_invalidate_end(&w->vm);
+	must_be_few(test, FEW_STEPS / 2);
+	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_sptes, 0ull);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, ALIAS_GVA), 0x60ull);
+	world_done(test, w);
+}
+
+/* Each page's log is cleared, and each is mapped as often as may be. */
+static void log_is_cleared_of_aliases(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+
+	alias_pages(test, w, 64);
+	KUNIT_EXPECT_EQ(test, world_map(w, 0, 0, 0, WORLD_PAGES, GONDOLA_MEM_LOG_DIRTY), 0);
+	begin();
+	clear_log(test, w);
+	must_be_few(test, FEW_STEPS / 2);
+	world_done(test, w);
+}
+
+/* The slot goes while the guest uses it, with a table in it that is a root. */
+static void use_the_slot(struct world *w)
+{
+	u64 value;
+	u32 error;
+
+	world_set_cr3(w, w->vcpu.cr3 ^ 0x1000 ^ SPARSE_GPA);
+	world_access(w, 0x200000, 0, &value, &error);
+}
+
+static void slot_goes_while_the_guest_runs(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+
+	KUNIT_EXPECT_EQ(test, map_sparse(w, 0, true), 0);
+	*world_u64(w, 0x3008) = SPARSE_GPA | FULL | PT_PS;
+	must_read(test, w, 0x200000);
+	w->on_unlock = use_the_slot;
+	KUNIT_EXPECT_EQ(test, map_sparse(w, 0, false), 0);
+	w->on_unlock = NULL;
+	world_set_cr3(w, 0x1000);
+	must_read(test, w, 0x60000);
+	world_done(test, w);
+}
+
+static void slots_have_a_bound(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+	struct gondola_memory_slot arg = {
+		.size = sizeof(arg),
+		.slot = 1,
+		.gpa = 1ull << 45,
+		.bytes = (1ull << 44) + GONDOLA_PAGE_SIZE,
+		.hva = WORLD_HVA,
+	};
+
+	mutex_lock(&w->vm.lock);
+	KUNIT_EXPECT_EQ(test, gondola_mmu_set_slot(&w->vm, &arg), -E2BIG);
+	mutex_unlock(&w->vm.lock);
+	world_done(test, w);
+}
+
 static struct kunit_case bounds_cases[] = {
 	KUNIT_CASE(table_out_of_sync_is_taken),
 	KUNIT_CASE(tables_out_of_sync_are_all_taken),
@@ -328,6 +472,11 @@ static struct kunit_case bounds_cases[] = {
 	KUNIT_CASE(room_is_made_among_aliases),
 	KUNIT_CASE(hash_has_a_key),
 	KUNIT_CASE(shadow_pages_have_a_bound),
+	KUNIT_CASE(slot_is_larger_than_what_is_in_it),
+	KUNIT_CASE(host_takes_all),
+	KUNIT_CASE(log_is_cleared_of_aliases),
+	KUNIT_CASE(slot_goes_while_the_guest_runs),
+	KUNIT_CASE(slots_have_a_bound),
 	{}
 };
 

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Dirty tracking: who writes a page, sets its bit; reading and clearing are two calls. */
 #include <linux/bitmap.h>
+#include <linux/sched/signal.h>
 #include <linux/vmalloc.h>
 #include "trace.h"
 #include "internal.h"
+
+/* In one hold of the lock: pages whose log is read; pages passed by and entries protected. */
+#define READ_AT_ONCE		(1u << 18)
+#define PROTECT_AT_ONCE		(1u << 14)
 
 static void mark_page(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct gondola_slot *slot,
 		      gfn_t gfn, enum gondola_dirty_source source, const char *device)
@@ -26,13 +31,12 @@ void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
 	mark_page(vm, vcpu, slot, gfn, source, "");
 }
 
-unsigned long *gondola_dirty_alloc(u64 pages)
+static struct gondola_stamp *stamps_of(unsigned long *dirty, u64 pages)
 {
-	return __vcalloc(DIV_ROUND_UP(pages, 64), sizeof(u64) + sizeof(struct gondola_stamp),
-			 GFP_KERNEL_ACCOUNT);
+	return (struct gondola_stamp *)(dirty + DIV_ROUND_UP(pages, 64));
 }
 
-static void take_mark(struct gondola_vm *vm, struct gondola_slot *slot, u64 first, u64 pages)
+static void take_mark(struct gondola_vm *vm, struct gondola_stamp *stamps, u64 first, u64 pages)
 {
 	struct gondola_stamp stamp = {
 		.phase = READ_ONCE(vm->phase),
@@ -42,15 +46,25 @@ static void take_mark(struct gondola_vm *vm, struct gondola_slot *slot, u64 firs
 
 	for (i = first / 64; i < DIV_ROUND_UP(first + pages, 64); i++) {
 		gondola_step(1);
-		slot->stamps[i] = stamp;
+		stamps[i] = stamp;
 	}
 }
 
-void gondola_dirty_begin(struct gondola_vm *vm, struct gondola_slot *slot, unsigned long *dirty)
+unsigned long *gondola_dirty_alloc(struct gondola_vm *vm, u64 pages)
+{
+	unsigned long *dirty = __vcalloc(DIV_ROUND_UP(pages, 64),
+					 sizeof(u64) + sizeof(struct gondola_stamp),
+					 GFP_KERNEL_ACCOUNT);
+
+	if (dirty)
+		take_mark(vm, stamps_of(dirty, pages), 0, pages);
+	return dirty;
+}
+
+void gondola_dirty_begin(struct gondola_slot *slot, unsigned long *dirty)
 {
 	slot->dirty = dirty;
-	slot->stamps = (struct gondola_stamp *)(dirty + DIV_ROUND_UP(slot->pages, 64));
-	take_mark(vm, slot, 0, slot->pages);
+	slot->stamps = stamps_of(dirty, slot->pages);
 }
 
 static struct gondola_slot *dirty_slot(struct gondola_vm *vm, u32 slot, u64 first, u64 pages)
@@ -68,16 +82,22 @@ static struct gondola_slot *dirty_slot(struct gondola_vm *vm, u32 slot, u64 firs
 int gondola_mmu_get_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages, u64 *bitmap)
 {
 	struct gondola_slot *s;
+	u64 done, n;
 
 	lockdep_assert_held(&vm->lock);
 	s = dirty_slot(vm, slot, first, pages);
 	if (!s)
 		return -EINVAL;
-	gondola_mmu_lock(vm);
-	/* Whatever is written from here on belongs to the next reading of the log. */
-	take_mark(vm, s, first, pages);
-	memcpy(bitmap, s->dirty + first / 64, DIV_ROUND_UP(pages, 64) * sizeof(u64));
-	gondola_mmu_unlock(vm);
+	for (done = 0; done < pages; done += n) {
+		n = min_t(u64, pages - done, READ_AT_ONCE);
+		gondola_mmu_lock(vm);
+		/* Whatever is written from here on belongs to the next reading of the log. */
+		take_mark(vm, s->stamps, first + done, n);
+		memcpy(bitmap + done / 64, s->dirty + (first + done) / 64,
+		       DIV_ROUND_UP(n, 64) * sizeof(u64));
+		gondola_mmu_unlock(vm);
+		cond_resched();
+	}
 	if (pages % 64)
 		bitmap[pages / 64] &= GENMASK_ULL(pages % 64 - 1, 0);
 	return 0;
@@ -87,6 +107,7 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 			    const u64 *bitmap)
 {
 	struct gondola_slot *s;
+	unsigned int work = 0;
 	bool flush = false;
 	u64 i;
 
@@ -96,6 +117,14 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 		return -EINVAL;
 	gondola_mmu_lock(vm);
 	for (i = 0; i < pages; i++) {
+		if (++work > PROTECT_AT_ONCE) {
+			/* What was cleared so far must not be written through a stale entry. */
+			gondola_flush_all(vm);
+			gondola_mmu_unlock(vm);
+			cond_resched();
+			gondola_mmu_lock(vm);
+			work = 0;
+		}
 		gondola_step(1);
 		if (!bitmap[i / 64]) {
 			i |= 63;
@@ -104,15 +133,11 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 		if (!(bitmap[i / 64] & BIT_ULL(i % 64)))
 			continue;
 		if (__test_and_clear_bit(first + i, s->dirty)) {
-			gondola_write_protect(vm, s->base + first + i, &s->frames[first + i]);
+			struct gondola_frame *frame = &s->frames[first + i];
+
+			work += gondola_rmap_size(frame->rmap);
+			gondola_write_protect(vm, s->base + first + i, frame);
 			flush = true;
-		}
-		if (need_resched() && i % 64 == 63) {
-			/* What was cleared so far must not be written through a stale entry. */
-			gondola_flush_all(vm);
-			gondola_mmu_unlock(vm);
-			cond_resched();
-			gondola_mmu_lock(vm);
 		}
 	}
 	/* Before the lock goes: who reads the log next must find every later write. */
@@ -145,6 +170,8 @@ int gondola_mmu_mark_dirty(struct gondola_vm *vm, gpa_t gpa, u64 bytes,
 		if (slot->frames[gfn - slot->base].nr_tables)
 			gondola_zap_tables(vm, gfn);
 		gondola_mmu_unlock(vm);
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return 0;

@@ -29,7 +29,8 @@ static struct gondola_vm *vm_of(struct mmu_notifier *notifier)
 
 static int range_start(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
 {
-	gondola_mmu_invalidate_begin(vm_of(notifier), range->start, range->end);
+	gondola_mmu_invalidate_begin(vm_of(notifier), range->start, range->end,
+				     mmu_notifier_range_blockable(range));
 	return 0;
 }
 
@@ -53,7 +54,7 @@ static compat_aged_t test_young(struct mmu_notifier *notifier, struct mm_struct 
 /* The launcher's memory goes before its descriptors do. */
 static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
 {
-	gondola_mmu_invalidate_begin(vm_of(notifier), 0, ~0ull);
+	gondola_mmu_invalidate_begin(vm_of(notifier), 0, ~0ull, true);
 	gondola_mmu_invalidate_end(vm_of(notifier));
 }
 

@@ -33,7 +33,7 @@ int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, bool wait
 void gondola_mmu_host_unpin(hpfn_t pfn, bool dirty);
 
 /* For host.c: an invalidation begins and ends; between the two no frame is filled. */
-void gondola_mmu_invalidate_begin(struct gondola_vm *vm, hva_t start, hva_t end);
+void gondola_mmu_invalidate_begin(struct gondola_vm *vm, hva_t start, hva_t end, bool may_sleep);
 void gondola_mmu_invalidate_end(struct gondola_vm *vm);
 /**
  * gondola_mmu_host_unlocked() - the MMU's lock has just been dropped

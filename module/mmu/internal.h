@@ -169,8 +169,6 @@ static inline struct gondola_frame *gondola_find_frame(struct gondola_vm *vm, gf
  * again.  MEMORY: it would have to be waited for, and @vcpu runs: vcpu->missing.
  */
 enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn, bool write);
-/* The host takes these pages away, or the slot goes. Lock held. True: a flush is needed. */
-bool gondola_zap_frame(struct gondola_vm *vm, struct gondola_frame *frame);
 
 /* rmap.c: a bag of entry pointers; 0 is empty. */
 void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 *spte);
@@ -179,6 +177,7 @@ bool gondola_rmap_remove(unsigned long *head, u64 *spte);
 u64 *gondola_rmap_first(unsigned long head);
 /* As many entries as a bag may have: see gondola_make_room_in(). */
 #define GONDOLA_RMAP_MAX	(32 * 14)
+unsigned int gondola_rmap_size(unsigned long head);
 bool gondola_rmap_is_full(unsigned long head);
 /* Of a full bag: the entry whose turn it is to go. */
 u64 *gondola_rmap_victim(unsigned long head, unsigned int turn);
@@ -422,8 +421,8 @@ extern bool gondola_audit_quiet;
 
 /* dirty.c */
 /* A dirty log for so many pages, clean; freed by vfree(). */
-unsigned long *gondola_dirty_alloc(u64 pages);
-void gondola_dirty_begin(struct gondola_vm *vm, struct gondola_slot *slot, unsigned long *dirty);
+unsigned long *gondola_dirty_alloc(struct gondola_vm *vm, u64 pages);
+void gondola_dirty_begin(struct gondola_slot *slot, unsigned long *dirty);
 void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
 			     struct gondola_slot *slot, gfn_t gfn,
 			     enum gondola_dirty_source source);

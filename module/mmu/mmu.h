@@ -36,7 +36,9 @@ struct gondola_stamp {
  * @pages: length; 0: the slot is empty
  * @hva: launcher's address of the first page
  * @flags: GONDOLA_MEM_*
+ * @leaving: it is being removed: its frames are found no more
  * @frames: one for each page
+ * @present: bitmap of those frames that are present
  * @dirty: bitmap of pages written since last cleared; NULL unless GONDOLA_MEM_LOG_DIRTY
  * @stamps: of each 64 pages, the VM's phase and round when their part of @dirty was last read:
  *	those of what is written from then on; in one piece of memory with @dirty
@@ -46,7 +48,9 @@ struct gondola_slot {
 	u64 pages;
 	hva_t hva;
 	u32 flags;
+	bool leaving;
 	struct gondola_frame *frames;
+	unsigned long *present;
 	unsigned long *dirty;
 	struct gondola_stamp *stamps;
 };

@@ -75,6 +75,11 @@ void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 
 	chunk->total++;
 }
 
+unsigned int gondola_rmap_size(unsigned long head)
+{
+	return head & CHUNK_BIT ? to_chunk(head)->total : head != 0;
+}
+
 bool gondola_rmap_is_full(unsigned long head)
 {
 	return head & CHUNK_BIT && to_chunk(head)->total >= GONDOLA_RMAP_MAX;

@@ -11,6 +11,7 @@
 
 #define DEFAULT_SHADOW_PAGES	4096u	/* 16 MiB of tables, as much again of snapshots */
 #define MAX_UNSYNC		128u	/* each is compared at a flush */
+#define MAX_SLOT_PAGES		BIT_ULL(32)	/* 16 TiB */
 #define MIN_SHADOW_PAGES	64u	/* a fault needs six, and a root of each vCPU stays */
 
 struct gondola_slot *gondola_find_slot_slow(struct gondola_vm *vm, gfn_t gfn)
@@ -21,7 +22,7 @@ struct gondola_slot *gondola_find_slot_slow(struct gondola_vm *vm, gfn_t gfn)
 	for (i = 0; i < GONDOLA_MAX_SLOTS; i++) {
 		struct gondola_slot *slot = &vm->mmu.slots[i];
 
-		if (gfn - slot->base < slot->pages) {
+		if (gfn - slot->base < slot->pages && !slot->leaving) {
 			vm->mmu.last_slot = slot;
 			return slot;
 		}
@@ -29,10 +30,22 @@ struct gondola_slot *gondola_find_slot_slow(struct gondola_vm *vm, gfn_t gfn)
 	return NULL;
 }
 
-bool gondola_zap_frame(struct gondola_vm *vm, struct gondola_frame *frame)
+/*
+ * Not every frame of a slot is looked at when something is done to many: a slot may be much
+ * larger than what is in it.
+ */
+static void set_frame(struct gondola_slot *slot, u64 i, u64 host)
 {
-	u64 *spte;
+	slot->frames[i].host = host;
+	__assign_bit(i, slot->present, host & FRAME_PRESENT);
+}
+
+/* The host takes this page away, or the slot goes. True: a flush is needed. */
+static bool zap_frame(struct gondola_vm *vm, struct gondola_slot *slot, u64 i)
+{
+	struct gondola_frame *frame = &slot->frames[i];
 	bool was_present = frame->host & FRAME_PRESENT;
+	u64 *spte;
 
 	while ((spte = gondola_rmap_first(frame->rmap))) {
 		gondola_entry_clear(vm, page_of(spte), spte_index(spte));
@@ -40,7 +53,7 @@ bool gondola_zap_frame(struct gondola_vm *vm, struct gondola_frame *frame)
 		if (GONDOLA_MMU_BUG_ON(vm, gondola_rmap_first(frame->rmap) == spte))
 			gondola_rmap_remove(&frame->rmap, spte);
 	}
-	frame->host = 0;
+	set_frame(slot, i, 0);
 	/* Even with no entry left a processor may remember one. */
 	return was_present;
 }
@@ -78,17 +91,19 @@ enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn
 	gondola_mmu_lock(vm);
 	/* The page may have been taken away, or the slot moved, while nobody looked. */
 	if (!vm->mmu.invalidating && seq == vm->mmu.seq) {
-		frame = gondola_find_frame(vm, gfn);
+		slot = gondola_find_slot(vm, gfn);
+		frame = &slot->frames[gfn - slot->base];
 		if ((frame->host & FRAME_PRESENT) && frame->host >> 12 != pfn &&
-		    gondola_zap_frame(vm, frame))
+		    zap_frame(vm, slot, gfn - slot->base))
 			gondola_flush_all(vm);
 		/* Another vCPU may have found the same page writable meanwhile: it still is. */
 		if (frame->host >> 12 == pfn)
 			writable |= frame->host & FRAME_WRITABLE;
 		/* What the launcher may write, the guest of a read-only slot may not. */
-		if (gondola_find_slot(vm, gfn)->flags & GONDOLA_MEM_READONLY)
+		if (slot->flags & GONDOLA_MEM_READONLY)
 			writable = false;
-		frame->host = pfn << 12 | FRAME_PRESENT | (writable ? FRAME_WRITABLE : 0);
+		set_frame(slot, gfn - slot->base,
+			  pfn << 12 | FRAME_PRESENT | (writable ? FRAME_WRITABLE : 0));
 	} else {
 		writable = false;
 	}
@@ -99,10 +114,9 @@ enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn
 	return GONDOLA_ACCESS_OK;
 }
 
-/* Frames of launcher addresses [start, end), slot by slot. */
-#define for_each_frame_in(vm, start, end, slot, first, last)				\
-	for ((slot) = (vm)->mmu.slots; (slot) < (vm)->mmu.slots + GONDOLA_MAX_SLOTS; (slot)++) \
-		if (!clip_to_slot(slot, start, end, &(first), &(last))) {} else
+/* In one hold of the lock: frames that something is done to, and frames that are passed by. */
+#define FRAMES_AT_ONCE		16u
+#define ABSENT_AT_ONCE		(1u << 16)
 
 static bool clip_to_slot(const struct gondola_slot *slot, hva_t start, hva_t end, u64 *first,
 			 u64 *last)
@@ -116,18 +130,56 @@ static bool clip_to_slot(const struct gondola_slot *slot, hva_t start, hva_t end
 	return true;
 }
 
-void gondola_mmu_invalidate_begin(struct gondola_vm *vm, hva_t start, hva_t end)
+/*
+ * Call @visit for a few of the present frames whose launcher addresses are in [*start, end).
+ * False: that was all of them; else *start has moved on.  Between two calls the lock may have
+ * been free, and the slot another one.
+ */
+static bool visit_some_frames(struct gondola_vm *vm, struct gondola_slot *slot, hva_t *start,
+			      hva_t end,
+			      void (*visit)(struct gondola_vm *vm, struct gondola_slot *slot,
+					    u64 i, void *arg), void *arg)
 {
-	struct gondola_slot *slot;
-	u64 first, last, i;
+	u64 first, last, stop, i;
+	unsigned int n = 0;
+
+	if (!clip_to_slot(slot, *start, end, &first, &last))
+		return false;
+	stop = min(last, first + ABSENT_AT_ONCE);
+	gondola_step(DIV_ROUND_UP(stop - first, BITS_PER_LONG));
+	for (i = find_next_bit(slot->present, stop, first); i < stop && n < FRAMES_AT_ONCE;
+	     i = find_next_bit(slot->present, stop, i + 1), n++) {
+		gondola_step(1);
+		visit(vm, slot, i, arg);
+	}
+	*start = slot->hva + (i << GONDOLA_PAGE_SHIFT);
+	return i < last;
+}
+
+static void zap_visited(struct gondola_vm *vm, struct gondola_slot *slot, u64 i, void *flush)
+{
+	*(bool *)flush |= zap_frame(vm, slot, i);
+}
+
+void gondola_mmu_invalidate_begin(struct gondola_vm *vm, hva_t start, hva_t end, bool may_sleep)
+{
 	bool flush = false;
+	unsigned int i;
 
 	gondola_mmu_lock(vm);
+	/* From now on no frame comes back, so the lock may be dropped on the way. */
 	vm->mmu.invalidating++;
-	for_each_frame_in(vm, start, end, slot, first, last)
-		for (i = first; i < last; i++)
-			if (slot->frames[i].host)
-				flush |= gondola_zap_frame(vm, &slot->frames[i]);
+	for (i = 0; i < GONDOLA_MAX_SLOTS; i++) {
+		hva_t from = start;
+
+		while (visit_some_frames(vm, &vm->mmu.slots[i], &from, end, zap_visited, &flush)) {
+			/* It may be flushed here, for others that need it; once more does no harm. */
+			gondola_mmu_unlock(vm);
+			if (may_sleep)
+				cond_resched();
+			gondola_mmu_lock(vm);
+		}
+	}
 	if (flush)
 		gondola_flush_all(vm);
 	gondola_mmu_unlock(vm);
@@ -141,33 +193,50 @@ void gondola_mmu_invalidate_end(struct gondola_vm *vm)
 	spin_unlock(&vm->mmu.lock);
 }
 
+/* Enough to tell, of what a page is mapped by: an opinion, not a proof. */
+#define ENTRIES_AGED		64u
+
 struct age_state {
 	bool clear;
 	bool young;
+	unsigned int left;
 };
 
 static bool age_one(u64 *spte, void *arg)
 {
 	struct age_state *state = arg;
 
-	if (!(*spte & PT_A))
-		return false;
-	state->young = true;
-	if (state->clear)
+	if (*spte & PT_A) {
+		state->young = true;
+		if (!state->clear)
+			return true;
 		gondola_entry_change(spte, ~PT_A, 0);
-	return !state->clear;
+	}
+	return !--state->left;
+}
+
+static void age_visited(struct gondola_vm *vm, struct gondola_slot *slot, u64 i, void *arg)
+{
+	struct age_state *state = arg;
+
+	state->left = ENTRIES_AGED;
+	gondola_rmap_visit(slot->frames[i].rmap, age_one, state);
 }
 
 bool gondola_mmu_age(struct gondola_vm *vm, hva_t start, hva_t end, bool clear)
 {
 	struct age_state state = { .clear = clear };
-	struct gondola_slot *slot;
-	u64 first, last, i;
+	unsigned int i;
 
 	gondola_mmu_lock(vm);
-	for_each_frame_in(vm, start, end, slot, first, last)
-		for (i = first; i < last; i++)
-			gondola_rmap_visit(slot->frames[i].rmap, age_one, &state);
+	for (i = 0; i < GONDOLA_MAX_SLOTS; i++) {
+		hva_t from = start;
+
+		while (visit_some_frames(vm, &vm->mmu.slots[i], &from, end, age_visited, &state)) {
+			gondola_mmu_unlock(vm);
+			gondola_mmu_lock(vm);
+		}
+	}
 	/* No flush: an entry that a processor still remembers is a little younger than it looks. */
 	gondola_mmu_unlock(vm);
 	return state.young;
@@ -198,6 +267,8 @@ static int check_slot(struct gondola_vm *vm, const struct gondola_memory_slot *a
 		return -EINVAL;
 	if (arg->gpa + arg->bytes < arg->gpa || arg->hva + arg->bytes < arg->hva)
 		return -EINVAL;
+	if (arg->bytes >> GONDOLA_PAGE_SHIFT > MAX_SLOT_PAGES)
+		return -E2BIG;
 	if (arg->gpa + arg->bytes > BIT_ULL(46) || arg->hva + arg->bytes > TASK_SIZE_MAX)
 		return -EINVAL;
 	if (!arg->bytes)
@@ -211,27 +282,68 @@ static int check_slot(struct gondola_vm *vm, const struct gondola_memory_slot *a
 	return gondola_mmu_host_mapped(vm, arg->hva, arg->bytes) ? 0 : -EFAULT;
 }
 
-/* Every frame of the slot is forgotten, and with it whatever maps or shadows it. */
-static void empty_slot(struct gondola_vm *vm, struct gondola_slot *slot)
+/*
+ * Every frame of the slot is forgotten, and with it whatever maps or shadows it; none comes back
+ * before gondola_mmu_invalidate_end().  A slot that @leaves is not found any more.
+ */
+static void empty_slot(struct gondola_vm *vm, struct gondola_slot *slot, bool leaves)
 {
-	u64 i;
-
-	gondola_shadow_evict(vm, vm->mmu.nr_pages);
-	for (i = 0; i < slot->pages; i++) {
-		WARN_ON_ONCE(!vm->dead && (slot->frames[i].rmap || slot->frames[i].nr_tables));
-		slot->frames[i].host = 0;
-	}
-	gondola_flush_all(vm);
-	vm->mmu.seq++;
+	gondola_mmu_invalidate_begin(vm, slot->hva,
+				     slot->hva + (slot->pages << GONDOLA_PAGE_SHIFT), true);
+	gondola_mmu_lock(vm);
+	slot->leaving = leaves;
 	vm->mmu.last_slot = NULL;
+	gondola_mmu_unlock(vm);
+	/* In ROM, A and D were only pretended. */
+	gondola_mmu_zap_all(vm);
+}
+
+static int alloc_frames(struct gondola_slot *slot)
+{
+	slot->frames = __vcalloc(slot->pages, sizeof(*slot->frames), GFP_KERNEL_ACCOUNT);
+	slot->present = __vcalloc(BITS_TO_LONGS(slot->pages), sizeof(long), GFP_KERNEL_ACCOUNT);
+	return slot->frames && slot->present ? 0 : -ENOMEM;
+}
+
+/* What @new needs and @old has not: frames, and a log if it is to have one. 0 or -ENOMEM. */
+static int prepare_slot(struct gondola_vm *vm, const struct gondola_slot *old,
+			struct gondola_slot *new, unsigned long **dirty)
+{
+	if (!new->pages)
+		return 0;
+	if (!old->pages && alloc_frames(new))
+		return -ENOMEM;
+	if (!(new->flags & GONDOLA_MEM_LOG_DIRTY) || old->dirty)
+		return 0;
+	*dirty = gondola_dirty_alloc(vm, new->pages);
+	if (!*dirty)
+		return -ENOMEM;
+	/*
+	 * What is mapped writable may be written from now on without a fault, so it counts as
+	 * written (I3).  The guest goes on; clearing protects.
+	 */
+	if (old->pages)
+		bitmap_fill(*dirty, new->pages);
+	return 0;
+}
+
+static void free_slot(struct gondola_slot *slot)
+{
+	vfree(slot->frames);
+	vfree(slot->present);
+	vfree(slot->dirty);
 }
 
 int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot *arg)
 {
-	struct gondola_slot *slot, old;
-	struct gondola_frame *frames = NULL;
+	struct gondola_slot *slot, old, new = {
+		.base = arg->gpa >> GONDOLA_PAGE_SHIFT,
+		.pages = arg->bytes >> GONDOLA_PAGE_SHIFT,
+		.hva = arg->hva,
+		.flags = arg->flags,
+	};
 	unsigned long *dirty = NULL;
-	u64 pages = arg->bytes >> GONDOLA_PAGE_SHIFT;
+	bool emptied;
 	int err;
 
 	lockdep_assert_held(&vm->lock);
@@ -242,52 +354,39 @@ int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot
 	if (err)
 		return err;
 	slot = &vm->mmu.slots[arg->slot];
-
-	if (arg->bytes && !slot->pages) {
-		frames = __vcalloc(pages, sizeof(*frames), GFP_KERNEL_ACCOUNT);
-		if (!frames)
-			return -ENOMEM;
-	}
-	if ((arg->flags & GONDOLA_MEM_LOG_DIRTY) && arg->bytes && !slot->dirty) {
-		dirty = gondola_dirty_alloc(pages);
-		if (!dirty) {
-			vfree(frames);
-			return -ENOMEM;
-		}
-		/*
-		 * What is mapped writable may be written from now on without a fault, so
-		 * it counts as written (I3).  The guest goes on; clearing protects.
-		 */
-		if (slot->pages)
-			bitmap_fill(dirty, pages);
-	}
-
-	gondola_mmu_lock(vm);
 	old = *slot;
-	if (old.pages && (!arg->bytes || (old.flags ^ arg->flags) & GONDOLA_MEM_READONLY))
-		empty_slot(vm, slot);
-	if (arg->bytes) {
-		slot->base = arg->gpa >> GONDOLA_PAGE_SHIFT;
-		slot->pages = pages;
-		slot->hva = arg->hva;
-		slot->flags = arg->flags;
-		if (frames) {
-			slot->frames = frames;
-			gondola_forget_nowhere(vm);
-		}
-		if (!(arg->flags & GONDOLA_MEM_LOG_DIRTY))
-			slot->dirty = NULL;
-		else if (dirty)
-			gondola_dirty_begin(vm, slot, dirty);
-	} else {
-		*slot = (struct gondola_slot){};
+
+	err = prepare_slot(vm, &old, &new, &dirty);
+	if (err) {
+		free_slot(&new);
+		return err;
 	}
+	if (old.pages) {
+		new.frames = old.frames;
+		new.present = old.present;
+	}
+
+	emptied = old.pages && (!new.pages || (old.flags ^ new.flags) & GONDOLA_MEM_READONLY);
+	if (emptied)
+		empty_slot(vm, slot, !new.pages);
+	gondola_mmu_lock(vm);
+	if (new.pages && (new.flags & GONDOLA_MEM_LOG_DIRTY)) {
+		new.dirty = old.dirty;
+		new.stamps = old.stamps;
+		if (dirty)
+			gondola_dirty_begin(&new, dirty);
+	}
+	*slot = new.pages ? new : (struct gondola_slot){};
+	if (!old.pages)
+		gondola_forget_nowhere(vm);
 	vm->mmu.seq++;
 	gondola_mmu_unlock(vm);
+	if (emptied)
+		gondola_mmu_invalidate_end(vm);
 
-	if (!arg->bytes)
-		vfree(old.frames);
-	if (old.dirty != slot->dirty)
+	if (!new.pages)
+		free_slot(&old);
+	else if (old.dirty != new.dirty)
 		vfree(old.dirty);
 	return 0;
 }
@@ -330,10 +429,8 @@ void gondola_mmu_destroy_vm(struct gondola_vm *vm)
 	gondola_mmu_zap_all(vm);
 	gondola_free_doomed(vm);
 	WARN_ON(!vm->dead && (vm->mmu.nr_pages || vm->mmu.nr_unsync || vm->mmu.nr_sptes));
-	for (i = 0; i < GONDOLA_MAX_SLOTS; i++) {
-		vfree(vm->mmu.slots[i].frames);
-		vfree(vm->mmu.slots[i].dirty);
-	}
+	for (i = 0; i < GONDOLA_MAX_SLOTS; i++)
+		free_slot(&vm->mmu.slots[i]);
 	kvfree(vm->mmu.hash);
 	vm->mmu.hash = NULL;
 }

@@ -130,7 +130,7 @@ void world_host_takes(struct world *w, u32 page)
 {
 	hva_t hva = WORLD_HVA + (u64)page * GONDOLA_PAGE_SIZE;
 
-	gondola_mmu_invalidate_begin(&w->vm, hva, hva + GONDOLA_PAGE_SIZE);
+	gondola_mmu_invalidate_begin(&w->vm, hva, hva + GONDOLA_PAGE_SIZE, false);
 	gondola_mmu_invalidate_end(&w->vm);
 }
 

@@ -163,7 +163,8 @@ struct gondola_cpuid {
  * is not there, but leaves with GONDOLA_EXIT_MEMORY: for pages that a
  * userfaultfd is to fetch, perhaps from a host that does not answer.
  * EINVAL: unaligned, wrapping or unknown; EEXIST: overlaps another slot or
- * changes one in place; EFAULT: @hva … @hva + @bytes is not mapped at all.
+ * changes one in place; EFAULT: @hva … @hva + @bytes is not mapped at all;
+ * E2BIG: more than 16 TiB.
  */
 struct gondola_memory_slot {
 	__u32 size;
