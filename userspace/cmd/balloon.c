@@ -219,7 +219,8 @@ static int show_stats(struct guest *guest, bool json)
 	}
 	show(guest, false);
 	json_object_object_foreach(guest->stats, name, value)
-		tell("  %-22s %llu%s\n", name, (unsigned long long)json_object_get_uint64(value),
+		tell("  %-22s %llu%s\n", name, json_object_is_type(value, json_type_int) ?
+		       (unsigned long long)json_object_get_uint64(value) : 0,
 		       strstr(name, "memory") || strstr(name, "swap") || strstr(name, "cache") ?
 		       " bytes" : "");
 	return EXIT_CODE_OK;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "control/line_socket.h"
+#include "base/line_socket.h"
 #include "remote.h"
 #include "base/fail.h"
 #include "base/terminal.h"
@@ -94,12 +94,12 @@ static int run_console(int argc, char **argv)
 	starting = registry_starting(&vm);
 	if (starting)
 		fail(EXIT_CODE_ERROR, "%s has no console yet: %s", vm.name, starting);
-	where = remote_string(vm.status, "console", "");
+	where = member_string(vm.status, "console", "");
 	if (strncmp(where, "unix:", 5))
 		fail(EXIT_CODE_ERROR, "the console of %s is no socket: %s%s", vm.name,
 		     !strcmp(where, "stdio") ? "it is on the terminal that started it" : where,
 		     *where ? "" : "it does not answer");
-	fd = line_socket_connect(where + 5);
+	fd = line_socket_connect(where + 5, REMOTE_TIMEOUT_MS);
 	if (fd < 0)
 		fail(EXIT_CODE_ERROR, "%s: %s", where, strerror(-fd));
 	if (terminal) {

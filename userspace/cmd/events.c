@@ -9,7 +9,7 @@
 
 static void print_event(struct json_object *event)
 {
-	int64_t ns = remote_number(event, "time_ns", 0);
+	int64_t ns = member_number(event, "time_ns", 0);
 	time_t seconds = ns / 1000000000;
 	char stamp[32];
 	struct tm tm;
@@ -17,10 +17,10 @@ static void print_event(struct json_object *event)
 	localtime_r(&seconds, &tm);
 	strftime(stamp, sizeof(stamp), "%H:%M:%S", &tm);
 	tell("%s.%03d  %s", stamp, (int)(ns / 1000000 % 1000),
-	       remote_string(event, "event", "?"));
+	       member_string(event, "event", "?"));
 	json_object_object_foreach(event, key, value)
 		if (strcmp(key, "event") && strcmp(key, "time_ns"))
-			tell("  %s=%s", key, json_object_get_string(value));
+			tell("  %s=%s", key, json_object_get_string(value) ?: "-");
 	tell("\n");
 }
 

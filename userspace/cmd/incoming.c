@@ -172,7 +172,7 @@ static bool same_machine(const struct run_options *run, const struct run_options
 /* The directory may be unknown here: then relative names count from this one. */
 static void find_directory(struct json_object *config)
 {
-	const char *there = remote_string(config, "directory", "");
+	const char *there = member_string(config, "directory", "");
 	char here[PATH_MAX];
 
 	if (!access(there, X_OK) || !getcwd(here, sizeof(here)))

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "remote.h"
@@ -8,47 +12,85 @@
 
 #define PATIENCE_MS	3000
 
-static bool gone(const char *name, unsigned int ms)
+static int64_t now_ms(void)
 {
-	struct registry_vm vm;
+	struct timespec now;
 
-	for (unsigned int waited = 0; waited <= ms; waited += 50) {
-		bool active = !registry_find(name, &vm) && VM_IN_ACTIVE & 1u << vm.state;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
 
-		registry_put(&vm);
-		if (!active)
-			return true;
-		usleep(50000);
+static bool gone(const char *name, int64_t until_ms)
+{
+	while (registry_is_active(name)) {
+		if (now_ms() >= until_ms)
+			return false;
+		usleep(20000);
 	}
-	return false;
+	return true;
+}
+
+/* A process that still listens takes its leave: its report, its sockets. */
+static bool ask(const char *name, int64_t until_ms)
+{
+	int64_t left = until_ms - now_ms();
+	struct control_link link;
+
+	if (left > 0 &&
+	    !control_connect(&link, registry_path(REGISTRY_CONTROL, name), (int)left)) {
+		left = until_ms - now_ms();
+		json_object_put(control_ask(&link, "kill", NULL, -1, left > 0 ? (int)left : 0,
+					    NULL, NULL));
+		control_disconnect(&link);
+	}
+	return gone(name, until_ms);
+}
+
+static void kill_process(const char *name, int process)
+{
+	if (process < 0)
+		fail(EXIT_CODE_ERROR, "it cannot be told which process %s has", name);
+	if (syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) && errno != ESRCH)
+		fail(EXIT_CODE_ERROR, "the process of %s cannot be killed: %s", name,
+		     strerror(errno));
+	/* It ends when its memory is free. */
+	if (!gone(name, now_ms() + 10 * PATIENCE_MS))
+		fail(EXIT_CODE_ERROR, "the process of %s was killed and does not end", name);
 }
 
 static int run_kill(int argc, char **argv)
 {
 	static const struct option_spec specs[] = { REMOTE_OPTIONS, { NULL, NULL, false } };
 	struct remote_options options = { NULL };
-	struct control_link link;
-	struct registry_vm vm;
+	int64_t until_ms;
 	bool hard = false;
+	int process;
 
-	remote_find(&command_kill, argc, argv, specs, &options, &vm);
-	/* A process that still listens takes its leave: its report, its sockets. */
-	if (!control_connect(&link, registry_path(REGISTRY_CONTROL, vm.name), PATIENCE_MS)) {
-		json_object_put(control_ask(&link, "kill", NULL, -1, PATIENCE_MS, NULL, NULL));
-		control_disconnect(&link);
+	parse_options(&command_kill, argc, argv, specs, &options);
+	if (!options.name)
+		fail(EXIT_CODE_USAGE, "kill: which VM? (see gondola help kill)");
+	if (registry_init())
+		fail(EXIT_CODE_ERROR, "%s", registry_error());
+	/* Its status is not asked for: one that does not answer shall not be waited for twice. */
+	if (!registry_is_active(options.name)) {
+		struct registry_vm vm;
+
+		if (registry_find(options.name, &vm))
+			fail(EXIT_CODE_STATE, "there is no VM %s (see gondola list)", options.name);
+		remote_check("kill", &vm);
+		registry_put(&vm);
 	}
-	if (!gone(vm.name, PATIENCE_MS)) {
+	until_ms = now_ms() + PATIENCE_MS;
+	/* Held from here on: another process of this name is not meant. */
+	process = registry_open_process(options.name);
+	if (!ask(options.name, until_ms)) {
 		hard = true;
-		if (vm.pid <= 1 || kill(vm.pid, SIGKILL))
-			fail(EXIT_CODE_ERROR, "the process of %s (%d) cannot be killed", vm.name,
-			     (int)vm.pid);
-		if (!gone(vm.name, PATIENCE_MS))
-			fail(EXIT_CODE_ERROR, "the process of %s (%d) was killed and does not end",
-			     vm.name, (int)vm.pid);
+		kill_process(options.name, process);
 	}
+	if (process >= 0)
+		close(process);
 	if (options.json)
-		printf("{\"name\":\"%s\",\"by_signal\":%s}\n", vm.name, hard ? "true" : "false");
-	registry_put(&vm);
+		printf("{\"name\":\"%s\",\"by_signal\":%s}\n", options.name, hard ? "true" : "false");
 	return EXIT_CODE_OK;
 }
 

@@ -12,7 +12,7 @@ static const struct option_spec specs[] = {
 
 static struct json_object *describe(const char *name)
 {
-	struct json_object *row, *balloon;
+	struct json_object *row;
 	struct registry_vm vm;
 	int64_t memory, vcpus;
 
@@ -20,17 +20,16 @@ static struct json_object *describe(const char *name)
 	if (registry_find(name, &vm))
 		return NULL;
 	row = json_object_new_object();
-	memory = remote_number(vm.answers ? vm.status : vm.config, "memory", 0);
-	vcpus = remote_number(vm.answers ? vm.status : vm.config, "vcpus", 0);
+	memory = member_number(vm.answers ? vm.status : vm.config, "memory", 0);
+	vcpus = member_number(vm.answers ? vm.status : vm.config, "vcpus", 0);
 	json_object_object_add(row, "name", json_object_new_string(name));
 	json_object_object_add(row, "state", json_object_new_string(vm_state_name(vm.state)));
 	json_object_object_add(row, "memory", memory ? json_object_new_int64(memory) : NULL);
 	json_object_object_add(row, "vcpus", vcpus ? json_object_new_int64(vcpus) : NULL);
 	json_object_object_add(row, "uptime_ns", vm.answers ? json_object_new_int64(
-			       remote_number(vm.status, "uptime_ns", 0)) : NULL);
-	json_object_object_add(row, "balloon", vm.answers &&
-			       json_object_object_get_ex(vm.status, "balloon", &balloon) ?
-			       json_object_get(balloon) : NULL);
+			       member_number(vm.status, "uptime_ns", 0)) : NULL);
+	json_object_object_add(row, "balloon", vm.answers ?
+			       json_object_get(member_object(vm.status, "balloon")) : NULL);
 	json_object_object_add(row, "pid", vm.pid ? json_object_new_int(vm.pid) : NULL);
 	registry_put(&vm);
 	return row;
@@ -39,31 +38,27 @@ static struct json_object *describe(const char *name)
 /* What it holds; -1: there is none. */
 static int64_t balloon_bytes(struct json_object *row)
 {
-	struct json_object *balloon;
-
-	if (!json_object_object_get_ex(row, "balloon", &balloon))
-		return -1;
-	return remote_number(balloon, "held", -1);
+	return member_number(member_object(row, "balloon"), "held", -1);
 }
 
 static void print_row(struct json_object *row)
 {
 	char memory[32] = "-", uptime[32] = "-", balloon[32] = "-", vcpus[16] = "-";
-	int64_t value = remote_number(row, "memory", -1);
+	int64_t value = member_number(row, "memory", -1);
 
 	if (value >= 0)
 		remote_size(value, memory, sizeof(memory));
-	value = remote_number(row, "vcpus", -1);
+	value = member_number(row, "vcpus", -1);
 	if (value >= 0)
 		snprintf(vcpus, sizeof(vcpus), "%d", (int)value);
-	value = remote_number(row, "uptime_ns", -1);
+	value = member_number(row, "uptime_ns", -1);
 	if (value >= 0)
 		remote_time(value, uptime, sizeof(uptime));
 	value = balloon_bytes(row);
 	if (value >= 0)
 		remote_size(value, balloon, sizeof(balloon));
-	tell("%-20s  %-10s  %7s  %5s  %8s  %8s\n", remote_string(row, "name", "?"),
-	       remote_string(row, "state", "?"), memory, vcpus, uptime, balloon);
+	tell("%-20s  %-10s  %7s  %5s  %8s  %8s\n", member_string(row, "name", "?"),
+	       member_string(row, "state", "?"), memory, vcpus, uptime, balloon);
 }
 
 static int run_list(int argc, char **argv)

@@ -123,7 +123,7 @@ static const struct option_spec specs[] = {
 
 static void put_progress(struct json_object *event)
 {
-	fprintf(stderr, "%s, round %lld: sent %.1f MiB, left %.1f MiB, written %.1f MiB/s, link %.1f MiB/s, downtime %.0f ms%s",
+	tell_to(stderr, "%s, round %lld: sent %.1f MiB, left %.1f MiB, written %.1f MiB/s, link %.1f MiB/s, downtime %.0f ms%s",
 		report_text(event, "phase"), (long long)report_number(event, "round"),
 		report_number(event, "sent_bytes") / MIB, report_number(event, "left_bytes") / MIB,
 		report_number(event, "dirty_rate") / MIB, report_number(event, "link_rate") / MIB,
@@ -166,10 +166,10 @@ static void show(struct json_object *event, void *argument)
 /* True if there was a report. */
 static bool tell_end(const struct migrate_command *command, struct json_object *answer)
 {
-	struct json_object *report;
+	struct json_object *report = member_object(answer, "report");
 	char error[256];
 
-	if (!json_object_object_get_ex(answer, "report", &report))
+	if (!report)
 		return false;
 	if (command->remote.json)
 		tell("%s\n", json_object_to_json_string_ext(report, JSON_C_TO_STRING_PLAIN |

@@ -91,7 +91,7 @@ static struct json_object *find_own(const char *name)
 /* A source that chooses the name does not choose among the VMs that are known here. */
 static const char *their_name(struct target *target)
 {
-	const char *name = remote_string(target->config.json, "name", "");
+	const char *name = member_string(target->config.json, "name", "");
 	struct registry_vm vm;
 	char words[128];
 

@@ -115,24 +115,6 @@ int remote_simple(const struct command *command, int argc, char **argv)
 	return EXIT_CODE_OK;
 }
 
-const char *remote_string(struct json_object *object, const char *member, const char *otherwise)
-{
-	struct json_object *value;
-
-	return object && json_object_object_get_ex(object, member, &value) &&
-	       json_object_is_type(value, json_type_string) ? json_object_get_string(value) :
-	       otherwise;
-}
-
-int64_t remote_number(struct json_object *object, const char *member, int64_t otherwise)
-{
-	struct json_object *value;
-
-	return object && json_object_object_get_ex(object, member, &value) &&
-	       json_object_is_type(value, json_type_int) ? json_object_get_int64(value) :
-	       otherwise;
-}
-
 const char *remote_size(uint64_t bytes, char *buffer, size_t room)
 {
 	static const char units[] = "KMGT";

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include "control/client.h"
+#include "base/member.h"
 #include "cmd.h"
 #include "control/registry.h"
 
@@ -41,9 +42,6 @@ int remote_simple(const struct command *command, int argc, char **argv);
 int remote_fd(const char *address);
 /** remote_print() - one JSON object, a line */
 void remote_print(struct json_object *object);
-/** remote_string(), remote_number() - a member, or what is given if it is not there */
-const char *remote_string(struct json_object *object, const char *member, const char *otherwise);
-int64_t remote_number(struct json_object *object, const char *member, int64_t otherwise);
 /** remote_size() - "256M"; returns @buffer */
 const char *remote_size(uint64_t bytes, char *buffer, size_t room);
 /** remote_time() - "3d04h", "2h05m", "1m23s"; returns @buffer */

@@ -35,12 +35,12 @@ static void take_dry_run(void *to, const char *option, const char *value)
 /* Memory for it from the host, else from the balloons of others. */
 static void make_room(const struct registry_vm *vm, const struct start_options *options)
 {
-	struct json_object *memory;
+	uint64_t memory = member_count(vm->config, "memory");
 	bool enough;
 
-	if (!vm->config || !json_object_object_get_ex(vm->config, "memory", &memory))
+	if (!memory)
 		return;
-	enough = room_make(vm->name, json_object_get_uint64(memory), !options->dry_run ? ROOM_DO :
+	enough = room_make(vm->name, memory, !options->dry_run ? ROOM_DO :
 			   options->remote.json ? ROOM_SAY_JSON : ROOM_SAY);
 	if (!enough)
 		exit(EXIT_CODE_MEMORY);

@@ -11,14 +11,14 @@ static void show(const char *name, struct json_object *value)
 	if (json_object_is_type(value, json_type_array)) {
 		tell("%-14s ", name);
 		for (size_t i = 0; i < json_object_array_length(value); i++)
-			tell(" %s", json_object_get_string(json_object_array_get_idx(value, i)));
+			tell(" %s", json_object_get_string(json_object_array_get_idx(value, i)) ?: "-");
 		tell("\n");
 	} else if (json_object_is_type(value, json_type_object)) {
 		tell("%s:\n", name);
 		json_object_object_foreach(value, key, member)
-			tell("  %-12s  %s\n", key, json_object_get_string(member));
+			tell("  %-12s  %s\n", key, json_object_get_string(member) ?: "-");
 	} else {
-		tell("%-14s  %s\n", name, json_object_get_string(value));
+		tell("%-14s  %s\n", name, json_object_get_string(value) ?: "-");
 	}
 }
 
@@ -34,7 +34,8 @@ static struct json_object *passive(const struct registry_vm *vm)
 	if (vm->state == VM_STATE_SUSPENDED)
 		json_object_object_add(status, "saved_state", json_object_new_string(
 			registry_path(REGISTRY_SAVED, vm->name)));
-	if (vm->config && json_object_object_get_ex(vm->config, "arguments", &arguments))
+	arguments = member_array(vm->config, "arguments");
+	if (arguments)
 		json_object_object_add(status, "arguments", json_object_get(arguments));
 	return status;
 }
@@ -56,10 +57,10 @@ static int run_status(int argc, char **argv)
 		json_object_object_foreach(status, key, value) {
 			if (!strcmp(key, "memory"))
 				tell("%-14s  %s\n", key,
-				       remote_size(json_object_get_int64(value), text, sizeof(text)));
+				       remote_size(member_count(status, key), text, sizeof(text)));
 			else if (!strcmp(key, "uptime_ns"))
 				tell("%-14s  %s\n", "uptime",
-				       remote_time(json_object_get_int64(value), text, sizeof(text)));
+				       remote_time(member_count(status, key), text, sizeof(text)));
 			else
 				show(key, value);
 		}
@@ -80,7 +81,7 @@ const struct command command_status = {
 "\n"
 "States: inactive (a configuration), suspended (a saved state), starting, running,\n"
 "paused (with the reasons), suspending, receiving (it comes from another host),\n"
-"migrating (it goes to one), migrated.\n"
+"migrating (it goes to one), migrated, unresponsive (its process does not answer).\n"
 "\n"
 "EXAMPLES\n"
 "  gondola status vm1 --json | jq -r .state\n"

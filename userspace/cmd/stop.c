@@ -20,15 +20,6 @@ static void take_timeout(void *to, const char *option, const char *value)
 	options->seconds = parse_number(option, value, 0, 86400);
 }
 
-static bool ended(const char *name)
-{
-	struct registry_vm vm;
-	bool gone = registry_find(name, &vm) || !(VM_IN_ACTIVE & 1u << vm.state);
-
-	registry_put(&vm);
-	return gone;
-}
-
 static int run_stop(int argc, char **argv)
 {
 	static const struct option_spec specs[] = {
@@ -37,13 +28,17 @@ static int run_stop(int argc, char **argv)
 	struct stop_options options = { .seconds = DEFAULT_SECONDS };
 	struct json_object *answer;
 	struct registry_vm vm;
-	time_t until;
+	struct timespec now, until;
 
 	remote_find(&command_stop, argc, argv, specs, &options.remote, &vm);
 	answer = remote_ask(&vm, "stop", NULL, REMOTE_TIMEOUT_MS);
-	until = time(NULL) + options.seconds;
-	while (options.seconds && !ended(vm.name)) {
-		if (time(NULL) >= until)
+	/* Not the date, which somebody may set. */
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += options.seconds;
+	while (options.seconds && registry_is_active(vm.name)) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec > until.tv_sec ||
+		    (now.tv_sec == until.tv_sec && now.tv_nsec >= until.tv_nsec))
 			fail(EXIT_CODE_ERROR, "%s was asked to power off and has not within %u seconds",
 			     vm.name, options.seconds);
 		usleep(100000);

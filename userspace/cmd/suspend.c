@@ -43,17 +43,9 @@ static struct json_object *arguments_of(const struct suspend_options *options)
 
 static void wait_for_end(const struct registry_vm *vm)
 {
-	struct registry_vm now;
-
 	/* It has given its answer; it is gone when its lock is. */
-	for (int i = 0; i < 500; i++) {
-		int ret = registry_find(vm->name, &now);
-
-		registry_put(&now);
-		if (ret || now.state == VM_STATE_SUSPENDED || now.state == VM_STATE_INACTIVE)
-			return;
+	for (int i = 0; i < 500 && registry_is_active(vm->name); i++)
 		usleep(20000);
-	}
 }
 
 static int run_suspend(int argc, char **argv)
@@ -73,10 +65,10 @@ static int run_suspend(int argc, char **argv)
 		remote_print(answer);
 	else
 		tell("%s is suspended: %s, %lld pages, %lld more are zero (%.1f s)\n", vm.name,
-		       remote_size(remote_number(answer, "bytes", 0), size, sizeof(size)),
-		       (long long)remote_number(answer, "pages", 0),
-		       (long long)remote_number(answer, "zero_pages", 0),
-		       (double)remote_number(answer, "ns", 0) / 1e9);
+		       remote_size(member_number(answer, "bytes", 0), size, sizeof(size)),
+		       (long long)member_number(answer, "pages", 0),
+		       (long long)member_number(answer, "zero_pages", 0),
+		       (double)member_number(answer, "ns", 0) / 1e9);
 	json_object_put(answer);
 	registry_put(&vm);
 	return EXIT_CODE_OK;

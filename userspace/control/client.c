@@ -6,13 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
-#include "line_socket.h"
+#include "base/line_socket.h"
+#include "base/member.h"
 
 #define PROTOCOL	1
-#define LINE_MAX_BYTES	(16u << 20)
+#define LINE_MAX_BYTES	(2u << 20)
+#define JSON_DEPTH	16
 
 __attribute__((format(printf, 2, 3)))
 static int wrong(struct control_link *link, const char *format, ...)
@@ -30,8 +33,27 @@ bool control_pending(const struct control_link *link)
 	return link->used && memchr(link->buffer, '\n', link->used);
 }
 
+/* On the clock that no date changes; -1: never. */
+static int64_t deadline_in(int timeout_ms)
+{
+	struct timespec now;
+
+	if (timeout_ms < 0)
+		return -1;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000 + timeout_ms;
+}
+
+/* For poll() until @deadline. */
+static int ms_left(int64_t deadline)
+{
+	int64_t left = deadline - deadline_in(0);
+
+	return deadline < 0 ? -1 : left > 0 ? (int)left : 0;
+}
+
 /* More of the stream; 0, or -1: an error, a time-out, or the end (no words). */
-static int read_more(struct control_link *link, int timeout_ms)
+static int read_more(struct control_link *link, int64_t deadline)
 {
 	struct pollfd ready = { .fd = link->fd, .events = POLLIN };
 	ssize_t count;
@@ -47,7 +69,7 @@ static int read_more(struct control_link *link, int timeout_ms)
 		link->room = room;
 	}
 	do
-		ret = poll(&ready, 1, timeout_ms);
+		ret = poll(&ready, 1, ms_left(deadline));
 	while (ret < 0 && errno == EINTR);
 	if (!ret)
 		return wrong(link, "it did not answer in time");
@@ -62,23 +84,37 @@ static int read_more(struct control_link *link, int timeout_ms)
 	return 0;
 }
 
-struct json_object *control_read(struct control_link *link, int timeout_ms)
+/* The VM is untrusted: depth and length have bounds, and a NUL ends nothing. */
+static struct json_object *parse_line(const char *line, size_t bytes)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
+	struct json_object *object = NULL;
+
+	if (!tokener)
+		return NULL;
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	if (!memchr(line, 0, bytes))
+		object = json_tokener_parse_ex(tokener, line, (int)bytes);
+	json_tokener_free(tokener);
+	return object;
+}
+
+static struct json_object *read_line(struct control_link *link, int64_t deadline)
 {
 	struct json_object *line;
-	char *newline;
+	size_t bytes;
 
 	link->error[0] = 0;
 	link->code[0] = 0;
 	json_object_put(link->failure);
 	link->failure = NULL;
 	while (!control_pending(link))
-		if (read_more(link, timeout_ms))
+		if (read_more(link, deadline))
 			return NULL;
-	newline = memchr(link->buffer, '\n', link->used);
-	*newline = 0;
-	line = json_tokener_parse(link->buffer);
-	link->used -= newline + 1 - link->buffer;
-	memmove(link->buffer, newline + 1, link->used);
+	bytes = (char *)memchr(link->buffer, '\n', link->used) + 1 - link->buffer;
+	line = parse_line(link->buffer, bytes);
+	link->used -= bytes;
+	memmove(link->buffer, link->buffer + bytes, link->used);
 	if (!line || !json_object_is_type(line, json_type_object)) {
 		json_object_put(line);
 		wrong(link, "it sent what is not JSON");
@@ -87,12 +123,19 @@ struct json_object *control_read(struct control_link *link, int timeout_ms)
 	return line;
 }
 
+struct json_object *control_read(struct control_link *link, int timeout_ms)
+{
+	return read_line(link, deadline_in(timeout_ms));
+}
+
 int control_connect(struct control_link *link, const char *path, int timeout_ms)
 {
-	struct json_object *line, *protocol;
+	struct json_object *line;
 
 	memset(link, 0, sizeof(*link));
-	link->fd = line_socket_connect(path);
+	link->fd = line_socket_connect(path, timeout_ms);
+	if (link->fd == -EAGAIN)
+		return wrong(link, "it did not answer in time");
 	if (link->fd < 0)
 		return wrong(link, "%s", strerror(-link->fd));
 	line = control_read(link, timeout_ms);
@@ -101,16 +144,13 @@ int control_connect(struct control_link *link, const char *path, int timeout_ms)
 			wrong(link, "it closed the connection");
 		goto bad;
 	}
-	if (!json_object_object_get_ex(line, "gondola", &link->greeting) ||
-	    !json_object_object_get_ex(link->greeting, "protocol", &protocol) ||
-	    json_object_get_int(protocol) != PROTOCOL) {
-		link->greeting = NULL;
+	link->greeting = json_object_get(member_object(line, "gondola"));
+	if (member_number(link->greeting, "protocol", -1) != PROTOCOL) {
 		wrong(link, "it speaks another protocol, or has too many clients: %s",
 		      json_object_to_json_string(line));
 		json_object_put(line);
 		goto bad;
 	}
-	json_object_get(link->greeting);
 	json_object_put(line);
 	return 0;
 bad:
@@ -136,14 +176,12 @@ void control_disconnect(struct control_link *link)
 /* Keeps the words of an error that was answered; true if it was one. */
 static bool take_error(struct control_link *link, struct json_object *answer)
 {
-	struct json_object *error, *member;
+	struct json_object *error;
 
 	if (!json_object_object_get_ex(answer, "error", &error))
 		return false;
-	if (json_object_object_get_ex(error, "code", &member))
-		snprintf(link->code, sizeof(link->code), "%s", json_object_get_string(member));
-	wrong(link, "%s", json_object_object_get_ex(error, "message", &member) ?
-	      json_object_get_string(member) : "it failed without a word");
+	snprintf(link->code, sizeof(link->code), "%s", member_string(error, "code", ""));
+	wrong(link, "%s", member_string(error, "message", "it failed without a word"));
 	link->failure = json_object_get(error);
 	return true;
 }
@@ -154,6 +192,7 @@ struct json_object *control_ask(struct control_link *link, const char *command,
 				void *argument)
 {
 	struct json_object *request = arguments ? arguments : json_object_new_object(), *line;
+	int64_t deadline = deadline_in(timeout_ms);
 	char *text;
 	int ret;
 
@@ -168,11 +207,12 @@ struct json_object *control_ask(struct control_link *link, const char *command,
 	ret = line_socket_send(link->fd, text, strlen(text), fd);
 	free(text);
 	if (ret) {
-		wrong(link, "%s", strerror(-ret));
+		wrong(link, "%s", ret == -EAGAIN ? "it did not take the request in time" :
+		      strerror(-ret));
 		return NULL;
 	}
 	for (;;) {
-		line = control_read(link, timeout_ms);
+		line = read_line(link, deadline);
 		if (!line) {
 			if (!link->error[0])
 				wrong(link, "it ended");

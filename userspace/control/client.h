@@ -14,6 +14,8 @@
  * @error: why the last call failed, in words
  * @code: the code of an error that the VM answered with, else ""
  * @failure: all of that error, until the next line is read; else NULL
+ *
+ * The VM is untrusted: members of what it sends are read by base/member.h.
  */
 struct control_link {
 	int fd;
@@ -28,7 +30,7 @@ struct control_link {
 
 /**
  * control_connect() - connect to @path and read the greeting
- * @timeout_ms: for each line of this link that is waited for; -1: for ever
+ * @timeout_ms: for the connection, for the greeting, and for each request to be taken; -1: for ever
  *
  * 0, or -1 with @error set; then the link is closed.
  */
@@ -38,7 +40,7 @@ void control_disconnect(struct control_link *link);
  * control_ask() - send a command and wait for its answer
  * @arguments: members of the request, taken over, or NULL
  * @fd: a descriptor to go along, or -1
- * @timeout_ms: for the answer
+ * @timeout_ms: for the answer, however many events come before it
  * @event: called for each event that comes meanwhile, or NULL
  *
  * Returns the answer, to be put; NULL with @error (and @code) set.

@@ -14,7 +14,7 @@
 
 #include "control.h"
 #include "base/fail.h"
-#include "line_socket.h"
+#include "base/line_socket.h"
 #include "vm/vm.h"
 
 #define OUTPUT_MAX	(1u << 20)	/* a client that leaves more than this unread loses events */

@@ -2,14 +2,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/line_socket.h"
+#include "base/member.h"
 #include "client.h"
 #include "registry.h"
 
@@ -253,12 +258,100 @@ static pid_t holder(const char *name)
 		return 0;
 	held = is_held(fd);
 	if (held && pread(fd, text, sizeof(text) - 1, 0) > 0)
-		pid = atoi(text);
+		pid = atoi(text) > 0 ? atoi(text) : -1;
 	close(fd);
 	if (!held && remove_dead(name))
 		return 0;
 	/* It holds the lock and has not written yet. */
 	return pid ? pid : -1;
+}
+
+bool registry_is_active(const char *name)
+{
+	return holder(name) != 0;
+}
+
+/* ---- the process of a VM, as one that nothing else can be taken for ------------------------ */
+
+static int open_process(pid_t pid)
+{
+	int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+
+	return fd < 0 ? -ESRCH : fd;
+}
+
+/* Its end of a connection is the process itself, whatever a file says. */
+static int open_peer(const char *name)
+{
+	int socket = line_socket_connect(registry_path(REGISTRY_CONTROL, name), STATUS_TIMEOUT_MS);
+	struct pollfd end = { .fd = socket };
+	struct ucred peer = { 0 };
+	socklen_t bytes = sizeof(peer);
+	int fd = -ESRCH;
+
+	if (socket < 0)
+		return -ESRCH;
+	if (!getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &bytes))
+		fd = open_process(peer.pid);
+	/* It lives, or the connection would be cut: its number was not given to another. */
+	if (fd >= 0 && (poll(&end, 1, 0) < 0 || end.revents)) {
+		close(fd);
+		fd = -ESRCH;
+	}
+	close(socket);
+	return fd;
+}
+
+/* Is one of the process's descriptors the lock @st, and held? */
+static bool holds_lock(pid_t pid, const struct stat *st)
+{
+	char path[64], line[256];
+	struct dirent *entry;
+	bool found = false;
+	struct stat one;
+	FILE *file;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%.16s", (int)pid, entry->d_name);
+		if (stat(path, &one) || one.st_ino != st->st_ino || one.st_dev != st->st_dev)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.16s", (int)pid, entry->d_name);
+		file = fopen(path, "re");
+		while (file && !found && fgets(line, sizeof(line), file))
+			found = !strncmp(line, "lock:", 5) && strstr(line, "OFDLCK");
+		if (file)
+			fclose(file);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* One that does not listen yet: the number in its lock file, if that process has the lock. */
+static int open_holder(const char *name)
+{
+	pid_t pid = holder(name);
+	struct stat st;
+	int fd;
+
+	if (pid <= 0 || stat(registry_path(REGISTRY_LOCK, name), &st))
+		return -ESRCH;
+	fd = open_process(pid);
+	if (fd >= 0 && !holds_lock(pid, &st)) {
+		close(fd);
+		return -ESRCH;
+	}
+	return fd;
+}
+
+int registry_open_process(const char *name)
+{
+	int fd = open_peer(name);
+
+	return fd < 0 ? open_holder(name) : fd;
 }
 
 /* ---- configurations ------------------------------------------------------------------------ */
@@ -311,7 +404,7 @@ int registry_save_config(const char *name, struct json_object *config, bool excl
 struct json_object *registry_load_config(const char *name)
 {
 	const char *path = registry_path(REGISTRY_CONFIG, name);
-	struct json_object *config = NULL, *format;
+	struct json_object *config = NULL;
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -328,9 +421,7 @@ struct json_object *registry_load_config(const char *name)
 		wrong(0, "%s is damaged: it is not JSON", path);
 		return NULL;
 	}
-	if (!json_object_is_type(config, json_type_object) ||
-	    !json_object_object_get_ex(config, "format", &format) ||
-	    json_object_get_int(format) != REGISTRY_FORMAT) {
+	if (member_number(config, "format", 0) != REGISTRY_FORMAT) {
 		wrong(0, "%s has another format than this program knows (%d)", path,
 		      REGISTRY_FORMAT);
 		json_object_put(config);
@@ -344,16 +435,15 @@ struct json_object *registry_load_config(const char *name)
 static void ask_status(const char *name, struct registry_vm *vm)
 {
 	struct control_link link;
-	struct json_object *state;
+	int state;
 
 	if (control_connect(&link, registry_path(REGISTRY_CONTROL, name), STATUS_TIMEOUT_MS))
 		return;
 	vm->status = control_ask(&link, "status", NULL, -1, STATUS_TIMEOUT_MS, NULL, NULL);
 	control_disconnect(&link);
-	if (!vm->status || !json_object_object_get_ex(vm->status, "state", &state))
-		return;
-	if (vm_state_by_name(json_object_get_string(state)) >= 0) {
-		vm->state = vm_state_by_name(json_object_get_string(state));
+	state = vm_state_by_name(member_string(vm->status, "state", ""));
+	if (state >= 0) {
+		vm->state = state;
 		vm->answers = true;
 	}
 }
@@ -374,7 +464,9 @@ int registry_find(const char *name, struct registry_vm *vm)
 		vm->config = registry_load_config(name);
 	if (pid) {
 		vm->pid = pid > 0 ? pid : 0;
-		vm->state = VM_STATE_STARTING;
+		/* One that has a socket and does not answer has another trouble. */
+		vm->state = access(registry_path(REGISTRY_CONTROL, name), F_OK) ?
+			VM_STATE_STARTING : VM_STATE_UNRESPONSIVE;
 		ask_status(name, vm);
 		return 0;
 	}
@@ -386,9 +478,7 @@ int registry_find(const char *name, struct registry_vm *vm)
 
 const char *registry_starting(const struct registry_vm *vm)
 {
-	/* One that has a socket and does not answer has another trouble. */
-	return vm->state == VM_STATE_STARTING && !vm->answers &&
-	       access(registry_path(REGISTRY_CONTROL, vm->name), F_OK) ?
+	return vm->state == VM_STATE_STARTING && !vm->answers ?
 	       "it is starting, ask again in a moment" : NULL;
 }
 

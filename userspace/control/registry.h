@@ -68,6 +68,15 @@ struct registry_vm {
 /** registry_find() - 0; -ENOENT: there is none of this name.  Takes away what a dead process left. */
 int registry_find(const char *name, struct registry_vm *vm);
 void registry_put(struct registry_vm *vm);
+/** registry_is_active() - a process has it; asks the lock, not the process */
+bool registry_is_active(const char *name);
+/**
+ * registry_open_process() - the process of @name as a pidfd, or -ESRCH
+ *
+ * That of the other end of its control socket; of a VM without one, the process that its lock file
+ * names, if it is that which holds the lock.
+ */
+int registry_open_process(const char *name);
 /** registry_starting() - words if the process of @vm does not listen yet, else NULL */
 const char *registry_starting(const struct registry_vm *vm);
 /** registry_list() - names of all, sorted, ended by NULL; to be freed by registry_free_list() */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/member.h"
 #include "report.h"
 
 #define WIDTH	760
@@ -221,13 +222,13 @@ static void draw_lines(FILE *out, const struct scale *scale, struct json_object 
 
 bool chart_write(struct json_object *report, const char *path, char *error)
 {
-	struct json_object *rounds, *downtime = NULL;
+	struct json_object *rounds = member_array(report, "rounds");
+	struct json_object *downtime = member_object(report, "downtime");
 	const char *outcome = report_text(report, "outcome");
 	struct scale scale;
 	FILE *out;
 
-	if (!json_object_object_get_ex(report, "rounds", &rounds) ||
-	    !json_object_is_type(rounds, json_type_array) || !json_object_array_length(rounds)) {
+	if (!rounds || !json_object_array_length(rounds)) {
 		snprintf(error, 256, "there was no round to draw");
 		return false;
 	}
@@ -238,7 +239,6 @@ bool chart_write(struct json_object *report, const char *path, char *error)
 	}
 	scale = scale_for(rounds);
 	draw_head(out, report);
-	json_object_object_get_ex(report, "downtime", &downtime);
 	if (strcmp(outcome, "migrated"))
 		fprintf(out, "<text x=\"%d\" y=\"84\">%s in phase %s, round %zu</text>\n", LEFT,
 			outcome, report_text(report, "phase"), json_object_array_length(rounds));

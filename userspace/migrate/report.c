@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <string.h>
 
+#include "base/member.h"
 #include "report.h"
 #include "base/tell.h"
 
@@ -137,18 +138,12 @@ struct json_object *report_json(const struct report *report)
 
 int64_t report_number(struct json_object *object, const char *member)
 {
-	struct json_object *value;
-
-	return json_object_object_get_ex(object, member, &value) ? json_object_get_int64(value) : 0;
+	return member_number(object, member, member_flag(object, member, false));
 }
 
 const char *report_text(struct json_object *object, const char *member)
 {
-	struct json_object *value;
-	const char *text = json_object_object_get_ex(object, member, &value) ?
-		json_object_get_string(value) : NULL;
-
-	return text ?: "";
+	return member_string(object, member, "");
 }
 
 static void print_rounds(struct json_object *rounds, FILE *out)
@@ -215,7 +210,8 @@ void report_print(struct json_object *report, FILE *out)
 	size_t rounds = 0;
 
 	tell_to(out, "%s: %s\n", report_text(report, "name"), report_text(report, "words"));
-	if (json_object_object_get_ex(report, "rounds", &part))
+	part = member_array(report, "rounds");
+	if (part)
 		rounds = json_object_array_length(part);
 	if (strcmp(outcome, "migrated"))
 		print_reached(report, rounds, out);
@@ -231,13 +227,15 @@ void report_print(struct json_object *report, FILE *out)
 	if (report_text(report, "answer")[0])
 		tell_to(out, "  answer: %s, %s\n", report_text(report, "answer"),
 			report_text(report, "answer_cost"));
-	if (json_object_object_get_ex(report, "downtime", &part))
+	part = member_object(report, "downtime");
+	if (part)
 		print_downtime(part, outcome, out);
 	else if (json_object_object_get_ex(report, "expected_downtime_ns", NULL))
 		tell_to(out, "  expected downtime after the last whole round: %.1f ms (limit %.1f ms)\n",
 			report_number(report, "expected_downtime_ns") / MS,
 			report_number(report, "downtime_limit_ns") / MS);
-	if (json_object_object_get_ex(report, "postcopy", &part))
+	part = member_object(report, "postcopy");
+	if (part)
 		tell_to(out, "  post-copy: the guest waited for %lld pages, %.1f ms in all, %.1f ms at most; %lld came along with them, %lld in the background\n",
 			(long long)report_number(part, "faults"),
 			report_number(part, "fault_ns") / MS,

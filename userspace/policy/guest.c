@@ -2,23 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/member.h"
 #include "guest.h"
 #include "control/registry.h"
-
-static uint64_t number(struct json_object *from, const char *name)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(from, name, &value) ? json_object_get_uint64(value) : 0;
-}
-
-static void words(struct json_object *from, const char *name, char *to, size_t room)
-{
-	struct json_object *value;
-
-	snprintf(to, room, "%s", json_object_object_get_ex(from, name, &value) ?
-		 json_object_get_string(value) : "");
-}
 
 /* The control socket of a VM that has a process, or NULL with words in @guest. */
 static const char *path_of(struct guest *guest, const char *name)
@@ -80,17 +66,17 @@ void guest_disconnect(struct guest *guest)
 
 static void take_status(struct guest *guest, struct json_object *from)
 {
-	guest->memory = number(from, "memory");
-	guest->held = number(from, "held");
-	guest->target = number(from, "target");
-	guest->goal = number(from, "goal");
-	guest->floor = number(from, "floor");
-	guest->keep = number(from, "keep");
-	guest->backoffs = number(from, "backoffs");
-	guest->reported = number(from, "reported");
-	guest->discarded = number(from, "discarded");
-	words(from, "reason", guest->reason, sizeof(guest->reason));
-	words(from, "driver", guest->driver, sizeof(guest->driver));
+	guest->memory = member_count(from, "memory");
+	guest->held = member_count(from, "held");
+	guest->target = member_count(from, "target");
+	guest->goal = member_count(from, "goal");
+	guest->floor = member_count(from, "floor");
+	guest->keep = member_count(from, "keep");
+	guest->backoffs = member_count(from, "backoffs");
+	guest->reported = member_count(from, "reported");
+	guest->discarded = member_count(from, "discarded");
+	snprintf(guest->reason, sizeof(guest->reason), "%s", member_string(from, "reason", ""));
+	snprintf(guest->driver, sizeof(guest->driver), "%s", member_string(from, "driver", ""));
 }
 
 static struct json_object *ask(struct guest *guest, const char *command,
@@ -124,11 +110,12 @@ int guest_stats(struct guest *guest)
 		return -1;
 	json_object_put(guest->stats);
 	guest->stats = NULL;
-	if (json_object_object_get_ex(answer, "stats", &stats)) {
+	stats = member_object(answer, "stats");
+	if (stats) {
 		guest->stats = json_object_get(stats);
-		guest->available = number(stats, "available-memory");
-		guest->free = number(stats, "free-memory");
-		guest->total = number(stats, "total-memory");
+		guest->available = member_count(stats, "available-memory");
+		guest->free = member_count(stats, "free-memory");
+		guest->total = member_count(stats, "total-memory");
 		if (guest->available > guest->memory)
 			guest->available = guest->memory;
 		guest->has_stats = json_object_object_get_ex(stats, "available-memory", NULL);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/member.h"
 #include "host.h"
 #include "base/fail.h"
 #include "control/registry.h"
@@ -60,12 +61,7 @@ static uint64_t rss_of(pid_t pid)
 
 static uint64_t config_memory(const struct registry_vm *found)
 {
-	struct json_object *value;
-
-	if ((found->config && json_object_object_get_ex(found->config, "memory", &value)) ||
-	    (found->status && json_object_object_get_ex(found->status, "memory", &value)))
-		return json_object_get_uint64(value);
-	return 0;
+	return member_count(found->config, "memory") ?: member_count(found->status, "memory");
 }
 
 uint64_t host_default_reserve(void)

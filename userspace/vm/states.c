@@ -14,6 +14,7 @@ static const char *const names[VM_STATE_COUNT] = {
 	[VM_STATE_RECEIVING] = "receiving",
 	[VM_STATE_MIGRATING] = "migrating",
 	[VM_STATE_MIGRATED] = "migrated",
+	[VM_STATE_UNRESPONSIVE] = "unresponsive",
 };
 
 /* What a command needs.  Both ends look here: the command line and the control socket. */

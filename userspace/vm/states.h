@@ -16,6 +16,7 @@
  * @VM_STATE_RECEIVING: it comes from another host and does not run here yet
  * @VM_STATE_MIGRATING: it is on its way to another host, and still belongs here
  * @VM_STATE_MIGRATED: it runs on another host; this process only finishes
+ * @VM_STATE_UNRESPONSIVE: its process listens and does not answer
  * @VM_STATE_COUNT: how many there are
  */
 enum vm_state {
@@ -28,13 +29,15 @@ enum vm_state {
 	VM_STATE_RECEIVING,
 	VM_STATE_MIGRATING,
 	VM_STATE_MIGRATED,
+	VM_STATE_UNRESPONSIVE,
 	VM_STATE_COUNT
 };
 
 #define VM_IN(state)	(1u << VM_STATE_##state)
 /* A process is there. */
 #define VM_IN_ACTIVE	(VM_IN(STARTING) | VM_IN(RUNNING) | VM_IN(PAUSED) | VM_IN(SUSPENDING) | \
-			 VM_IN(RECEIVING) | VM_IN(MIGRATING) | VM_IN(MIGRATED))
+			 VM_IN(RECEIVING) | VM_IN(MIGRATING) | VM_IN(MIGRATED) | \
+			 VM_IN(UNRESPONSIVE))
 
 /** vm_state_name() - "running" … */
 const char *vm_state_name(enum vm_state state);

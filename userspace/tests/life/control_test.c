@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "control/client.h"
-#include "control/line_socket.h"
+#include "base/line_socket.h"
 #include "life_test.h"
 #include "control/control.h"
 #include "vm/vm.h"

@@ -4,9 +4,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/line_socket.h"
+#include "control/client.h"
 #include "life_test.h"
 #include "migrate/machine.h"
 #include "control/registry.h"
@@ -82,6 +86,41 @@ static pid_t living(const char *name)
 	require_equal(read(ends[0], &byte, 1), 1);
 	close(ends[0]);
 	return child;
+}
+
+/* One that has a control socket too, and gives each client @lines, or nothing. */
+static pid_t speaking(const char *name, const char *lines)
+{
+	int ends[2];
+	char byte;
+	pid_t child;
+
+	require_equal(pipe2(ends, O_CLOEXEC), 0);
+	child = fork();
+	require(child >= 0);
+	if (!child) {
+		int lock = registry_lock(name), peer, socket;
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		socket = line_socket_listen(registry_path(REGISTRY_CONTROL, name));
+		fcntl(socket, F_SETFL, 0);
+		if (lock < 0 || write(ends[1], "x", 1) != 1)
+			_exit(1);
+		while ((peer = accept(socket, NULL, NULL)) >= 0)
+			if (lines && line_socket_send(peer, lines, strlen(lines), -1))
+				close(peer);
+		_exit(1);
+	}
+	close(ends[1]);
+	require_equal(read(ends[0], &byte, 1), 1);
+	close(ends[0]);
+	return child;
+}
+
+static void end_process(pid_t child)
+{
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
 }
 
 static int state_of(const char *name)
@@ -167,6 +206,134 @@ void registry_stale(void)
 	/* A lock file with nonsense in it belongs to nobody either. */
 	write_file(registry_path(REGISTRY_LOCK, "gone"), "nonsense");
 	expect_equal(state_of("gone"), -ENOENT);
+}
+
+/* A VM may answer whatever it likes: it is a row of a list, and no more. */
+void registry_odd_answers(void)
+{
+	static const char greeting[] = "{\"gondola\":{\"protocol\":1}}\n";
+	static const char *const answers[] = {
+		"{\"ok\":true,\"state\":null}\n", "{\"ok\":true,\"state\":7}\n",
+		"{\"ok\":true,\"state\":{}}\n", "{\"ok\":true,\"state\":\"run\\u0000ning\"}\n",
+		"{\"error\":null}\n", "{\"error\":{\"code\":null,\"message\":[]}}\n", "[]\n",
+		"{\"a\":[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}\n", "\"\xff\"\n", "{}\n",
+	};
+	char lines[256];
+	struct registry_vm vm;
+	pid_t child;
+
+	begin();
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		snprintf(lines, sizeof(lines), "%s%s", greeting, answers[i]);
+		child = speaking("odd", lines);
+		require_equal(registry_find("odd", &vm), 0);
+		tap_check(vm.state == VM_STATE_UNRESPONSIVE, false, "%s is state %s", answers[i],
+			  vm_state_name(vm.state));
+		expect(!vm.answers && vm.pid == child);
+		registry_put(&vm);
+		end_process(child);
+	}
+	child = speaking("odd", "{\"gondola\":null}\n");
+	expect_equal(state_of("odd"), VM_STATE_UNRESPONSIVE);
+	end_process(child);
+	expect_equal(state_of("odd"), -ENOENT);
+}
+
+/* One that sends a byte now and then, or events without end, does not hold a reader for ever. */
+void registry_slow_answers(void)
+{
+	static const char greeting[] = "{\"gondola\":{\"protocol\":1}}\n";
+	static const char event[] = "{\"event\":\"tick\"}\n";
+	struct control_link link;
+	int socket, peer;
+	pid_t child;
+
+	begin();
+	socket = line_socket_listen(registry_path(REGISTRY_CONTROL, "slow"));
+	require(socket >= 0);
+	fcntl(socket, F_SETFL, 0);
+	child = fork();
+	require(child >= 0);
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		peer = accept(socket, NULL, NULL);
+		line_socket_send(peer, greeting, strlen(greeting), -1);
+		while (!line_socket_send(peer, event, strlen(event), -1))
+			usleep(10000);
+		peer = accept(socket, NULL, NULL);
+		while (!line_socket_send(peer, " ", 1, -1))
+			usleep(10000);
+		_exit(0);
+	}
+	alarm(60);
+	require_equal(control_connect(&link, registry_path(REGISTRY_CONTROL, "slow"), 30000), 0);
+	expect(!control_ask(&link, "status", NULL, -1, 300, NULL, NULL));
+	expect(strstr(link.error, "in time"));
+	control_disconnect(&link);
+	expect_equal(control_connect(&link, registry_path(REGISTRY_CONTROL, "slow"), 300), -1);
+	expect(strstr(link.error, "in time"));
+	/* A stopped one fills its backlog, and then a connection waits. */
+	kill(child, SIGSTOP);
+	peer = 0;
+	for (int i = 0; i < 40; i++)
+		peer = line_socket_connect(registry_path(REGISTRY_CONTROL, "slow"), 200);
+	expect_equal(peer, -EAGAIN);
+	alarm(0);
+	end_process(child);
+	close(socket);
+	unlink(registry_path(REGISTRY_CONTROL, "slow"));
+}
+
+static bool is_process(int pidfd, pid_t child)
+{
+	char path[64], line[128];
+	int pid = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "Pid: %d", &pid);
+	if (file)
+		fclose(file);
+	return pid == child;
+}
+
+/* Whatever number the lock file has, the process that is found is that of the VM. */
+void registry_processes(void)
+{
+	pid_t child, other = fork();
+	char text[32];
+	int fd;
+
+	require(other >= 0);
+	if (!other) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pause();
+		_exit(0);
+	}
+	begin();
+	expect_equal(registry_open_process("vm2"), -ESRCH);
+	child = speaking("vm2", NULL);
+	snprintf(text, sizeof(text), "%d\n", (int)other);
+	write_file(registry_path(REGISTRY_LOCK, "vm2"), text);
+	fd = registry_open_process("vm2");
+	expect(fd >= 0 && is_process(fd, child));
+	close(fd);
+	expect(registry_is_active("vm2"));
+	end_process(child);
+	expect(!registry_is_active("vm2"));
+
+	/* Without a socket: only a process that has the lock. */
+	child = living("vm2");
+	fd = registry_open_process("vm2");
+	expect(fd >= 0 && is_process(fd, child));
+	close(fd);
+	write_file(registry_path(REGISTRY_LOCK, "vm2"), text);
+	expect_equal(registry_open_process("vm2"), -ESRCH);
+	end_process(child);
+	end_process(other);
+	expect_equal(state_of("vm2"), -ENOENT);
 }
 
 /* Many want it at once: one has it, until the others were refused. */

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Unix sockets that carry lines of text, and now and then a descriptor. */
-#ifndef CLIENT_LINE_SOCKET_H
-#define CLIENT_LINE_SOCKET_H
+#ifndef BASE_LINE_SOCKET_H
+#define BASE_LINE_SOCKET_H
 
 #include <stddef.h>
 #include <sys/types.h>
 
 /** line_socket_listen() - a descriptor (non-blocking, mode 0600), or -errno; replaces a dead socket */
 int line_socket_listen(const char *path);
-/** line_socket_connect() - a descriptor, or -errno */
-int line_socket_connect(const char *path);
+/**
+ * line_socket_connect() - a descriptor, or -errno
+ * @timeout_ms: for the listener to have room for us, and for each send() later (-EAGAIN); -1: none
+ */
+int line_socket_connect(const char *path, int timeout_ms);
 /**
  * line_socket_receive() - like recv(); a descriptor that comes along is put into *@fd
  *

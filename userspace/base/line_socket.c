@@ -21,17 +21,22 @@ static int unix_socket(const char *path, int flags, struct sockaddr_un *address)
 	return fd < 0 ? -errno : fd;
 }
 
-int line_socket_connect(const char *path)
+int line_socket_connect(const char *path, int timeout_ms)
 {
+	struct timeval patience = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
 	struct sockaddr_un address;
-	int fd = unix_socket(path, 0, &address);
+	int fd = unix_socket(path, 0, &address), ret;
 
 	if (fd < 0)
 		return fd;
+	/* A listener that stands still fills its backlog, and then connect() waits. */
+	if (timeout_ms >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		return fd;
+	ret = -errno;
 	close(fd);
-	return -errno;
+	return ret;
 }
 
 int line_socket_listen(const char *path)
@@ -42,7 +47,7 @@ int line_socket_listen(const char *path)
 
 	/* One that a killed process left behind: nobody answers there. */
 	if (!lstat(path, &st) && S_ISSOCK(st.st_mode)) {
-		fd = line_socket_connect(path);
+		fd = line_socket_connect(path, 1000);
 		if (fd == -ECONNREFUSED)
 			unlink(path);
 		if (fd >= 0)
