@@ -14,7 +14,6 @@
 #include <linux/string.h>
 #include <asm/cpufeature.h>
 #include <asm/debugreg.h>
-#include <asm/mce.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
 #include <asm/processor.h>
@@ -25,6 +24,7 @@
 #include "engine.h"
 #include "engine/entry.h"
 #include "engine/host_ldt.h"
+#include "engine/machine_check.h"
 #include "vcpu.h"
 #include "vm.h"
 
@@ -462,7 +462,7 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 
 	/* A host NMI was taken by STGI; a machine check is ours to pass on. */
 	if (unlikely(vmcb->exit_code == SVM_EXIT_EXCEPTION + VEC_MC))
-		asm volatile("int $18" : : : "memory");
+		gondola_host_machine_check();
 
 	svm_asids_entered(&c->asids, (u32)vmcb->exit_code != SVM_EXIT_INVALID);
 	vmcb->event_inj = 0;

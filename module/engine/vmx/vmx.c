@@ -13,6 +13,7 @@
 #include "vmx.h"
 #include "engine/entry.h"
 #include "engine/host_ldt.h"
+#include "engine/machine_check.h"
 
 /* What entry.S takes for granted. */
 static_assert(HOST_RSP == 0x6c14);
@@ -201,11 +202,9 @@ static void hand_to_host(struct vmx_vcpu *vmx)
 	case INTR_TYPE_NMI_INTR | VEC_NMI:
 		asm volatile("int $2");
 		break;
-#ifdef CONFIG_X86_MCE
 	case INTR_TYPE_HARD_EXCEPTION | VEC_MC:
-		asm volatile("int $18");
+		gondola_host_machine_check();
 		break;
-#endif
 	}
 }
 
@@ -235,10 +234,8 @@ void vmx_enter(struct gondola_vcpu *vcpu)
 	if (vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI) {
 		hand_to_host(vmx);
 	} else if (unlikely(vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
-#ifdef CONFIG_X86_MCE
 		if ((u16)vmx->exit_reason == EXIT_REASON_MCE_DURING_VMENTRY)
-			asm volatile("int $18");
-#endif
+			gondola_host_machine_check();
 		return;
 	}
 	vmx->launched = true;

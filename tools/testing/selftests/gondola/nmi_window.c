@@ -15,7 +15,7 @@
 #define GATE		0x8e00u
 #define HANDLERS	0xb000u		/* one in 64 bytes, by vector */
 #define VECTORS		0x42u
-#define SHADOW_STI	1u
+#define SHADOW_MOV_SS	2u
 
 enum { VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_INT = 0x41 };
 enum { NMIS, STEPS };
@@ -83,15 +83,15 @@ static void create(enum mode mode)
 	machine_set(&machine);
 }
 
-/* When the guest is ready, it is as after STI, with an NMI that has just come. */
-static void nmi_behind_sti(void)
+/* When the guest is ready, it is as after MOV SS, with an NMI that has just come. */
+static void nmi_behind_mov_ss(void)
 {
 	_Alignas(8) struct {
 		struct gondola_record head;
 		struct gondola_rec_events events;
 	} one = {
 		.head = { .type = GONDOLA_REC_EVENTS, .version = 1, .bytes = sizeof(one.events) },
-		.events = { .nmi_pending = 1, .shadow = SHADOW_STI },
+		.events = { .nmi_pending = 1, .shadow = SHADOW_MOV_SS },
 	};
 
 	machine_result(&machine);
@@ -108,7 +108,7 @@ static void pushf_pushes(void)
 {
 	create(MODE_PAGED32);
 	GUEST_LOAD(&machine, pushf_code);
-	nmi_behind_sti();
+	nmi_behind_mov_ss();
 	expect_equal(machine_result(&machine) & RFLAGS_TF, 0);
 	expect_one_nmi();
 }
@@ -118,7 +118,7 @@ static void popf_sets(void)
 	create(MODE_PAGED32);
 	GUEST_LOAD(&machine, popf_code);
 	*(uint32_t *)(machine.memory + STACK) = RFLAGS_FIXED | RFLAGS_TF;
-	nmi_behind_sti();
+	nmi_behind_mov_ss();
 	machine_result(&machine);
 	expect_equal(WORD(&machine, STEPS), 1);
 	expect_one_nmi();
@@ -132,7 +132,7 @@ static void iret_sets(void)
 	GUEST_LOAD(&machine, iret_code);
 	memcpy(machine.memory + CODE + 0x40, after_iret, after_iret_end - after_iret);
 	memcpy(machine.memory + STACK, frame, sizeof(frame));
-	nmi_behind_sti();
+	nmi_behind_mov_ss();
 	machine_result(&machine);
 	expect_equal(WORD(&machine, STEPS), 1);
 	expect_one_nmi();
@@ -142,7 +142,7 @@ static void interrupt_returns(const char *code, size_t bytes, uint32_t return_to
 {
 	create(MODE_PAGED32);
 	machine_load(&machine, code, bytes);
-	nmi_behind_sti();
+	nmi_behind_mov_ss();
 	expect_equal(machine_result(&machine) & RFLAGS_TF, 0);
 	expect_equal(machine_result(&machine), return_to);
 	expect_one_nmi();
@@ -167,7 +167,7 @@ static void syscall_saves(void)
 {
 	create(MODE_LONG);
 	GUEST_LOAD(&machine, syscall_code);
-	nmi_behind_sti();
+	nmi_behind_mov_ss();
 	expect_equal(machine_result(&machine) & RFLAGS_TF, 0);
 	expect_one_nmi();
 }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A machine check that ended a stay in the guest is the host's. */
+#ifndef GONDOLA_ENGINE_MACHINE_CHECK_H
+#define GONDOLA_ENGINE_MACHINE_CHECK_H
+
+#include <linux/panic.h>
+#include <asm/mce.h>
+#include <asm/processor-flags.h>
+#include <asm/ptrace.h>
+#include <asm/segment.h>
+
+/**
+ * gondola_host_machine_check() - hand it to the host, interrupts off, on the thread's stack
+ *
+ * It struck in the guest, whose memory is the launcher's: so it is handled as one that struck in
+ * user mode.  The launcher can lose the page, and the kernel goes on; taken as the kernel's own,
+ * the same error would be a panic.
+ */
+static inline void gondola_host_machine_check(void)
+{
+#ifdef CONFIG_X86_MCE
+	struct pt_regs regs = { .cs = __USER_CS, .flags = X86_EFLAGS_IF };
+
+	do_machine_check(&regs);
+#else
+	panic("gondola: a machine check in a guest, and this kernel handles none\n");
+#endif
+}
+
+#endif
