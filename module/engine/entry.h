@@ -68,18 +68,38 @@
 .endm
 
 /*
- * No value of the guest's lingers where speculation could use it: all registers that
- * POP_HOST_REGISTERS does not overwrite, but RAX, which the engine does.
+ * Right after they are saved: no value of the guest's lingers where the host could speculate with
+ * it.  All but RAX, which the engine overwrites.
  */
 .macro FORGET_GUEST_REGISTERS
 	xor	%ecx, %ecx
 	xor	%edx, %edx
+	xor	%ebx, %ebx
+	xor	%ebp, %ebp
 	xor	%esi, %esi
 	xor	%edi, %edi
 	xor	%r8d, %r8d
 	xor	%r9d, %r9d
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
+	xor	%r12d, %r12d
+	xor	%r13d, %r13d
+	xor	%r14d, %r14d
+	xor	%r15d, %r15d
+.endm
+
+/*
+ * IBRS again, where the kernel runs with it: the write itself is what shuts the guest's predictions
+ * out.  Changes RAX, RCX and RDX.
+ */
+.macro RESTRICT_SPECULATION
+	ALTERNATIVE "jmp .Lno_ibrs_\@", "", X86_FEATURE_KERNEL_IBRS
+	mov	PER_CPU_VAR(x86_spec_ctrl_current), %rax
+	mov	%rax, %rdx
+	shr	$32, %rdx
+	mov	$MSR_IA32_SPEC_CTRL, %ecx
+	wrmsr
+.Lno_ibrs_\@:
 .endm
 
 #else

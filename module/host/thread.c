@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/hw_breakpoint.h>
 #include <linux/sched.h>
+#include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/xcr.h>
+#include <asm/nospec-branch.h>
 #include "vcpu.h"
 #include "vcpu_host.h"
 #include "cpu.h"
@@ -62,6 +64,17 @@ static bool own_xcr0(const struct gondola_vcpu *vcpu)
 	return (vcpu->cr4 & CR4_OSXSAVE) && vcpu->xcr0 != vcpu->host->thread.xcr0;
 }
 
+/*
+ * DEBUGCTL is the host's: the guest runs with none of its bits.  An interrupt may have changed it
+ * since the last entry, when perf records branches.
+ */
+static void take_debugctl(struct gondola_thread *thread)
+{
+	thread->debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
+	if (unlikely(thread->debugctl))
+		update_debugctlmsr(0);
+}
+
 void gondola_thread_enter(struct gondola_vcpu *vcpu)
 {
 	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
@@ -70,10 +83,16 @@ void gondola_thread_enter(struct gondola_vcpu *vcpu)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
 	if (unlikely(vcpu->dr7 & DR7_ENABLES))
 		load_breakpoints(vcpu);
+	take_debugctl(&vcpu->host->thread);
 }
 
 void gondola_thread_leave(struct gondola_vcpu *vcpu)
 {
+	if (unlikely(vcpu->host->thread.debugctl))
+		update_debugctlmsr(vcpu->host->thread.debugctl);
+	/* What the guest trained must not steer the launcher: the way to user mode has a barrier. */
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
 	/* Nothing that the guest does by itself changes CR4.OSXSAVE or XCR0: as at the entry. */
 	if (own_xcr0(vcpu))
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->host->thread.xcr0);

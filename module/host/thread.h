@@ -95,11 +95,13 @@ static inline void gondola_thread_set_xmm(struct gondola_vcpu *vcpu, unsigned in
  * @notifier: puts and loads the vCPU when its thread is scheduled; registered while it is loaded
  * @fpu: the guest's FPU state, swapped with the thread's during GONDOLA_RUN
  * @xcr0: the host's own, the same on all its processors
+ * @debugctl: the host's, while the guest runs
  */
 struct gondola_thread {
 	struct preempt_notifier notifier;
 	struct fpu_guest fpu;
 	u64 xcr0;
+	u64 debugctl;
 };
 
 /*
@@ -120,7 +122,7 @@ void gondola_thread_init(struct gondola_vcpu *vcpu);
 /* From now on this thread's comings and goings are the vCPU's; preemption off. */
 void gondola_thread_attach(struct gondola_vcpu *vcpu);
 void gondola_thread_detach(struct gondola_vcpu *vcpu);
-/* Right before and after the guest runs, interrupts off: XCR0, breakpoints. */
+/* Right before and after the guest runs, interrupts off: XCR0, breakpoints, DEBUGCTL. */
 void gondola_thread_enter(struct gondola_vcpu *vcpu);
 void gondola_thread_leave(struct gondola_vcpu *vcpu);
 

@@ -458,12 +458,12 @@ static const u16 opcodes[GONDOLA_REASON_COUNT] = {
 };
 
 /* REENTER with the length known, or no need to know it; or with nothing more to do. */
-static int find_length(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+static noinline int find_length(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	u16 opcode = opcodes[exit->reason];
 	int next;
 
-	if (exit->insn_len || !opcode)
+	if (!opcode)
 		return GONDOLA_REENTER;
 	next = gondola_measure(vcpu, opcode, &exit->insn_len);
 	exit->handled = !exit->insn_len;
@@ -479,8 +479,12 @@ static int handle_reason(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	exit->reason = array_index_nospec(exit->reason, GONDOLA_REASON_COUNT);
 	if (!handlers[exit->reason])
 		return handle_unknown(vcpu, exit);
-	next = find_length(vcpu, exit);
-	return exit->handled ? next : handlers[exit->reason](vcpu, exit);
+	if (unlikely(!exit->insn_len)) {
+		next = find_length(vcpu, exit);
+		if (next != GONDOLA_REENTER || exit->handled)
+			return next;
+	}
+	return handlers[exit->reason](vcpu, exit);
 }
 
 int gondola_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit)

@@ -4,7 +4,9 @@
 #include <asm/alternative.h>
 #include <asm/asm.h>
 #include <asm/cpufeatures.h>
+#include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
+#include <asm/percpu.h>
 #include "compat-features.h"
 #include "engine/entry.h"
 
@@ -45,6 +47,7 @@ SYM_FUNC_START(gondola_svm_run)
 	mov	(%rsp), %rax
 	SAVE_GUEST_REGISTERS %rax
 	mov	%rdi, GPR_RDI(%rax)
+	FORGET_GUEST_REGISTERS
 
 	mov	8(%rsp), %rax
 	vmload	%rax
@@ -54,8 +57,7 @@ SYM_FUNC_START(gondola_svm_run)
 	VALIDATE_UNRET_END
 	CALL_UNTRAIN_RET
 	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
-
-	FORGET_GUEST_REGISTERS
+	RESTRICT_SPECULATION
 
 	cli
 	stgi

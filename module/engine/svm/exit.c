@@ -6,6 +6,7 @@
  */
 #include <linux/bug.h>
 #include <linux/kernel.h>
+#include <linux/nospec.h>
 #include "svm.h"
 #include "engine.h"
 #include "vcpu.h"
@@ -293,8 +294,8 @@ void gondola_svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	u32 code = vmcb->exit_code;
 
 	*exit = (struct gondola_exit){ .reason = GONDOLA_REASON_UNKNOWN, .hw_reason = code };
-	if (code < ARRAY_SIZE(kinds) && kinds[code].name)
-		exit->reason = kinds[code].reason;
+	if (code < ARRAY_SIZE(kinds) && kinds[array_index_nospec(code, ARRAY_SIZE(kinds))].name)
+		exit->reason = kinds[array_index_nospec(code, ARRAY_SIZE(kinds))].reason;
 	else if (code == SVM_EXIT_INVALID)
 		exit->reason = GONDOLA_REASON_ENTRY_FAILED;
 

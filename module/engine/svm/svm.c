@@ -42,7 +42,7 @@
  * @host: where VMSAVE keeps the rest of it, in the layout of a VMCB
  * @host_pa: its address
  * @asids: those that it gives out
- * @vm_id: the VM that ran here last
+ * @vm_id, @vcpu_id: the vCPU that ran here last
  * @on: root operation is ours
  */
 struct svm_cpu {
@@ -51,6 +51,7 @@ struct svm_cpu {
 	u64 host_pa;
 	struct svm_asids asids;
 	u32 vm_id;
+	u32 vcpu_id;
 	bool on;
 };
 
@@ -351,8 +352,10 @@ static void svm_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
 		svm->asid_cpu = cpu;
 		svm->asid_round = 0;
 	}
-	if (c->vm_id != vcpu->vm->id) {
+	/* Those of one VM may belong to different programs of the guest. */
+	if (c->vm_id != vcpu->vm->id || c->vcpu_id != vcpu->id) {
 		c->vm_id = vcpu->vm->id;
+		c->vcpu_id = vcpu->id;
 		indirect_branch_prediction_barrier();
 	}
 	if (boot_cpu_has(X86_FEATURE_RDTSCP))

@@ -53,32 +53,23 @@ SYM_INNER_LABEL(gondola_vmx_exit, SYM_L_GLOBAL)
 	mov	%rax, GPR_RAX(%rdi)
 	SAVE_GUEST_REGISTERS %rdi
 	pop	GPR_RDI(%rdi)
-	xor	%esi, %esi
+	FORGET_GUEST_REGISTERS
 
+	/* ESI is the result, 0 as yet. */
 .Lleave:
-	/*
-	 * Before anything is predicted from it: the guest has trained the
-	 * return stack.  Then IBRS again, where the kernel runs with it: the
-	 * write itself is what shuts the guest's predictions out.
-	 */
+	/* Before anything is predicted from it: the guest has trained the return stack. */
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
 			   X86_FEATURE_RSB_VMEXIT_LITE
-	ALTERNATIVE "jmp .Lno_ibrs", "", X86_FEATURE_KERNEL_IBRS
-	mov	PER_CPU_VAR(x86_spec_ctrl_current), %rax
-	mov	%rax, %rdx
-	shr	$32, %rdx
-	mov	$MSR_IA32_SPEC_CTRL, %ecx
-	wrmsr
-.Lno_ibrs:
+	RESTRICT_SPECULATION
 	CLEAR_BRANCH_HISTORY_VMEXIT
 
 	mov	%esi, %eax
-	FORGET_GUEST_REGISTERS
 	add	$8, %rsp
 	POP_HOST_REGISTERS
 	RET
 
 .Lfailed:
+	FORGET_GUEST_REGISTERS
 	mov	$1, %esi
 	jmp	.Lleave
 SYM_FUNC_END(gondola_vmx_run)

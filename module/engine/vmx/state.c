@@ -75,18 +75,22 @@ void vmx_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dt
 /* These judge a page by its user bit, which means nothing on the identity shadow. */
 #define CR4_PAGED	(CR4_SMEP | CR4_SMAP)
 
-/* EFER by MSR lists, where there are no controls for it: only while it differs from the host's. */
+/*
+ * EFER by MSR lists, where there are no controls for it: only while it differs from the host's.
+ * The next entry writes how long they are.
+ */
 static void list_efer(struct vmx_vcpu *vmx, u64 efer)
 {
 	const u64 by_control = EFER_F_LME | EFER_F_LMA;
 	bool listed = (efer ^ vmx_caps.host_efer) & ~by_control;
 
-	vmx->guest_efer.value = efer;
-	if (listed == vmx->efer_listed)
-		return;
 	vmx->efer_listed = listed;
-	vmx_write(VM_ENTRY_MSR_LOAD_COUNT, listed);
-	vmx_write(VM_EXIT_MSR_LOAD_COUNT, listed);
+	if (!listed)
+		return;
+	vmx->guest_list[0] = (struct vmx_msr_entry){ .index = MSR_EFER, .value = efer };
+	vmx->host_list[0] = (struct vmx_msr_entry){
+		.index = MSR_EFER, .value = vmx_caps.host_efer,
+	};
 }
 
 void vmx_update_control(struct gondola_vcpu *vcpu)

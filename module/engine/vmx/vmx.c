@@ -5,7 +5,7 @@
 #include <asm/cpu_entry_area.h>
 #include <asm/desc.h>
 #include <asm/msr.h>
-#include <asm/nospec-branch.h>
+#include <asm/perf_event.h>
 #include <asm/segment.h>
 #include <asm/special_insns.h>
 #include "host/compat.h"
@@ -120,7 +120,6 @@ static void vmx_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
 		vmx_flush_tlb(vcpu);
 	}
 	save_host_segments(vmx);
-	vmx->host.debugctl = get_debugctlmsr();
 
 	rdmsrq(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
 	for (i = 0; i < VMX_NR_SWITCHED; i++)
@@ -143,8 +142,6 @@ static void vmx_vcpu_put(struct gondola_vcpu *vcpu)
 		/* Exits leave the limits of GDT and TSS as the manual says, not as they were. */
 		load_fixmap_gdt(smp_processor_id());
 		invalidate_tss_limit();
-		if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
-			this_cpu_write(x86_ibpb_exit_to_user, true);
 	}
 	/* After the GS selector, whose loading writes it too. */
 	wrmsrq(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
@@ -168,6 +165,33 @@ static __always_inline void update_host_control(struct vmx_vcpu *vmx)
 		vmx->host_cr4 = cr4;
 		vmx_write(HOST_CR4, cr4);
 	}
+}
+
+/*
+ * The host's performance counters, as perf wants them while a guest runs: some do not count, and
+ * none may write records (PEBS), whose addresses would be the guest's.  They follow EFER in the
+ * lists, since only the processor itself switches them at the very moment.
+ */
+static __always_inline void switch_counters(struct vmx_vcpu *vmx)
+{
+	const struct perf_guest_switch_msr *msrs = NULL;
+	int i, nr = 0, listed = vmx->efer_listed;
+
+	if (cpu_feature_enabled(X86_FEATURE_ARCH_PERFMON))
+		msrs = perf_guest_get_msrs(&nr, NULL);
+	for (i = 0; msrs && i < nr && listed < VMX_NR_LISTED; i++) {
+		if (likely(msrs[i].host == msrs[i].guest))
+			continue;
+		vmx->guest_list[listed].index = vmx->host_list[listed].index = msrs[i].msr;
+		vmx->guest_list[listed].value = msrs[i].guest;
+		vmx->host_list[listed].value = msrs[i].host;
+		listed++;
+	}
+	if (likely(listed == vmx->nr_listed))
+		return;
+	vmx->nr_listed = listed;
+	vmx_write(VM_ENTRY_MSR_LOAD_COUNT, listed);
+	vmx_write(VM_EXIT_MSR_LOAD_COUNT, listed);
 }
 
 static __always_inline void write_guest_regs(struct gondola_vcpu *vcpu, struct vmx_vcpu *vmx)
@@ -216,6 +240,7 @@ void vmx_enter(struct gondola_vcpu *vcpu)
 	write_guest_regs(vcpu, vmx);
 	update_host_control(vmx);
 	gondola_host_ldt_enter(&vmx->host.ldt);
+	switch_counters(vmx);
 	/* Reading is cheap, writing is not. */
 	if (vcpu->cr2 != native_read_cr2())
 		native_write_cr2(vcpu->cr2);
@@ -226,9 +251,6 @@ void vmx_enter(struct gondola_vcpu *vcpu)
 		return;
 
 	vcpu->cr2 = native_read_cr2();
-	/* Exits clear it. */
-	if (unlikely(vmx->host.debugctl))
-		update_debugctlmsr(vmx->host.debugctl);
 
 	vmx->exit_reason = vmx_read(VM_EXIT_REASON);
 	if (vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI) {
@@ -311,14 +333,11 @@ static void write_controls(struct vmx_vcpu *vmx)
 	vmx_write(CR0_GUEST_HOST_MASK, ~0ull);
 	vmx_write(CR4_GUEST_HOST_MASK, ~0ull);
 
-	vmx->guest_efer.index = MSR_EFER;
-	vmx->host_efer.index = MSR_EFER;
-	vmx->host_efer.value = vmx_caps.host_efer;
 	vmx_write(VM_EXIT_MSR_STORE_COUNT, 0);
 	vmx_write(VM_EXIT_MSR_LOAD_COUNT, 0);
 	vmx_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
-	vmx_write(VM_EXIT_MSR_LOAD_ADDR, __pa(&vmx->host_efer));
-	vmx_write(VM_ENTRY_MSR_LOAD_ADDR, __pa(&vmx->guest_efer));
+	vmx_write(VM_EXIT_MSR_LOAD_ADDR, __pa(vmx->host_list));
+	vmx_write(VM_ENTRY_MSR_LOAD_ADDR, __pa(vmx->guest_list));
 	vmx_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	vmx_write(VMCS_LINK_POINTER, ~0ull);
 }

@@ -51,6 +51,8 @@ enum vmx_switched_msr {
 	VMX_MSR_TSC_AUX, VMX_NR_SWITCHED
 };
 
+#define VMX_NR_LISTED	10	/* EFER, and the counters of processors without a global control */
+
 /**
  * struct vmx_vcpu - a vCPU's VMX half
  * @vmcs, @vmcs_pa: its VMCS
@@ -60,7 +62,8 @@ enum vmx_switched_msr {
  * @live: between vcpu_load() and vcpu_put(): the processor holds the switched MSRs' guest values
  * @entered: the guest ran since vcpu_load()
  * @vmfail: VMLAUNCH or VMRESUME itself failed: no exit reason
- * @efer_listed: the MSR lists are in use
+ * @efer_listed: EFER is the first of the MSR lists
+ * @nr_listed: how long they are
  * @shadow_written: the interrupt shadow was set by software since the last entry
  * @vpid: 0 if there is none
  * @exit_reason: VMCS field, read after each exit
@@ -73,7 +76,8 @@ enum vmx_switched_msr {
  *	its mappings keep the host's memory types
  * @msr: the guest's values of the switched MSRs
  * @host: the host's state that exits do not restore, taken at vcpu_load()
- * @guest_efer, @host_efer: MSR lists, for processors without controls for EFER
+ * @guest_list, @host_list: MSRs that the processor switches: EFER where there are no controls for
+ *	it, and performance counters
  */
 struct vmx_vcpu {
 	void *vmcs;
@@ -86,6 +90,7 @@ struct vmx_vcpu {
 	bool vmfail;
 	bool shadow_written;
 	bool efer_listed;
+	u8 nr_listed;
 	u16 vpid;
 	u32 exit_reason;
 	u32 intr_info;
@@ -106,11 +111,10 @@ struct vmx_vcpu {
 	struct {
 		u16 fs, gs, ds, es, ldt;
 		u64 kernel_gs_base;
-		u64 debugctl;
 	} host;
 
-	struct vmx_msr_entry guest_efer;
-	struct vmx_msr_entry host_efer;
+	struct vmx_msr_entry guest_list[VMX_NR_LISTED];
+	struct vmx_msr_entry host_list[VMX_NR_LISTED];
 };
 
 static inline struct vmx_vcpu *to_vmx(const struct gondola_vcpu *vcpu)
