@@ -86,11 +86,14 @@ static void bring_up(uint32_t without)
 /* What the device's thread does when it was kicked. */
 static void serve(void)
 {
-	pthread_mutex_lock(&device->lock);
+	virtio_lock(device);
+	device->piece = 0;
+	device->turn = 0;
+	device->rounds = 4;
 	device->ops->polled(device, NULL, 0);
 	if (virtio_running(device))
 		device->ops->work(device);
-	pthread_mutex_unlock(&device->lock);
+	virtio_unlock(device);
 }
 
 static void descriptor(void)

@@ -125,18 +125,22 @@ static bool tell_one(struct console_device *console, unsigned int index, unsigne
 	return true;
 }
 
+/* False if a message waits for a buffer. */
+static bool tell_all(struct console_device *console)
+{
+	for (unsigned int i = 0; i < console->nr_ports; i++)
+		for (unsigned int what = TELL_ADD; what <= TELL_OPEN; what <<= 1)
+			if (console->ports[i].tell & what && !tell_one(console, i, what))
+				return false;
+	return true;
+}
+
 static void tell(struct console_device *console)
 {
 	if (!multiport(console))
 		return;
-	do {
-		for (unsigned int i = 0; i < console->nr_ports; i++)
-			for (unsigned int what = TELL_ADD; what <= TELL_OPEN; what <<= 1)
-				if (console->ports[i].tell & what && !tell_one(console, i, what))
-					goto full;
-		return;
-full:
-	} while (virtio_more(&console->device, CONTROL_RX));
+	while (!tell_all(console) && virtio_more(&console->device, CONTROL_RX))
+		;
 }
 
 static int64_t control(struct virtio_device *device, struct queue_chain *chain)
