@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/line_socket.h"
 #include "base/member.h"
 #include "client.h"
@@ -47,6 +48,7 @@ const char *registry_error(void)
 static int make_directory(const char *path)
 {
 	char part[REGISTRY_PATH_MAX];
+	int ret;
 
 	snprintf(part, sizeof(part), "%s", path);
 	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -58,6 +60,11 @@ static int make_directory(const char *path)
 	/* What lies there is this user's alone: guests' memory, and sockets that command them. */
 	if (mkdir(part, 0700) && errno != EEXIST)
 		return wrong(-1, "cannot make the directory %s: %s", part, strerror(errno));
+	ret = file_check_directory(part);
+	if (ret)
+		return wrong(-1, "%s cannot be used: %s", part, ret == -EPERM ?
+			     "it belongs to another user" : ret == -EACCES ?
+			     "other users may write to it" : strerror(-ret));
 	return 0;
 }
 

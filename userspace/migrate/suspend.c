@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 
+#include "base/file.h"
 #include "device/state.h"
 #include "suspend.h"
 #include "control/control.h"
@@ -90,39 +91,15 @@ static int write_file(struct suspend *suspend, int fd)
 	return ret;
 }
 
-/* The name itself must be on stable storage before the VM is given up. */
-static int sync_directory(const char *path)
-{
-	char directory[PATH_MAX];
-	char *slash;
-	int fd, ret = 0;
-
-	snprintf(directory, sizeof(directory), "%s", path);
-	slash = strrchr(directory, '/');
-	if (!slash)
-		strcpy(directory, ".");
-	else
-		slash[slash == directory] = 0;
-	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	/* Some file systems cannot, and need not. */
-	if (fsync(fd) && errno != EINVAL)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
 static int save(struct suspend *suspend)
 {
-	int fd = open(suspend->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-		      0600);
+	int fd = file_create_private(suspend->temporary);
 	int ret;
 
 	if (fd < 0) {
 		snprintf(suspend->error, sizeof(suspend->error), "%.300s: %s", suspend->temporary,
-			 strerror(errno));
-		return -errno;
+			 strerror(-fd));
+		return fd;
 	}
 	ret = write_file(suspend, fd);
 	close(fd);
@@ -136,7 +113,7 @@ static int save(struct suspend *suspend)
 			ret = -errno;
 			snprintf(suspend->error, sizeof(suspend->error), "%.300s: %s",
 				 suspend->path, strerror(errno));
-		} else if (sync_directory(suspend->path)) {
+		} else if (file_sync_directory(suspend->path)) {
 			say("%s may be lost if the host loses power now", suspend->path);
 		}
 	}
@@ -285,6 +262,19 @@ void resume_open(struct resume *resume, const char *path)
 		refuse(resume);
 }
 
+/* Before the guest runs: found again after a loss of power, it would spoil the disks. */
+static void remove_saved(const char *path)
+{
+	int ret = file_remove(path);
+
+	if (ret && !access(path, F_OK))
+		fail(EXIT_CODE_ERROR, "%s cannot be removed, and would be out of date: %s", path,
+		     strerror(-ret));
+	if (ret)
+		say("%s may be there again if the host loses power now; it is out of date then",
+		    path);
+}
+
 static bool was_paused(struct json_object *config)
 {
 	struct json_object *value;
@@ -323,8 +313,7 @@ void resume_begin(struct vm *vm, void *argument)
 	if (!thawed)
 		fail(EXIT_CODE_ERROR, "%s cannot be resumed: %s", resume->path, words);
 	/* What it holds is the past from now on: resumed again, it would spoil the disks. */
-	if (resume->remove && unlink(resume->path))
-		fail(EXIT_CODE_ERROR, "%s cannot be removed, and would be out of date: %s",
-		     resume->path, strerror(errno));
+	if (resume->remove)
+		remove_saved(resume->path);
 	vm_unpause(vm, PAUSE_START);
 }

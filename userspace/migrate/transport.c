@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/line_socket.h"
 #include "transport.h"
 
 #define CHILD_PATIENCE_MS	2000
@@ -302,23 +303,15 @@ static int listen_tcp(const char *rest, char *error)
 
 static int listen_unix(const char *path, char *error)
 {
-	struct sockaddr_un address = unix_address(path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct stat st;
+	int fd = line_socket_listen(path);
 
-	/* One left behind by a process that was killed: nobody answers there. */
-	if (fd >= 0 && !lstat(path, &st) && S_ISSOCK(st.st_mode) &&
-	    connect(fd, (struct sockaddr *)&address, sizeof(address)) && errno == ECONNREFUSED)
-		unlink(path);
-	if (fd >= 0)
-		close(fd);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof(address)) && !listen(fd, 1))
-		return fd;
-	wrong(error, "cannot listen at unix:%s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return -1;
+	if (fd < 0) {
+		wrong(error, "cannot listen at unix:%s: %s", path, strerror(-fd));
+		return -1;
+	}
+	/* accept() may wait, as at a port of TCP. */
+	fcntl(fd, F_SETFL, 0);
+	return fd;
 }
 
 bool transport_listen(struct transport_listener *listener, const char *address, int passed_fd,

@@ -12,6 +12,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/line_socket.h"
 #include "console.h"
 #include "base/fail.h"
 #include "base/terminal.h"
@@ -299,27 +300,12 @@ static void open_pty(struct console *console)
 
 static void open_socket(struct console *console, const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct stat st;
-
-	if (!*path || strlen(path) >= sizeof(address.sun_path))
+	if (!*path || strlen(path) >= sizeof(socket_path))
 		fail(EXIT_CODE_USAGE, "--console unix:%s: a socket's path has 1 to %zu characters",
-		     path, sizeof(address.sun_path) - 1);
-	strcpy(address.sun_path, path);
-	console->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		     path, sizeof(socket_path) - 1);
+	console->listener = line_socket_listen(path);
 	if (console->listener < 0)
-		fail(EXIT_CODE_ERROR, "cannot make a socket: %s", strerror(errno));
-	/* One left behind by a launcher that was killed: nobody answers there. */
-	if (!lstat(path, &st) && S_ISSOCK(st.st_mode) &&
-	    connect(console->listener, (struct sockaddr *)&address, sizeof(address)) &&
-	    errno == ECONNREFUSED)
-		unlink(path);
-	close(console->listener);
-	console->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (console->listener < 0 ||
-	    bind(console->listener, (struct sockaddr *)&address, sizeof(address)) ||
-	    listen(console->listener, 1))
-		fail(EXIT_CODE_USAGE, "--console unix:%s: %s", path, strerror(errno));
+		fail(EXIT_CODE_USAGE, "--console unix:%s: %s", path, strerror(-console->listener));
 	strcpy(socket_path, path);
 	atexit(remove_socket);
 	loop_add(&console->vm->loop, console->listener, POLLIN, on_connection, console);

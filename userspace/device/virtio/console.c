@@ -19,6 +19,7 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 
+#include "base/line_socket.h"
 #include "base/fail.h"
 #include "devices.h"
 
@@ -463,27 +464,13 @@ static void yield(struct virtio_device *device)
 
 static bool listen_at(struct port *port, char *error)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct stat st;
-	int probe;
+	int fd = line_socket_listen(port->path);
 
-	strcpy(address.sun_path, port->path);
-	/* One left behind by a launcher that was killed: nobody answers there. */
-	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (!lstat(port->path, &st) && S_ISSOCK(st.st_mode) &&
-	    connect(probe, (struct sockaddr *)&address, sizeof(address)) && errno == ECONNREFUSED)
-		unlink(port->path);
-	close(probe);
-	port->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (port->listener >= 0 &&
-	    !bind(port->listener, (struct sockaddr *)&address, sizeof(address)) &&
-	    !listen(port->listener, 1))
+	port->listener = fd < 0 ? -1 : fd;
+	if (fd >= 0)
 		return true;
 	snprintf(error, STATE_ERROR_ROOM, "port %s: %.108s: %s", port->name, port->path,
-		 strerror(errno));
-	if (port->listener >= 0)
-		close(port->listener);
-	port->listener = -1;
+		 strerror(-fd));
 	return false;
 }
 

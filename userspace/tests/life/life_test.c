@@ -28,6 +28,8 @@ static const struct tap_test tests[] = {
 	TEST(registry_odd_answers),
 	TEST(registry_slow_answers),
 	TEST(registry_processes),
+	TEST(files_are_private),
+	TEST(registry_directories),
 	TEST(registry_race),
 	TEST(registry_looked_at),
 	TEST(registry_bad_configs),

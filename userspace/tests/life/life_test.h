@@ -32,6 +32,8 @@ void registry_stale(void);
 void registry_odd_answers(void);
 void registry_slow_answers(void);
 void registry_processes(void);
+void files_are_private(void);
+void registry_directories(void);
 void registry_race(void);
 void registry_looked_at(void);
 void registry_bad_configs(void);

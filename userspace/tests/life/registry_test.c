@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/line_socket.h"
 #include "control/client.h"
 #include "life_test.h"
@@ -334,6 +336,72 @@ void registry_processes(void)
 	end_process(child);
 	end_process(other);
 	expect_equal(state_of("vm2"), -ENOENT);
+}
+
+static unsigned int syncs_without;
+
+/* Counts those of a directory from which @watched is gone. */
+static const char *watched;
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+	struct stat st;
+
+	if (watched && !fstat(fd, &st) && S_ISDIR(st.st_mode) && access(watched, F_OK))
+		syncs_without++;
+	return __real_fsync(fd);
+}
+
+/* What was there before keeps neither its mode nor another name for the new contents. */
+void files_are_private(void)
+{
+	char path[64], other[64], text[8] = "";
+	struct stat st;
+	int fd;
+
+	begin();
+	snprintf(path, sizeof(path), "%s/file", home);
+	snprintf(other, sizeof(other), "%s/other", home);
+	write_file(other, "old");
+	require_equal(chmod(other, 0666), 0);
+	require_equal(link(other, path), 0);
+	fd = file_create_private(path);
+	require(fd >= 0);
+	require_equal(write(fd, "new", 3), 3);
+	require_equal(fstat(fd, &st), 0);
+	expect_equal(st.st_mode & 07777, 0600);
+	close(fd);
+	fd = open(other, O_RDONLY | O_CLOEXEC);
+	expect(read(fd, text, 3) == 3 && !strcmp(text, "old"));
+	close(fd);
+	unlink(other);
+
+	/* Its absence is on stable storage. */
+	watched = path;
+	expect_equal(file_remove(path), 0);
+	watched = NULL;
+	expect_equal(syncs_without, 1);
+}
+
+/* Directories that others can write to hold no sockets and no locks. */
+void registry_directories(void)
+{
+	char run[64];
+
+	begin();
+	snprintf(run, sizeof(run), "%s/run", home);
+	require_equal(chmod(run, 0777), 0);
+	expect_equal(registry_init(), -1);
+	expect(strstr(registry_error(), "other users may write"));
+	require_equal(chmod(run, 0700), 0);
+	if (!geteuid()) {
+		require_equal(chown(run, 4711, 4711), 0);
+		expect_equal(registry_init(), -1);
+		expect(strstr(registry_error(), "belongs to another"));
+		require_equal(chown(run, 0, 0), 0);
+	}
+	expect_equal(registry_init(), 0);
 }
 
 /* Many want it at once: one has it, until the others were refused. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <json-c/json.h>
 
@@ -233,9 +234,20 @@ static void carries(void)
 	struct transport one, *other;
 	pthread_t thread;
 
+	struct stat st;
+
 	for (size_t i = 0; i < 2; i++) {
-		if (!transport_listen(&listener, pairs[i], -1, error))
+		/* A socket is its user's alone, whatever mode his files have. */
+		mode_t mask = umask(0);
+		bool listens = transport_listen(&listener, pairs[i], -1, error);
+
+		umask(mask);
+		if (!listens)
 			tap_skip("%s", error);
+		if (listener.path[0]) {
+			require_equal(stat(listener.path, &st), 0);
+			expect_equal(st.st_mode & 0777, 0600);
+		}
 		require_equal(pthread_create(&thread, NULL, accept_it, &listener), 0);
 		require(transport_connect(&one, pairs[i], -1, 1000, error));
 		pthread_join(thread, (void **)&other);

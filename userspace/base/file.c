@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+
+int file_create_private(const char *path)
+{
+	int fd;
+
+	if (unlink(path) && errno != ENOENT)
+		return -errno;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+int file_sync_directory(const char *path)
+{
+	char directory[PATH_MAX];
+	char *slash;
+	int fd, ret = 0;
+
+	snprintf(directory, sizeof(directory), "%s", path);
+	slash = strrchr(directory, '/');
+	if (!slash)
+		strcpy(directory, ".");
+	else
+		slash[slash == directory] = 0;
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* Some file systems cannot, and need not. */
+	if (fsync(fd) && errno != EINVAL)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int file_remove(const char *path)
+{
+	return unlink(path) ? -errno : file_sync_directory(path);
+}
+
+int file_check_directory(const char *path)
+{
+	struct stat st;
+
+	/* A link says where to, so it must be the user's own or the administrator's. */
+	if (lstat(path, &st))
+		return -errno;
+	if (st.st_uid != geteuid() && (!S_ISLNK(st.st_mode) || st.st_uid))
+		return -EPERM;
+	if (stat(path, &st))
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	if (st.st_uid != geteuid())
+		return -EPERM;
+	return st.st_mode & 022 ? -EACCES : 0;
+}
