@@ -69,8 +69,9 @@ static void set_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 	}
 	old = gondola_entry_change(spte, 0, new);
 	gondola_keep_written(vm, frame, gfn, old);
-	/* A processor that remembers D would write without setting it again. */
-	if ((old & ~new & (PT_W | PT_U | PT_D)) || (new & ~old & PT_NX)) {
+	/* A processor that remembers W and D would write without setting D again. */
+	if ((old & ~new & (PT_W | PT_U)) || (new & ~old & PT_NX) ||
+	    ((old & PT_W) && (old & ~new & PT_D))) {
 		vm->mmu.stale_tlb = true;
 		gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
 	}
