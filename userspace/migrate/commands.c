@@ -137,12 +137,15 @@ static void on_migrate(struct control_request *request)
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
 	here.under_way = true;
+	/* By the thread that looks at it before a command: the next request is judged by it. */
+	vm_set_busy(request->vm, VM_STATE_MIGRATING);
 	control_later(request);
 	ret = pthread_create(&here.thread, NULL, run_thread, request);
 	here.started = !ret;
 	if (!ret)
 		return;
 	here.under_way = false;
+	vm_set_busy(request->vm, VM_STATE_RUNNING);
 	control_fail(request, "failed", "cannot make a thread: %s", strerror(ret));
 	control_done(request);
 }

@@ -445,7 +445,6 @@ void source_run(struct source *s)
 	snprintf(s->report.name, sizeof(s->report.name), "%s", s->vm->name);
 	if (getrandom(s->token, sizeof(s->token), 0) != sizeof(s->token))
 		memset(s->token, 0x5a, sizeof(s->token));
-	vm_set_busy(s->vm, VM_STATE_MIGRATING);
 	if (move(s)) {
 		vm_set_busy(s->vm, VM_STATE_MIGRATED);
 		if (s->report.postcopy)

@@ -9,7 +9,9 @@
 
 #include "control/client.h"
 #include "base/line_socket.h"
+#include "base/member.h"
 #include "life_test.h"
+#include "migrate/commands.h"
 #include "control/control.h"
 #include "vm/vm.h"
 
@@ -23,12 +25,24 @@ static bool running;
 /* ---- what the control socket asks of a VM, without one ------------------------------- */
 
 static unsigned int reasons;
+static enum vm_state busy = VM_STATE_RUNNING;
+static unsigned int suspended;
 static int ended;
 
 enum vm_state vm_state(struct vm *of)
 {
+	enum vm_state now = __atomic_load_n(&busy, __ATOMIC_ACQUIRE);
+
 	(void)of;
+	if (now != VM_STATE_RUNNING)
+		return now;
 	return reasons ? VM_STATE_PAUSED : VM_STATE_RUNNING;
+}
+
+void vm_set_busy(struct vm *of, enum vm_state now)
+{
+	(void)of;
+	__atomic_store_n(&busy, now, __ATOMIC_RELEASE);
 }
 
 unsigned int vm_paused(struct vm *of)
@@ -110,6 +124,13 @@ static void on_no_thread(struct control_request *request)
 	control_done(request);
 }
 
+/* The VM goes on, so that it can be asked again. */
+static void on_suspend(struct control_request *request)
+{
+	(void)request;
+	suspended++;
+}
+
 /* Says through a descriptor that came along which one it was. */
 static void on_descriptor(struct control_request *request)
 {
@@ -136,6 +157,8 @@ static void begin(void)
 	control_add("first", on_first);
 	control_add("no-thread", on_no_thread);
 	control_add("descriptor", on_descriptor);
+	control_add("suspend", on_suspend);
+	migrate_add_commands();
 	control_open(&vm, PATH);
 	require_equal(pthread_create(&thread, NULL, run, NULL), 0);
 	running = true;
@@ -190,6 +213,27 @@ static void expect_error(struct control_link *link, const char *line, size_t byt
 	tap_check(!strcmp(got, code), false, "\"%.60s\" is answered by %s, not %s", line, got,
 		  code);
 	json_object_put(answer);
+}
+
+bool control_test_two(const char *lines, sem_t *may_end)
+{
+	struct control_link link = connected();
+	unsigned int before = suspended;
+	struct json_object *answer;
+	bool began;
+
+	/* The second one is answered at once, the migration when it ends. */
+	answer = answer_to(&link, lines, strlen(lines));
+	began = strcmp(member_string(member_object(answer, "error"), "code", ""), "busy");
+	json_object_put(answer);
+	/* The last one was not over yet. */
+	if (began)
+		sem_post(may_end);
+	answer = control_read(&link, PATIENCE_MS);
+	require(answer);
+	json_object_put(answer);
+	control_disconnect(&link);
+	return began && suspended != before;
 }
 
 void states_table(void)
@@ -452,7 +496,8 @@ void control_many_descriptors(void)
 		       json_object_get_boolean(value) == !(i % 16));
 		json_object_put(answer);
 	}
-	expect_equal(open_descriptors(), before);
+	/* The server may have let go of an earlier client meanwhile. */
+	expect(open_descriptors() <= before);
 	control_disconnect(&link);
 }
 

@@ -21,6 +21,7 @@ static const struct tap_test tests[] = {
 	TEST(control_descriptors),
 	TEST(control_many_descriptors),
 	TEST(control_answers_unread),
+	TEST(commands_in_one_go),
 	TEST(control_ends),
 	TEST(registry_names),
 	TEST(registry_states),

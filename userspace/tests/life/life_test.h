@@ -3,6 +3,9 @@
 #ifndef TESTS_LIFE_LIFE_TEST_H
 #define TESTS_LIFE_LIFE_TEST_H
 
+#include <semaphore.h>
+#include <stdbool.h>
+
 #include "tap.h"
 
 /* stream_test.c */
@@ -24,6 +27,12 @@ void control_descriptors(void);
 void control_many_descriptors(void);
 void control_answers_unread(void);
 void control_ends(void);
+
+/* Sends both and ends the first one, a migration; true if the second one, a suspend, was done. */
+bool control_test_two(const char *lines, sem_t *may_end);
+
+/* commands_test.c */
+void commands_in_one_go(void);
 
 /* registry_test.c */
 void registry_names(void);
