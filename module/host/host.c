@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Which engine is used, by how many VMs; and the end of all of them at shutdown. */
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -44,6 +45,22 @@ const char *const gondola_preflight_words[] = {
 static DEFINE_MUTEX(engine_lock);
 static unsigned int users[GONDOLA_ENGINE_COUNT];
 
+/*
+ * A probe interrupts all processors, and anybody with the device asks for it: beyond so many a
+ * second, the last answer is given again.
+ */
+#define PROBES_A_SECOND		16
+
+struct answer {
+	bool known;
+	u32 reason;
+	char detail[64];
+};
+
+static struct answer last_answer[GONDOLA_ENGINE_COUNT];
+static unsigned long second_began;
+static unsigned int probes_in_it;
+
 /* vCPUs that use the engine just now; shutdown waits until there are none. */
 static atomic_t busy = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(idle_wait);
@@ -62,11 +79,32 @@ static const struct gondola_engine_ops *engine_by_id(u32 id)
 	return NULL;
 }
 
+static bool may_probe(void)
+{
+	if (!time_in_range(jiffies, second_began, second_began + HZ)) {
+		second_began = jiffies;
+		probes_in_it = 0;
+	}
+	return ++probes_in_it <= PROBES_A_SECOND;
+}
+
 static u32 preflight(const struct gondola_engine_ops *ops, char *detail)
 {
+	struct answer *last = &last_answer[ops->id];
+
 	lockdep_assert_held(&engine_lock);
 	detail[0] = 0;
-	return ops->cpu_on ? gondola_processors_probe(ops, detail) : ops->probe(detail);
+	if (!ops->cpu_on)
+		return ops->probe(detail);
+	/* Who runs VMs already needs no probe, and is not refused for an old answer. */
+	if (users[ops->id])
+		return GONDOLA_PF_OK;
+	if (may_probe() || !last->known) {
+		last->reason = gondola_processors_probe(ops, last->detail);
+		last->known = true;
+	}
+	strscpy(detail, last->detail, sizeof(last->detail));
+	return last->reason;
 }
 
 /*

@@ -11,7 +11,6 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
-#include <linux/vmalloc.h>
 #include "run/run.h"
 #include "host/compat.h"
 #include "host/run.h"
@@ -301,6 +300,8 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct gondola_vcpu *vcpu = file->private_data;
+	unsigned long at;
+	int err = 0;
 
 	if (current->mm != vcpu->vm->mm)
 		return -EIO;
@@ -308,7 +309,10 @@ static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 	    !(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
-	return remap_vmalloc_range(vma, vcpu->run, 0);
+	for (at = 0; at < GONDOLA_RUN_SIZE && !err; at += PAGE_SIZE)
+		err = vm_insert_page(vma, vma->vm_start + at,
+				     virt_to_page((void *)vcpu->run + at));
+	return err;
 }
 
 static int vcpu_release(struct inode *inode, struct file *file)
@@ -339,10 +343,12 @@ static struct gondola_vcpu *vcpu_alloc(struct gondola_vm *vm, u32 id)
 {
 	struct gondola_vcpu *vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
 	struct gondola_vcpu_host *host = kzalloc(sizeof(*host), GFP_KERNEL_ACCOUNT);
-	struct gondola_run *page = vmalloc_user(GONDOLA_RUN_SIZE);
+	struct gondola_run *page = alloc_pages_exact(GONDOLA_RUN_SIZE,
+						     GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 
 	if (!vcpu || !host || !page) {
-		vfree(page);
+		if (page)
+			free_pages_exact(page, GONDOLA_RUN_SIZE);
 		kfree(host);
 		kfree(vcpu);
 		return NULL;
@@ -371,7 +377,7 @@ static void vcpu_free(struct gondola_vcpu *vcpu)
 {
 	mutex_destroy(&vcpu->host->mutex);
 	put_pid(rcu_access_pointer(vcpu->host->pid));
-	vfree(vcpu->run);
+	free_pages_exact(vcpu->run, GONDOLA_RUN_SIZE);
 	kfree(vcpu->host);
 	kvfree(vcpu->cpuid);
 	kfree(vcpu);

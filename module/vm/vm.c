@@ -22,6 +22,11 @@
 /* More than any VM's or vCPU's records take. */
 #define STATE_LIMIT	(1u << 20)
 
+/* Some of what a VM takes cannot be charged to who makes it. */
+static unsigned int max_vms = 256;
+module_param(max_vms, uint, 0644);
+MODULE_PARM_DESC(max_vms, "VMs at the same time, of all users (default 256)");
+
 static atomic_t last_id = ATOMIC_INIT(0);
 
 /* All VMs, for the audit and the list. */
@@ -434,11 +439,15 @@ static const struct file_operations vm_fops = {
 
 int gondola_vm_create(const struct gondola_create_vm *args)
 {
-	struct gondola_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
-	int err;
+	struct gondola_vm *vm;
+	int err = -EUSERS;
 
+	if (atomic_inc_return(&gondola_nr_vms) > READ_ONCE(max_vms))
+		goto no_vm;
+	err = -ENOMEM;
+	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	if (!vm)
-		return -ENOMEM;
+		goto no_vm;
 	vm->id = atomic_inc_return(&last_id);
 	strscpy(vm->name, args->name, sizeof(vm->name));
 	vm->pid = task_tgid_nr(current);
@@ -456,7 +465,6 @@ int gondola_vm_create(const struct gondola_create_vm *args)
 	if (err)
 		goto no_irqchip;
 	mmgrab(vm->mm);
-	atomic_inc(&gondola_nr_vms);
 	mutex_lock(&vms_lock);
 	list_add_tail(&vm->link, &vms);
 	mutex_unlock(&vms_lock);
@@ -473,5 +481,7 @@ no_mmu:
 	gondola_engine_put(vm->engine);
 no_engine:
 	kfree(vm);
+no_vm:
+	atomic_dec(&gondola_nr_vms);
 	return err;
 }

@@ -92,7 +92,8 @@ struct gondola_preflight {
  *
  * ENODEV: no usable engine, or not this one (ask GONDOLA_PREFLIGHT why).
  * EBUSY: the engine is in use by another hypervisor. EINVAL: bad argument.
- * E2BIG: @shadow_pages is beyond the limit.
+ * E2BIG: @shadow_pages is beyond the limit.  EUSERS: so many VMs as the module's
+ * parameter max_vms says exist already.
  */
 struct gondola_create_vm {
 	__u32 size;

@@ -51,9 +51,9 @@ const u64 *vmx_host_msrs(void)
 }
 
 /* A page for VMXON or a VMCS: zero but for the revision. */
-void *vmx_alloc_region(int cpu)
+void *vmx_alloc_region(int cpu, gfp_t gfp)
 {
-	struct page *page = alloc_pages_node(cpu_to_node(cpu), GFP_KERNEL | __GFP_ZERO, 0);
+	struct page *page = alloc_pages_node(cpu_to_node(cpu), gfp | __GFP_ZERO, 0);
 	u32 *region;
 
 	if (!page)
@@ -76,7 +76,7 @@ int vmx_setup(void)
 		struct vmx_cpu *c = per_cpu_ptr(&vmx_cpus, cpu);
 
 		INIT_LIST_HEAD(&c->holds);
-		c->region = vmx_alloc_region(cpu);
+		c->region = vmx_alloc_region(cpu, GFP_KERNEL);
 		if (!c->region) {
 			vmx_teardown();
 			return -ENOMEM;

@@ -384,7 +384,7 @@ static int vmx_vcpu_create(struct gondola_vcpu *vcpu)
 
 	if (!vmx)
 		return -ENOMEM;
-	vmx->vmcs = vmx_alloc_region(raw_smp_processor_id());
+	vmx->vmcs = vmx_alloc_region(raw_smp_processor_id(), GFP_KERNEL_ACCOUNT);
 	if (!vmx->vmcs) {
 		kfree(vmx);
 		return -ENOMEM;

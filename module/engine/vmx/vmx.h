@@ -137,7 +137,7 @@ bool vmx_cpu_is_on(void);
 void vmx_make_current(struct vmx_vcpu *vmx, int cpu, bool *moved);
 /* Take the VMCS out of whichever processor holds it. */
 void vmx_evict(struct vmx_vcpu *vmx);
-void *vmx_alloc_region(int cpu);
+void *vmx_alloc_region(int cpu, gfp_t gfp);
 /* The host's values of the switched MSRs on this processor. */
 const u64 *vmx_host_msrs(void);
 extern const u32 vmx_switched_msrs[VMX_NR_SWITCHED];

@@ -2,7 +2,9 @@
 /* The ABI refuses what it does not know: ioctls, flags, sizes, padding, addresses, ids. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -326,6 +328,86 @@ static void descriptors(void)
 	munmap(machine.memory, MEMORY_BYTES);
 }
 
+#define MAX_VMS		"/sys/module/gondola/parameters/max_vms"
+
+static void set_max_vms(unsigned int max)
+{
+	FILE *file = fopen(MAX_VMS, "w");
+
+	require(file);
+	require(fprintf(file, "%u", max) > 0);
+	require_equal(fclose(file), 0);
+}
+
+/* What is not charged to anybody is bounded by the number of VMs. */
+static void number_of_vms(void)
+{
+	int vms[3], sys = machine_open();
+	unsigned int before;
+	FILE *file;
+
+	if (geteuid())
+		tap_skip("the limit is root's to set");
+	file = fopen(MAX_VMS, "r");
+	require(file);
+	require_equal(fscanf(file, "%u", &before), 1);
+	fclose(file);
+	set_max_vms(2);
+	for (int i = 0; i < 3; i++)
+		vms[i] = __gondola_create_vm(sys, GONDOLA_ENGINE_ANY, "");
+	expect(vms[0] >= 0);
+	expect(vms[1] >= 0);
+	expect_equal(vms[2], -EUSERS);
+	/* A refusal takes no place, and an end gives one back. */
+	expect_equal(__gondola_create_vm(sys, GONDOLA_ENGINE_ANY, ""), -EUSERS);
+	close(vms[0]);
+	vms[2] = __gondola_create_vm(sys, GONDOLA_ENGINE_ANY, "");
+	expect(vms[2] >= 0);
+	set_max_vms(before);
+	close(vms[1]);
+	close(vms[2]);
+	close(sys);
+}
+
+/* Calls of functions on other processors, from /proc/interrupts. */
+static unsigned long function_calls(void)
+{
+	FILE *file = fopen("/proc/interrupts", "r");
+	unsigned long sum = 0, count;
+	char line[4096];
+
+	require(file);
+	while (fgets(line, sizeof(line), file)) {
+		char *at = strstr(line, "CAL:"), *end;
+
+		if (!at)
+			continue;
+		for (at += 4; count = strtoul(at, &end, 10), end != at; at = end)
+			sum += count;
+	}
+	fclose(file);
+	return sum;
+}
+
+#define PREFLIGHTS	5000
+
+/* Anybody with the device may ask as often as it likes, but not interrupt everybody so often. */
+static void preflight_is_quiet(void)
+{
+	struct gondola_preflight preflight;
+	int sys = machine_open();
+	unsigned long before;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		tap_skip("there is no other processor to interrupt");
+	before = function_calls();
+	for (unsigned int i = 0; i < PREFLIGHTS; i++)
+		for (uint32_t engine = 1; engine < GONDOLA_ENGINE_COUNT; engine++)
+			require_equal(__gondola_preflight(sys, engine, &preflight), 0);
+	expect(function_calls() - before < PREFLIGHTS / 2);
+	close(sys);
+}
+
 static const struct tap_test tests[] = {
 	{ "the version is the header's", version },
 	{ "unknown ioctls are refused", unknown_ioctl },
@@ -341,6 +423,8 @@ static const struct tap_test tests[] = {
 	{ "the run page is mapped whole, and obeyed", run_page },
 	{ "another process may not use the VM", other_process },
 	{ "a vCPU's descriptor keeps its VM alive", descriptors },
+	{ "the number of VMs has a bound", number_of_vms },
+	{ "preflight does not interrupt as often as it is asked", preflight_is_quiet },
 };
 
 TAP_MAIN(tests)
