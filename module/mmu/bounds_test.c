@@ -458,6 +458,31 @@ static void slots_have_a_bound(struct kunit *test)
 	world_done(test, w);
 }
 
+static u64 *restless;
+
+/* Another processor, or the launcher, changes a bit that means nothing. */
+static void change_restless_entry(struct world *w)
+{
+	if (w->entry == restless)
+		*restless ^= BIT_ULL(9);
+}
+
+static void table_changes_under_each_walk(struct kunit *test)
+{
+	struct world *w = world_identity(test, false, 0);
+
+	restless = world_u64(w, 0x4000 + 0x60 * 8);
+	*restless &= ~(PT_A | PT_D);
+	w->on_entry = change_restless_entry;
+	begin();
+	gondola_mmu_fault(&w->vcpu, 0x60000, PFEC_W, &(struct gondola_access){});
+	must_be_few(test, FEW_STEPS);
+	w->on_entry = NULL;
+	must_write(test, w, 0x60000, 1);
+	KUNIT_EXPECT_TRUE(test, *restless & PT_D);
+	world_done(test, w);
+}
+
 static struct kunit_case bounds_cases[] = {
 	KUNIT_CASE(table_out_of_sync_is_taken),
 	KUNIT_CASE(tables_out_of_sync_are_all_taken),
@@ -477,6 +502,7 @@ static struct kunit_case bounds_cases[] = {
 	KUNIT_CASE(log_is_cleared_of_aliases),
 	KUNIT_CASE(slot_goes_while_the_guest_runs),
 	KUNIT_CASE(slots_have_a_bound),
+	KUNIT_CASE(table_changes_under_each_walk),
 	{}
 };
 

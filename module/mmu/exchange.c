@@ -3,6 +3,8 @@
 #include <linux/atomic.h>
 #include "internal.h"
 
+#define OR_TRIES	8
+
 /* Lock held.  The byte, if it can be written here and now; counted as written. */
 static u8 *writable_byte(struct gondola_vm *vm, gpa_t gpa)
 {
@@ -48,17 +50,19 @@ int gondola_gpa_exchange(struct gondola_vcpu *vcpu, gpa_t gpa, u8 new, u8 *old)
 
 bool gondola_gpa_try_or(struct gondola_vm *vm, gpa_t gpa, u8 bits)
 {
+	unsigned int tries;
+	bool done = false;
 	u8 *byte, old;
 
 	/* Not spinning: who holds the lock may be waiting for this very processor. */
 	if (!spin_trylock(&vm->mmu.lock))
 		return false;
 	byte = writable_byte(vm, gpa);
-	if (byte) {
+	if (byte)
 		old = READ_ONCE(*byte);
-		while (!try_cmpxchg(byte, &old, old | bits))
-			;
-	}
+	/* The guest may change it as often as it likes. */
+	for (tries = 0; byte && !done && tries < OR_TRIES; tries++)
+		done = try_cmpxchg(byte, &old, old | bits);
 	spin_unlock(&vm->mmu.lock);
-	return byte;
+	return done;
 }

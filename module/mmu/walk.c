@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The walk of the guest's own tables: one walker, one descriptor per format. */
+#include "host.h"
 #include "internal.h"
+
+#define MAX_WALKS	8	/* of tables that change under the walk */
 
 const struct gondola_format gondola_format_32 = {
 	.levels = 2, .entry_bytes = 4, .index_bits = 10,
@@ -105,6 +108,7 @@ static bool set_accessed_dirty(struct gondola_vcpu *vcpu, struct gondola_walk *w
 {
 	u64 old = w->gpte[level];
 
+	gondola_mmu_host_entry(entry);
 	if (vcpu->mmu.format->entry_bytes == 4) {
 		if (cmpxchg((u32 *)entry, (u32)old, (u32)(old | bits)) != (u32)old)
 			return false;
@@ -128,6 +132,7 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 	bool present;
 	gpa_t table = first_table(vcpu, gva, &present);
 
+	gondola_step(format->levels);
 	w->error = gondola_fault_code(vcpu, access, 0);
 	if (!present)
 		return WALK_FAULT;
@@ -202,7 +207,9 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 		}
 		if (!set_accessed_dirty(vcpu, w, entries[i], i, bits)) {
 			*again = true;
-			return WALK_OK;
+			w->missing = w->table[i];
+			w->missing_write = true;
+			return WALK_MISSING;
 		}
 	}
 	return WALK_OK;
@@ -222,14 +229,16 @@ enum gondola_walk_result gondola_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 
 				      struct gondola_walk *w)
 {
 	enum gondola_walk_result result;
-	bool again;
+	unsigned int tries;
+	bool again = true;
 
 	/* What no entry says is 0, not what the stack held. */
 	*w = (struct gondola_walk){};
 	lockdep_assert_held(&vcpu->vm->mmu.lock);
-	do {
+	/* Who changes the tables all the time is waited for with the lock free, as for a page. */
+	for (tries = 0; again && tries < MAX_WALKS; tries++) {
 		again = false;
 		result = walk_once(vcpu, gva, access, w, &again);
-	} while (unlikely(again));
+	}
 	return result;
 }
