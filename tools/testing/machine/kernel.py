@@ -11,6 +11,8 @@ import image
 HERE = os.path.dirname(os.path.abspath(__file__))
 UML_CONFIG = os.path.join(HERE, "uml-config")
 CHECKED_CONFIG = os.path.join(HERE, "../kunit/config")
+FUZZ_CONFIG = os.path.join(HERE, "fuzz-config")
+DEBUG_CONFIG = os.path.join(HERE, "debug-config")
 SOURCE = "/usr/src/linux-source-6.1.tar.xz"
 # Other architectures and drivers' code are most of the source; their Kconfig files must stay.
 LEFT_OUT = ("Documentation/*.rst", "Documentation/*.yaml", "Documentation/*.txt", "arch/[!ux]*/*.[chS]",
@@ -77,6 +79,18 @@ def uml():
 def uml_checked():
     """The directory of the UML kernel for KUnit, with all checkers (about three minutes)."""
     return built("uml", "um", [UML_CONFIG, CHECKED_CONFIG], ["linux", "modules"])
+
+
+def uml_fuzz():
+    """The directory of the UML kernel for fuzzing: the checkers, coverage and failing allocations."""
+    return built("uml-fuzz", "um", [UML_CONFIG, CHECKED_CONFIG, FUZZ_CONFIG], ["linux", "modules"])
+
+
+def debug(checkers):
+    """The directory of the debug kernel of the SVM machine, with "kasan" or "kcsan"."""
+    return built("debug" if checkers == "kasan" else "debug-" + checkers, "x86",
+                 [DEBUG_CONFIG, os.path.join(HERE, "debug-%s-config" % checkers)],
+                 ["bzImage", "modules"])
 
 
 def build_module(uml, tree, directory, *variables):
