@@ -42,7 +42,8 @@ help:
 	@echo 'make check        all tests; ends in "N passed, N failed"'
 	@echo 'make balloon      the tests of the balloon, and their figures: build/balloon.json'
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
-	@echo 'make fuzz         each fuzz target of tools/testing/fuzz for SECONDS (default 300)'
+	@echo 'make fuzz         each fuzz target of tools/testing/fuzz for SECONDS (default 300), or ONLY=abi:'
+	@echo '                  all ioctls at random in User Mode Linux; SEED=N repeats a run'
 	@echo 'make modes        guests of every paging mode, real mode among them (QEMU; ENGINE=vmx|interp)'
 	@echo 'make mutants      break the MMU and the interpreter in many ways: does a test see each?'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
@@ -64,7 +65,8 @@ help:
 	@echo '  MODE=N KEEP=N,N,... runs single steps of it again: it says which, when it fails'
 	@echo 'make mutants ONLY=NAME tries those whose name contains it, AGAIN=1 forgets earlier results.'
 	@echo 'make smp SECONDS=N runs each part of the stress for so long (default 3).'
-	@echo 'make check DEBUG_KERNEL=1 runs the selftests under lockdep, KASAN and kmemleak (QEMU).'
+	@echo 'make check DEBUG_KERNEL=1 runs the selftests under lockdep, KASAN and kmemleak (QEMU);'
+	@echo '  DEBUG_KERNEL=kcsan under the detector of data races.'
 	@echo 'make check ONLY=REGEX builds, then does nothing but the jobs of that name.'
 	@echo 'BUILD=DIR builds elsewhere. GONDOLA_CACHE=DIR keeps kernels and images (default ~/.cache/gondola).'
 
@@ -159,8 +161,9 @@ kunit: packages-build packages-check
 	@$(testing)/kunit/run --build $(BUILD)
 
 # Ends when all targets had their time; a crash ends it with its input kept.
-fuzz: packages-check
-	@BUILD=$(BUILD) $(testing)/fuzz/run $(if $(filter command environment,$(firstword $(origin SECONDS))),$(SECONDS),300)
+fuzz: packages-check packages-machine
+	@BUILD=$(BUILD) SEED=$(SEED) $(testing)/fuzz/run $(if $(filter command environment,$(firstword $(origin SECONDS))),$(SECONDS),300) \
+		$(ONLY)
 
 # With ENGINE=vmx on a processor with SMEP and SMAP, in Bochs: half an hour.
 modes: all $(engine_module) packages-machine
@@ -176,7 +179,7 @@ docs: packages-build
 
 check: packages
 	+@$(testing)/check --build $(BUILD) $(if $(filter command environment,$(firstword $(origin ENGINE))),--engine $(ENGINE)) \
-		$(if $(DEBUG_KERNEL),--debug-kernel) $(if $(ONLY),--only '$(ONLY)')
+		$(if $(DEBUG_KERNEL),--debug-kernel $(if $(filter kcsan,$(DEBUG_KERNEL)),kcsan,kasan)) $(if $(ONLY),--only '$(ONLY)')
 
 clean:
 	rm -rf $(BUILD)

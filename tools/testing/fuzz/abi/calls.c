@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The calls, and where their arguments lie. */
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "fuzz.h"
+
+extern bool fuzz_verbose;
+
+void say(struct worker *w, const char *format, ...)
+{
+	struct note *note = &w->journal[atomic_load(&w->done) % JOURNAL];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(note->words, sizeof(note->words), format, args);
+	va_end(args);
+	note->result = INT_MIN;
+	if (fuzz_verbose)
+		printf("# thread %u call %u %016llx: %s\n", w->number, w->done,
+		       (unsigned long long)note->seed, note->words);
+}
+
+long said(struct worker *w, long result)
+{
+	w->journal[atomic_load(&w->done) % JOURNAL].result = result;
+	return result;
+}
+
+long do_ioctl(struct worker *w, int fd, unsigned int request, const void *arg, size_t bytes,
+	      const char *name)
+{
+	struct random *r = &w->random;
+	uint64_t at = (uintptr_t)arg;
+	const uint32_t *words = arg;
+	long ret;
+
+	if (one_in(r, 16)) {
+		at = memory_any(r);
+		memory_put(at, arg, bytes);
+	} else if (one_in(r, 32) && bytes >= 8) {
+		((uint32_t *)arg)[below(r, bytes / 4)] = odd_value(r);
+	}
+	say(w, "%s fd %d at %llx: %x %x %x %x %x %x %x %x", name, fd, (unsigned long long)at,
+	    words[0], words[1], bytes > 11 ? words[2] : 0, bytes > 15 ? words[3] : 0,
+	    bytes > 23 ? words[4] : 0, bytes > 23 ? words[5] : 0,
+	    bytes > 31 ? words[6] : 0, bytes > 31 ? words[7] : 0);
+	kernel_before_call(w, request != GONDOLA_RUN);
+	ret = ioctl(fd, request, at);
+	if (ret < 0)
+		ret = -errno;
+	kernel_after_call(w);
+	return said(w, ret);
+}
+
+uint64_t any_place(struct random *r)
+{
+	static const uint64_t bases[] = {
+		0, 0, 0x100000, 0x200000, 0x400000, 0xfee00000, 0xfffff000, 0x100000000,
+	};
+
+	return bases[below(r, 8)] + (one_in(r, 4) ? below(r, 512) * PAGE : 0);
+}
+
+static void call_memory(struct worker *w)
+{
+	struct random *r = &w->random;
+	struct gondola_memory_slot arg = { .size = sizeof(arg) };
+
+	arg.slot = one_in(r, 16) ? odd_value(r) : below(r, 6);
+	arg.flags = one_in(r, 16) ? odd_value(r) : below(r, 8);
+	arg.gpa = one_in(r, 4) ? odd_value(r) & ~(PAGE - 1) : any_place(r);
+	arg.bytes = one_in(r, 4) ? 0 : one_in(r, 6) ? odd_value(r) : PAGE << below(r, 10);
+	if (one_in(r, 12))
+		arg.bytes = PAGE << below(r, 52);
+	arg.hva = one_in(r, 4) ? memory_any(r) : memory_good();
+	/* Where it ends is of as much interest as where it begins. */
+	if (one_in(r, 8))
+		arg.gpa = (1ull << (32 + below(r, 21))) - arg.bytes;
+	if (!one_in(r, 8))
+		arg.hva &= ~(PAGE - 1);
+	do_ioctl(w, any_vm(r), GONDOLA_SET_MEMORY, &arg, sizeof(arg), "SET_MEMORY");
+}
+
+static void call_dirty(struct worker *w)
+{
+	struct random *r = &w->random;
+	struct gondola_dirty_log arg = { .size = sizeof(arg) };
+	bool clear = one_in(r, 2);
+
+	arg.slot = one_in(r, 16) ? odd_value(r) : below(r, 6);
+	arg.first = one_in(r, 4) ? odd_value(r) : below(r, 4) * 64;
+	arg.pages = one_in(r, 4) ? odd_value(r) : 1 + below(r, 512);
+	arg.bitmap = one_in(r, 8) ? memory_any(r) : (uintptr_t)w->args;
+	if (clear && !one_in(r, 4))
+		memset(w->args, one_in(r, 2) ? 0xff : 0x11, 4096);
+	do_ioctl(w, any_vm(r), clear ? GONDOLA_CLEAR_DIRTY : GONDOLA_GET_DIRTY, &arg, sizeof(arg),
+		 clear ? "CLEAR_DIRTY" : "GET_DIRTY");
+}
+
+static void call_marks(struct worker *w)
+{
+	struct random *r = &w->random;
+	struct gondola_mark_dirty dirty = {
+		.size = sizeof(dirty),
+		.source = one_in(r, 8) ? odd_value(r) : 1 + below(r, 2),
+		.device = one_in(r, 2) ? 0 : below(r, GONDOLA_MAX_DEVICES + 2),
+		.gpa = one_in(r, 4) ? odd_value(r) : below(r, 4 << 20),
+		.bytes = one_in(r, 4) ? odd_value(r) : below(r, 1 << 20),
+	};
+	struct gondola_mark mark = {
+		.size = sizeof(mark), .phase = odd_value(r), .round = odd_value(r),
+	};
+	struct gondola_name_device name = {
+		.size = sizeof(name), .device = below(r, GONDOLA_MAX_DEVICES + 2),
+	};
+
+	switch (below(r, 3)) {
+	case 0:
+		do_ioctl(w, any_vm(r), GONDOLA_MARK_DIRTY, &dirty, sizeof(dirty), "MARK_DIRTY");
+		break;
+	case 1:
+		do_ioctl(w, any_vm(r), GONDOLA_MARK, &mark, sizeof(mark), "MARK");
+		break;
+	default:
+		fill(r, name.name, below(r, sizeof(name.name) + 1));
+		do_ioctl(w, any_vm(r), GONDOLA_NAME_DEVICE, &name, sizeof(name), "NAME_DEVICE");
+	}
+}
+
+static void call_irq(struct worker *w)
+{
+	struct random *r = &w->random;
+	struct gondola_irq_line line = {
+		.size = sizeof(line), .gsi = below(r, GONDOLA_NR_GSI + 1), .level = below(r, 2),
+	};
+
+	if (one_in(r, 3))
+		do_ioctl(w, any_vcpu(r)->fd, GONDOLA_NMI, w->args, 16, "NMI");
+	else
+		do_ioctl(w, any_vm(r), GONDOLA_IRQ_LINE, &line, sizeof(line), "IRQ_LINE");
+}
+
+static void call_eventfd(struct worker *w)
+{
+	static const uint64_t places[] = { 0x80, 0x3f8, 0xd0000000, 0xd0000004, 0x100000, 0x5000 };
+	struct random *r = &w->random;
+	struct gondola_ioeventfd io = {
+		.size = sizeof(io), .flags = below(r, 16), .fd = any_event(r),
+		.bytes = one_in(r, 8) ? odd_value(r) : 1u << below(r, 4),
+		.address = one_in(r, 8) ? odd_value(r) : places[below(r, 6)],
+	};
+	struct gondola_irqfd irq = {
+		.size = sizeof(irq), .flags = below(r, 2), .fd = any_event(r),
+		.gsi = below(r, GONDOLA_NR_GSI + 1),
+	};
+	const uint64_t once = 1;
+
+	switch (below(r, 3)) {
+	case 0:
+		if (io.flags & GONDOLA_IOEVENTFD_DATAMATCH)
+			io.datamatch = below(r, 3);
+		if (io.flags & GONDOLA_IOEVENTFD_CLEAR)
+			io.word = one_in(r, 3) ? memory_any(r) : memory_good() + 4 * below(r, 4096);
+		do_ioctl(w, any_vm(r), GONDOLA_IOEVENTFD, &io, sizeof(io), "IOEVENTFD");
+		break;
+	case 1:
+		do_ioctl(w, any_vm(r), GONDOLA_IRQFD, &irq, sizeof(irq), "IRQFD");
+		break;
+	default:
+		say(w, "write to an eventfd");
+		said(w, write(any_event(r) & 0xffff, &once, sizeof(once)));
+	}
+}
+
+static void call_hold(struct worker *w)
+{
+	struct random *r = &w->random;
+	struct gondola_hold_clock arg = { .size = sizeof(arg), .flags = below(r, 2) };
+	int fd = any_vm(r);
+
+	do_ioctl(w, fd, GONDOLA_HOLD_CLOCK, &arg, sizeof(arg), "HOLD_CLOCK");
+	/* Held for good, nothing would run. */
+	if (one_in(r, 4))
+		return;
+	arg = (struct gondola_hold_clock){ .size = sizeof(arg) };
+	do_ioctl(w, fd, GONDOLA_HOLD_CLOCK, &arg, sizeof(arg), "HOLD_CLOCK");
+}
+
+static void call_preflight(struct worker *w)
+{
+	struct random *r = &w->random;
+	struct gondola_preflight arg = { .size = sizeof(arg), .engine = below(r, 6) };
+
+	do_ioctl(w, any_sys(r), GONDOLA_PREFLIGHT, &arg, sizeof(arg), "PREFLIGHT");
+}
+
+static void call_stats(struct worker *w)
+{
+	struct gondola_stats *stats = (void *)w->args;
+
+	stats->size = sizeof(*stats);
+	stats->flags = 0;
+	do_ioctl(w, any_vcpu(&w->random)->fd, GONDOLA_GET_STATS, stats, 8, "GET_STATS");
+}
+
+/* What is no call of the descriptor, or of no descriptor, or belongs to another one. */
+static void call_wrong(struct worker *w)
+{
+	struct random *r = &w->random;
+	int fd = one_in(r, 3) ? any_sys(r) : one_in(r, 2) ? any_vm(r) : any_vcpu(r)->fd;
+	uint8_t sizes[] = { 0, 8, 16, 24, 32, 48, 64 };
+	unsigned int request = _IOC(below(r, 4), GONDOLA_IOC, below(r, 0x70), sizes[below(r, 7)]);
+
+	fill(r, w->args, 64);
+	*(uint32_t *)w->args = _IOC_SIZE(request);
+	do_ioctl(w, fd, request, w->args, 64, "an ioctl that may not exist");
+}
+
+static void call_list(struct worker *w)
+{
+	static const char *const names[] = {
+		"vms", "vcpus", "shadow_pages", "mmu_lock", "audit", "list",
+	};
+	const char *name = names[below(&w->random, 6)];
+
+	say(w, "read %s", name);
+	said(w, kernel_number(name));
+}
+
+/* How often each of the calls is made, among all. */
+static const struct {
+	void (*make)(struct worker *w);
+	unsigned int weight;
+} kinds[] = {
+	{ call_run, 24 }, { call_state, 20 }, { call_boot, 6 }, { call_memory, 10 },
+	{ call_dirty, 8 }, { call_marks, 4 }, { call_irq, 6 }, { call_eventfd, 8 },
+	{ call_hold, 3 }, { call_preflight, 1 }, { call_stats, 1 }, { call_wrong, 2 },
+	{ call_list, 2 }, { call_create_vm, 2 }, { call_create_vcpu, 5 }, { call_map_run, 4 },
+	{ call_close, 3 }, { call_cpuid, 4 },
+};
+
+void call(struct worker *w, uint64_t seed)
+{
+	struct note *note = &w->journal[atomic_load(&w->done) % JOURNAL];
+	unsigned int all = 0, which;
+	size_t i;
+
+	note->seed = seed;
+	note->words[0] = 0;
+	note->result = 0;
+	w->random.state = seed;
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		all += kinds[i].weight;
+	which = below(&w->random, all);
+	for (i = 0; which >= kinds[i].weight; i++)
+		which -= kinds[i].weight;
+	kinds[i].make(w);
+	atomic_fetch_add(&w->done, 1);
+}
