@@ -8,6 +8,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/types.h>
 #include <asm/barrier.h>
 #include <uapi/linux/gondola.h>
@@ -68,8 +69,9 @@ struct gondola_vm {
 };
 
 /** gondola_vcpu_by_id() - the vCPU, or NULL; needs no lock */
-static inline struct gondola_vcpu *gondola_vcpu_by_id(struct gondola_vm *vm, int id)
+static inline struct gondola_vcpu *gondola_vcpu_by_id(struct gondola_vm *vm, u32 id)
 {
+	id = array_index_nospec(id, GONDOLA_MAX_VCPUS);
 	/* Pairs with the release that published it, complete. */
 	return smp_load_acquire(&vm->vcpus[id]);
 }

@@ -6,6 +6,7 @@
  * masked pin is lost, as the data sheet says.
  */
 #include <linux/bitops.h>
+#include <linux/nospec.h>
 #include <linux/string.h>
 #include "irqchip.h"
 #include "lapic.h"
@@ -96,7 +97,7 @@ static u32 ioapic_read(struct gondola_ioapic *ioapic)
 	case IOAPIC_REG_VERSION:
 		return IOAPIC_VERSION_VALUE;
 	case IOAPIC_REG_REDIRECT ... IOAPIC_REG_REDIRECT + 2 * IOAPIC_PINS - 1:
-		reg -= IOAPIC_REG_REDIRECT;
+		reg = array_index_nospec(reg - IOAPIC_REG_REDIRECT, 2 * IOAPIC_PINS);
 		return ioapic->redirect[reg / 2] >> (reg & 1 ? 32 : 0);
 	default:
 		return 0;
@@ -115,7 +116,7 @@ static void ioapic_write(struct gondola_irqchip *chip, u32 val, struct gondola_v
 	}
 	if (reg < IOAPIC_REG_REDIRECT || reg >= IOAPIC_REG_REDIRECT + 2 * IOAPIC_PINS)
 		return;
-	reg -= IOAPIC_REG_REDIRECT;
+	reg = array_index_nospec(reg - IOAPIC_REG_REDIRECT, 2 * IOAPIC_PINS);
 	entry = &ioapic->redirect[reg / 2];
 	if (reg & 1)
 		new = (*entry & GENMASK_ULL(31, 0)) | (u64)val << 32;

@@ -41,6 +41,7 @@ void gondola_irq_set_line(struct gondola_vm *vm, u32 gsi, enum gondola_irq_sourc
 
 	if (WARN_ON_ONCE(gsi >= GONDOLA_NR_GSI))
 		return;
+	gsi = array_index_nospec(gsi, GONDOLA_NR_GSI);
 	/*
 	 * The chips read the line again under their own locks, so that when
 	 * two sources change it at once the last to get there sees both.

@@ -142,7 +142,7 @@ static enum gondola_access_result access_locked(struct gondola_vcpu *vcpu, gva_t
 		return GONDOLA_ACCESS_MMIO;
 	if (!fn)
 		return GONDOLA_ACCESS_OK;
-	frame = &slot->frames[gfn - slot->base];
+	frame = gondola_frame_in(slot, gfn);
 	if (!(frame->host & FRAME_PRESENT) || (write && !(frame->host & FRAME_WRITABLE)))
 		return GONDOLA_ACCESS_MEMORY;
 	if (fn(frame_data(frame) + (gva & ~GONDOLA_PAGE_MASK), arg, bytes)) {
@@ -214,7 +214,7 @@ static int gpa_access(struct gondola_vcpu *vcpu, gpa_t gpa, void *buf, unsigned 
 			gondola_mmu_unlock(vm);
 			return -ENXIO;
 		}
-		frame = &slot->frames[gfn - slot->base];
+		frame = gondola_frame_in(slot, gfn);
 		if ((frame->host & FRAME_PRESENT) && (!write || (frame->host & FRAME_WRITABLE))) {
 			if (write) {
 				memcpy(frame_data(frame) + offset, buf, bytes);

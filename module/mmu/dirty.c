@@ -73,7 +73,7 @@ static struct gondola_slot *dirty_slot(struct gondola_vm *vm, u32 slot, u64 firs
 
 	if (slot >= GONDOLA_MAX_SLOTS || first % 64 || !pages)
 		return NULL;
-	s = &vm->mmu.slots[slot];
+	s = &vm->mmu.slots[array_index_nospec(slot, GONDOLA_MAX_SLOTS)];
 	if (!s->dirty || first > s->pages || pages > s->pages - first)
 		return NULL;
 	return s;
@@ -167,7 +167,7 @@ int gondola_mmu_mark_dirty(struct gondola_vm *vm, gpa_t gpa, u64 bytes,
 		}
 		mark_page(vm, NULL, slot, gfn, source, device);
 		/* The write went past the shadow of a table that may lie there. */
-		if (slot->frames[gfn - slot->base].nr_tables)
+		if (gondola_frame_in(slot, gfn)->nr_tables)
 			gondola_zap_tables(vm, gfn);
 		gondola_mmu_unlock(vm);
 		if (fatal_signal_pending(current))

@@ -14,7 +14,7 @@ static u8 *writable_byte(struct gondola_vm *vm, gpa_t gpa)
 
 	if (!slot || (slot->flags & GONDOLA_MEM_READONLY))
 		return NULL;
-	frame = &slot->frames[gfn - slot->base];
+	frame = gondola_frame_in(slot, gfn);
 	/* A guest that keeps a page table there gets none of it. */
 	if (!(frame->host & FRAME_PRESENT) || !(frame->host & FRAME_WRITABLE) || frame->nr_tables)
 		return NULL;

@@ -39,7 +39,7 @@ static u64 leaf_bits(union gondola_role role, u64 rights, bool supervisor_write)
 static void set_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
 		     struct gondola_slot *slot, gfn_t gfn, u64 bits, bool write)
 {
-	struct gondola_frame *frame = &slot->frames[gfn - slot->base];
+	struct gondola_frame *frame = gondola_frame_in(slot, gfn);
 	struct gondola_vm *vm = vcpu->vm;
 	u64 *spte = &sp->spt[i], old = READ_ONCE(*spte), new;
 
@@ -107,7 +107,7 @@ bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 	if (!gondola_chunk_to_spare(vcpu))
 		return false;
 	slot = gondola_find_slot(vcpu->vm, gfn);
-	if (!slot || !may_map_along(&slot->frames[gfn - slot->base]))
+	if (!slot || !may_map_along(gondola_frame_in(slot, gfn)))
 		return false;
 	if (!(gpte & PT_D))
 		rights &= ~PT_W;
@@ -290,7 +290,7 @@ static void fill_around_direct(struct gondola_vcpu *vcpu, struct gondola_shadow_
 		struct gondola_slot *slot = gondola_find_slot(vcpu->vm, sp->gfn + i);
 
 		if (!slot || spte_present(sp->spt[i]) || !gondola_chunk_to_spare(vcpu) ||
-		    !may_map_along(&slot->frames[sp->gfn + i - slot->base]))
+		    !may_map_along(gondola_frame_in(slot, sp->gfn + i)))
 			continue;
 		set_leaf(vcpu, sp, i, slot, sp->gfn + i, bits, false);
 		gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_PREFETCHED);
@@ -402,7 +402,7 @@ static enum gondola_access_result check_frame(struct gondola_vcpu *vcpu, gpa_t g
 	*slot = gondola_find_slot(vcpu->vm, gfn);
 	if (!*slot || (write && ((*slot)->flags & GONDOLA_MEM_READONLY)))
 		return GONDOLA_ACCESS_MMIO;
-	frame = &(*slot)->frames[gfn - (*slot)->base];
+	frame = gondola_frame_in(*slot, gfn);
 	if (!(frame->host & FRAME_PRESENT) || (write && !(frame->host & FRAME_WRITABLE))) {
 		missing->gfn = gfn;
 		missing->write = write;

@@ -17,6 +17,7 @@
 
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include "vcpu.h"
 #include "vm.h"
 #include "host.h"
@@ -157,11 +158,17 @@ static inline struct gondola_slot *gondola_find_slot(struct gondola_vm *vm, gfn_
 	return gondola_find_slot_slow(vm, gfn);
 }
 
+/* The frame of @gfn, which lies in @slot; the guest chose it, and may not speculate past the end. */
+static inline struct gondola_frame *gondola_frame_in(const struct gondola_slot *slot, gfn_t gfn)
+{
+	return &slot->frames[array_index_nospec(gfn - slot->base, slot->pages)];
+}
+
 static inline struct gondola_frame *gondola_find_frame(struct gondola_vm *vm, gfn_t gfn)
 {
 	struct gondola_slot *slot = gondola_find_slot(vm, gfn);
 
-	return slot ? &slot->frames[gfn - slot->base] : NULL;
+	return slot ? gondola_frame_in(slot, gfn) : NULL;
 }
 
 /*

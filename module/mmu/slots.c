@@ -92,7 +92,7 @@ enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn
 	/* The page may have been taken away, or the slot moved, while nobody looked. */
 	if (!vm->mmu.invalidating && seq == vm->mmu.seq) {
 		slot = gondola_find_slot(vm, gfn);
-		frame = &slot->frames[gfn - slot->base];
+		frame = gondola_frame_in(slot, gfn);
 		if ((frame->host & FRAME_PRESENT) && frame->host >> 12 != pfn &&
 		    zap_frame(vm, slot, gfn - slot->base))
 			gondola_flush_all(vm);
@@ -258,9 +258,15 @@ static bool overlaps(const struct gondola_vm *vm, const struct gondola_memory_sl
 	return false;
 }
 
+/* The launcher chose @id, which is below the limit. */
+static struct gondola_slot *slot_by_id(struct gondola_vm *vm, u32 id)
+{
+	return &vm->mmu.slots[array_index_nospec(id, GONDOLA_MAX_SLOTS)];
+}
+
 static int check_slot(struct gondola_vm *vm, const struct gondola_memory_slot *arg)
 {
-	const struct gondola_slot *old = &vm->mmu.slots[arg->slot];
+	const struct gondola_slot *old = slot_by_id(vm, arg->slot);
 	u64 mask = GONDOLA_PAGE_SIZE - 1;
 
 	if ((arg->gpa | arg->bytes | arg->hva) & mask)
@@ -353,7 +359,7 @@ int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot
 	err = check_slot(vm, arg);
 	if (err)
 		return err;
-	slot = &vm->mmu.slots[arg->slot];
+	slot = slot_by_id(vm, arg->slot);
 	old = *slot;
 
 	err = prepare_slot(vm, &old, &new, &dirty);

@@ -150,6 +150,7 @@ static long create_vcpu(struct gondola_vm *vm, void __user *uarg)
 		return err;
 	if (args.pad || args.id >= GONDOLA_MAX_VCPUS)
 		return -EINVAL;
+	args.id = array_index_nospec(args.id, GONDOLA_MAX_VCPUS);
 	mutex_lock(&vm->lock);
 	err = vm->vcpus[args.id] ? -EEXIST : gondola_vcpu_create(vm, args.id);
 	mutex_unlock(&vm->lock);
@@ -213,7 +214,7 @@ static long dirty_log(struct gondola_vm *vm, void __user *uarg, bool clear)
 		return -EINVAL;
 
 	mutex_lock(&vm->lock);
-	slot = &vm->mmu.slots[args.slot];
+	slot = &vm->mmu.slots[array_index_nospec(args.slot, GONDOLA_MAX_SLOTS)];
 	err = -EINVAL;
 	if (!slot->dirty || args.first >= slot->pages || args.pages > slot->pages - args.first)
 		goto out;

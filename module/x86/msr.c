@@ -2,6 +2,7 @@
 /* MSRs as the guest sees them: one table. */
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/nospec.h>
 #include <uapi/linux/gondola_pv.h>
 #include "control.h"
 #include "host/time.h"
@@ -221,13 +222,16 @@ static u64 *mtrr_of(struct gondola_vcpu *vcpu, u32 index)
 	case MSRX_MTRR_DEF_TYPE:
 		return &msrs->mtrr_def_type;
 	case MSRX_MTRR_BASE ... MSRX_MTRR_LAST:
-		return &msrs->mtrr_var[index - MSRX_MTRR_BASE];
+		index = array_index_nospec(index - MSRX_MTRR_BASE, ARRAY_SIZE(msrs->mtrr_var));
+		return &msrs->mtrr_var[index];
 	case MSRX_MTRR_FIX_64K:
 		return &msrs->mtrr_fixed[0];
 	case MSRX_MTRR_FIX_16K ... MSRX_MTRR_FIX_16K + 1:
 		return &msrs->mtrr_fixed[1 + index - MSRX_MTRR_FIX_16K];
 	default:
-		return &msrs->mtrr_fixed[3 + index - MSRX_MTRR_FIX_4K];
+		index = array_index_nospec(3 + index - MSRX_MTRR_FIX_4K,
+					   ARRAY_SIZE(msrs->mtrr_fixed));
+		return &msrs->mtrr_fixed[index];
 	}
 }
 static_assert(MSRX_MTRR_LAST - MSRX_MTRR_BASE + 1 == 2 * MTRR_VARIABLE);
