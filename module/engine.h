@@ -126,7 +126,10 @@ struct gondola_engine_ops {
 	void (*vcpu_destroy)(struct gondola_vcpu *vcpu);
 	/** @vcpu_load: make it current on this processor; preemption off. */
 	void (*vcpu_load)(struct gondola_vcpu *vcpu, int cpu);
-	/** @vcpu_put: the processor is given to others; preemption off. */
+	/**
+	 * @vcpu_put: the processor is given to others; preemption off.  Also where cpu_off() came
+	 * after @vcpu_load: no instruction of the engine's, but all host state is back.
+	 */
 	void (*vcpu_put)(struct gondola_vcpu *vcpu);
 
 	/**

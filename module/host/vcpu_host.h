@@ -21,6 +21,7 @@ struct gondola_vcpu;
  * @pid: the thread that ran it last
  * @wait: where it sleeps in HLT
  * @thread: what hardware engines need to know of that thread
+ * @loaded: the engine has it on a processor, and is to put it
  * @window: GONDOLA_WINDOW_* that the engine has open
  */
 struct gondola_vcpu_host {
@@ -29,6 +30,7 @@ struct gondola_vcpu_host {
 	struct pid __rcu *pid;
 	wait_queue_head_t wait;
 	struct gondola_thread thread;
+	bool loaded;
 	u8 window;
 };
 

@@ -33,14 +33,18 @@ static void load_here(struct gondola_vcpu *vcpu, int cpu)
 {
 	WRITE_ONCE(vcpu->cpu, cpu);
 	/* Only a shutdown under way finds it off; the run loop then leaves. */
-	if (gondola_engine_on(vcpu->engine))
-		vcpu->engine->vcpu_load(vcpu, cpu);
+	if (!gondola_engine_on(vcpu->engine))
+		return;
+	vcpu->engine->vcpu_load(vcpu, cpu);
+	vcpu->host->loaded = true;
 }
 
 static void put_here(struct gondola_vcpu *vcpu)
 {
-	if (gondola_engine_on(vcpu->engine))
+	/* Also if the engine went off meanwhile: the processor still holds the guest's MSRs. */
+	if (vcpu->host->loaded)
 		vcpu->engine->vcpu_put(vcpu);
+	vcpu->host->loaded = false;
 	WRITE_ONCE(vcpu->cpu, -1);
 }
 

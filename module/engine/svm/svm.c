@@ -747,7 +747,7 @@ static void svm_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
 
 	preempt_disable();
 	/* With a stale ASID the next entry takes a new one, which is empty. */
-	if (svm->asid_round == this_cpu_read(svm_cpu.asids.round))
+	if (svm->asid_round == this_cpu_read(svm_cpu.asids.round) && this_cpu_read(svm_cpu.on))
 		svm_invlpga(gva, svm->vmcb->asid);
 	preempt_enable();
 }
