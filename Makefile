@@ -7,6 +7,8 @@ CPU_MODEL ?=
 MITIGATIONS ?= off
 CPUS ?= 1
 SECONDS ?= 3
+# A kernel of another Debian suite, as 6.12: what is built for it has a folder of its own.
+KERNEL ?=
 # "make smp ENGINE=vmx" is for the patient.
 SMP_ENGINE = $(if $(filter command environment,$(firstword $(origin ENGINE))),$(ENGINE),svm)
 SMP_GUESTS = $(if $(filter vmx,$(SMP_ENGINE)),2,1 2 4 16)
@@ -21,6 +23,11 @@ kdir = /usr/src/linux-headers-$$($(machine) --version)
 # src= keeps the products out of the source tree.
 kbuild = $(MAKE) -C $(kdir) M=$(BUILD)/module src=$(CURDIR)
 
+ifneq ($(KERNEL),)
+override BUILD := $(BUILD)/kernel-$(KERNEL)
+endif
+
+stock = $(if $(KERNEL),--stock $(KERNEL))
 machine_options = --engine $(ENGINE) --cpus $(CPUS) --mitigations $(MITIGATIONS) \
 	$(if $(CPU_MODEL),--cpu-model $(CPU_MODEL))
 
@@ -60,6 +67,8 @@ help:
 	@echo '                        check runs all without it'
 	@echo '  CPU_MODEL=NAME        default core2_penryn_t9600 (vmx), EPYC (svm)'
 	@echo '  MITIGATIONS=default   with the kernels'\'' mitigations (default off, which is quicker)'
+	@echo '  KERNEL=6.12           that kernel for the machine and the guest, from another Debian suite;'
+	@echo '                        for run, module and driver'
 	@echo '  CPUS=N                processors of the machine (default 1)'
 	@echo 'make kunit STEPS=N SEED=N says how long and how the random test of the shadow tables runs.'
 	@echo '  MODE=N KEEP=N,N,... runs single steps of it again: it says which, when it fails'
@@ -78,6 +87,10 @@ packages-%:
 	@$(packages) $*
 
 # The machines need no debugging information; build/module/gondola.ko keeps it.
+ifneq ($(KERNEL),)
+module driver: packages-build packages-suites
+	@$(testing)/machine/build-for $(KERNEL) $(BUILD) $(KBUILD_OPTIONS)
+else
 module: packages-build
 	@mkdir -p $(addprefix $(BUILD)/module/,$(sort $(dir $(wildcard $(addprefix module/,*.c */*.c */*/*.c)))))
 	+@$(kbuild) $(KBUILD_OPTIONS) modules
@@ -88,6 +101,7 @@ driver: packages-build
 	@mkdir -p $(BUILD)/balloon
 	+@$(MAKE) -C $(kdir) M=$(BUILD)/balloon src=$(CURDIR)/balloon $(KBUILD_OPTIONS) modules
 	@strip --strip-debug -o $(BUILD)/gondola_balloon.ko $(BUILD)/balloon/gondola_balloon.ko
+endif
 
 launcher: packages-build
 	+@$(MAKE) -C userspace O=$(BUILD)
@@ -112,12 +126,12 @@ module-uml: packages-check
 engine_module = $(if $(filter interp,$(ENGINE)),module-uml,module)
 
 run: $(engine_module) launcher workload packages-machine
-	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options)
+	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options) --machine-options '$(stock)'
 
 bench: all workload packages-machine
-	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options) --bare \
+	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options) --machine-options '$(stock)' --bare \
 		--json $(BUILD)/bench-boot.json
-	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options) --bare --reboot \
+	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options) --machine-options '$(stock)' --bare --reboot \
 		--append "acpi=off noapic" --json $(BUILD)/bench-boot-noacpi.json
 
 exits-per-op: all packages-machine
@@ -138,7 +152,7 @@ smp-long: SMP_GUESTS = 4
 smp-long: smp
 
 shell: $(engine_module) launcher workload packages-machine
-	@$(machine) $(machine_options) --shell --guest $(BUILD)/guest --files $(BUILD)/workload \
+	@$(machine) $(machine_options) $(stock) --shell --guest $(BUILD)/guest --files $(BUILD)/workload \
 		--files $(if $(filter interp,$(ENGINE)),$(BUILD)/uml/gondola.ko,$(BUILD)/gondola.ko):/ \
 		--files $(BUILD)/gondola:/bin/
 

@@ -82,7 +82,7 @@ struct balloon {
 
 	struct page_reporting_dev_info reporting;
 	bool reporting_on;
-	struct shrinker shrinker;
+	struct shrinker *shrinker;
 	struct notifier_block oom;
 	struct notifier_block pm;
 };

@@ -8,8 +8,9 @@
 #include <linux/virtio_config.h>
 
 #include "balloon.h"
+#include "compat.h"
 
-#define HINT_ORDER	(MAX_ORDER - 1)
+#define HINT_ORDER	MAX_PAGE_ORDER
 #define HINT_PAGES	(1ul << HINT_ORDER)
 
 static int report(struct page_reporting_dev_info *reporting, struct scatterlist *sg,

@@ -13,6 +13,7 @@
 #include <linux/virtio_ids.h>
 
 #include "balloon.h"
+#include "compat.h"
 
 #define CONFIG_OF(member)	(GONDOLA_BALLOON_CONFIG + \
 				 offsetof(struct gondola_balloon_config, member))
@@ -257,22 +258,18 @@ static void on_config(struct virtio_device *vdev)
 
 static int find_queues(struct balloon *b)
 {
-	vq_callback_t *callbacks[VQ_COUNT] = { on_ack, on_ack };
-	const char *names[VQ_COUNT] = { "inflate", "deflate" };
+	struct virtqueue_info queues[VQ_COUNT] = {
+		[VQ_INFLATE] = { "inflate", on_ack },
+		[VQ_DEFLATE] = { "deflate", on_ack },
+	};
 
-	if (virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_STATS_VQ)) {
-		names[VQ_STATS] = "stats";
-		callbacks[VQ_STATS] = stats_wanted;
-	}
-	if (virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_FREE_PAGE_HINT)) {
-		names[VQ_HINT] = "free_page_hint";
-		callbacks[VQ_HINT] = on_ack;
-	}
-	if (virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_REPORTING)) {
-		names[VQ_REPORT] = "reporting";
-		callbacks[VQ_REPORT] = on_ack;
-	}
-	return virtio_find_vqs(b->vdev, VQ_COUNT, b->vqs, callbacks, names, NULL);
+	if (virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_STATS_VQ))
+		queues[VQ_STATS] = (struct virtqueue_info){ "stats", stats_wanted };
+	if (virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_FREE_PAGE_HINT))
+		queues[VQ_HINT] = (struct virtqueue_info){ "free_page_hint", on_ack };
+	if (virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_REPORTING))
+		queues[VQ_REPORT] = (struct virtqueue_info){ "reporting", on_ack };
+	return virtio_find_vqs(b->vdev, VQ_COUNT, b->vqs, queues, NULL);
 }
 
 static void tell_poison(struct balloon *b)

@@ -10,8 +10,9 @@
 #include <linux/vmstat.h>
 
 #include "balloon.h"
+#include "compat.h"
 
-#define LARGEST		(MAX_ORDER - 1)
+#define LARGEST		MAX_PAGE_ORDER
 
 /* Is the balloon's memory no longer the guest's? Where the guest may take it back by itself, it is. */
 static bool counts(struct balloon *b)

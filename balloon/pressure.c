@@ -11,6 +11,7 @@
 #include <linux/virtio_config.h>
 
 #include "balloon.h"
+#include "compat.h"
 
 #define OOM_PAGES	1024	/* for a guest that has no floor */
 
@@ -56,7 +57,7 @@ unsigned long pressure_relieve(struct balloon *b)
 
 static unsigned long count_pages(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	struct balloon *b = container_of(shrinker, struct balloon, shrinker);
+	struct balloon *b = compat_shrinker_data(shrinker);
 
 	return missing(b) ? READ_ONCE(b->held) : 0;
 }
@@ -64,7 +65,7 @@ static unsigned long count_pages(struct shrinker *shrinker, struct shrink_contro
 /* No answer of the device is waited for here: whoever reclaims may hold anything. */
 static unsigned long scan_pages(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	struct balloon *b = container_of(shrinker, struct balloon, shrinker);
+	struct balloon *b = compat_shrinker_data(shrinker);
 
 	WRITE_ONCE(b->squeezed, true);
 	balloon_wake(b);
@@ -93,21 +94,23 @@ int pressure_start(struct balloon *b)
 {
 	int ret;
 
-	b->shrinker.count_objects = count_pages;
-	b->shrinker.scan_objects = scan_pages;
-	b->shrinker.seeks = DEFAULT_SEEKS;
-	ret = register_shrinker(&b->shrinker, "gondola-balloon");
-	if (ret)
-		return ret;
+	b->shrinker = shrinker_alloc(0, "gondola-balloon");
+	if (!b->shrinker)
+		return -ENOMEM;
+	b->shrinker->count_objects = count_pages;
+	b->shrinker->scan_objects = scan_pages;
+	b->shrinker->seeks = DEFAULT_SEEKS;
+	compat_shrinker_data(b->shrinker) = b;
+	shrinker_register(b->shrinker);
 	b->oom.notifier_call = on_oom;
 	ret = register_oom_notifier(&b->oom);
 	if (ret)
-		unregister_shrinker(&b->shrinker);
+		shrinker_free(b->shrinker);
 	return ret;
 }
 
 void pressure_stop(struct balloon *b)
 {
 	unregister_oom_notifier(&b->oom);
-	unregister_shrinker(&b->shrinker);
+	shrinker_free(b->shrinker);
 }

@@ -10,12 +10,10 @@
 #include <linux/eventfd.h>
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
-#include <linux/printk.h>
-#include <linux/shrinker.h>
-#include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/syscore_ops.h>
 #include "compat-features.h"
+#include "compat_shrinker.h"
 
 #ifndef CONFIG_UML
 #include <asm/debugreg.h>
@@ -57,39 +55,6 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 /* The one with a tracepoint, which no module may use, came with this name. */
 #ifndef COMPAT_ARCH_RESCHEDULE
 #define arch_smp_send_reschedule(cpu)	smp_send_reschedule(cpu)
-#endif
-
-#ifndef COMPAT_SHRINKER_ALLOC
-struct compat_shrinker {
-	struct shrinker shrinker;
-	const char *name;
-};
-
-static inline struct shrinker *shrinker_alloc(unsigned int flags, const char *name)
-{
-	struct compat_shrinker *compat = kzalloc(sizeof(*compat), GFP_KERNEL);
-
-	if (!compat)
-		return NULL;
-	compat->shrinker.flags = flags;
-	compat->name = name;
-	return &compat->shrinker;
-}
-
-static inline void shrinker_register(struct shrinker *shrinker)
-{
-	const char *name = container_of(shrinker, struct compat_shrinker, shrinker)->name;
-
-	/* Without it the kernel asks nothing back: a pity, and no reason to give up. */
-	if (register_shrinker(shrinker, "%s", name))
-		pr_warn("%s: no memory for the shrinker\n", name);
-}
-
-static inline void shrinker_free(struct shrinker *shrinker)
-{
-	unregister_shrinker(shrinker);
-	kfree(container_of(shrinker, struct compat_shrinker, shrinker));
-}
 #endif
 
 #ifndef COMPAT_HRTIMER_SETUP

@@ -42,7 +42,8 @@
  * @host: where VMSAVE keeps the rest of it, in the layout of a VMCB
  * @host_pa: its address
  * @asids: those that it gives out
- * @vm_id, @vcpu_id: the vCPU that ran here last
+ * @vm_id: the VM of the vCPU that ran here last
+ * @vcpu_id: and that vCPU
  * @on: root operation is ours
  */
 struct svm_cpu {

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels of other Debian suites than the machine's own, and the compilers that belong to them.
+
+A minimal root of the suite, in the cache, holds the compiler and the headers: a newer suite's
+linux-kbuild needs that suite's C library. It comes from the mirror that this machine's own apt
+uses; nothing on the machine is changed.
+"""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+
+import image
+
+# name: (suite, release pattern of its cloud kernel)
+KERNELS = {
+    "6.12": ("trixie", r"6\.12\."),
+    "7.3": ("trixie-backports", r"7\.\d+\."),
+}
+INCLUDED = "gcc,make,libelf-dev,libc6-dev,xz-utils,kmod,perl,python3"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def mirror():
+    """The URI of Debian's archive, as this machine's own apt has it."""
+    sources = glob.glob("/etc/apt/sources.list") + glob.glob("/etc/apt/sources.list.d/*")
+    for path in sorted(sources):
+        with open(path, encoding="utf-8", errors="replace") as f:
+            text = re.sub(r"^\s*#.*$", "", f.read(), flags=re.MULTILINE)
+        for uri in re.findall(r"^URIs:\s*(\S+)", text, re.MULTILINE) + \
+                re.findall(r"^deb\s+(?:\[[^]]*\]\s*)?(\S+)", text, re.MULTILINE):
+            if uri.rstrip("/").endswith("/debian"):
+                return uri
+    raise image.ImageError("no archive of Debian in the sources of apt: where do packages come from?")
+
+
+def in_root(root, command, binds=()):
+    """Runs a shell command in the root, with directories bound at their own paths."""
+    mounts = "".join("mkdir -p %(r)s%(d)s; mount --rbind %(d)s %(r)s%(d)s; " % {"r": root, "d": d}
+                     for d in binds)
+    script = "set -e; mount --make-rprivate /; mount -t proc proc %s/proc; %sexec chroot %s " \
+        "/usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C sh -c \"$1\"" % (root, mounts, root)
+    argv = ["unshare", "--mount", "sh", "-c", script, "sh", command]
+    if os.getuid():
+        argv[1:1] = ["--map-root-user", "--map-auto"]
+    return subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace")
+
+
+# In the fresh root, while it can still reach the archive: headers, and the kernel that they are of.
+COMPLETE = """set -e
+apt-get install -y -q --no-install-recommends -t %s linux-headers-cloud-amd64
+release=$(cd /usr/src && echo linux-headers-*-cloud-amd64)
+release=${release#linux-headers-}
+mkdir /image && cd /tmp
+apt-get download -q linux-image-$release
+dpkg -x linux-image-*.deb /image
+rm linux-image-*.deb
+if [ ! -d /image/lib ]; then ln -s usr/lib /image/lib; fi
+find /image -name "*.ko.xz" -print0 | xargs -0r -n 200 xz -d
+depmod -b /image $release
+"""
+
+
+def make_root(entry, suite):
+    """A root of the base suite, with the headers of @suite (it, or its backports)."""
+    base = suite.split("-")[0]
+    if not shutil.which("mmdebstrap"):
+        raise image.ImageError("mmdebstrap is missing: run tools/testing/machine/packages suites")
+    os.mkdir(entry)
+    root = os.path.join(entry, "root")
+    done = subprocess.run(
+        ["nice", "mmdebstrap", "--quiet", "--variant=minbase", "--include=" + INCLUDED,
+         "--customize-hook=chroot \"$1\" sh -c '%s'" % (COMPLETE % suite), base, root]
+        + ["deb [signed-by=%s] %s %s main" % (KEYRING, mirror(), name) for name in sorted({base, suite})],
+        check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True)
+    if done.returncode:
+        raise image.ImageError("no root of %s:\n%s" % (suite, done.stdout[-3000:]))
+    os.rename(os.path.join(root, "image"), os.path.join(entry, "image"))
+
+
+class Suite:
+    """The root and the kernel of a name in KERNELS."""
+
+    def __init__(self, name):
+        if name not in KERNELS:
+            raise image.ImageError("no kernel %s: there are %s, and the installed one"
+                                   % (name, ", ".join(KERNELS)))
+        suite, _ = KERNELS[name]
+        self.directory = image.Cache().get("suite-%s-2" % suite, lambda entry: make_root(entry, suite))
+        self.root = os.path.join(self.directory, "root")
+        headers = glob.glob(self.root + "/usr/src/linux-headers-*-cloud-amd64")
+        self.release = os.path.basename(headers[0])[len("linux-headers-"):]
+
+    def stock_kernel(self):
+        return image.StockKernel(os.path.join(self.directory, "image"), self.release)
+
+    def build(self, tree, parts, directory, inner, *variables):
+        """Builds a module of links to the tree's @parts in @directory/@inner; status and output."""
+        link_tree(tree, parts, directory)
+        command = "exec nice make -C /usr/src/linux-headers-%s M=%s -j%d %s modules" % (
+            self.release, os.path.normpath(os.path.join(directory, inner)), os.cpu_count() or 1,
+            " ".join(variables))
+        return in_root(self.root, command, (tree, directory))
+
+
+def link_tree(tree, parts, directory):
+    """A tree of links: newer kernels find no sources by src=, and write beside what they build."""
+    wanted = set()
+    for part in parts:
+        top = os.path.join(tree, part)
+        for path in [top] if os.path.isfile(top) else \
+                [os.path.join(parent, name) for parent, _, names in os.walk(top) for name in names]:
+            link = os.path.join(directory, os.path.relpath(path, tree))
+            wanted.add(link)
+            os.makedirs(os.path.dirname(link), exist_ok=True)
+            if not os.path.islink(link) or os.readlink(link) != path:
+                if os.path.lexists(link):
+                    os.unlink(link)
+                os.symlink(path, link)
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            link = os.path.join(parent, name)
+            if os.path.islink(link) and link not in wanted:
+                os.unlink(link)
