@@ -64,7 +64,8 @@ static uint64_t count_bits(const struct source *s)
 
 /*
  * What is in the balloon now.  Such pages stay dirty in the log and are passed over: one that the
- * guest takes back is found in the next round, and in the last nothing moves any more.
+ * guest takes back is found in the next round, and in the last nothing moves any more.  One that it
+ * writes without a word, as it promised not to, is sent: it is no longer empty.
  */
 static void read_balloon(struct source *s)
 {
@@ -72,6 +73,8 @@ static void read_balloon(struct source *s)
 
 	if (!balloon || !balloon_get_bitmap(balloon, s->left_out))
 		memset(s->left_out, 0, s->words * sizeof(*s->left_out));
+	else
+		memory_keep_empty(&s->vm->memory, s->left_out);
 }
 
 int64_t precopy_read_log(struct source *s)

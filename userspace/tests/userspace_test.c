@@ -478,6 +478,31 @@ static void acpi(void)
 
 /* ---- memory, buses, records ------------------------------------------------------------------ */
 
+/* Pages that were given to the host, of which the guest writes one again without a word. */
+static void memory_empty_pages(void)
+{
+	uint64_t bits[9] = { 0 };
+	struct guest_memory memory;
+
+	require_equal(memory_create_bare(&memory, 513 * 4096), 0);
+	require_equal(madvise(memory.base, memory.bytes, MADV_NOHUGEPAGE), 0);
+	memset(memory.base, 'x', memory.bytes);
+	memset(bits, 0xff, 8 * sizeof(bits[0]));
+	bits[8] = 1;
+	require_equal(madvise(memory.base, memory.bytes, MADV_DONTNEED), 0);
+	memory.base[3 * 4096 + 7] = 'y';
+	memory.base[512 * 4096] = 'z';
+	memory_keep_empty(&memory, bits);
+	expect_equal(bits[0], ~(1ull << 3));
+	expect_equal(bits[1], ~0ull);
+	expect_equal(bits[8], 0);
+	/* Those that are not asked about stay so. */
+	memset(bits, 0, sizeof(bits));
+	memory_keep_empty(&memory, bits);
+	expect_equal(bits[1], 0);
+	memory_destroy(&memory);
+}
+
 static void memory_pieces(void)
 {
 	struct guest_memory memory;
@@ -630,6 +655,7 @@ static const struct tap_test tests[] = {
 	{ "images with changed bytes do no harm", changed_bytes },
 	{ "ACPI tables are linked, in place and sum to zero", acpi },
 	{ "memory lies below 3 GiB and above 4 GiB", memory_pieces },
+	{ "pages that are written again are not empty", memory_empty_pages },
 	{ "bus ranges are sorted and never overlap", bus_ranges },
 	{ "bus accesses are split and unclaimed ones answered", bus_accesses },
 	{ "records of state are found again", records },

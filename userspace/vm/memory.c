@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include "base/fail.h"
 #include "lib/libgondola.h"
 #include "memory.h"
 
 #define HUGE	(2ull << 20)
+#define PAGE	4096u
+#define PRESENT	(3ull << 62)	/* of an entry of pagemap: in memory, or in swap */
 
 int memory_create_bare(struct guest_memory *memory, uint64_t bytes)
 {
@@ -69,6 +73,9 @@ void memory_destroy(struct guest_memory *memory)
 {
 	munmap(memory->base, memory->bytes);
 	memory->base = NULL;
+	if (memory->pagemap)
+		close(memory->pagemap);
+	memory->pagemap = 0;
 }
 
 void *memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes)
@@ -96,11 +103,50 @@ static int set_slots(const struct guest_memory *memory)
 	return ret;
 }
 
+static int open_pagemap(void)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? 0 : fd;
+}
+
+/* The pages of one word; false if the kernel does not say. */
+static bool keep_empty_word(int fd, uint64_t page, uint64_t *word)
+{
+	uint64_t entries[64];
+	/* Memory may end within a word: what lies behind is nobody's. */
+	ssize_t bytes = pread(fd, entries, sizeof(entries), page * sizeof(entries[0]));
+
+	if (bytes <= 0)
+		return false;
+	for (unsigned int i = 0; i < bytes / sizeof(entries[0]); i++)
+		if (entries[i] & PRESENT)
+			*word &= ~(1ull << i);
+	return true;
+}
+
+void memory_keep_empty(const struct guest_memory *memory, uint64_t *bits)
+{
+	uint64_t words = (memory->bytes / PAGE + 63) / 64, first = (uintptr_t)memory->base / PAGE;
+	int fd = memory->pagemap ? memory->pagemap : open_pagemap();
+	bool known = fd;
+
+	for (uint64_t i = 0; i < words && known; i++)
+		if (bits[i])
+			known = keep_empty_word(fd, first + i * 64, &bits[i]);
+	if (!known)
+		memset(bits, 0, words * sizeof(*bits));
+	if (fd && fd != memory->pagemap)
+		close(fd);
+}
+
 void memory_register(struct guest_memory *memory, int vm_fd)
 {
 	int ret;
 
 	memory->vm_fd = vm_fd;
+	/* Of this process, which is the one that has the guest's memory. */
+	memory->pagemap = open_pagemap();
 	ret = set_slots(memory);
 	if (ret)
 		gondola_die(-ret, "cannot register guest memory");

@@ -19,6 +19,7 @@
  * @vm_fd: where it is registered
  * @log_dirty: somebody wants to know what is written: memory_log_dirty()
  * @logged, @userfault: flags of its slots
+ * @pagemap: the kernel's view of the mapping, open since memory_register(), or 0
  */
 struct guest_memory {
 	uint8_t *base;
@@ -28,6 +29,7 @@ struct guest_memory {
 	bool log_dirty;
 	bool logged;
 	bool userfault;
+	int pagemap;
 };
 
 /** memory_create() - ends the launcher with a clear line if the host has not as much */
@@ -46,6 +48,14 @@ void memory_register(struct guest_memory *memory, int vm_fd);
  * before it, and finds in the log what is written later.  0 or -errno.
  */
 int memory_log_dirty(struct guest_memory *memory, bool on);
+/**
+ * memory_keep_empty() - clear the bits of pages that hold something
+ * @bits: bit n is the page at byte n * 4096 of @base
+ *
+ * A page that was given to the host and written again, whatever the guest said, is no longer empty.
+ * Clears all if that cannot be told.
+ */
+void memory_keep_empty(const struct guest_memory *memory, uint64_t *bits);
 /** memory_userfault() - vCPUs leave for pages that are not there: GONDOLA_MEM_USERFAULT. 0 or -errno. */
 int memory_userfault(struct guest_memory *memory, bool on);
 /**
