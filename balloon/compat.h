@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What older kernels lack of the newest one's dialect: see module/host/compat-probe. */
+/* Teaches older kernels the newest one's dialect: see module/host/compat-probe. */
 #ifndef GONDOLA_BALLOON_COMPAT_H
 #define GONDOLA_BALLOON_COMPAT_H
 

@@ -166,7 +166,7 @@ static void lasts(struct kunit *test)
 	expect_step(test, goal_next(&state, now, 0, LOTS), GOAL_INFLATE, 1000);
 }
 
-/* What had to be given back for want of memory is not taken again by the same goal. */
+/* A goal does not take again the pages that a shortage of memory made it give back. */
 static void pressure(struct kunit *test)
 {
 	begin((struct goal){ .target = 1000, .floor = 300 });

@@ -196,7 +196,7 @@ static bool one_step(struct balloon *b)
 		balloon_write_actual(b);
 		return true;
 	case GOAL_DEFLATE:
-		/* What is being moved just now comes back in a moment. */
+		/* A page that is being moved comes back in a moment. */
 		if (!balloon_deflate(b, step.pages))
 			mod_delayed_work(system_freezable_wq, &b->work, HZ / 50);
 		else
@@ -408,7 +408,7 @@ static void remove(struct virtio_device *vdev)
 }
 
 #ifdef CONFIG_PM_SLEEP
-/* What is in the balloon would be lost with the host's side of it: the guest has all when it sleeps. */
+/* The host's side may be gone after sleep, and pages with it: deflate before the guest sleeps. */
 static int freeze(struct virtio_device *vdev)
 {
 	end(vdev->priv);

@@ -169,7 +169,7 @@ void balloon_empty(struct balloon *b)
 	mutex_lock(&b->lock);
 	while (b->held) {
 		if (!balloon_deflate(b, GOAL_BATCH)) {
-			/* What is left is being moved just now. */
+			/* The rest is being moved just now. */
 			mutex_unlock(&b->lock);
 			msleep(20);
 			mutex_lock(&b->lock);
@@ -195,7 +195,7 @@ int balloon_migrate(struct balloon_dev_info *pages, struct page *to, struct page
 	struct balloon *b = container_of(pages, struct balloon, pages);
 	unsigned long flags;
 
-	/* Whoever holds it may be waiting for compaction. */
+	/* The holder may be waiting for compaction. */
 	if (!mutex_trylock(&b->lock))
 		return -EAGAIN;
 	get_page(to);

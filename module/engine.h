@@ -16,7 +16,7 @@
 struct gondola_vm;
 struct gondola_vcpu;
 
-/* What an engine can do beyond the common ground. */
+/* Capabilities beyond those that every engine has. */
 #define GONDOLA_ENGINE_REAL_MODE	BIT(0)	/* runs guests with CR0.PE = 0 (with CR0.PG = 0: paged real mode on the identity shadow) */
 #define GONDOLA_ENGINE_PF_FILTER	BIT(1)	/* set_pf_filter(): lets faults with P = 0 go straight to the guest */
 #define GONDOLA_ENGINE_TLB_TAGS		BIT(2)	/* entry and exit keep the guest's translations (VPID, ASID) */

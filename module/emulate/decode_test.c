@@ -260,7 +260,7 @@ static void code_segment_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
 }
 
-/* Whatever the bytes: an answer, a length of 1 … 15, and no change. */
+/* For any bytes there is an answer, a length of 1 … 15, and no change. */
 static void random_bytes(struct kunit *test)
 {
 	static const u8 prefixes[] = { 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x48, 0x64, 0x0f };

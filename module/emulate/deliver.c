@@ -308,7 +308,7 @@ static int deliver_protected(struct gondola_emulator *e, struct delivery *d)
 	return GONDOLA_EMUL_OK;
 }
 
-/* What completes it is next_rip, rflags and sp: with the instruction, or at once. */
+/* Delivery completes by next_rip, rflags and sp: with the instruction, or at once. */
 static int deliver(struct gondola_emulator *e, const struct gondola_event *event)
 {
 	struct delivery d = { .event = event };

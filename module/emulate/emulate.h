@@ -87,7 +87,7 @@ struct gondola_emul_ops {
 	void (*get_xmm)(struct gondola_emulator *e, unsigned int n, void *buf);
 	void (*set_xmm)(struct gondola_emulator *e, unsigned int n, const void *buf);
 
-	/* What follows may be NULL: only an engine that interprets whole guests needs it. */
+	/* The rest may be NULL: only an engine that interprets whole guests needs it. */
 
 	/* An IRET completes: NMIs are no longer blocked. */
 	void (*iret)(struct gondola_emulator *e);
@@ -256,7 +256,7 @@ struct gondola_emulator {
 	struct gondola_operand src;
 	struct gondola_operand src2;
 
-	/* What becomes architectural state when it completes. */
+	/* These become architectural state when the instruction completes. */
 	u32 writeback;
 	u8 shadow;
 	u8 sp_bytes;

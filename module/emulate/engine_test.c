@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What only an engine of whole guests has: kept instructions, translations, the FPU. */
+/* Features that only an engine of whole guests has: kept instructions, translations, the FPU. */
 #include <kunit/test.h>
 #include "insn.h"
 #include "test_world.h"
@@ -82,7 +82,7 @@ static void translations(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->emul.exception.cr2, w->regs.gpr[R_RDI]);
 }
 
-/* What will be written faults as a write, not first as a read. */
+/* An operand that will be written faults as a write, not first as a read. */
 static void modifying_is_writing(struct kunit *test)
 {
 	static const u8 codes[][4] = {

@@ -203,7 +203,7 @@ static void lost_races(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.rflags & RFL_ZF, 0ull);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RAX], 104ull);
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA), 104ull);
-	/* Who loses for ever lets the guest try by itself. */
+	/* A compare-and-exchange that never wins gives up: the guest tries again by itself. */
 	w->losses = ~0u;
 	before = w->regs;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xf0, 0x48, 0x01, 0x07), RETRY);

@@ -4,7 +4,7 @@
 
 #define AR_DATA		0x93u		/* P, S, writable, accessed */
 #define AR_CODE		0x9bu
-/* What SYSRET takes over of R11. */
+/* The bits of R11 that SYSRET loads. */
 #define SYSRET_FLAGS	0x3c7fd7ull
 
 static void set_flat(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ar,

@@ -70,7 +70,7 @@ struct gondola_insn_desc {
 #define D_IMM		BIT(27)		/* an operand takes bytes after ModRM; set by the tables' macros */
 #define D_BY_64		BIT(28)		/* rows by 64-bit mode or not */
 #define D_BY		(D_BY_PREFIX | D_BY_REG | D_BY_MOD | D_BY_RM | D_BY_W | D_BY_64)
-/* What only some instructions ask of the decoder, and of the executor. */
+/* Special needs of some instructions, in the decoder and in the executor. */
 #define D_PARSE_RARE	(D_UD | D_NO64 | D_ONLY64 | D_PROT | D_DEF64 | D_FORCE64)
 #define D_CHECKS	(D_PRIV | D_UMIP | D_SSE)
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What 64-bit mode has no more: decimal arithmetic, BOUND, ARPL. */
+/* Instructions that 64-bit mode dropped: decimal arithmetic, BOUND, ARPL. */
 #include "insn.h"
 
 static u8 al(const struct gondola_emulator *e)

@@ -123,7 +123,7 @@ static int movs_run(struct gondola_emulator *e, struct run *run)
 	r = locate_dst(e, run, true);
 	if (r)
 		return r;
-	/* What an item writes a later one may read: a pattern spreads.  Stop short of that. */
+	/* A later item may read what this one writes, as a pattern spreads: stop short of that. */
 	if (run->dst > run->src && run->dst - run->src < run->items * run->width) {
 		run->items = (run->dst - run->src) / run->width;
 		if (!run->items)
@@ -260,7 +260,7 @@ static int ins_run(struct gondola_emulator *e, struct run *run)
 	if (r)
 		return r;
 	settle(run);
-	/* What a device gave cannot be given back: be sure of the memory first. */
+	/* Data read from a device cannot be put back: make sure of the memory first. */
 	r = e->ops->write(e, run->dst, e->chunk, 0, false);
 	if (r)
 		return r;

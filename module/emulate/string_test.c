@@ -279,7 +279,7 @@ static void port_strings(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSI], (u64)WORLD_DATA + 4);
 }
 
-/* What a device gave is not lost to a page that cannot be written. */
+/* Data read from a device is not lost to a page that cannot be written. */
 static void input_needs_memory(struct kunit *test)
 {
 	struct test_world *w = string_world(test);

@@ -74,7 +74,7 @@ static void control_registers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], 0x123456789000ull);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x44, 0x0f, 0x22, 0xc0), OK);
 	KUNIT_EXPECT_EQ(test, w->cr[8], 0x123456789000ull);
-	/* What the checker refuses is the instruction's fault. */
+	/* A value that the checker refuses is the instruction's fault. */
 	expect_fault(test, w, RUN(w, 0x0f, 0x22, 0xc0), VEC_GP, 0);
 	KUNIT_EXPECT_EQ(test, w->cr[0] >> 32, 0ull);
 	expect_fault(test, w, RUN(w, 0x0f, 0x22, 0xc8), VEC_UD, 0);

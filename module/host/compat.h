@@ -45,7 +45,7 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
-/* What an MMU notifier answers when it is asked whether pages are young. */
+/* The answer of an MMU notifier that is asked whether pages are young. */
 #ifdef COMPAT_AGED_BOOL
 #define compat_aged_t	bool
 #else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the host's processors say of themselves; tests supply their own. */
+/* The host's CPUID and XCR0; tests supply their own. */
 #ifndef GONDOLA_HOST_CPU_H
 #define GONDOLA_HOST_CPU_H
 

@@ -96,7 +96,7 @@ static u32 preflight(const struct gondola_engine_ops *ops, char *detail)
 	detail[0] = 0;
 	if (!ops->cpu_on)
 		return ops->probe(detail);
-	/* Who runs VMs already needs no probe, and is not refused for an old answer. */
+	/* An engine that runs VMs already needs no probe, and no old answer refuses it. */
 	if (users[ops->id])
 		return GONDOLA_PF_OK;
 	if (may_probe() || !last->known) {

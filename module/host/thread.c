@@ -90,7 +90,7 @@ void gondola_thread_leave(struct gondola_vcpu *vcpu)
 {
 	if (unlikely(vcpu->host->thread.debugctl))
 		update_debugctlmsr(vcpu->host->thread.debugctl);
-	/* What the guest trained must not steer the launcher: the way to user mode has a barrier. */
+	/* Predictors that the guest trained must not steer the launcher: user mode has a barrier. */
 	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
 		this_cpu_write(x86_ibpb_exit_to_user, true);
 	/* Nothing that the guest does by itself changes CR4.OSXSAVE or XCR0: as at the entry. */

@@ -10,7 +10,7 @@
 
 struct gondola_vcpu;
 
-/* What the engine was last asked to exit for (gondola_vcpu_host.window). */
+/* The windows that the engine was last asked to exit for (gondola_vcpu_host.window). */
 #define GONDOLA_WINDOW_INTERRUPT	BIT(0)
 #define GONDOLA_WINDOW_NMI		BIT(1)
 #define GONDOLA_WINDOW_UNKNOWN		0xff

@@ -338,7 +338,7 @@ static int add_irqfd(struct gondola_vm *vm, struct gondola_eventfds *fds,
 	init_poll_funcptr(&irqfd->table, on_queue);
 	list_add_tail(&irqfd->link, &fds->irq);
 	fds->nr_irq++;
-	/* What was written before counts too. */
+	/* Writes from before count too. */
 	if (vfs_poll(file, &irqfd->table) & EPOLLIN)
 		pulse(irqfd);
 	fput(file);

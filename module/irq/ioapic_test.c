@@ -135,7 +135,7 @@ static void storm_is_bounded_by_eoi(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
 		lapic_out(vcpu, LAPIC_EOI, 0);
 	}
-	/* Nobody takes it: nothing is sent, nothing is owed. */
+	/* No vCPU takes it: nothing is sent, nothing is owed. */
 	lapic_out(vcpu, LAPIC_SVR, 0xff);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x71);
 	lapic_out(vcpu, LAPIC_EOI, 0);

@@ -23,7 +23,7 @@
 struct gondola_vm;
 struct gondola_vcpu;
 
-/* What a LAPIC timer with divisor 1 counts a second; CPUID, where it tells, must tell this. */
+/* Counts a second of a LAPIC timer with divisor 1; CPUID, where it tells, must tell this. */
 #define GONDOLA_LAPIC_HZ	1000000000u
 
 /*
@@ -37,7 +37,7 @@ void gondola_irqchip_destroy(struct gondola_vm *vm);
 int gondola_lapic_create(struct gondola_vcpu *vcpu);
 void gondola_lapic_destroy(struct gondola_vcpu *vcpu);
 
-/* Who drives a line; a line is high while any source holds it high. */
+/* The sources of a line; a line is high while any source holds it high. */
 enum gondola_irq_source {
 	GONDOLA_IRQ_LAUNCHER, GONDOLA_IRQ_PIT, GONDOLA_IRQ_EVENTFD, GONDOLA_IRQ_SOURCES
 };

@@ -34,7 +34,7 @@ static bool pending_slow(struct gondola_lapic *lapic)
 
 	if (vector < 0 && !extint_ready(lapic)) {
 		WRITE_ONCE(lapic->attention, false);
-		/* Whoever requests sets attention last: look once more, behind our own store. */
+		/* A requester sets attention last: look once more, behind our own store. */
 		smp_mb();
 		vector = lapic_top_vector(lapic->irr);
 		if (vector < 0 && !extint_ready(lapic))
@@ -249,7 +249,7 @@ int gondola_lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *v
 	return 0;
 }
 
-/* What a write through an MSR may have set; anything else, or another register, is #GP. */
+/* The bits that a write through an MSR may set; anything else, or another register, is #GP. */
 static bool x2apic_write_ok(const struct gondola_lapic *lapic, u32 reg, u64 val)
 {
 	switch (reg) {

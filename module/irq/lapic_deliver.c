@@ -25,7 +25,7 @@ bool gondola_lapic_accept(struct gondola_lapic *lapic, u8 vector, bool level, bo
 		set_bit(vector, lapic->tmr);
 	else if (test_bit(vector, lapic->tmr))
 		clear_bit(vector, lapic->tmr);
-	/* Whoever set the bit first also sees to the kick. */
+	/* The thread that set the bit first also kicks. */
 	if (test_and_set_bit(vector, lapic->irr))
 		return true;
 	WRITE_ONCE(lapic->attention, true);

@@ -112,7 +112,7 @@ int gondola_lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic 
 	if (rec->errors > 0xff)
 		return -EINVAL;
 
-	/* What it had in service is forgotten; its bit must not be taken for another's. */
+	/* Forget the interrupts in service: such a bit must not be taken for another's. */
 	gondola_lapic_settle_eoi(vcpu);
 	lapic->svr = REC_REG(rec, LAPIC_SVR);
 	lapic->ldr = REC_REG(rec, LAPIC_LDR) & 0xff000000;

@@ -114,7 +114,7 @@ static void tpr_holds_back(struct kunit *test)
 	gondola_lapic_set_cr8(vcpu, 4);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TPR), 0x40);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x5f);
-	/* What is in service counts by class, TPR in full. */
+	/* Interrupts in service count by class, TPR in full. */
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_PPR), 0x50);
 	gondola_lapic_set_cr8(vcpu, 5);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_PPR), 0x50);
@@ -329,7 +329,7 @@ static void modes_follow_the_manual(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_lapic_restore_base(vcpu, x2), 0);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_restore_base(vcpu, on), 0);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_restore_base(vcpu, x2 | 1), -EINVAL);
-	/* What CPUID does not offer does not exist. */
+	/* A feature that CPUID does not offer does not exist. */
 	gondola_lapic_cpuid_changed(vcpu, false, false);
 	KUNIT_EXPECT_EQ(test, BASE(x2), -EINVAL);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_set_msr(vcpu, MSRX_TSC_DEADLINE, 1), -EINVAL);
@@ -479,7 +479,7 @@ static void state_survives(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, gondola_lapic_get(a, rec + 2), 0);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_set(a, rec + 2, &bad), 0);
 
-	/* What a processor has not is refused, by name. */
+	/* A register that a processor lacks is refused, by name. */
 	rec->regs[LAPIC_IRR / 16] = BIT(3);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_set(a, rec, &bad), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bad, LAPIC_IRR / 16 * 4);
@@ -497,7 +497,7 @@ static void state_survives(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_lapic, startup));
 }
 
-/* Whatever the guest writes, what the room derives stays true. */
+/* The derived fields stay true under all writes of a guest. */
 static void survives_nonsense(struct kunit *test)
 {
 	struct gondola_vm *vm = irq_test_vm(test, 4);

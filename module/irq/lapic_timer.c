@@ -236,7 +236,7 @@ void lapic_timer_set_divide(struct gondola_lapic *lapic, u32 divide)
 	u32 count;
 
 	timer_settle(lapic);
-	/* What is left of the count goes on at the new rate. */
+	/* The rest of the count goes on at the new rate. */
 	count = lapic_timer_count(lapic);
 	t->divide = divide;
 	if (t->expires && count)

@@ -85,7 +85,7 @@ void gondola_pic_update_line(struct gondola_irqchip *chip, u32 gsi)
 	spin_unlock_irqrestore(&chip->pic.lock, flags);
 }
 
-/* What an acknowledge cycle, or a poll, does to one chip. */
+/* Do an acknowledge cycle, or a poll, on one chip. */
 static void pic_ack_line(struct gondola_pic_chip *chip, unsigned int line)
 {
 	u8 mask = BIT(line);

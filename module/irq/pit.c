@@ -431,7 +431,7 @@ int gondola_pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
 }
 
 #define PIT_OFFSET(field)	offsetof(struct gondola_rec_pit, channel[0].field)
-/* What computations start from stays far from 64 bits: 70 years. */
+/* Keep the start of computations far from 64 bits: 70 years. */
 #define MAX_ELAPSED_NS		(1ull << 61)
 
 /* Where the first bad field of a saved channel lies in the first channel's record, or -1. */

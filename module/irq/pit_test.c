@@ -326,7 +326,7 @@ static void survives_nonsense(struct kunit *test)
 			gondola_test_advance(r & 0xfffff);
 	}
 	KUNIT_EXPECT_LE(test, gondola_test_timers(), 1);
-	/* What a guest can bring about can be saved and restored. */
+	/* Every state that a guest can reach can be saved and restored. */
 	gondola_pit_get(vcpu->vm, &rec);
 	KUNIT_EXPECT_EQ(test, gondola_pit_set(vcpu->vm, &rec, &bad), 0);
 }

@@ -39,7 +39,7 @@ u64 gondola_guest_tsc(struct gondola_vcpu *vcpu)
 	return (vcpu->vm->held ? vcpu->vm->held_tsc : gondola_host_tsc()) + vcpu->tsc_offset;
 }
 
-/* Nobody sleeps or runs in the tests: what counts is that it was called after the request. */
+/* No vCPU sleeps or runs in the tests: it counts that the call came after the request. */
 void gondola_vcpu_kick(struct gondola_vcpu *vcpu)
 {
 	gondola_test_kicked |= vcpu->requests ? BIT(vcpu->id) : 0;

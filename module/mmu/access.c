@@ -3,7 +3,7 @@
 #include <linux/string.h>
 #include "internal.h"
 
-/* What to do once the address is known and the lock is held. */
+/* The access itself, once the address is known and the lock is held. */
 typedef bool (*access_fn)(void *data, void *arg, unsigned int bytes);
 
 static bool do_read(void *data, void *arg, unsigned int bytes)

@@ -57,7 +57,7 @@ static void table_out_of_sync_is_taken(struct kunit *test)
 	must_be_few(test, FEW_STEPS);
 	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_unsync, LEAF_TABLES - 1);
 	KUNIT_EXPECT_EQ(test, gondola_mmu_audit(&w->vm), 0);
-	/* What the guest does to that table later counts. */
+	/* Later writes of the guest to that table count. */
 	*world_u64(w, 0x61008) = 0x61;
 	must_write(test, w, (FIRST_TABLE << 12) + 8, 0x61000 | FULL | PT_A | PT_D);
 	world_invlpg(w, LEADS_TO(0) + 0x1000);
@@ -187,7 +187,7 @@ static void tree_falls_at_once(struct kunit *test)
 	alias_pages(test, w, 64);
 	begin();
 	must_write(test, w, 0x2008, 0);
-	/* What the first hold leaves, those after it take. */
+	/* Later holds take what the first one leaves. */
 	for (turns = 0; turns < ALIAS_TABLES && w->vm.mmu.nr_pages > before; turns++)
 		gondola_mmu_age(&w->vm, WORLD_HVA, WORLD_HVA + 1, false);
 	must_be_few(test, 4 * FEW_STEPS);

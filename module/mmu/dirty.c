@@ -91,7 +91,7 @@ int gondola_mmu_get_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages,
 	for (done = 0; done < pages; done += n) {
 		n = min_t(u64, pages - done, READ_AT_ONCE);
 		gondola_mmu_lock(vm);
-		/* Whatever is written from here on belongs to the next reading of the log. */
+		/* Writes from here on belong to the next reading of the log. */
 		take_mark(vm, s->stamps, first + done, n);
 		memcpy(bitmap + done / 64, s->dirty + (first + done) / 64,
 		       DIV_ROUND_UP(n, 64) * sizeof(u64));
@@ -118,7 +118,7 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 	gondola_mmu_lock(vm);
 	for (i = 0; i < pages; i++) {
 		if (++work > PROTECT_AT_ONCE) {
-			/* What was cleared so far must not be written through a stale entry. */
+			/* No stale entry may write the pages that were cleared so far. */
 			gondola_flush_all(vm);
 			gondola_mmu_unlock(vm);
 			cond_resched();

@@ -530,7 +530,7 @@ static void failure_13_bad_cr3_by_the_host(struct kunit *test)
 			if (mode == WORLD_PAE)
 				KUNIT_EXPECT_EQ(test, gondola_mmu_load_pdptes(&w->vcpu, bad[i]),
 						-EINVAL);
-			/* Whatever comes of it, it comes of it to the guest. */
+			/* The guest alone bears the outcome. */
 			KUNIT_EXPECT_NE(test, world_access(w, 0x20000, 0, &value, &error),
 					WORLD_ERROR);
 			world_invlpg(w, 0x20000);

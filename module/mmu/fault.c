@@ -51,7 +51,7 @@ static void set_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 	    !gondola_may_write_clean(slot, gfn))
 		bits &= ~PT_W;
 	new = (frame->host & PT_ADDR) | bits | PT_P | PT_A;
-	/* Nobody asks when a page was written, but for tables: see was_written(). */
+	/* Only tables need to know when a page was written: see was_written(). */
 	if (!frame->nr_tables)
 		new |= PT_D;
 	if (old == new)
@@ -87,7 +87,7 @@ static bool role_is_current(struct gondola_vcpu *vcpu, union gondola_role role)
 	return !((role.word ^ vcpu->mmu.role.word) & ~place.word);
 }
 
-/* What no fault asked for takes no other entry's place. */
+/* An entry that no fault asked for takes no other entry's place. */
 static bool may_map_along(const struct gondola_frame *frame)
 {
 	return frame->host & FRAME_PRESENT && !gondola_rmap_is_full(frame->rmap);

@@ -402,10 +402,10 @@ void gondola_sync_below(struct gondola_vcpu *vcpu, struct gondola_shadow_page *s
 /* The guest's memory at gpa … was written: bring shadows of tables there up to date. */
 void gondola_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset,
 			   unsigned int bytes);
-/* Somebody who is no vCPU wrote the frame: forget its shadows. */
+/* A writer other than a vCPU wrote the frame: forget its shadows. */
 void gondola_zap_tables(struct gondola_vm *vm, gfn_t gfn);
 
-/* What an empty entry holds when the guest's entry is @gpte. */
+/* The value of an empty entry when the guest's entry is @gpte. */
 static inline u64 gondola_empty_entry(const struct gondola_vm *vm,
 				      const struct gondola_shadow_page *sp, u64 gpte)
 {

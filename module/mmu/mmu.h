@@ -24,7 +24,7 @@ struct gondola_shadow_page;
 struct gondola_frame;
 struct gondola_format;
 
-/* What the launcher marked (GONDOLA_MARK). */
+/* Marks of the launcher (GONDOLA_MARK). */
 struct gondola_stamp {
 	u32 phase;
 	u32 round;

@@ -110,7 +110,7 @@ static void failure_06_stale_translation_of_a_new_table(struct kunit *test)
 	/* The guest takes its entry away, and owes the other processor a flush that it never sends. */
 	must_write(test, w, 0x4000 + 8 * 0x60, 0);
 	world_invlpg(w, 0x60000);
-	/* What lies in the page now is a leaf table, which the other processor goes on writing. */
+	/* The page now holds a leaf table, which the other processor goes on writing. */
 	for (i = 0x100; i < WORLD_PAGES; i++)
 		must_write(test, w, i << 12, i);
 	*world_u64(w, 0x3008) = 0x60000 | FULL;

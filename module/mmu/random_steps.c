@@ -668,7 +668,7 @@ static bool read_log(struct random_state *s)
 		s->w->on_flush = write_on;
 		err = gondola_mmu_clear_dirty(&s->w->vm, slot, 0, pages, &mask);
 		s->w->on_flush = NULL;
-		/* Who copies the pages now has all that was written before. */
+		/* A copy made now has all earlier writes. */
 		for (i = 0; i < pages; i++)
 			if (mask & BIT_ULL(i))
 				memcpy(logged(s, s->slots[slot].page + i),

@@ -11,7 +11,7 @@ enum random_mode {
 	RANDOM_PAE_SMP, RANDOM_32_SMP, RANDOM_MODES
 };
 
-/* What the machine is like. */
+/* The machine of a run. */
 struct random_setup {
 	enum world_mode mode;
 	bool filter;		/* GONDOLA_ENGINE_PF_FILTER */

@@ -198,7 +198,7 @@ static void put_tables(struct world *w, enum world_mode mode, struct rnd_state *
 	w->vcpu.mmu.pdptes[0] = 0x1000 | PT_P;
 }
 
-/* What makes a walk come out differently makes another role; and it is seen to do so. */
+/* Each input that changes a walk's result changes the role, and is seen to do so. */
 static void role_has_what_the_walk_reads(struct kunit *test)
 {
 	struct world *w = world_create(false, 0);

@@ -84,7 +84,7 @@ bool gondola_mmu_broken(struct gondola_vm *vm, const char *what)
 {
 	lockdep_assert_held(&vm->mmu.lock);
 	WRITE_ONCE(vm->dead, true);
-	/* Whoever is in the guest comes out of it. */
+	/* All vCPUs come out of the guest. */
 	vm->mmu.flush_due = true;
 	WARN_ONCE(!gondola_audit_quiet, "gondola: VM %u is dead: %s\n", vm->id, what);
 	return true;

@@ -86,7 +86,7 @@ static void read_only_slot_is_never_written(struct kunit *test)
 	world_done(test, w);
 }
 
-/* What the host takes is not used any more, and comes back when it is wanted. */
+/* A page that the host takes is used no more, and comes back when it is wanted. */
 static void host_takes_pages_away(struct kunit *test)
 {
 	struct world *w = world_identity(test, false, 0);
@@ -206,7 +206,7 @@ static void invlpg_forgets_a_large_page(struct kunit *test)
 	world_done(test, w);
 }
 
-/* Whoever takes the D bits of a table's mapping also takes them from the TLB. */
+/* Taking the D bits of a table's mapping also takes them from the TLB. */
 static void harvested_dirty_bits_are_flushed(struct kunit *test)
 {
 	struct world *w = world_identity(test, false, 0);

@@ -99,7 +99,7 @@ enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn
 		/* Another vCPU may have found the same page writable meanwhile: it still is. */
 		if (frame->host >> 12 == pfn)
 			writable |= frame->host & FRAME_WRITABLE;
-		/* What the launcher may write, the guest of a read-only slot may not. */
+		/* The guest of a read-only slot may not write what the launcher may. */
 		if (slot->flags & GONDOLA_MEM_READONLY)
 			writable = false;
 		set_frame(slot, gfn - slot->base,
@@ -109,7 +109,7 @@ enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn
 	}
 	gondola_mmu_unlock(vm);
 	gondola_mmu_host_unpin(pfn, writable);
-	/* Who takes the page may wait for this very processor before it is done. */
+	/* The taker of the page may wait for this very processor before it is done. */
 	cond_resched();
 	return GONDOLA_ACCESS_OK;
 }
@@ -311,7 +311,7 @@ static int alloc_frames(struct gondola_slot *slot)
 	return slot->frames && slot->present ? 0 : -ENOMEM;
 }
 
-/* What @new needs and @old has not: frames, and a log if it is to have one. 0 or -ENOMEM. */
+/* Allocate what @new needs and @old lacks: frames, and a log if it is to have one. 0 or -ENOMEM. */
 static int prepare_slot(struct gondola_vm *vm, const struct gondola_slot *old,
 			struct gondola_slot *new, unsigned long **dirty)
 {

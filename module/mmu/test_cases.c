@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the named cases of the shadow tables share: a world to begin with, and plain demands. */
+/* Shared by the named cases of the shadow tables: a world to begin with, and plain demands. */
 #include <kunit/test.h>
 #include "test_world.h"
 

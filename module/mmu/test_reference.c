@@ -25,7 +25,7 @@ int ref_table(int page)
 		return page - 16;
 	if (page >= 40 && page < 48)
 		return page - 24;
-	/* What a large entry without an address is when CR4.PSE is clear. */
+	/* A large entry without an address, as CR4.PSE clear reads it. */
 	return page ? -1 : 24;
 }
 
@@ -165,7 +165,7 @@ static u64 reserved(const struct walk *k, unsigned int level, bool large)
 
 static void give(struct walk *k, enum world_outcome outcome, u32 error, gpa_t gpa, u64 oldest)
 {
-	/* What a TLB remembers is a translation; faults are of what is there now. */
+	/* A TLB remembers translations; faults are of what is there now. */
 	if (oldest != ~0ull && (outcome == WORLD_FAULT || k->n <= 0))
 		return;
 	if (k->n == REF_MAX) {

@@ -123,7 +123,7 @@ bool world_write_unseen(struct world *w, struct gondola_vcpu *vcpu, gva_t gva, u
  * False: it would leave the guest.  A flush that is asked for has not reached it yet.
  */
 bool world_write_in_guest(struct world *w, struct gondola_vcpu *vcpu, gva_t gva, u64 value);
-/* What a processor remembers that it must not, while the lock is free; NULL: nothing. */
+/* A stale translation that a processor must not have while the lock is free; NULL: none. */
 const char *world_tlb_lie(struct world *w);
 
 /* The host takes world page @page away (swap, migration); it comes back on demand. */
@@ -133,7 +133,7 @@ void world_host_moves(struct world *w, u32 page);
 /* Was a frame written after the host had taken it? */
 bool world_spares_are_written(struct world *w);
 
-/* What most named cases need (test_cases.c). */
+/* Helpers of most named cases (test_cases.c). */
 struct world *world_identity(struct kunit *test, bool filter, u32 shadow_pages);
 u64 must_read(struct kunit *test, struct world *w, gva_t gva);
 void must_write(struct kunit *test, struct world *w, gva_t gva, u64 value);

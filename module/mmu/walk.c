@@ -232,10 +232,10 @@ enum gondola_walk_result gondola_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 
 	unsigned int tries;
 	bool again = true;
 
-	/* What no entry says is 0, not what the stack held. */
+	/* Fields that no entry sets are 0, not leftovers of the stack. */
 	*w = (struct gondola_walk){};
 	lockdep_assert_held(&vcpu->vm->mmu.lock);
-	/* Who changes the tables all the time is waited for with the lock free, as for a page. */
+	/* A guest changes its tables all the time: wait with the lock free, as for a page. */
 	for (tries = 0; again && tries < MAX_WALKS; tries++) {
 		again = false;
 		result = walk_once(vcpu, gva, access, w, &again);

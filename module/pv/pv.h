@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a guest may ask of its monitor: the paravirtual clock, steal time, hypercalls. */
+/* The guest's requests to its monitor: the paravirtual clock, steal time, hypercalls. */
 #ifndef GONDOLA_PV_H
 #define GONDOLA_PV_H
 

@@ -66,7 +66,7 @@ static void ipis(struct kunit *test)
 	/* NMIs. */
 	KUNIT_EXPECT_EQ(test, hypercall(test, me, GONDOLA_HC_SEND_IPI, 4, 0, 0, 0x400), 1ll);
 	KUNIT_EXPECT_TRUE(test, test_bit(GONDOLA_REQ_NMI, &vm->vcpus[2]->requests));
-	/* Whom the second word of the bitmap names; ids that wrap; what may not be sent. */
+	/* Targets of the bitmap's second word; ids that wrap; IPIs that may not be sent. */
 	KUNIT_EXPECT_EQ(test, hypercall(test, me, GONDOLA_HC_SEND_IPI, 0, ~0ull, 0, VECTOR), 0ll);
 	KUNIT_EXPECT_EQ(test, hypercall(test, me, GONDOLA_HC_SEND_IPI, ~0ull, ~0ull, ~0ull, VECTOR),
 			0ll);
@@ -205,7 +205,7 @@ static bool in_service(struct gondola_vcpu *vcpu, u8 vector)
 	return test_bit(vector, vcpu->lapic->isr);
 }
 
-/* What the run loop does: take the interrupt and offer. */
+/* Act as the run loop: take the interrupt and offer. */
 static void take_and_offer(struct kunit *test, struct gondola_vcpu *vcpu, u8 vector)
 {
 	gondola_lapic_accept(vcpu->lapic, vector, false, false);

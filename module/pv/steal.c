@@ -80,7 +80,7 @@ int gondola_pv_scheduled(struct gondola_vcpu *vcpu, gpa_t *missing)
 
 	if (!(vcpu->msrs.steal_time & STEAL_ENABLE))
 		return 0;
-	/* Nobody may leave a flush any more before what was left is done. */
+	/* No other vCPU may leave a flush any more before those that were left are done. */
 	switch (gondola_gpa_exchange(vcpu, gpa, 0, &left)) {
 	case 0:
 		if (left & FLUSH_TLB)

@@ -27,7 +27,7 @@
 /* Exits within which the same table write in vain is taken as no progress. */
 #define NO_PROGRESS	16
 
-/* What the vCPU waits for. */
+/* The answers that a vCPU can wait for. */
 enum pending {
 	PENDING_NONE,
 	PENDING_IN,		/* IN: RAX */
@@ -159,7 +159,7 @@ static int read_fragment(struct interp *in, gpa_t gpa, void *buf, unsigned int b
 		in->next_read++;
 		return GONDOLA_EMUL_OK;
 	}
-	/* What is left answers something else. */
+	/* The rest answers something else. */
 	in->nr_reads = in->next_read;
 	if (in->nr_reads == MMIO_MAX)
 		return GONDOLA_EMUL_UNKNOWN;
@@ -588,7 +588,7 @@ static int interpret(struct interp *in, int *result)
 	case GONDOLA_EMUL_RETRY:
 		break;
 	case GONDOLA_EMUL_UNKNOWN:
-		/* What was posted before must not be lost: the guest comes here again. */
+		/* An event that was posted before must not be lost: the guest comes here again. */
 		if (!in->nr_writes)
 			return leave_unknown(in);
 		break;

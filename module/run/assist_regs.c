@@ -80,7 +80,7 @@ int interp_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)
 	}
 }
 
-/* What comes before an access to a debug register: aliases, and general detect. */
+/* Checks before an access to a debug register: aliases, and general detect. */
 static int check_dr(struct gondola_emulator *e, unsigned int dr)
 {
 	struct gondola_vcpu *vcpu = to_vcpu(e);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What is done about each reason for which a guest left: one table. */
+/* Handles each reason for which a guest leaves: one table. */
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/nospec.h>

@@ -14,7 +14,7 @@
 /* Requests for which a halted vCPU is woken; the others wait for its next entry. */
 #define WAKING		(BIT(GONDOLA_REQ_EVENT) | BIT(GONDOLA_REQ_NMI) | BIT(GONDOLA_REQ_TIMER) | \
 			 BIT(GONDOLA_REQ_TSC) | BIT(GONDOLA_REQ_TRIPLE_FAULT))
-/* What the host wants of this thread before it may vanish into the guest. */
+/* Work that the host has for this thread before it may enter the guest. */
 #define HOST_WORK	(_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
 
 static int leave(struct gondola_vcpu *vcpu, enum gondola_user_exit why)
@@ -245,7 +245,7 @@ static bool enter(struct gondola_vcpu *vcpu)
 	if (vcpu->event.kind != GONDOLA_EVENT_NONE)
 		deliver(vcpu);
 	run_guest(vcpu);
-	/* Who sees us outside sees all that the guest did. */
+	/* A thread that sees us outside sees all that the guest did. */
 	smp_store_release(&vcpu->mode, GONDOLA_OUTSIDE);
 	/* An interrupt that ended the stay is taken here; a tick counts it as the guest's time. */
 	local_irq_enable();
@@ -314,7 +314,7 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 
 	if (next)
 		return next;
-	/* Whatever state was set: what waits for a start-up IPI does not run. */
+	/* A vCPU that waits for a start-up IPI does not run, with any state. */
 	if (gondola_lapic_waiting(vcpu))
 		vcpu->halted = true;
 	if (!vcpu->fpu)

@@ -10,7 +10,7 @@
 #include "engine.h"
 #include "vcpu.h"
 
-/* What the run loop does next; negative: -errno for GONDOLA_RUN. */
+/* The next step of the run loop; negative: -errno for GONDOLA_RUN. */
 enum gondola_next {
 	GONDOLA_LEAVE = 0,		/* vcpu->run says why */
 	GONDOLA_REENTER = 1,

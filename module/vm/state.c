@@ -13,7 +13,7 @@
 
 #define RECORD_ALIGN	8
 
-/* What a record belongs to. */
+/* The owner of a record. */
 struct owner {
 	struct gondola_vm *vm;
 	struct gondola_vcpu *vcpu;

@@ -246,7 +246,7 @@ int gondola_clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec
 	if (rec->tsc_khz < khz - khz / KHZ_TOLERANCE || rec->tsc_khz > khz + khz / KHZ_TOLERANCE)
 		return gondola_refuse(bad, offsetof(struct gondola_rec_clock, tsc_khz));
 	gondola_clock_get(vm, &now);
-	/* What it measured it goes on to believe, and so do clocks that are published later. */
+	/* The guest keeps believing what it measured, and so do clocks that are published later. */
 	vm->tsc_khz = rec->tsc_khz;
 	gondola_shift_tsc(vm, rec->tsc - now.tsc);
 	return 0;

@@ -81,7 +81,7 @@ static int check_control(struct gondola_vcpu *vcpu, const struct gondola_rec_sre
 	return 0;
 }
 
-/* What holds of every segment register in use, in every mode. */
+/* Rules for every segment register in use, in every mode. */
 static int check_form(const struct gondola_segment *seg, int n, u32 *bad)
 {
 	if (seg->ar & AR_RESERVED)

@@ -163,7 +163,7 @@ void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req)
 
 /* ---- ioctls ---------------------------------------------------------------------- */
 
-/* Whom to yield to; the mutex is held. */
+/* Find a vCPU to yield to; the mutex is held. */
 static void note_thread(struct gondola_vcpu_host *host)
 {
 	struct pid *old = rcu_replace_pointer(host->pid, get_task_pid(current, PIDTYPE_PID),
@@ -387,7 +387,7 @@ static void vcpu_free(struct gondola_vcpu *vcpu)
 	kfree(vcpu);
 }
 
-/* What hardware and MMU derive from the registers, for the first time. */
+/* Derive for the first time what hardware and MMU take from the registers. */
 static int settle(struct gondola_vcpu *vcpu)
 {
 	int err = gondola_vcpu_load(vcpu);

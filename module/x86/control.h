@@ -72,7 +72,7 @@ int gondola_supported_cpuid(const struct gondola_engine_ops *engine,
 /* Checks a list against what is supported; -EINVAL with nothing changed. */
 int gondola_set_cpuid(struct gondola_vcpu *vcpu, const struct gondola_cpuid_entry *entries,
 		      u32 count);
-/* What a vCPU's CPUID offers: XCR0's components, paravirtual features, RDTSCP or RDPID. */
+/* Offers of a vCPU's CPUID: XCR0's components, paravirtual features, RDTSCP or RDPID. */
 u64 gondola_cpuid_xcr0(const struct gondola_vcpu *vcpu);
 bool gondola_cpuid_has_pv(const struct gondola_vcpu *vcpu, u32 feature);
 bool gondola_cpuid_has_rdtscp(const struct gondola_vcpu *vcpu);

@@ -317,7 +317,7 @@ static const struct msr_row msrs[] = {
 	{ MSRX_PLATFORM_ID, MSRX_PLATFORM_ID, get_fixed },
 	{ MSRX_FEATURE_CONTROL, MSRX_FEATURE_CONTROL, get_fixed, .value = FEATURE_CONTROL_LOCKED },
 	{ MSRX_DEBUGCTL, MSRX_DEBUGCTL, get_fixed, set_zero_only },
-	/* What Linux reads without asking on AMD. */
+	/* Linux reads these on AMD without asking. */
 	{ MSRX_AMD_HWCR, MSRX_AMD_HWCR, get_hwcr, set_hwcr, .saved = true },
 	{ MSRX_AMD_SYSCFG, MSRX_AMD_SYSCFG, get_fixed, set_ignored },
 	{ MSRX_AMD_NB_CFG, MSRX_AMD_NB_CFG, get_fixed, set_ignored },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the BPF programs share. */
+/* Shared by the BPF programs. */
 #ifndef COMMON_BPF_H
 #define COMMON_BPF_H
 
@@ -13,7 +13,7 @@
 /* Filters: fixed before the program is loaded, so that what they exclude costs nothing. */
 const volatile __u32 filter_vm;		/* 0: all */
 
-/* What was not counted, and why: shown with every report. */
+/* Losses by their cause, shown with every report. */
 struct losses lost;
 
 static __always_inline void lose(__u64 *counter, __u64 by)

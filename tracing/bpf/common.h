@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What BPF programs and their tools agree on. */
+/* The layout that BPF programs and their tools agree on. */
 #ifndef COMMON_H
 #define COMMON_H
 

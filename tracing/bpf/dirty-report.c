@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What gondola-dirty says in the end, to people and to programs. */
+/* The final report of gondola-dirty, for people and for programs. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>

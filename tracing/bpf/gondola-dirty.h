@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What gondola-dirty and its BPF program agree on. */
+/* The maps' layout, for gondola-dirty and its BPF program. */
 #ifndef GONDOLA_DIRTY_H
 #define GONDOLA_DIRTY_H
 

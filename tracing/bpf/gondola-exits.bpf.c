@@ -17,7 +17,7 @@ const volatile __u32 room = 256;
 __u32 epoch = 1;
 __u32 used;
 
-/* What a vCPU does: between an exit and the next entry if @exit_ns is set. */
+/* The state of a vCPU: between an exit and the next entry if @exit_ns is set. */
 struct vcpu_state {
 	__u64 exit_ns;
 	__u64 left_ns;

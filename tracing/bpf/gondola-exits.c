@@ -263,7 +263,7 @@ static void subtract(struct cell *cell, const struct cell *before)
 		cell->slots[i] -= before->slots[i];
 }
 
-/* What came since the last report. */
+/* The counts since the last report. */
 static struct cells news(const struct group *group)
 {
 	struct cells cells = group->now;

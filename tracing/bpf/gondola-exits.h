@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What gondola-exits and its BPF program agree on. */
+/* The maps' layout, for gondola-exits and its BPF program. */
 #ifndef GONDOLA_EXITS_H
 #define GONDOLA_EXITS_H
 

@@ -275,7 +275,7 @@ static void json_report(const struct migration *m)
 
 static void report(struct migration *m, uint64_t now)
 {
-	/* What is still under way is reported as far as it is. */
+	/* Report a migration under way as far as it has got. */
 	if (m->phase < MIGRATE_PHASES && m->phase < MIGRATE_DONE)
 		m->spent_ns[m->phase] += now - m->entered_ns;
 	bpf_map_lookup_elem(bpf_map__fd(skel->maps.faults), &m->pid, &m->faults);
@@ -455,7 +455,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "gondola-migrate: waiting for a migration; Ctrl-C ends it\n");
 	while (tool_wait(ring, &skel->bss->vm_gone))
 		;
-	/* What was interrupted is reported as far as it got. */
+	/* Report an interrupted migration as far as it got. */
 	for (unsigned int i = 0; i < MAX_MIGRATIONS; i++)
 		if (migrations[i])
 			report(migrations[i], tool_now_ns());

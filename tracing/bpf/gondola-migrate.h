@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What gondola-migrate and its BPF program agree on. */
+/* The maps' layout, for gondola-migrate and its BPF program. */
 #ifndef GONDOLA_MIGRATE_H
 #define GONDOLA_MIGRATE_H
 

@@ -290,7 +290,7 @@ static const struct column {
 
 #define COLUMNS	(sizeof(screen) / sizeof(screen[0]))
 
-/* What a VM has in all columns, as text. */
+/* Format all columns of a VM as text. */
 static void fill_cells(const struct row *row, char cells[COLUMNS][24])
 {
 	const double counts[] = {

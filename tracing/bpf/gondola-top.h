@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What gondola-top and its BPF program agree on. */
+/* The maps' layout, for gondola-top and its BPF program. */
 #ifndef GONDOLA_TOP_H
 #define GONDOLA_TOP_H
 

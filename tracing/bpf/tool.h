@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the tools share: options, the checks before they start, waiting, and how they report. */
+/* Shared by the tools: options, the checks before they start, waiting, and reports. */
 #ifndef TOOL_H
 #define TOOL_H
 

@@ -11,7 +11,7 @@
 
 __u32 vm_gone;
 
-/* What the program keeps of a VM, of a vCPU and of a launcher that no report needs any more. */
+/* Delete entries of a VM, of a vCPU and of a launcher that no report needs any more. */
 static __always_inline void forget_vm(__u32 vm, __u32 pid);
 static __always_inline void forget_vcpu(__u32 vm, __u32 vcpu);
 

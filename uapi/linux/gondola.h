@@ -436,7 +436,7 @@ enum gondola_reason {
 };
 #define GONDOLA_MAX_REASONS	64
 
-/* What else is counted per vCPU.  The order is ABI: append only. */
+/* Further counters of a vCPU.  The order is ABI: append only. */
 #define GONDOLA_COUNTERS(X)			\
 	X(USER_EXITS, "user_exits")		\
 	X(TLB_FLUSHES, "tlb_flushes")		\

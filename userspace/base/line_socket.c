@@ -56,7 +56,7 @@ int line_socket_listen(const char *path)
 	fd = unix_socket(path, SOCK_NONBLOCK, &address);
 	if (fd < 0)
 		return fd;
-	/* Nobody can connect before listen(): the mode is right by then. */
+	/* No client can connect before listen(): the mode is right by then. */
 	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !chmod(path, 0600) &&
 	    !listen(fd, 16))
 		return fd;

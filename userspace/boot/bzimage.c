@@ -22,7 +22,7 @@ bool bzimage_is(const struct image *image)
 	return header && header->boot_flag == BOOT_FLAG && header->header == MAGIC;
 }
 
-/* What the file has of the header, the rest zero. */
+/* The part of the header that the file has; the rest is zero. */
 static int read_header(struct boot *boot, const struct image *image, struct setup_header *header)
 {
 	const uint8_t *length = image_at(image, 0x201, 1);

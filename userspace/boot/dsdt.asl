@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What ACPI tells a guest that it cannot find by itself.
+// Tells the guest of the devices that it cannot find by itself.
 DefinitionBlock ("dsdt.aml", "DSDT", 2, "GONDLA", "GONDOLA", 1)
 {
 	// Soft off: SLEEP_TYPE_S5 in device/device.h

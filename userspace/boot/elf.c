@@ -111,7 +111,7 @@ int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end)
 					  path, i, (unsigned long long)segment.memory_bytes,
 					  (unsigned long long)segment.paddr, BOOT_KERNEL,
 					  (unsigned long long)boot->memory->low);
-		/* What the file does not fill is zero already, as all of a new guest's memory. */
+		/* The rest is zero already, as all memory of a new guest. */
 		memcpy(to, image_at(elf->image, segment.offset, segment.file_bytes),
 		       segment.file_bytes);
 		if (segment.paddr + segment.memory_bytes > *end)

@@ -118,7 +118,7 @@ static int code_of(const struct guest *guest, uint32_t goal)
 	return EXIT_CODE_CANCELLED;
 }
 
-/* What the reason means for this guest, where its name does not say it. */
+/* Explain the reason, where its name does not. */
 static const char *meaning(const struct guest *guest, int code)
 {
 	switch (code) {
@@ -233,7 +233,7 @@ static int run_balloon(int argc, char **argv)
 	struct guest guest;
 	int code = EXIT_CODE_OK;
 
-	/* What is no option comes first. */
+	/* Arguments that are no options come first. */
 	while (argc > 1 && !name && argv[1][0] != '-') {
 		name = argv[1];
 		argv++;

@@ -26,7 +26,7 @@ static void put(int fd, const char *data, size_t bytes)
 	}
 }
 
-/* What the user typed, escapes taken out; false: enough. */
+/* Take what the user typed, escapes taken out; false: the user wants to leave. */
 static bool typed(int fd, char *data, size_t bytes, bool *escaped)
 {
 	size_t kept = 0;

@@ -35,7 +35,7 @@ static struct json_object *describe(const char *name)
 	return row;
 }
 
-/* What it holds; -1: there is none. */
+/* The pages that the balloon holds; -1: there is none. */
 static int64_t balloon_bytes(struct json_object *row)
 {
 	return member_number(member_object(row, "balloon"), "held", -1);

@@ -211,7 +211,7 @@ static void say_if_interrupted(const char *name)
 	snprintf(interrupted, sizeof(interrupted),
 		 "\ngondola: %s is still on its way; to let it stay: gondola migrate-cancel %s\n",
 		 name, name);
-	/* Who started it may have it ignore the terminal's. */
+	/* The parent may have made us ignore the terminal's. */
 	if (signal(SIGINT, on_interrupt) == SIG_IGN)
 		signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, on_interrupt);

@@ -15,7 +15,7 @@ static const struct option_spec *match(const struct option_spec *specs, const ch
 	for (; specs->name; specs++) {
 		size_t length = strlen(specs->name);
 
-		/* What has no name of its own: it may be anything but an option. */
+		/* An argument without a name: anything but an option. */
 		if (specs->name[0] != '-' && argument[0] != '-') {
 			*value = argument;
 			return specs;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the subcommands that speak of a VM by its name share. Each function fail()s with one line. */
+/* Shared by the subcommands that name a VM. Each function fail()s with one line. */
 #ifndef CMD_REMOTE_H
 #define CMD_REMOTE_H
 

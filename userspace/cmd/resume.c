@@ -53,7 +53,7 @@ static void check_name(const struct resume_options *options, bool *known)
 		     name, incoming_names_devices());
 }
 
-/* What is kept in the registry was made by it. A file that somebody names may be from anywhere. */
+/* The registry made what it keeps. A file that a user names may come from anywhere. */
 static void make_machine(struct run_options *run, const struct resume_options *options,
 			 struct resume *resume, bool known)
 {

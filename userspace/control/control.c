@@ -294,7 +294,7 @@ static void dispatch(struct control_request *request)
 	control_fail(request, "unknown-command", "\"%.64s\" is not a command", request->command);
 }
 
-/* What was wrong with a line, or NULL and the request. */
+/* The mistake in a line, or NULL and the request. */
 static const char *parse(const char *line, size_t bytes, struct control_request *request)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);

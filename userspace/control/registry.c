@@ -57,7 +57,7 @@ static int make_directory(const char *path)
 			return wrong(-1, "cannot make the directory %s: %s", part, strerror(errno));
 		*slash = '/';
 	}
-	/* What lies there is this user's alone: guests' memory, and sockets that command them. */
+	/* The directory is this user's alone: guests' memory, and sockets that command them. */
 	if (mkdir(part, 0700) && errno != EEXIST)
 		return wrong(-1, "cannot make the directory %s: %s", part, strerror(errno));
 	ret = file_check_directory(part);
@@ -235,7 +235,7 @@ static bool is_held(int fd)
 	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
 }
 
-/* Nobody held it: unless somebody has come meanwhile it is a dead process's. */
+/* The lock was free: unless another has come meanwhile, it is a dead process's. */
 static bool remove_dead(const char *name)
 {
 	int alone = enter_run(), fd;

@@ -81,7 +81,7 @@ static void store_time(struct rtc *rtc, int64_t now)
 	int year;
 
 	gmtime_r(&seconds, &tm);
-	/* What a guest sets may be before the year 0 and after 9999: the registers wrap. */
+	/* A guest may set a time before the year 0 or after 9999: the registers wrap. */
 	year = ((tm.tm_year + 1900) % 10000 + 10000) % 10000;
 	rtc->memory[RTC_SECONDS] = encode(rtc, tm.tm_sec);
 	rtc->memory[RTC_MINUTES] = encode(rtc, tm.tm_min);
@@ -173,7 +173,7 @@ static void on_timer(void *argument, int fd, short events)
 	(void)events;
 	loop_timer_ack(fd);
 	pthread_mutex_lock(&rtc->vm->devices);
-	/* What is due while nothing may change comes when it goes on. */
+	/* Events due while nothing may change come when it goes on. */
 	if (devices_frozen())
 		goto unlock;
 	now = guest_time(rtc);

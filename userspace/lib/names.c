@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the ABI numbers, in words. */
+/* The ABI's numbers in words. */
 #include <string.h>
 
 #include "libgondola.h"

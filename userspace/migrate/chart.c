@@ -193,7 +193,7 @@ static void draw_lines(FILE *out, const struct scale *scale, struct json_object 
 				struct json_object *round = json_object_array_get_idx(rounds, i);
 				struct rates r = rates_of(round);
 
-				/* What was written during one that was cut short is not known. */
+				/* No log was read of a round that was cut short. */
 				if (!sent && report_number(round, "unfinished"))
 					continue;
 				fprintf(out, "%.1f,%.1f ", x_middle(scale, i),

@@ -87,7 +87,7 @@ static void *rounds(void *argument)
 	memory_log_dirty(&sample.vm->memory, false);
 	__gondola_mark(sample.vm->fd, MIGRATE_IDLE, 0);
 	pthread_mutex_lock(&sample.lock);
-	/* What is asked for from now on needs another thread. */
+	/* Later requests need another thread. */
 	sample.stop = true;
 	pthread_mutex_unlock(&sample.lock);
 	return NULL;

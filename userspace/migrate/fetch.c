@@ -346,7 +346,7 @@ static int take_page(void *argument, const struct stream_page *page, const uint8
 	}
 	number = target_page(target, page->gpa);
 	pthread_mutex_lock(&target->lock);
-	/* What the guest has had since is newer. */
+	/* The guest's own copy is newer. */
 	if (test(target->missing, number)) {
 		placed = place(target, number, data);
 		if (placed)
@@ -485,7 +485,7 @@ static bool next_link(struct target *target)
 	ssize_t drained = 0;
 
 	pthread_mutex_lock(&target->lock);
-	/* Nobody may be able to tell us of the VM's end: devices wait for us, vCPUs for them. */
+	/* No message may reach us when the VM ends: devices wait for us, vCPUs for them. */
 	while (!target->recover_asked && !vm_ending(target->vm))
 		wait_a_moment(target);
 	target->recover_asked = false;
@@ -539,7 +539,7 @@ void fetch_all(struct target *target)
 		has_link(target, false);
 		__atomic_store_n(&target->phase, MIGRATE_BROKEN, __ATOMIC_RELEASE);
 		if (!recover(target)) {
-			/* Whoever waits for a page gets an empty one, and can end. */
+			/* Threads that wait for a page get an empty one, and can end. */
 			fetch_end(target);
 			return;
 		}

@@ -186,7 +186,7 @@ static bool any_in(const struct source *s, uint64_t page, uint64_t count)
 	return false;
 }
 
-/* What is dirty of a chunk is marked clean, then sent: what is written later comes in the next. */
+/* Mark a chunk's dirty pages clean, then send them: later writes come in the next round. */
 static bool send_chunk(struct source *s, uint64_t page, uint64_t count, struct report_round *round)
 {
 	int ret = 0;
@@ -244,7 +244,7 @@ static bool send_round(struct source *s, struct report_round *round)
 	}
 	if (!link_flush(&s->link))
 		return link_lost(&s->link);
-	/* What only lies in a buffer would make a slow link look fast, and the downtime short. */
+	/* Data in a buffer would make a slow link look fast, and the downtime short. */
 	return s->phase != MIGRATE_COPY || link_drain(&s->link);
 }
 

@@ -330,7 +330,7 @@ static bool push_over(struct source *s, struct push *push)
 
 /* ---- another link -------------------------------------------------------------------- */
 
-/* What the target lacks, as it says itself: what was under way when the link broke is lost. */
+/* Ask the target what it lacks: pages that were under way when the link broke are lost. */
 static bool take_missing(struct source *s)
 {
 	struct stream_record record;

@@ -84,7 +84,7 @@ static struct json_object *downtime_json(const struct report *report)
 	return out;
 }
 
-/* What stopping the guest would have cost: after a whole round that is known. */
+/* The cost of stopping the guest now: known after each whole round. */
 static bool expects(const struct report *report)
 {
 	return !report->stopped && report->nr_rounds && !report->rounds[0].unfinished;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a migration did: collected by the source, told as JSON, drawn as a chart. */
+/* The report of a migration: collected by the source, told as JSON, drawn as a chart. */
 #ifndef MIGRATE_REPORT_H
 #define MIGRATE_REPORT_H
 

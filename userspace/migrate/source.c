@@ -59,7 +59,7 @@ void source_progress(struct source *s, bool now)
 		return;
 	s->told_ns = ns;
 	event = json_object_new_object();
-	/* What the round before left, less what this one has done. */
+	/* The rest of the round before, less the part that this one has done. */
 	if (s->report.nr_rounds > 1)
 		left = s->report.rounds[s->report.nr_rounds - 2].dirtied;
 	if (s->report.nr_rounds) {
@@ -230,7 +230,7 @@ static bool send_rest(struct source *s, bool postcopy)
 	struct report_downtime *d = &s->report.downtime;
 	uint64_t at, now;
 
-	/* What the disks have to write would else be part of the downtime. */
+	/* Flush the disks now, or their writes become part of the downtime. */
 	devices_prepare();
 	s->report.stopped = true;
 	at = link_now_ns();
@@ -282,7 +282,7 @@ static bool hand_over(struct source *s)
 	pthread_mutex_unlock(&s->lock);
 	if (!s->gone)
 		return link_fail(&s->link, "cancelled");
-	/* What could not be sent whole cannot have come: then the VM is ours. */
+	/* A COMMIT that was not sent whole cannot have come: the VM is still ours. */
 	if (!link_put(&s->link, WIRE_COMMIT, NULL, 0)) {
 		s->gone = false;
 		return false;

@@ -22,7 +22,7 @@
 #define STREAM_BATCH		256u		/* pages in one record at most */
 #define STREAM_PAYLOAD_MAX	(16u << 20)	/* as stored, and decompressed */
 
-/* What a reader must understand; a bit that it does not know makes it refuse. */
+/* Features that a reader must understand; it refuses a bit that it does not know. */
 #define STREAM_FEATURE_ZSTD	(1ull << 0)	/* payloads may be compressed */
 #define STREAM_FEATURE_DELTA	(1ull << 1)	/* pages may be differences, STREAM_PAGE_DELTA */
 #define STREAM_FEATURES		(STREAM_FEATURE_ZSTD | STREAM_FEATURE_DELTA)

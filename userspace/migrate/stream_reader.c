@@ -180,7 +180,7 @@ static int check_type(struct stream_reader *reader, const struct stream_record *
 			     record->type);
 }
 
-/* What was in it is lost. */
+/* The content of this page is lost. */
 static uint8_t *room_for(struct stream_buffer *buffer, size_t bytes)
 {
 	uint8_t *more;

@@ -274,7 +274,7 @@ int stream_put_zero(struct stream_writer *writer, uint64_t gpa, uint64_t pages)
 
 	if (!ret && zero->pages && zero->gpa + zero->pages * STREAM_PAGE != gpa)
 		ret = flush_zero(writer);
-	/* What was batched for these pages before must come first. */
+	/* Earlier batches of these pages must go first. */
 	for (unsigned int i = 0; !ret && i < writer->batch.head.count; i++)
 		if (writer->batch.pages[i].gpa - gpa < pages * STREAM_PAGE)
 			ret = flush_pages(writer);

@@ -312,7 +312,7 @@ void resume_begin(struct vm *vm, void *argument)
 	pthread_mutex_unlock(&vm->devices);
 	if (!thawed)
 		fail(EXIT_CODE_ERROR, "%s cannot be resumed: %s", resume->path, words);
-	/* What it holds is the past from now on: resumed again, it would spoil the disks. */
+	/* The saved state is the past from now on: resumed again, it would spoil the disks. */
 	if (resume->remove)
 		remove_saved(resume->path);
 	vm_unpause(vm, PAUSE_START);

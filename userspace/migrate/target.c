@@ -148,7 +148,7 @@ void target_accept(struct target *target)
 	atexit(refuse_at_exit);
 }
 
-/* What the host could give without hurting others, as it says itself; 0: unknown. */
+/* The memory that the host can give without hurting others (MemAvailable); 0: unknown. */
 static uint64_t available_memory(void)
 {
 	unsigned long long available = 0, swap = 0, value;
@@ -210,7 +210,7 @@ static bool take_zeroes(struct target *target, const struct stream_record *recor
 		if (!at)
 			return link_fail(&target->link, "zeroes for 0x%llx came, where there is no memory",
 					 (unsigned long long)range[i].gpa);
-		/* What was never touched is zero, and is to stay untouched. */
+		/* A page that was never touched is zero, and stays untouched. */
 		for (uint64_t page = 0; page < range[i].pages; page++, at += PAGE)
 			if (!stream_page_is_zero(at))
 				memset(at, 0, PAGE);

@@ -59,7 +59,7 @@ static uint32_t pages(struct control_request *request, const char *member, uint6
 	return control_number(request, member, 0, 0, most) / BALLOON_PAGE;
 }
 
-/* What a policy decided is known to those who watch this VM, too. */
+/* Tell those who watch this VM what the policy decided. */
 static void tell_asked(struct control_request *request)
 {
 	const char *words = control_string(request, "why", "");

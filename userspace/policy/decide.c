@@ -137,7 +137,7 @@ unsigned int decide_balance(const struct decide_host *host, const struct decide_
 		free -= now;
 		wanted += back - now;
 	}
-	/* What the host has not, others give now, and those in need get in a later round. */
+	/* Others give now what the host lacks; those in need get it in a later round. */
 	if (wanted)
 		return made + take(guests, count, wanted + above(host->low, host->available),
 				   DECIDE_FOR_OTHER, moves + made);

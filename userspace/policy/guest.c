@@ -42,7 +42,7 @@ int guest_connect(struct guest *guest, const char *name)
 	const char *path = name;
 
 	memset(guest, 0, sizeof(*guest));
-	/* What was never connected has nothing to close. */
+	/* There is nothing to close without a connection. */
 	guest->link.fd = -1;
 	guest->error = guest->link.error;
 	snprintf(guest->name, sizeof(guest->name), "%s", strchr(name, '/') ?

@@ -10,7 +10,7 @@
 #include "base/fail.h"
 #include "control/registry.h"
 
-/* What the launcher, the module and the page tables of a VM take besides its memory. */
+/* The overhead of a VM: launcher, module and page tables, besides its memory. */
 #define OVERHEAD(memory)	((8ull << 20) + (memory) / 64)
 
 static uint64_t meminfo(const char *field)

@@ -190,7 +190,7 @@ static void cut_short(void)
 		fresh_boot();
 		require_equal(boot_made(&made, SMALL), 0);
 		for (size_t bytes = 0; bytes < whole; bytes += bytes < 700 ? 1 : 37) {
-			/* What is left of a bzImage then is a boot sector, with its signature. */
+			/* The rest of a bzImage then is a boot sector, with its signature. */
 			if (kind >= 4 && bytes == 512)
 				continue;
 			make(kind);
@@ -204,7 +204,7 @@ static void cut_short(void)
 	fresh_boot();
 }
 
-/* Whatever a file says, nothing is read or written outside (the sanitizers watch). */
+/* No file makes a loader read or write outside (the sanitizers watch). */
 static void changed_bytes(void)
 {
 	unsigned int loaded = 0, refused = 0;

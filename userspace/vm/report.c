@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What is told about a vCPU or a VM when it is over: registers for people, JSON for programs. */
+/* Reports on a vCPU or a VM at its end: registers for people, JSON for programs. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -17,7 +17,7 @@ static const char *const names[VM_STATE_COUNT] = {
 	[VM_STATE_UNRESPONSIVE] = "unresponsive",
 };
 
-/* What a command needs.  Both ends look here: the command line and the control socket. */
+/* The states in which a command works.  The command line and the control socket both look here. */
 static const struct {
 	const char *command;
 	unsigned int states;

@@ -15,7 +15,7 @@ static void error(struct vcpu *vcpu, const char *words)
 
 static void on_interrupted(struct vcpu *vcpu)
 {
-	/* Who kicked has set what it wants to be seen before; vm_ending() is looked at next. */
+	/* A kicker sets its request first; vm_ending() is looked at next. */
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELEASE);
 }
 

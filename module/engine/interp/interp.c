@@ -281,7 +281,7 @@ static void interp_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 
 	*exit = ip->exit;
 	exit->hw_reason = exit->reason;
-	/* What was not delivered is the caller's again. */
+	/* The caller gets back an event that was not delivered. */
 	if (ip->inject.kind != GONDOLA_EVENT_NONE) {
 		vcpu->event = ip->inject;
 		ip->inject.kind = GONDOLA_EVENT_NONE;

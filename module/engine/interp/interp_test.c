@@ -218,7 +218,7 @@ static void sets_accessed_and_dirty(struct kunit *test)
 	interp_flush(ip);
 	KUNIT_EXPECT_NOT_NULL(test, interp_translate(ip, DATA, 0));
 	KUNIT_EXPECT_EQ(test, *entry & (PT_A | PT_D), PT_A);
-	/* What was only read must not be written without a look at the entry. */
+	/* A translation for reads must not serve a write without a look at the entry. */
 	KUNIT_EXPECT_NOT_NULL(test, interp_translate(ip, DATA, PFEC_W));
 	KUNIT_EXPECT_EQ(test, *entry & (PT_A | PT_D), PT_A | PT_D);
 	*entry = was;
@@ -268,7 +268,7 @@ static void opens_windows(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
 }
 
-/* What CPUID offers the interpreter must know. */
+/* The emulator must know every instruction that CPUID offers. */
 static void offers_what_it_has(struct kunit *test)
 {
 	u32 eax, ebx, ecx, edx;

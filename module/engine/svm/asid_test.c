@@ -14,7 +14,7 @@ static void asids_are_used_up_before_a_flush(struct kunit *test)
 	svm_asids_reset(&asids, COUNT);
 	for (i = 1; i < COUNT; i++) {
 		KUNIT_EXPECT_EQ(test, svm_asids_take(&asids), i);
-		/* What was there before the reset goes with the first entry. */
+		/* The first entry flushes all translations from before the reset. */
 		KUNIT_EXPECT_EQ(test, asids.flush, i == 1);
 		svm_asids_entered(&asids, true);
 	}

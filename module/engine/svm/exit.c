@@ -20,7 +20,7 @@ struct svm_exit_kind {
 #define VMMCALL_BYTES	3	/* nobody puts a prefix before it */
 #define KIND(shared, words)	{ words, GONDOLA_REASON_##shared }
 
-/* What gondola intercepts; a code without a name is unknown. */
+/* The intercepts that gondola uses; a code without a name is unknown. */
 static const struct svm_exit_kind kinds[] = {
 	[SVM_EXIT_CR_READ + 0] = KIND(CR_READ, "CR0_READ"),
 	[SVM_EXIT_CR_READ + 3] = KIND(CR_READ, "CR3_READ"),
@@ -135,7 +135,7 @@ static bool bad_cs(const struct vmcb *v)
 	return (v->efer & EFER_F_LMA) && (v->seg[GONDOLA_CS].attrib & 0x600) == 0x600;
 }
 
-/* What a launcher can get wrong, of the manual's "Canonicalization and Consistency Checks". */
+/* A launcher's possible mistakes, from the manual's "Canonicalization and Consistency Checks". */
 static const struct {
 	const char *field;
 	bool (*bad)(const struct vmcb *v);

@@ -348,7 +348,7 @@ static void svm_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
 	svm->host_ldt = gondola_host_ldt();
 	((struct vmcb *)page_address(c->host))->ldtr = (struct svm_segment){};
 
-	/* What an ASID of another processor, or of an earlier stay here, holds is stale. */
+	/* An ASID of another processor, or of an earlier stay here, holds stale translations. */
 	if (svm->asid_cpu != cpu) {
 		svm->asid_cpu = cpu;
 		svm->asid_round = 0;

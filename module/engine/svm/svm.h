@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of the SVM engine share. */
+/* Shared by the files of the SVM engine. */
 #ifndef GONDOLA_SVM_H
 #define GONDOLA_SVM_H
 

@@ -38,7 +38,7 @@ struct control {
 	const char *name;
 };
 
-/* What gondola cannot do without. */
+/* Controls that gondola needs. */
 static const struct control pin_needed[] = {
 	{ PIN_BASED_EXT_INTR_MASK, "external-interrupt exiting" },
 	{ PIN_BASED_NMI_EXITING, "NMI exiting" },
@@ -204,7 +204,7 @@ static u32 say(char *detail, u32 reason, const char *fmt, const char *arg)
 	return reason;
 }
 
-/* What comes before controls: is VMX there at all, and may it be had? */
+/* First questions: is VMX there at all, and may it be used? */
 static u32 check_presence(const struct raw *raw, char *detail)
 {
 	const char *vendor = boot_cpu_data.x86_vendor_id;

@@ -208,7 +208,7 @@ static void decode_entry_failure(struct gondola_vcpu *vcpu, struct gondola_exit 
 		break;
 	}
 out:
-	/* What was to be injected must not be found by a later entry that works. */
+	/* A later entry that works must not find this injection. */
 	vmx_cancel_injection(vcpu);
 }
 

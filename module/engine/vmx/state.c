@@ -233,7 +233,7 @@ int vmx_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
 	return 0;
 }
 
-/* What WRMSR would refuse must not reach the processor. */
+/* A value that WRMSR would refuse must not reach the processor. */
 static bool msr_value_valid(u32 index, u64 value)
 {
 	switch (index) {

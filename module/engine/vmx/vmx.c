@@ -15,7 +15,7 @@
 #include "engine/host_ldt.h"
 #include "engine/machine_check.h"
 
-/* What entry.S takes for granted. */
+/* Assumptions of entry.S. */
 static_assert(HOST_RSP == 0x6c14);
 
 /* VPIDs are per machine; 0 is the host's own. */
@@ -397,7 +397,7 @@ static int vmx_vcpu_create(struct gondola_vcpu *vcpu)
 	vmx->vpid = max(vpid, 0);
 	vcpu->engine_data = vmx;
 
-	/* What the VMCS does not hold yet must differ from what the first load and entry find. */
+	/* Cached fields start with values that the first load and entry never find. */
 	vmx->host_fs_base = ~0ull;
 	vmx->host_rsp = vmx->host_cr3 = vmx->host_cr4 = ~0ull;
 	vmx->rip = vmx->rsp = vmx->rflags = vmx->root = ~0ull;

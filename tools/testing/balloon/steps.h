@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What most tests of the balloon do. */
+/* Steps that most tests of the balloon share. */
 #ifndef BALLOON_TEST_STEPS_H
 #define BALLOON_TEST_STEPS_H
 

@@ -389,7 +389,7 @@ static const char *compare_fault(int r, const u8 *image)
 		return "the processor faulted, the interpreter did not";
 	if (vector != native_vector)
 		return "another exception";
-	/* What is noted of an exception of SSE is the one change, inexactness not always. */
+	/* The only change is the flag of an SSE exception, and inexactness is not always noted. */
 	noted = interpreted.fx.mxcsr ^ native_out.fx.mxcsr;
 	if (vector == VEC_XM && native_out.fx.mxcsr & ~(native_out.fx.mxcsr >> 7) & 0x18)
 		noted &= ~0x20u;

@@ -29,7 +29,7 @@ static uint8_t *registers;
 static struct virtio_device *device;
 static const uint8_t *input, *input_end;
 
-/* What is said about a guest's mistakes is not looked at; a launcher that gives up is a bug. */
+/* Messages about a guest's mistakes do not matter here; a launcher that gives up is a bug. */
 void say(const char *format, ...)
 {
 	(void)format;
@@ -83,7 +83,7 @@ static void bring_up(uint32_t without)
 	put(VIRTIO_MMIO_STATUS, 3 | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
-/* What the device's thread does when it was kicked. */
+/* Do what the device's thread does after a kick. */
 static void serve(void)
 {
 	virtio_lock(device);

@@ -18,7 +18,7 @@
 #define MAX_STEPS	48u
 #define TWICE		6u	/* so many of them are compared: it takes long */
 
-/* What the input starts with; code follows. */
+/* The head of the input; code follows. */
 struct start {
 	u8 mode;
 	u8 cpl;

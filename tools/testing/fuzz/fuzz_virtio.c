@@ -46,7 +46,7 @@ static const uint8_t *input, *input_end;
 static char disk_path[64], port_path[64];
 static int peer = -1;
 
-/* What is said about a guest's mistakes is not looked at; a launcher that gives up is a bug. */
+/* Messages about a guest's mistakes do not matter here; a launcher that gives up is a bug. */
 void say(const char *format, ...)
 {
 	(void)format;
@@ -235,7 +235,7 @@ static void bytes(void)
 		memory.base[at] = take(1);
 }
 
-/* What a driver should never do to a queue that is in use. */
+/* Do to a queue in use what no driver should. */
 static void reconfigure(void)
 {
 	unsigned int queue = take(1) % QUEUES;
@@ -339,7 +339,7 @@ static void move(void)
 
 		record_data[at % record.bytes] = take(1);
 	}
-	/* What was refused is as after power-on. */
+	/* A device that refused a record is as after power-on. */
 	if (!devices_load(&record, error) && device->status)
 		abort();
 	if (!devices_thaw(error))
@@ -386,7 +386,7 @@ static void command(void)
 	}
 }
 
-/* What is enabled is what was checked. */
+/* The enabled geometry is the checked one. */
 static void check(void)
 {
 	for (unsigned int i = 0; i < device->nr_queues; i++) {

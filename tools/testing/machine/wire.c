@@ -76,7 +76,7 @@ static void to_line(int tun, int line)
 	ssize_t bytes = read(tun, packet, sizeof(packet));
 	size_t used = 0;
 
-	/* What noise there was before is no part of this one. */
+	/* Bytes from before are noise, and no part of this packet. */
 	frame[used++] = END;
 	for (ssize_t i = 0; i < bytes; i++) {
 		if (packet[i] != END && packet[i] != ESC) {
@@ -103,7 +103,7 @@ static void from_line(int line, int tun)
 		unsigned char c = data[i];
 
 		if (c == END) {
-			/* What is no packet, or comes before the device is up, is dropped. */
+			/* Drop what is no packet, or comes before the device is up. */
 			if (used && write(tun, packet, used) < 0 && errno != EINVAL && errno != EIO)
 				die("the network device");
 			used = 0;

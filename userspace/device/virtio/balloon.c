@@ -78,7 +78,7 @@ static bool clear_range(struct balloon *balloon, uint64_t first, uint64_t count)
 	return true;
 }
 
-/* Who sends memory elsewhere has to send that it is empty now. */
+/* A migration has to send that the page is empty now. */
 static void now_zero(struct balloon *balloon, uint64_t gpa, uint64_t bytes)
 {
 	const struct queue *queue = &balloon->device.queues[0];
@@ -89,7 +89,7 @@ static void now_zero(struct balloon *balloon, uint64_t gpa, uint64_t bytes)
 
 static void discard(struct balloon *balloon, void *at, uint64_t gpa, uint64_t bytes)
 {
-	/* Who receives memory must not fill it once it is empty. */
+	/* The receiver of memory must not fill the page once it is empty. */
 	if (balloon->hooks.discarded)
 		balloon->hooks.discarded(balloon->hooks.argument, gpa, bytes);
 	if (madvise(at, bytes, MADV_DONTNEED)) {
@@ -117,13 +117,13 @@ static int pause_giving(struct balloon *balloon, uint64_t bytes)
 	return -1;
 }
 
-/* What is taken back twice is a mistake of the driver's: this is done to its end. */
+/* A page taken back twice is the driver's mistake: finish the rest. */
 static int pause_taking(struct balloon *balloon, uint64_t bytes)
 {
 	return virtio_spend(&balloon->device, bytes) ? 0 : -1;
 }
 
-/* What of a run is handled in one go: up to the next multiple of PIECE. */
+/* The part of a run that is handled in one go: up to the next multiple of PIECE. */
 static uint64_t piece_of(uint64_t gpa, uint64_t bytes)
 {
 	uint64_t part = PIECE - gpa % PIECE;

@@ -87,7 +87,7 @@ void balloon_end(struct balloon *balloon, uint32_t reason)
 	if (balloon->reason != GONDOLA_BALLOON_RUNNING)
 		return;
 	balloon->reason = reason;
-	/* What was not reached must not be reached later, by another driver or after a sleep. */
+	/* An old goal must not be reached later, by another driver or after a sleep. */
 	if (reason != GONDOLA_BALLOON_REACHED && reason != GONDOLA_BALLOON_CANCELLED)
 		balloon_show(balloon, balloon->held);
 	PROBE_BALLOON_END(balloon->id, reason, balloon->held);
@@ -112,7 +112,7 @@ bool balloon_told(struct balloon *balloon, uint32_t id, uint32_t reason)
 
 /* ---- a driver that knows only a target: lock held --------------------------------- */
 
-/* What the rate allows by now. */
+/* The pages that the rate allows by now. */
 static uint64_t allowed(const struct balloon *balloon, uint64_t elapsed)
 {
 	const struct balloon_goal *goal = &balloon->goal;
@@ -194,7 +194,7 @@ void balloon_tick(struct balloon *balloon)
 		return;
 	}
 	if (!is_paced(balloon)) {
-		/* Nobody would look after the floor. */
+		/* No one would watch the floor. */
 		if (balloon->goal.floor &&
 		    !virtio_has(&balloon->device, VIRTIO_BALLOON_F_STATS_VQ))
 			balloon_end(balloon, GONDOLA_BALLOON_REFUSED);

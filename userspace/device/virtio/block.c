@@ -333,7 +333,7 @@ static bool settle(struct virtio_device *device, char *error)
 	return !ret;
 }
 
-/* Whoever opens the file next, on this host or another, finds what the guest wrote. */
+/* The next to open the file, on this host or another, finds what the guest wrote. */
 static void yield(struct virtio_device *device)
 {
 	struct block *block = to_block(device);

@@ -27,7 +27,7 @@
 #define BIT64(n)	(1ull << (n))
 enum { CONTROL_RX = 2, CONTROL_TX = 3 };
 
-/* What the guest has to be told about a port, in this order. */
+/* The messages to a guest about a port, in this order. */
 enum { TELL_ADD = 1, TELL_CONSOLE = 2, TELL_NAME = 4, TELL_OPEN = 8 };
 
 /**
@@ -427,7 +427,7 @@ static void load_port(struct port *port, struct state_reader *in)
 		memcpy(port->in, data, bytes);
 	port->in_first = 0;
 	port->in_end = bytes;
-	/* Whoever was connected is connected to the machine that was saved. */
+	/* A peer that was connected is connected to the machine that was saved. */
 	if (peer_open != (port->fd >= 0))
 		port->tell |= TELL_OPEN;
 	/* A console's driver spins while it writes: it must not wait for somebody. */
@@ -446,7 +446,7 @@ static void load(struct virtio_device *device, struct state_reader *in)
 
 /* ---- sockets: one process has each ------------------------------------------------------------ */
 
-/* Whoever is connected stays so, until this process ends. */
+/* A connected peer stays so, until this process ends. */
 static void yield(struct virtio_device *device)
 {
 	struct console_device *console = to_console(device);
@@ -534,7 +534,7 @@ static void open_port(struct port *port, const char *spec)
 		if (!devices_incoming() && !listen_at(port, error))
 			fail(EXIT_CODE_USAGE, "--%s", error);
 	} else {
-		/* What was written before a guest was suspended is kept. */
+		/* Keep what was written before the guest was suspended. */
 		port->fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
 				(devices_incoming() ? 0 : O_TRUNC), 0666);
 		if (port->fd < 0)

@@ -42,7 +42,7 @@ static unsigned int poll_tap(void *backend, struct pollfd *fds, unsigned int cou
 
 	(void)count;
 	(void)timeout;
-	/* What there is no room for waits in the interface. */
+	/* Frames without room wait in the interface. */
 	fds[0] = (struct pollfd){ .fd = room ? tap->fd : -1, .events = POLLIN };
 	return 1;
 }

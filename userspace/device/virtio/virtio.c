@@ -387,7 +387,7 @@ static uint64_t with_high(uint64_t address, uint32_t value)
 	return (address & 0xffffffffull) | (uint64_t)value << 32;
 }
 
-/* What may change only while the queue is off. */
+/* Registers that may change only while the queue is off. */
 static void write_queue(struct queue *queue, uint64_t offset, uint32_t value)
 {
 	switch (offset) {

@@ -35,7 +35,7 @@ static void on_end(void *argument, const struct balloon_status *status)
 static void on_discard(void *argument, uint64_t gpa, uint64_t bytes)
 {
 	(void)argument;
-	/* What comes after this is dropped; so it must be told while the page is still there. */
+	/* The page is dropped next, so the dirty log must hear of it while it is still there. */
 	early += *(uint32_t *)guest(gpa) == 0x55555555;
 	discarded += bytes / BALLOON_PAGE;
 }
@@ -157,7 +157,7 @@ static void runs(void)
 	dirtied = 0;
 	expect(send_run(DEFLATE, (FIRST + 8) * 4096ul, 8 * 4096, WRITE));
 	expect_equal(held(), 56);
-	/* Who copies this memory elsewhere has to copy that it is empty; a ring's page is dirty, too. */
+	/* A migration has to copy that this page is empty; a ring's page is dirty, too. */
 	expect(dirtied >= 8);
 	driver_end();
 }
@@ -302,7 +302,7 @@ static void bad_config(void)
 	expect(broken_within());
 	driver_end();
 
-	/* What is the device's stays so. */
+	/* Pages that the device holds stay with it. */
 	start(0);
 	set_register(STANDARD(num_pages), 77);
 	set_register(CONFIG(target), 77);
@@ -408,7 +408,7 @@ static void silence(void)
 	driver_end();
 }
 
-/* What a driver that knows only targets does; returns the largest step that it was asked for. */
+/* Act as a driver that knows only targets; returns the largest step that it was asked for. */
 static uint32_t follow(uint32_t *from, unsigned int ms)
 {
 	uint32_t largest = 0;
@@ -487,7 +487,7 @@ static void resets(void)
 	dirtied = 0;
 	set_register(VIRTIO_MMIO_STATUS, 0);
 	expect_equal(held(), 0);
-	/* Who copies this memory elsewhere has to know. */
+	/* A migration has to know. */
 	expect(dirtied >= 64);
 	expect_equal(get_register(STANDARD(actual)), 0);
 	driver_end();
@@ -709,7 +709,7 @@ static void kept_and_enabled_again(void)
 	driver_end();
 }
 
-/* What is saved of it can be loaded. */
+/* The saved state can be loaded. */
 static void kept_turned_off_and_saved(void)
 {
 	char error[STATE_ERROR_ROOM] = "";

@@ -123,7 +123,7 @@ static void serial_goes_on(void)
 	machine_end();
 }
 
-/* What is typed while the machine stands still waits outside. */
+/* Input waits outside while the machine stands still. */
 static void serial_frozen(void)
 {
 	machine_start();
@@ -417,7 +417,7 @@ static void nonsense(void)
 		machine.vm.end = VM_RUNNING;
 	}
 	expect(ends > 10);
-	/* What comes of it can be saved and loaded. */
+	/* The result can be saved and loaded. */
 	move();
 	use_all();
 	machine_end();

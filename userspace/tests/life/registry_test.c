@@ -185,7 +185,7 @@ void registry_states(void)
 	unlink(registry_path(REGISTRY_CONFIG, "vm1"));
 }
 
-/* What a killed process leaves goes when it is looked at, and another may have the name. */
+/* The next look removes what a killed process left, and another may have the name. */
 void registry_stale(void)
 {
 	pid_t child;
@@ -301,7 +301,7 @@ static bool is_process(int pidfd, pid_t child)
 	return pid == child;
 }
 
-/* Whatever number the lock file has, the process that is found is that of the VM. */
+/* The process that is found is the VM's, with any number in the lock file. */
 void registry_processes(void)
 {
 	pid_t child, other = fork();
@@ -353,7 +353,7 @@ int __wrap_fsync(int fd)
 	return __real_fsync(fd);
 }
 
-/* What was there before keeps neither its mode nor another name for the new contents. */
+/* An old file keeps neither its mode nor another name for the new contents. */
 void files_are_private(void)
 {
 	char path[64], other[64], text[8] = "";
@@ -448,7 +448,7 @@ void registry_race(void)
 	expect(WIFEXITED(status) && !WEXITSTATUS(status));
 }
 
-/* Who only looks is never taken for the owner of a name. */
+/* A process that only looks is never taken for the owner of a name. */
 void registry_looked_at(void)
 {
 	int refused = 0, status;
@@ -510,7 +510,7 @@ void features_are_named(void)
 
 	memcpy(host, guest, sizeof(host));
 	expect_equal(features_missing(guest, 3, host, 3, words, sizeof(words)), 0);
-	/* What depends on the guest's control registers is not a promise. */
+	/* Bits that depend on the guest's control registers are not a promise. */
 	host[1].ecx &= ~(1u << 27);
 	expect_equal(features_missing(guest, 3, host, 3, words, sizeof(words)), 0);
 	host[1].ecx &= ~(1u << 30);

@@ -57,7 +57,7 @@ static int make(uint64_t features, int level)
 	return fd;
 }
 
-/* What a whole stream gives, as memory and a count of records. */
+/* The result of reading a whole stream: memory and a count of records. */
 struct result {
 	uint8_t memory[PAGES][STREAM_PAGE];
 	unsigned int records[256];
@@ -147,7 +147,7 @@ void stream_order(void)
 	close(fd);
 }
 
-/* What is asked for as a whole page is one: --zero off. */
+/* With --zero off a page that is asked for whole comes whole. */
 void stream_whole(void)
 {
 	struct stream_writer writer = { .fd = -1 };

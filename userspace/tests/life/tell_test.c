@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What reaches a terminal. */
+/* Tests of the text that reaches a terminal. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "life_test.h"
 #include "tap.h"
 
-/* What some program chose, and what may be seen of it. */
+/* Text that some program chose, and how it is shown. */
 static const struct {
 	const char *text;
 	const char *seen;

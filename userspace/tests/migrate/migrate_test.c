@@ -62,7 +62,7 @@ static void stalls(void)
 	estimate_round(&e, 32000, 32000 * MS / 10, 16000);
 	expect_equal(estimate_judge(&e, &limits, 9, 16000), ESTIMATE_AGAIN);
 	expect_equal(estimate_judge(&e, &limits, 10, 16000), ESTIMATE_TOO_MANY);
-	/* What fits, fits: also when the rounds are used up, or nothing shrinks. */
+	/* A rest that fits is sent, also when the rounds are used up, or nothing shrinks. */
 	estimate_round(&e, 1000, 100 * MS, 200);
 	expect_equal(estimate_judge(&e, &limits, 9, 200), ESTIMATE_AGAIN);
 	expect_equal(estimate_judge(&e, &limits, 10, 200), ESTIMATE_STOP);
@@ -99,7 +99,7 @@ static void patterns(void)
 	/* Each second round looks like progress, but leaves what was left before. */
 	expect_equal(play(by_turns, 4), ESTIMATE_STALLED);
 	expect_equal(play(the_same, 3), ESTIMATE_STALLED);
-	/* What a guest writes once becomes less. */
+	/* Pages that a guest writes once become fewer. */
 	expect_equal(play(a_burst, 8), ESTIMATE_AGAIN);
 }
 
@@ -256,7 +256,7 @@ static void carries(void)
 		expect_equal(read(other->fd, back, 2), 2);
 		expect_equal(write(other->fd, "c", 1), 1);
 		expect_equal(read(one.fd, back, 1), 1);
-		/* Who is cut wakes up. */
+		/* The end that is cut wakes up. */
 		transport_cut(&one);
 		expect_equal(read(one.fd, back, 1), 0);
 		transport_close(other);
@@ -268,7 +268,7 @@ static void carries(void)
 	expect_equal(write(one.fd, "xy", 2), 2);
 	expect_equal(read(one.fd, back, 2), 2);
 	transport_close(&one);
-	/* Nobody there, nothing that can talk back. */
+	/* There is no listener, or nothing that can talk back. */
 	expect(!transport_connect(&one, "unix:/tmp/migrate-test.sock", -1, 1000, error));
 	expect(!transport_connect(&one, "fd:5", open("/dev/null", 2), 1000, error));
 }
@@ -372,7 +372,7 @@ static void reports(void)
 	expect(!migrate_phase_name(MIGRATE_PHASES));
 }
 
-/* What report_print() writes; to be freed. */
+/* The text that report_print() writes; the caller frees it. */
 static char *printed(const struct report *report)
 {
 	struct json_object *json = report_json(report);

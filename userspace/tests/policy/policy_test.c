@@ -71,7 +71,7 @@ static uint32_t below(uint32_t n)
 	return (seed >> 8) % n;
 }
 
-/* Whatever the figures: exactly what is needed, from nobody below his floor. */
+/* For any figures: exactly what is needed, and no guest below its floor. */
 static void random_takes(void)
 {
 	for (int round = 0; round < 100000; round++) {
@@ -140,7 +140,7 @@ static void guest_short(void)
 	expect_equal(moves[0].guest, 0);
 	expect_equal(moves[0].held, MIB(230));
 	expect_equal(moves[0].why, DECIDE_GUEST_SHORT);
-	/* What the host has not must come from the other one. */
+	/* The other guest must give what the host lacks. */
 	host.available = MIB(130);
 	require_equal(decide_balance(&host, guests, 2, moves), 2);
 	expect_equal(moves[0].held, MIB(270));

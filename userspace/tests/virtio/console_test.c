@@ -79,7 +79,7 @@ static void console(void)
 	send_control(77, VIRTIO_CONSOLE_PORT_READY, 1);
 	send_control(1, VIRTIO_CONSOLE_PORT_OPEN, 1);
 
-	/* Nobody is there: lost. Then somebody is, who speaks and listens. */
+	/* Without a peer output is lost. Then a peer comes, which speaks and listens. */
 	put_desc(5, 0, BUFFERS, 4, 0, 0);
 	offer(5, 0);
 	expect(used_within(5, 1));
@@ -201,7 +201,7 @@ static void held_and_resized_beyond_memory(void)
 	int peer;
 
 	driver_memory();
-	/* What the launcher may have there. */
+	/* Memory that a launcher may have there. */
 	behind = mmap(guest(GUEST_BYTES), 0x80000, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	require(behind == guest(GUEST_BYTES));
@@ -214,7 +214,7 @@ static void held_and_resized_beyond_memory(void)
 	ring = guest(used);
 	send_control(1, VIRTIO_CONSOLE_PORT_READY, 1);
 	send_control(1, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	/* Nobody is there: each is lost, and used. */
+	/* Without a peer each buffer is lost, and used. */
 	put_desc(5, 0, BUFFERS, 4, 0, 0);
 	for (unsigned int i = 0; i < 2000; i++) {
 		offer(5, 0);

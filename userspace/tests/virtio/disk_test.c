@@ -294,7 +294,7 @@ static void disk_fails_when_saved(void)
 	driver_end();
 }
 
-/* What the launcher says before it ends, in a process of its own; "" if the disk was taken. */
+/* The launcher's last words, in a process of its own; "" if the disk was taken. */
 static void refusal_of(const char *start, size_t bytes, char *words, size_t room)
 {
 	int ends[2], fd;

@@ -11,7 +11,7 @@
 #include "device/virtio/devices.h"
 #include "tap.h"
 
-/* What is waited for comes at once, but on a busy computer. */
+/* The wait is short, but on a busy computer. */
 #define PATIENCE_MS	30000
 
 #define GUEST_BYTES	(4u << 20)

@@ -280,7 +280,7 @@ static int connect_peer(void)
 
 #define LARGE	(3u << 20)
 
-/* What of a buffer was not written yet is written by the next machine: no byte twice, none lost. */
+/* The next machine writes the rest of a buffer: no byte twice, none lost. */
 static void console_goes_on(void)
 {
 	static uint8_t got[LARGE + 1];
@@ -523,7 +523,7 @@ static void mutate(void)
 		record_data[next - 1 - random() % bytes] = random() >> 8;
 }
 
-/* Whatever a taken record says: the device serves its rings, or breaks, and does no harm. */
+/* With any accepted record the device serves its rings, or breaks, and does no harm. */
 static void mutated(void)
 {
 	static uint8_t good[RECORD_ROOM];

@@ -209,7 +209,7 @@ static void call_stats(struct worker *w)
 	do_ioctl(w, any_vcpu(&w->random)->fd, GONDOLA_GET_STATS, stats, 8, "GET_STATS");
 }
 
-/* What is no call of the descriptor, or of no descriptor, or belongs to another one. */
+/* Calls that no descriptor has, or that belong to another one. */
 static void call_wrong(struct worker *w)
 {
 	struct random *r = &w->random;

@@ -173,7 +173,7 @@ static void set_state(struct worker *w, int fd, enum mode mode)
 	struct gondola_record *head = (void *)w->args;
 	uint32_t at = 0;
 
-	/* What it has of the rest, as the APIC's base, must stay. */
+	/* Its other parts, as the APIC's base, must stay. */
 	arg.bytes = 32 << 10;
 	if (do_ioctl(w, fd, GONDOLA_GET_STATE, &arg, sizeof(arg), "GET_STATE"))
 		return;
@@ -234,7 +234,7 @@ void call_run(struct worker *w)
 	while (times--) {
 		if (do_ioctl(w, vcpu->fd, GONDOLA_RUN, w->args, 8, "RUN") < 0)
 			return;
-		/* What it asked for: anything. */
+		/* Answer the guest's request with anything. */
 		run = atomic_load(&vcpu->run);
 		if (run)
 			fill(r, (uint8_t *)run + GONDOLA_RUN_IO_OFFSET, 8);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the kernel lends a fuzzer: coverage, allocations that fail, and its complaints. */
+/* The kernel's help for a fuzzer: coverage, allocations that fail, and its complaints. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/types.h>
@@ -89,7 +89,7 @@ static void block_kicks(bool block)
 	pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &kick, NULL);
 }
 
-/* What fails may be any allocation or copy; a signal's would be the end of us. */
+/* Any allocation or copy may fail; a failing signal would be the end of us. */
 void kernel_before_call(struct worker *w, bool may_fail)
 {
 	char words[16];

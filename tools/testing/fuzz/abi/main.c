@@ -36,7 +36,7 @@ struct lineage {
 	uint64_t seeds[MAX_LINEAGE];
 };
 
-/* What reached new code, found by any of the processes: an entry is there once its length is. */
+/* Sequences that reached new code, in any process: an entry is there once its length is. */
 static struct {
 	atomic_uint count;
 	struct {
@@ -208,7 +208,7 @@ static void *disturb(void *arg)
 			scribble(&r);
 		if (one_in(&r, 2))
 			memory_disturb(&r);
-		/* Nobody is answered at once. */
+		/* No request is answered at once. */
 		if (++step % 64 == 0)
 			memory_answer();
 		usleep(below(&r, 400));
@@ -216,7 +216,7 @@ static void *disturb(void *arg)
 	return NULL;
 }
 
-/* Who watches: @done of each worker as it was seen last, and when. */
+/* The watcher's notes: @done of each worker as it was seen last, and when. */
 static void print_journals(void)
 {
 	for (unsigned int t = 0; t < MAX_THREADS; t++) {
@@ -282,7 +282,7 @@ static bool watch(void)
 
 /* ---- rounds ------------------------------------------------------------------------- */
 
-/* What nearly every sequence needs: a VM with two vCPUs. */
+/* Nearly every sequence needs a VM with two vCPUs. */
 static void populate(void)
 {
 	struct gondola_create_vm create = { .size = sizeof(create), .name = "fuzz" };
@@ -455,7 +455,7 @@ static bool run_jobs(unsigned int jobs, uint64_t seed, double seconds, unsigned 
 	}
 	for (unsigned int i = 0; i < jobs; i++)
 		ok &= wait(&status) > 0 && !status;
-	/* What the module still has belongs to nobody. */
+	/* No VM owns what the module still has. */
 	for (int i = 0; i < 200 && kernel_number("vms") > 0; i++)
 		usleep(10000);
 	return ok && kernel_number("vms") <= 0 && kernel_number("vcpus") <= 0 &&

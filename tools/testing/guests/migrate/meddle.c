@@ -136,7 +136,7 @@ static ssize_t find(struct way *way, const char *data, ssize_t got, uint32_t typ
 	return got;
 }
 
-/* What there is on one way; false: the wire is cut. */
+/* Forward what has come on one way; false: the wire is cut. */
 static bool carry(struct way *way, unsigned long long byte, uint32_t type, const char *what)
 {
 	static char data[65536];
@@ -159,7 +159,7 @@ static bool carry(struct way *way, unsigned long long byte, uint32_t type, const
 	if (what && byte >= way->moved && byte < way->moved + got) {
 		ssize_t before = byte - way->moved;
 
-		/* What comes before it still arrives. */
+		/* The bytes before it still arrive. */
 		if (!harm(what, data + before))
 			got = before;
 		while (sent < got) {
@@ -179,7 +179,7 @@ static bool carry(struct way *way, unsigned long long byte, uint32_t type, const
 
 		if (n <= 0) {
 			way->ended = true;
-			/* Who still speaks shall hear that nobody listens. */
+			/* A peer that still sends must learn that the other end is gone. */
 			shutdown(way->from, SHUT_RD);
 			return true;
 		}

@@ -444,7 +444,7 @@ static void *signal_worker(void *arg)
 		}
 		w->rounds++;
 	}
-	/* Nobody may end while others still signal it. */
+	/* No thread may end while others still signal it. */
 	atomic_fetch_add(&signals_ready, 1);
 	while (atomic_load(&signals_ready) < 2 * nr_workers)
 		sched_yield();

@@ -45,7 +45,7 @@ void debug_exit(uint32_t value)
 	power_off();
 }
 
-/* What follows @name at the start of a word, or NULL. */
+/* The text behind @name at the start of a word, or NULL. */
 static const char *find(const struct guest_info *info, const char *name)
 {
 	const char *at = info->cmdline;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What tiny guests share. Each has a guest_main(); returning from it powers off. */
+/* Shared by the tiny guests. Each has a guest_main(); returning from it powers off. */
 #ifndef GUEST_H
 #define GUEST_H
 

@@ -36,7 +36,7 @@ static void check_time(void)
 	last_tsc = now;
 }
 
-/* What was missed meanwhile is made up for: the rate is right in the long run. */
+/* Make up for missed ticks, so that the rate is right in the long run. */
 static void pace(void)
 {
 	if (!ticks)

@@ -339,7 +339,7 @@ static void set_max_vms(unsigned int max)
 	require_equal(fclose(file), 0);
 }
 
-/* What is not charged to anybody is bounded by the number of VMs. */
+/* Memory that no cgroup pays for is bounded by the number of VMs. */
 static void number_of_vms(void)
 {
 	int vms[3], sys = machine_open();

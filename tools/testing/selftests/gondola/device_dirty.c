@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a virtio device writes to guest memory is in the dirty log: rings and buffers, no more. */
+/* The dirty log has what a virtio device writes to guest memory: rings and buffers, no more. */
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>

@@ -55,7 +55,7 @@ static void start(struct machine *machine)
 	clear_log(machine);
 }
 
-/* What was written is what lies in @pages, and nothing else but perhaps page tables. */
+/* The log names the pages of @pages, and nothing else but perhaps page tables. */
 static void expect_written(struct machine *machine, const uint64_t *pages, unsigned int nr)
 {
 	unsigned int tables = 0;

@@ -152,7 +152,7 @@ static void refused(void)
 	expect_equal(__gondola_irqfd(machine.vm, GONDOLA_IRQFD_REMOVE, fd, 5), 0);
 	expect_equal(__gondola_irqfd(machine.vm, 0, fd, 5), 0);
 	machine_destroy(&machine);
-	/* What outlives the machine interrupts nobody. */
+	/* An eventfd that outlives the machine interrupts no one. */
 	expect_equal(write(fd, &(uint64_t){ 1 }, 8), 8);
 	close(fd);
 	close(other);

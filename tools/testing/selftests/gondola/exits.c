@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What makes a guest exit a known number of times is counted that often. */
+/* Loops that exit a known number of times are counted exactly that often. */
 #include "machine.h"
 
 GUEST_CODE(cpuids, 64, "mov $1000, %esi; 1: xor %eax, %eax; cpuid; dec %esi; jnz 1b\n"
@@ -36,7 +36,7 @@ static void io(void)
 	machine_destroy(&machine);
 }
 
-/* What exits, the instruction, and how often, for the loops below. */
+/* The exit's reason, the instruction and the count, for the loops below. */
 #define LOOP(name, instruction)								\
 	GUEST_CODE(name, 64, "mov $50, %esi; 1: xor %eax, %eax; xor %edx, %edx; mov $0x10, %ecx\n" \
 		   instruction "; dec %esi; jnz 1b; out %eax, $0x80; jmp .")

@@ -32,7 +32,7 @@ static void make(void)
 		setenv("GONDOLA_HOME", home, 1);
 	}
 	made = true;
-	/* What an earlier test that failed left behind. */
+	/* Remove what an earlier, failed test left behind. */
 	gondola(ARGUMENTS("kill", "vm1"));
 	gondola(ARGUMENTS("delete", "vm1"));
 	EXPECT_RUN(0, "", "create", "vm1", "--kernel", "guests/loop", "--append", "sti", "--mem",
@@ -162,7 +162,7 @@ static void starting(void)
 	EXPECT_RUN(0, "vm1 wants 8 MiB; the host has ", "start", "vm1", "--dry-run");
 	EXPECT_RUN(0, "{\"name\":\"vm1\",\"memory\":", "start", "vm1", "--dry-run", "--json");
 
-	/* Who starts another VM asks this one first, and keeps its own input. */
+	/* A launcher that starts another VM asks this one first, and keeps its own input. */
 	fd = take_name("run/vm2.lock");
 	child = start(&from, ARGUMENTS("start", "vm1"));
 	for (int i = 0; i < 1000 && !is_state("running"); i++)
@@ -176,7 +176,7 @@ static void starting(void)
 	EXPECT_RUN(0, "", "delete", "vm1");
 }
 
-/* What the host's kernel says of processes that wait for memory. */
+/* Read the host kernel's report on processes that wait for memory. */
 static void pressure(void)
 {
 	static const char said[] = "some avg10=37.12 avg60=1.00 avg300=0.10 total=5\n"

@@ -2,7 +2,7 @@
 /* Accesses to where no memory is: what instruction, what address, which bytes. */
 #include "machine.h"
 
-/* What one MMIO exit should be. */
+/* The expected fields of one MMIO exit. */
 struct access {
 	uint64_t gpa;
 	uint32_t bytes;

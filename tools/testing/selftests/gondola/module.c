@@ -33,7 +33,7 @@ static int unload(void)
 	return syscall(SYS_delete_module, "gondola", O_NONBLOCK) ? -errno : 0;
 }
 
-/* What closed VMs leave to be freed may hold the module for a moment. */
+/* Closed VMs may hold the module for a moment, until their memory is freed. */
 static int unload_soon(void)
 {
 	int ret = -EWOULDBLOCK;

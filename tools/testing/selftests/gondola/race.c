@@ -332,7 +332,7 @@ static void protected_pages(void)
 	end(&race);
 }
 
-/* What is discarded is written anew, and all later writes are found there. */
+/* A discarded page is written anew, and holds all later writes. */
 static void discarded_pages(void)
 {
 	struct race race;

@@ -55,7 +55,7 @@ static void *rewrite(void *argument)
 	return NULL;
 }
 
-/* What CPUID and the rotation leave in AL. */
+/* The value that CPUID and the rotation leave in AL. */
 static uint8_t expected(struct machine *machine)
 {
 	struct gondola_cpuid_entry cpuid[GONDOLA_MAX_CPUID];

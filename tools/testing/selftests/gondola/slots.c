@@ -88,7 +88,7 @@ static void every_slot(void)
 GUEST_CODE(touch, 64, "1: mov 0x140000, %eax; out %eax, $0x80; incl 0x140000; jmp 1b");
 #define WINDOW	0x140000u
 
-/* What the host changes under a guest, the guest sees: the slot, and the page itself. */
+/* The guest sees what the host changes under it: the slot, and the page itself. */
 static void replaced(void)
 {
 	uint32_t *other = map_pages(PAGE);
@@ -183,7 +183,7 @@ static void dirty_log(void)
 	machine_result(&machine);
 	require_equal(__gondola_get_dirty(machine.vm, 0, 256, 64, again), 0);
 	expect_equal(again[0], 0x55555555);
-	/* What we write is dirty when we say so. */
+	/* Our own write is dirty once we say so. */
 	require_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_DEVICE, 0, 0x101800, 0x1000), 0);
 	require_equal(__gondola_get_dirty(machine.vm, 0, 256, 64, again), 0);
 	expect_equal(again[0], 0x55555557);
