@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
-* Chooses the next step for a goal, and keeps neighbouring pages as runs.  Pure: time,
+ * Chooses the next step for a goal, and keeps neighbouring pages as runs.  Pure: time,
  * memory and the balloon's size come in as numbers, so that KUnit tests it.
  */
 #ifndef BALLOON_GOAL_H

@@ -6,6 +6,7 @@
 #ifndef GONDOLA_HOST_COMPAT_SHRINKER_H
 #define GONDOLA_HOST_COMPAT_SHRINKER_H
 
+#include <linux/atomic.h>
 #include <linux/printk.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
