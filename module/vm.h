@@ -31,6 +31,7 @@ struct gondola_vcpu;
  * @refs: one for the VM's descriptor, one for each vCPU's
  * @vcpus: by id; entries appear once and stay until the VM dies (smp_load_acquire)
  * @mmu: guest memory and shadow tables; has its own lock (mmu.lock, a spinlock, inside @lock)
+ * @memory_pages: in all slots; written under @lock
  * @irqchip: PIC, I/O APIC and PIT; has its own locks
  * @eventfds: see eventfd.c; NULL until one is registered (smp_load_acquire)
  * @tsc_offset: what a new vCPU's TSC offset is, so that the guest's TSC starts at 0 with the VM
@@ -48,6 +49,7 @@ struct gondola_vm {
 	const struct gondola_engine_ops *engine;
 	struct mm_struct *mm;
 	struct mutex lock;
+	u64 memory_pages;
 	struct kref refs;
 	struct list_head link;
 	struct gondola_vcpu *vcpus[GONDOLA_MAX_VCPUS];

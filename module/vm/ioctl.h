@@ -27,8 +27,8 @@ void gondola_vm_put(struct gondola_vm *vm);
 u64 gondola_vm_audit_all(void);
 /** gondola_vm_list() - a line for each VM: id, pid, vCPUs, pages of memory, phase, round, name */
 void gondola_vm_list(struct seq_file *out);
-/** gondola_vm_has_memory() - has any slot been set?  Takes vm->lock. */
-bool gondola_vm_has_memory(struct gondola_vm *vm);
+/** gondola_vm_has_memory() - has any slot been set? */
+bool gondola_vm_has_memory(const struct gondola_vm *vm);
 
 /** gondola_vcpu_create() - a vCPU and its descriptor; vm->lock held; -errno */
 int gondola_vcpu_create(struct gondola_vm *vm, u32 id);
@@ -43,6 +43,22 @@ struct gondola_cpuid_entry *gondola_cpuid_args(const struct gondola_cpuid *args)
 /** gondola_state_ioctl() - GONDOLA_GET_STATE, GONDOLA_SET_STATE; @vcpu NULL: of the VM */
 long gondola_state_ioctl(struct gondola_vm *vm, struct gondola_vcpu *vcpu, bool set,
 			 void __user *uarg);
+
+/**
+ * gondola_name_ok() - does @name end within its @room, and can a terminal print it as it is?
+ *
+ * Names of VMs and devices reach terminals by way of debugfs and tracepoints: an escape sequence
+ * in one would be obeyed there.
+ */
+static inline bool gondola_name_ok(const char *name, unsigned int room)
+{
+	unsigned int i;
+
+	for (i = 0; i < room && name[i]; i++)
+		if (name[i] < ' ' || name[i] > '~')
+			return false;
+	return i < room;
+}
 
 /**
  * gondola_copy_args() - copy an ioctl's argument in and check its head

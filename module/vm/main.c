@@ -40,8 +40,7 @@ static long create_vm(void __user *uarg)
 
 	if (err)
 		return err;
-	if (args.engine >= GONDOLA_ENGINE_COUNT ||
-	    strnlen(args.name, sizeof(args.name)) == sizeof(args.name))
+	if (args.engine >= GONDOLA_ENGINE_COUNT || !gondola_name_ok(args.name, sizeof(args.name)))
 		return -EINVAL;
 	return gondola_vm_create(&args);
 }

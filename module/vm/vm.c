@@ -86,18 +86,18 @@ u64 gondola_vm_audit_all(void)
 	return bad;
 }
 
-static u64 memory_pages(struct gondola_vm *vm)
+/* The list and the first RUN read the sum; vm->lock is held. */
+static void count_memory(struct gondola_vm *vm)
 {
 	u64 pages = 0;
 	int i;
 
-	mutex_lock(&vm->lock);
 	for (i = 0; i < GONDOLA_MAX_SLOTS; i++)
 		pages += vm->mmu.slots[i].pages;
-	mutex_unlock(&vm->lock);
-	return pages;
+	WRITE_ONCE(vm->memory_pages, pages);
 }
 
+/* No VM's own lock is taken under the global one: it may be held for long. */
 void gondola_vm_list(struct seq_file *out)
 {
 	struct gondola_vm *vm;
@@ -105,24 +105,22 @@ void gondola_vm_list(struct seq_file *out)
 	mutex_lock(&vms_lock);
 	list_for_each_entry(vm, &vms, link)
 		seq_printf(out, "%u %d %d %llu %u %u %s\n", vm->id, vm->pid,
-			   atomic_read(&vm->nr_vcpus), memory_pages(vm), READ_ONCE(vm->phase),
-			   READ_ONCE(vm->round), vm->name);
+			   atomic_read(&vm->nr_vcpus), READ_ONCE(vm->memory_pages),
+			   READ_ONCE(vm->phase), READ_ONCE(vm->round), vm->name);
 	mutex_unlock(&vms_lock);
 }
 
-bool gondola_vm_has_memory(struct gondola_vm *vm)
+bool gondola_vm_has_memory(const struct gondola_vm *vm)
 {
-	bool found = false;
-	int i;
-
-	mutex_lock(&vm->lock);
-	for (i = 0; i < GONDOLA_MAX_SLOTS; i++)
-		found |= vm->mmu.slots[i].pages != 0;
-	mutex_unlock(&vm->lock);
-	return found;
+	return READ_ONCE(vm->memory_pages);
 }
 
 /* ---- ioctls --------------------------------------------------------------- */
+
+/*
+ * User memory is copied without vm->lock: a page that userfaultfd or FUSE does not give would hold
+ * up all who want the lock.
+ */
 
 static long set_memory(struct gondola_vm *vm, void __user *uarg)
 {
@@ -137,6 +135,7 @@ static long set_memory(struct gondola_vm *vm, void __user *uarg)
 		return -EINVAL;
 	mutex_lock(&vm->lock);
 	err = gondola_mmu_set_slot(vm, &args);
+	count_memory(vm);
 	mutex_unlock(&vm->lock);
 	return err;
 }
@@ -198,12 +197,38 @@ static long irqfd(struct gondola_vm *vm, void __user *uarg)
 	return err;
 }
 
+static int clear_dirty(struct gondola_vm *vm, const struct gondola_dirty_log *args, u64 *bitmap,
+		       size_t words)
+{
+	int err;
+
+	if (copy_from_user(bitmap, u64_to_user_ptr(args->bitmap), words * sizeof(*bitmap)))
+		return -EFAULT;
+	if (args->pages % 64 && bitmap[words - 1] >> (args->pages % 64))
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	err = gondola_mmu_clear_dirty(vm, args->slot, args->first, args->pages, bitmap);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int get_dirty(struct gondola_vm *vm, const struct gondola_dirty_log *args, u64 *bitmap,
+		     size_t words)
+{
+	int err;
+
+	mutex_lock(&vm->lock);
+	err = gondola_mmu_get_dirty(vm, args->slot, args->first, args->pages, bitmap);
+	mutex_unlock(&vm->lock);
+	if (!err && copy_to_user(u64_to_user_ptr(args->bitmap), bitmap, words * sizeof(*bitmap)))
+		err = -EFAULT;
+	return err;
+}
+
 /* GET and CLEAR differ in the direction of the bitmap alone. */
 static long dirty_log(struct gondola_vm *vm, void __user *uarg, bool clear)
 {
 	struct gondola_dirty_log args;
-	const struct gondola_slot *slot;
-	u64 __user *ubitmap;
 	u64 *bitmap;
 	size_t words;
 	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
@@ -212,32 +237,16 @@ static long dirty_log(struct gondola_vm *vm, void __user *uarg, bool clear)
 		return err;
 	if (args.pad || args.slot >= GONDOLA_MAX_SLOTS || args.first % 64 || !args.pages)
 		return -EINVAL;
-
-	mutex_lock(&vm->lock);
-	slot = &vm->mmu.slots[array_index_nospec(args.slot, GONDOLA_MAX_SLOTS)];
-	err = -EINVAL;
-	if (!slot->dirty || args.first >= slot->pages || args.pages > slot->pages - args.first)
-		goto out;
-	ubitmap = u64_to_user_ptr(args.bitmap);
+	args.slot = array_index_nospec(args.slot, GONDOLA_MAX_SLOTS);
+	/* The slot decides once more under the lock; this bounds the allocation. */
+	if (args.pages > READ_ONCE(vm->memory_pages))
+		return -EINVAL;
 	words = DIV_ROUND_UP_ULL(args.pages, 64);
-	err = -ENOMEM;
 	bitmap = kvcalloc(words, sizeof(*bitmap), GFP_KERNEL_ACCOUNT);
 	if (!bitmap)
-		goto out;
-	if (!clear) {
-		err = gondola_mmu_get_dirty(vm, args.slot, args.first, args.pages, bitmap);
-		if (!err && copy_to_user(ubitmap, bitmap, words * sizeof(*bitmap)))
-			err = -EFAULT;
-	} else if (copy_from_user(bitmap, ubitmap, words * sizeof(*bitmap))) {
-		err = -EFAULT;
-	} else if (args.pages % 64 && bitmap[words - 1] >> (args.pages % 64)) {
-		err = -EINVAL;
-	} else {
-		err = gondola_mmu_clear_dirty(vm, args.slot, args.first, args.pages, bitmap);
-	}
+		return -ENOMEM;
+	err = clear ? clear_dirty(vm, &args, bitmap, words) : get_dirty(vm, &args, bitmap, words);
 	kvfree(bitmap);
-out:
-	mutex_unlock(&vm->lock);
 	return err;
 }
 
@@ -266,7 +275,7 @@ static long name_device(struct gondola_vm *vm, void __user *uarg)
 	if (err)
 		return err;
 	if (args.pad || !args.device || args.device > GONDOLA_MAX_DEVICES ||
-	    strnlen(args.name, sizeof(args.name)) == sizeof(args.name))
+	    !gondola_name_ok(args.name, sizeof(args.name)))
 		return -EINVAL;
 	mutex_lock(&vm->lock);
 	strscpy(vm->devices[args.device - 1], args.name, sizeof(args.name));
@@ -321,21 +330,51 @@ static long hold_clock(struct gondola_vm *vm, void __user *uarg)
 	return err;
 }
 
-static int get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct gondola_state *args)
+/* A vCPU's state is guarded by the vCPU's mutex, which the caller holds; the VM's by vm->lock. */
+static void state_lock(struct gondola_vm *vm, const struct gondola_vcpu *vcpu)
+{
+	if (!vcpu)
+		mutex_lock(&vm->lock);
+}
+
+static void state_unlock(struct gondola_vm *vm, const struct gondola_vcpu *vcpu)
+{
+	if (!vcpu)
+		mutex_unlock(&vm->lock);
+}
+
+/* The state in a new buffer of args->bytes, or ERR_PTR(). */
+static void *read_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
+			struct gondola_state *args)
 {
 	size_t room = min_t(u64, args->bytes, STATE_LIMIT);
-	size_t need = gondola_state_size(vm, vcpu);
 	void *buffer;
 	int err;
 
-	args->bytes = need;
-	if (room < need)
-		return -E2BIG;
-	buffer = kvzalloc(need, GFP_KERNEL_ACCOUNT);
+	args->bytes = gondola_state_size(vm, vcpu);
+	if (room < args->bytes)
+		return ERR_PTR(-E2BIG);
+	buffer = kvzalloc(args->bytes, GFP_KERNEL_ACCOUNT);
 	if (!buffer)
-		return -ENOMEM;
-	err = gondola_state_get(vm, vcpu, buffer, need);
-	if (!err && copy_to_user(u64_to_user_ptr(args->buffer), buffer, need))
+		return ERR_PTR(-ENOMEM);
+	err = gondola_state_get(vm, vcpu, buffer, args->bytes);
+	if (!err)
+		return buffer;
+	kvfree(buffer);
+	return ERR_PTR(err);
+}
+
+static int get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct gondola_state *args)
+{
+	void *buffer;
+	int err = 0;
+
+	state_lock(vm, vcpu);
+	buffer = read_state(vm, vcpu, args);
+	state_unlock(vm, vcpu);
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
+	if (copy_to_user(u64_to_user_ptr(args->buffer), buffer, args->bytes))
 		err = -EFAULT;
 	kvfree(buffer);
 	return err;
@@ -353,8 +392,10 @@ static int set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct go
 	buffer = vmemdup_user(u64_to_user_ptr(args->buffer), args->bytes);
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
+	state_lock(vm, vcpu);
 	err = gondola_state_set(vm, vcpu, buffer, args->bytes, &args->bad_record,
 				&args->bad_field);
+	state_unlock(vm, vcpu);
 	kvfree(buffer);
 	return err;
 }
@@ -372,16 +413,6 @@ long gondola_state_ioctl(struct gondola_vm *vm, struct gondola_vcpu *vcpu, bool 
 	err = set ? set_state(vm, vcpu, &args) : get_state(vm, vcpu, &args);
 	if (copy_to_user(uarg, &args, sizeof(args)))
 		return -EFAULT;
-	return err;
-}
-
-static long vm_state(struct gondola_vm *vm, bool set, void __user *uarg)
-{
-	long err;
-
-	mutex_lock(&vm->lock);
-	err = gondola_state_ioctl(vm, NULL, set, uarg);
-	mutex_unlock(&vm->lock);
 	return err;
 }
 
@@ -417,9 +448,9 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case GONDOLA_HOLD_CLOCK:
 		return hold_clock(vm, uarg);
 	case GONDOLA_GET_STATE:
-		return vm_state(vm, false, uarg);
+		return gondola_state_ioctl(vm, NULL, false, uarg);
 	case GONDOLA_SET_STATE:
-		return vm_state(vm, true, uarg);
+		return gondola_state_ioctl(vm, NULL, true, uarg);
 	}
 	return -ENOTTY;
 }

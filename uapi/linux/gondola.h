@@ -88,7 +88,7 @@ struct gondola_preflight {
  * @engine: enum gondola_engine_id
  * @shadow_pages: bound on shadow page tables in 4 KiB pages; 0 = the module's default
  *	(4096), else 64 … GONDOLA_MAX_SHADOW_PAGES; less counts as 64
- * @name: shown in traces and debugfs, NUL-terminated, may be empty
+ * @name: shown in traces and debugfs: printable ASCII, NUL-terminated, may be empty
  *
  * ENODEV: no usable engine, or not this one (ask GONDOLA_PREFLIGHT why).
  * EBUSY: the engine is in use by another hypervisor. EINVAL: bad argument.
@@ -242,7 +242,7 @@ struct gondola_mark_dirty {
  * @flags: must be 0
  * @device: the launcher's number for it, 1 … GONDOLA_MAX_DEVICES
  * @pad: must be 0
- * @name: shown in traces: NUL-terminated; empty takes the name away
+ * @name: shown in traces: printable ASCII, NUL-terminated; empty takes the name away
  */
 struct gondola_name_device {
 	__u32 size;

@@ -159,6 +159,10 @@ static void devices(void)
 	expect_equal(call(machine.vm, GONDOLA_NAME_DEVICE, &name), -EINVAL);
 	name.name[sizeof(name.name) - 1] = 0;
 	expect_equal(call(machine.vm, GONDOLA_NAME_DEVICE, &name), 0);
+	/* A terminal would obey it. */
+	name.name[1] = 0x1b;
+	expect_equal(call(machine.vm, GONDOLA_NAME_DEVICE, &name), -EINVAL);
+	name.name[1] = 'x';
 	name.pad = 1;
 	expect_equal(call(machine.vm, GONDOLA_NAME_DEVICE, &name), -EINVAL);
 	machine_destroy(&machine);
@@ -171,6 +175,8 @@ static void names_and_engines(void)
 	int sys = machine_open();
 
 	memset(args.name, 'x', sizeof(args.name));
+	expect_equal(call(sys, GONDOLA_CREATE_VM, &args), -EINVAL);
+	strcpy(args.name, "a\033[2J");
 	expect_equal(call(sys, GONDOLA_CREATE_VM, &args), -EINVAL);
 	args.name[0] = 0;
 	args.engine = GONDOLA_ENGINE_COUNT;
