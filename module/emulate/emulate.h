@@ -124,6 +124,28 @@ struct gondola_fxsave {
 	u8 rest[96];
 } __aligned(64);
 
+#define GONDOLA_FSW_EXCEPTIONS	0x3fu	/* in @fsw as in @fcw */
+#define GONDOLA_FSW_ES		0x80u	/* one of them is noted and not masked */
+#define GONDOLA_FSW_B		0x8000u	/* the same as ES */
+
+/** gondola_x87_pending() - the next x87 instruction that waits is to raise #MF */
+static inline bool gondola_x87_pending(const struct gondola_fxsave *fpu)
+{
+	return fpu->fsw & ~fpu->fcw & GONDOLA_FSW_EXCEPTIONS;
+}
+
+/**
+ * gondola_x87_settle() - make ES and B what flags and masks say, whatever a loaded image says
+ *
+ * A processor does so when it loads the image.  All that comes from outside is settled.
+ */
+static inline void gondola_x87_settle(struct gondola_fxsave *fpu)
+{
+	fpu->fsw &= ~(GONDOLA_FSW_ES | GONDOLA_FSW_B);
+	if (gondola_x87_pending(fpu))
+		fpu->fsw |= GONDOLA_FSW_ES | GONDOLA_FSW_B;
+}
+
 #define GONDOLA_TLB_ENTRIES	512u	/* a power of two */
 
 /**

@@ -230,6 +230,72 @@ static void saves_and_restores(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
 }
 
+/* Images that a processor would not have saved: flags without their summary, and the reverse. */
+static void pending_exception_from_an_image(struct kunit *test)
+{
+	static const u8 waits[][4] = {
+		{ 0xd9, 0xe8 },			/* fld1 */
+		{ 0xd9, 0x2f },			/* fldcw (%rdi) */
+		{ 0xd9, 0x27 },			/* fldenv (%rdi) */
+		{ 0xdd, 0x27 },			/* frstor (%rdi) */
+		{ 0xdd, 0x1f },			/* fstpl (%rdi) */
+		{ 0xdf, 0xf0 },			/* fcomip */
+		{ 0x9b },			/* fwait */
+		{ 0x0f, 0x77 },			/* emms */
+	};
+	static const u8 goes_on[][4] = {
+		{ 0xd9, 0x37 },			/* fnstenv (%rdi) */
+		{ 0xdd, 0x37 },			/* fnsave (%rdi) */
+		{ 0xd9, 0x3f },			/* fnstcw (%rdi) */
+		{ 0xdf, 0xe0 },			/* fnstsw %ax */
+		{ 0xdb, 0xe0 },			/* fneni */
+		{ 0xdb, 0xe1 },			/* fndisi */
+		{ 0xdb, 0xe4 },			/* fnsetpm */
+		{ 0xdb, 0xe3 },			/* fninit */
+	};
+	struct gondola_fxsave *fpu, *image;
+	struct test_world *w = fpu_world(test, &fpu);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(waits) + ARRAY_SIZE(goes_on); i++) {
+		const u8 *code = i < ARRAY_SIZE(waits) ? waits[i] : goes_on[i - ARRAY_SIZE(waits)];
+
+		image = test_world_at(w, WORLD_DATA);
+		memset(image, 0, sizeof(*image));
+		image->fcw = 0x37e;
+		image->fsw = 1;
+		image->mxcsr = 0x1f80;
+		w->regs.gpr[R_RDI] = WORLD_DATA;
+		KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0xae, 0x0f), OK);	/* fxrstor (%rdi) */
+		KUNIT_ASSERT_EQ_MSG(test, fpu->fsw, 0x8081, "the summary follows the flags");
+		w->regs.gpr[R_RDI] = WORLD_DATA + 0x400;
+		KUNIT_EXPECT_EQ_MSG(test, test_world_run(w, code, 4),
+				    i < ARRAY_SIZE(waits) ? FAULT : OK, "%4ph", code);
+		if (i < ARRAY_SIZE(waits))
+			KUNIT_EXPECT_EQ_MSG(test, w->emul.exception.vector, (u8)VEC_MF, "%4ph",
+					    code);
+	}
+	/* The summary alone raises nothing. */
+	image->fcw = 0x37f;
+	image->fsw = 0x8080;
+	w->regs.gpr[R_RDI] = WORLD_DATA;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0xae, 0x0f), OK);
+	KUNIT_EXPECT_EQ(test, fpu->fsw, 0);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), OK);
+	/* FLDCW that unmasks what is noted. */
+	fpu->fsw = 1;
+	test_world_set(w, WORLD_DATA, 0x37e);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0x2f), OK);
+	KUNIT_EXPECT_EQ(test, fpu->fsw & 0x8080, 0x8080);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
+	/* Whatever got in unsettled is not executed either: this would fault in the host. */
+	fpu->fcw = 0x37e;
+	fpu->fsw = 1;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
+}
+
 static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(kept_instructions),
 	KUNIT_CASE(translations),
@@ -237,6 +303,7 @@ static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(sse_exceptions),
 	KUNIT_CASE(x87_exceptions),
 	KUNIT_CASE(saves_and_restores),
+	KUNIT_CASE(pending_exception_from_an_image),
 	{}
 };
 

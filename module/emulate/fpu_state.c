@@ -101,6 +101,7 @@ int gondola_op_fxrstor(struct gondola_emulator *e)
 	}
 	image->pad = 0;
 	image->mxcsr_mask = MXCSR_VALID;
+	gondola_x87_settle(image);
 	memcpy(e->fpu, image, fx_used(e));
 	return GONDOLA_EMUL_OK;
 }
@@ -145,7 +146,7 @@ int gondola_op_emms(struct gondola_emulator *e)
 		return gondola_fault(e, VEC_NM);
 	if (!e->fpu)
 		return GONDOLA_EMUL_UNKNOWN;
-	if (e->fpu->fsw & FSW_ES)
+	if (gondola_x87_pending(e->fpu))
 		return gondola_fault(e, VEC_MF);
 	top_to_zero(e->fpu);
 	e->fpu->tag = 0;

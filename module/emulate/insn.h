@@ -619,8 +619,6 @@ int gondola_op_sse_to_int(struct gondola_emulator *e);
 int gondola_op_sse_flags(struct gondola_emulator *e);
 int gondola_op_sse_shift(struct gondola_emulator *e);
 
-#define FSW_ES	BIT(7)		/* in the x87 status: an unmasked exception is pending */
-
 /* x87.c */
 int gondola_op_x87(struct gondola_emulator *e);
 int gondola_op_fwait(struct gondola_emulator *e);

@@ -70,7 +70,7 @@ static bool waits(u8 opcode, u8 modrm)
 
 static int check_pending(struct gondola_emulator *e)
 {
-	return e->fpu->fsw & FSW_ES ? gondola_fault(e, VEC_MF) : GONDOLA_EMUL_OK;
+	return gondola_x87_pending(e->fpu) ? gondola_fault(e, VEC_MF) : GONDOLA_EMUL_OK;
 }
 
 #define ONE(op, rm)							\
@@ -157,7 +157,7 @@ static bool sets_flags(u8 opcode, u8 modrm)
 
 static bool was_stored(const struct gondola_fxsave *fpu, bool control)
 {
-	return control || !(fpu->fsw & FSW_ES) || !(fpu->fsw & ~fpu->fcw & BEFORE_STORE);
+	return control || !(fpu->fsw & ~fpu->fcw & BEFORE_STORE);
 }
 
 static int run(struct gondola_emulator *e, u8 *memory, unsigned int bytes, bool stores, gva_t la)
@@ -174,6 +174,7 @@ static int run(struct gondola_emulator *e, u8 *memory, unsigned int bytes, bool 
 	out->fip = e->fpu->fip;
 	out->fdp = e->fpu->fdp;
 	out->fop = e->fpu->fop;
+	gondola_x87_settle(out);
 	if (bytes >= ENV_BYTES && !stores)
 		take_pointers(out, memory);
 	else if (!control)
@@ -244,6 +245,10 @@ int gondola_op_x87(struct gondola_emulator *e)
 		return memory_form(e);
 	if (!(register_forms[insn->opcode - 0xd8] >> (insn->modrm & 0x3f) & 1))
 		return GONDOLA_EMUL_UNKNOWN;
+	/* FNENI, FNDISI and FNSETPM do nothing since the 80387. */
+	if (insn->opcode == 0xdb && (insn->modrm <= 0xe1 || insn->modrm == 0xe4) &&
+	    insn->modrm >= 0xe0)
+		return GONDOLA_EMUL_OK;
 	if (insn->opcode == 0xdf && insn->modrm == 0xe0) {
 		gondola_write_gpr(e, R_RAX, 2, e->fpu->fsw);
 		return GONDOLA_EMUL_OK;

@@ -99,6 +99,7 @@ int gondola_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *
 		memset(fpu->st, 0, sizeof(fpu->st));
 		fpu->fcw = FCW_RESET;
 	}
+	gondola_x87_settle(fpu);
 	if (!(area->xstate_bv & XSTATE_SSE))
 		memset(fpu->xmm, 0, sizeof(fpu->xmm));
 	return 0;

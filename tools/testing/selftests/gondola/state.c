@@ -184,6 +184,56 @@ static void round_trip(void)
 	machine_destroy(&machine);
 }
 
+#define FCW_BUT_INVALID	0x37e		/* all exceptions masked but this one */
+#define FSW_INVALID	0x0001
+#define FSW_SUMMARY	0x8080
+
+GUEST_CODE(load_one, 64, "fld1; out %eax, $0x80; jmp .");
+
+/*
+ * An exception of the x87 that is noted and not masked, in an image that denies it: it is the
+ * guest's to take.  The guest has no handlers, so it shuts down.  The host goes on.
+ */
+static void x87_exception(void)
+{
+	struct {
+		struct gondola_record header;
+		union {
+			uint16_t word[288];	/* FCW, FSW, … MXCSR from 12 on */
+			uint64_t xstate_bv[72];
+		};
+	} state = { .header = { .type = GONDOLA_REC_FPU, .version = 1, .bytes = 576 } };
+	static _Alignas(8) char all[65536];
+	uint64_t bytes = sizeof(all);
+	const struct gondola_record *record;
+	size_t at = 0;
+
+	machine_create(&machine, MODE_LONG);
+	if (machine.engine != GONDOLA_ENGINE_INTERP) {
+		machine_destroy(&machine);
+		tap_skip("the processor keeps the state: it is the kernel's to check");
+	}
+	GUEST_LOAD(&machine, load_one);
+	machine.sregs.cr0 |= 0x20;	/* NE */
+	machine.sregs.idt.limit = 0;
+	machine_set(&machine);
+	state.word[0] = FCW_BUT_INVALID;
+	state.word[1] = FSW_INVALID;
+	state.word[12] = 0x1f80;
+	state.xstate_bv[64] = 3;
+	require_equal(__gondola_set_state(machine.vcpu, &state, sizeof(state), NULL), 0);
+	require_equal(__gondola_get_state(machine.vcpu, all, &bytes), 0);
+	do {
+		record = (const void *)(all + at);
+		at += sizeof(*record) + ((record->bytes + 7u) & ~7u);
+	} while (record->type != GONDOLA_REC_FPU && at < bytes);
+	require_equal(record->type, GONDOLA_REC_FPU);
+	expect_equal(((const uint16_t *)(record + 1))[1], FSW_SUMMARY | FSW_INVALID);
+	machine_run(&machine);
+	expect_equal(machine.run->exit, GONDOLA_EXIT_SHUTDOWN);
+	machine_destroy(&machine);
+}
+
 static const struct tap_test tests[] = {
 	{ "impossible control registers are refused by name", control_registers },
 	{ "impossible segments are refused by name", segments },
@@ -192,6 +242,7 @@ static const struct tap_test tests[] = {
 	{ "registers come back as they were set", registers },
 	{ "records that are unknown, cut or of a wrong size are refused", records },
 	{ "all state goes out and in again", round_trip },
+	{ "an x87 exception that an image denies is the guest's", x87_exception },
 };
 
 TAP_MAIN(tests)
