@@ -60,6 +60,12 @@ int gondola_irq_ack(struct gondola_vcpu *vcpu)
 		if (vector >= 0)
 			return vector;
 	}
+	/*
+	 * The guest would take the bit that was offered for the last interrupt for an EOI of this
+	 * one, of which an I/O APIC may want to hear.  The run loop withdraws it first.
+	 */
+	if (unlikely(vcpu->eoi_offered))
+		return -1;
 	vector = lapic_top_vector(lapic->irr);
 	if (!vector_ready(lapic, vector))
 		return -1;
@@ -69,6 +75,22 @@ int gondola_irq_ack(struct gondola_vcpu *vcpu)
 	lapic->isr_top = vector;
 	WRITE_ONCE(lapic->ppr, vector & 0xf0);
 	return vector;
+}
+
+void gondola_irq_take_back(struct gondola_vcpu *vcpu, u8 vector)
+{
+	struct gondola_lapic *lapic = vcpu->lapic;
+
+	/* Nothing was acknowledged since: one of the LAPIC's is its highest in service. */
+	if (lapic->isr_top != vector) {
+		gondola_pic_take_back(vcpu->vm->irqchip, vector);
+		return;
+	}
+	__clear_bit(vector, lapic->isr);
+	lapic->isr_top = lapic_top_vector(lapic->isr);
+	lapic_update_ppr(lapic);
+	set_bit(vector, lapic->irr);
+	WRITE_ONCE(lapic->attention, true);
 }
 
 void lapic_eoi(struct gondola_lapic *lapic)
