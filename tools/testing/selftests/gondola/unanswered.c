@@ -46,12 +46,14 @@ static void start(void)
 
 static void *get_dirty(void *unused)
 {
+	(void)unused;
 	__gondola_get_dirty(machine.vm, 0, 0, MEMORY_BYTES / PAGE, (void *)absent);
 	return NULL;
 }
 
 static void *clear_dirty(void *unused)
 {
+	(void)unused;
 	__gondola_clear_dirty(machine.vm, 0, 0, MEMORY_BYTES / PAGE, (void *)absent);
 	return NULL;
 }
@@ -60,6 +62,7 @@ static void *get_state(void *unused)
 {
 	struct gondola_state args = { .size = sizeof(args), .bytes = 1 << 20 };
 
+	(void)unused;
 	args.buffer = (uintptr_t)absent;
 	ioctl(machine.vm, GONDOLA_GET_STATE, &args);
 	return NULL;
@@ -69,6 +72,7 @@ static void *set_state(void *unused)
 {
 	struct gondola_state args = { .size = sizeof(args), .bytes = 64 };
 
+	(void)unused;
 	args.buffer = (uintptr_t)absent;
 	ioctl(machine.vm, GONDOLA_SET_STATE, &args);
 	return NULL;
@@ -79,6 +83,7 @@ static void *calls(void *unused)
 	char line[256];
 	int vm, list;
 
+	(void)unused;
 	expect_equal(__gondola_mark_dirty(machine.vm, GONDOLA_DIRTY_HOST, 0, 0, PAGE), 0);
 	vm = __gondola_create_vm(machine.sys, machine.engine, "another");
 	expect(vm >= 0);
