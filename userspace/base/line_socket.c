@@ -39,7 +39,7 @@ int line_socket_connect(const char *path, int timeout_ms)
 	return ret;
 }
 
-int line_socket_listen(const char *path)
+int line_socket_bind(const char *path)
 {
 	struct sockaddr_un address;
 	struct stat st;
@@ -57,8 +57,18 @@ int line_socket_listen(const char *path)
 	if (fd < 0)
 		return fd;
 	/* No client can connect before listen(): the mode is right by then. */
-	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !chmod(path, 0600) &&
-	    !listen(fd, 16))
+	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !chmod(path, 0600))
+		return fd;
+	ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int line_socket_listen(const char *path)
+{
+	int fd = line_socket_bind(path), ret;
+
+	if (fd < 0 || !listen(fd, 16))
 		return fd;
 	ret = -errno;
 	close(fd);

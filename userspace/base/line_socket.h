@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/** line_socket_listen() - a descriptor (non-blocking, mode 0600), or -errno; replaces a dead socket */
+/** line_socket_bind() - a descriptor (non-blocking, mode 0600), or -errno; replaces a dead socket */
+int line_socket_bind(const char *path);
+/** line_socket_listen() - likewise one to which clients can connect */
 int line_socket_listen(const char *path);
 /**
  * line_socket_connect() - a descriptor, or -errno

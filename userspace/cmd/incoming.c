@@ -17,7 +17,8 @@ static struct {
 	struct virtio_spec devices[VIRTIO_MAX_DEVICES];
 	unsigned int nr_devices;
 	bool same_names;
-} given;
+	int sandbox;			/* -1: not said */
+} given = { .sandbox = -1 };
 
 /* @external: something of the host's is behind it, and somebody must say what */
 static const struct kind {
@@ -39,6 +40,13 @@ void incoming_take(void *to, const char *option, const char *value)
 	(void)to;
 	if (!strcmp(option, "--same-names")) {
 		given.same_names = true;
+		return;
+	}
+	if (!strcmp(option, "--sandbox")) {
+		given.sandbox = sandbox_mode_by_name(value);
+		if (given.sandbox < 0)
+			fail(EXIT_CODE_USAGE, "%s: \"%s\" is none of on, off and strict", option,
+			     value);
 		return;
 	}
 	if (!strcmp(option, "--console")) {
@@ -185,6 +193,7 @@ bool incoming_make(struct run_options *run, const struct command *command,
 		   const char *name, char *words)
 {
 	static struct run_options there;
+	enum sandbox_mode sandbox = SANDBOX_ON;
 	const char *console = console_here();
 	bool fits = true;
 
@@ -194,11 +203,13 @@ bool incoming_make(struct run_options *run, const struct command *command,
 			     command->name, incoming_names_devices());
 		find_directory(theirs);
 		launch_from_config(run, command, theirs);
+		sandbox = trusted ? run->sandbox : SANDBOX_ON;
 	} else {
 		launch_parse_config(&there, command, theirs);
 		if (own) {
 			launch_from_config(run, command, own);
 			fits = same_machine(run, &there, words);
+			sandbox = run->sandbox;
 		} else {
 			*run = there;
 			run->console = "stdio";
@@ -208,6 +219,8 @@ bool incoming_make(struct run_options *run, const struct command *command,
 		}
 	}
 	run->name = name;
+	/* Who sends a VM does not say how much it may do here. */
+	run->sandbox = given.sandbox >= 0 ? (enum sandbox_mode)given.sandbox : sandbox;
 	if (console)
 		run->console = console;
 	return fits;

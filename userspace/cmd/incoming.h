@@ -22,6 +22,7 @@
 	{ "--net", incoming_take, false },	\
 	{ "--port", incoming_take, false },	\
 	{ "--console", incoming_take, false },	\
+	{ "--sandbox", incoming_take, false },	\
 	{ "--same-names", incoming_take, true }
 
 #define INCOMING_HELP	\
@@ -30,6 +31,8 @@
 "                their order\n"	\
 "  --console WHERE\n"	\
 "                as in \"gondola run\" (default: stdio, or as the configuration says)\n"	\
+"  --sandbox on|off|strict\n"	\
+"                as in \"gondola run\" (default: as this host's configuration says, else on)\n" \
 "  --same-names  open what it was on before, by the same names\n"
 
 void incoming_take(void *to, const char *option, const char *value);

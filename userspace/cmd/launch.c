@@ -13,6 +13,7 @@
 #include "launch.h"
 #include "migrate/commands.h"
 #include "migrate/suspend.h"
+#include "sandbox/keeper.h"
 #include "policy/balloon_control.h"
 #include "vm/console.h"
 #include "control/control.h"
@@ -110,6 +111,8 @@ struct json_object *launch_config_of(const struct run_options *options)
 		add_option(arguments, "--json", options->json);
 	if (options->control)
 		add_option(arguments, "--control", options->control);
+	if (options->sandbox != SANDBOX_ON)
+		add_option(arguments, "--sandbox", sandbox_mode_name(options->sandbox));
 	add_number(arguments, "--debug-exit", options->debug_exit);
 	if (options->count_port)
 		add_number(arguments, "--count-port", options->count_port);
@@ -175,13 +178,34 @@ void launch_from_config(struct run_options *options, const struct command *comma
 static char locked_name[GONDOLA_NAME_LEN];
 static int lock_fd = -1;
 static int ready_fd = -1;
+static int null_fd = -1, log_fd = -1;
 static char log_path[REGISTRY_PATH_MAX];
+static bool kept;
 
 static void unlock(void)
 {
-	if (lock_fd >= 0)
+	if (lock_fd >= 0 && kept)
+		close(lock_fd);
+	else if (lock_fd >= 0)
 		registry_unlock(locked_name, lock_fd);
 	lock_fd = -1;
+}
+
+static void clear_run(void)
+{
+	registry_remove_dead(locked_name);
+}
+
+/* From now on the keeper clears up, after the lock was given up. */
+static void keep(enum sandbox_mode mode)
+{
+	if (lock_fd >= 0) {
+		keeper_at_end(clear_run);
+		kept = true;
+		atexit(unlock);
+	}
+	if (mode != SANDBOX_OFF)
+		keeper_start();
 }
 
 void launch_lock(const char *name)
@@ -230,22 +254,29 @@ void launch_detach(const char *name)
 	snprintf(log_path, sizeof(log_path), "%s", registry_path(REGISTRY_LOG, name));
 }
 
+/* While it still can. */
+static void open_log(void)
+{
+	if (ready_fd < 0)
+		return;
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	log_fd = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	if (null_fd < 0 || log_fd < 0)
+		fail(EXIT_CODE_ERROR, "cannot open %s: %s", log_path, strerror(errno));
+}
+
 /* From here on nobody waits for us: what is said goes into the log. */
 void launch_ready(void)
 {
-	int null, log;
-
 	if (ready_fd < 0)
 		return;
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	log = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-	if (null < 0 || log < 0)
-		fail(EXIT_CODE_ERROR, "cannot open %s: %s", log_path, strerror(errno));
-	dup2(null, STDIN_FILENO);
-	dup2(log, STDOUT_FILENO);
-	dup2(log, STDERR_FILENO);
-	close(null);
-	close(log);
+	if (log_fd < 0)
+		open_log();
+	dup2(null_fd, STDIN_FILENO);
+	dup2(log_fd, STDOUT_FILENO);
+	dup2(log_fd, STDERR_FILENO);
+	close(null_fd);
+	close(log_fd);
 	if (write(ready_fd, "r", 1) != 1)
 		say("nobody waits for this VM to start");
 	close(ready_fd);
@@ -341,7 +372,7 @@ static void open_control(struct vm *vm, const struct run_options *options)
 {
 	control_add_status(console_status);
 	control_add("stop", on_stop);
-	suspend_add_commands();
+	suspend_add_commands(vm);
 	migrate_add_commands();
 	balloon_control_init(options->balloon_floor ? options->balloon_floor :
 			     options->memory / 8);
@@ -415,12 +446,35 @@ static void make(struct launch *launch, struct vm *vm, struct console **console)
 	console_where = options->console;
 	*console = console_open(vm, options->console, launch->incoming);
 	create_devices(vm, options, *console);
-	if (launch->incoming) {
-		pthread_mutex_lock(&vm->devices);
-		devices_freeze();
-		pthread_mutex_unlock(&vm->devices);
-		vm_pause(vm, PAUSE_START);
-	}
+}
+
+/* All that it needs is open, and there is one thread yet. */
+static void confine(const struct launch *launch)
+{
+	const struct run_options *options = launch->options;
+	struct sandbox_needs needs = { .child = launch->child };
+	char words[SANDBOX_WORDS];
+
+	for (unsigned int i = 0; i < options->nr_virtio; i++)
+		needs.net |= virtio_makes_connections(&options->virtio[i]);
+	open_log();
+	keeper_seal();
+	if (!sandbox_enter(options->sandbox, &needs, terminal_restore, words))
+		fail(EXIT_CODE_ERROR, "this kernel lacks what --sandbox strict wants: %s", words);
+	if (words[0])
+		say("the launcher is confined less than it could be, as this kernel lacks: %s",
+		    words);
+}
+
+static void start_devices(struct vm *vm, bool incoming)
+{
+	virtio_start_all();
+	if (!incoming)
+		return;
+	pthread_mutex_lock(&vm->devices);
+	devices_freeze();
+	pthread_mutex_unlock(&vm->devices);
+	vm_pause(vm, PAUSE_START);
 }
 
 static void tell_end(struct vm *vm, int code)
@@ -439,10 +493,13 @@ int launch_run(struct launch *launch)
 	int report = -1, code;
 
 	gondola_on_die = die;
+	keep(launch->options->sandbox);
 	if (launch->options->json)
 		report = open_report(launch->options->json);
 	make(launch, &vm, &console);
 	open_control(&vm, launch->options);
+	confine(launch);
+	start_devices(&vm, launch->incoming);
 	if (launch->incoming)
 		launch->begin(&vm, launch->argument);
 	launch_ready();
@@ -464,5 +521,6 @@ int launch_run(struct launch *launch)
 		vm_report(&vm, code, report);
 	vm_destroy(&vm);
 	unlock();
+	keeper_end();
 	return code;
 }

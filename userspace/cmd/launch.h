@@ -11,6 +11,7 @@
 #include "device/device.h"
 #include "device/virtio/devices.h"
 #include "migrate/machine.h"
+#include "sandbox/sandbox.h"
 #include "vm/vm.h"
 
 /** struct run_options - what the options of "run" say, see run.c */
@@ -27,6 +28,7 @@ struct run_options {
 	uint16_t count_port;		/* 0: none */
 	const char *json;
 	const char *control;
+	enum sandbox_mode sandbox;
 	struct virtio_spec virtio[VIRTIO_MAX_DEVICES];
 	unsigned int nr_virtio;
 };
@@ -52,6 +54,7 @@ void launch_from_config(struct run_options *options, const struct command *comma
  * @config: launch_config() of it
  * @detached: launch_detach() was called
  * @incoming: its state comes from a stream, which began with this; NULL: it is booted
+ * @child: a program that was started for it (exec:), or 0
  * @begin: with @incoming: the machine is made, paused (PAUSE_START), its devices are frozen, its
  *         control socket listens.  Fills it, thaws the devices and unpauses it, at once or by
  *         a thread of its own
@@ -62,6 +65,7 @@ struct launch {
 	struct json_object *config;
 	bool detached;
 	const struct machine_config *incoming;
+	pid_t child;
 	void (*begin)(struct vm *vm, void *argument);
 	void *argument;
 };

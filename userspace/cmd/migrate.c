@@ -11,7 +11,8 @@
 #include "base/fail.h"
 #include "base/tell.h"
 
-#define MIB	(1024.0 * 1024.0)
+#define MIB		(1024.0 * 1024.0)
+#define CONNECT_MS	10000
 
 /**
  * struct migrate_command - see the help
@@ -217,27 +218,54 @@ static void say_if_interrupted(const char *name)
 	signal(SIGTERM, on_interrupt);
 }
 
+/* The VM's process is confined and can do neither: it gets the connection. */
+static void connect_to(const struct migrate_command *command, const struct registry_vm *vm,
+		       struct transport *transport)
+{
+	char error[TRANSPORT_ERROR_ROOM];
+
+	if (!transport_connect(transport, command->address, remote_fd(command->address),
+			       CONNECT_MS, error))
+		fail(EXIT_CODE_ERROR, "%s: not migrated; the VM runs on here: %s", vm->name, error);
+}
+
+static struct json_object *hand_over(struct migrate_command *command, struct control_link *link,
+				     struct transport *transport)
+{
+	int ret = control_send(link, "migrate", command->arguments, transport->fd);
+
+	/* Its end is the VM's process's to decide. */
+	close(transport->fd);
+	transport->fd = -1;
+	return ret ? NULL : control_answer(link, -1, show, command);
+}
+
 static int ask(struct migrate_command *command, const struct registry_vm *vm)
 {
-	int fd = remote_fd(command->address);
+	char how[64] = "";
+	struct transport transport;
 	struct json_object *answer;
 	struct control_link link;
 	bool told;
 
 	remote_connect(vm, &link);
+	connect_to(command, vm, &transport);
 	answer = control_ask(&link, "subscribe", NULL, -1, REMOTE_TIMEOUT_MS, NULL, NULL);
 	if (!answer)
 		fail(EXIT_CODE_ERROR, "%s cannot be asked: %s", vm->name, link.error);
 	json_object_put(answer);
 	say_if_interrupted(vm->name);
-	answer = control_ask(&link, "migrate", command->arguments, fd, -1, show, command);
+	answer = hand_over(command, &link, &transport);
 	if (command->shown)
 		fputs("\r\033[K", stderr);
 	if (!answer && !link.failure)
 		give_up(command, link.error);
+	if (!answer)
+		transport_command_ended(&transport, how);
+	transport_close(&transport);
 	told = tell_end(command, answer ?: link.failure);
 	if (!answer && told)
-		fail(EXIT_CODE_ERROR, "%s: %s", vm->name, link.error);
+		fail(EXIT_CODE_ERROR, "%s: %s%s%s", vm->name, link.error, how[0] ? "; " : "", how);
 	if (!answer)
 		fail(!strcmp(link.code, "wrong-state") ? EXIT_CODE_STATE : EXIT_CODE_ERROR, "%s",
 		     link.error);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "migrate/transport.h"
+#include "base/member.h"
 #include "remote.h"
 #include "base/fail.h"
 
@@ -38,30 +39,70 @@ static const struct option_spec specs[] = {
 	{ NULL, NULL, false }
 };
 
+/**
+ * struct wire - what the VM's process is handed
+ * @fd: -1: nothing
+ */
+struct wire {
+	int fd;
+	struct transport transport;
+	struct transport_listener listener;
+};
+
+/* Which end it is, the VM's process says; if nothing was lost, that too. */
+static void make_wire(struct wire *wire, const char *address, struct control_link *link)
+{
+	struct json_object *status = control_ask(link, "status", NULL, -1, REMOTE_TIMEOUT_MS, NULL,
+						 NULL);
+	const char *end = member_string(status, "recover", "");
+	char error[TRANSPORT_ERROR_ROOM];
+	bool made = true;
+
+	if (!strcmp(end, "connect")) {
+		made = transport_connect(&wire->transport, address, remote_fd(address),
+					 REMOTE_TIMEOUT_MS, error);
+		wire->fd = wire->transport.fd;
+	} else if (!strcmp(end, "listen")) {
+		made = transport_listen(&wire->listener, address, remote_fd(address), error);
+		wire->fd = wire->listener.fd >= 0 ? wire->listener.fd : wire->listener.ready.fd;
+	}
+	if (!made)
+		fail(EXIT_CODE_ERROR, "migrate-recover: %s", error);
+	json_object_put(status);
+}
+
+static struct json_object *ask(const struct recover_options *options, struct control_link *link)
+{
+	struct json_object *arguments = json_object_new_object(), *answer;
+	struct wire wire = { .fd = -1, .listener.fd = -1 };
+
+	if (options->take_back)
+		json_object_object_add(arguments, "take_back", json_object_new_boolean(true));
+	else
+		make_wire(&wire, options->address, link);
+	answer = control_ask(link, "migrate-recover", arguments, wire.fd, REMOTE_TIMEOUT_MS, NULL,
+			     NULL);
+	/* It is not waited at, then. */
+	if (!answer && wire.listener.fd >= 0)
+		transport_unlisten(&wire.listener);
+	return answer;
+}
+
 static int run_recover(int argc, char **argv)
 {
 	struct recover_options options = { .take_back = false };
-	struct json_object *arguments = json_object_new_object(), *answer;
 	char error[TRANSPORT_ERROR_ROOM];
+	struct json_object *answer;
 	struct control_link link;
 	struct registry_vm vm;
-	int fd = -1;
 
 	remote_find(&command_migrate_recover, argc, argv, specs, &options.remote, &vm);
 	if (!options.address != options.take_back)
 		fail(EXIT_CODE_USAGE, "migrate-recover: an address, or --take-back (see gondola help migrate-recover)");
 	if (options.address && !transport_check(options.address, error))
 		fail(EXIT_CODE_USAGE, "migrate-recover: %s", error);
-	if (options.take_back)
-		json_object_object_add(arguments, "take_back", json_object_new_boolean(true));
-	else
-		json_object_object_add(arguments, "address",
-				       json_object_new_string(options.address));
-	if (options.address)
-		fd = remote_fd(options.address);
 	remote_connect(&vm, &link);
-	answer = control_ask(&link, "migrate-recover", arguments, fd, REMOTE_TIMEOUT_MS, NULL,
-			     NULL);
+	answer = ask(&options, &link);
 	if (!answer)
 		fail(!strcmp(link.code, "wrong-state") ? EXIT_CODE_STATE : EXIT_CODE_ERROR, "%s",
 		     link.error);

@@ -145,6 +145,7 @@ static int run_receive(int argc, char **argv)
 		run.control = options.control;
 	launch.config = launch_config_of(&run);
 	launch.incoming = &target.config;
+	launch.child = target.link.transport.child;
 	if (launch_check_cpu(run.engine, &target.config, words, sizeof(words))) {
 		target_refuse(&target, words);
 		fail(EXIT_CODE_IMAGE, "this host's processor lacks what the guest uses: %s", words);

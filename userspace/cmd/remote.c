@@ -63,14 +63,14 @@ void remote_connect(const struct registry_vm *vm, struct control_link *link)
 		     (int)vm->pid, starting ?: link->error);
 }
 
-struct json_object *remote_ask(const struct registry_vm *vm, const char *command,
-			       struct json_object *arguments, int timeout_ms)
+struct json_object *remote_ask_with(const struct registry_vm *vm, const char *command,
+				    struct json_object *arguments, int fd, int timeout_ms)
 {
 	struct json_object *answer;
 	struct control_link link;
 
 	remote_connect(vm, &link);
-	answer = control_ask(&link, command, arguments, -1, timeout_ms, NULL, NULL);
+	answer = control_ask(&link, command, arguments, fd, timeout_ms, NULL, NULL);
 	if (!answer && !strcmp(link.code, "wrong-state"))
 		fail(EXIT_CODE_STATE, "%s", link.error);
 	if (!answer)
@@ -78,6 +78,12 @@ struct json_object *remote_ask(const struct registry_vm *vm, const char *command
 		     link.error);
 	control_disconnect(&link);
 	return answer;
+}
+
+struct json_object *remote_ask(const struct registry_vm *vm, const char *command,
+			       struct json_object *arguments, int timeout_ms)
+{
+	return remote_ask_with(vm, command, arguments, -1, timeout_ms);
 }
 
 int remote_fd(const char *address)

@@ -36,6 +36,9 @@ void remote_connect(const struct registry_vm *vm, struct control_link *link);
 /** remote_ask() - a command to a VM; the answer is to be put. @timeout_ms: -1: it may take long */
 struct json_object *remote_ask(const struct registry_vm *vm, const char *command,
 			       struct json_object *arguments, int timeout_ms);
+/** remote_ask_with() - likewise, with a descriptor that goes along, or -1 */
+struct json_object *remote_ask_with(const struct registry_vm *vm, const char *command,
+				    struct json_object *arguments, int fd, int timeout_ms);
 /** remote_simple() - all of a command that is a request and an answer */
 int remote_simple(const struct command *command, int argc, char **argv);
 /** remote_fd() - of an address "fd:N"; -1: of another kind. It must be open here */

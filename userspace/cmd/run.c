@@ -117,6 +117,16 @@ static void take_control(void *to, const char *option, const char *value)
 	options->control = value;
 }
 
+static void take_sandbox(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+	int mode = sandbox_mode_by_name(value);
+
+	if (mode < 0)
+		fail(EXIT_CODE_USAGE, "%s: \"%s\" is none of on, off and strict", option, value);
+	options->sandbox = mode;
+}
+
 static void add_virtio(struct run_options *options, const char *option, enum virtio_kind kind,
 		       const char *value)
 {
@@ -199,6 +209,7 @@ static const struct option_spec specs[] = {
 	{ "--count-port", take_count_port, false },
 	{ "--json", take_json, false },
 	{ "--control", take_control, false },
+	{ "--sandbox", take_sandbox, false },
 	{ "--disk", take_disk, false },
 	{ "--net", take_net, false },
 	{ "--port", take_port, false },
@@ -303,6 +314,11 @@ const struct command command_run = {
 "\n"
 "CONTROL\n"
 "  --control PATH     listen there for requests: pause, status, events ...\n"
+"\n"
+"SAFETY\n"
+"  --sandbox on|off|strict  on (default): before the guest starts the launcher gives up\n"
+"                     its privileges, its way to files and most system calls; what this\n"
+"                     kernel cannot do is said. strict: all of it, or no guest\n"
 "\n"
 "ITS CONSOLE (COM1, ttyS0 in Linux)\n"
 "  --console stdio    this terminal (default). Ctrl-A x ends the guest,\n"

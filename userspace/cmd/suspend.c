@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "sandbox/saved.h"
 #include "remote.h"
 #include "base/fail.h"
 #include "base/tell.h"
@@ -23,22 +26,61 @@ static void take_file(void *to, const char *option, const char *value)
 	options->file = value;
 }
 
-/* The VM's process is in another directory. */
-static struct json_object *arguments_of(const struct suspend_options *options)
-{
-	struct json_object *arguments = json_object_new_object();
-	char directory[PATH_MAX], path[2 * PATH_MAX];
+/* The file that is being written, until it has its name. */
+static char path[2 * PATH_MAX];
 
-	if (!options->file)
-		return arguments;
-	if (options->file[0] == '/')
-		snprintf(path, sizeof(path), "%s", options->file);
+static void drop(void)
+{
+	if (path[0])
+		saved_drop(path);
+	path[0] = 0;
+}
+
+static void on_interrupt(int signal)
+{
+	static const char words[] = "\ngondola: it is being suspended, wait for it\n";
+	ssize_t unused = write(STDERR_FILENO, words, sizeof(words) - 1);
+
+	(void)signal;
+	(void)unused;
+}
+
+/* The VM's process opens nothing: it gets the file, and in another directory it is. */
+static int open_file(const char *file, struct json_object *arguments)
+{
+	char directory[PATH_MAX];
+	int fd;
+
+	if (file[0] == '/')
+		snprintf(path, sizeof(path), "%s", file);
 	else if (getcwd(directory, sizeof(directory)))
-		snprintf(path, sizeof(path), "%s/%s", directory, options->file);
+		snprintf(path, sizeof(path), "%s/%s", directory, file);
 	else
 		fail(EXIT_CODE_ERROR, "cannot ask for the current directory");
+	if (strlen(path) >= PATH_MAX)
+		fail(EXIT_CODE_USAGE, "suspend: the name of the file is too long");
 	json_object_object_add(arguments, "file", json_object_new_string(path));
-	return arguments;
+	fd = saved_create(path);
+	if (fd < 0)
+		fail(EXIT_CODE_ERROR, "cannot write %s.tmp: %s", path, strerror(-fd));
+	atexit(drop);
+	/* Only this process gives the file its name. */
+	signal(SIGINT, on_interrupt);
+	signal(SIGTERM, on_interrupt);
+	return fd;
+}
+
+static void name_file(void)
+{
+	int ret = saved_commit(path);
+
+	if (ret > 0)
+		say("%s may be lost if the host loses power now", path);
+	if (ret < 0)
+		say("the VM is in %s.tmp, which cannot become %s: %s", path, path, strerror(-ret));
+	path[0] = 0;
+	if (ret < 0)
+		exit(EXIT_CODE_ERROR);
 }
 
 static void wait_for_end(const struct registry_vm *vm)
@@ -54,12 +96,17 @@ static int run_suspend(int argc, char **argv)
 		REMOTE_OPTIONS, { "--file", take_file, false }, { NULL, NULL, false }
 	};
 	struct suspend_options options = { { NULL }, NULL };
-	struct json_object *answer;
+	struct json_object *arguments = json_object_new_object(), *answer;
 	struct registry_vm vm;
 	char size[32];
+	int fd = -1;
 
 	remote_find(&command_suspend, argc, argv, specs, &options.remote, &vm);
-	answer = remote_ask(&vm, "suspend", arguments_of(&options), -1);
+	if (options.file)
+		fd = open_file(options.file, arguments);
+	answer = remote_ask_with(&vm, "suspend", arguments, fd, -1);
+	if (options.file)
+		name_file();
 	wait_for_end(&vm);
 	if (options.remote.json)
 		remote_print(answer);

@@ -186,13 +186,10 @@ static bool take_error(struct control_link *link, struct json_object *answer)
 	return true;
 }
 
-struct json_object *control_ask(struct control_link *link, const char *command,
-				struct json_object *arguments, int fd, int timeout_ms,
-				void (*event)(struct json_object *event, void *argument),
-				void *argument)
+int control_send(struct control_link *link, const char *command, struct json_object *arguments,
+		 int fd)
 {
-	struct json_object *request = arguments ? arguments : json_object_new_object(), *line;
-	int64_t deadline = deadline_in(timeout_ms);
+	struct json_object *request = arguments ? arguments : json_object_new_object();
 	char *text;
 	int ret;
 
@@ -200,17 +197,23 @@ struct json_object *control_ask(struct control_link *link, const char *command,
 	ret = asprintf(&text, "%s\n", json_object_to_json_string_ext(request,
 								     JSON_C_TO_STRING_PLAIN));
 	json_object_put(request);
-	if (ret < 0) {
-		wrong(link, "out of memory");
-		return NULL;
-	}
+	if (ret < 0)
+		return wrong(link, "out of memory");
 	ret = line_socket_send(link->fd, text, strlen(text), fd);
 	free(text);
-	if (ret) {
-		wrong(link, "%s", ret == -EAGAIN ? "it did not take the request in time" :
-		      strerror(-ret));
-		return NULL;
-	}
+	if (ret)
+		return wrong(link, "%s", ret == -EAGAIN ? "it did not take the request in time" :
+			     strerror(-ret));
+	return 0;
+}
+
+struct json_object *control_answer(struct control_link *link, int timeout_ms,
+				   void (*event)(struct json_object *event, void *argument),
+				   void *argument)
+{
+	int64_t deadline = deadline_in(timeout_ms);
+	struct json_object *line;
+
 	for (;;) {
 		line = read_line(link, deadline);
 		if (!line) {
@@ -229,4 +232,14 @@ struct json_object *control_ask(struct control_link *link, const char *command,
 		json_object_put(line);
 		return NULL;
 	}
+}
+
+struct json_object *control_ask(struct control_link *link, const char *command,
+				struct json_object *arguments, int fd, int timeout_ms,
+				void (*event)(struct json_object *event, void *argument),
+				void *argument)
+{
+	if (control_send(link, command, arguments, fd))
+		return NULL;
+	return control_answer(link, timeout_ms, event, argument);
 }

@@ -49,6 +49,13 @@ struct json_object *control_ask(struct control_link *link, const char *command,
 				struct json_object *arguments, int fd, int timeout_ms,
 				void (*event)(struct json_object *event, void *argument),
 				void *argument);
+/** control_send() - the first half of control_ask(): what went along may be closed then; 0, or -1 */
+int control_send(struct control_link *link, const char *command, struct json_object *arguments,
+		 int fd);
+/** control_answer() - the second half */
+struct json_object *control_answer(struct control_link *link, int timeout_ms,
+				   void (*event)(struct json_object *event, void *argument),
+				   void *argument);
 /** control_read() - the next line, an event or an answer; NULL: with @error, or "" at a clean end */
 struct json_object *control_read(struct control_link *link, int timeout_ms);
 /** control_pending() - a whole line was read already */

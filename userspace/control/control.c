@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "sandbox/keeper.h"
 #include "base/fail.h"
 #include "base/line_socket.h"
 #include "vm/vm.h"
@@ -52,7 +53,7 @@ static struct {
 	pthread_mutex_t lock;		/* all clients' output and lives */
 	struct control_listener {
 		int fd;
-		char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+		int note;		/* of its path, see sandbox/keeper.h */
 	} listeners[CONTROL_MAX_LISTENERS];
 	unsigned int nr_listeners;
 	struct control_client clients[CONTROL_MAX_CLIENTS];
@@ -585,14 +586,6 @@ void control_add_status(control_status_fn fn)
 	control.status[control.nr_status++] = fn;
 }
 
-/* Sockets must not outlive the launcher, also if that ends by fail(). */
-static void remove_sockets(void)
-{
-	for (unsigned int i = 0; i < control.nr_listeners; i++)
-		unlink(control.listeners[i].path);
-	control.nr_listeners = 0;
-}
-
 static void begin(struct vm *vm)
 {
 	control.vm = vm;
@@ -606,7 +599,6 @@ static void begin(struct vm *vm)
 	control_add("pause", on_pause);
 	control_add("unpause", on_unpause);
 	control_add("kill", on_kill);
-	atexit(remove_sockets);
 }
 
 void control_open(struct vm *vm, const char *path)
@@ -618,12 +610,13 @@ void control_open(struct vm *vm, const char *path)
 		begin(vm);
 	if (control.nr_listeners == CONTROL_MAX_LISTENERS)
 		fail(EXIT_CODE_ERROR, "more than %d control sockets", CONTROL_MAX_LISTENERS);
-	ret = line_socket_listen(path);
+	/* The keeper removes it, also if the launcher ends by fail(). */
+	listener->note = keeper_note(KEEPER_SOCKET, path);
+	ret = keeper_listen(listener->note);
 	if (ret < 0)
 		fail(EXIT_CODE_ERROR, "cannot make the control socket %s: %s", path,
 		     strerror(-ret));
 	listener->fd = ret;
-	snprintf(listener->path, sizeof(listener->path), "%s", path);
 	control.nr_listeners++;
 	loop_add(&vm->loop, listener->fd, POLLIN, on_connection, NULL);
 }
@@ -674,7 +667,8 @@ void control_close(void)
 	for (unsigned int i = 0; i < control.nr_listeners; i++) {
 		loop_remove(&control.vm->loop, control.listeners[i].fd);
 		close(control.listeners[i].fd);
+		keeper_remove(control.listeners[i].note);
 	}
-	remove_sockets();
+	control.nr_listeners = 0;
 	pthread_mutex_unlock(&control.lock);
 }

@@ -236,7 +236,7 @@ static bool is_held(int fd)
 }
 
 /* The lock was free: unless another has come meanwhile, it is a dead process's. */
-static bool remove_dead(const char *name)
+bool registry_remove_dead(const char *name)
 {
 	int alone = enter_run(), fd;
 	bool held;
@@ -267,7 +267,7 @@ static pid_t holder(const char *name)
 	if (held && pread(fd, text, sizeof(text) - 1, 0) > 0)
 		pid = atoi(text) > 0 ? atoi(text) : -1;
 	close(fd);
-	if (!held && remove_dead(name))
+	if (!held && registry_remove_dead(name))
 		return 0;
 	/* It holds the lock and has not written yet. */
 	return pid ? pid : -1;

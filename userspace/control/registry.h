@@ -93,6 +93,13 @@ int registry_lock(const char *name);
 /** registry_unlock() - this process is done with @name: its files in "run" go, but for the log */
 void registry_unlock(const char *name, int lock);
 
+/**
+ * registry_remove_dead() - if no process holds the lock of @name, its files in "run" go
+ *
+ * True if there is none any more.
+ */
+bool registry_remove_dead(const char *name);
+
 /** registry_save_config() - atomically; @exclusive: there must be none yet (-EEXIST) */
 int registry_save_config(const char *name, struct json_object *config, bool exclusive);
 /** registry_load_config() - NULL with registry_error(): not there, not JSON, another format */

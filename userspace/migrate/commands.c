@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 
 #include "commands.h"
+#include "sandbox/sandbox.h"
 #include "source.h"
 #include "target.h"
 #include "control/control.h"
@@ -16,6 +17,7 @@
 #define DEFAULT_DOWNTIME_MS	300
 #define DEFAULT_ROUNDS		30
 #define DEFAULT_CACHE		(64ull << 20)
+#define NO_CONNECTION		"a stream socket must come along: a VM's process makes no connection"
 
 /* One at a time.  It stays after its end for as long as it is in doubt. */
 static struct {
@@ -40,6 +42,7 @@ static void *run_thread(void *argument)
 	struct json_object *report;
 	bool moved;
 
+	sandbox_thread(SANDBOX_MOVE);
 	source_run(s);
 	moved = s->theirs;
 	report = report_json(&s->report);
@@ -83,6 +86,10 @@ static bool take_options(struct control_request *request, struct migrate_options
 	*options = (struct migrate_options){ .fd = -1 };
 	if (request->failed)
 		return false;
+	if (request->fd < 0) {
+		control_fail(request, "bad-argument", NO_CONNECTION);
+		return false;
+	}
 	if (!address || strlen(address) >= sizeof(options->address)) {
 		control_fail(request, "bad-argument", "\"address\" is missing or too long");
 		return false;
@@ -103,10 +110,8 @@ static bool take_options(struct control_request *request, struct migrate_options
 	options->delta = control_flag(request, "delta", true);
 	if (!take_policy(request, &options->on_stall) || request->failed)
 		return false;
-	if (!strncmp(address, "fd:", 3)) {
-		options->fd = request->fd;
-		request->fd = -1;
-	}
+	options->fd = request->fd;
+	request->fd = -1;
 	return true;
 }
 
@@ -178,23 +183,18 @@ static void on_cancel(struct control_request *request)
 
 /* ---- migrate-recover -------------------------------------------------------------------------- */
 
-static bool take_address(struct control_request *request, char *address, size_t room, int *fd)
+/* What the client made at "address": for a target it listens, for a source it is connected. */
+static bool take_connection(struct control_request *request, int *to)
 {
-	const char *given = control_string(request, "address", NULL);
-	char error[TRANSPORT_ERROR_ROOM] = "an address is needed";
-
-	if (request->failed)
-		return false;
-	if (!given || strlen(given) >= room || !transport_check(given, error)) {
-		control_fail(request, "bad-argument", "%s", error);
+	if (request->fd < 0) {
+		control_fail(request, "bad-argument", NO_CONNECTION);
 		return false;
 	}
-	strcpy(address, given);
-	*fd = -1;
-	if (!strncmp(given, "fd:", 3)) {
-		*fd = request->fd;
-		request->fd = -1;
-	}
+	/* Another one was asked for before this was looked at. */
+	if (*to >= 0)
+		close(*to);
+	*to = request->fd;
+	request->fd = -1;
 	return true;
 }
 
@@ -202,8 +202,7 @@ static bool take_address(struct control_request *request, char *address, size_t 
 static void recover_target(struct control_request *request, struct target *target)
 {
 	pthread_mutex_lock(&target->lock);
-	if (take_address(request, target->recover_address, sizeof(target->recover_address),
-			 &target->recover_fd)) {
+	if (take_connection(request, &target->recover_fd)) {
 		target->recover_asked = true;
 		pthread_cond_broadcast(&target->changed);
 		/* It may be listening at another address, or on a dead link, in vain. */
@@ -246,8 +245,7 @@ static bool source_lost(const struct source *s)
 static void recover_source(struct control_request *request, struct source *s)
 {
 	pthread_mutex_lock(&s->lock);
-	if (take_address(request, s->recover_address, sizeof(s->recover_address),
-			 &s->recover_fd)) {
+	if (take_connection(request, &s->recover_fd)) {
 		s->recover_asked = true;
 		if (s->pushing)
 			transport_cut(&s->link.transport);
@@ -299,6 +297,11 @@ static void add_status(struct vm *vm, struct json_object *status)
 	if (phase_now() == MIGRATE_FAILED)
 		json_object_object_add(status, "migration_because",
 				       json_object_new_string(here.source.report.words));
+	/* What migrate-recover wants to be handed. */
+	if (target && target_lost(target))
+		json_object_object_add(status, "recover", json_object_new_string("listen"));
+	else if (source_lost(&here.source))
+		json_object_object_add(status, "recover", json_object_new_string("connect"));
 	if (target && target_left(target))
 		json_object_object_add(status, "missing_pages",
 				       json_object_new_uint64(target_left(target)));

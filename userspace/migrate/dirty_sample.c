@@ -6,6 +6,7 @@
 
 #include "control/control.h"
 #include "dirty_sample.h"
+#include "sandbox/sandbox.h"
 #include "base/fail.h"
 #include "phase.h"
 #include "vm/vm.h"
@@ -67,9 +68,11 @@ static bool wait_until(uint64_t ms)
 static void *rounds(void *argument)
 {
 	uint64_t due = now_ms();
-	int ret = memory_log_dirty(&sample.vm->memory, true);
+	int ret;
 
 	(void)argument;
+	sandbox_thread(SANDBOX_MOVE);
+	ret = memory_log_dirty(&sample.vm->memory, true);
 	pthread_mutex_lock(&sample.lock);
 	while (!ret) {
 		unsigned int ms = sample.ms;

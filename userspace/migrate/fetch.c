@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sandbox/keeper.h"
 #include "target.h"
 #include "control/control.h"
 #include "base/fail.h"
@@ -50,13 +51,14 @@ static int open_uffd(void)
 	return uffd;
 }
 
-bool fetch_possible(void)
+void fetch_open(struct target *target)
 {
-	int uffd = open_uffd();
+	target->uffd = open_uffd();
+}
 
-	if (uffd >= 0)
-		close(uffd);
-	return uffd >= 0;
+bool fetch_possible(const struct target *target)
+{
+	return target->uffd >= 0;
 }
 
 static bool test(const uint64_t *bits, uint64_t page)
@@ -291,7 +293,6 @@ bool fetch_begin(struct target *target)
 	};
 	int ret;
 
-	target->uffd = open_uffd();
 	target->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (target->uffd < 0 || target->stop_fd < 0)
 		return link_fail(&target->link, "no userfaultfd: %s", strerror(errno));
@@ -451,18 +452,19 @@ static bool greet_again(struct target *target)
 	return say_missing(target);
 }
 
-static bool reconnect(struct target *target, const char *address)
+static bool reconnect(struct target *target, int fd)
 {
 	struct transport_listener listener;
-	int fd = target->recover_fd;
 
-	target->recover_fd = -1;
-	if (!transport_listen(&listener, address, fd, target->link.words))
+	if (!transport_take_listener(&listener, fd, target->link.words))
 		return false;
-	say("%s: waiting for its source at %s", target->vm->name, address);
+	say("%s: waiting for its source", target->vm->name);
 	if (transport_accept(&listener, &target->link.transport, target->wake_fd, LINK_TIMEOUT_MS,
-			     target->link.words))
+			     target->link.words)) {
+		keeper_unbind(target->link.transport.fd);
 		return greet_again(target);
+	}
+	keeper_unbind(listener.fd);
 	transport_unlisten(&listener);
 	return false;
 }
@@ -480,25 +482,29 @@ void fetch_ask_again(struct target *target)
 /* Waits for the user to name an address, and for a connection there, which may fail. */
 static bool next_link(struct target *target)
 {
-	char address[sizeof(target->recover_address)];
 	uint64_t count;
 	ssize_t drained = 0;
+	int fd;
 
 	pthread_mutex_lock(&target->lock);
 	/* No message may reach us when the VM ends: devices wait for us, vCPUs for them. */
 	while (!target->recover_asked && !vm_ending(target->vm))
 		wait_a_moment(target);
 	target->recover_asked = false;
-	memcpy(address, target->recover_address, sizeof(address));
+	fd = target->recover_fd;
+	target->recover_fd = -1;
 	if (!vm_ending(target->vm))
 		drained = read(target->wake_fd, &count, sizeof(count));
 	(void)drained;
 	pthread_mutex_unlock(&target->lock);
-	if (vm_ending(target->vm))
+	if (vm_ending(target->vm)) {
+		if (fd >= 0)
+			close(fd);
 		return false;
+	}
 	link_close(&target->link);
 	target->link = (struct link){ .transport.fd = -1 };
-	return reconnect(target, address);
+	return reconnect(target, fd);
 }
 
 /* Until there is a connection; false when the VM ends. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <time.h>
 
 #include "source.h"
@@ -355,7 +356,7 @@ static bool take_missing(struct source *s)
 	return true;
 }
 
-bool push_reconnect(struct source *s, const char *address)
+bool push_reconnect(struct source *s, int fd)
 {
 	struct wire_recover hello = { .protocol = WIRE_PROTOCOL };
 	uint64_t bytes = source_bytes(s);
@@ -364,8 +365,7 @@ bool push_reconnect(struct source *s, const char *address)
 	s->link = (struct link){ .transport.fd = -1, .limit = s->options.bandwidth };
 	s->lost_bytes = bytes;
 	memcpy(hello.token, s->token, sizeof(hello.token));
-	return transport_connect(&s->link.transport, address, s->recover_fd, LINK_TIMEOUT_MS,
-				 s->link.words) &&
+	return transport_take(&s->link.transport, fd, LINK_TIMEOUT_MS, s->link.words) &&
 	       link_start(&s->link, 0, 0) &&
 	       link_put(&s->link, WIRE_RECOVER, &hello, sizeof(hello)) &&
 	       link_greet(&s->link) && take_missing(s);
@@ -373,9 +373,10 @@ bool push_reconnect(struct source *s, const char *address)
 
 static void wait_for_recovery(struct source *s)
 {
-	char words[256], address[sizeof(s->recover_address)];
+	char words[256];
 	const char *state = count_missing(s) ? "it needs pages from here" :
 			    "all pages were sent, and it may have them";
+	int fd;
 
 	for (;;) {
 		snprintf(words, sizeof(words),
@@ -393,11 +394,14 @@ static void wait_for_recovery(struct source *s)
 		while (!s->recover_asked && !vm_ending(s->vm))
 			pthread_cond_wait(&s->changed, &s->lock);
 		s->recover_asked = false;
-		memcpy(address, s->recover_address, sizeof(address));
+		fd = source_recover_fd(s);
 		pthread_mutex_unlock(&s->lock);
-		if (vm_ending(s->vm))
+		if (vm_ending(s->vm)) {
+			if (fd >= 0)
+				close(fd);
 			return;
-		if (push_reconnect(s, address)) {
+		}
+		if (push_reconnect(s, fd)) {
 			vm_unpause(s->vm, PAUSE_ERROR);
 			return;
 		}

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/random.h>
 #include <x86intrin.h>
 #include <json-c/json.h>
@@ -144,12 +145,13 @@ static bool measure_link(struct source *s, uint64_t load_ns)
 static bool reserve(struct source *s)
 {
 	struct wire_ready ready;
+	bool ret;
 
 	source_phase(s, MIGRATE_CHECK);
-	if (!transport_connect(&s->link.transport, s->options.address, s->options.fd,
-			       LINK_TIMEOUT_MS, s->link.words))
-		return false;
+	ret = transport_take(&s->link.transport, s->options.fd, LINK_TIMEOUT_MS, s->link.words);
 	s->options.fd = -1;
+	if (!ret)
+		return false;
 	if (!link_start(&s->link, features(s), s->options.level) || !say_hello(s))
 		return false;
 	source_phase(s, MIGRATE_RESERVE);
@@ -403,10 +405,18 @@ void source_take_back(struct source *s)
 	source_phase(s, MIGRATE_FAILED);
 }
 
+int source_recover_fd(struct source *s)
+{
+	int fd = s->recover_fd;
+
+	s->recover_fd = -1;
+	return fd;
+}
+
 bool source_settle(struct source *s)
 {
-	char address[sizeof(s->recover_address)];
 	bool asked;
+	int fd;
 
 	do {
 		pthread_mutex_lock(&s->lock);
@@ -416,11 +426,14 @@ bool source_settle(struct source *s)
 		asked = !s->take_back && !vm_ending(s->vm);
 		s->settling = asked;
 		s->recover_asked = false;
-		memcpy(address, s->recover_address, sizeof(address));
+		fd = source_recover_fd(s);
 		pthread_mutex_unlock(&s->lock);
-		if (!asked)
+		if (!asked) {
+			if (fd >= 0)
+				close(fd);
 			return false;
-		if (push_reconnect(s, address))
+		}
+		if (push_reconnect(s, fd))
 			break;
 		say("%s: the target did not say that it has the VM: %s", s->vm->name,
 		    s->link.words);

@@ -49,7 +49,7 @@ struct migrate_options {
  * @gone: the COMMIT was sent: from here on the VM may be the target's
  * @theirs: it is: the target said so
  * @cancelled: by the user
- * @recover_address, @recover_fd: where the user says that the target listens
+ * @recover_fd: a connection to the target that the user made anew, or -1
  * @recover_asked: that was not looked at yet
  * @settling: the target is being asked whether it has the VM
  * @take_back: the user knows that it does not
@@ -86,7 +86,6 @@ struct source {
 	bool cancelled;
 	bool target_has_postcopy;
 	bool pushing;			/* pages follow, on a link that may be dead */
-	char recover_address[256];
 	int recover_fd;
 	bool recover_asked;
 	bool settling;
@@ -95,6 +94,8 @@ struct source {
 
 /* ---- source.c ---- */
 
+/** source_recover_fd() - s->recover_fd, which is the caller's from then on; the lock is held */
+int source_recover_fd(struct source *s);
 /** source_phase() - marked into the module, for probes and subscribers */
 void source_phase(struct source *s, enum migrate_phase phase);
 /**
@@ -129,8 +130,8 @@ uint64_t page_gpa(const struct source *s, uint64_t page);
 
 /** push_missing() - the pages of s->dirty are missing at the target */
 bool push_missing(struct source *s);
-/** push_reconnect() - the target at @address, and what it lacks; false with link.words */
-bool push_reconnect(struct source *s, const char *address);
+/** push_reconnect() - to the target by @fd, taken over; and what it lacks; false with link.words */
+bool push_reconnect(struct source *s, int fd);
 /** push_all() - serve the target until it has everything, over as many links as it takes */
 void push_all(struct source *s);
 

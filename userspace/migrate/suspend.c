@@ -16,19 +16,23 @@
 #include "control/control.h"
 #include "base/fail.h"
 #include "control/registry.h"
+#include "sandbox/keeper.h"
+#include "sandbox/sandbox.h"
 
 #define LEVEL		1	/* of zstd: more saves little of memory and costs time */
 #define PROGRESS_NS	200000000ull
 
 /**
  * struct suspend - one under way; its thread owns it
+ * @path: for messages; what is written is @fd, of the client, if it is @theirs
  * @last_ns: when progress was told last
  */
 struct suspend {
 	struct vm *vm;
 	struct control_request *request;
 	char path[PATH_MAX];
-	char temporary[PATH_MAX + 8];
+	int fd;
+	bool theirs;
 	struct stream_writer writer;
 	uint64_t last_ns;
 	char error[MACHINE_ERROR_ROOM];
@@ -37,6 +41,8 @@ struct suspend {
 /* The thread of a suspend that was begun. */
 static pthread_t thread;
 static bool started;
+/* The file in the registry, see sandbox/keeper.h. */
+static int saved_note;
 
 static uint64_t host_ns(void)
 {
@@ -91,34 +97,49 @@ static int write_file(struct suspend *suspend, int fd)
 	return ret;
 }
 
-static int save(struct suspend *suspend)
+static int open_file(struct suspend *suspend)
 {
-	int fd = file_create_private(suspend->temporary);
+	int fd = suspend->fd;
+
+	suspend->fd = -1;
+	return fd >= 0 ? fd : keeper_create(saved_note);
+}
+
+/* From here on the file is the VM.  Who brought another one gives it its name. */
+static int give_up(struct suspend *suspend)
+{
 	int ret;
 
+	/* The disks must be as it knows them. */
+	pthread_mutex_lock(&suspend->vm->devices);
+	devices_yield();
+	pthread_mutex_unlock(&suspend->vm->devices);
+	ret = suspend->theirs ? 0 : keeper_commit(saved_note);
+	if (ret > 0)
+		say("%s may be lost if the host loses power now", suspend->path);
+	if (ret >= 0)
+		return 0;
+	snprintf(suspend->error, sizeof(suspend->error), "%.300s: %s", suspend->path,
+		 strerror(-ret));
+	return ret;
+}
+
+static int save(struct suspend *suspend)
+{
+	int fd = open_file(suspend), ret;
+
 	if (fd < 0) {
-		snprintf(suspend->error, sizeof(suspend->error), "%.300s: %s", suspend->temporary,
+		snprintf(suspend->error, sizeof(suspend->error), "%.300s.tmp: %s", suspend->path,
 			 strerror(-fd));
 		return fd;
 	}
 	ret = write_file(suspend, fd);
 	close(fd);
 	stream_writer_free(&suspend->writer);
-	if (!ret) {
-		/* From the rename on the file is the VM: its disks must be as it knows them. */
-		pthread_mutex_lock(&suspend->vm->devices);
-		devices_yield();
-		pthread_mutex_unlock(&suspend->vm->devices);
-		if (rename(suspend->temporary, suspend->path)) {
-			ret = -errno;
-			snprintf(suspend->error, sizeof(suspend->error), "%.300s: %s",
-				 suspend->path, strerror(errno));
-		} else if (file_sync_directory(suspend->path)) {
-			say("%s may be lost if the host loses power now", suspend->path);
-		}
-	}
-	if (ret)
-		unlink(suspend->temporary);
+	if (!ret)
+		ret = give_up(suspend);
+	if (ret && !suspend->theirs)
+		keeper_drop(saved_note);
 	return ret;
 }
 
@@ -148,6 +169,7 @@ static void *suspend_thread(void *argument)
 	bool user_paused = vm_paused(vm) & 1u << PAUSE_USER;
 	int ret = 0;
 
+	sandbox_thread(SANDBOX_MOVE);
 	vm_pause(vm, PAUSE_SUSPEND);
 	pthread_mutex_lock(&vm->devices);
 	devices_freeze();
@@ -184,13 +206,15 @@ static void *suspend_thread(void *argument)
 	/* After the answer: nobody gives it once the loop has ended. */
 	if (!ret)
 		vm_end(vm, VM_SUSPENDED, "suspended to %s", suspend->path);
+	if (suspend->fd >= 0)
+		close(suspend->fd);
 	free(suspend);
 	return NULL;
 }
 
 static void on_suspend(struct control_request *request)
 {
-	const char *path = control_string(request, "file", NULL);
+	const char *file = control_string(request, "file", NULL), *path = file;
 	struct suspend *suspend;
 	int ret;
 
@@ -204,6 +228,12 @@ static void on_suspend(struct control_request *request)
 		control_fail(request, "bad-argument", "\"file\" is not an absolute path");
 		return;
 	}
+	/* The VM's process opens no file that somebody names. */
+	if (file && request->fd < 0) {
+		control_fail(request, "bad-argument",
+			     "a descriptor of \"file\", open for writing, must come along");
+		return;
+	}
 	suspend = calloc(1, sizeof(*suspend));
 	if (!suspend) {
 		control_fail(request, "failed", "out of memory");
@@ -213,7 +243,10 @@ static void on_suspend(struct control_request *request)
 	suspend->request = request;
 	suspend->writer.fd = -1;
 	strcpy(suspend->path, path);
-	snprintf(suspend->temporary, sizeof(suspend->temporary), "%s.tmp", path);
+	suspend->fd = file ? request->fd : -1;
+	suspend->theirs = file;
+	if (file)
+		request->fd = -1;
 	vm_set_busy(request->vm, VM_STATE_SUSPENDING);
 	control_later(request);
 	ret = pthread_create(&thread, NULL, suspend_thread, suspend);
@@ -224,6 +257,8 @@ static void on_suspend(struct control_request *request)
 	vm_set_busy(request->vm, VM_STATE_RUNNING);
 	control_fail(request, "failed", "cannot make a thread: %s", strerror(ret));
 	control_done(request);
+	if (suspend->fd >= 0)
+		close(suspend->fd);
 	free(suspend);
 }
 
@@ -234,8 +269,9 @@ void suspend_wait(void)
 	started = false;
 }
 
-void suspend_add_commands(void)
+void suspend_add_commands(const struct vm *vm)
 {
+	saved_note = keeper_note(KEEPER_SAVED, registry_path(REGISTRY_SAVED, vm->name));
 	control_add("suspend", on_suspend);
 }
 
@@ -265,9 +301,9 @@ void resume_open(struct resume *resume, const char *path)
 /* Before the guest runs: found again after a loss of power, it would spoil the disks. */
 static void remove_saved(const char *path)
 {
-	int ret = file_remove(path);
+	int ret = keeper_remove(saved_note);
 
-	if (ret && !access(path, F_OK))
+	if (ret < 0)
 		fail(EXIT_CODE_ERROR, "%s cannot be removed, and would be out of date: %s", path,
 		     strerror(-ret));
 	if (ret)

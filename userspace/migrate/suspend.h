@@ -6,7 +6,7 @@
 #include "machine.h"
 
 /** suspend_add_commands() - "suspend" on the control socket */
-void suspend_add_commands(void);
+void suspend_add_commands(const struct vm *vm);
 
 /** suspend_wait() - one under way has ended: before its VM goes */
 void suspend_wait(void);

@@ -15,6 +15,7 @@
 
 #include "delta.h"
 #include "device/state.h"
+#include "sandbox/sandbox.h"
 #include "target.h"
 #include "vm/pause.h"
 #include "control/control.h"
@@ -170,6 +171,7 @@ void target_reserve(struct target *target, uint64_t bytes)
 {
 	uint64_t available = available_memory();
 
+	fetch_open(target);
 	if (!available || bytes <= available)
 		return;
 	link_fail(&target->link, "the VM has %llu MiB, this host has %llu MiB left",
@@ -302,7 +304,7 @@ static uint64_t rehearse(struct target *target)
 static bool say_ready(struct target *target)
 {
 	struct wire_ready ready = {
-		.protocol = WIRE_PROTOCOL, .flags = fetch_possible() ? WIRE_READY_POSTCOPY : 0,
+		.protocol = WIRE_PROTOCOL, .flags = fetch_possible(target) ? WIRE_READY_POSTCOPY : 0,
 		.load_ns = rehearse(target),
 	};
 
@@ -375,6 +377,7 @@ static void *target_run(void *argument)
 {
 	struct target *target = argument;
 
+	sandbox_thread(SANDBOX_MOVE);
 	phase(target, MIGRATE_RESERVE);
 	if (say_ready(target) && copy(target) && commit(target)) {
 		say("%s: it runs here now", target->vm->name);

@@ -55,7 +55,6 @@ struct target {
 	bool broken;
 	bool unconfirmed;
 	bool listening;
-	char recover_address[256];
 	int recover_fd;
 	bool recover_asked;
 };
@@ -89,8 +88,10 @@ uint64_t target_page(const struct target *target, uint64_t gpa);
 
 /* ---- fetch.c: post-copy ---- */
 
-/** fetch_possible() - is there a userfaultfd for this user? */
-bool fetch_possible(void);
+/** fetch_open() - a userfaultfd, before the launcher confines itself */
+void fetch_open(struct target *target);
+/** fetch_possible() - was there one for this user? */
+bool fetch_possible(const struct target *target);
 /** fetch_missing() - a WIRE_MISSING record */
 bool fetch_missing(struct target *target, const struct stream_record *record);
 /** fetch_begin() - before the VM may run: the missing pages are dropped, and watched */

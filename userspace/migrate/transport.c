@@ -202,7 +202,8 @@ static int connect_unix(const char *path, char *error)
 }
 
 /* The command gets one end of a pair as its input and output. */
-static bool start_command(struct transport *transport, const char *command, char *error)
+static bool start_command(struct transport *transport, const char *command, bool apart,
+			  char *error)
 {
 	char shell[] = "sh", flag[] = "-c";
 	char *argv[4] = { shell, flag, (char *)command };
@@ -222,7 +223,9 @@ static bool start_command(struct transport *transport, const char *command, char
 	sigaddset(&defaults, SIGPIPE);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &defaults);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	/* Ctrl-C at the command that asks for a migration ends that command only. */
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+				 (apart ? POSIX_SPAWN_SETPGROUP : 0));
 	ret = posix_spawn(&transport->child, "/bin/sh", &actions, &attributes, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
@@ -242,10 +245,10 @@ static bool take_fd(struct transport *transport, int fd, char *error)
 	int type;
 
 	if (fd < 0)
-		return wrong(error, "fd: no descriptor came along");
+		return wrong(error, "no connection came along");
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) || type != SOCK_STREAM) {
 		close(fd);
-		return wrong(error, "fd: it is not a stream socket, and both ends must be able to talk");
+		return wrong(error, "what came along is not a stream socket, and both ends must be able to talk");
 	}
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	transport->fd = fd;
@@ -265,12 +268,35 @@ bool transport_connect(struct transport *transport, const char *address, int pas
 	else if ((rest = behind(address, "unix:")))
 		transport->fd = connect_unix(rest, error);
 	else if ((rest = behind(address, "exec:")))
-		start_command(transport, rest, error);
+		start_command(transport, rest, true, error);
 	else
 		take_fd(transport, passed_fd, error);
 	if (transport->fd < 0)
 		return false;
 	tune(transport, timeout_ms);
+	return true;
+}
+
+bool transport_take(struct transport *transport, int fd, int timeout_ms, char *error)
+{
+	*transport = (struct transport){ .fd = -1 };
+	if (!take_fd(transport, fd, error))
+		return false;
+	tune(transport, timeout_ms);
+	return true;
+}
+
+bool transport_take_listener(struct transport_listener *listener, int fd, char *error)
+{
+	socklen_t bytes = sizeof(int);
+	int listens = 0;
+
+	*listener = (struct transport_listener){ .fd = -1, .ready.fd = -1 };
+	if (fd >= 0)
+		getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes);
+	if (!listens)
+		return take_fd(&listener->ready, fd, error);
+	listener->fd = fd;
 	return true;
 }
 
@@ -323,7 +349,7 @@ bool transport_listen(struct transport_listener *listener, const char *address, 
 	if (!transport_check(address, error))
 		return false;
 	if ((rest = behind(address, "exec:")))
-		return start_command(&listener->ready, rest, error);
+		return start_command(&listener->ready, rest, false, error);
 	if (behind(address, "fd:"))
 		return take_fd(&listener->ready, passed_fd, error);
 	if ((rest = behind(address, "tcp:"))) {

@@ -45,6 +45,11 @@ struct transport_listener {
  * No lookup, no connection.
  */
 bool transport_check(const char *address, char *error);
+/*
+ * A VM's process makes no connection and starts no command: what a migration travels on is made
+ * by the command that asks for it, and handed over.
+ */
+
 /**
  * transport_connect() - as the one who sends
  * @passed_fd: the descriptor that "fd:" means here; taken over in success and failure
@@ -54,6 +59,10 @@ bool transport_connect(struct transport *transport, const char *address, int pas
 		       int timeout_ms, char *error);
 bool transport_listen(struct transport_listener *listener, const char *address, int passed_fd,
 		      char *error);
+/** transport_take() - a connection that somebody made; @fd is taken over in success and failure */
+bool transport_take(struct transport *transport, int fd, int timeout_ms, char *error);
+/** transport_take_listener() - likewise a socket that listens, or a connection in its place */
+bool transport_take_listener(struct transport_listener *listener, int fd, char *error);
 /**
  * transport_accept() - the one connection; the listener is closed then
  * @stop_fd: readable: give up; -1: none

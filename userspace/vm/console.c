@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "console.h"
 #include "base/fail.h"
 #include "base/terminal.h"
+#include "sandbox/keeper.h"
 #include "vm.h"
 
 #define ESCAPE		0x01		/* Ctrl-A */
@@ -51,16 +51,6 @@ struct console {
 	const struct console_guest *guest;
 	void *device;
 };
-
-/* The socket must not outlive the launcher, also if that ends by fail(). */
-static char socket_path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-
-static void remove_socket(void)
-{
-	if (socket_path[0])
-		unlink(socket_path);
-	socket_path[0] = 0;
-}
 
 /* ---- output: device lock held ------------------------------------------------- */
 
@@ -300,14 +290,15 @@ static void open_pty(struct console *console)
 
 static void open_socket(struct console *console, const char *path)
 {
-	if (!*path || strlen(path) >= sizeof(socket_path))
+	const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+	if (!*path || strlen(path) > most)
 		fail(EXIT_CODE_USAGE, "--console unix:%s: a socket's path has 1 to %zu characters",
-		     path, sizeof(socket_path) - 1);
-	console->listener = line_socket_listen(path);
+		     path, most);
+	/* The keeper removes it, also if the launcher ends by fail(). */
+	console->listener = keeper_listen(keeper_note(KEEPER_SOCKET, path));
 	if (console->listener < 0)
 		fail(EXIT_CODE_USAGE, "--console unix:%s: %s", path, strerror(-console->listener));
-	strcpy(socket_path, path);
-	atexit(remove_socket);
 	loop_add(&console->vm->loop, console->listener, POLLIN, on_connection, console);
 }
 
@@ -359,6 +350,5 @@ void console_close(struct console *console)
 	if (console->used && poll(&ready, 1, 1000) > 0)
 		console_flush(console);
 	terminal_restore();
-	remove_socket();
 	free(console);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <x86intrin.h>
 
+#include "sandbox/sandbox.h"
 #include "vm.h"
 
 static void error(struct vcpu *vcpu, const char *words)
@@ -164,6 +165,7 @@ void *vcpu_thread(void *argument)
 {
 	struct vcpu *vcpu = argument;
 
+	sandbox_thread(SANDBOX_VCPU);
 	vcpu->started = __rdtsc();
 	while (!vm_ending(vcpu->vm)) {
 		vcpu_park(vcpu);

@@ -21,6 +21,8 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
+#include "base/line_socket.h"
+#include "sandbox/keeper.h"
 #include "base/fail.h"
 #include "device/device.h"
 #include "device/virtio/devices.h"
@@ -45,6 +47,7 @@ static enum kind kind;
 static const uint8_t *input, *input_end;
 static char disk_path[64], port_path[64];
 static int peer = -1;
+static char port_socket[108];
 
 /* Messages about a guest's mistakes do not matter here; a launcher that gives up is a bug. */
 void say(const char *format, ...)
@@ -61,6 +64,27 @@ void fail(enum exit_code code, const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	abort();
+}
+
+/* The keeper's part, without a process: the fuzzer makes and forgets ports by the thousand. */
+int keeper_note(enum keeper_kind of, const char *path)
+{
+	(void)of;
+	snprintf(port_socket, sizeof(port_socket), "%s", path);
+	return 0;
+}
+
+int keeper_listen(int note)
+{
+	(void)note;
+	unlink(port_socket);
+	return line_socket_listen(port_socket);
+}
+
+int keeper_remove(int note)
+{
+	(void)note;
+	return unlink(port_socket) ? -errno : 0;
 }
 
 static uint32_t take(unsigned int bytes)

@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "vm/vm.h"
+#include "sandbox/sandbox.h"
 #include "balloon.h"
 #include "devices.h"
 
@@ -51,6 +52,21 @@ static void connect(struct vm *vm, struct virtio_device *device, unsigned int sl
 		gondola_die(-ret, "cannot connect a device to the module");
 }
 
+static void begin_device(void)
+{
+	sandbox_thread(SANDBOX_DEVICE);
+}
+
+static void begin_net(void)
+{
+	sandbox_thread(SANDBOX_NET);
+}
+
+bool virtio_makes_connections(const struct virtio_spec *spec)
+{
+	return spec->kind == VIRTIO_NET && !strncmp(spec->value, "user", 4);
+}
+
 static void place(struct vm *vm, struct virtio_device *device)
 {
 	static const struct bus_ops ops = { .read = read_device, .write = write_device };
@@ -62,6 +78,7 @@ static void place(struct vm *vm, struct virtio_device *device)
 		    &ops, device);
 	connect(vm, device, nr_devices, before);
 	virtio_register(device, nr_devices);
+	device->begin = begin_device;
 	devices[nr_devices++] = device;
 }
 
@@ -115,6 +132,8 @@ void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 			break;
 		case VIRTIO_NET:
 			place(vm, net_create(&vm->memory, registers, specs[i].value));
+			if (virtio_makes_connections(&specs[i]))
+				devices[nr_devices - 1]->begin = begin_net;
 			break;
 		case VIRTIO_BALLOON:
 		case VIRTIO_BALLOON_OOM:
@@ -127,6 +146,10 @@ void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 	/* Reads are those of memory; what the guest writes leaves for us. */
 	gondola_set_memory(vm->fd, VIRTIO_SLOT, GONDOLA_MEM_READONLY, VIRTIO_MMIO_BASE, bytes,
 			   pages);
+}
+
+void virtio_start_all(void)
+{
 	for (unsigned int i = 0; i < nr_devices; i++)
 		virtio_start(devices[i]);
 }

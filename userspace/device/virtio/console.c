@@ -21,6 +21,7 @@
 
 #include "base/line_socket.h"
 #include "base/fail.h"
+#include "sandbox/keeper.h"
 #include "devices.h"
 
 #define MAX_PORTS	16u
@@ -34,7 +35,7 @@ enum { TELL_ADD = 1, TELL_CONSOLE = 2, TELL_NAME = 4, TELL_OPEN = 8 };
  * struct port - one of them
  * @listener: a socket that waits for a peer, or -1
  * @fd: the peer or the file, or -1
- * @path: the socket's
+ * @path, @note: the socket's, see sandbox/keeper.h
  * @guest_open: the guest listens
  * @tell: TELL_*
  * @in: bytes from the peer that wait for a buffer: from @in_first to @in_end
@@ -50,6 +51,7 @@ struct port {
 	int listener;
 	int fd;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	int note;
 	bool guest_open;
 	bool expects;
 	unsigned int tell;
@@ -458,19 +460,18 @@ static void yield(struct virtio_device *device)
 			continue;
 		close(port->listener);
 		port->listener = -1;
-		unlink(port->path);
+		keeper_remove(port->note);
 	}
 }
 
 static bool listen_at(struct port *port, char *error)
 {
-	int fd = line_socket_listen(port->path);
-
-	port->listener = fd < 0 ? -1 : fd;
-	if (fd >= 0)
+	port->listener = keeper_listen(port->note);
+	if (port->listener >= 0)
 		return true;
 	snprintf(error, STATE_ERROR_ROOM, "port %s: %.108s: %s", port->name, port->path,
-		 strerror(-fd));
+		 strerror(-port->listener));
+	port->listener = -1;
 	return false;
 }
 
@@ -502,7 +503,7 @@ static void destroy(struct virtio_device *device)
 			close(port->fd);
 		if (port->listener >= 0) {
 			close(port->listener);
-			unlink(port->path);
+			keeper_remove(port->note);
 		}
 	}
 }
@@ -531,6 +532,7 @@ static void open_port(struct port *port, const char *spec)
 			fail(EXIT_CODE_USAGE, "--port %s: a socket's path has 1 to %zu characters",
 			     spec, sizeof(port->path) - 1);
 		strcpy(port->path, where);
+		port->note = keeper_note(KEEPER_SOCKET, where);
 		if (!devices_incoming() && !listen_at(port, error))
 			fail(EXIT_CODE_USAGE, "--%s", error);
 	} else {

@@ -25,6 +25,10 @@ struct virtio_spec {
  * addresses.  All ports are one console device, at the place of the first.
  */
 void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned int count);
+/** virtio_start_all() - their threads, once the launcher has confined itself */
+void virtio_start_all(void);
+/** virtio_makes_connections() - on behalf of the guest: "--net user" */
+bool virtio_makes_connections(const struct virtio_spec *spec);
 /** virtio_count() - how many devices that makes */
 unsigned int virtio_count(const struct virtio_spec *specs, unsigned int count);
 /** virtio_stop_all() - all threads are joined; what the guest has handed over is done */

@@ -1,29 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A tap interface of the host's: bridged, routed or firewalled by whoever owns it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <linux/if.h>
-#include <linux/if_tun.h>
 
 #include "base/fail.h"
 #include "device/device.h"
 #include "device/state.h"
+#include "sandbox/keeper.h"
 #include "net.h"
 
 /**
  * struct tap - one end of it
  * @fd: ours, or -1 while it is yielded
- * @name: of the interface
+ * @name, @note: of the interface, see sandbox/keeper.h
  */
 struct tap {
 	struct net *net;
 	int fd;
 	char name[IFNAMSIZ];
+	int note;
 };
 
 static void send_frame(void *backend, const void *frame, size_t bytes)
@@ -85,25 +84,21 @@ static void close_tap(void *backend)
 
 static bool open_tap(struct tap *tap, char *error)
 {
-	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	int fd = keeper_tap(tap->note);
 
-	strcpy(request.ifr_name, tap->name);
-	tap->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (tap->fd < 0) {
-		snprintf(error, STATE_ERROR_ROOM, "cannot open /dev/net/tun: %s%s", strerror(errno),
-			 errno == ENOENT ? " (modprobe tun)" : "");
-		return false;
-	}
-	if (!ioctl(tap->fd, TUNSETIFF, &request))
+	if (fd >= 0) {
+		tap->fd = fd;
 		return true;
-	if (errno == EPERM)
+	}
+	if (fd == -EPERM)
 		snprintf(error, STATE_ERROR_ROOM, "this user may not use it (as root: ip tuntap add %s mode tap user NAME)",
 			 tap->name);
 	else
-		snprintf(error, STATE_ERROR_ROOM, "%s%s", strerror(errno),
-			 errno == EBUSY ? ": another program has it" :
-			 errno == EINVAL ? ": it exists and is no tap interface" : "");
-	yield(tap);
+		snprintf(error, STATE_ERROR_ROOM, "%s%s", strerror(-fd),
+			 fd == -ENOENT || fd == -EACCES ?
+			 ": /dev/net/tun cannot be opened (modprobe tun)" :
+			 fd == -EBUSY ? ": another program has it" :
+			 fd == -EINVAL ? ": it exists and is no tap interface" : "");
 	return false;
 }
 
@@ -132,6 +127,7 @@ void *net_tap_open(struct net *net, const char *option, const char *name,
 		fail(EXIT_CODE_USAGE, "%s: an interface's name has 1 to %zu characters", option,
 		     sizeof(tap->name) - 1);
 	strcpy(tap->name, name);
+	tap->note = keeper_note(KEEPER_TAP, name);
 	tap->net = net;
 	tap->fd = -1;
 	if (!devices_incoming() && !open_tap(tap, error))

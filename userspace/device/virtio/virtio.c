@@ -232,6 +232,8 @@ static void *serve(void *argument)
 	struct virtio_device *device = argument;
 	const struct virtio_ops *ops = device->ops;
 
+	if (device->begin)
+		device->begin();
 	while (!__atomic_load_n(&device->stop, __ATOMIC_ACQUIRE)) {
 		struct pollfd fds[1 + VIRTIO_MAX_FDS];
 		unsigned int count = 0;

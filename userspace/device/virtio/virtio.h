@@ -90,6 +90,7 @@ struct virtio_ops {
  * @negotiated: what the driver took, final once FEATURES_OK is set
  * @kick_fd: the driver notified a queue, or somebody wants the thread's attention
  * @irq_fd: written to interrupt the guest
+ * @begin: called by its thread before all else, or NULL
  * @chain: the buffer that the device's thread serves, from the queue @serving
  * @piece, @turn: bytes served since the lock, and the thread's turn, began
  * @rounds: how often the thread may still look again in this turn
@@ -109,6 +110,7 @@ struct virtio_device {
 	int kick_fd;
 	int irq_fd;
 	pthread_t thread;
+	void (*begin)(void);
 	bool started;
 	bool stop;
 	unsigned int complaints;

@@ -2,6 +2,7 @@
 /* Commands that come in one go: the second is judged by what the first one did. */
 #include <pthread.h>
 #include <semaphore.h>
+#include <unistd.h>
 
 #include "life_test.h"
 #include "migrate/commands.h"
@@ -16,6 +17,7 @@ static sem_t may_end;
 void source_run(struct source *s)
 {
 	sem_wait(&may_end);
+	close(s->options.fd);
 	vm_set_busy(s->vm, VM_STATE_RUNNING);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "base/line_socket.h"
 #include "machine.h"
 
 #define STATUS_STATE	20
@@ -245,37 +246,86 @@ static void killed(void)
 	EXPECT_RUN(0, "", "delete", "vm1");
 }
 
-/* The file cannot be written before its process is told to end: nothing is left, the old one stays. */
+/* A pipe that nothing can be written to before it is read. */
+static void full_pipe(int ends[2])
+{
+	static const char page[4096];
+
+	require(!pipe2(ends, O_CLOEXEC | O_NONBLOCK));
+	while (write(ends[1], page, sizeof(page)) > 0)
+		;
+	require(!fcntl(ends[0], F_SETFL, 0) && !fcntl(ends[1], F_SETFL, 0));
+}
+
+/* What is answered, up to the end. */
+static void hear(int control)
+{
+	int unused = -1;
+	size_t used = 0;
+	ssize_t got;
+
+	while ((got = line_socket_receive(control, output + used, sizeof(output) - 1 - used,
+					  &unused)) > 0)
+		used += got;
+	output[used] = 0;
+	close(control);
+}
+
+/* The file cannot be written before its process is told to end. */
 static void signal_in_suspend(void)
 {
-	char old[8] = "", page[4096];
-	int fd, from;
-	pid_t child;
+	static const char request[] = "{\"command\":\"suspend\",\"file\":\"/x.vm\"}\n";
+	int ends[2], control;
+	char page[4096];
+
+	make();
+	EXPECT_RUN(0, "", "start", "vm1", "--detach");
+	full_pipe(ends);
+	control = line_socket_connect(file("run/vm1.control"), 3000);
+	require(control >= 0);
+	/* Without one: its process opens none. */
+	require(!line_socket_send(control, request, sizeof(request) - 1, -1));
+	expect_state("running");
+	require(!line_socket_send(control, request, sizeof(request) - 1, ends[1]));
+	close(ends[1]);
+	for (int i = 0; i < 1000 && !is_state("suspending"); i++)
+		usleep(50000);
+	expect_state("suspending");
+	require_equal(kill(process(), SIGTERM), 0);
+	while (read(ends[0], page, sizeof(page)) > 0)
+		;
+	close(ends[0]);
+	hear(control);
+	expect(strstr(output, "must come along") != NULL);
+	expect(strstr(output, "vm1 is not suspended, it has ended: ") != NULL);
+	expect_inactive_soon();
+	EXPECT_RUN(0, "", "delete", "vm1");
+}
+
+/* What is there already stays until there is better. */
+static void older_file(void)
+{
+	char old[8] = "";
+	int fd;
 
 	make();
 	EXPECT_RUN(0, "", "start", "vm1", "--detach");
 	fd = open(file("x.vm"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	require_equal(write(fd, "older", 5), 5);
 	close(fd);
-	require(!mkfifo(file("x.vm.tmp"), 0600));
-	child = start(&from, ARGUMENTS("suspend", "vm1", "--file", file("x.vm")));
-	for (int i = 0; i < 1000 && !is_state("suspending"); i++)
-		usleep(50000);
-	expect_state("suspending");
-	require_equal(kill(process(), SIGTERM), 0);
-	fd = open(file("x.vm.tmp"), O_RDONLY | O_CLOEXEC);
-	require(fd >= 0);
-	while (read(fd, page, sizeof(page)) > 0)
-		;
-	close(fd);
-	expect_equal(finish(child, from), 14);
-	expect(strstr(output, "vm1 is not suspended, it has ended: ") != NULL);
-	expect_inactive_soon();
-	expect(access(file("x.vm.tmp"), F_OK) && errno == ENOENT);
+	/* A directory cannot be replaced by the new file. */
+	require(!mkdir(file("x.vm.tmp"), 0700));
+	EXPECT_RUN(14, "cannot write", "suspend", "vm1", "--file", file("x.vm"));
+	expect_state("running");
+	rmdir(file("x.vm.tmp"));
 	fd = open(file("x.vm"), O_RDONLY | O_CLOEXEC);
 	require_equal(read(fd, old, sizeof(old)), 5);
 	close(fd);
 	expect(!strcmp(old, "older"));
+	EXPECT_RUN(0, "", "suspend", "vm1", "--file", file("x.vm"));
+	expect(access(file("x.vm.tmp"), F_OK) && errno == ENOENT);
+	EXPECT_RUN(0, "", "resume", "vm1", "--file", file("x.vm"), "--detach");
+	EXPECT_RUN(0, "", "kill", "vm1");
 	EXPECT_RUN(0, "", "delete", "vm1");
 	unlink(file("x.vm"));
 }
@@ -324,7 +374,7 @@ static void full_disk(void)
 	EXPECT_RUN(14, "it goes on: ", "suspend", "vm1", "--file", file("small/vm1.vm"));
 	expect(strstr(output, "No space left"));
 	expect_state("running");
-	EXPECT_RUN(14, "it goes on: ", "suspend", "vm1", "--file", "/nowhere/vm1.vm");
+	EXPECT_RUN(14, "cannot write", "suspend", "vm1", "--file", "/nowhere/vm1.vm");
 	expect_state("running");
 	expect(access(file("small/vm1.vm.tmp"), F_OK));
 	umount(small);
@@ -379,7 +429,8 @@ static const struct tap_test tests[] = {
 	{ "the host's pressure is read", pressure },
 	{ "wrong arguments, and what is printed", words },
 	{ "a killed process leaves a VM that can be started", killed },
-	{ "a signal while it suspends leaves the older file, and no half", signal_in_suspend },
+	{ "a signal while it suspends ends both, and is answered", signal_in_suspend },
+	{ "a suspend that fails leaves the older file", older_file },
 	{ "a signal at any moment about it leaves the VM or all of its state", signal_about_suspend },
 	{ "a full disk leaves the running VM", full_disk },
 	{ "a damaged or newer file is refused", damaged },

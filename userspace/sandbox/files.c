@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Landlock: what is open stays open, and nothing else can be opened. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define RIGHTS_1	0x1fffull	/* of files, known since the first version of Landlock */
+#define REFER		(1ull << 13)	/* version 2 */
+#define TRUNCATE	(1ull << 14)	/* 3 */
+#define IOCTL_DEV	(1ull << 15)	/* 5 */
+#define CONNECTIONS	3ull		/* 4: bind and connect of TCP */
+#define OUTSIDE		1ull		/* 6: abstract sockets of others */
+
+/* As long as the newest version that is used here; an older kernel wants zeroes, or less. */
+struct rules {
+	uint64_t files;
+	uint64_t net;
+	uint64_t scoped;
+};
+
+static struct rules all(int version, bool net)
+{
+	struct rules rules = { .files = RIGHTS_1 };
+
+	if (version >= 2)
+		rules.files |= REFER;
+	if (version >= 3)
+		rules.files |= TRUNCATE;
+	if (version >= 4 && !net)
+		rules.net = CONNECTIONS;
+	if (version >= 5)
+		rules.files |= IOCTL_DEV;
+	if (version >= 6)
+		rules.scoped = OUTSIDE;
+	return rules;
+}
+
+/* A file that is not there needs no way to it. */
+static void let_read(int ruleset, const char *path)
+{
+	struct landlock_path_beneath_attr rule = {
+		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
+		.parent_fd = open(path, O_PATH | O_CLOEXEC),
+	};
+
+	if (rule.parent_fd < 0)
+		return;
+	syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	close(rule.parent_fd);
+}
+
+int leave_files(bool net)
+{
+	int version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	struct rules rules = all(version, net);
+	int ruleset, ret;
+
+	if (version < 0)
+		return -errno;
+	ruleset = syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
+	if (ruleset < 0)
+		return -errno;
+	if (net)
+		let_read(ruleset, "/etc/resolv.conf");
+	ret = syscall(SYS_landlock_restrict_self, ruleset, 0) ? -errno : 0;
+	close(ruleset);
+	return ret;
+}

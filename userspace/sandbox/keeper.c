@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "keeper.h"
+#include "notes.h"
+
+/* The two processes are of one program: their messages have no other version. */
+enum op { OP_NOTE, OP_SEAL, OP_BIND, OP_REMOVE, OP_UNBIND, OP_TAP, OP_CREATE, OP_COMMIT, OP_DROP,
+	OP_END };
+
+struct request {
+	enum op op;
+	int note;			/* of OP_NOTE: its enum keeper_kind */
+	char path[NOTES_PATH_MAX];	/* of OP_NOTE */
+};
+
+/* The launcher's end, or -1: it does all by itself. */
+static int channel = -1;
+static bool ending;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void (*clear_fn)(void);
+
+static void clear_up(void)
+{
+	notes_end();
+	if (clear_fn)
+		clear_fn();
+	clear_fn = NULL;
+}
+
+/* ---- messages -------------------------------------------------------------------------------- */
+
+/* @fd goes along if it is one. */
+static bool send_message(int to, const void *data, size_t bytes, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} ancillary = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+				    .cmsg_len = CMSG_LEN(sizeof(int)) } };
+	struct iovec part = { (void *)data, bytes };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&ancillary.header), &fd, sizeof(fd));
+		message.msg_control = &ancillary;
+		message.msg_controllen = sizeof(ancillary);
+	}
+	return sendmsg(to, &message, MSG_NOSIGNAL) == (ssize_t)bytes;
+}
+
+/* False at the end, and for what is no message. @fd: what came along, or -1 */
+static bool receive_message(int from, void *data, size_t bytes, int *fd)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} ancillary;
+	struct iovec part = { data, bytes };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = &ancillary, .msg_controllen = sizeof(ancillary),
+	};
+	struct cmsghdr *header;
+	ssize_t count;
+
+	*fd = -1;
+	do
+		count = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
+	while (count < 0 && errno == EINTR);
+	header = count >= 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	/* There is room for one, and the kernel closes what has none. */
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(header), sizeof(*fd));
+	return count == (ssize_t)bytes;
+}
+
+/* ---- the keeper ------------------------------------------------------------------------------ */
+
+/* A number of the launcher's is good for what the note is, and for nothing else. */
+static int serve(const struct request *request, int fd)
+{
+	int note = request->note;
+
+	switch (request->op) {
+	case OP_NOTE:
+		return notes_add((enum keeper_kind)note, request->path);
+	case OP_SEAL:
+		notes_seal();
+		return 0;
+	case OP_BIND:
+		return notes_bind(note);
+	case OP_REMOVE:
+		return notes_remove(note);
+	case OP_UNBIND:
+		return notes_unbind(fd);
+	case OP_TAP:
+		return notes_tap(note);
+	case OP_CREATE:
+		return notes_create(note);
+	case OP_COMMIT:
+		return notes_commit(note);
+	case OP_DROP:
+		return notes_drop(note);
+	case OP_END:
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static bool gives_descriptor(enum op op)
+{
+	return op == OP_BIND || op == OP_TAP || op == OP_CREATE;
+}
+
+__attribute__((noreturn))
+static void keep(int from)
+{
+	static struct request request;
+	int theirs, answer, fd;
+	bool more;
+
+	while (receive_message(from, &request, sizeof(request), &theirs)) {
+		request.path[sizeof(request.path) - 1] = 0;
+		answer = serve(&request, theirs);
+		fd = answer >= 0 && gives_descriptor(request.op) ? answer : -1;
+		if (request.op == OP_END)
+			clear_up();
+		more = send_message(from, &answer, sizeof(answer), fd) && request.op != OP_END;
+		if (fd >= 0)
+			close(fd);
+		if (theirs >= 0)
+			close(theirs);
+		if (!more)
+			break;
+	}
+	/* The launcher has ended, by whatever. */
+	clear_up();
+	_exit(EXIT_SUCCESS);
+}
+
+/* What ends the launcher by the terminal must not end the one that clears up behind it. */
+static void ignore_signals(void)
+{
+	static const int all[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE };
+
+	for (unsigned int i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		signal(all[i], SIG_IGN);
+}
+
+void keeper_start(void)
+{
+	int ends[2];
+	pid_t child;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		fail(EXIT_CODE_ERROR, "cannot make a pair of sockets: %s", strerror(errno));
+	child = fork();
+	if (child < 0)
+		fail(EXIT_CODE_ERROR, "cannot make a process: %s", strerror(errno));
+	if (child) {
+		close(ends[1]);
+		channel = ends[0];
+		return;
+	}
+	/* It holds nothing that is the launcher's: not its lock, its device or its terminal. */
+	if (dup2(ends[1], 0) || close_range(1, ~0u, 0))
+		_exit(EXIT_FAILURE);
+	ignore_signals();
+	prctl(PR_SET_NAME, "gondola-keeper", 0, 0, 0);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	keep(0);
+}
+
+/* ---- the launcher ---------------------------------------------------------------------------- */
+
+static int exchange(const struct request *request, int fd)
+{
+	int answer, theirs;
+
+	if (!send_message(channel, request, sizeof(*request), fd) ||
+	    !receive_message(channel, &answer, sizeof(answer), &theirs))
+		return -EPIPE;
+	return theirs >= 0 ? theirs : answer;
+}
+
+static int ask_with(enum op op, int note, const char *path, int fd)
+{
+	struct request request = { .op = op, .note = note };
+	int ret;
+
+	if (path) {
+		if (strlen(path) >= sizeof(request.path))
+			return -ENAMETOOLONG;
+		strcpy(request.path, path);
+	}
+	pthread_mutex_lock(&lock);
+	ret = channel < 0 ? serve(&request, fd) : exchange(&request, fd);
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+static int ask(enum op op, int note, const char *path)
+{
+	return ask_with(op, note, path, -1);
+}
+
+static void end_at_exit(void)
+{
+	static bool registered;
+
+	if (!registered)
+		atexit(keeper_end);
+	registered = true;
+}
+
+void keeper_at_end(void (*clear)(void))
+{
+	clear_fn = clear;
+	end_at_exit();
+}
+
+int keeper_note(enum keeper_kind kind, const char *path)
+{
+	int note = ask(OP_NOTE, (int)kind, path);
+
+	if (note < 0)
+		fail(EXIT_CODE_ERROR, "%s cannot be noted: %s", path, strerror(-note));
+	end_at_exit();
+	return note;
+}
+
+void keeper_seal(void)
+{
+	ask(OP_SEAL, 0, NULL);
+}
+
+int keeper_listen(int note)
+{
+	int fd = ask(OP_BIND, note, NULL), ret;
+
+	/* Here, since who connects is told the process that listens. */
+	if (fd < 0 || !listen(fd, 16))
+		return fd;
+	ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int keeper_remove(int note)
+{
+	return ask(OP_REMOVE, note, NULL);
+}
+
+int keeper_tap(int note)
+{
+	return ask(OP_TAP, note, NULL);
+}
+
+int keeper_create(int note)
+{
+	return ask(OP_CREATE, note, NULL);
+}
+
+int keeper_commit(int note)
+{
+	return ask(OP_COMMIT, note, NULL);
+}
+
+void keeper_drop(int note)
+{
+	ask(OP_DROP, note, NULL);
+}
+
+void keeper_unbind(int fd)
+{
+	ask_with(OP_UNBIND, 0, NULL, fd);
+}
+
+void keeper_end(void)
+{
+	if (__atomic_exchange_n(&ending, true, __ATOMIC_ACQ_REL))
+		return;
+	ask(OP_END, 0, NULL);
+	if (channel < 0)
+		clear_up();
+}

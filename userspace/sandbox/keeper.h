@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The keeper: a process that does what a confined launcher cannot, and nothing but that.
+ *
+ * It is forked before anything of the VM is opened.  Until keeper_seal() the launcher notes what
+ * it will need; afterwards it only has numbers of notes to give.  A launcher that a guest has
+ * taken over can thus make this VM's sockets, tap interfaces and saved file come and go, and reach
+ * no other: the keeper takes neither a path nor a command from it.
+ *
+ * Without a sandbox there is no such process, and the calls below do the same themselves.  At the
+ * end, however it comes, files that were noted are removed.
+ */
+#ifndef SANDBOX_KEEPER_H
+#define SANDBOX_KEEPER_H
+
+#include <stdbool.h>
+
+/** KEEPER_NOTES - at most: many times what one VM has */
+#define KEEPER_NOTES	1024
+
+/**
+ * enum keeper_kind - what a path is
+ * @KEEPER_SOCKET: of a socket to listen at; removed at the end
+ * @KEEPER_TAP: the name of a tap interface
+ * @KEEPER_SAVED: the file that this VM is saved in, if its client does not bring one
+ */
+enum keeper_kind {
+	KEEPER_SOCKET,
+	KEEPER_TAP,
+	KEEPER_SAVED,
+};
+
+/** keeper_at_end() - what else is to be done at the end, by a function that cannot fail */
+void keeper_at_end(void (*clear)(void));
+/** keeper_start() - make the process; fail()s.  Not called: none, for a VM without a sandbox */
+void keeper_start(void);
+/** keeper_note() - returns its number; fail()s, and does so after keeper_seal() */
+int keeper_note(enum keeper_kind kind, const char *path);
+/** keeper_seal() - nothing can be noted any more */
+void keeper_seal(void);
+
+/** keeper_listen() - a socket at that path, mode 0600, in place of a dead one; or -errno */
+int keeper_listen(int note);
+/** keeper_remove() - the file or socket of that path; 0, 1 as saved_remove(), or -errno */
+int keeper_remove(int note);
+/** keeper_tap() - a descriptor of that interface, or -errno */
+int keeper_tap(int note);
+/** keeper_create() - a new file, written to become the one of that path; or -errno */
+int keeper_create(int note);
+/** keeper_commit() - it is; 0, 1 as saved_commit(), or -errno */
+int keeper_commit(int note);
+/** keeper_drop() - it is not to be */
+void keeper_drop(int note);
+/**
+ * keeper_unbind() - remove the path that socket @fd is bound to, if it has an absolute one
+ *
+ * A confined launcher binds nothing: it has such sockets by its notes, or from a client.
+ */
+void keeper_unbind(int fd);
+/** keeper_end() - files that were noted are gone when it returns */
+void keeper_end(void);
+
+#endif

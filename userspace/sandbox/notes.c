@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/line_socket.h"
+#include "notes.h"
+#include "saved.h"
+
+/**
+ * struct note - one of them
+ * @there: made by us, and not removed since
+ * @device, @inode: of a socket: at its end another VM may have one at that path
+ */
+static struct note {
+	enum keeper_kind kind;
+	bool there;
+	dev_t device;
+	ino_t inode;
+	char *path;
+} notes[KEEPER_NOTES];
+static int nr_notes;
+static bool sealed;
+
+int notes_add(enum keeper_kind kind, const char *path)
+{
+	struct note *note = &notes[nr_notes];
+
+	if (sealed)
+		return -EPERM;
+	if (kind < KEEPER_SOCKET || kind > KEEPER_SAVED)
+		return -EINVAL;
+	if (nr_notes == KEEPER_NOTES)
+		return -ENOSPC;
+	note->kind = kind;
+	note->path = strdup(path);
+	if (!note->path)
+		return -ENOMEM;
+	return nr_notes++;
+}
+
+void notes_seal(void)
+{
+	sealed = true;
+}
+
+static struct note *find(int number, enum keeper_kind kind)
+{
+	struct note *note = number >= 0 && number < nr_notes ? &notes[number] : NULL;
+
+	return note && note->kind == kind ? note : NULL;
+}
+
+/* ---- sockets, tap interfaces ----------------------------------------------------------------- */
+
+int notes_bind(int number)
+{
+	struct note *note = find(number, KEEPER_SOCKET);
+	struct stat st;
+	int fd;
+
+	if (!note)
+		return -EINVAL;
+	fd = line_socket_bind(note->path);
+	if (fd < 0 || lstat(note->path, &st))
+		return fd;
+	note->there = true;
+	note->device = st.st_dev;
+	note->inode = st.st_ino;
+	return fd;
+}
+
+static int remove_socket(struct note *note)
+{
+	struct stat st;
+
+	if (!note->there)
+		return 0;
+	note->there = false;
+	if (lstat(note->path, &st) || st.st_dev != note->device || st.st_ino != note->inode)
+		return 0;
+	return unlink(note->path) ? -errno : 0;
+}
+
+int notes_remove(int number)
+{
+	struct note *note = find(number, KEEPER_SOCKET);
+
+	if (note)
+		return remove_socket(note);
+	note = find(number, KEEPER_SAVED);
+	return note ? saved_remove(note->path) : -EINVAL;
+}
+
+int notes_unbind(int fd)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNSPEC };
+	socklen_t bytes = sizeof(address) - 1;
+	struct stat st;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &bytes) ||
+	    address.sun_family != AF_UNIX || address.sun_path[0] != '/' ||
+	    lstat(address.sun_path, &st) || !S_ISSOCK(st.st_mode))
+		return -EINVAL;
+	return unlink(address.sun_path) ? -errno : 0;
+}
+
+int notes_tap(int number)
+{
+	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	struct note *note = find(number, KEEPER_TAP);
+	int fd, ret;
+
+	if (!note || strlen(note->path) >= sizeof(request.ifr_name))
+		return -EINVAL;
+	strcpy(request.ifr_name, note->path);
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	if (!ioctl(fd, TUNSETIFF, &request))
+		return fd;
+	ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* ---- the saved file -------------------------------------------------------------------------- */
+
+int notes_create(int number)
+{
+	struct note *note = find(number, KEEPER_SAVED);
+	int fd = note ? saved_create(note->path) : -EINVAL;
+
+	if (fd >= 0)
+		note->there = true;
+	return fd;
+}
+
+int notes_commit(int number)
+{
+	struct note *note = find(number, KEEPER_SAVED);
+
+	if (!note || !note->there)
+		return -EINVAL;
+	note->there = false;
+	return saved_commit(note->path);
+}
+
+int notes_drop(int number)
+{
+	struct note *note = find(number, KEEPER_SAVED);
+
+	if (!note || !note->there)
+		return -EINVAL;
+	note->there = false;
+	return saved_drop(note->path);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+void notes_end(void)
+{
+	for (int i = 0; i < nr_notes; i++) {
+		struct note *note = &notes[i];
+
+		if (note->kind == KEEPER_SOCKET)
+			remove_socket(note);
+		else if (note->kind == KEEPER_SAVED && note->there)
+			saved_drop(note->path);
+		note->there = false;
+	}
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "saved.h"
+
+#define TEMPORARY_MAX	(PATH_MAX + 8)
+
+static const char *temporary(const char *path, char room[TEMPORARY_MAX])
+{
+	snprintf(room, TEMPORARY_MAX, "%s.tmp", path);
+	return room;
+}
+
+int saved_create(const char *path)
+{
+	char room[TEMPORARY_MAX];
+
+	return file_create_private(temporary(path, room));
+}
+
+int saved_commit(const char *path)
+{
+	char room[TEMPORARY_MAX];
+
+	if (rename(temporary(path, room), path))
+		return -errno;
+	return file_sync_directory(path) ? 1 : 0;
+}
+
+int saved_drop(const char *path)
+{
+	char room[TEMPORARY_MAX];
+
+	return unlink(temporary(path, room)) ? -errno : 0;
+}
+
+int saved_remove(const char *path)
+{
+	int ret = file_remove(path);
+
+	return ret && !access(path, F_OK) ? ret : ret ? 1 : 0;
+}
