@@ -3,160 +3,40 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <linux/gondola_balloon.h>
-#include <linux/virtio_balloon.h>
 
-#include "device/virtio/balloon.h"
-#include "tests/virtio/driver.h"
-
-#define BIT64(n)	(1ull << (n))
-#define NEXT		VRING_DESC_F_NEXT
-#define WRITE		VRING_DESC_F_WRITE
-#define EXTENSION	(BIT64(GONDOLA_BALLOON_F_PACE) | BIT64(GONDOLA_BALLOON_F_RUNS))
-#define PAGES		(GUEST_BYTES / BALLOON_PAGE)
-#define FIRST		0x200u		/* a page that no test has its rings in */
-#define CONFIG(member)	(0x100 + GONDOLA_BALLOON_CONFIG + \
-			 offsetof(struct gondola_balloon_config, member))
-#define STANDARD(member) (0x100 + offsetof(struct virtio_balloon_config, member))
-
-enum { INFLATE, DEFLATE, STATS, HINT, REPORT };
-
-static struct balloon_status ended;
-static unsigned int ends;
-static uint64_t discarded, hinted, dirtied, early;
-
-static void on_end(void *argument, const struct balloon_status *status)
-{
-	(void)argument;
-	ended = *status;
-	ends++;
-}
-
-static void on_discard(void *argument, uint64_t gpa, uint64_t bytes)
-{
-	(void)argument;
-	/* The page is dropped next, so the dirty log must hear of it while it is still there. */
-	early += *(uint32_t *)guest(gpa) == 0x55555555;
-	discarded += bytes / BALLOON_PAGE;
-}
-
-static void on_dirty(void *argument, uint64_t gpa, uint64_t bytes)
-{
-	(void)argument;
-	(void)gpa;
-	dirtied += bytes / BALLOON_PAGE;
-}
-
-static void on_hint(void *argument, uint64_t gpa, uint64_t bytes)
-{
-	(void)argument;
-	(void)gpa;
-	hinted += bytes / BALLOON_PAGE;
-}
-
-static void start(uint64_t without)
-{
-	static const struct balloon_hooks hooks = {
-		.ended = on_end, .discarded = on_discard, .hinted = on_hint,
-	};
-	struct virtio_device *device;
-
-	driver_memory();
-	ends = 0;
-	discarded = 0;
-	dirtied = 0;
-	early = 0;
-	hinted = 0;
-	memset(guest(0), 0x55, GUEST_BYTES);
-	memset(guest(RINGS), 0, 8 * RINGS_STRIDE);
-	device = balloon_create(&driver.memory, driver.registers, true);
-	balloon_set_hooks(device, &hooks);
-	for (unsigned int i = 0; i < device->nr_queues; i++)
-		device->queues[i].dirty = on_dirty;
-	driver_start(device, without);
-}
-
-static uint64_t held(void)
-{
-	struct balloon_status status;
-
-	balloon_get_status(driver.device, &status);
-	return status.held;
-}
-
-static bool in_balloon(uint32_t page)
-{
-	uint64_t bits[PAGES / 64];
-
-	require(balloon_get_bitmap(driver.device, bits));
-	return bits[page / 64] & BIT64(page % 64);
-}
-
-/* Sends an array of page numbers, or a part of one; true when the device has served it. */
-static bool send(unsigned int queue, const uint32_t *pfns, uint32_t bytes)
-{
-	uint16_t before = ring_used(queue)->idx;
-
-	memcpy(guest(BUFFERS), pfns, bytes);
-	put_desc(queue, 0, BUFFERS, bytes, 0, 0);
-	offer(queue, 0);
-	for (int i = 0; i < PATIENCE_MS; i++) {
-		if (ring_used(queue)->idx != before)
-			return true;
-		if (get_register(VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET)
-			return false;
-		usleep(1000);
-	}
-	return false;
-}
-
-static bool send_run(unsigned int queue, uint64_t gpa, uint32_t bytes, unsigned int flags)
-{
-	uint16_t before = ring_used(queue)->idx;
-
-	put_desc(queue, 0, gpa, bytes, flags, 0);
-	offer(queue, 0);
-	for (int i = 0; i < PATIENCE_MS; i++) {
-		if (ring_used(queue)->idx != before)
-			return true;
-		if (get_register(VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET)
-			return false;
-		usleep(1000);
-	}
-	return false;
-}
+#include "world.h"
 
 static void arrays(void)
 {
 	static const uint32_t mixed[] = { FIRST + 9, FIRST, FIRST + 2, FIRST + 1, FIRST + 1 };
 	static const uint32_t back[] = { FIRST + 1, FIRST };
 
-	start(EXTENSION);
-	expect(send(INFLATE, mixed, sizeof(mixed)));
-	expect_equal(held(), 4);
+	balloon_start(EXTENSION);
+	expect(balloon_send(INFLATE, mixed, sizeof(mixed)));
+	expect_equal(balloon_held(), 4);
 	expect_equal(discarded, 4);
-	expect(in_balloon(FIRST) && in_balloon(FIRST + 2) && in_balloon(FIRST + 9));
-	expect(!in_balloon(FIRST + 3));
+	expect(balloon_has(FIRST) && balloon_has(FIRST + 2) && balloon_has(FIRST + 9));
+	expect(!balloon_has(FIRST + 3));
 	expect_equal(*(uint32_t *)guest((FIRST + 2) * 4096ul), 0);
 	expect_equal(*(uint32_t *)guest((FIRST + 9) * 4096ul + 4092), 0);
 	expect_equal(*(uint32_t *)guest((FIRST + 3) * 4096ul), 0x55555555);
-	expect(send(DEFLATE, back, sizeof(back)));
-	expect_equal(held(), 2);
-	expect(!in_balloon(FIRST) && in_balloon(FIRST + 2));
+	expect(balloon_send(DEFLATE, back, sizeof(back)));
+	expect_equal(balloon_held(), 2);
+	expect(!balloon_has(FIRST) && balloon_has(FIRST + 2));
 	driver_end();
 }
 
 static void runs(void)
 {
-	start(0);
-	expect(send_run(INFLATE, FIRST * 4096ul, 64 * 4096, WRITE));
-	expect_equal(held(), 64);
+	balloon_start(0);
+	expect(balloon_send_run(INFLATE, FIRST * 4096ul, 64 * 4096, WRITE));
+	expect_equal(balloon_held(), 64);
 	expect_equal(*(uint32_t *)guest((FIRST + 63) * 4096ul), 0);
 	expect_equal(*(uint32_t *)guest((FIRST + 64) * 4096ul), 0x55555555);
 	expect_equal(early, 1);
 	dirtied = 0;
-	expect(send_run(DEFLATE, (FIRST + 8) * 4096ul, 8 * 4096, WRITE));
-	expect_equal(held(), 56);
+	expect(balloon_send_run(DEFLATE, (FIRST + 8) * 4096ul, 8 * 4096, WRITE));
+	expect_equal(balloon_held(), 56);
 	/* A migration has to copy that this page is empty; a ring's page is dirty, too. */
 	expect(dirtied >= 8);
 	driver_end();
@@ -180,7 +60,7 @@ static void bad_arrays(void)
 	};
 
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		start(EXTENSION);
+		balloon_start(EXTENSION);
 		memset(guest(BUFFERS), 0, 8192);
 		put_desc(bad[i].queue, 0, BUFFERS, bad[i].bytes, 0, 0);
 		memcpy(guest(BUFFERS), bad[i].pfns, sizeof(bad[i].pfns));
@@ -190,9 +70,9 @@ static void bad_arrays(void)
 		driver_end();
 	}
 	/* The same page taken back twice at once. */
-	start(EXTENSION);
-	expect(send(INFLATE, (uint32_t[]){ FIRST, FIRST + 1 }, 8));
-	expect(!send(DEFLATE, (uint32_t[]){ FIRST, FIRST }, 8));
+	balloon_start(EXTENSION);
+	expect(balloon_send(INFLATE, (uint32_t[]){ FIRST, FIRST + 1 }, 8));
+	expect(!balloon_send(DEFLATE, (uint32_t[]){ FIRST, FIRST }, 8));
 	expect(broken_within());
 	driver_end();
 }
@@ -217,21 +97,21 @@ static void bad_runs(void)
 	};
 
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		start(0);
+		balloon_start(0);
 		put_desc(bad[i].queue, 0, bad[i].gpa, bad[i].bytes, bad[i].flags, 0);
 		offer(bad[i].queue, 0);
 		expect(broken_within());
 		expect_equal(driver.device->complaints, 1);
-		expect_equal(held(), 0);
+		expect_equal(balloon_held(), 0);
 		driver_end();
 	}
 	/* A loop in the ring. */
-	start(0);
+	balloon_start(0);
 	put_desc(INFLATE, 0, FIRST * 4096ul, 4096, WRITE | NEXT, 1);
 	put_desc(INFLATE, 1, (FIRST + 1) * 4096ul, 4096, WRITE | NEXT, 0);
 	offer(INFLATE, 0);
 	expect(broken_within());
-	expect_equal(held(), 0);
+	expect_equal(balloon_held(), 0);
 	driver_end();
 }
 
@@ -245,7 +125,7 @@ static void statistics(void)
 {
 	struct balloon_stats stats;
 
-	start(0);
+	balloon_start(0);
 	expect(!balloon_get_stats(driver.device, &stats, 0));
 	put_stat(0, VIRTIO_BALLOON_S_MEMFREE, 123);
 	put_stat(1, 999, 1);
@@ -269,7 +149,7 @@ static void statistics(void)
 static void bad_statistics(void)
 {
 	for (int way = 0; way < 3; way++) {
-		start(0);
+		balloon_start(0);
 		put_stat(0, VIRTIO_BALLOON_S_MEMFREE, ~0ull);
 		put_desc(STATS, 0, BUFFERS, way == 0 ? 19 : way == 1 ? 650 : 10, 0, 0);
 		put_desc(STATS, 1, BUFFERS, 10, 0, 0);
@@ -284,26 +164,26 @@ static void bad_statistics(void)
 
 static void bad_config(void)
 {
-	start(0);
+	balloon_start(0);
 	set_register(STANDARD(actual), PAGES + 1);
 	expect(broken_within());
 	driver_end();
 
 	/* Reasons that a driver cannot tell. */
 	for (uint32_t reason = GONDOLA_BALLOON_CANCELLED; reason < 9; reason++) {
-		start(0);
+		balloon_start(0);
 		set_register(CONFIG(reason), reason);
 		expect(broken_within());
 		driver_end();
 	}
 	/* The extension was not negotiated. */
-	start(EXTENSION);
+	balloon_start(EXTENSION);
 	set_register(CONFIG(reason), GONDOLA_BALLOON_REACHED);
 	expect(broken_within());
 	driver_end();
 
 	/* Pages that the device holds stay with it. */
-	start(0);
+	balloon_start(0);
 	set_register(STANDARD(num_pages), 77);
 	set_register(CONFIG(target), 77);
 	expect_equal(get_register(STANDARD(num_pages)), 0);
@@ -316,7 +196,7 @@ static void goals(void)
 	struct balloon_goal goal = { .pages = 64, .rate = 7, .deadline_ms = 9000, .floor = 11 };
 	uint32_t generation, id;
 
-	start(0);
+	balloon_start(0);
 	generation = get_register(VIRTIO_MMIO_CONFIG_GENERATION);
 	id = balloon_ask(driver.device, &goal);
 	expect(get_register(VIRTIO_MMIO_CONFIG_GENERATION) != generation);
@@ -336,7 +216,7 @@ static void goals(void)
 	expect_equal(ended.reason, GONDOLA_BALLOON_REFUSED);
 
 	id = balloon_ask(driver.device, &goal);
-	expect(send_run(INFLATE, FIRST * 4096ul, 64 * 4096, WRITE));
+	expect(balloon_send_run(INFLATE, FIRST * 4096ul, 64 * 4096, WRITE));
 	set_register(CONFIG(backoffs), 3);
 	/* The end of an older goal is none of this one. */
 	set_register(CONFIG(report_id), id - 1);
@@ -374,9 +254,9 @@ static void silence(void)
 {
 	struct balloon_goal goal = { .pages = 64, .deadline_ms = 1 };
 
-	start(0);
+	balloon_start(0);
 	balloon_ask(driver.device, &goal);
-	expect(send_run(INFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
+	expect(balloon_send_run(INFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
 	expect(ends_within(PATIENCE_MS));
 	expect_equal(ended.reason, GONDOLA_BALLOON_DEADLINE);
 	/* Should it wake up yet, or another one come, it finds nothing left to do. */
@@ -385,10 +265,10 @@ static void silence(void)
 	driver_end();
 
 	/* It goes in the middle. */
-	start(0);
+	balloon_start(0);
 	goal.deadline_ms = 0;
 	balloon_ask(driver.device, &goal);
-	expect(send_run(INFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
+	expect(balloon_send_run(INFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
 	expect_equal(ends, 0);
 	set_register(VIRTIO_MMIO_STATUS, 0);
 	expect(ends_within(PATIENCE_MS));
@@ -397,7 +277,7 @@ static void silence(void)
 	goal.deadline_ms = 1;
 	driver_end();
 
-	start(0);
+	balloon_start(0);
 	set_register(VIRTIO_MMIO_STATUS, 0);
 	balloon_ask(driver.device, &goal);
 	expect(ends_within(PATIENCE_MS));
@@ -419,7 +299,7 @@ static uint32_t follow(uint32_t *from, unsigned int ms)
 		if (target > *from && target - *from > largest)
 			largest = target - *from;
 		for (; *from < target; ++*from)
-			require(send(INFLATE, (uint32_t[]){ FIRST + *from }, 4));
+			require(balloon_send(INFLATE, (uint32_t[]){ FIRST + *from }, 4));
 		set_register(STANDARD(actual), *from);
 		usleep(1000);
 	}
@@ -431,7 +311,7 @@ static void standard_driver(void)
 	struct balloon_goal goal = { .pages = 64, .rate = 100 };
 	uint32_t from = 0, largest;
 
-	start(EXTENSION);
+	balloon_start(EXTENSION);
 	balloon_ask(driver.device, &goal);
 	largest = follow(&from, PATIENCE_MS);
 	expect_equal(ends, 1);
@@ -445,7 +325,7 @@ static void standard_driver(void)
 	balloon_ask(driver.device, &goal);
 	follow(&from, PATIENCE_MS);
 	expect_equal(ended.reason, GONDOLA_BALLOON_DEADLINE);
-	expect_equal(get_register(STANDARD(num_pages)), held());
+	expect_equal(get_register(STANDARD(num_pages)), balloon_held());
 
 	/* The guest has 30 pages to spare and shall keep 20. */
 	ends = 0;
@@ -473,7 +353,7 @@ static void standard_driver(void)
 	driver_end();
 
 	/* Without statistics there is no floor to be kept. */
-	start(EXTENSION | BIT64(VIRTIO_BALLOON_F_STATS_VQ));
+	balloon_start(EXTENSION | BIT64(VIRTIO_BALLOON_F_STATS_VQ));
 	balloon_ask(driver.device, &goal);
 	expect(ends_within(PATIENCE_MS));
 	expect_equal(ended.reason, GONDOLA_BALLOON_REFUSED);
@@ -482,33 +362,33 @@ static void standard_driver(void)
 
 static void resets(void)
 {
-	start(0);
-	expect(send_run(INFLATE, FIRST * 4096ul, 64 * 4096, WRITE));
+	balloon_start(0);
+	expect(balloon_send_run(INFLATE, FIRST * 4096ul, 64 * 4096, WRITE));
 	dirtied = 0;
 	set_register(VIRTIO_MMIO_STATUS, 0);
-	expect_equal(held(), 0);
+	expect_equal(balloon_held(), 0);
 	/* A migration has to know. */
 	expect(dirtied >= 64);
 	expect_equal(get_register(STANDARD(actual)), 0);
 	driver_end();
 
 	/* A driver that does not promise to tell: its pages cannot be left out. */
-	start(EXTENSION | BIT64(VIRTIO_BALLOON_F_MUST_TELL_HOST));
-	expect(send(INFLATE, (uint32_t[]){ FIRST }, 4));
+	balloon_start(EXTENSION | BIT64(VIRTIO_BALLOON_F_MUST_TELL_HOST));
+	expect(balloon_send(INFLATE, (uint32_t[]){ FIRST }, 4));
 	expect(!balloon_get_bitmap(driver.device, (uint64_t[PAGES / 64]) {}));
 	driver_end();
 }
 
 static void reports(void)
 {
-	start(0);
-	expect(send_run(REPORT, FIRST * 4096ul, 16 * 4096, WRITE));
+	balloon_start(0);
+	expect(balloon_send_run(REPORT, FIRST * 4096ul, 16 * 4096, WRITE));
 	expect_equal(*(uint32_t *)guest(FIRST * 4096ul), 0);
-	expect_equal(held(), 0);
+	expect_equal(balloon_held(), 0);
 	expect_equal(discarded, 16);
 	/* The guest expects its own pattern there. */
 	set_register(STANDARD(poison_val), 0xaa);
-	expect(send_run(REPORT, (FIRST + 16) * 4096ul, 16 * 4096, WRITE));
+	expect(balloon_send_run(REPORT, (FIRST + 16) * 4096ul, 16 * 4096, WRITE));
 	expect_equal(*(uint32_t *)guest((FIRST + 16) * 4096ul), 0x55555555);
 	driver_end();
 }
@@ -517,22 +397,22 @@ static void hints(void)
 {
 	uint32_t id;
 
-	start(0);
+	balloon_start(0);
 	require(balloon_hint(driver.device, true));
 	id = get_register(STANDARD(free_page_hint_cmd_id));
 	expect(id > VIRTIO_BALLOON_CMD_ID_DONE);
-	expect(send_run(HINT, FIRST * 4096ul, 4096, WRITE));
+	expect(balloon_send_run(HINT, FIRST * 4096ul, 4096, WRITE));
 	expect_equal(hinted, 0);
-	expect(send(HINT, (uint32_t[]){ id + 1 }, 4));
-	expect(send_run(HINT, FIRST * 4096ul, 4096, WRITE));
+	expect(balloon_send(HINT, (uint32_t[]){ id + 1 }, 4));
+	expect(balloon_send_run(HINT, FIRST * 4096ul, 4096, WRITE));
 	expect_equal(hinted, 0);
-	expect(send(HINT, &id, 4));
-	expect(send_run(HINT, FIRST * 4096ul, 4096, WRITE));
+	expect(balloon_send(HINT, &id, 4));
+	expect(balloon_send_run(HINT, FIRST * 4096ul, 4096, WRITE));
 	expect_equal(hinted, 1);
 	/* A hint is none more: the page keeps what it holds. */
 	expect_equal(*(uint32_t *)guest(FIRST * 4096ul), 0x55555555);
-	expect(send(HINT, (uint32_t[]){ VIRTIO_BALLOON_CMD_ID_STOP }, 4));
-	expect(send_run(HINT, FIRST * 4096ul, 4096, WRITE));
+	expect(balloon_send(HINT, (uint32_t[]){ VIRTIO_BALLOON_CMD_ID_STOP }, 4));
+	expect(balloon_send_run(HINT, FIRST * 4096ul, 4096, WRITE));
 	expect_equal(hinted, 1);
 	balloon_hint(driver.device, false);
 	expect_equal(get_register(STANDARD(free_page_hint_cmd_id)), VIRTIO_BALLOON_CMD_ID_DONE);
@@ -542,26 +422,13 @@ static void hints(void)
 /* Without statistics the other queues move up. */
 static void queue_numbers(void)
 {
-	start(BIT64(VIRTIO_BALLOON_F_STATS_VQ));
-	expect(send_run(REPORT - 1, FIRST * 4096ul, 4096, WRITE));
+	balloon_start(BIT64(VIRTIO_BALLOON_F_STATS_VQ));
+	expect(balloon_send_run(REPORT - 1, FIRST * 4096ul, 4096, WRITE));
 	expect_equal(*(uint32_t *)guest(FIRST * 4096ul), 0);
 	driver_end();
 }
 
 /* ---- saved state -------------------------------------------------------------------- */
-
-static uint8_t saved[65536];
-static struct device_record record;
-
-static bool keep(void *argument, const struct device_record *from)
-{
-	(void)argument;
-	require(from->bytes <= sizeof(saved));
-	memcpy(saved, from->data, from->bytes);
-	record = *from;
-	record.data = saved;
-	return true;
-}
 
 /* The value of a field in the saved record. */
 static uint8_t *field(const char *wanted)
@@ -592,33 +459,33 @@ static void state(void)
 	uint8_t good[sizeof(saved)];
 	uint32_t id;
 
-	start(0);
+	balloon_start(0);
 	virtio_register(driver.device, 0);
 	id = balloon_ask(driver.device, &goal);
-	expect(send_run(INFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
+	expect(balloon_send_run(INFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
 	devices_freeze();
-	require(devices_save(keep, NULL));
+	require(devices_save(balloon_keep, NULL));
 	memcpy(good, saved, record.bytes);
 	devices_thaw(error);
 	set_register(VIRTIO_MMIO_STATUS, 0);
-	expect_equal(held(), 0);
+	expect_equal(balloon_held(), 0);
 
 	devices_freeze();
 	for (unsigned int i = 0; i < sizeof(bounded) / sizeof(bounded[0]); i++) {
 		memset(field(bounded[i]), 0xff, 2);
 		expect(!devices_load(&record, error));
 		expect(strstr(error, bounded[i]));
-		expect_equal(held(), 0);
+		expect_equal(balloon_held(), 0);
 		memcpy(saved, good, record.bytes);
 	}
 	require(devices_load(&record, error));
 	require(devices_thaw(error));
-	expect_equal(held(), 16);
-	expect(in_balloon(FIRST + 15) && !in_balloon(FIRST + 16));
+	expect_equal(balloon_held(), 16);
+	expect(balloon_has(FIRST + 15) && !balloon_has(FIRST + 16));
 	expect_equal(get_register(CONFIG(id)), id);
 	expect_equal(get_register(CONFIG(target)), 64);
 	expect_equal(get_register(CONFIG(floor)), 11);
-	expect(send_run(DEFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
+	expect(balloon_send_run(DEFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
 	devices_forget();
 	driver_end();
 }
@@ -647,10 +514,10 @@ static void kept_of_no_queue(void)
 	char error[STATE_ERROR_ROOM] = "";
 	struct balloon_stats stats;
 
-	start(0);
+	balloon_start(0);
 	virtio_register(driver.device, 0);
 	devices_freeze();
-	require(devices_save(keep, NULL));
+	require(devices_save(balloon_keep, NULL));
 	*field("balloon.stats.kept") = 1;
 	*nth_field("queue.ready", STATS) = 0;
 	expect(!devices_load(&record, error));
@@ -671,7 +538,7 @@ static void kept_of_no_queue(void)
 /* The guest gives a buffer of statistics, and switches the queue off. */
 static void keep_and_turn_off(void)
 {
-	start(0);
+	balloon_start(0);
 	put_desc(STATS, 0, BUFFERS, 10, 0, 0);
 	offer(STATS, 0);
 	usleep(100000);
@@ -717,121 +584,10 @@ static void kept_turned_off_and_saved(void)
 	keep_and_turn_off();
 	virtio_register(driver.device, 0);
 	devices_freeze();
-	require(devices_save(keep, NULL));
+	require(devices_save(balloon_keep, NULL));
 	expect_equal(*field("balloon.stats.kept"), 0);
 	tap_check(devices_load(&record, error), true, "not loaded: %s", error);
 	devices_forget();
-	driver_end();
-}
-
-/* ---- a host that takes its time: the linker puts this in place of the C library's ---------- */
-
-int __real_madvise(void *at, size_t bytes, int advice);
-int __wrap_madvise(void *at, size_t bytes, int advice);
-
-static uint64_t given;
-static bool slow, stuck, is_stuck;
-
-static uint64_t given_now(void)
-{
-	return __atomic_load_n(&given, __ATOMIC_SEQ_CST);
-}
-
-int __wrap_madvise(void *at, size_t bytes, int advice)
-{
-	int ret = __real_madvise(at, bytes, advice);
-
-	if (advice != MADV_DONTNEED)
-		return ret;
-	__atomic_fetch_add(&given, bytes, __ATOMIC_SEQ_CST);
-	if (slow)
-		usleep(2000);
-	__atomic_store_n(&is_stuck, true, __ATOMIC_SEQ_CST);
-	for (int ms = 0; ms < 5000 && __atomic_load_n(&stuck, __ATOMIC_SEQ_CST); ms++)
-		usleep(1000);
-	__atomic_store_n(&is_stuck, false, __ATOMIC_SEQ_CST);
-	return ret;
-}
-
-#define RUN_BYTES	(GUEST_BYTES - FIRST * BALLOON_PAGE)
-
-/* Each of the chains gives half of all memory once more. */
-static void give_again_and_again(void)
-{
-	start(0);
-	given = 0;
-	slow = true;
-	put_desc(INFLATE, 0, FIRST * (uint64_t)BALLOON_PAGE, RUN_BYTES, WRITE, 0);
-	for (unsigned int i = 0; i < QUEUE_SIZE; i++)
-		offer(INFLATE, 0);
-	while (!given_now())
-		usleep(100);
-}
-
-static void lets_others_in(void)
-{
-	give_again_and_again();
-	for (unsigned int i = 0; i < 3; i++) {
-		uint64_t before = given_now(), after;
-
-		set_register(VIRTIO_MMIO_QUEUE_SEL, 0);
-		after = given_now();
-		tap_check(after - before <= 6 * RUN_BYTES, true, "%llu bytes were given meanwhile",
-			  (unsigned long long)(after - before));
-	}
-	expect(used_within(INFLATE, QUEUE_SIZE));
-	slow = false;
-	expect_equal(held(), RUN_BYTES / BALLOON_PAGE);
-	driver_end();
-}
-
-/* A freeze does not wait for all that the guest has offered; what is left comes later. */
-static void frozen_under_way(void)
-{
-	char error[STATE_ERROR_ROOM];
-
-	give_again_and_again();
-	virtio_register(driver.device, 0);
-	devices_freeze();
-	expect(ring_used(INFLATE)->idx < QUEUE_SIZE);
-	require(devices_save(keep, NULL));
-	tap_check(devices_load(&record, error), true, "not loaded: %s", error);
-	slow = false;
-	require(devices_thaw(error));
-	expect(used_within(INFLATE, QUEUE_SIZE));
-	expect_equal(held(), RUN_BYTES / BALLOON_PAGE);
-	devices_forget();
-	driver_end();
-}
-
-static void more_than_all(void)
-{
-	start(0);
-	for (unsigned int i = 0; i < 3; i++)
-		put_desc(INFLATE, i, FIRST * (uint64_t)BALLOON_PAGE, RUN_BYTES,
-			 WRITE | (i < 2 ? NEXT : 0), i + 1);
-	offer(INFLATE, 0);
-	expect(broken_within());
-	driver_end();
-}
-
-/* As while it waits for a page that is on another host. */
-static void status_while_stuck(void)
-{
-	struct balloon_status status;
-
-	start(0);
-	stuck = true;
-	put_desc(INFLATE, 0, FIRST * (uint64_t)BALLOON_PAGE, BALLOON_PAGE, WRITE, 0);
-	offer(INFLATE, 0);
-	while (!__atomic_load_n(&is_stuck, __ATOMIC_SEQ_CST))
-		usleep(100);
-	balloon_get_status(driver.device, &status);
-	expect(__atomic_load_n(&is_stuck, __ATOMIC_SEQ_CST));
-	expect_equal(status.total, PAGES);
-	__atomic_store_n(&stuck, false, __ATOMIC_SEQ_CST);
-	expect(used_within(INFLATE, 1));
-	expect_equal(held(), 1);
 	driver_end();
 }
 
@@ -845,7 +601,7 @@ static uint32_t random32(void)
 
 static void nonsense(void)
 {
-	start(0);
+	balloon_start(0);
 	for (int i = 0; i < 100000; i++) {
 		unsigned int queue = random32() % 6;
 
@@ -861,9 +617,9 @@ static void nonsense(void)
 			offer(queue, random32() % (QUEUE_SIZE + 1));
 		}
 	}
-	require(held() <= PAGES);
+	require(balloon_held() <= PAGES);
 	set_register(VIRTIO_MMIO_STATUS, 0);
-	expect_equal(held(), 0);
+	expect_equal(balloon_held(), 0);
 	driver_end();
 }
 
