@@ -58,18 +58,8 @@ bool gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, bo
 
 /** gondola_irq_pending() - is there an interrupt that the vCPU would take with RFLAGS.IF set? Cheap. */
 bool gondola_irq_pending(struct gondola_vcpu *vcpu);
-/**
- * gondola_irq_ack() - accept it: returns the vector, or -1 if it went away
- *
- * -1 also while a paravirtual EOI is offered (vcpu->eoi_offered): collect that first.
- */
+/** gondola_irq_ack() - accept it: returns the vector, or -1 if it went away */
 int gondola_irq_ack(struct gondola_vcpu *vcpu);
-/**
- * gondola_irq_take_back() - what gondola_irq_ack() gave was not delivered: request it again
- *
- * Before anything else is acknowledged.
- */
-void gondola_irq_take_back(struct gondola_vcpu *vcpu, u8 vector);
 /**
  * gondola_lapic_offer_eoi() - paravirtual EOI: spare the guest the write, if nothing waits for it
  *

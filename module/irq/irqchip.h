@@ -134,8 +134,6 @@ u8 gondola_pic_read(struct gondola_irqchip *chip, u16 port);
 void gondola_pic_write(struct gondola_irqchip *chip, u16 port, u8 val);
 /** gondola_pic_ack() - the interrupt-acknowledge cycle: the vector, or -1 if the output is low */
 int gondola_pic_ack(struct gondola_irqchip *chip);
-/** gondola_pic_take_back() - undo the acknowledge cycle that gave @vector */
-void gondola_pic_take_back(struct gondola_irqchip *chip, u8 vector);
 
 /* ioapic.c */
 void gondola_ioapic_init(struct gondola_irqchip *chip);

@@ -60,12 +60,6 @@ int gondola_irq_ack(struct gondola_vcpu *vcpu)
 		if (vector >= 0)
 			return vector;
 	}
-	/*
-	 * The guest would take the bit that was offered for the last interrupt for an EOI of this
-	 * one, of which an I/O APIC may want to hear.  The run loop withdraws it first.
-	 */
-	if (unlikely(vcpu->eoi_offered))
-		return -1;
 	vector = lapic_top_vector(lapic->irr);
 	if (!vector_ready(lapic, vector))
 		return -1;
@@ -75,22 +69,6 @@ int gondola_irq_ack(struct gondola_vcpu *vcpu)
 	lapic->isr_top = vector;
 	WRITE_ONCE(lapic->ppr, vector & 0xf0);
 	return vector;
-}
-
-void gondola_irq_take_back(struct gondola_vcpu *vcpu, u8 vector)
-{
-	struct gondola_lapic *lapic = vcpu->lapic;
-
-	/* Nothing was acknowledged since: one of the LAPIC's is its highest in service. */
-	if (lapic->isr_top != vector) {
-		gondola_pic_take_back(vcpu->vm->irqchip, vector);
-		return;
-	}
-	__clear_bit(vector, lapic->isr);
-	lapic->isr_top = lapic_top_vector(lapic->isr);
-	lapic_update_ppr(lapic);
-	set_bit(vector, lapic->irr);
-	WRITE_ONCE(lapic->attention, true);
 }
 
 void lapic_eoi(struct gondola_lapic *lapic)
@@ -147,8 +125,6 @@ static void lapic_set_lvt(struct gondola_lapic *lapic, unsigned int i, u32 val)
 	val &= lapic_lvt_writable(lapic, i);
 	if (!(lapic->svr & LAPIC_SVR_ENABLE))
 		val |= LVT_MASKED;
-	if (i == LVT_TIMER && val != old)
-		lapic_timer_settle(lapic);
 	WRITE_ONCE(lapic->lvt[i], val);
 	if (i == LVT_TIMER && val != old)
 		lapic_timer_lvt_changed(lapic, old);
@@ -158,8 +134,6 @@ static void lapic_set_svr(struct gondola_lapic *lapic, u32 val)
 {
 	unsigned int i;
 
-	/* An APIC that is off takes no interrupt, not even one that came before. */
-	lapic_timer_settle(lapic);
 	WRITE_ONCE(lapic->svr, val & LAPIC_SVR_WRITABLE);
 	if (!(val & LAPIC_SVR_ENABLE))
 		for (i = 0; i < NR_LVTS; i++)

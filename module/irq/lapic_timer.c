@@ -6,10 +6,6 @@
  * thread injects, and arms the next period.  So a timer never races with the
  * registers, a vCPU that does not run costs no interrupts, and periods that
  * pass meanwhile merge into one interrupt, as they do in IRR.
- *
- * A write of a register first settles what came to pass before it, by the old
- * registers.  What it arms is in the future of that one reading of the clock,
- * and fires, however late the host's timer is set.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -91,57 +87,71 @@ static void skip_periods(struct gondola_lapic *lapic, u64 now)
 		t->expires += (div64_u64(now - t->expires, period) + 1) * period;
 }
 
-/* Makes the host's timer agree with the registers, after lapic_timer_settle(). */
+/* Makes the host's timer agree with the registers. What passed while masked is lost. */
 static void timer_arm(struct gondola_lapic *lapic)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
-	bool deadline = timer_mode(lapic) == LVT_TIMER_DEADLINE;
-
-	if (timer_masked(lapic) || !(deadline ? t->deadline : t->expires)) {
-		gondola_timer_stop(&t->timer);
-	} else if (!deadline) {
-		gondola_vm_timer_start(lapic->vcpu->vm, &t->timer, t->expires);
-	} else if (!arm_deadline(lapic)) {
-		gondola_timer_stop(&t->timer);
-		t->deadline = 0;
-		timer_inject(lapic);
-	}
-}
-
-/* What is due has its effect: an interrupt, unless it is masked, and the next period. */
-static void timer_expire(struct gondola_lapic *lapic, u64 now)
-{
-	struct gondola_lapic_timer *t = &lapic->timer;
+	u64 now;
 
 	if (timer_mode(lapic) == LVT_TIMER_DEADLINE) {
-		if (!t->deadline || gondola_guest_tsc(lapic->vcpu) < t->deadline)
-			return;
-		t->deadline = 0;
-	} else {
-		if (!t->expires || now < t->expires)
-			return;
+		if (!t->deadline || timer_masked(lapic)) {
+			gondola_timer_stop(&t->timer);
+		} else if (!arm_deadline(lapic)) {
+			gondola_timer_stop(&t->timer);
+			t->deadline = 0;
+		}
+		return;
+	}
+	if (t->expires) {
+		now = now_ns(lapic);
 		if (timer_mode(lapic) == LVT_TIMER_PERIODIC)
 			skip_periods(lapic, now);
-		else
+		else if (now >= t->expires)
 			t->expires = 0;
 	}
-	if (!timer_masked(lapic))
-		timer_inject(lapic);
+	if (t->expires && !timer_masked(lapic))
+		gondola_vm_timer_start(lapic->vcpu->vm, &t->timer, t->expires);
+	else
+		gondola_timer_stop(&t->timer);
 }
 
 void gondola_lapic_timer_fired(struct gondola_vcpu *vcpu)
 {
+	struct gondola_lapic *lapic = vcpu->lapic;
+	struct gondola_lapic_timer *t = &lapic->timer;
+	u64 now;
+
 	/* The request may be stale, what it was for stopped or replaced; or it asks to arm. */
-	lapic_timer_settle(vcpu->lapic);
-	timer_arm(vcpu->lapic);
+	if (timer_masked(lapic))
+		return;
+	if (timer_mode(lapic) == LVT_TIMER_DEADLINE) {
+		if (!t->deadline || arm_deadline(lapic))
+			return;
+		t->deadline = 0;
+		timer_inject(lapic);
+		return;
+	}
+	now = now_ns(lapic);
+	if (!t->expires)
+		return;
+	if (now < t->expires) {
+		gondola_vm_timer_start(lapic->vcpu->vm, &t->timer, t->expires);
+		return;
+	}
+	timer_inject(lapic);
+	if (timer_mode(lapic) == LVT_TIMER_PERIODIC) {
+		skip_periods(lapic, now);
+		gondola_vm_timer_start(lapic->vcpu->vm, &t->timer, t->expires);
+	} else {
+		t->expires = 0;
+	}
 }
 
-u64 lapic_timer_settle(struct gondola_lapic *lapic)
+/* An expiry that the thread has not seen yet came before the register access that follows. */
+static void timer_settle(struct gondola_lapic *lapic)
 {
-	u64 now = now_ns(lapic);
-
-	timer_expire(lapic, now);
-	return now;
+	if (gondola_take_request(lapic->vcpu, GONDOLA_REQ_TIMER))
+		gondola_lapic_timer_fired(lapic->vcpu);
 }
 
 void gondola_lapic_rearm(struct gondola_vcpu *vcpu)
@@ -183,7 +193,6 @@ void lapic_timer_lvt_changed(struct gondola_lapic *lapic, u32 old)
 	timer_arm(lapic);
 }
 
-/* At the clock's @now. */
 static u64 remaining_at(struct gondola_lapic *lapic, u64 now)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
@@ -199,44 +208,39 @@ static u64 remaining_at(struct gondola_lapic *lapic, u64 now)
 	return period - (now - t->expires) % period;
 }
 
-static u32 count_at(struct gondola_lapic *lapic, u64 now)
+u32 lapic_timer_count(struct gondola_lapic *lapic)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
 	unsigned int shift = divide_shift(t->divide);
-	u64 left = remaining_at(lapic, now);
+	u64 left = remaining_at(lapic, now_ns(lapic));
 
 	/* A period that was lengthened to the least one shows full for a while. */
 	return min_t(u64, (left + (1u << shift) - 1) >> shift, t->initial);
 }
 
-u32 lapic_timer_count(struct gondola_lapic *lapic)
-{
-	return count_at(lapic, now_ns(lapic));
-}
-
 void lapic_timer_set_initial(struct gondola_lapic *lapic, u32 count)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
-	u64 now;
 
 	if (timer_mode(lapic) == LVT_TIMER_DEADLINE)
 		return;
-	now = lapic_timer_settle(lapic);
+	timer_settle(lapic);
 	t->initial = count;
-	t->expires = count ? now + timer_period(lapic) : 0;
+	t->expires = count ? now_ns(lapic) + timer_period(lapic) : 0;
 	timer_arm(lapic);
 }
 
 void lapic_timer_set_divide(struct gondola_lapic *lapic, u32 divide)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
-	u64 now = lapic_timer_settle(lapic);
-	u32 count = count_at(lapic, now);
+	u32 count;
 
+	timer_settle(lapic);
 	/* The rest of the count goes on at the new rate. */
+	count = lapic_timer_count(lapic);
 	t->divide = divide;
-	if (t->expires)
-		t->expires = now + ((u64)count << divide_shift(divide));
+	if (t->expires && count)
+		t->expires = now_ns(lapic) + ((u64)count << divide_shift(divide));
 	timer_arm(lapic);
 }
 
@@ -251,17 +255,26 @@ void lapic_timer_set_deadline(struct gondola_lapic *lapic, u64 deadline)
 
 	if (timer_mode(lapic) != LVT_TIMER_DEADLINE)
 		return;
-	lapic_timer_settle(lapic);
+	timer_settle(lapic);
 	t->deadline = deadline;
-	timer_arm(lapic);
+	if (!deadline || timer_masked(lapic)) {
+		gondola_timer_stop(&t->timer);
+	} else if (!arm_deadline(lapic)) {
+		gondola_timer_stop(&t->timer);
+		t->deadline = 0;
+		timer_inject(lapic);
+	}
 }
 
 u64 lapic_timer_remaining(struct gondola_lapic *lapic)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
-	u64 now = lapic_timer_settle(lapic);
+	u64 left;
 
-	return t->expires ? t->expires - now : 0;
+	timer_settle(lapic);
+	left = remaining_at(lapic, now_ns(lapic));
+	/* Due, but the host's timer is late: it must still fire after a restore. */
+	return left || !t->expires || timer_masked(lapic) ? left : 1;
 }
 
 void lapic_timer_restore(struct gondola_lapic *lapic, u32 initial, u32 divide, u64 deadline,

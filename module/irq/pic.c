@@ -123,34 +123,6 @@ int gondola_pic_ack(struct gondola_irqchip *chip)
 	return vector;
 }
 
-/* A level request is there still, if its line is. */
-static void pic_request_again(struct gondola_pic_chip *chip, unsigned int line)
-{
-	u8 mask = BIT(line);
-
-	if (!chip->auto_eoi && !(chip->isr & mask))
-		return;		/* it was spurious */
-	chip->isr &= ~mask;
-	if (!(chip->elcr & mask))
-		chip->irr |= mask;
-}
-
-void gondola_pic_take_back(struct gondola_irqchip *chip, u8 vector)
-{
-	struct gondola_pic *pic = &chip->pic;
-	unsigned long flags;
-
-	spin_lock_irqsave(&pic->lock, flags);
-	if ((vector & 0xf8) == pic->chip[MASTER].base) {
-		pic_request_again(&pic->chip[MASTER], vector & 7);
-	} else if ((vector & 0xf8) == pic->chip[SLAVE].base) {
-		pic_request_again(&pic->chip[SLAVE], vector & 7);
-		pic->chip[MASTER].isr &= ~BIT(CASCADE);
-	}
-	pic_update(chip);
-	spin_unlock_irqrestore(&pic->lock, flags);
-}
-
 static void pic_init_word1(struct gondola_pic_chip *chip, u8 val)
 {
 	chip->irr &= chip->elcr;

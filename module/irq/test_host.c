@@ -14,11 +14,8 @@ static struct {
 static u64 now_ns = 1000000000;
 u32 gondola_test_kicked;
 
-u64 gondola_test_step;
-
 u64 gondola_clock_ns(void)
 {
-	now_ns += gondola_test_step;
 	return now_ns;
 }
 
@@ -29,7 +26,6 @@ u64 gondola_host_run_delay(void)
 
 u64 gondola_host_tsc(void)
 {
-	now_ns += gondola_test_step;
 	return now_ns * (TSC_KHZ / 1000000);
 }
 

@@ -12,8 +12,6 @@
 
 /** gondola_test_advance() - let time pass; timers that fall due fire in order */
 void gondola_test_advance(u64 ns);
-/** gondola_test_step - what each reading of clock or TSC moves them on by; tests set it to 0 again */
-extern u64 gondola_test_step;
 /** gondola_test_kicked - bit i: vCPU i was kicked with a request set; tests clear it */
 extern u32 gondola_test_kicked;
 /** gondola_test_timers() - how many timers are armed */

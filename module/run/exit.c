@@ -22,7 +22,7 @@ static void queue(struct gondola_vcpu *vcpu, const struct gondola_event *next)
 {
 	if (!(VECTORS_NOT_FAULTS & BIT(next->vector)))
 		vcpu->regs.rflags |= RFL_RF;
-	gondola_event_queue(vcpu, next);
+	gondola_event_merge(&vcpu->event, next);
 	if (unlikely(vcpu->event.kind == GONDOLA_EVENT_TRIPLE_FAULT)) {
 		vcpu->event.kind = GONDOLA_EVENT_NONE;
 		gondola_request(vcpu, GONDOLA_REQ_TRIPLE_FAULT);

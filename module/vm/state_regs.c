@@ -90,6 +90,7 @@ int gondola_msrs_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 
 /* ---- events ------------------------------------------------------------------------- */
 
 #define EVENT_FIELD(field)	offsetof(struct gondola_rec_events, field)
+#define SHADOW_NMI		4u	/* of the engine's get_shadow() */
 
 int gondola_events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec)
 {
@@ -103,11 +104,8 @@ int gondola_events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec
 		rec->error = event->has_error ? event->error : 0;
 		rec->insn_len = event->insn_len;
 	}
-	rec->nmi_pending = vcpu->nmi_pending;
-	rec->nmi_blocked = !!(shadow & GONDOLA_SHADOW_NMI);
-	if (test_bit(GONDOLA_REQ_NMI, &vcpu->requests))
-		rec->nmi_pending = gondola_nmi_latch(rec->nmi_pending, rec->nmi_blocked ||
-						     event->kind == GONDOLA_EVENT_NMI);
+	rec->nmi_pending = min(vcpu->nmi_pending + !!test_bit(GONDOLA_REQ_NMI, &vcpu->requests), 2);
+	rec->nmi_blocked = !!(shadow & SHADOW_NMI);
 	rec->shadow = shadow & 3;
 	rec->halted = vcpu->halted;
 	return 0;
@@ -162,7 +160,7 @@ int gondola_events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_event
 	vcpu->halted = rec->halted;
 	/* A kick that came before the state was saved may have been for the next HLT. */
 	vcpu->unhalted = gondola_cpuid_has_pv(vcpu, GONDOLA_KVM_PV_UNHALT);
-	vcpu->engine->set_shadow(vcpu, rec->shadow | (rec->nmi_blocked ? GONDOLA_SHADOW_NMI : 0));
+	vcpu->engine->set_shadow(vcpu, rec->shadow | (rec->nmi_blocked ? SHADOW_NMI : 0));
 	return 0;
 }
 

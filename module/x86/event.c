@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* How an exception merges with the event during whose delivery it arose. */
 #include <linux/kernel.h>
-#include "irq/irq.h"
 #include "event.h"
-#include "vcpu.h"
 
 enum event_class {
 	BENIGN,
@@ -71,20 +69,4 @@ void gondola_event_merge(struct gondola_event *queued, const struct gondola_even
 		*queued = (struct gondola_event){ .kind = GONDOLA_EVENT_TRIPLE_FAULT };
 		break;
 	}
-}
-
-void gondola_event_queue(struct gondola_vcpu *vcpu, const struct gondola_event *next)
-{
-	const struct gondola_engine_ops *engine = vcpu->engine;
-
-	switch (vcpu->event.kind) {
-	case GONDOLA_EVENT_INTERRUPT:
-		gondola_irq_take_back(vcpu, vcpu->event.vector);
-		break;
-	case GONDOLA_EVENT_NMI:
-		vcpu->nmi_pending = gondola_nmi_latch(vcpu->nmi_pending, true);
-		engine->set_shadow(vcpu, engine->get_shadow(vcpu) | GONDOLA_SHADOW_NMI);
-		break;
-	}
-	gondola_event_merge(&vcpu->event, next);
 }

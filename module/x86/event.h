@@ -9,8 +9,6 @@
 #include <linux/types.h>
 #include "x86.h"
 
-struct gondola_vcpu;
-
 enum gondola_event_kind {
 	GONDOLA_EVENT_NONE = 0,
 	GONDOLA_EVENT_INTERRUPT,	/* external, from PIC or LAPIC */
@@ -19,9 +17,6 @@ enum gondola_event_kind {
 	GONDOLA_EVENT_SOFT_INTERRUPT,	/* INT n */
 	GONDOLA_EVENT_TRIPLE_FAULT,	/* no delivery: the vCPU shuts down */
 };
-
-/* Of the engine's get_shadow(): NMIs are blocked. */
-#define GONDOLA_SHADOW_NMI	4u
 
 /**
  * struct gondola_event - one event
@@ -47,30 +42,11 @@ struct gondola_event {
  *
  * Benign, contributory and page-fault classes combine to #DF or a triple
  * fault as the manual's section on the double-fault exception says.  A queued
- * interrupt or NMI whose delivery faulted is replaced by the fault.
+ * interrupt or NMI whose delivery faulted is replaced by the fault: the fault
+ * handler's return restarts the instruction and the engine reported the
+ * interrupted event to be re-queued by its source if it must not be lost.
  */
 void gondola_event_merge(struct gondola_event *queued, const struct gondola_event *next);
-
-/**
- * gondola_event_queue() - gondola_event_merge() of what a vCPU has queued
- *
- * An interrupt or NMI that makes room was acknowledged, and nobody will send it again: it goes
- * back to where it came from.  An NMI stays blocked until the fault's handler returns.
- */
-void gondola_event_queue(struct gondola_vcpu *vcpu, const struct gondola_event *next);
-
-/**
- * gondola_nmi_latch() - how many NMIs are pending after one more arrived
- * @blocked: an NMI's handler runs, or is about to: one may wait for its end, others merge with it
- *
- * Else one is to be delivered at once, and one may come during its handler.
- */
-static inline u8 gondola_nmi_latch(u8 pending, bool blocked)
-{
-	u8 most = blocked ? 1 : 2;
-
-	return pending < most ? pending + 1 : most;
-}
 
 /** gondola_vector_has_error() - does this exception push an error code? */
 bool gondola_vector_has_error(u8 vector);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The merging of exceptions, case by case as the manual's table has them. */
 #include <kunit/test.h>
-#include "irq/test_host.h"
 #include "event.h"
 
 struct merge_case {
@@ -112,98 +111,6 @@ static void triple_fault_stays(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, queued.kind, TRIPLE);
 }
 
-static u32 shadow;
-
-static u32 get_shadow(struct gondola_vcpu *vcpu)
-{
-	return shadow;
-}
-
-static void set_shadow(struct gondola_vcpu *vcpu, u32 value)
-{
-	shadow = value;
-}
-
-static const struct gondola_engine_ops engine = {
-	.get_shadow = get_shadow,
-	.set_shadow = set_shadow,
-};
-
-static void delivery_faults(struct gondola_vcpu *vcpu, u8 kind, u8 vector)
-{
-	struct gondola_event next = exception(VEC_PF);
-
-	vcpu->event = (struct gondola_event){ .kind = kind, .vector = vector };
-	gondola_event_queue(vcpu, &next);
-}
-
-/* What was acknowledged and not delivered is requested again, once. */
-static void interrupts_are_taken_back(struct kunit *test)
-{
-	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
-	struct gondola_pic *pic = &vcpu->vm->irqchip->pic;
-	static const u8 lines[] = { 5, 11 };
-	unsigned int i;
-
-	/* Of the LAPIC, above one that is in service. */
-	gondola_lapic_accept(vcpu->lapic, 0x31, false, false);
-	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
-	gondola_lapic_accept(vcpu->lapic, 0x61, true, false);
-	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x61);
-	delivery_faults(vcpu, GONDOLA_EVENT_INTERRUPT, 0x61);
-	KUNIT_EXPECT_EQ(test, vcpu->event.kind, EXC);
-	KUNIT_EXPECT_EQ(test, vcpu->lapic->isr_top, 0x31);
-	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x61);
-	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
-	lapic_out(vcpu, LAPIC_EOI, 0);
-	lapic_out(vcpu, LAPIC_EOI, 0);
-	KUNIT_EXPECT_EQ(test, vcpu->lapic->isr_top, -1);
-
-	/* Of either PIC: edges, whose line is low again. */
-	irq_test_out(vcpu, 0x21, 0);
-	irq_test_out(vcpu, 0xa1, 0);
-	for (i = 0; i < ARRAY_SIZE(lines); i++) {
-		u8 base = pic->chip[lines[i] / 8].base, vector = base + lines[i] % 8;
-
-		gondola_irq_set_line(vcpu->vm, lines[i], GONDOLA_IRQ_LAUNCHER, true);
-		gondola_irq_set_line(vcpu->vm, lines[i], GONDOLA_IRQ_LAUNCHER, false);
-		KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), vector);
-		delivery_faults(vcpu, GONDOLA_EVENT_INTERRUPT, vector);
-		KUNIT_EXPECT_EQ(test, pic->chip[0].isr | pic->chip[1].isr, 0);
-		KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), vector);
-		KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
-		irq_test_out(vcpu, 0xa0, 0x20);
-		irq_test_out(vcpu, 0x20, 0x20);
-	}
-	KUNIT_EXPECT_EQ(test, pic->chip[0].isr | pic->chip[1].isr, 0);
-	vcpu->event.kind = GONDOLA_EVENT_NONE;
-}
-
-static void nmis_are_taken_back(struct kunit *test)
-{
-	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
-
-	vcpu->engine = &engine;
-	shadow = 1;
-	delivery_faults(vcpu, GONDOLA_EVENT_NMI, VEC_NMI);
-	KUNIT_EXPECT_EQ(test, vcpu->event.kind, EXC);
-	KUNIT_EXPECT_EQ(test, vcpu->nmi_pending, 1);
-	/* Until the handler of the fault returns, so that it does not meet the NMI itself. */
-	KUNIT_EXPECT_EQ(test, shadow, GONDOLA_SHADOW_NMI | 1);
-}
-
-static void nmis_merge(struct kunit *test)
-{
-	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(0, true), 1);
-	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(1, true), 1);
-	/* One that is delivered at once, one that waits for its end. */
-	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(0, false), 1);
-	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(1, false), 2);
-	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(2, false), 2);
-	/* Two that were latched before the handler began. */
-	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(2, true), 1);
-}
-
 static void error_codes(struct kunit *test)
 {
 	static const u8 with[] = { VEC_DF, VEC_TS, VEC_NP, VEC_SS, VEC_GP, VEC_PF, VEC_AC };
@@ -222,16 +129,12 @@ static struct kunit_case event_cases[] = {
 	KUNIT_CASE(nothing_queued),
 	KUNIT_CASE(fault_replaces_an_interrupt),
 	KUNIT_CASE(triple_fault_stays),
-	KUNIT_CASE(interrupts_are_taken_back),
-	KUNIT_CASE(nmis_are_taken_back),
-	KUNIT_CASE(nmis_merge),
 	KUNIT_CASE(error_codes),
 	{}
 };
 
 static struct kunit_suite event_suite = {
 	.name = "gondola_event",
-	.exit = irq_test_exit,
 	.test_cases = event_cases,
 };
 kunit_test_suite(event_suite);

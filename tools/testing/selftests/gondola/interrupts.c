@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts and NMIs come as often as they were sent.  A handler keeps interrupts off: one that
- * comes in nevertheless was delivered twice.  In a machine whose processors are slow ("machine
- * --icount 5") more happens at once.
+ * A handler keeps interrupts off: one that comes in nevertheless was delivered twice.  In a
+ * machine whose processors are slow ("machine --icount 5") more happens at once.
  */
 #include <pthread.h>
 #include <unistd.h>
@@ -46,85 +45,8 @@ static void timer(void)
 	smp_destroy(&smp);
 }
 
-static void put_gate(struct machine *machine, uint32_t idt, uint32_t vector, uint32_t handler)
-{
-	uint32_t *gate = (uint32_t *)(machine->memory + idt + 8 * vector);
-
-	gate[0] = 8 << 16 | handler;
-	gate[1] = 0x8e00;
-}
-
-#define OTHER_HANDLER	0xb800u
-#define ODD_IDT		0x5fe00u	/* the gate of VECTOR lies in the page behind it */
-#define ODD_ENTRY	0x31180u	/* the page table's for that page */
-
-/* To oneself; the handler's gate cannot be read until the page fault's handler has seen to it. */
-GUEST_CODE(to_oneself, 32,
-	   "lidt 0xa800; movl $0x1ff, 0xfee000f0; movl $0x44041, 0xfee00300; sti\n"
-	   "mov $100000, %ecx; 1: pause; cmpl $0, 0x40004; jne 2f; loop 1b; 2: cli\n"
-	   REPORT("0x40004"));
-GUEST_CODE(count, 32, "incl 0x40004; movl $0, 0xfee000b0; iret");
-GUEST_CODE(make_present, 32,
-	   "incl 0x40014; orl $1, 0x31180; invlpg 0x60008; add $4, %esp; iret");
-
-static void delivery_faults(void)
-{
-	const uint16_t idtr[] = { 8 * 256 - 1, ODD_IDT & 0xffff, ODD_IDT >> 16 };
-	struct machine *machine;
-	struct smp smp;
-
-	smp_create(&smp, 1);
-	machine = &smp.machine;
-	*(uint32_t *)(machine->memory + ODD_ENTRY) &= ~1u;
-	memcpy(machine->memory + IDTR, idtr, sizeof(idtr));
-	put_gate(machine, ODD_IDT, VECTOR, HANDLER);
-	put_gate(machine, ODD_IDT, 14, OTHER_HANDLER);
-	GUEST_LOAD(machine, to_oneself);
-	smp_put_code(&smp, HANDLER, count, count_end);
-	smp_put_code(&smp, OTHER_HANDLER, make_present, make_present_end);
-	expect_equal(smp_run_all(&smp), 1);
-	expect_equal(WORD(machine, ERRORS), 1);
-	smp_destroy(&smp);
-}
-
-#define NMI_PORT	0x81		/* asks for an NMI */
-
-GUEST_CODE(asks_for_nmi, 32,
-	   "lidt 0xa800; out %eax, $0x81\n"
-	   "mov $1000, %ecx; 1: pause; loop 1b\n"
-	   REPORT("0x40004"));
-/* The first one asks for three more. */
-GUEST_CODE(nmi_handler, 32,
-	   "incl 0x40004; cmpl $1, 0x40004; jne 1f\n"
-	   "out %eax, $0x81; out %eax, $0x81; out %eax, $0x81; 1: iret");
-
-/* Of those that come while they are blocked, one is kept. */
-static void nmis_while_blocked(void)
-{
-	struct machine *machine;
-	struct smp smp;
-
-	smp_create(&smp, 1);
-	machine = &smp.machine;
-	put_gate(machine, IDT, 2, HANDLER);
-	GUEST_LOAD(machine, asks_for_nmi);
-	smp_put_code(&smp, HANDLER, nmi_handler, nmi_handler_end);
-	for (;;) {
-		machine_run(machine);
-		require_equal(machine->run->exit, GONDOLA_EXIT_IO);
-		if (machine->run->io.port != NMI_PORT)
-			break;
-		require_equal(__gondola_nmi(machine->vcpu), 0);
-	}
-	require_equal(machine->run->io.port, RESULT_PORT);
-	expect_equal(WORD(machine, COUNTER), 2);
-	smp_destroy(&smp);
-}
-
 static const struct tap_test tests[] = {
 	{ "a handler with interrupts off is not interrupted", timer },
-	{ "an interrupt whose delivery faults comes after the fault", delivery_faults },
-	{ "of NMIs that come while they are blocked one is kept", nmis_while_blocked },
 };
 
 TAP_MAIN(tests)
