@@ -55,6 +55,10 @@ static void alignment(void)
 	int ret;
 
 	machine_create(&machine, MODE_PAGED32);
+	if (machine.engine == GONDOLA_ENGINE_INTERP) {
+		machine_destroy(&machine);
+		tap_skip("the instruction emulator checks no alignment");
+	}
 	GUEST_LOAD(&machine, misaligned);
 	make_user(&machine);
 	gate = (uint32_t *)(machine.memory + IDT + 8 * VEC_AC);
