@@ -18,7 +18,6 @@ struct gondola_vcpu;
 
 /* Capabilities beyond those that every engine has. */
 #define GONDOLA_ENGINE_REAL_MODE	BIT(0)	/* runs guests with CR0.PE = 0 (with CR0.PG = 0: paged real mode on the identity shadow) */
-#define GONDOLA_ENGINE_PF_FILTER	BIT(1)	/* set_pf_filter(): lets faults with P = 0 go straight to the guest */
 #define GONDOLA_ENGINE_TLB_TAGS		BIT(2)	/* entry and exit keep the guest's translations (VPID, ASID) */
 
 /**
@@ -199,8 +198,6 @@ struct gondola_engine_ops {
 	void (*flush_tlb)(struct gondola_vcpu *vcpu);
 	/** @flush_gva: the same for one address, all sizes. */
 	void (*flush_gva)(struct gondola_vcpu *vcpu, gva_t gva);
-	/** @set_pf_filter: with it on, only faults with PFEC_P set leave the guest.  NULL without the capability. */
-	void (*set_pf_filter)(struct gondola_vcpu *vcpu, bool on);
 	/** @exit_name: raw reason in words, for traces; NULL if unknown. */
 	const char *(*exit_name)(u32 hw_reason);
 };

@@ -47,7 +47,7 @@ static void make_unsync(struct kunit *test, struct world *w)
 /* One more than may be out of sync: the oldest must go, but the host has its frame. */
 static void table_out_of_sync_is_taken(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	unsigned int last = LEAF_TABLES - 1;
 
 	make_unsync(test, w);
@@ -68,7 +68,7 @@ static void table_out_of_sync_is_taken(struct kunit *test)
 /* All of them at once. */
 static void tables_out_of_sync_are_all_taken(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	unsigned int k, last = LEAF_TABLES - 1;
 
 	make_unsync(test, w);
@@ -91,7 +91,7 @@ static gva_t by_way_of(u64 i4, u64 i3, u64 i2)
 /* 512 ways lead from each table to the next: 512 to the third power from the leaf to the root. */
 static void search_goes_by_many_ways(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	unsigned int i;
 
 	for (i = 0; i < GONDOLA_ENTRIES; i++) {
@@ -152,7 +152,7 @@ static void alias_pages(struct kunit *test, struct world *w, unsigned int pages)
 /* One table goes: 512 removals from bags that the guest has filled. */
 static void page_is_mapped_from_everywhere(struct kunit *test, unsigned int pages, u64 table)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	alias_pages(test, w, pages);
 	KUNIT_EXPECT_EQ(test, gondola_mmu_audit(&w->vm), 0);
@@ -179,7 +179,7 @@ static void some_pages_are_mapped_from_everywhere(struct kunit *test)
 /* All of them, by one write to the table above. */
 static void tree_falls_at_once(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u32 before = w->vm.mmu.nr_pages, turns;
 
 	must_read(test, w, ALIASED);
@@ -198,7 +198,7 @@ static void tree_falls_at_once(struct kunit *test)
 /* An orphan that is linked again before its turn comes is kept. */
 static void orphan_is_adopted(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u32 pages;
 
 	alias_pages(test, w, 64);
@@ -215,7 +215,7 @@ static void orphan_is_adopted(struct kunit *test)
 /* A guest may ask for that by an event whose stack is a page table. */
 static void all_shadow_pages_go(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	alias_pages(test, w, 64);
 	begin();
@@ -240,7 +240,7 @@ static void fault_while_all_go(struct world *w)
 /* The processors go on meanwhile: what they make anew is neither taken for old nor mixed with it. */
 static void all_go_while_the_guest_runs(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	alias_pages(test, w, 64);
 	w->on_unlock = fault_while_all_go;
@@ -258,7 +258,7 @@ static void all_go_while_the_guest_runs(struct kunit *test)
 /* The bag is full, but two ways that one instruction needs are there at the same time. */
 static void full_bag_lets_the_guest_on(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	unsigned int i;
 	u64 faults;
 
@@ -280,7 +280,7 @@ static void full_bag_lets_the_guest_on(struct kunit *test)
 /* Tables that use each other up: the bound is reached with all of them full of aliases. */
 static void room_is_made_among_aliases(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 64);
+	struct world *w = world_identity(test, 64);
 
 	begin();
 	alias_pages(test, w, 64);
@@ -292,7 +292,7 @@ static void room_is_made_among_aliases(struct kunit *test)
 /* Which gfns share a bucket of the hash differs from VM to VM, so no guest can know. */
 static void hash_has_a_key(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0), *v = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0), *v = world_identity(test, 0);
 	unsigned int gfn, same = 0;
 
 	for (gfn = 0; gfn < WORLD_PAGES; gfn++)
@@ -360,7 +360,7 @@ static void log_sparse(struct kunit *test, struct world *w)
 static void slot_is_larger_than_what_is_in_it(struct kunit *test)
 {
 	hva_t end = SPARSE_HVA + (u64)SPARSE_PAGES * GONDOLA_PAGE_SIZE;
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	begin();
 	KUNIT_EXPECT_EQ(test, map_sparse(w, 0, true), 0);
@@ -388,7 +388,7 @@ static void slot_is_larger_than_what_is_in_it(struct kunit *test)
 /* The host takes all at once, and each page is mapped as often as may be. */
 static void host_takes_all(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	alias_pages(test, w, 64);
 	begin();
@@ -406,7 +406,7 @@ static void host_takes_all(struct kunit *test)
 /* Each page's log is cleared, and each is mapped as often as may be. */
 static void log_is_cleared_of_aliases(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	alias_pages(test, w, 64);
 	KUNIT_EXPECT_EQ(test, world_map(w, 0, 0, 0, WORLD_PAGES, GONDOLA_MEM_LOG_DIRTY), 0);
@@ -428,7 +428,7 @@ static void use_the_slot(struct world *w)
 
 static void slot_goes_while_the_guest_runs(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	KUNIT_EXPECT_EQ(test, map_sparse(w, 0, true), 0);
 	*world_u64(w, 0x3008) = SPARSE_GPA | FULL | PT_PS;
@@ -443,7 +443,7 @@ static void slot_goes_while_the_guest_runs(struct kunit *test)
 
 static void slots_have_a_bound(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	struct gondola_memory_slot arg = {
 		.size = sizeof(arg),
 		.slot = 1,
@@ -469,7 +469,7 @@ static void change_restless_entry(struct world *w)
 
 static void table_changes_under_each_walk(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	restless = world_u64(w, 0x4000 + 0x60 * 8);
 	*restless &= ~(PT_A | PT_D);

@@ -10,7 +10,7 @@
 /* 1: two parents of one table grant different rights. */
 static void failure_01_parents_of_one_table_differ(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	*world_u64(w, 0x3008) = 0x4000 | PT_P | PT_U;
 	*world_u64(w, 0x3010) = 0x4000 | PT_P | PT_W;
@@ -26,7 +26,7 @@ static void failure_01_parents_of_one_table_differ(struct kunit *test)
 /* 2: one huge page is mapped with two permissions. */
 static void failure_02_huge_page_with_two_permissions(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u64 value = 0;
 	u32 error;
 
@@ -45,7 +45,7 @@ static void failure_02_huge_page_with_two_permissions(struct kunit *test)
 /* 3: a table out of sync is linked from a new parent; no flush by the guest is due. */
 static void failure_03_unsynced_child_is_linked(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	*world_u64(w, 0x20000) = 20;
 	*world_u64(w, 0x21000) = 21;
@@ -61,7 +61,7 @@ static void failure_03_unsynced_child_is_linked(struct kunit *test)
 /* 3: the same further down: an upper table in sync leads to one that is not. */
 static void failure_03_unsynced_grandchild_is_linked(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	*world_u64(w, 0x20000) = 20;
 	*world_u64(w, 0x21000) = 21;
@@ -80,7 +80,7 @@ static void failure_03_unsynced_grandchild_is_linked(struct kunit *test)
 /* 3: an upper entry is written through, and leads to an upper table above one out of sync. */
 static void failure_03_unsynced_grandchild_by_a_write(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	*world_u64(w, 0x20000) = 20;
 	*world_u64(w, 0x21000) = 21;
@@ -108,7 +108,7 @@ static void failure_03_unsynced_grandchild_by_a_write(struct kunit *test)
 /* 4: the host turns an entry that is mapped into one that leads to a device. */
 static void failure_04_mmio_entry_over_a_present_one(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u64 *entry = world_u64(w, 0x4000 + 8 * 0x20), value = 7, memory;
 	u32 error;
 
@@ -136,7 +136,7 @@ static void failure_04_mmio_entry_over_a_present_one(struct kunit *test)
 /* 4: the same by a guest's write to a table out of sync. */
 static void failure_04_mmio_entry_by_sync(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u64 value = 7;
 	u32 error;
 
@@ -154,7 +154,7 @@ static void failure_04_mmio_entry_by_sync(struct kunit *test)
 /* 7: a write is never lost to the log, whoever does it and whatever CR0.WP says. */
 static void failure_07_dirty_log_misses_nothing(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u64 bitmap[WORLD_PAGES / 64], ones[WORLD_PAGES / 64];
 
 	memset(ones, 0xff, sizeof(ones));
@@ -186,7 +186,7 @@ static void failure_07_dirty_log_misses_nothing(struct kunit *test)
 /* 7: a sync that maps a page writable does not pass its dirty bit by. */
 static void failure_07_dirty_is_not_lost_on_sync(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	must_read(test, w, 0x60000);
 	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, WORLD_PAGES, GONDOLA_MEM_LOG_DIRTY), 0);
@@ -217,7 +217,7 @@ static void failure_07_dirty_is_not_lost_on_sync(struct kunit *test)
 /* 7: with CR0.WP clear two large pages of one range differ in D, and each must get its own. */
 static void failure_07_large_pages_with_wp_clear(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	*world_u64(w, 0x3008) = PT_P | PT_U | PT_PS | PT_A;
 	*world_u64(w, 0x3010) = FULL | PT_PS | PT_A;
@@ -235,7 +235,7 @@ static void failure_07_large_pages_with_wp_clear(struct kunit *test)
 /* 8: a large page is mapped when its range begins to be logged: writes go on, and are seen. */
 static void failure_08_large_page_when_the_log_begins(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	*world_u64(w, 0x3008) = FULL | PT_PS;
 	must_read(test, w, 0x200000 + 0x60000);
@@ -263,7 +263,7 @@ static void failure_08_large_page_when_the_log_begins(struct kunit *test)
 /* 9: nothing may be left of a slot that is gone. */
 static void failure_09_removed_slot_leaves_nothing(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u64 value = 0;
 	u32 error;
 
@@ -280,7 +280,7 @@ static void failure_09_removed_slot_leaves_nothing(struct kunit *test)
 /* 9: many entries, of every kind, map the slot that goes. */
 static void failure_09_no_entry_is_missed(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	const gpa_t base = WORLD_PAGES * 4096ull;
 	unsigned int i;
 	u64 value;
@@ -316,7 +316,7 @@ static void failure_09_no_entry_is_missed(struct kunit *test)
 /* 10: syncing one table must not make another one writable. */
 static void failure_10_sync_keeps_tables_protected(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	/* A second leaf table at 0x5000, entered at 2 MiB; both map each other. */
 	*world_u64(w, 0x3008) = 0x5000 | FULL;
@@ -346,7 +346,7 @@ static void set_efer(struct world *w, u64 efer)
 /* 11: what NX means depends on EFER.NXE, and shadows of both meanings live side by side. */
 static void failure_11_nxe_is_in_the_role(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	const u64 nxe = w->vcpu.efer;
 	unsigned int round;
 
@@ -373,7 +373,7 @@ static void failure_11_nxe_is_in_the_role(struct kunit *test)
 /* 11: a page that CR0.WP = 0 makes the supervisor's stays what it was for SMEP and SMAP. */
 static void failure_11_smep_and_smap_with_wp_clear(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u64 value = 0;
 	u32 error;
 
@@ -414,7 +414,7 @@ static struct gondola_shadow_page *table_at(struct world *w, gfn_t gfn)
 /* 12: entries of an upper table are filled one by one, each used: it is a table, not data. */
 static void failure_12_demand_paging_is_no_flood(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	struct gondola_shadow_page *directory;
 	unsigned int i;
 
@@ -453,7 +453,7 @@ static void failure_12_demand_paging_is_no_flood(struct kunit *test)
 static void failure_12_quadrants_of_two_level_tables(struct kunit *test)
 {
 	static const gva_t bases[] = { 0, 0x40000000, 0x80000000, 0xc0000000 };
-	struct world *w = world_create(false, 0);
+	struct world *w = world_create(0);
 	unsigned int q, half, i;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
@@ -503,7 +503,7 @@ static void failure_12_quadrants_of_two_level_tables(struct kunit *test)
 /* 13: CR3 leads nowhere. */
 static void failure_13_bad_cr3_is_harmless(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	must_read(test, w, 0x20000);
 	world_set_cr3(w, 0xabcdef000ull);
@@ -517,7 +517,7 @@ static void failure_13_bad_cr3_is_harmless(struct kunit *test)
 static void failure_13_bad_cr3_by_the_host(struct kunit *test)
 {
 	static const u64 bad[] = { ~0ull << 12, 0xfffffff000ull, WORLD_PAGES * 4096ull, 1ull << 51 | 0xfff00000 };
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	unsigned int i, mode;
 	u64 value;
 	u32 error;
@@ -549,7 +549,7 @@ static void failure_13_bad_cr3_by_the_host(struct kunit *test)
 /* Slot 1 holds the leaf table: at page 256 first, then at 264. */
 static struct world *moving_world(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	const gpa_t base = WORLD_PAGES * 4096ull;
 
 	KUNIT_ASSERT_EQ(test, world_map(w, 1, base, 256, 4, GONDOLA_MEM_LOG_DIRTY), 0);
@@ -615,7 +615,7 @@ static void take_page_once(struct world *w)
 /* 6, 14: the host takes a page while it is being made present: the old frame is not used. */
 static void failure_14_page_moves_under_a_fault(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	must_read(test, w, 0x61000);
 	w->on_pin = take_page_once;

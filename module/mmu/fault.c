@@ -408,7 +408,7 @@ static enum gondola_access_result check_frame(struct gondola_vcpu *vcpu, gpa_t g
 		missing->write = write;
 		return GONDOLA_ACCESS_MEMORY;
 	}
-	if (write && frame->nr_synced && !gondola_unsync_gfn(vcpu, gpa, frame))
+	if (write && frame->nr_synced && !gondola_unsync_gfn(vcpu, gfn, frame))
 		return GONDOLA_ACCESS_INTERPRET;
 	if (write && !(error & PFEC_U) && vcpu->mmu.role.nosmap &&
 	    (rights & (PT_W | PT_U)) == PT_U)
@@ -465,8 +465,6 @@ static int fault_by_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
 		break;
 	case WALK_FAULT:
 		out->error = at.error;
-		if (!(at.error & PFEC_P))
-			gondola_note_demand(vcpu, at.sp);
 		return GONDOLA_ACCESS_FAULT;
 	default:
 		return -1;

@@ -59,8 +59,6 @@ struct gondola_frame {
  * @writes: writes to the guest's table since it was last walked through
  * @quiet: syncs in a row that found nothing changed
  * @mark: what the last search through the parents found here (see reaches())
- * @filled: entry that the last interpreted write made present, or -1 (see is_demand_fill())
- * @demand: faults that were the guest's own since the table went out of sync
  */
 struct gondola_shadow_page {
 	struct hlist_node hash_link;
@@ -82,22 +80,12 @@ struct gondola_shadow_page {
 	bool invalid;
 	u8 writes;
 	u8 quiet;
-	u8 demand;
-	s16 filled;
 };
 
-/*
- * An entry is empty when it is 0 or hollow.  0 means that the guest's entry is
- * not present, so that a fault belongs to the guest; hollow means that nobody
- * has looked yet.  Where an engine can tell the two apart (by reserved-bit
- * faults: GONDOLA_ENGINE_PF_FILTER) hollow has bit 51 set and is "present";
- * it must point at no memory, or L1TF could leak what lies there.
- */
-#define SPTE_HOLLOW	(BIT_ULL(51) | PT_P)
-
+/* An empty entry is 0: L1TF finds no address in it. */
 static inline bool spte_present(u64 spte)
 {
-	return (spte & SPTE_HOLLOW) == PT_P;
+	return spte & PT_P;
 }
 
 static inline void *frame_data(const struct gondola_frame *frame)
@@ -376,11 +364,7 @@ bool gondola_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 gfn_t gondola_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte);
 
 /* sync.c */
-bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gpa_t gpa, struct gondola_frame *frame);
-/* A fault through leaf table @sp was the guest's own: entry not present. */
-void gondola_note_demand(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
-/* Tell empty entries that are the guest's own from those that nobody has looked at. */
-void gondola_classify_empty(struct gondola_vm *vm, struct gondola_shadow_page *sp);
+bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame);
 void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
 void gondola_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i);
 /* The tables in this frame have been written. */
@@ -404,15 +388,6 @@ void gondola_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int of
 			   unsigned int bytes);
 /* A writer other than a vCPU wrote the frame: forget its shadows. */
 void gondola_zap_tables(struct gondola_vm *vm, gfn_t gfn);
-
-/* The value of an empty entry when the guest's entry is @gpte. */
-static inline u64 gondola_empty_entry(const struct gondola_vm *vm,
-				      const struct gondola_shadow_page *sp, u64 gpte)
-{
-	if (is_pae_root(sp))
-		return 0;
-	return (gpte & PT_P) || sp->unsync || sp->role.direct ? vm->mmu.hollow : 0;
-}
 
 /* A CR3 that leads to no memory gets a root in which nothing is ever filled. */
 #define GFN_NOWHERE	(~0ull >> 12)

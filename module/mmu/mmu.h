@@ -177,7 +177,6 @@ struct gondola_vm_mmu {
 	u64 searches;				/* through parents, see reaches() */
 	u64 nr_sptes;				/* present leaf entries, for the audit */
 	u64 nr_dirtied;				/* bits set in dirty logs */
-	u64 hollow;				/* an entry that is not filled yet, see internal.h */
 	unsigned long seq;			/* counts completed invalidations and slot changes */
 	int invalidating;			/* invalidations under way */
 	bool stale_tlb;				/* an entry was dropped without a flush of all vCPUs */

@@ -33,7 +33,7 @@ static void rival_writes_unlocked(struct world *w)
 /* Two processors; the second has written to @gva and may go on. */
 static struct world *rival_world(struct kunit *test, gva_t gva, u32 flags)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u32 error;
 
 	rival = (struct rival){ .gva = gva, .value = 1, .step = 1 };
@@ -193,7 +193,7 @@ static u64 *entry_of(struct world *w, gva_t gva)
  */
 static struct world *writer_world(struct kunit *test, u32 flags)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, WORLD_PAGES, flags), 0);
 	*world_u64(w, 0x60000) = 0x70000 | FULL | PT_A | PT_D;
@@ -263,7 +263,7 @@ static void take_page_always(struct world *w)
 /* A host that takes a page each time it is given keeps nobody in the kernel. */
 static void busy_host_lets_go(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	struct gondola_access out;
 
 	must_read(test, w, 0x61000);

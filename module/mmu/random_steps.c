@@ -21,7 +21,7 @@ const struct random_setup random_setups[RANDOM_MODES] = {
 	[RANDOM_32] = { .mode = WORLD_32, .cpus = 1 },
 	[RANDOM_PAE] = { .mode = WORLD_PAE, .cpus = 1 },
 	[RANDOM_LONG] = { .mode = WORLD_LONG, .cpus = 1 },
-	[RANDOM_FILTERED] = { .mode = WORLD_LONG, .filter = true, .gib_pages = true, .cpus = 1 },
+	[RANDOM_GIB] = { .mode = WORLD_LONG, .gib_pages = true, .cpus = 1 },
 	[RANDOM_SMP] = { .mode = WORLD_LONG, .gib_pages = true, .cpus = 2 },
 	[RANDOM_PAE_SMP] = { .mode = WORLD_PAE, .cpus = 2 },
 	[RANDOM_32_SMP] = { .mode = WORLD_32, .cpus = 2 },
@@ -236,7 +236,7 @@ int random_begin(struct random_state *s)
 	memset(&s->ref, 0, sizeof(s->ref));
 	s->ref.mode = s->setup->mode;
 	s->ref.blunder = s->blunder;
-	s->w = world_create(s->setup->filter, 96);
+	s->w = world_create(96);
 	s->logged = vzalloc(RANDOM_LOGGED * GONDOLA_PAGE_SIZE);
 	if (!s->w || !s->logged || (s->setup->cpus > 1 && world_add_vcpu(s->w))) {
 		random_end(s);

@@ -247,9 +247,9 @@ static void random_long_mode(struct kunit *test)
 	run_mode(test, RANDOM_LONG);
 }
 
-static void random_long_mode_filtered(struct kunit *test)
+static void random_long_mode_gib_pages(struct kunit *test)
 {
-	run_mode(test, RANDOM_FILTERED);
+	run_mode(test, RANDOM_GIB);
 }
 
 static void random_long_mode_smp(struct kunit *test)
@@ -262,12 +262,12 @@ static void random_pae_smp(struct kunit *test)
 	run_mode(test, RANDOM_PAE_SMP);
 }
 
-/* A reference that blunders stands for an MMU that does: it is found, and shrunk to a few steps. */
 static void random_32bit_smp(struct kunit *test)
 {
 	run_mode(test, RANDOM_32_SMP);
 }
 
+/* A reference that blunders stands for an MMU that does: it is found, and shrunk to a few steps. */
 static void random_failure_is_shrunk(struct kunit *test)
 {
 	struct random_state *s = random_state(test, RANDOM_LONG);
@@ -299,7 +299,7 @@ static struct kunit_case random_cases[] = {
 	KUNIT_CASE(random_32bit),
 	KUNIT_CASE(random_pae),
 	KUNIT_CASE(random_long_mode),
-	KUNIT_CASE(random_long_mode_filtered),
+	KUNIT_CASE(random_long_mode_gib_pages),
 	KUNIT_CASE(random_long_mode_smp),
 	KUNIT_CASE(random_pae_smp),
 	KUNIT_CASE(random_32bit_smp),

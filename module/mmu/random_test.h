@@ -7,14 +7,13 @@
 #include "test_reference.h"
 
 enum random_mode {
-	RANDOM_UNPAGED, RANDOM_32, RANDOM_PAE, RANDOM_LONG, RANDOM_FILTERED, RANDOM_SMP,
+	RANDOM_UNPAGED, RANDOM_32, RANDOM_PAE, RANDOM_LONG, RANDOM_GIB, RANDOM_SMP,
 	RANDOM_PAE_SMP, RANDOM_32_SMP, RANDOM_MODES
 };
 
 /* The machine of a run. */
 struct random_setup {
 	enum world_mode mode;
-	bool filter;		/* GONDOLA_ENGINE_PF_FILTER */
 	bool gib_pages;
 	unsigned int cpus;
 };

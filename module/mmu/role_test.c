@@ -18,7 +18,7 @@
  */
 static struct world *pse_world(struct kunit *test)
 {
-	struct world *w = world_create(false, 0);
+	struct world *w = world_create(0);
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
@@ -201,7 +201,7 @@ static void put_tables(struct world *w, enum world_mode mode, struct rnd_state *
 /* Each input that changes a walk's result changes the role, and is seen to do so. */
 static void role_has_what_the_walk_reads(struct kunit *test)
 {
-	struct world *w = world_create(false, 0);
+	struct world *w = world_create(0);
 	bool differs[ARRAY_SIZE(inputs)] = {}, reads[ARRAY_SIZE(inputs)] = {};
 	struct rnd_state rnd;
 	unsigned int i, round;
@@ -253,7 +253,7 @@ static void role_has_what_the_walk_reads(struct kunit *test)
 /* Processors whose CPUID differs share no table that they read differently. */
 static void reserved_bits_differ_between_processors(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u64 value;
 	u32 error = 0;
 
@@ -297,7 +297,7 @@ static struct gondola_shadow_page *leaf_page(struct world *w)
 /* A leaf whose snapshot leads elsewhere is in another frame's bag: the VM dies, the host does not. */
 static void foreign_leaf_kills_the_vm_alone(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	struct gondola_shadow_page *sp;
 
 	gondola_audit_quiet = true;
@@ -314,7 +314,7 @@ static void foreign_leaf_kills_the_vm_alone(struct kunit *test)
 /* … and one that leads to no memory at all is removed from none. */
 static void leaf_of_no_memory_kills_the_vm_alone(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	struct gondola_shadow_page *sp;
 
 	gondola_audit_quiet = true;
@@ -350,7 +350,7 @@ static void foreign_child_kills_the_vm_alone(struct kunit *test)
 
 static struct world *late_world(struct kunit *test)
 {
-	struct world *w = world_create(false, 0);
+	struct world *w = world_create(0);
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);

@@ -3,18 +3,8 @@
  * Roots: which shadow tree the processor runs on, and what the guest's writes
  * to control registers and its flushes do to it.
  */
-#include <linux/moduleparam.h>
 #include <linux/string.h>
 #include "internal.h"
-
-/*
- * Off, because it was measured: a guest that pages on demand saves an exit a fault
- * but pays more ticks for it, and one that forks loses both ways (see
- * Documentation/architecture.rst).
- */
-static bool pf_filter;
-module_param(pf_filter, bool, 0444);
-MODULE_PARM_DESC(pf_filter, "faults that are the guest's own go straight to it (VMX; default off)");
 
 struct gondola_shadow_page *gondola_current_root(struct gondola_vcpu *vcpu)
 {
@@ -90,13 +80,6 @@ void gondola_mmu_mode_changed(struct gondola_vcpu *vcpu)
 		mmu->current_root = 0;
 		gondola_mmu_unlock(vcpu->vm);
 	}
-	if (vcpu->engine->set_pf_filter) {
-		/* A fault that goes straight to the guest shows the I bit as the hardware has it. */
-		bool on = role.long_mode && vcpu->vm->mmu.hollow &&
-			  ((vcpu->efer & EFER_F_NXE) || (vcpu->cr4 & CR4_SMEP));
-
-		vcpu->engine->set_pf_filter(vcpu, on);
-	}
 	gondola_mmu_cr3_written(vcpu, true);
 }
 
@@ -170,8 +153,7 @@ static void link_known(struct gondola_vcpu *vcpu, struct gondola_shadow_page *ro
 		if (spte_present(root->spt[i]))
 			gondola_entry_clear(vcpu->vm, root, i);
 		root->gpt[i] = gpte;
-		if (!gondola_link_try(vcpu, root, i, gpte))
-			gondola_entry_fill(&root->spt[i], gondola_empty_entry(vcpu->vm, root, gpte));
+		gondola_link_try(vcpu, root, i, gpte);
 	}
 }
 
@@ -312,8 +294,6 @@ int gondola_mmu_init_vcpu(struct gondola_vcpu *vcpu)
 	vcpu->mmu.pae_root = root;
 	vcpu->mmu.current_root = -1;
 	vcpu->mmu.format = &gondola_format_32;
-	if (pf_filter && (vcpu->engine->caps & GONDOLA_ENGINE_PF_FILTER))
-		vcpu->vm->mmu.hollow = SPTE_HOLLOW;
 	return 0;
 }
 

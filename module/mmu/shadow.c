@@ -195,15 +195,13 @@ struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t 
 	sp->gfn = gfn;
 	sp->role = role;
 	sp->generation = vm->mmu.generation;
-	memset64(sp->spt, vm->mmu.hollow, GONDOLA_ENTRIES);
-	memset64(sp->gpt, 0, GONDOLA_ENTRIES);
+	clear_page(sp->spt);
+	clear_page(sp->gpt);
 	if (!role.direct) {
 		sp->frame = gondola_find_frame(vm, gfn);
 		gondola_protect_table(vm, gfn, sp->frame);
 		sp->frame->nr_tables++;
 	}
-	sp->filled = -1;
-	gondola_classify_empty(vm, sp);
 	hlist_add_head(&sp->hash_link, gondola_hash_bucket(vm, gfn));
 	list_add(&sp->link, &vm->mmu.pages);
 	vm->mmu.nr_pages++;
@@ -242,15 +240,12 @@ void gondola_make_room_in(struct gondola_vm *vm, unsigned long head)
 
 void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i)
 {
-	u64 *spte = &sp->spt[i], empty = is_pae_root(sp) ? 0 : vm->mmu.hollow;
-	u64 old;
+	u64 *spte = &sp->spt[i], old;
 
 	gondola_step(1);
-	if (!spte_present(*spte)) {
-		gondola_entry_fill(spte, empty);
+	if (!spte_present(*spte))
 		return;
-	}
-	old = gondola_entry_change(spte, 0, empty);
+	old = gondola_entry_change(spte, 0, 0);
 	sp->present--;
 	/* The guest owes itself a flush; the host, before it reuses what this mapped. */
 	vm->mmu.stale_tlb = true;
@@ -306,7 +301,7 @@ void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 
 		gondola_step(1);
 		gondola_rmap_remove(&sp->parents, parent);
-		gondola_entry_change(parent, 0, is_pae_root(above) ? 0 : vm->mmu.hollow);
+		gondola_entry_change(parent, 0, 0);
 		above->present--;
 	}
 	gondola_shadow_clear(vm, sp);

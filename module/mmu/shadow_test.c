@@ -6,7 +6,7 @@
 /* A leaf table is written freely, and its changes count from the next flush on. */
 static void leaf_table_goes_out_of_sync(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u64 faults;
 
 	*world_u64(w, 0x20000) = 20;
@@ -30,28 +30,9 @@ static void leaf_table_goes_out_of_sync(struct kunit *test)
 	world_done(test, w);
 }
 
-/* The same with faults that go straight to the guest: none may be invented. */
-static void filtered_faults_are_genuine(struct kunit *test)
-{
-	struct world *w = world_identity(test, true, 0);
-
-	*world_u64(w, 0x21000) = 21;
-	must_write(test, w, 0x4000 + 8 * 0x23, 0);
-	world_set_cr3(w, 0x1000);
-	must_fault(test, w, 0x23000, 0, 0);
-	must_fault(test, w, 0x23000, PFEC_W, PFEC_W);
-	must_write(test, w, 0x4000 + 8 * 0x23, 0x21000 | FULL);
-	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x23000), 21ull);
-	/* In upper tables as well. */
-	must_fault(test, w, 0x200000, 0, 0);
-	must_write(test, w, 0x3008, 0x4000 | FULL);
-	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x200000 + 0x23000), 21ull);
-	world_done(test, w);
-}
-
 static void writes_to_upper_tables_count_at_once(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	unsigned int i;
 
 	*world_u64(w, 0x30000) = 30;
@@ -71,7 +52,7 @@ static void writes_to_upper_tables_count_at_once(struct kunit *test)
 /* Memory that the launcher may write is read-only to the guest all the same. */
 static void read_only_slot_is_never_written(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u64 value = 7;
 	u32 error;
 
@@ -89,7 +70,7 @@ static void read_only_slot_is_never_written(struct kunit *test)
 /* A page that the host takes is used no more, and comes back when it is wanted. */
 static void host_takes_pages_away(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	must_write(test, w, 0x80000, 6);
 	world_host_takes(w, 0x80);
@@ -114,7 +95,7 @@ static void host_takes_pages_away(struct kunit *test)
 /* A bound on shadow pages slows a guest down, and does nothing else. */
 static void bound_is_kept(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 64);
+	struct world *w = world_identity(test, 64);
 	unsigned int i;
 
 	/* 199 leaf tables, each entered twice, against a bound of 64. */
@@ -132,7 +113,7 @@ static void bound_is_kept(struct kunit *test)
 
 static void memory_slots_refuse_nonsense(struct kunit *test)
 {
-	struct world *w = world_create(false, 0);
+	struct world *w = world_create(0);
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	KUNIT_EXPECT_EQ(test, world_map(w, GONDOLA_MAX_SLOTS, 0, 0, 1, 0), -EINVAL);
@@ -151,7 +132,7 @@ static void memory_slots_refuse_nonsense(struct kunit *test)
 /* A mark holds for a slot from the reading of its log on, so that each round's events are its pages. */
 static void marks_hold_from_the_reading(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	struct gondola_slot *slot = &w->vm.mmu.slots[0];
 	u64 bitmap[WORLD_PAGES / 64], before;
 
@@ -187,7 +168,7 @@ static void marks_hold_from_the_reading(struct kunit *test)
 /* INVLPG of one address ends the whole large page, although its pieces are apart here. */
 static void invlpg_forgets_a_large_page(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	unsigned int i;
 
 	/* 0x3010 keeps the direct page alive when 0x3008 leads elsewhere. */
@@ -209,7 +190,7 @@ static void invlpg_forgets_a_large_page(struct kunit *test)
 /* Taking the D bits of a table's mapping also takes them from the TLB. */
 static void harvested_dirty_bits_are_flushed(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	*world_u64(w, 0x21000) = 21;
 	*world_u64(w, 0x22000) = 22;
@@ -241,7 +222,7 @@ static bool is_shadowed(struct world *w, gfn_t gfn)
 /* A table that nothing leads to is being freed by the guest: it is written freely from then on. */
 static void orphans_go(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 
 	*world_u64(w, 0x3008) = 0x60000 | FULL;
 	*world_u64(w, 0x60000) = 0x20000 | FULL;
@@ -255,7 +236,7 @@ static void orphans_go(struct kunit *test)
 /* Bytes that host and guest share do not lie in page tables, whatever the guest says. */
 static void tables_are_not_exchanged(struct kunit *test)
 {
-	struct world *w = world_identity(test, false, 0);
+	struct world *w = world_identity(test, 0);
 	u64 entry;
 	u8 old;
 
@@ -273,7 +254,6 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(tables_are_not_exchanged),
 	KUNIT_CASE(harvested_dirty_bits_are_flushed),
 	KUNIT_CASE(leaf_table_goes_out_of_sync),
-	KUNIT_CASE(filtered_faults_are_genuine),
 	KUNIT_CASE(writes_to_upper_tables_count_at_once),
 	KUNIT_CASE(read_only_slot_is_never_written),
 	KUNIT_CASE(marks_hold_from_the_reading),

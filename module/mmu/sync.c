@@ -9,7 +9,6 @@
 
 #define FLOOD		3	/* writes without a walk between them: no page table any more */
 #define QUIET_SYNCS	3	/* as many without a write, and the table is protected again */
-#define DEMAND_FAULTS	8	/* of the guest's own, and its table is worth protecting again */
 #define MAX_ASKED	4096	/* parents, in one search for the tables below a root */
 #define MAX_ALIASES	16	/* shadow pages of one table that are updated one by one */
 
@@ -24,21 +23,12 @@ void gondola_touch_tables(struct gondola_vm *vm, gfn_t gfn)
 static void unsync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
 			struct gondola_frame *frame)
 {
-	unsigned int i;
-
 	sp->unsync = true;
 	sp->touched = true;
 	sp->quiet = 0;
-	sp->demand = 0;
-	sp->filled = -1;
 	list_add(&sp->unsync_link, &vm->mmu.unsync);
 	vm->mmu.nr_unsync++;
 	frame->nr_synced--;
-	/* The guest may fill an entry unseen: no fault may pass it by now. */
-	if (vm->mmu.hollow)
-		for (i = 0; i < GONDOLA_ENTRIES; i++)
-			if (!sp->spt[i])
-				gondola_entry_fill(&sp->spt[i], vm->mmu.hollow);
 }
 
 static void resync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
@@ -51,61 +41,17 @@ static void resync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
 }
 
 /*
- * A guest that pages on demand fills one entry and uses it before it fills the
- * next.  Interpreting that write fills the shadow as well, so the fault behind it
- * costs one exit; and while the table stays in sync, faults on its empty entries
- * go straight to the guest.  Only where the filter makes them do so is it a gain.
- * A fork, an unmap or a fault-around write many entries in a row: out of sync.
- */
-static bool is_demand_fill(const struct gondola_vm *vm, const struct gondola_shadow_page *sp,
-			   unsigned int offset)
-{
-	const u64 *table = frame_data(sp->frame);
-
-	if (!vm->mmu.hollow || sp->role.gpte32 || (table[offset / 8] & PT_P))
-		return false;
-	return sp->filled < 0 || (sp->spt[sp->filled] & PT_A);
-}
-
-void gondola_note_demand(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
-{
-	if (!vcpu->vm->mmu.hollow || !sp->unsync || ++sp->demand < DEMAND_FAULTS)
-		return;
-	sp->quiet = QUIET_SYNCS;
-	gondola_sync_page(vcpu, sp);
-	gondola_classify_empty(vcpu->vm, sp);
-}
-
-void gondola_classify_empty(struct gondola_vm *vm, struct gondola_shadow_page *sp)
-{
-	const u64 *table;
-	unsigned int i;
-
-	if (!vm->mmu.hollow || sp->role.direct || sp->role.gpte32 || sp->unsync ||
-	    sp->role.level != 1 || !(sp->frame->host & FRAME_PRESENT))
-		return;
-	table = frame_data(sp->frame);
-	for (i = 0; i < GONDOLA_ENTRIES; i++)
-		if (!(table[i] & PT_P) && !spte_present(sp->spt[i]))
-			gondola_entry_fill(&sp->spt[i], 0);
-}
-
-/*
  * Let the guest write a frame in which tables lie, if that can be.
  * True: it may be mapped writable.  False: interpret the write.
  */
-bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gpa_t gpa, struct gondola_frame *frame)
+bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame)
 {
-	gfn_t gfn = gpa >> GONDOLA_PAGE_SHIFT;
 	struct gondola_vm *vm = vcpu->vm;
 	struct gondola_shadow_page *sp;
 
 	gondola_for_each_table(vm, gfn, sp) {
-		if (sp->role.level == 1) {
-			if (!sp->unsync && is_demand_fill(vm, sp, gpa & ~GONDOLA_PAGE_MASK))
-				return false;
+		if (sp->role.level == 1)
 			continue;
-		}
 		if (sp->writes < FLOOD)
 			return false;
 		gondola_zap_tables(vm, gfn);
@@ -161,7 +107,6 @@ static void update_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *
 		return;
 	}
 	gondola_entry_clear(vcpu->vm, sp, i);
-	gondola_entry_fill(&sp->spt[i], gondola_empty_entry(vcpu->vm, sp, gpte));
 }
 
 /* First of eight entries from @i on that differ, or i + 8. */
@@ -402,10 +347,5 @@ void gondola_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int of
 		entries_at(sp, offset, bytes, &i, &last);
 		for (; i <= last && !sp->invalid; i++)
 			update_entry(vcpu, sp, i, guest_entry(sp, frame_data(frame), i));
-		/* Whether it is used before the next is written, the processor will note. */
-		if (sp->role.level == 1 && !sp->invalid && spte_present(sp->spt[last])) {
-			sp->filled = last;
-			gondola_entry_change(&sp->spt[last], ~PT_A, 0);
-		}
 	}
 }

@@ -4,9 +4,9 @@
 #include "test_world.h"
 
 /* Long mode, tables at 0x1000 … 0x4000; leaf table 0x4000 maps gva 0 … 2 MiB to itself 1:1. */
-struct world *world_identity(struct kunit *test, bool filter, u32 shadow_pages)
+struct world *world_identity(struct kunit *test, u32 shadow_pages)
 {
-	struct world *w = world_create(filter, shadow_pages);
+	struct world *w = world_create(shadow_pages);
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);

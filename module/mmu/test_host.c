@@ -175,11 +175,6 @@ static void world_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
 	tlb_entry(vcpu, gva)->valid = false;
 }
 
-static void world_set_pf_filter(struct gondola_vcpu *vcpu, bool on)
-{
-	container_of(vcpu->vm, struct world, vm)->filter_on = on;
-}
-
 /* Flat 32-bit code and a busy TSS, from which every mode can be entered. */
 static void world_get_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
 			      struct gondola_segment *out)
@@ -253,7 +248,7 @@ static void free_memory(struct world *w)
 	free_pages((unsigned long)w->memory, get_order(WORLD_PAGES * 4096));
 }
 
-struct world *world_create(bool filter, u32 max_shadow_pages)
+struct world *world_create(u32 max_shadow_pages)
 {
 	struct world *w = vzalloc(sizeof(*w));
 
@@ -261,10 +256,8 @@ struct world *world_create(bool filter, u32 max_shadow_pages)
 		return NULL;
 	w->engine = (struct gondola_engine_ops){
 		.name = "test",
-		.caps = filter ? GONDOLA_ENGINE_PF_FILTER : 0,
 		.flush_tlb = world_flush_tlb,
 		.flush_gva = world_flush_gva,
-		.set_pf_filter = filter ? world_set_pf_filter : NULL,
 		.get_segment = world_get_segment,
 		.update_control = world_update_control,
 	};
@@ -276,9 +269,6 @@ struct world *world_create(bool filter, u32 max_shadow_pages)
 		world_destroy(w);
 		return NULL;
 	}
-	/* As the module's parameter pf_filter does. */
-	if (filter)
-		w->vm.mmu.hollow = SPTE_HOLLOW;
 	list_add(&w->link, &worlds);
 	return w;
 }
@@ -459,12 +449,6 @@ enum world_outcome world_access_on(struct world *w, struct gondola_vcpu *vcpu, g
 		t->valid = false;
 		if (code == ~0u)
 			code = access | PFEC_P;
-		if (w->filter_on && !(code & PFEC_P)) {
-			/* Straight to the guest; it would not even exit. */
-			w->guest_faults++;
-			*error = code;
-			return WORLD_FAULT;
-		}
 		w->shadow_faults++;
 		switch (gondola_mmu_fault(vcpu, gva, code & ~PFEC_RSVD, &out)) {
 		case GONDOLA_ACCESS_OK:

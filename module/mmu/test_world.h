@@ -62,7 +62,6 @@ struct world {
 	struct world_tlb tlb[WORLD_CPUS];
 	u64 shadow_faults;
 	u64 guest_faults;
-	bool filter_on;
 	bool in_hook;
 	void (*on_unlock)(struct world *w);
 	void (*on_flush)(struct world *w);
@@ -76,8 +75,8 @@ struct world {
 
 enum world_mode { WORLD_UNPAGED, WORLD_32, WORLD_PAE, WORLD_LONG, WORLD_MODES };
 
-/* NULL if there is no memory. @filter: an engine with GONDOLA_ENGINE_PF_FILTER. */
-struct world *world_create(bool filter, u32 max_shadow_pages);
+/* NULL if there is no memory. */
+struct world *world_create(u32 max_shadow_pages);
 void world_destroy(struct world *w);
 /* A second processor, in the same state. 0 or -ENOMEM. */
 int world_add_vcpu(struct world *w);
@@ -134,7 +133,7 @@ void world_host_moves(struct world *w, u32 page);
 bool world_spares_are_written(struct world *w);
 
 /* Helpers of most named cases (test_cases.c). */
-struct world *world_identity(struct kunit *test, bool filter, u32 shadow_pages);
+struct world *world_identity(struct kunit *test, u32 shadow_pages);
 u64 must_read(struct kunit *test, struct world *w, gva_t gva);
 void must_write(struct kunit *test, struct world *w, gva_t gva, u64 value);
 void must_fault(struct kunit *test, struct world *w, gva_t gva, u32 access, u32 expected);

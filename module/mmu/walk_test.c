@@ -82,7 +82,7 @@ static void walk_rights(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct walk_case *c = &cases[i];
-		struct world *w = world_create(false, 0);
+		struct world *w = world_create(0);
 		enum world_outcome outcome;
 		u32 error = ALLOWED;
 		u64 value = 0;
@@ -107,7 +107,7 @@ static void walk_rights(struct kunit *test)
 
 static void walk_accessed_dirty(struct kunit *test)
 {
-	struct world *w = world_create(false, 0);
+	struct world *w = world_create(0);
 	u64 *leaf, value = 0;
 	u32 error;
 
@@ -130,7 +130,7 @@ static void walk_accessed_dirty(struct kunit *test)
 
 static void walk_large_pages(struct kunit *test)
 {
-	struct world *w = world_create(false, 0);
+	struct world *w = world_create(0);
 	u64 value = 42;
 	u32 error;
 
@@ -154,7 +154,7 @@ static void walk_large_pages(struct kunit *test)
 	world_destroy(w);
 
 	/* 4 MiB of a two-level guest: its upper half is another shadow table. */
-	w = world_create(false, 0);
+	w = world_create(0);
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0x200000, 0, WORLD_PAGES, 0), 0);
 	KUNIT_ASSERT_EQ(test, world_map(w, 1, 0, 16, 16, 0), 0);

@@ -133,7 +133,7 @@ static void narrow(struct kunit *test)
 
 static void steal_time(struct kunit *test)
 {
-	struct world *w = world_create(false, 64);
+	struct world *w = world_create(64);
 	struct gondola_vcpu *vcpu;
 	gpa_t missing = 0;
 
@@ -215,7 +215,7 @@ static void take_and_offer(struct kunit *test, struct gondola_vcpu *vcpu, u8 vec
 
 static void eoi(struct kunit *test)
 {
-	struct world *w = world_create(false, 64);
+	struct world *w = world_create(64);
 	struct gondola_rec_lapic rec;
 	struct gondola_vcpu *vcpu;
 	gpa_t missing = 0;

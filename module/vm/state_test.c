@@ -97,7 +97,7 @@ static int set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 
 static int state_init(struct kunit *test)
 {
-	struct world *w = world_create(false, 64);
+	struct world *w = world_create(64);
 	struct gondola_cpuid_entry *list;
 	u32 count = GONDOLA_MAX_CPUID;
 

@@ -75,7 +75,7 @@ static struct gondola_cpuid_entry *leaf_of(struct gondola_cpuid_entry *list, u32
 static int control_init(struct kunit *test)
 {
 	struct gondola_cpuid_entry *list;
-	struct world *w = world_create(false, 64);
+	struct world *w = world_create(64);
 	u32 count;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);

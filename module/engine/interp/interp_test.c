@@ -22,7 +22,7 @@ static void flat(struct world *w, enum gondola_seg seg, u32 ar)
 
 static int interp_init(struct kunit *test)
 {
-	struct world *w = world_create(false, 64);
+	struct world *w = world_create(64);
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	test->priv = w;

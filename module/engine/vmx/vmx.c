@@ -48,13 +48,6 @@ static void vmx_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
 		vmx_invvpid(VMX_VPID_EXTENT_INDIVIDUAL_ADDR, vpid, gva);
 }
 
-/* Page faults leave the guest if (error & mask) == match. */
-static void vmx_set_pf_filter(struct gondola_vcpu *vcpu, bool on)
-{
-	vmx_write(PAGE_FAULT_ERROR_CODE_MASK, on ? PFEC_P : 0);
-	vmx_write(PAGE_FAULT_ERROR_CODE_MATCH, on ? PFEC_P : 0);
-}
-
 /* ---- a vCPU comes to a processor and goes --------------------------------------------- */
 
 /* Host fields that name this processor's own structures. */
@@ -325,6 +318,7 @@ static void write_controls(struct vmx_vcpu *vmx)
 	 * interrupt in between.
 	 */
 	vmx_write(EXCEPTION_BITMAP, BIT(VEC_PF) | BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC));
+	/* Page faults leave the guest if (error & mask) == match: all of them. */
 	vmx_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmx_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmx_write(MSR_BITMAP, __pa(vmx_msr_bitmap));
@@ -431,7 +425,7 @@ const struct gondola_engine_ops gondola_vmx_ops = {
 	.id = GONDOLA_ENGINE_VMX,
 	.name = "vmx",
 	/* Where there are no VPIDs, entries flush by themselves and flush_tlb() has nothing to do. */
-	.caps = GONDOLA_ENGINE_PF_FILTER | GONDOLA_ENGINE_TLB_TAGS,
+	.caps = GONDOLA_ENGINE_TLB_TAGS,
 	.probe = vmx_probe,
 	.setup = vmx_setup,
 	.teardown = vmx_teardown,
@@ -460,6 +454,5 @@ const struct gondola_engine_ops gondola_vmx_ops = {
 	.set_msr = vmx_set_msr,
 	.flush_tlb = vmx_flush_tlb,
 	.flush_gva = vmx_flush_gva,
-	.set_pf_filter = vmx_set_pf_filter,
 	.exit_name = vmx_exit_name,
 };
