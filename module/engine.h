@@ -8,6 +8,7 @@
 #ifndef GONDOLA_ENGINE_H
 #define GONDOLA_ENGINE_H
 
+#include <linux/build_bug.h>
 #include <linux/types.h>
 #include <uapi/linux/gondola.h>
 #include <uapi/linux/gondola_state.h>
@@ -16,9 +17,11 @@
 struct gondola_vm;
 struct gondola_vcpu;
 
-/* Capabilities beyond those that every engine has. */
+/* What an engine can do beyond what every one can: bits of @caps. */
 #define GONDOLA_ENGINE_REAL_MODE	BIT(0)	/* runs guests with CR0.PE = 0 (with CR0.PG = 0: paged real mode on the identity shadow) */
-#define GONDOLA_ENGINE_TLB_TAGS		BIT(2)	/* entry and exit keep the guest's translations (VPID, ASID) */
+
+/* The engines' tables leave out the exits that gondola never asks for. */
+static_assert(GONDOLA_REASON_UNKNOWN == 0);
 
 /**
  * struct gondola_exit - why the guest left, in terms that all engines share
@@ -198,8 +201,6 @@ struct gondola_engine_ops {
 	void (*flush_tlb)(struct gondola_vcpu *vcpu);
 	/** @flush_gva: the same for one address, all sizes. */
 	void (*flush_gva)(struct gondola_vcpu *vcpu, gva_t gva);
-	/** @exit_name: raw reason in words, for traces; NULL if unknown. */
-	const char *(*exit_name)(u32 hw_reason);
 };
 
 /* The module's list of engines, in order of preference; entries may be NULL when not built. */

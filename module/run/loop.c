@@ -282,8 +282,6 @@ static int after_exit(struct gondola_vcpu *vcpu)
 		vcpu->engine->cancel_injection(vcpu);
 		break;
 	}
-	if (exit.handled)
-		return GONDOLA_REENTER;
 	return gondola_handle_exit(vcpu, &exit);
 }
 

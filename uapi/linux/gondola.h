@@ -491,7 +491,8 @@ struct gondola_stats {
  * @GONDOLA_EXIT_UNKNOWN: an exit that gondola does not know: @fail
  * @GONDOLA_EXIT_EMULATION: an instruction it cannot interpret: @emulation
  * @GONDOLA_EXIT_MEMORY: guest memory that the launcher must make present: @memory
- * @GONDOLA_EXIT_REAL_MODE: the engine cannot run real mode, nor interpret it
+ *
+ * 9 is reserved: earlier versions used it.
  */
 enum gondola_user_exit {
 	GONDOLA_EXIT_NONE = 0,
@@ -503,7 +504,7 @@ enum gondola_user_exit {
 	GONDOLA_EXIT_UNKNOWN = 6,
 	GONDOLA_EXIT_EMULATION = 7,
 	GONDOLA_EXIT_MEMORY = 8,
-	GONDOLA_EXIT_REAL_MODE = 9,
+	/* 9 is reserved. */
 };
 
 /**

@@ -102,11 +102,6 @@ static void on_memory(struct vcpu *vcpu)
 		(void)*(volatile uint8_t *)at;
 }
 
-static void on_real_mode(struct vcpu *vcpu)
-{
-	error(vcpu, "the guest entered real mode, which this engine cannot run");
-}
-
 static void (*const handlers[])(struct vcpu *vcpu) = {
 	[GONDOLA_EXIT_INTR] = on_interrupted,
 	[GONDOLA_EXIT_IO] = on_io,
@@ -116,7 +111,6 @@ static void (*const handlers[])(struct vcpu *vcpu) = {
 	[GONDOLA_EXIT_UNKNOWN] = on_failure,
 	[GONDOLA_EXIT_EMULATION] = on_emulation,
 	[GONDOLA_EXIT_MEMORY] = on_memory,
-	[GONDOLA_EXIT_REAL_MODE] = on_real_mode,
 };
 
 static void handle(struct vcpu *vcpu)

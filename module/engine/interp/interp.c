@@ -439,15 +439,10 @@ static void interp_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
 	interp_flush_page(vcpu->engine_data, gva);
 }
 
-static const char *interp_exit_name(u32 reason)
-{
-	return NULL;	/* they are those of enum gondola_reason */
-}
-
 const struct gondola_engine_ops gondola_interp_ops = {
 	.id = GONDOLA_ENGINE_INTERP,
 	.name = "interp",
-	.caps = GONDOLA_ENGINE_REAL_MODE | GONDOLA_ENGINE_TLB_TAGS,
+	.caps = GONDOLA_ENGINE_REAL_MODE,
 	.probe = interp_probe,
 	.cpuid = interp_processor_cpuid,
 	.vcpu_create = interp_vcpu_create,
@@ -473,5 +468,4 @@ const struct gondola_engine_ops gondola_interp_ops = {
 	.set_msr = interp_set_msr,
 	.flush_tlb = interp_flush_tlb,
 	.flush_gva = interp_flush_gva,
-	.exit_name = interp_exit_name,
 };

@@ -756,7 +756,7 @@ static void svm_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
 const struct gondola_engine_ops gondola_svm_ops = {
 	.id = GONDOLA_ENGINE_SVM,
 	.name = "svm",
-	.caps = GONDOLA_ENGINE_REAL_MODE | GONDOLA_ENGINE_TLB_TAGS,
+	.caps = GONDOLA_ENGINE_REAL_MODE,
 	.probe = svm_probe,
 	.setup = svm_setup,
 	.teardown = svm_teardown,
@@ -785,5 +785,4 @@ const struct gondola_engine_ops gondola_svm_ops = {
 	.set_msr = svm_set_msr,
 	.flush_tlb = svm_flush_tlb,
 	.flush_gva = svm_flush_gva,
-	.exit_name = gondola_svm_exit_name,
 };

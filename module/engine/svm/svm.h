@@ -68,7 +68,6 @@ static inline bool gondola_svm_end_interrupt(struct svm_vcpu *svm)
 
 /* exit.c */
 void gondola_svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
-const char *gondola_svm_exit_name(u32 hw_reason);
 /*
  * Asked before an entry, not after a refused one: by then the emulated
  * processor (QEMU's) has overwritten the state that it refused.

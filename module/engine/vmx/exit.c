@@ -7,13 +7,11 @@
 
 /**
  * struct exit_row - what a basic exit reason means
- * @name: for traces
- * @reason: enum gondola_reason
+ * @reason: enum gondola_reason; UNKNOWN, which is 0: gondola never asks for it
  * @insn: an instruction caused it: its length is known
  * @decode: fills the rest of struct gondola_exit, and may change its reason
  */
 struct exit_row {
-	const char *name;
 	u8 reason;
 	bool insn;
 	void (*decode)(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
@@ -131,47 +129,46 @@ static void decode_unknown(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	exit->fail.qualification = vmx_read(EXIT_QUALIFICATION);
 }
 
-/* By basic exit reason; a hole is a reason that gondola never asks for. */
+/* By basic exit reason. */
 static const struct exit_row rows[] = {
-	[EXIT_REASON_EXCEPTION_NMI] = { "exception_or_nmi", GONDOLA_REASON_EXCEPTION, false,
-					decode_exception },
-	[EXIT_REASON_EXTERNAL_INTERRUPT] = { "external_interrupt", GONDOLA_REASON_HOST_INTERRUPT },
-	[EXIT_REASON_TRIPLE_FAULT] = { "triple_fault", GONDOLA_REASON_TRIPLE_FAULT },
-	[EXIT_REASON_INIT_SIGNAL] = { "init_signal", GONDOLA_REASON_INIT_SIGNAL },
-	[EXIT_REASON_INTERRUPT_WINDOW] = { "interrupt_window", GONDOLA_REASON_INTERRUPT_WINDOW },
-	[EXIT_REASON_NMI_WINDOW] = { "nmi_window", GONDOLA_REASON_NMI_WINDOW },
-	[EXIT_REASON_TASK_SWITCH] = { "task_switch", GONDOLA_REASON_TASK_SWITCH, true },
-	[EXIT_REASON_CPUID] = { "cpuid", GONDOLA_REASON_CPUID, true },
+	[EXIT_REASON_EXCEPTION_NMI] = { GONDOLA_REASON_EXCEPTION, false, decode_exception },
+	[EXIT_REASON_EXTERNAL_INTERRUPT] = { GONDOLA_REASON_HOST_INTERRUPT },
+	[EXIT_REASON_TRIPLE_FAULT] = { GONDOLA_REASON_TRIPLE_FAULT },
+	[EXIT_REASON_INIT_SIGNAL] = { GONDOLA_REASON_INIT_SIGNAL },
+	[EXIT_REASON_INTERRUPT_WINDOW] = { GONDOLA_REASON_INTERRUPT_WINDOW },
+	[EXIT_REASON_NMI_WINDOW] = { GONDOLA_REASON_NMI_WINDOW },
+	[EXIT_REASON_TASK_SWITCH] = { GONDOLA_REASON_TASK_SWITCH, true },
+	[EXIT_REASON_CPUID] = { GONDOLA_REASON_CPUID, true },
 	/* GETSEC: SMX is not offered. */
-	[11] = { "getsec", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_HLT] = { "hlt", GONDOLA_REASON_HLT, true },
-	[EXIT_REASON_INVD] = { "invd", GONDOLA_REASON_CACHE, true },
-	[EXIT_REASON_INVLPG] = { "invlpg", GONDOLA_REASON_INVLPG, true, decode_invlpg },
-	[EXIT_REASON_RDPMC] = { "rdpmc", GONDOLA_REASON_EXCEPTION, false, decode_rdpmc },
-	[EXIT_REASON_VMCALL] = { "vmcall", GONDOLA_REASON_HYPERCALL, true },
+	[11] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_HLT] = { GONDOLA_REASON_HLT, true },
+	[EXIT_REASON_INVD] = { GONDOLA_REASON_CACHE, true },
+	[EXIT_REASON_INVLPG] = { GONDOLA_REASON_INVLPG, true, decode_invlpg },
+	[EXIT_REASON_RDPMC] = { GONDOLA_REASON_EXCEPTION, false, decode_rdpmc },
+	[EXIT_REASON_VMCALL] = { GONDOLA_REASON_HYPERCALL, true },
 	/* VMX in the guest is not offered. */
-	[EXIT_REASON_VMCLEAR] = { "vmclear", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_VMLAUNCH] = { "vmlaunch", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_VMPTRLD] = { "vmptrld", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_VMPTRST] = { "vmptrst", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_VMREAD] = { "vmread", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_VMRESUME] = { "vmresume", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_VMWRITE] = { "vmwrite", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_VMOFF] = { "vmxoff", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_VMON] = { "vmxon", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_INVEPT] = { "invept", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_INVVPID] = { "invvpid", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_CR_ACCESS] = { "cr_access", GONDOLA_REASON_UNKNOWN, true, decode_cr },
-	[EXIT_REASON_DR_ACCESS] = { "dr_access", GONDOLA_REASON_DR_ACCESS, true, decode_dr },
-	[EXIT_REASON_IO_INSTRUCTION] = { "io", GONDOLA_REASON_IO, true, decode_io },
-	[EXIT_REASON_MSR_READ] = { "rdmsr", GONDOLA_REASON_MSR_READ, true },
-	[EXIT_REASON_MSR_WRITE] = { "wrmsr", GONDOLA_REASON_MSR_WRITE, true },
+	[EXIT_REASON_VMCLEAR] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_VMLAUNCH] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_VMPTRLD] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_VMPTRST] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_VMREAD] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_VMRESUME] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_VMWRITE] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_VMOFF] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_VMON] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_INVEPT] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_INVVPID] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_CR_ACCESS] = { GONDOLA_REASON_CR_READ, true, decode_cr },
+	[EXIT_REASON_DR_ACCESS] = { GONDOLA_REASON_DR_ACCESS, true, decode_dr },
+	[EXIT_REASON_IO_INSTRUCTION] = { GONDOLA_REASON_IO, true, decode_io },
+	[EXIT_REASON_MSR_READ] = { GONDOLA_REASON_MSR_READ, true },
+	[EXIT_REASON_MSR_WRITE] = { GONDOLA_REASON_MSR_WRITE, true },
 	/* MONITOR and MWAIT are not offered either. */
-	[EXIT_REASON_MWAIT_INSTRUCTION] = { "mwait", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_MONITOR_INSTRUCTION] = { "monitor", GONDOLA_REASON_UNDEFINED, true },
-	[EXIT_REASON_PAUSE_INSTRUCTION] = { "pause", GONDOLA_REASON_PAUSE, true },
-	[EXIT_REASON_WBINVD] = { "wbinvd", GONDOLA_REASON_CACHE, true },
-	[EXIT_REASON_XSETBV] = { "xsetbv", GONDOLA_REASON_XSETBV, true },
+	[EXIT_REASON_MWAIT_INSTRUCTION] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_MONITOR_INSTRUCTION] = { GONDOLA_REASON_UNDEFINED, true },
+	[EXIT_REASON_PAUSE_INSTRUCTION] = { GONDOLA_REASON_PAUSE, true },
+	[EXIT_REASON_WBINVD] = { GONDOLA_REASON_CACHE, true },
+	[EXIT_REASON_XSETBV] = { GONDOLA_REASON_XSETBV, true },
 };
 
 static void decode_entry_failure(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
@@ -230,24 +227,15 @@ void vmx_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 		vmx_requeue(vcpu, vectoring);
 
 	reason = (u16)reason;
-	if (unlikely(reason >= ARRAY_SIZE(rows) || !rows[reason].name)) {
+	row = reason < ARRAY_SIZE(rows) ? &rows[array_index_nospec(reason, ARRAY_SIZE(rows))] : NULL;
+	if (unlikely(!row || row->reason == GONDOLA_REASON_UNKNOWN)) {
 		exit->reason = GONDOLA_REASON_UNKNOWN;
 		decode_unknown(vcpu, exit);
 		return;
 	}
-	row = &rows[array_index_nospec(reason, ARRAY_SIZE(rows))];
 	exit->reason = row->reason;
 	if (row->insn)
 		exit->insn_len = vmx_read(VM_EXIT_INSTRUCTION_LEN);
 	if (row->decode)
 		row->decode(vcpu, exit);
-}
-
-const char *vmx_exit_name(u32 hw_reason)
-{
-	u32 reason = (u16)hw_reason;
-
-	if (hw_reason & VMX_REASON_ENTRY_FAILED)
-		return "entry_failed";
-	return reason < ARRAY_SIZE(rows) ? rows[reason].name : NULL;
 }

@@ -425,7 +425,6 @@ const struct gondola_engine_ops gondola_vmx_ops = {
 	.id = GONDOLA_ENGINE_VMX,
 	.name = "vmx",
 	/* Where there are no VPIDs, entries flush by themselves and flush_tlb() has nothing to do. */
-	.caps = GONDOLA_ENGINE_TLB_TAGS,
 	.probe = vmx_probe,
 	.setup = vmx_setup,
 	.teardown = vmx_teardown,
@@ -454,5 +453,4 @@ const struct gondola_engine_ops gondola_vmx_ops = {
 	.set_msr = vmx_set_msr,
 	.flush_tlb = vmx_flush_tlb,
 	.flush_gva = vmx_flush_gva,
-	.exit_name = vmx_exit_name,
 };

@@ -162,7 +162,6 @@ int vmx_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
 
 /* exit.c */
 void vmx_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
-const char *vmx_exit_name(u32 hw_reason);
 
 /* event.c: injection, windows, interrupt shadow */
 void vmx_inject(struct gondola_vcpu *vcpu, const struct gondola_event *event);
