@@ -233,6 +233,41 @@ static void orphans_go(struct kunit *test)
 	world_done(test, w);
 }
 
+/*
+ * A sync that no flush by the guest asked for: the guest may still write a table through a
+ * translation that it took back and that its processor remembers, until it flushes.
+ */
+static void writes_after_an_unasked_sync_are_seen(struct kunit *test)
+{
+	const u64 gone = 0, other = 0x21000 | FULL | PT_A | PT_D;
+	struct world *w = world_identity(test, 0);
+	u64 value = other, seen;
+	struct gondola_access out;
+	u32 error;
+
+	*world_u64(w, 0x20000) = 20;
+	*world_u64(w, 0x21000) = 21;
+	*world_u64(w, 0x3008) = 0x5000 | FULL;
+	must_write(test, w, 0x5000, 0x20000 | FULL | PT_A | PT_D);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x200000), 20ull);
+	/* Both leaf tables go out of sync, 0x5000 before the one that maps it. */
+	must_write(test, w, 0x5000, 0x20000 | FULL | PT_A | PT_D);
+	must_write(test, w, 0x4000 + 8 * 0x100, 0x100000 | FULL | PT_A | PT_D);
+	world_set_cr3(w, 0x1000);
+	must_write(test, w, 0x5000, 0x20000 | FULL | PT_A | PT_D);
+	/* An interpreted write takes the mapping back; a new way to both tables syncs them. */
+	seen = gone;
+	KUNIT_ASSERT_EQ(test, gondola_mmu_access(&w->vcpu, 0x4000 + 8 * 5, &seen, 8, PFEC_W, &out),
+			GONDOLA_ACCESS_OK);
+	must_write(test, w, 0x2008, 0x3000 | FULL | PT_A);
+	/* Whether the processor has forgotten it is the processor's to say. */
+	world_access(w, 0x5000, PFEC_W, &value, &error);
+	seen = *world_u64(w, 0x5000) == other ? 21 : 20;
+	world_set_cr3(w, 0x1000);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x200000), seen);
+	world_done(test, w);
+}
+
 /* Bytes that host and guest share do not lie in page tables, whatever the guest says. */
 static void tables_are_not_exchanged(struct kunit *test)
 {
@@ -253,6 +288,7 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(orphans_go),
 	KUNIT_CASE(tables_are_not_exchanged),
 	KUNIT_CASE(harvested_dirty_bits_are_flushed),
+	KUNIT_CASE(writes_after_an_unasked_sync_are_seen),
 	KUNIT_CASE(leaf_table_goes_out_of_sync),
 	KUNIT_CASE(writes_to_upper_tables_count_at_once),
 	KUNIT_CASE(read_only_slot_is_never_written),

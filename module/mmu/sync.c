@@ -175,9 +175,12 @@ void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp
 		changed = true;
 		update_entry(vcpu, sp, i, guest_entry(sp, frame_data(frame), i));
 	}
+	if (!sp->unsync)
+		return;
 	/* Many writes change nothing in the end; a table that they leave alone may be protected. */
-	if (sp->unsync)
-		sp->quiet = changed ? 0 : sp->quiet + 1;
+	sp->quiet = changed ? 0 : sp->quiet + 1;
+	/* No D bit tells of a write through what only the processor remembers: see was_written(). */
+	gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
 }
 
 void gondola_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i)
