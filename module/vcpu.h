@@ -49,7 +49,8 @@ enum gondola_vcpu_mode {
  * @mode: enum gondola_vcpu_mode; written by the vCPU's thread alone
  * @cpu: the processor it is loaded on, or -1
  * @tsc_offset: guest TSC = host TSC + this
- * @missing: guest-physical memory that the last -EAGAIN was about
+ * @missing, @missing_write: guest-physical memory that the last -EAGAIN was about, and whether it
+ *	is to be written
  * @patient: it may sleep for absent memory: not in GONDOLA_RUN
  * @engine_data: the engine's own
  * @fpu: FPU state, where it is kept in memory; NULL: the processor has it
@@ -81,6 +82,7 @@ struct gondola_vcpu {
 	bool ran;
 	bool preempted;
 	bool patient;
+	bool missing_write;
 	bool eoi_offered;		/* paravirtual EOI: the guest may leave one in memory */
 	bool unhalted;			/* GONDOLA_HC_KICK_CPU: ends one HLT, also one to come */
 	u64 dr[4];

@@ -83,6 +83,7 @@ enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn
 	err = gondola_mmu_host_pin(vm, hva, write, wait, &pfn, &writable);
 	if (err == -EAGAIN) {
 		vcpu->missing = gfn << GONDOLA_PAGE_SHIFT;
+		vcpu->missing_write = write;
 		return GONDOLA_ACCESS_MEMORY;
 	}
 	if (err)

@@ -229,7 +229,7 @@ int interp_ask_memory(struct gondola_emulator *e, gpa_t gpa, bool write)
 
 /* An access that did not succeed and is not MMIO. */
 static noinline int access_failed(struct interp *in, enum gondola_access_result result, gva_t la,
-				  const struct gondola_access *out, u32 access)
+				  const struct gondola_access *out)
 {
 	switch (result) {
 	case GONDOLA_ACCESS_FAULT:
@@ -238,7 +238,7 @@ static noinline int access_failed(struct interp *in, enum gondola_access_result 
 		in->emul.exception.cr2 = la;
 		return GONDOLA_EMUL_FAULT;
 	case GONDOLA_ACCESS_MEMORY:
-		return interp_ask_memory(&in->emul, out->gpa, access & PFEC_W);
+		return interp_ask_memory(&in->emul, out->gpa, in->vcpu->missing_write);
 	default:
 		return GONDOLA_EMUL_ERROR;
 	}
@@ -264,7 +264,7 @@ static int read_page(struct interp *in, gva_t la, void *buf, unsigned int bytes,
 		return GONDOLA_EMUL_OK;
 	if (result == GONDOLA_ACCESS_MMIO)
 		return bytes > 16 ? GONDOLA_EMUL_SPLIT : mmio_read(in, out.gpa, buf, bytes);
-	return access_failed(in, result, la, &out, access);
+	return access_failed(in, result, la, &out);
 }
 
 static int op_read(struct gondola_emulator *e, gva_t la, void *buf, unsigned int bytes, bool system)
@@ -288,7 +288,7 @@ static int probe_write(struct interp *in, gva_t la, u32 access)
 	result = gondola_mmu_translate(in->vcpu, la, access, &out);
 	if (result == GONDOLA_ACCESS_OK || result == GONDOLA_ACCESS_MMIO)
 		return GONDOLA_EMUL_OK;
-	return access_failed(in, result, la, &out, access);
+	return access_failed(in, result, la, &out);
 }
 
 static int write_page(struct interp *in, gva_t la, const void *buf, unsigned int bytes, u32 access)
@@ -301,7 +301,7 @@ static int write_page(struct interp *in, gva_t la, const void *buf, unsigned int
 		return GONDOLA_EMUL_OK;
 	if (result == GONDOLA_ACCESS_MMIO)
 		return bytes > 16 ? GONDOLA_EMUL_SPLIT : mmio_write(in, out.gpa, buf, bytes);
-	return access_failed(in, result, la, &out, access);
+	return access_failed(in, result, la, &out);
 }
 
 static int op_write(struct gondola_emulator *e, gva_t la, const void *buf, unsigned int bytes,
@@ -338,7 +338,7 @@ static int op_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const voi
 		if (likely(result == GONDOLA_ACCESS_OK))
 			return GONDOLA_EMUL_OK;
 		if (result != GONDOLA_ACCESS_MMIO)
-			return access_failed(in, result, la, &out, access);
+			return access_failed(in, result, la, &out);
 		/* The device gave *old in this very instruction: it must not be read twice. */
 		if (in->next_read && in->reads[in->next_read - 1].gpa == out.gpa)
 			return op_write(e, la, new, bytes, false);
@@ -373,7 +373,7 @@ static int op_fetch(struct gondola_emulator *e, gva_t la, void *buf, unsigned in
 			break;	/* perhaps the instruction ends before */
 		if (result == GONDOLA_ACCESS_MMIO)
 			return GONDOLA_EMUL_UNKNOWN;
-		return access_failed(in, result, la, &out, access);
+		return access_failed(in, result, la, &out);
 	}
 	return GONDOLA_EMUL_OK;
 }

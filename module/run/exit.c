@@ -79,7 +79,7 @@ int gondola_leave_for_memory(struct gondola_vcpu *vcpu, gpa_t gpa, bool write)
 static int done_or_gp(struct gondola_vcpu *vcpu, const struct gondola_exit *exit, int err)
 {
 	if (unlikely(err == -EAGAIN))
-		return gondola_leave_for_memory(vcpu, vcpu->missing, true);
+		return gondola_leave_for_memory(vcpu, vcpu->missing, vcpu->missing_write);
 	return likely(!err) ? done(vcpu, exit) : raise(vcpu, VEC_GP);
 }
 
@@ -126,7 +126,7 @@ static int handle_page_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 			return fault_in_delivery(vcpu, result);
 		return gondola_interpret(vcpu);
 	case GONDOLA_ACCESS_MEMORY:
-		return gondola_leave_for_memory(vcpu, access.gpa, exit->pf.error & PFEC_W);
+		return gondola_leave_for_memory(vcpu, access.gpa, vcpu->missing_write);
 	case GONDOLA_ACCESS_ERROR:
 		break;
 	}

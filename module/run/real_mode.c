@@ -81,7 +81,7 @@ int gondola_real_mode_step(struct gondola_vcpu *vcpu)
 	err = deliver(vcpu, &event);
 	if (err == -EAGAIN) {
 		vcpu->event = event;
-		return gondola_leave_for_memory(vcpu, vcpu->missing, true);
+		return gondola_leave_for_memory(vcpu, vcpu->missing, vcpu->missing_write);
 	}
 	/* With no table there is no handler for the double fault either. */
 	if (err)

@@ -207,6 +207,7 @@ static void pae_directory_pointers_are_missing(struct kunit *test)
 	w->host_absent[3] = true;
 	KUNIT_EXPECT_EQ(test, gondola_set_cr0(vcpu, CR0_PE | CR0_PG), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, vcpu->missing, 0x3000ull);
+	KUNIT_EXPECT_FALSE(test, vcpu->missing_write);
 	KUNIT_EXPECT_FALSE(test, gondola_paging(vcpu));
 	w->host_absent[3] = false;
 	KUNIT_EXPECT_EQ(test, gondola_set_cr0(vcpu, CR0_PE | CR0_PG), 0);

@@ -35,12 +35,12 @@ static int uffd_open(int flags)
 }
 
 /* A machine whose pages at ABSENT are not there; returns the userfaultfd. */
-static int start(struct machine *machine, int flags)
+static int start_in(struct machine *machine, enum mode mode, int flags)
 {
 	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 	int uffd;
 
-	machine_create(machine, MODE_LONG);
+	machine_create(machine, mode);
 	uffd = uffd_open(flags);
 	range.range.start = (uintptr_t)machine->memory + ABSENT;
 	range.range.len = ABSENT_BYTES;
@@ -49,6 +49,11 @@ static int start(struct machine *machine, int flags)
 	require_equal(__gondola_set_memory(machine->vm, 0, GONDOLA_MEM_USERFAULT, 0, MEMORY_BYTES,
 					   machine->memory), 0);
 	return uffd;
+}
+
+static int start(struct machine *machine, int flags)
+{
+	return start_in(machine, MODE_LONG, flags);
 }
 
 static void stop(struct machine *machine, int uffd)
@@ -113,22 +118,52 @@ static void user_mode_only(void)
 }
 
 GUEST_CODE(through_table, 64, "mov 0x600008, %eax; out %eax, $0x80");
+GUEST_CODE(write_through_table, 64,
+	   "movl $0x33, 0x600008; mov 0x600008, %eax; out %eax, $0x80");
 
-static void page_tables(void)
+/* Whatever the access, the table must be there to be read first. */
+static void through_absent_table(const char *code, size_t bytes)
 {
 	static _Alignas(PAGE) uint64_t table[PAGE / 8];
 	struct machine machine;
 	int uffd = start(&machine, 0);
 
 	((uint64_t *)(machine.memory + TABLES + 0x2000))[3] = ABSENT | 3;
-	GUEST_LOAD(&machine, through_table);
+	machine_load(&machine, code, bytes);
 	*(uint32_t *)(machine.memory + DATA + 8) = 0x33;
 	machine_run(&machine);
 	require_equal(machine.run->exit, GONDOLA_EXIT_MEMORY);
 	require_equal(machine.run->memory.gpa, ABSENT);
+	expect_equal(machine.run->memory.write, 0);
 	table[0] = DATA | 3;
 	supply(&machine, uffd, ABSENT, table);
 	expect_equal(machine_result(&machine), 0x33);
+	stop(&machine, uffd);
+}
+
+static void page_tables(void)
+{
+	through_absent_table(through_table, through_table_end - through_table);
+	through_absent_table(write_through_table, write_through_table_end - write_through_table);
+}
+
+GUEST_CODE(load_cr3, 32, "mov $0x100000, %eax; mov %eax, %cr3; mov $0x34, %eax; out %eax, $0x80");
+
+/* They are only read: a launcher whose memory is read-only there must not be told to write it. */
+static void directory_pointers(void)
+{
+	static _Alignas(PAGE) uint8_t pointers[PAGE];
+	struct machine machine;
+	int uffd = start_in(&machine, MODE_PAE, 0);
+
+	memcpy(pointers, machine.memory + TABLES, sizeof(pointers));
+	GUEST_LOAD(&machine, load_cr3);
+	machine_run(&machine);
+	require_equal(machine.run->exit, GONDOLA_EXIT_MEMORY);
+	require_equal(machine.run->memory.gpa, ABSENT);
+	expect_equal(machine.run->memory.write, 0);
+	supply(&machine, uffd, ABSENT, pointers);
+	expect_equal(machine_result(&machine), 0x34);
 	stop(&machine, uffd);
 }
 
@@ -216,6 +251,7 @@ static const struct tap_test tests[] = {
 	{ "a guest that reads or writes an absent page leaves for it", guest_accesses },
 	{ "also with a userfaultfd for user-mode faults alone", user_mode_only },
 	{ "a guest whose page table is absent leaves for it", page_tables },
+	{ "PAE directory pointers that are absent are asked for to be read", directory_pointers },
 	{ "the interpreter leaves for absent pages", interpreter },
 	{ "paravirtual records in absent pages are written once they are there", records },
 	{ "memory that is at hand needs no exit", demand },
