@@ -208,7 +208,8 @@ static long set_cpuid(struct gondola_vcpu *vcpu, void __user *uarg)
 
 	if (err)
 		return err;
-	if (vcpu->ran)
+	/* State may be there that was judged by it. */
+	if (vcpu->cpuid)
 		return -EBUSY;
 	entries = gondola_cpuid_args(&args);
 	if (IS_ERR(entries))

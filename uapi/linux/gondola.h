@@ -137,8 +137,8 @@ struct gondola_cpuid_entry {
  * @entries: address of an array of struct gondola_cpuid_entry
  *
  * GONDOLA_GET_SUPPORTED_CPUID (system) fills it with what this host and the
- * module can offer; GONDOLA_SET_CPUID (vCPU, before the first run: EBUSY
- * after) takes any subset of it.
+ * module can offer; GONDOLA_SET_CPUID (vCPU, once: EBUSY after) takes any
+ * subset of it.
  */
 struct gondola_cpuid {
 	__u32 size;
