@@ -75,6 +75,10 @@ static void rewritten_into(uint8_t other)
 	int ret;
 
 	machine_create(&r.machine, MODE_LONG);
+	if (other == PADDB && r.machine.engine == GONDOLA_ENGINE_INTERP) {
+		machine_destroy(&r.machine);
+		tap_skip("the engine runs only what the instruction emulator knows");
+	}
 	GUEST_LOAD(&r.machine, rounds);
 	WORD(&r.machine, EXPECTED) = expected(&r.machine);
 	r.machine.regs.rflags = RFLAGS_IF;
@@ -86,7 +90,7 @@ static void rewritten_into(uint8_t other)
 	__atomic_store_n(&r.stop, true, __ATOMIC_RELEASE);
 	require_equal(pthread_join(thread, NULL), 0);
 	expect_equal(ret, 0);
-	expect_equal(r.machine.run->exit, GONDOLA_EXIT_IO);
+	require_equal(r.machine.run->exit, GONDOLA_EXIT_IO);
 	expect_equal(*(uint32_t *)((char *)r.machine.run + r.machine.run->io.offset), 0);
 	machine_destroy(&r.machine);
 }
