@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the two ends of a migration say to each other: control records of the
- * stream (stream.h), in both directions.  Documentation/migration.rst tells
- * which follows which; everything that comes in is untrusted.
+ * stream (stream.h), in both directions.  Documentation/migration-protocol.rst
+ * gives their order.  Everything that comes in is untrusted.
  *
  *	source				target
  *	configuration, CPUID, HELLO ->
