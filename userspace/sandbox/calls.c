@@ -82,6 +82,7 @@ static const struct call calls[] = {
 	{ SCMP_SYS(preadv), DEVICE, 0, 0, 0 },
 	{ SCMP_SYS(pwritev), DEVICE, 0, 0, 0 },
 	{ SCMP_SYS(fallocate), DEVICE, 0, 0, 0 },
+	{ SCMP_SYS(fadvise64), MOVE, 0, 0, 0 },
 	{ SCMP_SYS(accept4), DEVICE | MOVE | LOOP, 0, 0, 0 },
 	/* On a socket that the keeper bound. */
 	{ SCMP_SYS(listen), MOVE, 0, 0, 0 },

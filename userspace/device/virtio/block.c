@@ -344,6 +344,15 @@ static void yield(struct virtio_device *device)
 
 /* ---- opening ----------------------------------------------------------------------- */
 
+/*
+ * Another host may have written since this one read: the size, the format, its own
+ * partition table.  A device knows nothing of that, and what is cached of it is old.
+ */
+static void forget_cached(const struct block *block)
+{
+	posix_fadvise(block->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 /* Readers share it, a writer has it alone; the lock goes away with the process. */
 static bool lock_file(const struct block *block, char *error)
 {
@@ -351,8 +360,10 @@ static bool lock_file(const struct block *block, char *error)
 		.l_type = block->readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET,
 	};
 
-	if (!fcntl(block->fd, F_OFD_SETLK, &lock))
+	if (!fcntl(block->fd, F_OFD_SETLK, &lock)) {
+		forget_cached(block);
 		return true;
+	}
 	if (errno == EAGAIN || errno == EACCES)
 		snprintf(error, STATE_ERROR_ROOM, "it is in use by another virtual machine or disk");
 	else

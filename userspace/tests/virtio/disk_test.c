@@ -143,6 +143,7 @@ ssize_t __real_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int count, off_t offset);
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
+int __wrap_posix_fadvise(int fd, off_t offset, off_t bytes, int advice);
 
 /*
  * struct fault - what happens to the calls to come
@@ -150,12 +151,14 @@ int __wrap_fdatasync(int fd);
  * @shortened: then so many transfer no more than 100 bytes
  * @error: then all fail with this, if it is not 0
  * @slow: each takes a millisecond
+ * @stale: reads find what was there before another host wrote, until the cache is dropped
  */
 static struct fault {
 	unsigned int interrupted;
 	unsigned int shortened;
 	int error;
 	bool slow;
+	bool stale;
 } fault;
 
 /* Bytes that were asked for so far. */
@@ -192,6 +195,10 @@ ssize_t __wrap_preadv(int fd, const struct iovec *iov, int count, off_t offset)
 	count_moved(iov, count);
 	if (most < 0)
 		return -1;
+	if (fault.stale) {
+		memset(iov->iov_base, 0xee, iov->iov_len);
+		return iov->iov_len;
+	}
 	return most ? pread(fd, iov->iov_base, most < (int)iov->iov_len ? most : (int)iov->iov_len,
 			    offset) : __real_preadv(fd, iov, count, offset);
 }
@@ -209,6 +216,35 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 int __wrap_fdatasync(int fd)
 {
 	return strike() < 0 ? -1 : __real_fdatasync(fd);
+}
+
+int __wrap_posix_fadvise(int fd, off_t offset, off_t bytes, int advice)
+{
+	(void)fd;
+	if (!offset && !bytes && advice == POSIX_FADV_DONTNEED)
+		fault.stale = false;
+	return 0;
+}
+
+/* A disk that comes from another host was written there until a moment ago. */
+static void disk_is_read_anew(void)
+{
+	char error[STATE_ERROR_ROOM] = "";
+	uint8_t *data;
+
+	make_disk(DISK_BYTES);
+	devices_set_incoming();
+	start_disk("");
+	virtio_register(driver.device, 0);
+	devices_freeze();
+	fault = (struct fault){ .stale = true };
+	require(devices_thaw(error));
+	data = guest(BUFFERS + 0x1000);
+	expect_equal(disk_request(VIRTIO_BLK_T_IN, 3, 512, false), 0);
+	expect_equal(data[0], 3);
+	fault = (struct fault){ .stale = false };
+	devices_forget();
+	driver_end();
 }
 
 /* Interrupted and in pieces is no error; one in the middle is the guest's. */
@@ -447,6 +483,7 @@ const struct test_table disk_tests = TEST_TABLE(
 	{ "a disk that became shorter gives I/O errors", disk_cut },
 	{ "a disk whose host fails gives I/O errors and goes on", disk_fails },
 	{ "a disk whose host fails is not said to be saved", disk_fails_when_saved },
+	{ "a disk that comes from another host is read anew", disk_is_read_anew },
 	{ "images of other formats are no raw disks", disk_images },
 	{ "a disk with large requests lets others in", disk_lets_others_in },
 	{ "a reset ends a large request", disk_reset_under_way },
