@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "remote.h"
 
+/* It is answered when the VM is here again: the other end may take its time. */
+#define PATIENCE_MS	90000
+
 static int run_cancel(int argc, char **argv)
 {
-	return remote_simple(&command_migrate_cancel, argc, argv);
+	return remote_simple_within(&command_migrate_cancel, argc, argv, PATIENCE_MS);
 }
 
 const struct command command_migrate_cancel = {
@@ -16,7 +19,7 @@ const struct command command_migrate_cancel = {
 "  gondola migrate-cancel NAME [--json]\n"
 "\n"
 "The VM runs on here, and \"gondola receive\" at the other end gives up. Once the VM is\n"
-"changing hands it is too late.\n"
+"changing hands it is too late. Comes back when it is known which of the two it was.\n"
 "\n"
 "EXIT STATUS\n"
 "  0 done, 14 too late, 20 it is not being moved\n",

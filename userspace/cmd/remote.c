@@ -107,13 +107,18 @@ void remote_print(struct json_object *object)
 
 int remote_simple(const struct command *command, int argc, char **argv)
 {
+	return remote_simple_within(command, argc, argv, REMOTE_TIMEOUT_MS);
+}
+
+int remote_simple_within(const struct command *command, int argc, char **argv, int timeout_ms)
+{
 	static const struct option_spec specs[] = { REMOTE_OPTIONS, { NULL, NULL, false } };
 	struct remote_options options = { NULL };
 	struct json_object *answer;
 	struct registry_vm vm;
 
 	remote_find(command, argc, argv, specs, &options, &vm);
-	answer = remote_ask(&vm, command->name, NULL, REMOTE_TIMEOUT_MS);
+	answer = remote_ask(&vm, command->name, NULL, timeout_ms);
 	if (options.json)
 		remote_print(answer);
 	json_object_put(answer);

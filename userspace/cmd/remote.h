@@ -41,6 +41,8 @@ struct json_object *remote_ask_with(const struct registry_vm *vm, const char *co
 				    struct json_object *arguments, int fd, int timeout_ms);
 /** remote_simple() - all of a command that is a request and an answer */
 int remote_simple(const struct command *command, int argc, char **argv);
+/** remote_simple_within() - likewise, of one that takes its time */
+int remote_simple_within(const struct command *command, int argc, char **argv, int timeout_ms);
 /** remote_fd() - of an address "fd:N"; -1: of another kind. It must be open here */
 int remote_fd(const char *address);
 /** remote_print() - one JSON object, a line */

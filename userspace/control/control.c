@@ -63,6 +63,7 @@ static struct {
 		control_fn fn;
 	} commands[CONTROL_MAX_COMMANDS];
 	unsigned int nr_commands;
+	control_fn guard;
 
 	control_status_fn status[CONTROL_MAX_COMMANDS];
 	unsigned int nr_status;
@@ -288,7 +289,9 @@ static void dispatch(struct control_request *request)
 		if (vm_state_allows(request->command, request->vm->name, vm_state(request->vm),
 				    words, sizeof(words)))
 			control_fail(request, "wrong-state", "%s", words);
-		else
+		else if (control.guard)
+			control.guard(request);
+		if (!request->failed)
 			control.commands[i].fn(request);
 		return;
 	}
@@ -577,6 +580,11 @@ void control_add(const char *name, control_fn fn)
 		fail(EXIT_CODE_ERROR, "more than %d control commands", CONTROL_MAX_COMMANDS);
 	control.commands[control.nr_commands].name = name;
 	control.commands[control.nr_commands++].fn = fn;
+}
+
+void control_set_guard(control_fn fn)
+{
+	control.guard = fn;
 }
 
 void control_add_status(control_status_fn fn)

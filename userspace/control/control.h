@@ -61,6 +61,8 @@ typedef void (*control_fn)(struct control_request *request);
  * If states.c has a rule for it, requests in another state never reach @fn.
  */
 void control_add(const char *name, control_fn fn);
+/** control_set_guard() - @fn sees each command that the state allows, and may control_fail() it */
+void control_set_guard(control_fn fn);
 typedef void (*control_status_fn)(struct vm *vm, struct json_object *status);
 /** control_add_status() - @fn adds members to what "status" answers */
 void control_add_status(control_status_fn fn);

@@ -19,10 +19,16 @@
 #define DEFAULT_CACHE		(64ull << 20)
 #define NO_CONNECTION		"a stream socket must come along: a VM's process makes no connection"
 
-/* One at a time.  It stays after its end for as long as it is in doubt. */
+#define CANCELS_MAX		16
+
+/*
+ * One at a time.  It stays after its end for as long as it is in doubt.
+ * @cancels: who wants it cancelled is told once it is, under the source's lock
+ */
 static struct {
 	struct source source;
-	struct control_request *request;
+	struct control_request *cancels[CANCELS_MAX];
+	unsigned int nr_cancels;
 	pthread_t thread;
 	bool started;
 	bool under_way;
@@ -34,6 +40,31 @@ static enum migrate_phase phase_now(void)
 }
 
 /* ---- migrate ----------------------------------------------------------------------------- */
+
+static void refuse_late(struct control_request *request)
+{
+	control_fail(request, "too-late", "%s has changed hands, or is about to",
+		     request->vm->name);
+}
+
+/* It is over: only now is it known whether it could be cancelled. */
+static void answer_cancels(const struct source *s)
+{
+	struct control_request *cancels[CANCELS_MAX];
+	unsigned int count;
+
+	pthread_mutex_lock(&here.source.lock);
+	count = here.nr_cancels;
+	memcpy(cancels, here.cancels, sizeof(cancels));
+	here.nr_cancels = 0;
+	__atomic_store_n(&here.under_way, false, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&here.source.lock);
+	for (unsigned int i = 0; i < count; i++) {
+		if (s->theirs || s->phase == MIGRATE_BROKEN)
+			refuse_late(cancels[i]);
+		control_done(cancels[i]);
+	}
+}
 
 static void *run_thread(void *argument)
 {
@@ -54,7 +85,7 @@ static void *run_thread(void *argument)
 		control_fail_with(request, "report", report);
 	}
 	control_done(request);
-	__atomic_store_n(&here.under_way, false, __ATOMIC_RELEASE);
+	answer_cancels(s);
 	if (!moved && s->phase == MIGRATE_BROKEN)
 		moved = source_settle(s);
 	if (moved)
@@ -121,15 +152,9 @@ static void on_migrate(struct control_request *request)
 	struct migrate_options options;
 	int ret;
 
-	if (__atomic_load_n(&here.under_way, __ATOMIC_ACQUIRE) || phase_now() == MIGRATE_BROKEN) {
+	if (__atomic_load_n(&here.under_way, __ATOMIC_ACQUIRE)) {
 		control_fail(request, "busy", "%s: a migration is not over: %s", request->vm->name,
 			     migrate_phase_name(phase_now()));
-		return;
-	}
-	if (target_here() && target_left(target_here())) {
-		control_fail(request, "busy", "%s: %llu pages have not come from its last host",
-			     request->vm->name,
-			     (unsigned long long)target_left(target_here()));
 		return;
 	}
 	if (!take_options(request, &options))
@@ -157,28 +182,58 @@ static void on_migrate(struct control_request *request)
 
 /* ---- migrate-cancel ------------------------------------------------------------------------ */
 
+/* The source's lock is held. */
+static void cancel(struct control_request *request, struct source *s)
+{
+	if (!here.under_way) {
+		control_fail(request, "wrong-state", "%s: no migration is under way",
+			     request->vm->name);
+	} else if (s->gone) {
+		refuse_late(request);
+	} else if (here.nr_cancels == CANCELS_MAX) {
+		control_fail(request, "busy", "%s: it is being cancelled", request->vm->name);
+	} else {
+		s->cancelled = true;
+		__atomic_store_n(&s->link.hurry, true, __ATOMIC_RELAXED);
+		/* Ends a wait for the target; it still hears that it was cancelled. */
+		if (s->link.transport.fd >= 0)
+			shutdown(s->link.transport.fd, SHUT_RD);
+		control_later(request);
+		here.cancels[here.nr_cancels++] = request;
+	}
+}
+
 static void on_cancel(struct control_request *request)
 {
 	struct source *s = &here.source;
-	bool late;
 
-	if (!__atomic_load_n(&here.under_way, __ATOMIC_ACQUIRE)) {
+	/* There is no lock before the first migration. */
+	if (!here.started) {
 		control_fail(request, "wrong-state", "%s: no migration is under way",
 			     request->vm->name);
 		return;
 	}
 	pthread_mutex_lock(&s->lock);
-	late = s->gone;
-	if (!late) {
-		s->cancelled = true;
-		__atomic_store_n(&s->link.hurry, true, __ATOMIC_RELAXED);
-		/* Ends a wait for the target; it still hears that it was cancelled. */
-		shutdown(s->link.transport.fd, SHUT_RD);
-	}
+	cancel(request, s);
 	pthread_mutex_unlock(&s->lock);
-	if (late)
-		control_fail(request, "too-late", "%s has changed hands, or is about to",
-			     request->vm->name);
+}
+
+/* ---- what may not be done to a VM that is not wholly here, or may be elsewhere -------------- */
+
+static void guard(struct control_request *request)
+{
+	bool leaves = !strcmp(request->command, "migrate") || !strcmp(request->command, "suspend");
+
+	if (!leaves)
+		return;
+	/* Resumed from a file it would run beside the one that the target may have. */
+	if (phase_now() == MIGRATE_BROKEN)
+		control_fail(request, "busy", "%s: a migration is not over: %s",
+			     request->vm->name, migrate_phase_name(phase_now()));
+	else if (target_here() && target_left(target_here()))
+		control_fail(request, "busy", "%s: %llu pages have not come from its last host",
+			     request->vm->name,
+			     (unsigned long long)target_left(target_here()));
 }
 
 /* ---- migrate-recover -------------------------------------------------------------------------- */
@@ -312,6 +367,7 @@ void migrate_add_commands(void)
 	control_add("migrate", on_migrate);
 	control_add("migrate-cancel", on_cancel);
 	control_add("migrate-recover", on_recover);
+	control_set_guard(guard);
 	control_add_status(add_status);
 }
 

@@ -148,7 +148,12 @@ static bool reserve(struct source *s)
 	bool ret;
 
 	source_phase(s, MIGRATE_CHECK);
+	/* A cancel that came before had no wait to end. */
+	pthread_mutex_lock(&s->lock);
 	ret = transport_take(&s->link.transport, s->options.fd, LINK_TIMEOUT_MS, s->link.words);
+	if (ret && s->cancelled)
+		ret = link_fail(&s->link, "cancelled");
+	pthread_mutex_unlock(&s->lock);
 	s->options.fd = -1;
 	if (!ret)
 		return false;

@@ -112,10 +112,19 @@ static bool read_greeting(struct target *target)
 	       link_fail(link, "record type %u came in place of the greeting", record.type);
 }
 
+/* Threads may want both at once: the first one is what holds. */
+static bool decide(struct target *target, enum target_word word)
+{
+	enum target_word open = TARGET_OPEN;
+
+	return __atomic_compare_exchange_n(&target->word, &open, word, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_ACQUIRE);
+}
+
 /* This process ends without a word of its own to the source. */
 static void refuse_at_exit(void)
 {
-	if (here && here->phase < MIGRATE_RESUME && here->link.transport.fd >= 0)
+	if (here && here->link.transport.fd >= 0 && decide(here, TARGET_REFUSES))
 		target_refuse(here, here->link.words[0] ? here->link.words :
 			      "the target gave up, and told why there");
 }
@@ -346,11 +355,17 @@ static bool commit(struct target *target)
 	char error[STATE_ERROR_ROOM];
 	bool ours;
 
+	/* First this: from here on it may become ours in any moment. */
+	vm_set_busy(target->vm, VM_STATE_COMMITTING);
+	phase(target, MIGRATE_COMMIT);
 	if (!link_put(&target->link, WIRE_PREPARED, &loaded, sizeof(loaded)))
 		return false;
-	phase(target, MIGRATE_COMMIT);
 	transport_timeout(&target->link.transport, LINK_PATIENCE_MS);
 	if (!link_expect(&target->link, WIRE_COMMIT, NULL, 0))
+		return false;
+	if (vm_ending(target->vm))
+		return link_fail(&target->link, "it was ended there before it had begun");
+	if (!decide(target, TARGET_TAKES))
 		return false;
 	pthread_mutex_lock(&target->vm->devices);
 	ours = devices_thaw(error);
@@ -392,8 +407,9 @@ static void *target_run(void *argument)
 	}
 	phase(target, MIGRATE_FAILED);
 	link_blame(&target->link);
-	/* First this: with the VM's end the link is cut. */
-	if (!target->link.refused)
+	/* First this: with the VM's end the link is cut.  Another thread may be saying it. */
+	if ((decide(target, TARGET_REFUSES) || target->word == TARGET_TAKES) &&
+	    !target->link.refused)
 		target_refuse(target, target->link.words);
 	vm_end(target->vm, VM_ERROR, "it was not received and stays where it was: %.300s",
 	       target->link.words);
@@ -425,7 +441,11 @@ void target_join(struct target *target)
 {
 	target_wake(target);
 	pthread_mutex_lock(&target->lock);
-	transport_cut(&target->link.transport);
+	/* Before COMMIT it still tells the source that it does not take the VM. */
+	if (__atomic_load_n(&target->word, __ATOMIC_ACQUIRE) == TARGET_TAKES)
+		transport_cut(&target->link.transport);
+	else if (target->link.transport.fd >= 0)
+		shutdown(target->link.transport.fd, SHUT_RD);
 	pthread_cond_broadcast(&target->changed);
 	pthread_mutex_unlock(&target->lock);
 	pthread_join(target->thread, NULL);

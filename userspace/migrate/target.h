@@ -12,7 +12,20 @@
 #include "vm/vm.h"
 
 /**
+ * enum target_word - what this end has made of the source's COMMIT; it is said once
+ * @TARGET_OPEN: it has not come, or was not looked at
+ * @TARGET_TAKES: the VM is ours from here on
+ * @TARGET_REFUSES: it stays the source's, whatever comes
+ */
+enum target_word {
+	TARGET_OPEN,
+	TARGET_TAKES,
+	TARGET_REFUSES,
+};
+
+/**
  * struct target - what comes in
+ * @word: set by target_decide() alone
  * @config: how the machine is made, as the source says
  * @lock: all below, and link.out once the VM runs
  * @missing: post-copy: pages that are not here, a bit each; NULL: there are none
@@ -36,6 +49,7 @@ struct target {
 	struct vm *vm;
 	pthread_t thread;
 	enum migrate_phase phase;
+	enum target_word word;
 	unsigned int round;
 
 	pthread_mutex_t lock;

@@ -12,6 +12,7 @@ static const char *const names[VM_STATE_COUNT] = {
 	[VM_STATE_PAUSED] = "paused",
 	[VM_STATE_SUSPENDING] = "suspending",
 	[VM_STATE_RECEIVING] = "receiving",
+	[VM_STATE_COMMITTING] = "committing",
 	[VM_STATE_MIGRATING] = "migrating",
 	[VM_STATE_MIGRATED] = "migrated",
 	[VM_STATE_UNRESPONSIVE] = "unresponsive",

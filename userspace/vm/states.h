@@ -14,6 +14,8 @@
  * @VM_STATE_PAUSED: a process holds it, its vCPUs do not run
  * @VM_STATE_SUSPENDING: its state is being written to a file
  * @VM_STATE_RECEIVING: it comes from another host and does not run here yet
+ * @VM_STATE_COMMITTING: it has come; it may become this host's in any moment, or has, and opens
+ *			 its disks
  * @VM_STATE_MIGRATING: it is on its way to another host, and still belongs here
  * @VM_STATE_MIGRATED: it runs on another host; this process only finishes
  * @VM_STATE_UNRESPONSIVE: its process listens and does not answer
@@ -27,6 +29,7 @@ enum vm_state {
 	VM_STATE_PAUSED,
 	VM_STATE_SUSPENDING,
 	VM_STATE_RECEIVING,
+	VM_STATE_COMMITTING,
 	VM_STATE_MIGRATING,
 	VM_STATE_MIGRATED,
 	VM_STATE_UNRESPONSIVE,
@@ -36,8 +39,8 @@ enum vm_state {
 #define VM_IN(state)	(1u << VM_STATE_##state)
 /* A process is there. */
 #define VM_IN_ACTIVE	(VM_IN(STARTING) | VM_IN(RUNNING) | VM_IN(PAUSED) | VM_IN(SUSPENDING) | \
-			 VM_IN(RECEIVING) | VM_IN(MIGRATING) | VM_IN(MIGRATED) | \
-			 VM_IN(UNRESPONSIVE))
+			 VM_IN(RECEIVING) | VM_IN(COMMITTING) | VM_IN(MIGRATING) | \
+			 VM_IN(MIGRATED) | VM_IN(UNRESPONSIVE))
 
 /** vm_state_name() - "running" … */
 const char *vm_state_name(enum vm_state state);

@@ -2,8 +2,11 @@
 /* Commands that come in one go: the second is judged by what the first one did. */
 #include <pthread.h>
 #include <semaphore.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/member.h"
+#include "control/client.h"
 #include "life_test.h"
 #include "migrate/commands.h"
 #include "migrate/source.h"
@@ -13,12 +16,14 @@
 /* ---- a migration that ends when it is told to, and fails --------------------------------- */
 
 static sem_t may_end;
+static enum migrate_phase ends_as = MIGRATE_FAILED;
 
 void source_run(struct source *s)
 {
 	sem_wait(&may_end);
 	close(s->options.fd);
 	vm_set_busy(s->vm, VM_STATE_RUNNING);
+	s->phase = ends_as;
 }
 
 bool source_settle(struct source *s)
@@ -29,7 +34,7 @@ bool source_settle(struct source *s)
 
 void source_take_back(struct source *s)
 {
-	(void)s;
+	s->phase = MIGRATE_FAILED;
 }
 
 struct target *target_here(void)
@@ -89,4 +94,55 @@ void commands_in_one_go(void)
 					 "{\"command\":\"suspend\"}\n", &may_end);
 	}
 	tap_check(!both, false, "migrate and suspend are both accepted, %u of 200 times", both);
+}
+
+static void expect_answer(struct control_link *link, int64_t id, const char *code)
+{
+	struct json_object *answer = control_read(link, 30000);
+
+	require(answer);
+	expect_equal(member_number(answer, "id", -1), id);
+	tap_check(!strcmp(member_string(member_object(answer, "error"), "code", ""), code), false,
+		  "request %lld is answered by \"%s\", not \"%s\"", (long long)id,
+		  member_string(member_object(answer, "error"), "code", ""), code);
+	json_object_put(answer);
+}
+
+/* "Cancelled" is said when the VM is here, and not while it goes on. */
+void cancelled_when_it_is(void)
+{
+	struct control_link link;
+
+	control_test_send(&link, "{\"id\":1,\"command\":\"migrate\",\"address\":\"tcp:a:1\"}\n"
+			  "{\"id\":2,\"command\":\"migrate-cancel\"}\n");
+	expect(!control_read(&link, 200));
+	sem_post(&may_end);
+	expect_answer(&link, 1, "cancelled");
+	expect_answer(&link, 2, "");
+	control_disconnect(&link);
+	/* One that came while the VM changed hands, which nobody is sure of. */
+	ends_as = MIGRATE_BROKEN;
+	control_test_send(&link, "{\"id\":3,\"command\":\"migrate\",\"address\":\"tcp:a:1\"}\n"
+			  "{\"id\":4,\"command\":\"migrate-cancel\"}\n");
+	sem_post(&may_end);
+	expect_answer(&link, 3, "in-doubt");
+	expect_answer(&link, 4, "too-late");
+	control_disconnect(&link);
+}
+
+/* It may run elsewhere: a copy in a file would be its twin. */
+void in_doubt_it_stays(void)
+{
+	struct control_link link;
+
+	control_test_send(&link, "{\"id\":1,\"command\":\"suspend\"}\n"
+			  "{\"id\":2,\"command\":\"migrate\",\"address\":\"tcp:a:1\"}\n"
+			  "{\"id\":3,\"command\":\"migrate-recover\",\"take_back\":true}\n"
+			  "{\"id\":4,\"command\":\"suspend\"}\n");
+	expect_answer(&link, 1, "busy");
+	expect_answer(&link, 2, "busy");
+	expect_answer(&link, 3, "");
+	expect_answer(&link, 4, "");
+	control_disconnect(&link);
+	ends_as = MIGRATE_FAILED;
 }

@@ -215,19 +215,25 @@ static void expect_error(struct control_link *link, const char *line, size_t byt
 	json_object_put(answer);
 }
 
-bool control_test_two(const char *lines, sem_t *may_end)
+void control_test_send(struct control_link *link, const char *lines)
 {
-	struct control_link link = connected();
-	unsigned int before = suspended;
-	struct json_object *answer;
 	int ends[2];
-	bool began;
 
-	/* What the migration is to travel on comes along. */
+	*link = connected();
 	require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
-	require_equal(line_socket_send(link.fd, lines, strlen(lines), ends[0]), 0);
+	require_equal(line_socket_send(link->fd, lines, strlen(lines), ends[0]), 0);
 	close(ends[0]);
 	close(ends[1]);
+}
+
+bool control_test_two(const char *lines, sem_t *may_end)
+{
+	unsigned int before = suspended;
+	struct json_object *answer;
+	struct control_link link;
+	bool began;
+
+	control_test_send(&link, lines);
 	/* The second one is answered at once, the migration when it ends. */
 	answer = control_read(&link, PATIENCE_MS);
 	require(answer);

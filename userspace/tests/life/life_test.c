@@ -22,6 +22,8 @@ static const struct tap_test tests[] = {
 	TEST(control_many_descriptors),
 	TEST(control_answers_unread),
 	TEST(commands_in_one_go),
+	TEST(cancelled_when_it_is),
+	TEST(in_doubt_it_stays),
 	TEST(control_ends),
 	TEST(registry_names),
 	TEST(registry_states),

@@ -31,8 +31,14 @@ void control_ends(void);
 /* Sends both and ends the first one, a migration; true if the second one, a suspend, was done. */
 bool control_test_two(const char *lines, sem_t *may_end);
 
+/* Sends @lines, with a descriptor that a migration may travel on; the caller disconnects. */
+struct control_link;
+void control_test_send(struct control_link *link, const char *lines);
+
 /* commands_test.c */
 void commands_in_one_go(void);
+void cancelled_when_it_is(void);
+void in_doubt_it_stays(void);
 
 /* registry_test.c */
 void registry_names(void);
