@@ -227,32 +227,81 @@ static void all_shadow_pages_go(struct kunit *test)
 	world_done(test, w);
 }
 
+/* What a processor may reach between two holds of a zap of all, and what there was to reach. */
+static struct {
+	unsigned int holds, pages;	/* with pages left that are on their way out; such pages */
+	unsigned int reached;		/* pages on their way out, by a walk from a root */
+} between;
+
+static bool on_its_way_out(const struct world *w, const struct gondola_shadow_page *sp)
+{
+	return sp->generation != w->vm.mmu.generation;
+}
+
+static void reach_below(struct world *w, const struct gondola_shadow_page *sp)
+{
+	unsigned int i;
+
+	between.reached += on_its_way_out(w, sp);
+	for (i = 0; i < GONDOLA_ENTRIES && sp->role.level > 1; i++)
+		if (spte_present(sp->spt[i]))
+			reach_below(w, child_of(sp->spt[i]));
+}
+
 static void fault_while_all_go(struct world *w)
 {
+	struct gondola_shadow_page *sp;
+	unsigned int left = 0;
 	u64 value;
 	u32 error;
 
+	list_for_each_entry(sp, &w->vm.mmu.pages, link)
+		left += on_its_way_out(w, sp);
 	/* By another page each time, so that there is something new to see. */
 	world_access(w, ALIAS_GVA + ((u64)(w->shadow_faults % ALIAS_TABLES) << 21), 0, &value,
 		     &error);
+	if (!left)
+		return;
+	between.holds++;
+	between.pages = max(between.pages, left);
+	reach_below(w, gondola_current_root(&w->vcpu));
 }
 
 /* The processors go on meanwhile: what they make anew is neither taken for old nor mixed with it. */
-static void all_go_while_the_guest_runs(struct kunit *test)
+static void all_go_while_the_guest_runs(struct kunit *test, u64 root)
 {
 	struct world *w = world_identity(test, 0);
 
+	memset(&between, 0, sizeof(between));
 	alias_pages(test, w, 64);
+	/* A second root is the newest page of all, so the first hold leaves it for another. */
+	*world_u64(w, 0x6000) = *world_u64(w, 0x1000);
+	world_set_cr3(w, root);
+	must_read(test, w, ALIAS_GVA);
 	w->on_unlock = fault_while_all_go;
 	begin();
 	gondola_mmu_zap_all(&w->vm);
 	w->on_unlock = NULL;
 	must_be_few(test, 4 * FEW_STEPS);
+	/* It looked while there was something that it must not find. */
+	KUNIT_EXPECT_GT(test, between.holds, 3u);
+	KUNIT_EXPECT_GT(test, between.pages, ALIAS_TABLES / 2);
+	KUNIT_EXPECT_EQ(test, between.reached, 0u);
 	/* Four levels, and what the processors have used since. */
 	KUNIT_EXPECT_LT(test, w->vm.mmu.nr_pages, ALIAS_TABLES);
 	KUNIT_EXPECT_GT(test, w->vm.mmu.nr_pages, 3u);
 	KUNIT_EXPECT_EQ(test, must_read(test, w, ALIAS_GVA), 0x60ull);
 	world_done(test, w);
+}
+
+static void all_go_while_the_oldest_root_is_in_use(struct kunit *test)
+{
+	all_go_while_the_guest_runs(test, 0x1000);
+}
+
+static void all_go_while_the_newest_root_is_in_use(struct kunit *test)
+{
+	all_go_while_the_guest_runs(test, 0x6000);
 }
 
 /* The bag is full, but two ways that one instruction needs are there at the same time. */
@@ -492,7 +541,8 @@ static struct kunit_case bounds_cases[] = {
 	KUNIT_CASE(tree_falls_at_once),
 	KUNIT_CASE(orphan_is_adopted),
 	KUNIT_CASE(all_shadow_pages_go),
-	KUNIT_CASE(all_go_while_the_guest_runs),
+	KUNIT_CASE(all_go_while_the_oldest_root_is_in_use),
+	KUNIT_CASE(all_go_while_the_newest_root_is_in_use),
 	KUNIT_CASE(full_bag_lets_the_guest_on),
 	KUNIT_CASE(room_is_made_among_aliases),
 	KUNIT_CASE(hash_has_a_key),
