@@ -32,6 +32,16 @@ long said(struct worker *w, long result)
 	return result;
 }
 
+/* By the number of the call: how many were made, and how many succeeded. */
+static atomic_uint made[0x80], succeeded[0x80];
+
+void print_calls(void)
+{
+	for (unsigned int i = 0; i < 0x80; i++)
+		if (atomic_load(&succeeded[i]))
+			printf("# call 0x%x: %u of %u succeeded\n", i, succeeded[i], made[i]);
+}
+
 long do_ioctl(struct worker *w, int fd, unsigned int request, const void *arg, size_t bytes,
 	      const char *name)
 {
@@ -55,6 +65,9 @@ long do_ioctl(struct worker *w, int fd, unsigned int request, const void *arg, s
 	if (ret < 0)
 		ret = -errno;
 	kernel_after_call(w);
+	atomic_fetch_add(&made[_IOC_NR(request) % 0x80], 1);
+	if (ret >= 0)
+		atomic_fetch_add(&succeeded[_IOC_NR(request) % 0x80], 1);
 	return said(w, ret);
 }
 
@@ -67,24 +80,58 @@ uint64_t any_place(struct random *r)
 	return bases[below(r, 8)] + (one_in(r, 4) ? below(r, 512) * PAGE : 0);
 }
 
+/* A new slot, mostly where another may be or a table was looked for. */
+static void choose_slot(struct random *r, struct gondola_memory_slot *arg)
+{
+	arg->flags = one_in(r, 16) ? odd_value(r) : below(r, 8);
+	arg->gpa = one_in(r, 6) ? odd_value(r) & ~(PAGE - 1) : any_place(r);
+	arg->bytes = one_in(r, 16) ? odd_value(r) : PAGE << below(r, 10);
+	if (one_in(r, 12))
+		arg->bytes = PAGE << below(r, 52);
+	arg->hva = one_in(r, 4) ? memory_any(r) : memory_good();
+	/* Where it ends is of as much interest as where it begins. */
+	if (one_in(r, 12))
+		arg->gpa = (1ull << (32 + below(r, 21))) - arg->bytes;
+	if (!one_in(r, 8))
+		arg->hva &= ~(PAGE - 1);
+}
+
 static void call_memory(struct worker *w)
 {
 	struct random *r = &w->random;
 	struct gondola_memory_slot arg = { .size = sizeof(arg) };
+	struct slot *slot;
+	int fd;
 
-	arg.slot = one_in(r, 16) ? odd_value(r) : below(r, 6);
-	arg.flags = one_in(r, 16) ? odd_value(r) : below(r, 8);
-	arg.gpa = one_in(r, 4) ? odd_value(r) & ~(PAGE - 1) : any_place(r);
-	arg.bytes = one_in(r, 4) ? 0 : one_in(r, 6) ? odd_value(r) : PAGE << below(r, 10);
-	if (one_in(r, 12))
-		arg.bytes = PAGE << below(r, 52);
-	arg.hva = one_in(r, 4) ? memory_any(r) : memory_good();
-	/* Where it ends is of as much interest as where it begins. */
-	if (one_in(r, 8))
-		arg.gpa = (1ull << (32 + below(r, 21))) - arg.bytes;
-	if (!one_in(r, 8))
-		arg.hva &= ~(PAGE - 1);
-	do_ioctl(w, any_vm(r), GONDOLA_SET_MEMORY, &arg, sizeof(arg), "SET_MEMORY");
+	slot = any_slot(r, &fd, &arg.slot);
+	arg.gpa = slot->gpa;
+	arg.bytes = slot->bytes;
+	arg.hva = slot->hva;
+	switch (below(r, 4)) {
+	case 0:		/* other flags */
+		arg.flags = below(r, 8);
+		break;
+	case 1:		/* away */
+		arg.bytes = 0;
+		break;
+	default:
+		arg.slot = one_in(r, 16) ? odd_value(r) : below(r, MAX_SLOTS);
+		choose_slot(r, &arg);
+	}
+	do_set_memory(w, fd, &arg);
+}
+
+void do_set_memory(struct worker *w, int fd, const struct gondola_memory_slot *arg)
+{
+	uint32_t vm;
+
+	if (do_ioctl(w, fd, GONDOLA_SET_MEMORY, arg, sizeof(*arg), "SET_MEMORY"))
+		return;
+	for (vm = 0; vm < MAX_VMS; vm++)
+		if (world.vms[vm] == fd && arg->slot < MAX_SLOTS)
+			world.slots[vm][arg->slot] = (struct slot){
+				arg->gpa, arg->bytes, arg->hva, arg->flags,
+			};
 }
 
 static void call_dirty(struct worker *w)
@@ -92,26 +139,39 @@ static void call_dirty(struct worker *w)
 	struct random *r = &w->random;
 	struct gondola_dirty_log arg = { .size = sizeof(arg) };
 	bool clear = one_in(r, 2);
+	struct slot *slot;
+	uint64_t pages;
+	int fd;
 
-	arg.slot = one_in(r, 16) ? odd_value(r) : below(r, 6);
-	arg.first = one_in(r, 4) ? odd_value(r) : below(r, 4) * 64;
-	arg.pages = one_in(r, 4) ? odd_value(r) : 1 + below(r, 512);
+	/* One that has a log, if there is any. */
+	for (unsigned int i = 0; i < 6; i++) {
+		slot = any_slot(r, &fd, &arg.slot);
+		if (slot->flags & GONDOLA_MEM_LOG_DIRTY)
+			break;
+	}
+	pages = slot->bytes / PAGE;
+	arg.first = one_in(r, 8) ? odd_value(r) : 64 * below(r, 1 + pages / 64);
+	arg.pages = one_in(r, 8) ? odd_value(r) : 1 + below(r, pages - arg.first + 1);
 	arg.bitmap = one_in(r, 8) ? memory_any(r) : (uintptr_t)w->args;
-	if (clear && !one_in(r, 4))
-		memset(w->args, one_in(r, 2) ? 0xff : 0x11, 4096);
-	do_ioctl(w, any_vm(r), clear ? GONDOLA_CLEAR_DIRTY : GONDOLA_GET_DIRTY, &arg, sizeof(arg),
+	if (clear && one_in(r, 2))
+		memset(w->args, one_in(r, 2) ? 0xff : 0x11, arg.pages / 8 % 4096);
+	else if (clear)
+		memset(w->args, 0, 4096);
+	do_ioctl(w, fd, clear ? GONDOLA_CLEAR_DIRTY : GONDOLA_GET_DIRTY, &arg, sizeof(arg),
 		 clear ? "CLEAR_DIRTY" : "GET_DIRTY");
 }
 
 static void call_marks(struct worker *w)
 {
 	struct random *r = &w->random;
+	uint32_t number;
+	int fd;
+	struct slot *slot = any_slot(r, &fd, &number);
 	struct gondola_mark_dirty dirty = {
 		.size = sizeof(dirty),
 		.source = one_in(r, 8) ? odd_value(r) : 1 + below(r, 2),
-		.device = one_in(r, 2) ? 0 : below(r, GONDOLA_MAX_DEVICES + 2),
-		.gpa = one_in(r, 4) ? odd_value(r) : below(r, 4 << 20),
-		.bytes = one_in(r, 4) ? odd_value(r) : below(r, 1 << 20),
+		.gpa = one_in(r, 6) ? odd_value(r) : slot->gpa + below(r, slot->bytes + 1),
+		.bytes = one_in(r, 6) ? odd_value(r) : below(r, 1 << 20),
 	};
 	struct gondola_mark mark = {
 		.size = sizeof(mark), .phase = odd_value(r), .round = odd_value(r),
@@ -120,15 +180,17 @@ static void call_marks(struct worker *w)
 		.size = sizeof(name), .device = below(r, GONDOLA_MAX_DEVICES + 2),
 	};
 
+	if (dirty.source == GONDOLA_DIRTY_DEVICE)
+		dirty.device = below(r, GONDOLA_MAX_DEVICES + 2);
 	switch (below(r, 3)) {
 	case 0:
-		do_ioctl(w, any_vm(r), GONDOLA_MARK_DIRTY, &dirty, sizeof(dirty), "MARK_DIRTY");
+		do_ioctl(w, fd, GONDOLA_MARK_DIRTY, &dirty, sizeof(dirty), "MARK_DIRTY");
 		break;
 	case 1:
 		do_ioctl(w, any_vm(r), GONDOLA_MARK, &mark, sizeof(mark), "MARK");
 		break;
 	default:
-		fill(r, name.name, below(r, sizeof(name.name) + 1));
+		fill(r, name.name, below(r, sizeof(name.name)));
 		do_ioctl(w, any_vm(r), GONDOLA_NAME_DEVICE, &name, sizeof(name), "NAME_DEVICE");
 	}
 }
@@ -151,12 +213,13 @@ static void call_eventfd(struct worker *w)
 	static const uint64_t places[] = { 0x80, 0x3f8, 0xd0000000, 0xd0000004, 0x100000, 0x5000 };
 	struct random *r = &w->random;
 	struct gondola_ioeventfd io = {
-		.size = sizeof(io), .flags = below(r, 16), .fd = any_event(r),
-		.bytes = one_in(r, 8) ? odd_value(r) : 1u << below(r, 4),
+		.size = sizeof(io), .fd = any_event(r),
+		.flags = one_in(r, 8) ? odd_value(r) : below(r, 16),
+		.bytes = one_in(r, 8) ? odd_value(r) : 1u << below(r, 3),
 		.address = one_in(r, 8) ? odd_value(r) : places[below(r, 6)],
 	};
 	struct gondola_irqfd irq = {
-		.size = sizeof(irq), .flags = below(r, 2), .fd = any_event(r),
+		.size = sizeof(irq), .flags = one_in(r, 3), .fd = any_event(r),
 		.gsi = below(r, GONDOLA_NR_GSI + 1),
 	};
 	const uint64_t once = 1;
@@ -165,6 +228,8 @@ static void call_eventfd(struct worker *w)
 	case 0:
 		if (io.flags & GONDOLA_IOEVENTFD_DATAMATCH)
 			io.datamatch = below(r, 3);
+		if (io.flags & GONDOLA_IOEVENTFD_CLEAR && !one_in(r, 8))
+			io.bytes = 4;
 		if (io.flags & GONDOLA_IOEVENTFD_CLEAR)
 			io.word = one_in(r, 3) ? memory_any(r) : memory_good() + 4 * below(r, 4096);
 		do_ioctl(w, any_vm(r), GONDOLA_IOEVENTFD, &io, sizeof(io), "IOEVENTFD");

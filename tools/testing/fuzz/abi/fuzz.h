@@ -80,6 +80,16 @@ struct vcpu {
 	struct gondola_run *_Atomic run;
 };
 
+#define MAX_SLOTS	6
+
+/* A slot as it was last set; threads race for it, and it may be wrong. */
+struct slot {
+	uint64_t gpa;
+	uint64_t bytes;
+	uint64_t hva;
+	uint32_t flags;
+};
+
 /**
  * struct world - what the calls of a round share
  * @sys: descriptors of the device; those that are not there are -1, here and below
@@ -89,6 +99,7 @@ struct world {
 	atomic_int sys[MAX_SYS];
 	atomic_int vms[MAX_VMS];
 	struct vcpu vcpus[MAX_VCPUS];
+	struct slot slots[MAX_VMS][MAX_SLOTS];
 	atomic_int events[MAX_EVENTS];
 	atomic_bool ended;
 };
@@ -123,11 +134,17 @@ long do_ioctl(struct worker *w, int fd, unsigned int request, const void *arg, s
 /** say() - the words of the call that comes next */
 __attribute__((format(printf, 2, 3)))
 void say(struct worker *w, const char *format, ...);
+/** do_set_memory() - a slot, of which a note is kept */
+void do_set_memory(struct worker *w, int fd, const struct gondola_memory_slot *arg);
+/** print_calls() - which calls were made and succeeded, so that a fuzzer of refusals shows */
+void print_calls(void);
 /** said() - its result */
 long said(struct worker *w, long result);
 
 int any_sys(struct random *r);
 int any_vm(struct random *r);
+/** any_slot() - one of a VM that is there, where it can be found; *@fd is the VM's descriptor */
+struct slot *any_slot(struct random *r, int *fd, uint32_t *number);
 struct vcpu *any_vcpu(struct random *r);
 int any_event(struct random *r);
 

@@ -11,7 +11,9 @@
 
 #define CODE		0x10000u
 #define TABLES		0x30000u
-#define TABLE_PAGES	7u
+#define TABLE_PAGES	9u
+#define IDT		(TABLES + 7 * PAGE)
+#define GDT		(TABLES + 8 * PAGE)
 #define CODE_BYTES	PAGE
 
 enum mode { REAL, UNPAGED, PAGED32, PAE, LONG, MODES };
@@ -122,11 +124,33 @@ static void make_tables(struct random *r, uint8_t *tables, enum mode mode)
 			wide[first + i] = ((uint64_t)i << 21) | 0x87;
 	}
 	for (uint32_t i = below(r, 12); i; i--) {
-		uint32_t at = below(r, TABLE_PAGES * 512);
+		uint32_t at = below(r, 7 * 512);
 
 		wide[at] = one_in(r, 3) ? odd_value(r) :
 			   (TABLES + below(r, TABLE_PAGES) * PAGE) | below(r, 0x200);
 	}
+}
+
+/* A fault goes on somewhere in the code: else it would be the end of nearly every guest. */
+static void make_descriptors(struct random *r, uint8_t *tables, enum mode mode)
+{
+	uint32_t *gate = (uint32_t *)(tables + IDT - TABLES);
+	uint64_t *gdt = (uint64_t *)(tables + GDT - TABLES);
+	uint32_t step = mode == LONG ? 4 : 2;
+
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t handler = CODE + below(r, CODE_BYTES);
+
+		if (mode == REAL) {
+			gate[i] = (CODE >> 4) << 16 | (handler - CODE);
+			continue;
+		}
+		gate[i * step] = 0x10 << 16 | (handler & 0xffff);
+		gate[i * step + 1] = (handler & 0xffff0000) | 0x8e00 | below(r, 2) << 8;
+	}
+	gdt[2] = mode == LONG ? 0x00af9b000000ffff : 0x00cf9b000000ffff;
+	gdt[3] = 0x00cf93000000ffff;
+	gdt[4] = 0x00008b0000000067 | (uint64_t)(GDT + 0x400) << 16;
 }
 
 static void set_registers(struct random *r, struct gondola_rec_regs *regs,
@@ -149,12 +173,13 @@ static void set_registers(struct random *r, struct gondola_rec_regs *regs,
 	sregs->seg[GONDOLA_TR] = (struct gondola_segment){ .limit = 0x67, .ar = 0x8b,
 							   .selector = 0x20 };
 	sregs->seg[GONDOLA_LDTR] = (struct gondola_segment){ .ar = GONDOLA_AR_UNUSABLE };
-	sregs->idt.base = one_in(r, 2) ? 0 : below(r, 0x200) * PAGE;
+	sregs->idt.base = one_in(r, 16) ? below(r, 0x200) * PAGE : IDT;
 	sregs->idt.limit = 0xfff;
-	sregs->gdt.base = below(r, 0x200) * PAGE;
+	sregs->gdt.base = one_in(r, 16) ? below(r, 0x200) * PAGE : GDT;
 	sregs->gdt.limit = 0xff;
 	sregs->cr0 = mode == REAL ? 0x10 : mode == UNPAGED ? 0x11 : 0x80010011;
-	sregs->cr3 = TABLES;
+	/* The same tables may be seen at another place, or will be. */
+	sregs->cr3 = TABLES + (one_in(r, 4) ? any_place(r) : 0);
 	sregs->cr4 = mode == PAGED32 ? 0x10 : mode == PAE || mode == LONG ? 0x20 : 0;
 	sregs->efer = mode == LONG ? 0x500 : 0;
 }
@@ -212,11 +237,12 @@ void call_boot(struct worker *w)
 		list.engine = 0;
 		do_ioctl(w, vcpu->fd, GONDOLA_SET_CPUID, &list, sizeof(list), "SET_CPUID");
 	}
-	do_ioctl(w, vm, GONDOLA_SET_MEMORY, &slot, sizeof(slot), "SET_MEMORY");
+	do_set_memory(w, vm, &slot);
 	make_code(&w->random, w->args);
 	memory_put(memory_good() + CODE, w->args, CODE_BYTES);
 	memset(w->args, 0, TABLE_PAGES * PAGE);
 	make_tables(&w->random, w->args, mode);
+	make_descriptors(&w->random, w->args, mode);
 	memory_put(memory_good() + TABLES, w->args, TABLE_PAGES * PAGE);
 	set_state(w, vcpu->fd, mode);
 	call_run(w);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -282,7 +283,20 @@ static bool watch(void)
 
 /* ---- rounds ------------------------------------------------------------------------- */
 
-/* Nearly every sequence needs a VM with two vCPUs. */
+/* Without it nothing runs; what is made later shows that it does not. */
+static void set_cpuid(int vcpu)
+{
+	struct gondola_cpuid list = {
+		.size = sizeof(list), .count = GONDOLA_MAX_CPUID, .entries = (uintptr_t)workers[0].args,
+	};
+
+	if (!ioctl(world.sys[0], GONDOLA_GET_SUPPORTED_CPUID, &list)) {
+		list.engine = 0;
+		ioctl(vcpu, GONDOLA_SET_CPUID, &list);
+	}
+}
+
+/* Nearly every sequence needs a VM with two vCPUs, which can run. */
 static void populate(void)
 {
 	struct gondola_create_vm create = { .size = sizeof(create), .name = "fuzz" };
@@ -292,7 +306,8 @@ static void populate(void)
 	for (int i = 0; i < MAX_VMS; i++)
 		world.vms[i] = i ? -1 : ioctl(world.sys[0], GONDOLA_CREATE_VM, &create);
 	for (int i = 0; i < MAX_EVENTS; i++)
-		world.events[i] = -1;
+		world.events[i] = i < 2 ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	memset(world.slots, 0, sizeof(world.slots));
 	for (int i = 0; i < MAX_VCPUS; i++) {
 		struct vcpu *vcpu = &world.vcpus[i];
 		struct gondola_create_vcpu arg = { .size = sizeof(arg), .id = i };
@@ -305,6 +320,7 @@ static void populate(void)
 					 MAP_SHARED, vcpu->fd, 0);
 
 			vcpu->run = run == MAP_FAILED ? NULL : run;
+			set_cpuid(vcpu->fd);
 		}
 	}
 }
@@ -401,6 +417,7 @@ static bool run_seed(uint64_t seed, double seconds, unsigned long long calls)
 		if (kernel_new_code())
 			keep_lineage(&l);
 	}
+	print_calls();
 	printf("# %llu calls in %u rounds; %u addresses of the module reached; %u sequences kept\n",
 	       nr_calls, rounds, kernel_reached(), atomic_load(&corpus->count));
 	return ok;

@@ -33,6 +33,22 @@ int any_vm(struct random *r)
 	return pick(r, world.vms, MAX_VMS);
 }
 
+struct slot *any_slot(struct random *r, int *fd, uint32_t *number)
+{
+	struct slot *slot;
+	uint32_t vm;
+
+	for (unsigned int i = 0; i < 24; i++) {
+		vm = below(r, MAX_VMS);
+		*number = below(r, MAX_SLOTS);
+		*fd = atomic_load(&world.vms[vm]);
+		slot = &world.slots[vm][*number];
+		if (*fd >= 0 && slot->bytes)
+			break;
+	}
+	return slot;
+}
+
 int any_event(struct random *r)
 {
 	return one_in(r, 16) ? (int)odd_value(r) : pick(r, world.events, MAX_EVENTS);
@@ -78,6 +94,8 @@ void call_create_vm(struct worker *w)
 	if (one_in(r, 16))
 		arg.flags = odd_value(r);
 	fd = do_ioctl(w, any_sys(r), GONDOLA_CREATE_VM, &arg, sizeof(arg), "CREATE_VM");
+	if (fd >= 0)
+		memset(world.slots[place], 0, sizeof(world.slots[place]));
 	keep(&world.vms[place], fd);
 }
 
