@@ -88,6 +88,9 @@ static void choose_slot(struct random *r, struct gondola_memory_slot *arg)
 	arg->bytes = one_in(r, 16) ? odd_value(r) : PAGE << below(r, 10);
 	if (one_in(r, 12))
 		arg->bytes = PAGE << below(r, 52);
+	/* The machine has no memory for what the module keeps of each page of a large one. */
+	if (arg->bytes > PAGE << 18 && arg->bytes <= PAGE << 32)
+		arg->bytes %= PAGE << 18;
 	arg->hva = one_in(r, 4) ? memory_any(r) : memory_good();
 	/* Where it ends is of as much interest as where it begins. */
 	if (one_in(r, 12))
