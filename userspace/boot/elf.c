@@ -91,6 +91,7 @@ int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end)
 {
 	const char *path = elf->image->path;
 	unsigned int loaded = 0;
+	uint64_t copied = 0;
 
 	*end = BOOT_KERNEL;
 	for (uint32_t i = 0; i < elf->count; i++) {
@@ -111,6 +112,11 @@ int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end)
 					  path, i, (unsigned long long)segment.memory_bytes,
 					  (unsigned long long)segment.paddr, BOOT_KERNEL,
 					  (unsigned long long)boot->memory->low);
+		copied += segment.file_bytes;
+		/* Else a file could have all of it copied 65,535 times. */
+		if (copied > boot->memory->low)
+			return boot_error(boot, "%s: its segments lie over each other: they are more than fits",
+					  path);
 		/* The rest is zero already, as all memory of a new guest. */
 		memcpy(to, image_at(elf->image, segment.offset, segment.file_bytes),
 		       segment.file_bytes);

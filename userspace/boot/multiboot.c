@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Multiboot 1: a header in the file's first 8 KiB, 32-bit entry, information by EBX. */
+#include <elf.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -158,7 +159,7 @@ static int load_elf(struct boot *boot, const struct image *image, uint32_t *entr
 
 		if (elf_segment(boot, &elf, i, &segment))
 			return -1;
-		if (elf.entry - segment.vaddr < segment.memory_bytes && elf.entry >= segment.vaddr)
+		if (segment.type == PT_LOAD && elf.entry - segment.vaddr < segment.memory_bytes && elf.entry >= segment.vaddr)
 			*entry = elf.entry - segment.vaddr + segment.paddr;
 	}
 	return 0;

@@ -83,11 +83,19 @@ static int search_notes(const struct image *image, const struct elf_segment *seg
 
 static int find_entry(struct boot *boot, const struct elf *elf, uint64_t *entry)
 {
+	uint64_t searched = 0;
+
 	for (uint32_t i = 0; i < elf->count; i++) {
 		struct elf_segment segment;
 
 		if (elf_segment(boot, elf, i, &segment))
 			return -1;
+		if (segment.type == PT_NOTE)
+			searched += segment.file_bytes;
+		/* Else all of the file could be searched 65,535 times. */
+		if (searched > elf->image->bytes)
+			return boot_error(boot, "%s: its notes lie over each other: they are more than the file",
+					  elf->image->path);
 		if (segment.type == PT_NOTE && search_notes(elf->image, &segment, entry))
 			return *entry >> 32 ?
 				boot_error(boot, "%s: its PVH entry point 0x%llx lies above 4 GiB",

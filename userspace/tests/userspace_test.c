@@ -265,6 +265,37 @@ static void pvh(void)
 	}
 }
 
+/* As many segments as an ELF file can have, each of them all of the file. */
+static void pvh_many(void)
+{
+	const size_t headers = 64, bytes = headers + PN_XNUM * sizeof(Elf64_Phdr);
+	uint8_t *file = calloc(1, bytes);
+	Elf64_Phdr *segment = (Elf64_Phdr *)(file + headers);
+
+	require(file);
+	make_pvh(&made, 1);
+	memcpy(file, made.data, headers);
+	((Elf64_Ehdr *)file)->e_phnum = PN_XNUM;
+	for (unsigned int i = 0; i < PN_XNUM; i++)
+		segment[i] = (Elf64_Phdr){
+			.p_type = PT_NOTE, .p_filesz = bytes, .p_memsz = bytes,
+			.p_paddr = 0x100000, .p_align = 4,
+		};
+	fresh_boot();
+	expect_equal(boot_path(file_of(file, bytes), 32 * MIB), -1);
+	expect(strstr(boot_of()->error, "notes lie over each other"));
+	/* With a note among them. */
+	segment[0].p_filesz = sizeof(Elf64_Nhdr) + 8;
+	segment[0].p_offset = bytes - segment[0].p_filesz;
+	memcpy(file + segment[0].p_offset, made.data + 256, segment[0].p_filesz);
+	for (unsigned int i = 1; i < PN_XNUM; i++)
+		segment[i].p_type = PT_LOAD;
+	fresh_boot();
+	expect_equal(boot_path(file_of(file, bytes), 32 * MIB), -1);
+	expect(strstr(boot_of()->error, "segments lie over each other"));
+	free(file);
+}
+
 static void pvh_bad(void)
 {
 	Elf64_Ehdr *header = (Elf64_Ehdr *)made.data;
@@ -648,6 +679,7 @@ static const struct tap_test tests[] = {
 	{ "what is not a kernel is refused in words", no_kernel },
 	{ "a PVH kernel finds its start information", pvh },
 	{ "bad ELF files are refused in words", pvh_bad },
+	{ "ELF files with too much in them are refused", pvh_many },
 	{ "a multiboot image finds modules and command line", multiboot },
 	{ "a flat multiboot image is loaded by its addresses", multiboot_flat },
 	{ "bad multiboot images are refused in words", multiboot_bad },
