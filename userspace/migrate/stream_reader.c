@@ -267,12 +267,17 @@ static int check_pages(struct stream_reader *reader, const struct stream_record 
 static int check_zero(struct stream_reader *reader, const struct stream_record *record)
 {
 	const struct stream_range *range = (const void *)record->data;
+	uint64_t end = 0;
 
 	for (uint32_t i = 0; i < record->bytes / sizeof(*range); i++) {
 		if (range[i].gpa % STREAM_PAGE || !range[i].pages ||
 		    range[i].pages > RANGE_PAGES_MAX ||
 		    range[i].gpa / STREAM_PAGE > RANGE_PAGES_MAX - range[i].pages)
 			return stream_refuse(reader, record, "range %u is not one of pages", i);
+		/* Else one record could clear all of memory a million times. */
+		if (range[i].gpa < end)
+			return stream_refuse(reader, record, "range %u begins before the last one ends", i);
+		end = range[i].gpa + range[i].pages * STREAM_PAGE;
 		reader->zero_pages += range[i].pages;
 	}
 	return 0;

@@ -257,6 +257,7 @@ void stream_bad_contents(void)
 	} pages = { .head = { .count = 1 }, .page = { { .gpa = 0, .bytes = STREAM_PAGE } } };
 	uint32_t one = sizeof(pages) - sizeof(pages.page[0]);
 	struct stream_range range = { .gpa = 0, .pages = 1 };
+	struct stream_range twice[2] = { { 0, 2 }, { STREAM_PAGE, 1 } };
 	struct stream_end end = { .records = 1 };
 	struct stream_device device = { .name = "" };
 	char garbage[600] = "this is no zstd frame";
@@ -288,6 +289,11 @@ void stream_bad_contents(void)
 	EXPECT_WORDS("range 0 is not one", 0, STREAM_ZERO, 1, 0, &range, sizeof(range));
 	range = (struct stream_range){ ~0xfffull, 2 };
 	EXPECT_WORDS("range 0 is not one", 0, STREAM_ZERO, 1, 0, &range, sizeof(range));
+	EXPECT_WORDS("range 1 begins before", 0, STREAM_ZERO, 1, 0, twice, sizeof(twice));
+	twice[1].gpa = 0;
+	EXPECT_WORDS("range 1 begins before", 0, STREAM_ZERO, 1, 0, twice, sizeof(twice));
+	twice[1].gpa = 2 * STREAM_PAGE;
+	EXPECT_WORDS("without its end", 0, STREAM_ZERO, 1, 0, twice, sizeof(twice));
 	EXPECT_WORDS("it counts 1 records", 0, STREAM_END, 1, 0, &end, sizeof(end));
 	EXPECT_WORDS("has no name", 0, STREAM_DEVICE, 1, 0, &device, sizeof(device));
 	memset(device.name, 'x', sizeof(device.name));
