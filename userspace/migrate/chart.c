@@ -129,6 +129,16 @@ static void draw_head(FILE *out, struct json_object *report)
 		report_number(report, "memory") / MIB, report_number(report, "bytes") / MIB);
 }
 
+/* All of the report is what the VM's process says. */
+static void draw_failure(FILE *out, struct json_object *report, size_t rounds)
+{
+	fprintf(out, "<text x=\"%d\" y=\"84\">", LEFT);
+	escape(out, report_text(report, "outcome"));
+	fprintf(out, " in phase ");
+	escape(out, report_text(report, "phase"));
+	fprintf(out, ", round %zu</text>\n", rounds);
+}
+
 static void draw_legend(FILE *out)
 {
 	fprintf(out, "<g transform=\"translate(%d,46)\">", LEFT);
@@ -172,8 +182,8 @@ static void draw_bars(FILE *out, const struct scale *scale, struct json_object *
 
 	for (unsigned int i = 0; i < scale->rounds; i++) {
 		struct json_object *round = json_object_array_get_idx(rounds, i);
-		int64_t all = report_number(round, "pages");
-		int64_t sent = report_number(round, "full") + report_number(round, "delta");
+		double all = report_number(round, "pages");
+		double sent = (double)report_number(round, "full") + report_number(round, "delta");
 		double x = x_middle(scale, i) - width / 2, bottom = TOP + PLOT_H;
 		double y_all = y_pages(scale, all), y_sent = y_pages(scale, sent);
 
@@ -240,8 +250,7 @@ bool chart_write(struct json_object *report, const char *path, char *error)
 	scale = scale_for(rounds);
 	draw_head(out, report);
 	if (strcmp(outcome, "migrated"))
-		fprintf(out, "<text x=\"%d\" y=\"84\">%s in phase %s, round %zu</text>\n", LEFT,
-			outcome, report_text(report, "phase"), json_object_array_length(rounds));
+		draw_failure(out, report, json_object_array_length(rounds));
 	else if (downtime)
 		fprintf(out, "<text x=\"%d\" y=\"84\">downtime %.1f ms, predicted %.1f ms</text>\n",
 			LEFT, report_number(downtime, "actual_ns") / 1e6,

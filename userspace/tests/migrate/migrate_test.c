@@ -337,6 +337,20 @@ static void paced(void)
 
 /* ---- reports --------------------------------------------------------------------------------- */
 
+/* Is @text in the file? */
+static bool contains(const char *path, const char *text)
+{
+	static char all[1 << 20];
+	FILE *file = fopen(path, "r");
+	size_t bytes;
+
+	require(file);
+	bytes = fread(all, 1, sizeof(all) - 1, file);
+	all[bytes] = 0;
+	fclose(file);
+	return strstr(all, text);
+}
+
 static void reports(void)
 {
 	static struct report report = {
@@ -364,6 +378,12 @@ static void reports(void)
 	expect_equal(report_number(part, "actual_ns"), 15 * MS);
 	expect(chart_write(json, path, error));
 	expect(!chart_write(json, "/nowhere/chart.svg", error));
+	/* Text stays text, whatever a VM's process says. */
+	json_object_object_add(json, "outcome", json_object_new_string("fa<iled"));
+	json_object_object_add(json, "phase", json_object_new_string("<script>"));
+	expect(chart_write(json, path, error));
+	expect(contains(path, "fa&lt;iled in phase &lt;script&gt;"));
+	expect(!contains(path, "<script"));
 	json_object_put(json);
 	unlink(path);
 	/* Every phase has a name, no other number has. */
