@@ -133,6 +133,10 @@ static int start(struct vm *vm)
 	}
 	ret = -pthread_create(&sample.thread, NULL, rounds, NULL);
 	sample.started = !ret;
+	if (ret) {
+		free(sample.bitmap);
+		sample.bitmap = NULL;
+	}
 	return ret;
 }
 

@@ -121,7 +121,10 @@ int guest_stats(struct guest *guest)
 		guest->has_stats = json_object_object_get_ex(stats, "available-memory", NULL);
 	}
 	json_object_put(answer);
-	return 0;
+	if (!guest->stats)
+		snprintf(guest->link.error, sizeof(guest->link.error),
+			 "its process told no statistics");
+	return guest->stats ? 0 : -1;
 }
 
 static void add(struct json_object *to, const char *name, uint64_t value)
