@@ -1,16 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "fail.h"
 #include "tell.h"
 #include "terminal.h"
 
+#define PATIENCE_MS	1000
+
+static bool hurry;
+
+void say_in_a_hurry(void)
+{
+	hurry = true;
+}
+
 static void print_line(const char *format, va_list args)
 {
+	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
 	char line[1024];
 
+	/* A reader who stands still must not keep a thread that has locks. */
+	if (hurry && !poll(&ready, 1, PATIENCE_MS))
+		return;
 	vsnprintf(line, sizeof(line), format, args);
 	/* It may quote a stream or a file, and goes to somebody's terminal. */
 	tell_harmless(line);

@@ -30,6 +30,8 @@ enum exit_code {
 /** fail() - print "gondola: ..." on stderr, as one line, and exit; any thread */
 void fail(enum exit_code code, const char *format, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
+/** say_in_a_hurry() - from now on a line that nobody takes within a second is left out */
+void say_in_a_hurry(void);
 /** say() - the same line without the end */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -493,12 +493,14 @@ int launch_run(struct launch *launch)
 	int report = -1, code;
 
 	gondola_on_die = die;
+	say_in_a_hurry();
 	keep(launch->options->sandbox);
 	if (launch->options->json)
 		report = open_report(launch->options->json);
 	make(launch, &vm, &console);
 	open_control(&vm, launch->options);
 	confine(launch);
+	console_start(console);
 	start_devices(&vm, launch->incoming);
 	if (launch->incoming)
 		launch->begin(&vm, launch->argument);

@@ -326,6 +326,7 @@ const struct command command_run = {
 "  --console pty      a new pseudo-terminal, whose name is printed\n"
 "  --console unix:PATH  a socket; one connection at a time\n"
 "  --console FILE     output only, into a file\n"
+"                     A reader who pauses makes the guest wait; without one output is lost\n"
 "\n"
 "FOR TESTS\n"
 "  --debug-exit PORT  a 32-bit write of v to this port ends the launcher with\n"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A 16550A UART. What is sent is gone at once, so the transmitter is always
- * empty; what is received waits in the console until the guest listens.
+ * A 16550A UART. What is sent is gone at once, and the transmitter is empty
+ * unless a reader of the console stands still: then the guest waits, as at a
+ * real port. What is received waits in the console until the guest listens.
  */
 #include <string.h>
 #include <linux/serial_reg.h>
@@ -22,6 +23,7 @@ struct serial {
 	uint8_t errors;			/* LSR bits that a read clears */
 	uint8_t modem;			/* MSR as last read, with the changes since */
 	bool thr_interrupt;		/* "transmitter empty" has not been seen yet */
+	bool waits;			/* and it is not empty: the console has no room */
 	uint8_t fifo[FIFO_SIZE];
 	unsigned int first, count;
 };
@@ -83,6 +85,16 @@ static void update_irq(struct serial *serial)
 	irq_line_set(&serial->irq, wants_irq(serial));
 }
 
+/* The console's buffer is the transmitter: empty means that a full FIFO has room in it. */
+static void look_at_transmitter(struct serial *serial)
+{
+	bool waited = serial->waits;
+
+	serial->waits = !console_room(serial->console);
+	if (waited && !serial->waits)
+		serial->thr_interrupt = true;
+}
+
 static void receive(struct serial *serial, uint8_t c)
 {
 	unsigned int size = serial->fcr & UART_FCR_ENABLE_FIFO ? FIFO_SIZE : 1;
@@ -135,7 +147,8 @@ static uint64_t serial_read(void *device, uint64_t offset, unsigned int bytes)
 		value = serial->mcr;
 		break;
 	case UART_LSR:
-		value = UART_LSR_THRE | UART_LSR_TEMT | serial->errors;
+		look_at_transmitter(serial);
+		value = (serial->waits ? 0 : UART_LSR_THRE | UART_LSR_TEMT) | serial->errors;
 		if (serial->count)
 			value |= UART_LSR_DR;
 		serial->errors = 0;
@@ -163,7 +176,7 @@ static void write_fifo_control(struct serial *serial, uint8_t value)
 static void write_interrupt_enable(struct serial *serial, uint8_t value)
 {
 	/* Enabled while the transmitter is empty, its interrupt strikes at once. */
-	if (value & ~serial->ier & UART_IER_THRI)
+	if (value & ~serial->ier & UART_IER_THRI && !serial->waits)
 		serial->thr_interrupt = true;
 	serial->ier = value & 0x0f;
 	if (serial->ier & UART_IER_RDI)
@@ -183,10 +196,14 @@ static void serial_write(void *device, uint64_t offset, uint64_t data, unsigned 
 			break;
 		}
 		serial->thr_interrupt = true;
-		if (serial->mcr & UART_MCR_LOOP)
+		if (serial->mcr & UART_MCR_LOOP) {
 			receive(serial, value);
-		else
-			console_put(serial->console, (char)value);
+			break;
+		}
+		console_put(serial->console, (char)value);
+		look_at_transmitter(serial);
+		if (serial->waits)
+			serial->thr_interrupt = false;
 		break;
 	case UART_IER:
 		if (serial->lcr & UART_LCR_DLAB)
@@ -237,14 +254,16 @@ static void input(void *device, const char *data, size_t count)
 	update_irq(serial);
 }
 
-/* ---- saved state ---------------------------------------------------------------- */
-
-static void freeze(void *device)
+static void drained(void *device)
 {
 	struct serial *serial = device;
 
-	console_flush(serial->console);
+	look_at_transmitter(serial);
+	if (!devices_frozen())
+		update_irq(serial);
 }
+
+/* ---- saved state ---------------------------------------------------------------- */
 
 static void thaw(void *device)
 {
@@ -267,7 +286,8 @@ static void save(void *device, struct state_writer *out)
 	state_put(out, "divisor", 2, serial->divisor_low | serial->divisor_high << 8);
 	state_put(out, "errors", 1, serial->errors);
 	state_put(out, "modem", 1, serial->modem);
-	state_put(out, "thr_interrupt", 1, serial->thr_interrupt);
+	/* The next console has room. */
+	state_put(out, "thr_interrupt", 1, serial->thr_interrupt || serial->waits);
 	for (unsigned int i = 0; i < serial->count; i++)
 		fifo[i] = serial->fifo[(serial->first + i) % FIFO_SIZE];
 	state_put_bytes(out, "fifo", fifo, serial->count);
@@ -306,13 +326,15 @@ static bool load(void *device, struct state_reader *in)
 }
 
 static const struct device_state_ops state = {
-	.name = "serial", .version = 1, .save = save, .load = load, .freeze = freeze, .thaw = thaw,
+	.name = "serial", .version = 1, .save = save, .load = load, .thaw = thaw,
 };
 
 void serial_create(struct vm *vm, struct console *console)
 {
 	static const struct bus_ops ops = { .read = serial_read, .write = serial_write };
-	static const struct console_guest guest = { .room = room, .input = input };
+	static const struct console_guest guest = {
+		.room = room, .input = input, .drained = drained,
+	};
 	struct serial *serial = device_alloc(sizeof(*serial));
 
 	serial->irq = (struct irq_line){ .vm = vm, .gsi = SERIAL_IRQ };

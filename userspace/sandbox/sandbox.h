@@ -30,7 +30,7 @@ enum sandbox_mode {
  * @SANDBOX_LOOP: the main thread: console, control socket; it starts all others, so that its list
  *                holds theirs
  * @SANDBOX_VCPU: runs the guest, and devices on ports
- * @SANDBOX_DEVICE: a virtio device
+ * @SANDBOX_DEVICE: a virtio device; what writes the console's output
  * @SANDBOX_NET: the one of "--net user", which makes the guest's connections
  * @SANDBOX_MOVE: migrates, suspends, samples what is written
  */

@@ -10,6 +10,7 @@
 #include <asm/bootparam.h>
 
 #include "images.h"
+#include "output_test.h"
 #include "tests/dumped.h"
 #include "tap.h"
 #include "vm/bus.h"
@@ -692,6 +693,9 @@ static const struct tap_test tests[] = {
 	{ "bus accesses are split and unclaimed ones answered", bus_accesses },
 	{ "records of state are found again", records },
 	{ "everything has its name", names },
+	{ "output waits for a reader that pauses, and all of it arrives", output_pauses },
+	{ "a reader that stands still holds nobody up", output_stands_still },
+	{ "a peer that goes is no reader", output_peer_goes },
 };
 
 TAP_MAIN(tests)

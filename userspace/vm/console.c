@@ -15,98 +15,61 @@
 #include "console.h"
 #include "base/fail.h"
 #include "base/terminal.h"
+#include "output.h"
 #include "sandbox/keeper.h"
 #include "vm.h"
 
 #define ESCAPE		0x01		/* Ctrl-A */
 #define TYPED_ROOM	65536		/* pasted text, that the guest reads slowly */
-#define OUTPUT_ROOM	512
-#define OUTPUT_DELAY_NS	10000000ull	/* a line without its end is shown after this long */
+#define AGAIN_NS	200000000ull	/* somebody may have opened the pseudo-terminal */
 
 /**
  * struct console - see console.h
- * @in, @out: descriptors, or -1
+ * @in: a descriptor, or -1
+ * @output: the way out
  * @listener: a socket that waits for someone to connect, or -1
- * @patient: writes wait for the reader; else it loses what it does not take
+ * @pty: a pseudo-terminal, which others open and close
  * @escapes: the user's keyboard, on which Ctrl-A means something
  * @escaped: Ctrl-A was the last key
  * @typed, @waiting: what was typed and the guest has no room for: the keyboard is always read,
  *                   since Ctrl-A has a meaning also for a guest that does not listen
- * @typed_timer: the guest has room again
+ * @typed_timer: the guest has room again; of a pseudo-terminal: look whether it was opened
  */
 struct console {
 	struct vm *vm;
 	int in;
-	int out;
+	struct output *output;
 	int listener;
-	bool patient;
+	bool pty;
 	bool escapes;
 	bool escaped;
 	char typed[TYPED_ROOM];
 	size_t waiting;
 	int typed_timer;
-	int timer;
-	size_t used;
-	char output[OUTPUT_ROOM];
 	const struct console_guest *guest;
 	void *device;
 };
 
-/* ---- output: device lock held ------------------------------------------------- */
-
-void console_flush(struct console *console)
-{
-	const char *data = console->output;
-	size_t left = console->used;
-
-	while (left && console->out >= 0) {
-		ssize_t written = console->listener >= 0 ?
-			send(console->out, data, left, MSG_NOSIGNAL | MSG_DONTWAIT) :
-			write(console->out, data, left);
-
-		if (written >= 0) {
-			data += written;
-			left -= written;
-		} else if (errno == EINTR && vm_ending(console->vm)) {
-			/* Kicked: console_close() tries once more. */
-			memmove(console->output, data, left);
-			break;
-		} else if (errno == EAGAIN && console->patient) {
-			/* Someone else made our terminal or pipe non-blocking. */
-			struct pollfd fd = { .fd = console->out, .events = POLLOUT };
-
-			if (vm_ending(console->vm))
-				left = 0;
-			else
-				poll(&fd, 1, -1);
-		} else if (errno != EINTR) {
-			left = 0;
-		}
-	}
-	console->used = left;
-}
+/* ---- output ------------------------------------------------------------------- */
 
 void console_put(struct console *console, char c)
 {
-	if (console->out < 0)
-		return;
-	if (!console->used)
-		loop_timer_set(console->timer, OUTPUT_DELAY_NS, 0);
-	if (console->used == OUTPUT_ROOM)
-		return;
-	console->output[console->used++] = c;
-	if (c == '\n' || console->used == OUTPUT_ROOM)
-		console_flush(console);
+	output_put(console->output, c);
 }
 
-static void on_timer(void *argument, int fd, short events)
+bool console_room(struct console *console)
+{
+	return output_room(console->output);
+}
+
+/* The output's thread. */
+static void drained(void *argument)
 {
 	struct console *console = argument;
 
-	(void)events;
-	loop_timer_ack(fd);
 	pthread_mutex_lock(&console->vm->devices);
-	console_flush(console);
+	if (console->guest)
+		console->guest->drained(console->device);
 	pthread_mutex_unlock(&console->vm->devices);
 }
 
@@ -137,14 +100,36 @@ static size_t unescape(struct console *console, char *data, size_t count)
 
 static void end_of_input(struct console *console)
 {
+	bool waits;
+
 	loop_remove(&console->vm->loop, console->in);
 	pthread_mutex_lock(&console->vm->devices);
+	waits = !output_room(console->output);
 	if (console->listener >= 0) {
+		output_to(console->output, -1, OUTPUT_SOCKET);
 		close(console->in);
-		console->out = -1;
 	}
 	console->in = -1;
+	/* A guest that waited for the reader goes on without. */
+	if (waits)
+		console->guest->drained(console->device);
 	pthread_mutex_unlock(&console->vm->devices);
+}
+
+/* Nobody has it open: not an end, somebody may yet. */
+static void look_again(struct console *console)
+{
+	loop_watch(&console->vm->loop, console->in, 0);
+	loop_timer_set(console->typed_timer, AGAIN_NS, 0);
+}
+
+static void on_again(void *argument, int fd, short events)
+{
+	struct console *console = argument;
+
+	(void)events;
+	loop_timer_ack(fd);
+	loop_watch(&console->vm->loop, console->in, POLLIN);
 }
 
 /* Device lock held. What there is no room for is lost, as with any keyboard's buffer. */
@@ -214,6 +199,10 @@ static void on_input(void *argument, int fd, short events)
 	count = read(fd, data, room < sizeof(data) ? room : sizeof(data));
 	if (count < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
+	if (count < 0 && errno == EIO && console->pty) {
+		look_again(console);
+		return;
+	}
 	if (count <= 0) {
 		end_of_input(console);
 		return;
@@ -231,6 +220,14 @@ void console_more(struct console *console)
 		loop_watch(&console->vm->loop, console->in, POLLIN);
 }
 
+/* It went while the guest did not listen to it. */
+static bool peer_is_gone(const struct console *console)
+{
+	struct pollfd peer = { .fd = console->in };
+
+	return poll(&peer, 1, 0) > 0 && peer.revents & (POLLHUP | POLLERR);
+}
+
 static void on_connection(void *argument, int fd, short events)
 {
 	struct console *console = argument;
@@ -239,6 +236,8 @@ static void on_connection(void *argument, int fd, short events)
 	(void)events;
 	if (peer < 0)
 		return;
+	if (console->in >= 0 && peer_is_gone(console))
+		end_of_input(console);
 	if (console->in >= 0) {
 		static const char busy[] = "This console is in use.\r\n";
 
@@ -248,7 +247,7 @@ static void on_connection(void *argument, int fd, short events)
 	}
 	pthread_mutex_lock(&console->vm->devices);
 	console->in = peer;
-	console->out = peer;
+	output_to(console->output, peer, OUTPUT_SOCKET);
 	pthread_mutex_unlock(&console->vm->devices);
 	loop_add(&console->vm->loop, peer, POLLIN, on_input, console);
 }
@@ -258,8 +257,7 @@ static void on_connection(void *argument, int fd, short events)
 static void open_stdio(struct console *console)
 {
 	console->in = STDIN_FILENO;
-	console->out = STDOUT_FILENO;
-	console->patient = true;
+	output_to(console->output, STDOUT_FILENO, OUTPUT_FILE);
 	if (isatty(STDIN_FILENO)) {
 		console->escapes = true;
 		console->typed_timer = loop_timer(&console->vm->loop, on_room, console);
@@ -275,16 +273,17 @@ static void open_pty(struct console *console)
 
 	if (openpty(&console->in, &other, name, NULL, NULL))
 		fail(EXIT_CODE_ERROR, "cannot make a pseudo-terminal: %s", strerror(errno));
-	/* @other stays open: without it each read fails until someone opens the terminal. */
-	cfmakeraw(&modes);
 	if (!tcgetattr(other, &modes)) {
 		cfmakeraw(&modes);
 		tcsetattr(other, TCSANOW, &modes);
 	}
-	fcntl(other, F_SETFD, FD_CLOEXEC);
+	/* The modes stay.  While nobody has it open reads fail, and output is for nobody. */
+	close(other);
 	fcntl(console->in, F_SETFD, FD_CLOEXEC);
 	fcntl(console->in, F_SETFL, O_NONBLOCK);
-	console->out = console->in;
+	console->pty = true;
+	console->typed_timer = loop_timer(&console->vm->loop, on_again, console);
+	output_to(console->output, console->in, OUTPUT_PTY);
 	say("the console is %s", name);
 }
 
@@ -304,11 +303,11 @@ static void open_socket(struct console *console, const char *path)
 
 static void open_file(struct console *console, const char *path, bool more)
 {
-	console->out = open(path, O_WRONLY | O_CREAT | (more ? O_APPEND : O_TRUNC) | O_CLOEXEC,
-			    0666);
-	console->patient = true;
-	if (console->out < 0)
+	int fd = open(path, O_WRONLY | O_CREAT | (more ? O_APPEND : O_TRUNC) | O_CLOEXEC, 0666);
+
+	if (fd < 0)
 		fail(EXIT_CODE_USAGE, "--console %s: %s", path, strerror(errno));
+	output_to(console->output, fd, OUTPUT_FILE);
 }
 
 struct console *console_open(struct vm *vm, const char *where, bool more)
@@ -319,9 +318,8 @@ struct console *console_open(struct vm *vm, const char *where, bool more)
 		fail(EXIT_CODE_ERROR, "out of memory");
 	console->vm = vm;
 	console->in = -1;
-	console->out = -1;
 	console->listener = -1;
-	console->timer = loop_timer(&vm->loop, on_timer, console);
+	console->output = output_create(drained, console);
 	if (!strcmp(where, "stdio"))
 		open_stdio(console);
 	else if (!strcmp(where, "pty"))
@@ -342,13 +340,31 @@ void console_connect(struct console *console, const struct console_guest *guest,
 			 console->escapes ? on_key : on_input, console);
 }
 
+/* What the guest wrote last is its user's, however the launcher ends. */
+static struct console *opened;
+
+static void finish(void)
+{
+	size_t lost = opened ? output_finish(opened->output) : 0;
+
+	opened = NULL;
+	if (lost)
+		say("the console's reader did not take the last %zu bytes", lost);
+}
+
+void console_start(struct console *console)
+{
+	int ret = output_start(console->output);
+
+	if (ret)
+		fail(EXIT_CODE_ERROR, "cannot start a thread: %s", strerror(ret));
+	opened = console;
+	atexit(finish);
+}
+
 void console_close(struct console *console)
 {
-	struct pollfd ready = { .fd = console->out, .events = POLLOUT };
-
-	/* All threads are gone. A reader that takes nothing does not keep us for ever. */
-	if (console->used && poll(&ready, 1, 1000) > 0)
-		console_flush(console);
+	(void)console;
+	finish();
 	terminal_restore();
-	free(console);
 }

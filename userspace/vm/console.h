@@ -12,11 +12,14 @@ struct console;
 /**
  * struct console_guest - the device that is connected to it
  * @room: how many characters it takes now
- * @input: gives it some, at most that many; both with the VM's device lock held
+ * @input: gives it some, at most that many
+ * @drained: there is room for its output again, after console_room() said no; all three with the
+ *	     VM's device lock held
  */
 struct console_guest {
 	size_t (*room)(void *device);
 	void (*input)(void *device, const char *data, size_t count);
+	void (*drained)(void *device);
 };
 
 /**
@@ -26,13 +29,15 @@ struct console_guest {
  */
 struct console *console_open(struct vm *vm, const char *where, bool more);
 void console_connect(struct console *console, const struct console_guest *guest, void *device);
-/** console_put() - a character from the guest; device lock held */
+/** console_start() - from now on what the guest writes is shown, by a thread of its own */
+void console_start(struct console *console);
+/** console_put() - a character from the guest; never waits. Without room it is lost */
 void console_put(struct console *console, char c);
-/** console_flush() - show what it wrote; device lock held */
-void console_flush(struct console *console);
+/** console_room() - for what a guest writes at once?  If not, it hears when there is */
+bool console_room(struct console *console);
 /** console_more() - the guest has room for input again; device lock held */
 void console_more(struct console *console);
-/** console_close() - what the guest wrote is out, the terminal as it was, the socket gone */
+/** console_close() - what the guest wrote is out, if its reader reads; the terminal is as it was */
 void console_close(struct console *console);
 
 #endif

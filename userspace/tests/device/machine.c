@@ -59,10 +59,10 @@ void console_put(struct console *console, char c)
 	machine.output[machine.printed++ % sizeof(machine.output)] = c;
 }
 
-void console_flush(struct console *console)
+bool console_room(struct console *console)
 {
 	(void)console;
-	machine.flushed++;
+	return !machine.full;
 }
 
 void console_more(struct console *console)

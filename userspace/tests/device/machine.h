@@ -23,7 +23,7 @@ struct machine {
 	uint64_t now_ns;
 	char output[256];
 	unsigned int printed;
-	unsigned int flushed;
+	bool full;			/* the console's reader stands still */
 	unsigned int more;
 	const struct console_guest *guest;
 	void *guest_device;

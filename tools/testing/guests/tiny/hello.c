@@ -2,17 +2,24 @@
 /*
  * Says hello, shows what it was given, and ends as its command line asks:
  * "exit=V" (debug exit), "reset=1" (keyboard controller), "reset=2" (reset
- * register); else by power-off.
+ * register); else by power-off.  "patient=1": it waits until the serial port is
+ * free before it sends a module's next byte.
  */
 #include "guest.h"
 
-static void show_module(const struct guest_module *module)
+#define SERIAL_STATUS	(SERIAL_PORT + 5)
+#define SERIAL_FREE	0x20
+
+static void show_module(const struct guest_module *module, bool patient)
 {
 	print("module ");
 	print(module->string);
 	print(": ");
-	for (uint32_t at = module->start; at < module->end; at++)
+	for (uint32_t at = module->start; at < module->end; at++) {
+		while (patient && !(inb(SERIAL_STATUS) & SERIAL_FREE))
+			;
 		outb(SERIAL_PORT, *(const uint8_t *)at);
+	}
 	print("\n");
 }
 
@@ -24,7 +31,7 @@ void guest_main(const struct guest_info *info)
 	print_number((info->mem_upper + 1024) >> 10);
 	print(" MiB\n");
 	for (uint32_t i = 0; i < info->nr_modules; i++)
-		show_module(&info->modules[i]);
+		show_module(&info->modules[i], argument(info, "patient", 0));
 	if (argument(info, "exit", ~0u) != ~0u)
 		debug_exit(argument(info, "exit", 0));
 	if (argument(info, "reset", 0) == 1)

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -273,6 +274,76 @@ static void console_socket(void)
 	expect(stat(name, &st) && errno == ENOENT);
 }
 
+#define LINES	6000
+#define LINE	16
+
+/* More than all buffers on the way hold, while nobody reads. */
+static pid_t start_stalled(int *from, char *lines)
+{
+	char module[160];
+	int waiting = 0;
+	pid_t child;
+
+	for (unsigned int i = 0; i < LINES; i++)
+		snprintf(lines + LINE * i, LINE + 1, "line %10u\n", i);
+	make_file("lines", lines, LINES * LINE);
+	snprintf(module, sizeof(module), "%s", path("lines"));
+	child = start(from, ARGUMENTS("run", "--kernel", "guests/hello", "--append", "patient=1",
+				      "--module", module));
+	require(fcntl(*from, F_SETPIPE_SZ, 4096) == 4096);
+	for (int i = 0; i < 3000 && waiting < 4096; i++) {
+		struct pollfd end = { .fd = *from };
+
+		require_equal(ioctl(*from, FIONREAD, &waiting), 0);
+		if (poll(&end, 1, 20) > 0)
+			break;
+	}
+	return child;
+}
+
+/* "gondola run | less": it waits for who reads, and all of it comes. */
+static void console_paused(void)
+{
+	static char lines[LINES * LINE + 1], text[LINES * LINE + 4096];
+	size_t used = 0;
+	char *first;
+	ssize_t got;
+	pid_t child;
+	int from, status;
+
+	need_engine();
+	child = start_stalled(&from, lines);
+	while ((got = read(from, text + used, sizeof(text) - 1 - used)) > 0)
+		used += got;
+	close(from);
+	require_equal(waitpid(child, &status, 0), child);
+	expect_equal(status, 0);
+	first = strstr(text, "line ");
+	require(first);
+	expect(!strncmp(first, lines, LINES * LINE));
+}
+
+/* ... and who does not read does not keep it. */
+static void console_stalled(void)
+{
+	static char lines[LINES * LINE + 1];
+	int from, status = 0;
+	pid_t child, ended = 0;
+
+	need_engine();
+	child = start_stalled(&from, lines);
+	kill(child, SIGTERM);
+	for (int i = 0; i < 3000 && !ended; i++) {
+		ended = waitpid(child, &status, WNOHANG);
+		usleep(20000);
+	}
+	if (!ended)
+		kill(child, SIGKILL);
+	tap_check(ended == child, false, "it waits for its reader for ever");
+	expect_equal(WEXITSTATUS(status), 12);
+	close(from);
+}
+
 static void probe(void)
 {
 	need_engine();
@@ -292,13 +363,15 @@ static const struct tap_test tests[] = {
 	{ "the report counts", report },
 	{ "the console goes to a file", console_file },
 	{ "the console goes to a socket", console_socket },
+	{ "the guest waits for a reader that pauses", console_paused },
+	{ "a reader that stands still does not keep it", console_stalled },
 	{ "probe says what can be used", probe },
 };
 
 int main(void)
 {
 	static const char *const files[] = {
-		"empty", "text", "cut", "data", "report.json", "console.log"
+		"empty", "text", "cut", "data", "report.json", "console.log", "lines"
 	};
 	int status;
 

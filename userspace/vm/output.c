@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "output.h"
+#include "sandbox/sandbox.h"
+
+#define PIECE		4096u
+#define LINE_BYTES	512u		/* without a line's end, so many are written at once */
+#define LINE_NS		10000000l	/* and fewer after this long */
+#define LOOK_MS		100
+#define FINISH_LOOKS	20u		/* of LOOK_MS, at the end; half of them without progress */
+
+/**
+ * struct output - see output.h
+ * @lock: all of it; not held while a write may wait
+ * @first, @used: of @ring
+ * @soon: a line is whole, or long
+ * @full: who writes was told that there is no room
+ * @ends: what is here is the rest
+ * @abandoned: and nobody waits for it
+ * @told: that it cannot be written
+ */
+struct output {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	pthread_t thread;
+	void (*drained)(void *argument);
+	void *argument;
+	int fd;
+	enum output_kind kind;
+	bool started;
+	bool soon;
+	bool full;
+	bool ends;
+	bool ended;
+	bool abandoned;
+	bool told;
+	size_t first;
+	size_t used;
+	char ring[OUTPUT_ROOM];
+};
+
+/* ---- the lock is held ------------------------------------------------------------------ */
+
+static void wait_ns(struct output *output, long ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ns;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&output->changed, &output->lock, &until);
+}
+
+static void took(struct output *output, size_t bytes)
+{
+	/* It may have been dropped meanwhile. */
+	if (bytes > output->used)
+		bytes = output->used;
+	output->first = (output->first + bytes) % OUTPUT_ROOM;
+	output->used -= bytes;
+	if (!output->used)
+		output->soon = false;
+}
+
+static void lose(struct output *output, int error)
+{
+	took(output, output->used);
+	if (output->kind != OUTPUT_FILE || output->told)
+		return;
+	output->told = true;
+	say("what the guest writes to its console is lost: %s", strerror(error));
+}
+
+/* Who writes a file may wait there for long, and holds no lock meanwhile. */
+static ssize_t write_piece(struct output *output, const char *data, size_t bytes)
+{
+	int fd = output->fd;
+	ssize_t done;
+
+	if (output->kind == OUTPUT_SOCKET)
+		return send(fd, data, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (output->kind == OUTPUT_PTY)
+		return write(fd, data, bytes);
+	pthread_mutex_unlock(&output->lock);
+	done = write(fd, data, bytes);
+	pthread_mutex_lock(&output->lock);
+	return done;
+}
+
+static void wait_for_reader(struct output *output)
+{
+	struct pollfd ready = { .fd = output->fd, .events = POLLOUT };
+
+	pthread_mutex_unlock(&output->lock);
+	poll(&ready, 1, LOOK_MS);
+	pthread_mutex_lock(&output->lock);
+}
+
+static void write_some(struct output *output)
+{
+	size_t bytes = OUTPUT_ROOM - output->first;
+	ssize_t done;
+
+	if (bytes > output->used)
+		bytes = output->used;
+	if (bytes > PIECE)
+		bytes = PIECE;
+	if (output->fd < 0) {
+		took(output, output->used);
+		return;
+	}
+	done = write_piece(output, output->ring + output->first, bytes);
+	if (done >= 0)
+		took(output, done);
+	else if (errno == EAGAIN)
+		/* Also of a terminal that another program made non-blocking. */
+		wait_for_reader(output);
+	else if (errno != EINTR)
+		lose(output, errno);
+}
+
+static void tell_drained(struct output *output)
+{
+	if (!output->full || output->used > OUTPUT_ROOM / 2)
+		return;
+	output->full = false;
+	pthread_mutex_unlock(&output->lock);
+	output->drained(output->argument);
+	pthread_mutex_lock(&output->lock);
+}
+
+/* ---- the thread -------------------------------------------------------------------------- */
+
+static void *run(void *argument)
+{
+	struct output *output = argument;
+
+	sandbox_thread(SANDBOX_DEVICE);
+	pthread_mutex_lock(&output->lock);
+	while (!output->abandoned) {
+		if (!output->used && output->ends)
+			break;
+		tell_drained(output);
+		if (!output->used) {
+			pthread_cond_wait(&output->changed, &output->lock);
+			continue;
+		}
+		if (!output->soon && !output->ends)
+			wait_ns(output, LINE_NS);
+		output->soon = true;
+		write_some(output);
+	}
+	output->ended = true;
+	pthread_cond_broadcast(&output->changed);
+	pthread_mutex_unlock(&output->lock);
+	return NULL;
+}
+
+int output_start(struct output *output)
+{
+	sigset_t all, before;
+	int ret;
+
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	ret = pthread_create(&output->thread, NULL, run, output);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	output->started = !ret;
+	return ret;
+}
+
+/* ---- everybody else ---------------------------------------------------------------------- */
+
+struct output *output_create(void (*drained)(void *argument), void *argument)
+{
+	struct output *output = calloc(1, sizeof(*output));
+	pthread_condattr_t attributes;
+
+	if (!output)
+		fail(EXIT_CODE_ERROR, "out of memory");
+	pthread_mutex_init(&output->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&output->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+	output->drained = drained;
+	output->argument = argument;
+	output->fd = -1;
+	return output;
+}
+
+void output_to(struct output *output, int fd, enum output_kind kind)
+{
+	pthread_mutex_lock(&output->lock);
+	output->fd = fd;
+	output->kind = kind;
+	took(output, output->used);
+	pthread_cond_broadcast(&output->changed);
+	pthread_mutex_unlock(&output->lock);
+}
+
+void output_put(struct output *output, char c)
+{
+	bool first;
+
+	pthread_mutex_lock(&output->lock);
+	if (output->fd >= 0 && output->used < OUTPUT_ROOM) {
+		first = !output->used;
+		output->ring[(output->first + output->used++) % OUTPUT_ROOM] = c;
+		if (!output->soon && (c == '\n' || output->used >= LINE_BYTES)) {
+			output->soon = true;
+			first = true;
+		}
+		if (first)
+			pthread_cond_broadcast(&output->changed);
+	}
+	pthread_mutex_unlock(&output->lock);
+}
+
+bool output_room(struct output *output)
+{
+	bool room;
+
+	pthread_mutex_lock(&output->lock);
+	room = output->fd < 0 || OUTPUT_ROOM - output->used >= OUTPUT_BURST;
+	output->full |= !room;
+	pthread_mutex_unlock(&output->lock);
+	return room;
+}
+
+size_t output_finish(struct output *output)
+{
+	unsigned int idle = 0;
+	size_t left;
+
+	if (!output->started)
+		return output->used;
+	pthread_mutex_lock(&output->lock);
+	output->ends = true;
+	pthread_cond_broadcast(&output->changed);
+	for (unsigned int i = 0; i < FINISH_LOOKS && idle < FINISH_LOOKS / 2 && !output->ended; i++) {
+		left = output->used;
+		wait_ns(output, LOOK_MS * 1000000l);
+		idle = output->used < left ? 0 : idle + 1;
+	}
+	left = output->used;
+	output->abandoned = true;
+	if (output->ended) {
+		pthread_mutex_unlock(&output->lock);
+		pthread_join(output->thread, NULL);
+		return left;
+	}
+	/* It stands in a write: the end of the process ends it too. */
+	pthread_detach(output->thread);
+	pthread_mutex_unlock(&output->lock);
+	return left;
+}
