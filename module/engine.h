@@ -185,7 +185,7 @@ struct gondola_engine_ops {
 	void (*update_control)(struct gondola_vcpu *vcpu);
 	/** @set_dr7: what the hardware's DR7 shall be. */
 	void (*set_dr7)(struct gondola_vcpu *vcpu, u64 dr7);
-	/** @set_tsc_offset: guest TSC = host TSC + vcpu->tsc_offset. */
+	/** @set_tsc_offset: guest TSC = host TSC + gondola_guest_tsc_offset(). */
 	void (*set_tsc_offset)(struct gondola_vcpu *vcpu);
 
 	/**

@@ -28,7 +28,7 @@ enum gondola_request {
 	GONDOLA_REQ_TRIPLE_FAULT,
 	GONDOLA_REQ_NMI,
 	GONDOLA_REQ_TIMER,		/* the LAPIC timer fired */
-	GONDOLA_REQ_TSC,		/* tsc_offset was changed from outside */
+	GONDOLA_REQ_TSC,		/* the VM's TSC was changed from outside */
 	GONDOLA_REQ_STEAL,		/* steal time: its thread runs again */
 };
 
@@ -48,7 +48,7 @@ enum gondola_vcpu_mode {
  * @requests: enum gondola_request bits; set with gondola_request(), then kick
  * @mode: enum gondola_vcpu_mode; written by the vCPU's thread alone
  * @cpu: the processor it is loaded on, or -1
- * @tsc_offset: guest TSC = host TSC + this
+ * @tsc_offset: guest TSC = host TSC + this + the VM's, see clock.h
  * @missing, @missing_write: guest-physical memory that the last -EAGAIN was about, and whether it
  *	is to be written
  * @patient: it may sleep for absent memory: not in GONDOLA_RUN

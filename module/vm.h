@@ -12,6 +12,7 @@
 #include <linux/types.h>
 #include <asm/barrier.h>
 #include <uapi/linux/gondola.h>
+#include "clock.h"
 #include "engine.h"
 #include "mmu/mmu.h"
 
@@ -34,10 +35,7 @@ struct gondola_vcpu;
  * @memory_pages: in all slots; written under @lock
  * @irqchip: PIC, I/O APIC and PIT; has its own locks
  * @eventfds: see eventfd.c; NULL until one is registered (smp_load_acquire)
- * @tsc_offset: what a new vCPU's TSC offset is, so that the guest's TSC starts at 0 with the VM
- * @tsc_khz: what the guest takes its TSC's frequency for; 0: the host's
- * @held: the clocks stand still, at @held_tsc of the host's TSC and @held_ns of its clock
- * @lost_ns: how long they stood before
+ * @clock: its time; has its own lock
  * @phase, @round: as marked by the launcher, stamped on events
  * @devices: names of the launcher's devices, for events; under @lock
  * @dead: set once, when something broke for good; all vCPUs leave with -EIO
@@ -57,12 +55,7 @@ struct gondola_vm {
 	struct gondola_vm_mmu mmu;
 	struct gondola_irqchip *irqchip;
 	struct gondola_eventfds *eventfds;
-	u64 tsc_offset;
-	u64 tsc_khz;
-	u64 held_tsc;
-	u64 held_ns;
-	u64 lost_ns;
-	bool held;
+	struct gondola_clock clock;
 	u32 phase;
 	u32 round;
 	char devices[GONDOLA_MAX_DEVICES][GONDOLA_DEVICE_NAME_LEN];

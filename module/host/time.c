@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/ktime.h>
 #include <linux/sched.h>
 #include <asm/msr.h>
 #include <asm/tsc.h>
-#include "vcpu.h"
 #include "time.h"
+
+u64 gondola_host_ns(void)
+{
+	return ktime_get_ns();
+}
 
 u64 gondola_host_tsc(void)
 {
@@ -18,11 +23,4 @@ u64 gondola_host_run_delay(void)
 u32 gondola_host_tsc_khz(void)
 {
 	return tsc_khz ?: cpu_khz ?: 1;
-}
-
-u64 gondola_guest_tsc(struct gondola_vcpu *vcpu)
-{
-	const struct gondola_vm *vm = vcpu->vm;
-
-	return (READ_ONCE(vm->held) ? vm->held_tsc : rdtsc()) + vcpu->tsc_offset;
 }

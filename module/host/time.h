@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The host's time-stamp counter; tests supply their own. */
+/* The host's clock and time-stamp counter; tests supply their own. */
 #ifndef GONDOLA_HOST_TIME_H
 #define GONDOLA_HOST_TIME_H
 
 #include <linux/types.h>
 
-struct gondola_vcpu;
-
+/** gondola_host_ns() - monotonic time; any context */
+u64 gondola_host_ns(void);
 u64 gondola_host_tsc(void);
 /** gondola_host_run_delay() - ns that this thread waited for a processor, so far */
 u64 gondola_host_run_delay(void);
 /** gondola_host_tsc_khz() - its frequency, never 0 */
 u32 gondola_host_tsc_khz(void);
-/** gondola_guest_tsc() - what RDTSC gives this vCPU now */
-u64 gondola_guest_tsc(struct gondola_vcpu *vcpu);
 
 #endif

@@ -5,7 +5,6 @@
  */
 #include <linux/ktime.h>
 #include <linux/sched.h>
-#include "vcpu.h"
 #include "cpu.h"
 #include "time.h"
 
@@ -29,6 +28,11 @@ bool gondola_host_tsc_invariant(void)
 	return true;
 }
 
+u64 gondola_host_ns(void)
+{
+	return ktime_get_ns();
+}
+
 /* A time-stamp counter of nanoseconds needs no calibration. */
 u64 gondola_host_tsc(void)
 {
@@ -38,13 +42,6 @@ u64 gondola_host_tsc(void)
 u32 gondola_host_tsc_khz(void)
 {
 	return NSEC_PER_MSEC;
-}
-
-u64 gondola_guest_tsc(struct gondola_vcpu *vcpu)
-{
-	const struct gondola_vm *vm = vcpu->vm;
-
-	return (READ_ONCE(vm->held) ? vm->held_tsc : gondola_host_tsc()) + vcpu->tsc_offset;
 }
 
 u64 gondola_host_run_delay(void)

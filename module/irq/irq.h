@@ -126,8 +126,8 @@ int gondola_pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec);
 int gondola_pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u32 *bad);
 int gondola_ioapic_get(struct gondola_vm *vm, struct gondola_rec_ioapic *rec);
 int gondola_ioapic_set(struct gondola_vm *vm, const struct gondola_rec_ioapic *rec, u32 *bad);
-/** gondola_pit_hold() - stop the VM's clocks or let them go on; how much TSC was lost then */
-u64 gondola_pit_hold(struct gondola_vm *vm, bool hold);
+/** gondola_pit_clock_changed() - the VM's clock stands or goes on: so does the PIT's timer */
+void gondola_pit_clock_changed(struct gondola_vm *vm);
 int gondola_pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec);
 int gondola_pit_set(struct gondola_vm *vm, const struct gondola_rec_pit *rec, u32 *bad);
 

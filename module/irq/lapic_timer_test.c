@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Suite gondola_lapic_timer: what the timer counts, when it fires, and what it costs. */
-#include "host/time.h"
 #include "vm/state.h"
+#include "host/time.h"
 #include "test_host.h"
 
 #define VECTOR	0x60
@@ -152,7 +152,7 @@ static void deadline(struct kunit *test)
 	u64 val;
 
 #define SET(v) KUNIT_EXPECT_EQ(test, gondola_lapic_set_msr(vcpu, MSRX_TSC_DEADLINE, v), 0)
-	vcpu->tsc_offset = -gondola_host_tsc();
+	gondola_set_guest_tsc(vcpu, 0);
 	SET(100 * per_us);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_get_msr(vcpu, MSRX_TSC_DEADLINE, &val), 0);
 	KUNIT_EXPECT_EQ_MSG(test, val, 0, "another mode ignores it");
@@ -224,12 +224,12 @@ static void saved_while_due(struct kunit *test)
 	/* A deadline is restored before the TSC it refers to. */
 	lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_DEADLINE | VECTOR);
 	fired(vcpu);
-	vcpu->tsc_offset = -gondola_host_tsc();
+	gondola_set_guest_tsc(vcpu, 0);
 	gondola_lapic_set_msr(vcpu, MSRX_TSC_DEADLINE, 100000);
 	KUNIT_ASSERT_EQ(test, gondola_lapic_get(vcpu, rec), 0);
 	KUNIT_EXPECT_EQ(test, rec->tsc_deadline, 100000);
 	tsc = vcpu->tsc_offset;
-	vcpu->tsc_offset = 0;
+	vcpu->tsc_offset += 1ull << 40;
 	KUNIT_ASSERT_EQ(test, gondola_lapic_set(vcpu, rec, &bad), 0);
 	vcpu->tsc_offset = tsc;
 	gondola_lapic_rearm(vcpu);
@@ -240,11 +240,11 @@ static void saved_while_due(struct kunit *test)
 
 static void hold(struct gondola_vcpu *vcpu, bool stop)
 {
-	u64 lost = gondola_pit_hold(vcpu->vm, stop);
-
-	if (stop)
+	if (stop) {
+		gondola_clock_hold(vcpu->vm);
 		return;
-	gondola_shift_tsc(vcpu->vm, -lost);
+	}
+	gondola_clock_release(vcpu->vm);
 	/* As a vCPU does that is asked to take up a new TSC. */
 	gondola_lapic_rearm(vcpu);
 	irq_test_run_requests(vcpu);

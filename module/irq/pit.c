@@ -9,7 +9,6 @@
 #include <linux/minmax.h>
 #include <linux/string.h>
 #include <linux/time64.h>
-#include "host/time.h"
 #include "irqchip.h"
 
 #define PIT_HZ			1193182u
@@ -374,27 +373,17 @@ void gondola_pit_destroy(struct gondola_irqchip *chip)
 	gondola_timer_destroy(&chip->pit.timer);
 }
 
-u64 gondola_pit_hold(struct gondola_vm *vm, bool hold)
+void gondola_pit_clock_changed(struct gondola_vm *vm)
 {
 	struct gondola_pit *pit = &vm->irqchip->pit;
 	unsigned long flags;
-	u64 tsc;
 
-	/* Under its lock: its timer, alone among all, may be looking at the time. */
 	spin_lock_irqsave(&pit->lock, flags);
-	tsc = gondola_host_tsc();
-	if (hold) {
-		vm->held_tsc = tsc;
-		vm->held_ns = gondola_clock_ns();
-		WRITE_ONCE(vm->held, true);
+	if (gondola_clock_held(vm))
 		gondola_timer_stop(&pit->timer);
-	} else {
-		WRITE_ONCE(vm->lost_ns, vm->lost_ns + gondola_clock_ns() - vm->held_ns);
-		WRITE_ONCE(vm->held, false);
+	else
 		pit_schedule(pit, 0);
-	}
 	spin_unlock_irqrestore(&pit->lock, flags);
-	return tsc - vm->held_tsc;
 }
 
 int gondola_pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)

@@ -13,10 +13,23 @@ static struct {
 } armed[MAX_TIMERS];
 static u64 now_ns = 1000000000;
 u32 gondola_test_kicked;
+void (*gondola_test_meanwhile)(void);
 
-u64 gondola_clock_ns(void)
+static void meanwhile(void)
 {
-	return now_ns;
+	void (*other)(void) = gondola_test_meanwhile;
+
+	gondola_test_meanwhile = NULL;
+	if (other)
+		other();
+}
+
+u64 gondola_host_ns(void)
+{
+	u64 ns = now_ns;
+
+	meanwhile();
+	return ns;
 }
 
 u64 gondola_host_run_delay(void)
@@ -26,17 +39,15 @@ u64 gondola_host_run_delay(void)
 
 u64 gondola_host_tsc(void)
 {
-	return now_ns * (TSC_KHZ / 1000000);
+	u64 tsc = now_ns * (TSC_KHZ / 1000000);
+
+	meanwhile();
+	return tsc;
 }
 
 u32 gondola_host_tsc_khz(void)
 {
 	return TSC_KHZ;
-}
-
-u64 gondola_guest_tsc(struct gondola_vcpu *vcpu)
-{
-	return (vcpu->vm->held ? vcpu->vm->held_tsc : gondola_host_tsc()) + vcpu->tsc_offset;
 }
 
 /* No vCPU sleeps or runs in the tests: it counts that the call came after the request. */
@@ -54,6 +65,7 @@ void gondola_timer_stop(struct gondola_timer *timer)
 {
 	unsigned int i;
 
+	meanwhile();
 	for (i = 0; i < MAX_TIMERS; i++)
 		if (armed[i].timer == timer)
 			armed[i].timer = NULL;
@@ -119,6 +131,7 @@ struct gondola_vm *irq_test_vm(struct kunit *test, unsigned int nr)
 	KUNIT_ASSERT_NOT_NULL(test, vm);
 	irq_test_exit(test);
 	test->priv = vm;
+	gondola_clock_init(vm);
 	KUNIT_ASSERT_EQ(test, gondola_irqchip_create(vm), 0);
 	for (i = 0; i < nr; i++) {
 		vcpu = kunit_kzalloc(test, sizeof(*vcpu), GFP_KERNEL);

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Clock and timers on the host's hrtimers. */
+/* Timers on the host's hrtimers. */
 #include <linux/hrtimer.h>
-#include <linux/ktime.h>
 #include "host/compat.h"
 #include "timer.h"
-
-u64 gondola_clock_ns(void)
-{
-	return ktime_get_ns();
-}
 
 static enum hrtimer_restart run(struct hrtimer *hrtimer)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The clock and timers of the interrupt room: hrtimers in the module, a clock
- * that only moves when told to in the tests (test_host.c).
+ * The timers of the interrupt room: hrtimers in the module; in the tests the
+ * clock only moves when told to (test_host.c).
  */
 #ifndef GONDOLA_IRQ_TIMER_H
 #define GONDOLA_IRQ_TIMER_H
@@ -11,7 +11,7 @@
 #include "vm.h"
 
 /**
- * struct gondola_timer - fires once, at a time of gondola_clock_ns()
+ * struct gondola_timer - fires once, at a time of gondola_host_ns()
  * @hrtimer: the host's
  * @fired: called in hardirq context; may start the timer again
  *
@@ -24,8 +24,6 @@ struct gondola_timer {
 	void (*fired)(struct gondola_timer *timer);
 };
 
-/** gondola_clock_ns() - monotonic time; any context */
-u64 gondola_clock_ns(void);
 void gondola_timer_init(struct gondola_timer *timer, void (*fired)(struct gondola_timer *timer));
 /** gondola_timer_start() - fire at @ns, or at once if that is past; replaces what was set */
 void gondola_timer_start(struct gondola_timer *timer, u64 ns);
@@ -34,18 +32,12 @@ void gondola_timer_stop(struct gondola_timer *timer);
 /** gondola_timer_destroy() - stop, and wait for a call under way; no lock that @fired takes is held */
 void gondola_timer_destroy(struct gondola_timer *timer);
 
-/** gondola_vm_clock_ns() - the VM's time: it stands while the clocks are held; any context */
-static inline u64 gondola_vm_clock_ns(const struct gondola_vm *vm)
-{
-	return (READ_ONCE(vm->held) ? vm->held_ns : gondola_clock_ns()) - READ_ONCE(vm->lost_ns);
-}
-
 /** gondola_vm_timer_start() - gondola_timer_start() at @ns of the VM's time; not while it stands */
 static inline void gondola_vm_timer_start(const struct gondola_vm *vm, struct gondola_timer *timer,
 					  u64 ns)
 {
-	if (!READ_ONCE(vm->held))
-		gondola_timer_start(timer, ns + READ_ONCE(vm->lost_ns));
+	if (gondola_vm_clock_host_ns(vm, ns, &ns))
+		gondola_timer_start(timer, ns);
 }
 
 #endif

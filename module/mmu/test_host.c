@@ -264,6 +264,7 @@ struct world *world_create(u32 max_shadow_pages)
 	w->vm.engine = &w->engine;
 	INIT_LIST_HEAD(&w->link);
 	mutex_init(&w->vm.lock);
+	gondola_clock_init(&w->vm);
 	if (get_memory(w) || gondola_mmu_init_vm(&w->vm, max_shadow_pages) ||
 	    init_vcpu(w, &w->vcpu, 0)) {
 		world_destroy(w);

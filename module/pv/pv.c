@@ -13,7 +13,6 @@
 #include <linux/math64.h>
 #include <linux/time64.h>
 #include <uapi/linux/gondola_pv.h>
-#include "host/time.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "pv.h"
@@ -62,19 +61,13 @@ static void clock_scale(u32 khz, u32 *mul, s8 *shift)
 	*mul = (u32)div64_u64(ns << 32, hz);
 }
 
-/* Of a guest that came from elsewhere: what it was there. */
-static u32 guest_tsc_khz(const struct gondola_vcpu *vcpu)
-{
-	return vcpu->vm->tsc_khz ?: gondola_host_tsc_khz();
-}
-
 static u64 clock_ns(struct gondola_vcpu *vcpu)
 {
 	u64 tsc = gondola_guest_tsc(vcpu);
 	u32 mul;
 	s8 shift;
 
-	clock_scale(guest_tsc_khz(vcpu), &mul, &shift);
+	clock_scale(gondola_guest_tsc_khz(vcpu->vm), &mul, &shift);
 	tsc = shift < 0 ? tsc >> -shift : tsc << shift;
 	return mul_u64_u32_shr(tsc, mul, 32);
 }
@@ -108,7 +101,7 @@ static int set_system_time(struct gondola_vcpu *vcpu, u64 value)
 	if (value & SYSTEM_TIME_FIXED)
 		return -EINVAL;
 	if (value & SYSTEM_TIME_ENABLE) {
-		clock_scale(guest_tsc_khz(vcpu), &info.tsc_to_system_mul, &info.tsc_shift);
+		clock_scale(gondola_guest_tsc_khz(vcpu->vm), &info.tsc_to_system_mul, &info.tsc_shift);
 		err = publish(vcpu, value & ~SYSTEM_TIME_ENABLE, &info, sizeof(info));
 		if (err)
 			return err;

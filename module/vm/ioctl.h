@@ -35,8 +35,10 @@ int gondola_vcpu_create(struct gondola_vm *vm, u32 id);
 /** gondola_vcpu_destroy() - the VM dies: nothing runs or refers to it any more */
 void gondola_vcpu_destroy(struct gondola_vcpu *vcpu);
 
-/** gondola_vcpu_busy() - does a thread use it? */
-bool gondola_vcpu_busy(const struct gondola_vcpu *vcpu);
+/** gondola_vcpus_trylock() - keep all threads out of the vCPUs; -EBUSY: one uses one; vm->lock held */
+int gondola_vcpus_trylock(struct gondola_vm *vm);
+/** gondola_vcpus_unlock() - of all vCPUs, or those before @end */
+void gondola_vcpus_unlock(struct gondola_vm *vm, const struct gondola_vcpu *end);
 
 /** gondola_cpuid_args() - fetch the list that a struct gondola_cpuid leads to; ERR_PTR() or kfree() it */
 struct gondola_cpuid_entry *gondola_cpuid_args(const struct gondola_cpuid *args);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Saved state: records in, records out (state.c: one table), and the records
- * of the registers (state_regs.c, state_sregs.c).  Buffers here are the
+ * of the registers (state_regs.c, state_sregs.c) and the clock (clock.c).  Buffers here are the
  * kernel's; ioctls copy.
  */
 #ifndef GONDOLA_STATE_H
@@ -51,8 +51,8 @@ int gondola_debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug 
 u32 gondola_cpuid_size(struct gondola_vcpu *vcpu);
 int gondola_cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
 int gondola_cpuid_compare(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
-/** gondola_shift_tsc() - of all vCPUs, those to come included; each takes it up before it enters */
-void gondola_shift_tsc(struct gondola_vm *vm, u64 shift);
+
+/* clock.c; likewise */
 int gondola_clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec);
 int gondola_clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec, u32 *bad);
 

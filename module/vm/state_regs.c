@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Records of general registers, MSRs, debug registers, events, CPUID and clock. */
+/* Records of general registers, MSRs, debug registers, events and CPUID. */
 #include <linux/errno.h>
-#include <linux/ktime.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
-#include <linux/timekeeping.h>
 #include <uapi/linux/gondola_pv.h>
-#include "host/time.h"
 #include "irq/irq.h"
 #include "state.h"
 #include "vcpu.h"
@@ -215,52 +212,4 @@ int gondola_cpuid_compare(struct gondola_vcpu *vcpu, const void *buf, u32 bytes,
 		if (memcmp(&entries[i], &vcpu->cpuid[i], sizeof(*entries)))
 			return gondola_refuse(bad, i * sizeof(*entries));
 	return 0;
-}
-
-/* ---- clock --------------------------------------------------------------------------- */
-
-/* Two calibrations of one crystal differ by less than this part, as does what NTP may slew. */
-#define KHZ_TOLERANCE	2000
-
-int gondola_clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec)
-{
-	struct gondola_vcpu *vcpu = gondola_vcpu_by_id(vm, 0);
-
-	rec->tsc = vcpu ? gondola_guest_tsc(vcpu) :
-		   (vm->held ? vm->held_tsc : gondola_host_tsc()) + vm->tsc_offset;
-	rec->tsc_khz = vm->tsc_khz ?: gondola_host_tsc_khz();
-	rec->host_ns = ktime_get_real_ns();
-	return 0;
-}
-
-/*
- * The guest's TSC goes on from @tsc now.  vCPUs keep their distance from each
- * other; each takes its new offset up before it enters again.
- */
-int gondola_clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec, u32 *bad)
-{
-	u64 khz = gondola_host_tsc_khz();
-	struct gondola_rec_clock now;
-
-	/* No engine scales the TSC: the guest calibrated it and would run fast or slow. */
-	if (rec->tsc_khz < khz - khz / KHZ_TOLERANCE || rec->tsc_khz > khz + khz / KHZ_TOLERANCE)
-		return gondola_refuse(bad, offsetof(struct gondola_rec_clock, tsc_khz));
-	gondola_clock_get(vm, &now);
-	/* The guest keeps believing what it measured, and so do clocks that are published later. */
-	vm->tsc_khz = rec->tsc_khz;
-	gondola_shift_tsc(vm, rec->tsc - now.tsc);
-	return 0;
-}
-
-void gondola_shift_tsc(struct gondola_vm *vm, u64 shift)
-{
-	struct gondola_vcpu *vcpu;
-	unsigned int i;
-
-	vm->tsc_offset += shift;
-	gondola_for_each_vcpu(vcpu, vm, i) {
-		WRITE_ONCE(vcpu->tsc_offset, vcpu->tsc_offset + shift);
-		gondola_request(vcpu, GONDOLA_REQ_TSC);
-		gondola_vcpu_kick(vcpu);
-	}
 }

@@ -179,7 +179,7 @@ static long run(struct gondola_vcpu *vcpu)
 {
 	if (READ_ONCE(vcpu->run->flags))
 		return -EINVAL;
-	if (READ_ONCE(vcpu->vm->held))
+	if (gondola_clock_held(vcpu->vm))
 		return -EBUSY;
 	if (!vcpu->ran) {
 		if (!vcpu->cpuid || !gondola_vm_has_memory(vcpu->vm))
@@ -328,9 +328,32 @@ static int vcpu_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-bool gondola_vcpu_busy(const struct gondola_vcpu *vcpu)
+void gondola_vcpus_unlock(struct gondola_vm *vm, const struct gondola_vcpu *end)
 {
-	return mutex_is_locked(&vcpu->host->mutex);
+	struct gondola_vcpu *vcpu;
+	unsigned int i;
+
+	gondola_for_each_vcpu(vcpu, vm, i) {
+		if (vcpu == end)
+			return;
+		mutex_unlock(&vcpu->host->mutex);
+	}
+}
+
+int gondola_vcpus_trylock(struct gondola_vm *vm)
+{
+	struct gondola_vcpu *vcpu;
+	unsigned int i;
+
+	/* No vCPU is added meanwhile. */
+	lockdep_assert_held(&vm->lock);
+	gondola_for_each_vcpu(vcpu, vm, i) {
+		if (mutex_trylock(&vcpu->host->mutex))
+			continue;
+		gondola_vcpus_unlock(vm, vcpu);
+		return -EBUSY;
+	}
+	return 0;
 }
 
 static const struct file_operations vcpu_fops = {
@@ -370,7 +393,6 @@ static struct gondola_vcpu *vcpu_alloc(struct gondola_vm *vm, u32 id)
 	vcpu->cpu = -1;
 	vcpu->patient = true;
 	vcpu->mode = GONDOLA_OUTSIDE;
-	vcpu->tsc_offset = vm->tsc_offset;
 	vcpu->host = host;
 	gondola_thread_init(vcpu);
 	vcpu->run = page;

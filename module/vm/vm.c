@@ -11,7 +11,6 @@
 #include <linux/slab.h>
 #include "irq/eventfd.h"
 #include "host/host.h"
-#include "host/time.h"
 #include "ioctl.h"
 #include "irq/irq.h"
 #include "state.h"
@@ -296,34 +295,33 @@ static long mark(struct gondola_vm *vm, void __user *uarg)
 	return 0;
 }
 
-static bool any_busy(struct gondola_vm *vm)
+/* A vCPU that begins to run waits for its mutex, and then finds that time stands. */
+static int hold(struct gondola_vm *vm)
 {
-	struct gondola_vcpu *vcpu;
-	unsigned int i;
+	int err = gondola_vcpus_trylock(vm);
 
-	gondola_for_each_vcpu(vcpu, vm, i)
-		if (gondola_vcpu_busy(vcpu))
-			return true;
-	return false;
+	if (err)
+		return err;
+	if (!gondola_clock_held(vm))
+		gondola_clock_hold(vm);
+	gondola_vcpus_unlock(vm, NULL);
+	return 0;
 }
 
 static long hold_clock(struct gondola_vm *vm, void __user *uarg)
 {
 	struct gondola_hold_clock args;
 	int err = gondola_copy_args(&args, uarg, sizeof(args), GONDOLA_HOLD);
-	bool hold = args.flags & GONDOLA_HOLD;
 
 	if (err)
 		return err;
 	mutex_lock(&vm->lock);
-	if (hold && any_busy(vm))
-		err = -EBUSY;
-	else if (hold && !vm->held)
-		gondola_pit_hold(vm, true);
-	else if (!hold && vm->held)
-		gondola_shift_tsc(vm, -gondola_pit_hold(vm, false));
-	args.held_ns = vm->held_ns;
-	args.lost_ns = vm->lost_ns;
+	if (args.flags & GONDOLA_HOLD)
+		err = hold(vm);
+	else if (gondola_clock_held(vm))
+		gondola_clock_release(vm);
+	args.held_ns = vm->clock.held_ns;
+	args.lost_ns = vm->clock.lost_ns;
 	mutex_unlock(&vm->lock);
 	if (!err && copy_to_user(uarg, &args, sizeof(args)))
 		err = -EFAULT;
@@ -484,7 +482,7 @@ int gondola_vm_create(const struct gondola_create_vm *args)
 	strscpy(vm->name, args->name, sizeof(vm->name));
 	vm->pid = task_tgid_nr(current);
 	vm->mm = current->mm;
-	vm->tsc_offset = -gondola_host_tsc();
+	gondola_clock_init(vm);
 	mutex_init(&vm->lock);
 	kref_init(&vm->refs);
 	err = gondola_engine_get(args->engine, &vm->engine);

@@ -5,7 +5,6 @@
 #include <linux/nospec.h>
 #include <uapi/linux/gondola_pv.h>
 #include "control.h"
-#include "host/time.h"
 #include "irq/irq.h"
 #include "pv/pv.h"
 #include "vcpu.h"
@@ -112,9 +111,8 @@ static int set_efer(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 inde
 	return gondola_set_efer(vcpu, value);
 }
 
-static void move_tsc(struct gondola_vcpu *vcpu, u64 by)
+static void tsc_moved(struct gondola_vcpu *vcpu)
 {
-	vcpu->tsc_offset += by;
 	vcpu->engine->set_tsc_offset(vcpu);
 	gondola_lapic_rearm(vcpu);
 }
@@ -128,10 +126,8 @@ static int get_tsc(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index
 /* A write of one shows in the other: see the section on TSC adjustment. */
 static int set_tsc(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
-	u64 by = value - gondola_guest_tsc(vcpu);
-
-	move_tsc(vcpu, by);
-	vcpu->msrs.tsc_adjust += by;
+	vcpu->msrs.tsc_adjust += gondola_set_guest_tsc(vcpu, value);
+	tsc_moved(vcpu);
 	return 0;
 }
 
@@ -145,8 +141,10 @@ static int set_tsc_adjust(struct gondola_vcpu *vcpu, const struct msr_row *r, u3
 {
 	u64 by = value - vcpu->msrs.tsc_adjust;
 
-	if (by)
-		move_tsc(vcpu, by);
+	if (by) {
+		gondola_move_guest_tsc(vcpu, by);
+		tsc_moved(vcpu);
+	}
 	vcpu->msrs.tsc_adjust = value;
 	return 0;
 }
@@ -355,7 +353,8 @@ int gondola_restore_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 {
 	switch (index) {
 	case MSRX_TSC:
-		move_tsc(vcpu, value - gondola_guest_tsc(vcpu));
+		gondola_set_guest_tsc(vcpu, value);
+		tsc_moved(vcpu);
 		return 0;
 	case MSRX_TSC_ADJUST:
 		vcpu->msrs.tsc_adjust = value;

@@ -7,7 +7,6 @@
 #include <linux/string.h>
 #include "interp.h"
 #include "host/fpu.h"
-#include "host/time.h"
 #include "irq/irq.h"
 #include "x86/control.h"
 

@@ -672,7 +672,7 @@ static void svm_set_tsc_offset(struct gondola_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = vcpu->engine_data;
 
-	svm->vmcb->tsc_offset = vcpu->tsc_offset;
+	svm->vmcb->tsc_offset = gondola_guest_tsc_offset(vcpu);
 }
 
 /* Where an MSR lives while the guest does not run; NULL: not here. */

@@ -137,7 +137,7 @@ void vmx_set_dr7(struct gondola_vcpu *vcpu, u64 dr7)
 
 void vmx_set_tsc_offset(struct gondola_vcpu *vcpu)
 {
-	vmx_write(TSC_OFFSET, vcpu->tsc_offset);
+	vmx_write(TSC_OFFSET, gondola_guest_tsc_offset(vcpu));
 }
 
 /* ---- MSRs ------------------------------------------------------------------ */
