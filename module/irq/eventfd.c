@@ -27,14 +27,12 @@
  * @irq: struct irqfd, under vm->lock
  * @nr_io: how many of the one
  * @nr_irq: how many of the other
- * @pulse: makes each pulse of a line a rise and a fall of its own, so that none is lost
  */
 struct gondola_eventfds {
 	struct srcu_struct srcu;
 	struct list_head io;
 	struct list_head irq;
 	unsigned int nr_io, nr_irq;
-	spinlock_t pulse;
 };
 
 struct ioeventfd {
@@ -73,7 +71,6 @@ static int get_eventfds(struct gondola_vm *vm, struct gondola_eventfds **out)
 		}
 		INIT_LIST_HEAD(&fds->io);
 		INIT_LIST_HEAD(&fds->irq);
-		spin_lock_init(&fds->pulse);
 		/* A vCPU that sees it sees it complete. */
 		smp_store_release(&vm->eventfds, fds);
 	}
@@ -247,13 +244,7 @@ int gondola_ioeventfd(struct gondola_vm *vm, const struct gondola_ioeventfd *arg
 /* Any context: the eventfd's lock is held, interrupts are off. */
 static void pulse(struct irqfd *irqfd)
 {
-	struct gondola_eventfds *fds = irqfd->vm->eventfds;
-	unsigned long flags;
-
-	spin_lock_irqsave(&fds->pulse, flags);
-	gondola_irq_set_line(irqfd->vm, irqfd->gsi, GONDOLA_IRQ_EVENTFD, true);
-	gondola_irq_set_line(irqfd->vm, irqfd->gsi, GONDOLA_IRQ_EVENTFD, false);
-	spin_unlock_irqrestore(&fds->pulse, flags);
+	gondola_irq_pulse(irqfd->vm, irqfd->gsi, GONDOLA_IRQ_EVENTFD);
 }
 
 static int on_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)

@@ -46,10 +46,9 @@ static void ioapic_check_level(struct gondola_irqchip *chip, u32 pin, struct gon
 void gondola_ioapic_update_pin(struct gondola_irqchip *chip, u32 pin)
 {
 	struct gondola_ioapic *ioapic = &chip->ioapic;
-	unsigned long flags;
 	bool level, was;
 
-	spin_lock_irqsave(&ioapic->lock, flags);
+	lockdep_assert_held(&chip->lock);
 	level = irqchip_level(chip, pin);
 	if (pin == 2)
 		level |= irqchip_level(chip, 0);
@@ -65,7 +64,6 @@ void gondola_ioapic_update_pin(struct gondola_irqchip *chip, u32 pin)
 				ioapic_send(chip, entry, NULL);
 		}
 	}
-	spin_unlock_irqrestore(&ioapic->lock, flags);
 }
 
 void gondola_ioapic_eoi(struct gondola_vcpu *vcpu, u8 vector)
@@ -75,7 +73,7 @@ void gondola_ioapic_eoi(struct gondola_vcpu *vcpu, u8 vector)
 	unsigned long flags;
 	u32 pin;
 
-	spin_lock_irqsave(&ioapic->lock, flags);
+	spin_lock_irqsave(&chip->lock, flags);
 	for (pin = 0; pin < IOAPIC_PINS; pin++) {
 		if ((ioapic->redirect[pin] & (REDIR_VECTOR | REDIR_LEVEL | REDIR_REMOTE_IRR)) !=
 		    (vector | REDIR_LEVEL | REDIR_REMOTE_IRR))
@@ -83,7 +81,7 @@ void gondola_ioapic_eoi(struct gondola_vcpu *vcpu, u8 vector)
 		ioapic->redirect[pin] &= ~REDIR_REMOTE_IRR;
 		ioapic_check_level(chip, pin, vcpu);
 	}
-	spin_unlock_irqrestore(&ioapic->lock, flags);
+	spin_unlock_irqrestore(&chip->lock, flags);
 }
 
 static u32 ioapic_read(struct gondola_ioapic *ioapic)
@@ -143,7 +141,7 @@ void gondola_ioapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int byt
 		memcpy(&val, data, min_t(unsigned int, bytes, sizeof(val)));
 	else
 		memset(data, 0, bytes);
-	spin_lock_irqsave(&ioapic->lock, flags);
+	spin_lock_irqsave(&chip->lock, flags);
 	if (offset == IOAPIC_SELECT) {
 		if (write)
 			ioapic->select = val & 0xff;
@@ -156,7 +154,7 @@ void gondola_ioapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int byt
 		else if (bytes >= 4)
 			ioapic_write(chip, val, vcpu);
 	}
-	spin_unlock_irqrestore(&ioapic->lock, flags);
+	spin_unlock_irqrestore(&chip->lock, flags);
 	if (!write)
 		memcpy(data, &val, min_t(unsigned int, bytes, sizeof(val)));
 }
@@ -165,18 +163,18 @@ void gondola_ioapic_init(struct gondola_irqchip *chip)
 {
 	u32 pin;
 
-	spin_lock_init(&chip->ioapic.lock);
 	for (pin = 0; pin < IOAPIC_PINS; pin++)
 		chip->ioapic.redirect[pin] = REDIR_MASKED;
 }
 
 int gondola_ioapic_get(struct gondola_vm *vm, struct gondola_rec_ioapic *rec)
 {
-	struct gondola_ioapic *ioapic = &vm->irqchip->ioapic;
+	struct gondola_irqchip *chip = vm->irqchip;
+	struct gondola_ioapic *ioapic = &chip->ioapic;
 	unsigned long flags;
 
 	memset(rec, 0, sizeof(*rec));
-	spin_lock_irqsave(&ioapic->lock, flags);
+	spin_lock_irqsave(&chip->lock, flags);
 	static_assert(sizeof(rec->redirect) == sizeof(ioapic->redirect));
 	memcpy(rec->redirect, ioapic->redirect, sizeof(rec->redirect));
 	rec->select = ioapic->select;
@@ -184,7 +182,7 @@ int gondola_ioapic_get(struct gondola_vm *vm, struct gondola_rec_ioapic *rec)
 	rec->level = ioapic->level;
 	/* Edges are sent at once or lost: none is ever held back. */
 	rec->irr = 0;
-	spin_unlock_irqrestore(&ioapic->lock, flags);
+	spin_unlock_irqrestore(&chip->lock, flags);
 	return 0;
 }
 
@@ -216,7 +214,7 @@ int gondola_ioapic_set(struct gondola_vm *vm, const struct gondola_rec_ioapic *r
 	if (rec->irr)
 		return -EINVAL;
 
-	spin_lock_irqsave(&ioapic->lock, flags);
+	spin_lock_irqsave(&chip->lock, flags);
 	memcpy(ioapic->redirect, rec->redirect, sizeof(ioapic->redirect));
 	ioapic->select = rec->select;
 	ioapic->id = rec->id;
@@ -225,6 +223,6 @@ int gondola_ioapic_set(struct gondola_vm *vm, const struct gondola_rec_ioapic *r
 		irqchip_restore_level(chip, pin == 2 ? 0 : pin, rec->level & BIT(pin));
 		ioapic_check_level(chip, pin, NULL);
 	}
-	spin_unlock_irqrestore(&ioapic->lock, flags);
+	spin_unlock_irqrestore(&chip->lock, flags);
 	return 0;
 }

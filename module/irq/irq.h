@@ -3,10 +3,9 @@
  * Interrupt controllers and timers in the module: local APIC, I/O APIC, PIC,
  * PIT, and what routes between them.
  *
- * Locks: each chip has its own spinlock (irqs may be off: timers call in from
- * hrtimer context); order: PIT, then PIC or I/O APIC.  The LAPIC needs none:
- * see lapic.h.  They may be held when gondola_vcpu_kick() is called, which
- * takes no lock of ours.
+ * Locks are spinlocks (irqs may be off: timers call in from hrtimer context).
+ * Order: the PIT's, that of the lines with PIC and I/O APIC, a LAPIC's.  They may be
+ * held when gondola_vcpu_kick() is called, which takes no lock of ours.
  *
  * Policy for ticks: a period that passes while the one before is still
  * pending, or while the host is late, merges with it, as on hardware.  Periods
@@ -45,6 +44,9 @@ enum gondola_irq_source {
 /** gondola_irq_set_line() - any context; @gsi < GONDOLA_NR_GSI */
 void gondola_irq_set_line(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source source,
 			  bool level);
+
+/** gondola_irq_pulse() - a rise and a fall that nothing comes between; otherwise the same */
+void gondola_irq_pulse(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source source);
 
 /**
  * gondola_irq_pio() - a port access that may be for a chip in the module

@@ -18,6 +18,7 @@ int gondola_irqchip_create(struct gondola_vm *vm)
 	if (!chip)
 		return -ENOMEM;
 	chip->vm = vm;
+	spin_lock_init(&chip->lock);
 	gondola_pic_init(chip);
 	gondola_ioapic_init(chip);
 	gondola_pit_init(chip);
@@ -34,24 +35,44 @@ void gondola_irqchip_destroy(struct gondola_vm *vm)
 	vm->irqchip = NULL;
 }
 
+static void set_line(struct gondola_irqchip *chip, u32 gsi, enum gondola_irq_source source,
+		     bool level)
+{
+	u8 was = chip->sources[gsi];
+	u8 sources = level ? was | BIT(source) : was & ~BIT(source);
+
+	if (sources == was)
+		return;
+	chip->sources[gsi] = sources;
+	if (gsi < NR_ISA && gsi != GSI_CASCADE)
+		gondola_pic_update_line(chip, gsi);
+	gondola_ioapic_update_pin(chip, gsi == GSI_PIT ? GSI_CASCADE : gsi);
+}
+
 void gondola_irq_set_line(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source source,
 			  bool level)
 {
 	struct gondola_irqchip *chip = vm->irqchip;
+	unsigned long flags;
 
 	if (WARN_ON_ONCE(gsi >= GONDOLA_NR_GSI))
 		return;
 	gsi = array_index_nospec(gsi, GONDOLA_NR_GSI);
-	/*
-	 * The chips read the line again under their own locks, so that when
-	 * two sources change it at once the last to get there sees both.
-	 */
-	if (level ? test_and_set_bit(source, &chip->sources[gsi]) :
-		    !test_and_clear_bit(source, &chip->sources[gsi]))
-		return;
-	if (gsi < NR_ISA && gsi != GSI_CASCADE)
-		gondola_pic_update_line(chip, gsi);
-	gondola_ioapic_update_pin(chip, gsi == GSI_PIT ? GSI_CASCADE : gsi);
+	spin_lock_irqsave(&chip->lock, flags);
+	set_line(chip, gsi, source, level);
+	spin_unlock_irqrestore(&chip->lock, flags);
+}
+
+void gondola_irq_pulse(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source source)
+{
+	struct gondola_irqchip *chip = vm->irqchip;
+	unsigned long flags;
+
+	gsi = array_index_nospec(gsi, GONDOLA_NR_GSI);
+	spin_lock_irqsave(&chip->lock, flags);
+	set_line(chip, gsi, source, true);
+	set_line(chip, gsi, source, false);
+	spin_unlock_irqrestore(&chip->lock, flags);
 }
 
 static bool pio_byte(struct gondola_irqchip *chip, u16 port, bool write, u8 *val)

@@ -39,9 +39,8 @@ struct gondola_pic_chip {
 
 /** struct gondola_pic - the master and the slave on its line 2 */
 struct gondola_pic {
-	spinlock_t lock;
 	struct gondola_pic_chip chip[2];
-	bool output;		/* written under @lock, read by vCPU 0 at any time */
+	bool output;		/* written under the lock, read by vCPU 0 at any time */
 };
 
 /**
@@ -49,7 +48,6 @@ struct gondola_pic {
  * @level: the pins as they are
  */
 struct gondola_ioapic {
-	spinlock_t lock;
 	u64 redirect[IOAPIC_PINS];
 	u32 select;
 	u32 id;
@@ -98,37 +96,39 @@ struct gondola_pit {
 
 /**
  * struct gondola_irqchip - what a VM has besides its vCPUs' local APICs
+ * @lock: the lines, the PIC and the I/O APIC: a line changes in all of them at once, and a
+ *	restored chip has its lines
  * @sources: for each GSI, a bit for each source that holds it high
  * @last_lowest: vCPU that took the last message of lowest priority
  */
 struct gondola_irqchip {
 	struct gondola_vm *vm;
-	unsigned long sources[GONDOLA_NR_GSI];
+	spinlock_t lock;
+	u8 sources[GONDOLA_NR_GSI];
 	u32 last_lowest;
 	struct gondola_pic pic;
 	struct gondola_ioapic ioapic;
 	struct gondola_pit pit;
 };
 
-/** irqchip_level() - is a GSI's line high? */
+/** irqchip_level() - is a GSI's line high?  The lock is held */
 static inline bool irqchip_level(const struct gondola_irqchip *chip, u32 gsi)
 {
-	return READ_ONCE(chip->sources[gsi]) != 0;
+	return chip->sources[gsi];
 }
 
 /*
  * irqchip_restore_level() - a saved line: who held it is taken to be its usual driver, which then
- * can let it go
+ * can let it go.  The lock is held.
  */
 static inline void irqchip_restore_level(struct gondola_irqchip *chip, u32 gsi, bool level)
 {
-	WRITE_ONCE(chip->sources[gsi],
-		   level ? BIT(gsi ? GONDOLA_IRQ_LAUNCHER : GONDOLA_IRQ_PIT) : 0);
+	chip->sources[gsi] = level ? BIT(gsi ? GONDOLA_IRQ_LAUNCHER : GONDOLA_IRQ_PIT) : 0;
 }
 
 /* pic.c */
 void gondola_pic_init(struct gondola_irqchip *chip);
-/** gondola_pic_update_line() - look at line @gsi again; any context */
+/** gondola_pic_update_line() - look at line @gsi again; the lock is held */
 void gondola_pic_update_line(struct gondola_irqchip *chip, u32 gsi);
 u8 gondola_pic_read(struct gondola_irqchip *chip, u16 port);
 void gondola_pic_write(struct gondola_irqchip *chip, u16 port, u8 val);
@@ -137,7 +137,7 @@ int gondola_pic_ack(struct gondola_irqchip *chip);
 
 /* ioapic.c */
 void gondola_ioapic_init(struct gondola_irqchip *chip);
-/** gondola_ioapic_update_pin() - look at the line of @pin again; any context */
+/** gondola_ioapic_update_pin() - look at the line of @pin again; the lock is held */
 void gondola_ioapic_update_pin(struct gondola_irqchip *chip, u32 pin);
 void gondola_ioapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
 			 void *data);

@@ -402,26 +402,29 @@ int gondola_lapic_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
 
 static void lapic_reset(struct gondola_lapic *lapic)
 {
+	unsigned long flags;
 	unsigned int i;
 
 	/* The guest's bit is the guest's to clear before it turns this on again. */
 	lapic->vcpu->msrs.eoi = 0;
 	lapic->vcpu->eoi_offered = false;
+	spin_lock_irqsave(&lapic->lock, flags);
 	bitmap_zero(lapic->irr, NR_VECTORS_LAPIC);
-	bitmap_zero(lapic->isr, NR_VECTORS_LAPIC);
 	bitmap_zero(lapic->tmr, NR_VECTORS_LAPIC);
+	WRITE_ONCE(lapic->svr, SPURIOUS_RESET);
+	WRITE_ONCE(lapic->errors, 0);
+	spin_unlock_irqrestore(&lapic->lock, flags);
+	bitmap_zero(lapic->isr, NR_VECTORS_LAPIC);
 	lapic->isr_top = -1;
 	lapic->tpr = 0;
 	lapic_update_ppr(lapic);
-	lapic->svr = SPURIOUS_RESET;
-	lapic->ldr = 0;
-	lapic->dfr = LAPIC_DFR_FLAT;
+	WRITE_ONCE(lapic->ldr, 0);
+	WRITE_ONCE(lapic->dfr, LAPIC_DFR_FLAT);
 	lapic->esr = 0;
-	lapic->errors = 0;
 	lapic->icr = 0;
 	lapic->icr2 = 0;
 	for (i = 0; i < NR_LVTS; i++)
-		lapic->lvt[i] = LVT_MASKED;
+		WRITE_ONCE(lapic->lvt[i], LVT_MASKED);
 	lapic_timer_reset(lapic);
 	WRITE_ONCE(lapic->attention, true);
 }
@@ -504,29 +507,43 @@ void gondola_lapic_cpuid_changed(struct gondola_vcpu *vcpu, bool x2apic, bool ts
 
 /* ---- life ------------------------------------------------------------------ */
 
-enum gondola_startup gondola_lapic_take_startup(struct gondola_vcpu *vcpu, u8 *vector)
+/* From one state to the next: a start-up IPI that comes meanwhile finds the one or the other. */
+static enum gondola_startup take_signal(struct gondola_lapic *lapic, u8 *vector)
 {
-	struct gondola_lapic *lapic = vcpu->lapic;
-
-	if (likely(!READ_ONCE(lapic->signals)))
-		return GONDOLA_STARTUP_NONE;
-	if (test_and_clear_bit(SIGNAL_INIT, &lapic->signals)) {
-		/* The mode (xAPIC, x2APIC) and the id survive INIT. */
-		lapic_reset(lapic);
-		WRITE_ONCE(lapic->waiting, vcpu->id != 0);
+	if (lapic->signals & BIT(SIGNAL_INIT)) {
+		WRITE_ONCE(lapic->signals, lapic->signals & ~BIT(SIGNAL_INIT));
+		WRITE_ONCE(lapic->waiting, lapic->vcpu->id != 0);
 		return GONDOLA_STARTUP_INIT;
 	}
-	if (!test_and_clear_bit(SIGNAL_SIPI, &lapic->signals) || !lapic->waiting)
+	/* It was for a vCPU that waits. */
+	WRITE_ONCE(lapic->signals, 0);
+	if (!lapic->waiting)
 		return GONDOLA_STARTUP_NONE;
-	smp_rmb();	/* pairs with the sender's, between vector and signal */
-	*vector = READ_ONCE(lapic->sipi_vector);
+	*vector = lapic->sipi_vector;
 	WRITE_ONCE(lapic->waiting, false);
 	return GONDOLA_STARTUP_SIPI;
 }
 
+enum gondola_startup gondola_lapic_take_startup(struct gondola_vcpu *vcpu, u8 *vector)
+{
+	struct gondola_lapic *lapic = vcpu->lapic;
+	enum gondola_startup startup;
+	unsigned long flags;
+
+	if (likely(!READ_ONCE(lapic->signals)))
+		return GONDOLA_STARTUP_NONE;
+	spin_lock_irqsave(&lapic->lock, flags);
+	startup = take_signal(lapic, vector);
+	spin_unlock_irqrestore(&lapic->lock, flags);
+	/* The mode (xAPIC, x2APIC) and the id survive INIT. */
+	if (startup == GONDOLA_STARTUP_INIT)
+		lapic_reset(lapic);
+	return startup;
+}
+
 bool gondola_lapic_waiting(struct gondola_vcpu *vcpu)
 {
-	return vcpu->lapic->waiting;
+	return READ_ONCE(vcpu->lapic->waiting);
 }
 
 int gondola_lapic_create(struct gondola_vcpu *vcpu)
@@ -536,6 +553,7 @@ int gondola_lapic_create(struct gondola_vcpu *vcpu)
 	if (!lapic)
 		return -ENOMEM;
 	lapic->vcpu = vcpu;
+	spin_lock_init(&lapic->lock);
 	vcpu->lapic = lapic;
 	lapic_timer_init(lapic);
 	lapic_reset(lapic);

@@ -2,16 +2,18 @@
 /*
  * The local APIC, private to the interrupt room.
  *
- * No lock: all but @irr, @tmr, @errors, @signals, @sipi_vector and @attention
- * is written by the vCPU's thread alone (or under its mutex).  Others only
- * add to those, atomically, and read the few registers that decide whether a
- * message is for this APIC.
+ * All but @irr, @tmr, @errors, @signals, @sipi_vector, @waiting and @attention is
+ * written by the vCPU's thread alone (or under its mutex).  Others read the few
+ * registers that decide whether a message is for this APIC, and add what it brings
+ * to those, under @lock.  The thread takes the lock where it replaces them (a
+ * reset, a saved state); it takes single vectors out of @irr without, atomically.
  */
 #ifndef GONDOLA_IRQ_LAPIC_H
 #define GONDOLA_IRQ_LAPIC_H
 
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include "vcpu.h"
 #include "apic_regs.h"
@@ -48,6 +50,7 @@ struct gondola_lapic_timer {
 
 /**
  * struct gondola_lapic - a local APIC
+ * @lock: a message arrives, or a reset or saved state replaces what arrived, as a whole
  * @attention: cleared by the vCPU's thread when it found nothing requested, set after a request:
  *	what gondola_irq_pending() looks at first
  * @ppr: processor priority, derived from @tpr and @isr_top
@@ -59,6 +62,7 @@ struct gondola_lapic_timer {
  * @waiting: after INIT: nothing but a start-up IPI gets the vCPU going
  */
 struct gondola_lapic {
+	spinlock_t lock;
 	bool attention;
 	u8 ppr;
 	u8 tpr;

@@ -13,21 +13,32 @@ static void wake(struct gondola_vcpu *vcpu, enum gondola_request req)
 	gondola_vcpu_kick(vcpu);
 }
 
+static bool accepts(const struct gondola_lapic *lapic)
+{
+	return (READ_ONCE(lapic->svr) & LAPIC_SVR_ENABLE) && lapic_enabled(lapic);
+}
+
 bool gondola_lapic_accept(struct gondola_lapic *lapic, u8 vector, bool level, bool kick)
 {
-	if (!(READ_ONCE(lapic->svr) & LAPIC_SVR_ENABLE) || !lapic_enabled(lapic))
-		return false;
+	bool taken, was_requested = false;
+	unsigned long flags;
+
 	if (vector < FIRST_LEGAL_VECTOR) {
-		gondola_lapic_error(lapic, LAPIC_ESR_RECV_VECTOR);
+		if (accepts(lapic))
+			gondola_lapic_error(lapic, LAPIC_ESR_RECV_VECTOR);
 		return false;
 	}
-	if (level)
-		set_bit(vector, lapic->tmr);
-	else if (test_bit(vector, lapic->tmr))
-		clear_bit(vector, lapic->tmr);
+	spin_lock_irqsave(&lapic->lock, flags);
+	taken = accepts(lapic);
+	if (taken) {
+		if (test_bit(vector, lapic->tmr) != level)
+			change_bit(vector, lapic->tmr);
+		was_requested = test_and_set_bit(vector, lapic->irr);
+	}
+	spin_unlock_irqrestore(&lapic->lock, flags);
 	/* The thread that set the bit first also kicks. */
-	if (test_and_set_bit(vector, lapic->irr))
-		return true;
+	if (!taken || was_requested)
+		return taken;
 	WRITE_ONCE(lapic->attention, true);
 	if (kick)
 		wake(lapic->vcpu, GONDOLA_REQ_EVENT);
@@ -47,6 +58,31 @@ void gondola_lapic_error(struct gondola_lapic *lapic, u32 error)
 		gondola_lapic_accept(lapic, lvt & LVT_VECTOR, false, true);
 }
 
+/* A start-up IPI that came before INIT is forgotten with all else. */
+static void accept_init(struct gondola_lapic *lapic)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&lapic->lock, flags);
+	WRITE_ONCE(lapic->signals, BIT(SIGNAL_INIT));
+	spin_unlock_irqrestore(&lapic->lock, flags);
+}
+
+static bool accept_sipi(struct gondola_lapic *lapic, u8 vector)
+{
+	unsigned long flags;
+	bool taken;
+
+	spin_lock_irqsave(&lapic->lock, flags);
+	taken = lapic->waiting || (lapic->signals & BIT(SIGNAL_INIT));
+	if (taken) {
+		lapic->sipi_vector = vector;
+		WRITE_ONCE(lapic->signals, lapic->signals | BIT(SIGNAL_SIPI));
+	}
+	spin_unlock_irqrestore(&lapic->lock, flags);
+	return taken;
+}
+
 static bool deliver_one(struct gondola_vcpu *vcpu, const struct gondola_message *msg,
 			struct gondola_vcpu *from)
 {
@@ -60,17 +96,12 @@ static bool deliver_one(struct gondola_vcpu *vcpu, const struct gondola_message 
 		wake(vcpu, GONDOLA_REQ_NMI);
 		return true;
 	case DELIVER_INIT:
-		/* A start-up IPI that came before INIT is forgotten with all else. */
-		clear_bit(SIGNAL_SIPI, &lapic->signals);
-		set_bit(SIGNAL_INIT, &lapic->signals);
+		accept_init(lapic);
 		wake(vcpu, GONDOLA_REQ_EVENT);
 		return true;
 	case DELIVER_SIPI:
-		if (!READ_ONCE(lapic->waiting) && !test_bit(SIGNAL_INIT, &lapic->signals))
+		if (!accept_sipi(lapic, msg->vector))
 			return false;
-		WRITE_ONCE(lapic->sipi_vector, msg->vector);
-		smp_wmb();	/* pairs with gondola_lapic_take_startup() */
-		set_bit(SIGNAL_SIPI, &lapic->signals);
 		wake(vcpu, GONDOLA_REQ_EVENT);
 		return true;
 	default:	/* SMI: there is no SMM. ExtINT: the PIC is wired to LINT0 only. */

@@ -6,6 +6,35 @@
 
 #define REC_REG(rec, reg)	((rec)->regs[(reg) >> 4])
 
+static void save_bitmap(const unsigned long *map, struct gondola_rec_lapic *rec, u32 reg)
+{
+	u32 words[NR_VECTORS_LAPIC / 32];
+	unsigned int i;
+
+	bitmap_to_arr32(words, map, NR_VECTORS_LAPIC);
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		REC_REG(rec, reg + i * 16) = words[i];
+}
+
+/* What others may add to just now, of one moment. */
+static void get_arrived(struct gondola_lapic *lapic, struct gondola_rec_lapic *rec)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&lapic->lock, flags);
+	save_bitmap(lapic->tmr, rec, LAPIC_TMR);
+	save_bitmap(lapic->irr, rec, LAPIC_IRR);
+	rec->startup = lapic->sipi_vector << 8;
+	if (lapic->signals & BIT(SIGNAL_INIT))
+		rec->startup |= GONDOLA_LAPIC_INIT;
+	if (lapic->signals & BIT(SIGNAL_SIPI))
+		rec->startup |= GONDOLA_LAPIC_SIPI;
+	if (lapic->waiting)
+		rec->startup |= GONDOLA_LAPIC_WAITING;
+	rec->errors = READ_ONCE(lapic->errors);
+	spin_unlock_irqrestore(&lapic->lock, flags);
+}
+
 int gondola_lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec)
 {
 	struct gondola_lapic *lapic = vcpu->lapic;
@@ -27,14 +56,7 @@ int gondola_lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec)
 	/* Not all that must be kept can be read in each mode. */
 	REC_REG(rec, LAPIC_DFR) = lapic->dfr;
 	REC_REG(rec, LAPIC_ICR2) = lapic->icr2;
-	rec->startup = lapic->sipi_vector << 8;
-	if (test_bit(SIGNAL_INIT, &lapic->signals))
-		rec->startup |= GONDOLA_LAPIC_INIT;
-	if (test_bit(SIGNAL_SIPI, &lapic->signals))
-		rec->startup |= GONDOLA_LAPIC_SIPI;
-	if (lapic->waiting)
-		rec->startup |= GONDOLA_LAPIC_WAITING;
-	rec->errors = READ_ONCE(lapic->errors);
+	get_arrived(lapic, rec);
 	return 0;
 }
 
@@ -90,6 +112,23 @@ static void restore_bitmap(unsigned long *map, const struct gondola_rec_lapic *r
 	bitmap_from_arr32(map, words, NR_VECTORS_LAPIC);
 }
 
+/* An interrupt that arrives meanwhile is replaced with the rest, or is requested afterwards. */
+static void set_arrived(struct gondola_lapic *lapic, const struct gondola_rec_lapic *rec)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&lapic->lock, flags);
+	WRITE_ONCE(lapic->svr, REC_REG(rec, LAPIC_SVR));
+	WRITE_ONCE(lapic->errors, rec->errors);
+	restore_bitmap(lapic->tmr, rec, LAPIC_TMR);
+	restore_bitmap(lapic->irr, rec, LAPIC_IRR);
+	lapic->sipi_vector = rec->startup >> 8;
+	WRITE_ONCE(lapic->signals, (rec->startup & GONDOLA_LAPIC_INIT ? BIT(SIGNAL_INIT) : 0) |
+		   (rec->startup & GONDOLA_LAPIC_SIPI ? BIT(SIGNAL_SIPI) : 0));
+	WRITE_ONCE(lapic->waiting, !!(rec->startup & GONDOLA_LAPIC_WAITING));
+	spin_unlock_irqrestore(&lapic->lock, flags);
+}
+
 int gondola_lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic *rec, u32 *bad)
 {
 	struct gondola_lapic *lapic = vcpu->lapic;
@@ -114,28 +153,21 @@ int gondola_lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic 
 
 	/* Forget the interrupts in service: such a bit must not be taken for another's. */
 	gondola_lapic_settle_eoi(vcpu);
-	lapic->svr = REC_REG(rec, LAPIC_SVR);
-	lapic->ldr = REC_REG(rec, LAPIC_LDR) & 0xff000000;
-	lapic->dfr = REC_REG(rec, LAPIC_DFR);
+	set_arrived(lapic, rec);
+	WRITE_ONCE(lapic->ldr, REC_REG(rec, LAPIC_LDR) & 0xff000000);
+	WRITE_ONCE(lapic->dfr, REC_REG(rec, LAPIC_DFR));
 	lapic->esr = REC_REG(rec, LAPIC_ESR);
-	lapic->errors = rec->errors;
 	lapic->icr = REC_REG(rec, LAPIC_ICR);
 	lapic->icr2 = REC_REG(rec, LAPIC_ICR2);
 	for (i = 0; i < NR_LVTS; i++) {
-		lapic->lvt[i] = REC_REG(rec, LAPIC_LVT + i * 16);
-		if (!(lapic->svr & LAPIC_SVR_ENABLE))
-			lapic->lvt[i] |= LVT_MASKED;
+		u32 disabled = lapic->svr & LAPIC_SVR_ENABLE ? 0 : LVT_MASKED;
+
+		WRITE_ONCE(lapic->lvt[i], REC_REG(rec, LAPIC_LVT + i * 16) | disabled);
 	}
 	restore_bitmap(lapic->isr, rec, LAPIC_ISR);
-	restore_bitmap(lapic->tmr, rec, LAPIC_TMR);
-	restore_bitmap(lapic->irr, rec, LAPIC_IRR);
 	lapic->isr_top = lapic_top_vector(lapic->isr);
 	lapic->tpr = REC_REG(rec, LAPIC_TPR);
 	lapic_update_ppr(lapic);
-	lapic->sipi_vector = rec->startup >> 8;
-	lapic->signals = (rec->startup & GONDOLA_LAPIC_INIT ? BIT(SIGNAL_INIT) : 0) |
-			 (rec->startup & GONDOLA_LAPIC_SIPI ? BIT(SIGNAL_SIPI) : 0);
-	lapic->waiting = rec->startup & GONDOLA_LAPIC_WAITING;
 	lapic_timer_restore(lapic, REC_REG(rec, LAPIC_TMICT), REC_REG(rec, LAPIC_TDCR),
 			    rec->tsc_deadline, rec->timer_remaining_ns);
 	WRITE_ONCE(lapic->attention, true);

@@ -307,6 +307,31 @@ static void starts_processors(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, gondola_take_request(ap, GONDOLA_REQ_NMI));
 }
 
+static struct gondola_vcpu *starter;
+
+static void send_start_up(void)
+{
+	send_ipi(starter, 1, DELIVER_SIPI << DELIVERY_SHIFT | 0x9a);
+}
+
+/* A start-up IPI that arrives while INIT is on its way through the registers is not lost. */
+static void start_up_during_init(struct kunit *test)
+{
+	struct gondola_vm *vm = irq_test_vm(test, 2);
+	struct gondola_vcpu *ap = vm->vcpus[1];
+	u8 vector = 0;
+
+	starter = vm->vcpus[0];
+	send_start_up();
+	KUNIT_ASSERT_EQ(test, gondola_lapic_take_startup(ap, &vector), GONDOLA_STARTUP_SIPI);
+	vector = 0;
+	send_ipi(starter, 1, DELIVER_INIT << DELIVERY_SHIFT | ICR_ASSERT);
+	gondola_test_meanwhile = send_start_up;
+	KUNIT_EXPECT_EQ(test, gondola_lapic_take_startup(ap, &vector), GONDOLA_STARTUP_INIT);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_take_startup(ap, &vector), GONDOLA_STARTUP_SIPI);
+	KUNIT_EXPECT_EQ(test, vector, 0x9a);
+}
+
 static void modes_follow_the_manual(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
@@ -541,6 +566,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(ipis_reach_whom_they_name),
 	KUNIT_CASE(lowest_priority_picks_one),
 	KUNIT_CASE(starts_processors),
+	KUNIT_CASE(start_up_during_init),
 	KUNIT_CASE(modes_follow_the_manual),
 	KUNIT_CASE(x2apic_refuses_what_is_reserved),
 	KUNIT_CASE(x2apic_ipis),

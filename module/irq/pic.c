@@ -77,12 +77,9 @@ static void pic_set_line(struct gondola_pic_chip *chip, unsigned int line, bool 
 
 void gondola_pic_update_line(struct gondola_irqchip *chip, u32 gsi)
 {
-	unsigned long flags;
-
-	spin_lock_irqsave(&chip->pic.lock, flags);
+	lockdep_assert_held(&chip->lock);
 	pic_set_line(&chip->pic.chip[gsi >> 3], gsi & 7, irqchip_level(chip, gsi));
 	pic_update(chip);
-	spin_unlock_irqrestore(&chip->pic.lock, flags);
 }
 
 /* Do an acknowledge cycle, or a poll, on one chip. */
@@ -104,7 +101,7 @@ int gondola_pic_ack(struct gondola_irqchip *chip)
 	unsigned long flags;
 	int line, vector = -1;
 
-	spin_lock_irqsave(&pic->lock, flags);
+	spin_lock_irqsave(&chip->lock, flags);
 	line = pic_line(pic, MASTER);
 	if (line >= 0) {
 		pic_ack_line(&pic->chip[MASTER], line);
@@ -119,7 +116,7 @@ int gondola_pic_ack(struct gondola_irqchip *chip)
 		/* The caller is the vCPU's thread, which looks again before it enters. */
 		pic_derive(pic);
 	}
-	spin_unlock_irqrestore(&pic->lock, flags);
+	spin_unlock_irqrestore(&chip->lock, flags);
 	return vector;
 }
 
@@ -217,7 +214,7 @@ void gondola_pic_write(struct gondola_irqchip *chip, u16 port, u8 val)
 	struct gondola_pic_chip *c = pic_of_port(&chip->pic, port);
 	unsigned long flags;
 
-	spin_lock_irqsave(&chip->pic.lock, flags);
+	spin_lock_irqsave(&chip->lock, flags);
 	if (port >= 0x4d0)
 		pic_write_elcr(chip, port & 1, val);
 	else if (!(port & 1))
@@ -227,7 +224,7 @@ void gondola_pic_write(struct gondola_irqchip *chip, u16 port, u8 val)
 	else
 		c->imr = val;
 	pic_update(chip);
-	spin_unlock_irqrestore(&chip->pic.lock, flags);
+	spin_unlock_irqrestore(&chip->lock, flags);
 }
 
 static u8 pic_poll(struct gondola_irqchip *chip, int which)
@@ -248,7 +245,7 @@ u8 gondola_pic_read(struct gondola_irqchip *chip, u16 port)
 	unsigned long flags;
 	u8 val;
 
-	spin_lock_irqsave(&chip->pic.lock, flags);
+	spin_lock_irqsave(&chip->lock, flags);
 	if (port >= 0x4d0)
 		val = chip->pic.chip[port & 1].elcr;
 	else if (c->poll)
@@ -257,13 +254,12 @@ u8 gondola_pic_read(struct gondola_irqchip *chip, u16 port)
 		val = c->imr;
 	else
 		val = c->read_isr ? c->isr : c->irr;
-	spin_unlock_irqrestore(&chip->pic.lock, flags);
+	spin_unlock_irqrestore(&chip->lock, flags);
 	return val;
 }
 
 void gondola_pic_init(struct gondola_irqchip *chip)
 {
-	spin_lock_init(&chip->pic.lock);
 	/* As firmware leaves it: vectors where the IBM PC had them, all lines masked. */
 	chip->pic.chip[MASTER].base = 0x08;
 	chip->pic.chip[SLAVE].base = 0x70;
@@ -273,12 +269,13 @@ void gondola_pic_init(struct gondola_irqchip *chip)
 
 int gondola_pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec)
 {
-	struct gondola_pic *pic = &vm->irqchip->pic;
+	struct gondola_irqchip *chip = vm->irqchip;
+	struct gondola_pic *pic = &chip->pic;
 	unsigned long flags;
 	int i;
 
 	memset(rec, 0, sizeof(*rec));
-	spin_lock_irqsave(&pic->lock, flags);
+	spin_lock_irqsave(&chip->lock, flags);
 	for (i = 0; i < 2; i++) {
 		const struct gondola_pic_chip *c = &pic->chip[i];
 
@@ -299,7 +296,7 @@ int gondola_pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec)
 		rec->chip[i].special_fully_nested = c->special_fully_nested;
 		rec->chip[i].output = pic_line(pic, i) >= 0;
 	}
-	spin_unlock_irqrestore(&pic->lock, flags);
+	spin_unlock_irqrestore(&chip->lock, flags);
 	return 0;
 }
 
@@ -337,7 +334,8 @@ static int pic_bad_field(const struct gondola_rec_pic *rec, int i)
 
 int gondola_pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u32 *bad)
 {
-	struct gondola_pic *pic = &vm->irqchip->pic;
+	struct gondola_irqchip *chip = vm->irqchip;
+	struct gondola_pic *pic = &chip->pic;
 	unsigned long flags;
 	u32 gsi;
 	int i;
@@ -350,7 +348,7 @@ int gondola_pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u3
 			return -EINVAL;
 		}
 	}
-	spin_lock_irqsave(&pic->lock, flags);
+	spin_lock_irqsave(&chip->lock, flags);
 	for (i = 0; i < 2; i++) {
 		pic->chip[i] = (struct gondola_pic_chip) {
 			.irr = rec->chip[i].irr,
@@ -372,11 +370,11 @@ int gondola_pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u3
 	}
 	for (gsi = 0; gsi < 16; gsi++)
 		if (gsi != CASCADE)
-			irqchip_restore_level(vm->irqchip, gsi,
+			irqchip_restore_level(chip, gsi,
 					      pic->chip[gsi >> 3].level & BIT(gsi & 7));
 	/* The output is derived, not believed. */
 	WRITE_ONCE(pic->output, false);
-	pic_update(vm->irqchip);
-	spin_unlock_irqrestore(&pic->lock, flags);
+	pic_update(chip);
+	spin_unlock_irqrestore(&chip->lock, flags);
 	return 0;
 }
