@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,17 +89,6 @@ static const char *console_here(void)
 	return incoming_path(given.console);
 }
 
-__attribute__((format(printf, 2, 3)))
-static bool differs(char *words, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(words, INCOMING_ERROR_ROOM, format, args);
-	va_end(args);
-	return false;
-}
-
 /* ---- without a configuration here: devices as there, what is behind them as given ---------- */
 
 static unsigned int count(const struct virtio_spec *specs, unsigned int nr, unsigned int kind)
@@ -121,7 +109,7 @@ static const char *given_value(unsigned int kind, unsigned int index)
 	return NULL;
 }
 
-static bool take_given(struct run_options *run, char *words)
+static bool take_given(struct run_options *run, struct error *error)
 {
 	unsigned int seen[KINDS] = { 0 };
 
@@ -130,7 +118,7 @@ static bool take_given(struct run_options *run, char *words)
 		unsigned int there = count(given.devices, given.nr_devices, kind);
 
 		if (kinds[kind].external && wanted != there)
-			return differs(words, "the VM has %u %s%s, and of this host's %u %s named (%s)",
+			return error_set(error, EXIT_CODE_IMAGE, "the VM has %u %s%s, and of this host's %u %s named (%s)",
 				       wanted, kinds[kind].words, wanted == 1 ? "" : "s", there,
 				       there == 1 ? "is" : "are", kinds[kind].option);
 	}
@@ -146,33 +134,33 @@ static bool take_given(struct run_options *run, char *words)
 /* ---- with one: both must be the same to the guest -------------------------------------------- */
 
 static bool same_devices(const struct run_options *run, const struct run_options *theirs,
-			 char *words)
+			 struct error *error)
 {
 	for (unsigned int i = 0; i < run->nr_virtio && i < theirs->nr_virtio; i++)
 		if (run->virtio[i].kind != theirs->virtio[i].kind)
-			return differs(words, "virtio device %u of the VM is a %s; its configuration here makes it a %s",
+			return error_set(error, EXIT_CODE_IMAGE, "virtio device %u of the VM is a %s; its configuration here makes it a %s",
 				       i + 1, kinds[theirs->virtio[i].kind].words,
 				       kinds[run->virtio[i].kind].words);
 	if (run->nr_virtio == theirs->nr_virtio)
 		return true;
-	return differs(words, "the VM has %u virtio devices, its configuration here %u",
+	return error_set(error, EXIT_CODE_IMAGE, "the VM has %u virtio devices, its configuration here %u",
 		       theirs->nr_virtio, run->nr_virtio);
 }
 
 static bool same_machine(const struct run_options *run, const struct run_options *theirs,
-			 char *words)
+			 struct error *error)
 {
 	if (run->memory != theirs->memory)
-		return differs(words, "the VM has %llu KiB of memory, its configuration here %llu",
+		return error_set(error, EXIT_CODE_IMAGE, "the VM has %llu KiB of memory, its configuration here %llu",
 			       (unsigned long long)theirs->memory >> 10,
 			       (unsigned long long)run->memory >> 10);
 	if (run->cpus != theirs->cpus)
-		return differs(words, "the VM has %u processors, its configuration here %u",
+		return error_set(error, EXIT_CODE_IMAGE, "the VM has %u processors, its configuration here %u",
 			       theirs->cpus, run->cpus);
 	if (run->pv != theirs->pv)
-		return differs(words, "the VM runs with --pv %s, its configuration here says %s",
+		return error_set(error, EXIT_CODE_IMAGE, "the VM runs with --pv %s, its configuration here says %s",
 			       theirs->pv ? "on" : "off", run->pv ? "on" : "off");
-	return same_devices(run, theirs, words);
+	return same_devices(run, theirs, error);
 }
 
 /* ---- what it is made of ---------------------------------------------------------------------- */
@@ -190,7 +178,7 @@ static void find_directory(struct json_object *config)
 
 bool incoming_make(struct run_options *run, const struct command *command,
 		   struct json_object *theirs, struct json_object *own, bool trusted,
-		   const char *name, char *words)
+		   const char *name, struct error *error)
 {
 	static struct run_options there;
 	enum sandbox_mode sandbox = SANDBOX_ON;
@@ -208,14 +196,14 @@ bool incoming_make(struct run_options *run, const struct command *command,
 		launch_parse_config(&there, command, theirs);
 		if (own) {
 			launch_from_config(run, command, own);
-			fits = same_machine(run, &there, words);
+			fits = same_machine(run, &there, error);
 			sandbox = run->sandbox;
 		} else {
 			*run = there;
 			run->console = "stdio";
 			run->json = NULL;
 			run->control = NULL;
-			fits = take_given(run, words);
+			fits = take_given(run, error);
 		}
 	}
 	run->name = name;

@@ -12,9 +12,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "base/error.h"
 #include "launch.h"
-
-#define INCOMING_ERROR_ROOM	512
 
 /* For option tables of commands; what was given is kept here. */
 #define INCOMING_OPTIONS	\
@@ -48,11 +47,10 @@ const char *incoming_path(const char *path);
  * @trusted: as with --same-names
  * @name: of the VM here
  *
- * False with INCOMING_ERROR_ROOM bytes of words if the one does not fit the other; fail()s when a
- * configuration is none.
+ * False with @error if the one does not fit the other; fail()s when a configuration is none.
  */
 bool incoming_make(struct run_options *run, const struct command *command,
 		   struct json_object *theirs, struct json_object *own, bool trusted,
-		   const char *name, char *words);
+		   const char *name, struct error *error);
 
 #endif

@@ -383,8 +383,7 @@ static void open_control(struct vm *vm, const struct run_options *options)
 		control_open(vm, options->control);
 }
 
-int launch_check_cpu(uint32_t engine, const struct machine_config *incoming, char *words,
-		     size_t room)
+bool launch_check_cpu(uint32_t engine, const struct machine_config *incoming, struct error *error)
 {
 	struct gondola_cpuid_entry host[GONDOLA_MAX_CPUID];
 	uint32_t count = GONDOLA_MAX_CPUID;
@@ -392,12 +391,13 @@ int launch_check_cpu(uint32_t engine, const struct machine_config *incoming, cha
 
 	/* No device: vm_create() says it better. */
 	if (sys < 0)
-		return 0;
+		return true;
+	error->status = EXIT_CODE_IMAGE;
 	if (!__gondola_engine_cpuid(sys, engine, host, &count))
-		ret = features_missing(incoming->cpuid, incoming->nr_cpuid, host, count, words,
-				       room);
+		ret = features_missing(incoming->cpuid, incoming->nr_cpuid, host, count,
+				       error->words, sizeof(error->words));
 	close(sys);
-	return ret;
+	return !ret;
 }
 
 static void prepare_boot(struct vm *vm, struct run_options *options)
@@ -412,11 +412,11 @@ static void prepare_boot(struct vm *vm, struct run_options *options)
 static void prepare_incoming(struct vm *vm, uint32_t engine,
 			     const struct machine_config *incoming)
 {
-	char words[512];
+	struct error error;
 
-	if (launch_check_cpu(engine, incoming, words, sizeof(words)))
-		fail(EXIT_CODE_IMAGE, "this host's processor lacks what the guest of %s uses: %s",
-		     vm->name, words);
+	if (!launch_check_cpu(engine, incoming, &error))
+		fail(error.status, "this host's processor lacks what the guest of %s uses: %s",
+		     vm->name, error.words);
 	memcpy(vm->cpuid, incoming->cpuid, sizeof(vm->cpuid));
 	vm->nr_cpuid = incoming->nr_cpuid;
 	devices_set_incoming();

@@ -87,8 +87,8 @@ void launch_detach(const char *name);
 void launch_ready(void);
 /** launch_run() - make it, run it to its end; returns the exit code */
 int launch_run(struct launch *launch);
-/** launch_check_cpu() - does this host offer what @incoming was shown? 0, or -1 with words */
-int launch_check_cpu(uint32_t engine, const struct machine_config *incoming, char *words,
-		     size_t room);
+/** launch_check_cpu() - does this host offer what @incoming was shown? False: @error lists the rest */
+bool launch_check_cpu(uint32_t engine, const struct machine_config *incoming,
+		      struct error *error);
 
 #endif

@@ -168,7 +168,7 @@ static void show(struct json_object *event, void *argument)
 static bool tell_end(const struct migrate_command *command, struct json_object *answer)
 {
 	struct json_object *report = member_object(answer, "report");
-	char error[256];
+	struct error error;
 
 	if (!report)
 		return false;
@@ -177,8 +177,8 @@ static bool tell_end(const struct migrate_command *command, struct json_object *
 							      JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		report_print(report, stdout);
-	if (command->report && !chart_write(report, command->report, error))
-		say("no chart: %s", error);
+	if (command->report && !chart_write(report, command->report, &error))
+		say("no chart: %s", error.words);
 	/* An error's words follow: both may go to one place. */
 	fflush(stdout);
 	return true;
@@ -222,11 +222,12 @@ static void say_if_interrupted(const char *name)
 static void connect_to(const struct migrate_command *command, const struct registry_vm *vm,
 		       struct transport *transport)
 {
-	char error[TRANSPORT_ERROR_ROOM];
+	struct error error;
 
 	if (!transport_connect(transport, command->address, remote_fd(command->address),
-			       CONNECT_MS, error))
-		fail(EXIT_CODE_ERROR, "%s: not migrated; the VM runs on here: %s", vm->name, error);
+			       CONNECT_MS, &error))
+		fail(error.status, "%s: not migrated; the VM runs on here: %s", vm->name,
+		     error.words);
 }
 
 static struct json_object *hand_over(struct migrate_command *command, struct control_link *link,
@@ -278,15 +279,15 @@ static int ask(struct migrate_command *command, const struct registry_vm *vm)
 static int run_migrate(int argc, char **argv)
 {
 	struct migrate_command command = { .arguments = json_object_new_object() };
-	char error[TRANSPORT_ERROR_ROOM];
+	struct error error;
 	struct registry_vm vm;
 	int code;
 
 	remote_find(&command_migrate, argc, argv, specs, &command.remote, &vm);
 	if (!command.address)
 		fail(EXIT_CODE_USAGE, "migrate: where to? (see gondola help migrate)");
-	if (!transport_check(command.address, error))
-		fail(EXIT_CODE_USAGE, "migrate: %s", error);
+	if (!transport_check(command.address, &error))
+		fail(error.status, "migrate: %s", error.words);
 	json_object_object_add(command.arguments, "address",
 			       json_object_new_string(command.address));
 	code = ask(&command, &vm);

@@ -55,19 +55,19 @@ static void make_wire(struct wire *wire, const char *address, struct control_lin
 	struct json_object *status = control_ask(link, "status", NULL, -1, REMOTE_TIMEOUT_MS, NULL,
 						 NULL);
 	const char *end = member_string(status, "recover", "");
-	char error[TRANSPORT_ERROR_ROOM];
+	struct error error;
 	bool made = true;
 
 	if (!strcmp(end, "connect")) {
 		made = transport_connect(&wire->transport, address, remote_fd(address),
-					 REMOTE_TIMEOUT_MS, error);
+					 REMOTE_TIMEOUT_MS, &error);
 		wire->fd = wire->transport.fd;
 	} else if (!strcmp(end, "listen")) {
-		made = transport_listen(&wire->listener, address, remote_fd(address), error);
+		made = transport_listen(&wire->listener, address, remote_fd(address), &error);
 		wire->fd = wire->listener.fd >= 0 ? wire->listener.fd : wire->listener.ready.fd;
 	}
 	if (!made)
-		fail(EXIT_CODE_ERROR, "migrate-recover: %s", error);
+		fail(error.status, "migrate-recover: %s", error.words);
 	json_object_put(status);
 }
 
@@ -91,7 +91,7 @@ static struct json_object *ask(const struct recover_options *options, struct con
 static int run_recover(int argc, char **argv)
 {
 	struct recover_options options = { .take_back = false };
-	char error[TRANSPORT_ERROR_ROOM];
+	struct error error;
 	struct json_object *answer;
 	struct control_link link;
 	struct registry_vm vm;
@@ -99,8 +99,8 @@ static int run_recover(int argc, char **argv)
 	remote_find(&command_migrate_recover, argc, argv, specs, &options.remote, &vm);
 	if (!options.address != options.take_back)
 		fail(EXIT_CODE_USAGE, "migrate-recover: an address, or --take-back (see gondola help migrate-recover)");
-	if (options.address && !transport_check(options.address, error))
-		fail(EXIT_CODE_USAGE, "migrate-recover: %s", error);
+	if (options.address && !transport_check(options.address, &error))
+		fail(error.status, "migrate-recover: %s", error.words);
 	remote_connect(&vm, &link);
 	answer = ask(&options, &link);
 	if (!answer)

@@ -112,7 +112,7 @@ static int run_receive(int argc, char **argv)
 	struct receive_options options = { .nr_words = 0 };
 	struct launch launch = { .options = &run, .begin = target_begin, .argument = &target };
 	struct json_object *own = NULL;
-	char words[INCOMING_ERROR_ROOM];
+	struct error error;
 	const char *name;
 
 	parse_options(&command_receive, argc, argv, specs, &options);
@@ -137,8 +137,8 @@ static int run_receive(int argc, char **argv)
 		name = their_name(&target);
 		launch_lock(name);
 	}
-	if (!incoming_make(&run, &command_receive, target.config.json, own, false, name, words))
-		refuse(&target, EXIT_CODE_IMAGE, words);
+	if (!incoming_make(&run, &command_receive, target.config.json, own, false, name, &error))
+		refuse(&target, error.status, error.words);
 	if (!own || options.json)
 		run.json = options.json;
 	if (!own || options.control)
@@ -146,9 +146,10 @@ static int run_receive(int argc, char **argv)
 	launch.config = launch_config_of(&run);
 	launch.incoming = &target.config;
 	launch.child = target.link.transport.child;
-	if (launch_check_cpu(run.engine, &target.config, words, sizeof(words))) {
-		target_refuse(&target, words);
-		fail(EXIT_CODE_IMAGE, "this host's processor lacks what the guest uses: %s", words);
+	if (!launch_check_cpu(run.engine, &target.config, &error)) {
+		target_refuse(&target, error.words);
+		fail(error.status, "this host's processor lacks what the guest uses: %s",
+		     error.words);
 	}
 	target_reserve(&target, run.memory);
 	return launch_run(&launch);

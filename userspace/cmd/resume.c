@@ -58,8 +58,8 @@ static void make_machine(struct run_options *run, const struct resume_options *o
 			 struct resume *resume, bool known)
 {
 	const char *name = options->remote.name;
-	char words[INCOMING_ERROR_ROOM];
 	struct json_object *own = NULL;
+	struct error error;
 
 	if (known && options->file) {
 		own = registry_load_config(name);
@@ -67,8 +67,8 @@ static void make_machine(struct run_options *run, const struct resume_options *o
 			fail(EXIT_CODE_ERROR, "%s", registry_error());
 	}
 	if (!incoming_make(run, &command_resume, resume->config.json, own, !options->file, name,
-			   words))
-		fail(EXIT_CODE_IMAGE, "%s cannot be resumed: %s", resume->path, words);
+			   &error))
+		fail(error.status, "%s cannot be resumed: %s", resume->path, error.words);
 }
 
 static int run_resume(int argc, char **argv)

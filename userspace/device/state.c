@@ -32,7 +32,7 @@ struct state_reader {
 	const struct device_record *record;
 	size_t at;
 	bool failed;
-	char *error;
+	struct error *error;
 };
 
 /**
@@ -113,20 +113,17 @@ void devices_freeze(void)
 			devices[i].ops->freeze(devices[i].device);
 }
 
-bool devices_flush(char *error)
+bool devices_flush(struct error *error)
 {
 	bool safe = true;
 
 	assert(frozen);
 	/* All of them, so that each knows; the words are those of the first. */
 	for (unsigned int i = 0; i < nr_devices; i++) {
-		char words[STATE_ERROR_ROOM] = "";
+		struct error *where = safe ? error : &(struct error){ .words = "" };
 
-		if (!devices[i].ops->flush || devices[i].ops->flush(devices[i].device, words))
-			continue;
-		if (safe)
-			snprintf(error, STATE_ERROR_ROOM, "%s", words);
-		safe = false;
+		if (devices[i].ops->flush && !devices[i].ops->flush(devices[i].device, where))
+			safe = false;
 	}
 	return safe;
 }
@@ -141,7 +138,7 @@ void devices_yield(void)
 	}
 }
 
-bool devices_thaw(char *error)
+bool devices_thaw(struct error *error)
 {
 	if (!frozen)
 		return true;
@@ -182,38 +179,36 @@ bool devices_save(bool (*emit)(void *argument, const struct device_record *recor
 	return more;
 }
 
-bool devices_load(const struct device_record *record, char *error)
+bool devices_load(const struct device_record *record, struct error *error)
 {
 	struct registered *one = find(record->name, record->instance);
 	struct state_reader in = { .record = record, .error = error };
 
 	assert(frozen);
 	if (!one)
-		snprintf(error, STATE_ERROR_ROOM, "%.*s %u: there is no such device in this machine",
-			 STATE_NAME_MAX, record->name, record->instance);
-	else if (one->loaded)
-		snprintf(error, STATE_ERROR_ROOM, "%s %u: there is a second record of it",
-			 record->name, record->instance);
-	else if (record->version != one->ops->version)
-		snprintf(error, STATE_ERROR_ROOM,
-			 "%s %u: its record has version %u, this gondola knows version %u",
-			 record->name, record->instance, record->version, one->ops->version);
-	else if (record->bytes > STATE_RECORD_MAX)
-		snprintf(error, STATE_ERROR_ROOM, "%s %u: its record is longer than %u bytes",
-			 record->name, record->instance, STATE_RECORD_MAX);
-	else
-		return one->loaded = one->ops->load(one->device, &in);
-	return false;
+		return error_set(error, EXIT_CODE_ERROR,
+				 "%.*s %u: there is no such device in this machine",
+				 STATE_NAME_MAX, record->name, record->instance);
+	if (one->loaded)
+		return error_set(error, EXIT_CODE_ERROR, "%s %u: there is a second record of it",
+				 record->name, record->instance);
+	if (record->version != one->ops->version)
+		return error_set(error, EXIT_CODE_ERROR,
+				 "%s %u: its record has version %u, this gondola knows version %u",
+				 record->name, record->instance, record->version,
+				 one->ops->version);
+	if (record->bytes > STATE_RECORD_MAX)
+		return error_set(error, EXIT_CODE_ERROR, "%s %u: its record is longer than %u bytes",
+				 record->name, record->instance, STATE_RECORD_MAX);
+	return one->loaded = one->ops->load(one->device, &in);
 }
 
-bool devices_loaded(char *error)
+bool devices_loaded(struct error *error)
 {
 	for (unsigned int i = 0; i < nr_devices; i++)
-		if (!devices[i].loaded) {
-			snprintf(error, STATE_ERROR_ROOM, "%s %u: there is no record of it",
-				 devices[i].ops->name, devices[i].instance);
-			return false;
-		}
+		if (!devices[i].loaded)
+			return error_set(error, EXIT_CODE_ERROR, "%s %u: there is no record of it",
+					 devices[i].ops->name, devices[i].instance);
 	return true;
 }
 
@@ -293,7 +288,7 @@ bool state_failed(const struct state_reader *in)
 void state_refuse(struct state_reader *in, const char *field, const char *format, ...)
 {
 	const struct device_record *record = in->record;
-	char words[STATE_ERROR_ROOM / 2];
+	char words[256];
 	va_list args;
 
 	if (in->failed)
@@ -302,8 +297,8 @@ void state_refuse(struct state_reader *in, const char *field, const char *format
 	va_start(args, format);
 	vsnprintf(words, sizeof(words), format, args);
 	va_end(args);
-	snprintf(in->error, STATE_ERROR_ROOM, "%s %u: field %s: %s", record->name,
-		 record->instance, field, words);
+	error_set(in->error, EXIT_CODE_ERROR, "%s %u: field %s: %s", record->name, record->instance,
+		  field, words);
 }
 
 /* The value of the next field, which must have that name and kind; NULL after a failure. */

@@ -29,10 +29,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/error.h"
 
 #define STATE_NAME_MAX		31		/* characters of a device's or a field's name */
 #define STATE_RECORD_MAX	(64u << 20)	/* bytes of one device's record */
-#define STATE_ERROR_ROOM	256		/* of the words that say what is wrong */
 #define STATE_MAX_DEVICES	64
 
 enum state_kind {
@@ -56,7 +56,7 @@ struct state_reader;
  * @prepare: begin what would make @yield take long; any state, any thread (may be NULL)
  * @yield: let go of what one process alone can have, like the lock of a file (may be NULL)
  * @claim: take that, before the first thaw of an incoming device and again after a yield; false
- *         with words in @error, STATE_ERROR_ROOM bytes (may be NULL)
+ *         with @error (may be NULL)
  */
 struct device_state_ops {
 	const char *name;
@@ -66,9 +66,9 @@ struct device_state_ops {
 	void (*freeze)(void *device);
 	void (*thaw)(void *device);
 	void (*prepare)(void *device);
-	bool (*flush)(void *device, char *error);
+	bool (*flush)(void *device, struct error *error);
 	void (*yield)(void *device);
-	bool (*claim)(void *device, char *error);
+	bool (*claim)(void *device, struct error *error);
 };
 
 /**
@@ -103,19 +103,18 @@ void devices_freeze(void);
 /**
  * devices_flush() - while frozen, before devices_save(): what the guest wrote is on stable storage
  *
- * False, with STATE_ERROR_ROOM bytes of words in @error, if some of it may be lost: what is saved
- * now says so, and the guest hears of it wherever it goes on.
+ * False, with @error, if some of it may be lost: what is saved now says so, and the guest hears of
+ * it wherever it goes on.
  */
-bool devices_flush(char *error);
+bool devices_flush(struct error *error);
 /** devices_frozen() - between devices_freeze() and devices_thaw()? */
 bool devices_frozen(void);
 /**
  * devices_thaw() - claim what was yielded or is incoming, then go on
  *
- * False, with STATE_ERROR_ROOM bytes of words in @error, if something cannot be claimed: all is
- * yielded and frozen then.
+ * False, with @error, if something cannot be claimed: all is yielded and frozen then.
  */
-bool devices_thaw(char *error);
+bool devices_thaw(struct error *error);
 /** devices_yield() - while frozen: disks are on stable storage, another process may have them */
 void devices_yield(void);
 
@@ -129,13 +128,13 @@ bool devices_save(bool (*emit)(void *argument, const struct device_record *recor
 		  void *argument);
 /**
  * devices_load() - while frozen: give one device its state; @record comes from anywhere
- * @error: STATE_ERROR_ROOM bytes: "serial 0: field ier: 255 is more than 15"
+ * @error: "serial 0: field ier: 255 is more than 15"
  *
  * False if there is no such device, if it was loaded before, or if it refused the record.
  */
-bool devices_load(const struct device_record *record, char *error);
-/** devices_loaded() - has every device got its record? False with words that name the first without */
-bool devices_loaded(char *error);
+bool devices_load(const struct device_record *record, struct error *error);
+/** devices_loaded() - has every device got its record? False with @error, which names the first without */
+bool devices_loaded(struct error *error);
 
 /**
  * state_next() - for those who show records: the field at @at of @record

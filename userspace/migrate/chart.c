@@ -230,7 +230,7 @@ static void draw_lines(FILE *out, const struct scale *scale, struct json_object 
 	}
 }
 
-bool chart_write(struct json_object *report, const char *path, char *error)
+bool chart_write(struct json_object *report, const char *path, struct error *error)
 {
 	struct json_object *rounds = member_array(report, "rounds");
 	struct json_object *downtime = member_object(report, "downtime");
@@ -238,15 +238,11 @@ bool chart_write(struct json_object *report, const char *path, char *error)
 	struct scale scale;
 	FILE *out;
 
-	if (!rounds || !json_object_array_length(rounds)) {
-		snprintf(error, 256, "there was no round to draw");
-		return false;
-	}
+	if (!rounds || !json_object_array_length(rounds))
+		return error_set(error, EXIT_CODE_ERROR, "there was no round to draw");
 	out = fopen(path, "we");
-	if (!out) {
-		snprintf(error, 256, "%s: %s", path, strerror(errno));
-		return false;
-	}
+	if (!out)
+		return error_set(error, EXIT_CODE_ERROR, "%s: %s", path, strerror(errno));
 	scale = scale_for(rounds);
 	draw_head(out, report);
 	if (strcmp(outcome, "migrated"))
@@ -260,9 +256,7 @@ bool chart_write(struct json_object *report, const char *path, char *error)
 	draw_bars(out, &scale, rounds);
 	draw_lines(out, &scale, rounds);
 	fprintf(out, "</svg>\n");
-	if (ferror(out) | fclose(out)) {
-		snprintf(error, 256, "%s: %s", path, strerror(errno));
-		return false;
-	}
+	if (ferror(out) | fclose(out))
+		return error_set(error, EXIT_CODE_ERROR, "%s: %s", path, strerror(errno));
 	return true;
 }

@@ -112,7 +112,7 @@ static bool take_policy(struct control_request *request, enum on_stall *policy)
 static bool take_options(struct control_request *request, struct migrate_options *options)
 {
 	const char *address = control_string(request, "address", NULL);
-	char error[TRANSPORT_ERROR_ROOM];
+	struct error error;
 
 	*options = (struct migrate_options){ .fd = -1 };
 	if (request->failed)
@@ -125,8 +125,8 @@ static bool take_options(struct control_request *request, struct migrate_options
 		control_fail(request, "bad-argument", "\"address\" is missing or too long");
 		return false;
 	}
-	if (!transport_check(address, error)) {
-		control_fail(request, "bad-argument", "%s", error);
+	if (!transport_check(address, &error)) {
+		control_fail(request, "bad-argument", "%s", error.words);
 		return false;
 	}
 	strcpy(options->address, address);

@@ -456,11 +456,11 @@ static bool reconnect(struct target *target, int fd)
 {
 	struct transport_listener listener;
 
-	if (!transport_take_listener(&listener, fd, target->link.words))
+	if (!transport_take_listener(&listener, fd, &target->link.error))
 		return false;
 	say("%s: waiting for its source", target->vm->name);
 	if (transport_accept(&listener, &target->link.transport, target->wake_fd, LINK_TIMEOUT_MS,
-			     target->link.words)) {
+			     &target->link.error)) {
 		keeper_unbind(target->link.transport.fd);
 		return greet_again(target);
 	}
@@ -516,7 +516,7 @@ static bool recover(struct target *target)
 	while (!vm_ending(target->vm)) {
 		snprintf(words, sizeof(words),
 			 "the link was lost (%.100s) and %llu pages are missing: gondola migrate-recover %s ADDRESS, here and then at the source",
-			 link->words, (unsigned long long)target->left, target->vm->name);
+			 link->error.words, (unsigned long long)target->left, target->vm->name);
 		vm_pause_because(target->vm, PAUSE_ERROR, words);
 		control_state_event(target->vm);
 		say("%s: %s", target->vm->name, words);
@@ -596,7 +596,7 @@ void fetch_confirm(struct target *target)
 
 	while (target->unconfirmed && !heard && !vm_ending(target->vm)) {
 		say("%s: it is here and runs, but its source may not have heard so (%s). If it still waits there: gondola migrate-recover %s ADDRESS, here and then there",
-		    target->vm->name, target->link.words, target->vm->name);
+		    target->vm->name, target->link.error.words, target->vm->name);
 		heard = tell_again(target);
 	}
 	target->unconfirmed = false;

@@ -30,10 +30,10 @@ bool link_fail(struct link *link, const char *format, ...)
 {
 	va_list args;
 
-	if (link->words[0])
+	if (link->error.words[0])
 		return false;
 	va_start(args, format);
-	vsnprintf(link->words, sizeof(link->words), format, args);
+	error_vset(&link->error, EXIT_CODE_ERROR, format, args);
 	va_end(args);
 	return false;
 }
@@ -127,7 +127,7 @@ bool link_greet(struct link *link)
 	link->in.read = read_some;
 	link->in.argument = link;
 	return !stream_reader_init(&link->in, -1) ||
-	       link_fail(link, "the other end: %s", link->in.error);
+	       link_fail(link, "the other end: %s", link->in.error.words);
 }
 
 bool link_put(struct link *link, enum wire_type type, const void *payload, size_t bytes)
@@ -180,7 +180,7 @@ bool link_read(struct link *link, struct stream_record *record)
 	int ret = stream_read(&link->in, record);
 
 	if (ret < 0)
-		return link_fail(link, "%s", link->in.error);
+		return link_fail(link, "%s", link->in.error.words);
 	if (!ret)
 		return link_fail(link, "the stream ended too early");
 	if (record->type < STREAM_MIGRATE_FIRST || record->type > STREAM_MIGRATE_LAST)
@@ -226,28 +226,26 @@ bool link_heard(const struct link *link)
 bool link_lost(struct link *link)
 {
 	struct stream_record record;
-	char words[sizeof(link->words)];
+	struct error first = link->error;
 
-	memcpy(words, link->words, sizeof(words));
-	link->words[0] = 0;
+	link->error.words[0] = 0;
 	transport_timeout(&link->transport, 1000);
 	/* Only a refusal is news; what else fails here is the same loss. */
 	while (link_read(link, &record))
 		;
 	if (link->refused)
 		return false;
-	if (words[0] || link->out.error)
-		memcpy(link->words, words, sizeof(words));
+	if (first.words[0] || link->out.error)
+		link->error = first;
 	return link->out.error ? write_failed(link) : false;
 }
 
 void link_blame(struct link *link)
 {
-	size_t used = strlen(link->words);
 	char how[64];
 
 	if (!link->refused && transport_command_ended(&link->transport, how))
-		snprintf(link->words + used, sizeof(link->words) - used, "; %s", how);
+		error_set(&link->error, link->error.status, "%s; %s", link->error.words, how);
 }
 
 unsigned int link_unsent(const struct link *link)

@@ -21,8 +21,8 @@
  * @limit: bytes a second, 0: none
  * @hurry: the limit counts no more: it is being cancelled
  * @budget_ns: when, of CLOCK_MONOTONIC, the next byte may go
- * @refused: the other end said no, in @words
- * @words: what went wrong first
+ * @refused: the other end said no, in @error
+ * @error: what went wrong first
  */
 struct link {
 	struct transport transport;
@@ -32,11 +32,11 @@ struct link {
 	uint64_t budget_ns;
 	bool hurry;
 	bool refused;
-	char words[512];
+	struct error error;
 };
 
 uint64_t link_now_ns(void);
-/** link_start() - write the stream's header; link_greet() - read the other end's.  False: @words */
+/** link_start() - write the stream's header; link_greet() - read the other end's.  False: @error */
 bool link_start(struct link *link, uint64_t features, int level);
 bool link_greet(struct link *link);
 /** link_put() - a control record, out at once */

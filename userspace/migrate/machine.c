@@ -15,23 +15,14 @@
 
 /* ---- saving ------------------------------------------------------------------------------ */
 
-__attribute__((format(printf, 3, 4)))
-static int wrong(char *error, int ret, const char *format, ...)
+static int written(struct error *error, int ret)
 {
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error, MACHINE_ERROR_ROOM, format, args);
-	va_end(args);
+	if (ret)
+		error_set(error, EXIT_CODE_ERROR, "it cannot be written: %s", strerror(-ret));
 	return ret;
 }
 
-static int written(char *error, int ret)
-{
-	return ret ? wrong(error, ret, "it cannot be written: %s", strerror(-ret)) : 0;
-}
-
-int machine_put_config(struct vm *vm, struct stream_writer *writer, char *error)
+int machine_put_config(struct vm *vm, struct stream_writer *writer, struct error *error)
 {
 	const char *text = json_object_to_json_string_ext(vm->config, JSON_C_TO_STRING_PLAIN);
 	int ret = stream_put(writer, STREAM_CONFIG, 1, NULL, 0, text, strlen(text));
@@ -43,20 +34,21 @@ int machine_put_config(struct vm *vm, struct stream_writer *writer, char *error)
 }
 
 static int put_module_state(struct stream_writer *writer, int fd, uint32_t type, const void *head,
-			    size_t head_bytes, char *error)
+			    size_t head_bytes, struct error *error)
 {
 	static _Thread_local _Alignas(8) char buffer[STATE_MAX];
 	uint64_t bytes = sizeof(buffer);
 	int ret = __gondola_get_state(fd, buffer, &bytes);
 
-	if (ret)
-		return wrong(error, ret, "the module does not give its state: %s", strerror(-ret));
-	return written(error, stream_put(writer, type, 1, head, head_bytes, buffer, bytes));
+	if (!ret)
+		return written(error, stream_put(writer, type, 1, head, head_bytes, buffer, bytes));
+	error_set(error, EXIT_CODE_ERROR, "the module does not give its state: %s", strerror(-ret));
+	return ret;
 }
 
 struct device_sink {
 	struct stream_writer *writer;
-	char *error;
+	struct error *error;
 	int ret;
 };
 
@@ -69,14 +61,14 @@ static bool put_device(void *argument, const struct device_record *record)
 	sink->ret = stream_put(sink->writer, STREAM_DEVICE, 1, &head, sizeof(head), record->data,
 			       record->bytes);
 	if (sink->ret == -EMSGSIZE)
-		wrong(sink->error, sink->ret, "the state of %s %u is too long", record->name,
-		      record->instance);
+		error_set(sink->error, EXIT_CODE_ERROR, "the state of %s %u is too long",
+			  record->name, record->instance);
 	else
 		written(sink->error, sink->ret);
 	return !sink->ret;
 }
 
-int machine_put_state(struct vm *vm, struct stream_writer *writer, char *error)
+int machine_put_state(struct vm *vm, struct stream_writer *writer, struct error *error)
 {
 	struct device_sink sink = { writer, error, 0 };
 	struct stream_clock clock;
@@ -109,7 +101,7 @@ static uint64_t gpa_of(const struct guest_memory *memory, uint64_t offset)
 
 int machine_put_memory(struct vm *vm, struct stream_writer *writer,
 		       bool (*progress)(void *argument, uint64_t done, uint64_t all),
-		       void *argument, char *error)
+		       void *argument, struct error *error)
 {
 	const struct guest_memory *memory = &vm->memory;
 	uint64_t all = memory->bytes / STREAM_PAGE;
@@ -120,8 +112,10 @@ int machine_put_memory(struct vm *vm, struct stream_writer *writer,
 
 		if (ret)
 			return written(error, ret);
-		if (progress && page % PROGRESS_PAGES == 0 && !progress(argument, page, all))
-			return wrong(error, -ECANCELED, "it was given up");
+		if (progress && page % PROGRESS_PAGES == 0 && !progress(argument, page, all)) {
+			error_set(error, EXIT_CODE_ERROR, "it was given up");
+			return -ECANCELED;
+		}
 	}
 	return written(error, stream_flush(writer));
 }
@@ -178,7 +172,7 @@ int machine_loader_init(struct machine_loader *loader, struct vm *vm,
 	loader->seen = calloc((loader->missing + 63) / 64, sizeof(*loader->seen));
 	if (loader->seen)
 		return 0;
-	snprintf(reader->error, sizeof(reader->error), "out of memory");
+	error_set(&reader->error, EXIT_CODE_IMAGE, "out of memory");
 	return -1;
 }
 
@@ -298,13 +292,13 @@ static int load_device(struct machine_loader *loader, const struct stream_record
 		.name = head->name, .instance = head->instance, .version = head->version,
 		.data = head + 1, .bytes = record->bytes - sizeof(*head),
 	};
-	char error[STATE_ERROR_ROOM];
+	struct error error;
 	bool taken;
 
 	pthread_mutex_lock(&loader->vm->devices);
-	taken = devices_load(&device, error);
+	taken = devices_load(&device, &error);
 	pthread_mutex_unlock(&loader->vm->devices);
-	return taken ? 0 : stream_refuse(loader->reader, record, "%s", error);
+	return taken ? 0 : stream_refuse(loader->reader, record, "%s", error.words);
 }
 
 static int load_clock(struct machine_loader *loader, const struct stream_record *record)
@@ -351,12 +345,12 @@ int machine_load(struct machine_loader *loader, const struct stream_record *reco
 int machine_loaded(struct machine_loader *loader)
 {
 	struct stream_reader *reader = loader->reader;
-	char error[STATE_ERROR_ROOM] = "";
+	struct error error;
 	const char *missing = NULL;
 	bool devices;
 
 	pthread_mutex_lock(&loader->vm->devices);
-	devices = devices_loaded(error);
+	devices = devices_loaded(&error);
 	pthread_mutex_unlock(&loader->vm->devices);
 	if (!loader->clock)
 		missing = "the clock";
@@ -367,10 +361,9 @@ int machine_loaded(struct machine_loader *loader)
 	else if (loader->missing)
 		missing = "a part of memory";
 	else if (!devices)
-		missing = error;
+		missing = error.words;
 	if (!missing)
 		return 0;
-	snprintf(reader->error, sizeof(reader->error), "the stream is whole, but it lacks %s",
-		 missing);
+	error_set(&reader->error, EXIT_CODE_IMAGE, "the stream is whole, but it lacks %s", missing);
 	return -1;
 }

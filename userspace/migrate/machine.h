@@ -9,24 +9,23 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/error.h"
 #include "stream.h"
 #include "vm/vm.h"
 
-#define MACHINE_ERROR_ROOM	512
-
-/* ---- saving: each 0, or -errno with words in @error (MACHINE_ERROR_ROOM bytes) --------- */
+/* ---- saving: each 0, or -errno with @error --------------------------------------------- */
 
 /** machine_put_config() - configuration and CPUID; the VM may run */
-int machine_put_config(struct vm *vm, struct stream_writer *writer, char *error);
+int machine_put_config(struct vm *vm, struct stream_writer *writer, struct error *error);
 /** machine_put_state() - module, vCPUs, devices, clock.  The VM is paused, its devices are frozen */
-int machine_put_state(struct vm *vm, struct stream_writer *writer, char *error);
+int machine_put_state(struct vm *vm, struct stream_writer *writer, struct error *error);
 /**
  * machine_put_memory() - every page once; likewise
  * @progress: called now and then with the pages done so far; false: give up (-ECANCELED); or NULL
  */
 int machine_put_memory(struct vm *vm, struct stream_writer *writer,
 		       bool (*progress)(void *argument, uint64_t done, uint64_t all),
-		       void *argument, char *error);
+		       void *argument, struct error *error);
 
 /* ---- loading: each 0, or -1 with reader->error ------------------------------------------ */
 

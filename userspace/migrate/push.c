@@ -365,7 +365,7 @@ bool push_reconnect(struct source *s, int fd)
 	s->link = (struct link){ .transport.fd = -1, .limit = s->options.bandwidth };
 	s->lost_bytes = bytes;
 	memcpy(hello.token, s->token, sizeof(hello.token));
-	return transport_take(&s->link.transport, fd, LINK_TIMEOUT_MS, s->link.words) &&
+	return transport_take(&s->link.transport, fd, LINK_TIMEOUT_MS, &s->link.error) &&
 	       link_start(&s->link, 0, 0) &&
 	       link_put(&s->link, WIRE_RECOVER, &hello, sizeof(hello)) &&
 	       link_greet(&s->link) && take_missing(s);
@@ -389,7 +389,7 @@ static void wait_for_recovery(struct source *s)
 		else
 			source_phase(s, MIGRATE_BROKEN);
 		control_state_event(s->vm);
-		say("%s: %s (%s)", s->vm->name, words, s->link.words);
+		say("%s: %s (%s)", s->vm->name, words, s->link.error.words);
 		pthread_mutex_lock(&s->lock);
 		while (!s->recover_asked && !vm_ending(s->vm))
 			pthread_cond_wait(&s->changed, &s->lock);

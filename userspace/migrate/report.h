@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <json-c/json.h>
+#include "base/error.h"
 
 #define REPORT_MAX_ROUNDS	64	/* more are added up in the last */
 
@@ -112,8 +113,8 @@ uint64_t report_downtime_ns(const struct report *report);
 struct json_object *report_json(const struct report *report);
 /** report_print() - the same for a person */
 void report_print(struct json_object *report, FILE *out);
-/** chart_write() - the rounds as SVG; @report as report_json() made it; false: @error (256 bytes) */
-bool chart_write(struct json_object *report, const char *path, char *error);
+/** chart_write() - the rounds as SVG; @report as report_json() made it; false: @error */
+bool chart_write(struct json_object *report, const char *path, struct error *error);
 
 /* ---- members of a report that came from another process: what is not there is 0 or "" ---- */
 

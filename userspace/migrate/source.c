@@ -102,7 +102,7 @@ static bool say_hello(struct source *s)
 	};
 	static _Alignas(8) char records[4096];
 	uint64_t bytes = sizeof(records);
-	char error[MACHINE_ERROR_ROOM];
+	struct error error;
 	const struct gondola_rec_clock *clock;
 
 	if (__gondola_get_state(s->vm->fd, records, &bytes))
@@ -114,8 +114,8 @@ static bool say_hello(struct source *s)
 	/* Paused by the user it stays paused there. */
 	json_object_object_add(s->vm->config, "paused",
 			       json_object_new_boolean(vm_paused(s->vm) & 1u << PAUSE_USER));
-	if (machine_put_config(s->vm, &s->link.out, error))
-		return link_fail(&s->link, "%s", error);
+	if (machine_put_config(s->vm, &s->link.out, &error))
+		return link_fail(&s->link, "%s", error.words);
 	return link_put(&s->link, WIRE_HELLO, &hello, sizeof(hello));
 }
 
@@ -150,7 +150,7 @@ static bool reserve(struct source *s)
 	source_phase(s, MIGRATE_CHECK);
 	/* A cancel that came before had no wait to end. */
 	pthread_mutex_lock(&s->lock);
-	ret = transport_take(&s->link.transport, s->options.fd, LINK_TIMEOUT_MS, s->link.words);
+	ret = transport_take(&s->link.transport, s->options.fd, LINK_TIMEOUT_MS, &s->link.error);
 	if (ret && s->cancelled)
 		ret = link_fail(&s->link, "cancelled");
 	pthread_mutex_unlock(&s->lock);
@@ -191,18 +191,18 @@ static void stand_still(struct source *s)
 
 static bool run_on(struct source *s)
 {
-	char error[STATE_ERROR_ROOM] = "";
+	struct error error;
 	bool thawed = true;
 
 	if (s->frozen) {
 		pthread_mutex_lock(&s->vm->devices);
-		thawed = devices_thaw(error);
+		thawed = devices_thaw(&error);
 		pthread_mutex_unlock(&s->vm->devices);
 		s->frozen = !thawed;
 	}
 	if (!thawed) {
-		vm_pause_because(s->vm, PAUSE_ERROR, error);
-		link_fail(&s->link, "and the VM cannot go on here: %s", error);
+		vm_pause_because(s->vm, PAUSE_ERROR, error.words);
+		link_fail(&s->link, "and the VM cannot go on here: %s", error.words);
 	}
 	vm_unpause(s->vm, PAUSE_MIGRATE);
 	return thawed;
@@ -233,8 +233,8 @@ static bool send_roots(struct source *s)
 
 static bool send_rest(struct source *s, bool postcopy)
 {
-	char error[MACHINE_ERROR_ROOM], words[STATE_ERROR_ROOM] = "";
 	struct report_downtime *d = &s->report.downtime;
+	struct error error;
 	uint64_t at, now;
 
 	/* Flush the disks now, or their writes become part of the downtime. */
@@ -256,10 +256,10 @@ static bool send_rest(struct source *s, bool postcopy)
 	d->copy_ns = now - at;
 	at = now;
 	/* Else the guest would hear at the target that all is safe. */
-	if (!devices_flush(words))
-		return link_fail(&s->link, "%s", words);
-	if (machine_put_state(s->vm, &s->link.out, error))
-		return link_fail(&s->link, "%s", error);
+	if (!devices_flush(&error))
+		return link_fail(&s->link, "%s", error.words);
+	if (machine_put_state(s->vm, &s->link.out, &error))
+		return link_fail(&s->link, "%s", error.words);
 	now = link_now_ns();
 	d->state_ns = now - at;
 	return true;
@@ -345,11 +345,11 @@ static uint64_t stood_beside(const struct source *s)
 /* The VM is here, and goes on. */
 static void stay(struct source *s)
 {
-	char because[sizeof(s->link.words) + 2] = "";
+	char because[sizeof(s->link.error.words) + 2] = "";
 	bool runs;
 
 	if (!s->link.refused)
-		link_refuse(&s->link, s->cancelled ? "cancelled" : s->link.words);
+		link_refuse(&s->link, s->cancelled ? "cancelled" : s->link.error.words);
 	/* First this: a command at the link's end may take its time to end. */
 	runs = run_on(s);
 	s->report.downtime.back_ns = stood_beside(s);
@@ -359,7 +359,7 @@ static void stay(struct source *s)
 	sum_up(s, s->cancelled ? "cancelled" : "failed");
 	/* That it was cancelled is all there is to say of it, unless that went wrong. */
 	if (!s->cancelled || !runs)
-		snprintf(because, sizeof(because), ": %s", s->link.words);
+		snprintf(because, sizeof(because), ": %s", s->link.error.words);
 	snprintf(s->report.words, sizeof(s->report.words), "%s; the VM %s here%s",
 		 s->cancelled ? "cancelled" : "not migrated",
 		 vm_ending(s->vm) ? "has ended" : !runs ? "is paused" :
@@ -441,7 +441,7 @@ bool source_settle(struct source *s)
 		if (push_reconnect(s, fd))
 			break;
 		say("%s: the target did not say that it has the VM: %s", s->vm->name,
-		    s->link.words);
+		    s->link.error.words);
 	} while (true);
 	/* Only who has run it, or is about to, answers that. */
 	s->theirs = true;

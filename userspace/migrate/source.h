@@ -110,7 +110,7 @@ uint64_t source_bytes(const struct source *s);
 
 /* ---- precopy.c ---- */
 
-/** precopy_begin() - the log, and what is kept of each page; false with link.words */
+/** precopy_begin() - the log, and what is kept of each page; false with link.error */
 bool precopy_begin(struct source *s);
 void precopy_end(struct source *s);
 /** precopy_rounds() - until the guest should be stopped; @postcopy: out: and the rest follow later */
@@ -130,7 +130,7 @@ uint64_t page_gpa(const struct source *s, uint64_t page);
 
 /** push_missing() - the pages of s->dirty are missing at the target */
 bool push_missing(struct source *s);
-/** push_reconnect() - to the target by @fd, taken over; and what it lacks; false with link.words */
+/** push_reconnect() - to the target by @fd, taken over; and what it lacks; false with link.error */
 bool push_reconnect(struct source *s, int fd);
 /** push_all() - serve the target until it has everything, over as many links as it takes */
 void push_all(struct source *s);

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
+#include "base/error.h"
 
 #define STREAM_MAGIC		"\x89GONDOLA"	/* 8 bytes: the NUL is not one of them */
 #define STREAM_VERSION		1
@@ -206,7 +207,7 @@ struct stream_record {
  * @offset: bytes taken so far
  * @records, @pages, @zero_pages: so far
  * @ended: STREAM_END was read, and its counts were right
- * @error: what is wrong, in words
+ * @error: what is wrong
  */
 struct stream_reader {
 	int fd;
@@ -218,7 +219,7 @@ struct stream_reader {
 	uint64_t pages;
 	uint64_t zero_pages;
 	bool ended;
-	char error[512];
+	struct error error;
 	/* stream_reader.c's own */
 	void *zstd;
 	struct stream_buffer {

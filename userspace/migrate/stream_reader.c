@@ -36,15 +36,15 @@ static const struct {
 int stream_refuse(struct stream_reader *reader, const struct stream_record *record,
 		  const char *format, ...)
 {
-	int used = snprintf(reader->error, sizeof(reader->error),
-			    "record %llu (%s) at byte %llu: ",
-			    (unsigned long long)record->sequence, stream_type_name(record->type),
-			    (unsigned long long)record->offset);
+	char words[512];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(reader->error + used, sizeof(reader->error) - used, format, args);
+	vsnprintf(words, sizeof(words), format, args);
 	va_end(args);
+	error_set(&reader->error, EXIT_CODE_IMAGE, "record %llu (%s) at byte %llu: %s",
+		  (unsigned long long)record->sequence, stream_type_name(record->type),
+		  (unsigned long long)record->offset, words);
 	return -1;
 }
 
@@ -54,7 +54,7 @@ static int refuse_header(struct stream_reader *reader, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(reader->error, sizeof(reader->error), format, args);
+	error_vset(&reader->error, EXIT_CODE_IMAGE, format, args);
 	va_end(args);
 	return -1;
 }

@@ -35,7 +35,7 @@ struct suspend {
 	bool theirs;
 	struct stream_writer writer;
 	uint64_t last_ns;
-	char error[MACHINE_ERROR_ROOM];
+	struct error error;
 };
 
 /* The thread of a suspend that was begun. */
@@ -80,20 +80,20 @@ static int write_file(struct suspend *suspend, int fd)
 
 	ret = stream_writer_init(writer, fd, STREAM_FEATURE_ZSTD, LEVEL);
 	if (ret)
-		snprintf(suspend->error, sizeof(suspend->error), "%s", strerror(-ret));
+		error_set(&suspend->error, EXIT_CODE_ERROR, "%s", strerror(-ret));
 	if (!ret)
-		ret = machine_put_config(vm, writer, suspend->error);
+		ret = machine_put_config(vm, writer, &suspend->error);
 	if (!ret)
-		ret = machine_put_memory(vm, writer, progress, suspend, suspend->error);
+		ret = machine_put_memory(vm, writer, progress, suspend, &suspend->error);
 	if (!ret)
-		ret = machine_put_state(vm, writer, suspend->error);
+		ret = machine_put_state(vm, writer, &suspend->error);
 	if (ret)
 		return ret;
 	ret = stream_end(writer);
 	if (!ret && fsync(fd))
 		ret = -errno;
 	if (ret)
-		snprintf(suspend->error, sizeof(suspend->error), "%s", strerror(-ret));
+		error_set(&suspend->error, EXIT_CODE_ERROR, "%s", strerror(-ret));
 	return ret;
 }
 
@@ -119,8 +119,8 @@ static int give_up(struct suspend *suspend)
 		say("%s may be lost if the host loses power now", suspend->path);
 	if (ret >= 0)
 		return 0;
-	snprintf(suspend->error, sizeof(suspend->error), "%.300s: %s", suspend->path,
-		 strerror(-ret));
+	error_set(&suspend->error, EXIT_CODE_ERROR, "%.300s: %s", suspend->path,
+		  strerror(-ret));
 	return ret;
 }
 
@@ -129,8 +129,8 @@ static int save(struct suspend *suspend)
 	int fd = open_file(suspend), ret;
 
 	if (fd < 0) {
-		snprintf(suspend->error, sizeof(suspend->error), "%.300s.tmp: %s", suspend->path,
-			 strerror(-fd));
+		error_set(&suspend->error, EXIT_CODE_ERROR, "%.300s.tmp: %s", suspend->path,
+			  strerror(-fd));
 		return fd;
 	}
 	ret = write_file(suspend, fd);
@@ -147,14 +147,14 @@ static int save(struct suspend *suspend)
 static void go_on(struct suspend *suspend)
 {
 	struct vm *vm = suspend->vm;
-	char words[STATE_ERROR_ROOM] = "";
+	struct error error;
 	bool thawed;
 
 	pthread_mutex_lock(&vm->devices);
-	thawed = devices_thaw(words);
+	thawed = devices_thaw(&error);
 	pthread_mutex_unlock(&vm->devices);
 	if (!thawed)
-		vm_pause_because(vm, PAUSE_ERROR, words);
+		vm_pause_because(vm, PAUSE_ERROR, error.words);
 	vm_unpause(vm, PAUSE_SUSPEND);
 	vm_set_busy(vm, VM_STATE_RUNNING);
 }
@@ -165,7 +165,6 @@ static void *suspend_thread(void *argument)
 	struct control_request *request = suspend->request;
 	struct vm *vm = suspend->vm;
 	uint64_t begun = host_ns();
-	char words[STATE_ERROR_ROOM] = "";
 	bool user_paused = vm_paused(vm) & 1u << PAUSE_USER;
 	int ret = 0;
 
@@ -173,14 +172,12 @@ static void *suspend_thread(void *argument)
 	vm_pause(vm, PAUSE_SUSPEND);
 	pthread_mutex_lock(&vm->devices);
 	devices_freeze();
-	if (!devices_flush(words))
+	if (!devices_flush(&suspend->error))
 		ret = -EIO;
 	pthread_mutex_unlock(&vm->devices);
-	if (ret) {
-		snprintf(suspend->error, sizeof(suspend->error), "%s", words);
-	} else if (vm_ending(vm)) {
+	if (!ret && vm_ending(vm)) {
 		ret = -ECANCELED;
-		snprintf(suspend->error, sizeof(suspend->error), "the VM ended meanwhile");
+		error_set(&suspend->error, EXIT_CODE_ERROR, "the VM ended meanwhile");
 	}
 	json_object_object_add(vm->config, "paused", json_object_new_boolean(user_paused));
 	if (!ret)
@@ -190,7 +187,7 @@ static void *suspend_thread(void *argument)
 			go_on(suspend);
 		control_fail(request, ret == -ENOSPC ? "no-space" : "failed",
 			     "%s is not suspended, it %s: %s", vm->name,
-			     vm_ending(vm) ? "has ended" : "goes on", suspend->error);
+			     vm_ending(vm) ? "has ended" : "goes on", suspend->error.words);
 	} else {
 		json_object_object_add(request->out, "file", json_object_new_string(suspend->path));
 		json_object_object_add(request->out, "bytes",
@@ -280,7 +277,8 @@ void suspend_add_commands(const struct vm *vm)
 __attribute__((noreturn))
 static void refuse(const struct resume *resume)
 {
-	fail(EXIT_CODE_IMAGE, "%s cannot be resumed: %s", resume->path, resume->reader.error);
+	fail(resume->reader.error.status, "%s cannot be resumed: %s", resume->path,
+	     resume->reader.error.words);
 }
 
 void resume_open(struct resume *resume, const char *path)
@@ -323,8 +321,9 @@ void resume_begin(struct vm *vm, void *argument)
 	struct resume *resume = argument;
 	struct machine_loader loader;
 	struct stream_record record;
-	char words[STATE_ERROR_ROOM] = "", more;
+	struct error error;
 	bool thawed;
+	char more;
 	int ret;
 
 	if (machine_loader_init(&loader, vm, &resume->reader, true))
@@ -344,10 +343,10 @@ void resume_begin(struct vm *vm, void *argument)
 		vm_pause(vm, PAUSE_USER);
 
 	pthread_mutex_lock(&vm->devices);
-	thawed = devices_thaw(words);
+	thawed = devices_thaw(&error);
 	pthread_mutex_unlock(&vm->devices);
 	if (!thawed)
-		fail(EXIT_CODE_ERROR, "%s cannot be resumed: %s", resume->path, words);
+		fail(EXIT_CODE_ERROR, "%s cannot be resumed: %s", resume->path, error.words);
 	/* The saved state is the past from now on: resumed again, it would spoil the disks. */
 	if (resume->remove)
 		remove_saved(resume->path);

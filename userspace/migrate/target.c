@@ -82,8 +82,8 @@ static void no_vm(struct target *target)
 {
 	link_blame(&target->link);
 	if (!target->link.refused)
-		target_refuse(target, target->link.words);
-	fail(EXIT_CODE_ERROR, "no VM was received: %s", target->link.words);
+		target_refuse(target, target->link.error.words);
+	fail(EXIT_CODE_ERROR, "no VM was received: %s", target->link.error.words);
 }
 
 static bool take_hello(struct target *target, const struct stream_record *record)
@@ -105,7 +105,7 @@ static bool read_greeting(struct target *target)
 	if (!link_start(link, 0, 0) || !link_greet(link))
 		return false;
 	if (machine_read_config(&link->in, &target->config))
-		return link_fail(link, "%s", link->in.error);
+		return link_fail(link, "%s", link->in.error.words);
 	if (!link_read(link, &record))
 		return false;
 	return record.type == WIRE_HELLO ? take_hello(target, &record) :
@@ -125,13 +125,13 @@ static bool decide(struct target *target, enum target_word word)
 static void refuse_at_exit(void)
 {
 	if (here && here->link.transport.fd >= 0 && decide(here, TARGET_REFUSES))
-		target_refuse(here, here->link.words[0] ? here->link.words :
+		target_refuse(here, here->link.error.words[0] ? here->link.error.words :
 			      "the target gave up, and told why there");
 }
 
 void target_listen(struct target *target, const char *address)
 {
-	char error[TRANSPORT_ERROR_ROOM];
+	struct error error;
 	const char *number = strncmp(address, "fd:", 3) ? NULL : address + 3;
 
 	*target = (struct target){
@@ -140,18 +140,18 @@ void target_listen(struct target *target, const char *address)
 	target->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&target->lock, NULL);
 	pthread_cond_init(&target->changed, NULL);
-	if (!transport_listen(&target->listener, address, number ? atoi(number) : -1, error))
-		fail(EXIT_CODE_USAGE, "receive: %s", error);
+	if (!transport_listen(&target->listener, address, number ? atoi(number) : -1, &error))
+		fail(EXIT_CODE_USAGE, "receive: %s", error.words);
 	say("waiting for a VM at %s", address);
 }
 
 void target_accept(struct target *target)
 {
-	char error[TRANSPORT_ERROR_ROOM];
+	struct error error;
 
 	if (!transport_accept(&target->listener, &target->link.transport, -1, LINK_TIMEOUT_MS,
-			      error))
-		fail(EXIT_CODE_ERROR, "receive: %s", error);
+			      &error))
+		fail(EXIT_CODE_ERROR, "receive: %s", error.words);
 	if (!read_greeting(target))
 		no_vm(target);
 	here = target;
@@ -185,8 +185,8 @@ void target_reserve(struct target *target, uint64_t bytes)
 		return;
 	link_fail(&target->link, "the VM has %llu MiB, this host has %llu MiB left",
 		  (unsigned long long)bytes >> 20, (unsigned long long)available >> 20);
-	target_refuse(target, target->link.words);
-	fail(EXIT_CODE_MEMORY, "no VM was received: %s", target->link.words);
+	target_refuse(target, target->link.error.words);
+	fail(EXIT_CODE_MEMORY, "no VM was received: %s", target->link.error.words);
 }
 
 /* ---- what comes ---------------------------------------------------------------------------- */
@@ -250,7 +250,7 @@ static bool take_round(struct target *target, const struct stream_record *record
 static bool take_state(struct target *target, const struct stream_record *record)
 {
 	return !machine_load(&target->loader, record) ||
-	       link_fail(&target->link, "%s", target->link.in.error);
+	       link_fail(&target->link, "%s", target->link.in.error.words);
 }
 
 /* One record of the copy; *@prepare: it was the last. */
@@ -259,7 +259,7 @@ static bool take_record(struct target *target, const struct stream_record *recor
 	switch (record->type) {
 	case STREAM_PAGES:
 		return !stream_each_page(&target->link.in, record, take_page, target) ||
-		       link_fail(&target->link, "%s", target->link.in.error);
+		       link_fail(&target->link, "%s", target->link.in.error.words);
 	case STREAM_ZERO:
 		return take_zeroes(target, record);
 	case WIRE_PING:
@@ -330,14 +330,14 @@ static bool copy(struct target *target)
 	bool prepare = false;
 
 	if (machine_loader_init(&target->loader, target->vm, &target->link.in, false))
-		return link_fail(&target->link, "%s", target->link.in.error);
+		return link_fail(&target->link, "%s", target->link.in.error.words);
 
 	while (!prepare)
 		if (!link_read(&target->link, &record) ||
 		    !take_record(target, &record, &prepare))
 			return false;
 	if (machine_loaded(&target->loader))
-		return link_fail(&target->link, "%s", target->link.in.error);
+		return link_fail(&target->link, "%s", target->link.in.error.words);
 	return !target->missing || fetch_begin(target);
 }
 
@@ -352,7 +352,7 @@ static bool was_paused(struct target *target)
 static bool commit(struct target *target)
 {
 	struct wire_time loaded = { 0 };
-	char error[STATE_ERROR_ROOM];
+	struct error error;
 	bool ours;
 
 	/* First this: from here on it may become ours in any moment. */
@@ -368,10 +368,10 @@ static bool commit(struct target *target)
 	if (!decide(target, TARGET_TAKES))
 		return false;
 	pthread_mutex_lock(&target->vm->devices);
-	ours = devices_thaw(error);
+	ours = devices_thaw(&error);
 	pthread_mutex_unlock(&target->vm->devices);
 	if (!ours)
-		return link_fail(&target->link, "%s", error);
+		return link_fail(&target->link, "%s", error.words);
 	phase(target, MIGRATE_RESUME);
 	if (was_paused(target))
 		vm_pause(target->vm, PAUSE_USER);
@@ -410,9 +410,9 @@ static void *target_run(void *argument)
 	/* First this: with the VM's end the link is cut.  Another thread may be saying it. */
 	if ((decide(target, TARGET_REFUSES) || target->word == TARGET_TAKES) &&
 	    !target->link.refused)
-		target_refuse(target, target->link.words);
+		target_refuse(target, target->link.error.words);
 	vm_end(target->vm, VM_ERROR, "it was not received and stays where it was: %.300s",
-	       target->link.words);
+	       target->link.error.words);
 	return NULL;
 }
 

@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,17 +24,6 @@
 #define CHILD_MOMENT_MS		1000
 #define CONNECT_MS		10000	/* somebody waits for the word that nobody is there */
 
-__attribute__((format(printf, 2, 3)))
-static bool wrong(char *error, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error, TRANSPORT_ERROR_ROOM, format, args);
-	va_end(args);
-	return false;
-}
-
 /* The part behind "kind:", or NULL if it is another kind. */
 static const char *behind(const char *address, const char *kind)
 {
@@ -45,7 +33,7 @@ static const char *behind(const char *address, const char *kind)
 }
 
 /* "HOST:PORT" or "[HOST]:PORT" in two parts; @host has 256 bytes. */
-static bool split_tcp(const char *rest, char *host, const char **port, char *error)
+static bool split_tcp(const char *rest, char *host, const char **port, struct error *error)
 {
 	const char *colon = strrchr(rest, ':');
 	size_t length = colon ? (size_t)(colon - rest) : 0;
@@ -53,10 +41,10 @@ static bool split_tcp(const char *rest, char *host, const char **port, char *err
 	long number;
 
 	if (!colon || length >= 256)
-		return wrong(error, "\"tcp:%s\" is not tcp:HOST:PORT", rest);
+		return error_set(error, EXIT_CODE_USAGE, "\"tcp:%s\" is not tcp:HOST:PORT", rest);
 	number = strtol(colon + 1, &end, 10);
 	if (!colon[1] || *end || number < 1 || number > 65535)
-		return wrong(error, "\"%s\" is not a port from 1 to 65535", colon + 1);
+		return error_set(error, EXIT_CODE_USAGE, "\"%s\" is not a port from 1 to 65535", colon + 1);
 	if (length >= 2 && rest[0] == '[' && rest[length - 1] == ']') {
 		rest++;
 		length -= 2;
@@ -67,7 +55,7 @@ static bool split_tcp(const char *rest, char *host, const char **port, char *err
 	return true;
 }
 
-bool transport_check(const char *address, char *error)
+bool transport_check(const char *address, struct error *error)
 {
 	char host[256], *end;
 	const char *rest, *port;
@@ -78,18 +66,18 @@ bool transport_check(const char *address, char *error)
 	if ((rest = behind(address, "unix:"))) {
 		if (*rest && strlen(rest) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
 			return true;
-		return wrong(error, "a socket's path has 1 to %zu characters",
+		return error_set(error, EXIT_CODE_USAGE, "a socket's path has 1 to %zu characters",
 			     sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
 	}
 	if ((rest = behind(address, "exec:")))
-		return *rest || wrong(error, "exec: needs a command");
+		return *rest || error_set(error, EXIT_CODE_USAGE, "exec: needs a command");
 	if ((rest = behind(address, "fd:"))) {
 		number = strtol(rest, &end, 10);
 		if (*rest && !*end && number >= 0 && number < 1 << 20)
 			return true;
-		return wrong(error, "\"%s\" is not the number of a descriptor", rest);
+		return error_set(error, EXIT_CODE_USAGE, "\"%s\" is not the number of a descriptor", rest);
 	}
-	return wrong(error, "\"%s\" is none of tcp:HOST:PORT, unix:PATH, exec:COMMAND and fd:N",
+	return error_set(error, EXIT_CODE_USAGE, "\"%s\" is none of tcp:HOST:PORT, unix:PATH, exec:COMMAND and fd:N",
 		     address);
 }
 
@@ -141,7 +129,7 @@ static bool connect_in_time(int fd, const struct sockaddr *address, socklen_t by
 	return !error;
 }
 
-static struct addrinfo *look_up(const char *host, const char *port, bool passive, char *error)
+static struct addrinfo *look_up(const char *host, const char *port, bool passive, struct error *error)
 {
 	struct addrinfo hints = {
 		.ai_socktype = SOCK_STREAM, .ai_flags = passive ? AI_PASSIVE : 0,
@@ -150,11 +138,11 @@ static struct addrinfo *look_up(const char *host, const char *port, bool passive
 	int ret = getaddrinfo(*host ? host : NULL, port, &hints, &found);
 
 	if (ret)
-		wrong(error, "host \"%s\": %s", host, gai_strerror(ret));
+		error_set(error, EXIT_CODE_ERROR, "host \"%s\": %s", host, gai_strerror(ret));
 	return ret ? NULL : found;
 }
 
-static int connect_tcp(const char *rest, int timeout_ms, char *error)
+static int connect_tcp(const char *rest, int timeout_ms, struct error *error)
 {
 	struct addrinfo *found, *one;
 	const char *port;
@@ -172,7 +160,7 @@ static int connect_tcp(const char *rest, int timeout_ms, char *error)
 			continue;
 		if (connect_in_time(fd, one->ai_addr, one->ai_addrlen, timeout_ms))
 			break;
-		wrong(error, "cannot connect to tcp:%s: %s", rest, strerror(errno));
+		error_set(error, EXIT_CODE_ERROR, "cannot connect to tcp:%s: %s", rest, strerror(errno));
 		close(fd);
 		fd = -1;
 	}
@@ -188,14 +176,14 @@ static struct sockaddr_un unix_address(const char *path)
 	return address;
 }
 
-static int connect_unix(const char *path, char *error)
+static int connect_unix(const char *path, struct error *error)
 {
 	struct sockaddr_un address = unix_address(path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		return fd;
-	wrong(error, "cannot connect to unix:%s: %s", path, strerror(errno));
+	error_set(error, EXIT_CODE_ERROR, "cannot connect to unix:%s: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return -1;
@@ -203,7 +191,7 @@ static int connect_unix(const char *path, char *error)
 
 /* The command gets one end of a pair as its input and output. */
 static bool start_command(struct transport *transport, const char *command, bool apart,
-			  char *error)
+			  struct error *error)
 {
 	char shell[] = "sh", flag[] = "-c";
 	char *argv[4] = { shell, flag, (char *)command };
@@ -213,7 +201,7 @@ static bool start_command(struct transport *transport, const char *command, bool
 	int ends[2], ret;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
-		return wrong(error, "cannot make a pair of sockets: %s", strerror(errno));
+		return error_set(error, EXIT_CODE_ERROR, "cannot make a pair of sockets: %s", strerror(errno));
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
@@ -233,22 +221,22 @@ static bool start_command(struct transport *transport, const char *command, bool
 	if (ret) {
 		close(ends[0]);
 		transport->child = 0;
-		return wrong(error, "cannot run the shell: %s", strerror(ret));
+		return error_set(error, EXIT_CODE_ERROR, "cannot run the shell: %s", strerror(ret));
 	}
 	transport->fd = ends[0];
 	return true;
 }
 
-static bool take_fd(struct transport *transport, int fd, char *error)
+static bool take_fd(struct transport *transport, int fd, struct error *error)
 {
 	socklen_t bytes = sizeof(int);
 	int type;
 
 	if (fd < 0)
-		return wrong(error, "no connection came along");
+		return error_set(error, EXIT_CODE_ERROR, "no connection came along");
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) || type != SOCK_STREAM) {
 		close(fd);
-		return wrong(error, "what came along is not a stream socket, and both ends must be able to talk");
+		return error_set(error, EXIT_CODE_ERROR, "what came along is not a stream socket, and both ends must be able to talk");
 	}
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	transport->fd = fd;
@@ -256,7 +244,7 @@ static bool take_fd(struct transport *transport, int fd, char *error)
 }
 
 bool transport_connect(struct transport *transport, const char *address, int passed_fd,
-		       int timeout_ms, char *error)
+		       int timeout_ms, struct error *error)
 {
 	const char *rest;
 
@@ -277,7 +265,7 @@ bool transport_connect(struct transport *transport, const char *address, int pas
 	return true;
 }
 
-bool transport_take(struct transport *transport, int fd, int timeout_ms, char *error)
+bool transport_take(struct transport *transport, int fd, int timeout_ms, struct error *error)
 {
 	*transport = (struct transport){ .fd = -1 };
 	if (!take_fd(transport, fd, error))
@@ -286,7 +274,7 @@ bool transport_take(struct transport *transport, int fd, int timeout_ms, char *e
 	return true;
 }
 
-bool transport_take_listener(struct transport_listener *listener, int fd, char *error)
+bool transport_take_listener(struct transport_listener *listener, int fd, struct error *error)
 {
 	socklen_t bytes = sizeof(int);
 	int listens = 0;
@@ -300,7 +288,7 @@ bool transport_take_listener(struct transport_listener *listener, int fd, char *
 	return true;
 }
 
-static int listen_tcp(const char *rest, char *error)
+static int listen_tcp(const char *rest, struct error *error)
 {
 	struct addrinfo *found, *one;
 	int fd = -1, on = 1;
@@ -319,7 +307,7 @@ static int listen_tcp(const char *rest, char *error)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 		if (!bind(fd, one->ai_addr, one->ai_addrlen) && !listen(fd, 1))
 			break;
-		wrong(error, "cannot listen at tcp:%s: %s", rest, strerror(errno));
+		error_set(error, EXIT_CODE_ERROR, "cannot listen at tcp:%s: %s", rest, strerror(errno));
 		close(fd);
 		fd = -1;
 	}
@@ -327,12 +315,12 @@ static int listen_tcp(const char *rest, char *error)
 	return fd;
 }
 
-static int listen_unix(const char *path, char *error)
+static int listen_unix(const char *path, struct error *error)
 {
 	int fd = line_socket_listen(path);
 
 	if (fd < 0) {
-		wrong(error, "cannot listen at unix:%s: %s", path, strerror(-fd));
+		error_set(error, EXIT_CODE_ERROR, "cannot listen at unix:%s: %s", path, strerror(-fd));
 		return -1;
 	}
 	/* accept() may wait, as at a port of TCP. */
@@ -341,7 +329,7 @@ static int listen_unix(const char *path, char *error)
 }
 
 bool transport_listen(struct transport_listener *listener, const char *address, int passed_fd,
-		      char *error)
+		      struct error *error)
 {
 	const char *rest;
 
@@ -364,7 +352,7 @@ bool transport_listen(struct transport_listener *listener, const char *address, 
 }
 
 bool transport_accept(struct transport_listener *listener, struct transport *transport,
-		      int stop_fd, int timeout_ms, char *error)
+		      int stop_fd, int timeout_ms, struct error *error)
 {
 	struct pollfd fds[2] = {
 		{ .fd = listener->fd, .events = POLLIN }, { .fd = stop_fd, .events = POLLIN },
@@ -375,14 +363,14 @@ bool transport_accept(struct transport_listener *listener, struct transport *tra
 	listener->ready.child = 0;
 	while (transport->fd < 0) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return wrong(error, "cannot wait for a connection: %s", strerror(errno));
+			return error_set(error, EXIT_CODE_ERROR, "cannot wait for a connection: %s", strerror(errno));
 		if (fds[1].revents)
-			return wrong(error, "given up");
+			return error_set(error, EXIT_CODE_ERROR, "given up");
 		if (!fds[0].revents)
 			continue;
 		transport->fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
 		if (transport->fd < 0 && errno != EINTR && errno != ECONNABORTED)
-			return wrong(error, "cannot take a connection: %s", strerror(errno));
+			return error_set(error, EXIT_CODE_ERROR, "cannot take a connection: %s", strerror(errno));
 	}
 	transport_unlisten(listener);
 	tune(transport, timeout_ms);

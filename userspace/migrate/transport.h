@@ -14,8 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
-
-#define TRANSPORT_ERROR_ROOM	256
+#include "base/error.h"
 
 /**
  * struct transport - a connection
@@ -44,7 +43,7 @@ struct transport_listener {
  *
  * No lookup, no connection.
  */
-bool transport_check(const char *address, char *error);
+bool transport_check(const char *address, struct error *error);
 /*
  * A VM's process makes no connection and starts no command: what a migration travels on is made
  * by the command that asks for it, and handed over.
@@ -56,19 +55,19 @@ bool transport_check(const char *address, char *error);
  * @timeout_ms: for the connection, and then for each read and write that moves nothing
  */
 bool transport_connect(struct transport *transport, const char *address, int passed_fd,
-		       int timeout_ms, char *error);
+		       int timeout_ms, struct error *error);
 bool transport_listen(struct transport_listener *listener, const char *address, int passed_fd,
-		      char *error);
+		      struct error *error);
 /** transport_take() - a connection that somebody made; @fd is taken over in success and failure */
-bool transport_take(struct transport *transport, int fd, int timeout_ms, char *error);
+bool transport_take(struct transport *transport, int fd, int timeout_ms, struct error *error);
 /** transport_take_listener() - likewise a socket that listens, or a connection in its place */
-bool transport_take_listener(struct transport_listener *listener, int fd, char *error);
+bool transport_take_listener(struct transport_listener *listener, int fd, struct error *error);
 /**
  * transport_accept() - the one connection; the listener is closed then
  * @stop_fd: readable: give up; -1: none
  */
 bool transport_accept(struct transport_listener *listener, struct transport *transport,
-		      int stop_fd, int timeout_ms, char *error);
+		      int stop_fd, int timeout_ms, struct error *error);
 void transport_unlisten(struct transport_listener *listener);
 /** transport_timeout() - see transport_connect(); 0: wait for ever */
 void transport_timeout(const struct transport *transport, int timeout_ms);

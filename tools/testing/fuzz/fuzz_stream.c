@@ -338,14 +338,15 @@ static bool make_options(struct machine_config *config, bool own)
 {
 	static struct run_options run;
 	static struct gondola_cpuid_entry none[1];
-	char words[INCOMING_ERROR_ROOM];
+	struct error error;
 	bool fits;
 
 	memset(&run, 0, sizeof(run));
 	fits = incoming_make(&run, &command_receive, config->json,
-			     own ? json_tokener_parse(config_text) : NULL, false, "vm", words);
+			     own ? json_tokener_parse(config_text) : NULL, false, "vm", &error);
 	launch_config_of(&run);
-	features_missing(config->cpuid, config->nr_cpuid, none, 1, words, sizeof(words));
+	features_missing(config->cpuid, config->nr_cpuid, none, 1, error.words,
+			 sizeof(error.words));
 	return fits;
 }
 
@@ -451,20 +452,20 @@ static void begin_seed(struct link *link, uint64_t features)
 
 static void put_memory(struct link *link)
 {
-	char error[MACHINE_ERROR_ROOM];
+	struct error error;
 
 	memset(base + 0x5000, 0x55, 100);
 	memset(base + LOW + 0x3000, 0x77, 4096);
-	if (machine_put_memory(&vm, &link->out, NULL, NULL, error))
+	if (machine_put_memory(&vm, &link->out, NULL, NULL, &error))
 		abort();
 }
 
 static void put_state(struct link *link)
 {
-	char error[MACHINE_ERROR_ROOM];
+	struct error error;
 
 	devices_freeze();
-	if (machine_put_state(&vm, &link->out, error))
+	if (machine_put_state(&vm, &link->out, &error))
 		abort();
 }
 
@@ -491,11 +492,11 @@ static void seed_source(struct link *link, bool postcopy)
 	struct wire_round round = { .phase = 1, .round = 1 };
 	struct { struct wire_missing head; uint8_t bits[64]; } missing = {
 		{ 0, MEMORY / 4096 }, { 0xf0 } };
-	char error[MACHINE_ERROR_ROOM];
+	struct error error;
 	uint64_t ping = 7;
 
 	begin_seed(link, STREAM_FEATURE_DELTA);
-	machine_put_config(&vm, &link->out, error);
+	machine_put_config(&vm, &link->out, &error);
 	link_put(link, WIRE_HELLO, &hello, sizeof(hello));
 	link_put(link, WIRE_PING, &ping, sizeof(ping));
 	put_memory(link);
@@ -513,10 +514,10 @@ static void seed_source(struct link *link, bool postcopy)
 
 static void seed_file(struct link *link)
 {
-	char error[MACHINE_ERROR_ROOM];
+	struct error error;
 
 	begin_seed(link, 0);
-	machine_put_config(&vm, &link->out, error);
+	machine_put_config(&vm, &link->out, &error);
 	put_memory(link);
 	put_state(link);
 	stream_end(&link->out);

@@ -343,14 +343,14 @@ static void begin(void)
 /* To a new device by a record that somebody else had in their hands; or it stays. */
 static void move(void)
 {
-	char error[STATE_ERROR_ROOM] = "";
+	struct error error;
 	uint32_t changes = take(1) % 4;
 
 	devices_freeze();
-	devices_flush(error);
+	devices_flush(&error);
 	devices_save(keep, NULL);
 	if (changes == 3) {
-		devices_thaw(error);
+		devices_thaw(&error);
 		return;
 	}
 	devices_yield();
@@ -364,9 +364,9 @@ static void move(void)
 		record_data[at % record.bytes] = take(1);
 	}
 	/* A device that refused a record is as after power-on. */
-	if (!devices_load(&record, error) && device->status)
+	if (!devices_load(&record, &error) && device->status)
 		abort();
-	if (!devices_thaw(error))
+	if (!devices_thaw(&error))
 		abort();
 }
 

@@ -321,15 +321,15 @@ static void prepare(struct virtio_device *device)
 }
 
 /* Of what was lost before the guest knows, or will by what is saved. */
-static bool settle(struct virtio_device *device, char *error)
+static bool settle(struct virtio_device *device, struct error *error)
 {
 	struct block *block = to_block(device);
 	int ret = sync_file(block);
 
 	flushed(block, ret);
 	if (ret)
-		snprintf(error, STATE_ERROR_ROOM, "%s: what the guest wrote may be lost: %s",
-			 device->label, strerror(ret));
+		error_set(error, EXIT_CODE_ERROR, "%s: what the guest wrote may be lost: %s",
+			  device->label, strerror(ret));
 	return !ret;
 }
 
@@ -354,7 +354,7 @@ static void forget_cached(const struct block *block)
 }
 
 /* Readers share it, a writer has it alone; the lock goes away with the process. */
-static bool lock_file(const struct block *block, char *error)
+static bool lock_file(const struct block *block, struct error *error)
 {
 	struct flock lock = {
 		.l_type = block->readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET,
@@ -365,27 +365,21 @@ static bool lock_file(const struct block *block, char *error)
 		return true;
 	}
 	if (errno == EAGAIN || errno == EACCES)
-		snprintf(error, STATE_ERROR_ROOM, "it is in use by another virtual machine or disk");
-	else
-		snprintf(error, STATE_ERROR_ROOM, "cannot lock it: %s", strerror(errno));
-	return false;
+		return error_set(error, EXIT_CODE_USAGE,
+				 "it is in use by another virtual machine or disk");
+	return error_set(error, EXIT_CODE_USAGE, "cannot lock it: %s", strerror(errno));
 }
 
-static bool claim(struct virtio_device *device, char *error)
+static bool claim(struct virtio_device *device, struct error *error)
 {
 	struct block *block = to_block(device);
-	char words[STATE_ERROR_ROOM];
 
-	if (!lock_file(block, words)) {
-		snprintf(error, STATE_ERROR_ROOM, "%s: %.128s", device->label, words);
-		return false;
-	}
-	if (!is_whole(block)) {
-		snprintf(error, STATE_ERROR_ROOM, "%s: the file has become shorter", device->label);
-		unlock_file(block);
-		return false;
-	}
-	return true;
+	if (!lock_file(block, error))
+		return error_set(error, EXIT_CODE_ERROR, "%s: %s", device->label, error->words);
+	if (is_whole(block))
+		return true;
+	unlock_file(block);
+	return error_set(error, EXIT_CODE_ERROR, "%s: the file has become shorter", device->label);
 }
 
 /*
@@ -426,7 +420,7 @@ static const char *image_format(int fd)
 static void open_disk(struct block *block, const char *path)
 {
 	const char *format;
-	char error[STATE_ERROR_ROOM];
+	struct error error;
 	struct stat st;
 	off_t bytes;
 
@@ -437,8 +431,8 @@ static void open_disk(struct block *block, const char *path)
 		     " (to read it only: --disk FILE,ro)" : "");
 	if (fstat(block->fd, &st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)))
 		fail(EXIT_CODE_USAGE, "--disk %s: it is neither a file nor a block device", path);
-	if (!devices_incoming() && !lock_file(block, error))
-		fail(EXIT_CODE_USAGE, "--disk %s: %s", path, error);
+	if (!devices_incoming() && !lock_file(block, &error))
+		fail(error.status, "--disk %s: %s", path, error.words);
 	format = image_format(block->fd);
 	if (format)
 		fail(EXIT_CODE_USAGE, "--disk %s: it is a %s image, and disks are raw (to make one: qemu-img convert -f %s -O raw %.64s NEW)",

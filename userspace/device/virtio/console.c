@@ -464,18 +464,18 @@ static void yield(struct virtio_device *device)
 	}
 }
 
-static bool listen_at(struct port *port, char *error)
+static bool listen_at(struct port *port, struct error *error)
 {
 	port->listener = keeper_listen(port->note);
 	if (port->listener >= 0)
 		return true;
-	snprintf(error, STATE_ERROR_ROOM, "port %s: %.108s: %s", port->name, port->path,
-		 strerror(-port->listener));
+	error_set(error, EXIT_CODE_ERROR, "port %s: %s: %s", port->name, port->path,
+		  strerror(-port->listener));
 	port->listener = -1;
 	return false;
 }
 
-static bool claim(struct virtio_device *device, char *error)
+static bool claim(struct virtio_device *device, struct error *error)
 {
 	struct console_device *console = to_console(device);
 
@@ -510,7 +510,7 @@ static void destroy(struct virtio_device *device)
 
 static void open_port(struct port *port, const char *spec)
 {
-	char error[STATE_ERROR_ROOM];
+	struct error error;
 	char *copy = strdup(spec), *where = copy ? strchr(copy, '=') : NULL, *console;
 
 	if (!copy)
@@ -533,8 +533,8 @@ static void open_port(struct port *port, const char *spec)
 			     spec, sizeof(port->path) - 1);
 		strcpy(port->path, where);
 		port->note = keeper_note(KEEPER_SOCKET, where);
-		if (!devices_incoming() && !listen_at(port, error))
-			fail(EXIT_CODE_USAGE, "--%s", error);
+		if (!devices_incoming() && !listen_at(port, &error))
+			fail(EXIT_CODE_USAGE, "--%s", error.words);
 	} else {
 		/* Keep what was written before the guest was suspended. */
 		port->fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |

@@ -215,7 +215,7 @@ static void yield(struct virtio_device *device)
 		net->ops->yield(net->backend);
 }
 
-static bool claim(struct virtio_device *device, char *error)
+static bool claim(struct virtio_device *device, struct error *error)
 {
 	struct net *net = to_net(device);
 

@@ -26,7 +26,7 @@ struct net_backend {
 	void (*polled)(void *backend, const struct pollfd *fds, unsigned int count);
 	void (*close)(void *backend);
 	void (*yield)(void *backend);
-	bool (*claim)(void *backend, char *error);
+	bool (*claim)(void *backend, struct error *error);
 };
 
 /** net_receive() - a frame for the guest; one for which there is no room is dropped */

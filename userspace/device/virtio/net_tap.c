@@ -82,7 +82,7 @@ static void close_tap(void *backend)
 	free(tap);
 }
 
-static bool open_tap(struct tap *tap, char *error)
+static bool open_tap(struct tap *tap, struct error *error)
 {
 	int fd = keeper_tap(tap->note);
 
@@ -91,26 +91,22 @@ static bool open_tap(struct tap *tap, char *error)
 		return true;
 	}
 	if (fd == -EPERM)
-		snprintf(error, STATE_ERROR_ROOM, "this user may not use it (as root: ip tuntap add %s mode tap user NAME)",
-			 tap->name);
-	else
-		snprintf(error, STATE_ERROR_ROOM, "%s%s", strerror(-fd),
+		return error_set(error, EXIT_CODE_USAGE,
+				 "this user may not use it (as root: ip tuntap add %s mode tap user NAME)",
+				 tap->name);
+	return error_set(error, EXIT_CODE_USAGE, "%s%s", strerror(-fd),
 			 fd == -ENOENT || fd == -EACCES ?
 			 ": /dev/net/tun cannot be opened (modprobe tun)" :
 			 fd == -EBUSY ? ": another program has it" :
 			 fd == -EINVAL ? ": it exists and is no tap interface" : "");
-	return false;
 }
 
-static bool claim(void *backend, char *error)
+static bool claim(void *backend, struct error *error)
 {
 	struct tap *tap = backend;
-	char words[STATE_ERROR_ROOM];
 
-	if (open_tap(tap, words))
-		return true;
-	snprintf(error, STATE_ERROR_ROOM, "net tap=%s: %.128s", tap->name, words);
-	return false;
+	return open_tap(tap, error) ||
+	       error_set(error, EXIT_CODE_ERROR, "net tap=%s: %s", tap->name, error->words);
 }
 
 void *net_tap_open(struct net *net, const char *option, const char *name,
@@ -120,7 +116,7 @@ void *net_tap_open(struct net *net, const char *option, const char *name,
 		.send = send_frame, .poll = poll_tap, .polled = polled, .close = close_tap,
 		.yield = yield, .claim = claim,
 	};
-	char error[STATE_ERROR_ROOM];
+	struct error error;
 	struct tap *tap = device_alloc(sizeof(*tap));
 
 	if (!*name || strlen(name) >= sizeof(tap->name))
@@ -130,8 +126,8 @@ void *net_tap_open(struct net *net, const char *option, const char *name,
 	tap->note = keeper_note(KEEPER_TAP, name);
 	tap->net = net;
 	tap->fd = -1;
-	if (!devices_incoming() && !open_tap(tap, error))
-		fail(EXIT_CODE_USAGE, "%s: %s", option, error);
+	if (!devices_incoming() && !open_tap(tap, &error))
+		fail(error.status, "%s: %s", option, error.words);
 	*ops = &backend;
 	return tap;
 }

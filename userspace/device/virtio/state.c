@@ -60,7 +60,7 @@ static void prepare(void *argument)
 		device->ops->prepare(device);
 }
 
-static bool flush(void *argument, char *error)
+static bool flush(void *argument, struct error *error)
 {
 	struct virtio_device *device = argument;
 	bool safe = true;
@@ -82,7 +82,7 @@ static void yield(void *argument)
 	virtio_unlock(device);
 }
 
-static bool claim(void *argument, char *error)
+static bool claim(void *argument, struct error *error)
 {
 	struct virtio_device *device = argument;
 	bool ok = true;

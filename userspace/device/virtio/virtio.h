@@ -74,9 +74,9 @@ struct virtio_ops {
 	void (*freeze)(struct virtio_device *device);
 	void (*thaw)(struct virtio_device *device);
 	void (*prepare)(struct virtio_device *device);
-	bool (*settle)(struct virtio_device *device, char *error);
+	bool (*settle)(struct virtio_device *device, struct error *error);
 	void (*yield)(struct virtio_device *device);
-	bool (*claim)(struct virtio_device *device, char *error);
+	bool (*claim)(struct virtio_device *device, struct error *error);
 	void (*publish)(struct virtio_device *device);
 };
 

@@ -455,7 +455,7 @@ static void state(void)
 		"balloon.stats.head",
 	};
 	struct balloon_goal goal = { .pages = 64, .rate = 7, .floor = 11 };
-	char error[STATE_ERROR_ROOM];
+	struct error error;
 	uint8_t good[sizeof(saved)];
 	uint32_t id;
 
@@ -466,20 +466,20 @@ static void state(void)
 	devices_freeze();
 	require(devices_save(balloon_keep, NULL));
 	memcpy(good, saved, record.bytes);
-	devices_thaw(error);
+	devices_thaw(&error);
 	set_register(VIRTIO_MMIO_STATUS, 0);
 	expect_equal(balloon_held(), 0);
 
 	devices_freeze();
 	for (unsigned int i = 0; i < sizeof(bounded) / sizeof(bounded[0]); i++) {
 		memset(field(bounded[i]), 0xff, 2);
-		expect(!devices_load(&record, error));
-		expect(strstr(error, bounded[i]));
+		expect(!devices_load(&record, &error));
+		expect(strstr(error.words, bounded[i]));
 		expect_equal(balloon_held(), 0);
 		memcpy(saved, good, record.bytes);
 	}
-	require(devices_load(&record, error));
-	require(devices_thaw(error));
+	require(devices_load(&record, &error));
+	require(devices_thaw(&error));
 	expect_equal(balloon_held(), 16);
 	expect(balloon_has(FIRST + 15) && !balloon_has(FIRST + 16));
 	expect_equal(get_register(CONFIG(id)), id);
@@ -511,7 +511,7 @@ static uint8_t *nth_field(const char *wanted, unsigned int n)
 /* A record says that a buffer of the statistics queue is kept, which is not ready. */
 static void kept_of_no_queue(void)
 {
-	char error[STATE_ERROR_ROOM] = "";
+	struct error error;
 	struct balloon_stats stats;
 
 	balloon_start(0);
@@ -520,15 +520,15 @@ static void kept_of_no_queue(void)
 	require(devices_save(balloon_keep, NULL));
 	*field("balloon.stats.kept") = 1;
 	*nth_field("queue.ready", STATS) = 0;
-	expect(!devices_load(&record, error));
-	expect(strstr(error, "balloon.stats.kept"));
+	expect(!devices_load(&record, &error));
+	expect(strstr(error.words, "balloon.stats.kept"));
 	*nth_field("queue.ready", STATS) = 1;
 	*field("balloon.stats.head") = QUEUE_SIZE;
-	expect(!devices_load(&record, error));
-	expect(strstr(error, "balloon.stats.head"));
+	expect(!devices_load(&record, &error));
+	expect(strstr(error.words, "balloon.stats.head"));
 	*field("balloon.stats.head") = QUEUE_SIZE - 1;
-	tap_check(devices_load(&record, error), true, "not loaded: %s", error);
-	require(devices_thaw(error));
+	tap_check(devices_load(&record, &error), true, "not loaded: %s", error.words);
+	require(devices_thaw(&error));
 	balloon_get_stats(driver.device, &stats, 0);
 	expect_equal(ring_used(STATS)->ring[0].id, QUEUE_SIZE - 1);
 	devices_forget();
@@ -579,14 +579,14 @@ static void kept_and_enabled_again(void)
 /* The saved state can be loaded. */
 static void kept_turned_off_and_saved(void)
 {
-	char error[STATE_ERROR_ROOM] = "";
+	struct error error;
 
 	keep_and_turn_off();
 	virtio_register(driver.device, 0);
 	devices_freeze();
 	require(devices_save(balloon_keep, NULL));
 	expect_equal(*field("balloon.stats.kept"), 0);
-	tap_check(devices_load(&record, error), true, "not loaded: %s", error);
+	tap_check(devices_load(&record, &error), true, "not loaded: %s", error.words);
 	devices_forget();
 	driver_end();
 }

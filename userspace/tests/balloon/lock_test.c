@@ -70,16 +70,16 @@ void lets_others_in(void)
 /* A freeze does not wait for all that the guest has offered; what is left comes later. */
 void frozen_under_way(void)
 {
-	char error[STATE_ERROR_ROOM];
+	struct error error;
 
 	give_again_and_again();
 	virtio_register(driver.device, 0);
 	devices_freeze();
 	expect(ring_used(INFLATE)->idx < QUEUE_SIZE);
 	require(devices_save(balloon_keep, NULL));
-	tap_check(devices_load(&record, error), true, "not loaded: %s", error);
+	tap_check(devices_load(&record, &error), true, "not loaded: %s", error.words);
 	slow = false;
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	expect(used_within(INFLATE, QUEUE_SIZE));
 	expect_equal(balloon_held(), RUN_BYTES / BALLOON_PAGE);
 	devices_forget();

@@ -23,7 +23,7 @@ static struct saved {
 	uint8_t data[RECORD_ROOM];
 } saved[MAX_RECORDS];
 static unsigned int nr_saved;
-static char error[STATE_ERROR_ROOM];
+static struct error error;
 
 static bool keep(void *argument, const struct device_record *record)
 {
@@ -50,10 +50,10 @@ static void save(void)
 static void load(void)
 {
 	for (unsigned int i = 0; i < nr_saved; i++) {
-		error[0] = 0;
-		tap_check(devices_load(&saved[i].record, error), false, "not loaded: %s", error);
+		error.words[0] = 0;
+		tap_check(devices_load(&saved[i].record, &error), false, "not loaded: %s", error.words);
 	}
-	expect(devices_loaded(error));
+	expect(devices_loaded(&error));
 }
 
 static struct saved *find(const char *name)
@@ -75,7 +75,7 @@ static void move(void)
 	devices_freeze();
 	load();
 	machine.now_ns = 55555555555ull;
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 }
 
 static uint8_t cmos(uint8_t index)
@@ -165,7 +165,7 @@ static void serial_frozen(void)
 	devices_freeze();
 	expect_equal(machine.guest->room(machine.guest_device), 0);
 	machine.more = 0;
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	expect(machine.more > 0);
 	expect_equal(machine.guest->room(machine.guest_device), 1);
 	machine_end();
@@ -229,7 +229,7 @@ static void rtc_timer(void)
 	for (int i = 0; i < 20; i++)
 		run_loop_once(1);
 	expect_equal(machine.lines[RTC_IRQ], 0);
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	move();
 	for (int i = 0; i < 100 && !machine.lines[RTC_IRQ]; i++)
 		run_loop_once(10);
@@ -282,24 +282,24 @@ static void cut_off(void)
 		size_t bytes = record->bytes;
 
 		for (record->bytes = 0; record->bytes < bytes; record->bytes++) {
-			expect(!devices_load(record, error));
-			expect(!strncmp(error, record->name, strlen(record->name)));
+			expect(!devices_load(record, &error));
+			expect(!strncmp(error.words, record->name, strlen(record->name)));
 		}
 		record->bytes = bytes + 1;
-		expect(!devices_load(record, error));
-		expect(strstr(error, "1 bytes follow"));
+		expect(!devices_load(record, &error));
+		expect(strstr(error.words, "1 bytes follow"));
 		record->bytes = bytes;
 		record->version += 1;
-		expect(!devices_load(record, error));
-		expect(strstr(error, "has version 2, this gondola knows version 1"));
+		expect(!devices_load(record, &error));
+		expect(strstr(error.words, "has version 2, this gondola knows version 1"));
 		record->version -= 1;
 		record->instance = 1;
-		expect(!devices_load(record, error));
-		expect(strstr(error, "there is no such device"));
+		expect(!devices_load(record, &error));
+		expect(strstr(error.words, "there is no such device"));
 		record->instance = 0;
 	}
-	expect(!devices_loaded(error));
-	expect(strstr(error, "serial 0: there is no record of it"));
+	expect(!devices_loaded(&error));
+	expect(strstr(error.words, "serial 0: there is no record of it"));
 	load();
 	machine_end();
 }
@@ -350,10 +350,10 @@ static void wrong_values(void)
 		one = find(wrong[i].device);
 		set_field(one, wrong[i].field, &wrong[i].value, wrong[i].bytes);
 		snprintf(words, sizeof(words), "%s 0: field %s: ", wrong[i].device, wrong[i].field);
-		error[0] = 0;
-		expect(!devices_load(&one->record, error));
-		tap_check(!strncmp(error, words, strlen(words)), false, "\"%s\" is not \"%s…\"",
-			  error, words);
+		error.words[0] = 0;
+		expect(!devices_load(&one->record, &error));
+		tap_check(!strncmp(error.words, words, strlen(words)), false, "\"%s\" is not \"%s…\"",
+			  error.words, words);
 		machine_end();
 	}
 }
@@ -382,12 +382,12 @@ static void mutated(void)
 		save();
 		for (unsigned int i = 0; i < nr_saved; i++) {
 			saved[i].data[random() % saved[i].record.bytes] = random() >> 8;
-			if (devices_load(&saved[i].record, error))
+			if (devices_load(&saved[i].record, &error))
 				taken++;
 			else
 				refused++;
 		}
-		require(devices_thaw(error));
+		require(devices_thaw(&error));
 		use_all();
 		machine_end();
 	}

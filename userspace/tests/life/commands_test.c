@@ -69,7 +69,7 @@ uint64_t link_now_ns(void)
 	return 0;
 }
 
-bool transport_check(const char *address, char *error)
+bool transport_check(const char *address, struct error *error)
 {
 	(void)address;
 	(void)error;

@@ -99,7 +99,7 @@ static struct result *read_all(int fd)
 				memset(result.memory[range.gpa / STREAM_PAGE], 0, STREAM_PAGE);
 		}
 	}
-	memcpy(result.error, reader.error, sizeof(result.error));
+	snprintf(result.error, sizeof(result.error), "%s", reader.error.words);
 	stream_reader_free(&reader);
 	return &result;
 }

@@ -205,14 +205,14 @@ static void addresses(void)
 		"", "host:80", "tcp:host", "tcp:host:", "tcp:host:0", "tcp:host:65536",
 		"tcp:host:80x", "unix:", "exec:", "fd:", "fd:x", "fd:-1", "file:/a",
 	};
-	char error[TRANSPORT_ERROR_ROOM];
+	struct error error;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		if (!transport_check(good[i], error))
+		if (!transport_check(good[i], &error))
 			expect_equal(good[i][0], 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		error[0] = 0;
-		if (transport_check(bad[i], error) || !error[0])
+		error.words[0] = 0;
+		if (transport_check(bad[i], &error) || !error.words[0])
 			expect_equal(bad[i][0], -1);
 	}
 }
@@ -220,16 +220,17 @@ static void addresses(void)
 static void *accept_it(void *argument)
 {
 	static struct transport transport;
-	char error[TRANSPORT_ERROR_ROOM];
+	struct error error;
 
-	return transport_accept(argument, &transport, -1, 1000, error) ? &transport : NULL;
+	return transport_accept(argument, &transport, -1, 1000, &error) ? &transport : NULL;
 }
 
 /* Each kind carries bytes both ways. */
 static void carries(void)
 {
 	static const char *const pairs[] = { "unix:/tmp/migrate-test.sock", "tcp:127.0.0.1:47119" };
-	char error[TRANSPORT_ERROR_ROOM] = "", back[3];
+	char back[3];
+	struct error error;
 	struct transport_listener listener;
 	struct transport one, *other;
 	pthread_t thread;
@@ -239,17 +240,17 @@ static void carries(void)
 	for (size_t i = 0; i < 2; i++) {
 		/* A socket is its user's alone, whatever mode his files have. */
 		mode_t mask = umask(0);
-		bool listens = transport_listen(&listener, pairs[i], -1, error);
+		bool listens = transport_listen(&listener, pairs[i], -1, &error);
 
 		umask(mask);
 		if (!listens)
-			tap_skip("%s", error);
+			tap_skip("%s", error.words);
 		if (listener.path[0]) {
 			require_equal(stat(listener.path, &st), 0);
 			expect_equal(st.st_mode & 0777, 0600);
 		}
 		require_equal(pthread_create(&thread, NULL, accept_it, &listener), 0);
-		require(transport_connect(&one, pairs[i], -1, 1000, error));
+		require(transport_connect(&one, pairs[i], -1, 1000, &error));
 		pthread_join(thread, (void **)&other);
 		require(other);
 		expect_equal(write(one.fd, "ab", 2), 2);
@@ -264,13 +265,13 @@ static void carries(void)
 	}
 	expect(access("/tmp/migrate-test.sock", F_OK));
 	/* A command's output is what comes, its input what goes. */
-	require(transport_connect(&one, "exec:cat", -1, 1000, error));
+	require(transport_connect(&one, "exec:cat", -1, 1000, &error));
 	expect_equal(write(one.fd, "xy", 2), 2);
 	expect_equal(read(one.fd, back, 2), 2);
 	transport_close(&one);
 	/* There is no listener, or nothing that can talk back. */
-	expect(!transport_connect(&one, "unix:/tmp/migrate-test.sock", -1, 1000, error));
-	expect(!transport_connect(&one, "fd:5", open("/dev/null", 2), 1000, error));
+	expect(!transport_connect(&one, "unix:/tmp/migrate-test.sock", -1, 1000, &error));
+	expect(!transport_connect(&one, "fd:5", open("/dev/null", 2), 1000, &error));
 }
 
 static void make_links(struct link *a, struct link *b)
@@ -298,8 +299,8 @@ static void links(void)
 	expect_equal(out, 42);
 	/* Another record than was expected, or none in time. */
 	expect(link_put(&a, WIRE_PONG, &in, sizeof(in)));
-	expect(!link_expect(&b, WIRE_PING, &out, sizeof(out)) && b.words[0]);
-	expect(!link_expect(&a, WIRE_PING, &out, sizeof(out)) && a.words[0]);
+	expect(!link_expect(&b, WIRE_PING, &out, sizeof(out)) && b.error.words[0]);
+	expect(!link_expect(&a, WIRE_PING, &out, sizeof(out)) && a.error.words[0]);
 	link_close(&a);
 	link_close(&b);
 	/* A refusal is told in the other's words, made safe, also when writing fails first. */
@@ -310,7 +311,7 @@ static void links(void)
 		;
 	expect(!link_lost(&b));
 	expect(b.refused);
-	expect(!strcmp(b.words, "the other end says: no ?[31mroom"));
+	expect(!strcmp(b.error.words, "the other end says: no ?[31mroom"));
 	link_close(&b);
 }
 
@@ -358,7 +359,8 @@ static void reports(void)
 		.stopped = true, .predicted_ns = 5,
 		.downtime = { 1 * MS, 2 * MS, 3 * MS, 4 * MS, 5 * MS },
 	};
-	char error[256], path[] = "/tmp/migrate-test-XXXXXX";
+	char path[] = "/tmp/migrate-test-XXXXXX";
+	struct error error;
 	struct json_object *json, *part;
 	int fd = mkstemp(path);
 
@@ -376,12 +378,12 @@ static void reports(void)
 	expect_equal(report_number(json, "memory"), 128 << 20);
 	require(json_object_object_get_ex(json, "downtime", &part));
 	expect_equal(report_number(part, "actual_ns"), 15 * MS);
-	expect(chart_write(json, path, error));
-	expect(!chart_write(json, "/nowhere/chart.svg", error));
+	expect(chart_write(json, path, &error));
+	expect(!chart_write(json, "/nowhere/chart.svg", &error));
 	/* Text stays text, whatever a VM's process says. */
 	json_object_object_add(json, "outcome", json_object_new_string("fa<iled"));
 	json_object_object_add(json, "phase", json_object_new_string("<script>"));
-	expect(chart_write(json, path, error));
+	expect(chart_write(json, path, &error));
 	expect(contains(path, "fa&lt;iled in phase &lt;script&gt;"));
 	expect(!contains(path, "<script"));
 	json_object_put(json);
@@ -415,7 +417,8 @@ static void failures(void)
 		.bytes = 32 << 20, .predicted_ns = 700 * MS, .limit_ns = 300 * MS,
 	};
 	struct json_object *json, *rounds, *part;
-	char error[256], path[] = "/tmp/migrate-test-XXXXXX";
+	char path[] = "/tmp/migrate-test-XXXXXX";
+	struct error error;
 	int fd = mkstemp(path);
 	char *text;
 
@@ -429,7 +432,7 @@ static void failures(void)
 	expect(!strstr(text, "expected downtime") && !strstr(text, "round"));
 	free(text);
 	json = report_json(&report);
-	expect(!chart_write(json, path, error));
+	expect(!chart_write(json, path, &error));
 	json_object_put(json);
 	/* In the second round. */
 	report.phase = "copy";
@@ -457,7 +460,7 @@ static void failures(void)
 	expect_equal(report_number(part, "unfinished"), 1);
 	expect(!json_object_object_get_ex(part, "dirtied", NULL));
 	expect(!json_object_object_get_ex(json, "downtime", NULL));
-	expect(chart_write(json, path, error));
+	expect(chart_write(json, path, &error));
 	json_object_put(json);
 	/* With the guest stopped already, and back at work. */
 	report.phase = "stop-and-copy";

@@ -229,7 +229,7 @@ int __wrap_posix_fadvise(int fd, off_t offset, off_t bytes, int advice)
 /* A disk that comes from another host was written there until a moment ago. */
 static void disk_is_read_anew(void)
 {
-	char error[STATE_ERROR_ROOM] = "";
+	struct error error;
 	uint8_t *data;
 
 	make_disk(DISK_BYTES);
@@ -238,7 +238,7 @@ static void disk_is_read_anew(void)
 	virtio_register(driver.device, 0);
 	devices_freeze();
 	fault = (struct fault){ .stale = true };
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	data = guest(BUFFERS + 0x1000);
 	expect_equal(disk_request(VIRTIO_BLK_T_IN, 3, 512, false), 0);
 	expect_equal(data[0], 3);
@@ -308,23 +308,23 @@ static bool says_lost(void *argument, const struct device_record *record)
 /* A machine that is saved must not say that it is, and what is saved must know. */
 static void disk_fails_when_saved(void)
 {
-	char error[STATE_ERROR_ROOM] = "";
+	struct error error;
 	bool lost = true;
 
 	make_disk(DISK_BYTES);
 	start_disk("");
 	virtio_register(driver.device, 0);
 	devices_freeze();
-	expect(devices_flush(error));
+	expect(devices_flush(&error));
 	require(devices_save(says_lost, &lost));
 	expect(!lost);
 	fault = (struct fault){ .error = EIO };
-	expect(!devices_flush(error));
-	expect(strstr(error, "may be lost"));
+	expect(!devices_flush(&error));
+	expect(strstr(error.words, "may be lost"));
 	fault = (struct fault){ .error = 0 };
 	require(devices_save(says_lost, &lost));
 	expect(lost);
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	expect_equal(disk_request(VIRTIO_BLK_T_FLUSH, 0, 0, false), VIRTIO_BLK_S_IOERR);
 	devices_forget();
 	driver_end();

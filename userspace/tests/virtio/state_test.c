@@ -23,7 +23,7 @@
 static uint8_t record_data[RECORD_ROOM];
 static char record_name[STATE_NAME_MAX + 1];
 static struct device_record record;
-static char error[STATE_ERROR_ROOM];
+static struct error error;
 
 static bool keep(void *argument, const struct device_record *saved)
 {
@@ -102,9 +102,9 @@ static void replace(struct virtio_device *(*create)(void))
 
 static void load(void)
 {
-	error[0] = 0;
-	tap_check(devices_load(&record, error), true, "not loaded: %s", error);
-	expect(devices_loaded(error));
+	error.words[0] = 0;
+	tap_check(devices_load(&record, &error), true, "not loaded: %s", error.words);
+	expect(devices_loaded(&error));
 }
 
 static void finish(void)
@@ -134,7 +134,7 @@ static void rng_goes_on(void)
 	expect_equal(get_register(VIRTIO_MMIO_INTERRUPT_STATUS), 1);
 	usleep(20000);
 	expect_equal(ring_used(0)->idx, 1);
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	expect(used_within(0, 2));
 	finish();
 }
@@ -151,12 +151,12 @@ static void interrupt_repeated(void)
 	save();
 	replace(create_rng);
 	load();
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	expect_equal(read(driver.device->irq_fd, &count, sizeof(count)), sizeof(count));
 	expect_equal(count, 1);
 	/* Without a record there is nothing to repeat. */
 	devices_freeze();
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	expect(read(driver.device->irq_fd, &count, sizeof(count)) < 0);
 	finish();
 }
@@ -195,11 +195,11 @@ static void disk_goes_on(void)
 	virtio_start(driver.device);
 	devices_freeze();
 	load();
-	expect(!devices_thaw(error));
-	expect(strstr(error, "in use"));
+	expect(!devices_thaw(&error));
+	expect(strstr(error.words, "in use"));
 	expect(devices_frozen());
 	old->ops->yield(old);
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	read_sector(2, 0);
 	virtio_stop(old);
 	virtio_destroy(old);
@@ -213,9 +213,9 @@ static void disk_of_another_size(void)
 	save();
 	require_equal(truncate(disk_name, 2 << 20), 0);
 	replace(create_disk);
-	expect(!devices_load(&record, error));
-	expect(strstr(error, "virtio-disk 7: field disk.sectors"));
-	expect(!devices_loaded(error));
+	expect(!devices_load(&record, &error));
+	expect(strstr(error.words, "virtio-disk 7: field disk.sectors"));
+	expect(!devices_loaded(&error));
 	finish();
 }
 
@@ -233,8 +233,8 @@ static void disk_now_readonly(void)
 	begin(create_disk);
 	save();
 	replace(create_readonly);
-	expect(!devices_load(&record, error));
-	expect(strstr(error, "virtio-disk 7: field features"));
+	expect(!devices_load(&record, &error));
+	expect(strstr(error.words, "virtio-disk 7: field features"));
 	finish();
 }
 
@@ -260,7 +260,7 @@ static void net_goes_on(void)
 	((uint8_t *)driver.registers)[VIRTIO_CONFIG] ^= 0x40;
 	load();
 	expect_equal(driver.registers[VIRTIO_CONFIG], 2);
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	put_desc(0, 0, BUFFERS + 0x1000, 2000, WRITE, 0);
 	offer(0, 0);
 	require(used_within(0, 1));
@@ -304,7 +304,7 @@ static void console_goes_on(void)
 	close(peer);
 	replace(create_console);
 	load();
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	usleep(20000);
 	peer = connect_peer();
 	while (first < LARGE && (bytes = recv(peer, got + first, LARGE - first, 0)) > 0)
@@ -332,12 +332,12 @@ static void console_yields(void)
 	strcpy(address.sun_path, socket_name);
 	require_equal(bind(other, (struct sockaddr *)&address, sizeof(address)), 0);
 	require_equal(listen(other, 1), 0);
-	expect(!devices_thaw(error));
-	expect(strstr(error, "port first: "));
+	expect(!devices_thaw(&error));
+	expect(strstr(error.words, "port first: "));
 	expect(devices_frozen());
 	unlink(socket_name);
 	close(other);
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	peer = connect_peer();
 	close(peer);
 	finish();
@@ -351,10 +351,10 @@ static void disk_cut_meanwhile(void)
 	save();
 	devices_yield();
 	require_equal(truncate(disk_name, 4096), 0);
-	expect(!devices_thaw(error));
-	expect(strstr(error, "has become shorter"));
+	expect(!devices_thaw(&error));
+	expect(strstr(error.words, "has become shorter"));
 	require_equal(truncate(disk_name, 1 << 20), 0);
-	require(devices_thaw(error));
+	require(devices_thaw(&error));
 	read_sector(1, 0);
 	finish();
 }
@@ -378,7 +378,7 @@ static void console_thaws(void)
 		devices_freeze();
 		devices_yield();
 		usleep(1000);
-		require(devices_thaw(error));
+		require(devices_thaw(&error));
 		usleep(1000);
 	}
 	while (first < LARGE && (bytes = recv(peer, got + first, LARGE - first, 0)) > 0)
@@ -419,9 +419,9 @@ static void round_trip(void)
 
 static void refused(const char *words)
 {
-	error[0] = 0;
-	expect(!devices_load(&record, error));
-	tap_check(strstr(error, words), false, "\"%s\" has no \"%s\"", error, words);
+	error.words[0] = 0;
+	expect(!devices_load(&record, &error));
+	tap_check(strstr(error.words, words), false, "\"%s\" has no \"%s\"", error.words, words);
 	expect_equal(get_register(VIRTIO_MMIO_STATUS), 0);
 	expect_equal(driver.device->queues[0].ready, 0);
 }
@@ -451,8 +451,8 @@ static void cut_off(void)
 		record.name = record_name;
 		load();
 		/* Only once. */
-		expect(!devices_load(&record, error));
-		expect(strstr(error, "second record"));
+		expect(!devices_load(&record, &error));
+		expect(strstr(error.words, "second record"));
 		finish();
 	}
 }
@@ -541,13 +541,13 @@ static void mutated(void)
 		for (unsigned int round = 0; round < MUTATIONS; round++) {
 			memcpy(record_data, good, bytes);
 			mutate();
-			error[0] = 0;
-			if (!devices_load(&record, error)) {
-				told += !!strstr(error, "virtio-");
+			error.words[0] = 0;
+			if (!devices_load(&record, &error)) {
+				told += !!strstr(error.words, "virtio-");
 				continue;
 			}
 			taken++;
-			require(devices_thaw(error));
+			require(devices_thaw(&error));
 			for (unsigned int queue = 0; queue < 4; queue++)
 				set_register(VIRTIO_MMIO_QUEUE_NOTIFY, queue);
 			replace(creators[i]);

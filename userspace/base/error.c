@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <string.h>
+
+#include "error.h"
+
+bool error_vset(struct error *error, enum exit_code status, const char *format, va_list args)
+{
+	char words[sizeof(error->words)];
+
+	vsnprintf(words, sizeof(words), format, args);
+	strcpy(error->words, words);
+	error->status = status;
+	return false;
+}
+
+bool error_set(struct error *error, enum exit_code status, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	error_vset(error, status, format, args);
+	va_end(args);
+	return false;
+}
