@@ -32,12 +32,13 @@ static bool ask(uint64_t ms)
 void sample_start(uint64_t ms, const char *path)
 {
 	const struct tool_vm *vm = tool_vm(options.vm);
+	struct error error;
 
 	if (!path && (!vm || !vm->name[0]))
 		die(TOOL_USAGE, "--sample: VM %u is not there", options.vm);
 	if (!path) {
-		if (registry_init())
-			die(TOOL_REFUSED, "--sample: %s", registry_error());
+		if (!registry_init(&error))
+			die(TOOL_REFUSED, "--sample: %s", error.words);
 		/* "../" would lead to somebody else's socket. */
 		if (!registry_name_is_good(vm->name))
 			die(TOOL_USAGE, "--sample: VM %u has no name that the launcher gives (--control PATH says where its socket is)",
@@ -45,18 +46,18 @@ void sample_start(uint64_t ms, const char *path)
 		path = registry_path(REGISTRY_CONTROL, vm->name);
 	}
 	if (control_connect(&link_, path, PATIENCE_MS))
-		die(TOOL_REFUSED, "--sample: %s (--control PATH says where its socket is)", link_.error);
+		die(TOOL_REFUSED, "--sample: %s (--control PATH says where its socket is)", link_.error.words);
 	connected = true;
 	every_ms = ms;
 	if (!ask(ms))
-		die(TOOL_REFUSED, "--sample: %s", link_.error);
+		die(TOOL_REFUSED, "--sample: %s", link_.error.words);
 }
 
 bool sample_look(void)
 {
 	if (connected && tool_now_ns() - asked_ns > RENEW_MS * 1000000ull && !ask(every_ms)) {
 		/* A migration has begun, or the VM has ended: what was counted is reported. */
-		fprintf(stderr, "gondola-dirty: no more rounds: %s\n", link_.error);
+		fprintf(stderr, "gondola-dirty: no more rounds: %s\n", link_.error.words);
 		control_disconnect(&link_);
 		connected = false;
 	}

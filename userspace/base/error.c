@@ -8,6 +8,8 @@ bool error_vset(struct error *error, enum exit_code status, const char *format, 
 {
 	char words[sizeof(error->words)];
 
+	if (!error)
+		return false;
 	vsnprintf(words, sizeof(words), format, args);
 	strcpy(error->words, words);
 	error->status = status;

@@ -40,7 +40,10 @@ struct error {
 	char words[1024];
 };
 
-/** error_set() - false, so that a function can return it; @error->words may be among the arguments */
+/**
+ * error_set() - false, so that a function can return it
+ * @error: its words may be among the arguments; NULL: nobody asks
+ */
 bool error_set(struct error *error, enum exit_code status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 bool error_vset(struct error *error, enum exit_code status, const char *format, va_list args);

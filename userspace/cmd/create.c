@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "launch.h"
+#include "remote.h"
 #include "base/fail.h"
-#include "control/registry.h"
 
 static int run_create(int argc, char **argv)
 {
 	static struct run_options options;
 	struct registry_vm vm;
+	struct error error;
 	const char *name = argc > 1 ? argv[1] : "--help";
 	int ret;
 
@@ -29,15 +30,14 @@ static int run_create(int argc, char **argv)
 		fail(EXIT_CODE_USAGE, "create: --kernel FILE is missing (see gondola help run)");
 	if (options.name)
 		fail(EXIT_CODE_USAGE, "create: its name comes first: --name is for run");
-	if (registry_init())
-		fail(EXIT_CODE_ERROR, "%s", registry_error());
+	remote_registry();
 	ret = registry_find(name, &vm) ?
 		registry_save_config(name, launch_config(name, &options, argc - 1, argv + 1),
-				     true) : -EEXIST;
+				     true, &error) : -EEXIST;
 	if (ret == -EEXIST)
 		fail(EXIT_CODE_STATE, "%s exists already (see gondola status %s)", name, name);
 	if (ret)
-		fail(EXIT_CODE_ERROR, "%s", registry_error());
+		fail(error.status, "%s", error.words);
 	return EXIT_CODE_OK;
 }
 

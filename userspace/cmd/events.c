@@ -37,7 +37,7 @@ static int run_events(int argc, char **argv)
 	remote_connect(&vm, &link);
 	line = control_ask(&link, "subscribe", NULL, -1, REMOTE_TIMEOUT_MS, NULL, NULL);
 	if (!line)
-		fail(EXIT_CODE_ERROR, "%s cannot be asked: %s", vm.name, link.error);
+		fail(EXIT_CODE_ERROR, "%s cannot be asked: %s", vm.name, link.error.words);
 	json_object_put(line);
 	while ((line = control_read(&link, -1))) {
 		if (options.json)
@@ -46,8 +46,8 @@ static int run_events(int argc, char **argv)
 			print_event(line);
 		json_object_put(line);
 	}
-	if (link.error[0])
-		fail(EXIT_CODE_ERROR, "%s: %s", vm.name, link.error);
+	if (link.error.words[0])
+		fail(EXIT_CODE_ERROR, "%s: %s", vm.name, link.error.words);
 	control_disconnect(&link);
 	registry_put(&vm);
 	return EXIT_CODE_OK;

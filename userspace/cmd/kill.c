@@ -69,8 +69,7 @@ static int run_kill(int argc, char **argv)
 	parse_options(&command_kill, argc, argv, specs, &options);
 	if (!options.name)
 		fail(EXIT_CODE_USAGE, "kill: which VM? (see gondola help kill)");
-	if (registry_init())
-		fail(EXIT_CODE_ERROR, "%s", registry_error());
+	remote_registry();
 	/* Its status is not asked for: one that does not answer shall not be waited for twice. */
 	if (!registry_is_active(options.name)) {
 		struct registry_vm vm;

@@ -210,13 +210,15 @@ static void keep(enum sandbox_mode mode)
 
 void launch_lock(const char *name)
 {
+	struct error error;
+
 	snprintf(locked_name, sizeof(locked_name), "%s", name);
-	lock_fd = registry_lock(name);
+	lock_fd = registry_lock(name, &error);
 	if (lock_fd == -EBUSY)
 		fail(EXIT_CODE_STATE, "%s has a process already (see gondola status %s)", name,
 		     name);
 	if (lock_fd < 0)
-		fail(EXIT_CODE_ERROR, "%s", registry_error());
+		fail(error.status, "%s", error.words);
 	atexit(unlock);
 }
 

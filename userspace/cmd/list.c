@@ -68,8 +68,7 @@ static int run_list(int argc, char **argv)
 	char **names;
 
 	parse_options(&command_list, argc, argv, specs, &options);
-	if (registry_init())
-		fail(EXIT_CODE_ERROR, "%s", registry_error());
+	remote_registry();
 	names = registry_list();
 	if (!options.json)
 		tell("%-20s  %-10s  %7s  %5s  %8s  %8s\n", "NAME", "STATE", "MEMORY", "VCPUS",

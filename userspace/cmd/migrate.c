@@ -253,23 +253,23 @@ static int ask(struct migrate_command *command, const struct registry_vm *vm)
 	connect_to(command, vm, &transport);
 	answer = control_ask(&link, "subscribe", NULL, -1, REMOTE_TIMEOUT_MS, NULL, NULL);
 	if (!answer)
-		fail(EXIT_CODE_ERROR, "%s cannot be asked: %s", vm->name, link.error);
+		fail(EXIT_CODE_ERROR, "%s cannot be asked: %s", vm->name, link.error.words);
 	json_object_put(answer);
 	say_if_interrupted(vm->name);
 	answer = hand_over(command, &link, &transport);
 	if (command->shown)
 		fputs("\r\033[K", stderr);
 	if (!answer && !link.failure)
-		give_up(command, link.error);
+		give_up(command, link.error.words);
 	if (!answer)
 		transport_command_ended(&transport, how);
 	transport_close(&transport);
 	told = tell_end(command, answer ?: link.failure);
 	if (!answer && told)
-		fail(EXIT_CODE_ERROR, "%s: %s%s%s", vm->name, link.error, how[0] ? "; " : "", how);
+		fail(EXIT_CODE_ERROR, "%s: %s%s%s", vm->name, link.error.words,
+		     how[0] ? "; " : "", how);
 	if (!answer)
-		fail(!strcmp(link.code, "wrong-state") ? EXIT_CODE_STATE : EXIT_CODE_ERROR, "%s",
-		     link.error);
+		fail(link.error.status, "%s", link.error.words);
 	json_object_put(answer);
 	json_object_put(command->last);
 	control_disconnect(&link);

@@ -104,8 +104,7 @@ static int run_recover(int argc, char **argv)
 	remote_connect(&vm, &link);
 	answer = ask(&options, &link);
 	if (!answer)
-		fail(!strcmp(link.code, "wrong-state") ? EXIT_CODE_STATE : EXIT_CODE_ERROR, "%s",
-		     link.error);
+		fail(link.error.status, "%s", link.error.words);
 	if (options.remote.json)
 		remote_print(answer);
 	json_object_put(answer);

@@ -71,6 +71,7 @@ static struct json_object *find_own(const char *name)
 {
 	struct json_object *config;
 	struct registry_vm vm;
+	struct error error;
 
 	if (!registry_name_is_good(name))
 		fail(EXIT_CODE_USAGE, "receive: \"%s\" is not the name of a VM", name);
@@ -82,9 +83,9 @@ static struct json_object *find_own(const char *name)
 	if (incoming_names_devices())
 		fail(EXIT_CODE_USAGE, "receive: %s exists, and its configuration says what its devices are; %s is for one that is new",
 		     name, incoming_names_devices());
-	config = registry_load_config(name);
+	config = registry_load_config(name, &error);
 	if (!config)
-		fail(EXIT_CODE_ERROR, "%s", registry_error());
+		fail(error.status, "%s", error.words);
 	return config;
 }
 
@@ -118,8 +119,7 @@ static int run_receive(int argc, char **argv)
 	parse_options(&command_receive, argc, argv, specs, &options);
 	if (!options.nr_words)
 		fail(EXIT_CODE_USAGE, "receive: at which address? (see gondola help receive)");
-	if (registry_init())
-		fail(EXIT_CODE_ERROR, "%s", registry_error());
+	remote_registry();
 	name = options.nr_words == 2 ? options.words[0] : NULL;
 	if (name)
 		own = find_own(name);

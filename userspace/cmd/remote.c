@@ -30,6 +30,14 @@ void remote_take_json(void *to, const char *option, const char *value)
 	options->json = true;
 }
 
+void remote_registry(void)
+{
+	struct error error;
+
+	if (!registry_init(&error))
+		fail(error.status, "%s", error.words);
+}
+
 void remote_check(const char *command, const struct registry_vm *vm)
 {
 	char words[256];
@@ -46,8 +54,7 @@ void remote_find(const struct command *command, int argc, char **argv,
 	if (!options->name)
 		fail(EXIT_CODE_USAGE, "%s: which VM? (see gondola help %s)", command->name,
 		     command->name);
-	if (registry_init())
-		fail(EXIT_CODE_ERROR, "%s", registry_error());
+	remote_registry();
 	if (registry_find(options->name, vm))
 		fail(EXIT_CODE_STATE, "there is no VM %s (see gondola list)", options->name);
 	remote_check(command->name, vm);
@@ -60,7 +67,7 @@ void remote_connect(const struct registry_vm *vm, struct control_link *link)
 	if (starting || control_connect(link, registry_path(REGISTRY_CONTROL, vm->name),
 					REMOTE_TIMEOUT_MS))
 		fail(EXIT_CODE_ERROR, "%s cannot be asked (process %d): %s", vm->name,
-		     (int)vm->pid, starting ?: link->error);
+		     (int)vm->pid, starting ?: link->error.words);
 }
 
 struct json_object *remote_ask_with(const struct registry_vm *vm, const char *command,
@@ -71,11 +78,9 @@ struct json_object *remote_ask_with(const struct registry_vm *vm, const char *co
 
 	remote_connect(vm, &link);
 	answer = control_ask(&link, command, arguments, fd, timeout_ms, NULL, NULL);
-	if (!answer && !strcmp(link.code, "wrong-state"))
-		fail(EXIT_CODE_STATE, "%s", link.error);
 	if (!answer)
-		fail(EXIT_CODE_ERROR, link.code[0] ? "%s" : "the process of the VM: %s",
-		     link.error);
+		fail(link.error.status, link.code[0] ? "%s" : "the process of the VM: %s",
+		     link.error.words);
 	control_disconnect(&link);
 	return answer;
 }

@@ -25,6 +25,8 @@ struct remote_options {
 void remote_take_name(void *to, const char *option, const char *value);
 void remote_take_json(void *to, const char *option, const char *value);
 
+/** remote_registry() - registry_init() */
+void remote_registry(void);
 /** remote_find() - parse, and find the VM: it exists, and its state allows @command */
 void remote_find(const struct command *command, int argc, char **argv,
 		 const struct option_spec *specs, struct remote_options *options,

@@ -62,9 +62,9 @@ static void make_machine(struct run_options *run, const struct resume_options *o
 	struct error error;
 
 	if (known && options->file) {
-		own = registry_load_config(name);
+		own = registry_load_config(name, &error);
 		if (!own)
-			fail(EXIT_CODE_ERROR, "%s", registry_error());
+			fail(error.status, "%s", error.words);
 	}
 	if (!incoming_make(run, &command_resume, resume->config.json, own, !options->file, name,
 			   &error))
@@ -86,8 +86,7 @@ static int run_resume(int argc, char **argv)
 	parse_options(&command_resume, argc, argv, specs, &options);
 	if (!options.remote.name)
 		fail(EXIT_CODE_USAGE, "resume: which VM? (see gondola help resume)");
-	if (registry_init())
-		fail(EXIT_CODE_ERROR, "%s", registry_error());
+	remote_registry();
 	check_name(&options, &known);
 	launch.detached = options.detach;
 	if (options.detach)

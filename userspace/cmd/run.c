@@ -239,9 +239,10 @@ void launch_parse(struct run_options *options, const struct command *command, in
 static void register_name(const char *name)
 {
 	struct registry_vm vm;
+	struct error error;
 
-	if (registry_init()) {
-		say("%s; gondola list will not show this VM", registry_error());
+	if (!registry_init(&error)) {
+		say("%s; gondola list will not show this VM", error.words);
 		return;
 	}
 	if (!registry_find(name, &vm))

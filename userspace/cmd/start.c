@@ -58,6 +58,7 @@ static int run_start(int argc, char **argv)
 	struct start_options options = { .remote.name = NULL };
 	struct launch launch = { .options = &run };
 	struct registry_vm vm;
+	struct error error;
 
 	remote_find(&command_start, argc, argv, specs, &options.remote, &vm);
 	if (options.dry_run)
@@ -68,9 +69,9 @@ static int run_start(int argc, char **argv)
 	launch_lock(vm.name);
 	make_room(&vm, &options);
 	/* Read once it is ours: another start may have come and gone, or a delete. */
-	launch.config = registry_load_config(vm.name);
+	launch.config = registry_load_config(vm.name, &error);
 	if (!launch.config)
-		fail(EXIT_CODE_ERROR, "%s", registry_error());
+		fail(error.status, "%s", error.words);
 	launch_from_config(&run, &command_start, launch.config);
 	return launch_run(&launch);
 }

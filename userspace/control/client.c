@@ -23,7 +23,7 @@ static int wrong(struct control_link *link, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(link->error, sizeof(link->error), format, args);
+	error_vset(&link->error, EXIT_CODE_ERROR, format, args);
 	va_end(args);
 	return -1;
 }
@@ -104,7 +104,7 @@ static struct json_object *read_line(struct control_link *link, int64_t deadline
 	struct json_object *line;
 	size_t bytes;
 
-	link->error[0] = 0;
+	link->error.words[0] = 0;
 	link->code[0] = 0;
 	json_object_put(link->failure);
 	link->failure = NULL;
@@ -140,7 +140,7 @@ int control_connect(struct control_link *link, const char *path, int timeout_ms)
 		return wrong(link, "%s", strerror(-link->fd));
 	line = control_read(link, timeout_ms);
 	if (!line) {
-		if (!link->error[0])
+		if (!link->error.words[0])
 			wrong(link, "it closed the connection");
 		goto bad;
 	}
@@ -181,7 +181,9 @@ static bool take_error(struct control_link *link, struct json_object *answer)
 	if (!json_object_object_get_ex(answer, "error", &error))
 		return false;
 	snprintf(link->code, sizeof(link->code), "%s", member_string(error, "code", ""));
-	wrong(link, "%s", member_string(error, "message", "it failed without a word"));
+	error_set(&link->error, strcmp(link->code, "wrong-state") ? EXIT_CODE_ERROR :
+		  EXIT_CODE_STATE, "%s",
+		  member_string(error, "message", "it failed without a word"));
 	link->failure = json_object_get(error);
 	return true;
 }
@@ -217,7 +219,7 @@ struct json_object *control_answer(struct control_link *link, int timeout_ms,
 	for (;;) {
 		line = read_line(link, deadline);
 		if (!line) {
-			if (!link->error[0])
+			if (!link->error.words[0])
 				wrong(link, "it ended");
 			return NULL;
 		}

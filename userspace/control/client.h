@@ -6,12 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <json-c/json.h>
+#include "base/error.h"
 
 /**
  * struct control_link - a connection
  * @fd: the socket; poll it, if control_pending() is false, to wait for the next line
  * @greeting: what the VM said first: "protocol", "name", "pid"
- * @error: why the last call failed, in words
+ * @error: why the last call failed; its status is that of a command that ends for it
  * @code: the code of an error that the VM answered with, else ""
  * @failure: all of that error, until the next line is read; else NULL
  *
@@ -23,7 +24,7 @@ struct control_link {
 	size_t used;
 	size_t room;
 	char *buffer;
-	char error[1024];
+	struct error error;
 	char code[64];
 	struct json_object *failure;
 };

@@ -24,28 +24,22 @@
 #define STATUS_TIMEOUT_MS 3000
 
 static char home[REGISTRY_PATH_MAX / 2], run[REGISTRY_PATH_MAX / 2];
-static char error[1024];
 
-__attribute__((format(printf, 2, 3)))
-static int wrong(int ret, const char *format, ...)
+__attribute__((format(printf, 3, 4)))
+static int wrong(struct error *error, int ret, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(error, sizeof(error), format, args);
+	error_vset(error, EXIT_CODE_ERROR, format, args);
 	va_end(args);
 	return ret;
-}
-
-const char *registry_error(void)
-{
-	return error;
 }
 
 /* ---- places --------------------------------------------------------------------------- */
 
 /* With all directories above it. */
-static int make_directory(const char *path)
+static bool make_directory(const char *path, struct error *error)
 {
 	char part[REGISTRY_PATH_MAX];
 	int ret;
@@ -54,18 +48,19 @@ static int make_directory(const char *path)
 	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = 0;
 		if (mkdir(part, 0755) && errno != EEXIST)
-			return wrong(-1, "cannot make the directory %s: %s", part, strerror(errno));
+			return error_set(error, EXIT_CODE_ERROR,
+					 "cannot make the directory %s: %s", part, strerror(errno));
 		*slash = '/';
 	}
 	/* The directory is this user's alone: guests' memory, and sockets that command them. */
 	if (mkdir(part, 0700) && errno != EEXIST)
-		return wrong(-1, "cannot make the directory %s: %s", part, strerror(errno));
+		return error_set(error, EXIT_CODE_ERROR, "cannot make the directory %s: %s", part, strerror(errno));
 	ret = file_check_directory(part);
 	if (ret)
-		return wrong(-1, "%s cannot be used: %s", part, ret == -EPERM ?
-			     "it belongs to another user" : ret == -EACCES ?
-			     "other users may write to it" : strerror(-ret));
-	return 0;
+		return error_set(error, EXIT_CODE_ERROR, "%s cannot be used: %s", part,
+				 ret == -EPERM ? "it belongs to another user" : ret == -EACCES ?
+				 "other users may write to it" : strerror(-ret));
+	return true;
 }
 
 static void choose_directories(void)
@@ -91,18 +86,16 @@ static void choose_directories(void)
 	}
 }
 
-int registry_init(void)
+bool registry_init(struct error *error)
 {
 	char path[REGISTRY_PATH_MAX];
 
 	choose_directories();
 	snprintf(path, sizeof(path), "%s/vms", home);
-	if (make_directory(path))
-		return -1;
+	if (!make_directory(path, error))
+		return false;
 	snprintf(path, sizeof(path), "%s/saved", home);
-	if (make_directory(path))
-		return -1;
-	return make_directory(run);
+	return make_directory(path, error) && make_directory(run, error);
 }
 
 const char *registry_path(enum registry_file file, const char *name)
@@ -150,19 +143,19 @@ bool registry_name_is_good(const char *name)
  * looks and finds what a dead process left must not be taken for its owner.
  * Released by close(), and by the end of the process.
  */
-static int enter_run(void)
+static int enter_run(struct error *error)
 {
 	int fd = open(run, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
 
 	if (fd < 0)
-		return wrong(-errno, "cannot open %s: %s", run, strerror(errno));
+		return wrong(error, -errno, "cannot open %s: %s", run, strerror(errno));
 	do
 		ret = flock(fd, LOCK_EX) ? -errno : 0;
 	while (ret == -EINTR);
 	if (!ret)
 		return fd;
 	close(fd);
-	return wrong(ret, "cannot lock %s: %s", run, strerror(-ret));
+	return wrong(error, ret, "cannot lock %s: %s", run, strerror(-ret));
 }
 
 static void remove_run_files(const char *name)
@@ -173,36 +166,36 @@ static void remove_run_files(const char *name)
 }
 
 /* Between enter_run() and its end. */
-static int take_lock(const char *path)
+static int take_lock(const char *path, struct error *error)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), ret;
 	char pid[32];
 
 	if (fd < 0)
-		return wrong(-errno, "cannot open %s: %s", path, strerror(errno));
+		return wrong(error, -errno, "cannot open %s: %s", path, strerror(errno));
 	/* Of the open file, not of the process: closing another one does not lose it. */
 	if (fcntl(fd, F_OFD_SETLK, &lock)) {
 		ret = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 		close(fd);
-		return wrong(ret, "cannot lock %s: %s", path, strerror(-ret));
+		return wrong(error, ret, "cannot lock %s: %s", path, strerror(-ret));
 	}
 	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) || pwrite(fd, pid, strlen(pid), 0) != (ssize_t)strlen(pid)) {
 		ret = errno ? -errno : -EIO;
 		close(fd);
-		return wrong(ret, "cannot write %s: %s", path, strerror(-ret));
+		return wrong(error, ret, "cannot write %s: %s", path, strerror(-ret));
 	}
 	return fd;
 }
 
-int registry_lock(const char *name)
+int registry_lock(const char *name, struct error *error)
 {
-	int alone = enter_run(), fd;
+	int alone = enter_run(error), fd;
 
 	if (alone < 0)
 		return alone;
-	fd = take_lock(registry_path(REGISTRY_LOCK, name));
+	fd = take_lock(registry_path(REGISTRY_LOCK, name), error);
 	close(alone);
 	return fd;
 }
@@ -218,7 +211,7 @@ static bool still_there(int fd, const char *path)
 
 void registry_unlock(const char *name, int lock)
 {
-	int alone = enter_run();
+	int alone = enter_run(NULL);
 
 	if (still_there(lock, registry_path(REGISTRY_LOCK, name)))
 		remove_run_files(name);
@@ -238,7 +231,7 @@ static bool is_held(int fd)
 /* The lock was free: unless another has come meanwhile, it is a dead process's. */
 bool registry_remove_dead(const char *name)
 {
-	int alone = enter_run(), fd;
+	int alone = enter_run(NULL), fd;
 	bool held;
 
 	if (alone < 0)
@@ -380,7 +373,8 @@ static int write_all(int fd, const char *text)
 	return fsync(fd) ? -errno : 0;
 }
 
-int registry_save_config(const char *name, struct json_object *config, bool exclusive)
+int registry_save_config(const char *name, struct json_object *config, bool exclusive,
+			 struct error *error)
 {
 	const char *path = registry_path(REGISTRY_CONFIG, name);
 	char temporary[REGISTRY_PATH_MAX + 16];
@@ -389,7 +383,7 @@ int registry_save_config(const char *name, struct json_object *config, bool excl
 	snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
-		return wrong(-errno, "cannot write %s: %s", temporary, strerror(errno));
+		return wrong(error, -errno, "cannot write %s: %s", temporary, strerror(errno));
 	ret = write_all(fd, json_object_to_json_string_ext(config, JSON_C_TO_STRING_PRETTY |
 							   JSON_C_TO_STRING_SPACED |
 							   JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -404,11 +398,11 @@ int registry_save_config(const char *name, struct json_object *config, bool excl
 	if (ret || exclusive)
 		unlink(temporary);
 	if (ret)
-		return wrong(ret, "cannot write %s: %s", path, strerror(-ret));
+		return wrong(error, ret, "cannot write %s: %s", path, strerror(-ret));
 	return 0;
 }
 
-struct json_object *registry_load_config(const char *name)
+struct json_object *registry_load_config(const char *name, struct error *error)
 {
 	const char *path = registry_path(REGISTRY_CONFIG, name);
 	struct json_object *config = NULL;
@@ -416,20 +410,20 @@ struct json_object *registry_load_config(const char *name)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0) {
-		wrong(0, "cannot read %s: %s", path, strerror(errno));
+		wrong(error, 0, "cannot read %s: %s", path, strerror(errno));
 		return NULL;
 	}
 	if (fstat(fd, &st) || st.st_size > CONFIG_MAX)
-		wrong(0, "%s is no configuration: it is too long", path);
+		wrong(error, 0, "%s is no configuration: it is too long", path);
 	else
 		config = json_object_from_fd(fd);
 	close(fd);
 	if (!config) {
-		wrong(0, "%s is damaged: it is not JSON", path);
+		wrong(error, 0, "%s is damaged: it is not JSON", path);
 		return NULL;
 	}
 	if (member_number(config, "format", 0) != REGISTRY_FORMAT) {
-		wrong(0, "%s has another format than this program knows (%d)", path,
+		wrong(error, 0, "%s has another format than this program knows (%d)", path,
 		      REGISTRY_FORMAT);
 		json_object_put(config);
 		return NULL;
@@ -468,7 +462,7 @@ int registry_find(const char *name, struct registry_vm *vm)
 	saved = !access(registry_path(REGISTRY_SAVED, name), F_OK);
 	configured = !access(registry_path(REGISTRY_CONFIG, name), F_OK);
 	if (configured)
-		vm->config = registry_load_config(name);
+		vm->config = registry_load_config(name, NULL);
 	if (pid) {
 		vm->pid = pid > 0 ? pid : 0;
 		/* One that has a socket and does not answer has another trouble. */

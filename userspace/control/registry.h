@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 #include <json-c/json.h>
+#include "base/error.h"
 #include "vm/states.h"
 
 #define REGISTRY_FORMAT		1	/* of configurations */
@@ -40,11 +41,9 @@ enum registry_file {
  * registry_init() - find and make the directories
  *
  * $GONDOLA_HOME, else /var/lib/gondola (root) or $XDG_STATE_HOME/gondola; sockets and locks lie in
- * its "run", or /run/gondola (root), or $XDG_RUNTIME_DIR/gondola.  0, or -1 with registry_error().
+ * its "run", or /run/gondola (root), or $XDG_RUNTIME_DIR/gondola.  False with @error.
  */
-int registry_init(void);
-/** registry_error() - words about the last failure */
-const char *registry_error(void);
+bool registry_init(struct error *error);
 /** registry_path() - where a file of @name is; valid until eight calls later */
 const char *registry_path(enum registry_file file, const char *name);
 /** registry_name_is_good() - 1 to 31 letters, digits, ".", "_" and "-", not beginning with the last or "." */
@@ -86,10 +85,11 @@ void registry_free_list(char **names);
 /**
  * registry_lock() - become the process of @name
  *
- * Returns a descriptor to keep open (close-on-exec), -EBUSY if another process is, or -errno.
+ * Returns a descriptor to keep open (close-on-exec), -EBUSY if another process is, or -errno; with
+ * @error.
  * The lock goes with the descriptor, or with the process.
  */
-int registry_lock(const char *name);
+int registry_lock(const char *name, struct error *error);
 /** registry_unlock() - this process is done with @name: its files in "run" go, but for the log */
 void registry_unlock(const char *name, int lock);
 
@@ -100,9 +100,10 @@ void registry_unlock(const char *name, int lock);
  */
 bool registry_remove_dead(const char *name);
 
-/** registry_save_config() - atomically; @exclusive: there must be none yet (-EEXIST) */
-int registry_save_config(const char *name, struct json_object *config, bool exclusive);
-/** registry_load_config() - NULL with registry_error(): not there, not JSON, another format */
-struct json_object *registry_load_config(const char *name);
+/** registry_save_config() - atomically; @exclusive: there must be none yet (-EEXIST); 0, or @error */
+int registry_save_config(const char *name, struct json_object *config, bool exclusive,
+			 struct error *error);
+/** registry_load_config() - NULL with @error: not there, not JSON, another format */
+struct json_object *registry_load_config(const char *name, struct error *error);
 
 #endif

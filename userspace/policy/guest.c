@@ -9,30 +9,27 @@
 /* The control socket of a VM that has a process, or NULL with words in @guest. */
 static const char *path_of(struct guest *guest, const char *name)
 {
-	char *error = guest->link.error;
-	size_t room = sizeof(guest->link.error);
+	struct error *error = &guest->link.error;
 	const char *starting;
 	struct registry_vm vm;
 	bool runs;
 
 	if (!registry_name_is_good(name)) {
-		snprintf(error, room, "that is not the name of a VM");
+		error_set(error, EXIT_CODE_ERROR, "that is not the name of a VM");
 		return NULL;
 	}
-	if (registry_init()) {
-		snprintf(error, room, "%s", registry_error());
+	if (!registry_init(error))
 		return NULL;
-	}
 	if (registry_find(name, &vm)) {
-		snprintf(error, room, "there is no such VM (see gondola list)");
+		error_set(error, EXIT_CODE_ERROR, "there is no such VM (see gondola list)");
 		return NULL;
 	}
 	starting = registry_starting(&vm);
 	runs = vm.pid && !starting;
 	if (starting)
-		snprintf(error, room, "%s", starting);
+		error_set(error, EXIT_CODE_ERROR, "%s", starting);
 	else
-		snprintf(error, room, "it is %s", vm_state_name(vm.state));
+		error_set(error, EXIT_CODE_ERROR, "it is %s", vm_state_name(vm.state));
 	registry_put(&vm);
 	return runs ? registry_path(REGISTRY_CONTROL, name) : NULL;
 }
@@ -44,7 +41,7 @@ int guest_connect(struct guest *guest, const char *name)
 	memset(guest, 0, sizeof(*guest));
 	/* There is nothing to close without a connection. */
 	guest->link.fd = -1;
-	guest->error = guest->link.error;
+	guest->error = guest->link.error.words;
 	snprintf(guest->name, sizeof(guest->name), "%s", strchr(name, '/') ?
 		 strrchr(name, '/') + 1 : name);
 	if (!strchr(name, '/')) {
@@ -88,8 +85,7 @@ static struct json_object *ask(struct guest *guest, const char *command,
 	if (answer)
 		take_status(guest, answer);
 	else if (!strcmp(guest->link.code, "unknown-command"))
-		snprintf(guest->link.error, sizeof(guest->link.error),
-			 "it was started without --balloon");
+		error_set(&guest->link.error, EXIT_CODE_ERROR, "it was started without --balloon");
 	return answer;
 }
 
@@ -122,8 +118,7 @@ int guest_stats(struct guest *guest)
 	}
 	json_object_put(answer);
 	if (!guest->stats)
-		snprintf(guest->link.error, sizeof(guest->link.error),
-			 "its process told no statistics");
+		error_set(&guest->link.error, EXIT_CODE_ERROR, "its process told no statistics");
 	return guest->stats ? 0 : -1;
 }
 

@@ -117,6 +117,7 @@ static void take_vm(struct host *host, const char *name)
 
 void host_look(struct host *host, const char *except, uint64_t reserve)
 {
+	struct error error;
 	uint64_t available;
 	char **names;
 
@@ -124,8 +125,8 @@ void host_look(struct host *host, const char *except, uint64_t reserve)
 	host->promised = 0;
 	host->reserve = reserve;
 	host->total = meminfo("MemTotal");
-	if (registry_init())
-		fail(EXIT_CODE_ERROR, "%s", registry_error());
+	if (!registry_init(&error))
+		fail(error.status, "%s", error.words);
 	names = registry_list();
 	for (char **name = names; name && *name; name++)
 		if (!except || strcmp(*name, except))

@@ -172,7 +172,7 @@ static struct control_link connected(void)
 
 	begin();
 	if (control_connect(&link, PATH, PATIENCE_MS))
-		tap_check(false, true, "cannot connect: %s", link.error);
+		tap_check(false, true, "cannot connect: %s", link.error.words);
 	return link;
 }
 
@@ -184,7 +184,7 @@ static struct control_link connected_soon(void)
 	for (int i = 0; i < PATIENCE_MS; i += 10) {
 		if (!control_connect(&link, PATH, PATIENCE_MS))
 			return link;
-		require(strstr(link.error, "as many clients"));
+		require(strstr(link.error.words, "as many clients"));
 		usleep(10000);
 	}
 	return connected();
@@ -197,7 +197,7 @@ static struct json_object *answer_to(struct control_link *link, const char *line
 
 	require_equal(line_socket_send(link->fd, line, bytes, -1), 0);
 	answer = control_read(link, PATIENCE_MS);
-	tap_check(answer, true, "no answer to \"%.60s\": %s", line, link->error);
+	tap_check(answer, true, "no answer to \"%.60s\": %s", line, link->error.words);
 	return answer;
 }
 
@@ -312,18 +312,18 @@ void control_basics(void)
 		json_object_put(answer);
 	}
 	expect(!control_ask(&link, "no-thread", NULL, -1, PATIENCE_MS, NULL, NULL));
-	expect(!strcmp(link.error, "no thread"));
+	expect(!strcmp(link.error.words, "no thread"));
 
 	/* The table of states holds here too. */
 	expect(!control_ask(&link, "unpause", NULL, -1, PATIENCE_MS, NULL, NULL));
 	expect(!strcmp(link.code, "wrong-state"));
-	expect(!strcmp(link.error, "vm1 is running; unpause needs a paused VM"));
+	expect(!strcmp(link.error.words, "vm1 is running; unpause needs a paused VM"));
 	answer = control_ask(&link, "pause", NULL, -1, PATIENCE_MS, NULL, NULL);
 	expect(answer && reasons == 1u << PAUSE_USER);
 	json_object_put(answer);
 	reasons |= 1u << PAUSE_ERROR;
 	expect(!control_ask(&link, "unpause", NULL, -1, PATIENCE_MS, NULL, NULL));
-	expect(strstr(link.error, "not by the user"));
+	expect(strstr(link.error.words, "not by the user"));
 	reasons = 0;
 	control_disconnect(&link);
 }
@@ -381,7 +381,7 @@ void control_clients(void)
 	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++)
 		links[i] = connected();
 	expect_equal(control_connect(&more, PATH, PATIENCE_MS), -1);
-	expect(strstr(more.error, "as many clients"));
+	expect(strstr(more.error.words, "as many clients"));
 	/* One that dies in the middle of a line, or of an answer, makes room and nothing else. */
 	require_equal(line_socket_send(links[0].fd, "{\"comm", 6, -1), 0);
 	control_disconnect(&links[0]);
@@ -547,7 +547,7 @@ void control_ends(void)
 	pthread_join(thread, NULL);
 	control_close();
 	/* The client hears the end; the socket is gone. */
-	expect(!control_read(&link, PATIENCE_MS) && !link.error[0]);
+	expect(!control_read(&link, PATIENCE_MS) && !link.error.words[0]);
 	control_disconnect(&link);
 	expect(access(PATH, F_OK));
 }

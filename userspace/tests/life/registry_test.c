@@ -19,6 +19,7 @@
 
 #define HOME	"/tmp/gondola-life-test-XXXXXX"
 static char home[sizeof(HOME)];
+static struct error error;
 
 /* The directories are empty if the tests were right. */
 static void end(void)
@@ -42,7 +43,7 @@ static void begin(void)
 		require(mkdtemp(home) != NULL);
 		setenv("GONDOLA_HOME", home, 1);
 		atexit(end);
-		require_equal(registry_init(), 0);
+		require(registry_init(&error));
 	}
 	made = true;
 }
@@ -54,7 +55,7 @@ static int save_config(const char *name, bool exclusive)
 
 	json_object_object_add(object, "format", json_object_new_int(REGISTRY_FORMAT));
 	json_object_object_add(object, "name", json_object_new_string(name));
-	ret = registry_save_config(name, object, exclusive);
+	ret = registry_save_config(name, object, exclusive, &error);
 	json_object_put(object);
 	return ret;
 }
@@ -79,7 +80,7 @@ static pid_t living(const char *name)
 	child = fork();
 	require(child >= 0);
 	if (!child) {
-		if (registry_lock(name) < 0 || write(ends[1], "x", 1) != 1)
+		if (registry_lock(name, &error) < 0 || write(ends[1], "x", 1) != 1)
 			_exit(1);
 		pause();
 		_exit(0);
@@ -101,7 +102,7 @@ static pid_t speaking(const char *name, const char *lines)
 	child = fork();
 	require(child >= 0);
 	if (!child) {
-		int lock = registry_lock(name), peer, socket;
+		int lock = registry_lock(name, &error), peer, socket;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		socket = line_socket_listen(registry_path(REGISTRY_CONTROL, name));
@@ -171,7 +172,7 @@ void registry_states(void)
 	expect_equal(vm.pid, child);
 	expect(!vm.answers && vm.config);
 	registry_put(&vm);
-	expect_equal(registry_lock("vm1"), -EBUSY);
+	expect_equal(registry_lock("vm1", &error), -EBUSY);
 	/* Asking does not disturb: it is found again and again. */
 	for (int i = 0; i < 100; i++)
 		require_equal(state_of("vm1"), VM_STATE_STARTING);
@@ -202,7 +203,7 @@ void registry_stale(void)
 	expect(access(registry_path(REGISTRY_LOCK, "gone"), F_OK));
 	expect(access(registry_path(REGISTRY_CONTROL, "gone"), F_OK));
 	expect(access(registry_path(REGISTRY_CONSOLE, "gone"), F_OK));
-	lock = registry_lock("gone");
+	lock = registry_lock("gone", &error);
 	expect(lock >= 0);
 	registry_unlock("gone", lock);
 	/* A lock file with nonsense in it belongs to nobody either. */
@@ -270,10 +271,10 @@ void registry_slow_answers(void)
 	alarm(60);
 	require_equal(control_connect(&link, registry_path(REGISTRY_CONTROL, "slow"), 30000), 0);
 	expect(!control_ask(&link, "status", NULL, -1, 300, NULL, NULL));
-	expect(strstr(link.error, "in time"));
+	expect(strstr(link.error.words, "in time"));
 	control_disconnect(&link);
 	expect_equal(control_connect(&link, registry_path(REGISTRY_CONTROL, "slow"), 300), -1);
-	expect(strstr(link.error, "in time"));
+	expect(strstr(link.error.words, "in time"));
 	/* A stopped one fills its backlog, and then a connection waits. */
 	kill(child, SIGSTOP);
 	peer = 0;
@@ -392,16 +393,16 @@ void registry_directories(void)
 	begin();
 	snprintf(run, sizeof(run), "%s/run", home);
 	require_equal(chmod(run, 0777), 0);
-	expect_equal(registry_init(), -1);
-	expect(strstr(registry_error(), "other users may write"));
+	expect(!registry_init(&error));
+	expect(strstr(error.words, "other users may write"));
 	require_equal(chmod(run, 0700), 0);
 	if (!geteuid()) {
 		require_equal(chown(run, 4711, 4711), 0);
-		expect_equal(registry_init(), -1);
-		expect(strstr(registry_error(), "belongs to another"));
+		expect(!registry_init(&error));
+		expect(strstr(error.words, "belongs to another"));
 		require_equal(chown(run, 0, 0), 0);
 	}
-	expect_equal(registry_init(), 0);
+	expect(registry_init(&error));
 }
 
 /* Many want it at once: one has it, until the others were refused. */
@@ -424,7 +425,7 @@ void registry_race(void)
 			close(over[1]);
 			/* All wait for the pipe's end. */
 			status = read(ends[0], &byte, 1);
-			lock = registry_lock("race");
+			lock = registry_lock("race", &error);
 			if (lock == -EBUSY)
 				_exit(1);
 			status = read(over[0], &byte, 1);
@@ -461,7 +462,7 @@ void registry_looked_at(void)
 		for (;;)
 			state_of("watched");
 	for (int i = 0; i < 4000; i++) {
-		int lock = registry_lock("watched");
+		int lock = registry_lock("watched", &error);
 
 		if (lock < 0)
 			refused++;
@@ -487,9 +488,9 @@ void registry_bad_configs(void)
 	begin();
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		write_file(registry_path(REGISTRY_CONFIG, "bad"), bad[i].text);
-		expect(!registry_load_config("bad"));
-		tap_check(strstr(registry_error(), bad[i].words), false, "\"%s\": %s", bad[i].text,
-			  registry_error());
+		expect(!registry_load_config("bad", &error));
+		tap_check(strstr(error.words, bad[i].words), false, "\"%s\": %s", bad[i].text,
+			  error.words);
 		/* It is there all the same, to be deleted. */
 		expect_equal(registry_find("bad", &vm), 0);
 		expect_equal(vm.state, VM_STATE_INACTIVE);

@@ -63,7 +63,7 @@ struct result {
 	unsigned int records[256];
 	uint64_t zero;
 	int end;
-	char error[512];
+	char error[1024];
 };
 
 static int take_page(void *argument, const struct stream_page *page, const uint8_t *data)
