@@ -21,37 +21,13 @@ struct balance_options {
 	bool dry_run;
 };
 
-static void take_interval(void *to, const char *option, const char *value)
-{
-	((struct balance_options *)to)->interval = parse_number(option, value, 1, 3600);
-}
-
-static void take_rounds(void *to, const char *option, const char *value)
-{
-	((struct balance_options *)to)->rounds = parse_number(option, value, 1, 1000000000);
-}
-
-static void take_reserve(void *to, const char *option, const char *value)
-{
-	((struct balance_options *)to)->reserve = parse_size(option, value);
-}
-
-static void take_flag(void *to, const char *option, const char *value)
-{
-	struct balance_options *options = to;
-
-	(void)value;
-	options->json |= !strcmp(option, "--json");
-	options->dry_run |= !strcmp(option, "--dry-run");
-}
-
 static const struct option_spec specs[] = {
-	{ "--interval", take_interval, false },
-	{ "--rounds", take_rounds, false },
-	{ "--reserve", take_reserve, false },
-	{ "--dry-run", take_flag, true },
-	{ "--json", take_flag, true },
-	{ NULL, NULL, false }
+	OPTION("--interval", NUMBER, struct balance_options, interval, .min = 1, .max = 3600),
+	OPTION("--rounds", NUMBER, struct balance_options, rounds, .min = 1, .max = 1000000000),
+	OPTION("--reserve", SIZE, struct balance_options, reserve),
+	OPTION("--dry-run", FLAG, struct balance_options, dry_run),
+	OPTION("--json", FLAG, struct balance_options, json),
+	{ .name = NULL }
 };
 
 static volatile sig_atomic_t stop;

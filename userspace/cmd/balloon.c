@@ -37,33 +37,15 @@ static void take_deadline(void *to, const char *option, const char *value)
 	options->request.deadline_ms = parse_number(option, value, 1, 4000000) * 1000;
 }
 
-static void take_floor(void *to, const char *option, const char *value)
-{
-	struct balloon_options *options = to;
-
-	options->request.floor = parse_size(option, value);
-}
-
-static void take_flag(void *to, const char *option, const char *value)
-{
-	struct balloon_options *options = to;
-
-	(void)value;
-	options->wait |= !strcmp(option, "--wait");
-	options->stats |= !strcmp(option, "--stats");
-	options->cancel |= !strcmp(option, "--cancel");
-	options->json |= !strcmp(option, "--json");
-}
-
 static const struct option_spec specs[] = {
-	{ "--rate", take_rate, false },
-	{ "--deadline", take_deadline, false },
-	{ "--floor", take_floor, false },
-	{ "--wait", take_flag, true },
-	{ "--cancel", take_flag, true },
-	{ "--stats", take_flag, true },
-	{ "--json", take_flag, true },
-	{ NULL, NULL, false }
+	{ .name = "--rate", .take = take_rate },
+	{ .name = "--deadline", .take = take_deadline },
+	OPTION("--floor", SIZE, struct balloon_options, request.floor),
+	OPTION("--wait", FLAG, struct balloon_options, wait),
+	OPTION("--cancel", FLAG, struct balloon_options, cancel),
+	OPTION("--stats", FLAG, struct balloon_options, stats),
+	OPTION("--json", FLAG, struct balloon_options, json),
+	{ .name = NULL }
 };
 
 static void check(const struct guest *guest, int ret)

@@ -4,6 +4,7 @@
 #define CMD_CMD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define GONDOLA_VERSION	"0.1"
@@ -30,17 +31,48 @@ const struct command *find_command(const char *name);
 /* ---- options.c: arguments, checked; each fail()s with one line -------------------- */
 
 /**
- * struct option_spec - "--NAME VALUE" or "--NAME=VALUE"
+ * enum option_kind - what an option's value is, and what is stored for it
+ * @OPTION_CALL: its row's @take sees to it; the default
+ * @OPTION_CALL_FLAG: likewise, and there is no value
+ * @OPTION_FLAG: none; a bool
+ * @OPTION_SWITCH: on or off; a bool
+ * @OPTION_TEXT: anything; a const char *
+ * @OPTION_NUMBER: from the row's @min to its @max; an unsigned number
+ * @OPTION_SIZE: parse_size(); a uint64_t
+ */
+enum option_kind {
+	OPTION_CALL,
+	OPTION_CALL_FLAG,
+	OPTION_FLAG,
+	OPTION_SWITCH,
+	OPTION_TEXT,
+	OPTION_NUMBER,
+	OPTION_SIZE,
+};
+
+/**
+ * struct option_spec - "--NAME VALUE" or "--NAME=VALUE"; a row without a name ends the table
  * @name: with "--"; without it stands for an argument that is no option
- * @flag: it is "--NAME" alone; @take gets NULL
+ * @at, @bytes: where to in the command's structure, see OPTION()
+ * @member: store in the struct json_object that lies there, under this name
  */
 struct option_spec {
 	const char *name;
+	enum option_kind kind;
 	void (*take)(void *to, const char *name, const char *value);
-	bool flag;
+	size_t at;
+	size_t bytes;
+	uint64_t min;
+	uint64_t max;
+	const char *member;
 };
 
-/** parse_options() - hands every option to its @take; knows --help of @command */
+/** OPTION() - a row that stores in @field of a @type; further members may follow */
+#define OPTION(option, what, type, field, ...)	\
+	{ .name = option, .kind = OPTION_##what, .at = offsetof(type, field),	\
+	  .bytes = sizeof(((type *)NULL)->field), ##__VA_ARGS__ }
+
+/** parse_options() - stores every option in @to; knows --help of @command */
 void parse_options(const struct command *command, int argc, char **argv,
 		   const struct option_spec *specs, void *to);
 /** parse_size() - bytes; with K, M or G behind the number */

@@ -82,7 +82,7 @@ static void relay(int fd, bool terminal)
 static int run_console(int argc, char **argv)
 {
 	static const struct option_spec specs[] = {
-		{ "NAME", remote_take_name, false }, { NULL, NULL, false }
+		{ .name = "NAME", .take = remote_take_name }, { .name = NULL }
 	};
 	struct remote_options options = { NULL };
 	bool terminal = isatty(STDIN_FILENO);

@@ -13,15 +13,6 @@ struct delete_options {
 	bool saved_only;
 };
 
-static void take_saved(void *to, const char *option, const char *value)
-{
-	struct delete_options *options = to;
-
-	(void)option;
-	(void)value;
-	options->saved_only = true;
-}
-
 static void forget(const char *path)
 {
 	if (unlink(path) && errno != ENOENT)
@@ -31,7 +22,8 @@ static void forget(const char *path)
 static int run_delete(int argc, char **argv)
 {
 	static const struct option_spec specs[] = {
-		REMOTE_OPTIONS, { "--saved-state", take_saved, true }, { NULL, NULL, false }
+		REMOTE_OPTIONS, OPTION("--saved-state", FLAG, struct delete_options, saved_only),
+		{ .name = NULL }
 	};
 	struct delete_options options = { { NULL }, false };
 	char temporary[REGISTRY_PATH_MAX + 8];

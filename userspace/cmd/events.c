@@ -26,7 +26,7 @@ static void print_event(struct json_object *event)
 
 static int run_events(int argc, char **argv)
 {
-	static const struct option_spec specs[] = { REMOTE_OPTIONS, { NULL, NULL, false } };
+	static const struct option_spec specs[] = { REMOTE_OPTIONS, { .name = NULL } };
 	struct remote_options options = { NULL };
 	struct json_object *line;
 	struct control_link link;

@@ -17,12 +17,12 @@
 
 /* For option tables of commands; what was given is kept here. */
 #define INCOMING_OPTIONS	\
-	{ "--disk", incoming_take, false },	\
-	{ "--net", incoming_take, false },	\
-	{ "--port", incoming_take, false },	\
-	{ "--console", incoming_take, false },	\
-	{ "--sandbox", incoming_take, false },	\
-	{ "--same-names", incoming_take, true }
+	{ .name = "--disk", .take = incoming_take },	\
+	{ .name = "--net", .take = incoming_take },	\
+	{ .name = "--port", .take = incoming_take },	\
+	{ .name = "--console", .take = incoming_take },	\
+	{ .name = "--sandbox", .take = incoming_take },	\
+	{ .name = "--same-names", .kind = OPTION_CALL_FLAG, .take = incoming_take }
 
 #define INCOMING_HELP	\
 "  --disk FILE[,ro], --net WHAT, --port NAME=WHERE\n"	\

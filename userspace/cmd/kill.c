@@ -60,7 +60,7 @@ static void kill_process(const char *name, int process)
 
 static int run_kill(int argc, char **argv)
 {
-	static const struct option_spec specs[] = { REMOTE_OPTIONS, { NULL, NULL, false } };
+	static const struct option_spec specs[] = { REMOTE_OPTIONS, { .name = NULL } };
 	struct remote_options options = { NULL };
 	int64_t until_ms;
 	bool hard = false;

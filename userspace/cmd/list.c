@@ -7,7 +7,7 @@
 #include "base/tell.h"
 
 static const struct option_spec specs[] = {
-	{ "--json", remote_take_json, true }, { NULL, NULL, false }
+	OPTION("--json", FLAG, struct remote_options, json), { .name = NULL }
 };
 
 static struct json_object *describe(const char *name)

@@ -41,36 +41,6 @@ static void take_word(void *to, const char *option, const char *value)
 		fail(EXIT_CODE_USAGE, "migrate: one VM, one address, and then \"%s\"?", value);
 }
 
-static void put_number(struct migrate_command *command, const char *member, uint64_t value)
-{
-	json_object_object_add(command->arguments, member, json_object_new_uint64(value));
-}
-
-static void take_downtime(void *to, const char *option, const char *value)
-{
-	put_number(to, "downtime_ms", parse_number(option, value, 1, 3600000));
-}
-
-static void take_bandwidth(void *to, const char *option, const char *value)
-{
-	put_number(to, "bandwidth", parse_size(option, value));
-}
-
-static void take_rounds(void *to, const char *option, const char *value)
-{
-	put_number(to, "max_rounds", parse_number(option, value, 1, 100000));
-}
-
-static void take_cache(void *to, const char *option, const char *value)
-{
-	put_number(to, "delta_cache", parse_size(option, value));
-}
-
-static void take_level(void *to, const char *option, const char *value)
-{
-	put_number(to, "compress", parse_number(option, value, 0, 19));
-}
-
 static void take_on_stall(void *to, const char *option, const char *value)
 {
 	struct migrate_command *command = to;
@@ -81,45 +51,24 @@ static void take_on_stall(void *to, const char *option, const char *value)
 	json_object_object_add(command->arguments, "on_stall", json_object_new_string(value));
 }
 
-static void take_postcopy(void *to, const char *option, const char *value)
-{
-	struct migrate_command *command = to;
-
-	(void)option;
-	(void)value;
-	json_object_object_add(command->arguments, "postcopy", json_object_new_boolean(true));
-}
-
-static void take_switch(void *to, const char *option, const char *value)
-{
-	struct migrate_command *command = to;
-
-	if (strcmp(value, "on") && strcmp(value, "off"))
-		fail(EXIT_CODE_USAGE, "%s: \"%s\" is neither on nor off", option, value);
-	json_object_object_add(command->arguments, option + 2,
-			       json_object_new_boolean(!strcmp(value, "on")));
-}
-
-static void take_report(void *to, const char *option, const char *value)
-{
-	(void)option;
-	((struct migrate_command *)to)->report = value;
-}
+/* Of the request. */
+#define ARGUMENT(option, what, ...)	\
+	OPTION(option, what, struct migrate_command, arguments, ##__VA_ARGS__)
 
 static const struct option_spec specs[] = {
-	{ "NAME", take_word, false },
-	{ "--downtime-limit", take_downtime, false },
-	{ "--bandwidth", take_bandwidth, false },
-	{ "--max-rounds", take_rounds, false },
-	{ "--on-stall", take_on_stall, false },
-	{ "--postcopy", take_postcopy, true },
-	{ "--zero", take_switch, false },
-	{ "--delta", take_switch, false },
-	{ "--delta-cache", take_cache, false },
-	{ "--compress", take_level, false },
-	{ "--report", take_report, false },
-	{ "--json", remote_take_json, true },
-	{ NULL, NULL, false }
+	{ .name = "NAME", .take = take_word },
+	ARGUMENT("--downtime-limit", NUMBER, .member = "downtime_ms", .min = 1, .max = 3600000),
+	ARGUMENT("--bandwidth", SIZE, .member = "bandwidth"),
+	ARGUMENT("--max-rounds", NUMBER, .member = "max_rounds", .min = 1, .max = 100000),
+	{ .name = "--on-stall", .take = take_on_stall },
+	ARGUMENT("--postcopy", FLAG, .member = "postcopy"),
+	ARGUMENT("--zero", SWITCH, .member = "zero"),
+	ARGUMENT("--delta", SWITCH, .member = "delta"),
+	ARGUMENT("--delta-cache", SIZE, .member = "delta_cache"),
+	ARGUMENT("--compress", NUMBER, .member = "compress", .max = 19),
+	OPTION("--report", TEXT, struct migrate_command, report),
+	OPTION("--json", FLAG, struct migrate_command, remote.json),
+	{ .name = NULL }
 };
 
 static void put_progress(struct json_object *event)

@@ -25,18 +25,11 @@ static void take_word(void *to, const char *option, const char *value)
 		fail(EXIT_CODE_USAGE, "migrate-recover: one VM, one address, and then \"%s\"?", value);
 }
 
-static void take_back(void *to, const char *option, const char *value)
-{
-	(void)option;
-	(void)value;
-	((struct recover_options *)to)->take_back = true;
-}
-
 static const struct option_spec specs[] = {
-	{ "NAME", take_word, false },
-	{ "--take-back", take_back, true },
-	{ "--json", remote_take_json, true },
-	{ NULL, NULL, false }
+	{ .name = "NAME", .take = take_word },
+	OPTION("--take-back", FLAG, struct recover_options, take_back),
+	OPTION("--json", FLAG, struct recover_options, remote.json),
+	{ .name = NULL }
 };
 
 /**

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <json-c/json.h>
 
 #include "cmd.h"
 #include "base/fail.h"
@@ -36,12 +37,64 @@ static const struct option_spec *match(const struct option_spec *specs, const ch
 	return NULL;
 }
 
+static void store_number(const struct option_spec *spec, void *to, uint64_t value)
+{
+	if (spec->member)
+		json_object_object_add(*(struct json_object **)to, spec->member,
+				       json_object_new_uint64(value));
+	else if (spec->bytes == 2)
+		*(uint16_t *)to = value;
+	else if (spec->bytes == 4)
+		*(uint32_t *)to = value;
+	else
+		*(uint64_t *)to = value;
+}
+
+static void store_flag(const struct option_spec *spec, void *to, bool value)
+{
+	if (spec->member)
+		json_object_object_add(*(struct json_object **)to, spec->member,
+				       json_object_new_boolean(value));
+	else
+		*(bool *)to = value;
+}
+
+static void store(const struct option_spec *spec, void *to, const char *value)
+{
+	void *at = (char *)to + spec->at;
+
+	switch (spec->kind) {
+	case OPTION_CALL:
+	case OPTION_CALL_FLAG:
+		spec->take(to, spec->name, value);
+		break;
+	case OPTION_FLAG:
+		store_flag(spec, at, true);
+		break;
+	case OPTION_SWITCH:
+		if (strcmp(value, "on") && strcmp(value, "off"))
+			fail(EXIT_CODE_USAGE, "%s: \"%s\" is neither on nor off", spec->name, value);
+		store_flag(spec, at, !strcmp(value, "on"));
+		break;
+	case OPTION_TEXT:
+		*(const char **)at = value;
+		break;
+	case OPTION_NUMBER:
+		store_number(spec, at, parse_number(spec->name, value, spec->min, spec->max));
+		break;
+	case OPTION_SIZE:
+		store_number(spec, at, parse_size(spec->name, value));
+		break;
+	}
+}
+
 void parse_options(const struct command *command, int argc, char **argv,
 		   const struct option_spec *specs, void *to)
 {
 	for (int i = 1; i < argc; i++) {
 		const struct option_spec *spec;
 		const char *value;
+		bool flag;
 
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			fputs(command->help, stdout);
@@ -51,15 +104,12 @@ void parse_options(const struct command *command, int argc, char **argv,
 		if (!spec)
 			fail(EXIT_CODE_USAGE, "%s: \"%s\" is not an option (see gondola help %s)",
 			     command->name, argv[i], command->name);
-		if (spec->flag && value)
+		flag = spec->kind == OPTION_FLAG || spec->kind == OPTION_CALL_FLAG;
+		if (flag && value)
 			fail(EXIT_CODE_USAGE, "%s: %s takes no value", command->name, spec->name);
-		if (spec->flag) {
-			spec->take(to, spec->name, NULL);
-			continue;
-		}
-		if (!value && i + 1 == argc)
+		if (!flag && !value && i + 1 == argc)
 			fail(EXIT_CODE_USAGE, "%s: %s needs a value", command->name, spec->name);
-		spec->take(to, spec->name, value ? value : argv[++i]);
+		store(spec, to, flag || value ? value : argv[++i]);
 	}
 }
 

@@ -9,17 +9,8 @@
 #include "base/fail.h"
 #include "base/tell.h"
 
-static void take_json(void *to, const char *option, const char *value)
-{
-	bool *json = to;
-
-	(void)option;
-	(void)value;
-	*json = true;
-}
-
 static const struct option_spec specs[] = {
-	{ "--json", take_json, true }, { NULL, NULL, false }
+	{ .name = "--json", .kind = OPTION_FLAG }, { .name = NULL }
 };
 
 static const char *const long_names[GONDOLA_ENGINE_COUNT] = {

@@ -31,13 +31,6 @@ static void take_word(void *to, const char *option, const char *value)
 	options->words[options->nr_words++] = value;
 }
 
-static void take_detach(void *to, const char *option, const char *value)
-{
-	(void)option;
-	(void)value;
-	((struct receive_options *)to)->detach = true;
-}
-
 static void take_json(void *to, const char *option, const char *value)
 {
 	(void)option;
@@ -51,12 +44,12 @@ static void take_control(void *to, const char *option, const char *value)
 }
 
 static const struct option_spec specs[] = {
-	{ "ADDRESS", take_word, false },
-	{ "--detach", take_detach, true },
+	{ .name = "ADDRESS", .take = take_word },
+	OPTION("--detach", FLAG, struct receive_options, detach),
 	INCOMING_OPTIONS,
-	{ "--json", take_json, false },
-	{ "--control", take_control, false },
-	{ NULL, NULL, false }
+	{ .name = "--json", .take = take_json },
+	{ .name = "--control", .take = take_control },
+	{ .name = NULL }
 };
 
 __attribute__((noreturn))

@@ -21,15 +21,6 @@ void remote_take_name(void *to, const char *option, const char *value)
 	options->name = value;
 }
 
-void remote_take_json(void *to, const char *option, const char *value)
-{
-	struct remote_options *options = to;
-
-	(void)option;
-	(void)value;
-	options->json = true;
-}
-
 void remote_registry(void)
 {
 	struct error error;
@@ -117,7 +108,7 @@ int remote_simple(const struct command *command, int argc, char **argv)
 
 int remote_simple_within(const struct command *command, int argc, char **argv, int timeout_ms)
 {
-	static const struct option_spec specs[] = { REMOTE_OPTIONS, { NULL, NULL, false } };
+	static const struct option_spec specs[] = { REMOTE_OPTIONS, { .name = NULL } };
 	struct remote_options options = { NULL };
 	struct json_object *answer;
 	struct registry_vm vm;

@@ -19,11 +19,10 @@ struct remote_options {
 
 /* For option tables: "NAME" and "--json". */
 #define REMOTE_OPTIONS	\
-	{ "NAME", remote_take_name, false },	\
-	{ "--json", remote_take_json, true }
+	{ .name = "NAME", .take = remote_take_name },	\
+	OPTION("--json", FLAG, struct remote_options, json)
 
 void remote_take_name(void *to, const char *option, const char *value);
-void remote_take_json(void *to, const char *option, const char *value);
 
 /** remote_registry() - registry_init() */
 void remote_registry(void);

@@ -15,23 +15,6 @@ struct resume_options {
 	const char *file;
 };
 
-static void take_detach(void *to, const char *option, const char *value)
-{
-	struct resume_options *options = to;
-
-	(void)option;
-	(void)value;
-	options->detach = true;
-}
-
-static void take_file(void *to, const char *option, const char *value)
-{
-	struct resume_options *options = to;
-
-	(void)option;
-	options->file = value;
-}
-
 /* A file may be resumed where nothing is known of the VM, or where it is inactive. */
 static void check_name(const struct resume_options *options, bool *known)
 {
@@ -74,8 +57,9 @@ static void make_machine(struct run_options *run, const struct resume_options *o
 static int run_resume(int argc, char **argv)
 {
 	static const struct option_spec specs[] = {
-		REMOTE_OPTIONS, { "--detach", take_detach, true }, { "--file", take_file, false },
-		INCOMING_OPTIONS, { NULL, NULL, false }
+		REMOTE_OPTIONS, OPTION("--detach", FLAG, struct resume_options, detach),
+		OPTION("--file", TEXT, struct resume_options, file), INCOMING_OPTIONS,
+		{ .name = NULL }
 	};
 	static struct run_options run;
 	static struct resume resume = { .reader = { .fd = -1 } };

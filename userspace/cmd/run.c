@@ -11,30 +11,6 @@
 #define DEFAULT_MEMORY		(256ull << 20)
 #define DEFAULT_DEBUG_EXIT	0xf4
 
-static void take_kernel(void *to, const char *option, const char *value)
-{
-	struct run_options *options = to;
-
-	(void)option;
-	options->boot.kernel = value;
-}
-
-static void take_initrd(void *to, const char *option, const char *value)
-{
-	struct run_options *options = to;
-
-	(void)option;
-	options->boot.initrd = value;
-}
-
-static void take_append(void *to, const char *option, const char *value)
-{
-	struct run_options *options = to;
-
-	(void)option;
-	options->boot.append = value;
-}
-
 static void take_module(void *to, const char *option, const char *value)
 {
 	struct boot *boot = &((struct run_options *)to)->boot;
@@ -61,13 +37,6 @@ static void take_memory(void *to, const char *option, const char *value)
 		fail(EXIT_CODE_USAGE, "%s: \"%s\" is not a multiple of 4K", option, value);
 }
 
-static void take_cpus(void *to, const char *option, const char *value)
-{
-	struct run_options *options = to;
-
-	options->cpus = parse_number(option, value, 1, GONDOLA_MAX_VCPUS);
-}
-
 static void take_name(void *to, const char *option, const char *value)
 {
 	struct run_options *options = to;
@@ -85,36 +54,6 @@ static void take_console(void *to, const char *option, const char *value)
 	if (!*value)
 		fail(EXIT_CODE_USAGE, "%s: is \"\" where the console shall go?", option);
 	options->console = value;
-}
-
-static void take_debug_exit(void *to, const char *option, const char *value)
-{
-	struct run_options *options = to;
-
-	options->debug_exit = parse_number(option, value, 0, 0xffff);
-}
-
-static void take_count_port(void *to, const char *option, const char *value)
-{
-	struct run_options *options = to;
-
-	options->count_port = parse_number(option, value, 1, 0xffff);
-}
-
-static void take_json(void *to, const char *option, const char *value)
-{
-	struct run_options *options = to;
-
-	(void)option;
-	options->json = value;
-}
-
-static void take_control(void *to, const char *option, const char *value)
-{
-	struct run_options *options = to;
-
-	(void)option;
-	options->control = value;
 }
 
 static void take_sandbox(void *to, const char *option, const char *value)
@@ -168,13 +107,6 @@ static void take_balloon(void *to, const char *option, const char *value)
 		   VIRTIO_BALLOON, value);
 }
 
-static void take_balloon_floor(void *to, const char *option, const char *value)
-{
-	struct run_options *options = to;
-
-	options->balloon_floor = parse_size(option, value);
-}
-
 static void take_engine(void *to, const char *option, const char *value)
 {
 	struct run_options *options = to;
@@ -185,39 +117,30 @@ static void take_engine(void *to, const char *option, const char *value)
 	options->engine = engine;
 }
 
-static void take_pv(void *to, const char *option, const char *value)
-{
-	struct run_options *options = to;
-
-	options->pv = !strcmp(value, "on");
-	if (!options->pv && strcmp(value, "off"))
-		fail(EXIT_CODE_USAGE, "%s: \"%s\" is neither on nor off", option, value);
-}
-
 static const struct option_spec specs[] = {
-	{ "--kernel", take_kernel, false },
-	{ "--initrd", take_initrd, false },
-	{ "--append", take_append, false },
-	{ "--module", take_module, false },
-	{ "--mem", take_memory, false },
-	{ "--cpus", take_cpus, false },
-	{ "--engine", take_engine, false },
-	{ "--pv", take_pv, false },
-	{ "--name", take_name, false },
-	{ "--console", take_console, false },
-	{ "--debug-exit", take_debug_exit, false },
-	{ "--count-port", take_count_port, false },
-	{ "--json", take_json, false },
-	{ "--control", take_control, false },
-	{ "--sandbox", take_sandbox, false },
-	{ "--disk", take_disk, false },
-	{ "--net", take_net, false },
-	{ "--port", take_port, false },
-	{ "--rng", take_rng, true },
-	{ "--balloon", take_balloon, true },
-	{ "--balloon-oom", take_balloon, true },
-	{ "--balloon-floor", take_balloon_floor, false },
-	{ NULL, NULL, false }
+	OPTION("--kernel", TEXT, struct run_options, boot.kernel),
+	OPTION("--initrd", TEXT, struct run_options, boot.initrd),
+	OPTION("--append", TEXT, struct run_options, boot.append),
+	{ .name = "--module", .take = take_module },
+	{ .name = "--mem", .take = take_memory },
+	OPTION("--cpus", NUMBER, struct run_options, cpus, .min = 1, .max = GONDOLA_MAX_VCPUS),
+	{ .name = "--engine", .take = take_engine },
+	OPTION("--pv", SWITCH, struct run_options, pv),
+	{ .name = "--name", .take = take_name },
+	{ .name = "--console", .take = take_console },
+	OPTION("--debug-exit", NUMBER, struct run_options, debug_exit, .max = 0xffff),
+	OPTION("--count-port", NUMBER, struct run_options, count_port, .min = 1, .max = 0xffff),
+	OPTION("--json", TEXT, struct run_options, json),
+	OPTION("--control", TEXT, struct run_options, control),
+	{ .name = "--sandbox", .take = take_sandbox },
+	{ .name = "--disk", .take = take_disk },
+	{ .name = "--net", .take = take_net },
+	{ .name = "--port", .take = take_port },
+	{ .name = "--rng", .kind = OPTION_CALL_FLAG, .take = take_rng },
+	{ .name = "--balloon", .kind = OPTION_CALL_FLAG, .take = take_balloon },
+	{ .name = "--balloon-oom", .kind = OPTION_CALL_FLAG, .take = take_balloon },
+	OPTION("--balloon-floor", SIZE, struct run_options, balloon_floor),
+	{ .name = NULL }
 };
 
 void launch_parse(struct run_options *options, const struct command *command, int argc,

@@ -14,24 +14,6 @@ struct start_options {
 	bool dry_run;
 };
 
-static void take_detach(void *to, const char *option, const char *value)
-{
-	struct start_options *options = to;
-
-	(void)option;
-	(void)value;
-	options->detach = true;
-}
-
-static void take_dry_run(void *to, const char *option, const char *value)
-{
-	struct start_options *options = to;
-
-	(void)option;
-	(void)value;
-	options->dry_run = true;
-}
-
 /* Memory for it from the host, else from the balloons of others. */
 static void make_room(const struct registry_vm *vm, const struct start_options *options)
 {
@@ -51,8 +33,8 @@ static void make_room(const struct registry_vm *vm, const struct start_options *
 static int run_start(int argc, char **argv)
 {
 	static const struct option_spec specs[] = {
-		REMOTE_OPTIONS, { "--detach", take_detach, true },
-		{ "--dry-run", take_dry_run, true }, { NULL, NULL, false }
+		REMOTE_OPTIONS, OPTION("--detach", FLAG, struct start_options, detach),
+		OPTION("--dry-run", FLAG, struct start_options, dry_run), { .name = NULL }
 	};
 	static struct run_options run;
 	struct start_options options = { .remote.name = NULL };

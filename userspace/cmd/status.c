@@ -42,7 +42,7 @@ static struct json_object *passive(const struct registry_vm *vm)
 
 static int run_status(int argc, char **argv)
 {
-	static const struct option_spec specs[] = { REMOTE_OPTIONS, { NULL, NULL, false } };
+	static const struct option_spec specs[] = { REMOTE_OPTIONS, { .name = NULL } };
 	struct remote_options options = { NULL };
 	struct json_object *status;
 	struct registry_vm vm;

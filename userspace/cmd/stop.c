@@ -13,17 +13,11 @@ struct stop_options {
 	unsigned int seconds;
 };
 
-static void take_timeout(void *to, const char *option, const char *value)
-{
-	struct stop_options *options = to;
-
-	options->seconds = parse_number(option, value, 0, 86400);
-}
-
 static int run_stop(int argc, char **argv)
 {
 	static const struct option_spec specs[] = {
-		REMOTE_OPTIONS, { "--timeout", take_timeout, false }, { NULL, NULL, false }
+		REMOTE_OPTIONS, OPTION("--timeout", NUMBER, struct stop_options, seconds, .max = 86400),
+		{ .name = NULL }
 	};
 	struct stop_options options = { .seconds = DEFAULT_SECONDS };
 	struct json_object *answer;

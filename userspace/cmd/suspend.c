@@ -93,7 +93,7 @@ static void wait_for_end(const struct registry_vm *vm)
 static int run_suspend(int argc, char **argv)
 {
 	static const struct option_spec specs[] = {
-		REMOTE_OPTIONS, { "--file", take_file, false }, { NULL, NULL, false }
+		REMOTE_OPTIONS, { .name = "--file", .take = take_file }, { .name = NULL }
 	};
 	struct suspend_options options = { { NULL }, NULL };
 	struct json_object *arguments = json_object_new_object(), *answer;
