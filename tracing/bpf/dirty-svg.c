@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/svg.h"
 #include "dirty.h"
 #include "migrate/phase.h"
 
@@ -45,44 +46,9 @@ struct picture {
 
 /* Lightness falls evenly, so that it is readable in gray. */
 static const char *const shades[SHADES] = {
-	"#e3e3f0", "#b8bbdc", "#8a8fc4", "#5d62a8", "#363a85", "#15174f"
+	"fill=\"#e3e3f0\"", "fill=\"#b8bbdc\"", "fill=\"#8a8fc4\"", "fill=\"#5d62a8\"",
+	"fill=\"#363a85\"", "fill=\"#15174f\""
 };
-
-/* 1, 2 or 5 times a power of ten, so that about @count of them make @range. */
-static double nice_step(double range, unsigned int count)
-{
-	double raw = range / count, power = pow(10, floor(log10(raw)));
-
-	return power * (raw / power <= 1 ? 1 : raw / power <= 2 ? 2 : raw / power <= 5 ? 5 : 10);
-}
-
-static void text(const struct picture *p, double x, double y, const char *anchor, int size,
-		 const char *words)
-{
-	fprintf(p->file, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" font-size=\"%d\">", x, y,
-		anchor, size);
-	for (; *words; words++) {
-		if (*words == '<' || *words == '&')
-			fputs(*words == '<' ? "&lt;" : "&amp;", p->file);
-		else
-			fputc(*words, p->file);
-	}
-	fputs("</text>\n", p->file);
-}
-
-static void line(const struct picture *p, double x1, double y1, double x2, double y2,
-		 const char *style)
-{
-	fprintf(p->file, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" %s/>\n", x1, y1, x2,
-		y2, style);
-}
-
-static void rectangle(const struct picture *p, double x, double y, double width, double height,
-		      const char *fill)
-{
-	fprintf(p->file, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\"/>\n",
-		x, y, width, height, fill);
-}
 
 static double x_of(const struct picture *p, double column)
 {
@@ -152,54 +118,53 @@ static void draw_cells(const struct picture *p)
 {
 	double width = (double)PLOT_WIDTH / p->columns, height = (double)MAP_HEIGHT / p->rows;
 
-	rectangle(p, LEFT, MAP_TOP, PLOT_WIDTH, MAP_HEIGHT, "#ffffff");
+	svg_box(p->file, LEFT, MAP_TOP, PLOT_WIDTH, MAP_HEIGHT, "fill=\"#fff\"");
 	for (unsigned int column = 0; column < p->columns; column++)
 		for (unsigned int row = 0; row < p->rows; row++)
 			if (p->cells[column][row])
-				rectangle(p, x_of(p, column), MAP_TOP + MAP_HEIGHT - (row + 1) * height,
+				svg_box(p->file, x_of(p, column), MAP_TOP + MAP_HEIGHT - (row + 1) * height,
 					  width + 0.3, height + 0.3,
 					  shades[shade_of(p, p->cells[column][row])]);
-	fprintf(p->file, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"none\" stroke=\"#000\"/>\n",
-		LEFT, MAP_TOP, PLOT_WIDTH, MAP_HEIGHT);
+	svg_box(p->file, LEFT, MAP_TOP, PLOT_WIDTH, MAP_HEIGHT, "fill=\"none\" stroke=\"#000\"");
 }
 
 static void draw_memory_axis(const struct picture *p)
 {
 	double bytes = p->row_bytes * p->rows, unit = bytes >= 4e9 ? 1 << 30 : 1 << 20;
-	double step = nice_step(bytes / unit, 6);
+	double step = svg_step(bytes / unit, 6);
 	char words[64];
 
 	for (double at = 0; at <= bytes / unit * 1.0001; at += step) {
 		double y = MAP_TOP + MAP_HEIGHT - at * unit / bytes * MAP_HEIGHT;
 
-		line(p, LEFT - 5, y, LEFT, y, "stroke=\"#000\"");
+		svg_line(p->file, LEFT - 5, y, LEFT, y, "stroke=\"#000\"");
 		snprintf(words, sizeof(words), "%g", at);
-		text(p, LEFT - 9, y + 4, "end", 12, words);
+		svg_text(p->file, LEFT - 9, y + 4, "end", 12, words);
 	}
-	fprintf(p->file, "<text transform=\"translate(24 %d) rotate(-90)\" text-anchor=\"middle\" font-size=\"13\">guest-physical address (%s)</text>\n",
-		MAP_TOP + MAP_HEIGHT / 2, unit > 2e6 ? "GiB" : "MiB");
+	svg_text_upright(p->file, 24, MAP_TOP + MAP_HEIGHT / 2, -90, 13, unit > 2e6 ?
+			 "guest-physical address (GiB)" : "guest-physical address (MiB)");
 }
 
 static void draw_time_axis(const struct picture *p)
 {
-	double seconds = p->column_seconds * p->columns, step = nice_step(seconds, 8);
+	double seconds = p->column_seconds * p->columns, step = svg_step(seconds, 8);
 	char words[64];
 
 	for (double at = 0; at <= seconds * 1.0001; at += step) {
 		double x = LEFT + at / seconds * PLOT_WIDTH;
 
-		line(p, x, MAP_TOP + MAP_HEIGHT, x, MAP_TOP + MAP_HEIGHT + 5, "stroke=\"#000\"");
-		line(p, x, TOP + RATE_HEIGHT, x, TOP + RATE_HEIGHT + 4, "stroke=\"#000\"");
+		svg_line(p->file, x, MAP_TOP + MAP_HEIGHT, x, MAP_TOP + MAP_HEIGHT + 5, "stroke=\"#000\"");
+		svg_line(p->file, x, TOP + RATE_HEIGHT, x, TOP + RATE_HEIGHT + 4, "stroke=\"#000\"");
 		snprintf(words, sizeof(words), "%g", at);
-		text(p, x, MAP_TOP + MAP_HEIGHT + 19, "middle", 12, words);
+		svg_text(p->file, x, MAP_TOP + MAP_HEIGHT + 19, "middle", 12, words);
 	}
-	text(p, LEFT + PLOT_WIDTH / 2.0, MAP_TOP + MAP_HEIGHT + 38, "middle", 13,
+	svg_text(p->file, LEFT + PLOT_WIDTH / 2.0, MAP_TOP + MAP_HEIGHT + 38, "middle", 13,
 	     "time (s) since gondola-dirty was started");
 }
 
 static void draw_rate(const struct picture *p)
 {
-	double most = p->most_in_column / p->column_seconds, step = nice_step(most, 3);
+	double most = p->most_in_column / p->column_seconds, step = svg_step(most, 3);
 	double width = (double)PLOT_WIDTH / p->columns;
 	char words[64];
 
@@ -207,20 +172,19 @@ static void draw_rate(const struct picture *p)
 		double height = RATE_HEIGHT * (double)p->column[column] / p->most_in_column;
 
 		if (p->column[column])
-			rectangle(p, x_of(p, column), TOP + RATE_HEIGHT - height,
+			svg_box(p->file, x_of(p, column), TOP + RATE_HEIGHT - height,
 				  fmax(width - 0.5, 0.5), height, shades[3]);
 	}
-	line(p, LEFT, TOP, LEFT, TOP + RATE_HEIGHT, "stroke=\"#000\"");
-	line(p, LEFT, TOP + RATE_HEIGHT, LEFT + PLOT_WIDTH, TOP + RATE_HEIGHT, "stroke=\"#000\"");
+	svg_line(p->file, LEFT, TOP, LEFT, TOP + RATE_HEIGHT, "stroke=\"#000\"");
+	svg_line(p->file, LEFT, TOP + RATE_HEIGHT, LEFT + PLOT_WIDTH, TOP + RATE_HEIGHT, "stroke=\"#000\"");
 	for (double at = 0; at <= most * 1.0001; at += step) {
 		double y = TOP + RATE_HEIGHT - at / most * RATE_HEIGHT;
 
-		line(p, LEFT - 5, y, LEFT, y, "stroke=\"#000\"");
+		svg_line(p->file, LEFT - 5, y, LEFT, y, "stroke=\"#000\"");
 		snprintf(words, sizeof(words), "%g", at);
-		text(p, LEFT - 9, y + 4, "end", 12, words);
+		svg_text(p->file, LEFT - 9, y + 4, "end", 12, words);
 	}
-	fprintf(p->file, "<text transform=\"translate(24 %d) rotate(-90)\" text-anchor=\"middle\" font-size=\"13\">pages / s</text>\n",
-		TOP + RATE_HEIGHT / 2);
+	svg_text_upright(p->file, 24, TOP + RATE_HEIGHT / 2, -90, 13, "pages / s");
 }
 
 /* In the first row where it has room, to the left of its line at the right edge; or not at all. */
@@ -234,8 +198,8 @@ static void label(const struct picture *p, double x, const char *words, double *
 		if (from < free_from[row])
 			continue;
 		/* The lines of other phases stop for it. */
-		rectangle(p, from + 2, MAP_TOP - 19 - 12 * row, width - 4, 12, "#ffffff");
-		text(p, left ? x - 3 : x + 3, MAP_TOP - 9 - 12 * row, left ? "end" : "start", 11, words);
+		svg_box(p->file, from + 2, MAP_TOP - 19 - 12 * row, width - 4, 12, "fill=\"#fff\"");
+		svg_text(p->file, left ? x - 3 : x + 3, MAP_TOP - 9 - 12 * row, left ? "end" : "start", 11, words);
 		free_from[row] = from + width;
 		return;
 	}
@@ -258,14 +222,14 @@ static void draw_marks(const struct picture *p, const struct dirty_vm *vm, uint6
 			continue;
 		if (round->key.phase == phase) {
 			if (!names)
-				line(p, x, MAP_TOP - 6, x, MAP_TOP, "stroke=\"#555\"");
+				svg_line(p->file, x, MAP_TOP - 6, x, MAP_TOP, "stroke=\"#555\"");
 			continue;
 		}
 		phase = round->key.phase;
 		if (names)
 			label(p, x, name ?: "?", free_from);
 		else
-			line(p, x, TOP, x, MAP_TOP + MAP_HEIGHT,
+			svg_line(p->file, x, TOP, x, MAP_TOP + MAP_HEIGHT,
 			     "stroke=\"#000\" stroke-dasharray=\"4 3\"");
 	}
 }
@@ -278,7 +242,7 @@ static void draw_legend(const struct picture *p)
 	snprintf(words, sizeof(words), "pages dirtied in %g s and %g %s:", p->column_seconds,
 		 p->row_bytes / (p->row_bytes < 1 << 20 ? 1 << 10 : 1 << 20),
 		 p->row_bytes < 1 << 20 ? "KiB" : "MiB");
-	text(p, x, y + 11, "start", 12, words);
+	svg_text(p->file, x, y + 11, "start", 12, words);
 	x += 250;
 	for (unsigned int shade = 0; shade < SHADES; shade++) {
 		uint64_t from = shade_from(p, shade);
@@ -287,15 +251,15 @@ static void draw_legend(const struct picture *p)
 		/* Few pages do not make use of all shades. */
 		if (to < from)
 			continue;
-		rectangle(p, x, y, 22, 14, shades[shade]);
+		svg_box(p->file, x, y, 22, 14, shades[shade]);
 		if (from == to)
 			snprintf(words, sizeof(words), "%" PRIu64, from);
 		else
 			snprintf(words, sizeof(words), "%" PRIu64 " to %" PRIu64, from, to);
-		text(p, x + 27, y + 11, "start", 12, words);
+		svg_text(p->file, x + 27, y + 11, "start", 12, words);
 		x += 44 + 7.0 * (double)strlen(words);
 	}
-	text(p, LEFT, y + 36, "start", 11,
+	svg_text(p->file, LEFT, y + 36, "start", 11,
 	     "A page counts once in each round, for its first writer. Dashed lines: phases, short ticks: rounds, as marked by the launcher.");
 }
 
@@ -306,15 +270,12 @@ bool dirty_svg(const char *path, const struct dirty_vm *vm, const char *name, ui
 	char title[256];
 
 	memset(&p, 0, sizeof(p));
-	p.file = fopen(path, "we");
+	p.file = svg_open(path, WIDTH, HEIGHT);
 	if (!p.file)
 		return false;
 	collect(&p, vm, pages, column_seconds, row_shift, start_ns);
-	fprintf(p.file, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" font-family=\"DejaVu Sans, sans-serif\">\n",
-		WIDTH, HEIGHT, WIDTH, HEIGHT);
-	rectangle(&p, 0, 0, WIDTH, HEIGHT, "#ffffff");
 	snprintf(title, sizeof(title), "VM %u %s: where and when its memory was dirtied", vm->id, name);
-	text(&p, LEFT, 28, "start", 17, title);
+	svg_text(p.file, LEFT, 28, "start", 17, title);
 	if (p.most) {
 		draw_rate(&p);
 		draw_cells(&p);
@@ -322,12 +283,11 @@ bool dirty_svg(const char *path, const struct dirty_vm *vm, const char *name, ui
 		draw_marks(&p, vm, start_ns, true);
 		draw_legend(&p);
 	} else {
-		text(&p, LEFT, TOP + 20, "start", 13, "no page was dirtied");
+		svg_text(p.file, LEFT, TOP + 20, "start", 13, "no page was dirtied");
 		p.columns = 1;
 		draw_cells(&p);
 	}
 	draw_memory_axis(&p);
 	draw_time_axis(&p);
-	fputs("</svg>\n", p.file);
-	return !fclose(p.file);
+	return svg_close(p.file);
 }
