@@ -3,7 +3,6 @@
 #ifndef BALLOON_BALLOON_H
 #define BALLOON_BALLOON_H
 
-#include <linux/balloon_compaction.h>
 #include <linux/mutex.h>
 #include <linux/page_reporting.h>
 #include <linux/scatterlist.h>
@@ -13,6 +12,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "compat.h"
 #include "goal.h"
 
 /* Requests are in the standard's pages, which are x86's, too. */

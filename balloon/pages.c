@@ -41,7 +41,8 @@ static void tell(struct balloon *b, bool inflate)
 	tell_runs(b, b->vqs[inflate ? VQ_INFLATE : VQ_DEFLATE]);
 }
 
-#define GFP_BALLOON	(balloon_mapping_gfp_mask() | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
+#define GFP_BALLOON	((COMPAT_BALLOON_MOVES ? GFP_HIGHUSER_MOVABLE : GFP_HIGHUSER) | \
+			 __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
 
 /* A chunk of @count pages or less that is free by now. */
 static struct page *take_chunk(struct balloon *b, unsigned long count, unsigned int *order)
@@ -193,24 +194,15 @@ int balloon_migrate(struct balloon_dev_info *pages, struct page *to, struct page
 		    enum migrate_mode mode)
 {
 	struct balloon *b = container_of(pages, struct balloon, pages);
-	unsigned long flags;
 
 	/* The holder may be waiting for compaction. */
 	if (!mutex_trylock(&b->lock))
 		return -EAGAIN;
-	get_page(to);
-	spin_lock_irqsave(&pages->pages_lock, flags);
-	balloon_page_insert(pages, to);
-	pages->isolated_pages--;
-	__count_vm_event(BALLOON_MIGRATE);
-	spin_unlock_irqrestore(&pages->pages_lock, flags);
 	runs_add(&b->runs, page_to_pfn(to), 1);
 	tell(b, true);
-
-	balloon_page_finalize(from);
 	runs_add(&b->runs, page_to_pfn(from), 1);
 	tell(b, false);
+	compat_balloon_moved(pages, to, from);
 	mutex_unlock(&b->lock);
-	put_page(from);
-	return MIGRATEPAGE_SUCCESS;
+	return 0;
 }

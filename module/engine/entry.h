@@ -88,6 +88,33 @@
 	xor	%r15d, %r15d
 .endm
 
+/* Right before the entry: what the host left in the processor's buffers is no guest's. */
+.macro CLEAR_BUFFERS_FOR_GUEST
+	ALTERNATIVE "jmp .Lno_verw_\@", "", X86_FEATURE_CLEAR_CPU_BUF_VM
+	verw	.Lverw_selector(%rip)
+.Lno_verw_\@:
+.endm
+
+/* VERW clears only for a data segment that can be written. */
+.macro VERW_SELECTOR
+	.pushsection .rodata
+	.balign	2
+.Lverw_selector:
+	.word	__KERNEL_DS
+	.popsection
+.endm
+
+/* The barrier for all predictions, which on some processors spares the return stack's. */
+.macro BARRIER_AFTER_GUEST
+	ALTERNATIVE "jmp .Lno_barrier_\@", "", X86_FEATURE_IBPB_ON_VMEXIT
+	mov	$MSR_IA32_PRED_CMD, %ecx
+	mov	$PRED_CMD_IBPB, %eax
+	xor	%edx, %edx
+	wrmsr
+	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_BUG_IBPB_NO_RET
+.Lno_barrier_\@:
+.endm
+
 /*
  * IBRS again, where the kernel runs with it: the write itself is what shuts the guest's predictions
  * out.  Changes RAX, RCX and RDX.

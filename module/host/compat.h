@@ -16,8 +16,16 @@
 #include "compat_shrinker.h"
 
 #ifndef CONFIG_UML
+#include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 #include <asm/msr.h>
+#include <asm/processor.h>
+#include <asm/reboot.h>
+#ifdef COMPAT_CPUID_API
+#include <asm/cpuid/api.h>
+#else
+#define cpuid_base_hypervisor	hypervisor_cpuid_base
+#endif
 
 #ifndef COMPAT_RDMSRQ
 #define rdmsrq			rdmsrl
@@ -25,6 +33,31 @@
 #define wrmsrq			wrmsrl
 #define wrmsrq_safe		wrmsrl_safe
 #define wrmsrq_on_cpu		wrmsrl_on_cpu
+#endif
+
+#ifndef X86_FEATURE_USE_IBPB
+#define X86_FEATURE_USE_IBPB	X86_FEATURE_IBPB
+#endif
+
+/* The kernel's own barrier became a function that no other module may call. */
+static inline void gondola_host_ibpb(void)
+{
+	if (cpu_feature_enabled(X86_FEATURE_USE_IBPB))
+		wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+}
+
+/*
+ * Nothing to call in a crash: what is left on then is SVM alone, which INIT ends, since a VMX that
+ * nothing could switch off is refused.
+ */
+#ifdef COMPAT_RESERVED_CRASH
+static inline void cpu_emergency_register_virt_callback(void (*callback)(void))
+{
+}
+
+static inline void cpu_emergency_unregister_virt_callback(void (*callback)(void))
+{
+}
 #endif
 #endif
 

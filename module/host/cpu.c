@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <asm/cpufeature.h>
 #include <asm/fpu/xcr.h>
-#include <asm/processor.h>
 #include <asm/tsc.h>
+#include "compat.h"
 #include "cpu.h"
 
 void gondola_host_cpuid(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
@@ -16,7 +16,7 @@ void gondola_host_cpuid(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u
  */
 static bool xsetbv_escapes(void)
 {
-	return boot_cpu_has(X86_FEATURE_HYPERVISOR) && hypervisor_cpuid_base("TCGTCGTCGTCG", 0);
+	return boot_cpu_has(X86_FEATURE_HYPERVISOR) && cpuid_base_hypervisor("TCGTCGTCGTCG", 0);
 }
 
 u64 gondola_host_xcr0(void)

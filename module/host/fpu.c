@@ -32,6 +32,17 @@ void gondola_thread_fpu_swap(struct gondola_vcpu *vcpu, bool guest)
 	fpu_swap_kvm_fpstate(&vcpu->host->thread.fpu, guest);
 }
 
+void gondola_thread_fpu_load(struct gondola_vcpu *vcpu)
+{
+	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
+		switch_fpu_return();
+}
+
+/* The state stays in the processor until the thread is scheduled out. */
+void gondola_thread_fpu_unload(struct gondola_vcpu *vcpu)
+{
+}
+
 /* ---- the state record ----------------------------------------------------------- */
 
 u32 gondola_thread_fpu_size(struct gondola_vcpu *vcpu)

@@ -39,6 +39,7 @@ const char *const gondola_preflight_words[] = {
 	[GONDOLA_PF_NESTED_OFF] = "nested virtualization is off",
 	[GONDOLA_PF_MISSING_FEATURE] = "a feature is missing",
 	[GONDOLA_PF_PROCESSORS_DIFFER] = "the processors differ",
+	[GONDOLA_PF_KERNEL] = "not with this kernel",
 };
 
 /* Guards users and the steps of switching on and off. */

@@ -16,6 +16,7 @@
 #include <asm/reboot.h>
 #include <asm/tlbflush.h>
 #include "compat.h"
+#include "kernel_verdict.h"
 #include "processors.h"
 #include "run.h"
 
@@ -143,7 +144,7 @@ static void look_for_rival(void *info)
 	u64 efer = 0;
 
 	rdmsrq_safe(MSR_EFER, &efer);
-	if ((cr4_read_shadow() & X86_CR4_VMXE) || (efer & EFER_SVME))
+	if ((__read_cr4() & X86_CR4_VMXE) || (efer & EFER_SVME))
 		atomic_inc(info);
 }
 
@@ -156,6 +157,15 @@ static bool module_loaded(const char *name)
 	return found;
 }
 
+static struct gondola_kernel_facts kernel_facts(void)
+{
+	return (struct gondola_kernel_facts) {
+		.preempt_rt = IS_ENABLED(CONFIG_PREEMPT_RT),
+		.cr4_reserved = __is_defined(COMPAT_RESERVED_CR4),
+		.fred = __read_cr4() & KERNEL_CR4_FRED,
+	};
+}
+
 /*
  * A loaded rival counts as in use even while it runs nothing: it holds the
  * kernel's one slot for the crash callback, and may switch itself on any time.
@@ -163,6 +173,7 @@ static bool module_loaded(const char *name)
 u32 gondola_processors_probe(const struct gondola_engine_ops *ops, char *detail)
 {
 	struct processor_probe first = { .ops = ops }, other = { .ops = ops };
+	const struct gondola_kernel_facts facts = kernel_facts();
 	atomic_t in_use = ATOMIC_INIT(0);
 	int cpu;
 
@@ -181,6 +192,12 @@ u32 gondola_processors_probe(const struct gondola_engine_ops *ops, char *detail)
 		first.reason = GONDOLA_PF_PROCESSORS_DIFFER;
 		scnprintf(first.detail, sizeof(first.detail), "processor %d: %.40s", cpu,
 			  other.detail[0] ? other.detail : gondola_preflight_words[other.reason]);
+	}
+	if (first.reason == GONDOLA_PF_OK || first.reason == GONDOLA_PF_IN_USE) {
+		u32 verdict = gondola_kernel_verdict(ops->id, &facts, first.detail);
+
+		if (verdict != GONDOLA_PF_OK)
+			first.reason = verdict;
 	}
 	if (active && first.reason == GONDOLA_PF_OK) {
 		first.reason = GONDOLA_PF_IN_USE;

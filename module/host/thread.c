@@ -75,10 +75,34 @@ static void take_debugctl(struct gondola_thread *thread)
 		update_debugctlmsr(0);
 }
 
+/* Every exit disables all breakpoints: what perf and debuggers have set comes back. */
+static void save_breakpoints(struct gondola_thread *thread)
+{
+	thread->dr7 = 0;
+	if (likely(!hw_breakpoint_active()))
+		return;
+	get_debugreg(thread->dr[0], 0);
+	get_debugreg(thread->dr[1], 1);
+	get_debugreg(thread->dr[2], 2);
+	get_debugreg(thread->dr[3], 3);
+	get_debugreg(thread->dr7, 7);
+}
+
+static void restore_breakpoints(const struct gondola_thread *thread)
+{
+	if (likely(!thread->dr7))
+		return;
+	set_debugreg(thread->dr[0], 0);
+	set_debugreg(thread->dr[1], 1);
+	set_debugreg(thread->dr[2], 2);
+	set_debugreg(thread->dr[3], 3);
+	set_debugreg(thread->dr7, 7);
+}
+
 void gondola_thread_enter(struct gondola_vcpu *vcpu)
 {
-	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
-		switch_fpu_return();
+	gondola_thread_fpu_load(vcpu);
+	save_breakpoints(&vcpu->host->thread);
 	if (own_xcr0(vcpu))
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
 	if (unlikely(vcpu->dr7 & DR7_ENABLES))
@@ -96,7 +120,6 @@ void gondola_thread_leave(struct gondola_vcpu *vcpu)
 	/* Nothing that the guest does by itself changes CR4.OSXSAVE or XCR0: as at the entry. */
 	if (own_xcr0(vcpu))
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->host->thread.xcr0);
-	/* Every exit disables all breakpoints. */
-	if (unlikely(hw_breakpoint_active()))
-		hw_breakpoint_restore();
+	gondola_thread_fpu_unload(vcpu);
+	restore_breakpoints(&vcpu->host->thread);
 }

@@ -13,6 +13,7 @@
 #include <linux/types.h>
 
 struct gondola_vcpu;
+struct gondola_xsave;
 
 #ifdef CONFIG_UML
 
@@ -93,15 +94,23 @@ static inline void gondola_thread_set_xmm(struct gondola_vcpu *vcpu, unsigned in
 /**
  * struct gondola_thread - what vcpu->host has of it
  * @notifier: puts and loads the vCPU when its thread is scheduled; registered while it is loaded
- * @fpu: the guest's FPU state, swapped with the thread's during GONDOLA_RUN
+ * @fpu: the guest's FPU state: fpu.c swaps it with the thread's during GONDOLA_RUN, fpu_own.c
+ *	around each entry
  * @xcr0: the host's own, the same on all its processors
  * @debugctl: the host's, while the guest runs
+ * @dr, @dr7: the host's breakpoints, while the guest runs; @dr7 is 0 if it has none
  */
 struct gondola_thread {
 	struct preempt_notifier notifier;
+#ifdef COMPAT_RESERVED_FPU
+	struct gondola_xsave *fpu;
+#else
 	struct fpu_guest fpu;
+#endif
 	u64 xcr0;
 	u64 debugctl;
+	unsigned long dr[4];
+	unsigned long dr7;
 };
 
 /*
@@ -126,10 +135,13 @@ void gondola_thread_detach(struct gondola_vcpu *vcpu);
 void gondola_thread_enter(struct gondola_vcpu *vcpu);
 void gondola_thread_leave(struct gondola_vcpu *vcpu);
 
-/* fpu.c: the guest's FPU state in the processor; see run/fpu.c. */
+/* fpu.c or fpu_own.c: the guest's FPU state in the processor; see run/fpu.c. */
 int gondola_thread_fpu_create(struct gondola_vcpu *vcpu);
 void gondola_thread_fpu_destroy(struct gondola_vcpu *vcpu);
 void gondola_thread_fpu_swap(struct gondola_vcpu *vcpu, bool guest);
+/* With the host's XCR0, interrupts off: the last before the guest runs, the first after it. */
+void gondola_thread_fpu_load(struct gondola_vcpu *vcpu);
+void gondola_thread_fpu_unload(struct gondola_vcpu *vcpu);
 u32 gondola_thread_fpu_size(struct gondola_vcpu *vcpu);
 int gondola_thread_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
 int gondola_thread_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);

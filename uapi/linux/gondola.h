@@ -51,6 +51,7 @@ enum gondola_engine_id {
  * @GONDOLA_PF_NESTED_OFF: this is itself a guest, whose host does not offer nesting
  * @GONDOLA_PF_MISSING_FEATURE: a capability that gondola needs is missing; @detail names it
  * @GONDOLA_PF_PROCESSORS_DIFFER: processors of this machine do not offer the same
+ * @GONDOLA_PF_KERNEL: the kernel that runs here stands in the way; @detail says with what
  */
 enum gondola_preflight_reason {
 	GONDOLA_PF_OK = 0,
@@ -61,6 +62,7 @@ enum gondola_preflight_reason {
 	GONDOLA_PF_NESTED_OFF,
 	GONDOLA_PF_MISSING_FEATURE,
 	GONDOLA_PF_PROCESSORS_DIFFER,
+	GONDOLA_PF_KERNEL,
 };
 
 /**

@@ -60,6 +60,7 @@ const char *gondola_preflight_words(unsigned int reason)
 			"this machine is a guest, and its host does not offer nested virtualization",
 		[GONDOLA_PF_MISSING_FEATURE] = "the processor lacks a part of it that gondola needs",
 		[GONDOLA_PF_PROCESSORS_DIFFER] = "the processors of this machine do not offer the same",
+		[GONDOLA_PF_KERNEL] = "the kernel that runs here does not allow it",
 	};
 
 	return reason < COUNT(words) ? words[reason] : "a reason that this program does not know";
@@ -80,6 +81,8 @@ const char *gondola_preflight_advice(unsigned int engine, unsigned int reason)
 		return "switch nested virtualization on at the host (for KVM: kvm_intel.nested=1 or kvm_amd.nested=1, and a CPU model that passes the feature on)";
 	case GONDOLA_PF_PROCESSORS_DIFFER:
 		return "check the firmware setup and the microcode of all sockets";
+	case GONDOLA_PF_KERNEL:
+		return "boot another kernel, or with the option that it names, or use another engine";
 	case GONDOLA_PF_NOT_BUILT:
 		return "build the module with it, or use another engine";
 	default:

@@ -7,6 +7,7 @@
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 #include <asm/percpu.h>
+#include <asm/segment.h>
 #include "compat-features.h"
 #include "engine/entry.h"
 
@@ -40,7 +41,7 @@ SYM_FUNC_START(gondola_svm_run)
 
 	LOAD_GUEST_REGISTERS
 
-	VM_CLEAR_CPU_BUFFERS
+	CLEAR_BUFFERS_FOR_GUEST
 	vmrun	%rax
 	vmsave	%rax
 
@@ -56,7 +57,7 @@ SYM_FUNC_START(gondola_svm_run)
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RETPOLINE
 	VALIDATE_UNRET_END
 	CALL_UNTRAIN_RET
-	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
+	BARRIER_AFTER_GUEST
 	RESTRICT_SPECULATION
 
 	cli
@@ -66,3 +67,5 @@ SYM_FUNC_START(gondola_svm_run)
 	POP_HOST_REGISTERS
 	RET
 SYM_FUNC_END(gondola_svm_run)
+
+VERW_SELECTOR

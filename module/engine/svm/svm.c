@@ -16,7 +16,6 @@
 #include <asm/debugreg.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
-#include <asm/processor.h>
 #include "asid.h"
 #include "host/compat.h"
 #include "preflight.h"
@@ -357,7 +356,7 @@ static void svm_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
 	if (c->vm_id != vcpu->vm->id || c->vcpu_id != vcpu->id) {
 		c->vm_id = vcpu->vm->id;
 		c->vcpu_id = vcpu->id;
-		indirect_branch_prediction_barrier();
+		gondola_host_ibpb();
 	}
 	if (boot_cpu_has(X86_FEATURE_RDTSCP))
 		rdmsrq(MSR_TSC_AUX, svm->host_tsc_aux);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Does the kernel that runs here let an engine of the processor be used? */
+#ifndef GONDOLA_HOST_KERNEL_VERDICT_H
+#define GONDOLA_HOST_KERNEL_VERDICT_H
+
+#include <linux/bits.h>
+#include <linux/types.h>
+
+/* CR4.FRED; older kernels have no name for it. */
+#define KERNEL_CR4_FRED		BIT_ULL(32)
+
+/**
+ * struct gondola_kernel_facts - what preflight asks of the kernel
+ * @preempt_rt: its locks sleep, and ours are taken where nothing may
+ * @cr4_reserved: CR4.VMXE is for its own hypervisor alone to set
+ * @fred: FRED delivers events: what an exit of VMX hands on needs its entry point for KVM
+ */
+struct gondola_kernel_facts {
+	bool preempt_rt;
+	bool cr4_reserved;
+	bool fred;
+};
+
+/**
+ * gondola_kernel_verdict() - the first obstacle that the kernel is
+ * @engine: one of a processor's
+ * @detail: 64 bytes, written if there is an obstacle
+ *
+ * GONDOLA_PF_OK or GONDOLA_PF_KERNEL.
+ */
+u32 gondola_kernel_verdict(u32 engine, const struct gondola_kernel_facts *facts, char *detail);
+
+#endif

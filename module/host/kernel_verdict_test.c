@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Every obstacle that a kernel can be: no machine here boots FRED or a real-time kernel. */
+#include <kunit/test.h>
+#include <linux/string.h>
+#include <uapi/linux/gondola.h>
+#include "kernel_verdict.h"
+
+static const struct {
+	const char *name;
+	u32 engine;
+	struct gondola_kernel_facts facts;
+	const char *words;	/* some of them; NULL if there is no obstacle */
+} cases[] = {
+	{ "vmx, nothing", GONDOLA_ENGINE_VMX, {}, NULL },
+	{ "svm, nothing", GONDOLA_ENGINE_SVM, {}, NULL },
+	{ "vmx, CR4 is KVM's", GONDOLA_ENGINE_VMX, { .cr4_reserved = true }, "only KVM" },
+	{ "svm needs no CR4", GONDOLA_ENGINE_SVM, { .cr4_reserved = true }, NULL },
+	{ "vmx, FRED", GONDOLA_ENGINE_VMX, { .fred = true }, "fred=off" },
+	{ "svm, FRED", GONDOLA_ENGINE_SVM, { .fred = true }, NULL },
+	{ "vmx, real time", GONDOLA_ENGINE_VMX, { .preempt_rt = true }, "PREEMPT_RT" },
+	{ "svm, real time", GONDOLA_ENGINE_SVM, { .preempt_rt = true }, "PREEMPT_RT" },
+	/* Another kernel helps against both; an option, against one. */
+	{ "vmx, both", GONDOLA_ENGINE_VMX, { .cr4_reserved = true, .fred = true }, "only KVM" },
+};
+
+static void kernel_verdict_names_the_obstacle(struct kunit *test)
+{
+	char detail[64];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *words = cases[i].words;
+
+		detail[0] = '\0';
+		KUNIT_EXPECT_EQ_MSG(test,
+				    gondola_kernel_verdict(cases[i].engine, &cases[i].facts, detail),
+				    words ? GONDOLA_PF_KERNEL : GONDOLA_PF_OK, "%s", cases[i].name);
+		KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(detail, words ?: ""), "%s: \"%s\"",
+					  cases[i].name, detail);
+		KUNIT_EXPECT_LT_MSG(test, strlen(detail), 63, "%s: cut off", cases[i].name);
+	}
+}
+
+static struct kunit_case verdict_cases[] = {
+	KUNIT_CASE(kernel_verdict_names_the_obstacle),
+	{}
+};
+
+static struct kunit_suite verdict_suite = {
+	.name = "gondola_kernel_verdict",
+	.test_cases = verdict_cases,
+};
+kunit_test_suite(verdict_suite);
