@@ -19,7 +19,9 @@ MAKEFLAGS += --no-print-directory
 testing := tools/testing
 machine := $(testing)/machine/machine
 packages := $(testing)/machine/packages
-kdir = /usr/src/linux-headers-$$($(machine) --version)
+# Headers of another kernel: KDIR=/lib/modules/RELEASE/build.
+kdir = $(if $(KDIR),$(KDIR),/usr/src/linux-headers-$$($(machine) --version))
+headers_check = tools/headers-check "$(kdir)" $(if $(CC:cc=),"$(CC)")
 # src= keeps the products out of the source tree.
 kbuild = $(MAKE) -C $(kdir) M=$(BUILD)/module src=$(CURDIR)
 
@@ -92,12 +94,14 @@ module driver: packages-build packages-suites
 	@$(testing)/machine/build-for $(KERNEL) $(BUILD) $(KBUILD_OPTIONS)
 else
 module: packages-build
+	@$(headers_check)
 	@mkdir -p $(addprefix $(BUILD)/module/,$(sort $(dir $(wildcard $(addprefix module/,*.c */*.c */*/*.c)))))
 	+@$(kbuild) $(KBUILD_OPTIONS) modules
 	@strip --strip-debug -o $(BUILD)/gondola.ko $(BUILD)/module/gondola.ko
 
 # The guest's, with the same headers: guests run the same kernel here.
 driver: packages-build
+	@$(headers_check) > /dev/null
 	@mkdir -p $(BUILD)/balloon
 	+@$(MAKE) -C $(kdir) M=$(BUILD)/balloon src=$(CURDIR)/balloon $(KBUILD_OPTIONS) modules
 	@strip --strip-debug -o $(BUILD)/gondola_balloon.ko $(BUILD)/balloon/gondola_balloon.ko
