@@ -14,11 +14,14 @@ import subprocess
 
 import image
 
-# name: (suite, release pattern of its cloud kernel)
+# name: suite
 KERNELS = {
-    "6.12": ("trixie", r"6\.12\."),
-    "7.3": ("trixie-backports", r"7\.\d+\."),
+    "6.1": "bookworm",
+    "6.12": "trixie",
+    "7.3": "trixie-backports",
 }
+# Whose headers are in the root; the first is the kernel that machines boot.
+FLAVOURS = ("cloud-amd64", "amd64", "rt-amd64")
 INCLUDED = "gcc,make,libelf-dev,libc6-dev,xz-utils,kmod,perl,python3"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -50,15 +53,21 @@ def in_root(root, command, binds=()):
 
 
 # In the fresh root, while it can still reach the archive: headers, and the kernel that they are of.
+# Newer suites have the kernel and its modules in packages of their own, which linux-image depends on.
 COMPLETE = """set -e
-apt-get install -y -q --no-install-recommends -t %s linux-headers-cloud-amd64
+apt-get install -y -q --no-install-recommends -t %s %s
 release=$(cd /usr/src && echo linux-headers-*-cloud-amd64)
 release=${release#linux-headers-}
 mkdir /image && cd /tmp
-apt-get download -q linux-image-$release
-dpkg -x linux-image-*.deb /image
-rm linux-image-*.deb
+apt-get download -q linux-image-$release $(apt-cache depends linux-image-$release |
+	grep -oE "linux-(binary|modules)-.*")
+for package in *.deb; do dpkg -x $package /image; done
+rm *.deb
 if [ ! -d /image/lib ]; then ln -s usr/lib /image/lib; fi
+if [ ! -d /image/boot ]; then
+	mkdir /image/boot
+	ln -s ../usr/lib/modules/$release/vmlinuz /image/boot/vmlinuz-$release
+fi
 find /image -name "*.ko.xz" -print0 | xargs -0r -n 200 xz -d
 depmod -b /image $release
 """
@@ -73,7 +82,8 @@ def make_root(entry, suite):
     root = os.path.join(entry, "root")
     done = subprocess.run(
         ["nice", "mmdebstrap", "--quiet", "--variant=minbase", "--include=" + INCLUDED,
-         "--customize-hook=chroot \"$1\" sh -c '%s'" % (COMPLETE % suite), base, root]
+         "--customize-hook=chroot \"$1\" sh -c '%s'" % (COMPLETE % (suite, " ".join("linux-headers-" + flavour for flavour in FLAVOURS))),
+         base, root]
         + ["deb [signed-by=%s] %s %s main" % (KEYRING, mirror(), name) for name in sorted({base, suite})],
         check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True)
@@ -89,20 +99,28 @@ class Suite:
         if name not in KERNELS:
             raise image.ImageError("no kernel %s: there are %s, and the installed one"
                                    % (name, ", ".join(KERNELS)))
-        suite, _ = KERNELS[name]
-        self.directory = image.Cache().get("suite-%s-2" % suite, lambda entry: make_root(entry, suite))
+        suite = KERNELS[name]
+        self.directory = image.Cache().get("suite-%s-3" % suite, lambda entry: make_root(entry, suite))
         self.root = os.path.join(self.directory, "root")
-        headers = glob.glob(self.root + "/usr/src/linux-headers-*-cloud-amd64")
-        self.release = os.path.basename(headers[0])[len("linux-headers-"):]
+        self.releases = [self.headers_of(flavour) for flavour in FLAVOURS]
+        self.release = self.releases[0]
+
+    def headers_of(self, flavour):
+        """The release of a flavour's headers: its name has a version in front, and no other flavour's."""
+        pattern = re.compile(r"linux-headers-(\d[^-]*(?:-\d+)?-%s)$" % flavour)
+        found = [match[1] for match in map(pattern.match, sorted(os.listdir(self.root + "/usr/src"))) if match]
+        if not found:
+            raise image.ImageError("no headers of the flavour %s in the root" % flavour)
+        return found[-1]
 
     def stock_kernel(self):
         return image.StockKernel(os.path.join(self.directory, "image"), self.release)
 
-    def build(self, tree, parts, directory, inner, *variables):
+    def build(self, tree, parts, directory, inner, *variables, release=None):
         """Builds a module of links to the tree's @parts in @directory/@inner; status and output."""
         link_tree(tree, parts, directory)
         command = "exec nice make -C /usr/src/linux-headers-%s M=%s -j%d %s modules" % (
-            self.release, os.path.normpath(os.path.join(directory, inner)), os.cpu_count() or 1,
+            release or self.release, os.path.normpath(os.path.join(directory, inner)), os.cpu_count() or 1,
             " ".join(variables))
         return in_root(self.root, command, (tree, directory))
 
