@@ -20,14 +20,22 @@ static int load_elf(struct boot *boot, const struct image *image)
 	if (boot->nr_modules)
 		return boot_error(boot, "%s: --module is for multiboot images, which this is not",
 				  image->path);
-	boot->protocol = "PVH";
-	return pvh_load(boot, image);
+	if (pvh_is(image)) {
+		boot->protocol = "PVH";
+		return pvh_load(boot, image);
+	}
+	boot->protocol = "ELF, 64-bit Linux entry";
+	return linux_elf_load(boot, image);
 }
 
 static int load(struct boot *boot, const struct image *image)
 {
 	if (!image->bytes)
 		return boot_error(boot, "%s: the file is empty", image->path);
+	if (multiboot2_is(image)) {
+		boot->protocol = "multiboot 2";
+		return multiboot2_load(boot, image);
+	}
 	if (multiboot_is(image)) {
 		boot->protocol = "multiboot";
 		return multiboot_load(boot, image);
@@ -35,8 +43,7 @@ static int load(struct boot *boot, const struct image *image)
 	if (elf_is(image))
 		return load_elf(boot, image);
 	if (!bzimage_is(image) && !sector_is(image))
-		return boot_error(boot, "%s: not a kernel image (no bzImage, no ELF file with a PVH note, no multiboot header, no boot sector)",
-				  image->path);
+		return boot_error(boot, "%s: %s", image->path, image_other(image));
 	if (boot->nr_modules)
 		return boot_error(boot, "%s: --module is for multiboot images; a bzImage takes --initrd",
 				  image->path);
@@ -60,7 +67,7 @@ int boot_load(struct boot *boot)
 		return boot_error(boot, "the command line has more than %u characters",
 				  BOOT_CMDLINE_MAX - 1);
 	boot->rsdp = acpi_build(boot->memory, boot->cpus, boot->nr_virtio);
-	if (image_read(boot, boot->kernel, &image))
+	if (image_read(boot, boot->kernel, &image) || image_unpack(boot, &image))
 		return -1;
 	ret = load(boot, &image);
 	image_free(&image);

@@ -15,14 +15,8 @@
 
 #define BOOT_MAX_MODULES	16
 
-/* Where things lie in the guest's first MiB; kernels are loaded above it. */
-#define BOOT_GDT		0x1000u
-#define BOOT_INFO		0x2000u		/* PVH start info or multiboot information */
-#define BOOT_INFO_END		0x7000u
-#define BOOT_ZERO_PAGE		0x7000u
-#define BOOT_SECTOR		0x7c00u		/* a boot sector uses none of the others */
-#define BOOT_PAGE_TABLES	0x9000u		/* 6 pages */
-#define BOOT_CMDLINE		0x20000u
+/* Where things lie in the guest's first MiB; most kernels are loaded above it. */
+#define BOOT_SECTOR		0x7c00u
 #define BOOT_CMDLINE_MAX	0x10000u
 #define BOOT_EBDA		0x9fc00u	/* end of base memory */
 #define BOOT_ACPI		0xe0000u
@@ -33,6 +27,19 @@
 struct boot_module {
 	const char *path;
 	const char *arguments;		/* or NULL */
+};
+
+#define BOOT_LOW_MAX	48		/* a string for each module, segments, tables */
+
+struct boot_range {
+	uint64_t from;
+	uint64_t to;
+};
+
+/** struct boot_low - what is used of base memory, below BOOT_EBDA */
+struct boot_low {
+	struct boot_range range[BOOT_LOW_MAX];
+	unsigned int count;
 };
 
 /**
@@ -54,6 +61,7 @@ struct boot {
 	unsigned int nr_modules;
 	unsigned int cpus;
 	unsigned int nr_virtio;
+	struct boot_low low;
 
 	uint64_t rsdp;
 	const char *protocol;
@@ -67,6 +75,25 @@ int boot_load(struct boot *boot);
 /** boot_error() - sets @error; returns -1 */
 int boot_error(struct boot *boot, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- low.c: base memory ---------------------------------------------------------- */
+
+/**
+ * boot_place() - where @bytes of an image go that wants them at @gpa
+ *
+ * NULL if the guest has no memory there, or if the place is the BIOS's: the interrupt vectors and
+ * its data area, and everything from BOOT_EBDA to 1 MiB.
+ */
+void *boot_place(struct boot *boot, uint64_t gpa, uint64_t bytes);
+/**
+ * boot_take_low() - a place in base memory that neither the image nor anything else uses
+ * @gpa: out, at a page's beginning
+ *
+ * Call it after the image has been placed.  NULL with @error if there is no room.
+ */
+void *boot_take_low(struct boot *boot, uint64_t bytes, uint32_t *gpa);
+/** boot_put_string() - a copy of @string in base memory; 0, or -1 with @error */
+int boot_put_string(struct boot *boot, const char *string, uint32_t *gpa);
+
 /* ---- image.c: files ------------------------------------------------------------ */
 
 /** struct image - a file in the launcher's memory */
@@ -78,6 +105,10 @@ struct image {
 
 int image_read(struct boot *boot, const char *path, struct image *image);
 void image_free(struct image *image);
+/** image_unpack() - replace what gzip or zstd has compressed; -1 with @error frees the image */
+int image_unpack(struct boot *boot, struct image *image);
+/** image_other() - for an image of no format that can be started: what it is, and what would help */
+const char *image_other(const struct image *image);
 /** image_at() - where @bytes at @offset lie, NULL if the file is shorter */
 const void *image_at(const struct image *image, uint64_t offset, uint64_t bytes);
 /**
@@ -93,10 +124,10 @@ int image_load_at(struct boot *boot, const char *path, uint64_t *gpa, uint64_t *
 
 /* ---- cpu.c: states to start in -------------------------------------------------- */
 
-/** boot_protected_mode() - flat 32-bit, paging off, entered at @entry */
-void boot_protected_mode(struct boot *boot, uint32_t entry);
-/** boot_long_mode() - 64-bit, the first 4 GiB mapped one to one */
-void boot_long_mode(struct boot *boot, uint64_t entry);
+/** boot_protected_mode() - flat 32-bit, paging off, entered at @entry; 0, or -1 with @error */
+int boot_protected_mode(struct boot *boot, uint32_t entry);
+/** boot_long_mode() - 64-bit, the first 4 GiB mapped one to one; 0, or -1 with @error */
+int boot_long_mode(struct boot *boot, uint64_t entry);
 
 /* ---- map.c: what memory there is -------------------------------------------------- */
 
@@ -116,10 +147,20 @@ unsigned int boot_map(const struct guest_memory *memory, struct boot_map_entry *
 
 bool bzimage_is(const struct image *image);
 int bzimage_load(struct boot *boot, const struct image *image);
+/**
+ * linux_elf_load() - a 64-bit ELF file, entered by Linux's 64-bit boot protocol
+ *
+ * That is how a vmlinux without PVH's note starts.
+ */
+int linux_elf_load(struct boot *boot, const struct image *image);
+bool multiboot2_is(const struct image *image);
+int multiboot2_load(struct boot *boot, const struct image *image);
 bool multiboot_is(const struct image *image);
 int multiboot_load(struct boot *boot, const struct image *image);
 bool sector_is(const struct image *image);
 int sector_load(struct boot *boot, const struct image *image);
+/** pvh_is() - whether an ELF file has the note of PVH's entry point */
+bool pvh_is(const struct image *image);
 /** pvh_load() - an ELF image with Xen's note of a 32-bit entry point */
 int pvh_load(struct boot *boot, const struct image *image);
 
@@ -150,6 +191,12 @@ int elf_open(struct boot *boot, const struct image *image, struct elf *elf);
 /** elf_segment() - program header @index < elf->count; its file range is inside the file */
 int elf_segment(struct boot *boot, const struct elf *elf, uint32_t index,
 		struct elf_segment *segment);
+/**
+ * elf_entry() - the physical address of the entry point
+ *
+ * The header has a virtual one, but paging is off, or maps one to one, when it is reached.
+ */
+uint64_t elf_entry(const struct elf *elf);
 /** elf_load() - all loadable segments at their physical addresses; @end: above the last one */
 int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end);
 

@@ -10,8 +10,10 @@
 #define MAGIC		0x53726448		/* "HdrS" */
 #define ENTRY_64	0x200
 #define SECTOR		512u
+#define PARAGRAPH	16u
 #define LOADER_UNKNOWN	0xff
 #define VGA_NORMAL	0xffff
+#define INITRD_MAX	0x7fffffff
 #define CMDLINE_OLD_MAX	255			/* before protocol 2.06 */
 
 bool bzimage_is(const struct image *image)
@@ -44,12 +46,14 @@ static int load_kernel(struct boot *boot, const struct image *image,
 		       const struct setup_header *header, uint64_t *end)
 {
 	uint64_t setup = (header->setup_sects ? header->setup_sects : 4) * SECTOR + SECTOR;
+	uint64_t rest = image->bytes > setup ? image->bytes - setup : 0;
 	uint64_t bytes = header->syssize * 16ull, run = BOOT_KERNEL;
 	const void *from;
 	void *to;
 
-	if (header->version < 0x0204)
-		bytes = image->bytes > setup ? image->bytes - setup : 0;
+	/* The size counts in paragraphs of 16 bytes; not every file fills its last one. */
+	if (header->version < 0x0204 || (rest < bytes && bytes - rest < PARAGRAPH))
+		bytes = rest;
 	from = image_at(image, setup, bytes);
 	if (!bytes || !from)
 		return boot_error(boot, "%s: cut short: the header announces %llu bytes, the file has %zu",
@@ -77,12 +81,14 @@ static int load_cmdline(struct boot *boot, const struct image *image,
 {
 	size_t max = header->version >= 0x0206 ? header->cmdline_size : CMDLINE_OLD_MAX;
 	size_t length = strlen(boot->append);
+	uint32_t gpa;
 
 	if (length > max)
 		return boot_error(boot, "%s: takes a command line of %zu characters, not %zu",
 				  image->path, max, length);
-	memcpy(memory_at(boot->memory, BOOT_CMDLINE, length + 1), boot->append, length + 1);
-	header->cmd_line_ptr = BOOT_CMDLINE;
+	if (boot_put_string(boot, boot->append, &gpa))
+		return -1;
+	header->cmd_line_ptr = gpa;
 	return 0;
 }
 
@@ -96,16 +102,19 @@ static int load_initrd(struct boot *boot, uint64_t floor, struct setup_header *h
 		ceiling = header->initrd_addr_max + 1ull;
 	if (image_load_high(boot, boot->initrd, floor, ceiling, &gpa, &bytes))
 		return -1;
-	header->ramdisk_image = gpa;
+	/* Of an empty file there is nothing to be found. */
+	header->ramdisk_image = bytes ? gpa : 0;
 	header->ramdisk_size = bytes;
 	return 0;
 }
 
-static void fill_zero_page(struct boot *boot, const struct setup_header *header)
+static int fill_zero_page(struct boot *boot, const struct setup_header *header, uint32_t *gpa)
 {
-	struct boot_params *zero = memory_at(boot->memory, BOOT_ZERO_PAGE, sizeof(*zero));
+	struct boot_params *zero = boot_take_low(boot, sizeof(*zero), gpa);
 	struct boot_map_entry map[BOOT_MAP_MAX];
 
+	if (!zero)
+		return -1;
 	memset(zero, 0, sizeof(*zero));
 	zero->hdr = *header;
 	zero->hdr.type_of_loader = LOADER_UNKNOWN;
@@ -118,24 +127,52 @@ static void fill_zero_page(struct boot *boot, const struct setup_header *header)
 		zero->e820_table[i].size = map[i].bytes;
 		zero->e820_table[i].type = map[i].type;
 	}
+	return 0;
 }
 
 int bzimage_load(struct boot *boot, const struct image *image)
 {
 	struct setup_header header;
 	uint64_t end = 0;
+	uint32_t zero;
+	int ret;
 
 	if (read_header(boot, image, &header) || load_kernel(boot, image, &header, &end) ||
-	    load_cmdline(boot, image, &header) || load_initrd(boot, end, &header))
+	    load_cmdline(boot, image, &header) || load_initrd(boot, end, &header) ||
+	    fill_zero_page(boot, &header, &zero))
 		return -1;
-	fill_zero_page(boot, &header);
 	if (header.version >= 0x020c && header.xloadflags & XLF_KERNEL_64) {
 		boot->protocol = "bzImage, 64-bit entry";
-		boot_long_mode(boot, BOOT_KERNEL + ENTRY_64);
+		ret = boot_long_mode(boot, BOOT_KERNEL + ENTRY_64);
 	} else {
 		boot->protocol = "bzImage, 32-bit entry";
-		boot_protected_mode(boot, BOOT_KERNEL);
+		ret = boot_protected_mode(boot, BOOT_KERNEL);
 	}
-	boot->regs.gpr[6] = BOOT_ZERO_PAGE;	/* RSI */
+	boot->regs.gpr[6] = zero;		/* RSI */
+	return ret;
+}
+
+int linux_elf_load(struct boot *boot, const struct image *image)
+{
+	/* What a bzImage's own header would say. */
+	struct setup_header header = {
+		.boot_flag = BOOT_FLAG, .header = MAGIC, .version = 0x020c,
+		.loadflags = LOADED_HIGH, .xloadflags = XLF_KERNEL_64,
+		.initrd_addr_max = INITRD_MAX, .cmdline_size = BOOT_CMDLINE_MAX,
+	};
+	uint64_t end = 0;
+	struct elf elf;
+	uint32_t zero;
+
+	if (elf_open(boot, image, &elf))
+		return -1;
+	if (!elf.is64)
+		return boot_error(boot, "%s: a 32-bit ELF file with neither a PVH note nor a multiboot header: not a kernel that can be started",
+				  image->path);
+	if (elf_load(boot, &elf, &end) ||
+	    load_cmdline(boot, image, &header) || load_initrd(boot, end, &header) ||
+	    fill_zero_page(boot, &header, &zero) || boot_long_mode(boot, elf_entry(&elf)))
+		return -1;
+	boot->regs.gpr[6] = zero;
 	return 0;
 }

@@ -42,16 +42,20 @@ static uint64_t descriptor(uint32_t ar, uint32_t limit)
 	       (uint64_t)(limit >> 16 & 0xf) << 48 | (uint64_t)(ar >> 12 & 0xf) << 52;
 }
 
-static void set_segments(struct boot *boot, uint32_t code)
+static int set_segments(struct boot *boot, uint32_t code)
 {
 	const uint64_t gdt[] = {
 		0, 0, descriptor(code, ~0u), descriptor(AR_DATA, ~0u),
 		descriptor(AR_TSS, TSS_LIMIT), 0,
 	};
 	struct gondola_rec_sregs *sregs = &boot->sregs;
+	uint32_t gpa;
+	void *to = boot_take_low(boot, sizeof(gdt), &gpa);
 
-	memcpy(memory_at(boot->memory, BOOT_GDT, sizeof(gdt)), gdt, sizeof(gdt));
-	sregs->gdt.base = BOOT_GDT;
+	if (!to)
+		return -1;
+	memcpy(to, gdt, sizeof(gdt));
+	sregs->gdt.base = gpa;
 	sregs->gdt.limit = sizeof(gdt) - 1;
 	for (int i = GONDOLA_ES; i <= GONDOLA_GS; i++)
 		sregs->seg[i] = (struct gondola_segment){
@@ -63,39 +67,49 @@ static void set_segments(struct boot *boot, uint32_t code)
 		.selector = SELECTOR_TSS, .limit = TSS_LIMIT, .ar = AR_TSS,
 	};
 	sregs->seg[GONDOLA_LDTR] = (struct gondola_segment){ .ar = GONDOLA_AR_UNUSABLE };
+	return 0;
 }
 
-void boot_protected_mode(struct boot *boot, uint32_t entry)
+static int enter_at(struct boot *boot, uint32_t code, uint64_t entry)
 {
 	memset(&boot->sregs, 0, sizeof(boot->sregs));
 	memset(&boot->regs, 0, sizeof(boot->regs));
-	set_segments(boot, AR_CODE32);
 	boot->sregs.cr0 = CR0_PE | CR0_ET;
 	boot->regs.rip = entry;
 	boot->regs.rflags = RFLAGS_FIXED;
+	return set_segments(boot, code);
+}
+
+int boot_protected_mode(struct boot *boot, uint32_t entry)
+{
+	return enter_at(boot, AR_CODE32, entry);
 }
 
 /* PML4, PDPT and four page directories of 2 MiB pages. */
-static void identity_map(struct boot *boot)
+static int identity_map(struct boot *boot, uint32_t *root)
 {
-	uint64_t *tables = memory_at(boot->memory, BOOT_PAGE_TABLES, 6 * PAGE);
+	uint64_t *tables = boot_take_low(boot, 6 * PAGE, root);
 
+	if (!tables)
+		return -1;
 	memset(tables, 0, 6 * PAGE);
-	tables[0] = (BOOT_PAGE_TABLES + PAGE) | PTE_PRESENT | PTE_WRITE;
+	tables[0] = (*root + PAGE) | PTE_PRESENT | PTE_WRITE;
 	for (uint64_t i = 0; i < 4; i++)
-		tables[512 + i] = (BOOT_PAGE_TABLES + (2 + i) * PAGE) | PTE_PRESENT | PTE_WRITE;
+		tables[512 + i] = (*root + (2 + i) * PAGE) | PTE_PRESENT | PTE_WRITE;
 	for (uint64_t i = 0; i < 4 * 512; i++)
 		tables[1024 + i] = i << 21 | PTE_PRESENT | PTE_WRITE | PTE_LARGE;
+	return 0;
 }
 
-void boot_long_mode(struct boot *boot, uint64_t entry)
+int boot_long_mode(struct boot *boot, uint64_t entry)
 {
-	boot_protected_mode(boot, 0);
-	set_segments(boot, AR_CODE64);
-	identity_map(boot);
+	uint32_t root;
+
+	if (enter_at(boot, AR_CODE64, entry) || identity_map(boot, &root))
+		return -1;
 	boot->sregs.cr0 |= CR0_PG;
-	boot->sregs.cr3 = BOOT_PAGE_TABLES;
+	boot->sregs.cr3 = root;
 	boot->sregs.cr4 = CR4_PAE;
 	boot->sregs.efer = EFER_LME | EFER_LMA;
-	boot->regs.rip = entry;
+	return 0;
 }

@@ -87,6 +87,22 @@ int elf_segment(struct boot *boot, const struct elf *elf, uint32_t index,
 	return 0;
 }
 
+uint64_t elf_entry(const struct elf *elf)
+{
+	struct boot ignored = { 0 };
+
+	for (uint32_t i = 0; i < elf->count; i++) {
+		struct elf_segment segment;
+
+		if (elf_segment(&ignored, elf, i, &segment) || segment.type != PT_LOAD)
+			continue;
+		if (elf->entry >= segment.vaddr &&
+		    elf->entry - segment.vaddr < segment.memory_bytes)
+			return elf->entry - segment.vaddr + segment.paddr;
+	}
+	return elf->entry;
+}
+
 int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end)
 {
 	const char *path = elf->image->path;
@@ -105,12 +121,11 @@ int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end)
 		if (segment.file_bytes > segment.memory_bytes)
 			return boot_error(boot, "%s: its segment %u is larger in the file than in memory",
 					  path, i);
-		to = segment.paddr >= BOOT_KERNEL && segment.paddr < boot->memory->low ?
-			memory_at(boot->memory, segment.paddr, segment.memory_bytes) : NULL;
+		to = boot_place(boot, segment.paddr, segment.memory_bytes);
 		if (!to)
-			return boot_error(boot, "%s: its segment %u wants 0x%llx bytes at 0x%llx, where the guest has no memory for it (0x%x to 0x%llx)",
+			return boot_error(boot, "%s: its segment %u wants 0x%llx bytes at 0x%llx, where the guest has no memory for it (0x1000 to 0x%x, 0x%x to 0x%llx)",
 					  path, i, (unsigned long long)segment.memory_bytes,
-					  (unsigned long long)segment.paddr, BOOT_KERNEL,
+					  (unsigned long long)segment.paddr, BOOT_EBDA, BOOT_KERNEL,
 					  (unsigned long long)boot->memory->low);
 		copied += segment.file_bytes;
 		/* Else a file could have all of it copied 65,535 times. */

@@ -86,7 +86,9 @@ static int load_file(struct boot *boot, const char *path, int fd, uint64_t gpa, 
 	uint8_t *to = memory_at(boot->memory, gpa, bytes);
 	int ret;
 
-	if (to)
+	if (!bytes)
+		ret = 0;
+	else if (to)
 		ret = read_all(boot, path, fd, to, bytes);
 	else
 		ret = boot_error(boot, "%s: its %llu bytes do not fit into %lluM of guest memory",

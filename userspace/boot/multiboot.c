@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Multiboot 1: a header in the file's first 8 KiB, 32-bit entry, information by EBX. */
-#include <elf.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "boot.h"
+#include "multiboot.h"
 
 #define SEARCH		8192u
 #define HEADER_MAGIC	0x1badb002u
@@ -13,8 +13,8 @@
 /* Of the header's flags: what this loader can do; the others of 0 … 15 are demands. */
 #define WANT_PAGE_ALIGN	(1u << 0)
 #define WANT_MEMORY	(1u << 1)
-#define WANT_VIDEO	(1u << 2)
-#define WANT_KNOWN	(WANT_PAGE_ALIGN | WANT_MEMORY)
+#define WANT_VIDEO	(1u << 2)	/* answered by a missing mode: there is no display */
+#define WANT_KNOWN	(WANT_PAGE_ALIGN | WANT_MEMORY | WANT_VIDEO)
 #define WANT_DEMANDS	0xffffu
 #define HAS_ADDRESSES	(1u << 16)
 
@@ -29,13 +29,10 @@ struct header {
 	uint32_t flags;
 	uint32_t checksum;
 	/* With HAS_ADDRESSES: */
-	uint32_t header_address;
-	uint32_t load_address;
-	uint32_t load_end;
-	uint32_t bss_end;
+	struct multiboot_addresses addresses;
 	uint32_t entry;
 };
-#define HEADER_SHORT	offsetof(struct header, header_address)
+#define HEADER_SHORT	offsetof(struct header, addresses)
 
 struct info {
 	uint32_t flags;
@@ -75,7 +72,6 @@ struct info_page {
 	struct map_entry map[BOOT_MAP_MAX];
 	char loader[16];
 };
-_Static_assert(sizeof(struct info_page) <= BOOT_INFO_END - BOOT_INFO, "information fits");
 
 /* Copies the header out and says where it lies, or returns false. */
 static bool find_header(const struct image *image, struct header *header, uint64_t *offset)
@@ -104,40 +100,45 @@ bool multiboot_is(const struct image *image)
 	return find_header(image, &header, &offset);
 }
 
-/* By the addresses in the header, for files that are not ELF. */
-static int load_flat(struct boot *boot, const struct image *image, uint64_t offset,
-		     uint32_t *entry, uint64_t *end)
+int multiboot_load_flat(struct boot *boot, const struct image *image, uint64_t offset,
+			const struct multiboot_addresses *want, uint64_t *end)
 {
-	const struct header *header = image_at(image, offset, sizeof(*header));
-	uint64_t skipped, from, bytes, room;
+	uint64_t skipped = (uint64_t)want->header - want->load, from = offset - skipped;
+	uint64_t bytes, room;
 	void *to;
 
-	if (!header)
-		return boot_error(boot, "%s: cut short inside the multiboot header", image->path);
-	skipped = (uint64_t)header->header_address - header->load_address;
-	if (header->load_address > header->header_address || skipped > offset)
+	if (want->load > want->header || skipped > offset)
 		return boot_error(boot, "%s: the addresses in its multiboot header contradict each other",
 				  image->path);
-	from = offset - skipped;
-	bytes = header->load_end ? (uint64_t)header->load_end - header->load_address :
-		image->bytes - from;
-	room = header->bss_end ? (uint64_t)header->bss_end - header->load_address : bytes;
-	if ((header->load_end && header->load_end < header->load_address) ||
-	    (header->bss_end && header->bss_end < header->load_address) || room < bytes)
+	bytes = want->load_end ? (uint64_t)want->load_end - want->load : image->bytes - from;
+	room = want->bss_end ? (uint64_t)want->bss_end - want->load : bytes;
+	if ((want->load_end && want->load_end < want->load) ||
+	    (want->bss_end && want->bss_end < want->load) || room < bytes)
 		return boot_error(boot, "%s: the addresses in its multiboot header contradict each other",
 				  image->path);
 	if (!image_at(image, from, bytes))
 		return boot_error(boot, "%s: cut short: its multiboot header announces more",
 				  image->path);
-	to = header->load_address >= BOOT_KERNEL ?
-		memory_at(boot->memory, header->load_address, room) : NULL;
+	to = boot_place(boot, want->load, room);
 	if (!to)
 		return boot_error(boot, "%s: wants 0x%llx bytes at 0x%x, where the guest has no memory for it",
-				  image->path, (unsigned long long)room, header->load_address);
+				  image->path, (unsigned long long)room, want->load);
 	memcpy(to, image_at(image, from, bytes), bytes);
-	*entry = header->entry;
-	*end = header->load_address + room;
+	*end = want->load + room;
 	return 0;
+}
+
+static int load_flat(struct boot *boot, const struct image *image, uint64_t offset,
+		     uint32_t *entry, uint64_t *end)
+{
+	const void *from = image_at(image, offset, sizeof(struct header));
+	struct header header;
+
+	if (!from)
+		return boot_error(boot, "%s: cut short inside the multiboot header", image->path);
+	memcpy(&header, from, sizeof(header));
+	*entry = header.entry;
+	return multiboot_load_flat(boot, image, offset, &header.addresses, end);
 }
 
 static int load_elf(struct boot *boot, const struct image *image, uint32_t *entry, uint64_t *end)
@@ -152,50 +153,54 @@ static int load_elf(struct boot *boot, const struct image *image, uint32_t *entr
 	if (elf.is64)
 		return boot_error(boot, "%s: multiboot images are 32-bit ELF files, this has 64 bits (objcopy -O elf32-i386 converts it)",
 				  image->path);
-	*entry = elf.entry;
-	/* The entry point is a virtual address, but paging is off when it is reached. */
-	for (uint32_t i = 0; i < elf.count; i++) {
-		struct elf_segment segment;
+	*entry = elf_entry(&elf);
+	return 0;
+}
 
-		if (elf_segment(boot, &elf, i, &segment))
+char *multiboot_string(struct boot *boot, const char *path, const char *arguments)
+{
+	char *text;
+
+	if (asprintf(&text, arguments && *arguments ? "%s %s" : "%s", path, arguments) >= 0)
+		return text;
+	boot_error(boot, "out of memory");
+	return NULL;
+}
+
+int multiboot_load_modules(struct boot *boot, multiboot_module *note, void *information,
+			   uint64_t end)
+{
+	for (int i = boot->initrd ? -1 : 0; i < (int)boot->nr_modules; i++) {
+		const char *path = i < 0 ? boot->initrd : boot->modules[i].path;
+		uint64_t gpa = end, bytes;
+		char *string;
+		int ret;
+
+		if (image_load_at(boot, path, &gpa, &bytes))
 			return -1;
-		if (segment.type == PT_LOAD && elf.entry - segment.vaddr < segment.memory_bytes && elf.entry >= segment.vaddr)
-			*entry = elf.entry - segment.vaddr + segment.paddr;
+		string = multiboot_string(boot, path, i < 0 ? NULL : boot->modules[i].arguments);
+		if (!string)
+			return -1;
+		ret = note(boot, information, gpa, gpa + bytes, string);
+		free(string);
+		if (ret)
+			return -1;
+		end = gpa + bytes;
 	}
 	return 0;
 }
 
-/* Puts "PATH ARGUMENTS" among the command lines; @used moves on. */
-static int put_string(struct boot *boot, const char *path, const char *arguments,
-		      uint32_t *used, uint32_t *gpa)
+static int note_module(struct boot *boot, void *information, uint32_t start, uint32_t end,
+		       const char *string)
 {
-	uint32_t room = BOOT_CMDLINE_MAX - *used;
-	char *to = memory_at(boot->memory, BOOT_CMDLINE + *used, room);
-	int length = snprintf(to, room, arguments && *arguments ? "%s %s" : "%s", path, arguments);
+	struct info_page *page = information;
+	struct module *module = &page->modules[page->info.nr_modules++];
 
-	if (length < 0 || (uint32_t)length >= room)
-		return boot_error(boot, "the command lines of kernel and modules have more than %u characters together",
-				  BOOT_CMDLINE_MAX - 1);
-	*gpa = BOOT_CMDLINE + *used;
-	*used += (uint32_t)length + 1;
-	return 0;
+	*module = (struct module){ .start = start, .end = end };
+	return boot_put_string(boot, string, &module->string);
 }
 
-static int load_module(struct boot *boot, const char *path, const char *arguments,
-		       struct info_page *page, uint32_t *used, uint64_t *end)
-{
-	struct module *module = &page->modules[page->info.nr_modules];
-	uint64_t gpa = *end, bytes;
-
-	if (image_load_at(boot, path, &gpa, &bytes))
-		return -1;
-	*end = gpa + bytes;
-	*module = (struct module){ .start = gpa, .end = gpa + bytes };
-	page->info.nr_modules++;
-	return put_string(boot, path, arguments, used, &module->string);
-}
-
-static void fill_map(struct boot *boot, struct info_page *page)
+static void fill_map(struct boot *boot, struct info_page *page, uint32_t gpa)
 {
 	struct boot_map_entry map[BOOT_MAP_MAX];
 	unsigned int count = boot_map(boot->memory, map);
@@ -205,57 +210,53 @@ static void fill_map(struct boot *boot, struct info_page *page)
 			sizeof(page->map[i]) - sizeof(page->map[i].bytes),
 			map[i].gpa, map[i].bytes, map[i].type,
 		};
-	page->info.map = BOOT_INFO + offsetof(struct info_page, map);
+	page->info.map = gpa + offsetof(struct info_page, map);
 	page->info.map_bytes = count * sizeof(page->map[0]);
 	page->info.mem_lower = BOOT_EBDA >> 10;
 	page->info.mem_upper = (boot->memory->low - BOOT_KERNEL) >> 10;
 }
 
-static int fill_info(struct boot *boot, const struct image *image, uint64_t end)
+static int fill_info(struct boot *boot, const struct image *image, uint64_t end, uint32_t *gpa)
 {
-	struct info_page *page = memory_at(boot->memory, BOOT_INFO, sizeof(*page));
-	uint32_t used = 0;
+	struct info_page *page = boot_take_low(boot, sizeof(*page), gpa);
+	char *string;
+	int ret;
 
+	if (!page)
+		return -1;
 	memset(page, 0, sizeof(*page));
 	page->info.flags = INFO_MEMORY | INFO_CMDLINE | INFO_MODULES | INFO_MAP | INFO_LOADER;
-	page->info.modules = BOOT_INFO + offsetof(struct info_page, modules);
-	page->info.loader = BOOT_INFO + offsetof(struct info_page, loader);
+	page->info.modules = *gpa + offsetof(struct info_page, modules);
+	page->info.loader = *gpa + offsetof(struct info_page, loader);
 	strcpy(page->loader, "gondola");
-	fill_map(boot, page);
-	if (put_string(boot, image->path, boot->append, &used, &page->info.cmdline))
+	fill_map(boot, page, *gpa);
+	string = multiboot_string(boot, image->path, boot->append);
+	if (!string)
 		return -1;
-	if (boot->initrd && load_module(boot, boot->initrd, NULL, page, &used, &end))
-		return -1;
-	for (unsigned int i = 0; i < boot->nr_modules; i++)
-		if (load_module(boot, boot->modules[i].path, boot->modules[i].arguments, page,
-				&used, &end))
-			return -1;
-	return 0;
+	ret = boot_put_string(boot, string, &page->info.cmdline);
+	free(string);
+	return ret ?: multiboot_load_modules(boot, note_module, page, end);
 }
 
 int multiboot_load(struct boot *boot, const struct image *image)
 {
 	struct header header;
 	uint64_t offset, end = 0;
-	uint32_t entry = 0;
+	uint32_t entry = 0, info;
 	int ret;
 
 	if (!find_header(image, &header, &offset))
 		return boot_error(boot, "%s: no multiboot header", image->path);
-	if (header.flags & WANT_DEMANDS & ~(WANT_KNOWN | WANT_VIDEO))
+	if (header.flags & WANT_DEMANDS & ~WANT_KNOWN)
 		return boot_error(boot, "%s: its multiboot header demands what this loader does not know (flags 0x%x)",
 				  image->path, header.flags);
-	if (header.flags & WANT_VIDEO)
-		return boot_error(boot, "%s: its multiboot header demands a graphics mode; there is no display",
-				  image->path);
 	if (header.flags & HAS_ADDRESSES)
 		ret = load_flat(boot, image, offset, &entry, &end);
 	else
 		ret = load_elf(boot, image, &entry, &end);
-	if (ret || fill_info(boot, image, end))
+	if (ret || fill_info(boot, image, end, &info) || boot_protected_mode(boot, entry))
 		return -1;
-	boot_protected_mode(boot, entry);
 	boot->regs.gpr[0] = BOOTED_MAGIC;	/* EAX */
-	boot->regs.gpr[3] = BOOT_INFO;		/* EBX */
+	boot->regs.gpr[3] = info;		/* EBX */
 	return 0;
 }

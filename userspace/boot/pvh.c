@@ -47,7 +47,6 @@ struct start_page {
 	struct start_map_entry map[BOOT_MAP_MAX];
 };
 _Static_assert(sizeof(struct start_info) == 56, "start information is ABI");
-_Static_assert(sizeof(struct start_page) <= BOOT_INFO_END - BOOT_INFO, "start information fits");
 
 /* Looks through one segment of notes. 1 if found. */
 static int search_notes(const struct image *image, const struct elf_segment *segment,
@@ -81,6 +80,7 @@ static int search_notes(const struct image *image, const struct elf_segment *seg
 	return 0;
 }
 
+/* 1 if there is one, 0 if there is none, -1 with @error. */
 static int find_entry(struct boot *boot, const struct elf *elf, uint64_t *entry)
 {
 	uint64_t searched = 0;
@@ -97,50 +97,64 @@ static int find_entry(struct boot *boot, const struct elf *elf, uint64_t *entry)
 			return boot_error(boot, "%s: its notes lie over each other: they are more than the file",
 					  elf->image->path);
 		if (segment.type == PT_NOTE && search_notes(elf->image, &segment, entry))
-			return *entry >> 32 ?
-				boot_error(boot, "%s: its PVH entry point 0x%llx lies above 4 GiB",
-					   elf->image->path, (unsigned long long)*entry) : 0;
+			return 1;
 	}
-	return boot_error(boot, "%s: an ELF file with neither a PVH note nor a multiboot header: not a kernel that can be started",
-			  elf->image->path);
+	return 0;
 }
 
-static void fill_start_page(struct boot *boot, uint64_t initrd, uint64_t initrd_bytes)
+bool pvh_is(const struct image *image)
 {
-	struct start_page *page = memory_at(boot->memory, BOOT_INFO, sizeof(*page));
-	struct boot_map_entry map[BOOT_MAP_MAX];
-	size_t length = strlen(boot->append) + 1;
+	struct boot ignored = { 0 };
+	uint64_t entry;
+	struct elf elf;
 
-	memcpy(memory_at(boot->memory, BOOT_CMDLINE, length), boot->append, length);
+	return !elf_open(&ignored, image, &elf) && find_entry(&ignored, &elf, &entry) == 1;
+}
+
+static int fill_start_page(struct boot *boot, uint64_t initrd, uint64_t initrd_bytes, uint32_t *gpa)
+{
+	struct start_page *page = boot_take_low(boot, sizeof(*page), gpa);
+	struct boot_map_entry map[BOOT_MAP_MAX];
+	uint32_t cmdline;
+
+	if (!page || boot_put_string(boot, boot->append, &cmdline))
+		return -1;
 	memset(page, 0, sizeof(*page));
 	page->info = (struct start_info){
 		.magic = START_MAGIC,
 		.version = 1,
 		.nr_modules = boot->initrd ? 1 : 0,
-		.modules = boot->initrd ? BOOT_INFO + offsetof(struct start_page, module) : 0,
-		.cmdline = BOOT_CMDLINE,
+		.modules = boot->initrd ? *gpa + offsetof(struct start_page, module) : 0,
+		.cmdline = cmdline,
 		.rsdp = boot->rsdp,
-		.map = BOOT_INFO + offsetof(struct start_page, map),
+		.map = *gpa + offsetof(struct start_page, map),
 		.map_entries = boot_map(boot->memory, map),
 	};
 	page->module = (struct start_module){ .gpa = initrd, .bytes = initrd_bytes };
 	for (unsigned int i = 0; i < page->info.map_entries; i++)
 		page->map[i] = (struct start_map_entry){ map[i].gpa, map[i].bytes, map[i].type, 0 };
+	return 0;
 }
 
 int pvh_load(struct boot *boot, const struct image *image)
 {
 	uint64_t entry = 0, end = 0, initrd = 0, initrd_bytes = 0;
 	struct elf elf;
+	uint32_t info;
 
-	if (elf_open(boot, image, &elf) || find_entry(boot, &elf, &entry) ||
-	    elf_load(boot, &elf, &end))
+	if (elf_open(boot, image, &elf) || find_entry(boot, &elf, &entry) < 0)
+		return -1;
+	if (entry >> 32)
+		return boot_error(boot, "%s: its PVH entry point 0x%llx lies above 4 GiB",
+				  image->path, (unsigned long long)entry);
+	if (elf_load(boot, &elf, &end))
 		return -1;
 	if (boot->initrd && image_load_high(boot, boot->initrd, end, MEMORY_LOW_MAX, &initrd,
 					    &initrd_bytes))
 		return -1;
-	boot_protected_mode(boot, (uint32_t)entry);
-	fill_start_page(boot, initrd, initrd_bytes);
-	boot->regs.gpr[3] = BOOT_INFO;		/* EBX */
+	if (boot_protected_mode(boot, (uint32_t)entry) ||
+	    fill_start_page(boot, initrd, initrd_bytes, &info))
+		return -1;
+	boot->regs.gpr[3] = info;		/* EBX */
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <asm/bootparam.h>
 
 #include "images.h"
+#include "tap.h"
 
 #define MAX_FILES	8
 #define PAYLOAD		"the kernel itself"
@@ -15,14 +16,15 @@
 static int files[MAX_FILES];
 static unsigned int nr_files;
 static char paths[MAX_FILES][32];
+struct made made;
 static struct boot boot;
 static struct guest_memory memory;
 
-void make_bzimage(struct made *made, int is64)
+void make_bzimage(int is64)
 {
-	struct setup_header *header = (struct setup_header *)(made->data + 0x1f1);
+	struct setup_header *header = (struct setup_header *)(made.data + 0x1f1);
 
-	memset(made, 0, sizeof(*made));
+	memset(&made, 0, sizeof(made));
 	header->setup_sects = 1;
 	header->boot_flag = 0xaa55;
 	header->header = 0x53726448;
@@ -36,8 +38,8 @@ void make_bzimage(struct made *made, int is64)
 	header->pref_address = 0x1000000;
 	header->init_size = 0x200000;
 	header->xloadflags = is64 ? XLF_KERNEL_64 : 0;
-	strcpy((char *)made->data + 1024, PAYLOAD);
-	made->bytes = 1024 + 2048;
+	strcpy((char *)made.data + 1024, PAYLOAD);
+	made.bytes = 1024 + 2048;
 }
 
 static size_t put_note(uint8_t *at, uint32_t entry)
@@ -52,10 +54,10 @@ static size_t put_note(uint8_t *at, uint32_t entry)
 	return sizeof(*note) + 8;
 }
 
-static void make_pvh64(struct made *made)
+static void make_pvh64(void)
 {
-	Elf64_Ehdr *header = (Elf64_Ehdr *)made->data;
-	Elf64_Phdr *segment = (Elf64_Phdr *)(made->data + 64);
+	Elf64_Ehdr *header = (Elf64_Ehdr *)made.data;
+	Elf64_Phdr *segment = (Elf64_Phdr *)(made.data + 64);
 
 	memcpy(header->e_ident, ELFMAG, SELFMAG);
 	header->e_ident[EI_CLASS] = ELFCLASS64;
@@ -70,14 +72,14 @@ static void make_pvh64(struct made *made)
 	};
 	segment[1] = (Elf64_Phdr){
 		.p_type = PT_NOTE, .p_offset = 256, .p_align = 4,
-		.p_filesz = put_note(made->data + 256, 0x100020),
+		.p_filesz = put_note(made.data + 256, 0x100020),
 	};
 }
 
-static void make_elf32(struct made *made, unsigned int segments)
+static void make_elf32(unsigned int segments)
 {
-	Elf32_Ehdr *header = (Elf32_Ehdr *)made->data;
-	Elf32_Phdr *segment = (Elf32_Phdr *)(made->data + 64);
+	Elf32_Ehdr *header = (Elf32_Ehdr *)made.data;
+	Elf32_Phdr *segment = (Elf32_Phdr *)(made.data + 64);
 
 	memcpy(header->e_ident, ELFMAG, SELFMAG);
 	header->e_ident[EI_CLASS] = ELFCLASS32;
@@ -92,21 +94,21 @@ static void make_elf32(struct made *made, unsigned int segments)
 	};
 }
 
-void make_pvh(struct made *made, int is64)
+void make_pvh(int is64)
 {
-	Elf32_Phdr *segment = (Elf32_Phdr *)(made->data + 64);
+	Elf32_Phdr *segment = (Elf32_Phdr *)(made.data + 64);
 
-	memset(made, 0, sizeof(*made));
-	strcpy((char *)made->data + 512, PAYLOAD);
-	made->bytes = 1024;
+	memset(&made, 0, sizeof(made));
+	strcpy((char *)made.data + 512, PAYLOAD);
+	made.bytes = 1024;
 	if (is64) {
-		make_pvh64(made);
+		make_pvh64();
 		return;
 	}
-	make_elf32(made, 2);
+	make_elf32(2);
 	segment[1] = (Elf32_Phdr){
 		.p_type = PT_NOTE, .p_offset = 256, .p_align = 4,
-		.p_filesz = put_note(made->data + 256, 0x100020),
+		.p_filesz = put_note(made.data + 256, 0x100020),
 	};
 }
 
@@ -117,25 +119,25 @@ static void put_header(uint8_t *at, uint32_t flags)
 	memcpy(at, header, sizeof(header));
 }
 
-void make_multiboot(struct made *made)
+void make_multiboot(void)
 {
-	memset(made, 0, sizeof(*made));
-	make_elf32(made, 1);
-	((Elf32_Ehdr *)made->data)->e_entry = 0xc0100010;
-	strcpy((char *)made->data + 512 + 32, PAYLOAD);
-	put_header(made->data + 512, 3);
-	made->bytes = 1024;
+	memset(&made, 0, sizeof(made));
+	make_elf32(1);
+	((Elf32_Ehdr *)made.data)->e_entry = 0xc0100010;
+	strcpy((char *)made.data + 512 + 32, PAYLOAD);
+	put_header(made.data + 512, 3);
+	made.bytes = 1024;
 }
 
-void make_flat(struct made *made)
+void make_flat(void)
 {
 	const uint32_t addresses[5] = { 0x100040, 0x100000, 0x100200, 0x101000, 0x100010 };
 
-	memset(made, 0, sizeof(*made));
-	put_header(made->data + 64, 1 << 16);
-	memcpy(made->data + 64 + 12, addresses, sizeof(addresses));
-	strcpy((char *)made->data + 128, PAYLOAD);
-	made->bytes = 512;
+	memset(&made, 0, sizeof(made));
+	put_header(made.data + 64, 1 << 16);
+	memcpy(made.data + 64 + 12, addresses, sizeof(addresses));
+	strcpy((char *)made.data + 128, PAYLOAD);
+	made.bytes = 512;
 }
 
 const char *file_of(const void *data, size_t bytes)
@@ -186,7 +188,25 @@ int boot_path(const char *path, uint64_t memory_bytes)
 	return boot_load(&boot);
 }
 
-int boot_made(const struct made *made, uint64_t memory_bytes)
+int boot_made(uint64_t memory_bytes)
 {
-	return boot_path(file_of(made->data, made->bytes), memory_bytes);
+	return boot_path(file_of(made.data, made.bytes), memory_bytes);
+}
+
+void *made_at(uint64_t gpa, uint64_t bytes)
+{
+	void *p = memory_at(boot.memory, gpa, bytes);
+
+	require(p);
+	return p;
+}
+
+void expect_refused(uint64_t memory_bytes, const char *words)
+{
+	int ret = boot_made(memory_bytes);
+
+	expect_equal(ret, -1);
+	tap_check(strstr(boot.error, words), false, "the message \"%s\" has no \"%s\"", boot.error,
+		  words);
+	fresh_boot();
 }

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Images as they are in the wild: what loaders must bear, and what they must name. */
+#include <elf.h>
+#include <string.h>
+#include <zlib.h>
+#include <zstd.h>
+#include <asm/bootparam.h>
+
+#include "tests/images.h"
+#include "tap.h"
+
+#define MIB	(1ull << 20)
+#define SMALL	(64 * MIB)
+
+/* Up to 15 bytes less than the header's count of paragraphs: memtest86+ and iPXE are so. */
+static void unfilled_paragraph(void)
+{
+	fresh_boot();
+	for (unsigned int less = 0; less < 16; less++) {
+		make_bzimage(1);
+		made.bytes -= less;
+		require_equal(boot_made(SMALL), 0);
+		fresh_boot();
+	}
+	make_bzimage(1);
+	made.bytes -= 16;
+	expect_refused(SMALL, "cut short");
+}
+
+static void empty_initrd(void)
+{
+	struct boot *boot = fresh_boot();
+	const struct boot_params *zero;
+
+	make_bzimage(1);
+	boot->initrd = file_of("", 0);
+	require_equal(boot_made(SMALL), 0);
+	zero = made_at(boot->regs.gpr[6], sizeof(*zero));
+	expect_equal(zero->hdr.ramdisk_image, 0);
+	expect_equal(zero->hdr.ramdisk_size, 0);
+	boot = fresh_boot();
+	make_pvh(1);
+	boot->initrd = file_of("", 0);
+	expect_equal(boot_made(SMALL), 0);
+}
+
+/* Whether [@a, @a + @bytes) and a segment at @segment of one page have something in common. */
+static bool overlaps(uint64_t a, uint64_t bytes, uint64_t segment)
+{
+	return a < segment + 4096 && segment < a + bytes;
+}
+
+/* An image may lie in base memory: the loader's tables make room for it, wherever it is. */
+static void below_one_mib(void)
+{
+	for (uint32_t place = 0x1000; place < 0x30000; place += 0x800) {
+		Elf32_Phdr *segment = (Elf32_Phdr *)(made.data + 64);
+		const uint32_t *info;
+
+		fresh_boot()->append = "quiet";
+		make_multiboot();
+		segment[0].p_paddr = place;
+		require_equal(boot_made(SMALL), 0);
+		require_equal(boot_of()->regs.rip, place + 0x10);
+		require(!strcmp(made_at(place + 32, 32), "the kernel itself"));
+		info = made_at(boot_of()->regs.gpr[3], 64);
+		require(!overlaps(boot_of()->regs.gpr[3], 512, place));
+		require(!overlaps(boot_of()->sregs.gdt.base, 48, place));
+		require(!overlaps(info[4], 16, place));
+		require(strstr(made_at(info[4], 64), " quiet"));
+	}
+	fresh_boot();
+	make_multiboot();
+	((Elf32_Phdr *)(made.data + 64))[0].p_paddr = 0x1000;
+	((Elf32_Phdr *)(made.data + 64))[0].p_memsz = BOOT_EBDA - 0x1000;
+	expect_refused(SMALL, "leaves no room");
+}
+
+/* A vmlinux without a note. */
+static void plain_elf(void)
+{
+	const struct boot_params *zero;
+	struct boot *boot = fresh_boot();
+
+	make_pvh(1);
+	((Elf64_Phdr *)(made.data + 64))[1].p_type = PT_NULL;
+	((Elf64_Ehdr *)made.data)->e_entry = 0xffffffff80100040;
+	boot->append = "quiet";
+	boot->initrd = file_of("abc", 3);
+	require_equal(boot_made(SMALL), 0);
+	expect_equal(boot->regs.rip, 0x100040);
+	expect_equal(boot->sregs.efer, 0x500);
+	zero = made_at(boot->regs.gpr[6], sizeof(*zero));
+	expect_equal(zero->hdr.header, 0x53726448);
+	expect(!strcmp(made_at(zero->hdr.cmd_line_ptr, 8), "quiet"));
+	expect(!memcmp(made_at(zero->hdr.ramdisk_image, 3), "abc", 3));
+	expect(zero->e820_entries >= 4);
+
+	fresh_boot();
+	make_pvh(0);
+	((Elf32_Phdr *)(made.data + 64))[1].p_type = PT_NULL;
+	expect_refused(SMALL, "neither a PVH note nor a multiboot header");
+}
+
+static void compressed(void)
+{
+	static uint8_t packed[2 * IMAGE_ROOM];
+	z_stream stream = { 0 };
+	size_t bytes;
+
+	fresh_boot();
+	make_bzimage(1);
+	require_equal(deflateInit2(&stream, 6, Z_DEFLATED, MAX_WBITS + 16, 8, 0), Z_OK);
+	stream.next_in = made.data;
+	stream.avail_in = made.bytes;
+	stream.next_out = packed;
+	stream.avail_out = sizeof(packed);
+	require_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+	deflateEnd(&stream);
+	expect_equal(boot_path(file_of(packed, stream.total_out), SMALL), 0);
+	expect(!strcmp(made_at(0x100000, 32), "the kernel itself"));
+	for (size_t cut = 2; cut < stream.total_out; cut += 7) {
+		fresh_boot();
+		require_equal(boot_path(file_of(packed, cut), SMALL), -1);
+		require(strstr(boot_of()->error, "damaged, cut short"));
+	}
+
+	fresh_boot();
+	bytes = ZSTD_compress(packed, sizeof(packed), made.data, made.bytes, 3);
+	require(!ZSTD_isError(bytes));
+	expect_equal(boot_path(file_of(packed, bytes), SMALL), 0);
+	expect(!strcmp(made_at(0x100000, 32), "the kernel itself"));
+	for (size_t cut = 4; cut < bytes; cut += 7) {
+		fresh_boot();
+		require_equal(boot_path(file_of(packed, cut), SMALL), -1);
+	}
+	fresh_boot();
+}
+
+/* What is no kernel is named, with what would help. */
+static void not_kernels(void)
+{
+	static const struct {
+		const char *start;
+		const char *words;
+	} files[] = {
+		{ "QFI\xfb", "a disk image (qcow2)" }, { "\xfd" "7zXZ", "unxz" },
+		{ "BZh9", "bunzip2" }, { "MZ\x90", "EFI firmware" }, { "070701", "--initrd" },
+		{ "!<arch>\n", "dpkg -x" }, { "#!/bin/sh", "not a kernel image" },
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		memset(&made, 0, sizeof(made));
+		strcpy((char *)made.data, files[i].start);
+		made.bytes = 1024;
+		expect_refused(SMALL, files[i].words);
+	}
+}
+
+/* ---- multiboot 2 ----------------------------------------------------------------------- */
+
+#define TAG(type, bytes)	(type), (bytes)
+
+/* An ELF image with a header of @count words of tags at offset 512. */
+static void make_multiboot2(const uint32_t *tags, size_t count)
+{
+	uint32_t head[4] = { 0xe85250d6, 0, sizeof(head) + count * 4 };
+
+	make_multiboot();
+	head[3] = 0u - head[0] - head[1] - head[2];
+	memcpy(made.data + 512, head, sizeof(head));
+	memcpy(made.data + 512 + sizeof(head), tags, count * 4);
+}
+
+/* The tag of @type in the information, NULL if there is none. */
+static const uint32_t *told(uint32_t type)
+{
+	uint32_t gpa = boot_of()->regs.gpr[3], end = gpa + *(uint32_t *)made_at(gpa, 4);
+
+	for (gpa += 8; gpa < end; gpa += (*(uint32_t *)made_at(gpa + 4, 4) + 7) & ~7u) {
+		const uint32_t *tag = made_at(gpa, 8);
+
+		require(tag[1] >= 8);
+		if (tag[0] == type)
+			return tag;
+		/* The end is behind all others. */
+		require(tag[0] || gpa + 8 == end);
+	}
+	return NULL;
+}
+
+static void multiboot2(void)
+{
+	/* Ask for information, an optional tag that nobody knows, an entry point, the end. */
+	static const uint32_t tags[] = {
+		TAG(1, 16), 4, 6, TAG(77 | 1 << 16, 12), 0, 0, TAG(3, 12), 0x100020, 0, TAG(0, 8),
+	};
+	struct boot *boot = fresh_boot();
+	const uint32_t *tag;
+
+	make_multiboot2(tags, sizeof(tags) / 4);
+	boot->append = "one two";
+	boot->modules[0] = (struct boot_module){ file_of("first", 5), "with arguments" };
+	boot->modules[1] = (struct boot_module){ file_of("2nd", 3), NULL };
+	boot->nr_modules = 2;
+	require_equal(boot_made(SMALL), 0);
+	expect_equal(boot->regs.rip, 0x100020);
+	expect_equal(boot->regs.gpr[0], 0x36d76289);
+	expect_equal(boot->regs.gpr[3] % 8, 0);
+	tag = told(1);
+	require(tag && strstr((const char *)(tag + 2), " one two"));
+	tag = told(3);
+	require(tag);
+	expect(!memcmp(made_at(tag[2], 5), "first", 5));
+	expect_equal(tag[3] - tag[2], 5);
+	expect(strstr((const char *)(tag + 4), " with arguments"));
+	tag = told(4);
+	require(tag);
+	expect_equal(tag[3], (SMALL >> 10) - 1024);
+	tag = told(6);
+	require(tag);
+	expect_equal(tag[2], 24);
+	expect((tag[1] - 16) / 24 >= 4);
+	tag = told(15);
+	require(tag && !memcmp(tag + 2, "RSD PTR ", 8));
+	require(!told(8));
+}
+
+static void multiboot2_bad(void)
+{
+	static const uint32_t unknown[] = { TAG(77, 8), TAG(0, 8) };
+	static const uint32_t endless[] = { TAG(1, 0), TAG(0, 8) };
+	static const uint32_t long_tag[] = { TAG(1, 0xfffffff8), TAG(0, 8) };
+	static const uint32_t no_end[] = { TAG(1, 8) };
+	static const uint32_t no_entry[] = { TAG(2, 24), 0x100000, 0x100000, 0, 0, TAG(0, 8) };
+	static const uint32_t short_tag[] = { TAG(2, 8), TAG(0, 8) };
+	static char line[0x10001];
+
+	fresh_boot();
+	make_multiboot2(unknown, 4);
+	expect_refused(SMALL, "does not know (tag 77)");
+	make_multiboot2(endless, 4);
+	expect_refused(SMALL, "have no end");
+	make_multiboot2(long_tag, 4);
+	expect_refused(SMALL, "have no end");
+	make_multiboot2(no_end, 2);
+	expect_refused(SMALL, "have no end");
+	make_multiboot2(no_entry, 8);
+	expect_refused(SMALL, "without an entry point");
+	make_multiboot2(short_tag, 4);
+	expect_refused(SMALL, "too short");
+	/* A header that says that it is longer than the file. */
+	make_multiboot2(no_end, 2);
+	((uint32_t *)(made.data + 512))[2] = 0x10000;
+	((uint32_t *)(made.data + 512))[3] = 0u - 0xe85250d6 - 0x10000;
+	expect_refused(SMALL, "cut short inside the multiboot 2 header");
+	memset(line, 'x', sizeof(line) - 2);
+	fresh_boot()->append = line;
+	make_multiboot2((const uint32_t[]){ TAG(0, 8) }, 2);
+	expect_refused(SMALL, "too long together");
+}
+
+static const struct tap_test tests[] = {
+	{ "a bzImage whose last paragraph is not full is loaded", unfilled_paragraph },
+	{ "an empty initrd is none", empty_initrd },
+	{ "an image in base memory keeps its place", below_one_mib },
+	{ "a plain 64-bit ELF kernel starts by Linux's protocol", plain_elf },
+	{ "images compressed by gzip and zstd are unpacked", compressed },
+	{ "files that are no kernels are named", not_kernels },
+	{ "a multiboot 2 image finds its information", multiboot2 },
+	{ "bad multiboot 2 images are refused in words", multiboot2_bad },
+};
+
+TAP_MAIN(tests)
