@@ -66,6 +66,7 @@ int boot_load(struct boot *boot)
 	if (strlen(boot->append) >= BOOT_CMDLINE_MAX)
 		return boot_error(boot, "the command line has more than %u characters",
 				  BOOT_CMDLINE_MAX - 1);
+	boot->post = bios_build(boot->memory);
 	boot->rsdp = acpi_build(boot->memory, boot->cpus, boot->nr_virtio);
 	if (image_read(boot, boot->kernel, &image) || image_unpack(boot, &image))
 		return -1;

@@ -20,7 +20,8 @@
 #define BOOT_CMDLINE_MAX	0x10000u
 #define BOOT_EBDA		0x9fc00u	/* end of base memory */
 #define BOOT_ACPI		0xe0000u
-#define BOOT_ACPI_END		0x100000u
+#define BOOT_ACPI_END		BOOT_BIOS
+#define BOOT_BIOS		0xfe000u	/* to the end of the first MiB */
 #define BOOT_KERNEL		0x100000u
 
 /** struct boot_module - a multiboot module: a file, and the string that goes with it */
@@ -47,6 +48,8 @@ struct boot_low {
  * @kernel, @initrd: paths; @initrd may be NULL
  * @append: the command line, not NULL
  * @nr_virtio: virtio devices to announce
+ * @low: in use by the loaders
+ * @post: where a boot sector is started from, see bios_build()
  * @rsdp: out: where the ACPI tables start
  * @protocol: out: what the image was recognised as
  * @regs, @sregs: out: the first vCPU's state; apic_base and xcr0 are left alone
@@ -62,6 +65,7 @@ struct boot {
 	unsigned int cpus;
 	unsigned int nr_virtio;
 	struct boot_low low;
+	uint16_t post;
 
 	uint64_t rsdp;
 	const char *protocol;
@@ -199,6 +203,15 @@ int elf_segment(struct boot *boot, const struct elf *elf, uint32_t index,
 uint64_t elf_entry(const struct elf *elf);
 /** elf_load() - all loadable segments at their physical addresses; @end: above the last one */
 int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end);
+
+/* ---- bios.c: real mode ------------------------------------------------------------------- */
+
+/**
+ * bios_build() - interrupt vectors, the BIOS's data areas, and the code that they lead to
+ *
+ * Returns the offset in segment 0xf000 of the code that starts a boot sector.
+ */
+uint16_t bios_build(const struct guest_memory *memory);
 
 /* ---- acpi.c ----------------------------------------------------------------------------- */
 

@@ -169,6 +169,9 @@ int linux_elf_load(struct boot *boot, const struct image *image)
 	if (!elf.is64)
 		return boot_error(boot, "%s: a 32-bit ELF file with neither a PVH note nor a multiboot header: not a kernel that can be started",
 				  image->path);
+	if (elf_entry(&elf) >= boot->memory->low)
+		return boot_error(boot, "%s: its entry point 0x%llx lies outside of the guest's memory",
+				  image->path, (unsigned long long)elf_entry(&elf));
 	if (elf_load(boot, &elf, &end) ||
 	    load_cmdline(boot, image, &header) || load_initrd(boot, end, &header) ||
 	    fill_zero_page(boot, &header, &zero) || boot_long_mode(boot, elf_entry(&elf)))

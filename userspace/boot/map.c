@@ -8,7 +8,7 @@ unsigned int boot_map(const struct guest_memory *memory, struct boot_map_entry *
 	map[count++] = (struct boot_map_entry){ 0, BOOT_EBDA, BOOT_RAM };
 	map[count++] = (struct boot_map_entry){ BOOT_EBDA, 0xa0000 - BOOT_EBDA, BOOT_RESERVED };
 	map[count++] = (struct boot_map_entry){
-		BOOT_ACPI, BOOT_ACPI_END - BOOT_ACPI, BOOT_RESERVED
+		BOOT_ACPI, BOOT_KERNEL - BOOT_ACPI, BOOT_RESERVED
 	};
 	map[count++] = (struct boot_map_entry){
 		BOOT_KERNEL, memory->low - BOOT_KERNEL, BOOT_RAM

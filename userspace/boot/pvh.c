@@ -108,7 +108,8 @@ bool pvh_is(const struct image *image)
 	uint64_t entry;
 	struct elf elf;
 
-	return !elf_open(&ignored, image, &elf) && find_entry(&ignored, &elf, &entry) == 1;
+	/* One that cannot be searched is refused by pvh_load(), in words. */
+	return !elf_open(&ignored, image, &elf) && find_entry(&ignored, &elf, &entry);
 }
 
 static int fill_start_page(struct boot *boot, uint64_t initrd, uint64_t initrd_bytes, uint32_t *gpa)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A boot sector: 16-bit code, loaded whole to 0x7c00 and entered there in real mode. */
+/* A boot sector: 16-bit code, loaded whole to 0x7c00 and entered there in real mode, by bios_code.S. */
 #include <string.h>
 
+#include "bios.h"
 #include "boot.h"
 
 #define SECTOR_BYTES	512u
@@ -40,11 +41,12 @@ int sector_load(struct boot *boot, const struct image *image)
 	sregs->seg[GONDOLA_CS].ar = AR_CODE;
 	sregs->seg[GONDOLA_LDTR] = (struct gondola_segment){ .limit = REAL_LIMIT, .ar = AR_LDT };
 	sregs->seg[GONDOLA_TR] = (struct gondola_segment){ .limit = REAL_LIMIT, .ar = AR_TSS };
-	/* The vector table of real mode, empty: there is no BIOS. */
 	sregs->idt.limit = 256 * 4 - 1;
 	sregs->gdt.limit = REAL_LIMIT;
 	sregs->cr0 = CR0_ET;
-	boot->regs.rip = BOOT_SECTOR;
+	sregs->seg[GONDOLA_CS].selector = BIOS_SEGMENT;
+	sregs->seg[GONDOLA_CS].base = BIOS_SEGMENT << 4;
+	boot->regs.rip = boot->post;
 	boot->regs.rflags = RFLAGS_FIXED;
 	return 0;
 }

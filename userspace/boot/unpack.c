@@ -7,7 +7,7 @@
 
 #include "boot.h"
 
-#define UNPACKED_MAX	(1ull << 30)
+#define UNPACKED_MAX	(256ull << 20)
 #define FIRST_ROOM	(1u << 20)
 #define ANY_HEADER	32		/* zlib finds out whether it is gzip's */
 
@@ -100,7 +100,7 @@ const char *image_other(const struct image *image)
 		const char *magic;
 		const char *words;
 	} others[] = {
-		{ 0, "\xfd" "7zXZ", "compressed with xz: unpack it first (unxz)" },
+		{ 0, "\3757zXZ", "compressed with xz: unpack it first (unxz)" },
 		{ 0, "BZh", "compressed with bzip2: unpack it first (bunzip2)" },
 		{ 0, "\x04\x22\x4d\x18", "compressed with lz4: unpack it first (unlz4)" },
 		{ 0, "\x89LZO", "compressed with lzop: unpack it first (lzop -d)" },

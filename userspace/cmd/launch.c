@@ -296,6 +296,7 @@ static void create_devices(struct vm *vm, const struct run_options *options,
 	i8042_create(vm);
 	pci_create(vm);
 	post_create(vm);
+	firmware_create(vm);
 	debug_exit_create(vm, options->debug_exit);
 	if (options->count_port)
 		count_port_create(vm, options->count_port);

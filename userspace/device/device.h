@@ -21,6 +21,7 @@ struct vm;
 #define PM1_CONTROL_PORT 0x604
 #define PM_TIMER_PORT	0x608
 #define SCI_IRQ		9
+#define FIRMWARE_PORT	0xb2	/* a PC's programs call firmware by it */
 #define RESET_PORT	0xcf9
 #define RESET_VALUE	6
 #define SLEEP_TYPE_S5	5	/* \_S5 in dsdt.asl */
@@ -42,6 +43,8 @@ void i8042_create(struct vm *vm);
 void pci_create(struct vm *vm);
 /** post_create() - port 0x80, where firmware writes its progress and others write to wait */
 void post_create(struct vm *vm);
+/** firmware_create() - the port by which the BIOS's code (boot/bios_code.S) says what it does not serve */
+void firmware_create(struct vm *vm);
 void debug_exit_create(struct vm *vm, uint16_t port);
 /** count_port_create() - a 32-bit write notes the counters under the value written */
 void count_port_create(struct vm *vm, uint16_t port);

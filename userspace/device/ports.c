@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Devices of one port: PCI configuration with nothing behind it, POST codes, debug exit. */
+/* Devices of one port: PCI configuration with nothing behind it, POST codes, firmware, debug exit. */
 #include "device.h"
 #include "base/fail.h"
 #include "vm/vm.h"
 
 #define PCI_PORT	0xcf8
+#define FIRST_SERVICE	0x10		/* interrupts below are exceptions, or devices' */
 #define RESET_NOW	4		/* the reset register's bit that does it */
 
 static void pci_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
@@ -26,6 +27,27 @@ void post_create(struct vm *vm)
 	static const struct bus_ops ops = { .write = NULL };
 
 	vm_add_pio(vm, 0x80, 1, 1, &ops, vm);
+}
+
+static void firmware_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
+{
+	unsigned int vector = value & 0xff, function = value >> 8 & 0xff;
+
+	if (offset || bytes != 2)
+		return;
+	if (vector < FIRST_SERVICE)
+		vm_end(device, VM_ERROR, "the guest raised exception %u in real mode and has no handler for it",
+		       vector);
+	else
+		vm_end(device, VM_ERROR, "the guest called the BIOS (interrupt 0x%02x, function 0x%02x), which this machine has not",
+		       vector, function);
+}
+
+void firmware_create(struct vm *vm)
+{
+	static const struct bus_ops ops = { .write = firmware_write };
+
+	vm_add_pio(vm, FIRMWARE_PORT, 2, 2, &ops, vm);
 }
 
 static void debug_exit_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)

@@ -140,6 +140,16 @@ void make_flat(void)
 	made.bytes = 512;
 }
 
+void make_multiboot2(const uint32_t *tags, size_t count)
+{
+	uint32_t head[4] = { 0xe85250d6, 0, sizeof(head) + count * 4 };
+
+	make_multiboot();
+	head[3] = 0u - head[0] - head[1] - head[2];
+	memcpy(made.data + 512, head, sizeof(head));
+	memcpy(made.data + 512 + sizeof(head), tags, count * 4);
+}
+
 const char *file_of(const void *data, size_t bytes)
 {
 	int fd = memfd_create("image", MFD_CLOEXEC);

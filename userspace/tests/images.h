@@ -24,6 +24,8 @@ void make_bzimage(int is64);
 void make_pvh(int is64);
 /** make_multiboot() - ELF32 with a header; entered at 0x100010 */
 void make_multiboot(void);
+/** make_multiboot2() - ELF32 with a header of version 2 that has @count words of @tags */
+void make_multiboot2(const uint32_t *tags, size_t count);
 /** make_flat() - no ELF, addresses in the multiboot header */
 void make_flat(void);
 

@@ -256,7 +256,7 @@ static void pvh_many(void)
 	Elf64_Phdr *segment = (Elf64_Phdr *)(file + headers);
 
 	require(file);
-	make_pvh(&made, 1);
+	make_pvh(1);
 	memcpy(file, made.data, headers);
 	((Elf64_Ehdr *)file)->e_phnum = PN_XNUM;
 	for (unsigned int i = 0; i < PN_XNUM; i++)

@@ -4,6 +4,7 @@
  * input is a byte of what goes along (an initrd, a module, a long command line, little memory) and
  * the file.
  */
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -68,19 +69,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 void world_make_seeds(void)
 {
-	static struct made made;
-
-	make_bzimage(&made, 1);
+	make_bzimage(1);
 	world_seed("bzimage-64", INITRD, made.data, made.bytes);
-	make_bzimage(&made, 0);
+	make_bzimage(0);
 	world_seed("bzimage-32", INITRD | LONG, made.data, made.bytes);
-	make_pvh(&made, 1);
+	make_pvh(1);
 	world_seed("pvh-64", INITRD, made.data, made.bytes);
-	make_pvh(&made, 0);
+	make_pvh(0);
 	world_seed("pvh-32", SMALL, made.data, made.bytes);
-	make_multiboot(&made);
+	make_multiboot();
 	world_seed("multiboot", INITRD | MODULE, made.data, made.bytes);
-	make_flat(&made);
+	make_multiboot2((const uint32_t []){ 1, 16, 4, 6, 3, 12, 0x100020, 0, 0, 8 }, 10);
+	world_seed("multiboot2", INITRD | MODULE, made.data, made.bytes);
+	make_pvh(1);
+	((Elf64_Phdr *)(made.data + 64))[1].p_type = PT_NULL;
+	world_seed("elf-64", INITRD, made.data, made.bytes);
+	make_flat();
 	world_seed("flat", MODULE | SMALL, made.data, made.bytes);
 	memset(&made, 0, sizeof(made));
 	made.data[510] = 0x55;

@@ -97,6 +97,11 @@ static void plain_elf(void)
 	expect(zero->e820_entries >= 4);
 
 	fresh_boot();
+	make_pvh(1);
+	((Elf64_Phdr *)(made.data + 64))[1].p_type = PT_NULL;
+	((Elf64_Ehdr *)made.data)->e_entry = 0x100000000;
+	expect_refused(SMALL, "outside of the guest's memory");
+	fresh_boot();
 	make_pvh(0);
 	((Elf32_Phdr *)(made.data + 64))[1].p_type = PT_NULL;
 	expect_refused(SMALL, "neither a PVH note nor a multiboot header");
@@ -144,7 +149,7 @@ static void not_kernels(void)
 		const char *start;
 		const char *words;
 	} files[] = {
-		{ "QFI\xfb", "a disk image (qcow2)" }, { "\xfd" "7zXZ", "unxz" },
+		{ "QFI\xfb", "a disk image (qcow2)" }, { "\3757zXZ", "unxz" },
 		{ "BZh9", "bunzip2" }, { "MZ\x90", "EFI firmware" }, { "070701", "--initrd" },
 		{ "!<arch>\n", "dpkg -x" }, { "#!/bin/sh", "not a kernel image" },
 	};
@@ -160,17 +165,6 @@ static void not_kernels(void)
 /* ---- multiboot 2 ----------------------------------------------------------------------- */
 
 #define TAG(type, bytes)	(type), (bytes)
-
-/* An ELF image with a header of @count words of tags at offset 512. */
-static void make_multiboot2(const uint32_t *tags, size_t count)
-{
-	uint32_t head[4] = { 0xe85250d6, 0, sizeof(head) + count * 4 };
-
-	make_multiboot();
-	head[3] = 0u - head[0] - head[1] - head[2];
-	memcpy(made.data + 512, head, sizeof(head));
-	memcpy(made.data + 512 + sizeof(head), tags, count * 4);
-}
 
 /* The tag of @type in the information, NULL if there is none. */
 static const uint32_t *told(uint32_t type)
