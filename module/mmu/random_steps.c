@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The random test's machine and the steps that it takes. */
-#include <kunit/test.h>
 #include <linux/vmalloc.h>
 #include "host.h"
 #include "random_test.h"
 
-#define TABLES		16u	/* pages 16 … 31 are tables, in any role */
-#define FIRST_TABLE	16u
-#define LATE_ROOT	0x18000ull	/* a table that is a CR3, too, in a slot that comes and goes */
-#define OWN_ROOT	0x14000ull	/* a table that is a CR3, too: its own directory may be edited */
 #define UNSYNC		2u		/* tables out of sync before the oldest is synced */
 #define WINDOW		0xc0000000ull	/* through here the guest sees all its memory */
 /* No entry that is used lies at these places of a page. */
@@ -38,18 +33,6 @@ static const struct slot_plan {
 	{ 128, 64, 128, 128 },
 };
 
-static u32 rnd(struct random_state *s, u32 below)
-{
-	return prandom_u32_state(&s->rnd) % below;
-}
-
-#define say(s, fmt, ...)							\
-({										\
-	if ((s)->test)								\
-		kunit_info((s)->test, "  step %u, processor %u: " fmt "\n", (s)->step,	\
-			   (s)->cpu->vcpu->id, ##__VA_ARGS__);			\
-})
-
 bool random_failed(struct random_state *s, const char *fmt, ...)
 {
 	va_list args;
@@ -62,6 +45,20 @@ bool random_failed(struct random_state *s, const char *fmt, ...)
 
 /* ---- what a step is made of ---- */
 
+/* One that leads by entries of the tables' format which lie where those of this mode do. */
+static gva_t random_foreign_gva(struct random_state *s)
+{
+	static const u16 indices[] = { 0, 2, 10, 1022 };
+	gva_t gva;
+
+	if (s->cpu->mode == WORLD_32)
+		return (gva_t)indices[rnd(s, 4)] << 12 | (gva_t)rnd(s, 3) << 23;
+	gva = (gva_t)rnd(s, 2) << 12 | (gva_t)rnd(s, 2) << 21 | (gva_t)rnd(s, 2) << 30;
+	if (s->ref.mode != WORLD_32)
+		gva |= (rnd(s, 2) ? 5ull : 510ull) << 12 | (gva_t)rnd(s, 2) << 22;
+	return s->cpu->mode == WORLD_LONG ? gva | (gva_t)rnd(s, 2) << 39 : gva;
+}
+
 /* An address below the window, out of few, so that tables are shared and met again. */
 static gva_t random_gva(struct random_state *s)
 {
@@ -70,11 +67,13 @@ static gva_t random_gva(struct random_state *s)
 
 	if (!gondola_paging(s->cpu->vcpu))
 		return (gva_t)rnd(s, 200) << 12;
-	if (s->ref.mode == WORLD_32)
+	if (is_foreign(s))
+		return random_foreign_gva(s);
+	if (s->cpu->mode == WORLD_32)
 		return gva | (gva_t)rnd(s, 2) << 21 | (gva_t)rnd(s, 3) << 22 |
 		       (gva_t)rnd(s, 2) << 30;
 	gva |= (gva_t)rnd(s, 3) << 21 | (gva_t)rnd(s, 2) << 30;
-	if (s->ref.mode == WORLD_LONG)
+	if (s->cpu->mode == WORLD_LONG)
 		gva |= (gva_t)rnd(s, 2) << 39;
 	return gva;
 }
@@ -82,9 +81,9 @@ static gva_t random_gva(struct random_state *s)
 /* Tables are pages 16 … 31 and page 0. */
 static u64 random_table(struct random_state *s)
 {
-	u32 table = rnd(s, TABLES + 2);
+	u32 table = rnd(s, RANDOM_TABLES + 2);
 
-	return table < TABLES ? FIRST_TABLE + table : 0;
+	return table < RANDOM_TABLES ? RANDOM_FIRST_TABLE + table : 0;
 }
 
 /* Any page: a table, data, or those that map the window and the roots themselves. */
@@ -151,7 +150,7 @@ static gva_t window(struct random_state *s)
 
 static bool has_window(struct random_state *s)
 {
-	return !gondola_paging(s->cpu->vcpu) || s->cpu->vcpu->cr3 < OWN_ROOT;
+	return !gondola_paging(s->cpu->vcpu) || (!is_foreign(s) && s->cpu->vcpu->cr3 < RANDOM_OWN_ROOT);
 }
 
 /* ---- beginning and end ---- */
@@ -166,19 +165,19 @@ static void build_window(struct random_state *s, u64 root)
 	switch (s->ref.mode) {
 	case WORLD_LONG:
 		*world_u64(w, root) = 0x3000 | bits | PT_U;
-		*world_u64(w, root + 8) = (FIRST_TABLE << 12) | bits | PT_U;
+		*world_u64(w, root + 8) = (RANDOM_FIRST_TABLE << 12) | bits | PT_U;
 		*world_u64(w, 0x3000 + 8 * 3) = 0x4000 | bits;
-		*world_u64(w, 0x3000) = (FIRST_TABLE + 1) << 12 | bits | PT_U;
-		*world_u64(w, 0x3008) = (FIRST_TABLE + 2) << 12 | bits | PT_U;
+		*world_u64(w, 0x3000) = (RANDOM_FIRST_TABLE + 1) << 12 | bits | PT_U;
+		*world_u64(w, 0x3008) = (RANDOM_FIRST_TABLE + 2) << 12 | bits | PT_U;
 		break;
 	case WORLD_PAE:
-		*world_u64(w, root) = (FIRST_TABLE << 12) | PT_P;
-		*world_u64(w, root + 8) = ((FIRST_TABLE + 1) << 12) | PT_P;
+		*world_u64(w, root) = (RANDOM_FIRST_TABLE << 12) | PT_P;
+		*world_u64(w, root + 8) = ((RANDOM_FIRST_TABLE + 1) << 12) | PT_P;
 		*world_u64(w, root + 8 * 3) = 0x4000 | PT_P;
 		break;
 	default:
 		for (i = 0; i < 512; i++)
-			*world_u32(w, root + 4 * i) = ((FIRST_TABLE + i % TABLES) << 12) |
+			*world_u32(w, root + 4 * i) = ((RANDOM_FIRST_TABLE + i % RANDOM_TABLES) << 12) |
 						      bits | PT_U;
 		*world_u32(w, root + 4 * 768) = 0x5000 | bits;
 	}
@@ -266,8 +265,12 @@ int random_begin(struct random_state *s)
 		ref_edit(&s->ref, at, gpte);
 		put_entry(s, at, gpte);
 	}
+	for (i = 0; i < GONDOLA_ENTRIES; i++)
+		*world_u64(s->w, RANDOM_FOREIGN_ROOT + 8 * i) =
+			(RANDOM_FIRST_TABLE + i % RANDOM_TABLES) << 12 | PT_P | PT_W | PT_U;
 	world_set_mode(s->w, s->ref.mode);
 	gondola_for_each_vcpu(vcpu, &s->w->vm, i) {
+		s->ref.cpus[i].mode = s->ref.mode;
 		vcpu->cr4_allowed = ~0ull;
 		vcpu->efer_allowed = ~0ull;
 		vcpu->mmu.gib_pages = s->setup->gib_pages;
@@ -294,7 +297,7 @@ void random_end(struct random_state *s)
 /* ---- edits ---- */
 
 /* The host has what the guest wants elsewhere: the launcher brings it. */
-static void bring_all(struct random_state *s)
+void random_bring_all(struct random_state *s)
 {
 	memset(s->w->host_absent, 0, sizeof(s->w->host_absent));
 }
@@ -310,7 +313,7 @@ static bool edit_by_guest(struct random_state *s, gpa_t at, u64 value, unsigned 
 	u64 old = 0, new = value;
 	u32 error = 0;
 
-	bring_all(s);
+	random_bring_all(s);
 	switch (way) {
 	case 0:
 		/* As an instruction that is interpreted does it. */
@@ -349,13 +352,13 @@ static bool edit_by_host(struct random_state *s, gpa_t at, u64 value, unsigned i
 	       random_failed(s, "mark_dirty at %llx", at);
 }
 
-static bool edit(struct random_state *s, gpa_t at, u64 value)
+bool random_edit(struct random_state *s, gpa_t at, u64 value)
 {
 	unsigned int way = rnd(s, 8);
 
 	if (!ref_memory(&s->ref, at))
 		return true;
-	bring_all(s);
+	random_bring_all(s);
 	if (way >= 2 && !has_window(s))
 		way %= 2;
 	if (way < 2 || s->ref.readonly[at >> 12]) {
@@ -380,146 +383,13 @@ static bool edit_pdpte(struct random_state *s)
 {
 	static const u16 roots[] = { 0x1000, 0x2000, 0x2020 };
 	gpa_t at = roots[rnd(s, 3)] + 8 * rnd(s, 2);
-	u64 value = (u64)(FIRST_TABLE + rnd(s, TABLES)) << 12;
+	u64 value = (u64)(RANDOM_FIRST_TABLE + rnd(s, RANDOM_TABLES)) << 12;
 
 	if (rnd(s, 8))
 		value |= PT_P;
 	if (!rnd(s, 8))
 		value |= rnd(s, 2) ? PT_W : BIT_ULL(50);
-	return edit(s, at, value);
-}
-
-/* ---- the guest's registers and flushes ---- */
-
-static bool write_cr3(struct random_state *s)
-{
-	static const u32 roots[] = { 0x2020, 0x1000, 0x2000, LATE_ROOT, OWN_ROOT };
-	struct gondola_vcpu *vcpu = s->cpu->vcpu;
-	u64 cr3 = s->ref.mode == WORLD_PAE ? roots[rnd(s, 3)] : roots[1 + rnd(s, 4)];
-	bool keep = rnd(s, 2), ok = true;
-	int err;
-
-	bring_all(s);
-	if (vcpu->cr4 & CR4_PCIDE && cr3 == 0x2000)
-		cr3 |= 1;
-	keep &= !!(vcpu->cr4 & CR4_PCIDE);
-	say(s, "CR3 = %llx%s", cr3, keep ? ", keeping translations" : "");
-	if (s->ref.mode == WORLD_PAE && gondola_paging(vcpu))
-		ok = ref_load_pdptes(&s->ref, s->cpu, cr3);
-	err = gondola_set_cr3(vcpu, cr3 | (keep ? CR3_NOFLUSH : 0));
-	if (err != (ok ? 0 : -EINVAL))
-		return random_failed(s, "CR3 = %llx gave %d", cr3, err);
-	if (ok && !keep)
-		ref_flush_space(&s->ref, s->cpu);
-	return true;
-}
-
-static bool write_cr4(struct random_state *s, u64 value)
-{
-	struct gondola_vcpu *vcpu = s->cpu->vcpu;
-	u64 changed = vcpu->cr4 ^ value;
-	bool ok = true;
-	int err;
-
-	bring_all(s);
-	say(s, "CR4 = %llx", value);
-	if (changed & value & CR4_PCIDE && vcpu->cr3 & CR3_PCID)
-		ok = false;
-	if (ok && changed & (CR4_PGE | CR4_PSE | CR4_SMEP) && s->ref.mode == WORLD_PAE)
-		ok = ref_load_pdptes(&s->ref, s->cpu, vcpu->cr3);
-	err = gondola_set_cr4(vcpu, value);
-	if (err != (ok ? 0 : -EINVAL))
-		return random_failed(s, "CR4 = %llx gave %d", value, err);
-	if (ok && changed & (CR4_PGE | CR4_PSE | CR4_SMEP | CR4_PCIDE))
-		ref_flush_all(&s->ref, s->cpu);
-	return true;
-}
-
-static bool write_cr0(struct random_state *s, u64 value)
-{
-	struct gondola_vcpu *vcpu = s->cpu->vcpu;
-	u64 changed = vcpu->cr0 ^ value;
-	bool ok = true;
-	int err;
-
-	bring_all(s);
-	say(s, "CR0 = %llx", value);
-	if (changed & (CR0_PG | CR0_CD) && value & CR0_PG && s->ref.mode == WORLD_PAE)
-		ok = ref_load_pdptes(&s->ref, s->cpu, vcpu->cr3);
-	if (changed & ~value & CR0_PG && vcpu->cr4 & CR4_PCIDE)
-		ok = false;
-	err = gondola_set_cr0(vcpu, value);
-	if (err != (ok ? 0 : -EINVAL))
-		return random_failed(s, "CR0 = %llx gave %d", value, err);
-	if (ok && changed & CR0_PG)
-		ref_flush_all(&s->ref, s->cpu);
-	return true;
-}
-
-static u64 with(struct random_state *s, u64 value, u64 bit)
-{
-	return rnd(s, 2) ? value | bit : value & ~bit;
-}
-
-/* One of the bits of @mask. */
-static u64 one_of(struct random_state *s, u64 mask)
-{
-	u32 nth = rnd(s, hweight64(mask));
-
-	while (nth--)
-		mask &= mask - 1;
-	return mask & -mask;
-}
-
-static bool write_efer(struct random_state *s, u64 value)
-{
-	bool changed = value != s->cpu->vcpu->efer;
-
-	say(s, "EFER = %llx", value);
-	if (gondola_set_efer(s->cpu->vcpu, value))
-		return random_failed(s, "EFER = %llx was refused", value);
-	if (changed)
-		ref_flush_all(&s->ref, s->cpu);
-	return true;
-}
-
-/* Another CPUID: other bits of entries are reserved. */
-static void change_cpuid(struct random_state *s)
-{
-	static const u8 widths[] = { 36, 40, 46 };
-	struct gondola_vcpu *vcpu = s->cpu->vcpu;
-
-	if (rnd(s, 2))
-		vcpu->maxphyaddr = widths[rnd(s, 3)];
-	else
-		vcpu->mmu.gib_pages = rnd(s, 2);
-	say(s, "%u address bits, pages of 1 GiB: %u", vcpu->maxphyaddr, vcpu->mmu.gib_pages);
-	gondola_mmu_mode_changed(vcpu);
-	gondola_mmu_flush_guest(vcpu);
-	ref_flush_all(&s->ref, s->cpu);
-}
-
-/* Each input of the walk, and bits that are none: see union gondola_role. */
-static bool write_mode_bits(struct random_state *s)
-{
-	struct gondola_vcpu *vcpu = s->cpu->vcpu;
-	u64 cr4 = GONDOLA_LISTED_CR4 & ~(CR4_PAE | (s->ref.mode == WORLD_LONG ? 0 : CR4_PCIDE));
-
-	switch (rnd(s, 8)) {
-	case 0 ... 1:
-		return write_cr0(s, with(s, vcpu->cr0, CR0_WP));
-	case 2:
-		return write_cr0(s, with(s, vcpu->cr0, one_of(s, CR0_CD | CR0_AM | CR0_NE | CR0_TS)));
-	case 3 ... 4:
-		return write_cr4(s, with(s, vcpu->cr4, one_of(s, GONDOLA_ROLE_CR4 & ~CR4_PAE)));
-	case 5:
-		return write_cr4(s, with(s, vcpu->cr4, one_of(s, cr4)));
-	case 6:
-		change_cpuid(s);
-		return true;
-	default:
-		return write_efer(s, with(s, vcpu->efer, EFER_F_NXE));
-	}
+	return random_edit(s, at, value);
 }
 
 /* ---- accesses ---- */
@@ -533,7 +403,7 @@ static bool bits_are_due(struct random_state *s, const struct ref_path *path,
 		void *there = ref_memory(&s->ref, path->at[i]);
 		u64 due = path->before[i], now;
 
-		now = ref_entry_bytes(&s->ref) == 4 ? *(u32 *)there : *(u64 *)there;
+		now = ref_mode_bytes(s->cpu->mode) == 4 ? *(u32 *)there : *(u64 *)there;
 		if (outcome != WORLD_FAULT && !path->readonly[i])
 			due |= PT_A;
 		/* One entry may have served at several levels. */
@@ -547,7 +417,7 @@ static bool bits_are_due(struct random_state *s, const struct ref_path *path,
 	return true;
 }
 
-static bool probe(struct random_state *s)
+bool random_probe(struct random_state *s)
 {
 	static const u32 kinds[] = { 0, PFEC_W, PFEC_U, PFEC_U | PFEC_W, PFEC_I, PFEC_U | PFEC_I };
 	u32 access = kinds[rnd(s, ARRAY_SIZE(kinds))], error = 0;
@@ -568,6 +438,7 @@ static bool probe(struct random_state *s)
 		return true;
 	}
 	s->ambiguous += n > 1;
+	s->abroad += is_foreign(s) && outcome == WORLD_DONE;
 	for (i = 0; i < n; i++) {
 		u32 *there = ref_memory(&s->ref, expected[i].gpa);
 
@@ -583,33 +454,6 @@ static bool probe(struct random_state *s)
 				     expected[0].error, expected[0].gpa, n, value, v->cr0, v->cr4, v->efer,
 				     v->regs.rflags);
 	return n > 1 || bits_are_due(s, &path, outcome, access);
-}
-
-/* Paging off, a look, and on again. */
-static bool without_paging(struct random_state *s)
-{
-	struct gondola_vcpu *vcpu = s->cpu->vcpu;
-	unsigned int i;
-
-	if (!gondola_paging(vcpu))
-		return true;
-	if (!write_cr0(s, vcpu->cr0 & ~CR0_PG))
-		return false;
-	if (gondola_paging(vcpu))
-		return true;
-	for (i = 0; i < 3; i++)
-		if (!probe(s))
-			return false;
-	if (!write_cr0(s, vcpu->cr0 | CR0_PG))
-		return false;
-	if (gondola_paging(vcpu))
-		return true;
-	/* Directory pointers that are refused: put others there. */
-	for (i = 0; i < 2; i++)
-		if (!edit(s, (vcpu->cr3 & ~0x1full) + 8 * i, FIRST_TABLE << 12 | PT_P))
-			return false;
-	return write_cr0(s, vcpu->cr0 | CR0_PG) &&
-	       (gondola_paging(vcpu) || random_failed(s, "paging cannot be turned on"));
 }
 
 /* ---- the host ---- */
@@ -733,17 +577,48 @@ static bool exchange_bytes(struct random_state *s)
 	return true;
 }
 
+/* In another mode than the tables': only what follows a flush is compared. */
+static bool foreign_step(struct random_state *s)
+{
+	switch (rnd(s, 16)) {
+	case 0:
+		return rnd(s, 2) || random_go_home(s);
+	case 1:
+		return random_go_abroad(s);
+	case 2 ... 3: {
+		gpa_t at = random_place(s);
+
+		return random_edit(s, at, random_entry(s));
+	}
+	case 4:
+		return random_cr3(s);
+	case 5:
+		return random_control_bits(s);
+	case 6:
+		gondola_mmu_invlpg(s->cpu->vcpu, random_gva(s));
+		return true;
+	case 7:
+		return rnd(s, 8) ? host_step(s) : change_slot(s);
+	default:
+		if (!ref_is_fresh(&s->ref, s->cpu) && rnd(s, 4) && !random_flush(s))
+			return false;
+		return random_probe(s);
+	}
+}
+
 bool random_step(struct random_state *s)
 {
 	s->cpu = &s->ref.cpus[rnd(s, s->setup->cpus)];
+	if (is_foreign(s))
+		return foreign_step(s);
 	switch (rnd(s, 64)) {
 	case 0 ... 13: {
 		gpa_t at = random_place(s);
 
-		return edit(s, at, random_entry(s));
+		return random_edit(s, at, random_entry(s));
 	}
 	case 14 ... 18:
-		return write_cr3(s);
+		return random_cr3(s);
 	case 19 ... 21: {
 		gva_t gva = random_gva(s) + rnd(s, 4096);
 
@@ -753,17 +628,19 @@ bool random_step(struct random_state *s)
 		return true;
 	}
 	case 22:
-		return write_cr4(s, s->cpu->vcpu->cr4 ^ CR4_PGE);
+		return random_flush(s);
 	case 23 ... 24:
 		return host_step(s);
 	case 25:
-		return rnd(s, 2) || write_mode_bits(s);
+		return rnd(s, 2) || random_control_bits(s);
 	case 26:
 		s->cpu->vcpu->regs.rflags = with(s, s->cpu->vcpu->regs.rflags, RFL_AC);
 		say(s, "RFLAGS = %llx", s->cpu->vcpu->regs.rflags);
 		return true;
 	case 27:
-		return rnd(s, 8) || without_paging(s);
+		if (rnd(s, 4))
+			return true;
+		return rnd(s, 3) ? random_go_abroad(s) : random_without_paging(s);
 	case 28:
 		return rnd(s, 4) || change_slot(s);
 	case 29:
@@ -773,6 +650,6 @@ bool random_step(struct random_state *s)
 	case 31:
 		return exchange_bytes(s);
 	default:
-		return probe(s);
+		return random_probe(s);
 	}
 }

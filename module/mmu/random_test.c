@@ -8,7 +8,6 @@
  * A step is a function of seed, mode and its number alone, so any subset of the
  * steps of a run can be run again: what fails is shrunk to a short list.
  */
-#include <kunit/test.h>
 #include <linux/prandom.h>
 #include <linux/vmalloc.h>
 #include "random_test.h"
@@ -222,8 +221,8 @@ static void run_mode(struct kunit *test, unsigned int mode)
 	else if (!ARRAY_SIZE(keep))
 		/* It must have had something to compare. */
 		KUNIT_EXPECT_GT(test, s->compared, (u64)steps / 8);
-	kunit_info(test, "%llu accesses compared, %llu of them might have been remembered, %llu unknown\n",
-		   s->compared, s->ambiguous, s->unknown);
+	kunit_info(test, "%llu accesses compared, %llu of them might have been remembered, %llu unknown, %llu in another mode\n",
+		   s->compared, s->ambiguous, s->unknown, s->abroad);
 	vfree(s);
 }
 

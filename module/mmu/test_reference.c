@@ -49,6 +49,7 @@ void ref_edit(struct reference *ref, gpa_t at, u64 value)
 {
 	struct ref_entry *e = entry_at(ref, at);
 
+	ref->edited = ++ref->clock;
 	if (!e)
 		return;
 	if (e->nr_old == REF_OLD) {
@@ -85,6 +86,11 @@ static unsigned int pcid(const struct ref_cpu *cpu)
 void ref_flush_all(struct reference *ref, struct ref_cpu *cpu)
 {
 	cpu->all = ++ref->clock;
+}
+
+bool ref_is_fresh(const struct reference *ref, const struct ref_cpu *cpu)
+{
+	return cpu->all > ref->edited;
 }
 
 void ref_flush_space(struct reference *ref, struct ref_cpu *cpu)
@@ -144,7 +150,7 @@ static u64 reserved(const struct walk *k, unsigned int level, bool large)
 	const struct gondola_vcpu *v = k->cpu->vcpu;
 	u64 bits;
 
-	if (k->ref->mode == WORLD_32) {
+	if (k->cpu->mode == WORLD_32) {
 		bits = large ? BIT_ULL(21) : 0;
 		/* Bits 20:13 are address bits 39:32. */
 		if (large && v->maxphyaddr == 36)
@@ -152,7 +158,7 @@ static u64 reserved(const struct walk *k, unsigned int level, bool large)
 		return bits;
 	}
 	bits = 0x000fffffffffffffull & ~((1ull << v->maxphyaddr) - 1);
-	if (k->ref->mode == WORLD_PAE)
+	if (k->cpu->mode == WORLD_PAE)
 		bits |= 0x7ff0000000000000ull;		/* 62:52 */
 	if (!(v->efer & EFER_F_NXE))
 		bits |= 0x8000000000000000ull;
@@ -220,7 +226,7 @@ static void descend(struct walk *k, unsigned int level, gpa_t table, u64 rights,
 static void follow(struct walk *k, unsigned int level, u64 gpte, u64 rights, u64 oldest)
 {
 	const struct gondola_vcpu *v = k->cpu->vcpu;
-	enum world_mode mode = k->ref->mode;
+	enum world_mode mode = k->cpu->mode;
 	bool large = false;
 
 	if (!(gpte & PT_P)) {
@@ -254,9 +260,9 @@ static void follow(struct walk *k, unsigned int level, u64 gpte, u64 rights, u64
 
 static void descend(struct walk *k, unsigned int level, gpa_t table, u64 rights, u64 oldest)
 {
-	unsigned int shift = k->ref->mode == WORLD_32 ? 10 : 9, i;
+	unsigned int bytes = ref_mode_bytes(k->cpu->mode), shift = bytes == 4 ? 10 : 9, i;
 	unsigned int index = k->gva >> (12 + shift * (level - 1)) & ((1u << shift) - 1);
-	gpa_t at = table + index * ref_entry_bytes(k->ref);
+	gpa_t at = table + index * bytes;
 	void *memory = ref_memory(k->ref, table);
 	struct ref_path *path = k->path;
 	struct ref_entry *e;
@@ -268,14 +274,15 @@ static void descend(struct walk *k, unsigned int level, gpa_t table, u64 rights,
 		return;
 	}
 	memory = ref_memory(k->ref, at);
-	gpte = ref_entry_bytes(k->ref) == 4 ? *(u32 *)memory : *(u64 *)memory;
+	gpte = bytes == 4 ? *(u32 *)memory : *(u64 *)memory;
 	if (oldest == ~0ull) {
 		path->at[path->n] = at;
 		path->readonly[path->n] = k->ref->readonly[at >> 12];
 		path->before[path->n++] = gpte;
 	}
 	follow(k, level, gpte, rights, oldest);
-	e = entry_at(k->ref, at);
+	/* In a foreign mode only what is there now is known. */
+	e = k->cpu->mode == k->ref->mode ? entry_at(k->ref, at) : NULL;
 	if (!e)
 		return;
 	if (e->forgotten > k->cpu->all)
@@ -305,7 +312,9 @@ int ref_walk(struct reference *ref, struct ref_cpu *cpu, gva_t gva, u32 access,
 			       WORLD_MMIO : WORLD_DONE;
 		return 1;
 	}
-	switch (ref->mode) {
+	if (cpu->mode != ref->mode && !ref_is_fresh(ref, cpu))
+		return -1;
+	switch (cpu->mode) {
 	case WORLD_PAE:
 		pdpte = cpu->pdptes[gva >> 30 & 3];
 		if (pdpte & PT_P)

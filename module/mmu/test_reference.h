@@ -33,11 +33,13 @@ struct ref_entry {
 
 /**
  * struct ref_cpu - a processor: when it last flushed what
+ * @mode: its paging now; another than the reference's reads the same tables as other entries
  * @all, @space: everything; what is not global, by PCID
  * @page, @large, @huge: by INVLPG: an address, the 2 MiB (4 MiB) and the 1 GiB around it
  */
 struct ref_cpu {
 	struct gondola_vcpu *vcpu;
+	enum world_mode mode;
 	u64 pdptes[4];
 	u64 all;
 	u64 space[REF_PCIDS];
@@ -48,9 +50,11 @@ struct ref_cpu {
 
 /**
  * struct reference - the guest's world as the reference sees it
+ * @mode: that of the tables, whose entries are edited in its format
  * @home: world page behind each gfn; negative: no memory
  * @readonly: by gfn
  * @clock: counts edits and flushes
+ * @edited: when any entry was last edited
  * @blunder: ignore NX, to see that the test finds and shrinks a mistake
  */
 struct reference {
@@ -59,6 +63,7 @@ struct reference {
 	s16 home[WORLD_PAGES];
 	bool readonly[WORLD_PAGES];
 	u64 clock;
+	u64 edited;
 	struct ref_entry entries[REF_TABLES][REF_PLACES];
 	struct ref_cpu cpus[WORLD_CPUS];
 	bool blunder;
@@ -100,14 +105,21 @@ void ref_flush_all(struct reference *ref, struct ref_cpu *cpu);
 /* MOV to CR3 with a flush. */
 void ref_flush_space(struct reference *ref, struct ref_cpu *cpu);
 void ref_invlpg(struct reference *ref, struct ref_cpu *cpu, gva_t gva);
+/* Does a flush lie behind @cpu since the last edit?  Else nothing is known in a foreign mode. */
+bool ref_is_fresh(const struct reference *ref, const struct ref_cpu *cpu);
 /* PAE: read the four directory pointers at @cr3.  False: #GP. */
 bool ref_load_pdptes(struct reference *ref, struct ref_cpu *cpu, u64 cr3);
 /* Has an entry changed that nobody edited?  A and D may have come. */
 const char *ref_tables_lie(struct reference *ref);
 
+static inline unsigned int ref_mode_bytes(enum world_mode mode)
+{
+	return mode == WORLD_32 ? 4 : 8;
+}
+
 static inline unsigned int ref_entry_bytes(const struct reference *ref)
 {
-	return ref->mode == WORLD_32 ? 4 : 8;
+	return ref_mode_bytes(ref->mode);
 }
 
 #endif
