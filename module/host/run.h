@@ -7,11 +7,17 @@
 #define GONDOLA_HOST_RUN_H
 
 #include <linux/compiler.h>
+#include <linux/irqflags.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
 #include "engine.h"
 
-#ifndef CONFIG_UML
+/* In User Mode Linux no processor goes on or off, but in tests. */
+#if !defined(CONFIG_UML) || defined(GONDOLA_UNDER_TEST)
+#define GONDOLA_CPUS_GO_ON
+#endif
+
+#ifdef GONDOLA_CPUS_GO_ON
 /* This processor is in the engine's root operation; changes with interrupts off only. */
 DECLARE_PER_CPU(bool, gondola_cpu_on);
 #endif
@@ -19,7 +25,7 @@ DECLARE_PER_CPU(bool, gondola_cpu_on);
 /** gondola_engine_on() - is this processor ready for the engine?  Interrupts or preemption off. */
 static inline bool gondola_engine_on(const struct gondola_engine_ops *ops)
 {
-#ifndef CONFIG_UML
+#ifdef GONDOLA_CPUS_GO_ON
 	if (ops->cpu_on)
 		return this_cpu_read(gondola_cpu_on);
 #endif
