@@ -129,12 +129,12 @@ static void prepare(void)
 	snprintf(home, sizeof(home), "/tmp/gondola-fuzz-%d", (int)getpid());
 	snprintf(chart, sizeof(chart), "%s/chart.svg", home);
 	setenv("GONDOLA_HOME", home, 1);
-	if (registry_init())
+	if (!registry_init(NULL))
 		abort();
 	put_file(registry_path(REGISTRY_CONFIG, "vm"),
 		 "{\"format\":1,\"name\":\"vm\",\"directory\":\"/\",\"arguments\":[\"--mem\",\"64M\"],\"memory\":67108864,\"vcpus\":1}");
 	/* Another process holds it, as far as those who ask can see. */
-	lock = registry_lock("vm");
+	lock = registry_lock("vm", NULL);
 	put_file(registry_path(REGISTRY_CONTROL, "vm"), "");
 	if (lock < 0 || !freopen("/dev/null", "w", stdout))
 		abort();
