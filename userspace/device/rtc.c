@@ -150,7 +150,6 @@ static void arm(struct rtc *rtc)
 	} else {
 		loop_timer_set(rtc->timer, 0, 0);
 	}
-	rtc->last = guest_time(rtc);
 }
 
 /* C has its flags where B has the bits that enable them. */
@@ -165,20 +164,14 @@ static void update_irq(struct rtc *rtc)
 	irq_line_set(&rtc->irq, *c & C_IRQ);
 }
 
-static void on_timer(void *argument, int fd, short events)
+/*
+ * What the seconds that have passed bring is in C, whether it interrupts or not, before a register
+ * is read that tells of it or one is written that it depends on.
+ */
+static void settle(struct rtc *rtc)
 {
-	struct rtc *rtc = argument;
-	int64_t now;
+	int64_t now = guest_time(rtc);
 
-	(void)events;
-	loop_timer_ack(fd);
-	pthread_mutex_lock(&rtc->vm->devices);
-	/* Events due while nothing may change come when it goes on. */
-	if (devices_frozen())
-		goto unlock;
-	now = guest_time(rtc);
-	if (periodic_ns(rtc))
-		rtc->memory[RTC_C] |= B_PIE;
 	if (now != rtc->last && !(rtc->memory[RTC_B] & B_SET)) {
 		rtc->memory[RTC_C] |= B_UIE;
 		/* Late by some seconds, the alarm still strikes; by a day or more, it need not be searched. */
@@ -189,7 +182,21 @@ static void on_timer(void *argument, int fd, short events)
 				rtc->memory[RTC_C] |= B_AIE;
 	}
 	update_irq(rtc);
-unlock:
+}
+
+static void on_timer(void *argument, int fd, short events)
+{
+	struct rtc *rtc = argument;
+
+	(void)events;
+	loop_timer_ack(fd);
+	pthread_mutex_lock(&rtc->vm->devices);
+	/* Events due while nothing may change come when it goes on. */
+	if (!devices_frozen()) {
+		if (periodic_ns(rtc))
+			rtc->memory[RTC_C] |= B_PIE;
+		settle(rtc);
+	}
 	pthread_mutex_unlock(&rtc->vm->devices);
 }
 
@@ -199,6 +206,8 @@ static uint8_t read_register(struct rtc *rtc)
 
 	if (is_time(rtc->index) && !(rtc->memory[RTC_B] & B_SET))
 		store_time(rtc, guest_time(rtc));
+	if (rtc->index == RTC_C)
+		settle(rtc);
 	value = rtc->memory[rtc->index];
 	if (rtc->index == RTC_C) {
 		rtc->memory[RTC_C] = 0;
@@ -211,6 +220,7 @@ static void write_register(struct rtc *rtc, uint8_t value)
 {
 	uint8_t old = rtc->memory[rtc->index];
 
+	settle(rtc);
 	switch (rtc->index) {
 	case RTC_A:
 		rtc->memory[RTC_A] = value & 0x7f;
@@ -283,12 +293,10 @@ static void store_sizes(struct rtc *rtc)
 static void thaw(void *device)
 {
 	struct rtc *rtc = device;
-	int64_t last = rtc->last;
 
 	irq_line_restore(&rtc->irq, rtc->memory[RTC_C] & C_IRQ);
-	arm(rtc);
 	/* An alarm that was due meanwhile strikes with the next second. */
-	rtc->last = last;
+	arm(rtc);
 }
 
 static void save(void *device, struct state_writer *out)
@@ -341,6 +349,7 @@ void rtc_create(struct vm *vm)
 	rtc->memory[RTC_A] = A_DIVIDER_32K | 6;
 	rtc->memory[RTC_B] = B_24H;
 	rtc->memory[RTC_D] = D_VALID;
+	rtc->last = guest_time(rtc);
 	store_sizes(rtc);
 	rtc->timer = loop_timer(&vm->loop, on_timer, rtc);
 	vm_add_pio(vm, RTC_PORT, 2, 1, &ops, rtc);

@@ -237,6 +237,35 @@ static void rtc_timer(void)
 	machine_end();
 }
 
+static void pass_a_second(void)
+{
+	for (uint8_t second = cmos(0); cmos(0) == second;)
+		usleep(1000);
+}
+
+/* Flags tell of what has come to pass before their interrupt was enabled, and no write loses it. */
+static void rtc_alarm(void)
+{
+	machine_start();
+	for (uint8_t i = 1; i <= 5; i += 2)
+		set_cmos(i, 0xc0);	/* each second */
+	cmos(0x0c);
+	pass_a_second();
+	expect_equal(cmos(0x0c), 0x30);
+	expect_equal(cmos(0x0c), 0);
+	pass_a_second();
+	expect_equal(machine.lines[RTC_IRQ], 0);
+	set_cmos(0x0b, 0x22);
+	expect_equal(machine.lines[RTC_IRQ], 1);
+	expect_equal(cmos(0x0c), 0xb0);
+	expect_equal(machine.lines[RTC_IRQ], 0);
+	/* The timer's turn has not come yet. */
+	pass_a_second();
+	set_cmos(0x0b, 0x22);
+	expect_equal(machine.lines[RTC_IRQ], 1);
+	machine_end();
+}
+
 static void pm_goes_on(void)
 {
 	uint32_t before;
@@ -461,6 +490,7 @@ static const struct tap_test tests[] = {
 	{ "input waits while the machine stands still", serial_frozen },
 	{ "a saved clock goes on", rtc_goes_on },
 	{ "periodic interrupts stop and go on", rtc_timer },
+	{ "an alarm that comes while it is enabled is not lost", rtc_alarm },
 	{ "the PM timer goes on where it was", pm_goes_on },
 	{ "a saved keyboard controller goes on", keyboard_goes_on },
 	{ "records cut off, of another version, of unknown devices are refused", cut_off },
