@@ -95,6 +95,9 @@ bool registry_init(struct error *error)
 	if (!make_directory(path, error))
 		return false;
 	snprintf(path, sizeof(path), "%s/saved", home);
+	if (!make_directory(path, error))
+		return false;
+	snprintf(path, sizeof(path), "%s/locks", home);
 	return make_directory(path, error) && make_directory(run, error);
 }
 
@@ -112,7 +115,8 @@ const char *registry_path(enum registry_file file, const char *name)
 		snprintf(path, REGISTRY_PATH_MAX, "%s/saved/%s.vm", home, name);
 		break;
 	case REGISTRY_LOCK:
-		snprintf(path, REGISTRY_PATH_MAX, "%s/%s.lock", run, name);
+		/* Not in the runtime directory: that goes with the user's session, a VM may stay. */
+		snprintf(path, REGISTRY_PATH_MAX, "%s/locks/%s.lock", home, name);
 		break;
 	case REGISTRY_CONTROL:
 		snprintf(path, REGISTRY_PATH_MAX, "%s/%s.control", run, name);
@@ -143,19 +147,22 @@ bool registry_name_is_good(const char *name)
  * looks and finds what a dead process left must not be taken for its owner.
  * Released by close(), and by the end of the process.
  */
-static int enter_run(struct error *error)
+static int enter_locks(struct error *error)
 {
-	int fd = open(run, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
+	char locks[REGISTRY_PATH_MAX];
+	int fd, ret;
 
+	snprintf(locks, sizeof(locks), "%s/locks", home);
+	fd = open(locks, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return wrong(error, -errno, "cannot open %s: %s", run, strerror(errno));
+		return wrong(error, -errno, "cannot open %s: %s", locks, strerror(errno));
 	do
 		ret = flock(fd, LOCK_EX) ? -errno : 0;
 	while (ret == -EINTR);
 	if (!ret)
 		return fd;
 	close(fd);
-	return wrong(error, ret, "cannot lock %s: %s", run, strerror(-ret));
+	return wrong(error, ret, "cannot lock %s: %s", locks, strerror(-ret));
 }
 
 static void remove_run_files(const char *name)
@@ -165,7 +172,7 @@ static void remove_run_files(const char *name)
 	unlink(registry_path(REGISTRY_LOCK, name));
 }
 
-/* Between enter_run() and its end. */
+/* Between enter_locks() and its end. */
 static int take_lock(const char *path, struct error *error)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -191,7 +198,7 @@ static int take_lock(const char *path, struct error *error)
 
 int registry_lock(const char *name, struct error *error)
 {
-	int alone = enter_run(error), fd;
+	int alone = enter_locks(error), fd;
 
 	if (alone < 0)
 		return alone;
@@ -211,7 +218,7 @@ static bool still_there(int fd, const char *path)
 
 void registry_unlock(const char *name, int lock)
 {
-	int alone = enter_run(NULL);
+	int alone = enter_locks(NULL);
 
 	if (still_there(lock, registry_path(REGISTRY_LOCK, name)))
 		remove_run_files(name);
@@ -231,7 +238,7 @@ static bool is_held(int fd)
 /* The lock was free: unless another has come meanwhile, it is a dead process's. */
 bool registry_remove_dead(const char *name)
 {
-	int alone = enter_run(NULL), fd;
+	int alone = enter_locks(NULL), fd;
 	bool held;
 
 	if (alone < 0)
@@ -548,7 +555,8 @@ char **registry_list(void)
 	add_directory(&names, path, ".json");
 	snprintf(path, sizeof(path), "%s/saved", home);
 	add_directory(&names, path, ".vm");
-	add_directory(&names, run, ".lock");
+	snprintf(path, sizeof(path), "%s/locks", home);
+	add_directory(&names, path, ".lock");
 	if (!names.all)
 		return calloc(1, sizeof(*names.all));
 	qsort(names.all, names.count, sizeof(*names.all), compare);

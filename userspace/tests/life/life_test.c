@@ -28,6 +28,7 @@ static const struct tap_test tests[] = {
 	TEST(registry_names),
 	TEST(registry_states),
 	TEST(registry_stale),
+	TEST(registry_without_run),
 	TEST(registry_odd_answers),
 	TEST(registry_slow_answers),
 	TEST(registry_processes),

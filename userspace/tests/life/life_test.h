@@ -44,6 +44,7 @@ void in_doubt_it_stays(void);
 void registry_names(void);
 void registry_states(void);
 void registry_stale(void);
+void registry_without_run(void);
 void registry_odd_answers(void);
 void registry_slow_answers(void);
 void registry_processes(void);

@@ -211,6 +211,24 @@ void registry_stale(void)
 	expect_equal(state_of("gone"), -ENOENT);
 }
 
+/* The runtime directory goes when the user logs out; the VM does not, and must not start twice. */
+void registry_without_run(void)
+{
+	char path[256], gone[256];
+	pid_t child;
+
+	begin();
+	child = living("stays");
+	snprintf(path, sizeof(path), "%s/run", home);
+	snprintf(gone, sizeof(gone), "%s/gone", home);
+	require_equal(rename(path, gone), 0);
+	require(registry_init(&error));
+	expect(registry_is_active("stays"));
+	expect_equal(registry_lock("stays", &error), -EBUSY);
+	end_process(child);
+	expect(!registry_is_active("stays"));
+}
+
 /* A VM may answer whatever it likes: it is a row of a list, and no more. */
 void registry_odd_answers(void)
 {

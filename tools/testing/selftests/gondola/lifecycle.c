@@ -152,7 +152,7 @@ static void starting(void)
 	int fd, from;
 
 	make();
-	fd = take_name("run/vm1.lock");
+	fd = take_name("locks/vm1.lock");
 	refused_in("starting", refused);
 	EXPECT_RUN(14, "vm1: it is starting", "balloon", "vm1", "8M");
 	EXPECT_RUN(14, "it is starting", "events", "vm1");
@@ -164,7 +164,7 @@ static void starting(void)
 	EXPECT_RUN(0, "{\"name\":\"vm1\",\"memory\":", "start", "vm1", "--dry-run", "--json");
 
 	/* A launcher that starts another VM asks this one first, and keeps its own input. */
-	fd = take_name("run/vm2.lock");
+	fd = take_name("locks/vm2.lock");
 	child = start(&from, ARGUMENTS("start", "vm1"));
 	for (int i = 0; i < 1000 && !is_state("running"); i++)
 		usleep(50000);
@@ -208,6 +208,13 @@ static void words(void)
 	EXPECT_RUN(2, "not the name", "pause", "../vm1");
 	EXPECT_RUN(2, "is not an option", "pause", "vm1", "--frob");
 	EXPECT_RUN(2, "--kernel FILE is missing", "create", "vm2");
+	/* What start would fail for is told now. */
+	EXPECT_RUN(6, "--kernel /nowhere: No such file", "create", "vm2", "--kernel", "/nowhere");
+	EXPECT_RUN(6, "it is a directory", "create", "vm2", "--kernel", "/");
+	EXPECT_RUN(6, "--disk /nowhere: No such", "create", "vm2", "--kernel", "guests/loop",
+		   "--disk", "/nowhere,ro");
+	EXPECT_RUN(2, "neither user nor tap", "create", "vm2", "--kernel", "guests/loop",
+		   "--net", "usr");
 	EXPECT_RUN(2, "not a size", "create", "vm2", "--kernel", "guests/loop", "--mem", "lots");
 	EXPECT_RUN(0, "USAGE", "suspend", "--help");
 	EXPECT_RUN(6, "No such file", "resume", "vm2", "--file", "/nowhere/vm2.vm");
@@ -216,7 +223,7 @@ static void words(void)
 
 static pid_t process(void)
 {
-	int fd = open(file("run/vm1.lock"), O_RDONLY | O_CLOEXEC);
+	int fd = open(file("locks/vm1.lock"), O_RDONLY | O_CLOEXEC);
 	char pid[16] = "";
 
 	require(fd >= 0);
