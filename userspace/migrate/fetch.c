@@ -307,6 +307,7 @@ bool fetch_begin(struct target *target)
 	if (ret)
 		return link_fail(&target->link, "the module cannot do without pages: %s",
 				 strerror(-ret));
+	__atomic_store_n(&target->vm->memory.absent, true, __ATOMIC_RELEASE);
 	target->vm->absent = absent;
 	ret = pthread_create(&target->faults_thread, NULL, faults, target);
 	return !ret || link_fail(&target->link, "cannot start a thread: %s", strerror(ret));
@@ -545,7 +546,8 @@ void fetch_all(struct target *target)
 		has_link(target, false);
 		__atomic_store_n(&target->phase, MIGRATE_BROKEN, __ATOMIC_RELEASE);
 		if (!recover(target)) {
-			/* Threads that wait for a page get an empty one, and can end. */
+			/* Threads that wait for a page get an empty one, and can end; no disk does. */
+			__atomic_store_n(&target->vm->memory.lost, true, __ATOMIC_RELEASE);
 			fetch_end(target);
 			return;
 		}
@@ -559,6 +561,7 @@ void fetch_all(struct target *target)
 	target->listening = false;
 	pthread_mutex_unlock(&target->lock);
 	fetch_end(target);
+	__atomic_store_n(&target->vm->memory.absent, false, __ATOMIC_RELEASE);
 }
 
 /* Over a new link: it hears that nothing is missing, says the same, and hears that all is here. */

@@ -168,6 +168,20 @@ int memory_log_dirty(struct guest_memory *memory, bool on)
 	return ret;
 }
 
+bool memory_holds(const struct guest_memory *memory, const struct iovec *iov, unsigned int count)
+{
+	if (!__atomic_load_n(&memory->absent, __ATOMIC_ACQUIRE))
+		return true;
+	/* Here, and not in the kernel, where an end of the waiting could not be told from a page. */
+	for (unsigned int i = 0; i < count; i++) {
+		const volatile uint8_t *at = iov[i].iov_base;
+
+		for (size_t n = 0; n < iov[i].iov_len; n += PAGE - (uintptr_t)(at + n) % PAGE)
+			(void)at[n];
+	}
+	return !__atomic_load_n(&memory->lost, __ATOMIC_ACQUIRE);
+}
+
 int memory_userfault(struct guest_memory *memory, bool on)
 {
 	memory->userfault = on;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #define MEMORY_LOW_MAX	(3ull << 30)	/* RAM ends here and goes on at MEMORY_HIGH */
 #define MEMORY_HIGH	(4ull << 30)
@@ -20,6 +21,8 @@
  * @log_dirty: somebody wants to know what is written: memory_log_dirty()
  * @logged, @userfault: flags of its slots
  * @pagemap: the kernel's view of the mapping, open since memory_register(), or 0
+ * @absent: post-copy: pages are missing, and who touches one waits for it
+ * @lost: they will never come: there are zeroes in their place, which nobody wrote
  */
 struct guest_memory {
 	uint8_t *base;
@@ -30,6 +33,8 @@ struct guest_memory {
 	bool logged;
 	bool userfault;
 	int pagemap;
+	bool absent;
+	bool lost;
 };
 
 /** memory_create() - ends the launcher with a clear line if the host has not as much */
@@ -56,6 +61,12 @@ int memory_log_dirty(struct guest_memory *memory, bool on);
  * Clears all if that cannot be told.
  */
 void memory_keep_empty(const struct guest_memory *memory, uint64_t *bits);
+/**
+ * memory_holds() - what a device is about to give to the host is what the guest has there
+ *
+ * Waits for pages that are on their way; false if they are lost.
+ */
+bool memory_holds(const struct guest_memory *memory, const struct iovec *iov, unsigned int count);
 /** memory_userfault() - vCPUs leave for pages that are not there: GONDOLA_MEM_USERFAULT. 0 or -errno. */
 int memory_userfault(struct guest_memory *memory, bool on);
 /**

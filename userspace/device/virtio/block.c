@@ -79,6 +79,8 @@ static uint8_t transfer(struct block *block, bool write, uint64_t offset, struct
 {
 	const char *what = write ? "write" : "read";
 
+	if (write && !memory_holds(block->device.memory, iov, count))
+		return failed(block, what, offset, "the guest's memory did not come");
 	while (count) {
 		ssize_t done = write ? pwritev(block->fd, iov, count, offset) :
 			       preadv(block->fd, iov, count, offset);

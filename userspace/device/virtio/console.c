@@ -201,10 +201,13 @@ static bool write_held(struct virtio_device *device, struct port *port, unsigned
 		unsigned int count = chain_slice(&port->held, false, port->written,
 						 left < VIRTIO_PIECE ? left : VIRTIO_PIECE, iov);
 		struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
-		ssize_t done = port->listener >= 0 ?
+		ssize_t done;
+
+		if (!memory_holds(device->memory, iov, count))
+			return false;
+		done = port->listener >= 0 ?
 			sendmsg(port->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) :
 			writev(port->fd, iov, count);
-
 		if (done < 0 && errno == EAGAIN)
 			return false;
 		if (done < 0 && errno != EINTR && port->listener >= 0)

@@ -109,6 +109,8 @@ static int64_t transmit(struct virtio_device *device, struct queue_chain *chain)
 	if (bytes < 14 || bytes > sizeof(frame))
 		return 0;
 	chain_read(chain, sizeof(struct virtio_net_hdr_v1), frame, bytes);
+	if (!memory_holds(device->memory, NULL, 0))
+		return 0;
 	net->ops->send(net->backend, frame, bytes);
 	return 0;
 }

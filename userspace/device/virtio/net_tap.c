@@ -46,25 +46,6 @@ static unsigned int poll_tap(void *backend, struct pollfd *fds, unsigned int cou
 	return 1;
 }
 
-static void polled(void *backend, const struct pollfd *fds, unsigned int count)
-{
-	struct tap *tap = backend;
-	char frame[NET_MAX_FRAME + 1];
-	ssize_t bytes;
-
-	if (!count || !(fds[0].revents & POLLIN))
-		return;
-	/* A frame that is too long is cut by the kernel, then dropped for its length. */
-	while (net_room(tap->net)) {
-		bytes = read(tap->fd, frame, sizeof(frame));
-		if (bytes < 0 && errno == EINTR)
-			continue;
-		if (bytes <= 0)
-			break;
-		net_receive(tap->net, frame, bytes);
-	}
-}
-
 static void yield(void *backend)
 {
 	struct tap *tap = backend;
@@ -72,6 +53,35 @@ static void yield(void *backend)
 	if (tap->fd >= 0)
 		close(tap->fd);
 	tap->fd = -1;
+}
+
+/* Somebody deleted the interface: a descriptor of it is ready for ever. */
+static void unplugged(struct tap *tap)
+{
+	net_complain(tap->net, "the tap interface is gone: the card sends and receives nothing");
+	yield(tap);
+}
+
+static void polled(void *backend, const struct pollfd *fds, unsigned int count)
+{
+	struct tap *tap = backend;
+	char frame[NET_MAX_FRAME + 1];
+	ssize_t bytes;
+
+	if (!count || !fds[0].revents)
+		return;
+	/* A frame that is too long is cut by the kernel, then dropped for its length. */
+	while (net_room(tap->net)) {
+		bytes = read(tap->fd, frame, sizeof(frame));
+		if (bytes < 0 && errno == EINTR)
+			continue;
+		if (!bytes || (bytes < 0 && fds[0].revents & (POLLERR | POLLHUP | POLLNVAL) &&
+			       errno != EAGAIN))
+			unplugged(tap);
+		if (bytes <= 0)
+			break;
+		net_receive(tap->net, frame, bytes);
+	}
 }
 
 static void close_tap(void *backend)

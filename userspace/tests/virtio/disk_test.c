@@ -247,6 +247,24 @@ static void disk_is_read_anew(void)
 	driver_end();
 }
 
+/* A target of post-copy that ends early: zeroes in place of pages that never came. */
+static void disk_without_memory(void)
+{
+	make_disk(DISK_BYTES);
+	start_disk("");
+	memset(guest(BUFFERS + 0x1000), 'z', 512);
+	driver.memory.absent = true;
+	expect_equal(disk_request(VIRTIO_BLK_T_OUT, 7, 512, true), 0);
+	expect_equal(disk_byte(7 * 512), 'z');
+	memset(guest(BUFFERS + 0x1000), 0, 512);
+	__atomic_store_n(&driver.memory.lost, true, __ATOMIC_RELEASE);
+	expect_equal(disk_request(VIRTIO_BLK_T_OUT, 7, 512, true), VIRTIO_BLK_S_IOERR);
+	expect_equal(disk_byte(7 * 512), 'z');
+	driver.memory.absent = false;
+	driver.memory.lost = false;
+	driver_end();
+}
+
 /* Interrupted and in pieces is no error; one in the middle is the guest's. */
 static void disk_fails(void)
 {
@@ -484,6 +502,7 @@ const struct test_table disk_tests = TEST_TABLE(
 	{ "a disk whose host fails gives I/O errors and goes on", disk_fails },
 	{ "a disk whose host fails is not said to be saved", disk_fails_when_saved },
 	{ "a disk that comes from another host is read anew", disk_is_read_anew },
+	{ "what never came is not written to a disk", disk_without_memory },
 	{ "images of other formats are no raw disks", disk_images },
 	{ "a disk with large requests lets others in", disk_lets_others_in },
 	{ "a reset ends a large request", disk_reset_under_way },

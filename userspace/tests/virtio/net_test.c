@@ -36,6 +36,50 @@ static struct virtio_device *create_net(void)
 	return net_create(&driver.memory, driver.registers, "user,mac=02:00:00:00:00:01");
 }
 
+/* ---- a tap, without the right to make one ------------------------------------------------- */
+
+int __real_keeper_tap(int note);
+int __wrap_keeper_tap(int note);
+static int tap_fd = -1;
+
+int __wrap_keeper_tap(int note)
+{
+	return tap_fd < 0 ? __real_keeper_tap(note) : tap_fd;
+}
+
+/* One that is deleted is ready for ever: whoever goes on polling it takes a processor. */
+static void tap_goes(void)
+{
+	struct pollfd fds[VIRTIO_MAX_FDS];
+	struct virtio_device *device;
+	int ends[2], timeout = -1, polled = 0;
+
+	require_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+	tap_fd = ends[0];
+	driver_memory();
+	device = net_create(&driver.memory, driver.registers, "tap=none");
+	driver_start(device, 0);
+	put_desc(0, 0, BUFFERS + 0x1000, 2000, WRITE, 0);
+	offer(0, 0);
+	require_equal(send(ends[1], arp, sizeof(arp), 0), sizeof(arp));
+	require(used_within(0, 1));
+	close(ends[1]);
+	for (int i = 0; i < 3000 && polled != -1; i++) {
+		usleep(1000);
+		virtio_lock(device);
+		require_equal(device->ops->poll(device, fds, VIRTIO_MAX_FDS, &timeout), 1);
+		polled = fds[0].fd;
+		virtio_unlock(device);
+	}
+	expect_equal(polled, -1);
+	/* What the guest sends is lost, as without a cable. */
+	put_desc(1, 0, BUFFERS, 12 + sizeof(arp), 0, 0);
+	offer(1, 0);
+	expect(used_within(1, 1));
+	tap_fd = -1;
+	driver_end();
+}
+
 static void net(void)
 {
 	driver_memory();
@@ -159,6 +203,7 @@ static void nonsense_net(void)
 }
 
 const struct test_table net_tests = TEST_TABLE(
+	{ "a tap that is deleted is let go", tap_goes },
 	{ "a network card sends, receives, and breaks on bad buffers", net },
 	{ "the host's loopback is the guest's only if the user says so",
 	  loopback_is_not_the_guests },
