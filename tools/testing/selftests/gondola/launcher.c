@@ -291,10 +291,13 @@ static pid_t start_stalled(int *from, char *lines)
 	child = start(from, ARGUMENTS("run", "--kernel", "guests/hello", "--append", "patient=1",
 				      "--module", module));
 	require(fcntl(*from, F_SETPIPE_SZ, 4096) == 4096);
-	for (int i = 0; i < 3000 && waiting < 4096; i++) {
+	/* Until something is there, and no more comes: a write that does not fit waits. */
+	for (int i = 0, still = 0; i < 3000 && still < 50; i++) {
 		struct pollfd end = { .fd = *from };
+		int before = waiting;
 
 		require_equal(ioctl(*from, FIONREAD, &waiting), 0);
+		still = waiting && waiting == before ? still + 1 : 0;
 		if (poll(&end, 1, 20) > 0)
 			break;
 	}
