@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Who uses what of base memory.  Images may have segments there, so the loader's own tables go
- * where an image has left room.
- */
+/* Base memory.  Images may have segments there, so the loader's tables go where they left room. */
 #include <string.h>
 
 #include "boot.h"
@@ -10,15 +7,19 @@
 #define PAGE		4096u
 #define FIRST		PAGE		/* below: interrupt vectors and the BIOS data area */
 
-static int use(struct boot *boot, uint64_t from, uint64_t to)
+/* When the list is full its last range grows, over gaps too: that costs room, and nothing else. */
+static void use(struct boot_low *low, uint64_t from, uint64_t to)
 {
-	struct boot_low *low = &boot->low;
+	struct boot_range *last = &low->range[BOOT_LOW_MAX - 1];
 
-	if (low->count == BOOT_LOW_MAX)
-		return boot_error(boot, "%s: more than %u pieces below 1 MiB", boot->kernel,
-				  BOOT_LOW_MAX);
-	low->range[low->count++] = (struct boot_range){ from, to };
-	return 0;
+	if (low->count < BOOT_LOW_MAX) {
+		low->range[low->count++] = (struct boot_range){ from, to };
+		return;
+	}
+	if (from < last->from)
+		last->from = from;
+	if (to > last->to)
+		last->to = to;
 }
 
 void *boot_place(struct boot *boot, uint64_t gpa, uint64_t bytes)
@@ -27,8 +28,7 @@ void *boot_place(struct boot *boot, uint64_t gpa, uint64_t bytes)
 		return gpa < boot->memory->low ? memory_at(boot->memory, gpa, bytes) : NULL;
 	if (gpa < FIRST || bytes > BOOT_EBDA || gpa + bytes > BOOT_EBDA)
 		return NULL;
-	if (use(boot, gpa, gpa + bytes))
-		return NULL;
+	use(&boot->low, gpa, gpa + bytes);
 	return memory_at(boot->memory, gpa, bytes);
 }
 
@@ -54,8 +54,7 @@ void *boot_take_low(struct boot *boot, uint64_t bytes, uint32_t *gpa)
 			   boot->kernel, BOOT_EBDA, (unsigned long long)bytes);
 		return NULL;
 	}
-	if (use(boot, at, at + bytes))
-		return NULL;
+	use(&boot->low, at, at + bytes);
 	*gpa = at;
 	return memory_at(boot->memory, at, bytes);
 }

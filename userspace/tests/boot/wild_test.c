@@ -76,6 +76,31 @@ static void below_one_mib(void)
 	expect_refused(SMALL, "leaves no room");
 }
 
+/* More segments in base memory than ranges are kept: the tables still avoid all of them. */
+static void many_segments(void)
+{
+	const unsigned int count = 60, headers = 1024;
+	Elf64_Phdr *segment = (Elf64_Phdr *)(made.data + headers);
+	struct boot *boot = fresh_boot();
+
+	make_pvh(1);
+	made.bytes = sizeof(made.data);
+	((Elf64_Ehdr *)made.data)->e_phoff = headers;
+	((Elf64_Ehdr *)made.data)->e_phnum = count;
+	((Elf64_Ehdr *)made.data)->e_entry = 0x1000;
+	for (unsigned int i = 0; i < count; i++)
+		segment[i] = (Elf64_Phdr){
+			.p_type = PT_LOAD, .p_offset = 0, .p_filesz = 64, .p_memsz = 4096,
+			.p_paddr = 0x1000 + 0x2000 * i, .p_vaddr = 0x1000 + 0x2000 * i,
+		};
+	require_equal(boot_made(SMALL), 0);
+	for (unsigned int i = 0; i < count; i++) {
+		require(!overlaps(boot->regs.gpr[6], 4096, 0x1000 + 0x2000 * i));
+		require(!overlaps(boot->sregs.cr3, 6 * 4096, 0x1000 + 0x2000 * i));
+		require(!memcmp(made_at(0x1000 + 0x2000 * i, 4), ELFMAG, SELFMAG));
+	}
+}
+
 /* A vmlinux without a note. */
 static void plain_elf(void)
 {
@@ -142,7 +167,7 @@ static void compressed(void)
 	fresh_boot();
 }
 
-/* What is no kernel is named, with what would help. */
+/* The message names the kind of file, and what would help. */
 static void not_kernels(void)
 {
 	static const struct {
@@ -258,6 +283,7 @@ static const struct tap_test tests[] = {
 	{ "a bzImage whose last paragraph is not full is loaded", unfilled_paragraph },
 	{ "an empty initrd is none", empty_initrd },
 	{ "an image in base memory keeps its place", below_one_mib },
+	{ "so does one in many pieces", many_segments },
 	{ "a plain 64-bit ELF kernel starts by Linux's protocol", plain_elf },
 	{ "images compressed by gzip and zstd are unpacked", compressed },
 	{ "files that are no kernels are named", not_kernels },
