@@ -17,7 +17,7 @@
 struct gondola_vm;
 struct gondola_vcpu;
 
-/* What an engine can do beyond what every one can: bits of @caps. */
+/* Bits of @caps: abilities that not every engine has. */
 #define GONDOLA_ENGINE_REAL_MODE	BIT(0)	/* runs guests with CR0.PE = 0 (with CR0.PG = 0: paged real mode on the identity shadow) */
 
 /* The engines' tables leave out the exits that gondola never asks for. */

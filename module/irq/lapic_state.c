@@ -16,7 +16,7 @@ static void save_bitmap(const unsigned long *map, struct gondola_rec_lapic *rec,
 		REC_REG(rec, reg + i * 16) = words[i];
 }
 
-/* What others may add to just now, of one moment. */
+/* The fields that other threads set, read at one moment. */
 static void get_arrived(struct gondola_lapic *lapic, struct gondola_rec_lapic *rec)
 {
 	unsigned long flags;

@@ -13,8 +13,8 @@
 /** gondola_test_advance() - let time pass; timers that fall due fire in order */
 void gondola_test_advance(u64 ns);
 /*
- * What another thread does at the next call out of the room, once: after the host's clock or TSC
- * was read, or when a timer is stopped.
+ * Called once, in place of another thread, at the next call out of the room: after the host's clock or
+ * TSC was read, or when a timer is stopped.
  */
 extern void (*gondola_test_meanwhile)(void);
 /** gondola_test_kicked - bit i: vCPU i was kicked with a request set; tests clear it */

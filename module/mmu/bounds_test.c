@@ -227,7 +227,7 @@ static void all_shadow_pages_go(struct kunit *test)
 	world_done(test, w);
 }
 
-/* What a processor may reach between two holds of a zap of all, and what there was to reach. */
+/* Counts of what a processor could reach between two holds of a zap of all. */
 static struct {
 	unsigned int holds, pages;	/* with pages left that are on their way out; such pages */
 	unsigned int reached;		/* pages on their way out, by a walk from a root */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a BIOS leaves in memory: interrupt vectors, its data areas, and code (bios_code.S). */
+/* Traces of a BIOS in memory: interrupt vectors, data areas, and code (bios_code.S). */
 #include <string.h>
 
 #include "bios.h"
@@ -114,7 +114,7 @@ uint16_t bios_build(const struct guest_memory *memory)
 	memcpy(code, bios_code, bytes);
 	fill_map(memory, code + (bios_map - bios_code));
 	for (unsigned int i = 0; i < 256; i++) {
-		vectors[2 * i] = BIOS_OFFSET + i * BIOS_STUB_BYTES;
+		vectors[2 * i] = BIOS_OFFSET + i * BIOS_ENTRY_BYTES;
 		vectors[2 * i + 1] = BIOS_SEGMENT;
 	}
 	/* A far jump, then the date of the BIOS, and what kind of machine it is. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What bios_code.S and bios.c agree on. */
+/* Constants of both bios_code.S and bios.c. */
 #ifndef BOOT_BIOS_H
 #define BOOT_BIOS_H
 
 #define BIOS_SEGMENT		0xf000
 #define BIOS_OFFSET		0xe000
 #define BIOS_PORT		0xb2	/* FIRMWARE_PORT; 16 bits: the function, the vector */
-#define BIOS_STUB_BYTES		6
+#define BIOS_ENTRY_BYTES	6
 
 /* Memory as bios_code.S tells it, by offset: how many entries, KiB and units of 64 KiB, the entries. */
 #define BIOS_MAP_COUNT		0

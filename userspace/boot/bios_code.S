@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a guest in real mode finds where a BIOS is: it starts boot sectors, serves what text and
- * memory services are simple, resets the machine at the reset vector, and tells the launcher which
- * service it has not.  Assembled for BIOS_OFFSET in the segment BIOS_SEGMENT.
+ * Code for guests in real mode, in the place of a BIOS.  It starts boot sectors, serves the simple
+ * calls for text, keys and memory, and resets the machine at the reset vector.  Of any other call it
+ * tells the launcher.  Assembled for BIOS_OFFSET in the segment BIOS_SEGMENT.
  */
 #include "bios.h"
 
@@ -24,7 +24,7 @@
 #define KEY_BUFFER	0x41e
 #define TICKS		0x46c
 
-/* A stub's frame, by BP. */
+/* The frame of an interrupt, by BP. */
 #define VECTOR		2(%bp)
 #define FLAGS		8(%bp)
 #define FLAG_CARRY	0x01
@@ -34,7 +34,7 @@
 	.code16
 	.global bios_code, bios_code_end, bios_post, bios_reset, bios_map
 bios_code:
-	/* One stub of BIOS_STUB_BYTES for each vector. */
+	/* One entry of BIOS_ENTRY_BYTES for each vector. */
 	vector = 0
 	.rept 256
 	.byte 0x68			/* pushw */

@@ -154,7 +154,7 @@ int bzimage_load(struct boot *boot, const struct image *image)
 
 int linux_elf_load(struct boot *boot, const struct image *image)
 {
-	/* What a bzImage's own header would say. */
+	/* In place of a bzImage's own header. */
 	struct setup_header header = {
 		.boot_flag = BOOT_FLAG, .header = MAGIC, .version = 0x020c,
 		.loadflags = LOADED_HIGH, .xloadflags = XLF_KERNEL_64,

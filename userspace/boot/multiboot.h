@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What both versions of multiboot share. */
+/* Parts that both versions of multiboot share. */
 #ifndef BOOT_MULTIBOOT_H
 #define BOOT_MULTIBOOT_H
 

@@ -54,7 +54,7 @@ struct map_entry {
 	uint32_t reserved;
 };
 
-/* What the header asks for. */
+/* The demands of a header. */
 struct wishes {
 	uint64_t offset;		/* of the header in the file */
 	bool has_addresses;

@@ -50,7 +50,7 @@ static void check_net(const char *spec)
 		say("--net %.*s: there is no such interface yet", (int)kind, spec);
 }
 
-/* What is wrong is wrong now, not when somebody starts it at night. */
+/* A missing file is an error now, rather than at the first start. */
 static void check_there(const struct run_options *options)
 {
 	check_file("--kernel", options->boot.kernel);

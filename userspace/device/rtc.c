@@ -165,8 +165,8 @@ static void update_irq(struct rtc *rtc)
 }
 
 /*
- * What the seconds that have passed bring is in C, whether it interrupts or not, before a register
- * is read that tells of it or one is written that it depends on.
+ * Sets the flags in C of all seconds that have passed, whether they interrupt or not.  Call it before
+ * a register is read that shows them, or one is written on which they depend.
  */
 static void settle(struct rtc *rtc)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a guest writes to its console, and readers that pause, stand still or go. */
+/* Output of a console whose reader pauses, stands still or goes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -110,7 +110,7 @@ void output_pauses(void)
 	pause_reader(ends[1], ends[0], OUTPUT_SOCKET);
 }
 
-/* Who never reads holds nobody up: not who writes, not who ends. */
+/* A reader that never reads holds up neither the guest nor the end of the launcher. */
 void output_stands_still(void)
 {
 	struct output *output = make();

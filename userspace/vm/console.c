@@ -116,7 +116,7 @@ static void end_of_input(struct console *console)
 	pthread_mutex_unlock(&console->vm->devices);
 }
 
-/* Nobody has it open: not an end, somebody may yet. */
+/* A terminal that no program has open: look again later, since one may open it. */
 static void look_again(struct console *console)
 {
 	loop_watch(&console->vm->loop, console->in, 0);
@@ -340,7 +340,7 @@ void console_connect(struct console *console, const struct console_guest *guest,
 			 console->escapes ? on_key : on_input, console);
 }
 
-/* What the guest wrote last is its user's, however the launcher ends. */
+/* The console whose last output is written when the launcher ends, however it ends. */
 static struct console *opened;
 
 static void finish(void)

@@ -24,9 +24,9 @@
  * @lock: all of it; not held while a write may wait
  * @first, @used: of @ring
  * @soon: a line is whole, or long
- * @full: who writes was told that there is no room
+ * @full: the UART was told that there is no room
  * @ends: what is here is the rest
- * @abandoned: and nobody waits for it
+ * @abandoned: the thread ends without writing the rest
  * @told: that it cannot be written
  */
 struct output {
@@ -82,7 +82,7 @@ static void lose(struct output *output, int error)
 	say("what the guest writes to its console is lost: %s", strerror(error));
 }
 
-/* Who writes a file may wait there for long, and holds no lock meanwhile. */
+/* A write to a file may take long, so the lock is released meanwhile. */
 static ssize_t write_piece(struct output *output, const char *data, size_t bytes)
 {
 	int fd = output->fd;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a guest writes to its console, on its way to a reader who may be slow or
- * stand still.  A thread of its own writes it: whoever else has a lock, or waits
- * for the VM, never waits for the reader.  When there is no room, the guest waits.
+ * A console's output, on its way to a reader that may be slow or stand still.  A
+ * thread of its own writes it, so no lock and no other thread waits for the
+ * reader.  When there is no room, the guest waits.
  */
 #ifndef VM_OUTPUT_H
 #define VM_OUTPUT_H

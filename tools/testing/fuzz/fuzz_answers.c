@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a VM's process may send to those who ask it. An input is a byte that names a subcommand,
+ * Answers of a VM's process to its clients. An input is a byte that names a subcommand,
  * and what the process writes to each of its connections, one after the other: a byte 0x1c is the
  * end of one.  The VM is hostile, and whatever it says, "gondola list" tells of the others.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What clients may send to a VM's control socket. An input is a row of pieces, each up to a byte
+ * Requests to a VM's control socket. An input is a row of pieces, each up to a byte
  * 0x1c: a byte says of which client the piece is and what else happens, and the rest is sent. All
  * commands are there, on a VM whose processors do not run, and whose threads cannot be made.
  */

@@ -54,7 +54,7 @@ static uint8_t stream[STREAM_MOST];
 static struct input input;
 static const uint8_t *link_began;
 static unsigned int depth, nr_links;
-/* What is sent while seeds are made. */
+/* The bytes that a sender writes while seeds are made. */
 static uint8_t *sent;
 static size_t nr_sent;
 
@@ -67,7 +67,7 @@ int __wrap_pthread_join(pthread_t thread, void **result);
 int __wrap_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex);
 int __wrap_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex,
 				  const struct timespec *until);
-/* Who waits does so for a user with another link, or for the end; the link is the same one. */
+/* A target waits here for a user with another link, or for the end: it gets the same link. */
 int __wrap_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
 {
 	struct target *target = target_here();
@@ -175,7 +175,7 @@ ssize_t __wrap_recv(int fd, void *data, size_t bytes, int flags)
 	bytes = bytes < left ? bytes : left;
 	memcpy(data, input.at, bytes);
 	input.at += bytes;
-	/* Nobody waits for another connection. */
+	/* The end of the input ends the VM: there is no other connection to wait for. */
 	if (!bytes)
 		vm_end(&vm, VM_STOPPED, "the input is over");
 	return bytes;

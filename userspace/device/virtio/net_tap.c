@@ -55,7 +55,7 @@ static void yield(void *backend)
 	tap->fd = -1;
 }
 
-/* Somebody deleted the interface: a descriptor of it is ready for ever. */
+/* The interface was deleted: its descriptor would be ready for ever. */
 static void unplugged(struct tap *tap)
 {
 	net_complain(tap->net, "the tap interface is gone: the card sends and receives nothing");

@@ -208,7 +208,7 @@ static void words(void)
 	EXPECT_RUN(2, "not the name", "pause", "../vm1");
 	EXPECT_RUN(2, "is not an option", "pause", "vm1", "--frob");
 	EXPECT_RUN(2, "--kernel FILE is missing", "create", "vm2");
-	/* What start would fail for is told now. */
+	/* "create" finds what "start" would fail for. */
 	EXPECT_RUN(6, "--kernel /nowhere: No such file", "create", "vm2", "--kernel", "/nowhere");
 	EXPECT_RUN(6, "it is a directory", "create", "vm2", "--kernel", "/");
 	EXPECT_RUN(6, "--disk /nowhere: No such", "create", "vm2", "--kernel", "guests/loop",
