@@ -53,6 +53,8 @@ service:
 	je	equipment
 	cmpb	$0x12, VECTOR
 	je	base_memory
+	cmpb	$0x13, VECTOR
+	je	disk
 	cmpb	$0x15, VECTOR
 	je	system
 	cmpb	$0x16, VECTOR
@@ -237,6 +239,20 @@ memory_map:
 	jb	succeed
 	xorw	%bx, %bx		/* that was the last one */
 	jmp	succeed
+
+/* ---- 13h: there are no disks, as all learn that ask first ---------------------------------------- */
+
+disk:
+	cmpb	$0x08, %ah
+	je	1f
+	cmpb	$0x15, %ah
+	je	1f
+	cmpb	$0x41, %ah
+	je	1f
+	cmpb	$0x48, %ah
+	jne	unknown
+1:	movb	$0x01, %ah
+	jmp	fail
 
 /* ---- 16h: keys come from the serial port -------------------------------------------------------- */
 
