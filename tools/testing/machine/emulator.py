@@ -14,6 +14,8 @@ import socket
 import subprocess
 import time
 
+import tsc
+
 DEFAULT_MODEL = {"vmx": "core2_penryn_t9600", "svm": "EPYC", "interp": "interpreter"}
 
 PR_SET_PDEATHSIG = 1
@@ -198,6 +200,14 @@ class Bochs(Emulator):
 class Qemu(Emulator):
     name = "QEMU"
 
+    def tsc(self):
+        """What the kernel's own measurement would find on a machine that has nothing else to do.
+
+        On a busy one it is off, and a guest saved in one machine is refused by the next.
+        """
+        khz = tsc.khz() if self.args.icount is None else None
+        return ["tsc_early_khz=%d" % khz] if khz else []
+
     def start(self):
         # A model may also ask for a processor without it: EPYC,-svm.
         model = self.args.cpu_model + ("" if "svm" in self.args.cpu_model else ",+svm")
@@ -205,7 +215,7 @@ class Qemu(Emulator):
                 "-m", str(self.args.memory), "-smp", str(self.args.cpus),
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-kernel", self.kernel, "-initrd", self.initrd,
-                "-append", " ".join(self.command_line() + [self.args.append])]
+                "-append", " ".join(self.command_line() + self.tsc() + [self.args.append])]
         if self.args.icount is not None:
             argv += ["-accel", "tcg,thread=single",
                      "-icount", "shift=%d,sleep=off" % self.args.icount]

@@ -5,7 +5,8 @@
  * falls back, a clock that goes back or jumps, a tick that is lost.
  *
  * usage: steady SECONDS [MEBIBYTES [GAP-MS]]
- *	GAP-MS: no clock may jump by more between two looks (default 3000)
+ *	SECONDS: at most; SIGTERM ends it as well
+ *	GAP-MS: no clock may jump by more between two looks (default 10000)
  *
  * Prints "STEADY second=N ..." each second, at once what is wrong, and at the
  * end "STEADY end ... status=ok" or "status=failed"; the exit status is 0 or 1.
@@ -15,6 +16,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -43,7 +45,7 @@ static struct {
 	atomic_ulong up;
 	atomic_ulong down;
 } counter = { 0, ~0ul };
-static uint64_t gap_limit = 3000 * MS;
+static uint64_t gap_limit = 10000 * MS;
 
 static void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -242,6 +244,12 @@ static void *use_disk(void *argument)
 	return NULL;
 }
 
+static void end(int signal)
+{
+	(void)signal;
+	atomic_store(&stop, true);
+}
+
 static void start(void *(*run)(void *), void *argument)
 {
 	pthread_t thread;
@@ -266,6 +274,7 @@ int main(int argc, char **argv)
 		printf("STEADY end status=failed: no memory\n");
 		return 1;
 	}
+	signal(SIGTERM, end);
 	start(watch_clocks, NULL);
 	start(hop, NULL);
 	start(count_ticks, NULL);
@@ -277,7 +286,7 @@ int main(int argc, char **argv)
 		walkers[i] = (struct walker){ (uint64_t *)memory + i * pages * WORDS, pages, i };
 		start(walk, &walkers[i]);
 	}
-	for (unsigned int i = 1; i <= seconds; i++) {
+	for (unsigned int i = 1; i <= seconds && !atomic_load(&stop); i++) {
 		sleep(1);
 		printf("STEADY second=%u counter=%lu ticks=%lu blocks=%lu gap_ms=%lu failures=%d\n", i,
 		       atomic_load(&counter.up), atomic_load(&ticks_counted),
