@@ -71,10 +71,10 @@ void gondola_lapic_offer_eoi(struct gondola_vcpu *vcpu);
 /**
  * gondola_lapic_collect_eoi() - has the guest done with what was offered?
  *
- * The vCPU's thread, when vcpu->eoi_offered, before it looks at interrupts.  0, or -EAGAIN: the
- * launcher must make @missing present first.
+ * The vCPU's thread, when vcpu->eoi_offered, before it looks at interrupts.  0, or -EAGAIN: memory
+ * is missing, it is to be asked again.
  */
-int gondola_lapic_collect_eoi(struct gondola_vcpu *vcpu, gpa_t *missing);
+int gondola_lapic_collect_eoi(struct gondola_vcpu *vcpu);
 /** gondola_lapic_settle_eoi() - collect it and take the offer back, so that registers say it all */
 int gondola_lapic_settle_eoi(struct gondola_vcpu *vcpu);
 /** gondola_lapic_set_pv_eoi() - the guest says where its bit is; 0 or -EINVAL */

@@ -33,7 +33,7 @@ void gondola_lapic_offer_eoi(struct gondola_vcpu *vcpu)
 	vcpu->eoi_offered = gondola_gpa_try_or(vcpu->vm, eoi_byte(vcpu), NO_EOI_NEEDED);
 }
 
-static int collect(struct gondola_vcpu *vcpu, bool withdraw, gpa_t *missing)
+static int collect(struct gondola_vcpu *vcpu, bool withdraw)
 {
 	gpa_t gpa = eoi_byte(vcpu);
 	u8 byte = 0;
@@ -41,10 +41,8 @@ static int collect(struct gondola_vcpu *vcpu, bool withdraw, gpa_t *missing)
 
 	err = withdraw ? gondola_gpa_exchange(vcpu, gpa, 0, &byte) :
 	      gondola_gpa_read(vcpu, gpa, &byte, sizeof(byte));
-	if (err == -EAGAIN) {
-		*missing = gpa;
+	if (err == -EAGAIN)
 		return err;
-	}
 	/* A guest whose record is no memory any more writes the register, or waits for ever. */
 	if (err)
 		vcpu->eoi_offered = false;
@@ -55,16 +53,14 @@ static int collect(struct gondola_vcpu *vcpu, bool withdraw, gpa_t *missing)
 	return 0;
 }
 
-int gondola_lapic_collect_eoi(struct gondola_vcpu *vcpu, gpa_t *missing)
+int gondola_lapic_collect_eoi(struct gondola_vcpu *vcpu)
 {
-	return collect(vcpu, lapic_top_vector(vcpu->lapic->irr) >= 0, missing);
+	return collect(vcpu, lapic_top_vector(vcpu->lapic->irr) >= 0);
 }
 
 int gondola_lapic_settle_eoi(struct gondola_vcpu *vcpu)
 {
-	gpa_t missing;
-
-	return vcpu->eoi_offered ? collect(vcpu, true, &missing) : 0;
+	return vcpu->eoi_offered ? collect(vcpu, true) : 0;
 }
 
 int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value)

@@ -82,7 +82,7 @@ static bool do_exchange(void *data, void *arg, unsigned int bytes)
 /* Apart from translate(), so that nobody else pays for the room on the stack. */
 static noinline enum gondola_walk_result translate_by_walk(struct gondola_vcpu *vcpu, gva_t gva,
 							   u32 access, struct gondola_access *out,
-							   bool *missing_write)
+							   struct missing *missing)
 {
 	enum gondola_walk_result result;
 	struct gondola_walk w;
@@ -90,16 +90,14 @@ static noinline enum gondola_walk_result translate_by_walk(struct gondola_vcpu *
 	result = gondola_walk(vcpu, gva, access, &w);
 	out->error = w.error;
 	out->gpa = w.gfn << GONDOLA_PAGE_SHIFT | (gva & ~GONDOLA_PAGE_MASK);
-	if (result == WALK_MISSING) {
-		out->gpa = w.missing << GONDOLA_PAGE_SHIFT;
-		*missing_write = w.missing_write;
-	}
+	if (result == WALK_MISSING)
+		*missing = w.missing;
 	return result;
 }
 
-/* By the shadow if it knows, else by a walk. @out: gpa (MISSING: of what is missing), error. */
+/* By the shadow if it knows, else by a walk. @out: gpa, error. */
 static enum gondola_walk_result translate(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
-					  struct gondola_access *out, bool *missing_write)
+					  struct gondola_access *out, struct missing *missing)
 {
 	enum gondola_walk_result result;
 	struct gondola_place at;
@@ -110,7 +108,7 @@ static enum gondola_walk_result translate(struct gondola_vcpu *vcpu, gva_t gva, 
 	}
 	result = gondola_lookup(vcpu, gva, access, &at);
 	if (unlikely(result == WALK_MISSING))
-		return translate_by_walk(vcpu, gva, access, out, missing_write);
+		return translate_by_walk(vcpu, gva, access, out, missing);
 	out->gpa = at.gpa;
 	out->error = at.error;
 	return result;
@@ -119,7 +117,7 @@ static enum gondola_walk_result translate(struct gondola_vcpu *vcpu, gva_t gva, 
 static enum gondola_access_result access_locked(struct gondola_vcpu *vcpu, gva_t gva,
 						access_fn fn, void *arg, unsigned int bytes,
 						u32 access, struct gondola_access *out,
-						bool *missing_write)
+						struct missing *missing)
 {
 	struct gondola_vm *vm = vcpu->vm;
 	bool write = access & PFEC_W;
@@ -127,8 +125,7 @@ static enum gondola_access_result access_locked(struct gondola_vcpu *vcpu, gva_t
 	struct gondola_slot *slot;
 	gfn_t gfn;
 
-	*missing_write = write;
-	switch (translate(vcpu, gva, access, out, missing_write)) {
+	switch (translate(vcpu, gva, access, out, missing)) {
 	case WALK_OK:
 		break;
 	case WALK_FAULT:
@@ -143,8 +140,10 @@ static enum gondola_access_result access_locked(struct gondola_vcpu *vcpu, gva_t
 	if (!fn)
 		return GONDOLA_ACCESS_OK;
 	frame = gondola_frame_in(slot, gfn);
-	if (!(frame->host & FRAME_PRESENT) || (write && !(frame->host & FRAME_WRITABLE)))
+	if (!(frame->host & FRAME_PRESENT) || (write && !(frame->host & FRAME_WRITABLE))) {
+		*missing = (struct missing){ gfn, write };
 		return GONDOLA_ACCESS_MEMORY;
+	}
 	if (fn(frame_data(frame) + (gva & ~GONDOLA_PAGE_MASK), arg, bytes)) {
 		gondola_mark_page_dirty(vm, vcpu, slot, gfn, GONDOLA_DIRTY_VCPU);
 		if (frame->nr_tables)
@@ -158,20 +157,21 @@ static enum gondola_access_result access(struct gondola_vcpu *vcpu, gva_t gva, a
 					 struct gondola_access *out)
 {
 	enum gondola_access_result result;
-	bool missing_write;
+	struct missing missing;
+	int err;
 
 	for (;;) {
 		/* A table that is written may need links. */
 		if ((access & PFEC_W) && unlikely(gondola_cache_fill(vcpu)))
 			return GONDOLA_ACCESS_ERROR;
 		gondola_mmu_lock(vcpu->vm);
-		result = access_locked(vcpu, gva, fn, arg, bytes, access, out, &missing_write);
+		result = access_locked(vcpu, gva, fn, arg, bytes, access, out, &missing);
 		gondola_mmu_unlock(vcpu->vm);
 		if (result != GONDOLA_ACCESS_MEMORY)
 			return result;
-		result = gondola_fault_in(vcpu, out->gpa >> GONDOLA_PAGE_SHIFT, missing_write);
-		if (result != GONDOLA_ACCESS_OK)
-			return result;
+		err = gondola_fault_in(vcpu, missing);
+		if (err)
+			return err == -EAGAIN ? GONDOLA_ACCESS_MEMORY : GONDOLA_ACCESS_ERROR;
 	}
 }
 
@@ -203,6 +203,7 @@ static int gpa_access(struct gondola_vcpu *vcpu, gpa_t gpa, void *buf, unsigned 
 	struct gondola_vm *vm = vcpu->vm;
 	gfn_t gfn = gpa >> GONDOLA_PAGE_SHIFT;
 	unsigned int offset = gpa & ~GONDOLA_PAGE_MASK;
+	int err;
 
 	for (;;) {
 		struct gondola_slot *slot;
@@ -228,14 +229,9 @@ static int gpa_access(struct gondola_vcpu *vcpu, gpa_t gpa, void *buf, unsigned 
 			return 0;
 		}
 		gondola_mmu_unlock(vm);
-		switch (gondola_fault_in(vcpu, gfn, write)) {
-		case GONDOLA_ACCESS_OK:
-			break;
-		case GONDOLA_ACCESS_MEMORY:
-			return -EAGAIN;
-		default:
-			return -EFAULT;
-		}
+		err = gondola_fault_in(vcpu, (struct missing){ gfn, write });
+		if (err)
+			return err;
 	}
 }
 

@@ -27,6 +27,7 @@ int gondola_gpa_exchange(struct gondola_vcpu *vcpu, gpa_t gpa, u8 new, u8 *old)
 	struct gondola_vm *vm = vcpu->vm;
 	unsigned int tries;
 	u8 *byte;
+	int err;
 
 	for (tries = 0; tries < 2; tries++) {
 		gondola_mmu_lock(vm);
@@ -36,14 +37,9 @@ int gondola_gpa_exchange(struct gondola_vcpu *vcpu, gpa_t gpa, u8 new, u8 *old)
 		gondola_mmu_unlock(vm);
 		if (byte)
 			return 0;
-		switch (gondola_fault_in(vcpu, gpa >> GONDOLA_PAGE_SHIFT, true)) {
-		case GONDOLA_ACCESS_OK:
-			break;
-		case GONDOLA_ACCESS_MEMORY:
-			return -EAGAIN;
-		default:
-			return -EFAULT;
-		}
+		err = gondola_fault_in(vcpu, (struct missing){ gpa >> GONDOLA_PAGE_SHIFT, true });
+		if (err)
+			return err;
 	}
 	return -EFAULT;
 }

@@ -381,12 +381,6 @@ static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 
 	return GONDOLA_ACCESS_OK;
 }
 
-/* A frame that must be made present (and writable) before the fault can be answered. */
-struct missing {
-	gfn_t gfn;
-	bool write;
-};
-
 /*
  * The guest allows the access: does the host?  OK: map it.  @rights: the guest's,
  * combined over the levels.
@@ -404,8 +398,7 @@ static enum gondola_access_result check_frame(struct gondola_vcpu *vcpu, gpa_t g
 		return GONDOLA_ACCESS_MMIO;
 	frame = gondola_frame_in(*slot, gfn);
 	if (!(frame->host & FRAME_PRESENT) || (write && !(frame->host & FRAME_WRITABLE))) {
-		missing->gfn = gfn;
-		missing->write = write;
+		*missing = (struct missing){ gfn, write };
 		return GONDOLA_ACCESS_MEMORY;
 	}
 	if (write && frame->nr_synced && !gondola_unsync_gfn(vcpu, gfn, frame))
@@ -433,8 +426,7 @@ fault_by_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 error, struct gondola_ac
 			out->error = w.error;
 			return GONDOLA_ACCESS_FAULT;
 		case WALK_MISSING:
-			missing->gfn = w.missing;
-			missing->write = w.missing_write;
+			*missing = w.missing;
 			return GONDOLA_ACCESS_MEMORY;
 		}
 	} else {
@@ -488,7 +480,7 @@ enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gv
 	struct gondola_vm *vm = vcpu->vm;
 	struct missing missing;
 	unsigned int tries;
-	int result;
+	int result, err;
 
 	for (tries = 0; tries < MAX_TRIES; tries++) {
 		/* In this order: loading a root may use up what the fault needs. */
@@ -508,11 +500,9 @@ enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gv
 		gondola_mmu_unlock(vm);
 		if (result != GONDOLA_ACCESS_MEMORY)
 			return result;
-		result = gondola_fault_in(vcpu, missing.gfn, missing.write);
-		if (result != GONDOLA_ACCESS_OK) {
-			out->gpa = missing.gfn << GONDOLA_PAGE_SHIFT;
-			return result == GONDOLA_ACCESS_MMIO ? GONDOLA_ACCESS_ERROR : result;
-		}
+		err = gondola_fault_in(vcpu, missing);
+		if (err)
+			return err == -EAGAIN ? GONDOLA_ACCESS_MEMORY : GONDOLA_ACCESS_ERROR;
 	}
 	/* The host takes pages as fast as it gives them.  Fault again: the run loop sees signals. */
 	return GONDOLA_ACCESS_OK;

@@ -159,11 +159,18 @@ static inline struct gondola_frame *gondola_find_frame(struct gondola_vm *vm, gf
 	return slot ? gondola_frame_in(slot, gfn) : NULL;
 }
 
+/* A frame that must be made present (and writable) before an access can go on. */
+struct missing {
+	gfn_t gfn;
+	bool write;
+};
+
 /*
- * Make a frame present (and writable).  Takes and drops the lock; the caller looks
- * again.  MEMORY: it would have to be waited for, and @vcpu runs: vcpu->missing.
+ * Make a frame present (and writable).  Takes and drops the lock; on 0 the caller looks again,
+ * also for whether it is in a slot.  -EAGAIN: it would have to be waited for, and @vcpu runs; it is
+ * noted in vcpu->missing.  -EFAULT: the launcher has nothing there.
  */
-enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn, bool write);
+int gondola_fault_in(struct gondola_vcpu *vcpu, struct missing what);
 
 /* rmap.c: a bag of entry pointers; 0 is empty. */
 void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 *spte);
@@ -261,8 +268,7 @@ struct gondola_walk {
 	u64 rights;		/* PT_W, PT_U, PT_NX combined over the levels */
 	int leaf;		/* level of the entry that maps the page */
 	u32 error;		/* FAULT */
-	gfn_t missing;		/* MISSING: table frame that must be made present … */
-	bool missing_write;	/* … and writable */
+	struct missing missing;	/* MISSING: a table's frame */
 };
 
 enum gondola_walk_result { WALK_OK, WALK_FAULT, WALK_MISSING };

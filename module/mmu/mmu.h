@@ -217,13 +217,13 @@ enum gondola_access_result {
 	GONDOLA_ACCESS_FAULT,		/* the guest gets #PF: see @error */
 	GONDOLA_ACCESS_MMIO,		/* no memory there: see @gpa */
 	GONDOLA_ACCESS_INTERPRET,	/* (faults only) a write to a shadowed table: interpret it */
-	GONDOLA_ACCESS_MEMORY,		/* the launcher must make @gpa present */
+	GONDOLA_ACCESS_MEMORY,		/* the launcher must make vcpu->missing present */
 	GONDOLA_ACCESS_ERROR,		/* out of memory or a broken launcher */
 };
 
 /**
  * struct gondola_access - outcome of a translation
- * @gpa: where it went; with MMIO, MEMORY and OK
+ * @gpa: where it went; with MMIO and OK
  * @error: with FAULT: the error code to push, else undefined
  */
 struct gondola_access {

@@ -218,7 +218,7 @@ static void role_has_what_the_walk_reads(struct kunit *test)
 		put_tables(w, mode, &rnd);
 		set_input(w, mode, wp, NULL);
 		for (i = 0; i < 6; i++)
-			gondola_fault_in(&w->vcpu, i, true);
+			gondola_fault_in(&w->vcpu, (struct missing){ i, true });
 		role = w->vcpu.mmu.role;
 		before = read_tables(w);
 		for (i = 0; i < ARRAY_SIZE(inputs); i++) {

@@ -58,9 +58,10 @@ static bool zap_frame(struct gondola_vm *vm, struct gondola_slot *slot, u64 i)
 	return was_present;
 }
 
-enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn, bool write)
+int gondola_fault_in(struct gondola_vcpu *vcpu, struct missing what)
 {
 	struct gondola_vm *vm = vcpu->vm;
+	gfn_t gfn = what.gfn;
 	struct gondola_frame *frame;
 	struct gondola_slot *slot;
 	bool writable = false, wait;
@@ -73,21 +74,21 @@ enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn
 	slot = gondola_find_slot(vm, gfn);
 	if (!slot) {
 		spin_unlock(&vm->mmu.lock);
-		return GONDOLA_ACCESS_MMIO;
+		return 0;
 	}
 	hva = slot->hva + ((gfn - slot->base) << GONDOLA_PAGE_SHIFT);
 	wait = vcpu->patient || !(slot->flags & GONDOLA_MEM_USERFAULT);
 	seq = vm->mmu.seq;
 	spin_unlock(&vm->mmu.lock);
 
-	err = gondola_mmu_host_pin(vm, hva, write, wait, &pfn, &writable);
+	err = gondola_mmu_host_pin(vm, hva, what.write, wait, &pfn, &writable);
 	if (err == -EAGAIN) {
 		vcpu->missing = gfn << GONDOLA_PAGE_SHIFT;
-		vcpu->missing_write = write;
-		return GONDOLA_ACCESS_MEMORY;
+		vcpu->missing_write = what.write;
+		return err;
 	}
 	if (err)
-		return GONDOLA_ACCESS_ERROR;
+		return -EFAULT;
 
 	gondola_mmu_lock(vm);
 	/* The page may have been taken away, or the slot moved, while nobody looked. */
@@ -112,7 +113,7 @@ enum gondola_access_result gondola_fault_in(struct gondola_vcpu *vcpu, gfn_t gfn
 	gondola_mmu_host_unpin(pfn, writable);
 	/* The taker of the page may wait for this very processor before it is done. */
 	cond_resched();
-	return GONDOLA_ACCESS_OK;
+	return 0;
 }
 
 /* In one hold of the lock: frames that something is done to, and frames that are passed by. */

@@ -468,14 +468,14 @@ enum world_outcome world_access_on(struct world *w, struct gondola_vcpu *vcpu, g
 				*error = out.error;
 				return WORLD_FAULT;
 			case GONDOLA_ACCESS_MEMORY:
-				if (!launcher_brings(w, out.gpa))
+				if (!launcher_brings(w, vcpu->missing))
 					return WORLD_ERROR;
 				continue;
 			default:
 				return WORLD_ERROR;
 			}
 		case GONDOLA_ACCESS_MEMORY:
-			if (!launcher_brings(w, out.gpa))
+			if (!launcher_brings(w, vcpu->missing))
 				return WORLD_ERROR;
 			continue;
 		default:

@@ -150,8 +150,7 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 		}
 		w->table[level] = table >> 12;
 		if (!(frame->host & FRAME_PRESENT)) {
-			w->missing = table >> 12;
-			w->missing_write = false;
+			w->missing = (struct missing){ .gfn = table >> 12 };
 			return WALK_MISSING;
 		}
 		frames[level] = frame;
@@ -201,14 +200,12 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 				w->gpte[i] |= bits;
 				continue;
 			}
-			w->missing = w->table[i];
-			w->missing_write = true;
+			w->missing = (struct missing){ .gfn = w->table[i], .write = true };
 			return WALK_MISSING;
 		}
 		if (!set_accessed_dirty(vcpu, w, entries[i], i, bits)) {
 			*again = true;
-			w->missing = w->table[i];
-			w->missing_write = true;
+			w->missing = (struct missing){ .gfn = w->table[i], .write = true };
 			return WALK_MISSING;
 		}
 	}

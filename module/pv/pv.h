@@ -24,9 +24,9 @@ int gondola_pv_set_steal_time(struct gondola_vcpu *vcpu, u64 value);
 /**
  * gondola_pv_scheduled() - handles GONDOLA_REQ_STEAL: the vCPU's thread runs again
  *
- * 0, or -EAGAIN: the launcher must make @missing present first.
+ * 0, or -EAGAIN: memory is missing, it is to be asked again.
  */
-int gondola_pv_scheduled(struct gondola_vcpu *vcpu, gpa_t *missing);
+int gondola_pv_scheduled(struct gondola_vcpu *vcpu);
 /** gondola_pv_descheduled() - it stops; only while steal time is on; preemption may be off */
 void gondola_pv_descheduled(struct gondola_vcpu *vcpu);
 

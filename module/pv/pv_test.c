@@ -135,7 +135,6 @@ static void steal_time(struct kunit *test)
 {
 	struct world *w = world_create(64);
 	struct gondola_vcpu *vcpu;
-	gpa_t missing = 0;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	vcpu = &w->vcpu;
@@ -146,7 +145,7 @@ static void steal_time(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, gondola_pv_wants_steal(vcpu));
 	KUNIT_EXPECT_EQ(test, gondola_pv_set_steal_time(vcpu, RECORD | 1), 0);
 	KUNIT_EXPECT_TRUE(test, gondola_take_request(vcpu, GONDOLA_REQ_STEAL));
-	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu, &missing), 0);
+	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu), 0);
 
 	gondola_pv_descheduled(vcpu);
 	KUNIT_EXPECT_EQ(test, w->memory[PREEMPTED_BYTE], 1);
@@ -156,13 +155,13 @@ static void steal_time(struct kunit *test)
 	gondola_pv_descheduled(vcpu);
 	KUNIT_EXPECT_EQ(test, w->memory[PREEMPTED_BYTE], 3);
 	vcpu->mmu.roots[1].stale = false;
-	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu, &missing), 0);
+	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu), 0);
 	KUNIT_EXPECT_EQ(test, w->memory[PREEMPTED_BYTE], 0);
 	KUNIT_EXPECT_TRUE(test, vcpu->mmu.roots[1].stale && vcpu->mmu.reload);
 	/* Without one nothing is flushed. */
 	vcpu->mmu.roots[1].stale = false;
 	gondola_pv_descheduled(vcpu);
-	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu, &missing), 0);
+	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu), 0);
 	KUNIT_EXPECT_FALSE(test, vcpu->mmu.roots[1].stale);
 
 	/* The host has the page: told later, not forgotten. */
@@ -170,13 +169,13 @@ static void steal_time(struct kunit *test)
 	w->host_absent[RECORD >> 12] = true;
 	gondola_pv_descheduled(vcpu);
 	gondola_take_request(vcpu, GONDOLA_REQ_STEAL);
-	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu, &missing), -EAGAIN);
-	KUNIT_EXPECT_EQ(test, missing, PREEMPTED_BYTE);
+	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, vcpu->missing, PREEMPTED_BYTE & GONDOLA_PAGE_MASK);
 	KUNIT_EXPECT_TRUE(test, test_bit(GONDOLA_REQ_STEAL, &vcpu->requests));
 	/* No memory there at all: the guest's own fault, and harmless. */
 	KUNIT_EXPECT_EQ(test, gondola_pv_set_steal_time(vcpu, 1ull << 40 | 1), 0);
 	gondola_pv_descheduled(vcpu);
-	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu, &missing), 0);
+	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu), 0);
 	world_destroy(w);
 }
 
@@ -218,7 +217,6 @@ static void eoi(struct kunit *test)
 	struct world *w = world_create(64);
 	struct gondola_rec_lapic rec;
 	struct gondola_vcpu *vcpu;
-	gpa_t missing = 0;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	vcpu = eoi_vcpu(test, w);
@@ -227,17 +225,17 @@ static void eoi(struct kunit *test)
 	take_and_offer(test, vcpu, VECTOR);
 	KUNIT_EXPECT_TRUE(test, vcpu->eoi_offered);
 	KUNIT_EXPECT_EQ(test, w->memory[EOI_BIT], 1);
-	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu, &missing), 0);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), 0);
 	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && vcpu->eoi_offered);
 	w->memory[EOI_BIT] = 0;
-	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu, &missing), 0);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), 0);
 	KUNIT_EXPECT_FALSE(test, in_service(vcpu, VECTOR) || vcpu->eoi_offered);
 
 	/* One that waits for the EOI has the offer withdrawn; the register then tells. */
 	take_and_offer(test, vcpu, VECTOR);
 	gondola_lapic_accept(vcpu->lapic, LOWER, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
-	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu, &missing), 0);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), 0);
 	KUNIT_EXPECT_EQ(test, w->memory[EOI_BIT], 0);
 	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && !vcpu->eoi_offered);
 	lapic_out(vcpu, LAPIC_EOI, 0);
@@ -272,12 +270,12 @@ static void eoi(struct kunit *test)
 	take_and_offer(test, vcpu, VECTOR);
 	world_host_takes(w, EOI_BIT >> 12);
 	w->host_absent[EOI_BIT >> 12] = true;
-	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu, &missing), -EAGAIN);
-	KUNIT_EXPECT_EQ(test, missing, EOI_BIT);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, vcpu->missing, EOI_BIT & GONDOLA_PAGE_MASK);
 	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && vcpu->eoi_offered);
 	w->host_absent[EOI_BIT >> 12] = false;
 	w->memory[EOI_BIT] = 0;
-	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu, &missing), 0);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), 0);
 	KUNIT_EXPECT_FALSE(test, in_service(vcpu, VECTOR));
 
 	gondola_irqchip_destroy(vcpu->vm);

@@ -72,7 +72,7 @@ static void add_steal(struct gondola_vcpu *vcpu, u64 ns)
 			  sizeof(version));
 }
 
-int gondola_pv_scheduled(struct gondola_vcpu *vcpu, gpa_t *missing)
+int gondola_pv_scheduled(struct gondola_vcpu *vcpu)
 {
 	gpa_t gpa = record_of(vcpu) + offsetof(struct steal_time, preempted);
 	u64 now;
@@ -88,7 +88,6 @@ int gondola_pv_scheduled(struct gondola_vcpu *vcpu, gpa_t *missing)
 		break;
 	case -EAGAIN:
 		gondola_request(vcpu, GONDOLA_REQ_STEAL);
-		*missing = gpa;
 		return -EAGAIN;
 	}
 	now = gondola_host_run_delay();

@@ -35,6 +35,7 @@ enum pending {
 	PENDING_MMIO_READ,
 	PENDING_MMIO_WRITE,	/* to be told that the launcher took it; then the next */
 	PENDING_LEAVE,		/* nothing to take up afterwards */
+	PENDING_MEMORY,		/* likewise */
 };
 
 struct fragment {
@@ -217,14 +218,16 @@ static int mmio_write(struct interp *in, gpa_t gpa, const void *buf, unsigned in
 	return GONDOLA_EMUL_OK;
 }
 
-int interp_ask_memory(struct gondola_emulator *e, gpa_t gpa, bool write)
+int interp_ask_memory(struct gondola_emulator *e)
 {
 	struct interp *in = to_interp(e);
 
-	if (in->nr_writes || in->pending)
-		return GONDOLA_EMUL_USER;
-	gondola_leave_for_memory(in->vcpu, gpa, write);
-	return ask(in, PENDING_LEAVE, GONDOLA_EXIT_MEMORY);
+	/* What was written goes first. */
+	if (!in->nr_writes && !in->pending) {
+		in->pending = PENDING_MEMORY;
+		in->rip = in->vcpu->regs.rip;
+	}
+	return GONDOLA_EMUL_USER;
 }
 
 /* An access that did not succeed and is not MMIO. */
@@ -238,7 +241,7 @@ static noinline int access_failed(struct interp *in, enum gondola_access_result 
 		in->emul.exception.cr2 = la;
 		return GONDOLA_EMUL_FAULT;
 	case GONDOLA_ACCESS_MEMORY:
-		return interp_ask_memory(&in->emul, out->gpa, in->vcpu->missing_write);
+		return interp_ask_memory(&in->emul);
 	default:
 		return GONDOLA_EMUL_ERROR;
 	}
@@ -597,7 +600,9 @@ static int interpret(struct interp *in, int *result)
 	}
 	if (unlikely(in->nr_writes))
 		return send_write(in);
-	return in->pending ? GONDOLA_LEAVE : GONDOLA_REENTER;
+	if (likely(!in->pending))
+		return GONDOLA_REENTER;
+	return in->pending == PENDING_MEMORY ? -EAGAIN : GONDOLA_LEAVE;
 }
 
 int gondola_interpret(struct gondola_vcpu *vcpu)
@@ -650,8 +655,8 @@ int gondola_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len)
 		return GONDOLA_REENTER;
 	case GONDOLA_EMUL_UNKNOWN:
 		return GONDOLA_REENTER;
-	case GONDOLA_EMUL_USER:
-		return GONDOLA_LEAVE;
+	case GONDOLA_EMUL_USER:	/* a fetch asks for nothing but memory */
+		return -EAGAIN;
 	default:
 		return -EFAULT;
 	}
@@ -687,7 +692,8 @@ int gondola_complete_user_exit(struct gondola_vcpu *vcpu)
 	struct fragment *f;
 
 	in->pending = PENDING_NONE;
-	if (likely(pending == PENDING_NONE || pending == PENDING_LEAVE))
+	if (likely(pending == PENDING_NONE || pending == PENDING_LEAVE ||
+		   pending == PENDING_MEMORY))
 		return GONDOLA_REENTER;
 	if (pending == PENDING_MMIO_WRITE) {
 		if (in->next_write < in->nr_writes)

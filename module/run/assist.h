@@ -8,8 +8,8 @@
 
 /* The instruction ends in this exception: GONDOLA_EMUL_FAULT. */
 int interp_raise(struct gondola_emulator *e, u8 vector);
-/* It is run again once the launcher has made @gpa present: GONDOLA_EMUL_USER. */
-int interp_ask_memory(struct gondola_emulator *e, gpa_t gpa, bool write);
+/* Memory is missing (-EAGAIN): the instruction is run again once it is there.  GONDOLA_EMUL_USER. */
+int interp_ask_memory(struct gondola_emulator *e);
 void interp_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
 			struct gondola_segment *out);
 void interp_set_segment(struct gondola_emulator *e, enum gondola_seg seg,

@@ -25,7 +25,7 @@ int interp_raise(struct gondola_emulator *e, u8 vector)
 static int ok_or_gp(struct gondola_emulator *e, int err)
 {
 	if (unlikely(err == -EAGAIN))
-		return interp_ask_memory(e, to_vcpu(e)->missing, to_vcpu(e)->missing_write);
+		return interp_ask_memory(e);
 	return err ? interp_raise(e, VEC_GP) : GONDOLA_EMUL_OK;
 }
 

@@ -66,20 +66,11 @@ static int done(struct gondola_vcpu *vcpu, const struct gondola_exit *exit)
 	return GONDOLA_REENTER;
 }
 
-int gondola_leave_for_memory(struct gondola_vcpu *vcpu, gpa_t gpa, bool write)
-{
-	vcpu->run->memory.gpa = gpa;
-	vcpu->run->memory.write = write;
-	vcpu->run->memory.pad = 0;
-	vcpu->run->exit = GONDOLA_EXIT_MEMORY;
-	return GONDOLA_LEAVE;
-}
-
 /* Complete, or refused with #GP(0), or to be done again once its memory is there. */
 static int done_or_gp(struct gondola_vcpu *vcpu, const struct gondola_exit *exit, int err)
 {
 	if (unlikely(err == -EAGAIN))
-		return gondola_leave_for_memory(vcpu, vcpu->missing, vcpu->missing_write);
+		return err;
 	return likely(!err) ? done(vcpu, exit) : raise(vcpu, VEC_GP);
 }
 
@@ -126,7 +117,7 @@ static int handle_page_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 			return fault_in_delivery(vcpu, result);
 		return gondola_interpret(vcpu);
 	case GONDOLA_ACCESS_MEMORY:
-		return gondola_leave_for_memory(vcpu, access.gpa, vcpu->missing_write);
+		return -EAGAIN;
 	case GONDOLA_ACCESS_ERROR:
 		break;
 	}

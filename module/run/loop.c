@@ -23,6 +23,15 @@ static int leave(struct gondola_vcpu *vcpu, enum gondola_user_exit why)
 	return GONDOLA_LEAVE;
 }
 
+/* The launcher must make present what an access found missing. */
+static int leave_for_memory(struct gondola_vcpu *vcpu)
+{
+	vcpu->run->memory.gpa = vcpu->missing;
+	vcpu->run->memory.write = vcpu->missing_write;
+	vcpu->run->memory.pad = 0;
+	return leave(vcpu, GONDOLA_EXIT_MEMORY);
+}
+
 /* ---- between two stays in the guest ------------------------------------------ */
 
 static int host_work(void)
@@ -117,7 +126,6 @@ static bool needs_interpreter(const struct gondola_vcpu *vcpu)
 /* All that must be so before the next entry.  REENTER, LEAVE or -errno. */
 static int prepare(struct gondola_vcpu *vcpu)
 {
-	gpa_t missing;
 	int err;
 
 	for (;;) {
@@ -126,11 +134,11 @@ static int prepare(struct gondola_vcpu *vcpu)
 				return leave(vcpu, GONDOLA_EXIT_SHUTDOWN);
 			handle_requests(vcpu);
 			if (gondola_take_request(vcpu, GONDOLA_REQ_STEAL) &&
-			    gondola_pv_scheduled(vcpu, &missing))
-				return gondola_leave_for_memory(vcpu, missing, true);
+			    gondola_pv_scheduled(vcpu))
+				return -EAGAIN;
 		}
-		if (unlikely(vcpu->eoi_offered) && gondola_lapic_collect_eoi(vcpu, &missing))
-			return gondola_leave_for_memory(vcpu, missing, true);
+		if (unlikely(vcpu->eoi_offered) && gondola_lapic_collect_eoi(vcpu))
+			return -EAGAIN;
 		if (likely(!vcpu->halted)) {
 			if (likely(!needs_interpreter(vcpu)))
 				break;
@@ -320,6 +328,8 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 	vcpu->patient = false;
 	next = run_loop(vcpu);
 	vcpu->patient = true;
+	if (next == -EAGAIN)
+		next = leave_for_memory(vcpu);
 	if (!vcpu->fpu)
 		gondola_thread_fpu_swap(vcpu, false);
 	/* A shutdown took the engine away from under a sleeper: there is nothing to unload. */

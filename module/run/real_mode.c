@@ -32,7 +32,7 @@ static void pick_event(struct gondola_vcpu *vcpu)
 	}
 }
 
-/* 0, -EAGAIN (vcpu->missing), or -EINVAL: the vector or the stack cannot be used. */
+/* 0, -EAGAIN, or -EINVAL: the vector or the stack cannot be used. */
 static int deliver(struct gondola_vcpu *vcpu, const struct gondola_event *event)
 {
 	const struct gondola_engine_ops *engine = vcpu->engine;
@@ -81,7 +81,7 @@ int gondola_real_mode_step(struct gondola_vcpu *vcpu)
 	err = deliver(vcpu, &event);
 	if (err == -EAGAIN) {
 		vcpu->event = event;
-		return gondola_leave_for_memory(vcpu, vcpu->missing, vcpu->missing_write);
+		return err;
 	}
 	/* With no table there is no handler for the double fault either. */
 	if (err)

@@ -10,7 +10,10 @@
 #include "engine.h"
 #include "vcpu.h"
 
-/* The next step of the run loop; negative: -errno for GONDOLA_RUN. */
+/*
+ * The next step of the run loop; negative: -errno for GONDOLA_RUN.  -EAGAIN: memory is missing, see
+ * vcpu->missing; the loop alone makes an exit of it, and the instruction is done again.
+ */
 enum gondola_next {
 	GONDOLA_LEAVE = 0,		/* vcpu->run says why */
 	GONDOLA_REENTER = 1,
@@ -18,8 +21,6 @@ enum gondola_next {
 
 /** gondola_handle_exit() - act on an exit; preemptible, may sleep */
 int gondola_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
-/** gondola_leave_for_memory() - LEAVE: the launcher must make @gpa present, and @write writable */
-int gondola_leave_for_memory(struct gondola_vcpu *vcpu, gpa_t gpa, bool write);
 /**
  * gondola_interpret() - interpret the instruction at RIP
  *
