@@ -55,8 +55,12 @@ void gondola_irq_pulse(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source s
  * Returns false if no chip claims the port.
  */
 bool gondola_irq_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int bytes, bool write, u32 *val);
-/** gondola_irq_mmio() - likewise for up to 8 bytes of memory: LAPIC (at its base) and I/O APIC */
-bool gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, bool write, void *data);
+/**
+ * gondola_irq_mmio() - likewise for up to 8 bytes of memory: LAPIC (at its base) and I/O APIC
+ *
+ * 0; -ENXIO: there is neither; -EAGAIN: memory is missing, it is to be done again.
+ */
+int gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, bool write, void *data);
 
 /** gondola_irq_pending() - is there an interrupt that the vCPU would take with RFLAGS.IF set? Cheap. */
 bool gondola_irq_pending(struct gondola_vcpu *vcpu);

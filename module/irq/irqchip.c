@@ -120,18 +120,17 @@ bool gondola_irq_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int bytes, bo
 	return true;
 }
 
-bool gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, bool write,
-		      void *data)
+int gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, bool write,
+		     void *data)
 {
 	u64 page = gpa & GONDOLA_PAGE_MASK;
 
 	if (WARN_ON_ONCE(bytes > 8))
-		return false;
+		return -ENXIO;
 	if (page == vcpu->lapic->mmio)
-		gondola_lapic_mmio(vcpu, gpa & ~GONDOLA_PAGE_MASK, bytes, write, data);
-	else if (page == IOAPIC_BASE)
-		gondola_ioapic_mmio(vcpu, gpa & ~GONDOLA_PAGE_MASK, bytes, write, data);
-	else
-		return false;
-	return true;
+		return gondola_lapic_mmio(vcpu, gpa & ~GONDOLA_PAGE_MASK, bytes, write, data);
+	if (page != IOAPIC_BASE)
+		return -ENXIO;
+	gondola_ioapic_mmio(vcpu, gpa & ~GONDOLA_PAGE_MASK, bytes, write, data);
+	return 0;
 }

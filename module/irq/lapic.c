@@ -183,12 +183,14 @@ static u32 bitmap_word(const unsigned long *map, u32 reg)
 	return READ_ONCE(map[bit / BITS_PER_LONG]) >> (bit % BITS_PER_LONG);
 }
 
-/* -EINVAL: there is no such register in this mode. */
 int gondola_lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *val)
 {
 	u32 id = lapic->vcpu->id;
+	int err;
 
-	gondola_lapic_settle_eoi(lapic->vcpu);
+	err = gondola_lapic_settle_eoi(lapic->vcpu);
+	if (err)
+		return err;
 	switch (reg) {
 	case LAPIC_ID:
 		*val = x2apic ? id : id << 24;
@@ -275,10 +277,13 @@ static bool x2apic_write_ok(const struct gondola_lapic *lapic, u32 reg, u64 val)
 	}
 }
 
-/* Returns -EINVAL if the register does not exist; bits that cannot be written are dropped. */
+/* Like gondola_lapic_read(); bits that cannot be written are dropped. */
 static int lapic_write(struct gondola_lapic *lapic, u32 reg, u32 val)
 {
-	gondola_lapic_settle_eoi(lapic->vcpu);
+	int err = gondola_lapic_settle_eoi(lapic->vcpu);
+
+	if (err)
+		return err;
 	switch (reg) {
 	case LAPIC_EOI:
 		lapic_eoi(lapic);
@@ -327,8 +332,8 @@ static int lapic_write(struct gondola_lapic *lapic, u32 reg, u32 val)
 	return 0;
 }
 
-void gondola_lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
-			void *data)
+int gondola_lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
+		       void *data)
 {
 	struct gondola_lapic *lapic = vcpu->lapic;
 	u32 reg = offset & ~0xfu, byte = offset & 0xfu, word;
@@ -351,8 +356,9 @@ void gondola_lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int byte
 		}
 		memcpy(data, &val, bytes);
 	}
-	if (ret)
+	if (ret == -EINVAL)
 		gondola_lapic_error(lapic, LAPIC_ESR_REGISTER);
+	return ret == -EAGAIN ? ret : 0;
 }
 
 static int x2apic_write(struct gondola_lapic *lapic, u32 reg, u64 val)

@@ -138,9 +138,14 @@ static inline int lapic_top_vector(const unsigned long *map)
 }
 
 /* lapic.c */
-void gondola_lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
-			void *data);
-/** gondola_lapic_read() - a register, by its offset in the xAPIC page; -EINVAL: no such register */
+/** gondola_lapic_mmio() - 0, or -EAGAIN: memory is missing, nothing has happened */
+int gondola_lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
+		       void *data);
+/**
+ * gondola_lapic_read() - a register, by its offset in the xAPIC page
+ *
+ * -EINVAL: there is no such register in this mode.  -EAGAIN: memory is missing.
+ */
 int gondola_lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *val);
 u32 lapic_lvt_writable(const struct gondola_lapic *lapic, unsigned int i);
 void lapic_update_ppr(struct gondola_lapic *lapic);

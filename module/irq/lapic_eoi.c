@@ -67,14 +67,16 @@ int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
 {
 	gpa_t gpa = value & ~EOI_ENABLE;
 	u8 old;
+	int err;
 
 	if (value & EOI_RESERVED)
 		return -EINVAL;
+	err = gondola_lapic_settle_eoi(vcpu);
+	if (err)
+		return err;
 	/* Also makes it present, which offers count on.  Not yet there (-EAGAIN): none till then. */
 	if ((value & EOI_ENABLE) && gondola_gpa_exchange(vcpu, gpa, 0, &old) == -EFAULT)
 		return -EINVAL;
-	if (gondola_lapic_settle_eoi(vcpu))
-		vcpu->eoi_offered = false;
 	vcpu->msrs.eoi = value;
 	return 0;
 }

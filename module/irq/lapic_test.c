@@ -154,7 +154,7 @@ static void disabled_takes_nothing(struct kunit *test)
 
 	/* Switched off by its MSR it is not even there. */
 	KUNIT_EXPECT_EQ(test, gondola_lapic_set_msr(vcpu, MSRX_APIC_BASE, LAPIC_DEFAULT_BASE), 0);
-	KUNIT_EXPECT_FALSE(test, gondola_irq_mmio(vcpu, LAPIC_DEFAULT_BASE, 4, false, &i));
+	KUNIT_EXPECT_EQ(test, gondola_irq_mmio(vcpu, LAPIC_DEFAULT_BASE, 4, false, &i), -ENXIO);
 	KUNIT_EXPECT_FALSE(test, gondola_lapic_accept(vcpu->lapic, 0x30, false, false));
 }
 
@@ -349,7 +349,7 @@ static void modes_follow_the_manual(struct kunit *test)
 	KUNIT_EXPECT_EQ_MSG(test, BASE(x2), -EINVAL, "disabled goes by way of xAPIC");
 	KUNIT_EXPECT_EQ(test, BASE(0xfed00000ull | APIC_BASE_ENABLE), 0);
 	KUNIT_EXPECT_EQ(test, irq_test_mmio_read(vcpu, 0xfed00000 + LAPIC_VERSION), 0x50014);
-	KUNIT_EXPECT_FALSE(test, gondola_irq_mmio(vcpu, base, 4, false, &val));
+	KUNIT_EXPECT_EQ(test, gondola_irq_mmio(vcpu, base, 4, false, &val), -ENXIO);
 	/* Saved state may set any of them. */
 	KUNIT_EXPECT_EQ(test, gondola_lapic_restore_base(vcpu, x2), 0);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_restore_base(vcpu, on), 0);

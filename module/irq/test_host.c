@@ -165,13 +165,13 @@ u32 irq_test_mmio_read(struct gondola_vcpu *vcpu, u64 gpa)
 {
 	u32 val = 0xdeadbeef;
 
-	WARN_ON(!gondola_irq_mmio(vcpu, gpa, sizeof(val), false, &val));
+	WARN_ON(gondola_irq_mmio(vcpu, gpa, sizeof(val), false, &val));
 	return val;
 }
 
 void irq_test_mmio_write(struct gondola_vcpu *vcpu, u64 gpa, u32 val)
 {
-	WARN_ON(!gondola_irq_mmio(vcpu, gpa, sizeof(val), true, &val));
+	WARN_ON(gondola_irq_mmio(vcpu, gpa, sizeof(val), true, &val));
 }
 
 u8 irq_test_in(struct gondola_vcpu *vcpu, u16 port)

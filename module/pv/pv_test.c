@@ -266,13 +266,43 @@ static void eoi(struct kunit *test)
 	w->memory[EOI_BIT] = 0;
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_ISR + VECTOR / 32 * 16), 0u);
 
-	/* The host took the page: the launcher is asked, and nothing is lost. */
+	gondola_irqchip_destroy(vcpu->vm);
+	gondola_lapic_destroy(vcpu);
+	world_destroy(w);
+}
+
+/* The host took the page: the launcher is asked, and nothing is lost. */
+static void eoi_in_a_page_that_is_missing(struct kunit *test)
+{
+	const u64 isr = LAPIC_ISR + VECTOR / 32 * 16, x2apic_isr = MSRX_X2APIC + (isr >> 4);
+	struct world *w = world_create(64);
+	struct gondola_vcpu *vcpu;
+	u32 word = 0;
+	u64 value;
+
+	KUNIT_ASSERT_NOT_NULL(test, w);
+	vcpu = eoi_vcpu(test, w);
 	take_and_offer(test, vcpu, VECTOR);
 	world_host_takes(w, EOI_BIT >> 12);
 	w->host_absent[EOI_BIT >> 12] = true;
 	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, vcpu->missing, EOI_BIT & GONDOLA_PAGE_MASK);
 	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && vcpu->eoi_offered);
+
+	/* The registers cannot be read or written before it is known, in either mode. */
+	KUNIT_EXPECT_EQ(test, gondola_irq_mmio(vcpu, LAPIC_DEFAULT_BASE + isr, 4, false, &word),
+			-EAGAIN);
+	KUNIT_EXPECT_EQ(test, gondola_irq_mmio(vcpu, LAPIC_DEFAULT_BASE + LAPIC_EOI, 4, true, &word),
+			-EAGAIN);
+	gondola_lapic_cpuid_changed(vcpu, true, true);
+	KUNIT_ASSERT_EQ(test, gondola_set_msr(vcpu, MSRX_APIC_BASE, LAPIC_DEFAULT_BASE |
+					      APIC_BASE_ENABLE | APIC_BASE_X2APIC |
+					      APIC_BASE_BSP), 0);
+	KUNIT_EXPECT_EQ(test, gondola_get_msr(vcpu, x2apic_isr, &value), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, gondola_set_msr(vcpu, MSRX_X2APIC + (LAPIC_EOI >> 4), 0), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_set_pv_eoi(vcpu, 0), -EAGAIN);
+	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && vcpu->eoi_offered);
+
 	w->host_absent[EOI_BIT >> 12] = false;
 	w->memory[EOI_BIT] = 0;
 	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), 0);
@@ -290,6 +320,7 @@ static struct kunit_case pv_cases[] = {
 	KUNIT_CASE(narrow),
 	KUNIT_CASE(steal_time),
 	KUNIT_CASE(eoi),
+	KUNIT_CASE(eoi_in_a_page_that_is_missing),
 	{}
 };
 

@@ -152,6 +152,7 @@ static int read_fragment(struct interp *in, gpa_t gpa, void *buf, unsigned int b
 {
 	struct gondola_vcpu *vcpu = in->vcpu;
 	struct fragment *f;
+	int err;
 
 	forget_rounds(in, vcpu->regs.gpr[R_RCX]);
 	f = &in->reads[in->next_read];
@@ -167,7 +168,10 @@ static int read_fragment(struct interp *in, gpa_t gpa, void *buf, unsigned int b
 	f->gpa = gpa;
 	f->bytes = bytes;
 	f->tag = vcpu->regs.gpr[R_RCX];
-	if (gondola_irq_mmio(vcpu, gpa, bytes, false, f->data)) {
+	err = gondola_irq_mmio(vcpu, gpa, bytes, false, f->data);
+	if (err == -EAGAIN)
+		return interp_ask_memory(&in->emul);
+	if (!err) {
 		memcpy(buf, f->data, bytes);
 		in->nr_reads = ++in->next_read;
 		return GONDOLA_EMUL_OK;
@@ -203,9 +207,13 @@ static int mmio_write(struct interp *in, gpa_t gpa, const void *buf, unsigned in
 	while (bytes) {
 		unsigned int n = min_t(unsigned int, bytes, MMIO_BYTES);
 		struct fragment *f = &in->writes[in->nr_writes];
+		int err;
 
 		memcpy(f->data, buf, n);
-		if (!gondola_irq_mmio(in->vcpu, gpa, n, true, f->data) &&
+		err = gondola_irq_mmio(in->vcpu, gpa, n, true, f->data);
+		if (err == -EAGAIN)
+			return interp_ask_memory(&in->emul);
+		if (err &&
 		    !gondola_ioeventfd_write(in->vcpu->vm, false, gpa, n, f->data)) {
 			f->gpa = gpa;
 			f->bytes = n;

@@ -230,7 +230,7 @@ static int handle_rdmsr(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 
 	trace_gondola_msr(vcpu->vm->id, vcpu->id, false, index, value, err);
 	if (unlikely(err))
-		return raise(vcpu, VEC_GP);
+		return done_or_gp(vcpu, exit, err);
 	vcpu->regs.gpr[R_RAX] = (u32)value;
 	vcpu->regs.gpr[R_RDX] = value >> 32;
 	return done(vcpu, exit);

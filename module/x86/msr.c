@@ -27,7 +27,7 @@
  * struct msr_row - MSRs that are served alike
  * @first: first index
  * @last: last index
- * @get: 0 or -EINVAL
+ * @get: 0, -EINVAL, or -EAGAIN: memory is missing, it is to be done again
  * @set: likewise; NULL: writes fault
  * @value: with get_fixed(): what is read
  * @saved: part of a vCPU's saved state
@@ -60,12 +60,16 @@ static int set_zero_only(struct gondola_vcpu *vcpu, const struct msr_row *r, u32
 
 static int get_lapic(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
-	return gondola_lapic_get_msr(vcpu, index, value) ? -EINVAL : 0;
+	int err = gondola_lapic_get_msr(vcpu, index, value);
+
+	return err && err != -EAGAIN ? -EINVAL : err;
 }
 
 static int set_lapic(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
-	return gondola_lapic_set_msr(vcpu, index, value) ? -EINVAL : 0;
+	int err = gondola_lapic_set_msr(vcpu, index, value);
+
+	return err && err != -EAGAIN ? -EINVAL : err;
 }
 
 static int get_engine(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
