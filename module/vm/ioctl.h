@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Lifetime of the two objects, from main.c down to vCPUs, and how an ioctl's
- * argument is taken in.
- */
+/* Lifetime of the two objects, from main.c down to vCPUs, and how an ioctl reaches them. */
 #ifndef GONDOLA_IOCTL_H
 #define GONDOLA_IOCTL_H
 
 #include <linux/atomic.h>
 #include <linux/types.h>
-#include <linux/uaccess.h>
 #include <uapi/linux/gondola.h>
 
 struct gondola_vm;
@@ -42,9 +38,39 @@ void gondola_vcpus_unlock(struct gondola_vm *vm, const struct gondola_vcpu *end)
 
 /** gondola_cpuid_args() - fetch the list that a struct gondola_cpuid leads to; ERR_PTR() or kfree() it */
 struct gondola_cpuid_entry *gondola_cpuid_args(const struct gondola_cpuid *args);
-/** gondola_state_ioctl() - GONDOLA_GET_STATE, GONDOLA_SET_STATE; @vcpu NULL: of the VM */
-long gondola_state_ioctl(struct gondola_vm *vm, struct gondola_vcpu *vcpu, bool set,
-			 void __user *uarg);
+/** gondola_get_state(), gondola_set_state() - the calls of that name; @vcpu NULL: of the VM */
+long gondola_get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *args);
+long gondola_set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *args);
+
+enum ioctl_lock {
+	IOCTL_UNLOCKED,
+	IOCTL_VM,	/* vm->lock */
+	IOCTL_VCPU,	/* the vCPU's mutex, for which a signal ends the wait */
+};
+
+/**
+ * struct gondola_ioctl - one call
+ * @cmd: its number, which says how long the argument is and whether it is written back
+ * @flags: those that the argument may have
+ * @lock: is held around @call, but not while the argument is copied: a page that
+ *	userfaultfd or FUSE does not give would hold up all who want the lock
+ * @call: gets a copy of the argument, whose size and flags are checked
+ */
+struct gondola_ioctl {
+	unsigned int cmd;
+	u32 flags;
+	enum ioctl_lock lock;
+	long (*call)(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *args);
+};
+
+/**
+ * gondola_ioctl() - find a call in its table and make it
+ * @calls: the @count calls that the descriptor knows
+ * @vm: NULL for /dev/gondola
+ * @vcpu: NULL for these and a VM's descriptor
+ */
+long gondola_ioctl(const struct gondola_ioctl *calls, size_t count, struct gondola_vm *vm,
+		   struct gondola_vcpu *vcpu, unsigned int cmd, unsigned long arg);
 
 /**
  * gondola_name_ok() - does @name end within its @room, and can a terminal print it as it is?
@@ -60,20 +86,6 @@ static inline bool gondola_name_ok(const char *name, unsigned int room)
 		if (name[i] < ' ' || name[i] > '~')
 			return false;
 	return i < room;
-}
-
-/**
- * gondola_copy_args() - copy an ioctl's argument in and check its head
- * @args: a structure that starts with size and flags
- * @flags: those that are known
- */
-static inline int gondola_copy_args(void *args, const void __user *uarg, u32 size, u32 flags)
-{
-	const u32 *head = args;
-
-	if (copy_from_user(args, uarg, size))
-		return -EFAULT;
-	return head[0] == size && !(head[1] & ~flags) ? 0 : -EINVAL;
 }
 
 #endif

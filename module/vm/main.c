@@ -7,6 +7,7 @@
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <uapi/linux/gondola.h>
 #include "host/host.h"
 #include "host/thread.h"
@@ -19,77 +20,67 @@ atomic_t gondola_nr_vcpus = ATOMIC_INIT(0);
 
 static struct dentry *debug_dir;
 
-static long preflight(void __user *uarg)
+static long api_version(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *unused)
 {
-	struct gondola_preflight args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
-
-	if (err)
-		return err;
-	if (args.engine >= GONDOLA_ENGINE_COUNT)
-		return -EINVAL;
-	memset(args.detail, 0, sizeof(args.detail));
-	args.reason = gondola_engine_preflight(&args.engine, args.detail);
-	return copy_to_user(uarg, &args, sizeof(args)) ? -EFAULT : 0;
+	return GONDOLA_API_VERSION;
 }
 
-static long create_vm(void __user *uarg)
+static long preflight(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
-	struct gondola_create_vm args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+	struct gondola_preflight *args = arg;
 
-	if (err)
-		return err;
-	if (args.engine >= GONDOLA_ENGINE_COUNT || !gondola_name_ok(args.name, sizeof(args.name)))
+	if (args->engine >= GONDOLA_ENGINE_COUNT)
 		return -EINVAL;
-	return gondola_vm_create(&args);
+	memset(args->detail, 0, sizeof(args->detail));
+	args->reason = gondola_engine_preflight(&args->engine, args->detail);
+	return 0;
 }
 
-static long supported_cpuid(void __user *uarg)
+static long create_vm(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+{
+	const struct gondola_create_vm *args = arg;
+
+	if (args->engine >= GONDOLA_ENGINE_COUNT || !gondola_name_ok(args->name, sizeof(args->name)))
+		return -EINVAL;
+	return gondola_vm_create(args);
+}
+
+static long supported_cpuid(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
 	struct gondola_cpuid_entry *entries;
-	struct gondola_cpuid args;
+	struct gondola_cpuid *args = arg;
 	u32 room, count = GONDOLA_MAX_CPUID;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+	int err;
 
-	if (err)
-		return err;
-	if (args.engine >= GONDOLA_ENGINE_COUNT)
+	if (args->engine >= GONDOLA_ENGINE_COUNT)
 		return -EINVAL;
 	entries = kcalloc(GONDOLA_MAX_CPUID, sizeof(*entries), GFP_KERNEL_ACCOUNT);
 	if (!entries)
 		return -ENOMEM;
-	err = gondola_supported_cpuid(gondola_engine_of(args.engine), entries, &count);
+	err = gondola_supported_cpuid(gondola_engine_of(args->engine), entries, &count);
 	if (err)
 		goto out;
-	room = args.count;
-	args.count = count;
+	room = args->count;
+	args->count = count;
 	if (room < count)
 		err = -E2BIG;
-	else if (copy_to_user(u64_to_user_ptr(args.entries), entries, count * sizeof(*entries)))
-		err = -EFAULT;
-	if (copy_to_user(uarg, &args, sizeof(args)))
+	else if (copy_to_user(u64_to_user_ptr(args->entries), entries, count * sizeof(*entries)))
 		err = -EFAULT;
 out:
 	kfree(entries);
 	return err;
 }
 
+static const struct gondola_ioctl calls[] = {
+	{ GONDOLA_GET_API_VERSION, 0, IOCTL_UNLOCKED, api_version },
+	{ GONDOLA_PREFLIGHT, 0, IOCTL_UNLOCKED, preflight },
+	{ GONDOLA_CREATE_VM, 0, IOCTL_UNLOCKED, create_vm },
+	{ GONDOLA_GET_SUPPORTED_CPUID, 0, IOCTL_UNLOCKED, supported_cpuid },
+};
+
 static long system_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	void __user *uarg = (void __user *)arg;
-
-	switch (cmd) {
-	case GONDOLA_GET_API_VERSION:
-		return GONDOLA_API_VERSION;
-	case GONDOLA_PREFLIGHT:
-		return preflight(uarg);
-	case GONDOLA_CREATE_VM:
-		return create_vm(uarg);
-	case GONDOLA_GET_SUPPORTED_CPUID:
-		return supported_cpuid(uarg);
-	}
-	return -ENOTTY;
+	return gondola_ioctl(calls, ARRAY_SIZE(calls), NULL, NULL, cmd, arg);
 }
 
 static const struct file_operations system_fops = {

@@ -117,17 +117,17 @@ static void note_thread(struct gondola_vcpu_host *host)
 	}
 }
 
-static long run(struct gondola_vcpu *vcpu)
+static long run(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *unused)
 {
 	if (READ_ONCE(vcpu->run->flags))
 		return -EINVAL;
-	if (gondola_clock_held(vcpu->vm))
+	if (gondola_clock_held(vm))
 		return -EBUSY;
 	if (!vcpu->ran) {
-		if (!vcpu->cpuid || !gondola_vm_has_memory(vcpu->vm))
+		if (!vcpu->cpuid || !gondola_vm_has_memory(vm))
 			return -ENOEXEC;
 		vcpu->ran = true;
-		WRITE_ONCE(vcpu->vm->ran, true);
+		WRITE_ONCE(vm->ran, true);
 	}
 	if (unlikely(rcu_access_pointer(vcpu->host->pid) != task_pid(current)))
 		note_thread(vcpu->host);
@@ -142,106 +142,79 @@ struct gondola_cpuid_entry *gondola_cpuid_args(const struct gondola_cpuid *args)
 			   args->count * sizeof(struct gondola_cpuid_entry));
 }
 
-static long set_cpuid(struct gondola_vcpu *vcpu, void __user *uarg)
+static long set_cpuid(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
+	const struct gondola_cpuid *args = arg;
 	struct gondola_cpuid_entry *entries;
-	struct gondola_cpuid args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+	int err;
 
-	if (err)
-		return err;
 	/* State may be there that was judged by it. */
 	if (vcpu->cpuid)
 		return -EBUSY;
-	entries = gondola_cpuid_args(&args);
+	entries = gondola_cpuid_args(args);
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
 	err = gondola_vcpu_load(vcpu);
 	if (!err) {
-		err = gondola_set_cpuid(vcpu, entries, args.count);
+		err = gondola_set_cpuid(vcpu, entries, args->count);
 		gondola_vcpu_unload(vcpu);
 	}
 	kfree(entries);
 	return err;
 }
 
-static long get_stats(struct gondola_vcpu *vcpu, void __user *uarg)
+static long nmi(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *unused)
 {
-	struct gondola_stats *stats;
-	u32 head[2];
-	int err;
-
-	/* Only the head is read, the rest written. */
-	if (copy_from_user(head, uarg, sizeof(head)))
-		return -EFAULT;
-	if (head[0] != sizeof(*stats) || head[1])
-		return -EINVAL;
-	stats = kzalloc(sizeof(*stats), GFP_KERNEL_ACCOUNT);
-	if (!stats)
-		return -ENOMEM;
-	stats->size = sizeof(*stats);
-	memcpy(stats->exits, vcpu->exits, sizeof(stats->exits));
-	memcpy(stats->counters, vcpu->counters, sizeof(stats->counters));
-	err = copy_to_user(uarg, stats, sizeof(*stats)) ? -EFAULT : 0;
-	kfree(stats);
-	return err;
+	gondola_request(vcpu, GONDOLA_REQ_NMI);
+	gondola_vcpu_kick(vcpu);
+	return 0;
 }
 
-static long state(struct gondola_vcpu *vcpu, bool set, void __user *uarg)
+static long get_stats(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+{
+	struct gondola_stats *stats = arg;
+
+	memcpy(stats->exits, vcpu->exits, sizeof(stats->exits));
+	memcpy(stats->counters, vcpu->counters, sizeof(stats->counters));
+	return 0;
+}
+
+static long get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *args)
 {
 	long err = gondola_vcpu_load(vcpu);
 
 	if (err)
 		return err;
-	err = gondola_state_ioctl(vcpu->vm, vcpu, set, uarg);
+	err = gondola_get_state(vm, vcpu, args);
 	gondola_vcpu_unload(vcpu);
 	return err;
 }
 
-/* Those that need the vCPU to themselves. */
-static long exclusive_ioctl(struct gondola_vcpu *vcpu, unsigned int cmd, unsigned long arg)
+static long set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *args)
 {
-	void __user *uarg = (void __user *)arg;
-	long ret;
+	long err = gondola_vcpu_load(vcpu);
 
-	/* A thread that waits here for another's GONDOLA_RUN can be interrupted. */
-	if (mutex_lock_interruptible(&vcpu->host->mutex))
-		return -EINTR;
-	switch (cmd) {
-	case GONDOLA_RUN:
-		ret = run(vcpu);
-		break;
-	case GONDOLA_SET_CPUID:
-		ret = set_cpuid(vcpu, uarg);
-		break;
-	case GONDOLA_GET_STATE:
-		ret = state(vcpu, false, uarg);
-		break;
-	case GONDOLA_SET_STATE:
-		ret = state(vcpu, true, uarg);
-		break;
-	default:
-		ret = -ENOTTY;
-	}
-	mutex_unlock(&vcpu->host->mutex);
-	return ret;
+	if (err)
+		return err;
+	err = gondola_set_state(vm, vcpu, args);
+	gondola_vcpu_unload(vcpu);
+	return err;
 }
+
+static const struct gondola_ioctl calls[] = {
+	{ GONDOLA_RUN, 0, IOCTL_VCPU, run },
+	{ GONDOLA_NMI, 0, IOCTL_UNLOCKED, nmi },
+	{ GONDOLA_GET_STATS, 0, IOCTL_UNLOCKED, get_stats },
+	{ GONDOLA_SET_CPUID, 0, IOCTL_VCPU, set_cpuid },
+	{ GONDOLA_GET_STATE, 0, IOCTL_VCPU, get_state },
+	{ GONDOLA_SET_STATE, 0, IOCTL_VCPU, set_state },
+};
 
 static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct gondola_vcpu *vcpu = file->private_data;
 
-	if (current->mm != vcpu->vm->mm)
-		return -EIO;
-	switch (cmd) {
-	case GONDOLA_NMI:
-		gondola_request(vcpu, GONDOLA_REQ_NMI);
-		gondola_vcpu_kick(vcpu);
-		return 0;
-	case GONDOLA_GET_STATS:
-		return get_stats(vcpu, (void __user *)arg);
-	}
-	return exclusive_ioctl(vcpu, cmd, arg);
+	return gondola_ioctl(calls, ARRAY_SIZE(calls), vcpu->vm, vcpu, cmd, arg);
 }
 
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)

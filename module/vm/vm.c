@@ -9,6 +9,7 @@
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include "irq/eventfd.h"
 #include "host/host.h"
 #include "ioctl.h"
@@ -116,87 +117,50 @@ bool gondola_vm_has_memory(const struct gondola_vm *vm)
 
 /* ---- ioctls --------------------------------------------------------------- */
 
-/*
- * User memory is copied without vm->lock: a page that userfaultfd or FUSE does not give would hold
- * up all who want the lock.
- */
-
-static long set_memory(struct gondola_vm *vm, void __user *uarg)
+static long set_memory(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
-	struct gondola_memory_slot args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args),
-				    GONDOLA_MEM_READONLY | GONDOLA_MEM_LOG_DIRTY |
-				    GONDOLA_MEM_USERFAULT);
+	const struct gondola_memory_slot *args = arg;
+	int err;
 
-	if (err)
-		return err;
-	if (args.pad || args.slot >= GONDOLA_MAX_SLOTS)
+	if (args->pad || args->slot >= GONDOLA_MAX_SLOTS)
 		return -EINVAL;
-	mutex_lock(&vm->lock);
-	err = gondola_mmu_set_slot(vm, &args);
+	err = gondola_mmu_set_slot(vm, args);
 	count_memory(vm);
-	mutex_unlock(&vm->lock);
 	return err;
 }
 
-static long create_vcpu(struct gondola_vm *vm, void __user *uarg)
+static long create_vcpu(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
-	struct gondola_create_vcpu args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+	const struct gondola_create_vcpu *args = arg;
+	u32 id;
 
-	if (err)
-		return err;
-	if (args.pad || args.id >= GONDOLA_MAX_VCPUS)
+	if (args->pad || args->id >= GONDOLA_MAX_VCPUS)
 		return -EINVAL;
-	args.id = array_index_nospec(args.id, GONDOLA_MAX_VCPUS);
-	mutex_lock(&vm->lock);
-	err = vm->vcpus[args.id] ? -EEXIST : gondola_vcpu_create(vm, args.id);
-	mutex_unlock(&vm->lock);
-	return err;
+	id = array_index_nospec(args->id, GONDOLA_MAX_VCPUS);
+	return vm->vcpus[id] ? -EEXIST : gondola_vcpu_create(vm, id);
 }
 
-static long irq_line(struct gondola_vm *vm, void __user *uarg)
+static long irq_line(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
-	struct gondola_irq_line args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+	const struct gondola_irq_line *args = arg;
 
-	if (err)
-		return err;
-	if (args.gsi >= GONDOLA_NR_GSI || args.level > 1)
+	if (args->gsi >= GONDOLA_NR_GSI || args->level > 1)
 		return -EINVAL;
-	gondola_irq_set_line(vm, args.gsi, GONDOLA_IRQ_LAUNCHER, args.level);
+	gondola_irq_set_line(vm, args->gsi, GONDOLA_IRQ_LAUNCHER, args->level);
 	return 0;
 }
 
-static long ioeventfd(struct gondola_vm *vm, void __user *uarg)
+static long ioeventfd(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
-	struct gondola_ioeventfd args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args),
-				    GONDOLA_IOEVENTFD_REMOVE | GONDOLA_IOEVENTFD_PIO |
-				    GONDOLA_IOEVENTFD_DATAMATCH | GONDOLA_IOEVENTFD_CLEAR);
-
-	if (err)
-		return err;
-	mutex_lock(&vm->lock);
-	err = gondola_ioeventfd(vm, &args);
-	mutex_unlock(&vm->lock);
-	return err;
+	return gondola_ioeventfd(vm, arg);
 }
 
-static long irqfd(struct gondola_vm *vm, void __user *uarg)
+static long irqfd(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
-	struct gondola_irqfd args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), GONDOLA_IRQFD_REMOVE);
-
-	if (err)
-		return err;
-	mutex_lock(&vm->lock);
-	err = gondola_irqfd(vm, &args);
-	mutex_unlock(&vm->lock);
-	return err;
+	return gondola_irqfd(vm, arg);
 }
 
-static int clear_dirty(struct gondola_vm *vm, const struct gondola_dirty_log *args, u64 *bitmap,
+static int write_dirty(struct gondola_vm *vm, const struct gondola_dirty_log *args, u64 *bitmap,
 		       size_t words)
 {
 	int err;
@@ -211,8 +175,8 @@ static int clear_dirty(struct gondola_vm *vm, const struct gondola_dirty_log *ar
 	return err;
 }
 
-static int get_dirty(struct gondola_vm *vm, const struct gondola_dirty_log *args, u64 *bitmap,
-		     size_t words)
+static int read_dirty(struct gondola_vm *vm, const struct gondola_dirty_log *args, u64 *bitmap,
+		      size_t words)
 {
 	int err;
 
@@ -224,74 +188,68 @@ static int get_dirty(struct gondola_vm *vm, const struct gondola_dirty_log *args
 	return err;
 }
 
-/* GET and CLEAR differ in the direction of the bitmap alone. */
-static long dirty_log(struct gondola_vm *vm, void __user *uarg, bool clear)
+/* GET and CLEAR differ in the direction of the bitmap, which is copied without the lock. */
+static long dirty_log(struct gondola_vm *vm, struct gondola_dirty_log *args, bool clear)
 {
-	struct gondola_dirty_log args;
 	u64 *bitmap;
 	size_t words;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+	int err;
 
-	if (err)
-		return err;
-	if (args.pad || args.slot >= GONDOLA_MAX_SLOTS || args.first % 64 || !args.pages)
+	if (args->pad || args->slot >= GONDOLA_MAX_SLOTS || args->first % 64 || !args->pages)
 		return -EINVAL;
-	args.slot = array_index_nospec(args.slot, GONDOLA_MAX_SLOTS);
+	args->slot = array_index_nospec(args->slot, GONDOLA_MAX_SLOTS);
 	/* The slot decides once more under the lock; this bounds the allocation. */
-	if (args.pages > READ_ONCE(vm->memory_pages))
+	if (args->pages > READ_ONCE(vm->memory_pages))
 		return -EINVAL;
-	words = DIV_ROUND_UP_ULL(args.pages, 64);
+	words = DIV_ROUND_UP_ULL(args->pages, 64);
 	bitmap = kvcalloc(words, sizeof(*bitmap), GFP_KERNEL_ACCOUNT);
 	if (!bitmap)
 		return -ENOMEM;
-	err = clear ? clear_dirty(vm, &args, bitmap, words) : get_dirty(vm, &args, bitmap, words);
+	err = clear ? write_dirty(vm, args, bitmap, words) : read_dirty(vm, args, bitmap, words);
 	kvfree(bitmap);
 	return err;
 }
 
-static long mark_dirty(struct gondola_vm *vm, void __user *uarg)
+static long get_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
-	struct gondola_mark_dirty args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
-
-	if (err)
-		return err;
-	if (args.gpa + args.bytes < args.gpa || args.device > GONDOLA_MAX_DEVICES ||
-	    (args.source != GONDOLA_DIRTY_DEVICE && (args.source != GONDOLA_DIRTY_HOST || args.device)))
-		return -EINVAL;
-	mutex_lock(&vm->lock);
-	err = gondola_mmu_mark_dirty(vm, args.gpa, args.bytes, args.source,
-				     args.device ? vm->devices[args.device - 1] : "");
-	mutex_unlock(&vm->lock);
-	return err;
+	return dirty_log(vm, arg, false);
 }
 
-static long name_device(struct gondola_vm *vm, void __user *uarg)
+static long clear_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
-	struct gondola_name_device args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+	return dirty_log(vm, arg, true);
+}
 
-	if (err)
-		return err;
-	if (args.pad || !args.device || args.device > GONDOLA_MAX_DEVICES ||
-	    !gondola_name_ok(args.name, sizeof(args.name)))
+static long mark_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+{
+	const struct gondola_mark_dirty *args = arg;
+
+	if (args->gpa + args->bytes < args->gpa || args->device > GONDOLA_MAX_DEVICES ||
+	    (args->source != GONDOLA_DIRTY_DEVICE &&
+	     (args->source != GONDOLA_DIRTY_HOST || args->device)))
 		return -EINVAL;
-	mutex_lock(&vm->lock);
-	strscpy(vm->devices[args.device - 1], args.name, sizeof(args.name));
-	mutex_unlock(&vm->lock);
+	return gondola_mmu_mark_dirty(vm, args->gpa, args->bytes, args->source,
+				      args->device ? vm->devices[args->device - 1] : "");
+}
+
+static long name_device(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+{
+	const struct gondola_name_device *args = arg;
+
+	if (args->pad || !args->device || args->device > GONDOLA_MAX_DEVICES ||
+	    !gondola_name_ok(args->name, sizeof(args->name)))
+		return -EINVAL;
+	strscpy(vm->devices[args->device - 1], args->name, sizeof(args->name));
 	return 0;
 }
 
-static long mark(struct gondola_vm *vm, void __user *uarg)
+static long mark(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
-	struct gondola_mark args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
+	const struct gondola_mark *args = arg;
 
-	if (err)
-		return err;
-	WRITE_ONCE(vm->phase, args.phase);
-	WRITE_ONCE(vm->round, args.round);
-	trace_gondola_mark(vm->id, args.phase, args.round);
+	WRITE_ONCE(vm->phase, args->phase);
+	WRITE_ONCE(vm->round, args->round);
+	trace_gondola_mark(vm->id, args->phase, args->round);
 	return 0;
 }
 
@@ -308,24 +266,20 @@ static int hold(struct gondola_vm *vm)
 	return 0;
 }
 
-static long hold_clock(struct gondola_vm *vm, void __user *uarg)
+static long hold_clock(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
-	struct gondola_hold_clock args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), GONDOLA_HOLD);
+	struct gondola_hold_clock *args = arg;
+	int err = 0;
 
-	if (err)
-		return err;
-	mutex_lock(&vm->lock);
-	if (args.flags & GONDOLA_HOLD)
+	if (args->flags & GONDOLA_HOLD)
 		err = hold(vm);
 	else if (gondola_clock_held(vm))
 		gondola_clock_release(vm);
-	args.held_ns = vm->clock.held_ns;
-	args.lost_ns = vm->clock.lost_ns;
-	mutex_unlock(&vm->lock);
-	if (!err && copy_to_user(uarg, &args, sizeof(args)))
-		err = -EFAULT;
-	return err;
+	if (err)
+		return err;
+	args->held_ns = vm->clock.held_ns;
+	args->lost_ns = vm->clock.lost_ns;
+	return 0;
 }
 
 /* A vCPU's state is guarded by the vCPU's mutex, which the caller holds; the VM's by vm->lock. */
@@ -362,11 +316,14 @@ static void *read_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
 	return ERR_PTR(err);
 }
 
-static int get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct gondola_state *args)
+long gondola_get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
+	struct gondola_state *args = arg;
 	void *buffer;
 	int err = 0;
 
+	args->bad_record = 0;
+	args->bad_field = 0;
 	state_lock(vm, vcpu);
 	buffer = read_state(vm, vcpu, args);
 	state_unlock(vm, vcpu);
@@ -378,11 +335,14 @@ static int get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct go
 	return err;
 }
 
-static int set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct gondola_state *args)
+long gondola_set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
+	struct gondola_state *args = arg;
 	void *buffer;
 	int err;
 
+	args->bad_record = 0;
+	args->bad_field = 0;
 	if (args->bytes > STATE_LIMIT)
 		return -E2BIG;
 	if (!args->bytes)
@@ -398,59 +358,29 @@ static int set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct go
 	return err;
 }
 
-long gondola_state_ioctl(struct gondola_vm *vm, struct gondola_vcpu *vcpu, bool set,
-			 void __user *uarg)
-{
-	struct gondola_state args;
-	int err = gondola_copy_args(&args, uarg, sizeof(args), 0);
-
-	if (err)
-		return err;
-	args.bad_record = 0;
-	args.bad_field = 0;
-	err = set ? set_state(vm, vcpu, &args) : get_state(vm, vcpu, &args);
-	if (copy_to_user(uarg, &args, sizeof(args)))
-		return -EFAULT;
-	return err;
-}
+static const struct gondola_ioctl calls[] = {
+	{ GONDOLA_IRQ_LINE, 0, IOCTL_UNLOCKED, irq_line },
+	{ GONDOLA_SET_MEMORY,
+	  GONDOLA_MEM_READONLY | GONDOLA_MEM_LOG_DIRTY | GONDOLA_MEM_USERFAULT,
+	  IOCTL_VM, set_memory },
+	{ GONDOLA_CREATE_VCPU, 0, IOCTL_VM, create_vcpu },
+	{ GONDOLA_IOEVENTFD,
+	  GONDOLA_IOEVENTFD_REMOVE | GONDOLA_IOEVENTFD_PIO | GONDOLA_IOEVENTFD_DATAMATCH |
+	  GONDOLA_IOEVENTFD_CLEAR, IOCTL_VM, ioeventfd },
+	{ GONDOLA_IRQFD, GONDOLA_IRQFD_REMOVE, IOCTL_VM, irqfd },
+	{ GONDOLA_GET_DIRTY, 0, IOCTL_UNLOCKED, get_dirty },
+	{ GONDOLA_CLEAR_DIRTY, 0, IOCTL_UNLOCKED, clear_dirty },
+	{ GONDOLA_MARK_DIRTY, 0, IOCTL_VM, mark_dirty },
+	{ GONDOLA_MARK, 0, IOCTL_UNLOCKED, mark },
+	{ GONDOLA_NAME_DEVICE, 0, IOCTL_VM, name_device },
+	{ GONDOLA_HOLD_CLOCK, GONDOLA_HOLD, IOCTL_VM, hold_clock },
+	{ GONDOLA_GET_STATE, 0, IOCTL_UNLOCKED, gondola_get_state },
+	{ GONDOLA_SET_STATE, 0, IOCTL_UNLOCKED, gondola_set_state },
+};
 
 static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	struct gondola_vm *vm = file->private_data;
-	void __user *uarg = (void __user *)arg;
-
-	/* Slots are addresses in one address space: a forked child has another. */
-	if (current->mm != vm->mm)
-		return -EIO;
-	switch (cmd) {
-	case GONDOLA_SET_MEMORY:
-		return set_memory(vm, uarg);
-	case GONDOLA_CREATE_VCPU:
-		return create_vcpu(vm, uarg);
-	case GONDOLA_IRQ_LINE:
-		return irq_line(vm, uarg);
-	case GONDOLA_IOEVENTFD:
-		return ioeventfd(vm, uarg);
-	case GONDOLA_IRQFD:
-		return irqfd(vm, uarg);
-	case GONDOLA_GET_DIRTY:
-		return dirty_log(vm, uarg, false);
-	case GONDOLA_CLEAR_DIRTY:
-		return dirty_log(vm, uarg, true);
-	case GONDOLA_MARK_DIRTY:
-		return mark_dirty(vm, uarg);
-	case GONDOLA_MARK:
-		return mark(vm, uarg);
-	case GONDOLA_NAME_DEVICE:
-		return name_device(vm, uarg);
-	case GONDOLA_HOLD_CLOCK:
-		return hold_clock(vm, uarg);
-	case GONDOLA_GET_STATE:
-		return gondola_state_ioctl(vm, NULL, false, uarg);
-	case GONDOLA_SET_STATE:
-		return gondola_state_ioctl(vm, NULL, true, uarg);
-	}
-	return -ENOTTY;
+	return gondola_ioctl(calls, ARRAY_SIZE(calls), file->private_data, NULL, cmd, arg);
 }
 
 static int vm_release(struct inode *inode, struct file *file)
