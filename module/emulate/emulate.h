@@ -153,10 +153,9 @@ static inline void gondola_x87_settle(struct gondola_fxsave *fpu)
  * @read, @write: the linear address of the page for which that is allowed, else GONDOLA_TLB_NONE
  * @host: where its bytes are
  *
- * An entry is at index (address / page size) % GONDOLA_TLB_ENTRIES.  It is the
- * caller's to fill, after an operation answered, and to drop.  Whatever must
- * be noticed, as a write to a page of cached instructions or a page table, has
- * no @write.
+ * An entry is at index (address / page size) % GONDOLA_TLB_ENTRIES.  The caller
+ * fills it, after an operation answered, and drops it.  A page whose writes must
+ * be noticed, since it holds cached instructions or a page table, has no @write.
  */
 struct gondola_tlb_entry {
 	gva_t read;

@@ -289,7 +289,7 @@ static void pending_exception_from_an_image(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fpu->fsw & 0x8080, 0x8080);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
-	/* Whatever got in unsettled is not executed either: this would fault in the host. */
+	/* State that got in unsettled is not executed either: this would fault in the host. */
 	fpu->fcw = 0x37e;
 	fpu->fsw = 1;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);

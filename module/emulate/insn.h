@@ -354,9 +354,9 @@ static inline int gondola_read(struct gondola_emulator *e, gva_t la, u64 *value,
 }
 
 /*
- * What is written afterwards: a fault says so at once, rather than after the
- * page was made present for reading.  Only engines of whole guests see the
- * first access to a page.
+ * Read an operand that is written afterwards.  A fault says at once that it is for a write, rather
+ * than after the page was made present for reading.  Only engines of whole guests see the first
+ * access to a page.
  */
 static inline int gondola_read_to_modify(struct gondola_emulator *e, gva_t la, u64 *value,
 					 unsigned int bytes)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the world switches of all hardware share: the guest's general registers.  RAX and RSP are
- * the engine's business.  Nothing here changes a flag but FORGET_GUEST_REGISTERS.
+ * The world switches of all hardware share this: the guest's general registers.  RAX and RSP are
+ * left to the engine.  Nothing here changes a flag but FORGET_GUEST_REGISTERS.
  */
 #ifndef GONDOLA_ENGINE_ENTRY_H
 #define GONDOLA_ENGINE_ENTRY_H

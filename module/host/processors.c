@@ -138,7 +138,7 @@ static int probe_here(void *info)
 	return 0;
 }
 
-/* Someone else's root operation; only asked while ours is off. */
+/* Look for root operation of another hypervisor; only called while ours is off. */
 static void look_for_rival(void *info)
 {
 	u64 efer = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the run loop asks of the host: whether the processors are, and stay,
- * switched on for the engine.
+ * The run loop's questions to the host: are the processors switched on for the engine, and do
+ * they stay so?
  */
 #ifndef GONDOLA_HOST_RUN_H
 #define GONDOLA_HOST_RUN_H

@@ -114,9 +114,9 @@ bool gondola_mmu_host_mapped(struct gondola_vm *vm, hva_t hva, u64 bytes)
 }
 
 /*
- * Whatever would have to be waited for (userfaultfd, swap), and whatever fails,
- * is the launcher's: it touches the page in user mode, where a signal reaches it
- * and where also a userfaultfd for user-mode faults alone serves it.
+ * Leave to the launcher each page that would have to be waited for (userfaultfd, swap), and each
+ * failure: it touches the page in user mode.  There a signal reaches it, and a userfaultfd that
+ * takes user-mode faults alone serves it.
  */
 static int pin_at_once(hva_t hva, bool write, struct page **page)
 {

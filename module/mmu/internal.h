@@ -196,8 +196,8 @@ int gondola_cache_fill(struct gondola_vcpu *vcpu);
 void gondola_cache_empty(struct gondola_vcpu *vcpu);
 
 /*
- * What is filled along with a fault, or synced on the way, leaves the last
- * objects of the cache to the fault itself: four links and a leaf.
+ * Filling more than the fault asks for, and syncing on the way, leave the last objects of the
+ * cache to the fault itself: four links and a leaf.
  */
 #define CHUNKS_RESERVED		6
 
@@ -216,7 +216,7 @@ struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t 
 					       union gondola_role role);
 /*
  * Zap: empty it, unlink it; it is freed with the lock, or when it is nobody's root any more.
- * What it led to is not zapped with it, but may be left an orphan.
+ * Tables below it are not zapped with it, but may be left orphans.
  */
 void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp);
 /* No entry lets the guest write @gfn from now on; true if a flush is due for that. */
@@ -327,9 +327,9 @@ static inline gfn_t gondola_leaf_gfn(const struct gondola_shadow_page *sp, unsig
 }
 
 /*
- * What the code holds to be impossible has happened: the VM is dead (each RUN gives -EIO), and
- * keeps its shadow pages until it goes, since something may still point to them.  The host goes
- * on.  Lock held.
+ * Declare a VM dead after something happened that the code holds to be impossible.  Each RUN gives
+ * -EIO.  The VM keeps its shadow pages until it goes, since something may still point to them; the
+ * host goes on.  Lock held.
  */
 bool gondola_mmu_broken(struct gondola_vm *vm, const char *what);
 #define GONDOLA_MMU_BUG_ON(vm, condition)						\

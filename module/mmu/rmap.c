@@ -5,7 +5,7 @@
  * bit 0 set.  Only the first chunk of a chain is not full.
  *
  * The guest says how often a page is mapped, so a bag has an end: one more costs
- * one that was there.  Whatever goes through a bag takes no longer than that.
+ * one that was there.  No walk through a bag takes longer than that.
  *
  * The objects that a fault needs are taken from caches that were filled before
  * the lock was taken, so that no fault fails half-way.

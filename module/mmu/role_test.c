@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the walk depends on is in the role, so that no page which was made in one mode serves in
- * another; and what is refused if it comes to that all the same.
+ * The role holds all that the walk depends on, so that a page made in one mode does not serve in
+ * another.  If it came to that all the same, it would be refused.
  */
 #include <kunit/test.h>
 #include <linux/prandom.h>

@@ -327,7 +327,7 @@ static int prepare_slot(struct gondola_vm *vm, const struct gondola_slot *old,
 	if (!*dirty)
 		return -ENOMEM;
 	/*
-	 * What is mapped writable may be written from now on without a fault, so it counts as
+	 * The guest may write without a fault to all that is mapped writable, so that counts as
 	 * written (I3).  The guest goes on; clearing protects.
 	 */
 	if (old->pages)

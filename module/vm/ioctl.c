@@ -12,7 +12,7 @@
 /* Longer arguments do not lie on the stack. */
 #define SMALL_ARGS	128
 
-/* What all arguments start with. */
+/* All arguments start with it. */
 struct head {
 	u32 size;
 	u32 flags;

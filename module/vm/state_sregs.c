@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The record of control and segment registers.  What the processor would
- * refuse at entry is refused here, by name, since an entry that failed tells
- * very little.
+ * The record of control and segment registers.  Values that the
+ * processor would refuse at entry are refused here, by name, since an entry that
+ * failed tells very little.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>

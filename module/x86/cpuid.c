@@ -536,8 +536,8 @@ static void apply(struct gondola_vcpu *vcpu)
  * @count: how many
  *
  * 0; -EINVAL: more than is supported, or the same leaf twice; -ENOMEM.  The
- * vCPU keeps a sorted copy from kmalloc().  What its engine cannot switch
- * (TSC_AUX) is taken out of that copy.
+ * vCPU keeps a sorted copy from kmalloc().  Features that its
+ * engine cannot switch (TSC_AUX) are taken out of that copy.
  */
 int gondola_set_cpuid(struct gondola_vcpu *vcpu, const struct gondola_cpuid_entry *entries,
 		      u32 count)

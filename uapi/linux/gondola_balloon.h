@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * What gondola's balloon adds to the standard's "Traditional Memory Balloon
+ * Additions of gondola's balloon to the standard's "Traditional Memory Balloon
  * Device": two feature bits, and a part of the configuration space behind the
  * standard's.  A driver or device that does not know them sees a standard one.
  * Documentation/balloon.rst says how they are used.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * What a guest sees of gondola: CPUID leaves, MSRs and hypercalls.
+ * The guest's interface: CPUID leaves, MSRs and hypercalls.
  *
  * At 0x40000000 stands the documented guest interface of KVM
  * (Documentation/virt/kvm/x86/cpuid.rst, msr.rst and hypercalls.rst of Linux),

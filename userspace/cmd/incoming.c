@@ -207,7 +207,7 @@ bool incoming_make(struct run_options *run, const struct command *command,
 		}
 	}
 	run->name = name;
-	/* Who sends a VM does not say how much it may do here. */
+	/* The sender of a VM does not decide how much it may do here. */
 	run->sandbox = given.sandbox >= 0 ? (enum sandbox_mode)given.sandbox : sandbox;
 	if (console)
 		run->console = console;

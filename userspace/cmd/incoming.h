@@ -2,10 +2,10 @@
 /*
  * The machine for a VM that comes from elsewhere, by "receive" or from a file.
  *
- * What a guest sees is as its stream says: memory, processors, kinds of devices
- * in their order.  What is behind the devices is this host's: disks, taps,
- * sockets and files come from the command line or from the VM's own
- * configuration here, and a stream's words about them are only compared.
+ * The stream says what the guest sees: memory, processors, kinds of devices in their order.
+ * This host says what is behind the devices: disks, taps, sockets and files come from the
+ * command line or from the VM's own configuration here, and a stream's words about them are
+ * only compared.
  */
 #ifndef CMD_INCOMING_H
 #define CMD_INCOMING_H

@@ -73,7 +73,7 @@ struct launch {
 /**
  * launch_lock() - become the process of @name, or fail()
  *
- * Whatever way this process ends, the lock goes with it.  Call launch_detach() before.
+ * The lock goes with this process, in whatever way it ends.  Call launch_detach() before.
  */
 void launch_lock(const char *name);
 /**

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The control socket of a running VM: requests and answers are JSON objects, a
- * line each (Documentation/control.rst).  What can be asked is a table that
- * every part of the launcher adds its commands to.
+ * line each (Documentation/control.rst).  Every part of the launcher
+ * adds its commands to one table.
  *
  * Clients are untrusted: lines have a bound, what is not JSON is answered, and
  * a client that does not read loses events, but holds nobody up.

@@ -143,8 +143,8 @@ bool registry_name_is_good(const char *name)
 /* ---- locks ------------------------------------------------------------------------------ */
 
 /*
- * Who takes a lock or removes it does so alone, and for a moment: whoever only
- * looks and finds what a dead process left must not be taken for its owner.
+ * Locks are taken and removed under this one, for a moment: a process that only looks at what a
+ * dead one left must not be taken for its owner.
  * Released by close(), and by the end of the process.
  */
 static int enter_locks(struct error *error)
@@ -207,7 +207,7 @@ int registry_lock(const char *name, struct error *error)
 	return fd;
 }
 
-/* Is it the lock that others find by its name?  Somebody may have cleared the directory. */
+/* Is it the lock that others find by its name?  The directory may have been cleared. */
 static bool still_there(int fd, const char *path)
 {
 	struct stat mine, theirs;

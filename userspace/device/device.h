@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a guest finds on its buses. Each x_create() allocates a device, claims
+ * The devices on a guest's buses.  Each x_create() allocates a device, claims
  * its ports and registers its timers; devices live until the launcher ends.
  */
 #ifndef DEVICE_DEVICE_H

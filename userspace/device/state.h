@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Saved devices.  Each device has a name, an instance and a version, and turns its state into a
- * row of fields: what a driver set, what it has not fetched yet.  What the command line says
- * (which file, which tap) is not part of it; the one who loads makes the same devices first.
+ * row of fields: what a driver set, what it has not fetched yet.  Choices of the
+ * command line (which file, which tap) are not part of it: load into devices made alike.
  *
  * To save:  devices_freeze(), devices_save(), then devices_thaw() or the end.
  * To load:  devices_set_incoming() before the devices are made, devices_freeze(),

@@ -238,7 +238,7 @@ static void guard(struct control_request *request)
 
 /* ---- migrate-recover -------------------------------------------------------------------------- */
 
-/* What the client made at "address": for a target it listens, for a source it is connected. */
+/* The socket that the client made: a target's listens, a source's is connected. */
 static bool take_connection(struct control_request *request, int *to)
 {
 	if (request->fd < 0) {
@@ -352,7 +352,7 @@ static void add_status(struct vm *vm, struct json_object *status)
 	if (phase_now() == MIGRATE_FAILED)
 		json_object_object_add(status, "migration_because",
 				       json_object_new_string(here.source.report.words));
-	/* What migrate-recover wants to be handed. */
+	/* The kind of socket that migrate-recover needs. */
 	if (target && target_lost(target))
 		json_object_object_add(status, "recover", json_object_new_string("listen"));
 	else if (source_lost(&here.source))

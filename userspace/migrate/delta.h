@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a page differs by from what was sent for it before.
+ * The difference of a page from what was sent for it before.
  *
  * A delta is a row of { u16 skip; u16 bytes; u8 new[bytes] }, little-endian,
  * from the page's start: leave @skip bytes as they are, then put @bytes new

@@ -12,7 +12,7 @@
 #include "vm/vm.h"
 
 #define PAGE		4096u
-#define LEASE_MS	5000	/* who asked must ask again before this is over */
+#define LEASE_MS	5000	/* the client must ask again before this is over */
 
 static struct {
 	struct vm *vm;

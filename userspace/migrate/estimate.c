@@ -25,7 +25,7 @@ void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint6
 		estimate->link_rate = PAGE * 1e9 / now;
 	}
 	/*
-	 * What is left is held against what was left, not against what was sent, which is more.  And
+	 * Compare what is left with what was left, not with what was sent, which is more.  And
 	 * a guest that goes through its memory in order leaves much and little by turns: only less
 	 * than ever before is progress.
 	 */

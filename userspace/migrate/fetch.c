@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Post-copy, the target: the VM runs and its pages come.  Who touches a page
- * that is not here waits: a vCPU leaves GONDOLA_RUN and waits in the launcher,
+ * Post-copy, the target: the VM runs and its pages come.  A thread that touches
+ * a page that is not here waits: a vCPU leaves GONDOLA_RUN and waits in the launcher,
  * where it can be paused; a device's thread, or a system call of it, waits in
  * userfaultfd.  Both make the page be asked for.
  */
@@ -30,7 +30,7 @@
 #endif
 
 #define PAGE		4096u
-#define POLL_NS		20000000l	/* who waits looks so often whether it shall stop */
+#define POLL_NS		20000000l	/* how often a waiter checks for a stop request */
 
 /* One that serves the kernel's own accesses too: devices read files into guest memory. */
 static int open_uffd(void)

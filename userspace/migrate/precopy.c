@@ -63,9 +63,9 @@ static uint64_t count_bits(const struct source *s)
 }
 
 /*
- * What is in the balloon now.  Such pages stay dirty in the log and are passed over: one that the
- * guest takes back is found in the next round, and in the last nothing moves any more.  One that it
- * writes without a word, as it promised not to, is sent: it is no longer empty.
+ * Read which pages are in the balloon now.  They stay dirty in the log and are passed over.
+ * One that the guest takes back is found in the next round, and in the last nothing moves any
+ * more.  One that it writes without a word, as it promised not to, is sent: it is not empty.
  */
 static void read_balloon(struct source *s)
 {

@@ -3,7 +3,7 @@
  * The sending end: from the first connection to the moment when the VM is the
  * target's, or stays here.
  *
- * Who owns the VM: this process, until it has sent COMMIT.  Then it waits for
+ * This process owns the VM until it has sent COMMIT.  Then it waits for
  * the target's word and lets nothing run: COMMITTED, and the VM is gone; a
  * refusal, and it runs on here; no word, and it stays paused and says so, for
  * the target may be running it.

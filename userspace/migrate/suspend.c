@@ -105,7 +105,7 @@ static int open_file(struct suspend *suspend)
 	return fd >= 0 ? fd : keeper_create(saved_note);
 }
 
-/* From here on the file is the VM.  Who brought another one gives it its name. */
+/* From here on the file is the VM.  A client that brought a file of its own gives it its name. */
 static int give_up(struct suspend *suspend)
 {
 	int ret;

@@ -22,7 +22,7 @@
 
 #define CHILD_PATIENCE_MS	2000
 #define CHILD_MOMENT_MS		1000
-#define CONNECT_MS		10000	/* somebody waits for the word that nobody is there */
+#define CONNECT_MS		10000	/* the user waits for the answer */
 
 /* The part behind "kind:", or NULL if it is another kind. */
 static const char *behind(const char *address, const char *kind)

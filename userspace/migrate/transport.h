@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a migration travels on.  Every kind ends up as one socket that carries
- * both directions:
+ * A migration's transport.  Every kind ends up as one socket that carries both
+ * directions:
  *
  *	tcp:HOST:PORT	a connection, with keep-alive; [HOST] for IPv6 addresses
  *	unix:PATH	a socket of this host

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the two ends of a migration say to each other: control records of the
- * stream (stream.h), in both directions.  Documentation/migration-protocol.rst
+ * The conversation of a migration's two ends: control records of the stream (stream.h), in both
+ * directions.  Documentation/migration-protocol.rst
  * gives their order.  Everything that comes in is untrusted.
  *
  *	source				target

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who gives how much memory.  Pure: what is known about host and guests comes in,
- * moves come out.  All sizes in bytes; a move is never less than a page.
+ * Decides how much memory each guest gives.  Pure: facts about host and guests come in, moves
+ * come out.  All sizes in bytes; a move is never less than a page.
  */
 #ifndef POLICY_DECIDE_H
 #define POLICY_DECIDE_H

@@ -12,8 +12,8 @@ enum room_preview { ROOM_DO, ROOM_SAY, ROOM_SAY_JSON };
  * room_make() - see to it that the host has @memory for @name
  * @preview: only say what would be done, in words or as JSON
  *
- * What is decided is said in lines on stderr (a preview's on stdout).  Returns true if there is, or
- * would be, enough; else it has said how much is missing, and has given back what it took.
+ * Prints its decisions on stderr (a preview's on stdout).  Returns true if there is, or would be,
+ * enough; else it has said how much is missing, and has given back what it took.
  */
 bool room_make(const char *name, uint64_t memory, enum room_preview preview);
 

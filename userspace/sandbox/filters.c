@@ -119,7 +119,7 @@ static size_t put_number(char *line, size_t used, size_t room, unsigned int numb
 	return put(line, used, room, digits + at);
 }
 
-/* Whatever the thread was doing: nothing here takes a lock or allocates. */
+/* It may interrupt the thread anywhere, so nothing here takes a lock or allocates. */
 static void on_refusal(int signal, siginfo_t *info, void *context)
 {
 	unsigned int number = info->si_syscall;

@@ -149,7 +149,7 @@ static void keep(int from)
 	_exit(EXIT_SUCCESS);
 }
 
-/* What ends the launcher by the terminal must not end the one that clears up behind it. */
+/* The terminal's signals end the launcher, but not the process that clears up after it. */
 static void ignore_signals(void)
 {
 	static const int all[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What was noted for a VM, and what can be done with it: in the keeper, see keeper.h. */
+/* The keeper's notes for a VM, and the operations on them; see keeper.h. */
 #ifndef SANDBOX_NOTES_H
 #define SANDBOX_NOTES_H
 

@@ -21,7 +21,7 @@
 
 #define ESCAPE		0x01		/* Ctrl-A */
 #define TYPED_ROOM	65536		/* pasted text, that the guest reads slowly */
-#define AGAIN_NS	200000000ull	/* somebody may have opened the pseudo-terminal */
+#define AGAIN_NS	200000000ull	/* how often to see whether the pseudo-terminal was opened */
 
 /**
  * struct console - see console.h

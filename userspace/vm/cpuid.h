@@ -9,7 +9,7 @@
 /**
  * cpuid_set_topology() - one package of @cpus cores with one thread each
  *
- * What differs between processors, their APIC ids, the module fills in.
+ * The module fills in what differs between processors, their APIC ids.
  */
 void cpuid_set_topology(struct gondola_cpuid_entry *entries, uint32_t count, unsigned int cpus);
 /** cpuid_without_pv() - take out KVM's paravirtual interface; returns how many entries are left */

@@ -49,7 +49,7 @@ void memory_register(struct guest_memory *memory, int vm_fd);
 /**
  * memory_log_dirty() - from now on GONDOLA_GET_DIRTY knows what the guest and the devices write
  *
- * Any thread; the guest may run.  Whoever reads memory after this call sees what was written
+ * Any thread; the guest may run.  A reader of memory after this call sees all that was written
  * before it, and finds in the log what is written later.  0 or -errno.
  */
 int memory_log_dirty(struct guest_memory *memory, bool on);

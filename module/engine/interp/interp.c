@@ -120,9 +120,9 @@ static void remember(struct interp_decoded *d, const u8 *code, const struct gond
 
 /*
  * The instruction at RIP, decoded now or earlier: behind the last one where it
- * stands behind it, so that what runs in a row lies in a row.  What was decoded
- * is good as long as the same bytes are there: then it does not matter who wrote
- * them, or what page this is.  NULL: *@r says why not.
+ * stands behind it, so that what runs in a row lies in a row.  A decoded
+ * instruction is good as long as the same bytes are there: then it does not matter who
+ * wrote them, or what page this is.  NULL: *@r says why not.
  */
 static __always_inline const struct gondola_insn *next_insn(struct interp_vcpu *ip, int *r)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the interpreter may do by itself, without leaving the guest: memory that
- * the shadow maps, and registers.  All else leaves with nothing done.
+ * The interpreter's accesses.  It reaches registers, and memory that the shadow maps, without
+ * leaving the guest.  Every other access leaves, with nothing done.
  */
 #include <linux/atomic.h>
 #include <linux/string.h>

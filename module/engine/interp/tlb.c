@@ -39,8 +39,8 @@ void interp_flush_page(struct interp_vcpu *ip, gva_t gva)
 }
 
 /*
- * What a leaf grants: PT_W, PT_U, and PT_NX as denied, over all levels; PT_D if
- * it was written through.
+ * A leaf's rights, over all levels: PT_W, PT_U, and PT_NX if execution is denied; PT_D if it
+ * was written through.
  */
 struct leaf {
 	u64 frame;

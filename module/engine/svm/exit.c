@@ -12,7 +12,7 @@
 #include "vcpu.h"
 
 #define MAX_INSTRUCTION	15u
-#define VMMCALL_BYTES	3	/* nobody puts a prefix before it */
+#define VMMCALL_BYTES	3	/* prefixes are not expected */
 
 /* The intercepts that gondola uses; 0 is GONDOLA_REASON_UNKNOWN. */
 static const u8 reasons[] = {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the processors offer: the probe, its typed answers, and the choice of
+ * Capabilities of the processors: the probe, its typed answers, and the choice of
  * VM-execution controls.
  */
 #include <linux/kernel.h>

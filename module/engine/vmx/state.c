@@ -64,9 +64,8 @@ void vmx_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dt
 }
 
 /*
- * What the guest runs with where the hardware's value is the guest's own.
- * Not among them: PSE, PGE and PCIDE, which speak of the guest's own tables;
- * PCE, since there are no counters; and what the guest cannot have.
+ * Bits in which the hardware's value is the guest's own.  Others are left out: PSE, PGE and PCIDE
+ * are about the guest's own tables, for PCE there are no counters, and some the guest cannot have.
  */
 #define CR0_PASSED	(CR0_MP | CR0_EM | CR0_TS | CR0_AM)
 #define CR0_FORCED	(CR0_PE | CR0_ET | CR0_NE | CR0_WP | CR0_PG)

@@ -209,8 +209,8 @@ static __always_inline void write_guest_regs(struct gondola_vcpu *vcpu, struct v
 }
 
 /*
- * What the exit took from the host it gets now, before interrupts open: NMIs
- * are blocked since the exit, and the handler's IRET ends that.
+ * Give the host the NMI or machine check that caused the exit, before interrupts open.  The exit
+ * blocked NMIs; the handler's IRET ends that.
  */
 static void hand_to_host(struct vmx_vcpu *vmx)
 {

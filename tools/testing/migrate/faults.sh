@@ -129,7 +129,7 @@ judge() {	# KIND
 	gone/paused)
 		[ "$1" = source ] && told $next ;;
 	gone/gone)
-		# Who was killed had it.
+		# The killed side had the VM.
 		case $1 in
 		source) grep -q 'stays where it was\|was received' /tmp/$next.err ;;
 		target | memory) grep -q 'migrated to' /tmp/$vm.err ;;

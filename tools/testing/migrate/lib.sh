@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# What the tests of migration share, in the test machine (busybox sh). VMs are called v1, v2 …
+# Shared by the tests of migration, in the test machine (busybox sh). VMs are called v1, v2 …
 # and write to /tmp/vN.log (console) and /tmp/vN.err.
 
 export GONDOLA_HOME=/tmp/home
@@ -125,7 +125,7 @@ start_anew() {
 	rm -rf /tmp/*.sock /tmp/home/run
 }
 
-# What is left of VM $1 goes, but for its configuration.
+# Remove all that is left of VM $1, but for its configuration.
 end() {
 	gondola kill "$1" 2> /dev/null
 	wait_for 60 has_ended "$1"

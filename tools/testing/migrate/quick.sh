@@ -22,7 +22,7 @@ suspended() {
 	gondola suspend $vm && is $vm suspended && gondola resume $vm --detach && goes_on $vm
 }
 
-# What follows later is not foreseen as downtime, as it would be had the round been the last but one.
+# Pages that follow later are not foreseen as downtime.
 post_copy() {
 	receive && move --postcopy --bandwidth 512K --json || { cat /tmp/move.out; return 1; }
 	moved
@@ -172,7 +172,7 @@ copying() {
 	gondola status $vm | grep -q '^migration  *copy'
 }
 
-# Who was killed cannot report; what was last heard of it is told.
+# A killed source cannot report; the last that was heard of it is told.
 source_killed() {
 	receive || return 1
 	gondola migrate $vm unix:/tmp/$next.sock --bandwidth 50K > /tmp/move.out 2>&1 &
@@ -315,7 +315,7 @@ frozen_post_copy() {
 	freeze_post_copy && lost_and_found
 }
 
-# Who knows that the wire is dead need not wait until the ends do.
+# A user who knows that the wire is dead need not wait until the ends notice.
 impatient() {
 	freeze_post_copy && wait_for 60 is $next running || return 1
 	wait_for 60 gondola migrate-recover $next unix:/tmp/again.sock &&
@@ -365,7 +365,7 @@ opened() {	# by VM $1: these files, and none that is named before "-"
 	done
 }
 
-# What the devices are on is the target's business.
+# The target says which files its devices use.
 own_devices() {
 	truncate -s 1M /tmp/a.img /tmp/b.img
 	end $vm

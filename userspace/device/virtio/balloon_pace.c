@@ -194,7 +194,7 @@ void balloon_tick(struct balloon *balloon)
 		return;
 	}
 	if (!is_paced(balloon)) {
-		/* No one would watch the floor. */
+		/* Without statistics the floor would not be watched. */
 		if (balloon->goal.floor &&
 		    !virtio_has(&balloon->device, VIRTIO_BALLOON_F_STATS_VQ))
 			balloon_end(balloon, GONDOLA_BALLOON_REFUSED);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A disk in a raw file or block device.  What the host cannot do becomes an
+ * A disk in a raw file or block device.  A failure of the host becomes an
  * I/O error of the guest's request; a request that makes no sense breaks the
  * device, one that is only unknown is answered as unsupported.
  */

@@ -4,8 +4,8 @@
  * a socket or a file.  A port that is a console is a terminal for the guest
  * (hvc0 …), another one a stream (/dev/virtio-ports/NAME, by udev's rules).
  *
- * What a socket does not take now is held, and the guest waits; with nobody
- * connected it is lost, as on a serial line.
+ * Output that a socket does not take now is held, and the guest waits.  Without a reader it is
+ * lost, as on a serial line.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 /*
  * A network without privileges, by libslirp: the guest is 10.0.2.15 (by DHCP),
  * the host 10.0.2.2, a name server 10.0.2.3; what it connects to is connected
- * to by this process.  IPv4 only.  What listens on the host's loopback
- * interface is not for the guest, unless the user says so.
+ * to by this process.  IPv4 only.  The guest does not reach
+ * the host's loopback interface, unless the user says so.
  */
 #include "base/fail.h"
 #include "device/device.h"

@@ -2,7 +2,7 @@
 /*
  * Split virtqueues as the device sees them.  Everything in the rings comes from
  * a guest that may be hostile: each value is copied once, then checked; chains
- * and tables are bounded.  What breaks the rules is told as words in @error,
+ * and tables are bounded.  A breach of the rules is told as words in @error,
  * and the queue gives nothing more until it is reset.
  *
  * This needs nothing but struct guest_memory, so that it builds alone.

@@ -466,7 +466,7 @@ static bool there(const char *path)
 	return !lstat(path, &st);
 }
 
-/* What a client bound and handed over is removed by its descriptor. */
+/* A socket that a client bound and handed over is removed by its descriptor. */
 static bool unbinds(int note, int listener)
 {
 	if (keeper_listen(note) != -EADDRINUSE)

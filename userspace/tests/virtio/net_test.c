@@ -72,7 +72,7 @@ static void tap_goes(void)
 		virtio_unlock(device);
 	}
 	expect_equal(polled, -1);
-	/* What the guest sends is lost, as without a cable. */
+	/* The guest's packets are lost, as without a cable. */
 	put_desc(1, 0, BUFFERS, 12 + sizeof(arp), 0, 0);
 	offer(1, 0);
 	expect(used_within(1, 1));

@@ -4,7 +4,7 @@
  * virtio devices, of which the last is an entropy device. Whatever came of it, all can be reset
  * and the last one works: debug exit 5; 1 to 4 say what does not.
  *
- * What would end the guest by right is left out: resets and power-off, and the interrupt
+ * It leaves out all that would end the guest by right: resets and power-off, and the interrupt
  * controllers that could send it an NMI or an INIT.
  */
 #include "guest.h"

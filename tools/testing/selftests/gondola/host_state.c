@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the host keeps in the processor is its own after each stay in the guest, also if another
+ * The host finds its own state in the processor after each stay in the guest, also if another
  * thread changed it meanwhile.
  */
 #include <asm/ldt.h>

@@ -264,7 +264,7 @@ static void full_pipe(int ends[2])
 	require(!fcntl(ends[0], F_SETFL, 0) && !fcntl(ends[1], F_SETFL, 0));
 }
 
-/* What is answered, up to the end. */
+/* Read the answer up to its end. */
 static void hear(int control)
 {
 	int unused = -1;
@@ -309,7 +309,7 @@ static void signal_in_suspend(void)
 	EXPECT_RUN(0, "", "delete", "vm1");
 }
 
-/* What is there already stays until there is better. */
+/* An older file stays until a better one is complete. */
 static void older_file(void)
 {
 	char old[8] = "";

@@ -186,8 +186,8 @@ static bool time_is_left(time_t begun)
 /* ---- the dirty log ----------------------------------------------------------------- */
 
 /*
- * What a migration does: read the log, clear it, copy what it names.  In the end, with the guest
- * at rest, the copies are its memory.
+ * Do as a migration does: read the log, clear it, copy the pages that it names.  In the
+ * end, with the guest at rest, the copies are its memory.
  */
 static void log_rounds(struct race *race, uint8_t *copy, unsigned int *rounds)
 {

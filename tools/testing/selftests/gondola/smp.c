@@ -132,7 +132,7 @@ static void ring4(void)
 /*
  * vCPU 0 lets 0x50000 lead to another page, in which it has written the number
  * of the round, tells all, waits for their answers, and publishes the number.
- * Nobody may read less there from then on.  Pages: eight from 1 MiB on in turn.
+ * From then on a smaller number must not be read there.  Pages: eight from 1 MiB on in turn.
  */
 GUEST_CODE(shootdown_handler, 32,
 	   "push %eax; invlpg 0x50000; lock incl 0x4001c\n"

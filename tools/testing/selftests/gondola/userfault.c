@@ -121,7 +121,7 @@ GUEST_CODE(through_table, 64, "mov 0x600008, %eax; out %eax, $0x80");
 GUEST_CODE(write_through_table, 64,
 	   "movl $0x33, 0x600008; mov 0x600008, %eax; out %eax, $0x80");
 
-/* Whatever the access, the table must be there to be read first. */
+/* Each kind of access needs the table first. */
 static void through_absent_table(const char *code, size_t bytes)
 {
 	static _Alignas(PAGE) uint64_t table[PAGE / 8];
