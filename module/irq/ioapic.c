@@ -226,3 +226,5 @@ int gondola_ioapic_set(struct gondola_vm *vm, const struct gondola_rec_ioapic *r
 	spin_unlock_irqrestore(&chip->lock, flags);
 	return 0;
 }
+
+GONDOLA_VM_RECORD(ioapic, IOAPIC);

@@ -16,7 +16,7 @@
 
 #include <linux/types.h>
 #include <uapi/linux/gondola.h>
-#include <uapi/linux/gondola_state.h>
+#include "record.h"
 #include "x86/x86.h"
 
 struct gondola_vm;
@@ -125,7 +125,9 @@ void gondola_lapic_rearm(struct gondola_vcpu *vcpu);
 /** gondola_lapic_cpuid_changed() - CPUID was set: learn whether x2APIC and TSC deadline are offered */
 void gondola_lapic_cpuid_changed(struct gondola_vcpu *vcpu, bool x2apic, bool tsc_deadline);
 
-/* State records (state.c calls these). 0 or -EINVAL with *@bad the offset of the bad field. */
+extern const struct gondola_record_row gondola_lapic_record, gondola_pic_record,
+	gondola_ioapic_record, gondola_pit_record;
+/* What the records call: 0 or -EINVAL with *@bad the offset of the bad field. */
 int gondola_lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec);
 int gondola_lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic *rec, u32 *bad);
 int gondola_pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec);

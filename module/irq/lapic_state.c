@@ -174,3 +174,5 @@ int gondola_lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic 
 	gondola_request(vcpu, GONDOLA_REQ_EVENT);
 	return 0;
 }
+
+GONDOLA_VCPU_RECORD(lapic, LAPIC);

@@ -378,3 +378,5 @@ int gondola_pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u3
 	spin_unlock_irqrestore(&chip->lock, flags);
 	return 0;
 }
+
+GONDOLA_VM_RECORD(pic, PIC);

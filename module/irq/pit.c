@@ -510,3 +510,5 @@ int gondola_pit_set(struct gondola_vm *vm, const struct gondola_rec_pit *rec, u3
 	spin_unlock_irqrestore(&pit->lock, flags);
 	return 0;
 }
+
+GONDOLA_VM_RECORD(pit, PIT);

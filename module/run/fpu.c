@@ -122,3 +122,5 @@ void gondola_vcpu_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void 
 	else
 		gondola_thread_set_xmm(vcpu, n, buf);
 }
+
+GONDOLA_VARYING_RECORD(fpu, FPU);

@@ -8,6 +8,7 @@
 
 #include <linux/types.h>
 #include "engine.h"
+#include "record.h"
 #include "vcpu.h"
 
 /*
@@ -97,7 +98,8 @@ int gondola_real_mode_step(struct gondola_vcpu *vcpu);
 
 int gondola_vcpu_fpu_create(struct gondola_vcpu *vcpu);
 void gondola_vcpu_fpu_destroy(struct gondola_vcpu *vcpu);
-/* fpu.c: the state record of the FPU; tests supply their own. */
+/* fpu.c: the record of the FPU; tests supply their own. */
+extern const struct gondola_record_row gondola_fpu_record;
 u32 gondola_fpu_size(struct gondola_vcpu *vcpu);
 int gondola_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
 int gondola_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);

@@ -191,3 +191,5 @@ int gondola_clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec
 	tell_vcpus(vm);
 	return 0;
 }
+
+GONDOLA_VM_RECORD(clock, CLOCK);

@@ -9,7 +9,7 @@
 
 #include <linux/errno.h>
 #include <linux/types.h>
-#include <uapi/linux/gondola_state.h>
+#include "record.h"
 
 struct gondola_vm;
 struct gondola_vcpu;
@@ -36,6 +36,10 @@ int gondola_state_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *bu
 int gondola_state_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buffer,
 		      size_t bytes, u32 *bad_record, u32 *bad_field);
 
+extern const struct gondola_record_row gondola_regs_record, gondola_sregs_record,
+	gondola_msrs_record, gondola_events_record, gondola_debug_record, gondola_cpuid_record,
+	gondola_clock_record;
+
 /* state_regs.c, state_sregs.c: 0, or -EINVAL with *@bad the offset of the field. */
 int gondola_regs_get(struct gondola_vcpu *vcpu, struct gondola_rec_regs *rec);
 int gondola_regs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_regs *rec, u32 *bad);
@@ -50,7 +54,7 @@ int gondola_debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec);
 int gondola_debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug *rec, u32 *bad);
 u32 gondola_cpuid_size(struct gondola_vcpu *vcpu);
 int gondola_cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
-int gondola_cpuid_compare(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
+int gondola_cpuid_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
 
 /* clock.c; likewise */
 int gondola_clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec);

@@ -35,6 +35,8 @@ int gondola_regs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_regs *r
 	return 0;
 }
 
+GONDOLA_VCPU_RECORD(regs, REGS);
+
 /* ---- MSRs ---------------------------------------------------------------------------- */
 
 /* Both passes of a GET come here; without @out it only counts. */
@@ -83,6 +85,8 @@ int gondola_msrs_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 
 			return gondola_refuse(bad, i * sizeof(*entries));
 	return 0;
 }
+
+GONDOLA_VARYING_RECORD(msrs, MSRS);
 
 /* ---- events ------------------------------------------------------------------------- */
 
@@ -161,6 +165,8 @@ int gondola_events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_event
 	return 0;
 }
 
+GONDOLA_VCPU_RECORD(events, EVENTS);
+
 /* ---- debug registers ---------------------------------------------------------------- */
 
 int gondola_debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec)
@@ -185,6 +191,8 @@ int gondola_debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug 
 	return 0;
 }
 
+GONDOLA_VCPU_RECORD(debug, DEBUG);
+
 /* ---- CPUID --------------------------------------------------------------------------- */
 
 u32 gondola_cpuid_size(struct gondola_vcpu *vcpu)
@@ -199,7 +207,7 @@ int gondola_cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 }
 
 /* It is set by GONDOLA_SET_CPUID alone; a whole saved state may contain it, if it fits. */
-int gondola_cpuid_compare(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
+int gondola_cpuid_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
 {
 	const struct gondola_cpuid_entry *entries = buf;
 	u32 i;
@@ -213,3 +221,5 @@ int gondola_cpuid_compare(struct gondola_vcpu *vcpu, const void *buf, u32 bytes,
 			return gondola_refuse(bad, i * sizeof(*entries));
 	return 0;
 }
+
+GONDOLA_VARYING_RECORD(cpuid, CPUID);

@@ -256,3 +256,5 @@ int gondola_sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs 
 		apply(vcpu, &old, &ignored);
 	return err;
 }
+
+GONDOLA_VCPU_RECORD(sregs, SREGS);

@@ -39,6 +39,8 @@ int gondola_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *
 	return 0;
 }
 
+GONDOLA_VARYING_RECORD(fpu, FPU);
+
 static void get_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
 			struct gondola_segment *out)
 {

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Records of saved state: each chip and each group of registers has one row (vm/state.c). */
+#ifndef GONDOLA_RECORD_H
+#define GONDOLA_RECORD_H
+
+#include <linux/types.h>
+#include <uapi/linux/gondola_state.h>
+
+struct gondola_vm;
+struct gondola_vcpu;
+
+/**
+ * struct gondola_record_row - one kind of record
+ * @type: enum gondola_record_type
+ * @version: the one layout that is known
+ * @of_vcpu: belongs to a vCPU, else to the VM, and then @vcpu is NULL
+ * @bytes: length of the payload; 0: it varies
+ * @size: length now, where it varies; 0: nothing to save
+ * @get: write the payload, zeroed before
+ * @set: check and apply it; -EINVAL: *@bad is the offset of what is refused
+ */
+struct gondola_record_row {
+	u32 type;
+	u16 version;
+	bool of_vcpu;
+	u32 bytes;
+	u32 (*size)(struct gondola_vcpu *vcpu);
+	int (*get)(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *payload, u32 bytes);
+	int (*set)(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *payload,
+		   u32 bytes, u32 *bad);
+};
+
+/* The row gondola_NAME_record of gondola_NAME_get() and gondola_NAME_set(). */
+#define GONDOLA_RECORD(name, TYPE, VCPU, BYTES, SIZE, GET, SET)				\
+static int name##_record_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu,		\
+			     void *payload, u32 bytes)					\
+{											\
+	return GET;									\
+}											\
+											\
+static int name##_record_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu,		\
+			     const void *payload, u32 bytes, u32 *bad)			\
+{											\
+	return SET;									\
+}											\
+											\
+const struct gondola_record_row gondola_##name##_record = {				\
+	.type = GONDOLA_REC_##TYPE,							\
+	.version = 1,									\
+	.of_vcpu = VCPU,								\
+	.bytes = BYTES,									\
+	.size = SIZE,									\
+	.get = name##_record_get,							\
+	.set = name##_record_set,							\
+}
+
+/** GONDOLA_VM_RECORD() - of a struct gondola_rec_NAME that belongs to the VM */
+#define GONDOLA_VM_RECORD(name, TYPE)							\
+	GONDOLA_RECORD(name, TYPE, false, sizeof(struct gondola_rec_##name), NULL,	\
+		       gondola_##name##_get(vm, payload),				\
+		       gondola_##name##_set(vm, payload, bad))
+
+/** GONDOLA_VCPU_RECORD() - of a struct gondola_rec_NAME that belongs to a vCPU */
+#define GONDOLA_VCPU_RECORD(name, TYPE)							\
+	GONDOLA_RECORD(name, TYPE, true, sizeof(struct gondola_rec_##name), NULL,	\
+		       gondola_##name##_get(vcpu, payload),				\
+		       gondola_##name##_set(vcpu, payload, bad))
+
+/** GONDOLA_VARYING_RECORD() - of a vCPU's array, as long as gondola_NAME_size() says */
+#define GONDOLA_VARYING_RECORD(name, TYPE)						\
+	GONDOLA_RECORD(name, TYPE, true, 0, gondola_##name##_size,			\
+		       gondola_##name##_get(vcpu, payload, bytes),			\
+		       gondola_##name##_set(vcpu, payload, bytes, bad))
+
+#endif
