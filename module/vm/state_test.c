@@ -86,14 +86,18 @@ static void set_tsc_offset(struct gondola_vcpu *vcpu)
 {
 }
 
+static u64 sysenter_eip;
+
 static int get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
 {
-	*value = 0;
+	*value = index == MSRX_SYSENTER_EIP ? sysenter_eip : 0;
 	return 0;
 }
 
 static int set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 {
+	if (index == MSRX_SYSENTER_EIP)
+		sysenter_eip = value;
 	return 0;
 }
 
@@ -119,6 +123,7 @@ static int state_init(struct kunit *test)
 	memset(segments, 0, sizeof(segments));
 	memset(tables, 0, sizeof(tables));
 	shadow = 0;
+	sysenter_eip = 0;
 	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, 256, 0), 0);
 	KUNIT_ASSERT_EQ(test, gondola_irqchip_create(&w->vm), 0);
 	KUNIT_ASSERT_EQ(test, gondola_lapic_create(&w->vcpu), 0);
@@ -304,6 +309,7 @@ static void round_trip(struct kunit *test)
 	w->vcpu.dr[2] = 0;
 	w->vcpu.cr3 = 0;
 	shadow = 0;
+	sysenter_eip = 0;
 	KUNIT_ASSERT_EQ(test, set(test, first, bytes, &record, &field), 0);
 	KUNIT_EXPECT_EQ(test, record, 0u);
 	KUNIT_ASSERT_EQ(test, gondola_state_size(&w->vm, &w->vcpu), bytes);
@@ -410,6 +416,38 @@ static void bad_sregs_named(struct kunit *test)
 	}
 }
 
+/* A guest that leaves long mode keeps all of CR3, and is moved so. */
+static void cr3_outlives_long_mode(struct kunit *test)
+{
+	struct world *w = test->priv;
+	struct sregs_record r = good_sregs();
+	u32 record, field;
+
+	r.sregs.cr0 = CR0_PE | CR0_ET;
+	r.sregs.efer = EFER_F_LME;
+	r.sregs.cr3 = BIT_ULL(33) | 0x2000;
+	r.sregs.seg[GONDOLA_CS].ar = 0xc09b;
+	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), 0);
+	KUNIT_EXPECT_EQ(test, w->vcpu.cr3, BIT_ULL(33) | 0x2000);
+	r.sregs.cr3 = BIT_ULL(51);
+	expect_refused(test, &r, sizeof(r), GONDOLA_REC_SREGS, SREGS(cr3));
+}
+
+/* AMD's processors look at the low half alone, and let a guest write any value. */
+static void sysenter_of_any_value(struct kunit *test)
+{
+	struct world *w = test->priv;
+	u32 bytes = gondola_msrs_size(&w->vcpu), bad;
+	void *msrs = kunit_kzalloc(test, bytes, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, msrs);
+	sysenter_eip = 0x123400008000c000;
+	KUNIT_ASSERT_EQ(test, gondola_msrs_get(&w->vcpu, msrs, bytes), 0);
+	sysenter_eip = 0;
+	KUNIT_EXPECT_EQ(test, gondola_msrs_set(&w->vcpu, msrs, bytes, &bad), 0);
+	KUNIT_EXPECT_EQ(test, (u32)sysenter_eip, 0x8000c000u);
+}
+
 static void sregs_need_cpuid(struct kunit *test)
 {
 	struct world *w = test->priv;
@@ -512,6 +550,8 @@ static struct kunit_case state_cases[] = {
 	KUNIT_CASE(vm_round_trip),
 	KUNIT_CASE(bad_regs),
 	KUNIT_CASE(bad_sregs_named),
+	KUNIT_CASE(cr3_outlives_long_mode),
+	KUNIT_CASE(sysenter_of_any_value),
 	KUNIT_CASE(sregs_need_cpuid),
 	KUNIT_CASE(vm86_segments),
 	KUNIT_CASE(bad_events),

@@ -90,6 +90,16 @@ static int set_canonical(struct gondola_vcpu *vcpu, const struct msr_row *r, u32
 	return set_engine(vcpu, r, index, value);
 }
 
+/* AMD's processors let a guest write any value there, and look at its low half alone. */
+static int get_sysenter(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
+{
+	int err = get_engine(vcpu, r, index, value);
+
+	if (!err)
+		*value = (u64)((s64)(*value << 16) >> 16);
+	return err;
+}
+
 static int get_tsc_aux(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	if (!gondola_cpuid_has_rdtscp(vcpu))
@@ -295,7 +305,7 @@ static const struct msr_row msrs[] = {
 	{ MSRX_EFER, MSRX_EFER, get_efer, set_efer },
 	{ MSRX_APIC_BASE, MSRX_APIC_BASE, get_lapic, set_lapic },
 	{ MSRX_SYSENTER_CS, MSRX_SYSENTER_CS, get_engine, set_engine, .saved = true },
-	{ MSRX_SYSENTER_ESP, MSRX_SYSENTER_EIP, get_engine, set_canonical, .saved = true },
+	{ MSRX_SYSENTER_ESP, MSRX_SYSENTER_EIP, get_sysenter, set_canonical, .saved = true },
 	{ MSRX_STAR, MSRX_STAR, get_engine, set_engine, .saved = true },
 	{ MSRX_LSTAR, MSRX_CSTAR, get_engine, set_canonical, .saved = true },
 	{ MSRX_SFMASK, MSRX_SFMASK, get_engine, set_engine, .saved = true },
