@@ -276,8 +276,67 @@ static void busy_host_lets_go(struct kunit *test)
 	world_done(test, w);
 }
 
+/* ---- a slot that goes when the MMU has seen what is missing in it, and waits for the host ---- */
+
+static u64 pages_left;
+
+static void most_of_the_slot_goes(struct world *w)
+{
+	w->on_unlock = NULL;
+	world_map(w, 0, 0, 0, 0, 0);
+	world_map(w, 0, 0, 0, pages_left, 0);
+}
+
+static struct world *going_world(struct kunit *test, u32 missing, u64 left)
+{
+	struct world *w = world_identity(test, 0);
+
+	must_read(test, w, 0x60000);
+	world_host_takes(w, missing);
+	pages_left = left;
+	w->on_unlock = most_of_the_slot_goes;
+	return w;
+}
+
+/* The guest finds what it would have found a moment later; nothing of it is the launcher's fault. */
+static void slot_goes_under_a_fault(struct kunit *test)
+{
+	struct world *w = going_world(test, 0x60, 0x40);
+	struct gondola_access out;
+
+	KUNIT_EXPECT_EQ(test, (int)gondola_mmu_fault(&w->vcpu, 0x60000, PFEC_W, &out),
+			(int)GONDOLA_ACCESS_MMIO);
+	KUNIT_EXPECT_EQ(test, out.gpa, 0x60000ull);
+	world_done(test, w);
+}
+
+static void slot_goes_under_a_walk(struct kunit *test)
+{
+	struct world *w = going_world(test, 4, 4);
+	struct gondola_access out;
+	u64 value;
+
+	/* The table has gone, not what it maps. */
+	KUNIT_EXPECT_EQ(test, (int)gondola_mmu_access(&w->vcpu, 0x60000, &value, 8, 0, &out),
+			(int)GONDOLA_ACCESS_FAULT);
+	KUNIT_EXPECT_EQ(test, out.error, (u32)(PFEC_P | PFEC_RSVD));
+	world_done(test, w);
+}
+
+static void slot_goes_under_a_physical_access(struct kunit *test)
+{
+	struct world *w = going_world(test, 0x60, 0x40);
+	u64 value = 0;
+
+	KUNIT_EXPECT_EQ(test, gondola_gpa_write(&w->vcpu, 0x60000, &value, 8), -ENXIO);
+	world_done(test, w);
+}
+
 static struct kunit_case races_cases[] = {
 	KUNIT_CASE(busy_host_lets_go),
+	KUNIT_CASE(slot_goes_under_a_fault),
+	KUNIT_CASE(slot_goes_under_a_walk),
+	KUNIT_CASE(slot_goes_under_a_physical_access),
 	KUNIT_CASE(written_while_the_log_is_cleared),
 	KUNIT_CASE(written_while_the_host_takes_the_page),
 	KUNIT_CASE(written_while_its_entry_changes),
