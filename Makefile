@@ -51,8 +51,9 @@ help:
 	@echo 'make check        all tests; ends in "N passed, N failed"'
 	@echo 'make balloon      the tests of the balloon, and their figures: build/balloon.json'
 	@echo 'make kunit        the KUnit suites alone, in User Mode Linux'
-	@echo 'make fuzz         each fuzz target of tools/testing/fuzz for SECONDS (default 300), or ONLY=abi:'
-	@echo '                  all ioctls at random in User Mode Linux; SEED=N repeats a run'
+	@echo 'make fuzz         each fuzz target of tools/testing/fuzz for SECONDS (default 300); ONLY=abi:'
+	@echo '                  all ioctls at random, ONLY=hostile: hostile guests, in User Mode Linux'
+	@echo '                  (ENGINE=svm|vmx); SEED=N repeats a run'
 	@echo 'make modes        guests of every paging mode, real mode among them (QEMU; ENGINE=vmx|interp)'
 	@echo 'make mutants      break the MMU and the interpreter in many ways: does a test see each?'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
@@ -179,8 +180,10 @@ kunit: packages-build packages-check
 	@$(testing)/kunit/run --build $(BUILD)
 
 # Ends when all targets had their time; a crash ends it with its input kept.
-fuzz: packages-check packages-machine
-	@BUILD=$(BUILD) SEED=$(SEED) $(testing)/fuzz/run $(if $(filter command environment,$(firstword $(origin SECONDS))),$(SECONDS),300) \
+# The module is for those machines whose kernel is not User Mode Linux.
+fuzz: packages-check packages-machine module
+	@BUILD=$(BUILD) SEED=$(SEED) ENGINE=$(if $(filter command environment,$(firstword $(origin ENGINE))),$(ENGINE)) \
+		$(testing)/fuzz/run $(if $(filter command environment,$(firstword $(origin SECONDS))),$(SECONDS),300) \
 		$(ONLY)
 
 # With ENGINE=vmx on a processor with SMEP and SMAP, in Bochs: half an hour.
