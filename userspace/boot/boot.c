@@ -10,7 +10,7 @@ int boot_error(struct boot *boot, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(boot->error, sizeof(boot->error), format, args);
+	error_vset(&boot->error, EXIT_CODE_IMAGE, format, args);
 	va_end(args);
 	return -1;
 }

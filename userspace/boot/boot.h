@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/error.h"
 #include "lib/libgondola.h"
 #include "vm/memory.h"
 
@@ -53,7 +54,7 @@ struct boot_low {
  * @rsdp: out: where the ACPI tables start
  * @protocol: out: what the image was recognised as
  * @regs, @sregs: out: the first vCPU's state; apic_base and xcr0 are left alone
- * @error: out: what is wrong, in words
+ * @error: out: what is wrong
  */
 struct boot {
 	const struct guest_memory *memory;
@@ -71,7 +72,7 @@ struct boot {
 	const char *protocol;
 	struct gondola_rec_regs regs;
 	struct gondola_rec_sregs sregs;
-	char error[512];
+	struct error error;
 };
 
 /** boot_load() - 0, or -1 with @error */

@@ -409,7 +409,7 @@ static void prepare_boot(struct vm *vm, struct run_options *options)
 	options->boot.cpus = options->cpus;
 	options->boot.nr_virtio = virtio_count(options->virtio, options->nr_virtio);
 	if (boot_load(&options->boot))
-		fail(EXIT_CODE_IMAGE, "%s", options->boot.error);
+		fail(options->boot.error.status, "%s", options->boot.error.words);
 }
 
 static void prepare_incoming(struct vm *vm, uint32_t engine,

@@ -216,7 +216,7 @@ void expect_refused(uint64_t memory_bytes, const char *words)
 	int ret = boot_made(memory_bytes);
 
 	expect_equal(ret, -1);
-	tap_check(strstr(boot.error, words), false, "the message \"%s\" has no \"%s\"", boot.error,
-		  words);
+	tap_check(strstr(boot.error.words, words), false, "the message \"%s\" has no \"%s\"",
+		  boot.error.words, words);
 	fresh_boot();
 }

@@ -138,9 +138,9 @@ static void no_kernel(void)
 	made.bytes = sizeof(made.data);
 	expect_refused(SMALL, "not a kernel image");
 	expect_equal(boot_path("/nowhere/vmlinuz", SMALL), -1);
-	expect(strstr(boot_of()->error, "No such file"));
+	expect(strstr(boot_of()->error.words, "No such file"));
 	expect_equal(boot_path("/", SMALL), -1);
-	expect(strstr(boot_of()->error, "not a regular file"));
+	expect(strstr(boot_of()->error.words, "not a regular file"));
 }
 
 /* ---- all formats: every length, and bytes changed at random -------------------------- */
@@ -179,7 +179,7 @@ static void cut_short(void)
 			make(kind);
 			made.bytes = bytes;
 			fresh_boot();
-			tap_check(boot_made(SMALL) == -1 && boot_of()->error[0], true,
+			tap_check(boot_made(SMALL) == -1 && boot_of()->error.words[0], true,
 				  "kind %u was loaded though cut to %zu of %zu bytes", kind, bytes,
 				  whole);
 		}
@@ -207,7 +207,7 @@ static void changed_bytes(void)
 		}
 		fresh_boot();
 		if (boot_made(32 * MIB))
-			refused += boot_of()->error[0] != 0;
+			refused += boot_of()->error.words[0] != 0;
 		else
 			loaded++;
 	}
@@ -266,7 +266,7 @@ static void pvh_many(void)
 		};
 	fresh_boot();
 	expect_equal(boot_path(file_of(file, bytes), 32 * MIB), -1);
-	expect(strstr(boot_of()->error, "notes lie over each other"));
+	expect(strstr(boot_of()->error.words, "notes lie over each other"));
 	/* With a note among them. */
 	segment[0].p_filesz = sizeof(Elf64_Nhdr) + 8;
 	segment[0].p_offset = bytes - segment[0].p_filesz;
@@ -275,7 +275,7 @@ static void pvh_many(void)
 		segment[i].p_type = PT_LOAD;
 	fresh_boot();
 	expect_equal(boot_path(file_of(file, bytes), 32 * MIB), -1);
-	expect(strstr(boot_of()->error, "segments lie over each other"));
+	expect(strstr(boot_of()->error.words, "segments lie over each other"));
 	free(file);
 }
 

@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		boot.append = append;
 	if (!boot_load(&boot))
 		check(&boot);
-	else if (!memchr(boot.error, 0, sizeof(boot.error)) || !boot.error[0])
+	else if (!memchr(boot.error.words, 0, sizeof(boot.error.words)) || !boot.error.words[0])
 		abort();
 	madvise(base, MEMORY, MADV_DONTNEED);
 	world_forget();

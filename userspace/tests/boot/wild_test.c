@@ -152,7 +152,7 @@ static void compressed(void)
 	for (size_t cut = 2; cut < stream.total_out; cut += 7) {
 		fresh_boot();
 		require_equal(boot_path(file_of(packed, cut), SMALL), -1);
-		require(strstr(boot_of()->error, "damaged, cut short"));
+		require(strstr(boot_of()->error.words, "damaged, cut short"));
 	}
 
 	fresh_boot();
