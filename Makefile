@@ -63,6 +63,8 @@ help:
 	@echo 'make guest-disk   a small Debian on an ext4 disk, its kernel and initrd: build/guest-disk/'
 	@echo 'make disk-test    boot it, kill the launcher while it writes, boot again (QEMU, minutes)'
 	@echo 'make packages     install the Debian packages that all this needs (the others do it too)'
+	@echo 'make deb          Debian packages: build/deb/; tools/testing/packages/run installs them in'
+	@echo '                  fresh roots of Debian and purges them'
 	@echo 'make clean        remove build/'
 	@echo
 	@echo 'for run, shell, check and bench:'
@@ -122,6 +124,10 @@ workload: packages-build
 	+@$(MAKE) -C $(testing)/guests/workload O=$(BUILD)
 	+@$(MAKE) -C $(testing)/guests/stress O=$(BUILD)
 	+@$(MAKE) -C $(testing)/guests/steady O=$(BUILD)
+
+# Debian packages of all that people install: build/deb/.
+deb: packages-deb launcher tracing-tools
+	@tools/packaging/deb $(BUILD)
 
 # What the UML machine loads, built against a UML kernel from the cache.
 module-uml: packages-check
@@ -206,5 +212,5 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: exits-per-op mmu-lock
-.PHONY: all help migration packages module driver launcher tracing-tools tracing workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean
+.PHONY: all help migration packages module driver launcher tracing-tools tracing workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean deb
 .PHONY: mutants modes
