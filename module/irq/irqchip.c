@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The interrupt chips of a VM together: life, lines, and who claims which address. */
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include "irqchip.h"
 #include "lapic.h"
@@ -10,6 +11,12 @@ static_assert(GONDOLA_NR_GSI == IOAPIC_PINS);
 #define GSI_PIT		0
 #define GSI_CASCADE	2
 #define NR_ISA		16
+
+/*
+ * GSIs 16 to 23 are the PCI interrupts A to H of a PC.  As there, a router hands each to a line of
+ * the PIC as well, for guests that do not use the I/O APIC.  No other device has these lines.
+ */
+static const u8 pic_line_of[GONDOLA_NR_GSI - NR_ISA] = GONDOLA_PIC_LINES;
 
 int gondola_irqchip_create(struct gondola_vm *vm)
 {
@@ -35,6 +42,32 @@ void gondola_irqchip_destroy(struct gondola_vm *vm)
 	vm->irqchip = NULL;
 }
 
+static u8 pic_line(u32 gsi)
+{
+	return pic_line_of[array_index_nospec(gsi - NR_ISA, ARRAY_SIZE(pic_line_of))];
+}
+
+static void route(struct gondola_irqchip *chip, u32 gsi)
+{
+	u16 line = BIT(pic_line(gsi));
+
+	chip->routed = irqchip_level(chip, gsi) ? chip->routed | line : chip->routed & ~line;
+}
+
+void irqchip_restore_level(struct gondola_irqchip *chip, u32 gsi, bool level)
+{
+	lockdep_assert_held(&chip->lock);
+	/* In whatever order the chips are restored: it is the router that holds such a line. */
+	if (gsi < NR_ISA && chip->routed & BIT(gsi))
+		level = false;
+	chip->sources[gsi] = level ? BIT(gsi ? GONDOLA_IRQ_LAUNCHER : GONDOLA_IRQ_PIT) : 0;
+	if (gsi >= NR_ISA) {
+		route(chip, gsi);
+		if (level)
+			chip->sources[pic_line(gsi)] = 0;
+	}
+}
+
 static void set_line(struct gondola_irqchip *chip, u32 gsi, enum gondola_irq_source source,
 		     bool level)
 {
@@ -44,8 +77,12 @@ static void set_line(struct gondola_irqchip *chip, u32 gsi, enum gondola_irq_sou
 	if (sources == was)
 		return;
 	chip->sources[gsi] = sources;
-	if (gsi < NR_ISA && gsi != GSI_CASCADE)
+	if (gsi >= NR_ISA) {
+		route(chip, gsi);
+		gondola_pic_update_line(chip, pic_line(gsi));
+	} else if (gsi != GSI_CASCADE) {
 		gondola_pic_update_line(chip, gsi);
+	}
 	gondola_ioapic_update_pin(chip, gsi == GSI_PIT ? GSI_CASCADE : gsi);
 }
 

@@ -99,12 +99,14 @@ struct gondola_pit {
  * @lock: the lines, the PIC and the I/O APIC: a line changes in all of them at once, and a
  *	restored chip has its lines
  * @sources: for each GSI, a bit for each source that holds it high
+ * @routed: lines of the PIC that are high by the router of GSIs 16 to 23
  * @last_lowest: vCPU that took the last message of lowest priority
  */
 struct gondola_irqchip {
 	struct gondola_vm *vm;
 	spinlock_t lock;
 	u8 sources[GONDOLA_NR_GSI];
+	u16 routed;
 	u32 last_lowest;
 	struct gondola_pic pic;
 	struct gondola_ioapic ioapic;
@@ -117,19 +119,24 @@ static inline bool irqchip_level(const struct gondola_irqchip *chip, u32 gsi)
 	return chip->sources[gsi];
 }
 
-/*
- * irqchip_restore_level() - a saved line: who held it is taken to be its usual driver, which then
- * can let it go.  The lock is held.
- */
-static inline void irqchip_restore_level(struct gondola_irqchip *chip, u32 gsi, bool level)
+/** irqchip_pic_level() - is line @line of the PIC high, by its own GSI or by the router? */
+static inline bool irqchip_pic_level(const struct gondola_irqchip *chip, u32 line)
 {
-	chip->sources[gsi] = level ? BIT(gsi ? GONDOLA_IRQ_LAUNCHER : GONDOLA_IRQ_PIT) : 0;
+	return chip->sources[line] || chip->routed & BIT(line);
 }
+
+/* irqchip.c */
+/**
+ * irqchip_restore_level() - the saved level of a GSI's line
+ *
+ * Its holder is taken to be its usual driver, which then can let it go.  The lock is held.
+ */
+void irqchip_restore_level(struct gondola_irqchip *chip, u32 gsi, bool level);
 
 /* pic.c */
 void gondola_pic_init(struct gondola_irqchip *chip);
-/** gondola_pic_update_line() - look at line @gsi again; the lock is held */
-void gondola_pic_update_line(struct gondola_irqchip *chip, u32 gsi);
+/** gondola_pic_update_line() - look at line @line again; the lock is held */
+void gondola_pic_update_line(struct gondola_irqchip *chip, u32 line);
 u8 gondola_pic_read(struct gondola_irqchip *chip, u16 port);
 void gondola_pic_write(struct gondola_irqchip *chip, u16 port, u8 val);
 /** gondola_pic_ack() - the interrupt-acknowledge cycle: the vector, or -1 if the output is low */

@@ -75,10 +75,10 @@ static void pic_set_line(struct gondola_pic_chip *chip, unsigned int line, bool 
 	chip->level = level ? chip->level | mask : chip->level & ~mask;
 }
 
-void gondola_pic_update_line(struct gondola_irqchip *chip, u32 gsi)
+void gondola_pic_update_line(struct gondola_irqchip *chip, u32 line)
 {
 	lockdep_assert_held(&chip->lock);
-	pic_set_line(&chip->pic.chip[gsi >> 3], gsi & 7, irqchip_level(chip, gsi));
+	pic_set_line(&chip->pic.chip[line >> 3], line & 7, irqchip_pic_level(chip, line));
 	pic_update(chip);
 }
 

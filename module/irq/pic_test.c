@@ -226,6 +226,44 @@ static void line_2_is_the_cascade(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0);
 }
 
+/* What is above the ISA lines for an I/O APIC is on one of them for a PIC. */
+static void the_router_has_lines_for_gsis_above_15(struct kunit *test)
+{
+	static const u8 lines[] = { 10, 11, 5, 3, 7, 6, 14, 15 };
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+	struct gondola_rec_ioapic ioapic;
+	struct gondola_rec_pic pic;
+	u32 i, bad;
+
+	for (i = 0; i < ARRAY_SIZE(lines); i++) {
+		pulse(vcpu, 16 + i);
+		KUNIT_EXPECT_EQ_MSG(test, irq_test_take(vcpu), 0x30 + lines[i], "GSI %u", 16 + i);
+		if (lines[i] >= 8)
+			irq_test_out(vcpu, S, 0x20);
+		irq_test_out(vcpu, M, 0x20);
+	}
+	/* Two drivers of one line. */
+	irq_test_out(vcpu, 0x4d1, 0x04);
+	line(vcpu, 10, true);
+	line(vcpu, 16, true);
+	line(vcpu, 10, false);
+	KUNIT_EXPECT_EQ_MSG(test, irq_test_in(vcpu, S), 0x04, "GSI 16 holds it");
+	/* Restored, in either order, it falls with the GSI that holds it. */
+	gondola_pic_get(vcpu->vm, &pic);
+	gondola_ioapic_get(vcpu->vm, &ioapic);
+	for (i = 0; i < 2; i++) {
+		line(vcpu, 16, false);
+		if (i)
+			KUNIT_EXPECT_EQ(test, gondola_ioapic_set(vcpu->vm, &ioapic, &bad), 0);
+		KUNIT_EXPECT_EQ(test, gondola_pic_set(vcpu->vm, &pic, &bad), 0);
+		if (!i)
+			KUNIT_EXPECT_EQ(test, gondola_ioapic_set(vcpu->vm, &ioapic, &bad), 0);
+		KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, S), 0x04);
+		line(vcpu, 16, false);
+		KUNIT_EXPECT_EQ_MSG(test, irq_test_in(vcpu, S), 0, "order %u", i);
+	}
+}
+
 static void state_survives(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu = setup(test, 0x01);
@@ -321,6 +359,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(fully_nested_lets_the_slave_through),
 	KUNIT_CASE(reaches_the_processor_by_lint0),
 	KUNIT_CASE(line_2_is_the_cascade),
+	KUNIT_CASE(the_router_has_lines_for_gsis_above_15),
 	KUNIT_CASE(state_survives),
 	KUNIT_CASE(ports),
 	KUNIT_CASE(survives_nonsense),

@@ -275,7 +275,8 @@ struct gondola_mark {
  * struct gondola_irq_line - GONDOLA_IRQ_LINE: drive a line of the interrupt controllers
  * @size: sizeof(struct gondola_irq_line)
  * @flags: must be 0
- * @gsi: 0 … 23; 0 … 15 reach the PIC too; the I/O APIC sees ISA line 0 at pin 2
+ * @gsi: 0 … 23, as the I/O APIC numbers its pins, but that it sees ISA line 0 at pin 2; 0 … 15
+ *	are the lines of the PIC as well, 16 … 23 reach it on the lines GONDOLA_PIC_LINES
  * @level: 0 or 1
  */
 struct gondola_irq_line {
@@ -285,6 +286,8 @@ struct gondola_irq_line {
 	__u32 level;
 };
 #define GONDOLA_NR_GSI	24
+/* By GSI from 16: where a PC's interrupt router leads the PCI interrupts A to H. */
+#define GONDOLA_PIC_LINES	{ 10, 11, 5, 3, 7, 6, 14, 15 }
 
 /**
  * struct gondola_ioeventfd - GONDOLA_IOEVENTFD: a write signals an eventfd instead of leaving

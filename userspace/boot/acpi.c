@@ -14,8 +14,6 @@
 #define PACKED		__attribute__((packed))
 #define ALIGN(x, to)	(((x) + (to) - 1) & ~((to) - 1u))
 
-#define IO_APIC		0xfec00000u
-#define LOCAL_APIC	0xfee00000u
 
 struct table_header {
 	char signature[4];
@@ -159,16 +157,6 @@ static void *place(struct builder *builder, uint32_t bytes, uint32_t align, uint
 	return at;
 }
 
-static uint8_t checksum(const void *data, size_t bytes)
-{
-	const uint8_t *at = data;
-	uint8_t sum = 0;
-
-	while (bytes--)
-		sum += *at++;
-	return -sum;
-}
-
 static void finish(struct table_header *header, const char *signature, uint8_t revision,
 		   uint32_t bytes)
 {
@@ -181,7 +169,7 @@ static void finish(struct table_header *header, const char *signature, uint8_t r
 	memcpy(header->creator, "GNDL", 4);
 	header->creator_revision = 1;
 	header->checksum = 0;
-	header->checksum = checksum(header, bytes);
+	header->checksum = boot_checksum(header, bytes);
 }
 
 static struct generic_address io_address(uint16_t port, uint8_t bytes)
@@ -261,10 +249,10 @@ static uint32_t build_madt(struct builder *builder, unsigned int cpus)
 	uint32_t bytes = offsetof(struct madt, cpus) + cpus * sizeof(struct madt_cpu), gpa;
 	struct madt *madt = place(builder, bytes, 16, &gpa);
 
-	madt->header.local_apic = LOCAL_APIC;
+	madt->header.local_apic = BOOT_LOCAL_APIC;
 	madt->header.flags = MADT_PIC_TOO;
 	madt->io_apic = (struct madt_io_apic){
-		.type = MADT_IO_APIC, .length = sizeof(madt->io_apic), .address = IO_APIC,
+		.type = MADT_IO_APIC, .length = sizeof(madt->io_apic), .address = BOOT_IO_APIC,
 	};
 	madt->timer = (struct madt_override){
 		.type = MADT_OVERRIDE, .length = sizeof(madt->timer), .irq = 0, .gsi = 2,
@@ -292,13 +280,8 @@ static uint32_t build_madt(struct builder *builder, unsigned int cpus)
  *	Device (VIxx) {
  *		Name (_HID, "LNRO0005")
  *		Name (_UID, xx)
- *		Name (_CRS, ResourceTemplate () {
- *			Memory32Fixed (ReadWrite, address, length)
- *			Interrupt (ResourceConsumer, Edge, ActiveHigh, Shared) { gsi }
- *		})
+ *		Method (_CRS) { Return (VIRT (address, gsi, line)) }
  *	}
- *
- * Its line is an edge, since that is what an irqfd makes of each signal.
  */
 struct aml_virtio {
 	uint8_t device[2];
@@ -313,29 +296,23 @@ struct aml_virtio {
 	uint8_t uid_byte_op;
 	uint8_t uid_byte;
 	uint8_t crs_op;
+	uint8_t crs_length;
 	char crs[4];
-	uint8_t buffer_op;
-	uint8_t buffer_length;
-	uint8_t buffer_byte_op;
-	uint8_t buffer_bytes;
-	uint8_t memory_tag;
-	uint16_t memory_length;
-	uint8_t memory_writable;
-	uint32_t memory_base;
-	uint32_t memory_bytes;
-	uint8_t irq_tag;
-	uint16_t irq_length;
-	uint8_t irq_flags;
-	uint8_t irq_count;
-	uint32_t irq;
-	uint8_t end_tag[2];
+	uint8_t crs_flags;
+	uint8_t return_op;
+	char virt[4];
+	uint8_t address_op;
+	uint32_t address;
+	uint8_t gsi_op;
+	uint8_t gsi;
+	uint8_t line_op;
+	uint8_t line;
 } PACKED;
 
-enum { AML_NAME = 0x08, AML_BYTE = 0x0a, AML_STRING = 0x0d, AML_SCOPE = 0x10, AML_BUFFER = 0x11 };
-#define AML_IRQ_CONSUMER	1
-#define AML_IRQ_EDGE		2
-#define AML_IRQ_SHARED		8
-#define AML_END_TAG		0x79
+enum {
+	AML_NAME = 0x08, AML_BYTE = 0x0a, AML_DWORD = 0x0c, AML_STRING = 0x0d, AML_SCOPE = 0x10,
+	AML_METHOD = 0x14, AML_RETURN = 0xa4,
+};
 
 /* The bytes from @from to the end of the device, @from included. */
 #define AML_REST(from)	(sizeof(struct aml_virtio) - offsetof(struct aml_virtio, from))
@@ -350,23 +327,21 @@ static void aml_length(uint8_t *to, uint32_t length)
 static struct aml_virtio aml_virtio(unsigned int slot)
 {
 	static const char hex[] = "0123456789ABCDEF";
+	static const uint8_t lines[] = GONDOLA_PIC_LINES;
 	struct aml_virtio aml = {
 		.device = { 0x5b, 0x82 },
 		.name = { 'V', 'I', hex[slot >> 4], hex[slot & 0xf] },
 		.hid_op = AML_NAME, .hid = "_HID",
 		.hid_string_op = AML_STRING, .hid_string = "LNRO0005",
 		.uid_op = AML_NAME, .uid = "_UID", .uid_byte_op = AML_BYTE, .uid_byte = slot,
-		.crs_op = AML_NAME, .crs = "_CRS",
-		.buffer_op = AML_BUFFER, .buffer_length = AML_REST(buffer_length),
-		.buffer_byte_op = AML_BYTE, .buffer_bytes = AML_REST(memory_tag),
-		.memory_tag = 0x86, .memory_length = 9, .memory_writable = 1,
-		.memory_base = VIRTIO_MMIO_BASE + slot * VIRTIO_MMIO_STRIDE,
-		.memory_bytes = VIRTIO_MMIO_STRIDE,
-		.irq_tag = 0x89, .irq_length = 6, .irq_count = 1, .irq = VIRTIO_GSI(slot),
-		.irq_flags = AML_IRQ_CONSUMER | AML_IRQ_EDGE | AML_IRQ_SHARED,
-		.end_tag = { AML_END_TAG, 0 },
+		.crs_op = AML_METHOD, .crs_length = AML_REST(crs_length), .crs = "_CRS",
+		.return_op = AML_RETURN, .virt = "VIRT",
+		.address_op = AML_DWORD, .address = VIRTIO_MMIO_BASE + slot * VIRTIO_MMIO_STRIDE,
+		.gsi_op = AML_BYTE, .gsi = VIRTIO_GSI(slot),
+		.line_op = AML_BYTE, .line = lines[VIRTIO_GSI(slot) - 16],
 	};
-	_Static_assert(AML_REST(buffer_length) < 0x40, "a length in one byte");
+	_Static_assert(AML_REST(crs_length) < 0x40, "a length in one byte");
+	_Static_assert(VIRTIO_MMIO_STRIDE == 0x1000, "as dsdt.asl has it");
 
 	aml_length(aml.device_length, AML_REST(device_length));
 	return aml;
@@ -421,7 +396,7 @@ uint64_t acpi_build(const struct guest_memory *memory, unsigned int cpus, unsign
 	rsdp->revision = 2;
 	rsdp->length = sizeof(*rsdp);
 	rsdp->xsdt = xsdt_gpa;
-	rsdp->checksum = checksum(rsdp, 20);
-	rsdp->extended_checksum = checksum(rsdp, sizeof(*rsdp));
+	rsdp->checksum = boot_checksum(rsdp, 20);
+	rsdp->extended_checksum = boot_checksum(rsdp, sizeof(*rsdp));
 	return rsdp_gpa;
 }

@@ -68,6 +68,7 @@ int boot_load(struct boot *boot)
 				  BOOT_CMDLINE_MAX - 1);
 	boot->post = bios_build(boot->memory);
 	boot->rsdp = acpi_build(boot->memory, boot->cpus, boot->nr_virtio);
+	mp_build(boot->memory, boot->cpus);
 	if (image_read(boot, boot->kernel, &image) || image_unpack(boot, &image))
 		return -1;
 	ret = load(boot, &image);

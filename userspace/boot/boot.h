@@ -21,9 +21,13 @@
 #define BOOT_CMDLINE_MAX	0x10000u
 #define BOOT_EBDA		0x9fc00u	/* end of base memory */
 #define BOOT_ACPI		0xe0000u
-#define BOOT_ACPI_END		BOOT_BIOS
+#define BOOT_ACPI_END		BOOT_MP
+#define BOOT_MP			0xf0000u	/* where a guest looks for the pointer to it */
+#define BOOT_MP_END		BOOT_BIOS
 #define BOOT_BIOS		0xfe000u	/* to the end of the first MiB */
 #define BOOT_KERNEL		0x100000u
+#define BOOT_IO_APIC		0xfec00000u
+#define BOOT_LOCAL_APIC		0xfee00000u
 
 /** struct boot_module - a multiboot module: a file, and the string that goes with it */
 struct boot_module {
@@ -98,6 +102,9 @@ void *boot_place(struct boot *boot, uint64_t gpa, uint64_t bytes);
 void *boot_take_low(struct boot *boot, uint64_t bytes, uint32_t *gpa);
 /** boot_put_string() - a copy of @string in base memory; 0, or -1 with @error */
 int boot_put_string(struct boot *boot, const char *string, uint32_t *gpa);
+
+/** boot_checksum() - the byte with which @bytes at @data, a firmware table, sum to 0 */
+uint8_t boot_checksum(const void *data, size_t bytes);
 
 /* ---- image.c: files ------------------------------------------------------------ */
 
@@ -218,5 +225,10 @@ uint16_t bios_build(const struct guest_memory *memory);
 
 /** acpi_build() - put all tables into BOOT_ACPI … BOOT_ACPI_END; returns the RSDP's gpa */
 uint64_t acpi_build(const struct guest_memory *memory, unsigned int cpus, unsigned int nr_virtio);
+
+/* ---- mp.c --------------------------------------------------------------------------------- */
+
+/** mp_build() - put the MultiProcessor Specification's tables at BOOT_MP, for guests without ACPI */
+void mp_build(const struct guest_memory *memory, unsigned int cpus);
 
 #endif

@@ -5,8 +5,35 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "GONDLA", "GONDOLA", 1)
 	// Soft off: SLEEP_TYPE_S5 in device/device.h
 	Name (\_S5, Package () { 5, 0, 0, 0 })
 
+	// Which interrupt controllers the guest uses: 0: the two PICs, 1: the I/O APIC
+	Name (PICM, 1)
+	Method (\_PIC, 1)
+	{
+		PICM = Arg0
+	}
+
 	Scope (\_SB)
 	{
+		// Resources of a virtio device. The line is an edge, since that is what an irqfd
+		// makes of each signal.
+		Name (RES, ResourceTemplate () {
+			Memory32Fixed (ReadWrite, 0, 0x1000, PAGE)
+			Interrupt (ResourceConsumer, Edge, ActiveHigh, Shared,,, LINE) { 0 }
+		})
+		CreateDWordField (RES, PAGE._BAS, BASE)
+		CreateDWordField (RES, LINE._INT, IRQ)
+		// The gpa of its page, its GSI, its line of the PIC
+		Method (VIRT, 3, Serialized)
+		{
+			BASE = Arg0
+			If (PICM) {
+				IRQ = Arg1
+			} Else {
+				IRQ = Arg2
+			}
+			Return (RES)
+		}
+
 		Device (COM1)
 		{
 			Name (_HID, EisaId ("PNP0501"))

@@ -69,3 +69,13 @@ int boot_put_string(struct boot *boot, const char *string, uint32_t *gpa)
 	memcpy(to, string, bytes);
 	return 0;
 }
+
+uint8_t boot_checksum(const void *data, size_t bytes)
+{
+	const uint8_t *at = data;
+	uint8_t sum = 0;
+
+	while (bytes--)
+		sum += *at++;
+	return -sum;
+}

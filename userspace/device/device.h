@@ -30,7 +30,7 @@ struct vm;
 #define VIRTIO_MMIO_BASE	0xe0000000ull
 #define VIRTIO_MMIO_STRIDE	0x1000u
 #define VIRTIO_MAX_DEVICES	32
-#define VIRTIO_GSI(slot)	(16 + (slot) % 8)
+#define VIRTIO_GSI(slot)	(16 + (slot) % 8)	/* the PIC has them as GONDOLA_PIC_LINES */
 #define VIRTIO_SLOT		8	/* of the module's memory slots: the pages of all */
 
 void serial_create(struct vm *vm, struct console *console);

@@ -502,6 +502,41 @@ static void acpi(void)
 	fresh_boot();
 }
 
+/* The tables of the MultiProcessor Specification: found, whole, in order, and all lines in them. */
+static void mp_tables(void)
+{
+	for (unsigned int cpus = 1; cpus <= GONDOLA_MAX_VCPUS; cpus += 5) {
+		unsigned int count[5] = { 0 }, last = 0, pins = 0;
+		const uint8_t *pointer, *table, *at;
+
+		fresh_boot()->cpus = cpus;
+		make_bzimage(1);
+		require_equal(boot_made(SMALL), 0);
+		pointer = made_at(0xf0000, 16);
+		require(!memcmp(pointer, "_MP_", 4));
+		expect_equal(sum(pointer, 16), 0);
+		table = made_at(get(pointer + 4, 4), 44);
+		require(!memcmp(table, "PCMP", 4));
+		require(made_at(get(pointer + 4, 4), get(table + 4, 2)));
+		expect_equal(sum(table, get(table + 4, 2)), 0);
+		at = table + 44;
+		for (unsigned int i = 0; i < get(table + 34, 2); i++, at += last ? 8 : 20) {
+			require(at[0] < 5 && at[0] >= last);
+			last = at[0];
+			count[last]++;
+			if (last == 3)
+				pins |= 1u << at[7];
+		}
+		expect_equal(at - table, get(table + 4, 2));
+		expect_equal(count[0], cpus);
+		expect(count[1] == 1 && count[2] == 1 && count[3] == 15 && count[4] == 2);
+		/* The timer at 2, eight lines by the router at 16 to 23. */
+		expect_equal(pins, 0xff0000u | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8 | 1 << 9 |
+				   1 << 12 | 1 << 13);
+	}
+	fresh_boot();
+}
+
 /* ---- memory, buses, records ------------------------------------------------------------------ */
 
 /* Pages that were given to the host, of which the guest writes one again without a word. */
@@ -682,6 +717,7 @@ static const struct tap_test tests[] = {
 	{ "images cut short at any length are refused", cut_short },
 	{ "images with changed bytes do no harm", changed_bytes },
 	{ "ACPI tables are linked, in place and sum to zero", acpi },
+	{ "MP tables name each processor and each line", mp_tables },
 	{ "memory lies below 3 GiB and above 4 GiB", memory_pieces },
 	{ "pages that are written again are not empty", memory_empty_pages },
 	{ "bus ranges are sorted and never overlap", bus_ranges },
