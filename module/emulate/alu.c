@@ -19,11 +19,11 @@ static inline u64 top_bit(u64 value, unsigned int bytes)
 
 static inline u64 result_flags(u64 result, unsigned int bytes)
 {
-	result &= gondola_mask(bytes);
+	result &= emul_mask(bytes);
 	return parity(result) | (result ? 0 : RFL_ZF) | (top_bit(result, bytes) ? RFL_SF : 0);
 }
 
-u64 gondola_flags_result(u64 rflags, u64 result, unsigned int bytes)
+u64 emul_flags_result(u64 rflags, u64 result, unsigned int bytes)
 {
 	return (rflags & ~(RFL_PF | RFL_ZF | RFL_SF)) | result_flags(result, bytes);
 }
@@ -43,7 +43,7 @@ static u64 flags_add(u64 rflags, u64 a, u64 b, u64 result, unsigned int bytes)
 			   (a ^ result) & (b ^ result), bytes);
 }
 
-u64 gondola_flags_sub(u64 rflags, u64 a, u64 b, u64 result, unsigned int bytes)
+u64 emul_flags_sub(u64 rflags, u64 a, u64 b, u64 result, unsigned int bytes)
 {
 	return arith_flags(rflags, result, (~a & b) | ((~a | b) & result),
 			   (a ^ b) & (a ^ result), bytes);
@@ -63,7 +63,7 @@ static int sub(struct gondola_emulator *e, u64 borrow)
 	u64 a = e->dst.value, b = e->src.value;
 
 	e->dst.value = a - b - borrow;
-	e->rflags = gondola_flags_sub(e->rflags, a, b, e->dst.value, e->dst.bytes);
+	e->rflags = emul_flags_sub(e->rflags, a, b, e->dst.value, e->dst.bytes);
 	return GONDOLA_EMUL_OK;
 }
 
@@ -75,53 +75,53 @@ static int logic(struct gondola_emulator *e, u64 result)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_add(struct gondola_emulator *e)
+int emul_op_add(struct gondola_emulator *e)
 {
 	return add(e, 0);
 }
 
-int gondola_op_adc(struct gondola_emulator *e)
+int emul_op_adc(struct gondola_emulator *e)
 {
 	return add(e, e->rflags & RFL_CF);
 }
 
-int gondola_op_sub(struct gondola_emulator *e)
+int emul_op_sub(struct gondola_emulator *e)
 {
 	return sub(e, 0);
 }
 
-int gondola_op_sbb(struct gondola_emulator *e)
+int emul_op_sbb(struct gondola_emulator *e)
 {
 	return sub(e, e->rflags & RFL_CF);
 }
 
-int gondola_op_cmp(struct gondola_emulator *e)
+int emul_op_cmp(struct gondola_emulator *e)
 {
 	return sub(e, 0);
 }
 
-int gondola_op_or(struct gondola_emulator *e)
+int emul_op_or(struct gondola_emulator *e)
 {
 	return logic(e, e->dst.value | e->src.value);
 }
 
-int gondola_op_and(struct gondola_emulator *e)
+int emul_op_and(struct gondola_emulator *e)
 {
 	return logic(e, e->dst.value & e->src.value);
 }
 
-int gondola_op_test(struct gondola_emulator *e)
+int emul_op_test(struct gondola_emulator *e)
 {
 	return logic(e, e->dst.value & e->src.value);
 }
 
-int gondola_op_xor(struct gondola_emulator *e)
+int emul_op_xor(struct gondola_emulator *e)
 {
 	return logic(e, e->dst.value ^ e->src.value);
 }
 
 /* INC and DEC keep CF. */
-int gondola_op_inc(struct gondola_emulator *e)
+int emul_op_inc(struct gondola_emulator *e)
 {
 	u64 carry = e->rflags & RFL_CF;
 
@@ -131,7 +131,7 @@ int gondola_op_inc(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_dec(struct gondola_emulator *e)
+int emul_op_dec(struct gondola_emulator *e)
 {
 	u64 carry = e->rflags & RFL_CF;
 
@@ -141,20 +141,20 @@ int gondola_op_dec(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_not(struct gondola_emulator *e)
+int emul_op_not(struct gondola_emulator *e)
 {
 	e->dst.value = ~e->dst.value;
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_neg(struct gondola_emulator *e)
+int emul_op_neg(struct gondola_emulator *e)
 {
 	e->src.value = e->dst.value;
 	e->dst.value = 0;
 	return sub(e, 0);
 }
 
-int gondola_op_xadd(struct gondola_emulator *e)
+int emul_op_xadd(struct gondola_emulator *e)
 {
 	u64 old = e->dst.value;
 
@@ -164,12 +164,12 @@ int gondola_op_xadd(struct gondola_emulator *e)
 }
 
 /* src2 is the accumulator: written only when it differs, as the destination only when not. */
-int gondola_op_cmpxchg(struct gondola_emulator *e)
+int emul_op_cmpxchg(struct gondola_emulator *e)
 {
 	u64 old = e->dst.value, accumulator = e->src2.value;
 
-	e->rflags = gondola_flags_sub(e->rflags, accumulator, old, accumulator - old,
-				      e->dst.bytes);
+	e->rflags = emul_flags_sub(e->rflags, accumulator, old, accumulator - old,
+				   e->dst.bytes);
 	if (accumulator == old) {
 		e->dst.value = e->src.value;
 		e->writeback &= ~D_WRITE_SRC2;

@@ -6,7 +6,7 @@
 
 static int undefined(struct gondola_emulator *e)
 {
-	return gondola_fault(e, VEC_UD);
+	return emul_fault(e, VEC_UD);
 }
 
 static noinline int locate_code(struct gondola_emulator *e)
@@ -16,7 +16,7 @@ static noinline int locate_code(struct gondola_emulator *e)
 	u64 limit = e->mode == GONDOLA_EMUL_VM86 ? 0xffff : cs->limit;
 
 	if (e->regs->rip > limit)
-		return gondola_gp(e);
+		return emul_gp(e);
 	e->fetch_la = (u32)(cs->base + e->regs->rip);
 	if (limit - e->regs->rip + 1 < MAX_INSN)
 		e->fetch_max = limit - e->regs->rip + 1;
@@ -45,7 +45,7 @@ static int first_fetch(struct gondola_emulator *e)
 	e->nr_bytes = 0;
 	e->fetch_max = MAX_INSN;
 	e->fetch_la = e->regs->rip;
-	if (unlikely(!gondola_long64(e))) {
+	if (unlikely(!emul_long64(e))) {
 		int r = locate_code(e);
 
 		if (r)
@@ -79,7 +79,7 @@ static noinline void note_prefix(struct gondola_emulator *e, const struct gondol
 		break;
 	default:
 		/* ES, CS, SS and DS say nothing in 64-bit mode, not even "not FS". */
-		if (!gondola_long64(e) || row->src >= GONDOLA_FS)
+		if (!emul_long64(e) || row->src >= GONDOLA_FS)
 			e->own.seg_override = row->src;
 		break;
 	}
@@ -89,7 +89,7 @@ static noinline void note_prefix(struct gondola_emulator *e, const struct gondol
 static inline const u8 *parse_prefixes(struct gondola_emulator *e, const u8 *p,
 				       const struct gondola_insn_desc **row)
 {
-	const bool long64 = gondola_long64(e);
+	const bool long64 = emul_long64(e);
 	const u8 *end = p + MAX_INSN;
 	const struct gondola_insn_desc *d;
 	bool addrsize = false;
@@ -144,7 +144,7 @@ static const struct gondola_insn_desc *choose_row(const struct gondola_emulator 
 	else if (d->flags & D_BY_RM)
 		n = modrm & 7;
 	else if (d->flags & D_BY_64)
-		n = gondola_long64(e);
+		n = emul_long64(e);
 	else
 		n = e->own.rex >> 3 & 1;
 	return &d->rows[n];
@@ -201,7 +201,7 @@ static noinline const u8 *parse_address16(struct gondola_emulator *e, const u8 *
 	if (e->own.base == R_RBP)
 		e->own.seg = GONDOLA_SS;
 	if (mod)
-		e->own.disp = gondola_sign_extend(gondola_take(p, mod), mod);
+		e->own.disp = emul_sign_extend(emul_take(p, mod), mod);
 	return p + mod;
 }
 
@@ -226,7 +226,7 @@ static inline const u8 *parse_address(struct gondola_emulator *e, const u8 *p)
 			e->own.index = GONDOLA_NO_REG;
 		rm = sib & 7;
 	} else if (rm == 5 && mod == 0) {
-		e->own.rip_relative = gondola_long64(e);
+		e->own.rip_relative = emul_long64(e);
 	}
 	if (rm == 5 && mod == 0) {
 		e->own.base = GONDOLA_NO_REG;
@@ -239,7 +239,7 @@ static inline const u8 *parse_address(struct gondola_emulator *e, const u8 *p)
 	if (mod == 1) {
 		e->own.disp = (s8)*p++;
 	} else if (mod == 2) {
-		e->own.disp = gondola_take(p, 4);
+		e->own.disp = emul_take(p, 4);
 		p += 4;
 	}
 out:
@@ -251,7 +251,7 @@ out:
 static inline const u8 *parse_immediate(struct gondola_emulator *e, const u8 *p, u8 spec,
 					u64 *imm)
 {
-	unsigned int bytes = gondola_operand_bytes(&e->own, spec), place = spec & O_MASK;
+	unsigned int bytes = emul_operand_bytes(&e->own, spec), place = spec & O_MASK;
 
 	if (unlikely(place == O_MOFFS)) {
 		bytes = e->own.addr_bytes;
@@ -259,12 +259,12 @@ static inline const u8 *parse_immediate(struct gondola_emulator *e, const u8 *p,
 	} else if (bytes == 8 && place != O_IMM64) {
 		bytes = 4;
 	}
-	*imm = gondola_take(p, bytes);
+	*imm = emul_take(p, bytes);
 	if (place == O_IMM)
-		*imm = gondola_sign_extend(*imm, bytes);
+		*imm = emul_sign_extend(*imm, bytes);
 	p += bytes;
 	if (unlikely(place == O_FAR)) {
-		e->own.imm2 = gondola_take(p, 2);
+		e->own.imm2 = emul_take(p, 2);
 		p += 2;
 	}
 	return p;
@@ -290,13 +290,13 @@ static inline const u8 *parse_immediates(struct gondola_emulator *e, const u8 *p
 /* Is the row defined in this mode, and do we have it?  Then: its operand size. */
 static noinline int check_row(struct gondola_emulator *e, const struct gondola_insn_desc *d)
 {
-	if (d->flags & D_UD || (d->flags & D_NO64 && gondola_long64(e)) ||
-	    (d->flags & D_ONLY64 && !gondola_long64(e)) ||
-	    (d->flags & D_PROT && !gondola_protected(e)))
+	if (d->flags & D_UD || (d->flags & D_NO64 && emul_long64(e)) ||
+	    (d->flags & D_ONLY64 && !emul_long64(e)) ||
+	    (d->flags & D_PROT && !emul_protected(e)))
 		return undefined(e);
 	if (!d->run)
 		return GONDOLA_EMUL_UNKNOWN;
-	if (d->flags & (D_DEF64 | D_FORCE64) && gondola_long64(e) &&
+	if (d->flags & (D_DEF64 | D_FORCE64) && emul_long64(e) &&
 	    (d->flags & D_FORCE64 || !e->own.opsize_prefix))
 		e->own.op_bytes = 8;
 	return GONDOLA_EMUL_OK;
@@ -343,7 +343,7 @@ static inline int parse(struct gondola_emulator *e)
 			return r;
 		/* Too long, or beyond the code segment. */
 		if (e->nr_bytes >= e->fetch_max)
-			return gondola_gp(e);
+			return emul_gp(e);
 		r = fetch(e);
 	}
 	return r;
@@ -355,6 +355,6 @@ int gondola_parse(struct gondola_emulator *e)
 
 	e->insn = &e->own;
 	if (likely(!r))
-		gondola_choose_run(&e->own);
+		emul_choose_run(&e->own);
 	return r;
 }

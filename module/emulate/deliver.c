@@ -62,7 +62,7 @@ struct delivery {
 	unsigned int n;
 };
 
-u64 gondola_here(struct gondola_emulator *e)
+u64 emul_here(struct gondola_emulator *e)
 {
 	struct gondola_segment copy;
 
@@ -85,7 +85,7 @@ static void add_word(struct delivery *d, u64 word)
 
 static int deliver_real(struct gondola_emulator *e, struct delivery *d)
 {
-	const u16 frame[] = { d->rip, gondola_here(e), e->rflags };
+	const u16 frame[] = { d->rip, emul_here(e), e->rflags };
 	u32 at = d->event->vector * REAL_VECTOR_BYTES;
 	struct gondola_dtable idt;
 	u16 entry[2];
@@ -101,9 +101,9 @@ static int deliver_real(struct gondola_emulator *e, struct delivery *d)
 	e->ops->get_segment(e, GONDOLA_CS, &d->cs);
 	d->cs.selector = entry[1];
 	d->cs.base = (u32)entry[1] << 4;
-	e->sp_bytes = gondola_stack_bytes(e);
-	e->sp = (e->regs->gpr[R_RSP] - sizeof(frame)) & gondola_mask(e->sp_bytes);
-	r = gondola_linear(e, GONDOLA_SS, e->sp, sizeof(frame), true, &la);
+	e->sp_bytes = emul_stack_bytes(e);
+	e->sp = (e->regs->gpr[R_RSP] - sizeof(frame)) & emul_mask(e->sp_bytes);
+	r = emul_linear(e, GONDOLA_SS, e->sp, sizeof(frame), true, &la);
 	if (!r)
 		r = e->ops->write(e, la, frame, sizeof(frame), false);
 	if (r)
@@ -190,7 +190,7 @@ static int legacy_stack(struct gondola_emulator *e, struct delivery *d)
 	if (r)
 		return r;
 	e->sp = words[0];
-	return gondola_stack_segment(e, words[1], d->cpl, VEC_TS, d->ext, &d->ss);
+	return emul_stack_segment(e, words[1], d->cpl, VEC_TS, d->ext, &d->ss);
 }
 
 /* Where the frame goes: e->sp and d->ss. */
@@ -213,7 +213,7 @@ static int find_stack(struct gondola_emulator *e, struct delivery *d, bool wide)
 	else
 		e->ops->get_segment(e, GONDOLA_SS, &d->ss);
 	e->sp_bytes = d->ss.ar & GONDOLA_AR_DB ? 4 : 2;
-	e->sp &= gondola_mask(e->sp_bytes);
+	e->sp &= emul_mask(e->sp_bytes);
 	return r;
 }
 
@@ -236,7 +236,7 @@ static void collect_words(struct gondola_emulator *e, struct delivery *d, bool w
 	}
 	/* So that an instruction breakpoint does not strike again. */
 	add_word(d, fault ? rflags | RFL_RF : rflags);
-	add_word(d, gondola_here(e));
+	add_word(d, emul_here(e));
 	add_word(d, d->rip);
 	if (event->has_error)
 		add_word(d, event->error);
@@ -251,10 +251,10 @@ static int push_frame(struct gondola_emulator *e, struct delivery *d, bool wide)
 
 	for (i = 0; i < d->n; i++)
 		memcpy(frame + i * d->width, &d->words[d->n - 1 - i], d->width);
-	e->sp = (e->sp - bytes) & gondola_mask(e->sp_bytes);
+	e->sp = (e->sp - bytes) & emul_mask(e->sp_bytes);
 	la = wide ? e->sp : (u32)(d->ss.base + e->sp);
-	if (wide ? !gondola_canonical(la) || !gondola_canonical(la + bytes - 1) :
-		   !gondola_stack_inside(&d->ss, e->sp, bytes))
+	if (wide ? !emul_canonical(la) || !emul_canonical(la + bytes - 1) :
+		   !emul_stack_inside(&d->ss, e->sp, bytes))
 		return gondola_fault_code(e, VEC_SS, (d->inner && !wide ? d->ss.selector & ~3u : 0) |
 					  d->ext);
 	return e->ops->write(e, la, frame, bytes, d->cpl != 3);
@@ -266,13 +266,13 @@ static int push_frame(struct gondola_emulator *e, struct delivery *d, bool wide)
 static void enter_handler(struct gondola_emulator *e, struct delivery *d, bool wide)
 {
 	if (e->mode == GONDOLA_EMUL_VM86) {
-		gondola_load_null(e, GONDOLA_ES);
-		gondola_load_null(e, GONDOLA_DS);
-		gondola_load_null(e, GONDOLA_FS);
-		gondola_load_null(e, GONDOLA_GS);
+		emul_load_null(e, GONDOLA_ES);
+		emul_load_null(e, GONDOLA_DS);
+		emul_load_null(e, GONDOLA_FS);
+		emul_load_null(e, GONDOLA_GS);
 	}
 	if (d->inner && wide)
-		gondola_null_stack(e, d->cpl, d->cpl);
+		emul_null_stack(e, d->cpl, d->cpl);
 	else if (d->inner)
 		e->ops->set_segment(e, GONDOLA_SS, &d->ss);
 	e->ops->set_segment(e, GONDOLA_CS, &d->cs);
@@ -287,18 +287,18 @@ static int deliver_protected(struct gondola_emulator *e, struct delivery *d)
 	bool wide;
 	int r;
 
-	r = gondola_long_mode_active(e, &wide);
+	r = emul_long_mode_active(e, &wide);
 	if (!r)
 		r = read_gate(e, d, wide, gate);
 	if (!r)
-		r = gondola_handler_segment(e, gate[0] >> 16, d->ext, &d->cs, &d->cpl);
+		r = emul_handler_segment(e, gate[0] >> 16, d->ext, &d->cs, &d->cpl);
 	if (r)
 		return r;
 	d->inner = d->cpl != e->cpl || e->mode == GONDOLA_EMUL_VM86;
 	r = find_stack(e, d, wide);
 	if (r)
 		return r;
-	if (wide ? !gondola_canonical(d->offset) : d->offset > d->cs.limit)
+	if (wide ? !emul_canonical(d->offset) : d->offset > d->cs.limit)
 		return gondola_fault_code(e, VEC_GP, d->ext);
 	collect_words(e, d, wide);
 	r = push_frame(e, d, wide);
@@ -319,7 +319,7 @@ static int deliver(struct gondola_emulator *e, const struct gondola_event *event
 		     !(event->kind == GONDOLA_EVENT_EXCEPTION && event->vector == VEC_DB);
 	d.ext = d.software ? 0 : EXT;
 	d.rip = e->regs->rip + event->insn_len;
-	if (!gondola_long64(e))
+	if (!emul_long64(e))
 		d.rip = (u32)d.rip;
 	if (e->mode == GONDOLA_EMUL_REAL)
 		r = deliver_real(e, &d);
@@ -341,8 +341,8 @@ int gondola_emulate_deliver(struct gondola_emulator *e, const struct gondola_eve
 	e->rflags = e->regs->rflags;
 	r = deliver(e, event);
 	if (r)
-		return gondola_failed(r);
-	gondola_write_gpr(e, R_RSP, e->sp_bytes, e->sp);
+		return emul_failed(r);
+	emul_write_gpr(e, R_RSP, e->sp_bytes, e->sp);
 	e->regs->rflags = e->rflags;
 	e->regs->rip = e->next_rip;
 	if (e->ops->set_shadow)
@@ -361,28 +361,28 @@ static int software(struct gondola_emulator *e, u8 kind, u8 vector)
 	return deliver(e, &event);
 }
 
-int gondola_op_int(struct gondola_emulator *e)
+int emul_op_int(struct gondola_emulator *e)
 {
 	if (e->mode == GONDOLA_EMUL_VM86) {
 		if (e->ops->get_cr(e, 4) & CR4_VME)
 			return GONDOLA_EMUL_UNKNOWN;
 		if ((e->rflags & RFL_IOPL) != RFL_IOPL)
-			return gondola_gp(e);
+			return emul_gp(e);
 	}
 	return software(e, GONDOLA_EVENT_SOFT_INTERRUPT, e->src.value);
 }
 
-int gondola_op_int3(struct gondola_emulator *e)
+int emul_op_int3(struct gondola_emulator *e)
 {
 	return software(e, GONDOLA_EVENT_EXCEPTION, VEC_BP);
 }
 
-int gondola_op_int1(struct gondola_emulator *e)
+int emul_op_int1(struct gondola_emulator *e)
 {
 	return software(e, GONDOLA_EVENT_EXCEPTION, VEC_DB);
 }
 
-int gondola_op_into(struct gondola_emulator *e)
+int emul_op_into(struct gondola_emulator *e)
 {
 	return e->rflags & RFL_OF ? software(e, GONDOLA_EVENT_EXCEPTION, VEC_OF) : GONDOLA_EMUL_OK;
 }

@@ -16,8 +16,8 @@ static inline int bind_memory(struct gondola_emulator *e, struct gondola_operand
 	e->ea = ea;
 	if (unlikely(d->flags & D_NOREAD))
 		return GONDOLA_EMUL_OK;
-	return gondola_linear(e, e->insn->seg, ea, op->bytes, op == &e->dst && d->flags & D_WRITE,
-			      &op->la);
+	return emul_linear(e, e->insn->seg, ea, op->bytes, op == &e->dst && d->flags & D_WRITE,
+			   &op->la);
 }
 
 static inline void bind_gpr(struct gondola_emulator *e, struct gondola_operand *op,
@@ -32,7 +32,7 @@ static inline void bind_gpr(struct gondola_emulator *e, struct gondola_operand *
 		return;
 	}
 	op->reg = reg;
-	op->value = e->regs->gpr[reg] & gondola_mask(op->bytes);
+	op->value = e->regs->gpr[reg] & emul_mask(op->bytes);
 }
 
 static inline void bind_place(struct gondola_operand *op, enum gondola_operand_kind kind,
@@ -49,7 +49,7 @@ static inline void bind_fixed(struct gondola_emulator *e, struct gondola_operand
 	op->kind = GONDOLA_OPERAND_REG;
 	op->high = false;
 	op->reg = reg;
-	op->value = gondola_read_gpr(e, reg, op->bytes);
+	op->value = emul_read_gpr(e, reg, op->bytes);
 }
 
 static noinline int bind_other(struct gondola_emulator *e, struct gondola_operand *op, u8 spec)
@@ -63,17 +63,17 @@ static noinline int bind_other(struct gondola_emulator *e, struct gondola_operan
 		return GONDOLA_EMUL_OK;
 	case O_M:
 		if (e->insn->rm_is_reg)
-			return gondola_fault(e, VEC_UD);
+			return emul_fault(e, VEC_UD);
 		fallthrough;
 	case O_E:
 	case O_W:
 		if (!e->insn->rm_is_reg)
-			return bind_memory(e, op, gondola_effective_address(e, op->bytes));
+			return bind_memory(e, op, emul_effective_address(e, op->bytes));
 		fallthrough;
 	case O_R:
 	case O_U:
 		if (!e->insn->rm_is_reg)
-			return gondola_fault(e, VEC_UD);
+			return emul_fault(e, VEC_UD);
 		reg = (e->insn->modrm & 7) | (e->insn->rex & 1) << 3;
 		if ((spec & O_MASK) >= O_W)
 			bind_place(op, GONDOLA_OPERAND_XMM, reg);
@@ -102,7 +102,7 @@ static noinline int bind_other(struct gondola_emulator *e, struct gondola_operan
 	case O_SEG:
 		reg = e->insn->modrm >> 3 & 7;
 		if (reg > GONDOLA_GS || (reg == GONDOLA_CS && op == &e->dst))
-			return gondola_fault(e, VEC_UD);
+			return emul_fault(e, VEC_UD);
 		bind_place(op, GONDOLA_OPERAND_SEG, reg);
 		return GONDOLA_EMUL_OK;
 	case O_CR:
@@ -130,13 +130,13 @@ static noinline int bind_other(struct gondola_emulator *e, struct gondola_operan
 static __always_inline int bind_operand(struct gondola_emulator *e, struct gondola_operand *op,
 					u8 spec)
 {
-	op->bytes = gondola_operand_bytes(e->insn, spec);
+	op->bytes = emul_operand_bytes(e->insn, spec);
 	if ((spec & O_MASK) == O_G) {
 		bind_gpr(e, op, (e->insn->modrm >> 3 & 7) | (e->insn->rex & 4) << 1);
 		return GONDOLA_EMUL_OK;
 	}
 	if ((spec & O_MASK) == O_E && !e->insn->rm_is_reg)
-		return bind_memory(e, op, gondola_effective_address(e, op->bytes));
+		return bind_memory(e, op, emul_effective_address(e, op->bytes));
 	return bind_other(e, op, spec);
 }
 
@@ -154,7 +154,7 @@ static inline int bind(struct gondola_emulator *e)
 	}
 	e->src2.kind = GONDOLA_OPERAND_NONE;
 	if (unlikely(d->src2)) {
-		e->src2.bytes = gondola_operand_bytes(e->insn, d->src2);
+		e->src2.bytes = emul_operand_bytes(e->insn, d->src2);
 		r = bind_other(e, &e->src2, d->src2);
 		if (r)
 			return r;
@@ -180,9 +180,9 @@ static int check_sse(struct gondola_emulator *e)
 	u64 cr0 = e->ops->get_cr(e, 0);
 
 	if (cr0 & CR0_EM || !(e->ops->get_cr(e, 4) & CR4_OSFXSR))
-		return gondola_fault(e, VEC_UD);
+		return emul_fault(e, VEC_UD);
 	if (cr0 & CR0_TS)
-		return gondola_fault(e, VEC_NM);
+		return emul_fault(e, VEC_NM);
 	return GONDOLA_EMUL_OK;
 }
 
@@ -193,9 +193,9 @@ static noinline int check_rights(struct gondola_emulator *e)
 	if (flags & D_SSE)
 		return check_sse(e);
 	if (flags & D_PRIV && e->cpl)
-		return gondola_gp(e);
+		return emul_gp(e);
 	if (flags & D_UMIP && e->cpl && e->ops->get_cr(e, 4) & CR4_UMIP)
-		return gondola_gp(e);
+		return emul_gp(e);
 	return GONDOLA_EMUL_OK;
 }
 
@@ -205,10 +205,10 @@ static noinline int read_wide(struct gondola_emulator *e, struct gondola_operand
 	int r;
 
 	if (e->insn->desc->flags & D_ALIGN && op->la & 15)
-		return gondola_gp(e);
-	if (e->tlb && gondola_in_page(op->la, 16)) {
-		r = gondola_read(e, op->la, &op->value, 8);
-		return r ? r : gondola_read(e, op->la + 8, &op->value_hi, 8);
+		return emul_gp(e);
+	if (e->tlb && emul_in_page(op->la, 16)) {
+		r = emul_read(e, op->la, &op->value, 8);
+		return r ? r : emul_read(e, op->la + 8, &op->value_hi, 8);
 	}
 	r = e->ops->read(e, op->la, both, sizeof(both), false);
 	if (r)
@@ -237,7 +237,7 @@ static inline int load(struct gondola_emulator *e, struct gondola_operand *op)
 	if (op->kind == GONDOLA_OPERAND_MEM) {
 		if (unlikely(op->bytes > 8))
 			return read_wide(e, op);
-		return gondola_read(e, op->la, &op->value, op->bytes);
+		return emul_read(e, op->la, &op->value, op->bytes);
 	}
 	if (unlikely(op->kind == GONDOLA_OPERAND_XMM))
 		load_xmm(e, op);
@@ -250,7 +250,7 @@ static inline int load_destination(struct gondola_emulator *e)
 
 	if (dst->kind == GONDOLA_OPERAND_MEM && e->insn->desc->flags & D_WRITE &&
 	    likely(dst->bytes <= 8))
-		return gondola_read_to_modify(e, dst->la, &dst->value, dst->bytes);
+		return emul_read_to_modify(e, dst->la, &dst->value, dst->bytes);
 	return load(e, dst);
 }
 
@@ -259,7 +259,7 @@ static noinline int write_wide(struct gondola_emulator *e, const struct gondola_
 	u64 both[2];
 
 	if (e->insn->desc->flags & D_ALIGN && op->la & 15)
-		return gondola_gp(e);
+		return emul_gp(e);
 	both[0] = op->value;
 	both[1] = op->value_hi;
 	return e->ops->write(e, op->la, both, sizeof(both), false);
@@ -270,7 +270,7 @@ static inline int store_memory(struct gondola_emulator *e)
 	const struct gondola_operand *op = &e->dst;
 
 	if (likely(op->bytes <= 8))
-		return gondola_write(e, op->la, op->value, op->bytes);
+		return emul_write(e, op->la, op->value, op->bytes);
 	return write_wide(e, op);
 }
 
@@ -283,7 +283,7 @@ static void store_register(struct gondola_emulator *e, const struct gondola_oper
 			e->regs->gpr[op->reg] = (e->regs->gpr[op->reg] & ~0xff00ull) |
 						(op->value & 0xff) << 8;
 		else
-			gondola_write_gpr(e, op->reg, op->bytes, op->value);
+			emul_write_gpr(e, op->reg, op->bytes, op->value);
 	} else if (op->kind == GONDOLA_OPERAND_XMM && e->fpu) {
 		e->fpu->xmm[op->reg][0] = op->value;
 		e->fpu->xmm[op->reg][1] = op->value_hi;
@@ -313,7 +313,7 @@ static int run_locked(struct gondola_emulator *e)
 		r = d->run(e);
 		if (r)
 			return r;
-		r = gondola_exchange(e, e->dst.la, &old, &e->dst.value, e->dst.bytes);
+		r = emul_exchange(e, e->dst.la, &old, &e->dst.value, e->dst.bytes);
 		if (r)
 			return r;
 		if (old == expected) {
@@ -359,7 +359,7 @@ static void commit(struct gondola_emulator *e)
 
 	if (unlikely(writeback & (W_SP | D_WRITE_SRC | D_WRITE_SRC2))) {
 		if (writeback & W_SP)
-			gondola_write_gpr(e, R_RSP, e->sp_bytes, e->sp);
+			emul_write_gpr(e, R_RSP, e->sp_bytes, e->sp);
 		if (writeback & D_WRITE_SRC)
 			store_register(e, &e->src);
 		if (writeback & D_WRITE_SRC2)
@@ -373,7 +373,7 @@ static void commit(struct gondola_emulator *e)
 		e->ops->set_shadow(e, e->shadow);
 }
 
-int gondola_run_any(struct gondola_emulator *e)
+int emul_run_any(struct gondola_emulator *e)
 {
 	const struct gondola_insn *insn = e->insn;
 	int r = bind(e);
@@ -382,7 +382,7 @@ int gondola_run_any(struct gondola_emulator *e)
 		return r;
 	if (insn->lock && unlikely(!(insn->desc->flags & D_LOCK &&
 				     e->dst.kind == GONDOLA_OPERAND_MEM)))
-		return gondola_fault(e, VEC_UD);
+		return emul_fault(e, VEC_UD);
 	if (unlikely(insn->desc->flags & D_CHECKS)) {
 		r = check_rights(e);
 		if (r)
@@ -392,14 +392,14 @@ int gondola_run_any(struct gondola_emulator *e)
 	e->shadow = 0;
 	e->rflags = e->regs->rflags & ~RFL_RF;
 	e->next_rip = e->regs->rip + insn->len;
-	if (unlikely(!gondola_long64(e)))
+	if (unlikely(!emul_long64(e)))
 		e->next_rip = (u32)e->next_rip;
 	r = execute(e);
 	if (likely(!r)) {
 		commit(e);
 		return GONDOLA_EMUL_OK;
 	}
-	return gondola_failed(r);
+	return emul_failed(r);
 }
 
 /* The code segment's limit is asked when an instruction is fetched: a kept one was not. */
@@ -409,14 +409,14 @@ static noinline int check_limit(struct gondola_emulator *e)
 	u32 limit = gondola_segment(e, GONDOLA_CS, &copy)->limit;
 
 	if (e->regs->rip + e->insn->len - 1 > (e->mode == GONDOLA_EMUL_VM86 ? 0xffff : limit))
-		return gondola_gp(e);
+		return emul_gp(e);
 	return GONDOLA_EMUL_OK;
 }
 
 int gondola_execute(struct gondola_emulator *e, const struct gondola_insn *insn)
 {
 	e->insn = insn;
-	if (unlikely(!gondola_long64(e))) {
+	if (unlikely(!emul_long64(e))) {
 		int r = check_limit(e);
 
 		if (r)

@@ -21,18 +21,18 @@ static int find_target(struct gondola_emulator *e, const struct far_pointer *to,
 {
 	int r;
 
-	if (!gondola_protected(e)) {
+	if (!emul_protected(e)) {
 		e->ops->get_segment(e, GONDOLA_CS, s);
 		s->selector = to->selector;
 		s->base = (u32)to->selector << 4;
-		return to->offset > REAL_LIMIT ? gondola_gp(e) : GONDOLA_EMUL_OK;
+		return to->offset > REAL_LIMIT ? emul_gp(e) : GONDOLA_EMUL_OK;
 	}
-	r = gondola_code_segment(e, to->selector, s);
+	r = emul_code_segment(e, to->selector, s);
 	if (r)
 		return r;
 	if (s->ar & GONDOLA_AR_L)
-		return gondola_canonical(to->offset) ? GONDOLA_EMUL_OK : gondola_gp(e);
-	return to->offset > s->limit ? gondola_gp(e) : GONDOLA_EMUL_OK;
+		return emul_canonical(to->offset) ? GONDOLA_EMUL_OK : emul_gp(e);
+	return to->offset > s->limit ? emul_gp(e) : GONDOLA_EMUL_OK;
 }
 
 /* Nothing fails any more. */
@@ -64,9 +64,9 @@ static int push(struct gondola_emulator *e, const u64 *values, unsigned int n,
 
 	for (i = 0; i < n; i++)
 		memcpy(frame + i * bytes, &values[n - 1 - i], bytes);
-	e->sp_bytes = gondola_stack_bytes(e);
-	e->sp = (e->regs->gpr[R_RSP] - n * bytes) & gondola_mask(e->sp_bytes);
-	r = gondola_linear(e, GONDOLA_SS, e->sp, n * bytes, true, &la);
+	e->sp_bytes = emul_stack_bytes(e);
+	e->sp = (e->regs->gpr[R_RSP] - n * bytes) & emul_mask(e->sp_bytes);
+	r = emul_linear(e, GONDOLA_SS, e->sp, n * bytes, true, &la);
 	if (!r)
 		r = e->ops->write(e, la, frame, n * bytes, false);
 	if (!r)
@@ -83,9 +83,9 @@ static int pop(struct gondola_emulator *e, u64 *values, unsigned int n, unsigned
 	gva_t la;
 	int r;
 
-	e->sp_bytes = gondola_stack_bytes(e);
-	r = gondola_linear(e, GONDOLA_SS, sp & gondola_mask(e->sp_bytes), n * e->insn->op_bytes, false,
-			   &la);
+	e->sp_bytes = emul_stack_bytes(e);
+	r = emul_linear(e, GONDOLA_SS, sp & emul_mask(e->sp_bytes), n * e->insn->op_bytes, false,
+			&la);
 	if (!r)
 		r = e->ops->read(e, la, frame, n * e->insn->op_bytes, false);
 	if (r)
@@ -94,14 +94,14 @@ static int pop(struct gondola_emulator *e, u64 *values, unsigned int n, unsigned
 		values[i] = 0;
 		memcpy(&values[i], frame + i * e->insn->op_bytes, e->insn->op_bytes);
 	}
-	e->sp = (sp + n * e->insn->op_bytes + more) & gondola_mask(e->sp_bytes);
+	e->sp = (sp + n * e->insn->op_bytes + more) & emul_mask(e->sp_bytes);
 	e->writeback |= W_SP;
 	return GONDOLA_EMUL_OK;
 }
 
 static int call(struct gondola_emulator *e, const struct far_pointer *to)
 {
-	const u64 from[] = { gondola_here(e), e->next_rip };
+	const u64 from[] = { emul_here(e), e->next_rip };
 	struct gondola_segment s;
 	int r = find_target(e, to, &s);
 
@@ -118,7 +118,7 @@ static int from_memory(struct gondola_emulator *e, struct far_pointer *to)
 	int r;
 
 	to->offset = 0;
-	r = gondola_linear(e, e->insn->seg, e->ea, e->insn->op_bytes + 2, false, &la);
+	r = emul_linear(e, e->insn->seg, e->ea, e->insn->op_bytes + 2, false, &la);
 	if (!r)
 		r = e->ops->read(e, la, &to->offset, e->insn->op_bytes, false);
 	if (!r)
@@ -129,18 +129,18 @@ static int from_memory(struct gondola_emulator *e, struct far_pointer *to)
 static struct far_pointer from_insn(const struct gondola_emulator *e)
 {
 	return (struct far_pointer){
-		.offset = e->src.value & gondola_mask(e->insn->op_bytes), .selector = e->src.value_hi,
+		.offset = e->src.value & emul_mask(e->insn->op_bytes), .selector = e->src.value_hi,
 	};
 }
 
-int gondola_op_jmp_far(struct gondola_emulator *e)
+int emul_op_jmp_far(struct gondola_emulator *e)
 {
 	const struct far_pointer to = from_insn(e);
 
 	return jump(e, &to);
 }
 
-int gondola_op_jmp_far_mem(struct gondola_emulator *e)
+int emul_op_jmp_far_mem(struct gondola_emulator *e)
 {
 	struct far_pointer to;
 	int r = from_memory(e, &to);
@@ -148,14 +148,14 @@ int gondola_op_jmp_far_mem(struct gondola_emulator *e)
 	return r ? r : jump(e, &to);
 }
 
-int gondola_op_call_far(struct gondola_emulator *e)
+int emul_op_call_far(struct gondola_emulator *e)
 {
 	const struct far_pointer to = from_insn(e);
 
 	return call(e, &to);
 }
 
-int gondola_op_call_far_mem(struct gondola_emulator *e)
+int emul_op_call_far_mem(struct gondola_emulator *e)
 {
 	struct far_pointer to;
 	int r = from_memory(e, &to);
@@ -187,30 +187,30 @@ static int go_back(struct gondola_emulator *e, struct way_back *back)
 	struct gondola_segment ss;
 	int r;
 
-	if (to64 ? !gondola_canonical(back->to.offset) : back->to.offset > back->cs.limit)
-		return gondola_gp(e);
+	if (to64 ? !emul_canonical(back->to.offset) : back->to.offset > back->cs.limit)
+		return emul_gp(e);
 	if (back->outer) {
 		if (!(back->ss & ~3u) && to64 && cpl != 3 && (back->ss & 3) == cpl) {
-			gondola_null_stack(e, back->ss, cpl);
+			emul_null_stack(e, back->ss, cpl);
 			e->sp_bytes = 8;
 		} else {
-			r = gondola_stack_segment(e, back->ss, cpl, VEC_GP, 0, &ss);
+			r = emul_stack_segment(e, back->ss, cpl, VEC_GP, 0, &ss);
 			if (r)
 				return r;
 			e->ops->set_segment(e, GONDOLA_SS, &ss);
 			e->sp_bytes = to64 ? 8 : ss.ar & GONDOLA_AR_DB ? 4 : 2;
 		}
-		e->sp = back->sp & gondola_mask(e->sp_bytes);
+		e->sp = back->sp & emul_mask(e->sp_bytes);
 		e->writeback |= W_SP;
 	}
 	if (cpl > e->cpl)
-		gondola_drop_inner_segments(e, cpl);
+		emul_drop_inner_segments(e, cpl);
 	go(e, &back->to, &back->cs);
 	return GONDOLA_EMUL_OK;
 }
 
 /* With an immediate: that many bytes of arguments go too, from both stacks. */
-int gondola_op_ret_far(struct gondola_emulator *e)
+int emul_op_ret_far(struct gondola_emulator *e)
 {
 	unsigned int more = e->src.kind == GONDOLA_OPERAND_IMM ? e->src.value : 0;
 	unsigned int bytes = e->insn->op_bytes;
@@ -224,15 +224,15 @@ int gondola_op_ret_far(struct gondola_emulator *e)
 		return r;
 	back.to.offset = values[0];
 	back.to.selector = values[1];
-	if (!gondola_protected(e))
+	if (!emul_protected(e))
 		return jump(e, &back.to);
-	r = gondola_return_segment(e, back.to.selector, &back.cs);
+	r = emul_return_segment(e, back.to.selector, &back.cs);
 	if (r)
 		return r;
 	back.outer = (back.to.selector & 3) != e->cpl;
 	if (back.outer) {
 		/* e->sp is where the outer stack pointer stands. */
-		r = gondola_linear(e, GONDOLA_SS, e->sp, 2 * bytes, false, &la);
+		r = emul_linear(e, GONDOLA_SS, e->sp, 2 * bytes, false, &la);
 		if (!r)
 			r = e->ops->read(e, la, &back.sp, bytes, false);
 		if (!r)
@@ -256,7 +256,7 @@ static void restore_flags(struct gondola_emulator *e, u64 value)
 		change |= RFL_IF;
 	if (e->cpl == 0)
 		change |= RFL_IOPL | RFL_VIF | RFL_VIP;
-	change &= gondola_mask(e->insn->op_bytes);
+	change &= emul_mask(e->insn->op_bytes);
 	e->rflags = (e->rflags & ~change) | (value & change);
 }
 
@@ -267,7 +267,7 @@ static int iret_real(struct gondola_emulator *e)
 	int r;
 
 	if (e->mode == GONDOLA_EMUL_VM86 && (e->rflags & RFL_IOPL) != RFL_IOPL)
-		return gondola_gp(e);
+		return emul_gp(e);
 	r = pop(e, values, 3, 0);
 	if (r)
 		return r;
@@ -292,10 +292,10 @@ static int iret_to_vm86(struct gondola_emulator *e)
 	if (r)
 		return r;
 	if (values[0] > REAL_LIMIT)
-		return gondola_gp(e);
-	gondola_load_real(e, GONDOLA_CS, values[1], AR_VM86);
+		return emul_gp(e);
+	emul_load_real(e, GONDOLA_CS, values[1], AR_VM86);
 	for (i = 0; i < 5; i++)
-		gondola_load_real(e, segs[i], values[4 + i], AR_VM86);
+		emul_load_real(e, segs[i], values[4 + i], AR_VM86);
 	restore_flags(e, values[2]);
 	e->rflags |= RFL_VM;
 	e->sp = values[3];
@@ -307,13 +307,13 @@ static int iret_to_vm86(struct gondola_emulator *e)
 /* From 64-bit mode SS and RSP are always popped. */
 static int iret_protected(struct gondola_emulator *e)
 {
-	const bool long64 = gondola_long64(e);
+	const bool long64 = emul_long64(e);
 	struct way_back back = { 0 };
 	u64 values[5];
 	int r;
 
 	if (e->rflags & RFL_NT)
-		return long64 ? gondola_gp(e) : GONDOLA_EMUL_UNKNOWN;
+		return long64 ? emul_gp(e) : GONDOLA_EMUL_UNKNOWN;
 	r = pop(e, values, long64 ? 5 : 3, 0);
 	if (r)
 		return r;
@@ -321,7 +321,7 @@ static int iret_protected(struct gondola_emulator *e)
 		return iret_to_vm86(e);
 	back.to.offset = values[0];
 	back.to.selector = values[1];
-	r = gondola_return_segment(e, back.to.selector, &back.cs);
+	r = emul_return_segment(e, back.to.selector, &back.cs);
 	if (r)
 		return r;
 	back.outer = long64 || (back.to.selector & 3) != e->cpl;
@@ -340,9 +340,9 @@ static int iret_protected(struct gondola_emulator *e)
 	return r;
 }
 
-int gondola_op_iret(struct gondola_emulator *e)
+int emul_op_iret(struct gondola_emulator *e)
 {
-	int r = gondola_protected(e) ? iret_protected(e) : iret_real(e);
+	int r = emul_protected(e) ? iret_protected(e) : iret_real(e);
 
 	if (!r && e->ops->iret)
 		e->ops->iret(e);

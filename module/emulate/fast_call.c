@@ -37,9 +37,9 @@ static int get_msrs(struct gondola_emulator *e, const u32 *index, u64 *value, un
 }
 
 /* In long mode alone, as one maker's processors have it. */
-int gondola_op_syscall(struct gondola_emulator *e)
+int emul_op_syscall(struct gondola_emulator *e)
 {
-	const u32 index[] = { MSRX_EFER, MSRX_STAR, gondola_long64(e) ? MSRX_LSTAR : MSRX_CSTAR,
+	const u32 index[] = { MSRX_EFER, MSRX_STAR, emul_long64(e) ? MSRX_LSTAR : MSRX_CSTAR,
 			      MSRX_SFMASK };
 	u64 msr[4];
 	u16 cs;
@@ -48,8 +48,8 @@ int gondola_op_syscall(struct gondola_emulator *e)
 	r = get_msrs(e, index, msr, 4);
 	if (r)
 		return r;
-	if (!(msr[0] & EFER_F_SCE) || !(msr[0] & EFER_F_LMA) || !gondola_protected(e))
-		return gondola_fault(e, VEC_UD);
+	if (!(msr[0] & EFER_F_SCE) || !(msr[0] & EFER_F_LMA) || !emul_protected(e))
+		return emul_fault(e, VEC_UD);
 	e->regs->gpr[R_RCX] = e->next_rip;
 	e->regs->gpr[R_R11] = e->rflags;
 	e->rflags = (e->rflags & ~msr[3]) | RFL_FIXED;
@@ -59,7 +59,7 @@ int gondola_op_syscall(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_sysret(struct gondola_emulator *e)
+int emul_op_sysret(struct gondola_emulator *e)
 {
 	static const u32 index[] = { MSRX_EFER, MSRX_STAR };
 	const bool to64 = e->insn->rex & 8;
@@ -71,9 +71,9 @@ int gondola_op_sysret(struct gondola_emulator *e)
 	if (r)
 		return r;
 	if (!(msr[0] & EFER_F_SCE))
-		return gondola_fault(e, VEC_UD);
-	if (to64 && !gondola_canonical(rip))
-		return gondola_gp(e);
+		return emul_fault(e, VEC_UD);
+	if (to64 && !emul_canonical(rip))
+		return emul_gp(e);
 	e->rflags = (e->regs->gpr[R_R11] & SYSRET_FLAGS) | RFL_FIXED;
 	e->next_rip = to64 ? rip : (u32)rip;
 	base = (msr[1] >> 48) + (to64 ? 16 : 0);
@@ -81,7 +81,7 @@ int gondola_op_sysret(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_sysenter(struct gondola_emulator *e)
+int emul_op_sysenter(struct gondola_emulator *e)
 {
 	static const u32 index[] = { MSRX_SYSENTER_CS, MSRX_SYSENTER_ESP, MSRX_SYSENTER_EIP };
 	u64 msr[3];
@@ -90,15 +90,15 @@ int gondola_op_sysenter(struct gondola_emulator *e)
 	int r;
 
 	if (e->mode == GONDOLA_EMUL_REAL)
-		return gondola_gp(e);
-	r = gondola_long_mode_active(e, &wide);
+		return emul_gp(e);
+	r = emul_long_mode_active(e, &wide);
 	if (!r)
 		r = get_msrs(e, index, msr, 3);
 	if (r)
 		return r;
 	cs = msr[0] & 0xfffc;
 	if (!cs)
-		return gondola_gp(e);
+		return emul_gp(e);
 	e->rflags &= ~(RFL_VM | RFL_IF);
 	e->regs->gpr[R_RSP] = wide ? msr[1] : (u32)msr[1];
 	e->next_rip = wide ? msr[2] : (u32)msr[2];
@@ -106,7 +106,7 @@ int gondola_op_sysenter(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_sysexit(struct gondola_emulator *e)
+int emul_op_sysexit(struct gondola_emulator *e)
 {
 	const bool to64 = e->insn->rex & 8;
 	u64 rip = e->regs->gpr[R_RDX], sp = e->regs->gpr[R_RCX], msr;
@@ -118,9 +118,9 @@ int gondola_op_sysexit(struct gondola_emulator *e)
 		return r;
 	cs = msr & 0xfffc;
 	if (!cs || e->mode == GONDOLA_EMUL_REAL)
-		return gondola_gp(e);
-	if (to64 && (!gondola_canonical(rip) || !gondola_canonical(sp)))
-		return gondola_gp(e);
+		return emul_gp(e);
+	if (to64 && (!emul_canonical(rip) || !emul_canonical(sp)))
+		return emul_gp(e);
 	e->regs->gpr[R_RSP] = to64 ? sp : (u32)sp;
 	e->next_rip = to64 ? rip : (u32)rip;
 	cs += to64 ? 32 : 16;

@@ -11,21 +11,21 @@
 static int check_fx(struct gondola_emulator *e)
 {
 	if (e->ops->get_cr(e, 0) & (CR0_EM | CR0_TS))
-		return gondola_fault(e, VEC_NM);
+		return emul_fault(e, VEC_NM);
 	return e->fpu ? GONDOLA_EMUL_OK : GONDOLA_EMUL_UNKNOWN;
 }
 
 /* Outside of 64-bit mode there are eight XMM registers. */
 static unsigned int fx_used(const struct gondola_emulator *e)
 {
-	return gondola_long64(e) ? FX_LOADED : FX_XMM + 8 * 16;
+	return emul_long64(e) ? FX_LOADED : FX_XMM + 8 * 16;
 }
 
 static int fx_address(struct gondola_emulator *e, bool write, gva_t *la)
 {
-	int r = gondola_linear(e, e->insn->seg, e->ea, FX_BYTES, write, la);
+	int r = emul_linear(e, e->insn->seg, e->ea, FX_BYTES, write, la);
 
-	return !r && *la & 15 ? gondola_gp(e) : r;
+	return !r && *la & 15 ? emul_gp(e) : r;
 }
 
 static unsigned int to_page_end(gva_t la)
@@ -58,7 +58,7 @@ static int read_image(struct gondola_emulator *e, gva_t la, u8 *image, unsigned 
 	return r ? r : e->ops->read(e, la + here, image + here, bytes - here, false);
 }
 
-int gondola_op_fxsave(struct gondola_emulator *e)
+int emul_op_fxsave(struct gondola_emulator *e)
 {
 	struct gondola_fxsave *image = (void *)e->chunk;
 	gva_t la;
@@ -80,7 +80,7 @@ int gondola_op_fxsave(struct gondola_emulator *e)
 	return write_image(e, la, e->chunk, fx_used(e));
 }
 
-int gondola_op_fxrstor(struct gondola_emulator *e)
+int emul_op_fxrstor(struct gondola_emulator *e)
 {
 	struct gondola_fxsave *image = (void *)e->chunk;
 	gva_t la;
@@ -94,7 +94,7 @@ int gondola_op_fxrstor(struct gondola_emulator *e)
 	if (r)
 		return r;
 	if (image->mxcsr & ~MXCSR_VALID)
-		return gondola_gp(e);
+		return emul_gp(e);
 	if (!(e->insn->rex & 8)) {
 		image->fip = (u32)image->fip;
 		image->fdp = (u32)image->fdp;
@@ -106,17 +106,17 @@ int gondola_op_fxrstor(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_ldmxcsr(struct gondola_emulator *e)
+int emul_op_ldmxcsr(struct gondola_emulator *e)
 {
 	if (!e->fpu)
 		return GONDOLA_EMUL_UNKNOWN;
 	if (e->src.value & ~(u64)MXCSR_VALID)
-		return gondola_gp(e);
+		return emul_gp(e);
 	e->fpu->mxcsr = e->src.value;
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_stmxcsr(struct gondola_emulator *e)
+int emul_op_stmxcsr(struct gondola_emulator *e)
 {
 	if (!e->fpu)
 		return GONDOLA_EMUL_UNKNOWN;
@@ -136,18 +136,18 @@ static void top_to_zero(struct gondola_fxsave *fpu)
 	fpu->fsw &= ~(7u << FSW_TOP_SHIFT);
 }
 
-int gondola_op_emms(struct gondola_emulator *e)
+int emul_op_emms(struct gondola_emulator *e)
 {
 	u64 cr0 = e->ops->get_cr(e, 0);
 
 	if (cr0 & CR0_EM)
-		return gondola_fault(e, VEC_UD);
+		return emul_fault(e, VEC_UD);
 	if (cr0 & CR0_TS)
-		return gondola_fault(e, VEC_NM);
+		return emul_fault(e, VEC_NM);
 	if (!e->fpu)
 		return GONDOLA_EMUL_UNKNOWN;
 	if (gondola_x87_pending(e->fpu))
-		return gondola_fault(e, VEC_MF);
+		return emul_fault(e, VEC_MF);
 	top_to_zero(e->fpu);
 	e->fpu->tag = 0;
 	return GONDOLA_EMUL_OK;
@@ -158,13 +158,13 @@ static bool has_xcr(struct gondola_emulator *e)
 	return e->ops->get_xcr && e->ops->get_cr(e, 4) & CR4_OSXSAVE;
 }
 
-int gondola_op_xgetbv(struct gondola_emulator *e)
+int emul_op_xgetbv(struct gondola_emulator *e)
 {
 	u64 value;
 	int r;
 
 	if (!has_xcr(e))
-		return gondola_fault(e, VEC_UD);
+		return emul_fault(e, VEC_UD);
 	r = e->ops->get_xcr(e, e->regs->gpr[R_RCX], &value);
 	if (r)
 		return r;
@@ -173,11 +173,11 @@ int gondola_op_xgetbv(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_xsetbv(struct gondola_emulator *e)
+int emul_op_xsetbv(struct gondola_emulator *e)
 {
 	u64 *gpr = e->regs->gpr;
 
 	if (!has_xcr(e))
-		return gondola_fault(e, VEC_UD);
+		return emul_fault(e, VEC_UD);
 	return e->ops->set_xcr(e, gpr[R_RCX], (u32)gpr[R_RAX] | gpr[R_RDX] << 32);
 }

@@ -119,55 +119,55 @@ extern const struct gondola_insn_desc gondola_map2[256];
 extern const struct gondola_insn_desc gondola_map3[256];
 extern const struct gondola_insn_desc gondola_map4[256];
 
-static inline u64 gondola_mask(unsigned int bytes)
+static inline u64 emul_mask(unsigned int bytes)
 {
 	return ~0ull >> (64 - 8 * bytes);
 }
 
-static inline s64 gondola_sign_extend(u64 value, unsigned int bytes)
+static inline s64 emul_sign_extend(u64 value, unsigned int bytes)
 {
 	unsigned int shift = 64 - 8 * bytes;
 
 	return (s64)(value << shift) >> shift;
 }
 
-static inline bool gondola_long64(const struct gondola_emulator *e)
+static inline bool emul_long64(const struct gondola_emulator *e)
 {
 	return e->mode == GONDOLA_EMUL_LONG64;
 }
 
-static inline bool gondola_protected(const struct gondola_emulator *e)
+static inline bool emul_protected(const struct gondola_emulator *e)
 {
 	return e->mode >= GONDOLA_EMUL_PROT16;
 }
 
-static inline bool gondola_canonical(u64 la)
+static inline bool emul_canonical(u64 la)
 {
 	return (u64)((s64)(la << 16) >> 16) == la;
 }
 
-static inline u64 gondola_read_gpr(const struct gondola_emulator *e, unsigned int reg,
-				   unsigned int bytes)
+static inline u64 emul_read_gpr(const struct gondola_emulator *e, unsigned int reg,
+				unsigned int bytes)
 {
-	return e->regs->gpr[reg] & gondola_mask(bytes);
+	return e->regs->gpr[reg] & emul_mask(bytes);
 }
 
 /* As the processor writes: 4 bytes clear the upper half, fewer keep the rest. */
-static inline void gondola_write_gpr(struct gondola_emulator *e, unsigned int reg,
-				     unsigned int bytes, u64 value)
+static inline void emul_write_gpr(struct gondola_emulator *e, unsigned int reg,
+				  unsigned int bytes, u64 value)
 {
-	u64 keep = bytes >= 4 ? 0 : ~gondola_mask(bytes);
+	u64 keep = bytes >= 4 ? 0 : ~emul_mask(bytes);
 
-	e->regs->gpr[reg] = (e->regs->gpr[reg] & keep) | (value & gondola_mask(bytes));
+	e->regs->gpr[reg] = (e->regs->gpr[reg] & keep) | (value & emul_mask(bytes));
 }
 
 /* The address registers of string and LOOP instructions: by address size. */
-static inline void gondola_add_gpr(struct gondola_emulator *e, unsigned int reg, s64 add)
+static inline void emul_add_gpr(struct gondola_emulator *e, unsigned int reg, s64 add)
 {
-	gondola_write_gpr(e, reg, e->insn->addr_bytes, e->regs->gpr[reg] + add);
+	emul_write_gpr(e, reg, e->insn->addr_bytes, e->regs->gpr[reg] + add);
 }
 
-static inline int gondola_fault(struct gondola_emulator *e, u8 vector)
+static inline int emul_fault(struct gondola_emulator *e, u8 vector)
 {
 	e->exception = (struct gondola_event){
 		.kind = GONDOLA_EVENT_EXCEPTION, .vector = vector,
@@ -177,19 +177,19 @@ static inline int gondola_fault(struct gondola_emulator *e, u8 vector)
 
 static inline int gondola_fault_code(struct gondola_emulator *e, u8 vector, u32 error)
 {
-	gondola_fault(e, vector);
+	emul_fault(e, vector);
 	e->exception.has_error = true;
 	e->exception.error = error;
 	return GONDOLA_EMUL_FAULT;
 }
 
-static inline int gondola_gp(struct gondola_emulator *e)
+static inline int emul_gp(struct gondola_emulator *e)
 {
 	return gondola_fault_code(e, VEC_GP, 0);
 }
 
 /* Bytes of an operand. */
-static inline unsigned int gondola_operand_bytes(const struct gondola_insn *insn, u8 spec)
+static inline unsigned int emul_operand_bytes(const struct gondola_insn *insn, u8 spec)
 {
 	switch (spec & ~O_MASK) {
 	case S_V:
@@ -212,17 +212,17 @@ static inline unsigned int gondola_operand_bytes(const struct gondola_insn *insn
 }
 
 /* Only string instructions go on after SPLIT: a wide operand that is no memory is unknown. */
-static inline int gondola_failed(int r)
+static inline int emul_failed(int r)
 {
 	return r == GONDOLA_EMUL_SPLIT ? GONDOLA_EMUL_UNKNOWN : r;
 }
 
 /* execute.c: bind and execute e->insn, whatever it is. */
-int gondola_run_any(struct gondola_emulator *e);
+int emul_run_any(struct gondola_emulator *e);
 
 /* LOCKed: *old in and out, as the operation says. */
-static inline int gondola_exchange(struct gondola_emulator *e, gva_t la, void *old,
-				   const void *new, unsigned int bytes)
+static inline int emul_exchange(struct gondola_emulator *e, gva_t la, void *old,
+				const void *new, unsigned int bytes)
 {
 	/* The parentheses keep the kernel's macro of that name away. */
 	return (e->ops->cmpxchg)(e, la, old, new, bytes);
@@ -232,7 +232,7 @@ static inline int gondola_exchange(struct gondola_emulator *e, gva_t la, void *o
  * 1, 2, 4 or 8 bytes in memory.  The builtin, because the kernel of User Mode
  * Linux is compiled without builtins: there memcpy() is a call.
  */
-static inline u64 gondola_take(const u8 *p, unsigned int bytes)
+static inline u64 emul_take(const u8 *p, unsigned int bytes)
 {
 	u64 v8;
 	u32 v4;
@@ -264,40 +264,40 @@ static inline const struct gondola_segment *gondola_segment(struct gondola_emula
 }
 
 /* segment.c: limits and rights; loading a selector.  The latter is an instruction's last step. */
-int gondola_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
-			  bool write, gva_t *la);
-int gondola_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector);
+int emul_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
+		       bool write, gva_t *la);
+int emul_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector);
 /* 16-byte descriptors of system segments, even in compatibility mode. */
-int gondola_long_mode_active(struct gondola_emulator *e, bool *is);
+int emul_long_mode_active(struct gondola_emulator *e, bool *is);
 /* May @bytes at @ea of this stack segment of protected mode be written? */
-bool gondola_stack_inside(const struct gondola_segment *ss, u64 ea, unsigned int bytes);
+bool emul_stack_inside(const struct gondola_segment *ss, u64 ea, unsigned int bytes);
 /* Of an event's handler: *cpl is that in which it runs; @ext is for the error codes. */
-int gondola_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
-			    struct gondola_segment *s, unsigned int *cpl);
+int emul_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
+			 struct gondola_segment *s, unsigned int *cpl);
 /* Where a far return or an IRET goes, perhaps to an outer privilege level: the selector's. */
-int gondola_return_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s);
+int emul_return_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s);
 /* The stack for @cpl; @vector is what is raised if it cannot be. */
-int gondola_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cpl, u8 vector,
-			  u32 ext, struct gondola_segment *s);
+int emul_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cpl, u8 vector,
+		       u32 ext, struct gondola_segment *s);
 /* None of these can fail. */
-void gondola_null_stack(struct gondola_emulator *e, u16 selector, unsigned int cpl);
-void gondola_drop_inner_segments(struct gondola_emulator *e, unsigned int cpl);
-void gondola_load_null(struct gondola_emulator *e, enum gondola_seg seg);
-void gondola_load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ar);
+void emul_null_stack(struct gondola_emulator *e, u16 selector, unsigned int cpl);
+void emul_drop_inner_segments(struct gondola_emulator *e, unsigned int cpl);
+void emul_load_null(struct gondola_emulator *e, enum gondola_seg seg);
+void emul_load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ar);
 /* Not found: there is none, or a null selector. */
-int gondola_look_up(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
-		    bool *found);
+int emul_look_up(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
+		 bool *found);
 /* Protected mode: the code segment that a transfer within the privilege level may go to. */
-int gondola_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s);
+int emul_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s);
 
 /* An offset in a segment to a linear address, with all checks of segmentation. */
-static inline int gondola_linear(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
-				 bool write, gva_t *la)
+static inline int emul_linear(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
+			      bool write, gva_t *la)
 {
 	const u64 half = BIT_ULL(47);
 
-	if (unlikely(!gondola_long64(e)))
-		return gondola_linear_legacy(e, seg, ea, bytes, write, la);
+	if (unlikely(!emul_long64(e)))
+		return emul_linear_legacy(e, seg, ea, bytes, write, la);
 	if (unlikely(seg >= GONDOLA_FS)) {
 		struct gondola_segment copy;
 
@@ -311,25 +311,25 @@ static inline int gondola_linear(struct gondola_emulator *e, u8 seg, u64 ea, uns
 }
 
 /* The one translation that @la may have. */
-static inline const struct gondola_tlb_entry *gondola_tlb(const struct gondola_emulator *e,
-							  gva_t la)
+static inline const struct gondola_tlb_entry *emul_tlb(const struct gondola_emulator *e,
+						       gva_t la)
 {
 	return &e->tlb[la >> GONDOLA_PAGE_SHIFT & (GONDOLA_TLB_ENTRIES - 1)];
 }
 
-static inline bool gondola_in_page(gva_t la, unsigned int bytes)
+static inline bool emul_in_page(gva_t la, unsigned int bytes)
 {
 	return (la & ~GONDOLA_PAGE_MASK) + bytes <= GONDOLA_PAGE_SIZE;
 }
 
 /* An operand of 1, 2, 4 or 8 bytes; *value is zero-extended. */
-static inline int gondola_read(struct gondola_emulator *e, gva_t la, u64 *value,
-			       unsigned int bytes)
+static inline int emul_read(struct gondola_emulator *e, gva_t la, u64 *value,
+			    unsigned int bytes)
 {
 	if (likely(e->tlb)) {
-		const struct gondola_tlb_entry *t = gondola_tlb(e, la);
+		const struct gondola_tlb_entry *t = emul_tlb(e, la);
 
-		if (likely(t->read == (la & GONDOLA_PAGE_MASK) && gondola_in_page(la, bytes))) {
+		if (likely(t->read == (la & GONDOLA_PAGE_MASK) && emul_in_page(la, bytes))) {
 			const u8 *at = t->host + (la & ~GONDOLA_PAGE_MASK);
 
 			switch (bytes) {
@@ -358,25 +358,25 @@ static inline int gondola_read(struct gondola_emulator *e, gva_t la, u64 *value,
  * than after the page was made present for reading.  Only engines of whole guests see the first
  * access to a page.
  */
-static inline int gondola_read_to_modify(struct gondola_emulator *e, gva_t la, u64 *value,
-					 unsigned int bytes)
+static inline int emul_read_to_modify(struct gondola_emulator *e, gva_t la, u64 *value,
+				      unsigned int bytes)
 {
-	if (likely(e->tlb) && unlikely(gondola_tlb(e, la)->write != (la & GONDOLA_PAGE_MASK))) {
+	if (likely(e->tlb) && unlikely(emul_tlb(e, la)->write != (la & GONDOLA_PAGE_MASK))) {
 		int r = e->ops->write(e, la, value, 0, false);
 
 		if (r)
 			return r;
 	}
-	return gondola_read(e, la, value, bytes);
+	return emul_read(e, la, value, bytes);
 }
 
-static inline int gondola_write(struct gondola_emulator *e, gva_t la, u64 value,
-				unsigned int bytes)
+static inline int emul_write(struct gondola_emulator *e, gva_t la, u64 value,
+			     unsigned int bytes)
 {
 	if (likely(e->tlb)) {
-		const struct gondola_tlb_entry *t = gondola_tlb(e, la);
+		const struct gondola_tlb_entry *t = emul_tlb(e, la);
 
-		if (likely(t->write == (la & GONDOLA_PAGE_MASK) && gondola_in_page(la, bytes))) {
+		if (likely(t->write == (la & GONDOLA_PAGE_MASK) && emul_in_page(la, bytes))) {
 			u8 *at = t->host + (la & ~GONDOLA_PAGE_MASK);
 
 			switch (bytes) {
@@ -400,7 +400,7 @@ static inline int gondola_write(struct gondola_emulator *e, gva_t la, u64 value,
 }
 
 /* The memory operand's offset in its segment; its source is bound already. */
-static inline u64 gondola_effective_address(struct gondola_emulator *e, unsigned int bytes)
+static inline u64 emul_effective_address(struct gondola_emulator *e, unsigned int bytes)
 {
 	const struct gondola_insn_desc *d = e->insn->desc;
 	u64 ea = (s64)e->insn->disp;
@@ -413,232 +413,232 @@ static inline u64 gondola_effective_address(struct gondola_emulator *e, unsigned
 		ea += e->regs->rip + e->insn->len;
 	if (unlikely(d->flags & (D_BIT | D_POP_EA))) {
 		if (d->flags & D_BIT) {
-			s64 bit = gondola_sign_extend(e->src.value, bytes);
+			s64 bit = emul_sign_extend(e->src.value, bytes);
 
 			ea += (bit >> 3) & ~(s64)(bytes - 1);
 		} else if (e->insn->base == R_RSP) {
 			ea += bytes;
 		}
 	}
-	return ea & gondola_mask(e->insn->addr_bytes);
+	return ea & emul_mask(e->insn->addr_bytes);
 }
 
 /* shape.c: the quickest way to execute it. */
-void gondola_choose_run(struct gondola_insn *insn);
+void emul_choose_run(struct gondola_insn *insn);
 
 /* stack.c: bytes of the stack pointer, and moves relative to it. */
-unsigned int gondola_stack_bytes(struct gondola_emulator *e);
-int gondola_stack_read(struct gondola_emulator *e, u64 sp, u64 *value, unsigned int bytes);
-int gondola_stack_write(struct gondola_emulator *e, u64 sp, u64 value, unsigned int bytes);
+unsigned int emul_stack_bytes(struct gondola_emulator *e);
+int emul_stack_read(struct gondola_emulator *e, u64 sp, u64 *value, unsigned int bytes);
+int emul_stack_write(struct gondola_emulator *e, u64 sp, u64 value, unsigned int bytes);
 /* Sets next_rip; faults if it is beyond the code segment. */
-int gondola_branch(struct gondola_emulator *e, u64 target);
+int emul_branch(struct gondola_emulator *e, u64 target);
 
 /* system.c: may this port be used at the present privilege? */
-int gondola_check_io(struct gondola_emulator *e, u16 port, unsigned int width);
+int emul_check_io(struct gondola_emulator *e, u16 port, unsigned int width);
 
 /* alu.c: ZF, SF and PF of a result, the rest kept. */
-u64 gondola_flags_result(u64 rflags, u64 result, unsigned int bytes);
-u64 gondola_flags_sub(u64 rflags, u64 a, u64 b, u64 result, unsigned int bytes);
+u64 emul_flags_result(u64 rflags, u64 result, unsigned int bytes);
+u64 emul_flags_sub(u64 rflags, u64 a, u64 b, u64 result, unsigned int bytes);
 
 /* Handlers, by file: move.c */
-int gondola_op_mov(struct gondola_emulator *e);
-int gondola_op_movsx(struct gondola_emulator *e);
-int gondola_op_movsxd(struct gondola_emulator *e);
-int gondola_op_lea(struct gondola_emulator *e);
-int gondola_op_xchg(struct gondola_emulator *e);
-int gondola_op_cmpxchg8b(struct gondola_emulator *e);
-int gondola_op_xchg_or_nop(struct gondola_emulator *e);
-int gondola_op_bswap(struct gondola_emulator *e);
-int gondola_op_movbe(struct gondola_emulator *e);
-int gondola_op_crc32(struct gondola_emulator *e);
-int gondola_op_setcc(struct gondola_emulator *e);
-int gondola_op_cmov(struct gondola_emulator *e);
-int gondola_op_cbw(struct gondola_emulator *e);
-int gondola_op_cwd(struct gondola_emulator *e);
-int gondola_op_xlat(struct gondola_emulator *e);
-int gondola_op_lahf(struct gondola_emulator *e);
-int gondola_op_sahf(struct gondola_emulator *e);
-int gondola_op_flag(struct gondola_emulator *e);
-int gondola_op_nop(struct gondola_emulator *e);
-int gondola_op_mov_from_seg(struct gondola_emulator *e);
-int gondola_op_mov_to_seg(struct gondola_emulator *e);
-int gondola_op_load_far(struct gondola_emulator *e);
+int emul_op_mov(struct gondola_emulator *e);
+int emul_op_movsx(struct gondola_emulator *e);
+int emul_op_movsxd(struct gondola_emulator *e);
+int emul_op_lea(struct gondola_emulator *e);
+int emul_op_xchg(struct gondola_emulator *e);
+int emul_op_cmpxchg8b(struct gondola_emulator *e);
+int emul_op_xchg_or_nop(struct gondola_emulator *e);
+int emul_op_bswap(struct gondola_emulator *e);
+int emul_op_movbe(struct gondola_emulator *e);
+int emul_op_crc32(struct gondola_emulator *e);
+int emul_op_setcc(struct gondola_emulator *e);
+int emul_op_cmov(struct gondola_emulator *e);
+int emul_op_cbw(struct gondola_emulator *e);
+int emul_op_cwd(struct gondola_emulator *e);
+int emul_op_xlat(struct gondola_emulator *e);
+int emul_op_lahf(struct gondola_emulator *e);
+int emul_op_sahf(struct gondola_emulator *e);
+int emul_op_flag(struct gondola_emulator *e);
+int emul_op_nop(struct gondola_emulator *e);
+int emul_op_mov_from_seg(struct gondola_emulator *e);
+int emul_op_mov_to_seg(struct gondola_emulator *e);
+int emul_op_load_far(struct gondola_emulator *e);
 
 /* alu.c */
-int gondola_op_add(struct gondola_emulator *e);
-int gondola_op_or(struct gondola_emulator *e);
-int gondola_op_adc(struct gondola_emulator *e);
-int gondola_op_sbb(struct gondola_emulator *e);
-int gondola_op_and(struct gondola_emulator *e);
-int gondola_op_sub(struct gondola_emulator *e);
-int gondola_op_xor(struct gondola_emulator *e);
-int gondola_op_cmp(struct gondola_emulator *e);
-int gondola_op_test(struct gondola_emulator *e);
-int gondola_op_inc(struct gondola_emulator *e);
-int gondola_op_dec(struct gondola_emulator *e);
-int gondola_op_not(struct gondola_emulator *e);
-int gondola_op_neg(struct gondola_emulator *e);
-int gondola_op_cmpxchg(struct gondola_emulator *e);
-int gondola_op_xadd(struct gondola_emulator *e);
+int emul_op_add(struct gondola_emulator *e);
+int emul_op_or(struct gondola_emulator *e);
+int emul_op_adc(struct gondola_emulator *e);
+int emul_op_sbb(struct gondola_emulator *e);
+int emul_op_and(struct gondola_emulator *e);
+int emul_op_sub(struct gondola_emulator *e);
+int emul_op_xor(struct gondola_emulator *e);
+int emul_op_cmp(struct gondola_emulator *e);
+int emul_op_test(struct gondola_emulator *e);
+int emul_op_inc(struct gondola_emulator *e);
+int emul_op_dec(struct gondola_emulator *e);
+int emul_op_not(struct gondola_emulator *e);
+int emul_op_neg(struct gondola_emulator *e);
+int emul_op_cmpxchg(struct gondola_emulator *e);
+int emul_op_xadd(struct gondola_emulator *e);
 
 /* shift.c: shifts, rotates and bits */
-int gondola_op_rol(struct gondola_emulator *e);
-int gondola_op_ror(struct gondola_emulator *e);
-int gondola_op_rcl(struct gondola_emulator *e);
-int gondola_op_rcr(struct gondola_emulator *e);
-int gondola_op_shl(struct gondola_emulator *e);
-int gondola_op_shr(struct gondola_emulator *e);
-int gondola_op_sar(struct gondola_emulator *e);
-int gondola_op_shld(struct gondola_emulator *e);
-int gondola_op_shrd(struct gondola_emulator *e);
-int gondola_op_bt(struct gondola_emulator *e);
-int gondola_op_bts(struct gondola_emulator *e);
-int gondola_op_btr(struct gondola_emulator *e);
-int gondola_op_btc(struct gondola_emulator *e);
-int gondola_op_bsf(struct gondola_emulator *e);
-int gondola_op_bsr(struct gondola_emulator *e);
-int gondola_op_tzcnt(struct gondola_emulator *e);
-int gondola_op_lzcnt(struct gondola_emulator *e);
-int gondola_op_popcnt(struct gondola_emulator *e);
+int emul_op_rol(struct gondola_emulator *e);
+int emul_op_ror(struct gondola_emulator *e);
+int emul_op_rcl(struct gondola_emulator *e);
+int emul_op_rcr(struct gondola_emulator *e);
+int emul_op_shl(struct gondola_emulator *e);
+int emul_op_shr(struct gondola_emulator *e);
+int emul_op_sar(struct gondola_emulator *e);
+int emul_op_shld(struct gondola_emulator *e);
+int emul_op_shrd(struct gondola_emulator *e);
+int emul_op_bt(struct gondola_emulator *e);
+int emul_op_bts(struct gondola_emulator *e);
+int emul_op_btr(struct gondola_emulator *e);
+int emul_op_btc(struct gondola_emulator *e);
+int emul_op_bsf(struct gondola_emulator *e);
+int emul_op_bsr(struct gondola_emulator *e);
+int emul_op_tzcnt(struct gondola_emulator *e);
+int emul_op_lzcnt(struct gondola_emulator *e);
+int emul_op_popcnt(struct gondola_emulator *e);
 
 /* multiply.c */
-int gondola_op_mul(struct gondola_emulator *e);
-int gondola_op_imul(struct gondola_emulator *e);
-int gondola_op_imul2(struct gondola_emulator *e);
-int gondola_op_div(struct gondola_emulator *e);
-int gondola_op_idiv(struct gondola_emulator *e);
+int emul_op_mul(struct gondola_emulator *e);
+int emul_op_imul(struct gondola_emulator *e);
+int emul_op_imul2(struct gondola_emulator *e);
+int emul_op_div(struct gondola_emulator *e);
+int emul_op_idiv(struct gondola_emulator *e);
 
 /* stack.c */
-int gondola_op_push(struct gondola_emulator *e);
-int gondola_op_pop(struct gondola_emulator *e);
-int gondola_op_push_seg(struct gondola_emulator *e);
-int gondola_op_pop_seg(struct gondola_emulator *e);
-int gondola_op_pusha(struct gondola_emulator *e);
-int gondola_op_popa(struct gondola_emulator *e);
-int gondola_op_pushf(struct gondola_emulator *e);
-int gondola_op_popf(struct gondola_emulator *e);
-int gondola_op_enter(struct gondola_emulator *e);
-int gondola_op_leave(struct gondola_emulator *e);
-int gondola_op_jmp(struct gondola_emulator *e);
-int gondola_op_jmp_abs(struct gondola_emulator *e);
-int gondola_op_jcc(struct gondola_emulator *e);
-int gondola_op_jcxz(struct gondola_emulator *e);
-int gondola_op_loop(struct gondola_emulator *e);
-int gondola_op_call(struct gondola_emulator *e);
-int gondola_op_call_abs(struct gondola_emulator *e);
-int gondola_op_ret(struct gondola_emulator *e);
-bool gondola_condition(const struct gondola_emulator *e);
+int emul_op_push(struct gondola_emulator *e);
+int emul_op_pop(struct gondola_emulator *e);
+int emul_op_push_seg(struct gondola_emulator *e);
+int emul_op_pop_seg(struct gondola_emulator *e);
+int emul_op_pusha(struct gondola_emulator *e);
+int emul_op_popa(struct gondola_emulator *e);
+int emul_op_pushf(struct gondola_emulator *e);
+int emul_op_popf(struct gondola_emulator *e);
+int emul_op_enter(struct gondola_emulator *e);
+int emul_op_leave(struct gondola_emulator *e);
+int emul_op_jmp(struct gondola_emulator *e);
+int emul_op_jmp_abs(struct gondola_emulator *e);
+int emul_op_jcc(struct gondola_emulator *e);
+int emul_op_jcxz(struct gondola_emulator *e);
+int emul_op_loop(struct gondola_emulator *e);
+int emul_op_call(struct gondola_emulator *e);
+int emul_op_call_abs(struct gondola_emulator *e);
+int emul_op_ret(struct gondola_emulator *e);
+bool emul_condition(const struct gondola_emulator *e);
 
 /* deliver.c */
-int gondola_op_int(struct gondola_emulator *e);
-int gondola_op_int3(struct gondola_emulator *e);
-int gondola_op_int1(struct gondola_emulator *e);
-int gondola_op_into(struct gondola_emulator *e);
+int emul_op_int(struct gondola_emulator *e);
+int emul_op_int3(struct gondola_emulator *e);
+int emul_op_int1(struct gondola_emulator *e);
+int emul_op_into(struct gondola_emulator *e);
 /* The selector of CS. */
-u64 gondola_here(struct gondola_emulator *e);
+u64 emul_here(struct gondola_emulator *e);
 
 /* far.c */
-int gondola_op_jmp_far(struct gondola_emulator *e);
-int gondola_op_jmp_far_mem(struct gondola_emulator *e);
-int gondola_op_call_far(struct gondola_emulator *e);
-int gondola_op_call_far_mem(struct gondola_emulator *e);
-int gondola_op_ret_far(struct gondola_emulator *e);
-int gondola_op_iret(struct gondola_emulator *e);
+int emul_op_jmp_far(struct gondola_emulator *e);
+int emul_op_jmp_far_mem(struct gondola_emulator *e);
+int emul_op_call_far(struct gondola_emulator *e);
+int emul_op_call_far_mem(struct gondola_emulator *e);
+int emul_op_ret_far(struct gondola_emulator *e);
+int emul_op_iret(struct gondola_emulator *e);
 
 /* fast_call.c */
-int gondola_op_syscall(struct gondola_emulator *e);
-int gondola_op_sysret(struct gondola_emulator *e);
-int gondola_op_sysenter(struct gondola_emulator *e);
-int gondola_op_sysexit(struct gondola_emulator *e);
+int emul_op_syscall(struct gondola_emulator *e);
+int emul_op_sysret(struct gondola_emulator *e);
+int emul_op_sysenter(struct gondola_emulator *e);
+int emul_op_sysexit(struct gondola_emulator *e);
 
 /* string.c */
-int gondola_op_movs(struct gondola_emulator *e);
-int gondola_op_stos(struct gondola_emulator *e);
-int gondola_op_lods(struct gondola_emulator *e);
-int gondola_op_cmps(struct gondola_emulator *e);
-int gondola_op_scas(struct gondola_emulator *e);
-int gondola_op_ins(struct gondola_emulator *e);
-int gondola_op_outs(struct gondola_emulator *e);
+int emul_op_movs(struct gondola_emulator *e);
+int emul_op_stos(struct gondola_emulator *e);
+int emul_op_lods(struct gondola_emulator *e);
+int emul_op_cmps(struct gondola_emulator *e);
+int emul_op_scas(struct gondola_emulator *e);
+int emul_op_ins(struct gondola_emulator *e);
+int emul_op_outs(struct gondola_emulator *e);
 
 /* system.c */
-int gondola_op_in(struct gondola_emulator *e);
-int gondola_op_out(struct gondola_emulator *e);
-int gondola_op_cli(struct gondola_emulator *e);
-int gondola_op_sti(struct gondola_emulator *e);
-int gondola_op_hlt(struct gondola_emulator *e);
-int gondola_op_clts(struct gondola_emulator *e);
-int gondola_op_wbinvd(struct gondola_emulator *e);
-int gondola_op_cpuid(struct gondola_emulator *e);
-int gondola_op_rdmsr(struct gondola_emulator *e);
-int gondola_op_wrmsr(struct gondola_emulator *e);
-int gondola_op_rdtsc(struct gondola_emulator *e);
-int gondola_op_rdtscp(struct gondola_emulator *e);
-int gondola_op_rdpid(struct gondola_emulator *e);
-int gondola_op_rdpmc(struct gondola_emulator *e);
-int gondola_op_invpcid(struct gondola_emulator *e);
-int gondola_op_base(struct gondola_emulator *e);
-int gondola_op_ac(struct gondola_emulator *e);
-int gondola_op_hypercall(struct gondola_emulator *e);
-int gondola_op_look_up(struct gondola_emulator *e);
-int gondola_op_verify(struct gondola_emulator *e);
-int gondola_op_read_cr(struct gondola_emulator *e);
-int gondola_op_write_cr(struct gondola_emulator *e);
-int gondola_op_read_dr(struct gondola_emulator *e);
-int gondola_op_write_dr(struct gondola_emulator *e);
-int gondola_op_smsw(struct gondola_emulator *e);
-int gondola_op_lmsw(struct gondola_emulator *e);
-int gondola_op_invlpg(struct gondola_emulator *e);
-int gondola_op_swapgs(struct gondola_emulator *e);
-int gondola_op_store_dtable(struct gondola_emulator *e);
-int gondola_op_load_dtable(struct gondola_emulator *e);
-int gondola_op_store_sysseg(struct gondola_emulator *e);
-int gondola_op_load_sysseg(struct gondola_emulator *e);
+int emul_op_in(struct gondola_emulator *e);
+int emul_op_out(struct gondola_emulator *e);
+int emul_op_cli(struct gondola_emulator *e);
+int emul_op_sti(struct gondola_emulator *e);
+int emul_op_hlt(struct gondola_emulator *e);
+int emul_op_clts(struct gondola_emulator *e);
+int emul_op_wbinvd(struct gondola_emulator *e);
+int emul_op_cpuid(struct gondola_emulator *e);
+int emul_op_rdmsr(struct gondola_emulator *e);
+int emul_op_wrmsr(struct gondola_emulator *e);
+int emul_op_rdtsc(struct gondola_emulator *e);
+int emul_op_rdtscp(struct gondola_emulator *e);
+int emul_op_rdpid(struct gondola_emulator *e);
+int emul_op_rdpmc(struct gondola_emulator *e);
+int emul_op_invpcid(struct gondola_emulator *e);
+int emul_op_base(struct gondola_emulator *e);
+int emul_op_ac(struct gondola_emulator *e);
+int emul_op_hypercall(struct gondola_emulator *e);
+int emul_op_look_up(struct gondola_emulator *e);
+int emul_op_verify(struct gondola_emulator *e);
+int emul_op_read_cr(struct gondola_emulator *e);
+int emul_op_write_cr(struct gondola_emulator *e);
+int emul_op_read_dr(struct gondola_emulator *e);
+int emul_op_write_dr(struct gondola_emulator *e);
+int emul_op_smsw(struct gondola_emulator *e);
+int emul_op_lmsw(struct gondola_emulator *e);
+int emul_op_invlpg(struct gondola_emulator *e);
+int emul_op_swapgs(struct gondola_emulator *e);
+int emul_op_store_dtable(struct gondola_emulator *e);
+int emul_op_load_dtable(struct gondola_emulator *e);
+int emul_op_store_sysseg(struct gondola_emulator *e);
+int emul_op_load_sysseg(struct gondola_emulator *e);
 
 /* xmm.c */
-int gondola_op_movx(struct gondola_emulator *e);
-int gondola_op_movx_low(struct gondola_emulator *e);
-int gondola_op_movq(struct gondola_emulator *e);
-int gondola_op_movx_half(struct gondola_emulator *e);
-int gondola_op_movx_store_high(struct gondola_emulator *e);
-int gondola_op_movx_cross(struct gondola_emulator *e);
-int gondola_op_pshufd(struct gondola_emulator *e);
-int gondola_op_pshufw(struct gondola_emulator *e);
-int gondola_op_shufps(struct gondola_emulator *e);
-int gondola_op_shufpd(struct gondola_emulator *e);
-int gondola_op_shift_bytes(struct gondola_emulator *e);
-int gondola_op_pinsrw(struct gondola_emulator *e);
-int gondola_op_pextrw(struct gondola_emulator *e);
-int gondola_op_movmsk(struct gondola_emulator *e);
+int emul_op_movx(struct gondola_emulator *e);
+int emul_op_movx_low(struct gondola_emulator *e);
+int emul_op_movq(struct gondola_emulator *e);
+int emul_op_movx_half(struct gondola_emulator *e);
+int emul_op_movx_store_high(struct gondola_emulator *e);
+int emul_op_movx_cross(struct gondola_emulator *e);
+int emul_op_pshufd(struct gondola_emulator *e);
+int emul_op_pshufw(struct gondola_emulator *e);
+int emul_op_shufps(struct gondola_emulator *e);
+int emul_op_shufpd(struct gondola_emulator *e);
+int emul_op_shift_bytes(struct gondola_emulator *e);
+int emul_op_pinsrw(struct gondola_emulator *e);
+int emul_op_pextrw(struct gondola_emulator *e);
+int emul_op_movmsk(struct gondola_emulator *e);
 
 /* sse.c */
-int gondola_op_sse_int(struct gondola_emulator *e);
-int gondola_op_sse_float(struct gondola_emulator *e);
-int gondola_op_sse_compare(struct gondola_emulator *e);
-int gondola_op_sse_from_int(struct gondola_emulator *e);
-int gondola_op_sse_to_int(struct gondola_emulator *e);
-int gondola_op_sse_flags(struct gondola_emulator *e);
-int gondola_op_sse_shift(struct gondola_emulator *e);
+int emul_op_sse_int(struct gondola_emulator *e);
+int emul_op_sse_float(struct gondola_emulator *e);
+int emul_op_sse_compare(struct gondola_emulator *e);
+int emul_op_sse_from_int(struct gondola_emulator *e);
+int emul_op_sse_to_int(struct gondola_emulator *e);
+int emul_op_sse_flags(struct gondola_emulator *e);
+int emul_op_sse_shift(struct gondola_emulator *e);
 
 /* x87.c */
-int gondola_op_x87(struct gondola_emulator *e);
-int gondola_op_fwait(struct gondola_emulator *e);
+int emul_op_x87(struct gondola_emulator *e);
+int emul_op_fwait(struct gondola_emulator *e);
 
 /* fpu_state.c */
-int gondola_op_fxsave(struct gondola_emulator *e);
-int gondola_op_fxrstor(struct gondola_emulator *e);
-int gondola_op_ldmxcsr(struct gondola_emulator *e);
-int gondola_op_stmxcsr(struct gondola_emulator *e);
-int gondola_op_emms(struct gondola_emulator *e);
-int gondola_op_xgetbv(struct gondola_emulator *e);
-int gondola_op_xsetbv(struct gondola_emulator *e);
+int emul_op_fxsave(struct gondola_emulator *e);
+int emul_op_fxrstor(struct gondola_emulator *e);
+int emul_op_ldmxcsr(struct gondola_emulator *e);
+int emul_op_stmxcsr(struct gondola_emulator *e);
+int emul_op_emms(struct gondola_emulator *e);
+int emul_op_xgetbv(struct gondola_emulator *e);
+int emul_op_xsetbv(struct gondola_emulator *e);
 
 /* legacy.c */
-int gondola_op_daa(struct gondola_emulator *e);
-int gondola_op_aaa(struct gondola_emulator *e);
-int gondola_op_aam(struct gondola_emulator *e);
-int gondola_op_aad(struct gondola_emulator *e);
-int gondola_op_salc(struct gondola_emulator *e);
-int gondola_op_bound(struct gondola_emulator *e);
-int gondola_op_arpl(struct gondola_emulator *e);
+int emul_op_daa(struct gondola_emulator *e);
+int emul_op_aaa(struct gondola_emulator *e);
+int emul_op_aam(struct gondola_emulator *e);
+int emul_op_aad(struct gondola_emulator *e);
+int emul_op_salc(struct gondola_emulator *e);
+int emul_op_bound(struct gondola_emulator *e);
+int emul_op_arpl(struct gondola_emulator *e);
 
 #endif

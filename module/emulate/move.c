@@ -2,36 +2,36 @@
 /* Moves, exchanges and the flags' own instructions. */
 #include "insn.h"
 
-int gondola_op_nop(struct gondola_emulator *e)
+int emul_op_nop(struct gondola_emulator *e)
 {
 	return GONDOLA_EMUL_OK;
 }
 
 /* MOVZX as well: a value is kept zero-extended. */
-int gondola_op_mov(struct gondola_emulator *e)
+int emul_op_mov(struct gondola_emulator *e)
 {
 	e->dst.value = e->src.value;
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_movsx(struct gondola_emulator *e)
+int emul_op_movsx(struct gondola_emulator *e)
 {
-	e->dst.value = gondola_sign_extend(e->src.value, e->src.bytes);
+	e->dst.value = emul_sign_extend(e->src.value, e->src.bytes);
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_movsxd(struct gondola_emulator *e)
+int emul_op_movsxd(struct gondola_emulator *e)
 {
-	return gondola_op_movsx(e);
+	return emul_op_movsx(e);
 }
 
-int gondola_op_lea(struct gondola_emulator *e)
+int emul_op_lea(struct gondola_emulator *e)
 {
 	e->dst.value = e->ea;
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_xchg(struct gondola_emulator *e)
+int emul_op_xchg(struct gondola_emulator *e)
 {
 	u64 old = e->dst.value;
 
@@ -41,10 +41,10 @@ int gondola_op_xchg(struct gondola_emulator *e)
 }
 
 /* 90 is NOP (F3: PAUSE) without REX.B, not an exchange that clears the upper half. */
-int gondola_op_xchg_or_nop(struct gondola_emulator *e)
+int emul_op_xchg_or_nop(struct gondola_emulator *e)
 {
 	if (e->dst.reg != R_RAX)
-		return gondola_op_xchg(e);
+		return emul_op_xchg(e);
 	e->writeback = 0;
 	return GONDOLA_EMUL_OK;
 }
@@ -55,35 +55,35 @@ static u64 swap_bytes(u64 value, unsigned int bytes)
 }
 
 /* Of 16 bits the result is undefined; processors clear them. */
-int gondola_op_bswap(struct gondola_emulator *e)
+int emul_op_bswap(struct gondola_emulator *e)
 {
 	e->dst.value = e->dst.bytes == 2 ? 0 : swap_bytes(e->dst.value, e->dst.bytes);
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_movbe(struct gondola_emulator *e)
+int emul_op_movbe(struct gondola_emulator *e)
 {
 	e->dst.value = swap_bytes(e->src.value, e->src.bytes);
 	return GONDOLA_EMUL_OK;
 }
 
 /* CMPXCHG8B and 16B: rDX:rAX against memory, rCX:rBX into it. */
-int gondola_op_cmpxchg8b(struct gondola_emulator *e)
+int emul_op_cmpxchg8b(struct gondola_emulator *e)
 {
 	const unsigned int bytes = e->dst.bytes, half = bytes / 2;
 	u64 seen[2] = { 0, 0 }, want[2], new[2];
 	gva_t la;
 	int r;
 
-	r = gondola_linear(e, e->insn->seg, e->ea, bytes, true, &la);
+	r = emul_linear(e, e->insn->seg, e->ea, bytes, true, &la);
 	if (r)
 		return r;
 	if (bytes == 16 && la & 15)
-		return gondola_gp(e);
-	want[0] = gondola_read_gpr(e, R_RAX, half);
-	want[1] = gondola_read_gpr(e, R_RDX, half);
-	new[0] = gondola_read_gpr(e, R_RBX, half);
-	new[1] = gondola_read_gpr(e, R_RCX, half);
+		return emul_gp(e);
+	want[0] = emul_read_gpr(e, R_RAX, half);
+	want[1] = emul_read_gpr(e, R_RDX, half);
+	new[0] = emul_read_gpr(e, R_RBX, half);
+	new[1] = emul_read_gpr(e, R_RCX, half);
 	if (bytes == 8) {
 		want[0] |= want[1] << 32;
 		new[0] |= new[1] << 32;
@@ -91,7 +91,7 @@ int gondola_op_cmpxchg8b(struct gondola_emulator *e)
 		new[1] = 0;
 	}
 	memcpy(seen, want, sizeof(seen));
-	r = gondola_exchange(e, la, seen, new, bytes);
+	r = emul_exchange(e, la, seen, new, bytes);
 	if (r)
 		return r;
 	if (seen[0] == want[0] && seen[1] == want[1]) {
@@ -99,13 +99,13 @@ int gondola_op_cmpxchg8b(struct gondola_emulator *e)
 		return GONDOLA_EMUL_OK;
 	}
 	e->rflags &= ~RFL_ZF;
-	gondola_write_gpr(e, R_RAX, half, seen[0]);
-	gondola_write_gpr(e, R_RDX, half, bytes == 8 ? seen[0] >> 32 : seen[1]);
+	emul_write_gpr(e, R_RAX, half, seen[0]);
+	emul_write_gpr(e, R_RDX, half, bytes == 8 ? seen[0] >> 32 : seen[1]);
 	return GONDOLA_EMUL_OK;
 }
 
 /* The condition in the low bits of the opcode. */
-bool gondola_condition(const struct gondola_emulator *e)
+bool emul_condition(const struct gondola_emulator *e)
 {
 	u64 f = e->rflags;
 	bool yes;
@@ -139,42 +139,42 @@ bool gondola_condition(const struct gondola_emulator *e)
 	return yes != (e->insn->opcode & 1);
 }
 
-int gondola_op_setcc(struct gondola_emulator *e)
+int emul_op_setcc(struct gondola_emulator *e)
 {
-	e->dst.value = gondola_condition(e);
+	e->dst.value = emul_condition(e);
 	return GONDOLA_EMUL_OK;
 }
 
 /* A 32-bit destination is written in either case: its upper half is cleared. */
-int gondola_op_cmov(struct gondola_emulator *e)
+int emul_op_cmov(struct gondola_emulator *e)
 {
-	if (gondola_condition(e))
+	if (emul_condition(e))
 		e->dst.value = e->src.value;
 	return GONDOLA_EMUL_OK;
 }
 
 /* CBW, CWDE, CDQE: rAX from its own lower half. */
-int gondola_op_cbw(struct gondola_emulator *e)
+int emul_op_cbw(struct gondola_emulator *e)
 {
-	e->dst.value = gondola_sign_extend(e->dst.value, e->dst.bytes / 2);
+	e->dst.value = emul_sign_extend(e->dst.value, e->dst.bytes / 2);
 	return GONDOLA_EMUL_OK;
 }
 
 /* CWD, CDQ, CQO: the sign of rAX into all of rDX. */
-int gondola_op_cwd(struct gondola_emulator *e)
+int emul_op_cwd(struct gondola_emulator *e)
 {
-	e->dst.value = gondola_sign_extend(e->src.value, e->src.bytes) < 0 ? ~0ull : 0;
+	e->dst.value = emul_sign_extend(e->src.value, e->src.bytes) < 0 ? ~0ull : 0;
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_xlat(struct gondola_emulator *e)
+int emul_op_xlat(struct gondola_emulator *e)
 {
 	u8 seg = e->insn->seg_override == GONDOLA_NO_SEG ? GONDOLA_DS : e->insn->seg_override;
-	u64 ea = (e->regs->gpr[R_RBX] + (u8)e->regs->gpr[R_RAX]) & gondola_mask(e->insn->addr_bytes);
+	u64 ea = (e->regs->gpr[R_RBX] + (u8)e->regs->gpr[R_RAX]) & emul_mask(e->insn->addr_bytes);
 	gva_t la;
 	int r;
 
-	r = gondola_linear(e, seg, ea, 1, false, &la);
+	r = emul_linear(e, seg, ea, 1, false, &la);
 	if (r)
 		return r;
 	e->dst.value = 0;
@@ -183,7 +183,7 @@ int gondola_op_xlat(struct gondola_emulator *e)
 
 #define AH_FLAGS	(RFL_CF | RFL_PF | RFL_AF | RFL_ZF | RFL_SF)
 
-int gondola_op_lahf(struct gondola_emulator *e)
+int emul_op_lahf(struct gondola_emulator *e)
 {
 	u64 flags = (e->rflags & AH_FLAGS) | RFL_FIXED;
 
@@ -191,14 +191,14 @@ int gondola_op_lahf(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_sahf(struct gondola_emulator *e)
+int emul_op_sahf(struct gondola_emulator *e)
 {
 	e->rflags = (e->rflags & ~AH_FLAGS) | (e->regs->gpr[R_RAX] >> 8 & AH_FLAGS);
 	return GONDOLA_EMUL_OK;
 }
 
 /* CMC, CLC, STC, CLD, STD */
-int gondola_op_flag(struct gondola_emulator *e)
+int emul_op_flag(struct gondola_emulator *e)
 {
 	switch (e->insn->opcode) {
 	case 0xf5:
@@ -220,7 +220,7 @@ int gondola_op_flag(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_mov_from_seg(struct gondola_emulator *e)
+int emul_op_mov_from_seg(struct gondola_emulator *e)
 {
 	struct gondola_segment s;
 
@@ -229,22 +229,22 @@ int gondola_op_mov_from_seg(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_mov_to_seg(struct gondola_emulator *e)
+int emul_op_mov_to_seg(struct gondola_emulator *e)
 {
 	if (e->dst.reg == GONDOLA_SS)
 		e->shadow = 2;
-	return gondola_load_segment(e, e->dst.reg, e->src.value);
+	return emul_load_segment(e, e->dst.reg, e->src.value);
 }
 
 /* LSS, LFS, LGS: an offset and, behind it, a selector. */
-int gondola_op_load_far(struct gondola_emulator *e)
+int emul_op_load_far(struct gondola_emulator *e)
 {
 	u16 selector = 0;
 	u64 offset = 0;
 	gva_t la;
 	int r;
 
-	r = gondola_linear(e, e->insn->seg, e->ea, e->insn->op_bytes + 2, false, &la);
+	r = emul_linear(e, e->insn->seg, e->ea, e->insn->op_bytes + 2, false, &la);
 	if (r)
 		return r;
 	r = e->ops->read(e, la, &offset, e->insn->op_bytes, false);
@@ -253,7 +253,7 @@ int gondola_op_load_far(struct gondola_emulator *e)
 	r = e->ops->read(e, la + e->insn->op_bytes, &selector, 2, false);
 	if (r)
 		return r;
-	r = gondola_load_segment(e, e->insn->desc->arg, selector);
+	r = emul_load_segment(e, e->insn->desc->arg, selector);
 	if (r)
 		return r;
 	e->dst.value = offset;
@@ -261,7 +261,7 @@ int gondola_op_load_far(struct gondola_emulator *e)
 }
 
 /* CRC32C, least significant bit first. */
-int gondola_op_crc32(struct gondola_emulator *e)
+int emul_op_crc32(struct gondola_emulator *e)
 {
 	unsigned int bits = 8 * e->src.bytes;
 	u32 crc = e->dst.value;

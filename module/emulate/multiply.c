@@ -14,31 +14,31 @@ static void write_pair(struct gondola_emulator *e, u64 high, u64 low)
 	unsigned int bytes = e->dst.bytes;
 
 	if (bytes == 1) {
-		gondola_write_gpr(e, R_RAX, 2, (high & 0xff) << 8 | (low & 0xff));
+		emul_write_gpr(e, R_RAX, 2, (high & 0xff) << 8 | (low & 0xff));
 		return;
 	}
-	gondola_write_gpr(e, R_RAX, bytes, low);
-	gondola_write_gpr(e, R_RDX, bytes, high);
+	emul_write_gpr(e, R_RAX, bytes, low);
+	emul_write_gpr(e, R_RDX, bytes, high);
 }
 
 static void product(struct gondola_emulator *e, unsigned __int128 p, u64 *high, u64 *low)
 {
 	unsigned int bits = 8 * e->dst.bytes;
 
-	*low = (u64)p & gondola_mask(e->dst.bytes);
-	*high = (u64)(p >> bits) & gondola_mask(e->dst.bytes);
+	*low = (u64)p & emul_mask(e->dst.bytes);
+	*high = (u64)(p >> bits) & emul_mask(e->dst.bytes);
 }
 
-int gondola_op_mul(struct gondola_emulator *e)
+int emul_op_mul(struct gondola_emulator *e)
 {
 	unsigned __int128 p = e->dst.value;
 	u64 high, low;
 
-	p *= gondola_read_gpr(e, R_RAX, e->dst.bytes);
+	p *= emul_read_gpr(e, R_RAX, e->dst.bytes);
 	product(e, p, &high, &low);
 	write_pair(e, high, low);
 	set_overflow(e, high);
-	e->rflags = gondola_flags_result(e->rflags, low, e->dst.bytes) & ~RFL_AF;
+	e->rflags = emul_flags_result(e->rflags, low, e->dst.bytes) & ~RFL_AF;
 	return GONDOLA_EMUL_OK;
 }
 
@@ -46,24 +46,24 @@ int gondola_op_mul(struct gondola_emulator *e)
 static void signed_product(struct gondola_emulator *e, u64 a, u64 b, u64 *high, u64 *low)
 {
 	unsigned int bytes = e->dst.bytes;
-	__int128 p = (__int128)gondola_sign_extend(a, bytes) * gondola_sign_extend(b, bytes);
+	__int128 p = (__int128)emul_sign_extend(a, bytes) * emul_sign_extend(b, bytes);
 
 	product(e, p, high, low);
-	set_overflow(e, p != gondola_sign_extend(*low, bytes));
-	e->rflags = gondola_flags_result(e->rflags, *low, bytes) & ~RFL_AF;
+	set_overflow(e, p != emul_sign_extend(*low, bytes));
+	e->rflags = emul_flags_result(e->rflags, *low, bytes) & ~RFL_AF;
 }
 
-int gondola_op_imul(struct gondola_emulator *e)
+int emul_op_imul(struct gondola_emulator *e)
 {
 	u64 high, low;
 
-	signed_product(e, gondola_read_gpr(e, R_RAX, e->dst.bytes), e->dst.value, &high, &low);
+	signed_product(e, emul_read_gpr(e, R_RAX, e->dst.bytes), e->dst.value, &high, &low);
 	write_pair(e, high, low);
 	return GONDOLA_EMUL_OK;
 }
 
 /* Two operands, or three with the immediate in src2. */
-int gondola_op_imul2(struct gondola_emulator *e)
+int emul_op_imul2(struct gondola_emulator *e)
 {
 	bool three = e->src2.kind == GONDOLA_OPERAND_IMM;
 	u64 high;
@@ -86,8 +86,8 @@ static void read_dividend(struct gondola_emulator *e, u64 *high, u64 *low)
 {
 	unsigned int bytes = e->dst.bytes;
 
-	*low = gondola_read_gpr(e, R_RAX, bytes);
-	*high = bytes == 1 ? gondola_read_gpr(e, R_RAX, 2) >> 8 : gondola_read_gpr(e, R_RDX, bytes);
+	*low = emul_read_gpr(e, R_RAX, bytes);
+	*high = bytes == 1 ? emul_read_gpr(e, R_RAX, 2) >> 8 : emul_read_gpr(e, R_RDX, bytes);
 }
 
 /* To two 64-bit halves. */
@@ -99,23 +99,23 @@ static void widen(unsigned int bytes, u64 *high, u64 *low)
 	*high = 0;
 }
 
-int gondola_op_div(struct gondola_emulator *e)
+int emul_op_div(struct gondola_emulator *e)
 {
 	u64 high, low, quotient, remainder;
 
 	read_dividend(e, &high, &low);
 	if (high >= e->dst.value)
-		return gondola_fault(e, VEC_DE);
+		return emul_fault(e, VEC_DE);
 	widen(e->dst.bytes, &high, &low);
 	quotient = divide(high, low, e->dst.value, &remainder);
 	write_pair(e, remainder, quotient);
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_idiv(struct gondola_emulator *e)
+int emul_op_idiv(struct gondola_emulator *e)
 {
 	unsigned int bytes = e->dst.bytes;
-	s64 by = gondola_sign_extend(e->dst.value, bytes);
+	s64 by = emul_sign_extend(e->dst.value, bytes);
 	u64 high, low, quotient, remainder, magnitude = by < 0 ? -(u64)by : by;
 	u64 limit = 1ull << (8 * bytes - 1);
 	bool negative;
@@ -132,11 +132,11 @@ int gondola_op_idiv(struct gondola_emulator *e)
 		high = ~high + !low;
 	}
 	if (high >= magnitude)
-		return gondola_fault(e, VEC_DE);
+		return emul_fault(e, VEC_DE);
 	quotient = divide(high, low, magnitude, &remainder);
 	/* One more on the negative side. */
 	if (quotient > limit - (negative == (by < 0)))
-		return gondola_fault(e, VEC_DE);
+		return emul_fault(e, VEC_DE);
 	if (negative != (by < 0))
 		quotient = -quotient;
 	write_pair(e, negative ? -remainder : remainder, quotient);

@@ -48,33 +48,33 @@ static bool inside(const struct gondola_segment *s, u64 ea, unsigned int bytes, 
 	return last <= s->limit;
 }
 
-int gondola_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
-			  bool write, gva_t *la)
+int emul_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
+		       bool write, gva_t *la)
 {
 	struct gondola_segment copy;
 	const struct gondola_segment *s = gondola_segment(e, seg, &copy);
 	bool ok;
 
 	*la = (u32)(s->base + ea);
-	if (gondola_protected(e))
+	if (emul_protected(e))
 		ok = inside(s, ea, bytes, write);
 	else
 		ok = (u32)ea + (u64)bytes - 1 <= (e->mode == GONDOLA_EMUL_VM86 ? 0xffff : s->limit);
 	return ok ? GONDOLA_EMUL_OK : out_of_segment(e, seg);
 }
 
-bool gondola_stack_inside(const struct gondola_segment *ss, u64 ea, unsigned int bytes)
+bool emul_stack_inside(const struct gondola_segment *ss, u64 ea, unsigned int bytes)
 {
 	return inside(ss, ea, bytes, true);
 }
 
-int gondola_long_mode_active(struct gondola_emulator *e, bool *is)
+int emul_long_mode_active(struct gondola_emulator *e, bool *is)
 {
 	u64 efer;
 	int r;
 
 	*is = true;
-	if (gondola_long64(e))
+	if (emul_long64(e))
 		return GONDOLA_EMUL_OK;
 	r = e->ops->get_msr(e, MSRX_EFER, &efer);
 	*is = efer & EFER_F_LMA;
@@ -177,8 +177,8 @@ static int load_data(struct gondola_emulator *e, enum gondola_seg seg, u16 selec
 
 	if (!(selector & ~3u)) {
 		if (seg == GONDOLA_SS &&
-		    (!gondola_long64(e) || e->cpl == 3 || (selector & 3) != e->cpl))
-			return gondola_gp(e);
+		    (!emul_long64(e) || e->cpl == 3 || (selector & 3) != e->cpl))
+			return emul_gp(e);
 		load_null(e, seg, selector);
 		return GONDOLA_EMUL_OK;
 	}
@@ -208,13 +208,13 @@ static int load_system(struct gondola_emulator *e, enum gondola_seg seg, u16 sel
 
 	if (!(selector & ~3u)) {
 		if (tss)
-			return gondola_gp(e);
+			return emul_gp(e);
 		load_null(e, seg, selector);
 		return GONDOLA_EMUL_OK;
 	}
 	if (selector & 4)
 		return gondola_fault_code(e, VEC_GP, selector & ~3u);
-	r = gondola_long_mode_active(e, &wide);
+	r = emul_long_mode_active(e, &wide);
 	if (r)
 		return r;
 	r = read_descriptor(e, selector, raw, wide ? 16 : 8, &la);
@@ -228,7 +228,7 @@ static int load_system(struct gondola_emulator *e, enum gondola_seg seg, u16 sel
 		return gondola_fault_code(e, VEC_NP, selector & ~3u);
 	if (wide) {
 		s.base |= raw[1] << 32;
-		if (!gondola_canonical(s.base))
+		if (!emul_canonical(s.base))
 			return gondola_fault_code(e, VEC_GP, selector & ~3u);
 	}
 	if (tss) {
@@ -243,11 +243,11 @@ static int load_system(struct gondola_emulator *e, enum gondola_seg seg, u16 sel
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector)
+int emul_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector)
 {
 	if (seg == GONDOLA_LDTR || seg == GONDOLA_TR)
 		return load_system(e, seg, selector);
-	if (gondola_protected(e))
+	if (emul_protected(e))
 		return load_data(e, seg, selector);
 	load_real(e, seg, selector);
 	return GONDOLA_EMUL_OK;
@@ -271,7 +271,7 @@ static unsigned int dpl_of(const struct gondola_segment *s)
 	return (s->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
 }
 
-int gondola_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s)
+int emul_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s)
 {
 	u64 raw[2] = { 0, 0 };
 	bool wide;
@@ -279,8 +279,8 @@ int gondola_code_segment(struct gondola_emulator *e, u16 selector, struct gondol
 	int r;
 
 	if (!(selector & ~3u))
-		return gondola_gp(e);
-	r = gondola_long_mode_active(e, &wide);
+		return emul_gp(e);
+	r = emul_long_mode_active(e, &wide);
 	if (!r)
 		r = read_descriptor(e, selector, raw, 8, &la);
 	if (r)
@@ -309,8 +309,8 @@ static int with_ext(struct gondola_emulator *e, int r, u32 ext)
 	return r;
 }
 
-int gondola_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
-			    struct gondola_segment *s, unsigned int *cpl)
+int emul_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
+			 struct gondola_segment *s, unsigned int *cpl)
 {
 	u32 error = (selector & ~3u) | ext;
 	u64 raw[2] = { 0, 0 };
@@ -320,7 +320,7 @@ int gondola_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
 
 	if (!(selector & ~3u))
 		return gondola_fault_code(e, VEC_GP, ext);
-	r = gondola_long_mode_active(e, &wide);
+	r = emul_long_mode_active(e, &wide);
 	if (!r)
 		r = with_ext(e, read_descriptor(e, selector, raw, 8, &la), ext);
 	if (r)
@@ -340,7 +340,7 @@ int gondola_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
 	return mark_accessed(e, s, la);
 }
 
-int gondola_return_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s)
+int emul_return_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s)
 {
 	unsigned int rpl = selector & 3;
 	u64 raw[2] = { 0, 0 };
@@ -349,8 +349,8 @@ int gondola_return_segment(struct gondola_emulator *e, u16 selector, struct gond
 	int r;
 
 	if (!(selector & ~3u))
-		return gondola_gp(e);
-	r = gondola_long_mode_active(e, &wide);
+		return emul_gp(e);
+	r = emul_long_mode_active(e, &wide);
 	if (!r)
 		r = read_descriptor(e, selector, raw, 8, &la);
 	if (r)
@@ -366,8 +366,8 @@ int gondola_return_segment(struct gondola_emulator *e, u16 selector, struct gond
 	return mark_accessed(e, s, la);
 }
 
-int gondola_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cpl, u8 vector,
-			  u32 ext, struct gondola_segment *s)
+int emul_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cpl, u8 vector,
+		       u32 ext, struct gondola_segment *s)
 {
 	u32 error = (selector & ~3u) | ext;
 	u64 raw[2] = { 0, 0 };
@@ -391,7 +391,7 @@ int gondola_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int
 	return mark_accessed(e, s, la);
 }
 
-void gondola_null_stack(struct gondola_emulator *e, u16 selector, unsigned int cpl)
+void emul_null_stack(struct gondola_emulator *e, u16 selector, unsigned int cpl)
 {
 	struct gondola_segment s;
 
@@ -401,7 +401,7 @@ void gondola_null_stack(struct gondola_emulator *e, u16 selector, unsigned int c
 	e->ops->set_segment(e, GONDOLA_SS, &s);
 }
 
-void gondola_drop_inner_segments(struct gondola_emulator *e, unsigned int cpl)
+void emul_drop_inner_segments(struct gondola_emulator *e, unsigned int cpl)
 {
 	static const enum gondola_seg data[] = { GONDOLA_ES, GONDOLA_DS, GONDOLA_FS, GONDOLA_GS };
 	unsigned int i;
@@ -417,12 +417,12 @@ void gondola_drop_inner_segments(struct gondola_emulator *e, unsigned int cpl)
 	}
 }
 
-void gondola_load_null(struct gondola_emulator *e, enum gondola_seg seg)
+void emul_load_null(struct gondola_emulator *e, enum gondola_seg seg)
 {
 	load_null(e, seg, 0);
 }
 
-void gondola_load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ar)
+void emul_load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ar)
 {
 	const struct gondola_segment s = {
 		.base = (u32)selector << 4, .limit = 0xffff, .ar = ar, .selector = selector,
@@ -432,8 +432,8 @@ void gondola_load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 sel
 }
 
 /* LAR, LSL, VERR and VERW ask whether a descriptor is there at all. */
-int gondola_look_up(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
-		    bool *found)
+int emul_look_up(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
+		 bool *found)
 {
 	u64 raw[2] = { 0, 0 };
 	gva_t la;

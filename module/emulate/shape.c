@@ -20,10 +20,10 @@ static __always_inline int find_memory(struct gondola_emulator *e, struct gondol
 {
 	const struct gondola_insn *insn = e->insn;
 
-	e->ea = gondola_effective_address(e, op->bytes);
+	e->ea = emul_effective_address(e, op->bytes);
 	if (unlikely(insn->desc->flags & D_NOREAD))
 		return GONDOLA_EMUL_OK;
-	return gondola_linear(e, insn->seg, e->ea, op->bytes, write, &op->la);
+	return emul_linear(e, insn->seg, e->ea, op->bytes, write, &op->la);
 }
 
 static __always_inline int find_source(struct gondola_emulator *e, enum kind kind)
@@ -43,13 +43,13 @@ static __always_inline int find_source(struct gondola_emulator *e, enum kind kin
 	if (kind == REG) {
 		src->high = false;
 		src->reg = insn->src_reg;
-		src->value = e->regs->gpr[insn->src_reg] & gondola_mask(insn->src_bytes);
+		src->value = e->regs->gpr[insn->src_reg] & emul_mask(insn->src_bytes);
 		return GONDOLA_EMUL_OK;
 	}
 	r = find_memory(e, src, false);
 	if (unlikely(r) || insn->desc->flags & D_NOREAD)
 		return r;
-	return gondola_read(e, src->la, &src->value, src->bytes);
+	return emul_read(e, src->la, &src->value, src->bytes);
 }
 
 static __always_inline int find_destination(struct gondola_emulator *e, enum kind kind)
@@ -65,15 +65,15 @@ static __always_inline int find_destination(struct gondola_emulator *e, enum kin
 	if (kind == REG) {
 		dst->high = false;
 		dst->reg = insn->dst_reg;
-		dst->value = e->regs->gpr[insn->dst_reg] & gondola_mask(insn->dst_bytes);
+		dst->value = e->regs->gpr[insn->dst_reg] & emul_mask(insn->dst_bytes);
 		return GONDOLA_EMUL_OK;
 	}
 	r = find_memory(e, dst, insn->desc->flags & D_WRITE);
 	if (unlikely(r) || (insn->desc->flags & (D_READ | D_NOREAD)) != D_READ)
 		return r;
 	if (insn->desc->flags & D_WRITE)
-		return gondola_read_to_modify(e, dst->la, &dst->value, dst->bytes);
-	return gondola_read(e, dst->la, &dst->value, dst->bytes);
+		return emul_read_to_modify(e, dst->la, &dst->value, dst->bytes);
+	return emul_read(e, dst->la, &dst->value, dst->bytes);
 }
 
 static __always_inline int run_shape(struct gondola_emulator *e, enum kind dst, enum kind src)
@@ -93,21 +93,21 @@ static __always_inline int run_shape(struct gondola_emulator *e, enum kind dst, 
 	e->shadow = 0;
 	e->rflags = e->regs->rflags & ~RFL_RF;
 	e->next_rip = e->regs->rip + insn->len;
-	if (unlikely(!gondola_long64(e)))
+	if (unlikely(!emul_long64(e)))
 		e->next_rip = (u32)e->next_rip;
 	r = insn->desc->run(e);
 	if (unlikely(r))
-		return gondola_failed(r);
+		return emul_failed(r);
 	writeback = e->writeback;
 	if (dst == MEM && writeback & D_WRITE) {
-		r = gondola_write(e, e->dst.la, e->dst.value, e->dst.bytes);
+		r = emul_write(e, e->dst.la, e->dst.value, e->dst.bytes);
 		if (unlikely(r))
 			return r;
 	}
 	if (writeback & W_SP)
-		gondola_write_gpr(e, R_RSP, e->sp_bytes, e->sp);
+		emul_write_gpr(e, R_RSP, e->sp_bytes, e->sp);
 	if (dst == REG && writeback & D_WRITE)
-		gondola_write_gpr(e, insn->dst_reg, insn->dst_bytes, e->dst.value);
+		emul_write_gpr(e, insn->dst_reg, insn->dst_bytes, e->dst.value);
 	e->regs->rflags = e->rflags;
 	e->regs->rip = e->next_rip;
 	if (e->ops->set_shadow)
@@ -191,7 +191,7 @@ static enum kind kind_of(struct gondola_insn *insn, u8 spec, u8 *reg, u8 *bytes)
 {
 	if (!spec)
 		return NONE;
-	*bytes = gondola_operand_bytes(insn, spec);
+	*bytes = emul_operand_bytes(insn, spec);
 	if (*bytes > 8)
 		return OTHER;
 	switch (spec & O_MASK) {
@@ -226,12 +226,12 @@ static enum kind kind_of(struct gondola_insn *insn, u8 spec, u8 *reg, u8 *bytes)
 
 #define GENERAL	(D_CHECKS | D_LOCKED | D_WRITE_SRC | D_WRITE_SRC2 | D_POP_EA | D_BIT)
 
-void gondola_choose_run(struct gondola_insn *insn)
+void emul_choose_run(struct gondola_insn *insn)
 {
 	const struct gondola_insn_desc *d = insn->desc;
 	enum kind dst, src;
 
-	insn->run = gondola_run_any;
+	insn->run = emul_run_any;
 	if (insn->lock || d->flags & GENERAL || d->src2)
 		return;
 	src = kind_of(insn, d->src, &insn->src_reg, &insn->src_bytes);

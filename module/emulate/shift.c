@@ -26,7 +26,7 @@ static int rotated(struct gondola_emulator *e, u64 result, bool carry, bool over
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_rol(struct gondola_emulator *e)
+int emul_op_rol(struct gondola_emulator *e)
 {
 	unsigned int bits = 8 * e->dst.bytes, count = shift_count(e, &e->src), n = count % bits;
 	u64 v = e->dst.value;
@@ -34,11 +34,11 @@ int gondola_op_rol(struct gondola_emulator *e)
 	if (!count)
 		return nothing(e);
 	if (n)
-		v = (v << n | v >> (bits - n)) & gondola_mask(e->dst.bytes);
+		v = (v << n | v >> (bits - n)) & emul_mask(e->dst.bytes);
 	return rotated(e, v, v & 1, (v >> (bits - 1) ^ v) & 1);
 }
 
-int gondola_op_ror(struct gondola_emulator *e)
+int emul_op_ror(struct gondola_emulator *e)
 {
 	unsigned int bits = 8 * e->dst.bytes, count = shift_count(e, &e->src), n = count % bits;
 	u64 v = e->dst.value;
@@ -46,11 +46,11 @@ int gondola_op_ror(struct gondola_emulator *e)
 	if (!count)
 		return nothing(e);
 	if (n)
-		v = (v >> n | v << (bits - n)) & gondola_mask(e->dst.bytes);
+		v = (v >> n | v << (bits - n)) & emul_mask(e->dst.bytes);
 	return rotated(e, v, v >> (bits - 1) & 1, (v >> (bits - 1) ^ v >> (bits - 2)) & 1);
 }
 
-int gondola_op_rcl(struct gondola_emulator *e)
+int emul_op_rcl(struct gondola_emulator *e)
 {
 	unsigned int bits = 8 * e->dst.bytes, n = shift_count(e, &e->src) % (bits + 1);
 	u64 v = e->dst.value;
@@ -61,13 +61,13 @@ int gondola_op_rcl(struct gondola_emulator *e)
 	while (n--) {
 		bool out = v >> (bits - 1) & 1;
 
-		v = (v << 1 | carry) & gondola_mask(e->dst.bytes);
+		v = (v << 1 | carry) & emul_mask(e->dst.bytes);
 		carry = out;
 	}
 	return rotated(e, v, carry, (v >> (bits - 1) & 1) ^ carry);
 }
 
-int gondola_op_rcr(struct gondola_emulator *e)
+int emul_op_rcr(struct gondola_emulator *e)
 {
 	unsigned int bits = 8 * e->dst.bytes, n = shift_count(e, &e->src) % (bits + 1);
 	u64 v = e->dst.value;
@@ -86,11 +86,11 @@ int gondola_op_rcr(struct gondola_emulator *e)
 
 static int shifted(struct gondola_emulator *e, u64 result, bool carry, bool overflow)
 {
-	e->rflags = gondola_flags_result(e->rflags, result, e->dst.bytes) & ~RFL_AF;
-	return rotated(e, result & gondola_mask(e->dst.bytes), carry, overflow);
+	e->rflags = emul_flags_result(e->rflags, result, e->dst.bytes) & ~RFL_AF;
+	return rotated(e, result & emul_mask(e->dst.bytes), carry, overflow);
 }
 
-int gondola_op_shl(struct gondola_emulator *e)
+int emul_op_shl(struct gondola_emulator *e)
 {
 	unsigned int bits = 8 * e->dst.bytes, n = shift_count(e, &e->src);
 	u64 v = e->dst.value;
@@ -103,7 +103,7 @@ int gondola_op_shl(struct gondola_emulator *e)
 	return shifted(e, v, carry, (v >> (bits - 1) & 1) ^ carry);
 }
 
-int gondola_op_shr(struct gondola_emulator *e)
+int emul_op_shr(struct gondola_emulator *e)
 {
 	unsigned int bits = 8 * e->dst.bytes, n = shift_count(e, &e->src);
 	u64 v = e->dst.value;
@@ -113,10 +113,10 @@ int gondola_op_shr(struct gondola_emulator *e)
 	return shifted(e, v >> n, v >> (n - 1) & 1, v >> (bits - 1) & 1);
 }
 
-int gondola_op_sar(struct gondola_emulator *e)
+int emul_op_sar(struct gondola_emulator *e)
 {
 	unsigned int n = shift_count(e, &e->src);
-	s64 v = gondola_sign_extend(e->dst.value, e->dst.bytes);
+	s64 v = emul_sign_extend(e->dst.value, e->dst.bytes);
 
 	if (!n)
 		return nothing(e);
@@ -124,7 +124,7 @@ int gondola_op_sar(struct gondola_emulator *e)
 }
 
 /* A count beyond 16 bits leaves 16-bit results undefined: rotate through, as processors do. */
-int gondola_op_shld(struct gondola_emulator *e)
+int emul_op_shld(struct gondola_emulator *e)
 {
 	unsigned int bits = 8 * e->dst.bytes, n = shift_count(e, &e->src2);
 	u64 a = e->dst.value, b = e->src.value, result;
@@ -144,7 +144,7 @@ int gondola_op_shld(struct gondola_emulator *e)
 	return shifted(e, result, carry, (result >> (bits - 1) ^ e->dst.value >> (bits - 1)) & 1);
 }
 
-int gondola_op_shrd(struct gondola_emulator *e)
+int emul_op_shrd(struct gondola_emulator *e)
 {
 	unsigned int bits = 8 * e->dst.bytes, n = shift_count(e, &e->src2);
 	u64 a = e->dst.value, b = e->src.value, result;
@@ -172,25 +172,25 @@ static u64 test_bit_of(struct gondola_emulator *e)
 	return 1ull << n;
 }
 
-int gondola_op_bt(struct gondola_emulator *e)
+int emul_op_bt(struct gondola_emulator *e)
 {
 	test_bit_of(e);
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_bts(struct gondola_emulator *e)
+int emul_op_bts(struct gondola_emulator *e)
 {
 	e->dst.value |= test_bit_of(e);
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_btr(struct gondola_emulator *e)
+int emul_op_btr(struct gondola_emulator *e)
 {
 	e->dst.value &= ~test_bit_of(e);
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_btc(struct gondola_emulator *e)
+int emul_op_btc(struct gondola_emulator *e)
 {
 	e->dst.value ^= test_bit_of(e);
 	return GONDOLA_EMUL_OK;
@@ -207,12 +207,12 @@ static int bit_scan(struct gondola_emulator *e, unsigned int found)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_bsf(struct gondola_emulator *e)
+int emul_op_bsf(struct gondola_emulator *e)
 {
 	return bit_scan(e, e->src.value ? __builtin_ctzll(e->src.value) : 0);
 }
 
-int gondola_op_bsr(struct gondola_emulator *e)
+int emul_op_bsr(struct gondola_emulator *e)
 {
 	return bit_scan(e, e->src.value ? 63 - __builtin_clzll(e->src.value) : 0);
 }
@@ -225,19 +225,19 @@ static int bit_count(struct gondola_emulator *e, unsigned int count)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_tzcnt(struct gondola_emulator *e)
+int emul_op_tzcnt(struct gondola_emulator *e)
 {
 	return bit_count(e, e->src.value ? __builtin_ctzll(e->src.value) : 8 * e->src.bytes);
 }
 
-int gondola_op_lzcnt(struct gondola_emulator *e)
+int emul_op_lzcnt(struct gondola_emulator *e)
 {
 	unsigned int unused = 64 - 8 * e->src.bytes;
 
 	return bit_count(e, e->src.value ? __builtin_clzll(e->src.value) - unused : 64 - unused);
 }
 
-int gondola_op_popcnt(struct gondola_emulator *e)
+int emul_op_popcnt(struct gondola_emulator *e)
 {
 	unsigned int count = 0;
 	u64 v;

@@ -292,10 +292,10 @@ static int end_float(struct gondola_emulator *e, u32 host, u32 more)
 	e->fpu->mxcsr |= found;
 	if (!unmasked)
 		return GONDOLA_EMUL_OK;
-	return gondola_fault(e, e->ops->get_cr(e, 4) & CR4_OSXMMEXCPT ? VEC_XM : VEC_UD);
+	return emul_fault(e, e->ops->get_cr(e, 4) & CR4_OSXMMEXCPT ? VEC_XM : VEC_UD);
 }
 
-int gondola_op_sse_int(struct gondola_emulator *e)
+int emul_op_sse_int(struct gondola_emulator *e)
 {
 	unsigned int key = KEY(prefix_of(e->insn), e->insn->opcode);
 	bool known;
@@ -349,7 +349,7 @@ static bool has_tiny(const struct gondola_insn *insn, const struct xmm *result)
 	return false;
 }
 
-int gondola_op_sse_float(struct gondola_emulator *e)
+int emul_op_sse_float(struct gondola_emulator *e)
 {
 	unsigned int key = KEY(prefix_of(e->insn), e->insn->opcode);
 	bool known, tiny;
@@ -366,7 +366,7 @@ int gondola_op_sse_float(struct gondola_emulator *e)
 }
 
 /* CMPPS and its kin: the predicate is src2. */
-int gondola_op_sse_compare(struct gondola_emulator *e)
+int emul_op_sse_compare(struct gondola_emulator *e)
 {
 	u32 host;
 
@@ -378,7 +378,7 @@ int gondola_op_sse_compare(struct gondola_emulator *e)
 }
 
 /* CVTSI2SS and CVTSI2SD */
-int gondola_op_sse_from_int(struct gondola_emulator *e)
+int emul_op_sse_from_int(struct gondola_emulator *e)
 {
 	unsigned int key = KEY(prefix_of(e->insn), e->src.bytes);
 	u32 host;
@@ -394,7 +394,7 @@ int gondola_op_sse_from_int(struct gondola_emulator *e)
 }
 
 /* CVTSS2SI, CVTSD2SI and those that truncate */
-int gondola_op_sse_to_int(struct gondola_emulator *e)
+int emul_op_sse_to_int(struct gondola_emulator *e)
 {
 	u32 host;
 
@@ -407,7 +407,7 @@ int gondola_op_sse_to_int(struct gondola_emulator *e)
 }
 
 /* UCOMISS and its kin */
-int gondola_op_sse_flags(struct gondola_emulator *e)
+int emul_op_sse_flags(struct gondola_emulator *e)
 {
 	u32 host, flags;
 	int r;
@@ -428,7 +428,7 @@ int gondola_op_sse_flags(struct gondola_emulator *e)
  * Shifts by an immediate: as by a register that holds it.  The opcode of that
  * differs from 71 … 73 by d0, e0 (arithmetic) or f0 (left).
  */
-int gondola_op_sse_shift(struct gondola_emulator *e)
+int emul_op_sse_shift(struct gondola_emulator *e)
 {
 	static const u8 kind[8] = { [2] = 0xd0, [4] = 0xe0, [6] = 0xf0 };
 	u8 row = kind[e->insn->modrm >> 3 & 7] | (e->insn->opcode & 3);

@@ -2,51 +2,51 @@
 /* The stack, and transfers of control within the code segment. */
 #include "insn.h"
 
-unsigned int gondola_stack_bytes(struct gondola_emulator *e)
+unsigned int emul_stack_bytes(struct gondola_emulator *e)
 {
 	struct gondola_segment copy;
 
-	if (gondola_long64(e))
+	if (emul_long64(e))
 		return 8;
 	if (e->mode == GONDOLA_EMUL_VM86)
 		return 2;
 	return gondola_segment(e, GONDOLA_SS, &copy)->ar & GONDOLA_AR_DB ? 4 : 2;
 }
 
-int gondola_stack_read(struct gondola_emulator *e, u64 sp, u64 *value, unsigned int bytes)
+int emul_stack_read(struct gondola_emulator *e, u64 sp, u64 *value, unsigned int bytes)
 {
 	gva_t la;
 	int r;
 
-	r = gondola_linear(e, GONDOLA_SS, sp, bytes, false, &la);
+	r = emul_linear(e, GONDOLA_SS, sp, bytes, false, &la);
 	if (r)
 		return r;
-	return gondola_read(e, la, value, bytes);
+	return emul_read(e, la, value, bytes);
 }
 
-int gondola_stack_write(struct gondola_emulator *e, u64 sp, u64 value, unsigned int bytes)
+int emul_stack_write(struct gondola_emulator *e, u64 sp, u64 value, unsigned int bytes)
 {
 	gva_t la;
 	int r;
 
-	r = gondola_linear(e, GONDOLA_SS, sp, bytes, true, &la);
+	r = emul_linear(e, GONDOLA_SS, sp, bytes, true, &la);
 	if (r)
 		return r;
-	return gondola_write(e, la, value, bytes);
+	return emul_write(e, la, value, bytes);
 }
 
 /* The new stack pointer, @add bytes from @from; written when the instruction completes. */
 static void set_sp(struct gondola_emulator *e, u64 from, s64 add)
 {
-	e->sp_bytes = gondola_stack_bytes(e);
-	e->sp = (from + add) & gondola_mask(e->sp_bytes);
+	e->sp_bytes = emul_stack_bytes(e);
+	e->sp = (from + add) & emul_mask(e->sp_bytes);
 	e->writeback |= W_SP;
 }
 
 static int push(struct gondola_emulator *e, u64 value)
 {
 	set_sp(e, e->regs->gpr[R_RSP], -(s64)e->insn->op_bytes);
-	return gondola_stack_write(e, e->sp, value, e->insn->op_bytes);
+	return emul_stack_write(e, e->sp, value, e->insn->op_bytes);
 }
 
 /* Reads the top, and lets go of it and @more bytes. */
@@ -55,20 +55,20 @@ static int pop(struct gondola_emulator *e, u64 *value, unsigned int more)
 	u64 sp = e->regs->gpr[R_RSP];
 
 	set_sp(e, sp, e->insn->op_bytes + more);
-	return gondola_stack_read(e, sp & gondola_mask(e->sp_bytes), value, e->insn->op_bytes);
+	return emul_stack_read(e, sp & emul_mask(e->sp_bytes), value, e->insn->op_bytes);
 }
 
-int gondola_op_push(struct gondola_emulator *e)
+int emul_op_push(struct gondola_emulator *e)
 {
 	return push(e, e->src.value);
 }
 
-int gondola_op_pop(struct gondola_emulator *e)
+int emul_op_pop(struct gondola_emulator *e)
 {
 	return pop(e, &e->dst.value, 0);
 }
 
-int gondola_op_push_seg(struct gondola_emulator *e)
+int emul_op_push_seg(struct gondola_emulator *e)
 {
 	struct gondola_segment s;
 
@@ -76,7 +76,7 @@ int gondola_op_push_seg(struct gondola_emulator *e)
 	return push(e, s.selector);
 }
 
-int gondola_op_pop_seg(struct gondola_emulator *e)
+int emul_op_pop_seg(struct gondola_emulator *e)
 {
 	u64 selector;
 	int r;
@@ -86,11 +86,11 @@ int gondola_op_pop_seg(struct gondola_emulator *e)
 		return r;
 	if (e->insn->desc->arg == GONDOLA_SS)
 		e->shadow = 2;
-	return gondola_load_segment(e, e->insn->desc->arg, selector);
+	return emul_load_segment(e, e->insn->desc->arg, selector);
 }
 
 /* The eight registers are one piece of memory, DI lowest. */
-int gondola_op_pusha(struct gondola_emulator *e)
+int emul_op_pusha(struct gondola_emulator *e)
 {
 	const unsigned int bytes = e->insn->op_bytes;
 	u8 frame[8 * 4];
@@ -101,11 +101,11 @@ int gondola_op_pusha(struct gondola_emulator *e)
 	for (i = 0; i < 8; i++)
 		memcpy(frame + i * bytes, &e->regs->gpr[7 - i], bytes);
 	set_sp(e, e->regs->gpr[R_RSP], -8 * (s64)bytes);
-	r = gondola_linear(e, GONDOLA_SS, e->sp, 8 * bytes, true, &la);
+	r = emul_linear(e, GONDOLA_SS, e->sp, 8 * bytes, true, &la);
 	return r ? r : e->ops->write(e, la, frame, 8 * bytes, false);
 }
 
-int gondola_op_popa(struct gondola_emulator *e)
+int emul_op_popa(struct gondola_emulator *e)
 {
 	const unsigned int bytes = e->insn->op_bytes;
 	u8 frame[8 * 4];
@@ -115,8 +115,8 @@ int gondola_op_popa(struct gondola_emulator *e)
 	int r;
 
 	set_sp(e, e->regs->gpr[R_RSP], 8 * bytes);
-	sp = e->regs->gpr[R_RSP] & gondola_mask(e->sp_bytes);
-	r = gondola_linear(e, GONDOLA_SS, sp, 8 * bytes, false, &la);
+	sp = e->regs->gpr[R_RSP] & emul_mask(e->sp_bytes);
+	r = emul_linear(e, GONDOLA_SS, sp, 8 * bytes, false, &la);
 	if (r)
 		return r;
 	r = e->ops->read(e, la, frame, 8 * bytes, false);
@@ -127,7 +127,7 @@ int gondola_op_popa(struct gondola_emulator *e)
 
 		memcpy(&value, frame + i * bytes, bytes);
 		if (7 - i != R_RSP)
-			gondola_write_gpr(e, 7 - i, bytes, value);
+			emul_write_gpr(e, 7 - i, bytes, value);
 	}
 	return GONDOLA_EMUL_OK;
 }
@@ -137,14 +137,14 @@ static unsigned int iopl(const struct gondola_emulator *e)
 	return (e->regs->rflags & RFL_IOPL) >> 12;
 }
 
-int gondola_op_pushf(struct gondola_emulator *e)
+int emul_op_pushf(struct gondola_emulator *e)
 {
 	if (e->mode == GONDOLA_EMUL_VM86 && iopl(e) < 3)
-		return gondola_gp(e);
+		return emul_gp(e);
 	return push(e, e->rflags & ~(RFL_VM | RFL_RF));
 }
 
-int gondola_op_popf(struct gondola_emulator *e)
+int emul_op_popf(struct gondola_emulator *e)
 {
 	u64 change = RFL_CF | RFL_PF | RFL_AF | RFL_ZF | RFL_SF | RFL_TF | RFL_DF | RFL_OF |
 		     RFL_NT | RFL_AC | RFL_ID;
@@ -152,7 +152,7 @@ int gondola_op_popf(struct gondola_emulator *e)
 	int r;
 
 	if (e->mode == GONDOLA_EMUL_VM86 && iopl(e) < 3)
-		return gondola_gp(e);
+		return emul_gp(e);
 	r = pop(e, &value, 0);
 	if (r)
 		return r;
@@ -160,7 +160,7 @@ int gondola_op_popf(struct gondola_emulator *e)
 		change |= RFL_IOPL;
 	if (e->cpl <= iopl(e))
 		change |= RFL_IF;
-	change &= gondola_mask(e->insn->op_bytes);
+	change &= emul_mask(e->insn->op_bytes);
 	e->rflags = (e->rflags & ~change) | (value & change);
 	return GONDOLA_EMUL_OK;
 }
@@ -174,26 +174,26 @@ static int copy_frames(struct gondola_emulator *e, unsigned int level, u64 frame
 	int r;
 
 	for (i = 1; i < level; i++) {
-		from = (from - bytes) & gondola_mask(e->sp_bytes);
-		r = gondola_stack_read(e, from, &value, bytes);
+		from = (from - bytes) & emul_mask(e->sp_bytes);
+		r = emul_stack_read(e, from, &value, bytes);
 		if (r)
 			return r;
-		*sp = (*sp - bytes) & gondola_mask(e->sp_bytes);
-		r = gondola_stack_write(e, *sp, value, bytes);
+		*sp = (*sp - bytes) & emul_mask(e->sp_bytes);
+		r = emul_stack_write(e, *sp, value, bytes);
 		if (r)
 			return r;
 	}
-	*sp = (*sp - bytes) & gondola_mask(e->sp_bytes);
-	return gondola_stack_write(e, *sp, frame, bytes);
+	*sp = (*sp - bytes) & emul_mask(e->sp_bytes);
+	return emul_stack_write(e, *sp, frame, bytes);
 }
 
-int gondola_op_enter(struct gondola_emulator *e)
+int emul_op_enter(struct gondola_emulator *e)
 {
 	unsigned int level = e->src.value & 31;
 	u64 frame;
 	int r;
 
-	r = push(e, gondola_read_gpr(e, R_RBP, e->insn->op_bytes));
+	r = push(e, emul_read_gpr(e, R_RBP, e->insn->op_bytes));
 	if (r)
 		return r;
 	frame = e->sp;
@@ -203,102 +203,102 @@ int gondola_op_enter(struct gondola_emulator *e)
 			return r;
 	}
 	set_sp(e, e->sp, -(s64)e->dst.value);
-	gondola_write_gpr(e, R_RBP, e->insn->op_bytes, frame);
+	emul_write_gpr(e, R_RBP, e->insn->op_bytes, frame);
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_leave(struct gondola_emulator *e)
+int emul_op_leave(struct gondola_emulator *e)
 {
 	u64 frame = e->regs->gpr[R_RBP], value;
 	int r;
 
 	set_sp(e, frame, e->insn->op_bytes);
-	r = gondola_stack_read(e, frame & gondola_mask(e->sp_bytes), &value, e->insn->op_bytes);
+	r = emul_stack_read(e, frame & emul_mask(e->sp_bytes), &value, e->insn->op_bytes);
 	if (r)
 		return r;
-	gondola_write_gpr(e, R_RBP, e->insn->op_bytes, value);
+	emul_write_gpr(e, R_RBP, e->insn->op_bytes, value);
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_branch(struct gondola_emulator *e, u64 target)
+int emul_branch(struct gondola_emulator *e, u64 target)
 {
-	target &= gondola_mask(e->insn->op_bytes);
-	if (gondola_long64(e)) {
-		if (!gondola_canonical(target))
-			return gondola_gp(e);
+	target &= emul_mask(e->insn->op_bytes);
+	if (emul_long64(e)) {
+		if (!emul_canonical(target))
+			return emul_gp(e);
 	} else {
 		struct gondola_segment copy;
 		u32 limit = gondola_segment(e, GONDOLA_CS, &copy)->limit;
 
 		if (target > (e->mode == GONDOLA_EMUL_VM86 ? 0xffff : limit))
-			return gondola_gp(e);
+			return emul_gp(e);
 	}
 	e->next_rip = target;
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_jmp(struct gondola_emulator *e)
+int emul_op_jmp(struct gondola_emulator *e)
 {
-	return gondola_branch(e, e->next_rip + e->src.value);
+	return emul_branch(e, e->next_rip + e->src.value);
 }
 
-int gondola_op_jmp_abs(struct gondola_emulator *e)
+int emul_op_jmp_abs(struct gondola_emulator *e)
 {
-	return gondola_branch(e, e->src.value);
+	return emul_branch(e, e->src.value);
 }
 
-int gondola_op_jcc(struct gondola_emulator *e)
+int emul_op_jcc(struct gondola_emulator *e)
 {
-	return gondola_condition(e) ? gondola_op_jmp(e) : GONDOLA_EMUL_OK;
+	return emul_condition(e) ? emul_op_jmp(e) : GONDOLA_EMUL_OK;
 }
 
-int gondola_op_jcxz(struct gondola_emulator *e)
+int emul_op_jcxz(struct gondola_emulator *e)
 {
-	return gondola_read_gpr(e, R_RCX, e->insn->addr_bytes) ? GONDOLA_EMUL_OK : gondola_op_jmp(e);
+	return emul_read_gpr(e, R_RCX, e->insn->addr_bytes) ? GONDOLA_EMUL_OK : emul_op_jmp(e);
 }
 
 /* LOOPNE, LOOPE, LOOP: e0, e1, e2 */
-int gondola_op_loop(struct gondola_emulator *e)
+int emul_op_loop(struct gondola_emulator *e)
 {
-	u64 left = (e->regs->gpr[R_RCX] - 1) & gondola_mask(e->insn->addr_bytes);
+	u64 left = (e->regs->gpr[R_RCX] - 1) & emul_mask(e->insn->addr_bytes);
 	u8 opcode = e->insn->opcode;
 	bool again = left && (opcode == 0xe2 || !(e->rflags & RFL_ZF) == (opcode == 0xe0));
 
 	if (again) {
-		int r = gondola_op_jmp(e);
+		int r = emul_op_jmp(e);
 
 		if (r)
 			return r;
 	}
-	gondola_add_gpr(e, R_RCX, -1);
+	emul_add_gpr(e, R_RCX, -1);
 	return GONDOLA_EMUL_OK;
 }
 
 static int call(struct gondola_emulator *e, u64 target)
 {
 	u64 from = e->next_rip;
-	int r = gondola_branch(e, target);
+	int r = emul_branch(e, target);
 
 	return r ? r : push(e, from);
 }
 
-int gondola_op_call(struct gondola_emulator *e)
+int emul_op_call(struct gondola_emulator *e)
 {
 	return call(e, e->next_rip + e->src.value);
 }
 
-int gondola_op_call_abs(struct gondola_emulator *e)
+int emul_op_call_abs(struct gondola_emulator *e)
 {
 	return call(e, e->src.value);
 }
 
 /* With an immediate: that many bytes of arguments go too. */
-int gondola_op_ret(struct gondola_emulator *e)
+int emul_op_ret(struct gondola_emulator *e)
 {
 	unsigned int more = e->src.kind == GONDOLA_OPERAND_IMM ? e->src.value : 0;
 	u64 target;
 	int r;
 
 	r = pop(e, &target, more);
-	return r ? r : gondola_branch(e, target);
+	return r ? r : emul_branch(e, target);
 }

@@ -28,10 +28,10 @@ static bool backwards(const struct gondola_emulator *e)
 static int locate(struct gondola_emulator *e, struct run *run, u8 seg, unsigned int reg,
 		  bool write, gva_t *la)
 {
-	u64 ea = gondola_read_gpr(e, reg, e->insn->addr_bytes), room, items;
+	u64 ea = emul_read_gpr(e, reg, e->insn->addr_bytes), room, items;
 	int r;
 
-	r = gondola_linear(e, seg, ea, run->width, write, la);
+	r = emul_linear(e, seg, ea, run->width, write, la);
 	if (r)
 		return r;
 	if (run->items == 1 || backwards(e)) {
@@ -39,15 +39,15 @@ static int locate(struct gondola_emulator *e, struct run *run, u8 seg, unsigned 
 		return GONDOLA_EMUL_OK;
 	}
 	room = GONDOLA_PAGE_SIZE - (*la & ~GONDOLA_PAGE_MASK);
-	if (room > gondola_mask(e->insn->addr_bytes) - ea)
-		room = gondola_mask(e->insn->addr_bytes) - ea + 1;
+	if (room > emul_mask(e->insn->addr_bytes) - ea)
+		room = emul_mask(e->insn->addr_bytes) - ea + 1;
 	items = room / run->width;
 	if (items < run->items)
 		run->items = items ? items : 1;
-	if (!gondola_long64(e) && run->items > 1) {
+	if (!emul_long64(e) && run->items > 1) {
 		gva_t unused;
 
-		if (gondola_linear(e, seg, ea, run->items * run->width, write, &unused))
+		if (emul_linear(e, seg, ea, run->items * run->width, write, &unused))
 			run->items = 1;
 	}
 	return GONDOLA_EMUL_OK;
@@ -73,11 +73,11 @@ static void advance(struct gondola_emulator *e, const struct run *run, bool src,
 	if (backwards(e))
 		by = -by;
 	if (src)
-		gondola_add_gpr(e, R_RSI, by);
+		emul_add_gpr(e, R_RSI, by);
 	if (dst)
-		gondola_add_gpr(e, R_RDI, by);
+		emul_add_gpr(e, R_RDI, by);
 	if (e->insn->rep)
-		gondola_add_gpr(e, R_RCX, -(s64)run->items);
+		emul_add_gpr(e, R_RCX, -(s64)run->items);
 }
 
 /* So few bytes would pass for one operand, and a device sees the difference. */
@@ -143,7 +143,7 @@ static void fill(void *buf, u64 value, unsigned int width, unsigned int items)
 {
 	static const u64 spread[] = { [1] = 0x0101010101010101, [2] = 0x0001000100010001,
 				      [4] = 0x0000000100000001, [8] = 1 };
-	u64 pattern = (value & gondola_mask(width)) * spread[width];
+	u64 pattern = (value & emul_mask(width)) * spread[width];
 	unsigned int i, bytes = items * width;
 
 	if (!pattern) {
@@ -181,7 +181,7 @@ static int lods_run(struct gondola_emulator *e, struct run *run)
 	r = read_items(e, run, run->src, &value);
 	if (r)
 		return r;
-	gondola_write_gpr(e, R_RAX, run->width, value);
+	emul_write_gpr(e, R_RAX, run->width, value);
 	advance(e, run, true, false);
 	return GONDOLA_EMUL_OK;
 }
@@ -196,14 +196,14 @@ static void compare(struct gondola_emulator *e, struct run *run, const u8 *a, un
 	u64 i, x = 0, y = 0;
 
 	for (i = 0; i < run->items; ) {
-		x = gondola_take(a + i * step, run->width);
-		y = gondola_take(b + i * run->width, run->width);
+		x = emul_take(a + i * step, run->width);
+		y = emul_take(b + i * run->width, run->width);
 		i++;
 		if (e->insn->rep && (x == y) != (e->insn->rep == 0xf3))
 			break;
 	}
 	run->items = i;
-	e->rflags = gondola_flags_sub(e->rflags, x, y, x - y, run->width);
+	e->rflags = emul_flags_sub(e->rflags, x, y, x - y, run->width);
 }
 
 static int cmps_run(struct gondola_emulator *e, struct run *run)
@@ -253,7 +253,7 @@ static int ins_run(struct gondola_emulator *e, struct run *run)
 	unsigned int done = 0, i;
 	int r;
 
-	r = gondola_check_io(e, port, run->width);
+	r = emul_check_io(e, port, run->width);
 	if (r)
 		return r;
 	r = locate_dst(e, run, true);
@@ -293,7 +293,7 @@ static int outs_run(struct gondola_emulator *e, struct run *run)
 	unsigned int done = 0;
 	int r;
 
-	r = gondola_check_io(e, port, run->width);
+	r = emul_check_io(e, port, run->width);
 	if (r)
 		return r;
 	r = locate_src(e, run);
@@ -327,7 +327,7 @@ static int repeat(struct gondola_emulator *e, unsigned int width, bool compares,
 	for (;;) {
 		int r;
 
-		left = gondola_read_gpr(e, R_RCX, e->insn->addr_bytes);
+		left = emul_read_gpr(e, R_RCX, e->insn->addr_bytes);
 		if (!left)
 			return GONDOLA_EMUL_OK;
 		if (!budget)
@@ -358,37 +358,37 @@ static unsigned int port_bytes(const struct gondola_emulator *e)
 	return bytes > 4 ? 4 : bytes;
 }
 
-int gondola_op_movs(struct gondola_emulator *e)
+int emul_op_movs(struct gondola_emulator *e)
 {
 	return repeat(e, item_bytes(e), false, movs_run);
 }
 
-int gondola_op_stos(struct gondola_emulator *e)
+int emul_op_stos(struct gondola_emulator *e)
 {
 	return repeat(e, item_bytes(e), false, stos_run);
 }
 
-int gondola_op_lods(struct gondola_emulator *e)
+int emul_op_lods(struct gondola_emulator *e)
 {
 	return repeat(e, item_bytes(e), false, lods_run);
 }
 
-int gondola_op_cmps(struct gondola_emulator *e)
+int emul_op_cmps(struct gondola_emulator *e)
 {
 	return repeat(e, item_bytes(e), true, cmps_run);
 }
 
-int gondola_op_scas(struct gondola_emulator *e)
+int emul_op_scas(struct gondola_emulator *e)
 {
 	return repeat(e, item_bytes(e), true, scas_run);
 }
 
-int gondola_op_ins(struct gondola_emulator *e)
+int emul_op_ins(struct gondola_emulator *e)
 {
 	return repeat(e, port_bytes(e), false, ins_run);
 }
 
-int gondola_op_outs(struct gondola_emulator *e)
+int emul_op_outs(struct gondola_emulator *e)
 {
 	return repeat(e, port_bytes(e), false, outs_run);
 }

@@ -21,20 +21,20 @@ static int check_io_bitmap(struct gondola_emulator *e, u16 port, unsigned int wi
 	e->ops->get_segment(e, GONDOLA_TR, &tss);
 	/* A 16-bit TSS has no bitmap. */
 	if (tss.ar & GONDOLA_AR_UNUSABLE || !(tss.ar & 8) || tss.limit < TSS_IO_BASE + 1)
-		return gondola_gp(e);
+		return emul_gp(e);
 	r = e->ops->read(e, tss.base + TSS_IO_BASE, &base, 2, true);
 	if (r)
 		return r;
 	byte = base + port / 8;
 	if (byte + 1 > tss.limit)
-		return gondola_gp(e);
+		return emul_gp(e);
 	r = e->ops->read(e, tss.base + byte, &bits, 2, true);
 	if (r)
 		return r;
-	return bits >> (port & 7) & ((1u << width) - 1) ? gondola_gp(e) : GONDOLA_EMUL_OK;
+	return bits >> (port & 7) & ((1u << width) - 1) ? emul_gp(e) : GONDOLA_EMUL_OK;
 }
 
-int gondola_check_io(struct gondola_emulator *e, u16 port, unsigned int width)
+int emul_check_io(struct gondola_emulator *e, u16 port, unsigned int width)
 {
 	if (e->mode == GONDOLA_EMUL_REAL ||
 	    (e->mode != GONDOLA_EMUL_VM86 && e->cpl <= iopl(e)))
@@ -48,7 +48,7 @@ static int port_access(struct gondola_emulator *e, u16 port, struct gondola_oper
 	u32 value = op->value;
 	int r;
 
-	r = gondola_check_io(e, port, width);
+	r = emul_check_io(e, port, width);
 	if (r)
 		return r;
 	if (in)
@@ -63,12 +63,12 @@ static int port_access(struct gondola_emulator *e, u16 port, struct gondola_oper
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_in(struct gondola_emulator *e)
+int emul_op_in(struct gondola_emulator *e)
 {
 	return port_access(e, e->src.value, &e->dst, true);
 }
 
-int gondola_op_out(struct gondola_emulator *e)
+int emul_op_out(struct gondola_emulator *e)
 {
 	return port_access(e, e->dst.value, &e->src, false);
 }
@@ -87,10 +87,10 @@ static int check_if(struct gondola_emulator *e)
 		return GONDOLA_EMUL_OK;
 	if (e->cpl == 3 && e->ops->get_cr(e, 4) & virtual)
 		return GONDOLA_EMUL_UNKNOWN;
-	return gondola_gp(e);
+	return emul_gp(e);
 }
 
-int gondola_op_cli(struct gondola_emulator *e)
+int emul_op_cli(struct gondola_emulator *e)
 {
 	int r = check_if(e);
 
@@ -99,7 +99,7 @@ int gondola_op_cli(struct gondola_emulator *e)
 	return r;
 }
 
-int gondola_op_sti(struct gondola_emulator *e)
+int emul_op_sti(struct gondola_emulator *e)
 {
 	int r = check_if(e);
 
@@ -111,23 +111,23 @@ int gondola_op_sti(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_hlt(struct gondola_emulator *e)
+int emul_op_hlt(struct gondola_emulator *e)
 {
 	return e->ops->hlt(e);
 }
 
 /* INVD too: contents that the guest has no way to miss are written back. */
-int gondola_op_wbinvd(struct gondola_emulator *e)
+int emul_op_wbinvd(struct gondola_emulator *e)
 {
 	return e->ops->wbinvd(e);
 }
 
-int gondola_op_clts(struct gondola_emulator *e)
+int emul_op_clts(struct gondola_emulator *e)
 {
 	return e->ops->set_cr(e, 0, e->ops->get_cr(e, 0) & ~CR0_TS);
 }
 
-int gondola_op_cpuid(struct gondola_emulator *e)
+int emul_op_cpuid(struct gondola_emulator *e)
 {
 	u64 *gpr = e->regs->gpr;
 	u32 a = gpr[R_RAX], b = gpr[R_RBX], c = gpr[R_RCX], d = gpr[R_RDX];
@@ -155,47 +155,47 @@ static int read_msr(struct gondola_emulator *e, u32 index)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_rdmsr(struct gondola_emulator *e)
+int emul_op_rdmsr(struct gondola_emulator *e)
 {
 	return read_msr(e, e->regs->gpr[R_RCX]);
 }
 
-int gondola_op_wrmsr(struct gondola_emulator *e)
+int emul_op_wrmsr(struct gondola_emulator *e)
 {
 	u64 *gpr = e->regs->gpr;
 
 	return e->ops->set_msr(e, gpr[R_RCX], (u32)gpr[R_RAX] | gpr[R_RDX] << 32);
 }
 
-int gondola_op_rdtsc(struct gondola_emulator *e)
+int emul_op_rdtsc(struct gondola_emulator *e)
 {
 	if (e->cpl && e->ops->get_cr(e, 4) & CR4_TSD)
-		return gondola_gp(e);
+		return emul_gp(e);
 	return read_msr(e, MSRX_TSC);
 }
 
-int gondola_op_rdtscp(struct gondola_emulator *e)
+int emul_op_rdtscp(struct gondola_emulator *e)
 {
 	u64 aux;
 	int r;
 
 	r = e->ops->get_msr(e, MSRX_TSC_AUX, &aux);
 	if (!r)
-		r = gondola_op_rdtsc(e);
+		r = emul_op_rdtsc(e);
 	if (!r)
 		e->regs->gpr[R_RCX] = (u32)aux;
 	return r;
 }
 
-int gondola_op_rdpid(struct gondola_emulator *e)
+int emul_op_rdpid(struct gondola_emulator *e)
 {
 	return e->ops->get_msr(e, MSRX_TSC_AUX, &e->dst.value);
 }
 
 /* There are no counters to read. */
-int gondola_op_rdpmc(struct gondola_emulator *e)
+int emul_op_rdpmc(struct gondola_emulator *e)
 {
-	return gondola_gp(e);
+	return emul_gp(e);
 }
 
 static bool has_cr(unsigned int cr)
@@ -203,18 +203,18 @@ static bool has_cr(unsigned int cr)
 	return cr <= 8 && BIT(cr) & (BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(8));
 }
 
-int gondola_op_read_cr(struct gondola_emulator *e)
+int emul_op_read_cr(struct gondola_emulator *e)
 {
 	if (!has_cr(e->src.reg))
-		return gondola_fault(e, VEC_UD);
+		return emul_fault(e, VEC_UD);
 	e->dst.value = e->ops->get_cr(e, e->src.reg);
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_write_cr(struct gondola_emulator *e)
+int emul_op_write_cr(struct gondola_emulator *e)
 {
 	if (!has_cr(e->dst.reg))
-		return gondola_fault(e, VEC_UD);
+		return emul_fault(e, VEC_UD);
 	return e->ops->set_cr(e, e->dst.reg, e->src.value);
 }
 
@@ -222,16 +222,16 @@ int gondola_op_write_cr(struct gondola_emulator *e)
 static int debug_register(struct gondola_emulator *e, unsigned int *dr)
 {
 	if (*dr > 7)
-		return gondola_fault(e, VEC_UD);
+		return emul_fault(e, VEC_UD);
 	if (*dr == 4 || *dr == 5) {
 		if (e->ops->get_cr(e, 4) & CR4_DE)
-			return gondola_fault(e, VEC_UD);
+			return emul_fault(e, VEC_UD);
 		*dr += 2;
 	}
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_read_dr(struct gondola_emulator *e)
+int emul_op_read_dr(struct gondola_emulator *e)
 {
 	unsigned int dr = e->src.reg;
 	int r = debug_register(e, &dr);
@@ -239,7 +239,7 @@ int gondola_op_read_dr(struct gondola_emulator *e)
 	return r ? r : e->ops->get_dr(e, dr, &e->dst.value);
 }
 
-int gondola_op_write_dr(struct gondola_emulator *e)
+int emul_op_write_dr(struct gondola_emulator *e)
 {
 	unsigned int dr = e->dst.reg;
 	int r = debug_register(e, &dr);
@@ -247,14 +247,14 @@ int gondola_op_write_dr(struct gondola_emulator *e)
 	return r ? r : e->ops->set_dr(e, dr, e->src.value);
 }
 
-int gondola_op_smsw(struct gondola_emulator *e)
+int emul_op_smsw(struct gondola_emulator *e)
 {
 	e->dst.value = e->ops->get_cr(e, 0);
 	return GONDOLA_EMUL_OK;
 }
 
 /* PE, MP, EM and TS; PE can be set this way but not cleared. */
-int gondola_op_lmsw(struct gondola_emulator *e)
+int emul_op_lmsw(struct gondola_emulator *e)
 {
 	const u64 low = CR0_PE | CR0_MP | CR0_EM | CR0_TS;
 	u64 cr0 = e->ops->get_cr(e, 0);
@@ -262,23 +262,23 @@ int gondola_op_lmsw(struct gondola_emulator *e)
 	return e->ops->set_cr(e, 0, (cr0 & ~(low & ~CR0_PE)) | (e->src.value & low));
 }
 
-int gondola_op_invlpg(struct gondola_emulator *e)
+int emul_op_invlpg(struct gondola_emulator *e)
 {
 	gva_t la = e->ea;
 
-	if (!gondola_long64(e) || e->insn->seg >= GONDOLA_FS) {
+	if (!emul_long64(e) || e->insn->seg >= GONDOLA_FS) {
 		struct gondola_segment s;
 
 		e->ops->get_segment(e, e->insn->seg, &s);
 		la += s.base;
-		if (!gondola_long64(e))
+		if (!emul_long64(e))
 			la = (u32)la;
 	}
 	/* Nothing is cached for an address that cannot be. */
-	return gondola_canonical(la) ? e->ops->invlpg(e, la) : GONDOLA_EMUL_OK;
+	return emul_canonical(la) ? e->ops->invlpg(e, la) : GONDOLA_EMUL_OK;
 }
 
-int gondola_op_swapgs(struct gondola_emulator *e)
+int emul_op_swapgs(struct gondola_emulator *e)
 {
 	u64 gs, kernel;
 	int r;
@@ -293,42 +293,42 @@ int gondola_op_swapgs(struct gondola_emulator *e)
 	return r ? r : e->ops->set_msr(e, MSRX_KERNEL_GS_BASE, gs);
 }
 
-int gondola_op_invpcid(struct gondola_emulator *e)
+int emul_op_invpcid(struct gondola_emulator *e)
 {
 	u64 descriptor[2];
 	gva_t la;
 	int r;
 
 	if (!e->ops->invpcid)
-		return gondola_fault(e, VEC_UD);
-	r = gondola_linear(e, e->insn->seg, e->ea, 16, false, &la);
+		return emul_fault(e, VEC_UD);
+	r = emul_linear(e, e->insn->seg, e->ea, 16, false, &la);
 	if (!r)
 		r = e->ops->read(e, la, descriptor, 16, false);
 	if (r)
 		return r;
 	if (e->dst.value > 3 || descriptor[0] >> 12)
-		return gondola_gp(e);
+		return emul_gp(e);
 	return e->ops->invpcid(e, e->dst.value, descriptor[0], descriptor[1]);
 }
 
 /* RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE: ModRM.reg 0 … 3 */
-int gondola_op_base(struct gondola_emulator *e)
+int emul_op_base(struct gondola_emulator *e)
 {
 	unsigned int op = e->insn->modrm >> 3 & 7;
 	u32 msr = op & 1 ? MSRX_GS_BASE : MSRX_FS_BASE;
 
 	if (!(e->ops->get_cr(e, 4) & CR4_FSGSBASE))
-		return gondola_fault(e, VEC_UD);
+		return emul_fault(e, VEC_UD);
 	if (op < 2)
 		return e->ops->get_msr(e, msr, &e->dst.value);
 	return e->ops->set_msr(e, msr, e->dst.value);
 }
 
 /* CLAC and STAC: ca and cb.  The manual has #UD for them where they are not allowed. */
-int gondola_op_ac(struct gondola_emulator *e)
+int emul_op_ac(struct gondola_emulator *e)
 {
 	if (e->cpl)
-		return gondola_fault(e, VEC_UD);
+		return emul_fault(e, VEC_UD);
 	if (e->insn->modrm == 0xcb)
 		e->rflags |= RFL_AC;
 	else
@@ -336,16 +336,16 @@ int gondola_op_ac(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_hypercall(struct gondola_emulator *e)
+int emul_op_hypercall(struct gondola_emulator *e)
 {
-	return e->ops->hypercall ? e->ops->hypercall(e) : gondola_fault(e, VEC_UD);
+	return e->ops->hypercall ? e->ops->hypercall(e) : emul_fault(e, VEC_UD);
 }
 
 /* SGDT, SIDT, LGDT, LIDT: a limit of 2 bytes, then the base: 8 bytes in 64-bit mode, else 4. */
 static int dtable_address(struct gondola_emulator *e, bool write, unsigned int *bytes, gva_t *la)
 {
-	*bytes = gondola_long64(e) ? 10 : 6;
-	return gondola_linear(e, e->insn->seg, e->ea, *bytes, write, la);
+	*bytes = emul_long64(e) ? 10 : 6;
+	return emul_linear(e, e->insn->seg, e->ea, *bytes, write, la);
 }
 
 /* ModRM.reg: 0 and 2 are the GDT's, 1 and 3 the IDT's. */
@@ -354,7 +354,7 @@ static bool is_idt(const struct gondola_emulator *e)
 	return e->insn->modrm >> 3 & 1;
 }
 
-int gondola_op_store_dtable(struct gondola_emulator *e)
+int emul_op_store_dtable(struct gondola_emulator *e)
 {
 	struct gondola_dtable table;
 	unsigned int bytes;
@@ -371,7 +371,7 @@ int gondola_op_store_dtable(struct gondola_emulator *e)
 	return e->ops->write(e, la, image, bytes, false);
 }
 
-int gondola_op_load_dtable(struct gondola_emulator *e)
+int emul_op_load_dtable(struct gondola_emulator *e)
 {
 	struct gondola_dtable table = { 0 };
 	unsigned int bytes;
@@ -387,16 +387,16 @@ int gondola_op_load_dtable(struct gondola_emulator *e)
 		return r;
 	memcpy(&table.limit, image, 2);
 	memcpy(&table.base, image + 2, bytes - 2);
-	if (e->insn->op_bytes == 2 && !gondola_long64(e))
+	if (e->insn->op_bytes == 2 && !emul_long64(e))
 		table.base &= 0xffffff;
-	if (!gondola_canonical(table.base))
-		return gondola_gp(e);
+	if (!emul_canonical(table.base))
+		return emul_gp(e);
 	e->ops->set_dtable(e, is_idt(e), &table);
 	return GONDOLA_EMUL_OK;
 }
 
 /* SLDT, STR, LLDT, LTR: the row says which register. */
-int gondola_op_store_sysseg(struct gondola_emulator *e)
+int emul_op_store_sysseg(struct gondola_emulator *e)
 {
 	struct gondola_segment s;
 
@@ -405,9 +405,9 @@ int gondola_op_store_sysseg(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_load_sysseg(struct gondola_emulator *e)
+int emul_op_load_sysseg(struct gondola_emulator *e)
 {
-	return gondola_load_segment(e, e->insn->desc->arg, e->src.value);
+	return emul_load_segment(e, e->insn->desc->arg, e->src.value);
 }
 
 /* Types of descriptors that LAR (bit) and LSL know among the system's, in and out of long mode. */
@@ -425,7 +425,7 @@ static int visible(struct gondola_emulator *e, const struct gondola_segment *s, 
 	u32 types;
 	int r;
 
-	r = gondola_long_mode_active(e, &wide);
+	r = emul_long_mode_active(e, &wide);
 	if (wide)
 		types = limit ? LSL_TYPES_LONG : LAR_TYPES_LONG;
 	else
@@ -438,13 +438,13 @@ static int visible(struct gondola_emulator *e, const struct gondola_segment *s, 
 }
 
 /* LAR and LSL: 02 and 03 */
-int gondola_op_look_up(struct gondola_emulator *e)
+int emul_op_look_up(struct gondola_emulator *e)
 {
 	bool limit = e->insn->opcode == 3, found;
 	struct gondola_segment s;
 	int r;
 
-	r = gondola_look_up(e, e->src.value, &s, &found);
+	r = emul_look_up(e, e->src.value, &s, &found);
 	if (!r && found)
 		r = visible(e, &s, limit, &found);
 	if (r)
@@ -461,13 +461,13 @@ int gondola_op_look_up(struct gondola_emulator *e)
 }
 
 /* VERR and VERW: ModRM.reg 4 and 5 */
-int gondola_op_verify(struct gondola_emulator *e)
+int emul_op_verify(struct gondola_emulator *e)
 {
 	bool write = e->insn->modrm >> 3 & 1, found;
 	struct gondola_segment s;
 	int r;
 
-	r = gondola_look_up(e, e->src.value, &s, &found);
+	r = emul_look_up(e, e->src.value, &s, &found);
 	if (!r && found)
 		r = visible(e, &s, false, &found);
 	if (r)

@@ -7,7 +7,7 @@
 
 #define IS_IMM(operand)		(((operand) & O_MASK) >= O_IMM)
 #define ROW(handler, dst_, src_, src2_, flags_, arg_) { \
-	.run = gondola_op_##handler, .dst = (dst_), .src = (src_), .src2 = (src2_), \
+	.run = emul_op_##handler, .dst = (dst_), .src = (src_), .src2 = (src2_), \
 	.arg = (arg_), .flags = (flags_) | \
 		(IS_IMM(dst_) || IS_IMM(src_) || IS_IMM(src2_) ? D_IMM : 0), \
 }

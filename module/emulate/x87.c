@@ -70,7 +70,7 @@ static bool waits(u8 opcode, u8 modrm)
 
 static int check_pending(struct gondola_emulator *e)
 {
-	return gondola_x87_pending(e->fpu) ? gondola_fault(e, VEC_MF) : GONDOLA_EMUL_OK;
+	return gondola_x87_pending(e->fpu) ? emul_fault(e, VEC_MF) : GONDOLA_EMUL_OK;
 }
 
 #define ONE(op, rm)							\
@@ -211,11 +211,11 @@ static int memory_form(struct gondola_emulator *e)
 	int r;
 
 	if (bytes == UNDEFINED)
-		return gondola_fault(e, VEC_UD);
+		return emul_fault(e, VEC_UD);
 	/* The environment of 16 bits, and that of real mode, have other layouts. */
-	if (bytes >= ENV_BYTES && (insn->op_bytes == 2 || !gondola_protected(e)))
+	if (bytes >= ENV_BYTES && (insn->op_bytes == 2 || !emul_protected(e)))
 		return GONDOLA_EMUL_UNKNOWN;
-	r = gondola_linear(e, insn->seg, e->ea, bytes, stores, &la);
+	r = emul_linear(e, insn->seg, e->ea, bytes, stores, &la);
 	if (r)
 		return r;
 	memset(memory, 0, sizeof(memory));
@@ -227,13 +227,13 @@ static int memory_form(struct gondola_emulator *e)
 	return run(e, memory, bytes, stores, la);
 }
 
-int gondola_op_x87(struct gondola_emulator *e)
+int emul_op_x87(struct gondola_emulator *e)
 {
 	const struct gondola_insn *insn = e->insn;
 	int r;
 
 	if (e->ops->get_cr(e, 0) & (CR0_EM | CR0_TS))
-		return gondola_fault(e, VEC_NM);
+		return emul_fault(e, VEC_NM);
 	if (!e->fpu)
 		return GONDOLA_EMUL_UNKNOWN;
 	if (waits(insn->opcode, insn->modrm)) {
@@ -250,17 +250,17 @@ int gondola_op_x87(struct gondola_emulator *e)
 	    insn->modrm >= 0xe0)
 		return GONDOLA_EMUL_OK;
 	if (insn->opcode == 0xdf && insn->modrm == 0xe0) {
-		gondola_write_gpr(e, R_RAX, 2, e->fpu->fsw);
+		emul_write_gpr(e, R_RAX, 2, e->fpu->fsw);
 		return GONDOLA_EMUL_OK;
 	}
 	return run(e, NULL, 0, false, 0);
 }
 
-int gondola_op_fwait(struct gondola_emulator *e)
+int emul_op_fwait(struct gondola_emulator *e)
 {
 	const u64 both = CR0_MP | CR0_TS;
 
 	if ((e->ops->get_cr(e, 0) & both) == both)
-		return gondola_fault(e, VEC_NM);
+		return emul_fault(e, VEC_NM);
 	return e->fpu ? check_pending(e) : GONDOLA_EMUL_UNKNOWN;
 }

@@ -11,7 +11,7 @@ static void get_xmm(struct gondola_emulator *e, unsigned int n, u64 both[2])
 }
 
 /* All that fits: a load from fewer than 16 bytes of memory clears the rest. */
-int gondola_op_movx(struct gondola_emulator *e)
+int emul_op_movx(struct gondola_emulator *e)
 {
 	e->dst.value = e->src.value;
 	e->dst.value_hi = e->src.bytes == 16 ? e->src.value_hi : 0;
@@ -19,10 +19,10 @@ int gondola_op_movx(struct gondola_emulator *e)
 }
 
 /* MOVSS, MOVSD: between registers they keep the rest. */
-int gondola_op_movx_low(struct gondola_emulator *e)
+int emul_op_movx_low(struct gondola_emulator *e)
 {
 	u8 bytes = e->src.bytes < e->dst.bytes ? e->src.bytes : e->dst.bytes;
-	u64 keep[2], mask = gondola_mask(bytes);
+	u64 keep[2], mask = emul_mask(bytes);
 
 	if (e->dst.kind != GONDOLA_OPERAND_XMM || e->src.kind != GONDOLA_OPERAND_XMM) {
 		e->dst.value = e->src.value & mask;
@@ -36,7 +36,7 @@ int gondola_op_movx_low(struct gondola_emulator *e)
 }
 
 /* MOVQ between registers: the low half alone, the other cleared. */
-int gondola_op_movq(struct gondola_emulator *e)
+int emul_op_movq(struct gondola_emulator *e)
 {
 	e->dst.value = e->src.value;
 	e->dst.value_hi = 0;
@@ -44,7 +44,7 @@ int gondola_op_movq(struct gondola_emulator *e)
 }
 
 /* MOVLPS, MOVHPS and their kin load one half and keep the other. */
-int gondola_op_movx_half(struct gondola_emulator *e)
+int emul_op_movx_half(struct gondola_emulator *e)
 {
 	u64 both[2];
 
@@ -55,14 +55,14 @@ int gondola_op_movx_half(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_movx_store_high(struct gondola_emulator *e)
+int emul_op_movx_store_high(struct gondola_emulator *e)
 {
 	e->dst.value = e->src.value_hi;
 	return GONDOLA_EMUL_OK;
 }
 
 /* MOVHLPS and MOVLHPS, between registers: the half named by arg is written, from the other. */
-int gondola_op_movx_cross(struct gondola_emulator *e)
+int emul_op_movx_cross(struct gondola_emulator *e)
 {
 	if (e->insn->desc->arg)
 		e->dst.value_hi = e->src.value;
@@ -82,7 +82,7 @@ static u64 dwords(u32 low, u32 high)
 }
 
 /* PSHUFD: four dwords, each chosen by two bits of the immediate. */
-int gondola_op_pshufd(struct gondola_emulator *e)
+int emul_op_pshufd(struct gondola_emulator *e)
 {
 	const struct gondola_operand src = e->src;
 	u8 order = e->src2.value;
@@ -93,7 +93,7 @@ int gondola_op_pshufd(struct gondola_emulator *e)
 }
 
 /* PSHUFLW and PSHUFHW: the same with the words of one half. */
-int gondola_op_pshufw(struct gondola_emulator *e)
+int emul_op_pshufw(struct gondola_emulator *e)
 {
 	u64 from = e->insn->desc->arg ? e->src.value_hi : e->src.value, to = 0;
 	u8 order = e->src2.value;
@@ -107,7 +107,7 @@ int gondola_op_pshufw(struct gondola_emulator *e)
 }
 
 /* Two from the destination, two from the source. */
-int gondola_op_shufps(struct gondola_emulator *e)
+int emul_op_shufps(struct gondola_emulator *e)
 {
 	const struct gondola_operand dst = e->dst, src = e->src;
 	u8 order = e->src2.value;
@@ -117,7 +117,7 @@ int gondola_op_shufps(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_shufpd(struct gondola_emulator *e)
+int emul_op_shufpd(struct gondola_emulator *e)
 {
 	u8 order = e->src2.value;
 	u64 low = order & 1 ? e->dst.value_hi : e->dst.value;
@@ -128,7 +128,7 @@ int gondola_op_shufpd(struct gondola_emulator *e)
 }
 
 /* PSRLDQ and PSLLDQ: by bytes.  ModRM.reg 3 is to the right. */
-int gondola_op_shift_bytes(struct gondola_emulator *e)
+int emul_op_shift_bytes(struct gondola_emulator *e)
 {
 	unsigned int count = e->src.value > 16 ? 16 : e->src.value;
 	bool right = (e->insn->modrm >> 3 & 7) == 3;
@@ -141,7 +141,7 @@ int gondola_op_shift_bytes(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_pinsrw(struct gondola_emulator *e)
+int emul_op_pinsrw(struct gondola_emulator *e)
 {
 	unsigned int n = e->src2.value & 7;
 	u64 *half = n & 4 ? &e->dst.value_hi : &e->dst.value;
@@ -151,7 +151,7 @@ int gondola_op_pinsrw(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_op_pextrw(struct gondola_emulator *e)
+int emul_op_pextrw(struct gondola_emulator *e)
 {
 	unsigned int n = e->src2.value & 7;
 
@@ -170,7 +170,7 @@ static u32 signs(u64 half, unsigned int bytes)
 	return mask;
 }
 
-int gondola_op_movmsk(struct gondola_emulator *e)
+int emul_op_movmsk(struct gondola_emulator *e)
 {
 	unsigned int bytes = e->insn->desc->arg;
 

@@ -475,7 +475,7 @@ static int interpret(unsigned long nr)
 	if (r)
 		return r;
 	insn = emulator.own;
-	insn.run = gondola_run_any;
+	insn.run = emul_run_any;
 	return gondola_execute(&emulator, &insn);
 }
 

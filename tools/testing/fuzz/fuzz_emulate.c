@@ -152,7 +152,7 @@ static u64 op_get_cr(struct gondola_emulator *e, unsigned int cr)
 static int op_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)
 {
 	if (cr == 0 && value >> 32)
-		return gondola_gp(e);
+		return emul_gp(e);
 	/* Paging stays as it is: only the interpreter's view of the bits is of interest. */
 	to_world(e)->cr[cr] = value;
 	return GONDOLA_EMUL_OK;
@@ -166,7 +166,7 @@ static int op_get_dr(struct gondola_emulator *e, unsigned int dr, u64 *value)
 
 static int op_set_dr(struct gondola_emulator *e, unsigned int dr, u64 value)
 {
-	return value >> 32 ? gondola_gp(e) : GONDOLA_EMUL_OK;
+	return value >> 32 ? emul_gp(e) : GONDOLA_EMUL_OK;
 }
 
 static int op_get_msr(struct gondola_emulator *e, u32 index, u64 *value)
@@ -177,7 +177,7 @@ static int op_get_msr(struct gondola_emulator *e, u32 index, u64 *value)
 		if (to_world(e)->emul.mode == GONDOLA_EMUL_LONG64)
 			*value |= EFER_F_LMA | EFER_F_LME;
 	}
-	return index & 0x800 ? gondola_gp(e) : GONDOLA_EMUL_OK;
+	return index & 0x800 ? emul_gp(e) : GONDOLA_EMUL_OK;
 }
 
 static int op_set_msr(struct gondola_emulator *e, u32 index, u64 value)
@@ -212,12 +212,12 @@ static int op_invpcid(struct gondola_emulator *e, u64 type, u64 pcid, gva_t la)
 static int op_get_xcr(struct gondola_emulator *e, u32 index, u64 *value)
 {
 	*value = 3;
-	return index ? gondola_gp(e) : GONDOLA_EMUL_OK;
+	return index ? emul_gp(e) : GONDOLA_EMUL_OK;
 }
 
 static int op_set_xcr(struct gondola_emulator *e, u32 index, u64 value)
 {
-	return gondola_gp(e);
+	return emul_gp(e);
 }
 
 static const struct gondola_emul_ops ops = {
@@ -321,7 +321,7 @@ static void agree(const struct gondola_insn *insn, int r)
 {
 	struct gondola_insn general = *insn;
 
-	general.run = gondola_run_any;
+	general.run = emul_run_any;
 	if (gondola_execute(&other.emul, &general) != r)
 		abort();
 	if (memcmp(&other.regs, &world.regs, sizeof(world.regs)) ||
