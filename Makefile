@@ -95,6 +95,11 @@ packages-%:
 ifneq ($(KERNEL),)
 module driver: packages-build packages-suites
 	@$(testing)/machine/build-for $(KERNEL) $(BUILD) $(KBUILD_OPTIONS)
+else ifeq ($(shell . /etc/os-release && echo $$VERSION_ID),13)
+# Its kernel finds no sources by src=.
+module driver: packages-build
+	@$(headers_check)
+	@KDIR="$(kdir)" $(testing)/machine/build-for installed $(BUILD) $(KBUILD_OPTIONS)
 else
 module: packages-build
 	@$(headers_check)

@@ -10,6 +10,7 @@ import fcntl
 import glob
 import hashlib
 import os
+import platform
 import re
 import shutil
 import stat
@@ -27,9 +28,14 @@ class ImageError(Exception):
     """An input is missing or not usable."""
 
 
+def debian_kernel():
+    """The version of this Debian's own kernel: 6.1 on Debian 12, 6.12 on Debian 13."""
+    return {"13": "6.12"}.get(platform.freedesktop_os_release().get("VERSION_ID"), "6.1")
+
+
 def release():
-    """The kernel release of the newest installed headers: 6.1.0-N-cloud-amd64."""
-    found = glob.glob("/usr/src/linux-headers-6.1.*-cloud-amd64")
+    """The kernel release of the newest installed headers of it: 6.1.0-N-cloud-amd64."""
+    found = glob.glob("/usr/src/linux-headers-%s.*-cloud-amd64" % debian_kernel())
     if not found:
         raise ImageError("no linux-headers-cloud-amd64 installed: run tools/testing/machine/packages")
     newest = max(found, key=lambda path: [int(n) for n in re.findall(r"\d+", path)])
@@ -39,6 +45,27 @@ def release():
 def run(*argv, **kwargs):
     return subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, **kwargs).stdout
+
+
+def link_tree(tree, parts, directory):
+    """A tree of links: newer kernels find no sources by src=, and write beside what they build."""
+    wanted = set()
+    for part in parts:
+        top = os.path.join(tree, part)
+        for path in [top] if os.path.isfile(top) else \
+                [os.path.join(parent, name) for parent, _, names in os.walk(top) for name in names]:
+            link = os.path.join(directory, os.path.relpath(path, tree))
+            wanted.add(link)
+            os.makedirs(os.path.dirname(link), exist_ok=True)
+            if not os.path.islink(link) or os.readlink(link) != path:
+                if os.path.lexists(link):
+                    os.unlink(link)
+                os.symlink(path, link)
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            link = os.path.join(parent, name)
+            if os.path.islink(link) and link not in wanted:
+                os.unlink(link)
 
 
 class Cpio:
@@ -213,6 +240,12 @@ def unpack_kernel(entry, version, package):
                 "cannot download %s %s, which belongs to the installed headers (apt-get update, "
                 "or upgrade linux-headers-cloud-amd64):\n%s" % (name, package, error.stderr)) from error
         run("dpkg", "-x", glob.glob(os.path.join(scratch, "*.deb"))[0], entry)
+    # Debian 13 has modules below /usr, and packed: the machine's insmod does not unpack.
+    if not os.path.exists(os.path.join(entry, "lib")):
+        os.symlink("usr/lib", os.path.join(entry, "lib"))
+    packed = glob.glob(os.path.join(glob.escape(entry), "**/*.ko.xz"), recursive=True)
+    if packed:
+        run("xz", "-d", *packed)
     run("depmod", "-b", entry, version,
         env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/sbin:/usr/sbin"})
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Builds kernels from Debian's linux-source-6.1, once, for modules to be built against."""
+"""Builds kernels from Debian's linux-source, once, for modules to be built against."""
 
 import glob
 import hashlib
@@ -13,7 +13,8 @@ UML_CONFIG = os.path.join(HERE, "uml-config")
 CHECKED_CONFIG = os.path.join(HERE, "../kunit/config")
 FUZZ_CONFIG = os.path.join(HERE, "fuzz-config")
 DEBUG_CONFIG = os.path.join(HERE, "debug-config")
-SOURCE = "/usr/src/linux-source-6.1.tar.xz"
+PACKAGE = "linux-source-" + image.debian_kernel()
+SOURCE = "/usr/src/%s.tar.xz" % PACKAGE
 # Other architectures and drivers' code are most of the source; their Kconfig files must stay.
 LEFT_OUT = ("Documentation/*.rst", "Documentation/*.yaml", "Documentation/*.txt", "arch/[!ux]*/*.[chS]",
             "arch/*/boot/dts/*", "drivers/gpu/*.[ch]", "drivers/net/ethernet/*.[ch]", "drivers/net/wireless/*.[ch]",
@@ -39,7 +40,7 @@ def build(entry, arch, lines, targets):
     log = os.path.join(entry, "build.log")
     subprocess.run(
         ["tar", "-xf", SOURCE, "-C", entry, "--strip-components=1", "--wildcards"]
-        + ["--exclude=linux-source-6.1/" + pattern for pattern in LEFT_OUT], check=True)
+        + ["--exclude=%s/%s" % (PACKAGE, pattern) for pattern in LEFT_OUT], check=True)
     if arch == "um":
         let_um_have_notifiers(entry)
     architecture = "ARCH=" + arch
@@ -117,6 +118,6 @@ def built(name, arch, configs, targets):
             lines += f.read()
     digest = hashlib.sha256(lines.encode() + repr(LEFT_OUT).encode())
     digest.update(image.run("gcc", "-dumpfullversion").strip().encode())
-    version = image.run("dpkg-query", "-W", "-f", "${Version}", "linux-source-6.1")
+    version = image.run("dpkg-query", "-W", "-f", "${Version}", PACKAGE)
     return image.Cache().get("%s-%s-%s" % (name, version, digest.hexdigest()[:12]),
                              lambda entry: build(entry, arch, lines, targets))

@@ -118,29 +118,26 @@ class Suite:
 
     def build(self, tree, parts, directory, inner, *variables, release=None):
         """Builds a module of links to the tree's @parts in @directory/@inner; status and output."""
-        link_tree(tree, parts, directory)
-        command = "exec nice make -C /usr/src/linux-headers-%s M=%s -j%d %s modules" % (
-            release or self.release, os.path.normpath(os.path.join(directory, inner)), os.cpu_count() or 1,
-            " ".join(variables))
-        return in_root(self.root, command, (tree, directory))
+        image.link_tree(tree, parts, directory)
+        headers = "/usr/src/linux-headers-" + (release or self.release)
+        return in_root(self.root, make_command(headers, directory, inner, variables), (tree, directory))
 
 
-def link_tree(tree, parts, directory):
-    """A tree of links: newer kernels find no sources by src=, and write beside what they build."""
-    wanted = set()
-    for part in parts:
-        top = os.path.join(tree, part)
-        for path in [top] if os.path.isfile(top) else \
-                [os.path.join(parent, name) for parent, _, names in os.walk(top) for name in names]:
-            link = os.path.join(directory, os.path.relpath(path, tree))
-            wanted.add(link)
-            os.makedirs(os.path.dirname(link), exist_ok=True)
-            if not os.path.islink(link) or os.readlink(link) != path:
-                if os.path.lexists(link):
-                    os.unlink(link)
-                os.symlink(path, link)
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            link = os.path.join(parent, name)
-            if os.path.islink(link) and link not in wanted:
-                os.unlink(link)
+class Installed:
+    """The kernel whose headers are installed here, with the machine's own compiler."""
+
+    def __init__(self, headers=None):
+        self.release = image.release()
+        self.headers = headers or "/usr/src/linux-headers-" + self.release
+
+    def build(self, tree, parts, directory, inner, *variables, release=None):
+        """As Suite.build(); @release is that of the headers."""
+        image.link_tree(tree, parts, directory)
+        return subprocess.run(["sh", "-c", make_command(self.headers, directory, inner, variables)],
+                              check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace")
+
+
+def make_command(headers, directory, inner, variables):
+    return "exec nice make -C %s M=%s -j%d %s modules" % (
+        headers, os.path.normpath(os.path.join(directory, inner)), os.cpu_count() or 1, " ".join(variables))
