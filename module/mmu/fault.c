@@ -35,18 +35,19 @@ static u64 leaf_bits(union gondola_role role, u64 rights, bool supervisor_write)
 	return (w ? PT_W : 0) | (u ? PT_U : 0) | nx;
 }
 
-/* Put a leaf in place. @write: the fault was a write that the guest allows. */
-static void set_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
-		     struct gondola_slot *slot, gfn_t gfn, u64 bits, bool write)
+/*
+ * Put a leaf in place; an entry that was empty finds room in the frame's bag.  A fault does that up
+ * to 16 times, so it is no call.
+ */
+static __always_inline void set_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
+				     unsigned int i, struct gondola_slot *slot,
+				     struct gondola_frame *frame, gfn_t gfn, u64 bits)
 {
-	struct gondola_frame *frame = gondola_frame_in(slot, gfn);
 	struct gondola_vm *vm = vcpu->vm;
 	u64 *spte = &sp->spt[i], old = READ_ONCE(*spte), new;
 
 	if (GONDOLA_MMU_BUG_ON(vm, gondola_leaf_gfn(sp, i) != gfn))
 		return;
-	if (write)
-		gondola_mark_page_dirty(vm, vcpu, slot, gfn, GONDOLA_DIRTY_VCPU);
 	if (!(frame->host & FRAME_WRITABLE) || frame->nr_synced ||
 	    !gondola_may_write_clean(slot, gfn))
 		bits &= ~PT_W;
@@ -60,7 +61,6 @@ static void set_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 	if (GONDOLA_MMU_BUG_ON(vm, spte_present(old) && (old ^ new) & PT_ADDR))
 		return;
 	if (!spte_present(old)) {
-		gondola_make_room_in(vm, frame->rmap);
 		gondola_rmap_add(&vcpu->mmu.rmap_cache, &frame->rmap, spte);
 		sp->present++;
 		vm->mmu.nr_sptes++;
@@ -93,26 +93,35 @@ static bool may_map_along(const struct gondola_frame *frame)
 	return frame->host & FRAME_PRESENT && !gondola_rmap_is_full(frame->rmap);
 }
 
-bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
-		      u64 gpte)
+/* The role of @sp is current. */
+static __always_inline bool leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
+				     unsigned int i, u64 gpte)
 {
 	gfn_t gfn = (gpte & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
+	struct gondola_frame *frame;
 	struct gondola_slot *slot;
 	u64 rights = gpte;
 
 	/* Without A the processor would have to set it first: that is for a fault to do. */
 	if ((gpte & (PT_P | PT_A)) != (PT_P | PT_A) || gpte & vcpu->mmu.reserved[0][1] ||
-	    !role_is_current(vcpu, sp->role))
-		return false;
-	if (!gondola_chunk_to_spare(vcpu))
+	    !gondola_chunk_to_spare(vcpu))
 		return false;
 	slot = gondola_find_slot(vcpu->vm, gfn);
-	if (!slot || !may_map_along(gondola_frame_in(slot, gfn)))
+	if (!slot)
+		return false;
+	frame = gondola_frame_in(slot, gfn);
+	if (!may_map_along(frame))
 		return false;
 	if (!(gpte & PT_D))
 		rights &= ~PT_W;
-	set_leaf(vcpu, sp, i, slot, gfn, leaf_bits(sp->role, rights, false), false);
+	set_leaf(vcpu, sp, i, slot, frame, gfn, leaf_bits(sp->role, rights, false));
 	return true;
+}
+
+bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+		      u64 gpte)
+{
+	return role_is_current(vcpu, sp->role) && leaf_try(vcpu, sp, i, gpte);
 }
 
 gfn_t gondola_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte)
@@ -262,7 +271,7 @@ static void fill_around(struct gondola_vcpu *vcpu, struct gondola_shadow_page *s
 	unsigned int i = at & ~(PREFETCH - 1), end = i + PREFETCH;
 	void *data;
 
-	if (!(sp->frame->host & FRAME_PRESENT))
+	if (!(sp->frame->host & FRAME_PRESENT) || !role_is_current(vcpu, sp->role))
 		return;
 	data = frame_data(sp->frame);
 	for (; i < end; i++) {
@@ -274,7 +283,7 @@ static void fill_around(struct gondola_vcpu *vcpu, struct gondola_shadow_page *s
 		if (!(gpte & PT_A))
 			continue;
 		sp->gpt[i] = gpte;
-		if (gondola_leaf_try(vcpu, sp, i, gpte))
+		if (leaf_try(vcpu, sp, i, gpte))
 			gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_PREFETCHED);
 	}
 }
@@ -288,11 +297,14 @@ static void fill_around_direct(struct gondola_vcpu *vcpu, struct gondola_shadow_
 
 	for (; i < end; i++) {
 		struct gondola_slot *slot = gondola_find_slot(vcpu->vm, sp->gfn + i);
+		struct gondola_frame *frame;
 
-		if (!slot || spte_present(sp->spt[i]) || !gondola_chunk_to_spare(vcpu) ||
-		    !may_map_along(gondola_frame_in(slot, sp->gfn + i)))
+		if (!slot || spte_present(sp->spt[i]) || !gondola_chunk_to_spare(vcpu))
 			continue;
-		set_leaf(vcpu, sp, i, slot, sp->gfn + i, bits, false);
+		frame = gondola_frame_in(slot, sp->gfn + i);
+		if (!may_map_along(frame))
+			continue;
+		set_leaf(vcpu, sp, i, slot, frame, sp->gfn + i, bits);
 		gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_PREFETCHED);
 	}
 }
@@ -301,12 +313,18 @@ static void fill_around_direct(struct gondola_vcpu *vcpu, struct gondola_shadow_
 static void map_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
 		     u64 rights, struct gondola_slot *slot, gfn_t gfn, u32 error)
 {
+	struct gondola_frame *frame = gondola_frame_in(slot, gfn);
+	struct gondola_vm *vm = vcpu->vm;
 	bool write = error & PFEC_W;
 
 	sp->writes = 0;
-	list_move(&sp->link, &vcpu->vm->mmu.pages);
-	set_leaf(vcpu, sp, i, slot, gfn,
-		 leaf_bits(sp->role, rights, write && !(error & PFEC_U)), write);
+	list_move(&sp->link, &vm->mmu.pages);
+	if (write)
+		gondola_mark_page_dirty(vm, vcpu, slot, gfn, GONDOLA_DIRTY_VCPU);
+	if (!spte_present(sp->spt[i]))
+		gondola_make_room_in(vm, frame->rmap);
+	set_leaf(vcpu, sp, i, slot, frame, gfn,
+		 leaf_bits(sp->role, rights, write && !(error & PFEC_U)));
 	gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_FILLS);
 	if (sp->role.direct)
 		fill_around_direct(vcpu, sp, i);

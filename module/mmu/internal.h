@@ -180,7 +180,13 @@ u64 *gondola_rmap_first(unsigned long head);
 /* As many entries as a bag may have: see gondola_make_room_in(). */
 #define GONDOLA_RMAP_MAX	(32 * 14)
 unsigned int gondola_rmap_size(unsigned long head);
-bool gondola_rmap_is_full(unsigned long head);
+/* In the head of a bag that has chunks; others have one entry at most. */
+#define GONDOLA_RMAP_CHUNK	1ul
+bool gondola_rmap_chunks_are_full(unsigned long head);
+static inline bool gondola_rmap_is_full(unsigned long head)
+{
+	return head & GONDOLA_RMAP_CHUNK && gondola_rmap_chunks_are_full(head);
+}
 /* Of a full bag: the entry whose turn it is to go. */
 u64 *gondola_rmap_victim(unsigned long head, unsigned int turn);
 /* Call @visit for each until it returns true. */

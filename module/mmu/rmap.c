@@ -14,7 +14,7 @@
 #include "internal.h"
 
 #define CHUNK_ENTRIES	14
-#define CHUNK_BIT	1ul
+#define CHUNK_BIT	GONDOLA_RMAP_CHUNK
 
 /**
  * struct rmap_chunk - a part of a bag
@@ -80,9 +80,9 @@ unsigned int gondola_rmap_size(unsigned long head)
 	return head & CHUNK_BIT ? to_chunk(head)->total : head != 0;
 }
 
-bool gondola_rmap_is_full(unsigned long head)
+bool gondola_rmap_chunks_are_full(unsigned long head)
 {
-	return head & CHUNK_BIT && to_chunk(head)->total >= GONDOLA_RMAP_MAX;
+	return to_chunk(head)->total >= GONDOLA_RMAP_MAX;
 }
 
 u64 *gondola_rmap_victim(unsigned long head, unsigned int turn)
