@@ -196,7 +196,7 @@ TRACE_EVENT(gondola_msr,
 /*
  * A frame was written for the first time since its bit was cleared.  @vcpu and
  * @rip say who when @source is GONDOLA_DIRTY_VCPU, else they are ~0 and 0.
- * @phase and @round hold since the log was last read: see GONDOLA_GET_DIRTY.
+ * @phase and @round hold since the log was last cleared there: see GONDOLA_CLEAR_DIRTY.
  * @count: how many there were of this VM so far, so that who counts sees what it missed.
  * @device: which one, when @source is GONDOLA_DIRTY_DEVICE and the launcher named it, else "".
  */

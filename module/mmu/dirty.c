@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Dirty tracking: who writes a page, sets its bit; reading and clearing are two calls. */
+/*
+ * Dirty tracking: a write sets its page's bit.  Reading changes nothing; clearing says what was
+ * set, and opens a new period.
+ */
 #include <linux/bitmap.h>
 #include <linux/sched/signal.h>
 #include <linux/vmalloc.h>
@@ -36,18 +39,9 @@ static struct gondola_stamp *stamps_of(unsigned long *dirty, u64 pages)
 	return (struct gondola_stamp *)(dirty + DIV_ROUND_UP(pages, 64));
 }
 
-static void take_mark(struct gondola_vm *vm, struct gondola_stamp *stamps, u64 first, u64 pages)
+static struct gondola_stamp mark_of(const struct gondola_vm *vm)
 {
-	struct gondola_stamp stamp = {
-		.phase = READ_ONCE(vm->phase),
-		.round = READ_ONCE(vm->round),
-	};
-	u64 i;
-
-	for (i = first / 64; i < DIV_ROUND_UP(first + pages, 64); i++) {
-		gondola_step(1);
-		stamps[i] = stamp;
-	}
+	return (struct gondola_stamp){ READ_ONCE(vm->phase), READ_ONCE(vm->round) };
 }
 
 unsigned long *gondola_dirty_alloc(struct gondola_vm *vm, u64 pages)
@@ -55,9 +49,10 @@ unsigned long *gondola_dirty_alloc(struct gondola_vm *vm, u64 pages)
 	unsigned long *dirty = __vcalloc(DIV_ROUND_UP(pages, 64),
 					 sizeof(u64) + sizeof(struct gondola_stamp),
 					 GFP_KERNEL_ACCOUNT);
+	u64 i;
 
-	if (dirty)
-		take_mark(vm, stamps_of(dirty, pages), 0, pages);
+	for (i = 0; dirty && i < DIV_ROUND_UP(pages, 64); i++)
+		stamps_of(dirty, pages)[i] = mark_of(vm);
 	return dirty;
 }
 
@@ -91,8 +86,7 @@ int gondola_mmu_get_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages,
 	for (done = 0; done < pages; done += n) {
 		n = min_t(u64, pages - done, READ_AT_ONCE);
 		gondola_mmu_lock(vm);
-		/* Writes from here on belong to the next reading of the log. */
-		take_mark(vm, s->stamps, first + done, n);
+		gondola_step(DIV_ROUND_UP(n, 64));
 		memcpy(bitmap + done / 64, s->dirty + (first + done) / 64,
 		       DIV_ROUND_UP(n, 64) * sizeof(u64));
 		gondola_mmu_unlock(vm);
@@ -103,21 +97,47 @@ int gondola_mmu_get_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages,
 	return 0;
 }
 
-int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages,
-			    const u64 *bitmap)
+/*
+ * Of the 64 pages from @first, clear those that are in *@which, and leave there those that were
+ * dirty.  Returns how much work it was.
+ */
+static unsigned int clear_word(struct gondola_vm *vm, struct gondola_slot *s, u64 first, u64 *which)
 {
+	unsigned long bits = *which & s->dirty[first / 64];
+	unsigned int work = 0, i;
+
+	gondola_step(1);
+	*which = bits;
+	s->dirty[first / 64] &= ~bits;
+	s->stamps[first / 64] = mark_of(vm);
+	for_each_set_bit(i, &bits, 64) {
+		struct gondola_frame *frame = &s->frames[first + i];
+
+		gondola_step(1);
+		work += 1 + gondola_rmap_size(frame->rmap);
+		gondola_write_protect(vm, s->base + first + i, frame);
+	}
+	return work;
+}
+
+int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages, u64 *bitmap)
+{
+	unsigned int work = 0, more;
 	struct gondola_slot *s;
-	unsigned int work = 0;
 	bool flush = false;
 	u64 i;
 
+	BUILD_BUG_ON(BITS_PER_LONG != 64);
 	lockdep_assert_held(&vm->lock);
 	s = dirty_slot(vm, slot, first, pages);
 	if (!s)
 		return -EINVAL;
+	if (pages % 64)
+		bitmap[pages / 64] &= GENMASK_ULL(pages % 64 - 1, 0);
 	gondola_mmu_lock(vm);
-	for (i = 0; i < pages; i++) {
-		if (++work > PROTECT_AT_ONCE) {
+	/* A word is cleared and stamped in one hold, so that no write falls between two periods. */
+	for (i = 0; i < DIV_ROUND_UP(pages, 64); i++) {
+		if (work > PROTECT_AT_ONCE) {
 			/* No stale entry may write the pages that were cleared so far. */
 			gondola_flush_all(vm);
 			gondola_mmu_unlock(vm);
@@ -125,20 +145,9 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 			gondola_mmu_lock(vm);
 			work = 0;
 		}
-		gondola_step(1);
-		if (!bitmap[i / 64]) {
-			i |= 63;
-			continue;
-		}
-		if (!(bitmap[i / 64] & BIT_ULL(i % 64)))
-			continue;
-		if (__test_and_clear_bit(first + i, s->dirty)) {
-			struct gondola_frame *frame = &s->frames[first + i];
-
-			work += gondola_rmap_size(frame->rmap);
-			gondola_write_protect(vm, s->base + first + i, frame);
-			flush = true;
-		}
+		more = clear_word(vm, s, first + i * 64, &bitmap[i]);
+		work += 1 + more;
+		flush |= more;
 	}
 	/* Before the lock goes: who reads the log next must find every later write. */
 	if (flush)

@@ -240,8 +240,8 @@ void gondola_mmu_destroy_vcpu(struct gondola_vcpu *vcpu);
 /* Slots: vm->lock held. 0 or -errno as struct gondola_memory_slot says. */
 int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot *slot);
 int gondola_mmu_get_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages, u64 *bitmap);
-int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages,
-			    const u64 *bitmap);
+/** gondola_mmu_clear_dirty() - of the pages in @bitmap, which then has those that were dirty */
+int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages, u64 *bitmap);
 /** gondola_mmu_mark_dirty() - the host wrote there; @device: its name for events, or "" */
 int gondola_mmu_mark_dirty(struct gondola_vm *vm, gpa_t gpa, u64 bytes,
 			   enum gondola_dirty_source source, const char *device);

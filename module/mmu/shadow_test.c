@@ -129,8 +129,8 @@ static void memory_slots_refuse_nonsense(struct kunit *test)
 	world_done(test, w);
 }
 
-/* A mark holds for a slot from the reading of its log on, so that each round's events are its pages. */
-static void marks_hold_from_the_reading(struct kunit *test)
+/* A mark holds from the clearing of the log on, so that each round's events are its pages. */
+static void marks_hold_from_the_clearing(struct kunit *test)
 {
 	struct world *w = world_identity(test, 0);
 	struct gondola_slot *slot = &w->vm.mmu.slots[0];
@@ -154,10 +154,19 @@ static void marks_hold_from_the_reading(struct kunit *test)
 	must_write(test, w, 0x60010, 3);
 	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_dirtied, before);
 	KUNIT_EXPECT_EQ(test, slot->stamps[0x60 / 64].phase, 1u);
-	/* Of the pages that are read, and no others. */
 	mutex_lock(&w->vm.lock);
 	KUNIT_ASSERT_EQ(test, gondola_mmu_get_dirty(&w->vm, 0, 64, 64, bitmap), 0);
+	KUNIT_EXPECT_EQ(test, bitmap[0], BIT_ULL(0x60 - 64));
+	KUNIT_EXPECT_EQ(test, slot->stamps[1].phase, 1u);
+	/* Of the pages that are cleared, and no others; also where the reading found nothing. */
+	must_write(test, w, 0x61000, 1);
+	bitmap[0] = ~0ull;
+	KUNIT_ASSERT_EQ(test, gondola_mmu_clear_dirty(&w->vm, 0, 64, 64, bitmap), 0);
+	KUNIT_EXPECT_EQ(test, bitmap[0], BIT_ULL(0x60 - 64) | BIT_ULL(0x61 - 64));
+	bitmap[0] = 0;
+	KUNIT_ASSERT_EQ(test, gondola_mmu_clear_dirty(&w->vm, 0, 192, 64, bitmap), 0);
 	mutex_unlock(&w->vm.lock);
+	KUNIT_EXPECT_EQ(test, slot->stamps[3].phase, 2u);
 	KUNIT_EXPECT_EQ(test, slot->stamps[0].phase, 1u);
 	KUNIT_EXPECT_EQ(test, slot->stamps[1].phase, 2u);
 	KUNIT_EXPECT_EQ(test, slot->stamps[1].round, 3u);
@@ -292,7 +301,7 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(leaf_table_goes_out_of_sync),
 	KUNIT_CASE(writes_to_upper_tables_count_at_once),
 	KUNIT_CASE(read_only_slot_is_never_written),
-	KUNIT_CASE(marks_hold_from_the_reading),
+	KUNIT_CASE(marks_hold_from_the_clearing),
 	KUNIT_CASE(invlpg_forgets_a_large_page),
 	KUNIT_CASE(host_takes_pages_away),
 	KUNIT_CASE(bound_is_kept),

@@ -172,6 +172,8 @@ static int write_dirty(struct gondola_vm *vm, const struct gondola_dirty_log *ar
 	mutex_lock(&vm->lock);
 	err = gondola_mmu_clear_dirty(vm, args->slot, args->first, args->pages, bitmap);
 	mutex_unlock(&vm->lock);
+	if (!err && copy_to_user(u64_to_user_ptr(args->bitmap), bitmap, words * sizeof(*bitmap)))
+		err = -EFAULT;
 	return err;
 }
 
@@ -188,7 +190,7 @@ static int read_dirty(struct gondola_vm *vm, const struct gondola_dirty_log *arg
 	return err;
 }
 
-/* GET and CLEAR differ in the direction of the bitmap, which is copied without the lock. */
+/* GET only writes the bitmap, CLEAR reads it first; both without the lock. */
 static long dirty_log(struct gondola_vm *vm, struct gondola_dirty_log *args, bool clear)
 {
 	u64 *bitmap;

@@ -192,11 +192,11 @@ struct gondola_memory_slot {
  * @pages: length of the range in pages; the last word's unused bits are 0
  * @bitmap: address of DIV_ROUND_UP(@pages, 64) __u64 words
  *
- * CLEAR clears, and write-protects again, exactly the pages set in @bitmap.
- * A GET also brings the events of what it reads up to the last GONDOLA_MARK: what
- * is written there from then on is stamped with it.  So a MARK before the GETs that
- * begin a round, each with its CLEAR, makes a round's events exactly the pages that
- * the GETs of the next round find.
+ * GET changes nothing.  CLEAR clears, and write-protects again, exactly the pages set
+ * in @bitmap, and leaves there those of them that were dirty.  It also opens a new
+ * period for the whole range: events of what is written there from then on are stamped
+ * with the last GONDOLA_MARK.  So a MARK before the CLEARs that begin a round makes a
+ * round's events exactly the pages that the CLEARs of the next round find.
  */
 struct gondola_dirty_log {
 	__u32 size;
@@ -615,13 +615,14 @@ struct gondola_run {
 #define GONDOLA_CREATE_VCPU		_IOW(GONDOLA_IOC, 0x21, struct gondola_create_vcpu)
 #define GONDOLA_IRQ_LINE		_IOW(GONDOLA_IOC, 0x22, struct gondola_irq_line)
 #define GONDOLA_GET_DIRTY		_IOWR(GONDOLA_IOC, 0x23, struct gondola_dirty_log)
-#define GONDOLA_CLEAR_DIRTY		_IOW(GONDOLA_IOC, 0x24, struct gondola_dirty_log)
+/* 0x24 stays reserved: it cleared without saying what had been dirty. */
 #define GONDOLA_MARK_DIRTY		_IOW(GONDOLA_IOC, 0x25, struct gondola_mark_dirty)
 #define GONDOLA_MARK			_IOW(GONDOLA_IOC, 0x26, struct gondola_mark)
 #define GONDOLA_IOEVENTFD		_IOW(GONDOLA_IOC, 0x27, struct gondola_ioeventfd)
 #define GONDOLA_IRQFD			_IOW(GONDOLA_IOC, 0x28, struct gondola_irqfd)
 #define GONDOLA_HOLD_CLOCK		_IOWR(GONDOLA_IOC, 0x29, struct gondola_hold_clock)
 #define GONDOLA_NAME_DEVICE		_IOW(GONDOLA_IOC, 0x2a, struct gondola_name_device)
+#define GONDOLA_CLEAR_DIRTY		_IOW(GONDOLA_IOC, 0x2b, struct gondola_dirty_log)
 
 /*
  * vCPU.  GONDOLA_RUN returns 0 when the run page says why the guest left, or

@@ -205,8 +205,7 @@ int __gondola_get_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages, u
 	return call(vm, GONDOLA_GET_DIRTY, &args);
 }
 
-int __gondola_clear_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages,
-			  const uint64_t *bitmap)
+int __gondola_clear_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages, uint64_t *bitmap)
 {
 	struct gondola_dirty_log args = {
 		.size = sizeof(args), .slot = slot, .first = first, .pages = pages,

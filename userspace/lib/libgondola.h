@@ -71,8 +71,8 @@ int __gondola_irqfd(int vm, uint32_t flags, int fd, uint32_t gsi);
 int __gondola_create_vcpu(int vm, uint32_t id);
 int gondola_create_vcpu(int vm, uint32_t id);
 int __gondola_get_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages, uint64_t *bitmap);
-int __gondola_clear_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages,
-			  const uint64_t *bitmap);
+/** gondola_clear_dirty() - of the pages in @bitmap; it then has those that were dirty */
+int __gondola_clear_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages, uint64_t *bitmap);
 /** gondola_mark_dirty() - @device: see gondola_name_device(), or 0 */
 int __gondola_mark_dirty(int vm, uint32_t source, uint32_t device, uint64_t gpa, uint64_t bytes);
 /** gondola_name_device() - @device: 1 … GONDOLA_MAX_DEVICES; a name that is too long is cut */

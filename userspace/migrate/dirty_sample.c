@@ -37,12 +37,13 @@ static uint64_t now_ms(void)
 
 static int clear_slot(uint32_t slot, uint64_t pages)
 {
-	int ret = __gondola_get_dirty(sample.vm->fd, slot, 0, pages, sample.bitmap);
-
-	return ret ? ret : __gondola_clear_dirty(sample.vm->fd, slot, 0, pages, sample.bitmap);
+	memset(sample.bitmap, 0xff, pages / 64 * sizeof(*sample.bitmap));
+	if (pages % 64)
+		sample.bitmap[pages / 64] = (1ull << (pages % 64)) - 1;
+	return __gondola_clear_dirty(sample.vm->fd, slot, 0, pages, sample.bitmap);
 }
 
-/* As a round of a migration begins: marked, then read and cleared. */
+/* As a round of a migration begins: marked, then cleared. */
 static int begin_round(void)
 {
 	const struct guest_memory *memory = &sample.vm->memory;

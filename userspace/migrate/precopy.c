@@ -58,7 +58,7 @@ static uint64_t count_bits(const struct source *s)
 	uint64_t count = 0;
 
 	for (uint64_t i = 0; i < s->words; i++)
-		count += __builtin_popcountll(s->dirty[i]);
+		count += __builtin_popcountll(s->dirty[i] & ~s->left_out[i]);
 	return count;
 }
 
@@ -77,7 +77,8 @@ static void read_balloon(struct source *s)
 		memory_keep_empty(&s->vm->memory, s->left_out);
 }
 
-int64_t precopy_read_log(struct source *s)
+/* Into s->dirty, all of it; returns how many are to be sent, or -1. */
+static int64_t read_log(struct source *s)
 {
 	uint64_t page = 0;
 
@@ -91,15 +92,18 @@ int64_t precopy_read_log(struct source *s)
 		}
 		page += count;
 	}
-	for (uint64_t i = 0; i < s->words; i++)
-		s->dirty[i] &= ~s->left_out[i];
 	return (int64_t)count_bits(s);
 }
 
 int64_t precopy_left(struct source *s)
 {
+	int64_t left;
+
 	read_balloon(s);
-	return precopy_read_log(s);
+	left = read_log(s);
+	for (uint64_t i = 0; i < s->words; i++)
+		s->dirty[i] &= ~s->left_out[i];
+	return left;
 }
 
 bool precopy_begin(struct source *s)
@@ -125,7 +129,7 @@ bool precopy_begin(struct source *s)
 		return link_fail(&s->link, "the dirty log cannot be switched on: %s",
 				 strerror(-ret));
 	s->logging = true;
-	return precopy_left(s) >= 0;
+	return read_log(s) >= 0;
 }
 
 void precopy_end(struct source *s)
@@ -186,22 +190,9 @@ static bool any_in(const struct source *s, uint64_t page, uint64_t count)
 	return false;
 }
 
-/* Mark a chunk's dirty pages clean, then send them: later writes come in the next round. */
-static bool send_chunk(struct source *s, uint64_t page, uint64_t count, struct report_round *round)
+/* Those of a chunk that the balloon has are passed over. */
+static void leave_out(struct source *s, uint64_t page, uint64_t count, struct report_round *round)
 {
-	int ret = 0;
-
-	/*
-	 * Also where the log had nothing at the round's start: with the reading a part of the log takes
-	 * over the round's mark, so that each event is stamped with the round before the one that
-	 * sends its page.  In the last round the log stands still.
-	 */
-	if (s->phase == MIGRATE_COPY)
-		ret = log_call(s, page, count, false);
-	if (ret)
-		return link_fail(&s->link, "the dirty log cannot be read: %s", strerror(-ret));
-	if (!any_in(s, page, count))
-		return true;
 	for (uint64_t i = page / 64; i < (page + count + 63) / 64; i++) {
 		uint64_t passed = s->dirty[i] & s->left_out[i];
 
@@ -209,10 +200,37 @@ static bool send_chunk(struct source *s, uint64_t page, uint64_t count, struct r
 		round->left_out += __builtin_popcountll(passed);
 		s->dirty[i] &= ~passed;
 	}
+}
+
+/*
+ * Mark a chunk clean: s->dirty then has what was dirty there, and later writes come in the next
+ * round.  Asked for also where the log had nothing when it was read: a page may have been written
+ * since, and each event is to bear the round before the one that sends its page.
+ */
+static int take_chunk(struct source *s, uint64_t page, uint64_t count)
+{
+	for (uint64_t i = page; i < page + count; i += 64) {
+		uint64_t rest = page + count - i;
+
+		s->dirty[i / 64] = ~s->left_out[i / 64];
+		if (rest < 64)
+			s->dirty[i / 64] &= (1ull << rest) - 1;
+	}
+	return log_call(s, page, count, true);
+}
+
+/* In the last round the log stands still. */
+static bool send_chunk(struct source *s, uint64_t page, uint64_t count, struct report_round *round)
+{
+	int ret = 0;
+
+	leave_out(s, page, count, round);
 	if (s->phase == MIGRATE_COPY)
-		ret = log_call(s, page, count, true);
+		ret = take_chunk(s, page, count);
 	if (ret)
 		return link_fail(&s->link, "the dirty log cannot be cleared: %s", strerror(-ret));
+	if (!any_in(s, page, count))
+		return true;
 	for (uint64_t i = page; i < page + count; i++) {
 		if (!is_set(s->dirty, i))
 			continue;
@@ -265,7 +283,7 @@ static bool one_round(struct source *s)
 	if (!send_round(s, round))
 		dirty = -1;
 	else if (s->phase == MIGRATE_COPY)
-		dirty = precopy_read_log(s);
+		dirty = read_log(s);
 	round->bytes += source_bytes(s) - began;
 	round->ns += link_now_ns() - s->round_began_ns;
 	round->unfinished = dirty < 0;

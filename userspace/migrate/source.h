@@ -117,10 +117,12 @@ void precopy_end(struct source *s);
 bool precopy_rounds(struct source *s, bool *postcopy);
 /** precopy_last() - the last round, the guest standing */
 bool precopy_last(struct source *s);
-/** precopy_left() - post-copy, the guest standing: what the target must do without; as precopy_read_log() */
+/**
+ * precopy_left() - the guest standing: what has not been sent, into s->dirty
+ *
+ * Returns how many pages; -1 with words.
+ */
 int64_t precopy_left(struct source *s);
-/** precopy_read_log() - into s->dirty; returns how many pages; -1 with words */
-int64_t precopy_read_log(struct source *s);
 /** precopy_send_page() - in the smallest way; counts it in @round */
 bool precopy_send_page(struct source *s, uint64_t page, struct report_round *round);
 /** page_gpa() - of page @page of all RAM */

@@ -21,6 +21,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/personality.h>
 #include <sys/wait.h>
@@ -117,18 +118,18 @@ static void storm(uint32_t count)
 
 /* ---- dirty pages ---------------------------------------------------------------------- */
 
-/* Begins a round as a migration does: mark, read the log, clear it. Prints what was read. */
+/* Begins a round as a migration does: mark, clear the log. Prints what was dirty. */
 static void begin_round(uint32_t phase, uint32_t round, bool first)
 {
 	static uint64_t bitmap[PAGES / 64];
 	unsigned int count = 0;
 
 	require_equal(__gondola_mark(machine.vm, phase, round), 0);
-	require_equal(__gondola_get_dirty(machine.vm, 0, 0, PAGES, bitmap), 0);
+	memset(bitmap, 0xff, sizeof(bitmap));
 	require_equal(__gondola_clear_dirty(machine.vm, 0, 0, PAGES, bitmap), 0);
 	for (unsigned int i = 0; i < PAGES; i++)
 		count += bitmap[i / 64] >> i % 64 & 1;
-	/* The log read when round n begins holds the writes of round n - 1. */
+	/* What is cleared when round n begins are the writes of round n - 1. */
 	if (!first) {
 		printf("%s{\"round\":%u,\"pages\":%u,\"gfns\":[", round > 2 ? "," : "", round - 1,
 		       count);
