@@ -6,12 +6,9 @@
 #include "boot.h"
 #include "device/device.h"
 
-#define RESET_VECTOR	0xffff0u
-#define MODEL_BYTE	0xffffeu
-#define MODEL_AT	0xfc
 #define MIB16		(16ull << 20)
 
-extern const uint8_t bios_code[], bios_code_end[], bios_post[], bios_reset[], bios_map[];
+extern const uint8_t bios_code[], bios_code_end[], bios_post[], bios_map[];
 
 /* The BIOS data area, from 0x400. */
 struct data_area {
@@ -106,8 +103,6 @@ uint16_t bios_build(const struct guest_memory *memory)
 	size_t bytes = bios_code_end - bios_code;
 	uint8_t *code = memory_at(memory, BOOT_BIOS, bytes);
 	uint16_t *vectors = memory_at(memory, 0, 256 * 4);
-	uint8_t *reset = memory_at(memory, RESET_VECTOR, 16);
-	const uint16_t target[2] = { offset_of(bios_reset), BIOS_SEGMENT };
 
 	_Static_assert(BIOS_PORT == FIRMWARE_PORT, "the launcher listens there");
 	_Static_assert(BOOT_BIOS == BIOS_SEGMENT * 16 + BIOS_OFFSET, "where bios_code.S is assembled for");
@@ -117,11 +112,6 @@ uint16_t bios_build(const struct guest_memory *memory)
 		vectors[2 * i] = BIOS_OFFSET + i * BIOS_ENTRY_BYTES;
 		vectors[2 * i + 1] = BIOS_SEGMENT;
 	}
-	/* A far jump, then the date of the BIOS, and what kind of machine it is. */
-	reset[0] = 0xea;
-	memcpy(reset + 1, target, sizeof(target));
-	memcpy(reset + 5, "01/01/26", 8);
-	*(uint8_t *)memory_at(memory, MODEL_BYTE, 1) = MODEL_AT;
 	fill_data_area(memory);
 	return offset_of(bios_post);
 }

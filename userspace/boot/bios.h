@@ -5,6 +5,7 @@
 
 #define BIOS_SEGMENT		0xf000
 #define BIOS_OFFSET		0xe000
+#define BIOS_RESET		0xfff0	/* where processors start, in the same segment */
 #define BIOS_PORT		0xb2	/* FIRMWARE_PORT; 16 bits: the function, the vector */
 #define BIOS_ENTRY_BYTES	6
 

@@ -15,6 +15,7 @@
 #define PIC1		0x20
 #define PIC2		0xa0
 #define EOI		0x20
+#define MODEL_AT	0xfc
 
 /* In the BIOS data area. */
 #define EQUIPMENT	0x410
@@ -32,7 +33,7 @@
 
 	.section .rodata
 	.code16
-	.global bios_code, bios_code_end, bios_post, bios_reset, bios_map
+	.global bios_code, bios_code_end, bios_post, bios_map
 bios_code:
 	/* One entry of BIOS_ENTRY_BYTES for each vector. */
 	vector = 0
@@ -364,6 +365,12 @@ bios_reset:
 	.balign	4
 bios_map:
 	.fill	BIOS_MAP_BYTES
+
+	/* Code that came so far would not assemble. */
+	.org	bios_code + BIOS_RESET - BIOS_OFFSET
+	ljmp	$BIOS_SEGMENT, $AT(bios_reset)
+	.ascii	"01/01/26"		/* the date of the BIOS */
+	.byte	0, MODEL_AT, 0
 bios_code_end:
 	.code64
 	.section .note.GNU-stack, "", @progbits
