@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/thread.h"
 #include "output.h"
 #include "sandbox/sandbox.h"
 
@@ -169,14 +169,8 @@ static void *run(void *argument)
 
 int output_start(struct output *output)
 {
-	sigset_t all, before;
-	int ret;
+	int ret = thread_start(&output->thread, run, output);
 
-	/* Signals are the main thread's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = pthread_create(&output->thread, NULL, run, output);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	output->started = !ret;
 	return ret;
 }

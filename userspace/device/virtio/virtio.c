@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The transport's registers, and the thread of each device. */
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "lib/libgondola.h"
 #include "base/fail.h"
+#include "base/thread.h"
 #include "virtio.h"
 
 #define VENDOR		0x4c444e47u	/* "GNDL" */
@@ -263,13 +263,8 @@ static void *serve(void *argument)
 
 void virtio_start(struct virtio_device *device)
 {
-	sigset_t all, before;
-	int ret;
+	int ret = thread_start(&device->thread, serve, device);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = pthread_create(&device->thread, NULL, serve, device);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (ret)
 		fail(EXIT_CODE_ERROR, "cannot start a thread: %s", strerror(ret));
 	device->started = true;
