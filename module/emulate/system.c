@@ -192,10 +192,14 @@ int emul_op_rdpid(struct gondola_emulator *e)
 	return e->ops->get_msr(e, MSRX_TSC_AUX, &e->dst.value);
 }
 
-/* There are no counters to read. */
+/* AMD's counters are MSRs as well, of which a guest with another processor has none. */
 int emul_op_rdpmc(struct gondola_emulator *e)
 {
-	return emul_gp(e);
+	u32 index = e->regs->gpr[R_RCX];
+
+	if (index >= AMD_COUNTERS || (e->cpl && !(e->ops->get_cr(e, 4) & CR4_PCE)))
+		return emul_gp(e);
+	return read_msr(e, MSRX_AMD_PERF_CTR + index);
 }
 
 static bool has_cr(unsigned int cr)

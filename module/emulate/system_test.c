@@ -144,6 +144,16 @@ static void msrs_and_cpuid(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->msr_index, (u32)MSRX_TSC);
 	w->cr[4] |= CR4_TSD;
 	expect_fault(test, w, RUN(w, 0x0f, 0x31), VEC_GP, 0);
+	/* RDPMC reads one of four MSRs, for users if CR4.PCE. */
+	w->regs.gpr[R_RCX] = 0xffffffff00000003;
+	expect_fault(test, w, RUN(w, 0x0f, 0x33), VEC_GP, 0);
+	w->cr[4] |= CR4_PCE;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0x33), OK);
+	KUNIT_EXPECT_EQ(test, w->msr_index, MSRX_AMD_PERF_CTR + 3);
+	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RAX], 0x44332211ull);
+	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RDX], 0x88776655ull);
+	w->regs.gpr[R_RCX] = 4;
+	expect_fault(test, w, RUN(w, 0x0f, 0x33), VEC_GP, 0);
 }
 
 static void descriptor_tables(struct kunit *test)

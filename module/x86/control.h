@@ -76,6 +76,8 @@ int gondola_set_cpuid(struct gondola_vcpu *vcpu, const struct gondola_cpuid_entr
 u64 gondola_cpuid_xcr0(const struct gondola_vcpu *vcpu);
 bool gondola_cpuid_has_pv(const struct gondola_vcpu *vcpu, u32 feature);
 bool gondola_cpuid_has_rdtscp(const struct gondola_vcpu *vcpu);
+/** gondola_cpuid_is_amd() - is the guest's processor one of AMD's, or of Hygon's, which is like it? */
+bool gondola_cpuid_is_amd(const struct gondola_vcpu *vcpu);
 void gondola_cpuid(struct gondola_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 
 #endif

@@ -415,6 +415,39 @@ static void msrs_are_kept(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, value & 1);
 }
 
+/* By the first letters of the vendor: who has the four counters that stand still. */
+static void counters_are_of_amd_processors(struct kunit *test)
+{
+	static const struct {
+		u32 ebx;
+		int err;
+	} vendors[] = {
+		{ 0x68747541, 0 },		/* AuthenticAMD */
+		{ 0x6f677948, 0 },		/* HygonGenuine */
+		{ 0x756e6547, -EINVAL },	/* GenuineIntel */
+	};
+	struct gondola_vcpu *vcpu = vcpu_of(test);
+	struct gondola_cpuid_entry *list, *leaf;
+	u32 count, index;
+	u64 value;
+	int i;
+
+	list = supported(test, &count);
+	leaf = leaf_of(list, count, 0);
+	KUNIT_ASSERT_NOT_NULL(test, leaf);
+	for (i = 0; i < ARRAY_SIZE(vendors); i++) {
+		leaf->ebx = vendors[i].ebx;
+		KUNIT_ASSERT_EQ(test, gondola_set_cpuid(vcpu, list, count), 0);
+		for (index = 0xc0010000; index < 0xc0010008; index++) {
+			value = 1;
+			KUNIT_EXPECT_EQ(test, gondola_set_msr(vcpu, index, 5), vendors[i].err);
+			KUNIT_EXPECT_EQ(test, gondola_get_msr(vcpu, index, &value), vendors[i].err);
+			KUNIT_EXPECT_EQ(test, value, 0ull);
+		}
+		KUNIT_EXPECT_EQ(test, gondola_get_msr(vcpu, 0xc0010008, &value), -EINVAL);
+	}
+}
+
 static void tsc_and_its_adjustment(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu = vcpu_of(test);
@@ -498,6 +531,7 @@ static struct kunit_case control_cases[] = {
 	KUNIT_CASE(cpuid_takes_subsets_only),
 	KUNIT_CASE(cpuid_answers),
 	KUNIT_CASE(msrs_are_kept),
+	KUNIT_CASE(counters_are_of_amd_processors),
 	KUNIT_CASE(tsc_and_its_adjustment),
 	KUNIT_CASE(saved_msrs_restore),
 	KUNIT_CASE(clock_is_published),

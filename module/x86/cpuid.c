@@ -592,6 +592,13 @@ bool gondola_cpuid_has_rdtscp(const struct gondola_vcpu *vcpu)
 	return has(vcpu, 0x80000001, EDX, LX1D_RDTSCP) || has(vcpu, 7, ECX, L7C_RDPID);
 }
 
+bool gondola_cpuid_is_amd(const struct gondola_vcpu *vcpu)
+{
+	u32 ebx = reg_of(find(vcpu, 0, 0), EBX);
+
+	return ebx == 0x68747541 || ebx == 0x6f677948;		/* "Auth", "Hygo" */
+}
+
 /* Size of the XSAVE area for what XCR0 enables now: standard form, or compacted. */
 static u32 xsave_size(const struct gondola_vcpu *vcpu, bool compacted)
 {

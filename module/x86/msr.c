@@ -294,6 +294,18 @@ static int set_pv(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index,
 	return gondola_pv_set_msr(vcpu, index, value);
 }
 
+/* Every AMD64 processor has these four counters, without a CPUID bit. Here they stand still. */
+static int get_counter(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
+{
+	*value = 0;
+	return gondola_cpuid_is_amd(vcpu) ? 0 : -EINVAL;
+}
+
+static int set_counter(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
+{
+	return gondola_cpuid_is_amd(vcpu) ? 0 : -EINVAL;
+}
+
 /* Looked through from the top: what a running guest uses stands first. */
 static const struct msr_row msrs[] = {
 	{ MSRX_TSC_DEADLINE, MSRX_TSC_DEADLINE, get_lapic, set_lapic },
@@ -329,6 +341,7 @@ static const struct msr_row msrs[] = {
 	{ MSRX_PLATFORM_ID, MSRX_PLATFORM_ID, get_fixed },
 	{ MSRX_FEATURE_CONTROL, MSRX_FEATURE_CONTROL, get_fixed, .value = FEATURE_CONTROL_LOCKED },
 	{ MSRX_DEBUGCTL, MSRX_DEBUGCTL, get_fixed, set_zero_only },
+	{ MSRX_AMD_PERF_CTL, MSRX_AMD_PERF_CTR + AMD_COUNTERS - 1, get_counter, set_counter },
 	/* Linux reads these on AMD without asking. */
 	{ MSRX_AMD_HWCR, MSRX_AMD_HWCR, get_hwcr, set_hwcr, .saved = true },
 	{ MSRX_AMD_SYSCFG, MSRX_AMD_SYSCFG, get_fixed, set_ignored },

@@ -148,6 +148,9 @@ enum gondola_msr {
 #define MSRX_GS_BASE		0xc0000101u
 #define MSRX_KERNEL_GS_BASE	0xc0000102u
 #define MSRX_TSC_AUX		0xc0000103u
+#define MSRX_AMD_PERF_CTL	0xc0010000u	/* four of them, then the counters */
+#define MSRX_AMD_PERF_CTR	0xc0010004u
+#define AMD_COUNTERS		4
 #define MSRX_AMD_SYSCFG		0xc0010010u
 #define MSRX_AMD_HWCR		0xc0010015u
 #define MSRX_AMD_NB_CFG		0xc001001fu

@@ -48,7 +48,7 @@ static const u8 reasons[] = {
 	[SVM_EXIT_SMI] = GONDOLA_REASON_HOST_INTERRUPT,
 	[SVM_EXIT_INIT] = GONDOLA_REASON_INIT_SIGNAL,
 	[SVM_EXIT_VINTR] = GONDOLA_REASON_INTERRUPT_WINDOW,
-	[SVM_EXIT_RDPMC] = GONDOLA_REASON_EXCEPTION,
+	[SVM_EXIT_RDPMC] = GONDOLA_REASON_INTERPRET,
 	[SVM_EXIT_PUSHF] = GONDOLA_REASON_INTERPRET,
 	[SVM_EXIT_POPF] = GONDOLA_REASON_INTERPRET,
 	[SVM_EXIT_CPUID] = GONDOLA_REASON_CPUID,
@@ -218,11 +218,6 @@ static void decode_exception(struct gondola_vcpu *vcpu, struct svm_vcpu *svm,
 	const struct vmcb *vmcb = svm->vmcb;
 	u8 vector = vmcb->exit_code - SVM_EXIT_EXCEPTION;
 
-	if (vmcb->exit_code == SVM_EXIT_RDPMC) {	/* no counters: any index is illegal */
-		exit->exception.vector = VEC_GP;
-		exit->exception.has_error = true;
-		return;
-	}
 	/* INT3 and INTO leave before they are complete: their handler returns behind them. */
 	if (vector == VEC_BP || vector == VEC_OF) {
 		exit->reason = GONDOLA_REASON_INTERPRET;

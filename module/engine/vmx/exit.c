@@ -60,13 +60,6 @@ static void decode_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 		vcpu->regs.rip += vmx_read(VM_EXIT_INSTRUCTION_LEN);
 }
 
-/* There are no performance counters: RDPMC finds none. */
-static void decode_rdpmc(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
-{
-	exit->exception.vector = VEC_GP;
-	exit->exception.has_error = true;
-}
-
 static void decode_invlpg(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	exit->invlpg.gva = vmx_read(EXIT_QUALIFICATION);
@@ -144,7 +137,7 @@ static const struct exit_row rows[] = {
 	[EXIT_REASON_HLT] = { GONDOLA_REASON_HLT, true },
 	[EXIT_REASON_INVD] = { GONDOLA_REASON_CACHE, true },
 	[EXIT_REASON_INVLPG] = { GONDOLA_REASON_INVLPG, true, decode_invlpg },
-	[EXIT_REASON_RDPMC] = { GONDOLA_REASON_EXCEPTION, false, decode_rdpmc },
+	[EXIT_REASON_RDPMC] = { GONDOLA_REASON_INTERPRET },
 	[EXIT_REASON_VMCALL] = { GONDOLA_REASON_HYPERCALL, true },
 	/* VMX in the guest is not offered. */
 	[EXIT_REASON_VMCLEAR] = { GONDOLA_REASON_UNDEFINED, true },
