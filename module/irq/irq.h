@@ -67,6 +67,15 @@ bool gondola_irq_pending(struct gondola_vcpu *vcpu);
 /** gondola_irq_ack() - accept it: returns the vector, or -1 if it went away */
 int gondola_irq_ack(struct gondola_vcpu *vcpu);
 /**
+ * gondola_irq_take_back() - the guest did not take what gondola_irq_ack() gave: request it again
+ *
+ * Before the guest runs on, or anything else is acknowledged.  Returns false if there is nothing
+ * that was acknowledged here: the vector came with a saved state.
+ */
+bool gondola_irq_take_back(struct gondola_vcpu *vcpu);
+/** gondola_irq_forget_ack() - a saved state says what is to be delivered */
+void gondola_irq_forget_ack(struct gondola_vcpu *vcpu);
+/**
  * gondola_lapic_offer_eoi() - paravirtual EOI: spare the guest the write, if nothing waits for it
  *
  * After gondola_irq_ack(); interrupts may be off.

@@ -139,8 +139,13 @@ void gondola_pic_init(struct gondola_irqchip *chip);
 void gondola_pic_update_line(struct gondola_irqchip *chip, u32 line);
 u8 gondola_pic_read(struct gondola_irqchip *chip, u16 port);
 void gondola_pic_write(struct gondola_irqchip *chip, u16 port, u8 val);
-/** gondola_pic_ack() - the interrupt-acknowledge cycle: the vector, or -1 if the output is low */
-int gondola_pic_ack(struct gondola_irqchip *chip);
+/**
+ * gondola_pic_ack() - the interrupt-acknowledge cycle: the vector, or -1 if the output is low
+ * @line: which one it is of; that of the second chip if that had none any more
+ */
+int gondola_pic_ack(struct gondola_irqchip *chip, u8 *line);
+/** gondola_pic_take_back() - undo the cycle that gave @line */
+void gondola_pic_take_back(struct gondola_irqchip *chip, u8 line);
 
 /* ioapic.c */
 void gondola_ioapic_init(struct gondola_irqchip *chip);

@@ -56,9 +56,11 @@ int gondola_irq_ack(struct gondola_vcpu *vcpu)
 	int vector;
 
 	if (extint_ready(lapic) && lapic_accepts_extint(lapic)) {
-		vector = gondola_pic_ack(vcpu->vm->irqchip);
-		if (vector >= 0)
+		vector = gondola_pic_ack(vcpu->vm->irqchip, &lapic->acked_which);
+		if (vector >= 0) {
+			lapic->acked = ACKED_PIC;
 			return vector;
+		}
 	}
 	vector = lapic_top_vector(lapic->irr);
 	if (!vector_ready(lapic, vector))
@@ -68,7 +70,36 @@ int gondola_irq_ack(struct gondola_vcpu *vcpu)
 	/* It was above PPR, so it is above all that is in service, and above TPR. */
 	lapic->isr_top = vector;
 	WRITE_ONCE(lapic->ppr, vector & 0xf0);
+	lapic->acked = ACKED_LAPIC;
+	lapic->acked_which = vector;
 	return vector;
+}
+
+bool gondola_irq_take_back(struct gondola_vcpu *vcpu)
+{
+	struct gondola_lapic *lapic = vcpu->lapic;
+
+	switch (lapic->acked) {
+	case ACKED_NOTHING:
+		return false;
+	case ACKED_PIC:
+		gondola_pic_take_back(vcpu->vm->irqchip, lapic->acked_which);
+		break;
+	case ACKED_LAPIC:
+		__clear_bit(lapic->acked_which, lapic->isr);
+		lapic->isr_top = lapic_top_vector(lapic->isr);
+		lapic_update_ppr(lapic);
+		set_bit(lapic->acked_which, lapic->irr);
+		break;
+	}
+	lapic->acked = ACKED_NOTHING;
+	WRITE_ONCE(lapic->attention, true);
+	return true;
+}
+
+void gondola_irq_forget_ack(struct gondola_vcpu *vcpu)
+{
+	vcpu->lapic->acked = ACKED_NOTHING;
 }
 
 void lapic_eoi(struct gondola_lapic *lapic)
@@ -422,6 +453,7 @@ static void lapic_reset(struct gondola_lapic *lapic)
 	spin_unlock_irqrestore(&lapic->lock, flags);
 	bitmap_zero(lapic->isr, NR_VECTORS_LAPIC);
 	lapic->isr_top = -1;
+	lapic->acked = ACKED_NOTHING;
 	lapic->tpr = 0;
 	lapic_update_ppr(lapic);
 	WRITE_ONCE(lapic->ldr, 0);

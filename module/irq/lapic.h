@@ -48,6 +48,8 @@ struct gondola_lapic_timer {
 	u64 deadline;
 };
 
+enum lapic_acked { ACKED_NOTHING, ACKED_LAPIC, ACKED_PIC };
+
 /**
  * struct gondola_lapic - a local APIC
  * @lock: a message arrives, or a reset or saved state replaces what arrived, as a whole
@@ -55,6 +57,7 @@ struct gondola_lapic_timer {
  *	what gondola_irq_pending() looks at first
  * @ppr: processor priority, derived from @tpr and @isr_top
  * @isr_top: highest vector in service, or -1
+ * @acked, @acked_which: what gondola_irq_ack() gave last: a vector of this APIC's or a line of the PIC
  * @extint: the PIC's output, where it is wired to this APIC's LINT0; else NULL
  * @mmio: address of the xAPIC page; ~0 while there is none
  * @base: APIC_BASE MSR
@@ -67,6 +70,8 @@ struct gondola_lapic {
 	u8 ppr;
 	u8 tpr;
 	s16 isr_top;
+	u8 acked;			/* enum lapic_acked */
+	u8 acked_which;
 	const bool *extint;
 	struct gondola_vcpu *vcpu;
 	u64 mmio;

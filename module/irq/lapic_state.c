@@ -166,6 +166,7 @@ int gondola_lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic 
 	}
 	restore_bitmap(lapic->isr, rec, LAPIC_ISR);
 	lapic->isr_top = lapic_top_vector(lapic->isr);
+	lapic->acked = ACKED_NOTHING;
 	lapic->tpr = REC_REG(rec, LAPIC_TPR);
 	lapic_update_ppr(lapic);
 	lapic_timer_restore(lapic, REC_REG(rec, LAPIC_TMICT), REC_REG(rec, LAPIC_TDCR),

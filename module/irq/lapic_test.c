@@ -556,9 +556,45 @@ static void survives_nonsense(struct kunit *test)
 	}
 }
 
+/* What was acknowledged and not taken is requested once more. */
+static void interrupts_are_taken_back(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	struct gondola_lapic *lapic = vcpu->lapic;
+	struct gondola_rec_lapic rec;
+	u32 bad;
+
+	KUNIT_EXPECT_FALSE(test, gondola_irq_take_back(vcpu));
+	gondola_lapic_accept(lapic, 0x31, false, false);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
+	gondola_lapic_accept(lapic, 0x61, true, false);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x61);
+	KUNIT_EXPECT_TRUE(test, gondola_irq_take_back(vcpu));
+	KUNIT_EXPECT_FALSE(test, gondola_irq_take_back(vcpu));
+	KUNIT_EXPECT_EQ(test, lapic->isr_top, 0x31);
+	/* A more urgent one that comes meanwhile is taken first. */
+	gondola_lapic_accept(lapic, 0x71, false, false);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x71);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x61);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	KUNIT_EXPECT_EQ(test, lapic->isr_top, -1);
+	/* What saved state has in service is no one's to take back. */
+	gondola_lapic_accept(lapic, 0x31, false, false);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
+	KUNIT_ASSERT_EQ(test, gondola_lapic_get(vcpu, &rec), 0);
+	KUNIT_ASSERT_EQ(test, gondola_lapic_set(vcpu, &rec, &bad), 0);
+	KUNIT_EXPECT_FALSE(test, gondola_irq_take_back(vcpu));
+	KUNIT_EXPECT_EQ(test, lapic->isr_top, 0x31);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(starts_as_firmware_leaves_it),
 	KUNIT_CASE(nests_by_priority),
+	KUNIT_CASE(interrupts_are_taken_back),
 	KUNIT_CASE(tpr_holds_back),
 	KUNIT_CASE(takes_every_legal_vector),
 	KUNIT_CASE(disabled_takes_nothing),

@@ -95,7 +95,7 @@ static void pic_ack_line(struct gondola_pic_chip *chip, unsigned int line)
 		chip->first = (line + 1) & 7;
 }
 
-int gondola_pic_ack(struct gondola_irqchip *chip)
+int gondola_pic_ack(struct gondola_irqchip *chip, u8 *which)
 {
 	struct gondola_pic *pic = &chip->pic;
 	unsigned long flags;
@@ -106,10 +106,13 @@ int gondola_pic_ack(struct gondola_irqchip *chip)
 	if (line >= 0) {
 		pic_ack_line(&pic->chip[MASTER], line);
 		vector = pic->chip[MASTER].base + line;
+		*which = line;
 		if (line == CASCADE) {
 			line = pic_line(pic, SLAVE);
-			if (line >= 0)
+			if (line >= 0) {
 				pic_ack_line(&pic->chip[SLAVE], line);
+				*which = 8 + line;
+			}
 			/* Without a request the chip answers as for its last line. */
 			vector = pic->chip[SLAVE].base + (line >= 0 ? line : 7);
 		}
@@ -118,6 +121,29 @@ int gondola_pic_ack(struct gondola_irqchip *chip)
 	}
 	spin_unlock_irqrestore(&chip->lock, flags);
 	return vector;
+}
+
+/* An edge is requested again; a level still is, if the line is high still. */
+static void pic_take_back_line(struct gondola_pic_chip *chip, unsigned int line)
+{
+	u8 mask = BIT(line);
+
+	chip->isr &= ~mask;
+	if (!(chip->elcr & mask))
+		chip->irr |= mask;
+}
+
+void gondola_pic_take_back(struct gondola_irqchip *chip, u8 line)
+{
+	struct gondola_pic *pic = &chip->pic;
+	unsigned long flags;
+
+	spin_lock_irqsave(&chip->lock, flags);
+	if (line >= 8)
+		pic_take_back_line(&pic->chip[SLAVE], line - 8);
+	pic_take_back_line(&pic->chip[MASTER], line >= 8 ? CASCADE : line);
+	pic_derive(pic);
+	spin_unlock_irqrestore(&chip->lock, flags);
 }
 
 static void pic_init_word1(struct gondola_pic_chip *chip, u8 val)

@@ -116,6 +116,44 @@ static void levels(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_irq_ack(vcpu), -1);
 }
 
+/* What was acknowledged and not taken is requested once more, and no other line is. */
+static void interrupts_are_taken_back(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = setup(test, 0x01);
+	struct gondola_pic *pic = &vcpu->vm->irqchip->pic;
+
+	KUNIT_EXPECT_FALSE(test, gondola_irq_take_back(vcpu));
+	pulse(vcpu, 5);
+	pulse(vcpu, 12);
+	/* The second chip's comes first.  The vector of the LAPIC's is that of line 12. */
+	gondola_lapic_accept(vcpu->lapic, 0x3c, false, false);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3c);
+	KUNIT_EXPECT_TRUE(test, gondola_irq_take_back(vcpu));
+	KUNIT_EXPECT_FALSE(test, gondola_irq_take_back(vcpu));
+	KUNIT_EXPECT_EQ(test, pic->chip[0].isr | pic->chip[1].isr, 0);
+	KUNIT_EXPECT_EQ(test, vcpu->lapic->isr_top, -1);
+	/* A more urgent one that comes meanwhile is taken first. */
+	pulse(vcpu, 1);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
+	irq_test_out(vcpu, M, 0x20);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3c);
+	irq_test_out(vcpu, S, 0x20);
+	irq_test_out(vcpu, M, 0x20);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x35);
+	irq_test_out(vcpu, M, 0x20);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3c);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	/* A level that falls meanwhile is gone. */
+	irq_test_out(vcpu, 0x4d1, 0x08);
+	line(vcpu, 11, true);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3b);
+	line(vcpu, 11, false);
+	KUNIT_EXPECT_TRUE(test, gondola_irq_take_back(vcpu));
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	KUNIT_EXPECT_EQ(test, pic->chip[0].isr | pic->chip[1].isr, 0);
+}
+
 static void rotation(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu = setup(test, 0x01);
@@ -354,6 +392,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(priorities),
 	KUNIT_CASE(masks),
 	KUNIT_CASE(levels),
+	KUNIT_CASE(interrupts_are_taken_back),
 	KUNIT_CASE(rotation),
 	KUNIT_CASE(polls),
 	KUNIT_CASE(fully_nested_lets_the_slave_through),

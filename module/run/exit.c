@@ -18,10 +18,30 @@
 #define VECTORS_NOT_FAULTS	(BIT(VEC_DB) | BIT(VEC_NMI) | BIT(VEC_BP) | BIT(VEC_OF) | \
 				 BIT(VEC_DF) | BIT(VEC_MC))
 
+void gondola_interrupt_not_taken(struct gondola_vcpu *vcpu)
+{
+	if (unlikely(vcpu->event.kind == GONDOLA_EVENT_INTERRUPT) && gondola_irq_take_back(vcpu))
+		vcpu->event.kind = GONDOLA_EVENT_NONE;
+}
+
+/* NMIs stay blocked until the fault's handler returns: it must not meet this one itself. */
+static void nmi_not_taken(struct gondola_vcpu *vcpu)
+{
+	const struct gondola_engine_ops *engine = vcpu->engine;
+
+	vcpu->nmi_pending = min(vcpu->nmi_pending + 1, 2);
+	engine->set_shadow(vcpu, engine->get_shadow(vcpu) | GONDOLA_SHADOW_NMI);
+	vcpu->event.kind = GONDOLA_EVENT_NONE;
+}
+
 static void queue(struct gondola_vcpu *vcpu, const struct gondola_event *next)
 {
 	if (!(VECTORS_NOT_FAULTS & BIT(next->vector)))
 		vcpu->regs.rflags |= RFL_RF;
+	/* One that makes room for the fault comes after it. */
+	if (unlikely(vcpu->event.kind == GONDOLA_EVENT_NMI))
+		nmi_not_taken(vcpu);
+	gondola_interrupt_not_taken(vcpu);
 	gondola_event_merge(&vcpu->event, next);
 	if (unlikely(vcpu->event.kind == GONDOLA_EVENT_TRIPLE_FAULT)) {
 		vcpu->event.kind = GONDOLA_EVENT_NONE;

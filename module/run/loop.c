@@ -68,7 +68,7 @@ static bool interrupt_wakes(struct gondola_vcpu *vcpu)
 
 static bool nmi_wakes(struct gondola_vcpu *vcpu)
 {
-	return vcpu->nmi_pending && !(vcpu->engine->get_shadow(vcpu) & 4);
+	return vcpu->nmi_pending && !(vcpu->engine->get_shadow(vcpu) & GONDOLA_SHADOW_NMI);
 }
 
 /* Does it end HLT?  Nothing but a request does while a start-up IPI is waited for. */
@@ -293,6 +293,20 @@ static int after_exit(struct gondola_vcpu *vcpu)
 	return gondola_handle_exit(vcpu, &exit);
 }
 
+/* One stay in the guest, and what comes before and after it. */
+static int run_once(struct gondola_vcpu *vcpu)
+{
+	int next = prepare(vcpu);
+
+	if (next != GONDOLA_REENTER)
+		return next;
+	if (likely(enter(vcpu)))
+		return after_exit(vcpu);
+	if (unlikely(READ_ONCE(gondola_host_stopping)))
+		return -ESHUTDOWN;
+	return host_work() ?: GONDOLA_REENTER;
+}
+
 static int run_loop(struct gondola_vcpu *vcpu)
 {
 	int next = gondola_complete_user_exit(vcpu);
@@ -300,16 +314,9 @@ static int run_loop(struct gondola_vcpu *vcpu)
 	if (next == GONDOLA_REENTER && READ_ONCE(vcpu->run->immediate_exit))
 		return -EINTR;
 	while (next == GONDOLA_REENTER) {
-		next = prepare(vcpu);
-		if (next != GONDOLA_REENTER)
-			break;
-		if (likely(enter(vcpu))) {
-			next = after_exit(vcpu);
-		} else {
-			next = READ_ONCE(gondola_host_stopping) ? -ESHUTDOWN : host_work();
-			if (!next)
-				next = GONDOLA_REENTER;
-		}
+		next = run_once(vcpu);
+		/* Saved state has it in one place, and the next entry may have a more urgent one. */
+		gondola_interrupt_not_taken(vcpu);
 	}
 	return next;
 }

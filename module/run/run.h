@@ -61,6 +61,8 @@ int gondola_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len);
 void gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len);
 /** gondola_queue_exception() - raise it, merged with what is queued (vcpu->event) */
 void gondola_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u32 error);
+/** gondola_interrupt_not_taken() - an interrupt in vcpu->event goes back to its controller */
+void gondola_interrupt_not_taken(struct gondola_vcpu *vcpu);
 /** gondola_queue_page_fault() - #PF with @error at @gva (CR2 on delivery) */
 void gondola_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error);
 

@@ -91,7 +91,6 @@ GONDOLA_VARYING_RECORD(msrs, MSRS);
 /* ---- events ------------------------------------------------------------------------- */
 
 #define EVENT_FIELD(field)	offsetof(struct gondola_rec_events, field)
-#define SHADOW_NMI		4u	/* of the engine's get_shadow() */
 
 int gondola_events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec)
 {
@@ -106,7 +105,7 @@ int gondola_events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec
 		rec->insn_len = event->insn_len;
 	}
 	rec->nmi_pending = min(vcpu->nmi_pending + !!test_bit(GONDOLA_REQ_NMI, &vcpu->requests), 2);
-	rec->nmi_blocked = !!(shadow & SHADOW_NMI);
+	rec->nmi_blocked = !!(shadow & GONDOLA_SHADOW_NMI);
 	rec->shadow = shadow & 3;
 	rec->halted = vcpu->halted;
 	return 0;
@@ -156,12 +155,13 @@ int gondola_events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_event
 		/* Of a #PF that is queued: SREGS were saved with it in CR2. */
 		.cr2 = vcpu->cr2,
 	};
+	gondola_irq_forget_ack(vcpu);
 	clear_bit(GONDOLA_REQ_NMI, &vcpu->requests);
 	vcpu->nmi_pending = rec->nmi_pending;
 	vcpu->halted = rec->halted;
 	/* A kick that came before the state was saved may have been for the next HLT. */
 	vcpu->unhalted = gondola_cpuid_has_pv(vcpu, GONDOLA_KVM_PV_UNHALT);
-	vcpu->engine->set_shadow(vcpu, rec->shadow | (rec->nmi_blocked ? SHADOW_NMI : 0));
+	vcpu->engine->set_shadow(vcpu, rec->shadow | (rec->nmi_blocked ? GONDOLA_SHADOW_NMI : 0));
 	return 0;
 }
 

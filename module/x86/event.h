@@ -18,6 +18,9 @@ enum gondola_event_kind {
 	GONDOLA_EVENT_TRIPLE_FAULT,	/* no delivery: the vCPU shuts down */
 };
 
+/* Of the engine's get_shadow(): NMIs are blocked. */
+#define GONDOLA_SHADOW_NMI	4u
+
 /**
  * struct gondola_event - one event
  * @kind: enum gondola_event_kind
@@ -42,9 +45,7 @@ struct gondola_event {
  *
  * Benign, contributory and page-fault classes combine to #DF or a triple
  * fault as the manual's section on the double-fault exception says.  A queued
- * interrupt or NMI whose delivery faulted is replaced by the fault: the fault
- * handler's return restarts the instruction and the engine reported the
- * interrupted event to be re-queued by its source if it must not be lost.
+ * interrupt or NMI is replaced by the fault: the caller has taken it back.
  */
 void gondola_event_merge(struct gondola_event *queued, const struct gondola_event *next);
 

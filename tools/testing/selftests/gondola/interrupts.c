@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A handler keeps interrupts off: one that comes in nevertheless was delivered twice.  In a
- * machine whose processors are slow ("machine --icount 5") more happens at once.
+ * Interrupts come as often as they were sent.  A handler keeps interrupts off: one that comes in
+ * nevertheless was delivered twice.  In a machine whose processors are slow ("machine --icount 5")
+ * more happens at once.
  */
 #include <pthread.h>
 #include <unistd.h>
@@ -45,8 +46,76 @@ static void timer(void)
 	smp_destroy(&smp);
 }
 
+static void put_gate(struct machine *machine, uint32_t idt, uint32_t vector, uint32_t handler)
+{
+	uint32_t *gate = (uint32_t *)(machine->memory + idt + 8 * vector);
+
+	gate[0] = 8 << 16 | handler;
+	gate[1] = 0x8e00;
+}
+
+#define OTHER_HANDLER	0xb800u
+#define ABSENT_ENTRY	0x31180u	/* the page table's for the page at 0x60000 */
+/* The gate of VECTOR lies in that page, that of 14 does not; likewise of 2. */
+#define IDT_BEFORE	0x5fe00u
+#define IDT_BEHIND	0x60f90u
+#define EVENT_PORT	0x81
+
+/* The handler's gate cannot be read until the page fault's handler has seen to it. */
+GUEST_CODE(to_oneself, 32,
+	   "lidt 0xa800; movl $0x1ff, 0xfee000f0; movl $0x44041, 0xfee00300; sti\n"
+	   "mov $100000, %ecx; 1: pause; cmpl $0, 0x40004; jne 2f; loop 1b; 2: cli\n"
+	   REPORT("0x40004"));
+GUEST_CODE(nmi_to_oneself, 32,
+	   "lidt 0xa800; out %eax, $0x81\n"
+	   "mov $100000, %ecx; 1: pause; cmpl $0, 0x40004; jne 2f; loop 1b; 2: cli\n"
+	   REPORT("0x40004"));
+GUEST_CODE(count, 32, "incl 0x40004; movl $0, 0xfee000b0; iret");
+GUEST_CODE(make_present, 32,
+	   "incl 0x40014; orl $1, 0x31180; invlpg 0x60008; add $4, %esp; iret");
+
+static void delivery_faults(const char *code, const char *end, uint32_t idt, uint32_t vector)
+{
+	const uint16_t idtr[] = { 8 * 256 - 1, idt & 0xffff, idt >> 16 };
+	struct machine *machine;
+	struct smp smp;
+
+	smp_create(&smp, 1);
+	machine = &smp.machine;
+	*(uint32_t *)(machine->memory + ABSENT_ENTRY) &= ~1u;
+	memcpy(machine->memory + IDTR, idtr, sizeof(idtr));
+	put_gate(machine, idt, vector, HANDLER);
+	put_gate(machine, idt, 14, OTHER_HANDLER);
+	machine_load(machine, code, end - code);
+	smp_put_code(&smp, HANDLER, count, count_end);
+	smp_put_code(&smp, OTHER_HANDLER, make_present, make_present_end);
+	for (;;) {
+		machine_run(machine);
+		require_equal(machine->run->exit, GONDOLA_EXIT_IO);
+		if (machine->run->io.port != EVENT_PORT)
+			break;
+		require_equal(__gondola_nmi(machine->vcpu), 0);
+	}
+	expect_equal(WORD(machine, COUNTER), 1);
+	expect_equal(WORD(machine, ERRORS), 1);
+	smp_destroy(&smp);
+}
+
+static void interrupt_faults(void)
+{
+	delivery_faults(to_oneself, to_oneself_end, IDT_BEFORE, VECTOR);
+}
+
+/* It does not come in the fault's handler, which could not take it either. */
+static void nmi_faults(void)
+{
+	delivery_faults(nmi_to_oneself, nmi_to_oneself_end, IDT_BEHIND, 2);
+}
+
 static const struct tap_test tests[] = {
 	{ "a handler with interrupts off is not interrupted", timer },
+	{ "an interrupt whose delivery faults comes after the fault", interrupt_faults },
+	{ "so does an NMI", nmi_faults },
 };
 
 TAP_MAIN(tests)
