@@ -64,7 +64,11 @@ int gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, boo
 
 /** gondola_irq_pending() - is there an interrupt that the vCPU would take with RFLAGS.IF set? Cheap. */
 bool gondola_irq_pending(struct gondola_vcpu *vcpu);
-/** gondola_irq_ack() - accept it: returns the vector, or -1 if it went away */
+/**
+ * gondola_irq_ack() - accept it: returns the vector, or -1 if it went away
+ *
+ * -1 also while a paravirtual EOI is offered (vcpu->eoi_offered): collect that first.
+ */
 int gondola_irq_ack(struct gondola_vcpu *vcpu);
 /**
  * gondola_irq_take_back() - the guest did not take what gondola_irq_ack() gave: request it again

@@ -62,6 +62,12 @@ int gondola_irq_ack(struct gondola_vcpu *vcpu)
 			return vector;
 		}
 	}
+	/*
+	 * The guest would take the bit that was offered for the last interrupt for an EOI of this
+	 * one, of which an I/O APIC may want to hear.  The run loop withdraws it first.
+	 */
+	if (unlikely(vcpu->eoi_offered))
+		return -1;
 	vector = lapic_top_vector(lapic->irr);
 	if (!vector_ready(lapic, vector))
 		return -1;

@@ -256,6 +256,30 @@ static void eoi(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, vcpu->eoi_offered);
 	lapic_out(vcpu, LAPIC_EOI, 0);
 
+	/* One that comes after the look at the offer waits for the next: its EOI is its own. */
+	take_and_offer(test, vcpu, LOWER);
+	KUNIT_EXPECT_TRUE(test, vcpu->eoi_offered);
+	gondola_lapic_accept(vcpu->lapic, VECTOR, true, false);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), 0);
+	KUNIT_EXPECT_FALSE(test, vcpu->eoi_offered || w->memory[EOI_BIT]);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), VECTOR);
+	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && in_service(vcpu, LOWER));
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	KUNIT_EXPECT_EQ(test, vcpu->lapic->isr_top, -1);
+
+	/* One that is taken back takes its offer along. */
+	take_and_offer(test, vcpu, VECTOR);
+	KUNIT_EXPECT_TRUE(test, vcpu->eoi_offered);
+	KUNIT_EXPECT_TRUE(test, gondola_irq_take_back(vcpu));
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), 0);
+	KUNIT_EXPECT_FALSE(test, vcpu->eoi_offered || w->memory[EOI_BIT]);
+	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), VECTOR);
+	lapic_out(vcpu, LAPIC_EOI, 0);
+	KUNIT_EXPECT_EQ(test, vcpu->lapic->isr_top, -1);
+
 	/* Saved state and registers tell the truth, done or not. */
 	take_and_offer(test, vcpu, VECTOR);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_get(vcpu, &rec), 0);

@@ -24,6 +24,9 @@ static void pick_event(struct gondola_vcpu *vcpu)
 		/* An interpreted IRET would not end their blocking: it is not begun. */
 		vcpu->event = (struct gondola_event){ .kind = GONDOLA_EVENT_NMI, .vector = VEC_NMI };
 	} else if ((vcpu->regs.rflags & RFL_IF) && !(shadow & SHADOW_INTERRUPT)) {
+		/* Not yet, if the launcher must make the guest's bit present first. */
+		if (unlikely(vcpu->eoi_offered))
+			gondola_lapic_settle_eoi(vcpu);
 		vector = gondola_irq_ack(vcpu);
 		if (vector >= 0)
 			vcpu->event = (struct gondola_event){
