@@ -29,7 +29,7 @@ static void nmi_not_taken(struct gondola_vcpu *vcpu)
 {
 	const struct gondola_engine_ops *engine = vcpu->engine;
 
-	vcpu->nmi_pending = min(vcpu->nmi_pending + 1, 2);
+	vcpu->nmi_pending = gondola_nmi_latch(vcpu->nmi_pending, true);
 	engine->set_shadow(vcpu, engine->get_shadow(vcpu) | GONDOLA_SHADOW_NMI);
 	vcpu->event.kind = GONDOLA_EVENT_NONE;
 }

@@ -46,10 +46,16 @@ static int host_work(void)
 	return 0;
 }
 
+static bool nmi_blocked(struct gondola_vcpu *vcpu)
+{
+	return vcpu->event.kind == GONDOLA_EVENT_NMI ||
+	       vcpu->engine->get_shadow(vcpu) & GONDOLA_SHADOW_NMI;
+}
+
 static void handle_requests(struct gondola_vcpu *vcpu)
 {
 	if (gondola_take_request(vcpu, GONDOLA_REQ_NMI))
-		vcpu->nmi_pending = min(vcpu->nmi_pending + 1, 2);
+		vcpu->nmi_pending = gondola_nmi_latch(vcpu->nmi_pending, nmi_blocked(vcpu));
 	if (gondola_take_request(vcpu, GONDOLA_REQ_TIMER))
 		gondola_lapic_timer_fired(vcpu);
 	if (gondola_take_request(vcpu, GONDOLA_REQ_TSC)) {
@@ -68,7 +74,7 @@ static bool interrupt_wakes(struct gondola_vcpu *vcpu)
 
 static bool nmi_wakes(struct gondola_vcpu *vcpu)
 {
-	return vcpu->nmi_pending && !(vcpu->engine->get_shadow(vcpu) & GONDOLA_SHADOW_NMI);
+	return vcpu->nmi_pending && !nmi_blocked(vcpu);
 }
 
 /* Does it end HLT?  Nothing but a request does while a start-up IPI is waited for. */

@@ -104,8 +104,11 @@ int gondola_events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec
 		rec->error = event->has_error ? event->error : 0;
 		rec->insn_len = event->insn_len;
 	}
-	rec->nmi_pending = min(vcpu->nmi_pending + !!test_bit(GONDOLA_REQ_NMI, &vcpu->requests), 2);
+	rec->nmi_pending = vcpu->nmi_pending;
 	rec->nmi_blocked = !!(shadow & GONDOLA_SHADOW_NMI);
+	if (test_bit(GONDOLA_REQ_NMI, &vcpu->requests))
+		rec->nmi_pending = gondola_nmi_latch(rec->nmi_pending, rec->nmi_blocked ||
+						     event->kind == GONDOLA_EVENT_NMI);
 	rec->shadow = shadow & 3;
 	rec->halted = vcpu->halted;
 	return 0;

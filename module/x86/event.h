@@ -49,6 +49,19 @@ struct gondola_event {
  */
 void gondola_event_merge(struct gondola_event *queued, const struct gondola_event *next);
 
+/**
+ * gondola_nmi_latch() - how many NMIs are pending after one more arrived
+ * @blocked: an NMI's handler runs, or is about to: one may wait for its end, others merge with it
+ *
+ * Else one is to be delivered at once, and one may come during its handler.
+ */
+static inline u8 gondola_nmi_latch(u8 pending, bool blocked)
+{
+	u8 most = blocked ? 1 : 2;
+
+	return pending < most ? pending + 1 : most;
+}
+
 /** gondola_vector_has_error() - does this exception push an error code? */
 bool gondola_vector_has_error(u8 vector);
 

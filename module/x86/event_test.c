@@ -111,6 +111,18 @@ static void triple_fault_stays(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, queued.kind, TRIPLE);
 }
 
+static void nmis_merge(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(0, true), 1);
+	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(1, true), 1);
+	/* One that is delivered at once, one that waits for its end. */
+	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(0, false), 1);
+	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(1, false), 2);
+	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(2, false), 2);
+	/* Two that were latched before the handler began. */
+	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(2, true), 1);
+}
+
 static void error_codes(struct kunit *test)
 {
 	static const u8 with[] = { VEC_DF, VEC_TS, VEC_NP, VEC_SS, VEC_GP, VEC_PF, VEC_AC };
@@ -129,6 +141,7 @@ static struct kunit_case event_cases[] = {
 	KUNIT_CASE(nothing_queued),
 	KUNIT_CASE(fault_replaces_an_interrupt),
 	KUNIT_CASE(triple_fault_stays),
+	KUNIT_CASE(nmis_merge),
 	KUNIT_CASE(error_codes),
 	{}
 };

@@ -74,6 +74,19 @@ GUEST_CODE(count, 32, "incl 0x40004; movl $0, 0xfee000b0; iret");
 GUEST_CODE(make_present, 32,
 	   "incl 0x40014; orl $1, 0x31180; invlpg 0x60008; add $4, %esp; iret");
 
+/* Until the guest reports; EVENT_PORT asks for an NMI. */
+static void answer_nmi_port(struct machine *machine)
+{
+	for (;;) {
+		machine_run(machine);
+		require_equal(machine->run->exit, GONDOLA_EXIT_IO);
+		if (machine->run->io.port != EVENT_PORT)
+			break;
+		require_equal(__gondola_nmi(machine->vcpu), 0);
+	}
+	require_equal(machine->run->io.port, RESULT_PORT);
+}
+
 static void delivery_faults(const char *code, const char *end, uint32_t idt, uint32_t vector)
 {
 	const uint16_t idtr[] = { 8 * 256 - 1, idt & 0xffff, idt >> 16 };
@@ -89,13 +102,7 @@ static void delivery_faults(const char *code, const char *end, uint32_t idt, uin
 	machine_load(machine, code, end - code);
 	smp_put_code(&smp, HANDLER, count, count_end);
 	smp_put_code(&smp, OTHER_HANDLER, make_present, make_present_end);
-	for (;;) {
-		machine_run(machine);
-		require_equal(machine->run->exit, GONDOLA_EXIT_IO);
-		if (machine->run->io.port != EVENT_PORT)
-			break;
-		require_equal(__gondola_nmi(machine->vcpu), 0);
-	}
+	answer_nmi_port(machine);
 	expect_equal(WORD(machine, COUNTER), 1);
 	expect_equal(WORD(machine, ERRORS), 1);
 	smp_destroy(&smp);
@@ -112,10 +119,36 @@ static void nmi_faults(void)
 	delivery_faults(nmi_to_oneself, nmi_to_oneself_end, IDT_BEHIND, 2);
 }
 
+GUEST_CODE(asks_for_nmi, 32,
+	   "lidt 0xa800; out %eax, $0x81\n"
+	   "mov $1000, %ecx; 1: pause; loop 1b\n"
+	   REPORT("0x40004"));
+/* The first one asks for three more. */
+GUEST_CODE(nmi_handler, 32,
+	   "incl 0x40004; cmpl $1, 0x40004; jne 1f\n"
+	   "out %eax, $0x81; out %eax, $0x81; out %eax, $0x81; 1: iret");
+
+/* Of those that come while they are blocked, one is kept. */
+static void nmis_while_blocked(void)
+{
+	struct machine *machine;
+	struct smp smp;
+
+	smp_create(&smp, 1);
+	machine = &smp.machine;
+	put_gate(machine, IDT, 2, HANDLER);
+	GUEST_LOAD(machine, asks_for_nmi);
+	smp_put_code(&smp, HANDLER, nmi_handler, nmi_handler_end);
+	answer_nmi_port(machine);
+	expect_equal(WORD(machine, COUNTER), 2);
+	smp_destroy(&smp);
+}
+
 static const struct tap_test tests[] = {
 	{ "a handler with interrupts off is not interrupted", timer },
 	{ "an interrupt whose delivery faults comes after the fault", interrupt_faults },
 	{ "so does an NMI", nmi_faults },
+	{ "of NMIs that come while they are blocked one is kept", nmis_while_blocked },
 };
 
 TAP_MAIN(tests)
