@@ -162,6 +162,8 @@ static void lapic_set_lvt(struct gondola_lapic *lapic, unsigned int i, u32 val)
 	val &= lapic_lvt_writable(lapic, i);
 	if (!(lapic->svr & LAPIC_SVR_ENABLE))
 		val |= LVT_MASKED;
+	if (i == LVT_TIMER && val != old)
+		lapic_timer_settle(lapic);
 	WRITE_ONCE(lapic->lvt[i], val);
 	if (i == LVT_TIMER && val != old)
 		lapic_timer_lvt_changed(lapic, old);
@@ -171,6 +173,8 @@ static void lapic_set_svr(struct gondola_lapic *lapic, u32 val)
 {
 	unsigned int i;
 
+	/* An APIC that is off takes no interrupt, not even one that came before. */
+	lapic_timer_settle(lapic);
 	WRITE_ONCE(lapic->svr, val & LAPIC_SVR_WRITABLE);
 	if (!(val & LAPIC_SVR_ENABLE))
 		for (i = 0; i < NR_LVTS; i++)

@@ -182,6 +182,12 @@ void gondola_lapic_pic_raised(struct gondola_vm *vm);
 void lapic_timer_init(struct gondola_lapic *lapic);
 void lapic_timer_destroy(struct gondola_lapic *lapic);
 void lapic_timer_reset(struct gondola_lapic *lapic);
+/**
+ * lapic_timer_settle() - before a register changes: what came to pass till now has its effect
+ *
+ * Returns the clock that it went by.
+ */
+u64 lapic_timer_settle(struct gondola_lapic *lapic);
 /** lapic_timer_lvt_changed() - after a write of the timer's LVT entry, which was @old */
 void lapic_timer_lvt_changed(struct gondola_lapic *lapic, u32 old);
 u32 lapic_timer_count(struct gondola_lapic *lapic);

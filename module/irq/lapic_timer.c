@@ -6,6 +6,10 @@
  * thread injects, and arms the next period.  So a timer never races with the
  * registers, a vCPU that does not run costs no interrupts, and periods that
  * pass meanwhile merge into one interrupt, as they do in IRR.
+ *
+ * A write of a register first settles what came to pass before it, by the old
+ * registers.  What it arms is in the future of that one reading of the clock,
+ * and fires, however late the host's timer is set.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -87,71 +91,57 @@ static void skip_periods(struct gondola_lapic *lapic, u64 now)
 		t->expires += (div64_u64(now - t->expires, period) + 1) * period;
 }
 
-/* Makes the host's timer agree with the registers. What passed while masked is lost. */
+/* Makes the host's timer agree with the registers, after lapic_timer_settle(). */
 static void timer_arm(struct gondola_lapic *lapic)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
-	u64 now;
+	bool deadline = timer_mode(lapic) == LVT_TIMER_DEADLINE;
+
+	if (timer_masked(lapic) || !(deadline ? t->deadline : t->expires)) {
+		gondola_timer_stop(&t->timer);
+	} else if (!deadline) {
+		gondola_vm_timer_start(lapic->vcpu->vm, &t->timer, t->expires);
+	} else if (!arm_deadline(lapic)) {
+		gondola_timer_stop(&t->timer);
+		t->deadline = 0;
+		timer_inject(lapic);
+	}
+}
+
+/* What is due has its effect: an interrupt, unless it is masked, and the next period. */
+static void timer_expire(struct gondola_lapic *lapic, u64 now)
+{
+	struct gondola_lapic_timer *t = &lapic->timer;
 
 	if (timer_mode(lapic) == LVT_TIMER_DEADLINE) {
-		if (!t->deadline || timer_masked(lapic)) {
-			gondola_timer_stop(&t->timer);
-		} else if (!arm_deadline(lapic)) {
-			gondola_timer_stop(&t->timer);
-			t->deadline = 0;
-		}
-		return;
-	}
-	if (t->expires) {
-		now = now_ns(lapic);
+		if (!t->deadline || gondola_guest_tsc(lapic->vcpu) < t->deadline)
+			return;
+		t->deadline = 0;
+	} else {
+		if (!t->expires || now < t->expires)
+			return;
 		if (timer_mode(lapic) == LVT_TIMER_PERIODIC)
 			skip_periods(lapic, now);
-		else if (now >= t->expires)
+		else
 			t->expires = 0;
 	}
-	if (t->expires && !timer_masked(lapic))
-		gondola_vm_timer_start(lapic->vcpu->vm, &t->timer, t->expires);
-	else
-		gondola_timer_stop(&t->timer);
+	if (!timer_masked(lapic))
+		timer_inject(lapic);
 }
 
 void gondola_lapic_timer_fired(struct gondola_vcpu *vcpu)
 {
-	struct gondola_lapic *lapic = vcpu->lapic;
-	struct gondola_lapic_timer *t = &lapic->timer;
-	u64 now;
-
 	/* The request may be stale, what it was for stopped or replaced; or it asks to arm. */
-	if (timer_masked(lapic))
-		return;
-	if (timer_mode(lapic) == LVT_TIMER_DEADLINE) {
-		if (!t->deadline || arm_deadline(lapic))
-			return;
-		t->deadline = 0;
-		timer_inject(lapic);
-		return;
-	}
-	now = now_ns(lapic);
-	if (!t->expires)
-		return;
-	if (now < t->expires) {
-		gondola_vm_timer_start(lapic->vcpu->vm, &t->timer, t->expires);
-		return;
-	}
-	timer_inject(lapic);
-	if (timer_mode(lapic) == LVT_TIMER_PERIODIC) {
-		skip_periods(lapic, now);
-		gondola_vm_timer_start(lapic->vcpu->vm, &t->timer, t->expires);
-	} else {
-		t->expires = 0;
-	}
+	lapic_timer_settle(vcpu->lapic);
+	timer_arm(vcpu->lapic);
 }
 
-/* An expiry that the thread has not seen yet came before the register access that follows. */
-static void timer_settle(struct gondola_lapic *lapic)
+u64 lapic_timer_settle(struct gondola_lapic *lapic)
 {
-	if (gondola_take_request(lapic->vcpu, GONDOLA_REQ_TIMER))
-		gondola_lapic_timer_fired(lapic->vcpu);
+	u64 now = now_ns(lapic);
+
+	timer_expire(lapic, now);
+	return now;
 }
 
 void gondola_lapic_rearm(struct gondola_vcpu *vcpu)
@@ -193,6 +183,7 @@ void lapic_timer_lvt_changed(struct gondola_lapic *lapic, u32 old)
 	timer_arm(lapic);
 }
 
+/* At the clock's @now. */
 static u64 remaining_at(struct gondola_lapic *lapic, u64 now)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
@@ -208,39 +199,44 @@ static u64 remaining_at(struct gondola_lapic *lapic, u64 now)
 	return period - (now - t->expires) % period;
 }
 
-u32 lapic_timer_count(struct gondola_lapic *lapic)
+static u32 count_at(struct gondola_lapic *lapic, u64 now)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
 	unsigned int shift = divide_shift(t->divide);
-	u64 left = remaining_at(lapic, now_ns(lapic));
+	u64 left = remaining_at(lapic, now);
 
 	/* A period that was lengthened to the least one shows full for a while. */
 	return min_t(u64, (left + (1u << shift) - 1) >> shift, t->initial);
 }
 
+u32 lapic_timer_count(struct gondola_lapic *lapic)
+{
+	return count_at(lapic, now_ns(lapic));
+}
+
 void lapic_timer_set_initial(struct gondola_lapic *lapic, u32 count)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
+	u64 now;
 
 	if (timer_mode(lapic) == LVT_TIMER_DEADLINE)
 		return;
-	timer_settle(lapic);
+	now = lapic_timer_settle(lapic);
 	t->initial = count;
-	t->expires = count ? now_ns(lapic) + timer_period(lapic) : 0;
+	t->expires = count ? now + timer_period(lapic) : 0;
 	timer_arm(lapic);
 }
 
 void lapic_timer_set_divide(struct gondola_lapic *lapic, u32 divide)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
-	u32 count;
+	u64 now = lapic_timer_settle(lapic);
+	u32 count = count_at(lapic, now);
 
-	timer_settle(lapic);
 	/* The rest of the count goes on at the new rate. */
-	count = lapic_timer_count(lapic);
 	t->divide = divide;
-	if (t->expires && count)
-		t->expires = now_ns(lapic) + ((u64)count << divide_shift(divide));
+	if (t->expires)
+		t->expires = now + ((u64)count << divide_shift(divide));
 	timer_arm(lapic);
 }
 
@@ -255,26 +251,17 @@ void lapic_timer_set_deadline(struct gondola_lapic *lapic, u64 deadline)
 
 	if (timer_mode(lapic) != LVT_TIMER_DEADLINE)
 		return;
-	timer_settle(lapic);
+	lapic_timer_settle(lapic);
 	t->deadline = deadline;
-	if (!deadline || timer_masked(lapic)) {
-		gondola_timer_stop(&t->timer);
-	} else if (!arm_deadline(lapic)) {
-		gondola_timer_stop(&t->timer);
-		t->deadline = 0;
-		timer_inject(lapic);
-	}
+	timer_arm(lapic);
 }
 
 u64 lapic_timer_remaining(struct gondola_lapic *lapic)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
-	u64 left;
+	u64 now = lapic_timer_settle(lapic);
 
-	timer_settle(lapic);
-	left = remaining_at(lapic, now_ns(lapic));
-	/* Due, but the host's timer is late: it must still fire after a restore. */
-	return left || !t->expires || timer_masked(lapic) ? left : 1;
+	return t->expires ? t->expires - now : 0;
 }
 
 void lapic_timer_restore(struct gondola_lapic *lapic, u32 initial, u32 divide, u64 deadline,

@@ -289,6 +289,40 @@ static void stands_while_held(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 }
 
+/* However much time passes between two lines, what is armed fires once. */
+static void events_while_arming(struct kunit *test)
+{
+	static const u32 counts[] = { 1, 100, 999, 1000, 1001, 2500, 5000 };
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	unsigned int i, what;
+	int first, second;
+
+	for (i = 0; i < ARRAY_SIZE(counts) * 4; i++) {
+		what = i % 4;
+		gondola_test_step = 0;
+		lapic_out(vcpu, LAPIC_TDCR, 0xb);
+		lapic_out(vcpu, LAPIC_LVT, (what == 3 ? LVT_TIMER_DEADLINE : 0) | VECTOR);
+		gondola_test_step = 1000;
+		if (what == 3)
+			gondola_lapic_set_msr(vcpu, MSRX_TSC_DEADLINE,
+					      gondola_guest_tsc(vcpu) + counts[i / 4]);
+		else
+			lapic_out(vcpu, LAPIC_TMICT, counts[i / 4]);
+		if (what == 1)
+			lapic_out(vcpu, LAPIC_TDCR, 0);
+		if (what == 2)
+			lapic_out(vcpu, LAPIC_LVT, VECTOR + 1);
+		gondola_test_step = 0;
+		gondola_test_advance(100000);
+		first = fired(vcpu);
+		gondola_test_advance(100000);
+		second = fired(vcpu);
+		KUNIT_EXPECT_TRUE_MSG(test, first == VECTOR || (what == 2 && first == VECTOR + 1),
+				      "way %u, count %u: %d", what, counts[i / 4], first);
+		KUNIT_EXPECT_EQ_MSG(test, second, -1, "way %u, count %u", what, counts[i / 4]);
+	}
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(one_shot),
 	KUNIT_CASE(divides),
@@ -298,6 +332,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(deadline),
 	KUNIT_CASE(saved_while_due),
 	KUNIT_CASE(stands_while_held),
+	KUNIT_CASE(events_while_arming),
 	{}
 };
 

@@ -15,6 +15,8 @@ static u64 now_ns = 1000000000;
 u32 gondola_test_kicked;
 void (*gondola_test_meanwhile)(void);
 
+u64 gondola_test_step;
+
 static void meanwhile(void)
 {
 	void (*other)(void) = gondola_test_meanwhile;
@@ -26,7 +28,7 @@ static void meanwhile(void)
 
 u64 gondola_host_ns(void)
 {
-	u64 ns = now_ns;
+	u64 ns = now_ns += gondola_test_step;
 
 	meanwhile();
 	return ns;
@@ -39,8 +41,10 @@ u64 gondola_host_run_delay(void)
 
 u64 gondola_host_tsc(void)
 {
-	u64 tsc = now_ns * (TSC_KHZ / 1000000);
+	u64 tsc;
 
+	now_ns += gondola_test_step;
+	tsc = now_ns * (TSC_KHZ / 1000000);
 	meanwhile();
 	return tsc;
 }

@@ -17,6 +17,8 @@ void gondola_test_advance(u64 ns);
  * TSC was read, or when a timer is stopped.
  */
 extern void (*gondola_test_meanwhile)(void);
+/** gondola_test_step - what each reading of clock or TSC moves them on by; tests set it to 0 again */
+extern u64 gondola_test_step;
 /** gondola_test_kicked - bit i: vCPU i was kicked with a request set; tests clear it */
 extern u32 gondola_test_kicked;
 /** gondola_test_timers() - how many timers are armed */
