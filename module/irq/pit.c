@@ -130,9 +130,10 @@ static u64 next_rise(const struct gondola_pit *pit, u64 now)
 	return d < c->count ? c->start + ticks_to_ns(c->count) : 0;
 }
 
-static void pit_schedule(struct gondola_pit *pit, u64 not_before)
+/* What rises after @now, the reading of the clock that the caller went by, is not lost. */
+static void pit_schedule(struct gondola_pit *pit, u64 now, u64 not_before)
 {
-	u64 due = next_rise(pit, now_ns(pit));
+	u64 due = next_rise(pit, now);
 
 	lockdep_assert_held(&pit->lock);
 	pit->due = due ? max(due, not_before) : 0;
@@ -142,21 +143,33 @@ static void pit_schedule(struct gondola_pit *pit, u64 not_before)
 		gondola_timer_stop(&pit->timer);
 }
 
+static void pit_stop(struct gondola_pit *pit)
+{
+	pit->due = 0;
+	gondola_timer_stop(&pit->timer);
+}
+
+/* A rise that is due has its effect, whether the timer has told of it yet or not. */
+static void pit_settle(struct gondola_pit *pit)
+{
+	u64 now = now_ns(pit);
+
+	if (!pit->due || now < pit->due)
+		return;
+	/* Between two rises the line falls; when, matters to nobody. */
+	gondola_irq_set_line(pit_vm(pit), 0, GONDOLA_IRQ_PIT, false);
+	gondola_irq_set_line(pit_vm(pit), 0, GONDOLA_IRQ_PIT, true);
+	pit_schedule(pit, now, now + PIT_MIN_PERIOD_NS);
+}
+
 /* Hardirq context. */
 static void pit_fired(struct gondola_timer *timer)
 {
 	struct gondola_pit *pit = container_of(timer, struct gondola_pit, timer);
 	unsigned long flags;
-	u64 now;
 
 	spin_lock_irqsave(&pit->lock, flags);
-	now = now_ns(pit);
-	if (pit->due && now >= pit->due) {
-		/* Between two rises the line falls; when, matters to nobody. */
-		gondola_irq_set_line(pit_vm(pit), 0, GONDOLA_IRQ_PIT, false);
-		gondola_irq_set_line(pit_vm(pit), 0, GONDOLA_IRQ_PIT, true);
-		pit_schedule(pit, now + PIT_MIN_PERIOD_NS);
-	}
+	pit_settle(pit);
 	spin_unlock_irqrestore(&pit->lock, flags);
 }
 
@@ -164,16 +177,18 @@ static void pit_fired(struct gondola_timer *timer)
 
 static void pit_load(struct gondola_pit *pit, struct gondola_pit_channel *c, u16 val)
 {
+	u64 now = now_ns(pit);
+
 	c->count = c->bcd ? from_bcd(val) : val;
 	if (!c->count)
 		c->count = c->bcd ? 10000 : 0x10000;
 	c->null_count = false;
 	if (!by_gate(c)) {
-		c->start = now_ns(pit);
+		c->start = now;
 		c->held = 0;
 	}
 	if (c == &pit->channel[0])
-		pit_schedule(pit, 0);
+		pit_schedule(pit, now, 0);
 }
 
 static void pit_write_count(struct gondola_pit *pit, struct gondola_pit_channel *c, u8 val)
@@ -194,7 +209,7 @@ static void pit_write_count(struct gondola_pit *pit, struct gondola_pit_channel 
 			if (c->mode == 0) {
 				c->null_count = true;
 				if (c == &pit->channel[0])
-					pit_schedule(pit, 0);
+					pit_stop(pit);
 			}
 		}
 		c->write_high = !c->write_high;
@@ -279,7 +294,7 @@ static void pit_write_control(struct gondola_pit *pit, u8 val)
 	c->write_high = false;
 	c->held = 0;
 	if (i == 0) {
-		pit_schedule(pit, 0);
+		pit_stop(pit);
 		if (c->mode == 0)
 			gondola_irq_set_line(pit_vm(pit), 0, GONDOLA_IRQ_PIT, false);
 	}
@@ -333,6 +348,7 @@ void gondola_pit_write(struct gondola_irqchip *chip, u16 port, u8 val)
 	unsigned long flags;
 
 	spin_lock_irqsave(&pit->lock, flags);
+	pit_settle(pit);
 	if (port == 0x61) {
 		pit->speaker = val & SPEAKER_WRITABLE;
 		pit_set_gate(pit, &pit->channel[2], val & SPEAKER_GATE);
@@ -381,8 +397,8 @@ void gondola_pit_clock_changed(struct gondola_vm *vm)
 	spin_lock_irqsave(&pit->lock, flags);
 	if (gondola_clock_held(vm))
 		gondola_timer_stop(&pit->timer);
-	else
-		pit_schedule(pit, 0);
+	else if (pit->due)	/* also what fell due just before it stood still */
+		gondola_vm_timer_start(vm, &pit->timer, pit->due);
 	spin_unlock_irqrestore(&pit->lock, flags);
 }
 
@@ -414,6 +430,10 @@ int gondola_pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
 		rec->channel[i].null_count = c->null_count;
 		rec->channel[i].elapsed_ns = elapsed(c, now);
 	}
+	/* Due, but the host's timer is late: it must still come after a restore. */
+	if (pit->due && now >= pit->due)
+		rec->channel[0].elapsed_ns = min(rec->channel[0].elapsed_ns,
+						 pit->due - pit->channel[0].start - 2);
 	rec->speaker = pit->speaker;
 	spin_unlock_irqrestore(&pit->lock, flags);
 	return 0;
@@ -506,7 +526,7 @@ int gondola_pit_set(struct gondola_vm *vm, const struct gondola_rec_pit *rec, u3
 		};
 	}
 	pit->speaker = rec->speaker;
-	pit_schedule(pit, 0);
+	pit_schedule(pit, now, 0);
 	spin_unlock_irqrestore(&pit->lock, flags);
 	return 0;
 }

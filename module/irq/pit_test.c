@@ -304,6 +304,58 @@ static void stands_while_held(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 1);
 }
 
+/* One rise, within @ns. */
+static void expect_one_rise(struct kunit *test, struct gondola_vcpu *vcpu, u64 ns, u8 mode, u32 count)
+{
+	unsigned int rises;
+
+	gondola_test_step = 0;
+	rises = ticks_in(vcpu, ns, ns);
+	KUNIT_EXPECT_EQ_MSG(test, rises, 1, "mode %u, count %u", mode, count);
+}
+
+/* However much time passes between two lines, or the host's timer is late, what is due comes once. */
+static void events_while_arming(struct kunit *test)
+{
+	static const u16 lengths[] = { 1, 2, 3, 119, 1193, 5000, 11932 };
+	static const u8 modes[] = { 0, 4 };
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	struct gondola_vm *vm = vcpu->vm;
+	struct gondola_rec_pit rec;
+	unsigned int i;
+	u32 bad;
+
+	route(vcpu);
+	for (i = 0; i < ARRAY_SIZE(lengths) * ARRAY_SIZE(modes); i++) {
+		u32 n = lengths[i / 2];
+		u8 mode = modes[i % 2];
+
+		gondola_test_step = 1000;
+		program(vcpu, 0, mode, n);
+		expect_one_rise(test, vcpu, 100000000, mode, n);
+		/* It is due, and the guest reprograms the channel first. */
+		program(vcpu, 0, mode, n);
+		gondola_test_step = counts(n);
+		irq_test_out(vcpu, 0x43, 0x30 | mode << 1);
+		expect_one_rise(test, vcpu, 100000000, mode, n);
+		/* ... or the clock stands still, with this time of its. */
+		program(vcpu, 0, mode, n);
+		gondola_test_step = counts(n);
+		gondola_clock_hold(vm);
+		gondola_test_step = 0;
+		gondola_test_advance(1000000);
+		gondola_clock_release(vm);
+		expect_one_rise(test, vcpu, 100000000, mode, n);
+		/* ... or it is saved, and goes on elsewhere. */
+		program(vcpu, 0, mode, n);
+		gondola_test_step = counts(n);
+		gondola_pit_get(vm, &rec);
+		gondola_test_step = 0;
+		KUNIT_EXPECT_EQ(test, gondola_pit_set(vm, &rec, &bad), 0);
+		expect_one_rise(test, vcpu, 100000000, mode, n);
+	}
+}
+
 static void survives_nonsense(struct kunit *test)
 {
 	static const u16 ports[] = { 0x40, 0x41, 0x42, 0x43, 0x61 };
@@ -338,6 +390,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(ticks),
 	KUNIT_CASE(state_survives),
 	KUNIT_CASE(stands_while_held),
+	KUNIT_CASE(events_while_arming),
 	KUNIT_CASE(survives_nonsense),
 	{}
 };
