@@ -42,11 +42,21 @@ struct rtc {
 	uint8_t memory[128];		/* the time registers in here are used while B_SET */
 	int64_t offset;			/* guest time less host time, in seconds */
 	int64_t last;			/* guest time when the timer last looked */
+	int64_t periods;		/* since the host started, when it last looked */
 };
+
+/* Not time(): that lags by up to a tick, and a timer for the next second would come too early. */
+static int64_t host_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec;
+}
 
 static int64_t guest_time(const struct rtc *rtc)
 {
-	return time(NULL) + rtc->offset;
+	return host_time() + rtc->offset;
 }
 
 static uint8_t encode(const struct rtc *rtc, int value)
@@ -106,8 +116,8 @@ static void load_time(struct rtc *rtc)
 			   decode(rtc, rtc->memory[RTC_YEAR]) - 1900,
 	};
 
-	rtc->offset = timegm(&tm) - time(NULL);
-	rtc->last = guest_time(rtc);
+	rtc->last = timegm(&tm);
+	rtc->offset = rtc->last - host_time();
 }
 
 static bool is_time(uint8_t index)
@@ -127,23 +137,38 @@ static bool alarm_matches(const struct rtc *rtc, int64_t when)
 	       (m[RTC_HOURS_ALARM] >= 0xc0 || decode_hour(rtc, m[RTC_HOURS_ALARM]) == hour);
 }
 
-static int64_t periodic_ns(const struct rtc *rtc)
+static int64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS + now.tv_nsec;
+}
+
+/* 0: it is switched off. */
+static int64_t period_ns(const struct rtc *rtc)
 {
 	int rate = rtc->memory[RTC_A] & A_RATE;
 
-	if (!rate || !(rtc->memory[RTC_B] & B_PIE))
-		return 0;
 	/* Rates 1 and 2 mean what 8 and 9 do. */
-	return NS * (1ll << ((rate < 3 ? rate + 7 : rate) - 1)) / 32768;
+	return rate ? NS * (1ll << ((rate < 3 ? rate + 7 : rate) - 1)) / 32768 : 0;
 }
 
+static int64_t count_periods(const struct rtc *rtc)
+{
+	int64_t period = period_ns(rtc);
+
+	return period ? monotonic_ns() / period : 0;
+}
+
+/* Only an interrupt needs the timer: the flags follow from the clocks, whenever it is set. */
 static void arm(struct rtc *rtc)
 {
-	int64_t period = periodic_ns(rtc);
+	int64_t period = rtc->memory[RTC_B] & B_PIE ? period_ns(rtc) : 0;
 	struct timespec now;
 
 	if (period) {
-		loop_timer_set(rtc->timer, period, period);
+		loop_timer_set(rtc->timer, period - monotonic_ns() % period, period);
 	} else if (rtc->memory[RTC_B] & (B_AIE | B_UIE)) {
 		clock_gettime(CLOCK_REALTIME, &now);
 		loop_timer_set(rtc->timer, NS - now.tv_nsec, NS);
@@ -165,13 +190,16 @@ static void update_irq(struct rtc *rtc)
 }
 
 /*
- * Sets the flags in C of all seconds that have passed, whether they interrupt or not.  Call it before
- * a register is read that shows them, or one is written on which they depend.
+ * Sets the flags in C of all seconds and periods that have passed, whether they interrupt or not.
+ * Call it before a register is read that shows them, or one is written on which they depend.
  */
 static void settle(struct rtc *rtc)
 {
-	int64_t now = guest_time(rtc);
+	int64_t now = guest_time(rtc), periods = count_periods(rtc);
 
+	if (periods != rtc->periods)
+		rtc->memory[RTC_C] |= B_PIE;
+	rtc->periods = periods;
 	if (now != rtc->last && !(rtc->memory[RTC_B] & B_SET)) {
 		rtc->memory[RTC_C] |= B_UIE;
 		/* Late by some seconds, the alarm still strikes; by a day or more, it need not be searched. */
@@ -192,11 +220,8 @@ static void on_timer(void *argument, int fd, short events)
 	loop_timer_ack(fd);
 	pthread_mutex_lock(&rtc->vm->devices);
 	/* Events due while nothing may change come when it goes on. */
-	if (!devices_frozen()) {
-		if (periodic_ns(rtc))
-			rtc->memory[RTC_C] |= B_PIE;
+	if (!devices_frozen())
 		settle(rtc);
-	}
 	pthread_mutex_unlock(&rtc->vm->devices);
 }
 
@@ -224,6 +249,9 @@ static void write_register(struct rtc *rtc, uint8_t value)
 	switch (rtc->index) {
 	case RTC_A:
 		rtc->memory[RTC_A] = value & 0x7f;
+		/* A write that changes nothing must not lose the period that ends now. */
+		if ((old ^ value) & A_RATE)
+			rtc->periods = count_periods(rtc);
 		arm(rtc);
 		return;
 	case RTC_B:
@@ -331,6 +359,7 @@ static bool load(void *device, struct state_reader *in)
 	new.last = take_time(in, "last");
 	if (!state_end(in))
 		return false;
+	new.periods = count_periods(&new);
 	*rtc = new;
 	return true;
 }
@@ -350,6 +379,7 @@ void rtc_create(struct vm *vm)
 	rtc->memory[RTC_B] = B_24H;
 	rtc->memory[RTC_D] = D_VALID;
 	rtc->last = guest_time(rtc);
+	rtc->periods = count_periods(rtc);
 	store_sizes(rtc);
 	rtc->timer = loop_timer(&vm->loop, on_timer, rtc);
 	vm_add_pio(vm, RTC_PORT, 2, 1, &ops, rtc);

@@ -3,6 +3,7 @@
  * The devices on ports: saved, they go on where they were; records that are cut off or wrong are
  * refused by name; a guest that writes anything anywhere harms nobody.
  */
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <time.h>
@@ -247,6 +248,7 @@ static void pass_a_second(void)
 static void rtc_alarm(void)
 {
 	machine_start();
+	set_cmos(0x0a, 0x20);	/* no periods */
 	for (uint8_t i = 1; i <= 5; i += 2)
 		set_cmos(i, 0xc0);	/* each second */
 	cmos(0x0c);
@@ -263,6 +265,62 @@ static void rtc_alarm(void)
 	pass_a_second();
 	set_cmos(0x0b, 0x22);
 	expect_equal(machine.lines[RTC_IRQ], 1);
+	machine_end();
+}
+
+static void sleep_until_next_second(void)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_REALTIME, &at);
+	at = (struct timespec){ .tv_sec = at.tv_sec + 1 };
+	while (clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &at, NULL) == EINTR)
+		;
+}
+
+/* A second begins when the timer says that it does. */
+static void rtc_seconds(void)
+{
+	machine_start();
+	set_cmos(0x0b, 0x02);
+	for (int i = 0; i < 3; i++) {
+		struct timespec before, after;
+		uint8_t second;
+
+		sleep_until_next_second();
+		clock_gettime(CLOCK_REALTIME, &before);
+		second = cmos(0);
+		clock_gettime(CLOCK_REALTIME, &after);
+		if (before.tv_sec == after.tv_sec)
+			expect_equal((second >> 4) * 10 + (second & 15), before.tv_sec % 60);
+	}
+	machine_end();
+}
+
+/* However often registers are written, no period is lost; the flag tells without PIE too. */
+static void rtc_periods(void)
+{
+	machine_start();
+	set_cmos(0x0a, 0x2f);	/* 2 Hz */
+	cmos(0x0c);
+	set_cmos(0x0b, 0x42);
+	for (int i = 0; i < 2000 && !machine.lines[RTC_IRQ]; i++) {
+		usleep(1000);
+		set_cmos(0x0b, 0x42);
+	}
+	expect_equal(machine.lines[RTC_IRQ], 1);
+	expect_equal(cmos(0x0c) & 0xc0, 0xc0);
+	set_cmos(0x0b, 0x02);
+	set_cmos(0x0a, 0x26);	/* 1024 Hz */
+	cmos(0x0c);
+	usleep(2000);
+	expect_equal(cmos(0x0c) & 0xc0, 0x40);
+	expect_equal(machine.lines[RTC_IRQ], 0);
+	/* Rate 0 means none. */
+	set_cmos(0x0a, 0x20);
+	cmos(0x0c);
+	usleep(2000);
+	expect_equal(cmos(0x0c) & 0x40, 0);
 	machine_end();
 }
 
@@ -491,6 +549,8 @@ static const struct tap_test tests[] = {
 	{ "a saved clock goes on", rtc_goes_on },
 	{ "periodic interrupts stop and go on", rtc_timer },
 	{ "an alarm that comes while it is enabled is not lost", rtc_alarm },
+	{ "a second begins when the timer says so", rtc_seconds },
+	{ "no period is lost, however often registers are written", rtc_periods },
 	{ "the PM timer goes on where it was", pm_goes_on },
 	{ "a saved keyboard controller goes on", keyboard_goes_on },
 	{ "records cut off, of another version, of unknown devices are refused", cut_off },
