@@ -24,13 +24,11 @@ static void check_file(const char *what, const char *path)
 
 static void check_disk(const char *spec)
 {
-	size_t length = strlen(spec);
 	char *path = strdup(spec);
 
 	if (!path)
 		fail(EXIT_CODE_ERROR, "out of memory");
-	if (length > 3 && !strcmp(path + length - 3, ",ro"))
-		path[length - 3] = 0;
+	disk_split(path);
 	check_file("--disk", path);
 	free(path);
 }

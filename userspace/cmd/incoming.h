@@ -25,7 +25,7 @@
 	{ .name = "--same-names", .kind = OPTION_CALL_FLAG, .take = incoming_take }
 
 #define INCOMING_HELP	\
-"  --disk FILE[,ro], --net WHAT, --port NAME=WHERE\n"	\
+"  --disk FILE[,ro][,format=raw], --net WHAT, --port NAME=WHERE\n"	\
 "                as in \"gondola run\", for each disk, network card and port of the VM, in\n"	\
 "                their order\n"	\
 "  --console WHERE\n"	\

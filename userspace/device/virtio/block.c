@@ -419,9 +419,41 @@ static const char *image_format(int fd)
 	return NULL;
 }
 
-static void open_disk(struct block *block, const char *path)
+struct disk_options disk_split(char *spec)
 {
-	const char *format;
+	struct disk_options options = { .readonly = false };
+	char *comma;
+
+	while ((comma = strrchr(spec, ','))) {
+		if (!strcmp(comma, ",ro"))
+			options.readonly = true;
+		else if (!strcmp(comma, ",format=raw"))
+			options.raw = true;
+		else if (!strncmp(comma, ",format=", 8))
+			fail(EXIT_CODE_USAGE, "--disk %s: \"%s\": disks are raw, and no other format is known",
+			     spec, comma + 8);
+		else
+			break;
+		*comma = 0;
+	}
+	return options;
+}
+
+/*
+ * Without a word from the user a disk is not taken for raw if it looks like another image.  A VM
+ * that comes from elsewhere had it as raw, and what its guest wrote there stops no move.
+ */
+static void refuse_images(const struct block *block, const char *path, bool raw)
+{
+	const char *format = raw || devices_incoming() ? NULL : image_format(block->fd);
+
+	if (format)
+		fail(EXIT_CODE_USAGE, "--disk %s: it is a %s image, and disks are raw (make one: qemu-img convert -f %s -O raw FILE NEW; or insist that it is raw: FILE,format=raw)",
+		     path, format, format);
+}
+
+static void open_disk(struct block *block, const char *path, bool raw)
+{
 	struct error error;
 	struct stat st;
 	off_t bytes;
@@ -435,10 +467,7 @@ static void open_disk(struct block *block, const char *path)
 		fail(EXIT_CODE_USAGE, "--disk %s: it is neither a file nor a block device", path);
 	if (!devices_incoming() && !lock_file(block, &error))
 		fail(error.status, "--disk %s: %s", path, error.words);
-	format = image_format(block->fd);
-	if (format)
-		fail(EXIT_CODE_USAGE, "--disk %s: it is a %s image, and disks are raw (to make one: qemu-img convert -f %s -O raw %.64s NEW)",
-		     path, format, format, path);
+	refuse_images(block, path, raw);
 	bytes = lseek(block->fd, 0, SEEK_END);
 	if (bytes < (off_t)SECTOR)
 		fail(EXIT_CODE_USAGE, "--disk %s: it is smaller than a sector", path);
@@ -458,7 +487,7 @@ struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *r
 	};
 	static unsigned int slots;
 	struct block *block = device_alloc(sizeof(*block));
-	size_t length = strlen(spec);
+	struct disk_options options;
 	uint64_t features = BIT64(VIRTIO_BLK_F_SEG_MAX) | BIT64(VIRTIO_BLK_F_BLK_SIZE) |
 			    BIT64(VIRTIO_BLK_F_FLUSH);
 	struct virtio_blk_config config = { .seg_max = 126, .blk_size = SECTOR };
@@ -466,12 +495,10 @@ struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *r
 
 	if (!path)
 		fail(EXIT_CODE_ERROR, "out of memory");
-	if (length > 3 && !strcmp(path + length - 3, ",ro")) {
-		block->readonly = true;
-		path[length - 3] = 0;
-	}
+	options = disk_split(path);
+	block->readonly = options.readonly;
 	block->slot = slots++;
-	open_disk(block, path);
+	open_disk(block, path, options.raw);
 	snprintf(block->device.label, sizeof(block->device.label), "disk %s", path);
 	free(path);
 	config.capacity = block->sectors;

@@ -37,6 +37,18 @@ void virtio_stop_all(void);
 /** virtio_balloon() - the guest's balloon, or NULL */
 struct virtio_device *virtio_balloon(void);
 
+/**
+ * struct disk_options - what may follow the name of a disk's file
+ * @readonly: ",ro": the guest only reads it
+ * @raw: ",format=raw": it is raw, whatever it begins with
+ */
+struct disk_options {
+	bool readonly, raw;
+};
+
+/** disk_split() - cut the options off @spec, which is the file's name then */
+struct disk_options disk_split(char *spec);
+
 /* Each fail()s with one line; @registers is a zeroed page. */
 struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *registers,
 				   const char *spec);

@@ -349,8 +349,10 @@ static void disk_fails_when_saved(void)
 }
 
 /* The launcher's last words, in a process of its own; "" if the disk was taken. */
-static void refusal_of(const char *start, size_t bytes, char *words, size_t room)
+static void refusal_of(const char *start, size_t bytes, const char *option, char *words,
+		       size_t room)
 {
+	char spec[64];
 	int ends[2], fd;
 	size_t got = 0;
 	ssize_t more;
@@ -367,7 +369,8 @@ static void refusal_of(const char *start, size_t bytes, char *words, size_t room
 	if (!child) {
 		dup2(ends[1], STDERR_FILENO);
 		driver_memory();
-		block_create(&driver.memory, driver.registers, disk_name);
+		snprintf(spec, sizeof(spec), "%s%s", disk_name, option);
+		block_create(&driver.memory, driver.registers, spec);
 		_exit(0);
 	}
 	close(ends[1]);
@@ -397,10 +400,36 @@ static void disk_images(void)
 	char words[512];
 
 	for (unsigned int i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
-		refusal_of(images[i].start, images[i].bytes, words, sizeof(words));
+		refusal_of(images[i].start, images[i].bytes, "", words, sizeof(words));
 		tap_check(*images[i].words ? !!strstr(words, images[i].words) : !*words, false,
 			  "image %u: \"%s\"", i, words);
 	}
+}
+
+/* A guest may write any bytes to the start of its disk: with format=raw they mean nothing. */
+static void disk_insists(void)
+{
+	static const char *const options[] = { ",format=raw", ",ro,format=raw", ",format=raw,ro" };
+	static const char start[] = "QFI\xfb\0\0\0\3";
+	char words[512];
+
+	for (unsigned int i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		refusal_of(start, 8, options[i], words, sizeof(words));
+		tap_check(!*words, false, "\"%s\": \"%s\"", options[i], words);
+	}
+	refusal_of(start, 8, "", words, sizeof(words));
+	expect(strstr(words, "qemu-img convert -f qcow2") && strstr(words, ",format=raw"));
+	refusal_of("\xeb\x63", 2, ",format=qcow2", words, sizeof(words));
+	expect(strstr(words, "\"qcow2\": disks are raw"));
+	/* Another host's VM had it as a raw disk. */
+	devices_set_incoming();
+	refusal_of(start, 8, "", words, sizeof(words));
+	expect(!*words);
+	devices_forget();
+	make_disk(DISK_BYTES);
+	start_disk(",format=raw,ro");
+	expect(driver.device->features & BIT64(VIRTIO_BLK_F_RO));
+	driver_end();
 }
 
 #define LARGE_CHAINS	8u
@@ -504,6 +533,7 @@ const struct test_table disk_tests = TEST_TABLE(
 	{ "a disk that comes from another host is read anew", disk_is_read_anew },
 	{ "what never came is not written to a disk", disk_without_memory },
 	{ "images of other formats are no raw disks", disk_images },
+	{ "format=raw insists, whatever a disk begins with", disk_insists },
 	{ "a disk with large requests lets others in", disk_lets_others_in },
 	{ "a reset ends a large request", disk_reset_under_way },
 	{ "a read-only disk is not written", disk_readonly },
