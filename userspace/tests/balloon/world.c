@@ -65,6 +65,9 @@ uint64_t balloon_held(void)
 {
 	struct balloon_status status;
 
+	/* A buffer is used a moment before the device shows what it did: with its lock. */
+	virtio_lock(driver.device);
+	virtio_unlock(driver.device);
 	balloon_get_status(driver.device, &status);
 	return status.held;
 }
