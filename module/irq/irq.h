@@ -140,7 +140,7 @@ void gondola_lapic_cpuid_changed(struct gondola_vcpu *vcpu, bool x2apic, bool ts
 
 extern const struct gondola_record_row gondola_lapic_record, gondola_pic_record,
 	gondola_ioapic_record, gondola_pit_record;
-/* What the records call: 0 or -EINVAL with *@bad the offset of the bad field. */
+/* The records' rows call these: 0, or -EINVAL with *@bad the offset of the bad field. */
 int gondola_lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec);
 int gondola_lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic *rec, u32 *bad);
 int gondola_pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec);

@@ -556,7 +556,7 @@ static void survives_nonsense(struct kunit *test)
 	}
 }
 
-/* What was acknowledged and not taken is requested once more. */
+/* An interrupt that was acknowledged and not taken is requested once more. */
 static void interrupts_are_taken_back(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
@@ -582,7 +582,7 @@ static void interrupts_are_taken_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
 	lapic_out(vcpu, LAPIC_EOI, 0);
 	KUNIT_EXPECT_EQ(test, lapic->isr_top, -1);
-	/* What saved state has in service is no one's to take back. */
+	/* An interrupt that saved state has in service cannot be taken back. */
 	gondola_lapic_accept(lapic, 0x31, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
 	KUNIT_ASSERT_EQ(test, gondola_lapic_get(vcpu, &rec), 0);

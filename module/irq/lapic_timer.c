@@ -108,7 +108,7 @@ static void timer_arm(struct gondola_lapic *lapic)
 	}
 }
 
-/* What is due has its effect: an interrupt, unless it is masked, and the next period. */
+/* A timer that is due has its effect: an interrupt, unless masked, and the next period. */
 static void timer_expire(struct gondola_lapic *lapic, u64 now)
 {
 	struct gondola_lapic_timer *t = &lapic->timer;

@@ -116,7 +116,7 @@ static void levels(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_irq_ack(vcpu), -1);
 }
 
-/* What was acknowledged and not taken is requested once more, and no other line is. */
+/* A line that was acknowledged and not taken is requested once more, and no other line is. */
 static void interrupts_are_taken_back(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu = setup(test, 0x01);
@@ -264,7 +264,7 @@ static void line_2_is_the_cascade(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0);
 }
 
-/* What is above the ISA lines for an I/O APIC is on one of them for a PIC. */
+/* Each GSI above the ISA lines reaches the PIC on one of these lines. */
 static void the_router_has_lines_for_gsis_above_15(struct kunit *test)
 {
 	static const u8 lines[] = { 10, 11, 5, 3, 7, 6, 14, 15 };

@@ -130,7 +130,7 @@ static u64 next_rise(const struct gondola_pit *pit, u64 now)
 	return d < c->count ? c->start + ticks_to_ns(c->count) : 0;
 }
 
-/* What rises after @now, the reading of the clock that the caller went by, is not lost. */
+/* An edge after @now, the time that the caller went by, is not lost. */
 static void pit_schedule(struct gondola_pit *pit, u64 now, u64 not_before)
 {
 	u64 due = next_rise(pit, now);

@@ -230,7 +230,7 @@ int interp_ask_memory(struct gondola_emulator *e)
 {
 	struct interp *in = to_interp(e);
 
-	/* What was written goes first. */
+	/* Earlier writes go first. */
 	if (!in->nr_writes && !in->pending) {
 		in->pending = PENDING_MEMORY;
 		in->rip = in->vcpu->regs.rip;

@@ -72,7 +72,7 @@ static int check_control(struct gondola_vcpu *vcpu, const struct gondola_rec_sre
 	if ((rec->cr4 & ~vcpu->cr4_allowed) || (lma && !(rec->cr4 & CR4_PAE)) ||
 	    (!lma && (rec->cr4 & CR4_PCIDE)))
 		return gondola_refuse(bad, FIELD(cr4));
-	/* What was loaded in long mode stays as it is outside. */
+	/* A value loaded in long mode stays as it is outside. */
 	if (rec->cr3 >> vcpu->maxphyaddr)
 		return gondola_refuse(bad, FIELD(cr3));
 	if (rec->cr8 > 15)

@@ -129,7 +129,7 @@ static void begin_round(uint32_t phase, uint32_t round, bool first)
 	require_equal(__gondola_clear_dirty(machine.vm, 0, 0, PAGES, bitmap), 0);
 	for (unsigned int i = 0; i < PAGES; i++)
 		count += bitmap[i / 64] >> i % 64 & 1;
-	/* What is cleared when round n begins are the writes of round n - 1. */
+	/* Clearing at the beginning of round n takes the writes of round n - 1. */
 	if (!first) {
 		printf("%s{\"round\":%u,\"pages\":%u,\"gfns\":[", round > 2 ? "," : "", round - 1,
 		       count);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the hostile guest and the program that runs it agree on. */
+/* The hostile guest and the program that runs it share these. */
 #ifndef HOSTILE_GUEST_H
 #define HOSTILE_GUEST_H
 

@@ -7,7 +7,7 @@
  *   --seed N --seconds N | --guests N [--cpus N]   guests of this seed
  *   --guest N [--cpus N]                           the one that was told by this number, again
  *
- * What a guest does follows from its number, but for its timers and, where it has several
+ * A guest's acts follow from its number, but for its timers and, where it has several
  * processors, for which of them comes first. Nothing is judged by a clock: a guest is over after
  * some calls of RUN or steps of its own, or when it has stood still for a while.
  */
@@ -489,7 +489,7 @@ static bool run_guest(uint64_t seed, unsigned int cpus)
 		save_and_resume(&machine.vcpus[i]);
 	audit("after the guest");
 	destroy();
-	/* What was freed by RCU may take a moment. */
+	/* Memory freed by RCU may take a moment. */
 	for (int i = 0; i < 1000 && kernel_number("vms"); i++)
 		usleep(10000);
 	if (kernel_number("vms") || kernel_number("vcpus") || kernel_number("shadow_pages"))

@@ -138,7 +138,7 @@ common:
 	iret
 #endif
 
-/* What runs at privilege level 3: one access, then back. The address is in the first register. */
+/* Code for privilege level 3: one access, then back. The first register has the address. */
 	.section .user, "ax"
 	.globl	user_read, user_write
 user_read:

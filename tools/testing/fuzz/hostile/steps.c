@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the hostile guest does: one thing at random at a time. */
+/* The hostile guest does one thing at random at a time. */
 #include "guest.h"
 #include "machine.h"
 

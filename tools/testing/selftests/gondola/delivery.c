@@ -19,7 +19,7 @@
 #define NOT_MAPPED	0x60000u
 #define PTE_NOT_MAPPED	0x31180u	/* the guest's entry for that page */
 
-/* What the handlers leave at DATA beside the count. */
+/* The handlers leave these at DATA, beside the count. */
 #define SEEN_ERROR	ERRORS
 #define SEEN_CR2	CURRENT
 
@@ -261,7 +261,7 @@ GUEST_CODE(urgent, 32,
 	   "movl $0, 0xfee000b0; pop %eax; iret");
 
 /*
- * What was not taken is no more than requested.  Injected with the window for the other one open,
+ * An interrupt that was not taken is only requested again.  Injected with the window for the other one open,
  * it would come twice in QEMU (see svm.c).
  */
 static void more_urgent(void)
