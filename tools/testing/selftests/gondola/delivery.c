@@ -261,8 +261,8 @@ GUEST_CODE(urgent, 32,
 	   "movl $0, 0xfee000b0; pop %eax; iret");
 
 /*
- * An interrupt that was not taken is only requested again.  Injected with the window for the other one open,
- * it would come twice in QEMU (see svm.c).
+ * An interrupt that was not taken is only requested again.  Injected with the window for the other
+ * one open, it would come twice in QEMU (see svm.c).
  */
 static void more_urgent(void)
 {
