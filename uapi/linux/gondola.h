@@ -50,8 +50,8 @@ enum gondola_engine_id {
  * @GONDOLA_PF_IN_USE: another hypervisor holds it (its module is loaded or it runs)
  * @GONDOLA_PF_NESTED_OFF: this is itself a guest, whose host does not offer nesting
  * @GONDOLA_PF_MISSING_FEATURE: a capability that gondola needs is missing; @detail names it
- * @GONDOLA_PF_PROCESSORS_DIFFER: processors of this machine do not offer the same
- * @GONDOLA_PF_KERNEL: the kernel that runs here stands in the way; @detail says with what
+ * @GONDOLA_PF_PROCESSORS_DIFFER: the processors of this machine have different features
+ * @GONDOLA_PF_KERNEL: this kernel, or one of its options, prevents it; @detail says which
  */
 enum gondola_preflight_reason {
 	GONDOLA_PF_OK = 0,
@@ -94,8 +94,8 @@ struct gondola_preflight {
  *
  * ENODEV: no usable engine, or not this one (ask GONDOLA_PREFLIGHT why).
  * EBUSY: the engine is in use by another hypervisor. EINVAL: bad argument.
- * E2BIG: @shadow_pages is beyond the limit.  EUSERS: so many VMs as the module's
- * parameter max_vms says exist already.
+ * E2BIG: @shadow_pages is beyond the limit.  EUSERS: the number of VMs has reached
+ * the module's parameter max_vms.
  */
 struct gondola_create_vm {
 	__u32 size;
@@ -134,13 +134,12 @@ struct gondola_cpuid_entry {
  * @size: sizeof(struct gondola_cpuid), the header alone
  * @flags: must be 0
  * @count: in: room at @entries; out (GET): how many were written, or are needed (E2BIG)
- * @engine: GET: for VMs of this engine, enum gondola_engine_id, since the interpreter is a
- *	processor of its own; SET: must be 0
+ * @engine: GET: enum gondola_engine_id: the engine of the VM, since the interpreter's CPUID is
+ *	not the host's; SET: must be 0
  * @entries: address of an array of struct gondola_cpuid_entry
  *
- * GONDOLA_GET_SUPPORTED_CPUID (system) fills it with what this host and the
- * module can offer; GONDOLA_SET_CPUID (vCPU, once: EBUSY after) takes any
- * subset of it.
+ * GONDOLA_GET_SUPPORTED_CPUID (system) returns all leaves that this host and the
+ * module can offer; GONDOLA_SET_CPUID (vCPU, once: EBUSY after) takes any subset.
  */
 struct gondola_cpuid {
 	__u32 size;
@@ -162,9 +161,9 @@ struct gondola_cpuid {
  *
  * An existing slot may change its flags only; to move it remove it first.
  * Logging may begin and end while the guest runs: nothing is unmapped for it.
- * With GONDOLA_MEM_USERFAULT a vCPU never sleeps in the kernel for a page that
- * is not there, but leaves with GONDOLA_EXIT_MEMORY: for pages that a
- * userfaultfd is to fetch, perhaps from a host that does not answer.
+ * With GONDOLA_MEM_USERFAULT a vCPU never sleeps in the kernel for an absent
+ * page, but exits with GONDOLA_EXIT_MEMORY: a userfaultfd may have to fetch the
+ * page from a host that does not answer.
  * EINVAL: unaligned, wrapping or unknown; EEXIST: overlaps another slot or
  * changes one in place; EFAULT: @hva … @hva + @bytes is not mapped at all;
  * E2BIG: more than 16 TiB.
@@ -193,10 +192,10 @@ struct gondola_memory_slot {
  * @bitmap: address of DIV_ROUND_UP(@pages, 64) __u64 words
  *
  * GET changes nothing.  CLEAR clears, and write-protects again, exactly the pages set
- * in @bitmap, and leaves there those of them that were dirty.  It also opens a new
- * period for the whole range: events of what is written there from then on are stamped
- * with the last GONDOLA_MARK.  So a MARK before the CLEARs that begin a round makes a
- * round's events exactly the pages that the CLEARs of the next round find.
+ * in @bitmap; on return @bitmap has those of them that were dirty.  It also opens a new
+ * period for the whole range: later events of pages there carry the last GONDOLA_MARK.
+ * So if a launcher calls MARK before the CLEARs that begin a round, the round's events
+ * are exactly the pages that the CLEARs of the next round return.
  */
 struct gondola_dirty_log {
 	__u32 size;
@@ -225,9 +224,9 @@ enum gondola_dirty_source {
  * @size: sizeof(struct gondola_mark_dirty)
  * @flags: must be 0
  * @source: GONDOLA_DIRTY_DEVICE or GONDOLA_DIRTY_HOST
- * @device: which device, as numbered with GONDOLA_NAME_DEVICE; 0: not told, or no device
+ * @device: the device's number, see GONDOLA_NAME_DEVICE; 0: unknown, or no device
  * @gpa: first byte written
- * @bytes: how many
+ * @bytes: number of bytes
  */
 struct gondola_mark_dirty {
 	__u32 size;
@@ -239,12 +238,12 @@ struct gondola_mark_dirty {
 };
 
 /**
- * struct gondola_name_device - GONDOLA_NAME_DEVICE: what a device of the launcher is called
+ * struct gondola_name_device - GONDOLA_NAME_DEVICE: name a device of the launcher
  * @size: sizeof(struct gondola_name_device)
  * @flags: must be 0
  * @device: the launcher's number for it, 1 … GONDOLA_MAX_DEVICES
  * @pad: must be 0
- * @name: shown in traces: printable ASCII, NUL-terminated; empty takes the name away
+ * @name: shown in traces: printable ASCII, NUL-terminated; empty removes the name
  */
 struct gondola_name_device {
 	__u32 size;
@@ -258,11 +257,11 @@ struct gondola_name_device {
  * struct gondola_mark - GONDOLA_MARK: stamp phase and round on events to come
  * @size: sizeof(struct gondola_mark)
  * @flags: must be 0
- * @phase: the launcher's own numbering
- * @round: likewise
+ * @phase: the phase; the launcher defines the numbers
+ * @round: the round; the same
  *
- * On the events of vCPUs it holds at once, on those of dirty pages as said at
- * struct gondola_dirty_log.
+ * It applies at once to the events of vCPUs; for events of dirty pages see struct
+ * gondola_dirty_log.
  */
 struct gondola_mark {
 	__u32 size;
@@ -290,19 +289,19 @@ struct gondola_irq_line {
 #define GONDOLA_PIC_LINES	{ 10, 11, 5, 3, 7, 6, 14, 15 }
 
 /**
- * struct gondola_ioeventfd - GONDOLA_IOEVENTFD: a write signals an eventfd instead of leaving
+ * struct gondola_ioeventfd - GONDOLA_IOEVENTFD: a write signals an eventfd without an exit
  * @size: sizeof(struct gondola_ioeventfd)
  * @flags: GONDOLA_IOEVENTFD_*
- * @fd: the eventfd; with CLEAR also -1: nobody is told
+ * @fd: the eventfd; with CLEAR also -1: no eventfd is signalled
  * @bytes: a write of 1, 2, 4 or 8 bytes (a port: 4 at most); 0: of any width
- * @address: where: a guest-physical address, or a port
+ * @address: a guest-physical address, or a port
  * @datamatch: with DATAMATCH: only a write of this value; else 0
  * @word: with CLEAR: address of a __u32 in the caller's memory; else 0
  *
- * It holds for writes to addresses where no slot is and to read-only slots,
- * where the launcher would see GONDOLA_EXIT_MMIO, and for OUT, but not for
- * string instructions.  EEXIST: a write could be for another one too; ENOENT:
- * there is none to remove; ENOSPC: there are too many.
+ * It applies to writes outside of slots and to read-only slots, which would else
+ * exit with GONDOLA_EXIT_MMIO, and to OUT, but not to string instructions.
+ * EEXIST: a write could match another one too; ENOENT: there is none to remove;
+ * ENOSPC: there are too many.
  */
 struct gondola_ioeventfd {
 	__u32 size;
@@ -313,7 +312,7 @@ struct gondola_ioeventfd {
 	__u64 datamatch;
 	__u64 word;
 };
-#define GONDOLA_IOEVENTFD_REMOVE	(1u << 0)	/* all other members as when it was added */
+#define GONDOLA_IOEVENTFD_REMOVE	(1u << 0)	/* other members as when it was added */
 #define GONDOLA_IOEVENTFD_PIO		(1u << 1)
 #define GONDOLA_IOEVENTFD_DATAMATCH	(1u << 2)
 #define GONDOLA_IOEVENTFD_CLEAR		(1u << 3)	/* 4 bytes: first clear them in @word */
@@ -361,10 +360,10 @@ struct gondola_create_vcpu {
  * @bad_record: out (SET, EINVAL): type of the record that was refused
  * @bad_field: out (SET, EINVAL): byte offset of the field that was refused
  *
- * SET applies the records that are given and leaves all else as it is; of a
- * vCPU it needs the CPUID to be set before (ENOEXEC), since that says which
- * bits exist.  A field of the record's header, which comes before the payload,
- * counts as a negative offset in @bad_field.
+ * SET applies the given records and changes nothing else.  On a vCPU the CPUID
+ * must be set first (ENOEXEC), since it determines which bits exist.  A field of
+ * the record's header, which precedes the payload, has a negative offset in
+ * @bad_field.
  */
 struct gondola_state {
 	__u32 size;
@@ -378,14 +377,14 @@ struct gondola_state {
 /**
  * struct gondola_hold_clock - GONDOLA_HOLD_CLOCK: stop the VM's clocks, or let them go on
  * @size: sizeof(struct gondola_hold_clock)
- * @flags: GONDOLA_HOLD to stop them, 0 to let them go on; again: nothing happens
- * @held_ns: out: CLOCK_MONOTONIC when they were stopped last
- * @lost_ns: out: for how long they stood, until they went on last
+ * @flags: GONDOLA_HOLD to stop them, 0 to let them go on; repeating a call has no effect
+ * @held_ns: out: CLOCK_MONOTONIC when they were last stopped
+ * @lost_ns: out: for how long they were stopped, when they last went on
  *
- * While they stand, TSCs, LAPIC timers and the PIT read the same however often
- * they are asked and no timer fires; GONDOLA_RUN is refused (EBUSY).  When they
- * go on, it is from there: to the guest no time has passed.  State that is saved
- * meanwhile is of one moment; what is set counts from the moment they go on.
+ * While the clocks are held, reads of TSCs, LAPIC timers and the PIT do not
+ * change, no timer fires, and GONDOLA_RUN is refused (EBUSY).  Then they go on
+ * from there: to the guest no time has passed.  State that is saved meanwhile is
+ * of one moment; state that is set counts from the moment they go on.
  * EBUSY: a vCPU runs.
  */
 struct gondola_hold_clock {
@@ -399,8 +398,8 @@ struct gondola_hold_clock {
 /* ---- counting ------------------------------------------------------------ */
 
 /*
- * Why a vCPU left guest mode, named alike on every engine.  X(SYMBOL, name).
- * The order is ABI: append only.
+ * The reasons for which a vCPU leaves guest mode, with the same names on every
+ * engine.  X(SYMBOL, name).  The order is ABI: append only.
  */
 #define GONDOLA_REASONS(X)			\
 	X(UNKNOWN, "unknown")			\
@@ -487,14 +486,14 @@ struct gondola_stats {
 
 /**
  * enum gondola_user_exit - why GONDOLA_RUN came back (the run page's @exit)
- * @GONDOLA_EXIT_NONE: it has not yet
+ * @GONDOLA_EXIT_NONE: it has not returned yet
  * @GONDOLA_EXIT_INTR: a signal, or immediate_exit; GONDOLA_RUN fails with EINTR
- * @GONDOLA_EXIT_IO: a port of the launcher's: @io
- * @GONDOLA_EXIT_MMIO: an access where no slot is, or a write to a read-only one: @mmio
+ * @GONDOLA_EXIT_IO: an access to a port of the launcher: @io
+ * @GONDOLA_EXIT_MMIO: an access outside of slots, or a write to a read-only one: @mmio
  * @GONDOLA_EXIT_SHUTDOWN: triple fault
  * @GONDOLA_EXIT_ENTRY_FAILED: the processor refused the state: @fail
  * @GONDOLA_EXIT_UNKNOWN: an exit that gondola does not know: @fail
- * @GONDOLA_EXIT_EMULATION: an instruction it cannot interpret: @emulation
+ * @GONDOLA_EXIT_EMULATION: an instruction that gondola cannot emulate: @emulation
  * @GONDOLA_EXIT_MEMORY: guest memory that the launcher must make present: @memory
  *
  * 9 is reserved: earlier versions used it.
@@ -535,16 +534,16 @@ enum gondola_user_exit {
  * @mmio.bytes: 1 … 8; a longer access leaves once for each part
  * @mmio.write: 1 or 0
  * @mmio.pad: 0
- * @fail: GONDOLA_EXIT_ENTRY_FAILED and GONDOLA_EXIT_UNKNOWN: what the processor said
+ * @fail: GONDOLA_EXIT_ENTRY_FAILED and GONDOLA_EXIT_UNKNOWN: the processor's report
  * @fail.hw_reason: the engine's raw exit code
  * @fail.hw_error: VM-instruction error or exit information, the low half
  * @fail.qualification: exit qualification, or the first exit information
- * @fail.field: what was refused, where that is known, NUL-terminated
- * @emulation: GONDOLA_EXIT_EMULATION: which instruction
- * @emulation.bytes: how many of @insn could be fetched; 0: none
+ * @fail.field: the refused field, if it is known, NUL-terminated
+ * @emulation: GONDOLA_EXIT_EMULATION: the instruction
+ * @emulation.bytes: number of bytes of @insn that could be fetched
  * @emulation.pad: 0
  * @emulation.insn: the instruction's first bytes
- * @emulation.rip: where it is
+ * @emulation.rip: its address
  * @memory: GONDOLA_EXIT_MEMORY: touch this, then run again
  * @memory.gpa: guest-physical address
  * @memory.write: 1: it must become writable
@@ -582,7 +581,7 @@ struct gondola_run {
 			__u32 hw_reason;
 			__u32 hw_error;		/* VM-instruction error or exit info, low half */
 			__u64 qualification;
-			char field[64];		/* what was refused, where that is known */
+			char field[64];		/* the refused field, if it is known */
 		} fail;
 		struct {
 			__u32 bytes;
@@ -615,7 +614,7 @@ struct gondola_run {
 #define GONDOLA_CREATE_VCPU		_IOW(GONDOLA_IOC, 0x21, struct gondola_create_vcpu)
 #define GONDOLA_IRQ_LINE		_IOW(GONDOLA_IOC, 0x22, struct gondola_irq_line)
 #define GONDOLA_GET_DIRTY		_IOWR(GONDOLA_IOC, 0x23, struct gondola_dirty_log)
-/* 0x24 stays reserved: it cleared without saying what had been dirty. */
+/* 0x24 stays reserved: an earlier CLEAR_DIRTY that did not return the dirty pages. */
 #define GONDOLA_MARK_DIRTY		_IOW(GONDOLA_IOC, 0x25, struct gondola_mark_dirty)
 #define GONDOLA_MARK			_IOW(GONDOLA_IOC, 0x26, struct gondola_mark)
 #define GONDOLA_IOEVENTFD		_IOW(GONDOLA_IOC, 0x27, struct gondola_ioeventfd)
@@ -625,13 +624,13 @@ struct gondola_run {
 #define GONDOLA_CLEAR_DIRTY		_IOW(GONDOLA_IOC, 0x2b, struct gondola_dirty_log)
 
 /*
- * vCPU.  GONDOLA_RUN returns 0 when the run page says why the guest left, or
+ * vCPU.  GONDOLA_RUN returns 0 if the run page says why the guest exited, or
  *  EINTR	a signal, immediate_exit, or work that the kernel does on the way to
  *		user mode: call it again when done
  *  ENOEXEC	GONDOLA_SET_CPUID or GONDOLA_SET_MEMORY was never called
  *  EINVAL	run->flags is not 0
  *  EBUSY	the VM's clocks are held
- *  ESHUTDOWN	the machine goes down
+ *  ESHUTDOWN	the machine is shutting down
  *  EIO		called from another address space, or the VM is broken for good
  * A vCPU whose registers were not set starts as after a reset, in real mode.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * Records of saved state: what GONDOLA_GET_STATE writes and GONDOLA_SET_STATE
- * takes.  A buffer is a row of records, each a header and @bytes of payload,
+ * Records of saved state, which GONDOLA_GET_STATE writes and GONDOLA_SET_STATE
+ * takes.  A buffer is a list of records, each a header and @bytes of payload,
  * each starting at a multiple of 8.  Records may come in any order; a type or
  * version that the reader does not know is an error, never skipped.
  */
@@ -168,7 +168,7 @@ struct gondola_msr_entry {
 #define GONDOLA_MAX_MSRS	256
 
 /**
- * struct gondola_rec_events - what is queued for, or blocks, delivery
+ * struct gondola_rec_events - events that wait for delivery, and what blocks them
  * @kind: the one event under delivery: 0 none, 1 interrupt, 2 NMI, 3 exception, 4 INT n
  * @vector: its vector
  * @has_error: @error is pushed with it
@@ -211,7 +211,7 @@ struct gondola_rec_debug {
  * @tsc_deadline: MSR IA32_TSC_DEADLINE
  * @timer_remaining_ns: until the timer fires in one-shot or periodic mode; 0: it is not armed
  * @startup: GONDOLA_LAPIC_*: INIT and start-up IPIs
- * @errors: gathered since ESR was last written
+ * @errors: error bits collected since ESR was last written
  */
 struct gondola_rec_lapic {
 	__u32 regs[256];
@@ -275,9 +275,9 @@ struct gondola_rec_pit {
 
 /**
  * struct gondola_rec_clock - payload of GONDOLA_REC_CLOCK
- * @tsc: of vCPU 0; SET lets it go on from here
- * @tsc_khz: its frequency; SET refuses one that this host does not have (no engine scales it)
- * @host_ns: CLOCK_REALTIME when it was read
+ * @tsc: the TSC of vCPU 0; after SET it goes on from here
+ * @tsc_khz: its frequency; SET refuses any other than this host's (no engine scales it)
+ * @host_ns: CLOCK_REALTIME when the TSC was read
  */
 struct gondola_rec_clock {
 	__u64 tsc;
