@@ -11,6 +11,7 @@
 #include "sandbox/sandbox.h"
 #include "source.h"
 #include "target.h"
+#include "base/wait.h"
 #include "control/control.h"
 
 #define MS			1000000ull
@@ -165,7 +166,7 @@ static void on_migrate(struct control_request *request)
 		.vm = request->vm, .options = options, .link.transport.fd = -1, .recover_fd = -1,
 	};
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->changed, NULL);
+	wait_init(&s->changed);
 	here.under_way = true;
 	/* By the thread that looks at it before a command: the next request is judged by it. */
 	vm_set_busy(request->vm, VM_STATE_MIGRATING);

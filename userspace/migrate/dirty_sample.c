@@ -8,6 +8,7 @@
 #include "dirty_sample.h"
 #include "sandbox/sandbox.h"
 #include "base/fail.h"
+#include "base/wait.h"
 #include "phase.h"
 #include "vm/vm.h"
 
@@ -57,12 +58,12 @@ static int begin_round(void)
 }
 
 /* lock held.  False: it is over. */
-static bool wait_until(uint64_t ms)
+static bool wait_for_round(uint64_t ms)
 {
 	struct timespec at = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
 
 	while (!sample.stop && now_ms() < ms && now_ms() < sample.until_ms)
-		pthread_cond_timedwait(&sample.changed, &sample.lock, &at);
+		wait_until(&sample.changed, &sample.lock, &at);
 	return !sample.stop && now_ms() < sample.until_ms;
 }
 
@@ -82,7 +83,7 @@ static void *rounds(void *argument)
 		ret = begin_round();
 		pthread_mutex_lock(&sample.lock);
 		due = due + ms > now_ms() ? due + ms : now_ms() + 1;
-		if (!wait_until(due))
+		if (!wait_for_round(due))
 			break;
 	}
 	pthread_mutex_unlock(&sample.lock);
@@ -116,7 +117,6 @@ void dirty_sample_stop(void)
 static int start(struct vm *vm)
 {
 	static bool made;
-	pthread_condattr_t attributes;
 	int ret;
 
 	sample.vm = vm;
@@ -126,10 +126,7 @@ static int start(struct vm *vm)
 	if (!sample.bitmap)
 		return -ENOMEM;
 	if (!made) {
-		pthread_condattr_init(&attributes);
-		pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-		pthread_cond_init(&sample.changed, &attributes);
-		pthread_condattr_destroy(&attributes);
+		wait_init(&sample.changed);
 		made = true;
 	}
 	ret = -pthread_create(&sample.thread, NULL, rounds, NULL);

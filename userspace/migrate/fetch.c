@@ -23,6 +23,7 @@
 #include "target.h"
 #include "control/control.h"
 #include "base/fail.h"
+#include "base/wait.h"
 #include "vm/probes.h"
 
 #ifndef USERFAULTFD_IOC_NEW
@@ -147,13 +148,9 @@ void fetch_discarded(uint64_t gpa, uint64_t bytes)
 
 static void wait_a_moment(struct target *target)
 {
-	struct timespec until;
+	struct timespec until = wait_deadline(POLL_NS);
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += POLL_NS;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_cond_timedwait(&target->changed, &target->lock, &until);
+	wait_until(&target->changed, &target->lock, &until);
 }
 
 /* ---- who waits ------------------------------------------------------------------------- */

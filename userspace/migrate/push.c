@@ -16,6 +16,7 @@
 #include "source.h"
 #include "control/control.h"
 #include "base/fail.h"
+#include "base/wait.h"
 
 #define WANTS		1024u		/* pages asked for and not yet sent */
 #define PIVOTS		8u		/* places that the guest asked at lately */
@@ -247,15 +248,11 @@ static bool send_next(struct push *push)
 
 static void wait_a_moment(struct source *s, struct push *push, long ns)
 {
-	struct timespec until;
+	struct timespec until = wait_deadline(ns);
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += ns;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&s->lock);
 	if (!push->count && !push->lost && !push->finished)
-		pthread_cond_timedwait(&s->changed, &s->lock, &until);
+		wait_until(&s->changed, &s->lock, &until);
 	pthread_mutex_unlock(&s->lock);
 }
 

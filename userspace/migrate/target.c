@@ -20,6 +20,7 @@
 #include "vm/pause.h"
 #include "control/control.h"
 #include "base/fail.h"
+#include "base/wait.h"
 #include "vm/probes.h"
 
 #define PAGE		4096u
@@ -139,7 +140,7 @@ void target_listen(struct target *target, const char *address)
 	};
 	target->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&target->lock, NULL);
-	pthread_cond_init(&target->changed, NULL);
+	wait_init(&target->changed);
 	if (!transport_listen(&target->listener, address, number ? atoi(number) : -1, &error))
 		fail(EXIT_CODE_USAGE, "receive: %s", error.words);
 	say("waiting for a VM at %s", address);

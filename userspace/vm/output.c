@@ -10,6 +10,7 @@
 
 #include "base/fail.h"
 #include "base/thread.h"
+#include "base/wait.h"
 #include "output.h"
 #include "sandbox/sandbox.h"
 
@@ -53,13 +54,9 @@ struct output {
 
 static void wait_ns(struct output *output, long ns)
 {
-	struct timespec until;
+	struct timespec until = wait_deadline(ns);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ns;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_cond_timedwait(&output->changed, &output->lock, &until);
+	wait_until(&output->changed, &output->lock, &until);
 }
 
 static void took(struct output *output, size_t bytes)
@@ -180,15 +177,11 @@ int output_start(struct output *output)
 struct output *output_create(void (*drained)(void *argument), void *argument)
 {
 	struct output *output = calloc(1, sizeof(*output));
-	pthread_condattr_t attributes;
 
 	if (!output)
 		fail(EXIT_CODE_ERROR, "out of memory");
 	pthread_mutex_init(&output->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&output->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_init(&output->changed);
 	output->drained = drained;
 	output->argument = argument;
 	output->fd = -1;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/wait.h"
 #include "pause.h"
 #include "vm.h"
 
@@ -31,13 +32,8 @@ static uint64_t host_ns(void)
 
 void pause_init(struct pause *pause)
 {
-	pthread_condattr_t attributes;
-
 	pthread_mutex_init(&pause->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&pause->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_init(&pause->changed);
 }
 
 /* ---- clocks: the lock is held ----------------------------------------------------- */
@@ -136,13 +132,8 @@ void vm_pause(struct vm *vm, enum pause_reason reason)
 	while (pause->parked < pause->threads && !vm_ending(vm)) {
 		/* A kick may come just before a thread blocks in a write: repeat it. */
 		kick_all(vm);
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += 20000000;
-		if (until.tv_nsec >= (long)NS) {
-			until.tv_nsec -= NS;
-			until.tv_sec++;
-		}
-		pthread_cond_timedwait(&pause->changed, &pause->lock, &until);
+		until = wait_deadline(20000000);
+		wait_until(&pause->changed, &pause->lock, &until);
 	}
 	if (!vm_ending(vm))
 		stop_clocks(vm);

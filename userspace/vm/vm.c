@@ -13,6 +13,7 @@
 #include "cpuid.h"
 #include "base/fail.h"
 #include "base/terminal.h"
+#include "base/wait.h"
 #include "vm.h"
 
 /* Ends GONDOLA_RUN and a blocking write; its handler has nothing else to do. */
@@ -240,13 +241,8 @@ static void join(struct vcpu *vcpu)
 
 	do {
 		vcpu_kick(vcpu);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += 50000000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
-	} while (pthread_timedjoin_np(vcpu->thread, NULL, &until));
+		until = wait_deadline(50000000);
+	} while (pthread_clockjoin_np(vcpu->thread, NULL, CLOCK_MONOTONIC, &until));
 }
 
 void vm_run(struct vm *vm)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/wait.h"
 #include "cmd/cmd.h"
 #include "cmd/incoming.h"
 #include "cmd/launch.h"
@@ -391,7 +392,7 @@ static void hear_answers(void)
 			     .cache = 1 << 16, .limits = { .downtime_ns = 1000000000, .rounds = 2 } },
 	};
 	pthread_mutex_init(&source.lock, NULL);
-	pthread_cond_init(&source.changed, NULL);
+	wait_init(&source.changed);
 	depth++;
 	source_run(&source);
 	depth--;

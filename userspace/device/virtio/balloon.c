@@ -17,6 +17,7 @@
 #include <linux/virtio_mmio.h>
 
 #include "base/fail.h"
+#include "base/wait.h"
 #include "vm/probes.h"
 #include "balloon_device.h"
 #include "devices.h"
@@ -651,7 +652,7 @@ struct virtio_device *balloon_create(const struct guest_memory *memory, uint8_t 
 	balloon->reason = GONDOLA_BALLOON_REACHED;
 	balloon->config.free_page_hint_cmd_id = VIRTIO_BALLOON_CMD_ID_STOP;
 	balloon->next_hint = VIRTIO_BALLOON_CMD_ID_DONE;
-	pthread_cond_init(&balloon->stats_came, NULL);
+	wait_init(&balloon->stats_came);
 	snprintf(balloon->device.label, sizeof(balloon->device.label), "balloon");
 	virtio_init(&balloon->device, &ops, memory, registers, features, BALLOON_QUEUES);
 	balloon->bits = device_alloc((balloon_total(balloon) + 63) / 64 * 8);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "balloon_device.h"
+#include "base/wait.h"
 
 #define RECORD		10u	/* a 16-bit tag and a 64-bit value, without padding */
 #define MAX_RECORDS	64u	/* the standard has ten */
@@ -60,25 +61,11 @@ bool balloon_available(const struct balloon *balloon, uint64_t *pages)
 	return true;
 }
 
-static struct timespec after(unsigned int ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000l;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	return until;
-}
-
 bool balloon_get_stats(struct virtio_device *device, struct balloon_stats *stats,
 		       unsigned int wait_ms)
 {
 	struct balloon *balloon = to_balloon(device);
-	struct timespec until = after(wait_ms);
+	struct timespec until = wait_deadline(wait_ms * 1000000ull);
 	uint64_t sequence;
 	bool ever;
 
@@ -86,7 +73,7 @@ bool balloon_get_stats(struct virtio_device *device, struct balloon_stats *stats
 	sequence = balloon->stats.sequence;
 	balloon_want_stats(balloon);
 	while (wait_ms && balloon->stats.sequence == sequence)
-		if (pthread_cond_timedwait(&balloon->stats_came, &device->lock, &until))
+		if (wait_until(&balloon->stats_came, &device->lock, &until))
 			break;
 	ever = balloon->stats.valid;
 	*stats = balloon->stats;

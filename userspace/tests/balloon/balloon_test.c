@@ -647,6 +647,7 @@ static const struct tap_test tests[] = {
 	{ "chains over all memory can be frozen", frozen_under_way },
 	{ "a buffer of more than all memory breaks the device", more_than_all },
 	{ "the status is told while the device waits", status_while_stuck },
+	{ "a wait for statistics follows no change of the date", wait_while_date_changes },
 	{ "100,000 nonsense writes", nonsense },
 };
 

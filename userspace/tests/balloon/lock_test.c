@@ -2,14 +2,31 @@
 /* No guest holds the device's lock for long, whatever its buffers say. */
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "world.h"
+#include "device/virtio/balloon_device.h"
 
 /* ---- a host that takes its time: the linker puts this in place of the C library's ---------- */
 
 int __real_madvise(void *at, size_t bytes, int advice);
 int __wrap_madvise(void *at, size_t bytes, int advice);
+
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+
+/* The date that a caller reads, before it is set an hour ahead. */
+static bool date_jumps;
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int ret = __real_clock_gettime(clock, now);
+
+	if (date_jumps && clock == CLOCK_REALTIME)
+		now->tv_sec -= 3600;
+	return ret;
+}
 
 static uint64_t given;
 static bool slow, stuck, is_stuck;
@@ -114,5 +131,20 @@ void status_while_stuck(void)
 	__atomic_store_n(&stuck, false, __ATOMIC_SEQ_CST);
 	expect(used_within(INFLATE, 1));
 	expect_equal(balloon_held(), 1);
+	driver_end();
+}
+
+void wait_while_date_changes(void)
+{
+	struct balloon_stats stats;
+	uint64_t before;
+
+	balloon_start(0);
+	before = balloon_now_ms();
+	date_jumps = true;
+	expect(!balloon_get_stats(driver.device, &stats, 50));
+	date_jumps = false;
+	tap_check(balloon_now_ms() - before >= 49, true, "it waited %llu of 50 ms",
+		  (unsigned long long)(balloon_now_ms() - before));
 	driver_end();
 }

@@ -44,5 +44,6 @@ void lets_others_in(void);
 void frozen_under_way(void);
 void more_than_all(void);
 void status_while_stuck(void);
+void wait_while_date_changes(void);
 
 #endif
