@@ -250,8 +250,8 @@ struct gondola_insn {
  * @bytes, @nr_bytes: what was fetched for it
  *
  * The caller may keep one for all instructions, without clearing it between
- * them.  TF is the caller's: a trap is due after an instruction that completed
- * (RIP moved) and began with TF set.
+ * them.  TF is the caller's: after OK gondola_emulate_trap_due() says whether it
+ * traps.
  */
 struct gondola_emulator {
 	const struct gondola_emul_ops *ops;
@@ -309,6 +309,19 @@ int gondola_decode(struct gondola_emulator *e);
 int gondola_execute(struct gondola_emulator *e, const struct gondola_insn *insn);
 /** gondola_emulate() - decode and execute one instruction */
 int gondola_emulate(struct gondola_emulator *e);
+/**
+ * gondola_emulate_trap_due() - does a single step end here, after OK?
+ * @rflags: before the instruction
+ * @rip: likewise
+ * @branches: DEBUGCTL.BTF is set: only branches trap
+ *
+ * TF counts as it was before the instruction.  SYSCALL and SYSRET go by the TF that
+ * they leave, since their caller is not to be stepped beyond its privilege.  An
+ * instruction that enters a handler does not trap, and MOV SS puts it off.  Of a REP
+ * each item traps: with TF set the interpreter does one at a time.
+ */
+bool gondola_emulate_trap_due(const struct gondola_emulator *e, u64 rflags, u64 rip,
+			      bool branches);
 /**
  * gondola_emulate_deliver() - enter the handler of an interrupt or exception
  *

@@ -425,6 +425,30 @@ int gondola_execute(struct gondola_emulator *e, const struct gondola_insn *insn)
 	return insn->run(e);
 }
 
+#define OPCODE(map, opcode)	((map) << 8 | (opcode))
+#define SHADOW_MOV_SS		2
+
+bool gondola_emulate_trap_due(const struct gondola_emulator *e, u64 rflags, u64 rip,
+			      bool branches)
+{
+	const struct gondola_insn *insn = e->insn;
+
+	if (branches && e->regs->rip == rip + insn->len)
+		return false;
+	switch (OPCODE(insn->opcode_map, insn->opcode)) {
+	case OPCODE(2, 0x05):	/* SYSCALL, SYSRET */
+	case OPCODE(2, 0x07):
+		return e->regs->rflags & RFL_TF;
+	case OPCODE(1, 0xcc):	/* INT3, INT n, INT1; INTO if it does anything */
+	case OPCODE(1, 0xcd):
+	case OPCODE(1, 0xf1):
+		return false;
+	case OPCODE(1, 0xce):
+		return rflags & RFL_TF && !(rflags & RFL_OF);
+	}
+	return rflags & RFL_TF && e->shadow != SHADOW_MOV_SS;
+}
+
 int gondola_emulate(struct gondola_emulator *e)
 {
 	int r = gondola_parse(e);

@@ -317,7 +317,8 @@ static int repeat(struct gondola_emulator *e, unsigned int width, bool compares,
 		  int (*one)(struct gondola_emulator *e, struct run *run))
 {
 	struct run run = { .width = width };
-	unsigned int budget = BUDGET / width;
+	/* Each item is a step of its own. */
+	unsigned int budget = e->regs->rflags & RFL_TF ? 1 : BUDGET / width;
 	u64 left;
 
 	if (!e->insn->rep) {
@@ -341,6 +342,8 @@ static int repeat(struct gondola_emulator *e, unsigned int width, bool compares,
 		if (compares && !(e->rflags & RFL_ZF) == (e->insn->rep == 0xf3))
 			return GONDOLA_EMUL_OK;
 	}
+	/* The rest is no new instruction to a breakpoint on it. */
+	e->rflags |= RFL_RF;
 	e->next_rip = e->regs->rip;
 	return GONDOLA_EMUL_OK;
 }

@@ -547,7 +547,7 @@ static void prepare(struct interp *in)
 
 static void single_step(struct gondola_vcpu *vcpu)
 {
-	vcpu->dr6 |= DR6_BS | DR6_FIXED;
+	gondola_debug_exception(vcpu, DR6_BS);
 	gondola_queue_exception(vcpu, VEC_DB, false, 0);
 }
 
@@ -588,8 +588,8 @@ static int interpret(struct interp *in, int *result)
 		in->nr_reads = 0;
 	switch (*result) {
 	case GONDOLA_EMUL_OK:
-		/* The trap flag counts as it was before the instruction. */
-		if (unlikely(in->rflags & RFL_TF) && vcpu->regs.rip != rip)
+		if (unlikely((in->rflags | vcpu->regs.rflags) & RFL_TF) &&
+		    gondola_emulate_trap_due(&in->emul, in->rflags, rip, vcpu->msrs.debugctl))
 			single_step(vcpu);
 		break;
 	case GONDOLA_EMUL_FAULT:
@@ -679,7 +679,8 @@ void gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len)
 		regs->rip = (u32)regs->rip;
 	regs->rflags &= ~RFL_RF;
 	interp_shadow(vcpu, 0);
-	if (unlikely(regs->rflags & RFL_TF))
+	/* None of those that leave is a branch. */
+	if (unlikely(regs->rflags & RFL_TF) && !vcpu->msrs.debugctl)
 		single_step(vcpu);
 }
 

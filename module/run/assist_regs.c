@@ -87,12 +87,7 @@ static int check_dr(struct gondola_emulator *e, unsigned int dr)
 
 	if ((dr & ~1u) == 4 && vcpu->cr4 & CR4_DE)
 		return interp_raise(e, VEC_UD);
-	if (!(vcpu->dr7 & DR7_GD))
-		return GONDOLA_EMUL_OK;
-	vcpu->dr7 &= ~DR7_GD;
-	vcpu->engine->set_dr7(vcpu, vcpu->dr7);
-	vcpu->dr6 |= DR6_BD | DR6_FIXED;
-	return interp_raise(e, VEC_DB);
+	return gondola_general_detect(vcpu) ? interp_raise(e, VEC_DB) : GONDOLA_EMUL_OK;
 }
 
 int interp_get_dr(struct gondola_emulator *e, unsigned int dr, u64 *value)

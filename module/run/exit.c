@@ -235,6 +235,9 @@ static int handle_dr(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 		return gondola_interpret(vcpu);
 	if ((dr & ~1u) == 4 && vcpu->cr4 & CR4_DE)
 		return raise(vcpu, VEC_UD);
+	/* Leaving the guest comes before the processor's own look at DR7.GD. */
+	if (unlikely(gondola_general_detect(vcpu)))
+		return raise(vcpu, VEC_DB);
 	if (exit->cr.write)
 		err = gondola_set_dr(vcpu, dr, operand(vcpu, exit->cr.gpr));
 	else
@@ -359,12 +362,7 @@ static int handle_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 			return handle_undefined_syscall(vcpu);
 		break;
 	case VEC_DB:
-		vcpu->dr6 = (vcpu->dr6 & ~0xfull) | DR6_FIXED | exit->exception.dr6;
-		/* So that the handler itself may touch the debug registers. */
-		if (vcpu->dr7 & DR7_GD) {
-			vcpu->dr7 &= ~DR7_GD;
-			vcpu->engine->set_dr7(vcpu, vcpu->dr7);
-		}
+		gondola_debug_exception(vcpu, exit->exception.dr6);
 		break;
 	case VEC_BP:
 	case VEC_OF:

@@ -4,6 +4,7 @@
 #include <linux/task_work.h>
 #include <linux/vtime.h>
 #include "run.h"
+#include "assist.h"
 #include "host/run.h"
 #include "irq/irq.h"
 #include "pv/pv.h"
@@ -223,6 +224,12 @@ static void deliver(struct gondola_vcpu *vcpu)
 
 	if (event->kind == GONDOLA_EVENT_EXCEPTION && event->vector == VEC_PF)
 		vcpu->cr2 = event->cr2;
+	/*
+	 * Its handler begins without the shadow of the instruction that met it.  Only a single step
+	 * ends while there is one, and VMX refuses the two together.
+	 */
+	if (unlikely(vcpu->regs.rflags & RFL_TF))
+		interp_shadow(vcpu, 0);
 	trace_gondola_inject(vcpu->vm->id, vcpu->id, event->kind, event->vector, event->error);
 	vcpu->engine->inject(vcpu, event);
 	vcpu->event.kind = GONDOLA_EVENT_NONE;

@@ -211,6 +211,36 @@ int gondola_set_xcr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 	return 0;
 }
 
+/**
+ * gondola_debug_exception() - what the processor does to registers as it raises #DB
+ * @conditions: DR6's bits: what was met
+ *
+ * The handler may use the debug registers, and is not stepped by branches itself.
+ */
+void gondola_debug_exception(struct gondola_vcpu *vcpu, u64 conditions)
+{
+	vcpu->dr6 = (vcpu->dr6 & ~DR6_BREAKPOINTS) | DR6_FIXED | conditions;
+	if (unlikely(vcpu->dr7 & DR7_GD)) {
+		vcpu->dr7 &= ~DR7_GD;
+		vcpu->engine->set_dr7(vcpu, vcpu->dr7);
+	}
+	if (unlikely(vcpu->msrs.debugctl))
+		gondola_set_msr(vcpu, MSRX_DEBUGCTL, 0);
+}
+
+/**
+ * gondola_general_detect() - MOV from or to a debug register, before it does anything
+ *
+ * True: DR7.GD forbids it, and #DB is to be raised.
+ */
+bool gondola_general_detect(struct gondola_vcpu *vcpu)
+{
+	if (likely(!(vcpu->dr7 & DR7_GD)))
+		return false;
+	gondola_debug_exception(vcpu, DR6_BD);
+	return true;
+}
+
 /* DR4 and DR5 are DR6 and DR7; that they are undefined with CR4.DE is the caller's to check. */
 int gondola_set_dr(struct gondola_vcpu *vcpu, unsigned int dr, u64 value)
 {

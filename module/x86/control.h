@@ -22,6 +22,8 @@ int gondola_set_cr4(struct gondola_vcpu *vcpu, u64 value);
 int gondola_set_cr8(struct gondola_vcpu *vcpu, u64 value);
 int gondola_set_efer(struct gondola_vcpu *vcpu, u64 value);
 int gondola_set_xcr(struct gondola_vcpu *vcpu, u32 index, u64 value);
+void gondola_debug_exception(struct gondola_vcpu *vcpu, u64 conditions);
+bool gondola_general_detect(struct gondola_vcpu *vcpu);
 int gondola_set_dr(struct gondola_vcpu *vcpu, unsigned int dr, u64 value);
 int gondola_get_dr(struct gondola_vcpu *vcpu, unsigned int dr, u64 *value);
 
@@ -55,6 +57,7 @@ struct gondola_msrs {
 	u64 tsc_adjust;
 	u64 misc_enable;
 	u64 mcg_status;
+	u64 debugctl;
 	u64 mtrr_def_type;
 	u64 mtrr_fixed[11];
 	u64 mtrr_var[16];

@@ -394,7 +394,8 @@ static void msrs_are_kept(struct kunit *test)
 		{ MSRX_TSC_AUX, 1, -EINVAL },		/* the engine cannot */
 		{ MSRX_MTRRCAP, 0, -EINVAL },
 		{ MSRX_DEBUGCTL, 0, 0 },
-		{ MSRX_DEBUGCTL, 1, -EINVAL },
+		{ MSRX_DEBUGCTL, DEBUGCTL_BTF, 0 },
+		{ MSRX_DEBUGCTL, 4, -EINVAL },
 		{ 0x12345678, 0, -EINVAL },
 	};
 	struct gondola_vcpu *vcpu = vcpu_of(test);
@@ -413,6 +414,35 @@ static void msrs_are_kept(struct kunit *test)
 	/* Fast strings are on after reset: Linux asks. */
 	KUNIT_EXPECT_EQ(test, gondola_get_msr(vcpu, MSRX_MISC_ENABLE, &value), 0);
 	KUNIT_EXPECT_TRUE(test, value & 1);
+}
+
+/* Of last branches nothing is recorded; a step by branches is over once it has struck. */
+static void debugctl_follows_debug_exceptions(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = vcpu_of(test);
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, gondola_set_msr(vcpu, MSRX_DEBUGCTL, DEBUGCTL_LBR), 0);
+	KUNIT_EXPECT_EQ(test, gondola_get_msr(vcpu, MSRX_DEBUGCTL, &value), 0);
+	KUNIT_EXPECT_EQ(test, value, 0ull);
+	KUNIT_ASSERT_EQ(test, gondola_set_msr(vcpu, MSRX_DEBUGCTL, DEBUGCTL_BTF), 0);
+	gondola_debug_exception(vcpu, DR6_BS);
+	KUNIT_EXPECT_EQ(test, gondola_get_msr(vcpu, MSRX_DEBUGCTL, &value), 0);
+	KUNIT_EXPECT_EQ(test, value, 0ull);
+}
+
+static void general_detect(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = vcpu_of(test);
+
+	KUNIT_ASSERT_EQ(test, gondola_set_dr(vcpu, 6, 0xf), 0);
+	KUNIT_EXPECT_FALSE(test, gondola_general_detect(vcpu));
+	KUNIT_ASSERT_EQ(test, gondola_set_dr(vcpu, 7, DR7_GD), 0);
+	KUNIT_EXPECT_TRUE(test, gondola_general_detect(vcpu));
+	KUNIT_EXPECT_EQ(test, vcpu->dr6, DR6_FIXED | DR6_BD);
+	/* So that the handler can look. */
+	KUNIT_EXPECT_EQ(test, vcpu->dr7, DR7_FIXED);
+	KUNIT_EXPECT_FALSE(test, gondola_general_detect(vcpu));
 }
 
 /* By the first letters of the vendor: who has the four counters that stand still. */
@@ -531,6 +561,8 @@ static struct kunit_case control_cases[] = {
 	KUNIT_CASE(cpuid_takes_subsets_only),
 	KUNIT_CASE(cpuid_answers),
 	KUNIT_CASE(msrs_are_kept),
+	KUNIT_CASE(debugctl_follows_debug_exceptions),
+	KUNIT_CASE(general_detect),
 	KUNIT_CASE(counters_are_of_amd_processors),
 	KUNIT_CASE(tsc_and_its_adjustment),
 	KUNIT_CASE(saved_msrs_restore),

@@ -52,12 +52,6 @@ static int set_ignored(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 i
 	return 0;
 }
 
-/* Nothing behind it can be switched on. */
-static int set_zero_only(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
-{
-	return value ? -EINVAL : 0;
-}
-
 static int get_lapic(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	int err = gondola_lapic_get_msr(vcpu, index, value);
@@ -197,6 +191,23 @@ static int get_hwcr(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 inde
 static int set_hwcr(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	vcpu->msrs.hwcr = value;
+	return 0;
+}
+
+/* No branch is recorded, as there are no registers to read the record from. */
+static int get_debugctl(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
+{
+	*value = vcpu->msrs.debugctl;
+	return 0;
+}
+
+static int set_debugctl(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
+{
+	if (value & ~(DEBUGCTL_BTF | DEBUGCTL_LBR))
+		return -EINVAL;
+	vcpu->msrs.debugctl = value & DEBUGCTL_BTF;
+	/* An engine that cannot step by branches has none. */
+	vcpu->engine->set_msr(vcpu, index, vcpu->msrs.debugctl);
 	return 0;
 }
 
@@ -340,7 +351,7 @@ static const struct msr_row msrs[] = {
 	{ MSRX_BIOS_SIGN, MSRX_BIOS_SIGN, get_fixed, set_ignored, .value = MICROCODE_REVISION },
 	{ MSRX_PLATFORM_ID, MSRX_PLATFORM_ID, get_fixed },
 	{ MSRX_FEATURE_CONTROL, MSRX_FEATURE_CONTROL, get_fixed, .value = FEATURE_CONTROL_LOCKED },
-	{ MSRX_DEBUGCTL, MSRX_DEBUGCTL, get_fixed, set_zero_only },
+	{ MSRX_DEBUGCTL, MSRX_DEBUGCTL, get_debugctl, set_debugctl, .saved = true },
 	{ MSRX_AMD_PERF_CTL, MSRX_AMD_PERF_CTR + AMD_COUNTERS - 1, get_counter, set_counter },
 	/* Linux reads these on AMD without asking. */
 	{ MSRX_AMD_HWCR, MSRX_AMD_HWCR, get_hwcr, set_hwcr, .saved = true },

@@ -122,11 +122,14 @@ enum gondola_vector {
 #define DR6_BT		BIT_ULL(15)
 #define DR6_BS		BIT_ULL(14)
 #define DR6_BD		BIT_ULL(13)
+#define DR6_BREAKPOINTS	0xfull
 #define DR6_VOLATILE	0x0000e00full
 #define DR7_FIXED	0x400ull
 #define DR7_ENABLES	0xffull
 #define DR7_WRITABLE	0xffff23ffull
 #define DR7_GD		BIT_ULL(13)
+#define DEBUGCTL_LBR	BIT_ULL(0)
+#define DEBUGCTL_BTF	BIT_ULL(1)
 
 /* Model-specific registers that the core itself knows. */
 enum gondola_msr {

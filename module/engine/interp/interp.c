@@ -12,6 +12,7 @@
 /* So many instructions with interrupts off, then the host has its turn. */
 #define CHUNK	2048u
 #define MAX_INSN	16u
+#define SHADOW_MOV_SS	2u
 
 static u32 interp_probe(char *detail)
 {
@@ -94,7 +95,7 @@ static void find_mode(struct interp_vcpu *ip)
 
 	e->mode = mode_of(ip);
 	e->cpl = e->mode == GONDOLA_EMUL_REAL ? 0 : interp_cpl(ip);
-	e->tlb = ip->tlb[e->cpl == 3];
+	e->tlb = ip->attention & INTERP_WATCHES ? NULL : ip->tlb[e->cpl == 3];
 	ip->attention &= ~INTERP_MODE;
 }
 
@@ -165,24 +166,59 @@ decode:
 	return *r ? NULL : &e->own;
 }
 
+static bool leave_debug(struct interp_vcpu *ip, u64 conditions)
+{
+	interp_leave(ip, GONDOLA_REASON_EXCEPTION);
+	ip->exit.exception.vector = VEC_DB;
+	ip->exit.exception.has_error = false;
+	ip->exit.exception.dr6 = conditions;
+	return true;
+}
+
+/* Does the next instruction meet a breakpoint?  True: the guest is to leave. */
+static bool meets_breakpoint(struct interp_vcpu *ip)
+{
+	const struct gondola_emulator *e = &ip->emul;
+	gva_t la = e->regs->rip;
+	u64 met;
+
+	if (likely(!(ip->attention & INTERP_BREAKPOINTS)) || e->regs->rflags & RFL_RF ||
+	    e->shadow == SHADOW_MOV_SS)
+		return false;
+	if (e->mode != GONDOLA_EMUL_LONG64)
+		la = (u32)(la + ip->segment[GONDOLA_CS].base);
+	met = interp_breakpoint(ip, la);
+	return met && leave_debug(ip, met);
+}
+
+/* What traps after an instruction.  MOV SS puts off what it met itself. */
+static u64 traps(struct interp_vcpu *ip, u64 rflags, u64 rip)
+{
+	struct gondola_emulator *e = &ip->emul;
+	u64 met = ip->watch_met;
+
+	if (e->shadow == SHADOW_MOV_SS)
+		return 0;
+	ip->watch_met = 0;
+	if ((rflags | e->regs->rflags) & RFL_TF &&
+	    gondola_emulate_trap_due(e, rflags, rip, ip->vcpu->msrs.debugctl))
+		met |= DR6_BS;
+	return met;
+}
+
 /* After an instruction that is complete.  True: the guest is to leave. */
 static noinline bool look_around(struct interp_vcpu *ip, u64 rflags, u64 rip)
 {
 	struct gondola_emulator *e = &ip->emul;
-	struct gondola_exit *exit = &ip->exit;
+	u64 met;
 
 	if (ip->attention & INTERP_MODE)
 		find_mode(ip);
-	/* The trap flag counts as it was before the instruction. */
-	if (rflags & RFL_TF && e->regs->rip != rip) {
-		interp_leave(ip, GONDOLA_REASON_EXCEPTION);
-		exit->exception.vector = VEC_DB;
-		exit->exception.has_error = false;
-		exit->exception.dr6 = DR6_BS;
-		return true;
-	}
+	met = traps(ip, rflags, rip);
+	if (met)
+		return leave_debug(ip, met);
 	if (e->shadow)
-		return false;
+		return meets_breakpoint(ip);
 	if (ip->attention & INTERP_NMI_WINDOW && !ip->nmi_blocked) {
 		interp_leave(ip, GONDOLA_REASON_NMI_WINDOW);
 		return true;
@@ -191,7 +227,7 @@ static noinline bool look_around(struct interp_vcpu *ip, u64 rflags, u64 rip)
 		interp_leave(ip, GONDOLA_REASON_INTERRUPT_WINDOW);
 		return true;
 	}
-	return false;
+	return meets_breakpoint(ip);
 }
 
 /* An instruction that is not complete.  True: the guest is to leave. */
@@ -200,6 +236,7 @@ static noinline bool not_done(struct interp_vcpu *ip, int result)
 	const struct gondola_event *exception = &ip->emul.exception;
 	struct gondola_exit *exit = &ip->exit;
 
+	ip->watch_met = 0;
 	switch (result) {
 	case GONDOLA_EMUL_RETRY:
 		return exit->reason != GONDOLA_REASON_COUNT;
@@ -251,6 +288,8 @@ static void interp_enter(struct gondola_vcpu *vcpu)
 	e->shadow = ip->shadow;
 	find_mode(ip);
 	if (ip->inject.kind != GONDOLA_EVENT_NONE && !deliver(ip))
+		return;
+	if (meets_breakpoint(ip))
 		return;
 	do {
 		const u64 rflags = regs->rflags, rip = regs->rip;
@@ -368,9 +407,9 @@ static void interp_update_control(struct gondola_vcpu *vcpu)
 	interp_flush(vcpu->engine_data);
 }
 
-/* Breakpoints are not looked for. */
 static void interp_set_dr7(struct gondola_vcpu *vcpu, u64 dr7)
 {
+	interp_set_breakpoints(vcpu->engine_data, dr7);
 }
 
 static void interp_set_tsc_offset(struct gondola_vcpu *vcpu)

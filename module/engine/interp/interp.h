@@ -15,6 +15,8 @@
 #define INTERP_MODE		BIT(0)	/* CS or SS was loaded: mode and privilege may be others */
 #define INTERP_WINDOW		BIT(1)	/* an interrupt is waited for */
 #define INTERP_NMI_WINDOW	BIT(2)
+#define INTERP_BREAKPOINTS	BIT(3)	/* DR7 enables any */
+#define INTERP_WATCHES		BIT(4)	/* some of them are on data */
 
 #define INTERP_CODE_PAGES	256u	/* powers of two, all of them */
 #define INTERP_BLOCKS		1024u
@@ -50,6 +52,7 @@ struct interp_decoded {
  * @inject: to be delivered first
  * @attention: INTERP_*
  * @shadow: STI or MOV SS shadow of the last instruction
+ * @watch_met: bits of DR6: what the instruction under way met of the breakpoints on data
  */
 struct interp_vcpu {
 	struct gondola_emulator emul;
@@ -69,6 +72,7 @@ struct interp_vcpu {
 	u64 pat;
 	u32 attention;
 	u8 shadow;
+	u8 watch_met;
 	bool nmi_blocked;
 	struct gondola_event inject;
 	struct gondola_exit exit;
@@ -116,6 +120,12 @@ static inline const u8 *interp_code(struct interp_vcpu *ip, gva_t la)
 		return entry->host + (la - page);
 	return interp_find_code(ip, la, entry);
 }
+
+/* breakpoint.c: DR7 was written. */
+void interp_set_breakpoints(struct interp_vcpu *ip, u64 dr7);
+/* Bits of DR6 for an instruction at @la; for accesses they are collected in @ip->watch_met. */
+u64 interp_breakpoint(struct interp_vcpu *ip, gva_t la);
+void interp_watch(struct interp_vcpu *ip, gva_t la, unsigned int bytes, bool write);
 
 /* ops.c */
 extern const struct gondola_emul_ops interp_ops;

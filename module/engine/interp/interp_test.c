@@ -253,6 +253,143 @@ static void steps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, CODE + 1);
 }
 
+/**
+ * struct step - an instruction, and where the first single step strikes when it begins with TF
+ * @name: for the report
+ * @code: it, and what follows
+ * @at: RIP, beyond CODE
+ * @branches: DEBUGCTL.BTF is set
+ */
+struct step {
+	const char *name;
+	u8 code[12];
+	u32 at;
+	bool branches;
+};
+
+static const struct step stepped[] = {
+	{ "jmp to itself", { 0xeb, 0xfe }, 0 },
+	{ "mov ss puts it off", { 0x8e, 0xd0, 0x90, 0x90, 0xf4 }, 3 },
+	{ "pop ss puts it off", { 0x17, 0x90, 0x90, 0xf4 }, 2 },
+	{ "mov ds does not", { 0x8e, 0xd8, 0x90, 0xf4 }, 2 },
+	{ "sti does not", { 0xfb, 0x90, 0xf4 }, 1 },
+	{ "popf that clears it", { 0x9d, 0x90, 0xf4 }, 1 },
+	{ "rep movsb, an item", { 0xf3, 0xa4, 0x90, 0xf4 }, 0 },
+	{ "a branch", { 0x90, 0xeb, 0x01, 0x90, 0x90, 0xf4 }, 4, true },
+	{ "no branch", { 0x90, 0x74, 0x01, 0x90, 0xeb, 0x00, 0xeb, 0x02, 0x90, 0x90, 0xf4 }, 10, true },
+};
+
+static void step_name(const struct step *s, char *name)
+{
+	strscpy(name, s->name, KUNIT_PARAM_DESC_SIZE);
+}
+KUNIT_ARRAY_PARAM(step, stepped, step_name);
+
+static void single_step(struct kunit *test)
+{
+	/* Descriptor 2 is flat data. */
+	static const u64 gdt[] = { 0, 0x00cf9b000000ffffull, 0x00cf93000000ffffull };
+	const struct gondola_dtable table = { .base = DATA + 0x800, .limit = sizeof(gdt) - 1 };
+	const struct step *s = test->param_value;
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+
+	put_code(w, s->code, sizeof(s->code));
+	memcpy(w->memory + table.base, gdt, sizeof(gdt));
+	w->engine.set_dtable(&w->vcpu, false, &table);
+	*world_u32(w, STACK) = 0x10;
+	w->vcpu.regs.gpr[R_RAX] = 0x10;
+	w->vcpu.regs.gpr[R_RCX] = 3;
+	w->vcpu.regs.gpr[R_RSI] = w->vcpu.regs.gpr[R_RDI] = DATA;
+	w->vcpu.regs.rflags |= RFL_TF;
+	w->vcpu.msrs.debugctl = s->branches ? DEBUGCTL_BTF : 0;
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_EXCEPTION);
+	KUNIT_EXPECT_EQ(test, exit.exception.vector, VEC_DB);
+	KUNIT_EXPECT_EQ(test, exit.exception.dr6, DR6_BS);
+	KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, CODE + s->at);
+}
+
+/* Each DR7 with DR0 at DATA or in CODE: where #DB strikes, or not before the HLT. */
+static void breakpoints(struct kunit *test)
+{
+	static const u8 code[] = {
+		0x90,					/* nop */
+		0x8b, 0x0d, 0x00, 0x50, 0, 0,		/* mov DATA, %ecx */
+		0x89, 0x0d, 0x00, 0x50, 0, 0,		/* mov %ecx, DATA */
+		0xf0, 0xff, 0x05, 0x00, 0x50, 0, 0,	/* lock incl DATA */
+		0xf4,
+	};
+	static const struct { u64 dr0, dr7; u32 at; } cases[] = {
+		{ CODE, 1, 0 }, { CODE + 1, 2, 1 }, { CODE + 7, 1, 7 },
+		{ DATA, 3 << 16 | 1, 7 }, { DATA, 1 << 16 | 1, 13 },
+		{ DATA + 3, 3 << 16 | 1, 7 }, { DATA + 4, 3 << 16 | 1, 20 },
+		{ DATA + 6, 3 << 18 | 3 << 16 | 1, 20 }, { DATA + 3, 3 << 18 | 3 << 16 | 1, 7 },
+		{ DATA, 1 << 20 | 4, 20 }, { DATA, 2 << 16 | 1, 20 },
+	};
+	struct world *w = test->priv;
+	struct gondola_vcpu *vcpu = &w->vcpu;
+	struct gondola_exit exit;
+	unsigned int i;
+
+	put_code(w, code, sizeof(code));
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		bool struck = cases[i].at != 20;
+
+		vcpu->dr[0] = cases[i].dr0;
+		vcpu->dr7 = DR7_FIXED | cases[i].dr7;
+		w->engine.set_dr7(vcpu, vcpu->dr7);
+		KUNIT_ASSERT_EQ(test, run(w, CODE, &exit),
+				struck ? GONDOLA_REASON_EXCEPTION : GONDOLA_REASON_HLT);
+		KUNIT_EXPECT_EQ_MSG(test, vcpu->regs.rip, CODE + cases[i].at, "case %u", i);
+		if (!struck)
+			continue;
+		KUNIT_EXPECT_EQ(test, exit.exception.vector, VEC_DB);
+		KUNIT_EXPECT_EQ(test, exit.exception.dr6, 1ull);
+	}
+	/* RF lets the instruction pass, and is gone behind it. */
+	vcpu->dr[0] = CODE;
+	vcpu->dr7 = DR7_FIXED | 1;
+	w->engine.set_dr7(vcpu, vcpu->dr7);
+	vcpu->regs.rflags |= RFL_RF | RFL_TF;
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_EXCEPTION);
+	KUNIT_EXPECT_EQ(test, vcpu->regs.rip, CODE + 1);
+	KUNIT_EXPECT_EQ(test, exit.exception.dr6, DR6_BS);
+	KUNIT_EXPECT_FALSE(test, vcpu->regs.rflags & RFL_RF);
+	vcpu->regs.rflags &= ~RFL_TF;
+	w->engine.set_dr7(vcpu, DR7_FIXED);
+	vcpu->dr7 = DR7_FIXED;
+	KUNIT_EXPECT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+}
+
+/* The handler is at CODE + 0x100. */
+static void handlers_are_not_stepped(struct kunit *test)
+{
+	static const u8 code[][3] = { { 0xcd, 0x21 }, { 0xcc }, { 0xf1 }, { 0xce } };
+	static const u8 vectors[] = { 0x21, VEC_BP, VEC_DB, VEC_OF };
+	static const u64 gdt[] = { 0, 0x00cf9b000000ffffull };
+	static const u64 gate = 0x00008e0000080000ull | (CODE + 0x100);
+	const struct gondola_dtable gdtr = { .base = DATA, .limit = sizeof(gdt) - 1 };
+	const struct gondola_dtable idtr = { .base = DATA + 0x800, .limit = 0x7ff };
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+	unsigned int i;
+
+	memcpy(w->memory + DATA, gdt, sizeof(gdt));
+	w->engine.set_dtable(&w->vcpu, false, &gdtr);
+	w->engine.set_dtable(&w->vcpu, true, &idtr);
+	for (i = 0; i < ARRAY_SIZE(vectors); i++) {
+		memcpy(w->memory + DATA + 0x800 + 8 * vectors[i], &gate, sizeof(gate));
+		put_code(w, code[i], sizeof(code[i]));
+		w->memory[CODE + 0x100] = 0x90;
+		w->memory[CODE + 0x101] = 0xf4;
+		w->vcpu.regs.rflags = RFL_FIXED | RFL_TF | RFL_OF;
+		w->vcpu.regs.gpr[R_RSP] = STACK;
+		KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+		KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, CODE + 0x101);
+		KUNIT_EXPECT_TRUE(test, *world_u32(w, STACK - 4) & RFL_TF);
+	}
+}
+
 static void opens_windows(struct kunit *test)
 {
 	static const u8 code[] = { 0xfb, 0x90, 0x90, 0xf4 };	/* sti; nop; nop; hlt */
@@ -290,6 +427,9 @@ static struct kunit_case interp_cases[] = {
 	KUNIT_CASE(sets_accessed_and_dirty),
 	KUNIT_CASE(leaves_before_anything_is_done),
 	KUNIT_CASE(steps),
+	KUNIT_CASE_PARAM(single_step, step_gen_params),
+	KUNIT_CASE(handlers_are_not_stepped),
+	KUNIT_CASE(breakpoints),
 	KUNIT_CASE(opens_windows),
 	{}
 };

@@ -88,6 +88,8 @@ static int op_read(struct gondola_emulator *e, gva_t la, void *buf, unsigned int
 	u32 access = as_user(e, system);
 	const u8 *first, *second;
 
+	if (unlikely(ip->attention & INTERP_WATCHES))
+		interp_watch(ip, la, bytes, false);
 	first = interp_translate(ip, la, access);
 	if (unlikely(!first))
 		return GONDOLA_EMUL_RETRY;
@@ -111,6 +113,8 @@ static int op_write(struct gondola_emulator *e, gva_t la, const void *buf, unsig
 	unsigned int here = to_page_end(la);
 	u8 *first, *second;
 
+	if (unlikely(ip->attention & INTERP_WATCHES) && bytes)
+		interp_watch(ip, la, bytes, true);
 	first = interp_translate(ip, la, access);
 	if (unlikely(!first))
 		return GONDOLA_EMUL_RETRY;
@@ -146,6 +150,8 @@ static int op_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const voi
 	/* Locks across cache lines are for the interpreter outside. */
 	if (unlikely(la & (bytes - 1)))
 		return interp_leave(ip, GONDOLA_REASON_INTERPRET);
+	if (unlikely(ip->attention & INTERP_WATCHES))
+		interp_watch(ip, la, bytes, true);
 	data = interp_translate(ip, la, as_user(e, false) | PFEC_W);
 	if (unlikely(!data))
 		return GONDOLA_EMUL_RETRY;

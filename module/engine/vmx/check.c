@@ -14,7 +14,7 @@ struct guest {
 	struct gondola_segment seg[GONDOLA_NR_SEGS];
 	u64 cr0, cr3, cr4, dr7, rip, rflags;
 	u64 sysenter_esp, sysenter_eip;
-	u64 gdt_base, idt_base, pending_debug;
+	u64 gdt_base, idt_base, pending_debug, debugctl;
 	u32 gdt_limit, idt_limit;
 	u32 interruptibility, activity, info;
 	bool v86, ia32e;
@@ -321,7 +321,7 @@ static bool pending_debug_ok(const struct guest *g)
 	bool step = g->pending_debug & DR6_BS;
 
 	if (g->interruptibility & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS))
-		return step == !!(g->rflags & RFL_TF);
+		return step == (g->rflags & RFL_TF && !(g->debugctl & DEBUGCTL_BTF));
 	return true;
 }
 
@@ -384,6 +384,7 @@ static void read_guest(struct gondola_vcpu *vcpu, struct guest *g)
 	g->idt_base = vmx_read(GUEST_IDTR_BASE);
 	g->idt_limit = vmx_read(GUEST_IDTR_LIMIT);
 	g->pending_debug = vmx_read(GUEST_PENDING_DBG_EXCEPTIONS);
+	g->debugctl = vmx_read(GUEST_IA32_DEBUGCTL);
 	g->interruptibility = vmx_read(GUEST_INTERRUPTIBILITY_INFO);
 	g->activity = vmx_read(GUEST_ACTIVITY_STATE);
 	g->info = vmx_read(VM_ENTRY_INTR_INFO_FIELD);

@@ -110,14 +110,16 @@ void vmx_set_shadow(struct gondola_vcpu *vcpu, u32 shadow)
 		state |= GUEST_INTR_STATE_MOV_SS;
 	else if (shadow & BIT(0))
 		state |= GUEST_INTR_STATE_STI;
+	else	/* a step that was put off is over, or raised by the caller */
+		vmx_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 	vmx_write(GUEST_INTERRUPTIBILITY_INFO, state);
 	to_vmx(vcpu)->shadow_written = true;
 }
 
 /*
  * While STI or MOV SS blocks, a pending single step must be recorded if and
- * only if RFLAGS.TF is set (the section on checks of guest non-register
- * state).  The processor sees to that when it saves state itself.
+ * only if RFLAGS.TF is set, and DEBUGCTL.BTF is not (the section on checks of
+ * guest non-register state).  The processor sees to that when it saves state itself.
  */
 void vmx_fix_pending_debug(struct gondola_vcpu *vcpu)
 {
@@ -125,7 +127,7 @@ void vmx_fix_pending_debug(struct gondola_vcpu *vcpu)
 
 	if (state & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS))
 		vmx_write(GUEST_PENDING_DBG_EXCEPTIONS,
-			  vcpu->regs.rflags & RFL_TF ? DR6_BS : 0);
+			  vcpu->regs.rflags & RFL_TF && !vcpu->msrs.debugctl ? DR6_BS : 0);
 }
 
 void vmx_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool nmi)

@@ -253,8 +253,12 @@ int vmx_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	int i;
 
-	if (index == MSRX_PAT) {
+	switch (index) {
+	case MSRX_PAT:
 		vmx->pat = value;
+		return 0;
+	case MSRX_DEBUGCTL:
+		vmx_write(GUEST_IA32_DEBUGCTL, value);
 		return 0;
 	}
 	i = field_of(index);
