@@ -18,13 +18,8 @@
 #include "compat.h"
 #include "kernel_verdict.h"
 #include "processors.h"
+#include "rival.h"
 #include "run.h"
-
-/* The module of the kernel's own hypervisor that holds the same hardware. */
-static const char *const rival[GONDOLA_ENGINE_COUNT] = {
-	[GONDOLA_ENGINE_VMX] = "kvm_intel",
-	[GONDOLA_ENGINE_SVM] = "kvm_amd",
-};
 
 DEFINE_PER_CPU(bool, gondola_cpu_on);
 /*
@@ -148,15 +143,6 @@ static void look_for_rival(void *info)
 		atomic_inc(info);
 }
 
-/* Every module, and built-in code with parameters, is listed in /sys/module. */
-static bool module_loaded(const char *name)
-{
-	struct kobject *found = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, name);
-
-	kobject_put(found);
-	return found;
-}
-
 static struct gondola_kernel_facts kernel_facts(void)
 {
 	return (struct gondola_kernel_facts) {
@@ -205,10 +191,10 @@ u32 gondola_processors_probe(const struct gondola_engine_ops *ops, char *detail)
 			  active->name);
 	} else if (first.reason == GONDOLA_PF_OK || first.reason == GONDOLA_PF_IN_USE) {
 		on_each_cpu(look_for_rival, &in_use, 1);
-		if (module_loaded(rival[ops->id])) {
+		if (gondola_rival_loaded(ops->id)) {
 			first.reason = GONDOLA_PF_IN_USE;
 			scnprintf(first.detail, sizeof(first.detail), "the module %s is loaded",
-				  rival[ops->id]);
+				  gondola_rival_of(ops->id));
 		} else if (atomic_read(&in_use)) {
 			first.reason = GONDOLA_PF_IN_USE;
 			strscpy(first.detail, "another hypervisor has switched it on",
@@ -220,11 +206,20 @@ u32 gondola_processors_probe(const struct gondola_engine_ops *ops, char *detail)
 	return first.reason;
 }
 
+/* What else gondola_processors_on() took. */
+static void give_up(void)
+{
+	cpu_emergency_unregister_virt_callback(emergency_disable);
+	gondola_rival_let_in();
+}
+
 int gondola_processors_on(const struct gondola_engine_ops *ops)
 {
 	atomic_t error = ATOMIC_INIT(0);
-	int err;
+	int err = gondola_rival_keep_out(ops->id);
 
+	if (err)
+		return err;
 	cpu_emergency_register_virt_callback(emergency_disable);
 	cpus_read_lock();
 	active = ops;
@@ -236,7 +231,7 @@ int gondola_processors_on(const struct gondola_engine_ops *ops)
 	}
 	cpus_read_unlock();
 	if (err)
-		cpu_emergency_unregister_virt_callback(emergency_disable);
+		give_up();
 	return err;
 }
 
@@ -246,7 +241,7 @@ void gondola_processors_off(const struct gondola_engine_ops *ops)
 	on_each_cpu(disable_here, NULL, 1);
 	active = NULL;
 	cpus_read_unlock();
-	cpu_emergency_unregister_virt_callback(emergency_disable);
+	give_up();
 }
 
 static void look_up(void *info)
@@ -269,11 +264,16 @@ void gondola_processors_stop(void)
 
 int gondola_processors_init(void)
 {
-	int err = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "gondola:online",
-					    cpu_online_callback, cpu_offline_callback);
+	int err = gondola_rival_init();
 
-	if (err < 0)
+	if (err)
 		return err;
+	err = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "gondola:online",
+					cpu_online_callback, cpu_offline_callback);
+	if (err < 0) {
+		gondola_rival_exit();
+		return err;
+	}
 	hotplug_state = err;
 	register_syscore(&boot_cpu);
 	return 0;
@@ -284,4 +284,5 @@ void gondola_processors_exit(void)
 	WARN_ON_ONCE(active);
 	unregister_syscore(&boot_cpu);
 	cpuhp_remove_state_nocalls(hotplug_state);
+	gondola_rival_exit();
 }

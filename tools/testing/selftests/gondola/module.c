@@ -2,10 +2,8 @@
 /* Module and machine: loaded and unloaded over and over, beside KVM, and with VMs at work. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kvm.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -90,16 +88,19 @@ static void over_and_over(void)
 }
 
 /* The other hypervisor for this processor, or skip the test. */
-static const char *load_kvm(uint32_t engine)
+static const char *kvm_of(uint32_t engine)
 {
-	const char *name = engine == GONDOLA_ENGINE_VMX ? "kvm_intel" : "kvm_amd";
-	char command[64];
-
 	if (system("grep -qs 'kvm-[ai]' /lib/modules/$(uname -r)/modules.dep"))
 		tap_skip("this kernel has no KVM");
+	return engine == GONDOLA_ENGINE_VMX ? "kvm_intel" : "kvm_amd";
+}
+
+static int load_kvm(const char *name)
+{
+	char command[64];
+
 	snprintf(command, sizeof(command), "modprobe %s", name);
-	require_equal(system(command), 0);
-	return name;
+	return system(command);
 }
 
 static void unload_kvm(const char *name)
@@ -123,8 +124,9 @@ static void beside_kvm(void)
 	struct gondola_preflight preflight;
 	int sys = machine_open(), vm;
 	uint32_t engine = usable_engine(sys);
-	const char *kvm = load_kvm(engine);
+	const char *kvm = kvm_of(engine);
 
+	require_equal(load_kvm(kvm), 0);
 	require_equal(__gondola_preflight(sys, engine, &preflight), 0);
 	expect_equal(preflight.reason, GONDOLA_PF_IN_USE);
 	expect(strstr(preflight.detail, kvm));
@@ -150,30 +152,34 @@ static void beside_kvm(void)
 	close(sys);
 }
 
+/*
+ * Kernels differ in when KVM takes the processors, and what it says of the slot for crashes that it
+ * finds taken; here it is refused on all of them before it does any of that.
+ */
 static void before_kvm(void)
 {
 	struct machine machine;
 	const char *name;
-	int kvm, vm;
 
 	machine_create(&machine, MODE_LONG);
 	GUEST_LOAD(&machine, report);
-	/* Linux has one slot for who ends VMX in a crash, and warns when kvm_intel finds it taken. */
-	if (machine.engine == GONDOLA_ENGINE_VMX) {
-		machine_destroy(&machine);
-		tap_skip("kvm_intel cannot be loaded beside a VM without a warning of the kernel");
+	name = kvm_of(machine.engine);
+	expect_equal(machine_result(&machine), 7);
+	for (int i = 0; i < 2; i++) {
+		expect(load_kvm(name));
+		expect(access("/dev/kvm", F_OK) && errno == ENOENT);
 	}
-	name = load_kvm(machine.engine);
-	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	expect(kvm >= 0);
-	vm = ioctl(kvm, KVM_CREATE_VM, 0);
-	expect(vm < 0 && errno == EBUSY);
-	if (vm >= 0)
-		close(vm);
-	close(kvm);
+	expect_equal(system("dmesg | grep 'kvm_.* is not loaded: VMs run'"), 0);
 	expect_equal(machine_result(&machine), 7);
+	machine_destroy(&machine);
+	expect_equal(unload_soon(), 0);
+	require_equal(load(), 0);
+
+	/* Once they are gone it comes, and goes. */
+	expect_equal(load_kvm(name), 0);
+	expect(!access("/dev/kvm", F_OK));
 	unload_kvm(name);
-	expect_equal(machine_result(&machine), 7);
+	machine_create(&machine, MODE_LONG);
 	machine_destroy(&machine);
 }
 
@@ -255,7 +261,7 @@ static const struct tap_test tests[] = {
 	{ "unloading is refused while there is a VM", in_use },
 	{ "20 times unloaded and loaded", over_and_over },
 	{ "with KVM loaded the engine is taken, and says so", beside_kvm },
-	{ "KVM makes no VM while gondola has one", before_kvm },
+	{ "KVM is not loaded while gondola has a VM", before_kvm },
 };
 
 TAP_MAIN(tests)
