@@ -22,8 +22,6 @@ packages := $(testing)/machine/packages
 # Headers of another kernel: KDIR=/lib/modules/RELEASE/build.
 kdir = $(if $(KDIR),$(KDIR),/usr/src/linux-headers-$$($(machine) --version))
 headers_check = tools/headers-check "$(kdir)" $(if $(CC:cc=),"$(CC)")
-# src= keeps the products out of the source tree.
-kbuild = $(MAKE) -C $(kdir) M=$(BUILD)/module src=$(CURDIR)
 
 ifneq ($(KERNEL),)
 override BUILD := $(BUILD)/kernel-$(KERNEL)
@@ -91,28 +89,15 @@ packages:
 packages-%:
 	@$(packages) $*
 
-# The machines need no debugging information; build/module/gondola.ko keeps it.
+# Kbuild works in a tree of links, since newer kernels find no sources elsewhere. The machines need no debugging
+# information; $(BUILD)/module/gondola.ko keeps it.
 ifneq ($(KERNEL),)
 module driver: packages-build packages-suites
-	@$(testing)/machine/build-for $(KERNEL) $(BUILD) $(KBUILD_OPTIONS)
-else ifeq ($(shell . /etc/os-release && echo $$VERSION_ID),13)
-# Its kernel finds no sources by src=.
-module driver: packages-build
-	@$(headers_check)
-	@KDIR="$(kdir)" $(testing)/machine/build-for installed $(BUILD) $(KBUILD_OPTIONS)
+	@$(testing)/machine/build-for $(KERNEL) $(BUILD) $@ $(KBUILD_OPTIONS)
 else
-module: packages-build
-	@$(headers_check)
-	@mkdir -p $(addprefix $(BUILD)/module/,$(sort $(dir $(wildcard $(addprefix module/,*.c */*.c */*/*.c)))))
-	+@$(kbuild) $(KBUILD_OPTIONS) modules
-	@strip --strip-debug -o $(BUILD)/gondola.ko $(BUILD)/module/gondola.ko
-
-# The guest's, with the same headers: guests run the same kernel here.
-driver: packages-build
-	@$(headers_check) > /dev/null
-	@mkdir -p $(BUILD)/balloon
-	+@$(MAKE) -C $(kdir) M=$(BUILD)/balloon src=$(CURDIR)/balloon $(KBUILD_OPTIONS) modules
-	@strip --strip-debug -o $(BUILD)/gondola_balloon.ko $(BUILD)/balloon/gondola_balloon.ko
+module driver: packages-build
+	@$(headers_check) $(if $(filter driver,$@),> /dev/null)
+	+@KDIR="$(kdir)" $(testing)/machine/build-for installed $(BUILD) $@ $(KBUILD_OPTIONS)
 endif
 
 launcher: packages-build
