@@ -240,12 +240,13 @@ def unpack_kernel(entry, version, package):
                 "cannot download %s %s, which belongs to the installed headers (apt-get update, "
                 "or upgrade linux-headers-cloud-amd64):\n%s" % (name, package, error.stderr)) from error
         run("dpkg", "-x", glob.glob(os.path.join(scratch, "*.deb"))[0], entry)
-    # Debian 13 has modules below /usr, and packed: the machine's insmod does not unpack.
-    if not os.path.exists(os.path.join(entry, "lib")):
-        os.symlink("usr/lib", os.path.join(entry, "lib"))
+    # Debian 13 has modules packed, and below /usr: the machine's insmod does not unpack. The link comes
+    # after, or each would be found twice.
     packed = glob.glob(os.path.join(glob.escape(entry), "**/*.ko.xz"), recursive=True)
     if packed:
         run("xz", "-d", *packed)
+    if not os.path.exists(os.path.join(entry, "lib")):
+        os.symlink("usr/lib", os.path.join(entry, "lib"))
     run("depmod", "-b", entry, version,
         env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/sbin:/usr/sbin"})
 
