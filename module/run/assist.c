@@ -52,6 +52,7 @@ struct fragment {
  * @pending: enum pending
  * @rip: the instruction that waits; if somebody moved RIP meanwhile, the answer is dropped
  * @rflags: before the instruction
+ * @delivering: an event is delivered, not an instruction executed: no device has its tables or stack
  * @in: port input
  * @in.answered: @in.data holds @in.count items, of which @in.taken are used up
  * @nr_reads: how many of @reads are answered
@@ -68,6 +69,7 @@ struct interp {
 	struct gondola_emulator emul;
 	struct gondola_vcpu *vcpu;
 	u8 pending;
+	bool delivering;
 	u64 rip;
 	u64 rflags;
 	struct {
@@ -185,6 +187,8 @@ static int read_fragment(struct interp *in, gpa_t gpa, void *buf, unsigned int b
 
 static int mmio_read(struct interp *in, gpa_t gpa, void *buf, unsigned int bytes)
 {
+	if (unlikely(in->delivering))
+		return GONDOLA_EMUL_UNKNOWN;
 	gondola_count(in->vcpu, GONDOLA_COUNTER_MMIO);
 	while (bytes) {
 		unsigned int n = min_t(unsigned int, bytes, MMIO_BYTES);
@@ -201,6 +205,8 @@ static int mmio_read(struct interp *in, gpa_t gpa, void *buf, unsigned int bytes
 
 static int mmio_write(struct interp *in, gpa_t gpa, const void *buf, unsigned int bytes)
 {
+	if (unlikely(in->delivering))
+		return GONDOLA_EMUL_UNKNOWN;
 	gondola_count(in->vcpu, GONDOLA_COUNTER_MMIO);
 	if (in->pending || in->nr_writes + DIV_ROUND_UP(bytes, MMIO_BYTES) > MMIO_MAX)
 		return GONDOLA_EMUL_USER;
@@ -486,6 +492,7 @@ static const struct gondola_emul_ops ops = {
 	.set_shadow = interp_set_shadow,
 	.get_xmm = interp_get_xmm,
 	.set_xmm = interp_set_xmm,
+	.iret = interp_iret,
 };
 
 int gondola_emulator_create(struct gondola_vcpu *vcpu)
@@ -534,6 +541,7 @@ static void prepare(struct interp *in)
 
 	in->emul.mode = mode_of(vcpu);
 	in->emul.cpl = vcpu->engine->cpl(vcpu);
+	in->delivering = false;
 	in->rflags = vcpu->regs.rflags;
 	in->pending = PENDING_NONE;
 	in->next_read = 0;
@@ -625,6 +633,31 @@ int gondola_interpret_known(struct gondola_vcpu *vcpu)
 	int result, next = interpret(to_interp(vcpu->emulator), &result);
 
 	return result == GONDOLA_EMUL_UNKNOWN ? GONDOLA_REENTER : next;
+}
+
+int run_assist_deliver(struct gondola_vcpu *vcpu)
+{
+	struct interp *in = to_interp(vcpu->emulator);
+	bool nmi = vcpu->event.kind == GONDOLA_EVENT_NMI;
+
+	prepare(in);
+	in->delivering = true;
+	switch (gondola_emulate_deliver(&in->emul, &vcpu->event)) {
+	case GONDOLA_EMUL_OK:
+		run_event_given(vcpu);
+		if (nmi)
+			vcpu->engine->set_shadow(vcpu, GONDOLA_SHADOW_NMI);
+		return GONDOLA_REENTER;
+	case GONDOLA_EMUL_FAULT:
+		queue_fault(in);
+		return GONDOLA_REENTER;
+	case GONDOLA_EMUL_USER:	/* no device was asked */
+		return -EAGAIN;
+	case GONDOLA_EMUL_UNKNOWN:
+		return leave_unknown(in);
+	default:
+		return -EFAULT;
+	}
 }
 
 int gondola_interpret_table_write(struct gondola_vcpu *vcpu, gpa_t gpa)

@@ -27,6 +27,7 @@ int interp_invlpg(struct gondola_emulator *e, gva_t la);
 int interp_hlt(struct gondola_emulator *e);
 int interp_wbinvd(struct gondola_emulator *e);
 void interp_set_shadow(struct gondola_emulator *e, u32 shadow);
+void interp_iret(struct gondola_emulator *e);
 void interp_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf);
 void interp_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf);
 

@@ -142,6 +142,16 @@ void interp_set_shadow(struct gondola_emulator *e, u32 shadow)
 	interp_shadow(to_vcpu(e), shadow);
 }
 
+/* NMIs are blocked until their handler's IRET, also one that is emulated. */
+void interp_iret(struct gondola_emulator *e)
+{
+	const struct gondola_engine_ops *engine = to_vcpu(e)->engine;
+	u32 now = engine->get_shadow(to_vcpu(e));
+
+	if (now & GONDOLA_SHADOW_NMI)
+		engine->set_shadow(to_vcpu(e), now & ~GONDOLA_SHADOW_NMI);
+}
+
 void interp_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf)
 {
 	gondola_vcpu_get_xmm(to_vcpu(e), n, buf);

@@ -14,65 +14,6 @@
 #include "vcpu.h"
 #include "x86/control.h"
 
-/* Faults push RFLAGS with RF set, so that their restart meets no instruction breakpoint. */
-#define VECTORS_NOT_FAULTS	(BIT(VEC_DB) | BIT(VEC_NMI) | BIT(VEC_BP) | BIT(VEC_OF) | \
-				 BIT(VEC_DF) | BIT(VEC_MC))
-
-void gondola_interrupt_not_taken(struct gondola_vcpu *vcpu)
-{
-	if (unlikely(vcpu->event.kind == GONDOLA_EVENT_INTERRUPT) && gondola_irq_take_back(vcpu))
-		vcpu->event.kind = GONDOLA_EVENT_NONE;
-}
-
-/* NMIs stay blocked until the fault's handler returns: it must not meet this one itself. */
-static void nmi_not_taken(struct gondola_vcpu *vcpu)
-{
-	const struct gondola_engine_ops *engine = vcpu->engine;
-
-	vcpu->nmi_pending = gondola_nmi_latch(vcpu->nmi_pending, true);
-	engine->set_shadow(vcpu, engine->get_shadow(vcpu) | GONDOLA_SHADOW_NMI);
-	vcpu->event.kind = GONDOLA_EVENT_NONE;
-}
-
-static void queue(struct gondola_vcpu *vcpu, const struct gondola_event *next)
-{
-	if (!(VECTORS_NOT_FAULTS & BIT(next->vector)))
-		vcpu->regs.rflags |= RFL_RF;
-	/* One that makes room for the fault comes after it. */
-	if (unlikely(vcpu->event.kind == GONDOLA_EVENT_NMI))
-		nmi_not_taken(vcpu);
-	gondola_interrupt_not_taken(vcpu);
-	gondola_event_merge(&vcpu->event, next);
-	if (unlikely(vcpu->event.kind == GONDOLA_EVENT_TRIPLE_FAULT)) {
-		vcpu->event.kind = GONDOLA_EVENT_NONE;
-		gondola_request(vcpu, GONDOLA_REQ_TRIPLE_FAULT);
-	}
-}
-
-void gondola_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u32 error)
-{
-	queue(vcpu, &(struct gondola_event){
-		.kind = GONDOLA_EVENT_EXCEPTION,
-		.vector = vector,
-		.has_error = has_error,
-		.error = error,
-	});
-}
-
-void gondola_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error)
-{
-	gondola_count(vcpu, GONDOLA_COUNTER_GUEST_FAULTS);
-	/* Already now, so that state that is saved before the delivery is whole. */
-	vcpu->cr2 = gva;
-	queue(vcpu, &(struct gondola_event){
-		.kind = GONDOLA_EVENT_EXCEPTION,
-		.vector = VEC_PF,
-		.has_error = true,
-		.error = error,
-		.cr2 = gva,
-	});
-}
-
 static int raise(struct gondola_vcpu *vcpu, u8 vector)
 {
 	gondola_queue_exception(vcpu, vector, gondola_vector_has_error(vector), 0);
@@ -369,7 +310,7 @@ static int handle_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 		event.insn_len = exit->insn_len;
 		break;
 	}
-	queue(vcpu, &event);
+	run_queue_event(vcpu, &event);
 	return GONDOLA_REENTER;
 }
 

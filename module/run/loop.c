@@ -47,16 +47,10 @@ static int host_work(void)
 	return 0;
 }
 
-static bool nmi_blocked(struct gondola_vcpu *vcpu)
-{
-	return vcpu->event.kind == GONDOLA_EVENT_NMI ||
-	       vcpu->engine->get_shadow(vcpu) & GONDOLA_SHADOW_NMI;
-}
-
 static void handle_requests(struct gondola_vcpu *vcpu)
 {
 	if (gondola_take_request(vcpu, GONDOLA_REQ_NMI))
-		vcpu->nmi_pending = gondola_nmi_latch(vcpu->nmi_pending, nmi_blocked(vcpu));
+		vcpu->nmi_pending = gondola_nmi_latch(vcpu->nmi_pending, run_nmi_blocked(vcpu));
 	if (gondola_take_request(vcpu, GONDOLA_REQ_TIMER))
 		gondola_lapic_timer_fired(vcpu);
 	if (gondola_take_request(vcpu, GONDOLA_REQ_TSC)) {
@@ -68,14 +62,9 @@ static void handle_requests(struct gondola_vcpu *vcpu)
 		gondola_vcpu_startup(vcpu);
 }
 
-static bool interrupt_wakes(struct gondola_vcpu *vcpu)
-{
-	return (vcpu->regs.rflags & RFL_IF) && gondola_irq_pending(vcpu);
-}
-
 static bool nmi_wakes(struct gondola_vcpu *vcpu)
 {
-	return vcpu->nmi_pending && !nmi_blocked(vcpu);
+	return vcpu->nmi_pending && !run_nmi_blocked(vcpu);
 }
 
 /* Does it end HLT?  Nothing but a request does while a start-up IPI is waited for. */
@@ -85,7 +74,7 @@ static bool event_wakes(struct gondola_vcpu *vcpu)
 		return false;
 	if (unlikely(READ_ONCE(vcpu->unhalted)) && xchg(&vcpu->unhalted, false))
 		return true;
-	return vcpu->event.kind != GONDOLA_EVENT_NONE || interrupt_wakes(vcpu) || nmi_wakes(vcpu);
+	return vcpu->event.kind != GONDOLA_EVENT_NONE || run_interrupt_wakes(vcpu) || nmi_wakes(vcpu);
 }
 
 /* Sleep until someone requests something.  The engine is given back meanwhile. */
@@ -99,30 +88,28 @@ static int sleep_in_hlt(struct gondola_vcpu *vcpu)
 		gondola_pv_descheduled(vcpu);
 	gondola_vcpu_unload(vcpu);
 	woken = wait_event_interruptible(vcpu->host->wait, (READ_ONCE(vcpu->requests) & WAKING) ||
-					 (!waiting && interrupt_wakes(vcpu)));
+					 (!waiting && run_interrupt_wakes(vcpu)));
 	err = gondola_vcpu_load(vcpu);
 	if (err)
 		return err;
 	return woken ? -EINTR : 0;
 }
 
-/* Where the engine has no real mode: interpret until the guest is in protected mode. */
-static int interpret_real_mode(struct gondola_vcpu *vcpu)
+/* Where the engine has no real mode: one instruction, or one event, by the emulator. */
+static int step_real_mode(struct gondola_vcpu *vcpu)
 {
-	int next;
+	int next = host_work();
 
-	do {
-		next = host_work();
-		if (unlikely(next))
-			return next;
-		if (unlikely(READ_ONCE(gondola_host_stopping)))
-			return -ESHUTDOWN;
-		if (unlikely(vcpu->vm->dead))
-			return -EIO;
-		next = gondola_real_mode_step(vcpu);
-	} while (next == GONDOLA_REENTER && !(vcpu->cr0 & CR0_PE) && !vcpu->halted &&
-		 !READ_ONCE(vcpu->requests));
-	return next;
+	if (unlikely(next))
+		return next;
+	if (unlikely(READ_ONCE(gondola_host_stopping)))
+		return -ESHUTDOWN;
+	if (unlikely(vcpu->vm->dead))
+		return -EIO;
+	run_pick_event(vcpu);
+	if (likely(vcpu->event.kind == GONDOLA_EVENT_NONE))
+		return gondola_interpret(vcpu);
+	return run_assist_deliver(vcpu);
 }
 
 static bool needs_interpreter(const struct gondola_vcpu *vcpu)
@@ -149,7 +136,7 @@ static int prepare(struct gondola_vcpu *vcpu)
 		if (likely(!vcpu->halted)) {
 			if (likely(!needs_interpreter(vcpu)))
 				break;
-			err = interpret_real_mode(vcpu);
+			err = step_real_mode(vcpu);
 			if (err != GONDOLA_REENTER)
 				return err;
 		} else if (event_wakes(vcpu)) {
@@ -159,10 +146,6 @@ static int prepare(struct gondola_vcpu *vcpu)
 			if (err)
 				return err;
 		}
-	}
-	if (unlikely(vcpu->event.kind == GONDOLA_EVENT_TRIPLE_FAULT)) {
-		vcpu->event.kind = GONDOLA_EVENT_NONE;
-		return leave(vcpu, GONDOLA_EXIT_SHUTDOWN);
 	}
 	if (unlikely(vcpu->vm->dead))
 		return -EIO;
@@ -183,32 +166,9 @@ static int prepare(struct gondola_vcpu *vcpu)
 static void pick_event(struct gondola_vcpu *vcpu)
 {
 	struct gondola_vcpu_host *host = vcpu->host;
-	bool interrupt = gondola_irq_pending(vcpu);
-	bool enabled = vcpu->regs.rflags & RFL_IF;
+	bool interrupt = run_pick_event(vcpu);
 	u8 window;
 
-	if (unlikely(interrupt || vcpu->nmi_pending) && vcpu->event.kind == GONDOLA_EVENT_NONE &&
-	    (vcpu->nmi_pending || enabled)) {
-		u32 shadow = vcpu->engine->get_shadow(vcpu);
-
-		if (vcpu->nmi_pending && !shadow) {
-			vcpu->nmi_pending--;
-			vcpu->event = (struct gondola_event) {
-				.kind = GONDOLA_EVENT_NMI,
-				.vector = VEC_NMI,
-			};
-		} else if (interrupt && enabled && !(shadow & 3)) {
-			int vector = gondola_irq_ack(vcpu);
-
-			if (vector >= 0)
-				vcpu->event = (struct gondola_event) {
-					.kind = GONDOLA_EVENT_INTERRUPT,
-					.vector = vector,
-				};
-			gondola_lapic_offer_eoi(vcpu);
-			interrupt = gondola_irq_pending(vcpu);
-		}
-	}
 	window = (interrupt ? GONDOLA_WINDOW_INTERRUPT : 0) |
 		 (vcpu->nmi_pending ? GONDOLA_WINDOW_NMI : 0);
 	if (window != host->window) {
@@ -218,7 +178,7 @@ static void pick_event(struct gondola_vcpu *vcpu)
 	}
 }
 
-static void deliver(struct gondola_vcpu *vcpu)
+static void inject(struct gondola_vcpu *vcpu)
 {
 	const struct gondola_event *event = &vcpu->event;
 
@@ -230,10 +190,8 @@ static void deliver(struct gondola_vcpu *vcpu)
 	 */
 	if (unlikely(vcpu->regs.rflags & RFL_TF))
 		interp_shadow(vcpu, 0);
-	trace_gondola_inject(vcpu->vm->id, vcpu->id, event->kind, event->vector, event->error);
 	vcpu->engine->inject(vcpu, event);
-	vcpu->event.kind = GONDOLA_EVENT_NONE;
-	gondola_count(vcpu, GONDOLA_COUNTER_INJECTED);
+	run_event_given(vcpu);
 }
 
 static void run_guest(struct gondola_vcpu *vcpu)
@@ -264,7 +222,7 @@ static bool enter(struct gondola_vcpu *vcpu)
 	}
 	pick_event(vcpu);
 	if (vcpu->event.kind != GONDOLA_EVENT_NONE)
-		deliver(vcpu);
+		inject(vcpu);
 	run_guest(vcpu);
 	/* A thread that sees us outside sees all that the guest did. */
 	smp_store_release(&vcpu->mode, GONDOLA_OUTSIDE);
@@ -329,7 +287,7 @@ static int run_loop(struct gondola_vcpu *vcpu)
 	while (next == GONDOLA_REENTER) {
 		next = run_once(vcpu);
 		/* Saved state has it in one place, and the next entry may have a more urgent one. */
-		gondola_interrupt_not_taken(vcpu);
+		run_interrupt_not_taken(vcpu);
 	}
 	return next;
 }

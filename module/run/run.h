@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The run loop (loop.c), what is done about an exit (exit.c: a table by enum
- * gondola_reason), and how the instruction emulator helps (assist.c).
+ * The run loop (loop.c), the event that comes next (event.c), what is done about an exit (exit.c:
+ * a table by enum gondola_reason), and how the instruction emulator helps (assist.c).
  */
 #ifndef GONDOLA_EXIT_H
 #define GONDOLA_EXIT_H
@@ -59,12 +59,29 @@ int gondola_complete_user_exit(struct gondola_vcpu *vcpu);
 int gondola_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len);
 /** gondola_skip() - move RIP past the instruction */
 void gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len);
+/** run_assist_deliver() - let the emulator deliver vcpu->event; enum gondola_next or -errno */
+int run_assist_deliver(struct gondola_vcpu *vcpu);
+
+/**
+ * run_pick_event() - make vcpu->event what the guest would take now, if there is none yet
+ *
+ * Returns whether an interrupt waits that was not taken.  Interrupts may be off.
+ */
+bool run_pick_event(struct gondola_vcpu *vcpu);
+/** run_event_given() - vcpu->event is delivered, or will be by the entry that comes */
+void run_event_given(struct gondola_vcpu *vcpu);
+/** run_nmi_blocked() - the handler of an NMI runs, or is about to */
+bool run_nmi_blocked(struct gondola_vcpu *vcpu);
+/** run_interrupt_wakes() - an interrupt is pending that the guest would take */
+bool run_interrupt_wakes(struct gondola_vcpu *vcpu);
+/** run_queue_event() - queue the exception @next, merged with what is queued (vcpu->event) */
+void run_queue_event(struct gondola_vcpu *vcpu, const struct gondola_event *next);
 /** gondola_queue_exception() - raise it, merged with what is queued (vcpu->event) */
 void gondola_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u32 error);
-/** gondola_interrupt_not_taken() - an interrupt in vcpu->event goes back to its controller */
-void gondola_interrupt_not_taken(struct gondola_vcpu *vcpu);
 /** gondola_queue_page_fault() - #PF with @error at @gva (CR2 on delivery) */
 void gondola_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error);
+/** run_interrupt_not_taken() - an interrupt in vcpu->event goes back to its controller */
+void run_interrupt_not_taken(struct gondola_vcpu *vcpu);
 
 int gondola_emulator_create(struct gondola_vcpu *vcpu);
 void gondola_emulator_destroy(struct gondola_vcpu *vcpu);
@@ -91,13 +108,6 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu);
 void gondola_vcpu_reset_registers(struct gondola_vcpu *vcpu);
 /** gondola_vcpu_startup() - do what INIT and start-up IPIs that came ask for; the vCPU is loaded */
 void gondola_vcpu_startup(struct gondola_vcpu *vcpu);
-/**
- * gondola_real_mode_step() - one instruction of a guest in real mode, or the delivery of an event
- *
- * For engines without GONDOLA_ENGINE_REAL_MODE.  enum gondola_next or -errno.
- */
-int gondola_real_mode_step(struct gondola_vcpu *vcpu);
-
 int gondola_vcpu_fpu_create(struct gondola_vcpu *vcpu);
 void gondola_vcpu_fpu_destroy(struct gondola_vcpu *vcpu);
 /* fpu.c: the record of the FPU; tests supply their own. */

@@ -144,11 +144,37 @@ static void nmis_while_blocked(void)
 	smp_destroy(&smp);
 }
 
+GUEST_CODE(asks_in_real_mode, 16,
+	   "out %eax, $0x81\n"
+	   "mov $1000, %cx; 1: nop; loop 1b\n"
+	   REPORT("4"));
+GUEST_CODE(real_nmi_handler, 16,
+	   "incl 4; cmpl $1, 4; jne 1f\n"
+	   "out %eax, $0x81; out %eax, $0x81; out %eax, $0x81; 1: iret");
+
+/* The same where VMX has the emulator deliver them, and execute the IRET that ends it. */
+static void nmis_in_real_mode(void)
+{
+	struct machine machine;
+
+	machine_create(&machine, MODE_UNPAGED);
+	machine_real_mode(&machine);
+	machine.regs.gpr[4] = HANDLER;
+	machine_set(&machine);
+	GUEST_LOAD(&machine, asks_in_real_mode);
+	*(uint32_t *)(machine.memory + 4 * 2) = HANDLER;
+	memcpy(machine.memory + HANDLER, real_nmi_handler, real_nmi_handler_end - real_nmi_handler);
+	answer_nmi_port(&machine);
+	expect_equal(WORD(&machine, COUNTER), 2);
+	machine_destroy(&machine);
+}
+
 static const struct tap_test tests[] = {
 	{ "a handler with interrupts off is not interrupted", timer },
 	{ "an interrupt whose delivery faults comes after the fault", interrupt_faults },
 	{ "so does an NMI", nmi_faults },
 	{ "of NMIs that come while they are blocked one is kept", nmis_while_blocked },
+	{ "so it is in real mode", nmis_in_real_mode },
 };
 
 TAP_MAIN(tests)

@@ -153,6 +153,23 @@ void machine_load(struct machine *machine, const void *code, size_t bytes)
 	memcpy(machine->memory + CODE, code, bytes);
 }
 
+void machine_real_mode(struct machine *machine)
+{
+	struct gondola_segment *seg = machine->sregs.seg;
+
+	machine->sregs.cr0 = 0x10;
+	for (int i = GONDOLA_ES; i <= GONDOLA_GS; i++)
+		seg[i] = (struct gondola_segment){ .limit = 0xffff, .ar = 0x93 };
+	seg[GONDOLA_DS].selector = DATA >> 4;
+	seg[GONDOLA_DS].base = DATA;
+	seg[GONDOLA_CS] = (struct gondola_segment){
+		.selector = CODE >> 4, .base = CODE, .limit = 0xffff, .ar = 0x9b,
+	};
+	machine->sregs.idt.base = 0;
+	machine->sregs.idt.limit = 0x3ff;
+	machine->regs.rip = 0;
+}
+
 void machine_set(struct machine *machine)
 {
 	struct gondola_fault fault;

@@ -19,7 +19,7 @@
 
 enum mode { MODE_UNPAGED, MODE_PAGED32, MODE_PAE, MODE_LONG, MODES };
 
-/** GUEST_CODE() - machine code as a blob, @bits is 32 or 64; see machine_load() */
+/** GUEST_CODE() - machine code as a blob, @bits is 16, 32 or 64; see machine_load() */
 #define GUEST_CODE(name, bits, text)							\
 	asm(".pushsection .rodata\n.code" #bits "\n" #name ":\n" text			\
 	    "\n" #name "_end:\n.code64\n.popsection");					\
@@ -48,6 +48,8 @@ void machine_bare(struct machine *machine);
 /** machine_create() - with memory and CPUID, in @mode, RIP at CODE */
 void machine_create(struct machine *machine, enum mode mode);
 void machine_load(struct machine *machine, const void *code, size_t bytes);
+/** machine_real_mode() - instead: CODE in real mode, with data at DATA; for machine_set() */
+void machine_real_mode(struct machine *machine);
 /** machine_set() - hand @machine->regs and sregs to the vCPU */
 void machine_set(struct machine *machine);
 /** machine_run() - GONDOLA_RUN until it leaves for another reason than a signal */

@@ -219,13 +219,7 @@ static void real_mode(void)
 
 	machine_create(&machine, MODE_UNPAGED);
 	GUEST_LOAD(&machine, real);
-	machine.sregs.cr0 = 0x10;
-	for (int i = GONDOLA_ES; i <= GONDOLA_GS; i++)
-		machine.sregs.seg[i] = (struct gondola_segment){ .limit = 0xffff, .ar = 0x93 };
-	machine.sregs.seg[GONDOLA_CS] = (struct gondola_segment){
-		.selector = 0x1000, .base = CODE, .limit = 0xffff, .ar = 0x9b,
-	};
-	machine.regs.rip = 0;
+	machine_real_mode(&machine);
 	machine_set(&machine);
 	machine_run(&machine);
 	expect_equal(machine.run->exit, GONDOLA_EXIT_IO);
