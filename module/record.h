@@ -30,7 +30,7 @@ struct gondola_record_row {
 		   u32 bytes, u32 *bad);
 };
 
-/* The row gondola_NAME_record of gondola_NAME_get() and gondola_NAME_set(). */
+/* The row gondola_NAME_record of NAME_get() and NAME_set(). */
 #define GONDOLA_RECORD(name, TYPE, VCPU, BYTES, SIZE, GET, SET)				\
 static int name##_record_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu,		\
 			     void *payload, u32 bytes)					\
@@ -57,19 +57,19 @@ const struct gondola_record_row gondola_##name##_record = {				\
 /** GONDOLA_VM_RECORD() - of a struct gondola_rec_NAME that belongs to the VM */
 #define GONDOLA_VM_RECORD(name, TYPE)							\
 	GONDOLA_RECORD(name, TYPE, false, sizeof(struct gondola_rec_##name), NULL,	\
-		       gondola_##name##_get(vm, payload),				\
-		       gondola_##name##_set(vm, payload, bad))
+		       name##_get(vm, payload),						\
+		       name##_set(vm, payload, bad))
 
 /** GONDOLA_VCPU_RECORD() - of a struct gondola_rec_NAME that belongs to a vCPU */
 #define GONDOLA_VCPU_RECORD(name, TYPE)							\
 	GONDOLA_RECORD(name, TYPE, true, sizeof(struct gondola_rec_##name), NULL,	\
-		       gondola_##name##_get(vcpu, payload),				\
-		       gondola_##name##_set(vcpu, payload, bad))
+		       name##_get(vcpu, payload),					\
+		       name##_set(vcpu, payload, bad))
 
-/** GONDOLA_VARYING_RECORD() - of a vCPU's array, as long as gondola_NAME_size() says */
+/** GONDOLA_VARYING_RECORD() - of a vCPU's array, as long as NAME_size() says */
 #define GONDOLA_VARYING_RECORD(name, TYPE)						\
-	GONDOLA_RECORD(name, TYPE, true, 0, gondola_##name##_size,			\
-		       gondola_##name##_get(vcpu, payload, bytes),			\
-		       gondola_##name##_set(vcpu, payload, bytes, bad))
+	GONDOLA_RECORD(name, TYPE, true, 0, name##_size,				\
+		       name##_get(vcpu, payload, bytes),				\
+		       name##_set(vcpu, payload, bytes, bad))
 
 #endif

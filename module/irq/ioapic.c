@@ -25,7 +25,7 @@ static bool ioapic_send(struct gondola_irqchip *chip, u64 entry, struct gondola_
 	/* A start-up IPI is no delivery mode of this chip. */
 	if (msg.mode == DELIVER_SIPI)
 		return false;
-	return gondola_deliver(chip->vm, &msg, from);
+	return lapic_deliver(chip->vm, &msg, from);
 }
 
 /* A level-triggered pin may have become, or still be, ready to send. */
@@ -43,7 +43,7 @@ static void ioapic_check_level(struct gondola_irqchip *chip, u32 pin, struct gon
 		ioapic->redirect[pin] |= REDIR_REMOTE_IRR;
 }
 
-void gondola_ioapic_update_pin(struct gondola_irqchip *chip, u32 pin)
+void ioapic_update_pin(struct gondola_irqchip *chip, u32 pin)
 {
 	struct gondola_ioapic *ioapic = &chip->ioapic;
 	bool level, was;
@@ -66,7 +66,7 @@ void gondola_ioapic_update_pin(struct gondola_irqchip *chip, u32 pin)
 	}
 }
 
-void gondola_ioapic_eoi(struct gondola_vcpu *vcpu, u8 vector)
+void ioapic_eoi(struct gondola_vcpu *vcpu, u8 vector)
 {
 	struct gondola_irqchip *chip = vcpu->vm->irqchip;
 	struct gondola_ioapic *ioapic = &chip->ioapic;
@@ -129,8 +129,8 @@ static void ioapic_write(struct gondola_irqchip *chip, u32 val, struct gondola_v
 	ioapic_check_level(chip, reg / 2, from);
 }
 
-void gondola_ioapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
-			 void *data)
+void ioapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
+		 void *data)
 {
 	struct gondola_irqchip *chip = vcpu->vm->irqchip;
 	struct gondola_ioapic *ioapic = &chip->ioapic;
@@ -159,7 +159,7 @@ void gondola_ioapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int byt
 		memcpy(data, &val, min_t(unsigned int, bytes, sizeof(val)));
 }
 
-void gondola_ioapic_init(struct gondola_irqchip *chip)
+void ioapic_init(struct gondola_irqchip *chip)
 {
 	u32 pin;
 
@@ -167,7 +167,7 @@ void gondola_ioapic_init(struct gondola_irqchip *chip)
 		chip->ioapic.redirect[pin] = REDIR_MASKED;
 }
 
-int gondola_ioapic_get(struct gondola_vm *vm, struct gondola_rec_ioapic *rec)
+int ioapic_get(struct gondola_vm *vm, struct gondola_rec_ioapic *rec)
 {
 	struct gondola_irqchip *chip = vm->irqchip;
 	struct gondola_ioapic *ioapic = &chip->ioapic;
@@ -186,7 +186,7 @@ int gondola_ioapic_get(struct gondola_vm *vm, struct gondola_rec_ioapic *rec)
 	return 0;
 }
 
-int gondola_ioapic_set(struct gondola_vm *vm, const struct gondola_rec_ioapic *rec, u32 *bad)
+int ioapic_set(struct gondola_vm *vm, const struct gondola_rec_ioapic *rec, u32 *bad)
 {
 	struct gondola_irqchip *chip = vm->irqchip;
 	struct gondola_ioapic *ioapic = &chip->ioapic;

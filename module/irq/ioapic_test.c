@@ -212,12 +212,12 @@ static void state_survives(struct kunit *test)
 	set_entry(vcpu, 11, REDIR_LEVEL | REDIR_MASKED | 0x62);
 	line(vcpu, 9, true);
 	line(vcpu, 11, true);
-	KUNIT_ASSERT_EQ(test, gondola_ioapic_get(vm, &rec), 0);
+	KUNIT_ASSERT_EQ(test, ioapic_get(vm, &rec), 0);
 	line(vcpu, 9, false);
 	line(vcpu, 11, false);
 	set_entry(vcpu, 9, REDIR_MASKED);
-	KUNIT_ASSERT_EQ(test, gondola_ioapic_set(vm, &rec, &bad), 0);
-	KUNIT_ASSERT_EQ(test, gondola_ioapic_get(vm, &again), 0);
+	KUNIT_ASSERT_EQ(test, ioapic_set(vm, &rec, &bad), 0);
+	KUNIT_ASSERT_EQ(test, ioapic_get(vm, &again), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(&rec, &again, sizeof(rec)), 0);
 	/* The launcher can let go of a line that it held when it was saved. */
 	KUNIT_EXPECT_EQ(test, take_and_end(vcpu), 0x61);
@@ -227,13 +227,13 @@ static void state_survives(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, take_and_end(vcpu), -1);
 
 	again.redirect[3] = BIT_ULL(20);
-	KUNIT_EXPECT_EQ(test, gondola_ioapic_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ioapic_set(vm, &again, &bad), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bad, 3 * 8);
 	again.redirect[3] = REDIR_REMOTE_IRR;
-	KUNIT_EXPECT_EQ(test, gondola_ioapic_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ioapic_set(vm, &again, &bad), -EINVAL);
 	again.redirect[3] = 0;
 	again.level = BIT(24);
-	KUNIT_EXPECT_EQ(test, gondola_ioapic_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ioapic_set(vm, &again, &bad), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_ioapic, level));
 }
 

@@ -92,11 +92,8 @@ void gondola_lapic_offer_eoi(struct gondola_vcpu *vcpu);
  * is missing, it is to be asked again.
  */
 int gondola_lapic_collect_eoi(struct gondola_vcpu *vcpu);
-/** gondola_lapic_settle_eoi() - collect it and take the offer back, so that registers say it all */
-int gondola_lapic_settle_eoi(struct gondola_vcpu *vcpu);
 /** gondola_lapic_set_pv_eoi() - the guest says where its bit is; 0 or -EINVAL */
 int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value);
-/** gondola_irq_next_is_above_tpr() - part of pending; CR8 writes need no more than GONDOLA_REQ_EVENT */
 
 /** enum gondola_startup - what INIT and start-up IPIs ask of a vCPU */
 enum gondola_startup {
@@ -140,16 +137,7 @@ void gondola_lapic_cpuid_changed(struct gondola_vcpu *vcpu, bool x2apic, bool ts
 
 extern const struct gondola_record_row gondola_lapic_record, gondola_pic_record,
 	gondola_ioapic_record, gondola_pit_record;
-/* The records' rows call these: 0, or -EINVAL with *@bad the offset of the bad field. */
-int gondola_lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec);
-int gondola_lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic *rec, u32 *bad);
-int gondola_pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec);
-int gondola_pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u32 *bad);
-int gondola_ioapic_get(struct gondola_vm *vm, struct gondola_rec_ioapic *rec);
-int gondola_ioapic_set(struct gondola_vm *vm, const struct gondola_rec_ioapic *rec, u32 *bad);
 /** gondola_pit_clock_changed() - the VM's clock stands or goes on: so does the PIT's timer */
 void gondola_pit_clock_changed(struct gondola_vm *vm);
-int gondola_pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec);
-int gondola_pit_set(struct gondola_vm *vm, const struct gondola_rec_pit *rec, u32 *bad);
 
 #endif

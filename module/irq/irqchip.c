@@ -26,9 +26,9 @@ int gondola_irqchip_create(struct gondola_vm *vm)
 		return -ENOMEM;
 	chip->vm = vm;
 	spin_lock_init(&chip->lock);
-	gondola_pic_init(chip);
-	gondola_ioapic_init(chip);
-	gondola_pit_init(chip);
+	pic_init(chip);
+	ioapic_init(chip);
+	pit_init(chip);
 	vm->irqchip = chip;
 	return 0;
 }
@@ -37,7 +37,7 @@ void gondola_irqchip_destroy(struct gondola_vm *vm)
 {
 	if (!vm->irqchip)
 		return;
-	gondola_pit_destroy(vm->irqchip);
+	pit_destroy(vm->irqchip);
 	kfree(vm->irqchip);
 	vm->irqchip = NULL;
 }
@@ -79,11 +79,11 @@ static void set_line(struct gondola_irqchip *chip, u32 gsi, enum gondola_irq_sou
 	chip->sources[gsi] = sources;
 	if (gsi >= NR_ISA) {
 		route(chip, gsi);
-		gondola_pic_update_line(chip, pic_line(gsi));
+		pic_update_line(chip, pic_line(gsi));
 	} else if (gsi != GSI_CASCADE) {
-		gondola_pic_update_line(chip, gsi);
+		pic_update_line(chip, gsi);
 	}
-	gondola_ioapic_update_pin(chip, gsi == GSI_PIT ? GSI_CASCADE : gsi);
+	ioapic_update_pin(chip, gsi == GSI_PIT ? GSI_CASCADE : gsi);
 }
 
 void gondola_irq_set_line(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source source,
@@ -119,16 +119,16 @@ static bool pio_byte(struct gondola_irqchip *chip, u16 port, bool write, u8 *val
 	case 0xa0 ... 0xa1:
 	case 0x4d0 ... 0x4d1:
 		if (write)
-			gondola_pic_write(chip, port, *val);
+			pic_write(chip, port, *val);
 		else
-			*val = gondola_pic_read(chip, port);
+			*val = pic_read(chip, port);
 		return true;
 	case 0x40 ... 0x43:
 	case 0x61:
 		if (write)
-			gondola_pit_write(chip, port, *val);
+			pit_write(chip, port, *val);
 		else
-			*val = gondola_pit_read(chip, port);
+			*val = pit_read(chip, port);
 		return true;
 	default:
 		return false;
@@ -165,9 +165,9 @@ int gondola_irq_mmio(struct gondola_vcpu *vcpu, u64 gpa, unsigned int bytes, boo
 	if (WARN_ON_ONCE(bytes > 8))
 		return -ENXIO;
 	if (page == vcpu->lapic->mmio)
-		return gondola_lapic_mmio(vcpu, gpa & ~GONDOLA_PAGE_MASK, bytes, write, data);
+		return lapic_mmio(vcpu, gpa & ~GONDOLA_PAGE_MASK, bytes, write, data);
 	if (page != IOAPIC_BASE)
 		return -ENXIO;
-	gondola_ioapic_mmio(vcpu, gpa & ~GONDOLA_PAGE_MASK, bytes, write, data);
+	ioapic_mmio(vcpu, gpa & ~GONDOLA_PAGE_MASK, bytes, write, data);
 	return 0;
 }

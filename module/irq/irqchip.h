@@ -134,32 +134,39 @@ static inline bool irqchip_pic_level(const struct gondola_irqchip *chip, u32 lin
 void irqchip_restore_level(struct gondola_irqchip *chip, u32 gsi, bool level);
 
 /* pic.c */
-void gondola_pic_init(struct gondola_irqchip *chip);
-/** gondola_pic_update_line() - look at line @line again; the lock is held */
-void gondola_pic_update_line(struct gondola_irqchip *chip, u32 line);
-u8 gondola_pic_read(struct gondola_irqchip *chip, u16 port);
-void gondola_pic_write(struct gondola_irqchip *chip, u16 port, u8 val);
+void pic_init(struct gondola_irqchip *chip);
+/** pic_update_line() - look at line @line again; the lock is held */
+void pic_update_line(struct gondola_irqchip *chip, u32 line);
+u8 pic_read(struct gondola_irqchip *chip, u16 port);
+void pic_write(struct gondola_irqchip *chip, u16 port, u8 val);
 /**
- * gondola_pic_ack() - the interrupt-acknowledge cycle: the vector, or -1 if the output is low
+ * pic_ack() - the interrupt-acknowledge cycle: the vector, or -1 if the output is low
  * @line: which one it is of; that of the second chip if that had none any more
  */
-int gondola_pic_ack(struct gondola_irqchip *chip, u8 *line);
-/** gondola_pic_take_back() - undo the cycle that gave @line */
-void gondola_pic_take_back(struct gondola_irqchip *chip, u8 line);
+int pic_ack(struct gondola_irqchip *chip, u8 *line);
+/** pic_take_back() - undo the cycle that gave @line */
+void pic_take_back(struct gondola_irqchip *chip, u8 line);
+/* The record's row calls these: 0, or -EINVAL with *@bad the offset of the bad field. */
+int pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec);
+int pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u32 *bad);
 
 /* ioapic.c */
-void gondola_ioapic_init(struct gondola_irqchip *chip);
-/** gondola_ioapic_update_pin() - look at the line of @pin again; the lock is held */
-void gondola_ioapic_update_pin(struct gondola_irqchip *chip, u32 pin);
-void gondola_ioapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
-			 void *data);
-/** gondola_ioapic_eoi() - @vcpu ended the level-triggered interrupt @vector */
-void gondola_ioapic_eoi(struct gondola_vcpu *vcpu, u8 vector);
+void ioapic_init(struct gondola_irqchip *chip);
+/** ioapic_update_pin() - look at the line of @pin again; the lock is held */
+void ioapic_update_pin(struct gondola_irqchip *chip, u32 pin);
+void ioapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
+		 void *data);
+/** ioapic_eoi() - @vcpu ended the level-triggered interrupt @vector */
+void ioapic_eoi(struct gondola_vcpu *vcpu, u8 vector);
+int ioapic_get(struct gondola_vm *vm, struct gondola_rec_ioapic *rec);
+int ioapic_set(struct gondola_vm *vm, const struct gondola_rec_ioapic *rec, u32 *bad);
 
 /* pit.c */
-void gondola_pit_init(struct gondola_irqchip *chip);
-void gondola_pit_destroy(struct gondola_irqchip *chip);
-u8 gondola_pit_read(struct gondola_irqchip *chip, u16 port);
-void gondola_pit_write(struct gondola_irqchip *chip, u16 port, u8 val);
+void pit_init(struct gondola_irqchip *chip);
+void pit_destroy(struct gondola_irqchip *chip);
+u8 pit_read(struct gondola_irqchip *chip, u16 port);
+void pit_write(struct gondola_irqchip *chip, u16 port, u8 val);
+int pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec);
+int pit_set(struct gondola_vm *vm, const struct gondola_rec_pit *rec, u32 *bad);
 
 #endif

@@ -56,7 +56,7 @@ int gondola_irq_ack(struct gondola_vcpu *vcpu)
 	int vector;
 
 	if (extint_ready(lapic) && lapic_accepts_extint(lapic)) {
-		vector = gondola_pic_ack(vcpu->vm->irqchip, &lapic->acked_which);
+		vector = pic_ack(vcpu->vm->irqchip, &lapic->acked_which);
 		if (vector >= 0) {
 			lapic->acked = ACKED_PIC;
 			return vector;
@@ -89,7 +89,7 @@ bool gondola_irq_take_back(struct gondola_vcpu *vcpu)
 	case ACKED_NOTHING:
 		return false;
 	case ACKED_PIC:
-		gondola_pic_take_back(vcpu->vm->irqchip, lapic->acked_which);
+		pic_take_back(vcpu->vm->irqchip, lapic->acked_which);
 		break;
 	case ACKED_LAPIC:
 		__clear_bit(lapic->acked_which, lapic->isr);
@@ -118,7 +118,7 @@ void lapic_eoi(struct gondola_lapic *lapic)
 	lapic->isr_top = lapic_top_vector(lapic->isr);
 	lapic_update_ppr(lapic);
 	if (test_bit(vector, lapic->tmr))
-		gondola_ioapic_eoi(lapic->vcpu, vector);
+		ioapic_eoi(lapic->vcpu, vector);
 }
 
 static void lapic_set_tpr(struct gondola_lapic *lapic, u8 tpr)
@@ -196,7 +196,7 @@ static void lapic_send_ipi(struct gondola_lapic *lapic, u32 icr, u32 dest, bool 
 	case DELIVER_FIXED:
 	case DELIVER_LOWEST:
 		if (msg.vector < 16) {
-			gondola_lapic_error(lapic, LAPIC_ESR_SEND_VECTOR);
+			lapic_error(lapic, LAPIC_ESR_SEND_VECTOR);
 			return;
 		}
 		break;
@@ -214,7 +214,7 @@ static void lapic_send_ipi(struct gondola_lapic *lapic, u32 icr, u32 dest, bool 
 	default:
 		return;
 	}
-	gondola_deliver(lapic->vcpu->vm, &msg, lapic->vcpu);
+	lapic_deliver(lapic->vcpu->vm, &msg, lapic->vcpu);
 }
 
 static u32 bitmap_word(const unsigned long *map, u32 reg)
@@ -224,12 +224,12 @@ static u32 bitmap_word(const unsigned long *map, u32 reg)
 	return READ_ONCE(map[bit / BITS_PER_LONG]) >> (bit % BITS_PER_LONG);
 }
 
-int gondola_lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *val)
+int lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *val)
 {
 	u32 id = lapic->vcpu->id;
 	int err;
 
-	err = gondola_lapic_settle_eoi(lapic->vcpu);
+	err = lapic_settle_eoi(lapic->vcpu);
 	if (err)
 		return err;
 	switch (reg) {
@@ -318,10 +318,10 @@ static bool x2apic_write_ok(const struct gondola_lapic *lapic, u32 reg, u64 val)
 	}
 }
 
-/* Like gondola_lapic_read(); bits that cannot be written are dropped. */
+/* Like lapic_read(); bits that cannot be written are dropped. */
 static int lapic_write(struct gondola_lapic *lapic, u32 reg, u32 val)
 {
-	int err = gondola_lapic_settle_eoi(lapic->vcpu);
+	int err = lapic_settle_eoi(lapic->vcpu);
 
 	if (err)
 		return err;
@@ -373,8 +373,8 @@ static int lapic_write(struct gondola_lapic *lapic, u32 reg, u32 val)
 	return 0;
 }
 
-int gondola_lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
-		       void *data)
+int lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
+	       void *data)
 {
 	struct gondola_lapic *lapic = vcpu->lapic;
 	u32 reg = offset & ~0xfu, byte = offset & 0xfu, word;
@@ -392,13 +392,13 @@ int gondola_lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes
 		}
 	} else {
 		if (byte < sizeof(word)) {
-			ret = gondola_lapic_read(lapic, reg, false, &val);
+			ret = lapic_read(lapic, reg, false, &val);
 			val >>= byte * 8;
 		}
 		memcpy(data, &val, bytes);
 	}
 	if (ret == -EINVAL)
-		gondola_lapic_error(lapic, LAPIC_ESR_REGISTER);
+		lapic_error(lapic, LAPIC_ESR_REGISTER);
 	return ret == -EAGAIN ? ret : 0;
 }
 
@@ -414,9 +414,9 @@ static int x2apic_write(struct gondola_lapic *lapic, u32 reg, u64 val)
 		return 0;
 	case LAPIC_SELF_IPI:
 		if (val < 16)
-			gondola_lapic_error(lapic, LAPIC_ESR_SEND_VECTOR);
+			lapic_error(lapic, LAPIC_ESR_SEND_VECTOR);
 		else
-			gondola_lapic_accept(lapic, val, false, false);
+			lapic_accept(lapic, val, false, false);
 		return 0;
 	default:
 		return lapic_write(lapic, reg, val);
@@ -433,7 +433,7 @@ int gondola_lapic_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
 	case MSRX_X2APIC ... MSRX_X2APIC_END:
 		if (!lapic_x2apic(lapic))
 			return -EINVAL;
-		return gondola_lapic_read(lapic, (index - MSRX_X2APIC) << 4, true, value);
+		return lapic_read(lapic, (index - MSRX_X2APIC) << 4, true, value);
 	case MSRX_TSC_DEADLINE:
 		if (!lapic->offers_deadline)
 			return -EINVAL;

@@ -143,40 +143,40 @@ static inline int lapic_top_vector(const unsigned long *map)
 }
 
 /* lapic.c */
-/** gondola_lapic_mmio() - 0, or -EAGAIN: memory is missing, nothing has happened */
-int gondola_lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
-		       void *data);
+/** lapic_mmio() - 0, or -EAGAIN: memory is missing, nothing has happened */
+int lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
+	       void *data);
 /**
- * gondola_lapic_read() - a register, by its offset in the xAPIC page
+ * lapic_read() - a register, by its offset in the xAPIC page
  *
  * -EINVAL: there is no such register in this mode.  -EAGAIN: memory is missing.
  */
-int gondola_lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *val);
+int lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *val);
 u32 lapic_lvt_writable(const struct gondola_lapic *lapic, unsigned int i);
 void lapic_update_ppr(struct gondola_lapic *lapic);
 /** lapic_eoi() - the highest vector in service is done with */
 void lapic_eoi(struct gondola_lapic *lapic);
-/** gondola_lapic_error() - note an error and raise LVT_ERROR; any context */
-void gondola_lapic_error(struct gondola_lapic *lapic, u32 error);
+/** lapic_error() - note an error and raise LVT_ERROR; any context */
+void lapic_error(struct gondola_lapic *lapic, u32 error);
 
 /* lapic_deliver.c; any context */
 /**
- * gondola_lapic_accept() - request a vector
+ * lapic_accept() - request a vector
  * @kick: false if the caller is the vCPU's own thread, which looks before it enters
  *
  * Returns false if the APIC does not take it: disabled, or not a legal vector.
  */
-bool gondola_lapic_accept(struct gondola_lapic *lapic, u8 vector, bool level, bool kick);
+bool lapic_accept(struct gondola_lapic *lapic, u8 vector, bool level, bool kick);
 /**
- * gondola_deliver() - send a message
+ * lapic_deliver() - send a message
  * @from: the vCPU whose thread this is, or NULL
  *
  * Returns true if any APIC took it.
  */
-bool gondola_deliver(struct gondola_vm *vm, const struct gondola_message *msg,
-		     struct gondola_vcpu *from);
-/** gondola_lapic_pic_raised() - the PIC's output went high */
-void gondola_lapic_pic_raised(struct gondola_vm *vm);
+bool lapic_deliver(struct gondola_vm *vm, const struct gondola_message *msg,
+		   struct gondola_vcpu *from);
+/** lapic_pic_raised() - the PIC's output went high */
+void lapic_pic_raised(struct gondola_vm *vm);
 
 /* lapic_timer.c; the vCPU's thread */
 void lapic_timer_init(struct gondola_lapic *lapic);
@@ -200,5 +200,12 @@ u64 lapic_timer_remaining(struct gondola_lapic *lapic);
 /** lapic_timer_restore() - take saved values and start */
 void lapic_timer_restore(struct gondola_lapic *lapic, u32 initial, u32 divide, u64 deadline,
 			 u64 remaining_ns);
+
+/** lapic_settle_eoi() - collect it and take the offer back, so that registers say it all */
+int lapic_settle_eoi(struct gondola_vcpu *vcpu);
+
+/* lapic_state.c: the record's row calls these: 0, or -EINVAL with *@bad the offset of the bad field. */
+int lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec);
+int lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic *rec, u32 *bad);
 
 #endif

@@ -18,14 +18,14 @@ static bool accepts(const struct gondola_lapic *lapic)
 	return (READ_ONCE(lapic->svr) & LAPIC_SVR_ENABLE) && lapic_enabled(lapic);
 }
 
-bool gondola_lapic_accept(struct gondola_lapic *lapic, u8 vector, bool level, bool kick)
+bool lapic_accept(struct gondola_lapic *lapic, u8 vector, bool level, bool kick)
 {
 	bool taken, was_requested = false;
 	unsigned long flags;
 
 	if (vector < FIRST_LEGAL_VECTOR) {
 		if (accepts(lapic))
-			gondola_lapic_error(lapic, LAPIC_ESR_RECV_VECTOR);
+			lapic_error(lapic, LAPIC_ESR_RECV_VECTOR);
 		return false;
 	}
 	spin_lock_irqsave(&lapic->lock, flags);
@@ -45,7 +45,7 @@ bool gondola_lapic_accept(struct gondola_lapic *lapic, u8 vector, bool level, bo
 	return true;
 }
 
-void gondola_lapic_error(struct gondola_lapic *lapic, u32 error)
+void lapic_error(struct gondola_lapic *lapic, u32 error)
 {
 	u32 lvt = READ_ONCE(lapic->lvt[LVT_ERROR]);
 
@@ -55,7 +55,7 @@ void gondola_lapic_error(struct gondola_lapic *lapic, u32 error)
 	if ((lvt & LVT_VECTOR) < FIRST_LEGAL_VECTOR)
 		set_bit(__ffs(LAPIC_ESR_RECV_VECTOR), &lapic->errors);
 	else
-		gondola_lapic_accept(lapic, lvt & LVT_VECTOR, false, true);
+		lapic_accept(lapic, lvt & LVT_VECTOR, false, true);
 }
 
 /* A start-up IPI that came before INIT is forgotten with all else. */
@@ -91,7 +91,7 @@ static bool deliver_one(struct gondola_vcpu *vcpu, const struct gondola_message 
 	switch (msg->mode) {
 	case DELIVER_FIXED:
 	case DELIVER_LOWEST:
-		return gondola_lapic_accept(lapic, msg->vector, msg->level, vcpu != from);
+		return lapic_accept(lapic, msg->vector, msg->level, vcpu != from);
 	case DELIVER_NMI:
 		wake(vcpu, GONDOLA_REQ_NMI);
 		return true;
@@ -177,8 +177,8 @@ static bool deliver_lowest(struct gondola_vm *vm, const struct gondola_message *
 	return deliver_one(best, msg, from);
 }
 
-bool gondola_deliver(struct gondola_vm *vm, const struct gondola_message *msg,
-		     struct gondola_vcpu *from)
+bool lapic_deliver(struct gondola_vm *vm, const struct gondola_message *msg,
+		   struct gondola_vcpu *from)
 {
 	struct gondola_vcpu *vcpu;
 	bool taken = false;
@@ -220,12 +220,12 @@ int gondola_lapic_send_ipis(struct gondola_vcpu *from, const unsigned long *whom
 		if (first >= GONDOLA_MAX_VCPUS || i >= GONDOLA_MAX_VCPUS - first)
 			break;
 		msg.dest = first + i;
-		taken += gondola_deliver(from->vm, &msg, from);
+		taken += lapic_deliver(from->vm, &msg, from);
 	}
 	return taken;
 }
 
-void gondola_lapic_pic_raised(struct gondola_vm *vm)
+void lapic_pic_raised(struct gondola_vm *vm)
 {
 	struct gondola_vcpu *vcpu = gondola_vcpu_by_id(vm, 0);
 	struct gondola_lapic *lapic;
@@ -245,7 +245,7 @@ void gondola_lapic_pic_raised(struct gondola_vm *vm)
 		return;
 	switch ((lint0 & LVT_MODE) >> DELIVERY_SHIFT) {
 	case DELIVER_FIXED:
-		gondola_lapic_accept(lapic, lint0 & LVT_VECTOR, false, true);
+		lapic_accept(lapic, lint0 & LVT_VECTOR, false, true);
 		break;
 	case DELIVER_NMI:
 		wake(vcpu, GONDOLA_REQ_NMI);

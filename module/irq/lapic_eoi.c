@@ -58,7 +58,7 @@ int gondola_lapic_collect_eoi(struct gondola_vcpu *vcpu)
 	return collect(vcpu, lapic_top_vector(vcpu->lapic->irr) >= 0);
 }
 
-int gondola_lapic_settle_eoi(struct gondola_vcpu *vcpu)
+int lapic_settle_eoi(struct gondola_vcpu *vcpu)
 {
 	return vcpu->eoi_offered ? collect(vcpu, true) : 0;
 }
@@ -71,7 +71,7 @@ int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
 
 	if (value & EOI_RESERVED)
 		return -EINVAL;
-	err = gondola_lapic_settle_eoi(vcpu);
+	err = lapic_settle_eoi(vcpu);
 	if (err)
 		return err;
 	/* Also makes it present, which offers count on.  Not yet there (-EAGAIN): none till then. */

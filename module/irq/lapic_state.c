@@ -35,7 +35,7 @@ static void get_arrived(struct gondola_lapic *lapic, struct gondola_rec_lapic *r
 	spin_unlock_irqrestore(&lapic->lock, flags);
 }
 
-int gondola_lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec)
+int lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec)
 {
 	struct gondola_lapic *lapic = vcpu->lapic;
 	bool x2apic = lapic_x2apic(lapic);
@@ -43,7 +43,7 @@ int gondola_lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec)
 	u64 val;
 	int err;
 
-	err = gondola_lapic_settle_eoi(vcpu);
+	err = lapic_settle_eoi(vcpu);
 	if (err)
 		return err;
 	memset(rec, 0, sizeof(*rec));
@@ -51,7 +51,7 @@ int gondola_lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec)
 	rec->timer_remaining_ns = lapic_timer_remaining(lapic);
 	rec->tsc_deadline = lapic_timer_deadline(lapic);
 	for (reg = 0; reg < ARRAY_SIZE(rec->regs) * 16; reg += 16)
-		if (!gondola_lapic_read(lapic, reg, x2apic, &val))
+		if (!lapic_read(lapic, reg, x2apic, &val))
 			REC_REG(rec, reg) = val;
 	/* Not all that must be kept can be read in each mode. */
 	REC_REG(rec, LAPIC_DFR) = lapic->dfr;
@@ -129,7 +129,7 @@ static void set_arrived(struct gondola_lapic *lapic, const struct gondola_rec_la
 	spin_unlock_irqrestore(&lapic->lock, flags);
 }
 
-int gondola_lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic *rec, u32 *bad)
+int lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic *rec, u32 *bad)
 {
 	struct gondola_lapic *lapic = vcpu->lapic;
 	unsigned int i;
@@ -152,7 +152,7 @@ int gondola_lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic 
 		return -EINVAL;
 
 	/* Forget the interrupts in service: such a bit must not be taken for another's. */
-	gondola_lapic_settle_eoi(vcpu);
+	lapic_settle_eoi(vcpu);
 	set_arrived(lapic, rec);
 	WRITE_ONCE(lapic->ldr, REC_REG(rec, LAPIC_LDR) & 0xff000000);
 	WRITE_ONCE(lapic->dfr, REC_REG(rec, LAPIC_DFR));

@@ -109,7 +109,7 @@ static void tpr_holds_back(struct kunit *test)
 	lapic_out(vcpu, LAPIC_TPR, 0x58);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_cr8(vcpu), 5);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_PPR), 0x58);
-	gondola_lapic_accept(vcpu->lapic, 0x5f, false, false);
+	lapic_accept(vcpu->lapic, 0x5f, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
 	gondola_lapic_set_cr8(vcpu, 4);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TPR), 0x40);
@@ -127,7 +127,7 @@ static void takes_every_legal_vector(struct kunit *test)
 	int v;
 
 	for (v = 0; v < 256; v++)
-		KUNIT_EXPECT_EQ(test, gondola_lapic_accept(vcpu->lapic, v, false, false), v >= 16);
+		KUNIT_EXPECT_EQ(test, lapic_accept(vcpu->lapic, v, false, false), v >= 16);
 	for (v = 255; v >= 16; v--) {
 		KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), v);
 		lapic_out(vcpu, LAPIC_EOI, 0);
@@ -149,13 +149,13 @@ static void disabled_takes_nothing(struct kunit *test)
 		lapic_out(vcpu, LAPIC_LVT + i * 16, 0x30);
 		KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_LVT + i * 16), LVT_MASKED | 0x30);
 	}
-	KUNIT_EXPECT_FALSE(test, gondola_lapic_accept(vcpu->lapic, 0x30, false, false));
+	KUNIT_EXPECT_FALSE(test, lapic_accept(vcpu->lapic, 0x30, false, false));
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
 
 	/* Switched off by its MSR it is not even there. */
 	KUNIT_EXPECT_EQ(test, gondola_lapic_set_msr(vcpu, MSRX_APIC_BASE, LAPIC_DEFAULT_BASE), 0);
 	KUNIT_EXPECT_EQ(test, gondola_irq_mmio(vcpu, LAPIC_DEFAULT_BASE, 4, false, &i), -ENXIO);
-	KUNIT_EXPECT_FALSE(test, gondola_lapic_accept(vcpu->lapic, 0x30, false, false));
+	KUNIT_EXPECT_FALSE(test, lapic_accept(vcpu->lapic, 0x30, false, false));
 }
 
 static void errors_interrupt(struct kunit *test)
@@ -224,10 +224,10 @@ static void ipis_reach_whom_they_name(struct kunit *test)
 				  (cases[i].cluster ? cluster_id : BIT(v)) << 24);
 			vm->vcpus[v]->requests = 0;
 		}
-		gondola_test_kicked = 0;
+		irq_test_kicked = 0;
 		send_ipi(vm->vcpus[0], cases[i].dest, cases[i].icr | 0x50);
 		/* The sender looks for itself before it enters again. */
-		KUNIT_EXPECT_EQ_MSG(test, gondola_test_kicked, cases[i].expect & ~1u, "%s",
+		KUNIT_EXPECT_EQ_MSG(test, irq_test_kicked, cases[i].expect & ~1u, "%s",
 				    cases[i].what);
 		for (v = 1; v < 4; v++)
 			KUNIT_EXPECT_EQ_MSG(test, test_bit(GONDOLA_REQ_EVENT,
@@ -476,11 +476,11 @@ static void state_survives(struct kunit *test)
 	lapic_out(a, LAPIC_TMICT, 100000);
 	lapic_out(a, LAPIC_LDR, 0x01000000);
 	lapic_out(a, LAPIC_TPR, 0x21);
-	gondola_lapic_accept(a->lapic, 0x71, true, false);
-	gondola_lapic_accept(a->lapic, 0x45, false, false);
+	lapic_accept(a->lapic, 0x71, true, false);
+	lapic_accept(a->lapic, 0x45, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(a), 0x71);
-	gondola_test_advance(400000);
-	KUNIT_ASSERT_EQ(test, gondola_lapic_get(a, rec), 0);
+	irq_test_advance(400000);
+	KUNIT_ASSERT_EQ(test, lapic_get(a, rec), 0);
 	KUNIT_EXPECT_EQ(test, rec->timer_remaining_ns, 1600000 - 400000);
 	KUNIT_EXPECT_EQ(test, rec->regs[LAPIC_TMCCT / 16], 75000);
 
@@ -488,37 +488,37 @@ static void state_survives(struct kunit *test)
 	gondola_lapic_set_msr(a, MSRX_APIC_BASE, LAPIC_DEFAULT_BASE);
 	gondola_lapic_restore_base(a, LAPIC_DEFAULT_BASE | APIC_BASE_ENABLE);
 	KUNIT_EXPECT_EQ(test, lapic_in(a, LAPIC_SVR), 0xff);
-	gondola_test_advance(5000000);
-	KUNIT_ASSERT_EQ(test, gondola_lapic_set(a, rec, &bad), 0);
+	irq_test_advance(5000000);
+	KUNIT_ASSERT_EQ(test, lapic_set(a, rec, &bad), 0);
 	irq_test_run_requests(a);
-	KUNIT_ASSERT_EQ(test, gondola_lapic_get(a, rec + 1), 0);
+	KUNIT_ASSERT_EQ(test, lapic_get(a, rec + 1), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(rec, rec + 1, sizeof(*rec)), 0);
 	KUNIT_EXPECT_EQ(test, lapic_in(a, LAPIC_PPR), 0x70);
-	gondola_test_advance(1200000);
+	irq_test_advance(1200000);
 	irq_test_run_requests(a);
 	lapic_out(a, LAPIC_EOI, 0);
 	KUNIT_EXPECT_EQ(test, irq_test_take(a), 0x61);
 
 	/* x2APIC shows other values for the same registers; both go back in. */
 	KUNIT_ASSERT_EQ(test, x2apic_on(a), 0);
-	KUNIT_ASSERT_EQ(test, gondola_lapic_get(a, rec + 2), 0);
-	KUNIT_EXPECT_EQ(test, gondola_lapic_set(a, rec + 2, &bad), 0);
+	KUNIT_ASSERT_EQ(test, lapic_get(a, rec + 2), 0);
+	KUNIT_EXPECT_EQ(test, lapic_set(a, rec + 2, &bad), 0);
 
 	/* A register that a processor lacks is refused, by name. */
 	rec->regs[LAPIC_IRR / 16] = BIT(3);
-	KUNIT_EXPECT_EQ(test, gondola_lapic_set(a, rec, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, lapic_set(a, rec, &bad), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bad, LAPIC_IRR / 16 * 4);
 	rec->regs[LAPIC_IRR / 16] = 0;
 	rec->regs[LAPIC_ID / 16] = 7;
-	KUNIT_EXPECT_EQ(test, gondola_lapic_set(a, rec, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, lapic_set(a, rec, &bad), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bad, LAPIC_ID / 16 * 4);
 	rec->regs[LAPIC_ID / 16] = 0;
 	rec->timer_remaining_ns = ~0ull;
-	KUNIT_EXPECT_EQ(test, gondola_lapic_set(a, rec, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, lapic_set(a, rec, &bad), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_lapic, timer_remaining_ns));
 	rec->timer_remaining_ns = 0;
 	rec->startup = BIT(31);
-	KUNIT_EXPECT_EQ(test, gondola_lapic_set(a, rec, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, lapic_set(a, rec, &bad), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_lapic, startup));
 }
 
@@ -543,7 +543,7 @@ static void survives_nonsense(struct kunit *test)
 		gondola_irq_mmio(vcpu, gpa, r & 0x40 ? 4 : size, r & 0x80, &data);
 		gondola_irq_set_line(vm, (r >> 11) % GONDOLA_NR_GSI, GONDOLA_IRQ_LAUNCHER, i & 1);
 		if (!(r & 0x3000))
-			gondola_test_advance(prandom_u32_state(&rnd) & 0xfffff);
+			irq_test_advance(prandom_u32_state(&rnd) & 0xfffff);
 		irq_test_run_requests(vcpu);
 		irq_test_take(vcpu);
 		if (lapic->isr_top != lapic_top_vector(lapic->isr) ||
@@ -565,15 +565,15 @@ static void interrupts_are_taken_back(struct kunit *test)
 	u32 bad;
 
 	KUNIT_EXPECT_FALSE(test, gondola_irq_take_back(vcpu));
-	gondola_lapic_accept(lapic, 0x31, false, false);
+	lapic_accept(lapic, 0x31, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
-	gondola_lapic_accept(lapic, 0x61, true, false);
+	lapic_accept(lapic, 0x61, true, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x61);
 	KUNIT_EXPECT_TRUE(test, gondola_irq_take_back(vcpu));
 	KUNIT_EXPECT_FALSE(test, gondola_irq_take_back(vcpu));
 	KUNIT_EXPECT_EQ(test, lapic->isr_top, 0x31);
 	/* A more urgent one that comes meanwhile is taken first. */
-	gondola_lapic_accept(lapic, 0x71, false, false);
+	lapic_accept(lapic, 0x71, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x71);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
 	lapic_out(vcpu, LAPIC_EOI, 0);
@@ -583,10 +583,10 @@ static void interrupts_are_taken_back(struct kunit *test)
 	lapic_out(vcpu, LAPIC_EOI, 0);
 	KUNIT_EXPECT_EQ(test, lapic->isr_top, -1);
 	/* An interrupt that saved state has in service cannot be taken back. */
-	gondola_lapic_accept(lapic, 0x31, false, false);
+	lapic_accept(lapic, 0x31, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
-	KUNIT_ASSERT_EQ(test, gondola_lapic_get(vcpu, &rec), 0);
-	KUNIT_ASSERT_EQ(test, gondola_lapic_set(vcpu, &rec, &bad), 0);
+	KUNIT_ASSERT_EQ(test, lapic_get(vcpu, &rec), 0);
+	KUNIT_ASSERT_EQ(test, lapic_set(vcpu, &rec, &bad), 0);
 	KUNIT_EXPECT_FALSE(test, gondola_irq_take_back(vcpu));
 	KUNIT_EXPECT_EQ(test, lapic->isr_top, 0x31);
 }

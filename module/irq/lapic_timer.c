@@ -52,7 +52,7 @@ static u64 timer_period(const struct gondola_lapic *lapic)
 
 static void timer_inject(struct gondola_lapic *lapic)
 {
-	gondola_lapic_accept(lapic, lapic->lvt[LVT_TIMER] & LVT_VECTOR, false, false);
+	lapic_accept(lapic, lapic->lvt[LVT_TIMER] & LVT_VECTOR, false, false);
 }
 
 /* Hardirq context. */
@@ -76,8 +76,8 @@ static bool arm_deadline(struct gondola_lapic *lapic)
 		return false;
 	delta = min_t(u64, t->deadline - now, (u64)khz * 1000 * MAX_STEP_SECONDS);
 	/* Rounded up: an early interrupt would only have to be armed again. */
-	gondola_vm_timer_start(lapic->vcpu->vm, &t->timer,
-			       now_ns(lapic) + div_u64(delta * 1000000, khz) + 1);
+	irq_timer_start_vm(lapic->vcpu->vm, &t->timer,
+			   now_ns(lapic) + div_u64(delta * 1000000, khz) + 1);
 	return true;
 }
 
@@ -98,11 +98,11 @@ static void timer_arm(struct gondola_lapic *lapic)
 	bool deadline = timer_mode(lapic) == LVT_TIMER_DEADLINE;
 
 	if (timer_masked(lapic) || !(deadline ? t->deadline : t->expires)) {
-		gondola_timer_stop(&t->timer);
+		irq_timer_stop(&t->timer);
 	} else if (!deadline) {
-		gondola_vm_timer_start(lapic->vcpu->vm, &t->timer, t->expires);
+		irq_timer_start_vm(lapic->vcpu->vm, &t->timer, t->expires);
 	} else if (!arm_deadline(lapic)) {
-		gondola_timer_stop(&t->timer);
+		irq_timer_stop(&t->timer);
 		t->deadline = 0;
 		timer_inject(lapic);
 	}
@@ -152,12 +152,12 @@ void gondola_lapic_rearm(struct gondola_vcpu *vcpu)
 
 void lapic_timer_init(struct gondola_lapic *lapic)
 {
-	gondola_timer_init(&lapic->timer.timer, timer_callback);
+	irq_timer_init(&lapic->timer.timer, timer_callback);
 }
 
 void lapic_timer_destroy(struct gondola_lapic *lapic)
 {
-	gondola_timer_destroy(&lapic->timer.timer);
+	irq_timer_destroy(&lapic->timer.timer);
 }
 
 void lapic_timer_reset(struct gondola_lapic *lapic)
@@ -166,7 +166,7 @@ void lapic_timer_reset(struct gondola_lapic *lapic)
 	lapic->timer.divide = 0;
 	lapic->timer.expires = 0;
 	lapic->timer.deadline = 0;
-	gondola_timer_stop(&lapic->timer.timer);
+	irq_timer_stop(&lapic->timer.timer);
 }
 
 void lapic_timer_lvt_changed(struct gondola_lapic *lapic, u32 old)
@@ -269,7 +269,7 @@ void lapic_timer_restore(struct gondola_lapic *lapic, u32 initial, u32 divide, u
 {
 	struct gondola_lapic_timer *t = &lapic->timer;
 
-	gondola_timer_stop(&t->timer);
+	irq_timer_stop(&t->timer);
 	t->initial = initial;
 	t->divide = divide;
 	t->deadline = deadline;

@@ -25,19 +25,19 @@ static void one_shot(struct kunit *test)
 	lapic_out(vcpu, LAPIC_TDCR, 0xb);	/* divide by 1 */
 	lapic_out(vcpu, LAPIC_TMICT, 1000);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 1000);
-	gondola_test_advance(999);
+	irq_test_advance(999);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 1);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
-	gondola_test_advance(1);
+	irq_test_advance(1);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 0);
-	gondola_test_advance(1000000);
+	irq_test_advance(1000000);
 	KUNIT_EXPECT_EQ_MSG(test, fired(vcpu), -1, "once is once");
 	/* Zero stops it. */
 	lapic_out(vcpu, LAPIC_TMICT, 1000);
 	lapic_out(vcpu, LAPIC_TMICT, 0);
-	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 0);
-	gondola_test_advance(2000);
+	KUNIT_EXPECT_EQ(test, irq_test_timers(), 0);
+	irq_test_advance(2000);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
 }
 
@@ -55,29 +55,29 @@ static void divides(struct kunit *test)
 		lapic_out(vcpu, LAPIC_TDCR, d[i].code | 0x74);
 		KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TDCR), d[i].code);
 		lapic_out(vcpu, LAPIC_TMICT, 100);
-		gondola_test_advance(60 * d[i].by);
+		irq_test_advance(60 * d[i].by);
 		KUNIT_EXPECT_EQ_MSG(test, lapic_in(vcpu, LAPIC_TMCCT), 40, "by %u", d[i].by);
-		gondola_test_advance(40 * d[i].by - 1);
+		irq_test_advance(40 * d[i].by - 1);
 		KUNIT_EXPECT_EQ_MSG(test, fired(vcpu), -1, "by %u", d[i].by);
-		gondola_test_advance(1);
+		irq_test_advance(1);
 		KUNIT_EXPECT_EQ_MSG(test, fired(vcpu), VECTOR, "by %u", d[i].by);
 	}
 	/* A new divisor while it counts: what is left goes at the new rate. */
 	lapic_out(vcpu, LAPIC_TDCR, 0xb);
 	lapic_out(vcpu, LAPIC_TMICT, 1000);
-	gondola_test_advance(600);
+	irq_test_advance(600);
 	lapic_out(vcpu, LAPIC_TDCR, 0);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 400);
-	gondola_test_advance(799);
+	irq_test_advance(799);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
-	gondola_test_advance(1);
+	irq_test_advance(1);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 	/* The longest there is. */
 	lapic_out(vcpu, LAPIC_TDCR, 0xa);
 	lapic_out(vcpu, LAPIC_TMICT, ~0u);
-	gondola_test_advance(((u64)U32_MAX << 7) - 1);
+	irq_test_advance(((u64)U32_MAX << 7) - 1);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
-	gondola_test_advance(1);
+	irq_test_advance(1);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 }
 
@@ -91,18 +91,18 @@ static void repeats(struct kunit *test)
 	lapic_out(vcpu, LAPIC_TMICT, 1000000);
 	for (i = 0; i < 10; i++) {
 		/* The thread is late by a varying amount; the periods do not drift. */
-		gondola_test_advance(1000000);
+		irq_test_advance(1000000);
 		KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 	}
-	gondola_test_advance(250000);
+	irq_test_advance(250000);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 750000);
 	/* A vCPU that does not run gets one interrupt for all it missed, and its phase back. */
-	gondola_test_advance(7600000);
-	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 0);
+	irq_test_advance(7600000);
+	KUNIT_EXPECT_EQ(test, irq_test_timers(), 0);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 150000);
-	gondola_test_advance(150000);
+	irq_test_advance(150000);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 }
 
@@ -115,7 +115,7 @@ static void tiny_periods_are_lengthened(struct kunit *test)
 	lapic_out(vcpu, LAPIC_TDCR, 0xb);
 	lapic_out(vcpu, LAPIC_TMICT, 1);
 	for (i = 0; i < 1000; i++) {
-		gondola_test_advance(1000);
+		irq_test_advance(1000);
 		n += fired(vcpu) == VECTOR;
 		KUNIT_EXPECT_LE(test, lapic_in(vcpu, LAPIC_TMCCT), 1);
 	}
@@ -129,19 +129,19 @@ static void masked_costs_nothing(struct kunit *test)
 	lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_PERIODIC | LVT_MASKED | VECTOR);
 	lapic_out(vcpu, LAPIC_TDCR, 0xb);
 	lapic_out(vcpu, LAPIC_TMICT, 1000000);
-	KUNIT_EXPECT_EQ_MSG(test, gondola_test_timers(), 0, "masked, it needs no host timer");
-	gondola_test_advance(5400000);
+	KUNIT_EXPECT_EQ_MSG(test, irq_test_timers(), 0, "masked, it needs no host timer");
+	irq_test_advance(5400000);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 600000);
 	lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_PERIODIC | VECTOR);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
-	gondola_test_advance(600000);
+	irq_test_advance(600000);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 	/* One shot that ended while masked is over. */
 	lapic_out(vcpu, LAPIC_LVT, LVT_MASKED | VECTOR);
 	lapic_out(vcpu, LAPIC_TMICT, 1000);
-	gondola_test_advance(2000);
+	irq_test_advance(2000);
 	lapic_out(vcpu, LAPIC_LVT, VECTOR);
-	gondola_test_advance(2000);
+	irq_test_advance(2000);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
 }
 
@@ -160,9 +160,9 @@ static void deadline(struct kunit *test)
 	lapic_out(vcpu, LAPIC_TMICT, 1000);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMICT), 0);
 	SET(100 * per_us);
-	gondola_test_advance(99999);
+	irq_test_advance(99999);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
-	gondola_test_advance(2);
+	irq_test_advance(2);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 	gondola_lapic_get_msr(vcpu, MSRX_TSC_DEADLINE, &val);
 	KUNIT_EXPECT_EQ(test, val, 0);
@@ -171,16 +171,16 @@ static void deadline(struct kunit *test)
 	SET(1);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 	SET(0);
-	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 0);
+	KUNIT_EXPECT_EQ(test, irq_test_timers(), 0);
 	SET(~0ull);
-	gondola_test_advance(5000ull * NSEC_PER_SEC);
+	irq_test_advance(5000ull * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
-	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 1);
+	KUNIT_EXPECT_EQ(test, irq_test_timers(), 1);
 
 	/* An expiry that the thread has not seen yet is not undone by the next deadline. */
 	val = gondola_guest_tsc(vcpu);
 	SET(val + 10 * per_us);
-	gondola_test_advance(20000);
+	irq_test_advance(20000);
 	SET(val + 1000 * per_us);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
@@ -194,15 +194,15 @@ static void deadline(struct kunit *test)
 	vcpu->tsc_offset -= 10 * per_us;
 	gondola_lapic_rearm(vcpu);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
-	gondola_test_advance(10001);
+	irq_test_advance(10001);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
-	gondola_test_advance(10000);
+	irq_test_advance(10000);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 
 	/* Leaving the mode disarms. */
 	SET(gondola_guest_tsc(vcpu) + 10 * per_us);
 	lapic_out(vcpu, LAPIC_LVT, VECTOR);
-	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 0);
+	KUNIT_EXPECT_EQ(test, irq_test_timers(), 0);
 #undef SET
 }
 
@@ -217,8 +217,8 @@ static void saved_while_due(struct kunit *test)
 	/* The host's timer fired; the thread had no time to inject before it was saved. */
 	lapic_out(vcpu, LAPIC_LVT, VECTOR);
 	lapic_out(vcpu, LAPIC_TMICT, 1000);
-	gondola_test_advance(10000);
-	KUNIT_ASSERT_EQ(test, gondola_lapic_get(vcpu, rec), 0);
+	irq_test_advance(10000);
+	KUNIT_ASSERT_EQ(test, lapic_get(vcpu, rec), 0);
 	KUNIT_EXPECT_EQ(test, rec->regs[(LAPIC_IRR + VECTOR / 32 * 16) / 16], BIT(VECTOR % 32));
 
 	/* A deadline is restored before the TSC it refers to. */
@@ -226,15 +226,15 @@ static void saved_while_due(struct kunit *test)
 	fired(vcpu);
 	gondola_set_guest_tsc(vcpu, 0);
 	gondola_lapic_set_msr(vcpu, MSRX_TSC_DEADLINE, 100000);
-	KUNIT_ASSERT_EQ(test, gondola_lapic_get(vcpu, rec), 0);
+	KUNIT_ASSERT_EQ(test, lapic_get(vcpu, rec), 0);
 	KUNIT_EXPECT_EQ(test, rec->tsc_deadline, 100000);
 	tsc = vcpu->tsc_offset;
 	vcpu->tsc_offset += 1ull << 40;
-	KUNIT_ASSERT_EQ(test, gondola_lapic_set(vcpu, rec, &bad), 0);
+	KUNIT_ASSERT_EQ(test, lapic_set(vcpu, rec, &bad), 0);
 	vcpu->tsc_offset = tsc;
 	gondola_lapic_rearm(vcpu);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
-	gondola_test_advance(50001);
+	irq_test_advance(50001);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 }
 
@@ -258,34 +258,34 @@ static void stands_while_held(struct kunit *test)
 	lapic_out(vcpu, LAPIC_LVT, VECTOR);
 	lapic_out(vcpu, LAPIC_TDCR, 0xb);
 	lapic_out(vcpu, LAPIC_TMICT, 1000);
-	gondola_test_advance(600);
+	irq_test_advance(600);
 	hold(vcpu, true);
 	tsc = gondola_guest_tsc(vcpu);
-	gondola_test_advance(5000000000ull);
+	irq_test_advance(5000000000ull);
 	KUNIT_EXPECT_EQ_MSG(test, fired(vcpu), -1, "no time has passed");
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMCCT), 400);
 	KUNIT_EXPECT_EQ(test, gondola_guest_tsc(vcpu), tsc);
 	hold(vcpu, false);
 	KUNIT_EXPECT_EQ(test, gondola_guest_tsc(vcpu), tsc);
-	gondola_test_advance(399);
+	irq_test_advance(399);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
-	gondola_test_advance(1);
+	irq_test_advance(1);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 
 	/* A deadline, which is a time of the TSC's; held and let go twice. */
 	lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_DEADLINE | VECTOR);
 	gondola_lapic_set_msr(vcpu, MSRX_TSC_DEADLINE, gondola_guest_tsc(vcpu) + 2000);
 	hold(vcpu, true);
-	gondola_test_advance(7000);
+	irq_test_advance(7000);
 	hold(vcpu, false);
-	gondola_test_advance(500);
+	irq_test_advance(500);
 	hold(vcpu, true);
-	gondola_test_advance(7000);
+	irq_test_advance(7000);
 	hold(vcpu, false);
-	gondola_test_advance(499);
+	irq_test_advance(499);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), -1);
 	/* The timer is set a nanosecond late, so that it is not early. */
-	gondola_test_advance(2);
+	irq_test_advance(2);
 	KUNIT_EXPECT_EQ(test, fired(vcpu), VECTOR);
 }
 
@@ -299,10 +299,10 @@ static void events_while_arming(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(counts) * 4; i++) {
 		what = i % 4;
-		gondola_test_step = 0;
+		irq_test_step = 0;
 		lapic_out(vcpu, LAPIC_TDCR, 0xb);
 		lapic_out(vcpu, LAPIC_LVT, (what == 3 ? LVT_TIMER_DEADLINE : 0) | VECTOR);
-		gondola_test_step = 1000;
+		irq_test_step = 1000;
 		if (what == 3)
 			gondola_lapic_set_msr(vcpu, MSRX_TSC_DEADLINE,
 					      gondola_guest_tsc(vcpu) + counts[i / 4]);
@@ -312,10 +312,10 @@ static void events_while_arming(struct kunit *test)
 			lapic_out(vcpu, LAPIC_TDCR, 0);
 		if (what == 2)
 			lapic_out(vcpu, LAPIC_LVT, VECTOR + 1);
-		gondola_test_step = 0;
-		gondola_test_advance(100000);
+		irq_test_step = 0;
+		irq_test_advance(100000);
 		first = fired(vcpu);
-		gondola_test_advance(100000);
+		irq_test_advance(100000);
 		second = fired(vcpu);
 		KUNIT_EXPECT_TRUE_MSG(test, first == VECTOR || (what == 2 && first == VECTOR + 1),
 				      "way %u, count %u: %d", what, counts[i / 4], first);

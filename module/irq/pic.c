@@ -60,7 +60,7 @@ static void pic_update(struct gondola_irqchip *chip)
 	if (pic_derive(&chip->pic)) {
 		/* Pairs with the barrier in gondola_irq_pending(). */
 		smp_mb();
-		gondola_lapic_pic_raised(chip->vm);
+		lapic_pic_raised(chip->vm);
 	}
 }
 
@@ -75,7 +75,7 @@ static void pic_set_line(struct gondola_pic_chip *chip, unsigned int line, bool 
 	chip->level = level ? chip->level | mask : chip->level & ~mask;
 }
 
-void gondola_pic_update_line(struct gondola_irqchip *chip, u32 line)
+void pic_update_line(struct gondola_irqchip *chip, u32 line)
 {
 	lockdep_assert_held(&chip->lock);
 	pic_set_line(&chip->pic.chip[line >> 3], line & 7, irqchip_pic_level(chip, line));
@@ -95,7 +95,7 @@ static void pic_ack_line(struct gondola_pic_chip *chip, unsigned int line)
 		chip->first = (line + 1) & 7;
 }
 
-int gondola_pic_ack(struct gondola_irqchip *chip, u8 *which)
+int pic_ack(struct gondola_irqchip *chip, u8 *which)
 {
 	struct gondola_pic *pic = &chip->pic;
 	unsigned long flags;
@@ -133,7 +133,7 @@ static void pic_take_back_line(struct gondola_pic_chip *chip, unsigned int line)
 		chip->irr |= mask;
 }
 
-void gondola_pic_take_back(struct gondola_irqchip *chip, u8 line)
+void pic_take_back(struct gondola_irqchip *chip, u8 line)
 {
 	struct gondola_pic *pic = &chip->pic;
 	unsigned long flags;
@@ -235,7 +235,7 @@ static void pic_write_elcr(struct gondola_irqchip *chip, int which, u8 val)
 	c->irr = (c->irr & ~c->elcr) | (c->level & c->elcr);
 }
 
-void gondola_pic_write(struct gondola_irqchip *chip, u16 port, u8 val)
+void pic_write(struct gondola_irqchip *chip, u16 port, u8 val)
 {
 	struct gondola_pic_chip *c = pic_of_port(&chip->pic, port);
 	unsigned long flags;
@@ -265,7 +265,7 @@ static u8 pic_poll(struct gondola_irqchip *chip, int which)
 	return 0x80 | line;
 }
 
-u8 gondola_pic_read(struct gondola_irqchip *chip, u16 port)
+u8 pic_read(struct gondola_irqchip *chip, u16 port)
 {
 	struct gondola_pic_chip *c = pic_of_port(&chip->pic, port);
 	unsigned long flags;
@@ -284,7 +284,7 @@ u8 gondola_pic_read(struct gondola_irqchip *chip, u16 port)
 	return val;
 }
 
-void gondola_pic_init(struct gondola_irqchip *chip)
+void pic_init(struct gondola_irqchip *chip)
 {
 	/* As firmware leaves it: vectors where the IBM PC had them, all lines masked. */
 	chip->pic.chip[MASTER].base = 0x08;
@@ -293,7 +293,7 @@ void gondola_pic_init(struct gondola_irqchip *chip)
 	chip->pic.chip[SLAVE].imr = 0xff;
 }
 
-int gondola_pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec)
+int pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec)
 {
 	struct gondola_irqchip *chip = vm->irqchip;
 	struct gondola_pic *pic = &chip->pic;
@@ -358,7 +358,7 @@ static int pic_bad_field(const struct gondola_rec_pic *rec, int i)
 	return -1;
 }
 
-int gondola_pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u32 *bad)
+int pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u32 *bad)
 {
 	struct gondola_irqchip *chip = vm->irqchip;
 	struct gondola_pic *pic = &chip->pic;

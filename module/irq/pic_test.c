@@ -126,7 +126,7 @@ static void interrupts_are_taken_back(struct kunit *test)
 	pulse(vcpu, 5);
 	pulse(vcpu, 12);
 	/* The second chip's comes first.  The vector of the LAPIC's is that of line 12. */
-	gondola_lapic_accept(vcpu->lapic, 0x3c, false, false);
+	lapic_accept(vcpu->lapic, 0x3c, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3c);
 	KUNIT_EXPECT_TRUE(test, gondola_irq_take_back(vcpu));
 	KUNIT_EXPECT_FALSE(test, gondola_irq_take_back(vcpu));
@@ -287,15 +287,15 @@ static void the_router_has_lines_for_gsis_above_15(struct kunit *test)
 	line(vcpu, 10, false);
 	KUNIT_EXPECT_EQ_MSG(test, irq_test_in(vcpu, S), 0x04, "GSI 16 holds it");
 	/* Restored, in either order, it falls with the GSI that holds it. */
-	gondola_pic_get(vcpu->vm, &pic);
-	gondola_ioapic_get(vcpu->vm, &ioapic);
+	pic_get(vcpu->vm, &pic);
+	ioapic_get(vcpu->vm, &ioapic);
 	for (i = 0; i < 2; i++) {
 		line(vcpu, 16, false);
 		if (i)
-			KUNIT_EXPECT_EQ(test, gondola_ioapic_set(vcpu->vm, &ioapic, &bad), 0);
-		KUNIT_EXPECT_EQ(test, gondola_pic_set(vcpu->vm, &pic, &bad), 0);
+			KUNIT_EXPECT_EQ(test, ioapic_set(vcpu->vm, &ioapic, &bad), 0);
+		KUNIT_EXPECT_EQ(test, pic_set(vcpu->vm, &pic, &bad), 0);
 		if (!i)
-			KUNIT_EXPECT_EQ(test, gondola_ioapic_set(vcpu->vm, &ioapic, &bad), 0);
+			KUNIT_EXPECT_EQ(test, ioapic_set(vcpu->vm, &ioapic, &bad), 0);
 		KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, S), 0x04);
 		line(vcpu, 16, false);
 		KUNIT_EXPECT_EQ_MSG(test, irq_test_in(vcpu, S), 0, "order %u", i);
@@ -315,12 +315,12 @@ static void state_survives(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3b);
 	irq_test_out(vcpu, M, 0x11);	/* in the middle of initialisation */
 	irq_test_out(vcpu, M + 1, 0x40);
-	KUNIT_ASSERT_EQ(test, gondola_pic_get(vm, &rec), 0);
+	KUNIT_ASSERT_EQ(test, pic_get(vm, &rec), 0);
 	setup(test, 0x01);
 	vcpu = ((struct gondola_vm *)test->priv)->vcpus[0];
 	vm = vcpu->vm;
-	KUNIT_ASSERT_EQ(test, gondola_pic_set(vm, &rec, &bad), 0);
-	KUNIT_ASSERT_EQ(test, gondola_pic_get(vm, &again), 0);
+	KUNIT_ASSERT_EQ(test, pic_set(vm, &rec, &bad), 0);
+	KUNIT_ASSERT_EQ(test, pic_get(vm, &again), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(&rec, &again, sizeof(rec)), 0);
 	irq_test_out(vcpu, M + 1, 0x04);
 	irq_test_out(vcpu, M + 1, 0x01);
@@ -333,11 +333,11 @@ static void state_survives(struct kunit *test)
 
 	again = rec;
 	again.chip[1].vector_base = 0x3f;
-	KUNIT_EXPECT_EQ(test, gondola_pic_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pic_set(vm, &again, &bad), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pic, chip[1].vector_base));
 	again = rec;
 	again.chip[0].elcr = 0x01;
-	KUNIT_EXPECT_EQ(test, gondola_pic_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pic_set(vm, &again, &bad), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pic, chip[0].elcr));
 }
 
@@ -384,8 +384,8 @@ static void survives_nonsense(struct kunit *test)
 			break;
 	}
 	KUNIT_EXPECT_EQ(test, i, 100000);
-	gondola_pic_get(vcpu->vm, &rec);
-	KUNIT_EXPECT_EQ(test, gondola_pic_set(vcpu->vm, &rec, &bad), 0);
+	pic_get(vcpu->vm, &rec);
+	KUNIT_EXPECT_EQ(test, pic_set(vcpu->vm, &rec, &bad), 0);
 }
 
 static struct kunit_case cases[] = {

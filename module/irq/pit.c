@@ -138,15 +138,15 @@ static void pit_schedule(struct gondola_pit *pit, u64 now, u64 not_before)
 	lockdep_assert_held(&pit->lock);
 	pit->due = due ? max(due, not_before) : 0;
 	if (pit->due)
-		gondola_vm_timer_start(pit_vm(pit), &pit->timer, pit->due);
+		irq_timer_start_vm(pit_vm(pit), &pit->timer, pit->due);
 	else
-		gondola_timer_stop(&pit->timer);
+		irq_timer_stop(&pit->timer);
 }
 
 static void pit_stop(struct gondola_pit *pit)
 {
 	pit->due = 0;
-	gondola_timer_stop(&pit->timer);
+	irq_timer_stop(&pit->timer);
 }
 
 /* A rise that is due has its effect, whether the timer has told of it yet or not. */
@@ -325,7 +325,7 @@ static u8 pit_read_speaker(struct gondola_pit *pit)
 	       output(&pit->channel[2], now) << 5;
 }
 
-u8 gondola_pit_read(struct gondola_irqchip *chip, u16 port)
+u8 pit_read(struct gondola_irqchip *chip, u16 port)
 {
 	struct gondola_pit *pit = &chip->pit;
 	unsigned long flags;
@@ -342,7 +342,7 @@ u8 gondola_pit_read(struct gondola_irqchip *chip, u16 port)
 	return val;
 }
 
-void gondola_pit_write(struct gondola_irqchip *chip, u16 port, u8 val)
+void pit_write(struct gondola_irqchip *chip, u16 port, u8 val)
 {
 	struct gondola_pit *pit = &chip->pit;
 	unsigned long flags;
@@ -362,13 +362,13 @@ void gondola_pit_write(struct gondola_irqchip *chip, u16 port, u8 val)
 
 /* ---- life and saved state ------------------------------------------------------ */
 
-void gondola_pit_init(struct gondola_irqchip *chip)
+void pit_init(struct gondola_irqchip *chip)
 {
 	struct gondola_pit *pit = &chip->pit;
 	unsigned int i;
 
 	spin_lock_init(&pit->lock);
-	gondola_timer_init(&pit->timer, pit_fired);
+	irq_timer_init(&pit->timer, pit_fired);
 	/* Nothing counts before it is programmed. */
 	for (i = 0; i < 3; i++) {
 		pit->channel[i].access = 3;
@@ -378,7 +378,7 @@ void gondola_pit_init(struct gondola_irqchip *chip)
 	}
 }
 
-void gondola_pit_destroy(struct gondola_irqchip *chip)
+void pit_destroy(struct gondola_irqchip *chip)
 {
 	unsigned long flags;
 
@@ -386,7 +386,7 @@ void gondola_pit_destroy(struct gondola_irqchip *chip)
 	spin_lock_irqsave(&chip->pit.lock, flags);
 	chip->pit.due = 0;
 	spin_unlock_irqrestore(&chip->pit.lock, flags);
-	gondola_timer_destroy(&chip->pit.timer);
+	irq_timer_destroy(&chip->pit.timer);
 }
 
 void gondola_pit_clock_changed(struct gondola_vm *vm)
@@ -396,13 +396,13 @@ void gondola_pit_clock_changed(struct gondola_vm *vm)
 
 	spin_lock_irqsave(&pit->lock, flags);
 	if (gondola_clock_held(vm))
-		gondola_timer_stop(&pit->timer);
+		irq_timer_stop(&pit->timer);
 	else if (pit->due)	/* also what fell due just before it stood still */
-		gondola_vm_timer_start(vm, &pit->timer, pit->due);
+		irq_timer_start_vm(vm, &pit->timer, pit->due);
 	spin_unlock_irqrestore(&pit->lock, flags);
 }
 
-int gondola_pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
+int pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
 {
 	struct gondola_pit *pit = &vm->irqchip->pit;
 	unsigned long flags;
@@ -493,7 +493,7 @@ static int pit_check(const struct gondola_rec_pit *rec, u32 *bad)
 	return memchr_inv(rec->pad, 0, sizeof(rec->pad)) ? -EINVAL : 0;
 }
 
-int gondola_pit_set(struct gondola_vm *vm, const struct gondola_rec_pit *rec, u32 *bad)
+int pit_set(struct gondola_vm *vm, const struct gondola_rec_pit *rec, u32 *bad)
 {
 	struct gondola_pit *pit = &vm->irqchip->pit;
 	int i, ret = pit_check(rec, bad);

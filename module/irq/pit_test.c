@@ -42,38 +42,38 @@ static void counts_down(struct kunit *test)
 
 	/* Mode 0 goes on below zero; mode 2 reloads; mode 3 runs twice by two. */
 	program(vcpu, 1, 0, 1000);
-	gondola_test_advance(counts(400));
+	irq_test_advance(counts(400));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 600);
-	gondola_test_advance(counts(700));
+	irq_test_advance(counts(700));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 1), (u16)-100);
 	program(vcpu, 1, 2, 1000);
-	gondola_test_advance(counts(1400));
+	irq_test_advance(counts(1400));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 600);
 	program(vcpu, 1, 3, 1000);
-	gondola_test_advance(counts(400));
+	irq_test_advance(counts(400));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 200);
-	gondola_test_advance(counts(200));
+	irq_test_advance(counts(200));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 800);
 	/* 0 is 65536. */
 	program(vcpu, 1, 2, 0);
-	gondola_test_advance(counts(1));
+	irq_test_advance(counts(1));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 0xffff);
 	/* Decimal. */
 	irq_test_out(vcpu, 0x43, 0x40 | 0x30 | 2 << 1 | 1);
 	irq_test_out(vcpu, 0x41, 0x34);
 	irq_test_out(vcpu, 0x41, 0x12);
-	gondola_test_advance(counts(35));
+	irq_test_advance(counts(35));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 0x1199);
 	/* One byte. */
 	irq_test_out(vcpu, 0x43, 0x40 | 0x10 | 2 << 1);
 	irq_test_out(vcpu, 0x41, 200);
-	gondola_test_advance(counts(50));
+	irq_test_advance(counts(50));
 	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, 0x41), 150);
 	irq_test_out(vcpu, 0x43, 0x40 | 0x20 | 2 << 1);
 	irq_test_out(vcpu, 0x41, 2);
-	gondola_test_advance(counts(256));
+	irq_test_advance(counts(256));
 	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, 0x41), 1);
-	KUNIT_EXPECT_EQ_MSG(test, gondola_test_timers(), 0, "only channel 0 needs a timer");
+	KUNIT_EXPECT_EQ_MSG(test, irq_test_timers(), 0, "only channel 0 needs a timer");
 }
 
 static void latches(struct kunit *test)
@@ -81,16 +81,16 @@ static void latches(struct kunit *test)
 	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
 
 	program(vcpu, 0, 2, 10000);
-	gondola_test_advance(counts(1000));
+	irq_test_advance(counts(1000));
 	irq_test_out(vcpu, 0x43, 0x00);
-	gondola_test_advance(counts(1000));
+	irq_test_advance(counts(1000));
 	irq_test_out(vcpu, 0x43, 0x00);
 	KUNIT_EXPECT_EQ_MSG(test, read(vcpu, 0), 9000, "the first latch stays until read");
 	KUNIT_EXPECT_EQ(test, read(vcpu, 0), 8000);
 	/* Read back: status, then count. */
 	irq_test_out(vcpu, 0x43, 0xc2);
 	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, 0x40), 0x80 | 0x34);
-	gondola_test_advance(counts(1000));
+	irq_test_advance(counts(1000));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 0), 8000);
 	/* Count not yet loaded. */
 	irq_test_out(vcpu, 0x43, 0x30);
@@ -99,7 +99,7 @@ static void latches(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, status(vcpu, 0), 0x40 | 0x30);
 	irq_test_out(vcpu, 0x40, 0);
 	KUNIT_EXPECT_EQ(test, status(vcpu, 0), 0x30);
-	gondola_test_advance(counts(2));
+	irq_test_advance(counts(2));
 	KUNIT_EXPECT_EQ(test, status(vcpu, 0), 0x80 | 0x30);
 	/* Modes 6 and 7 are 2 and 3. */
 	irq_test_out(vcpu, 0x43, 0x3e);
@@ -118,7 +118,7 @@ static void speaker_port(struct kunit *test)
 	irq_test_out(vcpu, 0x61, 0);
 	was = irq_test_in(vcpu, 0x61) & 0x10;
 	for (i = 0; i < 1000; i++) {
-		gondola_test_advance(1000);
+		irq_test_advance(1000);
 		now = irq_test_in(vcpu, 0x61) & 0x10;
 		toggles += now != was;
 		was = now;
@@ -130,49 +130,49 @@ static void speaker_port(struct kunit *test)
 	irq_test_out(vcpu, 0x61, 1);
 	program(vcpu, 2, 0, 11931);
 	KUNIT_EXPECT_FALSE(test, out2(vcpu));
-	gondola_test_advance(counts(11930));
+	irq_test_advance(counts(11930));
 	KUNIT_EXPECT_FALSE(test, out2(vcpu));
-	gondola_test_advance(1000);
+	irq_test_advance(1000);
 	KUNIT_EXPECT_TRUE(test, out2(vcpu));
 
 	/* The gate holds mode 0 and restarts modes 2 and 3; it triggers mode 1. */
 	program(vcpu, 2, 0, 1000);
-	gondola_test_advance(counts(300));
+	irq_test_advance(counts(300));
 	irq_test_out(vcpu, 0x61, 0);
-	gondola_test_advance(counts(5000));
+	irq_test_advance(counts(5000));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 2), 700);
 	irq_test_out(vcpu, 0x61, 1);
-	gondola_test_advance(counts(100));
+	irq_test_advance(counts(100));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 2), 600);
 	program(vcpu, 2, 3, 1000);
-	gondola_test_advance(counts(100));
+	irq_test_advance(counts(100));
 	KUNIT_EXPECT_TRUE(test, out2(vcpu));
-	gondola_test_advance(counts(500));
+	irq_test_advance(counts(500));
 	KUNIT_EXPECT_FALSE(test, out2(vcpu));
 	irq_test_out(vcpu, 0x61, 0);
 	KUNIT_EXPECT_TRUE(test, out2(vcpu));
 	irq_test_out(vcpu, 0x61, 1);
-	gondola_test_advance(counts(100));
+	irq_test_advance(counts(100));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 2), 800);
 	irq_test_out(vcpu, 0x61, 0);
 	program(vcpu, 2, 1, 1000);
-	gondola_test_advance(counts(5000));
+	irq_test_advance(counts(5000));
 	KUNIT_EXPECT_TRUE(test, out2(vcpu));
 	irq_test_out(vcpu, 0x61, 1);
 	KUNIT_EXPECT_FALSE(test, out2(vcpu));
 	irq_test_out(vcpu, 0x61, 0);
-	gondola_test_advance(counts(999));
+	irq_test_advance(counts(999));
 	KUNIT_EXPECT_FALSE_MSG(test, out2(vcpu), "a falling gate does not stop it");
-	gondola_test_advance(counts(2));
+	irq_test_advance(counts(2));
 	KUNIT_EXPECT_TRUE(test, out2(vcpu));
 	/* A strobe is low for one count. */
 	irq_test_out(vcpu, 0x61, 1);
 	program(vcpu, 2, 4, 1000);
-	gondola_test_advance(counts(999));
+	irq_test_advance(counts(999));
 	KUNIT_EXPECT_TRUE(test, out2(vcpu));
-	gondola_test_advance(counts(1));
+	irq_test_advance(counts(1));
 	KUNIT_EXPECT_FALSE(test, out2(vcpu));
-	gondola_test_advance(counts(1));
+	irq_test_advance(counts(1));
 	KUNIT_EXPECT_TRUE(test, out2(vcpu));
 }
 
@@ -189,7 +189,7 @@ static unsigned int ticks_in(struct gondola_vcpu *vcpu, u64 ns, u64 step)
 	u64 t;
 
 	for (t = 0; t < ns; t += step) {
-		gondola_test_advance(step);
+		irq_test_advance(step);
 		if (irq_test_take(vcpu) == 0x50) {
 			n++;
 			lapic_out(vcpu, LAPIC_EOI, 0);
@@ -208,7 +208,7 @@ static void ticks(struct kunit *test)
 	program(vcpu, 0, 3, 0);		/* 18.2 Hz */
 	KUNIT_EXPECT_EQ(test, ticks_in(vcpu, 10ull * NSEC_PER_SEC, 100000), 182);
 	/* The guest that takes none meanwhile finds one. */
-	gondola_test_advance(NSEC_PER_SEC);
+	irq_test_advance(NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x50);
 	lapic_out(vcpu, LAPIC_EOI, 0);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
@@ -217,14 +217,14 @@ static void ticks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ticks_in(vcpu, 100000000, 100000), 1);
 	program(vcpu, 0, 4, 1193);
 	KUNIT_EXPECT_EQ(test, ticks_in(vcpu, 100000000, 100000), 1);
-	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 0);
+	KUNIT_EXPECT_EQ(test, irq_test_timers(), 0);
 	/* The gate of channel 0 never rises: modes 1 and 5 do not start. */
 	program(vcpu, 0, 1, 1193);
 	KUNIT_EXPECT_EQ(test, ticks_in(vcpu, 100000000, 100000), 0);
 	/* A new mode stops it. */
 	program(vcpu, 0, 2, 1193);
 	irq_test_out(vcpu, 0x43, 0x34);
-	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 0);
+	KUNIT_EXPECT_EQ(test, irq_test_timers(), 0);
 	/* A period of one count runs at the least period. */
 	program(vcpu, 0, 2, 1);
 	KUNIT_EXPECT_LE(test, ticks_in(vcpu, 10000000, 10000), 100);
@@ -241,35 +241,35 @@ static void state_survives(struct kunit *test)
 	irq_test_out(vcpu, 0x61, 1);
 	program(vcpu, 0, 2, 11932);
 	program(vcpu, 2, 0, 1000);
-	gondola_test_advance(counts(400));
+	irq_test_advance(counts(400));
 	irq_test_out(vcpu, 0x61, 0);
 	irq_test_out(vcpu, 0x43, 0x00);
 	irq_test_in(vcpu, 0x40);	/* half of the latched count is read */
-	KUNIT_ASSERT_EQ(test, gondola_pit_get(vm, &rec), 0);
+	KUNIT_ASSERT_EQ(test, pit_get(vm, &rec), 0);
 	irq_test_out(vcpu, 0x43, 0x30);
-	gondola_test_advance(NSEC_PER_SEC);
-	KUNIT_ASSERT_EQ(test, gondola_pit_set(vm, &rec, &bad), 0);
-	KUNIT_ASSERT_EQ(test, gondola_pit_get(vm, &again), 0);
+	irq_test_advance(NSEC_PER_SEC);
+	KUNIT_ASSERT_EQ(test, pit_set(vm, &rec, &bad), 0);
+	KUNIT_ASSERT_EQ(test, pit_get(vm, &again), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(&rec, &again, sizeof(rec)), 0);
 	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, 0x40), (11932 - 400) >> 8);
 	KUNIT_EXPECT_EQ(test, read(vcpu, 0), 11932 - 400);
 	KUNIT_EXPECT_EQ(test, read(vcpu, 2), 600);
-	gondola_test_advance(counts(11532));
+	irq_test_advance(counts(11532));
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x50);
 
 	again.channel[1].mode = 6;
-	KUNIT_EXPECT_EQ(test, gondola_pit_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pit_set(vm, &again, &bad), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pit, channel[1].mode));
 	again = rec;
 	again.channel[2].count = 0;
-	KUNIT_EXPECT_EQ(test, gondola_pit_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pit_set(vm, &again, &bad), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pit, channel[2].count));
 	again = rec;
 	again.channel[0].elapsed_ns = 1ull << 62;
-	KUNIT_EXPECT_EQ(test, gondola_pit_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pit_set(vm, &again, &bad), -EINVAL);
 	again = rec;
 	again.pad[3] = 1;
-	KUNIT_EXPECT_EQ(test, gondola_pit_set(vm, &again, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pit_set(vm, &again, &bad), -EINVAL);
 	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pit, pad));
 }
 
@@ -284,24 +284,24 @@ static void stands_while_held(struct kunit *test)
 	irq_test_out(vcpu, 0x43, 0x34);
 	irq_test_out(vcpu, 0x40, 0xa9);
 	irq_test_out(vcpu, 0x40, 0x04);
-	gondola_test_advance(300000);
+	irq_test_advance(300000);
 	gondola_clock_hold(vm);
-	gondola_pit_get(vm, &before);
-	KUNIT_EXPECT_EQ_MSG(test, gondola_test_timers(), 0, "it costs nothing meanwhile");
-	gondola_test_advance(10000000000ull);
-	gondola_pit_get(vm, &after);
+	pit_get(vm, &before);
+	KUNIT_EXPECT_EQ_MSG(test, irq_test_timers(), 0, "it costs nothing meanwhile");
+	irq_test_advance(10000000000ull);
+	pit_get(vm, &after);
 	KUNIT_EXPECT_EQ(test, memcmp(&before, &after, sizeof(before)), 0);
 	gondola_clock_release(vm);
-	gondola_pit_get(vm, &after);
+	pit_get(vm, &after);
 	KUNIT_EXPECT_EQ(test, memcmp(&before, &after, sizeof(before)), 0);
 	/* The rest of its period, then the next ones. */
 	for (rises = 0; rises < 3; rises++) {
 		u64 due = vm->irqchip->pit.due - gondola_vm_clock_ns(vm);
 
 		KUNIT_EXPECT_LE(test, due, 1000000 - (rises ? 0 : 300000) + 2);
-		gondola_test_advance(due);
+		irq_test_advance(due);
 	}
-	KUNIT_EXPECT_EQ(test, gondola_test_timers(), 1);
+	KUNIT_EXPECT_EQ(test, irq_test_timers(), 1);
 }
 
 /* One rise, within @ns. */
@@ -309,7 +309,7 @@ static void expect_one_rise(struct kunit *test, struct gondola_vcpu *vcpu, u64 n
 {
 	unsigned int rises;
 
-	gondola_test_step = 0;
+	irq_test_step = 0;
 	rises = ticks_in(vcpu, ns, ns);
 	KUNIT_EXPECT_EQ_MSG(test, rises, 1, "mode %u, count %u", mode, count);
 }
@@ -330,28 +330,28 @@ static void events_while_arming(struct kunit *test)
 		u32 n = lengths[i / 2];
 		u8 mode = modes[i % 2];
 
-		gondola_test_step = 1000;
+		irq_test_step = 1000;
 		program(vcpu, 0, mode, n);
 		expect_one_rise(test, vcpu, 100000000, mode, n);
 		/* It is due, and the guest reprograms the channel first. */
 		program(vcpu, 0, mode, n);
-		gondola_test_step = counts(n);
+		irq_test_step = counts(n);
 		irq_test_out(vcpu, 0x43, 0x30 | mode << 1);
 		expect_one_rise(test, vcpu, 100000000, mode, n);
 		/* ... or the clock stands still, with this time of its. */
 		program(vcpu, 0, mode, n);
-		gondola_test_step = counts(n);
+		irq_test_step = counts(n);
 		gondola_clock_hold(vm);
-		gondola_test_step = 0;
-		gondola_test_advance(1000000);
+		irq_test_step = 0;
+		irq_test_advance(1000000);
 		gondola_clock_release(vm);
 		expect_one_rise(test, vcpu, 100000000, mode, n);
 		/* ... or it is saved, and goes on elsewhere. */
 		program(vcpu, 0, mode, n);
-		gondola_test_step = counts(n);
-		gondola_pit_get(vm, &rec);
-		gondola_test_step = 0;
-		KUNIT_EXPECT_EQ(test, gondola_pit_set(vm, &rec, &bad), 0);
+		irq_test_step = counts(n);
+		pit_get(vm, &rec);
+		irq_test_step = 0;
+		KUNIT_EXPECT_EQ(test, pit_set(vm, &rec, &bad), 0);
 		expect_one_rise(test, vcpu, 100000000, mode, n);
 	}
 }
@@ -375,12 +375,12 @@ static void survives_nonsense(struct kunit *test)
 		else
 			irq_test_in(vcpu, port);
 		if (!(r & 0x6000000))
-			gondola_test_advance(r & 0xfffff);
+			irq_test_advance(r & 0xfffff);
 	}
-	KUNIT_EXPECT_LE(test, gondola_test_timers(), 1);
+	KUNIT_EXPECT_LE(test, irq_test_timers(), 1);
 	/* Every state that a guest can reach can be saved and restored. */
-	gondola_pit_get(vcpu->vm, &rec);
-	KUNIT_EXPECT_EQ(test, gondola_pit_set(vcpu->vm, &rec, &bad), 0);
+	pit_get(vcpu->vm, &rec);
+	KUNIT_EXPECT_EQ(test, pit_set(vcpu->vm, &rec, &bad), 0);
 }
 
 static struct kunit_case cases[] = {

@@ -12,10 +12,10 @@ static struct {
 	u64 due;
 } armed[MAX_TIMERS];
 static u64 now_ns = 1000000000;
-u32 gondola_test_kicked;
+u32 irq_test_kicked;
 void (*gondola_test_meanwhile)(void);
 
-u64 gondola_test_step;
+u64 irq_test_step;
 
 static void meanwhile(void)
 {
@@ -28,7 +28,7 @@ static void meanwhile(void)
 
 u64 gondola_host_ns(void)
 {
-	u64 ns = now_ns += gondola_test_step;
+	u64 ns = now_ns += irq_test_step;
 
 	meanwhile();
 	return ns;
@@ -43,7 +43,7 @@ u64 gondola_host_tsc(void)
 {
 	u64 tsc;
 
-	now_ns += gondola_test_step;
+	now_ns += irq_test_step;
 	tsc = now_ns * (TSC_KHZ / 1000000);
 	meanwhile();
 	return tsc;
@@ -57,15 +57,15 @@ u32 gondola_host_tsc_khz(void)
 /* No vCPU sleeps or runs in the tests: it counts that the call came after the request. */
 void gondola_vcpu_kick(struct gondola_vcpu *vcpu)
 {
-	gondola_test_kicked |= vcpu->requests ? BIT(vcpu->id) : 0;
+	irq_test_kicked |= vcpu->requests ? BIT(vcpu->id) : 0;
 }
 
-void gondola_timer_init(struct gondola_timer *timer, void (*fired)(struct gondola_timer *timer))
+void irq_timer_init(struct gondola_timer *timer, void (*fired)(struct gondola_timer *timer))
 {
 	timer->fired = fired;
 }
 
-void gondola_timer_stop(struct gondola_timer *timer)
+void irq_timer_stop(struct gondola_timer *timer)
 {
 	unsigned int i;
 
@@ -75,11 +75,11 @@ void gondola_timer_stop(struct gondola_timer *timer)
 			armed[i].timer = NULL;
 }
 
-void gondola_timer_start(struct gondola_timer *timer, u64 ns)
+void irq_timer_start(struct gondola_timer *timer, u64 ns)
 {
 	unsigned int i;
 
-	gondola_timer_stop(timer);
+	irq_timer_stop(timer);
 	for (i = 0; i < MAX_TIMERS; i++) {
 		if (!armed[i].timer) {
 			armed[i].timer = timer;
@@ -90,12 +90,12 @@ void gondola_timer_start(struct gondola_timer *timer, u64 ns)
 	WARN_ONCE(1, "more timers than the tests provide for\n");
 }
 
-void gondola_timer_destroy(struct gondola_timer *timer)
+void irq_timer_destroy(struct gondola_timer *timer)
 {
-	gondola_timer_stop(timer);
+	irq_timer_stop(timer);
 }
 
-unsigned int gondola_test_timers(void)
+unsigned int irq_test_timers(void)
 {
 	unsigned int i, n = 0;
 
@@ -104,7 +104,7 @@ unsigned int gondola_test_timers(void)
 	return n;
 }
 
-void gondola_test_advance(u64 ns)
+void irq_test_advance(u64 ns)
 {
 	u64 end = now_ns + ns;
 	struct gondola_timer *timer;
@@ -162,7 +162,7 @@ void irq_test_exit(struct kunit *test)
 		if (vm->vcpus[i])
 			gondola_lapic_destroy(vm->vcpus[i]);
 	test->priv = NULL;
-	KUNIT_EXPECT_EQ_MSG(test, gondola_test_timers(), 0, "a timer outlives its VM");
+	KUNIT_EXPECT_EQ_MSG(test, irq_test_timers(), 0, "a timer outlives its VM");
 }
 
 u32 irq_test_mmio_read(struct gondola_vcpu *vcpu, u64 gpa)

@@ -10,19 +10,19 @@
 #include "irqchip.h"
 #include "lapic.h"
 
-/** gondola_test_advance() - let time pass; timers that fall due fire in order */
-void gondola_test_advance(u64 ns);
+/** irq_test_advance() - let time pass; timers that fall due fire in order */
+void irq_test_advance(u64 ns);
 /*
  * Called once, in place of another thread, at the next call out of the room: after the host's clock or
  * TSC was read, or when a timer is stopped.
  */
 extern void (*gondola_test_meanwhile)(void);
-/** gondola_test_step - what each reading of clock or TSC moves them on by; tests set it to 0 again */
-extern u64 gondola_test_step;
-/** gondola_test_kicked - bit i: vCPU i was kicked with a request set; tests clear it */
-extern u32 gondola_test_kicked;
-/** gondola_test_timers() - how many timers are armed */
-unsigned int gondola_test_timers(void);
+/** irq_test_step - what each reading of clock or TSC moves them on by; tests set it to 0 again */
+extern u64 irq_test_step;
+/** irq_test_kicked - bit i: vCPU i was kicked with a request set; tests clear it */
+extern u32 irq_test_kicked;
+/** irq_test_timers() - how many timers are armed */
+unsigned int irq_test_timers(void);
 
 /** irq_test_vm() - a VM with @nr vCPUs, all features offered, in place of the one before */
 struct gondola_vm *irq_test_vm(struct kunit *test, unsigned int nr);

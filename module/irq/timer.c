@@ -13,25 +13,25 @@ static enum hrtimer_restart run(struct hrtimer *hrtimer)
 	return HRTIMER_NORESTART;
 }
 
-void gondola_timer_init(struct gondola_timer *timer, void (*fired)(struct gondola_timer *timer))
+void irq_timer_init(struct gondola_timer *timer, void (*fired)(struct gondola_timer *timer))
 {
 	hrtimer_setup(&timer->hrtimer, run, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_PINNED_HARD);
 	timer->fired = fired;
 }
 
-void gondola_timer_start(struct gondola_timer *timer, u64 ns)
+void irq_timer_start(struct gondola_timer *timer, u64 ns)
 {
 	/* Pinned: the vCPU's own processor takes the interrupt, which is then also the kick. */
 	hrtimer_start(&timer->hrtimer, ns_to_ktime(ns), HRTIMER_MODE_ABS_PINNED_HARD);
 }
 
-void gondola_timer_stop(struct gondola_timer *timer)
+void irq_timer_stop(struct gondola_timer *timer)
 {
 	if (hrtimer_active(&timer->hrtimer))
 		hrtimer_try_to_cancel(&timer->hrtimer);
 }
 
-void gondola_timer_destroy(struct gondola_timer *timer)
+void irq_timer_destroy(struct gondola_timer *timer)
 {
 	hrtimer_cancel(&timer->hrtimer);
 }

@@ -24,20 +24,20 @@ struct gondola_timer {
 	void (*fired)(struct gondola_timer *timer);
 };
 
-void gondola_timer_init(struct gondola_timer *timer, void (*fired)(struct gondola_timer *timer));
-/** gondola_timer_start() - fire at @ns, or at once if that is past; replaces what was set */
-void gondola_timer_start(struct gondola_timer *timer, u64 ns);
-/** gondola_timer_stop() - fire no more, except for a call under way; never waits */
-void gondola_timer_stop(struct gondola_timer *timer);
-/** gondola_timer_destroy() - stop, and wait for a call under way; no lock that @fired takes is held */
-void gondola_timer_destroy(struct gondola_timer *timer);
+void irq_timer_init(struct gondola_timer *timer, void (*fired)(struct gondola_timer *timer));
+/** irq_timer_start() - fire at @ns, or at once if that is past; replaces what was set */
+void irq_timer_start(struct gondola_timer *timer, u64 ns);
+/** irq_timer_stop() - fire no more, except for a call under way; never waits */
+void irq_timer_stop(struct gondola_timer *timer);
+/** irq_timer_destroy() - stop, and wait for a call under way; no lock that @fired takes is held */
+void irq_timer_destroy(struct gondola_timer *timer);
 
-/** gondola_vm_timer_start() - gondola_timer_start() at @ns of the VM's time; not while it stands */
-static inline void gondola_vm_timer_start(const struct gondola_vm *vm, struct gondola_timer *timer,
-					  u64 ns)
+/** irq_timer_start_vm() - irq_timer_start() at @ns of the VM's time; not while it stands */
+static inline void irq_timer_start_vm(const struct gondola_vm *vm, struct gondola_timer *timer,
+				      u64 ns)
 {
 	if (gondola_vm_clock_host_ns(vm, ns, &ns))
-		gondola_timer_start(timer, ns);
+		irq_timer_start(timer, ns);
 }
 
 #endif

@@ -35,7 +35,7 @@ static struct gondola_vm *vm_with(struct kunit *test, unsigned int nr, u32 featu
 		vm->vcpus[i]->nr_cpuid = 1;
 		lapic_out(vm->vcpus[i], LAPIC_SVR, LAPIC_SVR_ENABLE | 0xff);
 	}
-	gondola_test_kicked = 0;
+	irq_test_kicked = 0;
 	return vm;
 }
 
@@ -62,7 +62,7 @@ static void ipis(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, irq_test_take(vm->vcpus[1]), VECTOR);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vm->vcpus[2]), -1);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vm->vcpus[3]), VECTOR);
-	KUNIT_EXPECT_EQ(test, gondola_test_kicked, BIT(1) | BIT(3));
+	KUNIT_EXPECT_EQ(test, irq_test_kicked, BIT(1) | BIT(3));
 	/* NMIs. */
 	KUNIT_EXPECT_EQ(test, hypercall(test, me, GONDOLA_HC_SEND_IPI, 4, 0, 0, 0x400), 1ll);
 	KUNIT_EXPECT_TRUE(test, test_bit(GONDOLA_REQ_NMI, &vm->vcpus[2]->requests));
@@ -85,7 +85,7 @@ static void kicks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hypercall(test, me, GONDOLA_HC_KICK_CPU, 0, 1, 0, 0), 0ll);
 	KUNIT_EXPECT_TRUE(test, vm->vcpus[1]->unhalted);
 	KUNIT_EXPECT_FALSE(test, me->unhalted);
-	KUNIT_EXPECT_EQ(test, gondola_test_kicked, BIT(1));
+	KUNIT_EXPECT_EQ(test, irq_test_kicked, BIT(1));
 	KUNIT_EXPECT_EQ(test, hypercall(test, me, GONDOLA_HC_KICK_CPU, 0, 2, 0, 0),
 			(s64)GONDOLA_HC_EINVAL);
 	KUNIT_EXPECT_EQ(test, hypercall(test, me, GONDOLA_HC_KICK_CPU, 0, 1ull << 32, 0, 0),
@@ -207,7 +207,7 @@ static bool in_service(struct gondola_vcpu *vcpu, u8 vector)
 /* Act as the run loop: take the interrupt and offer. */
 static void take_and_offer(struct kunit *test, struct gondola_vcpu *vcpu, u8 vector)
 {
-	gondola_lapic_accept(vcpu->lapic, vector, false, false);
+	lapic_accept(vcpu->lapic, vector, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), vector);
 	gondola_lapic_offer_eoi(vcpu);
 }
@@ -233,7 +233,7 @@ static void eoi(struct kunit *test)
 
 	/* One that waits for the EOI has the offer withdrawn; the register then tells. */
 	take_and_offer(test, vcpu, VECTOR);
-	gondola_lapic_accept(vcpu->lapic, LOWER, false, false);
+	lapic_accept(vcpu->lapic, LOWER, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), 0);
 	KUNIT_EXPECT_EQ(test, w->memory[EOI_BIT], 0);
@@ -241,7 +241,7 @@ static void eoi(struct kunit *test)
 	lapic_out(vcpu, LAPIC_EOI, 0);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), LOWER);
 	/* Nested: none is offered. */
-	gondola_lapic_accept(vcpu->lapic, VECTOR, false, false);
+	lapic_accept(vcpu->lapic, VECTOR, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), VECTOR);
 	gondola_lapic_offer_eoi(vcpu);
 	KUNIT_EXPECT_FALSE(test, vcpu->eoi_offered);
@@ -250,7 +250,7 @@ static void eoi(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vcpu->lapic->isr_top, -1);
 
 	/* The I/O APIC waits for a level's EOI: not offered. */
-	gondola_lapic_accept(vcpu->lapic, VECTOR, true, false);
+	lapic_accept(vcpu->lapic, VECTOR, true, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), VECTOR);
 	gondola_lapic_offer_eoi(vcpu);
 	KUNIT_EXPECT_FALSE(test, vcpu->eoi_offered);
@@ -259,7 +259,7 @@ static void eoi(struct kunit *test)
 	/* One that comes after the look at the offer waits for the next: its EOI is its own. */
 	take_and_offer(test, vcpu, LOWER);
 	KUNIT_EXPECT_TRUE(test, vcpu->eoi_offered);
-	gondola_lapic_accept(vcpu->lapic, VECTOR, true, false);
+	lapic_accept(vcpu->lapic, VECTOR, true, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), 0);
 	KUNIT_EXPECT_FALSE(test, vcpu->eoi_offered || w->memory[EOI_BIT]);
@@ -282,7 +282,7 @@ static void eoi(struct kunit *test)
 
 	/* Saved state and registers tell the truth, done or not. */
 	take_and_offer(test, vcpu, VECTOR);
-	KUNIT_EXPECT_EQ(test, gondola_lapic_get(vcpu, &rec), 0);
+	KUNIT_EXPECT_EQ(test, lapic_get(vcpu, &rec), 0);
 	KUNIT_EXPECT_EQ(test, rec.regs[(LAPIC_ISR >> 4) + VECTOR / 32], BIT(VECTOR % 32));
 	KUNIT_EXPECT_EQ(test, w->memory[EOI_BIT], 0);
 	lapic_out(vcpu, LAPIC_EOI, 0);

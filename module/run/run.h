@@ -112,8 +112,8 @@ int gondola_vcpu_fpu_create(struct gondola_vcpu *vcpu);
 void gondola_vcpu_fpu_destroy(struct gondola_vcpu *vcpu);
 /* fpu.c: the record of the FPU; tests supply their own. */
 extern const struct gondola_record_row gondola_fpu_record;
-u32 gondola_fpu_size(struct gondola_vcpu *vcpu);
-int gondola_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
-int gondola_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
+u32 fpu_size(struct gondola_vcpu *vcpu);
+int fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
+int fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
 
 #endif

@@ -164,7 +164,7 @@ void gondola_move_guest_tsc(struct gondola_vcpu *vcpu, u64 by)
 /* Two calibrations of one crystal differ by less than this part, as does what NTP may slew. */
 #define KHZ_TOLERANCE	2000
 
-int gondola_clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec)
+int clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec)
 {
 	rec->tsc = read_tsc(vm, gondola_vcpu_by_id(vm, 0));
 	rec->tsc_khz = gondola_guest_tsc_khz(vm);
@@ -173,7 +173,7 @@ int gondola_clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec)
 }
 
 /* vCPUs keep their distance from each other. */
-int gondola_clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec, u32 *bad)
+int clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec, u32 *bad)
 {
 	struct gondola_vcpu *vcpu = gondola_vcpu_by_id(vm, 0);
 	u64 khz = gondola_host_tsc_khz(), host = gondola_host_tsc();

@@ -13,7 +13,7 @@ static struct gondola_vm *vm;
 static void pause_for_long(void)
 {
 	gondola_clock_hold(vm);
-	gondola_test_advance(PAUSE_NS);
+	irq_test_advance(PAUSE_NS);
 	gondola_clock_release(vm);
 }
 
@@ -27,9 +27,9 @@ static void set_all(void)
 	struct gondola_rec_clock rec;
 	u32 bad;
 
-	gondola_clock_get(vm, &rec);
+	clock_get(vm, &rec);
 	rec.tsc = SET_TO;
-	gondola_clock_set(vm, &rec, &bad);
+	clock_set(vm, &rec, &bad);
 }
 
 static void no_pause_is_seen(struct kunit *test)
@@ -37,7 +37,7 @@ static void no_pause_is_seen(struct kunit *test)
 	u64 ns, tsc;
 
 	vm = irq_test_vm(test, 1);
-	gondola_test_advance(1000);
+	irq_test_advance(1000);
 	ns = gondola_vm_clock_ns(vm);
 	gondola_test_meanwhile = pause_for_long;
 	KUNIT_EXPECT_EQ_MSG(test, gondola_vm_clock_ns(vm), ns, "a pause between two looks");
@@ -45,7 +45,7 @@ static void no_pause_is_seen(struct kunit *test)
 	gondola_test_meanwhile = pause_for_long;
 	KUNIT_EXPECT_EQ_MSG(test, gondola_guest_tsc(vm->vcpus[0]), tsc, "likewise");
 	KUNIT_EXPECT_EQ(test, vm->clock.lost_ns, 2 * PAUSE_NS);
-	gondola_test_advance(1000);
+	irq_test_advance(1000);
 	KUNIT_EXPECT_EQ(test, gondola_vm_clock_ns(vm), ns + 1000);
 	KUNIT_EXPECT_EQ(test, gondola_guest_tsc(vm->vcpus[0]), tsc + 1000 * TSC_PER_NS);
 }
@@ -65,7 +65,7 @@ static void set_at_once(struct kunit *test)
 
 	/* And while time stands, and goes on. */
 	gondola_clock_hold(vm);
-	gondola_test_advance(PAUSE_NS);
+	irq_test_advance(PAUSE_NS);
 	gondola_test_meanwhile = release;
 	gondola_set_guest_tsc(vcpu, 1000);
 	KUNIT_EXPECT_EQ(test, gondola_guest_tsc(vcpu), 1000ull);

@@ -41,23 +41,23 @@ extern const struct gondola_record_row gondola_regs_record, gondola_sregs_record
 	gondola_clock_record;
 
 /* state_regs.c, state_sregs.c: 0, or -EINVAL with *@bad the offset of the field. */
-int gondola_regs_get(struct gondola_vcpu *vcpu, struct gondola_rec_regs *rec);
-int gondola_regs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_regs *rec, u32 *bad);
-int gondola_sregs_get(struct gondola_vcpu *vcpu, struct gondola_rec_sregs *rec);
-int gondola_sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u32 *bad);
-u32 gondola_msrs_size(struct gondola_vcpu *vcpu);
-int gondola_msrs_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
-int gondola_msrs_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
-int gondola_events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec);
-int gondola_events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_events *rec, u32 *bad);
-int gondola_debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec);
-int gondola_debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug *rec, u32 *bad);
-u32 gondola_cpuid_size(struct gondola_vcpu *vcpu);
-int gondola_cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
-int gondola_cpuid_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
+int regs_get(struct gondola_vcpu *vcpu, struct gondola_rec_regs *rec);
+int regs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_regs *rec, u32 *bad);
+int sregs_get(struct gondola_vcpu *vcpu, struct gondola_rec_sregs *rec);
+int sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u32 *bad);
+u32 msrs_size(struct gondola_vcpu *vcpu);
+int msrs_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
+int msrs_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
+int events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec);
+int events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_events *rec, u32 *bad);
+int debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec);
+int debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug *rec, u32 *bad);
+u32 cpuid_size(struct gondola_vcpu *vcpu);
+int cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
+int cpuid_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
 
 /* clock.c; likewise */
-int gondola_clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec);
-int gondola_clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec, u32 *bad);
+int clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec);
+int clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec, u32 *bad);
 
 #endif

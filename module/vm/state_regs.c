@@ -19,13 +19,13 @@
 
 static_assert(sizeof(struct gondola_rec_regs) == sizeof(struct gondola_regs));
 
-int gondola_regs_get(struct gondola_vcpu *vcpu, struct gondola_rec_regs *rec)
+int regs_get(struct gondola_vcpu *vcpu, struct gondola_rec_regs *rec)
 {
 	memcpy(rec, &vcpu->regs, sizeof(*rec));
 	return 0;
 }
 
-int gondola_regs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_regs *rec, u32 *bad)
+int regs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_regs *rec, u32 *bad)
 {
 	if ((rec->rflags & ~RFLAGS_DEFINED) || !(rec->rflags & RFL_FIXED))
 		return gondola_refuse(bad, offsetof(struct gondola_rec_regs, rflags));
@@ -62,18 +62,18 @@ static u32 collect_msrs(struct gondola_vcpu *vcpu, struct gondola_msr_entry *out
 	return count;
 }
 
-u32 gondola_msrs_size(struct gondola_vcpu *vcpu)
+u32 msrs_size(struct gondola_vcpu *vcpu)
 {
 	return collect_msrs(vcpu, NULL, 0) * sizeof(struct gondola_msr_entry);
 }
 
-int gondola_msrs_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
+int msrs_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 {
 	collect_msrs(vcpu, buf, bytes / sizeof(struct gondola_msr_entry));
 	return 0;
 }
 
-int gondola_msrs_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
+int msrs_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
 {
 	const struct gondola_msr_entry *entries = buf;
 	u32 i, count = bytes / sizeof(*entries);
@@ -92,7 +92,7 @@ GONDOLA_VARYING_RECORD(msrs, MSRS);
 
 #define EVENT_FIELD(field)	offsetof(struct gondola_rec_events, field)
 
-int gondola_events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec)
+int events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec)
 {
 	const struct gondola_event *event = &vcpu->event;
 	u32 shadow = vcpu->engine->get_shadow(vcpu);
@@ -143,7 +143,7 @@ static int check_event(const struct gondola_rec_events *rec, u32 *bad)
 	return 0;
 }
 
-int gondola_events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_events *rec, u32 *bad)
+int events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_events *rec, u32 *bad)
 {
 	int err = check_event(rec, bad);
 
@@ -172,7 +172,7 @@ GONDOLA_VCPU_RECORD(events, EVENTS);
 
 /* ---- debug registers ---------------------------------------------------------------- */
 
-int gondola_debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec)
+int debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec)
 {
 	memcpy(rec->dr, vcpu->dr, sizeof(rec->dr));
 	rec->dr6 = vcpu->dr6;
@@ -180,7 +180,7 @@ int gondola_debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec)
 	return 0;
 }
 
-int gondola_debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug *rec, u32 *bad)
+int debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug *rec, u32 *bad)
 {
 	/* Writes that set bits of the high half fault. */
 	if (rec->dr6 >> 32)
@@ -198,27 +198,27 @@ GONDOLA_VCPU_RECORD(debug, DEBUG);
 
 /* ---- CPUID --------------------------------------------------------------------------- */
 
-u32 gondola_cpuid_size(struct gondola_vcpu *vcpu)
+u32 cpuid_size(struct gondola_vcpu *vcpu)
 {
 	return vcpu->nr_cpuid * sizeof(*vcpu->cpuid);
 }
 
-int gondola_cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
+int cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 {
 	memcpy(buf, vcpu->cpuid, bytes);
 	return 0;
 }
 
 /* It is set by GONDOLA_SET_CPUID alone; a whole saved state may contain it, if it fits. */
-int gondola_cpuid_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
+int cpuid_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
 {
 	const struct gondola_cpuid_entry *entries = buf;
 	u32 i;
 
 	if (!vcpu->cpuid)
 		return -ENOEXEC;
-	if (bytes != gondola_cpuid_size(vcpu))
-		return gondola_refuse(bad, min(bytes, gondola_cpuid_size(vcpu)));
+	if (bytes != cpuid_size(vcpu))
+		return gondola_refuse(bad, min(bytes, cpuid_size(vcpu)));
 	for (i = 0; i < vcpu->nr_cpuid; i++)
 		if (memcmp(&entries[i], &vcpu->cpuid[i], sizeof(*entries)))
 			return gondola_refuse(bad, i * sizeof(*entries));

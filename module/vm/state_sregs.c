@@ -32,7 +32,7 @@ static bool canonical(u64 address)
 	return (u64)((s64)(address << 16) >> 16) == address;
 }
 
-int gondola_sregs_get(struct gondola_vcpu *vcpu, struct gondola_rec_sregs *rec)
+int sregs_get(struct gondola_vcpu *vcpu, struct gondola_rec_sregs *rec)
 {
 	const struct gondola_event *event = &vcpu->event;
 	int i;
@@ -235,7 +235,7 @@ static int apply(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec,
 	return 0;
 }
 
-int gondola_sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u32 *bad)
+int sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u32 *bad)
 {
 	struct gondola_rec_sregs old = { };
 	u32 ignored;
@@ -248,7 +248,7 @@ int gondola_sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs 
 	if (!err)
 		err = check_segments(vcpu, rec, bad);
 	if (!err)
-		err = gondola_sregs_get(vcpu, &old);
+		err = sregs_get(vcpu, &old);
 	if (err)
 		return err;
 	err = apply(vcpu, rec, bad);

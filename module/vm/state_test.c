@@ -20,18 +20,18 @@ static u8 fpu[FPU_BYTES];
 static u32 shadow;
 static u64 hardware_dr7;
 
-u32 gondola_fpu_size(struct gondola_vcpu *vcpu)
+u32 fpu_size(struct gondola_vcpu *vcpu)
 {
 	return FPU_BYTES;
 }
 
-int gondola_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
+int fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 {
 	memcpy(buf, fpu, bytes);
 	return 0;
 }
 
-int gondola_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
+int fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
 {
 	if (bytes != FPU_BYTES)
 		return gondola_refuse(bad, 0);
@@ -437,14 +437,14 @@ static void cr3_outlives_long_mode(struct kunit *test)
 static void sysenter_of_any_value(struct kunit *test)
 {
 	struct world *w = test->priv;
-	u32 bytes = gondola_msrs_size(&w->vcpu), bad;
+	u32 bytes = msrs_size(&w->vcpu), bad;
 	void *msrs = kunit_kzalloc(test, bytes, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, msrs);
 	sysenter_eip = 0x123400008000c000;
-	KUNIT_ASSERT_EQ(test, gondola_msrs_get(&w->vcpu, msrs, bytes), 0);
+	KUNIT_ASSERT_EQ(test, msrs_get(&w->vcpu, msrs, bytes), 0);
 	sysenter_eip = 0;
-	KUNIT_EXPECT_EQ(test, gondola_msrs_set(&w->vcpu, msrs, bytes, &bad), 0);
+	KUNIT_EXPECT_EQ(test, msrs_set(&w->vcpu, msrs, bytes, &bad), 0);
 	KUNIT_EXPECT_EQ(test, (u32)sysenter_eip, 0x8000c000u);
 }
 
@@ -527,12 +527,12 @@ static void clock(struct kunit *test)
 	struct gondola_rec_clock now = { };
 	u32 record, field;
 
-	KUNIT_ASSERT_EQ(test, gondola_clock_get(&w->vm, &now), 0);
+	KUNIT_ASSERT_EQ(test, clock_get(&w->vm, &now), 0);
 	r.clock = now;
 	r.clock.tsc += 1000000;
 	clear_bit(GONDOLA_REQ_TSC, &w->vcpu.requests);
 	KUNIT_ASSERT_EQ(test, gondola_state_set(&w->vm, NULL, &r, sizeof(r), &record, &field), 0);
-	KUNIT_ASSERT_EQ(test, gondola_clock_get(&w->vm, &now), 0);
+	KUNIT_ASSERT_EQ(test, clock_get(&w->vm, &now), 0);
 	KUNIT_EXPECT_EQ(test, now.tsc, r.clock.tsc);
 	KUNIT_EXPECT_TRUE(test, test_bit(GONDOLA_REQ_TSC, &w->vcpu.requests));
 
