@@ -50,7 +50,7 @@ enum gondola_vcpu_mode {
  * @cpu: the processor it is loaded on, or -1
  * @tsc_offset: guest TSC = host TSC + this + the VM's, see clock.h
  * @missing, @missing_write: guest-physical memory that the last -EAGAIN was about, and whether it
- *	is to be written; noted where it was found missing (gondola_fault_in()) and nowhere else
+ *	is to be written; noted where it was found missing (mmu_fault_in()) and nowhere else
  * @patient: it may sleep for absent memory: not in GONDOLA_RUN
  * @engine_data: the engine's own
  * @fpu: FPU state, where it is kept in memory; NULL: the processor has it

@@ -85,9 +85,9 @@ static noinline enum gondola_walk_result translate_by_walk(struct gondola_vcpu *
 							   struct missing *missing)
 {
 	enum gondola_walk_result result;
-	struct gondola_walk w;
+	struct mmu_walk w;
 
-	result = gondola_walk(vcpu, gva, access, &w);
+	result = mmu_walk(vcpu, gva, access, &w);
 	out->error = w.error;
 	out->gpa = w.gfn << GONDOLA_PAGE_SHIFT | (gva & ~GONDOLA_PAGE_MASK);
 	if (result == WALK_MISSING)
@@ -106,7 +106,7 @@ static enum gondola_walk_result translate(struct gondola_vcpu *vcpu, gva_t gva, 
 		out->gpa = (u32)gva;
 		return WALK_OK;
 	}
-	result = gondola_lookup(vcpu, gva, access, &at);
+	result = mmu_lookup(vcpu, gva, access, &at);
 	if (unlikely(result == WALK_MISSING))
 		return translate_by_walk(vcpu, gva, access, out, missing);
 	out->gpa = at.gpa;
@@ -134,20 +134,20 @@ static enum gondola_access_result access_locked(struct gondola_vcpu *vcpu, gva_t
 		return GONDOLA_ACCESS_MEMORY;
 	}
 	gfn = out->gpa >> GONDOLA_PAGE_SHIFT;
-	slot = gondola_find_slot(vm, gfn);
+	slot = mmu_find_slot(vm, gfn);
 	if (!slot || (write && (slot->flags & GONDOLA_MEM_READONLY)))
 		return GONDOLA_ACCESS_MMIO;
 	if (!fn)
 		return GONDOLA_ACCESS_OK;
-	frame = gondola_frame_in(slot, gfn);
+	frame = mmu_frame_in(slot, gfn);
 	if (!(frame->host & FRAME_PRESENT) || (write && !(frame->host & FRAME_WRITABLE))) {
 		*missing = (struct missing){ gfn, write };
 		return GONDOLA_ACCESS_MEMORY;
 	}
 	if (fn(frame_data(frame) + (gva & ~GONDOLA_PAGE_MASK), arg, bytes)) {
-		gondola_mark_page_dirty(vm, vcpu, slot, gfn, GONDOLA_DIRTY_VCPU);
+		mmu_mark_page_dirty(vm, vcpu, slot, gfn, GONDOLA_DIRTY_VCPU);
 		if (frame->nr_tables)
-			gondola_table_written(vcpu, gfn, gva & ~GONDOLA_PAGE_MASK, bytes);
+			mmu_table_written(vcpu, gfn, gva & ~GONDOLA_PAGE_MASK, bytes);
 	}
 	return GONDOLA_ACCESS_OK;
 }
@@ -162,14 +162,14 @@ static enum gondola_access_result access(struct gondola_vcpu *vcpu, gva_t gva, a
 
 	for (;;) {
 		/* A table that is written may need links. */
-		if ((access & PFEC_W) && unlikely(gondola_cache_fill(vcpu)))
+		if ((access & PFEC_W) && unlikely(mmu_cache_fill(vcpu)))
 			return GONDOLA_ACCESS_ERROR;
-		gondola_mmu_lock(vcpu->vm);
+		mmu_lock(vcpu->vm);
 		result = access_locked(vcpu, gva, fn, arg, bytes, access, out, &missing);
-		gondola_mmu_unlock(vcpu->vm);
+		mmu_unlock(vcpu->vm);
 		if (result != GONDOLA_ACCESS_MEMORY)
 			return result;
-		err = gondola_fault_in(vcpu, missing);
+		err = mmu_fault_in(vcpu, missing);
 		if (err)
 			return err == -EAGAIN ? GONDOLA_ACCESS_MEMORY : GONDOLA_ACCESS_ERROR;
 	}
@@ -209,27 +209,27 @@ static int gpa_access(struct gondola_vcpu *vcpu, gpa_t gpa, void *buf, unsigned 
 		struct gondola_slot *slot;
 		struct gondola_frame *frame;
 
-		gondola_mmu_lock(vm);
-		slot = gondola_find_slot(vm, gfn);
+		mmu_lock(vm);
+		slot = mmu_find_slot(vm, gfn);
 		if (!slot || (write && (slot->flags & GONDOLA_MEM_READONLY))) {
-			gondola_mmu_unlock(vm);
+			mmu_unlock(vm);
 			return -ENXIO;
 		}
-		frame = gondola_frame_in(slot, gfn);
+		frame = mmu_frame_in(slot, gfn);
 		if ((frame->host & FRAME_PRESENT) && (!write || (frame->host & FRAME_WRITABLE))) {
 			if (write) {
 				memcpy(frame_data(frame) + offset, buf, bytes);
-				gondola_mark_page_dirty(vm, NULL, slot, gfn, GONDOLA_DIRTY_HOST);
+				mmu_mark_page_dirty(vm, NULL, slot, gfn, GONDOLA_DIRTY_HOST);
 				if (frame->nr_tables)
-					gondola_zap_tables(vm, gfn);
+					mmu_zap_tables(vm, gfn);
 			} else {
 				memcpy(buf, frame_data(frame) + offset, bytes);
 			}
-			gondola_mmu_unlock(vm);
+			mmu_unlock(vm);
 			return 0;
 		}
-		gondola_mmu_unlock(vm);
-		err = gondola_fault_in(vcpu, (struct missing){ gfn, write });
+		mmu_unlock(vm);
+		err = mmu_fault_in(vcpu, (struct missing){ gfn, write });
 		if (err)
 			return err;
 	}

@@ -2,19 +2,19 @@
 /* Proof of the invariants I1 … I5 of internal.h over a whole VM. Slow; for tests. */
 #include "internal.h"
 
-bool gondola_audit_quiet;
+bool mmu_audit_quiet;
 
 #define violation(fmt, ...)							\
 ({										\
-	if (!gondola_audit_quiet)						\
+	if (!mmu_audit_quiet)							\
 		pr_err("gondola: audit: " fmt "\n", ##__VA_ARGS__);		\
 	1;									\
 })
 
 static int audit_leaf(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i)
 {
-	gfn_t gfn = gondola_leaf_gfn(sp, i);
-	struct gondola_slot *slot = gondola_find_slot(vm, gfn);
+	gfn_t gfn = mmu_leaf_gfn(sp, i);
+	struct gondola_slot *slot = mmu_find_slot(vm, gfn);
 	u64 spte = sp->spt[i], gpte = sp->gpt[i];
 	struct gondola_frame *frame;
 	int bad = 0;
@@ -24,7 +24,7 @@ static int audit_leaf(struct gondola_vm *vm, struct gondola_shadow_page *sp, uns
 	frame = &slot->frames[gfn - slot->base];
 	if (!(frame->host & FRAME_PRESENT) || (frame->host ^ spte) & PT_ADDR)
 		bad += violation("leaf maps gfn %llx to another frame", gfn);
-	if (!gondola_rmap_has(frame->rmap, &sp->spt[i]))
+	if (!rmap_has(frame->rmap, &sp->spt[i]))
 		bad += violation("leaf of gfn %llx is not in its rmap", gfn);
 	if (!sp->role.direct) {
 		if (!(gpte & PT_P) || !(gpte & PT_A))
@@ -42,7 +42,7 @@ static int audit_leaf(struct gondola_vm *vm, struct gondola_shadow_page *sp, uns
 		bad += violation("leaf of gfn %llx is writable, its frame is not", gfn);
 	if (frame->nr_synced)
 		bad += violation("leaf of gfn %llx may write a table in sync", gfn);
-	if (!gondola_may_write_clean(slot, gfn))
+	if (!mmu_may_write_clean(slot, gfn))
 		bad += violation("leaf of gfn %llx may write a page that counts as clean", gfn);
 	return bad;
 }
@@ -55,12 +55,12 @@ static int audit_link(struct gondola_vm *vm, struct gondola_shadow_page *sp, uns
 
 	if (child->invalid || child->role.level != sp->role.level - 1)
 		return violation("link at level %u leads to a wrong page", sp->role.level);
-	if (!gondola_rmap_has(child->parents, &sp->spt[i]))
+	if (!rmap_has(child->parents, &sp->spt[i]))
 		bad += violation("link is missing from its child's parents");
 	if (child->orphan)
 		bad += violation("child (gfn %llx) counts as an orphan", child->gfn);
 	if (sp->generation == vm->mmu.generation &&
-	    gondola_shadow_find(vm, child->gfn, child->role) != child)
+	    shadow_find(vm, child->gfn, child->role) != child)
 		bad += violation("child (gfn %llx) cannot be found", child->gfn);
 	if (!child->role.direct && child->gfn != (gpte & PT_ADDR) >> GONDOLA_PAGE_SHIFT)
 		bad += violation("link leads to gfn %llx, its guest entry elsewhere", child->gfn);
@@ -72,7 +72,7 @@ static int audit_link(struct gondola_vm *vm, struct gondola_shadow_page *sp, uns
 
 static int audit_page(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 {
-	struct gondola_frame *frame = sp->role.direct ? NULL : gondola_find_frame(vm, sp->gfn);
+	struct gondola_frame *frame = sp->role.direct ? NULL : mmu_find_frame(vm, sp->gfn);
 	unsigned int i, present = 0;
 	int bad = 0;
 
@@ -114,7 +114,7 @@ static bool audit_rmap_entry(u64 *spte, void *arg)
 
 	count->entries++;
 	if (!sp || sp->role.level != 1 || !spte_present(*spte) ||
-	    gondola_leaf_gfn(sp, spte_index(spte)) != count->gfn)
+	    mmu_leaf_gfn(sp, spte_index(spte)) != count->gfn)
 		count->bad += violation("rmap of gfn %llx holds a foreign entry", count->gfn);
 	return false;
 }
@@ -134,7 +134,7 @@ static int audit_frames(struct gondola_vm *vm)
 			u32 tables = 0, synced = 0;
 
 			count.gfn = slot->base + i;
-			gondola_rmap_visit(frame->rmap, audit_rmap_entry, &count);
+			rmap_visit(frame->rmap, audit_rmap_entry, &count);
 			gondola_for_each_table(vm, count.gfn, sp) {
 				tables++;
 				synced += !sp->unsync;
@@ -155,7 +155,7 @@ int gondola_mmu_audit(struct gondola_vm *vm)
 	u32 pages = 0, unsync = 0;
 	int bad;
 
-	gondola_mmu_lock(vm);
+	mmu_lock(vm);
 	bad = audit_frames(vm);
 	list_for_each_entry(sp, &vm->mmu.pages, link) {
 		pages++;
@@ -164,6 +164,6 @@ int gondola_mmu_audit(struct gondola_vm *vm)
 	}
 	if (pages != vm->mmu.nr_pages || unsync != vm->mmu.nr_unsync)
 		bad += violation("the VM miscounts its shadow pages");
-	gondola_mmu_unlock(vm);
+	mmu_unlock(vm);
 	return bad;
 }

@@ -12,15 +12,15 @@
 
 static void begin(void)
 {
-	gondola_steps.most = 0;
+	mmu_steps.most = 0;
 }
 
 static void must_be_few(struct kunit *test, u64 bound)
 {
-	kunit_info(test, "%llu steps of %llu", gondola_steps.most, bound);
-	KUNIT_EXPECT_LE(test, gondola_steps.most, bound);
+	kunit_info(test, "%llu steps of %llu", mmu_steps.most, bound);
+	KUNIT_EXPECT_LE(test, mmu_steps.most, bound);
 	/* It must have counted something. */
-	KUNIT_EXPECT_GT(test, gondola_steps.most, 0ull);
+	KUNIT_EXPECT_GT(test, mmu_steps.most, 0ull);
 }
 
 #define LEAF_TABLES	129u		/* one more than may be out of sync */
@@ -189,7 +189,7 @@ static void tree_falls_at_once(struct kunit *test)
 	must_write(test, w, 0x2008, 0);
 	/* Later holds take what the first one leaves. */
 	for (turns = 0; turns < ALIAS_TABLES && w->vm.mmu.nr_pages > before; turns++)
-		gondola_mmu_age(&w->vm, WORLD_HVA, WORLD_HVA + 1, false);
+		mmu_age(&w->vm, WORLD_HVA, WORLD_HVA + 1, false);
 	must_be_few(test, 4 * FEW_STEPS);
 	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_pages, before);
 	world_done(test, w);
@@ -264,7 +264,7 @@ static void fault_while_all_go(struct world *w)
 		return;
 	between.holds++;
 	between.pages = max(between.pages, left);
-	reach_below(w, gondola_current_root(&w->vcpu));
+	reach_below(w, mmu_current_root(&w->vcpu));
 }
 
 /* The processors go on meanwhile: what they make anew is neither taken for old nor mixed with it. */
@@ -345,8 +345,8 @@ static void hash_has_a_key(struct kunit *test)
 	unsigned int gfn, same = 0;
 
 	for (gfn = 0; gfn < WORLD_PAGES; gfn++)
-		same += gondola_hash_bucket(&w->vm, gfn) - w->vm.mmu.hash ==
-			gondola_hash_bucket(&v->vm, gfn) - v->vm.mmu.hash;
+		same += mmu_hash_bucket(&w->vm, gfn) - w->vm.mmu.hash ==
+			mmu_hash_bucket(&v->vm, gfn) - v->vm.mmu.hash;
 	KUNIT_EXPECT_LT(test, same, WORLD_PAGES / 8);
 	world_done(test, v);
 	world_done(test, w);
@@ -420,9 +420,9 @@ static void slot_is_larger_than_what_is_in_it(struct kunit *test)
 	must_be_few(test, FEW_STEPS);
 	log_sparse(test, w);
 	begin();
-	gondola_mmu_age(&w->vm, 0, end, true);
-	gondola_mmu_invalidate_begin(&w->vm, 0, end, true);
-	gondola_mmu_invalidate_end(&w->vm);
+	mmu_age(&w->vm, 0, end, true);
+	mmu_invalidate_begin(&w->vm, 0, end, true);
+	mmu_invalidate_end(&w->vm);
 	must_be_few(test, FEW_STEPS);
 	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_sptes, 0ull);
 	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x200000), 77ull);
@@ -441,11 +441,11 @@ static void host_takes_all(struct kunit *test)
 
 	alias_pages(test, w, 64);
 	begin();
-	gondola_mmu_age(&w->vm, 0, ~0ull, true);
+	mmu_age(&w->vm, 0, ~0ull, true);
 	must_be_few(test, FEW_STEPS);
 	begin();
-	gondola_mmu_invalidate_begin(&w->vm, 0, ~0ull, true);
-	gondola_mmu_invalidate_end(&w->vm);
+	mmu_invalidate_begin(&w->vm, 0, ~0ull, true);
+	mmu_invalidate_end(&w->vm);
 	must_be_few(test, FEW_STEPS / 2);
 	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_sptes, 0ull);
 	KUNIT_EXPECT_EQ(test, must_read(test, w, ALIAS_GVA), 0x60ull);

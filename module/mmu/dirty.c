@@ -27,9 +27,9 @@ static void mark_page(struct gondola_vm *vm, struct gondola_vcpu *vcpu, struct g
 			    stamp->phase, stamp->round, ++vm->mmu.nr_dirtied, device);
 }
 
-void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
-			     struct gondola_slot *slot, gfn_t gfn,
-			     enum gondola_dirty_source source)
+void mmu_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
+			 struct gondola_slot *slot, gfn_t gfn,
+			 enum gondola_dirty_source source)
 {
 	mark_page(vm, vcpu, slot, gfn, source, "");
 }
@@ -44,7 +44,7 @@ static struct gondola_stamp mark_of(const struct gondola_vm *vm)
 	return (struct gondola_stamp){ READ_ONCE(vm->phase), READ_ONCE(vm->round) };
 }
 
-unsigned long *gondola_dirty_alloc(struct gondola_vm *vm, u64 pages)
+unsigned long *mmu_dirty_alloc(struct gondola_vm *vm, u64 pages)
 {
 	unsigned long *dirty = __vcalloc(DIV_ROUND_UP(pages, 64),
 					 sizeof(u64) + sizeof(struct gondola_stamp),
@@ -56,7 +56,7 @@ unsigned long *gondola_dirty_alloc(struct gondola_vm *vm, u64 pages)
 	return dirty;
 }
 
-void gondola_dirty_begin(struct gondola_slot *slot, unsigned long *dirty)
+void mmu_dirty_begin(struct gondola_slot *slot, unsigned long *dirty)
 {
 	slot->dirty = dirty;
 	slot->stamps = stamps_of(dirty, slot->pages);
@@ -85,11 +85,11 @@ int gondola_mmu_get_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages,
 		return -EINVAL;
 	for (done = 0; done < pages; done += n) {
 		n = min_t(u64, pages - done, READ_AT_ONCE);
-		gondola_mmu_lock(vm);
-		gondola_step(DIV_ROUND_UP(n, 64));
+		mmu_lock(vm);
+		mmu_step(DIV_ROUND_UP(n, 64));
 		memcpy(bitmap + done / 64, s->dirty + (first + done) / 64,
 		       DIV_ROUND_UP(n, 64) * sizeof(u64));
-		gondola_mmu_unlock(vm);
+		mmu_unlock(vm);
 		cond_resched();
 	}
 	if (pages % 64)
@@ -106,16 +106,16 @@ static unsigned int clear_word(struct gondola_vm *vm, struct gondola_slot *s, u6
 	unsigned long bits = *which & s->dirty[first / 64];
 	unsigned int work = 0, i;
 
-	gondola_step(1);
+	mmu_step(1);
 	*which = bits;
 	s->dirty[first / 64] &= ~bits;
 	s->stamps[first / 64] = mark_of(vm);
 	for_each_set_bit(i, &bits, 64) {
 		struct gondola_frame *frame = &s->frames[first + i];
 
-		gondola_step(1);
-		work += 1 + gondola_rmap_size(frame->rmap);
-		gondola_write_protect(vm, s->base + first + i, frame);
+		mmu_step(1);
+		work += 1 + rmap_size(frame->rmap);
+		mmu_write_protect(vm, s->base + first + i, frame);
 	}
 	return work;
 }
@@ -134,15 +134,15 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 		return -EINVAL;
 	if (pages % 64)
 		bitmap[pages / 64] &= GENMASK_ULL(pages % 64 - 1, 0);
-	gondola_mmu_lock(vm);
+	mmu_lock(vm);
 	/* A word is cleared and stamped in one hold, so that no write falls between two periods. */
 	for (i = 0; i < DIV_ROUND_UP(pages, 64); i++) {
 		if (work > PROTECT_AT_ONCE) {
 			/* No stale entry may write the pages that were cleared so far. */
-			gondola_flush_all(vm);
-			gondola_mmu_unlock(vm);
+			mmu_flush_all(vm);
+			mmu_unlock(vm);
 			cond_resched();
-			gondola_mmu_lock(vm);
+			mmu_lock(vm);
 			work = 0;
 		}
 		more = clear_word(vm, s, first + i * 64, &bitmap[i]);
@@ -151,8 +151,8 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 	}
 	/* Before the lock goes: who reads the log next must find every later write. */
 	if (flush)
-		gondola_flush_all(vm);
-	gondola_mmu_unlock(vm);
+		mmu_flush_all(vm);
+	mmu_unlock(vm);
 	return 0;
 }
 
@@ -168,17 +168,17 @@ int gondola_mmu_mark_dirty(struct gondola_vm *vm, gpa_t gpa, u64 bytes,
 	for (; gfn <= last; gfn++) {
 		struct gondola_slot *slot;
 
-		gondola_mmu_lock(vm);
-		slot = gondola_find_slot(vm, gfn);
+		mmu_lock(vm);
+		slot = mmu_find_slot(vm, gfn);
 		if (!slot) {
-			gondola_mmu_unlock(vm);
+			mmu_unlock(vm);
 			return -ENXIO;
 		}
 		mark_page(vm, NULL, slot, gfn, source, device);
 		/* The write went past the shadow of a table that may lie there. */
-		if (gondola_frame_in(slot, gfn)->nr_tables)
-			gondola_zap_tables(vm, gfn);
-		gondola_mmu_unlock(vm);
+		if (mmu_frame_in(slot, gfn)->nr_tables)
+			mmu_zap_tables(vm, gfn);
+		mmu_unlock(vm);
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();

@@ -9,16 +9,16 @@
 static u8 *writable_byte(struct gondola_vm *vm, gpa_t gpa)
 {
 	gfn_t gfn = gpa >> GONDOLA_PAGE_SHIFT;
-	struct gondola_slot *slot = gondola_find_slot(vm, gfn);
+	struct gondola_slot *slot = mmu_find_slot(vm, gfn);
 	struct gondola_frame *frame;
 
 	if (!slot || (slot->flags & GONDOLA_MEM_READONLY))
 		return NULL;
-	frame = gondola_frame_in(slot, gfn);
+	frame = mmu_frame_in(slot, gfn);
 	/* A guest that keeps a page table there gets none of it. */
 	if (!(frame->host & FRAME_PRESENT) || !(frame->host & FRAME_WRITABLE) || frame->nr_tables)
 		return NULL;
-	gondola_mark_page_dirty(vm, NULL, slot, gfn, GONDOLA_DIRTY_HOST);
+	mmu_mark_page_dirty(vm, NULL, slot, gfn, GONDOLA_DIRTY_HOST);
 	return (u8 *)frame_data(frame) + (gpa & ~GONDOLA_PAGE_MASK);
 }
 
@@ -30,14 +30,14 @@ int gondola_gpa_exchange(struct gondola_vcpu *vcpu, gpa_t gpa, u8 new, u8 *old)
 	int err;
 
 	for (tries = 0; tries < 2; tries++) {
-		gondola_mmu_lock(vm);
+		mmu_lock(vm);
 		byte = writable_byte(vm, gpa);
 		if (byte)
 			*old = xchg(byte, new);
-		gondola_mmu_unlock(vm);
+		mmu_unlock(vm);
 		if (byte)
 			return 0;
-		err = gondola_fault_in(vcpu, (struct missing){ gpa >> GONDOLA_PAGE_SHIFT, true });
+		err = mmu_fault_in(vcpu, (struct missing){ gpa >> GONDOLA_PAGE_SHIFT, true });
 		if (err)
 			return err;
 	}

@@ -46,10 +46,10 @@ static __always_inline void set_leaf(struct gondola_vcpu *vcpu, struct gondola_s
 	struct gondola_vm *vm = vcpu->vm;
 	u64 *spte = &sp->spt[i], old = READ_ONCE(*spte), new;
 
-	if (GONDOLA_MMU_BUG_ON(vm, gondola_leaf_gfn(sp, i) != gfn))
+	if (GONDOLA_MMU_BUG_ON(vm, mmu_leaf_gfn(sp, i) != gfn))
 		return;
 	if (!(frame->host & FRAME_WRITABLE) || frame->nr_synced ||
-	    !gondola_may_write_clean(slot, gfn))
+	    !mmu_may_write_clean(slot, gfn))
 		bits &= ~PT_W;
 	new = (frame->host & PT_ADDR) | bits | PT_P | PT_A;
 	/* Only tables need to know when a page was written: see was_written(). */
@@ -61,14 +61,14 @@ static __always_inline void set_leaf(struct gondola_vcpu *vcpu, struct gondola_s
 	if (GONDOLA_MMU_BUG_ON(vm, spte_present(old) && (old ^ new) & PT_ADDR))
 		return;
 	if (!spte_present(old)) {
-		gondola_rmap_add(&vcpu->mmu.rmap_cache, &frame->rmap, spte);
+		rmap_add(&vcpu->mmu.rmap_cache, &frame->rmap, spte);
 		sp->present++;
 		vm->mmu.nr_sptes++;
-		gondola_entry_fill(spte, new);
+		mmu_entry_fill(spte, new);
 		return;
 	}
-	old = gondola_entry_change(spte, 0, new);
-	gondola_keep_written(vm, frame, gfn, old);
+	old = mmu_entry_change(spte, 0, new);
+	mmu_keep_written(vm, frame, gfn, old);
 	/* A processor that remembers W and D would write without setting D again. */
 	if ((old & ~new & (PT_W | PT_U)) || (new & ~old & PT_NX) ||
 	    ((old & PT_W) && (old & ~new & PT_D))) {
@@ -90,7 +90,7 @@ static bool role_is_current(struct gondola_vcpu *vcpu, union gondola_role role)
 /* An entry that no fault asked for takes no other entry's place. */
 static bool may_map_along(const struct gondola_frame *frame)
 {
-	return frame->host & FRAME_PRESENT && !gondola_rmap_is_full(frame->rmap);
+	return frame->host & FRAME_PRESENT && !rmap_is_full(frame->rmap);
 }
 
 /* The role of @sp is current. */
@@ -104,12 +104,12 @@ static __always_inline bool leaf_try(struct gondola_vcpu *vcpu, struct gondola_s
 
 	/* Without A the processor would have to set it first: that is for a fault to do. */
 	if ((gpte & (PT_P | PT_A)) != (PT_P | PT_A) || gpte & vcpu->mmu.reserved[0][1] ||
-	    !gondola_chunk_to_spare(vcpu))
+	    !mmu_chunk_to_spare(vcpu))
 		return false;
-	slot = gondola_find_slot(vcpu->vm, gfn);
+	slot = mmu_find_slot(vcpu->vm, gfn);
 	if (!slot)
 		return false;
-	frame = gondola_frame_in(slot, gfn);
+	frame = mmu_frame_in(slot, gfn);
 	if (!may_map_along(frame))
 		return false;
 	if (!(gpte & PT_D))
@@ -118,13 +118,13 @@ static __always_inline bool leaf_try(struct gondola_vcpu *vcpu, struct gondola_s
 	return true;
 }
 
-bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
-		      u64 gpte)
+bool mmu_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+		  u64 gpte)
 {
 	return role_is_current(vcpu, sp->role) && leaf_try(vcpu, sp, i, gpte);
 }
 
-gfn_t gondola_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte)
+gfn_t mmu_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte)
 {
 	if (sp->role.direct)
 		return sp->gfn + ((gfn_t)i << (9 * (sp->role.level - 1)));
@@ -150,7 +150,7 @@ static union gondola_role child_role(const struct gondola_shadow_page *sp, unsig
 		}
 	}
 	if (sp->role.direct || large) {
-		*gfn = gondola_large_gfn(sp, i, gpte);
+		*gfn = mmu_large_gfn(sp, i, gpte);
 		role.direct = 1;
 		role.gpte32 = 0;
 		role.quadrant = 0;
@@ -201,19 +201,19 @@ static bool set_link(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 	if (GONDOLA_MMU_BUG_ON(vcpu->vm, !is_child(child, sp, i, gpte)))
 		return false;
 	sp->gpt[i] = gpte;
-	gondola_shadow_adopt(vcpu->vm, child);
-	gondola_make_room_in(vcpu->vm, child->parents);
-	gondola_rmap_add(&vcpu->mmu.rmap_cache, &child->parents, spte);
+	shadow_adopt(vcpu->vm, child);
+	mmu_make_room_in(vcpu->vm, child->parents);
+	rmap_add(&vcpu->mmu.rmap_cache, &child->parents, spte);
 	sp->present++;
-	gondola_entry_fill(spte, __pa(child->spt) | link_bits(sp, gpte));
+	mmu_entry_fill(spte, __pa(child->spt) | link_bits(sp, gpte));
 	/* A table out of sync may not be entered by a new way unseen. */
 	if (child->unsync)
-		gondola_sync_page(vcpu, child);
+		mmu_sync_page(vcpu, child);
 	return true;
 }
 
-bool gondola_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
-		      u64 gpte)
+bool mmu_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+		  u64 gpte)
 {
 	struct gondola_shadow_page *child;
 	union gondola_role role;
@@ -222,14 +222,14 @@ bool gondola_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 	gfn_t gfn;
 
 	if (!(gpte & PT_P) || !(gpte & PT_A || is_pae_root(sp)) ||
-	    !role_is_current(vcpu, sp->role) || !gondola_chunk_to_spare(vcpu))
+	    !role_is_current(vcpu, sp->role) || !mmu_chunk_to_spare(vcpu))
 		return false;
 	large = gpte & PT_PS && (gpte_is_large(sp->role, gpte) || level == 4);
 	if (!is_pae_root(sp) && gpte & vcpu->mmu.reserved[large][level])
 		return false;
 	role = child_role(sp, i, gpte, &gfn);
-	child = gondola_shadow_find(vcpu->vm, gfn, role);
-	return child && !gondola_rmap_is_full(child->parents) &&
+	child = shadow_find(vcpu->vm, gfn, role);
+	return child && !rmap_is_full(child->parents) &&
 	       set_link(vcpu, sp, i, child, gpte);
 }
 
@@ -250,16 +250,16 @@ static struct gondola_shadow_page *descend(struct gondola_vcpu *vcpu,
 		/* A or D has come since: that changes no more than rights, which are in the link. */
 		if (!((sp->gpt[i] ^ gpte) & ~(PT_A | PT_D)) && !sp->role.nowp) {
 			sp->gpt[i] = gpte;
-			gondola_entry_change(&sp->spt[i], PT_ADDR, link_bits(sp, gpte));
+			mmu_entry_change(&sp->spt[i], PT_ADDR, link_bits(sp, gpte));
 			goto found;
 		}
-		gondola_entry_clear(vcpu->vm, sp, i);
+		mmu_entry_clear(vcpu->vm, sp, i);
 	}
 	role = child_role(sp, i, gpte, &gfn);
-	child = gondola_shadow_get(vcpu, gfn, role);
+	child = shadow_get(vcpu, gfn, role);
 	if (!child || !set_link(vcpu, sp, i, child, gpte))
 		return NULL;
-	gondola_sync_below(vcpu, child);
+	mmu_sync_below(vcpu, child);
 	return child;
 
 found:
@@ -296,12 +296,12 @@ static void fill_around_direct(struct gondola_vcpu *vcpu, struct gondola_shadow_
 	u64 bits = leaf_bits(sp->role, PT_W | PT_U, false);
 
 	for (; i < end; i++) {
-		struct gondola_slot *slot = gondola_find_slot(vcpu->vm, sp->gfn + i);
+		struct gondola_slot *slot = mmu_find_slot(vcpu->vm, sp->gfn + i);
 		struct gondola_frame *frame;
 
-		if (!slot || spte_present(sp->spt[i]) || !gondola_chunk_to_spare(vcpu))
+		if (!slot || spte_present(sp->spt[i]) || !mmu_chunk_to_spare(vcpu))
 			continue;
-		frame = gondola_frame_in(slot, sp->gfn + i);
+		frame = mmu_frame_in(slot, sp->gfn + i);
 		if (!may_map_along(frame))
 			continue;
 		set_leaf(vcpu, sp, i, slot, frame, sp->gfn + i, bits);
@@ -313,16 +313,16 @@ static void fill_around_direct(struct gondola_vcpu *vcpu, struct gondola_shadow_
 static void map_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
 		     u64 rights, struct gondola_slot *slot, gfn_t gfn, u32 error)
 {
-	struct gondola_frame *frame = gondola_frame_in(slot, gfn);
+	struct gondola_frame *frame = mmu_frame_in(slot, gfn);
 	struct gondola_vm *vm = vcpu->vm;
 	bool write = error & PFEC_W;
 
 	sp->writes = 0;
 	list_move(&sp->link, &vm->mmu.pages);
 	if (write)
-		gondola_mark_page_dirty(vm, vcpu, slot, gfn, GONDOLA_DIRTY_VCPU);
+		mmu_mark_page_dirty(vm, vcpu, slot, gfn, GONDOLA_DIRTY_VCPU);
 	if (!spte_present(sp->spt[i]))
-		gondola_make_room_in(vm, frame->rmap);
+		mmu_make_room_in(vm, frame->rmap);
 	set_leaf(vcpu, sp, i, slot, frame, gfn,
 		 leaf_bits(sp->role, rights, write && !(error & PFEC_U)));
 	gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_FILLS);
@@ -339,7 +339,7 @@ static u64 take_leaf_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page
 	if (sp->gpt[i] != gpte) {
 		/* Another frame than the one mapped: out of the old one's rmap. */
 		if ((sp->gpt[i] ^ gpte) & PT_ADDR)
-			gondola_entry_clear(vcpu->vm, sp, i);
+			mmu_entry_clear(vcpu->vm, sp, i);
 		sp->gpt[i] = gpte;
 	}
 	return gpte & PT_D ? gpte : gpte & ~PT_W;
@@ -360,9 +360,9 @@ static bool still_holds(const struct gondola_shadow_page *sp, unsigned int i, u6
 }
 
 static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
-				      const struct gondola_walk *w, struct gondola_slot *slot)
+				      const struct mmu_walk *w, struct gondola_slot *slot)
 {
-	struct gondola_shadow_page *sp = gondola_current_root(vcpu);
+	struct gondola_shadow_page *sp = mmu_current_root(vcpu);
 	u64 rights = PT_W | PT_U;
 	unsigned int i;
 
@@ -375,7 +375,7 @@ static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 
 		i = shadow_index(gva, sp->role.level);
 		if (is_pae_root(sp)) {
 			i = (gva >> 30) & 3;
-			gpte = gondola_pae_entry(vcpu, i);
+			gpte = mmu_pae_entry(vcpu, i);
 		} else if (!sp->role.direct) {
 			/* The walk ended above: there is no such table. */
 			if (GONDOLA_MMU_BUG_ON(vcpu->vm, (int)sp->role.level < w->leaf))
@@ -411,15 +411,15 @@ static enum gondola_access_result check_frame(struct gondola_vcpu *vcpu, gpa_t g
 	bool write = error & PFEC_W;
 	struct gondola_frame *frame;
 
-	*slot = gondola_find_slot(vcpu->vm, gfn);
+	*slot = mmu_find_slot(vcpu->vm, gfn);
 	if (!*slot || (write && ((*slot)->flags & GONDOLA_MEM_READONLY)))
 		return GONDOLA_ACCESS_MMIO;
-	frame = gondola_frame_in(*slot, gfn);
+	frame = mmu_frame_in(*slot, gfn);
 	if (!(frame->host & FRAME_PRESENT) || (write && !(frame->host & FRAME_WRITABLE))) {
 		*missing = (struct missing){ gfn, write };
 		return GONDOLA_ACCESS_MEMORY;
 	}
-	if (write && frame->nr_synced && !gondola_unsync_gfn(vcpu, gfn, frame))
+	if (write && frame->nr_synced && !mmu_unsync_gfn(vcpu, gfn, frame))
 		return GONDOLA_ACCESS_INTERPRET;
 	if (write && !(error & PFEC_U) && vcpu->mmu.role.nosmap &&
 	    (rights & (PT_W | PT_U)) == PT_U)
@@ -434,10 +434,10 @@ fault_by_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 error, struct gondola_ac
 {
 	enum gondola_access_result result;
 	struct gondola_slot *slot;
-	struct gondola_walk w;
+	struct mmu_walk w;
 
 	if (gondola_paging(vcpu)) {
-		switch (gondola_walk(vcpu, gva, error & (PFEC_W | PFEC_U | PFEC_I), &w)) {
+		switch (mmu_walk(vcpu, gva, error & (PFEC_W | PFEC_U | PFEC_I), &w)) {
 		case WALK_OK:
 			break;
 		case WALK_FAULT:
@@ -456,7 +456,7 @@ fault_by_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 error, struct gondola_ac
 	if (result != GONDOLA_ACCESS_OK)
 		return result;
 	/* The write may have been to our own root, once too often: load it anew, fault again. */
-	if (unlikely(gondola_root_is_gone(vcpu)))
+	if (unlikely(mmu_root_is_gone(vcpu)))
 		return GONDOLA_ACCESS_OK;
 	return map(vcpu, gva, error, &w, slot);
 }
@@ -470,7 +470,7 @@ static int fault_by_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
 	struct gondola_place at;
 	u64 rights = PT_W | PT_U;
 
-	switch (gondola_lookup(vcpu, gva, error & (PFEC_W | PFEC_U | PFEC_I), &at)) {
+	switch (mmu_lookup(vcpu, gva, error & (PFEC_W | PFEC_U | PFEC_I), &at)) {
 	case WALK_OK:
 		break;
 	case WALK_FAULT:
@@ -502,23 +502,23 @@ enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gv
 
 	for (tries = 0; tries < MAX_TRIES; tries++) {
 		/* In this order: loading a root may use up what the fault needs. */
-		if (unlikely(gondola_mmu_load(vcpu) || gondola_cache_fill(vcpu)))
+		if (unlikely(gondola_mmu_load(vcpu) || mmu_cache_fill(vcpu)))
 			return GONDOLA_ACCESS_ERROR;
-		gondola_mmu_lock(vm);
-		gondola_shadow_make_room(vm, 4);
+		mmu_lock(vm);
+		shadow_make_room(vm, 4);
 		/* Room may have been made by taking our own root. */
-		if (unlikely(gondola_root_is_gone(vcpu))) {
-			gondola_mmu_unlock(vm);
+		if (unlikely(mmu_root_is_gone(vcpu))) {
+			mmu_unlock(vm);
 			vcpu->mmu.reload = true;
 			continue;
 		}
 		result = fault_by_lookup(vcpu, gva, error, out, &missing);
 		if (result < 0)
 			result = fault_by_walk(vcpu, gva, error, out, &missing);
-		gondola_mmu_unlock(vm);
+		mmu_unlock(vm);
 		if (result != GONDOLA_ACCESS_MEMORY)
 			return result;
-		err = gondola_fault_in(vcpu, missing);
+		err = mmu_fault_in(vcpu, missing);
 		if (err)
 			return err == -EAGAIN ? GONDOLA_ACCESS_MEMORY : GONDOLA_ACCESS_ERROR;
 	}

@@ -29,33 +29,33 @@ static struct gondola_vm *vm_of(struct mmu_notifier *notifier)
 
 static int range_start(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
 {
-	gondola_mmu_invalidate_begin(vm_of(notifier), range->start, range->end,
-				     mmu_notifier_range_blockable(range));
+	mmu_invalidate_begin(vm_of(notifier), range->start, range->end,
+			     mmu_notifier_range_blockable(range));
 	return 0;
 }
 
 static void range_end(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
 {
-	gondola_mmu_invalidate_end(vm_of(notifier));
+	mmu_invalidate_end(vm_of(notifier));
 }
 
 static compat_aged_t clear_flush_young(struct mmu_notifier *notifier, struct mm_struct *mm,
 				       unsigned long start, unsigned long end)
 {
-	return gondola_mmu_age(vm_of(notifier), start, end, true);
+	return mmu_age(vm_of(notifier), start, end, true);
 }
 
 static compat_aged_t test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
 				unsigned long address)
 {
-	return gondola_mmu_age(vm_of(notifier), address, address + PAGE_SIZE, false);
+	return mmu_age(vm_of(notifier), address, address + PAGE_SIZE, false);
 }
 
 /* The launcher's memory goes before its descriptors do. */
 static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
 {
-	gondola_mmu_invalidate_begin(vm_of(notifier), 0, ~0ull, true);
-	gondola_mmu_invalidate_end(vm_of(notifier));
+	mmu_invalidate_begin(vm_of(notifier), 0, ~0ull, true);
+	mmu_invalidate_end(vm_of(notifier));
 }
 
 static const struct mmu_notifier_ops notifier_ops = {
@@ -67,7 +67,7 @@ static const struct mmu_notifier_ops notifier_ops = {
 	.test_young = test_young,
 };
 
-int gondola_mmu_host_attach(struct gondola_vm *vm)
+int mmu_host_attach(struct gondola_vm *vm)
 {
 	struct mmu_host *host = kzalloc(sizeof(*host), GFP_KERNEL_ACCOUNT);
 	int err;
@@ -88,7 +88,7 @@ int gondola_mmu_host_attach(struct gondola_vm *vm)
 	return 0;
 }
 
-void gondola_mmu_host_detach(struct gondola_vm *vm)
+void mmu_host_detach(struct gondola_vm *vm)
 {
 	struct mmu_host *host = vm->mmu.host;
 
@@ -103,7 +103,7 @@ void gondola_mmu_host_detach(struct gondola_vm *vm)
 	vm->mmu.host = NULL;
 }
 
-bool gondola_mmu_host_mapped(struct gondola_vm *vm, hva_t hva, u64 bytes)
+bool mmu_host_mapped(struct gondola_vm *vm, hva_t hva, u64 bytes)
 {
 	bool mapped;
 
@@ -125,8 +125,8 @@ static int pin_at_once(hva_t hva, bool write, struct page **page)
 	return fatal_signal_pending(current) ? -EINTR : -EAGAIN;
 }
 
-int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, bool wait, hpfn_t *pfn,
-			 bool *writable)
+int mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, bool wait, hpfn_t *pfn,
+		 bool *writable)
 {
 	struct page *page;
 	long got;
@@ -152,7 +152,7 @@ int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, bool wait
 	return 0;
 }
 
-void gondola_mmu_host_unpin(hpfn_t pfn, bool dirty)
+void mmu_host_unpin(hpfn_t pfn, bool dirty)
 {
 	struct page *page = pfn_to_page(pfn);
 
@@ -175,9 +175,9 @@ static unsigned long shrink_vm(struct gondola_vm *vm, unsigned long want)
 	if (!spin_trylock(&vm->mmu.lock))
 		return 0;
 	if (vm->mmu.nr_pages > SHRINK_FLOOR)
-		freed = gondola_shadow_evict(vm, min_t(unsigned long, want,
-						       vm->mmu.nr_pages - SHRINK_FLOOR));
-	gondola_mmu_unlock(vm);
+		freed = shadow_evict(vm, min_t(unsigned long, want,
+					       vm->mmu.nr_pages - SHRINK_FLOOR));
+	mmu_unlock(vm);
 	return freed;
 }
 
@@ -200,7 +200,7 @@ static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_contro
 
 static struct shrinker *shrinker;
 
-int gondola_mmu_host_module_init(void)
+int mmu_host_module_init(void)
 {
 	shrinker = shrinker_alloc(0, "gondola");
 	if (!shrinker)
@@ -212,7 +212,7 @@ int gondola_mmu_host_module_init(void)
 	return 0;
 }
 
-void gondola_mmu_host_module_exit(void)
+void mmu_host_module_exit(void)
 {
 	shrinker_free(shrinker);
 	/* Notifiers are freed after a grace period, by code of ours. */

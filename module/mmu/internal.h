@@ -53,7 +53,7 @@ struct gondola_frame {
  * @present: entries that are not empty
  * @frame: where the guest's table lies; NULL if direct
  * @unsync: the guest may write its table unseen; only level 1
- * @touched: with @unsync: it has, since the last sync (see also gondola_rmap_harvest())
+ * @touched: with @unsync: it has, since the last sync (see also rmap_harvest())
  * @orphan: nothing leads here any more: it lies at the end of the VM's list, and goes soon
  * @invalid: zapped, but still somebody's root
  * @writes: writes to the guest's table since it was last walked through
@@ -108,18 +108,18 @@ static inline struct gondola_shadow_page *child_of(u64 spte)
  * at any time, so it changes in one step, and is judged by what it held at that step.  Keeps the
  * bits of @keep, sets those of @set, returns what was there.
  */
-static inline u64 gondola_entry_change(u64 *spte, u64 keep, u64 set)
+static inline u64 mmu_entry_change(u64 *spte, u64 keep, u64 set)
 {
 	u64 old = READ_ONCE(*spte);
 
 	do {
-		gondola_mmu_host_entry(spte);
+		mmu_host_entry(spte);
 	} while (!try_cmpxchg(spte, &old, (old & keep) | set));
 	return old;
 }
 
 /* An entry that is not present is ours alone. */
-static inline void gondola_entry_fill(u64 *spte, u64 new)
+static inline void mmu_entry_fill(u64 *spte, u64 new)
 {
 	WRITE_ONCE(*spte, new);
 }
@@ -135,28 +135,28 @@ static inline unsigned int shadow_index(gva_t gva, unsigned int level)
 }
 
 /* slots.c */
-struct gondola_slot *gondola_find_slot_slow(struct gondola_vm *vm, gfn_t gfn);
+struct gondola_slot *mmu_find_slot_slow(struct gondola_vm *vm, gfn_t gfn);
 
-static inline struct gondola_slot *gondola_find_slot(struct gondola_vm *vm, gfn_t gfn)
+static inline struct gondola_slot *mmu_find_slot(struct gondola_vm *vm, gfn_t gfn)
 {
 	struct gondola_slot *slot = vm->mmu.last_slot;
 
 	if (slot && gfn - slot->base < slot->pages)
 		return slot;
-	return gondola_find_slot_slow(vm, gfn);
+	return mmu_find_slot_slow(vm, gfn);
 }
 
 /* The frame of @gfn, which lies in @slot; the guest chose it, and may not speculate past the end. */
-static inline struct gondola_frame *gondola_frame_in(const struct gondola_slot *slot, gfn_t gfn)
+static inline struct gondola_frame *mmu_frame_in(const struct gondola_slot *slot, gfn_t gfn)
 {
 	return &slot->frames[array_index_nospec(gfn - slot->base, slot->pages)];
 }
 
-static inline struct gondola_frame *gondola_find_frame(struct gondola_vm *vm, gfn_t gfn)
+static inline struct gondola_frame *mmu_find_frame(struct gondola_vm *vm, gfn_t gfn)
 {
-	struct gondola_slot *slot = gondola_find_slot(vm, gfn);
+	struct gondola_slot *slot = mmu_find_slot(vm, gfn);
 
-	return slot ? gondola_frame_in(slot, gfn) : NULL;
+	return slot ? mmu_frame_in(slot, gfn) : NULL;
 }
 
 /* A frame that must be made present (and writable) before an access can go on. */
@@ -170,36 +170,36 @@ struct missing {
  * also for whether it is in a slot.  -EAGAIN: it would have to be waited for, and @vcpu runs; it is
  * noted in vcpu->missing.  -EFAULT: the launcher has nothing there.
  */
-int gondola_fault_in(struct gondola_vcpu *vcpu, struct missing what);
+int mmu_fault_in(struct gondola_vcpu *vcpu, struct missing what);
 
 /* rmap.c: a bag of entry pointers; 0 is empty. */
-void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 *spte);
+void rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 *spte);
 /* False: it is not in the bag. */
-bool gondola_rmap_remove(unsigned long *head, u64 *spte);
-u64 *gondola_rmap_first(unsigned long head);
-/* As many entries as a bag may have: see gondola_make_room_in(). */
+bool rmap_remove(unsigned long *head, u64 *spte);
+u64 *rmap_first(unsigned long head);
+/* As many entries as a bag may have: see mmu_make_room_in(). */
 #define GONDOLA_RMAP_MAX	(32 * 14)
-unsigned int gondola_rmap_size(unsigned long head);
+unsigned int rmap_size(unsigned long head);
 /* In the head of a bag that has chunks; others have one entry at most. */
 #define GONDOLA_RMAP_CHUNK	1ul
-bool gondola_rmap_chunks_are_full(unsigned long head);
-static inline bool gondola_rmap_is_full(unsigned long head)
+bool rmap_chunks_are_full(unsigned long head);
+static inline bool rmap_is_full(unsigned long head)
 {
-	return head & GONDOLA_RMAP_CHUNK && gondola_rmap_chunks_are_full(head);
+	return head & GONDOLA_RMAP_CHUNK && rmap_chunks_are_full(head);
 }
 /* Of a full bag: the entry whose turn it is to go. */
-u64 *gondola_rmap_victim(unsigned long head, unsigned int turn);
+u64 *rmap_victim(unsigned long head, unsigned int turn);
 /* Call @visit for each until it returns true. */
-void gondola_rmap_visit(unsigned long head, bool (*visit)(u64 *spte, void *arg), void *arg);
-bool gondola_rmap_has(unsigned long head, const u64 *spte);
+void rmap_visit(unsigned long head, bool (*visit)(u64 *spte, void *arg), void *arg);
+bool rmap_has(unsigned long head, const u64 *spte);
 /* Remove write access from every entry of the bag; true if any had it. @written: … and D. */
-bool gondola_rmap_write_protect(unsigned long head, bool *written);
+bool rmap_write_protect(unsigned long head, bool *written);
 /* Was the frame written through one of these since last asked? Clears the processor's D bits. */
-bool gondola_rmap_harvest(unsigned long head);
-int gondola_rmap_init(void);
-void gondola_rmap_exit(void);
-int gondola_cache_fill(struct gondola_vcpu *vcpu);
-void gondola_cache_empty(struct gondola_vcpu *vcpu);
+bool rmap_harvest(unsigned long head);
+int rmap_init(void);
+void rmap_exit(void);
+int mmu_cache_fill(struct gondola_vcpu *vcpu);
+void mmu_cache_empty(struct gondola_vcpu *vcpu);
 
 /*
  * Filling more than the fault asks for, and syncing on the way, leave the last objects of the
@@ -207,58 +207,58 @@ void gondola_cache_empty(struct gondola_vcpu *vcpu);
  */
 #define CHUNKS_RESERVED		6
 
-static inline bool gondola_chunk_to_spare(const struct gondola_vcpu *vcpu)
+static inline bool mmu_chunk_to_spare(const struct gondola_vcpu *vcpu)
 {
 	return vcpu->mmu.rmap_cache.count > CHUNKS_RESERVED;
 }
 
 /* shadow.c */
-void gondola_mmu_lock(struct gondola_vm *vm) __acquires(&vm->mmu.lock);
+void mmu_lock(struct gondola_vm *vm) __acquires(&vm->mmu.lock);
 /* Drops the lock; before that, flushes and frees what was zapped under it. */
-void gondola_mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock);
-struct gondola_shadow_page *gondola_shadow_find(struct gondola_vm *vm, gfn_t gfn,
-						union gondola_role role);
-struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t gfn,
-					       union gondola_role role);
+void mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock);
+struct gondola_shadow_page *shadow_find(struct gondola_vm *vm, gfn_t gfn,
+					union gondola_role role);
+struct gondola_shadow_page *shadow_get(struct gondola_vcpu *vcpu, gfn_t gfn,
+				       union gondola_role role);
 /*
  * Zap: empty it, unlink it; it is freed with the lock, or when it is nobody's root any more.
  * Tables below it are not zapped with it, but may be left orphans.
  */
-void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp);
+void shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp);
 /* No entry lets the guest write @gfn from now on; true if a flush is due for that. */
-bool gondola_write_protect(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame);
+bool mmu_write_protect(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame);
 /* A table in sync comes to lie in @gfn: the guest must not write it unseen. */
-void gondola_protect_table(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame);
-void gondola_shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp);
-void gondola_shadow_make_room(struct gondola_vm *vm, u32 pages);
-unsigned long gondola_shadow_evict(struct gondola_vm *vm, unsigned long pages);
+void mmu_protect_table(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame);
+void shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp);
+void shadow_make_room(struct gondola_vm *vm, u32 pages);
+unsigned long shadow_evict(struct gondola_vm *vm, unsigned long pages);
 /* Something leads to @sp again. */
-void gondola_shadow_adopt(struct gondola_vm *vm, struct gondola_shadow_page *sp);
+void shadow_adopt(struct gondola_vm *vm, struct gondola_shadow_page *sp);
 /* Before one more entry is added to bag @head: if it is full, one that it has is emptied. */
-void gondola_make_room_in(struct gondola_vm *vm, unsigned long head);
+void mmu_make_room_in(struct gondola_vm *vm, unsigned long head);
 /* Empty one entry; a link's child that loses its last parent becomes an orphan. */
-void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i);
+void mmu_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i);
 /* A slot is added: a CR3 that led to no memory may lead to some now. */
-void gondola_forget_nowhere(struct gondola_vm *vm);
+void mmu_forget_nowhere(struct gondola_vm *vm);
 /* Empty all entries. */
-void gondola_shadow_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp);
-struct gondola_shadow_page *gondola_page_alloc(gfp_t gfp, bool pae_root);
-void gondola_page_free(struct gondola_shadow_page *sp);
+void shadow_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp);
+struct gondola_shadow_page *mmu_page_alloc(gfp_t gfp, bool pae_root);
+void mmu_page_free(struct gondola_shadow_page *sp);
 /* No processor walks what was zapped: free it. */
-void gondola_free_doomed(struct gondola_vm *vm);
+void mmu_free_doomed(struct gondola_vm *vm);
 /* All vCPUs drop their translations before this returns. Lock held. */
-void gondola_flush_all(struct gondola_vm *vm);
+void mmu_flush_all(struct gondola_vm *vm);
 
 /* The guest chooses the gfns, but does not know the factor: multiply-shift hashing. */
-static inline struct hlist_head *gondola_hash_bucket(const struct gondola_vm *vm, gfn_t gfn)
+static inline struct hlist_head *mmu_hash_bucket(const struct gondola_vm *vm, gfn_t gfn)
 {
 	return &vm->mmu.hash[gfn * vm->mmu.hash_key >> vm->mmu.hash_shift];
 }
 
 /* Shadow pages of a guest table in @gfn; none may be zapped meanwhile. */
 #define gondola_for_each_table(vm, gfn_, sp)						\
-	hlist_for_each_entry(sp, gondola_hash_bucket(vm, gfn_), hash_link)		\
-		if (gondola_step(1), (sp)->gfn != (gfn_) || (sp)->role.direct) {} else
+	hlist_for_each_entry(sp, mmu_hash_bucket(vm, gfn_), hash_link)			\
+		if (mmu_step(1), (sp)->gfn != (gfn_) || (sp)->role.direct) {} else
 
 /* The vCPU's own page of four pointers, which is in no table and shadows none. */
 static inline bool is_pae_root(const struct gondola_shadow_page *sp)
@@ -267,7 +267,7 @@ static inline bool is_pae_root(const struct gondola_shadow_page *sp)
 }
 
 /* walk.c */
-struct gondola_walk {
+struct mmu_walk {
 	gfn_t table[5];		/* by level: where the entry was read */
 	u64 gpte[5];
 	gfn_t gfn;		/* the 4 KiB frame that the address leads to */
@@ -279,26 +279,26 @@ struct gondola_walk {
 
 enum gondola_walk_result { WALK_OK, WALK_FAULT, WALK_MISSING };
 
-struct gondola_format {
+struct mmu_format {
 	u8 levels;		/* of tables that are read from memory: 4, 2 (PAE and 32-bit) */
 	u8 entry_bytes;
 	u8 index_bits;
 	bool pae;		/* the level above comes from the PDPTE registers */
 };
 
-extern const struct gondola_format gondola_format_32, gondola_format_pae, gondola_format_4level;
+extern const struct mmu_format gondola_format_32, gondola_format_pae, gondola_format_4level;
 
-enum gondola_walk_result gondola_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
-				      struct gondola_walk *w);
+enum gondola_walk_result mmu_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+				  struct mmu_walk *w);
 /* By [PS][level]; a function of the role, so that pages of one role agree on them. */
-void gondola_reserved_bits(union gondola_role role, const struct gondola_format *format,
-			   u64 reserved[2][5]);
+void mmu_reserved_bits(union gondola_role role, const struct mmu_format *format,
+		       u64 reserved[2][5]);
 /* The error code of a fault: @why is PFEC_P, PFEC_RSVD. */
-u32 gondola_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why);
+u32 mmu_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why);
 /* @rights: PT_W, PT_U as granted, PT_NX as denied, combined over the levels. */
-bool gondola_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights);
+bool mmu_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights);
 
-static inline u64 gondola_combine_rights(u64 rights, u64 gpte)
+static inline u64 mmu_combine_rights(u64 rights, u64 gpte)
 {
 	return (rights & (gpte | PT_NX)) | (gpte & PT_NX);
 }
@@ -316,18 +316,18 @@ static inline u64 guest_entry(const struct gondola_shadow_page *sp, const void *
 }
 
 /* Does this guest entry, at this level, map memory itself? */
-static inline bool gondola_is_large(union gondola_role role, unsigned int level, u64 gpte)
+static inline bool mmu_is_large(union gondola_role role, unsigned int level, u64 gpte)
 {
 	return (gpte & PT_PS) && (level == 2 || level == 3) && !role.nopse;
 }
 
 static inline bool gpte_is_large(union gondola_role role, u64 gpte)
 {
-	return gondola_is_large(role, role.level, gpte);
+	return mmu_is_large(role, role.level, gpte);
 }
 
 /* The gfn that entry @i of a page of level 1 maps. */
-static inline gfn_t gondola_leaf_gfn(const struct gondola_shadow_page *sp, unsigned int i)
+static inline gfn_t mmu_leaf_gfn(const struct gondola_shadow_page *sp, unsigned int i)
 {
 	return sp->role.direct ? sp->gfn + i : (sp->gpt[i] & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
 }
@@ -337,9 +337,9 @@ static inline gfn_t gondola_leaf_gfn(const struct gondola_shadow_page *sp, unsig
  * -EIO.  The VM keeps its shadow pages until it goes, since something may still point to them; the
  * host goes on.  Lock held.
  */
-bool gondola_mmu_broken(struct gondola_vm *vm, const char *what);
+bool mmu_broken(struct gondola_vm *vm, const char *what);
 #define GONDOLA_MMU_BUG_ON(vm, condition)						\
-	(unlikely(condition) && gondola_mmu_broken(vm, #condition))
+	(unlikely(condition) && mmu_broken(vm, #condition))
 
 /* lookup.c */
 /**
@@ -359,68 +359,68 @@ struct gondola_place {
 
 /*
  * Translate by the shadow's snapshots instead of the guest's tables: a fraction
- * of the cost of gondola_walk(), which does the same.  WALK_MISSING: they do not
+ * of the cost of mmu_walk(), which does the same.  WALK_MISSING: they do not
  * know; walk.
  */
-enum gondola_walk_result gondola_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
-					struct gondola_place *place);
+enum gondola_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+				    struct gondola_place *place);
 
 /* fault.c */
 /* Fill entry @i of a level-1 page from @gpte if that needs no fault; true if it is present now. */
-bool gondola_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
-		      u64 gpte);
+bool mmu_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+		  u64 gpte);
 /* Link entry @i of an upper page to a child that exists already. */
-bool gondola_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
-		      u64 gpte);
+bool mmu_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
+		  u64 gpte);
 /* First gfn behind a large guest entry, for shadow entry @i. */
-gfn_t gondola_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte);
+gfn_t mmu_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte);
 
 /* sync.c */
-bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame);
-void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
-void gondola_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i);
+bool mmu_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame);
+void mmu_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
+void mmu_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i);
 /* The tables in this frame have been written. */
-void gondola_touch_tables(struct gondola_vm *vm, gfn_t gfn);
+void mmu_touch_tables(struct gondola_vm *vm, gfn_t gfn);
 /* A leaf goes, or loses its D bit: before that, what D says of a table out of sync is kept. */
-static inline void gondola_keep_written(struct gondola_vm *vm, const struct gondola_frame *frame,
-					gfn_t gfn, u64 spte)
+static inline void mmu_keep_written(struct gondola_vm *vm, const struct gondola_frame *frame,
+				    gfn_t gfn, u64 spte)
 {
 	if (unlikely(frame->nr_tables > frame->nr_synced) &&
 	    (spte & (PT_W | PT_D)) == (PT_W | PT_D))
-		gondola_touch_tables(vm, gfn);
+		mmu_touch_tables(vm, gfn);
 }
-void gondola_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root);
+void mmu_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root);
 /*
  * A new way leads to upper page @sp, for a root that was synced before it did: what lies
  * below may be stale, and no flush by the guest is due.
  */
-void gondola_sync_below(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
+void mmu_sync_below(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
 /* The guest's memory at gpa … was written: bring shadows of tables there up to date. */
-void gondola_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset,
-			   unsigned int bytes);
+void mmu_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset,
+		       unsigned int bytes);
 /* A writer other than a vCPU wrote the frame: forget its shadows. */
-void gondola_zap_tables(struct gondola_vm *vm, gfn_t gfn);
+void mmu_zap_tables(struct gondola_vm *vm, gfn_t gfn);
 
 /* A CR3 that leads to no memory gets a root in which nothing is ever filled. */
 #define GFN_NOWHERE	(~0ull >> 12)
 
 /* root.c */
-struct gondola_shadow_page *gondola_current_root(struct gondola_vcpu *vcpu);
+struct gondola_shadow_page *mmu_current_root(struct gondola_vcpu *vcpu);
 /* Entry of the PAE root as the guest's registers, or the lack of them, imply. */
-u64 gondola_pae_entry(struct gondola_vcpu *vcpu, unsigned int i);
-bool gondola_root_is_gone(struct gondola_vcpu *vcpu);
+u64 mmu_pae_entry(struct gondola_vcpu *vcpu, unsigned int i);
+bool mmu_root_is_gone(struct gondola_vcpu *vcpu);
 
 /* audit.c: a test that expects violations, or the VM's death, wants them counted, not told. */
-extern bool gondola_audit_quiet;
+extern bool mmu_audit_quiet;
 
 /* dirty.c */
 /* A dirty log for so many pages, clean; freed by vfree(). */
-unsigned long *gondola_dirty_alloc(struct gondola_vm *vm, u64 pages);
-void gondola_dirty_begin(struct gondola_slot *slot, unsigned long *dirty);
-void gondola_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
-			     struct gondola_slot *slot, gfn_t gfn,
-			     enum gondola_dirty_source source);
-static inline bool gondola_may_write_clean(const struct gondola_slot *slot, gfn_t gfn)
+unsigned long *mmu_dirty_alloc(struct gondola_vm *vm, u64 pages);
+void mmu_dirty_begin(struct gondola_slot *slot, unsigned long *dirty);
+void mmu_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
+			 struct gondola_slot *slot, gfn_t gfn,
+			 enum gondola_dirty_source source);
+static inline bool mmu_may_write_clean(const struct gondola_slot *slot, gfn_t gfn)
 {
 	return !slot->dirty || test_bit(gfn - slot->base, slot->dirty);
 }

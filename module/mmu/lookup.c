@@ -14,13 +14,13 @@ static bool set_leaf_bits(struct gondola_vcpu *vcpu, struct gondola_shadow_page 
 	    cmpxchg64(entry, *gpte, *gpte | bits) != *gpte)
 		return false;
 	*gpte |= bits;
-	gondola_mark_page_dirty(vcpu->vm, vcpu, gondola_find_slot(vcpu->vm, sp->gfn), sp->gfn,
-				GONDOLA_DIRTY_VCPU);
+	mmu_mark_page_dirty(vcpu->vm, vcpu, mmu_find_slot(vcpu->vm, sp->gfn), sp->gfn,
+			    GONDOLA_DIRTY_VCPU);
 	return true;
 }
 
-enum gondola_walk_result gondola_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
-					struct gondola_place *place)
+enum gondola_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+				    struct gondola_place *place)
 {
 	u64 bits = access & PFEC_W ? PT_A | PT_D : PT_A;
 	u64 rights = PT_W | PT_U, gpte, *entry;
@@ -28,9 +28,9 @@ enum gondola_walk_result gondola_lookup(struct gondola_vcpu *vcpu, gva_t gva, u3
 	unsigned int level, i;
 
 	/* With CR0.WP clear, and outside long mode, rights lie elsewhere: those are rare. */
-	if (!vcpu->mmu.role.long_mode || vcpu->mmu.role.nowp || gondola_root_is_gone(vcpu))
+	if (!vcpu->mmu.role.long_mode || vcpu->mmu.role.nowp || mmu_root_is_gone(vcpu))
 		return WALK_MISSING;
-	sp = gondola_current_root(vcpu);
+	sp = mmu_current_root(vcpu);
 	for (level = 4; level > 1; level--) {
 		i = shadow_index(gva, level);
 		if (!spte_present(sp->spt[i]))
@@ -41,7 +41,7 @@ enum gondola_walk_result gondola_lookup(struct gondola_vcpu *vcpu, gva_t gva, u3
 		/* Below a large page nothing is the guest's. */
 		if (!gpte)
 			continue;
-		rights = gondola_combine_rights(rights, gpte);
+		rights = mmu_combine_rights(rights, gpte);
 		if (sp->role.direct && (gpte & bits) != bits)
 			return WALK_MISSING;
 	}
@@ -49,8 +49,8 @@ enum gondola_walk_result gondola_lookup(struct gondola_vcpu *vcpu, gva_t gva, u3
 	place->sp = sp;
 	place->i = i;
 	if (sp->role.direct) {
-		if (!gondola_access_allowed(vcpu, access, rights)) {
-			place->error = gondola_fault_code(vcpu, access, PFEC_P);
+		if (!mmu_access_allowed(vcpu, access, rights)) {
+			place->error = mmu_fault_code(vcpu, access, PFEC_P);
 			return WALK_FAULT;
 		}
 		place->gpte = 0;
@@ -62,14 +62,14 @@ enum gondola_walk_result gondola_lookup(struct gondola_vcpu *vcpu, gva_t gva, u3
 	entry = (u64 *)frame_data(sp->frame) + i;
 	gpte = READ_ONCE(*entry);
 	if (!(gpte & PT_P)) {
-		place->error = gondola_fault_code(vcpu, access, 0);
+		place->error = mmu_fault_code(vcpu, access, 0);
 		place->gpte = gpte;
 		return WALK_FAULT;
 	}
 	if (unlikely(gpte & vcpu->mmu.reserved[0][1]))
 		return WALK_MISSING;
-	if (!gondola_access_allowed(vcpu, access, gondola_combine_rights(rights, gpte))) {
-		place->error = gondola_fault_code(vcpu, access, PFEC_P);
+	if (!mmu_access_allowed(vcpu, access, mmu_combine_rights(rights, gpte))) {
+		place->error = mmu_fault_code(vcpu, access, PFEC_P);
 		place->gpte = gpte;
 		return WALK_FAULT;
 	}

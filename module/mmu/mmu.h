@@ -22,7 +22,7 @@ struct gondola_vm;
 struct gondola_vcpu;
 struct gondola_shadow_page;
 struct gondola_frame;
-struct gondola_format;
+struct mmu_format;
 
 /* Marks of the launcher (GONDOLA_MARK). */
 struct gondola_stamp {
@@ -81,7 +81,7 @@ struct gondola_slot {
  * @gib_pages: with @long_mode: CPUID offers pages of 1 GiB, else their PS bit is reserved
  * @maxphyaddr: CPUID's width of physical addresses: the bits above are reserved
  *
- * The walk reads nothing of a vCPU's mode but this (gondola_reserved_bits(), gpte_is_large()).
+ * The walk reads nothing of a vCPU's mode but this (mmu_reserved_bits(), gpte_is_large()).
  * Its inputs, where each is kept, and why it may be left out if it is:
  *
  *  CR0.PG			@direct
@@ -102,7 +102,7 @@ struct gondola_slot {
  *  RFLAGS.AC, CPL		not kept: inputs of each access, not of the walk
  *  CR4.LA57, PKE and later	not kept: not offered, see GONDOLA_LISTED_CR4
  *  A20				not kept: there is no such gate, all address bits count
- *  slots			frames, and gondola_forget_nowhere() for what had none
+ *  slots			frames, and mmu_forget_nowhere() for what had none
  */
 union gondola_role {
 	u32 word;
@@ -198,7 +198,7 @@ struct gondola_mmu_cache {
 };
 
 struct gondola_vcpu_mmu {
-	const struct gondola_format *format;	/* of the guest's tables */
+	const struct mmu_format *format;	/* of the guest's tables */
 	union gondola_role role;		/* of the root, in the current mode */
 	struct gondola_root roots[GONDOLA_ROOTS];
 	int current_root;			/* index, or -1 */

@@ -543,7 +543,7 @@ static bool host_step(struct random_state *s)
 		s->w->host_absent[page] = true;
 		return true;
 	case 6:
-		gondola_mmu_age(&s->w->vm, hva, hva + 16 * 4096, rnd(s, 2));
+		mmu_age(&s->w->vm, hva, hva + 16 * 4096, rnd(s, 2));
 		return true;
 	default:
 		if (!rnd(s, 16)) {

@@ -146,11 +146,11 @@ static u32 shrunk(struct random_state *s, u32 failed, u32 *list)
 
 	if (!other)
 		return 0;
-	gondola_audit_quiet = true;
+	mmu_audit_quiet = true;
 	count = last_steps(s, failed, list);
 	if (count)
 		count = shrink(s, list, count, other);
-	gondola_audit_quiet = false;
+	mmu_audit_quiet = false;
 	vfree(other);
 	return count;
 }

@@ -39,13 +39,13 @@ static struct rmap_chunk *to_chunk(unsigned long head)
 
 static struct rmap_chunk *chunk_alloc(struct gondola_mmu_cache *cache)
 {
-	/* gondola_cache_fill() guarantees this. */
+	/* mmu_cache_fill() guarantees this. */
 	if (WARN_ON_ONCE(!cache->count))
 		return kmem_cache_zalloc(chunk_cache, GFP_ATOMIC | __GFP_NOFAIL);
 	return cache->objects[--cache->count];
 }
 
-void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 *spte)
+void rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 *spte)
 {
 	struct rmap_chunk *chunk;
 
@@ -75,17 +75,17 @@ void gondola_rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 
 	chunk->total++;
 }
 
-unsigned int gondola_rmap_size(unsigned long head)
+unsigned int rmap_size(unsigned long head)
 {
 	return head & CHUNK_BIT ? to_chunk(head)->total : head != 0;
 }
 
-bool gondola_rmap_chunks_are_full(unsigned long head)
+bool rmap_chunks_are_full(unsigned long head)
 {
 	return to_chunk(head)->total >= GONDOLA_RMAP_MAX;
 }
 
-u64 *gondola_rmap_victim(unsigned long head, unsigned int turn)
+u64 *rmap_victim(unsigned long head, unsigned int turn)
 {
 	struct rmap_chunk *chunk = to_chunk(head);
 	unsigned int at = turn % GONDOLA_RMAP_MAX;
@@ -94,13 +94,13 @@ u64 *gondola_rmap_victim(unsigned long head, unsigned int turn)
 	if (at == chunk->count - 1)
 		at = 0;
 	for (; at >= chunk->count; chunk = chunk->next) {
-		gondola_step(1);
+		mmu_step(1);
 		at -= chunk->count;
 	}
 	return chunk->spte[at];
 }
 
-bool gondola_rmap_remove(unsigned long *head, u64 *spte)
+bool rmap_remove(unsigned long *head, u64 *spte)
 {
 	struct rmap_chunk *first, *chunk;
 	unsigned int i;
@@ -113,7 +113,7 @@ bool gondola_rmap_remove(unsigned long *head, u64 *spte)
 		return false;
 	first = to_chunk(*head);
 	for (chunk = first; chunk; chunk = chunk->next) {
-		gondola_step(1);
+		mmu_step(1);
 		for (i = 0; i < chunk->count; i++)
 			if (chunk->spte[i] == spte)
 				goto found;
@@ -132,14 +132,14 @@ found:
 	return true;
 }
 
-u64 *gondola_rmap_first(unsigned long head)
+u64 *rmap_first(unsigned long head)
 {
 	if (!(head & CHUNK_BIT))
 		return (u64 *)head;
 	return to_chunk(head)->spte[0];
 }
 
-bool gondola_rmap_has(unsigned long head, const u64 *spte)
+bool rmap_has(unsigned long head, const u64 *spte)
 {
 	struct rmap_chunk *chunk;
 	unsigned int i;
@@ -153,20 +153,20 @@ bool gondola_rmap_has(unsigned long head, const u64 *spte)
 	return false;
 }
 
-void gondola_rmap_visit(unsigned long head, bool (*visit)(u64 *spte, void *arg), void *arg)
+void rmap_visit(unsigned long head, bool (*visit)(u64 *spte, void *arg), void *arg)
 {
 	struct rmap_chunk *chunk;
 	unsigned int i;
 
 	if (!(head & CHUNK_BIT)) {
-		gondola_step(1);
+		mmu_step(1);
 		if (head)
 			visit((u64 *)head, arg);
 		return;
 	}
 	for (chunk = to_chunk(head); chunk; chunk = chunk->next)
 		for (i = 0; i < chunk->count; i++) {
-			gondola_step(1);
+			mmu_step(1);
 			if (visit(chunk->spte[i], arg))
 				return;
 		}
@@ -184,17 +184,17 @@ static bool write_protect_one(u64 *spte, void *arg)
 	if (READ_ONCE(*spte) & PT_W) {
 		state->any = true;
 		/* D may come until W goes. */
-		if (gondola_entry_change(spte, ~PT_W, 0) & PT_D)
+		if (mmu_entry_change(spte, ~PT_W, 0) & PT_D)
 			state->written = true;
 	}
 	return false;
 }
 
-bool gondola_rmap_write_protect(unsigned long head, bool *written)
+bool rmap_write_protect(unsigned long head, bool *written)
 {
 	struct protect_state state = {};
 
-	gondola_rmap_visit(head, write_protect_one, &state);
+	rmap_visit(head, write_protect_one, &state);
 	*written = state.written;
 	return state.any;
 }
@@ -202,17 +202,17 @@ bool gondola_rmap_write_protect(unsigned long head, bool *written)
 static bool harvest_one(u64 *spte, void *any)
 {
 	if ((READ_ONCE(*spte) & (PT_W | PT_D)) == (PT_W | PT_D)) {
-		gondola_entry_change(spte, ~PT_D, 0);
+		mmu_entry_change(spte, ~PT_D, 0);
 		*(bool *)any = true;
 	}
 	return false;
 }
 
-bool gondola_rmap_harvest(unsigned long head)
+bool rmap_harvest(unsigned long head)
 {
 	bool any = false;
 
-	gondola_rmap_visit(head, harvest_one, &any);
+	rmap_visit(head, harvest_one, &any);
 	return any;
 }
 
@@ -220,7 +220,7 @@ bool gondola_rmap_harvest(unsigned long head)
 #define CHUNKS_PER_FAULT	36	/* each new entry, prefetched ones too, may need one */
 
 /* Also called by tests. May sleep. */
-int gondola_cache_fill(struct gondola_vcpu *vcpu)
+int mmu_cache_fill(struct gondola_vcpu *vcpu)
 {
 	struct gondola_mmu_cache *pages = &vcpu->mmu.page_cache;
 	struct gondola_mmu_cache *chunks = &vcpu->mmu.rmap_cache;
@@ -229,7 +229,7 @@ int gondola_cache_fill(struct gondola_vcpu *vcpu)
 	if (likely(pages->count >= PAGES_PER_FAULT && chunks->count >= CHUNKS_PER_FAULT))
 		return 0;
 	while (pages->count < PAGES_PER_FAULT) {
-		void *page = gondola_page_alloc(GFP_KERNEL_ACCOUNT, false);
+		void *page = mmu_page_alloc(GFP_KERNEL_ACCOUNT, false);
 
 		if (!page)
 			return -ENOMEM;
@@ -245,18 +245,18 @@ int gondola_cache_fill(struct gondola_vcpu *vcpu)
 	return 0;
 }
 
-void gondola_cache_empty(struct gondola_vcpu *vcpu)
+void mmu_cache_empty(struct gondola_vcpu *vcpu)
 {
 	struct gondola_mmu_cache *pages = &vcpu->mmu.page_cache;
 	struct gondola_mmu_cache *chunks = &vcpu->mmu.rmap_cache;
 
 	while (pages->count)
-		gondola_page_free(pages->objects[--pages->count]);
+		mmu_page_free(pages->objects[--pages->count]);
 	while (chunks->count)
 		kmem_cache_free(chunk_cache, chunks->objects[--chunks->count]);
 }
 
-int gondola_rmap_init(void)
+int rmap_init(void)
 {
 	static_assert(sizeof(struct rmap_chunk) == 128);
 	/* All chunks of a full bag are full. */
@@ -266,7 +266,7 @@ int gondola_rmap_init(void)
 	return chunk_cache ? 0 : -ENOMEM;
 }
 
-void gondola_rmap_exit(void)
+void rmap_exit(void)
 {
 	kmem_cache_destroy(chunk_cache);
 }

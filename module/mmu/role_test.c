@@ -121,13 +121,13 @@ struct reading {
 static struct reading read_tables(struct world *w)
 {
 	struct reading r = {};
-	struct gondola_walk walk;
+	struct mmu_walk walk;
 
 	if (!gondola_paging(&w->vcpu))
 		return r;
-	gondola_mmu_lock(&w->vm);
-	r.result = gondola_walk(&w->vcpu, 0, 0, &walk);
-	gondola_mmu_unlock(&w->vm);
+	mmu_lock(&w->vm);
+	r.result = mmu_walk(&w->vcpu, 0, 0, &walk);
+	mmu_unlock(&w->vm);
 	r.leaf = walk.leaf;
 	r.gfn = r.result == WALK_OK ? walk.gfn : 0;
 	r.rights = r.result == WALK_OK ? walk.rights : 0;
@@ -218,7 +218,7 @@ static void role_has_what_the_walk_reads(struct kunit *test)
 		put_tables(w, mode, &rnd);
 		set_input(w, mode, wp, NULL);
 		for (i = 0; i < 6; i++)
-			gondola_fault_in(&w->vcpu, (struct missing){ i, true });
+			mmu_fault_in(&w->vcpu, (struct missing){ i, true });
 		role = w->vcpu.mmu.role;
 		before = read_tables(w);
 		for (i = 0; i < ARRAY_SIZE(inputs); i++) {
@@ -281,7 +281,7 @@ static void dead(struct kunit *test, struct world *w)
 {
 	KUNIT_EXPECT_TRUE(test, w->vm.dead);
 	world_destroy(w);
-	gondola_audit_quiet = false;
+	mmu_audit_quiet = false;
 }
 
 static struct gondola_shadow_page *leaf_page(struct world *w)
@@ -300,7 +300,7 @@ static void foreign_leaf_kills_the_vm_alone(struct kunit *test)
 	struct world *w = world_identity(test, 0);
 	struct gondola_shadow_page *sp;
 
-	gondola_audit_quiet = true;
+	mmu_audit_quiet = true;
 	must_read(test, w, 0x60000);
 	sp = leaf_page(w);
 	KUNIT_ASSERT_NOT_NULL(test, sp);
@@ -317,7 +317,7 @@ static void leaf_of_no_memory_kills_the_vm_alone(struct kunit *test)
 	struct world *w = world_identity(test, 0);
 	struct gondola_shadow_page *sp;
 
-	gondola_audit_quiet = true;
+	mmu_audit_quiet = true;
 	must_read(test, w, 0x60000);
 	sp = leaf_page(w);
 	KUNIT_ASSERT_NOT_NULL(test, sp);
@@ -337,7 +337,7 @@ static void foreign_child_kills_the_vm_alone(struct kunit *test)
 	u64 value;
 	u32 error;
 
-	gondola_audit_quiet = true;
+	mmu_audit_quiet = true;
 	must_read(test, w, 0x2000);
 	list_for_each_entry(sp, &w->vm.mmu.pages, link)
 		if (sp->role.level == 1)

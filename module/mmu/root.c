@@ -6,14 +6,14 @@
 #include <linux/string.h>
 #include "internal.h"
 
-struct gondola_shadow_page *gondola_current_root(struct gondola_vcpu *vcpu)
+struct gondola_shadow_page *mmu_current_root(struct gondola_vcpu *vcpu)
 {
 	if (!vcpu->mmu.role.long_mode)
 		return vcpu->mmu.pae_root;
 	return vcpu->mmu.roots[vcpu->mmu.current_root].page;
 }
 
-u64 gondola_pae_entry(struct gondola_vcpu *vcpu, unsigned int i)
+u64 mmu_pae_entry(struct gondola_vcpu *vcpu, unsigned int i)
 {
 	if (!gondola_paging(vcpu))
 		return PT_P;
@@ -28,9 +28,9 @@ static bool is_gone(const struct gondola_vcpu *vcpu, const struct gondola_shadow
 				 root->generation != vcpu->vm->mmu.generation);
 }
 
-bool gondola_root_is_gone(struct gondola_vcpu *vcpu)
+bool mmu_root_is_gone(struct gondola_vcpu *vcpu)
 {
-	struct gondola_shadow_page *root = gondola_current_root(vcpu);
+	struct gondola_shadow_page *root = mmu_current_root(vcpu);
 
 	return !root || is_gone(vcpu, root);
 }
@@ -42,11 +42,11 @@ static void drop_roots(struct gondola_vcpu *vcpu)
 	lockdep_assert_held(&vcpu->vm->mmu.lock);
 	for (i = 0; i < GONDOLA_ROOTS; i++) {
 		if (vcpu->mmu.roots[i].page)
-			gondola_shadow_put_root(vcpu->vm, vcpu->mmu.roots[i].page);
+			shadow_put_root(vcpu->vm, vcpu->mmu.roots[i].page);
 		vcpu->mmu.roots[i] = (struct gondola_root){};
 	}
 	for (i = 0; i < 4; i++)
-		gondola_entry_clear(vcpu->vm, vcpu->mmu.pae_root, i);
+		mmu_entry_clear(vcpu->vm, vcpu->mmu.pae_root, i);
 }
 
 void gondola_mmu_mode_changed(struct gondola_vcpu *vcpu)
@@ -68,17 +68,17 @@ void gondola_mmu_mode_changed(struct gondola_vcpu *vcpu)
 	role.maxphyaddr = vcpu->maxphyaddr;
 	mmu->format = role.long_mode ? &gondola_format_4level :
 		      pae ? &gondola_format_pae : &gondola_format_32;
-	gondola_reserved_bits(role, mmu->format, mmu->reserved);
+	mmu_reserved_bits(role, mmu->format, mmu->reserved);
 
 	if (role.word != mmu->role.word || mmu->current_root < 0) {
-		gondola_mmu_lock(vcpu->vm);
+		mmu_lock(vcpu->vm);
 		drop_roots(vcpu);
 		mmu->role = role;
 		mmu->pae_root->role = role;
 		mmu->pae_root->role.level = 3;
 		mmu->pae_root->role.long_mode = 0;
 		mmu->current_root = 0;
-		gondola_mmu_unlock(vcpu->vm);
+		mmu_unlock(vcpu->vm);
 	}
 	gondola_mmu_cr3_written(vcpu, true);
 }
@@ -104,9 +104,9 @@ void gondola_mmu_cr3_written(struct gondola_vcpu *vcpu, bool flush)
 		at = (mmu->current_root + 1) % GONDOLA_ROOTS;
 		root = &mmu->roots[at];
 		if (root->page) {
-			gondola_mmu_lock(vcpu->vm);
-			gondola_shadow_put_root(vcpu->vm, root->page);
-			gondola_mmu_unlock(vcpu->vm);
+			mmu_lock(vcpu->vm);
+			shadow_put_root(vcpu->vm, root->page);
+			mmu_unlock(vcpu->vm);
 			root->page = NULL;
 		}
 		root->cr3 = vcpu->cr3;
@@ -139,7 +139,7 @@ int gondola_mmu_load_pdptes(struct gondola_vcpu *vcpu, u64 cr3)
 /* Link what is there already, so that a new address space starts with the kernel's half. */
 static void link_known(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root)
 {
-	struct gondola_frame *frame = gondola_find_frame(vcpu->vm, root->gfn);
+	struct gondola_frame *frame = mmu_find_frame(vcpu->vm, root->gfn);
 	unsigned int i;
 
 	if (root->role.direct || !(frame->host & FRAME_PRESENT))
@@ -147,13 +147,13 @@ static void link_known(struct gondola_vcpu *vcpu, struct gondola_shadow_page *ro
 	for (i = 0; i < GONDOLA_ENTRIES; i++) {
 		u64 gpte = guest_entry(root, frame_data(frame), i);
 
-		gondola_step(1);
+		mmu_step(1);
 		if (gpte == root->gpt[i])
 			continue;
 		if (spte_present(root->spt[i]))
-			gondola_entry_clear(vcpu->vm, root, i);
+			mmu_entry_clear(vcpu->vm, root, i);
 		root->gpt[i] = gpte;
-		gondola_link_try(vcpu, root, i, gpte);
+		mmu_link_try(vcpu, root, i, gpte);
 	}
 }
 
@@ -164,19 +164,19 @@ static int load_long_mode_root(struct gondola_vcpu *vcpu)
 	union gondola_role role = vcpu->mmu.role;
 
 	if (root->page && is_gone(vcpu, root->page)) {
-		gondola_shadow_put_root(vcpu->vm, root->page);
+		shadow_put_root(vcpu->vm, root->page);
 		root->page = NULL;
 	}
 	if (!root->page) {
-		if (!gondola_find_frame(vcpu->vm, gfn)) {
+		if (!mmu_find_frame(vcpu->vm, gfn)) {
 			gfn = GFN_NOWHERE;
 			role.direct = 1;
 		}
-		root->page = gondola_shadow_get(vcpu, gfn, role);
+		root->page = shadow_get(vcpu, gfn, role);
 		if (!root->page)
 			return -ENOMEM;
 		root->page->root_count++;
-		gondola_shadow_adopt(vcpu->vm, root->page);
+		shadow_adopt(vcpu->vm, root->page);
 		root->cr3 = vcpu->cr3;
 		root->stale = true;
 		link_known(vcpu, root->page);
@@ -185,7 +185,7 @@ static int load_long_mode_root(struct gondola_vcpu *vcpu)
 		gondola_count(vcpu, GONDOLA_COUNTER_ROOT_HITS);
 	}
 	if (root->stale) {
-		gondola_sync_root(vcpu, root->page);
+		mmu_sync_root(vcpu, root->page);
 		root->stale = false;
 	}
 	vcpu->hw_root = __pa(root->page->spt);
@@ -198,15 +198,15 @@ static void load_pae_root(struct gondola_vcpu *vcpu)
 	unsigned int i;
 
 	for (i = 0; i < 4; i++) {
-		u64 gpte = gondola_pae_entry(vcpu, i);
+		u64 gpte = mmu_pae_entry(vcpu, i);
 
 		if (spte_present(root->spt[i]) && root->gpt[i] == gpte)
 			continue;
-		gondola_entry_clear(vcpu->vm, root, i);
+		mmu_entry_clear(vcpu->vm, root, i);
 		root->gpt[i] = gpte;
-		gondola_link_try(vcpu, root, i, gpte);
+		mmu_link_try(vcpu, root, i, gpte);
 	}
-	gondola_sync_root(vcpu, root);
+	mmu_sync_root(vcpu, root);
 	vcpu->hw_root = __pa(root->spt);
 }
 
@@ -223,16 +223,16 @@ int gondola_mmu_load(struct gondola_vcpu *vcpu)
 	}
 	if (likely(!vcpu->mmu.reload))
 		return 0;
-	err = gondola_cache_fill(vcpu);
+	err = mmu_cache_fill(vcpu);
 	if (err)
 		return err;
-	gondola_mmu_lock(vcpu->vm);
-	gondola_shadow_make_room(vcpu->vm, 1);
+	mmu_lock(vcpu->vm);
+	shadow_make_room(vcpu->vm, 1);
 	if (vcpu->mmu.role.long_mode)
 		err = load_long_mode_root(vcpu);
 	else
 		load_pae_root(vcpu);
-	gondola_mmu_unlock(vcpu->vm);
+	mmu_unlock(vcpu->vm);
 	vcpu->mmu.reload = err != 0;
 	/* Other tables: what the processor remembers of the old ones is void. */
 	gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
@@ -246,7 +246,7 @@ static void sync_address(struct gondola_vcpu *vcpu, struct gondola_shadow_page *
 						   shadow_index(gva, sp->role.level);
 
 		if (sp->role.level == 1) {
-			gondola_sync_entry(vcpu, sp, i);
+			mmu_sync_entry(vcpu, sp, i);
 			return;
 		}
 		if (!spte_present(sp->spt[i]))
@@ -260,14 +260,14 @@ void gondola_mmu_invlpg(struct gondola_vcpu *vcpu, gva_t gva)
 	unsigned int i;
 
 	if (vcpu->vm->mmu.nr_unsync && vcpu->mmu.current_root >= 0) {
-		gondola_cache_fill(vcpu);
-		gondola_mmu_lock(vcpu->vm);
+		mmu_cache_fill(vcpu);
+		mmu_lock(vcpu->vm);
 		if (!vcpu->mmu.role.long_mode)
 			sync_address(vcpu, vcpu->mmu.pae_root, gva);
 		/* A global translation goes in every address space. */
 		for (i = 0; i < GONDOLA_ROOTS; i++)
 			sync_address(vcpu, vcpu->mmu.roots[i].page, gva);
-		gondola_mmu_unlock(vcpu->vm);
+		mmu_unlock(vcpu->vm);
 	}
 	vcpu->engine->flush_gva(vcpu, gva);
 }
@@ -283,7 +283,7 @@ void gondola_mmu_flush_guest(struct gondola_vcpu *vcpu)
 
 int gondola_mmu_init_vcpu(struct gondola_vcpu *vcpu)
 {
-	struct gondola_shadow_page *root = gondola_page_alloc(GFP_KERNEL_ACCOUNT, true);
+	struct gondola_shadow_page *root = mmu_page_alloc(GFP_KERNEL_ACCOUNT, true);
 
 	if (!root)
 		return -ENOMEM;
@@ -301,10 +301,10 @@ void gondola_mmu_destroy_vcpu(struct gondola_vcpu *vcpu)
 {
 	if (!vcpu->mmu.pae_root)
 		return;
-	gondola_mmu_lock(vcpu->vm);
+	mmu_lock(vcpu->vm);
 	drop_roots(vcpu);
-	gondola_mmu_unlock(vcpu->vm);
-	gondola_cache_empty(vcpu);
-	gondola_page_free(vcpu->mmu.pae_root);
+	mmu_unlock(vcpu->vm);
+	mmu_cache_empty(vcpu);
+	mmu_page_free(vcpu->mmu.pae_root);
 	vcpu->mmu.pae_root = NULL;
 }

@@ -17,7 +17,7 @@ long gondola_mmu_pages_total(void)
 	return atomic_long_read(&pages_total);
 }
 
-struct gondola_shadow_page *gondola_page_alloc(gfp_t gfp, bool pae_root)
+struct gondola_shadow_page *mmu_page_alloc(gfp_t gfp, bool pae_root)
 {
 	struct gondola_shadow_page *sp = kmem_cache_zalloc(page_cache, gfp);
 
@@ -37,7 +37,7 @@ struct gondola_shadow_page *gondola_page_alloc(gfp_t gfp, bool pae_root)
 	return sp;
 }
 
-void gondola_page_free(struct gondola_shadow_page *sp)
+void mmu_page_free(struct gondola_shadow_page *sp)
 {
 	set_page_private(virt_to_page(sp->spt), 0);
 	free_page((unsigned long)sp->spt);
@@ -58,11 +58,11 @@ static noinline void lock_waiting(struct gondola_vm *vm) __acquires(&vm->mmu.loc
 	__this_cpu_add(lock_stats.cycles, get_cycles() - begin);
 }
 
-void gondola_mmu_lock(struct gondola_vm *vm) __acquires(&vm->mmu.lock)
+void mmu_lock(struct gondola_vm *vm) __acquires(&vm->mmu.lock)
 {
 	if (unlikely(!spin_trylock(&vm->mmu.lock)))
 		lock_waiting(vm);
-	gondola_steps_begin();
+	mmu_steps_begin();
 	__this_cpu_inc(lock_stats.taken);
 }
 
@@ -80,23 +80,23 @@ void gondola_mmu_lock_stats(struct gondola_lock_stats *sum)
 	}
 }
 
-bool gondola_mmu_broken(struct gondola_vm *vm, const char *what)
+bool mmu_broken(struct gondola_vm *vm, const char *what)
 {
 	lockdep_assert_held(&vm->mmu.lock);
 	WRITE_ONCE(vm->dead, true);
 	/* All vCPUs come out of the guest. */
 	vm->mmu.flush_due = true;
-	WARN_ONCE(!gondola_audit_quiet, "gondola: VM %u is dead: %s\n", vm->id, what);
+	WARN_ONCE(!mmu_audit_quiet, "gondola: VM %u is dead: %s\n", vm->id, what);
 	return true;
 }
 
 /* Nothing points to them any more, and no processor walks them. */
-void gondola_free_doomed(struct gondola_vm *vm)
+void mmu_free_doomed(struct gondola_vm *vm)
 {
 	struct gondola_shadow_page *sp, *next;
 
 	list_for_each_entry_safe(sp, next, &vm->mmu.doomed, link)
-		gondola_page_free(sp);
+		mmu_page_free(sp);
 	INIT_LIST_HEAD(&vm->mmu.doomed);
 }
 
@@ -115,27 +115,27 @@ static void reap(struct gondola_vm *vm)
 		sp = list_last_entry(&vm->mmu.pages, struct gondola_shadow_page, link);
 		if (!superfluous(vm, sp))
 			break;
-		gondola_shadow_zap(vm, sp);
+		shadow_zap(vm, sp);
 	}
 	vm->mmu.reap_due = n == REAP_BATCH;
 }
 
-void gondola_mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock)
+void mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock)
 {
 	if (unlikely(vm->mmu.reap_due))
 		reap(vm);
 	if (unlikely(!list_empty(&vm->mmu.doomed) || vm->mmu.flush_due)) {
 		/* No processor may still walk what goes. */
-		gondola_flush_all(vm);
+		mmu_flush_all(vm);
 		if (likely(!vm->dead))
-			gondola_free_doomed(vm);
+			mmu_free_doomed(vm);
 	}
-	gondola_steps_end();
+	mmu_steps_end();
 	spin_unlock(&vm->mmu.lock);
-	gondola_mmu_host_unlocked(vm);
+	mmu_host_unlocked(vm);
 }
 
-void gondola_flush_all(struct gondola_vm *vm)
+void mmu_flush_all(struct gondola_vm *vm)
 {
 	lockdep_assert_held(&vm->mmu.lock);
 	vm->mmu.stale_tlb = false;
@@ -143,13 +143,13 @@ void gondola_flush_all(struct gondola_vm *vm)
 	gondola_kick_all_and_wait(vm, GONDOLA_REQ_TLB_FLUSH);
 }
 
-struct gondola_shadow_page *gondola_shadow_find(struct gondola_vm *vm, gfn_t gfn,
-						union gondola_role role)
+struct gondola_shadow_page *shadow_find(struct gondola_vm *vm, gfn_t gfn,
+					union gondola_role role)
 {
 	struct gondola_shadow_page *sp;
 
-	hlist_for_each_entry(sp, gondola_hash_bucket(vm, gfn), hash_link) {
-		gondola_step(1);
+	hlist_for_each_entry(sp, mmu_hash_bucket(vm, gfn), hash_link) {
+		mmu_step(1);
 		if (sp->gfn == gfn && sp->role.word == role.word &&
 		    sp->generation == vm->mmu.generation)
 			return sp;
@@ -157,39 +157,39 @@ struct gondola_shadow_page *gondola_shadow_find(struct gondola_vm *vm, gfn_t gfn
 	return NULL;
 }
 
-bool gondola_write_protect(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame)
+bool mmu_write_protect(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame)
 {
-	bool written, any = gondola_rmap_write_protect(frame->rmap, &written);
+	bool written, any = rmap_write_protect(frame->rmap, &written);
 
 	if (unlikely(written && frame->nr_tables > frame->nr_synced))
-		gondola_touch_tables(vm, gfn);
+		mmu_touch_tables(vm, gfn);
 	return any;
 }
 
-void gondola_protect_table(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame)
+void mmu_protect_table(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame)
 {
 	bool first = frame->nr_synced == 0;
-	bool flush = first && gondola_write_protect(vm, gfn, frame);
+	bool flush = first && mmu_write_protect(vm, gfn, frame);
 
 	frame->nr_synced++;
 	if (flush || (first && vm->mmu.stale_tlb))
-		gondola_flush_all(vm);
+		mmu_flush_all(vm);
 }
 
-struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t gfn,
-					       union gondola_role role)
+struct gondola_shadow_page *shadow_get(struct gondola_vcpu *vcpu, gfn_t gfn,
+				       union gondola_role role)
 {
 	struct gondola_mmu_cache *cache = &vcpu->mmu.page_cache;
 	struct gondola_vm *vm = vcpu->vm;
 	struct gondola_shadow_page *sp;
 
 	lockdep_assert_held(&vm->mmu.lock);
-	sp = gondola_shadow_find(vm, gfn, role);
+	sp = shadow_find(vm, gfn, role);
 	if (sp)
 		return sp;
 	if (WARN_ON_ONCE(!cache->count))
 		return NULL;
-	if (!role.direct && !gondola_find_frame(vm, gfn))
+	if (!role.direct && !mmu_find_frame(vm, gfn))
 		return NULL;
 	sp = cache->objects[--cache->count];
 	sp->gfn = gfn;
@@ -198,11 +198,11 @@ struct gondola_shadow_page *gondola_shadow_get(struct gondola_vcpu *vcpu, gfn_t 
 	clear_page(sp->spt);
 	clear_page(sp->gpt);
 	if (!role.direct) {
-		sp->frame = gondola_find_frame(vm, gfn);
-		gondola_protect_table(vm, gfn, sp->frame);
+		sp->frame = mmu_find_frame(vm, gfn);
+		mmu_protect_table(vm, gfn, sp->frame);
 		sp->frame->nr_tables++;
 	}
-	hlist_add_head(&sp->hash_link, gondola_hash_bucket(vm, gfn));
+	hlist_add_head(&sp->hash_link, mmu_hash_bucket(vm, gfn));
 	list_add(&sp->link, &vm->mmu.pages);
 	vm->mmu.nr_pages++;
 	return sp;
@@ -218,7 +218,7 @@ static void orphan(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 	vm->mmu.reap_due = true;
 }
 
-void gondola_shadow_adopt(struct gondola_vm *vm, struct gondola_shadow_page *sp)
+void shadow_adopt(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 {
 	if (likely(!sp->orphan))
 		return;
@@ -226,41 +226,41 @@ void gondola_shadow_adopt(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 	list_move(&sp->link, &vm->mmu.pages);
 }
 
-void gondola_make_room_in(struct gondola_vm *vm, unsigned long head)
+void mmu_make_room_in(struct gondola_vm *vm, unsigned long head)
 {
 	u64 *spte;
 
-	if (likely(!gondola_rmap_is_full(head)))
+	if (likely(!rmap_is_full(head)))
 		return;
-	spte = gondola_rmap_victim(head, vm->mmu.evictions++);
-	gondola_entry_clear(vm, page_of(spte), spte_index(spte));
+	spte = rmap_victim(head, vm->mmu.evictions++);
+	mmu_entry_clear(vm, page_of(spte), spte_index(spte));
 	/* The guest did not ask for it, so no flush of its own is due. */
 	vm->mmu.flush_due = true;
 }
 
-void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i)
+void mmu_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i)
 {
 	u64 *spte = &sp->spt[i], old;
 
-	gondola_step(1);
+	mmu_step(1);
 	if (!spte_present(*spte))
 		return;
-	old = gondola_entry_change(spte, 0, 0);
+	old = mmu_entry_change(spte, 0, 0);
 	sp->present--;
 	/* The guest owes itself a flush; the host, before it reuses what this mapped. */
 	vm->mmu.stale_tlb = true;
 	if (sp->role.level == 1) {
-		gfn_t gfn = gondola_leaf_gfn(sp, i);
-		struct gondola_frame *frame = gondola_find_frame(vm, gfn);
+		gfn_t gfn = mmu_leaf_gfn(sp, i);
+		struct gondola_frame *frame = mmu_find_frame(vm, gfn);
 
 		vm->mmu.nr_sptes--;
-		if (GONDOLA_MMU_BUG_ON(vm, !frame || !gondola_rmap_remove(&frame->rmap, spte)))
+		if (GONDOLA_MMU_BUG_ON(vm, !frame || !rmap_remove(&frame->rmap, spte)))
 			return;
-		gondola_keep_written(vm, frame, gfn, old);
+		mmu_keep_written(vm, frame, gfn, old);
 	} else {
 		struct gondola_shadow_page *child = child_of(old);
 
-		if (GONDOLA_MMU_BUG_ON(vm, !gondola_rmap_remove(&child->parents, spte)))
+		if (GONDOLA_MMU_BUG_ON(vm, !rmap_remove(&child->parents, spte)))
 			return;
 		/* A table that nothing leads to is most likely being freed by the guest. */
 		if (!child->parents && !child->root_count && !is_pae_root(sp))
@@ -271,18 +271,18 @@ void gondola_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, 
 	}
 }
 
-void gondola_shadow_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp)
+void shadow_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 {
 	unsigned int i;
 
 	for (i = 0; i < GONDOLA_ENTRIES && sp->present; i++) {
-		gondola_step(1);
+		mmu_step(1);
 		if (spte_present(sp->spt[i]))
-			gondola_entry_clear(vm, sp, i);
+			mmu_entry_clear(vm, sp, i);
 	}
 }
 
-void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
+void shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 {
 	struct gondola_vcpu *vcpu;
 	unsigned int i;
@@ -296,15 +296,15 @@ void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 	hlist_del(&sp->hash_link);
 	list_del(&sp->link);
 	vm->mmu.nr_pages--;
-	while ((parent = gondola_rmap_first(sp->parents))) {
+	while ((parent = rmap_first(sp->parents))) {
 		struct gondola_shadow_page *above = page_of(parent);
 
-		gondola_step(1);
-		gondola_rmap_remove(&sp->parents, parent);
-		gondola_entry_change(parent, 0, 0);
+		mmu_step(1);
+		rmap_remove(&sp->parents, parent);
+		mmu_entry_change(parent, 0, 0);
 		above->present--;
 	}
-	gondola_shadow_clear(vm, sp);
+	shadow_clear(vm, sp);
 	if (sp->frame) {
 		sp->frame->nr_tables--;
 		if (sp->unsync) {
@@ -324,19 +324,19 @@ void gondola_shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 	vm->mmu.stale_tlb = true;
 }
 
-void gondola_forget_nowhere(struct gondola_vm *vm)
+void mmu_forget_nowhere(struct gondola_vm *vm)
 {
 	struct gondola_shadow_page *sp;
 
 again:
-	hlist_for_each_entry(sp, gondola_hash_bucket(vm, GFN_NOWHERE), hash_link)
+	hlist_for_each_entry(sp, mmu_hash_bucket(vm, GFN_NOWHERE), hash_link)
 		if (sp->gfn == GFN_NOWHERE) {
-			gondola_shadow_zap(vm, sp);
+			shadow_zap(vm, sp);
 			goto again;
 		}
 }
 
-void gondola_shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp)
+void shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 {
 	lockdep_assert_held(&vm->mmu.lock);
 	if (--sp->root_count == 0 && sp->invalid)
@@ -344,23 +344,23 @@ void gondola_shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *
 }
 
 /* Zap about @pages of the least recently used; returns how many went. */
-unsigned long gondola_shadow_evict(struct gondola_vm *vm, unsigned long pages)
+unsigned long shadow_evict(struct gondola_vm *vm, unsigned long pages)
 {
 	u32 before = vm->mmu.nr_pages;
 
 	lockdep_assert_held(&vm->mmu.lock);
 	/* A zap moves its orphans, so nothing but the tail is safe to hold on to. */
 	while (before - vm->mmu.nr_pages < pages && !list_empty(&vm->mmu.pages))
-		gondola_shadow_zap(vm, list_last_entry(&vm->mmu.pages, struct gondola_shadow_page,
-						       link));
+		shadow_zap(vm, list_last_entry(&vm->mmu.pages, struct gondola_shadow_page,
+					       link));
 	return before - vm->mmu.nr_pages;
 }
 
-void gondola_shadow_make_room(struct gondola_vm *vm, u32 pages)
+void shadow_make_room(struct gondola_vm *vm, u32 pages)
 {
 	/* In batches, so that a guest at its bound does not evict at each fault. */
 	if (unlikely(vm->mmu.nr_pages + pages > vm->mmu.max_pages))
-		gondola_shadow_evict(vm, min(vm->mmu.max_pages / 8, EVICT_BATCH) + pages);
+		shadow_evict(vm, min(vm->mmu.max_pages / 8, EVICT_BATCH) + pages);
 }
 
 void gondola_mmu_zap_all(struct gondola_vm *vm)
@@ -368,22 +368,22 @@ void gondola_mmu_zap_all(struct gondola_vm *vm)
 	struct gondola_vcpu *vcpu;
 	unsigned int i, at;
 
-	gondola_mmu_lock(vm);
+	mmu_lock(vm);
 	/* From now on no way leads to what exists: roots, look-ups and PAE roots pass it by. */
 	vm->mmu.generation++;
 	gondola_for_each_vcpu(vcpu, vm, i) {
 		for (at = 0; at < 4; at++)
-			gondola_entry_clear(vm, vcpu->mmu.pae_root, at);
+			mmu_entry_clear(vm, vcpu->mmu.pae_root, at);
 		gondola_request(vcpu, GONDOLA_REQ_MMU_RELOAD);
 	}
 	vm->mmu.reap_due = true;
 	vm->mmu.flush_due = true;
 	do {
-		gondola_mmu_unlock(vm);
+		mmu_unlock(vm);
 		cond_resched();
-		gondola_mmu_lock(vm);
+		mmu_lock(vm);
 	} while (vm->mmu.reap_due);
-	gondola_mmu_unlock(vm);
+	mmu_unlock(vm);
 }
 
 int gondola_mmu_module_init(void)
@@ -394,16 +394,16 @@ int gondola_mmu_module_init(void)
 				       SLAB_ACCOUNT, NULL);
 	if (!page_cache)
 		return -ENOMEM;
-	err = gondola_rmap_init();
+	err = rmap_init();
 	if (err)
 		goto destroy_pages;
-	err = gondola_mmu_host_module_init();
+	err = mmu_host_module_init();
 	if (err)
 		goto exit_rmap;
 	return 0;
 
 exit_rmap:
-	gondola_rmap_exit();
+	rmap_exit();
 destroy_pages:
 	kmem_cache_destroy(page_cache);
 	return err;
@@ -411,7 +411,7 @@ destroy_pages:
 
 void gondola_mmu_module_exit(void)
 {
-	gondola_mmu_host_module_exit();
-	gondola_rmap_exit();
+	mmu_host_module_exit();
+	rmap_exit();
 	kmem_cache_destroy(page_cache);
 }

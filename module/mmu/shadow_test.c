@@ -223,7 +223,7 @@ static bool is_shadowed(struct world *w, gfn_t gfn)
 	bool found;
 
 	spin_lock(&w->vm.mmu.lock);
-	found = gondola_find_frame(&w->vm, gfn)->nr_tables;
+	found = mmu_find_frame(&w->vm, gfn)->nr_tables;
 	spin_unlock(&w->vm.mmu.lock);
 	return found;
 }

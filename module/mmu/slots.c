@@ -14,7 +14,7 @@
 #define MAX_SLOT_PAGES		BIT_ULL(32)	/* 16 TiB */
 #define MIN_SHADOW_PAGES	64u	/* a fault needs six, and a root of each vCPU stays */
 
-struct gondola_slot *gondola_find_slot_slow(struct gondola_vm *vm, gfn_t gfn)
+struct gondola_slot *mmu_find_slot_slow(struct gondola_vm *vm, gfn_t gfn)
 {
 	unsigned int i;
 
@@ -47,18 +47,18 @@ static bool zap_frame(struct gondola_vm *vm, struct gondola_slot *slot, u64 i)
 	bool was_present = frame->host & FRAME_PRESENT;
 	u64 *spte;
 
-	while ((spte = gondola_rmap_first(frame->rmap))) {
-		gondola_entry_clear(vm, page_of(spte), spte_index(spte));
+	while ((spte = rmap_first(frame->rmap))) {
+		mmu_entry_clear(vm, page_of(spte), spte_index(spte));
 		/* An entry that maps another frame was taken out of that one's bag. */
-		if (GONDOLA_MMU_BUG_ON(vm, gondola_rmap_first(frame->rmap) == spte))
-			gondola_rmap_remove(&frame->rmap, spte);
+		if (GONDOLA_MMU_BUG_ON(vm, rmap_first(frame->rmap) == spte))
+			rmap_remove(&frame->rmap, spte);
 	}
 	set_frame(slot, i, 0);
 	/* Even with no entry left a processor may remember one. */
 	return was_present;
 }
 
-int gondola_fault_in(struct gondola_vcpu *vcpu, struct missing what)
+int mmu_fault_in(struct gondola_vcpu *vcpu, struct missing what)
 {
 	struct gondola_vm *vm = vcpu->vm;
 	gfn_t gfn = what.gfn;
@@ -71,7 +71,7 @@ int gondola_fault_in(struct gondola_vcpu *vcpu, struct missing what)
 	int err;
 
 	spin_lock(&vm->mmu.lock);
-	slot = gondola_find_slot(vm, gfn);
+	slot = mmu_find_slot(vm, gfn);
 	if (!slot) {
 		spin_unlock(&vm->mmu.lock);
 		return 0;
@@ -81,7 +81,7 @@ int gondola_fault_in(struct gondola_vcpu *vcpu, struct missing what)
 	seq = vm->mmu.seq;
 	spin_unlock(&vm->mmu.lock);
 
-	err = gondola_mmu_host_pin(vm, hva, what.write, wait, &pfn, &writable);
+	err = mmu_host_pin(vm, hva, what.write, wait, &pfn, &writable);
 	if (err == -EAGAIN) {
 		vcpu->missing = gfn << GONDOLA_PAGE_SHIFT;
 		vcpu->missing_write = what.write;
@@ -90,14 +90,14 @@ int gondola_fault_in(struct gondola_vcpu *vcpu, struct missing what)
 	if (err)
 		return -EFAULT;
 
-	gondola_mmu_lock(vm);
+	mmu_lock(vm);
 	/* The page may have been taken away, or the slot moved, while nobody looked. */
 	if (!vm->mmu.invalidating && seq == vm->mmu.seq) {
-		slot = gondola_find_slot(vm, gfn);
-		frame = gondola_frame_in(slot, gfn);
+		slot = mmu_find_slot(vm, gfn);
+		frame = mmu_frame_in(slot, gfn);
 		if ((frame->host & FRAME_PRESENT) && frame->host >> 12 != pfn &&
 		    zap_frame(vm, slot, gfn - slot->base))
-			gondola_flush_all(vm);
+			mmu_flush_all(vm);
 		/* Another vCPU may have found the same page writable meanwhile: it still is. */
 		if (frame->host >> 12 == pfn)
 			writable |= frame->host & FRAME_WRITABLE;
@@ -109,8 +109,8 @@ int gondola_fault_in(struct gondola_vcpu *vcpu, struct missing what)
 	} else {
 		writable = false;
 	}
-	gondola_mmu_unlock(vm);
-	gondola_mmu_host_unpin(pfn, writable);
+	mmu_unlock(vm);
+	mmu_host_unpin(pfn, writable);
 	/* The taker of the page may wait for this very processor before it is done. */
 	cond_resched();
 	return 0;
@@ -148,10 +148,10 @@ static bool visit_some_frames(struct gondola_vm *vm, struct gondola_slot *slot, 
 	if (!clip_to_slot(slot, *start, end, &first, &last))
 		return false;
 	stop = min(last, first + ABSENT_AT_ONCE);
-	gondola_step(DIV_ROUND_UP(stop - first, BITS_PER_LONG));
+	mmu_step(DIV_ROUND_UP(stop - first, BITS_PER_LONG));
 	for (i = find_next_bit(slot->present, stop, first); i < stop && n < FRAMES_AT_ONCE;
 	     i = find_next_bit(slot->present, stop, i + 1), n++) {
-		gondola_step(1);
+		mmu_step(1);
 		visit(vm, slot, i, arg);
 	}
 	*start = slot->hva + (i << GONDOLA_PAGE_SHIFT);
@@ -163,12 +163,12 @@ static void zap_visited(struct gondola_vm *vm, struct gondola_slot *slot, u64 i,
 	*(bool *)flush |= zap_frame(vm, slot, i);
 }
 
-void gondola_mmu_invalidate_begin(struct gondola_vm *vm, hva_t start, hva_t end, bool may_sleep)
+void mmu_invalidate_begin(struct gondola_vm *vm, hva_t start, hva_t end, bool may_sleep)
 {
 	bool flush = false;
 	unsigned int i;
 
-	gondola_mmu_lock(vm);
+	mmu_lock(vm);
 	/* From now on no frame comes back, so the lock may be dropped on the way. */
 	vm->mmu.invalidating++;
 	for (i = 0; i < GONDOLA_MAX_SLOTS; i++) {
@@ -176,18 +176,18 @@ void gondola_mmu_invalidate_begin(struct gondola_vm *vm, hva_t start, hva_t end,
 
 		while (visit_some_frames(vm, &vm->mmu.slots[i], &from, end, zap_visited, &flush)) {
 			/* It may be flushed here, for others that need it; once more does no harm. */
-			gondola_mmu_unlock(vm);
+			mmu_unlock(vm);
 			if (may_sleep)
 				cond_resched();
-			gondola_mmu_lock(vm);
+			mmu_lock(vm);
 		}
 	}
 	if (flush)
-		gondola_flush_all(vm);
-	gondola_mmu_unlock(vm);
+		mmu_flush_all(vm);
+	mmu_unlock(vm);
 }
 
-void gondola_mmu_invalidate_end(struct gondola_vm *vm)
+void mmu_invalidate_end(struct gondola_vm *vm)
 {
 	spin_lock(&vm->mmu.lock);
 	vm->mmu.seq++;
@@ -212,7 +212,7 @@ static bool age_one(u64 *spte, void *arg)
 		state->young = true;
 		if (!state->clear)
 			return true;
-		gondola_entry_change(spte, ~PT_A, 0);
+		mmu_entry_change(spte, ~PT_A, 0);
 	}
 	return !--state->left;
 }
@@ -222,25 +222,25 @@ static void age_visited(struct gondola_vm *vm, struct gondola_slot *slot, u64 i,
 	struct age_state *state = arg;
 
 	state->left = ENTRIES_AGED;
-	gondola_rmap_visit(slot->frames[i].rmap, age_one, state);
+	rmap_visit(slot->frames[i].rmap, age_one, state);
 }
 
-bool gondola_mmu_age(struct gondola_vm *vm, hva_t start, hva_t end, bool clear)
+bool mmu_age(struct gondola_vm *vm, hva_t start, hva_t end, bool clear)
 {
 	struct age_state state = { .clear = clear };
 	unsigned int i;
 
-	gondola_mmu_lock(vm);
+	mmu_lock(vm);
 	for (i = 0; i < GONDOLA_MAX_SLOTS; i++) {
 		hva_t from = start;
 
 		while (visit_some_frames(vm, &vm->mmu.slots[i], &from, end, age_visited, &state)) {
-			gondola_mmu_unlock(vm);
-			gondola_mmu_lock(vm);
+			mmu_unlock(vm);
+			mmu_lock(vm);
 		}
 	}
 	/* No flush: an entry that a processor still remembers is a little younger than it looks. */
-	gondola_mmu_unlock(vm);
+	mmu_unlock(vm);
 	return state.young;
 }
 
@@ -287,21 +287,21 @@ static int check_slot(struct gondola_vm *vm, const struct gondola_memory_slot *a
 	if (overlaps(vm, arg))
 		return -EEXIST;
 	/* Holes may be filled later; nothing at all is a mistake. */
-	return gondola_mmu_host_mapped(vm, arg->hva, arg->bytes) ? 0 : -EFAULT;
+	return mmu_host_mapped(vm, arg->hva, arg->bytes) ? 0 : -EFAULT;
 }
 
 /*
  * Every frame of the slot is forgotten, and with it whatever maps or shadows it; none comes back
- * before gondola_mmu_invalidate_end().  A slot that @leaves is not found any more.
+ * before mmu_invalidate_end().  A slot that @leaves is not found any more.
  */
 static void empty_slot(struct gondola_vm *vm, struct gondola_slot *slot, bool leaves)
 {
-	gondola_mmu_invalidate_begin(vm, slot->hva,
-				     slot->hva + (slot->pages << GONDOLA_PAGE_SHIFT), true);
-	gondola_mmu_lock(vm);
+	mmu_invalidate_begin(vm, slot->hva,
+			     slot->hva + (slot->pages << GONDOLA_PAGE_SHIFT), true);
+	mmu_lock(vm);
 	slot->leaving = leaves;
 	vm->mmu.last_slot = NULL;
-	gondola_mmu_unlock(vm);
+	mmu_unlock(vm);
 	/* In ROM, A and D were only pretended. */
 	gondola_mmu_zap_all(vm);
 }
@@ -323,7 +323,7 @@ static int prepare_slot(struct gondola_vm *vm, const struct gondola_slot *old,
 		return -ENOMEM;
 	if (!(new->flags & GONDOLA_MEM_LOG_DIRTY) || old->dirty)
 		return 0;
-	*dirty = gondola_dirty_alloc(vm, new->pages);
+	*dirty = mmu_dirty_alloc(vm, new->pages);
 	if (!*dirty)
 		return -ENOMEM;
 	/*
@@ -377,20 +377,20 @@ int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot
 	emptied = old.pages && (!new.pages || (old.flags ^ new.flags) & GONDOLA_MEM_READONLY);
 	if (emptied)
 		empty_slot(vm, slot, !new.pages);
-	gondola_mmu_lock(vm);
+	mmu_lock(vm);
 	if (new.pages && (new.flags & GONDOLA_MEM_LOG_DIRTY)) {
 		new.dirty = old.dirty;
 		new.stamps = old.stamps;
 		if (dirty)
-			gondola_dirty_begin(&new, dirty);
+			mmu_dirty_begin(&new, dirty);
 	}
 	*slot = new.pages ? new : (struct gondola_slot){};
 	if (!old.pages)
-		gondola_forget_nowhere(vm);
+		mmu_forget_nowhere(vm);
 	vm->mmu.seq++;
-	gondola_mmu_unlock(vm);
+	mmu_unlock(vm);
 	if (emptied)
-		gondola_mmu_invalidate_end(vm);
+		mmu_invalidate_end(vm);
 
 	if (!new.pages)
 		free_slot(&old);
@@ -419,7 +419,7 @@ int gondola_mmu_init_vm(struct gondola_vm *vm, u32 max_pages)
 	vm->mmu.hash = kvcalloc(buckets, sizeof(*vm->mmu.hash), GFP_KERNEL_ACCOUNT);
 	if (!vm->mmu.hash)
 		return -ENOMEM;
-	err = gondola_mmu_host_attach(vm);
+	err = mmu_host_attach(vm);
 	if (err) {
 		kvfree(vm->mmu.hash);
 		vm->mmu.hash = NULL;
@@ -433,9 +433,9 @@ void gondola_mmu_destroy_vm(struct gondola_vm *vm)
 
 	if (!vm->mmu.hash)
 		return;
-	gondola_mmu_host_detach(vm);
+	mmu_host_detach(vm);
 	gondola_mmu_zap_all(vm);
-	gondola_free_doomed(vm);
+	mmu_free_doomed(vm);
 	WARN_ON(!vm->dead && (vm->mmu.nr_pages || vm->mmu.nr_unsync || vm->mmu.nr_sptes));
 	for (i = 0; i < GONDOLA_MAX_SLOTS; i++)
 		free_slot(&vm->mmu.slots[i]);

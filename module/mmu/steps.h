@@ -12,35 +12,35 @@
 #ifdef GONDOLA_UNDER_TEST
 
 /**
- * struct gondola_steps - steps under the MMU's lock
+ * struct mmu_steps - steps under the MMU's lock
  * @now: since it was taken
  * @most: in the longest hold since a test set this to 0
  */
-struct gondola_steps {
+struct mmu_steps {
 	u64 now;
 	u64 most;
 };
 
-extern struct gondola_steps gondola_steps;
+extern struct mmu_steps mmu_steps;
 
 /* More than any hold may need: a loop without an end is told, too. */
 #define GONDOLA_STEPS_LIMIT	(1ull << 28)
 
-void gondola_steps_begin(void);
-void gondola_steps_end(void);
-void gondola_step(unsigned int n);
+void mmu_steps_begin(void);
+void mmu_steps_end(void);
+void mmu_step(unsigned int n);
 
 #else
 
-static inline void gondola_steps_begin(void)
+static inline void mmu_steps_begin(void)
 {
 }
 
-static inline void gondola_steps_end(void)
+static inline void mmu_steps_end(void)
 {
 }
 
-static inline void gondola_step(unsigned int n)
+static inline void mmu_step(unsigned int n)
 {
 }
 

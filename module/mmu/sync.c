@@ -12,7 +12,7 @@
 #define MAX_ASKED	4096	/* parents, in one search for the tables below a root */
 #define MAX_ALIASES	16	/* shadow pages of one table that are updated one by one */
 
-void gondola_touch_tables(struct gondola_vm *vm, gfn_t gfn)
+void mmu_touch_tables(struct gondola_vm *vm, gfn_t gfn)
 {
 	struct gondola_shadow_page *sp;
 
@@ -37,14 +37,14 @@ static void resync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
 	sp->unsync = false;
 	list_del(&sp->unsync_link);
 	vm->mmu.nr_unsync--;
-	gondola_protect_table(vm, sp->gfn, frame);
+	mmu_protect_table(vm, sp->gfn, frame);
 }
 
 /*
  * Let the guest write a frame in which tables lie, if that can be.
  * True: it may be mapped writable.  False: interpret the write.
  */
-bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame)
+bool mmu_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame)
 {
 	struct gondola_vm *vm = vcpu->vm;
 	struct gondola_shadow_page *sp;
@@ -54,7 +54,7 @@ bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_fra
 			continue;
 		if (sp->writes < FLOOD)
 			return false;
-		gondola_zap_tables(vm, gfn);
+		mmu_zap_tables(vm, gfn);
 		return true;
 	}
 	gondola_for_each_table(vm, gfn, sp) {
@@ -68,19 +68,19 @@ bool gondola_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_fra
 		if (sp->gfn == gfn)
 			break;
 		sp->quiet = QUIET_SYNCS;
-		gondola_sync_page(vcpu, sp);
+		mmu_sync_page(vcpu, sp);
 	}
 	return true;
 }
 
-void gondola_zap_tables(struct gondola_vm *vm, gfn_t gfn)
+void mmu_zap_tables(struct gondola_vm *vm, gfn_t gfn)
 {
 	struct gondola_shadow_page *sp;
 
 again:
 	gondola_for_each_table(vm, gfn, sp) {
 		/* The bucket may have lost more than this one. */
-		gondola_shadow_zap(vm, sp);
+		shadow_zap(vm, sp);
 		goto again;
 	}
 }
@@ -97,16 +97,16 @@ static void update_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *
 		keep |= PT_W | PT_U | PT_G | PT_PWT | PT_PCD | PT_NX;
 	/* Rights of a leaf are changed in place, so that its reverse map stays as it is. */
 	if (spte_present(sp->spt[i]) && ((changed & ~keep) || sp->role.level > 1))
-		gondola_entry_clear(vcpu->vm, sp, i);
+		mmu_entry_clear(vcpu->vm, sp, i);
 	sp->gpt[i] = gpte;
-	filled = sp->role.level == 1 ? gondola_leaf_try(vcpu, sp, i, gpte) :
-				       gondola_link_try(vcpu, sp, i, gpte);
+	filled = sp->role.level == 1 ? mmu_leaf_try(vcpu, sp, i, gpte) :
+				       mmu_link_try(vcpu, sp, i, gpte);
 	if (filled) {
 		if (sp->role.level > 1)
-			gondola_sync_below(vcpu, child_of(sp->spt[i]));
+			mmu_sync_below(vcpu, child_of(sp->spt[i]));
 		return;
 	}
-	gondola_entry_clear(vcpu->vm, sp, i);
+	mmu_entry_clear(vcpu->vm, sp, i);
 }
 
 /* First of eight entries from @i on that differ, or i + 8. */
@@ -148,7 +148,7 @@ static unsigned int next_change(const struct gondola_shadow_page *sp, const void
  * Bring a leaf page that is out of sync up to date.  When it has been quiet for a while, or the
  * host has its table, it is in sync after that.
  */
-void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
+void mmu_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
 {
 	struct gondola_vm *vm = vcpu->vm;
 	struct gondola_frame *frame = sp->frame;
@@ -157,10 +157,10 @@ void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp
 
 	lockdep_assert_held(&vm->mmu.lock);
 	gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_SYNCS);
-	gondola_step(GONDOLA_ENTRIES);
+	mmu_step(GONDOLA_ENTRIES);
 	if (unlikely(!(frame->host & FRAME_PRESENT))) {
 		/* The host has the table: an empty shadow is in sync with whatever comes back. */
-		gondola_shadow_clear(vm, sp);
+		shadow_clear(vm, sp);
 		memset64(sp->gpt, 0, GONDOLA_ENTRIES);
 		sp->touched = false;
 		resync_page(vm, sp, frame);
@@ -183,7 +183,7 @@ void gondola_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp
 	gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
 }
 
-void gondola_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i)
+void mmu_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i)
 {
 	struct gondola_frame *frame = sp->frame;
 	u64 gpte;
@@ -191,7 +191,7 @@ void gondola_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *s
 	if (!sp->unsync)
 		return;
 	if (!(frame->host & FRAME_PRESENT)) {
-		gondola_entry_clear(vcpu->vm, sp, i);
+		mmu_entry_clear(vcpu->vm, sp, i);
 		return;
 	}
 	gpte = guest_entry(sp, frame_data(frame), i);
@@ -234,7 +234,7 @@ static bool reaches(struct gondola_shadow_page *sp, struct search *search)
 	search->left--;
 	if (sp->mark < search->nr) {
 		search->found = false;
-		gondola_rmap_visit(sp->parents, reaches_by, search);
+		rmap_visit(sp->parents, reaches_by, search);
 		sp->mark = search->nr + search->found;
 	}
 	return sp->mark > search->nr;
@@ -249,14 +249,14 @@ static bool was_written(struct gondola_vcpu *vcpu, struct gondola_shadow_page *s
 {
 	if (atomic_read(&vcpu->vm->nr_vcpus) > 1)
 		return true;
-	if (!gondola_rmap_harvest(sp->frame->rmap))
+	if (!rmap_harvest(sp->frame->rmap))
 		return false;
 	/* It must set them again. */
 	gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
 	return true;
 }
 
-void gondola_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root)
+void mmu_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root)
 {
 	struct search search = {
 		.root = root,
@@ -267,28 +267,28 @@ void gondola_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *ro
 
 	/* No link comes or goes on the way: the answers hold to the end. */
 	list_for_each_entry_safe(sp, next, &vcpu->vm->mmu.unsync, unsync_link) {
-		gondola_step(1);
+		mmu_step(1);
 		/* Several shadows may lie over one frame, whose D bits are seen once. */
 		if (was_written(vcpu, sp))
-			gondola_touch_tables(vcpu->vm, sp->gfn);
+			mmu_touch_tables(vcpu->vm, sp->gfn);
 		if (!sp->touched) {
 			if (++sp->quiet > QUIET_SYNCS)
 				resync_page(vcpu->vm, sp, sp->frame);
 			/* A write that came before the protection did is seen now. */
 			if (likely(!sp->touched))
 				continue;
-			gondola_sync_page(vcpu, sp);
+			mmu_sync_page(vcpu, sp);
 			continue;
 		}
 		if (reaches(sp, &search))
-			gondola_sync_page(vcpu, sp);
+			mmu_sync_page(vcpu, sp);
 	}
 }
 
-void gondola_sync_below(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
+void mmu_sync_below(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
 {
 	if (sp->role.level > 1 && sp->present && unlikely(vcpu->vm->mmu.nr_unsync))
-		gondola_sync_root(vcpu, sp);
+		mmu_sync_root(vcpu, sp);
 }
 
 /* Shadow entries made from the guest's bytes at @offset. */
@@ -321,11 +321,11 @@ static void entries_at(const struct gondola_shadow_page *sp, unsigned int offset
 	}
 }
 
-void gondola_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset,
-			   unsigned int bytes)
+void mmu_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset,
+		       unsigned int bytes)
 {
 	struct gondola_shadow_page *sp, *tables[MAX_ALIASES];
-	struct gondola_frame *frame = gondola_find_frame(vcpu->vm, gfn);
+	struct gondola_frame *frame = mmu_find_frame(vcpu->vm, gfn);
 	unsigned int n = 0, t, i, last;
 
 	gondola_count(vcpu, GONDOLA_COUNTER_TABLE_WRITES);
@@ -333,7 +333,7 @@ void gondola_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int of
 		/* More than an entry at once, or again and again: it is a page of data by now. */
 		if (bytes > 8 || n == MAX_ALIASES ||
 		    (++sp->writes > FLOOD && sp->role.level > 1)) {
-			gondola_zap_tables(vcpu->vm, gfn);
+			mmu_zap_tables(vcpu->vm, gfn);
 			return;
 		}
 		tables[n++] = sp;

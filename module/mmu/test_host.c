@@ -19,23 +19,23 @@ static struct world *world_of(struct gondola_vm *vm)
 	return NULL;
 }
 
-struct gondola_steps gondola_steps;
+struct mmu_steps mmu_steps;
 
-void gondola_steps_begin(void)
+void mmu_steps_begin(void)
 {
-	gondola_steps.now = 0;
+	mmu_steps.now = 0;
 }
 
-void gondola_steps_end(void)
+void mmu_steps_end(void)
 {
-	gondola_steps.most = max(gondola_steps.most, gondola_steps.now);
+	mmu_steps.most = max(mmu_steps.most, mmu_steps.now);
 }
 
-void gondola_step(unsigned int n)
+void mmu_step(unsigned int n)
 {
-	gondola_steps.now += n;
-	if (gondola_steps.now > GONDOLA_STEPS_LIMIT)
-		panic("%llu steps under the MMU's lock, and no end", gondola_steps.now);
+	mmu_steps.now += n;
+	if (mmu_steps.now > GONDOLA_STEPS_LIMIT)
+		panic("%llu steps under the MMU's lock, and no end", mmu_steps.now);
 }
 
 /* One thread's turn at a time: what it does calls no hook again. */
@@ -48,14 +48,14 @@ static void turn(struct world *w, void (*hook)(struct world *w))
 	w->in_hook = false;
 }
 
-void gondola_mmu_host_unlocked(struct gondola_vm *vm)
+void mmu_host_unlocked(struct gondola_vm *vm)
 {
 	struct world *w = world_of(vm);
 
 	turn(w, w ? w->on_unlock : NULL);
 }
 
-void gondola_mmu_host_entry(u64 *spte)
+void mmu_host_entry(u64 *spte)
 {
 	struct world *w;
 
@@ -77,32 +77,32 @@ void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req)
 		gondola_request(vcpu, req);
 }
 
-int gondola_mmu_host_module_init(void)
+int mmu_host_module_init(void)
 {
 	return 0;
 }
 
-void gondola_mmu_host_module_exit(void)
+void mmu_host_module_exit(void)
 {
 }
 
-int gondola_mmu_host_attach(struct gondola_vm *vm)
+int mmu_host_attach(struct gondola_vm *vm)
 {
 	return 0;
 }
 
-void gondola_mmu_host_detach(struct gondola_vm *vm)
+void mmu_host_detach(struct gondola_vm *vm)
 {
 }
 
-bool gondola_mmu_host_mapped(struct gondola_vm *vm, hva_t hva, u64 bytes)
+bool mmu_host_mapped(struct gondola_vm *vm, hva_t hva, u64 bytes)
 {
 	return hva + bytes > WORLD_HVA &&
 	       hva < WORLD_HVA + (u64)WORLD_PAGES * GONDOLA_PAGE_SIZE;
 }
 
-int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, bool wait, hpfn_t *pfn,
-			 bool *writable)
+int mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, bool wait, hpfn_t *pfn,
+		 bool *writable)
 {
 	struct world *w = container_of(vm, struct world, vm);
 	u64 page = (hva - WORLD_HVA) / GONDOLA_PAGE_SIZE;
@@ -122,7 +122,7 @@ int gondola_mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, bool wait
 	return 0;
 }
 
-void gondola_mmu_host_unpin(hpfn_t pfn, bool dirty)
+void mmu_host_unpin(hpfn_t pfn, bool dirty)
 {
 }
 
@@ -130,8 +130,8 @@ void world_host_takes(struct world *w, u32 page)
 {
 	hva_t hva = WORLD_HVA + (u64)page * GONDOLA_PAGE_SIZE;
 
-	gondola_mmu_invalidate_begin(&w->vm, hva, hva + GONDOLA_PAGE_SIZE, false);
-	gondola_mmu_invalidate_end(&w->vm);
+	mmu_invalidate_begin(&w->vm, hva, hva + GONDOLA_PAGE_SIZE, false);
+	mmu_invalidate_end(&w->vm);
 }
 
 void world_host_moves(struct world *w, u32 page)
@@ -363,7 +363,7 @@ static u32 hardware_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
 		*entry = spte | PT_A;
 		if (level == 1 && (access & PFEC_W) && (spte & PT_W))
 			*entry |= PT_D;
-		rights = gondola_combine_rights(rights, spte);
+		rights = mmu_combine_rights(rights, spte);
 		if (level == 1) {
 			t->frame = spte & PT_ADDR;
 			rights |= *entry & PT_D;
@@ -411,7 +411,7 @@ static bool launcher_brings(struct world *w, gpa_t gpa)
 	if (!w->launcher_helps)
 		return false;
 	spin_lock(&w->vm.mmu.lock);
-	slot = gondola_find_slot(&w->vm, gpa >> 12);
+	slot = mmu_find_slot(&w->vm, gpa >> 12);
 	if (slot)
 		page = ((slot->hva - WORLD_HVA) >> 12) + (gpa >> 12) - slot->base;
 	spin_unlock(&w->vm.mmu.lock);
@@ -540,7 +540,7 @@ static const char *translation_lie(struct world *w, const struct world_translati
 			return "a processor may write memory that the host shares";
 		if (slot->frames[at].nr_synced)
 			return "a processor may write a table in sync";
-		if (!gondola_may_write_clean(slot, slot->base + at))
+		if (!mmu_may_write_clean(slot, slot->base + at))
 			return "a processor may write a page that counts as clean";
 	}
 	return found ? NULL : "a processor remembers memory that is gone";

@@ -5,21 +5,21 @@
 
 #define MAX_WALKS	8	/* of tables that change under the walk */
 
-const struct gondola_format gondola_format_32 = {
+const struct mmu_format gondola_format_32 = {
 	.levels = 2, .entry_bytes = 4, .index_bits = 10,
 };
 
-const struct gondola_format gondola_format_pae = {
+const struct mmu_format gondola_format_pae = {
 	.levels = 2, .entry_bytes = 8, .index_bits = 9, .pae = true,
 };
 
-const struct gondola_format gondola_format_4level = {
+const struct mmu_format gondola_format_4level = {
 	.levels = 4, .entry_bytes = 8, .index_bits = 9,
 };
 
 /* Manual: the figures of paging-structure entries, bits that are reserved (must be 0). */
-void gondola_reserved_bits(union gondola_role role, const struct gondola_format *format,
-			   u64 rsvd[2][5])
+void mmu_reserved_bits(union gondola_role role, const struct mmu_format *format,
+		       u64 rsvd[2][5])
 {
 	u64 beyond = role.maxphyaddr < 52 ? GENMASK_ULL(51, role.maxphyaddr) : 0;
 	unsigned int level;
@@ -72,7 +72,7 @@ static gpa_t first_table(struct gondola_vcpu *vcpu, gva_t gva, bool *present)
 	return vcpu->cr3 & PT_ADDR;
 }
 
-u32 gondola_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why)
+u32 mmu_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why)
 {
 	/* The I bit exists only where fetches can be refused; two-level tables have no NX. */
 	if (!(vcpu->cr4 & CR4_PAE && vcpu->efer & EFER_F_NXE) && !(vcpu->cr4 & CR4_SMEP))
@@ -81,7 +81,7 @@ u32 gondola_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why)
 }
 
 /* Manual: "Determination of Access Rights". */
-bool gondola_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights)
+bool mmu_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights)
 {
 	bool user_page = rights & PT_U;
 
@@ -103,12 +103,12 @@ bool gondola_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rig
  * Set A, and in the leaf D for a write, as the processor does: atomically, and
  * only if the entry is still what was read.  False: look again.
  */
-static bool set_accessed_dirty(struct gondola_vcpu *vcpu, struct gondola_walk *w, void *entry,
+static bool set_accessed_dirty(struct gondola_vcpu *vcpu, struct mmu_walk *w, void *entry,
 			       unsigned int level, u64 bits)
 {
 	u64 old = w->gpte[level];
 
-	gondola_mmu_host_entry(entry);
+	mmu_host_entry(entry);
 	if (vcpu->mmu.format->entry_bytes == 4) {
 		if (cmpxchg((u32 *)entry, (u32)old, (u32)(old | bits)) != (u32)old)
 			return false;
@@ -116,15 +116,15 @@ static bool set_accessed_dirty(struct gondola_vcpu *vcpu, struct gondola_walk *w
 		return false;
 	}
 	w->gpte[level] = old | bits;
-	gondola_mark_page_dirty(vcpu->vm, vcpu, gondola_find_slot(vcpu->vm, w->table[level]),
-				w->table[level], GONDOLA_DIRTY_VCPU);
+	mmu_mark_page_dirty(vcpu->vm, vcpu, mmu_find_slot(vcpu->vm, w->table[level]),
+			    w->table[level], GONDOLA_DIRTY_VCPU);
 	return true;
 }
 
 static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
-					  struct gondola_walk *w, bool *again)
+					  struct mmu_walk *w, bool *again)
 {
-	const struct gondola_format *format = vcpu->mmu.format;
+	const struct mmu_format *format = vcpu->mmu.format;
 	struct gondola_frame *frames[5];
 	void *entries[5];
 	unsigned int level = format->levels, i;
@@ -132,20 +132,20 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 	bool present;
 	gpa_t table = first_table(vcpu, gva, &present);
 
-	gondola_step(format->levels);
-	w->error = gondola_fault_code(vcpu, access, 0);
+	mmu_step(format->levels);
+	w->error = mmu_fault_code(vcpu, access, 0);
 	if (!present)
 		return WALK_FAULT;
 	for (;;) {
 		unsigned int index = (gva >> (12 + format->index_bits * (level - 1))) &
 				     ((1u << format->index_bits) - 1);
-		struct gondola_frame *frame = gondola_find_frame(vcpu->vm, table >> 12);
+		struct gondola_frame *frame = mmu_find_frame(vcpu->vm, table >> 12);
 		bool large;
 		u64 gpte;
 
 		/* No memory there: reads as all ones on a real bus, hence reserved bits. */
 		if (!frame) {
-			w->error = gondola_fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
+			w->error = mmu_fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
 			return WALK_FAULT;
 		}
 		w->table[level] = table >> 12;
@@ -160,12 +160,12 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 		w->gpte[level] = gpte;
 		if (!(gpte & PT_P))
 			return WALK_FAULT;
-		large = gondola_is_large(vcpu->mmu.role, level, gpte);
+		large = mmu_is_large(vcpu->mmu.role, level, gpte);
 		if (gpte & vcpu->mmu.reserved[large || level == 4 ? !!(gpte & PT_PS) : 0][level]) {
-			w->error = gondola_fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
+			w->error = mmu_fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
 			return WALK_FAULT;
 		}
-		rights = gondola_combine_rights(rights, gpte);
+		rights = mmu_combine_rights(rights, gpte);
 		if (level == 1 || large) {
 			unsigned int below = 9 * (level - 1);
 
@@ -181,8 +181,8 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 		level--;
 	}
 	w->rights = rights;
-	if (!gondola_access_allowed(vcpu, access, rights)) {
-		w->error = gondola_fault_code(vcpu, access, PFEC_P);
+	if (!mmu_access_allowed(vcpu, access, rights)) {
+		w->error = mmu_fault_code(vcpu, access, PFEC_P);
 		return WALK_FAULT;
 	}
 	for (i = format->levels; (int)i >= w->leaf; i--) {
@@ -193,7 +193,7 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 		if ((w->gpte[i] & bits) == bits)
 			continue;
 		if (!(frames[i]->host & FRAME_WRITABLE)) {
-			struct gondola_slot *slot = gondola_find_slot(vcpu->vm, w->table[i]);
+			struct gondola_slot *slot = mmu_find_slot(vcpu->vm, w->table[i]);
 
 			/* Tables in ROM keep their bits as they are, and serve as if they had them. */
 			if (slot->flags & GONDOLA_MEM_READONLY) {
@@ -213,7 +213,7 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 }
 
 /**
- * gondola_walk() - translate an address as the processor would
+ * mmu_walk() - translate an address as the processor would
  * @vcpu: whose tables
  * @gva: linear address
  * @access: PFEC_W, PFEC_U, PFEC_I
@@ -222,15 +222,15 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
  * Lock held, paging on.  Sets A and D in the guest's tables when the access is
  * allowed.
  */
-enum gondola_walk_result gondola_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
-				      struct gondola_walk *w)
+enum gondola_walk_result mmu_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+				  struct mmu_walk *w)
 {
 	enum gondola_walk_result result;
 	unsigned int tries;
 	bool again = true;
 
 	/* Fields that no entry sets are 0, not leftovers of the stack. */
-	*w = (struct gondola_walk){};
+	*w = (struct mmu_walk){};
 	lockdep_assert_held(&vcpu->vm->mmu.lock);
 	/* A guest changes its tables all the time: wait with the lock free, as for a page. */
 	for (tries = 0; again && tries < MAX_WALKS; tries++) {
