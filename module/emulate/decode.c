@@ -12,7 +12,7 @@ static int undefined(struct gondola_emulator *e)
 static noinline int locate_code(struct gondola_emulator *e)
 {
 	struct gondola_segment copy;
-	const struct gondola_segment *cs = gondola_segment(e, GONDOLA_CS, &copy);
+	const struct gondola_segment *cs = emul_segment(e, GONDOLA_CS, &copy);
 	u64 limit = e->mode == GONDOLA_EMUL_VM86 ? 0xffff : cs->limit;
 
 	if (e->regs->rip > limit)

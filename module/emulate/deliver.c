@@ -66,14 +66,14 @@ u64 emul_here(struct gondola_emulator *e)
 {
 	struct gondola_segment copy;
 
-	return gondola_segment(e, GONDOLA_CS, &copy)->selector;
+	return emul_segment(e, GONDOLA_CS, &copy)->selector;
 }
 
 static u64 selector_of(struct gondola_emulator *e, enum gondola_seg seg)
 {
 	struct gondola_segment copy;
 
-	return gondola_segment(e, seg, &copy)->selector;
+	return emul_segment(e, seg, &copy)->selector;
 }
 
 static void add_word(struct delivery *d, u64 word)
@@ -94,7 +94,7 @@ static int deliver_real(struct gondola_emulator *e, struct delivery *d)
 
 	e->ops->get_dtable(e, true, &idt);
 	if (at + REAL_VECTOR_BYTES - 1 > idt.limit)
-		return gondola_fault_code(e, VEC_GP, 0);
+		return emul_fault_code(e, VEC_GP, 0);
 	r = e->ops->read(e, (u32)(idt.base + at), entry, sizeof(entry), true);
 	if (r)
 		return r;
@@ -119,7 +119,7 @@ static int deliver_real(struct gondola_emulator *e, struct delivery *d)
 
 static int gate_fault(struct gondola_emulator *e, const struct delivery *d, u8 vector)
 {
-	return gondola_fault_code(e, vector, d->event->vector * 8u | IN_IDT | d->ext);
+	return emul_fault_code(e, vector, d->event->vector * 8u | IN_IDT | d->ext);
 }
 
 static int read_gate(struct gondola_emulator *e, struct delivery *d, bool wide, u64 gate[2])
@@ -165,17 +165,17 @@ static int read_tss(struct gondola_emulator *e, const struct delivery *d, u32 at
 		    unsigned int bytes)
 {
 	struct gondola_segment copy;
-	const struct gondola_segment *tss = gondola_segment(e, GONDOLA_TR, &copy);
+	const struct gondola_segment *tss = emul_segment(e, GONDOLA_TR, &copy);
 
 	if (tss->ar & GONDOLA_AR_UNUSABLE || at + bytes - 1 > tss->limit)
-		return gondola_fault_code(e, VEC_TS, (tss->selector & ~3u) | d->ext);
+		return emul_fault_code(e, VEC_TS, (tss->selector & ~3u) | d->ext);
 	return e->ops->read(e, tss->base + at, buf, bytes, true);
 }
 
 static int legacy_stack(struct gondola_emulator *e, struct delivery *d)
 {
 	struct gondola_segment copy;
-	bool wide = gondola_segment(e, GONDOLA_TR, &copy)->ar & TSS_WIDE;
+	bool wide = emul_segment(e, GONDOLA_TR, &copy)->ar & TSS_WIDE;
 	u32 words[2] = { 0, 0 };
 	u16 narrow[2];
 	int r;
@@ -255,8 +255,8 @@ static int push_frame(struct gondola_emulator *e, struct delivery *d, bool wide)
 	la = wide ? e->sp : (u32)(d->ss.base + e->sp);
 	if (wide ? !emul_canonical(la) || !emul_canonical(la + bytes - 1) :
 		   !emul_stack_inside(&d->ss, e->sp, bytes))
-		return gondola_fault_code(e, VEC_SS, (d->inner && !wide ? d->ss.selector & ~3u : 0) |
-					  d->ext);
+		return emul_fault_code(e, VEC_SS, (d->inner && !wide ? d->ss.selector & ~3u : 0) |
+				       d->ext);
 	return e->ops->write(e, la, frame, bytes, d->cpl != 3);
 }
 
@@ -299,7 +299,7 @@ static int deliver_protected(struct gondola_emulator *e, struct delivery *d)
 	if (r)
 		return r;
 	if (wide ? !emul_canonical(d->offset) : d->offset > d->cs.limit)
-		return gondola_fault_code(e, VEC_GP, d->ext);
+		return emul_fault_code(e, VEC_GP, d->ext);
 	collect_words(e, d, wide);
 	r = push_frame(e, d, wide);
 	if (r)

@@ -406,7 +406,7 @@ int emul_run_any(struct gondola_emulator *e)
 static noinline int check_limit(struct gondola_emulator *e)
 {
 	struct gondola_segment copy;
-	u32 limit = gondola_segment(e, GONDOLA_CS, &copy)->limit;
+	u32 limit = emul_segment(e, GONDOLA_CS, &copy)->limit;
 
 	if (e->regs->rip + e->insn->len - 1 > (e->mode == GONDOLA_EMUL_VM86 ? 0xffff : limit))
 		return emul_gp(e);

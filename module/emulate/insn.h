@@ -175,7 +175,7 @@ static inline int emul_fault(struct gondola_emulator *e, u8 vector)
 	return GONDOLA_EMUL_FAULT;
 }
 
-static inline int gondola_fault_code(struct gondola_emulator *e, u8 vector, u32 error)
+static inline int emul_fault_code(struct gondola_emulator *e, u8 vector, u32 error)
 {
 	emul_fault(e, vector);
 	e->exception.has_error = true;
@@ -185,7 +185,7 @@ static inline int gondola_fault_code(struct gondola_emulator *e, u8 vector, u32 
 
 static inline int emul_gp(struct gondola_emulator *e)
 {
-	return gondola_fault_code(e, VEC_GP, 0);
+	return emul_fault_code(e, VEC_GP, 0);
 }
 
 /* Bytes of an operand. */
@@ -254,7 +254,7 @@ static inline u64 emul_take(const u8 *p, unsigned int bytes)
 }
 
 /* A segment register: live if the caller shows them, else copied. */
-static inline const struct gondola_segment *gondola_segment(struct gondola_emulator *e, u8 seg,
+static inline const struct gondola_segment *emul_segment(struct gondola_emulator *e, u8 seg,
 							     struct gondola_segment *copy)
 {
 	if (e->segments)
@@ -301,12 +301,12 @@ static inline int emul_linear(struct gondola_emulator *e, u8 seg, u64 ea, unsign
 	if (unlikely(seg >= GONDOLA_FS)) {
 		struct gondola_segment copy;
 
-		ea += gondola_segment(e, seg, &copy)->base;
+		ea += emul_segment(e, seg, &copy)->base;
 	}
 	*la = ea;
 	/* Both ends canonical: from -2^47 to 2^47 - 1. */
 	if (unlikely(((ea + half) | (ea + half + bytes - 1)) >> 48))
-		return gondola_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_GP, 0);
+		return emul_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_GP, 0);
 	return GONDOLA_EMUL_OK;
 }
 

@@ -21,7 +21,7 @@
 
 static int out_of_segment(struct gondola_emulator *e, u8 seg)
 {
-	return gondola_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_GP, 0);
+	return emul_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_GP, 0);
 }
 
 static bool rights_ok(const struct gondola_segment *s, bool write)
@@ -52,7 +52,7 @@ int emul_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int 
 		       bool write, gva_t *la)
 {
 	struct gondola_segment copy;
-	const struct gondola_segment *s = gondola_segment(e, seg, &copy);
+	const struct gondola_segment *s = emul_segment(e, seg, &copy);
 	bool ok;
 
 	*la = (u32)(s->base + ea);
@@ -89,10 +89,10 @@ static int read_descriptor(struct gondola_emulator *e, u16 selector, u64 raw[2],
 
 	if (selector & 4) {
 		struct gondola_segment copy;
-		const struct gondola_segment *ldt = gondola_segment(e, GONDOLA_LDTR, &copy);
+		const struct gondola_segment *ldt = emul_segment(e, GONDOLA_LDTR, &copy);
 
 		if (ldt->ar & GONDOLA_AR_UNUSABLE)
-			return gondola_fault_code(e, VEC_GP, selector & ~3u);
+			return emul_fault_code(e, VEC_GP, selector & ~3u);
 		*la = ldt->base + offset;
 		limit = ldt->limit;
 	} else {
@@ -103,7 +103,7 @@ static int read_descriptor(struct gondola_emulator *e, u16 selector, u64 raw[2],
 		limit = gdt.limit;
 	}
 	if (offset + bytes - 1 > limit)
-		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+		return emul_fault_code(e, VEC_GP, selector & ~3u);
 	return e->ops->read(e, *la, raw, bytes, true);
 }
 
@@ -187,9 +187,9 @@ static int load_data(struct gondola_emulator *e, enum gondola_seg seg, u16 selec
 		return r;
 	unpack(&s, selector, raw[0]);
 	if (!data_allowed(e, seg, selector, s.ar))
-		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+		return emul_fault_code(e, VEC_GP, selector & ~3u);
 	if (!(s.ar & GONDOLA_AR_P))
-		return gondola_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_NP, selector & ~3u);
+		return emul_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_NP, selector & ~3u);
 	r = mark_accessed(e, &s, la);
 	if (!r)
 		e->ops->set_segment(e, seg, &s);
@@ -213,7 +213,7 @@ static int load_system(struct gondola_emulator *e, enum gondola_seg seg, u16 sel
 		return GONDOLA_EMUL_OK;
 	}
 	if (selector & 4)
-		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+		return emul_fault_code(e, VEC_GP, selector & ~3u);
 	r = emul_long_mode_active(e, &wide);
 	if (r)
 		return r;
@@ -223,13 +223,13 @@ static int load_system(struct gondola_emulator *e, enum gondola_seg seg, u16 sel
 	unpack(&s, selector, raw[0]);
 	type = s.ar & (GONDOLA_AR_S | GONDOLA_AR_TYPE);
 	if (tss ? type != TYPE_TSS && (wide || type != TYPE_TSS16) : type != TYPE_LDT)
-		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+		return emul_fault_code(e, VEC_GP, selector & ~3u);
 	if (!(s.ar & GONDOLA_AR_P))
-		return gondola_fault_code(e, VEC_NP, selector & ~3u);
+		return emul_fault_code(e, VEC_NP, selector & ~3u);
 	if (wide) {
 		s.base |= raw[1] << 32;
 		if (!emul_canonical(s.base))
-			return gondola_fault_code(e, VEC_GP, selector & ~3u);
+			return emul_fault_code(e, VEC_GP, selector & ~3u);
 	}
 	if (tss) {
 		u8 access = raw[0] >> 40 | TYPE_BUSY;
@@ -257,12 +257,12 @@ int emul_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 sele
 static int check_code(struct gondola_emulator *e, struct gondola_segment *s, bool wide, u32 error)
 {
 	if (!(s->ar & GONDOLA_AR_S) || !(s->ar & TYPE_CODE))
-		return gondola_fault_code(e, VEC_GP, error);
+		return emul_fault_code(e, VEC_GP, error);
 	/* Outside of long mode L means nothing, and the two together are reserved within. */
 	if (!wide)
 		s->ar &= ~GONDOLA_AR_L;
 	else if (s->ar & GONDOLA_AR_L && s->ar & GONDOLA_AR_DB)
-		return gondola_fault_code(e, VEC_GP, error);
+		return emul_fault_code(e, VEC_GP, error);
 	return GONDOLA_EMUL_OK;
 }
 
@@ -294,9 +294,9 @@ int emul_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_s
 		return r;
 	if (s->ar & TYPE_DOWN ? dpl_of(s) > e->cpl :
 				dpl_of(s) != e->cpl || (selector & 3) > e->cpl)
-		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+		return emul_fault_code(e, VEC_GP, selector & ~3u);
 	if (!(s->ar & GONDOLA_AR_P))
-		return gondola_fault_code(e, VEC_NP, selector & ~3u);
+		return emul_fault_code(e, VEC_NP, selector & ~3u);
 	s->selector = (selector & ~3u) | e->cpl;
 	return mark_accessed(e, s, la);
 }
@@ -319,7 +319,7 @@ int emul_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
 	int r;
 
 	if (!(selector & ~3u))
-		return gondola_fault_code(e, VEC_GP, ext);
+		return emul_fault_code(e, VEC_GP, ext);
 	r = emul_long_mode_active(e, &wide);
 	if (!r)
 		r = with_ext(e, read_descriptor(e, selector, raw, 8, &la), ext);
@@ -330,12 +330,12 @@ int emul_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
 	if (r)
 		return r;
 	if (dpl_of(s) > e->cpl || (wide && !(s->ar & GONDOLA_AR_L)))
-		return gondola_fault_code(e, VEC_GP, error);
+		return emul_fault_code(e, VEC_GP, error);
 	if (!(s->ar & GONDOLA_AR_P))
-		return gondola_fault_code(e, VEC_NP, error);
+		return emul_fault_code(e, VEC_NP, error);
 	*cpl = s->ar & TYPE_DOWN ? e->cpl : dpl_of(s);
 	if (e->mode == GONDOLA_EMUL_VM86 && *cpl)
-		return gondola_fault_code(e, VEC_GP, error);
+		return emul_fault_code(e, VEC_GP, error);
 	s->selector = (selector & ~3u) | *cpl;
 	return mark_accessed(e, s, la);
 }
@@ -360,9 +360,9 @@ int emul_return_segment(struct gondola_emulator *e, u16 selector, struct gondola
 	if (r)
 		return r;
 	if (rpl < e->cpl || (s->ar & TYPE_DOWN ? dpl_of(s) > rpl : dpl_of(s) != rpl))
-		return gondola_fault_code(e, VEC_GP, selector & ~3u);
+		return emul_fault_code(e, VEC_GP, selector & ~3u);
 	if (!(s->ar & GONDOLA_AR_P))
-		return gondola_fault_code(e, VEC_NP, selector & ~3u);
+		return emul_fault_code(e, VEC_NP, selector & ~3u);
 	return mark_accessed(e, s, la);
 }
 
@@ -375,7 +375,7 @@ int emul_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cp
 	int r;
 
 	if (!(selector & ~3u))
-		return gondola_fault_code(e, vector, ext);
+		return emul_fault_code(e, vector, ext);
 	r = read_descriptor(e, selector, raw, 8, &la);
 	if (r) {
 		if (r == GONDOLA_EMUL_FAULT && e->exception.vector == VEC_GP)
@@ -385,9 +385,9 @@ int emul_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cp
 	unpack(s, selector, raw[0]);
 	if ((selector & 3) != cpl || dpl_of(s) != cpl || !(s->ar & GONDOLA_AR_S) ||
 	    (s->ar & (TYPE_CODE | TYPE_RW)) != TYPE_RW)
-		return gondola_fault_code(e, vector, error);
+		return emul_fault_code(e, vector, error);
 	if (!(s->ar & GONDOLA_AR_P))
-		return gondola_fault_code(e, VEC_SS, error);
+		return emul_fault_code(e, VEC_SS, error);
 	return mark_accessed(e, s, la);
 }
 

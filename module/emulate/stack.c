@@ -10,7 +10,7 @@ unsigned int emul_stack_bytes(struct gondola_emulator *e)
 		return 8;
 	if (e->mode == GONDOLA_EMUL_VM86)
 		return 2;
-	return gondola_segment(e, GONDOLA_SS, &copy)->ar & GONDOLA_AR_DB ? 4 : 2;
+	return emul_segment(e, GONDOLA_SS, &copy)->ar & GONDOLA_AR_DB ? 4 : 2;
 }
 
 int emul_stack_read(struct gondola_emulator *e, u64 sp, u64 *value, unsigned int bytes)
@@ -228,7 +228,7 @@ int emul_branch(struct gondola_emulator *e, u64 target)
 			return emul_gp(e);
 	} else {
 		struct gondola_segment copy;
-		u32 limit = gondola_segment(e, GONDOLA_CS, &copy)->limit;
+		u32 limit = emul_segment(e, GONDOLA_CS, &copy)->limit;
 
 		if (target > (e->mode == GONDOLA_EMUL_VM86 ? 0xffff : limit))
 			return emul_gp(e);
