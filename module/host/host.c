@@ -101,7 +101,7 @@ static u32 preflight(const struct gondola_engine_ops *ops, char *detail)
 	if (users[ops->id])
 		return GONDOLA_PF_OK;
 	if (may_probe() || !last->known) {
-		last->reason = gondola_processors_probe(ops, last->detail);
+		last->reason = processors_probe(ops, last->detail);
 		last->known = true;
 	}
 	strscpy(detail, last->detail, sizeof(last->detail));
@@ -181,7 +181,7 @@ static int switch_on(const struct gondola_engine_ops *ops)
 
 	if (err || !ops->cpu_on)
 		return err;
-	err = gondola_processors_on(ops);
+	err = processors_on(ops);
 	if (err && ops->teardown)
 		ops->teardown();
 	return err;
@@ -190,7 +190,7 @@ static int switch_on(const struct gondola_engine_ops *ops)
 static void switch_off(const struct gondola_engine_ops *ops)
 {
 	if (ops->cpu_on)
-		gondola_processors_off(ops);
+		processors_off(ops);
 	if (ops->teardown)
 		ops->teardown();
 }
@@ -256,11 +256,11 @@ static int before_reboot(struct notifier_block *nb, unsigned long action, void *
 	smp_mb();
 	if (atomic_read(&busy)) {
 		/* The interrupt takes guests out; their run loops then see that we stop. */
-		gondola_processors_kick();
+		processors_kick();
 		if (!wait_event_timeout(idle_wait, !atomic_read(&busy), STOP_TIMEOUT))
 			pr_warn("gondola: a vCPU did not stop for the shutdown\n");
 	}
-	gondola_processors_stop();
+	processors_stop();
 	mutex_unlock(&engine_lock);
 	return NOTIFY_OK;
 }
@@ -292,12 +292,12 @@ int gondola_host_init(void)
 
 	if (err)
 		return err;
-	err = gondola_processors_init();
+	err = processors_init();
 	if (err)
 		return err;
 	err = register_reboot_notifier(&reboot_block);
 	if (err) {
-		gondola_processors_exit();
+		processors_exit();
 		return err;
 	}
 
@@ -315,5 +315,5 @@ int gondola_host_init(void)
 void gondola_host_exit(void)
 {
 	unregister_reboot_notifier(&reboot_block);
-	gondola_processors_exit();
+	processors_exit();
 }

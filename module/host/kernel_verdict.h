@@ -22,12 +22,12 @@ struct gondola_kernel_facts {
 };
 
 /**
- * gondola_kernel_verdict() - the first obstacle that the kernel is
+ * host_kernel_verdict() - the first obstacle that the kernel is
  * @engine: one of a processor's
  * @detail: 64 bytes, written if there is an obstacle
  *
  * GONDOLA_PF_OK or GONDOLA_PF_KERNEL.
  */
-u32 gondola_kernel_verdict(u32 engine, const struct gondola_kernel_facts *facts, char *detail);
+u32 host_kernel_verdict(u32 engine, const struct gondola_kernel_facts *facts, char *detail);
 
 #endif

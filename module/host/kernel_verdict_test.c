@@ -33,7 +33,7 @@ static void kernel_verdict_names_the_obstacle(struct kunit *test)
 
 		detail[0] = '\0';
 		KUNIT_EXPECT_EQ_MSG(test,
-				    gondola_kernel_verdict(cases[i].engine, &cases[i].facts, detail),
+				    host_kernel_verdict(cases[i].engine, &cases[i].facts, detail),
 				    words ? GONDOLA_PF_KERNEL : GONDOLA_PF_OK, "%s", cases[i].name);
 		KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(detail, words ?: ""), "%s: \"%s\"",
 					  cases[i].name, detail);

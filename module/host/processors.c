@@ -156,7 +156,7 @@ static struct gondola_kernel_facts kernel_facts(void)
  * A loaded rival counts as in use even while it runs nothing: it holds the
  * kernel's one slot for the crash callback, and may switch itself on any time.
  */
-u32 gondola_processors_probe(const struct gondola_engine_ops *ops, char *detail)
+u32 processors_probe(const struct gondola_engine_ops *ops, char *detail)
 {
 	struct processor_probe first = { .ops = ops }, other = { .ops = ops };
 	const struct gondola_kernel_facts facts = kernel_facts();
@@ -180,7 +180,7 @@ u32 gondola_processors_probe(const struct gondola_engine_ops *ops, char *detail)
 			  other.detail[0] ? other.detail : gondola_preflight_words[other.reason]);
 	}
 	if (first.reason == GONDOLA_PF_OK || first.reason == GONDOLA_PF_IN_USE) {
-		u32 verdict = gondola_kernel_verdict(ops->id, &facts, first.detail);
+		u32 verdict = host_kernel_verdict(ops->id, &facts, first.detail);
 
 		if (verdict != GONDOLA_PF_OK)
 			first.reason = verdict;
@@ -206,14 +206,14 @@ u32 gondola_processors_probe(const struct gondola_engine_ops *ops, char *detail)
 	return first.reason;
 }
 
-/* What else gondola_processors_on() took. */
+/* What else processors_on() took. */
 static void give_up(void)
 {
 	cpu_emergency_unregister_virt_callback(emergency_disable);
 	gondola_rival_let_in();
 }
 
-int gondola_processors_on(const struct gondola_engine_ops *ops)
+int processors_on(const struct gondola_engine_ops *ops)
 {
 	atomic_t error = ATOMIC_INIT(0);
 	int err = gondola_rival_keep_out(ops->id);
@@ -235,7 +235,7 @@ int gondola_processors_on(const struct gondola_engine_ops *ops)
 	return err;
 }
 
-void gondola_processors_off(const struct gondola_engine_ops *ops)
+void processors_off(const struct gondola_engine_ops *ops)
 {
 	cpus_read_lock();
 	on_each_cpu(disable_here, NULL, 1);
@@ -248,12 +248,12 @@ static void look_up(void *info)
 {
 }
 
-void gondola_processors_kick(void)
+void processors_kick(void)
 {
 	on_each_cpu(look_up, NULL, 1);
 }
 
-void gondola_processors_stop(void)
+void processors_stop(void)
 {
 	if (!active)
 		return;
@@ -262,7 +262,7 @@ void gondola_processors_stop(void)
 	cpus_read_unlock();
 }
 
-int gondola_processors_init(void)
+int processors_init(void)
 {
 	int err = gondola_rival_init();
 
@@ -279,7 +279,7 @@ int gondola_processors_init(void)
 	return 0;
 }
 
-void gondola_processors_exit(void)
+void processors_exit(void)
 {
 	WARN_ON_ONCE(active);
 	unregister_syscore(&boot_cpu);

@@ -16,56 +16,56 @@ extern const char *const gondola_preflight_words[];
 
 #ifdef CONFIG_UML
 
-static inline int gondola_processors_init(void)
+static inline int processors_init(void)
 {
 	return 0;
 }
 
-static inline void gondola_processors_exit(void)
+static inline void processors_exit(void)
 {
 }
 
-static inline u32 gondola_processors_probe(const struct gondola_engine_ops *ops, char *detail)
+static inline u32 processors_probe(const struct gondola_engine_ops *ops, char *detail)
 {
 	return GONDOLA_PF_ABSENT;
 }
 
-static inline int gondola_processors_on(const struct gondola_engine_ops *ops)
+static inline int processors_on(const struct gondola_engine_ops *ops)
 {
 	return -ENODEV;
 }
 
-static inline void gondola_processors_off(const struct gondola_engine_ops *ops)
+static inline void processors_off(const struct gondola_engine_ops *ops)
 {
 }
 
-static inline void gondola_processors_kick(void)
+static inline void processors_kick(void)
 {
 }
 
-static inline void gondola_processors_stop(void)
+static inline void processors_stop(void)
 {
 }
 
 #else
 
-/** gondola_processors_init() - from now on hotplug and suspend are heard of; 0 or -errno */
-int gondola_processors_init(void);
-void gondola_processors_exit(void);
+/** processors_init() - from now on hotplug and suspend are heard of; 0 or -errno */
+int processors_init(void);
+void processors_exit(void);
 /**
- * gondola_processors_probe() - do all processors have what @ops needs, and nobody else uses it?
+ * processors_probe() - do all processors have what @ops needs, and nobody else uses it?
  * @detail: 64 bytes
  *
  * Returns enum gondola_preflight_reason.  The engine lock is held, here and below.
  */
-u32 gondola_processors_probe(const struct gondola_engine_ops *ops, char *detail);
-/** gondola_processors_on() - switch them on for @ops; 0 or -errno */
-int gondola_processors_on(const struct gondola_engine_ops *ops);
-void gondola_processors_off(const struct gondola_engine_ops *ops);
-/** gondola_processors_kick() - interrupt all of them: guests come out */
-void gondola_processors_kick(void);
-/** gondola_processors_stop() - the machine goes down: off, whoever still counts on them */
-void gondola_processors_stop(void);
+u32 processors_probe(const struct gondola_engine_ops *ops, char *detail);
+/** processors_on() - switch them on for @ops; 0 or -errno */
+int processors_on(const struct gondola_engine_ops *ops);
+void processors_off(const struct gondola_engine_ops *ops);
+/** processors_kick() - interrupt all of them: guests come out */
+void processors_kick(void);
+/** processors_stop() - the machine goes down: off, whoever still counts on them */
+void processors_stop(void);
 
 #endif
 
