@@ -14,8 +14,8 @@
 #include <linux/types.h>
 #include <asm/desc.h>
 
-/** gondola_host_ldt() - vcpu_load(): the selector, 0 if the thread has no LDT */
-static inline u16 gondola_host_ldt(void)
+/** engine_host_ldt() - vcpu_load(): the selector, 0 if the thread has no LDT */
+static inline u16 engine_host_ldt(void)
 {
 	u16 ldt;
 
@@ -24,21 +24,21 @@ static inline u16 gondola_host_ldt(void)
 }
 
 /**
- * gondola_host_ldt_enter() - right before an entry, interrupts off
+ * engine_host_ldt_enter() - right before an entry, interrupts off
  * @ldt: the vCPU's note of the selector
  *
  * After the first exit there is none, unless an interrupt has loaded one since.
  */
-static __always_inline void gondola_host_ldt_enter(u16 *ldt)
+static __always_inline void engine_host_ldt_enter(u16 *ldt)
 {
-	u16 now = gondola_host_ldt();
+	u16 now = engine_host_ldt();
 
 	if (unlikely(now))
 		*ldt = now;
 }
 
-/** gondola_host_ldt_put() - vcpu_put(), after the guest ran: load it again */
-static inline void gondola_host_ldt_put(u16 ldt)
+/** engine_host_ldt_put() - vcpu_put(), after the guest ran: load it again */
+static inline void engine_host_ldt_put(u16 ldt)
 {
 	if (unlikely(ldt))
 		asm volatile("lldt %0" : : "r" (ldt));

@@ -10,13 +10,13 @@
 #include <asm/segment.h>
 
 /**
- * gondola_host_machine_check() - hand it to the host, interrupts off, on the thread's stack
+ * engine_host_machine_check() - hand it to the host, interrupts off, on the thread's stack
  *
  * It struck in the guest, whose memory is the launcher's: so it is handled as one that struck in
  * user mode.  The launcher can lose the page, and the kernel goes on; taken as the kernel's own,
  * the same error would be a panic.
  */
-static inline void gondola_host_machine_check(void)
+static inline void engine_host_machine_check(void)
 {
 #ifdef CONFIG_X86_MCE
 	struct pt_regs regs = { .cs = __USER_CS, .flags = X86_EFLAGS_IF };

@@ -18,13 +18,13 @@
 	.text
 
 /*
- * void gondola_svm_run(void *regs, u64 vmcb_pa, u64 host_pa)
+ * void svm_run(void *regs, u64 vmcb_pa, u64 host_pa)
  *
  * RAX and RSP are switched by VMRUN itself.  From VMLOAD of the guest's state
  * to VMLOAD of the host's, GS base is not the kernel's: nothing here touches
  * per-CPU data, and GIF is clear, so nothing interrupts.
  */
-SYM_FUNC_START(gondola_svm_run)
+SYM_FUNC_START(svm_run)
 	PUSH_HOST_REGISTERS
 	push	%rdx
 	push	%rdi
@@ -66,6 +66,6 @@ SYM_FUNC_START(gondola_svm_run)
 	add	$16, %rsp
 	POP_HOST_REGISTERS
 	RET
-SYM_FUNC_END(gondola_svm_run)
+SYM_FUNC_END(svm_run)
 
 VERW_SELECTOR

@@ -135,7 +135,7 @@ static const struct {
 	{ "cs.ar", bad_cs },
 };
 
-const char *gondola_svm_refused_field(const struct vmcb *vmcb)
+const char *svm_refused_field(const struct vmcb *vmcb)
 {
 	unsigned int i;
 
@@ -203,7 +203,7 @@ static bool requeue_interrupt(struct gondola_vcpu *vcpu, struct svm_vcpu *svm)
 {
 	u8 vector = svm->interrupt;
 
-	if (!gondola_svm_end_interrupt(svm))
+	if (!svm_end_interrupt(svm))
 		return false;
 	vcpu->event = (struct gondola_event){
 		.kind = GONDOLA_EVENT_INTERRUPT,
@@ -269,7 +269,7 @@ static u8 instruction_length(const struct gondola_vcpu *vcpu, const struct svm_v
 	return svm->next_rip_saved && len <= MAX_INSTRUCTION ? len : 0;
 }
 
-void gondola_svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+void svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	struct svm_vcpu *svm = vcpu->engine_data;
 	struct vmcb *vmcb = svm->vmcb;

@@ -344,7 +344,7 @@ static void svm_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
 	/* FS, GS and TR belong to the task that now runs: they hold until vcpu_put(). */
 	svm_vmsave(c->host_pa);
 	/* The LDT does not: exits load none. */
-	svm->host_ldt = gondola_host_ldt();
+	svm->host_ldt = engine_host_ldt();
 	((struct vmcb *)page_address(c->host))->ldtr = (struct svm_segment){};
 
 	/* An ASID of another processor, or of an earlier stay here, holds stale translations. */
@@ -369,7 +369,7 @@ static void svm_vcpu_put(struct gondola_vcpu *vcpu)
 	struct svm_vcpu *svm = vcpu->engine_data;
 
 	svm->loaded = false;
-	gondola_host_ldt_put(svm->host_ldt);
+	engine_host_ldt_put(svm->host_ldt);
 	svm_swap_tsc_aux(svm, false);
 	/* The guest's DR6 stayed behind; the host's #DB takes each bit there for its own. */
 	set_debugreg(DR6_RESERVED, 6);
@@ -452,7 +452,7 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 	vmcb->dr6 = vcpu->dr6;
 
 	if (unlikely(svm->unchecked)) {
-		svm->refused = gondola_svm_refused_field(vmcb);
+		svm->refused = svm_refused_field(vmcb);
 		svm->unchecked = svm->refused;
 		if (svm->refused) {
 			vmcb->exit_code = SVM_EXIT_INVALID;
@@ -460,12 +460,12 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 		}
 	}
 
-	gondola_host_ldt_enter(&svm->host_ldt);
-	gondola_svm_run(regs, svm->vmcb_pa, c->host_pa);
+	engine_host_ldt_enter(&svm->host_ldt);
+	svm_run(regs, svm->vmcb_pa, c->host_pa);
 
 	/* A host NMI was taken by STGI; a machine check is ours to pass on. */
 	if (unlikely(vmcb->exit_code == SVM_EXIT_EXCEPTION + VEC_MC))
-		gondola_host_machine_check();
+		engine_host_machine_check();
 
 	svm_asids_entered(&c->asids, (u32)vmcb->exit_code != SVM_EXIT_INVALID);
 	vmcb->event_inj = 0;
@@ -535,7 +535,7 @@ static void svm_cancel_injection(struct gondola_vcpu *vcpu)
 		svm->nmi_blocked = false;
 	svm->vmcb->event_inj = 0;
 	svm->soft_len = 0;
-	gondola_svm_end_interrupt(svm);
+	svm_end_interrupt(svm);
 }
 
 static u32 svm_get_shadow(struct gondola_vcpu *vcpu)
@@ -766,7 +766,7 @@ const struct gondola_engine_ops gondola_svm_ops = {
 	.vcpu_load = svm_vcpu_load,
 	.vcpu_put = svm_vcpu_put,
 	.enter = svm_enter,
-	.decode = gondola_svm_decode,
+	.decode = svm_decode,
 	.inject = svm_inject,
 	.cancel_injection = svm_cancel_injection,
 	.get_shadow = svm_get_shadow,

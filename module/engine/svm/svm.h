@@ -53,10 +53,10 @@ struct svm_vcpu {
 };
 
 /* entry.S: interrupts off; @regs are struct gondola_regs, addresses are physical. */
-void gondola_svm_run(void *regs, u64 vmcb_pa, u64 host_pa);
+void svm_run(void *regs, u64 vmcb_pa, u64 host_pa);
 
 /* The virtual interrupt that inject() set is no more; returns whether it had not been taken. */
-static inline bool gondola_svm_end_interrupt(struct svm_vcpu *svm)
+static inline bool svm_end_interrupt(struct svm_vcpu *svm)
 {
 	bool left = svm->interrupt >= 0 && svm->vmcb->int_control & SVM_V_IRQ;
 
@@ -67,11 +67,11 @@ static inline bool gondola_svm_end_interrupt(struct svm_vcpu *svm)
 }
 
 /* exit.c */
-void gondola_svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
+void svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
 /*
  * Asked before an entry, not after a refused one: by then the emulated
  * processor (QEMU's) has overwritten the state that it refused.
  */
-const char *gondola_svm_refused_field(const struct vmcb *vmcb);
+const char *svm_refused_field(const struct vmcb *vmcb);
 
 #endif

@@ -14,12 +14,12 @@
 .text
 
 /*
- * int gondola_vmx_run(u64 *gpr, u64 *host_rsp, bool launched)
+ * int vmx_run(u64 *gpr, u64 *host_rsp, bool launched)
  *
  * Interrupts off.  The guest runs with all of its general registers but RSP,
  * which is in the VMCS.
  */
-SYM_FUNC_START(gondola_vmx_run)
+SYM_FUNC_START(vmx_run)
 	PUSH_HOST_REGISTERS
 	push	%rdi
 
@@ -46,7 +46,7 @@ SYM_FUNC_START(gondola_vmx_run)
 	/* Always taken, since the guest's exit comes back below, not here. */
 	jbe	.Lfailed
 
-SYM_INNER_LABEL(gondola_vmx_exit, SYM_L_GLOBAL)
+SYM_INNER_LABEL(vmx_exit, SYM_L_GLOBAL)
 	ENDBR
 	push	%rdi
 	mov	8(%rsp), %rdi
@@ -72,4 +72,4 @@ SYM_INNER_LABEL(gondola_vmx_exit, SYM_L_GLOBAL)
 	FORGET_GUEST_REGISTERS
 	mov	$1, %esi
 	jmp	.Lleave
-SYM_FUNC_END(gondola_vmx_run)
+SYM_FUNC_END(vmx_run)

@@ -75,7 +75,7 @@ static void save_host_segments(struct vmx_vcpu *vmx)
 	savesegment(gs, vmx->host.gs);
 	savesegment(ds, vmx->host.ds);
 	savesegment(es, vmx->host.es);
-	vmx->host.ldt = gondola_host_ldt();
+	vmx->host.ldt = engine_host_ldt();
 
 	rdmsrq(MSR_FS_BASE, base);
 	if (base != vmx->host_fs_base) {
@@ -87,7 +87,7 @@ static void save_host_segments(struct vmx_vcpu *vmx)
 static void restore_host_segments(struct vmx_vcpu *vmx)
 {
 	/* First, since the others may name descriptors in it. */
-	gondola_host_ldt_put(vmx->host.ldt);
+	engine_host_ldt_put(vmx->host.ldt);
 	if (unlikely(vmx->host.gs))
 		load_gs_index(vmx->host.gs);
 	if (unlikely(vmx->host.fs)) {
@@ -220,7 +220,7 @@ static void hand_to_host(struct vmx_vcpu *vmx)
 		asm volatile("int $2");
 		break;
 	case INTR_TYPE_HARD_EXCEPTION | VEC_MC:
-		gondola_host_machine_check();
+		engine_host_machine_check();
 		break;
 	}
 }
@@ -232,13 +232,13 @@ void vmx_enter(struct gondola_vcpu *vcpu)
 
 	write_guest_regs(vcpu, vmx);
 	update_host_control(vmx);
-	gondola_host_ldt_enter(&vmx->host.ldt);
+	engine_host_ldt_enter(&vmx->host.ldt);
 	switch_counters(vmx);
 	/* Reading is cheap, writing is not. */
 	if (vcpu->cr2 != native_read_cr2())
 		native_write_cr2(vcpu->cr2);
 
-	vmx->vmfail = gondola_vmx_run(regs->gpr, &vmx->host_rsp, vmx->launched);
+	vmx->vmfail = vmx_run(regs->gpr, &vmx->host_rsp, vmx->launched);
 	vmx->entered = true;
 	if (unlikely(vmx->vmfail))
 		return;
@@ -250,7 +250,7 @@ void vmx_enter(struct gondola_vcpu *vcpu)
 		hand_to_host(vmx);
 	} else if (unlikely(vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
 		if ((u16)vmx->exit_reason == EXIT_REASON_MCE_DURING_VMENTRY)
-			gondola_host_machine_check();
+			engine_host_machine_check();
 		return;
 	}
 	vmx->launched = true;
@@ -281,7 +281,7 @@ static void write_host_constants(void)
 	vmx_write(HOST_IA32_SYSENTER_CS, (u32)value);
 	rdmsrq(MSR_IA32_SYSENTER_EIP, value);
 	vmx_write(HOST_IA32_SYSENTER_EIP, value);
-	vmx_write(HOST_RIP, (u64)gondola_vmx_exit);
+	vmx_write(HOST_RIP, (u64)vmx_exit);
 	if (vmx_caps.exit & VM_EXIT_LOAD_IA32_EFER)
 		vmx_write(HOST_IA32_EFER, vmx_caps.host_efer);
 }

@@ -178,7 +178,7 @@ void vmx_fix_pending_debug(struct gondola_vcpu *vcpu);
 const char *vmx_check_guest_state(struct gondola_vcpu *vcpu);
 
 /* entry.S: 0 after an exit, 1 if VMLAUNCH or VMRESUME failed; @host_rsp caches HOST_RSP */
-int gondola_vmx_run(u64 *gpr, u64 *host_rsp, bool launched);
-extern const char gondola_vmx_exit[];
+int vmx_run(u64 *gpr, u64 *host_rsp, bool launched);
+extern const char vmx_exit[];
 
 #endif
