@@ -76,8 +76,8 @@ static long make_call(const struct gondola_ioctl *row, struct gondola_vm *vm,
 	return ret;
 }
 
-long gondola_ioctl(const struct gondola_ioctl *calls, size_t count, struct gondola_vm *vm,
-		   struct gondola_vcpu *vcpu, unsigned int cmd, unsigned long arg)
+long ioctl_make(const struct gondola_ioctl *calls, size_t count, struct gondola_vm *vm,
+		struct gondola_vcpu *vcpu, unsigned int cmd, unsigned long arg)
 {
 	const struct gondola_ioctl *row;
 

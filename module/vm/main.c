@@ -15,8 +15,8 @@
 #include "mmu/mmu.h"
 #include "x86/control.h"
 
-atomic_t gondola_nr_vms = ATOMIC_INIT(0);
-atomic_t gondola_nr_vcpus = ATOMIC_INIT(0);
+atomic_t vm_count = ATOMIC_INIT(0);
+atomic_t vcpu_count = ATOMIC_INIT(0);
 
 static struct dentry *debug_dir;
 
@@ -40,9 +40,9 @@ static long create_vm(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *ar
 {
 	const struct gondola_create_vm *args = arg;
 
-	if (args->engine >= GONDOLA_ENGINE_COUNT || !gondola_name_ok(args->name, sizeof(args->name)))
+	if (args->engine >= GONDOLA_ENGINE_COUNT || !vm_name_ok(args->name, sizeof(args->name)))
 		return -EINVAL;
-	return gondola_vm_create(args);
+	return vm_create(args);
 }
 
 static long supported_cpuid(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
@@ -80,7 +80,7 @@ static const struct gondola_ioctl calls[] = {
 
 static long system_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return gondola_ioctl(calls, ARRAY_SIZE(calls), NULL, NULL, cmd, arg);
+	return ioctl_make(calls, ARRAY_SIZE(calls), NULL, NULL, cmd, arg);
 }
 
 static const struct file_operations system_fops = {
@@ -106,7 +106,7 @@ DEFINE_DEBUGFS_ATTRIBUTE(shadow_pages_fops, shadow_pages_get, NULL, "%llu\n");
 
 static int audit_get(void *data, u64 *value)
 {
-	*value = gondola_vm_audit_all();
+	*value = vm_audit_all();
 	return 0;
 }
 DEFINE_DEBUGFS_ATTRIBUTE(audit_fops, audit_get, NULL, "%llu\n");
@@ -114,7 +114,7 @@ DEFINE_DEBUGFS_ATTRIBUTE(audit_fops, audit_get, NULL, "%llu\n");
 /* One line for each VM: id, launcher's pid, vCPUs, pages of memory, phase, round, name. */
 static int list_show(struct seq_file *out, void *unused)
 {
-	gondola_vm_list(out);
+	vm_list(out);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(list);
@@ -134,8 +134,8 @@ DEFINE_SHOW_ATTRIBUTE(mmu_lock);
 static void create_debugfs(void)
 {
 	debug_dir = debugfs_create_dir("gondola", NULL);
-	debugfs_create_atomic_t("vms", 0444, debug_dir, &gondola_nr_vms);
-	debugfs_create_atomic_t("vcpus", 0444, debug_dir, &gondola_nr_vcpus);
+	debugfs_create_atomic_t("vms", 0444, debug_dir, &vm_count);
+	debugfs_create_atomic_t("vcpus", 0444, debug_dir, &vcpu_count);
 	debugfs_create_file_unsafe("shadow_pages", 0444, debug_dir, NULL, &shadow_pages_fops);
 	debugfs_create_file("list", 0444, debug_dir, NULL, &list_fops);
 	debugfs_create_file("mmu_lock", 0444, debug_dir, NULL, &mmu_lock_fops);

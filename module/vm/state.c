@@ -48,7 +48,7 @@ static size_t room_for(u32 payload)
 	return sizeof(struct gondola_record) + ALIGN(payload, RECORD_ALIGN);
 }
 
-size_t gondola_state_size(struct gondola_vm *vm, struct gondola_vcpu *vcpu)
+size_t state_size(struct gondola_vm *vm, struct gondola_vcpu *vcpu)
 {
 	size_t sum = 0;
 	int i;
@@ -62,7 +62,7 @@ size_t gondola_state_size(struct gondola_vm *vm, struct gondola_vcpu *vcpu)
 	return sum;
 }
 
-int gondola_state_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *buffer, size_t bytes)
+int state_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *buffer, size_t bytes)
 {
 	size_t at = 0;
 	int i, err;
@@ -126,8 +126,8 @@ static int check_header(const struct gondola_record *record, size_t bytes, bool 
 	return i;
 }
 
-int gondola_state_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buffer,
-		      size_t bytes, u32 *bad_record, u32 *bad_field)
+int state_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buffer,
+	      size_t bytes, u32 *bad_record, u32 *bad_field)
 {
 	const struct gondola_record *found[ARRAY_SIZE(types)] = { NULL };
 	size_t at = 0;

@@ -19,13 +19,13 @@ struct gondola_vcpu;
  * no other thread runs it.
  */
 
-/** gondola_state_size() - bytes that gondola_state_get() will write */
-size_t gondola_state_size(struct gondola_vm *vm, struct gondola_vcpu *vcpu);
-/** gondola_state_get() - write all records; @buffer is zeroed and @bytes long */
-int gondola_state_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *buffer,
-		      size_t bytes);
+/** state_size() - bytes that state_get() will write */
+size_t state_size(struct gondola_vm *vm, struct gondola_vcpu *vcpu);
+/** state_get() - write all records; @buffer is zeroed and @bytes long */
+int state_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *buffer,
+	      size_t bytes);
 /**
- * gondola_state_set() - apply the records in @buffer
+ * state_set() - apply the records in @buffer
  * @bad_record, @bad_field: out, with -EINVAL: see struct gondola_state
  *
  * All records are found well-formed before the first is applied.  They are
@@ -33,8 +33,8 @@ int gondola_state_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *bu
  * in @buffer; a record that is refused changes nothing, nor do those after it.
  * -ENOEXEC: a record needs the vCPU's CPUID, which was not set yet.
  */
-int gondola_state_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buffer,
-		      size_t bytes, u32 *bad_record, u32 *bad_field);
+int state_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buffer,
+	      size_t bytes, u32 *bad_record, u32 *bad_field);
 
 extern const struct gondola_record_row gondola_regs_record, gondola_sregs_record,
 	gondola_msrs_record, gondola_events_record, gondola_debug_record, gondola_cpuid_record,

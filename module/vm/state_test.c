@@ -220,7 +220,7 @@ static int set(struct kunit *test, const void *buffer, size_t bytes, u32 *record
 
 	*record = 0xdead;
 	*field = 0xdead;
-	return gondola_state_set(&w->vm, &w->vcpu, buffer, bytes, record, field);
+	return state_set(&w->vm, &w->vcpu, buffer, bytes, record, field);
 }
 
 static void expect_refused(struct kunit *test, const void *buffer, size_t bytes, u32 record,
@@ -295,12 +295,12 @@ static void round_trip(struct kunit *test)
 	w->vcpu.nmi_pending = 1;
 	w->vcpu.dr[2] = 0x1234;
 	shadow = 4;
-	bytes = gondola_state_size(&w->vm, &w->vcpu);
+	bytes = state_size(&w->vm, &w->vcpu);
 	first = kunit_kzalloc(test, bytes, GFP_KERNEL);
 	second = kunit_kzalloc(test, bytes, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, first);
 	KUNIT_ASSERT_NOT_NULL(test, second);
-	KUNIT_ASSERT_EQ(test, gondola_state_get(&w->vm, &w->vcpu, first, bytes), 0);
+	KUNIT_ASSERT_EQ(test, state_get(&w->vm, &w->vcpu, first, bytes), 0);
 
 	memset(segments, 0, sizeof(segments));
 	memset(&w->vcpu.regs, 0, sizeof(w->vcpu.regs));
@@ -312,8 +312,8 @@ static void round_trip(struct kunit *test)
 	sysenter_eip = 0;
 	KUNIT_ASSERT_EQ(test, set(test, first, bytes, &record, &field), 0);
 	KUNIT_EXPECT_EQ(test, record, 0u);
-	KUNIT_ASSERT_EQ(test, gondola_state_size(&w->vm, &w->vcpu), bytes);
-	KUNIT_ASSERT_EQ(test, gondola_state_get(&w->vm, &w->vcpu, second, bytes), 0);
+	KUNIT_ASSERT_EQ(test, state_size(&w->vm, &w->vcpu), bytes);
+	KUNIT_ASSERT_EQ(test, state_get(&w->vm, &w->vcpu, second, bytes), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(first, second, bytes), 0);
 	KUNIT_EXPECT_EQ(test, hardware_dr7, w->vcpu.dr7);
 }
@@ -321,13 +321,13 @@ static void round_trip(struct kunit *test)
 static void vm_round_trip(struct kunit *test)
 {
 	struct world *w = test->priv;
-	size_t bytes = gondola_state_size(&w->vm, NULL);
+	size_t bytes = state_size(&w->vm, NULL);
 	void *buffer = kunit_kzalloc(test, bytes, GFP_KERNEL);
 	u32 record, field;
 
 	KUNIT_ASSERT_NOT_NULL(test, buffer);
-	KUNIT_ASSERT_EQ(test, gondola_state_get(&w->vm, NULL, buffer, bytes), 0);
-	KUNIT_EXPECT_EQ(test, gondola_state_set(&w->vm, NULL, buffer, bytes, &record, &field), 0);
+	KUNIT_ASSERT_EQ(test, state_get(&w->vm, NULL, buffer, bytes), 0);
+	KUNIT_EXPECT_EQ(test, state_set(&w->vm, NULL, buffer, bytes, &record, &field), 0);
 }
 
 /* ---- registers -------------------------------------------------------------------------- */
@@ -531,14 +531,14 @@ static void clock(struct kunit *test)
 	r.clock = now;
 	r.clock.tsc += 1000000;
 	clear_bit(GONDOLA_REQ_TSC, &w->vcpu.requests);
-	KUNIT_ASSERT_EQ(test, gondola_state_set(&w->vm, NULL, &r, sizeof(r), &record, &field), 0);
+	KUNIT_ASSERT_EQ(test, state_set(&w->vm, NULL, &r, sizeof(r), &record, &field), 0);
 	KUNIT_ASSERT_EQ(test, clock_get(&w->vm, &now), 0);
 	KUNIT_EXPECT_EQ(test, now.tsc, r.clock.tsc);
 	KUNIT_EXPECT_TRUE(test, test_bit(GONDOLA_REQ_TSC, &w->vcpu.requests));
 
 	/* A host that ticks at another rate. */
 	r.clock.tsc_khz += r.clock.tsc_khz / 100;
-	KUNIT_EXPECT_EQ(test, gondola_state_set(&w->vm, NULL, &r, sizeof(r), &record, &field),
+	KUNIT_EXPECT_EQ(test, state_set(&w->vm, NULL, &r, sizeof(r), &record, &field),
 			-EINVAL);
 	KUNIT_EXPECT_EQ(test, field, (u32)offsetof(struct gondola_rec_clock, tsc_khz));
 }

@@ -124,7 +124,7 @@ static long run(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *unused)
 	if (gondola_clock_held(vm))
 		return -EBUSY;
 	if (!vcpu->ran) {
-		if (!vcpu->cpuid || !gondola_vm_has_memory(vm))
+		if (!vcpu->cpuid || !vm_has_memory(vm))
 			return -ENOEXEC;
 		vcpu->ran = true;
 		WRITE_ONCE(vm->ran, true);
@@ -134,7 +134,7 @@ static long run(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *unused)
 	return gondola_vcpu_run(vcpu);
 }
 
-struct gondola_cpuid_entry *gondola_cpuid_args(const struct gondola_cpuid *args)
+struct gondola_cpuid_entry *vm_cpuid_args(const struct gondola_cpuid *args)
 {
 	if (args->engine || !args->count || args->count > GONDOLA_MAX_CPUID)
 		return ERR_PTR(-EINVAL);
@@ -151,7 +151,7 @@ static long set_cpuid(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *ar
 	/* State may be there that was judged by it. */
 	if (vcpu->cpuid)
 		return -EBUSY;
-	entries = gondola_cpuid_args(args);
+	entries = vm_cpuid_args(args);
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
 	err = gondola_vcpu_load(vcpu);
@@ -185,7 +185,7 @@ static long get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *ar
 
 	if (err)
 		return err;
-	err = gondola_get_state(vm, vcpu, args);
+	err = vm_get_state(vm, vcpu, args);
 	gondola_vcpu_unload(vcpu);
 	return err;
 }
@@ -196,7 +196,7 @@ static long set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *ar
 
 	if (err)
 		return err;
-	err = gondola_set_state(vm, vcpu, args);
+	err = vm_set_state(vm, vcpu, args);
 	gondola_vcpu_unload(vcpu);
 	return err;
 }
@@ -214,7 +214,7 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct gondola_vcpu *vcpu = file->private_data;
 
-	return gondola_ioctl(calls, ARRAY_SIZE(calls), vcpu->vm, vcpu, cmd, arg);
+	return ioctl_make(calls, ARRAY_SIZE(calls), vcpu->vm, vcpu, cmd, arg);
 }
 
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
@@ -239,11 +239,11 @@ static int vcpu_release(struct inode *inode, struct file *file)
 {
 	struct gondola_vcpu *vcpu = file->private_data;
 
-	gondola_vm_put(vcpu->vm);
+	vm_put(vcpu->vm);
 	return 0;
 }
 
-void gondola_vcpus_unlock(struct gondola_vm *vm, const struct gondola_vcpu *end)
+void vcpus_unlock(struct gondola_vm *vm, const struct gondola_vcpu *end)
 {
 	struct gondola_vcpu *vcpu;
 	unsigned int i;
@@ -255,7 +255,7 @@ void gondola_vcpus_unlock(struct gondola_vm *vm, const struct gondola_vcpu *end)
 	}
 }
 
-int gondola_vcpus_trylock(struct gondola_vm *vm)
+int vcpus_trylock(struct gondola_vm *vm)
 {
 	struct gondola_vcpu *vcpu;
 	unsigned int i;
@@ -265,7 +265,7 @@ int gondola_vcpus_trylock(struct gondola_vm *vm)
 	gondola_for_each_vcpu(vcpu, vm, i) {
 		if (mutex_trylock(&vcpu->host->mutex))
 			continue;
-		gondola_vcpus_unlock(vm, vcpu);
+		vcpus_unlock(vm, vcpu);
 		return -EBUSY;
 	}
 	return 0;
@@ -374,7 +374,7 @@ no_mmu:
 	return err;
 }
 
-void gondola_vcpu_destroy(struct gondola_vcpu *vcpu)
+void vcpu_destroy(struct gondola_vcpu *vcpu)
 {
 	/* Timers first: they kick. */
 	gondola_lapic_destroy(vcpu);
@@ -387,10 +387,10 @@ void gondola_vcpu_destroy(struct gondola_vcpu *vcpu)
 	gondola_mmu_destroy_vcpu(vcpu);
 	gondola_vcpu_fpu_destroy(vcpu);
 	vcpu_free(vcpu);
-	atomic_dec(&gondola_nr_vcpus);
+	atomic_dec(&vcpu_count);
 }
 
-int gondola_vcpu_create(struct gondola_vm *vm, u32 id)
+int vcpu_create(struct gondola_vm *vm, u32 id)
 {
 	struct gondola_vcpu *vcpu;
 	struct file *file;
@@ -407,14 +407,14 @@ int gondola_vcpu_create(struct gondola_vm *vm, u32 id)
 	err = vcpu_init(vcpu);
 	if (err)
 		goto no_init;
-	atomic_inc(&gondola_nr_vcpus);
+	atomic_inc(&vcpu_count);
 	file = anon_inode_getfile("gondola-vcpu", &vcpu_fops, vcpu, O_RDWR);
 	if (IS_ERR(file)) {
 		err = PTR_ERR(file);
-		gondola_vcpu_destroy(vcpu);
+		vcpu_destroy(vcpu);
 		goto no_vcpu;
 	}
-	gondola_vm_get(vm);
+	vm_get(vm);
 	atomic_inc(&vm->nr_vcpus);
 	/* Published complete; pairs with the acquire of gondola_for_each_vcpu(). */
 	smp_store_release(&vm->vcpus[id], vcpu);

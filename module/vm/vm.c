@@ -55,26 +55,26 @@ static void vm_free(struct kref *refs)
 	spin_unlock(&vm->mmu.lock);
 	for (i = 0; i < GONDOLA_MAX_VCPUS; i++)
 		if (gone[i])
-			gondola_vcpu_destroy(gone[i]);
+			vcpu_destroy(gone[i]);
 	gondola_mmu_destroy_vm(vm);
 	gondola_engine_put(vm->engine);
 	mmdrop(vm->mm);
 	mutex_destroy(&vm->lock);
 	kfree(vm);
-	atomic_dec(&gondola_nr_vms);
+	atomic_dec(&vm_count);
 }
 
-void gondola_vm_get(struct gondola_vm *vm)
+void vm_get(struct gondola_vm *vm)
 {
 	kref_get(&vm->refs);
 }
 
-void gondola_vm_put(struct gondola_vm *vm)
+void vm_put(struct gondola_vm *vm)
 {
 	kref_put(&vm->refs, vm_free);
 }
 
-u64 gondola_vm_audit_all(void)
+u64 vm_audit_all(void)
 {
 	struct gondola_vm *vm;
 	u64 bad = 0;
@@ -98,7 +98,7 @@ static void count_memory(struct gondola_vm *vm)
 }
 
 /* No VM's own lock is taken under the global one: it may be held for long. */
-void gondola_vm_list(struct seq_file *out)
+void vm_list(struct seq_file *out)
 {
 	struct gondola_vm *vm;
 
@@ -110,7 +110,7 @@ void gondola_vm_list(struct seq_file *out)
 	mutex_unlock(&vms_lock);
 }
 
-bool gondola_vm_has_memory(const struct gondola_vm *vm)
+bool vm_has_memory(const struct gondola_vm *vm)
 {
 	return READ_ONCE(vm->memory_pages);
 }
@@ -137,7 +137,7 @@ static long create_vcpu(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *
 	if (args->pad || args->id >= GONDOLA_MAX_VCPUS)
 		return -EINVAL;
 	id = array_index_nospec(args->id, GONDOLA_MAX_VCPUS);
-	return vm->vcpus[id] ? -EEXIST : gondola_vcpu_create(vm, id);
+	return vm->vcpus[id] ? -EEXIST : vcpu_create(vm, id);
 }
 
 static long irq_line(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
@@ -239,7 +239,7 @@ static long name_device(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *
 	const struct gondola_name_device *args = arg;
 
 	if (args->pad || !args->device || args->device > GONDOLA_MAX_DEVICES ||
-	    !gondola_name_ok(args->name, sizeof(args->name)))
+	    !vm_name_ok(args->name, sizeof(args->name)))
 		return -EINVAL;
 	strscpy(vm->devices[args->device - 1], args->name, sizeof(args->name));
 	return 0;
@@ -258,13 +258,13 @@ static long mark(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 /* A vCPU that begins to run waits for its mutex, and then finds that time stands. */
 static int hold(struct gondola_vm *vm)
 {
-	int err = gondola_vcpus_trylock(vm);
+	int err = vcpus_trylock(vm);
 
 	if (err)
 		return err;
 	if (!gondola_clock_held(vm))
 		gondola_clock_hold(vm);
-	gondola_vcpus_unlock(vm, NULL);
+	vcpus_unlock(vm, NULL);
 	return 0;
 }
 
@@ -305,20 +305,20 @@ static void *read_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
 	void *buffer;
 	int err;
 
-	args->bytes = gondola_state_size(vm, vcpu);
+	args->bytes = state_size(vm, vcpu);
 	if (room < args->bytes)
 		return ERR_PTR(-E2BIG);
 	buffer = kvzalloc(args->bytes, GFP_KERNEL_ACCOUNT);
 	if (!buffer)
 		return ERR_PTR(-ENOMEM);
-	err = gondola_state_get(vm, vcpu, buffer, args->bytes);
+	err = state_get(vm, vcpu, buffer, args->bytes);
 	if (!err)
 		return buffer;
 	kvfree(buffer);
 	return ERR_PTR(err);
 }
 
-long gondola_get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+long vm_get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
 	struct gondola_state *args = arg;
 	void *buffer;
@@ -337,7 +337,7 @@ long gondola_get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *a
 	return err;
 }
 
-long gondola_set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+long vm_set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
 	struct gondola_state *args = arg;
 	void *buffer;
@@ -353,8 +353,8 @@ long gondola_set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *a
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
 	state_lock(vm, vcpu);
-	err = gondola_state_set(vm, vcpu, buffer, args->bytes, &args->bad_record,
-				&args->bad_field);
+	err = state_set(vm, vcpu, buffer, args->bytes, &args->bad_record,
+			&args->bad_field);
 	state_unlock(vm, vcpu);
 	kvfree(buffer);
 	return err;
@@ -376,18 +376,18 @@ static const struct gondola_ioctl calls[] = {
 	{ GONDOLA_MARK, 0, IOCTL_UNLOCKED, mark },
 	{ GONDOLA_NAME_DEVICE, 0, IOCTL_VM, name_device },
 	{ GONDOLA_HOLD_CLOCK, GONDOLA_HOLD, IOCTL_VM, hold_clock },
-	{ GONDOLA_GET_STATE, 0, IOCTL_UNLOCKED, gondola_get_state },
-	{ GONDOLA_SET_STATE, 0, IOCTL_UNLOCKED, gondola_set_state },
+	{ GONDOLA_GET_STATE, 0, IOCTL_UNLOCKED, vm_get_state },
+	{ GONDOLA_SET_STATE, 0, IOCTL_UNLOCKED, vm_set_state },
 };
 
 static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return gondola_ioctl(calls, ARRAY_SIZE(calls), file->private_data, NULL, cmd, arg);
+	return ioctl_make(calls, ARRAY_SIZE(calls), file->private_data, NULL, cmd, arg);
 }
 
 static int vm_release(struct inode *inode, struct file *file)
 {
-	gondola_vm_put(file->private_data);
+	vm_put(file->private_data);
 	return 0;
 }
 
@@ -399,12 +399,12 @@ static const struct file_operations vm_fops = {
 	.llseek = noop_llseek,
 };
 
-int gondola_vm_create(const struct gondola_create_vm *args)
+int vm_create(const struct gondola_create_vm *args)
 {
 	struct gondola_vm *vm;
 	int err = -EUSERS;
 
-	if (atomic_inc_return(&gondola_nr_vms) > READ_ONCE(max_vms))
+	if (atomic_inc_return(&vm_count) > READ_ONCE(max_vms))
 		goto no_vm;
 	err = -ENOMEM;
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
@@ -434,7 +434,7 @@ int gondola_vm_create(const struct gondola_create_vm *args)
 
 	err = anon_inode_getfd("gondola-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
 	if (err < 0)
-		gondola_vm_put(vm);
+		vm_put(vm);
 	return err;
 
 no_irqchip:
@@ -444,6 +444,6 @@ no_mmu:
 no_engine:
 	kfree(vm);
 no_vm:
-	atomic_dec(&gondola_nr_vms);
+	atomic_dec(&vm_count);
 	return err;
 }
