@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sphinx configuration, and the directive that puts kernel-doc comments into a page.
+"""Sphinx configuration, and two directives: one puts kernel-doc comments into a page, one the man
+page that the launcher prints (its path is in $GONDOLA).
 
     .. kernel-doc:: uapi/linux/gondola.h
        :identifiers: gondola_preflight gondola_create_vm
+    .. launcher-manual::
 """
 
 import glob
@@ -59,5 +61,20 @@ class KernelDoc(Directive):
         return node.children
 
 
+class LauncherManual(Directive):
+    """What "gondola help --man" prints, without its title."""
+
+    def run(self):
+        launcher = os.environ.get("GONDOLA", os.path.join(TREE, "build/gondola"))
+        text = subprocess.run([launcher, "help", "--man"], check=True, stdout=subprocess.PIPE,
+                              text=True).stdout
+        node = nodes.section()
+        node.document = self.state.document
+        lines = StringList(text[text.index("\nSynopsis\n"):].splitlines(), source=launcher)
+        nested_parse_with_titles(self.state, lines, node)
+        return node.children
+
+
 def setup(app):
+    app.add_directive("launcher-manual", LauncherManual)
     app.add_directive("kernel-doc", KernelDoc)

@@ -7,28 +7,31 @@
 #include <stdbool.h>
 
 /*
- * Even numbers, so that they differ from those of the debug-exit port, which
- * are (v << 1) | 1.  They are documented in cmd/help.c: change both.
+ * Exit statuses, and what help and the man page say of them.  They are even, so that they differ
+ * from those of the debug-exit port, which are (v << 1) | 1.
  */
-enum exit_code {
-	EXIT_CODE_OK = 0,		/* the guest powered itself off */
-	EXIT_CODE_USAGE = 2,
-	EXIT_CODE_NO_ENGINE = 4,
-	EXIT_CODE_IMAGE = 6,
-	EXIT_CODE_TRIPLE_FAULT = 8,
-	EXIT_CODE_RESET = 10,
-	EXIT_CODE_STOPPED = 12,
-	EXIT_CODE_ERROR = 14,
-	EXIT_CODE_MEMORY = 16,
-	EXIT_CODE_AWAY = 18,
-	EXIT_CODE_STATE = 20,
-	/* How a balloon's goal ended (gondola balloon --wait). */
-	EXIT_CODE_FLOOR = 30,
-	EXIT_CODE_DEADLINE = 32,
-	EXIT_CODE_REFUSED = 34,
-	EXIT_CODE_GUEST_MEMORY = 36,
-	EXIT_CODE_CANCELLED = 38,
-};
+#define EXIT_CODES(X)									\
+	X(OK, 0, "the guest powered itself off (run), or the command is done")		\
+	X(USAGE, 2, "wrong usage: an unknown option or a bad value")			\
+	X(NO_ENGINE, 4, "no engine can be used, or there is no /dev/gondola")		\
+	X(IMAGE, 6, "the kernel, the initrd or a module cannot be loaded, or a saved or "	\
+	  "received VM cannot run here")						\
+	X(TRIPLE_FAULT, 8, "the guest triple-faulted; the vCPU's state is printed")	\
+	X(RESET, 10, "the guest reset itself")						\
+	X(STOPPED, 12, "a signal or Ctrl-A x ended the guest")				\
+	X(ERROR, 14, "an error of the launcher or the module, or a guest that they cannot run")	\
+	X(MEMORY, 16, "the host has not enough memory")					\
+	X(AWAY, 18, "the VM was suspended, or runs on another host now")		\
+	X(STATE, 20, "the VM's state does not allow this, or there is no VM of that name")	\
+	/* How a balloon's goal ended (gondola balloon --wait). */			\
+	X(FLOOR, 30, "the balloon stopped at the guest's floor (balloon --wait)")	\
+	X(DEADLINE, 32, "the balloon's deadline passed")				\
+	X(REFUSED, 34, "the guest refused, or it runs no balloon driver")		\
+	X(GUEST_MEMORY, 36, "the guest had no pages left to give")			\
+	X(CANCELLED, 38, "another request replaced this one")
+
+#define EXIT_CODE_ENUMERATOR(name, number, words)	EXIT_CODE_##name = number,
+enum exit_code { EXIT_CODES(EXIT_CODE_ENUMERATOR) };
 
 /**
  * struct error - what a function that failed leaves to its caller

@@ -22,11 +22,17 @@ struct balance_options {
 };
 
 static const struct option_spec specs[] = {
-	OPTION("--interval", NUMBER, struct balance_options, interval, .min = 1, .max = 3600),
-	OPTION("--rounds", NUMBER, struct balance_options, rounds, .min = 1, .max = 1000000000),
-	OPTION("--reserve", SIZE, struct balance_options, reserve),
-	OPTION("--dry-run", FLAG, struct balance_options, dry_run),
-	OPTION("--json", FLAG, struct balance_options, json),
+	OPTION("--interval", "SECONDS", "The time between two rounds (default 5).", NUMBER,
+	       struct balance_options, interval, .min = 1, .max = 3600),
+	OPTION("--rounds", "N", "End after so many rounds.", NUMBER, struct balance_options, rounds,
+	       .min = 1, .max = 1000000000),
+	OPTION("--reserve", "SIZE",
+	       "The memory that the host keeps (default: a twentieth of its memory, at least "
+	       "64M).", SIZE, struct balance_options, reserve),
+	OPTION("--dry-run", NULL, "For one round, print what would be done, and do nothing.", FLAG,
+	       struct balance_options, dry_run),
+	OPTION("--json", NULL, "Print each decision as a line of JSON.", FLAG,
+	       struct balance_options, json),
 	{ .name = NULL }
 };
 
@@ -138,7 +144,7 @@ static int run_balance(int argc, char **argv)
 	struct sigaction action = { .sa_handler = on_signal };
 	struct balance_options options = { .interval = 5 };
 
-	parse_options(&command_balance, argc, argv, specs, &options);
+	parse_options(&command_balance, argc, argv, &options);
 	if (!options.reserve)
 		options.reserve = host_default_reserve();
 	sigaction(SIGINT, &action, NULL);
@@ -154,33 +160,20 @@ static int run_balance(int argc, char **argv)
 
 const struct command command_balance = {
 	.name = "balance",
-	.summary = "keep moving memory to where it is needed",
-	.help =
-"gondola balance - keep moving memory between host and guests to where it is needed\n"
-"\n"
-"USAGE\n"
-"  gondola balance [OPTION]...\n"
-"\n"
-"Looks at the host and at the statistics of all running VMs that have a balloon\n"
-"every few seconds. A guest that has less available than its floor gets memory\n"
-"back from its balloon: from what the host has above its reserve, else from other\n"
-"guests. A host below its reserve, or one on which much waits for memory\n"
-"(/proc/pressure/memory), takes from guests that have more than one and a half of\n"
-"their floors, until it has one and a half of its reserve. A guest from which was\n"
-"taken is left alone for three rounds, unless it is in need. Every decision is a\n"
-"line with its reason. It ends by Ctrl-C or SIGTERM; balloons stay as they are.\n"
-"\n"
-"OPTIONS\n"
-"  --interval S       seconds between two rounds (default 5)\n"
-"  --rounds N         end after so many\n"
-"  --reserve SIZE     what the host keeps (default a twentieth of its memory, 64M\n"
-"                     at least)\n"
-"  --dry-run          one round: say what would be done, and do nothing\n"
-"  --json             decisions as JSON, a line each\n"
-"\n"
-"A guest's floor is what \"gondola run --balloon-floor\" says.\n"
-"\n"
-"EXIT STATUS\n"
-"  0 it was told to end, 2 usage, 14 error\n",
+	.summary = "keep moving memory between host and guests to where it is needed",
+	.usage = "[OPTION]...",
+	.about =
+"Every few seconds this command looks at the host, and at the statistics of all running VMs "
+"that have a balloon. A guest that has less available memory than its floor gets memory "
+"back from its balloon: from the host, as far as it has more than its reserve, else from "
+"other guests. If the host has less than its reserve, or if much of it waits for memory "
+"(/proc/pressure/memory), guests with more than one and a half of their floors give memory, "
+"until the host has one and a half of its reserve. A guest that gave memory is left alone "
+"for three rounds, unless it is in need.\n"
+"Every decision is a line with its reason. Ctrl-C or SIGTERM ends the command; balloons "
+"stay as they are. A guest's floor is its --balloon-floor (see gondola help run).",
+	.options = specs,
+	.status =
+"0 it was told to end, 2 wrong usage, 14 error",
 	.run = run_balance,
 };

@@ -38,13 +38,21 @@ static void take_deadline(void *to, const char *option, const char *value)
 }
 
 static const struct option_spec specs[] = {
-	{ .name = "--rate", .take = take_rate },
-	{ .name = "--deadline", .take = take_deadline },
-	OPTION("--floor", SIZE, struct balloon_options, request.floor),
-	OPTION("--wait", FLAG, struct balloon_options, wait),
-	OPTION("--cancel", FLAG, struct balloon_options, cancel),
-	OPTION("--stats", FLAG, struct balloon_options, stats),
-	OPTION("--json", FLAG, struct balloon_options, json),
+	OPTION_TAKEN("--rate", "SIZE", "Grow by at most SIZE a second.", take_rate),
+	OPTION_TAKEN("--deadline", "SECONDS", "Stop after so long.", take_deadline),
+	OPTION("--floor", "SIZE",
+	       "Leave the guest SIZE of available memory. If it needs more later, the balloon "
+	       "gives it back.", SIZE, struct balloon_options, request.floor),
+	OPTION("--wait", NULL,
+	       "Wait until the request has ended. Show the progress on a terminal, then the "
+	       "reason, which is also the exit status. Ctrl-C ends the waiting, not the request.",
+	       FLAG, struct balloon_options, wait),
+	OPTION("--cancel", NULL, "Cancel a request: leave the balloon as it is now.", FLAG,
+	       struct balloon_options, cancel),
+	OPTION("--stats", NULL, "Show the guest's own statistics of its memory.", FLAG,
+	       struct balloon_options, stats),
+	OPTION("--json", NULL, "Print the result as one JSON object.", FLAG, struct balloon_options,
+	       json),
 	{ .name = NULL }
 };
 
@@ -226,7 +234,7 @@ static int run_balloon(int argc, char **argv)
 		argv++;
 		argc--;
 	}
-	parse_options(&command_balloon, argc, argv, specs, &options);
+	parse_options(&command_balloon, argc, argv, &options);
 	if (!name)
 		fail(EXIT_CODE_USAGE, "balloon: whose? (see gondola help balloon)");
 	if (!!size + options.stats + options.cancel > 1)
@@ -258,39 +266,23 @@ static int run_balloon(int argc, char **argv)
 const struct command command_balloon = {
 	.name = "balloon",
 	.summary = "take memory from a running guest, or give it back",
-	.help =
-"gondola balloon - take memory from a running guest, or give it back\n"
-"\n"
-"USAGE\n"
-"  gondola balloon NAME SIZE [OPTION]...   let the balloon hold SIZE of the memory\n"
-"  gondola balloon NAME                    say what it holds\n"
-"  gondola balloon NAME --stats            and what the guest says of its memory\n"
-"  gondola balloon NAME --cancel           leave it as it is now\n"
-"\n"
-"NAME is a VM that was started with --balloon, or the path of its control socket.\n"
-"SIZE is a number with K, M or G; +SIZE and -SIZE are from what it holds now; 0\n"
-"gives all back.\n"
-"\n"
-"OPTIONS\n"
-"  --rate SIZE        grow by SIZE a second at most\n"
-"  --deadline S       stop after S seconds\n"
-"  --floor SIZE       leave the guest SIZE of available memory; if it needs more\n"
-"                     later, it gets it from the balloon\n"
-"  --wait             until it ended; show how far it is, then how it ended; Ctrl-C\n"
-"                     ends the waiting, not the request\n"
-"  --json             what is said at the end, as a JSON object\n"
-"\n"
-"HOW IT ENDS, AND THE EXIT STATUS WITH --wait\n"
-"   0  reached         the balloon holds what was asked for\n"
-"  30  floor           more would leave the guest less than its floor\n"
-"  32  deadline        the time was over\n"
-"  34  refused         the guest does not do it: no driver, or a limit of its own\n"
-"  36  out-of-memory   the guest's kernel found no more pages to give\n"
-"  38  cancelled       another request took its place\n"
-"Others are those of \"gondola help\": 2 wrong usage, 14 no such VM or no balloon.\n"
-"\n"
-"EXAMPLES\n"
-"  gondola balloon web 512M --floor 128M --rate 64M --wait\n"
-"  gondola balloon web 0\n",
+	.usage = "NAME SIZE [OPTION]...\n"
+		 "NAME [--stats]\n"
+		 "NAME --cancel",
+	.about =
+"The first form asks the guest for memory until its balloon holds SIZE, or gives memory "
+"back. The second shows what the balloon holds.\n"
+"NAME is a VM that was started with --balloon, or the path of its control socket. SIZE is a "
+"number with K, M or G. +SIZE and -SIZE count from what the balloon holds now; 0 gives "
+"everything back.",
+	.options = specs,
+	.examples =
+"gondola balloon web 512M --floor 128M --rate 64M --wait\n"
+"gondola balloon web 0",
+	.status =
+"with --wait: 0 reached, 30 floor (more would leave the guest less than its floor), 32 "
+"deadline, 34 refused (no driver, or a limit of the guest's), 36 out-of-memory (the guest's "
+"kernel found no more pages to give), 38 cancelled (another request replaced it); 2 wrong "
+"usage, 14 no such VM or no balloon",
 	.run = run_balloon,
 };

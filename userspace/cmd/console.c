@@ -79,18 +79,19 @@ static void relay(int fd, bool terminal)
 	}
 }
 
+static const struct option_spec specs[] = {
+	{ .name = "NAME", .take = remote_take_name }, { .name = NULL }
+};
+
 static int run_console(int argc, char **argv)
 {
-	static const struct option_spec specs[] = {
-		{ .name = "NAME", .take = remote_take_name }, { .name = NULL }
-	};
 	struct remote_options options = { NULL };
 	bool terminal = isatty(STDIN_FILENO);
 	struct registry_vm vm;
 	const char *where, *starting;
 	int fd;
 
-	remote_find(&command_console, argc, argv, specs, &options, &vm);
+	remote_find(&command_console, argc, argv, &options, &vm);
 	starting = registry_starting(&vm);
 	if (starting)
 		fail(EXIT_CODE_ERROR, "%s has no console yet: %s", vm.name, starting);
@@ -117,20 +118,15 @@ static int run_console(int argc, char **argv)
 const struct command command_console = {
 	.name = "console",
 	.summary = "connect this terminal to a VM's console",
-	.help =
-"gondola console - connect this terminal to a VM's console\n"
-"\n"
-"USAGE\n"
-"  gondola console NAME\n"
-"\n"
-"For a VM that was started with --detach, or whose --console is a socket. Ctrl-A x\n"
-"leaves the console, and the guest goes on; Ctrl-A Ctrl-A sends one Ctrl-A. One\n"
-"connection at a time; what the guest says while there is none is lost.\n"
-"\n"
-"EXAMPLES\n"
-"  gondola start vm1 --detach && gondola console vm1\n"
-"\n"
-"EXIT STATUS\n"
-"  0 left, or the VM ended; 2 usage, 14 error, 20 it has no process\n",
+	.usage = "NAME",
+	.about =
+"This is for a VM that was started with --detach, or whose --console is a socket. Ctrl-A x "
+"leaves the console, and the guest goes on; Ctrl-A Ctrl-A sends one Ctrl-A. There can be "
+"one connection at a time. Without a connection, the guest's output is lost.",
+	.options = specs,
+	.examples =
+"gondola start vm1 --detach && gondola console vm1",
+	.status =
+"0 you left the console, or the VM ended; 2 wrong usage, 14 error, 20 the VM has no process",
 	.run = run_console,
 };

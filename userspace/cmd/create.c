@@ -103,22 +103,18 @@ static int run_create(int argc, char **argv)
 
 const struct command command_create = {
 	.name = "create",
-	.summary = "note how a VM is made, under a name",
-	.help =
-"gondola create - note how a VM is made, under a name\n"
-"\n"
-"USAGE\n"
-"  gondola create NAME --kernel FILE [OPTION of run]...\n"
-"\n"
-"The options are those of \"gondola run\", which its help explains; they are checked,\n"
-"as are kernel, disks and taps, and written to a configuration, JSON. Relative paths hold from this directory.\n"
-"Nothing is started: the VM is inactive.\n"
-"\n"
-"EXAMPLES\n"
-"  gondola create vm1 --kernel vmlinuz --initrd initrd.img --mem 1G --disk vm1.img\n"
-"  gondola start vm1 --detach\n"
-"\n"
-"EXIT STATUS\n"
-"  0 done, 2 usage, 6 a file is missing, 14 error, 20 there is one of that name\n",
+	.summary = "make a VM that has a name",
+	.usage = "NAME --kernel FILE [OPTION of run]...",
+	.about =
+"The command checks the options, the kernel, the disks and the taps, and writes them to a "
+"configuration in JSON. It starts nothing: the new VM is inactive. A relative path counts "
+"from the current directory, also when the VM is started from elsewhere. The options are "
+"those of \"gondola run\", except --name.",
+	.options = run_specs,
+	.examples =
+"gondola create vm1 --kernel vmlinuz --initrd initrd.img --mem 1G --disk vm1.img\n"
+"gondola start vm1 --detach",
+	.status =
+"0 done, 2 wrong usage, 6 a file is missing, 14 error, 20 a VM of that name exists",
 	.run = run_create,
 };

@@ -19,17 +19,21 @@ static void forget(const char *path)
 		fail(EXIT_CODE_ERROR, "cannot remove %s: %s", path, strerror(errno));
 }
 
+static const struct option_spec specs[] = {
+	REMOTE_OPTIONS,
+	OPTION("--saved-state", NULL,
+	       "Delete only the state of a suspended VM. The VM is inactive then, and boots anew.",
+	       FLAG, struct delete_options, saved_only),
+	{ .name = NULL }
+};
+
 static int run_delete(int argc, char **argv)
 {
-	static const struct option_spec specs[] = {
-		REMOTE_OPTIONS, OPTION("--saved-state", FLAG, struct delete_options, saved_only),
-		{ .name = NULL }
-	};
 	struct delete_options options = { { NULL }, false };
 	char temporary[REGISTRY_PATH_MAX + 8];
 	struct registry_vm vm;
 
-	remote_find(&command_delete, argc, argv, specs, &options.remote, &vm);
+	remote_find(&command_delete, argc, argv, &options.remote, &vm);
 	if (options.saved_only && vm.state != VM_STATE_SUSPENDED)
 		fail(EXIT_CODE_STATE, "%s is %s; delete --saved-state needs a suspended VM", vm.name,
 		     vm_state_name(vm.state));
@@ -51,21 +55,14 @@ static int run_delete(int argc, char **argv)
 
 const struct command command_delete = {
 	.name = "delete",
-	.summary = "forget a VM",
-	.help =
-"gondola delete - forget a VM: its configuration and its saved state\n"
-"\n"
-"USAGE\n"
-"  gondola delete NAME [--saved-state] [--json]\n"
-"\n"
-"Its disks are files of yours and stay.\n"
-"\n"
-"  --saved-state   only the state of a suspended VM: it is inactive then, and starts anew\n"
-"\n"
-"EXAMPLES\n"
-"  gondola delete vm1 --saved-state; gondola start vm1\n"
-"\n"
-"EXIT STATUS\n"
-"  0 done, 2 usage, 14 error, 20 it is neither inactive nor suspended\n",
+	.summary = "delete a VM: its configuration and its saved state",
+	.usage = "NAME [--saved-state] [--json]",
+	.about =
+"Disks are your files, and stay.",
+	.options = specs,
+	.examples =
+"gondola delete vm1 --saved-state; gondola start vm1",
+	.status =
+"0 done, 2 wrong usage, 14 error, 20 the VM is neither inactive nor suspended",
 	.run = run_delete,
 };

@@ -26,13 +26,12 @@ static void print_event(struct json_object *event)
 
 static int run_events(int argc, char **argv)
 {
-	static const struct option_spec specs[] = { REMOTE_OPTIONS, { .name = NULL } };
 	struct remote_options options = { NULL };
 	struct json_object *line;
 	struct control_link link;
 	struct registry_vm vm;
 
-	remote_find(&command_events, argc, argv, specs, &options, &vm);
+	remote_find(&command_events, argc, argv, &options, &vm);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	remote_connect(&vm, &link);
 	line = control_ask(&link, "subscribe", NULL, -1, REMOTE_TIMEOUT_MS, NULL, NULL);
@@ -55,20 +54,15 @@ static int run_events(int argc, char **argv)
 
 const struct command command_events = {
 	.name = "events",
-	.summary = "tell what happens to a VM, as it happens",
-	.help =
-"gondola events - tell what happens to a VM, as it happens\n"
-"\n"
-"USAGE\n"
-"  gondola events NAME [--json]\n"
-"\n"
-"A line for each event, until the VM's process ends: \"state\" when its state changes,\n"
-"\"suspend-progress\", \"end\" and those of a migration. With --json a line is an object.\n"
-"\n"
-"EXAMPLES\n"
-"  gondola events vm1 --json | jq -r 'select(.event == \"state\").state'\n"
-"\n"
-"EXIT STATUS\n"
-"  0 its process ended, 2 usage, 14 error, 20 it has no process\n",
+	.summary = "show what happens to a VM, as it happens",
+	.usage = "NAME [--json]",
+	.about =
+"There is a line for each event until the VM's process ends: \"state\" when its state "
+"changes, \"suspend-progress\", \"end\", and the events of a migration.",
+	.options = remote_specs,
+	.examples =
+"gondola events vm1 --json | jq -r 'select(.event == \"state\").state'",
+	.status =
+"0 the VM's process ended, 2 wrong usage, 14 error, 20 the VM has no process",
 	.run = run_events,
 };

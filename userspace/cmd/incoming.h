@@ -16,23 +16,19 @@
 #include "launch.h"
 
 /* For option tables of commands; what was given is kept here. */
+#define INCOMING_ROW(option, value, words)	OPTION_TAKEN(option, value, words, incoming_take)
 #define INCOMING_OPTIONS	\
-	{ .name = "--disk", .take = incoming_take },	\
-	{ .name = "--net", .take = incoming_take },	\
-	{ .name = "--port", .take = incoming_take },	\
-	{ .name = "--console", .take = incoming_take },	\
-	{ .name = "--sandbox", .take = incoming_take },	\
-	{ .name = "--same-names", .kind = OPTION_CALL_FLAG, .take = incoming_take }
-
-#define INCOMING_HELP	\
-"  --disk FILE[,ro][,format=raw], --net WHAT, --port NAME=WHERE\n"	\
-"                as in \"gondola run\", for each disk, network card and port of the VM, in\n"	\
-"                their order\n"	\
-"  --console WHERE\n"	\
-"                as in \"gondola run\" (default: stdio, or as the configuration says)\n"	\
-"  --sandbox on|off|strict\n"	\
-"                as in \"gondola run\" (default: as this host's configuration says, else on)\n" \
-"  --same-names  open what it was on before, by the same names\n"
+	INCOMING_ROW("--disk", "FILE[,ro][,format=raw]",	\
+		     "What the VM's next disk is here, as in \"gondola run\"."),	\
+	INCOMING_ROW("--net", "user|tap=NAME", "The same of its next network card."),	\
+	INCOMING_ROW("--port", "NAME=WHERE", "The same of its next port."),	\
+	INCOMING_ROW("--console", "WHERE", "As in \"gondola run\" (default: as the configuration "	\
+		     "says, else stdio)."),	\
+	INCOMING_ROW("--sandbox", "on|off|strict", "As in \"gondola run\" (default: as this host's "	\
+		     "configuration says, else on)."),	\
+	INCOMING_ROW("--same-names", NULL, "Open the files, taps and sockets that the source or the "	\
+		     "file names. Only for one that you trust to choose among this host's: shared "	\
+		     "storage, or a file of your own.")
 
 void incoming_take(void *to, const char *option, const char *value);
 /** incoming_names_devices() - the command line says what is behind a device: this option, or NULL */

@@ -60,13 +60,12 @@ static void kill_process(const char *name, int process)
 
 static int run_kill(int argc, char **argv)
 {
-	static const struct option_spec specs[] = { REMOTE_OPTIONS, { .name = NULL } };
 	struct remote_options options = { NULL };
 	int64_t until_ms;
 	bool hard = false;
 	int process;
 
-	parse_options(&command_kill, argc, argv, specs, &options);
+	parse_options(&command_kill, argc, argv, &options);
 	if (!options.name)
 		fail(EXIT_CODE_USAGE, "kill: which VM? (see gondola help kill)");
 	remote_registry();
@@ -96,19 +95,14 @@ static int run_kill(int argc, char **argv)
 const struct command command_kill = {
 	.name = "kill",
 	.summary = "end a VM at once",
-	.help =
-"gondola kill - end a VM at once, like pulling its plug\n"
-"\n"
-"USAGE\n"
-"  gondola kill NAME [--json]\n"
-"\n"
-"What the guest has not written to its disks is lost. A process that does not answer\n"
-"is killed by a signal after 3 seconds.\n"
-"\n"
-"EXAMPLES\n"
-"  gondola stop vm1 --timeout 30 || gondola kill vm1\n"
-"\n"
-"EXIT STATUS\n"
-"  0 it is gone, 2 usage, 14 error, 20 it has no process\n",
+	.usage = "NAME [--json]",
+	.about =
+"This is like pulling the plug: what the guest has not written to its disks is lost. A "
+"process that does not answer within 3 seconds is killed by a signal.",
+	.options = remote_specs,
+	.examples =
+"gondola stop vm1 --timeout 30 || gondola kill vm1",
+	.status =
+"0 the VM's process is gone, 2 wrong usage, 14 error, 20 the VM has no process",
 	.run = run_kill,
 };

@@ -33,6 +33,9 @@ struct run_options {
 	unsigned int nr_virtio;
 };
 
+/* Of "run" and "create". */
+extern const struct option_spec run_specs[];
+
 /** launch_parse() - fill @options from argv[1] …; fail()s. @command: for messages and --help */
 void launch_parse(struct run_options *options, const struct command *command, int argc,
 		  char **argv);

@@ -7,7 +7,10 @@
 #include "base/tell.h"
 
 static const struct option_spec specs[] = {
-	OPTION("--json", FLAG, struct remote_options, json), { .name = NULL }
+	OPTION("--json", NULL,
+	       "Print an object for each VM, a line each; a value that is not known is null.", FLAG,
+	       struct remote_options, json),
+	{ .name = NULL }
 };
 
 static struct json_object *describe(const char *name)
@@ -67,7 +70,7 @@ static int run_list(int argc, char **argv)
 	struct json_object *row;
 	char **names;
 
-	parse_options(&command_list, argc, argv, specs, &options);
+	parse_options(&command_list, argc, argv, &options);
 	remote_registry();
 	names = registry_list();
 	if (!options.json)
@@ -89,21 +92,16 @@ static int run_list(int argc, char **argv)
 
 const struct command command_list = {
 	.name = "list",
-	.summary = "all VMs and their states",
-	.help =
-"gondola list - all VMs and their states\n"
-"\n"
-"USAGE\n"
-"  gondola list [--json]\n"
-"\n"
-"One line for each VM that was created or has a process: its state, memory, processors,\n"
-"for how long its process has run, and how much memory its balloon holds. What is not\n"
-"known is \"-\". With --json a line is an object, and what is not known is null.\n"
-"\n"
-"EXAMPLES\n"
-"  gondola list --json | jq -r 'select(.state == \"running\").name'\n"
-"\n"
-"EXIT STATUS\n"
-"  0 told, 2 usage, 14 error\n",
+	.summary = "show all VMs and their states",
+	.usage = "[--json]",
+	.about =
+"There is a line for each VM that was created or has a process: its state, memory and "
+"processors, how long its process has run, and how much memory its balloon holds. \"-\" "
+"stands for a value that is not known.",
+	.options = specs,
+	.examples =
+"gondola list --json | jq -r 'select(.state == \"running\").name'",
+	.status =
+"0 done, 2 wrong usage, 14 error",
 	.run = run_list,
 };

@@ -51,23 +51,45 @@ static void take_on_stall(void *to, const char *option, const char *value)
 	json_object_object_add(command->arguments, "on_stall", json_object_new_string(value));
 }
 
-/* Of the request. */
-#define ARGUMENT(option, what, ...)	\
-	OPTION(option, what, struct migrate_command, arguments, ##__VA_ARGS__)
+/* A member of the request. */
+#define ARGUMENT(option, value, words, what, ...)	\
+	OPTION(option, value, words, what, struct migrate_command, arguments, ##__VA_ARGS__)
 
 static const struct option_spec specs[] = {
 	{ .name = "NAME", .take = take_word },
-	ARGUMENT("--downtime-limit", NUMBER, .member = "downtime_ms", .min = 1, .max = 3600000),
-	ARGUMENT("--bandwidth", SIZE, .member = "bandwidth"),
-	ARGUMENT("--max-rounds", NUMBER, .member = "max_rounds", .min = 1, .max = 100000),
-	{ .name = "--on-stall", .take = take_on_stall },
-	ARGUMENT("--postcopy", FLAG, .member = "postcopy"),
-	ARGUMENT("--zero", SWITCH, .member = "zero"),
-	ARGUMENT("--delta", SWITCH, .member = "delta"),
-	ARGUMENT("--delta-cache", SIZE, .member = "delta_cache"),
-	ARGUMENT("--compress", NUMBER, .member = "compress", .max = 19),
-	OPTION("--report", TEXT, struct migrate_command, report),
-	OPTION("--json", FLAG, struct migrate_command, remote.json),
+	{ .name = "ADDRESS", .take = take_word,
+	  .help = "tcp:HOST:PORT, unix:PATH, exec:COMMAND (its input and output are the wire), "
+		  "or fd:N, a connected socket that this command was given." },
+	OPTIONS_OF("When to stop the guest"),
+	ARGUMENT("--downtime-limit", "MS",
+		 "Stop it when the rest takes at most this long (default 300).", NUMBER,
+		 .member = "downtime_ms", .min = 1, .max = 3600000),
+	ARGUMENT("--bandwidth", "SIZE", "Send at most so many bytes a second, with K, M or G.",
+		 SIZE, .member = "bandwidth"),
+	ARGUMENT("--max-rounds", "N",
+		 "Stop it after so many rounds, however long the rest takes (default 30).", NUMBER,
+		 .member = "max_rounds", .min = 1, .max = 100000),
+	OPTION_TAKEN("--on-stall", "throttle|postcopy|fail",
+		     "What to do if the guest writes as fast as the link carries. throttle "
+		     "(default): slow it down step by step. postcopy: let it run at the target "
+		     "while its pages follow. fail: give up.", take_on_stall),
+	ARGUMENT("--postcopy", NULL, "One round, then post-copy, whether it stalls or not.", FLAG,
+		 .member = "postcopy"),
+	OPTIONS_OF("What to send"),
+	ARGUMENT("--zero", "on|off", "Send a page that is all zero as a short note (default on).",
+		 SWITCH, .member = "zero"),
+	ARGUMENT("--delta", "on|off",
+		 "Send only the changes of a page that was sent before (default on).", SWITCH,
+		 .member = "delta"),
+	ARGUMENT("--delta-cache", "SIZE", "The memory for copies of such pages (default 64M).",
+		 SIZE, .member = "delta_cache"),
+	ARGUMENT("--compress", "LEVEL", "Compress by zstd, 1 to 19; 0 (default): do not compress.",
+		 NUMBER, .member = "compress", .max = 19),
+	OPTIONS_OF("What to print"),
+	OPTION("--report", "FILE", "Draw the rounds, as SVG.", TEXT, struct migrate_command,
+	       report),
+	OPTION("--json", NULL, "Print progress as lines of JSON, and the report at the end.", FLAG,
+	       struct migrate_command, remote.json),
 	{ .name = NULL }
 };
 
@@ -232,7 +254,7 @@ static int run_migrate(int argc, char **argv)
 	struct registry_vm vm;
 	int code;
 
-	remote_find(&command_migrate, argc, argv, specs, &command.remote, &vm);
+	remote_find(&command_migrate, argc, argv, &command.remote, &vm);
 	if (!command.address)
 		fail(EXIT_CODE_USAGE, "migrate: where to? (see gondola help migrate)");
 	if (!transport_check(command.address, &error))
@@ -247,49 +269,22 @@ static int run_migrate(int argc, char **argv)
 const struct command command_migrate = {
 	.name = "migrate",
 	.summary = "move a running VM to another host",
-	.help =
-"gondola migrate - move a VM to another host while it runs\n"
-"\n"
-"USAGE\n"
-"  gondola migrate NAME ADDRESS [OPTION]...\n"
-"\n"
-"Memory is copied in rounds while the guest runs, each round what was written during\n"
-"the one before; then the guest stops for the rest, and goes on at the target, where\n"
-"\"gondola receive\" waits. Until the target has said that the VM is its own it is here,\n"
-"and whatever fails before leaves it running here.\n"
-"\n"
-"  ADDRESS       tcp:HOST:PORT, unix:PATH, exec:COMMAND (its input and output are the\n"
-"                wire), or fd:N, a connected socket of this command\n"
-"\n"
-"WHEN TO STOP THE GUEST\n"
-"  --downtime-limit MS  when what is left takes no longer than this (default 300)\n"
-"  --bandwidth SIZE     send so many bytes a second at most, with K, M or G\n"
-"  --max-rounds N       stop the guest after so many, whatever it takes (default 30)\n"
-"  --on-stall POLICY    the guest writes as fast as the link carries: throttle (slow\n"
-"                       it down step by step; default), postcopy (let it run at the\n"
-"                       target, its pages follow) or fail\n"
-"  --postcopy           one round, then post-copy, stall or not\n"
-"\n"
-"WHAT IS SENT\n"
-"  --zero on|off        pages that are all zero as a note (default on)\n"
-"  --delta on|off       of pages sent before, what has changed (default on)\n"
-"  --delta-cache SIZE   for copies of such pages (default 64M)\n"
-"  --compress LEVEL     by zstd, 1 to 19; 0: not (default)\n"
-"\n"
-"WHAT IS TOLD\n"
-"  --report FILE        draw the rounds, as SVG\n"
-"  --json               progress as JSON, a line each, and at last the report\n"
-"\n"
-"The report of rounds comes at the end, also when the VM did not move: how far it got,\n"
-"and why it stopped there. If this command is interrupted the VM goes on moving (gondola\n"
-"events NAME shows how, gondola migrate-cancel NAME lets it stay).\n"
-"\n"
+	.usage = "NAME ADDRESS [OPTION]...",
+	.about =
+"Memory is copied in rounds while the guest runs; each round sends what was written during "
+"the one before. Then the guest stops, the rest is sent, and it goes on at the target, "
+"where \"gondola receive\" waits. The VM is here until the target has said that the VM is "
+"its own, and whatever fails before leaves it running here.",
+	.options = specs,
+	.notes =
+"The report of rounds comes at the end, also when the VM did not move: how far it got, and "
+"why it stopped there. If this command is interrupted, the migration goes on: \"gondola "
+"events NAME\" shows it, \"gondola migrate-cancel NAME\" cancels it.\n"
 "The wire is not encrypted. Between hosts use a tunnel, at both ends:\n"
 "  gondola receive vm1 unix:/run/in.sock\n"
-"  gondola migrate vm1 \"exec:ssh target socat - unix:/run/in.sock\"\n"
-"\n"
-"EXIT STATUS\n"
-"  0 it runs there, 2 usage, 14 it did not move, or it is in doubt (it says which),\n"
-"  20 it neither runs nor is paused\n",
+"  gondola migrate vm1 \"exec:ssh target socat - unix:/run/in.sock\"",
+	.status =
+"0 the VM runs there, 2 wrong usage, 14 it did not move, or that is in doubt (the message "
+"says which), 20 it neither runs nor is paused",
 	.run = run_migrate,
 };

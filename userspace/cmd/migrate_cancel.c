@@ -11,17 +11,14 @@ static int run_cancel(int argc, char **argv)
 
 const struct command command_migrate_cancel = {
 	.name = "migrate-cancel",
-	.summary = "let a VM that is being moved stay",
-	.help =
-"gondola migrate-cancel - let a VM that is being moved stay where it is\n"
-"\n"
-"USAGE\n"
-"  gondola migrate-cancel NAME [--json]\n"
-"\n"
-"The VM runs on here, and \"gondola receive\" at the other end gives up. Once the VM is\n"
-"changing hands it is too late. Comes back when it is known which of the two it was.\n"
-"\n"
-"EXIT STATUS\n"
-"  0 done, 14 too late, 20 it is not being moved\n",
+	.summary = "cancel the migration of a VM",
+	.usage = "NAME [--json]",
+	.about =
+"The VM runs on here, and \"gondola receive\" at the other end gives up. Once the VM is "
+"changing hands it is too late. The command returns when it is known which of the two "
+"happened.",
+	.options = remote_specs,
+	.status =
+"0 the VM stays, 14 too late, 20 the VM is not being migrated",
 	.run = run_cancel,
 };

@@ -27,8 +27,15 @@ static void take_word(void *to, const char *option, const char *value)
 
 static const struct option_spec specs[] = {
 	{ .name = "NAME", .take = take_word },
-	OPTION("--take-back", FLAG, struct recover_options, take_back),
-	OPTION("--json", FLAG, struct recover_options, remote.json),
+	{ .name = "ADDRESS", .take = take_word },
+	OPTION("--take-back", NULL,
+	       "Give this at the source, where the VM stands still in doubt, once you have seen "
+	       "that the target has no process of it. The VM runs on here. If it were running "
+	       "there too, both would spoil its disks. A VM that is \"receiving\" or "
+	       "\"committing\" at the target may yet run there: wait, or kill it there.", FLAG,
+	       struct recover_options, take_back),
+	OPTION("--json", NULL, "Print the answer as JSON.", FLAG, struct recover_options,
+	       remote.json),
 	{ .name = NULL }
 };
 
@@ -89,7 +96,7 @@ static int run_recover(int argc, char **argv)
 	struct control_link link;
 	struct registry_vm vm;
 
-	remote_find(&command_migrate_recover, argc, argv, specs, &options.remote, &vm);
+	remote_find(&command_migrate_recover, argc, argv, &options.remote, &vm);
 	if (!options.address != options.take_back)
 		fail(EXIT_CODE_USAGE, "migrate-recover: an address, or --take-back (see gondola help migrate-recover)");
 	if (options.address && !transport_check(options.address, &error))
@@ -108,30 +115,20 @@ static int run_recover(int argc, char **argv)
 
 const struct command command_migrate_recover = {
 	.name = "migrate-recover",
-	.summary = "go on with a move whose link was lost",
-	.help =
-"gondola migrate-recover - go on with a move whose link was lost\n"
-"\n"
-"USAGE\n"
-"  gondola migrate-recover NAME ADDRESS [--json]\n"
-"  gondola migrate-recover NAME --take-back [--json]\n"
-"\n"
-"When the link is lost after the VM changed hands, or while it did, neither end is sure of\n"
-"the other. Look at the target (gondola status NAME). If the VM is there, running or paused,\n"
-"give this command at the target, with an address to listen at, then at the source, with\n"
-"the address to connect to: the source sends what the target lacks, if anything, and ends.\n"
-"In post-copy the VM stands at the target until then.\n"
-"\n"
-"  --take-back   at the source, where the VM stands in doubt: you have looked, and it is\n"
-"                not at the target, which has no process of it any more. One that is\n"
-"                \"receiving\" or \"committing\" may yet become it: wait, or kill it there.\n"
-"                It runs on here. Were it running there too, both would spoil its disks\n"
-"\n"
-"EXAMPLES\n"
-"  target$ gondola migrate-recover vm1 tcp::4712\n"
-"  source$ gondola migrate-recover vm1 tcp:target:4712\n"
-"\n"
-"EXIT STATUS\n"
-"  0 done, or begun, 2 usage, 14 error, 20 there is nothing to recover\n",
+	.summary = "continue a migration whose link was lost",
+	.usage = "NAME ADDRESS [--json]\n"
+		 "NAME --take-back [--json]",
+	.about =
+"If the link is lost while the VM changes hands, or after that, neither end is sure of the "
+"other. Look at the target (gondola status NAME). If the VM is there, running or paused, "
+"give this command at the target, with an address to listen at, then at the source, with "
+"the address to connect to: the source sends what the target lacks, if anything, and ends. "
+"In post-copy the VM stands still at the target until then.",
+	.options = specs,
+	.examples =
+"target$ gondola migrate-recover vm1 tcp::4712\n"
+"source$ gondola migrate-recover vm1 tcp:target:4712",
+	.status =
+"0 done, or begun, 2 wrong usage, 14 error, 20 there is nothing to recover",
 	.run = run_recover,
 };

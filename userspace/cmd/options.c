@@ -9,6 +9,9 @@
 #include "cmd.h"
 #include "base/fail.h"
 
+#define MAX_OPTIONS	64
+#define MAX_SLIPS	2
+
 /* An argument "--name" or "--name=value"; NULL if it is another. */
 static const struct option_spec *match(const struct option_spec *specs, const char *argument,
 				       const char **value)
@@ -16,25 +19,82 @@ static const struct option_spec *match(const struct option_spec *specs, const ch
 	for (; specs->name; specs++) {
 		size_t length = strlen(specs->name);
 
+		if (specs->kind == OPTION_HEADING)
+			continue;
 		/* An argument without a name: anything but an option. */
-		if (specs->name[0] != '-' && argument[0] != '-') {
+		if (specs->name[0] != '-') {
 			*value = argument;
-			return specs;
-		}
-		if (specs->name[0] != '-')
-			continue;
-		if (strncmp(argument, specs->name, length))
-			continue;
-		if (argument[length] == '=') {
-			*value = argument + length + 1;
-			return specs;
-		}
-		if (!argument[length]) {
-			*value = NULL;
+			if (argument[0] != '-')
+				return specs;
+		} else if (!strncmp(argument, specs->name, length) &&
+			   (argument[length] == '=' || !argument[length])) {
+			*value = argument[length] ? argument + length + 1 : NULL;
 			return specs;
 		}
 	}
 	return NULL;
+}
+
+/* How many letters must be changed, left out or put in to make one of the other. */
+static size_t distance(const char *one, size_t length, const char *other)
+{
+	size_t row[OPTION_NAME_MAX + 1], columns = strlen(other);
+
+	for (size_t j = 0; j <= columns; j++)
+		row[j] = j;
+	for (size_t i = 0; i < length; i++) {
+		size_t corner = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 0; j < columns; j++) {
+			size_t best = corner + (one[i] != other[j]);
+
+			corner = row[j + 1];
+			if (corner + 1 < best)
+				best = corner + 1;
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			row[j + 1] = best;
+		}
+	}
+	return row[columns];
+}
+
+const char *closest(const char *word, const char *const *names, size_t count)
+{
+	size_t length = strcspn(word, "="), least = MAX_SLIPS + 1;
+	const char *best = NULL;
+
+	if (length > OPTION_NAME_MAX)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		size_t slips = distance(word, length, names[i]);
+
+		/* A short word is near to many. */
+		if (slips < least && 2 * slips < length) {
+			least = slips;
+			best = names[i];
+		}
+	}
+	return best;
+}
+
+__attribute__((noreturn))
+static void no_option(const struct command *command, const struct option_spec *specs,
+		      const char *argument)
+{
+	const char *names[MAX_OPTIONS], *meant;
+	size_t count = 0;
+
+	for (; specs->name && count < MAX_OPTIONS; specs++)
+		if (specs->name[0] == '-')
+			names[count++] = specs->name;
+	meant = closest(argument, names, count);
+	if (meant)
+		fail(EXIT_CODE_USAGE, "%s: \"%s\" is not an option; did you mean %s?", command->name,
+		     argument, meant);
+	fail(EXIT_CODE_USAGE, "%s: \"%s\" is not an option (see gondola help %s)", command->name,
+	     argument, command->name);
 }
 
 static void store_number(const struct option_spec *spec, void *to, uint64_t value)
@@ -85,11 +145,18 @@ static void store(const struct option_spec *spec, void *to, const char *value)
 	case OPTION_SIZE:
 		store_number(spec, at, parse_size(spec->name, value));
 		break;
+	case OPTION_HEADING:
+		break;
 	}
 }
 
-void parse_options(const struct command *command, int argc, char **argv,
-		   const struct option_spec *specs, void *to)
+void parse_options(const struct command *command, int argc, char **argv, void *to)
+{
+	parse_options_by(command->options, command, argc, argv, to);
+}
+
+void parse_options_by(const struct option_spec *specs, const struct command *command, int argc,
+		      char **argv, void *to)
 {
 	for (int i = 1; i < argc; i++) {
 		const struct option_spec *spec;
@@ -97,13 +164,12 @@ void parse_options(const struct command *command, int argc, char **argv,
 		bool flag;
 
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			fputs(command->help, stdout);
+			help_print(stdout, command);
 			exit(EXIT_CODE_OK);
 		}
 		spec = match(specs, argv[i], &value);
 		if (!spec)
-			fail(EXIT_CODE_USAGE, "%s: \"%s\" is not an option (see gondola help %s)",
-			     command->name, argv[i], command->name);
+			no_option(command, specs, argv[i]);
 		flag = spec->kind == OPTION_FLAG || spec->kind == OPTION_CALL_FLAG;
 		if (flag && value)
 			fail(EXIT_CODE_USAGE, "%s: %s takes no value", command->name, spec->name);

@@ -8,20 +8,15 @@ static int run_pause(int argc, char **argv)
 
 const struct command command_pause = {
 	.name = "pause",
-	.summary = "let a VM stand still",
-	.help =
-"gondola pause - let a VM stand still\n"
-"\n"
-"USAGE\n"
-"  gondola pause NAME [--json]\n"
-"\n"
-"Its processors stop, and so do its clocks: the guest does not notice. Memory stays\n"
-"where it is. \"gondola unpause\" lets it go on.\n"
-"\n"
-"EXAMPLES\n"
-"  gondola pause vm1; cp vm1.img backup.img; gondola unpause vm1\n"
-"\n"
-"EXIT STATUS\n"
-"  0 it stands, 2 usage, 14 error, 20 it does not run\n",
+	.summary = "stop a VM for a while",
+	.usage = "NAME [--json]",
+	.about =
+"The guest's processors stop, and so do its clocks: the guest does not notice. Its memory "
+"stays where it is. \"gondola unpause\" continues it.",
+	.options = remote_specs,
+	.examples =
+"gondola pause vm1; cp vm1.img backup.img; gondola unpause vm1",
+	.status =
+"0 the VM is paused, 2 wrong usage, 14 error, 20 it does not run",
 	.run = run_pause,
 };

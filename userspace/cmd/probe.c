@@ -10,7 +10,8 @@
 #include "base/tell.h"
 
 static const struct option_spec specs[] = {
-	{ .name = "--json", .kind = OPTION_FLAG }, { .name = NULL }
+	{ .name = "--json", .kind = OPTION_FLAG, .help = "Print a line of JSON for each engine." },
+	{ .name = NULL }
 };
 
 static const char *const long_names[GONDOLA_ENGINE_COUNT] = {
@@ -80,7 +81,7 @@ static int run_probe(int argc, char **argv)
 	bool json = false;
 	int sys, ret;
 
-	parse_options(&command_probe, argc, argv, specs, &json);
+	parse_options(&command_probe, argc, argv, &json);
 	sys = __gondola_open();
 	if (sys < 0)
 		return no_device(-sys);
@@ -110,18 +111,13 @@ static int run_probe(int argc, char **argv)
 
 const struct command command_probe = {
 	.name = "probe",
-	.summary = "say which engines can be used here, and why not",
-	.help =
-"gondola probe - say which engines can be used on this machine, and why not\n"
-"\n"
-"USAGE\n"
-"  gondola probe [--json]\n"
-"\n"
-"One line for each engine, with advice below it where something can be done, then\n"
-"the engine that \"gondola run\" takes by itself. With --json a line is an object.\n"
-"\n"
-"EXIT STATUS\n"
-"  0   at least one engine is usable\n"
-"  4   none is, or the module is not loaded\n",
+	.summary = "show which engines this machine can use, and why not the others",
+	.usage = "[--json]",
+	.about =
+"There is a line for each engine, with advice below it where you can do something, and then "
+"the engine that \"gondola run\" takes by itself.",
+	.options = specs,
+	.status =
+"0 an engine can be used, 4 none can, or the module is not loaded",
 	.run = run_probe,
 };

@@ -44,11 +44,17 @@ static void take_control(void *to, const char *option, const char *value)
 }
 
 static const struct option_spec specs[] = {
-	{ .name = "ADDRESS", .take = take_word },
-	OPTION("--detach", FLAG, struct receive_options, detach),
+	{ .name = "NAME", .take = take_word,
+	  .help = "The name of the VM here (default: its name at the source, if that is new here)." },
+	{ .name = "ADDRESS", .take = take_word,
+	  .help = "tcp:HOST:PORT (tcp::PORT: any address of this host), unix:PATH, exec:COMMAND, "
+		  "or fd:N, a connected socket that this command was given." },
+	OPTION("--detach", NULL,
+	       "Wait in the background: return once the command waits for the connection.", FLAG,
+	       struct receive_options, detach),
 	INCOMING_OPTIONS,
-	{ .name = "--json", .take = take_json },
-	{ .name = "--control", .take = take_control },
+	OPTION_TAKEN("--json", "FILE", "As in \"gondola run\".", take_json),
+	OPTION_TAKEN("--control", "PATH", "As in \"gondola run\".", take_control),
 	{ .name = NULL }
 };
 
@@ -109,7 +115,7 @@ static int run_receive(int argc, char **argv)
 	struct error error;
 	const char *name;
 
-	parse_options(&command_receive, argc, argv, specs, &options);
+	parse_options(&command_receive, argc, argv, &options);
 	if (!options.nr_words)
 		fail(EXIT_CODE_USAGE, "receive: at which address? (see gondola help receive)");
 	remote_registry();
@@ -150,41 +156,25 @@ static int run_receive(int argc, char **argv)
 
 const struct command command_receive = {
 	.name = "receive",
-	.summary = "wait for a VM that another host sends",
-	.help =
-"gondola receive - wait for a VM that another host sends, and run it\n"
-"\n"
-"USAGE\n"
-"  gondola receive [NAME] ADDRESS [OPTION]...\n"
-"\n"
-"Waits for one connection of \"gondola migrate\", makes a machine as the source's, and runs\n"
-"it from the moment the VM changes hands until it ends. What fails before that moment\n"
-"ends this process alone: the VM goes on at the source.\n"
-"\n"
-"What the guest's disks, network cards and ports are on here is said here: by the\n"
-"configuration of NAME, if \"gondola create\" has made one, else by options. What the\n"
-"source says is compared, and a VM with other memory, processors or devices is refused.\n"
-"\n"
-"  NAME          under which it is known here (default: as at the source, if it is new)\n"
-"  ADDRESS       tcp:HOST:PORT (tcp::PORT: any address of this host), unix:PATH,\n"
-"                exec:COMMAND, or fd:N, a connected socket\n"
-"  --detach      in the background, as \"gondola start\"; comes back once it waits\n"
-"  --json FILE, --control PATH\n"
-"                as in \"gondola run\"\n"
-INCOMING_HELP
-"                (shared storage). It lets the source choose which files, taps and\n"
-"                sockets this command opens: only for one that is trusted with that\n"
-"\n"
-"A disk must be the same one, on storage that both hosts reach: it is not copied. The\n"
-"wire is not encrypted: between hosts use a tunnel, see gondola help migrate.\n"
-"\n"
-"EXAMPLES\n"
-"  gondola receive tcp::4711\n"
-"  gondola receive vm1 unix:/run/vm1.sock --detach\n"
-"  gondola receive vm1 tcp::4711 --disk /dev/mapper/vm1 --net tap=tap3\n"
-"\n"
-"EXIT STATUS\n"
-"  as run; 6: this host cannot run the guest, or its devices differ; 14: it was not\n"
-"  received; 20: there is such a VM already\n",
+	.summary = "receive a VM from another host, and run it",
+	.usage = "[NAME] ADDRESS [OPTION]...",
+	.about =
+"The command waits for one connection of \"gondola migrate\", makes a machine like the "
+"source's, and runs the VM from the moment it changes hands until it ends. A failure before "
+"that moment ends this process alone: the VM goes on at the source.\n"
+"The source says what disks, network cards and ports the guest has, but not which files, "
+"taps and sockets of this host they use: the configuration of NAME says that, if \"gondola "
+"create\" has made one, else the options below. A VM is refused if its memory, processors "
+"or devices differ from the configuration's.\n"
+"A disk is not copied: it must be the same disk, on storage that both hosts reach. The wire "
+"is not encrypted: between hosts use a tunnel (see gondola help migrate).",
+	.options = specs,
+	.examples =
+"gondola receive tcp::4711\n"
+"gondola receive vm1 unix:/run/vm1.sock --detach\n"
+"gondola receive vm1 tcp::4711 --disk /dev/mapper/vm1 --net tap=tap3",
+	.status =
+"as run; 6: this host cannot run the guest, or its devices differ; 14: the VM was not "
+"received; 20: a VM of that name exists already",
 	.run = run_receive,
 };

@@ -21,6 +21,8 @@ void remote_take_name(void *to, const char *option, const char *value)
 	options->name = value;
 }
 
+const struct option_spec remote_specs[] = { REMOTE_OPTIONS, { .name = NULL } };
+
 void remote_registry(void)
 {
 	struct error error;
@@ -38,10 +40,9 @@ void remote_check(const char *command, const struct registry_vm *vm)
 }
 
 void remote_find(const struct command *command, int argc, char **argv,
-		 const struct option_spec *specs, struct remote_options *options,
-		 struct registry_vm *vm)
+		 struct remote_options *options, struct registry_vm *vm)
 {
-	parse_options(command, argc, argv, specs, options);
+	parse_options(command, argc, argv, options);
 	if (!options->name)
 		fail(EXIT_CODE_USAGE, "%s: which VM? (see gondola help %s)", command->name,
 		     command->name);
@@ -108,12 +109,11 @@ int remote_simple(const struct command *command, int argc, char **argv)
 
 int remote_simple_within(const struct command *command, int argc, char **argv, int timeout_ms)
 {
-	static const struct option_spec specs[] = { REMOTE_OPTIONS, { .name = NULL } };
 	struct remote_options options = { NULL };
 	struct json_object *answer;
 	struct registry_vm vm;
 
-	remote_find(command, argc, argv, specs, &options, &vm);
+	remote_find(command, argc, argv, &options, &vm);
 	answer = remote_ask(&vm, command->name, NULL, timeout_ms);
 	if (options.json)
 		remote_print(answer);

@@ -20,7 +20,10 @@ struct remote_options {
 /* For option tables: "NAME" and "--json". */
 #define REMOTE_OPTIONS	\
 	{ .name = "NAME", .take = remote_take_name },	\
-	OPTION("--json", FLAG, struct remote_options, json)
+	OPTION("--json", NULL, "Print the result as JSON.", FLAG, struct remote_options, json)
+
+/* Nothing but these. */
+extern const struct option_spec remote_specs[];
 
 void remote_take_name(void *to, const char *option, const char *value);
 
@@ -28,8 +31,7 @@ void remote_take_name(void *to, const char *option, const char *value);
 void remote_registry(void);
 /** remote_find() - parse, and find the VM: it exists, and its state allows @command */
 void remote_find(const struct command *command, int argc, char **argv,
-		 const struct option_spec *specs, struct remote_options *options,
-		 struct registry_vm *vm);
+		 struct remote_options *options, struct registry_vm *vm);
 /** remote_check() - does the VM's state allow the command? */
 void remote_check(const char *command, const struct registry_vm *vm);
 /** remote_connect() - to the process of @vm */

@@ -54,20 +54,26 @@ static void make_machine(struct run_options *run, const struct resume_options *o
 		fail(error.status, "%s cannot be resumed: %s", resume->path, error.words);
 }
 
+static const struct option_spec specs[] = {
+	REMOTE_OPTIONS,
+	OPTION("--detach", NULL, "Return as soon as the guest runs (see gondola help start).", FLAG,
+	       struct resume_options, detach),
+	OPTION("--file", "FILE",
+	       "Read what \"gondola suspend --file\" wrote. The file is kept; the disks must be "
+	       "as they were when it was written.", TEXT, struct resume_options, file),
+	INCOMING_OPTIONS,
+	{ .name = NULL }
+};
+
 static int run_resume(int argc, char **argv)
 {
-	static const struct option_spec specs[] = {
-		REMOTE_OPTIONS, OPTION("--detach", FLAG, struct resume_options, detach),
-		OPTION("--file", TEXT, struct resume_options, file), INCOMING_OPTIONS,
-		{ .name = NULL }
-	};
 	static struct run_options run;
 	static struct resume resume = { .reader = { .fd = -1 } };
 	struct resume_options options = { { NULL }, false, NULL };
 	struct launch launch = { .options = &run, .begin = resume_begin, .argument = &resume };
 	bool known;
 
-	parse_options(&command_resume, argc, argv, specs, &options);
+	parse_options(&command_resume, argc, argv, &options);
 	if (!options.remote.name)
 		fail(EXIT_CODE_USAGE, "resume: which VM? (see gondola help resume)");
 	remote_registry();
@@ -87,37 +93,24 @@ static int run_resume(int argc, char **argv)
 
 const struct command command_resume = {
 	.name = "resume",
-	.summary = "let a suspended VM go on",
-	.help =
-"gondola resume - let a suspended VM go on\n"
-"\n"
-"USAGE\n"
-"  gondola resume NAME [--detach] [--file FILE [OPTION]...]\n"
-"\n"
-"The guest goes on where it was: its clocks count from there, its disks and network\n"
-"are the same files and interfaces. The saved state is removed once it runs.\n"
-"\n"
-"A FILE may come from elsewhere, so it says what the guest has, but not what that is on\n"
-"here: that comes from the configuration of NAME, if there is one, else from options. A\n"
-"file with other memory, processors or devices than the configuration is refused.\n"
-"\n"
-"  --detach      come back as soon as it runs (see gondola help start)\n"
-"  --file FILE   resume what \"gondola suspend --file\" wrote. It is kept; the disks must\n"
-"                be as they were when it was written\n"
-INCOMING_HELP
-"                (a file of your own). It lets the file choose which files, taps and\n"
-"                sockets this command opens\n"
-"\n"
-"Refused is a file that is damaged, cut or of a newer format, with the record at fault,\n"
-"and a host whose processor lacks what the guest uses, by name, or whose TSC has another\n"
-"frequency.\n"
-"\n"
-"EXAMPLES\n"
-"  gondola resume vm1 --detach\n"
-"  gondola resume vm1 --file /backup/vm1.vm\n"
-"  gondola resume copy --file /backup/vm1.vm --disk /backup/vm1.img --net user\n"
-"\n"
-"EXIT STATUS\n"
-"  as run; 6: the file or the host cannot be used; 20: it is not suspended\n",
+	.summary = "continue a suspended VM",
+	.usage = "NAME [--detach] [--file FILE [OPTION]...]",
+	.about =
+"The guest goes on where it was: its clocks count from there, and its disks and networks "
+"are the same files and interfaces. The saved state is removed once the guest runs.\n"
+"A FILE may come from elsewhere. It says what devices the guest has, but not which files, "
+"taps and sockets of this host they use: the configuration of NAME says that, if there is "
+"one, else the options below. A file is refused if its memory, processors or devices differ "
+"from the configuration's.\n"
+"A file is also refused if it is damaged, cut short or of a newer format, and the message "
+"names the record at fault. A host is refused if its processor lacks features that the "
+"guest uses, which the message names, or if its TSC has another frequency.",
+	.options = specs,
+	.examples =
+"gondola resume vm1 --detach\n"
+"gondola resume vm1 --file /backup/vm1.vm\n"
+"gondola resume copy --file /backup/vm1.vm --disk /backup/vm1.img --net user",
+	.status =
+"as run; 6: the file cannot be used, or not on this host; 20: the VM is not suspended",
 	.run = run_resume,
 };

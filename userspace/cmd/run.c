@@ -117,29 +117,97 @@ static void take_engine(void *to, const char *option, const char *value)
 	options->engine = engine;
 }
 
-static const struct option_spec specs[] = {
-	OPTION("--kernel", TEXT, struct run_options, boot.kernel),
-	OPTION("--initrd", TEXT, struct run_options, boot.initrd),
-	OPTION("--append", TEXT, struct run_options, boot.append),
-	{ .name = "--module", .take = take_module },
-	{ .name = "--mem", .take = take_memory },
-	OPTION("--cpus", NUMBER, struct run_options, cpus, .min = 1, .max = GONDOLA_MAX_VCPUS),
-	{ .name = "--engine", .take = take_engine },
-	OPTION("--pv", SWITCH, struct run_options, pv),
-	{ .name = "--name", .take = take_name },
-	{ .name = "--console", .take = take_console },
-	OPTION("--debug-exit", NUMBER, struct run_options, debug_exit, .max = 0xffff),
-	OPTION("--count-port", NUMBER, struct run_options, count_port, .min = 1, .max = 0xffff),
-	OPTION("--json", TEXT, struct run_options, json),
-	OPTION("--control", TEXT, struct run_options, control),
-	{ .name = "--sandbox", .take = take_sandbox },
-	{ .name = "--disk", .take = take_disk },
-	{ .name = "--net", .take = take_net },
-	{ .name = "--port", .take = take_port },
-	{ .name = "--rng", .kind = OPTION_CALL_FLAG, .take = take_rng },
-	{ .name = "--balloon", .kind = OPTION_CALL_FLAG, .take = take_balloon },
-	{ .name = "--balloon-oom", .kind = OPTION_CALL_FLAG, .take = take_balloon },
-	OPTION("--balloon-floor", SIZE, struct run_options, balloon_floor),
+const struct option_spec run_specs[] = {
+	OPTIONS_OF("What to boot"),
+	OPTION("--kernel", "FILE",
+	       "What to start: a Linux bzImage, an ELF kernel (vmlinux, or a 64-bit ELF file "
+	       "without a PVH note, which is entered as Linux is), a multiboot 1 or 2 image, or a "
+	       "boot sector. It may be compressed with gzip or zstd.\n"
+	       "A boot sector is loaded to 0x7c00 and entered in real mode. The BIOS has simple "
+	       "services for text (on the serial port), keyboard, memory and ticks; a call of any "
+	       "other ends the VM and names the call.", TEXT, struct run_options, boot.kernel),
+	OPTION("--initrd", "FILE", "The initial RAM disk.", TEXT, struct run_options, boot.initrd),
+	OPTION("--append", "STRING", "The kernel's command line.", TEXT, struct run_options,
+	       boot.append),
+	OPTION_TAKEN("--module", "FILE[,ARGUMENTS]",
+		     "A multiboot module and its string. May be repeated.", take_module),
+	OPTIONS_OF("The machine"),
+	OPTION_TAKEN("--mem", "SIZE",
+		     "Memory: a number with K, M or G, a multiple of 4K, at least 2M (default "
+		     "256M).", take_memory),
+	OPTION("--cpus", "N",
+	       "The number of processors, 1 to 16 (default 1). They are cores of one package.",
+	       NUMBER, struct run_options, cpus, .min = 1, .max = GONDOLA_MAX_VCPUS),
+	OPTION_TAKEN("--engine", "NAME",
+		     "vmx, svm, interp or auto (default auto: the engine that \"gondola probe\" "
+		     "names). interp runs guests in software, on any processor, much slower.",
+		     take_engine),
+	OPTION("--pv", "on|off",
+	       "Offer a paravirtual clock, x2APIC and other help to guests that know KVM's "
+	       "interface (default on).", SWITCH, struct run_options, pv),
+	OPTION_TAKEN("--name", "NAME",
+		     "The name in traces and debugfs: 1 to 31 letters, digits, \".\", \"_\" and "
+		     "\"-\" (default gondola-PID). \"gondola create\" takes its NAME instead.",
+		     take_name),
+	OPTIONS_OF("Its devices, on virtio"),
+	OPTION_TAKEN("--disk", "FILE[,ro][,format=raw]",
+		     "A disk in a raw file or a block device. May be repeated. ro makes it "
+		     "read-only. The file is locked while the guest runs. A file that looks like "
+		     "an image of another format (such as qcow2) is refused, because the guest "
+		     "would write over it; format=raw says that it is raw all the same.",
+		     take_disk),
+	OPTION_TAKEN("--net", "user|tap=NAME",
+		     "A network card. May be repeated. user needs no privileges: the guest has a "
+		     "network of its own, where DHCP gives it 10.0.2.15, the host is 10.0.2.2 and "
+		     "the name server 10.0.2.3; with user,host-loopback=on it also reaches the "
+		     "services on the host's 127.0.0.1, at 10.0.2.2. tap=NAME uses a tap "
+		     "interface of the host. Either takes ,mac=02:00:00:00:00:01 at its end.",
+		     take_net),
+	OPTION_TAKEN("--port", "NAME=unix:PATH|NAME=FILE",
+		     "A port of a virtio console. May be repeated. unix:PATH is a socket, for one "
+		     "connection at a time; FILE is for output only. With ,console at its end the "
+		     "guest sees a terminal (hvc0 and so on), else the stream "
+		     "/dev/virtio-ports/NAME.", take_port),
+	OPTION_TAKEN("--rng", NULL, "Random numbers from the host.", take_rng),
+	OPTION_TAKEN("--balloon", NULL,
+		     "A balloon, by which the guest gives memory back on request.", take_balloon),
+	OPTION_TAKEN("--balloon-oom", NULL,
+		     "A balloon from which the guest also takes memory by itself when it has no "
+		     "more.", take_balloon),
+	OPTION("--balloon-floor", "SIZE",
+	       "The available memory that \"gondola start\" and \"gondola balance\" leave to the "
+	       "guest (default: an eighth of its memory).", SIZE, struct run_options,
+	       balloon_floor),
+	OPTIONS_OF("Its console"),
+	OPTION_TAKEN("--console", "WHERE",
+		     "Where COM1 (ttyS0 in Linux) is.\n"
+		     "stdio: this terminal (default). Ctrl-A x ends the guest, Ctrl-A Ctrl-A "
+		     "sends one Ctrl-A.\n"
+		     "pty: a new pseudo-terminal; its name is printed.\n"
+		     "unix:PATH: a socket, for one connection at a time.\n"
+		     "FILE: a file, for output only.\n"
+		     "A reader that pauses makes this guest wait. Without a reader, output is "
+		     "lost.", take_console),
+	OPTIONS_OF("Control and safety"),
+	OPTION("--control", "PATH",
+	       "Listen on this socket for requests, a line of JSON each: status, pause, events "
+	       "and more.", TEXT, struct run_options, control),
+	OPTION_TAKEN("--sandbox", "on|off|strict",
+		     "on (default): before the guest starts, the launcher gives up its "
+		     "privileges, its access to files and most system calls, and names the "
+		     "protections that this kernel lacks. strict: the guest does not start unless "
+		     "all of them are there. off: none.", take_sandbox),
+	OPTIONS_OF("For tests"),
+	OPTION("--debug-exit", "PORT",
+	       "A 32-bit write of v to this port ends the launcher with status (v << 1) | 1 "
+	       "(default 0xf4).", NUMBER, struct run_options, debug_exit, .max = 0xffff),
+	OPTION("--count-port", "PORT",
+	       "A 32-bit write of v to this port records all counts so far, under v, as "
+	       "\"counts\" of the report.", NUMBER, struct run_options, count_port, .min = 1,
+	       .max = 0xffff),
+	OPTION("--json", "FILE",
+	       "When the guest has ended, write a report: how it ended, and all counts.", TEXT,
+	       struct run_options, json),
 	{ .name = NULL }
 };
 
@@ -155,7 +223,7 @@ void launch_parse(struct run_options *options, const struct command *command, in
 		.console = "stdio",
 		.debug_exit = DEFAULT_DEBUG_EXIT,
 	};
-	parse_options(command, argc, argv, specs, options);
+	parse_options_by(run_specs, command, argc, argv, options);
 }
 
 /* So that "list" and the others see it; a VM that is made by "create" is not run by this. */
@@ -194,81 +262,21 @@ static int run_run(int argc, char **argv)
 
 const struct command command_run = {
 	.name = "run",
-	.summary = "boot a guest",
-	.help =
-"gondola run - boot a guest and run it until it ends\n"
-"\n"
-"USAGE\n"
-"  gondola run --kernel FILE [OPTION]...\n"
-"\n"
-"WHAT TO BOOT\n"
-"  --kernel FILE      a Linux bzImage, an ELF kernel (vmlinux), a multiboot 1 or 2\n"
-"                     image, or a boot sector; may be compressed (gzip, zstd)\n"
-"  --initrd FILE      its initial RAM disk\n"
-"  --append STRING    its command line\n"
-"  --module FILE[,ARGUMENTS]\n"
-"                     a multiboot module and its string; may be repeated\n"
-"\n"
-"THE MACHINE\n"
-"  --mem SIZE         memory, with K, M or G (default 256M)\n"
-"  --cpus N           processors, 1 to 16 (default 1)\n"
-"  --engine NAME      vmx, svm, interp or auto (default: what gondola probe says);\n"
-"                     interp runs in software, on any processor, much slower\n"
-"  --pv on|off        paravirtual clock, x2APIC and other help for guests that know\n"
-"                     KVM's interface (default on)\n"
-"  --name NAME        shown in traces and debugfs (default gondola-PID)\n"
-"\n"
-"ITS DEVICES (virtio; each may be repeated)\n"
-"  --disk FILE[,ro][,format=raw]\n"
-"                     a disk in a raw file or block device; ro: only to be read;\n"
-"                     format=raw: it is raw even if it begins like another image\n"
-"  --net user         a network card in a network of its own, without privileges: the\n"
-"                     guest is 10.0.2.15 by DHCP, the host 10.0.2.2, names 10.0.2.3;\n"
-"                     user,host-loopback=on: the host's 127.0.0.1 too, as 10.0.2.2\n"
-"  --net tap=NAME     a network card on a tap interface of the host's\n"
-"        either with ,mac=02:00:00:00:00:01\n"
-"  --port NAME=unix:PATH[,console]\n"
-"                     a port of a virtio console, on a socket; console: a terminal,\n"
-"                     hvc0 and so on, else a stream; =FILE: output only\n"
-"  --rng              randomness from the host\n"
-"  --balloon          a balloon: memory that the guest gives back on request\n"
-"  --balloon-oom      one from which the guest may help itself when it has no more\n"
-"  --balloon-floor SIZE  what \"gondola start\" and \"gondola balance\" leave it of\n"
-"                     available memory (default an eighth of its memory)\n"
-"  The first one is at 0xe0000000, each further one 4 KiB above: the same options\n"
-"  give the same addresses.\n"
-"\n"
-"CONTROL\n"
-"  --control PATH     listen there for requests: pause, status, events ...\n"
-"\n"
-"SAFETY\n"
-"  --sandbox on|off|strict  on (default): before the guest starts the launcher gives up\n"
-"                     its privileges, its way to files and most system calls; what this\n"
-"                     kernel cannot do is said. strict: all of it, or no guest\n"
-"\n"
-"ITS CONSOLE (COM1, ttyS0 in Linux)\n"
-"  --console stdio    this terminal (default). Ctrl-A x ends the guest,\n"
-"                     Ctrl-A Ctrl-A sends one Ctrl-A\n"
-"  --console pty      a new pseudo-terminal, whose name is printed\n"
-"  --console unix:PATH  a socket; one connection at a time\n"
-"  --console FILE     output only, into a file\n"
-"                     A reader who pauses makes the guest wait; without one output is lost\n"
-"\n"
-"FOR TESTS\n"
-"  --debug-exit PORT  a 32-bit write of v to this port ends the launcher with\n"
-"                     status (v << 1) | 1 (default 0xf4)\n"
-"  --count-port PORT  a 32-bit write of v to this port notes, under v, what was counted\n"
-"                     until then: \"counts\" of the report\n"
-"  --json FILE        at the end, write there how it ended and what it counted\n"
-"\n"
-"EXAMPLES\n"
-"  gondola run --kernel /boot/vmlinuz --initrd initrd.img --append \"console=ttyS0\"\n"
-"  gondola run --kernel test.elf --append \"one two\" --module data.bin,mydata\n"
-"  gondola run --kernel vmlinux --mem 2G --console unix:/run/vm1.sock --json vm1.json\n"
-"\n"
-"EXIT STATUS\n"
-"  0 power-off, 2 usage, 4 no engine, 6 bad image, 8 triple fault, 10 reset,\n"
-"  12 stopped, 14 error, 16 not enough memory; odd: from the debug-exit port.\n"
-"  \"gondola help\" says it at length.\n",
+	.summary = "boot a guest and run it until it ends",
+	.usage = "--kernel FILE [OPTION]...",
+	.about =
+"The guest runs in this process. Its console is on this terminal unless --console names "
+"another place. \"gondola create\" makes a VM that outlives the command.",
+	.options = run_specs,
+	.notes =
+"The registers of the first virtio device are at 0xe0000000, those of each further one 4 "
+"KiB above: the same options give the same addresses.",
+	.examples =
+"gondola run --kernel /boot/vmlinuz --initrd initrd.img --append \"console=ttyS0\"\n"
+"gondola run --kernel test.elf --append \"one two\" --module data.bin,mydata\n"
+"gondola run --kernel vmlinux --mem 2G --console unix:/run/vm1.sock --json vm1.json",
+	.status =
+"0 power-off, 2 wrong usage, 4 no engine, 6 bad image, 8 triple fault, 10 reset, 12 "
+"stopped, 14 error, 16 not enough memory; odd: from the debug-exit port.",
 	.run = run_run,
 };

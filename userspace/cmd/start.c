@@ -30,19 +30,27 @@ static void make_room(const struct registry_vm *vm, const struct start_options *
 		exit(EXIT_CODE_OK);
 }
 
+static const struct option_spec specs[] = {
+	REMOTE_OPTIONS,
+	OPTION("--detach", NULL,
+	       "Return as soon as the guest runs, with 0, or as soon as it cannot run, with the "
+	       "status of the error. A console on stdio becomes a socket for \"gondola console "
+	       "NAME\"; without a connection, output is lost.", FLAG, struct start_options, detach),
+	OPTION("--dry-run", NULL,
+	       "Print where the memory would come from, and do nothing: 0 if there is enough, "
+	       "else 16.", FLAG, struct start_options, dry_run),
+	{ .name = NULL }
+};
+
 static int run_start(int argc, char **argv)
 {
-	static const struct option_spec specs[] = {
-		REMOTE_OPTIONS, OPTION("--detach", FLAG, struct start_options, detach),
-		OPTION("--dry-run", FLAG, struct start_options, dry_run), { .name = NULL }
-	};
 	static struct run_options run;
 	struct start_options options = { .remote.name = NULL };
 	struct launch launch = { .options = &run };
 	struct registry_vm vm;
 	struct error error;
 
-	remote_find(&command_start, argc, argv, specs, &options.remote, &vm);
+	remote_find(&command_start, argc, argv, &options.remote, &vm);
 	if (options.dry_run)
 		make_room(&vm, &options);
 	launch.detached = options.detach;
@@ -61,32 +69,19 @@ static int run_start(int argc, char **argv)
 const struct command command_start = {
 	.name = "start",
 	.summary = "boot a VM that was created",
-	.help =
-"gondola start - boot a VM that was created\n"
-"\n"
-"USAGE\n"
-"  gondola start NAME [--detach] [--dry-run [--json]]\n"
-"\n"
-"Without --detach it is as \"gondola run\": the console is where the VM's options say,\n"
-"this terminal by default, and the command ends with the VM.\n"
-"\n"
-"  --detach   come back as soon as the guest runs, with 0, or as soon as it cannot, with\n"
-"             the status of the error. A console on stdio becomes a socket that \"gondola\n"
-"             console NAME\" connects to; what nobody listens to is lost.\n"
-"\n"
-"  --dry-run  say where its memory would come from, and do nothing: 0, or 16 if it\n"
-"             cannot be had; with --json as a JSON object\n"
-"\n"
-"If the host lacks memory for it, the balloons of running VMs (--balloon) are asked,\n"
-"each in proportion to what its guest says it can spare, and never below its floor\n"
-"(--balloon-floor). If that is not enough either, nothing is taken, the VM is not\n"
-"started, and the line says how many MiB are missing. The host keeps a twentieth of\n"
-"its memory, 64M at least, and what running VMs were promised.\n"
-"\n"
-"EXAMPLES\n"
-"  gondola start vm1 --detach && gondola console vm1\n"
-"\n"
-"EXIT STATUS\n"
-"  as run; 16: there is not enough memory; 20: it is not inactive\n",
+	.usage = "NAME [--detach] [--dry-run [--json]]",
+	.about =
+"Without --detach this is like \"gondola run\": the console is where the VM's options say, "
+"by default on this terminal, and the command ends with the VM.\n"
+"If the host lacks memory for the VM, the balloons of running VMs (--balloon) give it, each "
+"in proportion to what its guest can spare, and never below its guest's floor "
+"(--balloon-floor). If that is not enough either, nothing is taken, the VM is not started, "
+"and the message says how many MiB are missing. The host keeps a twentieth of its memory, "
+"at least 64M, and the memory that was promised to running VMs.",
+	.options = specs,
+	.examples =
+"gondola start vm1 --detach && gondola console vm1",
+	.status =
+"as run; 16: there is not enough memory; 20: the VM is not inactive",
 	.run = run_start,
 };

@@ -42,13 +42,12 @@ static struct json_object *passive(const struct registry_vm *vm)
 
 static int run_status(int argc, char **argv)
 {
-	static const struct option_spec specs[] = { REMOTE_OPTIONS, { .name = NULL } };
 	struct remote_options options = { NULL };
 	struct json_object *status;
 	struct registry_vm vm;
 	char text[32];
 
-	remote_find(&command_status, argc, argv, specs, &options, &vm);
+	remote_find(&command_status, argc, argv, &options, &vm);
 	status = vm.answers ? json_object_get(vm.status) : passive(&vm);
 	json_object_object_del(status, "ok");
 	if (options.json) {
@@ -72,22 +71,17 @@ static int run_status(int argc, char **argv)
 
 const struct command command_status = {
 	.name = "status",
-	.summary = "all about one VM",
-	.help =
-"gondola status - all about one VM\n"
-"\n"
-"USAGE\n"
-"  gondola status NAME [--json]\n"
-"\n"
-"States: inactive (a configuration), suspended (a saved state), starting, running,\n"
-"paused (with the reasons), suspending, receiving (it comes from another host),\n"
-"committing (it has come, and is about to run here), migrating (it goes to another host),\n"
-"migrated, unresponsive (its process does not answer).\n"
-"\n"
-"EXAMPLES\n"
-"  gondola status vm1 --json | jq -r .state\n"
-"\n"
-"EXIT STATUS\n"
-"  0 told, 2 usage, 14 error, 20 there is none of that name\n",
+	.summary = "show all that is known of a VM",
+	.usage = "NAME [--json]",
+	.about =
+"The states are inactive (there is a configuration), suspended (there is a saved state), "
+"starting, running, paused (with the reasons), suspending, receiving (the VM comes from "
+"another host), committing (it has come, and is about to run here), migrating (it goes to "
+"another host), migrated, and unresponsive (its process does not answer).",
+	.options = remote_specs,
+	.examples =
+"gondola status vm1 --json | jq -r .state",
+	.status =
+"0 done, 2 wrong usage, 14 error, 20 there is no VM of that name",
 	.run = run_status,
 };

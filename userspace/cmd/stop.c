@@ -13,18 +13,21 @@ struct stop_options {
 	unsigned int seconds;
 };
 
+static const struct option_spec specs[] = {
+	REMOTE_OPTIONS,
+	OPTION("--timeout", "SECONDS", "How long to wait (default 60); 0: do not wait.", NUMBER,
+	       struct stop_options, seconds, .max = 86400),
+	{ .name = NULL }
+};
+
 static int run_stop(int argc, char **argv)
 {
-	static const struct option_spec specs[] = {
-		REMOTE_OPTIONS, OPTION("--timeout", NUMBER, struct stop_options, seconds, .max = 86400),
-		{ .name = NULL }
-	};
 	struct stop_options options = { .seconds = DEFAULT_SECONDS };
 	struct json_object *answer;
 	struct registry_vm vm;
 	struct timespec now, until;
 
-	remote_find(&command_stop, argc, argv, specs, &options.remote, &vm);
+	remote_find(&command_stop, argc, argv, &options.remote, &vm);
 	answer = remote_ask(&vm, "stop", NULL, REMOTE_TIMEOUT_MS);
 	/* Not the date, which somebody may set. */
 	clock_gettime(CLOCK_MONOTONIC, &until);
@@ -46,23 +49,16 @@ static int run_stop(int argc, char **argv)
 
 const struct command command_stop = {
 	.name = "stop",
-	.summary = "press a VM's power button",
-	.help =
-"gondola stop - press a VM's power button and wait until it is off\n"
-"\n"
-"USAGE\n"
-"  gondola stop NAME [--timeout SECONDS] [--json]\n"
-"\n"
-"The guest hears of it by ACPI and powers itself off, if it listens: Linux needs its\n"
-"module \"button\" and someone who acts on it, as systemd does. A guest that does not\n"
-"listen at all is an error at once.\n"
-"\n"
-"  --timeout SECONDS   wait so long (default 60); 0: do not wait\n"
-"\n"
-"EXAMPLES\n"
-"  gondola stop vm1 || gondola kill vm1\n"
-"\n"
-"EXIT STATUS\n"
-"  0 it is off, 2 usage, 14 it is not, 20 it does not run\n",
+	.summary = "press a VM's power button and wait until it is off",
+	.usage = "NAME [--timeout SECONDS] [--json]",
+	.about =
+"ACPI tells the guest, which powers itself off if it listens: Linux needs its module "
+"\"button\", and a program that acts on it, such as systemd. If the guest does not listen "
+"at all, the command fails at once.",
+	.options = specs,
+	.examples =
+"gondola stop vm1 || gondola kill vm1",
+	.status =
+"0 the VM is off, 2 wrong usage, 14 it is not off, 20 it does not run",
 	.run = run_stop,
 };

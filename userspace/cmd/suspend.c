@@ -90,18 +90,24 @@ static void wait_for_end(const struct registry_vm *vm)
 		usleep(20000);
 }
 
+static const struct option_spec specs[] = {
+	REMOTE_OPTIONS,
+	OPTION_TAKEN("--file", "FILE",
+		     "Write to this file, and leave the VM inactive: \"gondola resume NAME --file "
+		     "FILE\" reads it. By default the saved state is kept with the "
+		     "configurations.", take_file),
+	{ .name = NULL }
+};
+
 static int run_suspend(int argc, char **argv)
 {
-	static const struct option_spec specs[] = {
-		REMOTE_OPTIONS, { .name = "--file", .take = take_file }, { .name = NULL }
-	};
 	struct suspend_options options = { { NULL }, NULL };
 	struct json_object *arguments = json_object_new_object(), *answer;
 	struct registry_vm vm;
 	char size[32];
 	int fd = -1;
 
-	remote_find(&command_suspend, argc, argv, specs, &options.remote, &vm);
+	remote_find(&command_suspend, argc, argv, &options.remote, &vm);
 	if (options.file)
 		fd = open_file(options.file, arguments);
 	answer = remote_ask_with(&vm, "suspend", arguments, fd, -1);
@@ -123,26 +129,17 @@ static int run_suspend(int argc, char **argv)
 
 const struct command command_suspend = {
 	.name = "suspend",
-	.summary = "save a VM's state in a file, and end its process",
-	.help =
-"gondola suspend - save a VM's state in a file, and end its process\n"
-"\n"
-"USAGE\n"
-"  gondola suspend NAME [--file FILE] [--json]\n"
-"\n"
-"The guest stands still while its memory and devices are written, compressed, pages\n"
-"that are all zero left out. The file appears under its name when it is whole and on\n"
-"stable storage; until then an older one stays, and the VM goes on if anything fails.\n"
-"Its process then ends with status 18.\n"
-"\n"
-"  --file FILE   write there. The VM is inactive then: \"gondola resume NAME --file FILE\"\n"
-"                finds it. By default it is kept with the configurations\n"
-"  --json        print what was written as JSON\n"
-"\n"
-"EXAMPLES\n"
-"  gondola suspend vm1; reboot          (later:) gondola resume vm1 --detach\n"
-"\n"
-"EXIT STATUS\n"
-"  0 done, 2 usage, 14 error (the VM goes on), 20 it neither runs nor is paused\n",
+	.summary = "save a VM's state in a file and end its process",
+	.usage = "NAME [--file FILE] [--json]",
+	.about =
+"The guest stands still while its memory and devices are written, compressed and without "
+"the pages that are all zero. The file appears under its name when it is complete and on "
+"stable storage. Until then an older one stays, and the VM goes on if anything fails. The "
+"VM's process then ends with status 18.",
+	.options = specs,
+	.examples =
+"gondola suspend vm1; reboot          (later:) gondola resume vm1 --detach",
+	.status =
+"0 done, 2 wrong usage, 14 error (the VM goes on), 20 the VM neither runs nor is paused",
 	.run = run_suspend,
 };

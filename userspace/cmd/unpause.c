@@ -8,17 +8,14 @@ static int run_unpause(int argc, char **argv)
 
 const struct command command_unpause = {
 	.name = "unpause",
-	.summary = "let a paused VM go on",
-	.help =
-"gondola unpause - let a paused VM go on\n"
-"\n"
-"USAGE\n"
-"  gondola unpause NAME [--json]\n"
-"\n"
-"EXAMPLES\n"
-"  gondola unpause vm1\n"
-"\n"
-"EXIT STATUS\n"
-"  0 it runs, 2 usage, 14 error, 20 it is not paused, or not by \"gondola pause\"\n",
+	.summary = "continue a paused VM",
+	.usage = "NAME [--json]",
+	.about =
+"This ends what \"gondola pause\" began.",
+	.options = remote_specs,
+	.examples =
+"gondola unpause vm1",
+	.status =
+"0 the VM runs, 2 wrong usage, 14 error, 20 it is not paused, or not by \"gondola pause\"",
 	.run = run_unpause,
 };

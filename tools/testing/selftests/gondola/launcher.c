@@ -49,6 +49,9 @@ static void usage(void)
 {
 	EXPECT_RUN(2, "gondola help", "run");
 	EXPECT_RUN(2, "\"--frob\" is not an option", "run", "--frob");
+	EXPECT_RUN(2, "did you mean --kernel?", "run", "--kernal", "guests/hello");
+	EXPECT_RUN(2, "did you mean \"start\"?", "strat", "vm1");
+	EXPECT_RUN(0, "Manual section: 1", "help", "--man");
 	EXPECT_RUN(2, "needs a value", "run", "--kernel");
 	EXPECT_RUN(2, "not a command", "walk");
 	EXPECT_RUN(2, "not a size", "run", "--mem", "lots");
