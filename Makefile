@@ -119,7 +119,7 @@ workload: packages-build
 deb: packages-deb launcher tracing-tools
 	@tools/packaging/deb $(BUILD)
 
-# What the UML machine loads, built against a UML kernel from the cache.
+# The UML machine loads this; it is built against a UML kernel from the cache.
 module-uml: packages-check
 	@$(testing)/machine/uml-module $(BUILD) > /dev/null
 

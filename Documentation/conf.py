@@ -62,7 +62,7 @@ class KernelDoc(Directive):
 
 
 class LauncherManual(Directive):
-    """What "gondola help --man" prints, without its title."""
+    """The output of "gondola help --man", without its title."""
 
     def run(self):
         launcher = os.environ.get("GONDOLA", os.path.join(TREE, "build/gondola"))

@@ -5,7 +5,7 @@
 #include "cmd.h"
 #include "base/error.h"
 
-/* What means something to reStructuredText means itself here. */
+/* Escape the characters that mean something to reStructuredText. */
 static void put(FILE *out, const char *text, const char *end)
 {
 	for (; text < end; text++) {

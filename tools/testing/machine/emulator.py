@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a test machine runs on: Bochs has VMX, QEMU has SVM; User Mode Linux has neither.
+"""The emulators of test machines: Bochs has VMX, QEMU has SVM; User Mode Linux has neither.
 
 All give the machine two serial lines: the first is its console, the second the
 channel on which the command's output and status come back.
@@ -96,7 +96,7 @@ class Emulator:
         return None
 
     def cpu_seconds(self):
-        """What the machine's processors have cost so far, where that means something."""
+        """The ticks that the machine's processors took so far, where that means something."""
         return None
 
 
@@ -201,7 +201,7 @@ class Qemu(Emulator):
     name = "QEMU"
 
     def tsc(self):
-        """What the kernel's own measurement would find on a machine that has nothing else to do.
+        """The value that the kernel's own measurement would find on an idle machine.
 
         On a busy one it is off, and a guest saved in one machine is refused by the next.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a test machine boots: the stock Debian kernel and an initramfs.
+"""Makes the image that a test machine boots: the stock Debian kernel and an initramfs.
 
 All of it comes from Debian packages. What is slow to get is kept in the cache
 under names that carry a digest of, or the version of, what it was made from.

@@ -20,7 +20,7 @@ KERNELS = {
     "6.12": "trixie",
     "7.3": "trixie-backports",
 }
-# Whose headers are in the root; the first is the kernel that machines boot.
+# The kernels whose headers are in the root; machines boot the first.
 FLAVOURS = ("cloud-amd64", "amd64", "rt-amd64")
 INCLUDED = "gcc,make,libelf-dev,libc6-dev,xz-utils,kmod,perl,python3"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"

@@ -146,7 +146,7 @@ static void hints(void)
 	expect(!strcmp(meant(&command_run, "a word that is longer than all names that there are"), ""));
 }
 
-/* What the table of the parser holds: closest() keeps a row of so many letters. */
+/* closest() keeps a row of so many letters. */
 static void names_are_short(void)
 {
 	for (const struct command *const *command = commands; *command; command++) {

@@ -114,7 +114,7 @@ void call_create_vcpu(struct worker *w)
 	fd = do_ioctl(w, world.vms[vm], GONDOLA_CREATE_VCPU, &arg, sizeof(arg), "CREATE_VCPU");
 	if (fd < 0)
 		return;
-	/* Whose run page is mapped stays: others write there. */
+	/* A vCPU whose run page is mapped stays: other threads write there. */
 	if (atomic_load(&vcpu->fd) >= 0 && atomic_load(&vcpu->run)) {
 		close(fd);
 		return;
