@@ -64,9 +64,15 @@ PROGRAM(load_ds)
 PROGRAM(kernel_ds)
 	mov	$0x18, %eax
 	mov	%eax, %ds
-PROGRAM(far)
+PROGRAM(far_jump)
+	ljmpl	*.Lnowhere(%rip)
+PROGRAM(far_return)
 	push	$0x23
 	lea	ring3_guest_ud(%rip), %rax
 	push	%rax
+PROGRAM(far_return_itself)
 	lretq
+.Lnowhere:
+	.long	0
+	.word	0x23
 	.balign	4096
