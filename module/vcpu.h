@@ -99,6 +99,7 @@ struct gondola_vcpu {
 	u8 maxphyaddr;			/* from CPUID; 36 if it does not say */
 	u64 cr4_allowed;		/* CR4 bits that its CPUID offers */
 	u64 efer_allowed;
+	const u64 *saved_pdptes;	/* while state is set: those of the record, if it has one */
 	struct gondola_msrs msrs;
 
 	u64 exits[GONDOLA_MAX_REASONS];

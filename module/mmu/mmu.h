@@ -312,6 +312,8 @@ void gondola_mmu_cr3_written(struct gondola_vcpu *vcpu, bool flush);
  * set, the caller raises #GP and nothing has changed.  -EAGAIN: as gondola_gpa_read().
  */
 int gondola_mmu_load_pdptes(struct gondola_vcpu *vcpu, u64 cr3);
+/** gondola_mmu_set_pdptes() - the same with pointers that were read before; -EINVAL likewise */
+int gondola_mmu_set_pdptes(struct gondola_vcpu *vcpu, const u64 pdptes[4]);
 void gondola_mmu_invlpg(struct gondola_vcpu *vcpu, gva_t gva);
 /** gondola_mmu_flush_guest() - the guest flushed all it has (CR4 writes, INVPCID) */
 void gondola_mmu_flush_guest(struct gondola_vcpu *vcpu);

@@ -117,23 +117,29 @@ void gondola_mmu_cr3_written(struct gondola_vcpu *vcpu, bool flush)
 	mmu->current_root = at;
 }
 
-int gondola_mmu_load_pdptes(struct gondola_vcpu *vcpu, u64 cr3)
+int gondola_mmu_set_pdptes(struct gondola_vcpu *vcpu, const u64 pdptes[4])
 {
 	u64 reserved = GENMASK_ULL(8, 5) | GENMASK_ULL(2, 1) |
 		       GENMASK_ULL(63, vcpu->maxphyaddr ?: 36);
-	u64 pdptes[4];
 	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		if ((pdptes[i] & PT_P) && (pdptes[i] & reserved))
+			return -EINVAL;
+	memcpy(vcpu->mmu.pdptes, pdptes, sizeof(vcpu->mmu.pdptes));
+	vcpu->mmu.reload = true;
+	return 0;
+}
+
+int gondola_mmu_load_pdptes(struct gondola_vcpu *vcpu, u64 cr3)
+{
+	u64 pdptes[4];
 	int err;
 
 	err = gondola_gpa_read(vcpu, cr3 & GENMASK_ULL(31, 5), pdptes, sizeof(pdptes));
 	if (err)
 		return err == -EAGAIN ? err : -EINVAL;
-	for (i = 0; i < 4; i++)
-		if ((pdptes[i] & PT_P) && (pdptes[i] & reserved))
-			return -EINVAL;
-	memcpy(vcpu->mmu.pdptes, pdptes, sizeof(pdptes));
-	vcpu->mmu.reload = true;
-	return 0;
+	return gondola_mmu_set_pdptes(vcpu, pdptes);
 }
 
 /* Link what is there already, so that a new address space starts with the kernel's half. */

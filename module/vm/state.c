@@ -15,12 +15,14 @@
 
 /*
  * In the order in which they are applied: CPUID says what control registers may
- * hold, RFLAGS.VM how segments must look, the APIC's base in which form its ID
- * is, CR2 belongs to a #PF that is queued; the PIT drives the chips before it.
+ * hold, RFLAGS.VM how segments must look, directory pointers belong to CR3, the
+ * APIC's base says in which form its ID is, CR2 belongs to a #PF that is queued;
+ * the PIT drives the chips before it.
  */
 static const struct gondola_record_row *const types[] = {
 	&gondola_cpuid_record,
 	&gondola_regs_record,
+	&gondola_pdptes_record,
 	&gondola_sregs_record,
 	&gondola_msrs_record,
 	&gondola_fpu_record,
@@ -126,8 +128,8 @@ static int check_header(const struct gondola_record *record, size_t bytes, bool 
 	return i;
 }
 
-int state_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buffer,
-	      size_t bytes, u32 *bad_record, u32 *bad_field)
+static int set_records(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buffer,
+		       size_t bytes, u32 *bad_record, u32 *bad_field)
 {
 	const struct gondola_record *found[ARRAY_SIZE(types)] = { NULL };
 	size_t at = 0;
@@ -157,4 +159,15 @@ int state_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buff
 	*bad_record = 0;
 	*bad_field = 0;
 	return 0;
+}
+
+int state_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buffer,
+	      size_t bytes, u32 *bad_record, u32 *bad_field)
+{
+	int err = set_records(vm, vcpu, buffer, bytes, bad_record, bad_field);
+
+	/* It pointed into the buffer. */
+	if (vcpu)
+		vcpu->saved_pdptes = NULL;
+	return err;
 }

@@ -36,13 +36,16 @@ int state_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *buffer,
 int state_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buffer,
 	      size_t bytes, u32 *bad_record, u32 *bad_field);
 
-extern const struct gondola_record_row gondola_regs_record, gondola_sregs_record,
-	gondola_msrs_record, gondola_events_record, gondola_debug_record, gondola_cpuid_record,
-	gondola_clock_record;
+extern const struct gondola_record_row gondola_regs_record, gondola_pdptes_record,
+	gondola_sregs_record, gondola_msrs_record, gondola_events_record, gondola_debug_record,
+	gondola_cpuid_record, gondola_clock_record;
 
 /* state_regs.c, state_sregs.c: 0, or -EINVAL with *@bad the offset of the field. */
 int regs_get(struct gondola_vcpu *vcpu, struct gondola_rec_regs *rec);
 int regs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_regs *rec, u32 *bad);
+u32 pdptes_size(struct gondola_vcpu *vcpu);
+int pdptes_get(struct gondola_vcpu *vcpu, struct gondola_rec_pdptes *rec);
+int pdptes_set(struct gondola_vcpu *vcpu, const struct gondola_rec_pdptes *rec, u32 *bad);
 int sregs_get(struct gondola_vcpu *vcpu, struct gondola_rec_sregs *rec);
 int sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u32 *bad);
 u32 msrs_size(struct gondola_vcpu *vcpu);

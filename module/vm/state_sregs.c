@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The record of control and segment registers.  Values that the
+ * The records of control and segment registers, and of PAE's directory pointers.  Values that the
  * processor would refuse at entry are refused here, by name, since an entry that
  * failed tells very little.
  */
@@ -26,6 +26,36 @@
 #define TYPE_LDT	2u
 #define TYPE_TSS16_BUSY	3u
 #define TYPE_TSS_BUSY	11u
+
+static bool pae_paging(u64 cr0, u64 cr4, u64 efer)
+{
+	return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_F_LMA);
+}
+
+/* ---- directory pointers ---------------------------------------------------------------- */
+
+u32 pdptes_size(struct gondola_vcpu *vcpu)
+{
+	return pae_paging(vcpu->cr0, vcpu->cr4, vcpu->efer) ? sizeof(struct gondola_rec_pdptes) : 0;
+}
+
+int pdptes_get(struct gondola_vcpu *vcpu, struct gondola_rec_pdptes *rec)
+{
+	memcpy(rec->pdpte, vcpu->mmu.pdptes, sizeof(rec->pdpte));
+	return 0;
+}
+
+/* Kept for the next record, with which they are judged. */
+int pdptes_set(struct gondola_vcpu *vcpu, const struct gondola_rec_pdptes *rec, u32 *bad)
+{
+	vcpu->saved_pdptes = rec->pdpte;
+	return 0;
+}
+
+GONDOLA_RECORD(pdptes, PDPTES, true, sizeof(struct gondola_rec_pdptes), pdptes_size,
+	       pdptes_get(vcpu, payload), pdptes_set(vcpu, payload, bad));
+
+/* ---- control and segment registers ----------------------------------------------------- */
 
 static bool canonical(u64 address)
 {
@@ -207,6 +237,12 @@ static int check_segments(struct gondola_vcpu *vcpu, const struct gondola_rec_sr
 	return check_system(rec, lma, bad);
 }
 
+static int load_pdptes(struct gondola_vcpu *vcpu, u64 cr3)
+{
+	return vcpu->saved_pdptes ? gondola_mmu_set_pdptes(vcpu, vcpu->saved_pdptes) :
+				    gondola_mmu_load_pdptes(vcpu, cr3);
+}
+
 static int apply(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u32 *bad)
 {
 	int n;
@@ -222,8 +258,7 @@ static int apply(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec,
 	vcpu->engine->set_dtable(vcpu, true, &rec->idt);
 	vcpu->engine->update_control(vcpu);
 	gondola_mmu_mode_changed(vcpu);
-	if ((rec->cr0 & CR0_PG) && (rec->cr4 & CR4_PAE) && !(rec->efer & EFER_F_LMA) &&
-	    gondola_mmu_load_pdptes(vcpu, rec->cr3))
+	if (pae_paging(rec->cr0, rec->cr4, rec->efer) && load_pdptes(vcpu, rec->cr3))
 		return gondola_refuse(bad, FIELD(cr3));
 	gondola_mmu_cr3_written(vcpu, true);
 	gondola_mmu_flush_guest(vcpu);
@@ -238,6 +273,7 @@ static int apply(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec,
 int sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u32 *bad)
 {
 	struct gondola_rec_sregs old = { };
+	u64 old_pdptes[4];
 	u32 ignored;
 	int err;
 
@@ -251,10 +287,14 @@ int sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u3
 		err = sregs_get(vcpu, &old);
 	if (err)
 		return err;
+	memcpy(old_pdptes, vcpu->mmu.pdptes, sizeof(old_pdptes));
 	err = apply(vcpu, rec, bad);
 	/* Directory pointers, XCR0 and the APIC's base are judged where they are kept. */
-	if (err)
+	if (err) {
+		vcpu->saved_pdptes = old_pdptes;
 		apply(vcpu, &old, &ignored);
+		vcpu->saved_pdptes = NULL;
+	}
 	return err;
 }
 

@@ -433,6 +433,65 @@ static void cr3_outlives_long_mode(struct kunit *test)
 	expect_refused(test, &r, sizeof(r), GONDOLA_REC_SREGS, SREGS(cr3));
 }
 
+/* 32-bit protected mode at CPL 0, PAE. */
+static struct sregs_record pae_sregs(void)
+{
+	struct sregs_record r = good_sregs();
+
+	r.sregs.efer = 0;
+	r.sregs.seg[GONDOLA_CS].ar = 0xc09b;
+	return r;
+}
+
+/* What a processor keeps of the page at CR3 moves with it, whatever the guest made of the page. */
+static void directory_pointers_as_loaded(struct kunit *test)
+{
+	static const u64 loaded[4] = { 0x3001, 0, 0x5001, 0 };
+	struct world *w = test->priv;
+	struct sregs_record r = pae_sregs();
+	u32 record, field;
+	size_t bytes;
+	void *state;
+
+	memcpy(world_u64(w, 0x2000), loaded, sizeof(loaded));
+	KUNIT_ASSERT_EQ(test, set(test, &r, sizeof(r), &record, &field), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(w->vcpu.mmu.pdptes, loaded, sizeof(loaded)), 0);
+	bytes = state_size(&w->vm, &w->vcpu);
+	state = kunit_kzalloc(test, bytes, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, state);
+	KUNIT_ASSERT_EQ(test, state_get(&w->vm, &w->vcpu, state, bytes), 0);
+	/* A bit of these is reserved: it cannot be loaded again. */
+	*world_u64(w, 0x2000) = 0x6003;
+	memset(w->vcpu.mmu.pdptes, 0, sizeof(loaded));
+	KUNIT_EXPECT_EQ(test, set(test, state, bytes, &record, &field), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(w->vcpu.mmu.pdptes, loaded, sizeof(loaded)), 0);
+	/* Alone the record means what is in memory; refused, it leaves what was there. */
+	expect_refused(test, &r, sizeof(r), GONDOLA_REC_SREGS, SREGS(cr3));
+	KUNIT_EXPECT_EQ(test, memcmp(w->vcpu.mmu.pdptes, loaded, sizeof(loaded)), 0);
+	*world_u64(w, 0x2000) = 0x6001;
+	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), 0);
+	KUNIT_EXPECT_EQ(test, w->vcpu.mmu.pdptes[0], 0x6001ull);
+}
+
+static void bad_directory_pointers(struct kunit *test)
+{
+	struct {
+		struct gondola_record head;
+		struct gondola_rec_pdptes pdptes;
+		struct sregs_record sregs;
+	} r = {
+		.head = { .type = GONDOLA_REC_PDPTES, .version = 1,
+			  .bytes = sizeof(struct gondola_rec_pdptes) },
+		.pdptes = { .pdpte = { 0x3001, 0, 0, 0x3003 } },
+		.sregs = pae_sregs(),
+	};
+	struct world *w = test->priv;
+
+	expect_refused(test, &r, sizeof(r), GONDOLA_REC_SREGS, SREGS(cr3));
+	KUNIT_EXPECT_EQ(test, w->vcpu.mmu.pdptes[0], 0ull);
+	KUNIT_EXPECT_PTR_EQ(test, w->vcpu.saved_pdptes, (const u64 *)NULL);
+}
+
 /* AMD's processors look at the low half alone, and let a guest write any value. */
 static void sysenter_of_any_value(struct kunit *test)
 {
@@ -552,6 +611,8 @@ static struct kunit_case state_cases[] = {
 	KUNIT_CASE(bad_sregs_named),
 	KUNIT_CASE(cr3_outlives_long_mode),
 	KUNIT_CASE(sysenter_of_any_value),
+	KUNIT_CASE(directory_pointers_as_loaded),
+	KUNIT_CASE(bad_directory_pointers),
 	KUNIT_CASE(sregs_need_cpuid),
 	KUNIT_CASE(vm86_segments),
 	KUNIT_CASE(bad_events),

@@ -36,6 +36,7 @@ struct gondola_record {
  * @GONDOLA_REC_DEBUG: vCPU: struct gondola_rec_debug
  * @GONDOLA_REC_LAPIC: vCPU: struct gondola_rec_lapic
  * @GONDOLA_REC_CPUID: vCPU: struct gondola_cpuid_entry, as set by GONDOLA_SET_CPUID; SET compares
+ * @GONDOLA_REC_PDPTES: vCPU: struct gondola_rec_pdptes, while it pages with PAE outside long mode
  * @GONDOLA_REC_PIC: VM: struct gondola_rec_pic
  * @GONDOLA_REC_IOAPIC: VM: struct gondola_rec_ioapic
  * @GONDOLA_REC_PIT: VM: struct gondola_rec_pit
@@ -51,6 +52,7 @@ enum gondola_record_type {
 	GONDOLA_REC_DEBUG = 6,
 	GONDOLA_REC_LAPIC = 7,
 	GONDOLA_REC_CPUID = 8,
+	GONDOLA_REC_PDPTES = 9,
 	/* VM */
 	GONDOLA_REC_PIC = 64,
 	GONDOLA_REC_IOAPIC = 65,
@@ -151,6 +153,16 @@ struct gondola_rec_sregs {
 	__u64 efer;
 	__u64 apic_base;
 	__u64 xcr0;
+};
+
+/**
+ * struct gondola_rec_pdptes - the directory pointers that were loaded with CR3
+ * @pdpte: as they were then; memory at CR3 may say something else by now
+ *
+ * GONDOLA_REC_SREGS beside it takes them; by itself that record loads them from memory.
+ */
+struct gondola_rec_pdptes {
+	__u64 pdpte[4];
 };
 
 /**

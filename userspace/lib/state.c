@@ -160,6 +160,7 @@ const char *gondola_record_name(uint32_t type)
 		[GONDOLA_REC_MSRS] = "msrs", [GONDOLA_REC_FPU] = "fpu",
 		[GONDOLA_REC_EVENTS] = "events", [GONDOLA_REC_DEBUG] = "debug",
 		[GONDOLA_REC_LAPIC] = "lapic", [GONDOLA_REC_CPUID] = "cpuid",
+		[GONDOLA_REC_PDPTES] = "pdptes",
 		[GONDOLA_REC_PIC] = "pic", [GONDOLA_REC_IOAPIC] = "ioapic",
 		[GONDOLA_REC_PIT] = "pit", [GONDOLA_REC_CLOCK] = "clock",
 	};

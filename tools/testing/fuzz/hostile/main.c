@@ -37,9 +37,6 @@
 #define KICKS		60000u	/* a RUN that does not come back after them hangs */
 #define RESETS		32u	/* without a beat between them: the guest has overwritten its code */
 #define STATE_BYTES	65536u
-#define CR0_PG		0x80000000u
-#define CR4_PAE		0x20u
-#define EFER_LMA	0x400u
 #define SELFTEST_GUESTS	4u
 #define ALL_MEMORY	(HOSTILE_MEMORY + 0x300000u)
 #define READ_ONLY_AT	HOSTILE_MEMORY		/* behind what is the guest's, in our memory */
@@ -400,17 +397,7 @@ static void destroy(void)
 	munmap(machine.memory, ALL_MEMORY);
 }
 
-/* PAE's directory pointers are read anew from memory, where the guest may have written since. */
-static bool has_pae_pointers(struct vcpu *vcpu)
-{
-	struct gondola_rec_sregs sregs;
-	struct gondola_rec_regs regs;
-
-	return !__gondola_get_registers(vcpu->fd, &regs, &sregs) && sregs.cr0 & CR0_PG &&
-	       sregs.cr4 & CR4_PAE && !(sregs.efer & EFER_LMA);
-}
-
-/* Any other state that a guest can reach can be saved and resumed. */
+/* Any state that a guest can reach can be saved and resumed. */
 static void save_and_resume(struct vcpu *vcpu)
 {
 	static uint8_t state[STATE_BYTES];
@@ -418,8 +405,6 @@ static void save_and_resume(struct vcpu *vcpu)
 	uint64_t bytes = sizeof(state);
 	int ret;
 
-	if (has_pae_pointers(vcpu))
-		return;
 	ret = __gondola_get_state(vcpu->fd, state, &bytes);
 	if (!ret)
 		ret = __gondola_set_state(vcpu->fd, state, bytes, &fault);
