@@ -48,30 +48,26 @@ static void refuse_late(struct control_request *request)
 		     request->vm->name);
 }
 
-/* It is over: only now is it known whether it could be cancelled. */
-static void answer_cancels(const struct source *s)
+/* The migration is over: the next one may begin.  Returns the number of @cancels that wait. */
+static unsigned int end_here(struct control_request *cancels[CANCELS_MAX])
 {
-	struct control_request *cancels[CANCELS_MAX];
 	unsigned int count;
 
 	pthread_mutex_lock(&here.source.lock);
 	count = here.nr_cancels;
-	memcpy(cancels, here.cancels, sizeof(cancels));
+	memcpy(cancels, here.cancels, sizeof(here.cancels));
 	here.nr_cancels = 0;
 	__atomic_store_n(&here.under_way, false, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&here.source.lock);
-	for (unsigned int i = 0; i < count; i++) {
-		if (s->theirs || s->phase == MIGRATE_BROKEN)
-			refuse_late(cancels[i]);
-		control_done(cancels[i]);
-	}
+	return count;
 }
 
 static void *run_thread(void *argument)
 {
 	struct source *s = &here.source;
-	struct control_request *request = argument;
+	struct control_request *request = argument, *cancels[CANCELS_MAX];
 	struct json_object *report;
+	unsigned int count;
 	bool moved;
 
 	sandbox_thread(SANDBOX_MOVE);
@@ -85,8 +81,15 @@ static void *run_thread(void *argument)
 			     s->cancelled ? "cancelled" : "not-migrated", "%s", s->report.words);
 		control_fail_with(request, "report", report);
 	}
+	/* Before it is told: the client may ask for another one at once. */
+	count = end_here(cancels);
 	control_done(request);
-	answer_cancels(s);
+	/* Only now is it known whether it could be cancelled. */
+	for (unsigned int i = 0; i < count; i++) {
+		if (moved || s->phase == MIGRATE_BROKEN)
+			refuse_late(cancels[i]);
+		control_done(cancels[i]);
+	}
 	if (!moved && s->phase == MIGRATE_BROKEN)
 		moved = source_settle(s);
 	if (moved)
