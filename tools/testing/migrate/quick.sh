@@ -236,6 +236,7 @@ recovered() {
 }
 
 # lose TYPE OPTIONS: $vm moves, and the target's record of that type is lost with the link
+COMMIT=73
 COMMITTED=74
 FINISHED=77
 lose() {
@@ -289,6 +290,20 @@ taken_back() {
 	kill -9 $next_pid
 	wait_for 60 is $next gone
 	gondola migrate-recover $vm --take-back && wait_for 60 is $vm running && goes_on $vm
+}
+
+# A target that may have COMMIT in any moment says so: a user must not take the VM back yet.
+commit_lost() {
+	receive || return 1
+	meddle /tmp/wire.sock /tmp/$next.sock up @$COMMIT freeze > /dev/null &
+	wire=$!
+	wait_for 60 test -S /tmp/wire.sock
+	gondola migrate $vm unix:/tmp/wire.sock > /tmp/move.out 2>&1 &
+	mover=$!
+	wait_for 60 is $next committing || { say "the target says $(state $next)"; return 1; }
+	kill $wire
+	in_doubt && wait_for 60 is $next gone && gondola migrate-recover $vm --take-back &&
+		wait_for 60 is $vm running && goes_on $vm
 }
 
 # The wire is dead, and nobody says so: each end finds out by itself. Half a minute or more each.
@@ -410,8 +425,8 @@ own_devices() {
 echo "TAP version 13"
 tests="there_and_back suspended post_copy compressed slow_link tunnelled bad_tunnel interrupted
 	stays_paused link_cut corrupted target_killed target_full cancelled recovered
-	last_answer_lost commit_answer_lost commit_answer_lost_post_copy taken_back impatient
-	failed_json stalled source_killed own_devices"
+	last_answer_lost commit_answer_lost commit_answer_lost_post_copy commit_lost taken_back
+	impatient failed_json stalled source_killed own_devices"
 boot 256
 for test in ${*:-$tests}; do
 	began=$(uptime_s)

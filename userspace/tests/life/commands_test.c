@@ -15,8 +15,10 @@
 
 /* ---- a migration that ends when it is told to, and fails --------------------------------- */
 
-static sem_t may_end;
+static sem_t may_end, settles;
 static enum migrate_phase ends_as = MIGRATE_FAILED;
+static bool asks, says_yes;
+static unsigned int taken_back;
 
 void source_run(struct source *s)
 {
@@ -26,14 +28,27 @@ void source_run(struct source *s)
 	s->phase = ends_as;
 }
 
+/* Its target is asked whether it has the VM, and says yes, or does not answer. */
 bool source_settle(struct source *s)
 {
-	(void)s;
+	if (!asks)
+		return false;
+	pthread_mutex_lock(&s->lock);
+	s->settling = true;
+	pthread_mutex_unlock(&s->lock);
+	sem_post(&settles);
+	sem_wait(&may_end);
+	s->theirs = says_yes;
+	pthread_mutex_lock(&s->lock);
+	s->settling = false;
+	pthread_mutex_unlock(&s->lock);
+	sem_post(&settles);
 	return false;
 }
 
 void source_take_back(struct source *s)
 {
+	taken_back++;
 	s->phase = MIGRATE_FAILED;
 }
 
@@ -145,4 +160,40 @@ void in_doubt_it_stays(void)
 	expect_answer(&link, 4, "");
 	control_disconnect(&link);
 	ends_as = MIGRATE_FAILED;
+}
+
+/* From a VM in doubt, whose target is asked and then answers as it is told to. */
+static void in_doubt_until_asked(bool yes)
+{
+	struct control_link link;
+
+	require_equal(sem_init(&settles, 0, 0), 0);
+	asks = true;
+	says_yes = yes;
+	ends_as = MIGRATE_BROKEN;
+	taken_back = 0;
+	control_test_send(&link, "{\"id\":1,\"command\":\"migrate\",\"address\":\"tcp:a:1\"}\n");
+	sem_post(&may_end);
+	expect_answer(&link, 1, "in-doubt");
+	control_disconnect(&link);
+	sem_wait(&settles);
+	control_test_send(&link, "{\"id\":2,\"command\":\"migrate-recover\",\"take_back\":true}\n");
+	expect_answer(&link, 2, "wrong-state");
+	control_disconnect(&link);
+	sem_post(&may_end);
+	sem_wait(&settles);
+	expect_equal(taken_back, 0);
+	control_test_send(&link, "{\"id\":3,\"command\":\"migrate-recover\",\"take_back\":true}\n");
+	expect_answer(&link, 3, yes ? "wrong-state" : "");
+	control_disconnect(&link);
+	expect_equal(taken_back, yes ? 0 : 1);
+	asks = false;
+	ends_as = MIGRATE_FAILED;
+}
+
+/* While the target is asked whether it has the VM, its answer decides; and so it does after. */
+void taken_back_once_it_is_known(void)
+{
+	in_doubt_until_asked(false);
+	in_doubt_until_asked(true);
 }

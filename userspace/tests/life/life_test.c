@@ -24,6 +24,7 @@ static const struct tap_test tests[] = {
 	TEST(commands_in_one_go),
 	TEST(cancelled_when_it_is),
 	TEST(in_doubt_it_stays),
+	TEST(taken_back_once_it_is_known),
 	TEST(control_ends),
 	TEST(registry_names),
 	TEST(registry_states),

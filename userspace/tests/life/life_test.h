@@ -39,6 +39,7 @@ void control_test_send(struct control_link *link, const char *lines);
 void commands_in_one_go(void);
 void cancelled_when_it_is(void);
 void in_doubt_it_stays(void);
+void taken_back_once_it_is_known(void);
 
 /* registry_test.c */
 void registry_names(void);
