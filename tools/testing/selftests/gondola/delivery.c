@@ -3,13 +3,8 @@
  * The page that an event's delivery needs is absent: the vCPU leaves for it in the midst of the
  * delivery.  Another VM takes the saved state over there.  The event comes once, whatever it is.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+#include "absent.h"
 #include "smp_machine.h"
 
 #define PAGE		4096u
@@ -107,35 +102,6 @@ static void put_gate(struct machine *machine, uint32_t idt, uint32_t vector, uin
 	gate[1] = 0x8e00;
 }
 
-static int make_absent(struct machine *machine)
-{
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffdio_api api = { .api = UFFD_API };
-	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (uffd < 0)
-		tap_skip("no userfaultfd: %s", strerror(errno));
-	require_equal(ioctl(uffd, UFFDIO_API, &api), 0);
-	range.range.start = (uintptr_t)machine->memory + ABSENT;
-	range.range.len = PAGE;
-	require_equal(madvise(machine->memory + ABSENT, PAGE, MADV_DONTNEED), 0);
-	require_equal(ioctl(uffd, UFFDIO_REGISTER, &range), 0);
-	require_equal(__gondola_set_memory(machine->vm, 0, GONDOLA_MEM_USERFAULT, 0, MEMORY_BYTES,
-					   machine->memory), 0);
-	return uffd;
-}
-
-static void make_present(struct machine *machine, int uffd, const void *page)
-{
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)machine->memory + ABSENT,
-		.src = (uintptr_t)page,
-		.len = PAGE,
-	};
-
-	require_equal(ioctl(uffd, UFFDIO_COPY, &copy), 0);
-}
-
 static void set_state(int fd, const void *buffer, uint64_t bytes)
 {
 	struct gondola_fault fault;
@@ -208,7 +174,7 @@ static void cut(const struct event *event, enum place place)
 	*(uint32_t *)(machine->memory + PTE_NOT_MAPPED) &= ~1u;
 	machine_load(machine, event->code, event->code_end - event->code);
 	smp_put_code(&smp, HANDLER, event->handler, event->handler_end);
-	uffd = make_absent(machine);
+	uffd = absent_guest(machine, ABSENT, PAGE, 0);
 	for (;;) {
 		machine_run(machine);
 		if (machine->run->exit == GONDOLA_EXIT_MEMORY) {
@@ -216,7 +182,7 @@ static void cut(const struct event *event, enum place place)
 			/* Asked once more where it does not come at once. */
 			replace(machine);
 			if (absences++)
-				make_present(machine, uffd, page);
+				absent_supply(uffd, machine->memory + ABSENT, page);
 			require(absences < 3);
 			continue;
 		}
@@ -279,11 +245,11 @@ static void more_urgent(void)
 	GUEST_LOAD(machine, two_interrupts);
 	smp_put_code(&smp, HANDLER, count, count_end);
 	smp_put_code(&smp, URGENT_HANDLER, urgent, urgent_end);
-	uffd = make_absent(machine);
+	uffd = absent_guest(machine, ABSENT, PAGE, 0);
 	machine_run(machine);
 	require_equal(machine->run->exit, GONDOLA_EXIT_MEMORY);
 	line(machine, URGENT_LINE);
-	make_present(machine, uffd, page);
+	absent_supply(uffd, machine->memory + ABSENT, page);
 	expect_equal(machine_result(machine), 1);
 	expect_equal(WORD(machine, CURRENT), 1);
 	expect_equal(WORD(machine, ERRORS), 0);

@@ -3,7 +3,6 @@
  * A page of the launcher's that is not answered holds up the thread that wants it, and no one else:
  * not the VM's other calls, not other VMs, not the list of all.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
@@ -12,10 +11,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "machine.h"
+#include "absent.h"
 
 #define PAGE	4096u
 #define LIST	"/sys/kernel/debug/gondola/vms"
@@ -27,21 +25,13 @@ static int uffd;
 
 static void start(void)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-
 	machine_create(&machine, MODE_LONG);
 	require_equal(__gondola_set_memory(machine.vm, 0, GONDOLA_MEM_LOG_DIRTY, 0, MEMORY_BYTES,
 					   machine.memory), 0);
-	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (uffd < 0)
-		tap_skip("no userfaultfd: %s", strerror(errno));
-	require_equal(ioctl(uffd, UFFDIO_API, &api), 0);
+	uffd = absent_open(0);
 	absent = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	require(absent != MAP_FAILED);
-	range.range.start = (uintptr_t)absent;
-	range.range.len = PAGE;
-	require_equal(ioctl(uffd, UFFDIO_REGISTER, &range), 0);
+	absent_make(uffd, absent, PAGE);
 }
 
 static void *get_dirty(void *unused)

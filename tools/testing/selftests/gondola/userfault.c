@@ -4,17 +4,12 @@
  * GONDOLA_EXIT_MEMORY, whoever in the module missed it, and goes on when it is
  * there.  It never sleeps in the kernel.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "machine.h"
+#include "absent.h"
 
 #define PAGE		4096u
 #define ABSENT		0x100000u	/* the pages that are not there */
@@ -23,32 +18,11 @@
 #define MSR_SYSTEM_TIME	"0x4b564d01"
 #define MSR_STEAL_TIME	"0x4b564d03"
 
-static int uffd_open(int flags)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | flags);
-
-	if (uffd < 0)
-		tap_skip("no userfaultfd: %s", strerror(errno));
-	require_equal(ioctl(uffd, UFFDIO_API, &api), 0);
-	return uffd;
-}
-
 /* A machine whose pages at ABSENT are not there; returns the userfaultfd. */
 static int start_in(struct machine *machine, enum mode mode, int flags)
 {
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	int uffd;
-
 	machine_create(machine, mode);
-	uffd = uffd_open(flags);
-	range.range.start = (uintptr_t)machine->memory + ABSENT;
-	range.range.len = ABSENT_BYTES;
-	require_equal(madvise(machine->memory + ABSENT, ABSENT_BYTES, MADV_DONTNEED), 0);
-	require_equal(ioctl(uffd, UFFDIO_REGISTER, &range), 0);
-	require_equal(__gondola_set_memory(machine->vm, 0, GONDOLA_MEM_USERFAULT, 0, MEMORY_BYTES,
-					   machine->memory), 0);
-	return uffd;
+	return absent_guest(machine, ABSENT, ABSENT_BYTES, flags);
 }
 
 static int start(struct machine *machine, int flags)
@@ -64,13 +38,7 @@ static void stop(struct machine *machine, int uffd)
 
 static void supply(struct machine *machine, int uffd, uint64_t gpa, const void *page)
 {
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)machine->memory + (gpa & ~(PAGE - 1ull)),
-		.src = (uintptr_t)page,
-		.len = PAGE,
-	};
-
-	require_equal(ioctl(uffd, UFFDIO_COPY, &copy), 0);
+	absent_supply(uffd, machine->memory + (gpa & ~(PAGE - 1ull)), page);
 }
 
 /* The guest leaves for the page at @gpa; it gets one full of @byte. */
