@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -34,21 +35,36 @@ void loop_init(struct loop *loop)
 {
 	memset(loop, 0, sizeof(*loop));
 	pthread_mutex_init(&loop->lock, NULL);
-	for (int i = 0; i < LOOP_MAX_SOURCES; i++)
-		loop->sources[i].fd = -1;
 	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loop->wake_fd < 0)
 		fail(EXIT_CODE_ERROR, "cannot make an event descriptor: %s", strerror(errno));
 	loop_add(loop, loop->wake_fd, POLLIN, on_wake, loop);
 }
 
-/* Called with the lock held; -1 finds a free place. */
+/* Called with the lock held. */
 static struct loop_source *find(struct loop *loop, int fd)
 {
-	for (int i = 0; i < LOOP_MAX_SOURCES; i++)
+	for (unsigned int i = 0; i < loop->room; i++)
 		if (loop->sources[i].fd == fd)
 			return &loop->sources[i];
 	return NULL;
+}
+
+static struct loop_source *find_free(struct loop *loop)
+{
+	unsigned int room = 2 * loop->room + 16;
+	struct loop_source *more;
+
+	if (find(loop, -1))
+		return find(loop, -1);
+	more = realloc(loop->sources, room * sizeof(*more));
+	if (!more)
+		return NULL;
+	loop->sources = more;
+	for (unsigned int i = loop->room; i < room; i++)
+		more[i] = (struct loop_source){ .fd = -1 };
+	loop->room = room;
+	return find(loop, -1);
 }
 
 void loop_add(struct loop *loop, int fd, short events, loop_fn call, void *argument)
@@ -56,12 +72,12 @@ void loop_add(struct loop *loop, int fd, short events, loop_fn call, void *argum
 	struct loop_source *source;
 
 	pthread_mutex_lock(&loop->lock);
-	source = find(loop, -1);
+	source = find_free(loop);
 	if (source)
 		*source = (struct loop_source){ fd, events, call, argument };
 	pthread_mutex_unlock(&loop->lock);
 	if (!source)
-		fail(EXIT_CODE_ERROR, "more than %d sources of events", LOOP_MAX_SOURCES);
+		fail(EXIT_CODE_ERROR, "out of memory");
 	wake(loop);
 }
 
@@ -99,28 +115,52 @@ void loop_stop(struct loop *loop)
 	wake(loop);
 }
 
+/* What the loop's thread works with: others may change the sources meanwhile. */
+struct turn {
+	struct loop_source *sources;
+	struct pollfd *fds;
+	unsigned int count, room;
+};
+
+static void take_sources(struct loop *loop, struct turn *turn)
+{
+	pthread_mutex_lock(&loop->lock);
+	turn->count = loop->room;
+	if (turn->room < turn->count) {
+		turn->room = turn->count;
+		turn->sources = realloc(turn->sources, turn->room * sizeof(*turn->sources));
+		turn->fds = realloc(turn->fds, turn->room * sizeof(*turn->fds));
+		if (!turn->sources || !turn->fds)
+			fail(EXIT_CODE_ERROR, "out of memory");
+	}
+	memcpy(turn->sources, loop->sources, turn->count * sizeof(*turn->sources));
+	pthread_mutex_unlock(&loop->lock);
+	/* A source that waits for nothing is left out: POLLHUP cannot be masked. */
+	for (unsigned int i = 0; i < turn->count; i++)
+		turn->fds[i] = (struct pollfd){
+			.fd = turn->sources[i].events ? turn->sources[i].fd : -1,
+			.events = turn->sources[i].events,
+		};
+}
+
 void loop_run(struct loop *loop)
 {
-	while (!__atomic_load_n(&loop->stop, __ATOMIC_ACQUIRE)) {
-		struct loop_source sources[LOOP_MAX_SOURCES];
-		struct pollfd fds[LOOP_MAX_SOURCES];
+	struct turn turn = { .room = 0 };
 
-		pthread_mutex_lock(&loop->lock);
-		memcpy(sources, loop->sources, sizeof(sources));
-		pthread_mutex_unlock(&loop->lock);
-		/* A source that waits for nothing is left out: POLLHUP cannot be masked. */
-		for (int i = 0; i < LOOP_MAX_SOURCES; i++)
-			fds[i] = (struct pollfd){ .fd = sources[i].events ? sources[i].fd : -1,
-						  .events = sources[i].events };
-		if (poll(fds, LOOP_MAX_SOURCES, -1) < 0) {
+	while (!__atomic_load_n(&loop->stop, __ATOMIC_ACQUIRE)) {
+		take_sources(loop, &turn);
+		if (poll(turn.fds, turn.count, -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			fail(EXIT_CODE_ERROR, "cannot wait for events: %s", strerror(errno));
 		}
-		for (int i = 0; i < LOOP_MAX_SOURCES; i++)
-			if (fds[i].fd >= 0 && fds[i].revents)
-				sources[i].call(sources[i].argument, fds[i].fd, fds[i].revents);
+		for (unsigned int i = 0; i < turn.count; i++)
+			if (turn.fds[i].fd >= 0 && turn.fds[i].revents)
+				turn.sources[i].call(turn.sources[i].argument, turn.fds[i].fd,
+						     turn.fds[i].revents);
 	}
+	free(turn.sources);
+	free(turn.fds);
 }
 
 int loop_timer(struct loop *loop, loop_fn call, void *argument)

@@ -6,8 +6,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#define LOOP_MAX_SOURCES	64
-
 typedef void (*loop_fn)(void *argument, int fd, short events);
 
 struct loop_source {
@@ -18,14 +16,15 @@ struct loop_source {
 };
 
 struct loop {
-	pthread_mutex_t lock;		/* @sources */
-	struct loop_source sources[LOOP_MAX_SOURCES];
+	pthread_mutex_t lock;		/* @sources, @room */
+	struct loop_source *sources;
+	unsigned int room;		/* grows with them */
 	int wake_fd;
 	bool stop;
 };
 
 void loop_init(struct loop *loop);
-/** loop_add() - any thread; the loop's thread calls @call without any lock held */
+/** loop_add() - any thread; as many as there are.  The loop's thread calls @call, no lock held */
 void loop_add(struct loop *loop, int fd, short events, loop_fn call, void *argument);
 /** loop_watch() - any thread; change what is waited for */
 void loop_watch(struct loop *loop, int fd, short events);

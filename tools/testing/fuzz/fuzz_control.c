@@ -70,7 +70,7 @@ static unsigned int count_sources(void)
 {
 	unsigned int sources = 0;
 
-	for (int i = 0; i < LOOP_MAX_SOURCES; i++)
+	for (unsigned int i = 0; i < vm.loop.room; i++)
 		sources += vm.loop.sources[i].fd >= 0;
 	return sources;
 }
@@ -122,15 +122,16 @@ static void remove_socket(void)
 /* One round of the loop, which its thread would do. */
 static bool turn(void)
 {
-	struct pollfd fds[LOOP_MAX_SOURCES];
-	struct loop_source sources[LOOP_MAX_SOURCES];
+	unsigned int count = vm.loop.room;
+	struct loop_source sources[count];
+	struct pollfd fds[count];
 	bool busy = false;
 
 	memcpy(sources, vm.loop.sources, sizeof(sources));
-	for (int i = 0; i < LOOP_MAX_SOURCES; i++)
+	for (unsigned int i = 0; i < count; i++)
 		fds[i] = (struct pollfd){ .fd = sources[i].fd, .events = sources[i].events };
-	poll(fds, LOOP_MAX_SOURCES, 0);
-	for (int i = 0; i < LOOP_MAX_SOURCES; i++) {
+	poll(fds, count, 0);
+	for (unsigned int i = 0; i < count; i++) {
 		if (!fds[i].revents)
 			continue;
 		sources[i].call(sources[i].argument, fds[i].fd, fds[i].revents);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 #include <linux/serial_reg.h>
@@ -17,6 +18,7 @@
 #define RECORD_ROOM	1024
 #define NONSENSE	100000
 #define MUTATIONS	20000
+#define SOURCES		200
 
 static struct saved {
 	struct device_record record;
@@ -203,13 +205,14 @@ static void rtc_goes_on(void)
 
 static void run_loop_once(unsigned int ms)
 {
-	struct pollfd fds[LOOP_MAX_SOURCES];
 	struct loop *loop = &machine.vm.loop;
+	unsigned int count = loop->room;
+	struct pollfd fds[count];
 
-	for (int i = 0; i < LOOP_MAX_SOURCES; i++)
+	for (unsigned int i = 0; i < count; i++)
 		fds[i] = (struct pollfd){ .fd = loop->sources[i].fd, .events = POLLIN };
-	poll(fds, LOOP_MAX_SOURCES, ms);
-	for (int i = 0; i < LOOP_MAX_SOURCES; i++)
+	poll(fds, count, ms);
+	for (unsigned int i = 0; i < count; i++)
 		if (fds[i].fd >= 0 && fds[i].revents)
 			loop->sources[i].call(loop->sources[i].argument, fds[i].fd, fds[i].revents);
 }
@@ -542,6 +545,33 @@ static void nonsense(void)
 	machine_end();
 }
 
+static void on_event(void *argument, int fd, short events)
+{
+	unsigned int *called = argument;
+	uint64_t count;
+
+	(void)events;
+	if (read(fd, &count, sizeof(count)) == sizeof(count) && ++*called == SOURCES)
+		loop_stop(&machine.vm.loop);
+}
+
+/* More than anyone counted on: each is served. */
+static void many_sources(void)
+{
+	unsigned int called = 0;
+
+	machine_start();
+	for (unsigned int i = 0; i < SOURCES; i++) {
+		int fd = eventfd(1, EFD_CLOEXEC);
+
+		require(fd >= 0);
+		loop_add(&machine.vm.loop, fd, POLLIN, on_event, &called);
+	}
+	loop_run(&machine.vm.loop);
+	expect_equal(called, SOURCES);
+	machine_end();
+}
+
 static const struct tap_test tests[] = {
 	{ "a saved serial port goes on", serial_goes_on },
 	{ "output waits for a reader that stands still", serial_waits },
@@ -557,6 +587,7 @@ static const struct tap_test tests[] = {
 	{ "wrong values are refused by name", wrong_values },
 	{ "records with changed bytes do no harm", mutated },
 	{ "what is no field is told apart", malformed },
+	{ "the loop takes as many sources as there are", many_sources },
 	{ "100,000 nonsense writes to all ports", nonsense },
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdarg.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "machine.h"
@@ -91,9 +92,10 @@ void machine_start(void)
 
 void machine_end(void)
 {
-	for (int i = 0; i < LOOP_MAX_SOURCES; i++)
+	for (unsigned int i = 0; i < machine.vm.loop.room; i++)
 		if (machine.vm.loop.sources[i].fd >= 0)
 			close(machine.vm.loop.sources[i].fd);
+	free(machine.vm.loop.sources);
 	devices_forget();
 }
 
