@@ -222,6 +222,12 @@ void launch_lock(const char *name)
 	atexit(unlock);
 }
 
+void launch_waits(bool waits)
+{
+	if (lock_fd >= 0)
+		registry_waits(lock_fd, waits);
+}
+
 /* The parent stays until it hears that the VM runs, or how the child ended. */
 static void wait_for_child(pid_t child, int from)
 {

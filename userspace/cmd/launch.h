@@ -79,6 +79,8 @@ struct launch {
  * The lock goes with this process, in whatever way it ends.  Call launch_detach() before.
  */
 void launch_lock(const char *name);
+/** launch_waits() - it waits for its VM, or does so no longer; others are told */
+void launch_waits(bool waits);
 /**
  * launch_detach() - go on as a process of its own
  *

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "remote.h"
@@ -13,28 +14,21 @@ static const struct option_spec specs[] = {
 	{ .name = NULL }
 };
 
-static struct json_object *describe(const char *name)
+static struct json_object *describe(const struct registry_vm *vm)
 {
-	struct json_object *row;
-	struct registry_vm vm;
-	int64_t memory, vcpus;
+	struct json_object *row = json_object_new_object();
+	int64_t memory = member_number(vm->answers ? vm->status : vm->config, "memory", 0);
+	int64_t vcpus = member_number(vm->answers ? vm->status : vm->config, "vcpus", 0);
 
-	/* It may have gone since the directory was read. */
-	if (registry_find(name, &vm))
-		return NULL;
-	row = json_object_new_object();
-	memory = member_number(vm.answers ? vm.status : vm.config, "memory", 0);
-	vcpus = member_number(vm.answers ? vm.status : vm.config, "vcpus", 0);
-	json_object_object_add(row, "name", json_object_new_string(name));
-	json_object_object_add(row, "state", json_object_new_string(vm_state_name(vm.state)));
+	json_object_object_add(row, "name", json_object_new_string(vm->name));
+	json_object_object_add(row, "state", json_object_new_string(vm_state_name(vm->state)));
 	json_object_object_add(row, "memory", memory ? json_object_new_int64(memory) : NULL);
 	json_object_object_add(row, "vcpus", vcpus ? json_object_new_int64(vcpus) : NULL);
-	json_object_object_add(row, "uptime_ns", vm.answers ? json_object_new_int64(
-			       member_number(vm.status, "uptime_ns", 0)) : NULL);
-	json_object_object_add(row, "balloon", vm.answers ?
-			       json_object_get(member_object(vm.status, "balloon")) : NULL);
-	json_object_object_add(row, "pid", vm.pid ? json_object_new_int(vm.pid) : NULL);
-	registry_put(&vm);
+	json_object_object_add(row, "uptime_ns", vm->answers ? json_object_new_int64(
+			       member_number(vm->status, "uptime_ns", 0)) : NULL);
+	json_object_object_add(row, "balloon", vm->answers ?
+			       json_object_get(member_object(vm->status, "balloon")) : NULL);
+	json_object_object_add(row, "pid", vm->pid ? json_object_new_int(vm->pid) : NULL);
 	return row;
 }
 
@@ -67,25 +61,32 @@ static void print_row(struct json_object *row)
 static int run_list(int argc, char **argv)
 {
 	struct remote_options options = { NULL };
+	struct registry_vm *vms;
 	struct json_object *row;
 	char **names;
 
 	parse_options(&command_list, argc, argv, &options);
 	remote_registry();
 	names = registry_list();
+	vms = registry_find_all(names);
+	if (!names || !vms)
+		fail(EXIT_CODE_ERROR, "out of memory");
 	if (!options.json)
 		tell("%-20s  %-10s  %7s  %5s  %8s  %8s\n", "NAME", "STATE", "MEMORY", "VCPUS",
 		       "UPTIME", "BALLOON");
-	for (char **name = names; name && *name; name++) {
-		row = describe(*name);
-		if (!row)
+	for (size_t i = 0; names[i]; i++) {
+		/* It may have gone since the directory was read. */
+		if (!vms[i].name[0])
 			continue;
+		row = describe(&vms[i]);
 		if (options.json)
 			remote_print(row);
 		else
 			print_row(row);
 		json_object_put(row);
+		registry_put(&vms[i]);
 	}
+	free(vms);
 	registry_free_list(names);
 	return EXIT_CODE_OK;
 }

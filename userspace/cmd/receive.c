@@ -130,8 +130,10 @@ static int run_receive(int argc, char **argv)
 	if (name)
 		launch_lock(name);
 	target_listen(&target, options.words[options.nr_words - 1]);
+	launch_waits(true);
 	launch_ready();
 	target_accept(&target);
+	launch_waits(false);
 	if (!name) {
 		name = their_name(&target);
 		launch_lock(name);

@@ -75,8 +75,8 @@ const struct command command_status = {
 	.usage = "NAME [--json]",
 	.about =
 "The states are inactive (there is a configuration), suspended (there is a saved state), "
-"starting, running, paused (with the reasons), suspending, receiving (the VM comes from "
-"another host), committing (it has come, and is about to run here), migrating (it goes to "
+"starting, waiting (for its source, as \"gondola receive\" does), running, paused (with the "
+"reasons), suspending, receiving (the VM comes from another host), committing (it has come, and is about to run here), migrating (it goes to "
 "another host), migrated, and unresponsive (its process does not answer).",
 	.options = remote_specs,
 	.examples =

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <signal.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +22,18 @@ static const struct option_spec specs[] = {
 	{ .name = NULL }
 };
 
+/* No guest is there yet: the process ends. */
+static struct json_object *end_wait(const char *name)
+{
+	int process = registry_open_process(name);
+
+	if (process < 0 || syscall(SYS_pidfd_send_signal, process, SIGTERM, NULL, 0))
+		fail(EXIT_CODE_ERROR, "%s waits for a VM, and its process cannot be told to end",
+		     name);
+	close(process);
+	return json_object_new_object();
+}
+
 static int run_stop(int argc, char **argv)
 {
 	struct stop_options options = { .seconds = DEFAULT_SECONDS };
@@ -28,7 +42,8 @@ static int run_stop(int argc, char **argv)
 	struct timespec now, until;
 
 	remote_find(&command_stop, argc, argv, &options.remote, &vm);
-	answer = remote_ask(&vm, "stop", NULL, REMOTE_TIMEOUT_MS);
+	answer = vm.state == VM_STATE_WAITING ? end_wait(vm.name) :
+		 remote_ask(&vm, "stop", NULL, REMOTE_TIMEOUT_MS);
 	/* Not the date, which somebody may set. */
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += options.seconds;
@@ -54,7 +69,7 @@ const struct command command_stop = {
 	.about =
 "ACPI tells the guest, which powers itself off if it listens: Linux needs its module "
 "\"button\", and a program that acts on it, such as systemd. If the guest does not listen "
-"at all, the command fails at once.",
+"at all, the command fails at once. A \"gondola receive\" that still waits for its VM ends.",
 	.options = specs,
 	.examples =
 "gondola stop vm1 || gondola kill vm1",

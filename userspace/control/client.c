@@ -130,6 +130,7 @@ struct json_object *control_read(struct control_link *link, int timeout_ms)
 
 int control_connect(struct control_link *link, const char *path, int timeout_ms)
 {
+	int64_t deadline = deadline_in(timeout_ms);
 	struct json_object *line;
 
 	memset(link, 0, sizeof(*link));
@@ -138,7 +139,7 @@ int control_connect(struct control_link *link, const char *path, int timeout_ms)
 		return wrong(link, "it did not answer in time");
 	if (link->fd < 0)
 		return wrong(link, "%s", strerror(-link->fd));
-	line = control_read(link, timeout_ms);
+	line = read_line(link, deadline);
 	if (!line) {
 		if (!link->error.words[0])
 			wrong(link, "it closed the connection");

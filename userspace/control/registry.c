@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -22,6 +24,7 @@
 #define NAME_LEN	32
 #define CONFIG_MAX	(1u << 20)
 #define STATUS_TIMEOUT_MS 3000
+#define AT_ONCE		64u	/* VMs that are asked */
 
 static char home[REGISTRY_PATH_MAX / 2], run[REGISTRY_PATH_MAX / 2];
 
@@ -103,8 +106,8 @@ bool registry_init(struct error *error)
 
 const char *registry_path(enum registry_file file, const char *name)
 {
-	static char paths[8][REGISTRY_PATH_MAX];
-	static unsigned int next;
+	static _Thread_local char paths[8][REGISTRY_PATH_MAX];
+	static _Thread_local unsigned int next;
 	char *path = paths[next++ % 8];
 
 	switch (file) {
@@ -207,6 +210,19 @@ int registry_lock(const char *name, struct error *error)
 	return fd;
 }
 
+/* Behind the number of the process. */
+#define WAITS	"waits\n"
+
+void registry_waits(int lock, bool waits)
+{
+	char text[32];
+	int length = snprintf(text, sizeof(text), "%d\n%s", (int)getpid(), waits ? WAITS : "");
+
+	/* It only says more of what is known: without it the VM is called starting. */
+	if (ftruncate(lock, 0) || pwrite(lock, text, length, 0) != length)
+		return;
+}
+
 /* Is it the lock that others find by its name?  The directory may have been cleared. */
 static bool still_there(int fd, const char *path)
 {
@@ -253,8 +269,11 @@ bool registry_remove_dead(const char *name)
 	return !held;
 }
 
-/* The process that holds it, 0 if none does; what a dead one left is removed. */
-static pid_t holder(const char *name)
+/*
+ * The process that holds it, 0 if none does; what a dead one left is removed.
+ * *@waits: it said registry_waits().
+ */
+static pid_t holder_of(const char *name, bool *waits)
 {
 	int fd = open(registry_path(REGISTRY_LOCK, name), O_RDWR | O_CLOEXEC);
 	char text[32] = "";
@@ -266,11 +285,19 @@ static pid_t holder(const char *name)
 	held = is_held(fd);
 	if (held && pread(fd, text, sizeof(text) - 1, 0) > 0)
 		pid = atoi(text) > 0 ? atoi(text) : -1;
+	*waits = strstr(text, WAITS);
 	close(fd);
 	if (!held && registry_remove_dead(name))
 		return 0;
 	/* It holds the lock and has not written yet. */
 	return pid ? pid : -1;
+}
+
+static pid_t holder(const char *name)
+{
+	bool waits = false;
+
+	return holder_of(name, &waits);
 }
 
 bool registry_is_active(const char *name)
@@ -440,14 +467,29 @@ struct json_object *registry_load_config(const char *name, struct error *error)
 
 /* ---- finding ---------------------------------------------------------------------------------- */
 
-static void ask_status(const char *name, struct registry_vm *vm)
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+static int ms_until(int64_t deadline)
+{
+	int64_t left = deadline - now_ms();
+
+	return left > 0 ? (int)left : 0;
+}
+
+static void ask_status(const char *name, struct registry_vm *vm, int64_t deadline)
 {
 	struct control_link link;
 	int state;
 
-	if (control_connect(&link, registry_path(REGISTRY_CONTROL, name), STATUS_TIMEOUT_MS))
+	if (control_connect(&link, registry_path(REGISTRY_CONTROL, name), ms_until(deadline)))
 		return;
-	vm->status = control_ask(&link, "status", NULL, -1, STATUS_TIMEOUT_MS, NULL, NULL);
+	vm->status = control_ask(&link, "status", NULL, -1, ms_until(deadline), NULL, NULL);
 	control_disconnect(&link);
 	state = vm_state_by_name(member_string(vm->status, "state", ""));
 	if (state >= 0) {
@@ -456,38 +498,83 @@ static void ask_status(const char *name, struct registry_vm *vm)
 	}
 }
 
-int registry_find(const char *name, struct registry_vm *vm)
+static int find_until(const char *name, struct registry_vm *vm, int64_t deadline)
 {
-	bool saved, configured;
+	bool saved, configured, waits = false;
 	pid_t pid;
 
 	memset(vm, 0, sizeof(*vm));
 	if (!registry_name_is_good(name))
 		return -ENOENT;
-	snprintf(vm->name, sizeof(vm->name), "%s", name);
-	pid = holder(name);
+	pid = holder_of(name, &waits);
 	saved = !access(registry_path(REGISTRY_SAVED, name), F_OK);
 	configured = !access(registry_path(REGISTRY_CONFIG, name), F_OK);
+	if (!pid && !saved && !configured)
+		return -ENOENT;
+	snprintf(vm->name, sizeof(vm->name), "%s", name);
 	if (configured)
 		vm->config = registry_load_config(name, NULL);
 	if (pid) {
 		vm->pid = pid > 0 ? pid : 0;
 		/* One that has a socket and does not answer has another trouble. */
-		vm->state = access(registry_path(REGISTRY_CONTROL, name), F_OK) ?
-			VM_STATE_STARTING : VM_STATE_UNRESPONSIVE;
-		ask_status(name, vm);
+		vm->state = !access(registry_path(REGISTRY_CONTROL, name), F_OK) ?
+			VM_STATE_UNRESPONSIVE : waits ? VM_STATE_WAITING : VM_STATE_STARTING;
+		ask_status(name, vm, deadline);
 		return 0;
 	}
-	if (!saved && !configured)
-		return -ENOENT;
 	vm->state = saved ? VM_STATE_SUSPENDED : VM_STATE_INACTIVE;
 	return 0;
 }
 
+int registry_find(const char *name, struct registry_vm *vm)
+{
+	return find_until(name, vm, now_ms() + STATUS_TIMEOUT_MS);
+}
+
+struct search {
+	char *const *names;
+	struct registry_vm *vms;
+	size_t count, next;
+	int64_t deadline;
+};
+
+static void *find_some(void *argument)
+{
+	struct search *search = argument;
+	size_t i;
+
+	while ((i = __atomic_fetch_add(&search->next, 1, __ATOMIC_RELAXED)) < search->count)
+		find_until(search->names[i], &search->vms[i], search->deadline);
+	return NULL;
+}
+
+struct registry_vm *registry_find_all(char *const *names)
+{
+	struct search search = { .names = names, .deadline = now_ms() + STATUS_TIMEOUT_MS };
+	pthread_t threads[AT_ONCE];
+	size_t started = 0;
+
+	while (names && names[search.count])
+		search.count++;
+	search.vms = calloc(search.count + 1, sizeof(*search.vms));
+	if (!search.vms)
+		return NULL;
+	/* This thread works too: where none can be started it does all. */
+	while (started < AT_ONCE && started + 1 < search.count &&
+	       !pthread_create(&threads[started], NULL, find_some, &search))
+		started++;
+	find_some(&search);
+	while (started)
+		pthread_join(threads[--started], NULL);
+	return search.vms;
+}
+
 const char *registry_starting(const struct registry_vm *vm)
 {
-	return vm->state == VM_STATE_STARTING && !vm->answers ?
-	       "it is starting, ask again in a moment" : NULL;
+	if (vm->answers)
+		return NULL;
+	return vm->state == VM_STATE_STARTING ? "it is starting, ask again in a moment" :
+	       vm->state == VM_STATE_WAITING ? "it waits for its source" : NULL;
 }
 
 void registry_put(struct registry_vm *vm)

@@ -64,6 +64,13 @@ struct registry_vm {
 	struct json_object *config;
 };
 
+/**
+ * registry_find_all() - each of @names, which NULL ends, at once; to be freed, each by registry_put()
+ *
+ * One that does not answer keeps the others from nothing: all have the same deadline.  One that
+ * has gone meanwhile has no name.
+ */
+struct registry_vm *registry_find_all(char *const *names);
 /** registry_find() - 0; -ENOENT: there is none of this name.  Takes away what a dead process left. */
 int registry_find(const char *name, struct registry_vm *vm);
 void registry_put(struct registry_vm *vm);
@@ -90,6 +97,12 @@ void registry_free_list(char **names);
  * The lock goes with the descriptor, or with the process.
  */
 int registry_lock(const char *name, struct error *error);
+/**
+ * registry_waits() - the holder of @lock waits for a VM (VM_STATE_WAITING), or does so no longer
+ *
+ * Until then it has no control socket that could be asked.
+ */
+void registry_waits(int lock, bool waits);
 /** registry_unlock() - this process is done with @name: its files in "run" go, but for the log */
 void registry_unlock(const char *name, int lock);
 

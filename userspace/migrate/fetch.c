@@ -453,18 +453,24 @@ static bool greet_again(struct target *target)
 static bool reconnect(struct target *target, int fd)
 {
 	struct transport_listener listener;
+	bool came = false;
 
 	if (!transport_take_listener(&listener, fd, &target->link.error))
 		return false;
 	say("%s: waiting for its source", target->vm->name);
-	if (transport_accept(&listener, &target->link.transport, target->wake_fd, LINK_TIMEOUT_MS,
-			     &target->link.error)) {
-		keeper_unbind(target->link.transport.fd);
-		return greet_again(target);
+	while (!came && transport_accept(&listener, &target->link.transport, STREAM_MAGIC,
+					 target->wake_fd, LINK_TIMEOUT_MS, &target->link.error)) {
+		came = greet_again(target);
+		if (came || listener.fd < 0)
+			break;
+		say("%s: a connection is not its source's (%s): waiting for another",
+		    target->vm->name, target->link.error.words);
+		link_close(&target->link);
+		target->link = (struct link){ .transport.fd = -1 };
 	}
-	keeper_unbind(listener.fd);
+	keeper_unbind(listener.fd >= 0 ? listener.fd : target->link.transport.fd);
 	transport_unlisten(&listener);
-	return false;
+	return came;
 }
 
 void fetch_ask_again(struct target *target)

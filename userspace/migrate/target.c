@@ -5,10 +5,12 @@
  * process alone.  Everything that comes is untrusted.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <json-c/json.h>
@@ -25,6 +27,8 @@
 
 #define PAGE		4096u
 #define KHZ_TOLERANCE	2000u		/* as the module's */
+#define GREETING_MS	10000		/* a source says all of it at once */
+#define REFUSAL_MS	2000
 
 static struct target *here;
 
@@ -66,6 +70,7 @@ static void phase(struct target *target, enum migrate_phase now)
 
 void target_refuse(struct target *target, const char *words)
 {
+	uint64_t until = link_now_ns() + REFUSAL_MS * 1000000ull;
 	char unused[256];
 
 	link_refuse(&target->link, words);
@@ -73,18 +78,45 @@ void target_refuse(struct target *target, const char *words)
 	if (target->link.transport.fd < 0)
 		return;
 	shutdown(target->link.transport.fd, SHUT_WR);
-	transport_timeout(&target->link.transport, 2000);
-	while (recv(target->link.transport.fd, unused, sizeof(unused), 0) > 0)
+	transport_timeout(&target->link.transport, REFUSAL_MS);
+	while (link_now_ns() < until &&
+	       recv(target->link.transport.fd, unused, sizeof(unused), 0) > 0)
 		;
 	link_close(&target->link);
 }
 
+/* Another connection may bring one, where more than one can come. */
 static void no_vm(struct target *target)
 {
+	struct error error;
+
 	link_blame(&target->link);
+	error = target->link.error;
 	if (!target->link.refused)
-		target_refuse(target, target->link.error.words);
-	fail(EXIT_CODE_ERROR, "no VM was received: %s", target->link.error.words);
+		target_refuse(target, error.words);
+	if (target->listener.fd < 0)
+		fail(EXIT_CODE_ERROR, "no VM was received: %s", error.words);
+	say("a connection brought no VM (%s): waiting for another", error.words);
+	link_close(&target->link);
+	json_object_put(target->config.json);
+	target->config = (struct machine_config){ .json = NULL };
+	target->link = (struct link){ .transport.fd = -1 };
+}
+
+/* While no VM is here a signal ends the wait, and the socket that was made for it. */
+static int end_signals(int how)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+	struct sigaction old;
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		/* As nohup has it: what is ignored stays so. */
+		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaddset(&ends, signals[i]);
+	sigprocmask(how, &ends, NULL);
+	return how == SIG_BLOCK ? signalfd(-1, &ends, SFD_CLOEXEC) : -1;
 }
 
 static bool take_hello(struct target *target, const struct stream_record *record)
@@ -148,13 +180,24 @@ void target_listen(struct target *target, const char *address)
 
 void target_accept(struct target *target)
 {
+	int stop_fd = end_signals(SIG_BLOCK);
 	struct error error;
 
-	if (!transport_accept(&target->listener, &target->link.transport, -1, LINK_TIMEOUT_MS,
-			      &error))
-		fail(EXIT_CODE_ERROR, "receive: %s", error.words);
-	if (!read_greeting(target))
+	for (;;) {
+		if (!transport_accept(&target->listener, &target->link.transport, STREAM_MAGIC,
+				      stop_fd, LINK_TIMEOUT_MS, &error)) {
+			transport_unlisten(&target->listener);
+			fail(error.status, "receive: %s", error.words);
+		}
+		transport_timeout(&target->link.transport, GREETING_MS);
+		if (read_greeting(target))
+			break;
 		no_vm(target);
+	}
+	transport_timeout(&target->link.transport, LINK_TIMEOUT_MS);
+	transport_unlisten(&target->listener);
+	close(stop_fd);
+	end_signals(SIG_UNBLOCK);
 	here = target;
 	atexit(refuse_at_exit);
 }

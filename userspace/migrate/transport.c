@@ -95,7 +95,7 @@ void transport_timeout(const struct transport *transport, int timeout_ms)
 		   sizeof(unacknowledged));
 }
 
-static void tune(const struct transport *transport, int timeout_ms)
+void transport_tune(const struct transport *transport, int timeout_ms)
 {
 	int on = 1, idle = 5, between = 2, count = 3, room = 1 << 20;
 
@@ -261,7 +261,7 @@ bool transport_connect(struct transport *transport, const char *address, int pas
 		take_fd(transport, passed_fd, error);
 	if (transport->fd < 0)
 		return false;
-	tune(transport, timeout_ms);
+	transport_tune(transport, timeout_ms);
 	return true;
 }
 
@@ -270,7 +270,7 @@ bool transport_take(struct transport *transport, int fd, int timeout_ms, struct 
 	*transport = (struct transport){ .fd = -1 };
 	if (!take_fd(transport, fd, error))
 		return false;
-	tune(transport, timeout_ms);
+	transport_tune(transport, timeout_ms);
 	return true;
 }
 
@@ -305,7 +305,7 @@ static int listen_tcp(const char *rest, struct error *error)
 		if (fd < 0)
 			continue;
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-		if (!bind(fd, one->ai_addr, one->ai_addrlen) && !listen(fd, 1))
+		if (!bind(fd, one->ai_addr, one->ai_addrlen) && !listen(fd, SOMAXCONN))
 			break;
 		error_set(error, EXIT_CODE_ERROR, "cannot listen at tcp:%s: %s", rest, strerror(errno));
 		close(fd);
@@ -349,32 +349,6 @@ bool transport_listen(struct transport_listener *listener, const char *address, 
 			snprintf(listener->path, sizeof(listener->path), "%s", rest);
 	}
 	return listener->fd >= 0;
-}
-
-bool transport_accept(struct transport_listener *listener, struct transport *transport,
-		      int stop_fd, int timeout_ms, struct error *error)
-{
-	struct pollfd fds[2] = {
-		{ .fd = listener->fd, .events = POLLIN }, { .fd = stop_fd, .events = POLLIN },
-	};
-
-	*transport = listener->ready;
-	listener->ready.fd = -1;
-	listener->ready.child = 0;
-	while (transport->fd < 0) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return error_set(error, EXIT_CODE_ERROR, "cannot wait for a connection: %s", strerror(errno));
-		if (fds[1].revents)
-			return error_set(error, EXIT_CODE_ERROR, "given up");
-		if (!fds[0].revents)
-			continue;
-		transport->fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
-		if (transport->fd < 0 && errno != EINTR && errno != ECONNABORTED)
-			return error_set(error, EXIT_CODE_ERROR, "cannot take a connection: %s", strerror(errno));
-	}
-	transport_unlisten(listener);
-	tune(transport, timeout_ms);
-	return true;
 }
 
 void transport_unlisten(struct transport_listener *listener)

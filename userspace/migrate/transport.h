@@ -63,11 +63,18 @@ bool transport_take(struct transport *transport, int fd, int timeout_ms, struct 
 /** transport_take_listener() - likewise a socket that listens, or a connection in its place */
 bool transport_take_listener(struct transport_listener *listener, int fd, struct error *error);
 /**
- * transport_accept() - the one connection; the listener is closed then
+ * transport_accept() - a connection whose first bytes are those of @greeting
+ * @greeting: 8 bytes, which are not taken
  * @stop_fd: readable: give up; -1: none
+ * @timeout_ms: as in transport_connect(); a connection may also be silent for so long
+ *
+ * Other connections are dropped, and a silent one keeps none waiting.  The listener stays as it is:
+ * the next call takes another connection, until transport_unlisten().
  */
 bool transport_accept(struct transport_listener *listener, struct transport *transport,
-		      int stop_fd, int timeout_ms, struct error *error);
+		      const char *greeting, int stop_fd, int timeout_ms, struct error *error);
+/** transport_tune() - the options of its socket, and transport_timeout() */
+void transport_tune(const struct transport *transport, int timeout_ms);
 void transport_unlisten(struct transport_listener *listener);
 /** transport_timeout() - see transport_connect(); 0: wait for ever */
 void transport_timeout(const struct transport *transport, int timeout_ms);

@@ -10,6 +10,7 @@
  * @VM_STATE_INACTIVE: a configuration, no process
  * @VM_STATE_SUSPENDED: its state lies in a file, no process
  * @VM_STATE_STARTING: a process makes it and does not listen yet
+ * @VM_STATE_WAITING: "receive" waits for it, and no source has come
  * @VM_STATE_RUNNING: its vCPUs run
  * @VM_STATE_PAUSED: a process holds it, its vCPUs do not run
  * @VM_STATE_SUSPENDING: its state is being written to a file
@@ -25,6 +26,7 @@ enum vm_state {
 	VM_STATE_INACTIVE,
 	VM_STATE_SUSPENDED,
 	VM_STATE_STARTING,
+	VM_STATE_WAITING,
 	VM_STATE_RUNNING,
 	VM_STATE_PAUSED,
 	VM_STATE_SUSPENDING,
@@ -38,7 +40,7 @@ enum vm_state {
 
 #define VM_IN(state)	(1u << VM_STATE_##state)
 /* A process is there. */
-#define VM_IN_ACTIVE	(VM_IN(STARTING) | VM_IN(RUNNING) | VM_IN(PAUSED) | VM_IN(SUSPENDING) | \
+#define VM_IN_ACTIVE	(VM_IN(STARTING) | VM_IN(WAITING) | VM_IN(RUNNING) | VM_IN(PAUSED) | VM_IN(SUSPENDING) | \
 			 VM_IN(RECEIVING) | VM_IN(COMMITTING) | VM_IN(MIGRATING) | \
 			 VM_IN(MIGRATED) | VM_IN(UNRESPONSIVE))
 

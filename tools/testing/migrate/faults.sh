@@ -88,7 +88,7 @@ inject() {	# one fault of kind $1
 
 settled() {
 	case "$(state $vm)/$(state $next)" in
-	running/gone | gone/running | gone/gone | gone/paused | paused/*) return 0 ;;
+	running/gone | running/waiting | gone/waiting | gone/running | gone/gone | gone/paused | paused/*) return 0 ;;
 	migrated/paused | migrated/gone) return 0 ;;
 	migrated/running) told $vm && return 0 ;;
 	esac
@@ -106,6 +106,8 @@ recover() {
 
 # Is what is left one VM that runs, or one or two that say why they stand?
 judge() {	# KIND
+	# What ends before a VM has come leaves the target waiting for another source.
+	is $next waiting && gondola stop $next
 	both="$(state $vm)/$(state $next)"
 	case $both in
 	running/gone)

@@ -37,6 +37,8 @@ static const struct tap_test tests[] = {
 	TEST(registry_directories),
 	TEST(registry_race),
 	TEST(registry_looked_at),
+	TEST(registry_all_at_once),
+	TEST(registry_waiting),
 	TEST(registry_bad_configs),
 	TEST(features_are_named),
 };

@@ -53,6 +53,8 @@ void files_are_private(void);
 void registry_directories(void);
 void registry_race(void);
 void registry_looked_at(void);
+void registry_all_at_once(void);
+void registry_waiting(void);
 void registry_bad_configs(void);
 void features_are_named(void);
 

@@ -492,6 +492,67 @@ void registry_looked_at(void)
 	expect_equal(refused, 0);
 }
 
+/* Processes that stand still keep nobody from the others: all are waited for at once. */
+void registry_all_at_once(void)
+{
+	enum { SILENT = 8 };
+	struct registry_vm *vms;
+	struct timespec began, now;
+	pid_t children[SILENT];
+	char name[24], **names;
+
+	begin();
+	for (int i = 0; i < SILENT; i++) {
+		snprintf(name, sizeof(name), "silent%d", i);
+		children[i] = speaking(name, NULL);
+	}
+	expect_equal(save_config("there", true), 0);
+	names = registry_list();
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	vms = registry_find_all(names);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	require(vms);
+	/* One alone takes three seconds. */
+	tap_check(now.tv_sec - began.tv_sec < SILENT, true, "it took %d s",
+		  (int)(now.tv_sec - began.tv_sec));
+	for (int i = 0; i < SILENT; i++) {
+		expect_equal(vms[i].state, VM_STATE_UNRESPONSIVE);
+		expect_equal(vms[i].pid, children[i]);
+	}
+	expect(!strcmp(vms[SILENT].name, "there") && vms[SILENT].config);
+	expect_equal(vms[SILENT].state, VM_STATE_INACTIVE);
+	for (int i = 0; i <= SILENT; i++)
+		registry_put(&vms[i]);
+	free(vms);
+	registry_free_list(names);
+	for (int i = 0; i < SILENT; i++) {
+		snprintf(name, sizeof(name), "silent%d", i);
+		end_process(children[i]);
+		registry_remove_dead(name);
+	}
+	unlink(registry_path(REGISTRY_CONFIG, "there"));
+}
+
+/* One that waits for a VM has no socket that could be asked: its lock says it. */
+void registry_waiting(void)
+{
+	struct registry_vm vm;
+	int lock;
+
+	begin();
+	lock = registry_lock("waits", &error);
+	require(lock >= 0);
+	registry_waits(lock, true);
+	require_equal(registry_find("waits", &vm), 0);
+	expect_equal(vm.state, VM_STATE_WAITING);
+	expect_equal(vm.pid, getpid());
+	registry_put(&vm);
+	registry_waits(lock, false);
+	expect_equal(state_of("waits"), VM_STATE_STARTING);
+	registry_unlock("waits", lock);
+	expect_equal(state_of("waits"), -ENOENT);
+}
+
 void registry_bad_configs(void)
 {
 	static const struct {

@@ -222,14 +222,15 @@ static void *accept_it(void *argument)
 	static struct transport transport;
 	struct error error;
 
-	return transport_accept(argument, &transport, -1, 1000, &error) ? &transport : NULL;
+	return transport_accept(argument, &transport, "greeting", -1, 1000, &error) ?
+	       &transport : NULL;
 }
 
 /* Each kind carries bytes both ways. */
 static void carries(void)
 {
 	static const char *const pairs[] = { "unix:/tmp/migrate-test.sock", "tcp:127.0.0.1:47119" };
-	char back[3];
+	char back[8];
 	struct error error;
 	struct transport_listener listener;
 	struct transport one, *other;
@@ -251,10 +252,11 @@ static void carries(void)
 		}
 		require_equal(pthread_create(&thread, NULL, accept_it, &listener), 0);
 		require(transport_connect(&one, pairs[i], -1, 1000, &error));
+		expect_equal(write(one.fd, "greeting", 8), 8);
 		pthread_join(thread, (void **)&other);
+		transport_unlisten(&listener);
 		require(other);
-		expect_equal(write(one.fd, "ab", 2), 2);
-		expect_equal(read(other->fd, back, 2), 2);
+		expect_equal(read(other->fd, back, 8), 8);
 		expect_equal(write(other->fd, "c", 1), 1);
 		expect_equal(read(one.fd, back, 1), 1);
 		/* The end that is cut wakes up. */
@@ -272,6 +274,44 @@ static void carries(void)
 	/* There is no listener, or nothing that can talk back. */
 	expect(!transport_connect(&one, "unix:/tmp/migrate-test.sock", -1, 1000, &error));
 	expect(!transport_connect(&one, "fd:5", open("/dev/null", 2), 1000, &error));
+}
+
+/* Strangers are dropped, and none that is silent keeps the one that is wanted waiting. */
+static void strangers(void)
+{
+	static const char *const said[] = { "", "g", "greetin", "GET / HTTP/1.0", "greeted" };
+	static const char where[] = "unix:/tmp/migrate-test.sock";
+	struct transport_listener listener;
+	struct transport others[20], one, *came;
+	unsigned int count = sizeof(others) / sizeof(others[0]);
+	struct error error;
+	pthread_t thread;
+
+	require(transport_listen(&listener, where, -1, &error));
+	require_equal(pthread_create(&thread, NULL, accept_it, &listener), 0);
+	for (unsigned int i = 0; i < count; i++) {
+		const char *words = said[i % 5];
+
+		require(transport_connect(&others[i], where, -1, 1000, &error));
+		expect_equal(write(others[i].fd, words, strlen(words)), strlen(words));
+		if (i % 2)
+			transport_close(&others[i]);
+	}
+	require(transport_connect(&one, where, -1, 1000, &error));
+	expect_equal(write(one.fd, "greeting", 8), 8);
+	pthread_join(thread, (void **)&came);
+	require(came);
+	expect_equal(write(came->fd, "x", 1), 1);
+	expect_equal(read(one.fd, &error, 1), 1);
+	/* Another may still come. */
+	expect(!access("/tmp/migrate-test.sock", F_OK));
+	transport_unlisten(&listener);
+	transport_close(came);
+	transport_close(&one);
+	for (unsigned int i = 0; i < count; i += 2) {
+		expect(read(others[i].fd, &error, 1) <= 0);
+		transport_close(&others[i]);
+	}
 }
 
 static void make_links(struct link *a, struct link *b)
@@ -493,6 +533,7 @@ static const struct tap_test tests[] = {
 	{ "pages that were sent are known again", cache },
 	{ "addresses are checked", addresses },
 	{ "every transport carries both ways, and is cut", carries },
+	{ "strangers are dropped, and the one that is meant is found", strangers },
 	{ "records go both ways, refusals in words", links },
 	{ "bandwidth is limited", paced },
 	{ "reports and charts", reports },

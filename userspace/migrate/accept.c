@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Waiting for the one connection that is meant.  A port is open to all: a scanner, a health check or
+ * a browser says something else, or nothing.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "transport.h"
+
+#define GUESTS		8u	/* connections that have not said yet what they are */
+#define GREETING	8u	/* bytes that tell */
+#define AGAIN_MS	20	/* poll() does not wait for the rest of a greeting */
+
+struct guests {
+	struct {
+		int fd;			/* -1: the place is free */
+		int64_t until_ms;
+		bool begun;
+	} at[GUESTS];
+};
+
+enum verdict { UNKNOWN, STRANGER, WANTED };
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+static void drop(struct guests *guests, unsigned int i, const char *why)
+{
+	say("a connection was dropped: %s", why);
+	close(guests->at[i].fd);
+	guests->at[i].fd = -1;
+}
+
+/* The place of the one that has been silent longest, if none is free. */
+static unsigned int make_place(struct guests *guests)
+{
+	unsigned int oldest = 0;
+
+	for (unsigned int i = 0; i < GUESTS; i++) {
+		if (guests->at[i].fd < 0)
+			return i;
+		if (guests->at[i].until_ms < guests->at[oldest].until_ms)
+			oldest = i;
+	}
+	drop(guests, oldest, "it said nothing, and others came");
+	return oldest;
+}
+
+/* Of these the listener knows nothing: they were the connection's. */
+static bool is_passing(int error)
+{
+	return error != EBADF && error != EINVAL && error != ENOTSOCK && error != EOPNOTSUPP &&
+	       error != EMFILE && error != ENFILE && error != ENOMEM && error != EPERM;
+}
+
+static bool take_in(struct guests *guests, int listener, int timeout_ms)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	unsigned int i;
+
+	if (fd < 0)
+		return is_passing(errno);
+	i = make_place(guests);
+	guests->at[i].fd = fd;
+	guests->at[i].until_ms = now_ms() + timeout_ms;
+	guests->at[i].begun = false;
+	return true;
+}
+
+static enum verdict judge(struct guests *guests, unsigned int i, const char *greeting)
+{
+	char said[GREETING];
+	ssize_t count = recv(guests->at[i].fd, said, sizeof(said), MSG_PEEK | MSG_DONTWAIT);
+
+	if (count < 0 && (errno == EAGAIN || errno == EINTR))
+		return UNKNOWN;
+	if (count <= 0 || memcmp(said, greeting, count))
+		return STRANGER;
+	guests->at[i].begun = true;
+	return count == GREETING ? WANTED : UNKNOWN;
+}
+
+/* The first that is wanted, or -1. */
+static int sort_out(struct guests *guests, const struct pollfd *fds, const char *greeting)
+{
+	for (unsigned int i = 0; i < GUESTS; i++) {
+		enum verdict verdict = UNKNOWN;
+		int fd = guests->at[i].fd;
+
+		if (fd < 0)
+			continue;
+		if (fds[i].revents || guests->at[i].begun)
+			verdict = judge(guests, i, greeting);
+		if (verdict == WANTED) {
+			guests->at[i].fd = -1;
+			return fd;
+		}
+		if (verdict == STRANGER)
+			drop(guests, i, "it did not begin as a VM does");
+		else if (now_ms() >= guests->at[i].until_ms)
+			drop(guests, i, "it said nothing");
+	}
+	return -1;
+}
+
+/* Returns for how long poll() may wait. */
+static int watch(const struct guests *guests, struct pollfd *fds)
+{
+	int64_t wait = -1, now = now_ms();
+
+	for (unsigned int i = 0; i < GUESTS; i++) {
+		bool begun = guests->at[i].begun;
+		int64_t left = guests->at[i].until_ms > now ? guests->at[i].until_ms - now : 0;
+
+		fds[i] = (struct pollfd){ .fd = begun ? -1 : guests->at[i].fd, .events = POLLIN };
+		if (guests->at[i].fd < 0)
+			continue;
+		if (begun && left > AGAIN_MS)
+			left = AGAIN_MS;
+		if (wait < 0 || left < wait)
+			wait = left;
+	}
+	return (int)wait;
+}
+
+static bool wait_for(struct guests *guests, const struct transport_listener *listener,
+		     struct transport *transport, const char *greeting, int stop_fd, int timeout_ms,
+		     struct error *error)
+{
+	struct pollfd fds[GUESTS + 2];
+
+	while (transport->fd < 0) {
+		int wait = watch(guests, fds);
+
+		fds[GUESTS] = (struct pollfd){ .fd = listener->fd, .events = POLLIN };
+		fds[GUESTS + 1] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
+		if (poll(fds, GUESTS + 2, wait) < 0) {
+			if (errno == EINTR)
+				continue;
+			return error_set(error, EXIT_CODE_ERROR,
+					 "cannot wait for a connection: %s", strerror(errno));
+		}
+		if (fds[GUESTS + 1].revents)
+			return error_set(error, EXIT_CODE_STOPPED, "given up");
+		transport->fd = sort_out(guests, fds, greeting);
+		if (transport->fd < 0 && fds[GUESTS].revents &&
+		    !take_in(guests, listener->fd, timeout_ms))
+			return error_set(error, EXIT_CODE_ERROR, "cannot take a connection: %s",
+					 strerror(errno));
+	}
+	return true;
+}
+
+bool transport_accept(struct transport_listener *listener, struct transport *transport,
+		      const char *greeting, int stop_fd, int timeout_ms, struct error *error)
+{
+	struct guests guests;
+	bool came;
+
+	*transport = listener->ready;
+	listener->ready = (struct transport){ .fd = -1 };
+	memset(&guests, 0, sizeof(guests));
+	for (unsigned int i = 0; i < GUESTS; i++)
+		guests.at[i].fd = -1;
+	came = wait_for(&guests, listener, transport, greeting, stop_fd, timeout_ms, error);
+	for (unsigned int i = 0; i < GUESTS; i++)
+		if (guests.at[i].fd >= 0)
+			close(guests.at[i].fd);
+	if (came)
+		transport_tune(transport, timeout_ms);
+	return came;
+}
