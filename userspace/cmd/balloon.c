@@ -243,7 +243,7 @@ static int run_balloon(int argc, char **argv)
 		      options.request.floor))
 		fail(EXIT_CODE_USAGE, "balloon: --wait, --rate, --deadline and --floor belong to a SIZE");
 	if (guest_connect(&guest, name) || guest_status(&guest))
-		fail(EXIT_CODE_ERROR, "%s: %s", name, guest.error);
+		fail(guest.link.error.status, "%s: %s", name, guest.error);
 	if (options.stats) {
 		code = show_stats(&guest, options.json);
 	} else if (options.cancel) {
@@ -283,6 +283,6 @@ const struct command command_balloon = {
 "with --wait: 0 reached, 30 floor (more would leave the guest less than its floor), 32 "
 "deadline, 34 refused (no driver, or a limit of the guest's), 36 out-of-memory (the guest's "
 "kernel found no more pages to give), 38 cancelled (another request replaced it); 2 wrong "
-"usage, 14 no such VM or no balloon",
+"usage, 14 no balloon, 20 no such VM",
 	.run = run_balloon,
 };

@@ -120,7 +120,7 @@ void parse_options_by(const struct option_spec *specs, const struct command *com
 #define OPTION_NAME_MAX	32
 /** closest() - the one of @count names that was meant by @word, a slip of the keyboard, or NULL */
 const char *closest(const char *word, const char *const *names, size_t count);
-/** parse_size() - bytes; with K, M or G behind the number */
+/** parse_size() - bytes; with K, M, G or T behind the number, and perhaps iB; "1.5G" too */
 uint64_t parse_size(const char *option, const char *value);
 /** parse_number() - decimal or 0x…, @min to @max */
 uint64_t parse_number(const char *option, const char *value, uint64_t min, uint64_t max);

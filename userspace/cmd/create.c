@@ -1,70 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "launch.h"
 #include "remote.h"
+#include "there.h"
 #include "base/fail.h"
-
-static void check_file(const char *what, const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st))
-		fail(EXIT_CODE_IMAGE, "%s %s: %s", what, path, strerror(errno));
-	if (S_ISDIR(st.st_mode))
-		fail(EXIT_CODE_IMAGE, "%s %s: it is a directory", what, path);
-	if (access(path, R_OK))
-		fail(EXIT_CODE_IMAGE, "%s %s: %s", what, path, strerror(errno));
-}
-
-static void check_disk(const char *spec)
-{
-	char *path = strdup(spec);
-
-	if (!path)
-		fail(EXIT_CODE_ERROR, "out of memory");
-	disk_split(path);
-	check_file("--disk", path);
-	free(path);
-}
-
-static void check_net(const char *spec)
-{
-	size_t kind = strcspn(spec, ",");
-	char path[128];
-
-	if (!strncmp(spec, "user", kind) && kind == 4)
-		return;
-	if (strncmp(spec, "tap=", 4))
-		fail(EXIT_CODE_USAGE, "--net: \"%.*s\" is neither user nor tap=NAME", (int)kind, spec);
-	snprintf(path, sizeof(path), "/sys/class/net/%.*s", (int)kind - 4, spec + 4);
-	/* It may be made later, by another program: then it is there when the VM starts. */
-	if (access(path, F_OK))
-		say("--net %.*s: there is no such interface yet", (int)kind, spec);
-}
-
-/* A missing file is an error now, rather than at the first start. */
-static void check_there(const struct run_options *options)
-{
-	check_file("--kernel", options->boot.kernel);
-	if (options->boot.initrd)
-		check_file("--initrd", options->boot.initrd);
-	for (unsigned int i = 0; i < options->boot.nr_modules; i++)
-		check_file("--module", options->boot.modules[i].path);
-	for (unsigned int i = 0; i < options->nr_virtio; i++) {
-		const struct virtio_spec *spec = &options->virtio[i];
-
-		if (spec->kind == VIRTIO_DISK)
-			check_disk(spec->value);
-		else if (spec->kind == VIRTIO_NET)
-			check_net(spec->value);
-	}
-}
 
 static int run_create(int argc, char **argv)
 {
@@ -89,7 +30,9 @@ static int run_create(int argc, char **argv)
 		fail(EXIT_CODE_USAGE, "create: --kernel FILE is missing (see gondola help run)");
 	if (options.name)
 		fail(EXIT_CODE_USAGE, "create: its name comes first: --name is for run");
-	check_there(&options);
+	there_check_boot(&options.boot);
+	for (unsigned int i = 0; i < options.nr_virtio; i++)
+		there_check_device(&options.virtio[i]);
 	remote_registry();
 	ret = registry_find(name, &vm) ?
 		registry_save_config(name, launch_config(name, &options, argc - 1, argv + 1),

@@ -8,6 +8,7 @@
 
 #include "incoming.h"
 #include "remote.h"
+#include "there.h"
 #include "base/fail.h"
 
 /* Of the command line.  A process makes one VM. */
@@ -63,6 +64,12 @@ void incoming_take(void *to, const char *option, const char *value)
 const char *incoming_names_devices(void)
 {
 	return given.nr_devices ? kinds[given.devices[0].kind].option : NULL;
+}
+
+void incoming_check(void)
+{
+	for (unsigned int i = 0; i < given.nr_devices; i++)
+		there_check_device(&given.devices[i]);
 }
 
 const char *incoming_path(const char *path)

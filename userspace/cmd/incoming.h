@@ -33,6 +33,8 @@
 void incoming_take(void *to, const char *option, const char *value);
 /** incoming_names_devices() - the command line says what is behind a device: this option, or NULL */
 const char *incoming_names_devices(void);
+/** incoming_check() - what it names is there, or fail(): before a VM comes */
+void incoming_check(void);
 /** incoming_path() - @path, if it is relative from the directory that is the current one now */
 const char *incoming_path(const char *path);
 

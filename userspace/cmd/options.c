@@ -206,12 +206,18 @@ uint64_t parse_number(const char *option, const char *value, uint64_t min, uint6
 
 uint64_t parse_size(const char *option, const char *value)
 {
-	const char *end;
+	uint64_t out, part = 0, whole = 1;
 	unsigned int shift = 0;
-	uint64_t out;
+	const char *end;
 
 	if (!number(value, &out, &end))
 		goto bad;
+	if (*end == '.')
+		/* More digits than these are less than a byte of a terabyte. */
+		for (end++; isdigit((unsigned char)*end) && whole < 1000000; end++) {
+			part = 10 * part + (*end - '0');
+			whole *= 10;
+		}
 	switch (*end) {
 	case 'k':
 	case 'K':
@@ -225,14 +231,21 @@ uint64_t parse_size(const char *option, const char *value)
 	case 'G':
 		shift = 30;
 		break;
+	case 't':
+	case 'T':
+		shift = 40;
+		break;
 	case 0:
+		/* There is no part of a byte. */
+		if (whole > 1)
+			goto bad;
 		return out;
 	default:
 		goto bad;
 	}
-	if (end[1] || out > UINT64_MAX >> shift)
+	if ((end[1] && strcmp(end + 1, "iB")) || out > (UINT64_MAX >> shift) - 1)
 		goto bad;
-	return out << shift;
+	return (out << shift) + (part << shift) / whole;
 bad:
-	fail(EXIT_CODE_USAGE, "%s: \"%s\" is not a size like 512M or 2G", option, value);
+	fail(EXIT_CODE_USAGE, "%s: \"%s\" is not a size like 512M, 1.5G or 2GiB", option, value);
 }

@@ -118,6 +118,7 @@ static int run_receive(int argc, char **argv)
 	parse_options(&command_receive, argc, argv, &options);
 	if (!options.nr_words)
 		fail(EXIT_CODE_USAGE, "receive: at which address? (see gondola help receive)");
+	incoming_check();
 	remote_registry();
 	name = options.nr_words == 2 ? options.words[0] : NULL;
 	if (name)

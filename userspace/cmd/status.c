@@ -6,6 +6,21 @@
 #include "base/fail.h"
 #include "base/tell.h"
 
+/* As people write sizes and times; the objects of --json have bytes and nanoseconds. */
+static const char *words_of(struct json_object *object, const char *member,
+			    struct json_object *value)
+{
+	static const char *const sizes[] = {
+		"memory", "target", "rate", "floor", "held", "keep", "discarded", "reported",
+	};
+	static char text[32];
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		if (!strcmp(member, sizes[i]))
+			return remote_size(member_count(object, member), text, sizeof(text));
+	return json_object_get_string(value) ?: "-";
+}
+
 static void show(const char *name, struct json_object *value)
 {
 	if (json_object_is_type(value, json_type_array)) {
@@ -16,7 +31,7 @@ static void show(const char *name, struct json_object *value)
 	} else if (json_object_is_type(value, json_type_object)) {
 		tell("%s:\n", name);
 		json_object_object_foreach(value, key, member)
-			tell("  %-12s  %s\n", key, json_object_get_string(member) ?: "-");
+			tell("  %-12s  %s\n", key, words_of(value, key, member));
 	} else {
 		tell("%-14s  %s\n", name, json_object_get_string(value) ?: "-");
 	}

@@ -15,13 +15,13 @@ static const char *path_of(struct guest *guest, const char *name)
 	bool runs;
 
 	if (!registry_name_is_good(name)) {
-		error_set(error, EXIT_CODE_ERROR, "that is not the name of a VM");
+		error_set(error, EXIT_CODE_USAGE, "that is not the name of a VM");
 		return NULL;
 	}
 	if (!registry_init(error))
 		return NULL;
 	if (registry_find(name, &vm)) {
-		error_set(error, EXIT_CODE_ERROR, "there is no such VM (see gondola list)");
+		error_set(error, EXIT_CODE_STATE, "there is no such VM (see gondola list)");
 		return NULL;
 	}
 	starting = registry_starting(&vm);
@@ -29,7 +29,7 @@ static const char *path_of(struct guest *guest, const char *name)
 	if (starting)
 		error_set(error, EXIT_CODE_ERROR, "%s", starting);
 	else
-		error_set(error, EXIT_CODE_ERROR, "it is %s", vm_state_name(vm.state));
+		error_set(error, EXIT_CODE_STATE, "it is %s", vm_state_name(vm.state));
 	registry_put(&vm);
 	return runs ? registry_path(REGISTRY_CONTROL, name) : NULL;
 }

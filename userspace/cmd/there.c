@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "there.h"
+
+static void check_file(const char *what, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		fail(EXIT_CODE_IMAGE, "%s %s: %s", what, path, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		fail(EXIT_CODE_IMAGE, "%s %s: it is a directory", what, path);
+	if (access(path, R_OK))
+		fail(EXIT_CODE_IMAGE, "%s %s: %s", what, path, strerror(errno));
+}
+
+static void check_disk(const char *spec)
+{
+	char *path = strdup(spec);
+
+	if (!path)
+		fail(EXIT_CODE_ERROR, "out of memory");
+	disk_split(path);
+	check_file("--disk", path);
+	free(path);
+}
+
+static void check_net(const char *spec)
+{
+	size_t kind = strcspn(spec, ",");
+	char path[128];
+
+	if (!strncmp(spec, "user", kind) && kind == 4)
+		return;
+	if (strncmp(spec, "tap=", 4))
+		fail(EXIT_CODE_USAGE, "--net: \"%.*s\" is neither user nor tap=NAME", (int)kind, spec);
+	snprintf(path, sizeof(path), "/sys/class/net/%.*s", (int)kind - 4, spec + 4);
+	if (access(path, F_OK))
+		fail(EXIT_CODE_IMAGE, "--net %.*s: there is no such interface (ip tuntap add %.*s mode tap makes it)",
+		     (int)kind, spec, (int)kind - 4, spec + 4);
+}
+
+void there_check_boot(const struct boot *boot)
+{
+	check_file("--kernel", boot->kernel);
+	if (boot->initrd)
+		check_file("--initrd", boot->initrd);
+	for (unsigned int i = 0; i < boot->nr_modules; i++)
+		check_file("--module", boot->modules[i].path);
+}
+
+void there_check_device(const struct virtio_spec *spec)
+{
+	if (spec->kind == VIRTIO_DISK)
+		check_disk(spec->value);
+	else if (spec->kind == VIRTIO_NET)
+		check_net(spec->value);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a VM names is there: said when it is named, not when the VM starts or arrives. */
+#ifndef CMD_THERE_H
+#define CMD_THERE_H
+
+#include "boot/boot.h"
+#include "device/virtio/devices.h"
+
+/** there_check_boot() - kernel, initrd and modules can be read, or fail() */
+void there_check_boot(const struct boot *boot);
+/** there_check_device() - likewise the file of a disk, the tap of a card */
+void there_check_device(const struct virtio_spec *spec);
+
+#endif
