@@ -186,7 +186,7 @@ static const u16 empty[4];
 static void take_processor(struct ring3_area *area, struct host_state *host,
 			   const struct ring3_user *user)
 {
-	host->ldt = gondola_host_ldt();
+	host->ldt = engine_host_ldt();
 	if (unlikely(host->ldt))
 		asm volatile("lldt %w0" : : "r" (0));
 	rdmsrq(MSR_FS_BASE, host->fs_base);
@@ -241,7 +241,7 @@ static void give_processor(const struct host_state *host, struct ring3_user *use
 	wrmsrq(MSR_LSTAR, host->lstar);
 	wrmsrq(MSR_CSTAR, host->cstar);
 	wrmsrq(MSR_IA32_SYSENTER_CS, host->sysenter_cs);
-	gondola_host_ldt_put(host->ldt);
+	engine_host_ldt_put(host->ldt);
 }
 
 /* ---- running --------------------------------------------------------------------------- */
@@ -260,7 +260,7 @@ static void hand_over(u64 vector, u32 seen)
 	if (vector == X86_TRAP_NMI || seen & SEEN_NMI)
 		asm volatile("int $2");
 	if (vector == X86_TRAP_MC || seen & SEEN_MC)
-		gondola_host_machine_check();
+		engine_host_machine_check();
 	if (vector >= FIRST_EXTERNAL_VECTOR && vector < NR_VECTORS)
 		gondola_ring3_raise(vector);
 }
