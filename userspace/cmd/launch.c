@@ -11,6 +11,7 @@
 
 #include "device/state.h"
 #include "launch.h"
+#include "inspect/inspect.h"
 #include "migrate/commands.h"
 #include "migrate/suspend.h"
 #include "sandbox/keeper.h"
@@ -386,6 +387,7 @@ static void open_control(struct vm *vm, const struct run_options *options)
 	balloon_control_init(options->balloon_floor ? options->balloon_floor :
 			     options->memory / 8);
 	dirty_sample_add_commands();
+	inspect_add_commands();
 	if (lock_fd >= 0)
 		control_open(vm, registry_path(REGISTRY_CONTROL, vm->name));
 	if (options->control)

@@ -15,6 +15,7 @@ static const char *const names[PAUSE_REASONS] = {
 	[PAUSE_SUSPEND] = "suspend",
 	[PAUSE_MIGRATE] = "migrate",
 	[PAUSE_ERROR] = "error",
+	[PAUSE_INSPECT] = "inspect",
 };
 
 const char *pause_reason_name(enum pause_reason reason)

@@ -21,6 +21,7 @@ struct vcpu;
  * @PAUSE_SUSPEND: its state is being saved
  * @PAUSE_MIGRATE: stop-and-copy, or it runs elsewhere now
  * @PAUSE_ERROR: it cannot go on (memory that a lost link did not bring); somebody must decide
+ * @PAUSE_INSPECT: its state is being read; the VM counts as running
  * @PAUSE_REASONS: how many there are
  */
 enum pause_reason {
@@ -29,6 +30,7 @@ enum pause_reason {
 	PAUSE_SUSPEND,
 	PAUSE_MIGRATE,
 	PAUSE_ERROR,
+	PAUSE_INSPECT,
 	PAUSE_REASONS
 };
 

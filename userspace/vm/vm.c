@@ -139,7 +139,7 @@ enum vm_state vm_state(struct vm *vm)
 
 	if (busy != VM_STATE_RUNNING)
 		return busy;
-	return vm_paused(vm) ? VM_STATE_PAUSED : VM_STATE_RUNNING;
+	return vm_paused(vm) & ~(1u << PAUSE_INSPECT) ? VM_STATE_PAUSED : VM_STATE_RUNNING;
 }
 
 void vm_set_busy(struct vm *vm, enum vm_state busy)

@@ -21,6 +21,7 @@
 #include "control/registry.h"
 #include "device/device.h"
 #include "device/virtio/devices.h"
+#include "inspect/inspect.h"
 #include "migrate/commands.h"
 #include "migrate/dirty_sample.h"
 #include "migrate/suspend.h"
@@ -94,6 +95,8 @@ static void prepare(void)
 	vm.fd = -1;
 	vm.config = json_object_new_object();
 	vm.end_vcpu = -1;
+	vm.nr_vcpus = 1;
+	vm.vcpus[0].fd = -1;
 	pthread_mutex_init(&vm.devices, NULL);
 	pthread_mutex_init(&vm.end_lock, NULL);
 	pause_init(&vm.pause);
@@ -105,6 +108,7 @@ static void prepare(void)
 	migrate_add_commands();
 	balloon_control_init(1 << 20);
 	dirty_sample_add_commands();
+	inspect_add_commands();
 	control_open(&vm, path);
 	nr_sources = count_sources();
 	for (unsigned int i = 0; i < CLIENTS; i++)

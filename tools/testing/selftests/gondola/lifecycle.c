@@ -142,6 +142,29 @@ static char *file_of(pid_t process, const char *name)
 	return path;
 }
 
+static void inspected(void)
+{
+	make();
+	EXPECT_RUN(STATUS_STATE, "vm1 is inactive; inspect needs a", "inspect", "vm1");
+	EXPECT_RUN(0, "", "start", "vm1", "--detach");
+	EXPECT_RUN(0, "vCPU 0: protected mode, 32 bits, privilege level 0\nrip ", "inspect", "vm1");
+	EXPECT_RUN(0, "\"flags\":[\"IF\"]", "inspect", "vm1", "--json");
+	EXPECT_RUN(0, "paging: off\nthe address is physical", "inspect", "vm1", "walk", "0x100000");
+	EXPECT_RUN(0, "not an address in this mode", "inspect", "vm1", "walk", "0x100000000");
+	EXPECT_RUN(0, "lapic of vCPU 0:\n", "inspect", "vm1", "interrupts");
+	EXPECT_RUN(2, "walk needs an address", "inspect", "vm1", "walk");
+	EXPECT_RUN(2, "\"everything\" is not registers", "inspect", "vm1", "everything");
+	EXPECT_RUN(14, "\"address\" is not a number", "inspect", "vm1", "walk", "start_kernel");
+	EXPECT_RUN(14, "\"vcpu\"", "inspect", "vm1", "--vcpu", "3");
+	/* It was never paused to others. */
+	expect_state("running");
+	EXPECT_RUN(0, "", "pause", "vm1");
+	EXPECT_RUN(0, "vCPU 0: ", "inspect", "vm1");
+	expect_state("paused");
+	EXPECT_RUN(0, "", "kill", "vm1");
+	EXPECT_RUN(0, "", "delete", "vm1");
+}
+
 /* Its process has the name and does not listen yet. */
 static void starting(void)
 {
@@ -446,6 +469,7 @@ static void damaged(void)
 
 static const struct tap_test tests[] = {
 	{ "each state refuses what it does not allow, by name", transitions },
+	{ "its guest is inspected while it runs", inspected },
 	{ "one that is starting says so", starting },
 	{ "the host's pressure is read", pressure },
 	{ "wrong arguments, and what is printed", words },

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <string.h>
+
+#include "remote.h"
+#include "base/fail.h"
+#include "base/tell.h"
+#include "lib/libgondola.h"
+
+struct inspect_options {
+	struct remote_options remote;
+	const char *what;
+	const char *address;
+	unsigned int vcpu;
+};
+
+/* NAME, then a subject, then the subject's address. */
+static void take_argument(void *to, const char *option, const char *value)
+{
+	struct inspect_options *options = to;
+
+	if (!options->remote.name)
+		remote_take_name(&options->remote, option, value);
+	else if (!options->what)
+		options->what = value;
+	else if (!options->address && !strcmp(options->what, "walk"))
+		options->address = value;
+	else
+		fail(EXIT_CODE_USAGE, "inspect: \"%s\" is one argument too many (see gondola help inspect)",
+		     value);
+}
+
+/* A member of any type in words: the process at the other end is not trusted. */
+static const char *text(struct json_object *object, const char *name)
+{
+	struct json_object *member;
+
+	if (!json_object_object_get_ex(object, name, &member))
+		return "-";
+	return json_object_get_string(member) ?: "-";
+}
+
+static struct json_object *element(struct json_object *array, size_t i)
+{
+	struct json_object *found = json_object_array_get_idx(array, i);
+
+	return json_object_is_type(found, json_type_object) ? found : NULL;
+}
+
+static void tell_words(struct json_object *array)
+{
+	for (size_t i = 0; i < json_object_array_length(array); i++)
+		tell(" %s", json_object_get_string(json_object_array_get_idx(array, i)) ?: "-");
+}
+
+/* An object's members on one line; arrays in brackets. */
+static void tell_line(struct json_object *object)
+{
+	json_object_object_foreach(object, key, value) {
+		if (json_object_is_type(value, json_type_array)) {
+			tell("  %s [", key);
+			tell_words(value);
+			tell(" ]");
+		} else {
+			tell("  %s %s", key, json_object_get_string(value) ?: "-");
+		}
+	}
+	tell("\n");
+}
+
+static void tell_registers(struct json_object *answer)
+{
+	static const char *const rows[][4] = {
+		{ "rip", "rflags" }, { "rax", "rbx", "rcx", "rdx" }, { "rsi", "rdi", "rbp", "rsp" },
+		{ "r8", "r9", "r10", "r11" }, { "r12", "r13", "r14", "r15" },
+		{ "cr0", "cr2", "cr3", "cr4" }, { "cr8", "efer", "xcr0" }, { "gdt", "gdt_limit", "idt", "idt_limit" },
+		{ "dr0", "dr1", "dr2", "dr3" }, { "dr6", "dr7" },
+	};
+	struct json_object *segments = member_object(answer, "segments");
+	struct json_object *flags = member_array(answer, "flags");
+
+	tell("vCPU %s: %s, privilege level %s%s\n", text(answer, "vcpu"), text(answer, "mode"),
+	     text(answer, "privilege"), strcmp(text(answer, "halted"), "true") ? "" : ", halted");
+	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+		for (size_t i = 0; i < 4 && rows[row][i]; i++)
+			tell("%s%-6s %18s", i ? "  " : "", rows[row][i], text(answer, rows[row][i]));
+		if (!row && flags)
+			tell_words(flags);
+		tell("\n");
+	}
+	if (!segments)
+		return;
+	json_object_object_foreach(segments, name, segment) {
+		tell("%-4s", name);
+		if (json_object_is_type(segment, json_type_object))
+			tell_line(segment);
+	}
+}
+
+static void tell_walk(struct json_object *answer)
+{
+	struct json_object *levels = member_array(answer, "levels");
+
+	tell("paging: %s\n", text(answer, "paging"));
+	if (levels && json_object_array_length(levels))
+		tell("level  entry at            entry\n");
+	for (size_t i = 0; levels && i < json_object_array_length(levels); i++) {
+		struct json_object *level = element(levels, i);
+		struct json_object *bits = level ? member_array(level, "bits") : NULL;
+
+		if (!level)
+			continue;
+		tell("%-6s %-18s  %-18s ", text(level, "level"), text(level, "at"),
+		     text(level, "entry"));
+		if (bits)
+			tell_words(bits);
+		tell("\n");
+	}
+	if (strcmp(text(answer, "result"), "mapped")) {
+		tell("%s\n", text(answer, "result"));
+		return;
+	}
+	if (!levels || !json_object_array_length(levels)) {
+		tell("the address is physical\n");
+		return;
+	}
+	tell("mapped to %s in a page of %llu KiB:%s%s%s\n", text(answer, "gpa"),
+	     (unsigned long long)member_count(answer, "page_bytes") >> 10,
+	     member_flag(answer, "user", false) ? " user" : " supervisor",
+	     member_flag(answer, "writable", false) ? ", writable" : ", read-only",
+	     member_flag(answer, "executable", false) ? ", executable" : ", no-execute");
+}
+
+static void tell_lapic(struct json_object *lapic)
+{
+	json_object_object_foreach(lapic, key, value) {
+		tell("  %-19s", key);
+		if (json_object_is_type(value, json_type_array))
+			tell_words(value);
+		else
+			tell(" %s", json_object_get_string(value) ?: "-");
+		tell("\n");
+	}
+}
+
+static void tell_interrupts(struct json_object *answer)
+{
+	static const char *const lists[] = { "ioapic", "pic", "pit" };
+	struct json_object *lapic = member_object(answer, "lapic");
+
+	tell("lapic of vCPU %s:\n", text(answer, "vcpu"));
+	if (lapic)
+		tell_lapic(lapic);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		struct json_object *array = member_array(answer, lists[i]);
+
+		tell("%s:\n", lists[i]);
+		for (size_t j = 0; array && j < json_object_array_length(array); j++)
+			if (element(array, j))
+				tell_line(element(array, j));
+	}
+}
+
+static const struct {
+	const char *what;
+	void (*tell)(struct json_object *answer);
+} subjects[] = {
+	{ "registers", tell_registers },
+	{ "walk", tell_walk },
+	{ "interrupts", tell_interrupts },
+};
+
+static size_t find_subject(const struct inspect_options *options)
+{
+	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
+		if (strcmp(subjects[i].what, options->what))
+			continue;
+		if (!strcmp(options->what, "walk") && !options->address)
+			fail(EXIT_CODE_USAGE, "inspect: walk needs an address, such as 0xffffffff81000000");
+		return i;
+	}
+	fail(EXIT_CODE_USAGE, "inspect: \"%s\" is not registers, walk or interrupts", options->what);
+}
+
+static const struct option_spec specs[] = {
+	{ .name = "NAME", .take = take_argument },
+	OPTION("--json", NULL, "Print the result as JSON; numbers of 64 bits are strings.", FLAG,
+	       struct inspect_options, remote.json),
+	OPTION("--vcpu", "N", "The vCPU (default 0).", NUMBER, struct inspect_options, vcpu,
+	       .max = GONDOLA_MAX_VCPUS - 1),
+	{ .name = NULL }
+};
+
+static int run_inspect(int argc, char **argv)
+{
+	struct inspect_options options = { .what = NULL };
+	struct json_object *arguments, *answer;
+	struct registry_vm vm;
+	size_t subject;
+
+	remote_find(&command_inspect, argc, argv, &options.remote, &vm);
+	if (!options.what)
+		options.what = "registers";
+	subject = find_subject(&options);
+	arguments = json_object_new_object();
+	json_object_object_add(arguments, "what", json_object_new_string(options.what));
+	json_object_object_add(arguments, "vcpu", json_object_new_int(options.vcpu));
+	if (options.address)
+		json_object_object_add(arguments, "address", json_object_new_string(options.address));
+	answer = remote_ask(&vm, "inspect", arguments, REMOTE_TIMEOUT_MS);
+	if (options.remote.json)
+		remote_print(answer);
+	else
+		subjects[subject].tell(answer);
+	json_object_put(answer);
+	registry_put(&vm);
+	return EXIT_CODE_OK;
+}
+
+const struct command command_inspect = {
+	.name = "inspect",
+	.summary = "look into a guest: registers, page tables, interrupt controllers",
+	.usage =
+"NAME [registers] [--vcpu N] [--json]\n"
+"NAME walk ADDRESS [--vcpu N] [--json]\n"
+"NAME interrupts [--vcpu N] [--json]",
+	.about =
+"\"registers\" shows general, control, segment and debug registers; \"walk\" the walk of the "
+"guest's page tables for a virtual address, entry by entry, and the rights that result; "
+"\"interrupts\" the vCPU's local APIC, and the VM's I/O APIC, PICs and PIT.\n"
+"The guest may run. It is stopped for a moment, together with its clocks, and does not notice.",
+	.options = specs,
+	.examples =
+"gondola inspect vm1\n"
+"gondola inspect vm1 walk 0xffffffff81000000\n"
+"gondola inspect vm1 --vcpu 1 --json | jq -r .rip",
+	.status =
+"0 done, 2 wrong usage, 14 error, 20 the VM does not run",
+	.run = run_inspect,
+};

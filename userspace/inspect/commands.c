@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inspect.h"
+#include "show.h"
+#include "walk.h"
+#include "control/control.h"
+#include "vm/vm.h"
+
+/* A vCPU's records with the largest XSAVE area need less. */
+#define STATE_MAX	65536
+
+struct state {
+	_Alignas(8) char buffer[STATE_MAX];
+	uint64_t used;
+};
+
+static bool get_state(struct control_request *request, int fd, struct state *state)
+{
+	int ret;
+
+	state->used = sizeof(state->buffer);
+	ret = __gondola_get_state(fd, state->buffer, &state->used);
+	if (ret < 0)
+		control_fail(request, "failed", "the state cannot be read: %s", strerror(-ret));
+	return !ret;
+}
+
+/* The module gives each record in each state; without one it is not the module that we know. */
+static const void *record(struct control_request *request, const struct state *state,
+			  uint32_t type, uint32_t bytes)
+{
+	const void *found = gondola_find_record(state->buffer, state->used, type, bytes);
+
+	if (!found && !request->failed)
+		control_fail(request, "failed", "the state has no record %u", type);
+	return found;
+}
+
+static void on_registers(struct control_request *request, struct vcpu *vcpu, struct state *state)
+{
+	const struct gondola_rec_regs *regs;
+	const struct gondola_rec_sregs *sregs;
+	const struct gondola_rec_debug *debug;
+	const struct gondola_rec_events *events;
+
+	if (!get_state(request, vcpu->fd, state))
+		return;
+	regs = record(request, state, GONDOLA_REC_REGS, sizeof(*regs));
+	sregs = record(request, state, GONDOLA_REC_SREGS, sizeof(*sregs));
+	debug = record(request, state, GONDOLA_REC_DEBUG, sizeof(*debug));
+	events = record(request, state, GONDOLA_REC_EVENTS, sizeof(*events));
+	if (!request->failed)
+		show_registers(request->out, regs, sregs, debug, events);
+}
+
+static void find_cpu(const struct vm *vm, struct walk_cpu *cpu)
+{
+	*cpu = (struct walk_cpu){ .physical_bits = 36 };
+	for (uint32_t i = 0; i < vm->nr_cpuid; i++) {
+		if (vm->cpuid[i].function == 0x80000008)
+			cpu->physical_bits = vm->cpuid[i].eax & 0xff;
+		if (vm->cpuid[i].function == 0x80000001)
+			cpu->gib_pages = vm->cpuid[i].edx >> 26 & 1;
+	}
+	if (cpu->physical_bits < 32 || cpu->physical_bits > 52)
+		cpu->physical_bits = 52;
+}
+
+static void on_walk(struct control_request *request, struct vcpu *vcpu, struct state *state)
+{
+	const char *text = control_string(request, "address", "");
+	const struct gondola_rec_sregs *sregs;
+	struct walk_cpu cpu;
+	struct walk walk;
+	uint64_t address;
+	char *end;
+
+	if (request->failed)
+		return;
+	errno = 0;
+	address = strtoull(text, &end, 0);
+	if (!isdigit((unsigned char)text[0]) || *end || errno) {
+		control_fail(request, "bad-argument",
+			     "inspect: \"address\" is not a number such as \"0xffff888000000000\"");
+		return;
+	}
+	if (!get_state(request, vcpu->fd, state))
+		return;
+	sregs = record(request, state, GONDOLA_REC_SREGS, sizeof(*sregs));
+	if (!sregs)
+		return;
+	find_cpu(request->vm, &cpu);
+	walk_tables(&request->vm->memory, sregs, &cpu, address, &walk);
+	show_walk(request->out, &walk);
+}
+
+static void on_interrupts(struct control_request *request, struct vcpu *vcpu, struct state *state)
+{
+	const struct gondola_rec_ioapic *ioapic;
+	const struct gondola_rec_lapic *lapic;
+	const struct gondola_rec_pic *pic;
+	const struct gondola_rec_pit *pit;
+
+	if (!get_state(request, vcpu->fd, state))
+		return;
+	lapic = record(request, state, GONDOLA_REC_LAPIC, sizeof(*lapic));
+	if (!lapic)
+		return;
+	json_object_object_add(request->out, "lapic", show_lapic(lapic));
+	if (!get_state(request, request->vm->fd, state))
+		return;
+	ioapic = record(request, state, GONDOLA_REC_IOAPIC, sizeof(*ioapic));
+	pic = record(request, state, GONDOLA_REC_PIC, sizeof(*pic));
+	pit = record(request, state, GONDOLA_REC_PIT, sizeof(*pit));
+	if (!request->failed)
+		show_chips(request->out, ioapic, pic, pit);
+}
+
+static const struct {
+	const char *what;
+	void (*run)(struct control_request *request, struct vcpu *vcpu, struct state *state);
+} subjects[] = {
+	{ "registers", on_registers },
+	{ "walk", on_walk },
+	{ "interrupts", on_interrupts },
+};
+
+/*
+ * The guest stands still for the time of a few system calls, and does not notice: its clocks do,
+ * too.  The state stays "running", so that subscribers hear nothing of it.
+ */
+static void on_inspect(struct control_request *request)
+{
+	const char *what = control_string(request, "what", "registers");
+	struct vm *vm = request->vm;
+	int64_t vcpu = control_number(request, "vcpu", 0, 0, vm->nr_vcpus - 1);
+	struct state *state;
+	size_t i = 0;
+
+	if (request->failed)
+		return;
+	while (i < sizeof(subjects) / sizeof(subjects[0]) && strcmp(subjects[i].what, what))
+		i++;
+	if (i == sizeof(subjects) / sizeof(subjects[0])) {
+		control_fail(request, "bad-argument",
+			     "inspect: \"what\" is registers, walk or interrupts");
+		return;
+	}
+	/* To touch a page that is on its way would stop the launcher until it comes. */
+	if (__atomic_load_n(&vm->memory.absent, __ATOMIC_ACQUIRE)) {
+		control_fail(request, "busy", "%s still receives its memory from another host",
+			     vm->name);
+		return;
+	}
+	state = calloc(1, sizeof(*state));
+	if (!state) {
+		control_fail(request, "failed", "out of memory");
+		return;
+	}
+	json_object_object_add(request->out, "vcpu", json_object_new_int64(vcpu));
+	vm_pause(vm, PAUSE_INSPECT);
+	subjects[i].run(request, &vm->vcpus[vcpu], state);
+	vm_unpause(vm, PAUSE_INSPECT);
+	free(state);
+}
+
+void inspect_add_commands(void)
+{
+	control_add("inspect", on_inspect);
+}

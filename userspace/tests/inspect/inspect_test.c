@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Walks of tables in every format, and state as JSON. */
+#include <stdlib.h>
+
+#include "tap.h"
+#include "inspect/show.h"
+#include "inspect/walk.h"
+#include "vm/memory.h"
+
+#define PG		(1ull << 31)
+#define PSE		(1ull << 4)
+#define PAE		(1ull << 5)
+#define LMA		(1ull << 10)
+#define NXE		(1ull << 11)
+#define NX		(1ull << 63)
+#define PWU		7ull
+#define LARGE		0x80ull
+
+#define ROOT		0x1000
+#define MIDDLE		0x2000
+#define DIRECTORY	0x3000
+#define TABLE		0x4000
+
+static struct guest_memory memory;
+static struct gondola_rec_sregs sregs;
+static struct walk_cpu cpu = { .physical_bits = 46, .gib_pages = true };
+static struct walk walk;
+
+static void begin(uint64_t cr0, uint64_t cr4, uint64_t efer)
+{
+	if (!memory.base)
+		require_equal(memory_create_bare(&memory, 2 << 20), 0);
+	memset(memory.base, 0, 2 << 20);
+	sregs = (struct gondola_rec_sregs){ .cr0 = cr0, .cr4 = cr4, .efer = efer, .cr3 = ROOT };
+	cpu.gib_pages = true;
+}
+
+static void put(uint64_t table, unsigned int index, uint64_t entry)
+{
+	memcpy(memory.base + table + index * 8, &entry, 8);
+}
+
+static void put32(uint64_t table, unsigned int index, uint32_t entry)
+{
+	memcpy(memory.base + table + index * 4, &entry, 4);
+}
+
+static enum walk_result look(uint64_t address)
+{
+	walk_tables(&memory, &sregs, &cpu, address, &walk);
+	return walk.result;
+}
+
+static void paging_off(void)
+{
+	begin(0, 0, 0);
+	expect_equal(look(0x12345), WALK_MAPPED);
+	expect_equal(walk.gpa, 0x12345);
+	expect_equal(walk.nr_levels, 0);
+	expect_equal(look(1ull << 32), WALK_NOT_CANONICAL);
+}
+
+static void two_levels(void)
+{
+	begin(PG, 0, 0);
+	put32(ROOT, 1, TABLE | 3);
+	put32(TABLE, 2, 0x5000 | PWU);
+	expect_equal(look(0x402abc), WALK_MAPPED);
+	expect_equal(walk.gpa, 0x5abc);
+	expect_equal(walk.page_bytes, 4096);
+	expect(walk.writable && !walk.user && walk.executable);
+	expect_equal(walk.nr_levels, 2);
+	expect_equal(walk.level[0].level, 2);
+	expect_equal(walk.level[0].at, ROOT + 4);
+	expect_equal(walk.level[1].entry, 0x5000 | PWU);
+	expect_equal(look(0x403000), WALK_NOT_PRESENT);
+	expect_equal(look(1ull << 32), WALK_NOT_CANONICAL);
+}
+
+static void four_mib_pages(void)
+{
+	begin(PG, PSE, 0);
+	/* Bits 13 and 14 are bits 32 and 33 of the address. */
+	put32(ROOT, 3, 0x00c06000 | LARGE | PWU);
+	expect_equal(look(0xc12345), WALK_MAPPED);
+	expect_equal(walk.gpa, 0x300c12345);
+	expect_equal(walk.page_bytes, 4 << 20);
+	put32(ROOT, 3, 0x00e00000 | LARGE | PWU);
+	expect_equal(look(0xc12345), WALK_RESERVED);
+	/* Without PSE the bit means nothing: the entry leads to a table. */
+	sregs.cr4 = 0;
+	put32(ROOT, 3, TABLE | LARGE | PWU);
+	put32(TABLE, 0x12, 0x7000 | 1);
+	expect_equal(look(0xc12345), WALK_MAPPED);
+	expect_equal(walk.gpa, 0x7345);
+	expect(!walk.writable && !walk.user);
+}
+
+static void pae(void)
+{
+	begin(PG, PAE, NXE);
+	sregs.cr3 = ROOT + 0x20;
+	put(ROOT + 0x20, 3, DIRECTORY | 1);
+	put(DIRECTORY, 1, TABLE | PWU);
+	put(TABLE, 5, 0x6000 | PWU | NX);
+	expect_equal(look(0xc0205123), WALK_MAPPED);
+	expect_equal(walk.gpa, 0x6123);
+	expect_equal(walk.nr_levels, 3);
+	/* A directory pointer has no rights, so it takes none away. */
+	expect(walk.writable && walk.user && !walk.executable);
+	put(DIRECTORY, 2, 0x200000 | LARGE | PWU);
+	expect_equal(look(0xc0412345), WALK_MAPPED);
+	expect_equal(walk.gpa, 0x212345);
+	expect_equal(walk.page_bytes, 2 << 20);
+	put(ROOT + 0x20, 3, DIRECTORY | 3);
+	expect_equal(look(0xc0205123), WALK_RESERVED);
+	put(ROOT + 0x20, 3, DIRECTORY | 1);
+	sregs.efer = 0;
+	expect_equal(look(0xc0205123), WALK_RESERVED);
+}
+
+static void four_levels(void)
+{
+	const uint64_t address = 0xffff888000000000ull | 5ull << 30 | 6ull << 21 | 7ull << 12;
+
+	begin(PG, PAE, LMA | NXE);
+	put(ROOT, 0x111, MIDDLE | PWU);
+	put(MIDDLE, 5, DIRECTORY | 3);
+	put(DIRECTORY, 6, TABLE | 5);
+	put(TABLE, 7, 0x8000 | PWU);
+	expect_equal(look(address + 0xff), WALK_MAPPED);
+	expect_equal(walk.gpa, 0x80ff);
+	expect_equal(walk.nr_levels, 4);
+	expect(!walk.writable && !walk.user && walk.executable);
+	expect_equal(look(0x0000900000000000ull), WALK_NOT_CANONICAL);
+	expect_equal(look(0x1000), WALK_NOT_PRESENT);
+	expect_equal(walk.nr_levels, 1);
+	put(TABLE, 7, 1ull << 46 | PWU);
+	expect_equal(look(address), WALK_RESERVED);
+	put(DIRECTORY, 6, 0x1200000 | LARGE | PWU);
+	expect_equal(look(address), WALK_MAPPED);
+	expect_equal(walk.gpa, 0x1207000);
+	put(DIRECTORY, 6, 0x1202000 | LARGE | PWU);
+	expect_equal(look(address), WALK_RESERVED);
+}
+
+static void gib_pages(void)
+{
+	begin(PG, PAE, LMA);
+	put(ROOT, 0, MIDDLE | PWU);
+	put(MIDDLE, 1, 0x80000000 | LARGE | PWU);
+	expect_equal(look(0x40012345), WALK_MAPPED);
+	expect_equal(walk.gpa, 0x80012345);
+	expect_equal(walk.page_bytes, 1 << 30);
+	cpu.gib_pages = false;
+	expect_equal(look(0x40012345), WALK_RESERVED);
+	put(ROOT, 0, MIDDLE | LARGE | PWU);
+	expect_equal(look(0x40012345), WALK_RESERVED);
+	expect_equal(walk.nr_levels, 1);
+}
+
+/* A guest may point anywhere: each walk ends. */
+static void hostile_tables(void)
+{
+	begin(PG, PAE, LMA);
+	put(ROOT, 0, ROOT | PWU);
+	expect_equal(look(0x123), WALK_MAPPED);
+	expect_equal(walk.gpa, ROOT + 0x123);
+	put(ROOT, 0, 0x3ffffffff000 | PWU);
+	expect_equal(look(0x123), WALK_NO_MEMORY);
+	sregs.cr3 = 1ull << 45;
+	expect_equal(look(0x123), WALK_NO_MEMORY);
+	expect_equal(walk.nr_levels, 0);
+	/* Behind the end of memory by a part of a table. */
+	begin(PG, 0, 0);
+	sregs.cr3 = (2 << 20) - 4096;
+	expect_equal(look(0xffffffff), WALK_NOT_PRESENT);
+	sregs.cr3 = 2 << 20;
+	expect_equal(look(0), WALK_NO_MEMORY);
+}
+
+static const char *text(struct json_object *object, const char *name)
+{
+	struct json_object *member = NULL;
+
+	require(json_object_object_get_ex(object, name, &member));
+	return json_object_get_string(member);
+}
+
+static void walk_as_json(void)
+{
+	struct json_object *to = json_object_new_object();
+
+	begin(PG, PAE, LMA | NXE);
+	put(ROOT, 511, MIDDLE | PWU);
+	put(MIDDLE, 511, 0xc0000000 | LARGE | 0x163 | NX);
+	look(0xfffffffffffff123ull);
+	show_walk(to, &walk);
+	expect(!strcmp(text(to, "paging"), "4-level"));
+	expect(!strcmp(text(to, "result"), "mapped"));
+	expect(!strcmp(text(to, "gpa"), "0xfffff123"));
+	expect(strstr(text(to, "levels"), "\"level\": 3, \"at\": \"0x2ff8\", \"entry\": "
+		      "\"0x80000000c00001e3\""));
+	expect(strstr(text(to, "levels"), "[ \"present\", \"writable\", \"accessed\", \"dirty\", "
+		      "\"global\", \"no-execute\" ]"));
+	expect(!strcmp(text(to, "user"), "false"));
+	json_object_put(to);
+}
+
+static void registers_as_json(void)
+{
+	struct json_object *to = json_object_new_object();
+	struct gondola_rec_regs regs = { .rip = 0xffffffff81000000ull, .rflags = 0x202 };
+	struct gondola_rec_events events = { .halted = 1 };
+	struct gondola_rec_debug debug = { .dr7 = 0x400 };
+
+	begin(PG | 1, PAE, LMA);
+	regs.gpr[15] = UINT64_MAX;
+	sregs.seg[GONDOLA_CS].ar = 1 << 13;
+	sregs.seg[GONDOLA_SS].ar = 3 << 5;
+	show_registers(to, &regs, &sregs, &debug, &events);
+	expect(!strcmp(text(to, "mode"), "long mode"));
+	expect(!strcmp(text(to, "privilege"), "3"));
+	expect(!strcmp(text(to, "halted"), "true"));
+	expect(!strcmp(text(to, "rip"), "0xffffffff81000000"));
+	expect(!strcmp(text(to, "r15"), "0xffffffffffffffff"));
+	expect(!strcmp(text(to, "flags"), "[ \"IF\" ]"));
+	json_object_put(to);
+}
+
+static void interrupts_as_json(void)
+{
+	static struct gondola_rec_lapic lapic;
+	struct gondola_rec_ioapic ioapic = { .level = 1 << 9 };
+	struct gondola_rec_pic pic = { .chip = { { .vector_base = 0x30 } } };
+	struct gondola_rec_pit pit = { .channel = { { .mode = 2, .count = 0x10000 } } };
+	struct json_object *to;
+
+	lapic.regs[0x200 / 16] = 1u << 31;
+	lapic.regs[0x170 / 16] = 1u << 31;
+	to = show_lapic(&lapic);
+	expect(!strcmp(text(to, "requested"), "[ 31 ]"));
+	expect(!strcmp(text(to, "in_service"), "[ 255 ]"));
+	json_object_put(to);
+	for (int i = 0; i < 24; i++)
+		ioapic.redirect[i] = 1 << 16;
+	ioapic.redirect[4] = 0x0200000000008034ull;
+	pit.channel[1].elapsed_ns = UINT64_MAX;
+	to = json_object_new_object();
+	show_chips(to, &ioapic, &pic, &pit);
+	/* Pin 4 is open, and the line of pin 9 is high; the others are not told. */
+	expect_equal(json_object_array_length(json_object_object_get(to, "ioapic")), 2);
+	expect(strstr(text(to, "ioapic"), "\"pin\": 4, \"vector\": 52, \"delivery\": 0, "
+		      "\"destination\": 2, \"logical\": false, \"level_triggered\": true"));
+	expect(strstr(text(to, "pic"), "\"vector_base\": 48"));
+	expect(strstr(text(to, "pit"), "\"count\": 65536, \"counting\": true"));
+	json_object_put(to);
+}
+
+static const struct tap_test tests[] = {
+	{ "paging off", paging_off },
+	{ "32-bit tables", two_levels },
+	{ "pages of 4 MiB", four_mib_pages },
+	{ "PAE", pae },
+	{ "four levels", four_levels },
+	{ "pages of 1 GiB", gib_pages },
+	{ "hostile tables", hostile_tables },
+	{ "a walk as JSON", walk_as_json },
+	{ "registers as JSON", registers_as_json },
+	{ "interrupt controllers as JSON", interrupts_as_json },
+};
+
+TAP_MAIN(tests)
