@@ -54,6 +54,7 @@ help:
 	@echo '                  (ENGINE=svm|vmx); SEED=N repeats a run'
 	@echo 'make modes        guests of every paging mode, real mode among them (QEMU; ENGINE=vmx|interp)'
 	@echo 'make mutants      break the MMU and the interpreter in many ways: does a test see each?'
+	@echo 'make course       the commands of Documentation/course/, and whether they print what it says'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
 	@echo 'make bench        the bare boot of a guest, with and without ACPI'
 	@echo 'make exits-per-op  exits of a fork, an exec, a fault, a block read ... (QEMU)'
@@ -153,9 +154,11 @@ smp-long: SMP_GUESTS = 4
 smp-long: smp
 
 shell: $(engine_module) launcher workload packages-machine
+	+@$(MAKE) -C $(testing)/guests/tiny O=$(BUILD)
 	@$(machine) $(machine_options) $(stock) --shell --guest $(BUILD)/guest --files $(BUILD)/workload \
 		--files $(if $(filter interp,$(ENGINE)),$(BUILD)/uml/gondola.ko,$(BUILD)/gondola.ko):/ \
-		--files $(BUILD)/gondola:/bin/
+		--files $(BUILD)/gondola:/bin/ --files $(BUILD)/guests:guests \
+		--guest-modules virtio_mmio,virtio_balloon
 
 # Long. PARTS: workloads, linked, linked-vmx, faults, or one workload or kind of fault; SEED=N, FAULTS=N.
 migration: all packages-machine
@@ -171,6 +174,10 @@ disk-test: all guest-disk packages-machine
 # The balloon's tests, long: build/balloon.json.
 balloon: all packages-machine
 	+@BUILD=$(BUILD) $(testing)/balloon/run all
+
+# What the pages of Documentation/course/ show, shown again.
+course: module launcher workload packages-machine
+	@$(testing)/course/run --build $(BUILD)
 
 kunit: packages-build packages-check
 	@$(testing)/kunit/run --build $(BUILD)
@@ -202,5 +209,5 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: exits-per-op mmu-lock
-.PHONY: all help migration packages module driver launcher tracing-tools tracing workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean deb
+.PHONY: all help course migration packages module driver launcher tracing-tools tracing workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean deb
 .PHONY: mutants modes
