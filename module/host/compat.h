@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/smp.h>
 #include <linux/syscore_ops.h>
+#include <linux/thread_info.h>
 #include "compat-features.h"
 #include "compat_shrinker.h"
 
@@ -65,6 +66,11 @@ static inline void cpu_emergency_unregister_virt_callback(void (*callback)(void)
 #include <linux/unaligned.h>
 #else
 #include <asm/unaligned.h>
+#endif
+
+/* With lazy preemption a thread that should give way learns it by a flag of its own. */
+#ifndef _TIF_NEED_RESCHED_LAZY
+#define _TIF_NEED_RESCHED_LAZY	0
 #endif
 
 #ifndef COMPAT_EVENTFD_SIGNAL_ONE

@@ -5,6 +5,7 @@
 #include <linux/vtime.h>
 #include "run.h"
 #include "assist.h"
+#include "host/compat.h"
 #include "host/run.h"
 #include "irq/irq.h"
 #include "pv/pv.h"
@@ -16,7 +17,8 @@
 #define WAKING		(BIT(GONDOLA_REQ_EVENT) | BIT(GONDOLA_REQ_NMI) | BIT(GONDOLA_REQ_TIMER) | \
 			 BIT(GONDOLA_REQ_TSC) | BIT(GONDOLA_REQ_TRIPLE_FAULT))
 /* Work that the host has for this thread before it may enter the guest. */
-#define HOST_WORK	(_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
+#define HOST_WORK	(RESCHEDULE | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
+#define RESCHEDULE	(_TIF_NEED_RESCHED | _TIF_NEED_RESCHED_LAZY)
 
 static int leave(struct gondola_vcpu *vcpu, enum gondola_user_exit why)
 {
@@ -42,7 +44,7 @@ static int host_work(void)
 	/* Run on the way to user mode only; the launcher comes straight back. */
 	if (test_thread_flag(TIF_NOTIFY_RESUME) && task_work_pending(current))
 		return -EINTR;
-	if (need_resched())
+	if (read_thread_flags() & RESCHEDULE)
 		schedule();
 	return 0;
 }
