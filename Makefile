@@ -23,13 +23,14 @@ packages := $(testing)/machine/packages
 kdir = $(if $(KDIR),$(KDIR),/usr/src/linux-headers-$$($(machine) --version))
 headers_check = tools/headers-check "$(kdir)" $(if $(CC:cc=),"$(CC)")
 
+checked_build := $(BUILD)
 ifneq ($(KERNEL),)
 override BUILD := $(BUILD)/kernel-$(KERNEL)
 endif
 
 stock = $(if $(KERNEL),--stock $(KERNEL))
 machine_options = --engine $(ENGINE) --cpus $(CPUS) --mitigations $(MITIGATIONS) \
-	$(if $(CPU_MODEL),--cpu-model $(CPU_MODEL))
+	$(if $(CPU_MODEL),--cpu-model $(CPU_MODEL)) $(if $(TIMEOUT),--timeout $(TIMEOUT))
 
 # The tools that watch need more packages than the rest: without them "make" goes without.
 tracing_ready := $(and $(shell command -v clang),$(wildcard /usr/sbin/bpftool),$(wildcard /usr/include/bpf/libbpf.h))
@@ -55,6 +56,7 @@ help:
 	@echo 'make modes        guests of every paging mode, real mode among them (QEMU; ENGINE=vmx|interp)'
 	@echo 'make mutants      break the MMU and the interpreter in many ways: does a test see each?'
 	@echo 'make course       the commands of Documentation/course/, and whether they print what it says'
+	@echo 'make debian-13    build and test in a fresh root of Debian 13: an hour at first'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
 	@echo 'make bench        the bare boot of a guest, with and without ACPI'
 	@echo 'make exits-per-op  exits of a fork, an exec, a fault, a block read ... (QEMU)'
@@ -72,8 +74,9 @@ help:
 	@echo '  CPU_MODEL=NAME        default core2_penryn_t9600 (vmx), EPYC (svm)'
 	@echo '  MITIGATIONS=default   with the kernels'\'' mitigations (default off, which is quicker)'
 	@echo '  KERNEL=6.12           that kernel for the machine and the guest, from another Debian suite;'
-	@echo '                        for run, module and driver'
+	@echo '                        for run, module and driver; check runs all selftests with it (svm)'
 	@echo '  CPUS=N                processors of the machine (default 1)'
+	@echo '  TIMEOUT=N             give up after N seconds (default 600, svm 180)'
 	@echo 'make kunit STEPS=N SEED=N says how long and how the random test of the shadow tables runs.'
 	@echo '  MODE=N KEEP=N,N,... runs single steps of it again: it says which, when it fails'
 	@echo 'make mutants ONLY=NAME tries those whose name contains it, AGAIN=1 forgets earlier results.'
@@ -193,6 +196,10 @@ fuzz: packages-check packages-machine module
 modes: all $(engine_module) packages-machine
 	@$(testing)/guests/modes/run --build $(BUILD) --engine $(SMP_ENGINE)
 
+# A fresh Debian 13 builds all of it, runs the unit tests, KUnit, a machine and the debug kernel: an hour from nothing.
+debian-13: packages-build packages-suites
+	@BUILD=$(BUILD) $(testing)/build/debian-13 build unit kunit run debug
+
 # Half an hour from nothing; what is known already is not tried again.
 mutants: packages-build packages-check
 	@$(testing)/mutants/run --build $(BUILD) $(if $(ONLY),--only $(ONLY)) $(if $(AGAIN),--again)
@@ -202,7 +209,7 @@ docs: packages-build
 	@tools/docs/check --build $(BUILD)
 
 check: packages
-	+@$(testing)/check --build $(BUILD) $(if $(filter command environment,$(firstword $(origin ENGINE))),--engine $(ENGINE)) \
+	+@$(testing)/check --build $(checked_build) $(if $(KERNEL),--kernel $(KERNEL)) $(if $(filter command environment,$(firstword $(origin ENGINE))),--engine $(ENGINE)) \
 		$(if $(DEBUG_KERNEL),--debug-kernel $(if $(filter kcsan,$(DEBUG_KERNEL)),kcsan,kasan)) $(if $(ONLY),--only '$(ONLY)')
 
 clean:
@@ -210,4 +217,4 @@ clean:
 
 .PHONY: exits-per-op mmu-lock
 .PHONY: all help course migration packages module driver launcher tracing-tools tracing workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean deb
-.PHONY: mutants modes
+.PHONY: mutants modes debian-13
