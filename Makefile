@@ -54,7 +54,7 @@ help:
 	@echo '                  all ioctls at random, ONLY=hostile: hostile guests, in User Mode Linux'
 	@echo '                  (ENGINE=svm|vmx); SEED=N repeats a run'
 	@echo 'make modes        guests of every paging mode, real mode among them (QEMU; ENGINE=vmx|interp)'
-	@echo 'make mutants      break the MMU and the interpreter in many ways: does a test see each?'
+	@echo 'make mutants      break module and launcher in many ways: does a test see each?'
 	@echo 'make course       the commands of Documentation/course/, and whether they print what it says'
 	@echo 'make debian-13    build and test in a fresh root of Debian 13: an hour at first'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
@@ -201,7 +201,7 @@ debian-13: packages-build packages-suites
 	@BUILD=$(BUILD) $(testing)/build/debian-13 build unit kunit run debug
 
 # Half an hour from nothing; what is known already is not tried again.
-mutants: packages-build packages-check
+mutants: packages-build packages-check packages-machine
 	@$(testing)/mutants/run --build $(BUILD) $(if $(ONLY),--only $(ONLY)) $(if $(AGAIN),--again)
 
 # Sphinx is not asked for: "make packages-docs" installs it.

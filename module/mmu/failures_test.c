@@ -133,6 +133,22 @@ static void failure_04_mmio_entry_over_a_present_one(struct kunit *test)
 	world_done(test, w);
 }
 
+/* 4: into one that leads to another page. */
+static void failure_04_another_frame_over_a_present_one(struct kunit *test)
+{
+	struct world *w = world_identity(test, 0);
+
+	*world_u64(w, 0x21000) = 21;
+	*world_u64(w, 0x4000 + 8 * 0x20) = 0x20000 | PT_P | PT_U;
+	must_read(test, w, 0x20000);
+	/* Untold: the entry is mapped read-only, and the write finds another page. */
+	*world_u64(w, 0x4000 + 8 * 0x20) = 0x21000 | FULL;
+	must_write(test, w, 0x20000, 22);
+	KUNIT_EXPECT_EQ(test, *world_u64(w, 0x21000), 22ull);
+	KUNIT_EXPECT_FALSE(test, w->vm.dead);
+	world_done(test, w);
+}
+
 /* 4: the same by a guest's write to a table out of sync. */
 static void failure_04_mmio_entry_by_sync(struct kunit *test)
 {
@@ -632,6 +648,7 @@ static struct kunit_case failures_cases[] = {
 	KUNIT_CASE(failure_03_unsynced_grandchild_is_linked),
 	KUNIT_CASE(failure_03_unsynced_grandchild_by_a_write),
 	KUNIT_CASE(failure_04_mmio_entry_over_a_present_one),
+	KUNIT_CASE(failure_04_another_frame_over_a_present_one),
 	KUNIT_CASE(failure_04_mmio_entry_by_sync),
 	KUNIT_CASE(failure_07_dirty_log_misses_nothing),
 	KUNIT_CASE(failure_07_dirty_is_not_lost_on_sync),
