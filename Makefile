@@ -53,6 +53,7 @@ help:
 	@echo 'make fuzz         each fuzz target of tools/testing/fuzz for SECONDS (default 300); ONLY=abi:'
 	@echo '                  all ioctls at random, ONLY=hostile: hostile guests, in User Mode Linux'
 	@echo '                  (ENGINE=svm|vmx); SEED=N repeats a run'
+	@echo 'make corpus       images out of Debian packages: what each says, as a table (QEMU; ENGINE=vmx|interp)'
 	@echo 'make modes        guests of every paging mode, real mode among them (QEMU; ENGINE=vmx|interp)'
 	@echo 'make mutants      break module and launcher in many ways: does a test see each?'
 	@echo 'make course       the commands of Documentation/course/, and whether they print what it says'
@@ -200,6 +201,10 @@ modes: all $(engine_module) packages-machine
 debian-13: packages-build packages-suites
 	@BUILD=$(BUILD) $(testing)/build/debian-13 build unit kunit run debug
 
+# Two dozen images out of Debian's packages, which apt downloads without installing them.
+corpus: all $(engine_module) packages-machine
+	@$(testing)/guests/corpus/run --build $(BUILD) --engine $(SMP_ENGINE) --table
+
 # Half an hour from nothing; what is known already is not tried again.
 mutants: packages-build packages-check packages-machine
 	@$(testing)/mutants/run --build $(BUILD) $(if $(ONLY),--only $(ONLY)) $(if $(AGAIN),--again)
@@ -217,4 +222,4 @@ clean:
 
 .PHONY: exits-per-op mmu-lock
 .PHONY: all help course migration packages module driver launcher tracing-tools tracing workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean deb
-.PHONY: mutants modes debian-13
+.PHONY: mutants modes debian-13 corpus

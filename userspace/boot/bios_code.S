@@ -244,6 +244,8 @@ memory_map:
 /* ---- 13h: there are no disks, as all learn that ask first ---------------------------------------- */
 
 disk:
+	cmpb	$0x02, %ah		/* Xen reads without asking */
+	je	1f
 	cmpb	$0x08, %ah
 	je	1f
 	cmpb	$0x15, %ah

@@ -32,6 +32,9 @@ static int load(struct boot *boot, const struct image *image)
 {
 	if (!image->bytes)
 		return boot_error(boot, "%s: the file is empty", image->path);
+	/* Such a program may have the headers of other protocols, which are for its firmware. */
+	if (image_is_efi(image) && !bzimage_is(image))
+		return boot_error(boot, "%s: %s", image->path, image_other(image));
 	if (multiboot2_is(image)) {
 		boot->protocol = "multiboot 2";
 		return multiboot2_load(boot, image);

@@ -121,6 +121,7 @@ void image_free(struct image *image);
 int image_unpack(struct boot *boot, struct image *image);
 /** image_other() - for an image of no format that can be started: what it is, and what would help */
 const char *image_other(const struct image *image);
+bool image_is_efi(const struct image *image);
 /** image_at() - where @bytes at @offset lie, NULL if the file is shorter */
 const void *image_at(const struct image *image, uint64_t offset, uint64_t bytes);
 /**
@@ -171,6 +172,8 @@ bool multiboot_is(const struct image *image);
 int multiboot_load(struct boot *boot, const struct image *image);
 bool sector_is(const struct image *image);
 int sector_load(struct boot *boot, const struct image *image);
+/** boot_real_mode() - start as a BIOS ends: in real mode, at BOOT_SECTOR */
+void boot_real_mode(struct boot *boot);
 /** pvh_is() - whether an ELF file has the note of PVH's entry point */
 bool pvh_is(const struct image *image);
 /** pvh_load() - an ELF image with Xen's note of a 32-bit entry point */

@@ -14,6 +14,11 @@
 #define LOADER_UNKNOWN	0xff
 #define VGA_NORMAL	0xffff
 #define INITRD_MAX	0x7fffffff
+/* Older than Linux 2.6.26 are only programs that dress as kernels, and need their 16-bit part. */
+#define SETUP_NEEDED	0x0208
+#define SETUP_SEGMENT	0x1000u
+#define SETUP_STACK	0xe000u
+#define SETUP_ROOM	0x10000u
 #define CMDLINE_OLD_MAX	255			/* before protocol 2.06 */
 
 bool bzimage_is(const struct image *image)
@@ -108,6 +113,49 @@ static int load_initrd(struct boot *boot, uint64_t floor, struct setup_header *h
 	return 0;
 }
 
+/*
+ * The 16-bit part of the image, where loaders put it, and at BOOT_SECTOR what enters it.  Its stack
+ * and heap end at SETUP_STACK of its segment.
+ */
+static int load_setup(struct boot *boot, const struct image *image,
+		      const struct setup_header *header)
+{
+	static const uint8_t enter[] = {
+		0xfa,						/* cli */
+		0xb8, SETUP_SEGMENT & 0xff, SETUP_SEGMENT >> 8,	/* mov $SETUP_SEGMENT, %ax */
+		0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0,		/* to DS, ES, SS */
+		0x8e, 0xe0, 0x8e, 0xe8,				/* FS, GS */
+		0xbc, SETUP_STACK & 0xff, SETUP_STACK >> 8,	/* mov $SETUP_STACK, %sp */
+		0xea, 0, 0, (SETUP_SEGMENT + SECTOR / PARAGRAPH) & 0xff,
+		(SETUP_SEGMENT + SECTOR / PARAGRAPH) >> 8,	/* ljmp behind the first sector */
+	};
+	uint64_t bytes = (header->setup_sects ? header->setup_sects : 4) * SECTOR + SECTOR;
+	const void *from = image_at(image, 0, bytes);
+	uint8_t *to = boot_place(boot, SETUP_SEGMENT * PARAGRAPH, SETUP_ROOM);
+	uint8_t *sector = boot_place(boot, BOOT_SECTOR, SECTOR);
+
+	if (!from || !to || !sector || bytes > SETUP_STACK)
+		return boot_error(boot, "%s: its 16-bit part of %llu bytes is cut short or too long",
+				  image->path, (unsigned long long)bytes);
+	memcpy(to, from, bytes);
+	memcpy(sector, enter, sizeof(enter));
+	boot_real_mode(boot);
+	return 0;
+}
+
+static void tell_setup(struct boot *boot, const struct setup_header *header)
+{
+	struct setup_header *told = memory_at(boot->memory, SETUP_SEGMENT * PARAGRAPH +
+					      HEADER_OFFSET, sizeof(*told));
+
+	told->type_of_loader = LOADER_UNKNOWN;
+	told->loadflags |= CAN_USE_HEAP;
+	told->heap_end_ptr = SETUP_STACK - SECTOR;
+	told->cmd_line_ptr = header->cmd_line_ptr;
+	told->ramdisk_image = header->ramdisk_image;
+	told->ramdisk_size = header->ramdisk_size;
+}
+
 static int fill_zero_page(struct boot *boot, const struct setup_header *header, uint32_t *gpa)
 {
 	struct boot_params *zero = boot_take_low(boot, sizeof(*zero), gpa);
@@ -138,8 +186,15 @@ int bzimage_load(struct boot *boot, const struct image *image)
 	int ret;
 
 	if (read_header(boot, image, &header) || load_kernel(boot, image, &header, &end) ||
-	    load_cmdline(boot, image, &header) || load_initrd(boot, end, &header) ||
-	    fill_zero_page(boot, &header, &zero))
+	    (header.version < SETUP_NEEDED && load_setup(boot, image, &header)) ||
+	    load_cmdline(boot, image, &header) || load_initrd(boot, end, &header))
+		return -1;
+	if (header.version < SETUP_NEEDED) {
+		boot->protocol = "bzImage, 16-bit entry";
+		tell_setup(boot, &header);
+		return 0;
+	}
+	if (fill_zero_page(boot, &header, &zero))
 		return -1;
 	if (header.version >= 0x020c && header.xloadflags & XLF_KERNEL_64) {
 		boot->protocol = "bzImage, 64-bit entry";

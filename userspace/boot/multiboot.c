@@ -150,9 +150,9 @@ static int load_elf(struct boot *boot, const struct image *image, uint32_t *entr
 				  image->path);
 	if (elf_open(boot, image, &elf) || elf_load(boot, &elf, end))
 		return -1;
-	if (elf.is64)
-		return boot_error(boot, "%s: multiboot images are 32-bit ELF files, this has 64 bits (objcopy -O elf32-i386 converts it)",
-				  image->path);
+	if (elf_entry(&elf) >> 32)
+		return boot_error(boot, "%s: its entry point 0x%llx lies above 4 GiB", image->path,
+				  (unsigned long long)elf_entry(&elf));
 	*entry = elf_entry(&elf);
 	return 0;
 }

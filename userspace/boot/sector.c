@@ -26,13 +26,18 @@ bool sector_is(const struct image *image)
 
 int sector_load(struct boot *boot, const struct image *image)
 {
-	struct gondola_rec_sregs *sregs = &boot->sregs;
-
 	if (image->bytes % SECTOR_BYTES || image->bytes > BOOT_EBDA - BOOT_SECTOR)
 		return boot_error(boot, "%s: a boot sector of %zu bytes: whole sectors are needed, %u at most",
 				  image->path, image->bytes,
 				  (BOOT_EBDA - BOOT_SECTOR) / SECTOR_BYTES);
 	memcpy(memory_at(boot->memory, BOOT_SECTOR, image->bytes), image->data, image->bytes);
+	boot_real_mode(boot);
+	return 0;
+}
+
+void boot_real_mode(struct boot *boot)
+{
+	struct gondola_rec_sregs *sregs = &boot->sregs;
 
 	memset(&boot->regs, 0, sizeof(boot->regs));
 	memset(sregs, 0, sizeof(*sregs));
@@ -48,5 +53,4 @@ int sector_load(struct boot *boot, const struct image *image)
 	sregs->seg[GONDOLA_CS].base = BIOS_SEGMENT << 4;
 	boot->regs.rip = boot->post;
 	boot->regs.rflags = RFLAGS_FIXED;
-	return 0;
 }

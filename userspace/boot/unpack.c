@@ -73,6 +73,11 @@ static bool starts_with(const struct image *image, uint64_t offset, const char *
 }
 #define STARTS_WITH(image, magic)	starts_with(image, 0, magic, sizeof(magic) - 1)
 
+bool image_is_efi(const struct image *image)
+{
+	return STARTS_WITH(image, "MZ");
+}
+
 int image_unpack(struct boot *boot, struct image *image)
 {
 	struct image unpacked = { .path = image->path };

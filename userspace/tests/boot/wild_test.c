@@ -27,6 +27,63 @@ static void unfilled_paragraph(void)
 	expect_refused(SMALL, "cut short");
 }
 
+/* iPXE (2.07) and MEMDISK (2.03) are nothing without their 16-bit part. */
+static void setup_16bit(void)
+{
+	static const uint16_t versions[] = { 0x0202, 0x0203, 0x0207, 0x0208 };
+	const struct setup_header *told;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		struct setup_header *header = (struct setup_header *)(made.data + 0x1f1);
+		struct boot *boot = fresh_boot();
+
+		boot->append = "words";
+		make_bzimage(0);
+		header->version = versions[i];
+		strcpy((char *)made.data + 0x2a0, "sixteen");
+		require_equal(boot_made(SMALL), 0);
+		expect_equal(boot->sregs.cr0 & 1, versions[i] >= 0x0208);
+		if (versions[i] >= 0x0208)
+			continue;
+		expect(!strcmp(boot->protocol, "bzImage, 16-bit entry"));
+		expect(!strcmp(made_at(0x102a0, 8), "sixteen"));
+		told = made_at(0x101f1, sizeof(*told));
+		expect_equal(told->type_of_loader, 0xff);
+		expect(told->loadflags & CAN_USE_HEAP);
+		expect(!strcmp(made_at(told->cmd_line_ptr, 6), "words"));
+		/* The boot sector's place has a jump behind the first sector. */
+		expect(!memcmp(made_at(0x7c00 + 17, 5), "\xea\x00\x00\x20\x10", 5));
+	}
+	fresh_boot();
+}
+
+/* GNU Mach of 64 bits is entered in 32, as by GRUB. */
+static void multiboot_64(void)
+{
+	uint32_t *header = (uint32_t *)(made.data + 512);
+
+	fresh_boot();
+	make_pvh(1);
+	header[0] = 0x1badb002;
+	header[1] = 0;
+	header[2] = 0u - 0x1badb002;
+	require_equal(boot_made(SMALL), 0);
+	expect(!strcmp(boot_of()->protocol, "multiboot"));
+	expect_equal(boot_of()->regs.gpr[0], 0x2badb002);
+	fresh_boot();
+}
+
+/* xen.efi has a multiboot 2 header for those who load it otherwise. */
+static void efi_with_other_headers(void)
+{
+	static const uint32_t tags[] = { 0, 8 };
+
+	fresh_boot();
+	make_multiboot2(tags, 2);
+	memcpy(made.data, "MZ", 2);
+	expect_refused(SMALL, "EFI firmware");
+}
+
 static void empty_initrd(void)
 {
 	struct boot *boot = fresh_boot();
@@ -281,6 +338,9 @@ static void multiboot2_bad(void)
 
 static const struct tap_test tests[] = {
 	{ "a bzImage whose last paragraph is not full is loaded", unfilled_paragraph },
+	{ "an old bzImage is entered at its 16-bit part", setup_16bit },
+	{ "a multiboot image of 64 bits is entered in 32", multiboot_64 },
+	{ "a program for EFI is named, whatever else it is", efi_with_other_headers },
 	{ "an empty initrd is none", empty_initrd },
 	{ "an image in base memory keeps its place", below_one_mib },
 	{ "so does one in many pieces", many_segments },
