@@ -126,3 +126,27 @@ void gondola_thread_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const voi
 #undef SET
 	fpregs_unlock();
 }
+
+/* ---- x87, MXCSR and all XMM registers, likewise ------------------------------------- */
+
+struct fx { u8 byte[GONDOLA_FX_BYTES]; };
+
+void gondola_thread_get_fx(struct gondola_vcpu *vcpu, void *fx)
+{
+	struct fx *out = fx;
+
+	lockdep_assert_held(&vcpu->host->mutex);
+	hold_fpu();
+	asm volatile("fxsave64 %0" : "=m" (*out));
+	fpregs_unlock();
+}
+
+void gondola_thread_set_fx(struct gondola_vcpu *vcpu, const void *fx)
+{
+	const struct fx *in = fx;
+
+	lockdep_assert_held(&vcpu->host->mutex);
+	hold_fpu();
+	asm volatile("fxrstor64 %0" : : "m" (*in));
+	fpregs_unlock();
+}

@@ -48,6 +48,7 @@ struct gondola_xsave {
 	u64 reserved[6];
 	u8 extended[PAGE_SIZE - 576];
 };
+static_assert(sizeof(((struct gondola_xsave *)0)->fx) == GONDOLA_FX_BYTES);
 static_assert(offsetof(struct gondola_xsave, fx.xmm) == 160);
 static_assert(offsetof(struct gondola_xsave, extended) == 576);
 static_assert(sizeof(struct gondola_xsave) == PAGE_SIZE);
@@ -209,4 +210,23 @@ void gondola_thread_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const voi
 	lockdep_assert_held(&vcpu->host->mutex);
 	memcpy(area->fx.xmm[n], buf, sizeof(area->fx.xmm[n]));
 	area->xstate_bv |= XSTATE_SSE;
+}
+
+/* ---- x87, MXCSR and all XMM registers, likewise ------------------------------------- */
+
+void gondola_thread_get_fx(struct gondola_vcpu *vcpu, void *fx)
+{
+	const struct gondola_xsave *area = vcpu->host->thread.fpu;
+
+	lockdep_assert_held(&vcpu->host->mutex);
+	memcpy(fx, &area->fx, GONDOLA_FX_BYTES);
+}
+
+void gondola_thread_set_fx(struct gondola_vcpu *vcpu, const void *fx)
+{
+	struct gondola_xsave *area = vcpu->host->thread.fpu;
+
+	lockdep_assert_held(&vcpu->host->mutex);
+	memcpy(&area->fx, fx, GONDOLA_FX_BYTES);
+	area->xstate_bv |= XSTATE_LEGACY;
 }

@@ -15,6 +15,8 @@
 struct gondola_vcpu;
 struct gondola_xsave;
 
+#define GONDOLA_FX_BYTES	512	/* of FXSAVE's image, aligned to 16 */
+
 #ifdef CONFIG_UML
 
 struct gondola_thread {
@@ -86,6 +88,14 @@ static inline void gondola_thread_set_xmm(struct gondola_vcpu *vcpu, unsigned in
 {
 }
 
+static inline void gondola_thread_get_fx(struct gondola_vcpu *vcpu, void *fx)
+{
+}
+
+static inline void gondola_thread_set_fx(struct gondola_vcpu *vcpu, const void *fx)
+{
+}
+
 #else
 
 #include <asm/fpu/api.h>
@@ -147,6 +157,9 @@ int gondola_thread_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
 int gondola_thread_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
 void gondola_thread_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf);
 void gondola_thread_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf);
+/* All that FXSAVE has of it; what is set was got, and changed by the interpreter. */
+void gondola_thread_get_fx(struct gondola_vcpu *vcpu, void *fx);
+void gondola_thread_set_fx(struct gondola_vcpu *vcpu, const void *fx);
 
 #endif
 

@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "emulate/emulate.h"
+#include "host/thread.h"
 #include "irq/eventfd.h"
 #include "run.h"
 #include "assist.h"
@@ -62,6 +63,7 @@ struct fragment {
  * @reads: MMIO reads of this instruction so far, in order.  They answer when it is interpreted
  *         again; the tag (RCX) tells apart the rounds of a string instruction
  * @writes: MMIO writes that the launcher is still to see
+ * @fpu: the guest's FPU, while an instruction is interpreted that needs more than XMM registers
  * @zapped_gpa: last table that was dropped because its writer was unknown
  * @zapped_at: count of page faults at that time
  */
@@ -85,9 +87,12 @@ struct interp {
 	unsigned int nr_writes, next_write;
 	struct fragment reads[MMIO_MAX];
 	struct fragment writes[MMIO_MAX];
+	struct gondola_fxsave fpu;
 	gpa_t zapped_gpa;
 	u64 zapped_at;
 };
+
+static_assert(sizeof(struct gondola_fxsave) == GONDOLA_FX_BYTES);
 
 static struct interp *to_interp(struct gondola_emulator *e)
 {
@@ -493,6 +498,8 @@ static const struct gondola_emul_ops ops = {
 	.get_xmm = interp_get_xmm,
 	.set_xmm = interp_set_xmm,
 	.iret = interp_iret,
+	.fpu_begin = interp_fpu_begin,
+	.fpu_end = interp_fpu_end,
 };
 
 int gondola_emulator_create(struct gondola_vcpu *vcpu)
@@ -505,6 +512,7 @@ int gondola_emulator_create(struct gondola_vcpu *vcpu)
 	in->emul.ops = &ops;
 	in->emul.ctx = vcpu;
 	in->emul.regs = &vcpu->regs;
+	in->emul.fpu = vcpu->fpu;
 	vcpu->emulator = &in->emul;
 	return 0;
 }
@@ -583,6 +591,21 @@ static int leave_unknown(struct interp *in)
 	return GONDOLA_LEAVE;
 }
 
+/* The guest's FPU is in the processor: an instruction that computes there has a copy of it. */
+static int emulate_with_fpu(struct interp *in)
+{
+	int r;
+
+	gondola_thread_get_fx(in->vcpu, &in->fpu);
+	in->emul.fpu = &in->fpu;
+	in->next_read = 0;
+	r = gondola_emulate(&in->emul);
+	in->emul.fpu = NULL;
+	if (r == GONDOLA_EMUL_OK)
+		gondola_thread_set_fx(in->vcpu, &in->fpu);
+	return r;
+}
+
 /* Interpret one instruction; enum gondola_emul_result in *@result for who wants to know more. */
 static int interpret(struct interp *in, int *result)
 {
@@ -592,6 +615,8 @@ static int interpret(struct interp *in, int *result)
 	gondola_count(vcpu, GONDOLA_COUNTER_INTERPRETED);
 	prepare(in);
 	*result = gondola_emulate(&in->emul);
+	if (unlikely(*result == GONDOLA_EMUL_UNKNOWN) && !vcpu->fpu && !in->nr_writes)
+		*result = emulate_with_fpu(in);
 	if (*result != GONDOLA_EMUL_USER)
 		in->nr_reads = 0;
 	switch (*result) {

@@ -30,6 +30,8 @@ void interp_set_shadow(struct gondola_emulator *e, u32 shadow);
 void interp_iret(struct gondola_emulator *e);
 void interp_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf);
 void interp_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf);
+void interp_fpu_begin(struct gondola_emulator *e);
+void interp_fpu_end(struct gondola_emulator *e);
 
 /* STI (1), MOV SS (2), or 0: an instruction is complete. The bit that blocks NMIs is not theirs. */
 static inline void interp_shadow(struct gondola_vcpu *vcpu, u32 shadow)

@@ -2,6 +2,7 @@
 /* The registers of a vCPU, for the interpreter. */
 #include "run.h"
 #include "assist.h"
+#include "host/fpu.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "vcpu.h"
@@ -160,4 +161,14 @@ void interp_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf)
 void interp_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf)
 {
 	gondola_vcpu_set_xmm(to_vcpu(e), n, buf);
+}
+
+void interp_fpu_begin(struct gondola_emulator *e)
+{
+	gondola_host_fpu_begin();
+}
+
+void interp_fpu_end(struct gondola_emulator *e)
+{
+	gondola_host_fpu_end();
 }
