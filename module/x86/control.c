@@ -212,8 +212,9 @@ int gondola_set_xcr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 }
 
 /**
- * gondola_debug_exception() - what the processor does to registers as it raises #DB
- * @conditions: DR6's bits: what was met
+ * gondola_debug_exception() - change the debug registers as the processor does when it raises #DB
+ * @vcpu: the vCPU, loaded or stopped
+ * @conditions: bits of DR6 for the conditions that were met
  *
  * The handler may use the debug registers, and is not stepped by branches itself.
  */
@@ -229,9 +230,10 @@ void gondola_debug_exception(struct gondola_vcpu *vcpu, u64 conditions)
 }
 
 /**
- * gondola_general_detect() - MOV from or to a debug register, before it does anything
+ * gondola_general_detect() - a MOV from or to a debug register begins: does DR7.GD forbid it?
+ * @vcpu: the vCPU that executes it
  *
- * True: DR7.GD forbids it, and #DB is to be raised.
+ * Returns true if it does: the caller raises #DB in place of the access.
  */
 bool gondola_general_detect(struct gondola_vcpu *vcpu)
 {
