@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,14 +36,16 @@ static void check_disk(const char *spec)
 static void check_net(const char *spec)
 {
 	size_t kind = strcspn(spec, ",");
-	char path[128];
+	char name[IFNAMSIZ] = "";
 
 	if (!strncmp(spec, "user", kind) && kind == 4)
 		return;
 	if (strncmp(spec, "tap=", 4))
 		fail(EXIT_CODE_USAGE, "--net: \"%.*s\" is neither user nor tap=NAME", (int)kind, spec);
-	snprintf(path, sizeof(path), "/sys/class/net/%.*s", (int)kind - 4, spec + 4);
-	if (access(path, F_OK))
+	if (kind - 4 < sizeof(name))
+		memcpy(name, spec + 4, kind - 4);
+	/* Not by sysfs, which shows the network namespace that it was mounted in. */
+	if (!if_nametoindex(name))
 		fail(EXIT_CODE_IMAGE, "--net %.*s: there is no such interface (ip tuntap add %.*s mode tap makes it)",
 		     (int)kind, spec, (int)kind - 4, spec + 4);
 }
