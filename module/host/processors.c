@@ -206,7 +206,7 @@ u32 processors_probe(const struct gondola_engine_ops *ops, char *detail)
 	return first.reason;
 }
 
-/* What else processors_on() took. */
+/* Undo the rest of processors_on(). */
 static void give_up(void)
 {
 	cpu_emergency_unregister_virt_callback(emergency_disable);

@@ -443,7 +443,7 @@ static struct sregs_record pae_sregs(void)
 	return r;
 }
 
-/* What a processor keeps of the page at CR3 moves with it, whatever the guest made of the page. */
+/* The pointers that a processor loaded move with it, even if the guest rewrote the page at CR3. */
 static void directory_pointers_as_loaded(struct kunit *test)
 {
 	static const u64 loaded[4] = { 0x3001, 0, 0x5001, 0 };

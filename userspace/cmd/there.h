@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a VM names is there: said when it is named, not when the VM starts or arrives. */
+/* Check that the files and interfaces that a VM names exist, before it starts or arrives. */
 #ifndef CMD_THERE_H
 #define CMD_THERE_H
 

@@ -191,7 +191,7 @@ static bool meets_breakpoint(struct interp_vcpu *ip)
 	return met && leave_debug(ip, met);
 }
 
-/* What traps after an instruction.  MOV SS puts off what it met itself. */
+/* The conditions that trap after an instruction.  MOV SS puts off those that it met itself. */
 static u64 traps(struct interp_vcpu *ip, u64 rflags, u64 rip)
 {
 	struct gondola_emulator *e = &ip->emul;

@@ -159,7 +159,7 @@ SYM_INNER_LABEL(ring3_syscall32, SYM_L_GLOBAL)
 	cmp	$(.Lleave - .Lenter_swapped), %rax
 	pop	%rax
 	jb	.Lring0_swapped
-	/* What .Lsave swaps is swapped here before. */
+	/* The host's GS base is loaded, and .Lsave swaps it: swap it once before. */
 	swapgs
 	orq	$RING3_FATAL, (%rsp)
 	jmp	.Lsave

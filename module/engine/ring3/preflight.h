@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What decides whether guests may run in ring 3 here.  Pure. */
+/* The decision whether guests may run in ring 3 here.  Pure. */
 #ifndef GONDOLA_RING3_PREFLIGHT_H
 #define GONDOLA_RING3_PREFLIGHT_H
 

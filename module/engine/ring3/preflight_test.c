@@ -20,7 +20,7 @@ static void ring3_obstacles_are_named(struct kunit *test)
 		{ { .nx = true, .encrypted = true }, GONDOLA_PF_MISSING_FEATURE, "unencrypted" },
 		{ { .nx = true, .no_bhb = true }, GONDOLA_PF_KERNEL, "branch history" },
 		{ { .nx = true, .slot_taken = true }, GONDOLA_PF_IN_USE, "guard hole" },
-		/* What no boot option mends is named before what one does. */
+		/* A reason that no boot option removes comes before one that an option removes. */
 		{ { .nx = true, .encrypted = true, .la57 = true }, GONDOLA_PF_MISSING_FEATURE,
 		  "unencrypted" },
 	};

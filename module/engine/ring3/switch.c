@@ -246,7 +246,7 @@ static void give_processor(const struct host_state *host, struct ring3_user *use
 
 /* ---- running --------------------------------------------------------------------------- */
 
-/* What an exit pushed; NULL: there was none. */
+/* The registers that an exit pushed, or NULL without an exit. */
 static const struct ring3_regs *pushed(struct ring3_area *area)
 {
 	unsigned long at = area->context->exit_rsp;
@@ -254,7 +254,7 @@ static const struct ring3_regs *pushed(struct ring3_area *area)
 	return at ? page_at(area, at - area->base) : NULL;
 }
 
-/* What struck is handled as if it had struck here.  NMIs may be blocked until then. */
+/* Raise the vector again, for the host to handle it.  NMIs may be blocked until then. */
 static void hand_over(u64 vector, u32 seen)
 {
 	if (vector == X86_TRAP_NMI || seen & SEEN_NMI)
@@ -286,7 +286,7 @@ static enum ring3_why judge(const struct ring3_regs *left)
 
 static void take_regs(struct ring3_regs *regs, const struct ring3_regs *left, enum ring3_why why)
 {
-	/* What IRET refused is still the guest's; its own frame says where in the switcher it is. */
+	/* The state that IRET refused is the guest's; the frame of IRET's fault is the switcher's. */
 	if (why == RING3_BAD_STATE) {
 		regs->vector = left->vector;
 		regs->error = left->error;

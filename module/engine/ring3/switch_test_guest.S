@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the tests of the switch run in ring 3: each from its label, at the same offset in a page. */
+/* The code that the tests of the switch run in ring 3, each from its label. */
 #include <linux/linkage.h>
 
 	.section .rodata
