@@ -18,6 +18,15 @@ static inline void wait_init(pthread_cond_t *changed)
 	pthread_condattr_destroy(&attributes);
 }
 
+/** wait_now_ms() - milliseconds of CLOCK_MONOTONIC */
+static inline int64_t wait_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
 /** wait_deadline() - @ns from now, on CLOCK_MONOTONIC */
 static inline struct timespec wait_deadline(uint64_t ns)
 {

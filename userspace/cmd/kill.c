@@ -4,26 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "remote.h"
 #include "base/fail.h"
+#include "base/wait.h"
 
 #define PATIENCE_MS	3000
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
-}
 
 static bool gone(const char *name, int64_t until_ms)
 {
 	while (registry_is_active(name)) {
-		if (now_ms() >= until_ms)
+		if (wait_now_ms() >= until_ms)
 			return false;
 		usleep(20000);
 	}
@@ -33,12 +25,12 @@ static bool gone(const char *name, int64_t until_ms)
 /* A process that still listens takes its leave: its report, its sockets. */
 static bool ask(const char *name, int64_t until_ms)
 {
-	int64_t left = until_ms - now_ms();
+	int64_t left = until_ms - wait_now_ms();
 	struct control_link link;
 
 	if (left > 0 &&
 	    !control_connect(&link, registry_path(REGISTRY_CONTROL, name), (int)left)) {
-		left = until_ms - now_ms();
+		left = until_ms - wait_now_ms();
 		json_object_put(control_ask(&link, "kill", NULL, -1, left > 0 ? (int)left : 0,
 					    NULL, NULL));
 		control_disconnect(&link);
@@ -54,7 +46,7 @@ static void kill_process(const char *name, int process)
 		fail(EXIT_CODE_ERROR, "the process of %s cannot be killed: %s", name,
 		     strerror(errno));
 	/* It ends when its memory is free. */
-	if (!gone(name, now_ms() + 10 * PATIENCE_MS))
+	if (!gone(name, wait_now_ms() + 10 * PATIENCE_MS))
 		fail(EXIT_CODE_ERROR, "the process of %s was killed and does not end", name);
 }
 
@@ -78,7 +70,7 @@ static int run_kill(int argc, char **argv)
 		remote_check("kill", &vm);
 		registry_put(&vm);
 	}
-	until_ms = now_ms() + PATIENCE_MS;
+	until_ms = wait_now_ms() + PATIENCE_MS;
 	/* Held from here on: another process of this name is not meant. */
 	process = registry_open_process(options.name);
 	if (!ask(options.name, until_ms)) {

@@ -12,12 +12,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/line_socket.h"
 #include "base/member.h"
+#include "base/wait.h"
 #include "client.h"
 #include "registry.h"
 
@@ -467,17 +467,9 @@ struct json_object *registry_load_config(const char *name, struct error *error)
 
 /* ---- finding ---------------------------------------------------------------------------------- */
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
-}
-
 static int ms_until(int64_t deadline)
 {
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - wait_now_ms();
 
 	return left > 0 ? (int)left : 0;
 }
@@ -528,7 +520,7 @@ static int find_until(const char *name, struct registry_vm *vm, int64_t deadline
 
 int registry_find(const char *name, struct registry_vm *vm)
 {
-	return find_until(name, vm, now_ms() + STATUS_TIMEOUT_MS);
+	return find_until(name, vm, wait_now_ms() + STATUS_TIMEOUT_MS);
 }
 
 struct search {
@@ -550,7 +542,7 @@ static void *find_some(void *argument)
 
 struct registry_vm *registry_find_all(char *const *names)
 {
-	struct search search = { .names = names, .deadline = now_ms() + STATUS_TIMEOUT_MS };
+	struct search search = { .names = names, .deadline = wait_now_ms() + STATUS_TIMEOUT_MS };
 	pthread_t threads[AT_ONCE];
 	size_t started = 0;
 

@@ -7,10 +7,10 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/wait.h"
 #include "transport.h"
 
 #define GUESTS		8u	/* connections that have not said yet what they are */
@@ -26,14 +26,6 @@ struct guests {
 };
 
 enum verdict { UNKNOWN, STRANGER, WANTED };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
-}
 
 static void drop(struct guests *guests, unsigned int i, const char *why)
 {
@@ -73,7 +65,7 @@ static bool take_in(struct guests *guests, int listener, int timeout_ms)
 		return is_passing(errno);
 	i = make_place(guests);
 	guests->at[i].fd = fd;
-	guests->at[i].until_ms = now_ms() + timeout_ms;
+	guests->at[i].until_ms = wait_now_ms() + timeout_ms;
 	guests->at[i].begun = false;
 	return true;
 }
@@ -108,7 +100,7 @@ static int sort_out(struct guests *guests, const struct pollfd *fds, const char 
 		}
 		if (verdict == STRANGER)
 			drop(guests, i, "it did not begin as a VM does");
-		else if (now_ms() >= guests->at[i].until_ms)
+		else if (wait_now_ms() >= guests->at[i].until_ms)
 			drop(guests, i, "it said nothing");
 	}
 	return -1;
@@ -117,7 +109,7 @@ static int sort_out(struct guests *guests, const struct pollfd *fds, const char 
 /* Returns for how long poll() may wait. */
 static int watch(const struct guests *guests, struct pollfd *fds)
 {
-	int64_t wait = -1, now = now_ms();
+	int64_t wait = -1, now = wait_now_ms();
 
 	for (unsigned int i = 0; i < GUESTS; i++) {
 		bool begun = guests->at[i].begun;
