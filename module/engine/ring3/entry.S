@@ -33,7 +33,7 @@
 	.balign	4096
 SYM_INNER_LABEL(ring3_text, SYM_L_GLOBAL)
 
-/* From gondola_ring3_switch(), on the host's stack and tables; descriptors are the area's. */
+/* From ring3_switch(), on the host's stack and tables; descriptors are the area's. */
 SYM_INNER_LABEL(ring3_enter, SYM_L_GLOBAL)
 	MARK_TARGET
 	swapgs
@@ -267,12 +267,12 @@ SYM_INNER_LABEL(ring3_text_end, SYM_L_GLOBAL)
 	.text
 
 /*
- * void gondola_ring3_switch(struct ring3_context *context)
+ * void ring3_switch(struct ring3_context *context)
  *
  * Interrupts off; @context by its address in the area.  From the first LIDT to the last, all
  * exceptions are the area's, since GDT, TR and CR3 change meanwhile.
  */
-SYM_FUNC_START(gondola_ring3_switch)
+SYM_FUNC_START(ring3_switch)
 	PUSH_HOST_REGISTERS
 	push	%rdi
 	lea	.Lreturn(%rip), %rax
@@ -322,18 +322,18 @@ SYM_FUNC_START(gondola_ring3_switch)
 	add	$8, %rsp
 	POP_HOST_REGISTERS
 	RET
-SYM_FUNC_END(gondola_ring3_switch)
+SYM_FUNC_END(ring3_switch)
 
-_ASM_NOKPROBE(gondola_ring3_switch)
+_ASM_NOKPROBE(ring3_switch)
 
-/* void gondola_ring3_raise(unsigned int vector): as the processor does when it delivers it. */
-SYM_FUNC_START(gondola_ring3_raise)
+/* void ring3_raise(unsigned int vector): as the processor does when it delivers it. */
+SYM_FUNC_START(ring3_raise)
 	mov	%edi, %eax
 	shl	$4, %eax
 	lea	.Lraise(%rip), %rdx
 	add	%rdx, %rax
 	JMP_NOSPEC rax
-SYM_FUNC_END(gondola_ring3_raise)
+SYM_FUNC_END(ring3_raise)
 
 	.balign	16
 SYM_CODE_START_LOCAL(ring3_raise_stubs)

@@ -113,7 +113,7 @@ int ring3_area_place(struct ring3_area *area);
 /* entry.S */
 extern const u8 ring3_text[], ring3_text_end[], ring3_stubs[];
 extern const u8 ring3_enter[], ring3_syscall[], ring3_syscall32[];
-void gondola_ring3_switch(struct ring3_context *context);
-void gondola_ring3_raise(unsigned int vector);
+void ring3_switch(struct ring3_context *context);
+void ring3_raise(unsigned int vector);
 
 #endif

@@ -262,7 +262,7 @@ static void hand_over(u64 vector, u32 seen)
 	if (vector == X86_TRAP_MC || seen & SEEN_MC)
 		engine_host_machine_check();
 	if (vector >= FIRST_EXTERNAL_VECTOR && vector < NR_VECTORS)
-		gondola_ring3_raise(vector);
+		ring3_raise(vector);
 }
 
 static enum ring3_why judge(const struct ring3_regs *left)
@@ -343,7 +343,7 @@ enum ring3_why ring3_run(struct ring3_area *area, u64 root, struct ring3_regs *r
 	set_tables(context, root);
 	note_descriptors(area);
 	take_processor(area, &host, user);
-	gondola_ring3_switch((struct ring3_context *)(area->base + AREA_CONTEXT));
+	ring3_switch((struct ring3_context *)(area->base + AREA_CONTEXT));
 	user->cr2 = context->cr2;
 	left = pushed(area);
 	why = judge(left);
