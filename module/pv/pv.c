@@ -15,7 +15,7 @@
 #include <uapi/linux/gondola_pv.h>
 #include "irq/irq.h"
 #include "mmu/mmu.h"
-#include "pv.h"
+#include "internal.h"
 #include "vcpu.h"
 
 #define SYSTEM_TIME_ENABLE	BIT_ULL(0)

@@ -19,8 +19,6 @@ int gondola_pv_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
  */
 int gondola_pv_restore_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
 
-/** gondola_pv_set_steal_time() - the guest says where its record is; 0 or -EINVAL */
-int gondola_pv_set_steal_time(struct gondola_vcpu *vcpu, u64 value);
 /**
  * gondola_pv_scheduled() - handles GONDOLA_REQ_STEAL: the vCPU's thread runs again
  *

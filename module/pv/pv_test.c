@@ -4,7 +4,7 @@
 #include <uapi/linux/gondola_pv.h>
 #include "irq/test_host.h"
 #include "mmu/test_world.h"
-#include "pv.h"
+#include "internal.h"
 #include "vcpu.h"
 
 #define ALL_FEATURES	(GONDOLA_KVM_PV_UNHALT | GONDOLA_KVM_PV_SEND_IPI | \

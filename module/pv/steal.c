@@ -8,7 +8,7 @@
 #include <uapi/linux/gondola_pv.h>
 #include "host/time.h"
 #include "mmu/mmu.h"
-#include "pv.h"
+#include "internal.h"
 #include "vcpu.h"
 
 #define STEAL_ENABLE		BIT_ULL(0)

@@ -16,7 +16,7 @@
 #include "emulate/emulate.h"
 #include "host/thread.h"
 #include "irq/eventfd.h"
-#include "run.h"
+#include "internal.h"
 #include "assist.h"
 #include "irq/irq.h"
 #include "mmu/mmu.h"

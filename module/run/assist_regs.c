@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The registers of a vCPU, for the interpreter. */
-#include "run.h"
+#include "internal.h"
 #include "assist.h"
 #include "host/fpu.h"
 #include "irq/irq.h"

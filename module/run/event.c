@@ -3,7 +3,7 @@
  * The event that a vCPU has delivered next: which it is, how an exception is queued, and where one
  * goes that the guest did not take.
  */
-#include "run.h"
+#include "internal.h"
 #include "irq/irq.h"
 #include "trace.h"
 #include "vcpu.h"

@@ -7,7 +7,7 @@
 #include <linux/string.h>
 #include "emulate/emulate.h"
 #include "irq/eventfd.h"
-#include "run.h"
+#include "internal.h"
 #include "irq/irq.h"
 #include "pv/pv.h"
 #include "trace.h"

@@ -7,7 +7,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "emulate/emulate.h"
-#include "run.h"
+#include "internal.h"
 #include "host/thread.h"
 #include "vcpu.h"
 #include "host/vcpu_host.h"
@@ -49,12 +49,12 @@ void gondola_vcpu_fpu_destroy(struct gondola_vcpu *vcpu)
 	vcpu->fpu = NULL;
 }
 
-u32 fpu_size(struct gondola_vcpu *vcpu)
+static u32 fpu_size(struct gondola_vcpu *vcpu)
 {
 	return vcpu->fpu ? sizeof(struct area) : gondola_thread_fpu_size(vcpu);
 }
 
-int fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
+static int fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 {
 	struct area *area = buf;
 
@@ -80,7 +80,7 @@ static int check_area(const struct area *area, u32 bytes, u32 *bad)
 	return area->fx.mxcsr & ~MXCSR_BITS ? -EINVAL : 0;
 }
 
-int fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
+static int fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
 {
 	const struct area *area = buf;
 	struct gondola_fxsave *fpu = vcpu->fpu;

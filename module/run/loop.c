@@ -3,7 +3,7 @@
 #include <linux/sched/signal.h>
 #include <linux/task_work.h>
 #include <linux/vtime.h>
-#include "run.h"
+#include "internal.h"
 #include "assist.h"
 #include "host/compat.h"
 #include "host/run.h"

@@ -7,7 +7,7 @@
 #include "irq/irq.h"
 #include "vcpu.h"
 #include "host/vcpu_host.h"
-#include "run.h"
+#include "internal.h"
 
 #define AR_DATA		0x93u
 #define AR_CODE		0x9bu

@@ -1,97 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * The run loop (loop.c), the event that comes next (event.c), what is done about an exit (exit.c:
- * a table by enum gondola_reason), and how the instruction emulator helps (assist.c).
- */
-#ifndef GONDOLA_EXIT_H
-#define GONDOLA_EXIT_H
+/* The door of run/: a vCPU runs, is loaded to be looked at, and is reset. */
+#ifndef GONDOLA_RUN_RUN_H
+#define GONDOLA_RUN_RUN_H
 
-#include <linux/types.h>
-#include "engine.h"
 #include "record.h"
 #include "vcpu.h"
 
-/*
- * The next step of the run loop; negative: -errno for GONDOLA_RUN.  -EAGAIN: memory is missing, see
- * vcpu->missing; the loop alone makes an exit of it, and the instruction is done again.
- */
-enum gondola_next {
-	GONDOLA_LEAVE = 0,		/* vcpu->run says why */
-	GONDOLA_REENTER = 1,
-};
-
-/** gondola_handle_exit() - act on an exit; preemptible, may sleep */
-int gondola_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
-/**
- * gondola_interpret() - interpret the instruction at RIP
- *
- * Returns enum gondola_next or -errno.  When the launcher's help is needed it
- * fills the run page and returns LEAVE; the answer is taken up by
- * gondola_complete_user_exit() at the next GONDOLA_RUN.
- */
-int gondola_interpret(struct gondola_vcpu *vcpu);
-/** gondola_interpret_known() - the same, but REENTER if the interpreter does not know it */
-int gondola_interpret_known(struct gondola_vcpu *vcpu);
-/**
- * gondola_interpret_table_write() - the same, for a write to a shadowed table at @gpa
- *
- * An instruction that the interpreter does not know is no reason to give up
- * here: the shadow of the table is dropped instead, and the guest writes.
- */
-int gondola_interpret_table_write(struct gondola_vcpu *vcpu, gpa_t gpa);
-/** gondola_user_pio() - let the launcher do IN or OUT on RAX, by the run page */
-int gondola_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bool in,
-		     unsigned int insn_len);
-/** gondola_set_rax() - what IN does with the @width bytes of @value */
-void gondola_set_rax(struct gondola_vcpu *vcpu, unsigned int width, u32 value);
-/** gondola_complete_user_exit() - first thing in GONDOLA_RUN; REENTER, LEAVE or -errno */
-int gondola_complete_user_exit(struct gondola_vcpu *vcpu);
-/* An opcode in one of the decoder's maps, see struct gondola_insn. */
-#define GONDOLA_OPCODE(map, opcode)	((map) << 8 | (opcode))
-/**
- * gondola_measure() - how long is the instruction at RIP that made the guest leave?
- * @opcode: GONDOLA_OPCODE() of what the processor saw there
- * @len: out; 0: another vCPU has rewritten it since, or its page is gone
- *
- * Asked before the instruction has any effect, and its bytes are read once.  With @len 0 the guest
- * runs what is there now: as if it had come there later.  REENTER, LEAVE or -errno.
- */
-int gondola_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len);
-/** gondola_skip() - move RIP past the instruction */
-void gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len);
-/** run_assist_deliver() - let the emulator deliver vcpu->event; enum gondola_next or -errno */
-int run_assist_deliver(struct gondola_vcpu *vcpu);
-
-/**
- * run_pick_event() - make vcpu->event what the guest would take now, if there is none yet
- *
- * Returns whether an interrupt waits that was not taken.  Interrupts may be off.
- */
-bool run_pick_event(struct gondola_vcpu *vcpu);
-/** run_event_given() - vcpu->event is delivered, or will be by the entry that comes */
-void run_event_given(struct gondola_vcpu *vcpu);
-/** run_nmi_blocked() - the handler of an NMI runs, or is about to */
-bool run_nmi_blocked(struct gondola_vcpu *vcpu);
-/** run_interrupt_wakes() - an interrupt is pending that the guest would take */
-bool run_interrupt_wakes(struct gondola_vcpu *vcpu);
-/** run_queue_event() - queue the exception @next, merged with what is queued (vcpu->event) */
-void run_queue_event(struct gondola_vcpu *vcpu, const struct gondola_event *next);
-/** gondola_queue_exception() - raise it, merged with what is queued (vcpu->event) */
-void gondola_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u32 error);
-/** gondola_queue_page_fault() - #PF with @error at @gva (CR2 on delivery) */
-void gondola_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error);
-/** run_interrupt_not_taken() - an interrupt in vcpu->event goes back to its controller */
-void run_interrupt_not_taken(struct gondola_vcpu *vcpu);
-
 int gondola_emulator_create(struct gondola_vcpu *vcpu);
 void gondola_emulator_destroy(struct gondola_vcpu *vcpu);
-
-/*
- * vcpu.c, for the above: 16 bytes of an XMM register of the guest, whether they
- * are in the processor now or in memory.
- */
-void gondola_vcpu_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf);
-void gondola_vcpu_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf);
+int gondola_vcpu_fpu_create(struct gondola_vcpu *vcpu);
+void gondola_vcpu_fpu_destroy(struct gondola_vcpu *vcpu);
 
 /**
  * gondola_vcpu_load() - make the vCPU current, to run it or to look at its state
@@ -106,14 +24,8 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu);
 
 /** gondola_vcpu_reset_registers() - general and control registers as after a reset */
 void gondola_vcpu_reset_registers(struct gondola_vcpu *vcpu);
-/** gondola_vcpu_startup() - do what INIT and start-up IPIs that came ask for; the vCPU is loaded */
-void gondola_vcpu_startup(struct gondola_vcpu *vcpu);
-int gondola_vcpu_fpu_create(struct gondola_vcpu *vcpu);
-void gondola_vcpu_fpu_destroy(struct gondola_vcpu *vcpu);
-/* fpu.c: the record of the FPU; tests supply their own. */
+
+/* The record of the FPU (fpu.c); tests supply their own. */
 extern const struct gondola_record_row gondola_fpu_record;
-u32 fpu_size(struct gondola_vcpu *vcpu);
-int fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
-int fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
 
 #endif

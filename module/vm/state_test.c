@@ -20,18 +20,18 @@ static u8 fpu[FPU_BYTES];
 static u32 shadow;
 static u64 hardware_dr7;
 
-u32 fpu_size(struct gondola_vcpu *vcpu)
+static u32 fpu_size(struct gondola_vcpu *vcpu)
 {
 	return FPU_BYTES;
 }
 
-int fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
+static int fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 {
 	memcpy(buf, fpu, bytes);
 	return 0;
 }
 
-int fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
+static int fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
 {
 	if (bytes != FPU_BYTES)
 		return gondola_refuse(bad, 0);

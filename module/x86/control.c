@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Control and debug registers and EFER, as the processor checks writes to them. */
 #include <linux/errno.h>
-#include "control.h"
+#include "internal.h"
 #include "irq/irq.h"
 #include "vcpu.h"
 

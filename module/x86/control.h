@@ -75,12 +75,8 @@ int gondola_supported_cpuid(const struct gondola_engine_ops *engine,
 /* Checks a list against what is supported; -EINVAL with nothing changed. */
 int gondola_set_cpuid(struct gondola_vcpu *vcpu, const struct gondola_cpuid_entry *entries,
 		      u32 count);
-/* Offers of a vCPU's CPUID: XCR0's components, paravirtual features, RDTSCP or RDPID. */
-u64 gondola_cpuid_xcr0(const struct gondola_vcpu *vcpu);
+/** gondola_cpuid_has_pv() - does the vCPU's CPUID offer this paravirtual feature? */
 bool gondola_cpuid_has_pv(const struct gondola_vcpu *vcpu, u32 feature);
-bool gondola_cpuid_has_rdtscp(const struct gondola_vcpu *vcpu);
-/** gondola_cpuid_is_amd() - is the guest's processor one of AMD's, or of Hygon's, which is like it? */
-bool gondola_cpuid_is_amd(const struct gondola_vcpu *vcpu);
 void gondola_cpuid(struct gondola_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 
 #endif

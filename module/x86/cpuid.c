@@ -10,7 +10,7 @@
 #include <linux/sort.h>
 #include <linux/string.h>
 #include <uapi/linux/gondola_pv.h>
-#include "control.h"
+#include "internal.h"
 #include "host/cpu.h"
 #include "host/time.h"
 #include "irq/irq.h"

@@ -4,7 +4,7 @@
 #include <linux/kernel.h>
 #include <linux/nospec.h>
 #include <uapi/linux/gondola_pv.h>
-#include "control.h"
+#include "internal.h"
 #include "irq/irq.h"
 #include "pv/pv.h"
 #include "vcpu.h"
