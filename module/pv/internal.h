@@ -6,7 +6,7 @@
 #include <linux/types.h>
 #include "pv.h"
 
-/** gondola_pv_set_steal_time() - the guest says where its record is; 0 or -EINVAL */
-int gondola_pv_set_steal_time(struct gondola_vcpu *vcpu, u64 value);
+/** pv_set_steal_time() - the guest says where its record is; 0 or -EINVAL */
+int pv_set_steal_time(struct gondola_vcpu *vcpu, u64 value);
 
 #endif

@@ -171,7 +171,7 @@ int gondola_pv_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 	case GONDOLA_KVM_WALL_CLOCK:
 		return set_wall_clock(vcpu, value);
 	case GONDOLA_KVM_STEAL_TIME:
-		return gondola_pv_set_steal_time(vcpu, value);
+		return pv_set_steal_time(vcpu, value);
 	case GONDOLA_KVM_EOI:
 		return gondola_lapic_set_pv_eoi(vcpu, value);
 	}

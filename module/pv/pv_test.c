@@ -140,10 +140,10 @@ static void steal_time(struct kunit *test)
 	vcpu = &w->vcpu;
 	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, 16, 0), 0);
 	world_set_mode(w, WORLD_LONG);
-	KUNIT_EXPECT_EQ(test, gondola_pv_set_steal_time(vcpu, RECORD | 3), -EINVAL);
-	KUNIT_EXPECT_EQ(test, gondola_pv_set_steal_time(vcpu, RECORD | 0x21), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pv_set_steal_time(vcpu, RECORD | 3), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pv_set_steal_time(vcpu, RECORD | 0x21), -EINVAL);
 	KUNIT_EXPECT_FALSE(test, gondola_pv_wants_steal(vcpu));
-	KUNIT_EXPECT_EQ(test, gondola_pv_set_steal_time(vcpu, RECORD | 1), 0);
+	KUNIT_EXPECT_EQ(test, pv_set_steal_time(vcpu, RECORD | 1), 0);
 	KUNIT_EXPECT_TRUE(test, gondola_take_request(vcpu, GONDOLA_REQ_STEAL));
 	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu), 0);
 
@@ -173,7 +173,7 @@ static void steal_time(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vcpu->missing, PREEMPTED_BYTE & GONDOLA_PAGE_MASK);
 	KUNIT_EXPECT_TRUE(test, test_bit(GONDOLA_REQ_STEAL, &vcpu->requests));
 	/* No memory there at all: the guest's own fault, and harmless. */
-	KUNIT_EXPECT_EQ(test, gondola_pv_set_steal_time(vcpu, 1ull << 40 | 1), 0);
+	KUNIT_EXPECT_EQ(test, pv_set_steal_time(vcpu, 1ull << 40 | 1), 0);
 	gondola_pv_descheduled(vcpu);
 	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu), 0);
 	world_destroy(w);

@@ -31,7 +31,7 @@ static gpa_t record_of(const struct gondola_vcpu *vcpu)
 	return vcpu->msrs.steal_time & ~(STEAL_ENABLE | STEAL_RESERVED);
 }
 
-int gondola_pv_set_steal_time(struct gondola_vcpu *vcpu, u64 value)
+int pv_set_steal_time(struct gondola_vcpu *vcpu, u64 value)
 {
 	if (value & STEAL_RESERVED)
 		return -EINVAL;

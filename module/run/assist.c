@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The vCPU as a world for the interpreter: its memory, ports and registers;
+ * The vCPU as a world for the instruction emulator: its memory, ports and registers;
  * and what has to wait for the launcher.
  *
  * When an instruction needs an answer from the launcher it is not finished
- * half-way: the vCPU leaves, and the instruction is interpreted again with the
+ * half-way: the vCPU leaves, and the instruction is emulated again with the
  * answer at hand.  Writes are posted: the instruction completes, then the vCPU
  * leaves once for each of them.
  */
@@ -47,7 +47,7 @@ struct fragment {
 };
 
 /**
- * struct interp - the interpreter and what it waits for
+ * struct assist - the instruction emulator and what it waits for
  * @emul: the instruction under way
  * @vcpu: whose
  * @pending: enum pending
@@ -60,14 +60,14 @@ struct fragment {
  * @next_read: the one that answers next
  * @nr_writes: how many of @writes there are
  * @next_write: the one that the launcher sees next
- * @reads: MMIO reads of this instruction so far, in order.  They answer when it is interpreted
+ * @reads: MMIO reads of this instruction so far, in order.  They answer when it is emulated
  *         again; the tag (RCX) tells apart the rounds of a string instruction
  * @writes: MMIO writes that the launcher is still to see
- * @fpu: the guest's FPU, while an instruction is interpreted that needs more than XMM registers
+ * @fpu: the guest's FPU, while an instruction is emulated that needs more than XMM registers
  * @zapped_gpa: last table that was dropped because its writer was unknown
  * @zapped_at: count of page faults at that time
  */
-struct interp {
+struct assist {
 	struct gondola_emulator emul;
 	struct gondola_vcpu *vcpu;
 	u8 pending;
@@ -94,14 +94,14 @@ struct interp {
 
 static_assert(sizeof(struct gondola_fxsave) == GONDOLA_FX_BYTES);
 
-static struct interp *to_interp(struct gondola_emulator *e)
+static struct assist *to_assist(struct gondola_emulator *e)
 {
-	return container_of(e, struct interp, emul);
+	return container_of(e, struct assist, emul);
 }
 
 /* ---- leaving for the launcher --------------------------------------- */
 
-static int ask(struct interp *in, enum pending what, u32 user_exit)
+static int ask(struct assist *in, enum pending what, u32 user_exit)
 {
 	in->pending = what;
 	in->rip = in->vcpu->regs.rip;
@@ -134,17 +134,17 @@ static u8 *io_data(struct gondola_run *run)
 	return (u8 *)run + GONDOLA_RUN_IO_OFFSET;
 }
 
-static int send_write(struct interp *in)
+static int send_write(struct assist *in)
 {
 	fill_mmio(in->vcpu->run, &in->writes[in->next_write++], true);
 	ask(in, PENDING_MMIO_WRITE, GONDOLA_EXIT_MMIO);
-	return GONDOLA_LEAVE;
+	return RUN_LEAVE;
 }
 
 /* ---- memory ------------------------------------------------------------- */
 
 /* Rounds of a string instruction that are complete need their answers no more. */
-static void forget_rounds(struct interp *in, u64 tag)
+static void forget_rounds(struct assist *in, u64 tag)
 {
 	unsigned int n = 0;
 
@@ -155,7 +155,7 @@ static void forget_rounds(struct interp *in, u64 tag)
 	memmove(in->reads, in->reads + n, in->nr_reads * sizeof(in->reads[0]));
 }
 
-static int read_fragment(struct interp *in, gpa_t gpa, void *buf, unsigned int bytes)
+static int read_fragment(struct assist *in, gpa_t gpa, void *buf, unsigned int bytes)
 {
 	struct gondola_vcpu *vcpu = in->vcpu;
 	struct fragment *f;
@@ -177,7 +177,7 @@ static int read_fragment(struct interp *in, gpa_t gpa, void *buf, unsigned int b
 	f->tag = vcpu->regs.gpr[R_RCX];
 	err = gondola_irq_mmio(vcpu, gpa, bytes, false, f->data);
 	if (err == -EAGAIN)
-		return interp_ask_memory(&in->emul);
+		return assist_ask_memory(&in->emul);
 	if (!err) {
 		memcpy(buf, f->data, bytes);
 		in->nr_reads = ++in->next_read;
@@ -190,7 +190,7 @@ static int read_fragment(struct interp *in, gpa_t gpa, void *buf, unsigned int b
 	return ask(in, PENDING_MMIO_READ, GONDOLA_EXIT_MMIO);
 }
 
-static int mmio_read(struct interp *in, gpa_t gpa, void *buf, unsigned int bytes)
+static int mmio_read(struct assist *in, gpa_t gpa, void *buf, unsigned int bytes)
 {
 	if (unlikely(in->delivering))
 		return GONDOLA_EMUL_UNKNOWN;
@@ -208,7 +208,7 @@ static int mmio_read(struct interp *in, gpa_t gpa, void *buf, unsigned int bytes
 	return GONDOLA_EMUL_OK;
 }
 
-static int mmio_write(struct interp *in, gpa_t gpa, const void *buf, unsigned int bytes)
+static int mmio_write(struct assist *in, gpa_t gpa, const void *buf, unsigned int bytes)
 {
 	if (unlikely(in->delivering))
 		return GONDOLA_EMUL_UNKNOWN;
@@ -223,7 +223,7 @@ static int mmio_write(struct interp *in, gpa_t gpa, const void *buf, unsigned in
 		memcpy(f->data, buf, n);
 		err = gondola_irq_mmio(in->vcpu, gpa, n, true, f->data);
 		if (err == -EAGAIN)
-			return interp_ask_memory(&in->emul);
+			return assist_ask_memory(&in->emul);
 		if (err &&
 		    !gondola_ioeventfd_write(in->vcpu->vm, false, gpa, n, f->data)) {
 			f->gpa = gpa;
@@ -237,9 +237,9 @@ static int mmio_write(struct interp *in, gpa_t gpa, const void *buf, unsigned in
 	return GONDOLA_EMUL_OK;
 }
 
-int interp_ask_memory(struct gondola_emulator *e)
+int assist_ask_memory(struct gondola_emulator *e)
 {
-	struct interp *in = to_interp(e);
+	struct assist *in = to_assist(e);
 
 	/* Earlier writes go first. */
 	if (!in->nr_writes && !in->pending) {
@@ -250,17 +250,17 @@ int interp_ask_memory(struct gondola_emulator *e)
 }
 
 /* An access that did not succeed and is not MMIO. */
-static noinline int access_failed(struct interp *in, enum gondola_access_result result, gva_t la,
+static noinline int access_failed(struct assist *in, enum gondola_access_result result, gva_t la,
 				  const struct gondola_access *out)
 {
 	switch (result) {
 	case GONDOLA_ACCESS_FAULT:
-		interp_raise(&in->emul, VEC_PF);
+		assist_raise(&in->emul, VEC_PF);
 		in->emul.exception.error = out->error;
 		in->emul.exception.cr2 = la;
 		return GONDOLA_EMUL_FAULT;
 	case GONDOLA_ACCESS_MEMORY:
-		return interp_ask_memory(&in->emul);
+		return assist_ask_memory(&in->emul);
 	default:
 		return GONDOLA_EMUL_ERROR;
 	}
@@ -276,7 +276,7 @@ static unsigned int to_page_end(gva_t la)
 	return GONDOLA_PAGE_SIZE - (la & (GONDOLA_PAGE_SIZE - 1));
 }
 
-static int read_page(struct interp *in, gva_t la, void *buf, unsigned int bytes, u32 access)
+static int read_page(struct assist *in, gva_t la, void *buf, unsigned int bytes, u32 access)
 {
 	enum gondola_access_result result;
 	struct gondola_access out;
@@ -296,13 +296,13 @@ static int op_read(struct gondola_emulator *e, gva_t la, void *buf, unsigned int
 	int r;
 
 	if (likely(bytes <= here))
-		return read_page(to_interp(e), la, buf, bytes, access);
-	r = read_page(to_interp(e), la, buf, here, access);
-	return r ? r : read_page(to_interp(e), la + here, buf + here, bytes - here, access);
+		return read_page(to_assist(e), la, buf, bytes, access);
+	r = read_page(to_assist(e), la, buf, here, access);
+	return r ? r : read_page(to_assist(e), la + here, buf + here, bytes - here, access);
 }
 
 /* Would a write succeed? */
-static int probe_write(struct interp *in, gva_t la, u32 access)
+static int probe_write(struct assist *in, gva_t la, u32 access)
 {
 	enum gondola_access_result result;
 	struct gondola_access out;
@@ -313,7 +313,7 @@ static int probe_write(struct interp *in, gva_t la, u32 access)
 	return access_failed(in, result, la, &out);
 }
 
-static int write_page(struct interp *in, gva_t la, const void *buf, unsigned int bytes, u32 access)
+static int write_page(struct assist *in, gva_t la, const void *buf, unsigned int bytes, u32 access)
 {
 	enum gondola_access_result result;
 	struct gondola_access out;
@@ -329,7 +329,7 @@ static int write_page(struct interp *in, gva_t la, const void *buf, unsigned int
 static int op_write(struct gondola_emulator *e, gva_t la, const void *buf, unsigned int bytes,
 		    bool system)
 {
-	struct interp *in = to_interp(e);
+	struct assist *in = to_assist(e);
 	u32 access = as_user(e, system) | PFEC_W;
 	unsigned int here = to_page_end(la);
 	int r;
@@ -348,7 +348,7 @@ static int op_write(struct gondola_emulator *e, gva_t la, const void *buf, unsig
 static int op_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const void *new,
 		      unsigned int bytes)
 {
-	struct interp *in = to_interp(e);
+	struct assist *in = to_assist(e);
 	u32 access = as_user(e, false) | PFEC_W;
 	enum gondola_access_result result;
 	struct gondola_access out;
@@ -381,7 +381,7 @@ static int op_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const voi
 static int op_fetch(struct gondola_emulator *e, gva_t la, void *buf, unsigned int bytes,
 		    unsigned int *got)
 {
-	struct interp *in = to_interp(e);
+	struct assist *in = to_assist(e);
 	u32 access = as_user(e, false) | PFEC_I;
 	enum gondola_access_result result;
 	struct gondola_access out;
@@ -423,7 +423,7 @@ static bool chip_io(struct gondola_vcpu *vcpu, u16 port, unsigned int width, boo
 static int op_io(struct gondola_emulator *e, u16 port, unsigned int width, bool in, void *buf,
 		 unsigned int count, unsigned int *done)
 {
-	struct interp *ip = to_interp(e);
+	struct assist *ip = to_assist(e);
 	struct gondola_run *run = ip->vcpu->run;
 
 	if (in && ip->in.answered && ip->in.port == port && ip->in.width == width) {
@@ -453,10 +453,10 @@ static int op_io(struct gondola_emulator *e, u16 port, unsigned int width, bool 
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bool in,
-		     unsigned int insn_len)
+int assist_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bool in,
+		    unsigned int insn_len)
 {
-	struct interp *ip = to_interp(vcpu->emulator);
+	struct assist *ip = to_assist(vcpu->emulator);
 	u32 value = (u32)vcpu->regs.gpr[R_RAX];
 
 	fill_io(vcpu->run, port, width, in, 1);
@@ -464,12 +464,12 @@ int gondola_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bo
 		ip->in.width = width;
 		ip->in.insn_len = insn_len;
 		ask(ip, PENDING_IN, GONDOLA_EXIT_IO);
-		return GONDOLA_LEAVE;
+		return RUN_LEAVE;
 	}
 	memcpy(io_data(vcpu->run), &value, width);
 	vcpu->run->exit = GONDOLA_EXIT_IO;
-	gondola_skip(vcpu, insn_len);
-	return GONDOLA_LEAVE;
+	run_skip(vcpu, insn_len);
+	return RUN_LEAVE;
 }
 
 /* ---- its life ------------------------------------------------------------- */
@@ -480,31 +480,31 @@ static const struct gondola_emul_ops ops = {
 	.write = op_write,
 	.cmpxchg = op_cmpxchg,
 	.io = op_io,
-	.get_segment = interp_get_segment,
-	.set_segment = interp_set_segment,
-	.get_dtable = interp_get_dtable,
-	.set_dtable = interp_set_dtable,
-	.get_cr = interp_get_cr,
-	.set_cr = interp_set_cr,
-	.get_dr = interp_get_dr,
-	.set_dr = interp_set_dr,
-	.get_msr = interp_get_msr,
-	.set_msr = interp_set_msr,
-	.cpuid = interp_cpuid,
-	.invlpg = interp_invlpg,
-	.hlt = interp_hlt,
-	.wbinvd = interp_wbinvd,
-	.set_shadow = interp_set_shadow,
-	.get_xmm = interp_get_xmm,
-	.set_xmm = interp_set_xmm,
-	.iret = interp_iret,
-	.fpu_begin = interp_fpu_begin,
-	.fpu_end = interp_fpu_end,
+	.get_segment = assist_get_segment,
+	.set_segment = assist_set_segment,
+	.get_dtable = assist_get_dtable,
+	.set_dtable = assist_set_dtable,
+	.get_cr = assist_get_cr,
+	.set_cr = assist_set_cr,
+	.get_dr = assist_get_dr,
+	.set_dr = assist_set_dr,
+	.get_msr = assist_get_msr,
+	.set_msr = assist_set_msr,
+	.cpuid = assist_cpuid,
+	.invlpg = assist_invlpg,
+	.hlt = assist_hlt,
+	.wbinvd = assist_wbinvd,
+	.set_shadow = assist_set_shadow,
+	.get_xmm = assist_get_xmm,
+	.set_xmm = assist_set_xmm,
+	.iret = assist_iret,
+	.fpu_begin = assist_fpu_begin,
+	.fpu_end = assist_fpu_end,
 };
 
 int gondola_emulator_create(struct gondola_vcpu *vcpu)
 {
-	struct interp *in = kvzalloc(sizeof(*in), GFP_KERNEL_ACCOUNT);
+	struct assist *in = kvzalloc(sizeof(*in), GFP_KERNEL_ACCOUNT);
 
 	if (!in)
 		return -ENOMEM;
@@ -520,7 +520,7 @@ int gondola_emulator_create(struct gondola_vcpu *vcpu)
 void gondola_emulator_destroy(struct gondola_vcpu *vcpu)
 {
 	if (vcpu->emulator)
-		kvfree(to_interp(vcpu->emulator));
+		kvfree(to_assist(vcpu->emulator));
 	vcpu->emulator = NULL;
 }
 
@@ -543,7 +543,7 @@ static u8 mode_of(struct gondola_vcpu *vcpu)
 	return cs.ar & GONDOLA_AR_DB ? GONDOLA_EMUL_PROT32 : GONDOLA_EMUL_PROT16;
 }
 
-static void prepare(struct interp *in)
+static void prepare(struct assist *in)
 {
 	struct gondola_vcpu *vcpu = in->vcpu;
 
@@ -564,21 +564,21 @@ static void prepare(struct interp *in)
 static void single_step(struct gondola_vcpu *vcpu)
 {
 	gondola_debug_exception(vcpu, DR6_BS);
-	gondola_queue_exception(vcpu, VEC_DB, false, 0);
+	run_queue_exception(vcpu, VEC_DB, false, 0);
 }
 
-static void queue_fault(struct interp *in)
+static void queue_fault(struct assist *in)
 {
 	const struct gondola_event *exception = &in->emul.exception;
 
 	if (exception->vector == VEC_PF)
-		gondola_queue_page_fault(in->vcpu, exception->cr2, exception->error);
+		run_queue_page_fault(in->vcpu, exception->cr2, exception->error);
 	else
-		gondola_queue_exception(in->vcpu, exception->vector, exception->has_error,
-					exception->error);
+		run_queue_exception(in->vcpu, exception->vector, exception->has_error,
+				    exception->error);
 }
 
-static int leave_unknown(struct interp *in)
+static int leave_unknown(struct assist *in)
 {
 	struct gondola_run *run = in->vcpu->run;
 	unsigned int bytes = min_t(unsigned int, in->emul.nr_bytes, sizeof(in->emul.bytes));
@@ -588,11 +588,11 @@ static int leave_unknown(struct interp *in)
 	memcpy(run->emulation.insn, in->emul.bytes, bytes);
 	run->emulation.rip = in->vcpu->regs.rip;
 	run->exit = GONDOLA_EXIT_EMULATION;
-	return GONDOLA_LEAVE;
+	return RUN_LEAVE;
 }
 
 /* The guest's FPU is in the processor: an instruction that computes there has a copy of it. */
-static int emulate_with_fpu(struct interp *in)
+static int emulate_with_fpu(struct assist *in)
 {
 	int r;
 
@@ -607,7 +607,7 @@ static int emulate_with_fpu(struct interp *in)
 }
 
 /* Interpret one instruction; enum gondola_emul_result in *@result for who wants to know more. */
-static int interpret(struct interp *in, int *result)
+static int emulate(struct assist *in, int *result)
 {
 	struct gondola_vcpu *vcpu = in->vcpu;
 	u64 rip = vcpu->regs.rip;
@@ -642,27 +642,27 @@ static int interpret(struct interp *in, int *result)
 	if (unlikely(in->nr_writes))
 		return send_write(in);
 	if (likely(!in->pending))
-		return GONDOLA_REENTER;
-	return in->pending == PENDING_MEMORY ? -EAGAIN : GONDOLA_LEAVE;
+		return RUN_REENTER;
+	return in->pending == PENDING_MEMORY ? -EAGAIN : RUN_LEAVE;
 }
 
-int gondola_interpret(struct gondola_vcpu *vcpu)
+int assist_emulate(struct gondola_vcpu *vcpu)
 {
 	int result;
 
-	return interpret(to_interp(vcpu->emulator), &result);
+	return emulate(to_assist(vcpu->emulator), &result);
 }
 
-int gondola_interpret_known(struct gondola_vcpu *vcpu)
+int assist_emulate_known(struct gondola_vcpu *vcpu)
 {
-	int result, next = interpret(to_interp(vcpu->emulator), &result);
+	int result, next = emulate(to_assist(vcpu->emulator), &result);
 
-	return result == GONDOLA_EMUL_UNKNOWN ? GONDOLA_REENTER : next;
+	return result == GONDOLA_EMUL_UNKNOWN ? RUN_REENTER : next;
 }
 
-int run_assist_deliver(struct gondola_vcpu *vcpu)
+int assist_deliver(struct gondola_vcpu *vcpu)
 {
-	struct interp *in = to_interp(vcpu->emulator);
+	struct assist *in = to_assist(vcpu->emulator);
 	bool nmi = vcpu->event.kind == GONDOLA_EVENT_NMI;
 
 	prepare(in);
@@ -672,10 +672,10 @@ int run_assist_deliver(struct gondola_vcpu *vcpu)
 		run_event_given(vcpu);
 		if (nmi)
 			vcpu->engine->set_shadow(vcpu, GONDOLA_SHADOW_NMI);
-		return GONDOLA_REENTER;
+		return RUN_REENTER;
 	case GONDOLA_EMUL_FAULT:
 		queue_fault(in);
-		return GONDOLA_REENTER;
+		return RUN_REENTER;
 	case GONDOLA_EMUL_USER:	/* no device was asked */
 		return -EAGAIN;
 	case GONDOLA_EMUL_UNKNOWN:
@@ -685,42 +685,42 @@ int run_assist_deliver(struct gondola_vcpu *vcpu)
 	}
 }
 
-int gondola_interpret_table_write(struct gondola_vcpu *vcpu, gpa_t gpa)
+int assist_emulate_table_write(struct gondola_vcpu *vcpu, gpa_t gpa)
 {
-	struct interp *in = to_interp(vcpu->emulator);
+	struct assist *in = to_assist(vcpu->emulator);
 	u64 now = vcpu->exits[GONDOLA_REASON_PAGE_FAULT];
 	int result, next;
 
-	next = interpret(in, &result);
-	if (likely(result != GONDOLA_EMUL_UNKNOWN) || next != GONDOLA_LEAVE || in->pending)
+	next = emulate(in, &result);
+	if (likely(result != GONDOLA_EMUL_UNKNOWN) || next != RUN_LEAVE || in->pending)
 		return next;
-	/* A page that is a table no more, or the interpreter's gap: let the guest write it. */
+	/* A page that is a table no more, or the emulator's gap: let the guest write it. */
 	gpa &= GONDOLA_PAGE_MASK;
 	if (in->zapped_gpa == gpa && in->zapped_at && now - in->zapped_at < NO_PROGRESS)
 		return next;
 	in->zapped_gpa = gpa;
 	in->zapped_at = now;
 	gondola_mmu_zap_all(vcpu->vm);
-	return GONDOLA_REENTER;
+	return RUN_REENTER;
 }
 
-int gondola_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len)
+int assist_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len)
 {
-	struct interp *in = to_interp(vcpu->emulator);
+	struct assist *in = to_assist(vcpu->emulator);
 	const struct gondola_insn *insn = &in->emul.own;
 
 	*len = 0;
 	prepare(in);
 	switch (gondola_parse(&in->emul)) {
 	case GONDOLA_EMUL_OK:
-		if (opcode == GONDOLA_OPCODE(insn->opcode_map, insn->opcode))
+		if (opcode == RUN_OPCODE(insn->opcode_map, insn->opcode))
 			*len = insn->len;
-		return GONDOLA_REENTER;
+		return RUN_REENTER;
 	case GONDOLA_EMUL_FAULT:
 		queue_fault(in);
-		return GONDOLA_REENTER;
+		return RUN_REENTER;
 	case GONDOLA_EMUL_UNKNOWN:
-		return GONDOLA_REENTER;
+		return RUN_REENTER;
 	case GONDOLA_EMUL_USER:	/* a fetch asks for nothing but memory */
 		return -EAGAIN;
 	default:
@@ -728,7 +728,7 @@ int gondola_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len)
 	}
 }
 
-void gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len)
+void run_skip(struct gondola_vcpu *vcpu, unsigned int insn_len)
 {
 	struct gondola_regs *regs = &vcpu->regs;
 
@@ -736,42 +736,42 @@ void gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len)
 	if (unlikely(!gondola_long_mode(vcpu)))
 		regs->rip = (u32)regs->rip;
 	regs->rflags &= ~RFL_RF;
-	interp_shadow(vcpu, 0);
+	assist_shadow(vcpu, 0);
 	/* None of those that leave is a branch. */
 	if (unlikely(regs->rflags & RFL_TF) && !vcpu->msrs.debugctl)
 		single_step(vcpu);
 }
 
-static int complete_in(struct interp *in)
+static int complete_in(struct assist *in)
 {
 	u32 value = 0;
 
 	memcpy(&value, io_data(in->vcpu->run), in->in.width);
-	gondola_set_rax(in->vcpu, in->in.width, value);
-	gondola_skip(in->vcpu, in->in.insn_len);
-	return GONDOLA_REENTER;
+	run_set_rax(in->vcpu, in->in.width, value);
+	run_skip(in->vcpu, in->in.insn_len);
+	return RUN_REENTER;
 }
 
-int gondola_complete_user_exit(struct gondola_vcpu *vcpu)
+int assist_complete_user_exit(struct gondola_vcpu *vcpu)
 {
-	struct interp *in = to_interp(vcpu->emulator);
+	struct assist *in = to_assist(vcpu->emulator);
 	u8 pending = in->pending;
 	struct fragment *f;
 
 	in->pending = PENDING_NONE;
 	if (likely(pending == PENDING_NONE || pending == PENDING_LEAVE ||
 		   pending == PENDING_MEMORY))
-		return GONDOLA_REENTER;
+		return RUN_REENTER;
 	if (pending == PENDING_MMIO_WRITE) {
 		if (in->next_write < in->nr_writes)
 			return send_write(in);
 		in->nr_writes = 0;
-		return GONDOLA_REENTER;
+		return RUN_REENTER;
 	}
 	/* Another state was set meanwhile: nobody waits for the answer. */
 	if (vcpu->regs.rip != in->rip) {
 		in->nr_reads = 0;
-		return GONDOLA_REENTER;
+		return RUN_REENTER;
 	}
 	switch (pending) {
 	case PENDING_IN:
@@ -787,5 +787,5 @@ int gondola_complete_user_exit(struct gondola_vcpu *vcpu)
 		memcpy(f->data, vcpu->run->mmio.data, f->bytes);
 		break;
 	}
-	return gondola_interpret(vcpu);
+	return assist_emulate(vcpu);
 }

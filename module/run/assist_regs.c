@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The registers of a vCPU, for the interpreter. */
+/* The registers of a vCPU, for the instruction emulator. */
 #include "internal.h"
 #include "assist.h"
 #include "host/fpu.h"
@@ -13,7 +13,7 @@ static struct gondola_vcpu *to_vcpu(struct gondola_emulator *e)
 	return e->ctx;
 }
 
-int interp_raise(struct gondola_emulator *e, u8 vector)
+int assist_raise(struct gondola_emulator *e, u8 vector)
 {
 	e->exception = (struct gondola_event){
 		.kind = GONDOLA_EVENT_EXCEPTION,
@@ -26,33 +26,33 @@ int interp_raise(struct gondola_emulator *e, u8 vector)
 static int ok_or_gp(struct gondola_emulator *e, int err)
 {
 	if (unlikely(err == -EAGAIN))
-		return interp_ask_memory(e);
-	return err ? interp_raise(e, VEC_GP) : GONDOLA_EMUL_OK;
+		return assist_ask_memory(e);
+	return err ? assist_raise(e, VEC_GP) : GONDOLA_EMUL_OK;
 }
 
-void interp_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
+void assist_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
 			struct gondola_segment *out)
 {
 	to_vcpu(e)->engine->get_segment(to_vcpu(e), seg, out);
 }
 
-void interp_set_segment(struct gondola_emulator *e, enum gondola_seg seg,
+void assist_set_segment(struct gondola_emulator *e, enum gondola_seg seg,
 			const struct gondola_segment *in)
 {
 	to_vcpu(e)->engine->set_segment(to_vcpu(e), seg, in);
 }
 
-void interp_get_dtable(struct gondola_emulator *e, bool idt, struct gondola_dtable *out)
+void assist_get_dtable(struct gondola_emulator *e, bool idt, struct gondola_dtable *out)
 {
 	to_vcpu(e)->engine->get_dtable(to_vcpu(e), idt, out);
 }
 
-void interp_set_dtable(struct gondola_emulator *e, bool idt, const struct gondola_dtable *in)
+void assist_set_dtable(struct gondola_emulator *e, bool idt, const struct gondola_dtable *in)
 {
 	to_vcpu(e)->engine->set_dtable(to_vcpu(e), idt, in);
 }
 
-u64 interp_get_cr(struct gondola_emulator *e, unsigned int cr)
+u64 assist_get_cr(struct gondola_emulator *e, unsigned int cr)
 {
 	u64 value = 0;
 
@@ -60,7 +60,7 @@ u64 interp_get_cr(struct gondola_emulator *e, unsigned int cr)
 	return value;
 }
 
-int interp_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)
+int assist_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)
 {
 	struct gondola_vcpu *vcpu = to_vcpu(e);
 
@@ -77,7 +77,7 @@ int interp_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)
 	case 8:
 		return ok_or_gp(e, gondola_set_cr8(vcpu, value));
 	default:
-		return interp_raise(e, VEC_UD);
+		return assist_raise(e, VEC_UD);
 	}
 }
 
@@ -87,64 +87,64 @@ static int check_dr(struct gondola_emulator *e, unsigned int dr)
 	struct gondola_vcpu *vcpu = to_vcpu(e);
 
 	if ((dr & ~1u) == 4 && vcpu->cr4 & CR4_DE)
-		return interp_raise(e, VEC_UD);
-	return gondola_general_detect(vcpu) ? interp_raise(e, VEC_DB) : GONDOLA_EMUL_OK;
+		return assist_raise(e, VEC_UD);
+	return gondola_general_detect(vcpu) ? assist_raise(e, VEC_DB) : GONDOLA_EMUL_OK;
 }
 
-int interp_get_dr(struct gondola_emulator *e, unsigned int dr, u64 *value)
+int assist_get_dr(struct gondola_emulator *e, unsigned int dr, u64 *value)
 {
 	int r = check_dr(e, dr);
 
 	return r ? r : ok_or_gp(e, gondola_get_dr(to_vcpu(e), dr, value));
 }
 
-int interp_set_dr(struct gondola_emulator *e, unsigned int dr, u64 value)
+int assist_set_dr(struct gondola_emulator *e, unsigned int dr, u64 value)
 {
 	int r = check_dr(e, dr);
 
 	return r ? r : ok_or_gp(e, gondola_set_dr(to_vcpu(e), dr, value));
 }
 
-int interp_get_msr(struct gondola_emulator *e, u32 index, u64 *value)
+int assist_get_msr(struct gondola_emulator *e, u32 index, u64 *value)
 {
 	return ok_or_gp(e, gondola_get_msr(to_vcpu(e), index, value));
 }
 
-int interp_set_msr(struct gondola_emulator *e, u32 index, u64 value)
+int assist_set_msr(struct gondola_emulator *e, u32 index, u64 value)
 {
 	return ok_or_gp(e, gondola_set_msr(to_vcpu(e), index, value));
 }
 
-int interp_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+int assist_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
 	gondola_cpuid(to_vcpu(e), eax, ebx, ecx, edx);
 	return GONDOLA_EMUL_OK;
 }
 
-int interp_invlpg(struct gondola_emulator *e, gva_t la)
+int assist_invlpg(struct gondola_emulator *e, gva_t la)
 {
 	gondola_mmu_invlpg(to_vcpu(e), la);
 	return GONDOLA_EMUL_OK;
 }
 
-int interp_hlt(struct gondola_emulator *e)
+int assist_hlt(struct gondola_emulator *e)
 {
 	to_vcpu(e)->halted = true;
 	return GONDOLA_EMUL_OK;
 }
 
-int interp_wbinvd(struct gondola_emulator *e)
+int assist_wbinvd(struct gondola_emulator *e)
 {
 	return GONDOLA_EMUL_OK;
 }
 
-void interp_set_shadow(struct gondola_emulator *e, u32 shadow)
+void assist_set_shadow(struct gondola_emulator *e, u32 shadow)
 {
-	interp_shadow(to_vcpu(e), shadow);
+	assist_shadow(to_vcpu(e), shadow);
 }
 
 /* NMIs are blocked until their handler's IRET, also one that is emulated. */
-void interp_iret(struct gondola_emulator *e)
+void assist_iret(struct gondola_emulator *e)
 {
 	const struct gondola_engine_ops *engine = to_vcpu(e)->engine;
 	u32 now = engine->get_shadow(to_vcpu(e));
@@ -153,22 +153,22 @@ void interp_iret(struct gondola_emulator *e)
 		engine->set_shadow(to_vcpu(e), now & ~GONDOLA_SHADOW_NMI);
 }
 
-void interp_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf)
+void assist_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf)
 {
-	gondola_vcpu_get_xmm(to_vcpu(e), n, buf);
+	run_get_xmm(to_vcpu(e), n, buf);
 }
 
-void interp_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf)
+void assist_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf)
 {
-	gondola_vcpu_set_xmm(to_vcpu(e), n, buf);
+	run_set_xmm(to_vcpu(e), n, buf);
 }
 
-void interp_fpu_begin(struct gondola_emulator *e)
+void assist_fpu_begin(struct gondola_emulator *e)
 {
 	gondola_host_fpu_begin();
 }
 
-void interp_fpu_end(struct gondola_emulator *e)
+void assist_fpu_end(struct gondola_emulator *e)
 {
 	gondola_host_fpu_end();
 }

@@ -109,7 +109,7 @@ void run_queue_event(struct gondola_vcpu *vcpu, const struct gondola_event *next
 	}
 }
 
-void gondola_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u32 error)
+void run_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u32 error)
 {
 	run_queue_event(vcpu, &(struct gondola_event){
 		.kind = GONDOLA_EVENT_EXCEPTION,
@@ -119,7 +119,7 @@ void gondola_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_erro
 	});
 }
 
-void gondola_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error)
+void run_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error)
 {
 	gondola_count(vcpu, GONDOLA_COUNTER_GUEST_FAULTS);
 	/* Already now, so that state that is saved before the delivery is whole. */

@@ -16,15 +16,15 @@
 
 static int raise(struct gondola_vcpu *vcpu, u8 vector)
 {
-	gondola_queue_exception(vcpu, vector, gondola_vector_has_error(vector), 0);
-	return GONDOLA_REENTER;
+	run_queue_exception(vcpu, vector, gondola_vector_has_error(vector), 0);
+	return RUN_REENTER;
 }
 
 /* The instruction is complete. */
 static int done(struct gondola_vcpu *vcpu, const struct gondola_exit *exit)
 {
-	gondola_skip(vcpu, exit->insn_len);
-	return GONDOLA_REENTER;
+	run_skip(vcpu, exit->insn_len);
+	return RUN_REENTER;
 }
 
 /* Complete, or refused with #GP(0), or to be done again once its memory is there. */
@@ -40,19 +40,19 @@ static int leave_emulation(struct gondola_vcpu *vcpu)
 	memset(&vcpu->run->emulation, 0, sizeof(vcpu->run->emulation));
 	vcpu->run->emulation.rip = vcpu->regs.rip;
 	vcpu->run->exit = GONDOLA_EXIT_EMULATION;
-	return GONDOLA_LEAVE;
+	return RUN_LEAVE;
 }
 
 /*
  * An event could not be pushed because its stack is a shadowed table, or no
- * memory.  The instruction at RIP did not do it and must not be interpreted.
+ * memory.  The instruction at RIP did not do it and must not be emulated.
  */
 static int fault_in_delivery(struct gondola_vcpu *vcpu, enum gondola_access_result result)
 {
 	if (result == GONDOLA_ACCESS_MMIO)
 		return leave_emulation(vcpu);
 	gondola_mmu_zap_all(vcpu->vm);
-	return GONDOLA_REENTER;
+	return RUN_REENTER;
 }
 
 static int handle_page_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
@@ -65,18 +65,18 @@ static int handle_page_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 				 exit->pf.error, result);
 	switch (result) {
 	case GONDOLA_ACCESS_OK:
-		return GONDOLA_REENTER;
+		return RUN_REENTER;
 	case GONDOLA_ACCESS_FAULT:
-		gondola_queue_page_fault(vcpu, exit->pf.gva, access.error);
-		return GONDOLA_REENTER;
+		run_queue_page_fault(vcpu, exit->pf.gva, access.error);
+		return RUN_REENTER;
 	case GONDOLA_ACCESS_INTERPRET:
 		if (unlikely(vcpu->event.kind != GONDOLA_EVENT_NONE))
 			return fault_in_delivery(vcpu, result);
-		return gondola_interpret_table_write(vcpu, access.gpa);
+		return assist_emulate_table_write(vcpu, access.gpa);
 	case GONDOLA_ACCESS_MMIO:
 		if (unlikely(vcpu->event.kind != GONDOLA_EVENT_NONE))
 			return fault_in_delivery(vcpu, result);
-		return gondola_interpret(vcpu);
+		return assist_emulate(vcpu);
 	case GONDOLA_ACCESS_MEMORY:
 		return -EAGAIN;
 	case GONDOLA_ACCESS_ERROR:
@@ -85,7 +85,7 @@ static int handle_page_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 	return -EFAULT;
 }
 
-void gondola_set_rax(struct gondola_vcpu *vcpu, unsigned int width, u32 value)
+void run_set_rax(struct gondola_vcpu *vcpu, unsigned int width, u32 value)
 {
 	u64 *rax = &vcpu->regs.gpr[R_RAX];
 
@@ -104,13 +104,13 @@ static int handle_io(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	u32 value;
 
 	if (exit->io.string)
-		return gondola_interpret(vcpu);
+		return assist_emulate(vcpu);
 	value = (u32)vcpu->regs.gpr[R_RAX] & (~0u >> (32 - 8 * width));
 	if (!gondola_irq_pio(vcpu, exit->io.port, width, !in, &value) &&
 	    (in || !gondola_ioeventfd_write(vcpu->vm, true, exit->io.port, width, &value)))
-		return gondola_user_pio(vcpu, exit->io.port, width, in, exit->insn_len);
+		return assist_user_pio(vcpu, exit->io.port, width, in, exit->insn_len);
 	if (in)
-		gondola_set_rax(vcpu, width, value);
+		run_set_rax(vcpu, width, value);
 	return done(vcpu, exit);
 }
 
@@ -133,35 +133,35 @@ static int handle_cr0_write(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 	else if (exit->cr.decoded)
 		value = operand(vcpu, exit->cr.gpr);
 	else
-		return gondola_interpret(vcpu);
+		return assist_emulate(vcpu);
 	return done_or_gp(vcpu, exit, gondola_set_cr0(vcpu, value));
 }
 
 static int handle_cr3_write(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	if (unlikely(!exit->cr.decoded))
-		return gondola_interpret(vcpu);
+		return assist_emulate(vcpu);
 	return done_or_gp(vcpu, exit, gondola_set_cr3(vcpu, vcpu->regs.gpr[exit->cr.gpr]));
 }
 
 static int handle_cr4_write(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	if (!exit->cr.decoded)
-		return gondola_interpret(vcpu);
+		return assist_emulate(vcpu);
 	return done_or_gp(vcpu, exit, gondola_set_cr4(vcpu, operand(vcpu, exit->cr.gpr)));
 }
 
 static int handle_cr8_write(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	if (!exit->cr.decoded)
-		return gondola_interpret(vcpu);
+		return assist_emulate(vcpu);
 	return done_or_gp(vcpu, exit, gondola_set_cr8(vcpu, operand(vcpu, exit->cr.gpr)));
 }
 
 static int handle_cr_read(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	if (!exit->cr.decoded)
-		return gondola_interpret(vcpu);
+		return assist_emulate(vcpu);
 	if (gondola_get_cr(vcpu, exit->cr.cr, &vcpu->regs.gpr[exit->cr.gpr]))
 		return raise(vcpu, VEC_UD);
 	return done(vcpu, exit);
@@ -173,7 +173,7 @@ static int handle_dr(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	int err;
 
 	if (!exit->cr.decoded)
-		return gondola_interpret(vcpu);
+		return assist_emulate(vcpu);
 	if ((dr & ~1u) == 4 && vcpu->cr4 & CR4_DE)
 		return raise(vcpu, VEC_UD);
 	/* Leaving the guest comes before the processor's own look at DR7.GD. */
@@ -253,7 +253,7 @@ static int handle_pause(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 static int handle_invlpg(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	if (!exit->invlpg.decoded)
-		return gondola_interpret(vcpu);
+		return assist_emulate(vcpu);
 	gondola_mmu_invlpg(vcpu, exit->invlpg.gva);
 	return done(vcpu, exit);
 }
@@ -268,7 +268,7 @@ static int handle_hypercall(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 /* WBINVD and INVD: no device reads guest memory past the caches. */
 static int handle_cache(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
-	return exit->insn_len ? done(vcpu, exit) : gondola_interpret(vcpu);
+	return exit->insn_len ? done(vcpu, exit) : assist_emulate(vcpu);
 }
 
 static int handle_undefined(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
@@ -280,11 +280,11 @@ static int handle_undefined(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 static int handle_undefined_syscall(struct gondola_vcpu *vcpu)
 {
 	u8 len;
-	int next = gondola_measure(vcpu, GONDOLA_OPCODE(2, 0x05), &len);
+	int next = assist_measure(vcpu, RUN_OPCODE(2, 0x05), &len);
 
-	if (next != GONDOLA_REENTER || vcpu->event.kind != GONDOLA_EVENT_NONE)
+	if (next != RUN_REENTER || vcpu->event.kind != GONDOLA_EVENT_NONE)
 		return next;
-	return len ? gondola_interpret(vcpu) : raise(vcpu, VEC_UD);
+	return len ? assist_emulate(vcpu) : raise(vcpu, VEC_UD);
 }
 
 /* An exception that was intercepted: the guest gets what the processor would have given it. */
@@ -311,19 +311,19 @@ static int handle_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 		break;
 	}
 	run_queue_event(vcpu, &event);
-	return GONDOLA_REENTER;
+	return RUN_REENTER;
 }
 
 /* The run loop does what there is to do before it enters again. */
 static int handle_nothing(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
-	return GONDOLA_REENTER;
+	return RUN_REENTER;
 }
 
 static int handle_triple_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	vcpu->run->exit = GONDOLA_EXIT_SHUTDOWN;
-	return GONDOLA_LEAVE;
+	return RUN_LEAVE;
 }
 
 static int handle_task_switch(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
@@ -342,7 +342,7 @@ static int leave_failed(struct gondola_vcpu *vcpu, const struct gondola_exit *ex
 	if (exit->fail.field)
 		strscpy(run->fail.field, exit->fail.field, sizeof(run->fail.field));
 	run->exit = why;
-	return GONDOLA_LEAVE;
+	return RUN_LEAVE;
 }
 
 static int handle_entry_failed(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
@@ -357,10 +357,10 @@ static int handle_unknown(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 
 static int handle_interpret(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
-	/* A processor runs what the interpreter does not know; in software that is the end. */
+	/* A processor runs what the emulator does not know; in software that is the end. */
 	if (gondola_engine_is_hardware(vcpu->engine))
-		return gondola_interpret_known(vcpu);
-	return gondola_interpret(vcpu);
+		return assist_emulate_known(vcpu);
+	return assist_emulate(vcpu);
 }
 
 static int (*const handlers[])(struct gondola_vcpu *vcpu, struct gondola_exit *exit) = {
@@ -399,12 +399,12 @@ static_assert(ARRAY_SIZE(handlers) == GONDOLA_REASON_COUNT);
 
 /* Instructions that are complete when their exit was handled; not every engine tells the length. */
 static const u16 opcodes[GONDOLA_REASON_COUNT] = {
-	[GONDOLA_REASON_CPUID] = GONDOLA_OPCODE(2, 0xa2),
-	[GONDOLA_REASON_HLT] = GONDOLA_OPCODE(1, 0xf4),
-	[GONDOLA_REASON_PAUSE] = GONDOLA_OPCODE(1, 0x90),
-	[GONDOLA_REASON_MSR_READ] = GONDOLA_OPCODE(2, 0x32),
-	[GONDOLA_REASON_MSR_WRITE] = GONDOLA_OPCODE(2, 0x30),
-	[GONDOLA_REASON_XSETBV] = GONDOLA_OPCODE(2, 0x01),
+	[GONDOLA_REASON_CPUID] = RUN_OPCODE(2, 0xa2),
+	[GONDOLA_REASON_HLT] = RUN_OPCODE(1, 0xf4),
+	[GONDOLA_REASON_PAUSE] = RUN_OPCODE(1, 0x90),
+	[GONDOLA_REASON_MSR_READ] = RUN_OPCODE(2, 0x32),
+	[GONDOLA_REASON_MSR_WRITE] = RUN_OPCODE(2, 0x30),
+	[GONDOLA_REASON_XSETBV] = RUN_OPCODE(2, 0x01),
 };
 
 /* REENTER with the length known, or no need to know it; or with nothing more to do. */
@@ -414,8 +414,8 @@ static noinline int find_length(struct gondola_vcpu *vcpu, struct gondola_exit *
 	int next;
 
 	if (!opcode)
-		return GONDOLA_REENTER;
-	next = gondola_measure(vcpu, opcode, &exit->insn_len);
+		return RUN_REENTER;
+	next = assist_measure(vcpu, opcode, &exit->insn_len);
 	exit->handled = !exit->insn_len;
 	return next;
 }
@@ -431,24 +431,24 @@ static int handle_reason(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 		return handle_unknown(vcpu, exit);
 	if (unlikely(!exit->insn_len)) {
 		next = find_length(vcpu, exit);
-		if (next != GONDOLA_REENTER || exit->handled)
+		if (next != RUN_REENTER || exit->handled)
 			return next;
 	}
 	return handlers[exit->reason](vcpu, exit);
 }
 
-int gondola_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+int run_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	int next;
 
 	if (exit->handled)
-		return GONDOLA_REENTER;
+		return RUN_REENTER;
 	/* By far the most frequent, so it is spared the retpoline. */
 	if (likely(exit->reason == GONDOLA_REASON_PAGE_FAULT))
 		next = handle_page_fault(vcpu, exit);
 	else
 		next = handle_reason(vcpu, exit);
-	if (next == GONDOLA_LEAVE)
+	if (next == RUN_LEAVE)
 		vcpu->run->hw_reason = exit->hw_reason;
 	return next;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The guest's FPU state: in the processor on hardware engines (host/fpu.c), in
- * vcpu->fpu where instructions are interpreted.
+ * vcpu->fpu where instructions are emulated.
  */
 #include <linux/errno.h>
 #include <linux/slab.h>
@@ -105,9 +105,9 @@ static int fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *b
 	return 0;
 }
 
-/* ---- one XMM register, for the interpreter ---------------------------------------- */
+/* ---- one XMM register, for the instruction emulator ------------------------------- */
 
-void gondola_vcpu_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf)
+void run_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf)
 {
 	if (vcpu->fpu)
 		memcpy(buf, vcpu->fpu->xmm[n], sizeof(vcpu->fpu->xmm[n]));
@@ -115,7 +115,7 @@ void gondola_vcpu_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf)
 		gondola_thread_get_xmm(vcpu, n, buf);
 }
 
-void gondola_vcpu_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf)
+void run_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf)
 {
 	if (vcpu->fpu)
 		memcpy(vcpu->fpu->xmm[n], buf, sizeof(vcpu->fpu->xmm[n]));

@@ -15,52 +15,52 @@
  * The next step of the run loop; negative: -errno for GONDOLA_RUN.  -EAGAIN: memory is missing, see
  * vcpu->missing; the loop alone makes an exit of it, and the instruction is done again.
  */
-enum gondola_next {
-	GONDOLA_LEAVE = 0,		/* vcpu->run says why */
-	GONDOLA_REENTER = 1,
+enum run_next {
+	RUN_LEAVE = 0,		/* vcpu->run says why */
+	RUN_REENTER = 1,
 };
 
-/** gondola_handle_exit() - act on an exit; preemptible, may sleep */
-int gondola_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
+/** run_handle_exit() - act on an exit; preemptible, may sleep */
+int run_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
 /**
- * gondola_interpret() - interpret the instruction at RIP
+ * assist_emulate() - emulate the instruction at RIP
  *
- * Returns enum gondola_next or -errno.  When the launcher's help is needed it
+ * Returns enum run_next or -errno.  When the launcher's help is needed it
  * fills the run page and returns LEAVE; the answer is taken up by
- * gondola_complete_user_exit() at the next GONDOLA_RUN.
+ * assist_complete_user_exit() at the next GONDOLA_RUN.
  */
-int gondola_interpret(struct gondola_vcpu *vcpu);
-/** gondola_interpret_known() - the same, but REENTER if the interpreter does not know it */
-int gondola_interpret_known(struct gondola_vcpu *vcpu);
+int assist_emulate(struct gondola_vcpu *vcpu);
+/** assist_emulate_known() - the same, but RUN_REENTER if the emulator does not know it */
+int assist_emulate_known(struct gondola_vcpu *vcpu);
 /**
- * gondola_interpret_table_write() - the same, for a write to a shadowed table at @gpa
+ * assist_emulate_table_write() - the same, for a write to a shadowed table at @gpa
  *
- * An instruction that the interpreter does not know is no reason to give up
+ * An instruction that the emulator does not know is no reason to give up
  * here: the shadow of the table is dropped instead, and the guest writes.
  */
-int gondola_interpret_table_write(struct gondola_vcpu *vcpu, gpa_t gpa);
-/** gondola_user_pio() - let the launcher do IN or OUT on RAX, by the run page */
-int gondola_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bool in,
-		     unsigned int insn_len);
-/** gondola_set_rax() - what IN does with the @width bytes of @value */
-void gondola_set_rax(struct gondola_vcpu *vcpu, unsigned int width, u32 value);
-/** gondola_complete_user_exit() - first thing in GONDOLA_RUN; REENTER, LEAVE or -errno */
-int gondola_complete_user_exit(struct gondola_vcpu *vcpu);
+int assist_emulate_table_write(struct gondola_vcpu *vcpu, gpa_t gpa);
+/** assist_user_pio() - let the launcher do IN or OUT on RAX, by the run page */
+int assist_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bool in,
+		    unsigned int insn_len);
+/** run_set_rax() - what IN does with the @width bytes of @value */
+void run_set_rax(struct gondola_vcpu *vcpu, unsigned int width, u32 value);
+/** assist_complete_user_exit() - first thing in GONDOLA_RUN; REENTER, LEAVE or -errno */
+int assist_complete_user_exit(struct gondola_vcpu *vcpu);
 /* An opcode in one of the decoder's maps, see struct gondola_insn. */
-#define GONDOLA_OPCODE(map, opcode)	((map) << 8 | (opcode))
+#define RUN_OPCODE(map, opcode)	((map) << 8 | (opcode))
 /**
- * gondola_measure() - how long is the instruction at RIP that made the guest leave?
- * @opcode: GONDOLA_OPCODE() of what the processor saw there
+ * assist_measure() - how long is the instruction at RIP that made the guest leave?
+ * @opcode: RUN_OPCODE() of what the processor saw there
  * @len: out; 0: another vCPU has rewritten it since, or its page is gone
  *
  * Asked before the instruction has any effect, and its bytes are read once.  With @len 0 the guest
  * runs what is there now: as if it had come there later.  REENTER, LEAVE or -errno.
  */
-int gondola_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len);
-/** gondola_skip() - move RIP past the instruction */
-void gondola_skip(struct gondola_vcpu *vcpu, unsigned int insn_len);
-/** run_assist_deliver() - let the emulator deliver vcpu->event; enum gondola_next or -errno */
-int run_assist_deliver(struct gondola_vcpu *vcpu);
+int assist_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len);
+/** run_skip() - move RIP past the instruction */
+void run_skip(struct gondola_vcpu *vcpu, unsigned int insn_len);
+/** assist_deliver() - let the emulator deliver vcpu->event; enum run_next or -errno */
+int assist_deliver(struct gondola_vcpu *vcpu);
 
 /**
  * run_pick_event() - make vcpu->event what the guest would take now, if there is none yet
@@ -76,10 +76,10 @@ bool run_nmi_blocked(struct gondola_vcpu *vcpu);
 bool run_interrupt_wakes(struct gondola_vcpu *vcpu);
 /** run_queue_event() - queue the exception @next, merged with what is queued (vcpu->event) */
 void run_queue_event(struct gondola_vcpu *vcpu, const struct gondola_event *next);
-/** gondola_queue_exception() - raise it, merged with what is queued (vcpu->event) */
-void gondola_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u32 error);
-/** gondola_queue_page_fault() - #PF with @error at @gva (CR2 on delivery) */
-void gondola_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error);
+/** run_queue_exception() - raise it, merged with what is queued (vcpu->event) */
+void run_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u32 error);
+/** run_queue_page_fault() - #PF with @error at @gva (CR2 on delivery) */
+void run_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error);
 /** run_interrupt_not_taken() - an interrupt in vcpu->event goes back to its controller */
 void run_interrupt_not_taken(struct gondola_vcpu *vcpu);
 
@@ -87,10 +87,10 @@ void run_interrupt_not_taken(struct gondola_vcpu *vcpu);
  * fpu.c: 16 bytes of an XMM register of the guest, whether they
  * are in the processor now or in memory.
  */
-void gondola_vcpu_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf);
-void gondola_vcpu_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf);
+void run_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf);
+void run_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf);
 
-/** gondola_vcpu_startup() - do what INIT and start-up IPIs that came ask for; the vCPU is loaded */
-void gondola_vcpu_startup(struct gondola_vcpu *vcpu);
+/** run_startup() - do what INIT and start-up IPIs that came ask for; the vCPU is loaded */
+void run_startup(struct gondola_vcpu *vcpu);
 
 #endif

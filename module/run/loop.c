@@ -23,7 +23,7 @@
 static int leave(struct gondola_vcpu *vcpu, enum gondola_user_exit why)
 {
 	vcpu->run->exit = why;
-	return GONDOLA_LEAVE;
+	return RUN_LEAVE;
 }
 
 /* The launcher must make present what an access found missing. */
@@ -61,7 +61,7 @@ static void handle_requests(struct gondola_vcpu *vcpu)
 	}
 	/* The entry looks at interrupts each time; INIT and start-up IPIs are seen to here. */
 	if (gondola_take_request(vcpu, GONDOLA_REQ_EVENT))
-		gondola_vcpu_startup(vcpu);
+		run_startup(vcpu);
 }
 
 static bool nmi_wakes(struct gondola_vcpu *vcpu)
@@ -110,11 +110,11 @@ static int step_real_mode(struct gondola_vcpu *vcpu)
 		return -EIO;
 	run_pick_event(vcpu);
 	if (likely(vcpu->event.kind == GONDOLA_EVENT_NONE))
-		return gondola_interpret(vcpu);
-	return run_assist_deliver(vcpu);
+		return assist_emulate(vcpu);
+	return assist_deliver(vcpu);
 }
 
-static bool needs_interpreter(const struct gondola_vcpu *vcpu)
+static bool needs_emulator(const struct gondola_vcpu *vcpu)
 {
 	return unlikely(!(vcpu->cr0 & CR0_PE)) && !(vcpu->engine->caps & GONDOLA_ENGINE_REAL_MODE);
 }
@@ -136,10 +136,10 @@ static int prepare(struct gondola_vcpu *vcpu)
 		if (unlikely(vcpu->eoi_offered) && gondola_lapic_collect_eoi(vcpu))
 			return -EAGAIN;
 		if (likely(!vcpu->halted)) {
-			if (likely(!needs_interpreter(vcpu)))
+			if (likely(!needs_emulator(vcpu)))
 				break;
 			err = step_real_mode(vcpu);
-			if (err != GONDOLA_REENTER)
+			if (err != RUN_REENTER)
 				return err;
 		} else if (event_wakes(vcpu)) {
 			vcpu->halted = false;
@@ -159,7 +159,7 @@ static int prepare(struct gondola_vcpu *vcpu)
 		vcpu->engine->flush_tlb(vcpu);
 		gondola_count(vcpu, GONDOLA_COUNTER_TLB_FLUSHES);
 	}
-	return GONDOLA_REENTER;
+	return RUN_REENTER;
 }
 
 /* ---- interrupts are off from here ... ------------------------------------------- */
@@ -191,7 +191,7 @@ static void inject(struct gondola_vcpu *vcpu)
 	 * ends while there is one, and VMX refuses the two together.
 	 */
 	if (unlikely(vcpu->regs.rflags & RFL_TF))
-		interp_shadow(vcpu, 0);
+		assist_shadow(vcpu, 0);
 	vcpu->engine->inject(vcpu, event);
 	run_event_given(vcpu);
 }
@@ -253,17 +253,17 @@ static int after_exit(struct gondola_vcpu *vcpu)
 	switch (exit.reason) {
 	case GONDOLA_REASON_HOST_INTERRUPT:
 		/* Taken when interrupts were opened; it may have brought work for this thread. */
-		return host_work() ?: GONDOLA_REENTER;
+		return host_work() ?: RUN_REENTER;
 	case GONDOLA_REASON_INTERRUPT_WINDOW:
 	case GONDOLA_REASON_NMI_WINDOW:
 		/* Asked for once: the next entry decides anew. */
 		vcpu->host->window = GONDOLA_WINDOW_UNKNOWN;
-		return GONDOLA_REENTER;
+		return RUN_REENTER;
 	case GONDOLA_REASON_ENTRY_FAILED:
 		vcpu->engine->cancel_injection(vcpu);
 		break;
 	}
-	return gondola_handle_exit(vcpu, &exit);
+	return run_handle_exit(vcpu, &exit);
 }
 
 /* One stay in the guest, and what comes before and after it. */
@@ -271,22 +271,22 @@ static int run_once(struct gondola_vcpu *vcpu)
 {
 	int next = prepare(vcpu);
 
-	if (next != GONDOLA_REENTER)
+	if (next != RUN_REENTER)
 		return next;
 	if (likely(enter(vcpu)))
 		return after_exit(vcpu);
 	if (unlikely(READ_ONCE(gondola_host_stopping)))
 		return -ESHUTDOWN;
-	return host_work() ?: GONDOLA_REENTER;
+	return host_work() ?: RUN_REENTER;
 }
 
 static int run_loop(struct gondola_vcpu *vcpu)
 {
-	int next = gondola_complete_user_exit(vcpu);
+	int next = assist_complete_user_exit(vcpu);
 
-	if (next == GONDOLA_REENTER && READ_ONCE(vcpu->run->immediate_exit))
+	if (next == RUN_REENTER && READ_ONCE(vcpu->run->immediate_exit))
 		return -EINTR;
-	while (next == GONDOLA_REENTER) {
+	while (next == RUN_REENTER) {
 		next = run_once(vcpu);
 		/* Saved state has it in one place, and the next entry may have a more urgent one. */
 		run_interrupt_not_taken(vcpu);
@@ -318,10 +318,10 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 
 	if (next == -EINTR)
 		vcpu->run->exit = GONDOLA_EXIT_INTR;
-	if (next == GONDOLA_LEAVE)
+	if (next == RUN_LEAVE)
 		gondola_count(vcpu, GONDOLA_COUNTER_USER_EXITS);
 	trace_gondola_leave(vcpu->vm->id, vcpu->id,
-			    next == GONDOLA_LEAVE || next == -EINTR ? READ_ONCE(vcpu->run->exit) :
-			    GONDOLA_EXIT_NONE, next == GONDOLA_LEAVE ? 0 : next, vcpu->regs.rip);
+			    next == RUN_LEAVE || next == -EINTR ? READ_ONCE(vcpu->run->exit) :
+			    GONDOLA_EXIT_NONE, next == RUN_LEAVE ? 0 : next, vcpu->regs.rip);
 	return next;
 }

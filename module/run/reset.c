@@ -88,7 +88,7 @@ static void start_at(struct gondola_vcpu *vcpu, u8 vector)
 	vcpu->halted = false;
 }
 
-void gondola_vcpu_startup(struct gondola_vcpu *vcpu)
+void run_startup(struct gondola_vcpu *vcpu)
 {
 	u8 vector;
 

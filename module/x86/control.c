@@ -200,7 +200,7 @@ int gondola_set_efer(struct gondola_vcpu *vcpu, u64 value)
 /** gondola_set_xcr() - XSETBV, after its checks of CR4.OSXSAVE (#UD) and CPL */
 int gondola_set_xcr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 {
-	if (index || !(value & XCR0_X87) || value & ~(gondola_cpuid_xcr0(vcpu) | XCR0_X87))
+	if (index || !(value & XCR0_X87) || value & ~(cpuid_xcr0(vcpu) | XCR0_X87))
 		return -EINVAL;
 	if (value & XCR0_AVX && !(value & XCR0_SSE))
 		return -EINVAL;

@@ -573,8 +573,8 @@ int gondola_set_cpuid(struct gondola_vcpu *vcpu, const struct gondola_cpuid_entr
 	return 0;
 }
 
-/** gondola_cpuid_xcr0() - the XCR0 components that the vCPU's CPUID offers */
-u64 gondola_cpuid_xcr0(const struct gondola_vcpu *vcpu)
+/** cpuid_xcr0() - the XCR0 components that the vCPU's CPUID offers */
+u64 cpuid_xcr0(const struct gondola_vcpu *vcpu)
 {
 	return reg_of(find(vcpu, 0xd, 0), EAX);
 }
@@ -587,12 +587,12 @@ bool gondola_cpuid_has_pv(const struct gondola_vcpu *vcpu, u32 feature)
 	return e && (e->eax & feature) == feature;
 }
 
-bool gondola_cpuid_has_rdtscp(const struct gondola_vcpu *vcpu)
+bool cpuid_has_rdtscp(const struct gondola_vcpu *vcpu)
 {
 	return has(vcpu, 0x80000001, EDX, LX1D_RDTSCP) || has(vcpu, 7, ECX, L7C_RDPID);
 }
 
-bool gondola_cpuid_is_amd(const struct gondola_vcpu *vcpu)
+bool cpuid_is_amd(const struct gondola_vcpu *vcpu)
 {
 	u32 ebx = reg_of(find(vcpu, 0, 0), EBX);
 

@@ -6,11 +6,11 @@
 #include <linux/types.h>
 #include "control.h"
 
-/** gondola_cpuid_xcr0() - the components that the guest may enable in XCR0 */
-u64 gondola_cpuid_xcr0(const struct gondola_vcpu *vcpu);
-/** gondola_cpuid_has_rdtscp() - does it have RDTSCP or RDPID? */
-bool gondola_cpuid_has_rdtscp(const struct gondola_vcpu *vcpu);
-/** gondola_cpuid_is_amd() - is the guest's processor one of AMD's, or of Hygon's, which is like it? */
-bool gondola_cpuid_is_amd(const struct gondola_vcpu *vcpu);
+/** cpuid_xcr0() - the components that the guest may enable in XCR0 */
+u64 cpuid_xcr0(const struct gondola_vcpu *vcpu);
+/** cpuid_has_rdtscp() - does it have RDTSCP or RDPID? */
+bool cpuid_has_rdtscp(const struct gondola_vcpu *vcpu);
+/** cpuid_is_amd() - is the guest's processor one of AMD's, or of Hygon's, which is like it? */
+bool cpuid_is_amd(const struct gondola_vcpu *vcpu);
 
 #endif

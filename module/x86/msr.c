@@ -96,14 +96,14 @@ static int get_sysenter(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 
 
 static int get_tsc_aux(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
-	if (!gondola_cpuid_has_rdtscp(vcpu))
+	if (!cpuid_has_rdtscp(vcpu))
 		return -EINVAL;
 	return get_engine(vcpu, r, index, value);
 }
 
 static int set_tsc_aux(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
-	if (value >> 32 || !gondola_cpuid_has_rdtscp(vcpu))
+	if (value >> 32 || !cpuid_has_rdtscp(vcpu))
 		return -EINVAL;
 	return set_engine(vcpu, r, index, value);
 }
@@ -309,12 +309,12 @@ static int set_pv(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index,
 static int get_counter(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	*value = 0;
-	return gondola_cpuid_is_amd(vcpu) ? 0 : -EINVAL;
+	return cpuid_is_amd(vcpu) ? 0 : -EINVAL;
 }
 
 static int set_counter(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
-	return gondola_cpuid_is_amd(vcpu) ? 0 : -EINVAL;
+	return cpuid_is_amd(vcpu) ? 0 : -EINVAL;
 }
 
 /* Looked through from the top: what a running guest uses stands first. */
