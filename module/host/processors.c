@@ -191,10 +191,10 @@ u32 processors_probe(const struct gondola_engine_ops *ops, char *detail)
 			  active->name);
 	} else if (first.reason == GONDOLA_PF_OK || first.reason == GONDOLA_PF_IN_USE) {
 		on_each_cpu(look_for_rival, &in_use, 1);
-		if (gondola_rival_loaded(ops->id)) {
+		if (rival_loaded(ops->id)) {
 			first.reason = GONDOLA_PF_IN_USE;
 			scnprintf(first.detail, sizeof(first.detail), "the module %s is loaded",
-				  gondola_rival_of(ops->id));
+				  rival_of(ops->id));
 		} else if (atomic_read(&in_use)) {
 			first.reason = GONDOLA_PF_IN_USE;
 			strscpy(first.detail, "another hypervisor has switched it on",
@@ -210,13 +210,13 @@ u32 processors_probe(const struct gondola_engine_ops *ops, char *detail)
 static void give_up(void)
 {
 	cpu_emergency_unregister_virt_callback(emergency_disable);
-	gondola_rival_let_in();
+	rival_let_in();
 }
 
 int processors_on(const struct gondola_engine_ops *ops)
 {
 	atomic_t error = ATOMIC_INIT(0);
-	int err = gondola_rival_keep_out(ops->id);
+	int err = rival_keep_out(ops->id);
 
 	if (err)
 		return err;
@@ -264,14 +264,14 @@ void processors_stop(void)
 
 int processors_init(void)
 {
-	int err = gondola_rival_init();
+	int err = rival_init();
 
 	if (err)
 		return err;
 	err = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "gondola:online",
 					cpu_online_callback, cpu_offline_callback);
 	if (err < 0) {
-		gondola_rival_exit();
+		rival_exit();
 		return err;
 	}
 	hotplug_state = err;
@@ -284,5 +284,5 @@ void processors_exit(void)
 	WARN_ON_ONCE(active);
 	unregister_syscore(&boot_cpu);
 	cpuhp_remove_state_nocalls(hotplug_state);
-	gondola_rival_exit();
+	rival_exit();
 }

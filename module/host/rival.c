@@ -31,7 +31,7 @@ static u32 kept_out = GONDOLA_ENGINE_ANY;
 /* The engines whose rivals have come: the notifier hears of a module before /sys shows it. */
 static u32 present;
 
-const char *gondola_rival_of(u32 engine)
+const char *rival_of(u32 engine)
 {
 	return rivals[engine];
 }
@@ -80,7 +80,7 @@ static bool loaded(u32 engine)
 	return rivals[engine] && ((present & BIT(engine)) || in_sysfs(rivals[engine]));
 }
 
-bool gondola_rival_loaded(u32 engine)
+bool rival_loaded(u32 engine)
 {
 	bool there;
 
@@ -90,7 +90,7 @@ bool gondola_rival_loaded(u32 engine)
 	return there;
 }
 
-int gondola_rival_keep_out(u32 engine)
+int rival_keep_out(u32 engine)
 {
 	int err = 0;
 
@@ -103,19 +103,19 @@ int gondola_rival_keep_out(u32 engine)
 	return err;
 }
 
-void gondola_rival_let_in(void)
+void rival_let_in(void)
 {
 	mutex_lock(&rival_lock);
 	kept_out = GONDOLA_ENGINE_ANY;
 	mutex_unlock(&rival_lock);
 }
 
-int gondola_rival_init(void)
+int rival_init(void)
 {
 	return register_module_notifier(&module_block);
 }
 
-void gondola_rival_exit(void)
+void rival_exit(void)
 {
 	unregister_module_notifier(&module_block);
 }

@@ -5,21 +5,21 @@
 
 #include <linux/types.h>
 
-int gondola_rival_init(void);
-void gondola_rival_exit(void);
+int rival_init(void);
+void rival_exit(void);
 
-/** gondola_rival_of() - the name of the module that is an engine's rival, or NULL */
-const char *gondola_rival_of(u32 engine);
+/** rival_of() - the name of the module that is an engine's rival, or NULL */
+const char *rival_of(u32 engine);
 
-/** gondola_rival_loaded() - is it there, or about to be? */
-bool gondola_rival_loaded(u32 engine);
+/** rival_loaded() - is it there, or about to be? */
+bool rival_loaded(u32 engine);
 
 /**
- * gondola_rival_keep_out() - from now on the rival cannot be loaded
+ * rival_keep_out() - from now on the rival cannot be loaded
  *
  * 0, or -EBUSY if it has been loaded meanwhile.
  */
-int gondola_rival_keep_out(u32 engine);
-void gondola_rival_let_in(void);
+int rival_keep_out(u32 engine);
+void rival_let_in(void);
 
 #endif
