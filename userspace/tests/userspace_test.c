@@ -11,6 +11,7 @@
 
 #include "images.h"
 #include "output_test.h"
+#include "pause_test.h"
 #include "tests/dumped.h"
 #include "tap.h"
 #include "vm/bus.h"
@@ -722,6 +723,7 @@ static const struct tap_test tests[] = {
 	{ "output waits for a reader that pauses, and all of it arrives", output_pauses },
 	{ "a reader that stands still holds nobody up", output_stands_still },
 	{ "a peer that goes is no reader", output_peer_goes },
+	{ "kicks that take long let a vCPU come to rest", pause_slow_kicks },
 };
 
 TAP_MAIN(tests)

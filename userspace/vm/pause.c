@@ -123,18 +123,30 @@ static void kick_all(struct vm *vm)
 		vcpu_kick(&vm->vcpus[i]);
 }
 
+static bool must_wait(struct vm *vm)
+{
+	return vm->pause.parked < vm->pause.threads && !vm_ending(vm);
+}
+
+static void wait_for_all(struct vm *vm, uint64_t ns)
+{
+	const struct timespec until = wait_deadline(ns);
+
+	while (must_wait(vm) && !wait_until(&vm->pause.changed, &vm->pause.lock, &until))
+		;
+}
+
 void vm_pause(struct vm *vm, enum pause_reason reason)
 {
 	struct pause *pause = &vm->pause;
-	struct timespec until;
+	unsigned int kicks = 0;
 
 	pthread_mutex_lock(&pause->lock);
 	__atomic_store_n(&pause->reasons, pause->reasons | 1u << reason, __ATOMIC_RELEASE);
-	while (pause->parked < pause->threads && !vm_ending(vm)) {
-		/* A kick may come just before a thread blocks in a write: repeat it. */
+	/* A kick may come just before a thread blocks in a write: repeat it. */
+	while (must_wait(vm)) {
 		kick_all(vm);
-		until = wait_deadline(20000000);
-		wait_until(&pause->changed, &pause->lock, &until);
+		wait_for_all(vm, vcpu_kick_ns(kicks++));
 	}
 	if (!vm_ending(vm))
 		stop_clocks(vm);

@@ -237,11 +237,12 @@ static void take_signals(struct vm *vm)
 /* A kick may strike just before a vCPU's thread blocks in a write: repeat it until it is gone. */
 static void join(struct vcpu *vcpu)
 {
+	unsigned int kicks = 0;
 	struct timespec until;
 
 	do {
 		vcpu_kick(vcpu);
-		until = wait_deadline(50000000);
+		until = wait_deadline(vcpu_kick_ns(kicks++));
 	} while (pthread_clockjoin_np(vcpu->thread, NULL, CLOCK_MONOTONIC, &until));
 }
 

@@ -132,6 +132,19 @@ bool vcpu_run_once(struct vcpu *vcpu);
 void *vcpu_thread(void *argument);
 /** vcpu_kick() - make it leave GONDOLA_RUN, also if it is just about to enter */
 void vcpu_kick(struct vcpu *vcpu);
+
+/**
+ * vcpu_kick_ns() - how long a vCPU's thread has for its kick, before the next
+ * @kicks: how many came before it
+ *
+ * Each time twice as long, from 20 ms to 1.3 s.  A thread that is kicked anew before it is through
+ * with the kick before does nothing else, and on a busy computer a kick may take long.
+ */
+static inline uint64_t vcpu_kick_ns(unsigned int kicks)
+{
+	return 20000000ull << (kicks < 6 ? kicks : 6);
+}
+
 /** vcpu_dump() - registers on stderr */
 void vcpu_dump(const struct vcpu *vcpu);
 
