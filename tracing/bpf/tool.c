@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "events.h"
 #include "tool.h"
 
@@ -298,8 +299,8 @@ void tool_start(const struct tool *which, int argc, char **argv)
 		check_format(*event);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	libbpf_set_print(print_libbpf);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	signals_handle(SIGINT, on_signal);
+	signals_handle(SIGTERM, on_signal);
 	sigaction(SIGCHLD, &action, NULL);
 	started = tool_now_ns();
 	due = started;
@@ -328,7 +329,8 @@ void tool_run_command(void)
 	if (child < 0)
 		die(TOOL_FAILED, "cannot start %s: %s", options.command[0], strerror(errno));
 	if (!child) {
-		signal(SIGINT, SIG_DFL);
+		if (!signals_ignored(SIGINT))
+			signal(SIGINT, SIG_DFL);
 		/* The report is the tool's only output on stdout. */
 		dup2(STDERR_FILENO, STDOUT_FILENO);
 		execvp(options.command[0], options.command);

@@ -9,6 +9,7 @@
 #include "cmd.h"
 #include "policy/host.h"
 #include "base/fail.h"
+#include "base/signals.h"
 #include "base/tell.h"
 
 #define MIB(bytes)	((unsigned long long)((bytes) >> 20))
@@ -141,14 +142,13 @@ static void one_round(const struct balance_options *options)
 
 static int run_balance(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = on_signal };
 	struct balance_options options = { .interval = 5 };
 
 	parse_options(&command_balance, argc, argv, &options);
 	if (!options.reserve)
 		options.reserve = host_default_reserve();
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	signals_handle(SIGINT, on_signal);
+	signals_handle(SIGTERM, on_signal);
 	for (unsigned int round = 1; !stop; round++) {
 		one_round(&options);
 		if (options.dry_run || round == options.rounds)

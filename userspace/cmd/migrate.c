@@ -9,6 +9,7 @@
 #include "migrate/transport.h"
 #include "remote.h"
 #include "base/fail.h"
+#include "base/signals.h"
 #include "base/tell.h"
 
 #define MIB		(1024.0 * 1024.0)
@@ -183,10 +184,8 @@ static void say_if_interrupted(const char *name)
 	snprintf(interrupted, sizeof(interrupted),
 		 "\ngondola: %s is still on its way; to let it stay: gondola migrate-cancel %s\n",
 		 name, name);
-	/* The parent may have made us ignore the terminal's. */
-	if (signal(SIGINT, on_interrupt) == SIG_IGN)
-		signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, on_interrupt);
+	signals_handle(SIGINT, on_interrupt);
+	signals_handle(SIGTERM, on_interrupt);
 }
 
 /* The VM's process is confined and can do neither: it gets the connection. */

@@ -9,6 +9,7 @@
 #include "sandbox/saved.h"
 #include "remote.h"
 #include "base/fail.h"
+#include "base/signals.h"
 #include "base/tell.h"
 
 struct suspend_options {
@@ -65,8 +66,8 @@ static int open_file(const char *file, struct json_object *arguments)
 		fail(EXIT_CODE_ERROR, "cannot write %s.tmp: %s", path, strerror(-fd));
 	atexit(drop);
 	/* Only this process gives the file its name. */
-	signal(SIGINT, on_interrupt);
-	signal(SIGTERM, on_interrupt);
+	signals_handle(SIGINT, on_interrupt);
+	signals_handle(SIGTERM, on_interrupt);
 	return fd;
 }
 

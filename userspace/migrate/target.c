@@ -22,6 +22,7 @@
 #include "vm/pause.h"
 #include "control/control.h"
 #include "base/fail.h"
+#include "base/signals.h"
 #include "base/wait.h"
 #include "vm/probes.h"
 
@@ -106,15 +107,9 @@ static void no_vm(struct target *target)
 /* While no VM is here a signal ends the wait, and the socket that was made for it. */
 static int end_signals(int how)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
-	struct sigaction old;
 	sigset_t ends;
 
-	sigemptyset(&ends);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		/* As nohup has it: what is ignored stays so. */
-		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaddset(&ends, signals[i]);
+	signals_that_end(&ends);
 	sigprocmask(how, &ends, NULL);
 	return how == SIG_BLOCK ? signalfd(-1, &ends, SFD_CLOEXEC) : -1;
 }

@@ -12,6 +12,7 @@
 
 #include "cpuid.h"
 #include "base/fail.h"
+#include "base/signals.h"
 #include "base/terminal.h"
 #include "base/wait.h"
 #include "vm.h"
@@ -218,11 +219,7 @@ static void take_signals(struct vm *vm)
 	sigset_t ends;
 	int fd;
 
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGHUP);
-	sigaddset(&ends, SIGQUIT);
+	signals_that_end(&ends);
 	sigaddset(&ends, SIGCONT);
 	pthread_sigmask(SIG_BLOCK, &ends, NULL);
 	fd = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);

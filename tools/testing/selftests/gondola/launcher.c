@@ -193,6 +193,31 @@ static void stopped(void)
 	stopped_by(SIGKILL, "sti");
 }
 
+/* As under nohup, or behind a shell's "&": what it was told to ignore does not end it. */
+static void ignored_stays_ignored(void)
+{
+	static const int numbers[] = { SIGHUP, SIGINT, SIGQUIT };
+	int from, status;
+	char word[16];
+	pid_t child;
+
+	need_engine();
+	for (unsigned int i = 0; i < 3; i++)
+		require(signal(numbers[i], SIG_IGN) != SIG_ERR);
+	child = start(&from, ARGUMENTS("run", "--sandbox", "off", "--kernel", "guests/loop",
+				       "--append", "sti"));
+	for (unsigned int i = 0; i < 3; i++)
+		require(signal(numbers[i], SIG_DFL) != SIG_ERR);
+	require_equal(read(from, word, 1), 1);
+	for (unsigned int i = 0; i < 3; i++)
+		require_equal(kill(child, numbers[i]), 0);
+	require_equal(kill(child, SIGTERM), 0);
+	status = finish(child, from);
+	expect_equal(status, 12);
+	/* Not by the first that came, which a signalfd gives in the order of their numbers. */
+	expect(strstr(output, "stopped by signal 15"));
+}
+
 static void stopped_interrupts_off(void)
 {
 	need_engine();
@@ -366,6 +391,7 @@ static const struct tap_test tests[] = {
 	{ "devices are opened, or refused in words", devices },
 	{ "signals stop it", stopped },
 	{ "... with the guest's interrupts off, too", stopped_interrupts_off },
+	{ "signals that its parent had ignored do not stop it", ignored_stays_ignored },
 	{ "the report counts", report },
 	{ "the console goes to a file", console_file },
 	{ "the console goes to a socket", console_socket },
