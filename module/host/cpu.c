@@ -10,18 +10,18 @@ void gondola_host_cpuid(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u
 	cpuid_count(function, index, eax, ebx, ecx, edx);
 }
 
-/*
- * QEMU's TCG executes XSETBV in a guest of SVM although it is intercepted (7.2
- * does), so that a guest would set the host's XCR0: there, guests get no XSAVE.
- */
-static bool xsetbv_escapes(void)
+bool gondola_host_tcg(void)
 {
 	return boot_cpu_has(X86_FEATURE_HYPERVISOR) && cpuid_base_hypervisor("TCGTCGTCGTCG", 0);
 }
 
 u64 gondola_host_xcr0(void)
 {
-	if (xsetbv_escapes())
+	/*
+	 * TCG executes XSETBV in a guest of SVM although it is intercepted (7.2 does), so that a
+	 * guest would set the host's XCR0: there, guests get no XSAVE.
+	 */
+	if (gondola_host_tcg())
 		return 0;
 	return boot_cpu_has(X86_FEATURE_OSXSAVE) ? xgetbv(XCR_XFEATURE_ENABLED_MASK) : 0;
 }

@@ -6,6 +6,8 @@
 #include <linux/types.h>
 
 void gondola_host_cpuid(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
+/** gondola_host_tcg() - is the processor QEMU's emulator? */
+bool gondola_host_tcg(void);
 /** gondola_host_xcr0() - the state components that the host kernel enabled; 0 without XSAVE */
 u64 gondola_host_xcr0(void);
 /** gondola_host_tsc_steady() - does the host itself trust its TSC, on all processors alike? */

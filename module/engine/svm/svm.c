@@ -18,6 +18,7 @@
 #include <asm/nospec-branch.h>
 #include "asid.h"
 #include "host/compat.h"
+#include "host/cpu.h"
 #include "preflight.h"
 #include "svm.h"
 #include "engine.h"
@@ -243,7 +244,8 @@ static void svm_update_control(struct gondola_vcpu *vcpu)
 	/* Reads leave the guest only where they would show a value that is not its own. */
 	svm->unchecked = true;
 	vmcb->intercept_cr = INTERCEPT_CR;
-	if (vmcb->cr0 != cr0)
+	/* The interpreter, which such an exit goes to, reads the register that was meant. */
+	if (vmcb->cr0 != cr0 || svm->reads_are_of_cr0)
 		vmcb->intercept_cr |= SVM_READ_OF(0);
 	if (vmcb->cr4 != cr4)
 		vmcb->intercept_cr |= SVM_READ_OF(4);
@@ -305,6 +307,8 @@ static int svm_vcpu_create(struct gondola_vcpu *vcpu)
 	vmcb->iopm_pa = page_to_phys(iopm);
 	vmcb->msrpm_pa = page_to_phys(msrpm);
 	vmcb->int_control = SVM_V_INTR_MASKING;
+	/* TCG asks the intercept of CR0 for all of them (10.0 does, 7.2 did not). */
+	svm->reads_are_of_cr0 = gondola_host_tcg();
 	svm->next_rip_saved = cpuid_edx(CPUID_SVM_FEATURES) & SVM_NEXT_RIP;
 	svm_watch_spinning(vmcb);
 	vmcb->dr7 = DR7_FIXED;

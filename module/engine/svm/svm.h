@@ -19,6 +19,7 @@ struct gondola_vcpu;
  * @host_ldt: the selector of the host's LDT, while @loaded
  * @loaded: between vcpu_load() and vcpu_put()
  * @next_rip_saved: exits of an instruction tell where the next one is
+ * @reads_are_of_cr0: CR0's intercept is asked, whichever control register is read
  * @unchecked: state was set that VMRUN might refuse
  * @refused: the field that it would refuse, or NULL
  * @soft_len: length of the software event's instruction that the next entry delivers, else 0
@@ -39,6 +40,7 @@ struct svm_vcpu {
 	u16 host_ldt;
 	u64 pat;
 	bool next_rip_saved;
+	bool reads_are_of_cr0;
 	bool unchecked;
 	const char *refused;
 	u8 soft_len;

@@ -113,6 +113,29 @@ static void cr3_reload(void)
 	machine_destroy(&machine);
 }
 
+/* With CR0 as the engine would have it, so that not every read leaves the guest. */
+GUEST_CODE(control, 64,
+	   "mov %cr0, %rax; or $0x10030, %eax; mov %rax, %cr0\n"
+	   "mov %cr0, %rax; mov %rax, 0x40000; mov %cr3, %rax; mov %rax, 0x40008\n"
+	   "mov %cr4, %rax; mov %rax, 0x40010; mov $5, %eax; mov %rax, %cr8\n"
+	   "xor %eax, %eax; mov %cr8, %rax; mov %rax, 0x40018; out %eax, $0x80; jmp .");
+
+static void control_registers(void)
+{
+	struct machine machine;
+	uint64_t *data;
+
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, control);
+	data = (uint64_t *)(machine.memory + DATA);
+	expect_equal(machine_result(&machine), 5);
+	expect_equal(data[0], machine.sregs.cr0 | 0x10030);
+	expect_equal(data[1], machine.sregs.cr3);
+	expect_equal(data[2], machine.sregs.cr4);
+	expect_equal(data[3], 5);
+	machine_destroy(&machine);
+}
+
 /* Pages of 1 GiB where CPUID offers them; elsewhere their bit is reserved. */
 static void gib_pages(void)
 {
@@ -236,6 +259,7 @@ static const struct tap_test tests[] = {
 	{ "accessed and dirty bits are set in time", accessed_dirty },
 	{ "a changed page table holds after INVLPG", page_tables_change },
 	{ "a changed page table holds after CR3", cr3_reload },
+	{ "control registers are read as they were written", control_registers },
 	{ "pages of 1 GiB are as CPUID says", gib_pages },
 	{ "paging can be switched on and off", paging_toggled },
 	{ "a guest's page fault is its own", guest_fault },
