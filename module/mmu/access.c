@@ -106,7 +106,7 @@ static enum gondola_walk_result translate(struct gondola_vcpu *vcpu, gva_t gva, 
 		out->gpa = (u32)gva;
 		return WALK_OK;
 	}
-	result = mmu_lookup(vcpu, gva, access, &at);
+	result = mmu_root_is_gone(vcpu) ? WALK_MISSING : mmu_lookup(vcpu, gva, access, &at);
 	if (unlikely(result == WALK_MISSING))
 		return translate_by_walk(vcpu, gva, access, out, missing);
 	out->gpa = at.gpa;

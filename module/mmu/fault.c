@@ -17,20 +17,19 @@ static u64 leaf_bits(union gondola_role role, u64 rights, bool supervisor_write)
 	bool w = rights & PT_W, u = rights & PT_U;
 	u64 nx = rights & PT_NX;
 
-	if (role.nowp) {
-		w &= role.access & 1;
-		u &= role.access >> 1 & 1;
-		/*
-		 * The processor runs with WP set.  A supervisor may write here,
-		 * so the page is writable and hidden from the user, whose next
-		 * access turns it round again.
-		 */
-		if (supervisor_write && !w) {
-			if (u && role.nosmep)
-				nx = PT_NX;
-			w = true;
-			u = false;
-		}
+	if (likely(!role.nowp))
+		return rights & (PT_W | PT_U | PT_NX);
+	w &= role.access & 1;
+	u &= role.access >> 1 & 1;
+	/*
+	 * The processor runs with WP set.  A supervisor may write here, so the page is writable and
+	 * hidden from the user, whose next access turns it round again.
+	 */
+	if (supervisor_write && !w) {
+		if (u && role.nosmep)
+			nx = PT_NX;
+		w = true;
+		u = false;
 	}
 	return (w ? PT_W : 0) | (u ? PT_U : 0) | nx;
 }
@@ -269,6 +268,7 @@ found:
 static void fill_around(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int at)
 {
 	unsigned int i = at & ~(PREFETCH - 1), end = i + PREFETCH;
+	const u64 *spt = sp->spt;
 	void *data;
 
 	if (!(sp->frame->host & FRAME_PRESENT) || !role_is_current(vcpu, sp->role))
@@ -277,7 +277,7 @@ static void fill_around(struct gondola_vcpu *vcpu, struct gondola_shadow_page *s
 	for (; i < end; i++) {
 		u64 gpte;
 
-		if (spte_present(sp->spt[i]))
+		if (spte_present(spt[i]))
 			continue;
 		gpte = guest_entry(sp, data, i);
 		if (!(gpte & PT_A))
@@ -294,12 +294,16 @@ static void fill_around_direct(struct gondola_vcpu *vcpu, struct gondola_shadow_
 {
 	unsigned int i = at & ~(PREFETCH - 1), end = i + PREFETCH;
 	u64 bits = leaf_bits(sp->role, PT_W | PT_U, false);
+	const u64 *spt = sp->spt;
 
 	for (; i < end; i++) {
-		struct gondola_slot *slot = mmu_find_slot(vcpu->vm, sp->gfn + i);
 		struct gondola_frame *frame;
+		struct gondola_slot *slot;
 
-		if (!slot || spte_present(sp->spt[i]) || !mmu_chunk_to_spare(vcpu))
+		if (spte_present(spt[i]) || !mmu_chunk_to_spare(vcpu))
+			continue;
+		slot = mmu_find_slot(vcpu->vm, sp->gfn + i);
+		if (!slot)
 			continue;
 		frame = mmu_frame_in(slot, sp->gfn + i);
 		if (!may_map_along(frame))
@@ -318,7 +322,9 @@ static void map_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 	bool write = error & PFEC_W;
 
 	sp->writes = 0;
-	list_move(&sp->link, &vm->mmu.pages);
+	/* The most recently used comes first; faults in a row are often on one page. */
+	if (!list_is_first(&sp->link, &vm->mmu.pages))
+		list_move(&sp->link, &vm->mmu.pages);
 	if (write)
 		mmu_mark_page_dirty(vm, vcpu, slot, gfn, GONDOLA_DIRTY_VCPU);
 	if (!spte_present(sp->spt[i]))

@@ -98,9 +98,12 @@ static inline struct gondola_shadow_page *page_of(const u64 *spt)
 	return (struct gondola_shadow_page *)page_private(virt_to_page(spt));
 }
 
+/* page_of() what the entry points to, without the way over its virtual address. */
 static inline struct gondola_shadow_page *child_of(u64 spte)
 {
-	return page_of(__va(spte & PT_ADDR));
+	struct page *page = pfn_to_page((spte & PT_ADDR) >> GONDOLA_PAGE_SHIFT);
+
+	return (struct gondola_shadow_page *)page_private(page);
 }
 
 /*
@@ -230,14 +233,28 @@ bool mmu_write_protect(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *f
 /* A table in sync comes to lie in @gfn: the guest must not write it unseen. */
 void mmu_protect_table(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame);
 void shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp);
-void shadow_make_room(struct gondola_vm *vm, u32 pages);
+void shadow_evict_for(struct gondola_vm *vm, u32 pages);
+/* The VM's bound leaves room for @pages more. */
+static inline void shadow_make_room(struct gondola_vm *vm, u32 pages)
+{
+	if (unlikely(vm->mmu.nr_pages + pages > vm->mmu.max_pages))
+		shadow_evict_for(vm, pages);
+}
 unsigned long shadow_evict(struct gondola_vm *vm, unsigned long pages);
 /* Something leads to @sp again. */
 void shadow_adopt(struct gondola_vm *vm, struct gondola_shadow_page *sp);
 /* Before one more entry is added to bag @head: if it is full, one that it has is emptied. */
 void mmu_make_room_in(struct gondola_vm *vm, unsigned long head);
 /* Empty one entry; a link's child that loses its last parent becomes an orphan. */
-void mmu_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i);
+void mmu_entry_remove(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i);
+/* The same, if it is not empty yet. */
+static inline void mmu_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp,
+				   unsigned int i)
+{
+	mmu_step(1);
+	if (spte_present(sp->spt[i]))
+		mmu_entry_remove(vm, sp, i);
+}
 /* A slot is added: a CR3 that led to no memory may lead to some now. */
 void mmu_forget_nowhere(struct gondola_vm *vm);
 /* Empty all entries. */
@@ -360,7 +377,7 @@ struct gondola_place {
 /*
  * Translate by the shadow's snapshots instead of the guest's tables: a fraction
  * of the cost of mmu_walk(), which does the same.  WALK_MISSING: they do not
- * know; walk.
+ * know; walk.  The caller has seen that the root is not gone.
  */
 enum gondola_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
 				    struct gondola_place *place);
@@ -405,10 +422,30 @@ void mmu_zap_tables(struct gondola_vm *vm, gfn_t gfn);
 #define GFN_NOWHERE	(~0ull >> 12)
 
 /* root.c */
-struct gondola_shadow_page *mmu_current_root(struct gondola_vcpu *vcpu);
 /* Entry of the PAE root as the guest's registers, or the lack of them, imply. */
 u64 mmu_pae_entry(struct gondola_vcpu *vcpu, unsigned int i);
-bool mmu_root_is_gone(struct gondola_vcpu *vcpu);
+
+static inline struct gondola_shadow_page *mmu_current_root(const struct gondola_vcpu *vcpu)
+{
+	if (!vcpu->mmu.role.long_mode)
+		return vcpu->mmu.pae_root;
+	return vcpu->mmu.roots[vcpu->mmu.current_root].page;
+}
+
+/* Zapped, or of an earlier generation; the PAE root itself is of none. */
+static inline bool mmu_root_was_zapped(const struct gondola_vcpu *vcpu,
+				       const struct gondola_shadow_page *root)
+{
+	return root->invalid || (root != vcpu->mmu.pae_root &&
+				 root->generation != vcpu->vm->mmu.generation);
+}
+
+static inline bool mmu_root_is_gone(const struct gondola_vcpu *vcpu)
+{
+	const struct gondola_shadow_page *root = mmu_current_root(vcpu);
+
+	return !root || mmu_root_was_zapped(vcpu, root);
+}
 
 /* audit.c: a test that expects violations, or the VM's death, wants them counted, not told. */
 extern bool mmu_audit_quiet;

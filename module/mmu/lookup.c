@@ -28,7 +28,7 @@ enum gondola_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 ac
 	unsigned int level, i;
 
 	/* With CR0.WP clear, and outside long mode, rights lie elsewhere: those are rare. */
-	if (!vcpu->mmu.role.long_mode || vcpu->mmu.role.nowp || mmu_root_is_gone(vcpu))
+	if (!vcpu->mmu.role.long_mode || vcpu->mmu.role.nowp)
 		return WALK_MISSING;
 	sp = mmu_current_root(vcpu);
 	for (level = 4; level > 1; level--) {

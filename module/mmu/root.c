@@ -6,13 +6,6 @@
 #include <linux/string.h>
 #include "internal.h"
 
-struct gondola_shadow_page *mmu_current_root(struct gondola_vcpu *vcpu)
-{
-	if (!vcpu->mmu.role.long_mode)
-		return vcpu->mmu.pae_root;
-	return vcpu->mmu.roots[vcpu->mmu.current_root].page;
-}
-
 u64 mmu_pae_entry(struct gondola_vcpu *vcpu, unsigned int i)
 {
 	if (!gondola_paging(vcpu))
@@ -20,19 +13,6 @@ u64 mmu_pae_entry(struct gondola_vcpu *vcpu, unsigned int i)
 	if (vcpu->mmu.role.gpte32)
 		return (vcpu->cr3 & GENMASK_ULL(31, 12)) | PT_P;
 	return vcpu->mmu.pdptes[i];
-}
-
-static bool is_gone(const struct gondola_vcpu *vcpu, const struct gondola_shadow_page *root)
-{
-	return root->invalid || (root != vcpu->mmu.pae_root &&
-				 root->generation != vcpu->vm->mmu.generation);
-}
-
-bool mmu_root_is_gone(struct gondola_vcpu *vcpu)
-{
-	struct gondola_shadow_page *root = mmu_current_root(vcpu);
-
-	return !root || is_gone(vcpu, root);
 }
 
 static void drop_roots(struct gondola_vcpu *vcpu)
@@ -169,7 +149,7 @@ static int load_long_mode_root(struct gondola_vcpu *vcpu)
 	gfn_t gfn = (vcpu->cr3 & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
 	union gondola_role role = vcpu->mmu.role;
 
-	if (root->page && is_gone(vcpu, root->page)) {
+	if (root->page && mmu_root_was_zapped(vcpu, root->page)) {
 		shadow_put_root(vcpu->vm, root->page);
 		root->page = NULL;
 	}
@@ -216,19 +196,15 @@ static void load_pae_root(struct gondola_vcpu *vcpu)
 	vcpu->hw_root = __pa(root->spt);
 }
 
-int gondola_mmu_load(struct gondola_vcpu *vcpu)
+static noinline int load_root(struct gondola_vcpu *vcpu)
 {
-	int err = 0;
+	int err;
 
-	if (unlikely(test_bit(GONDOLA_REQ_MMU_RELOAD, &vcpu->requests) ||
-		     test_bit(GONDOLA_REQ_MMU_SYNC, &vcpu->requests))) {
-		clear_bit(GONDOLA_REQ_MMU_RELOAD, &vcpu->requests);
-		if (gondola_take_request(vcpu, GONDOLA_REQ_MMU_SYNC))
-			vcpu->mmu.roots[vcpu->mmu.current_root].stale = true;
-		vcpu->mmu.reload = true;
-	}
-	if (likely(!vcpu->mmu.reload))
-		return 0;
+	gondola_take_request(vcpu, GONDOLA_REQ_MMU_RELOAD);
+	if (gondola_take_request(vcpu, GONDOLA_REQ_MMU_SYNC))
+		vcpu->mmu.roots[vcpu->mmu.current_root].stale = true;
+	/* A load that fails is for the next call to do. */
+	vcpu->mmu.reload = true;
 	err = mmu_cache_fill(vcpu);
 	if (err)
 		return err;
@@ -243,6 +219,16 @@ int gondola_mmu_load(struct gondola_vcpu *vcpu)
 	/* Other tables: what the processor remembers of the old ones is void. */
 	gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
 	return err;
+}
+
+#define LOAD_REQUESTS	(BIT(GONDOLA_REQ_MMU_RELOAD) | BIT(GONDOLA_REQ_MMU_SYNC))
+
+/* Before each entry and in each fault, which seldom find anything to do. */
+int gondola_mmu_load(struct gondola_vcpu *vcpu)
+{
+	if (likely(!vcpu->mmu.reload && !(READ_ONCE(vcpu->requests) & LOAD_REQUESTS)))
+		return 0;
+	return load_root(vcpu);
 }
 
 static void sync_address(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, gva_t gva)

@@ -120,16 +120,23 @@ static void reap(struct gondola_vm *vm)
 	vm->mmu.reap_due = n == REAP_BATCH;
 }
 
-void mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock)
+/* What the holder of the lock left behind. */
+static noinline void clean_up(struct gondola_vm *vm)
 {
-	if (unlikely(vm->mmu.reap_due))
+	if (vm->mmu.reap_due)
 		reap(vm);
-	if (unlikely(!list_empty(&vm->mmu.doomed) || vm->mmu.flush_due)) {
+	if (!list_empty(&vm->mmu.doomed) || vm->mmu.flush_due) {
 		/* No processor may still walk what goes. */
 		mmu_flush_all(vm);
 		if (likely(!vm->dead))
 			mmu_free_doomed(vm);
 	}
+}
+
+void mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock)
+{
+	if (unlikely(vm->mmu.reap_due || vm->mmu.flush_due || !list_empty(&vm->mmu.doomed)))
+		clean_up(vm);
 	mmu_steps_end();
 	spin_unlock(&vm->mmu.lock);
 	mmu_host_unlocked(vm);
@@ -238,14 +245,10 @@ void mmu_make_room_in(struct gondola_vm *vm, unsigned long head)
 	vm->mmu.flush_due = true;
 }
 
-void mmu_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i)
+void mmu_entry_remove(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i)
 {
-	u64 *spte = &sp->spt[i], old;
+	u64 *spte = &sp->spt[i], old = mmu_entry_change(spte, 0, 0);
 
-	mmu_step(1);
-	if (!spte_present(*spte))
-		return;
-	old = mmu_entry_change(spte, 0, 0);
 	sp->present--;
 	/* The guest owes itself a flush; the host, before it reuses what this mapped. */
 	vm->mmu.stale_tlb = true;
@@ -356,11 +359,10 @@ unsigned long shadow_evict(struct gondola_vm *vm, unsigned long pages)
 	return before - vm->mmu.nr_pages;
 }
 
-void shadow_make_room(struct gondola_vm *vm, u32 pages)
+/* In batches, so that a guest at its bound does not evict at each fault. */
+void shadow_evict_for(struct gondola_vm *vm, u32 pages)
 {
-	/* In batches, so that a guest at its bound does not evict at each fault. */
-	if (unlikely(vm->mmu.nr_pages + pages > vm->mmu.max_pages))
-		shadow_evict(vm, min(vm->mmu.max_pages / 8, EVICT_BATCH) + pages);
+	shadow_evict(vm, min(vm->mmu.max_pages / 8, EVICT_BATCH) + pages);
 }
 
 void gondola_mmu_zap_all(struct gondola_vm *vm)

@@ -109,13 +109,14 @@ static void update_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *
 	mmu_entry_clear(vcpu->vm, sp, i);
 }
 
-/* First of eight entries from @i on that differ, or i + 8. */
-static unsigned int compare8(const u64 *a, const u64 *b, unsigned int i)
+/* First of eight entries that differ, or 8. */
+static unsigned int compare8(const u64 *a, const u64 *b)
 {
-	if (likely(!((a[i] ^ b[i]) | (a[i + 1] ^ b[i + 1]) | (a[i + 2] ^ b[i + 2]) |
-		     (a[i + 3] ^ b[i + 3]) | (a[i + 4] ^ b[i + 4]) | (a[i + 5] ^ b[i + 5]) |
-		     (a[i + 6] ^ b[i + 6]) | (a[i + 7] ^ b[i + 7]))))
-		return i + 8;
+	unsigned int i = 0;
+
+	if (likely(!((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) |
+		     (a[4] ^ b[4]) | (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7]))))
+		return 8;
 	while (a[i] == b[i])
 		i++;
 	return i;
@@ -134,12 +135,11 @@ static unsigned int next_change(const struct gondola_shadow_page *sp, const void
 			return i;
 		i++;
 	}
-	while (i < GONDOLA_ENTRIES) {
-		unsigned int at = compare8(table, sp->gpt, i);
+	for (; i < GONDOLA_ENTRIES; i += 8) {
+		unsigned int at = compare8((const u64 *)table + i, sp->gpt + i);
 
-		if (at != i + 8)
-			return at;
-		i += 8;
+		if (at != 8)
+			return i + at;
 	}
 	return i;
 }
