@@ -109,7 +109,10 @@ static void update_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *
 	mmu_entry_clear(vcpu->vm, sp, i);
 }
 
-/* First of eight entries that differ, or 8. */
+/*
+ * First of eight entries that differ, or 8.  The guest may be writing: what differed may be equal
+ * at the second look.
+ */
 static unsigned int compare8(const u64 *a, const u64 *b)
 {
 	unsigned int i = 0;
@@ -117,7 +120,7 @@ static unsigned int compare8(const u64 *a, const u64 *b)
 	if (likely(!((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) |
 		     (a[4] ^ b[4]) | (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7]))))
 		return 8;
-	while (a[i] == b[i])
+	while (i < 8 && READ_ONCE(a[i]) == b[i])
 		i++;
 	return i;
 }
