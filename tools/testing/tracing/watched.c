@@ -260,6 +260,7 @@ static void many(uint32_t vms)
 {
 	while (vms--) {
 		machine_create(&machine, MODE_UNPAGED);
+		GUEST_LOAD(&machine, many_cpuids);
 		run_guest(10, 0, 0);
 		machine_destroy(&machine);
 	}

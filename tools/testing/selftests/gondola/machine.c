@@ -190,11 +190,31 @@ void machine_run(struct machine *machine)
 	require_equal(ret, 0);
 }
 
+/* An exit that no guest here asks for: where it was, and at what. */
+static void tell_exit(struct machine *machine)
+{
+	const struct gondola_run *run = machine->run;
+	struct gondola_rec_sregs sregs = { 0 };
+	struct gondola_rec_regs regs = { 0 };
+
+	__gondola_get_registers(machine->vcpu, &regs, &sregs);
+	printf("# rip %llx ax %llx cx %llx si %llx sp %llx, cr0 %llx cr2 %llx cr3 %llx\n", regs.rip,
+	       regs.gpr[0], regs.gpr[1], regs.gpr[6], regs.gpr[4], sregs.cr0, sregs.cr2, sregs.cr3);
+	if (run->exit != GONDOLA_EXIT_EMULATION)
+		return;
+	printf("# the instruction at %llx:", run->emulation.rip);
+	for (uint32_t i = 0; i < run->emulation.bytes; i++)
+		printf(" %02x", run->emulation.insn[i]);
+	printf("\n");
+}
+
 uint32_t machine_result(struct machine *machine)
 {
 	uint32_t value = 0;
 
 	machine_run(machine);
+	if (machine->run->exit != GONDOLA_EXIT_IO)
+		tell_exit(machine);
 	tap_check(machine->run->exit == GONDOLA_EXIT_IO, true, "left with %u, hardware reason 0x%x",
 		  machine->run->exit, machine->run->hw_reason);
 	require_equal(machine->run->io.port, RESULT_PORT);
