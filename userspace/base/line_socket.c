@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -8,40 +11,66 @@
 
 #include "line_socket.h"
 
-static int unix_socket(const char *path, int flags, struct sockaddr_un *address)
+/*
+ * An address has room for 107 characters.  What is longer goes by its directory: *@directory is to
+ * be closed once the address was used, or -1.
+ */
+static int set_path(struct sockaddr_un *address, const char *path, int *directory)
 {
-	int fd;
+	const char *slash = strrchr(path, '/');
+	char *above;
+	int length;
 
-	memset(address, 0, sizeof(*address));
-	address->sun_family = AF_UNIX;
-	if (!*path || strlen(path) >= sizeof(address->sun_path))
-		return -ENAMETOOLONG;
-	strcpy(address->sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-	return fd < 0 ? -errno : fd;
+	*directory = -1;
+	if (strlen(path) < sizeof(address->sun_path)) {
+		strcpy(address->sun_path, path);
+		return *path ? 0 : -ENOENT;
+	}
+	above = slash ? strndup(path, slash + 1 - path) : strdup(".");
+	if (!above)
+		return -ENOMEM;
+	*directory = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	free(above);
+	if (*directory < 0)
+		return -errno;
+	length = snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s",
+			  *directory, slash ? slash + 1 : path);
+	return length < (int)sizeof(address->sun_path) ? 0 : -ENAMETOOLONG;
+}
+
+typedef int (*address_fn)(int fd, const struct sockaddr *address, socklen_t bytes);
+
+/* A new socket, of which @use, bind() or connect(), was called with @path.  @patience: or NULL */
+static int unix_socket(const char *path, int flags, const struct timeval *patience, address_fn use)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int directory, fd = -1, ret;
+
+	ret = set_path(&address, path, &directory);
+	if (!ret) {
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+		/* A listener that stands still fills its backlog, and then connect() waits. */
+		if (fd >= 0 && patience)
+			setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, patience, sizeof(*patience));
+		if (fd < 0 || use(fd, (struct sockaddr *)&address, sizeof(address)))
+			ret = -errno;
+	}
+	if (directory >= 0)
+		close(directory);
+	if (ret && fd >= 0)
+		close(fd);
+	return ret ? ret : fd;
 }
 
 int line_socket_connect(const char *path, int timeout_ms)
 {
 	struct timeval patience = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
-	struct sockaddr_un address;
-	int fd = unix_socket(path, 0, &address), ret;
 
-	if (fd < 0)
-		return fd;
-	/* A listener that stands still fills its backlog, and then connect() waits. */
-	if (timeout_ms >= 0)
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		return fd;
-	ret = -errno;
-	close(fd);
-	return ret;
+	return unix_socket(path, 0, timeout_ms >= 0 ? &patience : NULL, connect);
 }
 
 int line_socket_bind(const char *path)
 {
-	struct sockaddr_un address;
 	struct stat st;
 	int fd, ret;
 
@@ -53,11 +82,9 @@ int line_socket_bind(const char *path)
 		if (fd >= 0)
 			close(fd);
 	}
-	fd = unix_socket(path, SOCK_NONBLOCK, &address);
-	if (fd < 0)
-		return fd;
+	fd = unix_socket(path, SOCK_NONBLOCK, NULL, bind);
 	/* No client can connect before listen(): the mode is right by then. */
-	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !chmod(path, 0600))
+	if (fd < 0 || !chmod(path, 0600))
 		return fd;
 	ret = -errno;
 	close(fd);

@@ -66,23 +66,40 @@ static bool make_directory(const char *path, struct error *error)
 	return true;
 }
 
+/* The base directory specification has relative ones ignored. */
+static const char *base_directory(const char *variable)
+{
+	const char *path = getenv(variable);
+
+	return path && *path == '/' ? path : NULL;
+}
+
+/* Of the caller's directory: this process may go to another. */
+static void set_home(const char *path)
+{
+	char *here = *path == '/' ? NULL : getcwd(NULL, 0);
+
+	snprintf(home, sizeof(home), "%s%s%s", here ? here : "", here ? "/" : "", path);
+	free(here);
+}
+
 static void choose_directories(void)
 {
-	const char *gondola = getenv("GONDOLA_HOME"), *state = getenv("XDG_STATE_HOME");
-	const char *runtime = getenv("XDG_RUNTIME_DIR"), *user = getenv("HOME") ?: "/";
+	const char *gondola = getenv("GONDOLA_HOME"), *state = base_directory("XDG_STATE_HOME");
+	const char *runtime = base_directory("XDG_RUNTIME_DIR"), *user = getenv("HOME") ?: "/";
 
 	if (gondola && *gondola) {
-		snprintf(home, sizeof(home), "%s", gondola);
+		set_home(gondola);
 		snprintf(run, sizeof(run), "%.2000s/run", home);
 	} else if (!geteuid()) {
 		snprintf(home, sizeof(home), "/var/lib/gondola");
 		snprintf(run, sizeof(run), "/run/gondola");
 	} else {
-		if (state && *state)
+		if (state)
 			snprintf(home, sizeof(home), "%s/gondola", state);
 		else
 			snprintf(home, sizeof(home), "%s/.local/state/gondola", user);
-		if (runtime && *runtime)
+		if (runtime)
 			snprintf(run, sizeof(run), "%s/gondola", runtime);
 		else
 			snprintf(run, sizeof(run), "%.2000s/run", home);

@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -13,7 +14,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,10 +64,10 @@ bool transport_check(const char *address, struct error *error)
 	if ((rest = behind(address, "tcp:")))
 		return split_tcp(rest, host, &port, error);
 	if ((rest = behind(address, "unix:"))) {
-		if (*rest && strlen(rest) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		if (*rest && strlen(rest) < PATH_MAX)
 			return true;
-		return error_set(error, EXIT_CODE_USAGE, "a socket's path has 1 to %zu characters",
-			     sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+		return error_set(error, EXIT_CODE_USAGE, "a socket's path has 1 to %d characters",
+				 PATH_MAX - 1);
 	}
 	if ((rest = behind(address, "exec:")))
 		return *rest || error_set(error, EXIT_CODE_USAGE, "exec: needs a command");
@@ -168,25 +168,13 @@ static int connect_tcp(const char *rest, int timeout_ms, struct error *error)
 	return fd;
 }
 
-static struct sockaddr_un unix_address(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	return address;
-}
-
 static int connect_unix(const char *path, struct error *error)
 {
-	struct sockaddr_un address = unix_address(path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = line_socket_connect(path, -1);
 
-	if (fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		return fd;
-	error_set(error, EXIT_CODE_ERROR, "cannot connect to unix:%s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return -1;
+	if (fd < 0)
+		error_set(error, EXIT_CODE_ERROR, "cannot connect to unix:%s: %s", path, strerror(-fd));
+	return fd < 0 ? -1 : fd;
 }
 
 /* The command gets one end of a pair as its input and output. */
@@ -288,29 +276,44 @@ bool transport_take_listener(struct transport_listener *listener, int fd, struct
 	return true;
 }
 
+static int listen_at(const struct addrinfo *at, const char *rest, struct error *error)
+{
+	int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, off = 0;
+
+	if (fd < 0) {
+		error_set(error, EXIT_CODE_ERROR, "cannot make a socket for tcp:%s: %s", rest,
+			  strerror(errno));
+		return -1;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* Only IPv6 knows it. */
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	if (!bind(fd, at->ai_addr, at->ai_addrlen) && !listen(fd, SOMAXCONN))
+		return fd;
+	error_set(error, EXIT_CODE_ERROR, "cannot listen at tcp:%s: %s", rest, strerror(errno));
+	close(fd);
+	return -1;
+}
+
 static int listen_tcp(const char *rest, struct error *error)
 {
 	struct addrinfo *found, *one;
-	int fd = -1, on = 1;
 	const char *port;
 	char host[256];
+	int fd = -1;
 
 	if (!split_tcp(rest, host, &port, error))
 		return -1;
 	found = look_up(host, port, true, error);
 	if (!found)
 		return -1;
-	for (one = found; one; one = one->ai_next) {
-		fd = socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (fd < 0)
-			continue;
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-		if (!bind(fd, one->ai_addr, one->ai_addrlen) && !listen(fd, SOMAXCONN))
-			break;
-		error_set(error, EXIT_CODE_ERROR, "cannot listen at tcp:%s: %s", rest, strerror(errno));
-		close(fd);
-		fd = -1;
-	}
+	/* Without a host the address of IPv6 stands for those of IPv4 too, but not the reverse. */
+	for (one = found; one && fd < 0; one = one->ai_next)
+		if (*host || one->ai_family == AF_INET6)
+			fd = listen_at(one, rest, error);
+	for (one = found; one && fd < 0; one = one->ai_next)
+		if (!*host && one->ai_family != AF_INET6)
+			fd = listen_at(one, rest, error);
 	freeaddrinfo(found);
 	return fd;
 }

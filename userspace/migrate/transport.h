@@ -11,6 +11,7 @@
 #ifndef MIGRATE_TRANSPORT_H
 #define MIGRATE_TRANSPORT_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -34,7 +35,7 @@ struct transport {
  */
 struct transport_listener {
 	int fd;
-	char path[128];
+	char path[PATH_MAX];
 	struct transport ready;
 };
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pty.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -289,11 +289,9 @@ static void open_pty(struct console *console)
 
 static void open_socket(struct console *console, const char *path)
 {
-	const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
-
-	if (!*path || strlen(path) > most)
-		fail(EXIT_CODE_USAGE, "--console unix:%s: a socket's path has 1 to %zu characters",
-		     path, most);
+	if (!*path || strlen(path) >= PATH_MAX)
+		fail(EXIT_CODE_USAGE, "--console unix:%s: a socket's path has 1 to %d characters",
+		     path, PATH_MAX - 1);
 	/* The keeper removes it, also if the launcher ends by fail(). */
 	console->listener = keeper_listen(keeper_note(KEEPER_SOCKET, path));
 	if (console->listener < 0)

@@ -9,12 +9,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
@@ -50,7 +50,7 @@ struct port {
 	bool console;
 	int listener;
 	int fd;
-	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	char path[PATH_MAX];
 	int note;
 	bool guest_open;
 	bool expects;

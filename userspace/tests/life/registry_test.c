@@ -423,6 +423,52 @@ void registry_directories(void)
 	expect(registry_init(&error));
 }
 
+/* A socket's address has room for 107 characters. */
+void registry_long_paths(void)
+{
+	char directory[512], path[640], far[1024];
+	int listener, peer;
+
+	begin();
+	snprintf(directory, sizeof(directory), "%s/%0200d", home, 1);
+	require_equal(mkdir(directory, 0700), 0);
+	snprintf(path, sizeof(path), "%s/socket", directory);
+	for (int i = 0; i < 2; i++) {
+		/* The second time one that was left behind is there. */
+		listener = line_socket_listen(path);
+		tap_check(listener >= 0, true, "it cannot listen: %s", strerror(-listener));
+		peer = line_socket_connect(path, 1000);
+		tap_check(peer >= 0, false, "it cannot connect: %s", strerror(-peer));
+		close(peer);
+		close(listener);
+	}
+	expect_equal(line_socket_connect(path, 1000), -ECONNREFUSED);
+	unlink(path);
+	expect_equal(line_socket_connect(path, 1000), -ENOENT);
+	rmdir(directory);
+	expect_equal(line_socket_connect(path, 1000), -ENOENT);
+	snprintf(far, sizeof(far), "%s/%0200d", home, 2);
+	expect_equal(line_socket_connect(far, 1000), -ENAMETOOLONG);
+}
+
+/* "start" goes to the directory where its VM was made. */
+void registry_relative_home(void)
+{
+	char before[256];
+
+	begin();
+	require(getcwd(before, sizeof(before)));
+	require_equal(chdir(home), 0);
+	setenv("GONDOLA_HOME", "there", 1);
+	expect(registry_init(&error));
+	require_equal(chdir("/"), 0);
+	expect(!strncmp(registry_path(REGISTRY_LOCK, "vm1"), home, strlen(home)));
+	expect(!strncmp(registry_path(REGISTRY_CONTROL, "vm1"), home, strlen(home)));
+	require_equal(chdir(before), 0);
+	setenv("GONDOLA_HOME", home, 1);
+	require(registry_init(&error));
+}
+
 /* Many want it at once: one has it, until the others were refused. */
 void registry_race(void)
 {
