@@ -297,6 +297,8 @@ void launch_ready(void)
 static void create_devices(struct vm *vm, const struct run_options *options,
 			   struct console *console)
 {
+	struct error error;
+
 	serial_create(vm, console);
 	rtc_create(vm);
 	acpi_pm_create(vm);
@@ -304,10 +306,10 @@ static void create_devices(struct vm *vm, const struct run_options *options,
 	pci_create(vm);
 	post_create(vm);
 	firmware_create(vm);
-	debug_exit_create(vm, options->debug_exit);
-	if (options->count_port)
-		count_port_create(vm, options->count_port);
-	virtio_create_all(vm, options->virtio, options->nr_virtio);
+	if (!debug_exit_create(vm, options->debug_exit, &error) ||
+	    (options->count_port && !count_port_create(vm, options->count_port, &error)) ||
+	    !virtio_create_all(vm, options->virtio, options->nr_virtio, &error))
+		fail(error.status, "%s", error.words);
 }
 
 /* The first vCPU as the boot protocol wants it; the rest of it as it is after a reset. */
@@ -479,7 +481,10 @@ static void confine(const struct launch *launch)
 
 static void start_devices(struct vm *vm, bool incoming)
 {
-	virtio_start_all();
+	struct error error;
+
+	if (!virtio_start_all(&error))
+		fail(error.status, "%s", error.words);
 	if (!incoming)
 		return;
 	pthread_mutex_lock(&vm->devices);

@@ -25,10 +25,13 @@ static void check_file(const char *what, const char *path)
 static void check_disk(const char *spec)
 {
 	char *path = strdup(spec);
+	struct disk_options options;
+	struct error error;
 
 	if (!path)
 		fail(EXIT_CODE_ERROR, "out of memory");
-	disk_split(path);
+	if (!disk_split(path, &options, &error))
+		fail(error.status, "%s", error.words);
 	check_file("--disk", path);
 	free(path);
 }

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 
 #include "device.h"
+#include "base/error.h"
 #include "lib/libgondola.h"
 #include "vm/count_notes.h"
-#include "base/fail.h"
 #include "vm/vm.h"
 
 static void count_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
@@ -27,14 +27,12 @@ static void count_write(void *device, uint64_t offset, uint64_t value, unsigned 
 	notes->count++;
 }
 
-void count_port_create(struct vm *vm, uint16_t port)
+bool count_port_create(struct vm *vm, uint16_t port, struct error *error)
 {
 	static const struct bus_ops ops = { .write = count_write };
 
 	vm->counts = calloc(1, sizeof(*vm->counts));
 	if (!vm->counts)
-		fail(EXIT_CODE_ERROR, "out of memory");
-	if (port > 0xffff - 3 || bus_add(&vm->pio, port, 4, 4, &ops, vm))
-		fail(EXIT_CODE_USAGE, "--count-port 0x%x: these ports are taken by another device",
-		     port);
+		return error_set(error, EXIT_CODE_ERROR, "out of memory");
+	return device_claim_port(vm, "--count-port", port, &ops, error);
 }

@@ -9,7 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct bus_ops;
 struct console;
+struct error;
 struct vm;
 
 /* Ports and lines that the ACPI tables name too. */
@@ -45,12 +47,16 @@ void pci_create(struct vm *vm);
 void post_create(struct vm *vm);
 /** firmware_create() - the port by which the BIOS's code (boot/bios_code.S) says what it does not serve */
 void firmware_create(struct vm *vm);
-void debug_exit_create(struct vm *vm, uint16_t port);
+/** debug_exit_create() - false with @error, as below, if the user's choice of a port is taken */
+bool debug_exit_create(struct vm *vm, uint16_t port, struct error *error);
 /** count_port_create() - a 32-bit write notes the counters under the value written */
-void count_port_create(struct vm *vm, uint16_t port);
+bool count_port_create(struct vm *vm, uint16_t port, struct error *error);
 
-/** device_alloc() - zeroed memory, or fail() */
+/** device_alloc() - zeroed memory for what is made with the VM, or fail() */
 void *device_alloc(unsigned long bytes);
+/** device_claim_port() - four bytes at @port, as @option says; false with @error if they are taken */
+bool device_claim_port(struct vm *vm, const char *option, uint16_t port, const struct bus_ops *ops,
+		       struct error *error);
 /** struct irq_line - a line and its level as last told to the module; device lock held */
 struct irq_line {
 	struct vm *vm;

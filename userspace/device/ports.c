@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Devices of one port: PCI configuration with nothing behind it, POST codes, firmware, debug exit. */
 #include "device.h"
-#include "base/fail.h"
+#include "base/error.h"
 #include "vm/vm.h"
 
 #define PCI_PORT	0xcf8
@@ -50,6 +50,15 @@ void firmware_create(struct vm *vm)
 	vm_add_pio(vm, FIRMWARE_PORT, 2, 2, &ops, vm);
 }
 
+bool device_claim_port(struct vm *vm, const char *option, uint16_t port, const struct bus_ops *ops,
+		       struct error *error)
+{
+	if (port <= 0xffff - 3 && !bus_add(&vm->pio, port, 4, 4, ops, vm))
+		return true;
+	return error_set(error, EXIT_CODE_USAGE, "%s 0x%x: these ports are taken by another device",
+			 option, port);
+}
+
 static void debug_exit_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
 {
 	/* Narrower writes are those of drivers that look for something else here. */
@@ -57,11 +66,9 @@ static void debug_exit_write(void *device, uint64_t offset, uint64_t value, unsi
 		vm_debug_exit(device, value);
 }
 
-void debug_exit_create(struct vm *vm, uint16_t port)
+bool debug_exit_create(struct vm *vm, uint16_t port, struct error *error)
 {
 	static const struct bus_ops ops = { .write = debug_exit_write };
 
-	if (port > 0xffff - 3 || bus_add(&vm->pio, port, 4, 4, &ops, vm))
-		fail(EXIT_CODE_USAGE, "--debug-exit 0x%x: these ports are taken by another device",
-		     port);
+	return device_claim_port(vm, "--debug-exit", port, &ops, error);
 }

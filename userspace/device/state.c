@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "state.h"
-#include "base/fail.h"
 
 #define HEADER	6u	/* of a field: lengths and kind */
 
@@ -16,11 +15,13 @@
  * @data: they; grows
  * @bytes: used of it
  * @room: allocated
+ * @failed: there was no memory for more
  */
 struct state_writer {
 	uint8_t *data;
 	size_t bytes;
 	size_t room;
+	bool failed;
 };
 
 /**
@@ -63,10 +64,7 @@ static struct registered *find(const char *name, uint32_t instance)
 void device_register(const struct device_state_ops *ops, uint32_t instance, void *device)
 {
 	assert(strlen(ops->name) <= STATE_NAME_MAX && ops->save && ops->load);
-	if (nr_devices == STATE_MAX_DEVICES)
-		fail(EXIT_CODE_ERROR, "more than %d devices", STATE_MAX_DEVICES);
-	if (find(ops->name, instance))
-		fail(EXIT_CODE_ERROR, "there is a device \"%s\" %u already", ops->name, instance);
+	assert(nr_devices < STATE_MAX_DEVICES && !find(ops->name, instance));
 	devices[nr_devices++] = (struct registered){
 		.ops = ops, .instance = instance, .device = device, .claimed = !incoming,
 	};
@@ -160,7 +158,7 @@ bool devices_thaw(struct error *error)
 }
 
 bool devices_save(bool (*emit)(void *argument, const struct device_record *record),
-		  void *argument)
+		  void *argument, struct error *error)
 {
 	bool more = true;
 
@@ -170,10 +168,13 @@ bool devices_save(bool (*emit)(void *argument, const struct device_record *recor
 		struct state_writer out = { .data = NULL };
 
 		ops->save(devices[i].device, &out);
-		more = emit(argument, &(struct device_record){
+		more = out.failed ?
+		       error_set(error, EXIT_CODE_MEMORY, "%s %u: no memory for its state",
+				 ops->name, devices[i].instance) :
+		       emit(argument, &(struct device_record){
 			.name = ops->name, .instance = devices[i].instance,
 			.version = ops->version, .data = out.data, .bytes = out.bytes,
-		});
+		       });
 		free(out.data);
 	}
 	return more;
@@ -222,11 +223,15 @@ static void put(struct state_writer *out, const char *field, unsigned int kind, 
 
 	assert(name && name <= STATE_NAME_MAX && more <= STATE_RECORD_MAX - out->bytes);
 	if (more > out->room - out->bytes) {
-		out->room = 2 * (out->bytes + more);
-		out->data = realloc(out->data, out->room);
-		if (!out->data)
-			fail(EXIT_CODE_ERROR, "out of memory");
+		at = realloc(out->data, 2 * (out->bytes + more));
+		if (!at)
+			out->failed = true;
+		else
+			out->room = 2 * (out->bytes + more);
+		out->data = at ? at : out->data;
 	}
+	if (out->failed)
+		return;
 	at = out->data + out->bytes;
 	at[0] = name;
 	at[1] = kind;

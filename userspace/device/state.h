@@ -122,10 +122,10 @@ void devices_yield(void);
  * devices_save() - while frozen: every device, in the order of their registration
  * @emit: takes one record, which is gone after the call; false ends the walk
  *
- * Returns what the last @emit did.
+ * Returns what the last @emit did; false, with @error, if there is no memory for a record.
  */
 bool devices_save(bool (*emit)(void *argument, const struct device_record *record),
-		  void *argument);
+		  void *argument, struct error *error);
 /**
  * devices_load() - while frozen: give one device its state; @record comes from anywhere
  * @error: "serial 0: field ier: 255 is more than 15"
@@ -147,7 +147,7 @@ size_t state_next(const struct device_record *record, size_t at, char *name, uns
 
 /* ---- for devices ------------------------------------------------------------------------ */
 
-/** device_register() - at the end of x_create(); fail()s if name and instance are taken */
+/** device_register() - at the end of x_create(); name and instance are its own */
 void device_register(const struct device_state_ops *ops, uint32_t instance, void *device);
 /** devices_forget() - all of them: the VM is gone */
 void devices_forget(void);

@@ -89,7 +89,8 @@ int machine_put_state(struct vm *vm, struct stream_writer *writer, struct error 
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&vm->devices);
-	devices_save(put_device, &sink);
+	if (!devices_save(put_device, &sink, error) && !sink.ret)
+		sink.ret = -ENOMEM;
 	pthread_mutex_unlock(&vm->devices);
 	return sink.ret;
 }

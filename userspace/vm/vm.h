@@ -115,7 +115,7 @@ void vm_end(struct vm *vm, enum vm_end_kind kind, const char *format, ...)
 void vm_debug_exit(struct vm *vm, uint32_t value);
 bool vm_ending(struct vm *vm);
 
-/** vm_add_pio(), vm_add_mmio() - bus_add() that fails loudly: overlaps are our own mistake */
+/** vm_add_pio(), vm_add_mmio() - bus_add() at a place of the machine's own: nothing overlaps */
 void vm_add_pio(struct vm *vm, uint16_t start, unsigned int count, unsigned int width,
 		const struct bus_ops *ops, void *device);
 void vm_add_mmio(struct vm *vm, uint64_t start, uint64_t bytes, unsigned int width,

@@ -207,7 +207,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	memset(registers, 0, VIRTIO_MMIO_STRIDE);
 	input = data;
 	input_end = data + bytes;
-	device = balloon_create(&memory, registers, take(1) & 1);
+	device = balloon_create(&memory, registers, take(1) & 1, NULL);
 	bring_up(take(1));
 	while (input < input_end)
 		command();

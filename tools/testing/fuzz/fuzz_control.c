@@ -102,7 +102,8 @@ static void prepare(void)
 	pause_init(&vm.pause);
 	loop_init(&vm.loop);
 	acpi_pm_create(&vm);
-	virtio_create_all(&vm, specs, 1);
+	if (!virtio_create_all(&vm, specs, 1, NULL))
+		abort();
 	control_add("stop", on_stop);
 	suspend_add_commands(&vm);
 	migrate_add_commands();

@@ -326,8 +326,8 @@ static void make_machine(bool incoming)
 	rtc_create(&vm);
 	acpi_pm_create(&vm);
 	i8042_create(&vm);
-	virtio_register(rng_create(&vm.memory, registers[0]), 0);
-	virtio_register(balloon_create(&vm.memory, registers[1], false), 1);
+	virtio_register(rng_create(&vm.memory, registers[0], NULL), 0);
+	virtio_register(balloon_create(&vm.memory, registers[1], false, NULL), 1);
 	if (!incoming)
 		return;
 	devices_freeze();

@@ -127,7 +127,7 @@ static void close_nothing(void *backend)
 }
 
 void *net_user_open(struct net *net, const char *option, bool host_loopback,
-		    const struct net_backend **ops)
+		    const struct net_backend **ops, struct error *error)
 {
 	static const struct net_backend mirror = {
 		.send = send_back, .poll = poll_nothing, .polled = polled_nothing,
@@ -136,15 +136,16 @@ void *net_user_open(struct net *net, const char *option, bool host_loopback,
 
 	(void)option;
 	(void)host_loopback;
+	(void)error;
 	*ops = &mirror;
 	return net;
 }
 
 void *net_tap_open(struct net *net, const char *option, const char *name,
-		   const struct net_backend **ops)
+		   const struct net_backend **ops, struct error *error)
 {
 	(void)name;
-	return net_user_open(net, option, false, ops);
+	return net_user_open(net, option, false, ops, error);
 }
 
 /* ---- the device and what is outside of it ------------------------------------------------ */
@@ -158,13 +159,13 @@ static struct virtio_device *create(void)
 	snprintf(ports, sizeof(ports), "second=unix:%s", port_path);
 	switch (kind) {
 	case NET:
-		return net_create(&memory, registers, "user,mac=02:00:00:00:00:01");
+		return net_create(&memory, registers, "user,mac=02:00:00:00:00:01", NULL);
 	case RNG:
-		return rng_create(&memory, registers);
+		return rng_create(&memory, registers, NULL);
 	case PORTS:
-		return console_create(&memory, registers, specs, 2);
+		return console_create(&memory, registers, specs, 2, NULL);
 	default:
-		return block_create(&memory, registers, spec);
+		return block_create(&memory, registers, spec, NULL);
 	}
 }
 
@@ -348,7 +349,7 @@ static void move(void)
 
 	devices_freeze();
 	devices_flush(&error);
-	devices_save(keep, NULL);
+	devices_save(keep, NULL, NULL);
 	if (changes == 3) {
 		devices_thaw(&error);
 		return;

@@ -6,7 +6,6 @@
 #include <unistd.h>
 #include <linux/virtio_mmio.h>
 
-#include "base/fail.h"
 #include "vm/vm.h"
 #include "sandbox/sandbox.h"
 #include "balloon.h"
@@ -32,8 +31,8 @@ static void write_device(void *device, uint64_t offset, uint64_t value, unsigned
 }
 
 /* So that a request costs no exit to the launcher: neither its notification nor its interrupt. */
-static void connect(struct vm *vm, struct virtio_device *device, unsigned int slot,
-		    unsigned int index)
+static bool connect(struct vm *vm, struct virtio_device *device, unsigned int slot,
+		    unsigned int index, struct error *error)
 {
 	uint64_t gpa = VIRTIO_MMIO_BASE + slot * VIRTIO_MMIO_STRIDE;
 	int ret;
@@ -48,8 +47,8 @@ static void connect(struct vm *vm, struct virtio_device *device, unsigned int sl
 		ret = __gondola_irqfd(vm->fd, 0, device->irq_fd, VIRTIO_GSI(slot));
 	if (!ret)
 		ret = virtio_name(device, vm->fd, slot + 1, index);
-	if (ret)
-		gondola_die(-ret, "cannot connect a device to the module");
+	return !ret || error_set(error, EXIT_CODE_ERROR, "%s: cannot connect it to the module: %s",
+				 device->label, strerror(-ret));
 }
 
 static void begin_device(void)
@@ -67,19 +66,22 @@ bool virtio_makes_connections(const struct virtio_spec *spec)
 	return spec->kind == VIRTIO_NET && !strncmp(spec->value, "user", 4);
 }
 
-static void place(struct vm *vm, struct virtio_device *device)
+/* @device: NULL: it could not be made, and @error says why. */
+static bool place(struct vm *vm, struct virtio_device *device, struct error *error)
 {
 	static const struct bus_ops ops = { .read = read_device, .write = write_device };
-	unsigned int before = 0;
+	unsigned int before = 0, slot = nr_devices;
 
-	for (unsigned int i = 0; i < nr_devices; i++)
+	if (!device)
+		return false;
+	for (unsigned int i = 0; i < slot; i++)
 		before += devices[i]->ops == device->ops;
-	vm_add_mmio(vm, VIRTIO_MMIO_BASE + nr_devices * VIRTIO_MMIO_STRIDE, VIRTIO_MMIO_STRIDE, 8,
-		    &ops, device);
-	connect(vm, device, nr_devices, before);
-	virtio_register(device, nr_devices);
+	vm_add_mmio(vm, VIRTIO_MMIO_BASE + slot * VIRTIO_MMIO_STRIDE, VIRTIO_MMIO_STRIDE, 8, &ops,
+		    device);
+	virtio_register(device, slot);
 	device->begin = begin_device;
 	devices[nr_devices++] = device;
+	return connect(vm, device, slot, before, error);
 }
 
 /* The values of all ports; returns how many. */
@@ -102,56 +104,80 @@ unsigned int virtio_count(const struct virtio_spec *specs, unsigned int count)
 	return count - (ports ? ports - 1 : 0);
 }
 
-void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned int count)
+static bool create(struct vm *vm, const struct virtio_spec *spec, uint8_t *registers,
+		   struct error *error)
+{
+	const struct guest_memory *memory = &vm->memory;
+	struct virtio_device *device;
+
+	switch (spec->kind) {
+	case VIRTIO_DISK:
+		device = block_create(memory, registers, spec->value, error);
+		break;
+	case VIRTIO_RNG:
+		device = rng_create(memory, registers, error);
+		break;
+	case VIRTIO_NET:
+		device = net_create(memory, registers, spec->value, error);
+		break;
+	default:
+		device = balloon_create(memory, registers, spec->kind == VIRTIO_BALLOON_OOM, error);
+		balloon = device;
+		break;
+	}
+	if (!place(vm, device, error))
+		return false;
+	if (virtio_makes_connections(spec))
+		device->begin = begin_net;
+	return true;
+}
+
+bool virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned int count,
+		       struct error *error)
 {
 	size_t bytes = virtio_count(specs, count) * VIRTIO_MMIO_STRIDE;
 	const char *ports[VIRTIO_MAX_DEVICES];
 	unsigned int nr_ports = ports_of(specs, count, ports);
 	uint8_t *pages;
+	int ret;
 
 	if (!count)
-		return;
+		return true;
 	pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (pages == MAP_FAILED)
-		fail(EXIT_CODE_ERROR, "cannot allocate the devices' registers: %s",
-		     strerror(errno));
+		return error_set(error, EXIT_CODE_ERROR,
+				 "cannot allocate the devices' registers: %s", strerror(errno));
 	for (unsigned int i = 0; i < count; i++) {
 		uint8_t *registers = pages + nr_devices * VIRTIO_MMIO_STRIDE;
 
-		switch (specs[i].kind) {
-		case VIRTIO_DISK:
-			place(vm, block_create(&vm->memory, registers, specs[i].value));
-			break;
-		case VIRTIO_PORT:
-			if (nr_ports)
-				place(vm, console_create(&vm->memory, registers, ports, nr_ports));
+		/* The first one stands for all ports. */
+		if (specs[i].kind == VIRTIO_PORT && nr_ports) {
+			if (!place(vm, console_create(&vm->memory, registers, ports, nr_ports,
+						      error), error))
+				return false;
 			nr_ports = 0;
-			break;
-		case VIRTIO_RNG:
-			place(vm, rng_create(&vm->memory, registers));
-			break;
-		case VIRTIO_NET:
-			place(vm, net_create(&vm->memory, registers, specs[i].value));
-			if (virtio_makes_connections(&specs[i]))
-				devices[nr_devices - 1]->begin = begin_net;
-			break;
-		case VIRTIO_BALLOON:
-		case VIRTIO_BALLOON_OOM:
-			balloon = balloon_create(&vm->memory, registers,
-						 specs[i].kind == VIRTIO_BALLOON_OOM);
-			place(vm, balloon);
-			break;
+		} else if (specs[i].kind != VIRTIO_PORT && !create(vm, &specs[i], registers, error)) {
+			return false;
 		}
 	}
 	/* Reads are those of memory; what the guest writes leaves for us. */
-	gondola_set_memory(vm->fd, VIRTIO_SLOT, GONDOLA_MEM_READONLY, VIRTIO_MMIO_BASE, bytes,
-			   pages);
+	ret = __gondola_set_memory(vm->fd, VIRTIO_SLOT, GONDOLA_MEM_READONLY, VIRTIO_MMIO_BASE,
+				   bytes, pages);
+	return !ret || error_set(error, EXIT_CODE_ERROR,
+				 "cannot give the devices' registers to the module: %s",
+				 strerror(-ret));
 }
 
-void virtio_start_all(void)
+bool virtio_start_all(struct error *error)
 {
-	for (unsigned int i = 0; i < nr_devices; i++)
-		virtio_start(devices[i]);
+	for (unsigned int i = 0; i < nr_devices; i++) {
+		int ret = virtio_start(devices[i]);
+
+		if (ret)
+			return error_set(error, EXIT_CODE_ERROR, "%s: cannot start its thread: %s",
+					 devices[i]->label, strerror(-ret));
+	}
+	return true;
 }
 
 void virtio_stop_all(void)

@@ -16,7 +16,6 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_mmio.h>
 
-#include "base/fail.h"
 #include "base/wait.h"
 #include "vm/probes.h"
 #include "balloon_device.h"
@@ -630,7 +629,7 @@ bool balloon_hint(struct virtio_device *device, bool on)
 }
 
 struct virtio_device *balloon_create(const struct guest_memory *memory, uint8_t *registers,
-				     bool oom)
+				     bool oom, struct error *error)
 {
 	static const struct virtio_ops ops = {
 		.name = "balloon", .id = VIRTIO_ID_BALLOON, .work = work, .reset = reset,
@@ -654,9 +653,10 @@ struct virtio_device *balloon_create(const struct guest_memory *memory, uint8_t 
 	balloon->next_hint = VIRTIO_BALLOON_CMD_ID_DONE;
 	wait_init(&balloon->stats_came);
 	snprintf(balloon->device.label, sizeof(balloon->device.label), "balloon");
-	virtio_init(&balloon->device, &ops, memory, registers, features, BALLOON_QUEUES);
 	balloon->bits = device_alloc((balloon_total(balloon) + 63) / 64 * 8);
 	pthread_mutex_init(&balloon->published_lock, NULL);
+	if (!virtio_init(&balloon->device, &ops, memory, registers, features, BALLOON_QUEUES, error))
+		return NULL;
 	balloon_publish(&balloon->device);
 	return &balloon->device;
 }

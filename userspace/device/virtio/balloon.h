@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <linux/gondola_balloon.h>
+#include "base/error.h"
 #include "vm/memory.h"
 
 #define BALLOON_PAGE		4096u
@@ -84,7 +85,7 @@ struct balloon_hooks {
 
 /** balloon_create() - @oom: the guest may take pages back when it is out of memory */
 struct virtio_device *balloon_create(const struct guest_memory *memory, uint8_t *registers,
-				     bool oom);
+				     bool oom, struct error *error);
 void balloon_set_hooks(struct virtio_device *device, const struct balloon_hooks *hooks);
 
 /** balloon_ask() - a new goal; returns its id.  One under way ends as cancelled. */

@@ -419,88 +419,107 @@ static const char *image_format(int fd)
 	return NULL;
 }
 
-struct disk_options disk_split(char *spec)
+bool disk_split(char *spec, struct disk_options *options, struct error *error)
 {
-	struct disk_options options = { .readonly = false };
 	char *comma;
 
+	*options = (struct disk_options){ .readonly = false };
 	while ((comma = strrchr(spec, ','))) {
 		if (!strcmp(comma, ",ro"))
-			options.readonly = true;
+			options->readonly = true;
 		else if (!strcmp(comma, ",format=raw"))
-			options.raw = true;
+			options->raw = true;
 		else if (!strncmp(comma, ",format=", 8))
-			fail(EXIT_CODE_USAGE, "--disk %s: \"%s\": disks are raw, and no other format is known",
-			     spec, comma + 8);
+			return error_set(error, EXIT_CODE_USAGE,
+					 "--disk %s: \"%s\": disks are raw, and no other format is known",
+					 spec, comma + 8);
 		else
 			break;
 		*comma = 0;
 	}
-	return options;
+	return true;
 }
 
 /*
  * Without a word from the user a disk is not taken for raw if it looks like another image.  A VM
  * that comes from elsewhere had it as raw, and what its guest wrote there stops no move.
  */
-static void refuse_images(const struct block *block, const char *path, bool raw)
+static bool is_raw(const struct block *block, const char *path, bool raw, struct error *error)
 {
 	const char *format = raw || devices_incoming() ? NULL : image_format(block->fd);
 
-	if (format)
-		fail(EXIT_CODE_USAGE, "--disk %s: it is a %s image, and disks are raw (make one: qemu-img convert -f %s -O raw FILE NEW; or insist that it is raw: FILE,format=raw)",
-		     path, format, format);
+	if (!format)
+		return true;
+	return error_set(error, EXIT_CODE_USAGE,
+			 "--disk %s: it is a %s image, and disks are raw (make one: qemu-img convert -f %s -O raw FILE NEW; or insist that it is raw: FILE,format=raw)",
+			 path, format, format);
 }
 
-static void open_disk(struct block *block, const char *path, bool raw)
+static bool open_disk(struct block *block, const char *path, bool raw, struct error *error)
 {
-	struct error error;
 	struct stat st;
 	off_t bytes;
 
 	block->fd = open(path, (block->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (block->fd < 0)
-		fail(EXIT_CODE_USAGE, "--disk %s: %s%s", path, strerror(errno),
-		     !block->readonly && (errno == EACCES || errno == EROFS) ?
-		     " (to read it only: --disk FILE,ro)" : "");
+		return error_set(error, EXIT_CODE_USAGE, "--disk %s: %s%s", path, strerror(errno),
+				 !block->readonly && (errno == EACCES || errno == EROFS) ?
+				 " (to read it only: --disk FILE,ro)" : "");
 	if (fstat(block->fd, &st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)))
-		fail(EXIT_CODE_USAGE, "--disk %s: it is neither a file nor a block device", path);
-	if (!devices_incoming() && !lock_file(block, &error))
-		fail(error.status, "--disk %s: %s", path, error.words);
-	refuse_images(block, path, raw);
+		return error_set(error, EXIT_CODE_USAGE,
+				 "--disk %s: it is neither a file nor a block device", path);
+	if (!devices_incoming() && !lock_file(block, error))
+		return error_set(error, error->status, "--disk %s: %s", path, error->words);
+	if (!is_raw(block, path, raw, error))
+		return false;
 	bytes = lseek(block->fd, 0, SEEK_END);
 	if (bytes < (off_t)SECTOR)
-		fail(EXIT_CODE_USAGE, "--disk %s: it is smaller than a sector", path);
+		return error_set(error, EXIT_CODE_USAGE, "--disk %s: it is smaller than a sector",
+				 path);
 	if (bytes % SECTOR)
 		say("--disk %s: its last %u bytes are no whole sector, the guest does not see them",
 		    path, (unsigned int)(bytes % SECTOR));
 	block->sectors = bytes / SECTOR;
+	return true;
+}
+
+static bool open_spec(struct block *block, const char *spec, struct error *error)
+{
+	static unsigned int slots;
+	char *path = strdup(spec);
+	struct disk_options options;
+	bool good;
+
+	if (!path)
+		return error_set(error, EXIT_CODE_ERROR, "out of memory");
+	block->slot = slots++;
+	good = disk_split(path, &options, error);
+	block->readonly = options.readonly;
+	good = good && open_disk(block, path, options.raw, error);
+	snprintf(block->device.label, sizeof(block->device.label), "disk %s", path);
+	free(path);
+	return good;
 }
 
 struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *registers,
-				   const char *spec)
+				   const char *spec, struct error *error)
 {
 	static const struct virtio_ops ops = {
 		.name = "disk", .id = VIRTIO_ID_BLOCK, .work = work, .destroy = destroy,
 		.version = 1, .save = save, .load = load, .prepare = prepare,
 		.settle = settle, .yield = yield, .claim = claim,
 	};
-	static unsigned int slots;
 	struct block *block = device_alloc(sizeof(*block));
-	struct disk_options options;
 	uint64_t features = BIT64(VIRTIO_BLK_F_SEG_MAX) | BIT64(VIRTIO_BLK_F_BLK_SIZE) |
 			    BIT64(VIRTIO_BLK_F_FLUSH);
 	struct virtio_blk_config config = { .seg_max = 126, .blk_size = SECTOR };
-	char *path = strdup(spec);
 
-	if (!path)
-		fail(EXIT_CODE_ERROR, "out of memory");
-	options = disk_split(path);
-	block->readonly = options.readonly;
-	block->slot = slots++;
-	open_disk(block, path, options.raw);
-	snprintf(block->device.label, sizeof(block->device.label), "disk %s", path);
-	free(path);
+	block->fd = -1;
+	if (!open_spec(block, spec, error)) {
+		close(block->fd);
+		free(block);
+		return NULL;
+	}
 	config.capacity = block->sectors;
 	if (block->readonly) {
 		features |= BIT64(VIRTIO_BLK_F_RO);
@@ -513,7 +532,8 @@ struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *r
 		config.max_write_zeroes_seg = MAX_RANGES;
 		config.write_zeroes_may_unmap = 1;
 	}
-	virtio_init(&block->device, &ops, memory, registers, features, 1);
+	if (!virtio_init(&block->device, &ops, memory, registers, features, 1, error))
+		return NULL;
 	virtio_set_config(&block->device, 0, &config, sizeof(config));
 	return &block->device;
 }

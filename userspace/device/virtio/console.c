@@ -20,7 +20,6 @@
 #include <linux/virtio_ids.h>
 
 #include "base/line_socket.h"
-#include "base/fail.h"
 #include "sandbox/keeper.h"
 #include "devices.h"
 
@@ -511,15 +510,14 @@ static void destroy(struct virtio_device *device)
 	}
 }
 
-static void open_port(struct port *port, const char *spec)
+/* @copy of @spec is cut at its "=". */
+static bool open_port(struct port *port, const char *spec, char *copy, struct error *error)
 {
-	struct error error;
-	char *copy = strdup(spec), *where = copy ? strchr(copy, '=') : NULL, *console;
+	char *where = strchr(copy, '='), *console;
 
-	if (!copy)
-		fail(EXIT_CODE_ERROR, "out of memory");
 	if (!where || where == copy || where - copy >= (long)sizeof(port->name) || !where[1])
-		fail(EXIT_CODE_USAGE, "--port: \"%s\" is not NAME=unix:PATH or NAME=FILE", spec);
+		return error_set(error, EXIT_CODE_USAGE,
+				 "--port: \"%s\" is not NAME=unix:PATH or NAME=FILE", spec);
 	*where++ = 0;
 	strcpy(port->name, copy);
 	console = strstr(where, ",console");
@@ -527,29 +525,53 @@ static void open_port(struct port *port, const char *spec)
 		port->console = true;
 		*console = 0;
 	}
-	port->listener = -1;
-	port->fd = -1;
 	if (!strncmp(where, "unix:", 5)) {
 		where += 5;
 		if (!*where || strlen(where) >= sizeof(port->path))
-			fail(EXIT_CODE_USAGE, "--port %s: a socket's path has 1 to %zu characters",
-			     spec, sizeof(port->path) - 1);
+			return error_set(error, EXIT_CODE_USAGE,
+					 "--port %s: a socket's path has 1 to %zu characters", spec,
+					 sizeof(port->path) - 1);
 		strcpy(port->path, where);
 		port->note = keeper_note(KEEPER_SOCKET, where);
-		if (!devices_incoming() && !listen_at(port, &error))
-			fail(EXIT_CODE_USAGE, "--%s", error.words);
+		if (!devices_incoming() && !listen_at(port, error))
+			return error_set(error, EXIT_CODE_USAGE, "--%s", error->words);
 	} else {
 		/* Keep what was written before the guest was suspended. */
 		port->fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
 				(devices_incoming() ? 0 : O_TRUNC), 0666);
 		if (port->fd < 0)
-			fail(EXIT_CODE_USAGE, "--port %s: %s", spec, strerror(errno));
+			return error_set(error, EXIT_CODE_USAGE, "--port %s: %s", spec,
+					 strerror(errno));
 	}
-	free(copy);
+	return true;
+}
+
+static bool open_ports(struct console_device *console, const char *const *specs,
+		       unsigned int count, struct error *error)
+{
+	bool good = true;
+
+	if (count > MAX_PORTS)
+		return error_set(error, EXIT_CODE_USAGE, "--port: there may be %u at most",
+				 MAX_PORTS);
+	console->nr_ports = count;
+	for (unsigned int i = 0; i < count; i++) {
+		console->ports[i].listener = -1;
+		console->ports[i].fd = -1;
+	}
+	for (unsigned int i = 0; good && i < count; i++) {
+		char *copy = strdup(specs[i]);
+
+		good = copy ? open_port(&console->ports[i], specs[i], copy, error) :
+		       error_set(error, EXIT_CODE_ERROR, "out of memory");
+		free(copy);
+	}
+	return good;
 }
 
 struct virtio_device *console_create(const struct guest_memory *memory, uint8_t *registers,
-				     const char *const *specs, unsigned int count)
+				     const char *const *specs, unsigned int count,
+				     struct error *error)
 {
 	static const struct virtio_ops ops = {
 		.name = "console", .id = VIRTIO_ID_CONSOLE, .work = work, .reset = reset,
@@ -560,14 +582,15 @@ struct virtio_device *console_create(const struct guest_memory *memory, uint8_t 
 	struct console_device *console = device_alloc(sizeof(*console));
 	struct virtio_console_config config = { .max_nr_ports = count };
 
-	if (count > MAX_PORTS)
-		fail(EXIT_CODE_USAGE, "--port: there may be %u at most", MAX_PORTS);
-	console->nr_ports = count;
-	for (unsigned int i = 0; i < count; i++)
-		open_port(&console->ports[i], specs[i]);
+	if (!open_ports(console, specs, count, error)) {
+		destroy(&console->device);
+		free(console);
+		return NULL;
+	}
 	snprintf(console->device.label, sizeof(console->device.label), "ports");
-	virtio_init(&console->device, &ops, memory, registers,
-		    BIT64(VIRTIO_CONSOLE_F_MULTIPORT), 2 * (count + 1));
+	if (!virtio_init(&console->device, &ops, memory, registers,
+			 BIT64(VIRTIO_CONSOLE_F_MULTIPORT), 2 * (count + 1), error))
+		return NULL;
 	virtio_set_config(&console->device, 0, &config, sizeof(config));
 	return &console->device;
 }

@@ -21,12 +21,14 @@ struct virtio_spec {
 /**
  * virtio_create_all() - make the devices in the order in which they were asked for
  *
+ * False, with @error, at the first that cannot be made; virtio_stop_all() frees those before it.
  * The n-th one lies at VIRTIO_MMIO_BASE + n * VIRTIO_MMIO_STRIDE: the same options give the same
  * addresses.  All ports are one console device, at the place of the first.
  */
-void virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned int count);
+bool virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned int count,
+		       struct error *error);
 /** virtio_start_all() - their threads, once the launcher has confined itself */
-void virtio_start_all(void);
+bool virtio_start_all(struct error *error);
 /** virtio_makes_connections() - on behalf of the guest: "--net user" */
 bool virtio_makes_connections(const struct virtio_spec *spec);
 /** virtio_count() - how many devices that makes */
@@ -46,17 +48,19 @@ struct disk_options {
 	bool readonly, raw;
 };
 
-/** disk_split() - cut the options off @spec, which is the file's name then */
-struct disk_options disk_split(char *spec);
+/** disk_split() - cut the options off @spec, which is the file's name then; false with @error */
+bool disk_split(char *spec, struct disk_options *options, struct error *error);
 
-/* Each fail()s with one line; @registers is a zeroed page. */
+/* Each returns NULL with @error if it cannot be made; @registers is a zeroed page. */
 struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *registers,
-				   const char *spec);
-struct virtio_device *rng_create(const struct guest_memory *memory, uint8_t *registers);
+				   const char *spec, struct error *error);
+struct virtio_device *rng_create(const struct guest_memory *memory, uint8_t *registers,
+				 struct error *error);
 struct virtio_device *net_create(const struct guest_memory *memory, uint8_t *registers,
-				 const char *spec);
+				 const char *spec, struct error *error);
 /** console_create() - @specs: NAME=unix:PATH[,console] or NAME=FILE[,console], for each port */
 struct virtio_device *console_create(const struct guest_memory *memory, uint8_t *registers,
-				     const char *const *specs, unsigned int count);
+				     const char *const *specs, unsigned int count,
+				     struct error *error);
 
 #endif

@@ -6,7 +6,6 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 
-#include "base/fail.h"
 #include "devices.h"
 #include "net.h"
 
@@ -239,14 +238,16 @@ static void make_mac(uint8_t mac[6], const char *spec, unsigned int number)
 	memcpy(mac + 2, &hash, 4);
 }
 
-static void parse_mac(uint8_t mac[6], const char *text)
+static bool parse_mac(uint8_t mac[6], const char *text, struct error *error)
 {
 	int end = 0;
 
 	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
-		   &mac[3], &mac[4], &mac[5], &end) != 6 || text[end] || mac[0] & 1)
-		fail(EXIT_CODE_USAGE, "--net: \"%s\" is not the address of one network card, like 02:00:00:00:00:01",
-		     text);
+		   &mac[3], &mac[4], &mac[5], &end) == 6 && !text[end] && !(mac[0] & 1))
+		return true;
+	return error_set(error, EXIT_CODE_USAGE,
+			 "--net: \"%s\" is not the address of one network card, like 02:00:00:00:00:01",
+			 text);
 }
 
 /**
@@ -261,51 +262,72 @@ struct net_spec {
 	bool host_loopback;
 };
 
-static void parse_option(struct net_spec *spec, const char *option)
+static bool parse_option(struct net_spec *spec, const char *option, struct error *error)
 {
 	static const char loopback[] = "host-loopback=";
 	const char *value = option + strlen(loopback);
 
 	if (!strncmp(option, "mac=", 4)) {
 		spec->mac = option + 4;
-		return;
+		return true;
 	}
 	if (strncmp(option, loopback, strlen(loopback)))
-		fail(EXIT_CODE_USAGE, "--net: \"%s\" is neither mac=ADDRESS nor host-loopback=on|off",
-		     option);
+		return error_set(error, EXIT_CODE_USAGE,
+				 "--net: \"%s\" is neither mac=ADDRESS nor host-loopback=on|off",
+				 option);
 	if (strcmp(spec->kind, "user"))
-		fail(EXIT_CODE_USAGE, "--net: host-loopback is for the network \"user\" alone");
+		return error_set(error, EXIT_CODE_USAGE,
+				 "--net: host-loopback is for the network \"user\" alone");
 	if (strcmp(value, "on") && strcmp(value, "off"))
-		fail(EXIT_CODE_USAGE, "--net: host-loopback is on or off, not \"%s\"", value);
+		return error_set(error, EXIT_CODE_USAGE,
+				 "--net: host-loopback is on or off, not \"%s\"", value);
 	spec->host_loopback = !strcmp(value, "on");
+	return true;
 }
 
-/* @text is cut at its commas. */
-static struct net_spec parse_spec(char *text)
+static bool parse_spec(struct net_spec *spec, char *text, struct error *error)
 {
-	struct net_spec spec = { .kind = strsep(&text, ",") };
 	const char *option;
 
+	*spec = (struct net_spec){ .kind = strsep(&text, ",") };
 	while ((option = strsep(&text, ",")))
-		parse_option(&spec, option);
-	return spec;
+		if (!parse_option(spec, option, error))
+			return false;
+	return true;
 }
 
-static void plug(struct net *net, const struct net_spec *spec)
+static bool plug(struct net *net, const struct net_spec *spec, struct error *error)
 {
 	char option[64];
 
 	snprintf(option, sizeof(option), "--net %s", spec->kind);
 	if (!strcmp(spec->kind, "user"))
-		net->backend = net_user_open(net, option, spec->host_loopback, &net->ops);
+		net->backend = net_user_open(net, option, spec->host_loopback, &net->ops, error);
 	else if (!strncmp(spec->kind, "tap=", 4))
-		net->backend = net_tap_open(net, option, spec->kind + 4, &net->ops);
+		net->backend = net_tap_open(net, option, spec->kind + 4, &net->ops, error);
 	else
-		fail(EXIT_CODE_USAGE, "--net: \"%s\" is neither user nor tap=NAME", spec->kind);
+		return error_set(error, EXIT_CODE_USAGE, "--net: \"%s\" is neither user nor tap=NAME",
+				 spec->kind);
+	return net->backend;
+}
+
+/* @text is cut at its commas. */
+static bool open_net(struct net *net, char *text, uint8_t mac[6], struct error *error)
+{
+	static unsigned int number;
+	struct net_spec wanted;
+
+	if (!parse_spec(&wanted, text, error))
+		return false;
+	make_mac(mac, wanted.kind, number++);
+	if (wanted.mac && !parse_mac(mac, wanted.mac, error))
+		return false;
+	snprintf(net->device.label, sizeof(net->device.label), "net %s", wanted.kind);
+	return plug(net, &wanted, error);
 }
 
 struct virtio_device *net_create(const struct guest_memory *memory, uint8_t *registers,
-				 const char *spec)
+				 const char *spec, struct error *error)
 {
 	static const struct virtio_ops ops = {
 		.name = "net", .id = VIRTIO_ID_NET, .work = work, .reset = reset,
@@ -313,23 +335,20 @@ struct virtio_device *net_create(const struct guest_memory *memory, uint8_t *reg
 		.version = 1, .save = save, .load = load, .thaw = announce,
 		.yield = yield, .claim = claim,
 	};
-	static unsigned int number;
 	struct net *net = device_alloc(sizeof(*net));
 	struct virtio_net_config config = { .status = VIRTIO_NET_S_LINK_UP };
-	struct net_spec wanted;
 	char *text = strdup(spec);
+	bool good = text ? open_net(net, text, config.mac, error) :
+		    error_set(error, EXIT_CODE_ERROR, "out of memory");
 
-	if (!text)
-		fail(EXIT_CODE_ERROR, "out of memory");
-	wanted = parse_spec(text);
-	make_mac(config.mac, wanted.kind, number++);
-	if (wanted.mac)
-		parse_mac(config.mac, wanted.mac);
-	snprintf(net->device.label, sizeof(net->device.label), "net %s", wanted.kind);
-	plug(net, &wanted);
 	free(text);
-	virtio_init(&net->device, &ops, memory, registers,
-		    BIT64(VIRTIO_NET_F_MAC) | BIT64(VIRTIO_NET_F_STATUS), QUEUES);
+	if (!good) {
+		free(net);
+		return NULL;
+	}
+	if (!virtio_init(&net->device, &ops, memory, registers,
+			 BIT64(VIRTIO_NET_F_MAC) | BIT64(VIRTIO_NET_F_STATUS), QUEUES, error))
+		return NULL;
 	virtio_set_config(&net->device, 0, &config, sizeof(config));
 	return &net->device;
 }

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include "base/error.h"
 
 #define NET_MAX_FRAME	1518u	/* Ethernet with a VLAN tag, without its checksum */
 
@@ -38,11 +39,11 @@ void net_kick(struct net *net);
 /** net_complain() - a line about it, bounded in number */
 void net_complain(struct net *net, const char *words);
 
-/* Each makes a backend for @net, or fail()s with one line that begins with @option. */
+/* Each makes a backend for @net, or returns NULL with an @error that begins with @option. */
 void *net_tap_open(struct net *net, const char *option, const char *name,
-		   const struct net_backend **ops);
+		   const struct net_backend **ops, struct error *error);
 /* @host_loopback: the host's address leads to its loopback interface */
 void *net_user_open(struct net *net, const char *option, bool host_loopback,
-		    const struct net_backend **ops);
+		    const struct net_backend **ops, struct error *error);
 
 #endif

@@ -7,7 +7,6 @@
 #include <unistd.h>
 #include <linux/if.h>
 
-#include "base/fail.h"
 #include "device/device.h"
 #include "device/state.h"
 #include "sandbox/keeper.h"
@@ -120,24 +119,29 @@ static bool claim(void *backend, struct error *error)
 }
 
 void *net_tap_open(struct net *net, const char *option, const char *name,
-		   const struct net_backend **ops)
+		   const struct net_backend **ops, struct error *error)
 {
 	static const struct net_backend backend = {
 		.send = send_frame, .poll = poll_tap, .polled = polled, .close = close_tap,
 		.yield = yield, .claim = claim,
 	};
-	struct error error;
-	struct tap *tap = device_alloc(sizeof(*tap));
+	struct tap *tap;
 
-	if (!*name || strlen(name) >= sizeof(tap->name))
-		fail(EXIT_CODE_USAGE, "%s: an interface's name has 1 to %zu characters", option,
-		     sizeof(tap->name) - 1);
+	if (!*name || strlen(name) >= sizeof(tap->name)) {
+		error_set(error, EXIT_CODE_USAGE, "%s: an interface's name has 1 to %zu characters",
+			  option, sizeof(tap->name) - 1);
+		return NULL;
+	}
+	tap = device_alloc(sizeof(*tap));
 	strcpy(tap->name, name);
 	tap->note = keeper_note(KEEPER_TAP, name);
 	tap->net = net;
 	tap->fd = -1;
-	if (!devices_incoming() && !open_tap(tap, &error))
-		fail(error.status, "%s: %s", option, error.words);
+	if (!devices_incoming() && !open_tap(tap, error)) {
+		error_set(error, error->status, "%s: %s", option, error->words);
+		free(tap);
+		return NULL;
+	}
 	*ops = &backend;
 	return tap;
 }

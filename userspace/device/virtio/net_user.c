@@ -5,19 +5,20 @@
  * to by this process.  IPv4 only.  The guest does not reach
  * the host's loopback interface, unless the user says so.
  */
-#include "base/fail.h"
 #include "device/device.h"
 #include "net.h"
 
 #ifdef NO_USER_NET
 
 void *net_user_open(struct net *net, const char *option, bool host_loopback,
-		    const struct net_backend **ops)
+		    const struct net_backend **ops, struct error *error)
 {
 	(void)net;
 	(void)host_loopback;
 	(void)ops;
-	fail(EXIT_CODE_USAGE, "%s: this gondola was built without libslirp (STATIC=1)", option);
+	error_set(error, EXIT_CODE_USAGE, "%s: this gondola was built without libslirp (STATIC=1)",
+		  option);
+	return NULL;
 }
 
 #else
@@ -174,7 +175,7 @@ static void on_notify(void *opaque)
 }
 
 void *net_user_open(struct net *net, const char *option, bool host_loopback,
-		    const struct net_backend **ops)
+		    const struct net_backend **ops, struct error *error)
 {
 	static const struct net_backend backend = {
 		.send = send_frame, .poll = poll_user, .polled = polled,
@@ -203,8 +204,11 @@ void *net_user_open(struct net *net, const char *option, bool host_loopback,
 
 	user->net = net;
 	user->slirp = slirp_new(&config, &callbacks, user);
-	if (!user->slirp)
-		fail(EXIT_CODE_ERROR, "%s: cannot start the user-mode network", option);
+	if (!user->slirp) {
+		error_set(error, EXIT_CODE_ERROR, "%s: cannot start the user-mode network", option);
+		free(user);
+		return NULL;
+	}
 	*ops = &backend;
 	return user;
 }

@@ -45,7 +45,8 @@ static void work(struct virtio_device *device)
 	virtio_serve(device, 0, fill);
 }
 
-struct virtio_device *rng_create(const struct guest_memory *memory, uint8_t *registers)
+struct virtio_device *rng_create(const struct guest_memory *memory, uint8_t *registers,
+				 struct error *error)
 {
 	static const struct virtio_ops ops = {
 		.name = "rng", .id = VIRTIO_ID_RNG, .work = work,
@@ -53,6 +54,5 @@ struct virtio_device *rng_create(const struct guest_memory *memory, uint8_t *reg
 	struct virtio_device *device = device_alloc(sizeof(*device));
 
 	snprintf(device->label, sizeof(device->label), "rng");
-	virtio_init(device, &ops, memory, registers, 0, 1);
-	return device;
+	return virtio_init(device, &ops, memory, registers, 0, 1, error) ? device : NULL;
 }

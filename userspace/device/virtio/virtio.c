@@ -261,13 +261,12 @@ static void *serve(void *argument)
 	return NULL;
 }
 
-void virtio_start(struct virtio_device *device)
+int virtio_start(struct virtio_device *device)
 {
 	int ret = thread_start(&device->thread, serve, device);
 
-	if (ret)
-		fail(EXIT_CODE_ERROR, "cannot start a thread: %s", strerror(ret));
-	device->started = true;
+	device->started = !ret;
+	return -ret;
 }
 
 void virtio_stop(struct virtio_device *device)
@@ -513,29 +512,28 @@ int virtio_name(struct virtio_device *device, int vm_fd, uint32_t number, unsign
 	return __gondola_name_device(vm_fd, number, name);
 }
 
-static int event_fd(void)
-{
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-	if (fd < 0)
-		fail(EXIT_CODE_ERROR, "cannot make an event descriptor: %s", strerror(errno));
-	return fd;
-}
-
-void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
+bool virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 		 const struct guest_memory *memory, uint8_t *registers, uint64_t features,
-		 unsigned int nr_queues)
+		 unsigned int nr_queues, struct error *error)
 {
 	device->ops = ops;
 	device->registers = registers;
 	device->features = features | TRANSPORT_FEATURES;
 	device->memory = memory;
 	device->nr_queues = nr_queues;
-	device->kick_fd = event_fd();
-	device->irq_fd = event_fd();
 	pthread_mutex_init(&device->gate, NULL);
 	pthread_mutex_init(&device->lock, NULL);
 	pthread_cond_init(&device->parks, NULL);
+	device->irq_fd = -1;
+	device->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (device->kick_fd >= 0)
+		device->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (device->irq_fd < 0) {
+		error_set(error, EXIT_CODE_ERROR, "%s: cannot make an event descriptor: %s",
+			  device->label, strerror(errno));
+		virtio_destroy(device);
+		return false;
+	}
 	for (unsigned int i = 0; i < nr_queues; i++)
 		device->queues[i] = (struct queue){
 			.memory = memory, .dirty = mark_dirty, .dirty_argument = device,
@@ -550,4 +548,5 @@ void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 	show(device, VIRTIO_MMIO_SHM_BASE_LOW, ~0u);
 	show(device, VIRTIO_MMIO_SHM_BASE_HIGH, ~0u);
 	virtio_reset(device);
+	return true;
 }

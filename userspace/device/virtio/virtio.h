@@ -155,11 +155,12 @@ uint64_t virtio_read(struct virtio_device *device, uint64_t offset, unsigned int
  * @registers: a zeroed page
  * @features: besides those of the transport
  *
- * @device is zeroed but for @label.
+ * @device is zeroed but for @label and what ops->destroy() undoes.  False: that is done, and
+ * @device is freed.
  */
-void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
+bool virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 		 const struct guest_memory *memory, uint8_t *registers, uint64_t features,
-		 unsigned int nr_queues);
+		 unsigned int nr_queues, struct error *error);
 /**
  * virtio_name() - what it writes to guest memory is told from what others write, in traces
  * @number: from 1, unique among the VM's
@@ -168,8 +169,8 @@ void virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 int virtio_name(struct virtio_device *device, int vm_fd, uint32_t number, unsigned int index);
 /** virtio_register() - "virtio-NAME" @instance among the devices that are saved: state.c */
 void virtio_register(struct virtio_device *device, uint32_t instance);
-/** virtio_start() - its thread, which blocks all signals; fail()s */
-void virtio_start(struct virtio_device *device);
+/** virtio_start() - its thread, which blocks all signals; 0 or -errno */
+int virtio_start(struct virtio_device *device);
 /** virtio_stop() - waits for the request under way */
 void virtio_stop(struct virtio_device *device);
 /** virtio_destroy() - once it is stopped: frees it too */

@@ -464,7 +464,7 @@ static void state(void)
 	id = balloon_ask(driver.device, &goal);
 	expect(balloon_send_run(INFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
 	devices_freeze();
-	require(devices_save(balloon_keep, NULL));
+	require(devices_save(balloon_keep, NULL, NULL));
 	memcpy(good, saved, record.bytes);
 	devices_thaw(&error);
 	set_register(VIRTIO_MMIO_STATUS, 0);
@@ -517,7 +517,7 @@ static void kept_of_no_queue(void)
 	balloon_start(0);
 	virtio_register(driver.device, 0);
 	devices_freeze();
-	require(devices_save(balloon_keep, NULL));
+	require(devices_save(balloon_keep, NULL, NULL));
 	*field("balloon.stats.kept") = 1;
 	*nth_field("queue.ready", STATS) = 0;
 	expect(!devices_load(&record, &error));
@@ -584,7 +584,7 @@ static void kept_turned_off_and_saved(void)
 	keep_and_turn_off();
 	virtio_register(driver.device, 0);
 	devices_freeze();
-	require(devices_save(balloon_keep, NULL));
+	require(devices_save(balloon_keep, NULL, NULL));
 	expect_equal(*field("balloon.stats.kept"), 0);
 	tap_check(devices_load(&record, &error), true, "not loaded: %s", error.words);
 	devices_forget();

@@ -93,7 +93,7 @@ void frozen_under_way(void)
 	virtio_register(driver.device, 0);
 	devices_freeze();
 	expect(ring_used(INFLATE)->idx < QUEUE_SIZE);
-	require(devices_save(balloon_keep, NULL));
+	require(devices_save(balloon_keep, NULL, NULL));
 	tap_check(devices_load(&record, &error), true, "not loaded: %s", error.words);
 	slow = false;
 	require(devices_thaw(&error));

@@ -54,7 +54,7 @@ void balloon_start(uint64_t without)
 	hinted = 0;
 	memset(guest(0), 0x55, GUEST_BYTES);
 	memset(guest(RINGS), 0, 8 * RINGS_STRIDE);
-	device = balloon_create(&driver.memory, driver.registers, true);
+	device = balloon_create(&driver.memory, driver.registers, true, NULL);
 	balloon_set_hooks(device, &hooks);
 	for (unsigned int i = 0; i < device->nr_queues; i++)
 		device->queues[i].dirty = on_dirty;

@@ -46,7 +46,7 @@ static void save(void)
 {
 	nr_saved = 0;
 	devices_freeze();
-	require(devices_save(keep, NULL));
+	require(devices_save(keep, NULL, NULL));
 	expect_equal(nr_saved, 4);
 }
 

@@ -87,7 +87,7 @@ void machine_start(void)
 	i8042_create(&machine.vm);
 	pci_create(&machine.vm);
 	post_create(&machine.vm);
-	debug_exit_create(&machine.vm, 0xf4);
+	require(debug_exit_create(&machine.vm, 0xf4, NULL));
 }
 
 void machine_end(void)

@@ -16,7 +16,7 @@ static struct virtio_device *create_console(void)
 
 	snprintf(socket_name, sizeof(socket_name), "%s.sock", disk_name);
 	snprintf(spec, sizeof(spec), "second=unix:%s", socket_name);
-	return console_create(&driver.memory, driver.registers, specs, 2);
+	return console_create(&driver.memory, driver.registers, specs, 2, NULL);
 }
 
 static void send_control(uint32_t id, uint16_t event, uint16_t value)

@@ -15,6 +15,12 @@ void driver_memory(void)
 	require(driver.registers != MAP_FAILED);
 }
 
+void driver_forget(void)
+{
+	memory_destroy(&driver.memory);
+	munmap(driver.registers, VIRTIO_MMIO_STRIDE);
+}
+
 void *guest(uint64_t gpa)
 {
 	return driver.memory.base + gpa;
@@ -61,7 +67,7 @@ void driver_start(struct virtio_device *device, uint64_t without)
 	uint64_t features = device->features & ~without;
 
 	driver.device = device;
-	virtio_start(device);
+	require_equal(virtio_start(device), 0);
 	set_register(VIRTIO_MMIO_STATUS, 0);
 	set_register(VIRTIO_MMIO_STATUS, 3);
 	set_register(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
@@ -88,8 +94,7 @@ void driver_end(void)
 {
 	virtio_stop(driver.device);
 	virtio_destroy(driver.device);
-	memory_destroy(&driver.memory);
-	munmap(driver.registers, VIRTIO_MMIO_STRIDE);
+	driver_forget();
 }
 
 void put_desc(unsigned int queue, unsigned int at, uint64_t gpa, uint32_t bytes,

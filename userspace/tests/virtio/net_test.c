@@ -33,7 +33,7 @@ static void ask_host(void)
 
 static struct virtio_device *create_net(void)
 {
-	return net_create(&driver.memory, driver.registers, "user,mac=02:00:00:00:00:01");
+	return net_create(&driver.memory, driver.registers, "user,mac=02:00:00:00:00:01", NULL);
 }
 
 /* ---- a tap, without the right to make one ------------------------------------------------- */
@@ -57,7 +57,7 @@ static void tap_goes(void)
 	require_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
 	tap_fd = ends[0];
 	driver_memory();
-	device = net_create(&driver.memory, driver.registers, "tap=none");
+	device = net_create(&driver.memory, driver.registers, "tap=none", NULL);
 	driver_start(device, 0);
 	put_desc(0, 0, BUFFERS + 0x1000, 2000, WRITE, 0);
 	offer(0, 0);
@@ -167,7 +167,7 @@ static bool has_come(int fd)
 static void start_net(const char *spec)
 {
 	driver_memory();
-	driver_start(net_create(&driver.memory, driver.registers, spec), 0);
+	driver_start(net_create(&driver.memory, driver.registers, spec, NULL), 0);
 }
 
 static void loopback_is_not_the_guests(void)

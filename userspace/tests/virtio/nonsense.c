@@ -33,7 +33,7 @@ void nonsense_to(struct virtio_device *(*create)(void))
 	srandom(20260101);
 	driver_memory();
 	driver.device = create();
-	virtio_start(driver.device);
+	require_equal(virtio_start(driver.device), 0);
 	for (unsigned int i = 0; i < NONSENSE; i++)
 		write_nonsense();
 	set_register(VIRTIO_MMIO_STATUS, 0);

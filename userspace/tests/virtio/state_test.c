@@ -41,17 +41,17 @@ static bool keep(void *argument, const struct device_record *saved)
 
 static struct virtio_device *create_rng(void)
 {
-	return rng_create(&driver.memory, driver.registers);
+	return rng_create(&driver.memory, driver.registers, NULL);
 }
 
 static struct virtio_device *create_disk(void)
 {
-	return block_create(&driver.memory, driver.registers, disk_name);
+	return block_create(&driver.memory, driver.registers, disk_name, NULL);
 }
 
 static struct virtio_device *create_net(void)
 {
-	return net_create(&driver.memory, driver.registers, "user,mac=02:00:00:00:00:01");
+	return net_create(&driver.memory, driver.registers, "user,mac=02:00:00:00:00:01", NULL);
 }
 
 static char socket_name[DISK_NAME_ROOM + 8];
@@ -63,7 +63,7 @@ static struct virtio_device *create_console(void)
 
 	snprintf(socket_name, sizeof(socket_name), "%s.sock", disk_name);
 	snprintf(spec, sizeof(spec), "first=unix:%s", socket_name);
-	return console_create(&driver.memory, driver.registers, specs, 2);
+	return console_create(&driver.memory, driver.registers, specs, 2, NULL);
 }
 
 static void make_disk(void)
@@ -82,7 +82,7 @@ static void begin(struct virtio_device *(*create)(void))
 static void save(void)
 {
 	devices_freeze();
-	require(devices_save(keep, NULL));
+	require(devices_save(keep, NULL, NULL));
 	expect_equal(record.instance, INSTANCE);
 }
 
@@ -96,7 +96,7 @@ static void replace(struct virtio_device *(*create)(void))
 	devices_set_incoming();
 	driver.device = create();
 	virtio_register(driver.device, INSTANCE);
-	virtio_start(driver.device);
+	require_equal(virtio_start(driver.device), 0);
 	devices_freeze();
 }
 
@@ -192,7 +192,7 @@ static void disk_goes_on(void)
 	devices_set_incoming();
 	driver.device = create_disk();
 	virtio_register(driver.device, INSTANCE);
-	virtio_start(driver.device);
+	require_equal(virtio_start(driver.device), 0);
 	devices_freeze();
 	load();
 	expect(!devices_thaw(&error));
@@ -225,7 +225,7 @@ static struct virtio_device *create_readonly(void)
 	char spec[DISK_NAME_ROOM + 4];
 
 	snprintf(spec, sizeof(spec), "%s,ro", disk_name);
-	return block_create(&driver.memory, driver.registers, spec);
+	return block_create(&driver.memory, driver.registers, spec, NULL);
 }
 
 static void disk_now_readonly(void)
@@ -410,7 +410,7 @@ static void round_trip(void)
 		memcpy(before, record_data, bytes);
 		replace(creators[i]);
 		load();
-		require(devices_save(keep, NULL));
+		require(devices_save(keep, NULL, NULL));
 		expect_equal(record.bytes, bytes);
 		expect(!memcmp(before, record_data, bytes));
 		finish();

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The transport, by means of the simplest device. */
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "driver.h"
@@ -7,11 +9,11 @@
 static void transport(void)
 {
 	driver_memory();
-	driver.device = rng_create(&driver.memory, driver.registers);
+	driver.device = rng_create(&driver.memory, driver.registers, NULL);
 	expect_equal(get_register(VIRTIO_MMIO_MAGIC_VALUE), 0x74726976);
 	expect_equal(get_register(VIRTIO_MMIO_VERSION), 2);
 	expect_equal(get_register(VIRTIO_MMIO_DEVICE_ID), 4);
-	virtio_start(driver.device);
+	require_equal(virtio_start(driver.device), 0);
 	set_register(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 1);
 	expect_equal(get_register(VIRTIO_MMIO_DEVICE_FEATURES), 1);
 	set_register(VIRTIO_MMIO_DEVICE_FEATURES_SEL, 7);
@@ -51,7 +53,7 @@ static void rng(void)
 	unsigned int zeroes = 0;
 
 	driver_memory();
-	driver_start(rng_create(&driver.memory, driver.registers), 0);
+	driver_start(rng_create(&driver.memory, driver.registers, NULL), 0);
 	put_desc(0, 0, BUFFERS, 1000, WRITE, 0);
 	offer(0, 0);
 	require(used_within(0, 1));
@@ -86,7 +88,7 @@ static void rng(void)
 
 static struct virtio_device *create_rng(void)
 {
-	return rng_create(&driver.memory, driver.registers);
+	return rng_create(&driver.memory, driver.registers, NULL);
 }
 
 static void nonsense_rng(void)
@@ -98,8 +100,87 @@ static void nonsense_rng(void)
 	driver_end();
 }
 
+static int open_descriptors(void)
+{
+	int count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* A device that cannot be made costs its maker an answer, and nothing else. */
+static void refused(void)
+{
+	static const struct {
+		enum { DISK, NET, PORT } kind;
+		const char *spec, *words;
+	} cases[] = {
+		{ DISK, "/nowhere/disk", "--disk /nowhere/disk: No such file or directory" },
+		{ DISK, "/dev/null", "--disk /dev/null: it is neither a file nor a block device" },
+		{ DISK, "/dev/null,format=qcow2", "\"qcow2\": disks are raw" },
+		{ NET, "wire", "--net: \"wire\" is neither user nor tap=NAME" },
+		{ NET, "user,mac=01:00:00:00:00:00", "is not the address of one network card" },
+		{ NET, "user,speed=9", "\"speed=9\" is neither mac=ADDRESS nor host-loopback=on|off" },
+		{ NET, "tap=a,host-loopback=on", "host-loopback is for the network \"user\" alone" },
+		{ NET, "user,host-loopback=may", "host-loopback is on or off, not \"may\"" },
+		{ NET, "tap=", "--net tap=: an interface's name has 1 to" },
+		{ PORT, "name", "--port: \"name\" is not NAME=unix:PATH or NAME=FILE" },
+		{ PORT, "name=unix:", "a socket's path has 1 to" },
+		{ PORT, "name=/nowhere/log", "--port name=/nowhere/log: No such file or directory" },
+	};
+	struct error error;
+	int before;
+
+	driver_memory();
+	before = open_descriptors();
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *const specs[] = { "good=/dev/null", cases[i].spec };
+		void *device;
+
+		error = (struct error){ .status = EXIT_CODE_OK };
+		if (cases[i].kind == DISK)
+			device = block_create(&driver.memory, driver.registers, cases[i].spec, &error);
+		else if (cases[i].kind == NET)
+			device = net_create(&driver.memory, driver.registers, cases[i].spec, &error);
+		else
+			device = console_create(&driver.memory, driver.registers, specs, 2, &error);
+		tap_check(!device && error.status == EXIT_CODE_USAGE &&
+			  strstr(error.words, cases[i].words), false, "%s: %u, \"%s\"",
+			  cases[i].spec, error.status, error.words);
+	}
+	expect_equal(open_descriptors(), before);
+	driver_forget();
+}
+
+/* Without descriptors, say: the one that was open goes too. */
+static void no_descriptors(void)
+{
+	struct rlimit all, none;
+	struct error error = { .words = "" };
+	int before, next;
+
+	driver_memory();
+	before = open_descriptors();
+	next = dup(0);
+	close(next);
+	require_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	for (int spare = 0; spare < 2; spare++) {
+		none = (struct rlimit){ next + spare, all.rlim_max };
+		require_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		expect(!rng_create(&driver.memory, driver.registers, &error));
+		setrlimit(RLIMIT_NOFILE, &all);
+		expect(strstr(error.words, "rng: cannot make an event descriptor"));
+		expect_equal(error.status, EXIT_CODE_ERROR);
+		expect_equal(open_descriptors(), before);
+	}
+	driver_forget();
+}
+
 const struct test_table transport_tests = TEST_TABLE(
 	{ "features, status and queues follow the standard", transport },
 	{ "rng gives random bytes, and breaks on bad requests", rng },
-	{ "100,000 nonsense writes to rng", nonsense_rng }
+	{ "100,000 nonsense writes to rng", nonsense_rng },
+	{ "a device that cannot be made says why", refused },
+	{ "a device without descriptors leaves none open", no_descriptors }
 );

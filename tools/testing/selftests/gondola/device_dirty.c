@@ -92,7 +92,7 @@ static void rng(void)
 	static const uint64_t written[] = { RINGS + 0x4000, BUFFERS, BUFFERS + PAGE };
 
 	start_log();
-	start(rng_create(&driver.memory, driver.registers), 0);
+	start(rng_create(&driver.memory, driver.registers, NULL), 0);
 	/* Without a log nothing is marked. */
 	put_desc(0, 0, BUFFERS, PAGE + 100, WRITE, 0);
 	offer(0, 0);
@@ -117,7 +117,7 @@ static void disk(void)
 
 	require_equal(truncate(disk_name, 1 << 20), 0);
 	start_log();
-	start(block_create(&driver.memory, driver.registers, disk_name), 0);
+	start(block_create(&driver.memory, driver.registers, disk_name, NULL), 0);
 	require_equal(memory_log_dirty(&driver.memory, true), 0);
 	clear_until_quiet();
 	header = guest(BUFFERS);
@@ -153,7 +153,7 @@ static void port(void)
 	snprintf(socket_name, sizeof(socket_name), "%s.sock", disk_name);
 	snprintf(spec, sizeof(spec), "port=unix:%s", socket_name);
 	start_log();
-	start(console_create(&driver.memory, driver.registers, specs, 1),
+	start(console_create(&driver.memory, driver.registers, specs, 1, NULL),
 	      1ull << 1 /* VIRTIO_CONSOLE_F_MULTIPORT */);
 	strcpy(address.sun_path, socket_name);
 	require_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), 0);
