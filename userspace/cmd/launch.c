@@ -438,15 +438,18 @@ static void prepare_incoming(struct vm *vm, uint32_t engine,
 static void make(struct launch *launch, struct vm *vm, struct console **console)
 {
 	struct run_options *options = launch->options;
+	struct error error;
 
 	snprintf(vm->name, sizeof(vm->name), "%s", options->name);
 	vm->config = launch->config;
-	memory_create(&vm->memory, options->memory);
+	if (!memory_create(&vm->memory, options->memory, &error))
+		fail(error.status, "%s", error.words);
 	if (launch->incoming)
 		prepare_incoming(vm, options->engine, launch->incoming);
 	else
 		prepare_boot(vm, options);
-	vm_create(vm, options->engine, options->name, options->cpus, options->pv);
+	if (!vm_create(vm, options->engine, options->name, options->cpus, options->pv, &error))
+		fail(error.status, "%s", error.words);
 	if (!launch->incoming)
 		set_boot_state(vm, &options->boot);
 	if (launch->detached && !strcmp(options->console, "stdio")) {
@@ -457,7 +460,9 @@ static void make(struct launch *launch, struct vm *vm, struct console **console)
 		options->console = where;
 	}
 	console_where = options->console;
-	*console = console_open(vm, options->console, launch->incoming);
+	*console = console_open(vm, options->console, launch->incoming, &error);
+	if (!*console)
+		fail(error.status, "%s", error.words);
 	create_devices(vm, options, *console);
 }
 
@@ -506,7 +511,7 @@ int launch_run(struct launch *launch)
 {
 	static struct vm vm;
 	struct console *console;
-	int report = -1, code;
+	int report = -1, code, ret;
 
 	gondola_on_die = die;
 	say_in_a_hurry();
@@ -516,7 +521,9 @@ int launch_run(struct launch *launch)
 	make(launch, &vm, &console);
 	open_control(&vm, launch->options);
 	confine(launch);
-	console_start(console);
+	ret = console_start(console);
+	if (ret)
+		fail(EXIT_CODE_ERROR, "the console: cannot start its thread: %s", strerror(-ret));
 	start_devices(&vm, launch->incoming);
 	if (launch->incoming)
 		launch->begin(&vm, launch->argument);

@@ -81,6 +81,7 @@ static void read_balloon(struct source *s)
 static int64_t read_log(struct source *s)
 {
 	uint64_t page = 0;
+	int lost;
 
 	while (page < s->pages) {
 		uint64_t count = chunk_at(s, page, s->pages);
@@ -91,6 +92,12 @@ static int64_t read_log(struct source *s)
 			return -1;
 		}
 		page += count;
+	}
+	lost = __atomic_load_n(&s->vm->memory.log_lost, __ATOMIC_SEQ_CST);
+	if (lost) {
+		link_fail(&s->link, "the dirty log misses what a device wrote: %s (migrate again)",
+			  strerror(-lost));
+		return -1;
 	}
 	return (int64_t)count_bits(s);
 }

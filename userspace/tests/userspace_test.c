@@ -560,6 +560,33 @@ static void memory_empty_pages(void)
 	memory_destroy(&memory);
 }
 
+static void memory_too_much(void)
+{
+	struct guest_memory memory;
+	struct error error = { .words = "" };
+
+	expect(!memory_create(&memory, 1ull << 60, &error));
+	expect_equal(error.status, EXIT_CODE_MEMORY);
+	expect(strstr(error.words, "is more than the host has"));
+}
+
+/* The guest goes on; a copy of its memory is what cannot be trusted. */
+static void memory_log_misses(void)
+{
+	struct guest_memory memory;
+
+	require_equal(memory_create_bare(&memory, 4096), 0);
+	memory.vm_fd = -1;
+	memory_mark_dirty(&memory, 1, 0, 16);
+	expect_equal(memory.log_lost, 0);
+	memory.log_dirty = true;
+	memory_mark_dirty(&memory, 1, 0, 0);
+	expect_equal(memory.log_lost, 0);
+	memory_mark_dirty(&memory, 1, 0, 16);
+	expect_equal(memory.log_lost, -EBADF);
+	memory_destroy(&memory);
+}
+
 static void memory_pieces(void)
 {
 	struct guest_memory memory;
@@ -715,6 +742,8 @@ static const struct tap_test tests[] = {
 	{ "ACPI tables are linked, in place and sum to zero", acpi },
 	{ "MP tables name each processor and each line", mp_tables },
 	{ "memory lies below 3 GiB and above 4 GiB", memory_pieces },
+	{ "more memory than the host has is refused", memory_too_much },
+	{ "a write that the dirty log misses is remembered", memory_log_misses },
 	{ "pages that are written again are not empty", memory_empty_pages },
 	{ "bus ranges are sorted and never overlap", bus_ranges },
 	{ "bus accesses are split and unclaimed ones answered", bus_accesses },

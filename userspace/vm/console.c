@@ -265,14 +265,15 @@ static void open_stdio(struct console *console)
 	}
 }
 
-static void open_pty(struct console *console)
+static bool open_pty(struct console *console, struct error *error)
 {
 	char name[128];
 	struct termios modes;
 	int other;
 
 	if (openpty(&console->in, &other, name, NULL, NULL))
-		fail(EXIT_CODE_ERROR, "cannot make a pseudo-terminal: %s", strerror(errno));
+		return error_set(error, EXIT_CODE_ERROR, "cannot make a pseudo-terminal: %s",
+				 strerror(errno));
 	if (!tcgetattr(other, &modes)) {
 		cfmakeraw(&modes);
 		tcsetattr(other, TCSANOW, &modes);
@@ -285,48 +286,66 @@ static void open_pty(struct console *console)
 	console->typed_timer = loop_timer(&console->vm->loop, on_again, console);
 	output_to(console->output, console->in, OUTPUT_PTY);
 	say("the console is %s", name);
+	return true;
 }
 
-static void open_socket(struct console *console, const char *path)
+static bool open_socket(struct console *console, const char *path, struct error *error)
 {
 	if (!*path || strlen(path) >= PATH_MAX)
-		fail(EXIT_CODE_USAGE, "--console unix:%s: a socket's path has 1 to %d characters",
-		     path, PATH_MAX - 1);
-	/* The keeper removes it, also if the launcher ends by fail(). */
+		return error_set(error, EXIT_CODE_USAGE,
+				 "--console unix:%s: a socket's path has 1 to %d characters", path,
+				 PATH_MAX - 1);
+	/* The keeper removes it, however the launcher ends. */
 	console->listener = keeper_listen(keeper_note(KEEPER_SOCKET, path));
 	if (console->listener < 0)
-		fail(EXIT_CODE_USAGE, "--console unix:%s: %s", path, strerror(-console->listener));
+		return error_set(error, EXIT_CODE_USAGE, "--console unix:%s: %s", path,
+				 strerror(-console->listener));
 	loop_add(&console->vm->loop, console->listener, POLLIN, on_connection, console);
+	return true;
 }
 
-static void open_file(struct console *console, const char *path, bool more)
+static bool open_file(struct console *console, const char *path, bool more, struct error *error)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | (more ? O_APPEND : O_TRUNC) | O_CLOEXEC, 0666);
 
 	if (fd < 0)
-		fail(EXIT_CODE_USAGE, "--console %s: %s", path, strerror(errno));
+		return error_set(error, EXIT_CODE_USAGE, "--console %s: %s", path, strerror(errno));
 	output_to(console->output, fd, OUTPUT_FILE);
+	return true;
 }
 
-struct console *console_open(struct vm *vm, const char *where, bool more)
+static bool open_console(struct console *console, const char *where, bool more, struct error *error)
+{
+	if (!strcmp(where, "stdio")) {
+		open_stdio(console);
+		return true;
+	}
+	if (!strcmp(where, "pty"))
+		return open_pty(console, error);
+	if (!strncmp(where, "unix:", 5))
+		return open_socket(console, where + 5, error);
+	return open_file(console, where, more, error);
+}
+
+struct console *console_open(struct vm *vm, const char *where, bool more, struct error *error)
 {
 	struct console *console = calloc(1, sizeof(*console));
 
-	if (!console)
-		fail(EXIT_CODE_ERROR, "out of memory");
+	if (console)
+		console->output = output_create(drained, console);
+	if (!console || !console->output) {
+		error_set(error, EXIT_CODE_ERROR, "out of memory");
+		free(console);
+		return NULL;
+	}
 	console->vm = vm;
 	console->in = -1;
 	console->listener = -1;
-	console->output = output_create(drained, console);
-	if (!strcmp(where, "stdio"))
-		open_stdio(console);
-	else if (!strcmp(where, "pty"))
-		open_pty(console);
-	else if (!strncmp(where, "unix:", 5))
-		open_socket(console, where + 5);
-	else
-		open_file(console, where, more);
-	return console;
+	if (open_console(console, where, more, error))
+		return console;
+	free(console->output);
+	free(console);
+	return NULL;
 }
 
 void console_connect(struct console *console, const struct console_guest *guest, void *device)
@@ -350,14 +369,15 @@ static void finish(void)
 		say("the console's reader did not take the last %zu bytes", lost);
 }
 
-void console_start(struct console *console)
+int console_start(struct console *console)
 {
 	int ret = output_start(console->output);
 
 	if (ret)
-		fail(EXIT_CODE_ERROR, "cannot start a thread: %s", strerror(ret));
+		return -ret;
 	opened = console;
 	atexit(finish);
+	return 0;
 }
 
 void console_close(struct console *console)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "base/error.h"
 
 struct vm;
 struct console;
@@ -23,14 +24,14 @@ struct console_guest {
 };
 
 /**
- * console_open() - fail()s with words
+ * console_open() - NULL with @error, if it cannot be
  * @where: "stdio", "pty", "unix:PATH" or a file's name
  * @more: the guest goes on: so does the file
  */
-struct console *console_open(struct vm *vm, const char *where, bool more);
+struct console *console_open(struct vm *vm, const char *where, bool more, struct error *error);
 void console_connect(struct console *console, const struct console_guest *guest, void *device);
-/** console_start() - from now on what the guest writes is shown, by a thread of its own */
-void console_start(struct console *console);
+/** console_start() - from now on what the guest writes is shown, by a thread of its own; 0 or -errno */
+int console_start(struct console *console);
 /** console_put() - a character from the guest; never waits. Without room it is lost */
 void console_put(struct console *console, char c);
 /** console_room() - for what a guest writes at once?  If not, it hears when there is */

@@ -6,7 +6,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "base/fail.h"
+#include "base/error.h"
 #include "lib/libgondola.h"
 #include "memory.h"
 
@@ -47,26 +47,25 @@ int memory_create_bare(struct guest_memory *memory, uint64_t bytes)
 	return 0;
 }
 
-void memory_create(struct guest_memory *memory, uint64_t bytes)
+bool memory_create(struct guest_memory *memory, uint64_t bytes, struct error *error)
 {
 	struct sysinfo host;
 	uint64_t ram, swap;
 	int ret;
 
 	if (sysinfo(&host))
-		fail(EXIT_CODE_ERROR, "cannot ask how much memory the host has: %s",
-		     strerror(errno));
+		return error_set(error, EXIT_CODE_ERROR,
+				 "cannot ask how much memory the host has: %s", strerror(errno));
 	ram = (uint64_t)host.totalram * host.mem_unit;
 	swap = (uint64_t)host.totalswap * host.mem_unit;
 	if (bytes > ram + swap)
-		fail(EXIT_CODE_MEMORY,
-		     "--mem %lluM is more than the host has: %lluM of RAM and %lluM of swap",
-		     (unsigned long long)bytes >> 20, (unsigned long long)ram >> 20,
-		     (unsigned long long)swap >> 20);
+		return error_set(error, EXIT_CODE_MEMORY,
+				 "--mem %lluM is more than the host has: %lluM of RAM and %lluM of swap",
+				 (unsigned long long)bytes >> 20, (unsigned long long)ram >> 20,
+				 (unsigned long long)swap >> 20);
 	ret = memory_create_bare(memory, bytes);
-	if (ret)
-		fail(EXIT_CODE_MEMORY, "cannot allocate %lluM of guest memory: %s",
-		     (unsigned long long)bytes >> 20, strerror(-ret));
+	return !ret || error_set(error, EXIT_CODE_MEMORY, "cannot allocate %lluM of guest memory: %s",
+				 (unsigned long long)bytes >> 20, strerror(-ret));
 }
 
 void memory_destroy(struct guest_memory *memory)
@@ -140,16 +139,12 @@ void memory_keep_empty(const struct guest_memory *memory, uint64_t *bits)
 		close(fd);
 }
 
-void memory_register(struct guest_memory *memory, int vm_fd)
+int memory_register(struct guest_memory *memory, int vm_fd)
 {
-	int ret;
-
 	memory->vm_fd = vm_fd;
 	/* Of this process, which is the one that has the guest's memory. */
 	memory->pagemap = open_pagemap();
-	ret = set_slots(memory);
-	if (ret)
-		gondola_die(-ret, "cannot register guest memory");
+	return set_slots(memory);
 }
 
 int memory_log_dirty(struct guest_memory *memory, bool on)
@@ -163,8 +158,10 @@ int memory_log_dirty(struct guest_memory *memory, bool on)
 	ret = set_slots(memory);
 	if (ret)
 		memory->logged = false;
-	if (on && !ret)
+	if (on && !ret) {
+		__atomic_store_n(&memory->log_lost, 0, __ATOMIC_SEQ_CST);
 		__atomic_store_n(&memory->log_dirty, true, __ATOMIC_SEQ_CST);
+	}
 	return ret;
 }
 
@@ -188,7 +185,7 @@ int memory_userfault(struct guest_memory *memory, bool on)
 	return set_slots(memory);
 }
 
-void memory_mark_dirty(const struct guest_memory *memory, uint32_t device, uint64_t gpa,
+void memory_mark_dirty(struct guest_memory *memory, uint32_t device, uint64_t gpa,
 		       uint64_t bytes)
 {
 	int ret;
@@ -198,7 +195,7 @@ void memory_mark_dirty(const struct guest_memory *memory, uint32_t device, uint6
 	if (!bytes || !__atomic_load_n(&memory->log_dirty, __ATOMIC_RELAXED))
 		return;
 	ret = __gondola_mark_dirty(memory->vm_fd, GONDOLA_DIRTY_DEVICE, device, gpa, bytes);
-	/* A page that the log misses would be lost in a migration. */
+	/* A page that the log misses would be lost in a migration, which asks for this. */
 	if (ret && __atomic_load_n(&memory->log_dirty, __ATOMIC_RELAXED))
-		fail(EXIT_CODE_ERROR, "cannot mark what a device wrote: %s", strerror(-ret));
+		__atomic_store_n(&memory->log_lost, ret, __ATOMIC_SEQ_CST);
 }

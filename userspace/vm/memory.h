@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
+#include "base/error.h"
 
 #define MEMORY_LOW_MAX	(3ull << 30)	/* RAM ends here and goes on at MEMORY_HIGH */
 #define MEMORY_HIGH	(4ull << 30)
@@ -19,6 +20,7 @@
  * @low: how much of it lies at gpa 0
  * @vm_fd: where it is registered
  * @log_dirty: somebody wants to know what is written: memory_log_dirty()
+ * @log_lost: the log misses something, since @log_dirty: an -errno; then no copy can be trusted
  * @logged, @userfault: flags of its slots
  * @pagemap: the kernel's view of the mapping, open since memory_register(), or 0
  * @absent: post-copy: pages are missing, and who touches one waits for it
@@ -30,6 +32,7 @@ struct guest_memory {
 	uint64_t low;
 	int vm_fd;
 	bool log_dirty;
+	int log_lost;
 	bool logged;
 	bool userfault;
 	int pagemap;
@@ -37,15 +40,15 @@ struct guest_memory {
 	bool lost;
 };
 
-/** memory_create() - ends the launcher with a clear line if the host has not as much */
-void memory_create(struct guest_memory *memory, uint64_t bytes);
+/** memory_create() - false with @error, if the host has not as much */
+bool memory_create(struct guest_memory *memory, uint64_t bytes, struct error *error);
 /** memory_create_bare() - the same without a look at the host; 0 or -errno */
 int memory_create_bare(struct guest_memory *memory, uint64_t bytes);
 void memory_destroy(struct guest_memory *memory);
 /** memory_at() - where @bytes at @gpa lie, NULL unless all of them are RAM in one piece */
 void *memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes);
-/** memory_register() - tell the module: one slot or two */
-void memory_register(struct guest_memory *memory, int vm_fd);
+/** memory_register() - tell the module: one slot or two; 0 or -errno */
+int memory_register(struct guest_memory *memory, int vm_fd);
 /**
  * memory_log_dirty() - from now on GONDOLA_GET_DIRTY knows what the guest and the devices write
  *
@@ -74,9 +77,9 @@ int memory_userfault(struct guest_memory *memory, bool on);
  * @device: as named for the module (virtio_name()), or 0
  * @gpa, @bytes: within RAM
  *
- * After the write, never before.
+ * After the write, never before.  If the module cannot note it, @log_lost says so.
  */
-void memory_mark_dirty(const struct guest_memory *memory, uint32_t device, uint64_t gpa,
+void memory_mark_dirty(struct guest_memory *memory, uint32_t device, uint64_t gpa,
 		       uint64_t bytes);
 
 #endif

@@ -8,9 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fail.h"
 #include "base/thread.h"
 #include "base/wait.h"
+#include "base/fail.h"
 #include "output.h"
 #include "sandbox/sandbox.h"
 
@@ -179,7 +179,7 @@ struct output *output_create(void (*drained)(void *argument), void *argument)
 	struct output *output = calloc(1, sizeof(*output));
 
 	if (!output)
-		fail(EXIT_CODE_ERROR, "out of memory");
+		return NULL;
 	pthread_mutex_init(&output->lock, NULL);
 	wait_init(&output->changed);
 	output->drained = drained;

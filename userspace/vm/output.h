@@ -27,7 +27,7 @@ enum output_kind {
 
 struct output;
 
-/** output_create() - @drained: there is room again after output_room() said no; no lock is held */
+/** output_create() - NULL: no memory. @drained: there is room again after output_room() said no; no lock is held */
 struct output *output_create(void (*drained)(void *argument), void *argument);
 /** output_to() - from now on to @fd, or to nobody (-1): what waits is lost; any thread */
 void output_to(struct output *output, int fd, enum output_kind kind);

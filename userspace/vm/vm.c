@@ -26,7 +26,7 @@ static void on_kick(int signal)
 	(void)signal;
 }
 
-static void open_device(struct vm *vm, uint32_t engine)
+static bool open_device(struct vm *vm, uint32_t engine, struct error *error)
 {
 	struct gondola_preflight preflight;
 	const char *advice;
@@ -34,18 +34,20 @@ static void open_device(struct vm *vm, uint32_t engine)
 
 	vm->sys = __gondola_open();
 	if (vm->sys == -ENOENT)
-		fail(EXIT_CODE_NO_ENGINE, "%s is not there: is the module loaded? (insmod gondola.ko)",
-		     GONDOLA_DEVICE);
+		return error_set(error, EXIT_CODE_NO_ENGINE,
+				 "%s is not there: is the module loaded? (insmod gondola.ko)",
+				 GONDOLA_DEVICE);
 	if (vm->sys == -EACCES || vm->sys == -EPERM)
-		fail(EXIT_CODE_NO_ENGINE, "%s may not be opened by this user", GONDOLA_DEVICE);
+		return error_set(error, EXIT_CODE_NO_ENGINE, "%s may not be opened by this user",
+				 GONDOLA_DEVICE);
 	if (vm->sys < 0)
-		fail(EXIT_CODE_NO_ENGINE, "cannot use %s: %s", GONDOLA_DEVICE,
-		     vm->sys == -EPROTO ? "it speaks another version of the ABI" :
-		     strerror(-vm->sys));
+		return error_set(error, EXIT_CODE_NO_ENGINE, "cannot use %s: %s", GONDOLA_DEVICE,
+				 vm->sys == -EPROTO ? "it speaks another version of the ABI" :
+				 strerror(-vm->sys));
 	ret = __gondola_preflight(vm->sys, engine, &preflight);
 	if (ret < 0)
-		fail(EXIT_CODE_ERROR, "cannot ask for the engine \"%s\": %s",
-		     gondola_engine_name(engine), strerror(-ret));
+		return error_set(error, EXIT_CODE_ERROR, "cannot ask for the engine \"%s\": %s",
+				 gondola_engine_name(engine), strerror(-ret));
 	vm->engine = preflight.engine;
 	if (preflight.reason == GONDOLA_PF_OK) {
 		/* For who waits there and wonders. */
@@ -53,42 +55,72 @@ static void open_device(struct vm *vm, uint32_t engine)
 		    isatty(STDERR_FILENO))
 			say("no hardware can run it: the guest is interpreted, which is slow "
 			    "(see gondola probe)");
-		return;
+		return true;
 	}
 	advice = gondola_preflight_advice(preflight.engine, preflight.reason);
-	fail(EXIT_CODE_NO_ENGINE, "engine \"%s\" cannot be used: %s%s%.*s%s%s (see gondola probe)",
-	     gondola_engine_name(engine), gondola_preflight_words(preflight.reason),
-	     preflight.detail[0] ? ": " : "", (int)sizeof(preflight.detail), preflight.detail,
-	     advice ? "; " : "", advice ? advice : "");
+	return error_set(error, EXIT_CODE_NO_ENGINE,
+			 "engine \"%s\" cannot be used: %s%s%.*s%s%s (see gondola probe)",
+			 gondola_engine_name(engine), gondola_preflight_words(preflight.reason),
+			 preflight.detail[0] ? ": " : "", (int)sizeof(preflight.detail),
+			 preflight.detail, advice ? "; " : "", advice ? advice : "");
 }
 
-static void choose_cpuid(struct vm *vm, unsigned int count, bool pv)
+static int choose_cpuid(struct vm *vm, unsigned int count, bool pv)
 {
+	int ret;
+
 	vm->nr_cpuid = GONDOLA_MAX_CPUID;
-	gondola_engine_cpuid(vm->sys, vm->engine, vm->cpuid, &vm->nr_cpuid);
+	ret = __gondola_engine_cpuid(vm->sys, vm->engine, vm->cpuid, &vm->nr_cpuid);
+	if (ret)
+		return ret;
 	if (!pv)
 		vm->nr_cpuid = cpuid_without_pv(vm->cpuid, vm->nr_cpuid);
 	cpuid_set_topology(vm->cpuid, vm->nr_cpuid, count);
+	return 0;
 }
 
-static void create_vcpus(struct vm *vm, unsigned int count, bool pv)
+/* 0 or -errno, and then vm_destroy() undoes what was made. */
+static int create_vcpu(struct vm *vm, unsigned int id)
 {
-	if (!vm->nr_cpuid)
-		choose_cpuid(vm, count, pv);
-	for (unsigned int id = 0; id < count; id++) {
-		struct vcpu *vcpu = &vm->vcpus[id];
+	struct vcpu *vcpu = &vm->vcpus[id];
+	int ret;
 
-		vcpu->vm = vm;
-		vcpu->id = id;
-		vcpu->fd = gondola_create_vcpu(vm->fd, id);
-		vcpu->run = gondola_map_run(vcpu->fd);
-		gondola_set_cpuid(vcpu->fd, vm->cpuid, vm->nr_cpuid);
-		vm->nr_vcpus++;
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->fd = __gondola_create_vcpu(vm->fd, id);
+	if (vcpu->fd < 0)
+		return vcpu->fd;
+	ret = __gondola_map_run(vcpu->fd, &vcpu->run);
+	if (ret) {
+		close(vcpu->fd);
+		return ret;
 	}
+	vm->nr_vcpus++;
+	return __gondola_set_cpuid(vcpu->fd, vm->cpuid, vm->nr_cpuid);
 }
 
-void vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr_vcpus, bool pv)
+static bool create_vcpus(struct vm *vm, unsigned int count, bool pv, struct error *error)
 {
+	int ret = vm->nr_cpuid ? 0 : choose_cpuid(vm, count, pv);
+
+	if (ret)
+		return error_set(error, EXIT_CODE_ERROR,
+				 "cannot ask which processor the engine \"%s\" offers: %s",
+				 gondola_engine_name(vm->engine), strerror(-ret));
+	for (unsigned int id = 0; id < count; id++) {
+		ret = create_vcpu(vm, id);
+		if (ret)
+			return error_set(error, EXIT_CODE_ERROR, "cannot create vCPU %u of %u: %s",
+					 id, count, strerror(-ret));
+	}
+	return true;
+}
+
+bool vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr_vcpus, bool pv,
+	       struct error *error)
+{
+	int ret;
+
 	vm->end_vcpu = -1;
 	pthread_mutex_init(&vm->devices, NULL);
 	pthread_mutex_init(&vm->end_lock, NULL);
@@ -96,16 +128,22 @@ void vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr
 	vm->busy = VM_STATE_RUNNING;
 	vm->born_ns = vm_clock_ns(vm);
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
-	open_device(vm, engine);
+	if (!open_device(vm, engine, error))
+		return false;
 	vm->fd = __gondola_create_vm(vm->sys, vm->engine, name);
 	if (vm->fd == -EBUSY || vm->fd == -ENODEV)
-		fail(EXIT_CODE_NO_ENGINE, "engine \"%s\" was refused: %s (see gondola probe)",
-		     gondola_engine_name(vm->engine), strerror(-vm->fd));
+		return error_set(error, EXIT_CODE_NO_ENGINE,
+				 "engine \"%s\" was refused: %s (see gondola probe)",
+				 gondola_engine_name(vm->engine), strerror(-vm->fd));
 	if (vm->fd < 0)
-		fail(EXIT_CODE_ERROR, "cannot create a virtual machine: %s", strerror(-vm->fd));
-	memory_register(&vm->memory, vm->fd);
-	create_vcpus(vm, nr_vcpus, pv);
+		return error_set(error, EXIT_CODE_ERROR, "cannot create a virtual machine: %s",
+				 strerror(-vm->fd));
+	ret = memory_register(&vm->memory, vm->fd);
+	if (ret)
+		return error_set(error, ret == -ENOMEM ? EXIT_CODE_MEMORY : EXIT_CODE_ERROR,
+				 "cannot register guest memory: %s", strerror(-ret));
 	loop_init(&vm->loop);
+	return create_vcpus(vm, nr_vcpus, pv, error);
 }
 
 void vm_destroy(struct vm *vm)
@@ -214,7 +252,7 @@ static void on_signal(void *argument, int fd, short events)
 }
 
 /* Blocked in all threads (they inherit it) and read from a descriptor. */
-static void take_signals(struct vm *vm)
+static bool take_signals(struct vm *vm)
 {
 	struct sigaction kick = { .sa_handler = on_kick };
 	sigset_t ends;
@@ -224,12 +262,15 @@ static void take_signals(struct vm *vm)
 	sigaddset(&ends, SIGCONT);
 	pthread_sigmask(SIG_BLOCK, &ends, NULL);
 	fd = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (fd < 0)
-		fail(EXIT_CODE_ERROR, "cannot take signals: %s", strerror(errno));
+	if (fd < 0) {
+		vm_end(vm, VM_ERROR, "cannot take signals: %s", strerror(errno));
+		return false;
+	}
 	loop_add(&vm->loop, fd, POLLIN, on_signal, vm);
 	/* No SA_RESTART: a kick has to end GONDOLA_RUN. */
 	sigaction(KICK_SIGNAL, &kick, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	return true;
 }
 
 /* A kick may strike just before a vCPU's thread blocks in a write: repeat it until it is gone. */
@@ -246,17 +287,24 @@ static void join(struct vcpu *vcpu)
 
 void vm_run(struct vm *vm)
 {
-	take_signals(vm);
-	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
-		int ret = pthread_create(&vm->vcpus[i].thread, NULL, vcpu_thread, &vm->vcpus[i]);
+	unsigned int started = 0;
 
-		if (ret)
-			fail(EXIT_CODE_ERROR, "cannot start a thread: %s", strerror(ret));
-		pause_threads(vm, i + 1);
+	if (!take_signals(vm))
+		return;
+	while (started < vm->nr_vcpus && !vm_ending(vm)) {
+		struct vcpu *vcpu = &vm->vcpus[started];
+		int ret = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+
+		if (ret) {
+			vm_end(vm, VM_ERROR, "cannot start the thread of vCPU %u: %s", started,
+			       strerror(ret));
+			break;
+		}
+		pause_threads(vm, ++started);
 	}
 	loop_run(&vm->loop);
 	/* Those that are parked see the end. */
-	pause_threads(vm, vm->nr_vcpus);
-	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+	pause_threads(vm, started);
+	for (unsigned int i = 0; i < started; i++)
 		join(&vm->vcpus[i]);
 }

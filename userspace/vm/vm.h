@@ -98,12 +98,13 @@ struct vm {
 };
 
 /**
- * vm_create() - open the device, choose an engine, create VM and vCPUs, or fail()
+ * vm_create() - open the device, choose an engine, create VM and vCPUs; false with @error
  *
  * vm->memory is there already: what is loaded into it needs no device.  @pv: the guest is shown
  * KVM's paravirtual interface.
  */
-void vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr_vcpus, bool pv);
+bool vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr_vcpus, bool pv,
+	       struct error *error);
 /** vm_run() - start all vCPUs, run the loop until vm_end(), join all threads */
 void vm_run(struct vm *vm);
 void vm_destroy(struct vm *vm);

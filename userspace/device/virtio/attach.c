@@ -107,7 +107,7 @@ unsigned int virtio_count(const struct virtio_spec *specs, unsigned int count)
 static bool create(struct vm *vm, const struct virtio_spec *spec, uint8_t *registers,
 		   struct error *error)
 {
-	const struct guest_memory *memory = &vm->memory;
+	struct guest_memory *memory = &vm->memory;
 	struct virtio_device *device;
 
 	switch (spec->kind) {

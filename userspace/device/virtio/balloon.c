@@ -628,7 +628,7 @@ bool balloon_hint(struct virtio_device *device, bool on)
 	return can;
 }
 
-struct virtio_device *balloon_create(const struct guest_memory *memory, uint8_t *registers,
+struct virtio_device *balloon_create(struct guest_memory *memory, uint8_t *registers,
 				     bool oom, struct error *error)
 {
 	static const struct virtio_ops ops = {

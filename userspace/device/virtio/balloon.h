@@ -84,7 +84,7 @@ struct balloon_hooks {
 };
 
 /** balloon_create() - @oom: the guest may take pages back when it is out of memory */
-struct virtio_device *balloon_create(const struct guest_memory *memory, uint8_t *registers,
+struct virtio_device *balloon_create(struct guest_memory *memory, uint8_t *registers,
 				     bool oom, struct error *error);
 void balloon_set_hooks(struct virtio_device *device, const struct balloon_hooks *hooks);
 

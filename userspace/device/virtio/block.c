@@ -501,7 +501,7 @@ static bool open_spec(struct block *block, const char *spec, struct error *error
 	return good;
 }
 
-struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *registers,
+struct virtio_device *block_create(struct guest_memory *memory, uint8_t *registers,
 				   const char *spec, struct error *error)
 {
 	static const struct virtio_ops ops = {

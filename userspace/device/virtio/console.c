@@ -569,7 +569,7 @@ static bool open_ports(struct console_device *console, const char *const *specs,
 	return good;
 }
 
-struct virtio_device *console_create(const struct guest_memory *memory, uint8_t *registers,
+struct virtio_device *console_create(struct guest_memory *memory, uint8_t *registers,
 				     const char *const *specs, unsigned int count,
 				     struct error *error)
 {

@@ -52,14 +52,14 @@ struct disk_options {
 bool disk_split(char *spec, struct disk_options *options, struct error *error);
 
 /* Each returns NULL with @error if it cannot be made; @registers is a zeroed page. */
-struct virtio_device *block_create(const struct guest_memory *memory, uint8_t *registers,
+struct virtio_device *block_create(struct guest_memory *memory, uint8_t *registers,
 				   const char *spec, struct error *error);
-struct virtio_device *rng_create(const struct guest_memory *memory, uint8_t *registers,
+struct virtio_device *rng_create(struct guest_memory *memory, uint8_t *registers,
 				 struct error *error);
-struct virtio_device *net_create(const struct guest_memory *memory, uint8_t *registers,
+struct virtio_device *net_create(struct guest_memory *memory, uint8_t *registers,
 				 const char *spec, struct error *error);
 /** console_create() - @specs: NAME=unix:PATH[,console] or NAME=FILE[,console], for each port */
-struct virtio_device *console_create(const struct guest_memory *memory, uint8_t *registers,
+struct virtio_device *console_create(struct guest_memory *memory, uint8_t *registers,
 				     const char *const *specs, unsigned int count,
 				     struct error *error);
 

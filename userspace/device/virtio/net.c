@@ -326,7 +326,7 @@ static bool open_net(struct net *net, char *text, uint8_t mac[6], struct error *
 	return plug(net, &wanted, error);
 }
 
-struct virtio_device *net_create(const struct guest_memory *memory, uint8_t *registers,
+struct virtio_device *net_create(struct guest_memory *memory, uint8_t *registers,
 				 const char *spec, struct error *error)
 {
 	static const struct virtio_ops ops = {

@@ -45,7 +45,7 @@ static void work(struct virtio_device *device)
 	virtio_serve(device, 0, fill);
 }
 
-struct virtio_device *rng_create(const struct guest_memory *memory, uint8_t *registers,
+struct virtio_device *rng_create(struct guest_memory *memory, uint8_t *registers,
 				 struct error *error)
 {
 	static const struct virtio_ops ops = {

@@ -513,7 +513,7 @@ int virtio_name(struct virtio_device *device, int vm_fd, uint32_t number, unsign
 }
 
 bool virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
-		 const struct guest_memory *memory, uint8_t *registers, uint64_t features,
+		 struct guest_memory *memory, uint8_t *registers, uint64_t features,
 		 unsigned int nr_queues, struct error *error)
 {
 	device->ops = ops;

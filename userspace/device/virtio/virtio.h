@@ -119,7 +119,7 @@ struct virtio_device {
 	bool loaded;
 	char state_name[STATE_NAME_MAX + 1];
 	struct device_state_ops state;
-	const struct guest_memory *memory;
+	struct guest_memory *memory;
 	uint32_t number;
 
 	pthread_mutex_t gate;
@@ -159,7 +159,7 @@ uint64_t virtio_read(struct virtio_device *device, uint64_t offset, unsigned int
  * @device is freed.
  */
 bool virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
-		 const struct guest_memory *memory, uint8_t *registers, uint64_t features,
+		 struct guest_memory *memory, uint8_t *registers, uint64_t features,
 		 unsigned int nr_queues, struct error *error);
 /**
  * virtio_name() - what it writes to guest memory is told from what others write, in traces

@@ -23,7 +23,7 @@ static void start_log(void)
 
 	driver_memory();
 	vm_fd = gondola_create_vm(sys, GONDOLA_ENGINE_ANY, "device-dirty");
-	memory_register(&driver.memory, vm_fd);
+	require_equal(memory_register(&driver.memory, vm_fd), 0);
 	close(sys);
 }
 
