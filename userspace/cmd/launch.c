@@ -512,6 +512,7 @@ int launch_run(struct launch *launch)
 	static struct vm vm;
 	struct console *console;
 	int report = -1, code, ret;
+	struct error error;
 
 	gondola_on_die = die;
 	say_in_a_hurry();
@@ -525,8 +526,8 @@ int launch_run(struct launch *launch)
 	if (ret)
 		fail(EXIT_CODE_ERROR, "the console: cannot start its thread: %s", strerror(-ret));
 	start_devices(&vm, launch->incoming);
-	if (launch->incoming)
-		launch->begin(&vm, launch->argument);
+	if (launch->incoming && !launch->begin(&vm, launch->argument, &error))
+		fail(error.status, "%s", error.words);
 	launch_ready();
 
 	vm_run(&vm);

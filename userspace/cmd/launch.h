@@ -60,7 +60,7 @@ void launch_from_config(struct run_options *options, const struct command *comma
  * @child: a program that was started for it (exec:), or 0
  * @begin: with @incoming: the machine is made, paused (PAUSE_START), its devices are frozen, its
  *         control socket listens.  Fills it, thaws the devices and unpauses it, at once or by
- *         a thread of its own
+ *         a thread of its own; false with @error: it cannot
  * @argument: for @begin
  */
 struct launch {
@@ -69,7 +69,7 @@ struct launch {
 	bool detached;
 	const struct machine_config *incoming;
 	pid_t child;
-	void (*begin)(struct vm *vm, void *argument);
+	bool (*begin)(struct vm *vm, void *argument, struct error *error);
 	void *argument;
 };
 

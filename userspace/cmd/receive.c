@@ -130,10 +130,12 @@ static int run_receive(int argc, char **argv)
 		launch_detach(name);
 	if (name)
 		launch_lock(name);
-	target_listen(&target, options.words[options.nr_words - 1]);
+	if (!target_listen(&target, options.words[options.nr_words - 1], &error))
+		fail(error.status, "%s", error.words);
 	launch_waits(true);
 	launch_ready();
-	target_accept(&target);
+	if (!target_accept(&target, &error))
+		fail(error.status, "%s", error.words);
 	launch_waits(false);
 	if (!name) {
 		name = their_name(&target);
@@ -153,7 +155,8 @@ static int run_receive(int argc, char **argv)
 		fail(error.status, "this host's processor lacks what the guest uses: %s",
 		     error.words);
 	}
-	target_reserve(&target, run.memory);
+	if (!target_reserve(&target, run.memory, &error))
+		fail(error.status, "%s", error.words);
 	return launch_run(&launch);
 }
 

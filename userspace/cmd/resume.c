@@ -71,6 +71,7 @@ static int run_resume(int argc, char **argv)
 	static struct resume resume = { .reader = { .fd = -1 } };
 	struct resume_options options = { { NULL }, false, NULL };
 	struct launch launch = { .options = &run, .begin = resume_begin, .argument = &resume };
+	struct error error;
 	bool known;
 
 	parse_options(&command_resume, argc, argv, &options);
@@ -83,8 +84,9 @@ static int run_resume(int argc, char **argv)
 		launch_detach(options.remote.name);
 	launch_lock(options.remote.name);
 	resume.remove = !options.file;
-	resume_open(&resume, options.file ? options.file :
-		    registry_path(REGISTRY_SAVED, options.remote.name));
+	if (!resume_open(&resume, options.file ? options.file :
+			 registry_path(REGISTRY_SAVED, options.remote.name), &error))
+		fail(error.status, "%s", error.words);
 	launch.incoming = &resume.config;
 	make_machine(&run, &options, &resume, known);
 	launch.config = launch_config_of(&run);

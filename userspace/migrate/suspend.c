@@ -274,39 +274,42 @@ void suspend_add_commands(const struct vm *vm)
 
 /* ---- loading -------------------------------------------------------------------------------- */
 
-__attribute__((noreturn))
-static void refuse(const struct resume *resume)
+static bool refuse(const struct resume *resume, struct error *error)
 {
-	fail(resume->reader.error.status, "%s cannot be resumed: %s", resume->path,
-	     resume->reader.error.words);
+	return error_set(error, resume->reader.error.status, "%s cannot be resumed: %s", resume->path,
+			 resume->reader.error.words);
 }
 
-void resume_open(struct resume *resume, const char *path)
+bool resume_open(struct resume *resume, const char *path, struct error *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
 	resume->path = path;
 	if (fd < 0 || fstat(fd, &st))
-		fail(EXIT_CODE_IMAGE, "cannot open %s: %s", path, strerror(errno));
+		return error_set(error, EXIT_CODE_IMAGE, "cannot open %s: %s", path,
+				 strerror(errno));
 	if (S_ISDIR(st.st_mode))
-		fail(EXIT_CODE_IMAGE, "%s is a directory", path);
+		return error_set(error, EXIT_CODE_IMAGE, "%s is a directory", path);
 	if (stream_reader_init(&resume->reader, fd) ||
 	    machine_read_config(&resume->reader, &resume->config))
-		refuse(resume);
+		return refuse(resume, error);
+	return true;
 }
 
 /* Before the guest runs: found again after a loss of power, it would spoil the disks. */
-static void remove_saved(const char *path)
+static bool remove_saved(const char *path, struct error *error)
 {
 	int ret = keeper_remove(saved_note);
 
 	if (ret < 0)
-		fail(EXIT_CODE_ERROR, "%s cannot be removed, and would be out of date: %s", path,
-		     strerror(-ret));
+		return error_set(error, EXIT_CODE_ERROR,
+				 "%s cannot be removed, and would be out of date: %s", path,
+				 strerror(-ret));
 	if (ret)
 		say("%s may be there again if the host loses power now; it is out of date then",
 		    path);
+	return true;
 }
 
 static bool was_paused(struct json_object *config)
@@ -316,39 +319,50 @@ static bool was_paused(struct json_object *config)
 	return json_object_object_get_ex(config, "paused", &value) && json_object_get_boolean(value);
 }
 
-void resume_begin(struct vm *vm, void *argument)
+static bool load(struct resume *resume, struct machine_loader *loader, struct error *error)
 {
-	struct resume *resume = argument;
-	struct machine_loader loader;
 	struct stream_record record;
-	struct error error;
-	bool thawed;
 	char more;
 	int ret;
 
-	if (machine_loader_init(&loader, vm, &resume->reader, true))
-		refuse(resume);
 	while ((ret = stream_read(&resume->reader, &record)) == 1)
-		if (machine_load(&loader, &record))
-			refuse(resume);
-	if (ret || machine_loaded(&loader))
-		refuse(resume);
+		if (machine_load(loader, &record))
+			return refuse(resume, error);
+	if (ret || machine_loaded(loader))
+		return refuse(resume, error);
 	if (read(resume->reader.fd, &more, 1) == 1)
-		fail(EXIT_CODE_IMAGE, "%s cannot be resumed: something follows its end record, at byte %llu",
-		     resume->path, (unsigned long long)resume->reader.offset);
+		return error_set(error, EXIT_CODE_IMAGE,
+				 "%s cannot be resumed: something follows its end record, at byte %llu",
+				 resume->path, (unsigned long long)resume->reader.offset);
+	return true;
+}
+
+bool resume_begin(struct vm *vm, void *argument, struct error *error)
+{
+	struct resume *resume = argument;
+	struct machine_loader loader;
+	bool good;
+
+	if (machine_loader_init(&loader, vm, &resume->reader, true))
+		return refuse(resume, error);
+	good = load(resume, &loader, error);
 	machine_loader_free(&loader);
 	stream_reader_free(&resume->reader);
 	close(resume->reader.fd);
+	if (!good)
+		return false;
 	if (was_paused(resume->config.json))
 		vm_pause(vm, PAUSE_USER);
 
 	pthread_mutex_lock(&vm->devices);
-	thawed = devices_thaw(&error);
+	good = devices_thaw(error);
 	pthread_mutex_unlock(&vm->devices);
-	if (!thawed)
-		fail(EXIT_CODE_ERROR, "%s cannot be resumed: %s", resume->path, error.words);
+	if (!good)
+		return error_set(error, EXIT_CODE_ERROR, "%s cannot be resumed: %s", resume->path,
+				 error->words);
 	/* The saved state is the past from now on: resumed again, it would spoil the disks. */
-	if (resume->remove)
-		remove_saved(resume->path);
+	if (resume->remove && !remove_saved(resume->path, error))
+		return false;
 	vm_unpause(vm, PAUSE_START);
+	return true;
 }

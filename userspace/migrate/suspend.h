@@ -23,9 +23,9 @@ struct resume {
 	struct machine_config config;
 };
 
-/** resume_open() - open it and read what comes first; fail()s */
-void resume_open(struct resume *resume, const char *path);
-/** resume_begin() - for struct launch: @argument is the struct resume; fail()s */
-void resume_begin(struct vm *vm, void *argument);
+/** resume_open() - open it and read what comes first; false with @error */
+bool resume_open(struct resume *resume, const char *path, struct error *error);
+/** resume_begin() - for struct launch: @argument is the struct resume; false with @error */
+bool resume_begin(struct vm *vm, void *argument, struct error *error);
 
 #endif

@@ -86,22 +86,21 @@ void target_refuse(struct target *target, const char *words)
 	link_close(&target->link);
 }
 
-/* Another connection may bring one, where more than one can come. */
-static void no_vm(struct target *target)
+/* Another connection may bring one, where more than one can come: else false. */
+static bool no_vm(struct target *target, struct error *error)
 {
-	struct error error;
-
 	link_blame(&target->link);
-	error = target->link.error;
+	*error = target->link.error;
 	if (!target->link.refused)
-		target_refuse(target, error.words);
+		target_refuse(target, error->words);
 	if (target->listener.fd < 0)
-		fail(EXIT_CODE_ERROR, "no VM was received: %s", error.words);
-	say("a connection brought no VM (%s): waiting for another", error.words);
+		return error_set(error, EXIT_CODE_ERROR, "no VM was received: %s", error->words);
+	say("a connection brought no VM (%s): waiting for another", error->words);
 	link_close(&target->link);
 	json_object_put(target->config.json);
 	target->config = (struct machine_config){ .json = NULL };
 	target->link = (struct link){ .transport.fd = -1 };
+	return true;
 }
 
 /* While no VM is here a signal ends the wait, and the socket that was made for it. */
@@ -157,9 +156,8 @@ static void refuse_at_exit(void)
 			      "the target gave up, and told why there");
 }
 
-void target_listen(struct target *target, const char *address)
+bool target_listen(struct target *target, const char *address, struct error *error)
 {
-	struct error error;
 	const char *number = strncmp(address, "fd:", 3) ? NULL : address + 3;
 
 	*target = (struct target){
@@ -168,33 +166,38 @@ void target_listen(struct target *target, const char *address)
 	target->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&target->lock, NULL);
 	wait_init(&target->changed);
-	if (!transport_listen(&target->listener, address, number ? atoi(number) : -1, &error))
-		fail(EXIT_CODE_USAGE, "receive: %s", error.words);
+	if (!transport_listen(&target->listener, address, number ? atoi(number) : -1, error))
+		return error_set(error, EXIT_CODE_USAGE, "receive: %s", error->words);
 	say("waiting for a VM at %s", address);
+	return true;
 }
 
-void target_accept(struct target *target)
+bool target_accept(struct target *target, struct error *error)
 {
 	int stop_fd = end_signals(SIG_BLOCK);
-	struct error error;
+	bool good = false;
 
-	for (;;) {
+	while (!good) {
 		if (!transport_accept(&target->listener, &target->link.transport, STREAM_MAGIC,
-				      stop_fd, LINK_TIMEOUT_MS, &error)) {
-			transport_unlisten(&target->listener);
-			fail(error.status, "receive: %s", error.words);
+				      stop_fd, LINK_TIMEOUT_MS, error)) {
+			error_set(error, error->status, "receive: %s", error->words);
+			break;
 		}
 		transport_timeout(&target->link.transport, GREETING_MS);
-		if (read_greeting(target))
+		good = read_greeting(target);
+		if (!good && !no_vm(target, error))
 			break;
-		no_vm(target);
 	}
-	transport_timeout(&target->link.transport, LINK_TIMEOUT_MS);
 	transport_unlisten(&target->listener);
 	close(stop_fd);
+	/* A signal that ended the wait stays blocked: it must not end this before the words. */
+	if (!good)
+		return false;
+	transport_timeout(&target->link.transport, LINK_TIMEOUT_MS);
 	end_signals(SIG_UNBLOCK);
 	here = target;
 	atexit(refuse_at_exit);
+	return true;
 }
 
 /* The memory that the host can give without hurting others (MemAvailable); 0: unknown. */
@@ -215,17 +218,18 @@ static uint64_t available_memory(void)
 	return (available + swap) << 10;
 }
 
-void target_reserve(struct target *target, uint64_t bytes)
+bool target_reserve(struct target *target, uint64_t bytes, struct error *error)
 {
 	uint64_t available = available_memory();
 
 	fetch_open(target);
 	if (!available || bytes <= available)
-		return;
+		return true;
 	link_fail(&target->link, "the VM has %llu MiB, this host has %llu MiB left",
 		  (unsigned long long)bytes >> 20, (unsigned long long)available >> 20);
 	target_refuse(target, target->link.error.words);
-	fail(EXIT_CODE_MEMORY, "no VM was received: %s", target->link.error.words);
+	return error_set(error, EXIT_CODE_MEMORY, "no VM was received: %s",
+			 target->link.error.words);
 }
 
 /* ---- what comes ---------------------------------------------------------------------------- */
@@ -455,7 +459,7 @@ static void *target_run(void *argument)
 	return NULL;
 }
 
-void target_begin(struct vm *vm, void *argument)
+bool target_begin(struct vm *vm, void *argument, struct error *error)
 {
 	struct target *target = argument;
 	int ret;
@@ -464,8 +468,8 @@ void target_begin(struct vm *vm, void *argument)
 	target->pages = vm->memory.bytes / PAGE;
 	vm_set_busy(vm, VM_STATE_RECEIVING);
 	ret = pthread_create(&target->thread, NULL, target_run, target);
-	if (ret)
-		fail(EXIT_CODE_ERROR, "cannot start a thread: %s", strerror(ret));
+	return !ret || error_set(error, EXIT_CODE_ERROR,
+				 "no VM was received: cannot start a thread: %s", strerror(ret));
 }
 
 void target_wake(const struct target *target)

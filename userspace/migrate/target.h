@@ -73,12 +73,12 @@ struct target {
 	bool recover_asked;
 };
 
-/** target_listen() - at @address; fail()s */
-void target_listen(struct target *target, const char *address);
-/** target_accept() - wait for a source, and read what it has: config, CPUID, hello; fail()s */
-void target_accept(struct target *target);
-/** target_reserve() - is there as much memory on this host? Or refuse and fail() */
-void target_reserve(struct target *target, uint64_t bytes);
+/** target_listen() - at @address; false with @error, as below */
+bool target_listen(struct target *target, const char *address, struct error *error);
+/** target_accept() - wait for a source, and read what it has: config, CPUID, hello */
+bool target_accept(struct target *target, struct error *error);
+/** target_reserve() - is there as much memory on this host? If not, the source is told */
+bool target_reserve(struct target *target, uint64_t bytes, struct error *error);
 /** target_refuse() - the machine cannot be made here; tells the source */
 void target_refuse(struct target *target, const char *words);
 /**
@@ -86,7 +86,7 @@ void target_refuse(struct target *target, const char *words);
  *
  * A thread takes memory and state, and lets the VM run when it is ours, or ends it.
  */
-void target_begin(struct vm *vm, void *argument);
+bool target_begin(struct vm *vm, void *argument, struct error *error);
 /** target_join() - the VM has ended: the thread too */
 void target_join(struct target *target);
 /** target_here() - this process's, or NULL */

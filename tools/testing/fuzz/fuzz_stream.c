@@ -356,29 +356,32 @@ static bool make_options(struct machine_config *config, bool own)
 static void receive(bool own)
 {
 	static struct target target;
+	struct error error;
 
-	target_listen(&target, WIRE_FD);
-	target_accept(&target);
+	if (!target_listen(&target, WIRE_FD, &error) || !target_accept(&target, &error))
+		return;
 	if (!make_options(&target.config, own)) {
 		target_refuse(&target, "it does not fit");
 		return;
 	}
 	make_machine(true);
 	target.uffd = eventfd(0, EFD_CLOEXEC);
-	target_begin(&vm, &target);
-	target_join(&target);
+	if (target_begin(&vm, &target, &error))
+		target_join(&target);
 }
 
 static void resume(bool own)
 {
 	static struct resume resume;
+	struct error error;
 
 	memset(&resume, 0, sizeof(resume));
-	resume_open(&resume, world_file(input.at, input.end - input.at));
+	if (!resume_open(&resume, world_file(input.at, input.end - input.at), &error))
+		return;
 	if (!make_options(&resume.config, own))
 		return;
 	make_machine(true);
-	resume_begin(&vm, &resume);
+	resume_begin(&vm, &resume, &error);
 }
 
 static void hear_answers(void)
