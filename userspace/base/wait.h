@@ -18,13 +18,19 @@ static inline void wait_init(pthread_cond_t *changed)
 	pthread_condattr_destroy(&attributes);
 }
 
-/** wait_now_ms() - milliseconds of CLOCK_MONOTONIC */
-static inline int64_t wait_now_ms(void)
+/** wait_now_ns() - nanoseconds of CLOCK_MONOTONIC */
+static inline uint64_t wait_now_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+/** wait_now_ms() - milliseconds of it */
+static inline int64_t wait_now_ms(void)
+{
+	return (int64_t)(wait_now_ns() / 1000000);
 }
 
 /** wait_deadline() - @ns from now, on CLOCK_MONOTONIC */

@@ -2,11 +2,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "remote.h"
 #include "base/fail.h"
+#include "base/wait.h"
 
 #define DEFAULT_SECONDS	60
 
@@ -39,18 +39,14 @@ static int run_stop(int argc, char **argv)
 	struct stop_options options = { .seconds = DEFAULT_SECONDS };
 	struct json_object *answer;
 	struct registry_vm vm;
-	struct timespec now, until;
+	int64_t until_ms;
 
 	remote_find(&command_stop, argc, argv, &options.remote, &vm);
 	answer = vm.state == VM_STATE_WAITING ? end_wait(vm.name) :
 		 remote_ask(&vm, "stop", NULL, REMOTE_TIMEOUT_MS);
-	/* Not the date, which somebody may set. */
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += options.seconds;
+	until_ms = wait_now_ms() + options.seconds * 1000ll;
 	while (options.seconds && registry_is_active(vm.name)) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (now.tv_sec > until.tv_sec ||
-		    (now.tv_sec == until.tv_sec && now.tv_nsec >= until.tv_nsec))
+		if (wait_now_ms() >= until_ms)
 			fail(EXIT_CODE_ERROR, "%s was asked to power off and has not within %u seconds",
 			     vm.name, options.seconds);
 		usleep(100000);

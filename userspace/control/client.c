@@ -12,6 +12,7 @@
 #include "client.h"
 #include "base/line_socket.h"
 #include "base/member.h"
+#include "base/wait.h"
 
 #define PROTOCOL	1
 #define LINE_MAX_BYTES	(2u << 20)
@@ -36,12 +37,7 @@ bool control_pending(const struct control_link *link)
 /* On the clock that no date changes; -1: never. */
 static int64_t deadline_in(int timeout_ms)
 {
-	struct timespec now;
-
-	if (timeout_ms < 0)
-		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000 + timeout_ms;
+	return timeout_ms < 0 ? -1 : wait_now_ms() + timeout_ms;
 }
 
 /* For poll() until @deadline. */

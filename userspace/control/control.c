@@ -16,6 +16,7 @@
 #include "sandbox/keeper.h"
 #include "base/fail.h"
 #include "base/line_socket.h"
+#include "base/wait.h"
 #include "vm/vm.h"
 
 #define OUTPUT_MAX	(1u << 20)	/* a client that leaves more than this unread loses events */
@@ -484,10 +485,7 @@ static void on_connection(void *argument, int fd, short events)
 
 static uint64_t uptime_ns(const struct vm *vm)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec - vm->born_ns;
+	return wait_now_ns() - vm->born_ns;
 }
 
 static struct json_object *reasons_of(struct vm *vm)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/wait.h"
 #include "device.h"
 #include "state.h"
 #include "vm/vm.h"
@@ -137,14 +138,6 @@ static bool alarm_matches(const struct rtc *rtc, int64_t when)
 	       (m[RTC_HOURS_ALARM] >= 0xc0 || decode_hour(rtc, m[RTC_HOURS_ALARM]) == hour);
 }
 
-static int64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS + now.tv_nsec;
-}
-
 /* 0: it is switched off. */
 static int64_t period_ns(const struct rtc *rtc)
 {
@@ -158,7 +151,7 @@ static int64_t count_periods(const struct rtc *rtc)
 {
 	int64_t period = period_ns(rtc);
 
-	return period ? monotonic_ns() / period : 0;
+	return period ? wait_now_ns() / period : 0;
 }
 
 /* Only an interrupt needs the timer: the flags follow from the clocks, whenever it is set. */
@@ -168,7 +161,7 @@ static void arm(struct rtc *rtc)
 	struct timespec now;
 
 	if (period) {
-		loop_timer_set(rtc->timer, period - monotonic_ns() % period, period);
+		loop_timer_set(rtc->timer, period - wait_now_ns() % period, period);
 	} else if (rtc->memory[RTC_B] & (B_AIE | B_UIE)) {
 		clock_gettime(CLOCK_REALTIME, &now);
 		loop_timer_set(rtc->timer, NS - now.tv_nsec, NS);

@@ -13,39 +13,39 @@
 #include "base/wait.h"
 #include "transport.h"
 
-#define GUESTS		8u	/* connections that have not said yet what they are */
+#define CALLERS		8u	/* connections that have not said yet what they are */
 #define GREETING	8u	/* bytes that tell */
 #define AGAIN_MS	20	/* poll() does not wait for the rest of a greeting */
 
-struct guests {
+struct callers {
 	struct {
 		int fd;			/* -1: the place is free */
 		int64_t until_ms;
 		bool begun;
-	} at[GUESTS];
+	} at[CALLERS];
 };
 
 enum verdict { UNKNOWN, STRANGER, WANTED };
 
-static void drop(struct guests *guests, unsigned int i, const char *why)
+static void drop(struct callers *callers, unsigned int i, const char *why)
 {
 	say("a connection was dropped: %s", why);
-	close(guests->at[i].fd);
-	guests->at[i].fd = -1;
+	close(callers->at[i].fd);
+	callers->at[i].fd = -1;
 }
 
 /* The place of the one that has been silent longest, if none is free. */
-static unsigned int make_place(struct guests *guests)
+static unsigned int make_place(struct callers *callers)
 {
 	unsigned int oldest = 0;
 
-	for (unsigned int i = 0; i < GUESTS; i++) {
-		if (guests->at[i].fd < 0)
+	for (unsigned int i = 0; i < CALLERS; i++) {
+		if (callers->at[i].fd < 0)
 			return i;
-		if (guests->at[i].until_ms < guests->at[oldest].until_ms)
+		if (callers->at[i].until_ms < callers->at[oldest].until_ms)
 			oldest = i;
 	}
-	drop(guests, oldest, "it said nothing, and others came");
+	drop(callers, oldest, "it said nothing, and others came");
 	return oldest;
 }
 
@@ -56,67 +56,67 @@ static bool is_passing(int error)
 	       error != EMFILE && error != ENFILE && error != ENOMEM && error != EPERM;
 }
 
-static bool take_in(struct guests *guests, int listener, int timeout_ms)
+static bool take_in(struct callers *callers, int listener, int timeout_ms)
 {
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	unsigned int i;
 
 	if (fd < 0)
 		return is_passing(errno);
-	i = make_place(guests);
-	guests->at[i].fd = fd;
-	guests->at[i].until_ms = wait_now_ms() + timeout_ms;
-	guests->at[i].begun = false;
+	i = make_place(callers);
+	callers->at[i].fd = fd;
+	callers->at[i].until_ms = wait_now_ms() + timeout_ms;
+	callers->at[i].begun = false;
 	return true;
 }
 
-static enum verdict judge(struct guests *guests, unsigned int i, const char *greeting)
+static enum verdict judge(struct callers *callers, unsigned int i, const char *greeting)
 {
 	char said[GREETING];
-	ssize_t count = recv(guests->at[i].fd, said, sizeof(said), MSG_PEEK | MSG_DONTWAIT);
+	ssize_t count = recv(callers->at[i].fd, said, sizeof(said), MSG_PEEK | MSG_DONTWAIT);
 
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
 		return UNKNOWN;
 	if (count <= 0 || memcmp(said, greeting, count))
 		return STRANGER;
-	guests->at[i].begun = true;
+	callers->at[i].begun = true;
 	return count == GREETING ? WANTED : UNKNOWN;
 }
 
 /* The first that is wanted, or -1. */
-static int sort_out(struct guests *guests, const struct pollfd *fds, const char *greeting)
+static int sort_out(struct callers *callers, const struct pollfd *fds, const char *greeting)
 {
-	for (unsigned int i = 0; i < GUESTS; i++) {
+	for (unsigned int i = 0; i < CALLERS; i++) {
 		enum verdict verdict = UNKNOWN;
-		int fd = guests->at[i].fd;
+		int fd = callers->at[i].fd;
 
 		if (fd < 0)
 			continue;
-		if (fds[i].revents || guests->at[i].begun)
-			verdict = judge(guests, i, greeting);
+		if (fds[i].revents || callers->at[i].begun)
+			verdict = judge(callers, i, greeting);
 		if (verdict == WANTED) {
-			guests->at[i].fd = -1;
+			callers->at[i].fd = -1;
 			return fd;
 		}
 		if (verdict == STRANGER)
-			drop(guests, i, "it did not begin as a VM does");
-		else if (wait_now_ms() >= guests->at[i].until_ms)
-			drop(guests, i, "it said nothing");
+			drop(callers, i, "it did not begin as a VM does");
+		else if (wait_now_ms() >= callers->at[i].until_ms)
+			drop(callers, i, "it said nothing");
 	}
 	return -1;
 }
 
 /* Returns for how long poll() may wait. */
-static int watch(const struct guests *guests, struct pollfd *fds)
+static int watch(const struct callers *callers, struct pollfd *fds)
 {
 	int64_t wait = -1, now = wait_now_ms();
 
-	for (unsigned int i = 0; i < GUESTS; i++) {
-		bool begun = guests->at[i].begun;
-		int64_t left = guests->at[i].until_ms > now ? guests->at[i].until_ms - now : 0;
+	for (unsigned int i = 0; i < CALLERS; i++) {
+		bool begun = callers->at[i].begun;
+		int64_t left = callers->at[i].until_ms > now ? callers->at[i].until_ms - now : 0;
 
-		fds[i] = (struct pollfd){ .fd = begun ? -1 : guests->at[i].fd, .events = POLLIN };
-		if (guests->at[i].fd < 0)
+		fds[i] = (struct pollfd){ .fd = begun ? -1 : callers->at[i].fd, .events = POLLIN };
+		if (callers->at[i].fd < 0)
 			continue;
 		if (begun && left > AGAIN_MS)
 			left = AGAIN_MS;
@@ -126,28 +126,28 @@ static int watch(const struct guests *guests, struct pollfd *fds)
 	return (int)wait;
 }
 
-static bool wait_for(struct guests *guests, const struct transport_listener *listener,
+static bool wait_for(struct callers *callers, const struct transport_listener *listener,
 		     struct transport *transport, const char *greeting, int stop_fd, int timeout_ms,
 		     struct error *error)
 {
-	struct pollfd fds[GUESTS + 2];
+	struct pollfd fds[CALLERS + 2];
 
 	while (transport->fd < 0) {
-		int wait = watch(guests, fds);
+		int wait = watch(callers, fds);
 
-		fds[GUESTS] = (struct pollfd){ .fd = listener->fd, .events = POLLIN };
-		fds[GUESTS + 1] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
-		if (poll(fds, GUESTS + 2, wait) < 0) {
+		fds[CALLERS] = (struct pollfd){ .fd = listener->fd, .events = POLLIN };
+		fds[CALLERS + 1] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
+		if (poll(fds, CALLERS + 2, wait) < 0) {
 			if (errno == EINTR)
 				continue;
 			return error_set(error, EXIT_CODE_ERROR,
 					 "cannot wait for a connection: %s", strerror(errno));
 		}
-		if (fds[GUESTS + 1].revents)
-			return error_set(error, EXIT_CODE_STOPPED, "given up");
-		transport->fd = sort_out(guests, fds, greeting);
-		if (transport->fd < 0 && fds[GUESTS].revents &&
-		    !take_in(guests, listener->fd, timeout_ms))
+		if (fds[CALLERS + 1].revents)
+			return error_set(error, EXIT_CODE_STOPPED, "a signal ended the wait");
+		transport->fd = sort_out(callers, fds, greeting);
+		if (transport->fd < 0 && fds[CALLERS].revents &&
+		    !take_in(callers, listener->fd, timeout_ms))
 			return error_set(error, EXIT_CODE_ERROR, "cannot take a connection: %s",
 					 strerror(errno));
 	}
@@ -157,18 +157,18 @@ static bool wait_for(struct guests *guests, const struct transport_listener *lis
 bool transport_accept(struct transport_listener *listener, struct transport *transport,
 		      const char *greeting, int stop_fd, int timeout_ms, struct error *error)
 {
-	struct guests guests;
+	struct callers callers;
 	bool came;
 
 	*transport = listener->ready;
 	listener->ready = (struct transport){ .fd = -1 };
-	memset(&guests, 0, sizeof(guests));
-	for (unsigned int i = 0; i < GUESTS; i++)
-		guests.at[i].fd = -1;
-	came = wait_for(&guests, listener, transport, greeting, stop_fd, timeout_ms, error);
-	for (unsigned int i = 0; i < GUESTS; i++)
-		if (guests.at[i].fd >= 0)
-			close(guests.at[i].fd);
+	memset(&callers, 0, sizeof(callers));
+	for (unsigned int i = 0; i < CALLERS; i++)
+		callers.at[i].fd = -1;
+	came = wait_for(&callers, listener, transport, greeting, stop_fd, timeout_ms, error);
+	for (unsigned int i = 0; i < CALLERS; i++)
+		if (callers.at[i].fd >= 0)
+			close(callers.at[i].fd);
 	if (came)
 		transport_tune(transport, timeout_ms);
 	return came;

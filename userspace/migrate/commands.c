@@ -297,7 +297,7 @@ static bool source_lost(const struct source *s)
 	uint64_t flowed_ns = __atomic_load_n(&s->flowed_ns, __ATOMIC_RELAXED);
 
 	return phase_now() == MIGRATE_BROKEN ||
-	       (s->pushing && link_now_ns() - flowed_ns > LINK_SILENCE_NS);
+	       (s->pushing && wait_now_ns() - flowed_ns > LINK_SILENCE_NS);
 }
 
 /* The source has them: it connects. */

@@ -23,18 +23,10 @@ static struct {
 	bool started;			/* there is a thread to be joined */
 	bool stop;
 	unsigned int ms;
-	uint64_t until_ms;
+	int64_t until_ms;
 	uint32_t round;
 	uint64_t *bitmap;
 } sample = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int clear_slot(uint32_t slot, uint64_t pages)
 {
@@ -58,18 +50,18 @@ static int begin_round(void)
 }
 
 /* lock held.  False: it is over. */
-static bool wait_for_round(uint64_t ms)
+static bool wait_for_round(int64_t ms)
 {
 	struct timespec at = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
 
-	while (!sample.stop && now_ms() < ms && now_ms() < sample.until_ms)
+	while (!sample.stop && wait_now_ms() < ms && wait_now_ms() < sample.until_ms)
 		wait_until(&sample.changed, &sample.lock, &at);
-	return !sample.stop && now_ms() < sample.until_ms;
+	return !sample.stop && wait_now_ms() < sample.until_ms;
 }
 
 static void *rounds(void *argument)
 {
-	uint64_t due = now_ms();
+	int64_t due = wait_now_ms();
 	int ret;
 
 	(void)argument;
@@ -82,7 +74,7 @@ static void *rounds(void *argument)
 		pthread_mutex_unlock(&sample.lock);
 		ret = begin_round();
 		pthread_mutex_lock(&sample.lock);
-		due = due + ms > now_ms() ? due + ms : now_ms() + 1;
+		due = due + ms > wait_now_ms() ? due + ms : wait_now_ms() + 1;
 		if (!wait_for_round(due))
 			break;
 	}
@@ -152,7 +144,7 @@ static void on_sample(struct control_request *request)
 	running = sample.started && !sample.stop && ms;
 	if (ms) {
 		sample.ms = ms;
-		sample.until_ms = now_ms() + lease;
+		sample.until_ms = wait_now_ms() + lease;
 	}
 	json_object_object_add(request->out, "round", json_object_new_int64(sample.round));
 	pthread_mutex_unlock(&sample.lock);

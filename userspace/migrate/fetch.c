@@ -106,7 +106,7 @@ static void want(struct target *target, uint64_t page)
 	if (test(target->wanted, page))
 		return;
 	target->wanted[page / 64] |= 1ull << (page % 64);
-	target->asked_ns[page] = link_now_ns();
+	target->asked_ns[page] = wait_now_ns();
 	target->counts.faults++;
 	PROBE_MIGRATE_FAULT(gpa);
 	/* If it fails the reader hears of it too. */
@@ -122,7 +122,7 @@ static void arrived(struct target *target, uint64_t page)
 	__atomic_store_n(&target->left, target->left - 1, __ATOMIC_RELAXED);
 	if (!test(target->wanted, page))
 		return;
-	waited = link_now_ns() - target->asked_ns[page];
+	waited = wait_now_ns() - target->asked_ns[page];
 	target->counts.fault_ns += waited;
 	if (waited > target->counts.fault_max_ns)
 		target->counts.fault_max_ns = waited;
@@ -394,7 +394,7 @@ static bool take_all(struct target *target)
 			return link_fail(&target->link, "nothing comes");
 		if (!link_read(&target->link, &record))
 			return false;
-		__atomic_store_n(&target->heard_ns, link_now_ns(), __ATOMIC_RELAXED);
+		__atomic_store_n(&target->heard_ns, wait_now_ns(), __ATOMIC_RELAXED);
 		if (record.type == STREAM_PAGES) {
 			if (stream_each_page(&target->link.in, &record, take_page, target))
 				return false;
@@ -535,7 +535,7 @@ static void has_link(struct target *target, bool has)
 	pthread_mutex_lock(&target->lock);
 	if (has && target->broken)
 		fetch_ask_again(target);
-	target->heard_ns = link_now_ns();
+	target->heard_ns = wait_now_ns();
 	target->listening = has;
 	target->broken = !has;
 	pthread_mutex_unlock(&target->lock);

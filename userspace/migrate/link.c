@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "base/wait.h"
 #include "link.h"
 
 #define NS		1000000000ull
@@ -17,14 +18,6 @@
 #define DRAIN_LOOK_NS	200000u
 #define SLICE_NS	50000000ull	/* of a pause, so that a hurry is noticed */
 #define BURST_NS	20000000ull	/* of what was not used, this much may be made up for */
-
-uint64_t link_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS + now.tv_nsec;
-}
 
 bool link_fail(struct link *link, const char *format, ...)
 {
@@ -41,7 +34,7 @@ bool link_fail(struct link *link, const char *format, ...)
 static void pace(struct link *link, uint64_t bytes)
 {
 	uint64_t limit = __atomic_load_n(&link->limit, __ATOMIC_RELAXED);
-	uint64_t now = link_now_ns();
+	uint64_t now = wait_now_ns();
 
 	if (!limit)
 		return;
@@ -53,7 +46,7 @@ static void pace(struct link *link, uint64_t bytes)
 		struct timespec pause = { .tv_nsec = left < SLICE_NS ? left : SLICE_NS };
 
 		nanosleep(&pause, NULL);
-		now = link_now_ns();
+		now = wait_now_ns();
 	}
 }
 
@@ -259,7 +252,7 @@ unsigned int link_unsent(const struct link *link)
 bool link_drain(struct link *link)
 {
 	unsigned int before = 0, left;
-	uint64_t since = link_now_ns();
+	uint64_t since = wait_now_ns();
 
 	while ((left = link_unsent(link)) && !__atomic_load_n(&link->hurry, __ATOMIC_RELAXED)) {
 		struct timespec pause = { .tv_nsec = DRAIN_LOOK_NS };
@@ -267,8 +260,8 @@ bool link_drain(struct link *link)
 		if (!link_quiet(link))
 			return link_lost(link);
 		if (left != before)
-			since = link_now_ns();
-		if (link_now_ns() - since > LINK_TIMEOUT_MS * 1000000ull)
+			since = wait_now_ns();
+		if (wait_now_ns() - since > LINK_TIMEOUT_MS * 1000000ull)
 			return link_fail(link, "the link was lost: nothing gets across");
 		before = left;
 		nanosleep(&pause, NULL);

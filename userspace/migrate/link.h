@@ -35,7 +35,6 @@ struct link {
 	struct error error;
 };
 
-uint64_t link_now_ns(void);
 /** link_start() - write the stream's header; link_greet() - read the other end's.  False: @error */
 bool link_start(struct link *link, uint64_t features, int level);
 bool link_greet(struct link *link);

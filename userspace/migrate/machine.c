@@ -114,7 +114,7 @@ int machine_put_memory(struct vm *vm, struct stream_writer *writer,
 		if (ret)
 			return written(error, ret);
 		if (progress && page % PROGRESS_PAGES == 0 && !progress(argument, page, all)) {
-			error_set(error, EXIT_CODE_ERROR, "it was given up");
+			error_set(error, EXIT_CODE_ERROR, "it was cancelled");
 			return -ECANCELED;
 		}
 	}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/wait.h"
 #include "device/virtio/balloon.h"
 #include "device/virtio/devices.h"
 #include "source.h"
@@ -283,7 +284,7 @@ static bool one_round(struct source *s)
 	s->round++;
 	source_phase(s, s->phase);
 	read_balloon(s);
-	s->round_began_ns = link_now_ns();
+	s->round_began_ns = wait_now_ns();
 	round->throttle = throttle_percent();
 	PROBE_MIGRATE_ROUND_BEGIN(s->round, s->report.nr_rounds > 1 ?
 				  s->report.rounds[s->report.nr_rounds - 2].dirtied : s->pages);
@@ -292,7 +293,7 @@ static bool one_round(struct source *s)
 	else if (s->phase == MIGRATE_COPY)
 		dirty = read_log(s);
 	round->bytes += source_bytes(s) - began;
-	round->ns += link_now_ns() - s->round_began_ns;
+	round->ns += wait_now_ns() - s->round_began_ns;
 	round->unfinished = dirty < 0;
 	if (round->unfinished)
 		return false;

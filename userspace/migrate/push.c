@@ -275,7 +275,7 @@ static void set_pushing(struct source *s, bool pushing)
 
 static void flowed(struct source *s)
 {
-	__atomic_store_n(&s->flowed_ns, link_now_ns(), __ATOMIC_RELAXED);
+	__atomic_store_n(&s->flowed_ns, wait_now_ns(), __ATOMIC_RELAXED);
 }
 
 /*
@@ -289,7 +289,7 @@ static bool flows(struct source *s, unsigned int *before, bool posted)
 	if (unsent != *before || (!unsent && !posted))
 		flowed(s);
 	*before = unsent;
-	return link_now_ns() - s->flowed_ns < LINK_TIMEOUT_MS * 1000000ull ||
+	return wait_now_ns() - s->flowed_ns < LINK_TIMEOUT_MS * 1000000ull ||
 	       link_fail(&s->link, "nothing gets across");
 }
 

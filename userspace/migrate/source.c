@@ -25,6 +25,7 @@
 #include "throttle.h"
 #include "control/control.h"
 #include "base/fail.h"
+#include "base/wait.h"
 #include "vm/probes.h"
 
 #define PINGS		3
@@ -51,7 +52,7 @@ void source_phase(struct source *s, enum migrate_phase phase)
 
 void source_progress(struct source *s, bool now)
 {
-	uint64_t ns = link_now_ns();
+	uint64_t ns = wait_now_ns();
 	const struct report_round *round;
 	struct json_object *event;
 	uint64_t left = s->pages;
@@ -125,15 +126,15 @@ static bool measure_link(struct source *s, uint64_t load_ns)
 	uint64_t best = UINT64_MAX;
 
 	for (uint64_t i = 0; i < PINGS; i++) {
-		uint64_t began = link_now_ns(), back;
+		uint64_t began = wait_now_ns(), back;
 
 		if (!link_put(&s->link, WIRE_PING, &i, sizeof(i)) ||
 		    !link_expect(&s->link, WIRE_PONG, &back, sizeof(back)))
 			return false;
 		if (back != i)
 			return link_fail(&s->link, "the target answers what was not asked");
-		if (link_now_ns() - began < best)
-			best = link_now_ns() - began;
+		if (wait_now_ns() - began < best)
+			best = wait_now_ns() - began;
 	}
 	/* Two answers are waited for; the state is read here, loaded there, devices with it. */
 	if (load_ns > LOAD_MAX_NS)
@@ -240,10 +241,10 @@ static bool send_rest(struct source *s, bool postcopy)
 	/* Flush the disks now, or their writes become part of the downtime. */
 	devices_prepare();
 	s->report.stopped = true;
-	at = link_now_ns();
+	at = wait_now_ns();
 	s->stopped_ns = at;
 	stand_still(s);
-	now = link_now_ns();
+	now = wait_now_ns();
 	d->pause_ns = now - at;
 	at = now;
 	if (postcopy) {
@@ -252,7 +253,7 @@ static bool send_rest(struct source *s, bool postcopy)
 	} else if (!precopy_last(s)) {
 		return false;
 	}
-	now = link_now_ns();
+	now = wait_now_ns();
 	d->copy_ns = now - at;
 	at = now;
 	/* Else the guest would hear at the target that all is safe. */
@@ -260,7 +261,7 @@ static bool send_rest(struct source *s, bool postcopy)
 		return link_fail(&s->link, "%s", error.words);
 	if (machine_put_state(s->vm, &s->link.out, &error))
 		return link_fail(&s->link, "%s", error.words);
-	now = link_now_ns();
+	now = wait_now_ns();
 	d->state_ns = now - at;
 	return true;
 }
@@ -268,7 +269,7 @@ static bool send_rest(struct source *s, bool postcopy)
 static bool hand_over(struct source *s)
 {
 	struct report_downtime *d = &s->report.downtime;
-	uint64_t at = link_now_ns(), now;
+	uint64_t at = wait_now_ns(), now;
 	struct wire_time loaded;
 
 	if (!link_put(&s->link, WIRE_PREPARE, NULL, 0))
@@ -276,7 +277,7 @@ static bool hand_over(struct source *s)
 	transport_timeout(&s->link.transport, LINK_PATIENCE_MS);
 	if (!link_expect(&s->link, WIRE_PREPARED, &loaded, sizeof(loaded)))
 		return false;
-	now = link_now_ns();
+	now = wait_now_ns();
 	d->load_ns = now - at;
 	at = now;
 	source_phase(s, MIGRATE_COMMIT);
@@ -297,7 +298,7 @@ static bool hand_over(struct source *s)
 	if (!link_expect(&s->link, WIRE_COMMITTED, NULL, 0))
 		return false;
 	s->theirs = true;
-	d->commit_ns = link_now_ns() - at;
+	d->commit_ns = wait_now_ns() - at;
 	transport_timeout(&s->link.transport, LINK_TIMEOUT_MS);
 	PROBE_MIGRATE_DOWNTIME(s->report.predicted_ns, report_downtime_ns(&s->report));
 	return true;
@@ -331,7 +332,7 @@ static void sum_up(struct source *s, const char *outcome)
 	s->report.outcome = outcome;
 	s->report.phase = migrate_phase_name(s->phase);
 	s->report.bytes = source_bytes(s);
-	s->report.total_ns = link_now_ns() - s->began_ns;
+	s->report.total_ns = wait_now_ns() - s->began_ns;
 	s->report.ticks = __rdtsc() - s->began_tsc;
 }
 
@@ -339,7 +340,7 @@ static void sum_up(struct source *s, const char *outcome)
 static uint64_t stood_beside(const struct source *s)
 {
 	return s->report.stopped ?
-	       link_now_ns() - s->stopped_ns - report_downtime_ns(&s->report) : 0;
+	       wait_now_ns() - s->stopped_ns - report_downtime_ns(&s->report) : 0;
 }
 
 /* The VM is here, and goes on. */
@@ -455,7 +456,7 @@ bool source_settle(struct source *s)
 
 void source_run(struct source *s)
 {
-	s->began_ns = link_now_ns();
+	s->began_ns = wait_now_ns();
 	s->began_tsc = __rdtsc();
 	s->report = (struct report){
 		.memory = s->vm->memory.bytes, .limit_ns = s->options.limits.downtime_ns,

@@ -48,7 +48,7 @@ bool target_lost(const struct target *target)
 	uint64_t heard_ns = __atomic_load_n(&target->heard_ns, __ATOMIC_RELAXED);
 
 	return target->broken || target->unconfirmed ||
-	       (target->listening && link_now_ns() - heard_ns > LINK_SILENCE_NS);
+	       (target->listening && wait_now_ns() - heard_ns > LINK_SILENCE_NS);
 }
 
 uint64_t target_page(const struct target *target, uint64_t gpa)
@@ -71,7 +71,7 @@ static void phase(struct target *target, enum migrate_phase now)
 
 void target_refuse(struct target *target, const char *words)
 {
-	uint64_t until = link_now_ns() + REFUSAL_MS * 1000000ull;
+	uint64_t until = wait_now_ns() + REFUSAL_MS * 1000000ull;
 	char unused[256];
 
 	link_refuse(&target->link, words);
@@ -80,7 +80,7 @@ void target_refuse(struct target *target, const char *words)
 		return;
 	shutdown(target->link.transport.fd, SHUT_WR);
 	transport_timeout(&target->link.transport, REFUSAL_MS);
-	while (link_now_ns() < until &&
+	while (wait_now_ns() < until &&
 	       recv(target->link.transport.fd, unused, sizeof(unused), 0) > 0)
 		;
 	link_close(&target->link);
@@ -153,7 +153,7 @@ static void refuse_at_exit(void)
 {
 	if (here && here->link.transport.fd >= 0 && decide(here, TARGET_REFUSES))
 		target_refuse(here, here->link.error.words[0] ? here->link.error.words :
-			      "the target gave up, and told why there");
+			      "the target ended, and said why there");
 }
 
 bool target_listen(struct target *target, const char *address, struct error *error)
@@ -341,7 +341,7 @@ static bool same_tsc(struct target *target)
 static uint64_t rehearse(struct target *target)
 {
 	static _Alignas(8) char records[65536];
-	uint64_t began = link_now_ns();
+	uint64_t began = wait_now_ns();
 
 	for (unsigned int i = 0; i < target->vm->nr_vcpus; i++) {
 		uint64_t bytes = sizeof(records);
@@ -350,7 +350,7 @@ static uint64_t rehearse(struct target *target)
 		if (!__gondola_get_state(fd, records, &bytes))
 			__gondola_set_state(fd, records, bytes, NULL);
 	}
-	return link_now_ns() - began;
+	return wait_now_ns() - began;
 }
 
 static bool say_ready(struct target *target)

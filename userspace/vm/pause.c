@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/wait.h"
 #include "pause.h"
 #include "vm.h"
-
-#define NS	1000000000ull
 
 static const char *const names[PAUSE_REASONS] = {
 	[PAUSE_USER] = "user",
@@ -21,14 +18,6 @@ static const char *const names[PAUSE_REASONS] = {
 const char *pause_reason_name(enum pause_reason reason)
 {
 	return reason < PAUSE_REASONS ? names[reason] : "unknown";
-}
-
-static uint64_t host_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS + now.tv_nsec;
 }
 
 void pause_init(struct pause *pause)
@@ -70,7 +59,7 @@ uint64_t vm_clock_ns(struct vm *vm)
 	uint64_t now;
 
 	pthread_mutex_lock(&pause->lock);
-	now = (pause->stopped ? pause->stopped_ns : host_ns()) - pause->lost_ns;
+	now = (pause->stopped ? pause->stopped_ns : wait_now_ns()) - pause->lost_ns;
 	pthread_mutex_unlock(&pause->lock);
 	return now;
 }
@@ -80,7 +69,7 @@ void vm_clock_set(struct vm *vm, uint64_t ns)
 	struct pause *pause = &vm->pause;
 
 	pthread_mutex_lock(&pause->lock);
-	pause->lost_ns = (pause->stopped ? pause->stopped_ns : host_ns()) - ns;
+	pause->lost_ns = (pause->stopped ? pause->stopped_ns : wait_now_ns()) - ns;
 	pthread_mutex_unlock(&pause->lock);
 }
 

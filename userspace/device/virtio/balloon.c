@@ -28,14 +28,6 @@
 _Static_assert(sizeof(struct virtio_balloon_config) <= GONDOLA_BALLOON_CONFIG,
 	       "the extension lies behind the standard's configuration");
 
-uint64_t balloon_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
-}
-
 /* ---- pages: lock held -------------------------------------------------------------- */
 
 static uint64_t page_of(const struct balloon *balloon, const void *at)

@@ -75,8 +75,6 @@ static inline uint64_t balloon_total(const struct balloon *balloon)
 	return balloon->memory->bytes / BALLOON_PAGE;
 }
 
-uint64_t balloon_now_ms(void);
-
 /* balloon_pace.c; all with the lock held */
 
 /** balloon_put() - the goal in the configuration; @pages: for drivers that know no goals */

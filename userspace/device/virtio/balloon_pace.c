@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base/wait.h"
 #include "vm/probes.h"
 #include "balloon_device.h"
 
@@ -185,7 +186,7 @@ static void drive(struct balloon *balloon, uint64_t now)
 
 void balloon_tick(struct balloon *balloon)
 {
-	uint64_t now = balloon_now_ms(), late;
+	uint64_t now = wait_now_ms(), late;
 
 	if (balloon->reason != GONDOLA_BALLOON_RUNNING || balloon->device.frozen)
 		return;
@@ -208,7 +209,7 @@ void balloon_tick(struct balloon *balloon)
 
 int balloon_next_ms(struct balloon *balloon)
 {
-	uint64_t elapsed = balloon_now_ms() - balloon->asked_ms;
+	uint64_t elapsed = wait_now_ms() - balloon->asked_ms;
 	uint64_t late = balloon->goal.deadline_ms + (is_paced(balloon) ? GRACE_MS : 0);
 
 	if (balloon->reason != GONDOLA_BALLOON_RUNNING)
@@ -236,7 +237,7 @@ uint32_t balloon_ask(struct virtio_device *device, const struct balloon_goal *go
 		balloon->id = 1;
 	id = balloon->id;
 	balloon->reason = GONDOLA_BALLOON_RUNNING;
-	balloon->asked_ms = balloon_now_ms();
+	balloon->asked_ms = wait_now_ms();
 	balloon->asked_held = balloon->held;
 	balloon->tick_ms = 0;
 	balloon->progress_ms = balloon->asked_ms;

@@ -2,6 +2,7 @@
 /* The balloon as fields: goal, configuration, the buffer for statistics, and the bitmap. */
 #include <string.h>
 
+#include "base/wait.h"
 #include "balloon_device.h"
 
 static size_t bitmap_bytes(const struct balloon *balloon)
@@ -27,7 +28,7 @@ void balloon_save(struct virtio_device *device, struct state_writer *out)
 	state_put(out, "balloon.goal.deadline", 4, goal->deadline_ms);
 	state_put(out, "balloon.goal.floor", 4, goal->floor);
 	state_put(out, "balloon.goal.held", 8, balloon->asked_held);
-	state_put(out, "balloon.goal.elapsed", 8, balloon_now_ms() - balloon->asked_ms);
+	state_put(out, "balloon.goal.elapsed", 8, wait_now_ms() - balloon->asked_ms);
 	state_put(out, "balloon.goal.backoffs", 4, balloon->extension.backoffs);
 	state_put(out, "balloon.goal.report_id", 4, balloon->extension.report_id);
 	state_put(out, "balloon.stats.kept", 1, balloon_keeps_stats(balloon));
@@ -71,7 +72,7 @@ void balloon_load(struct virtio_device *device, struct state_reader *in)
 {
 	struct balloon *balloon = to_balloon(device);
 	struct balloon_goal *goal = &balloon->goal;
-	uint64_t total = balloon_total(balloon), elapsed;
+	uint64_t total = balloon_total(balloon), now = wait_now_ms(), elapsed;
 	uint32_t shown = state_take(in, "balloon.num_pages", 4, total);
 
 	balloon->config.actual = state_take(in, "balloon.actual", 4, total);
@@ -92,8 +93,8 @@ void balloon_load(struct virtio_device *device, struct state_reader *in)
 	load_stats(balloon, in);
 	load_bitmap(balloon, in);
 	/* This host's clock has another beginning; one that lies before it is as good as its start. */
-	balloon->asked_ms = elapsed < balloon_now_ms() ? balloon_now_ms() - elapsed : 0;
-	balloon->progress_ms = balloon_now_ms();
+	balloon->asked_ms = elapsed < now ? now - elapsed : 0;
+	balloon->progress_ms = now;
 	balloon->extension.reason = balloon->reason;
 	balloon_put(balloon, shown);
 }

@@ -38,7 +38,7 @@ int balloon_take_stats(struct balloon *balloon, struct queue_chain *chain)
 	for (uint64_t at = 0; at < chain->out_bytes; at += RECORD)
 		take_record(balloon, chain, at);
 	balloon->stats.sequence++;
-	balloon->stats_ms = balloon_now_ms();
+	balloon->stats_ms = wait_now_ms();
 	balloon->stats_head = chain->head;
 	balloon->stats_generation = chain->generation;
 	balloon->stats_kept = true;
@@ -77,7 +77,7 @@ bool balloon_get_stats(struct virtio_device *device, struct balloon_stats *stats
 			break;
 	ever = balloon->stats.valid;
 	*stats = balloon->stats;
-	stats->age_ms = ever ? balloon_now_ms() - balloon->stats_ms : 0;
+	stats->age_ms = ever ? wait_now_ms() - balloon->stats_ms : 0;
 	virtio_unlock(device);
 	return ever;
 }

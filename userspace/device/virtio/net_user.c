@@ -5,6 +5,7 @@
  * to by this process.  IPv4 only.  The guest does not reach
  * the host's loopback interface, unless the user says so.
  */
+#include "base/wait.h"
 #include "device/device.h"
 #include "net.h"
 
@@ -153,11 +154,8 @@ static void on_guest_error(const char *words, void *opaque)
 
 static int64_t get_clock(void *opaque)
 {
-	struct timespec now;
-
 	(void)opaque;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ll + now.tv_nsec;
+	return wait_now_ns();
 }
 
 /* Every round asks anew which descriptors there are. */

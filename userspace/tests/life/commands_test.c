@@ -79,11 +79,6 @@ void target_wake(const struct target *target)
 	(void)target;
 }
 
-uint64_t link_now_ns(void)
-{
-	return 0;
-}
-
 bool transport_check(const char *address, struct error *error)
 {
 	(void)address;

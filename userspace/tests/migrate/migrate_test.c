@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 
+#include "base/wait.h"
 #include "migrate/copies.h"
 #include "migrate/delta.h"
 #include "migrate/estimate.h"
@@ -362,7 +363,7 @@ static void paced(void)
 
 	make_links(&a, &b);
 	a.limit = 1 << 20;
-	began = link_now_ns();
+	began = wait_now_ns();
 	for (unsigned int i = 0; i < 16; i++) {
 		static uint8_t data[8192];
 		struct stream_record record;
@@ -371,7 +372,7 @@ static void paced(void)
 		expect(link_read(&b, &record));
 	}
 	/* 128 KiB at 1 MiB/s are 125 ms, less what may be made up for. */
-	expect(link_now_ns() - began > 90 * MS);
+	expect(wait_now_ns() - began > 90 * MS);
 	link_close(&a);
 	link_close(&b);
 }
