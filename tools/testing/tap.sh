@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# Results as TAP, for shell scripts on the host and in machines: ". tap.sh", and "tap_end" at the end.
+
+tap_number=0
+tap_failed=0
+
+# tap_result STATUS NAME [LOG]: LOG is shown if STATUS is not 0
+tap_result() {
+	tap_number=$((tap_number + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $tap_number - $2"
+		return
+	fi
+	echo "not ok $tap_number - $2"
+	[ -z "${3:-}" ] || sed 's/^/# /' "$3"
+	tap_failed=1
+}
+
+# expect NAME COMMAND...: it succeeds
+expect() {
+	tap_name=$1
+	shift
+	"$@"
+	tap_result $? "$tap_name"
+}
+
+# tap_end: the plan; its status is that of the script
+tap_end() {
+	echo "1..$tap_number"
+	return $tap_failed
+}
