@@ -59,18 +59,6 @@ int __gondola_open(void)
 	return version < 0 ? version : -EPROTO;
 }
 
-int gondola_open(void)
-{
-	int fd = __gondola_open();
-
-	if (fd == -EPROTO)
-		gondola_die(0, "%s speaks another version of the ABI than this program (%d)",
-			    GONDOLA_DEVICE, GONDOLA_API_VERSION);
-	if (fd < 0)
-		gondola_die(-fd, "cannot open %s", GONDOLA_DEVICE);
-	return fd;
-}
-
 int __gondola_preflight(int sys, uint32_t engine, struct gondola_preflight *out)
 {
 	*out = (struct gondola_preflight){ .size = sizeof(*out), .engine = engine };
@@ -114,15 +102,6 @@ int __gondola_supported_cpuid(int sys, struct gondola_cpuid_entry *entries, uint
 	return __gondola_engine_cpuid(sys, GONDOLA_ENGINE_ANY, entries, count);
 }
 
-void gondola_engine_cpuid(int sys, uint32_t engine, struct gondola_cpuid_entry *entries,
-			  uint32_t *count)
-{
-	int ret = __gondola_engine_cpuid(sys, engine, entries, count);
-
-	if (ret < 0)
-		gondola_die(-ret, "cannot ask which CPUID leaves are supported");
-}
-
 /* ---- VM ---------------------------------------------------------------------- */
 
 int __gondola_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t bytes,
@@ -134,16 +113,6 @@ int __gondola_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, ui
 	};
 
 	return call(vm, GONDOLA_SET_MEMORY, &args);
-}
-
-void gondola_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t bytes,
-			const void *hva)
-{
-	int ret = __gondola_set_memory(vm, slot, flags, gpa, bytes, hva);
-
-	if (ret < 0)
-		gondola_die(-ret, "cannot map %llu bytes of guest memory at 0x%llx",
-			    (unsigned long long)bytes, (unsigned long long)gpa);
 }
 
 int __gondola_irq_line(int vm, uint32_t gsi, bool level)
@@ -268,16 +237,6 @@ int __gondola_map_run(int vcpu, struct gondola_run **run)
 	return 0;
 }
 
-struct gondola_run *gondola_map_run(int vcpu)
-{
-	struct gondola_run *run = NULL;
-	int ret = __gondola_map_run(vcpu, &run);
-
-	if (ret < 0)
-		gondola_die(-ret, "cannot map the run page of a vCPU");
-	return run;
-}
-
 int __gondola_run(int vcpu)
 {
 	return call(vcpu, GONDOLA_RUN, NULL);
@@ -292,14 +251,6 @@ int __gondola_set_cpuid(int vcpu, const struct gondola_cpuid_entry *entries, uin
 	return call(vcpu, GONDOLA_SET_CPUID, &args);
 }
 
-void gondola_set_cpuid(int vcpu, const struct gondola_cpuid_entry *entries, uint32_t count)
-{
-	int ret = __gondola_set_cpuid(vcpu, entries, count);
-
-	if (ret < 0)
-		gondola_die(-ret, "cannot set the CPUID leaves of a vCPU");
-}
-
 int __gondola_nmi(int vcpu)
 {
 	return call(vcpu, GONDOLA_NMI, NULL);
@@ -309,12 +260,4 @@ int __gondola_get_stats(int vcpu, struct gondola_stats *stats)
 {
 	*stats = (struct gondola_stats){ .size = sizeof(*stats) };
 	return call(vcpu, GONDOLA_GET_STATS, stats);
-}
-
-void gondola_get_stats(int vcpu, struct gondola_stats *stats)
-{
-	int ret = __gondola_get_stats(vcpu, stats);
-
-	if (ret < 0)
-		gondola_die(-ret, "cannot read the counters of a vCPU");
 }

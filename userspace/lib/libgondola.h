@@ -2,7 +2,7 @@
 /*
  * libgondola: the ABI of /dev/gondola as functions, and nothing more.
  *
- * Each comes in two tiers: __gondola_x() returns 0, a descriptor or -errno;
+ * __gondola_x() returns 0, a descriptor or -errno.  Where a program has nothing else to do about it,
  * gondola_x() returns only on success and otherwise ends the program with one
  * line that says what was refused and why.
  */
@@ -42,26 +42,21 @@ const char *gondola_preflight_advice(unsigned int engine, unsigned int reason);
 
 /* ---- system ------------------------------------------------------------------ */
 
-/** gondola_open() - the device, its ABI version checked (-EPROTO: another one) */
+/** __gondola_open() - the device, its ABI version checked (-EPROTO: another one) */
 int __gondola_open(void);
-int gondola_open(void);
 int __gondola_preflight(int sys, uint32_t engine, struct gondola_preflight *out);
 int __gondola_create_vm(int sys, uint32_t engine, const char *name);
 int gondola_create_vm(int sys, uint32_t engine, const char *name);
-/** gondola_engine_cpuid() - for VMs of @engine; @count: in: room, out: entries */
+/** __gondola_engine_cpuid() - for VMs of @engine; @count: in: room, out: entries */
 int __gondola_engine_cpuid(int sys, uint32_t engine, struct gondola_cpuid_entry *entries,
 			   uint32_t *count);
-void gondola_engine_cpuid(int sys, uint32_t engine, struct gondola_cpuid_entry *entries,
-			  uint32_t *count);
-/** gondola_supported_cpuid() - the same, for the engine that would be chosen */
+/** __gondola_supported_cpuid() - the same, for the engine that would be chosen */
 int __gondola_supported_cpuid(int sys, struct gondola_cpuid_entry *entries, uint32_t *count);
 
 /* ---- VM ---------------------------------------------------------------------- */
 
 int __gondola_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t bytes,
 			 const void *hva);
-void gondola_set_memory(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t bytes,
-			const void *hva);
 int __gondola_irq_line(int vm, uint32_t gsi, bool level);
 void gondola_irq_line(int vm, uint32_t gsi, bool level);
 /** gondola_ioeventfd() - @word may be NULL; see struct gondola_ioeventfd */
@@ -83,15 +78,12 @@ int __gondola_hold_clock(int vm, bool hold, uint64_t *held_ns, uint64_t *lost_ns
 
 /* ---- vCPU -------------------------------------------------------------------- */
 
-/** gondola_map_run() - the shared page of a vCPU, GONDOLA_RUN_SIZE bytes */
+/** __gondola_map_run() - the shared page of a vCPU, GONDOLA_RUN_SIZE bytes */
 int __gondola_map_run(int vcpu, struct gondola_run **run);
-struct gondola_run *gondola_map_run(int vcpu);
 int __gondola_run(int vcpu);
 int __gondola_set_cpuid(int vcpu, const struct gondola_cpuid_entry *entries, uint32_t count);
-void gondola_set_cpuid(int vcpu, const struct gondola_cpuid_entry *entries, uint32_t count);
 int __gondola_nmi(int vcpu);
 int __gondola_get_stats(int vcpu, struct gondola_stats *stats);
-void gondola_get_stats(int vcpu, struct gondola_stats *stats);
 
 /* ---- state records ------------------------------------------------------------ */
 
