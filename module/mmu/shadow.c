@@ -120,7 +120,7 @@ static void reap(struct gondola_vm *vm)
 	vm->mmu.reap_due = n == REAP_BATCH;
 }
 
-/* What the holder of the lock left behind. */
+/* The work that the holder of the lock left behind. */
 static noinline void clean_up(struct gondola_vm *vm)
 {
 	if (vm->mmu.reap_due)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a vCPU's CPUID offers (cpuid.c), for control registers and MSRs. */
+/* The offers of a vCPU's CPUID (cpuid.c), for control registers and MSRs. */
 #ifndef GONDOLA_X86_INTERNAL_H
 #define GONDOLA_X86_INTERNAL_H
 

@@ -115,7 +115,7 @@ void loop_stop(struct loop *loop)
 	wake(loop);
 }
 
-/* What the loop's thread works with: others may change the sources meanwhile. */
+/* The loop's thread works with copies: others may change the sources meanwhile. */
 struct turn {
 	struct loop_source *sources;
 	struct pollfd *fds;
