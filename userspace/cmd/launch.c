@@ -382,6 +382,8 @@ static void on_stop(struct control_request *request)
 
 static void open_control(struct vm *vm, const struct run_options *options)
 {
+	struct error error;
+
 	control_add_status(console_status);
 	control_add("stop", on_stop);
 	suspend_add_commands(vm);
@@ -390,10 +392,9 @@ static void open_control(struct vm *vm, const struct run_options *options)
 			     options->memory / 8);
 	dirty_sample_add_commands();
 	inspect_add_commands();
-	if (lock_fd >= 0)
-		control_open(vm, registry_path(REGISTRY_CONTROL, vm->name));
-	if (options->control)
-		control_open(vm, options->control);
+	if ((lock_fd >= 0 && !control_open(vm, registry_path(REGISTRY_CONTROL, vm->name), &error)) ||
+	    (options->control && !control_open(vm, options->control, &error)))
+		fail(error.status, "%s", error.words);
 }
 
 bool launch_check_cpu(uint32_t engine, const struct machine_config *incoming, struct error *error)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,7 +15,7 @@
 
 #include "control.h"
 #include "sandbox/keeper.h"
-#include "base/fail.h"
+#include "base/error.h"
 #include "base/line_socket.h"
 #include "base/wait.h"
 #include "vm/vm.h"
@@ -574,8 +575,7 @@ static void on_kill(struct control_request *request)
 
 void control_add(const char *name, control_fn fn)
 {
-	if (control.nr_commands == CONTROL_MAX_COMMANDS)
-		fail(EXIT_CODE_ERROR, "more than %d control commands", CONTROL_MAX_COMMANDS);
+	assert(control.nr_commands < CONTROL_MAX_COMMANDS);
 	control.commands[control.nr_commands].name = name;
 	control.commands[control.nr_commands++].fn = fn;
 }
@@ -587,8 +587,7 @@ void control_set_guard(control_fn fn)
 
 void control_add_status(control_status_fn fn)
 {
-	if (control.nr_status == CONTROL_MAX_COMMANDS)
-		fail(EXIT_CODE_ERROR, "more than %d parts of the status", CONTROL_MAX_COMMANDS);
+	assert(control.nr_status < CONTROL_MAX_COMMANDS);
 	control.status[control.nr_status++] = fn;
 }
 
@@ -607,24 +606,24 @@ static void begin(struct vm *vm)
 	control_add("kill", on_kill);
 }
 
-void control_open(struct vm *vm, const char *path)
+bool control_open(struct vm *vm, const char *path, struct error *error)
 {
 	struct control_listener *listener = &control.listeners[control.nr_listeners];
 	int ret;
 
 	if (!control.vm)
 		begin(vm);
-	if (control.nr_listeners == CONTROL_MAX_LISTENERS)
-		fail(EXIT_CODE_ERROR, "more than %d control sockets", CONTROL_MAX_LISTENERS);
-	/* The keeper removes it, also if the launcher ends by fail(). */
+	assert(control.nr_listeners < CONTROL_MAX_LISTENERS);
+	/* The keeper removes it, however the launcher ends. */
 	listener->note = keeper_note(KEEPER_SOCKET, path);
 	ret = keeper_listen(listener->note);
 	if (ret < 0)
-		fail(EXIT_CODE_ERROR, "cannot make the control socket %s: %s", path,
-		     strerror(-ret));
+		return error_set(error, EXIT_CODE_ERROR, "cannot make the control socket %s: %s",
+				 path, strerror(-ret));
 	listener->fd = ret;
 	control.nr_listeners++;
 	loop_add(&vm->loop, listener->fd, POLLIN, on_connection, NULL);
+	return true;
 }
 
 void control_event(const char *name, struct json_object *data)

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <json-c/json.h>
+#include "base/error.h"
 
 #define CONTROL_PROTOCOL	1
 #define CONTROL_LINE_MAX	65536	/* bytes of a request, its newline included */
@@ -67,8 +68,8 @@ typedef void (*control_status_fn)(struct vm *vm, struct json_object *status);
 /** control_add_status() - @fn adds members to what "status" answers */
 void control_add_status(control_status_fn fn);
 
-/** control_open() - listen at @path, and at another one if called again; fail()s */
-void control_open(struct vm *vm, const char *path);
+/** control_open() - listen at @path, and at another one if called again; false with @error */
+bool control_open(struct vm *vm, const char *path, struct error *error);
 /** control_close() - all clients are told and let go, the socket is removed */
 void control_close(void);
 

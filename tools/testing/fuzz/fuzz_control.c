@@ -110,7 +110,8 @@ static void prepare(void)
 	balloon_control_init(1 << 20);
 	dirty_sample_add_commands();
 	inspect_add_commands();
-	control_open(&vm, path);
+	if (!control_open(&vm, path, NULL))
+		abort();
 	nr_sources = count_sources();
 	for (unsigned int i = 0; i < CLIENTS; i++)
 		clients[i] = -1;

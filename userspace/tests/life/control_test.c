@@ -147,6 +147,8 @@ static void *run(void *argument)
 
 static void begin(void)
 {
+	struct error error = { .words = "" };
+
 	if (running)
 		return;
 	strcpy(vm.name, "vm1");
@@ -159,7 +161,9 @@ static void begin(void)
 	control_add("descriptor", on_descriptor);
 	control_add("suspend", on_suspend);
 	migrate_add_commands();
-	control_open(&vm, PATH);
+	expect(!control_open(&vm, "/nowhere/socket", &error));
+	expect(strstr(error.words, "control socket /nowhere/socket: No such file"));
+	require(control_open(&vm, PATH, NULL));
 	require_equal(pthread_create(&thread, NULL, run, NULL), 0);
 	running = true;
 }
