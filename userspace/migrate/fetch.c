@@ -421,22 +421,6 @@ static bool take_all(struct target *target)
 
 /* ---- another link ------------------------------------------------------------------------- */
 
-static bool say_missing(struct target *target)
-{
-	for (uint64_t first = 0; first < target->pages; first += WIRE_MISSING_MAX) {
-		uint64_t left = target->pages - first;
-		struct wire_missing head = {
-			.first = first,
-			.pages = left < WIRE_MISSING_MAX ? left : WIRE_MISSING_MAX,
-		};
-
-		if (stream_put(&target->link.out, WIRE_MISSING, WIRE_VERSION, &head, sizeof(head),
-			       (uint8_t *)target->missing + first / 8, (head.pages + 7) / 8))
-			return link_flush(&target->link);
-	}
-	return true;
-}
-
 static bool greet_again(struct target *target)
 {
 	struct wire_recover hello;
@@ -447,7 +431,7 @@ static bool greet_again(struct target *target)
 	if (hello.protocol != WIRE_PROTOCOL ||
 	    memcmp(hello.token, target->hello.token, sizeof(hello.token)))
 		return link_fail(&target->link, "this is not the VM that was lost");
-	return say_missing(target);
+	return link_put_missing(&target->link, target->missing, target->pages);
 }
 
 static bool reconnect(struct target *target, int fd)

@@ -153,6 +153,22 @@ bool link_flush(struct link *link)
 	return !stream_flush(&link->out) || write_failed(link);
 }
 
+bool link_put_missing(struct link *link, const uint64_t *missing, uint64_t pages)
+{
+	for (uint64_t first = 0; first < pages; first += WIRE_MISSING_MAX) {
+		uint64_t left = pages - first;
+		struct wire_missing head = {
+			.first = first,
+			.pages = left < WIRE_MISSING_MAX ? left : WIRE_MISSING_MAX,
+		};
+
+		if (stream_put(&link->out, WIRE_MISSING, WIRE_VERSION, &head, sizeof(head),
+			       (const uint8_t *)missing + first / 8, (head.pages + 7) / 8))
+			return link_flush(link);
+	}
+	return true;
+}
+
 static bool take_refusal(struct link *link, const struct stream_record *record)
 {
 	char words[WIRE_WORDS_MAX];

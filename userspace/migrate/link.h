@@ -46,6 +46,8 @@ void link_refuse(struct link *link, const char *words);
 void link_bye(struct link *link);
 /** link_flush() - gathered pages go out; false with words if anything has failed so far */
 bool link_flush(struct link *link);
+/** link_put_missing() - WIRE_MISSING records of the first @pages bits of @missing */
+bool link_put_missing(struct link *link, const uint64_t *missing, uint64_t pages);
 /** link_read() - the next record; a REFUSE is a failure with the other end's words */
 bool link_read(struct link *link, struct stream_record *record);
 /** link_expect() - likewise, and it must be of @type and have @bytes; @to may be NULL */

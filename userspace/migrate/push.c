@@ -70,18 +70,7 @@ static uint64_t count_missing(const struct source *s)
 
 bool push_missing(struct source *s)
 {
-	for (uint64_t first = 0; first < s->pages; first += WIRE_MISSING_MAX) {
-		uint64_t left = s->pages - first;
-		struct wire_missing head = {
-			.first = first,
-			.pages = left < WIRE_MISSING_MAX ? left : WIRE_MISSING_MAX,
-		};
-
-		if (stream_put(&s->link.out, WIRE_MISSING, WIRE_VERSION, &head, sizeof(head),
-			       (uint8_t *)s->dirty + first / 8, (head.pages + 7) / 8))
-			return link_flush(&s->link);
-	}
-	return true;
+	return link_put_missing(&s->link, s->dirty, s->pages);
 }
 
 /* ---- what the target says ------------------------------------------------------------- */

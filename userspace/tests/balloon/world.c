@@ -83,19 +83,8 @@ bool balloon_has(uint32_t page)
 /* Sends an array of page numbers, or a part of one; true when the device has served it. */
 bool balloon_send(unsigned int queue, const uint32_t *pfns, uint32_t bytes)
 {
-	uint16_t before = ring_used(queue)->idx;
-
 	memcpy(guest(BUFFERS), pfns, bytes);
-	put_desc(queue, 0, BUFFERS, bytes, 0, 0);
-	offer(queue, 0);
-	for (int i = 0; i < PATIENCE_MS; i++) {
-		if (ring_used(queue)->idx != before)
-			return true;
-		if (get_register(VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET)
-			return false;
-		usleep(1000);
-	}
-	return false;
+	return balloon_send_run(queue, BUFFERS, bytes, 0);
 }
 
 bool balloon_send_run(unsigned int queue, uint64_t gpa, uint32_t bytes, unsigned int flags)
