@@ -17,6 +17,7 @@
 #include "virtio.h"
 
 #define VENDOR		0x4c444e47u	/* "GNDL" */
+#define AGAIN_US	10000	/* after a failure to wait */
 #define MAX_COMPLAINTS	10
 #define MAX_ROUNDS	256u	/* a driver may change its mind as often as it likes */
 #define BIT64(n)	(1ull << (n))
@@ -248,9 +249,11 @@ static void *serve(void *argument)
 		else if (ops->poll)
 			count = ops->poll(device, fds + 1, VIRTIO_MAX_FDS, &timeout);
 		virtio_unlock(device);
-		if (poll(fds, 1 + count, timeout) < 0 && errno != EINTR)
-			fail(EXIT_CODE_ERROR, "%s: cannot wait for events: %s", device->label,
-			     strerror(errno));
+		if (poll(fds, 1 + count, timeout) < 0 && errno != EINTR) {
+			/* The host lacks memory, say: look again soon, the guest need not end for it. */
+			virtio_complain(device, "cannot wait for events: %s", strerror(errno));
+			usleep(AGAIN_US);
+		}
 		while (read(device->kick_fd, &kicks, sizeof(kicks)) < 0 && errno == EINTR)
 			;
 		virtio_lock(device);

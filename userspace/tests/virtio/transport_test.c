@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The transport, by means of the simplest device. */
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -100,6 +102,40 @@ static void nonsense_rng(void)
 	driver_end();
 }
 
+int __real_poll(struct pollfd *fds, nfds_t count, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout);
+static int polls_fail;
+
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+	if (__atomic_load_n(&polls_fail, __ATOMIC_RELAXED) > 0) {
+		__atomic_fetch_sub(&polls_fail, 1, __ATOMIC_RELAXED);
+		errno = ENOMEM;
+		return -1;
+	}
+	return __real_poll(fds, count, timeout);
+}
+
+/* The device's thread is the only one here that polls. */
+static void host_cannot_wait(void)
+{
+	driver_memory();
+	driver_start(rng_create(&driver.memory, driver.registers, NULL), 0);
+	__atomic_store_n(&polls_fail, 20, __ATOMIC_RELAXED);
+	put_desc(0, 0, BUFFERS, 100, WRITE, 0);
+	offer(0, 0);
+	require(used_within(0, 1));
+	expect_equal(ring_used(0)->ring[0].len, 100);
+	for (int i = 0; i < PATIENCE_MS && __atomic_load_n(&polls_fail, __ATOMIC_RELAXED); i++) {
+		virtio_kick(driver.device);
+		usleep(1000);
+	}
+	expect_equal(polls_fail, 0);
+	offer(0, 0);
+	expect(used_within(0, 2));
+	driver_end();
+}
+
 static int open_descriptors(void)
 {
 	int count = 0;
@@ -181,6 +217,7 @@ const struct test_table transport_tests = TEST_TABLE(
 	{ "features, status and queues follow the standard", transport },
 	{ "rng gives random bytes, and breaks on bad requests", rng },
 	{ "100,000 nonsense writes to rng", nonsense_rng },
+	{ "a device whose host cannot wait goes on", host_cannot_wait },
 	{ "a device that cannot be made says why", refused },
 	{ "a device without descriptors leaves none open", no_descriptors }
 );
