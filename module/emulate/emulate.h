@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The interpreter: decode by tables, execute through operations.  Pure: it
+ * The instruction emulator: decode by tables, execute through operations.  Pure: it
  * knows no VM and no hardware, so it builds for UML, in userspace and in a
  * fuzzer.
  */
@@ -33,7 +33,7 @@ enum gondola_emul_mode {
 };
 
 /**
- * struct gondola_emul_ops - what the interpreter needs of the world
+ * struct gondola_emul_ops - what the emulator needs of the world
  *
  * Addresses are linear, after segmentation; @bytes may cross a page.  Each
  * returns enum gondola_emul_result and fills emulator->exception on FAULT.
@@ -43,7 +43,7 @@ enum gondola_emul_mode {
  *
  * @read and @write get more than 16 bytes only for a chunk of a string
  * instruction, within one page.  If that is not plain memory they may answer
- * GONDOLA_EMUL_SPLIT with nothing done; the interpreter then goes item by
+ * GONDOLA_EMUL_SPLIT with nothing done; the emulator then goes item by
  * item, in the width of the instruction.  A @write of 0 bytes asks whether a
  * write at @la would succeed, and does nothing.
  */
@@ -318,7 +318,7 @@ int gondola_emulate(struct gondola_emulator *e);
  * TF counts as it was before the instruction.  SYSCALL and SYSRET go by the TF that
  * they leave, since their caller is not to be stepped beyond its privilege.  An
  * instruction that enters a handler does not trap, and MOV SS puts it off.  Of a REP
- * each item traps: with TF set the interpreter does one at a time.
+ * each item traps: with TF set the emulator does one at a time.
  */
 bool gondola_emulate_trap_due(const struct gondola_emulator *e, u64 rflags, u64 rip,
 			      bool branches);
@@ -331,7 +331,7 @@ bool gondola_emulate_trap_due(const struct gondola_emulator *e, u64 rflags, u64 
  * it.  OK: CS, SS and the registers are the handler's: mode and cpl have to be
  * set anew.  FAULT: nothing changed; @e->exception arose, with EXT in its error
  * code, and merges with @event (gondola_event_merge()).  UNKNOWN: a task gate
- * or a TSS of 16 bits: this interpreter switches no tasks.
+ * or a TSS of 16 bits: this emulator switches no tasks.
  */
 int gondola_emulate_deliver(struct gondola_emulator *e, const struct gondola_event *event);
 

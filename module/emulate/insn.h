@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside the interpreter: the rows of the decode tables, and what handlers
+ * Inside the instruction emulator: the rows of the decode tables, and what handlers
  * share.
  */
 #ifndef GONDOLA_EMULATE_INSN_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A world for the interpreter's tests: some memory, and a note of what was asked of it. */
+/* A world for the emulator's tests: some memory, and a note of what was asked of it. */
 #ifndef GONDOLA_EMULATE_TEST_WORLD_H
 #define GONDOLA_EMULATE_TEST_WORLD_H
 
@@ -18,7 +18,7 @@
 
 /**
  * struct test_world - the world
- * @emul: its interpreter; the world is what contains it
+ * @emul: its emulator; the world is what contains it
  * @read_only: writes to this page fault (0: none)
  * @asks_user: accesses of the device answer USER until this is cleared
  * @fetches, @reads, @writes, @exchanges: how often each operation was called

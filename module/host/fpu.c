@@ -78,7 +78,7 @@ int gondola_thread_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes
 	return err;
 }
 
-/* ---- one XMM register, for the interpreter ---------------------------------------- */
+/* ---- one XMM register, for the emulator ------------------------------------------ */
 
 /* One instruction for each register: its number is part of the encoding. */
 #define EACH_XMM(X) do {						\

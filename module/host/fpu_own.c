@@ -193,7 +193,7 @@ int gondola_thread_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes
 	return 0;
 }
 
-/* ---- one XMM register, for the interpreter ---------------------------------------- */
+/* ---- one XMM register, for the emulator ------------------------------------------ */
 
 void gondola_thread_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf)
 {

@@ -157,7 +157,7 @@ int gondola_thread_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
 int gondola_thread_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
 void gondola_thread_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf);
 void gondola_thread_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf);
-/* All that FXSAVE has of it; what is set was got, and changed by the interpreter. */
+/* All that FXSAVE has of it; what is set was got, and changed by the emulator. */
 void gondola_thread_get_fx(struct gondola_vcpu *vcpu, void *fx);
 void gondola_thread_set_fx(struct gondola_vcpu *vcpu, const void *fx);
 

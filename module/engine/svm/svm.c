@@ -3,7 +3,7 @@
  * The SVM engine: AMD's virtualization with shadow paging.  The guest's CR3 is
  * the shadow root; there is no nested paging.  Since the processor can run
  * with paging on and protection off ("paged real mode"), real mode needs no
- * interpreter here.
+ * emulator here.
  */
 #include <linux/cc_platform.h>
 #include <linux/gfp.h>
@@ -244,7 +244,7 @@ static void svm_update_control(struct gondola_vcpu *vcpu)
 	/* Reads leave the guest only where they would show a value that is not its own. */
 	svm->unchecked = true;
 	vmcb->intercept_cr = INTERCEPT_CR;
-	/* The interpreter, which such an exit goes to, reads the register that was meant. */
+	/* The emulator, which such an exit goes to, reads the register that was meant. */
 	if (vmcb->cr0 != cr0 || svm->reads_are_of_cr0)
 		vmcb->intercept_cr |= SVM_READ_OF(0);
 	if (vmcb->cr4 != cr4)
