@@ -9,8 +9,6 @@
 #include "host/compat.h"
 #include "interp.h"
 
-/* So many instructions with interrupts off, then the host has its turn. */
-#define CHUNK	2048u
 #define MAX_INSN	16u
 #define SHADOW_MOV_SS	2u
 
@@ -37,12 +35,8 @@ static void reset_segments(struct interp_vcpu *ip)
 	ip->idt.limit = 0xffff;
 }
 
-static int interp_vcpu_create(struct gondola_vcpu *vcpu)
+void interp_vcpu_init(struct interp_vcpu *ip, struct gondola_vcpu *vcpu)
 {
-	struct interp_vcpu *ip = kvzalloc(sizeof(*ip), GFP_KERNEL_ACCOUNT);
-
-	if (!ip)
-		return -ENOMEM;
 	ip->vcpu = vcpu;
 	ip->emul.ops = &interp_ops;
 	ip->emul.ctx = ip;
@@ -55,6 +49,15 @@ static int interp_vcpu_create(struct gondola_vcpu *vcpu)
 	reset_segments(ip);
 	interp_flush(ip);
 	vcpu->engine_data = ip;
+}
+
+static int interp_vcpu_create(struct gondola_vcpu *vcpu)
+{
+	struct interp_vcpu *ip = kvzalloc(sizeof(*ip), GFP_KERNEL_ACCOUNT);
+
+	if (!ip)
+		return -ENOMEM;
+	interp_vcpu_init(ip, vcpu);
 	return 0;
 }
 
@@ -89,7 +92,7 @@ static u8 mode_of(const struct interp_vcpu *ip)
 	return ar & GONDOLA_AR_DB ? GONDOLA_EMUL_PROT32 : GONDOLA_EMUL_PROT16;
 }
 
-static void find_mode(struct interp_vcpu *ip)
+void interp_find_mode(struct interp_vcpu *ip)
 {
 	struct gondola_emulator *e = &ip->emul;
 
@@ -210,15 +213,18 @@ static u64 traps(struct interp_vcpu *ip, u64 rflags, u64 rip)
 static noinline bool look_around(struct interp_vcpu *ip, u64 rflags, u64 rip)
 {
 	struct gondola_emulator *e = &ip->emul;
+	bool user = false;
 	u64 met;
 
-	if (ip->attention & INTERP_MODE)
-		find_mode(ip);
+	if (ip->attention & INTERP_MODE) {
+		interp_find_mode(ip);
+		user = ip->stop_at_user && e->cpl == 3 && e->mode == GONDOLA_EMUL_LONG64;
+	}
 	met = traps(ip, rflags, rip);
 	if (met)
 		return leave_debug(ip, met);
 	if (e->shadow)
-		return meets_breakpoint(ip);
+		return meets_breakpoint(ip) || user;
 	if (ip->attention & INTERP_NMI_WINDOW && !ip->nmi_blocked) {
 		interp_leave(ip, GONDOLA_REASON_NMI_WINDOW);
 		return true;
@@ -227,7 +233,7 @@ static noinline bool look_around(struct interp_vcpu *ip, u64 rflags, u64 rip)
 		interp_leave(ip, GONDOLA_REASON_INTERRUPT_WINDOW);
 		return true;
 	}
-	return meets_breakpoint(ip);
+	return meets_breakpoint(ip) || user;
 }
 
 /* An instruction that is not complete.  True: the guest is to leave. */
@@ -264,7 +270,7 @@ static bool deliver(struct interp_vcpu *ip)
 			ip->nmi_blocked = true;
 		ip->inject.kind = GONDOLA_EVENT_NONE;
 		ip->emul.shadow = 0;
-		find_mode(ip);
+		interp_find_mode(ip);
 		return true;
 	}
 	if (r == GONDOLA_EMUL_UNKNOWN)
@@ -274,23 +280,22 @@ static bool deliver(struct interp_vcpu *ip)
 	return false;
 }
 
-static void interp_enter(struct gondola_vcpu *vcpu)
+unsigned int interp_run(struct interp_vcpu *ip, unsigned int left)
 {
-	struct interp_vcpu *ip = vcpu->engine_data;
 	struct gondola_emulator *e = &ip->emul;
-	struct gondola_regs *regs = &vcpu->regs;
+	struct gondola_regs *regs = &ip->vcpu->regs;
 	const struct gondola_insn *insn;
-	unsigned int left = CHUNK;
+	const unsigned int most = left;
 	u8 shadow;
 	int r;
 
 	ip->exit = (struct gondola_exit){ .reason = GONDOLA_REASON_COUNT };
 	e->shadow = ip->shadow;
-	find_mode(ip);
+	interp_find_mode(ip);
 	if (ip->inject.kind != GONDOLA_EVENT_NONE && !deliver(ip))
-		return;
+		return left;
 	if (meets_breakpoint(ip))
-		return;
+		return left;
 	do {
 		const u64 rflags = regs->rflags, rip = regs->rip;
 
@@ -309,12 +314,20 @@ static void interp_enter(struct gondola_vcpu *vcpu)
 		}
 	} while (--left);
 	ip->shadow = shadow;
-	vcpu->counters[GONDOLA_COUNTER_INSTRUCTIONS] += CHUNK - left;
+	ip->vcpu->counters[GONDOLA_COUNTER_INSTRUCTIONS] += most - left;
+	return left;
+}
+
+static void interp_enter(struct gondola_vcpu *vcpu)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+
+	interp_run(ip, INTERP_CHUNK);
 	if (ip->exit.reason == GONDOLA_REASON_COUNT)
 		ip->exit.reason = GONDOLA_REASON_HOST_INTERRUPT;
 }
 
-static void interp_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+void interp_vcpu_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	struct interp_vcpu *ip = vcpu->engine_data;
 
@@ -327,28 +340,28 @@ static void interp_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	}
 }
 
-static void interp_inject(struct gondola_vcpu *vcpu, const struct gondola_event *event)
+void interp_vcpu_inject(struct gondola_vcpu *vcpu, const struct gondola_event *event)
 {
 	struct interp_vcpu *ip = vcpu->engine_data;
 
 	ip->inject = *event;
 }
 
-static void interp_cancel_injection(struct gondola_vcpu *vcpu)
+void interp_vcpu_cancel_injection(struct gondola_vcpu *vcpu)
 {
 	struct interp_vcpu *ip = vcpu->engine_data;
 
 	ip->inject.kind = GONDOLA_EVENT_NONE;
 }
 
-static u32 interp_get_shadow(struct gondola_vcpu *vcpu)
+u32 interp_vcpu_get_shadow(struct gondola_vcpu *vcpu)
 {
 	struct interp_vcpu *ip = vcpu->engine_data;
 
 	return ip->shadow | (ip->nmi_blocked ? BIT(2) : 0);
 }
 
-static void interp_set_shadow(struct gondola_vcpu *vcpu, u32 shadow)
+void interp_vcpu_set_shadow(struct gondola_vcpu *vcpu, u32 shadow)
 {
 	struct interp_vcpu *ip = vcpu->engine_data;
 
@@ -356,7 +369,7 @@ static void interp_set_shadow(struct gondola_vcpu *vcpu, u32 shadow)
 	ip->nmi_blocked = shadow & BIT(2);
 }
 
-static void interp_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool nmi)
+void interp_vcpu_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool nmi)
 {
 	struct interp_vcpu *ip = vcpu->engine_data;
 
@@ -366,35 +379,35 @@ static void interp_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool n
 
 /* ---- state ----------------------------------------------------------------------------- */
 
-static void interp_get_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
-			       struct gondola_segment *out)
+void interp_vcpu_get_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
+			     struct gondola_segment *out)
 {
 	struct interp_vcpu *ip = vcpu->engine_data;
 
 	*out = ip->segment[seg];
 }
 
-static void interp_set_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
-			       const struct gondola_segment *in)
+void interp_vcpu_set_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
+			     const struct gondola_segment *in)
 {
 	struct interp_vcpu *ip = vcpu->engine_data;
 
 	ip->segment[seg] = *in;
 }
 
-static int interp_get_cpl(struct gondola_vcpu *vcpu)
+int interp_vcpu_get_cpl(struct gondola_vcpu *vcpu)
 {
 	return interp_cpl(vcpu->engine_data);
 }
 
-static void interp_get_dtable(struct gondola_vcpu *vcpu, bool idt, struct gondola_dtable *out)
+void interp_vcpu_get_dtable(struct gondola_vcpu *vcpu, bool idt, struct gondola_dtable *out)
 {
 	struct interp_vcpu *ip = vcpu->engine_data;
 
 	*out = idt ? ip->idt : ip->gdt;
 }
 
-static void interp_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dtable *in)
+void interp_vcpu_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dtable *in)
 {
 	struct interp_vcpu *ip = vcpu->engine_data;
 
@@ -402,17 +415,17 @@ static void interp_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct 
 }
 
 /* Rights are remembered as CR0, CR4 and EFER gave them. */
-static void interp_update_control(struct gondola_vcpu *vcpu)
+void interp_vcpu_update_control(struct gondola_vcpu *vcpu)
 {
 	interp_flush(vcpu->engine_data);
 }
 
-static void interp_set_dr7(struct gondola_vcpu *vcpu, u64 dr7)
+void interp_vcpu_set_dr7(struct gondola_vcpu *vcpu, u64 dr7)
 {
 	interp_set_breakpoints(vcpu->engine_data, dr7);
 }
 
-static void interp_set_tsc_offset(struct gondola_vcpu *vcpu)
+void interp_vcpu_set_tsc_offset(struct gondola_vcpu *vcpu)
 {
 }
 
@@ -448,7 +461,7 @@ u64 *interp_msr(struct interp_vcpu *ip, u32 index)
 	}
 }
 
-static int interp_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
+int interp_vcpu_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
 {
 	const u64 *msr = interp_msr(vcpu->engine_data, index);
 
@@ -458,7 +471,7 @@ static int interp_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
 	return 0;
 }
 
-static int interp_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
+int interp_vcpu_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 {
 	u64 *msr = interp_msr(vcpu->engine_data, index);
 
@@ -468,12 +481,12 @@ static int interp_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 	return 0;
 }
 
-static void interp_flush_tlb(struct gondola_vcpu *vcpu)
+void interp_vcpu_flush_tlb(struct gondola_vcpu *vcpu)
 {
 	interp_flush(vcpu->engine_data);
 }
 
-static void interp_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
+void interp_vcpu_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
 {
 	interp_flush_page(vcpu->engine_data, gva);
 }
@@ -489,22 +502,22 @@ const struct gondola_engine_ops gondola_interp_ops = {
 	.vcpu_load = interp_vcpu_load,
 	.vcpu_put = interp_vcpu_put,
 	.enter = interp_enter,
-	.decode = interp_decode,
-	.inject = interp_inject,
-	.cancel_injection = interp_cancel_injection,
-	.get_shadow = interp_get_shadow,
-	.set_shadow = interp_set_shadow,
-	.open_window = interp_open_window,
-	.get_segment = interp_get_segment,
-	.set_segment = interp_set_segment,
-	.cpl = interp_get_cpl,
-	.get_dtable = interp_get_dtable,
-	.set_dtable = interp_set_dtable,
-	.update_control = interp_update_control,
-	.set_dr7 = interp_set_dr7,
-	.set_tsc_offset = interp_set_tsc_offset,
-	.get_msr = interp_get_msr,
-	.set_msr = interp_set_msr,
-	.flush_tlb = interp_flush_tlb,
-	.flush_gva = interp_flush_gva,
+	.decode = interp_vcpu_decode,
+	.inject = interp_vcpu_inject,
+	.cancel_injection = interp_vcpu_cancel_injection,
+	.get_shadow = interp_vcpu_get_shadow,
+	.set_shadow = interp_vcpu_set_shadow,
+	.open_window = interp_vcpu_open_window,
+	.get_segment = interp_vcpu_get_segment,
+	.set_segment = interp_vcpu_set_segment,
+	.cpl = interp_vcpu_get_cpl,
+	.get_dtable = interp_vcpu_get_dtable,
+	.set_dtable = interp_vcpu_set_dtable,
+	.update_control = interp_vcpu_update_control,
+	.set_dr7 = interp_vcpu_set_dr7,
+	.set_tsc_offset = interp_vcpu_set_tsc_offset,
+	.get_msr = interp_vcpu_get_msr,
+	.set_msr = interp_vcpu_set_msr,
+	.flush_tlb = interp_vcpu_flush_tlb,
+	.flush_gva = interp_vcpu_flush_gva,
 };

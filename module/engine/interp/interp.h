@@ -53,6 +53,7 @@ struct interp_decoded {
  * @attention: INTERP_*
  * @shadow: STI or MOV SS shadow of the last instruction
  * @watch_met: bits of DR6: what the instruction under way met of the breakpoints on data
+ * @stop_at_user: interp_run() ends where 64-bit code of ring 3 would be next
  */
 struct interp_vcpu {
 	struct gondola_emulator emul;
@@ -74,6 +75,7 @@ struct interp_vcpu {
 	u8 shadow;
 	u8 watch_met;
 	bool nmi_blocked;
+	bool stop_at_user;
 	struct gondola_event inject;
 	struct gondola_exit exit;
 	struct gondola_tlb_entry tlb[2][GONDOLA_TLB_ENTRIES];
@@ -132,6 +134,41 @@ extern const struct gondola_emul_ops interp_ops;
 
 /* interp.c: where the processor keeps an MSR; NULL: it has none of this number. */
 u64 *interp_msr(struct interp_vcpu *ip, u32 index);
+
+/* So many instructions with interrupts off, then the host has its turn. */
+#define INTERP_CHUNK	2048u
+
+/* interp.c, also for the engine that has the processor itself run a part: a vCPU as after a reset. */
+void interp_vcpu_init(struct interp_vcpu *ip, struct gondola_vcpu *vcpu);
+/* Mode and privilege, and what depends on them. */
+void interp_find_mode(struct interp_vcpu *ip);
+/*
+ * Deliver what was injected, then interpret so many instructions at the most.  Returns how many are
+ * left; @ip->exit.reason says why the guest is to leave, GONDOLA_REASON_COUNT: it is not.
+ */
+unsigned int interp_run(struct interp_vcpu *ip, unsigned int left);
+
+/* Its operations; interp_vcpu is the first that engine_data leads to. */
+void interp_vcpu_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
+void interp_vcpu_inject(struct gondola_vcpu *vcpu, const struct gondola_event *event);
+void interp_vcpu_cancel_injection(struct gondola_vcpu *vcpu);
+u32 interp_vcpu_get_shadow(struct gondola_vcpu *vcpu);
+void interp_vcpu_set_shadow(struct gondola_vcpu *vcpu, u32 shadow);
+void interp_vcpu_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool nmi);
+void interp_vcpu_get_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
+			     struct gondola_segment *out);
+void interp_vcpu_set_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
+			     const struct gondola_segment *in);
+int interp_vcpu_get_cpl(struct gondola_vcpu *vcpu);
+void interp_vcpu_get_dtable(struct gondola_vcpu *vcpu, bool idt, struct gondola_dtable *out);
+void interp_vcpu_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dtable *in);
+void interp_vcpu_update_control(struct gondola_vcpu *vcpu);
+void interp_vcpu_set_dr7(struct gondola_vcpu *vcpu, u64 dr7);
+void interp_vcpu_set_tsc_offset(struct gondola_vcpu *vcpu);
+int interp_vcpu_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value);
+int interp_vcpu_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
+void interp_vcpu_flush_tlb(struct gondola_vcpu *vcpu);
+void interp_vcpu_flush_gva(struct gondola_vcpu *vcpu, gva_t gva);
 
 /* cpuid.c */
 void interp_processor_cpuid(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
