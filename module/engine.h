@@ -20,6 +20,8 @@ struct gondola_vcpu;
 /* Bits of @caps: abilities that not every engine has. */
 #define GONDOLA_ENGINE_REAL_MODE	BIT(0)	/* runs guests with CR0.PE = 0 (with CR0.PG = 0: paged real mode on the identity shadow) */
 
+#define GONDOLA_ENGINE_ASKED_FOR	BIT(1)	/* never chosen: used where it is named */
+
 /* The engines' tables leave out the exits that gondola never asks for. */
 static_assert(GONDOLA_REASON_UNKNOWN == 0);
 
@@ -206,6 +208,7 @@ struct gondola_engine_ops {
 /* The module's list of engines, in order of preference; entries may be NULL when not built. */
 extern const struct gondola_engine_ops gondola_vmx_ops;
 extern const struct gondola_engine_ops gondola_svm_ops;
+extern const struct gondola_engine_ops gondola_ring3_ops;
 extern const struct gondola_engine_ops gondola_interp_ops;
 
 /* Does the guest run on the processor itself, with its FPU and breakpoint registers? */

@@ -17,7 +17,7 @@
 
 static char *engine_param = "any";
 module_param_named(engine, engine_param, charp, 0444);
-MODULE_PARM_DESC(engine, "engine for VMs that name none: any, vmx, svm or interp");
+MODULE_PARM_DESC(engine, "engine for VMs that name none: any, vmx, svm, ring3 or interp");
 
 bool gondola_host_stopping;
 
@@ -26,6 +26,7 @@ static const struct gondola_engine_ops *const engines[] = {
 #ifndef CONFIG_UML
 	&gondola_vmx_ops,
 	&gondola_svm_ops,
+	&gondola_ring3_ops,
 #endif
 	&gondola_interp_ops,
 };
@@ -127,6 +128,8 @@ static u32 choose(u32 *id, char *detail)
 		char words[64];
 		u32 reason;
 
+		if (engines[i]->caps & GONDOLA_ENGINE_ASKED_FOR)
+			continue;
 		if (best == GONDOLA_PF_IN_USE && !engines[i]->cpu_on)
 			break;
 		reason = preflight(engines[i], words);
@@ -281,7 +284,7 @@ static int parse_parameter(void)
 			return 0;
 		}
 	}
-	pr_err("gondola: engine=%s is not one of any, vmx, svm, interp\n", engine_param);
+	pr_err("gondola: engine=%s is not one of any, vmx, svm, ring3, interp\n", engine_param);
 	return -EINVAL;
 }
 

@@ -31,6 +31,8 @@
  * @GONDOLA_ENGINE_VMX: Intel VT-x
  * @GONDOLA_ENGINE_SVM: AMD-V
  * @GONDOLA_ENGINE_INTERP: the interpreter alone
+ * @GONDOLA_ENGINE_RING3: 64-bit user code in ring 3 of the processor, the rest interpreted; used
+ *	where it is named
  * @GONDOLA_ENGINE_COUNT: how many numbers there are
  */
 enum gondola_engine_id {
@@ -38,6 +40,7 @@ enum gondola_engine_id {
 	GONDOLA_ENGINE_VMX	= 1,
 	GONDOLA_ENGINE_SVM	= 2,
 	GONDOLA_ENGINE_INTERP	= 3,
+	GONDOLA_ENGINE_RING3	= 4,
 	GONDOLA_ENGINE_COUNT
 };
 

@@ -18,6 +18,7 @@ static const char *const long_names[GONDOLA_ENGINE_COUNT] = {
 	[GONDOLA_ENGINE_VMX] = "Intel VT-x",
 	[GONDOLA_ENGINE_SVM] = "AMD-V",
 	[GONDOLA_ENGINE_INTERP] = "software",
+	[GONDOLA_ENGINE_RING3] = "ring 3",
 };
 
 static void describe_json(const struct gondola_preflight *preflight)

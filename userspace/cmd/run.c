@@ -113,7 +113,8 @@ static void take_engine(void *to, const char *option, const char *value)
 	int engine = gondola_engine_by_name(value);
 
 	if (engine < 0)
-		fail(EXIT_CODE_USAGE, "%s: \"%s\" is none of vmx, svm, interp and auto", option, value);
+		fail(EXIT_CODE_USAGE, "%s: \"%s\" is none of vmx, svm, ring3, interp and auto", option,
+		     value);
 	options->engine = engine;
 }
 
@@ -139,7 +140,7 @@ const struct option_spec run_specs[] = {
 	       "The number of processors, 1 to 16 (default 1). They are cores of one package.",
 	       NUMBER, struct run_options, cpus, .min = 1, .max = GONDOLA_MAX_VCPUS),
 	OPTION_TAKEN("--engine", "NAME",
-		     "vmx, svm, interp or auto (default auto: the engine that \"gondola probe\" "
+		     "vmx, svm, ring3, interp or auto (default auto: the engine that \"gondola probe\" "
 		     "names). interp runs guests in software, on any processor, much slower.",
 		     take_engine),
 	OPTION("--pv", "on|off",

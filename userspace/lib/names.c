@@ -33,6 +33,7 @@ static const char *const engines[GONDOLA_ENGINE_COUNT] = {
 	[GONDOLA_ENGINE_VMX] = "vmx",
 	[GONDOLA_ENGINE_SVM] = "svm",
 	[GONDOLA_ENGINE_INTERP] = "interp",
+	[GONDOLA_ENGINE_RING3] = "ring3",
 };
 
 const char *gondola_engine_name(unsigned int engine)

@@ -40,6 +40,8 @@
 #define CTX_GDTR		0x060
 #define CTX_HOST_IDTR		0x070
 #define CTX_HOST_GDTR		0x080
+#define CTX_HOST_CR4		0x090
+#define CTX_GUEST_CR4		0x098
 #define CTX_REGS		0xe48
 #define CTX_REGS_END		0xf00
 
@@ -102,6 +104,7 @@ struct ring3_regs {
  * @flags: FLAG_*
  * @strike: with FLAG_STRIKE: at which instruction of the window an NMI is made up
  * @struck: how often that came to pass
+ * @host_cr4, @guest_cr4: the same for CR4
  * @regs: loaded by an entry; an exit without a stack of its own pushes to the same place
  */
 struct ring3_context {
@@ -120,8 +123,10 @@ struct ring3_context {
 	struct desc_ptr gdtr __aligned(16);
 	struct desc_ptr host_idtr __aligned(16);
 	struct desc_ptr host_gdtr __aligned(16);
+	u64 host_cr4 __aligned(16);
+	u64 guest_cr4;
 	/* A fault of IRET pushes its frame below the registers' end, and the exit all of them again. */
-	u8 room[CTX_REGS - 0x90];
+	u8 room[CTX_REGS - 0xa0];
 	struct ring3_regs regs;
 };
 
@@ -141,6 +146,8 @@ AT(idtr, CTX_IDTR);
 AT(gdtr, CTX_GDTR);
 AT(host_idtr, CTX_HOST_IDTR);
 AT(host_gdtr, CTX_HOST_GDTR);
+AT(host_cr4, CTX_HOST_CR4);
+AT(guest_cr4, CTX_GUEST_CR4);
 AT(regs, CTX_REGS);
 #undef AT
 static_assert(offsetofend(struct ring3_context, regs) == CTX_REGS_END);

@@ -283,6 +283,11 @@ SYM_FUNC_START(ring3_switch)
 	lgdt	CTX_GDTR(%rdi)
 	mov	$RING3_TSS, %eax
 	ltr	%ax
+	mov	CTX_GUEST_CR4(%rdi), %rax
+	cmp	CTX_HOST_CR4(%rdi), %rax
+	je	.Lguest_cr4
+	mov	%rax, %cr4
+.Lguest_cr4:
 
 	testl	$FLAG_STRIKE, CTX_FLAGS(%rdi)
 	jz	.Lgo
@@ -297,6 +302,11 @@ SYM_FUNC_START(ring3_switch)
 	mov	(%rsp), %rdi
 	mov	%cr2, %rax
 	mov	%rax, CTX_CR2(%rdi)
+	mov	CTX_HOST_CR4(%rdi), %rax
+	cmp	CTX_GUEST_CR4(%rdi), %rax
+	je	.Lhost_cr4
+	mov	%rax, %cr4
+.Lhost_cr4:
 	mov	$RING3_HOST_TSS, %eax
 	ltr	%ax
 	lgdt	CTX_HOST_GDTR(%rdi)

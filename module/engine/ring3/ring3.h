@@ -33,6 +33,7 @@ struct ring3_area {
  * @fs_base: of ring 3
  * @gs_base: of ring 3
  * @tsc_aux: what RDTSCP gives
+ * @cr4_set, @cr4_clear: bits of the host's CR4 that are set and clear in ring 3
  * @selector: DS, ES, FS, GS as an exit found them; an entry has all empty
  * @cr2: of a page fault
  * @dr6: of #DB
@@ -41,6 +42,8 @@ struct ring3_user {
 	u64 fs_base;
 	u64 gs_base;
 	u64 tsc_aux;
+	u64 cr4_set;
+	u64 cr4_clear;
 	u16 selector[4];
 	u64 cr2;
 	u64 dr6;
@@ -50,8 +53,8 @@ struct ring3_user {
 enum ring3_why {
 	RING3_TURNED_BACK,	/* nothing of the guest's ran: an NMI came first */
 	RING3_EXCEPTION,	/* regs.vector and error */
-	RING3_INTERRUPT,	/* the host's, which has handled it */
-	RING3_NMI,		/* likewise, or a machine check */
+	RING3_INTERRUPT,	/* the host's: ring3_take_interrupt() */
+	RING3_NMI,		/* the host's, or a machine check; it has handled it */
 	RING3_CALL,		/* SYSCALL in 64-bit mode; RIP is behind it */
 	RING3_CALL32,
 	RING3_BAD_STATE,	/* IRET refused the registers with regs.vector and error */
@@ -90,16 +93,34 @@ void ring3_root_link(const struct ring3_area *area, u64 *root);
 bool ring3_set_user_segments(struct ring3_area *area, u16 cs, u16 ss);
 
 /**
+ * ring3_add_data_segments() - let ring 3 find what else of the guest's GDT it may use
+ * @area: after ring3_set_user_segments(), which took away those of before
+ * @gdt: the guest's; only present, accessed data segments for ring 3 are taken, where there is place
+ * @entries: of @gdt
+ */
+void ring3_add_data_segments(struct ring3_area *area, const u64 *gdt, unsigned int entries);
+
+/**
  * ring3_run() - run in ring 3 until it leaves
  * @area: of a vCPU that runs nowhere else, in the current address space
  * @root: physical address of the top-level table, linked by ring3_root_link()
  * @regs: to enter with; what they are afterwards
  * @user: the same for the rest
  *
- * Interrupts off.  An interrupt or NMI that ended it has been handled.
+ * Interrupts off.  An NMI that ended it has been handled; an interrupt, RING3_INTERRUPT, is what
+ * ring3_take_interrupt() is for.
  */
 enum ring3_why ring3_run(struct ring3_area *area, u64 root, struct ring3_regs *regs,
 			 struct ring3_user *user);
+
+/**
+ * ring3_take_interrupt() - give the host the interrupt that ended a stay
+ * @regs: as ring3_run() left them
+ *
+ * The processor has acknowledged it already.  Interrupts off, nothing of the host's in use: work
+ * that waits for the end of an interrupt runs here.
+ */
+void ring3_take_interrupt(const struct ring3_regs *regs);
 
 /**
  * ring3_slot_taken() - is the top-level entry used by something that is not ours?

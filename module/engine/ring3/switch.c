@@ -136,6 +136,20 @@ bool ring3_set_user_segments(struct ring3_area *area, u16 cs, u16 ss)
 	return true;
 }
 
+/* Present, for ring 3, data, accessed: else loading it changes the guest's memory. */
+#define DATA_MASK	0x0000f90000000000ull
+#define DATA_BITS	0x0000f10000000000ull
+
+void ring3_add_data_segments(struct ring3_area *area, const u64 *guest, unsigned int entries)
+{
+	u64 *gdt = page_at(area, AREA_GDT);
+	unsigned int i;
+
+	for (i = 1; i < min_t(unsigned int, entries, RING3_GDT_ENTRIES); i++)
+		if (!gdt[i] && place_is_free(8 * i + 3) && (guest[i] & DATA_MASK) == DATA_BITS)
+			gdt[i] = guest[i];
+}
+
 /* The host's task register comes back from a copy of its descriptor that is not marked as busy. */
 static void note_descriptors(struct ring3_area *area)
 {
@@ -154,7 +168,7 @@ static void note_descriptors(struct ring3_area *area)
 /* ---- what of the host's is in the processor ------------------------------------------ */
 
 struct host_state {
-	u64 fs_base, gs_base, lstar, cstar, sysenter_cs, debugctl, tsc_aux, u_cet;
+	u64 fs_base, gs_base, lstar, cstar, sysenter_cs, debugctl, pebs, tsc_aux, u_cet, misc;
 	unsigned long dr7;
 	u32 pkru;
 	u16 ldt, selector[4];
@@ -206,6 +220,12 @@ static void take_processor(struct ring3_area *area, struct host_state *host,
 		rdmsrq(MSR_TSC_AUX, host->tsc_aux);
 		wrmsrq(MSR_TSC_AUX, user->tsc_aux);
 	}
+	/* CPUID leaves, where it can: the guest has one of its own. */
+	if (boot_cpu_has(X86_FEATURE_CPUID_FAULT)) {
+		rdmsrq(MSR_MISC_FEATURES_ENABLES, host->misc);
+		wrmsrq(MSR_MISC_FEATURES_ENABLES,
+		       host->misc | MSR_MISC_FEATURES_ENABLES_CPUID_FAULT);
+	}
 	/* Else CALL would push to the launcher's shadow stack, which no guest has mapped. */
 	host->u_cet = native_read_cr4() & CR4_CET_BIT ? __rdmsr(MSR_IA32_U_CET) : 0;
 	if (unlikely(host->u_cet))
@@ -213,6 +233,12 @@ static void take_processor(struct ring3_area *area, struct host_state *host,
 	host->debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
 	if (unlikely(host->debugctl))
 		wrmsrq(MSR_IA32_DEBUGCTLMSR, 0);
+	/* Its records go to the host's addresses, which the guest's tables do not have. */
+	if (boot_cpu_has(X86_FEATURE_PEBS)) {
+		rdmsrq(MSR_IA32_PEBS_ENABLE, host->pebs);
+		if (unlikely(host->pebs))
+			wrmsrq(MSR_IA32_PEBS_ENABLE, 0);
+	}
 	get_debugreg(host->dr7, 7);
 	set_debugreg(0, 7);
 	if (cpu_feature_enabled(X86_FEATURE_OSPKE)) {
@@ -226,12 +252,16 @@ static void give_processor(const struct host_state *host, struct ring3_user *use
 	if (cpu_feature_enabled(X86_FEATURE_OSPKE))
 		wrpkru(host->pkru);
 	set_debugreg(host->dr7, 7);
+	if (boot_cpu_has(X86_FEATURE_PEBS) && unlikely(host->pebs))
+		wrmsrq(MSR_IA32_PEBS_ENABLE, host->pebs);
 	if (unlikely(host->debugctl))
 		wrmsrq(MSR_IA32_DEBUGCTLMSR, host->debugctl);
 	if (cpu_feature_enabled(X86_FEATURE_RDTSCP))
 		wrmsrq(MSR_TSC_AUX, host->tsc_aux);
 	if (unlikely(host->u_cet))
 		wrmsrq(MSR_IA32_U_CET, host->u_cet);
+	if (boot_cpu_has(X86_FEATURE_CPUID_FAULT))
+		wrmsrq(MSR_MISC_FEATURES_ENABLES, host->misc);
 	rdmsrq(MSR_FS_BASE, user->fs_base);
 	rdmsrq(MSR_KERNEL_GS_BASE, user->gs_base);
 	get_selectors(user->selector);
@@ -261,8 +291,13 @@ static void hand_over(u64 vector, u32 seen)
 		asm volatile("int $2");
 	if (vector == X86_TRAP_MC || seen & SEEN_MC)
 		engine_host_machine_check();
-	if (vector >= FIRST_EXTERNAL_VECTOR && vector < NR_VECTORS)
-		ring3_raise(vector);
+}
+
+void ring3_take_interrupt(const struct ring3_regs *regs)
+{
+	lockdep_assert_irqs_disabled();
+	if (!WARN_ON_ONCE(regs->vector < FIRST_EXTERNAL_VECTOR || regs->vector >= NR_VECTORS))
+		ring3_raise(regs->vector);
 }
 
 static enum ring3_why judge(const struct ring3_regs *left)
@@ -341,6 +376,8 @@ enum ring3_why ring3_run(struct ring3_area *area, u64 root, struct ring3_regs *r
 	if (cpu_feature_enabled(X86_FEATURE_CLEAR_CPU_BUF))
 		context->flags |= FLAG_VERW;
 	set_tables(context, root);
+	context->host_cr4 = native_read_cr4();
+	context->guest_cr4 = (context->host_cr4 & ~user->cr4_clear) | user->cr4_set;
 	note_descriptors(area);
 	take_processor(area, &host, user);
 	ring3_switch((struct ring3_context *)(area->base + AREA_CONTEXT));

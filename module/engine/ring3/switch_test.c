@@ -130,6 +130,8 @@ static enum ring3_why once(struct guest *guest)
 
 	local_irq_disable();
 	why = ring3_run(&guest->area, virt_to_phys(guest->tables[0]), &guest->regs, &guest->user);
+	if (why == RING3_INTERRUPT)
+		ring3_take_interrupt(&guest->regs);
 	local_irq_enable();
 	return why;
 }
