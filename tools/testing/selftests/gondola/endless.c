@@ -55,7 +55,8 @@ static void alignment(void)
 	int ret;
 
 	machine_create(&machine, MODE_PAGED32);
-	if (machine.engine == GONDOLA_ENGINE_INTERP) {
+	/* Ring3 interprets this guest, too: it has 32 bits. */
+	if (machine.engine == GONDOLA_ENGINE_INTERP || machine.engine == GONDOLA_ENGINE_RING3) {
 		machine_destroy(&machine);
 		tap_skip("the instruction emulator checks no alignment");
 	}

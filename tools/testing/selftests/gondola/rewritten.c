@@ -75,7 +75,8 @@ static void rewritten_into(uint8_t other)
 	int ret;
 
 	machine_create(&r.machine, MODE_LONG);
-	if (other == PADDB && r.machine.engine == GONDOLA_ENGINE_INTERP) {
+	if (other == PADDB && (r.machine.engine == GONDOLA_ENGINE_INTERP ||
+			       r.machine.engine == GONDOLA_ENGINE_RING3)) {
 		machine_destroy(&r.machine);
 		tap_skip("the engine runs only what the instruction emulator knows");
 	}
