@@ -648,9 +648,15 @@ static int emulate(struct assist *in, int *result)
 
 int assist_emulate(struct gondola_vcpu *vcpu)
 {
-	int result;
+	struct assist *in = to_assist(vcpu->emulator);
+	int result, next = emulate(in, &result);
 
-	return emulate(to_assist(vcpu->emulator), &result);
+	if (likely(result != GONDOLA_EMUL_UNKNOWN) || in->nr_writes ||
+	    vcpu->engine->cpl(vcpu) != 3)
+		return next;
+	/* A program must not end its guest: what no processor offers it is undefined. */
+	run_queue_exception(vcpu, VEC_UD, false, 0);
+	return RUN_REENTER;
 }
 
 int assist_emulate_known(struct gondola_vcpu *vcpu)

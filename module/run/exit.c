@@ -176,7 +176,9 @@ static int handle_dr(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 		return assist_emulate(vcpu);
 	if ((dr & ~1u) == 4 && vcpu->cr4 & CR4_DE)
 		return raise(vcpu, VEC_UD);
-	/* Leaving the guest comes before the processor's own look at DR7.GD. */
+	/* Leaving the guest comes before the processor's own look at CPL and at DR7.GD. */
+	if (unlikely(vcpu->engine->cpl(vcpu)))
+		return raise(vcpu, VEC_GP);
 	if (unlikely(gondola_general_detect(vcpu)))
 		return raise(vcpu, VEC_DB);
 	if (exit->cr.write)
