@@ -71,7 +71,7 @@ help:
 	@echo
 	@echo 'for run, shell, check and bench:'
 	@echo '  ENGINE=vmx|svm|interp vmx: Bochs (default), svm: QEMU, interp: User Mode Linux, no emulator;'
-	@echo '                        run and shell also have ring3: QEMU without SVM;'
+	@echo '                        run, shell and check also have ring3: QEMU without SVM;'
 	@echo '                        check runs all without it'
 	@echo '  CPU_MODEL=NAME        default core2_penryn_t9600 (vmx), EPYC (svm)'
 	@echo '  MITIGATIONS=default   with the kernels'\'' mitigations (default off, which is quicker)'
