@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "driver.h"
@@ -45,6 +50,65 @@ static int tap_fd = -1;
 int __wrap_keeper_tap(int note)
 {
 	return tap_fd < 0 ? __real_keeper_tap(note) : tap_fd;
+}
+
+/* ---- its address ------------------------------------------------------------------------- */
+
+/* Of a card at "tap=none", made in a process of its own in new namespaces; false: there are none. */
+static bool mac_in(int namespaces, const char *host, uint8_t mac[6])
+{
+	struct virtio_device *device;
+	int status, ends[2];
+	pid_t child;
+
+	require_equal(pipe2(ends, O_CLOEXEC), 0);
+	child = fork();
+	require(child >= 0);
+	if (!child) {
+		if (namespaces && unshare(namespaces | (geteuid() ? CLONE_NEWUSER : 0)))
+			_exit(2);
+		if (host && (mount(host, "/etc/machine-id", NULL, MS_BIND, NULL)))
+			_exit(2);
+		driver_memory();
+		tap_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		device = net_create(&driver.memory, driver.registers, "tap=none", NULL);
+		_exit(write(ends[1], device->registers + VIRTIO_CONFIG, 6) != 6);
+	}
+	close(ends[1]);
+	require_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+		close(ends[0]);
+		return false;
+	}
+	require_equal(read(ends[0], mac, 6), 6);
+	close(ends[0]);
+	return true;
+}
+
+/* Two bridged taps of one name, on two hosts or in two namespaces, must not have one address. */
+static void macs_differ(void)
+{
+	uint8_t mine[6], again[6], theirs[6];
+	char id[] = "/tmp/virtio-test-XXXXXX";
+	int fd = mkstemp(id);
+	bool made;
+
+	require(fd >= 0);
+	require_equal(write(fd, "00000000000000000000000000000001\n", 33), 33);
+	close(fd);
+	require(mac_in(0, NULL, mine) && mac_in(0, NULL, again));
+	expect(!memcmp(mine, again, 6));
+	expect_equal(mine[0] & 3, 2);
+	made = mac_in(CLONE_NEWNET, NULL, theirs);
+	if (made)
+		expect(memcmp(mine, theirs, 6));
+	if (!access("/etc/machine-id", R_OK) && mac_in(CLONE_NEWNS, id, theirs))
+		expect(memcmp(mine, theirs, 6));
+	else
+		made = false;
+	unlink(id);
+	if (!made)
+		tap_skip("this user may not make namespaces, or the host has no machine-id");
 }
 
 /* One that is deleted is ready for ever: whoever goes on polling it takes a processor. */
@@ -204,6 +268,7 @@ static void nonsense_net(void)
 
 const struct test_table net_tests = TEST_TABLE(
 	{ "a tap that is deleted is let go", tap_goes },
+	{ "cards of other hosts and namespaces have other addresses", macs_differ },
 	{ "a network card sends, receives, and breaks on bad buffers", net },
 	{ "the host's loopback is the guest's only if the user says so",
 	  loopback_is_not_the_guests },
