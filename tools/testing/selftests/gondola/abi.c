@@ -232,10 +232,10 @@ static void run_before_setup(void)
 	struct machine machine;
 
 	machine_bare(&machine);
-	expect_equal(__gondola_run(machine.vcpu), -ENOEXEC);
+	expect_equal(machine_enter(&machine), -ENOEXEC);
 	require_equal(__gondola_supported_cpuid(machine.sys, cpuid, &leaves), 0);
 	require_equal(__gondola_set_cpuid(machine.vcpu, cpuid, leaves), 0);
-	expect_equal(__gondola_run(machine.vcpu), -ENOEXEC);
+	expect_equal(machine_enter(&machine), -ENOEXEC);
 	machine_destroy(&machine);
 }
 
@@ -292,10 +292,10 @@ static void run_page(void)
 	GUEST_LOAD(&machine, report);
 	expect_equal(machine.run->size, GONDOLA_RUN_SIZE);
 	machine.run->flags = 1;
-	expect_equal(__gondola_run(machine.vcpu), -EINVAL);
+	expect_equal(machine_enter(&machine), -EINVAL);
 	machine.run->flags = 0;
 	machine.run->immediate_exit = 1;
-	expect_equal(__gondola_run(machine.vcpu), -EINTR);
+	expect_equal(machine_enter(&machine), -EINTR);
 	machine.run->immediate_exit = 0;
 	expect_equal(machine_result(&machine), 7);
 	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, machine.vcpu, 0);
@@ -318,7 +318,7 @@ static void other_process(void)
 	child = fork();
 	require(child >= 0);
 	if (!child)
-		_exit(__gondola_run(machine.vcpu) == -EIO &&
+		_exit(machine_enter(&machine) == -EIO &&
 		      __gondola_irq_line(machine.vm, 4, true) == -EIO ? 0 : 1);
 	require_equal(waitpid(child, &status, 0), child);
 	expect_equal(status, 0);

@@ -298,7 +298,7 @@ static void *run_vcpu(void *arg)
 		/* The clocks are held between two runs, or just when one begins. */
 		for (volatile unsigned int i = 0; i < n * 7 % 512; i++)
 			;
-		if (__gondola_run(runner->machine->vcpu) == -EBUSY)
+		if (machine_enter(runner->machine) == -EBUSY)
 			__atomic_add_fetch(&runner->refused, 1, __ATOMIC_SEQ_CST);
 	}
 	return NULL;

@@ -4,8 +4,6 @@
  * interrupt in between: if the guest is not made to leave, the host has lost it.
  */
 #include <errno.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include "machine.h"
 
@@ -24,11 +22,6 @@
 
 /* In ring 3, with a stack that is not aligned either, and where the handler runs in ring 3. */
 GUEST_CODE(misaligned, 32, "mov 0x40001, %eax; hlt");
-
-static void on_alarm(int number)
-{
-	(void)number;
-}
 
 static void make_user(struct machine *machine)
 {
@@ -49,7 +42,6 @@ static void make_user(struct machine *machine)
 
 static void alignment(void)
 {
-	struct sigaction action = { .sa_handler = on_alarm };
 	struct machine machine;
 	uint32_t *gate;
 	int ret;
@@ -72,10 +64,7 @@ static void alignment(void)
 	machine.regs.gpr[4] = STACK - 1;
 	machine_set(&machine);
 
-	sigaction(SIGALRM, &action, NULL);
-	alarm(2);
-	ret = __gondola_run(machine.vcpu);
-	alarm(0);
+	ret = machine_enter_for(&machine, 2);
 	if (!ret && machine.run->exit == GONDOLA_EXIT_SHUTDOWN &&
 	    !machine_exits(&machine, GONDOLA_REASON_EXCEPTION)) {
 		machine_destroy(&machine);

@@ -41,7 +41,7 @@ static void child_runs(const char *code, size_t bytes)
 	machine_create(&machine, MODE_LONG);
 	machine_load(&machine, code, bytes);
 	for (;;)
-		__gondola_run(machine.vcpu);
+		machine_enter(&machine);
 }
 
 static void killed_while(const char *code, size_t bytes)

@@ -32,16 +32,12 @@ static void nothing(int number)
 /* A timer's signal ends GONDOLA_RUN with EINTR. */
 static void interrupted_by(const char *code, size_t bytes)
 {
-	struct sigaction action = { .sa_handler = nothing };
 	struct machine machine;
 
 	machine_create(&machine, MODE_LONG);
 	machine_load(&machine, code, bytes);
-	sigaction(SIGALRM, &action, NULL);
-	for (int i = 0; i < 3; i++) {
-		alarm(1);
-		expect_equal(__gondola_run(machine.vcpu), -EINTR);
-	}
+	for (int i = 0; i < 3; i++)
+		expect_equal(machine_enter_for(&machine, 1), -EINTR);
 	machine_destroy(&machine);
 }
 
@@ -61,8 +57,7 @@ static void *run_thread(void *argument)
 {
 	struct machine *machine = argument;
 
-	while (__gondola_run(machine->vcpu) == -EINTR && !machine->run->immediate_exit)
-		;
+	machine_enter(machine);
 	return NULL;
 }
 
@@ -100,7 +95,7 @@ static void responsive_with(const char *code, size_t bytes)
 		machine_create(&machine, MODE_LONG);
 		machine_load(&machine, code, bytes);
 		for (;;)
-			__gondola_run(machine.vcpu);
+			machine_enter(&machine);
 	}
 	begin = now();
 	while (now() - begin < 20 && prompt < 20) {
@@ -184,7 +179,7 @@ static void run_guest(void)
 	machine_create(&machine, MODE_LONG);
 	GUEST_LOAD(&machine, open_spin);
 	for (;;)
-		__gondola_run(machine.vcpu);
+		machine_enter(&machine);
 }
 
 /*

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "machine.h"
@@ -180,14 +182,44 @@ void machine_set(struct machine *machine)
 		  fault.record, gondola_sregs_field(fault.field, field, sizeof(field)));
 }
 
-void machine_run(struct machine *machine)
+int machine_enter(struct machine *machine)
 {
 	int ret;
 
 	do {
 		ret = __gondola_run(machine->vcpu);
 	} while (ret == -EINTR && !machine->run->immediate_exit);
-	require_equal(ret, 0);
+	return ret;
+}
+
+static volatile sig_atomic_t alarmed;
+
+static void on_alarm(int number)
+{
+	(void)number;
+	alarmed = 1;
+}
+
+int machine_enter_for(struct machine *machine, unsigned int seconds)
+{
+	/* Again each second: the first may come just before the vCPU is entered. */
+	const struct itimerval timer = { .it_value.tv_sec = seconds, .it_interval.tv_sec = 1 };
+	const struct sigaction action = { .sa_handler = on_alarm };
+	int ret;
+
+	alarmed = 0;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	do {
+		ret = __gondola_run(machine->vcpu);
+	} while (ret == -EINTR && !alarmed);
+	setitimer(ITIMER_REAL, &(struct itimerval){ }, NULL);
+	return ret;
+}
+
+void machine_run(struct machine *machine)
+{
+	require_equal(machine_enter(machine), 0);
 }
 
 /* An exit that no guest here asks for: where it was, and at what. */

@@ -52,7 +52,16 @@ void machine_load(struct machine *machine, const void *code, size_t bytes);
 void machine_real_mode(struct machine *machine);
 /** machine_set() - hand @machine->regs and sregs to the vCPU */
 void machine_set(struct machine *machine);
-/** machine_run() - GONDOLA_RUN until it leaves for another reason than a signal */
+/**
+ * machine_enter() - GONDOLA_RUN, begun again after EINTR; its error
+ *
+ * Without a signal, too, the kernel may have work for the thread that is done on the way to user
+ * mode (task work). After @machine->run->immediate_exit EINTR is what was asked for.
+ */
+int machine_enter(struct machine *machine);
+/** machine_enter_for() - likewise, until a signal comes after so many seconds: EINTR */
+int machine_enter_for(struct machine *machine, unsigned int seconds);
+/** machine_run() - machine_enter(), which must not fail */
 void machine_run(struct machine *machine);
 /** machine_result() - run until the guest writes to RESULT_PORT; what it wrote */
 uint32_t machine_result(struct machine *machine);

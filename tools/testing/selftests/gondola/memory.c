@@ -183,7 +183,7 @@ static void protected(void)
 	start(&machine);
 	require_equal(mprotect((void *)word(&machine, 0), PAGES * PAGE, PROT_READ), 0);
 	/* The guest's write has nowhere to go: RUN fails, and nothing was written. */
-	expect_equal(__gondola_run(machine.vcpu), -EFAULT);
+	expect_equal(machine_enter(&machine), -EFAULT);
 	pages_hold(&machine, 0, 1, 2);
 	require_equal(mprotect((void *)word(&machine, 0), PAGES * PAGE, PROT_READ | PROT_WRITE), 0);
 	machine_result(&machine);

@@ -233,17 +233,13 @@ static void *work(void *argument)
 	struct worker *worker = argument;
 	struct machine *machine = &worker->machine;
 	uint32_t sum;
-	int err;
 
 	/* None may end before all have begun. */
 	__atomic_fetch_add(&started, 1, __ATOMIC_ACQ_REL);
 	while (__atomic_load_n(&started, __ATOMIC_ACQUIRE) < 2)
 		usleep(1000);
 	for (int i = 0; i < 20; i++) {
-		/* The kernel may have work for the thread that is done on the way to user mode. */
-		while ((err = __gondola_run(machine->vcpu)) == -EINTR)
-			;
-		if (err || machine->run->exit != GONDOLA_EXIT_IO)
+		if (machine_enter(machine) || machine->run->exit != GONDOLA_EXIT_IO)
 			break;
 		memcpy(&sum, (char *)machine->run + machine->run->io.offset, 4);
 		worker->wrong += sum != expected_sum(worker->seed);

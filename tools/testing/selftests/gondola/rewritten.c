@@ -85,9 +85,7 @@ static void rewritten_into(uint8_t other)
 	r.machine.regs.rflags = RFLAGS_IF;
 	machine_set(&r.machine);
 	require_equal(pthread_create(&thread, NULL, rewrite, &r), 0);
-	do {
-		ret = __gondola_run(r.machine.vcpu);
-	} while (ret == -EINTR);
+	ret = machine_enter(&r.machine);
 	__atomic_store_n(&r.stop, true, __ATOMIC_RELEASE);
 	require_equal(pthread_join(thread, NULL), 0);
 	expect_equal(ret, 0);
