@@ -54,6 +54,7 @@ help:
 	@echo '                  all ioctls at random, ONLY=hostile: hostile guests, in User Mode Linux'
 	@echo '                  (ENGINE=svm|vmx); SEED=N repeats a run'
 	@echo 'make corpus       images out of Debian packages: what each says, as a table (QEMU; ENGINE=vmx|interp)'
+	@echo 'make kernels      stock kernels 5.10 to 7.3 of all flavours as guests (QEMU); ONLY=6.12-rt-amd64'
 	@echo 'make modes        guests of every paging mode, real mode among them (QEMU; ENGINE=vmx|interp)'
 	@echo 'make mutants      break module and launcher in many ways: does a test see each?'
 	@echo 'make course       the commands of Documentation/course/, and whether they print what it says'
@@ -202,6 +203,10 @@ modes: all $(engine_module) packages-machine
 debian-13: packages-build packages-suites
 	@BUILD=$(BUILD) $(testing)/build/debian-13 build unit kunit run debug
 
+# Fetches a dozen kernels at first.
+kernels: all workload packages-machine packages-suites
+	@BUILD=$(BUILD) $(testing)/guests/kernels/run $(ONLY)
+
 # Two dozen images out of Debian's packages, which apt downloads without installing them.
 corpus: all $(engine_module) packages-machine
 	@$(testing)/guests/corpus/run --build $(BUILD) --engine $(SMP_ENGINE) --table
@@ -223,4 +228,4 @@ clean:
 
 .PHONY: exits-per-op mmu-lock
 .PHONY: all help course migration packages module driver launcher tracing-tools tracing workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean deb
-.PHONY: mutants modes debian-13 corpus
+.PHONY: mutants modes debian-13 corpus kernels

@@ -172,6 +172,8 @@ class StockKernel:
                 path, _, rest = line.partition(":")
                 name = os.path.basename(path).split(".")[0].replace("-", "_")
                 depends[name] = [path] + rest.split()
+        with open(os.path.join(self.modules, "modules.builtin"), encoding="ascii") as f:
+            depends.update((os.path.basename(path).split(".")[0].replace("-", "_"), []) for path in f)
         files = []
         for name in names:
             try:
@@ -240,6 +242,11 @@ def unpack_kernel(entry, version, package):
                 "cannot download %s %s, which belongs to the installed headers (apt-get update, "
                 "or upgrade linux-headers-cloud-amd64):\n%s" % (name, package, error.stderr)) from error
         run("dpkg", "-x", glob.glob(os.path.join(scratch, "*.deb"))[0], entry)
+    settle(entry, version)
+
+
+def settle(entry, version):
+    """An unpacked kernel as Debian 12 has it: modules that are not packed, links where newer suites moved things."""
     # Debian 13 has modules packed, and below /usr: the machine's insmod does not unpack. The link comes
     # after, or each would be found twice.
     packed = glob.glob(os.path.join(glob.escape(entry), "**/*.ko.xz"), recursive=True)
@@ -247,6 +254,9 @@ def unpack_kernel(entry, version, package):
         run("xz", "-d", *packed)
     if not os.path.exists(os.path.join(entry, "lib")):
         os.symlink("usr/lib", os.path.join(entry, "lib"))
+    if not os.path.exists(os.path.join(entry, "boot")):
+        os.mkdir(os.path.join(entry, "boot"))
+        os.symlink("../usr/lib/modules/%s/vmlinuz" % version, os.path.join(entry, "boot", "vmlinuz-" + version))
     run("depmod", "-b", entry, version,
         env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/sbin:/usr/sbin"})
 
@@ -309,7 +319,7 @@ def guest_initrd(base, stock, directory, modules):
         return out.read()
 
 
-def write_initrd(out, cache, stock, args, machine_files):
+def write_initrd(out, cache, stock, guest, args, machine_files):
     """The machine's initramfs: the cached archive, then a small fresh one."""
     base = cache.base()
     with open(os.path.join(base, "busybox.cpio"), "rb") as f:
@@ -326,6 +336,6 @@ def write_initrd(out, cache, stock, args, machine_files):
     # A drive comes on virtio over PCI, which the stock kernel has as modules.
     add_modules(cpio, stock, args.modules + (",virtio_pci,virtio_blk" if args.drive else ""))
     if args.guest:
-        cpio.file("boot/vmlinuz", stock.vmlinuz)
-        cpio.data("boot/initrd-guest", guest_initrd(base, stock, args.guest, args.guest_modules))
+        cpio.file("boot/vmlinuz", guest.vmlinuz)
+        cpio.data("boot/initrd-guest", guest_initrd(base, guest, args.guest, args.guest_modules))
     cpio.end()

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 
 import image
 
@@ -22,6 +23,8 @@ KERNELS = {
 }
 # The kernels whose headers are in the root; machines boot the first.
 FLAVOURS = ("cloud-amd64", "amd64", "rt-amd64")
+# Stock kernels for guests: one that is too old for a host, and the flavours.
+GUESTS = tuple("%s-%s" % (kernel, flavour) for kernel in ("5.10", *KERNELS) for flavour in FLAVOURS)
 INCLUDED = "gcc,make,libelf-dev,libc6-dev,xz-utils,kmod,perl,python3"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -37,6 +40,47 @@ def mirror():
             if uri.rstrip("/").endswith("/debian"):
                 return uri
     raise image.ImageError("no archive of Debian in the sources of apt: where do packages come from?")
+
+
+def apt(directory, suite):
+    """A function that runs a program of apt with sources, lists and cache of its own in @directory."""
+    for name in ("lists/partial", "archives/partial"):
+        os.makedirs(os.path.join(directory, name))
+    sources = os.path.join(directory, "sources")
+    with open(sources, "w", encoding="utf-8") as f:
+        f.write("deb [arch=amd64 signed-by=%s] %s %s main\n" % (KEYRING, mirror(), suite))
+    options = ["-o", "Dir::State=" + directory, "-o", "Dir::State::status=/dev/null", "-o", "Dir::Cache=" + directory,
+               "-o", "Dir::Etc::sourcelist=" + sources, "-o", "Dir::Etc::sourceparts=-",
+               "-o", "APT::Sandbox::User=root", "-o", "APT::Get::List-Cleanup=false"]
+
+    def command(program, *argv):
+        try:
+            return image.run(program, *options, *argv, cwd=directory)
+        except subprocess.CalledProcessError as error:
+            raise image.ImageError("%s %s fails: %s" % (program, " ".join(argv), error.stderr)) from error
+    return command
+
+
+def guest_kernel(name):
+    """The stock kernel of a name in GUESTS, unpacked."""
+    kernel, _, flavour = name.partition("-")
+
+    def unpack(entry):
+        with tempfile.TemporaryDirectory() as scratch:
+            command = apt(scratch, "bullseye" if kernel == "5.10" else KERNELS[kernel])
+            command("apt-get", "update", "-q")
+            depends = command("apt-cache", "depends", "linux-image-" + flavour)
+            package = re.search(r"Depends: (linux-image-\d\S*)", depends)[1]
+            # Newer suites have kernel and modules in packages that it depends on.
+            parts = re.findall(r"Depends: (linux-(?:binary|modules)-\S+)", command("apt-cache", "depends", package))
+            command("apt-get", "download", "-q", package, *parts)
+            os.mkdir(entry)
+            for path in glob.glob(os.path.join(scratch, "*.deb")):
+                image.run("dpkg", "-x", path, entry)
+        image.settle(entry, package[len("linux-image-"):])
+    directory = image.Cache().get("guest-kernel-%s-1" % name, unpack)
+    release, = os.listdir(os.path.join(directory, "lib/modules"))
+    return image.StockKernel(directory, release)
 
 
 def in_root(root, command, binds=()):
