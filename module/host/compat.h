@@ -19,6 +19,9 @@
 #ifndef CONFIG_UML
 #include <asm/cpufeature.h>
 #include <asm/debugreg.h>
+#if __has_include(<asm/gsseg.h>)
+#include <asm/gsseg.h>	/* load_gs_index(), which <asm/special_insns.h> had */
+#endif
 #include <asm/msr.h>
 #include <asm/processor.h>
 #include <asm/reboot.h>
