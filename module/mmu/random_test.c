@@ -28,6 +28,11 @@ static const u32 keep[] = { GONDOLA_RANDOM_KEEP };
 static const u32 keep[] = {};
 #endif
 
+/* KUnit ends a case after five minutes: a long run is made in parts, each with the next seed. */
+#define PART_STEPS	1000000u
+static const u8 parts[ARRAY_SIZE(keep) ? 1 : DIV_ROUND_UP(GONDOLA_RANDOM_STEPS, PART_STEPS)];
+KUNIT_ARRAY_PARAM(part, parts, NULL);
+
 /* Steps that shrinking may take in all. */
 #ifndef GONDOLA_RANDOM_SHRINK
 #define GONDOLA_RANDOM_SHRINK	20000000u
@@ -193,14 +198,16 @@ static struct random_state *random_state(struct kunit *test, unsigned int mode)
 		return NULL;
 	s->setup = &random_setups[mode];
 	s->mode_number = mode;
-	s->seed = (u64)GONDOLA_RANDOM_SEED ?: get_random_u32();
+	s->seed = GONDOLA_RANDOM_SEED ? (u64)GONDOLA_RANDOM_SEED + test->param_index :
+					get_random_u32();
 	s->budget = GONDOLA_RANDOM_SHRINK;
 	return s;
 }
 
 static void run_mode(struct kunit *test, unsigned int mode)
 {
-	u32 steps = ARRAY_SIZE(keep) ?: GONDOLA_RANDOM_STEPS;
+	u32 first = test->param_index * PART_STEPS;
+	u32 steps = ARRAY_SIZE(keep) ?: min(GONDOLA_RANDOM_STEPS - first, PART_STEPS);
 	struct random_state *s;
 	int failed;
 
@@ -294,14 +301,14 @@ static void random_failure_is_shrunk(struct kunit *test)
 }
 
 static struct kunit_case random_cases[] = {
-	KUNIT_CASE(random_unpaged),
-	KUNIT_CASE(random_32bit),
-	KUNIT_CASE(random_pae),
-	KUNIT_CASE(random_long_mode),
-	KUNIT_CASE(random_long_mode_gib_pages),
-	KUNIT_CASE(random_long_mode_smp),
-	KUNIT_CASE(random_pae_smp),
-	KUNIT_CASE(random_32bit_smp),
+	KUNIT_CASE_PARAM(random_unpaged, part_gen_params),
+	KUNIT_CASE_PARAM(random_32bit, part_gen_params),
+	KUNIT_CASE_PARAM(random_pae, part_gen_params),
+	KUNIT_CASE_PARAM(random_long_mode, part_gen_params),
+	KUNIT_CASE_PARAM(random_long_mode_gib_pages, part_gen_params),
+	KUNIT_CASE_PARAM(random_long_mode_smp, part_gen_params),
+	KUNIT_CASE_PARAM(random_pae_smp, part_gen_params),
+	KUNIT_CASE_PARAM(random_32bit_smp, part_gen_params),
 	KUNIT_CASE(random_failure_is_shrunk),
 	{}
 };
