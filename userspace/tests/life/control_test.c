@@ -15,12 +15,21 @@
 #include "control/control.h"
 #include "vm/vm.h"
 
-#define PATH		"/tmp/gondola-life-test-control"
 #define PATIENCE_MS	30000
 
 static struct vm vm;
 static pthread_t thread;
 static bool running;
+
+/* Of this process alone: another build may be tested at the same time. */
+static const char *path(void)
+{
+	static char text[64];
+
+	if (!*text)
+		snprintf(text, sizeof(text), "/tmp/gondola-life-test-%d", getpid());
+	return text;
+}
 
 /* ---- what the control socket asks of a VM, without one ------------------------------- */
 
@@ -163,7 +172,7 @@ static void begin(void)
 	migrate_add_commands();
 	expect(!control_open(&vm, "/nowhere/socket", &error));
 	expect(strstr(error.words, "control socket /nowhere/socket: No such file"));
-	require(control_open(&vm, PATH, NULL));
+	require(control_open(&vm, path(), NULL));
 	require_equal(pthread_create(&thread, NULL, run, NULL), 0);
 	running = true;
 }
@@ -175,7 +184,7 @@ static struct control_link connected(void)
 	struct control_link link;
 
 	begin();
-	if (control_connect(&link, PATH, PATIENCE_MS))
+	if (control_connect(&link, path(), PATIENCE_MS))
 		tap_check(false, true, "cannot connect: %s", link.error.words);
 	return link;
 }
@@ -186,7 +195,7 @@ static struct control_link connected_soon(void)
 	struct control_link link;
 
 	for (int i = 0; i < PATIENCE_MS; i += 10) {
-		if (!control_connect(&link, PATH, PATIENCE_MS))
+		if (!control_connect(&link, path(), PATIENCE_MS))
 			return link;
 		require(strstr(link.error.words, "as many clients"));
 		usleep(10000);
@@ -384,7 +393,7 @@ void control_clients(void)
 
 	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++)
 		links[i] = connected();
-	expect_equal(control_connect(&more, PATH, PATIENCE_MS), -1);
+	expect_equal(control_connect(&more, path(), PATIENCE_MS), -1);
 	expect(strstr(more.error.words, "as many clients"));
 	/* One that dies in the middle of a line, or of an answer, makes room and nothing else. */
 	require_equal(line_socket_send(links[0].fd, "{\"comm", 6, -1), 0);
@@ -399,7 +408,7 @@ void control_clients(void)
 		json_object_put(answer);
 		control_disconnect(&links[i]);
 	}
-	require(!stat(PATH, &st));
+	require(!stat(path(), &st));
 	expect_equal(st.st_mode & 0777, 0600);
 }
 
@@ -553,5 +562,5 @@ void control_ends(void)
 	/* The client hears the end; the socket is gone. */
 	expect(!control_read(&link, PATIENCE_MS) && !link.error.words[0]);
 	control_disconnect(&link);
-	expect(access(PATH, F_OK));
+	expect(access(path(), F_OK));
 }
