@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -85,6 +86,57 @@ static void rng(void)
 	expect_equal(ring_used(0)->idx, 2);
 	set_register(VIRTIO_MMIO_STATUS, 0);
 	expect_equal(get_register(VIRTIO_MMIO_STATUS), 0);
+	driver_end();
+}
+
+/* Each buffer of its first queue is an eighth of what a turn may move. */
+struct busy {
+	struct virtio_device device;
+	unsigned int served;
+	unsigned int before_second;
+};
+
+static int64_t serve_busy(struct virtio_device *device, struct queue_chain *chain)
+{
+	struct busy *busy = (void *)device;
+
+	(void)chain;
+	if (device->serving) {
+		busy->before_second = busy->served;
+		return 0;
+	}
+	busy->served++;
+	return virtio_spend(device, VIRTIO_TURN / 8) ? 0 : -1;
+}
+
+static void work_busy(struct virtio_device *device)
+{
+	virtio_serve(device, 0, serve_busy);
+	virtio_serve(device, 1, serve_busy);
+}
+
+static void turns(void)
+{
+	static const struct virtio_ops ops = { .name = "busy", .id = 4, .work = work_busy };
+	struct busy *busy = calloc(1, sizeof(*busy));
+
+	require(busy != NULL);
+	driver_memory();
+	require(virtio_init(&busy->device, &ops, &driver.memory, driver.registers, 0, 2, NULL));
+	/* All is there before the first turn. */
+	for (unsigned int i = 0; i < QUEUE_SIZE; i++) {
+		put_desc(0, i, BUFFERS, 8, WRITE, 0);
+		ring_avail(0)[2 + i] = i;
+	}
+	ring_avail(0)[1] = QUEUE_SIZE;
+	put_desc(1, 0, BUFFERS, 8, WRITE, 0);
+	ring_avail(1)[1] = 1;
+	driver_start(&busy->device, 0);
+	set_register(VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+	require(used_within(1, 1));
+	expect(busy->before_second > 0 && busy->before_second <= 8);
+	/* The rest comes in later turns, without another notification. */
+	expect(used_within(0, QUEUE_SIZE));
 	driver_end();
 }
 
@@ -216,6 +268,7 @@ static void no_descriptors(void)
 const struct test_table transport_tests = TEST_TABLE(
 	{ "features, status and queues follow the standard", transport },
 	{ "rng gives random bytes, and breaks on bad requests", rng },
+	{ "a turn has an end, and other queues have theirs", turns },
 	{ "100,000 nonsense writes to rng", nonsense_rng },
 	{ "a device whose host cannot wait goes on", host_cannot_wait },
 	{ "a device that cannot be made says why", refused },
