@@ -18,13 +18,18 @@ const char *vmx_field_name(u32 field);
 void vmx_read_refused(u32 field);
 void vmx_write_refused(u32 field, u64 value);
 
-/* Both need a current VMCS, so they belong between vcpu_load() and vcpu_put(). */
+/*
+ * Both need a current VMCS, so they belong between vcpu_load() and vcpu_put().  A fault means that
+ * a shutdown has left root operation below a vCPU that did not leave in time: refused, like an
+ * access without a VMCS.
+ */
 static __always_inline u64 vmx_read(unsigned long field)
 {
 	u64 value;
 
-	asm_goto_output("vmread %[field], %[value]\n\t"
-			"jbe %l[refused]"
+	asm_goto_output("1: vmread %[field], %[value]\n\t"
+			"jbe %l[refused]\n\t"
+			_ASM_EXTABLE(1b, %l[refused])
 			: [value] "=r" (value)
 			: [field] "r" (field)
 			: "cc" : refused);
@@ -36,8 +41,9 @@ refused:
 
 static __always_inline void vmx_write(unsigned long field, u64 value)
 {
-	asm goto("vmwrite %[value], %[field]\n\t"
-		 "jbe %l[refused]"
+	asm goto("1: vmwrite %[value], %[field]\n\t"
+		 "jbe %l[refused]\n\t"
+		 _ASM_EXTABLE(1b, %l[refused])
 		 : : [field] "r" (field), [value] "rm" (value)
 		 : "cc" : refused);
 	return;
@@ -70,8 +76,9 @@ out:
 /** vmx_vmclear() - write the VMCS at @pa back to memory; it is in no processor afterwards */
 static inline bool vmx_vmclear(u64 pa)
 {
-	asm goto("vmclear %[pa]\n\t"
-		 "jbe %l[refused]"
+	asm goto("1: vmclear %[pa]\n\t"
+		 "jbe %l[refused]\n\t"
+		 _ASM_EXTABLE(1b, %l[refused])
 		 : : [pa] "m" (pa) : "cc", "memory" : refused);
 	return true;
 refused:
@@ -80,8 +87,9 @@ refused:
 
 static inline bool vmx_vmptrld(u64 pa)
 {
-	asm goto("vmptrld %[pa]\n\t"
-		 "jbe %l[refused]"
+	asm goto("1: vmptrld %[pa]\n\t"
+		 "jbe %l[refused]\n\t"
+		 _ASM_EXTABLE(1b, %l[refused])
 		 : : [pa] "m" (pa) : "cc", "memory" : refused);
 	return true;
 refused:
@@ -96,8 +104,9 @@ static inline bool vmx_invvpid(unsigned long extent, u16 vpid, u64 gva)
 		u64 gva;
 	} operand = { vpid, gva };
 
-	asm goto("invvpid %[operand], %[extent]\n\t"
-		 "jbe %l[refused]"
+	asm goto("1: invvpid %[operand], %[extent]\n\t"
+		 "jbe %l[refused]\n\t"
+		 _ASM_EXTABLE(1b, %l[refused])
 		 : : [operand] "m" (operand), [extent] "r" (extent)
 		 : "cc", "memory" : refused);
 	return true;
