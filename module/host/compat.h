@@ -19,7 +19,7 @@
 #ifndef CONFIG_UML
 #include <asm/cpufeature.h>
 #include <asm/debugreg.h>
-#if __has_include(<asm/gsseg.h>)
+#ifdef COMPAT_GSSEG
 #include <asm/gsseg.h>	/* load_gs_index(), which <asm/special_insns.h> had */
 #endif
 #include <asm/msr.h>
