@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../deaf.h"
 #include "fuzz.h"
 
 #define MAX_CORPUS	4096
@@ -572,6 +573,7 @@ int main(int argc, char **argv)
 		}
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	deaf_begin();
 	kernel_begin();
 	corpus = shared_memory(sizeof(*corpus));
 	if (!lineage && !seconds && !calls)

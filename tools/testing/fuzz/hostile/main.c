@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "../abi/random.h"
+#include "../deaf.h"
 #include "guest.h"
 #include "lib/libgondola.h"
 
@@ -564,6 +565,7 @@ int main(int argc, char **argv)
 		}
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	deaf_begin();
 	sigaction(SIGUSR1, &kick, NULL);
 	sys = __gondola_open();
 	if (sys < 0 || cpus > HOSTILE_MAX_CPUS)

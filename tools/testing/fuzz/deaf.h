@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Guests that loop with interrupts off in Bochs, which cannot interrupt those. */
+#ifndef FUZZ_DEAF_H
+#define FUZZ_DEAF_H
+
+/**
+ * deaf_begin() - watch that no guest holds a processor; does nothing but in Bochs
+ *
+ * Bochs decides at VM entry, before it regards the processor as in the guest, that a clear
+ * RFLAGS.IF masks external interrupts. A guest that then neither exits nor executes CLI or STI keeps
+ * its processor for good. NMIs leave it: after one the host takes what is pending. So a process
+ * on each processor looks whether the other processor's goes on, and else has the kernel send NMIs
+ * (SysRq-l, whose backtraces are of no interest). If guests hold all processors, nothing helps.
+ *
+ * Context: once, before threads are made; the processes end with the caller.
+ */
+void deaf_begin(void);
+
+#endif
