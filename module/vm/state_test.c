@@ -471,6 +471,11 @@ static void directory_pointers_as_loaded(struct kunit *test)
 	*world_u64(w, 0x2000) = 0x6001;
 	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), 0);
 	KUNIT_EXPECT_EQ(test, w->vcpu.mmu.pdptes[0], 0x6001ull);
+	/* So it does when memory has others by now that could be loaded, and a later field is wrong. */
+	*world_u64(w, 0x2000) = 0x7001;
+	r.sregs.xcr0 = 3 | BIT_ULL(62);
+	expect_refused(test, &r, sizeof(r), GONDOLA_REC_SREGS, SREGS(xcr0));
+	KUNIT_EXPECT_EQ(test, w->vcpu.mmu.pdptes[0], 0x6001ull);
 }
 
 static void bad_directory_pointers(struct kunit *test)
