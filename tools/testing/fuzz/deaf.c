@@ -13,9 +13,9 @@
 
 #include "deaf.h"
 
-#define PROCESSORS	2	/* of a Bochs machine */
+#define GUESTS		0	/* the processor that they run on */
 #define LOOK_US		500000u
-#define PATIENCE	4u	/* looks without a sign of the other processor */
+#define PATIENCE	4u	/* looks without a sign */
 
 static bool in_bochs(void)
 {
@@ -41,15 +41,44 @@ static void send_nmis(void)
 	close(fd);
 }
 
-static void look_after(int other, atomic_uint *signs, int self)
+static bool stay_on(int processor)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(processor, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* A process of this one's that does @work on @processor. */
+static void begin(int processor, void (*work)(atomic_uint *signs), atomic_uint *signs)
+{
+	pid_t parent = getpid();
+
+	if (fork())
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == parent && stay_on(processor))
+		work(signs);
+	_exit(99);
+}
+
+static void give_signs(atomic_uint *signs)
+{
+	for (;;) {
+		atomic_fetch_add(signs, 1);
+		usleep(LOOK_US);
+	}
+}
+
+static void look_for_signs(atomic_uint *signs)
 {
 	unsigned int seen = 0, silent = 0;
 
 	for (;;) {
-		atomic_fetch_add(&signs[self], 1);
 		usleep(LOOK_US);
-		silent = atomic_load(&signs[other]) == seen ? silent + 1 : 0;
-		seen = atomic_load(&signs[other]);
+		silent = atomic_load(signs) == seen ? silent + 1 : 0;
+		seen = atomic_load(signs);
 		if (silent >= PATIENCE) {
 			send_nmis();
 			silent = 0;
@@ -59,25 +88,14 @@ static void look_after(int other, atomic_uint *signs, int self)
 
 void deaf_begin(void)
 {
-	pid_t parent = getpid();
 	atomic_uint *signs;
 
-	if (!in_bochs() || sysconf(_SC_NPROCESSORS_ONLN) != PROCESSORS)
+	if (!in_bochs() || sysconf(_SC_NPROCESSORS_ONLN) < 2)
 		return;
-	signs = mmap(NULL, PROCESSORS * sizeof(*signs), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (signs == MAP_FAILED)
+	signs = mmap(NULL, sizeof(*signs), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
+	if (signs == MAP_FAILED || !stay_on(GUESTS))
 		_exit(99);
-	for (int i = 0; i < PROCESSORS; i++) {
-		cpu_set_t set;
-
-		if (fork())
-			continue;
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		CPU_ZERO(&set);
-		CPU_SET(i, &set);
-		if (getppid() != parent || sched_setaffinity(0, sizeof(set), &set))
-			_exit(99);
-		look_after(!i, signs, i);
-	}
+	begin(GUESTS, give_signs, signs);
+	begin(!GUESTS, look_for_signs, signs);
 }

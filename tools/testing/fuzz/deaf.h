@@ -8,9 +8,10 @@
  *
  * Bochs decides at VM entry, before it regards the processor as in the guest, that a clear
  * RFLAGS.IF masks external interrupts. A guest that then neither exits nor executes CLI or STI keeps
- * its processor for good. NMIs leave it: after one the host takes what is pending. So a process
- * on each processor looks whether the other processor's goes on, and else has the kernel send NMIs
- * (SysRq-l, whose backtraces are of no interest). If guests hold all processors, nothing helps.
+ * its processor for good. NMIs leave it: after one the host takes what is pending. So guests run on
+ * one processor only, and a process on the other one has the kernel send NMIs (SysRq-l, whose
+ * backtraces are of no interest) when the first stands still. A second processor with guests would
+ * wait for the first with preemption off, and nothing would run there.
  *
  * Context: once, before threads are made; the processes end with the caller.
  */
