@@ -32,22 +32,14 @@ long said(struct worker *w, long result)
 	return result;
 }
 
-/* By the number of the call, of all processes: how many were made, and how many succeeded. */
-static struct {
-	atomic_uint made[0x80], succeeded[0x80];
-} *counts;
-
-void calls_begin(void)
-{
-	counts = shared_memory(sizeof(*counts));
-}
+/* By the number of the call: how many were made, and how many succeeded. */
+static atomic_uint made[0x80], succeeded[0x80];
 
 void print_calls(void)
 {
 	for (unsigned int i = 0; i < 0x80; i++)
-		if (counts->succeeded[i])
-			printf("# call 0x%x: %u of %u succeeded\n", i, counts->succeeded[i],
-			       counts->made[i]);
+		if (atomic_load(&succeeded[i]))
+			printf("# call 0x%x: %u of %u succeeded\n", i, succeeded[i], made[i]);
 }
 
 long do_ioctl(struct worker *w, int fd, unsigned int request, const void *arg, size_t bytes,
@@ -73,9 +65,9 @@ long do_ioctl(struct worker *w, int fd, unsigned int request, const void *arg, s
 	if (ret < 0)
 		ret = -errno;
 	kernel_after_call(w);
-	atomic_fetch_add(&counts->made[_IOC_NR(request) % 0x80], 1);
+	atomic_fetch_add(&made[_IOC_NR(request) % 0x80], 1);
 	if (ret >= 0)
-		atomic_fetch_add(&counts->succeeded[_IOC_NR(request) % 0x80], 1);
+		atomic_fetch_add(&succeeded[_IOC_NR(request) % 0x80], 1);
 	return said(w, ret);
 }
 

@@ -92,12 +92,10 @@ struct slot {
 
 /**
  * struct world - what the calls of a round share
- * @pid: of this process, which User Mode Linux is slow to tell
  * @sys: descriptors of the device; those that are not there are -1, here and below
  * @ended: the threads that disturb are to end
  */
 struct world {
-	pid_t pid;
 	atomic_int sys[MAX_SYS];
 	atomic_int vms[MAX_VMS];
 	struct vcpu vcpus[MAX_VCPUS];
@@ -107,9 +105,6 @@ struct world {
 };
 
 extern struct world world;
-
-/** shared_memory() - zeroes that all processes that fuzz share; it does not fail */
-void *shared_memory(size_t bytes);
 
 /* Memory (memory.c) */
 
@@ -141,8 +136,6 @@ __attribute__((format(printf, 2, 3)))
 void say(struct worker *w, const char *format, ...);
 /** do_set_memory() - a slot, of which a note is kept */
 void do_set_memory(struct worker *w, int fd, const struct gondola_memory_slot *arg);
-/** calls_begin() - count from 0 on */
-void calls_begin(void);
 /** print_calls() - which calls were made and succeeded, so that a fuzzer of refusals shows */
 void print_calls(void);
 /** said() - its result */

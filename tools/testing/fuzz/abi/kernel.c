@@ -47,7 +47,10 @@ void kernel_begin(void)
 	static const char *const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
 	char path[128];
 
-	reached = shared_memory(sizeof(*reached));
+	reached = mmap(NULL, sizeof(*reached), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (reached == MAP_FAILED)
+		_exit(99);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/verbose", kinds[i]);
 		write_file(path, "0");
@@ -99,14 +102,10 @@ void kernel_before_call(struct worker *w, bool may_fail)
 	block_kicks(true);
 	length = snprintf(words, sizeof(words), "%u", 1 + below(&w->random, 24));
 	w->failing = pwrite(w->fail_nth, words, length, 0) == length;
-	if (!w->failing)
-		block_kicks(false);
 }
 
 static void stop_failing(struct worker *w)
 {
-	if (!w->failing)
-		return;
 	/* This may be what fails, but only once. */
 	while (w->failing)
 		w->failing = pwrite(w->fail_nth, "0", 1, 0) != 1;

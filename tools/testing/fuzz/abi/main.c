@@ -29,7 +29,6 @@
 
 #define MAX_CORPUS	4096
 #define ARGS_BYTES	(128u << 10)
-#define STEPS		8	/* of a disturber, each time it wakes */
 #define HANGS		60	/* seconds for a call that is kicked all the time */
 
 bool fuzz_verbose;
@@ -51,22 +50,7 @@ static struct {
 static struct worker workers[MAX_THREADS];
 static pthread_barrier_t begin;
 static atomic_uint finished;
-
-/* Of all processes: what they made, and whether one of them found something. */
-static struct {
-	atomic_ullong calls;
-	atomic_uint rounds;
-	atomic_bool found;
-} *totals;
-
-void *shared_memory(size_t bytes)
-{
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (at == MAP_FAILED)
-		_exit(99);
-	return at;
-}
+static unsigned long long nr_calls;
 
 static double now(void)
 {
@@ -182,7 +166,6 @@ static void *work(void *arg)
 
 	w->tid = gettid();
 	kernel_thread(w);
-	pthread_barrier_wait(&begin);
 	for (;;) {
 		pthread_barrier_wait(&begin);
 		for (unsigned int i = 0; i < w->nr_calls; i++)
@@ -223,15 +206,14 @@ static void *disturb(void *arg)
 	unsigned int step = 0;
 
 	while (!atomic_load(&world.ended)) {
-		/* Several at a time: to sleep and to wake costs more than what is done here. */
-		for (uint32_t i = below(&r, 6 * STEPS); i; i--)
+		for (uint32_t i = below(&r, 6); i; i--)
 			scribble(&r);
-		for (uint32_t i = 0; i < STEPS / 2; i++)
+		if (one_in(&r, 2))
 			memory_disturb(&r);
 		/* No request is answered at once. */
-		if (++step % 4 == 0)
+		if (++step % 64 == 0)
 			memory_answer();
-		usleep(below(&r, 400 * STEPS));
+		usleep(below(&r, 400));
 	}
 	return NULL;
 }
@@ -272,24 +254,25 @@ static void print_stack(pid_t tid)
 static bool watch(void)
 {
 	unsigned int seen[MAX_THREADS];
-	double since[MAX_THREADS], time;
+	double since[MAX_THREADS];
 
-	for (unsigned int t = 0; t < MAX_THREADS; t++)
+	for (unsigned int t = 0; t < MAX_THREADS; t++) {
 		seen[t] = UINT_MAX;
+		since[t] = now();
+	}
 	while (atomic_load(&finished) < MAX_THREADS) {
 		usleep(2000);
-		time = now();
 		for (unsigned int t = 0; t < MAX_THREADS; t++) {
 			struct worker *w = &workers[t];
 			unsigned int done = atomic_load(&w->done);
 
 			if (done != seen[t]) {
 				seen[t] = done;
-				since[t] = time;
+				since[t] = now();
 			} else if (done < w->nr_calls) {
-				syscall(SYS_tgkill, world.pid, w->tid, SIGUSR1);
+				syscall(SYS_tgkill, getpid(), w->tid, SIGUSR1);
 			}
-			if (done < w->nr_calls && time - since[t] > HANGS) {
+			if (done < w->nr_calls && now() - since[t] > HANGS) {
 				printf("# thread %u does not come back\n", t);
 				print_stack(w->tid);
 				return false;
@@ -406,8 +389,7 @@ static bool run_round(const struct lineage *l)
 	atomic_store(&world.ended, true);
 	pthread_join(disturber, NULL);
 	for (unsigned int t = 0; t < MAX_THREADS; t++)
-		atomic_fetch_add(&totals->calls, atomic_load(&workers[t].done));
-	atomic_fetch_add(&totals->rounds, 1);
+		nr_calls += atomic_load(&workers[t].done);
 	ok = depopulate();
 	memory_end();
 	if (kernel_complains())
@@ -417,7 +399,7 @@ static bool run_round(const struct lineage *l)
 	return ok;
 }
 
-/* Rounds of @seed until the time is over, all together made @calls, or one found something. */
+/* Rounds of @seed until the time is over or @calls were made; false: one found something. */
 static bool run_seed(uint64_t seed, double seconds, unsigned long long calls)
 {
 	double end = now() + seconds;
@@ -425,18 +407,20 @@ static bool run_seed(uint64_t seed, double seconds, unsigned long long calls)
 	unsigned int rounds = 0;
 	bool ok = true;
 
+	nr_calls = 0;
 	printf("# seed %llu\n", (unsigned long long)seed);
-	while (!totals->found && now() < end && (!calls || totals->calls < calls)) {
+	while (ok && now() < end && (!calls || nr_calls < calls)) {
 		struct lineage l = choose(&r);
 
 		printf("# round %u", ++rounds);
 		print_lineage(&l);
 		ok = run_round(&l);
-		if (!ok)
-			totals->found = true;
 		if (kernel_new_code())
 			keep_lineage(&l);
 	}
+	print_calls();
+	printf("# %llu calls in %u rounds; %u addresses of the module reached; %u sequences kept\n",
+	       nr_calls, rounds, kernel_reached(), atomic_load(&corpus->count));
 	return ok;
 }
 
@@ -458,7 +442,6 @@ static void start(void)
 {
 	struct sigaction kick = { .sa_handler = on_kick };
 
-	world.pid = getpid();
 	sigaction(SIGUSR1, &kick, NULL);
 	pthread_barrier_init(&begin, NULL, MAX_THREADS + 1);
 	for (unsigned int t = 0; t < MAX_THREADS; t++) {
@@ -469,17 +452,6 @@ static void start(void)
 		    pthread_create(&workers[t].thread, NULL, work, &workers[t]))
 			_exit(99);
 	}
-	/* What they map must be there before a disturber makes the first hole. */
-	pthread_barrier_wait(&begin);
-}
-
-static bool nothing_is_left(const char *what)
-{
-	long long left = kernel_number(what);
-
-	if (left > 0)
-		printf("# %s: %lld are left after all processes ended\n", what, left);
-	return left <= 0;
 }
 
 /* Several processes at once: one alone mostly waits. */
@@ -488,33 +460,24 @@ static bool run_jobs(unsigned int jobs, uint64_t seed, double seconds, unsigned 
 	bool ok = true;
 	int status;
 
-	calls_begin();
-	totals = shared_memory(sizeof(*totals));
 	for (unsigned int i = 0; i < jobs; i++) {
 		pid_t pid = fork();
 
 		if (!pid) {
 			start();
-			ok = run_seed(i ? mix(seed, i) : seed, seconds, calls);
+			ok = run_seed(i ? mix(seed, i) : seed, seconds, calls / jobs);
 			fflush(stdout);
 			/* Threads may be in the kernel for good. */
 			_exit(!ok);
 		}
 	}
-	for (unsigned int i = 0; i < jobs; i++) {
-		if (wait(&status) < 0 || status) {
-			printf("# a process that fuzzes ended with status 0x%x\n", status);
-			ok = false;
-		}
-	}
-	print_calls();
-	printf("# %llu calls in %u rounds; %u addresses of the module reached; %u sequences kept\n",
-	       totals->calls, totals->rounds, kernel_reached(), corpus->count);
+	for (unsigned int i = 0; i < jobs; i++)
+		ok &= wait(&status) > 0 && !status;
 	/* No VM owns what the module still has. */
 	for (int i = 0; i < 200 && kernel_number("vms") > 0; i++)
 		usleep(10000);
-	return ok && nothing_is_left("vms") && nothing_is_left("vcpus") &&
-	       nothing_is_left("shadow_pages");
+	return ok && kernel_number("vms") <= 0 && kernel_number("vcpus") <= 0 &&
+	       kernel_number("shadow_pages") <= 0;
 }
 
 static int selftest(void)
@@ -575,12 +538,13 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	deaf_begin();
 	kernel_begin();
-	corpus = shared_memory(sizeof(*corpus));
+	corpus = mmap(NULL, sizeof(*corpus), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	if (corpus == MAP_FAILED)
+		return 99;
 	if (!lineage && !seconds && !calls)
 		return selftest();
 	if (lineage) {
-		calls_begin();
-		totals = shared_memory(sizeof(*totals));
 		start();
 		ok = run_lineage(lineage);
 	} else {

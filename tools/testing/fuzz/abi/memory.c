@@ -121,7 +121,7 @@ void memory_put(uint64_t to, const void *from, size_t bytes)
 	struct iovec remote = { (void *)(uintptr_t)to, bytes };
 
 	/* It fails where a copy would be a fault of ours. */
-	process_vm_writev(world.pid, &local, 1, &remote, 1, 0);
+	process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
 }
 
 /* Nothing at all for a moment, in which nobody else may get the place. */
