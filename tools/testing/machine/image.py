@@ -172,8 +172,11 @@ class StockKernel:
                 path, _, rest = line.partition(":")
                 name = os.path.basename(path).split(".")[0].replace("-", "_")
                 depends[name] = [path] + rest.split()
-        with open(os.path.join(self.modules, "modules.builtin"), encoding="ascii") as f:
-            depends.update((os.path.basename(path).split(".")[0].replace("-", "_"), []) for path in f)
+        builtin = os.path.join(self.modules, "modules.builtin")
+        # The packages of 7.3 do not have it.
+        if os.path.exists(builtin):
+            with open(builtin, encoding="ascii") as f:
+                depends.update((os.path.basename(path).split(".")[0].replace("-", "_"), []) for path in f)
         files = []
         for name in names:
             try:
