@@ -20,7 +20,7 @@
 /* IOPL would open ports, VM is another mode, NT and virtual interrupts are for the interpreter. */
 #define RFL_STAY		(RFL_CF | RFL_FIXED | RFL_PF | RFL_AF | RFL_ZF | RFL_SF | RFL_TF | \
 				 RFL_IF | RFL_DF | RFL_OF | RFL_RF | RFL_AC | RFL_ID)
-/* What ring 3 can change of them; a frame has RF set for a fault, and who delivers that does so. */
+/* Flags that ring 3 can change.  A fault's frame has RF set, which its delivery will do. */
 #define RFL_KEPT		((RFL_STAY | RFL_NT) & ~RFL_RF)
 /* Present, for ring 3; a code segment of 64 bits, a data segment that can be written. */
 #define AR_CODE			(GONDOLA_AR_P | GONDOLA_AR_S | GONDOLA_AR_DPL | 8)
@@ -29,7 +29,7 @@
 
 #define PFEC_ARCHITECTURAL	(PFEC_P | PFEC_W | PFEC_U | PFEC_I)
 
-/* What of MXCSR this processor has: FXRSTOR faults on all else. */
+/* The bits of MXCSR that this processor has: FXRSTOR faults on others. */
 static u32 mxcsr_mask;
 
 static void save_fpu(struct gondola_fxsave *fpu)

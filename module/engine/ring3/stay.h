@@ -33,7 +33,7 @@ struct ring3_vcpu {
 	bool dead;
 };
 
-/* What is next after a stay, or where none is possible. */
+/* The next step after a stay, or where no stay is possible. */
 enum ring3_next {
 	RING3_LEAVE,		/* ip.exit says why */
 	RING3_INTERPRET,	/* on with the interpreter, for as long as it likes */

@@ -15,7 +15,7 @@
 
 GUEST_CODE(report, 64, "1: mov $7, %eax; out %eax, $0x80; jmp 1b");
 
-/* What the module was loaded with when it was unloaded last: it is loaded with the same again. */
+/* The parameters of the module that was unloaded last: it is loaded with the same ones again. */
 static char parameters[32];
 
 static void note_parameters(void)
