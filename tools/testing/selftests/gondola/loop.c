@@ -138,7 +138,10 @@ static int by_size(const void *a, const void *b)
 
 #define SLEEPS	60
 
-/* How many seconds too late sleeps of 1 ms end, as the median, beside a child on the same processor. */
+/*
+ * How many seconds too late sleeps end, three of four, beside a child on the same processor.  They are of
+ * many lengths, as the next tick must not always be as far away.
+ */
 static double lateness(void (*busy)(void))
 {
 	pid_t child = fork();
@@ -152,13 +155,13 @@ static double lateness(void (*busy)(void))
 	for (int i = 0; i < SLEEPS; i++) {
 		double before = now();
 
-		usleep(1000);
-		late[i] = now() - before - 0.001;
+		usleep(1000 + i * 1000 / SLEEPS);
+		late[i] = now() - before - 1e-6 * (1000 + i * 1000 / SLEEPS);
 	}
 	require_equal(kill(child, SIGKILL), 0);
 	require_equal(waitpid(child, NULL, 0), child);
 	qsort(late, SLEEPS, sizeof(late[0]), by_size);
-	return late[SLEEPS / 2];
+	return late[SLEEPS * 3 / 4];
 }
 
 static double smaller(double a, double b)
@@ -182,6 +185,9 @@ static void run_guest(void)
 		machine_enter(&machine);
 }
 
+/* Leaving a guest may take that many seconds; with the ticks of stock kernels it would be 1.4 ms and more. */
+#define LEAVING		0.6e-3
+
 /*
  * Kernels with lazy preemption ask a thread to give way by a flag of its own, which it must look at
  * when an interrupt ends its guest's run: or it has the processor until the next tick.
@@ -197,13 +203,13 @@ static void gives_way(void)
 	CPU_SET(0, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 	/* A computer that is busy makes both late: the best of some rounds counts. */
-	for (int i = 0; i < 10 && guest > program * 1.5 + 0.0001; i++) {
+	for (int i = 0; i < 10 && guest > program * 1.5 + LEAVING; i++) {
 		program = smaller(program, lateness(run_program));
 		guest = smaller(guest, lateness(run_guest));
 		printf("# late beside a program: %.2f ms, beside a guest: %.2f ms\n", program * 1e3,
 		       guest * 1e3);
 	}
-	expect(guest <= program * 1.5 + 0.0001);
+	expect(guest <= program * 1.5 + LEAVING);
 	sched_setaffinity(0, sizeof(all), &all);
 }
 

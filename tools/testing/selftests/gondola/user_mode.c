@@ -380,8 +380,10 @@ static void bases(void)
 }
 
 GUEST_CODE(read_time, 64,
-	   "rdtsc; shl $32, %rdx; lea (%rax, %rdx), %r8; rdtsc; shl $32, %rdx; lea (%rax, %rdx), %r9\n"
-	   "int3");
+	   "rdtsc; shl $32, %rdx; lea (%rax, %rdx), %r8\n"
+	   /* An emulator that lets its processors take turns may count none of a turn's instructions. */
+	   "mov $1000, %ecx; 1: loop 1b\n"
+	   "rdtsc; shl $32, %rdx; lea (%rax, %rdx), %r9; int3");
 
 static void time_stamps(void)
 {
