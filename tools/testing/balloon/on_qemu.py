@@ -3,16 +3,20 @@
 monitor. Both go on when they see what the other one did.
 """
 
-import json
 import os
 import re
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../machine"))
+
+from qmp import Qmp  # noqa: E402
+
 MACHINE = os.path.join(HERE, "../machine/machine")
 QEMU_MIB = 512
 ASK_MIB = 192
@@ -20,31 +24,13 @@ ROOM_MIB = 160          # enough for all that runs there
 PAGES = ASK_MIB * 256
 
 
-class Qmp:
-    """QEMU's monitor."""
+class Monitor(Qmp):
+    """QEMU's monitor, and QEMU itself."""
 
     def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
-        pid, _, _ = struct.unpack("3i", self.socket.getsockopt(
+        super().__init__(path)
+        self.pid, _, _ = struct.unpack("3i", self.socket.getsockopt(
             socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-        self.pid = pid
-        self.file = self.socket.makefile("rw", encoding="utf-8")
-        self.events = []
-        self.file.readline()
-        self.ask("qmp_capabilities")
-
-    def ask(self, command, **arguments):
-        self.file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-        self.file.flush()
-        while True:
-            line = json.loads(self.file.readline())
-            if "event" in line:
-                self.events.append(line["event"])
-            elif "error" in line:
-                raise OSError("%s: %s" % (command, line["error"]["desc"]))
-            else:
-                return line["return"]
 
     def poll(self):
         """The names of all events so far."""
@@ -248,7 +234,7 @@ def run_machine(tap, build, steps, figures, *options):
         try:
             if not wait_for(lambda: os.path.exists(path), 600):
                 raise OSError("there is no monitor:\n" + machine.communicate()[0])
-            qmp = Qmp(path)
+            qmp = Monitor(path)
             steps(tap, qmp, line, figures)
             # After S3 QEMU does not hear that its machine powers itself off.
             for text in machine.stdout:

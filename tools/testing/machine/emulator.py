@@ -14,6 +14,7 @@ import socket
 import subprocess
 import time
 
+import qmp
 import tsc
 
 DEFAULT_MODEL = {"vmx": "core2_penryn_t9600", "svm": "EPYC", "interp": "interpreter"}
@@ -98,6 +99,10 @@ class Emulator:
     def cpu_seconds(self):
         """The ticks that the machine's processors took so far, where that means something."""
         return None
+
+    def where_it_stands(self):
+        """Lines that say what each processor does, where the emulator can be asked."""
+        return []
 
 
 class Bochs(Emulator):
@@ -214,6 +219,7 @@ class Qemu(Emulator):
         argv = ["qemu-system-x86_64", "-M", "q35", "-cpu", model,
                 "-m", str(self.args.memory), "-smp", str(self.args.cpus),
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                "-qmp", "unix:%s,server=on,wait=off" % self.path("monitor"),
                 "-kernel", self.kernel, "-initrd", self.initrd,
                 "-append", " ".join(self.command_line() + self.tsc() + [self.args.append])]
         if self.args.icount is not None:
@@ -242,6 +248,22 @@ class Qemu(Emulator):
                      "-device", "virtio-net-pci,netdev=link,romfile=,mac=52:54:00:00:00:%02d" %
                      (1 if role == "listen" else 2)]
         self.spawn(argv)
+
+    def where_it_stands(self):
+        """Two looks, as a processor that waits is told from one that runs in a circle; then its stack."""
+        lines = []
+        try:
+            monitor = qmp.Qmp(self.path("monitor"), patience=10)
+            for _ in range(2):
+                lines += [line for line in monitor.for_people("info registers -a")
+                          if re.match(r"CPU#|R|CR", line)]
+                time.sleep(0.5)
+            for cpu, rsp in enumerate(re.findall(r"[ER]SP=(\w+)", "\n".join(lines))[-self.args.cpus:]):
+                lines += ["CPU#%d" % cpu] + monitor.for_people("x/6i $pc", cpu) + \
+                    monitor.for_people("x/64xg 0x" + rsp, cpu)
+        except (OSError, ValueError) as error:
+            lines.append("its monitor does not answer: %s" % error)
+        return lines
 
     def connect(self):
         for _ in range(100):
