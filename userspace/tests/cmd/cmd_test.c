@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tests of help and man page against the tables of options, and of the hints for slips. */
+/*
+ * Tests of help and man page against the tables of options, and of the hints for slips; and of
+ * what needs all of the launcher.
+ */
 #include <stdlib.h>
 
 #include "cmd/cmd.h"
 #include "base/error.h"
+#include "precopy_test.h"
 #include "tap.h"
 
 #define MAX_OPTIONS	64
@@ -167,6 +171,7 @@ static const struct tap_test tests[] = {
 	{ "the man page has every command, option and exit status", manual_has_all },
 	{ "a slip gets a hint", hints },
 	{ "names fit the tables of the parser", names_are_short },
+	{ "a log that misses what a device wrote ends a migration", precopy_log_misses },
 };
 
 int main(void)

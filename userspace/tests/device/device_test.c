@@ -68,6 +68,50 @@ static struct saved *find(const char *name)
 	return NULL;
 }
 
+static bool count(void *argument, const struct device_record *record)
+{
+	(void)record;
+	++*(unsigned int *)argument;
+	return true;
+}
+
+void *__real_realloc(void *data, size_t bytes);
+void *__wrap_realloc(void *data, size_t bytes);
+
+/* The allocation after so many more fails, or none does: less than 0. */
+static int until_failure = -1;
+
+void *__wrap_realloc(void *data, size_t bytes)
+{
+	if (until_failure >= 0 && !until_failure--)
+		return NULL;
+	return __real_realloc(data, bytes);
+}
+
+/* Whichever allocation fails: a record is complete or is not handed on, and the reason is said. */
+static void no_memory(void)
+{
+	unsigned int complete, failures = 0;
+
+	machine_start();
+	devices_freeze();
+	for (;; failures++) {
+		complete = 0;
+		error = (struct error){ .words = "" };
+		until_failure = failures;
+		if (devices_save(count, &complete, &error))
+			break;
+		expect(complete < 4);
+		expect_equal(error.status, EXIT_CODE_MEMORY);
+		expect(strstr(error.words, "no memory for its state"));
+	}
+	until_failure = -1;
+	expect_equal(complete, 4);
+	/* Each device had a turn. */
+	expect(failures >= 4);
+	machine_end();
+}
+
 /* From this machine into the next, whose clock says something else. */
 static void move(void)
 {
@@ -587,6 +631,7 @@ static const struct tap_test tests[] = {
 	{ "wrong values are refused by name", wrong_values },
 	{ "records with changed bytes do no harm", mutated },
 	{ "what is no field is told apart", malformed },
+	{ "what there is no memory for is not saved by half", no_memory },
 	{ "the loop takes as many sources as there are", many_sources },
 	{ "100,000 nonsense writes to all ports", nonsense },
 };
