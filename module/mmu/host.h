@@ -43,7 +43,7 @@ void mmu_invalidate_end(struct gondola_vm *vm);
  */
 #ifdef GONDOLA_UNDER_TEST
 void mmu_host_unlocked(struct gondola_vm *vm);
-/* An entry has been looked at and is about to change: a processor's turn to set A and D. */
+/* An entry, ours or the guest's, has been looked at and is about to be again: a processor's turn. */
 void mmu_host_entry(u64 *spte);
 #else
 static inline void mmu_host_unlocked(struct gondola_vm *vm)

@@ -255,6 +255,45 @@ static void written_while_its_entry_changes(struct kunit *test)
 	writer_flushes(test, w);
 }
 
+/* The last entry of a table that is compared: another processor puts it back after the first look. */
+static struct restless {
+	u64 *table;
+	u64 before;
+	unsigned int looks;
+	bool beyond;
+} restless;
+
+static void restless_puts_back(struct world *w)
+{
+	u64 *last = &restless.table[GONDOLA_ENTRIES - 1];
+
+	restless.beyond |= w->entry == last + 1;
+	if (w->entry <= last - 8 || w->entry > last)
+		return;
+	restless.looks++;
+	*last = restless.before;
+}
+
+static void put_back_while_it_is_compared(struct kunit *test)
+{
+	struct world *w = writer_world(test, 0);
+	u64 *last;
+
+	w->on_entry = NULL;
+	restless = (struct restless){ .table = world_u64(w, 0x60000) };
+	last = &restless.table[GONDOLA_ENTRIES - 1];
+	restless.before = *last;
+	must_write(test, w, 0x60000 + 8 * (GONDOLA_ENTRIES - 1), 0x72000 | FULL | PT_A | PT_D);
+	KUNIT_EXPECT_NE(test, *last, restless.before);
+	w->on_entry = restless_puts_back;
+	world_set_cr3(w, 0x1000);
+	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x200000), 0x70ull);
+	w->on_entry = NULL;
+	KUNIT_EXPECT_EQ(test, restless.looks, 8u);
+	KUNIT_EXPECT_FALSE(test, restless.beyond);
+	world_done(test, w);
+}
+
 static void take_page_always(struct world *w)
 {
 	world_host_moves(w, 0x60);
@@ -340,6 +379,7 @@ static struct kunit_case races_cases[] = {
 	KUNIT_CASE(written_while_the_log_is_cleared),
 	KUNIT_CASE(written_while_the_host_takes_the_page),
 	KUNIT_CASE(written_while_its_entry_changes),
+	KUNIT_CASE(put_back_while_it_is_compared),
 	KUNIT_CASE(failure_05_write_while_the_log_is_cleared),
 	KUNIT_CASE(failure_06_flush_before_the_page_goes),
 	KUNIT_CASE(failure_06_stale_translation_of_a_new_table),

@@ -115,13 +115,16 @@ static void update_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *
  */
 static unsigned int compare8(const u64 *a, const u64 *b)
 {
-	unsigned int i = 0;
+	unsigned int i;
 
 	if (likely(!((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) |
 		     (a[4] ^ b[4]) | (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7]))))
 		return 8;
-	while (i < 8 && READ_ONCE(a[i]) == b[i])
-		i++;
+	for (i = 0; i < 8; i++) {
+		mmu_host_entry((u64 *)&a[i]);
+		if (READ_ONCE(a[i]) != b[i])
+			break;
+	}
 	return i;
 }
 
