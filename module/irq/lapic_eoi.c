@@ -63,10 +63,16 @@ int lapic_settle_eoi(struct gondola_vcpu *vcpu)
 	return vcpu->eoi_offered ? collect(vcpu, true) : 0;
 }
 
+/* Also makes it present, which offers count on.  Not yet there (-EAGAIN): none till then. */
+static bool may_offer_there(struct gondola_vcpu *vcpu, u64 value)
+{
+	u8 old;
+
+	return gondola_gpa_exchange(vcpu, value & ~EOI_ENABLE, 0, &old) != -EFAULT;
+}
+
 int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
 {
-	gpa_t gpa = value & ~EOI_ENABLE;
-	u8 old;
 	int err;
 
 	if (value & EOI_RESERVED)
@@ -74,9 +80,21 @@ int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
 	err = lapic_settle_eoi(vcpu);
 	if (err)
 		return err;
-	/* Also makes it present, which offers count on.  Not yet there (-EAGAIN): none till then. */
-	if ((value & EOI_ENABLE) && gondola_gpa_exchange(vcpu, gpa, 0, &old) == -EFAULT)
+	if ((value & EOI_ENABLE) && !may_offer_there(vcpu, value))
 		return -EINVAL;
+	vcpu->msrs.eoi = value;
+	return 0;
+}
+
+int gondola_lapic_restore_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
+{
+	if (value & EOI_RESERVED)
+		return -EINVAL;
+	lapic_settle_eoi(vcpu);
+	vcpu->eoi_offered = false;
+	/* Since the guest said so, the page may have become one of its tables: no offers then. */
+	if (value & EOI_ENABLE)
+		may_offer_there(vcpu, value);
 	vcpu->msrs.eoi = value;
 	return 0;
 }

@@ -193,6 +193,8 @@ int gondola_pv_restore_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 			return -EINVAL;
 		vcpu->msrs.wall_clock = value;
 		return 0;
+	case GONDOLA_KVM_EOI:
+		return gondola_lapic_restore_pv_eoi(vcpu, value);
 	}
 	return gondola_pv_set_msr(vcpu, index, value);
 }

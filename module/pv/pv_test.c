@@ -337,6 +337,39 @@ static void eoi_in_a_page_that_is_missing(struct kunit *test)
 	world_destroy(w);
 }
 
+/* What a guest did with the page since: its state is taken back nevertheless. */
+static void eoi_in_a_page_that_became_a_table(struct kunit *test)
+{
+	struct world *w = world_create(64);
+	struct gondola_vcpu *vcpu;
+	u64 value;
+	u32 error;
+
+	KUNIT_ASSERT_NOT_NULL(test, w);
+	vcpu = eoi_vcpu(test, w);
+	leaf = (struct gondola_cpuid_entry){ .function = GONDOLA_KVM_FEATURES,
+					     .eax = GONDOLA_KVM_PV_EOI };
+	vcpu->cpuid = &leaf;
+	vcpu->nr_cpuid = 1;
+	world_set_cr3(w, EOI_BIT & GONDOLA_PAGE_MASK);
+	KUNIT_EXPECT_EQ(test, world_access(w, 0, 0, &value, &error), WORLD_FAULT);
+	KUNIT_EXPECT_EQ(test, gondola_set_msr(vcpu, GONDOLA_KVM_EOI, EOI_BIT | 1), -EINVAL);
+	KUNIT_ASSERT_EQ(test, gondola_get_msr(vcpu, GONDOLA_KVM_EOI, &value), 0);
+	KUNIT_EXPECT_EQ(test, value, EOI_BIT | 1);
+	vcpu->msrs.eoi = 0;
+	KUNIT_EXPECT_EQ(test, gondola_restore_msr(vcpu, GONDOLA_KVM_EOI, value), 0);
+	KUNIT_EXPECT_EQ(test, vcpu->msrs.eoi, EOI_BIT | 1);
+	KUNIT_EXPECT_EQ(test, gondola_restore_msr(vcpu, GONDOLA_KVM_EOI, EOI_BIT | 3), -EINVAL);
+	/* No offer harms a table. */
+	take_and_offer(test, vcpu, VECTOR);
+	KUNIT_EXPECT_FALSE(test, vcpu->eoi_offered || w->memory[EOI_BIT]);
+
+	vcpu->cpuid = NULL;
+	gondola_irqchip_destroy(vcpu->vm);
+	gondola_lapic_destroy(vcpu);
+	world_destroy(w);
+}
+
 static struct kunit_case pv_cases[] = {
 	KUNIT_CASE(ipis),
 	KUNIT_CASE(kicks),
@@ -345,6 +378,7 @@ static struct kunit_case pv_cases[] = {
 	KUNIT_CASE(steal_time),
 	KUNIT_CASE(eoi),
 	KUNIT_CASE(eoi_in_a_page_that_is_missing),
+	KUNIT_CASE(eoi_in_a_page_that_became_a_table),
 	{}
 };
 

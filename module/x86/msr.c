@@ -399,6 +399,7 @@ int gondola_restore_msr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 		return 0;
 	case GONDOLA_KVM_WALL_CLOCK:
 	case GONDOLA_KVM_SYSTEM_TIME:
+	case GONDOLA_KVM_EOI:
 		return gondola_pv_restore_msr(vcpu, index, value);
 	default:
 		return gondola_set_msr(vcpu, index, value);
