@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What every part of check needs: results are counted, commands run and are timed."""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+import tap  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TREE = os.path.dirname(os.path.dirname(HERE))
+MACHINE = os.path.join(HERE, "machine/machine")
+
+
+class Score:
+    """Counts results and shows them as they come."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.passed = self.failed = self.skipped = 0
+        self.failures = []
+        self.took = []
+
+    def add(self, passed=0, failed=0, skipped=0):
+        with self.lock:
+            self.passed += passed
+            self.failed += failed
+            self.skipped += skipped
+
+    def result(self, name, ok, detail="", seconds=None):
+        self.add(passed=int(bool(ok)), failed=int(not ok))
+        self.show(name, ok, detail, seconds)
+
+    def show(self, name, ok, detail="", seconds=None):
+        with self.lock:
+            took = "" if seconds is None else " (%.0f s)" % seconds
+            print("%-6s %s%s" % ("ok" if ok else "FAILED", name, took), flush=True)
+            if not ok:
+                self.failures.append(name)
+                if detail:
+                    print("       " + detail.rstrip().replace("\n", "\n       "), flush=True)
+
+
+class Runner:
+    """Runs commands, keeps their logs and judges what they said."""
+
+    def __init__(self, args):
+        self.build = os.path.abspath(args.build)
+        self.logs = os.path.join(self.build, "check")
+        self.score = Score()
+        self.release = self.capture([MACHINE, "--version"]).strip()
+        os.makedirs(self.logs, exist_ok=True)
+
+    @staticmethod
+    def capture(argv):
+        return subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              text=True, errors="replace").stdout
+
+    def run(self, name, argv, **kwargs):
+        """(status, output) of a command; the output is kept as NAME.log."""
+        done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              errors="replace", **kwargs)
+        with open(os.path.join(self.logs, name + ".log"), "w", encoding="utf-8") as f:
+            f.write(done.stdout)
+        return done.returncode, done.stdout
+
+    def timed(self, name, job):
+        """Does @job and notes how long it took."""
+        started = time.monotonic()
+        result = job()
+        self.score.took.append((time.monotonic() - started, name))
+        return result
+
+    def sources(self, *patterns):
+        found = []
+        for pattern in patterns:
+            found += glob.glob(os.path.join(TREE, pattern), recursive=True)
+        return sorted(path for path in found if not path.startswith(self.build + "/"))
+
+    @staticmethod
+    def complaints(output):
+        return [line for line in output.splitlines()
+                if re.search(r"(warning|error):|objtool:|\*\*\*", line)
+                and "Skipping BTF" not in line]
+
+    def clean_build(self, name, argv):
+        """A build that must succeed without a warning about our own files."""
+        started = time.monotonic()
+        status, output = self.run(name, argv)
+        bad = self.complaints(output)
+        self.score.result(name, status == 0 and not bad,
+                          "\n".join(bad[:30]) or output[-2000:], time.monotonic() - started)
+        return status == 0
+
+    def kbuild(self, directory, headers=None):
+        return ["make", "-C", headers or "/usr/src/linux-headers-" + self.release, "M=" + directory,
+                "-j%d" % (os.cpu_count() or 1), "W=1"]
+
+    def judge_tap(self, name, text, status):
+        """Counts a TAP program's results; status is None when its machine died."""
+        cases, planned = tap.parse(text)
+        skipped = sum(case.skipped for case in cases)
+        passed = sum(case.ok for case in cases) - skipped
+        failed = len(cases) - passed - skipped
+        trouble = ""
+        if status is None:
+            trouble = "the machine ended in it"
+        elif status in (124, 143):
+            trouble = "time-out"
+        elif status == 4 and not failed:
+            skipped = skipped or 1
+        elif status:
+            trouble = "" if failed else "exit status %d" % status
+        elif not planned:
+            trouble = "its plan and its %d results differ" % len(cases)
+        if trouble:
+            failed += 1
+        self.score.add(passed, failed, skipped)
+        self.score.show("%s: %d passed, %d failed, %d skipped%s" % (
+            name, passed, failed, skipped, ": " + trouble if trouble else ""),
+                        not failed, text[-3000:])
