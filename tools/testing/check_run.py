@@ -17,6 +17,17 @@ TREE = os.path.dirname(os.path.dirname(HERE))
 MACHINE = os.path.join(HERE, "machine/machine")
 
 
+# What tells most of a failure: it is said again at the end, where people look first.
+TELLING = re.compile(r"^\s*not ok|\.c:\d+: |BUG: |Oops: |int3: |general protection fault|RIP: 0010|"
+                     r"Kernel panic|KASAN: |machine: (still running after|it ended|its kernel)|: error: ")
+
+
+def reasons(detail):
+    """The few lines of @detail that say why."""
+    lines = [line.strip()[:200] for line in detail.splitlines() if line.strip()]
+    return [line for line in lines if TELLING.search(line)][:4] or lines[-1:]
+
+
 class Score:
     """Counts results and shows them as they come."""
 
@@ -41,7 +52,7 @@ class Score:
             took = "" if seconds is None else " (%.0f s)" % seconds
             print("%-6s %s%s" % ("ok" if ok else "FAILED", name, took), flush=True)
             if not ok:
-                self.failures.append(name)
+                self.failures.append("\n      ".join([name] + reasons(detail)))
                 if detail:
                     print("       " + detail.rstrip().replace("\n", "\n       "), flush=True)
 
