@@ -355,6 +355,6 @@ int gondola_parse(struct gondola_emulator *e)
 
 	e->insn = &e->own;
 	if (likely(!r))
-		emul_choose_run(&e->own);
+		emul_choose_run(&e->own, e->segments && !e->ops->set_shadow);
 	return r;
 }

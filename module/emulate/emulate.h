@@ -11,10 +11,10 @@
 #include <linux/types.h>
 #include <uapi/linux/gondola_state.h>
 #include "x86/event.h"
+#include "x86/regs.h"
 #include "x86/x86.h"
 
 struct gondola_emulator;
-struct gondola_regs;
 
 enum gondola_emul_result {
 	GONDOLA_EMUL_OK = 0,		/* the instruction is complete; registers are written */
@@ -300,13 +300,23 @@ int gondola_parse(struct gondola_emulator *e);
 int gondola_bind(struct gondola_emulator *e);
 /** gondola_decode() - parse and bind, without executing */
 int gondola_decode(struct gondola_emulator *e);
+/* For gondola_execute(): what few instructions need. */
+int gondola_execute_rare(struct gondola_emulator *e);
 /**
  * gondola_execute() - execute a decoded instruction at regs->rip
  * @insn: as gondola_parse() made it in the same mode; unchanged until this returns
  *
  * Of a REP: at least one chunk.
  */
-int gondola_execute(struct gondola_emulator *e, const struct gondola_insn *insn);
+static inline int gondola_execute(struct gondola_emulator *e, const struct gondola_insn *insn)
+{
+	e->insn = insn;
+	e->shadow = 0;
+	if (unlikely(e->mode != GONDOLA_EMUL_LONG64 || e->regs->rflags & RFL_RF))
+		return gondola_execute_rare(e);
+	return insn->run(e);
+}
+
 /** gondola_emulate() - decode and execute one instruction */
 int gondola_emulate(struct gondola_emulator *e);
 /**

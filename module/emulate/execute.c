@@ -403,7 +403,7 @@ int emul_run_any(struct gondola_emulator *e)
 }
 
 /* The code segment's limit is asked when an instruction is fetched: a kept one was not. */
-static noinline int check_limit(struct gondola_emulator *e)
+static int check_limit(struct gondola_emulator *e)
 {
 	struct gondola_segment copy;
 	u32 limit = emul_segment(e, GONDOLA_CS, &copy)->limit;
@@ -413,16 +413,11 @@ static noinline int check_limit(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-int gondola_execute(struct gondola_emulator *e, const struct gondola_insn *insn)
+int gondola_execute_rare(struct gondola_emulator *e)
 {
-	e->insn = insn;
-	if (unlikely(!emul_long64(e))) {
-		int r = check_limit(e);
-
-		if (r)
-			return r;
-	}
-	return insn->run(e);
+	if (e->mode == GONDOLA_EMUL_LONG64)
+		return emul_run_any(e);		/* RF */
+	return check_limit(e) ?: e->insn->run(e);
 }
 
 #define OPCODE(map, opcode)	((map) << 8 | (opcode))
@@ -453,5 +448,5 @@ int gondola_emulate(struct gondola_emulator *e)
 {
 	int r = gondola_parse(e);
 
-	return likely(!r) ? e->insn->run(e) : r;
+	return likely(!r) ? gondola_execute(e, e->insn) : r;
 }

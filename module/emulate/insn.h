@@ -423,8 +423,48 @@ static inline u64 emul_effective_address(struct gondola_emulator *e, unsigned in
 	return ea & emul_mask(e->insn->addr_bytes);
 }
 
-/* shape.c: the quickest way to execute it. */
-void emul_choose_run(struct gondola_insn *insn);
+/*
+ * shape.c: the quickest way to execute it.  @quick: segments are live, and the caller looks at the
+ * shadow by itself.
+ */
+void emul_choose_run(struct gondola_insn *insn, bool quick);
+/* quick.c: a form in one piece, for operands of these kinds; NULL: there is none. */
+int (*emul_quick_run(struct gondola_insn *insn, unsigned int dst,
+		     unsigned int src))(struct gondola_emulator *e);
+
+/* Do these flags meet the condition in the low four bits of an opcode? */
+static __always_inline bool emul_condition_met(u64 f, u8 opcode)
+{
+	bool yes;
+
+	switch (opcode >> 1 & 7) {
+	case 0:
+		yes = f & RFL_OF;
+		break;
+	case 1:
+		yes = f & RFL_CF;
+		break;
+	case 2:
+		yes = f & RFL_ZF;
+		break;
+	case 3:
+		yes = f & (RFL_CF | RFL_ZF);
+		break;
+	case 4:
+		yes = f & RFL_SF;
+		break;
+	case 5:
+		yes = f & RFL_PF;
+		break;
+	case 6:
+		yes = !(f & RFL_SF) != !(f & RFL_OF);
+		break;
+	default:
+		yes = f & RFL_ZF || !(f & RFL_SF) != !(f & RFL_OF);
+		break;
+	}
+	return yes != (opcode & 1);
+}
 
 /* stack.c: bytes of the stack pointer, and moves relative to it. */
 unsigned int emul_stack_bytes(struct gondola_emulator *e);

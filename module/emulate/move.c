@@ -107,36 +107,7 @@ int emul_op_cmpxchg8b(struct gondola_emulator *e)
 /* The condition in the low bits of the opcode. */
 bool emul_condition(const struct gondola_emulator *e)
 {
-	u64 f = e->rflags;
-	bool yes;
-
-	switch (e->insn->opcode >> 1 & 7) {
-	case 0:
-		yes = f & RFL_OF;
-		break;
-	case 1:
-		yes = f & RFL_CF;
-		break;
-	case 2:
-		yes = f & RFL_ZF;
-		break;
-	case 3:
-		yes = f & (RFL_CF | RFL_ZF);
-		break;
-	case 4:
-		yes = f & RFL_SF;
-		break;
-	case 5:
-		yes = f & RFL_PF;
-		break;
-	case 6:
-		yes = !(f & RFL_SF) != !(f & RFL_OF);
-		break;
-	default:
-		yes = f & RFL_ZF || !(f & RFL_SF) != !(f & RFL_OF);
-		break;
-	}
-	return yes != (e->insn->opcode & 1);
+	return emul_condition_met(e->rflags, e->insn->opcode);
 }
 
 int emul_op_setcc(struct gondola_emulator *e)

@@ -226,9 +226,10 @@ static enum kind kind_of(struct gondola_insn *insn, u8 spec, u8 *reg, u8 *bytes)
 
 #define GENERAL	(D_CHECKS | D_LOCKED | D_WRITE_SRC | D_WRITE_SRC2 | D_POP_EA | D_BIT)
 
-void emul_choose_run(struct gondola_insn *insn)
+void emul_choose_run(struct gondola_insn *insn, bool quick)
 {
 	const struct gondola_insn_desc *d = insn->desc;
+	int (*run)(struct gondola_emulator *e) = NULL;
 	enum kind dst, src;
 
 	insn->run = emul_run_any;
@@ -236,6 +237,11 @@ void emul_choose_run(struct gondola_insn *insn)
 		return;
 	src = kind_of(insn, d->src, &insn->src_reg, &insn->src_bytes);
 	dst = kind_of(insn, d->dst, &insn->dst_reg, &insn->dst_bytes);
-	if (src <= IMM && dst < IMM && runs[dst][src])
-		insn->run = runs[dst][src];
+	if (src > IMM || dst >= IMM || !runs[dst][src])
+		return;
+	insn->run = runs[dst][src];
+	if (quick)
+		run = emul_quick_run(insn, dst, src);
+	if (run)
+		insn->run = run;
 }

@@ -45,7 +45,6 @@ void interp_vcpu_init(struct interp_vcpu *ip, struct gondola_vcpu *vcpu)
 	ip->emul.fpu = vcpu->fpu;
 	ip->pat = 0x0007040600070406ull;
 	ip->current_insn = ip->decoded[0];
-	ip->block_end = ip->decoded[0];
 	reset_segments(ip);
 	interp_flush(ip);
 	vcpu->engine_data = ip;
@@ -102,23 +101,31 @@ void interp_find_mode(struct interp_vcpu *ip)
 	ip->attention &= ~INTERP_MODE;
 }
 
-/* Are the 16 bytes at @code those that @d was made of, as far as it goes? */
-static __always_inline bool same_bytes(const struct interp_decoded *d, const u8 *code)
+/* The bytes at @code are still those that @d was made of. */
+static __always_inline bool unchanged(const struct interp_decoded *d, const u8 *code)
 {
-	unsigned int bits = 8 * d->insn.len;
-	u64 differ = get_unaligned((const u64 *)code) ^ d->bytes[0];
+	if (unlikely((get_unaligned((const u64 *)code) ^ d->bytes[0]) & d->mask[0]))
+		return false;
+	return likely(d->insn.len <= 8) ||
+	       !((get_unaligned((const u64 *)code + 1) ^ d->bytes[1]) & d->mask[1]);
+}
 
-	if (likely(bits <= 64))
-		return !(differ << (64 - bits));
-	return !differ && !((get_unaligned((const u64 *)code + 1) ^ d->bytes[1]) << (128 - bits));
+/* All addresses have the same top byte. */
+static __always_inline unsigned long key_of(const u8 *code, u8 mode)
+{
+	return (unsigned long)code ^ (unsigned long)(mode ^ GONDOLA_EMUL_LONG64) << 56;
 }
 
 /* @insn was decoded from the bytes at @code. */
 static void remember(struct interp_decoded *d, const u8 *code, const struct gondola_insn *insn)
 {
-	d->at = code;
+	unsigned int bits = 8 * insn->len;
+
+	d->key = key_of(code, insn->mode);
 	d->bytes[0] = get_unaligned((const u64 *)code);
 	d->bytes[1] = get_unaligned((const u64 *)code + 1);
+	d->mask[0] = bits < 64 ? BIT_ULL(bits) - 1 : ~0ull;
+	d->mask[1] = bits > 64 ? BIT_ULL(bits - 64) - 1 : 0;
 	d->insn = *insn;
 }
 
@@ -128,12 +135,13 @@ static void remember(struct interp_decoded *d, const u8 *code, const struct gond
  * instruction is good as long as the same bytes are there: then it does not matter who
  * wrote them, or what page this is.  NULL: *@r says why not.
  */
-static __always_inline const struct gondola_insn *next_insn(struct interp_vcpu *ip, int *r)
+static noinline const struct gondola_insn *find_insn(struct interp_vcpu *ip, int *r)
 {
 	struct gondola_emulator *e = &ip->emul;
 	const struct gondola_segment *cs = &ip->segment[GONDOLA_CS];
 	struct interp_decoded *d;
 	gva_t la = e->regs->rip;
+	unsigned long key;
 	const u8 *code;
 
 	if (unlikely(e->mode != GONDOLA_EMUL_LONG64)) {
@@ -149,15 +157,14 @@ static __always_inline const struct gondola_insn *next_insn(struct interp_vcpu *
 		*r = GONDOLA_EMUL_RETRY;
 		return NULL;
 	}
+	key = key_of(code, e->mode);
 	d = ip->current_insn;
-	if (likely(code == d->at + d->insn.len && d != ip->block_end)) {
+	if (key == d->key + d->insn.len && (d + 1 - ip->decoded[0]) % INTERP_BLOCK)
 		d++;
-	} else {
-		d = ip->decoded[((unsigned long)code ^ (unsigned long)code >> 10) % INTERP_BLOCKS];
-		ip->block_end = d + INTERP_BLOCK - 1;
-	}
+	else
+		d = ip->decoded[(key ^ key >> 10) % INTERP_BLOCKS];
 	ip->current_insn = d;
-	if (likely(d->at == code && d->insn.mode == e->mode && same_bytes(d, code)))
+	if (likely(d->key == key && unchanged(d, code)))
 		return &d->insn;
 	*r = gondola_parse(e);
 	if (unlikely(*r))
@@ -280,6 +287,41 @@ static bool deliver(struct interp_vcpu *ip)
 	return false;
 }
 
+/*
+ * Instructions of 64-bit code that stand in a row, beginning with the current one, while nothing asks
+ * for attention.  What page they are in and the mode stay the same meanwhile.  Returns how many are
+ * left, as if the last one had not been executed: *@r is its result, *@rip where it stood.
+ */
+static unsigned int run_row(struct interp_vcpu *ip, unsigned int left, int *r, u64 *rip)
+{
+	struct gondola_emulator *e = &ip->emul;
+	struct gondola_regs *regs = e->regs;
+	struct interp_decoded *d = ip->current_insn;
+	int result;
+	u64 next;
+
+	for (;; left--) {
+		const struct gondola_insn *insn = &d->insn;
+		const unsigned long key = d->key + insn->len;
+
+		next = regs->rip + insn->len;
+		e->insn = insn;
+		result = insn->run(e);
+		if (unlikely(result || ip->attention | e->shadow |
+			     (regs->rflags & (RFL_TF | RFL_RF))))
+			break;
+		if (unlikely(regs->rip != next || left == 1))
+			break;
+		if (unlikely(d[1].key != key || !unchanged(d + 1, (const u8 *)key)))
+			break;
+		d++;
+	}
+	ip->current_insn = d;
+	*rip = next - d->insn.len;
+	*r = result;
+	return left;
+}
+
 unsigned int interp_run(struct interp_vcpu *ip, unsigned int left)
 {
 	struct gondola_emulator *e = &ip->emul;
@@ -297,11 +339,15 @@ unsigned int interp_run(struct interp_vcpu *ip, unsigned int left)
 	if (meets_breakpoint(ip))
 		return left;
 	do {
-		const u64 rflags = regs->rflags, rip = regs->rip;
+		const u64 rflags = regs->rflags;
+		u64 rip = regs->rip;
 
 		shadow = e->shadow;
-		insn = next_insn(ip, &r);
-		if (likely(insn))
+		insn = find_insn(ip, &r);
+		if (likely(insn == &ip->current_insn->insn && e->mode == GONDOLA_EMUL_LONG64 &&
+			   !(ip->attention | shadow | (rflags & (RFL_TF | RFL_RF)))))
+			left = run_row(ip, left, &r, &rip);
+		else if (likely(insn))
 			r = gondola_execute(e, insn);
 		if (likely(r == GONDOLA_EMUL_OK)) {
 			shadow = e->shadow;

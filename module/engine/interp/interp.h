@@ -19,7 +19,7 @@
 #define INTERP_WATCHES		BIT(4)	/* some of them are on data */
 
 #define INTERP_CODE_PAGES	256u	/* powers of two, all of them */
-#define INTERP_BLOCKS		1024u
+#define INTERP_BLOCKS		4096u
 #define INTERP_BLOCK		8u
 
 /* A page of code, by its linear address. */
@@ -30,12 +30,14 @@ struct interp_code_page {
 
 /**
  * struct interp_decoded - an instruction decoded earlier
- * @at: where its bytes are
+ * @key: where its bytes are, with the mode in the top byte; as it is for 64-bit code
  * @bytes: what they were: when they change it means nothing any more
+ * @mask: which of their bits are the instruction's
  */
 struct interp_decoded {
-	const u8 *at;
+	unsigned long key;
 	u64 bytes[2];
+	u64 mask[2];
 	struct gondola_insn insn;
 };
 
@@ -45,9 +47,8 @@ struct interp_decoded {
  * @tlb: data, by privilege: supervisor, user
  * @code: the same for instructions
  * @decoded: in the order in which they stand, those of a block; blocks by the address of their
- *	first byte.  An instruction may be in several
+ *	first byte.  An instruction may be in several.  The last block is empty, and ends a row
  * @current_insn: the last one executed of these
- * @block_end: the last one that its block has room for
  * @exit: why the guest is to leave; reason GONDOLA_REASON_COUNT: it is not
  * @inject: to be delivered first
  * @attention: INTERP_*
@@ -81,8 +82,7 @@ struct interp_vcpu {
 	struct gondola_tlb_entry tlb[2][GONDOLA_TLB_ENTRIES];
 	struct interp_code_page code[2][INTERP_CODE_PAGES];
 	struct interp_decoded *current_insn;
-	struct interp_decoded *block_end;
-	struct interp_decoded decoded[INTERP_BLOCKS][INTERP_BLOCK];
+	struct interp_decoded decoded[INTERP_BLOCKS + 1][INTERP_BLOCK];
 };
 
 static inline struct interp_vcpu *to_interp_vcpu(struct gondola_emulator *e)

@@ -139,6 +139,94 @@ static void code_that_changes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX], 2);
 }
 
+/* The world's tables for 64-bit code: identity, below 1 MiB, from 0x10000 on. */
+static void enter_long_mode(struct world *w)
+{
+	const u64 rights = PT_P | PT_W | PT_U;
+	unsigned int i;
+
+	*world_u64(w, 0x10000) = 0x11000 | rights;
+	*world_u64(w, 0x11000) = 0x12000 | rights;
+	*world_u64(w, 0x12000) = 0x13000 | rights;
+	for (i = 0; i < 256; i++)
+		*world_u64(w, 0x13000 + i * 8) = (u64)i << 12 | rights | PT_A | PT_D;
+	world_set_mode(w, WORLD_LONG);
+	world_set_cr3(w, 0x10000);
+	flat(w, GONDOLA_CS, 0xa09b);
+}
+
+/* What runs in a row is asked for its bytes one by one: an instruction may write the next one. */
+static void rows_that_change(struct kunit *test)
+{
+	static const u8 code[] = {
+		0x88, 0x1d, 0x02, 0, 0, 0,	/* mov %bl, the 0x11 below */
+		0x90,
+		0xb0, 0x11,			/* mov $0x11, %al */
+		0x04, 0x01,			/* add $1, %al */
+		0xf4,
+	};
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+	unsigned int i;
+
+	enter_long_mode(w);
+	put_code(w, code, sizeof(code));
+	for (i = 0x20; i < 0x24; i++) {
+		w->vcpu.regs.gpr[R_RBX] = i;
+		KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+		KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX] & 0xff, i + 1);
+		KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, CODE + sizeof(code) - 1);
+	}
+	/* Two instructions in the place of one that was decoded. */
+	w->memory[CODE + 7] = 0x90;
+	w->memory[CODE + 8] = 0x90;
+	w->vcpu.regs.gpr[R_RAX] = 5;
+	w->vcpu.regs.gpr[R_RBX] = 0x90;
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+	KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX] & 0xff, 6);
+	/* The same bytes as code of 32 bits, in which 40 is INC and no prefix. */
+	w->memory[CODE + 7] = 0x40;
+	w->vcpu.regs.gpr[R_RBX] = 0x90;
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+	flat(w, GONDOLA_CS, 0xc09b);
+	w->vcpu.regs.gpr[R_RAX] = 5;
+	KUNIT_ASSERT_EQ(test, run(w, CODE + 6, &exit), GONDOLA_REASON_HLT);
+	KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX] & 0xff, 7);
+}
+
+/* STI and MOV SS hold for one instruction, also within a row; RF goes with the next one. */
+static void rows_keep_order(struct kunit *test)
+{
+	static const u8 code[] = {
+		0xfb,				/* sti */
+		0x89, 0xc8,			/* mov %ecx, %eax */
+		0x01, 0xd8,			/* add %ebx, %eax */
+		0xf4,
+	};
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+
+	enter_long_mode(w);
+	put_code(w, code, sizeof(code));
+	w->vcpu.regs.gpr[R_RBX] = 3;
+	w->vcpu.regs.gpr[R_RCX] = 4;
+	w->vcpu.regs.rflags = RFL_FIXED | RFL_RF;
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+	KUNIT_EXPECT_EQ(test, w->vcpu.regs.rflags, RFL_FIXED | RFL_IF);
+	KUNIT_EXPECT_EQ(test, w->engine.get_shadow(&w->vcpu), 0u);
+	/* An interrupt window opens behind the instruction after STI. */
+	w->vcpu.regs.rflags = RFL_FIXED;
+	w->engine.open_window(&w->vcpu, true, false);
+	KUNIT_EXPECT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_INTERRUPT_WINDOW);
+	KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, CODE + 3ull);
+	w->engine.open_window(&w->vcpu, false, false);
+	/* A row that ends in STI leaves its shadow. */
+	w->memory[CODE + 1] = 0xf4;
+	w->vcpu.regs.rflags = RFL_FIXED;
+	KUNIT_EXPECT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+	KUNIT_EXPECT_EQ(test, w->engine.get_shadow(&w->vcpu), 1u);
+}
+
 /* The shadow entry of a page below 2 MiB. */
 static u64 *entry_of(struct world *w, u32 gva)
 {
@@ -422,6 +510,8 @@ static struct kunit_case interp_cases[] = {
 	KUNIT_CASE(computes),
 	KUNIT_CASE(leaves_in_time),
 	KUNIT_CASE(code_that_changes),
+	KUNIT_CASE(rows_that_change),
+	KUNIT_CASE(rows_keep_order),
 	KUNIT_CASE(remembers_until_told),
 	KUNIT_CASE(obeys_rights),
 	KUNIT_CASE(sets_accessed_and_dirty),

@@ -462,12 +462,17 @@ static void fill_tlb(void)
 	entry->host = MEMORY;
 }
 
-/* The general way and the quick one, with translations and without. */
+/* The general way, by shape and quick, with translations and without. */
 static int interpret(unsigned long nr)
 {
+	static struct gondola_segment segments[GONDOLA_NR_SEGS];
 	struct gondola_insn insn;
+	unsigned int i;
 	int r;
 
+	for (i = 0; i < GONDOLA_NR_SEGS; i++)
+		world_get_segment(&emulator, i, &segments[i]);
+	emulator.segments = nr & 4 ? segments : NULL;
 	emulator.tlb = nr & 2 ? tlb : NULL;
 	if (!(nr & 1))
 		return gondola_emulate(&emulator);
