@@ -11,6 +11,7 @@
 struct delete_options {
 	struct remote_options remote;
 	bool saved_only;
+	bool away_only;
 };
 
 static void forget(const char *path)
@@ -24,12 +25,16 @@ static const struct option_spec specs[] = {
 	OPTION("--saved-state", NULL,
 	       "Delete only the state of a suspended VM. The VM is inactive then, and boots anew.",
 	       FLAG, struct delete_options, saved_only),
+	OPTION("--away", NULL,
+	       "Forget only that the VM moved to another host. The VM is inactive then; boot it only "
+	       "if it does not run there any more, or both spoil its disks.", FLAG,
+	       struct delete_options, away_only),
 	{ .name = NULL }
 };
 
 static int run_delete(int argc, char **argv)
 {
-	struct delete_options options = { { NULL }, false };
+	struct delete_options options = { { NULL }, false, false };
 	char temporary[REGISTRY_PATH_MAX + 8];
 	struct registry_vm vm;
 
@@ -37,18 +42,26 @@ static int run_delete(int argc, char **argv)
 	if (options.saved_only && vm.state != VM_STATE_SUSPENDED)
 		fail(EXIT_CODE_STATE, "%s is %s; delete --saved-state needs a suspended VM", vm.name,
 		     vm_state_name(vm.state));
+	if (options.away_only && vm.state != VM_STATE_AWAY)
+		fail(EXIT_CODE_STATE, "%s is %s; delete --away needs one that is away", vm.name,
+		     vm_state_name(vm.state));
 	/* So that nobody starts it meanwhile. */
 	launch_lock(vm.name);
-	snprintf(temporary, sizeof(temporary), "%s.tmp", registry_path(REGISTRY_SAVED, vm.name));
-	forget(temporary);
-	forget(registry_path(REGISTRY_SAVED, vm.name));
-	if (!options.saved_only) {
+	if (!options.away_only) {
+		snprintf(temporary, sizeof(temporary), "%s.tmp",
+			 registry_path(REGISTRY_SAVED, vm.name));
+		forget(temporary);
+		forget(registry_path(REGISTRY_SAVED, vm.name));
+	}
+	if (!options.saved_only)
+		forget(registry_path(REGISTRY_AWAY, vm.name));
+	if (!options.saved_only && !options.away_only) {
 		forget(registry_path(REGISTRY_CONFIG, vm.name));
 		forget(registry_path(REGISTRY_LOG, vm.name));
 	}
 	if (options.remote.json)
-		printf("{\"name\":\"%s\",\"saved_state_only\":%s}\n", vm.name,
-		       options.saved_only ? "true" : "false");
+		printf("{\"name\":\"%s\",\"saved_state_only\":%s,\"away_only\":%s}\n", vm.name,
+		       options.saved_only ? "true" : "false", options.away_only ? "true" : "false");
 	registry_put(&vm);
 	return EXIT_CODE_OK;
 }
@@ -56,13 +69,13 @@ static int run_delete(int argc, char **argv)
 const struct command command_delete = {
 	.name = "delete",
 	.summary = "delete a VM: its configuration and its saved state",
-	.usage = "NAME [--saved-state] [--json]",
+	.usage = "NAME [--saved-state|--away] [--json]",
 	.about =
 "Disks are your files, and stay.",
 	.options = specs,
 	.examples =
 "gondola delete vm1 --saved-state; gondola start vm1",
 	.status =
-"0 done, 2 wrong usage, 14 error, 20 the VM is neither inactive nor suspended",
+"0 done, 2 wrong usage, 14 error, 20 the VM is neither inactive, suspended nor away",
 	.run = run_delete,
 };

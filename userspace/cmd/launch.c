@@ -11,6 +11,7 @@
 
 #include "device/state.h"
 #include "launch.h"
+#include "remote.h"
 #include "inspect/inspect.h"
 #include "migrate/commands.h"
 #include "migrate/suspend.h"
@@ -223,6 +224,15 @@ void launch_lock(const char *name)
 	atexit(unlock);
 }
 
+void launch_check_state(const struct command *command, const char *name)
+{
+	struct registry_vm vm;
+
+	if (!registry_at_rest(name, &vm))
+		remote_check(command->name, &vm);
+	registry_put(&vm);
+}
+
 void launch_waits(bool waits)
 {
 	if (lock_fd >= 0)
@@ -387,7 +397,7 @@ static void open_control(struct vm *vm, const struct run_options *options)
 	control_add_status(console_status);
 	control_add("stop", on_stop);
 	suspend_add_commands(vm);
-	migrate_add_commands();
+	migrate_add_commands(vm);
 	balloon_control_init(options->balloon_floor ? options->balloon_floor :
 			     options->memory / 8);
 	dirty_sample_add_commands();

@@ -79,6 +79,8 @@ struct launch {
  * The lock goes with this process, in whatever way it ends.  Call launch_detach() before.
  */
 void launch_lock(const char *name);
+/** launch_check_state() - what was found before the lock was taken still holds, or fail() */
+void launch_check_state(const struct command *command, const char *name);
 /** launch_waits() - it waits for its VM, or does so no longer; others are told */
 void launch_waits(bool waits);
 /**

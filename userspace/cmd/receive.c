@@ -76,7 +76,8 @@ static struct json_object *find_own(const char *name)
 		fail(EXIT_CODE_USAGE, "receive: \"%s\" is not the name of a VM", name);
 	if (registry_find(name, &vm))
 		return NULL;
-	if (vm.state != VM_STATE_INACTIVE)
+	/* One that moved away may come back. */
+	if (vm.state != VM_STATE_INACTIVE && vm.state != VM_STATE_AWAY)
 		fail(EXIT_CODE_STATE, "%s exists and is %s; a VM can be received as a new or inactive one",
 		     name, vm_state_name(vm.state));
 	if (incoming_names_devices())
@@ -128,8 +129,10 @@ static int run_receive(int argc, char **argv)
 	launch.detached = options.detach;
 	if (options.detach)
 		launch_detach(name);
-	if (name)
+	if (name) {
 		launch_lock(name);
+		launch_check_state(&command_receive, name);
+	}
 	if (!target_listen(&target, options.words[options.nr_words - 1], &error))
 		fail(error.status, "%s", error.words);
 	launch_waits(true);

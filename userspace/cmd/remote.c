@@ -35,8 +35,12 @@ void remote_check(const char *command, const struct registry_vm *vm)
 {
 	char words[256];
 
-	if (vm_state_allows(command, vm->name, vm->state, words, sizeof(words)))
-		fail(EXIT_CODE_STATE, "%s", words);
+	if (!vm_state_allows(command, vm->name, vm->state, words, sizeof(words)))
+		return;
+	if (vm->state == VM_STATE_AWAY)
+		fail(EXIT_CODE_STATE, "%s has moved to %s, or was about to: if it is not there any more, gondola delete %s --away, and it is inactive here",
+		     vm->name, vm->moved_to, vm->name);
+	fail(EXIT_CODE_STATE, "%s", words);
 }
 
 void remote_find(const struct command *command, int argc, char **argv,

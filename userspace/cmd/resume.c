@@ -26,6 +26,8 @@ static void check_name(const struct resume_options *options, bool *known)
 		fail(EXIT_CODE_STATE, "there is no VM %s (see gondola list)", name);
 	if (exists && !options->file)
 		remote_check("resume", &vm);
+	if (exists && options->file && vm.state == VM_STATE_AWAY)
+		remote_check("resume", &vm);
 	if (exists && options->file && vm.state != VM_STATE_INACTIVE)
 		fail(EXIT_CODE_STATE, "%s is %s; a file can be resumed as an inactive VM", name,
 		     vm_state_name(vm.state));
@@ -83,6 +85,8 @@ static int run_resume(int argc, char **argv)
 	if (options.detach)
 		launch_detach(options.remote.name);
 	launch_lock(options.remote.name);
+	if (!options.file)
+		launch_check_state(&command_resume, options.remote.name);
 	resume.remove = !options.file;
 	if (!resume_open(&resume, options.file ? options.file :
 			 registry_path(REGISTRY_SAVED, options.remote.name), &error))

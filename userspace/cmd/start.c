@@ -57,6 +57,7 @@ static int run_start(int argc, char **argv)
 	if (options.detach)
 		launch_detach(vm.name);
 	launch_lock(vm.name);
+	launch_check_state(&command_start, vm.name);
 	make_room(&vm, &options);
 	/* Read once it is ours: another start may have come and gone, or a delete. */
 	launch.config = registry_load_config(vm.name, &error);
@@ -82,6 +83,6 @@ const struct command command_start = {
 	.examples =
 "gondola start vm1 --detach && gondola console vm1",
 	.status =
-"as run; 16: there is not enough memory; 20: the VM is not inactive",
+"as run; 16: there is not enough memory; 20: the VM is not inactive, or has moved away",
 	.run = run_start,
 };

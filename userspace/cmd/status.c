@@ -49,6 +49,8 @@ static struct json_object *passive(const struct registry_vm *vm)
 	if (vm->state == VM_STATE_SUSPENDED)
 		json_object_object_add(status, "saved_state", json_object_new_string(
 			registry_path(REGISTRY_SAVED, vm->name)));
+	if (vm->state == VM_STATE_AWAY)
+		json_object_object_add(status, "moved_to", json_object_new_string(vm->moved_to));
 	arguments = member_array(vm->config, "arguments");
 	if (arguments)
 		json_object_object_add(status, "arguments", json_object_get(arguments));
@@ -90,6 +92,7 @@ const struct command command_status = {
 	.usage = "NAME [--json]",
 	.about =
 "The states are inactive (there is a configuration), suspended (there is a saved state), "
+"away (it moved to another host, or was about to when its process ended), "
 "starting, waiting (for its source, as \"gondola receive\" does), running, paused (with the "
 "reasons), suspending, receiving (the VM comes from another host), committing (it has come, and is about to run here), migrating (it goes to "
 "another host), migrated, and unresponsive (its process does not answer).",

@@ -134,6 +134,9 @@ const char *registry_path(enum registry_file file, const char *name)
 	case REGISTRY_SAVED:
 		snprintf(path, REGISTRY_PATH_MAX, "%s/saved/%s.vm", home, name);
 		break;
+	case REGISTRY_AWAY:
+		snprintf(path, REGISTRY_PATH_MAX, "%s/vms/%s.away", home, name);
+		break;
 	case REGISTRY_LOCK:
 		/* Not in the runtime directory: that goes with the user's session, a VM may stay. */
 		snprintf(path, REGISTRY_PATH_MAX, "%s/locks/%s.lock", home, name);
@@ -507,31 +510,60 @@ static void ask_status(const char *name, struct registry_vm *vm, int64_t deadlin
 	}
 }
 
+/* The first line of the file that was written as it went (migrate/away.c). */
+static bool read_away(const char *name, char *address, size_t room)
+{
+	int fd = open(registry_path(REGISTRY_AWAY, name), O_RDONLY | O_CLOEXEC);
+	ssize_t count;
+
+	if (fd < 0)
+		return errno != ENOENT;
+	count = read(fd, address, room - 1);
+	close(fd);
+	address[count < 0 ? 0 : count] = 0;
+	address[strcspn(address, "\n")] = 0;
+	return true;
+}
+
+int registry_at_rest(const char *name, struct registry_vm *vm)
+{
+	bool saved = !access(registry_path(REGISTRY_SAVED, name), F_OK);
+	bool configured = !access(registry_path(REGISTRY_CONFIG, name), F_OK);
+
+	memset(vm, 0, sizeof(*vm));
+	if (!saved && !configured)
+		return -ENOENT;
+	snprintf(vm->name, sizeof(vm->name), "%s", name);
+	vm->state = saved ? VM_STATE_SUSPENDED : VM_STATE_INACTIVE;
+	if (!saved && read_away(name, vm->moved_to, sizeof(vm->moved_to)))
+		vm->state = VM_STATE_AWAY;
+	if (configured)
+		vm->config = registry_load_config(name, NULL);
+	return 0;
+}
+
 static int find_until(const char *name, struct registry_vm *vm, int64_t deadline)
 {
-	bool saved, configured, waits = false;
+	bool waits = false;
 	pid_t pid;
+	int ret;
 
 	memset(vm, 0, sizeof(*vm));
 	if (!registry_name_is_good(name))
 		return -ENOENT;
+	/* First this: what it did is in the files once its lock is free. */
 	pid = holder_of(name, &waits);
-	saved = !access(registry_path(REGISTRY_SAVED, name), F_OK);
-	configured = !access(registry_path(REGISTRY_CONFIG, name), F_OK);
-	if (!pid && !saved && !configured)
-		return -ENOENT;
+	ret = registry_at_rest(name, vm);
+	if (ret && !pid)
+		return ret;
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
-	if (configured)
-		vm->config = registry_load_config(name, NULL);
 	if (pid) {
 		vm->pid = pid > 0 ? pid : 0;
 		/* One that has a socket and does not answer has another trouble. */
 		vm->state = !access(registry_path(REGISTRY_CONTROL, name), F_OK) ?
 			VM_STATE_UNRESPONSIVE : waits ? VM_STATE_WAITING : VM_STATE_STARTING;
 		ask_status(name, vm, deadline);
-		return 0;
 	}
-	vm->state = saved ? VM_STATE_SUSPENDED : VM_STATE_INACTIVE;
 	return 0;
 }
 

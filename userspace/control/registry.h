@@ -23,6 +23,7 @@
  * enum registry_file - what there may be of a VM
  * @REGISTRY_CONFIG: how it is made, while it exists
  * @REGISTRY_SAVED: its state, while it is suspended
+ * @REGISTRY_AWAY: where it moved, until it comes back
  * @REGISTRY_LOCK: its process holds it
  * @REGISTRY_CONTROL: the control socket of its process
  * @REGISTRY_CONSOLE: likewise its console, if it runs detached
@@ -31,6 +32,7 @@
 enum registry_file {
 	REGISTRY_CONFIG,
 	REGISTRY_SAVED,
+	REGISTRY_AWAY,
 	REGISTRY_LOCK,
 	REGISTRY_CONTROL,
 	REGISTRY_CONSOLE,
@@ -53,6 +55,7 @@ bool registry_name_is_good(const char *name);
  * struct registry_vm - a VM as it was found
  * @pid: of its process, or 0
  * @answers: its process answered: @status is what "status" said
+ * @moved_to: the address, while it is away
  * @config: its configuration, or NULL (a VM that "gondola run" made, or a damaged file)
  */
 struct registry_vm {
@@ -60,6 +63,7 @@ struct registry_vm {
 	enum vm_state state;
 	pid_t pid;
 	bool answers;
+	char moved_to[256];
 	struct json_object *status;
 	struct json_object *config;
 };
@@ -74,6 +78,12 @@ struct registry_vm *registry_find_all(char *const *names);
 /** registry_find() - 0; -ENOENT: there is none of this name.  Takes away what a dead process left. */
 int registry_find(const char *name, struct registry_vm *vm);
 void registry_put(struct registry_vm *vm);
+/**
+ * registry_at_rest() - likewise, of files alone: for the holder of the lock of @name
+ *
+ * What was found without the lock may have changed before it was taken.
+ */
+int registry_at_rest(const char *name, struct registry_vm *vm);
 /** registry_is_active() - a process has it; asks the lock, not the process */
 bool registry_is_active(const char *name);
 /**

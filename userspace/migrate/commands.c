@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 
+#include "away.h"
 #include "commands.h"
 #include "sandbox/sandbox.h"
 #include "source.h"
@@ -366,8 +367,9 @@ static void add_status(struct vm *vm, struct json_object *status)
 				       json_object_new_uint64(target_left(target)));
 }
 
-void migrate_add_commands(void)
+void migrate_add_commands(const struct vm *vm)
 {
+	away_begin(vm->name);
 	control_add("migrate", on_migrate);
 	control_add("migrate-cancel", on_cancel);
 	control_add("migrate-recover", on_recover);

@@ -7,7 +7,7 @@ struct source;
 struct vm;
 
 /** migrate_add_commands() - "migrate", "migrate-cancel" and "migrate-recover" */
-void migrate_add_commands(void);
+void migrate_add_commands(const struct vm *vm);
 /** migrate_end() - the VM has ended: so do the threads of a migration */
 void migrate_end(struct vm *vm);
 

@@ -17,6 +17,7 @@
 #include <x86intrin.h>
 #include <json-c/json.h>
 
+#include "away.h"
 #include "commands.h"
 #include "device/state.h"
 #include "lib/libgondola.h"
@@ -307,6 +308,7 @@ static bool hand_over(struct source *s)
 static bool move(struct source *s)
 {
 	bool postcopy = false;
+	struct error error;
 
 	if (!reserve(s))
 		return false;
@@ -314,6 +316,9 @@ static bool move(struct source *s)
 	if (!precopy_begin(s) || !precopy_rounds(s, &postcopy))
 		return false;
 	throttle_set(s->vm, 0);
+	/* While the guest runs: a disk takes its time. */
+	if (!away_mark(s->options.address, &error))
+		return link_fail(&s->link, "%s", error.words);
 	source_phase(s, MIGRATE_STOP);
 	s->report.postcopy = postcopy;
 	/* Pages are no part of the downtime then. */
@@ -354,6 +359,7 @@ static void stay(struct source *s)
 	/* First this: a command at the link's end may take its time to end. */
 	runs = run_on(s);
 	s->report.downtime.back_ns = stood_beside(s);
+	away_unmark();
 	link_blame(&s->link);
 	link_close(&s->link);
 	precopy_end(s);
@@ -406,6 +412,7 @@ void source_take_back(struct source *s)
 	vm_unpause(s->vm, PAUSE_ERROR);
 	s->gone = false;
 	run_on(s);
+	away_unmark();
 	precopy_end(s);
 	snprintf(s->report.words, sizeof(s->report.words), "taken back; the VM runs on here");
 	source_phase(s, MIGRATE_FAILED);

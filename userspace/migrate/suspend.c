@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 
+#include "away.h"
 #include "base/file.h"
 #include "device/state.h"
 #include "suspend.h"
@@ -363,6 +364,7 @@ bool resume_begin(struct vm *vm, void *argument, struct error *error)
 	/* The saved state is the past from now on: resumed again, it would spoil the disks. */
 	if (resume->remove && !remove_saved(resume->path, error))
 		return false;
+	away_unmark();
 	vm_unpause(vm, PAUSE_START);
 	return true;
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 
+#include "away.h"
 #include "delta.h"
 #include "device/state.h"
 #include "sandbox/sandbox.h"
@@ -439,6 +440,7 @@ static void *target_run(void *argument)
 	phase(target, MIGRATE_RESERVE);
 	if (say_ready(target) && copy(target) && commit(target)) {
 		say("%s: it runs here now", target->vm->name);
+		away_unmark();
 		if (target->missing)
 			fetch_all(target);
 		fetch_confirm(target);

@@ -7,6 +7,7 @@
 static const char *const names[VM_STATE_COUNT] = {
 	[VM_STATE_INACTIVE] = "inactive",
 	[VM_STATE_SUSPENDED] = "suspended",
+	[VM_STATE_AWAY] = "away",
 	[VM_STATE_STARTING] = "starting",
 	[VM_STATE_WAITING] = "waiting",
 	[VM_STATE_RUNNING] = "running",
@@ -31,7 +32,7 @@ static const struct {
 	{ "suspend", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "stop", VM_IN(WAITING) | VM_IN(RUNNING) },
 	{ "kill", VM_IN_ACTIVE },
-	{ "delete", VM_IN(INACTIVE) | VM_IN(SUSPENDED) },
+	{ "delete", VM_IN(INACTIVE) | VM_IN(SUSPENDED) | VM_IN(AWAY) },
 	{ "console", VM_IN_ACTIVE },
 	{ "events", VM_IN_ACTIVE },
 	{ "balloon", VM_IN(RUNNING) | VM_IN(MIGRATING) },
@@ -40,7 +41,7 @@ static const struct {
 	{ "inspect", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "migrate-cancel", VM_IN(MIGRATING) },
 	{ "migrate-recover", VM_IN(RUNNING) | VM_IN(PAUSED) | VM_IN(MIGRATED) },
-	{ "receive", VM_IN(INACTIVE) },
+	{ "receive", VM_IN(INACTIVE) | VM_IN(AWAY) },
 };
 
 const char *vm_state_name(enum vm_state state)

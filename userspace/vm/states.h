@@ -9,6 +9,7 @@
  * enum vm_state - what a VM is doing, as users see it
  * @VM_STATE_INACTIVE: a configuration, no process
  * @VM_STATE_SUSPENDED: its state lies in a file, no process
+ * @VM_STATE_AWAY: it moved to another host, or its process ended as it was about to, no process
  * @VM_STATE_STARTING: a process makes it and does not listen yet
  * @VM_STATE_WAITING: "receive" waits for it, and no source has come
  * @VM_STATE_RUNNING: its vCPUs run
@@ -25,6 +26,7 @@
 enum vm_state {
 	VM_STATE_INACTIVE,
 	VM_STATE_SUSPENDED,
+	VM_STATE_AWAY,
 	VM_STATE_STARTING,
 	VM_STATE_WAITING,
 	VM_STATE_RUNNING,

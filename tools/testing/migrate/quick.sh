@@ -236,6 +236,7 @@ recovered() {
 }
 
 # lose TYPE OPTIONS: $vm moves, and the target's record of that type is lost with the link
+PREPARE=71
 COMMIT=73
 COMMITTED=74
 FINISHED=77
@@ -422,11 +423,74 @@ own_devices() {
 	[ $? = 2 ] && grep -q 'its configuration says' /tmp/refused && gondola delete $vm && boot 256
 }
 
+# refuses WORDS COMMAND...: gondola ends with 20 and says so
+refuses() {
+	words=$1
+	shift
+	gondola "$@" > /tmp/refused 2>&1
+	[ $? = 20 ] && grep -q "$words" /tmp/refused && return
+	say "gondola $*:"
+	sed 's/^/# /' /tmp/refused
+	return 1
+}
+
+# named NAME: $vm is one with a configuration
+named() {
+	end $vm
+	gondola create $1 --kernel /root/walk --append "pages=64 hot=16" --mem 8M \
+		--console /tmp/$1.log && begin_named $1
+}
+
+begin_named() {
+	rm -f /tmp/$1.log
+	gondola start $1 --detach && vm=$1 && wait_for 150 more_than $vm 2
+}
+
+pid_of() {
+	gondola status $1 --json | sed 's/.*"pid":\([0-9]*\).*/\1/'
+}
+
+# A VM that moved is not booted here too, until it is back, or the user says that it is gone.
+not_twice() {
+	named moves && receive && move || { cat /tmp/move.out; return 1; }
+	wait_for 60 is moves away || { say "moves is $(state moves)"; return 1; }
+	there=$next
+	goes_on $there && refuses "moved to unix:/tmp/$there.sock.*delete moves --away" start moves &&
+		gondola status moves | grep -q "^moved_to  *unix:/tmp/$there.sock" || return 1
+	# It comes back.
+	rm -f /tmp/moves.sock
+	gondola receive moves unix:/tmp/moves.sock --detach 2> /tmp/moves.err &&
+		gondola migrate $there unix:/tmp/moves.sock > /tmp/move.out 2>&1 &&
+		goes_on moves && gondola kill moves && wait_for 60 is moves inactive || return 1
+	# A target that fails leaves no mark.
+	begin_named moves && receive || return 1
+	meddle /tmp/wire.sock /tmp/$next.sock up @$PREPARE cut > /dev/null &
+	wait_for 60 test -S /tmp/wire.sock
+	move_by unix:/tmp/wire.sock && return 1
+	is moves running && [ ! -e /tmp/home/vms/moves.away ] && wait_for 60 is $next gone &&
+		gondola kill moves && wait_for 60 is moves inactive
+}
+
+# Of a source that dies before it knows, the next start does not know more.
+not_twice_after_a_crash() {
+	begin_named moves && lose $COMMITTED && in_doubt || return 1
+	refuses 'is paused' start moves && kill -9 $(pid_of moves) && wait_for 60 is moves away &&
+		refuses 'or was about to' start moves && goes_on $next && end $next || return 1
+	# The user has looked.
+	gondola delete moves --away && refuses 'needs one that is away' delete moves --away &&
+		begin_named moves && lose $COMMITTED && in_doubt || return 1
+	kill -9 $next_pid
+	wait_for 60 is $next gone && gondola migrate-recover moves --take-back &&
+		wait_for 60 is moves running && [ ! -e /tmp/home/vms/moves.away ] || return 1
+	end moves
+	gondola delete moves && boot 256
+}
+
 echo "TAP version 13"
 tests="there_and_back suspended post_copy compressed slow_link tunnelled bad_tunnel interrupted
 	stays_paused link_cut corrupted target_killed target_full cancelled recovered
 	last_answer_lost commit_answer_lost commit_answer_lost_post_copy commit_lost taken_back
-	impatient failed_json stalled source_killed own_devices"
+	impatient not_twice not_twice_after_a_crash failed_json stalled source_killed own_devices"
 boot 256
 for test in ${*:-$tests}; do
 	began=$(uptime_s)

@@ -39,6 +39,7 @@ static const struct tap_test tests[] = {
 	TEST(registry_looked_at),
 	TEST(registry_all_at_once),
 	TEST(registry_waiting),
+	TEST(registry_away),
 	TEST(registry_long_paths),
 	TEST(registry_relative_home),
 	TEST(registry_bad_configs),

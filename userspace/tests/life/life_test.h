@@ -55,6 +55,7 @@ void registry_race(void);
 void registry_looked_at(void);
 void registry_all_at_once(void);
 void registry_waiting(void);
+void registry_away(void);
 void registry_long_paths(void);
 void registry_relative_home(void);
 void registry_bad_configs(void);

@@ -186,6 +186,43 @@ void registry_states(void)
 	unlink(registry_path(REGISTRY_CONFIG, "vm1"));
 }
 
+/* One that moved does not start beside its twin; it may come back, and be deleted. */
+void registry_away(void)
+{
+	struct registry_vm vm;
+	char words[256];
+	pid_t child;
+
+	begin();
+	expect_equal(save_config("vm1", true), 0);
+	write_file(registry_path(REGISTRY_AWAY, "vm1"), "tcp:there:4711\nmore");
+	require_equal(registry_find("vm1", &vm), 0);
+	expect_equal(vm.state, VM_STATE_AWAY);
+	expect(!strcmp(vm.moved_to, "tcp:there:4711") && vm.config);
+	registry_put(&vm);
+	expect(vm_state_allows("start", "vm1", VM_STATE_AWAY, words, sizeof(words)));
+	expect(vm_state_allows("resume", "vm1", VM_STATE_AWAY, words, sizeof(words)));
+	expect(!vm_state_allows("delete", "vm1", VM_STATE_AWAY, words, sizeof(words)));
+	expect(!vm_state_allows("receive", "vm1", VM_STATE_AWAY, words, sizeof(words)));
+	/* The process that moves it has it still; a saved state is younger than the mark. */
+	child = living("vm1");
+	expect_equal(state_of("vm1"), VM_STATE_STARTING);
+	require_equal(registry_at_rest("vm1", &vm), 0);
+	expect_equal(vm.state, VM_STATE_AWAY);
+	registry_put(&vm);
+	end_process(child);
+	write_file(registry_path(REGISTRY_SAVED, "vm1"), "x");
+	expect_equal(state_of("vm1"), VM_STATE_SUSPENDED);
+	unlink(registry_path(REGISTRY_SAVED, "vm1"));
+	/* A mark that cannot be read counts, and one without a VM does not. */
+	unlink(registry_path(REGISTRY_AWAY, "vm1"));
+	require_equal(mkdir(registry_path(REGISTRY_AWAY, "vm1"), 0700), 0);
+	expect_equal(state_of("vm1"), VM_STATE_AWAY);
+	unlink(registry_path(REGISTRY_CONFIG, "vm1"));
+	expect_equal(state_of("vm1"), -ENOENT);
+	rmdir(registry_path(REGISTRY_AWAY, "vm1"));
+}
+
 /* The next look removes what a killed process left, and another may have the name. */
 void registry_stale(void)
 {
