@@ -122,6 +122,10 @@ class Static(Runner):
             "make", "-C", os.path.join(TREE, "userspace"), "O=" + self.logs, goal])
         self.judge_tap(name, output, status)
 
+    def model(self):
+        status, output = self.run("model", [os.path.join(HERE, "migrate/model")])
+        self.judge_tap("model of moves and commands", output, status)
+
     def interpreter(self):
         status, output = self.run("interpreter", [
             "make", "-C", os.path.join(HERE, "emulate"), "OUT=" + self.logs + "/emulate", "check"])
@@ -134,4 +138,5 @@ class Static(Runner):
                 ("headers of the module, each alone", self.headers),
                 ("checkpatch", self.style), ("documentation", self.documentation)] + \
             [(name, functools.partial(self.unit_test, goal, name)) for goal, name in UNIT_TESTS] + \
-            [("interpreter against the processor", self.interpreter)]
+            [("model of moves and commands", self.model),
+             ("interpreter against the processor", self.interpreter)]
