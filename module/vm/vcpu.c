@@ -179,35 +179,13 @@ static long get_stats(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *ar
 	return 0;
 }
 
-static long get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *args)
-{
-	long err = gondola_vcpu_load(vcpu);
-
-	if (err)
-		return err;
-	err = vm_get_state(vm, vcpu, args);
-	gondola_vcpu_unload(vcpu);
-	return err;
-}
-
-static long set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *args)
-{
-	long err = gondola_vcpu_load(vcpu);
-
-	if (err)
-		return err;
-	err = vm_set_state(vm, vcpu, args);
-	gondola_vcpu_unload(vcpu);
-	return err;
-}
-
 static const struct gondola_ioctl calls[] = {
 	{ GONDOLA_RUN, 0, IOCTL_VCPU, run },
 	{ GONDOLA_NMI, 0, IOCTL_UNLOCKED, nmi },
 	{ GONDOLA_GET_STATS, 0, IOCTL_UNLOCKED, get_stats },
 	{ GONDOLA_SET_CPUID, 0, IOCTL_VCPU, set_cpuid },
-	{ GONDOLA_GET_STATE, 0, IOCTL_VCPU, get_state },
-	{ GONDOLA_SET_STATE, 0, IOCTL_VCPU, set_state },
+	{ GONDOLA_GET_STATE, 0, IOCTL_VCPU, vm_get_state },
+	{ GONDOLA_SET_STATE, 0, IOCTL_VCPU, vm_set_state },
 };
 
 static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -13,6 +13,7 @@
 #include "irq/eventfd.h"
 #include "host/host.h"
 #include "ioctl.h"
+#include "run/run.h"
 #include "irq/irq.h"
 #include "state.h"
 #include "trace.h"
@@ -284,16 +285,24 @@ static long hold_clock(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *a
 	return 0;
 }
 
-/* A vCPU's state is guarded by the vCPU's mutex, which the caller holds; the VM's by vm->lock. */
-static void state_lock(struct gondola_vm *vm, const struct gondola_vcpu *vcpu)
+/*
+ * A vCPU's state is guarded by the vCPU's mutex, which the caller holds, and partly in the engine;
+ * the VM's is guarded by vm->lock.  Between the two no memory of the launcher's is touched: it may
+ * never come, and a shutdown waits for vCPUs that are loaded.
+ */
+static int state_begin(struct gondola_vm *vm, struct gondola_vcpu *vcpu)
 {
-	if (!vcpu)
-		mutex_lock(&vm->lock);
+	if (vcpu)
+		return gondola_vcpu_load(vcpu);
+	mutex_lock(&vm->lock);
+	return 0;
 }
 
-static void state_unlock(struct gondola_vm *vm, const struct gondola_vcpu *vcpu)
+static void state_end(struct gondola_vm *vm, struct gondola_vcpu *vcpu)
 {
-	if (!vcpu)
+	if (vcpu)
+		gondola_vcpu_unload(vcpu);
+	else
 		mutex_unlock(&vm->lock);
 }
 
@@ -322,13 +331,15 @@ long vm_get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
 	struct gondola_state *args = arg;
 	void *buffer;
-	int err = 0;
+	int err;
 
 	args->bad_record = 0;
 	args->bad_field = 0;
-	state_lock(vm, vcpu);
+	err = state_begin(vm, vcpu);
+	if (err)
+		return err;
 	buffer = read_state(vm, vcpu, args);
-	state_unlock(vm, vcpu);
+	state_end(vm, vcpu);
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
 	if (copy_to_user(u64_to_user_ptr(args->buffer), buffer, args->bytes))
@@ -352,10 +363,12 @@ long vm_set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 	buffer = vmemdup_user(u64_to_user_ptr(args->buffer), args->bytes);
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
-	state_lock(vm, vcpu);
-	err = state_set(vm, vcpu, buffer, args->bytes, &args->bad_record,
-			&args->bad_field);
-	state_unlock(vm, vcpu);
+	err = state_begin(vm, vcpu);
+	if (!err) {
+		err = state_set(vm, vcpu, buffer, args->bytes, &args->bad_record,
+				&args->bad_field);
+		state_end(vm, vcpu);
+	}
 	kvfree(buffer);
 	return err;
 }
