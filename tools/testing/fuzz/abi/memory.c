@@ -98,16 +98,25 @@ uint64_t memory_good(void)
 	return (uintptr_t)arena + RAM * MIB;
 }
 
+static bool is_mapped(uint64_t at)
+{
+	unsigned char present;
+
+	return !mincore((void *)(uintptr_t)(at & ~(PAGE - 1)), PAGE, &present);
+}
+
 uint64_t memory_any(struct random *r)
 {
-	uint64_t at = (uintptr_t)arena + below(r, END * 256) * PAGE;
+	uint64_t at = (uintptr_t)arena + below(r, END * 256) * PAGE, odd;
 
 	switch (below(r, 8)) {
 	case 0:
 		/* Across a border of two parts. */
 		return (uintptr_t)arena + (1 + below(r, END)) * MIB - below(r, 64);
 	case 1:
-		return odd_value(r);
+		/* A call that wrote into the fuzzer itself would make it fail, or hang. */
+		odd = odd_value(r);
+		return is_mapped(odd) ? at : odd;
 	case 2:
 		return at + below(r, PAGE);
 	default:
