@@ -16,6 +16,11 @@ def parse(text):
     return cases, bool(plan) and int(plan.group(1)) == len(cases)
 
 
+def failed(text):
+    """The names of the tests that failed."""
+    return [case.name for case in parse(text)[0] if not case.ok]
+
+
 class Results:
     """The results of a script, printed as they come."""
 
@@ -36,9 +41,13 @@ class Results:
         self.result(True, "%s # SKIP %s" % (name, str(reason).partition("\n")[0]))
 
     def relay(self, text):
-        """Takes over the results of another program: its cases get this one's numbers."""
-        for case in parse(text)[0]:
-            self.result(case.ok, case.name)
+        """Takes over what another program printed, with this one's numbers; is its plan kept?"""
+        for line in text.splitlines():
+            for case in parse(line)[0]:
+                self.result(case.ok, case.name)
+            if line.startswith("#"):
+                print(line)
+        return parse(text)[1]
 
     def end(self):
         """Prints the plan; returns the exit status of the script."""

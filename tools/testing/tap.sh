@@ -17,6 +17,22 @@ tap_result() {
 	tap_failed=1
 }
 
+# tap_relay FILE [PREFIX]: takes over what another TAP program printed, with this one's numbers
+tap_relay() {
+	while IFS= read -r tap_line; do
+		case $tap_line in
+		ok\ *) tap_result 0 "${2:-}${tap_line#ok * - }" ;;
+		not\ ok\ *) tap_result 1 "${2:-}${tap_line#not ok * - }" ;;
+		\#*) echo "$tap_line" ;;
+		esac
+	done < "$1"
+}
+
+# say WORDS...: a remark among the results
+say() {
+	echo "# $*"
+}
+
 # expect NAME COMMAND...: it succeeds
 expect() {
 	tap_name=$1

@@ -189,13 +189,12 @@ for kind in "$@"; do
 	done
 	say "$kind: source/target afterwards:$(echo $outcomes | tr ' ' '\n' | sort | uniq -c | sed 's/ *\([0-9]*\) \(.*\)/ \2 \1 times/' | tr '\n' ',')"
 	[ $bad = 0 ]
-	result $? "$count moves with fault \"$kind\", seed $seed"
+	tap_result $? "$count moves with fault \"$kind\", seed $seed"
 done
 ! broken
-result $? "no guest found a fault"
+tap_result $? "no guest found a fault"
 [ -z "$vm" ] || end $vm
 start_anew
 rmmod gondola
-result $? "nothing is left"
-echo "1..$number"
-[ $failed = 0 ]
+tap_result $? "nothing is left"
+tap_end

@@ -4,26 +4,10 @@
 
 export GONDOLA_HOME=/tmp/home
 last=0		# number of the last VM
-number=0	# of TAP results
-failed=0
-
-say() {
-	echo "# $*"
-}
+. /root/tap.sh
 
 uptime_s() {
 	cut -d . -f 1 /proc/uptime
-}
-
-# result STATUS NAME: a TAP line
-result() {
-	number=$((number + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $number - $2"
-	else
-		echo "not ok $number - $2"
-		failed=$((failed + 1))
-	fi
 }
 
 # wait_for SECONDS COMMAND...: until it succeeds

@@ -498,9 +498,9 @@ for test in ${*:-$tests}; do
 	status=$?
 	say "$test took $(($(uptime_s) - began)) s"
 	if [ $status = 0 ]; then
-		result 0 "migration: $test"
+		tap_result 0 "migration: $test"
 	else
-		result 1 "migration: $test"
+		tap_result 1 "migration: $test"
 		gondola list | sed 's/^/# /'
 		tail -n 3 /tmp/move.out /tmp/$vm.err /tmp/$next.err | sed 's/^/# /'
 		start_anew
@@ -509,10 +509,9 @@ for test in ${*:-$tests}; do
 done
 end $vm
 ! broken
-result $? "migration: no guest found a fault"
+tap_result $? "migration: no guest found a fault"
 nothing_left
-result $? "migration: nothing is left"
+tap_result $? "migration: nothing is left"
 rmmod gondola
-result $? "migration: the module unloads"
-echo "1..$number"
-[ $failed = 0 ]
+tap_result $? "migration: the module unloads"
+tap_end
