@@ -117,8 +117,10 @@ static void one_round(const struct balance_options *options)
 	static struct host host;
 	struct decide_move moves[2 * DECIDE_MAX_GUESTS];
 	unsigned int count, balloons = 0;
+	struct error error;
 
-	host_look(&host, NULL, options->reserve);
+	if (!host_look(&host, NULL, options->reserve, &error))
+		fail(error.status, "%s", error.words);
 	set_rests(&host);
 	count = decide_balance(&host.host, host.guests, host.count, moves);
 	for (unsigned int i = 0; i < host.count; i++)
@@ -145,8 +147,6 @@ static int run_balance(int argc, char **argv)
 	struct balance_options options = { .interval = 5 };
 
 	parse_options(&command_balance, argc, argv, &options);
-	if (!options.reserve)
-		options.reserve = host_default_reserve();
 	signals_handle(SIGINT, on_signal);
 	signals_handle(SIGTERM, on_signal);
 	for (unsigned int round = 1; !stop; round++) {

@@ -201,13 +201,15 @@ static void clear_run(void)
 /* From now on the keeper clears up, after the lock was given up. */
 static void keep(enum sandbox_mode mode)
 {
+	struct error error;
+
 	if (lock_fd >= 0) {
 		keeper_at_end(clear_run);
 		kept = true;
 		atexit(unlock);
 	}
-	if (mode != SANDBOX_OFF)
-		keeper_start();
+	if (mode != SANDBOX_OFF && !keeper_start(&error))
+		fail(error.status, "%s", error.words);
 }
 
 void launch_lock(const char *name)
@@ -396,8 +398,8 @@ static void open_control(struct vm *vm, const struct run_options *options)
 
 	control_add_status(console_status);
 	control_add("stop", on_stop);
-	suspend_add_commands(vm);
-	migrate_add_commands(vm);
+	if (!suspend_add_commands(vm, &error) || !migrate_add_commands(vm, &error))
+		fail(error.status, "%s", error.words);
 	balloon_control_init(options->balloon_floor ? options->balloon_floor :
 			     options->memory / 8);
 	dirty_sample_add_commands();

@@ -18,14 +18,13 @@ struct start_options {
 static void make_room(const struct registry_vm *vm, const struct start_options *options)
 {
 	uint64_t memory = member_count(vm->config, "memory");
-	bool enough;
+	struct error error;
 
 	if (!memory)
 		return;
-	enough = room_make(vm->name, memory, !options->dry_run ? ROOM_DO :
-			   options->remote.json ? ROOM_SAY_JSON : ROOM_SAY);
-	if (!enough)
-		exit(EXIT_CODE_MEMORY);
+	if (!room_make(vm->name, memory, !options->dry_run ? ROOM_DO :
+		       options->remote.json ? ROOM_SAY_JSON : ROOM_SAY, &error))
+		fail(error.status, "%s", error.words);
 	if (options->dry_run)
 		exit(EXIT_CODE_OK);
 }

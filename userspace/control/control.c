@@ -615,7 +615,9 @@ bool control_open(struct vm *vm, const char *path, struct error *error)
 		begin(vm);
 	assert(control.nr_listeners < CONTROL_MAX_LISTENERS);
 	/* The keeper removes it, however the launcher ends. */
-	listener->note = keeper_note(KEEPER_SOCKET, path);
+	listener->note = keeper_note(KEEPER_SOCKET, path, error);
+	if (listener->note < 0)
+		return false;
 	ret = keeper_listen(listener->note);
 	if (ret < 0)
 		return error_set(error, EXIT_CODE_ERROR, "cannot make the control socket %s: %s",

@@ -16,16 +16,17 @@ static struct {
 	bool marked;
 } here;
 
-void away_begin(const char *name)
+bool away_begin(const char *name, struct error *error)
 {
 	here.named = !access(registry_path(REGISTRY_CONFIG, name), F_OK);
 	if (!here.named)
-		return;
+		return true;
 	here.path = strdup(registry_path(REGISTRY_AWAY, name));
 	if (!here.path)
-		fail(EXIT_CODE_ERROR, "out of memory");
+		return error_set(error, EXIT_CODE_ERROR, "out of memory");
 	here.marked = !access(here.path, F_OK);
-	here.note = keeper_note(KEEPER_SAVED, here.path);
+	here.note = keeper_note(KEEPER_SAVED, here.path, error);
+	return here.note >= 0;
 }
 
 static int write_mark(const char *address)

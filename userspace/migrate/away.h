@@ -11,7 +11,7 @@
 #include "base/error.h"
 
 /** away_begin() - before the sandbox: which mark, and whether an earlier move left one */
-void away_begin(const char *name);
+bool away_begin(const char *name, struct error *error);
 /** away_mark() - it is about to be at @address, and the mark is on stable storage; or @error */
 bool away_mark(const char *address, struct error *error);
 /** away_unmark() - it is here */

@@ -367,14 +367,16 @@ static void add_status(struct vm *vm, struct json_object *status)
 				       json_object_new_uint64(target_left(target)));
 }
 
-void migrate_add_commands(const struct vm *vm)
+bool migrate_add_commands(const struct vm *vm, struct error *error)
 {
-	away_begin(vm->name);
+	if (!away_begin(vm->name, error))
+		return false;
 	control_add("migrate", on_migrate);
 	control_add("migrate-cancel", on_cancel);
 	control_add("migrate-recover", on_recover);
 	control_set_guard(guard);
 	control_add_status(add_status);
+	return true;
 }
 
 void migrate_end(struct vm *vm)

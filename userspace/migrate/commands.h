@@ -3,11 +3,15 @@
 #ifndef MIGRATE_COMMANDS_H
 #define MIGRATE_COMMANDS_H
 
+#include <stdbool.h>
+
+#include "base/error.h"
+
 struct source;
 struct vm;
 
 /** migrate_add_commands() - "migrate", "migrate-cancel" and "migrate-recover" */
-void migrate_add_commands(const struct vm *vm);
+bool migrate_add_commands(const struct vm *vm, struct error *error);
 /** migrate_end() - the VM has ended: so do the threads of a migration */
 void migrate_end(struct vm *vm);
 

@@ -267,10 +267,11 @@ void suspend_wait(void)
 	started = false;
 }
 
-void suspend_add_commands(const struct vm *vm)
+bool suspend_add_commands(const struct vm *vm, struct error *error)
 {
-	saved_note = keeper_note(KEEPER_SAVED, registry_path(REGISTRY_SAVED, vm->name));
+	saved_note = keeper_note(KEEPER_SAVED, registry_path(REGISTRY_SAVED, vm->name), error);
 	control_add("suspend", on_suspend);
+	return saved_note >= 0;
 }
 
 /* ---- loading -------------------------------------------------------------------------------- */

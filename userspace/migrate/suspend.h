@@ -5,8 +5,8 @@
 
 #include "machine.h"
 
-/** suspend_add_commands() - "suspend" on the control socket */
-void suspend_add_commands(const struct vm *vm);
+/** suspend_add_commands() - "suspend" on the control socket; false if the keeper refuses */
+bool suspend_add_commands(const struct vm *vm, struct error *error);
 
 /** suspend_wait() - one under way has ended: before its VM goes */
 void suspend_wait(void);

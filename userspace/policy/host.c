@@ -7,26 +7,27 @@
 
 #include "base/member.h"
 #include "host.h"
-#include "base/fail.h"
 #include "control/registry.h"
 
 /* The overhead of a VM: launcher, module and page tables, besides its memory. */
 #define OVERHEAD(memory)	((8ull << 20) + (memory) / 64)
 
-static uint64_t meminfo(const char *field)
+static bool meminfo(const char *field, uint64_t *bytes, struct error *error)
 {
 	FILE *file = fopen("/proc/meminfo", "re");
 	char line[128], name[64];
 	unsigned long long kib;
 
 	if (!file)
-		fail(EXIT_CODE_ERROR, "/proc/meminfo: %s", strerror(errno));
+		return error_set(error, EXIT_CODE_ERROR, "/proc/meminfo: %s", strerror(errno));
 	while (fgets(line, sizeof(line), file))
 		if (sscanf(line, "%63[^:]: %llu", name, &kib) == 2 && !strcmp(name, field)) {
 			fclose(file);
-			return kib << 10;
+			*bytes = kib << 10;
+			return true;
 		}
-	fail(EXIT_CODE_ERROR, "/proc/meminfo has no %s", field);
+	fclose(file);
+	return error_set(error, EXIT_CODE_ERROR, "/proc/meminfo has no %s", field);
 }
 
 /* A kernel without PSI, or with it switched off, has no pressure. */
@@ -64,11 +65,10 @@ static uint64_t config_memory(const struct registry_vm *found)
 	return member_count(found->config, "memory") ?: member_count(found->status, "memory");
 }
 
-uint64_t host_default_reserve(void)
+/* Of what VMs may not have, where nothing else is asked for. */
+static uint64_t default_reserve(uint64_t total)
 {
-	uint64_t part = meminfo("MemTotal") / 20;
-
-	return part > 64ull << 20 ? part : 64ull << 20;
+	return total / 20 > 64ull << 20 ? total / 20 : 64ull << 20;
 }
 
 static void take_guest(struct host *host, unsigned int i)
@@ -115,30 +115,30 @@ static void take_vm(struct host *host, const char *name)
 	host->count++;
 }
 
-void host_look(struct host *host, const char *except, uint64_t reserve)
+bool host_look(struct host *host, const char *except, uint64_t reserve, struct error *error)
 {
-	struct error error;
 	uint64_t available;
 	char **names;
 
 	host->count = 0;
 	host->promised = 0;
-	host->reserve = reserve;
-	host->total = meminfo("MemTotal");
-	if (!registry_init(&error))
-		fail(error.status, "%s", error.words);
+	if (!meminfo("MemTotal", &host->total, error) || !registry_init(error))
+		return false;
+	host->reserve = reserve ? reserve : default_reserve(host->total);
 	names = registry_list();
 	for (char **name = names; name && *name; name++)
 		if (!except || strcmp(*name, except))
 			take_vm(host, *name);
 	registry_free_list(names);
-	available = meminfo("MemAvailable");
+	if (!meminfo("MemAvailable", &available, error))
+		return false;
 	host->host = (struct decide_host){
 		.available = available > host->promised ? available - host->promised : 0,
-		.low = reserve,
-		.high = reserve + reserve / 2,
+		.low = host->reserve,
+		.high = host->reserve + host->reserve / 2,
 		.pressure = pressure(),
 	};
+	return true;
 }
 
 void host_forget(struct host *host)

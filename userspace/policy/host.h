@@ -3,6 +3,7 @@
 #ifndef POLICY_HOST_H
 #define POLICY_HOST_H
 
+#include "base/error.h"
 #include "decide.h"
 #include "guest.h"
 
@@ -37,14 +38,12 @@ struct host {
 	struct decide_guest guests[DECIDE_MAX_GUESTS];
 };
 
-/** host_default_reserve() - a twentieth of all memory, 64 MiB at least */
-uint64_t host_default_reserve(void);
 /**
- * host_look() - fill all in; fail()s if /proc cannot be read
+ * host_look() - fill all in; false if /proc or the registry cannot be read
  * @except: a VM that is not looked at, or NULL
- * @reserve: bytes; host->reserve
+ * @reserve: bytes, for host->reserve; 0: a twentieth of all memory, 64 MiB at least
  */
-void host_look(struct host *host, const char *except, uint64_t reserve);
+bool host_look(struct host *host, const char *except, uint64_t reserve, struct error *error);
 /** host_forget() - close the connections */
 void host_forget(struct host *host);
 /** host_move() - ask a guest for what was decided; 0, or -1 with guest.error */

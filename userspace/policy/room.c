@@ -103,10 +103,11 @@ static void show(const char *name, uint64_t memory, uint64_t need,
 	}
 }
 
-static void refuse(const char *name, uint64_t missing)
+static bool refuse(const char *name, uint64_t missing, struct error *error)
 {
-	say("%s cannot be started: %llu MiB of memory are missing, the running VMs cannot spare more",
-	    name, MIB(missing));
+	return error_set(error, EXIT_CODE_MEMORY,
+			 "%s cannot be started: %llu MiB of memory are missing, the running VMs cannot spare more",
+			 name, MIB(missing));
 }
 
 static void give_back(const uint64_t *before)
@@ -120,7 +121,7 @@ static void give_back(const uint64_t *before)
 }
 
 /* Ask, wait, look again: a guest may have less by now than it said. */
-static bool take(const char *name, uint64_t memory)
+static bool take(const char *name, uint64_t memory, struct error *error)
 {
 	struct decide_move moves[DECIDE_MAX_GUESTS];
 	uint64_t before[DECIDE_MAX_GUESTS], missing, need = needed(memory);
@@ -146,20 +147,21 @@ static bool take(const char *name, uint64_t memory)
 		}
 		host_wait(&host, PATIENCE_S);
 		host_forget(&host);
-		host_look(&host, name, host.reserve);
+		if (!host_look(&host, name, 0, error))
+			return false;
 		need = needed(memory);
 	}
 	if (!need)
 		return true;
 	decide_take(host.guests, host.count, need, moves, &missing);
-	refuse(name, missing ? missing : need);
+	refuse(name, missing ? missing : need, error);
 	/* Those that came or went meanwhile are none of ours. */
 	if (known == host.count)
 		give_back(before);
 	return false;
 }
 
-bool room_make(const char *name, uint64_t memory, enum room_preview preview)
+bool room_make(const char *name, uint64_t memory, enum room_preview preview, struct error *error)
 {
 	struct decide_move moves[DECIDE_MAX_GUESTS];
 	uint64_t need, missing = 0;
@@ -167,13 +169,14 @@ bool room_make(const char *name, uint64_t memory, enum room_preview preview)
 	bool enough = true;
 	int turn = -1;
 
-	host_look(&host, name, host_default_reserve());
+	if (!host_look(&host, name, 0, error))
+		return false;
 	if (!preview && needed(memory)) {
 		host_forget(&host);
 		turn = take_turn();
-		host_look(&host, name, host_default_reserve());
+		enough = host_look(&host, name, 0, error);
 	}
-	need = needed(memory);
+	need = enough ? needed(memory) : 0;
 	if (preview) {
 		if (need)
 			count = decide_take(host.guests, host.count, need, moves, &missing);
@@ -182,10 +185,9 @@ bool room_make(const char *name, uint64_t memory, enum room_preview preview)
 		else
 			show(name, memory, need, moves, count);
 		if (missing)
-			refuse(name, missing);
-		enough = !missing;
+			enough = refuse(name, missing, error);
 	} else if (need) {
-		enough = take(name, memory);
+		enough = take(name, memory, error);
 	}
 	host_forget(&host);
 	if (turn >= 0)

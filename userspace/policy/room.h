@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
+
 enum room_preview { ROOM_DO, ROOM_SAY, ROOM_SAY_JSON };
 
 /**
@@ -13,8 +15,8 @@ enum room_preview { ROOM_DO, ROOM_SAY, ROOM_SAY_JSON };
  * @preview: only say what would be done, in words or as JSON
  *
  * Prints its decisions on stderr (a preview's on stdout).  Returns true if there is, or would be,
- * enough; else it has said how much is missing, and has given back what it took.
+ * enough; else @error says how much is missing, and what was taken is given back.
  */
-bool room_make(const char *name, uint64_t memory, enum room_preview preview);
+bool room_make(const char *name, uint64_t memory, enum room_preview preview, struct error *error);
 
 #endif

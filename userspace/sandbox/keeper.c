@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/fail.h"
 #include "keeper.h"
 #include "notes.h"
 
@@ -158,20 +157,22 @@ static void ignore_signals(void)
 		signal(all[i], SIG_IGN);
 }
 
-void keeper_start(void)
+bool keeper_start(struct error *error)
 {
 	int ends[2];
 	pid_t child;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
-		fail(EXIT_CODE_ERROR, "cannot make a pair of sockets: %s", strerror(errno));
+		return error_set(error, EXIT_CODE_ERROR, "cannot make a pair of sockets: %s",
+				 strerror(errno));
 	child = fork();
 	if (child < 0)
-		fail(EXIT_CODE_ERROR, "cannot make a process: %s", strerror(errno));
+		return error_set(error, EXIT_CODE_ERROR, "cannot make a process: %s",
+				 strerror(errno));
 	if (child) {
 		close(ends[1]);
 		channel = ends[0];
-		return;
+		return true;
 	}
 	/* It holds nothing that is the launcher's: not its lock, its device or its terminal. */
 	if (dup2(ends[1], 0) || close_range(1, ~0u, 0))
@@ -230,12 +231,14 @@ void keeper_at_end(void (*clear)(void))
 	end_at_exit();
 }
 
-int keeper_note(enum keeper_kind kind, const char *path)
+int keeper_note(enum keeper_kind kind, const char *path, struct error *error)
 {
 	int note = ask(OP_NOTE, (int)kind, path);
 
-	if (note < 0)
-		fail(EXIT_CODE_ERROR, "%s cannot be noted: %s", path, strerror(-note));
+	if (note < 0) {
+		error_set(error, EXIT_CODE_ERROR, "%s cannot be noted: %s", path, strerror(-note));
+		return -1;
+	}
 	end_at_exit();
 	return note;
 }

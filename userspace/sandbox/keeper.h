@@ -15,6 +15,8 @@
 
 #include <stdbool.h>
 
+#include "base/error.h"
+
 /** KEEPER_NOTES - at most: many times what one VM has */
 #define KEEPER_NOTES	1024
 
@@ -32,10 +34,10 @@ enum keeper_kind {
 
 /** keeper_at_end() - what else is to be done at the end, by a function that cannot fail */
 void keeper_at_end(void (*clear)(void));
-/** keeper_start() - make the process; fail()s.  Not called: none, for a VM without a sandbox */
-void keeper_start(void);
-/** keeper_note() - returns its number; fail()s, and does so after keeper_seal() */
-int keeper_note(enum keeper_kind kind, const char *path);
+/** keeper_start() - make the process.  Not called: none, for a VM without a sandbox */
+bool keeper_start(struct error *error);
+/** keeper_note() - returns its number; -1 if it cannot be noted, as after keeper_seal() */
+int keeper_note(enum keeper_kind kind, const char *path, struct error *error);
 /** keeper_seal() - nothing can be noted any more */
 void keeper_seal(void);
 

@@ -291,12 +291,17 @@ static bool open_pty(struct console *console, struct error *error)
 
 static bool open_socket(struct console *console, const char *path, struct error *error)
 {
+	int note;
+
 	if (!*path || strlen(path) >= PATH_MAX)
 		return error_set(error, EXIT_CODE_USAGE,
 				 "--console unix:%s: a socket's path has 1 to %d characters", path,
 				 PATH_MAX - 1);
 	/* The keeper removes it, however the launcher ends. */
-	console->listener = keeper_listen(keeper_note(KEEPER_SOCKET, path));
+	note = keeper_note(KEEPER_SOCKET, path, error);
+	if (note < 0)
+		return false;
+	console->listener = keeper_listen(note);
 	if (console->listener < 0)
 		return error_set(error, EXIT_CODE_USAGE, "--console unix:%s: %s", path,
 				 strerror(-console->listener));

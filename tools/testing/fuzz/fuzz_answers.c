@@ -76,7 +76,8 @@ static void look_at_host(void)
 	struct decide_move moves[2 * DECIDE_MAX_GUESTS];
 	static struct host host;
 
-	host_look(&host, NULL, 64 << 20);
+	if (!host_look(&host, NULL, 64 << 20, NULL))
+		abort();
 	decide_balance(&host.host, host.guests, host.count, moves);
 	host_forget(&host);
 }

@@ -105,8 +105,8 @@ static void prepare(void)
 	if (!virtio_create_all(&vm, specs, 1, NULL))
 		abort();
 	control_add("stop", on_stop);
-	suspend_add_commands(&vm);
-	migrate_add_commands();
+	suspend_add_commands(&vm, NULL);
+	migrate_add_commands(&vm, NULL);
 	balloon_control_init(1 << 20);
 	dirty_sample_add_commands();
 	inspect_add_commands();

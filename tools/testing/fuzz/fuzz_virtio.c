@@ -67,8 +67,9 @@ void fail(enum exit_code code, const char *format, ...)
 }
 
 /* The keeper's part, without a process: the fuzzer makes and forgets ports by the thousand. */
-int keeper_note(enum keeper_kind of, const char *path)
+int keeper_note(enum keeper_kind of, const char *path, struct error *error)
 {
+	(void)error;
 	(void)of;
 	snprintf(port_socket, sizeof(port_socket), "%s", path);
 	return 0;

@@ -532,7 +532,9 @@ static bool open_port(struct port *port, const char *spec, char *copy, struct er
 					 "--port %s: a socket's path has 1 to %zu characters", spec,
 					 sizeof(port->path) - 1);
 		strcpy(port->path, where);
-		port->note = keeper_note(KEEPER_SOCKET, where);
+		port->note = keeper_note(KEEPER_SOCKET, where, error);
+		if (port->note < 0)
+			return false;
 		if (!devices_incoming() && !listen_at(port, error))
 			return error_set(error, EXIT_CODE_USAGE, "--%s", error->words);
 	} else {

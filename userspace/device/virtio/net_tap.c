@@ -134,10 +134,10 @@ void *net_tap_open(struct net *net, const char *option, const char *name,
 	}
 	tap = device_alloc(sizeof(*tap));
 	strcpy(tap->name, name);
-	tap->note = keeper_note(KEEPER_TAP, name);
+	tap->note = keeper_note(KEEPER_TAP, name, error);
 	tap->net = net;
 	tap->fd = -1;
-	if (!devices_incoming() && !open_tap(tap, error)) {
+	if (tap->note < 0 || (!devices_incoming() && !open_tap(tap, error))) {
 		error_set(error, error->status, "%s: %s", option, error->words);
 		free(tap);
 		return NULL;

@@ -169,7 +169,7 @@ static void begin(void)
 	control_add("no-thread", on_no_thread);
 	control_add("descriptor", on_descriptor);
 	control_add("suspend", on_suspend);
-	migrate_add_commands(&vm);
+	require(migrate_add_commands(&vm, NULL));
 	expect(!control_open(&vm, "/nowhere/socket", &error));
 	expect(strstr(error.words, "control socket /nowhere/socket: No such file"));
 	require(control_open(&vm, path(), NULL));

@@ -480,10 +480,10 @@ static int use_keeper(bool sandbox, bool killed)
 {
 	int listener, again, saved, file;
 
-	if (sandbox)
-		keeper_start();
-	listener = keeper_note(KEEPER_SOCKET, socket_path);
-	saved = keeper_note(KEEPER_SAVED, saved_path);
+	if (sandbox && !keeper_start(NULL))
+		return 1;
+	listener = keeper_note(KEEPER_SOCKET, socket_path, NULL);
+	saved = keeper_note(KEEPER_SAVED, saved_path, NULL);
 	keeper_seal();
 	if (sandbox) {
 		struct sandbox_needs needs = { .net = false };
@@ -574,6 +574,7 @@ static void clears_up(void)
 /* Notes end with the seal: a launcher that was taken over names no path. */
 static void sealed(void)
 {
+	struct error error;
 	int status;
 	pid_t child;
 
@@ -581,11 +582,10 @@ static void sealed(void)
 	child = fork();
 	require(child >= 0);
 	if (!child) {
-		close(STDERR_FILENO);
-		keeper_start();
+		if (!keeper_start(&error))
+			_exit(1);
 		keeper_seal();
-		keeper_note(KEEPER_SOCKET, "/tmp/elsewhere");
-		_exit(DONE);
+		_exit(keeper_note(KEEPER_SOCKET, "/tmp/elsewhere", &error) < 0 ? error.status : DONE);
 	}
 	require(waitpid(child, &status, 0) == child);
 	expect(WIFEXITED(status));
