@@ -297,6 +297,67 @@ static int pop_reg(struct gondola_emulator *e)
 	return next(e);
 }
 
+static int do_nothing(struct gondola_emulator *e)
+{
+	return next(e);
+}
+
+static int setcc(struct gondola_emulator *e)
+{
+	emul_write_gpr(e, e->insn->dst_reg, 1,
+		       emul_condition_met(e->regs->rflags, e->insn->opcode));
+	return next(e);
+}
+
+static int cmov(struct gondola_emulator *e)
+{
+	const struct gondola_insn *insn = e->insn;
+	bool met = emul_condition_met(e->regs->rflags, insn->opcode);
+
+	/* Four bytes lose the upper half in either case. */
+	emul_write_gpr(e, insn->dst_reg, insn->dst_bytes,
+		       e->regs->gpr[met ? insn->src_reg : insn->dst_reg]);
+	return next(e);
+}
+
+/* Shifts by an immediate: the last bit that leaves, and OF as the other forms have it. */
+enum shift { SHL, SHR, SAR };
+
+static __always_inline int shift(struct gondola_emulator *e, enum shift op, unsigned int bytes)
+{
+	const unsigned int top = 8 * bytes - 1, count = e->insn->imm & top;
+	struct gondola_regs *regs = e->regs;
+	u64 old = emul_read_gpr(e, e->insn->dst_reg, bytes), result, carry, overflow, rflags;
+
+	if (unlikely(!count))
+		return emul_run_any(e);
+	rflags = regs->rflags;
+	if (op == SHL) {
+		result = old << count & emul_mask(bytes);
+		carry = old >> (top + 1 - count) & 1;
+		overflow = result >> top ^ carry;
+	} else {
+		if (op == SAR)
+			result = emul_sign_extend(old, bytes) >> count & emul_mask(bytes);
+		else
+			result = old >> count;
+		carry = old >> (count - 1) & 1;
+		overflow = op == SHR ? old >> top : 0;
+	}
+	compute(TEST, result, result, bytes, &rflags);
+	/* That has cleared CF and OF, which are bits 0 and 11. */
+	regs->rflags = rflags | carry | overflow << 11;
+	regs->gpr[e->insn->dst_reg] = result;
+	return next(e);
+}
+
+#define SHIFT(op) \
+static int op##_4(struct gondola_emulator *e) { return shift(e, op, 4); } \
+static int op##_8(struct gondola_emulator *e) { return shift(e, op, 8); }
+SHIFT(SHL)
+SHIFT(SHR)
+SHIFT(SAR)
+
 /* ---- transfers of control -------------------------------------------------------------------- */
 
 static __always_inline int jump(struct gondola_emulator *e, u64 target)
@@ -427,6 +488,34 @@ static run_function arithmetic(struct gondola_insn *insn, enum op op, unsigned i
 	return size[insn->dst_bytes] ? runs[op][form][size[insn->dst_bytes] - 1] : NULL;
 }
 
+static run_function shift_by(const struct gondola_insn *insn, unsigned int dst)
+{
+	const gondola_handler handler = insn->desc->run;
+	const bool wide = insn->dst_bytes == 8;
+
+	if (dst != GONDOLA_OPERAND_REG || insn->dst_bytes < 4)
+		return NULL;
+	if (handler == emul_op_shl)
+		return wide ? SHL_8 : SHL_4;
+	if (handler == emul_op_shr)
+		return wide ? SHR_8 : SHR_4;
+	return handler == emul_op_sar ? (wide ? SAR_8 : SAR_4) : NULL;
+}
+
+/* Of the rest, those between registers or with none. */
+static run_function other(const struct gondola_insn *insn, unsigned int dst, unsigned int src)
+{
+	const gondola_handler handler = insn->desc->run;
+
+	if (src == GONDOLA_OPERAND_IMM)
+		return shift_by(insn, dst);
+	if (dst == GONDOLA_OPERAND_REG && handler == emul_op_setcc)
+		return setcc;
+	if (dst == GONDOLA_OPERAND_REG && src == GONDOLA_OPERAND_REG && handler == emul_op_cmov)
+		return cmov;
+	return NULL;
+}
+
 run_function emul_quick_run(struct gondola_insn *insn, unsigned int dst, unsigned int src)
 {
 	const gondola_handler handler = insn->desc->run;
@@ -435,6 +524,8 @@ run_function emul_quick_run(struct gondola_insn *insn, unsigned int dst, unsigne
 
 	if (insn->mode != GONDOLA_EMUL_LONG64)
 		return NULL;
+	if (handler == emul_op_nop)
+		return do_nothing;
 	if (dst == GONDOLA_OPERAND_NONE)
 		return transfer(insn, src);
 	if ((dst == GONDOLA_OPERAND_MEM || memory) && insn->addr_bytes != 8)
@@ -450,5 +541,5 @@ run_function emul_quick_run(struct gondola_insn *insn, unsigned int dst, unsigne
 	for (op = 0; op < NR_OPS; op++)
 		if (handlers[op] == handler)
 			return arithmetic(insn, op, dst, src);
-	return NULL;
+	return other(insn, dst, src);
 }

@@ -129,6 +129,12 @@ static void remember(struct interp_decoded *d, const u8 *code, const struct gond
 	d->insn = *insn;
 }
 
+/* A block by the key of its first instruction. */
+static __always_inline struct interp_decoded *block_of(struct interp_vcpu *ip, unsigned long key)
+{
+	return ip->decoded[(key ^ key >> 10) % INTERP_BLOCKS];
+}
+
 /*
  * The instruction at RIP, decoded now or earlier: behind the last one where it
  * stands behind it, so that what runs in a row lies in a row.  A decoded
@@ -162,7 +168,7 @@ static noinline const struct gondola_insn *find_insn(struct interp_vcpu *ip, int
 	if (key == d->key + d->insn.len && (d + 1 - ip->decoded[0]) % INTERP_BLOCK)
 		d++;
 	else
-		d = ip->decoded[(key ^ key >> 10) % INTERP_BLOCKS];
+		d = block_of(ip, key);
 	ip->current_insn = d;
 	if (likely(d->key == key && unchanged(d, code)))
 		return &d->insn;
@@ -287,20 +293,37 @@ static bool deliver(struct interp_vcpu *ip)
 	return false;
 }
 
+/* 64-bit code at @rip that begins a block; NULL: find_insn() is to look. */
+static __always_inline struct interp_decoded *
+find_block(struct interp_vcpu *ip, const struct interp_code_page *pages, u64 rip)
+{
+	const struct interp_code_page *page = &pages[(rip >> GONDOLA_PAGE_SHIFT) %
+						     INTERP_CODE_PAGES];
+	const u8 *code = page->host + (rip & ~GONDOLA_PAGE_MASK);
+	struct interp_decoded *d = block_of(ip, (unsigned long)code);
+
+	if (unlikely(page->page != (rip & GONDOLA_PAGE_MASK) ||
+		     d->key != (unsigned long)code || !unchanged(d, code)))
+		return NULL;
+	return d;
+}
+
 /*
- * Instructions of 64-bit code that stand in a row, beginning with the current one, while nothing asks
- * for attention.  What page they are in and the mode stay the same meanwhile.  Returns how many are
- * left, as if the last one had not been executed: *@r is its result, *@rip where it stood.
+ * Instructions of 64-bit code, beginning with the current one, while all of them are decoded and
+ * nothing asks for attention.  The mode stays the same meanwhile, and so does the page of those that
+ * stand in a row.  Returns how many are left, as if the last one had not been executed: *@r is its
+ * result, *@rip where it stood.
  */
 static unsigned int run_row(struct interp_vcpu *ip, unsigned int left, int *r, u64 *rip)
 {
 	struct gondola_emulator *e = &ip->emul;
 	struct gondola_regs *regs = e->regs;
-	struct interp_decoded *d = ip->current_insn;
+	const struct interp_code_page *pages = ip->code[e->cpl == 3];
+	struct interp_decoded *d = ip->current_insn, *behind;
 	int result;
 	u64 next;
 
-	for (;; left--) {
+	for (;; left--, d = behind) {
 		const struct gondola_insn *insn = &d->insn;
 		const unsigned long key = d->key + insn->len;
 
@@ -310,11 +333,17 @@ static unsigned int run_row(struct interp_vcpu *ip, unsigned int left, int *r, u
 		if (unlikely(result || ip->attention | e->shadow |
 			     (regs->rflags & (RFL_TF | RFL_RF))))
 			break;
-		if (unlikely(regs->rip != next || left == 1))
+		if (unlikely(left == 1))
 			break;
-		if (unlikely(d[1].key != key || !unchanged(d + 1, (const u8 *)key)))
+		if (likely(regs->rip == next)) {
+			behind = d + 1;
+			if (likely(behind->key == key && unchanged(behind, (const u8 *)key)))
+				continue;
 			break;
-		d++;
+		}
+		behind = find_block(ip, pages, regs->rip);
+		if (unlikely(!behind))
+			break;
 	}
 	ip->current_insn = d;
 	*rip = next - d->insn.len;
