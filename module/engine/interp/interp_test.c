@@ -227,6 +227,31 @@ static void rows_keep_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->engine.get_shadow(&w->vcpu), 1u);
 }
 
+/* A translation is good for its own page only, where the next one is elsewhere. */
+static void rows_cross_pages(struct kunit *test)
+{
+	static const u8 code[] = {
+		0x48, 0x89, 0x03,		/* mov %rax, (%rbx) */
+		0x48, 0x89, 0x43, 0x0c,		/* mov %rax, 12(%rbx) */
+		0x48, 0x8b, 0x4b, 0x0c,		/* mov 12(%rbx), %rcx */
+		0xf4,
+	};
+	const u64 value = 0x1122334455667788;
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+
+	enter_long_mode(w);
+	*world_u64(w, 0x13000 + (DATA / 4096 + 1) * 8) = 0x20000 | PT_P | PT_W | PT_A | PT_D;
+	put_code(w, code, sizeof(code));
+	w->vcpu.regs.gpr[R_RAX] = value;
+	w->vcpu.regs.gpr[R_RBX] = DATA + 0xff0;
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+	KUNIT_EXPECT_EQ(test, *world_u32(w, DATA + 0xffc), 0x55667788u);
+	KUNIT_EXPECT_EQ(test, *world_u32(w, 0x20000), 0x11223344u);
+	KUNIT_EXPECT_EQ(test, *world_u32(w, DATA + 0x1000), 0u);
+	KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RCX], value);
+}
+
 /* The shadow entry of a page below 2 MiB. */
 static u64 *entry_of(struct world *w, u32 gva)
 {
@@ -512,6 +537,7 @@ static struct kunit_case interp_cases[] = {
 	KUNIT_CASE(code_that_changes),
 	KUNIT_CASE(rows_that_change),
 	KUNIT_CASE(rows_keep_order),
+	KUNIT_CASE(rows_cross_pages),
 	KUNIT_CASE(remembers_until_told),
 	KUNIT_CASE(obeys_rights),
 	KUNIT_CASE(sets_accessed_and_dirty),
