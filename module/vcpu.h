@@ -104,6 +104,8 @@ struct gondola_vcpu {
 
 	u64 exits[GONDOLA_MAX_REASONS];
 	u64 nr_exits;			/* their sum */
+	/* Exit number n is in entry n % GONDOLA_HISTORY_LEN; run/history.h writes it. */
+	struct gondola_history_entry history[GONDOLA_HISTORY_LEN] __aligned(32);
 	u64 counters[GONDOLA_MAX_COUNTERS];
 	u64 run_delay;			/* of its thread, when steal time was last told */
 

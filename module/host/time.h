@@ -4,10 +4,23 @@
 #define GONDOLA_HOST_TIME_H
 
 #include <linux/types.h>
+#ifndef CONFIG_UML
+#include <asm/msr.h>
+#endif
 
 /** gondola_host_ns() - monotonic time; any context */
 u64 gondola_host_ns(void);
 u64 gondola_host_tsc(void);
+/** gondola_host_ticks() - the same, without a call: for what happens at each exit */
+static inline u64 gondola_host_ticks(void)
+{
+#ifdef CONFIG_UML
+	return gondola_host_tsc();
+#else
+	return rdtsc();
+#endif
+}
+
 /** gondola_host_run_delay() - ns that this thread waited for a processor, so far */
 u64 gondola_host_run_delay(void);
 /** gondola_host_tsc_khz() - its frequency, never 0 */

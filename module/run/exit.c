@@ -441,16 +441,10 @@ static int handle_reason(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 
 int run_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
-	int next;
-
 	if (exit->handled)
 		return RUN_REENTER;
 	/* By far the most frequent, so it is spared the retpoline. */
 	if (likely(exit->reason == GONDOLA_REASON_PAGE_FAULT))
-		next = handle_page_fault(vcpu, exit);
-	else
-		next = handle_reason(vcpu, exit);
-	if (next == RUN_LEAVE)
-		vcpu->run->hw_reason = exit->hw_reason;
-	return next;
+		return handle_page_fault(vcpu, exit);
+	return handle_reason(vcpu, exit);
 }

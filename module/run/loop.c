@@ -5,6 +5,7 @@
 #include <linux/vtime.h>
 #include "internal.h"
 #include "assist.h"
+#include "history.h"
 #include "host/compat.h"
 #include "host/run.h"
 #include "irq/irq.h"
@@ -248,7 +249,7 @@ static int after_exit(struct gondola_vcpu *vcpu)
 	vcpu->exits[exit.reason]++;
 	trace_gondola_exit(vcpu->vm->id, vcpu->id, exit.reason, exit.hw_reason, vcpu->vm->phase,
 			   vcpu->vm->round, vcpu->regs.rip, ++vcpu->nr_exits);
-	vcpu->run->hw_reason = exit.hw_reason;
+	history_add(vcpu, &exit);
 
 	switch (exit.reason) {
 	case GONDOLA_REASON_HOST_INTERRUPT:
@@ -294,6 +295,22 @@ static int run_loop(struct gondola_vcpu *vcpu)
 	return next;
 }
 
+/* GONDOLA_RUN ends: RUN_LEAVE with what the run page says, or an error. */
+static void note_leave(struct gondola_vcpu *vcpu, int next)
+{
+	u32 why = GONDOLA_EXIT_NONE;
+
+	vcpu->run->hw_reason = history_last(vcpu)->hw_reason;
+	if (next == -EINTR)
+		vcpu->run->exit = GONDOLA_EXIT_INTR;
+	if (next == RUN_LEAVE)
+		gondola_count(vcpu, GONDOLA_COUNTER_USER_EXITS);
+	if (next == RUN_LEAVE || next == -EINTR)
+		why = READ_ONCE(vcpu->run->exit);
+	history_leave(vcpu, why, next == -EINTR ? 0 : -next);
+	trace_gondola_leave(vcpu->vm->id, vcpu->id, why, next, vcpu->regs.rip);
+}
+
 int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 {
 	int next = gondola_vcpu_load(vcpu);
@@ -316,12 +333,6 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 	if (next != -ESHUTDOWN || vcpu->cpu >= 0)
 		gondola_vcpu_unload(vcpu);
 
-	if (next == -EINTR)
-		vcpu->run->exit = GONDOLA_EXIT_INTR;
-	if (next == RUN_LEAVE)
-		gondola_count(vcpu, GONDOLA_COUNTER_USER_EXITS);
-	trace_gondola_leave(vcpu->vm->id, vcpu->id,
-			    next == RUN_LEAVE || next == -EINTR ? READ_ONCE(vcpu->run->exit) :
-			    GONDOLA_EXIT_NONE, next == RUN_LEAVE ? 0 : next, vcpu->regs.rip);
+	note_leave(vcpu, next);
 	return next;
 }

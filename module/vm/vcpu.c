@@ -179,10 +179,32 @@ static long get_stats(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *ar
 	return 0;
 }
 
+/* The newest entries, which may lie around the end of the ring. */
+static long get_history(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+{
+	struct gondola_history_entry __user *to;
+	struct gondola_history *args = arg;
+	u32 count, first, until_end;
+
+	if (args->pad)
+		return -EINVAL;
+	count = min_t(u64, min_t(u32, args->count, GONDOLA_HISTORY_LEN), vcpu->nr_exits);
+	first = (vcpu->nr_exits - count + 1) % GONDOLA_HISTORY_LEN;
+	until_end = min_t(u32, count, GONDOLA_HISTORY_LEN - first);
+	to = u64_to_user_ptr(args->entries);
+	if (copy_to_user(to, &vcpu->history[first], until_end * sizeof(*to)) ||
+	    copy_to_user(to + until_end, vcpu->history, (count - until_end) * sizeof(*to)))
+		return -EFAULT;
+	args->count = count;
+	args->total = vcpu->nr_exits;
+	return 0;
+}
+
 static const struct gondola_ioctl calls[] = {
 	{ GONDOLA_RUN, 0, IOCTL_VCPU, run },
 	{ GONDOLA_NMI, 0, IOCTL_UNLOCKED, nmi },
 	{ GONDOLA_GET_STATS, 0, IOCTL_UNLOCKED, get_stats },
+	{ GONDOLA_GET_HISTORY, 0, IOCTL_VCPU, get_history },
 	{ GONDOLA_SET_CPUID, 0, IOCTL_VCPU, set_cpuid },
 	{ GONDOLA_GET_STATE, 0, IOCTL_VCPU, vm_get_state },
 	{ GONDOLA_SET_STATE, 0, IOCTL_VCPU, vm_set_state },

@@ -485,6 +485,47 @@ struct gondola_stats {
 	__u64 counters[GONDOLA_MAX_COUNTERS];
 };
 
+/**
+ * struct gondola_history_entry - one exit of a vCPU
+ * @tsc: the host's time-stamp counter when it had left guest mode
+ * @rip: where it left
+ * @reason: enum gondola_reason
+ * @hw_reason: the engine's raw code
+ * @user_exit: enum gondola_user_exit: what GONDOLA_RUN came back with first, before the guest was
+ *	entered again; GONDOLA_EXIT_NONE: it did not, the module handled the exit
+ * @error: the errno with which GONDOLA_RUN failed then, or 0
+ */
+struct gondola_history_entry {
+	__u64 tsc;
+	__u64 rip;
+	__u32 reason;
+	__u32 hw_reason;
+	__u32 user_exit;
+	__u32 error;
+};
+
+/**
+ * struct gondola_history - GONDOLA_GET_HISTORY on a vCPU: its last exits
+ * @size: sizeof(struct gondola_history)
+ * @flags: must be 0
+ * @count: in: room at @entries; out: how many were written, GONDOLA_HISTORY_LEN at most
+ * @pad: must be 0
+ * @total: out: how often the vCPU has left guest mode, which is the number of the last entry
+ * @entries: address of an array of struct gondola_history_entry; the oldest comes first
+ *
+ * With room for fewer than there are the newest are written.  A history is always kept, and
+ * is no part of the state: it begins anew where a VM is resumed.
+ */
+struct gondola_history {
+	__u32 size;
+	__u32 flags;
+	__u32 count;
+	__u32 pad;
+	__u64 total;
+	__u64 entries;
+};
+#define GONDOLA_HISTORY_LEN	256
+
 /* ---- the run page ---------------------------------------------------------- */
 
 /**
@@ -641,6 +682,7 @@ struct gondola_run {
 #define GONDOLA_SET_CPUID		_IOW(GONDOLA_IOC, 0x41, struct gondola_cpuid)
 #define GONDOLA_NMI			_IO(GONDOLA_IOC, 0x42)
 #define GONDOLA_GET_STATS		_IOWR(GONDOLA_IOC, 0x43, struct gondola_stats)
+#define GONDOLA_GET_HISTORY		_IOWR(GONDOLA_IOC, 0x44, struct gondola_history)
 
 /* VM and vCPU */
 #define GONDOLA_GET_STATE		_IOWR(GONDOLA_IOC, 0x60, struct gondola_state)

@@ -161,6 +161,27 @@ static void tell_interrupts(struct json_object *answer)
 	}
 }
 
+static void tell_history(struct json_object *answer)
+{
+	struct json_object *exits = member_array(answer, "exits");
+
+	tell("vCPU %s: %s exits so far\n%12s  %12s  %-18s  %-20s  done by\n", text(answer, "vcpu"),
+	     text(answer, "total"), "exit", "ticks", "rip", "reason");
+	for (size_t i = 0; exits && i < json_object_array_length(exits); i++) {
+		struct json_object *one = element(exits, i);
+
+		if (!one)
+			continue;
+		tell("%12s  %12s  %-18s  %-20s  %s", text(one, "exit"), text(one, "ticks"),
+		     text(one, "rip"), text(one, "reason"), text(one, "done_by"));
+		if (strcmp(text(one, "user_exit"), "-"))
+			tell(": %s", text(one, "user_exit"));
+		if (strcmp(text(one, "error"), "-"))
+			tell(", error %s", text(one, "error"));
+		tell("\n");
+	}
+}
+
 static const struct {
 	const char *what;
 	void (*tell)(struct json_object *answer);
@@ -168,6 +189,7 @@ static const struct {
 	{ "registers", tell_registers },
 	{ "walk", tell_walk },
 	{ "interrupts", tell_interrupts },
+	{ "history", tell_history },
 };
 
 static size_t find_subject(const struct inspect_options *options)
@@ -179,7 +201,7 @@ static size_t find_subject(const struct inspect_options *options)
 			fail(EXIT_CODE_USAGE, "inspect: walk needs an address, such as 0xffffffff81000000");
 		return i;
 	}
-	fail(EXIT_CODE_USAGE, "inspect: \"%s\" is not registers, walk or interrupts", options->what);
+	fail(EXIT_CODE_USAGE, "inspect: \"%s\" is not registers, walk, interrupts or history", options->what);
 }
 
 static const struct option_spec specs[] = {
@@ -219,20 +241,24 @@ static int run_inspect(int argc, char **argv)
 
 const struct command command_inspect = {
 	.name = "inspect",
-	.summary = "look into a guest: registers, page tables, interrupt controllers",
+	.summary = "look into a guest: registers, page tables, interrupt controllers, last exits",
 	.usage =
 "NAME [registers] [--vcpu N] [--json]\n"
 "NAME walk ADDRESS [--vcpu N] [--json]\n"
-"NAME interrupts [--vcpu N] [--json]",
+"NAME interrupts [--vcpu N] [--json]\n"
+"NAME history [--vcpu N] [--json]",
 	.about =
 "\"registers\" shows general, control, segment and debug registers; \"walk\" the walk of the "
 "guest's page tables for a virtual address, entry by entry, and the rights that result; "
-"\"interrupts\" the vCPU's local APIC, and the VM's I/O APIC, PICs and PIT.\n"
+"\"interrupts\" the vCPU's local APIC, and the VM's I/O APIC, PICs and PIT; \"history\" the last 256 "
+"times that the vCPU left the guest: where and why, the ticks of the host's time-stamp counter since "
+"the time before, and whether the module handled it or the launcher had to.\n"
 "The guest may run. It is stopped for a moment, together with its clocks, and does not notice.",
 	.options = specs,
 	.examples =
 "gondola inspect vm1\n"
 "gondola inspect vm1 walk 0xffffffff81000000\n"
+"gondola inspect vm1 history | tail\n"
 "gondola inspect vm1 --vcpu 1 --json | jq -r .rip",
 	.status =
 "0 done, 2 wrong usage, 14 error, 20 the VM does not run",

@@ -120,6 +120,21 @@ static void on_interrupts(struct control_request *request, struct vcpu *vcpu, st
 		show_chips(request->out, ioapic, pic, pit);
 }
 
+static void on_history(struct control_request *request, struct vcpu *vcpu, struct state *state)
+{
+	struct gondola_history_entry *entries = (void *)state->buffer;
+	uint32_t count = GONDOLA_HISTORY_LEN;
+	uint64_t total;
+	int ret;
+
+	_Static_assert(sizeof(state->buffer) >= GONDOLA_HISTORY_LEN * sizeof(*entries), "room");
+	ret = __gondola_get_history(vcpu->fd, entries, &count, &total);
+	if (ret < 0)
+		control_fail(request, "failed", "the history cannot be read: %s", strerror(-ret));
+	else
+		show_history(request->out, entries, count, total);
+}
+
 static const struct {
 	const char *what;
 	void (*run)(struct control_request *request, struct vcpu *vcpu, struct state *state);
@@ -127,6 +142,7 @@ static const struct {
 	{ "registers", on_registers },
 	{ "walk", on_walk },
 	{ "interrupts", on_interrupts },
+	{ "history", on_history },
 };
 
 /*
@@ -147,7 +163,7 @@ static void on_inspect(struct control_request *request)
 		i++;
 	if (i == sizeof(subjects) / sizeof(subjects[0])) {
 		control_fail(request, "bad-argument",
-			     "inspect: \"what\" is registers, walk or interrupts");
+			     "inspect: \"what\" is registers, walk, interrupts or history");
 		return;
 	}
 	/* To touch a page that is on its way would stop the launcher until it comes. */

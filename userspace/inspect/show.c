@@ -3,6 +3,7 @@
 
 #include "show.h"
 #include "walk.h"
+#include "lib/libgondola.h"
 
 #define SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -240,4 +241,46 @@ void show_chips(struct json_object *to, const struct gondola_rec_ioapic *ioapic,
 		json_object_array_add(channels, one);
 	}
 	json_object_object_add(to, "pit", channels);
+}
+
+/* ---- the last exits --------------------------------------------------------------------- */
+
+/* A newer module may have what this launcher has no name for. */
+static void put_name(struct json_object *to, const char *member, const char *name)
+{
+	json_object_object_add(to, member, json_object_new_string(name ?: "?"));
+}
+
+static struct json_object *show_exit(const struct gondola_history_entry *entry, uint64_t number)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_number(to, "exit", number);
+	put_hex(to, "tsc", entry->tsc);
+	put_hex(to, "rip", entry->rip);
+	put_name(to, "reason", gondola_reason_name(entry->reason));
+	put_hex(to, "hw_reason", entry->hw_reason);
+	put_name(to, "done_by", entry->user_exit ? "launcher" : "module");
+	if (entry->user_exit)
+		put_name(to, "user_exit", gondola_user_exit_name(entry->user_exit));
+	if (entry->error)
+		put_number(to, "error", entry->error);
+	return to;
+}
+
+void show_history(struct json_object *to, const struct gondola_history_entry *entries,
+		  uint32_t count, uint64_t total)
+{
+	struct json_object *exits = json_object_new_array();
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct json_object *one = show_exit(&entries[i], total - count + 1 + i);
+
+		/* Since the exit before: the guest ran, and what that exit asked for was done. */
+		if (i)
+			put_number(one, "ticks", entries[i].tsc - entries[i - 1].tsc);
+		json_object_array_add(exits, one);
+	}
+	put_number(to, "total", total);
+	json_object_object_add(to, "exits", exits);
 }

@@ -4,6 +4,7 @@
 #define INSPECT_SHOW_H
 
 #include <json-c/json.h>
+#include <linux/gondola.h>
 #include <linux/gondola_state.h>
 
 struct walk;
@@ -19,5 +20,8 @@ struct json_object *show_lapic(const struct gondola_rec_lapic *lapic);
 /** show_chips() - adds the VM's I/O APIC, PICs and PIT */
 void show_chips(struct json_object *to, const struct gondola_rec_ioapic *ioapic,
 		const struct gondola_rec_pic *pic, const struct gondola_rec_pit *pit);
+/** show_history() - adds the last @count of a vCPU's @total exits, the oldest first */
+void show_history(struct json_object *to, const struct gondola_history_entry *entries,
+		  uint32_t count, uint64_t total);
 
 #endif

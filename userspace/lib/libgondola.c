@@ -261,3 +261,16 @@ int __gondola_get_stats(int vcpu, struct gondola_stats *stats)
 	*stats = (struct gondola_stats){ .size = sizeof(*stats) };
 	return call(vcpu, GONDOLA_GET_STATS, stats);
 }
+
+int __gondola_get_history(int vcpu, struct gondola_history_entry *entries, uint32_t *count,
+			  uint64_t *total)
+{
+	struct gondola_history args = {
+		.size = sizeof(args), .count = *count, .entries = (uintptr_t)entries,
+	};
+	int ret = call(vcpu, GONDOLA_GET_HISTORY, &args);
+
+	*count = ret ? 0 : args.count;
+	*total = args.total;
+	return ret;
+}

@@ -32,6 +32,8 @@ void gondola_die(int error, const char *format, ...)
 
 const char *gondola_reason_name(unsigned int reason);
 const char *gondola_counter_name(unsigned int counter);
+/** gondola_user_exit_name() - enum gondola_user_exit */
+const char *gondola_user_exit_name(unsigned int why);
 const char *gondola_engine_name(unsigned int engine);
 /** gondola_engine_by_name() - enum gondola_engine_id, or -1; "auto" is ANY */
 int gondola_engine_by_name(const char *name);
@@ -84,6 +86,9 @@ int __gondola_run(int vcpu);
 int __gondola_set_cpuid(int vcpu, const struct gondola_cpuid_entry *entries, uint32_t count);
 int __gondola_nmi(int vcpu);
 int __gondola_get_stats(int vcpu, struct gondola_stats *stats);
+/** gondola_get_history() - the last exits; @count: in: room, out: written; @total: so far */
+int __gondola_get_history(int vcpu, struct gondola_history_entry *entries, uint32_t *count,
+			  uint64_t *total);
 
 /* ---- state records ------------------------------------------------------------ */
 

@@ -28,6 +28,23 @@ const char *gondola_counter_name(unsigned int counter)
 	return counter < COUNT(names) ? names[counter] : NULL;
 }
 
+const char *gondola_user_exit_name(unsigned int why)
+{
+	static const char *const names[] = {
+		[GONDOLA_EXIT_NONE] = "none",
+		[GONDOLA_EXIT_INTR] = "intr",
+		[GONDOLA_EXIT_IO] = "io",
+		[GONDOLA_EXIT_MMIO] = "mmio",
+		[GONDOLA_EXIT_SHUTDOWN] = "shutdown",
+		[GONDOLA_EXIT_ENTRY_FAILED] = "entry_failed",
+		[GONDOLA_EXIT_UNKNOWN] = "unknown",
+		[GONDOLA_EXIT_EMULATION] = "emulation",
+		[GONDOLA_EXIT_MEMORY] = "memory",
+	};
+
+	return why < COUNT(names) ? names[why] : NULL;
+}
+
 static const char *const engines[GONDOLA_ENGINE_COUNT] = {
 	[GONDOLA_ENGINE_ANY] = "auto",
 	[GONDOLA_ENGINE_VMX] = "vmx",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reports on a vCPU or a VM at its end: registers for people, JSON for programs. */
+/* Reports on a vCPU or a VM at its end: registers and last exits for people, JSON for programs. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,8 @@
 #include "count_notes.h"
 #include "base/fail.h"
 #include "vm.h"
+
+#define DUMPED_EXITS	16	/* of each vCPU that is dumped, the last ones */
 
 static const char *const end_names[] = {
 	[VM_RUNNING] = "running",
@@ -41,6 +43,35 @@ static void dump_segments(const struct gondola_rec_sregs *sregs)
 		(unsigned long long)sregs->idt.base, sregs->idt.limit);
 }
 
+/* The end of its history: how it came to where it is now. */
+static void dump_history(const struct vcpu *vcpu)
+{
+	/* One more than is shown: the ticks of the first line count from it. */
+	struct gondola_history_entry entries[DUMPED_EXITS + 1];
+	uint32_t count = DUMPED_EXITS + 1;
+	uint64_t total;
+	int ret = __gondola_get_history(vcpu->fd, entries, &count, &total);
+
+	if (ret < 0) {
+		say("cannot read the history of vCPU %u: %s", vcpu->id, strerror(-ret));
+		return;
+	}
+	fprintf(stderr, "  the last of %llu exits:\n  %12s  %12s  %-16s  %-20s  done by\n",
+		(unsigned long long)total, "exit", "ticks", "rip", "reason");
+	for (uint32_t i = count > DUMPED_EXITS ? 1 : 0; i < count; i++) {
+		const struct gondola_history_entry *entry = &entries[i];
+
+		fprintf(stderr, "  %12llu  %12llu  %016llx  %-20s  %s%s%s%s\n",
+			(unsigned long long)(total - count + 1 + i),
+			(unsigned long long)(i ? entry->tsc - entries[i - 1].tsc : 0),
+			(unsigned long long)entry->rip, gondola_reason_name(entry->reason) ?: "?",
+			entry->user_exit ? "launcher: " : "module",
+			entry->user_exit ? gondola_user_exit_name(entry->user_exit) ?: "?" : "",
+			entry->error ? ", failed: " : "",
+			entry->error ? strerror((int)entry->error) : "");
+	}
+}
+
 void vcpu_dump(const struct vcpu *vcpu)
 {
 	static const char *const names[16] = {
@@ -65,6 +96,7 @@ void vcpu_dump(const struct vcpu *vcpu)
 		(unsigned long long)sregs.cr3, (unsigned long long)sregs.cr4,
 		(unsigned long long)sregs.efer);
 	dump_segments(&sregs);
+	dump_history(vcpu);
 }
 
 void vm_collect_stats(const struct vm *vm, struct gondola_stats *sum)

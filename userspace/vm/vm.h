@@ -146,7 +146,7 @@ static inline uint64_t vcpu_kick_ns(unsigned int kicks)
 	return 20000000ull << (kicks < 6 ? kicks : 6);
 }
 
-/** vcpu_dump() - registers on stderr */
+/** vcpu_dump() - registers and the last exits on stderr */
 void vcpu_dump(const struct vcpu *vcpu);
 
 /** vm_collect_stats() - sums over all vCPUs, which may be running */

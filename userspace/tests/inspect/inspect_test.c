@@ -257,6 +257,32 @@ static void interrupts_as_json(void)
 	json_object_put(to);
 }
 
+static void history_as_json(void)
+{
+	const struct gondola_history_entry entries[] = {
+		{ .tsc = 1ull << 60, .rip = ~0ull, .reason = GONDOLA_REASON_CPUID, .hw_reason = 0x72 },
+		{ .tsc = (1ull << 60) + 500, .reason = GONDOLA_REASON_IO, .user_exit = GONDOLA_EXIT_IO },
+		{ .tsc = (1ull << 60) + 700, .reason = 63, .user_exit = 99, .error = 5 },
+	};
+	struct json_object *to = json_object_new_object(), *exits;
+
+	show_history(to, entries, 3, 1000);
+	expect(!strcmp(text(to, "total"), "1000"));
+	exits = json_object_object_get(to, "exits");
+	require_equal(json_object_array_length(exits), 3);
+	expect(!strcmp(json_object_to_json_string_ext(json_object_array_get_idx(exits, 0), 0),
+		       "{\"exit\":998,\"tsc\":\"0x1000000000000000\",\"rip\":\"0xffffffffffffffff\","
+		       "\"reason\":\"cpuid\",\"hw_reason\":\"0x72\",\"done_by\":\"module\"}"));
+	expect(!strcmp(json_object_to_json_string_ext(json_object_array_get_idx(exits, 1), 0),
+		       "{\"exit\":999,\"tsc\":\"0x10000000000001f4\",\"rip\":\"0x0\",\"reason\":\"io\","
+		       "\"hw_reason\":\"0x0\",\"done_by\":\"launcher\",\"user_exit\":\"io\",\"ticks\":500}"));
+	/* What a newer module may say. */
+	expect(!strcmp(json_object_to_json_string_ext(json_object_array_get_idx(exits, 2), 0),
+		       "{\"exit\":1000,\"tsc\":\"0x10000000000002bc\",\"rip\":\"0x0\",\"reason\":\"?\","
+		       "\"hw_reason\":\"0x0\",\"done_by\":\"launcher\",\"user_exit\":\"?\",\"error\":5,\"ticks\":200}"));
+	json_object_put(to);
+}
+
 static const struct tap_test tests[] = {
 	{ "paging off", paging_off },
 	{ "32-bit tables", two_levels },
@@ -268,6 +294,7 @@ static const struct tap_test tests[] = {
 	{ "a walk as JSON", walk_as_json },
 	{ "registers as JSON", registers_as_json },
 	{ "interrupt controllers as JSON", interrupts_as_json },
+	{ "a history as JSON", history_as_json },
 };
 
 TAP_MAIN(tests)

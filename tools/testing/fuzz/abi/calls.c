@@ -277,6 +277,18 @@ static void call_stats(struct worker *w)
 	do_ioctl(w, any_vcpu(&w->random)->fd, GONDOLA_GET_STATS, stats, 8, "GET_STATS");
 }
 
+static void call_history(struct worker *w)
+{
+	struct random *r = &w->random;
+	struct gondola_history arg = {
+		.size = sizeof(arg),
+		.count = one_in(r, 8) ? odd_value(r) : below(r, 300),
+		.entries = one_in(r, 4) ? memory_any(r) : memory_good(),
+	};
+
+	do_ioctl(w, any_vcpu(r)->fd, GONDOLA_GET_HISTORY, &arg, sizeof(arg), "GET_HISTORY");
+}
+
 /* Calls that no descriptor has, or that belong to another one. */
 static void call_wrong(struct worker *w)
 {
@@ -308,7 +320,7 @@ static const struct {
 } kinds[] = {
 	{ call_run, 24 }, { call_state, 20 }, { call_boot, 6 }, { call_memory, 10 },
 	{ call_dirty, 8 }, { call_marks, 4 }, { call_irq, 6 }, { call_eventfd, 8 },
-	{ call_hold, 3 }, { call_preflight, 1 }, { call_stats, 1 }, { call_wrong, 2 },
+	{ call_hold, 3 }, { call_preflight, 1 }, { call_stats, 1 }, { call_history, 1 }, { call_wrong, 2 },
 	{ call_list, 2 }, { call_create_vm, 2 }, { call_create_vcpu, 5 }, { call_map_run, 4 },
 	{ call_close, 3 }, { call_cpuid, 4 },
 };

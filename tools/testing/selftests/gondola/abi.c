@@ -79,6 +79,7 @@ static void sizes_and_flags(void)
 			CALL(vm, GONDOLA_SET_STATE, gondola_state),
 			CALL(vcpu, GONDOLA_SET_CPUID, gondola_cpuid),
 			CALL(vcpu, GONDOLA_GET_STATS, gondola_stats),
+			CALL(vcpu, GONDOLA_GET_HISTORY, gondola_history),
 			CALL(vcpu, GONDOLA_GET_STATE, gondola_state),
 			CALL(vcpu, GONDOLA_SET_STATE, gondola_state),
 #undef CALL

@@ -99,6 +99,7 @@ static void endings(void)
 	EXPECT_RUN(10, "reset", "run", "--kernel", "guests/hello", "--append", "reset=1");
 	EXPECT_RUN(10, "reset", "run", "--kernel", "guests/hello", "--append", "reset=2");
 	EXPECT_RUN(8, "rax 00000000600dfa17", "run", "--kernel", "guests/triple");
+	EXPECT_RUN(8, "launcher: shutdown\n", "run", "--kernel", "guests/triple");
 	EXPECT_RUN(8, "triple-faulted", "run", "--kernel", "guests/ud2", "--append", "bare");
 	EXPECT_RUN(7, "wrote 3", "run", "--kernel", "guests/ud2", "--append", "count=50");
 	EXPECT_RUN(14, "from there on: 0f fd c1", "run", "--engine", "interp",

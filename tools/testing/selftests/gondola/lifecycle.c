@@ -152,6 +152,8 @@ static void inspected(void)
 	EXPECT_RUN(0, "paging: off\nthe address is physical", "inspect", "vm1", "walk", "0x100000");
 	EXPECT_RUN(0, "not an address in this mode", "inspect", "vm1", "walk", "0x100000000");
 	EXPECT_RUN(0, "lapic of vCPU 0:\n", "inspect", "vm1", "interrupts");
+	EXPECT_RUN(0, "done by\n", "inspect", "vm1", "history");
+	EXPECT_RUN(0, "\"exits\":[{\"exit\":", "inspect", "vm1", "history", "--json");
 	EXPECT_RUN(2, "walk needs an address", "inspect", "vm1", "walk");
 	EXPECT_RUN(2, "\"everything\" is not registers", "inspect", "vm1", "everything");
 	EXPECT_RUN(14, "\"address\" is not a number", "inspect", "vm1", "walk", "start_kernel");
