@@ -230,6 +230,30 @@ static void saves_and_restores(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
 }
 
+static void summary_and_unmasking(struct kunit *test, struct test_world *w,
+				  struct gondola_fxsave *fpu, struct gondola_fxsave *image)
+{
+	/* The summary alone raises nothing. */
+	image->fcw = 0x37f;
+	image->fsw = 0x8080;
+	w->regs.gpr[R_RDI] = WORLD_DATA;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0xae, 0x0f), OK);
+	KUNIT_EXPECT_EQ(test, fpu->fsw, 0);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), OK);
+	/* FLDCW that unmasks what is noted. */
+	fpu->fsw = 1;
+	test_world_set(w, WORLD_DATA, 0x37e);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0x2f), OK);
+	KUNIT_EXPECT_EQ(test, fpu->fsw & 0x8080, 0x8080);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
+	/* State that got in unsettled is not executed either: this would fault in the host. */
+	fpu->fcw = 0x37e;
+	fpu->fsw = 1;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
+	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
+}
+
 /* Images that a processor would not have saved: flags without their summary, and the reverse. */
 static void pending_exception_from_an_image(struct kunit *test)
 {
@@ -275,25 +299,7 @@ static void pending_exception_from_an_image(struct kunit *test)
 			KUNIT_EXPECT_EQ_MSG(test, w->emul.exception.vector, (u8)VEC_MF, "%4ph",
 					    code);
 	}
-	/* The summary alone raises nothing. */
-	image->fcw = 0x37f;
-	image->fsw = 0x8080;
-	w->regs.gpr[R_RDI] = WORLD_DATA;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0xae, 0x0f), OK);
-	KUNIT_EXPECT_EQ(test, fpu->fsw, 0);
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), OK);
-	/* FLDCW that unmasks what is noted. */
-	fpu->fsw = 1;
-	test_world_set(w, WORLD_DATA, 0x37e);
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0x2f), OK);
-	KUNIT_EXPECT_EQ(test, fpu->fsw & 0x8080, 0x8080);
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
-	/* State that got in unsettled is not executed either: this would fault in the host. */
-	fpu->fcw = 0x37e;
-	fpu->fsw = 1;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
+	summary_and_unmasking(test, w, fpu, image);
 }
 
 static struct kunit_case engine_cases[] = {

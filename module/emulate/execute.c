@@ -52,6 +52,7 @@ static inline void bind_fixed(struct gondola_emulator *e, struct gondola_operand
 	op->value = emul_read_gpr(e, reg, op->bytes);
 }
 
+/* Long, since it is one switch: a case for each kind of operand. */
 static noinline int bind_other(struct gondola_emulator *e, struct gondola_operand *op, u8 spec)
 {
 	unsigned int reg;

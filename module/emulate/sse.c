@@ -42,6 +42,7 @@ static unsigned int prefix_of(const struct gondola_insn *insn)
 #define FLOATS(opcode, name)	PACKED(opcode, name)			\
 	HOST(PREFIX_F3, opcode, name "ss") HOST(PREFIX_F2, opcode, name "sd")
 
+/* Long, since it is one switch: a line for each instruction. */
 static noinline bool integer_on_processor(unsigned int key, struct xmm *dst, const struct xmm *src)
 {
 	switch (key) {

@@ -295,6 +295,28 @@ static void set_descriptor(struct test_world *w, unsigned int index, u64 raw)
 #define DATA_ABSENT	0x00cf12000000ffffull
 #define DATA_BASED	0x1240923456781000ull	/* base 0x12345678, limit 0x1000 bytes */
 
+static void load_stack_segment(struct kunit *test, struct test_world *w)
+{
+	u64 *ax = &w->regs.gpr[R_RAX];
+
+	/* The stack: writable data of this privilege, never null. */
+	*ax = 0x10;
+	expect_fault(test, w, RUN(w, 0x8e, 0xd0), VEC_GP, 0x10);
+	*ax = 0x18;
+	expect_fault(test, w, RUN(w, 0x8e, 0xd0), VEC_GP, 0x18);
+	*ax = 0;
+	expect_fault(test, w, RUN(w, 0x8e, 0xd0), VEC_GP, 0);
+	*ax = 8;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x8e, 0xd0), OK);
+	KUNIT_EXPECT_EQ(test, w->shadow, 2u);
+	/* POP SS likewise. */
+	w->shadow = 0;
+	w->regs.gpr[R_RSP] = WORLD_DATA + 0x800;
+	*(u32 *)test_world_at(w, WORLD_DATA + 0x800) = 8;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x17), OK);
+	KUNIT_EXPECT_EQ(test, w->shadow, 2u);
+}
+
 static void load_data_segments(struct kunit *test)
 {
 	struct test_world *w = test_world_init(test, GONDOLA_EMUL_PROT32);
@@ -337,22 +359,7 @@ static void load_data_segments(struct kunit *test)
 	w->seg[GONDOLA_LDTR].ar = GONDOLA_AR_UNUSABLE;
 	expect_fault(test, w, RUN(w, 0x8e, 0xe8), VEC_GP, 0x0c);
 	KUNIT_EXPECT_EQ(test, w->seg[GONDOLA_GS].selector, (u16)0x18);
-	/* The stack: writable data of this privilege, never null. */
-	*ax = 0x10;
-	expect_fault(test, w, RUN(w, 0x8e, 0xd0), VEC_GP, 0x10);
-	*ax = 0x18;
-	expect_fault(test, w, RUN(w, 0x8e, 0xd0), VEC_GP, 0x18);
-	*ax = 0;
-	expect_fault(test, w, RUN(w, 0x8e, 0xd0), VEC_GP, 0);
-	*ax = 8;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0x8e, 0xd0), OK);
-	KUNIT_EXPECT_EQ(test, w->shadow, 2u);
-	/* POP SS likewise. */
-	w->shadow = 0;
-	w->regs.gpr[R_RSP] = WORLD_DATA + 0x800;
-	*(u32 *)test_world_at(w, WORLD_DATA + 0x800) = 8;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0x17), OK);
-	KUNIT_EXPECT_EQ(test, w->shadow, 2u);
+	load_stack_segment(test, w);
 	*ax = 3;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x8e, 0xe8), OK);
 	KUNIT_EXPECT_EQ(test, w->seg[GONDOLA_GS].selector, (u16)3);

@@ -224,6 +224,7 @@ static u32 bitmap_word(const unsigned long *map, u32 reg)
 	return READ_ONCE(map[bit / BITS_PER_LONG]) >> (bit % BITS_PER_LONG);
 }
 
+/* Long, since it is one switch: a case for each register. */
 int lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *val)
 {
 	u32 id = lapic->vcpu->id;

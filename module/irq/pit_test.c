@@ -134,8 +134,14 @@ static void speaker_port(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, out2(vcpu));
 	irq_test_advance(1000);
 	KUNIT_EXPECT_TRUE(test, out2(vcpu));
+}
 
-	/* The gate holds mode 0 and restarts modes 2 and 3; it triggers mode 1. */
+/* The gate holds mode 0 and restarts modes 2 and 3; it triggers mode 1. */
+static void speaker_gate(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+
+	irq_test_out(vcpu, 0x61, 1);
 	program(vcpu, 2, 0, 1000);
 	irq_test_advance(counts(300));
 	irq_test_out(vcpu, 0x61, 0);
@@ -387,6 +393,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(counts_down),
 	KUNIT_CASE(latches),
 	KUNIT_CASE(speaker_port),
+	KUNIT_CASE(speaker_gate),
 	KUNIT_CASE(ticks),
 	KUNIT_CASE(state_survives),
 	KUNIT_CASE(stands_while_held),

@@ -121,13 +121,47 @@ static bool set_accessed_dirty(struct gondola_vcpu *vcpu, struct mmu_walk *w, vo
 	return true;
 }
 
+/* What the processor notes in the entries of a walk that found its leaf. */
+static enum gondola_walk_result note_access(struct gondola_vcpu *vcpu, u32 access,
+					    struct mmu_walk *w, struct gondola_frame **frames,
+					    void **entries, bool *again)
+{
+	int i;
+
+	for (i = vcpu->mmu.format->levels; i >= w->leaf; i--) {
+		u64 bits = PT_A;
+
+		if (i == w->leaf && (access & PFEC_W))
+			bits |= PT_D;
+		if ((w->gpte[i] & bits) == bits)
+			continue;
+		if (!(frames[i]->host & FRAME_WRITABLE)) {
+			struct gondola_slot *slot = mmu_find_slot(vcpu->vm, w->table[i]);
+
+			/* Tables in ROM keep their bits as they are, and serve as if they had them. */
+			if (slot->flags & GONDOLA_MEM_READONLY) {
+				w->gpte[i] |= bits;
+				continue;
+			}
+			w->missing = (struct missing){ .gfn = w->table[i], .write = true };
+			return WALK_MISSING;
+		}
+		if (!set_accessed_dirty(vcpu, w, entries[i], i, bits)) {
+			*again = true;
+			w->missing = (struct missing){ .gfn = w->table[i], .write = true };
+			return WALK_MISSING;
+		}
+	}
+	return WALK_OK;
+}
+
 static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
 					  struct mmu_walk *w, bool *again)
 {
 	const struct mmu_format *format = vcpu->mmu.format;
 	struct gondola_frame *frames[5];
 	void *entries[5];
-	unsigned int level = format->levels, i;
+	unsigned int level = format->levels;
 	u64 rights = PT_W | PT_U;
 	bool present;
 	gpa_t table = first_table(vcpu, gva, &present);
@@ -167,10 +201,8 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 		}
 		rights = mmu_combine_rights(rights, gpte);
 		if (level == 1 || large) {
-			unsigned int below = 9 * (level - 1);
+			unsigned int below = format->entry_bytes == 4 && large ? 10 : 9 * (level - 1);
 
-			if (format->entry_bytes == 4 && large)
-				below = 10;
 			w->leaf = level;
 			w->gfn = level == 1 ? (gpte & PT_ADDR) >> 12 :
 				 large_gfn(vcpu, gpte, level) +
@@ -185,31 +217,7 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
 		w->error = mmu_fault_code(vcpu, access, PFEC_P);
 		return WALK_FAULT;
 	}
-	for (i = format->levels; (int)i >= w->leaf; i--) {
-		u64 bits = PT_A;
-
-		if ((int)i == w->leaf && (access & PFEC_W))
-			bits |= PT_D;
-		if ((w->gpte[i] & bits) == bits)
-			continue;
-		if (!(frames[i]->host & FRAME_WRITABLE)) {
-			struct gondola_slot *slot = mmu_find_slot(vcpu->vm, w->table[i]);
-
-			/* Tables in ROM keep their bits as they are, and serve as if they had them. */
-			if (slot->flags & GONDOLA_MEM_READONLY) {
-				w->gpte[i] |= bits;
-				continue;
-			}
-			w->missing = (struct missing){ .gfn = w->table[i], .write = true };
-			return WALK_MISSING;
-		}
-		if (!set_accessed_dirty(vcpu, w, entries[i], i, bits)) {
-			*again = true;
-			w->missing = (struct missing){ .gfn = w->table[i], .write = true };
-			return WALK_MISSING;
-		}
-	}
-	return WALK_OK;
+	return note_access(vcpu, access, w, frames, entries, again);
 }
 
 /**

@@ -215,7 +215,6 @@ static void take_and_offer(struct kunit *test, struct gondola_vcpu *vcpu, u8 vec
 static void eoi(struct kunit *test)
 {
 	struct world *w = world_create(64);
-	struct gondola_rec_lapic rec;
 	struct gondola_vcpu *vcpu;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
@@ -255,6 +254,20 @@ static void eoi(struct kunit *test)
 	gondola_lapic_offer_eoi(vcpu);
 	KUNIT_EXPECT_FALSE(test, vcpu->eoi_offered);
 	lapic_out(vcpu, LAPIC_EOI, 0);
+
+	gondola_irqchip_destroy(vcpu->vm);
+	gondola_lapic_destroy(vcpu);
+	world_destroy(w);
+}
+
+static void eoi_that_is_collected(struct kunit *test)
+{
+	struct world *w = world_create(64);
+	struct gondola_rec_lapic rec;
+	struct gondola_vcpu *vcpu;
+
+	KUNIT_ASSERT_NOT_NULL(test, w);
+	vcpu = eoi_vcpu(test, w);
 
 	/* One that comes after the look at the offer waits for the next: its EOI is its own. */
 	take_and_offer(test, vcpu, LOWER);
@@ -377,6 +390,7 @@ static struct kunit_case pv_cases[] = {
 	KUNIT_CASE(narrow),
 	KUNIT_CASE(steal_time),
 	KUNIT_CASE(eoi),
+	KUNIT_CASE(eoi_that_is_collected),
 	KUNIT_CASE(eoi_in_a_page_that_is_missing),
 	KUNIT_CASE(eoi_in_a_page_that_became_a_table),
 	{}

@@ -269,6 +269,7 @@ static u8 instruction_length(const struct gondola_vcpu *vcpu, const struct svm_v
 	return svm->next_rip_saved && len <= MAX_INSTRUCTION ? len : 0;
 }
 
+/* Long, since it is one switch: a case for each exit code. */
 void svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	struct svm_vcpu *svm = vcpu->engine_data;

@@ -55,10 +55,30 @@ static int connect_peer(void)
 	return peer;
 }
 
-static void console(void)
+/* More than a socket takes at once is held until the peer reads. */
+static void hold_what_the_peer_leaves(int peer)
 {
 	static char large[0x40000];
 	size_t got = 0;
+
+	require(used_within(5, 2));
+	for (int i = 0; i < 8; i++) {
+		put_desc(5, i, BUFFERS, sizeof(large), 0, 0);
+		offer(5, i);
+	}
+	usleep(20000);
+	expect(ring_used(5)->idx < 10);
+	while (got < 8 * sizeof(large)) {
+		ssize_t bytes = recv(peer, large, sizeof(large), 0);
+
+		require(bytes > 0);
+		got += bytes;
+	}
+	expect(used_within(5, 10));
+}
+
+static void console(void)
+{
 	char text[16];
 	int peer;
 
@@ -99,21 +119,7 @@ static void console(void)
 	expect_equal(recv(peer, text, 8, MSG_WAITALL), 8);
 	expect(!memcmp(text, "good day", 8));
 
-	/* More than a socket takes at once is held until the peer reads. */
-	require(used_within(5, 2));
-	for (int i = 0; i < 8; i++) {
-		put_desc(5, i, BUFFERS, sizeof(large), 0, 0);
-		offer(5, i);
-	}
-	usleep(20000);
-	expect(ring_used(5)->idx < 10);
-	while (got < 8 * sizeof(large)) {
-		ssize_t bytes = recv(peer, large, sizeof(large), 0);
-
-		require(bytes > 0);
-		got += bytes;
-	}
-	expect(used_within(5, 10));
+	hold_what_the_peer_leaves(peer);
 	close(peer);
 	expect_control(1, VIRTIO_CONSOLE_PORT_OPEN, 0);
 
