@@ -121,7 +121,7 @@ static bool set_accessed_dirty(struct gondola_vcpu *vcpu, struct mmu_walk *w, vo
 	return true;
 }
 
-/* What the processor notes in the entries of a walk that found its leaf. */
+/* Sets the accessed and dirty bits of a walk that found its leaf. */
 static enum gondola_walk_result note_access(struct gondola_vcpu *vcpu, u32 access,
 					    struct mmu_walk *w, struct gondola_frame **frames,
 					    void **entries, bool *again)

@@ -350,7 +350,7 @@ static void eoi_in_a_page_that_is_missing(struct kunit *test)
 	world_destroy(w);
 }
 
-/* What a guest did with the page since: its state is taken back nevertheless. */
+/* The state is taken back, whatever a guest did with the page since. */
 static void eoi_in_a_page_that_became_a_table(struct kunit *test)
 {
 	struct world *w = world_create(64);

@@ -17,7 +17,7 @@ TREE = os.path.dirname(os.path.dirname(HERE))
 MACHINE = os.path.join(HERE, "machine/machine")
 
 
-# What tells most of a failure: it is said again at the end, where people look first.
+# The lines that tell most of a failure are repeated at the end, where people look first.
 TELLING = re.compile(r"^\s*not ok|\.c:\d+: |BUG: |Oops: |int3: |general protection fault|RIP: 0010|"
                      r"Kernel panic|KASAN: |machine: (still running after|it ended|its kernel)|: error: ")
 

@@ -81,7 +81,7 @@ void registry_put(struct registry_vm *vm);
 /**
  * registry_at_rest() - likewise, of files alone: for the holder of the lock of @name
  *
- * What was found without the lock may have changed before it was taken.
+ * A state that was read without the lock may have changed before the lock was taken.
  */
 int registry_at_rest(const char *name, struct registry_vm *vm);
 /** registry_is_active() - a process has it; asks the lock, not the process */

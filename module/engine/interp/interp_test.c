@@ -155,7 +155,7 @@ static void enter_long_mode(struct world *w)
 	flat(w, GONDOLA_CS, 0xa09b);
 }
 
-/* What runs in a row is asked for its bytes one by one: an instruction may write the next one. */
+/* Bytes are fetched one instruction at a time: an instruction may write the next one. */
 static void rows_that_change(struct kunit *test)
 {
 	static const u8 code[] = {

@@ -154,7 +154,7 @@ SYM_INNER_LABEL(ring3_syscall32, SYM_L_GLOBAL)
 	cmp	$(ring3_stubs - ring3_text), %rax
 	pop	%rcx
 	jae	.Lring0_outside
-	/* Whose GS base is loaded follows from where it struck. */
+	/* The place that was interrupted tells which GS base is loaded. */
 	sub	$(.Lenter_swapped - ring3_text), %rax
 	cmp	$(.Lleave - .Lenter_swapped), %rax
 	pop	%rax

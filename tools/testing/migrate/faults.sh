@@ -106,7 +106,7 @@ recover() {
 
 # Is what is left one VM that runs, or one or two that say why they stand?
 judge() {	# KIND
-	# What ends before a VM has come leaves the target waiting for another source.
+	# A source that ends before the VM has come leaves the target waiting for another one.
 	is $next waiting && gondola stop $next
 	both="$(state $vm)/$(state $next)"
 	case $both in

@@ -25,7 +25,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	return -1;
 }
 
-/* What a device wrote is not in the log: no copy is whole, not even the last one. */
+/* The log misses the writes of a device: no copy is whole, not even the last one. */
 void precopy_log_misses(void)
 {
 	struct vm vm = { .fd = -1 };
