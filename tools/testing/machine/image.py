@@ -312,9 +312,14 @@ def guest_initrd(base, stock, directory, modules):
     """busybox, the guest's own files and modules, as bytes."""
     if not os.path.isfile(os.path.join(directory, "init")):
         raise ImageError("--guest %s: it has no init" % directory)
+    busybox = os.path.join(stock.directory, "bin/busybox")
     with open(os.path.join(base, "busybox.cpio"), "rb") as f, tempfile.TemporaryFile() as out:
         shutil.copyfileobj(f, out)
         cpio = Cpio(out)
+        # A kernel that does not run the machine's own brings one: it takes the other's place.
+        if os.path.exists(busybox):
+            with open(busybox, "rb") as program:
+                cpio.data("bin/busybox", program.read(), 0o755)
         cpio.tree(directory)
         add_modules(cpio, stock, modules)
         cpio.end()

@@ -24,7 +24,8 @@ KERNELS = {
 # The kernels whose headers are in the root; machines boot the first.
 FLAVOURS = ("cloud-amd64", "amd64", "rt-amd64")
 # Stock kernels for guests: one that is too old for a host, and the flavours.
-GUESTS = tuple("%s-%s" % (kernel, flavour) for kernel in ("5.10", *KERNELS) for flavour in FLAVOURS)
+GUESTS = tuple("%s-%s" % (kernel, flavour) for kernel in ("5.10", *KERNELS) for flavour in FLAVOURS) + \
+    ("6.1-686", "6.1-686-pae")
 INCLUDED = "gcc,make,libelf-dev,libc6-dev,xz-utils,kmod,perl,python3"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -42,14 +43,15 @@ def mirror():
     raise image.ImageError("no archive of Debian in the sources of apt: where do packages come from?")
 
 
-def apt(directory, suite):
+def apt(directory, suite, architecture="amd64"):
     """A function that runs a program of apt with sources, lists and cache of its own in @directory."""
     for name in ("lists/partial", "archives/partial"):
         os.makedirs(os.path.join(directory, name))
     sources = os.path.join(directory, "sources")
     with open(sources, "w", encoding="utf-8") as f:
-        f.write("deb [arch=amd64 signed-by=%s] %s %s main\n" % (KEYRING, mirror(), suite))
-    options = ["-o", "Dir::State=" + directory, "-o", "Dir::State::status=/dev/null", "-o", "Dir::Cache=" + directory,
+        f.write("deb [arch=%s signed-by=%s] %s %s main\n" % (architecture, KEYRING, mirror(), suite))
+    options = ["-o", "APT::Architecture=" + architecture, "-o", "APT::Architectures::=" + architecture,
+               "-o", "Dir::State=" + directory, "-o", "Dir::State::status=/dev/null", "-o", "Dir::Cache=" + directory,
                "-o", "Dir::Etc::sourcelist=" + sources, "-o", "Dir::Etc::sourceparts=-",
                "-o", "APT::Sandbox::User=root", "-o", "APT::Get::List-Cleanup=false"]
 
@@ -67,12 +69,15 @@ def guest_kernel(name):
 
     def unpack(entry):
         with tempfile.TemporaryDirectory() as scratch:
-            command = apt(scratch, "bullseye" if kernel == "5.10" else KERNELS[kernel])
+            narrow = "686" in flavour
+            command = apt(scratch, "bullseye" if kernel == "5.10" else KERNELS[kernel], "i386" if narrow else "amd64")
             command("apt-get", "update", "-q")
             depends = command("apt-cache", "depends", "linux-image-" + flavour)
             package = re.search(r"Depends: (linux-image-\d\S*)", depends)[1]
             # Newer suites have kernel and modules in packages that it depends on.
             parts = re.findall(r"Depends: (linux-(?:binary|modules)-\S+)", command("apt-cache", "depends", package))
+            # Programs of 64 bits do not run there.
+            parts += ["busybox-static"] if narrow else []
             command("apt-get", "download", "-q", package, *parts)
             os.mkdir(entry)
             for path in glob.glob(os.path.join(scratch, "*.deb")):
