@@ -51,8 +51,8 @@ static inline void gondola_host_ibpb(void)
 }
 
 /*
- * Nothing to call in a crash: what is left on then is SVM alone, which INIT ends, since a VMX that
- * nothing could switch off is refused.
+ * Nothing to call in a crash: what is left on then is SVM alone, which INIT ends, since VMX is on
+ * only for moments with interrupts off (engine/vmx/root_brief.c).
  */
 #ifdef COMPAT_RESERVED_CRASH
 static inline void cpu_emergency_register_virt_callback(void (*callback)(void))

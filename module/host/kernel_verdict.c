@@ -9,8 +9,6 @@ u32 host_kernel_verdict(u32 engine, const struct gondola_kernel_facts *facts, ch
 
 	if (facts->preempt_rt)
 		words = "PREEMPT_RT: boot a kernel without it";
-	else if (engine == GONDOLA_ENGINE_VMX && facts->cr4_reserved)
-		words = "it lets only KVM set CR4.VMXE";
 	else if (engine == GONDOLA_ENGINE_VMX && facts->fred)
 		words = "FRED delivers events: boot with fred=off";
 	if (!words)

@@ -12,12 +12,10 @@
 /**
  * struct gondola_kernel_facts - what preflight asks of the kernel
  * @preempt_rt: its locks sleep, and ours are taken where nothing may
- * @cr4_reserved: CR4.VMXE is for its own hypervisor alone to set
  * @fred: FRED delivers events: what an exit of VMX hands on needs its entry point for KVM
  */
 struct gondola_kernel_facts {
 	bool preempt_rt;
-	bool cr4_reserved;
 	bool fred;
 };
 

@@ -13,14 +13,12 @@ static const struct {
 } cases[] = {
 	{ "vmx, nothing", GONDOLA_ENGINE_VMX, {}, NULL },
 	{ "svm, nothing", GONDOLA_ENGINE_SVM, {}, NULL },
-	{ "vmx, CR4 is KVM's", GONDOLA_ENGINE_VMX, { .cr4_reserved = true }, "only KVM" },
-	{ "svm needs no CR4", GONDOLA_ENGINE_SVM, { .cr4_reserved = true }, NULL },
 	{ "vmx, FRED", GONDOLA_ENGINE_VMX, { .fred = true }, "fred=off" },
 	{ "svm, FRED", GONDOLA_ENGINE_SVM, { .fred = true }, NULL },
 	{ "vmx, real time", GONDOLA_ENGINE_VMX, { .preempt_rt = true }, "PREEMPT_RT" },
 	{ "svm, real time", GONDOLA_ENGINE_SVM, { .preempt_rt = true }, "PREEMPT_RT" },
 	/* Another kernel helps against both; an option, against one. */
-	{ "vmx, both", GONDOLA_ENGINE_VMX, { .cr4_reserved = true, .fred = true }, "only KVM" },
+	{ "vmx, both", GONDOLA_ENGINE_VMX, { .preempt_rt = true, .fred = true }, "PREEMPT_RT" },
 };
 
 static void kernel_verdict_names_the_obstacle(struct kunit *test)

@@ -147,7 +147,6 @@ static struct gondola_kernel_facts kernel_facts(void)
 {
 	return (struct gondola_kernel_facts) {
 		.preempt_rt = IS_ENABLED(CONFIG_PREEMPT_RT),
-		.cr4_reserved = __is_defined(COMPAT_RESERVED_CR4),
 		.fred = __read_cr4() & KERNEL_CR4_FRED,
 	};
 }

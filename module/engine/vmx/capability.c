@@ -173,7 +173,8 @@ static const char *choose_controls(const struct raw *raw, struct vmx_caps *caps)
 	}
 
 	choose(raw->proc2, NULL, 0, PROC2_WANTED, 0, &caps->proc2);
-	caps->vpid = caps->proc2 & SECONDARY_EXEC_ENABLE_VPID &&
+	caps->vpid = !__is_defined(COMPAT_RESERVED_CR4) &&
+		     caps->proc2 & SECONDARY_EXEC_ENABLE_VPID &&
 		     raw->ept_vpid >> 32 & VMX_VPID_INVVPID_BIT &&
 		     raw->ept_vpid >> 32 & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT;
 	caps->vpid_gva = raw->ept_vpid >> 32 & VMX_VPID_EXTENT_INDIVIDUAL_ADDR_BIT;
@@ -257,6 +258,9 @@ u32 vmx_probe(char *detail)
 	missing = choose_controls(&first, &caps);
 	if (missing)
 		return say(detail, GONDOLA_PF_MISSING_FEATURE, "%s", missing);
+	missing = vmx_root_obstacle(first.misc);
+	if (missing)
+		return say(detail, GONDOLA_PF_KERNEL, "%s", missing);
 	vmx_caps = caps;
 	return GONDOLA_PF_OK;
 }

@@ -13,23 +13,12 @@
 #include <linux/irqflags.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
-#include <asm/perf_event.h>
 #include <asm/msr.h>
-#include <asm/nospec-branch.h>
-#include <asm/tlbflush.h>
 #include "host/compat.h"
 #include "vmcs.h"
 #include "vmx.h"
 
-struct vmx_cpu {
-	void *region;			/* for VMXON */
-	struct list_head holds;
-	struct vmx_vcpu *current_vmcs;
-	bool on;
-	u64 host_msr[VMX_NR_SWITCHED];	/* the kernel's values, but KERNEL_GS_BASE */
-};
-
-static DEFINE_PER_CPU(struct vmx_cpu, vmx_cpus);
+DEFINE_PER_CPU(struct vmx_cpu, vmx_cpus);
 
 const u32 vmx_switched_msrs[VMX_NR_SWITCHED] = {
 	[VMX_MSR_STAR]		 = MSR_STAR,
@@ -126,16 +115,12 @@ int vmx_cpu_on(void)
 		if (rdmsrq_safe(vmx_switched_msrs[i], &c->host_msr[i]))
 			c->host_msr[i] = 0;
 
-	/* Tracing in guests is not offered, and some processors cannot trace in root operation. */
-	intel_pt_handle_vmx(1);
-	cr4_update_irqsoff(X86_CR4_VMXE, 0);
-	if (!vmx_vmxon(__pa(c->region))) {
-		cr4_update_irqsoff(0, X86_CR4_VMXE);
-		intel_pt_handle_vmx(0);
-		return -EBUSY;
-	}
 	c->current_vmcs = NULL;
 	c->on = true;
+	if (!vmx_root_on(c)) {
+		c->on = false;
+		return -EBUSY;
+	}
 	/* Translations that were tagged with our VPIDs before, by whomever. */
 	if (vmx_caps.vpid && vmx_caps.ept_vpid >> 32 & VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT)
 		vmx_invvpid(VMX_VPID_EXTENT_ALL_CONTEXT, 0, 0);
@@ -144,7 +129,10 @@ int vmx_cpu_on(void)
 
 static void forget(struct vmx_vcpu *vmx)
 {
+	unsigned long flags = vmx_root_begin();
+
 	vmx_vmclear(vmx->vmcs_pa);
+	vmx_root_end(flags);
 	list_del(&vmx->link);
 	vmx->launched = false;
 	/* Last: from here on another processor may take it, see vmx_evict(). */
@@ -158,13 +146,11 @@ void vmx_cpu_off(void)
 
 	if (!c->on)
 		return;
+	c->current_vmcs = NULL;
 	list_for_each_entry_safe(vmx, next, &c->holds, link)
 		forget(vmx);
-	c->current_vmcs = NULL;
 	c->on = false;
-	vmx_vmxoff();
-	cr4_update_irqsoff(0, X86_CR4_VMXE);
-	intel_pt_handle_vmx(0);
+	vmx_root_off();
 }
 
 /* On the processor that holds it, interrupts off. */
@@ -206,9 +192,11 @@ void vmx_make_current(struct vmx_vcpu *vmx, int cpu, bool *moved)
 		list_add(&vmx->link, &c->holds);
 		local_irq_restore(flags);
 	}
-	if (WARN_ON_ONCE(!c->on || !vmx_vmptrld(vmx->vmcs_pa)))
-		return;
 	c->current_vmcs = vmx;
+	if (WARN_ON_ONCE(!c->on || !vmx_root_load(c))) {
+		c->current_vmcs = NULL;
+		return;
+	}
 	/* Another guest may have trained the branch predictors here. */
-	indirect_branch_prediction_barrier();
+	gondola_host_ibpb();
 }

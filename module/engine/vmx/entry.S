@@ -6,6 +6,7 @@
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 #include <asm/percpu.h>
+#include <asm/segment.h>
 #include "engine/entry.h"
 
 /* Encoding of the field HOST_RSP; <asm/vmx.h> has it as a C enum (asserted in vmx.c). */
@@ -36,7 +37,7 @@ SYM_FUNC_START(vmx_run)
 	mov	GPR_RAX(%rdi), %rax
 	LOAD_GUEST_REGISTERS
 
-	VM_CLEAR_CPU_BUFFERS
+	CLEAR_BUFFERS_FOR_GUEST
 
 	jc	.Lresume
 	vmlaunch
@@ -61,7 +62,9 @@ SYM_INNER_LABEL(vmx_exit, SYM_L_GLOBAL)
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
 			   X86_FEATURE_RSB_VMEXIT_LITE
 	RESTRICT_SPECULATION
+#ifndef COMPAT_RESERVED_BHB
 	CLEAR_BRANCH_HISTORY_VMEXIT
+#endif
 
 	mov	%esi, %eax
 	add	$8, %rsp
@@ -73,3 +76,5 @@ SYM_INNER_LABEL(vmx_exit, SYM_L_GLOBAL)
 	mov	$1, %esi
 	jmp	.Lleave
 SYM_FUNC_END(vmx_run)
+
+VERW_SELECTOR

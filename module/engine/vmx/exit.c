@@ -202,7 +202,7 @@ out:
 	vmx_cancel_injection(vcpu);
 }
 
-void vmx_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+static __always_inline void decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	u32 reason = vmx->exit_reason;
@@ -231,4 +231,12 @@ void vmx_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 		exit->insn_len = vmx_read(VM_EXIT_INSTRUCTION_LEN);
 	if (row->decode)
 		row->decode(vcpu, exit);
+}
+
+void vmx_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	unsigned long flags = vmx_root_begin();
+
+	decode(vcpu, exit);
+	vmx_root_end(flags);
 }

@@ -19,12 +19,38 @@ void vmx_read_refused(u32 field);
 void vmx_write_refused(u32 field, u64 value);
 
 /*
+ * Where the kernel keeps CR4.VMXE to itself, root operation lasts from begin to end, with interrupts
+ * off; these may be nested.  Elsewhere the processor stays in it, and they do nothing.
+ */
+#ifdef COMPAT_RESERVED_CR4
+unsigned long vmx_root_begin(void);
+void vmx_root_end(unsigned long flags);
+/* Between the two: was it entered?  Not where another hypervisor or a shutdown stood in the way. */
+bool vmx_in_root(void);
+#else
+static __always_inline unsigned long vmx_root_begin(void)
+{
+	return 0;
+}
+
+static __always_inline void vmx_root_end(unsigned long flags)
+{
+}
+
+static __always_inline bool vmx_in_root(void)
+{
+	return true;
+}
+#endif
+
+/*
  * Both need a current VMCS, so they belong between vcpu_load() and vcpu_put().  A fault means that
  * a shutdown has left root operation below a vCPU that did not leave in time: refused, like an
  * access without a VMCS.
  */
 static __always_inline u64 vmx_read(unsigned long field)
 {
+	unsigned long flags = vmx_root_begin();
 	u64 value;
 
 	asm_goto_output("1: vmread %[field], %[value]\n\t"
@@ -33,21 +59,27 @@ static __always_inline u64 vmx_read(unsigned long field)
 			: [value] "=r" (value)
 			: [field] "r" (field)
 			: "cc" : refused);
+	vmx_root_end(flags);
 	return value;
 refused:
+	vmx_root_end(flags);
 	vmx_read_refused(field);
 	return 0;
 }
 
 static __always_inline void vmx_write(unsigned long field, u64 value)
 {
+	unsigned long flags = vmx_root_begin();
+
 	asm goto("1: vmwrite %[value], %[field]\n\t"
 		 "jbe %l[refused]\n\t"
 		 _ASM_EXTABLE(1b, %l[refused])
 		 : : [field] "r" (field), [value] "rm" (value)
 		 : "cc" : refused);
+	vmx_root_end(flags);
 	return;
 refused:
+	vmx_root_end(flags);
 	vmx_write_refused(field, value);
 }
 

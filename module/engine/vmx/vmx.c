@@ -5,7 +5,6 @@
 #include <asm/cpu_entry_area.h>
 #include <asm/desc.h>
 #include <asm/msr.h>
-#include <asm/perf_event.h>
 #include <asm/segment.h>
 #include <asm/special_insns.h>
 #include "host/compat.h"
@@ -160,26 +159,14 @@ static __always_inline void update_host_control(struct vmx_vcpu *vmx)
 	}
 }
 
-/*
- * The host's performance counters, as perf wants them while a guest runs: some do not count, and
- * none may write records (PEBS), whose addresses would be the guest's.  They follow EFER in the
- * lists, since only the processor itself switches them at the very moment.
- */
+/* They follow EFER in the lists, since only the processor itself switches them at the very moment. */
 static __always_inline void switch_counters(struct vmx_vcpu *vmx)
 {
-	const struct perf_guest_switch_msr *msrs = NULL;
-	int i, nr = 0, listed = vmx->efer_listed;
+	int listed = vmx->efer_listed;
 
 	if (cpu_feature_enabled(X86_FEATURE_ARCH_PERFMON))
-		msrs = perf_guest_get_msrs(&nr, NULL);
-	for (i = 0; msrs && i < nr && listed < VMX_NR_LISTED; i++) {
-		if (likely(msrs[i].host == msrs[i].guest))
-			continue;
-		vmx->guest_list[listed].index = vmx->host_list[listed].index = msrs[i].msr;
-		vmx->guest_list[listed].value = msrs[i].guest;
-		vmx->host_list[listed].value = msrs[i].host;
-		listed++;
-	}
+		listed += vmx_root_counters(vmx->guest_list + listed, vmx->host_list + listed,
+					    VMX_NR_LISTED - listed);
 	if (likely(listed == vmx->nr_listed))
 		return;
 	vmx->nr_listed = listed;
@@ -214,7 +201,11 @@ static __always_inline void write_guest_regs(struct gondola_vcpu *vcpu, struct v
  */
 static void hand_to_host(struct vmx_vcpu *vmx)
 {
-	vmx->intr_info = vmx_read(VM_EXIT_INTR_INFO);
+	if (unlikely(vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
+		if ((u16)vmx->exit_reason == EXIT_REASON_MCE_DURING_VMENTRY)
+			engine_host_machine_check();
+		return;
+	}
 	switch (vmx->intr_info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) {
 	case INTR_TYPE_NMI_INTR | VEC_NMI:
 		asm volatile("int $2");
@@ -225,10 +216,27 @@ static void hand_to_host(struct vmx_vcpu *vmx)
 	}
 }
 
+/* What every exit needs; the rest is read when the exit is decoded. */
+static __always_inline void read_exit(struct gondola_vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+	struct gondola_regs *regs = &vcpu->regs;
+
+	vmx->exit_reason = vmx_read(VM_EXIT_REASON);
+	if (vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI)
+		vmx->intr_info = vmx_read(VM_EXIT_INTR_INFO);
+	else if (unlikely(vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return;
+	vmx->launched = true;
+	regs->rip = vmx->rip = vmx_read(GUEST_RIP);
+	regs->gpr[R_RSP] = vmx->rsp = vmx_read(GUEST_RSP);
+	regs->rflags = vmx->rflags = vmx_read(GUEST_RFLAGS);
+}
+
 void vmx_enter(struct gondola_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct gondola_regs *regs = &vcpu->regs;
+	unsigned long flags = vmx_root_begin();
 
 	write_guest_regs(vcpu, vmx);
 	update_host_control(vmx);
@@ -238,25 +246,17 @@ void vmx_enter(struct gondola_vcpu *vcpu)
 	if (vcpu->cr2 != native_read_cr2())
 		native_write_cr2(vcpu->cr2);
 
-	vmx->vmfail = vmx_run(regs->gpr, &vmx->host_rsp, vmx->launched);
+	vmx->vmfail = !vmx_in_root() || vmx_run(regs->gpr, &vmx->host_rsp, vmx->launched);
 	vmx->entered = true;
-	if (unlikely(vmx->vmfail))
-		return;
-
-	vcpu->cr2 = native_read_cr2();
-
-	vmx->exit_reason = vmx_read(VM_EXIT_REASON);
-	if (vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI) {
-		hand_to_host(vmx);
-	} else if (unlikely(vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
-		if ((u16)vmx->exit_reason == EXIT_REASON_MCE_DURING_VMENTRY)
-			engine_host_machine_check();
-		return;
+	if (likely(!vmx->vmfail)) {
+		vcpu->cr2 = native_read_cr2();
+		read_exit(vcpu, vmx);
 	}
-	vmx->launched = true;
-	regs->rip = vmx->rip = vmx_read(GUEST_RIP);
-	regs->gpr[R_RSP] = vmx->rsp = vmx_read(GUEST_RSP);
-	regs->rflags = vmx->rflags = vmx_read(GUEST_RFLAGS);
+	/* First, since the host may not come back from what it is handed: it may start another kernel. */
+	vmx_root_end(flags);
+	if (likely(!vmx->vmfail) && (vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI ||
+				     vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		hand_to_host(vmx);
 }
 
 /* ---- birth and death ------------------------------------------------------------------- */
@@ -374,6 +374,7 @@ static void write_reset_state(struct gondola_vcpu *vcpu)
 static int vmx_vcpu_create(struct gondola_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = kzalloc(sizeof(*vmx), GFP_KERNEL_ACCOUNT);
+	unsigned long flags;
 	int vpid, cpu;
 
 	if (!vmx)
@@ -397,11 +398,15 @@ static int vmx_vcpu_create(struct gondola_vcpu *vcpu)
 	vmx->rip = vmx->rsp = vmx->rflags = vmx->root = ~0ull;
 
 	cpu = get_cpu();
+	flags = vmx_root_begin();
 	vmx_vmclear(vmx->vmcs_pa);
+	vmx_root_end(flags);
 	vmx_vcpu_load(vcpu, cpu);
+	flags = vmx_root_begin();
 	write_controls(vmx);
 	write_host_constants();
 	write_reset_state(vcpu);
+	vmx_root_end(flags);
 	vmx_vcpu_put(vcpu);
 	put_cpu();
 	return 0;

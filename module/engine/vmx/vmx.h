@@ -4,6 +4,7 @@
 #define GONDOLA_VMX_H
 
 #include <linux/list.h>
+#include <linux/percpu.h>
 #include <linux/types.h>
 #include <asm/vmx.h>
 #include "vcpu.h"
@@ -125,6 +126,37 @@ static inline struct vmx_vcpu *to_vmx(const struct gondola_vcpu *vcpu)
 /* hw_reason of an entry that failed before it became an exit. */
 #define VMX_REASON_VMFAIL	0xffffu
 #define VMX_REASON_ENTRY_FAILED	BIT(31)
+
+/**
+ * struct vmx_cpu - a processor's part in VMX
+ * @region: for VMXON
+ * @holds: the VMCSs that may be in its caches
+ * @current_vmcs: that of the vCPU that is loaded, or was loaded last
+ * @on: vCPUs may be loaded here
+ * @nested: how many vmx_root_begin() there are without their end
+ * @in_root: the first of them entered root operation
+ * @host_msr: the kernel's values of the switched MSRs, but KERNEL_GS_BASE
+ */
+struct vmx_cpu {
+	void *region;
+	struct list_head holds;
+	struct vmx_vcpu *current_vmcs;
+	bool on;
+	bool in_root;
+	unsigned int nested;
+	u64 host_msr[VMX_NR_SWITCHED];
+};
+DECLARE_PER_CPU(struct vmx_cpu, vmx_cpus);
+
+/* root.c, or root_brief.c where the kernel keeps CR4.VMXE to itself: root operation */
+bool vmx_root_on(struct vmx_cpu *c);
+void vmx_root_off(void);
+/* Is it known that the processor can be taken?  NULL, or what stands in the way. */
+const char *vmx_root_obstacle(u64 misc);
+/* Make the VMCS of @c the current one; false: the processor refuses it. */
+bool vmx_root_load(struct vmx_cpu *c);
+/* Counters that must not run, or must not write records, in the guest; returns their number. */
+int vmx_root_counters(struct vmx_msr_entry *guest, struct vmx_msr_entry *host, int room);
 
 /* cpu.c: processors, and which VMCSs they hold */
 int vmx_setup(void);
