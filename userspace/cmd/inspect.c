@@ -229,7 +229,7 @@ static int run_inspect(int argc, char **argv)
 	json_object_object_add(arguments, "vcpu", json_object_new_int(options.vcpu));
 	if (options.address)
 		json_object_object_add(arguments, "address", json_object_new_string(options.address));
-	answer = remote_ask(&vm, "inspect", arguments, REMOTE_TIMEOUT_MS);
+	answer = remote_ask(&vm, "inspect", arguments, -1);
 	if (options.remote.json)
 		remote_print(answer);
 	else

@@ -3,7 +3,8 @@
 
 static int run_pause(int argc, char **argv)
 {
-	return remote_simple(&command_pause, argc, argv);
+	/* A vCPU may be kept by a device, or by a busy host, for as long as that takes. */
+	return remote_simple_within(&command_pause, argc, argv, -1);
 }
 
 const struct command command_pause = {

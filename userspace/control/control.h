@@ -88,6 +88,12 @@ void control_fail_with(struct control_request *request, const char *member,
  * From here on @request is that of the thread that answers, also if the handler fails afterwards.
  */
 void control_later(struct control_request *request);
+/**
+ * control_aside() - a thread runs @fn, which may wait for vCPUs, and then answers
+ *
+ * One at a time: false if another one is under way, and the request has failed.
+ */
+bool control_aside(struct control_request *request, control_fn fn);
 /** control_done() - answer now, after control_later(); any thread.  @request is freed */
 void control_done(struct control_request *request);
 

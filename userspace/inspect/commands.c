@@ -135,7 +135,7 @@ static void on_history(struct control_request *request, struct vcpu *vcpu, struc
 		show_history(request->out, entries, count, total);
 }
 
-static const struct {
+static const struct subject {
 	const char *what;
 	void (*run)(struct control_request *request, struct vcpu *vcpu, struct state *state);
 } subjects[] = {
@@ -145,23 +145,47 @@ static const struct {
 	{ "history", on_history },
 };
 
-/*
- * The guest stands still for the time of a few system calls, and does not notice: its clocks do,
- * too.  The state stays "running", so that subscribers hear nothing of it.
- */
-static void on_inspect(struct control_request *request)
+static const struct subject *find_subject(struct control_request *request)
 {
 	const char *what = control_string(request, "what", "registers");
+
+	for (size_t i = 0; what && i < sizeof(subjects) / sizeof(subjects[0]); i++)
+		if (!strcmp(subjects[i].what, what))
+			return &subjects[i];
+	return NULL;
+}
+
+/*
+ * A thread of its own.  The guest stands still for the time of a few system calls, and does not
+ * notice: its clocks do, too.  The state stays "running", so that subscribers hear nothing of it.
+ */
+static void look(struct control_request *request)
+{
+	const struct subject *subject = find_subject(request);
 	struct vm *vm = request->vm;
 	int64_t vcpu = control_number(request, "vcpu", 0, 0, vm->nr_vcpus - 1);
-	struct state *state;
-	size_t i = 0;
+	struct state *state = calloc(1, sizeof(*state));
 
+	if (!state) {
+		control_fail(request, "failed", "out of memory");
+		return;
+	}
+	json_object_object_add(request->out, "vcpu", json_object_new_int64(vcpu));
+	vm_pause(vm, PAUSE_INSPECT);
+	subject->run(request, &vm->vcpus[vcpu], state);
+	vm_unpause(vm, PAUSE_INSPECT);
+	free(state);
+}
+
+static void on_inspect(struct control_request *request)
+{
+	const struct subject *subject = find_subject(request);
+	struct vm *vm = request->vm;
+
+	control_number(request, "vcpu", 0, 0, vm->nr_vcpus - 1);
 	if (request->failed)
 		return;
-	while (i < sizeof(subjects) / sizeof(subjects[0]) && strcmp(subjects[i].what, what))
-		i++;
-	if (i == sizeof(subjects) / sizeof(subjects[0])) {
+	if (!subject) {
 		control_fail(request, "bad-argument",
 			     "inspect: \"what\" is registers, walk, interrupts or history");
 		return;
@@ -172,16 +196,7 @@ static void on_inspect(struct control_request *request)
 			     vm->name);
 		return;
 	}
-	state = calloc(1, sizeof(*state));
-	if (!state) {
-		control_fail(request, "failed", "out of memory");
-		return;
-	}
-	json_object_object_add(request->out, "vcpu", json_object_new_int64(vcpu));
-	vm_pause(vm, PAUSE_INSPECT);
-	subjects[i].run(request, &vm->vcpus[vcpu], state);
-	vm_unpause(vm, PAUSE_INSPECT);
-	free(state);
+	control_aside(request, look);
 }
 
 void inspect_add_commands(void)

@@ -125,21 +125,45 @@ static void wait_for_all(struct vm *vm, uint64_t ns)
 		;
 }
 
+/* The lock is held. */
+static void add_reason(struct pause *pause, enum pause_reason reason)
+{
+	__atomic_store_n(&pause->reasons, pause->reasons | 1u << reason, __ATOMIC_RELEASE);
+}
+
 void vm_pause(struct vm *vm, enum pause_reason reason)
+{
+	pthread_mutex_lock(&vm->pause.lock);
+	add_reason(&vm->pause, reason);
+	pthread_mutex_unlock(&vm->pause.lock);
+	vm_pause_wait(vm, reason);
+}
+
+void vm_pause_begin(struct vm *vm, enum pause_reason reason)
+{
+	pthread_mutex_lock(&vm->pause.lock);
+	add_reason(&vm->pause, reason);
+	kick_all(vm);
+	pthread_mutex_unlock(&vm->pause.lock);
+}
+
+bool vm_pause_wait(struct vm *vm, enum pause_reason reason)
 {
 	struct pause *pause = &vm->pause;
 	unsigned int kicks = 0;
+	bool stands;
 
 	pthread_mutex_lock(&pause->lock);
-	__atomic_store_n(&pause->reasons, pause->reasons | 1u << reason, __ATOMIC_RELEASE);
 	/* A kick may come just before a thread blocks in a write: repeat it. */
-	while (must_wait(vm)) {
+	while (pause->reasons & 1u << reason && must_wait(vm)) {
 		kick_all(vm);
 		wait_for_all(vm, vcpu_kick_ns(kicks++));
 	}
-	if (!vm_ending(vm))
+	stands = pause->reasons & 1u << reason && !vm_ending(vm);
+	if (stands)
 		stop_clocks(vm);
 	pthread_mutex_unlock(&pause->lock);
+	return stands;
 }
 
 void vm_pause_because(struct vm *vm, enum pause_reason reason, const char *words)
@@ -147,7 +171,7 @@ void vm_pause_because(struct vm *vm, enum pause_reason reason, const char *words
 	struct pause *pause = &vm->pause;
 
 	pthread_mutex_lock(&pause->lock);
-	__atomic_store_n(&pause->reasons, pause->reasons | 1u << reason, __ATOMIC_RELEASE);
+	add_reason(pause, reason);
 	snprintf(pause->words, sizeof(pause->words), "%s", words);
 	kick_all(vm);
 	pthread_mutex_unlock(&pause->lock);

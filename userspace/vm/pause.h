@@ -66,6 +66,10 @@ void pause_init(struct pause *pause);
  * see device/state.h for how to quiet them.
  */
 void vm_pause(struct vm *vm, enum pause_reason reason);
+/** vm_pause_begin() - asks for it, and does not wait; the same threads */
+void vm_pause_begin(struct vm *vm, enum pause_reason reason);
+/** vm_pause_wait() - as vm_pause(); false if this reason was withdrawn meanwhile, or the VM ends */
+bool vm_pause_wait(struct vm *vm, enum pause_reason reason);
 /** vm_pause_because() - asks for it and does not wait; any thread.  @words: told to the user */
 void vm_pause_because(struct vm *vm, enum pause_reason reason, const char *words);
 /** vm_unpause() - this reason holds no more */

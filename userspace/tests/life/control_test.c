@@ -10,6 +10,7 @@
 #include "control/client.h"
 #include "base/line_socket.h"
 #include "base/member.h"
+#include "base/wait.h"
 #include "life_test.h"
 #include "migrate/commands.h"
 #include "control/control.h"
@@ -60,10 +61,22 @@ unsigned int vm_paused(struct vm *of)
 	return reasons;
 }
 
-void vm_pause(struct vm *of, enum pause_reason reason)
+void vm_pause_begin(struct vm *of, enum pause_reason reason)
 {
 	(void)of;
 	reasons |= 1u << reason;
+}
+
+/* A vCPU that does not come to rest for 5 s at most, so that a test which fails ends. */
+static bool stuck;
+
+bool vm_pause_wait(struct vm *of, enum pause_reason reason)
+{
+	(void)of;
+	for (int ms = 0; ms < 5000 && __atomic_load_n(&stuck, __ATOMIC_ACQUIRE) &&
+	     reasons & 1u << reason; ms++)
+		usleep(1000);
+	return reasons & 1u << reason;
 }
 
 void vm_unpause(struct vm *of, enum pause_reason reason)
@@ -339,6 +352,52 @@ void control_basics(void)
 	expect(strstr(link.error.words, "not by the user"));
 	reasons = 0;
 	control_disconnect(&link);
+}
+
+static void expect_state(struct control_link *link, const char *state)
+{
+	struct json_object *answer = control_ask(link, "status", NULL, -1, PATIENCE_MS, NULL, NULL);
+
+	require(answer);
+	expect(__atomic_load_n(&stuck, __ATOMIC_ACQUIRE));
+	expect(!strcmp(member_string(answer, "state", ""), state));
+	json_object_put(answer);
+}
+
+/* A device, or a host with much to do, keeps a vCPU: "kill" and "status" do not wait for that. */
+void pause_keeps_nobody(void)
+{
+	static const char pause[] = "{\"command\":\"pause\"}\n";
+	struct control_link waits = connected_soon(), link = connected_soon();
+	struct json_object *answer;
+	int64_t began = wait_now_ms();
+
+	stuck = true;
+	require_equal(line_socket_send(waits.fd, pause, strlen(pause), -1), 0);
+	while (!reasons && wait_now_ms() - began < PATIENCE_MS)
+		usleep(1000);
+	expect_state(&link, "paused");
+	tap_check(wait_now_ms() - began < 4000, false, "\"status\" waited for \"pause\"");
+	/* Withdrawn before it was done, it is not said to be done. */
+	answer = control_ask(&link, "unpause", NULL, -1, PATIENCE_MS, NULL, NULL);
+	expect(answer && !reasons);
+	json_object_put(answer);
+	answer = control_read(&waits, PATIENCE_MS);
+	require(answer);
+	expect(!strcmp(member_string(member_object(answer, "error"), "code", ""), "wrong-state"));
+	json_object_put(answer);
+	/* It is said when it is done. */
+	require_equal(line_socket_send(waits.fd, pause, strlen(pause), -1), 0);
+	expect(!control_read(&waits, 100));
+	expect_state(&link, "paused");
+	__atomic_store_n(&stuck, false, __ATOMIC_RELEASE);
+	answer = control_read(&waits, PATIENCE_MS);
+	require(answer);
+	expect(!strcmp(member_string(answer, "state", ""), "paused"));
+	json_object_put(answer);
+	reasons = 0;
+	control_disconnect(&link);
+	control_disconnect(&waits);
 }
 
 void control_bad_lines(void)

@@ -15,6 +15,7 @@ static const struct tap_test tests[] = {
 	TEST(said_text_is_harmless),
 	TEST(states_table),
 	TEST(control_basics),
+	TEST(pause_keeps_nobody),
 	TEST(control_bad_lines),
 	TEST(control_clients),
 	TEST(control_events_lost),

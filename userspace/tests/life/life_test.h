@@ -20,6 +20,7 @@ void stream_full_disk(void);
 /* control_test.c */
 void states_table(void);
 void control_basics(void);
+void pause_keeps_nobody(void);
 void control_bad_lines(void);
 void control_clients(void);
 void control_events_lost(void);
