@@ -6,6 +6,7 @@
 #include <linux/types.h>
 #ifndef CONFIG_UML
 #include <asm/msr.h>
+#include <asm/tsc.h>
 #endif
 
 /** gondola_host_ns() - monotonic time; any context */
