@@ -241,7 +241,7 @@ static int run_inspect(int argc, char **argv)
 
 const struct command command_inspect = {
 	.name = "inspect",
-	.summary = "look into a guest: registers, page tables, interrupts, last exits",
+	.summary = "look into a guest: registers, tables, interrupts, exits",
 	.usage =
 "NAME [registers] [--vcpu N] [--json]\n"
 "NAME walk ADDRESS [--vcpu N] [--json]\n"
