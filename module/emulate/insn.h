@@ -322,6 +322,38 @@ static inline bool emul_in_page(gva_t la, unsigned int bytes)
 	return (la & ~GONDOLA_PAGE_MASK) + bytes <= GONDOLA_PAGE_SIZE;
 }
 
+/* An operand in memory that other vCPUs may change meanwhile: one access each. */
+static __always_inline u64 emul_load(const u8 *at, unsigned int bytes)
+{
+	switch (bytes) {
+	case 8:
+		return READ_ONCE(*(const u64 *)at);
+	case 4:
+		return READ_ONCE(*(const u32 *)at);
+	case 2:
+		return READ_ONCE(*(const u16 *)at);
+	default:
+		return READ_ONCE(*at);
+	}
+}
+
+static __always_inline void emul_store(u8 *at, u64 value, unsigned int bytes)
+{
+	switch (bytes) {
+	case 8:
+		WRITE_ONCE(*(u64 *)at, value);
+		break;
+	case 4:
+		WRITE_ONCE(*(u32 *)at, value);
+		break;
+	case 2:
+		WRITE_ONCE(*(u16 *)at, value);
+		break;
+	default:
+		WRITE_ONCE(*at, value);
+	}
+}
+
 /* An operand of 1, 2, 4 or 8 bytes; *value is zero-extended. */
 static inline int emul_read(struct gondola_emulator *e, gva_t la, u64 *value,
 			    unsigned int bytes)
@@ -332,20 +364,7 @@ static inline int emul_read(struct gondola_emulator *e, gva_t la, u64 *value,
 		if (likely(t->read == (la & GONDOLA_PAGE_MASK) && emul_in_page(la, bytes))) {
 			const u8 *at = t->host + (la & ~GONDOLA_PAGE_MASK);
 
-			switch (bytes) {
-			case 8:
-				*value = READ_ONCE(*(const u64 *)at);
-				break;
-			case 4:
-				*value = READ_ONCE(*(const u32 *)at);
-				break;
-			case 2:
-				*value = READ_ONCE(*(const u16 *)at);
-				break;
-			default:
-				*value = READ_ONCE(*at);
-				break;
-			}
+			*value = emul_load(at, bytes);
 			return GONDOLA_EMUL_OK;
 		}
 	}
@@ -379,20 +398,7 @@ static inline int emul_write(struct gondola_emulator *e, gva_t la, u64 value,
 		if (likely(t->write == (la & GONDOLA_PAGE_MASK) && emul_in_page(la, bytes))) {
 			u8 *at = t->host + (la & ~GONDOLA_PAGE_MASK);
 
-			switch (bytes) {
-			case 8:
-				WRITE_ONCE(*(u64 *)at, value);
-				break;
-			case 4:
-				WRITE_ONCE(*(u32 *)at, value);
-				break;
-			case 2:
-				WRITE_ONCE(*(u16 *)at, value);
-				break;
-			default:
-				WRITE_ONCE(*at, value);
-				break;
-			}
+			emul_store(at, value, bytes);
 			return GONDOLA_EMUL_OK;
 		}
 	}

@@ -59,34 +59,6 @@ static __always_inline u8 *find(const struct gondola_emulator *e, gva_t la, unsi
 	return t->host + (la & ~GONDOLA_PAGE_MASK);
 }
 
-static __always_inline u64 take(const u8 *at, unsigned int bytes)
-{
-	switch (bytes) {
-	case 8:
-		return READ_ONCE(*(const u64 *)at);
-	case 4:
-		return READ_ONCE(*(const u32 *)at);
-	case 2:
-		return READ_ONCE(*(const u16 *)at);
-	default:
-		return READ_ONCE(*at);
-	}
-}
-
-static __always_inline void put(u8 *at, u64 value, unsigned int bytes)
-{
-	switch (bytes) {
-	case 8:
-		WRITE_ONCE(*(u64 *)at, value);
-		break;
-	case 4:
-		WRITE_ONCE(*(u32 *)at, value);
-		break;
-	default:
-		WRITE_ONCE(*at, value);
-	}
-}
-
 /* ---- arithmetic ------------------------------------------------------------------------- */
 
 /* OF in AL, the others in AH. */
@@ -165,7 +137,7 @@ static __always_inline int run(struct gondola_emulator *e, enum op op, enum form
 			return emul_run_any(e);
 	}
 	if (form == REG_MEM)
-		b = take(at, bytes);
+		b = emul_load(at, bytes);
 	else if (form == REG_IMM || form == MEM_IMM)
 		b = insn->imm;
 	else
@@ -173,11 +145,11 @@ static __always_inline int run(struct gondola_emulator *e, enum op op, enum form
 	if (op == MOV) {
 		a = b;
 	} else {
-		a = to_memory ? take(at, bytes) : regs->gpr[insn->dst_reg];
+		a = to_memory ? emul_load(at, bytes) : regs->gpr[insn->dst_reg];
 		a = compute(op, a, b, bytes, &regs->rflags);
 	}
 	if (writes && to_memory)
-		put(at, a, bytes);
+		emul_store(at, a, bytes);
 	else if (writes)
 		emul_write_gpr(e, insn->dst_reg, bytes, a);
 	return next(e);
@@ -234,7 +206,7 @@ static __always_inline int load(struct gondola_emulator *e, unsigned int bytes, 
 {
 	const u8 *at = find(e, linear(e), bytes, false);
 
-	return likely(at) ? write_extended(e, take(at, bytes), bytes, sign) : emul_run_any(e);
+	return likely(at) ? write_extended(e, emul_load(at, bytes), bytes, sign) : emul_run_any(e);
 }
 
 static __always_inline int extend(struct gondola_emulator *e, unsigned int bytes, bool sign)
@@ -270,7 +242,7 @@ static __always_inline int push(struct gondola_emulator *e, u64 value)
 
 	if (unlikely(!at))
 		return emul_run_any(e);
-	put(at, value, 8);
+	emul_store(at, value, 8);
 	e->regs->gpr[R_RSP] = sp;
 	return next(e);
 }
@@ -293,7 +265,7 @@ static int pop_reg(struct gondola_emulator *e)
 	if (unlikely(!at))
 		return emul_run_any(e);
 	e->regs->gpr[R_RSP] = sp + 8;
-	e->regs->gpr[e->insn->dst_reg] = take(at, 8);
+	e->regs->gpr[e->insn->dst_reg] = emul_load(at, 8);
 	return next(e);
 }
 
@@ -375,7 +347,7 @@ static __always_inline int call(struct gondola_emulator *e, u64 target)
 
 	if (unlikely(!at || !emul_canonical(target)))
 		return emul_run_any(e);
-	put(at, e->regs->rip + e->insn->len, 8);
+	emul_store(at, e->regs->rip + e->insn->len, 8);
 	e->regs->gpr[R_RSP] = sp;
 	e->regs->rip = target;
 	return GONDOLA_EMUL_OK;
@@ -414,7 +386,7 @@ static int ret(struct gondola_emulator *e)
 
 	if (unlikely(!at))
 		return emul_run_any(e);
-	target = take(at, 8);
+	target = emul_load(at, 8);
 	if (unlikely(!emul_canonical(target)))
 		return emul_run_any(e);
 	e->regs->gpr[R_RSP] = sp + 8;

@@ -216,7 +216,7 @@ static void hand_to_host(struct vmx_vcpu *vmx)
 	}
 }
 
-/* What every exit needs; the rest is read when the exit is decoded. */
+/* Every exit needs these fields; the others are read when the exit is decoded. */
 static __always_inline void read_exit(struct gondola_vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	struct gondola_regs *regs = &vcpu->regs;

@@ -276,7 +276,7 @@ static void history_as_json(void)
 	expect(!strcmp(json_object_to_json_string_ext(json_object_array_get_idx(exits, 1), 0),
 		       "{\"exit\":999,\"tsc\":\"0x10000000000001f4\",\"rip\":\"0x0\",\"reason\":\"io\","
 		       "\"hw_reason\":\"0x0\",\"done_by\":\"launcher\",\"user_exit\":\"io\",\"ticks\":500}"));
-	/* What a newer module may say. */
+	/* A newer module may say these. */
 	expect(!strcmp(json_object_to_json_string_ext(json_object_array_get_idx(exits, 2), 0),
 		       "{\"exit\":1000,\"tsc\":\"0x10000000000002bc\",\"rip\":\"0x0\",\"reason\":\"?\","
 		       "\"hw_reason\":\"0x0\",\"done_by\":\"launcher\",\"user_exit\":\"?\",\"error\":5,\"ticks\":200}"));
