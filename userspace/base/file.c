@@ -43,7 +43,27 @@ int file_sync_directory(const char *path)
 
 int file_remove(const char *path)
 {
-	return unlink(path) ? -errno : file_sync_directory(path);
+	int ret;
+
+	/* One that is gone already may have been removed by a call that could not sync. */
+	if (unlink(path) && errno != ENOENT)
+		return -errno;
+	ret = file_sync_directory(path);
+	return ret && ret != -ENOENT ? 1 : 0;
+}
+
+int file_replace(const char *from, const char *path)
+{
+	if (rename(from, path))
+		return -errno;
+	return file_sync_directory(path) ? 1 : 0;
+}
+
+int file_make_directory(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode))
+		return errno == EEXIST ? 0 : -errno;
+	return file_sync_directory(path);
 }
 
 int file_check_directory(const char *path)

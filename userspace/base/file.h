@@ -3,6 +3,8 @@
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include <sys/types.h>
+
 /**
  * file_create_private() - a new file of this user's with mode 0600, to be written
  *
@@ -12,8 +14,20 @@
 int file_create_private(const char *path);
 /** file_sync_directory() - the name @path, or its absence, is on stable storage; 0 or -errno */
 int file_sync_directory(const char *path);
-/** file_remove() - unlink @path, and then as file_sync_directory(); 0 or -errno */
+/**
+ * file_remove() - unlink @path, if it is there, and have its absence on stable storage
+ *
+ * 0; 1: it is gone, but may be there again after a loss of power; or -errno.
+ */
 int file_remove(const char *path);
+/**
+ * file_replace() - rename @from to @path of the same directory, and have that on stable storage
+ *
+ * 0; 1: it is done, but may be undone by a loss of power; or -errno.
+ */
+int file_replace(const char *from, const char *path);
+/** file_make_directory() - mkdir(), on stable storage; 0, also if it is there already, or -errno */
+int file_make_directory(const char *path, mode_t mode);
 /**
  * file_check_directory() - is @path a directory of this user's that nobody else can write to?
  *

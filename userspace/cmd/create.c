@@ -34,9 +34,13 @@ static int run_create(int argc, char **argv)
 	for (unsigned int i = 0; i < options.nr_virtio; i++)
 		there_check_device(&options.virtio[i]);
 	remote_registry();
-	ret = registry_find(name, &vm) ?
-		registry_save_config(name, launch_config(name, &options, argc - 1, argv + 1),
-				     true, &error) : -EEXIST;
+	ret = registry_find(name, &vm) ? 0 : -EEXIST;
+	/* A mark that a cut-off delete left is not of the new VM. */
+	if (!ret && !registry_forget(name, REGISTRY_PART_AWAY, &error))
+		ret = -EIO;
+	if (!ret)
+		ret = registry_save_config(name, launch_config(name, &options, argc - 1, argv + 1), true,
+					   &error);
 	if (ret == -EEXIST)
 		fail(EXIT_CODE_STATE, "%s exists already (see gondola status %s)", name, name);
 	if (ret)

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "launch.h"
 #include "remote.h"
@@ -13,12 +10,6 @@ struct delete_options {
 	bool saved_only;
 	bool away_only;
 };
-
-static void forget(const char *path)
-{
-	if (unlink(path) && errno != ENOENT)
-		fail(EXIT_CODE_ERROR, "cannot remove %s: %s", path, strerror(errno));
-}
 
 static const struct option_spec specs[] = {
 	REMOTE_OPTIONS,
@@ -35,8 +26,8 @@ static const struct option_spec specs[] = {
 static int run_delete(int argc, char **argv)
 {
 	struct delete_options options = { { NULL }, false, false };
-	char temporary[REGISTRY_PATH_MAX + 8];
 	struct registry_vm vm;
+	struct error error;
 
 	remote_find(&command_delete, argc, argv, &options.remote, &vm);
 	if (options.saved_only && vm.state != VM_STATE_SUSPENDED)
@@ -47,18 +38,10 @@ static int run_delete(int argc, char **argv)
 		     vm_state_name(vm.state));
 	/* So that nobody starts it meanwhile. */
 	launch_lock(vm.name);
-	if (!options.away_only) {
-		snprintf(temporary, sizeof(temporary), "%s.tmp",
-			 registry_path(REGISTRY_SAVED, vm.name));
-		forget(temporary);
-		forget(registry_path(REGISTRY_SAVED, vm.name));
-	}
-	if (!options.saved_only)
-		forget(registry_path(REGISTRY_AWAY, vm.name));
-	if (!options.saved_only && !options.away_only) {
-		forget(registry_path(REGISTRY_CONFIG, vm.name));
-		forget(registry_path(REGISTRY_LOG, vm.name));
-	}
+	launch_check_state(&command_delete, vm.name);
+	if (!registry_forget(vm.name, options.saved_only ? REGISTRY_PART_SAVED :
+			     options.away_only ? REGISTRY_PART_AWAY : REGISTRY_PART_ALL, &error))
+		fail(error.status, "%s", error.words);
 	if (options.remote.json)
 		printf("{\"name\":\"%s\",\"saved_state_only\":%s,\"away_only\":%s}\n", vm.name,
 		       options.saved_only ? "true" : "false", options.away_only ? "true" : "false");
@@ -76,6 +59,7 @@ const struct command command_delete = {
 	.examples =
 "gondola delete vm1 --saved-state; gondola start vm1",
 	.status =
-"0 done, 2 wrong usage, 14 error, 20 the VM is neither inactive, suspended nor away",
+"0 done, and no loss of power brings it back, 2 wrong usage, 14 error, 20 the VM is neither "
+"inactive, suspended nor away",
 	.run = run_delete,
 };

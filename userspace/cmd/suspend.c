@@ -71,17 +71,17 @@ static int open_file(const char *file, struct json_object *arguments)
 	return fd;
 }
 
-static void name_file(void)
+/* True if that is on stable storage. */
+static bool name_file(void)
 {
 	int ret = saved_commit(path);
 
-	if (ret > 0)
-		say("%s may be lost if the host loses power now", path);
 	if (ret < 0)
 		say("the VM is in %s.tmp, which cannot become %s: %s", path, path, strerror(-ret));
 	path[0] = 0;
 	if (ret < 0)
 		exit(EXIT_CODE_ERROR);
+	return !ret;
 }
 
 static void wait_for_end(const struct registry_vm *vm)
@@ -106,14 +106,15 @@ static int run_suspend(int argc, char **argv)
 	struct json_object *arguments = json_object_new_object(), *answer;
 	struct registry_vm vm;
 	char size[32];
+	bool durable;
 	int fd = -1;
 
 	remote_find(&command_suspend, argc, argv, &options.remote, &vm);
 	if (options.file)
 		fd = open_file(options.file, arguments);
 	answer = remote_ask_with(&vm, "suspend", arguments, fd, -1);
-	if (options.file)
-		name_file();
+	durable = options.file ? name_file() : member_flag(answer, "durable", true);
+	json_object_object_add(answer, "durable", json_object_new_boolean(durable));
 	wait_for_end(&vm);
 	if (options.remote.json)
 		remote_print(answer);
@@ -123,9 +124,12 @@ static int run_suspend(int argc, char **argv)
 		       (long long)member_number(answer, "pages", 0),
 		       (long long)member_number(answer, "zero_pages", 0),
 		       (double)member_number(answer, "ns", 0) / 1e9);
+	if (!durable)
+		say("%s is suspended, but its saved state may be lost if the host loses power now",
+		    vm.name);
 	json_object_put(answer);
 	registry_put(&vm);
-	return EXIT_CODE_OK;
+	return durable ? EXIT_CODE_OK : EXIT_CODE_ERROR;
 }
 
 const struct command command_suspend = {
@@ -141,6 +145,7 @@ const struct command command_suspend = {
 	.examples =
 "gondola suspend vm1; reboot          (later:) gondola resume vm1 --detach",
 	.status =
-"0 done, 2 wrong usage, 14 error (the VM goes on), 20 the VM neither runs nor is paused",
+"0 done, 2 wrong usage, 14 error (the VM goes on, unless the words say that it is suspended), "
+"20 the VM neither runs nor is paused",
 	.run = run_suspend,
 };

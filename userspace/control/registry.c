@@ -50,14 +50,16 @@ static bool make_directory(const char *path, struct error *error)
 	snprintf(part, sizeof(part), "%s", path);
 	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = 0;
-		if (mkdir(part, 0755) && errno != EEXIST)
+		ret = file_make_directory(part, 0755);
+		if (ret)
 			return error_set(error, EXIT_CODE_ERROR,
-					 "cannot make the directory %s: %s", part, strerror(errno));
+					 "cannot make the directory %s: %s", part, strerror(-ret));
 		*slash = '/';
 	}
 	/* The directory is this user's alone: guests' memory, and sockets that command them. */
-	if (mkdir(part, 0700) && errno != EEXIST)
-		return error_set(error, EXIT_CODE_ERROR, "cannot make the directory %s: %s", part, strerror(errno));
+	ret = file_make_directory(part, 0700);
+	if (ret)
+		return error_set(error, EXIT_CODE_ERROR, "cannot make the directory %s: %s", part, strerror(-ret));
 	ret = file_check_directory(part);
 	if (ret)
 		return error_set(error, EXIT_CODE_ERROR, "%s cannot be used: %s", part,
@@ -446,14 +448,44 @@ int registry_save_config(const char *name, struct json_object *config, bool excl
 	close(fd);
 	/* link() fails where rename() would replace. */
 	if (!ret && exclusive)
-		ret = link(temporary, path) ? -errno : 0;
+		ret = link(temporary, path) ? -errno : file_remove(temporary);
 	else if (!ret)
-		ret = rename(temporary, path) ? -errno : 0;
-	if (ret || exclusive)
+		ret = file_replace(temporary, path);
+	if (ret < 0)
 		unlink(temporary);
+	if (ret > 0)
+		return wrong(error, -EIO, "%s is written, but may be lost if the host loses power now", path);
 	if (ret)
 		return wrong(error, ret, "cannot write %s: %s", path, strerror(-ret));
 	return 0;
+}
+
+static bool forget(const char *path, struct error *error)
+{
+	int ret = file_remove(path);
+
+	if (ret < 0)
+		return error_set(error, EXIT_CODE_ERROR, "cannot remove %s: %s", path, strerror(-ret));
+	if (ret)
+		return error_set(error, EXIT_CODE_ERROR,
+				 "%s is removed, but may be there again if the host loses power now", path);
+	return true;
+}
+
+bool registry_forget(const char *name, enum registry_part part, struct error *error)
+{
+	char temporary[REGISTRY_PATH_MAX + 8];
+
+	snprintf(temporary, sizeof(temporary), "%s.tmp", registry_path(REGISTRY_SAVED, name));
+	if (part != REGISTRY_PART_AWAY &&
+	    (!forget(temporary, error) || !forget(registry_path(REGISTRY_SAVED, name), error)))
+		return false;
+	/* The mark goes last: without it the VM could be started beside its twin. */
+	if (part == REGISTRY_PART_ALL &&
+	    (!forget(registry_path(REGISTRY_CONFIG, name), error) ||
+	     !forget(registry_path(REGISTRY_LOG, name), error)))
+		return false;
+	return part == REGISTRY_PART_SAVED || forget(registry_path(REGISTRY_AWAY, name), error);
 }
 
 struct json_object *registry_load_config(const char *name, struct error *error)

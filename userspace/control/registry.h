@@ -123,9 +123,23 @@ void registry_unlock(const char *name, int lock);
  */
 bool registry_remove_dead(const char *name);
 
-/** registry_save_config() - atomically; @exclusive: there must be none yet (-EEXIST); 0, or @error */
+/**
+ * registry_save_config() - atomically, and on stable storage
+ *
+ * @exclusive: there must be none yet (-EEXIST).  Returns 0, or @error.
+ */
 int registry_save_config(const char *name, struct json_object *config, bool exclusive,
 			 struct error *error);
+
+/* What of a VM at rest is to be forgotten. */
+enum registry_part {
+	REGISTRY_PART_ALL,
+	REGISTRY_PART_SAVED,	/* its saved state */
+	REGISTRY_PART_AWAY,	/* that it moved */
+};
+
+/** registry_forget() - remove it, on stable storage; the caller has the lock of @name */
+bool registry_forget(const char *name, enum registry_part part, struct error *error);
 /** registry_load_config() - NULL with @error: not there, not JSON, another format */
 struct json_object *registry_load_config(const char *name, struct error *error);
 

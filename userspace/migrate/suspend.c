@@ -26,6 +26,7 @@
 /**
  * struct suspend - one under way; its thread owns it
  * @path: for messages; what is written is @fd, of the client, if it is @theirs
+ * @named: the name of the file is on stable storage, too
  * @last_ns: when progress was told last
  */
 struct suspend {
@@ -34,6 +35,7 @@ struct suspend {
 	char path[PATH_MAX];
 	int fd;
 	bool theirs;
+	bool named;
 	struct stream_writer writer;
 	uint64_t last_ns;
 	struct error error;
@@ -116,8 +118,7 @@ static int give_up(struct suspend *suspend)
 	devices_yield();
 	pthread_mutex_unlock(&suspend->vm->devices);
 	ret = suspend->theirs ? 0 : keeper_commit(saved_note);
-	if (ret > 0)
-		say("%s may be lost if the host loses power now", suspend->path);
+	suspend->named = !ret && !suspend->theirs;
 	if (ret >= 0)
 		return 0;
 	error_set(&suspend->error, EXIT_CODE_ERROR, "%.300s: %s", suspend->path,
@@ -191,6 +192,8 @@ static void *suspend_thread(void *argument)
 			     vm_ending(vm) ? "has ended" : "goes on", suspend->error.words);
 	} else {
 		json_object_object_add(request->out, "file", json_object_new_string(suspend->path));
+		json_object_object_add(request->out, "durable",
+				       json_object_new_boolean(suspend->named));
 		json_object_object_add(request->out, "bytes",
 				       json_object_new_uint64(suspend->writer.bytes));
 		json_object_object_add(request->out, "pages",

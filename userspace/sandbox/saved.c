@@ -26,9 +26,7 @@ int saved_commit(const char *path)
 {
 	char room[TEMPORARY_MAX];
 
-	if (rename(temporary(path, room), path))
-		return -errno;
-	return file_sync_directory(path) ? 1 : 0;
+	return file_replace(temporary(path, room), path);
 }
 
 int saved_drop(const char *path)
@@ -40,7 +38,5 @@ int saved_drop(const char *path)
 
 int saved_remove(const char *path)
 {
-	int ret = file_remove(path);
-
-	return ret && !access(path, F_OK) ? ret : ret ? 1 : 0;
+	return file_remove(path);
 }

@@ -124,7 +124,10 @@ void cancelled_when_it_is(void)
 	struct control_link link;
 
 	control_test_send(&link, "{\"id\":1,\"command\":\"migrate\",\"address\":\"tcp:a:1\"}\n"
-			  "{\"id\":2,\"command\":\"migrate-cancel\"}\n");
+			  "{\"id\":2,\"command\":\"migrate-cancel\"}\n"
+			  "{\"id\":9,\"command\":\"commands\"}\n");
+	/* Lines are taken in turn, so the second one was. */
+	expect_answer(&link, 9, "");
 	expect(!control_read(&link, 200));
 	sem_post(&may_end);
 	expect_answer(&link, 1, "cancelled");
@@ -133,7 +136,9 @@ void cancelled_when_it_is(void)
 	/* One that came while the VM changed hands, which nobody is sure of. */
 	ends_as = MIGRATE_BROKEN;
 	control_test_send(&link, "{\"id\":3,\"command\":\"migrate\",\"address\":\"tcp:a:1\"}\n"
-			  "{\"id\":4,\"command\":\"migrate-cancel\"}\n");
+			  "{\"id\":4,\"command\":\"migrate-cancel\"}\n"
+			  "{\"id\":9,\"command\":\"commands\"}\n");
+	expect_answer(&link, 9, "");
 	sem_post(&may_end);
 	expect_answer(&link, 3, "in-doubt");
 	expect_answer(&link, 4, "too-late");

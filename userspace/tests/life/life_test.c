@@ -35,6 +35,8 @@ static const struct tap_test tests[] = {
 	TEST(registry_slow_answers),
 	TEST(registry_processes),
 	TEST(files_are_private),
+	TEST(names_are_durable),
+	TEST(names_that_are_not),
 	TEST(registry_directories),
 	TEST(registry_race),
 	TEST(registry_looked_at),

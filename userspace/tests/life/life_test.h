@@ -62,6 +62,10 @@ void registry_relative_home(void);
 void registry_bad_configs(void);
 void features_are_named(void);
 
+/* durable_test.c */
+void names_are_durable(void);
+void names_that_are_not(void);
+
 /* tell_test.c */
 void told_text_is_harmless(void);
 void said_text_is_harmless(void);
