@@ -18,6 +18,8 @@ struct gondola_vcpu;
  * @size: length now, where it varies; 0: nothing to save
  * @get: write the payload, zeroed before
  * @set: check and apply it; -EINVAL: *@bad is the offset of what is refused
+ *
+ * Both return -EAGAIN when guest memory is missing (vcpu->missing): do it again once it is there.
  */
 struct gondola_record_row {
 	u32 type;

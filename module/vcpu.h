@@ -51,7 +51,6 @@ enum gondola_vcpu_mode {
  * @tsc_offset: guest TSC = host TSC + this + the VM's, see clock.h
  * @missing, @missing_write: guest-physical memory that the last -EAGAIN was about, and whether it
  *	is to be written; noted where it was found missing (mmu_fault_in()) and nowhere else
- * @patient: it may sleep for absent memory: not in GONDOLA_RUN
  * @engine_data: the engine's own
  * @fpu: FPU state, where it is kept in memory; NULL: the processor has it
  */
@@ -81,7 +80,6 @@ struct gondola_vcpu {
 	bool halted;
 	bool ran;
 	bool preempted;
-	bool patient;
 	bool missing_write;
 	bool eoi_offered;		/* paravirtual EOI: the guest may leave one in memory */
 	bool unhalted;			/* GONDOLA_HC_KICK_CPU: ends one HLT, also one to come */

@@ -91,4 +91,10 @@ static inline int gondola_refuse(u32 *bad, u32 offset)
 	return -EINVAL;
 }
 
+/** gondola_refuse_for() - the same because of @err; -EAGAIN is no refusal, but missing memory */
+static inline int gondola_refuse_for(int err, u32 *bad, u32 offset)
+{
+	return err == -EAGAIN ? err : gondola_refuse(bad, offset);
+}
+
 #endif

@@ -92,9 +92,9 @@ void gondola_lapic_offer_eoi(struct gondola_vcpu *vcpu);
  * is missing, it is to be asked again.
  */
 int gondola_lapic_collect_eoi(struct gondola_vcpu *vcpu);
-/** gondola_lapic_set_pv_eoi() - the guest says where its bit is; 0 or -EINVAL */
+/** gondola_lapic_set_pv_eoi() - the guest says where its bit is; 0, -EINVAL, or -EAGAIN as above */
 int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value);
-/** gondola_lapic_restore_pv_eoi() - it said so once, whatever has become of that page; 0 or -EINVAL */
+/** gondola_lapic_restore_pv_eoi() - it said so once, whatever has become of that page; likewise */
 int gondola_lapic_restore_pv_eoi(struct gondola_vcpu *vcpu, u64 value);
 
 /** enum gondola_startup - what INIT and start-up IPIs ask of a vCPU */

@@ -88,10 +88,13 @@ int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
 
 int gondola_lapic_restore_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
 {
+	int err;
+
 	if (value & EOI_RESERVED)
 		return -EINVAL;
-	lapic_settle_eoi(vcpu);
-	vcpu->eoi_offered = false;
+	err = lapic_settle_eoi(vcpu);
+	if (err)
+		return err;
 	/* Since the guest said so, the page may have become one of its tables: no offers then. */
 	if (value & EOI_ENABLE)
 		may_offer_there(vcpu, value);

@@ -133,6 +133,7 @@ int lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic *rec, u3
 {
 	struct gondola_lapic *lapic = vcpu->lapic;
 	unsigned int i;
+	int err;
 
 	for (i = 0; i < ARRAY_SIZE(rec->regs); i++) {
 		*bad = offsetof(struct gondola_rec_lapic, regs) + i * sizeof(rec->regs[0]);
@@ -152,7 +153,9 @@ int lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic *rec, u3
 		return -EINVAL;
 
 	/* Forget the interrupts in service: such a bit must not be taken for another's. */
-	lapic_settle_eoi(vcpu);
+	err = lapic_settle_eoi(vcpu);
+	if (err)
+		return err;
 	set_arrived(lapic, rec);
 	WRITE_ONCE(lapic->ldr, REC_REG(rec, LAPIC_LDR) & 0xff000000);
 	WRITE_ONCE(lapic->dfr, REC_REG(rec, LAPIC_DFR));

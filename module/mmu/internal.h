@@ -170,8 +170,8 @@ struct missing {
 
 /*
  * Make a frame present (and writable).  Takes and drops the lock; on 0 the caller looks again,
- * also for whether it is in a slot.  -EAGAIN: it would have to be waited for, and @vcpu runs; it is
- * noted in vcpu->missing.  -EFAULT: the launcher has nothing there.
+ * also for whether it is in a slot.  -EAGAIN: it would have to be waited for; it is noted in
+ * vcpu->missing.  -EFAULT: the launcher has nothing there.
  */
 int mmu_fault_in(struct gondola_vcpu *vcpu, struct missing what);
 

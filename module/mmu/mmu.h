@@ -294,6 +294,13 @@ int gondola_gpa_write(struct gondola_vcpu *vcpu, gpa_t gpa, const void *buf, uns
  * 0, -EFAULT, or -EAGAIN: as above.  May sleep.
  */
 int gondola_gpa_exchange(struct gondola_vcpu *vcpu, gpa_t gpa, u8 new, u8 *old);
+/**
+ * gondola_mmu_wait() - sleep until the launcher's page at vcpu->missing is there
+ *
+ * After -EAGAIN, outside of GONDOLA_RUN and with the vCPU unloaded.  0: do it again; -EFAULT: it
+ * cannot be had.
+ */
+int gondola_mmu_wait(struct gondola_vcpu *vcpu);
 /** gondola_gpa_try_or() - set bits likewise, if that can be done at once; from any context but interrupts */
 bool gondola_gpa_try_or(struct gondola_vm *vm, gpa_t gpa, u8 bits);
 

@@ -58,13 +58,12 @@ static bool zap_frame(struct gondola_vm *vm, struct gondola_slot *slot, u64 i)
 	return was_present;
 }
 
-int mmu_fault_in(struct gondola_vcpu *vcpu, struct missing what)
+static int fault_in(struct gondola_vm *vm, struct missing what, bool wait)
 {
-	struct gondola_vm *vm = vcpu->vm;
 	gfn_t gfn = what.gfn;
 	struct gondola_frame *frame;
 	struct gondola_slot *slot;
-	bool writable = false, wait;
+	bool writable = false;
 	unsigned long seq;
 	hpfn_t pfn;
 	hva_t hva;
@@ -77,18 +76,13 @@ int mmu_fault_in(struct gondola_vcpu *vcpu, struct missing what)
 		return 0;
 	}
 	hva = slot->hva + ((gfn - slot->base) << GONDOLA_PAGE_SHIFT);
-	wait = vcpu->patient || !(slot->flags & GONDOLA_MEM_USERFAULT);
+	wait |= !(slot->flags & GONDOLA_MEM_USERFAULT);
 	seq = vm->mmu.seq;
 	spin_unlock(&vm->mmu.lock);
 
 	err = mmu_host_pin(vm, hva, what.write, wait, &pfn, &writable);
-	if (err == -EAGAIN) {
-		vcpu->missing = gfn << GONDOLA_PAGE_SHIFT;
-		vcpu->missing_write = what.write;
-		return err;
-	}
 	if (err)
-		return -EFAULT;
+		return err == -EAGAIN ? err : -EFAULT;
 
 	mmu_lock(vm);
 	/* The page may have been taken away, or the slot moved, while nobody looked. */
@@ -114,6 +108,27 @@ int mmu_fault_in(struct gondola_vcpu *vcpu, struct missing what)
 	/* The taker of the page may wait for this very processor before it is done. */
 	cond_resched();
 	return 0;
+}
+
+int mmu_fault_in(struct gondola_vcpu *vcpu, struct missing what)
+{
+	int err = fault_in(vcpu->vm, what, false);
+
+	if (err == -EAGAIN) {
+		vcpu->missing = what.gfn << GONDOLA_PAGE_SHIFT;
+		vcpu->missing_write = what.write;
+	}
+	return err;
+}
+
+int gondola_mmu_wait(struct gondola_vcpu *vcpu)
+{
+	struct missing what = {
+		.gfn = vcpu->missing >> GONDOLA_PAGE_SHIFT,
+		.write = vcpu->missing_write,
+	};
+
+	return fault_in(vcpu->vm, what, true);
 }
 
 /* In one hold of the lock: frames that something is done to, and frames that are passed by. */

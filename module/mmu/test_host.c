@@ -110,8 +110,9 @@ int mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, bool wait, hpfn_t
 	if (hva < WORLD_HVA || page >= WORLD_PAGES)
 		return -EFAULT;
 	turn(w, w->on_pin);
-	if (w->host_absent[page])
+	if (w->host_absent[page] && !wait)
 		return -EAGAIN;
+	w->host_absent[page] = false;
 	/* A write to what is shared gets a copy of its own. */
 	if (write && w->host_readonly[page]) {
 		world_host_moves(w, page);
@@ -297,7 +298,7 @@ int world_map(struct world *w, u32 slot, gpa_t gpa, u64 first, u64 pages, u32 fl
 {
 	struct gondola_memory_slot arg = {
 		.size = sizeof(arg),
-		.flags = flags,
+		.flags = flags | GONDOLA_MEM_USERFAULT,
 		.slot = slot,
 		.gpa = gpa,
 		.bytes = pages * GONDOLA_PAGE_SIZE,

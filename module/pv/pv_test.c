@@ -313,12 +313,14 @@ static void eoi_in_a_page_that_is_missing(struct kunit *test)
 {
 	const u64 isr = LAPIC_ISR + VECTOR / 32 * 16, x2apic_isr = MSRX_X2APIC + (isr >> 4);
 	struct world *w = world_create(64);
+	struct gondola_rec_lapic rec;
 	struct gondola_vcpu *vcpu;
 	u32 word = 0;
 	u64 value;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	vcpu = eoi_vcpu(test, w);
+	KUNIT_ASSERT_EQ(test, lapic_get(vcpu, &rec), 0);
 	take_and_offer(test, vcpu, VECTOR);
 	world_host_takes(w, EOI_BIT >> 12);
 	w->host_absent[EOI_BIT >> 12] = true;
@@ -338,9 +340,12 @@ static void eoi_in_a_page_that_is_missing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_get_msr(vcpu, x2apic_isr, &value), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, gondola_set_msr(vcpu, MSRX_X2APIC + (LAPIC_EOI >> 4), 0), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_set_pv_eoi(vcpu, 0), -EAGAIN);
+	/* Nor can others be set: the bit would stay, and hide the EOI of a later interrupt. */
+	KUNIT_EXPECT_EQ(test, gondola_lapic_restore_pv_eoi(vcpu, 0), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, lapic_set(vcpu, &rec, &word), -EAGAIN);
 	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && vcpu->eoi_offered);
 
-	w->host_absent[EOI_BIT >> 12] = false;
+	KUNIT_EXPECT_EQ(test, gondola_mmu_wait(vcpu), 0);
 	w->memory[EOI_BIT] = 0;
 	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), 0);
 	KUNIT_EXPECT_FALSE(test, in_service(vcpu, VECTOR));

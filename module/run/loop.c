@@ -322,9 +322,7 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 		vcpu->halted = true;
 	if (!vcpu->fpu)
 		gondola_thread_fpu_swap(vcpu, true);
-	vcpu->patient = false;
 	next = run_loop(vcpu);
-	vcpu->patient = true;
 	if (next == -EAGAIN)
 		next = leave_for_memory(vcpu);
 	if (!vcpu->fpu)

@@ -77,12 +77,16 @@ int msrs_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
 {
 	const struct gondola_msr_entry *entries = buf;
 	u32 i, count = bytes / sizeof(*entries);
+	int err;
 
 	if (bytes % sizeof(*entries) || count > GONDOLA_MAX_MSRS)
 		return gondola_refuse(bad, bytes);
-	for (i = 0; i < count; i++)
-		if (entries[i].pad || gondola_restore_msr(vcpu, entries[i].index, entries[i].value))
-			return gondola_refuse(bad, i * sizeof(*entries));
+	for (i = 0; i < count; i++) {
+		err = entries[i].pad ? -EINVAL :
+		      gondola_restore_msr(vcpu, entries[i].index, entries[i].value);
+		if (err)
+			return gondola_refuse_for(err, bad, i * sizeof(*entries));
+	}
 	return 0;
 }
 

@@ -245,7 +245,7 @@ static int load_pdptes(struct gondola_vcpu *vcpu, u64 cr3)
 
 static int apply(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u32 *bad)
 {
-	int n;
+	int n, err = 0;
 
 	vcpu->cr0 = rec->cr0 | CR0_ET;
 	vcpu->cr2 = rec->cr2;
@@ -258,8 +258,10 @@ static int apply(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec,
 	vcpu->engine->set_dtable(vcpu, true, &rec->idt);
 	vcpu->engine->update_control(vcpu);
 	gondola_mmu_mode_changed(vcpu);
-	if (pae_paging(rec->cr0, rec->cr4, rec->efer) && load_pdptes(vcpu, rec->cr3))
-		return gondola_refuse(bad, FIELD(cr3));
+	if (pae_paging(rec->cr0, rec->cr4, rec->efer))
+		err = load_pdptes(vcpu, rec->cr3);
+	if (err)
+		return gondola_refuse_for(err, bad, FIELD(cr3));
 	gondola_mmu_cr3_written(vcpu, true);
 	gondola_mmu_flush_guest(vcpu);
 	if (gondola_set_xcr(vcpu, 0, rec->xcr0))

@@ -478,6 +478,25 @@ static void directory_pointers_as_loaded(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->vcpu.mmu.pdptes[0], 0x6001ull);
 }
 
+/* Memory that must be fetched first is no fault of the record's: it can be set once it is there. */
+static void directory_pointers_are_missing(struct kunit *test)
+{
+	struct world *w = test->priv;
+	struct sregs_record r = pae_sregs();
+	u64 cr0 = w->vcpu.cr0;
+	u32 record, field;
+
+	*world_u64(w, 0x2000) = 0x3001;
+	world_host_takes(w, 2);
+	w->host_absent[2] = true;
+	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, w->vcpu.missing, 0x2000ull);
+	KUNIT_EXPECT_EQ(test, w->vcpu.cr0, cr0);
+	KUNIT_EXPECT_EQ(test, gondola_mmu_wait(&w->vcpu), 0);
+	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), 0);
+	KUNIT_EXPECT_EQ(test, w->vcpu.mmu.pdptes[0], 0x3001ull);
+}
+
 static void bad_directory_pointers(struct kunit *test)
 {
 	struct {
@@ -617,6 +636,7 @@ static struct kunit_case state_cases[] = {
 	KUNIT_CASE(cr3_outlives_long_mode),
 	KUNIT_CASE(sysenter_of_any_value),
 	KUNIT_CASE(directory_pointers_as_loaded),
+	KUNIT_CASE(directory_pointers_are_missing),
 	KUNIT_CASE(bad_directory_pointers),
 	KUNIT_CASE(sregs_need_cpuid),
 	KUNIT_CASE(vm86_segments),

@@ -306,7 +306,6 @@ static struct gondola_vcpu *vcpu_alloc(struct gondola_vm *vm, u32 id)
 	vcpu->engine = vm->engine;
 	vcpu->id = id;
 	vcpu->cpu = -1;
-	vcpu->patient = true;
 	vcpu->mode = GONDOLA_OUTSIDE;
 	vcpu->host = host;
 	gondola_thread_init(vcpu);

@@ -7,6 +7,7 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -306,6 +307,18 @@ static void state_end(struct gondola_vm *vm, struct gondola_vcpu *vcpu)
 		mutex_unlock(&vm->lock);
 }
 
+/*
+ * Memory that was missing is waited for with nothing held; then all is done again.  A launcher that
+ * takes it away each time holds up its own call, until it is killed.
+ */
+static bool state_again(struct gondola_vcpu *vcpu, int *err)
+{
+	if (*err != -EAGAIN)
+		return false;
+	*err = fatal_signal_pending(current) ? -EINTR : gondola_mmu_wait(vcpu);
+	return !*err;
+}
+
 /* The state in a new buffer of args->bytes, or ERR_PTR(). */
 static void *read_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
 			struct gondola_state *args)
@@ -335,13 +348,16 @@ long vm_get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 
 	args->bad_record = 0;
 	args->bad_field = 0;
-	err = state_begin(vm, vcpu);
+	do {
+		err = state_begin(vm, vcpu);
+		if (err)
+			return err;
+		buffer = read_state(vm, vcpu, args);
+		state_end(vm, vcpu);
+		err = PTR_ERR_OR_ZERO(buffer);
+	} while (state_again(vcpu, &err));
 	if (err)
 		return err;
-	buffer = read_state(vm, vcpu, args);
-	state_end(vm, vcpu);
-	if (IS_ERR(buffer))
-		return PTR_ERR(buffer);
 	if (copy_to_user(u64_to_user_ptr(args->buffer), buffer, args->bytes))
 		err = -EFAULT;
 	kvfree(buffer);
@@ -363,12 +379,14 @@ long vm_set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 	buffer = vmemdup_user(u64_to_user_ptr(args->buffer), args->bytes);
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
-	err = state_begin(vm, vcpu);
-	if (!err) {
+	do {
+		err = state_begin(vm, vcpu);
+		if (err)
+			break;
 		err = state_set(vm, vcpu, buffer, args->bytes, &args->bad_record,
 				&args->bad_field);
 		state_end(vm, vcpu);
-	}
+	} while (state_again(vcpu, &err));
 	kvfree(buffer);
 	return err;
 }

@@ -5,6 +5,8 @@
  * there.  It never sleeps in the kernel.
  */
 #include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
@@ -117,6 +119,8 @@ static void page_tables(void)
 
 GUEST_CODE(load_cr3, 32, "mov $0x100000, %eax; mov %eax, %cr3; mov $0x34, %eax; out %eax, $0x80");
 
+GUEST_CODE(result_alone, 32, "mov $0x35, %eax; out %eax, $0x80");
+
 /* They are only read: a launcher whose memory is read-only there must not be told to write it. */
 static void directory_pointers(void)
 {
@@ -132,6 +136,37 @@ static void directory_pointers(void)
 	expect_equal(machine.run->memory.write, 0);
 	supply(&machine, uffd, ABSENT, pointers);
 	expect_equal(machine_result(&machine), 0x34);
+	stop(&machine, uffd);
+}
+
+static void *set_state(void *argument)
+{
+	struct machine *machine = argument;
+	struct gondola_fault fault;
+
+	return (void *)(intptr_t)__gondola_set_registers(machine->vcpu, &machine->regs,
+							 &machine->sregs, &fault);
+}
+
+/* Outside of GONDOLA_RUN there is no exit to leave by: the call waits. */
+static void pointers_in_state(void)
+{
+	static _Alignas(PAGE) uint8_t pointers[PAGE];
+	struct machine machine;
+	int uffd = start_in(&machine, MODE_PAE, 0);
+	struct pollfd asked = { .fd = uffd, .events = POLLIN };
+	pthread_t thread;
+	void *result;
+
+	memcpy(pointers, machine.memory + TABLES, sizeof(pointers));
+	machine.sregs.cr3 = ABSENT;
+	GUEST_LOAD(&machine, result_alone);
+	require_equal(pthread_create(&thread, NULL, set_state, &machine), 0);
+	require_equal(poll(&asked, 1, 60000), 1);
+	supply(&machine, uffd, ABSENT, pointers);
+	pthread_join(thread, &result);
+	require_equal((intptr_t)result, 0);
+	expect_equal(machine_result(&machine), 0x35);
 	stop(&machine, uffd);
 }
 
@@ -220,6 +255,7 @@ static const struct tap_test tests[] = {
 	{ "also with a userfaultfd for user-mode faults alone", user_mode_only },
 	{ "a guest whose page table is absent leaves for it", page_tables },
 	{ "PAE directory pointers that are absent are asked for to be read", directory_pointers },
+	{ "state whose directory pointers are absent is set once they are there", pointers_in_state },
 	{ "the interpreter leaves for absent pages", interpreter },
 	{ "paravirtual records in absent pages are written once they are there", records },
 	{ "memory that is at hand needs no exit", demand },
