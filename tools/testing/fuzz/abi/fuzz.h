@@ -20,6 +20,8 @@
 #define MAX_THREADS	4
 #define MAX_CALLS	96	/* of one thread in a round */
 #define MAX_LINEAGE	24
+#define STATE_BYTES	(32u << 10)	/* room for a saved state, at the begin of a thread's arguments */
+#define MAX_RECORDS	24
 #define JOURNAL		24	/* last calls that are remembered */
 #define NOTE		160
 
@@ -47,6 +49,8 @@ struct note {
  * @calls: seeds of the calls of this round
  * @nr_calls: how many
  * @done: how many have been made
+ * @kicks: signals of the watcher that arrived
+ * @kicked_at: where the program was at the last one
  * @journal: the last ones, a ring
  * @args: memory for arguments
  * @coverage: the buffer of KCOV, or NULL
@@ -62,6 +66,8 @@ struct worker {
 	uint64_t calls[MAX_CALLS];
 	unsigned int nr_calls;
 	atomic_uint done;
+	atomic_uint kicks;
+	atomic_ullong kicked_at;
 	struct note journal[JOURNAL];
 	uint8_t *args;
 	uint64_t *coverage;
@@ -151,6 +157,11 @@ int any_event(struct random *r);
 /** any_place() - a guest-physical address where a slot may be, or may come to be */
 uint64_t any_place(struct random *r);
 
+/** find_records() - those of a state, which may say anything of their lengths; how many */
+size_t find_records(uint8_t *state, uint64_t bytes, struct gondola_record *out[MAX_RECORDS]);
+/** records_end() - find_records() ends, whatever the lengths are */
+bool records_end(void);
+
 void call_state(struct worker *w);
 void call_boot(struct worker *w);
 void call_run(struct worker *w);
@@ -173,6 +184,10 @@ unsigned int kernel_new_code(void);
 unsigned int kernel_reached(void);
 /** kernel_complains() - print what the kernel's log complains of; false: nothing */
 bool kernel_complains(void);
+/** kernel_times() - ticks of a thread in user mode and in the kernel */
+void kernel_times(int tid, unsigned long ticks[2]);
+/** kernel_threads() - print where all threads of this process are; the kernel's log has more */
+void kernel_threads(void);
 /** kernel_number() - of a file of the module in debugfs, or -1 */
 long long kernel_number(const char *name);
 /** kernel_own_vms() - how many VMs of this process the module has */

@@ -195,18 +195,23 @@ static void set_state(struct worker *w, int fd, enum mode mode)
 	struct gondola_state arg = {
 		.size = sizeof(arg), .bytes = sizeof(*state), .buffer = (uintptr_t)state,
 	};
-	struct gondola_record *head = (void *)w->args;
-	uint32_t at = 0;
+	struct gondola_record *records[MAX_RECORDS];
+	size_t count;
 
-	/* Its other parts, as the APIC's base, must stay. */
-	arg.bytes = 32 << 10;
-	if (do_ioctl(w, fd, GONDOLA_GET_STATE, &arg, sizeof(arg), "GET_STATE"))
+	/*
+	 * Its other parts, as the APIC's base, must stay. What is here is no state at all if the
+	 * call's argument lay elsewhere.
+	 */
+	arg.bytes = STATE_BYTES;
+	if (do_ioctl(w, fd, GONDOLA_GET_STATE, &arg, sizeof(arg), "GET_STATE") ||
+	    arg.bytes > STATE_BYTES)
 		return;
-	while (at + sizeof(*head) < arg.bytes) {
-		head = (void *)(w->args + at);
-		if (head->type == GONDOLA_REC_SREGS)
-			memmove(&state->sregs, head + 1, sizeof(state->sregs));
-		at += sizeof(*head) + ((head->bytes + 7) & ~7u);
+	count = find_records(w->args, arg.bytes, records);
+	for (size_t i = 0; i < count; i++) {
+		if (records[i]->type != GONDOLA_REC_SREGS)
+			continue;
+		memmove(&state->sregs, records[i] + 1, sizeof(state->sregs));
+		break;
 	}
 	state->regs_head = (struct gondola_record){
 		.type = GONDOLA_REC_REGS, .version = 1, .bytes = sizeof(state->regs),

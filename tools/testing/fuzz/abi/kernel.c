@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The kernel's help for a fuzzer: coverage, allocations that fail, and its complaints. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/types.h>
@@ -185,6 +186,66 @@ bool kernel_complains(void)
 		if (found)
 			printf("# kernel: %s", strchr(line, ';') ? strchr(line, ';') + 1 : line);
 	}
+}
+
+static size_t read_task_file(int tid, const char *name, char *text, size_t size)
+{
+	char path[64];
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	got = fd < 0 ? 0 : read(fd, text, size - 1);
+	if (fd >= 0)
+		close(fd);
+	text[got > 0 ? got : 0] = 0;
+	return strcspn(text, "\n");
+}
+
+void kernel_times(int tid, unsigned long ticks[2])
+{
+	char text[1024];
+
+	ticks[0] = 0;
+	ticks[1] = 0;
+	read_task_file(tid, "stat", text, sizeof(text));
+	if (strrchr(text, ')'))
+		sscanf(strrchr(text, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+		       &ticks[0], &ticks[1]);
+}
+
+static void print_task(int tid)
+{
+	static const char *const names[] = { "stat", "wchan", "syscall" };
+	char text[2048];
+
+	printf("# task %d:", tid);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		int length = read_task_file(tid, names[i], text, sizeof(text));
+
+		/* Of its statistics, the name and the state are of interest. */
+		if (!i && strrchr(text, ')'))
+			length = strrchr(text, ')') + 3 - text;
+		printf(" %s: %.*s", names[i], length, text);
+	}
+	read_task_file(tid, "stack", text, sizeof(text));
+	printf("\n%s", text);
+}
+
+void kernel_threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *task;
+
+	while (tasks && (task = readdir(tasks)))
+		if (atoi(task->d_name))
+			print_task(atoi(task->d_name));
+	if (tasks)
+		closedir(tasks);
+	/* Those that are blocked, of whatever process, and what the processors do. */
+	write_file("/proc/sysrq-trigger", "w");
+	write_file("/proc/sysrq-trigger", "l");
 }
 
 long long kernel_number(const char *name)

@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "../deaf.h"
@@ -155,15 +156,24 @@ static void print_lineage(const struct lineage *l)
 
 /* ---- threads ---------------------------------------------------------------------- */
 
-static void on_kick(int signal)
+static _Thread_local struct worker *self;
+
+/* Where it was is what tells a loop of the fuzzer's own from a call that does not return. */
+static void on_kick(int signal, siginfo_t *info, void *context)
 {
+	const ucontext_t *at = context;
+
 	(void)signal;
+	(void)info;
+	atomic_fetch_add(&self->kicks, 1);
+	atomic_store(&self->kicked_at, at->uc_mcontext.gregs[REG_RIP]);
 }
 
 static void *work(void *arg)
 {
 	struct worker *w = arg;
 
+	self = w;
 	w->tid = gettid();
 	kernel_thread(w);
 	for (;;) {
@@ -237,17 +247,22 @@ static void print_journals(void)
 	}
 }
 
-static void print_stack(pid_t tid)
+/* Time goes on in the mode in which it loops; in none if it sleeps. */
+static void print_hang(struct worker *w)
 {
-	char path[64], text[2048];
-	ssize_t got;
-	int fd;
+	unsigned long before[2], after[2];
+	bool returned = w->journal[atomic_load(&w->done) % JOURNAL].result != INT_MIN;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stack", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (got > 0)
-		printf("# its stack in the kernel:\n%.*s", (int)got, text);
+	printf("# thread %u (%d) does not come back: its last call has %sreturned\n",
+	       w->number, w->tid, returned ? "" : "not ");
+	printf("# %u kicks arrived, the last at %llx\n", atomic_load(&w->kicks),
+	       atomic_load(&w->kicked_at));
+	kernel_times(w->tid, before);
+	sleep(1);
+	kernel_times(w->tid, after);
+	printf("# in a second it ran %lu ticks in user mode and %lu in the kernel\n",
+	       after[0] - before[0], after[1] - before[1]);
+	kernel_threads();
 }
 
 /* Until all workers are done; who makes no progress is kicked. False: one does not come back. */
@@ -273,8 +288,7 @@ static bool watch(void)
 				syscall(SYS_tgkill, getpid(), w->tid, SIGUSR1);
 			}
 			if (done < w->nr_calls && now() - since[t] > HANGS) {
-				printf("# thread %u does not come back\n", t);
-				print_stack(w->tid);
+				print_hang(w);
 				return false;
 			}
 		}
@@ -369,6 +383,9 @@ static bool run_round(const struct lineage *l)
 
 	apply(l);
 	for (unsigned int t = 0; t < MAX_THREADS; t++) {
+		/* A round does not depend on what those before it left. */
+		fill_odd(&r, workers[t].args, STATE_BYTES);
+		atomic_store(&workers[t].kicks, 0);
 		atomic_store(&workers[t].done, 0);
 		memset(workers[t].journal, 0, sizeof(workers[t].journal));
 	}
@@ -440,7 +457,7 @@ static bool run_lineage(char *text)
 
 static void start(void)
 {
-	struct sigaction kick = { .sa_handler = on_kick };
+	struct sigaction kick = { .sa_sigaction = on_kick, .sa_flags = SA_SIGINFO };
 
 	sigaction(SIGUSR1, &kick, NULL);
 	pthread_barrier_init(&begin, NULL, MAX_THREADS + 1);
@@ -483,16 +500,17 @@ static bool run_jobs(unsigned int jobs, uint64_t seed, double seconds, unsigned 
 static int selftest(void)
 {
 	uint64_t fresh = 0;
-	bool fixed_ok, fresh_ok;
+	bool fixed_ok, fresh_ok, end_ok = records_end();
 
 	if (getrandom(&fresh, 4, 0) != 4)
 		fresh = time(NULL);
-	printf("TAP version 13\n1..2\n");
-	fixed_ok = run_jobs(2, 1, 5, 0);
-	printf("%s 1 - seed 1\n", fixed_ok ? "ok" : "not ok");
+	printf("TAP version 13\n1..3\n");
+	printf("%s 1 - a walk through a state's records ends\n", end_ok ? "ok" : "not ok");
+	fixed_ok = end_ok && run_jobs(2, 1, 5, 0);
+	printf("%s 2 - seed 1\n", fixed_ok ? "ok" : "not ok");
 	fresh_ok = fixed_ok && run_jobs(2, fresh, 10, 0);
-	printf("%s 2 - seed %llu\n", fresh_ok ? "ok" : "not ok", (unsigned long long)fresh);
-	return !fixed_ok || !fresh_ok;
+	printf("%s 3 - seed %llu\n", fresh_ok ? "ok" : "not ok", (unsigned long long)fresh);
+	return !fixed_ok || !fresh_ok || !end_ok;
 }
 
 int main(int argc, char **argv)

@@ -68,4 +68,11 @@ static inline uint64_t odd_value(struct random *r)
 	}
 }
 
+/** fill_odd() - with numbers as they may stand anywhere; @bytes is a multiple of eight */
+static inline void fill_odd(struct random *r, void *to, size_t bytes)
+{
+	for (size_t i = 0; i < bytes / 8; i++)
+		((uint64_t *)to)[i] = odd_value(r);
+}
+
 #endif

@@ -5,15 +5,12 @@
 
 #include "fuzz.h"
 
-#define STATE_BYTES	(32u << 10)
-#define MAX_RECORDS	24
-
 /* The last state that somebody read, for others to set. */
 static uint8_t kept[STATE_BYTES];
 static uint64_t kept_bytes;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static size_t find_records(uint8_t *state, uint64_t bytes, struct gondola_record *out[])
+size_t find_records(uint8_t *state, uint64_t bytes, struct gondola_record *out[MAX_RECORDS])
 {
 	size_t count = 0;
 	uint64_t at = 0;
@@ -25,6 +22,24 @@ static size_t find_records(uint8_t *state, uint64_t bytes, struct gondola_record
 		at += sizeof(*record) + ((record->bytes + 7ull) & ~7ull);
 	}
 	return count;
+}
+
+/* A length that brought the walk back to where it was would keep a thread there for good. */
+bool records_end(void)
+{
+	static const uint32_t lengths[] = {
+		0xffffffe0, 0xffffffe8, 0xffffffe9, 0xfffffff0, 0xfffffff8, 0xffffffff,
+	};
+	uint32_t state[PAGE / 4];
+	struct gondola_record *records[MAX_RECORDS];
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		for (size_t at = 0; at < PAGE / 4; at++)
+			state[at] = lengths[i];
+		if (find_records((uint8_t *)state, sizeof(state), records) != 1)
+			return false;
+	}
+	return true;
 }
 
 /* One field of 1 to 8 bytes becomes another value, mostly near the one that it had. */
