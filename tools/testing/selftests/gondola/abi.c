@@ -48,68 +48,81 @@ static void unknown_ioctl(void)
 }
 
 /* Every call that takes a structure: @size and @flags come first in all of them. */
+struct sized_call {
+	const char *name;
+	unsigned long request;
+	uint32_t size;
+};
+
+/* A head that is not the call's, and no memory at all. */
+static void wrong_heads(int fd, const struct sized_call *made)
+{
+	static const uint32_t wrong[] = { 0, 4, 1u << 31, ~0u };
+	uint32_t argument[1200] __attribute__((aligned(8)));
+	int ret;
+
+	require(made->size <= sizeof(argument));
+	for (unsigned int i = 0; i < 6; i++) {
+		memset(argument, 0, sizeof(argument));
+		argument[0] = i < 4 ? wrong[i] : made->size + (i == 4 ? 8 : -8);
+		ret = call(fd, made->request, argument);
+		tap_check(ret == -EINVAL, false, "%s with size %u: %s", made->name, argument[0],
+			  strerror(-ret));
+	}
+	for (unsigned int bit = 8; bit < 32; bit++) {
+		memset(argument, 0, sizeof(argument));
+		argument[0] = made->size;
+		argument[1] = 1u << bit;
+		ret = call(fd, made->request, argument);
+		tap_check(ret == -EINVAL, false, "%s with flag %u: %s", made->name, bit,
+			  strerror(-ret));
+	}
+	ret = call(fd, made->request, NOT_MAPPED);
+	tap_check(ret == -EFAULT, false, "%s with a wild pointer: %s", made->name, strerror(-ret));
+}
+
+static void wrong_heads_of(int fd, const struct sized_call *calls, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		wrong_heads(fd, &calls[i]);
+}
+
 static void sizes_and_flags(void)
 {
-	uint32_t argument[1200] __attribute__((aligned(8)));
+#define CALL(request, type) { #request, request, sizeof(struct type) }
+	static const struct sized_call of_sys[] = {
+		CALL(GONDOLA_PREFLIGHT, gondola_preflight),
+		CALL(GONDOLA_CREATE_VM, gondola_create_vm),
+		CALL(GONDOLA_GET_SUPPORTED_CPUID, gondola_cpuid),
+	};
+	static const struct sized_call of_vm[] = {
+		CALL(GONDOLA_SET_MEMORY, gondola_memory_slot),
+		CALL(GONDOLA_CREATE_VCPU, gondola_create_vcpu),
+		CALL(GONDOLA_IRQ_LINE, gondola_irq_line),
+		CALL(GONDOLA_GET_DIRTY, gondola_dirty_log),
+		CALL(GONDOLA_CLEAR_DIRTY, gondola_dirty_log),
+		CALL(GONDOLA_MARK_DIRTY, gondola_mark_dirty),
+		CALL(GONDOLA_MARK, gondola_mark),
+		CALL(GONDOLA_NAME_DEVICE, gondola_name_device),
+		CALL(GONDOLA_IOEVENTFD, gondola_ioeventfd),
+		CALL(GONDOLA_IRQFD, gondola_irqfd),
+		CALL(GONDOLA_GET_STATE, gondola_state),
+		CALL(GONDOLA_SET_STATE, gondola_state),
+	};
+	static const struct sized_call of_vcpu[] = {
+		CALL(GONDOLA_SET_CPUID, gondola_cpuid),
+		CALL(GONDOLA_GET_STATS, gondola_stats),
+		CALL(GONDOLA_GET_HISTORY, gondola_history),
+		CALL(GONDOLA_GET_STATE, gondola_state),
+		CALL(GONDOLA_SET_STATE, gondola_state),
+	};
+#undef CALL
 	struct machine machine;
 
 	machine_bare(&machine);
-	{
-		const struct {
-			const char *name;
-			int fd;
-			unsigned long request;
-			uint32_t size;
-		} calls[] = {
-#define CALL(fd, request, type) { #request, machine.fd, request, sizeof(struct type) }
-			CALL(sys, GONDOLA_PREFLIGHT, gondola_preflight),
-			CALL(sys, GONDOLA_CREATE_VM, gondola_create_vm),
-			CALL(sys, GONDOLA_GET_SUPPORTED_CPUID, gondola_cpuid),
-			CALL(vm, GONDOLA_SET_MEMORY, gondola_memory_slot),
-			CALL(vm, GONDOLA_CREATE_VCPU, gondola_create_vcpu),
-			CALL(vm, GONDOLA_IRQ_LINE, gondola_irq_line),
-			CALL(vm, GONDOLA_GET_DIRTY, gondola_dirty_log),
-			CALL(vm, GONDOLA_CLEAR_DIRTY, gondola_dirty_log),
-			CALL(vm, GONDOLA_MARK_DIRTY, gondola_mark_dirty),
-			CALL(vm, GONDOLA_MARK, gondola_mark),
-			CALL(vm, GONDOLA_NAME_DEVICE, gondola_name_device),
-			CALL(vm, GONDOLA_IOEVENTFD, gondola_ioeventfd),
-			CALL(vm, GONDOLA_IRQFD, gondola_irqfd),
-			CALL(vm, GONDOLA_GET_STATE, gondola_state),
-			CALL(vm, GONDOLA_SET_STATE, gondola_state),
-			CALL(vcpu, GONDOLA_SET_CPUID, gondola_cpuid),
-			CALL(vcpu, GONDOLA_GET_STATS, gondola_stats),
-			CALL(vcpu, GONDOLA_GET_HISTORY, gondola_history),
-			CALL(vcpu, GONDOLA_GET_STATE, gondola_state),
-			CALL(vcpu, GONDOLA_SET_STATE, gondola_state),
-#undef CALL
-		};
-		const uint32_t wrong[] = { 0, 4, 1u << 31, ~0u };
-
-		for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-			int ret;
-
-			require(calls[i].size <= sizeof(argument));
-			for (unsigned int j = 0; j < 6; j++) {
-				memset(argument, 0, sizeof(argument));
-				argument[0] = j < 4 ? wrong[j] : calls[i].size + (j == 4 ? 8 : -8);
-				ret = call(calls[i].fd, calls[i].request, argument);
-				tap_check(ret == -EINVAL, false, "%s with size %u: %s",
-					  calls[i].name, argument[0], strerror(-ret));
-			}
-			for (unsigned int bit = 8; bit < 32; bit++) {
-				memset(argument, 0, sizeof(argument));
-				argument[0] = calls[i].size;
-				argument[1] = 1u << bit;
-				ret = call(calls[i].fd, calls[i].request, argument);
-				tap_check(ret == -EINVAL, false, "%s with flag %u: %s",
-					  calls[i].name, bit, strerror(-ret));
-			}
-			ret = call(calls[i].fd, calls[i].request, NOT_MAPPED);
-			tap_check(ret == -EFAULT, false, "%s with a wild pointer: %s",
-				  calls[i].name, strerror(-ret));
-		}
-	}
+	wrong_heads_of(machine.sys, of_sys, sizeof(of_sys) / sizeof(of_sys[0]));
+	wrong_heads_of(machine.vm, of_vm, sizeof(of_vm) / sizeof(of_vm[0]));
+	wrong_heads_of(machine.vcpu, of_vcpu, sizeof(of_vcpu) / sizeof(of_vcpu[0]));
 	machine_destroy(&machine);
 }
 
