@@ -266,7 +266,7 @@ static int apply(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec,
 	gondola_mmu_flush_guest(vcpu);
 	if (gondola_set_xcr(vcpu, 0, rec->xcr0))
 		return gondola_refuse(bad, FIELD(xcr0));
-	if (gondola_lapic_set_msr(vcpu, MSRX_APIC_BASE, rec->apic_base))
+	if (gondola_lapic_restore_base(vcpu, rec->apic_base))
 		return gondola_refuse(bad, FIELD(apic_base));
 	gondola_lapic_set_cr8(vcpu, rec->cr8);
 	return 0;

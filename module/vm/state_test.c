@@ -531,6 +531,24 @@ static void sysenter_of_any_value(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, (u32)sysenter_eip, 0x8000c000u);
 }
 
+/* A guest goes from xAPIC to x2APIC and not back; state goes from any to any. */
+static void apic_base_of_any_mode(struct kunit *test)
+{
+	struct sregs_record r = good_sregs();
+	struct world *w = test->priv;
+	u32 record, field;
+	u64 base;
+
+	gondola_lapic_cpuid_changed(&w->vcpu, true, false);
+	r.sregs.apic_base |= APIC_BASE_X2APIC;
+	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), 0);
+	r.sregs.apic_base &= ~APIC_BASE_X2APIC;
+	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), 0);
+	KUNIT_EXPECT_EQ(test, gondola_lapic_get_msr(&w->vcpu, MSRX_APIC_BASE, &base), 0);
+	KUNIT_EXPECT_EQ(test, base, r.sregs.apic_base);
+	gondola_lapic_cpuid_changed(&w->vcpu, false, false);
+}
+
 static void sregs_need_cpuid(struct kunit *test)
 {
 	struct world *w = test->priv;
@@ -638,6 +656,7 @@ static struct kunit_case state_cases[] = {
 	KUNIT_CASE(directory_pointers_as_loaded),
 	KUNIT_CASE(directory_pointers_are_missing),
 	KUNIT_CASE(bad_directory_pointers),
+	KUNIT_CASE(apic_base_of_any_mode),
 	KUNIT_CASE(sregs_need_cpuid),
 	KUNIT_CASE(vm86_segments),
 	KUNIT_CASE(bad_events),
