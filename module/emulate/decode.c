@@ -103,7 +103,7 @@ static inline const u8 *parse_prefixes(struct gondola_emulator *e, const u8 *p,
 	e->own.seg_override = GONDOLA_NO_SEG;
 	for (;;) {
 		byte = *p++;
-		d = &gondola_map1[byte];
+		d = &emul_map1[byte];
 		if (likely((byte & 0xf0) != 0x40 || !long64)) {
 			if (likely(!(d->flags & D_PREFIX)))
 				break;
@@ -164,10 +164,10 @@ static inline const u8 *parse_opcode(struct gondola_emulator *e, const u8 *p,
 		u8 byte = *p++;
 
 		e->own.opcode_map = 2;
-		d = &gondola_map2[byte];
+		d = &emul_map2[byte];
 		if (unlikely(byte == 0x38 || byte == 0x3a)) {
 			e->own.opcode_map = byte == 0x38 ? 3 : 4;
-			d = byte == 0x38 ? gondola_map3 : gondola_map4;
+			d = byte == 0x38 ? emul_map3 : emul_map4;
 			byte = *p++;
 			d += byte;
 		}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Decoding: lengths, sizes, addresses, and what is refused. */
 #include <kunit/test.h>
+#include "insn.h"
 #include "test_world.h"
 
 #define REAL	GONDOLA_EMUL_REAL
@@ -138,7 +139,7 @@ static void addresses(struct kunit *test)
 	for (i = 0; i < NR_GPRS; i++)
 		w->regs.gpr[i] = 0x1100 * i;
 	memcpy(w->memory, c->code, sizeof(c->code));
-	KUNIT_ASSERT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_OK);
+	KUNIT_ASSERT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_OK);
 	KUNIT_EXPECT_EQ(test, w->emul.ea, c->ea);
 	KUNIT_EXPECT_EQ(test, w->emul.insn->seg, c->seg);
 	KUNIT_EXPECT_EQ(test, w->emul.dst.la,
@@ -187,7 +188,7 @@ static void refusals(struct kunit *test)
 	struct gondola_regs before = w->regs;
 
 	memcpy(w->memory, c->code, sizeof(c->code));
-	KUNIT_ASSERT_EQ(test, gondola_decode(&w->emul), c->result);
+	KUNIT_ASSERT_EQ(test, emul_decode(&w->emul), c->result);
 	if (c->result == GONDOLA_EMUL_FAULT) {
 		KUNIT_EXPECT_EQ(test, w->emul.exception.kind, (u8)GONDOLA_EVENT_EXCEPTION);
 		KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_UD);
@@ -203,13 +204,13 @@ static void too_long(struct kunit *test)
 
 	memset(w->memory, 0x66, 15);
 	w->memory[15] = 0x90;
-	KUNIT_EXPECT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
+	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
 	/* 15 bytes end within the immediate. */
 	memset(w->memory, 0x66, 12);
 	w->memory[12] = 0x81;
 	w->memory[13] = 0xc0;
-	KUNIT_EXPECT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
+	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
 }
 
@@ -224,23 +225,23 @@ static void end_of_memory(struct kunit *test)
 		w->regs.rip = WORLD_END - there;
 		memcpy(test_world_at(w, w->regs.rip), add, there);
 		if (there == sizeof(add)) {
-			KUNIT_EXPECT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_OK);
+			KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_OK);
 			KUNIT_EXPECT_EQ(test, w->emul.insn->imm, 0x04030201ull);
 			continue;
 		}
-		KUNIT_ASSERT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
+		KUNIT_ASSERT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
 		KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_PF);
 		KUNIT_EXPECT_EQ(test, w->emul.exception.cr2, (u64)WORLD_END);
 	}
 	/* An undefined instruction needs no byte more than says so. */
 	w->regs.rip = WORLD_END - 1;
 	w->memory[WORLD_BYTES - 1] = 0x06;
-	KUNIT_EXPECT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
+	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_UD);
 	/* One of a group does: most of this one are undefined. */
 	w->memory[WORLD_BYTES - 1] = 0xfe;
 	memset(w->emul.bytes, 0xff, sizeof(w->emul.bytes));
-	KUNIT_EXPECT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
+	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_PF);
 }
 
@@ -251,12 +252,12 @@ static void code_segment_limit(struct kunit *test)
 
 	memcpy(w->memory, add, sizeof(add));
 	w->seg[GONDOLA_CS].limit = WORLD_CODE + sizeof(add) - 1;
-	KUNIT_EXPECT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_OK);
+	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_OK);
 	w->seg[GONDOLA_CS].limit--;
-	KUNIT_EXPECT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
+	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
 	w->seg[GONDOLA_CS].limit = WORLD_CODE - 1;
-	KUNIT_EXPECT_EQ(test, gondola_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
+	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
 }
 
@@ -278,7 +279,7 @@ static void random_bytes(struct kunit *test)
 		}
 		w->emul.mode = i % 5;
 		before = w->regs;
-		switch (gondola_decode(&w->emul)) {
+		switch (emul_decode(&w->emul)) {
 		case GONDOLA_EMUL_OK:
 			ok++;
 			if (w->emul.insn->len < 1 || w->emul.insn->len > 15)

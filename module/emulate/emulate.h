@@ -271,7 +271,7 @@ struct gondola_emulator {
 	u8 fetch_max;		/* bytes up to the code segment's limit, at most 15 */
 	gva_t fetch_la;		/* linear address of bytes[0] */
 
-	/* Its operands (gondola_bind()). */
+	/* Its operands, see emul_bind(). */
 	u64 ea;			/* offset of the memory operand in its segment */
 	struct gondola_operand dst;
 	struct gondola_operand src;
@@ -296,10 +296,6 @@ struct gondola_emulator {
  * page when the page is written; none that crosses a page is kept.
  */
 int gondola_parse(struct gondola_emulator *e);
-/** gondola_bind() - after gondola_parse(): find the operands by the registers' values */
-int gondola_bind(struct gondola_emulator *e);
-/** gondola_decode() - parse and bind, without executing */
-int gondola_decode(struct gondola_emulator *e);
 /* For gondola_execute(): what few instructions need. */
 int gondola_execute_rare(struct gondola_emulator *e);
 /**

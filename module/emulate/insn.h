@@ -78,7 +78,7 @@ struct gondola_insn_desc {
 #define W_SP		BIT(31)
 
 /* Where an operand is; those from O_IMM on take bytes after ModRM. */
-enum gondola_operand_place {
+enum emul_operand_place {
 	O_NONE,
 	O_E,			/* ModRM.rm: register or memory */
 	O_G,			/* ModRM.reg */
@@ -110,14 +110,14 @@ enum gondola_operand_place {
 #define S_Y	(6u << 5)
 #define S_N	(7u << 5)
 
-enum gondola_prefix_class {
+enum emul_prefix_class {
 	P_LOCK, P_REP, P_OPSIZE, P_ADDRSIZE, P_SEG,
 };
 
-extern const struct gondola_insn_desc gondola_map1[256];
-extern const struct gondola_insn_desc gondola_map2[256];
-extern const struct gondola_insn_desc gondola_map3[256];
-extern const struct gondola_insn_desc gondola_map4[256];
+extern const struct gondola_insn_desc emul_map1[256];
+extern const struct gondola_insn_desc emul_map2[256];
+extern const struct gondola_insn_desc emul_map3[256];
+extern const struct gondola_insn_desc emul_map4[256];
 
 static inline u64 emul_mask(unsigned int bytes)
 {
@@ -217,6 +217,10 @@ static inline int emul_failed(int r)
 	return r == GONDOLA_EMUL_SPLIT ? GONDOLA_EMUL_UNKNOWN : r;
 }
 
+/** emul_bind() - after gondola_parse(): find the operands by the registers' values */
+int emul_bind(struct gondola_emulator *e);
+/** emul_decode() - parse and bind, without executing */
+int emul_decode(struct gondola_emulator *e);
 /* execute.c: bind and execute e->insn, whatever it is. */
 int emul_run_any(struct gondola_emulator *e);
 

@@ -31,7 +31,7 @@ static const struct gondola_engine_ops *const engines[] = {
 	&gondola_interp_ops,
 };
 
-const char *const gondola_preflight_words[] = {
+const char *const preflight_words[] = {
 	[GONDOLA_PF_OK] = "usable",
 	[GONDOLA_PF_NOT_BUILT] = "not built into this module",
 	[GONDOLA_PF_ABSENT] = "this processor does not have it",
@@ -309,7 +309,7 @@ int gondola_host_init(void)
 		char detail[64];
 		u32 reason = gondola_engine_preflight(&id, detail);
 
-		pr_info("gondola: %s: %s%s%s\n", engines[i]->name, gondola_preflight_words[reason],
+		pr_info("gondola: %s: %s%s%s\n", engines[i]->name, preflight_words[reason],
 			detail[0] ? ": " : "", detail);
 	}
 	return 0;

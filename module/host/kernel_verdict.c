@@ -3,7 +3,7 @@
 #include <uapi/linux/gondola.h>
 #include "kernel_verdict.h"
 
-u32 host_kernel_verdict(u32 engine, const struct gondola_kernel_facts *facts, char *detail)
+u32 host_kernel_verdict(u32 engine, const struct kernel_facts *facts, char *detail)
 {
 	const char *words = NULL;
 

@@ -10,11 +10,11 @@
 #define KERNEL_CR4_FRED		BIT_ULL(32)
 
 /**
- * struct gondola_kernel_facts - what preflight asks of the kernel
+ * struct kernel_facts - what preflight asks of the kernel
  * @preempt_rt: its locks sleep, and ours are taken where nothing may
  * @fred: FRED delivers events: what an exit of VMX hands on needs its entry point for KVM
  */
-struct gondola_kernel_facts {
+struct kernel_facts {
 	bool preempt_rt;
 	bool fred;
 };
@@ -26,6 +26,6 @@ struct gondola_kernel_facts {
  *
  * GONDOLA_PF_OK or GONDOLA_PF_KERNEL.
  */
-u32 host_kernel_verdict(u32 engine, const struct gondola_kernel_facts *facts, char *detail);
+u32 host_kernel_verdict(u32 engine, const struct kernel_facts *facts, char *detail);
 
 #endif

@@ -8,7 +8,7 @@
 static const struct {
 	const char *name;
 	u32 engine;
-	struct gondola_kernel_facts facts;
+	struct kernel_facts facts;
 	const char *words;	/* some of them; NULL if there is no obstacle */
 } cases[] = {
 	{ "vmx, nothing", GONDOLA_ENGINE_VMX, {}, NULL },

@@ -143,9 +143,9 @@ static void look_for_rival(void *info)
 		atomic_inc(info);
 }
 
-static struct gondola_kernel_facts kernel_facts(void)
+static struct kernel_facts kernel_facts(void)
 {
-	return (struct gondola_kernel_facts) {
+	return (struct kernel_facts) {
 		.preempt_rt = IS_ENABLED(CONFIG_PREEMPT_RT),
 		.fred = __read_cr4() & KERNEL_CR4_FRED,
 	};
@@ -158,7 +158,7 @@ static struct gondola_kernel_facts kernel_facts(void)
 u32 processors_probe(const struct gondola_engine_ops *ops, char *detail)
 {
 	struct processor_probe first = { .ops = ops }, other = { .ops = ops };
-	const struct gondola_kernel_facts facts = kernel_facts();
+	const struct kernel_facts facts = kernel_facts();
 	atomic_t in_use = ATOMIC_INIT(0);
 	int cpu;
 
@@ -176,7 +176,7 @@ u32 processors_probe(const struct gondola_engine_ops *ops, char *detail)
 			continue;
 		first.reason = GONDOLA_PF_PROCESSORS_DIFFER;
 		scnprintf(first.detail, sizeof(first.detail), "processor %d: %.40s", cpu,
-			  other.detail[0] ? other.detail : gondola_preflight_words[other.reason]);
+			  other.detail[0] ? other.detail : preflight_words[other.reason]);
 	}
 	if (first.reason == GONDOLA_PF_OK || first.reason == GONDOLA_PF_IN_USE) {
 		u32 verdict = host_kernel_verdict(ops->id, &facts, first.detail);

@@ -12,7 +12,7 @@
 #include "engine.h"
 
 /* The words for enum gondola_preflight_reason (host.c). */
-extern const char *const gondola_preflight_words[];
+extern const char *const preflight_words[];
 
 #ifdef CONFIG_UML
 

@@ -46,7 +46,7 @@
 #define LAPIC_ESR_REGISTER	BIT(7)
 
 /* Local vector table, in the order of the registers. */
-enum gondola_lvt {
+enum apic_lvt {
 	LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, NR_LVTS
 };
 #define LVT_VECTOR		0xffu
@@ -62,7 +62,7 @@ enum gondola_lvt {
 #define LVT_TIMER_DEADLINE	BIT(18)
 
 /* Delivery modes: LVT, ICR and redirection entries share them. */
-enum gondola_delivery {
+enum apic_delivery {
 	DELIVER_FIXED, DELIVER_LOWEST, DELIVER_SMI, DELIVER_RESERVED,
 	DELIVER_NMI, DELIVER_INIT, DELIVER_SIPI, DELIVER_EXTINT
 };
@@ -78,7 +78,7 @@ enum gondola_delivery {
 #define ICR_SHORTHAND_SHIFT	18
 #define ICR_WRITABLE		(ICR_VECTOR | ICR_MODE | ICR_LOGICAL | ICR_ASSERT | ICR_LEVEL | \
 				 ICR_SHORTHAND)
-enum gondola_shorthand { TO_DEST, TO_SELF, TO_ALL, TO_OTHERS };
+enum apic_shorthand { TO_DEST, TO_SELF, TO_ALL, TO_OTHERS };
 
 #define TDCR_WRITABLE		0x0bu
 

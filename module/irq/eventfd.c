@@ -16,7 +16,7 @@
 #include "eventfd.h"
 #include "host/compat.h"
 #include "host/uaccess.h"
-#include "irq.h"
+#include "irqchip.h"
 
 #define MAX_OF_EACH	256
 
@@ -244,7 +244,7 @@ int gondola_ioeventfd(struct gondola_vm *vm, const struct gondola_ioeventfd *arg
 /* Any context: the eventfd's lock is held, interrupts are off. */
 static void pulse(struct irqfd *irqfd)
 {
-	gondola_irq_pulse(irqfd->vm, irqfd->gsi, GONDOLA_IRQ_EVENTFD);
+	irq_pulse(irqfd->vm, irqfd->gsi, GONDOLA_IRQ_EVENTFD);
 }
 
 static int on_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)

@@ -13,7 +13,7 @@
 
 static bool ioapic_send(struct gondola_irqchip *chip, u64 entry, struct gondola_vcpu *from)
 {
-	struct gondola_message msg = {
+	struct lapic_message msg = {
 		.dest = entry >> REDIR_DEST_SHIFT,
 		.logical = entry & REDIR_LOGICAL,
 		.level = entry & REDIR_LEVEL,
@@ -31,7 +31,7 @@ static bool ioapic_send(struct gondola_irqchip *chip, u64 entry, struct gondola_
 /* A level-triggered pin may have become, or still be, ready to send. */
 static void ioapic_check_level(struct gondola_irqchip *chip, u32 pin, struct gondola_vcpu *from)
 {
-	struct gondola_ioapic *ioapic = &chip->ioapic;
+	struct ioapic *ioapic = &chip->ioapic;
 	u64 entry = ioapic->redirect[pin];
 
 	if (!(ioapic->level & BIT(pin)) || !(entry & REDIR_LEVEL) ||
@@ -45,7 +45,7 @@ static void ioapic_check_level(struct gondola_irqchip *chip, u32 pin, struct gon
 
 void ioapic_update_pin(struct gondola_irqchip *chip, u32 pin)
 {
-	struct gondola_ioapic *ioapic = &chip->ioapic;
+	struct ioapic *ioapic = &chip->ioapic;
 	bool level, was;
 
 	lockdep_assert_held(&chip->lock);
@@ -69,7 +69,7 @@ void ioapic_update_pin(struct gondola_irqchip *chip, u32 pin)
 void ioapic_eoi(struct gondola_vcpu *vcpu, u8 vector)
 {
 	struct gondola_irqchip *chip = vcpu->vm->irqchip;
-	struct gondola_ioapic *ioapic = &chip->ioapic;
+	struct ioapic *ioapic = &chip->ioapic;
 	unsigned long flags;
 	u32 pin;
 
@@ -84,7 +84,7 @@ void ioapic_eoi(struct gondola_vcpu *vcpu, u8 vector)
 	spin_unlock_irqrestore(&chip->lock, flags);
 }
 
-static u32 ioapic_read(struct gondola_ioapic *ioapic)
+static u32 ioapic_read(struct ioapic *ioapic)
 {
 	u32 reg = ioapic->select;
 
@@ -104,7 +104,7 @@ static u32 ioapic_read(struct gondola_ioapic *ioapic)
 
 static void ioapic_write(struct gondola_irqchip *chip, u32 val, struct gondola_vcpu *from)
 {
-	struct gondola_ioapic *ioapic = &chip->ioapic;
+	struct ioapic *ioapic = &chip->ioapic;
 	u32 reg = ioapic->select;
 	u64 *entry, new;
 
@@ -133,7 +133,7 @@ void ioapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool
 		 void *data)
 {
 	struct gondola_irqchip *chip = vcpu->vm->irqchip;
-	struct gondola_ioapic *ioapic = &chip->ioapic;
+	struct ioapic *ioapic = &chip->ioapic;
 	unsigned long flags;
 	u32 val = 0;
 
@@ -170,7 +170,7 @@ void ioapic_init(struct gondola_irqchip *chip)
 int ioapic_get(struct gondola_vm *vm, struct gondola_rec_ioapic *rec)
 {
 	struct gondola_irqchip *chip = vm->irqchip;
-	struct gondola_ioapic *ioapic = &chip->ioapic;
+	struct ioapic *ioapic = &chip->ioapic;
 	unsigned long flags;
 
 	memset(rec, 0, sizeof(*rec));
@@ -189,7 +189,7 @@ int ioapic_get(struct gondola_vm *vm, struct gondola_rec_ioapic *rec)
 int ioapic_set(struct gondola_vm *vm, const struct gondola_rec_ioapic *rec, u32 *bad)
 {
 	struct gondola_irqchip *chip = vm->irqchip;
-	struct gondola_ioapic *ioapic = &chip->ioapic;
+	struct ioapic *ioapic = &chip->ioapic;
 	unsigned long flags;
 	u32 pin;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Suite gondola_ioapic: redirection, level and edge, remote IRR, saved state. */
+/* Suite ioapic: redirection, level and edge, remote IRR, saved state. */
 #include "test_host.h"
 
 static void select(struct gondola_vcpu *vcpu, u32 reg)

@@ -45,9 +45,6 @@ enum gondola_irq_source {
 void gondola_irq_set_line(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source source,
 			  bool level);
 
-/** gondola_irq_pulse() - a rise and a fall that nothing comes between; otherwise the same */
-void gondola_irq_pulse(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source source);
-
 /**
  * gondola_irq_pio() - a port access that may be for a chip in the module
  * @val: in (write) or out (read)

@@ -100,7 +100,7 @@ void gondola_irq_set_line(struct gondola_vm *vm, u32 gsi, enum gondola_irq_sourc
 	spin_unlock_irqrestore(&chip->lock, flags);
 }
 
-void gondola_irq_pulse(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source source)
+void irq_pulse(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source source)
 {
 	struct gondola_irqchip *chip = vm->irqchip;
 	unsigned long flags;

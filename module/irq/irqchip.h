@@ -11,7 +11,7 @@
 #include "timer.h"
 
 /**
- * struct gondola_pic_chip - one 8259A
+ * struct pic_chip - one 8259A
  * @level: the lines as they are
  * @base: vector of line 0
  * @init_state: 0, or the number of the initialisation word (ICW2 … ICW4) expected next
@@ -19,7 +19,7 @@
  * @first: the line of highest priority
  * @elcr: level-triggered lines
  */
-struct gondola_pic_chip {
+struct pic_chip {
 	u8 irr;
 	u8 isr;
 	u8 imr;
@@ -37,17 +37,17 @@ struct gondola_pic_chip {
 	bool poll;
 };
 
-/** struct gondola_pic - the master and the slave on its line 2 */
-struct gondola_pic {
-	struct gondola_pic_chip chip[2];
+/** struct pic - the master and the slave on its line 2 */
+struct pic {
+	struct pic_chip chip[2];
 	bool output;		/* written under the lock, read by vCPU 0 at any time */
 };
 
 /**
- * struct gondola_ioapic - the I/O APIC
+ * struct ioapic - the I/O APIC
  * @level: the pins as they are
  */
-struct gondola_ioapic {
+struct ioapic {
 	u64 redirect[IOAPIC_PINS];
 	u32 select;
 	u32 id;
@@ -55,13 +55,13 @@ struct gondola_ioapic {
 };
 
 /**
- * struct gondola_pit_channel - one of the 8254's counters
+ * struct pit_channel - one of the 8254's counters
  * @count: as loaded, 1 … 65536 (BCD: 10000); valid unless @null_count
  * @start: when it was loaded or triggered
  * @held: modes 0 and 4, gate low: how long it had run
  * @triggered: modes 1 and 5: the gate has risen since
  */
-struct gondola_pit_channel {
+struct pit_channel {
 	u32 count;
 	u16 latched_count;
 	u8 mode;
@@ -81,15 +81,15 @@ struct gondola_pit_channel {
 };
 
 /**
- * struct gondola_pit - the 8254
+ * struct pit - the 8254
  * @timer: the next rise of channel 0's output
  * @due: when that is; 0: never
  * @speaker: port 0x61's writable bits
  */
-struct gondola_pit {
+struct pit {
 	spinlock_t lock;
-	struct gondola_pit_channel channel[3];
-	struct gondola_timer timer;
+	struct pit_channel channel[3];
+	struct irq_timer timer;
 	u64 due;
 	u8 speaker;
 };
@@ -108,9 +108,9 @@ struct gondola_irqchip {
 	u8 sources[GONDOLA_NR_GSI];
 	u16 routed;
 	u32 last_lowest;
-	struct gondola_pic pic;
-	struct gondola_ioapic ioapic;
-	struct gondola_pit pit;
+	struct pic pic;
+	struct ioapic ioapic;
+	struct pit pit;
 };
 
 /** irqchip_level() - is a GSI's line high?  The lock is held */
@@ -132,6 +132,8 @@ static inline bool irqchip_pic_level(const struct gondola_irqchip *chip, u32 lin
  * Its holder is taken to be its usual driver, which then can let it go.  The lock is held.
  */
 void irqchip_restore_level(struct gondola_irqchip *chip, u32 gsi, bool level);
+/** irq_pulse() - like gondola_irq_set_line(): a rise and a fall that nothing comes between */
+void irq_pulse(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source source);
 
 /* pic.c */
 void pic_init(struct gondola_irqchip *chip);

@@ -183,7 +183,7 @@ static void lapic_set_svr(struct gondola_lapic *lapic, u32 val)
 
 static void lapic_send_ipi(struct gondola_lapic *lapic, u32 icr, u32 dest, bool wide)
 {
-	struct gondola_message msg = {
+	struct lapic_message msg = {
 		.dest = dest,
 		.wide = wide,
 		.logical = icr & ICR_LOGICAL,

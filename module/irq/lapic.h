@@ -33,15 +33,15 @@
 #define SIGNAL_SIPI	1
 
 /**
- * struct gondola_lapic_timer - the timer
+ * struct lapic_timer - the timer
  * @timer: fires at @expires (or when the TSC reaches @deadline), unless the LVT masks it
  * @initial: initial count
  * @divide: divide configuration, as written
  * @expires: when the count reaches zero next; 0: it does not count
  * @deadline: guest TSC; 0: disarmed
  */
-struct gondola_lapic_timer {
-	struct gondola_timer timer;
+struct lapic_timer {
+	struct irq_timer timer;
 	u32 initial;
 	u32 divide;
 	u64 expires;
@@ -92,22 +92,22 @@ struct gondola_lapic {
 	bool waiting;
 	bool offers_x2apic;
 	bool offers_deadline;
-	struct gondola_lapic_timer timer;
+	struct lapic_timer timer;
 };
 
 /**
- * struct gondola_message - what travels from I/O APIC or ICR to local APICs
+ * struct lapic_message - what travels from I/O APIC or ICR to local APICs
  * @dest: APIC id, or logical destination
  * @wide: @dest has 32 bits (x2APIC); otherwise 8
  */
-struct gondola_message {
+struct lapic_message {
 	u32 dest;
 	bool wide;
 	bool logical;
 	bool level;
 	u8 vector;
-	u8 mode;		/* enum gondola_delivery */
-	u8 shorthand;		/* enum gondola_shorthand */
+	u8 mode;		/* enum apic_delivery */
+	u8 shorthand;		/* enum apic_shorthand */
 };
 
 static inline bool lapic_enabled(const struct gondola_lapic *lapic)
@@ -173,7 +173,7 @@ bool lapic_accept(struct gondola_lapic *lapic, u8 vector, bool level, bool kick)
  *
  * Returns true if any APIC took it.
  */
-bool lapic_deliver(struct gondola_vm *vm, const struct gondola_message *msg,
+bool lapic_deliver(struct gondola_vm *vm, const struct lapic_message *msg,
 		   struct gondola_vcpu *from);
 /** lapic_pic_raised() - the PIC's output went high */
 void lapic_pic_raised(struct gondola_vm *vm);

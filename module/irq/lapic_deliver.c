@@ -83,7 +83,7 @@ static bool accept_sipi(struct gondola_lapic *lapic, u8 vector)
 	return taken;
 }
 
-static bool deliver_one(struct gondola_vcpu *vcpu, const struct gondola_message *msg,
+static bool deliver_one(struct gondola_vcpu *vcpu, const struct lapic_message *msg,
 			struct gondola_vcpu *from)
 {
 	struct gondola_lapic *lapic = vcpu->lapic;
@@ -114,7 +114,7 @@ static u32 x2apic_logical_id(u32 id)
 	return ((id >> 4) << 16) | BIT(id & 15);
 }
 
-static bool logical_match(const struct gondola_lapic *lapic, const struct gondola_message *msg)
+static bool logical_match(const struct gondola_lapic *lapic, const struct lapic_message *msg)
 {
 	u32 mine, dest = msg->dest;
 
@@ -129,12 +129,12 @@ static bool logical_match(const struct gondola_lapic *lapic, const struct gondol
 	return (mine >> 4) == (dest >> 4) && (mine & dest & 0xf);
 }
 
-static bool is_broadcast(const struct gondola_message *msg)
+static bool is_broadcast(const struct lapic_message *msg)
 {
 	return msg->dest == (msg->wide ? 0xffffffffu : 0xffu);
 }
 
-static bool matches(struct gondola_vcpu *vcpu, const struct gondola_message *msg,
+static bool matches(struct gondola_vcpu *vcpu, const struct lapic_message *msg,
 		    const struct gondola_vcpu *from)
 {
 	const struct gondola_lapic *lapic = vcpu->lapic;
@@ -155,7 +155,7 @@ static bool matches(struct gondola_vcpu *vcpu, const struct gondola_message *msg
 }
 
 /* Lowest priority: the least PPR wins; among equals it goes round. */
-static bool deliver_lowest(struct gondola_vm *vm, const struct gondola_message *msg,
+static bool deliver_lowest(struct gondola_vm *vm, const struct lapic_message *msg,
 			   struct gondola_vcpu *from)
 {
 	u32 start = READ_ONCE(vm->irqchip->last_lowest);
@@ -177,7 +177,7 @@ static bool deliver_lowest(struct gondola_vm *vm, const struct gondola_message *
 	return deliver_one(best, msg, from);
 }
 
-bool lapic_deliver(struct gondola_vm *vm, const struct gondola_message *msg,
+bool lapic_deliver(struct gondola_vm *vm, const struct lapic_message *msg,
 		   struct gondola_vcpu *from)
 {
 	struct gondola_vcpu *vcpu;
@@ -203,7 +203,7 @@ bool lapic_deliver(struct gondola_vm *vm, const struct gondola_message *msg,
 int gondola_lapic_send_ipis(struct gondola_vcpu *from, const unsigned long *whom,
 			    unsigned int bits, u32 first, u32 icr)
 {
-	struct gondola_message msg = {
+	struct lapic_message msg = {
 		.wide = true,
 		.vector = icr & ICR_VECTOR,
 		.mode = (icr & ICR_MODE) >> DELIVERY_SHIFT,

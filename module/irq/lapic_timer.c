@@ -56,7 +56,7 @@ static void timer_inject(struct gondola_lapic *lapic)
 }
 
 /* Hardirq context. */
-static void timer_callback(struct gondola_timer *timer)
+static void timer_callback(struct irq_timer *timer)
 {
 	struct gondola_lapic *lapic = container_of(timer, struct gondola_lapic, timer.timer);
 
@@ -67,7 +67,7 @@ static void timer_callback(struct gondola_timer *timer)
 /* Returns false if the deadline has passed. */
 static bool arm_deadline(struct gondola_lapic *lapic)
 {
-	struct gondola_lapic_timer *t = &lapic->timer;
+	struct lapic_timer *t = &lapic->timer;
 	u64 now = gondola_guest_tsc(lapic->vcpu);
 	u32 khz = gondola_host_tsc_khz();
 	u64 delta;
@@ -84,7 +84,7 @@ static bool arm_deadline(struct gondola_lapic *lapic)
 /* Moves a periodic timer's expiry into the future, in whole periods. */
 static void skip_periods(struct gondola_lapic *lapic, u64 now)
 {
-	struct gondola_lapic_timer *t = &lapic->timer;
+	struct lapic_timer *t = &lapic->timer;
 	u64 period = timer_period(lapic);
 
 	if (now >= t->expires)
@@ -94,7 +94,7 @@ static void skip_periods(struct gondola_lapic *lapic, u64 now)
 /* Makes the host's timer agree with the registers, after lapic_timer_settle(). */
 static void timer_arm(struct gondola_lapic *lapic)
 {
-	struct gondola_lapic_timer *t = &lapic->timer;
+	struct lapic_timer *t = &lapic->timer;
 	bool deadline = timer_mode(lapic) == LVT_TIMER_DEADLINE;
 
 	if (timer_masked(lapic) || !(deadline ? t->deadline : t->expires)) {
@@ -111,7 +111,7 @@ static void timer_arm(struct gondola_lapic *lapic)
 /* A timer that is due has its effect: an interrupt, unless masked, and the next period. */
 static void timer_expire(struct gondola_lapic *lapic, u64 now)
 {
-	struct gondola_lapic_timer *t = &lapic->timer;
+	struct lapic_timer *t = &lapic->timer;
 
 	if (timer_mode(lapic) == LVT_TIMER_DEADLINE) {
 		if (!t->deadline || gondola_guest_tsc(lapic->vcpu) < t->deadline)
@@ -171,7 +171,7 @@ void lapic_timer_reset(struct gondola_lapic *lapic)
 
 void lapic_timer_lvt_changed(struct gondola_lapic *lapic, u32 old)
 {
-	struct gondola_lapic_timer *t = &lapic->timer;
+	struct lapic_timer *t = &lapic->timer;
 	bool was_deadline = (old & LVT_TIMER_MODE) == LVT_TIMER_DEADLINE;
 
 	/* "TSC-Deadline Mode": a transition to or from it disarms the timer. */
@@ -186,7 +186,7 @@ void lapic_timer_lvt_changed(struct gondola_lapic *lapic, u32 old)
 /* At the clock's @now. */
 static u64 remaining_at(struct gondola_lapic *lapic, u64 now)
 {
-	struct gondola_lapic_timer *t = &lapic->timer;
+	struct lapic_timer *t = &lapic->timer;
 	u64 period;
 
 	if (!t->expires)
@@ -201,7 +201,7 @@ static u64 remaining_at(struct gondola_lapic *lapic, u64 now)
 
 static u32 count_at(struct gondola_lapic *lapic, u64 now)
 {
-	struct gondola_lapic_timer *t = &lapic->timer;
+	struct lapic_timer *t = &lapic->timer;
 	unsigned int shift = divide_shift(t->divide);
 	u64 left = remaining_at(lapic, now);
 
@@ -216,7 +216,7 @@ u32 lapic_timer_count(struct gondola_lapic *lapic)
 
 void lapic_timer_set_initial(struct gondola_lapic *lapic, u32 count)
 {
-	struct gondola_lapic_timer *t = &lapic->timer;
+	struct lapic_timer *t = &lapic->timer;
 	u64 now;
 
 	if (timer_mode(lapic) == LVT_TIMER_DEADLINE)
@@ -229,7 +229,7 @@ void lapic_timer_set_initial(struct gondola_lapic *lapic, u32 count)
 
 void lapic_timer_set_divide(struct gondola_lapic *lapic, u32 divide)
 {
-	struct gondola_lapic_timer *t = &lapic->timer;
+	struct lapic_timer *t = &lapic->timer;
 	u64 now = lapic_timer_settle(lapic);
 	u32 count = count_at(lapic, now);
 
@@ -247,7 +247,7 @@ u64 lapic_timer_deadline(struct gondola_lapic *lapic)
 
 void lapic_timer_set_deadline(struct gondola_lapic *lapic, u64 deadline)
 {
-	struct gondola_lapic_timer *t = &lapic->timer;
+	struct lapic_timer *t = &lapic->timer;
 
 	if (timer_mode(lapic) != LVT_TIMER_DEADLINE)
 		return;
@@ -258,7 +258,7 @@ void lapic_timer_set_deadline(struct gondola_lapic *lapic, u64 deadline)
 
 u64 lapic_timer_remaining(struct gondola_lapic *lapic)
 {
-	struct gondola_lapic_timer *t = &lapic->timer;
+	struct lapic_timer *t = &lapic->timer;
 	u64 now = lapic_timer_settle(lapic);
 
 	return t->expires ? t->expires - now : 0;
@@ -267,7 +267,7 @@ u64 lapic_timer_remaining(struct gondola_lapic *lapic)
 void lapic_timer_restore(struct gondola_lapic *lapic, u32 initial, u32 divide, u64 deadline,
 			 u64 remaining_ns)
 {
-	struct gondola_lapic_timer *t = &lapic->timer;
+	struct lapic_timer *t = &lapic->timer;
 
 	irq_timer_stop(&t->timer);
 	t->initial = initial;

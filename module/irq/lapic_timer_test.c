@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Suite gondola_lapic_timer: what the timer counts, when it fires, and what it costs. */
+/* Suite lapic_timer: what the timer counts, when it fires, and what it costs. */
 #include "vm/state.h"
 #include "host/time.h"
 #include "test_host.h"

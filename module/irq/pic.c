@@ -16,15 +16,15 @@
 static const u8 elcr_writable[2] = { 0xf8, 0xde };
 
 /* Position of the most urgent of @lines, 0 … 7, counted from the first in priority. */
-static unsigned int urgency(const struct gondola_pic_chip *chip, u8 lines)
+static unsigned int urgency(const struct pic_chip *chip, u8 lines)
 {
 	return __ffs(ror8(lines, chip->first));
 }
 
 /* The line that the chip asks to interrupt for, or -1. */
-static int pic_line(const struct gondola_pic *pic, int which)
+static int pic_line(const struct pic *pic, int which)
 {
-	const struct gondola_pic_chip *chip = &pic->chip[which];
+	const struct pic_chip *chip = &pic->chip[which];
 	u8 wanted = chip->irr & ~chip->imr;
 	u8 busy = chip->isr;
 	unsigned int p;
@@ -42,9 +42,9 @@ static int pic_line(const struct gondola_pic *pic, int which)
 }
 
 /* Derives the cascade and the output. Returns true if the output rose. */
-static bool pic_derive(struct gondola_pic *pic)
+static bool pic_derive(struct pic *pic)
 {
-	struct gondola_pic_chip *master = &pic->chip[MASTER];
+	struct pic_chip *master = &pic->chip[MASTER];
 	bool was = pic->output;
 
 	if (pic_line(pic, SLAVE) >= 0)
@@ -64,7 +64,7 @@ static void pic_update(struct gondola_irqchip *chip)
 	}
 }
 
-static void pic_set_line(struct gondola_pic_chip *chip, unsigned int line, bool level)
+static void pic_set_line(struct pic_chip *chip, unsigned int line, bool level)
 {
 	u8 mask = BIT(line);
 
@@ -83,7 +83,7 @@ void pic_update_line(struct gondola_irqchip *chip, u32 line)
 }
 
 /* Do an acknowledge cycle, or a poll, on one chip. */
-static void pic_ack_line(struct gondola_pic_chip *chip, unsigned int line)
+static void pic_ack_line(struct pic_chip *chip, unsigned int line)
 {
 	u8 mask = BIT(line);
 
@@ -97,7 +97,7 @@ static void pic_ack_line(struct gondola_pic_chip *chip, unsigned int line)
 
 int pic_ack(struct gondola_irqchip *chip, u8 *which)
 {
-	struct gondola_pic *pic = &chip->pic;
+	struct pic *pic = &chip->pic;
 	unsigned long flags;
 	int line, vector = -1;
 
@@ -124,7 +124,7 @@ int pic_ack(struct gondola_irqchip *chip, u8 *which)
 }
 
 /* An edge is requested again; a level still is, if the line is high still. */
-static void pic_take_back_line(struct gondola_pic_chip *chip, unsigned int line)
+static void pic_take_back_line(struct pic_chip *chip, unsigned int line)
 {
 	u8 mask = BIT(line);
 
@@ -135,7 +135,7 @@ static void pic_take_back_line(struct gondola_pic_chip *chip, unsigned int line)
 
 void pic_take_back(struct gondola_irqchip *chip, u8 line)
 {
-	struct gondola_pic *pic = &chip->pic;
+	struct pic *pic = &chip->pic;
 	unsigned long flags;
 
 	spin_lock_irqsave(&chip->lock, flags);
@@ -146,7 +146,7 @@ void pic_take_back(struct gondola_irqchip *chip, u8 line)
 	spin_unlock_irqrestore(&chip->lock, flags);
 }
 
-static void pic_init_word1(struct gondola_pic_chip *chip, u8 val)
+static void pic_init_word1(struct pic_chip *chip, u8 val)
 {
 	chip->irr &= chip->elcr;
 	chip->isr = 0;
@@ -163,7 +163,7 @@ static void pic_init_word1(struct gondola_pic_chip *chip, u8 val)
 }
 
 /* The initialisation words after the first. */
-static void pic_init_word(struct gondola_pic_chip *chip, u8 val)
+static void pic_init_word(struct pic_chip *chip, u8 val)
 {
 	switch (chip->init_state) {
 	case 2:
@@ -182,7 +182,7 @@ static void pic_init_word(struct gondola_pic_chip *chip, u8 val)
 }
 
 /* Operation control word 2: end of interrupt and rotation. */
-static void pic_end(struct gondola_pic_chip *chip, u8 val)
+static void pic_end(struct pic_chip *chip, u8 val)
 {
 	bool rotate = val & 0x80, specific = val & 0x40, eoi = val & 0x20;
 	unsigned int line = val & 7;
@@ -206,7 +206,7 @@ static void pic_end(struct gondola_pic_chip *chip, u8 val)
 		chip->first = (line + 1) & 7;
 }
 
-static void pic_write_command(struct gondola_pic_chip *chip, u8 val)
+static void pic_write_command(struct pic_chip *chip, u8 val)
 {
 	if (val & 0x10) {
 		pic_init_word1(chip, val);
@@ -221,14 +221,14 @@ static void pic_write_command(struct gondola_pic_chip *chip, u8 val)
 	}
 }
 
-static struct gondola_pic_chip *pic_of_port(struct gondola_pic *pic, u16 port)
+static struct pic_chip *pic_of_port(struct pic *pic, u16 port)
 {
 	return &pic->chip[port & 0x80 ? SLAVE : MASTER];
 }
 
 static void pic_write_elcr(struct gondola_irqchip *chip, int which, u8 val)
 {
-	struct gondola_pic_chip *c = &chip->pic.chip[which];
+	struct pic_chip *c = &chip->pic.chip[which];
 
 	c->elcr = val & elcr_writable[which];
 	/* A level-triggered line requests as long as it is high, and no longer. */
@@ -237,7 +237,7 @@ static void pic_write_elcr(struct gondola_irqchip *chip, int which, u8 val)
 
 void pic_write(struct gondola_irqchip *chip, u16 port, u8 val)
 {
-	struct gondola_pic_chip *c = pic_of_port(&chip->pic, port);
+	struct pic_chip *c = pic_of_port(&chip->pic, port);
 	unsigned long flags;
 
 	spin_lock_irqsave(&chip->lock, flags);
@@ -267,7 +267,7 @@ static u8 pic_poll(struct gondola_irqchip *chip, int which)
 
 u8 pic_read(struct gondola_irqchip *chip, u16 port)
 {
-	struct gondola_pic_chip *c = pic_of_port(&chip->pic, port);
+	struct pic_chip *c = pic_of_port(&chip->pic, port);
 	unsigned long flags;
 	u8 val;
 
@@ -296,14 +296,14 @@ void pic_init(struct gondola_irqchip *chip)
 int pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec)
 {
 	struct gondola_irqchip *chip = vm->irqchip;
-	struct gondola_pic *pic = &chip->pic;
+	struct pic *pic = &chip->pic;
 	unsigned long flags;
 	int i;
 
 	memset(rec, 0, sizeof(*rec));
 	spin_lock_irqsave(&chip->lock, flags);
 	for (i = 0; i < 2; i++) {
-		const struct gondola_pic_chip *c = &pic->chip[i];
+		const struct pic_chip *c = &pic->chip[i];
 
 		rec->chip[i].irr = c->irr;
 		rec->chip[i].isr = c->isr;
@@ -361,7 +361,7 @@ static int pic_bad_field(const struct gondola_rec_pic *rec, int i)
 int pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u32 *bad)
 {
 	struct gondola_irqchip *chip = vm->irqchip;
-	struct gondola_pic *pic = &chip->pic;
+	struct pic *pic = &chip->pic;
 	unsigned long flags;
 	u32 gsi;
 	int i;
@@ -376,7 +376,7 @@ int pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u32 *bad)
 	}
 	spin_lock_irqsave(&chip->lock, flags);
 	for (i = 0; i < 2; i++) {
-		pic->chip[i] = (struct gondola_pic_chip) {
+		pic->chip[i] = (struct pic_chip) {
 			.irr = rec->chip[i].irr,
 			.isr = rec->chip[i].isr,
 			.imr = rec->chip[i].imr,

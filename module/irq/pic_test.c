@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Suite gondola_pic: two 8259A, and how they reach the processor. */
+/* Suite pic: two 8259A, and how they reach the processor. */
 #include <linux/prandom.h>
 #include "test_host.h"
 
@@ -120,7 +120,7 @@ static void levels(struct kunit *test)
 static void interrupts_are_taken_back(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu = setup(test, 0x01);
-	struct gondola_pic *pic = &vcpu->vm->irqchip->pic;
+	struct pic *pic = &vcpu->vm->irqchip->pic;
 
 	KUNIT_EXPECT_FALSE(test, gondola_irq_take_back(vcpu));
 	pulse(vcpu, 5);
@@ -362,7 +362,7 @@ static void survives_nonsense(struct kunit *test)
 {
 	static const u16 all[] = { 0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1 };
 	struct gondola_vcpu *vcpu = setup(test, 0x01);
-	struct gondola_pic *pic = &vcpu->vm->irqchip->pic;
+	struct pic *pic = &vcpu->vm->irqchip->pic;
 	struct gondola_rec_pic rec;
 	struct rnd_state rnd;
 	unsigned int i;

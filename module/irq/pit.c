@@ -19,12 +19,12 @@
 #define SPEAKER_GATE		0x01
 #define NOT_STARTED		(~0ull)
 
-static struct gondola_vm *pit_vm(struct gondola_pit *pit)
+static struct gondola_vm *pit_vm(struct pit *pit)
 {
 	return container_of(pit, struct gondola_irqchip, pit)->vm;
 }
 
-static u64 now_ns(struct gondola_pit *pit)
+static u64 now_ns(struct pit *pit)
 {
 	return gondola_vm_clock_ns(pit_vm(pit));
 }
@@ -41,18 +41,18 @@ static u64 ticks_to_ns(u64 n)
 }
 
 /* Mode 1 and 5 start at a rising gate, the others with the count. */
-static bool by_gate(const struct gondola_pit_channel *c)
+static bool by_gate(const struct pit_channel *c)
 {
 	return c->mode == 1 || c->mode == 5;
 }
 
-static bool periodic(const struct gondola_pit_channel *c)
+static bool periodic(const struct pit_channel *c)
 {
 	return c->mode == 2 || c->mode == 3;
 }
 
 /* How long it has counted, or NOT_STARTED. */
-static u64 elapsed(const struct gondola_pit_channel *c, u64 now)
+static u64 elapsed(const struct pit_channel *c, u64 now)
 {
 	if (c->null_count || (by_gate(c) && !c->triggered))
 		return NOT_STARTED;
@@ -61,7 +61,7 @@ static u64 elapsed(const struct gondola_pit_channel *c, u64 now)
 	return periodic(c) ? NOT_STARTED : c->held;
 }
 
-static bool output(const struct gondola_pit_channel *c, u64 now)
+static bool output(const struct pit_channel *c, u64 now)
 {
 	u64 ns = elapsed(c, now), d;
 
@@ -92,7 +92,7 @@ static u32 from_bcd(u16 n)
 }
 
 /* The counter as it is read. */
-static u16 current_count(const struct gondola_pit_channel *c, u64 now)
+static u16 current_count(const struct pit_channel *c, u64 now)
 {
 	u64 ns = elapsed(c, now), d;
 	u32 wrap = c->bcd ? 10000 : 0x10000, n;
@@ -117,9 +117,9 @@ static u16 current_count(const struct gondola_pit_channel *c, u64 now)
 /* ---- channel 0's line ------------------------------------------------------- */
 
 /* When the output of channel 0 rises next; 0: never. Its gate is always high. */
-static u64 next_rise(const struct gondola_pit *pit, u64 now)
+static u64 next_rise(const struct pit *pit, u64 now)
 {
-	const struct gondola_pit_channel *c = &pit->channel[0];
+	const struct pit_channel *c = &pit->channel[0];
 	u64 d;
 
 	if (elapsed(c, now) == NOT_STARTED)
@@ -131,7 +131,7 @@ static u64 next_rise(const struct gondola_pit *pit, u64 now)
 }
 
 /* An edge after @now, the time that the caller went by, is not lost. */
-static void pit_schedule(struct gondola_pit *pit, u64 now, u64 not_before)
+static void pit_schedule(struct pit *pit, u64 now, u64 not_before)
 {
 	u64 due = next_rise(pit, now);
 
@@ -143,14 +143,14 @@ static void pit_schedule(struct gondola_pit *pit, u64 now, u64 not_before)
 		irq_timer_stop(&pit->timer);
 }
 
-static void pit_stop(struct gondola_pit *pit)
+static void pit_stop(struct pit *pit)
 {
 	pit->due = 0;
 	irq_timer_stop(&pit->timer);
 }
 
 /* A rise that is due has its effect, whether the timer has told of it yet or not. */
-static void pit_settle(struct gondola_pit *pit)
+static void pit_settle(struct pit *pit)
 {
 	u64 now = now_ns(pit);
 
@@ -163,9 +163,9 @@ static void pit_settle(struct gondola_pit *pit)
 }
 
 /* Hardirq context. */
-static void pit_fired(struct gondola_timer *timer)
+static void pit_fired(struct irq_timer *timer)
 {
-	struct gondola_pit *pit = container_of(timer, struct gondola_pit, timer);
+	struct pit *pit = container_of(timer, struct pit, timer);
 	unsigned long flags;
 
 	spin_lock_irqsave(&pit->lock, flags);
@@ -175,7 +175,7 @@ static void pit_fired(struct gondola_timer *timer)
 
 /* ---- ports ------------------------------------------------------------------- */
 
-static void pit_load(struct gondola_pit *pit, struct gondola_pit_channel *c, u16 val)
+static void pit_load(struct pit *pit, struct pit_channel *c, u16 val)
 {
 	u64 now = now_ns(pit);
 
@@ -191,7 +191,7 @@ static void pit_load(struct gondola_pit *pit, struct gondola_pit_channel *c, u16
 		pit_schedule(pit, now, 0);
 }
 
-static void pit_write_count(struct gondola_pit *pit, struct gondola_pit_channel *c, u8 val)
+static void pit_write_count(struct pit *pit, struct pit_channel *c, u8 val)
 {
 	switch (c->access) {
 	case 1:
@@ -217,7 +217,7 @@ static void pit_write_count(struct gondola_pit *pit, struct gondola_pit_channel 
 	}
 }
 
-static u8 pit_read_count(struct gondola_pit *pit, struct gondola_pit_channel *c)
+static u8 pit_read_count(struct pit *pit, struct pit_channel *c)
 {
 	u16 count;
 	bool high;
@@ -235,7 +235,7 @@ static u8 pit_read_count(struct gondola_pit *pit, struct gondola_pit_channel *c)
 	return high ? count >> 8 : count;
 }
 
-static void pit_latch_count(struct gondola_pit *pit, struct gondola_pit_channel *c)
+static void pit_latch_count(struct pit *pit, struct pit_channel *c)
 {
 	/* A latched count stays until it is read. */
 	if (c->latched)
@@ -244,7 +244,7 @@ static void pit_latch_count(struct gondola_pit *pit, struct gondola_pit_channel 
 	c->latched = true;
 }
 
-static void pit_latch_status(struct gondola_pit *pit, struct gondola_pit_channel *c)
+static void pit_latch_status(struct pit *pit, struct pit_channel *c)
 {
 	if (c->status_latched)
 		return;
@@ -253,7 +253,7 @@ static void pit_latch_status(struct gondola_pit *pit, struct gondola_pit_channel
 	c->status_latched = true;
 }
 
-static void pit_read_back(struct gondola_pit *pit, u8 val)
+static void pit_read_back(struct pit *pit, u8 val)
 {
 	unsigned int i;
 
@@ -267,10 +267,10 @@ static void pit_read_back(struct gondola_pit *pit, u8 val)
 	}
 }
 
-static void pit_write_control(struct gondola_pit *pit, u8 val)
+static void pit_write_control(struct pit *pit, u8 val)
 {
 	unsigned int i = val >> 6;
-	struct gondola_pit_channel *c;
+	struct pit_channel *c;
 
 	if (i == 3) {
 		pit_read_back(pit, val);
@@ -300,7 +300,7 @@ static void pit_write_control(struct gondola_pit *pit, u8 val)
 	}
 }
 
-static void pit_set_gate(struct gondola_pit *pit, struct gondola_pit_channel *c, bool gate)
+static void pit_set_gate(struct pit *pit, struct pit_channel *c, bool gate)
 {
 	u64 now = now_ns(pit);
 
@@ -317,7 +317,7 @@ static void pit_set_gate(struct gondola_pit *pit, struct gondola_pit_channel *c,
 	}
 }
 
-static u8 pit_read_speaker(struct gondola_pit *pit)
+static u8 pit_read_speaker(struct pit *pit)
 {
 	u64 now = now_ns(pit);
 
@@ -327,7 +327,7 @@ static u8 pit_read_speaker(struct gondola_pit *pit)
 
 u8 pit_read(struct gondola_irqchip *chip, u16 port)
 {
-	struct gondola_pit *pit = &chip->pit;
+	struct pit *pit = &chip->pit;
 	unsigned long flags;
 	u8 val;
 
@@ -344,7 +344,7 @@ u8 pit_read(struct gondola_irqchip *chip, u16 port)
 
 void pit_write(struct gondola_irqchip *chip, u16 port, u8 val)
 {
-	struct gondola_pit *pit = &chip->pit;
+	struct pit *pit = &chip->pit;
 	unsigned long flags;
 
 	spin_lock_irqsave(&pit->lock, flags);
@@ -364,7 +364,7 @@ void pit_write(struct gondola_irqchip *chip, u16 port, u8 val)
 
 void pit_init(struct gondola_irqchip *chip)
 {
-	struct gondola_pit *pit = &chip->pit;
+	struct pit *pit = &chip->pit;
 	unsigned int i;
 
 	spin_lock_init(&pit->lock);
@@ -391,7 +391,7 @@ void pit_destroy(struct gondola_irqchip *chip)
 
 void gondola_pit_clock_changed(struct gondola_vm *vm)
 {
-	struct gondola_pit *pit = &vm->irqchip->pit;
+	struct pit *pit = &vm->irqchip->pit;
 	unsigned long flags;
 
 	spin_lock_irqsave(&pit->lock, flags);
@@ -404,7 +404,7 @@ void gondola_pit_clock_changed(struct gondola_vm *vm)
 
 int pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
 {
-	struct gondola_pit *pit = &vm->irqchip->pit;
+	struct pit *pit = &vm->irqchip->pit;
 	unsigned long flags;
 	u64 now;
 	int i;
@@ -413,7 +413,7 @@ int pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
 	spin_lock_irqsave(&pit->lock, flags);
 	now = now_ns(pit);
 	for (i = 0; i < 3; i++) {
-		const struct gondola_pit_channel *c = &pit->channel[i];
+		const struct pit_channel *c = &pit->channel[i];
 
 		rec->channel[i].count = c->count;
 		rec->channel[i].latched_count = c->latched_count;
@@ -495,7 +495,7 @@ static int pit_check(const struct gondola_rec_pit *rec, u32 *bad)
 
 int pit_set(struct gondola_vm *vm, const struct gondola_rec_pit *rec, u32 *bad)
 {
-	struct gondola_pit *pit = &vm->irqchip->pit;
+	struct pit *pit = &vm->irqchip->pit;
 	int i, ret = pit_check(rec, bad);
 	unsigned long flags;
 	u64 now, ns;
@@ -506,7 +506,7 @@ int pit_set(struct gondola_vm *vm, const struct gondola_rec_pit *rec, u32 *bad)
 	now = now_ns(pit);
 	for (i = 0; i < 3; i++) {
 		ns = rec->channel[i].elapsed_ns;
-		pit->channel[i] = (struct gondola_pit_channel) {
+		pit->channel[i] = (struct pit_channel) {
 			.count = rec->channel[i].count,
 			.latched_count = rec->channel[i].latched_count,
 			.mode = rec->channel[i].mode,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Suite gondola_pit: counts, outputs, latches, ticks, and port 0x61. */
+/* Suite pit: counts, outputs, latches, ticks, and port 0x61. */
 #include <linux/prandom.h>
 #include "test_host.h"
 

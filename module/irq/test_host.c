@@ -8,7 +8,7 @@
 #define MAX_TIMERS	64
 
 static struct {
-	struct gondola_timer *timer;
+	struct irq_timer *timer;
 	u64 due;
 } armed[MAX_TIMERS];
 static u64 now_ns = 1000000000;
@@ -60,12 +60,12 @@ void gondola_vcpu_kick(struct gondola_vcpu *vcpu)
 	irq_test_kicked |= vcpu->requests ? BIT(vcpu->id) : 0;
 }
 
-void irq_timer_init(struct gondola_timer *timer, void (*fired)(struct gondola_timer *timer))
+void irq_timer_init(struct irq_timer *timer, void (*fired)(struct irq_timer *timer))
 {
 	timer->fired = fired;
 }
 
-void irq_timer_stop(struct gondola_timer *timer)
+void irq_timer_stop(struct irq_timer *timer)
 {
 	unsigned int i;
 
@@ -75,7 +75,7 @@ void irq_timer_stop(struct gondola_timer *timer)
 			armed[i].timer = NULL;
 }
 
-void irq_timer_start(struct gondola_timer *timer, u64 ns)
+void irq_timer_start(struct irq_timer *timer, u64 ns)
 {
 	unsigned int i;
 
@@ -90,7 +90,7 @@ void irq_timer_start(struct gondola_timer *timer, u64 ns)
 	WARN_ONCE(1, "more timers than the tests provide for\n");
 }
 
-void irq_timer_destroy(struct gondola_timer *timer)
+void irq_timer_destroy(struct irq_timer *timer)
 {
 	irq_timer_stop(timer);
 }
@@ -107,7 +107,7 @@ unsigned int irq_test_timers(void)
 void irq_test_advance(u64 ns)
 {
 	u64 end = now_ns + ns;
-	struct gondola_timer *timer;
+	struct irq_timer *timer;
 	unsigned int i, next;
 
 	for (;;) {

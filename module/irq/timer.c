@@ -6,32 +6,32 @@
 
 static enum hrtimer_restart run(struct hrtimer *hrtimer)
 {
-	struct gondola_timer *timer = container_of(hrtimer, struct gondola_timer, hrtimer);
+	struct irq_timer *timer = container_of(hrtimer, struct irq_timer, hrtimer);
 
 	/* Owners start it again themselves, under their lock: see hrtimer_start() in a callback. */
 	timer->fired(timer);
 	return HRTIMER_NORESTART;
 }
 
-void irq_timer_init(struct gondola_timer *timer, void (*fired)(struct gondola_timer *timer))
+void irq_timer_init(struct irq_timer *timer, void (*fired)(struct irq_timer *timer))
 {
 	hrtimer_setup(&timer->hrtimer, run, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_PINNED_HARD);
 	timer->fired = fired;
 }
 
-void irq_timer_start(struct gondola_timer *timer, u64 ns)
+void irq_timer_start(struct irq_timer *timer, u64 ns)
 {
 	/* Pinned: the vCPU's own processor takes the interrupt, which is then also the kick. */
 	hrtimer_start(&timer->hrtimer, ns_to_ktime(ns), HRTIMER_MODE_ABS_PINNED_HARD);
 }
 
-void irq_timer_stop(struct gondola_timer *timer)
+void irq_timer_stop(struct irq_timer *timer)
 {
 	if (hrtimer_active(&timer->hrtimer))
 		hrtimer_try_to_cancel(&timer->hrtimer);
 }
 
-void irq_timer_destroy(struct gondola_timer *timer)
+void irq_timer_destroy(struct irq_timer *timer)
 {
 	hrtimer_cancel(&timer->hrtimer);
 }

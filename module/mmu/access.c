@@ -80,11 +80,11 @@ static bool do_exchange(void *data, void *arg, unsigned int bytes)
 }
 
 /* Apart from translate(), so that nobody else pays for the room on the stack. */
-static noinline enum gondola_walk_result translate_by_walk(struct gondola_vcpu *vcpu, gva_t gva,
-							   u32 access, struct gondola_access *out,
-							   struct missing *missing)
+static noinline enum mmu_walk_result translate_by_walk(struct gondola_vcpu *vcpu, gva_t gva,
+						       u32 access, struct gondola_access *out,
+						       struct missing *missing)
 {
-	enum gondola_walk_result result;
+	enum mmu_walk_result result;
 	struct mmu_walk w;
 
 	result = mmu_walk(vcpu, gva, access, &w);
@@ -96,11 +96,11 @@ static noinline enum gondola_walk_result translate_by_walk(struct gondola_vcpu *
 }
 
 /* By the shadow if it knows, else by a walk. @out: gpa, error. */
-static enum gondola_walk_result translate(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
-					  struct gondola_access *out, struct missing *missing)
+static enum mmu_walk_result translate(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+				      struct gondola_access *out, struct missing *missing)
 {
-	enum gondola_walk_result result;
-	struct gondola_place at;
+	enum mmu_walk_result result;
+	struct mmu_place at;
 
 	if (!gondola_paging(vcpu)) {
 		out->gpa = (u32)gva;

@@ -78,7 +78,7 @@ static int audit_page(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 
 	if (sp->unsync && sp->role.level > 1)
 		bad += violation("an upper table is out of sync");
-	for (i = 0; i < GONDOLA_ENTRIES; i++) {
+	for (i = 0; i < MMU_ENTRIES; i++) {
 		if (!spte_present(sp->spt[i])) {
 			if (sp->spt[i])
 				bad += violation("odd entry %llx", sp->spt[i]);
@@ -135,7 +135,7 @@ static int audit_frames(struct gondola_vm *vm)
 
 			count.gfn = slot->base + i;
 			rmap_visit(frame->rmap, audit_rmap_entry, &count);
-			gondola_for_each_table(vm, count.gfn, sp) {
+			mmu_for_each_table(vm, count.gfn, sp) {
 				tables++;
 				synced += !sp->unsync;
 			}

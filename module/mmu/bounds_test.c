@@ -78,7 +78,7 @@ static void tables_out_of_sync_are_all_taken(struct kunit *test)
 	must_write(test, w, ((FIRST_TABLE + last) << 12) + 8, 0);
 	world_set_cr3(w, 0x1000);
 	must_read(test, w, 0x60000);
-	must_be_few(test, 2 * LEAF_TABLES * GONDOLA_ENTRIES);
+	must_be_few(test, 2 * LEAF_TABLES * MMU_ENTRIES);
 	world_done(test, w);
 }
 
@@ -94,12 +94,12 @@ static void search_goes_by_many_ways(struct kunit *test)
 	struct world *w = world_identity(test, 0);
 	unsigned int i;
 
-	for (i = 0; i < GONDOLA_ENTRIES; i++) {
+	for (i = 0; i < MMU_ENTRIES; i++) {
 		*world_u64(w, 0x1000 + i * 8) = 0x2000 | FULL | PT_A;
 		*world_u64(w, 0x2000 + i * 8) = 0x3000 | FULL | PT_A;
 		*world_u64(w, 0x3000 + i * 8) = 0x4000 | FULL | PT_A;
 	}
-	for (i = 0; i < GONDOLA_ENTRIES; i++) {
+	for (i = 0; i < MMU_ENTRIES; i++) {
 		must_read(test, w, by_way_of(i, 0, 0));
 		must_read(test, w, by_way_of(0, i, 0));
 		must_read(test, w, by_way_of(0, 0, i));
@@ -140,10 +140,10 @@ static void alias_pages(struct kunit *test, struct world *w, unsigned int pages)
 		gpa_t table = (FIRST_TABLE + k) << 12;
 
 		*world_u64(w, ALIAS_PD + k * 8) = table | FULL | PT_A;
-		for (i = 0; i < GONDOLA_ENTRIES; i++)
+		for (i = 0; i < MMU_ENTRIES; i++)
 			*world_u64(w, table + i * 8) =
 				(ALIASED + i % pages * 4096) | FULL | PT_A | PT_D;
-		for (i = k % 16; i < GONDOLA_ENTRIES; i += 16)
+		for (i = k % 16; i < MMU_ENTRIES; i += 16)
 			KUNIT_EXPECT_EQ(test, must_read(test, w, ALIAS_GVA + ((u64)k << 21) +
 							(i << 12)), 0x60ull);
 	}
@@ -243,7 +243,7 @@ static void reach_below(struct world *w, const struct gondola_shadow_page *sp)
 	unsigned int i;
 
 	between.reached += on_its_way_out(w, sp);
-	for (i = 0; i < GONDOLA_ENTRIES && sp->role.level > 1; i++)
+	for (i = 0; i < MMU_ENTRIES && sp->role.level > 1; i++)
 		if (spte_present(sp->spt[i]))
 			reach_below(w, child_of(sp->spt[i]));
 }
@@ -312,7 +312,7 @@ static void full_bag_lets_the_guest_on(struct kunit *test)
 	u64 faults;
 
 	alias_pages(test, w, 64);
-	for (i = 0; i < 2 * GONDOLA_RMAP_MAX; i++) {
+	for (i = 0; i < 2 * RMAP_MAX; i++) {
 		gva_t one = ALIAS_GVA + ((u64)(i % ALIAS_TABLES) << 21) + 0x1000;
 		gva_t other = ALIAS_GVA + ((u64)((i + 7) % ALIAS_TABLES) << 21) + 0x2000;
 

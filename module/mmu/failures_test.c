@@ -419,7 +419,7 @@ static struct gondola_shadow_page *table_at(struct world *w, gfn_t gfn)
 	struct gondola_shadow_page *sp, *found = NULL;
 
 	spin_lock(&w->vm.mmu.lock);
-	gondola_for_each_table(&w->vm, gfn, sp)
+	mmu_for_each_table(&w->vm, gfn, sp)
 		found = sp;
 	spin_unlock(&w->vm.mmu.lock);
 	return found;

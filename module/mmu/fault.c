@@ -45,7 +45,7 @@ static __always_inline void set_leaf(struct gondola_vcpu *vcpu, struct gondola_s
 	struct gondola_vm *vm = vcpu->vm;
 	u64 *spte = &sp->spt[i], old = READ_ONCE(*spte), new;
 
-	if (GONDOLA_MMU_BUG_ON(vm, mmu_leaf_gfn(sp, i) != gfn))
+	if (MMU_BUG_ON(vm, mmu_leaf_gfn(sp, i) != gfn))
 		return;
 	if (!(frame->host & FRAME_WRITABLE) || frame->nr_synced ||
 	    !mmu_may_write_clean(slot, gfn))
@@ -57,7 +57,7 @@ static __always_inline void set_leaf(struct gondola_vcpu *vcpu, struct gondola_s
 	if (old == new)
 		return;
 	/* Same guest entry, other rights; the frame is the same or was zapped. */
-	if (GONDOLA_MMU_BUG_ON(vm, spte_present(old) && (old ^ new) & PT_ADDR))
+	if (MMU_BUG_ON(vm, spte_present(old) && (old ^ new) & PT_ADDR))
 		return;
 	if (!spte_present(old)) {
 		rmap_add(&vcpu->mmu.rmap_cache, &frame->rmap, spte);
@@ -129,7 +129,7 @@ gfn_t mmu_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gp
 		return sp->gfn + ((gfn_t)i << (9 * (sp->role.level - 1)));
 	if (sp->role.gpte32)
 		return (((gpte & GENMASK_ULL(31, 22)) | (gpte & GENMASK_ULL(20, 13)) << 19) >> 12) +
-		       (i & 1) * GONDOLA_ENTRIES;
+		       (i & 1) * MMU_ENTRIES;
 	return (gpte & PT_ADDR & ~(BIT_ULL(12 + 9 * (sp->role.level - 1)) - 1)) >> 12;
 }
 
@@ -197,7 +197,7 @@ static bool set_link(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 {
 	u64 *spte = &sp->spt[i];
 
-	if (GONDOLA_MMU_BUG_ON(vcpu->vm, !is_child(child, sp, i, gpte)))
+	if (MMU_BUG_ON(vcpu->vm, !is_child(child, sp, i, gpte)))
 		return false;
 	sp->gpt[i] = gpte;
 	shadow_adopt(vcpu->vm, child);
@@ -262,7 +262,7 @@ static struct gondola_shadow_page *descend(struct gondola_vcpu *vcpu,
 	return child;
 
 found:
-	return GONDOLA_MMU_BUG_ON(vcpu->vm, !is_child(child, sp, i, gpte)) ? NULL : child;
+	return MMU_BUG_ON(vcpu->vm, !is_child(child, sp, i, gpte)) ? NULL : child;
 }
 
 static void fill_around(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int at)
@@ -372,8 +372,8 @@ static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 
 	u64 rights = PT_W | PT_U;
 	unsigned int i;
 
-	if (GONDOLA_MMU_BUG_ON(vcpu->vm, !role_is_current(vcpu, sp->role) ||
-			       sp->role.direct != vcpu->mmu.role.direct))
+	if (MMU_BUG_ON(vcpu->vm, !role_is_current(vcpu, sp->role) ||
+		       sp->role.direct != vcpu->mmu.role.direct))
 		return GONDOLA_ACCESS_ERROR;
 	for (;;) {
 		u64 gpte = 0;
@@ -384,7 +384,7 @@ static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 
 			gpte = mmu_pae_entry(vcpu, i);
 		} else if (!sp->role.direct) {
 			/* The walk ended above: there is no such table. */
-			if (GONDOLA_MMU_BUG_ON(vcpu->vm, (int)sp->role.level < w->leaf))
+			if (MMU_BUG_ON(vcpu->vm, (int)sp->role.level < w->leaf))
 				return GONDOLA_ACCESS_ERROR;
 			gpte = w->gpte[sp->role.level];
 			/* The fault comes again, and finds the new entry. */
@@ -473,7 +473,7 @@ static int fault_by_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
 {
 	enum gondola_access_result result;
 	struct gondola_slot *slot;
-	struct gondola_place at;
+	struct mmu_place at;
 	u64 rights = PT_W | PT_U;
 
 	switch (mmu_lookup(vcpu, gva, error & (PFEC_W | PFEC_U | PFEC_I), &at)) {

@@ -24,7 +24,7 @@
 #include "mmu.h"
 #include "steps.h"
 
-#define GONDOLA_ENTRIES		512
+#define MMU_ENTRIES		512
 
 /**
  * struct gondola_frame - a page of guest memory
@@ -134,7 +134,7 @@ static inline unsigned int spte_index(const u64 *spte)
 
 static inline unsigned int shadow_index(gva_t gva, unsigned int level)
 {
-	return (gva >> (12 + 9 * (level - 1))) & (GONDOLA_ENTRIES - 1);
+	return (gva >> (12 + 9 * (level - 1))) & (MMU_ENTRIES - 1);
 }
 
 /* slots.c */
@@ -181,14 +181,14 @@ void rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 *spte);
 bool rmap_remove(unsigned long *head, u64 *spte);
 u64 *rmap_first(unsigned long head);
 /* As many entries as a bag may have: see mmu_make_room_in(). */
-#define GONDOLA_RMAP_MAX	(32 * 14)
+#define RMAP_MAX	(32 * 14)
 unsigned int rmap_size(unsigned long head);
 /* In the head of a bag that has chunks; others have one entry at most. */
-#define GONDOLA_RMAP_CHUNK	1ul
+#define RMAP_CHUNK	1ul
 bool rmap_chunks_are_full(unsigned long head);
 static inline bool rmap_is_full(unsigned long head)
 {
-	return head & GONDOLA_RMAP_CHUNK && rmap_chunks_are_full(head);
+	return head & RMAP_CHUNK && rmap_chunks_are_full(head);
 }
 /* Of a full bag: the entry whose turn it is to go. */
 u64 *rmap_victim(unsigned long head, unsigned int turn);
@@ -273,7 +273,7 @@ static inline struct hlist_head *mmu_hash_bucket(const struct gondola_vm *vm, gf
 }
 
 /* Shadow pages of a guest table in @gfn; none may be zapped meanwhile. */
-#define gondola_for_each_table(vm, gfn_, sp)						\
+#define mmu_for_each_table(vm, gfn_, sp)						\
 	hlist_for_each_entry(sp, mmu_hash_bucket(vm, gfn_), hash_link)			\
 		if (mmu_step(1), (sp)->gfn != (gfn_) || (sp)->role.direct) {} else
 
@@ -294,7 +294,7 @@ struct mmu_walk {
 	struct missing missing;	/* MISSING: a table's frame */
 };
 
-enum gondola_walk_result { WALK_OK, WALK_FAULT, WALK_MISSING };
+enum mmu_walk_result { WALK_OK, WALK_FAULT, WALK_MISSING };
 
 struct mmu_format {
 	u8 levels;		/* of tables that are read from memory: 4, 2 (PAE and 32-bit) */
@@ -303,10 +303,10 @@ struct mmu_format {
 	bool pae;		/* the level above comes from the PDPTE registers */
 };
 
-extern const struct mmu_format gondola_format_32, gondola_format_pae, gondola_format_4level;
+extern const struct mmu_format mmu_format_32, mmu_format_pae, mmu_format_4level;
 
-enum gondola_walk_result mmu_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
-				  struct mmu_walk *w);
+enum mmu_walk_result mmu_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+			      struct mmu_walk *w);
 /* By [PS][level]; a function of the role, so that pages of one role agree on them. */
 void mmu_reserved_bits(union gondola_role role, const struct mmu_format *format,
 		       u64 reserved[2][5]);
@@ -355,18 +355,18 @@ static inline gfn_t mmu_leaf_gfn(const struct gondola_shadow_page *sp, unsigned 
  * host goes on.  Lock held.
  */
 bool mmu_broken(struct gondola_vm *vm, const char *what);
-#define GONDOLA_MMU_BUG_ON(vm, condition)						\
+#define MMU_BUG_ON(vm, condition)						\
 	(unlikely(condition) && mmu_broken(vm, #condition))
 
 /* lookup.c */
 /**
- * struct gondola_place - where an address leads
+ * struct mmu_place - where an address leads
  * @sp, @i: the leaf's shadow entry, present or not
  * @gpa: the guest-physical address
  * @gpte: the guest's leaf entry; 0 if @sp is direct
  * @error: WALK_FAULT: the guest's error code
  */
-struct gondola_place {
+struct mmu_place {
 	struct gondola_shadow_page *sp;
 	unsigned int i;
 	gpa_t gpa;
@@ -379,8 +379,8 @@ struct gondola_place {
  * of the cost of mmu_walk(), which does the same.  WALK_MISSING: they do not
  * know; walk.  The caller has seen that the root is not gone.
  */
-enum gondola_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
-				    struct gondola_place *place);
+enum mmu_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+				struct mmu_place *place);
 
 /* fault.c */
 /* Fill entry @i of a level-1 page from @gpte if that needs no fault; true if it is present now. */

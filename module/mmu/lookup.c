@@ -19,8 +19,8 @@ static bool set_leaf_bits(struct gondola_vcpu *vcpu, struct gondola_shadow_page 
 	return true;
 }
 
-enum gondola_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
-				    struct gondola_place *place)
+enum mmu_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+				struct mmu_place *place)
 {
 	u64 bits = access & PFEC_W ? PT_A | PT_D : PT_A;
 	u64 rights = PT_W | PT_U, gpte, *entry;

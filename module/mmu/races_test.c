@@ -265,7 +265,7 @@ static struct restless {
 
 static void restless_puts_back(struct world *w)
 {
-	u64 *last = &restless.table[GONDOLA_ENTRIES - 1];
+	u64 *last = &restless.table[MMU_ENTRIES - 1];
 
 	restless.beyond |= w->entry == last + 1;
 	if (w->entry <= last - 8 || w->entry > last)
@@ -281,9 +281,9 @@ static void put_back_while_it_is_compared(struct kunit *test)
 
 	w->on_entry = NULL;
 	restless = (struct restless){ .table = world_u64(w, 0x60000) };
-	last = &restless.table[GONDOLA_ENTRIES - 1];
+	last = &restless.table[MMU_ENTRIES - 1];
 	restless.before = *last;
-	must_write(test, w, 0x60000 + 8 * (GONDOLA_ENTRIES - 1), 0x72000 | FULL | PT_A | PT_D);
+	must_write(test, w, 0x60000 + 8 * (MMU_ENTRIES - 1), 0x72000 | FULL | PT_A | PT_D);
 	KUNIT_EXPECT_NE(test, *last, restless.before);
 	w->on_entry = restless_puts_back;
 	world_set_cr3(w, 0x1000);

@@ -265,7 +265,7 @@ int random_begin(struct random_state *s)
 		ref_edit(&s->ref, at, gpte);
 		put_entry(s, at, gpte);
 	}
-	for (i = 0; i < GONDOLA_ENTRIES; i++)
+	for (i = 0; i < MMU_ENTRIES; i++)
 		*world_u64(s->w, RANDOM_FOREIGN_ROOT + 8 * i) =
 			(RANDOM_FIRST_TABLE + i % RANDOM_TABLES) << 12 | PT_P | PT_W | PT_U;
 	world_set_mode(s->w, s->ref.mode);

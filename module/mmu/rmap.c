@@ -14,7 +14,7 @@
 #include "internal.h"
 
 #define CHUNK_ENTRIES	14
-#define CHUNK_BIT	GONDOLA_RMAP_CHUNK
+#define CHUNK_BIT	RMAP_CHUNK
 
 /**
  * struct rmap_chunk - a part of a bag
@@ -82,13 +82,13 @@ unsigned int rmap_size(unsigned long head)
 
 bool rmap_chunks_are_full(unsigned long head)
 {
-	return to_chunk(head)->total >= GONDOLA_RMAP_MAX;
+	return to_chunk(head)->total >= RMAP_MAX;
 }
 
 u64 *rmap_victim(unsigned long head, unsigned int turn)
 {
 	struct rmap_chunk *chunk = to_chunk(head);
-	unsigned int at = turn % GONDOLA_RMAP_MAX;
+	unsigned int at = turn % RMAP_MAX;
 
 	/* Not the newest, which the same instruction may need as well. */
 	if (at == chunk->count - 1)
@@ -260,7 +260,7 @@ int rmap_init(void)
 {
 	static_assert(sizeof(struct rmap_chunk) == 128);
 	/* All chunks of a full bag are full. */
-	static_assert(GONDOLA_RMAP_MAX % CHUNK_ENTRIES == 0);
+	static_assert(RMAP_MAX % CHUNK_ENTRIES == 0);
 	chunk_cache = kmem_cache_create("gondola_rmap", sizeof(struct rmap_chunk), 128, SLAB_ACCOUNT,
 					NULL);
 	return chunk_cache ? 0 : -ENOMEM;

@@ -111,7 +111,7 @@ static void pse_differs_between_processors(struct kunit *test)
 
 /* How the walk of one table entry reads, apart from what is asked of each access. */
 struct reading {
-	enum gondola_walk_result result;
+	enum mmu_walk_result result;
 	int leaf;
 	gfn_t gfn;
 	u64 rights;

@@ -46,8 +46,8 @@ void gondola_mmu_mode_changed(struct gondola_vcpu *vcpu)
 	role.nopse = role.gpte32 && !(vcpu->cr4 & CR4_PSE);
 	role.gib_pages = role.long_mode && mmu->gib_pages;
 	role.maxphyaddr = vcpu->maxphyaddr;
-	mmu->format = role.long_mode ? &gondola_format_4level :
-		      pae ? &gondola_format_pae : &gondola_format_32;
+	mmu->format = role.long_mode ? &mmu_format_4level :
+		      pae ? &mmu_format_pae : &mmu_format_32;
 	mmu_reserved_bits(role, mmu->format, mmu->reserved);
 
 	if (role.word != mmu->role.word || mmu->current_root < 0) {
@@ -130,7 +130,7 @@ static void link_known(struct gondola_vcpu *vcpu, struct gondola_shadow_page *ro
 
 	if (root->role.direct || !(frame->host & FRAME_PRESENT))
 		return;
-	for (i = 0; i < GONDOLA_ENTRIES; i++) {
+	for (i = 0; i < MMU_ENTRIES; i++) {
 		u64 gpte = guest_entry(root, frame_data(frame), i);
 
 		mmu_step(1);
@@ -285,7 +285,7 @@ int gondola_mmu_init_vcpu(struct gondola_vcpu *vcpu)
 	root->root_count = 1;
 	vcpu->mmu.pae_root = root;
 	vcpu->mmu.current_root = -1;
-	vcpu->mmu.format = &gondola_format_32;
+	vcpu->mmu.format = &mmu_format_32;
 	return 0;
 }
 

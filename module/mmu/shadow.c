@@ -257,13 +257,13 @@ void mmu_entry_remove(struct gondola_vm *vm, struct gondola_shadow_page *sp, uns
 		struct gondola_frame *frame = mmu_find_frame(vm, gfn);
 
 		vm->mmu.nr_sptes--;
-		if (GONDOLA_MMU_BUG_ON(vm, !frame || !rmap_remove(&frame->rmap, spte)))
+		if (MMU_BUG_ON(vm, !frame || !rmap_remove(&frame->rmap, spte)))
 			return;
 		mmu_keep_written(vm, frame, gfn, old);
 	} else {
 		struct gondola_shadow_page *child = child_of(old);
 
-		if (GONDOLA_MMU_BUG_ON(vm, !rmap_remove(&child->parents, spte)))
+		if (MMU_BUG_ON(vm, !rmap_remove(&child->parents, spte)))
 			return;
 		/* A table that nothing leads to is most likely being freed by the guest. */
 		if (!child->parents && !child->root_count && !is_pae_root(sp))
@@ -278,7 +278,7 @@ void shadow_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 {
 	unsigned int i;
 
-	for (i = 0; i < GONDOLA_ENTRIES && sp->present; i++) {
+	for (i = 0; i < MMU_ENTRIES && sp->present; i++) {
 		mmu_step(1);
 		if (spte_present(sp->spt[i]))
 			mmu_entry_clear(vm, sp, i);

@@ -50,7 +50,7 @@ static bool zap_frame(struct gondola_vm *vm, struct gondola_slot *slot, u64 i)
 	while ((spte = rmap_first(frame->rmap))) {
 		mmu_entry_clear(vm, page_of(spte), spte_index(spte));
 		/* An entry that maps another frame was taken out of that one's bag. */
-		if (GONDOLA_MMU_BUG_ON(vm, rmap_first(frame->rmap) == spte))
+		if (MMU_BUG_ON(vm, rmap_first(frame->rmap) == spte))
 			rmap_remove(&frame->rmap, spte);
 	}
 	set_frame(slot, i, 0);

@@ -24,7 +24,7 @@ struct mmu_steps {
 extern struct mmu_steps mmu_steps;
 
 /* More than any hold may need: a loop without an end is told, too. */
-#define GONDOLA_STEPS_LIMIT	(1ull << 28)
+#define MMU_STEPS_LIMIT	(1ull << 28)
 
 void mmu_steps_begin(void);
 void mmu_steps_end(void);

@@ -16,7 +16,7 @@ void mmu_touch_tables(struct gondola_vm *vm, gfn_t gfn)
 {
 	struct gondola_shadow_page *sp;
 
-	gondola_for_each_table(vm, gfn, sp)
+	mmu_for_each_table(vm, gfn, sp)
 		sp->touched = true;
 }
 
@@ -49,7 +49,7 @@ bool mmu_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *
 	struct gondola_vm *vm = vcpu->vm;
 	struct gondola_shadow_page *sp;
 
-	gondola_for_each_table(vm, gfn, sp) {
+	mmu_for_each_table(vm, gfn, sp) {
 		if (sp->role.level == 1)
 			continue;
 		if (sp->writes < FLOOD)
@@ -57,7 +57,7 @@ bool mmu_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *
 		mmu_zap_tables(vm, gfn);
 		return true;
 	}
-	gondola_for_each_table(vm, gfn, sp) {
+	mmu_for_each_table(vm, gfn, sp) {
 		if (sp->unsync)
 			continue;
 		unsync_page(vm, sp, frame);
@@ -78,7 +78,7 @@ void mmu_zap_tables(struct gondola_vm *vm, gfn_t gfn)
 	struct gondola_shadow_page *sp;
 
 again:
-	gondola_for_each_table(vm, gfn, sp) {
+	mmu_for_each_table(vm, gfn, sp) {
 		/* The bucket may have lost more than this one. */
 		shadow_zap(vm, sp);
 		goto again;
@@ -132,16 +132,16 @@ static unsigned int next_change(const struct gondola_shadow_page *sp, const void
 				unsigned int i)
 {
 	if (sp->role.gpte32) {
-		while (i < GONDOLA_ENTRIES && guest_entry(sp, table, i) == sp->gpt[i])
+		while (i < MMU_ENTRIES && guest_entry(sp, table, i) == sp->gpt[i])
 			i++;
 		return i;
 	}
-	while (i % 8 && i < GONDOLA_ENTRIES) {
+	while (i % 8 && i < MMU_ENTRIES) {
 		if (((const u64 *)table)[i] != sp->gpt[i])
 			return i;
 		i++;
 	}
-	for (; i < GONDOLA_ENTRIES; i += 8) {
+	for (; i < MMU_ENTRIES; i += 8) {
 		unsigned int at = compare8((const u64 *)table + i, sp->gpt + i);
 
 		if (at != 8)
@@ -163,11 +163,11 @@ void mmu_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
 
 	lockdep_assert_held(&vm->mmu.lock);
 	gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_SYNCS);
-	mmu_step(GONDOLA_ENTRIES);
+	mmu_step(MMU_ENTRIES);
 	if (unlikely(!(frame->host & FRAME_PRESENT))) {
 		/* The host has the table: an empty shadow is in sync with whatever comes back. */
 		shadow_clear(vm, sp);
-		memset64(sp->gpt, 0, GONDOLA_ENTRIES);
+		memset64(sp->gpt, 0, MMU_ENTRIES);
 		sp->touched = false;
 		resync_page(vm, sp, frame);
 		return;
@@ -176,7 +176,7 @@ void mmu_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
 	if (sp->quiet >= QUIET_SYNCS)
 		resync_page(vm, sp, frame);
 	sp->touched = false;
-	for (i = next_change(sp, frame_data(frame), 0); i < GONDOLA_ENTRIES;
+	for (i = next_change(sp, frame_data(frame), 0); i < MMU_ENTRIES;
 	     i = next_change(sp, frame_data(frame), i + 1)) {
 		changed = true;
 		update_entry(vcpu, sp, i, guest_entry(sp, frame_data(frame), i));
@@ -319,11 +319,11 @@ static void entries_at(const struct gondola_shadow_page *sp, unsigned int offset
 	}
 	*first = max(from, 0);
 	*last = to;
-	if (to < 0 || from >= GONDOLA_ENTRIES) {
+	if (to < 0 || from >= MMU_ENTRIES) {
 		*first = 1;
 		*last = 0;
-	} else if (to >= GONDOLA_ENTRIES) {
-		*last = GONDOLA_ENTRIES - 1;
+	} else if (to >= MMU_ENTRIES) {
+		*last = MMU_ENTRIES - 1;
 	}
 }
 
@@ -335,7 +335,7 @@ void mmu_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset
 	unsigned int n = 0, t, i, last;
 
 	gondola_count(vcpu, GONDOLA_COUNTER_TABLE_WRITES);
-	gondola_for_each_table(vcpu->vm, gfn, sp) {
+	mmu_for_each_table(vcpu->vm, gfn, sp) {
 		/* More than an entry at once, or again and again: it is a page of data by now. */
 		if (bytes > 8 || n == MAX_ALIASES ||
 		    (++sp->writes > FLOOD && sp->role.level > 1)) {

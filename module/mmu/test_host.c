@@ -34,7 +34,7 @@ void mmu_steps_end(void)
 void mmu_step(unsigned int n)
 {
 	mmu_steps.now += n;
-	if (mmu_steps.now > GONDOLA_STEPS_LIMIT)
+	if (mmu_steps.now > MMU_STEPS_LIMIT)
 		panic("%llu steps under the MMU's lock, and no end", mmu_steps.now);
 }
 
@@ -329,7 +329,7 @@ void world_set_mode(struct world *w, enum world_mode mode)
 void world_set_cr3(struct world *w, u64 cr3)
 {
 	w->vcpu.cr3 = cr3;
-	if (w->vcpu.mmu.format == &gondola_format_pae && gondola_paging(&w->vcpu))
+	if (w->vcpu.mmu.format == &mmu_format_pae && gondola_paging(&w->vcpu))
 		gondola_mmu_load_pdptes(&w->vcpu, cr3);
 	gondola_mmu_cr3_written(&w->vcpu, true);
 }

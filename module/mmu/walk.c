@@ -5,15 +5,15 @@
 
 #define MAX_WALKS	8	/* of tables that change under the walk */
 
-const struct mmu_format gondola_format_32 = {
+const struct mmu_format mmu_format_32 = {
 	.levels = 2, .entry_bytes = 4, .index_bits = 10,
 };
 
-const struct mmu_format gondola_format_pae = {
+const struct mmu_format mmu_format_pae = {
 	.levels = 2, .entry_bytes = 8, .index_bits = 9, .pae = true,
 };
 
-const struct mmu_format gondola_format_4level = {
+const struct mmu_format mmu_format_4level = {
 	.levels = 4, .entry_bytes = 8, .index_bits = 9,
 };
 
@@ -122,9 +122,9 @@ static bool set_accessed_dirty(struct gondola_vcpu *vcpu, struct mmu_walk *w, vo
 }
 
 /* Sets the accessed and dirty bits of a walk that found its leaf. */
-static enum gondola_walk_result note_access(struct gondola_vcpu *vcpu, u32 access,
-					    struct mmu_walk *w, struct gondola_frame **frames,
-					    void **entries, bool *again)
+static enum mmu_walk_result note_access(struct gondola_vcpu *vcpu, u32 access,
+					struct mmu_walk *w, struct gondola_frame **frames,
+					void **entries, bool *again)
 {
 	int i;
 
@@ -155,8 +155,8 @@ static enum gondola_walk_result note_access(struct gondola_vcpu *vcpu, u32 acces
 	return WALK_OK;
 }
 
-static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
-					  struct mmu_walk *w, bool *again)
+static enum mmu_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+				      struct mmu_walk *w, bool *again)
 {
 	const struct mmu_format *format = vcpu->mmu.format;
 	struct gondola_frame *frames[5];
@@ -230,10 +230,10 @@ static enum gondola_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, 
  * Lock held, paging on.  Sets A and D in the guest's tables when the access is
  * allowed.
  */
-enum gondola_walk_result mmu_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
-				  struct mmu_walk *w)
+enum mmu_walk_result mmu_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
+			      struct mmu_walk *w)
 {
-	enum gondola_walk_result result;
+	enum mmu_walk_result result;
 	unsigned int tries;
 	bool again = true;
 

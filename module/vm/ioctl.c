@@ -18,7 +18,7 @@ struct head {
 	u32 flags;
 };
 
-static long call_locked(const struct gondola_ioctl *row, struct gondola_vm *vm,
+static long call_locked(const struct ioctl_row *row, struct gondola_vm *vm,
 			struct gondola_vcpu *vcpu, void *args)
 {
 	struct mutex *lock = NULL;
@@ -40,7 +40,7 @@ static long call_locked(const struct gondola_ioctl *row, struct gondola_vm *vm,
 }
 
 /* @args: room for the argument, @bytes long. */
-static long call_with_args(const struct gondola_ioctl *row, struct gondola_vm *vm,
+static long call_with_args(const struct ioctl_row *row, struct gondola_vm *vm,
 			   struct gondola_vcpu *vcpu, void __user *uarg, void *args, u32 bytes)
 {
 	const struct head *head = args;
@@ -56,7 +56,7 @@ static long call_with_args(const struct gondola_ioctl *row, struct gondola_vm *v
 	return ret;
 }
 
-static long make_call(const struct gondola_ioctl *row, struct gondola_vm *vm,
+static long make_call(const struct ioctl_row *row, struct gondola_vm *vm,
 		      struct gondola_vcpu *vcpu, void __user *uarg)
 {
 	u64 small[SMALL_ARGS / sizeof(u64)];
@@ -76,10 +76,10 @@ static long make_call(const struct gondola_ioctl *row, struct gondola_vm *vm,
 	return ret;
 }
 
-long ioctl_make(const struct gondola_ioctl *calls, size_t count, struct gondola_vm *vm,
+long ioctl_make(const struct ioctl_row *calls, size_t count, struct gondola_vm *vm,
 		struct gondola_vcpu *vcpu, unsigned int cmd, unsigned long arg)
 {
-	const struct gondola_ioctl *row;
+	const struct ioctl_row *row;
 
 	/* Slots are addresses in one address space: a forked child has another. */
 	if (vm && current->mm != vm->mm)

@@ -49,14 +49,14 @@ enum ioctl_lock {
 };
 
 /**
- * struct gondola_ioctl - one call
+ * struct ioctl_row - one call
  * @cmd: its number, which says how long the argument is and whether it is written back
  * @flags: those that the argument may have
  * @lock: is held around @call, but not while the argument is copied: a page that
  *	userfaultfd or FUSE does not give would hold up all who want the lock
  * @call: gets a copy of the argument, whose size and flags are checked
  */
-struct gondola_ioctl {
+struct ioctl_row {
 	unsigned int cmd;
 	u32 flags;
 	enum ioctl_lock lock;
@@ -69,7 +69,7 @@ struct gondola_ioctl {
  * @vm: NULL for /dev/gondola
  * @vcpu: NULL for these and a VM's descriptor
  */
-long ioctl_make(const struct gondola_ioctl *calls, size_t count, struct gondola_vm *vm,
+long ioctl_make(const struct ioctl_row *calls, size_t count, struct gondola_vm *vm,
 		struct gondola_vcpu *vcpu, unsigned int cmd, unsigned long arg);
 
 /**

@@ -71,7 +71,7 @@ out:
 	return err;
 }
 
-static const struct gondola_ioctl calls[] = {
+static const struct ioctl_row calls[] = {
 	{ GONDOLA_GET_API_VERSION, 0, IOCTL_UNLOCKED, api_version },
 	{ GONDOLA_PREFLIGHT, 0, IOCTL_UNLOCKED, preflight },
 	{ GONDOLA_CREATE_VM, 0, IOCTL_UNLOCKED, create_vm },

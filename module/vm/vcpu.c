@@ -200,7 +200,7 @@ static long get_history(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *
 	return 0;
 }
 
-static const struct gondola_ioctl calls[] = {
+static const struct ioctl_row calls[] = {
 	{ GONDOLA_RUN, 0, IOCTL_VCPU, run },
 	{ GONDOLA_NMI, 0, IOCTL_UNLOCKED, nmi },
 	{ GONDOLA_GET_STATS, 0, IOCTL_UNLOCKED, get_stats },

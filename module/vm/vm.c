@@ -391,7 +391,7 @@ long vm_set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 	return err;
 }
 
-static const struct gondola_ioctl calls[] = {
+static const struct ioctl_row calls[] = {
 	{ GONDOLA_IRQ_LINE, 0, IOCTL_UNLOCKED, irq_line },
 	{ GONDOLA_SET_MEMORY,
 	  GONDOLA_MEM_READONLY | GONDOLA_MEM_LOG_DIRTY | GONDOLA_MEM_USERFAULT,
