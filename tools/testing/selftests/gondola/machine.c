@@ -41,7 +41,7 @@ int machine_open(void)
 	require_equal(__gondola_preflight(sys, GONDOLA_ENGINE_ANY, &preflight), 0);
 	if (preflight.reason != GONDOLA_PF_OK) {
 		close(sys);
-		tap_skip("no engine: %s", preflight_words(preflight.reason));
+		tap_skip("no engine: %s", gondola_preflight_words(preflight.reason));
 	}
 	return sys;
 }
