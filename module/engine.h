@@ -60,7 +60,7 @@ struct gondola_exit {
 			u16 port;
 			u8 width;
 			bool in;
-			bool string;	/* INS, OUTS: interpret it */
+			bool string;	/* INS, OUTS: emulate it */
 		} io;
 		struct {		/* CR0/3/4/8_WRITE, CR_READ; DR_ACCESS */
 			u8 cr;
@@ -69,11 +69,11 @@ struct gondola_exit {
 			bool clts;	/* CR0_WRITE by CLTS */
 			bool lmsw;	/* CR0_WRITE by LMSW with source @value */
 			u16 value;
-			bool decoded;	/* false: interpret it */
+			bool decoded;	/* false: emulate it */
 		} cr;
 		struct {		/* INVLPG */
 			gva_t gva;
-			bool decoded;	/* false: interpret it */
+			bool decoded;	/* false: emulate it */
 		} invlpg;
 		struct {		/* UNKNOWN, ENTRY_FAILED */
 			u64 qualification;

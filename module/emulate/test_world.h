@@ -58,7 +58,7 @@ struct test_world {
 
 /** test_world_init() - in @mode with flat segments, paging and protection on but in real mode */
 struct test_world *test_world_init(struct kunit *test, enum gondola_emul_mode mode);
-/** test_world_run() - put @bytes of @code at RIP, and interpret one instruction */
+/** test_world_run() - put @bytes of @code at RIP, and emulate one instruction */
 int test_world_run(struct test_world *w, const u8 *code, unsigned int bytes);
 
 #define RUN(w, ...) \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Guest memory as instructions that are interpreted see it, and by guest-physical address. */
+/* Guest memory as emulated instructions see it, and by guest-physical address. */
 #include <linux/string.h>
 #include "internal.h"
 

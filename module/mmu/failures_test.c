@@ -96,7 +96,7 @@ static void failure_03_unsynced_grandchild_by_a_write(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x20000), 20ull);
 	/* Only the first root leads to 0x3000; then its leaf table goes out of sync … */
 	must_write(test, w, 0x4000 + 8 * 0x20, 0x21000 | FULL | PT_A | PT_D);
-	/* … and the second root is led to it by an interpreted write. */
+	/* … and the second root is led to it by an emulated write. */
 	must_write(test, w, 0x9010, 0x3000 | FULL | PT_A);
 	must_read(test, w, 0x80030000ull);
 	KUNIT_EXPECT_EQ(test, must_read(test, w, 0x80020000ull), 21ull);

@@ -72,7 +72,7 @@ struct gondola_slot {
  * @nosmep: with @nowp: CR4.SMEP is set (a user page made supervisor-writable must not become
  *	executable)
  * @nosmap: with @nowp: CR4.SMAP is set (a user page must not become supervisor-writable at all,
- *	or it would escape SMAP: such writes are interpreted)
+ *	or it would escape SMAP: such writes are emulated)
  * @clean: with @nowp and @direct: the large guest entry has D clear.  Nothing may be writable,
  *	not even for the supervisor, while another mapping of the same page may be dirty
  * @nonxe: EFER.NXE is clear: bit 63 is reserved
@@ -216,7 +216,7 @@ enum gondola_access_result {
 	GONDOLA_ACCESS_OK = 0,
 	GONDOLA_ACCESS_FAULT,		/* the guest gets #PF: see @error */
 	GONDOLA_ACCESS_MMIO,		/* no memory there: see @gpa */
-	GONDOLA_ACCESS_INTERPRET,	/* (faults only) a write to a shadowed table: interpret it */
+	GONDOLA_ACCESS_INTERPRET,	/* (faults only) a write to a shadowed table: emulate it */
 	GONDOLA_ACCESS_MEMORY,		/* the launcher must make vcpu->missing present */
 	GONDOLA_ACCESS_ERROR,		/* out of memory or a broken launcher */
 };

@@ -246,7 +246,7 @@ static void written_while_its_entry_changes(struct kunit *test)
 {
 	struct world *w = writer_world(test, 0);
 
-	/* As an interpreted instruction takes write access away: in place. */
+	/* As an emulated instruction takes write access away: in place. */
 	w->on_entry = NULL;
 	KUNIT_EXPECT_EQ(test, *world_u64(w, 0x4000 + 8 * 0x60) & PT_W, PT_W);
 	w->on_entry = writer_writes;

@@ -316,10 +316,10 @@ static bool edit_by_guest(struct random_state *s, gpa_t at, u64 value, unsigned 
 	random_bring_all(s);
 	switch (way) {
 	case 0:
-		/* As an instruction that is interpreted does it. */
+		/* As an emulated instruction does it. */
 		result = gondola_mmu_access(vcpu, gva, &new, bytes, PFEC_W, &out);
 		return result == GONDOLA_ACCESS_OK ||
-		       random_failed(s, "interpreted edit at %llx: %d", at, result);
+		       random_failed(s, "emulated edit at %llx: %d", at, result);
 	case 1:
 		memcpy(&old, ref_memory(&s->ref, at), bytes);
 		new = old;
@@ -367,7 +367,7 @@ bool random_edit(struct random_state *s, gpa_t at, u64 value)
 		return edit_by_host(s, at, value, way);
 	}
 	say(s, "the guest %s entry %llx = %llx",
-	    way == 2 ? "interprets" : way == 3 ? "exchanges" : "writes", at, value);
+	    way == 2 ? "emulates" : way == 3 ? "exchanges" : "writes", at, value);
 	/* Four bytes at a time: the half-written entry is one that a TLB may remember, too. */
 	if (ref_entry_bytes(&s->ref) == 8 && !gondola_long_mode(s->cpu->vcpu) && way > 3) {
 		u64 old = *(u64 *)ref_memory(&s->ref, at);

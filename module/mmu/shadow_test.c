@@ -264,7 +264,7 @@ static void writes_after_an_unasked_sync_are_seen(struct kunit *test)
 	must_write(test, w, 0x4000 + 8 * 0x100, 0x100000 | FULL | PT_A | PT_D);
 	world_set_cr3(w, 0x1000);
 	must_write(test, w, 0x5000, 0x20000 | FULL | PT_A | PT_D);
-	/* An interpreted write takes the mapping back; a new way to both tables syncs them. */
+	/* An emulated write takes the mapping back; a new way to both tables syncs them. */
 	seen = gone;
 	KUNIT_ASSERT_EQ(test, gondola_mmu_access(&w->vcpu, 0x4000 + 8 * 5, &seen, 8, PFEC_W, &out),
 			GONDOLA_ACCESS_OK);

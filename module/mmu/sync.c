@@ -3,7 +3,7 @@
  * Keeping shadows like their tables.  A leaf table that the guest writes goes
  * out of sync: it may be written freely, as if the shadow were a TLB, and is
  * compared again where the guest flushes.  Writes to upper tables are
- * interpreted and carried over at once.
+ * emulated and carried over at once.
  */
 #include "internal.h"
 
@@ -42,7 +42,7 @@ static void resync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
 
 /*
  * Let the guest write a frame in which tables lie, if that can be.
- * True: it may be mapped writable.  False: interpret the write.
+ * True: it may be mapped writable.  False: emulate the write.
  */
 bool mmu_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame)
 {

@@ -606,7 +606,7 @@ static int emulate_with_fpu(struct assist *in)
 	return r;
 }
 
-/* Interpret one instruction; enum gondola_emul_result in *@result for who wants to know more. */
+/* Emulate one instruction.  @result: enum gondola_emul_result, for callers that need to know more. */
 static int emulate(struct assist *in, int *result)
 {
 	struct gondola_vcpu *vcpu = in->vcpu;

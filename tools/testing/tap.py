@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Test results as TAP: scripts on the host print them with Results, and check reads them with parse()."""
+"""Test results as TAP: scripts outside of machines print them with Results, and check reads them with parse()."""
 
 import collections
 import re

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
-# Results as TAP, for shell scripts on the host and in machines: ". tap.sh", and "tap_end" at the end.
+# Results as TAP, for shell scripts inside and outside of machines: ". tap.sh", and "tap_end" at the end.
 
 tap_number=0
 tap_failed=0

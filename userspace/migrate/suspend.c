@@ -47,7 +47,7 @@ static bool started;
 /* The file in the registry, see sandbox/keeper.h. */
 static int saved_note;
 
-static uint64_t host_ns(void)
+static uint64_t now_ns(void)
 {
 	struct timespec now;
 
@@ -64,9 +64,9 @@ static bool progress(void *argument, uint64_t done, uint64_t all)
 
 	if (vm_ending(suspend->vm))
 		return false;
-	if (host_ns() - suspend->last_ns < PROGRESS_NS)
+	if (now_ns() - suspend->last_ns < PROGRESS_NS)
 		return true;
-	suspend->last_ns = host_ns();
+	suspend->last_ns = now_ns();
 	event = json_object_new_object();
 	json_object_object_add(event, "pages", json_object_new_uint64(done));
 	json_object_object_add(event, "pages_total", json_object_new_uint64(all));
@@ -166,7 +166,7 @@ static void *suspend_thread(void *argument)
 	struct suspend *suspend = argument;
 	struct control_request *request = suspend->request;
 	struct vm *vm = suspend->vm;
-	uint64_t begun = host_ns();
+	uint64_t begun = now_ns();
 	bool user_paused = vm_paused(vm) & 1u << PAUSE_USER;
 	int ret = 0;
 
@@ -201,7 +201,7 @@ static void *suspend_thread(void *argument)
 		json_object_object_add(request->out, "zero_pages",
 				       json_object_new_uint64(suspend->writer.zero_pages));
 		json_object_object_add(request->out, "ns",
-				       json_object_new_uint64(host_ns() - begun));
+				       json_object_new_uint64(now_ns() - begun));
 	}
 	control_done(request);
 	/* After the answer: nobody gives it once the loop has ended. */

@@ -81,7 +81,7 @@ static void on_emulation(struct vcpu *vcpu)
 
 	for (uint32_t i = 0; i < run->emulation.bytes && i < sizeof(run->emulation.insn); i++)
 		sprintf(insn + 3 * i, " %02x", run->emulation.insn[i]);
-	snprintf(words, sizeof(words), "the interpreter does not know the instruction at 0x%llx; the bytes from there on:%s",
+	snprintf(words, sizeof(words), "the emulator does not know the instruction at 0x%llx; the bytes from there on:%s",
 		 (unsigned long long)run->emulation.rip, insn);
 	error(vcpu, words);
 }

@@ -389,7 +389,7 @@ static void svm_take_asid(struct svm_vcpu *svm, struct svm_cpu *c)
 
 /*
  * The guest must not see our TF.  Each event that is delivered pushes RFLAGS, and some instructions
- * push or load them: all of these leave the guest instead, and are interpreted with the guest's
+ * push or load them: all of these leave the guest instead, and are emulated with the guest's
  * own.  SYSCALL, which has no intercept, is undefined meanwhile.
  */
 static void begin_step(struct gondola_vcpu *vcpu, struct svm_vcpu *svm)

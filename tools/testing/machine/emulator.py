@@ -298,7 +298,7 @@ class Uml(Emulator):
                 descriptors.append(other.fileno())
                 terminal = "fd:%d" % other.fileno()
             argv = [self.kernel, "mem=%dM" % self.args.memory, "initrd=" + self.initrd,
-                    # The host's random numbers are as good as a processor's.
+                    # The computer's random numbers are as good as a processor's.
                     "quiet", "random.trust_cpu=on", "con=null", "con0=" + terminal, "ssl=null",
                     "ssl1=null,fd:%d" % channel.fileno(), *self.args.append.split()]
             self.process = subprocess.Popen(

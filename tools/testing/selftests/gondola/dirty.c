@@ -148,7 +148,7 @@ static void table_bits(void)
 GUEST_CODE(string_in, 64,
 	   "mov $0x100000, %edi; mov $0x70, %edx; insb; out %eax, $0x80");
 
-static void interpreter(void)
+static void emulator(void)
 {
 	static const uint64_t pages[] = { FIRST };
 	struct machine machine;
@@ -215,7 +215,7 @@ static const struct tap_test tests[] = {
 	{ "the log begins with all pages, and the guest runs on", begins },
 	{ "what the guest writes is logged", guest },
 	{ "accessed and dirty bits set in guest tables are logged", table_bits },
-	{ "what the interpreter writes is logged", interpreter },
+	{ "what the emulator writes is logged", emulator },
 	{ "paravirtual records are logged", records },
 	{ "what the launcher writes is logged when it says so", launcher },
 	{ "setting a saved state writes no memory", restored_state },

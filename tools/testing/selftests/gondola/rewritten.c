@@ -17,7 +17,7 @@ enum { STOP, EXPECTED };
 /* The one byte that changes is the opcode: a processor may fetch the bytes one by one. */
 #define OPCODE		(CODE + 0x11)
 #define CPUID		0xa2
-#define PADDB		0xfc	/* of MM0 and MM0: the interpreter does not know it */
+#define PADDB		0xfc	/* of MM0 and MM0: the emulator does not know it */
 #define LONG_NOP	0x1f
 
 /*
@@ -105,7 +105,7 @@ static void longer(void)
 }
 
 static const struct tap_test tests[] = {
-	{ "CPUID becomes an instruction that the interpreter does not know", unknown },
+	{ "CPUID becomes an instruction that the emulator does not know", unknown },
 	{ "CPUID becomes a longer instruction", longer },
 };
 

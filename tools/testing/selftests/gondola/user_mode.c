@@ -252,7 +252,7 @@ static void through_call_gate(void)
 	user_create(&machine);
 	if (machine.engine == GONDOLA_ENGINE_INTERP || machine.engine == GONDOLA_ENGINE_RING3) {
 		machine_destroy(&machine);
-		tap_skip("the interpreter knows no call gates");
+		tap_skip("the emulator knows no call gates");
 	}
 	user_load(&machine, call_gate, call_gate_end);
 	user_run_called(&machine, &end);
@@ -450,7 +450,7 @@ static void fpu_controls(void)
 	machine_destroy(&machine);
 }
 
-/* SSSE3: the processor may know it where the interpreter does not. */
+/* SSSE3: the processor may know it where the emulator does not. */
 GUEST_CODE(shuffle_upper, 64, "pshufb -0x1000, %xmm0");
 GUEST_CODE(shuffle_hole, 64, "mov $0xffff878000002000, %rcx; pshufb (%rcx), %xmm0");
 GUEST_CODE(shuffle_with_ds, 64, "mov $0x2b, %ecx; mov %ecx, %ds; pshufb %xmm1, %xmm0; int3");

@@ -170,13 +170,13 @@ static void pointers_in_state(void)
 	stop(&machine, uffd);
 }
 
-/* String I/O is interpreted: the interpreter reads and writes memory by itself. */
+/* String I/O is emulated: the emulator reads and writes memory by itself. */
 GUEST_CODE(strings, 64,
 	   "mov $0x100000, %esi; mov $0x70, %edx; outsb\n"
 	   "mov $0x101000, %edi; insb\n"
 	   "mov $0x101000, %edi; movzbl (%rdi), %eax; out %eax, $0x80");
 
-static void interpreter(void)
+static void emulator(void)
 {
 	struct machine machine;
 	int uffd = start(&machine, 0);
@@ -256,7 +256,7 @@ static const struct tap_test tests[] = {
 	{ "a guest whose page table is absent leaves for it", page_tables },
 	{ "PAE directory pointers that are absent are asked for to be read", directory_pointers },
 	{ "state whose directory pointers are absent is set once they are there", pointers_in_state },
-	{ "the interpreter leaves for absent pages", interpreter },
+	{ "the emulator leaves for absent pages", emulator },
 	{ "paravirtual records in absent pages are written once they are there", records },
 	{ "memory that is at hand needs no exit", demand },
 };

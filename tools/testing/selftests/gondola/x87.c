@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* x87 where instructions are interpreted: in real mode without an engine's help, and on devices. */
+/* x87 where instructions are emulated: in real mode without an engine's help, and on devices. */
 #include "machine.h"
 
 #define REAL_RESULTS	0xf000u
@@ -38,7 +38,7 @@ static void in_real_mode(void)
 	machine_destroy(&machine);
 }
 
-/* The guest's registers go on from what the interpreter left, and the other way round. */
+/* The guest's registers go on from what the emulator left, and the other way round. */
 GUEST_CODE(device_memory, 64,
 	   "fninit; fld1; fld1; faddp; mov $0xd0000000, %ebx; fistl (%rbx)\n"
 	   "fiaddl (%rbx); fistpl 0x40000; mov 0x40000, %eax; out %eax, $0x80; jmp .");
