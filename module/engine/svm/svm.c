@@ -263,7 +263,7 @@ static void svm_reset_segments(struct vmcb *vmcb)
 	vmcb->gdtr.limit = 0xffff;
 	vmcb->idtr.limit = 0xffff;
 	vmcb->ldtr = (struct svm_segment){ .attrib = 0x82, .limit = 0xffff };
-	vmcb->tr = (struct svm_segment){ .attrib = 0x8b, .limit = 0xffff };
+	vmcb->tr = (struct svm_segment){ .attrib = 0x89, .limit = 0xffff };
 }
 
 /* Without the filter every PAUSE would leave the guest. */
@@ -583,6 +583,9 @@ static void svm_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool nmi)
 
 /* ---- state ------------------------------------------------------------------------------ */
 
+/* In a TSS's type. */
+#define TYPE_BUSY	2u
+
 static struct svm_segment *svm_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg)
 {
 	struct svm_vcpu *svm = vcpu->engine_data;
@@ -613,7 +616,7 @@ static void svm_get_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
 	if (s->limit > 0xfffff)
 		out->ar |= GONDOLA_AR_G;
 	if (seg == GONDOLA_TR)
-		out->ar |= 2;
+		out->ar |= TYPE_BUSY;
 	if (seg == GONDOLA_SS)
 		out->ar = (out->ar & ~GONDOLA_AR_DPL) | svm->vmcb->cpl << GONDOLA_AR_DPL_SHIFT;
 	if (!(s->attrib & GONDOLA_AR_P))
@@ -634,6 +637,9 @@ static void svm_set_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
 	};
 	if (in->ar & GONDOLA_AR_UNUSABLE)
 		s->attrib &= ~GONDOLA_AR_P;
+	/* As exits leave it. QEMU takes no stack from a TSS that its hidden part calls busy. */
+	if (seg == GONDOLA_TR)
+		s->attrib &= ~TYPE_BUSY;
 	svm->unchecked = true;
 	if (seg == GONDOLA_SS)
 		svm->vmcb->cpl = (in->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A few instructions in each mode: they compute, use memory and the stack, and report. */
+#include <string.h>
+
 #include "machine.h"
 
 /* Sums 1 … 100 through memory; the result is also left at DATA. */
@@ -251,6 +253,44 @@ static void real_mode(void)
 	machine_destroy(&machine);
 }
 
+/* A program of 32 bits, by a state as another host saves it: an interrupt takes it to its kernel. */
+#define GDT		0x50000u
+#define IDT		0x51000u
+#define TSS		0x52000u
+#define HANDLER		0x53000u
+GUEST_CODE(ask_kernel, 32, "int $0x30");
+GUEST_CODE(kernel, 32, "mov %esp, %eax; out %eax, $0x80; jmp .");
+
+static void interrupted_program(void)
+{
+	struct machine machine;
+	uint64_t *gdt;
+
+	machine_create(&machine, MODE_UNPAGED);
+	GUEST_LOAD(&machine, ask_kernel);
+	memcpy(machine.memory + HANDLER, kernel, kernel_end - kernel);
+	gdt = (uint64_t *)(machine.memory + GDT);
+	gdt[2] = 0x00cf9b000000ffffull;
+	gdt[3] = 0x00cf93000000ffffull;
+	gdt[4] = 0x00008b0000000067ull | (uint64_t)TSS << 16;
+	*(uint64_t *)(machine.memory + IDT + 8 * 0x30) =
+		(HANDLER & 0xffff) | 0x10 << 16 | 0xee00ull << 32 | (uint64_t)(HANDLER >> 16) << 48;
+	*(uint32_t *)(machine.memory + TSS + 4) = STACK;
+	*(uint32_t *)(machine.memory + TSS + 8) = 0x18;
+	machine.sregs.gdt = (struct gondola_dtable){ .base = GDT, .limit = 0x27 };
+	machine.sregs.idt = (struct gondola_dtable){ .base = IDT, .limit = 8 * 0x31 - 1 };
+	machine.sregs.seg[GONDOLA_TR].base = TSS;
+	for (int i = GONDOLA_ES; i <= GONDOLA_GS; i++) {
+		machine.sregs.seg[i].selector |= 3;
+		machine.sregs.seg[i].ar |= 0x60;
+	}
+	machine_set(&machine);
+	/* Five words lie on the kernel's stack: where the program was, and its own stack. */
+	expect_equal(machine_result(&machine), STACK - 5 * 4);
+	expect_equal(*(uint32_t *)(machine.memory + STACK - 20), CODE + 2);
+	machine_destroy(&machine);
+}
+
 static const struct tap_test tests[] = {
 	{ "unpaged protected mode computes", unpaged },
 	{ "32-bit paging computes", paged32 },
@@ -265,6 +305,7 @@ static const struct tap_test tests[] = {
 	{ "a guest's page fault is its own", guest_fault },
 	{ "UD2 without a handler ends in shutdown, in every mode", triple_fault },
 	{ "real mode runs or is refused", real_mode },
+	{ "a program of 32 bits is interrupted", interrupted_program },
 };
 
 TAP_MAIN(tests)
