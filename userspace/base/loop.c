@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fail.h"
+#include "hurry.h"
 #include "loop.h"
 
 #define NS	1000000000ull
@@ -147,6 +148,7 @@ void loop_run(struct loop *loop)
 {
 	struct turn turn = { .room = 0 };
 
+	hurry_set(loop->hurries);
 	while (!__atomic_load_n(&loop->stop, __ATOMIC_ACQUIRE)) {
 		take_sources(loop, &turn);
 		if (poll(turn.fds, turn.count, -1) < 0) {
@@ -159,6 +161,7 @@ void loop_run(struct loop *loop)
 				turn.sources[i].call(turn.sources[i].argument, turn.fds[i].fd,
 						     turn.fds[i].revents);
 	}
+	hurry_set(false);
 	free(turn.sources);
 	free(turn.fds);
 }

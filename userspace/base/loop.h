@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The launcher's main thread: waits for descriptors and calls who asked. */
+/* A thread that waits for descriptors and calls those who asked for them. */
 #ifndef VM_LOOP_H
 #define VM_LOOP_H
 
@@ -21,6 +21,7 @@ struct loop {
 	unsigned int room;		/* grows with them */
 	int wake_fd;
 	bool stop;
+	bool hurries;			/* see base/hurry.h */
 };
 
 void loop_init(struct loop *loop);

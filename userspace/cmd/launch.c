@@ -384,12 +384,17 @@ static void console_status(struct vm *vm, struct json_object *status)
 	json_object_object_add(status, "console", json_object_new_string(console_where));
 }
 
-static void on_stop(struct control_request *request)
+static void press_button(struct control_request *request)
 {
 	if (!acpi_pm_power_button(request->vm))
 		control_fail(request, "not-listening",
 			     "the guest of %s does not listen to its power button: end it with gondola kill",
 			     request->vm->name);
+}
+
+static void on_stop(struct control_request *request)
+{
+	control_aside(request, LANE_DEVICES, press_button);
 }
 
 static void open_control(struct vm *vm, const struct run_options *options)
@@ -505,9 +510,9 @@ static void start_devices(struct vm *vm, bool incoming)
 		fail(error.status, "%s", error.words);
 	if (!incoming)
 		return;
-	pthread_mutex_lock(&vm->devices);
+	vm_lock_devices(vm);
 	devices_freeze();
-	pthread_mutex_unlock(&vm->devices);
+	vm_unlock_devices(vm);
 	vm_pause(vm, PAUSE_START);
 }
 

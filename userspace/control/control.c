@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "control.h"
 #include "sandbox/keeper.h"
 #include "base/error.h"
@@ -60,12 +61,6 @@ static struct {
 	unsigned int nr_listeners;
 	struct control_client clients[CONTROL_MAX_CLIENTS];
 	uint64_t serial;
-	struct {
-		pthread_t thread;
-		bool started;
-		bool busy;
-		control_fn fn;
-	} aside;
 	struct {
 		const char *name;
 		control_fn fn;
@@ -550,49 +545,6 @@ static void on_subscribe(struct control_request *request)
 	request->client->subscribed = true;
 }
 
-/* ---- what waits for vCPUs: other requests, "kill" above all, do not wait for it ---------------- */
-
-static void *run_aside(void *argument)
-{
-	struct control_request *request = argument;
-
-	control.aside.fn(request);
-	/* Before it is told: the client may ask for the next one at once. */
-	__atomic_store_n(&control.aside.busy, false, __ATOMIC_RELEASE);
-	control_done(request);
-	return NULL;
-}
-
-static void join_aside(void)
-{
-	if (control.aside.started)
-		pthread_join(control.aside.thread, NULL);
-	control.aside.started = false;
-}
-
-bool control_aside(struct control_request *request, control_fn fn)
-{
-	int ret;
-
-	if (__atomic_load_n(&control.aside.busy, __ATOMIC_ACQUIRE)) {
-		control_fail(request, "busy", "%s: its vCPUs are awaited by another command",
-			     request->vm->name);
-		return false;
-	}
-	join_aside();
-	control.aside.fn = fn;
-	control.aside.busy = true;
-	control_later(request);
-	ret = pthread_create(&control.aside.thread, NULL, run_aside, request);
-	control.aside.started = !ret;
-	if (!ret)
-		return true;
-	control.aside.busy = false;
-	control_fail(request, "failed", "cannot make a thread: %s", strerror(ret));
-	control_done(request);
-	return false;
-}
-
 static void await_pause(struct control_request *request)
 {
 	struct vm *vm = request->vm;
@@ -612,7 +564,7 @@ static void on_pause(struct control_request *request)
 
 	/* At once: the next request is judged by it. */
 	vm_pause_begin(vm, PAUSE_USER);
-	if (!control_aside(request, await_pause))
+	if (!control_aside(request, LANE_VCPUS, await_pause))
 		vm_unpause(vm, PAUSE_USER);
 }
 
@@ -732,7 +684,7 @@ void control_close(void)
 {
 	if (!control.vm)
 		return;
-	join_aside();
+	aside_end();
 	pthread_mutex_lock(&control.lock);
 	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++)
 		if (control.clients[i].fd >= 0)

@@ -88,12 +88,22 @@ void control_fail_with(struct control_request *request, const char *member,
  * From here on @request is that of the thread that answers, also if the handler fails afterwards.
  */
 void control_later(struct control_request *request);
+
+/* What is done beside the loop, each in its turn. */
+enum control_lane {
+	LANE_VCPUS,		/* waits for vCPUs to stand */
+	LANE_DEVICES,		/* takes a device's lock */
+	LANE_MIGRATE,		/* takes the lock of what sends and receives */
+	CONTROL_LANES
+};
+
 /**
- * control_aside() - a thread runs @fn, which may wait for vCPUs, and then answers
+ * control_aside() - a thread runs @fn, which may wait, and then answers
  *
- * One at a time: false if another one is under way, and the request has failed.
+ * Requests of a lane are done one by one in the order in which they came.  False if too many wait
+ * there: the request has failed.
  */
-bool control_aside(struct control_request *request, control_fn fn);
+bool control_aside(struct control_request *request, enum control_lane lane, control_fn fn);
 /** control_done() - answer now, after control_later(); any thread.  @request is freed */
 void control_done(struct control_request *request);
 

@@ -63,10 +63,10 @@ static void on_timer(void *argument, int fd, short events)
 
 	(void)events;
 	loop_timer_ack(fd);
-	pthread_mutex_lock(&pm->vm->devices);
+	vm_lock_devices(pm->vm);
 	if (!devices_frozen())
 		update(pm);
-	pthread_mutex_unlock(&pm->vm->devices);
+	vm_unlock_devices(pm->vm);
 }
 
 static uint64_t event_read(void *device, uint64_t offset, unsigned int bytes)
@@ -123,13 +123,13 @@ bool acpi_pm_power_button(struct vm *vm)
 {
 	bool enabled;
 
-	pthread_mutex_lock(&vm->devices);
+	vm_lock_devices(vm);
 	enabled = the_pm->enable & PM1_POWER;
 	if (enabled) {
 		the_pm->status |= PM1_POWER;
 		update(the_pm);
 	}
-	pthread_mutex_unlock(&vm->devices);
+	vm_unlock_devices(vm);
 	return enabled;
 }
 
@@ -201,7 +201,7 @@ void acpi_pm_create(struct vm *vm)
 	pm->sci = (struct irq_line){ .vm = vm, .gsi = SCI_IRQ };
 	pm->start_ns = vm_clock_ns(vm);
 	pm->control = CONTROL_SCI;
-	pm->timer = loop_timer(&vm->loop, on_timer, pm);
+	pm->timer = loop_timer(&vm->device_loop, on_timer, pm);
 	vm_add_pio(vm, PM1_EVENT_PORT, 4, 4, &event, pm);
 	vm_add_pio(vm, PM1_CONTROL_PORT, 2, 2, &control, pm);
 	vm_add_pio(vm, PM_TIMER_PORT, 4, 4, &timer, pm);

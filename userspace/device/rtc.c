@@ -211,11 +211,11 @@ static void on_timer(void *argument, int fd, short events)
 
 	(void)events;
 	loop_timer_ack(fd);
-	pthread_mutex_lock(&rtc->vm->devices);
+	vm_lock_devices(rtc->vm);
 	/* Events due while nothing may change come when it goes on. */
 	if (!devices_frozen())
 		settle(rtc);
-	pthread_mutex_unlock(&rtc->vm->devices);
+	vm_unlock_devices(rtc->vm);
 }
 
 static uint8_t read_register(struct rtc *rtc)
@@ -374,7 +374,7 @@ void rtc_create(struct vm *vm)
 	rtc->last = guest_time(rtc);
 	rtc->periods = count_periods(rtc);
 	store_sizes(rtc);
-	rtc->timer = loop_timer(&vm->loop, on_timer, rtc);
+	rtc->timer = loop_timer(&vm->device_loop, on_timer, rtc);
 	vm_add_pio(vm, RTC_PORT, 2, 1, &ops, rtc);
 	device_register(&state, 0, rtc);
 }

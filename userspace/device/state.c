@@ -93,11 +93,18 @@ bool devices_frozen(void)
 }
 
 /* Devices are registered before anybody can ask for this, and live as long as the VM. */
-void devices_prepare(void)
+bool devices_prepare(struct error *error)
 {
-	for (unsigned int i = 0; i < nr_devices; i++)
-		if (devices[i].ops->prepare)
-			devices[i].ops->prepare(devices[i].device);
+	bool safe = true;
+
+	/* All of them, so that each knows; the words are those of the first. */
+	for (unsigned int i = 0; i < nr_devices; i++) {
+		struct error *where = safe ? error : &(struct error){ .words = "" };
+
+		if (devices[i].ops->prepare && !devices[i].ops->prepare(devices[i].device, where))
+			safe = false;
+	}
+	return safe;
 }
 
 void devices_freeze(void)

@@ -53,7 +53,8 @@ struct state_reader;
  *        what they say; else be as after power-on.  True if it took them
  * @freeze: finish what is under way, then touch no guest memory and take no input (may be NULL)
  * @thaw: go on: drive the interrupt line, set the timers, look at the queues (may be NULL)
- * @prepare: begin what would make @yield take long; any state, any thread (may be NULL)
+ * @prepare: do what would make @flush take long; any state, any thread; false with @error (may be
+ *           NULL)
  * @yield: let go of what one process alone can have, like the lock of a file (may be NULL)
  * @claim: take that, before the first thaw of an incoming device and again after a yield; false
  *         with @error (may be NULL)
@@ -65,7 +66,7 @@ struct device_state_ops {
 	bool (*load)(void *device, struct state_reader *in);
 	void (*freeze)(void *device);
 	void (*thaw)(void *device);
-	void (*prepare)(void *device);
+	bool (*prepare)(void *device, struct error *error);
 	bool (*flush)(void *device, struct error *error);
 	void (*yield)(void *device);
 	bool (*claim)(void *device, struct error *error);
@@ -95,9 +96,10 @@ bool devices_incoming(void);
  * devices_prepare() - a hand-over is near: disks are written out while the guest still runs
  *
  * The one function here that wants neither the lock nor a guest that stands still, so that the
- * guest stands no longer for it; it may take long.
+ * guest stands no longer for it; it may take long.  False with @error as devices_flush(), which will
+ * not fail again for what is told here.
  */
-void devices_prepare(void);
+bool devices_prepare(struct error *error);
 /** devices_freeze() - all requests under way are done, none begins; nothing happens twice */
 void devices_freeze(void);
 /**

@@ -196,7 +196,7 @@ static void on_inspect(struct control_request *request)
 			     vm->name);
 		return;
 	}
-	control_aside(request, look);
+	control_aside(request, LANE_VCPUS, look);
 }
 
 void inspect_add_commands(void)

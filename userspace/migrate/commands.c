@@ -258,9 +258,11 @@ static bool take_connection(struct control_request *request, int *to)
 	return true;
 }
 
-/* The target's pages went missing: it listens. */
-static void recover_target(struct control_request *request, struct target *target)
+/* The target's pages went missing: it listens.  Its lock is held while it sends. */
+static void recover_target(struct control_request *request)
 {
+	struct target *target = target_here();
+
 	pthread_mutex_lock(&target->lock);
 	if (take_connection(request, &target->recover_fd)) {
 		target->recover_asked = true;
@@ -274,18 +276,20 @@ static void recover_target(struct control_request *request, struct target *targe
 }
 
 /* The user has looked: it does not run there. */
-static void take_it_back(struct control_request *request, struct source *s)
+static void take_it_back(struct control_request *request)
 {
+	struct source *s = &here.source;
 	bool busy;
 
 	pthread_mutex_lock(&s->lock);
-	busy = s->settling || s->theirs;
+	/* Another one may have done so meanwhile. */
+	busy = s->settling || s->theirs || s->take_back;
 	s->take_back |= !busy;
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
 	if (busy) {
-		control_fail(request, "wrong-state", "%s: its target is being asked whether it has it",
-			     request->vm->name);
+		control_fail(request, "wrong-state", s->take_back ? "%s: it is being taken back" :
+			     "%s: its target is being asked whether it has it", request->vm->name);
 		return;
 	}
 	source_take_back(s);
@@ -328,7 +332,7 @@ static void on_recover(struct control_request *request)
 				     target->broken ? "%s is here, but a part of its memory is not" :
 				     "%s is here, and runs", request->vm->name);
 		else
-			recover_target(request, target);
+			control_aside(request, LANE_MIGRATE, recover_target);
 	} else if (!source_lost(s)) {
 		control_fail(request, "wrong-state", "%s: there is nothing to recover",
 			     request->vm->name);
@@ -338,7 +342,7 @@ static void on_recover(struct control_request *request)
 		control_fail(request, "wrong-state",
 			     "%s has been running elsewhere: it cannot go back", request->vm->name);
 	} else {
-		take_it_back(request, s);
+		control_aside(request, LANE_MIGRATE, take_it_back);
 	}
 }
 

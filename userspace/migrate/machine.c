@@ -88,10 +88,10 @@ int machine_put_state(struct vm *vm, struct stream_writer *writer, struct error 
 	}
 	if (ret)
 		return ret;
-	pthread_mutex_lock(&vm->devices);
+	vm_lock_devices(vm);
 	if (!devices_save(put_device, &sink, error) && !sink.ret)
 		sink.ret = -ENOMEM;
-	pthread_mutex_unlock(&vm->devices);
+	vm_unlock_devices(vm);
 	return sink.ret;
 }
 
@@ -296,9 +296,9 @@ static int load_device(struct machine_loader *loader, const struct stream_record
 	struct error error;
 	bool taken;
 
-	pthread_mutex_lock(&loader->vm->devices);
+	vm_lock_devices(loader->vm);
 	taken = devices_load(&device, &error);
-	pthread_mutex_unlock(&loader->vm->devices);
+	vm_unlock_devices(loader->vm);
 	return taken ? 0 : stream_refuse(loader->reader, record, "%s", error.words);
 }
 
@@ -350,9 +350,9 @@ int machine_loaded(struct machine_loader *loader)
 	const char *missing = NULL;
 	bool devices;
 
-	pthread_mutex_lock(&loader->vm->devices);
+	vm_lock_devices(loader->vm);
 	devices = devices_loaded(&error);
-	pthread_mutex_unlock(&loader->vm->devices);
+	vm_unlock_devices(loader->vm);
 	if (!loader->clock)
 		missing = "the clock";
 	else if (!loader->vm_state)

@@ -185,9 +185,9 @@ static bool reserve(struct source *s)
 static void stand_still(struct source *s)
 {
 	vm_pause(s->vm, PAUSE_MIGRATE);
-	pthread_mutex_lock(&s->vm->devices);
+	vm_lock_devices(s->vm);
 	devices_freeze();
-	pthread_mutex_unlock(&s->vm->devices);
+	vm_unlock_devices(s->vm);
 	s->frozen = true;
 }
 
@@ -197,9 +197,9 @@ static bool run_on(struct source *s)
 	bool thawed = true;
 
 	if (s->frozen) {
-		pthread_mutex_lock(&s->vm->devices);
+		vm_lock_devices(s->vm);
 		thawed = devices_thaw(&error);
-		pthread_mutex_unlock(&s->vm->devices);
+		vm_unlock_devices(s->vm);
 		s->frozen = !thawed;
 	}
 	if (!thawed) {
@@ -240,7 +240,8 @@ static bool send_rest(struct source *s, bool postcopy)
 	uint64_t at, now;
 
 	/* Flush the disks now, or their writes become part of the downtime. */
-	devices_prepare();
+	if (!devices_prepare(&error))
+		return link_fail(&s->link, "%s", error.words);
 	s->report.stopped = true;
 	at = wait_now_ns();
 	s->stopped_ns = at;
@@ -282,9 +283,9 @@ static bool hand_over(struct source *s)
 	d->load_ns = now - at;
 	at = now;
 	source_phase(s, MIGRATE_COMMIT);
-	pthread_mutex_lock(&s->vm->devices);
+	vm_lock_devices(s->vm);
 	devices_yield();
-	pthread_mutex_unlock(&s->vm->devices);
+	vm_unlock_devices(s->vm);
 	/* A cancel that comes before this point wins; one that comes after is refused. */
 	pthread_mutex_lock(&s->lock);
 	s->gone = !s->cancelled;

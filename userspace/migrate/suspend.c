@@ -114,9 +114,9 @@ static int give_up(struct suspend *suspend)
 	int ret;
 
 	/* The disks must be as it knows them. */
-	pthread_mutex_lock(&suspend->vm->devices);
+	vm_lock_devices(suspend->vm);
 	devices_yield();
-	pthread_mutex_unlock(&suspend->vm->devices);
+	vm_unlock_devices(suspend->vm);
 	ret = suspend->theirs ? 0 : keeper_commit(saved_note);
 	suspend->named = !ret && !suspend->theirs;
 	if (ret >= 0)
@@ -152,9 +152,9 @@ static void go_on(struct suspend *suspend)
 	struct error error;
 	bool thawed;
 
-	pthread_mutex_lock(&vm->devices);
+	vm_lock_devices(vm);
 	thawed = devices_thaw(&error);
-	pthread_mutex_unlock(&vm->devices);
+	vm_unlock_devices(vm);
 	if (!thawed)
 		vm_pause_because(vm, PAUSE_ERROR, error.words);
 	vm_unpause(vm, PAUSE_SUSPEND);
@@ -172,11 +172,11 @@ static void *suspend_thread(void *argument)
 
 	sandbox_thread(SANDBOX_MOVE);
 	vm_pause(vm, PAUSE_SUSPEND);
-	pthread_mutex_lock(&vm->devices);
+	vm_lock_devices(vm);
 	devices_freeze();
 	if (!devices_flush(&suspend->error))
 		ret = -EIO;
-	pthread_mutex_unlock(&vm->devices);
+	vm_unlock_devices(vm);
 	if (!ret && vm_ending(vm)) {
 		ret = -ECANCELED;
 		error_set(&suspend->error, EXIT_CODE_ERROR, "the VM ended meanwhile");
@@ -359,9 +359,9 @@ bool resume_begin(struct vm *vm, void *argument, struct error *error)
 	if (was_paused(resume->config.json))
 		vm_pause(vm, PAUSE_USER);
 
-	pthread_mutex_lock(&vm->devices);
+	vm_lock_devices(vm);
 	good = devices_thaw(error);
-	pthread_mutex_unlock(&vm->devices);
+	vm_unlock_devices(vm);
 	if (!good)
 		return error_set(error, EXIT_CODE_ERROR, "%s cannot be resumed: %s", resume->path,
 				 error->words);

@@ -411,9 +411,9 @@ static bool commit(struct target *target)
 		return link_fail(&target->link, "it was ended there before it had begun");
 	if (!decide(target, TARGET_TAKES))
 		return false;
-	pthread_mutex_lock(&target->vm->devices);
+	vm_lock_devices(target->vm);
 	ours = devices_thaw(&error);
-	pthread_mutex_unlock(&target->vm->devices);
+	vm_unlock_devices(target->vm);
 	if (!ours)
 		return link_fail(&target->link, "%s", error.words);
 	phase(target, MIGRATE_RESUME);

@@ -77,7 +77,7 @@ static void tell_asked(struct control_request *request)
 	control_event("balloon-asked", data);
 }
 
-static void on_balloon(struct control_request *request)
+static void do_balloon(struct control_request *request)
 {
 	struct virtio_device *device = virtio_balloon();
 	uint64_t memory = request->vm->memory.bytes;
@@ -106,7 +106,7 @@ static void on_balloon(struct control_request *request)
 /* The standard's names of its tags, as the kernel's header has them. */
 static const char *const stat_names[] = VIRTIO_BALLOON_S_NAMES;
 
-static void on_stats(struct control_request *request)
+static void do_stats(struct control_request *request)
 {
 	struct json_object *values;
 	struct balloon_stats stats;
@@ -125,7 +125,7 @@ static void on_stats(struct control_request *request)
 }
 
 /* Which pages are free? For tests and the curious: a migration asks by itself. */
-static void on_hint(struct control_request *request)
+static void do_hint(struct control_request *request)
 {
 	if (control_flag(request, "on", true))
 		__atomic_store_n(&hinted, 0, __ATOMIC_RELAXED);
@@ -134,6 +134,22 @@ static void on_hint(struct control_request *request)
 	if (!balloon_hint(virtio_balloon(), control_flag(request, "on", true)))
 		control_fail(request, "failed", "the guest's driver gives no hints");
 	add_number(request->out, "hinted", __atomic_load_n(&hinted, __ATOMIC_RELAXED));
+}
+
+/* All that takes the device's lock. */
+static void on_balloon(struct control_request *request)
+{
+	control_aside(request, LANE_DEVICES, do_balloon);
+}
+
+static void on_stats(struct control_request *request)
+{
+	control_aside(request, LANE_DEVICES, do_stats);
+}
+
+static void on_hint(struct control_request *request)
+{
+	control_aside(request, LANE_DEVICES, do_hint);
 }
 
 static void took_hint(void *argument, uint64_t gpa, uint64_t bytes)

@@ -67,13 +67,13 @@ static void drained(void *argument)
 {
 	struct console *console = argument;
 
-	pthread_mutex_lock(&console->vm->devices);
+	vm_lock_devices(console->vm);
 	if (console->guest)
 		console->guest->drained(console->device);
-	pthread_mutex_unlock(&console->vm->devices);
+	vm_unlock_devices(console->vm);
 }
 
-/* ---- input: the loop's thread --------------------------------------------------- */
+/* ---- input: the device loop's thread --------------------------------------------------- */
 
 /* Takes the escapes out; returns how many characters are for the guest. */
 static size_t unescape(struct console *console, char *data, size_t count)
@@ -102,8 +102,8 @@ static void end_of_input(struct console *console)
 {
 	bool waits;
 
-	loop_remove(&console->vm->loop, console->in);
-	pthread_mutex_lock(&console->vm->devices);
+	loop_remove(&console->vm->device_loop, console->in);
+	vm_lock_devices(console->vm);
 	waits = !output_room(console->output);
 	if (console->listener >= 0) {
 		output_to(console->output, -1, OUTPUT_SOCKET);
@@ -113,13 +113,13 @@ static void end_of_input(struct console *console)
 	/* A guest that waited for the reader goes on without. */
 	if (waits)
 		console->guest->drained(console->device);
-	pthread_mutex_unlock(&console->vm->devices);
+	vm_unlock_devices(console->vm);
 }
 
 /* A terminal that no program has open: look again later, since one may open it. */
 static void look_again(struct console *console)
 {
-	loop_watch(&console->vm->loop, console->in, 0);
+	loop_watch(&console->vm->device_loop, console->in, 0);
 	loop_timer_set(console->typed_timer, AGAIN_NS, 0);
 }
 
@@ -129,7 +129,7 @@ static void on_again(void *argument, int fd, short events)
 
 	(void)events;
 	loop_timer_ack(fd);
-	loop_watch(&console->vm->loop, console->in, POLLIN);
+	loop_watch(&console->vm->device_loop, console->in, POLLIN);
 }
 
 /* Device lock held. What there is no room for is lost, as with any keyboard's buffer. */
@@ -157,9 +157,9 @@ static void on_room(void *argument, int fd, short events)
 
 	(void)events;
 	loop_timer_ack(fd);
-	pthread_mutex_lock(&console->vm->devices);
+	vm_lock_devices(console->vm);
 	type(console, "", 0);
-	pthread_mutex_unlock(&console->vm->devices);
+	vm_unlock_devices(console->vm);
 }
 
 static void on_key(void *argument, int fd, short events)
@@ -176,9 +176,9 @@ static void on_key(void *argument, int fd, short events)
 		return;
 	}
 	count = unescape(console, data, count);
-	pthread_mutex_lock(&console->vm->devices);
+	vm_lock_devices(console->vm);
 	type(console, data, count);
-	pthread_mutex_unlock(&console->vm->devices);
+	vm_unlock_devices(console->vm);
 }
 
 static void on_input(void *argument, int fd, short events)
@@ -189,11 +189,11 @@ static void on_input(void *argument, int fd, short events)
 	size_t room;
 
 	(void)events;
-	pthread_mutex_lock(&console->vm->devices);
+	vm_lock_devices(console->vm);
 	room = console->guest->room(console->device);
 	if (!room)
-		loop_watch(&console->vm->loop, fd, 0);
-	pthread_mutex_unlock(&console->vm->devices);
+		loop_watch(&console->vm->device_loop, fd, 0);
+	vm_unlock_devices(console->vm);
 	if (!room)
 		return;
 	count = read(fd, data, room < sizeof(data) ? room : sizeof(data));
@@ -207,9 +207,9 @@ static void on_input(void *argument, int fd, short events)
 		end_of_input(console);
 		return;
 	}
-	pthread_mutex_lock(&console->vm->devices);
+	vm_lock_devices(console->vm);
 	console->guest->input(console->device, data, count);
-	pthread_mutex_unlock(&console->vm->devices);
+	vm_unlock_devices(console->vm);
 }
 
 void console_more(struct console *console)
@@ -217,7 +217,7 @@ void console_more(struct console *console)
 	if (console->escapes && console->waiting)
 		loop_timer_set(console->typed_timer, 1, 0);
 	else if (console->in >= 0)
-		loop_watch(&console->vm->loop, console->in, POLLIN);
+		loop_watch(&console->vm->device_loop, console->in, POLLIN);
 }
 
 /* It went while the guest did not listen to it. */
@@ -245,11 +245,11 @@ static void on_connection(void *argument, int fd, short events)
 		close(peer);
 		return;
 	}
-	pthread_mutex_lock(&console->vm->devices);
+	vm_lock_devices(console->vm);
 	console->in = peer;
 	output_to(console->output, peer, OUTPUT_SOCKET);
-	pthread_mutex_unlock(&console->vm->devices);
-	loop_add(&console->vm->loop, peer, POLLIN, on_input, console);
+	vm_unlock_devices(console->vm);
+	loop_add(&console->vm->device_loop, peer, POLLIN, on_input, console);
 }
 
 /* ---- opening ---------------------------------------------------------------------- */
@@ -260,7 +260,7 @@ static void open_stdio(struct console *console)
 	output_to(console->output, STDOUT_FILENO, OUTPUT_FILE);
 	if (isatty(STDIN_FILENO)) {
 		console->escapes = true;
-		console->typed_timer = loop_timer(&console->vm->loop, on_room, console);
+		console->typed_timer = loop_timer(&console->vm->device_loop, on_room, console);
 		terminal_raw(STDIN_FILENO);
 	}
 }
@@ -283,7 +283,7 @@ static bool open_pty(struct console *console, struct error *error)
 	fcntl(console->in, F_SETFD, FD_CLOEXEC);
 	fcntl(console->in, F_SETFL, O_NONBLOCK);
 	console->pty = true;
-	console->typed_timer = loop_timer(&console->vm->loop, on_again, console);
+	console->typed_timer = loop_timer(&console->vm->device_loop, on_again, console);
 	output_to(console->output, console->in, OUTPUT_PTY);
 	say("the console is %s", name);
 	return true;
@@ -305,7 +305,7 @@ static bool open_socket(struct console *console, const char *path, struct error 
 	if (console->listener < 0)
 		return error_set(error, EXIT_CODE_USAGE, "--console unix:%s: %s", path,
 				 strerror(-console->listener));
-	loop_add(&console->vm->loop, console->listener, POLLIN, on_connection, console);
+	loop_add(&console->vm->device_loop, console->listener, POLLIN, on_connection, console);
 	return true;
 }
 
@@ -358,7 +358,7 @@ void console_connect(struct console *console, const struct console_guest *guest,
 	console->guest = guest;
 	console->device = device;
 	if (console->in >= 0)
-		loop_add(&console->vm->loop, console->in, POLLIN,
+		loop_add(&console->vm->device_loop, console->in, POLLIN,
 			 console->escapes ? on_key : on_input, console);
 }
 

@@ -31,10 +31,10 @@ static void on_io(struct vcpu *vcpu)
 		error(vcpu, "the module described a port access that does not fit its page");
 		return;
 	}
-	pthread_mutex_lock(&vcpu->vm->devices);
+	vm_lock_devices(vcpu->vm);
 	for (uint32_t i = 0; i < count; i++)
 		bus_access(&vcpu->vm->pio, run->io.port, data + i * width, width, run->io.write);
-	pthread_mutex_unlock(&vcpu->vm->devices);
+	vm_unlock_devices(vcpu->vm);
 }
 
 static void on_mmio(struct vcpu *vcpu)
@@ -45,10 +45,10 @@ static void on_mmio(struct vcpu *vcpu)
 		error(vcpu, "the module described a memory access of a wrong size");
 		return;
 	}
-	pthread_mutex_lock(&vcpu->vm->devices);
+	vm_lock_devices(vcpu->vm);
 	bus_access(&vcpu->vm->mmio, run->mmio.gpa, run->mmio.data, run->mmio.bytes,
 		   run->mmio.write);
-	pthread_mutex_unlock(&vcpu->vm->devices);
+	vm_unlock_devices(vcpu->vm);
 }
 
 static void on_shutdown(struct vcpu *vcpu)

@@ -16,6 +16,7 @@
 #include "base/signals.h"
 #include "base/terminal.h"
 #include "base/wait.h"
+#include "sandbox/sandbox.h"
 #include "vm.h"
 
 /* Ends GONDOLA_RUN and a blocking write; its handler has nothing else to do. */
@@ -143,6 +144,8 @@ bool vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr
 		return error_set(error, ret == -ENOMEM ? EXIT_CODE_MEMORY : EXIT_CODE_ERROR,
 				 "cannot register guest memory: %s", strerror(-ret));
 	loop_init(&vm->loop);
+	vm->loop.hurries = true;
+	loop_init(&vm->device_loop);
 	return create_vcpus(vm, nr_vcpus, pv, error);
 }
 
@@ -285,12 +288,27 @@ static void join(struct vcpu *vcpu)
 	} while (pthread_clockjoin_np(vcpu->thread, NULL, CLOCK_MONOTONIC, &until));
 }
 
+static void *device_thread(void *argument)
+{
+	struct vm *vm = argument;
+
+	sandbox_thread(SANDBOX_DEVICE);
+	loop_run(&vm->device_loop);
+	return NULL;
+}
+
 void vm_run(struct vm *vm)
 {
 	unsigned int started = 0;
+	pthread_t devices;
+	int failed;
 
 	if (!take_signals(vm))
 		return;
+	failed = pthread_create(&devices, NULL, device_thread, vm);
+	if (failed)
+		vm_end(vm, VM_ERROR, "cannot start the thread of the console and timers: %s",
+		       strerror(failed));
 	while (started < vm->nr_vcpus && !vm_ending(vm)) {
 		struct vcpu *vcpu = &vm->vcpus[started];
 		int ret = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
@@ -307,4 +325,7 @@ void vm_run(struct vm *vm)
 	pause_threads(vm, started);
 	for (unsigned int i = 0; i < started; i++)
 		join(&vm->vcpus[i]);
+	loop_stop(&vm->device_loop);
+	if (!failed)
+		pthread_join(devices, NULL);
 }

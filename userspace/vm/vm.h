@@ -2,18 +2,22 @@
 /*
  * One running virtual machine: its descriptors, memory, buses and threads.
  *
- * Threads: the main one runs vm->loop (console, timers, signals), each vCPU has
- * one.  Devices are entered from all of them and are guarded by vm->devices,
- * which the buses take; callbacks of the loop take it themselves.
+ * Threads: the main one runs vm->loop (control socket, signals), another one vm->device_loop
+ * (console, timers), each vCPU has one.  Devices are entered from all of them but the main one, and
+ * are guarded by vm->devices, which vCPUs take for the buses; callbacks of the loop take it
+ * themselves.  A disk, or a page that is on its way from another host, may keep that lock for long:
+ * the main thread does not take it, so that "kill", "status" and signals are always heard.
  */
 #ifndef VM_VM_H
 #define VM_VM_H
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "bus.h"
 #include "lib/libgondola.h"
+#include "base/hurry.h"
 #include "base/loop.h"
 #include "memory.h"
 #include "pause.h"
@@ -77,6 +81,7 @@ struct vm {
 	struct bus pio;
 	struct bus mmio;
 	struct loop loop;
+	struct loop device_loop;
 	struct vcpu vcpus[GONDOLA_MAX_VCPUS];
 	unsigned int nr_vcpus;
 	struct json_object *config;
@@ -105,6 +110,18 @@ struct vm {
  */
 bool vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr_vcpus, bool pv,
 	       struct error *error);
+/** vm_lock_devices() - not by the main thread while its loop runs */
+static inline void vm_lock_devices(struct vm *vm)
+{
+	assert(hurry_may_wait());
+	pthread_mutex_lock(&vm->devices);
+}
+
+static inline void vm_unlock_devices(struct vm *vm)
+{
+	pthread_mutex_unlock(&vm->devices);
+}
+
 /** vm_run() - start all vCPUs, run the loop until vm_end(), join all threads */
 void vm_run(struct vm *vm);
 void vm_destroy(struct vm *vm);

@@ -309,17 +309,25 @@ static void load(struct virtio_device *device, struct state_reader *in)
 	block->lost = state_take(in, "disk.lost", 1, 1);
 }
 
-/* The kernel tells of lost data once: if it tells this caller, the guest must know. */
-static void prepare(struct virtio_device *device)
+static bool safe(const struct block *block, int error, struct error *words)
+{
+	return !error || error_set(words, EXIT_CODE_ERROR,
+				   "%s: what the guest wrote may be lost: %s", block->device.label,
+				   strerror(error));
+}
+
+/* The kernel tells of lost data once: if it tells this caller, the guest and the user must know. */
+static bool prepare(struct virtio_device *device, struct error *error)
 {
 	struct block *block = to_block(device);
-	int error = sync_file(block);
+	int ret = sync_file(block);
 
-	if (!error)
-		return;
-	virtio_lock(device);
-	flushed(block, error);
-	virtio_unlock(device);
+	if (ret) {
+		virtio_lock(device);
+		flushed(block, ret);
+		virtio_unlock(device);
+	}
+	return safe(block, ret, error);
 }
 
 /* Of what was lost before the guest knows, or will by what is saved. */
@@ -329,10 +337,7 @@ static bool settle(struct virtio_device *device, struct error *error)
 	int ret = sync_file(block);
 
 	flushed(block, ret);
-	if (ret)
-		error_set(error, EXIT_CODE_ERROR, "%s: what the guest wrote may be lost: %s",
-			  device->label, strerror(ret));
-	return !ret;
+	return safe(block, ret, error);
 }
 
 /* The next to open the file, on this host or another, finds what the guest wrote. */

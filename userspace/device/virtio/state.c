@@ -52,12 +52,11 @@ static void thaw(void *argument)
 	virtio_kick(device);
 }
 
-static void prepare(void *argument)
+static bool prepare(void *argument, struct error *error)
 {
 	struct virtio_device *device = argument;
 
-	if (device->ops->prepare)
-		device->ops->prepare(device);
+	return !device->ops->prepare || device->ops->prepare(device, error);
 }
 
 static bool flush(void *argument, struct error *error)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The transport's registers, and the thread of each device. */
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 #include "lib/libgondola.h"
 #include "base/fail.h"
+#include "base/hurry.h"
 #include "base/thread.h"
 #include "virtio.h"
 
@@ -48,6 +50,7 @@ static void signal_fd(int fd)
  */
 void virtio_lock(struct virtio_device *device)
 {
+	assert(hurry_may_wait());
 	pthread_mutex_lock(&device->gate);
 	pthread_mutex_lock(&device->lock);
 	pthread_mutex_unlock(&device->gate);

@@ -73,7 +73,7 @@ struct virtio_ops {
 	void (*load)(struct virtio_device *device, struct state_reader *in);
 	void (*freeze)(struct virtio_device *device);
 	void (*thaw)(struct virtio_device *device);
-	void (*prepare)(struct virtio_device *device);
+	bool (*prepare)(struct virtio_device *device, struct error *error);
 	bool (*settle)(struct virtio_device *device, struct error *error);
 	void (*yield)(struct virtio_device *device);
 	bool (*claim)(struct virtio_device *device, struct error *error);

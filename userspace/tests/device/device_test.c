@@ -249,7 +249,7 @@ static void rtc_goes_on(void)
 
 static void run_loop_once(unsigned int ms)
 {
-	struct loop *loop = &machine.vm.loop;
+	struct loop *loop = &machine.vm.device_loop;
 	unsigned int count = loop->room;
 	struct pollfd fds[count];
 
@@ -596,7 +596,7 @@ static void on_event(void *argument, int fd, short events)
 
 	(void)events;
 	if (read(fd, &count, sizeof(count)) == sizeof(count) && ++*called == SOURCES)
-		loop_stop(&machine.vm.loop);
+		loop_stop(&machine.vm.device_loop);
 }
 
 /* More than anyone counted on: each is served. */
@@ -609,9 +609,9 @@ static void many_sources(void)
 		int fd = eventfd(1, EFD_CLOEXEC);
 
 		require(fd >= 0);
-		loop_add(&machine.vm.loop, fd, POLLIN, on_event, &called);
+		loop_add(&machine.vm.device_loop, fd, POLLIN, on_event, &called);
 	}
-	loop_run(&machine.vm.loop);
+	loop_run(&machine.vm.device_loop);
 	expect_equal(called, SOURCES);
 	machine_end();
 }

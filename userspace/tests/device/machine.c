@@ -80,7 +80,7 @@ void machine_start(void)
 	machine.vm.nr_vcpus = 1;
 	machine.now_ns = 1000000000;
 	pthread_mutex_init(&machine.vm.devices, NULL);
-	loop_init(&machine.vm.loop);
+	loop_init(&machine.vm.device_loop);
 	serial_create(&machine.vm, NULL);
 	rtc_create(&machine.vm);
 	acpi_pm_create(&machine.vm);
@@ -92,10 +92,10 @@ void machine_start(void)
 
 void machine_end(void)
 {
-	for (unsigned int i = 0; i < machine.vm.loop.room; i++)
-		if (machine.vm.loop.sources[i].fd >= 0)
-			close(machine.vm.loop.sources[i].fd);
-	free(machine.vm.loop.sources);
+	for (unsigned int i = 0; i < machine.vm.device_loop.room; i++)
+		if (machine.vm.device_loop.sources[i].fd >= 0)
+			close(machine.vm.device_loop.sources[i].fd);
+	free(machine.vm.device_loop.sources);
 	devices_forget();
 }
 

@@ -152,11 +152,12 @@ void in_doubt_it_stays(void)
 
 	control_test_send(&link, "{\"id\":1,\"command\":\"suspend\"}\n"
 			  "{\"id\":2,\"command\":\"migrate\",\"address\":\"tcp:a:1\"}\n"
-			  "{\"id\":3,\"command\":\"migrate-recover\",\"take_back\":true}\n"
-			  "{\"id\":4,\"command\":\"suspend\"}\n");
+			  "{\"id\":3,\"command\":\"migrate-recover\",\"take_back\":true}\n");
 	expect_answer(&link, 1, "busy");
 	expect_answer(&link, 2, "busy");
 	expect_answer(&link, 3, "");
+	control_disconnect(&link);
+	control_test_send(&link, "{\"id\":4,\"command\":\"suspend\"}\n");
 	expect_answer(&link, 4, "");
 	control_disconnect(&link);
 	ends_as = MIGRATE_FAILED;

@@ -110,6 +110,22 @@ static void on_echo(struct control_request *request)
 			       control_flag(request, "flag", false)));
 }
 
+/* A device whose lock somebody holds, for 5 s at most. */
+static bool held;
+static unsigned int served;
+
+static void wait_for_device(struct control_request *request)
+{
+	for (int ms = 0; ms < 5000 && __atomic_load_n(&held, __ATOMIC_ACQUIRE); ms++)
+		usleep(1000);
+	json_object_object_add(request->out, "turn", json_object_new_int(++served));
+}
+
+static void on_device(struct control_request *request)
+{
+	control_aside(request, LANE_DEVICES, wait_for_device);
+}
+
 static void *answer_later(void *argument)
 {
 	struct control_request *request = argument;
@@ -178,6 +194,7 @@ static void begin(void)
 	pthread_mutex_init(&vm.pause.lock, NULL);
 	control_add("echo", on_echo);
 	control_add("late", on_late);
+	control_add("device", on_device);
 	control_add("first", on_first);
 	control_add("no-thread", on_no_thread);
 	control_add("descriptor", on_descriptor);
@@ -396,6 +413,45 @@ void pause_keeps_nobody(void)
 	expect(!strcmp(member_string(answer, "state", ""), "paused"));
 	json_object_put(answer);
 	reasons = 0;
+	control_disconnect(&link);
+	control_disconnect(&waits);
+}
+
+/* A device that stands still keeps nobody but those who ask for it, and they come in their order. */
+void devices_keep_nobody(void)
+{
+	static const char ask[] = "{\"id\":1,\"command\":\"device\"}\n{\"id\":2,\"command\":\"device\"}\n";
+	struct control_link waits = connected_soon(), link = connected_soon();
+	struct json_object *answer;
+	int64_t began = wait_now_ms();
+
+	served = 0;
+	held = true;
+	require_equal(line_socket_send(waits.fd, ask, strlen(ask), -1), 0);
+	for (int i = 0; i < 2; i++) {
+		answer = control_ask(&link, "status", NULL, -1, PATIENCE_MS, NULL, NULL);
+		expect(answer != NULL);
+		json_object_put(answer);
+	}
+	/* One that waits for vCPUs does not wait for devices. */
+	answer = control_ask(&link, "pause", NULL, -1, PATIENCE_MS, NULL, NULL);
+	expect(answer != NULL);
+	json_object_put(answer);
+	reasons = 0;
+	tap_check(wait_now_ms() - began < 4000, false, "\"status\" and \"pause\" waited for a device");
+	/* As many as wait have room: the others hear so at once. */
+	for (int i = 0; i < 14; i++)
+		require_equal(line_socket_send(waits.fd, "{\"command\":\"device\"}\n", 21, -1), 0);
+	expect_error(&waits, "{\"command\":\"device\"}\n", 21, "busy");
+	__atomic_store_n(&held, false, __ATOMIC_RELEASE);
+	for (int i = 1; i <= 16; i++) {
+		answer = control_read(&waits, PATIENCE_MS);
+		require(answer);
+		expect_equal(member_number(answer, "turn", 0), i);
+		if (i <= 2)
+			expect_equal(member_number(answer, "id", 0), i);
+		json_object_put(answer);
+	}
 	control_disconnect(&link);
 	control_disconnect(&waits);
 }

@@ -16,6 +16,7 @@ static const struct tap_test tests[] = {
 	TEST(states_table),
 	TEST(control_basics),
 	TEST(pause_keeps_nobody),
+	TEST(devices_keep_nobody),
 	TEST(control_bad_lines),
 	TEST(control_clients),
 	TEST(control_events_lost),

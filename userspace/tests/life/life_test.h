@@ -21,6 +21,7 @@ void stream_full_disk(void);
 void states_table(void);
 void control_basics(void);
 void pause_keeps_nobody(void);
+void devices_keep_nobody(void);
 void control_bad_lines(void);
 void control_clients(void);
 void control_events_lost(void);

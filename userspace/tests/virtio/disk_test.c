@@ -267,6 +267,7 @@ static void disk_without_memory(void)
 /* Interrupted and in pieces is no error; one in the middle is the guest's. */
 static void disk_fails(void)
 {
+	struct error error;
 	uint8_t *data;
 
 	make_disk(DISK_BYTES);
@@ -299,7 +300,8 @@ static void disk_fails(void)
 	/* Told to the launcher itself while it prepares to move, it is not kept from the guest. */
 	start_disk("");
 	fault = (struct fault){ .error = EIO };
-	driver.device->ops->prepare(driver.device);
+	expect(!driver.device->ops->prepare(driver.device, &error));
+	expect(strstr(error.words, "may be lost"));
 	fault = (struct fault){ .error = 0 };
 	expect_equal(disk_request(VIRTIO_BLK_T_FLUSH, 0, 0, false), VIRTIO_BLK_S_IOERR);
 	driver_end();
