@@ -240,6 +240,8 @@ class Qemu(Emulator):
             argv += ["-device", "pcie-root-port,id=slot1,slot=1",
                      "-device", "virtio-balloon-pci,id=balloon,bus=slot1",
                      "-qmp", "unix:%s,server=on,wait=off" % os.path.abspath(self.args.balloon)]
+        if self.args.monitor:
+            argv += ["-qmp", "unix:%s,server=on,wait=off" % os.path.abspath(self.args.monitor)]
         if self.args.link:
             role, port = self.args.link.split(":")
             if role == "connect":
