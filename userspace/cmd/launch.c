@@ -405,7 +405,7 @@ static void open_control(struct vm *vm, const struct run_options *options)
 	control_add("stop", on_stop);
 	if (!suspend_add_commands(vm, &error) || !migrate_add_commands(vm, &error))
 		fail(error.status, "%s", error.words);
-	balloon_control_init(options->balloon_floor ? options->balloon_floor :
+	balloon_control_init(vm, options->balloon_floor ? options->balloon_floor :
 			     options->memory / 8);
 	dirty_sample_add_commands();
 	inspect_add_commands();
@@ -506,7 +506,7 @@ static void start_devices(struct vm *vm, bool incoming)
 {
 	struct error error;
 
-	if (!virtio_start_all(&error))
+	if (!virtio_start_all(vm, &error))
 		fail(error.status, "%s", error.words);
 	if (!incoming)
 		return;
@@ -556,7 +556,7 @@ int launch_run(struct launch *launch)
 	code = exit_code_of(&vm);
 	tell_end(&vm, code);
 	control_close();
-	virtio_stop_all();
+	virtio_stop_all(&vm);
 	console_close(console);
 	say("%s: %s", vm.name, vm.end_words);
 	if (vm.end_vcpu >= 0)

@@ -32,9 +32,6 @@ struct acpi_pm {
 	uint16_t control;
 };
 
-/* For the power button. */
-static struct acpi_pm *the_pm;
-
 /* In ticks of the timer, 64 bits of them. */
 static uint64_t ticks(const struct acpi_pm *pm)
 {
@@ -124,10 +121,10 @@ bool acpi_pm_power_button(struct vm *vm)
 	bool enabled;
 
 	vm_lock_devices(vm);
-	enabled = the_pm->enable & PM1_POWER;
+	enabled = vm->pm->enable & PM1_POWER;
 	if (enabled) {
-		the_pm->status |= PM1_POWER;
-		update(the_pm);
+		vm->pm->status |= PM1_POWER;
+		update(vm->pm);
 	}
 	vm_unlock_devices(vm);
 	return enabled;
@@ -195,8 +192,7 @@ void acpi_pm_create(struct vm *vm)
 	static const struct bus_ops timer = { .read = timer_read };
 	struct acpi_pm *pm = device_alloc(sizeof(*pm));
 
-	the_pm = pm;
-
+	vm->pm = pm;
 	pm->vm = vm;
 	pm->sci = (struct irq_line){ .vm = vm, .gsi = SCI_IRQ };
 	pm->start_ns = vm_clock_ns(vm);

@@ -49,6 +49,7 @@ struct registered {
 	bool claimed;
 };
 
+/* Of the process' one VM: a device is known here from its creation on, wherever it is made. */
 static struct registered devices[STATE_MAX_DEVICES];
 static unsigned int nr_devices;
 static bool incoming, frozen;

@@ -24,7 +24,7 @@
 #define CANCELS_MAX		16
 
 /*
- * One at a time.  It stays after its end for as long as it is in doubt.
+ * The process has one VM, which moves once at a time.  It stays after its end for as long as it is in doubt.
  * @cancels: who wants it cancelled is told once it is, under the source's lock
  */
 static struct {

@@ -15,6 +15,7 @@
 #define PAGE		4096u
 #define LEASE_MS	5000	/* the client must ask again before this is over */
 
+/* Served by the process' one control socket, for its one VM. */
 static struct {
 	struct vm *vm;
 	pthread_mutex_t lock;

@@ -70,7 +70,7 @@ static uint64_t count_bits(const struct source *s)
  */
 static void read_balloon(struct source *s)
 {
-	struct virtio_device *balloon = virtio_balloon();
+	struct virtio_device *balloon = virtio_balloon(s->vm);
 
 	if (!balloon || !balloon_get_bitmap(balloon, s->left_out))
 		memset(s->left_out, 0, s->words * sizeof(*s->left_out));

@@ -41,7 +41,7 @@ struct suspend {
 	struct error error;
 };
 
-/* The thread of a suspend that was begun. */
+/* The thread of a suspend that was begun; the process has one VM. */
 static pthread_t thread;
 static bool started;
 /* The file in the registry, see sandbox/keeper.h. */

@@ -32,6 +32,7 @@
 #define GREETING_MS	10000		/* a source says all of it at once */
 #define REFUSAL_MS	2000
 
+/* Of the process' one VM, for the hooks that know no target: absent pages, discarded pages. */
 static struct target *here;
 
 struct target *target_here(void)

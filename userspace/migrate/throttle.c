@@ -12,6 +12,8 @@
 #define NS		1000000000ull
 
 /**
+ * Of the process' one VM: vm->rest() is called by each vCPU and must find it without a lock.
+ *
  * The clock: a thread that sends all vCPUs to sleep every now and then
  * @percent: 0: it ends
  * @turn: counts up with each sleep; a vCPU that has not seen it sleeps for @sleep_ns

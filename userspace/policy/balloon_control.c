@@ -13,6 +13,7 @@
 
 #define STATS_WAIT_MS	500
 
+/* Of the process' one balloon; the hooks come from the device's thread. */
 static struct balloon_hooks hooks;
 static uint64_t hinted, keep;
 /* Why the last goal was asked for, in the words of who asked. */
@@ -50,7 +51,7 @@ static void on_status(struct control_request *request)
 {
 	struct balloon_status status;
 
-	balloon_get_status(virtio_balloon(), &status);
+	balloon_get_status(virtio_balloon(request->vm), &status);
 	put_status(request->out, &status);
 }
 
@@ -72,14 +73,14 @@ static void tell_asked(struct control_request *request)
 	snprintf(why, sizeof(why), "%s", words);
 	pthread_mutex_unlock(&why_lock);
 	data = json_object_new_object();
-	balloon_get_status(virtio_balloon(), &status);
+	balloon_get_status(virtio_balloon(request->vm), &status);
 	put_status(data, &status);
 	control_event("balloon-asked", data);
 }
 
 static void do_balloon(struct control_request *request)
 {
-	struct virtio_device *device = virtio_balloon();
+	struct virtio_device *device = virtio_balloon(request->vm);
 	uint64_t memory = request->vm->memory.bytes;
 	struct balloon_goal goal = {
 		.pages = pages(request, "size", memory),
@@ -111,7 +112,7 @@ static void do_stats(struct control_request *request)
 	struct json_object *values;
 	struct balloon_stats stats;
 
-	if (!balloon_get_stats(virtio_balloon(), &stats, STATS_WAIT_MS)) {
+	if (!balloon_get_stats(virtio_balloon(request->vm), &stats, STATS_WAIT_MS)) {
 		control_fail(request, "no-statistics", "the guest has told no statistics (does it run a balloon driver?)");
 		return;
 	}
@@ -131,7 +132,7 @@ static void do_hint(struct control_request *request)
 		__atomic_store_n(&hinted, 0, __ATOMIC_RELAXED);
 	if (request->failed)
 		return;
-	if (!balloon_hint(virtio_balloon(), control_flag(request, "on", true)))
+	if (!balloon_hint(virtio_balloon(request->vm), control_flag(request, "on", true)))
 		control_fail(request, "failed", "the guest's driver gives no hints");
 	add_number(request->out, "hinted", __atomic_load_n(&hinted, __ATOMIC_RELAXED));
 }
@@ -180,21 +181,20 @@ static void add_status(struct vm *vm, struct json_object *status)
 	struct json_object *balloon = json_object_new_object();
 	struct balloon_status now;
 
-	(void)vm;
-	balloon_get_status(virtio_balloon(), &now);
+	balloon_get_status(virtio_balloon(vm), &now);
 	put_status(balloon, &now);
 	json_object_object_add(status, "balloon", balloon);
 }
 
-void balloon_control_init(uint64_t bytes)
+void balloon_control_init(struct vm *vm, uint64_t bytes)
 {
-	if (!virtio_balloon())
+	if (!virtio_balloon(vm))
 		return;
 	keep = bytes;
 	hooks.ended = ended;
 	hooks.discarded = discarded;
 	hooks.hinted = took_hint;
-	balloon_set_hooks(virtio_balloon(), &hooks);
+	balloon_set_hooks(virtio_balloon(vm), &hooks);
 	control_add("balloon", on_balloon);
 	control_add("balloon-status", on_status);
 	control_add("balloon-stats", on_stats);

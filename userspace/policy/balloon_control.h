@@ -5,10 +5,12 @@
 
 #include <stdint.h>
 
+struct vm;
+
 /**
  * balloon_control_init() - add the commands and the event, if the VM has a balloon
  * @keep: bytes that a policy leaves the guest available
  */
-void balloon_control_init(uint64_t keep);
+void balloon_control_init(struct vm *vm, uint64_t keep);
 
 #endif

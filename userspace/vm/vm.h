@@ -36,8 +36,10 @@ enum vm_end_kind {
 	VM_SUSPENDED,			/* its state lies in a file */
 };
 
+struct acpi_pm;
 struct json_object;
 struct count_notes;
+struct virtio_devices;
 struct vm;
 
 /**
@@ -70,6 +72,8 @@ struct vcpu {
  * @end_vcpu: the vCPU that ended it by a triple fault or an error, or -1
  * @end_words: what to tell the user
  * @counts: what the guest had noted by the count port; NULL without one
+ * @pm: for the power button
+ * @virtio: its virtio devices; NULL without any
  */
 struct vm {
 	int sys;
@@ -100,6 +104,8 @@ struct vm {
 	int end_vcpu;
 	char end_words[512];
 	struct count_notes *counts;
+	struct acpi_pm *pm;
+	struct virtio_devices *virtio;
 };
 
 /**

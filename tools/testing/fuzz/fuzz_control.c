@@ -107,7 +107,7 @@ static void prepare(void)
 	control_add("stop", on_stop);
 	suspend_add_commands(&vm, NULL);
 	migrate_add_commands(&vm, NULL);
-	balloon_control_init(1 << 20);
+	balloon_control_init(&vm, 1 << 20);
 	dirty_sample_add_commands();
 	inspect_add_commands();
 	if (!control_open(&vm, path, NULL))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Devices made from the command line, and their places in the machine. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -11,13 +12,20 @@
 #include "balloon.h"
 #include "devices.h"
 
-static struct virtio_device *devices[VIRTIO_MAX_DEVICES];
-static unsigned int nr_devices;
-static struct virtio_device *balloon;
+/**
+ * struct virtio_devices - of a VM
+ * @devices: @count of them, in their places
+ * @balloon: one of them, or NULL
+ */
+struct virtio_devices {
+	struct virtio_device *devices[VIRTIO_MAX_DEVICES];
+	unsigned int count;
+	struct virtio_device *balloon;
+};
 
-struct virtio_device *virtio_balloon(void)
+struct virtio_device *virtio_balloon(const struct vm *vm)
 {
-	return balloon;
+	return vm->virtio ? vm->virtio->balloon : NULL;
 }
 
 static uint64_t read_device(void *device, uint64_t offset, unsigned int bytes)
@@ -70,17 +78,18 @@ bool virtio_makes_connections(const struct virtio_spec *spec)
 static bool place(struct vm *vm, struct virtio_device *device, struct error *error)
 {
 	static const struct bus_ops ops = { .read = read_device, .write = write_device };
-	unsigned int before = 0, slot = nr_devices;
+	struct virtio_devices *all = vm->virtio;
+	unsigned int before = 0, slot = all->count;
 
 	if (!device)
 		return false;
 	for (unsigned int i = 0; i < slot; i++)
-		before += devices[i]->ops == device->ops;
+		before += all->devices[i]->ops == device->ops;
 	vm_add_mmio(vm, VIRTIO_MMIO_BASE + slot * VIRTIO_MMIO_STRIDE, VIRTIO_MMIO_STRIDE, 8, &ops,
 		    device);
 	virtio_register(device, slot);
 	device->begin = begin_device;
-	devices[nr_devices++] = device;
+	all->devices[all->count++] = device;
 	return connect(vm, device, slot, before, error);
 }
 
@@ -122,7 +131,7 @@ static bool create(struct vm *vm, const struct virtio_spec *spec, uint8_t *regis
 		break;
 	default:
 		device = balloon_create(memory, registers, spec->kind == VIRTIO_BALLOON_OOM, error);
-		balloon = device;
+		vm->virtio->balloon = device;
 		break;
 	}
 	if (!place(vm, device, error))
@@ -143,12 +152,15 @@ bool virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 
 	if (!count)
 		return true;
+	vm->virtio = calloc(1, sizeof(*vm->virtio));
+	if (!vm->virtio)
+		return error_set(error, EXIT_CODE_MEMORY, "no memory for the devices");
 	pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (pages == MAP_FAILED)
 		return error_set(error, EXIT_CODE_ERROR,
 				 "cannot allocate the devices' registers: %s", strerror(errno));
 	for (unsigned int i = 0; i < count; i++) {
-		uint8_t *registers = pages + nr_devices * VIRTIO_MMIO_STRIDE;
+		uint8_t *registers = pages + vm->virtio->count * VIRTIO_MMIO_STRIDE;
 
 		/* The first one stands for all ports. */
 		if (specs[i].kind == VIRTIO_PORT && nr_ports) {
@@ -168,26 +180,27 @@ bool virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 				 strerror(-ret));
 }
 
-bool virtio_start_all(struct error *error)
+bool virtio_start_all(struct vm *vm, struct error *error)
 {
-	for (unsigned int i = 0; i < nr_devices; i++) {
-		int ret = virtio_start(devices[i]);
+	for (unsigned int i = 0; vm->virtio && i < vm->virtio->count; i++) {
+		struct virtio_device *device = vm->virtio->devices[i];
+		int ret = virtio_start(device);
 
 		if (ret)
 			return error_set(error, EXIT_CODE_ERROR, "%s: cannot start its thread: %s",
-					 devices[i]->label, strerror(-ret));
+					 device->label, strerror(-ret));
 	}
 	return true;
 }
 
-void virtio_stop_all(void)
+void virtio_stop_all(struct vm *vm)
 {
 	/* The module lets go of their eventfds with the VM. */
-	for (unsigned int i = 0; i < nr_devices; i++) {
-		virtio_stop(devices[i]);
-		virtio_destroy(devices[i]);
+	for (unsigned int i = 0; vm->virtio && i < vm->virtio->count; i++) {
+		virtio_stop(vm->virtio->devices[i]);
+		virtio_destroy(vm->virtio->devices[i]);
 	}
-	nr_devices = 0;
+	free(vm->virtio);
+	vm->virtio = NULL;
 	devices_forget();
-	balloon = NULL;
 }

@@ -28,16 +28,16 @@ struct virtio_spec {
 bool virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned int count,
 		       struct error *error);
 /** virtio_start_all() - their threads, once the launcher has confined itself */
-bool virtio_start_all(struct error *error);
+bool virtio_start_all(struct vm *vm, struct error *error);
 /** virtio_makes_connections() - on behalf of the guest: "--net user" */
 bool virtio_makes_connections(const struct virtio_spec *spec);
 /** virtio_count() - how many devices that makes */
 unsigned int virtio_count(const struct virtio_spec *specs, unsigned int count);
 /** virtio_stop_all() - all threads are joined; what the guest has handed over is done */
-void virtio_stop_all(void);
+void virtio_stop_all(struct vm *vm);
 
 /** virtio_balloon() - the guest's balloon, or NULL */
-struct virtio_device *virtio_balloon(void);
+struct virtio_device *virtio_balloon(const struct vm *vm);
 
 /**
  * struct disk_options - what may follow the name of a disk's file
