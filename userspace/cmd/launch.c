@@ -386,15 +386,23 @@ static void console_status(struct vm *vm, struct json_object *status)
 
 static void press_button(struct control_request *request)
 {
-	if (!acpi_pm_power_button(request->vm))
+	struct vm *vm = request->vm;
+
+	if (acpi_pm_power_button(vm))
+		return;
+	/* Without ACPI a guest's power-off ends so: there is nothing in it that could be lost. */
+	if (vm_has_halted(vm))
+		vm_end(vm, VM_STOPPED, "stopped: the guest had halted all its processors");
+	else
 		control_fail(request, "not-listening",
 			     "the guest of %s does not listen to its power button: end it with gondola kill",
-			     request->vm->name);
+			     vm->name);
 }
 
+/* It takes a device's lock, and may wait for vCPUs. */
 static void on_stop(struct control_request *request)
 {
-	control_aside(request, LANE_DEVICES, press_button);
+	control_aside(request, LANE_VCPUS, press_button);
 }
 
 static void open_control(struct vm *vm, const struct run_options *options)

@@ -65,7 +65,8 @@ const struct command command_stop = {
 	.about =
 "ACPI tells the guest, which powers itself off if it listens: Linux needs its module "
 "\"button\", and a program that acts on it, such as systemd. If the guest does not listen "
-"at all, the command fails at once. A \"gondola receive\" that still waits for its VM ends.",
+"at all, the command fails at once. One that has halted all its processors with interrupts "
+"off, as Linux does without ACPI (acpi=off), is ended. A \"gondola receive\" that still waits for its VM ends.",
 	.options = specs,
 	.examples =
 "gondola stop vm1 || gondola kill vm1",

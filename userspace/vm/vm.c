@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <asm/processor-flags.h>
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -190,6 +191,32 @@ void vm_set_busy(struct vm *vm, enum vm_state busy)
 	__atomic_store_n(&vm->busy, busy, __ATOMIC_RELEASE);
 	if (vm->state_changed)
 		vm->state_changed(vm);
+}
+
+/* Also one that was never started: it waits for others, which do not run. */
+static bool has_halted(int vcpu)
+{
+	_Alignas(8) char records[65536];
+	const struct gondola_rec_events *events;
+	const struct gondola_rec_regs *regs;
+	uint64_t bytes = sizeof(records);
+
+	if (__gondola_get_state(vcpu, records, &bytes))
+		return false;
+	events = gondola_find_record(records, bytes, GONDOLA_REC_EVENTS, sizeof(*events));
+	regs = gondola_find_record(records, bytes, GONDOLA_REC_REGS, sizeof(*regs));
+	return events && regs && events->halted && !(regs->rflags & X86_EFLAGS_IF);
+}
+
+bool vm_has_halted(struct vm *vm)
+{
+	bool halted = true;
+
+	vm_pause(vm, PAUSE_INSPECT);
+	for (unsigned int i = 0; halted && i < vm->nr_vcpus; i++)
+		halted = has_halted(vm->vcpus[i].fd);
+	vm_unpause(vm, PAUSE_INSPECT);
+	return halted;
 }
 
 bool vm_ending(struct vm *vm)

@@ -128,6 +128,12 @@ static inline void vm_unlock_devices(struct vm *vm)
 	pthread_mutex_unlock(&vm->devices);
 }
 
+/**
+ * vm_has_halted() - nothing but an NMI can go on in this guest: each vCPU is in HLT, interrupts off
+ *
+ * Stops it for a moment: not for the main thread, and not beside another that has PAUSE_INSPECT.
+ */
+bool vm_has_halted(struct vm *vm);
 /** vm_run() - start all vCPUs, run the loop until vm_end(), join all threads */
 void vm_run(struct vm *vm);
 void vm_destroy(struct vm *vm);
