@@ -42,6 +42,25 @@ void print_calls(void)
 			printf("# call 0x%x: %u of %u succeeded\n", i, succeeded[i], made[i]);
 }
 
+static bool reaches_us(unsigned int request, const void *arg, const uint32_t *word)
+{
+	const struct gondola_memory_slot *slot = arg;
+
+	if (request == GONDOLA_SET_MEMORY)
+		return memory_is_own(slot->hva, slot->bytes);
+	/* Half an address makes another one. */
+	return memory_is_own(*(const uint64_t *)((uintptr_t)word & ~7ul), 1);
+}
+
+static void change_word(struct random *r, unsigned int request, void *arg, size_t bytes)
+{
+	uint32_t *word = (uint32_t *)arg + below(r, bytes / 4), was = *word;
+
+	*word = odd_value(r);
+	if (reaches_us(request, arg, word))
+		*word = was;
+}
+
 long do_ioctl(struct worker *w, int fd, unsigned int request, const void *arg, size_t bytes,
 	      const char *name)
 {
@@ -54,7 +73,7 @@ long do_ioctl(struct worker *w, int fd, unsigned int request, const void *arg, s
 		at = memory_any(r);
 		memory_put(at, arg, bytes);
 	} else if (one_in(r, 32) && bytes >= 8) {
-		((uint32_t *)arg)[below(r, bytes / 4)] = odd_value(r);
+		change_word(r, request, (void *)arg, bytes);
 	}
 	say(w, "%s fd %d at %llx: %x %x %x %x %x %x %x %x", name, fd, (unsigned long long)at,
 	    words[0], words[1], bytes > 11 ? words[2] : 0, bytes > 15 ? words[3] : 0,
@@ -97,6 +116,10 @@ static void choose_slot(struct random *r, struct gondola_memory_slot *arg)
 		arg->gpa = (1ull << (32 + below(r, 21))) - arg->bytes;
 	if (!one_in(r, 8))
 		arg->hva &= ~(PAGE - 1);
+	if (memory_is_own(arg->hva, arg->bytes))
+		arg->hva = memory_good();
+	if (memory_is_own(arg->hva, arg->bytes))
+		arg->bytes = PAGE;
 }
 
 static void call_memory(struct worker *w)

@@ -127,6 +127,8 @@ void memory_answer(void);
 uint64_t memory_any(struct random *r);
 uint64_t memory_good(void);
 #define GOOD_BYTES	(2u << 20)
+/** memory_is_own() - some of it is the fuzzer's, and no guest and no call may write there */
+bool memory_is_own(uint64_t from, uint64_t bytes);
 /** memory_put() - copy to an address that may be anything */
 void memory_put(uint64_t to, const void *from, size_t bytes);
 

@@ -15,6 +15,10 @@
 #include "fuzz.h"
 
 #define MIB		(1ul << 20)
+#define GIB		(1ul << 30)
+#define RESERVED	(256 * GIB)
+#define USER_END	(1ul << 47)
+#define PROGRAM		0x400000ul	/* where a static one lies */
 /* Parts of the arena, in MiB: memory that is left alone, of a file, waited for, and the rest. */
 #define RAM		0
 #define SHARED		2
@@ -26,6 +30,7 @@
 
 pthread_mutex_t mappings = PTHREAD_MUTEX_INITIALIZER;
 static uint8_t *arena;
+static size_t reserved;
 static int file = -1;
 static int uffd = -1;
 
@@ -54,8 +59,11 @@ void memory_begin(struct random *r)
 {
 	int anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
 
-	/* With room behind it: an address a little further must be nobody else's. */
-	arena = mmap(NULL, (END + 1) * MIB, PROT_NONE, anonymous | MAP_NORESERVE, -1, 0);
+	/* With room behind it, so that a slot much larger than the arena reaches nothing else. */
+	reserved = RESERVED;
+	do {
+		arena = mmap(NULL, reserved, PROT_NONE, anonymous | MAP_NORESERVE, -1, 0);
+	} while (arena == MAP_FAILED && (reserved /= 2) > END * MIB);
 	if (arena == MAP_FAILED)
 		_exit(99);
 	file = memfd_create("fuzz", MFD_CLOEXEC);
@@ -71,7 +79,7 @@ void memory_begin(struct random *r)
 
 void memory_end(void)
 {
-	munmap(arena, (END + 1) * MIB);
+	munmap(arena, reserved);
 	close(file);
 	if (uffd >= 0)
 		close(uffd);
@@ -98,11 +106,20 @@ uint64_t memory_good(void)
 	return (uintptr_t)arena + RAM * MIB;
 }
 
-static bool is_mapped(uint64_t at)
+/*
+ * The program lies low, and its heap a little above it; stacks and all else that is mapped lie
+ * above the arena, or a little below it.
+ */
+bool memory_is_own(uint64_t from, uint64_t bytes)
 {
-	unsigned char present;
+	uint64_t begin = (uintptr_t)arena, heap = (uintptr_t)sbrk(0), end;
 
-	return !mincore((void *)(uintptr_t)(at & ~(PAGE - 1)), PAGE, &present);
+	if (from >= USER_END || !bytes)
+		return false;
+	end = bytes > USER_END ? USER_END : from + bytes;
+	if (from >= begin)
+		return end > begin + reserved;
+	return end > PROGRAM && (from < heap + GIB || end > begin - GIB);
 }
 
 uint64_t memory_any(struct random *r)
@@ -116,7 +133,7 @@ uint64_t memory_any(struct random *r)
 	case 1:
 		/* A call that wrote into the fuzzer itself would make it fail, or hang. */
 		odd = odd_value(r);
-		return is_mapped(odd) ? at : odd;
+		return memory_is_own(odd, 1) ? at : odd;
 	case 2:
 		return at + below(r, PAGE);
 	default:
