@@ -490,205 +490,67 @@ int emul_check_io(struct gondola_emulator *e, u16 port, unsigned int width);
 u64 emul_flags_result(u64 rflags, u64 result, unsigned int bytes);
 u64 emul_flags_sub(u64 rflags, u64 a, u64 b, u64 result, unsigned int bytes);
 
-/* Handlers, by file: move.c */
-int emul_op_mov(struct gondola_emulator *e);
-int emul_op_movsx(struct gondola_emulator *e);
-int emul_op_movsxd(struct gondola_emulator *e);
-int emul_op_lea(struct gondola_emulator *e);
-int emul_op_xchg(struct gondola_emulator *e);
-int emul_op_cmpxchg8b(struct gondola_emulator *e);
-int emul_op_xchg_or_nop(struct gondola_emulator *e);
-int emul_op_bswap(struct gondola_emulator *e);
-int emul_op_movbe(struct gondola_emulator *e);
-int emul_op_crc32(struct gondola_emulator *e);
-int emul_op_setcc(struct gondola_emulator *e);
-int emul_op_cmov(struct gondola_emulator *e);
-int emul_op_cbw(struct gondola_emulator *e);
-int emul_op_cwd(struct gondola_emulator *e);
-int emul_op_xlat(struct gondola_emulator *e);
-int emul_op_lahf(struct gondola_emulator *e);
-int emul_op_sahf(struct gondola_emulator *e);
-int emul_op_flag(struct gondola_emulator *e);
-int emul_op_nop(struct gondola_emulator *e);
-int emul_op_mov_from_seg(struct gondola_emulator *e);
-int emul_op_mov_to_seg(struct gondola_emulator *e);
-int emul_op_load_far(struct gondola_emulator *e);
+/* Handlers of instructions, which the tables name, by file. */
+#define OP(name) int emul_op_##name(struct gondola_emulator *e)
+
+/* move.c */
+OP(mov); OP(movsx); OP(movsxd); OP(lea); OP(xchg); OP(cmpxchg8b); OP(xchg_or_nop); OP(bswap);
+OP(movbe); OP(crc32); OP(setcc); OP(cmov); OP(cbw); OP(cwd); OP(xlat); OP(lahf); OP(sahf);
+OP(flag); OP(nop); OP(mov_from_seg); OP(mov_to_seg); OP(load_far);
 
 /* alu.c */
-int emul_op_add(struct gondola_emulator *e);
-int emul_op_or(struct gondola_emulator *e);
-int emul_op_adc(struct gondola_emulator *e);
-int emul_op_sbb(struct gondola_emulator *e);
-int emul_op_and(struct gondola_emulator *e);
-int emul_op_sub(struct gondola_emulator *e);
-int emul_op_xor(struct gondola_emulator *e);
-int emul_op_cmp(struct gondola_emulator *e);
-int emul_op_test(struct gondola_emulator *e);
-int emul_op_inc(struct gondola_emulator *e);
-int emul_op_dec(struct gondola_emulator *e);
-int emul_op_not(struct gondola_emulator *e);
-int emul_op_neg(struct gondola_emulator *e);
-int emul_op_cmpxchg(struct gondola_emulator *e);
-int emul_op_xadd(struct gondola_emulator *e);
+OP(add); OP(or); OP(adc); OP(sbb); OP(and); OP(sub); OP(xor); OP(cmp); OP(test); OP(inc); OP(dec);
+OP(not); OP(neg); OP(cmpxchg); OP(xadd);
 
 /* shift.c: shifts, rotates and bits */
-int emul_op_rol(struct gondola_emulator *e);
-int emul_op_ror(struct gondola_emulator *e);
-int emul_op_rcl(struct gondola_emulator *e);
-int emul_op_rcr(struct gondola_emulator *e);
-int emul_op_shl(struct gondola_emulator *e);
-int emul_op_shr(struct gondola_emulator *e);
-int emul_op_sar(struct gondola_emulator *e);
-int emul_op_shld(struct gondola_emulator *e);
-int emul_op_shrd(struct gondola_emulator *e);
-int emul_op_bt(struct gondola_emulator *e);
-int emul_op_bts(struct gondola_emulator *e);
-int emul_op_btr(struct gondola_emulator *e);
-int emul_op_btc(struct gondola_emulator *e);
-int emul_op_bsf(struct gondola_emulator *e);
-int emul_op_bsr(struct gondola_emulator *e);
-int emul_op_tzcnt(struct gondola_emulator *e);
-int emul_op_lzcnt(struct gondola_emulator *e);
-int emul_op_popcnt(struct gondola_emulator *e);
+OP(rol); OP(ror); OP(rcl); OP(rcr); OP(shl); OP(shr); OP(sar); OP(shld); OP(shrd); OP(bt);
+OP(bts); OP(btr); OP(btc); OP(bsf); OP(bsr); OP(tzcnt); OP(lzcnt); OP(popcnt);
 
 /* multiply.c */
-int emul_op_mul(struct gondola_emulator *e);
-int emul_op_imul(struct gondola_emulator *e);
-int emul_op_imul2(struct gondola_emulator *e);
-int emul_op_div(struct gondola_emulator *e);
-int emul_op_idiv(struct gondola_emulator *e);
+OP(mul); OP(imul); OP(imul2); OP(div); OP(idiv);
 
 /* stack.c */
-int emul_op_push(struct gondola_emulator *e);
-int emul_op_pop(struct gondola_emulator *e);
-int emul_op_push_seg(struct gondola_emulator *e);
-int emul_op_pop_seg(struct gondola_emulator *e);
-int emul_op_pusha(struct gondola_emulator *e);
-int emul_op_popa(struct gondola_emulator *e);
-int emul_op_pushf(struct gondola_emulator *e);
-int emul_op_popf(struct gondola_emulator *e);
-int emul_op_enter(struct gondola_emulator *e);
-int emul_op_leave(struct gondola_emulator *e);
-int emul_op_jmp(struct gondola_emulator *e);
-int emul_op_jmp_abs(struct gondola_emulator *e);
-int emul_op_jcc(struct gondola_emulator *e);
-int emul_op_jcxz(struct gondola_emulator *e);
-int emul_op_loop(struct gondola_emulator *e);
-int emul_op_call(struct gondola_emulator *e);
-int emul_op_call_abs(struct gondola_emulator *e);
-int emul_op_ret(struct gondola_emulator *e);
+OP(push); OP(pop); OP(push_seg); OP(pop_seg); OP(pusha); OP(popa); OP(pushf); OP(popf); OP(enter);
+OP(leave); OP(jmp); OP(jmp_abs); OP(jcc); OP(jcxz); OP(loop); OP(call); OP(call_abs); OP(ret);
 bool emul_condition(const struct gondola_emulator *e);
 
 /* deliver.c */
-int emul_op_int(struct gondola_emulator *e);
-int emul_op_int3(struct gondola_emulator *e);
-int emul_op_int1(struct gondola_emulator *e);
-int emul_op_into(struct gondola_emulator *e);
+OP(int); OP(int3); OP(int1); OP(into);
 /* The selector of CS. */
 u64 emul_here(struct gondola_emulator *e);
 
 /* far.c */
-int emul_op_jmp_far(struct gondola_emulator *e);
-int emul_op_jmp_far_mem(struct gondola_emulator *e);
-int emul_op_call_far(struct gondola_emulator *e);
-int emul_op_call_far_mem(struct gondola_emulator *e);
-int emul_op_ret_far(struct gondola_emulator *e);
-int emul_op_iret(struct gondola_emulator *e);
+OP(jmp_far); OP(jmp_far_mem); OP(call_far); OP(call_far_mem); OP(ret_far); OP(iret);
 
 /* fast_call.c */
-int emul_op_syscall(struct gondola_emulator *e);
-int emul_op_sysret(struct gondola_emulator *e);
-int emul_op_sysenter(struct gondola_emulator *e);
-int emul_op_sysexit(struct gondola_emulator *e);
+OP(syscall); OP(sysret); OP(sysenter); OP(sysexit);
 
 /* string.c */
-int emul_op_movs(struct gondola_emulator *e);
-int emul_op_stos(struct gondola_emulator *e);
-int emul_op_lods(struct gondola_emulator *e);
-int emul_op_cmps(struct gondola_emulator *e);
-int emul_op_scas(struct gondola_emulator *e);
-int emul_op_ins(struct gondola_emulator *e);
-int emul_op_outs(struct gondola_emulator *e);
+OP(movs); OP(stos); OP(lods); OP(cmps); OP(scas); OP(ins); OP(outs);
 
 /* system.c */
-int emul_op_in(struct gondola_emulator *e);
-int emul_op_out(struct gondola_emulator *e);
-int emul_op_cli(struct gondola_emulator *e);
-int emul_op_sti(struct gondola_emulator *e);
-int emul_op_hlt(struct gondola_emulator *e);
-int emul_op_clts(struct gondola_emulator *e);
-int emul_op_wbinvd(struct gondola_emulator *e);
-int emul_op_cpuid(struct gondola_emulator *e);
-int emul_op_rdmsr(struct gondola_emulator *e);
-int emul_op_wrmsr(struct gondola_emulator *e);
-int emul_op_rdtsc(struct gondola_emulator *e);
-int emul_op_rdtscp(struct gondola_emulator *e);
-int emul_op_rdpid(struct gondola_emulator *e);
-int emul_op_rdpmc(struct gondola_emulator *e);
-int emul_op_invpcid(struct gondola_emulator *e);
-int emul_op_base(struct gondola_emulator *e);
-int emul_op_ac(struct gondola_emulator *e);
-int emul_op_hypercall(struct gondola_emulator *e);
-int emul_op_look_up(struct gondola_emulator *e);
-int emul_op_verify(struct gondola_emulator *e);
-int emul_op_read_cr(struct gondola_emulator *e);
-int emul_op_write_cr(struct gondola_emulator *e);
-int emul_op_read_dr(struct gondola_emulator *e);
-int emul_op_write_dr(struct gondola_emulator *e);
-int emul_op_smsw(struct gondola_emulator *e);
-int emul_op_lmsw(struct gondola_emulator *e);
-int emul_op_invlpg(struct gondola_emulator *e);
-int emul_op_swapgs(struct gondola_emulator *e);
-int emul_op_store_dtable(struct gondola_emulator *e);
-int emul_op_load_dtable(struct gondola_emulator *e);
-int emul_op_store_sysseg(struct gondola_emulator *e);
-int emul_op_load_sysseg(struct gondola_emulator *e);
+OP(in); OP(out); OP(cli); OP(sti); OP(hlt); OP(clts); OP(wbinvd); OP(cpuid); OP(rdmsr); OP(wrmsr);
+OP(rdtsc); OP(rdtscp); OP(rdpid); OP(rdpmc); OP(invpcid); OP(base); OP(ac); OP(hypercall);
+OP(look_up); OP(verify); OP(read_cr); OP(write_cr); OP(read_dr); OP(write_dr); OP(smsw); OP(lmsw);
+OP(invlpg); OP(swapgs); OP(store_dtable); OP(load_dtable); OP(store_sysseg); OP(load_sysseg);
 
 /* xmm.c */
-int emul_op_movx(struct gondola_emulator *e);
-int emul_op_movx_low(struct gondola_emulator *e);
-int emul_op_movq(struct gondola_emulator *e);
-int emul_op_movx_half(struct gondola_emulator *e);
-int emul_op_movx_store_high(struct gondola_emulator *e);
-int emul_op_movx_cross(struct gondola_emulator *e);
-int emul_op_pshufd(struct gondola_emulator *e);
-int emul_op_pshufw(struct gondola_emulator *e);
-int emul_op_shufps(struct gondola_emulator *e);
-int emul_op_shufpd(struct gondola_emulator *e);
-int emul_op_shift_bytes(struct gondola_emulator *e);
-int emul_op_pinsrw(struct gondola_emulator *e);
-int emul_op_pextrw(struct gondola_emulator *e);
-int emul_op_movmsk(struct gondola_emulator *e);
+OP(movx); OP(movx_low); OP(movq); OP(movx_half); OP(movx_store_high); OP(movx_cross); OP(pshufd);
+OP(pshufw); OP(shufps); OP(shufpd); OP(shift_bytes); OP(pinsrw); OP(pextrw); OP(movmsk);
 
 /* sse.c */
-int emul_op_sse_int(struct gondola_emulator *e);
-int emul_op_sse_float(struct gondola_emulator *e);
-int emul_op_sse_compare(struct gondola_emulator *e);
-int emul_op_sse_from_int(struct gondola_emulator *e);
-int emul_op_sse_to_int(struct gondola_emulator *e);
-int emul_op_sse_flags(struct gondola_emulator *e);
-int emul_op_sse_shift(struct gondola_emulator *e);
+OP(sse_int); OP(sse_float); OP(sse_compare); OP(sse_from_int); OP(sse_to_int); OP(sse_flags);
+OP(sse_shift);
 
 /* x87.c */
-int emul_op_x87(struct gondola_emulator *e);
-int emul_op_fwait(struct gondola_emulator *e);
+OP(x87); OP(fwait);
 
 /* fpu_state.c */
-int emul_op_fxsave(struct gondola_emulator *e);
-int emul_op_fxrstor(struct gondola_emulator *e);
-int emul_op_ldmxcsr(struct gondola_emulator *e);
-int emul_op_stmxcsr(struct gondola_emulator *e);
-int emul_op_emms(struct gondola_emulator *e);
-int emul_op_xgetbv(struct gondola_emulator *e);
-int emul_op_xsetbv(struct gondola_emulator *e);
+OP(fxsave); OP(fxrstor); OP(ldmxcsr); OP(stmxcsr); OP(emms); OP(xgetbv); OP(xsetbv);
 
 /* legacy.c */
-int emul_op_daa(struct gondola_emulator *e);
-int emul_op_aaa(struct gondola_emulator *e);
-int emul_op_aam(struct gondola_emulator *e);
-int emul_op_aad(struct gondola_emulator *e);
-int emul_op_salc(struct gondola_emulator *e);
-int emul_op_bound(struct gondola_emulator *e);
-int emul_op_arpl(struct gondola_emulator *e);
+OP(daa); OP(aaa); OP(aam); OP(aad); OP(salc); OP(bound); OP(arpl);
+
+#undef OP
 
 #endif

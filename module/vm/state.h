@@ -40,24 +40,10 @@ extern const struct gondola_record_row gondola_regs_record, gondola_pdptes_recor
 	gondola_sregs_record, gondola_msrs_record, gondola_events_record, gondola_debug_record,
 	gondola_cpuid_record, gondola_clock_record;
 
-/* state_regs.c, state_sregs.c: 0, or -EINVAL with *@bad the offset of the field. */
-int regs_get(struct gondola_vcpu *vcpu, struct gondola_rec_regs *rec);
-int regs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_regs *rec, u32 *bad);
-u32 pdptes_size(struct gondola_vcpu *vcpu);
-int pdptes_get(struct gondola_vcpu *vcpu, struct gondola_rec_pdptes *rec);
-int pdptes_set(struct gondola_vcpu *vcpu, const struct gondola_rec_pdptes *rec, u32 *bad);
-int sregs_get(struct gondola_vcpu *vcpu, struct gondola_rec_sregs *rec);
-int sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u32 *bad);
+/* state_regs.c: 0, or -EINVAL with *@bad the offset of the field. */
 u32 msrs_size(struct gondola_vcpu *vcpu);
 int msrs_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
 int msrs_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
-int events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec);
-int events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_events *rec, u32 *bad);
-int debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec);
-int debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug *rec, u32 *bad);
-u32 cpuid_size(struct gondola_vcpu *vcpu);
-int cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
-int cpuid_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
 
 /* clock.c; likewise */
 int clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec);

@@ -19,13 +19,13 @@
 
 static_assert(sizeof(struct gondola_rec_regs) == sizeof(struct gondola_regs));
 
-int regs_get(struct gondola_vcpu *vcpu, struct gondola_rec_regs *rec)
+static int regs_get(struct gondola_vcpu *vcpu, struct gondola_rec_regs *rec)
 {
 	memcpy(rec, &vcpu->regs, sizeof(*rec));
 	return 0;
 }
 
-int regs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_regs *rec, u32 *bad)
+static int regs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_regs *rec, u32 *bad)
 {
 	if ((rec->rflags & ~RFLAGS_DEFINED) || !(rec->rflags & RFL_FIXED))
 		return gondola_refuse(bad, offsetof(struct gondola_rec_regs, rflags));
@@ -96,7 +96,7 @@ GONDOLA_VARYING_RECORD(msrs, MSRS);
 
 #define EVENT_FIELD(field)	offsetof(struct gondola_rec_events, field)
 
-int events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec)
+static int events_get(struct gondola_vcpu *vcpu, struct gondola_rec_events *rec)
 {
 	const struct gondola_event *event = &vcpu->event;
 	u32 shadow = vcpu->engine->get_shadow(vcpu);
@@ -147,7 +147,7 @@ static int check_event(const struct gondola_rec_events *rec, u32 *bad)
 	return 0;
 }
 
-int events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_events *rec, u32 *bad)
+static int events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_events *rec, u32 *bad)
 {
 	int err = check_event(rec, bad);
 
@@ -176,7 +176,7 @@ GONDOLA_VCPU_RECORD(events, EVENTS);
 
 /* ---- debug registers ---------------------------------------------------------------- */
 
-int debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec)
+static int debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec)
 {
 	memcpy(rec->dr, vcpu->dr, sizeof(rec->dr));
 	rec->dr6 = vcpu->dr6;
@@ -184,7 +184,7 @@ int debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec)
 	return 0;
 }
 
-int debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug *rec, u32 *bad)
+static int debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug *rec, u32 *bad)
 {
 	/* Writes that set bits of the high half fault. */
 	if (rec->dr6 >> 32)
@@ -202,19 +202,19 @@ GONDOLA_VCPU_RECORD(debug, DEBUG);
 
 /* ---- CPUID --------------------------------------------------------------------------- */
 
-u32 cpuid_size(struct gondola_vcpu *vcpu)
+static u32 cpuid_size(struct gondola_vcpu *vcpu)
 {
 	return vcpu->nr_cpuid * sizeof(*vcpu->cpuid);
 }
 
-int cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
+static int cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 {
 	memcpy(buf, vcpu->cpuid, bytes);
 	return 0;
 }
 
 /* It is set by GONDOLA_SET_CPUID alone; a whole saved state may contain it, if it fits. */
-int cpuid_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
+static int cpuid_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
 {
 	const struct gondola_cpuid_entry *entries = buf;
 	u32 i;

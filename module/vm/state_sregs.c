@@ -34,19 +34,19 @@ static bool pae_paging(u64 cr0, u64 cr4, u64 efer)
 
 /* ---- directory pointers ---------------------------------------------------------------- */
 
-u32 pdptes_size(struct gondola_vcpu *vcpu)
+static u32 pdptes_size(struct gondola_vcpu *vcpu)
 {
 	return pae_paging(vcpu->cr0, vcpu->cr4, vcpu->efer) ? sizeof(struct gondola_rec_pdptes) : 0;
 }
 
-int pdptes_get(struct gondola_vcpu *vcpu, struct gondola_rec_pdptes *rec)
+static int pdptes_get(struct gondola_vcpu *vcpu, struct gondola_rec_pdptes *rec)
 {
 	memcpy(rec->pdpte, vcpu->mmu.pdptes, sizeof(rec->pdpte));
 	return 0;
 }
 
 /* Kept for the next record, with which they are judged. */
-int pdptes_set(struct gondola_vcpu *vcpu, const struct gondola_rec_pdptes *rec, u32 *bad)
+static int pdptes_set(struct gondola_vcpu *vcpu, const struct gondola_rec_pdptes *rec, u32 *bad)
 {
 	vcpu->saved_pdptes = rec->pdpte;
 	return 0;
@@ -62,7 +62,7 @@ static bool canonical(u64 address)
 	return (u64)((s64)(address << 16) >> 16) == address;
 }
 
-int sregs_get(struct gondola_vcpu *vcpu, struct gondola_rec_sregs *rec)
+static int sregs_get(struct gondola_vcpu *vcpu, struct gondola_rec_sregs *rec)
 {
 	const struct gondola_event *event = &vcpu->event;
 	int i;
@@ -272,7 +272,7 @@ static int apply(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec,
 	return 0;
 }
 
-int sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u32 *bad)
+static int sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec, u32 *bad)
 {
 	struct gondola_rec_sregs old = { };
 	u64 old_pdptes[4];
