@@ -27,7 +27,7 @@ static void take_rate(void *to, const char *option, const char *value)
 
 	options->request.rate = parse_size(option, value);
 	if (options->request.rate < 4096)
-		fail(EXIT_CODE_USAGE, "%s: less than a page a second is no rate", option);
+		fail(EXIT_CODE_USAGE, "%s: the rate is at least a page a second", option);
 }
 
 static void take_deadline(void *to, const char *option, const char *value)
@@ -236,7 +236,7 @@ static int run_balloon(int argc, char **argv)
 	}
 	parse_options(&command_balloon, argc, argv, &options);
 	if (!name)
-		fail(EXIT_CODE_USAGE, "balloon: whose? (see gondola help balloon)");
+		fail(EXIT_CODE_USAGE, "balloon: which VM? (see gondola help balloon)");
 	if (!!size + options.stats + options.cancel > 1)
 		fail(EXIT_CODE_USAGE, "balloon: a SIZE, --stats or --cancel: one of them");
 	if (!size && (options.wait || options.request.rate || options.request.deadline_ms ||

@@ -41,7 +41,7 @@ static bool ask(const char *name, int64_t until_ms)
 static void kill_process(const char *name, int process)
 {
 	if (process < 0)
-		fail(EXIT_CODE_ERROR, "it cannot be told which process %s has", name);
+		fail(EXIT_CODE_ERROR, "cannot find out which process %s has", name);
 	if (syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) && errno != ESRCH)
 		fail(EXIT_CODE_ERROR, "the process of %s cannot be killed: %s", name,
 		     strerror(errno));

@@ -299,7 +299,7 @@ void launch_ready(void)
 	close(null_fd);
 	close(log_fd);
 	if (write(ready_fd, "r", 1) != 1)
-		say("nobody waits for this VM to start");
+		say("the command that started this VM has ended");
 	close(ready_fd);
 	ready_fd = -1;
 }

@@ -89,7 +89,7 @@ void control_fail_with(struct control_request *request, const char *member,
  */
 void control_later(struct control_request *request);
 
-/* What is done beside the loop, each in its turn. */
+/* Jobs beside the loop, each in its turn. */
 enum control_lane {
 	LANE_VCPUS,		/* waits for vCPUs to stand */
 	LANE_DEVICES,		/* takes a device's lock */

@@ -131,7 +131,7 @@ bool registry_remove_dead(const char *name);
 int registry_save_config(const char *name, struct json_object *config, bool exclusive,
 			 struct error *error);
 
-/* What of a VM at rest is to be forgotten. */
+/* The parts of a VM at rest that are to be forgotten. */
 enum registry_part {
 	REGISTRY_PART_ALL,
 	REGISTRY_PART_SAVED,	/* its saved state */

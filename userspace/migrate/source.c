@@ -145,7 +145,7 @@ static bool measure_link(struct source *s, uint64_t load_ns)
 }
 
 /*
- * What a disk takes that has nothing to write: it is asked so twice while the guest stands, before
+ * How long a disk takes that has nothing to write: it is asked twice while the guest stands, before
  * its state is sent and when it is let go.
  */
 static bool measure_disks(struct source *s)

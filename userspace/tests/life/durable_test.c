@@ -212,7 +212,7 @@ void names_are_durable(void)
 	is_durable("delete");
 	expect(!is_there(REGISTRY_CONFIG) && !is_there(REGISTRY_AWAY) &&
 	       !is_there(REGISTRY_SAVED) && !is_there(REGISTRY_LOG));
-	/* What is gone already was perhaps removed by one that could not sync. */
+	/* A file that is gone already was perhaps removed by one that could not sync. */
 	expect(registry_forget("vm1", REGISTRY_PART_ALL, &error));
 	end();
 }

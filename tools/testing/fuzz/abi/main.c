@@ -464,7 +464,7 @@ static void start(void)
 	pthread_barrier_init(&begin, NULL, MAX_THREADS + 1);
 	for (unsigned int t = 0; t < MAX_THREADS; t++) {
 		workers[t].number = t;
-		/* What is behind them is reserved: a large slot's bitmap may not fit. */
+		/* The room behind them is reserved: a large slot's bitmap may not fit. */
 		workers[t].args = mmap(NULL, ARGS_ROOM, PROT_NONE,
 				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (workers[t].args == MAP_FAILED ||

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a program of a guest's may do in ring 3, and what it gets for all else: an instruction at a
- * time, as the manuals say for each.  An engine that runs programs on the processor, but not
+ * A guest's program in ring 3: the instructions that it may use, and what it gets for all others,
+ * one by one, as the manuals say.  An engine that runs programs on the processor, but not
  * their kernel, must give what a processor would that runs both.
  */
 #include <cpuid.h>
