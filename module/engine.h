@@ -185,6 +185,11 @@ struct gondola_engine_ops {
 	 * reads its own values, since reads come from vcpu->cr*.
 	 */
 	void (*update_control)(struct gondola_vcpu *vcpu);
+	/**
+	 * @set_debug: INT3 leaves the guest by vcpu->breakpoints.  -EOPNOTSUPP: this processor does
+	 * not heed vcpu->debug_dr7, and nothing has changed.
+	 */
+	int (*set_debug)(struct gondola_vcpu *vcpu);
 	/** @set_dr7: what the hardware's DR7 shall be. */
 	void (*set_dr7)(struct gondola_vcpu *vcpu, u64 dr7);
 	/** @set_tsc_offset: guest TSC = host TSC + gondola_guest_tsc_offset(). */

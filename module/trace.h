@@ -42,7 +42,7 @@ TRACE_DEFINE_ENUM(GONDOLA_DIRTY_HOST);
 #define gondola_show_user_exit(why)					\
 	__print_symbolic(why, { 0, "none" }, { 1, "intr" }, { 2, "io" }, { 3, "mmio" }, \
 			 { 4, "shutdown" }, { 5, "entry_failed" }, { 6, "unknown" }, \
-			 { 7, "emulation" }, { 8, "memory" })
+			 { 7, "emulation" }, { 8, "memory" }, { 10, "debug" })
 
 #define gondola_show_dirty_source(source)				\
 	__print_symbolic(source, { GONDOLA_DIRTY_VCPU, "vcpu" },	\

@@ -30,6 +30,7 @@ enum gondola_request {
 	GONDOLA_REQ_TIMER,		/* the LAPIC timer fired */
 	GONDOLA_REQ_TSC,		/* the VM's TSC was changed from outside */
 	GONDOLA_REQ_STEAL,		/* steal time: its thread runs again */
+	GONDOLA_REQ_STEP,		/* GONDOLA_DEBUG_STEP, not done yet */
 };
 
 /* Where the vCPU is, for those who want to kick it (vcpu->mode). */
@@ -82,10 +83,15 @@ struct gondola_vcpu {
 	bool preempted;
 	bool missing_write;
 	bool eoi_offered;		/* paravirtual EOI: the guest may leave one in memory */
+	bool breakpoints;		/* GONDOLA_DEBUG_BREAKPOINTS */
+	bool stepping;			/* GONDOLA_REQ_STEP: its instruction is under way */
 	bool unhalted;			/* GONDOLA_HC_KICK_CPU: ends one HLT, also one to come */
 	u64 dr[4];
 	u64 dr6;
 	u64 dr7;
+	u64 hw_dr7;			/* in force: the guest's or, if it is not 0, @debug_dr7 */
+	u64 debug_dr7;			/* GONDOLA_DEBUG_HARDWARE */
+	u64 debug_dr[4];
 
 	struct gondola_vcpu_mmu mmu;
 	struct gondola_lapic *lapic;

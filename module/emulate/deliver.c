@@ -374,6 +374,8 @@ int emul_op_int(struct gondola_emulator *e)
 
 int emul_op_int3(struct gondola_emulator *e)
 {
+	if (unlikely(e->int3_fails))
+		return emul_fault(e, VEC_BP);
 	return software(e, GONDOLA_EVENT_EXCEPTION, VEC_BP);
 }
 

@@ -263,6 +263,8 @@ struct gondola_emulator {
 	const struct gondola_insn *insn;
 	u8 mode;
 	u8 cpl;
+	bool int3_fails;	/* a debugger wants INT3: it ends as a fault does */
+	bool one_item;		/* a debugger steps: of a REP, too */
 	struct gondola_event exception;
 
 	struct gondola_insn own;

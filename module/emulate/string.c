@@ -318,7 +318,7 @@ static int repeat(struct gondola_emulator *e, unsigned int width, bool compares,
 {
 	struct run run = { .width = width };
 	/* Each item is a step of its own. */
-	unsigned int budget = e->regs->rflags & RFL_TF ? 1 : BUDGET / width;
+	unsigned int budget = e->one_item || e->regs->rflags & RFL_TF ? 1 : BUDGET / width;
 	u64 left;
 
 	if (!e->insn->rep) {

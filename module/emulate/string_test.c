@@ -65,6 +65,22 @@ static void chunks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->writes, 3u);
 }
 
+/* A debugger's step, without TF. */
+static void an_item_at_a_time(struct kunit *test)
+{
+	struct test_world *w = string_world(test);
+	unsigned int i;
+
+	w->emul.one_item = true;
+	w->regs.gpr[R_RCX] = 3;
+	for (i = 1; i <= 3; i++) {
+		KUNIT_ASSERT_FALSE(test, done(w));
+		KUNIT_ASSERT_EQ(test, RUN(w, 0xf3, 0xaa), OK);
+		KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], 3ull - i);
+	}
+	KUNIT_EXPECT_TRUE(test, done(w));
+}
+
 static void nothing_to_do(struct kunit *test)
 {
 	struct test_world *w = string_world(test);
@@ -294,6 +310,7 @@ static void input_needs_memory(struct kunit *test)
 static struct kunit_case string_cases[] = {
 	KUNIT_CASE(clears_a_page),
 	KUNIT_CASE(chunks),
+	KUNIT_CASE(an_item_at_a_time),
 	KUNIT_CASE(nothing_to_do),
 	KUNIT_CASE(spreading),
 	KUNIT_CASE(downwards),

@@ -284,6 +284,8 @@ struct test_world *test_world_init(struct kunit *test, enum gondola_emul_mode mo
 	w->emul.tlb = NULL;
 	w->emul.fpu = NULL;
 	w->emul.mode = mode;
+	w->emul.int3_fails = false;
+	w->emul.one_item = false;
 	w->emul.cpl = mode == GONDOLA_EMUL_VM86 ? 3 : 0;
 	w->regs.rip = WORLD_CODE;
 	w->regs.rflags = RFL_FIXED | (mode == GONDOLA_EMUL_VM86 ? RFL_VM | RFL_IOPL : 0);

@@ -50,12 +50,14 @@ void gondola_thread_detach(struct gondola_vcpu *vcpu)
 /* The processor's breakpoint registers matter only to a guest that enables one. */
 static void load_breakpoints(const struct gondola_vcpu *vcpu)
 {
+	const u64 *dr = vcpu->debug_dr7 ? vcpu->debug_dr : vcpu->dr;
+
 	/* None of the host's may match while they are replaced. */
 	set_debugreg(0, 7);
-	set_debugreg(vcpu->dr[0], 0);
-	set_debugreg(vcpu->dr[1], 1);
-	set_debugreg(vcpu->dr[2], 2);
-	set_debugreg(vcpu->dr[3], 3);
+	set_debugreg(dr[0], 0);
+	set_debugreg(dr[1], 1);
+	set_debugreg(dr[2], 2);
+	set_debugreg(dr[3], 3);
 }
 
 /* With CR4.OSXSAVE clear the guest cannot use what XCR0 enables. */
@@ -105,7 +107,7 @@ void gondola_thread_enter(struct gondola_vcpu *vcpu)
 	save_breakpoints(&vcpu->host->thread);
 	if (own_xcr0(vcpu))
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
-	if (unlikely(vcpu->dr7 & DR7_ENABLES))
+	if (unlikely(vcpu->hw_dr7 & DR7_ENABLES))
 		load_breakpoints(vcpu);
 	take_debugctl(&vcpu->host->thread);
 }

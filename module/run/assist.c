@@ -626,6 +626,8 @@ static int emulate(struct assist *in, int *result)
 			single_step(vcpu);
 		break;
 	case GONDOLA_EMUL_FAULT:
+		if (unlikely(in->emul.exception.vector == VEC_BP))
+			return run_leave_debug(vcpu, GONDOLA_DEBUG_BREAKPOINTS);
 		queue_fault(in);
 		break;
 	case GONDOLA_EMUL_USER:
@@ -664,6 +666,13 @@ int assist_emulate_known(struct gondola_vcpu *vcpu)
 	int result, next = emulate(to_assist(vcpu->emulator), &result);
 
 	return result == GONDOLA_EMUL_UNKNOWN ? RUN_REENTER : next;
+}
+
+int assist_step(struct gondola_vcpu *vcpu)
+{
+	int result;
+
+	return emulate(to_assist(vcpu->emulator), &result);
 }
 
 int assist_deliver(struct gondola_vcpu *vcpu)

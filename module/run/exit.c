@@ -305,9 +305,14 @@ static int handle_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 			return handle_undefined_syscall(vcpu);
 		break;
 	case VEC_DB:
+		if (unlikely(vcpu->debug_dr7 && exit->exception.dr6 & DR6_BREAKPOINTS))
+			return run_leave_breakpoint(vcpu, exit->exception.dr6);
 		gondola_debug_exception(vcpu, exit->exception.dr6);
 		break;
 	case VEC_BP:
+		if (unlikely(vcpu->breakpoints))
+			return run_leave_debug(vcpu, GONDOLA_DEBUG_BREAKPOINTS);
+		fallthrough;
 	case VEC_OF:
 		event.insn_len = exit->insn_len;
 		break;

@@ -90,6 +90,15 @@ void run_interrupt_not_taken(struct gondola_vcpu *vcpu);
 void run_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf);
 void run_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf);
 
+/** run_leave_debug() - GONDOLA_EXIT_DEBUG: @why of GONDOLA_DEBUG_*; RUN_LEAVE */
+int run_leave_debug(struct gondola_vcpu *vcpu, u32 why);
+/** run_leave_breakpoint() - the same for those of GONDOLA_DEBUG_HARDWARE; @dr6: what was met */
+int run_leave_breakpoint(struct gondola_vcpu *vcpu, u64 dr6);
+/** run_step() - GONDOLA_REQ_STEP was taken; enum run_next or -errno */
+int run_step(struct gondola_vcpu *vcpu);
+/** assist_step() - emulate the instruction at RIP, whatever the privilege level; never drops it */
+int assist_step(struct gondola_vcpu *vcpu);
+
 /** run_startup() - do what INIT and start-up IPIs that came ask for; the vCPU is loaded */
 void run_startup(struct gondola_vcpu *vcpu);
 

@@ -133,6 +133,8 @@ static int prepare(struct gondola_vcpu *vcpu)
 			if (gondola_take_request(vcpu, GONDOLA_REQ_STEAL) &&
 			    gondola_pv_scheduled(vcpu))
 				return -EAGAIN;
+			if (!vcpu->halted && gondola_take_request(vcpu, GONDOLA_REQ_STEP))
+				return run_step(vcpu);
 		}
 		if (unlikely(vcpu->eoi_offered) && gondola_lapic_collect_eoi(vcpu))
 			return -EAGAIN;
@@ -285,6 +287,9 @@ static int run_loop(struct gondola_vcpu *vcpu)
 {
 	int next = assist_complete_user_exit(vcpu);
 
+	/* The instruction is run again from its start. */
+	if (next == -EAGAIN)
+		vcpu->stepping = false;
 	if (next == RUN_REENTER && READ_ONCE(vcpu->run->immediate_exit))
 		return -EINTR;
 	while (next == RUN_REENTER) {

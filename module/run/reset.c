@@ -8,6 +8,7 @@
 #include "vcpu.h"
 #include "host/vcpu_host.h"
 #include "internal.h"
+#include "x86/control.h"
 
 #define AR_DATA		0x93u
 #define AR_CODE		0x9bu
@@ -71,7 +72,7 @@ static void init(struct gondola_vcpu *vcpu)
 
 	reset_segments(vcpu);
 	vcpu->engine->set_shadow(vcpu, 0);
-	vcpu->engine->set_dr7(vcpu, vcpu->dr7);
+	gondola_update_dr7(vcpu);
 	gondola_mmu_mode_changed(vcpu);
 	gondola_mmu_flush_guest(vcpu);
 	vcpu->engine->update_control(vcpu);

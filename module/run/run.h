@@ -22,6 +22,9 @@ void gondola_vcpu_unload(struct gondola_vcpu *vcpu);
 /** gondola_vcpu_run() - GONDOLA_RUN; the mutex is held; 0 or -errno */
 int gondola_vcpu_run(struct gondola_vcpu *vcpu);
 
+/** gondola_vcpu_set_debug() - GONDOLA_SET_DEBUG; @args->flags are known ones, the mutex is held */
+int gondola_vcpu_set_debug(struct gondola_vcpu *vcpu, const struct gondola_debug *args);
+
 /** gondola_vcpu_reset_registers() - general and control registers as after a reset */
 void gondola_vcpu_reset_registers(struct gondola_vcpu *vcpu);
 

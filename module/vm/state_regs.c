@@ -194,7 +194,7 @@ static int debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug *
 	memcpy(vcpu->dr, rec->dr, sizeof(vcpu->dr));
 	vcpu->dr6 = rec->dr6 | DR6_FIXED;
 	vcpu->dr7 = rec->dr7 | DR7_FIXED;
-	vcpu->engine->set_dr7(vcpu, vcpu->dr7);
+	gondola_update_dr7(vcpu);
 	return 0;
 }
 

@@ -200,11 +200,21 @@ static long get_history(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *
 	return 0;
 }
 
+static long set_debug(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+{
+	const struct gondola_debug *args = arg;
+
+	return gondola_vcpu_set_debug(vcpu, args);
+}
+
 static const struct ioctl_row calls[] = {
 	{ GONDOLA_RUN, 0, IOCTL_VCPU, run },
 	{ GONDOLA_NMI, 0, IOCTL_UNLOCKED, nmi },
 	{ GONDOLA_GET_STATS, 0, IOCTL_UNLOCKED, get_stats },
 	{ GONDOLA_GET_HISTORY, 0, IOCTL_VCPU, get_history },
+	{ GONDOLA_SET_DEBUG,
+	  GONDOLA_DEBUG_BREAKPOINTS | GONDOLA_DEBUG_STEP | GONDOLA_DEBUG_HARDWARE, IOCTL_VCPU,
+	  set_debug },
 	{ GONDOLA_SET_CPUID, 0, IOCTL_VCPU, set_cpuid },
 	{ GONDOLA_GET_STATE, 0, IOCTL_VCPU, vm_get_state },
 	{ GONDOLA_SET_STATE, 0, IOCTL_VCPU, vm_set_state },
@@ -333,7 +343,7 @@ static int settle(struct gondola_vcpu *vcpu)
 		return err;
 	vcpu->engine->set_tsc_offset(vcpu);
 	vcpu->engine->update_control(vcpu);
-	vcpu->engine->set_dr7(vcpu, vcpu->dr7);
+	gondola_update_dr7(vcpu);
 	gondola_mmu_mode_changed(vcpu);
 	gondola_vcpu_unload(vcpu);
 	return 0;

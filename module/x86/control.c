@@ -211,6 +211,12 @@ int gondola_set_xcr(struct gondola_vcpu *vcpu, u32 index, u64 value)
 	return 0;
 }
 
+void gondola_update_dr7(struct gondola_vcpu *vcpu)
+{
+	vcpu->hw_dr7 = unlikely(vcpu->debug_dr7) ? vcpu->debug_dr7 : vcpu->dr7;
+	vcpu->engine->set_dr7(vcpu, vcpu->hw_dr7);
+}
+
 /**
  * gondola_debug_exception() - change the debug registers as the processor does when it raises #DB
  * @vcpu: the vCPU, loaded or stopped
@@ -223,7 +229,7 @@ void gondola_debug_exception(struct gondola_vcpu *vcpu, u64 conditions)
 	vcpu->dr6 = (vcpu->dr6 & ~DR6_BREAKPOINTS) | DR6_FIXED | conditions;
 	if (unlikely(vcpu->dr7 & DR7_GD)) {
 		vcpu->dr7 &= ~DR7_GD;
-		vcpu->engine->set_dr7(vcpu, vcpu->dr7);
+		gondola_update_dr7(vcpu);
 	}
 	if (unlikely(vcpu->msrs.debugctl))
 		gondola_set_msr(vcpu, MSRX_DEBUGCTL, 0);
@@ -261,7 +267,7 @@ int gondola_set_dr(struct gondola_vcpu *vcpu, unsigned int dr, u64 value)
 		if (value >> 32)
 			return -EINVAL;
 		vcpu->dr7 = (value & DR7_WRITABLE) | DR7_FIXED;
-		vcpu->engine->set_dr7(vcpu, vcpu->dr7);
+		gondola_update_dr7(vcpu);
 		return 0;
 	}
 	return -EINVAL;

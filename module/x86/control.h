@@ -22,6 +22,8 @@ int gondola_set_cr4(struct gondola_vcpu *vcpu, u64 value);
 int gondola_set_cr8(struct gondola_vcpu *vcpu, u64 value);
 int gondola_set_efer(struct gondola_vcpu *vcpu, u64 value);
 int gondola_set_xcr(struct gondola_vcpu *vcpu, u32 index, u64 value);
+/** gondola_update_dr7() - DR7 has changed, the guest's or a debugger's: the engine is told */
+void gondola_update_dr7(struct gondola_vcpu *vcpu);
 void gondola_debug_exception(struct gondola_vcpu *vcpu, u64 conditions);
 bool gondola_general_detect(struct gondola_vcpu *vcpu);
 int gondola_set_dr(struct gondola_vcpu *vcpu, unsigned int dr, u64 value);

@@ -526,6 +526,40 @@ struct gondola_history {
 };
 #define GONDOLA_HISTORY_LEN	256
 
+/* ---- debugging ------------------------------------------------------------- */
+
+/**
+ * struct gondola_debug - GONDOLA_SET_DEBUG on a vCPU: what stops it
+ * @size: sizeof(struct gondola_debug)
+ * @flags: GONDOLA_DEBUG_*; they replace those of the last call
+ * @dr: linear addresses of hardware breakpoints, of which @dr7 says more
+ * @dr7: as in the register: bits 0 to 7 and 16 to 31, and no breakpoint is one on a port
+ *
+ * With BREAKPOINTS the guest's INT3 is not delivered: GONDOLA_RUN returns with GONDOLA_EXIT_DEBUG,
+ * and RIP is the instruction's.  With STEP the vCPU does one thing and GONDOLA_RUN returns with
+ * GONDOLA_EXIT_DEBUG: it takes the exception that waits for delivery, else it executes one
+ * instruction, of a REP one item.  No interrupt is taken meanwhile; one that ends HLT stays pending.
+ * The instruction is emulated, so that the guest sees nothing of it; one that gondola cannot emulate
+ * is not executed, and GONDOLA_RUN returns with GONDOLA_EXIT_EMULATION.  STEP is done then; the other
+ * flags stay.
+ *
+ * With HARDWARE @dr and @dr7 are in force in place of the guest's own breakpoints: what meets one
+ * returns with GONDOLA_EXIT_DEBUG, before the instruction for one on execution, else behind it.  The
+ * guest's DR0 to DR3 and DR7 read as it wrote them.  An instruction that gondola emulates beside an
+ * engine of hardware, in a step or because it left the guest, meets none.
+ *
+ * EOPNOTSUPP: this processor does not arm breakpoints for guests (HARDWARE).
+ */
+struct gondola_debug {
+	__u32 size;
+	__u32 flags;
+	__u64 dr[4];
+	__u64 dr7;
+};
+#define GONDOLA_DEBUG_BREAKPOINTS	(1u << 0)
+#define GONDOLA_DEBUG_STEP		(1u << 1)
+#define GONDOLA_DEBUG_HARDWARE		(1u << 2)
+
 /* ---- the run page ---------------------------------------------------------- */
 
 /**
@@ -539,6 +573,7 @@ struct gondola_history {
  * @GONDOLA_EXIT_UNKNOWN: an exit that gondola does not know: @fail
  * @GONDOLA_EXIT_EMULATION: an instruction that gondola cannot emulate: @emulation
  * @GONDOLA_EXIT_MEMORY: guest memory that the launcher must make present: @memory
+ * @GONDOLA_EXIT_DEBUG: what GONDOLA_SET_DEBUG asked for: @debug
  *
  * 9 is reserved: earlier versions used it.
  */
@@ -553,6 +588,7 @@ enum gondola_user_exit {
 	GONDOLA_EXIT_EMULATION = 7,
 	GONDOLA_EXIT_MEMORY = 8,
 	/* 9 is reserved. */
+	GONDOLA_EXIT_DEBUG = 10,
 };
 
 /**
@@ -592,6 +628,9 @@ enum gondola_user_exit {
  * @memory.gpa: guest-physical address
  * @memory.write: 1: it must become writable
  * @memory.pad: 0
+ * @debug: GONDOLA_EXIT_DEBUG
+ * @debug.why: the one of GONDOLA_DEBUG_* that it was
+ * @debug.dr6: of HARDWARE: bit n for breakpoint n, else 0
  * @room: the union's size, fixed
  *
  * The launcher owns the page between two calls of GONDOLA_RUN, the module
@@ -638,6 +677,10 @@ struct gondola_run {
 			__u32 write;
 			__u32 pad;
 		} memory;
+		struct {
+			__u32 why;
+			__u32 dr6;
+		} debug;
 		__u8 room[256];
 	};
 };
@@ -683,6 +726,7 @@ struct gondola_run {
 #define GONDOLA_NMI			_IO(GONDOLA_IOC, 0x42)
 #define GONDOLA_GET_STATS		_IOWR(GONDOLA_IOC, 0x43, struct gondola_stats)
 #define GONDOLA_GET_HISTORY		_IOWR(GONDOLA_IOC, 0x44, struct gondola_history)
+#define GONDOLA_SET_DEBUG		_IOW(GONDOLA_IOC, 0x45, struct gondola_debug)
 
 /* VM and vCPU */
 #define GONDOLA_GET_STATE		_IOWR(GONDOLA_IOC, 0x60, struct gondola_state)

@@ -29,6 +29,11 @@ static bool enabled(u64 dr7, unsigned int i)
 	return dr7 >> (2 * i) & 3;
 }
 
+static const u64 *addresses(const struct gondola_vcpu *vcpu)
+{
+	return unlikely(vcpu->debug_dr7) ? vcpu->debug_dr : vcpu->dr;
+}
+
 void interp_set_breakpoints(struct interp_vcpu *ip, u64 dr7)
 {
 	unsigned int i;
@@ -52,8 +57,8 @@ u64 interp_breakpoint(struct interp_vcpu *ip, gva_t la)
 	unsigned int i;
 
 	for (i = 0; i < NR_BREAKPOINTS; i++)
-		if (enabled(vcpu->dr7, i) && kind_of(vcpu->dr7, i) == ON_EXECUTION &&
-		    vcpu->dr[i] == la)
+		if (enabled(vcpu->hw_dr7, i) && kind_of(vcpu->hw_dr7, i) == ON_EXECUTION &&
+		    addresses(vcpu)[i] == la)
 			met |= BIT(i);
 	return met;
 }
@@ -64,10 +69,10 @@ void interp_watch(struct interp_vcpu *ip, gva_t la, unsigned int bytes, bool wri
 	unsigned int i;
 
 	for (i = 0; i < NR_BREAKPOINTS; i++) {
-		unsigned int kind = kind_of(vcpu->dr7, i), watched = bytes_of(vcpu->dr7, i);
-		gva_t at = vcpu->dr[i] & ~(u64)(watched - 1);
+		unsigned int kind = kind_of(vcpu->hw_dr7, i), watched = bytes_of(vcpu->hw_dr7, i);
+		gva_t at = addresses(vcpu)[i] & ~(u64)(watched - 1);
 
-		if (enabled(vcpu->dr7, i) && (kind == ON_ACCESS || (kind == ON_WRITE && write)) &&
+		if (enabled(vcpu->hw_dr7, i) && (kind == ON_ACCESS || (kind == ON_WRITE && write)) &&
 		    la < at + watched && at < la + bytes)
 			ip->watch_met |= BIT(i);
 	}

@@ -495,6 +495,14 @@ void interp_vcpu_update_control(struct gondola_vcpu *vcpu)
 	interp_flush(vcpu->engine_data);
 }
 
+int interp_vcpu_set_debug(struct gondola_vcpu *vcpu)
+{
+	struct interp_vcpu *ip = vcpu->engine_data;
+
+	ip->emul.int3_fails = vcpu->breakpoints;
+	return 0;
+}
+
 void interp_vcpu_set_dr7(struct gondola_vcpu *vcpu, u64 dr7)
 {
 	interp_set_breakpoints(vcpu->engine_data, dr7);
@@ -590,6 +598,7 @@ const struct gondola_engine_ops gondola_interp_ops = {
 	.set_dtable = interp_vcpu_set_dtable,
 	.update_control = interp_vcpu_update_control,
 	.set_dr7 = interp_vcpu_set_dr7,
+	.set_debug = interp_vcpu_set_debug,
 	.set_tsc_offset = interp_vcpu_set_tsc_offset,
 	.get_msr = interp_vcpu_get_msr,
 	.set_msr = interp_vcpu_set_msr,

@@ -163,6 +163,7 @@ int interp_vcpu_get_cpl(struct gondola_vcpu *vcpu);
 void interp_vcpu_get_dtable(struct gondola_vcpu *vcpu, bool idt, struct gondola_dtable *out);
 void interp_vcpu_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dtable *in);
 void interp_vcpu_update_control(struct gondola_vcpu *vcpu);
+int interp_vcpu_set_debug(struct gondola_vcpu *vcpu);
 void interp_vcpu_set_dr7(struct gondola_vcpu *vcpu, u64 dr7);
 void interp_vcpu_set_tsc_offset(struct gondola_vcpu *vcpu);
 int interp_vcpu_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value);

@@ -3,6 +3,7 @@
 #include <kunit/test.h>
 #include "interp.h"
 #include "mmu/test_world.h"
+#include "x86/control.h"
 
 #define CODE	0x1000u
 #define DATA	0x5000u
@@ -450,7 +451,7 @@ static void breakpoints(struct kunit *test)
 
 		vcpu->dr[0] = cases[i].dr0;
 		vcpu->dr7 = DR7_FIXED | cases[i].dr7;
-		w->engine.set_dr7(vcpu, vcpu->dr7);
+		gondola_update_dr7(vcpu);
 		KUNIT_ASSERT_EQ(test, run(w, CODE, &exit),
 				struck ? GONDOLA_REASON_EXCEPTION : GONDOLA_REASON_HLT);
 		KUNIT_EXPECT_EQ_MSG(test, vcpu->regs.rip, CODE + cases[i].at, "case %u", i);
@@ -462,16 +463,68 @@ static void breakpoints(struct kunit *test)
 	/* RF lets the instruction pass, and is gone behind it. */
 	vcpu->dr[0] = CODE;
 	vcpu->dr7 = DR7_FIXED | 1;
-	w->engine.set_dr7(vcpu, vcpu->dr7);
+	gondola_update_dr7(vcpu);
 	vcpu->regs.rflags |= RFL_RF | RFL_TF;
 	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_EXCEPTION);
 	KUNIT_EXPECT_EQ(test, vcpu->regs.rip, CODE + 1);
 	KUNIT_EXPECT_EQ(test, exit.exception.dr6, DR6_BS);
 	KUNIT_EXPECT_FALSE(test, vcpu->regs.rflags & RFL_RF);
 	vcpu->regs.rflags &= ~RFL_TF;
-	w->engine.set_dr7(vcpu, DR7_FIXED);
 	vcpu->dr7 = DR7_FIXED;
+	gondola_update_dr7(vcpu);
 	KUNIT_EXPECT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
+}
+
+/* While a debugger has breakpoints the guest's wait, and their registers are the guest's. */
+static void breakpoints_of_a_debugger(struct kunit *test)
+{
+	static const u8 code[] = { 0x90, 0x90, 0x90, 0xf4 };
+	struct world *w = test->priv;
+	struct gondola_vcpu *vcpu = &w->vcpu;
+	struct gondola_exit exit;
+
+	put_code(w, code, sizeof(code));
+	vcpu->dr[0] = CODE + 1;
+	KUNIT_ASSERT_EQ(test, gondola_set_dr(vcpu, 7, 1), 0);
+	vcpu->debug_dr[1] = CODE + 2;
+	vcpu->debug_dr7 = DR7_FIXED | 4;
+	gondola_update_dr7(vcpu);
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_EXCEPTION);
+	KUNIT_EXPECT_EQ(test, vcpu->regs.rip, CODE + 2);
+	KUNIT_EXPECT_EQ(test, exit.exception.dr6, 2ull);
+	KUNIT_EXPECT_EQ(test, vcpu->dr7, DR7_FIXED | 1);
+	/* What the guest writes meanwhile counts afterwards. */
+	KUNIT_ASSERT_EQ(test, gondola_set_dr(vcpu, 0, CODE), 0);
+	KUNIT_ASSERT_EQ(test, gondola_set_dr(vcpu, 7, 2), 0);
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_EXCEPTION);
+	KUNIT_EXPECT_EQ(test, vcpu->regs.rip, CODE + 2);
+	vcpu->debug_dr7 = 0;
+	gondola_update_dr7(vcpu);
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_EXCEPTION);
+	KUNIT_EXPECT_EQ(test, vcpu->regs.rip, CODE);
+}
+
+/* A debugger's INT3 ends before anything is pushed; without one it is the guest's. */
+static void int3_of_a_debugger(struct kunit *test)
+{
+	static const u8 code[] = { 0x90, 0xcc, 0xf4 };
+	struct world *w = test->priv;
+	struct gondola_vcpu *vcpu = &w->vcpu;
+	struct gondola_exit exit;
+
+	put_code(w, code, sizeof(code));
+	vcpu->regs.gpr[R_RSP] = STACK;
+	vcpu->breakpoints = true;
+	KUNIT_ASSERT_EQ(test, w->engine.set_debug(vcpu), 0);
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_EXCEPTION);
+	KUNIT_EXPECT_EQ(test, exit.exception.vector, VEC_BP);
+	KUNIT_EXPECT_EQ(test, vcpu->regs.rip, CODE + 1);
+	KUNIT_EXPECT_EQ(test, vcpu->regs.gpr[R_RSP], STACK);
+	vcpu->breakpoints = false;
+	KUNIT_ASSERT_EQ(test, w->engine.set_debug(vcpu), 0);
+	/* There is no gate for it. */
+	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_EXCEPTION);
+	KUNIT_EXPECT_NE(test, exit.exception.vector, VEC_BP);
 }
 
 /* The handler is at CODE + 0x100. */
@@ -546,6 +599,8 @@ static struct kunit_case interp_cases[] = {
 	KUNIT_CASE_PARAM(single_step, step_gen_params),
 	KUNIT_CASE(handlers_are_not_stepped),
 	KUNIT_CASE(breakpoints),
+	KUNIT_CASE(breakpoints_of_a_debugger),
+	KUNIT_CASE(int3_of_a_debugger),
 	KUNIT_CASE(opens_windows),
 	{}
 };

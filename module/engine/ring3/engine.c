@@ -172,6 +172,7 @@ const struct gondola_engine_ops gondola_ring3_ops = {
 	.set_dtable = interp_vcpu_set_dtable,
 	.update_control = interp_vcpu_update_control,
 	.set_dr7 = interp_vcpu_set_dr7,
+	.set_debug = interp_vcpu_set_debug,
 	.set_tsc_offset = interp_vcpu_set_tsc_offset,
 	.get_msr = interp_vcpu_get_msr,
 	.set_msr = interp_vcpu_set_msr,

@@ -222,6 +222,32 @@ static void svm_cpu_off(void)
  */
 #define INTERCEPT_EXCEPTIONS	(BIT(VEC_PF) | BIT(VEC_MC) | BIT(VEC_DB) | BIT(VEC_AC))
 
+static u32 exceptions(const struct gondola_vcpu *vcpu)
+{
+	return INTERCEPT_EXCEPTIONS | (vcpu->breakpoints ? BIT(VEC_BP) : 0);
+}
+
+static bool on_tcg(void)
+{
+	return boot_cpu_has(X86_FEATURE_HYPERVISOR) && cpuid_base_hypervisor("TCGTCGTCGTCG", 0);
+}
+
+static int svm_set_debug(struct gondola_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = vcpu->engine_data;
+
+	/* TCG arms no breakpoints in VMRUN. */
+	if (vcpu->debug_dr7 & DR7_ENABLES && on_tcg())
+		return -EOPNOTSUPP;
+	svm->vmcb->intercept_exceptions = exceptions(vcpu);
+	/* TCG takes INT3 for INT n, and does not ask the intercept of #BP. */
+	if (vcpu->breakpoints)
+		svm->vmcb->intercept_misc1 |= SVM_INTERCEPT_INT;
+	else
+		svm->vmcb->intercept_misc1 &= ~SVM_INTERCEPT_INT;
+	return 0;
+}
+
 static void svm_update_control(struct gondola_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = vcpu->engine_data;
@@ -411,10 +437,12 @@ static void end_step(struct gondola_vcpu *vcpu, struct svm_vcpu *svm, u64 rflags
 	struct gondola_regs *regs = &vcpu->regs;
 	struct vmcb *vmcb = svm->vmcb;
 
-	vmcb->intercept_exceptions = INTERCEPT_EXCEPTIONS;
+	vmcb->intercept_exceptions = exceptions(vcpu);
 	/* Nothing steps while IRET is waited for. */
 	vmcb->intercept_misc1 &= ~(SVM_INTERCEPT_PUSHF | SVM_INTERCEPT_POPF | SVM_INTERCEPT_INT |
 				   SVM_INTERCEPT_IRET);
+	if (vcpu->breakpoints)
+		vmcb->intercept_misc1 |= SVM_INTERCEPT_INT;
 	vmcb->intercept_misc2 &= ~SVM_INTERCEPT_INT1;
 	vmcb->efer |= vcpu->efer & EFER_F_SCE;
 	/* After the IRET that was waited for, TF is what it popped. */
@@ -789,6 +817,7 @@ const struct gondola_engine_ops gondola_svm_ops = {
 	.set_dtable = svm_set_dtable,
 	.update_control = svm_update_control,
 	.set_dr7 = svm_set_dr7,
+	.set_debug = svm_set_debug,
 	.set_tsc_offset = svm_set_tsc_offset,
 	.get_msr = svm_get_msr,
 	.set_msr = svm_set_msr,

@@ -290,7 +290,19 @@ static void write_host_constants(void)
 #define SPIN_GAP	128
 #define SPIN_WINDOW	4096
 
-static void write_controls(struct vmx_vcpu *vmx)
+/*
+ * #DB leaves the guest so that DR6 need not be switched: the exit says what struck.  It and #AC can
+ * also strike again during their own delivery, for ever, and the processor takes no interrupt in
+ * between.
+ */
+static int vmx_set_debug(struct gondola_vcpu *vcpu)
+{
+	vmx_write(EXCEPTION_BITMAP, BIT(VEC_PF) | BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC) |
+		  (vcpu->breakpoints ? BIT(VEC_BP) : 0));
+	return 0;
+}
+
+static void write_controls(struct gondola_vcpu *vcpu, struct vmx_vcpu *vmx)
 {
 	u32 proc2 = vmx_caps.proc2;
 
@@ -312,12 +324,7 @@ static void write_controls(struct vmx_vcpu *vmx)
 	vmx->entry = vmx_caps.entry;
 	vmx_write(VM_ENTRY_CONTROLS, vmx->entry);
 
-	/*
-	 * #DB leaves the guest so that DR6 need not be switched: the exit says what struck.  It and
-	 * #AC can also strike again during their own delivery, for ever, and the processor takes no
-	 * interrupt in between.
-	 */
-	vmx_write(EXCEPTION_BITMAP, BIT(VEC_PF) | BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC));
+	vmx_set_debug(vcpu);
 	/* Page faults leave the guest if (error & mask) == match: all of them. */
 	vmx_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmx_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
@@ -403,7 +410,7 @@ static int vmx_vcpu_create(struct gondola_vcpu *vcpu)
 	vmx_root_end(flags);
 	vmx_vcpu_load(vcpu, cpu);
 	flags = vmx_root_begin();
-	write_controls(vmx);
+	write_controls(vcpu, vmx);
 	write_host_constants();
 	write_reset_state(vcpu);
 	vmx_root_end(flags);
@@ -453,6 +460,7 @@ const struct gondola_engine_ops gondola_vmx_ops = {
 	.set_dtable = vmx_set_dtable,
 	.update_control = vmx_update_control,
 	.set_dr7 = vmx_set_dr7,
+	.set_debug = vmx_set_debug,
 	.set_tsc_offset = vmx_set_tsc_offset,
 	.get_msr = vmx_get_msr,
 	.set_msr = vmx_set_msr,

@@ -312,6 +312,21 @@ static void call_history(struct worker *w)
 	do_ioctl(w, any_vcpu(r)->fd, GONDOLA_GET_HISTORY, &arg, sizeof(arg), "GET_HISTORY");
 }
 
+static void call_debug(struct worker *w)
+{
+	static const uint64_t places[] = { 0x100000, 0x5000, 0x7ffff000, 0xffffffffffffffff };
+	struct random *r = &w->random;
+	struct gondola_debug arg = { .size = sizeof(arg), .flags = below(r, 8) };
+
+	if (one_in(r, 8))
+		arg.flags = odd_value(r);
+	for (unsigned int i = 0; i < 4 && arg.flags & GONDOLA_DEBUG_HARDWARE; i++)
+		arg.dr[i] = one_in(r, 4) ? odd_value(r) : places[below(r, 4)] + below(r, 64);
+	if (arg.flags & GONDOLA_DEBUG_HARDWARE || one_in(r, 16))
+		arg.dr7 = one_in(r, 8) ? odd_value(r) : below(r, 256) | (below(r, 65536) & 0xdddd) << 16;
+	do_ioctl(w, any_vcpu(r)->fd, GONDOLA_SET_DEBUG, &arg, sizeof(arg), "SET_DEBUG");
+}
+
 /* Calls that no descriptor has, or that belong to another one. */
 static void call_wrong(struct worker *w)
 {
@@ -343,7 +358,8 @@ static const struct {
 } kinds[] = {
 	{ call_run, 24 }, { call_state, 20 }, { call_boot, 6 }, { call_memory, 10 },
 	{ call_dirty, 8 }, { call_marks, 4 }, { call_irq, 6 }, { call_eventfd, 8 },
-	{ call_hold, 3 }, { call_preflight, 1 }, { call_stats, 1 }, { call_history, 1 }, { call_wrong, 2 },
+	{ call_hold, 3 }, { call_preflight, 1 }, { call_stats, 1 }, { call_history, 1 }, { call_debug, 3 },
+	{ call_wrong, 2 },
 	{ call_list, 2 }, { call_create_vm, 2 }, { call_create_vcpu, 5 }, { call_map_run, 4 },
 	{ call_close, 3 }, { call_cpuid, 4 },
 };
