@@ -83,3 +83,20 @@ int file_check_directory(const char *path)
 		return -EPERM;
 	return st.st_mode & 022 ? -EACCES : 0;
 }
+
+bool file_write(int fd, const void *data, size_t bytes)
+{
+	const char *at = data;
+
+	while (bytes) {
+		ssize_t done = write(fd, at, bytes);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return false;
+		at += done;
+		bytes -= (size_t)done;
+	}
+	return true;
+}

@@ -3,6 +3,7 @@
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /**
@@ -34,5 +35,8 @@ int file_make_directory(const char *path, mode_t mode);
  * 0; -EPERM: a stranger's; -EACCES: others may write to it; or -errno.
  */
 int file_check_directory(const char *path);
+
+/** file_write() - all of @data; false: the other side is gone, or the disk full */
+bool file_write(int fd, const void *data, size_t bytes);
 
 #endif

@@ -8,23 +8,10 @@
 #include "base/line_socket.h"
 #include "remote.h"
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/terminal.h"
 
 #define ESCAPE	0x01		/* Ctrl-A */
-
-static void put(int fd, const char *data, size_t bytes)
-{
-	while (bytes) {
-		ssize_t done = write(fd, data, bytes);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return;
-		data += done;
-		bytes -= done;
-	}
-}
 
 /* Take what the user typed, escapes taken out; false: the user wants to leave. */
 static bool typed(int fd, char *data, size_t bytes, bool *escaped)
@@ -44,7 +31,7 @@ static bool typed(int fd, char *data, size_t bytes, bool *escaped)
 			data[kept++] = data[i];
 		}
 	}
-	put(fd, data, kept);
+	file_write(fd, data, kept);
 	return true;
 }
 
@@ -64,7 +51,7 @@ static void relay(int fd, bool terminal)
 			count = read(fd, data, sizeof(data));
 			if (count <= 0)
 				return;
-			put(STDOUT_FILENO, data, count);
+			file_write(STDOUT_FILENO, data, count);
 		}
 		if (fds[0].revents) {
 			count = read(STDIN_FILENO, data, sizeof(data));
@@ -74,7 +61,7 @@ static void relay(int fd, bool terminal)
 			else if (terminal && !typed(fd, data, count, &escaped))
 				return;
 			else if (!terminal)
-				put(fd, data, count);
+				file_write(fd, data, count);
 		}
 	}
 }

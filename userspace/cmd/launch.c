@@ -12,6 +12,7 @@
 #include "device/state.h"
 #include "launch.h"
 #include "remote.h"
+#include "debug/debug.h"
 #include "inspect/inspect.h"
 #include "migrate/commands.h"
 #include "migrate/suspend.h"
@@ -417,8 +418,10 @@ static void open_control(struct vm *vm, const struct run_options *options)
 			     options->memory / 8);
 	dirty_sample_add_commands();
 	inspect_add_commands();
+	debug_add_commands(vm);
 	if ((lock_fd >= 0 && !control_open(vm, registry_path(REGISTRY_CONTROL, vm->name), &error)) ||
-	    (options->control && !control_open(vm, options->control, &error)))
+	    (options->control && !control_open(vm, options->control, &error)) ||
+	    (options->gdb && !debug_listen(vm, options->gdb, &error)))
 		fail(error.status, "%s", error.words);
 }
 
@@ -560,6 +563,7 @@ int launch_run(struct launch *launch)
 	suspend_wait();
 	migrate_end(&vm);
 	dirty_sample_stop();
+	debug_end();
 
 	code = exit_code_of(&vm);
 	tell_end(&vm, code);

@@ -28,6 +28,7 @@ struct run_options {
 	uint16_t count_port;		/* 0: none */
 	const char *json;
 	const char *control;
+	const char *gdb;
 	enum sandbox_mode sandbox;
 	struct virtio_spec virtio[VIRTIO_MAX_DEVICES];
 	unsigned int nr_virtio;

@@ -7,6 +7,7 @@
 #include "launch.h"
 #include "base/fail.h"
 #include "control/registry.h"
+#include "debug/debug.h"
 
 #define DEFAULT_MEMORY		(256ull << 20)
 #define DEFAULT_DEBUG_EXIT	0xf4
@@ -54,6 +55,16 @@ static void take_console(void *to, const char *option, const char *value)
 	if (!*value)
 		fail(EXIT_CODE_USAGE, "%s: is \"\" where the console shall go?", option);
 	options->console = value;
+}
+
+static void take_gdb(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+	struct error error;
+
+	if (!debug_listen_check(value, &error))
+		fail(error.status, "%s: %s", option, error.words);
+	options->gdb = value;
 }
 
 static void take_sandbox(void *to, const char *option, const char *value)
@@ -193,6 +204,9 @@ const struct option_spec run_specs[] = {
 	OPTION("--control", "PATH",
 	       "Listen on this socket for requests, a line of JSON each: status, pause, events "
 	       "and more.", TEXT, struct run_options, control),
+	OPTION_TAKEN("--gdb", "tcp:127.0.0.1:PORT|unix:PATH",
+		     "Listen for GDB, one client at a time (see \"gondola help gdb\"). Who connects "
+		     "can do anything to the guest.", take_gdb),
 	OPTION_TAKEN("--sandbox", "on|off|strict",
 		     "on (default): before the guest starts, the launcher gives up its "
 		     "privileges, its access to files and most system calls, and names the "

@@ -57,19 +57,6 @@ static void on_registers(struct control_request *request, struct vcpu *vcpu, str
 		show_registers(request->out, regs, sregs, debug, events);
 }
 
-static void find_cpu(const struct vm *vm, struct walk_cpu *cpu)
-{
-	*cpu = (struct walk_cpu){ .physical_bits = 36 };
-	for (uint32_t i = 0; i < vm->nr_cpuid; i++) {
-		if (vm->cpuid[i].function == 0x80000008)
-			cpu->physical_bits = vm->cpuid[i].eax & 0xff;
-		if (vm->cpuid[i].function == 0x80000001)
-			cpu->gib_pages = vm->cpuid[i].edx >> 26 & 1;
-	}
-	if (cpu->physical_bits < 32 || cpu->physical_bits > 52)
-		cpu->physical_bits = 52;
-}
-
 static void on_walk(struct control_request *request, struct vcpu *vcpu, struct state *state)
 {
 	const char *text = control_string(request, "address", "");
@@ -93,7 +80,7 @@ static void on_walk(struct control_request *request, struct vcpu *vcpu, struct s
 	sregs = record(request, state, GONDOLA_REC_SREGS, sizeof(*sregs));
 	if (!sregs)
 		return;
-	find_cpu(request->vm, &cpu);
+	walk_find_cpu(request->vm->cpuid, request->vm->nr_cpuid, &cpu);
 	walk_tables(&request->vm->memory, sregs, &cpu, address, &walk);
 	show_walk(request->out, &walk);
 }

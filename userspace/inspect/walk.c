@@ -171,6 +171,19 @@ void walk_tables(const struct guest_memory *memory, const struct gondola_rec_sre
 		walk->result = walk_levels(memory, sregs, format, cpu, address, walk);
 }
 
+void walk_find_cpu(const struct gondola_cpuid_entry *cpuid, uint32_t count, struct walk_cpu *cpu)
+{
+	*cpu = (struct walk_cpu){ .physical_bits = 36 };
+	for (uint32_t i = 0; i < count; i++) {
+		if (cpuid[i].function == 0x80000008)
+			cpu->physical_bits = cpuid[i].eax & 0xff;
+		if (cpuid[i].function == 0x80000001)
+			cpu->gib_pages = cpuid[i].edx >> 26 & 1;
+	}
+	if (cpu->physical_bits < 32 || cpu->physical_bits > 52)
+		cpu->physical_bits = 52;
+}
+
 const char *walk_result_name(enum walk_result result)
 {
 	static const char *const names[] = {

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <linux/gondola.h>
 #include <linux/gondola_state.h>
 
 #define WALK_MAX_LEVELS	4
@@ -75,6 +76,8 @@ struct walk_cpu {
  */
 void walk_tables(const struct guest_memory *memory, const struct gondola_rec_sregs *sregs,
 		 const struct walk_cpu *cpu, uint64_t address, struct walk *walk);
+/** walk_find_cpu() - from what the vCPU is shown */
+void walk_find_cpu(const struct gondola_cpuid_entry *cpuid, uint32_t count, struct walk_cpu *cpu);
 /** walk_result_name() - "mapped", "not present" … */
 const char *walk_result_name(enum walk_result result);
 

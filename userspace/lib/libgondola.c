@@ -274,3 +274,11 @@ int __gondola_get_history(int vcpu, struct gondola_history_entry *entries, uint3
 	*total = args.total;
 	return ret;
 }
+
+int __gondola_set_debug(int vcpu, const struct gondola_debug *debug)
+{
+	struct gondola_debug args = *debug;
+
+	args.size = sizeof(args);
+	return call(vcpu, GONDOLA_SET_DEBUG, &args);
+}

@@ -86,6 +86,8 @@ int __gondola_run(int vcpu);
 int __gondola_set_cpuid(int vcpu, const struct gondola_cpuid_entry *entries, uint32_t count);
 int __gondola_nmi(int vcpu);
 int __gondola_get_stats(int vcpu, struct gondola_stats *stats);
+/** gondola_set_debug() - see struct gondola_debug, whose size is set here */
+int __gondola_set_debug(int vcpu, const struct gondola_debug *debug);
 /** gondola_get_history() - the last exits; @count: in: room, out: written; @total: so far */
 int __gondola_get_history(int vcpu, struct gondola_history_entry *entries, uint32_t *count,
 			  uint64_t *total);

@@ -239,6 +239,10 @@ static void guard(struct control_request *request)
 		control_fail(request, "busy", "%s: %llu pages have not come from its last host",
 			     request->vm->name,
 			     (unsigned long long)target_left(target_here()));
+	/* Its breakpoints are bytes in the guest's memory, and would go along. */
+	else if (vm_debugged(request->vm))
+		control_fail(request, "busy", "%s has a debugger: detach it first",
+			     request->vm->name);
 }
 
 /* ---- migrate-recover -------------------------------------------------------------------------- */

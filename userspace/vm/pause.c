@@ -13,6 +13,7 @@ static const char *const names[PAUSE_REASONS] = {
 	[PAUSE_MIGRATE] = "migrate",
 	[PAUSE_ERROR] = "error",
 	[PAUSE_INSPECT] = "inspect",
+	[PAUSE_DEBUG] = "debug",
 };
 
 const char *pause_reason_name(enum pause_reason reason)
@@ -90,14 +91,16 @@ void vcpu_park(struct vcpu *vcpu)
 {
 	struct pause *pause = &vcpu->vm->pause;
 
-	if (!__atomic_load_n(&pause->reasons, __ATOMIC_ACQUIRE))
+	if (!__atomic_load_n(&pause->reasons, __ATOMIC_ACQUIRE) &&
+	    !__atomic_load_n(&vcpu->held, __ATOMIC_ACQUIRE))
 		return;
 	if (vcpu->ran)
 		settle(vcpu);
 	pthread_mutex_lock(&pause->lock);
 	pause->parked++;
 	pthread_cond_broadcast(&pause->changed);
-	while (pause->reasons && !vm_ending(vcpu->vm))
+	while ((pause->reasons || __atomic_load_n(&vcpu->held, __ATOMIC_ACQUIRE)) &&
+	       !vm_ending(vcpu->vm))
 		pthread_cond_wait(&pause->changed, &pause->lock);
 	pause->parked--;
 	pthread_cond_broadcast(&pause->changed);

@@ -22,6 +22,7 @@ struct vcpu;
  * @PAUSE_MIGRATE: stop-and-copy, or it runs elsewhere now
  * @PAUSE_ERROR: it cannot go on (memory that a lost link did not bring); somebody must decide
  * @PAUSE_INSPECT: its state is being read; the VM counts as running
+ * @PAUSE_DEBUG: a debugger has stopped it
  * @PAUSE_REASONS: how many there are
  */
 enum pause_reason {
@@ -31,6 +32,7 @@ enum pause_reason {
 	PAUSE_MIGRATE,
 	PAUSE_ERROR,
 	PAUSE_INSPECT,
+	PAUSE_DEBUG,
 	PAUSE_REASONS
 };
 
@@ -66,7 +68,7 @@ void pause_init(struct pause *pause);
  * see device/state.h for how to quiet them.
  */
 void vm_pause(struct vm *vm, enum pause_reason reason);
-/** vm_pause_begin() - asks for it, and does not wait; the same threads */
+/** vm_pause_begin() - asks for it, and does not wait; any thread */
 void vm_pause_begin(struct vm *vm, enum pause_reason reason);
 /** vm_pause_wait() - as vm_pause(); false if this reason was withdrawn meanwhile, or the VM ends */
 bool vm_pause_wait(struct vm *vm, enum pause_reason reason);

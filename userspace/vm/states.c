@@ -39,6 +39,7 @@ static const struct {
 	{ "migrate", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "dirty-sample", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "inspect", VM_IN(RUNNING) | VM_IN(PAUSED) },
+	{ "gdb", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "migrate-cancel", VM_IN(MIGRATING) },
 	{ "migrate-recover", VM_IN(RUNNING) | VM_IN(PAUSED) | VM_IN(MIGRATED) },
 	{ "receive", VM_IN(INACTIVE) | VM_IN(AWAY) },

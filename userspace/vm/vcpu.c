@@ -73,12 +73,28 @@ static void on_failure(struct vcpu *vcpu)
 	error(vcpu, words);
 }
 
+static bool tell_debugger(struct vcpu *vcpu, uint32_t why)
+{
+	bool (*stopped)(struct vcpu *vcpu, uint32_t why);
+
+	stopped = __atomic_load_n(&vcpu->vm->stopped, __ATOMIC_ACQUIRE);
+	return stopped && stopped(vcpu, why);
+}
+
+static void on_debug(struct vcpu *vcpu)
+{
+	/* It may have gone since the guest was let run: the next GONDOLA_RUN goes on. */
+	tell_debugger(vcpu, vcpu->run->debug.why);
+}
+
 static void on_emulation(struct vcpu *vcpu)
 {
 	const struct gondola_run *run = vcpu->run;
 	char insn[3 * sizeof(run->emulation.insn) + 1] = " (no bytes there)";
 	char words[256];
 
+	if (tell_debugger(vcpu, 0))
+		return;
 	for (uint32_t i = 0; i < run->emulation.bytes && i < sizeof(run->emulation.insn); i++)
 		sprintf(insn + 3 * i, " %02x", run->emulation.insn[i]);
 	snprintf(words, sizeof(words), "the emulator does not know the instruction at 0x%llx; the bytes from there on:%s",
@@ -111,6 +127,7 @@ static void (*const handlers[])(struct vcpu *vcpu) = {
 	[GONDOLA_EXIT_UNKNOWN] = on_failure,
 	[GONDOLA_EXIT_EMULATION] = on_emulation,
 	[GONDOLA_EXIT_MEMORY] = on_memory,
+	[GONDOLA_EXIT_DEBUG] = on_debug,
 };
 
 static void handle(struct vcpu *vcpu)

@@ -177,6 +177,11 @@ void vm_add_mmio(struct vm *vm, uint64_t start, uint64_t bytes, unsigned int wid
 	assert(!ret);
 }
 
+bool vm_debugged(const struct vm *vm)
+{
+	return __atomic_load_n(&vm->debuggers, __ATOMIC_ACQUIRE);
+}
+
 enum vm_state vm_state(struct vm *vm)
 {
 	enum vm_state busy = __atomic_load_n(&vm->busy, __ATOMIC_ACQUIRE);

@@ -45,6 +45,8 @@ struct vm;
 /**
  * struct vcpu - one virtual processor and its thread
  * @ran: GONDOLA_RUN was called
+ * @stepped: a debugger has asked for one step of it
+ * @held: it stays parked while others run: one of them is stepped
  * @started, @ended: host TSC at its first GONDOLA_RUN and after its last
  */
 struct vcpu {
@@ -54,6 +56,8 @@ struct vcpu {
 	struct gondola_run *run;
 	pthread_t thread;
 	bool ran;
+	bool stepped;
+	bool held;
 	uint64_t started;
 	uint64_t ended;
 };
@@ -64,6 +68,10 @@ struct vcpu {
  * @cpuid, @nr_cpuid: what its vCPUs are shown; set before vm_create(): that, else the host's choice
  * @rest: called before each GONDOLA_RUN: the guest is being slowed down; or NULL
  * @absent: a page of its memory is not there and not to be waited for by touching it, or NULL
+ * @debuggers: how many are there or come, whose breakpoints may lie in memory; the main thread adds one
+ * @stopped: a debugger is there.  The thread of a vCPU that
+ *	one of them or a step has stopped calls it (@why of GONDOLA_DEBUG_*), or that met
+ *	GONDOLA_EXIT_EMULATION (0).  False: this was not the debugger's doing.  NULL: there is none
  * @born_ns: CLOCK_MONOTONIC when it was created
  * @busy: what it does beside running or being paused: VM_STATE_SUSPENDING …, else VM_STATE_RUNNING
  * @state_changed: called, by any thread, when @busy has changed; or NULL
@@ -94,6 +102,8 @@ struct vm {
 	/* False: just touch it. */
 	bool (*absent)(struct vcpu *vcpu, uint64_t gpa);
 	void (*rest)(struct vcpu *vcpu);
+	bool (*stopped)(struct vcpu *vcpu, uint32_t why);
+	unsigned int debuggers;
 	struct pause pause;
 	enum vm_state busy;
 	void (*state_changed)(struct vm *vm);
@@ -153,6 +163,8 @@ void vm_add_mmio(struct vm *vm, uint64_t start, uint64_t bytes, unsigned int wid
 
 /** vm_state() - what it is doing; any thread */
 enum vm_state vm_state(struct vm *vm);
+/** vm_debugged() - see @debuggers; any thread */
+bool vm_debugged(const struct vm *vm);
 /** vm_set_busy() - see struct vm; subscribers hear of the new state */
 void vm_set_busy(struct vm *vm, enum vm_state busy);
 

@@ -39,6 +39,11 @@ static enum vm_state busy = VM_STATE_RUNNING;
 static unsigned int suspended;
 static int ended;
 
+bool vm_debugged(const struct vm *of)
+{
+	return of->debuggers;
+}
+
 enum vm_state vm_state(struct vm *of)
 {
 	enum vm_state now = __atomic_load_n(&busy, __ATOMIC_ACQUIRE);

@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# In the test machine: the packets of client.py, then GDB with the stock kernel as its guest. Prints TAP.
+#
+# usage: in-machine.sh ENGINE
+. /root/tap.sh
+export PATH=/usr/bin:$PATH HOME=/root PYTHONHOME=/usr GONDOLA_HOME=/tmp/home
+cd /root || exit
+mkdir -p "$GONDOLA_HOME"
+ifconfig lo 127.0.0.1
+[ "$1" = ring3 ] && options="engine=ring3"
+insmod /gondola.ko $options || exit
+
+console=/output/console
+gondola create debian --kernel /boot/vmlinuz --initrd /boot/initrd-guest --mem 128M --cpus 2 \
+	--append "console=ttyS0 quiet" --console $console > /output/log 2>&1 &&
+	gondola start debian --detach >> /output/log 2>&1
+tap_result $? "debug: a stock guest starts" /output/log
+
+# Meanwhile it boots.
+python3 client.py "$1" > /output/packets 2>&1
+tap_relay /output/packets
+
+# counts N: it has opened its file N times after this was called
+at_count() {
+	sed -n 's/^DEBUG count //p' $console | tail -n 1
+}
+for _ in $(seq 1200); do
+	[ -n "$(at_count)" ] && break
+	sleep 0.1
+done
+at=$(sed -n 's/^DEBUG at \(0x[0-9a-f]*\).*/\1/p' $console)
+sed "s/AT\$/$at/" session.gdb > /output/session.gdb
+gdb -nx -batch -x /output/session.gdb > /output/session 2>&1
+tap_result $? "debug: GDB's session ends well" /output/session
+
+# said NAME PATTERN: in the session
+said() {
+	grep -Eq "$2" /output/session
+	tap_result $? "debug: GDB: $1" /output/session
+}
+said "vCPUs are threads" "Thread 2 \(vCPU 1\)"
+said "a breakpoint in the kernel" "hit Breakpoint 1, $at|Breakpoint 1, $at"
+said "a string of the program that called" '"/proc/uptime"'
+said "the page tables of its address" "physical 0x[0-9a-f]+, in a page of 0x1000 bytes, u"
+said "the vCPU's exits" "exception module|interpret"
+said "a watchpoint" "^New value = "
+said "what the kernel's addresses map to" "^ffffffff[0-9a-f]+-ffffffff[0-9a-f]+ [0-9a-f]+ --?-?x?|^ffffffff.* -"
+said "it is detached" "detached"
+
+before=$(at_count)
+for _ in $(seq 1200); do
+	[ "$(at_count)" -gt "$before" ] && break
+	sleep 0.1
+done
+[ "$(at_count)" -gt "$before" ]
+tap_result $? "debug: the guest goes on afterwards" $console
+gondola kill debian
+tap_end

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Debugging: GDB, attached to a running guest by its remote protocol. */
+#ifndef DEBUG_DEBUG_H
+#define DEBUG_DEBUG_H
+
+#include <stdbool.h>
+#include "base/error.h"
+
+struct vm;
+
+/** debug_listen() - for clients at "tcp:127.0.0.1:PORT" or "unix:PATH", before the sandbox; false with @error */
+bool debug_listen(struct vm *vm, const char *address, struct error *error);
+/** debug_listen_check() - is @address one of these?  Opens nothing */
+bool debug_listen_check(const char *address, struct error *error);
+/** debug_add_commands() - "gdb" of the control socket; before control_open() and debug_listen() */
+void debug_add_commands(struct vm *vm);
+/** debug_end() - the VM has ended: its debugger is let go */
+void debug_end(void);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The guest as a debugger sees it: registers and memory of vCPUs that stand still. */
+#ifndef DEBUG_TARGET_H
+#define DEBUG_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "registers.h"
+
+struct vm;
+
+/** target_get() - false: the module does not give the state */
+bool target_get(const struct vm *vm, unsigned int vcpu, struct registers *registers);
+/** target_set() - false: the module refuses it; of two kinds of registers the first may have changed */
+bool target_set(const struct vm *vm, unsigned int vcpu, const struct registers *registers);
+/** target_is_long() - were they read in long mode? */
+bool target_is_long(const struct registers *registers);
+#define TARGET_PHYSICAL	-1
+/** target_read() - memory at a virtual address of vCPU @space, or at a physical one; how much was read */
+size_t target_read(const struct vm *vm, int space, uint64_t address, void *to,
+		   size_t bytes);
+/** target_write() - likewise; all of it or, if a part is not there, nothing */
+bool target_write(struct vm *vm, int space, uint64_t address, const void *from,
+		  size_t bytes);
+/** target_translate() - the physical address of a virtual one; false: there is no memory */
+bool target_translate(const struct vm *vm, unsigned int vcpu, uint64_t address, uint64_t *gpa);
+#endif
