@@ -25,7 +25,7 @@ tap_relay /output/packets
 at_count() {
 	sed -n 's/^DEBUG count //p' $console | tail -n 1
 }
-for _ in $(seq 1200); do
+for _ in $(seq 6000); do
 	[ -n "$(at_count)" ] && break
 	sleep 0.1
 done
@@ -49,7 +49,7 @@ said "what the kernel's addresses map to" "^ffffffff[0-9a-f]+-ffffffff[0-9a-f]+ 
 said "it is detached" "detached"
 
 before=$(at_count)
-for _ in $(seq 1200); do
+for _ in $(seq 6000); do
 	[ "$(at_count)" -gt "$before" ] && break
 	sleep 0.1
 done
