@@ -199,9 +199,10 @@ fuzz: packages-check packages-machine module
 modes: all $(engine_module) packages-machine
 	@$(testing)/guests/modes/run --build $(BUILD) --engine $(SMP_ENGINE)
 
-# A fresh Debian 13 builds all of it, runs the unit tests, KUnit, a machine and the debug kernel: an hour from nothing.
+# A fresh Debian 13 builds all of it, runs the unit tests, KUnit, a machine of each kind and the debug kernel: an hour
+# from nothing.
 debian-13: packages-build packages-suites
-	@BUILD=$(BUILD) $(testing)/build/debian-13 build unit kunit run debug
+	@BUILD=$(BUILD) $(testing)/build/debian-13 build unit kunit run vmx interp debug
 
 # Fetches a dozen kernels at first.
 kernels: all workload packages-machine packages-suites

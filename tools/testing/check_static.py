@@ -45,7 +45,7 @@ class Static(Runner):
         built = True
         for place, name in (("driver", "balloon driver"), ("module", "module")):
             shutil.rmtree(os.path.join(self.build, place), ignore_errors=True)
-            built &= self.clean_build(name + " build, W=1 and sparse", [
+            built &= self.clean_build("%s for Linux %s, W=1 and sparse" % (name, self.release), [
                 BUILD_FOR, "installed", self.build, place, "W=1", "C=1"])
         return built
 
