@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One client of GDB's remote protocol, that a command hands over or that connects (--gdb).  The guest stands still while the client does not say
- * "continue"; a client that vanishes, at whatever point, lets it run as it ran before.
+ * One client of GDB's remote protocol, that a command hands over or that connects (--gdb).  The guest
+ * stands still until the client says "continue".  If the client vanishes, at whatever point, the guest
+ * runs as it ran before.
  *
  * All of it happens in a thread of its own, which waits for vCPUs.  The client is untrusted: a packet
  * has a bound, and one that does not read its answers is let go.
@@ -736,7 +737,7 @@ static void refuse(int fd, const char *words)
 	packet_text(&out, "E.%s", words);
 	sent = send(fd, framed, packet_frame(&out, framed, sizeof(framed)),
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
-	/* Who does not listen misses it. */
+	/* A client that does not listen misses it. */
 	(void)sent;
 	close(fd);
 }

@@ -493,7 +493,7 @@ static void breakpoints_of_a_debugger(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vcpu->regs.rip, CODE + 2);
 	KUNIT_EXPECT_EQ(test, exit.exception.dr6, 2ull);
 	KUNIT_EXPECT_EQ(test, vcpu->dr7, DR7_FIXED | 1);
-	/* What the guest writes meanwhile counts afterwards. */
+	/* The guest's own writes count as soon as the debugger is gone. */
 	KUNIT_ASSERT_EQ(test, gondola_set_dr(vcpu, 0, CODE), 0);
 	KUNIT_ASSERT_EQ(test, gondola_set_dr(vcpu, 7, 2), 0);
 	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_EXCEPTION);

@@ -9,7 +9,7 @@
 
 static struct packet_reader reader;
 
-/* What the last byte of @bytes completes; none before it may complete anything. */
+/* The event that the last byte of @bytes completes; none before it may complete anything. */
 static enum packet_event feed_bytes(const char *bytes, size_t count)
 {
 	for (size_t i = 0; i + 1 < count; i++)

@@ -84,7 +84,7 @@ static uint64_t at(const char *label)
 	return CODE + (uint64_t)(label - walk);
 }
 
-/* What leaves the guest, what asks a device, and what does neither: each is one step. */
+/* Each instruction is one step, also one that leaves the guest or asks a device. */
 static void one_instruction(void)
 {
 	const char *const labels[] = { w1, w2, w3, w4, w5, w6, w7, w7 + 5, w8, w9 };
