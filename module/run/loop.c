@@ -98,6 +98,34 @@ static int sleep_in_hlt(struct gondola_vcpu *vcpu)
 	return woken ? -EINTR : 0;
 }
 
+/*
+ * In real mode a selector's low bits are part of an address. Once CR0.PE is set they are a privilege,
+ * and VMX enters no guest in which it is another than its segment's ("Checks on Guest Segment Registers").
+ */
+static bool privileges_differ(struct gondola_vcpu *vcpu)
+{
+	const u32 conforming = GONDOLA_AR_S | 0xc;
+	struct gondola_segment ss, s;
+	enum gondola_seg seg;
+
+	if (vcpu->regs.rflags & RFL_VM)
+		return false;
+	vcpu->engine->get_segment(vcpu, GONDOLA_SS, &ss);
+	for (seg = GONDOLA_ES; seg <= GONDOLA_GS; seg++) {
+		unsigned int rpl, dpl;
+
+		vcpu->engine->get_segment(vcpu, seg, &s);
+		if (seg != GONDOLA_SS && s.ar & GONDOLA_AR_UNUSABLE)
+			continue;
+		rpl = s.selector & 3;
+		dpl = (seg == GONDOLA_CS ? ss.ar : s.ar) >> GONDOLA_AR_DPL_SHIFT & 3;
+		if (seg == GONDOLA_CS || seg == GONDOLA_SS ? rpl != dpl :
+		    rpl > dpl && (s.ar & conforming) != conforming)
+			return true;
+	}
+	return false;
+}
+
 /* Where the engine has no real mode: one instruction, or one event, by the emulator. */
 static int step_real_mode(struct gondola_vcpu *vcpu)
 {
@@ -115,9 +143,14 @@ static int step_real_mode(struct gondola_vcpu *vcpu)
 	return assist_deliver(vcpu);
 }
 
-static bool needs_emulator(const struct gondola_vcpu *vcpu)
+/* Real mode, or what it or a saved state has left in the segments, where the engine enters no such guest. */
+static bool needs_emulator(struct gondola_vcpu *vcpu)
 {
-	return unlikely(!(vcpu->cr0 & CR0_PE)) && !(vcpu->engine->caps & GONDOLA_ENGINE_REAL_MODE);
+	if (likely(vcpu->cr0 & CR0_PE && !vcpu->selectors_unchecked))
+		return false;
+	vcpu->selectors_unchecked = !(vcpu->engine->caps & GONDOLA_ENGINE_REAL_MODE) &&
+				    (!(vcpu->cr0 & CR0_PE) || privileges_differ(vcpu));
+	return vcpu->selectors_unchecked;
 }
 
 /* All that must be so before the next entry.  REENTER, LEAVE or -errno. */

@@ -139,7 +139,7 @@ static bool limit_fits(const struct gondola_segment *seg)
 	return seg->ar & GONDOLA_AR_G ? (seg->limit & 0xfff) == 0xfff : !(seg->limit >> 20);
 }
 
-/* ES … GS in protected mode. */
+/* ES … GS in protected mode.  A kernel may still have real mode's selectors, which are no privileges. */
 static int check_protected(const struct gondola_segment *seg, int n, bool lma, u32 cpl, u32 *bad)
 {
 	u32 type = seg->ar & GONDOLA_AR_TYPE;
@@ -162,12 +162,12 @@ static int check_protected(const struct gondola_segment *seg, int n, bool lma, u
 	} else if (n == GONDOLA_SS) {
 		if ((type & TYPE_CODE) || !(type & TYPE_WRITABLE))
 			return gondola_refuse(bad, SEG_FIELD(n, ar));
-		if (rpl != dpl(seg))
+		if (cpl && rpl != dpl(seg))
 			return gondola_refuse(bad, SEG_FIELD(n, selector));
 	} else {
 		if ((type & TYPE_CODE) && !(type & TYPE_WRITABLE))
 			return gondola_refuse(bad, SEG_FIELD(n, ar));
-		if (!((type & TYPE_CODE) && (type & TYPE_CONFORMING)) && dpl(seg) < rpl)
+		if (cpl && !((type & TYPE_CODE) && (type & TYPE_CONFORMING)) && dpl(seg) < rpl)
 			return gondola_refuse(bad, SEG_FIELD(n, ar));
 	}
 	return 0;
@@ -254,6 +254,7 @@ static int apply(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec,
 	vcpu->efer = rec->efer;
 	for (n = 0; n < GONDOLA_NR_SEGS; n++)
 		vcpu->engine->set_segment(vcpu, n, &rec->seg[n]);
+	vcpu->selectors_unchecked = true;
 	vcpu->engine->set_dtable(vcpu, false, &rec->gdt);
 	vcpu->engine->set_dtable(vcpu, true, &rec->idt);
 	vcpu->engine->update_control(vcpu);

@@ -379,7 +379,6 @@ static const struct bad_sregs {
 	{ "CS of another DPL", SEG(GONDOLA_CS, ar), 4, 0xa0fb },
 	{ "CS base above 32 bits", SEG(GONDOLA_CS, base), 8, BIT_ULL(32) },
 	{ "SS read-only", SEG(GONDOLA_SS, ar), 4, 0xc091 },
-	{ "SS RPL", SEG(GONDOLA_SS, selector), 2, 0x13 },
 	{ "DS reserved", SEG(GONDOLA_DS, ar), 4, 0xc193 },
 	{ "DS not accessed", SEG(GONDOLA_DS, ar), 4, 0xc092 },
 	{ "ES limit", SEG(GONDOLA_ES, limit), 4, 0xfffff000 },
@@ -414,6 +413,29 @@ static void bad_sregs_named(struct kunit *test)
 		/* Also what was found last leaves nothing of the record behind. */
 		KUNIT_EXPECT_EQ_MSG(test, w->vcpu.cr2, 0ull, "%s", bad->what);
 	}
+}
+
+/* A kernel that has just set CR0.PE still has selectors of real mode; a program has its privilege in them. */
+static void selectors_of_real_mode(struct kunit *test)
+{
+	struct sregs_record r = good_sregs();
+	struct gondola_segment *seg = r.sregs.seg;
+	u32 record, field;
+
+	seg[GONDOLA_CS].selector = 0xf001;
+	seg[GONDOLA_SS].selector = 0x2002;
+	seg[GONDOLA_DS].selector = 0x4003;
+	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), 0);
+
+	seg[GONDOLA_CS].ar |= GONDOLA_AR_DPL;
+	seg[GONDOLA_SS].ar |= GONDOLA_AR_DPL;
+	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), -EINVAL);
+	KUNIT_EXPECT_EQ(test, field, SEG(GONDOLA_SS, selector));
+	seg[GONDOLA_SS].selector = 0x13;
+	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), -EINVAL);
+	KUNIT_EXPECT_EQ(test, field, SEG(GONDOLA_DS, ar));
+	seg[GONDOLA_DS].ar |= GONDOLA_AR_DPL;
+	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), 0);
 }
 
 /* A guest that leaves long mode keeps all of CR3, and is moved so. */
@@ -651,6 +673,7 @@ static struct kunit_case state_cases[] = {
 	KUNIT_CASE(vm_round_trip),
 	KUNIT_CASE(bad_regs),
 	KUNIT_CASE(bad_sregs_named),
+	KUNIT_CASE(selectors_of_real_mode),
 	KUNIT_CASE(cr3_outlives_long_mode),
 	KUNIT_CASE(sysenter_of_any_value),
 	KUNIT_CASE(directory_pointers_as_loaded),

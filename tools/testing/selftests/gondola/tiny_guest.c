@@ -253,6 +253,39 @@ static void real_mode(void)
 	machine_destroy(&machine);
 }
 
+/* Selectors that are privileges 2 and 3 as soon as CR0.PE is set, in segments of privilege 0. */
+GUEST_CODE(protect, 16,
+	   "mov $0x2002, %ax; mov %ax, %ss; mov $0x100, %sp\n"
+	   "mov $0x4003, %ax; mov %ax, %ds; mov %ax, %gs\n"
+	   "lgdtl %cs:3f - protect\n"
+	   "mov %cr0, %eax; or $1, %al; mov %eax, %cr0\n"
+	   "push %ax; mov (0), %bx; pop %cx; out %eax, $0x80\n"
+	   "ljmpl $0x8, $0x10000 + 1f - protect\n"
+	   ".code32\n"
+	   "1: mov $0x10, %eax; mov %eax, %ds; mov %eax, %gs; mov %eax, %ss\n"
+	   "movzwl %bx, %eax; out %eax, $0x80; jmp .\n"
+	   ".balign 8\n"
+	   "2: .quad 0, 0x00cf9b000000ffff, 0x00cf93000000ffff\n"
+	   "3: .word 23; .long 0x10000 + 2b - protect\n");
+
+static void protected_with_odd_selectors(void)
+{
+	struct machine machine;
+
+	machine_create(&machine, MODE_UNPAGED);
+	GUEST_LOAD(&machine, protect);
+	*(uint16_t *)(machine.memory + DATA + 0x30) = 0x1234;
+	machine_real_mode(&machine);
+	machine_set(&machine);
+	expect_equal(machine_result(&machine) & 1, 1);
+	/* It can be saved just then, and resumed. */
+	require_equal(__gondola_get_registers(machine.vcpu, &machine.regs, &machine.sregs), 0);
+	expect_equal(machine.sregs.seg[GONDOLA_SS].selector, 0x2002);
+	machine_set(&machine);
+	expect_equal(machine_result(&machine), 0x1234);
+	machine_destroy(&machine);
+}
+
 /* A program of 32 bits, by a state as another host saves it: an interrupt takes it to its kernel. */
 #define GDT		0x50000u
 #define IDT		0x51000u
@@ -305,6 +338,7 @@ static const struct tap_test tests[] = {
 	{ "a guest's page fault is its own", guest_fault },
 	{ "UD2 without a handler ends in shutdown, in every mode", triple_fault },
 	{ "real mode runs or is refused", real_mode },
+	{ "protected mode begins with any selectors", protected_with_odd_selectors },
 	{ "a program of 32 bits is interrupted", interrupted_program },
 };
 
