@@ -11,7 +11,8 @@
  * its processor for good. NMIs leave it: after one the host takes what is pending. So guests run on
  * one processor only, and a process on the other one has the kernel send NMIs (SysRq-l, whose
  * backtraces are of no interest) when the first stands still. A second processor with guests would
- * wait for the first with preemption off, and nothing would run there.
+ * wait for the first with preemption off, and nothing would run there. Neither may the kernel's own
+ * threads do so: transparent huge pages are off from then on.
  *
  * Context: once, before threads are made; the processes end with the caller.
  */
