@@ -165,11 +165,31 @@ class Suite:
     def stock_kernel(self):
         return image.StockKernel(os.path.join(self.directory, "image"), self.release)
 
-    def build(self, tree, parts, directory, inner, *variables, release=None):
-        """Builds a module of links to the tree's @parts in @directory/@inner; status and output."""
+    def build(self, tree, parts, directory, inner, *variables, release=None, separate=False):
+        """Builds a module in @directory/@inner; status and output.
+
+        It is built beside links to the tree's @parts, or where @separate is true and the kernel knows MO= from the
+        tree itself, which is read-only then.
+        """
+        release = release or self.release
+        headers = "/usr/src/linux-headers-" + release
+        if separate and self.knows_mo(release):
+            output = os.path.normpath(os.path.join(directory, inner))
+            command = make_command(headers, tree, inner, [*variables, "MO=" + output])
+            return in_root(self.root, "mount -o remount,bind,ro %s && %s" % (tree, command), (tree, directory))
         image.link_tree(tree, parts, directory)
-        headers = "/usr/src/linux-headers-" + (release or self.release)
         return in_root(self.root, make_command(headers, directory, inner, variables), (tree, directory))
+
+    def knows_mo(self, release):
+        """Can Kbuild build into another directory than the sources'?  Linux 6.13 and later can."""
+        headers = os.path.join(self.root, "usr/src/linux-headers-" + release)
+        with open(os.path.join(headers, "Makefile"), encoding="utf-8") as f:
+            text = f.read()
+        common = re.search(r"^include (/usr/src/\S+)", text, re.MULTILINE)
+        if common:
+            with open(self.root + common[1], encoding="utf-8") as f:
+                text = f.read()
+        return "KBUILD_EXTMOD_OUTPUT" in text
 
 
 class Installed:
@@ -179,8 +199,8 @@ class Installed:
         self.release = image.release()
         self.headers = headers or "/usr/src/linux-headers-" + self.release
 
-    def build(self, tree, parts, directory, inner, *variables, release=None):
-        """As Suite.build(); @release is that of the headers."""
+    def build(self, tree, parts, directory, inner, *variables, release=None, separate=False):
+        """As Suite.build(), beside links; @release is that of the headers."""
         image.link_tree(tree, parts, directory)
         return subprocess.run(["sh", "-c", make_command(self.headers, directory, inner, variables)],
                               check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
