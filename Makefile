@@ -2,6 +2,10 @@
 # gondola: "make help" says what there is. Everything is built below build/.
 
 BUILD ?= $(CURDIR)/build
+# Kbuild would say that there is no rule to make the second word.
+ifneq ($(words x$(CURDIR) x$(BUILD))$(findstring :,$(CURDIR)$(BUILD)),2)
+$(error Kbuild takes no path with a space or a colon: move $(CURDIR), or give another BUILD than $(BUILD))
+endif
 ENGINE ?= vmx
 CPU_MODEL ?=
 MITIGATIONS ?= off
