@@ -96,8 +96,11 @@ static u32 preflight(const struct gondola_engine_ops *ops, char *detail)
 
 	lockdep_assert_held(&engine_lock);
 	detail[0] = 0;
-	if (!ops->cpu_on)
-		return ops->probe(detail);
+	if (!ops->cpu_on) {
+		u32 reason = processors_kernel(ops, detail);
+
+		return reason == GONDOLA_PF_OK ? ops->probe(detail) : reason;
+	}
 	/* An engine that runs VMs already needs no probe, and no old answer refuses it. */
 	if (users[ops->id])
 		return GONDOLA_PF_OK;

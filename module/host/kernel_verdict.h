@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Does the kernel that runs here let an engine of the processor be used? */
+/* Does the kernel that runs here let an engine be used? */
 #ifndef GONDOLA_HOST_KERNEL_VERDICT_H
 #define GONDOLA_HOST_KERNEL_VERDICT_H
 
@@ -21,7 +21,7 @@ struct kernel_facts {
 
 /**
  * host_kernel_verdict() - the first obstacle that the kernel is
- * @engine: one of a processor's
+ * @engine: enum gondola_engine
  * @detail: 64 bytes, written if there is an obstacle
  *
  * GONDOLA_PF_OK or GONDOLA_PF_KERNEL.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Every obstacle that a kernel can be: no machine here boots FRED or a real-time kernel. */
+/* Every obstacle that a kernel can be: no machine here has FRED. */
 #include <kunit/test.h>
 #include <linux/string.h>
 #include <uapi/linux/gondola.h>
@@ -17,6 +17,9 @@ static const struct {
 	{ "svm, FRED", GONDOLA_ENGINE_SVM, { .fred = true }, NULL },
 	{ "vmx, real time", GONDOLA_ENGINE_VMX, { .preempt_rt = true }, "PREEMPT_RT" },
 	{ "svm, real time", GONDOLA_ENGINE_SVM, { .preempt_rt = true }, "PREEMPT_RT" },
+	{ "ring3, real time", GONDOLA_ENGINE_RING3, { .preempt_rt = true }, "PREEMPT_RT" },
+	{ "interp, real time", GONDOLA_ENGINE_INTERP, { .preempt_rt = true }, "PREEMPT_RT" },
+	{ "interp, FRED", GONDOLA_ENGINE_INTERP, { .fred = true }, NULL },
 	/* Another kernel helps against both; an option, against one. */
 	{ "vmx, both", GONDOLA_ENGINE_VMX, { .preempt_rt = true, .fred = true }, "PREEMPT_RT" },
 };

@@ -151,6 +151,13 @@ static struct kernel_facts kernel_facts(void)
 	};
 }
 
+u32 processors_kernel(const struct gondola_engine_ops *ops, char *detail)
+{
+	const struct kernel_facts facts = kernel_facts();
+
+	return host_kernel_verdict(ops->id, &facts, detail);
+}
+
 /*
  * A loaded rival counts as in use even while it runs nothing: it holds the
  * kernel's one slot for the crash callback, and may switch itself on any time.
@@ -158,7 +165,6 @@ static struct kernel_facts kernel_facts(void)
 u32 processors_probe(const struct gondola_engine_ops *ops, char *detail)
 {
 	struct processor_probe first = { .ops = ops }, other = { .ops = ops };
-	const struct kernel_facts facts = kernel_facts();
 	atomic_t in_use = ATOMIC_INIT(0);
 	int cpu;
 
@@ -179,7 +185,7 @@ u32 processors_probe(const struct gondola_engine_ops *ops, char *detail)
 			  other.detail[0] ? other.detail : preflight_words[other.reason]);
 	}
 	if (first.reason == GONDOLA_PF_OK || first.reason == GONDOLA_PF_IN_USE) {
-		u32 verdict = host_kernel_verdict(ops->id, &facts, first.detail);
+		u32 verdict = processors_kernel(ops, first.detail);
 
 		if (verdict != GONDOLA_PF_OK)
 			first.reason = verdict;

@@ -30,6 +30,11 @@ static inline u32 processors_probe(const struct gondola_engine_ops *ops, char *d
 	return GONDOLA_PF_ABSENT;
 }
 
+static inline u32 processors_kernel(const struct gondola_engine_ops *ops, char *detail)
+{
+	return GONDOLA_PF_OK;
+}
+
 static inline int processors_on(const struct gondola_engine_ops *ops)
 {
 	return -ENODEV;
@@ -59,6 +64,13 @@ void processors_exit(void);
  * Returns enum gondola_preflight_reason.  The engine lock is held, here and below.
  */
 u32 processors_probe(const struct gondola_engine_ops *ops, char *detail);
+/**
+ * processors_kernel() - does the kernel that runs here let @ops be used?
+ * @detail: 64 bytes
+ *
+ * GONDOLA_PF_OK or GONDOLA_PF_KERNEL.
+ */
+u32 processors_kernel(const struct gondola_engine_ops *ops, char *detail);
 /** processors_on() - switch them on for @ops; 0 or -errno */
 int processors_on(const struct gondola_engine_ops *ops);
 void processors_off(const struct gondola_engine_ops *ops);

@@ -210,3 +210,8 @@ class Installed:
 def make_command(headers, directory, inner, variables):
     return "exec nice make -C %s M=%s -j%d %s modules" % (
         headers, os.path.normpath(os.path.join(directory, inner)), os.cpu_count() or 1, " ".join(variables))
+
+
+def stock_kernel(name):
+    """The stock kernel of a name in KERNELS, with which the headers in the root go, or in GUESTS."""
+    return Suite(name).stock_kernel() if name in KERNELS else guest_kernel(name)
