@@ -25,7 +25,7 @@ machine := $(testing)/machine/machine
 packages := $(testing)/machine/packages
 # Headers of another kernel: KDIR=/lib/modules/RELEASE/build.
 kdir = $(if $(KDIR),$(KDIR),/usr/src/linux-headers-$$($(machine) --version))
-headers_check = tools/headers-check "$(kdir)" $(if $(LLVM),clang,$(if $(CC:cc=),"$(CC)"))
+headers_check = tools/headers-check $(if $(filter module,$@),--module) "$(kdir)" $(if $(LLVM),clang,$(if $(CC:cc=),"$(CC)"))
 
 checked_build := $(BUILD)
 ifneq ($(KERNEL),)
