@@ -40,6 +40,7 @@
  * @cpl: in which it runs
  * @inner: that is another, or another mode: SS and the stack pointer are saved
  * @interrupt: clears IF
+ * @task: the gate leads to a task
  * @width: of each word of the frame
  * @ist: number of the stack in the interrupt stack table, or 0
  * @words: what is pushed, the first one highest
@@ -56,6 +57,7 @@ struct delivery {
 	unsigned int cpl;
 	bool inner;
 	bool interrupt;
+	bool task;
 	unsigned int width;
 	unsigned int ist;
 	u64 words[MAX_FRAME];
@@ -136,9 +138,8 @@ static int read_gate(struct gondola_emulator *e, struct delivery *d, bool wide, 
 	if (r)
 		return r;
 	type = gate[0] >> 40 & TYPE_MASK;
-	if (type == GATE_TASK && !wide)
-		return GONDOLA_EMUL_UNKNOWN;
-	if ((type & ~GATE_WIDE) != GATE_INTERRUPT && (type & ~GATE_WIDE) != GATE_TRAP)
+	d->task = type == GATE_TASK && !wide;
+	if (!d->task && (type & ~GATE_WIDE) != GATE_INTERRUPT && (type & ~GATE_WIDE) != GATE_TRAP)
 		return gate_fault(e, d, VEC_GP);
 	if (wide && !(type & GATE_WIDE))
 		return gate_fault(e, d, VEC_GP);
@@ -217,12 +218,18 @@ static int find_stack(struct gondola_emulator *e, struct delivery *d, bool wide)
 	return r;
 }
 
+/* Those of a fault have RF, so that an instruction breakpoint does not strike again. */
+static u64 saved_flags(const struct gondola_emulator *e, const struct gondola_event *event)
+{
+	bool fault = event->kind == GONDOLA_EVENT_EXCEPTION && !event->insn_len &&
+		     event->vector != VEC_DB && event->vector != VEC_DF;
+
+	return fault ? e->rflags | RFL_RF : e->rflags;
+}
+
 static void collect_words(struct gondola_emulator *e, struct delivery *d, bool wide)
 {
 	const struct gondola_event *event = d->event;
-	u64 rflags = e->rflags;
-	bool fault = event->kind == GONDOLA_EVENT_EXCEPTION && !event->insn_len &&
-		     event->vector != VEC_DB && event->vector != VEC_DF;
 
 	if (e->mode == GONDOLA_EMUL_VM86) {
 		add_word(d, selector_of(e, GONDOLA_GS));
@@ -234,8 +241,7 @@ static void collect_words(struct gondola_emulator *e, struct delivery *d, bool w
 		add_word(d, selector_of(e, GONDOLA_SS));
 		add_word(d, e->regs->gpr[R_RSP]);
 	}
-	/* So that an instruction breakpoint does not strike again. */
-	add_word(d, fault ? rflags | RFL_RF : rflags);
+	add_word(d, saved_flags(e, event));
 	add_word(d, emul_here(e));
 	add_word(d, d->rip);
 	if (event->has_error)
@@ -290,6 +296,9 @@ static int deliver_protected(struct gondola_emulator *e, struct delivery *d)
 	r = emul_long_mode_active(e, &wide);
 	if (!r)
 		r = read_gate(e, d, wide, gate);
+	if (!r && d->task)
+		return emul_switch_task(e, gate[0] >> 16, EMUL_TASK_NEST, d->rip,
+					saved_flags(e, d->event), d->event, d->ext);
 	if (!r)
 		r = emul_handler_segment(e, gate[0] >> 16, d->ext, &d->cs, &d->cpl);
 	if (r)

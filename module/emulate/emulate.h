@@ -91,6 +91,15 @@ struct gondola_emul_ops {
 
 	/* An IRET completes: NMIs are no longer blocked. */
 	void (*iret)(struct gondola_emulator *e);
+	/*
+	 * A task switch.  @enter_space: memory is what @cr3 maps, and CR3 is that; @swap_space: it is
+	 * again what it was before, and with the next call the new one, without a look at its tables.
+	 * @new_task: the registers are the new task's; what remains is to set CR0.TS, and to drop
+	 * the breakpoints that DR7 enables for one task.  NULL: no tasks are switched.
+	 */
+	int (*enter_space)(struct gondola_emulator *e, u64 cr3);
+	void (*swap_space)(struct gondola_emulator *e);
+	void (*new_task)(struct gondola_emulator *e);
 	/* VMCALL or VMMCALL, which then has the length of the instruction; NULL: #UD. */
 	int (*hypercall)(struct gondola_emulator *e);
 	/* INVPCID of @type with its descriptor; NULL: #UD. */
@@ -338,8 +347,9 @@ bool gondola_emulate_trap_due(const struct gondola_emulator *e, u64 rflags, u64 
  * fault.  RIP is the return address; for software events insn_len is added to
  * it.  OK: CS, SS and the registers are the handler's: mode and cpl have to be
  * set anew.  FAULT: nothing changed; @e->exception arose, with EXT in its error
- * code, and merges with @event (gondola_event_merge()).  UNKNOWN: a task gate
- * or a TSS of 16 bits: this emulator switches no tasks.
+ * code, and merges with @event (gondola_event_merge()).  Through a task gate
+ * the new task may have begun nevertheless: @e->ops->new_task() was called then.
+ * UNKNOWN: a task gate, and that operation is NULL.
  */
 int gondola_emulate_deliver(struct gondola_emulator *e, const struct gondola_event *event);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Transfers to another code segment: jumps and calls within a privilege level,
- * returns to it or to an outer one.  Call gates and task switches are not
- * implemented: no kernel since the days of iBCS has them.
+ * Transfers to another code segment: jumps and calls within a privilege level or
+ * to another task, returns to the same level, to an outer one, or to the task
+ * before.  Call gates are not implemented.
  */
 #include "insn.h"
 
@@ -43,11 +43,46 @@ static void go(struct gondola_emulator *e, const struct far_pointer *to,
 	e->next_rip = to->offset;
 }
 
+/* Types of system descriptors. */
+#define TYPE_TSS16	1u
+#define TYPE_CALL16	4u
+#define TYPE_TASK_GATE	5u
+#define TYPE_TSS	9u
+#define TYPE_CALL	12u
+
+/* @s: the gate or TSS that is jumped to, or called. */
+static int go_by_system_descriptor(struct gondola_emulator *e, const struct gondola_segment *s,
+				   enum emul_task_way way)
+{
+	const u32 error = s->selector & ~3u;
+	unsigned int type = s->ar & GONDOLA_AR_TYPE;
+	unsigned int dpl = (s->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
+	u16 tss = s->selector;
+	bool wide;
+	int r = emul_long_mode_active(e, &wide);
+
+	if (r)
+		return r;
+	if (type == TYPE_CALL || (type == TYPE_CALL16 && !wide))
+		return GONDOLA_EMUL_UNKNOWN;
+	if (wide || (type != TYPE_TSS && type != TYPE_TSS16 && type != TYPE_TASK_GATE))
+		return emul_fault_code(e, VEC_GP, error);
+	if (dpl < e->cpl || dpl < (s->selector & 3u))
+		return emul_fault_code(e, VEC_GP, error);
+	if (!(s->ar & GONDOLA_AR_P))
+		return emul_fault_code(e, VEC_NP, error);
+	if (type == TYPE_TASK_GATE)
+		tss = s->base;
+	return emul_switch_task(e, tss, way, e->next_rip, e->rflags, NULL, 0);
+}
+
 static int jump(struct gondola_emulator *e, const struct far_pointer *to)
 {
 	struct gondola_segment s;
 	int r = find_target(e, to, &s);
 
+	if (r == GONDOLA_EMUL_UNKNOWN)
+		return go_by_system_descriptor(e, &s, EMUL_TASK_JUMP);
 	if (!r)
 		go(e, to, &s);
 	return r;
@@ -105,6 +140,8 @@ static int call(struct gondola_emulator *e, const struct far_pointer *to)
 	struct gondola_segment s;
 	int r = find_target(e, to, &s);
 
+	if (r == GONDOLA_EMUL_UNKNOWN)
+		return go_by_system_descriptor(e, &s, EMUL_TASK_NEST);
 	if (!r)
 		r = push(e, from, 2, e->insn->op_bytes);
 	if (!r)
@@ -310,10 +347,15 @@ static int iret_protected(struct gondola_emulator *e)
 	const bool long64 = emul_long64(e);
 	struct way_back back = { 0 };
 	u64 values[5];
+	bool wide;
 	int r;
 
+	r = emul_long_mode_active(e, &wide);
+	if (r)
+		return r;
 	if (e->rflags & RFL_NT)
-		return long64 ? emul_gp(e) : GONDOLA_EMUL_UNKNOWN;
+		return wide ? emul_gp(e) : emul_switch_task(e, 0, EMUL_TASK_RETURN, e->next_rip,
+							    e->rflags & ~RFL_NT, NULL, 0);
 	r = pop(e, values, long64 ? 5 : 3, 0);
 	if (r)
 		return r;

@@ -287,11 +287,23 @@ int emul_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cp
 void emul_null_stack(struct gondola_emulator *e, u16 selector, unsigned int cpl);
 void emul_drop_inner_segments(struct gondola_emulator *e, unsigned int cpl);
 void emul_load_null(struct gondola_emulator *e, enum gondola_seg seg);
+/*
+ * A task switch: the TSS that @selector names, which must be @busy or must not, and where its
+ * descriptor is; then what the new task's selectors load, at its privilege level in @e->cpl.
+ */
+int emul_task(struct gondola_emulator *e, u16 selector, bool busy, u8 vector, u32 ext,
+	      struct gondola_segment *s, gva_t *la);
+int emul_task_ldt(struct gondola_emulator *e, u16 selector, u32 ext, struct gondola_segment *s);
+int emul_task_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ext,
+		      struct gondola_segment *s);
 void emul_load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ar);
 /* Not found: there is none, or a null selector. */
 int emul_look_up(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
 		 bool *found);
-/* Protected mode: the code segment that a transfer within the privilege level may go to. */
+/*
+ * Protected mode: the code segment that a transfer within the privilege level may go to. UNKNOWN: a
+ * system descriptor, in @s.
+ */
 int emul_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s);
 
 /* An offset in a segment to a linear address, with all checks of segmentation. */
@@ -501,6 +513,27 @@ OP(flag); OP(nop); OP(mov_from_seg); OP(mov_to_seg); OP(load_far);
 /* alu.c */
 OP(add); OP(or); OP(adc); OP(sbb); OP(and); OP(sub); OP(xor); OP(cmp); OP(test); OP(inc); OP(dec);
 OP(not); OP(neg); OP(cmpxchg); OP(xadd);
+/* task.c */
+enum emul_task_way {
+	EMUL_TASK_JUMP,		/* the old task is left for good */
+	EMUL_TASK_NEST,		/* IRET leads back to it: CALL, and events */
+	EMUL_TASK_RETURN,	/* IRET with RFLAGS.NT */
+};
+
+/**
+ * emul_switch_task() - leave the present task for another one
+ * @selector: of its TSS; not used by RETURN, which goes where the present TSS says
+ * @rip: where the present task goes on
+ * @rflags: with which flags
+ * @event: pushes its error code on the new task's stack, or NULL
+ * @ext: EXT or 0, for error codes
+ *
+ * FAULT: nothing has changed; or the new task has begun and meets @e->exception, which
+ * gondola_emul_ops.new_task() tells.  UNKNOWN: this world switches no tasks.
+ */
+int emul_switch_task(struct gondola_emulator *e, u16 selector, enum emul_task_way way, u64 rip,
+		     u64 rflags, const struct gondola_event *event, u32 ext);
+
 
 /* shift.c: shifts, rotates and bits */
 OP(rol); OP(ror); OP(rcl); OP(rcr); OP(shl); OP(shr); OP(sar); OP(shld); OP(shrd); OP(bt);

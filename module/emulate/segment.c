@@ -168,11 +168,28 @@ static bool data_allowed(struct gondola_emulator *e, enum gondola_seg seg, u16 s
 	       (rpl <= dpl && e->cpl <= dpl);
 }
 
+/* What a selector other than null loads into a data segment's register. */
+static int find_data(struct gondola_emulator *e, enum gondola_seg seg, u16 selector,
+		     struct gondola_segment *s)
+{
+	u64 raw[2] = { 0, 0 };
+	gva_t la;
+	int r;
+
+	r = read_descriptor(e, selector, raw, 8, &la);
+	if (r)
+		return r;
+	unpack(s, selector, raw[0]);
+	if (!data_allowed(e, seg, selector, s->ar))
+		return emul_fault_code(e, VEC_GP, selector & ~3u);
+	if (!(s->ar & GONDOLA_AR_P))
+		return emul_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_NP, selector & ~3u);
+	return mark_accessed(e, s, la);
+}
+
 static int load_data(struct gondola_emulator *e, enum gondola_seg seg, u16 selector)
 {
 	struct gondola_segment s;
-	u64 raw[2] = { 0, 0 };
-	gva_t la;
 	int r;
 
 	if (!(selector & ~3u)) {
@@ -182,15 +199,7 @@ static int load_data(struct gondola_emulator *e, enum gondola_seg seg, u16 selec
 		load_null(e, seg, selector);
 		return GONDOLA_EMUL_OK;
 	}
-	r = read_descriptor(e, selector, raw, 8, &la);
-	if (r)
-		return r;
-	unpack(&s, selector, raw[0]);
-	if (!data_allowed(e, seg, selector, s.ar))
-		return emul_fault_code(e, VEC_GP, selector & ~3u);
-	if (!(s.ar & GONDOLA_AR_P))
-		return emul_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_NP, selector & ~3u);
-	r = mark_accessed(e, &s, la);
+	r = find_data(e, seg, selector, &s);
 	if (!r)
 		e->ops->set_segment(e, seg, &s);
 	return r;
@@ -286,7 +295,7 @@ int emul_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_s
 	if (r)
 		return r;
 	unpack(s, selector, raw[0]);
-	/* Gates and tasks are not implemented. */
+	/* A gate or a task: the caller's. */
 	if (!(s->ar & GONDOLA_AR_S))
 		return GONDOLA_EMUL_UNKNOWN;
 	r = check_code(e, s, wide, selector & ~3u);
@@ -307,6 +316,14 @@ static int with_ext(struct gondola_emulator *e, int r, u32 ext)
 	if (r == GONDOLA_EMUL_FAULT && e->exception.vector != VEC_PF)
 		e->exception.error |= ext;
 	return r;
+}
+
+/* The same, where a descriptor that cannot be used raises @vector rather than #GP. */
+static int as_vector(struct gondola_emulator *e, int r, u8 vector, u32 ext)
+{
+	if (r == GONDOLA_EMUL_FAULT && e->exception.vector == VEC_GP)
+		e->exception.vector = vector;
+	return with_ext(e, r, ext);
 }
 
 int emul_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
@@ -377,11 +394,8 @@ int emul_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cp
 	if (!(selector & ~3u))
 		return emul_fault_code(e, vector, ext);
 	r = read_descriptor(e, selector, raw, 8, &la);
-	if (r) {
-		if (r == GONDOLA_EMUL_FAULT && e->exception.vector == VEC_GP)
-			e->exception.vector = vector;
-		return with_ext(e, r, ext);
-	}
+	if (r)
+		return as_vector(e, r, vector, ext);
 	unpack(s, selector, raw[0]);
 	if ((selector & 3) != cpl || dpl_of(s) != cpl || !(s->ar & GONDOLA_AR_S) ||
 	    (s->ar & (TYPE_CODE | TYPE_RW)) != TYPE_RW)
@@ -389,6 +403,71 @@ int emul_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cp
 	if (!(s->ar & GONDOLA_AR_P))
 		return emul_fault_code(e, VEC_SS, error);
 	return mark_accessed(e, s, la);
+}
+
+int emul_task(struct gondola_emulator *e, u16 selector, bool busy, u8 vector, u32 ext,
+	      struct gondola_segment *s, gva_t *la)
+{
+	u32 error = (selector & ~3u) | ext, type;
+	u64 raw[2] = { 0, 0 };
+	int r;
+
+	if (selector & 4 || !(selector & ~3u))
+		return emul_fault_code(e, vector, error);
+	r = as_vector(e, read_descriptor(e, selector, raw, 8, la), vector, ext);
+	if (r)
+		return r;
+	unpack(s, selector, raw[0]);
+	type = s->ar & (GONDOLA_AR_S | GONDOLA_AR_TYPE);
+	if ((type | TYPE_BUSY) != (TYPE_TSS | TYPE_BUSY) &&
+	    (type | TYPE_BUSY) != (TYPE_TSS16 | TYPE_BUSY))
+		return emul_fault_code(e, vector, error);
+	if (!(type & TYPE_BUSY) == busy)
+		return emul_fault_code(e, vector, error);
+	if (!(s->ar & GONDOLA_AR_P))
+		return emul_fault_code(e, VEC_NP, error);
+	return GONDOLA_EMUL_OK;
+}
+
+int emul_task_ldt(struct gondola_emulator *e, u16 selector, u32 ext, struct gondola_segment *s)
+{
+	u32 error = (selector & ~3u) | ext;
+	u64 raw[2] = { 0, 0 };
+	gva_t la;
+	int r;
+
+	*s = (struct gondola_segment){ .selector = selector, .ar = TYPE_LDT | GONDOLA_AR_UNUSABLE };
+	if (!(selector & ~3u))
+		return GONDOLA_EMUL_OK;
+	if (selector & 4)
+		return emul_fault_code(e, VEC_TS, error);
+	r = as_vector(e, read_descriptor(e, selector, raw, 8, &la), VEC_TS, ext);
+	if (r)
+		return r;
+	unpack(s, selector, raw[0]);
+	if ((s->ar & (GONDOLA_AR_S | GONDOLA_AR_TYPE)) != TYPE_LDT || !(s->ar & GONDOLA_AR_P))
+		return emul_fault_code(e, VEC_TS, error);
+	return GONDOLA_EMUL_OK;
+}
+
+int emul_task_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ext,
+		      struct gondola_segment *s)
+{
+	const u8 cpl = e->cpl;
+	int r;
+
+	if (seg == GONDOLA_SS)
+		return emul_stack_segment(e, selector, cpl, VEC_TS, ext, s);
+	if (seg == GONDOLA_CS) {
+		e->cpl = 0;	/* any privilege level will do */
+		r = emul_return_segment(e, selector, s);
+		e->cpl = cpl;
+		return as_vector(e, r, VEC_TS, ext);
+	}
+	*s = (struct gondola_segment){ .selector = selector, .ar = GONDOLA_AR_UNUSABLE };
+	if (!(selector & ~3u))
+		return GONDOLA_EMUL_OK;
+	return as_vector(e, find_data(e, seg, selector, s), VEC_TS, ext);
 }
 
 void emul_null_stack(struct gondola_emulator *e, u16 selector, unsigned int cpl)

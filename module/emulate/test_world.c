@@ -244,6 +244,24 @@ static void world_set_xmm(struct gondola_emulator *e, unsigned int n, const void
 	memcpy(world(e)->xmm[n], buf, 16);
 }
 
+/* One memory for all of them: this notes which it would be. */
+static int world_enter_space(struct gondola_emulator *e, u64 cr3)
+{
+	world(e)->other_cr3 = world(e)->cr[3];
+	world(e)->cr[3] = cr3;
+	return GONDOLA_EMUL_OK;
+}
+
+static void world_swap_space(struct gondola_emulator *e)
+{
+	swap(world(e)->cr[3], world(e)->other_cr3);
+}
+
+static void world_new_task(struct gondola_emulator *e)
+{
+	world(e)->new_tasks++;
+}
+
 static const struct gondola_emul_ops world_ops = {
 	.fetch = world_fetch,
 	.read = world_read,
@@ -267,6 +285,9 @@ static const struct gondola_emul_ops world_ops = {
 	.set_shadow = world_set_shadow,
 	.get_xmm = world_get_xmm,
 	.set_xmm = world_set_xmm,
+	.enter_space = world_enter_space,
+	.swap_space = world_swap_space,
+	.new_task = world_new_task,
 };
 
 struct test_world *test_world_init(struct kunit *test, enum gondola_emul_mode mode)

@@ -38,6 +38,8 @@ struct test_world {
 	struct gondola_segment seg[GONDOLA_NR_SEGS];
 	struct gondola_dtable gdt, idt;
 	u64 cr[16];
+	u64 other_cr3;			/* of a task switch */
+	unsigned int new_tasks;
 	u64 dr[8];
 	u64 msr_value;			/* of every MSR that test_world_msr() did not set */
 	u32 msr_index;

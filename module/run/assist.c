@@ -22,86 +22,14 @@
 #include "mmu/mmu.h"
 #include "vcpu.h"
 
-#define MMIO_BYTES	8	/* what the run page carries at once */
-#define MMIO_MAX	8	/* fragments of one instruction */
-#define IO_ROOM		(GONDOLA_RUN_SIZE - GONDOLA_RUN_IO_OFFSET)
 /* Exits within which the same table write in vain is taken as no progress. */
 #define NO_PROGRESS	16
 
-/* The answers that a vCPU can wait for. */
-enum pending {
-	PENDING_NONE,
-	PENDING_IN,		/* IN: RAX */
-	PENDING_STRING_IN,	/* INS: data for the instruction */
-	PENDING_MMIO_READ,
-	PENDING_MMIO_WRITE,	/* to be told that the launcher took it; then the next */
-	PENDING_LEAVE,		/* nothing to take up afterwards */
-	PENDING_MEMORY,		/* likewise */
-};
-
-struct fragment {
-	gpa_t gpa;
-	u64 tag;
-	u8 bytes;
-	u8 data[MMIO_BYTES];
-};
-
-/**
- * struct assist - the instruction emulator and what it waits for
- * @emul: the instruction under way
- * @vcpu: whose
- * @pending: enum pending
- * @rip: the instruction that waits; if somebody moved RIP meanwhile, the answer is dropped
- * @rflags: before the instruction
- * @delivering: an event is delivered, not an instruction executed: no device has its tables or stack
- * @in: port input
- * @in.answered: @in.data holds @in.count items, of which @in.taken are used up
- * @nr_reads: how many of @reads are answered
- * @next_read: the one that answers next
- * @nr_writes: how many of @writes there are
- * @next_write: the one that the launcher sees next
- * @reads: MMIO reads of this instruction so far, in order.  They answer when it is emulated
- *         again; the tag (RCX) tells apart the rounds of a string instruction
- * @writes: MMIO writes that the launcher is still to see
- * @fpu: the guest's FPU, while an instruction is emulated that needs more than XMM registers
- * @zapped_gpa: last table that was dropped because its writer was unknown
- * @zapped_at: count of page faults at that time
- */
-struct assist {
-	struct gondola_emulator emul;
-	struct gondola_vcpu *vcpu;
-	u8 pending;
-	bool delivering;
-	u64 rip;
-	u64 rflags;
-	struct {
-		u16 port;
-		u8 width;
-		u8 insn_len;
-		bool answered;
-		u32 count;
-		u32 taken;
-		u8 data[IO_ROOM];
-	} in;
-	unsigned int nr_reads, next_read;
-	unsigned int nr_writes, next_write;
-	struct fragment reads[MMIO_MAX];
-	struct fragment writes[MMIO_MAX];
-	struct gondola_fxsave fpu;
-	gpa_t zapped_gpa;
-	u64 zapped_at;
-};
-
 static_assert(sizeof(struct gondola_fxsave) == GONDOLA_FX_BYTES);
-
-static struct assist *to_assist(struct gondola_emulator *e)
-{
-	return container_of(e, struct assist, emul);
-}
 
 /* ---- leaving for the launcher --------------------------------------- */
 
-static int ask(struct assist *in, enum pending what, u32 user_exit)
+int assist_ask(struct assist *in, enum assist_pending what, u32 user_exit)
 {
 	in->pending = what;
 	in->rip = in->vcpu->regs.rip;
@@ -109,7 +37,7 @@ static int ask(struct assist *in, enum pending what, u32 user_exit)
 	return GONDOLA_EMUL_USER;
 }
 
-static void fill_mmio(struct gondola_run *run, const struct fragment *f, bool write)
+static void fill_mmio(struct gondola_run *run, const struct assist_fragment *f, bool write)
 {
 	memset(&run->mmio, 0, sizeof(run->mmio));
 	run->mmio.gpa = f->gpa;
@@ -119,25 +47,10 @@ static void fill_mmio(struct gondola_run *run, const struct fragment *f, bool wr
 		memcpy(run->mmio.data, f->data, f->bytes);
 }
 
-static void fill_io(struct gondola_run *run, u16 port, u8 width, bool in, u32 count)
-{
-	run->io.port = port;
-	run->io.width = width;
-	run->io.write = !in;
-	run->io.count = count;
-	run->io.offset = GONDOLA_RUN_IO_OFFSET;
-	run->io.pad = 0;
-}
-
-static u8 *io_data(struct gondola_run *run)
-{
-	return (u8 *)run + GONDOLA_RUN_IO_OFFSET;
-}
-
 static int send_write(struct assist *in)
 {
 	fill_mmio(in->vcpu->run, &in->writes[in->next_write++], true);
-	ask(in, PENDING_MMIO_WRITE, GONDOLA_EXIT_MMIO);
+	assist_ask(in, ASSIST_PENDING_MMIO_WRITE, GONDOLA_EXIT_MMIO);
 	return RUN_LEAVE;
 }
 
@@ -158,7 +71,7 @@ static void forget_rounds(struct assist *in, u64 tag)
 static int read_fragment(struct assist *in, gpa_t gpa, void *buf, unsigned int bytes)
 {
 	struct gondola_vcpu *vcpu = in->vcpu;
-	struct fragment *f;
+	struct assist_fragment *f;
 	int err;
 
 	forget_rounds(in, vcpu->regs.gpr[R_RCX]);
@@ -170,7 +83,7 @@ static int read_fragment(struct assist *in, gpa_t gpa, void *buf, unsigned int b
 	}
 	/* The rest answers something else. */
 	in->nr_reads = in->next_read;
-	if (in->nr_reads == MMIO_MAX)
+	if (in->nr_reads == ASSIST_MMIO_MAX)
 		return GONDOLA_EMUL_UNKNOWN;
 	f->gpa = gpa;
 	f->bytes = bytes;
@@ -187,7 +100,7 @@ static int read_fragment(struct assist *in, gpa_t gpa, void *buf, unsigned int b
 	if (in->nr_writes || in->pending)
 		return GONDOLA_EMUL_USER;
 	fill_mmio(vcpu->run, f, false);
-	return ask(in, PENDING_MMIO_READ, GONDOLA_EXIT_MMIO);
+	return assist_ask(in, ASSIST_PENDING_MMIO_READ, GONDOLA_EXIT_MMIO);
 }
 
 static int mmio_read(struct assist *in, gpa_t gpa, void *buf, unsigned int bytes)
@@ -196,7 +109,7 @@ static int mmio_read(struct assist *in, gpa_t gpa, void *buf, unsigned int bytes
 		return GONDOLA_EMUL_UNKNOWN;
 	gondola_count(in->vcpu, GONDOLA_COUNTER_MMIO);
 	while (bytes) {
-		unsigned int n = min_t(unsigned int, bytes, MMIO_BYTES);
+		unsigned int n = min_t(unsigned int, bytes, ASSIST_MMIO_BYTES);
 		int r = read_fragment(in, gpa, buf, n);
 
 		if (r)
@@ -213,11 +126,11 @@ static int mmio_write(struct assist *in, gpa_t gpa, const void *buf, unsigned in
 	if (unlikely(in->delivering))
 		return GONDOLA_EMUL_UNKNOWN;
 	gondola_count(in->vcpu, GONDOLA_COUNTER_MMIO);
-	if (in->pending || in->nr_writes + DIV_ROUND_UP(bytes, MMIO_BYTES) > MMIO_MAX)
+	if (in->pending || in->nr_writes + DIV_ROUND_UP(bytes, ASSIST_MMIO_BYTES) > ASSIST_MMIO_MAX)
 		return GONDOLA_EMUL_USER;
 	while (bytes) {
-		unsigned int n = min_t(unsigned int, bytes, MMIO_BYTES);
-		struct fragment *f = &in->writes[in->nr_writes];
+		unsigned int n = min_t(unsigned int, bytes, ASSIST_MMIO_BYTES);
+		struct assist_fragment *f = &in->writes[in->nr_writes];
 		int err;
 
 		memcpy(f->data, buf, n);
@@ -243,7 +156,7 @@ int assist_ask_memory(struct gondola_emulator *e)
 
 	/* Earlier writes go first. */
 	if (!in->nr_writes && !in->pending) {
-		in->pending = PENDING_MEMORY;
+		in->pending = ASSIST_PENDING_MEMORY;
 		in->rip = in->vcpu->regs.rip;
 	}
 	return GONDOLA_EMUL_USER;
@@ -400,78 +313,6 @@ static int op_fetch(struct gondola_emulator *e, gva_t la, void *buf, unsigned in
 	return GONDOLA_EMUL_OK;
 }
 
-/* ---- ports ---------------------------------------------------------------- */
-
-static bool chip_io(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bool in, void *buf,
-		    unsigned int count)
-{
-	unsigned int i;
-	u32 value;
-
-	for (i = 0; i < count; i++, buf += width) {
-		value = 0;
-		if (!in)
-			memcpy(&value, buf, width);
-		if (!gondola_irq_pio(vcpu, port, width, !in, &value))
-			return false;	/* the first one said so, or none does */
-		if (in)
-			memcpy(buf, &value, width);
-	}
-	return true;
-}
-
-static int op_io(struct gondola_emulator *e, u16 port, unsigned int width, bool in, void *buf,
-		 unsigned int count, unsigned int *done)
-{
-	struct assist *ip = to_assist(e);
-	struct gondola_run *run = ip->vcpu->run;
-
-	if (in && ip->in.answered && ip->in.port == port && ip->in.width == width) {
-		*done = min(count, ip->in.count - ip->in.taken);
-		memcpy(buf, ip->in.data + ip->in.taken * width, *done * width);
-		ip->in.taken += *done;
-		ip->in.answered = ip->in.taken < ip->in.count;
-		return GONDOLA_EMUL_OK;
-	}
-	if (chip_io(ip->vcpu, port, width, in, buf, count)) {
-		*done = count;
-		return GONDOLA_EMUL_OK;
-	}
-	if (ip->nr_writes || ip->pending)
-		return GONDOLA_EMUL_USER;
-	count = min_t(unsigned int, count, IO_ROOM / width);
-	fill_io(run, port, width, in, count);
-	if (in) {
-		ip->in.port = port;
-		ip->in.width = width;
-		ip->in.count = count;
-		return ask(ip, PENDING_STRING_IN, GONDOLA_EXIT_IO);
-	}
-	memcpy(io_data(run), buf, count * width);
-	*done = count;
-	ask(ip, PENDING_LEAVE, GONDOLA_EXIT_IO);
-	return GONDOLA_EMUL_OK;
-}
-
-int assist_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bool in,
-		    unsigned int insn_len)
-{
-	struct assist *ip = to_assist(vcpu->emulator);
-	u32 value = (u32)vcpu->regs.gpr[R_RAX];
-
-	fill_io(vcpu->run, port, width, in, 1);
-	if (in) {
-		ip->in.width = width;
-		ip->in.insn_len = insn_len;
-		ask(ip, PENDING_IN, GONDOLA_EXIT_IO);
-		return RUN_LEAVE;
-	}
-	memcpy(io_data(vcpu->run), &value, width);
-	vcpu->run->exit = GONDOLA_EXIT_IO;
-	run_skip(vcpu, insn_len);
-	return RUN_LEAVE;
-}
-
 /* ---- its life ------------------------------------------------------------- */
 
 static const struct gondola_emul_ops ops = {
@@ -479,7 +320,7 @@ static const struct gondola_emul_ops ops = {
 	.read = op_read,
 	.write = op_write,
 	.cmpxchg = op_cmpxchg,
-	.io = op_io,
+	.io = assist_io,
 	.get_segment = assist_get_segment,
 	.set_segment = assist_set_segment,
 	.get_dtable = assist_get_dtable,
@@ -500,6 +341,9 @@ static const struct gondola_emul_ops ops = {
 	.iret = assist_iret,
 	.fpu_begin = assist_fpu_begin,
 	.fpu_end = assist_fpu_end,
+	.enter_space = assist_enter_space,
+	.swap_space = assist_swap_space,
+	.new_task = assist_new_task,
 };
 
 int gondola_emulator_create(struct gondola_vcpu *vcpu)
@@ -550,8 +394,9 @@ static void prepare(struct assist *in)
 	in->emul.mode = mode_of(vcpu);
 	in->emul.cpl = vcpu->engine->cpl(vcpu);
 	in->delivering = false;
+	in->switched = false;
 	in->rflags = vcpu->regs.rflags;
-	in->pending = PENDING_NONE;
+	in->pending = ASSIST_PENDING_NONE;
 	in->next_read = 0;
 	in->nr_writes = 0;
 	in->next_write = 0;
@@ -645,7 +490,7 @@ static int emulate(struct assist *in, int *result)
 		return send_write(in);
 	if (likely(!in->pending))
 		return RUN_REENTER;
-	return in->pending == PENDING_MEMORY ? -EAGAIN : RUN_LEAVE;
+	return in->pending == ASSIST_PENDING_MEMORY ? -EAGAIN : RUN_LEAVE;
 }
 
 int assist_emulate(struct gondola_vcpu *vcpu)
@@ -675,20 +520,29 @@ int assist_step(struct gondola_vcpu *vcpu)
 	return emulate(to_assist(vcpu->emulator), &result);
 }
 
+static void given(struct gondola_vcpu *vcpu)
+{
+	bool nmi = vcpu->event.kind == GONDOLA_EVENT_NMI;
+
+	run_event_given(vcpu);
+	if (nmi)
+		vcpu->engine->set_shadow(vcpu, GONDOLA_SHADOW_NMI);
+}
+
 int assist_deliver(struct gondola_vcpu *vcpu)
 {
 	struct assist *in = to_assist(vcpu->emulator);
-	bool nmi = vcpu->event.kind == GONDOLA_EVENT_NMI;
 
 	prepare(in);
 	in->delivering = true;
 	switch (gondola_emulate_deliver(&in->emul, &vcpu->event)) {
 	case GONDOLA_EMUL_OK:
-		run_event_given(vcpu);
-		if (nmi)
-			vcpu->engine->set_shadow(vcpu, GONDOLA_SHADOW_NMI);
+		given(vcpu);
 		return RUN_REENTER;
 	case GONDOLA_EMUL_FAULT:
+		/* It is the new task's; but two exceptions make a double fault even so. */
+		if (in->switched && vcpu->event.kind != GONDOLA_EVENT_EXCEPTION)
+			given(vcpu);
 		queue_fault(in);
 		return RUN_REENTER;
 	case GONDOLA_EMUL_USER:	/* no device was asked */
@@ -757,27 +611,17 @@ void run_skip(struct gondola_vcpu *vcpu, unsigned int insn_len)
 		single_step(vcpu);
 }
 
-static int complete_in(struct assist *in)
-{
-	u32 value = 0;
-
-	memcpy(&value, io_data(in->vcpu->run), in->in.width);
-	run_set_rax(in->vcpu, in->in.width, value);
-	run_skip(in->vcpu, in->in.insn_len);
-	return RUN_REENTER;
-}
-
 int assist_complete_user_exit(struct gondola_vcpu *vcpu)
 {
 	struct assist *in = to_assist(vcpu->emulator);
 	u8 pending = in->pending;
-	struct fragment *f;
+	struct assist_fragment *f;
 
-	in->pending = PENDING_NONE;
-	if (likely(pending == PENDING_NONE || pending == PENDING_LEAVE ||
-		   pending == PENDING_MEMORY))
+	in->pending = ASSIST_PENDING_NONE;
+	if (likely(pending == ASSIST_PENDING_NONE || pending == ASSIST_PENDING_LEAVE ||
+		   pending == ASSIST_PENDING_MEMORY))
 		return RUN_REENTER;
-	if (pending == PENDING_MMIO_WRITE) {
+	if (pending == ASSIST_PENDING_MMIO_WRITE) {
 		if (in->next_write < in->nr_writes)
 			return send_write(in);
 		in->nr_writes = 0;
@@ -789,14 +633,12 @@ int assist_complete_user_exit(struct gondola_vcpu *vcpu)
 		return RUN_REENTER;
 	}
 	switch (pending) {
-	case PENDING_IN:
-		return complete_in(in);
-	case PENDING_STRING_IN:
-		memcpy(in->in.data, io_data(vcpu->run), in->in.count * in->in.width);
-		in->in.taken = 0;
-		in->in.answered = true;
+	case ASSIST_PENDING_IN:
+		return assist_complete_in(in);
+	case ASSIST_PENDING_STRING_IN:
+		assist_take_items(in);
 		break;
-	case PENDING_MMIO_READ:
+	case ASSIST_PENDING_MMIO_READ:
 		/* Where and how much is what was asked, whatever the page says now. */
 		f = &in->reads[in->nr_reads++];
 		memcpy(f->data, vcpu->run->mmio.data, f->bytes);

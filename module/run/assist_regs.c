@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The registers of a vCPU, for the instruction emulator. */
+#include <linux/minmax.h>
+#include <linux/string.h>
 #include "internal.h"
 #include "assist.h"
 #include "host/fpu.h"
@@ -171,4 +173,45 @@ void assist_fpu_begin(struct gondola_emulator *e)
 void assist_fpu_end(struct gondola_emulator *e)
 {
 	gondola_host_fpu_end();
+}
+
+/* ---- task switches -------------------------------------------------------- */
+
+int assist_enter_space(struct gondola_emulator *e, u64 cr3)
+{
+	struct gondola_vcpu *vcpu = to_vcpu(e);
+	struct assist *in = to_assist(e);
+
+	in->space.cr3 = vcpu->cr3;
+	memcpy(in->space.pdptes, vcpu->mmu.pdptes, sizeof(in->space.pdptes));
+	return ok_or_gp(e, gondola_set_cr3(vcpu, cr3));
+}
+
+void assist_swap_space(struct gondola_emulator *e)
+{
+	struct gondola_vcpu *vcpu = to_vcpu(e);
+	struct assist *in = to_assist(e);
+	u64 pdptes[4];
+
+	memcpy(pdptes, vcpu->mmu.pdptes, sizeof(pdptes));
+	/* Both were in force once, so they are valid. */
+	gondola_mmu_set_pdptes(vcpu, in->space.pdptes);
+	memcpy(in->space.pdptes, pdptes, sizeof(pdptes));
+	swap(vcpu->cr3, in->space.cr3);
+	gondola_mmu_cr3_written(vcpu, true);
+}
+
+/* DR7: L0 to L3 and LE. */
+#define DR7_OF_TASK	0x155ull
+
+void assist_new_task(struct gondola_emulator *e)
+{
+	struct gondola_vcpu *vcpu = to_vcpu(e);
+
+	to_assist(e)->switched = true;
+	gondola_set_cr0(vcpu, vcpu->cr0 | CR0_TS);
+	if (unlikely(vcpu->dr7 & DR7_OF_TASK)) {
+		vcpu->dr7 &= ~DR7_OF_TASK;
+		gondola_update_dr7(vcpu);
+	}
 }

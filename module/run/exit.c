@@ -333,9 +333,12 @@ static int handle_triple_fault(struct gondola_vcpu *vcpu, struct gondola_exit *e
 	return RUN_LEAVE;
 }
 
+/* By an event through a task gate, or by the instruction at RIP. */
 static int handle_task_switch(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
-	return leave_emulation(vcpu);
+	if (vcpu->event.kind != GONDOLA_EVENT_NONE)
+		return assist_deliver(vcpu);
+	return assist_emulate(vcpu);
 }
 
 static int leave_failed(struct gondola_vcpu *vcpu, const struct gondola_exit *exit, u32 why)
