@@ -171,7 +171,10 @@ static const struct refused_case refused_cases[] = {
 	{ "xsave", L64, GONDOLA_EMUL_UNKNOWN, { 0x0f, 0xae, 0x27 } },
 	{ "SSSE3 pshufb", L64, GONDOLA_EMUL_UNKNOWN, { 0x66, 0x0f, 0x38, 0x00, 0xc1 } },
 	{ "a VEX prefix", L64, GONDOLA_EMUL_UNKNOWN, { 0xc5, 0xf8, 0x77 } },
-	{ "MMX movq", L64, GONDOLA_EMUL_UNKNOWN, { 0x0f, 0x6f, 0x07 } },
+	{ "pop group, /2", P32, GONDOLA_EMUL_FAULT, { 0x8f, 0xd0 } },
+	{ "MMX paddb", L64, GONDOLA_EMUL_UNKNOWN, { 0x0f, 0xfc, 0x07 } },
+	{ "movntq to a register", L64, GONDOLA_EMUL_FAULT, { 0x0f, 0xe7, 0xc1 } },
+	{ "maskmovq to memory", L64, GONDOLA_EMUL_FAULT, { 0x0f, 0xf7, 0x07 } },
 	{ "0f 3a", L64, GONDOLA_EMUL_UNKNOWN, { 0x66, 0x0f, 0x3a, 0x0f, 0xc1, 0x04 } },
 };
 

@@ -115,6 +115,18 @@ static noinline int bind_other(struct gondola_emulator *e, struct gondola_operan
 	case O_V:
 		bind_place(op, GONDOLA_OPERAND_XMM, (e->insn->modrm >> 3 & 7) | (e->insn->rex & 4) << 1);
 		return GONDOLA_EMUL_OK;
+	case O_P:
+		bind_place(op, GONDOLA_OPERAND_MMX, e->insn->modrm >> 3 & 7);
+		return GONDOLA_EMUL_OK;
+	case O_Q:
+		if (!e->insn->rm_is_reg)
+			return bind_memory(e, op, emul_effective_address(e, op->bytes));
+		fallthrough;
+	case O_N:
+		if (!e->insn->rm_is_reg)
+			return emul_fault(e, VEC_UD);
+		bind_place(op, GONDOLA_OPERAND_MMX, e->insn->modrm & 7);
+		return GONDOLA_EMUL_OK;
 	case O_MOFFS:
 		return bind_memory(e, op, e->insn->imm);
 	case O_FAR:
@@ -193,6 +205,8 @@ static noinline int check_rights(struct gondola_emulator *e)
 
 	if (flags & D_SSE)
 		return check_sse(e);
+	if (flags & D_MMX)
+		return emul_check_mmx(e);
 	if (flags & D_PRIV && e->cpl)
 		return emul_gp(e);
 	if (flags & D_UMIP && e->cpl && e->ops->get_cr(e, 4) & CR4_UMIP)
@@ -219,10 +233,15 @@ static noinline int read_wide(struct gondola_emulator *e, struct gondola_operand
 	return GONDOLA_EMUL_OK;
 }
 
+/* Of MMX as well. */
 static noinline void load_xmm(struct gondola_emulator *e, struct gondola_operand *op)
 {
 	u64 both[2];
 
+	if (op->kind == GONDOLA_OPERAND_MMX) {
+		op->value = emul_read_mmx(e, op->reg);
+		return;
+	}
 	if (e->fpu) {
 		op->value = e->fpu->xmm[op->reg][0];
 		op->value_hi = e->fpu->xmm[op->reg][1];
@@ -240,7 +259,7 @@ static inline int load(struct gondola_emulator *e, struct gondola_operand *op)
 			return read_wide(e, op);
 		return emul_read(e, op->la, &op->value, op->bytes);
 	}
-	if (unlikely(op->kind == GONDOLA_OPERAND_XMM))
+	if (unlikely(op->kind >= GONDOLA_OPERAND_XMM))
 		load_xmm(e, op);
 	return GONDOLA_EMUL_OK;
 }
@@ -285,6 +304,8 @@ static void store_register(struct gondola_emulator *e, const struct gondola_oper
 						(op->value & 0xff) << 8;
 		else
 			emul_write_gpr(e, op->reg, op->bytes, op->value);
+	} else if (op->kind == GONDOLA_OPERAND_MMX) {
+		emul_write_mmx(e, op->reg, op->value);
 	} else if (op->kind == GONDOLA_OPERAND_XMM && e->fpu) {
 		e->fpu->xmm[op->reg][0] = op->value;
 		e->fpu->xmm[op->reg][1] = op->value_hi;
@@ -358,7 +379,9 @@ static void commit(struct gondola_emulator *e)
 {
 	u32 writeback = e->writeback;
 
-	if (unlikely(writeback & (W_SP | D_WRITE_SRC | D_WRITE_SRC2))) {
+	if (unlikely(writeback & (W_SP | D_WRITE_SRC | D_WRITE_SRC2 | D_MMX))) {
+		if (writeback & D_MMX)
+			emul_begin_mmx(e);
 		if (writeback & W_SP)
 			emul_write_gpr(e, R_RSP, e->sp_bytes, e->sp);
 		if (writeback & D_WRITE_SRC)

@@ -133,6 +133,14 @@ static void jumps_by_descriptor(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xea, 0x00, 0x00, 0x10, 0x00, 0x28, 0x00), GONDOLA_EMUL_FAULT);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xea, 0x00, 0x00, 0x01, 0x00, 0x30, 0x00),
 			GONDOLA_EMUL_UNKNOWN);
+	/* A return to a segment that is not present leaves the stack as it is. */
+	w->regs.rip = WORLD_CODE;
+	test_world_set(w, w->regs.gpr[R_RSP], 0x1234 | 0x18ull << 32);
+	w->regs.rflags |= RFL_TF;
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xcb), GONDOLA_EMUL_FAULT);
+	KUNIT_EXPECT_EQ(test, (int)w->emul.exception.vector, VEC_NP);
+	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)WORLD_CODE);
+	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], WORLD_DATA + 0x800ull);
 }
 
 static struct kunit_case far_cases[] = {

@@ -136,7 +136,7 @@ static void top_to_zero(struct gondola_fxsave *fpu)
 	fpu->fsw &= ~(7u << FSW_TOP_SHIFT);
 }
 
-int emul_op_emms(struct gondola_emulator *e)
+int emul_check_mmx(struct gondola_emulator *e)
 {
 	u64 cr0 = e->ops->get_cr(e, 0);
 
@@ -146,8 +146,38 @@ int emul_op_emms(struct gondola_emulator *e)
 		return emul_fault(e, VEC_NM);
 	if (!e->fpu)
 		return GONDOLA_EMUL_UNKNOWN;
-	if (gondola_x87_pending(e->fpu))
-		return emul_fault(e, VEC_MF);
+	return gondola_x87_pending(e->fpu) ? emul_fault(e, VEC_MF) : GONDOLA_EMUL_OK;
+}
+
+/* It is the lower part of a physical register, wherever the stack begins. */
+u64 emul_read_mmx(const struct gondola_emulator *e, unsigned int reg)
+{
+	unsigned int top = e->fpu->fsw >> FSW_TOP_SHIFT & 7;
+	u64 value;
+
+	memcpy(&value, e->fpu->st[(reg - top) & 7], 8);
+	return value;
+}
+
+void emul_begin_mmx(struct gondola_emulator *e)
+{
+	top_to_zero(e->fpu);
+	e->fpu->tag = 0xff;
+}
+
+/* The x87 finds a number there that is none. */
+void emul_write_mmx(struct gondola_emulator *e, unsigned int reg, u64 value)
+{
+	memcpy(e->fpu->st[reg], &value, 8);
+	memset(e->fpu->st[reg] + 8, 0xff, 2);
+}
+
+int emul_op_emms(struct gondola_emulator *e)
+{
+	int r = emul_check_mmx(e);
+
+	if (r)
+		return r;
 	top_to_zero(e->fpu);
 	e->fpu->tag = 0;
 	return GONDOLA_EMUL_OK;

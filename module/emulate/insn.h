@@ -69,10 +69,11 @@ struct gondola_insn_desc {
 #define D_BY_W		BIT(26)		/* rows by REX.W */
 #define D_IMM		BIT(27)		/* an operand takes bytes after ModRM; set by the tables' macros */
 #define D_BY_64		BIT(28)		/* rows by 64-bit mode or not */
+#define D_MMX		BIT(29)		/* asks CR0.EM and CR0.TS; the x87 registers are MMX's afterwards */
 #define D_BY		(D_BY_PREFIX | D_BY_REG | D_BY_MOD | D_BY_RM | D_BY_W | D_BY_64)
 /* Special needs of some instructions, in the decoder and in the executor. */
 #define D_PARSE_RARE	(D_UD | D_NO64 | D_ONLY64 | D_PROT | D_DEF64 | D_FORCE64)
-#define D_CHECKS	(D_PRIV | D_UMIP | D_SSE)
+#define D_CHECKS	(D_PRIV | D_UMIP | D_SSE | D_MMX)
 
 /* In e->writeback, beside D_WRITE…: e->sp becomes the stack pointer. */
 #define W_SP		BIT(31)
@@ -92,6 +93,9 @@ enum emul_operand_place {
 	O_V,			/* XMM register in ModRM.reg */
 	O_W,			/* XMM register or memory in ModRM.rm */
 	O_U,			/* XMM register in ModRM.rm */
+	O_P,			/* MMX register in ModRM.reg */
+	O_Q,			/* MMX register or memory in ModRM.rm */
+	O_N,			/* MMX register in ModRM.rm */
 	O_IMM,			/* 1, 2 or 4 bytes, sign-extended to the operand size */
 	O_IMMU,			/* zero-extended */
 	O_IMM64,		/* all bytes of the operand size */
@@ -283,10 +287,6 @@ int emul_return_segment(struct gondola_emulator *e, u16 selector, struct gondola
 /* The stack for @cpl; @vector is what is raised if it cannot be. */
 int emul_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cpl, u8 vector,
 		       u32 ext, struct gondola_segment *s);
-/* None of these can fail. */
-void emul_null_stack(struct gondola_emulator *e, u16 selector, unsigned int cpl);
-void emul_drop_inner_segments(struct gondola_emulator *e, unsigned int cpl);
-void emul_load_null(struct gondola_emulator *e, enum gondola_seg seg);
 /*
  * A task switch: the TSS that @selector names, which must be @busy or must not, and where its
  * descriptor is; then what the new task's selectors load, at its privilege level in @e->cpl.
@@ -296,6 +296,10 @@ int emul_task(struct gondola_emulator *e, u16 selector, bool busy, u8 vector, u3
 int emul_task_ldt(struct gondola_emulator *e, u16 selector, u32 ext, struct gondola_segment *s);
 int emul_task_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ext,
 		      struct gondola_segment *s);
+/* None of these can fail. */
+void emul_null_stack(struct gondola_emulator *e, u16 selector, unsigned int cpl);
+void emul_drop_inner_segments(struct gondola_emulator *e, unsigned int cpl);
+void emul_load_null(struct gondola_emulator *e, enum gondola_seg seg);
 void emul_load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ar);
 /* Not found: there is none, or a null selector. */
 int emul_look_up(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
@@ -498,21 +502,17 @@ int emul_branch(struct gondola_emulator *e, u64 target);
 /* system.c: may this port be used at the present privilege? */
 int emul_check_io(struct gondola_emulator *e, u16 port, unsigned int width);
 
+/* fpu_state.c: may MMX be used, and is the FPU at hand?  Its registers; what each MMX instruction does. */
+int emul_check_mmx(struct gondola_emulator *e);
+u64 emul_read_mmx(const struct gondola_emulator *e, unsigned int reg);
+void emul_begin_mmx(struct gondola_emulator *e);
+/* After that. */
+void emul_write_mmx(struct gondola_emulator *e, unsigned int reg, u64 value);
+
 /* alu.c: ZF, SF and PF of a result, the rest kept. */
 u64 emul_flags_result(u64 rflags, u64 result, unsigned int bytes);
 u64 emul_flags_sub(u64 rflags, u64 a, u64 b, u64 result, unsigned int bytes);
 
-/* Handlers of instructions, which the tables name, by file. */
-#define OP(name) int emul_op_##name(struct gondola_emulator *e)
-
-/* move.c */
-OP(mov); OP(movsx); OP(movsxd); OP(lea); OP(xchg); OP(cmpxchg8b); OP(xchg_or_nop); OP(bswap);
-OP(movbe); OP(crc32); OP(setcc); OP(cmov); OP(cbw); OP(cwd); OP(xlat); OP(lahf); OP(sahf);
-OP(flag); OP(nop); OP(mov_from_seg); OP(mov_to_seg); OP(load_far);
-
-/* alu.c */
-OP(add); OP(or); OP(adc); OP(sbb); OP(and); OP(sub); OP(xor); OP(cmp); OP(test); OP(inc); OP(dec);
-OP(not); OP(neg); OP(cmpxchg); OP(xadd);
 /* task.c */
 enum emul_task_way {
 	EMUL_TASK_JUMP,		/* the old task is left for good */
@@ -534,6 +534,17 @@ enum emul_task_way {
 int emul_switch_task(struct gondola_emulator *e, u16 selector, enum emul_task_way way, u64 rip,
 		     u64 rflags, const struct gondola_event *event, u32 ext);
 
+/* Handlers of instructions, which the tables name, by file. */
+#define OP(name) int emul_op_##name(struct gondola_emulator *e)
+
+/* move.c */
+OP(mov); OP(movsx); OP(movsxd); OP(lea); OP(xchg); OP(cmpxchg8b); OP(xchg_or_nop); OP(bswap);
+OP(movbe); OP(crc32); OP(setcc); OP(cmov); OP(cbw); OP(cwd); OP(xlat); OP(lahf); OP(sahf);
+OP(flag); OP(nop); OP(mov_from_seg); OP(mov_to_seg); OP(load_far);
+
+/* alu.c */
+OP(add); OP(or); OP(adc); OP(sbb); OP(and); OP(sub); OP(xor); OP(cmp); OP(test); OP(inc); OP(dec);
+OP(not); OP(neg); OP(cmpxchg); OP(xadd);
 
 /* shift.c: shifts, rotates and bits */
 OP(rol); OP(ror); OP(rcl); OP(rcr); OP(shl); OP(shr); OP(sar); OP(shld); OP(shrd); OP(bt);
@@ -570,6 +581,7 @@ OP(invlpg); OP(swapgs); OP(store_dtable); OP(load_dtable); OP(store_sysseg); OP(
 /* xmm.c */
 OP(movx); OP(movx_low); OP(movq); OP(movx_half); OP(movx_store_high); OP(movx_cross); OP(pshufd);
 OP(pshufw); OP(shufps); OP(shufpd); OP(shift_bytes); OP(pinsrw); OP(pextrw); OP(movmsk);
+OP(maskmov);
 
 /* sse.c */
 OP(sse_int); OP(sse_float); OP(sse_compare); OP(sse_from_int); OP(sse_to_int); OP(sse_flags);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The decode tables of SSE and SSE2.  Rows left out are MMX or later extensions. */
+/* The decode tables of SSE and SSE2, and the moves of MMX.  Rows left out are the rest of MMX, or later. */
 #include "tables.h"
 
 /* By prefix: none, 66, F3, F2. */
@@ -66,35 +66,52 @@ const struct gondola_insn_desc emul_sse_2b[4] = {
 };
 
 /* Without a prefix the next ones are MMX. */
+#define MMX	(RM | WO | D_MMX)
+
 const struct gondola_insn_desc emul_sse_6e[4] = {
+	[0] = INSN(movq, Pq, Ey, MMX),
 	[1] = INSN(movx, Vx, Ey, SSE),
 };
 
 const struct gondola_insn_desc emul_sse_6f[4] = {
+	[0] = INSN(movq, Pq, Qq, MMX),
 	[1] = INSN(movx, Vx, Wx, SSE_A),
 	[2] = INSN(movx, Vx, Wx, SSE),
 };
 
 const struct gondola_insn_desc emul_sse_7e[4] = {
+	[0] = INSN(movq, Ey, Pq, MMX),
 	[1] = INSN(movx, Ey, Vx, SSE),
 	[2] = INSN(movq, Vx, Wq, SSE),
 };
 
 const struct gondola_insn_desc emul_sse_7f[4] = {
+	[0] = INSN(movq, Qq, Pq, MMX),
 	[1] = INSN(movx, Wx, Vx, SSE_A),
 	[2] = INSN(movx, Wx, Vx, SSE),
 };
 
 const struct gondola_insn_desc emul_sse_d6[4] = {
+	[0] = UD,
 	[1] = INSN(movq, Wq, Vx, SSE),
+	/* MOVQ2DQ, MOVDQ2Q */
+	[2] = INSN(movq, Vx, Nq, MMX),
+	[3] = INSN(movq, Pq, Ux, MMX),
 };
 
 const struct gondola_insn_desc emul_sse_e7[4] = {
+	[0] = INSN(movq, Mq, Pq, MMX),	/* MOVNTQ */
 	[1] = INSN(movx, Mx, Vx, SSE_A),
 };
 
 const struct gondola_insn_desc emul_sse_f0[4] = {
 	[3] = INSN(movx, Vx, Mx, SSE),
+};
+
+/* MASKMOVQ, MASKMOVDQU */
+const struct gondola_insn_desc emul_sse_f7[4] = {
+	[0] = INSN(maskmov, Nq, Pq, RM | RO | D_MMX), [1] = INSN(maskmov, Ux, Vx, RM | RO | D_SSE),
+	[2 ... 3] = UD,
 };
 
 const struct gondola_insn_desc emul_sse_382a[4] = {

@@ -482,6 +482,7 @@ const struct gondola_insn_desc emul_map2[256] = {
 	[0xe8 ... 0xef] = ROWS(D_BY_PREFIX, emul_sse_int),
 	[0xf0] = ROWS(D_BY_PREFIX, emul_sse_f0),
 	[0xf1 ... 0xf6] = ROWS(D_BY_PREFIX, emul_sse_int),
+	[0xf7] = ROWS(D_BY_PREFIX, emul_sse_f7),
 	[0xf8 ... 0xfe] = ROWS(D_BY_PREFIX, emul_sse_int),
 	[0xff] = UD,
 };

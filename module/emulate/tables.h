@@ -58,6 +58,9 @@
 #define Wx	(O_W | S_16)
 #define Wd	(O_W | S_4)
 #define Wq	(O_W | S_8)
+#define Pq	(O_P | S_8)
+#define Qq	(O_Q | S_8)
+#define Nq	(O_N | S_8)
 #define Ib	(O_IMM | S_B)
 #define Iub	(O_IMMU | S_B)
 #define Iuw	(O_IMMU | S_2)
@@ -105,6 +108,7 @@ extern const struct gondola_insn_desc emul_sse_d7[4];
 extern const struct gondola_insn_desc emul_sse_e6[4];
 extern const struct gondola_insn_desc emul_sse_e7[4];
 extern const struct gondola_insn_desc emul_sse_f0[4];
+extern const struct gondola_insn_desc emul_sse_f7[4];
 extern const struct gondola_insn_desc emul_sse_float[4];
 extern const struct gondola_insn_desc emul_sse_int[4];
 extern const struct gondola_insn_desc emul_sse_packed[4];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Moves of XMM registers and of their parts. */
+/* Moves of XMM registers and of their parts, and of MMX registers. */
 #include "insn.h"
 
 static void get_xmm(struct gondola_emulator *e, unsigned int n, u64 both[2])
@@ -176,4 +176,45 @@ int emul_op_movmsk(struct gondola_emulator *e)
 
 	e->dst.value = signs(e->src.value, bytes) | signs(e->src.value_hi, bytes) << 8 / bytes;
 	return GONDOLA_EMUL_OK;
+}
+
+/* The bytes whose mask has its top bit set, to DS:RDI. */
+static int store_masked(struct gondola_emulator *e, gva_t la, const u8 *data, const u8 *mask,
+			unsigned int bytes)
+{
+	unsigned int i, end;
+	int r;
+
+	for (i = 0; i < bytes; i = end) {
+		for (end = i; end < bytes && mask[end] & 0x80; end++)
+			;
+		if (end > i) {
+			r = e->ops->write(e, la + i, data + i, end - i, false);
+			if (r)
+				return r;
+		}
+		end++;
+	}
+	return GONDOLA_EMUL_OK;
+}
+
+int emul_op_maskmov(struct gondola_emulator *e)
+{
+	u8 seg = e->insn->seg_override == GONDOLA_NO_SEG ? GONDOLA_DS : e->insn->seg_override;
+	const unsigned int bytes = e->src.bytes;
+	u64 data[2], mask[2];
+	gva_t la;
+	int r;
+
+	data[0] = e->src.value;
+	data[1] = e->src.value_hi;
+	mask[0] = e->dst.value;
+	mask[1] = e->dst.value_hi;
+	r = emul_linear(e, seg, emul_read_gpr(e, R_RDI, e->insn->addr_bytes), bytes, true, &la);
+	/* Both pages, or neither. */
+	if (!r)
+		r = e->ops->write(e, la, data, 0, false);
+	if (!r)
+		r = e->ops->write(e, la + bytes - 1, data, 0, false);
+	return r ? r : store_masked(e, la, (const u8 *)data, (const u8 *)mask, bytes);
 }

@@ -474,3 +474,20 @@ FORM("fnclex", 0, F_FPU);
 FORM("fninit", 0, F_FPU);
 FORM("fwait", 0, F_FPU);
 FORM("emms", 0, F_FPU);
+
+/* MMX: moves alone */
+FORM("movd %ecx, %mm1", 0, F_FPU);
+FORM("movq %rcx, %mm2", 0, F_FPU);
+FORM("movd (%rdi), %mm3", 0, F_FPU);
+FORM("movd %mm1, %ecx", 0, F_FPU);
+FORM("movq %mm6, %r9", 0, F_FPU);
+FORM("movd %mm7, (%rdi)", 0, F_FPU);
+FORM("movq (%rdi), %mm0", 0, F_FPU);
+FORM("movq %mm5, (%rdi)", 0, F_FPU);
+FORM("movq %mm4, %mm2", 0, F_FPU);
+FORM(".byte 0x0f, 0x7f, 0xd1", 0, F_FPU);
+FORM("movntq %mm3, (%rdi)", 0, F_FPU);
+FORM("maskmovq %mm3, %mm1", 0, F_FPU);
+FORM("maskmovdqu %xmm2, %xmm1", 0, F_XMM);
+FORM("movq2dq %mm1, %xmm3", 0, F_FPU);
+FORM("movdq2q %xmm2, %mm6", 0, F_FPU);

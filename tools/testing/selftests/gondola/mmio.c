@@ -156,12 +156,74 @@ static void across_the_end(void)
 	machine_destroy(&machine);
 }
 
+/* As graphics drivers copy, and memory tests write. */
+GUEST_CODE(wide, 64,
+	   "mov $0xd0000000, %ebx; movq (%rbx), %mm1; movq %mm1, 8(%rbx); movd %mm1, 16(%rbx)\n"
+	   "movntq %mm1, 24(%rbx); movd 32(%rbx), %mm2; movd %mm2, %eax; out %eax, $0x80\n"
+	   "lea 40(%rbx), %rdi; movabs $0x0080ff8080007f80, %rax; movq %rax, %mm3\n"
+	   "maskmovq %mm3, %mm1; emms\n"
+	   "movdqu 48(%rbx), %xmm3; movntdq %xmm3, 64(%rbx); movlps %xmm3, 80(%rbx)\n"
+	   "movss %xmm3, 88(%rbx); movd %xmm3, %eax; out %eax, $0x80; jmp .");
+
+static void wide_moves(void)
+{
+	struct machine machine;
+
+	machine_create(&machine, MODE_LONG);
+	machine.sregs.cr4 |= 1u << 9;		/* OSFXSR */
+	machine_set(&machine);
+	GUEST_LOAD(&machine, wide);
+	EXPECT(&machine, { NO_MEMORY, 8, false, 0x8877665544332211 },
+	       { NO_MEMORY + 8, 8, true, 0x8877665544332211 },
+	       { NO_MEMORY + 16, 4, true, 0x44332211 },
+	       { NO_MEMORY + 24, 8, true, 0x8877665544332211 },
+	       { NO_MEMORY + 32, 4, false, 0x12345678 });
+	expect_equal(machine_result(&machine), 0x12345678);
+	/* The bytes whose mask has its top bit set. */
+	EXPECT(&machine, { NO_MEMORY + 40, 1, true, 0x11 }, { NO_MEMORY + 43, 4, true, 0x77665544 },
+	       { NO_MEMORY + 48, 8, false, 0x1122334455667788 },
+	       { NO_MEMORY + 56, 8, false, 0x99aabbccddeeff00 },
+	       { NO_MEMORY + 64, 8, true, 0x1122334455667788 },
+	       { NO_MEMORY + 72, 8, true, 0x99aabbccddeeff00 },
+	       { NO_MEMORY + 80, 8, true, 0x1122334455667788 },
+	       { NO_MEMORY + 88, 4, true, 0x55667788 });
+	expect_equal(machine_result(&machine), 0x55667788);
+	machine_destroy(&machine);
+}
+
+/* What public reports say that other monitors did not decode. */
+GUEST_CODE(rare, 64,
+	   "mov $0xd0000000, %ebx; mov $0x40200, %edi; mov $0x11223344, %eax\n"
+	   "movabs %eax, 0xd0000000; movabs 0xd0000008, %eax; clflush 16(%rbx)\n"
+	   "testl $4, (%rbx); testb $1, 1(%rbx); test %ecx, 4(%rbx); push 8(%rbx); pop %rax\n"
+	   "mov %ebx, %edi; mov $2, %ecx; .byte 0xf2, 0x66, 0xab\n"
+	   "mov %ebx, %esi; mov $0x40200, %edi; movsw; mov %ds, (%rbx)\n"
+	   "out %eax, $0x80; jmp .");
+
+static void rare_forms(void)
+{
+	struct machine machine;
+
+	machine_create(&machine, MODE_LONG);
+	GUEST_LOAD(&machine, rare);
+	EXPECT(&machine, { NO_MEMORY, 4, true, 0x11223344 }, { NO_MEMORY + 8, 4, false, 5 },
+	       { NO_MEMORY, 4, false, 0 }, { NO_MEMORY + 1, 1, false, 0 },
+	       { NO_MEMORY + 4, 4, false, 0 }, { NO_MEMORY + 8, 8, false, 0x12345678 },
+	       { NO_MEMORY, 2, true, 0x5678 }, { NO_MEMORY + 2, 2, true, 0x5678 },
+	       { NO_MEMORY, 2, false, 0xabcd }, { NO_MEMORY, 2, true, 0x18 });
+	expect_equal(machine_result(&machine), 0x12345678);
+	expect_equal(*(uint16_t *)(machine.memory + 0x40200), 0xabcd);
+	machine_destroy(&machine);
+}
+
 static const struct tap_test tests[] = {
 	{ "moves of all widths", moves },
 	{ "read-modify-write instructions", read_modify_write },
 	{ "string instructions", string_instructions },
 	{ "every paging mode", every_mode },
 	{ "an access across the end of memory", across_the_end },
+	{ "moves of MMX and XMM registers", wide_moves },
+	{ "forms that others did not know", rare_forms },
 };
 
 TAP_MAIN(tests)
