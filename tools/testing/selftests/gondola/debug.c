@@ -86,6 +86,20 @@ GUEST_CODE(step_int, 32,
 	   "int_4: popf\n"
 	   "int_5: " END);
 
+LABEL(iret_1); LABEL(iret_2); LABEL(iret_3); LABEL(iret_4);
+GUEST_CODE(step_iret, 32,
+	   "pushf; orl $0x100, (%esp); push %cs; call 1f; 1: addl $(2f - 1b), (%esp); iret\n"
+	   "2: nop\n"
+	   "iret_1: pushf\n"
+	   "iret_2: andl $~0x100, (%esp)\n"
+	   "iret_3: popf\n"
+	   "iret_4: " END);
+
+LABEL(int1_1);
+GUEST_CODE(one_int1, 32,
+	   ".byte 0xf1\n"
+	   "int1_1: nop\n" END);
+
 LABEL(rep_1); LABEL(rep_2); LABEL(rep_3); LABEL(rep_4); LABEL(rep_5);
 GUEST_CODE(step_rep, 32,
 	   "mov $3, %ecx; mov $0x40200, %edi; mov $0x21, %edx\n"
@@ -240,6 +254,22 @@ static void over_int(void)
 	} });
 }
 
+/* A step begins behind the instruction that follows IRET, as it does after POPF. */
+static void after_iret(void)
+{
+	play(&(struct scenario){ CODE_OF(step_iret), .points = {
+		{ iret_1, DR6_BS }, { iret_2, DR6_BS }, { iret_3, DR6_BS }, { iret_4, DR6_BS },
+	} });
+}
+
+/* No condition in DR6: what it has with TF set the manuals do not say. */
+static void int1(void)
+{
+	play(&(struct scenario){ CODE_OF(one_int1), .qemu = "does not know INT1", .points = {
+		{ int1_1, 0 },
+	} });
+}
+
 static void over_rep(void)
 {
 	play(&(struct scenario){ CODE_OF(step_rep), .points = {
@@ -262,6 +292,8 @@ static const struct tap_test tests[] = {
 	{ "a single step over STI", over_sti },
 	{ "MOV SS puts a single step off", over_mov_ss },
 	{ "INT n and INT3 are not stepped into", over_int },
+	{ "IRET that sets the trap flag", after_iret },
+	{ "INT1 is a #DB of its own", int1 },
 	{ "each item of REP INS is a step", over_rep },
 	{ "breakpoints on an instruction and on a write", at_breakpoints },
 };
