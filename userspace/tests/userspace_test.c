@@ -533,6 +533,33 @@ static void mp_tables(void)
 	fresh_boot();
 }
 
+/* What a guest finds of a BIOS without calling it: areas, vectors that say which they are, a reset. */
+static void bios_traces(void)
+{
+	const uint8_t *area, *code, *vectors;
+
+	make_bzimage(1);
+	require_equal(boot_made(SMALL), 0);
+	area = made_at(0x400, 0x100);
+	expect_equal(get(area, 2), 0x3f8);
+	expect_equal(get(area + 0x0e, 2), BOOT_EBDA >> 4);
+	expect_equal(get(area + 0x13, 2), BOOT_EBDA >> 10);
+	expect_equal(get(area + 0x49, 1), 3);
+	/* The extended area ends where base memory does. */
+	expect_equal(BOOT_EBDA + (get(made_at(BOOT_EBDA, 1), 1) << 10), 0xa0000);
+	vectors = made_at(0, 256 * 4);
+	for (unsigned int i = 0; i < 256; i++) {
+		code = made_at((get(vectors + 4 * i + 2, 2) << 4) + get(vectors + 4 * i, 2), 3);
+		expect_equal(code[0], 0x68);		/* pushes its number */
+		expect_equal(get(code + 1, 2), i);
+	}
+	/* Where processors start, and reboot=b jumps: to a reset by the keyboard controller. */
+	code = made_at(0xffff0, 5);
+	expect_equal(code[0], 0xea);
+	code = made_at((get(code + 3, 2) << 4) + get(code + 1, 2), 4);
+	expect(!memcmp(code, "\xb0\xfe\xe6\x64", 4));
+}
+
 /* ---- memory, buses, records ------------------------------------------------------------------ */
 
 /* Pages that were given to the host, of which the guest writes one again without a word. */
@@ -741,6 +768,7 @@ static const struct tap_test tests[] = {
 	{ "images with changed bytes do no harm", changed_bytes },
 	{ "ACPI tables are linked, in place and sum to zero", acpi },
 	{ "MP tables name each processor and each line", mp_tables },
+	{ "a guest finds the traces of a BIOS", bios_traces },
 	{ "memory lies below 3 GiB and above 4 GiB", memory_pieces },
 	{ "more memory than the host has is refused", memory_too_much },
 	{ "a write that the dirty log misses is remembered", memory_log_misses },
