@@ -29,9 +29,11 @@ static void take_back(struct cpu *cpu)
 	load_descriptors(cpu->id);
 	asm volatile("mov %0, %%dr7" : : "r"(0x400ul));
 	write_cr0(read_cr0() & ~(uintptr_t)(CR0_TS | CR0_EM | CR0_AM));
-	/* With these, most steps would only fail. */
-	if (!one_in(&cpu->random, 8))
-		write_cr4(read_cr4() & ~(uintptr_t)(CR4_SMEP | CR4_SMAP));
+	/* With these, most steps would only fail; without those, no program of level 3 runs directly. */
+	if (!one_in(&cpu->random, 8)) {
+		write_cr4((read_cr4() & ~(uintptr_t)(CR4_SMEP | CR4_SMAP)) | CR4_OSFXSR | CR4_OSXMMEXCPT);
+		write_cr0(read_cr0() | CR0_NE);
+	}
 	if (cpu->row >= TABLES_SPOILT || !one_in(&cpu->random, 4))
 		write_cr3(good_root());
 	asm volatile("fninit");

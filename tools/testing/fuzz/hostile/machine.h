@@ -28,6 +28,8 @@
 #define CR0_MP		0x00000002u
 #define CR4_PSE		0x00000010u
 #define CR4_PAE		0x00000020u
+#define CR4_OSFXSR	0x00000200u
+#define CR4_OSXMMEXCPT	0x00000400u
 #define CR4_SMEP	0x00100000u
 #define CR4_SMAP	0x00200000u
 
@@ -41,10 +43,11 @@
 
 #define CODE_SELECTOR	0x08u
 #define DATA_SELECTOR	0x10u
-#define USER_CODE	0x1bu
-#define USER_DATA	0x23u
 #define TSS_SELECTOR	0x28u
-#define GDT_ENTRIES	16u
+/* On ring3 programs run directly where their selectors are none of the switcher's. */
+#define USER_CODE	0x83u
+#define USER_DATA	0x8bu
+#define GDT_ENTRIES	18u
 
 /**
  * struct cpu - one processor
@@ -106,6 +109,14 @@ void guest_trap(uintptr_t number);
 struct cpu *this_cpu(void);
 /** step() - do one thing at random */
 void step(struct random *r);
+/** any_address() - memory of all kinds, a few places again and again */
+uintptr_t any_address(struct random *r);
+/** any_entry() - what a table may hold */
+uint64_t any_entry(struct random *r);
+/** run_program() - leave for level 3; only an exception comes back (64 bits) */
+void run_program(struct random *r);
+/** prepare_calls() - SYSCALL ends a step as well (64 bits) */
+void prepare_calls(void);
 
 /** make_good_tables() - low memory one to one, the APICs, and windows through the pool */
 void make_good_tables(void);

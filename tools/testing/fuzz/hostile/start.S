@@ -138,20 +138,16 @@ common:
 	iret
 #endif
 
-/* Code for privilege level 3: one access, then back. The first register has the address. */
+/* Code for privilege level 3: one access, then back. EAX has the address. With 64 bits it is written (user.c). */
 	.section .user, "ax"
 	.globl	user_read, user_write
 user_read:
-#ifdef __x86_64__
-	mov	(%rax), %rcx
-#else
+#ifndef __x86_64__
 	mov	(%eax), %ecx
-#endif
 	int	$0x80
+#endif
 user_write:
-#ifdef __x86_64__
-	mov	%rcx, (%rax)
-#else
+#ifndef __x86_64__
 	mov	%ecx, (%eax)
-#endif
 	int	$0x80
+#endif

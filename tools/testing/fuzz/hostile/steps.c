@@ -37,7 +37,7 @@ static uintptr_t new_address(struct random *r)
 }
 
 /* A few places again and again: what is seldom touched twice goes wrong seldom. */
-static uintptr_t any_address(struct random *r)
+uintptr_t any_address(struct random *r)
 {
 	struct cpu *cpu = this_cpu();
 
@@ -74,7 +74,7 @@ static uint64_t any_frame(struct random *r)
 	}
 }
 
-static uint64_t any_entry(struct random *r)
+uint64_t any_entry(struct random *r)
 {
 	uint64_t entry = any_frame(r);
 
@@ -217,26 +217,6 @@ static void read_or_write(struct random *r)
 		/* An entry of a table, through a window that may lead to the table. */
 		*(volatile uint64_t *)((uintptr_t)at & ~7ul) = any_entry(r);
 	}
-}
-
-/* At privilege level 3; INT 0x80 or a fault comes back. */
-static void as_user(struct random *r)
-{
-	const uint8_t *code = one_in(r, 2) ? user_read : user_write;
-	uintptr_t at = any_address(r), stack = HOSTILE_DATA + 0x80000;
-	uintptr_t flags = one_in(r, 8) ? 0x40202 : 0x202;
-
-	if (one_in(r, 16))
-		code = (void *)any_address(r);
-#ifdef __x86_64__
-	asm volatile("push %0; push %1; push %2; push %3; push %4; iretq"
-		     : : "i"(USER_DATA), "r"(stack), "r"(flags), "i"(USER_CODE), "r"(code),
-		     "a"(at), "c"(any_entry(r)) : "memory");
-#else
-	asm volatile("push %0; push %1; push %2; push %3; push %4; iret"
-		     : : "i"(USER_DATA), "r"(stack), "r"(flags), "i"(USER_CODE), "r"(code),
-		     "a"(at), "c"((uint32_t)any_entry(r)) : "memory");
-#endif
 }
 
 /* Code in a page that is a table too, written just before it runs, or by another one meanwhile. */
@@ -534,7 +514,7 @@ static const struct {
 	uint32_t weight;
 } acts[] = {
 	{ read_or_write, 32 }, { write_tables, 16 }, { write_windows, 8 }, { invalidate, 12 },
-	{ as_user, 12 }, { load_root, 8 }, { flip_control, 12 }, { run_from_pool, 4 },
+	{ run_program, 12 }, { load_root, 8 }, { flip_control, 12 }, { run_from_pool, 4 },
 	{ fill_table, 2 }, { interrupts, 8 }, { ports, 2 }, { touch_msr, 3 },
 	{ odd_descriptors, 4 }, { odd_fpu, 5 }, { odd_debug, 2 }, { odd_instructions, 3 },
 };

@@ -92,6 +92,9 @@ uintptr_t good_root(void)
 void go_paged(void)
 {
 	write_cr3(good_root());
+	write_cr0(read_cr0() | CR0_NE);
+	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
+	prepare_calls();
 }
 
 void change_mode(struct random *r)
@@ -154,8 +157,8 @@ void make_descriptors(uint32_t id)
 
 	g[1] = code;
 	g[2] = 0x00cf93000000ffff;
-	g[3] = code | 0x0000600000000000;
-	g[4] = 0x00cff3000000ffff;
+	g[USER_CODE / 8] = code | 0x0000600000000000;
+	g[USER_DATA / 8] = 0x00cff3000000ffff;
 	g[5] = segment((uintptr_t)tss[id], 0x0000890000000067);
 	g[6] = 0;
 	/* Where an exception of level 3 finds its stack: half-way, since level 0 is deep in it. */
