@@ -4,8 +4,8 @@
  * whether each RUN comes back with an answer, the shadow tables pass the audit, and nothing is
  * left. As a selftest: two fixed seeds, some guests of each. With options:
  *
- *   --seed N --seconds N | --guests N [--cpus N]   guests of this seed
- *   --guest N [--cpus N]                           the one that was told by this number, again
+ *   --seed N --seconds N | --guests N [--cpus N] [--bits 64]   guests of this seed
+ *   --guest N [--cpus N] [--bits 64]                           the one of this number, again
  *
  * A guest's acts follow from its number, but for its timers and, where it has several
  * processors, for which of them comes first. Nothing is judged by a clock: a guest is over after
@@ -33,7 +33,7 @@
 #define PAGE		4096ul
 #define RUNS		2000u	/* of one guest, on all its processors */
 #define STEPS		10000u
-#define LOOK_US		50000u	/* how often a processor is looked at that may stand still */
+#define LOOK_US		50000u	/* how often a processor is looked at that may stand still, or more seldom */
 #define STANDS_STILL	10u	/* looks, and an NMI after each, until its guest is over */
 #define KICKS		60000u	/* a RUN that does not come back after them hangs */
 #define RESETS		32u	/* without a beat between them: the guest has overwritten its code */
@@ -69,7 +69,7 @@ struct vcpu {
 static struct {
 	int vm;
 	uint8_t *memory;
-	bool wide;
+	bool wide;		/* a guest of 64 bits */
 	bool discards;		/* the host takes pages, and what is in them is lost */
 	unsigned int cpus;
 	struct vcpu vcpus[HOSTILE_MAX_CPUS];
@@ -84,6 +84,7 @@ static struct {
 	atomic_uint exits[GONDOLA_EXIT_MEMORY + 1];
 } total;
 static int sys = -1;
+static bool all_wide;
 
 static void on_kick(int signal)
 {
@@ -371,7 +372,7 @@ static bool create(struct random *r, unsigned int cpus)
 {
 	memset(&machine, 0, sizeof(machine));
 	machine.cpus = cpus;
-	machine.wide = one_in(r, 2);
+	machine.wide = one_in(r, 2) || all_wide;
 	machine.discards = one_in(r, 4);
 	machine.memory = mmap(NULL, ALL_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			      -1, 0);
@@ -413,13 +414,30 @@ static void save_and_resume(struct vcpu *vcpu)
 		refused("last", ret, &fault);
 }
 
+/*
+ * How long to wait for a step: what a busy computer takes for a loop of a million says how slow it
+ * is. Else a guest that has no turn would be taken for one that stands still.
+ */
+static unsigned int look_us(void)
+{
+	struct timespec from, to;
+	long long us;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (volatile unsigned int i = 0; i < 1000000; i++)
+		;
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	us = (to.tv_sec - from.tv_sec) * 1000000ll + (to.tv_nsec - from.tv_nsec) / 1000;
+	return us < LOOK_US / 4 ? LOOK_US : us < 250000 ? 4 * us : 1000000;
+}
+
 /* An NMI ends the step of a processor that stands still; the guest is over if none helps. */
 static void watch(void)
 {
 	unsigned int looks = 0;
 
 	while (!atomic_load(&machine.stop) && looks < STANDS_STILL) {
-		usleep(LOOK_US);
+		usleep(look_us());
 		looks++;
 		for (unsigned int i = 0; i < machine.cpus; i++) {
 			struct vcpu *vcpu = &machine.vcpus[i];
@@ -534,7 +552,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "seed", required_argument, NULL, 's' }, { "seconds", required_argument, NULL, 't' },
 		{ "guests", required_argument, NULL, 'n' }, { "cpus", required_argument, NULL, 'c' },
-		{ "guest", required_argument, NULL, 'g' }, { 0 },
+		{ "guest", required_argument, NULL, 'g' }, { "bits", required_argument, NULL, 'b' }, { 0 },
 	};
 	struct sigaction kick = { .sa_handler = on_kick };
 	unsigned int cpus = 0, guests = 0;
@@ -556,6 +574,9 @@ int main(int argc, char **argv)
 			break;
 		case 'c':
 			cpus = atoi(optarg);
+			break;
+		case 'b':
+			all_wide = atoi(optarg) == 64;
 			break;
 		case 'g':
 			guest = strtoull(optarg, NULL, 16);

@@ -514,7 +514,7 @@ static const struct {
 	uint32_t weight;
 } acts[] = {
 	{ read_or_write, 32 }, { write_tables, 16 }, { write_windows, 8 }, { invalidate, 12 },
-	{ run_program, 12 }, { load_root, 8 }, { flip_control, 12 }, { run_from_pool, 4 },
+	{ run_program, 20 }, { load_root, 8 }, { flip_control, 12 }, { run_from_pool, 4 },
 	{ fill_table, 2 }, { interrupts, 8 }, { ports, 2 }, { touch_msr, 3 },
 	{ odd_descriptors, 4 }, { odd_fpu, 5 }, { odd_debug, 2 }, { odd_instructions, 3 },
 };
