@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 
-from check_run import HERE, TREE, Runner
+from check_run import HERE, SPARSE, TREE, Runner
 
 BUILD_FOR = os.path.join(HERE, "machine/build-for")
 DOCS = os.path.join(TREE, "tools/docs/check")
@@ -46,7 +46,7 @@ class Static(Runner):
         for place, name in (("driver", "balloon driver"), ("module", "module")):
             shutil.rmtree(os.path.join(self.build, place), ignore_errors=True)
             built &= self.clean_build("%s for Linux %s, W=1 and sparse" % (name, self.release), [
-                BUILD_FOR, "installed", self.build, place, "W=1", "C=1"])
+                BUILD_FOR, "installed", self.build, place, "W=1", *SPARSE])
         return built
 
     def headers(self):

@@ -26,7 +26,7 @@ FLAVOURS = ("cloud-amd64", "amd64", "rt-amd64")
 # Stock kernels for guests: one that is too old for a host, and the flavours.
 GUESTS = tuple("%s-%s" % (kernel, flavour) for kernel in ("5.10", *KERNELS) for flavour in FLAVOURS) + \
     ("6.1-686", "6.1-686-pae")
-INCLUDED = "gcc,make,libelf-dev,libc6-dev,xz-utils,kmod,perl,python3"
+INCLUDED = "gcc,sparse,make,libelf-dev,libc6-dev,xz-utils,kmod,perl,python3"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -149,7 +149,7 @@ class Suite:
             raise image.ImageError("no kernel %s: there are %s, and the installed one"
                                    % (name, ", ".join(KERNELS)))
         suite = KERNELS[name]
-        self.directory = image.Cache().get("suite-%s-3" % suite, lambda entry: make_root(entry, suite))
+        self.directory = image.Cache().get("suite-%s-4" % suite, lambda entry: make_root(entry, suite))
         self.root = os.path.join(self.directory, "root")
         self.releases = [self.headers_of(flavour) for flavour in FLAVOURS]
         self.release = self.releases[0]
