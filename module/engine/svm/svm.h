@@ -4,10 +4,10 @@
 #define GONDOLA_SVM_H
 
 #include <linux/types.h>
+#include "vcpu.h"
 #include "vmcb.h"
 
 struct gondola_exit;
-struct gondola_vcpu;
 
 /**
  * struct svm_vcpu - the engine's part of a vCPU
@@ -75,5 +75,18 @@ void svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
  * processor (QEMU's) has overwritten the state that it refused.
  */
 const char *svm_refused_field(const struct vmcb *vmcb);
+
+/* state.c */
+void svm_get_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg, struct gondola_segment *out);
+void svm_set_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
+		     const struct gondola_segment *in);
+int svm_cpl(struct gondola_vcpu *vcpu);
+void svm_get_dtable(struct gondola_vcpu *vcpu, bool idt, struct gondola_dtable *out);
+void svm_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dtable *in);
+void svm_set_dr7(struct gondola_vcpu *vcpu, u64 dr7);
+void svm_set_tsc_offset(struct gondola_vcpu *vcpu);
+void svm_swap_tsc_aux(struct svm_vcpu *svm, bool guest);
+int svm_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value);
+int svm_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
 
 #endif
