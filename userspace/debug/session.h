@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Between server.c, which has the client's socket, and requests.c, which serves its packets. */
+#ifndef DEBUG_SESSION_H
+#define DEBUG_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "packet.h"
+#include "stops.h"
+
+struct vm;
+
+#define SESSION_OUT_MAX	(4 * PACKET_MAX)
+
+/**
+ * struct session - the client that there is
+ * @fd: -1: there is none
+ * @long_mode: the client was told of an x86-64, as vCPU 0 was in long mode then; else of an i386
+ * @physical: addresses of memory are guest-physical ("monitor phys")
+ * @no_ack: both sides trust the stream and acknowledge nothing
+ * @running: the guest runs, and an answer is owed when it stops
+ * @leaving: the client has said good-bye
+ * @thread: the vCPU that registers and memory are asked of
+ * @signal: why the guest stands still, as a client names it
+ * @stop: what has stopped it; its @why is 0 where the client has
+ * @out, @out_used: what the client has not taken yet
+ * @last, @last_used: the last answer, for a client that did not understand it
+ */
+struct session {
+	struct vm *vm;
+	int fd;
+	bool long_mode;
+	bool physical;
+	bool no_ack;
+	bool running;
+	bool leaving;
+	unsigned int thread;
+	unsigned int signal;
+	struct stop stop;
+	struct packet_reader reader;
+	char out[SESSION_OUT_MAX];
+	size_t out_used;
+	char last[2 * PACKET_MAX + 4];
+	size_t last_used;
+};
+
+/** session_answer() - frame @packet and send it; it is kept for a client that asks again */
+void session_answer(struct session *s, const struct packet *packet);
+/** requests_take() - serve the packet that @s->reader holds */
+void requests_take(struct session *s);
+/** requests_put_stop() - tell why the guest stands still */
+void requests_put_stop(const struct session *s, struct packet *out);
+
+#endif
