@@ -140,12 +140,19 @@ static void items(void)
 	machine_destroy(&machine);
 }
 
-static void put_gate(struct machine *machine, uint32_t vector, uint32_t handler)
+/* A VM with an IDT, whose vector @vector calls the code from @handler to @handler_end. */
+static struct machine *with_handler(struct smp *smp, uint32_t vector, const char *handler,
+				    const char *handler_end)
 {
-	uint32_t *gate = (uint32_t *)(machine->memory + IDT + 8 * vector);
+	struct machine *machine = &smp->machine;
+	uint32_t *gate;
 
-	gate[0] = 8 << 16 | handler;
+	smp_create(smp, 1);
+	gate = (uint32_t *)(machine->memory + IDT + 8 * vector);
+	gate[0] = 8 << 16 | HANDLER;
 	gate[1] = 0x8e00;
+	smp_put_code(smp, HANDLER, handler, handler_end);
+	return machine;
 }
 
 GUEST_CODE(count_interrupt, 32, "incl 0x40004; movl $0, 0xfee000b0; iret\n");
@@ -163,12 +170,9 @@ static void over_an_interrupt(void)
 	struct machine *machine;
 	struct smp smp;
 
-	smp_create(&smp, 1);
-	machine = &smp.machine;
+	machine = with_handler(&smp, VECTOR, count_interrupt, count_interrupt_end);
 	GUEST_LOAD(machine, to_itself);
 	machine_set(machine);
-	put_gate(machine, VECTOR, HANDLER);
-	smp_put_code(&smp, HANDLER, count_interrupt, count_interrupt_end);
 	machine_result(machine);
 	step(machine);
 	expect_equal(machine->regs.rip, CODE + (uint64_t)(self_nops - to_itself));
@@ -192,12 +196,9 @@ static void into_a_handler(void)
 	struct smp smp;
 	uint64_t fault;
 
-	smp_create(&smp, 1);
-	machine = &smp.machine;
+	machine = with_handler(&smp, VEC_UD, on_fault, on_fault_end);
 	GUEST_LOAD(machine, faults);
 	machine_set(machine);
-	put_gate(machine, VEC_UD, HANDLER);
-	smp_put_code(&smp, HANDLER, on_fault, on_fault_end);
 	step(machine);
 	fault = machine->regs.rip;
 	step(machine);
@@ -221,12 +222,9 @@ static void steps_itself(void)
 	struct machine *machine;
 	struct smp smp;
 
-	smp_create(&smp, 1);
-	machine = &smp.machine;
+	machine = with_handler(&smp, VEC_DB, on_own_db, on_own_db_end);
 	GUEST_LOAD(machine, own_tf);
 	machine_set(machine);
-	put_gate(machine, VEC_DB, HANDLER);
-	smp_put_code(&smp, HANDLER, on_own_db, on_own_db_end);
 	for (unsigned int i = 0; i < 4; i++)
 		step(machine);
 	expect(machine->regs.rflags & RFLAGS_TF);
