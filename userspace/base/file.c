@@ -19,7 +19,8 @@ int file_create_private(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-int file_sync_directory(const char *path)
+/* The name @path, or its absence, reaches stable storage; 0 or -errno. */
+static int sync_directory(const char *path)
 {
 	char directory[PATH_MAX];
 	char *slash;
@@ -48,7 +49,7 @@ int file_remove(const char *path)
 	/* One that is gone already may have been removed by a call that could not sync. */
 	if (unlink(path) && errno != ENOENT)
 		return -errno;
-	ret = file_sync_directory(path);
+	ret = sync_directory(path);
 	return ret && ret != -ENOENT ? 1 : 0;
 }
 
@@ -56,14 +57,14 @@ int file_replace(const char *from, const char *path)
 {
 	if (rename(from, path))
 		return -errno;
-	return file_sync_directory(path) ? 1 : 0;
+	return sync_directory(path) ? 1 : 0;
 }
 
 int file_make_directory(const char *path, mode_t mode)
 {
 	if (mkdir(path, mode))
 		return errno == EEXIST ? 0 : -errno;
-	return file_sync_directory(path);
+	return sync_directory(path);
 }
 
 int file_check_directory(const char *path)

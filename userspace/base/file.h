@@ -13,8 +13,6 @@
  * Returns a descriptor, or -errno.
  */
 int file_create_private(const char *path);
-/** file_sync_directory() - the name @path, or its absence, is on stable storage; 0 or -errno */
-int file_sync_directory(const char *path);
 /**
  * file_remove() - unlink @path, if it is there, and have its absence on stable storage
  *

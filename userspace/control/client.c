@@ -29,7 +29,8 @@ static int wrong(struct control_link *link, const char *format, ...)
 	return -1;
 }
 
-bool control_pending(const struct control_link *link)
+/* A whole line was read already. */
+static bool has_line(const struct control_link *link)
 {
 	return link->used && memchr(link->buffer, '\n', link->used);
 }
@@ -104,7 +105,7 @@ static struct json_object *read_line(struct control_link *link, int64_t deadline
 	link->code[0] = 0;
 	json_object_put(link->failure);
 	link->failure = NULL;
-	while (!control_pending(link))
+	while (!has_line(link))
 		if (read_more(link, deadline))
 			return NULL;
 	bytes = (char *)memchr(link->buffer, '\n', link->used) + 1 - link->buffer;

@@ -10,7 +10,7 @@
 
 /**
  * struct control_link - a connection
- * @fd: the socket; poll it, if control_pending() is false, to wait for the next line
+ * @fd: the socket
  * @greeting: what the VM said first: "protocol", "name", "pid"
  * @error: why the last call failed; its status is that of a command that ends for it
  * @code: the code of an error that the VM answered with, else ""
@@ -59,7 +59,5 @@ struct json_object *control_answer(struct control_link *link, int timeout_ms,
 				   void *argument);
 /** control_read() - the next line, an event or an answer; NULL: with @error, or "" at a clean end */
 struct json_object *control_read(struct control_link *link, int timeout_ms);
-/** control_pending() - a whole line was read already */
-bool control_pending(const struct control_link *link);
 
 #endif

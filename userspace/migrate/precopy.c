@@ -18,7 +18,7 @@
 #define THROTTLE_STEP	20u
 #define SLOT_OF(s, page)	((page) * PAGE < (s)->vm->memory.low ? 0u : 1u)
 
-uint64_t page_gpa(const struct source *s, uint64_t page)
+static uint64_t page_gpa(const struct source *s, uint64_t page)
 {
 	uint64_t at = page * PAGE, low = s->vm->memory.low;
 

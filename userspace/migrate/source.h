@@ -125,8 +125,6 @@ bool precopy_last(struct source *s);
 int64_t precopy_left(struct source *s);
 /** precopy_send_page() - in the smallest way; counts it in @round */
 bool precopy_send_page(struct source *s, uint64_t page, struct report_round *round);
-/** page_gpa() - of page @page of all RAM */
-uint64_t page_gpa(const struct source *s, uint64_t page);
 
 /* ---- push.c: after the switch to post-copy ---- */
 

@@ -129,14 +129,19 @@ static bool connect_in_time(int fd, const struct sockaddr *address, socklen_t by
 	return !error;
 }
 
-static struct addrinfo *look_up(const char *host, const char *port, bool passive, struct error *error)
+/* The addresses of "HOST:PORT"; @host, of 256 bytes, may come back empty. */
+static struct addrinfo *look_up(const char *rest, char *host, bool passive, struct error *error)
 {
 	struct addrinfo hints = {
 		.ai_socktype = SOCK_STREAM, .ai_flags = passive ? AI_PASSIVE : 0,
 	};
 	struct addrinfo *found = NULL;
-	int ret = getaddrinfo(*host ? host : NULL, port, &hints, &found);
+	const char *port;
+	int ret;
 
+	if (!split_tcp(rest, host, &port, error))
+		return NULL;
+	ret = getaddrinfo(*host ? host : NULL, port, &hints, &found);
 	if (ret)
 		error_set(error, EXIT_CODE_ERROR, "host \"%s\": %s", host, gai_strerror(ret));
 	return ret ? NULL : found;
@@ -145,13 +150,10 @@ static struct addrinfo *look_up(const char *host, const char *port, bool passive
 static int connect_tcp(const char *rest, int timeout_ms, struct error *error)
 {
 	struct addrinfo *found, *one;
-	const char *port;
 	char host[256];
 	int fd = -1;
 
-	if (!split_tcp(rest, host, &port, error))
-		return -1;
-	found = look_up(host, port, false, error);
+	found = look_up(rest, host, false, error);
 	if (!found)
 		return -1;
 	for (one = found; one; one = one->ai_next) {
@@ -298,13 +300,10 @@ static int listen_at(const struct addrinfo *at, const char *rest, struct error *
 static int listen_tcp(const char *rest, struct error *error)
 {
 	struct addrinfo *found, *one;
-	const char *port;
 	char host[256];
 	int fd = -1;
 
-	if (!split_tcp(rest, host, &port, error))
-		return -1;
-	found = look_up(host, port, true, error);
+	found = look_up(rest, host, true, error);
 	if (!found)
 		return -1;
 	/* Without a host the address of IPv6 stands for those of IPv4 too, but not the reverse. */

@@ -58,14 +58,15 @@ int vm_state_by_name(const char *name)
 	return -1;
 }
 
-const char *vm_states_words(unsigned int states, char *buffer, size_t room)
+/* "running or paused": the states of a mask. */
+static void put_states(unsigned int states, char *buffer, size_t room)
 {
 	size_t used = 0;
 
 	buffer[0] = 0;
 	if (states == VM_IN_ACTIVE) {
 		snprintf(buffer, room, "active");
-		return buffer;
+		return;
 	}
 	for (int i = 0; i < VM_STATE_COUNT && used < room; i++) {
 		if (!(states & 1u << i))
@@ -74,7 +75,6 @@ const char *vm_states_words(unsigned int states, char *buffer, size_t room)
 		used += snprintf(buffer + used, room - used, "%s%s",
 				 !used ? "" : states ? ", " : " or ", names[i]);
 	}
-	return buffer;
 }
 
 /* "a running VM", "an inactive VM" */
@@ -91,7 +91,7 @@ int vm_state_allows(const char *command, const char *name, enum vm_state state, 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		if (strcmp(rules[i].command, command) || rules[i].states & 1u << state)
 			continue;
-		vm_states_words(rules[i].states, needed, sizeof(needed));
+		put_states(rules[i].states, needed, sizeof(needed));
 		snprintf(words, room, "%s is %s; %s needs %s %s VM", name, vm_state_name(state),
 			 command, article(needed), needed);
 		return -1;

@@ -50,8 +50,6 @@ enum vm_state {
 const char *vm_state_name(enum vm_state state);
 /** vm_state_by_name() - or -1 */
 int vm_state_by_name(const char *name);
-/** vm_states_words() - "running or paused": the states of a mask; returns @buffer */
-const char *vm_states_words(unsigned int states, char *buffer, size_t room);
 /**
  * vm_state_allows() - may @command be given in @state?
  *

@@ -79,8 +79,6 @@ static inline uint64_t balloon_total(const struct balloon *balloon)
 
 /** balloon_put() - the goal in the configuration; @pages: for drivers that know no goals */
 void balloon_put(struct balloon *balloon, uint32_t pages);
-/** balloon_show() - and the driver is told of the change */
-void balloon_show(struct balloon *balloon, uint32_t pages);
 /** balloon_end() - the goal ends for this reason, if it has not already */
 void balloon_end(struct balloon *balloon, uint32_t reason);
 /** balloon_told() - the driver wrote @reason for the goal @id; false: it may not */

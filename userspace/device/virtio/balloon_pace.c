@@ -59,7 +59,7 @@ void balloon_put(struct balloon *balloon, uint32_t pages)
 	virtio_set_config(device, GONDOLA_BALLOON_CONFIG, &extension->id, sizeof(extension->id));
 }
 
-void balloon_show(struct balloon *balloon, uint32_t pages)
+static void show(struct balloon *balloon, uint32_t pages)
 {
 	balloon_put(balloon, pages);
 	virtio_config_changed(&balloon->device);
@@ -90,7 +90,7 @@ void balloon_end(struct balloon *balloon, uint32_t reason)
 	balloon->reason = reason;
 	/* An old goal must not be reached later, by another driver or after a sleep. */
 	if (reason != GONDOLA_BALLOON_REACHED && reason != GONDOLA_BALLOON_CANCELLED)
-		balloon_show(balloon, balloon->held);
+		show(balloon, balloon->held);
 	PROBE_BALLOON_END(balloon->id, reason, balloon->held);
 	fill_status(balloon, &status);
 	if (balloon->hooks.ended)
@@ -158,7 +158,7 @@ static bool step(struct balloon *balloon, uint64_t elapsed)
 			pages = balloon->held + room;
 	}
 	if (pages != balloon->config.num_pages)
-		balloon_show(balloon, pages);
+		show(balloon, pages);
 	return false;
 }
 
@@ -247,7 +247,7 @@ uint32_t balloon_ask(struct virtio_device *device, const struct balloon_goal *go
 	balloon->wanted_stats = 0;
 	PROBE_BALLOON_GOAL(id, balloon->goal.pages, balloon->held);
 	if (is_paced(balloon))
-		balloon_show(balloon, balloon->goal.pages);
+		show(balloon, balloon->goal.pages);
 	virtio_unlock(device);
 	/* A driver that only knows a target, and the deadline, are the thread's. */
 	virtio_kick(device);
@@ -264,7 +264,7 @@ void balloon_cancel(struct virtio_device *device)
 		balloon->goal = (struct balloon_goal){ .pages = balloon->held };
 		if (!++balloon->id)
 			balloon->id = 1;
-		balloon_show(balloon, balloon->held);
+		show(balloon, balloon->held);
 	}
 	virtio_unlock(device);
 }

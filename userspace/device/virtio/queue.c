@@ -96,7 +96,7 @@ bool queue_owns(const struct queue *queue, uint32_t generation)
 	return queue->ready && queue->generation == generation;
 }
 
-bool queue_empty(const struct queue *queue)
+static bool is_empty(const struct queue *queue)
 {
 	return !queue->ready || queue->error ||
 	       LOAD(&queue->rings.avail[RING_IDX]) == queue->next_avail;
@@ -278,7 +278,7 @@ bool queue_notify_on(struct queue *queue)
 	}
 	/* The driver makes a buffer available before it looks at what was written here. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return !queue_empty(queue);
+	return !is_empty(queue);
 }
 
 /* ---- chains -------------------------------------------------------------------- */

@@ -94,8 +94,6 @@ void queue_disable(struct queue *queue);
 bool queue_owns(const struct queue *queue, uint32_t generation);
 /** queue_pop() - the next available buffer: 1, 0 (none) or -1 (@error) */
 int queue_pop(struct queue *queue, struct queue_chain *chain);
-/** queue_empty() - would queue_pop() return 0? */
-bool queue_empty(const struct queue *queue);
 /** queue_unpop() - take the last buffer that was popped back, as if it had not been */
 void queue_unpop(struct queue *queue, const struct queue_chain *chain);
 /**

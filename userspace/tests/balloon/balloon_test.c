@@ -430,8 +430,8 @@ static void queue_numbers(void)
 
 /* ---- saved state -------------------------------------------------------------------- */
 
-/* The value of a field in the saved record. */
-static uint8_t *field(const char *wanted)
+/* The value of the @n-th field of this name in the saved record. */
+static uint8_t *nth_field(const char *wanted, unsigned int n)
 {
 	char name[STATE_NAME_MAX + 1];
 	unsigned int kind;
@@ -441,11 +441,16 @@ static uint8_t *field(const char *wanted)
 	for (size_t at = 0; at < record.bytes;) {
 		at = state_next(&record, at, name, &kind, &value, &bytes);
 		require(at);
-		if (!strcmp(name, wanted))
+		if (!strcmp(name, wanted) && !n--)
 			return saved + ((const uint8_t *)value - saved);
 	}
 	require(!"there is such a field");
 	return NULL;
+}
+
+static uint8_t *field(const char *wanted)
+{
+	return nth_field(wanted, 0);
 }
 
 static void state(void)
@@ -488,24 +493,6 @@ static void state(void)
 	expect(balloon_send_run(DEFLATE, FIRST * 4096ul, 16 * 4096, WRITE));
 	devices_forget();
 	driver_end();
-}
-
-/* The @n-th field of a name. */
-static uint8_t *nth_field(const char *wanted, unsigned int n)
-{
-	char name[STATE_NAME_MAX + 1];
-	unsigned int kind;
-	const void *value;
-	size_t bytes;
-
-	for (size_t at = 0; at < record.bytes;) {
-		at = state_next(&record, at, name, &kind, &value, &bytes);
-		require(at);
-		if (!strcmp(name, wanted) && !n--)
-			return saved + ((const uint8_t *)value - saved);
-	}
-	require(!"there is such a field");
-	return NULL;
 }
 
 /* A record says that a buffer of the statistics queue is kept, which is not ready. */

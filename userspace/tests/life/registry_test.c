@@ -69,8 +69,9 @@ static void write_file(const char *path, const char *text)
 	close(fd);
 }
 
-/* A process that holds the lock of @name until it is killed. */
-static pid_t living(const char *name)
+/* A process that does @live for @name until it is killed, and has written a byte to say that it can. */
+static pid_t process(void (*live)(const char *name, const char *lines, int ready),
+		     const char *name, const char *lines)
 {
 	int ends[2];
 	char byte;
@@ -80,10 +81,8 @@ static pid_t living(const char *name)
 	child = fork();
 	require(child >= 0);
 	if (!child) {
-		if (registry_lock(name, &error) < 0 || write(ends[1], "x", 1) != 1)
-			_exit(1);
-		pause();
-		_exit(0);
+		live(name, lines, ends[1]);
+		_exit(1);
 	}
 	close(ends[1]);
 	require_equal(read(ends[0], &byte, 1), 1);
@@ -91,33 +90,37 @@ static pid_t living(const char *name)
 	return child;
 }
 
+static void hold(const char *name, const char *lines, int ready)
+{
+	(void)lines;
+	if (registry_lock(name, &error) >= 0 && write(ready, "x", 1) == 1)
+		pause();
+}
+
+/* A process that holds the lock of @name until it is killed. */
+static pid_t living(const char *name)
+{
+	return process(hold, name, NULL);
+}
+
+static void speak(const char *name, const char *lines, int ready)
+{
+	int lock = registry_lock(name, &error), peer, socket;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	socket = line_socket_listen(registry_path(REGISTRY_CONTROL, name));
+	fcntl(socket, F_SETFL, 0);
+	if (lock < 0 || write(ready, "x", 1) != 1)
+		return;
+	while ((peer = accept(socket, NULL, NULL)) >= 0)
+		if (lines && line_socket_send(peer, lines, strlen(lines), -1))
+			close(peer);
+}
+
 /* One that has a control socket too, and gives each client @lines, or nothing. */
 static pid_t speaking(const char *name, const char *lines)
 {
-	int ends[2];
-	char byte;
-	pid_t child;
-
-	require_equal(pipe2(ends, O_CLOEXEC), 0);
-	child = fork();
-	require(child >= 0);
-	if (!child) {
-		int lock = registry_lock(name, &error), peer, socket;
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		socket = line_socket_listen(registry_path(REGISTRY_CONTROL, name));
-		fcntl(socket, F_SETFL, 0);
-		if (lock < 0 || write(ends[1], "x", 1) != 1)
-			_exit(1);
-		while ((peer = accept(socket, NULL, NULL)) >= 0)
-			if (lines && line_socket_send(peer, lines, strlen(lines), -1))
-				close(peer);
-		_exit(1);
-	}
-	close(ends[1]);
-	require_equal(read(ends[0], &byte, 1), 1);
-	close(ends[0]);
-	return child;
+	return process(speak, name, lines);
 }
 
 static void end_process(pid_t child)

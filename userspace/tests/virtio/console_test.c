@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <linux/virtio_console.h>
 
@@ -43,16 +42,6 @@ static void expect_control(uint32_t id, uint16_t event, uint16_t value)
 	expect_equal(message->id, id);
 	expect_equal(message->event, event);
 	expect_equal(message->value, value);
-}
-
-static int connect_peer(void)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	strcpy(address.sun_path, socket_name);
-	require_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), 0);
-	return peer;
 }
 
 /* More than a socket takes at once is held until the peer reads. */
@@ -103,7 +92,7 @@ static void console(void)
 	put_desc(5, 0, BUFFERS, 4, 0, 0);
 	offer(5, 0);
 	expect(used_within(5, 1));
-	peer = connect_peer();
+	peer = connect_peer(socket_name);
 	expect_control(1, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	expect_equal(write(peer, "hello", 5), 5);
 	put_desc(4, 0, BUFFERS + 0x800, 3, WRITE, 0);
@@ -139,7 +128,7 @@ static int stall(void)
 	driver_start(create_console(), 0);
 	send_control(1, VIRTIO_CONSOLE_PORT_READY, 1);
 	send_control(1, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	peer = connect_peer();
+	peer = connect_peer(socket_name);
 	/* The peer is accepted before what it sends is taken. */
 	expect_equal(write(peer, "x", 1), 1);
 	put_desc(4, 0, BUFFERS + 0x800, 1, WRITE, 0);
@@ -228,7 +217,7 @@ static void held_and_resized_beyond_memory(void)
 			usleep(100);
 		require_equal(ring->idx, i + 1);
 	}
-	peer = connect_peer();
+	peer = connect_peer(socket_name);
 	expect_equal(write(peer, "x", 1), 1);
 	put_desc(4, 0, BUFFERS + 0x800, 1, WRITE, 0);
 	offer(4, 0);

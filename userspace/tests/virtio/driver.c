@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "driver.h"
@@ -128,4 +130,14 @@ bool broken_within(void)
 		usleep(1000);
 	}
 	return false;
+}
+
+int connect_peer(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, path);
+	require_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), 0);
+	return peer;
 }

@@ -77,6 +77,8 @@ void offer(unsigned int queue, uint16_t head);
 bool used_within(unsigned int queue, uint16_t index);
 /** broken_within() - wait for NEEDS_RESET; false after PATIENCE_MS */
 bool broken_within(void);
+/** connect_peer() - a client of a port's socket */
+int connect_peer(const char *path);
 
 /** nonsense_to() - 100,000 seeded writes to a device, which is then up and must work */
 void nonsense_to(struct virtio_device *(*create)(void));

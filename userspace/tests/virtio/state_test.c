@@ -268,17 +268,35 @@ static void net_goes_on(void)
 	finish();
 }
 
-static int connect_peer(void)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+#define LARGE	(3u << 20)
 
-	strcpy(address.sun_path, socket_name);
-	require_equal(connect(peer, (struct sockaddr *)&address, sizeof(address)), 0);
+/* The guest writes LARGE bytes to a console; no word occurs twice. */
+static int begin_output(void)
+{
+	int peer;
+
+	begin(create_console);
+	peer = connect_peer(socket_name);
+	for (uint32_t i = 0; i < LARGE / 4; i++)
+		((uint32_t *)guest(BUFFERS))[i] = i * 2654435761u;
+	put_desc(1, 0, BUFFERS, LARGE, 0, 0);
+	offer(1, 0);
 	return peer;
 }
 
-#define LARGE	(3u << 20)
+/* The peer, which has @first bytes of them, gets the rest. */
+static void end_output(int peer, uint8_t *got, size_t first)
+{
+	ssize_t bytes;
+
+	while (first < LARGE && (bytes = recv(peer, got + first, LARGE - first, 0)) > 0)
+		first += bytes;
+	expect_equal(first, LARGE);
+	expect(!memcmp(got, guest(BUFFERS), LARGE));
+	expect(used_within(1, 1));
+	close(peer);
+	finish();
+}
 
 /* The next machine writes the rest of a buffer: no byte twice, none lost. */
 static void console_goes_on(void)
@@ -288,12 +306,7 @@ static void console_goes_on(void)
 	ssize_t bytes;
 	int peer;
 
-	begin(create_console);
-	peer = connect_peer();
-	for (uint32_t i = 0; i < LARGE / 4; i++)
-		((uint32_t *)guest(BUFFERS))[i] = i * 2654435761u;
-	put_desc(1, 0, BUFFERS, LARGE, 0, 0);
-	offer(1, 0);
+	peer = begin_output();
 	require_equal(poll(&(struct pollfd){ .fd = peer, .events = POLLIN }, 1, PATIENCE_MS), 1);
 	usleep(50000);
 	expect_equal(ring_used(1)->idx, 0);
@@ -306,14 +319,8 @@ static void console_goes_on(void)
 	load();
 	require(devices_thaw(&error));
 	usleep(20000);
-	peer = connect_peer();
-	while (first < LARGE && (bytes = recv(peer, got + first, LARGE - first, 0)) > 0)
-		first += bytes;
-	expect_equal(first, LARGE);
-	expect(!memcmp(got, guest(BUFFERS), LARGE));
-	expect(used_within(1, 1));
-	close(peer);
-	finish();
+	peer = connect_peer(socket_name);
+	end_output(peer, got, first);
 }
 
 /* While it is yielded another process may listen there; taken meanwhile, it cannot go on. */
@@ -338,7 +345,7 @@ static void console_yields(void)
 	unlink(socket_name);
 	close(other);
 	require(devices_thaw(&error));
-	peer = connect_peer();
+	peer = connect_peer(socket_name);
 	close(peer);
 	finish();
 	expect(access(socket_name, F_OK));
@@ -363,16 +370,9 @@ static void disk_cut_meanwhile(void)
 static void console_thaws(void)
 {
 	static uint8_t got[LARGE + 1];
-	size_t first = 0;
-	ssize_t bytes;
 	int peer;
 
-	begin(create_console);
-	peer = connect_peer();
-	for (uint32_t i = 0; i < LARGE / 4; i++)
-		((uint32_t *)guest(BUFFERS))[i] = i * 2654435761u;
-	put_desc(1, 0, BUFFERS, LARGE, 0, 0);
-	offer(1, 0);
+	peer = begin_output();
 	usleep(20000);
 	for (int i = 0; i < 3; i++) {
 		devices_freeze();
@@ -381,13 +381,7 @@ static void console_thaws(void)
 		require(devices_thaw(&error));
 		usleep(1000);
 	}
-	while (first < LARGE && (bytes = recv(peer, got + first, LARGE - first, 0)) > 0)
-		first += bytes;
-	expect_equal(first, LARGE);
-	expect(!memcmp(got, guest(BUFFERS), LARGE));
-	expect(used_within(1, 1));
-	close(peer);
-	finish();
+	end_output(peer, got, 0);
 }
 
 /* ---- records that are not right ------------------------------------------------------------------- */
