@@ -112,7 +112,7 @@ const char *image_other(const struct image *image)
 		{ 0, "QFI\xfb", "a disk image (qcow2), not a kernel" },
 		{ 0, "KDMV", "a disk image (VMDK), not a kernel" },
 		{ 0x8001, "CD001", "an image of a CD: take the kernel and initrd from it" },
-		{ 0, "MZ", "a program for EFI firmware, which this machine has not" },
+		{ 0, "MZ", "a program for EFI firmware, which this machine does not have" },
 		{ 0, "070701", "an archive for --initrd, not a kernel" },
 		{ 0, "!<arch>\n", "an archive, such as a package: unpack it first (dpkg -x)" },
 	};

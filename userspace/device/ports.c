@@ -39,7 +39,7 @@ static void firmware_write(void *device, uint64_t offset, uint64_t value, unsign
 		vm_end(device, VM_ERROR, "the guest raised exception %u in real mode and has no handler for it",
 		       vector);
 	else
-		vm_end(device, VM_ERROR, "the guest called the BIOS (interrupt 0x%02x, function 0x%02x), which this machine has not",
+		vm_end(device, VM_ERROR, "the guest called the BIOS (interrupt 0x%02x, function 0x%02x), which this machine does not have",
 		       vector, function);
 }
 
