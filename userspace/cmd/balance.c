@@ -165,12 +165,12 @@ const struct command command_balance = {
 	.about =
 "Every few seconds this command looks at the host, and at the statistics of all running VMs "
 "that have a balloon. A guest that has less available memory than its floor gets memory "
-"back from its balloon: from the host, as far as it has more than its reserve, else from "
-"other guests. If the host has less than its reserve, or if much of it waits for memory "
-"(/proc/pressure/memory), guests with more than one and a half of their floors give memory, "
-"until the host has one and a half of its reserve. A guest that gave memory is left alone "
-"for three rounds, unless it is in need.\n"
-"Every decision is a line with its reason. Ctrl-C or SIGTERM ends the command; balloons "
+"back from its balloon. The host gives what it has above its reserve, and other guests give "
+"the rest. If the host has less than its reserve, or if its programs often wait for memory "
+"(/proc/pressure/memory), guests that have more than one and a half times their floors give "
+"memory, until the host has one and a half times its reserve. A guest that gave memory is "
+"left alone for three rounds, unless it needs memory itself.\n"
+"The command prints a line with the reason for every decision. Ctrl-C or SIGTERM ends the command; balloons "
 "stay as they are. A guest's floor is its --balloon-floor (see gondola help run).",
 	.options = specs,
 	.status =

@@ -59,7 +59,7 @@ const struct command command_delete = {
 	.examples =
 "gondola delete vm1 --saved-state; gondola start vm1",
 	.status =
-"0 done, and no loss of power brings it back, 2 wrong usage, 14 error, 20 the VM is neither "
+"0 done, and on stable storage, 2 wrong usage, 14 error, 20 the VM is neither "
 "inactive, suspended nor away",
 	.run = run_delete,
 };

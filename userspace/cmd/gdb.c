@@ -62,17 +62,17 @@ const struct command command_gdb = {
 	.summary = "let GDB look into a guest",
 	.usage = "NAME",
 	.about =
-"It speaks GDB's remote protocol on its standard input and output, and is meant to be started by GDB, which "
-"has vCPUs as threads then, their registers, memory by virtual address, breakpoints, watchpoints where "
-"the processor arms them for guests, and single steps.\n"
-"The guest stands still, with its clocks, until \"continue\"; Ctrl-C stops it again.  When GDB goes, by "
-"whatever way, its breakpoints go too, and the guest goes on.  A VM with a debugger is neither suspended "
-"nor migrated.  \"monitor help\" lists what GDB has no command for.\n"
-"With \"--gdb\" of \"gondola run\" and \"gondola create\" GDB connects without this command.",
+"This command speaks GDB's remote protocol on its standard input and output, so that GDB can start it. "
+"GDB shows each vCPU as a thread. It reads and writes registers and memory, sets breakpoints, and steps; "
+"it sets watchpoints where the processor arms them for guests.\n"
+"The guest and its clocks stand still until \"continue\"; Ctrl-C stops them again. However GDB ends, its "
+"breakpoints are removed and the guest goes on. A VM with a debugger cannot be suspended or migrated. "
+"\"monitor help\" lists what GDB has no command for.\n"
+"With the option --gdb of \"gondola run\" or \"gondola create\", GDB connects without this command.",
 	.options = specs,
 	.examples =
 "gdb -ex 'target remote | gondola gdb vm1' vmlinux",
 	.status =
-"0 GDB has gone, 2 wrong usage, 14 error, 20 the VM does not run",
+"0 GDB has ended, 2 wrong usage, 14 error, 20 the VM does not run",
 	.run = run_gdb,
 };

@@ -155,8 +155,9 @@ const struct command command_help = {
 	.summary = "explain gondola, or one command",
 	.usage = "[COMMAND]\n--man",
 	.about =
-"The kernel module gondola.ko executes guests by an engine: vmx (Intel VT-x), svm (AMD-V) or "
-"interp (software). It maps guest memory by shadow page tables, so it needs no nested paging. "
+"The kernel module gondola.ko executes guests by an engine: vmx (Intel VT-x), svm (AMD-V), ring3 "
+"(only a guest's programs run on the processor) or interp (software). It maps guest memory by "
+"shadow page tables, so it needs no nested paging. "
 "This program gives a guest its memory, devices and kernel.\n"
 "\"gondola COMMAND --help\" prints the same as \"gondola help COMMAND\". With --man this command "
 "prints the man page as reStructuredText. \"gondola --version\" prints the version.\n"

@@ -20,15 +20,15 @@
 #define INCOMING_OPTIONS	\
 	INCOMING_ROW("--disk", "FILE[,ro][,format=raw]",	\
 		     "What the VM's next disk is here, as in \"gondola run\"."),	\
-	INCOMING_ROW("--net", "user|tap=NAME", "The same of its next network card."),	\
-	INCOMING_ROW("--port", "NAME=WHERE", "The same of its next port."),	\
+	INCOMING_ROW("--net", "user|tap=NAME", "The same for its next network card."),	\
+	INCOMING_ROW("--port", "NAME=WHERE", "The same for its next port."),	\
 	INCOMING_ROW("--console", "WHERE", "As in \"gondola run\" (default: as the configuration "	\
 		     "says, else stdio)."),	\
 	INCOMING_ROW("--sandbox", "on|off|strict", "As in \"gondola run\" (default: as this host's "	\
 		     "configuration says, else on)."),	\
 	INCOMING_ROW("--same-names", NULL, "Open the files, taps and sockets that the source or the "	\
-		     "file names. Only for one that you trust to choose among this host's: shared "	\
-		     "storage, or a file of your own.")
+		     "file names. Use this only if you trust it to choose among this host's: with "	\
+		     "shared storage, or a file of your own.")
 
 void incoming_take(void *to, const char *option, const char *value);
 /** incoming_names_devices() - the command line says what is behind a device: this option, or NULL */

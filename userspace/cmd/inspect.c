@@ -248,12 +248,13 @@ const struct command command_inspect = {
 "NAME interrupts [--vcpu N] [--json]\n"
 "NAME history [--vcpu N] [--json]",
 	.about =
-"\"registers\" shows general, control, segment and debug registers; \"walk\" the walk of the "
-"guest's page tables for a virtual address, entry by entry, and the rights that result; "
-"\"interrupts\" the vCPU's local APIC, and the VM's I/O APIC, PICs and PIT; \"history\" the last 256 "
-"times that the vCPU left the guest: where and why, the ticks of the host's time-stamp counter since "
-"the time before, and whether the module handled it or the launcher had to.\n"
-"The guest may run. It is stopped for a moment, together with its clocks, and does not notice.",
+"\"registers\" shows general, control, segment and debug registers. \"walk\" shows how the guest's page "
+"tables translate a virtual address, entry by entry, and the rights that result. \"interrupts\" shows "
+"the vCPU's local APIC, and the VM's I/O APIC, PICs and PIT. \"history\" shows the last 256 exits of "
+"the vCPU: where and why, the ticks of the host's time-stamp counter since the one before, and whether "
+"the module handled the exit or the launcher had to.\n"
+"The guest may be running. The command stops it for a moment, together with its clocks, so the guest "
+"does not notice.",
 	.options = specs,
 	.examples =
 "gondola inspect vm1\n"

@@ -272,8 +272,8 @@ const struct command command_migrate = {
 	.about =
 "Memory is copied in rounds while the guest runs; each round sends what was written during "
 "the one before. Then the guest stops, the rest is sent, and it goes on at the target, "
-"where \"gondola receive\" waits. The VM is here until the target has said that the VM is "
-"its own, and whatever fails before leaves it running here.",
+"where \"gondola receive\" waits. The VM stays here until the target has said that it owns "
+"the VM; if anything fails before that, the VM runs on here.",
 	.options = specs,
 	.notes =
 "The report of rounds comes at the end, also when the VM did not move: how far it got, and "
@@ -283,7 +283,7 @@ const struct command command_migrate = {
 "  gondola receive vm1 unix:/run/in.sock\n"
 "  gondola migrate vm1 \"exec:ssh target socat - unix:/run/in.sock\"",
 	.status =
-"0 the VM runs there, 2 wrong usage, 14 it did not move, or that is in doubt (the message "
+"0 the VM runs there, 2 wrong usage, 14 it did not move, or it is not known whether (the message "
 "says which), 20 it neither runs nor is paused",
 	.run = run_migrate,
 };

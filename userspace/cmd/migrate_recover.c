@@ -29,8 +29,8 @@ static const struct option_spec specs[] = {
 	{ .name = "NAME", .take = take_word },
 	{ .name = "ADDRESS", .take = take_word },
 	OPTION("--take-back", NULL,
-	       "Give this at the source, where the VM stands still in doubt, once you have seen "
-	       "that the target has no process of it. The VM runs on here. If it were running "
+	       "Give this at the source, once you have seen that the target has no process of "
+	       "the VM. The VM, which stands still here until then, runs on here. If it were running "
 	       "there too, both would spoil its disks. A VM that is \"receiving\" or "
 	       "\"committing\" at the target may yet run there: wait, or kill it there.", FLAG,
 	       struct recover_options, take_back),

@@ -115,8 +115,8 @@ const struct command command_probe = {
 	.summary = "show which engines this machine can use, and why not the others",
 	.usage = "[--json]",
 	.about =
-"There is a line for each engine, with advice below it where you can do something, and then "
-"the engine that \"gondola run\" takes by itself.",
+"The command prints a line for each engine, with advice below it if you can do something. The last "
+"line names the engine that \"gondola run\" takes if it is given none.",
 	.options = specs,
 	.status =
 "0 an engine can be used, 4 none can, or the module is not loaded",

@@ -117,6 +117,6 @@ const struct command command_resume = {
 "gondola resume vm1 --file /backup/vm1.vm\n"
 "gondola resume copy --file /backup/vm1.vm --disk /backup/vm1.img --net user",
 	.status =
-"as run; 6: the file cannot be used, or not on this host; 20: the VM is not suspended",
+"as run; 6: the file is not usable, or not on this host; 20: the VM is not suspended",
 	.run = run_resume,
 };

@@ -205,20 +205,20 @@ const struct option_spec run_specs[] = {
 	       "Listen on this socket for requests, a line of JSON each: status, pause, events "
 	       "and more.", TEXT, struct run_options, control),
 	OPTION_TAKEN("--gdb", "tcp:127.0.0.1:PORT|unix:PATH",
-		     "Listen for GDB, one client at a time (see \"gondola help gdb\"). Who connects "
-		     "can do anything to the guest.", take_gdb),
+		     "Listen for GDB, one client at a time (see \"gondola help gdb\"). A client can do "
+		     "anything to the guest.", take_gdb),
 	OPTION_TAKEN("--sandbox", "on|off|strict",
 		     "on (default): before the guest starts, the launcher gives up its "
 		     "privileges, its access to files and most system calls, and names the "
 		     "protections that this kernel lacks. strict: the guest does not start unless "
-		     "all of them are there. off: none.", take_sandbox),
+		     "all of them are there. off: none of this is done.", take_sandbox),
 	OPTIONS_OF("For tests"),
 	OPTION("--debug-exit", "PORT",
 	       "A 32-bit write of v to this port ends the launcher with status (v << 1) | 1 "
 	       "(default 0xf4).", NUMBER, struct run_options, debug_exit, .max = 0xffff),
 	OPTION("--count-port", "PORT",
-	       "A 32-bit write of v to this port records all counts so far, under v, as "
-	       "\"counts\" of the report.", NUMBER, struct run_options, count_port, .min = 1,
+	       "A 32-bit write of v to this port adds all counts so far to \"counts\" of the "
+	       "report, under v.", NUMBER, struct run_options, count_port, .min = 1,
 	       .max = 0xffff),
 	OPTION("--json", "FILE",
 	       "When the guest has ended, write a report: how it ended, and all counts.", TEXT,
