@@ -277,8 +277,8 @@ struct gondola_mark {
  * struct gondola_irq_line - GONDOLA_IRQ_LINE: drive a line of the interrupt controllers
  * @size: sizeof(struct gondola_irq_line)
  * @flags: must be 0
- * @gsi: 0 … 23, as the I/O APIC numbers its pins, but that it sees ISA line 0 at pin 2; 0 … 15
- *	are the lines of the PIC as well, 16 … 23 reach it on the lines GONDOLA_PIC_LINES
+ * @gsi: 0 … 23: the I/O APIC's pin of that number, except that GSI 0 is its pin 2.  0 … 15 are the
+ *	PIC's lines, too; 16 … 23 reach the PIC on its lines GONDOLA_PIC_LINES
  * @level: 0 or 1
  */
 struct gondola_irq_line {
@@ -386,8 +386,9 @@ struct gondola_state {
  *
  * While the clocks are held, reads of TSCs, LAPIC timers and the PIT do not
  * change, no timer fires, and GONDOLA_RUN is refused (EBUSY).  Then they go on
- * from there: to the guest no time has passed.  State that is saved meanwhile is
- * of one moment; state that is set counts from the moment they go on.
+ * from there: to the guest no time has passed.  State that is saved meanwhile
+ * shows one moment; timers in state that is set meanwhile count from the moment
+ * when the clocks go on.
  * EBUSY: a vCPU runs.
  */
 struct gondola_hold_clock {
@@ -491,8 +492,8 @@ struct gondola_stats {
  * @rip: where it left
  * @reason: enum gondola_reason
  * @hw_reason: the engine's raw code
- * @user_exit: enum gondola_user_exit: what GONDOLA_RUN came back with first, before the guest was
- *	entered again; GONDOLA_EXIT_NONE: it did not, the module handled the exit
+ * @user_exit: enum gondola_user_exit: what GONDOLA_RUN returned for this exit; GONDOLA_EXIT_NONE: it
+ *	did not return, since the module handled the exit
  * @error: the errno with which GONDOLA_RUN failed then, or 0
  */
 struct gondola_history_entry {
@@ -513,8 +514,8 @@ struct gondola_history_entry {
  * @total: out: how often the vCPU has left guest mode, which is the number of the last entry
  * @entries: address of an array of struct gondola_history_entry; the oldest comes first
  *
- * With room for fewer than there are the newest are written.  A history is always kept, and
- * is no part of the state: it begins anew where a VM is resumed.
+ * If there is room for fewer than there are, the newest are written.  The module always keeps the
+ * history.  Saved state does not include it: where a VM is resumed, its history begins anew.
  */
 struct gondola_history {
 	__u32 size;
@@ -536,17 +537,18 @@ struct gondola_history {
  * @dr7: as in the register: bits 0 to 7 and 16 to 31, and no breakpoint is one on a port
  *
  * With BREAKPOINTS the guest's INT3 is not delivered: GONDOLA_RUN returns with GONDOLA_EXIT_DEBUG,
- * and RIP is the instruction's.  With STEP the vCPU does one thing and GONDOLA_RUN returns with
- * GONDOLA_EXIT_DEBUG: it takes the exception that waits for delivery, else it executes one
- * instruction, of a REP one item.  No interrupt is taken meanwhile; one that ends HLT stays pending.
- * The instruction is emulated, so that the guest sees nothing of it; one that gondola cannot emulate
- * is not executed, and GONDOLA_RUN returns with GONDOLA_EXIT_EMULATION.  STEP is done then; the other
- * flags stay.
+ * and RIP is the instruction's.
  *
- * With HARDWARE @dr and @dr7 are in force in place of the guest's own breakpoints: what meets one
- * returns with GONDOLA_EXIT_DEBUG, before the instruction for one on execution, else behind it.  The
- * guest's DR0 to DR3 and DR7 read as it wrote them.  An instruction that gondola emulates beside an
- * engine of hardware, in a step or because it left the guest, meets none.
+ * With STEP the vCPU takes the exception that waits for delivery.  If none waits, it executes one
+ * instruction, or one item of a REP.  Then GONDOLA_RUN returns with GONDOLA_EXIT_DEBUG.  No interrupt is
+ * taken meanwhile; one that ends HLT stays pending.  The instruction is emulated, so the guest does not
+ * notice the step.  If gondola cannot emulate it, it is not executed, and GONDOLA_RUN returns with
+ * GONDOLA_EXIT_EMULATION.  Either way STEP is cleared, and the other flags stay.
+ *
+ * With HARDWARE @dr and @dr7 are in force in place of the guest's own breakpoints.  At a breakpoint
+ * GONDOLA_RUN returns with GONDOLA_EXIT_DEBUG: before the instruction for one on execution, else behind
+ * it.  The guest's DR0 to DR3 and DR7 read as it wrote them.  On an engine of hardware, an instruction
+ * that gondola emulates, in a step or because it caused an exit, meets no breakpoint.
  *
  * EOPNOTSUPP: this processor does not arm breakpoints for guests (HARDWARE).
  */
@@ -563,7 +565,7 @@ struct gondola_debug {
 /* ---- the run page ---------------------------------------------------------- */
 
 /**
- * enum gondola_user_exit - why GONDOLA_RUN came back (the run page's @exit)
+ * enum gondola_user_exit - why GONDOLA_RUN returned (the run page's @exit)
  * @GONDOLA_EXIT_NONE: it has not returned yet
  * @GONDOLA_EXIT_INTR: a signal, or immediate_exit; GONDOLA_RUN fails with EINTR
  * @GONDOLA_EXIT_IO: an access to a port of the launcher: @io
@@ -629,7 +631,7 @@ enum gondola_user_exit {
  * @memory.write: 1: it must become writable
  * @memory.pad: 0
  * @debug: GONDOLA_EXIT_DEBUG
- * @debug.why: the one of GONDOLA_DEBUG_* that it was
+ * @debug.why: the flag of GONDOLA_DEBUG_* that caused it
  * @debug.dr6: of HARDWARE: bit n for breakpoint n, else 0
  * @room: the union's size, fixed
  *
@@ -717,6 +719,7 @@ struct gondola_run {
  *  ENOEXEC	GONDOLA_SET_CPUID or GONDOLA_SET_MEMORY was never called
  *  EINVAL	run->flags is not 0
  *  EBUSY	the VM's clocks are held
+ *  EFAULT	the host cannot provide guest memory
  *  ESHUTDOWN	the machine is shutting down
  *  EIO		called from another address space, or the VM is broken for good
  * A vCPU whose registers were not set starts as after a reset, in real mode.

@@ -2,10 +2,10 @@
 /*
  * The guest's interface: CPUID leaves, MSRs and hypercalls.
  *
- * At 0x40000000 stands the documented guest interface of KVM
+ * Leaf 0x40000000 has the documented guest interface of KVM
  * (Documentation/virt/kvm/x86/cpuid.rst, msr.rst and hypercalls.rst of Linux),
- * so that stock guests find what they know.  A guest that wants to know
- * gondola itself looks at the next base.
+ * so that stock guests find what they know.  A guest finds gondola itself at
+ * the next base.
  *
  * A hypercall is VMCALL (Intel) or VMMCALL (AMD) at privilege level 0: number
  * in RAX, arguments in RBX, RCX, RDX and RSI, result in RAX.  A number that

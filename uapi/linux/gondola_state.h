@@ -159,7 +159,7 @@ struct gondola_rec_sregs {
  * struct gondola_rec_pdptes - the directory pointers that were loaded with CR3
  * @pdpte: as they were then; memory at CR3 may say something else by now
  *
- * GONDOLA_REC_SREGS beside it takes them; by itself that record loads them from memory.
+ * GONDOLA_REC_SREGS uses them if they come with it, and else loads them from memory.
  */
 struct gondola_rec_pdptes {
 	__u64 pdpte[4];
@@ -268,7 +268,7 @@ struct gondola_rec_ioapic {
 
 /**
  * struct gondola_rec_pit - payload of GONDOLA_REC_PIT
- * @channel: the three counters; @elapsed_ns since a channel started to count, ~0 if it did not
+ * @channel: the three counters; @elapsed_ns: time since a channel started to count, ~0 if it does not
  * @speaker: port 0x61
  * @pad: must be 0
  */
