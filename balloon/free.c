@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Free pages that stay the guest's.  Reports say that what they hold may go;
- * hints, which a host asks for before it copies the guest's memory, that nobody
- * has to copy it: those pages are kept until the host is done with them.
+ * Free pages that stay the guest's.  A report says that the host may discard what
+ * they hold.  A hint, which a host asks for before it copies the guest's memory,
+ * says that it need not copy them: hinted pages are kept until the host is done.
  */
 #include <linux/mm.h>
 #include <linux/virtio_config.h>
@@ -98,7 +98,7 @@ unsigned long hint_drop(struct balloon *b, unsigned long count)
 {
 	unsigned long done = 0;
 
-	/* Without waiting: the one who hints may be the one who is out of memory. */
+	/* Without waiting: the thread that hints may itself be out of memory and come here. */
 	if (!mutex_trylock(&b->hint_lock))
 		return 0;
 	while (done < count && !list_empty(&b->hinted)) {

@@ -216,7 +216,7 @@ static bool one_step(struct balloon *b)
 	return false;
 }
 
-/* One step at a time: who puts the guest to sleep waits until no work is running. */
+/* One step at a time: before the guest sleeps, the kernel waits until no work is running. */
 static void follow(struct work_struct *work)
 {
 	struct balloon *b = container_of(to_delayed_work(work), struct balloon, work);

@@ -62,7 +62,7 @@ static unsigned long count_pages(struct shrinker *shrinker, struct shrink_contro
 	return missing(b) ? READ_ONCE(b->held) : 0;
 }
 
-/* No answer of the device is waited for here: whoever reclaims may hold anything. */
+/* This must not wait for an answer of the device: a thread that reclaims may hold any lock. */
 static unsigned long scan_pages(struct shrinker *shrinker, struct shrink_control *sc)
 {
 	struct balloon *b = compat_shrinker_data(shrinker);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The contract that every engine fulfils.  An engine only executes: it enters
- * the guest and says, in the terms below, why the guest left.  Policy and
- * bookkeeping are the caller's (vcpu.c).  Documentation/engines.rst walks
- * through this in the order in which a new engine is written.
+ * the guest and says, in the terms below, why the guest left.  The caller (run/)
+ * has policy and bookkeeping.  Documentation/engines.rst goes through this table
+ * in the order in which you would write another engine.
  */
 #ifndef GONDOLA_ENGINE_H
 #define GONDOLA_ENGINE_H
@@ -186,11 +186,11 @@ struct gondola_engine_ops {
 	 */
 	void (*update_control)(struct gondola_vcpu *vcpu);
 	/**
-	 * @set_debug: INT3 leaves the guest by vcpu->breakpoints.  -EOPNOTSUPP: this processor does
-	 * not heed vcpu->debug_dr7, and nothing has changed.
+	 * @set_debug: apply vcpu->breakpoints: while it is set, INT3 exits.  -EOPNOTSUPP: this
+	 * processor does not arm vcpu->debug_dr7, and nothing has changed.
 	 */
 	int (*set_debug)(struct gondola_vcpu *vcpu);
-	/** @set_dr7: what the hardware's DR7 shall be. */
+	/** @set_dr7: set the DR7 that the hardware has while the guest runs. */
 	void (*set_dr7)(struct gondola_vcpu *vcpu, u64 dr7);
 	/** @set_tsc_offset: guest TSC = host TSC + gondola_guest_tsc_offset(). */
 	void (*set_tsc_offset)(struct gondola_vcpu *vcpu);

@@ -67,7 +67,7 @@ TRACE_EVENT(gondola_entry,
 
 /*
  * It left: @reason is enum gondola_reason, @hw_reason the engine's own number.
- * @count: how often this vCPU has left so far, so that who counts sees what it missed.
+ * @count: how often this vCPU has left so far; a reader sees by a gap what it missed.
  */
 TRACE_EVENT(gondola_exit,
 	TP_PROTO(u32 vm, u32 vcpu, u32 reason, u32 hw_reason, u32 phase, u32 round, u64 rip,
@@ -195,9 +195,9 @@ TRACE_EVENT(gondola_msr,
 
 /*
  * A frame was written for the first time since its bit was cleared.  @vcpu and
- * @rip say who when @source is GONDOLA_DIRTY_VCPU, else they are ~0 and 0.
+ * @rip name the writer if @source is GONDOLA_DIRTY_VCPU, else they are ~0 and 0.
  * @phase and @round hold since the log was last cleared there: see GONDOLA_CLEAR_DIRTY.
- * @count: how many there were of this VM so far, so that who counts sees what it missed.
+ * @count: how many there were of this VM so far; a reader sees by a gap what it missed.
  * @device: which one, when @source is GONDOLA_DIRTY_DEVICE and the launcher named it, else "".
  */
 TRACE_EVENT(gondola_dirty,

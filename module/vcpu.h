@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The vCPU object: what its rooms share.  Lifetime, ioctls and the run loop are in vcpu.c. */
+/* The vCPU object: what all rooms share of it.  vm/vcpu.c has lifetime and ioctls, run/loop.c the loop. */
 #ifndef GONDOLA_VCPU_H
 #define GONDOLA_VCPU_H
 
@@ -33,7 +33,7 @@ enum gondola_request {
 	GONDOLA_REQ_STEP,		/* GONDOLA_DEBUG_STEP, not done yet */
 };
 
-/* Where the vCPU is, for those who want to kick it (vcpu->mode). */
+/* Where the vCPU is: says how to kick it (vcpu->mode). */
 enum gondola_vcpu_mode {
 	GONDOLA_OUTSIDE,		/* will look at its requests before it enters */
 	GONDOLA_IN_GUEST,		/* needs an IPI */

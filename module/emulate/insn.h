@@ -393,9 +393,9 @@ static inline int emul_read(struct gondola_emulator *e, gva_t la, u64 *value,
 }
 
 /*
- * Read an operand that is written afterwards.  A fault says at once that it is for a write, rather
- * than after the page was made present for reading.  Only engines of whole guests see the first
- * access to a page.
+ * Read an operand that is written afterwards.  If it faults, the fault says at once that it is for a
+ * write; otherwise a second fault would follow once the page is present for reading.  Only engines of
+ * whole guests see the first access to a page.
  */
 static inline int emul_read_to_modify(struct gondola_emulator *e, gva_t la, u64 *value,
 				      unsigned int bytes)

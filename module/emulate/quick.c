@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a kernel's 64-bit code mostly consists of, each form in one piece: size, operands and
- * operation are constants of the compiler, and the processor that this runs on makes the flags.
- * It only saves time: all of it could go the general way, and does where something is unusual.
+ * The instructions that a kernel's 64-bit code mostly consists of.  Each form has a function, in which
+ * size, operands and operation are constants for the compiler; the host's processor makes the flags.
+ * This only saves time: the general path could execute all of them, and does where something is
+ * unusual.
  *
- * Here RF is clear and so is the shadow of STI and MOV SS: gondola_execute() sees to that.
+ * RF and the shadow of STI and MOV SS are clear here: gondola_execute() checks that.
  */
 #include "insn.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * x87: the processor that this runs on executes the instruction on the guest's
- * registers, with a copy of the memory operand.  It sees pending exceptions
- * never: they are raised before.
+ * x87: the host's processor executes the instruction on the guest's registers,
+ * with a copy of the memory operand.  It never meets a pending exception: that is
+ * raised before.
  */
 #include "insn.h"
 

@@ -184,7 +184,7 @@ int gondola_thread_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes
 	memset(area, 0, sizeof(*area));
 	memcpy(area, buf, min(bytes, gondola_thread_fpu_size(vcpu)));
 	area->fx.mxcsr_mask = mxcsr_mask;
-	/* FXRSTOR knows no component that is not there: such a one is in its initial state. */
+	/* FXRSTOR always loads all components: write the initial state of those that are absent. */
 	if (!(area->xstate_bv & XSTATE_X87))
 		reset_x87(area);
 	if (!(area->xstate_bv & XSTATE_SSE))

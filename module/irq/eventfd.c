@@ -219,7 +219,7 @@ int gondola_ioeventfd(struct gondola_vm *vm, const struct gondola_ioeventfd *arg
 	io->datamatch = args->datamatch;
 	io->word = u64_to_user_ptr(args->word);
 	io->flags = args->flags & ~GONDOLA_IOEVENTFD_REMOVE;
-	/* Clearing alone needs nobody who hears of it. */
+	/* A write that only clears bits needs no eventfd. */
 	if (args->fd != -1 || !(args->flags & GONDOLA_IOEVENTFD_CLEAR)) {
 		io->ctx = eventfd_ctx_fdget(args->fd);
 		if (IS_ERR(io->ctx)) {

@@ -149,7 +149,7 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 		work += 1 + more;
 		flush |= more;
 	}
-	/* Before the lock goes: who reads the log next must find every later write. */
+	/* Before the lock is dropped: the next reader of the log must find every later write. */
 	if (flush)
 		mmu_flush_all(vm);
 	mmu_unlock(vm);

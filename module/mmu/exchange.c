@@ -50,7 +50,7 @@ bool gondola_gpa_try_or(struct gondola_vm *vm, gpa_t gpa, u8 bits)
 	bool done = false;
 	u8 *byte, old;
 
-	/* Not spinning: who holds the lock may be waiting for this very processor. */
+	/* Do not spin: the lock's holder may be waiting for this very processor. */
 	if (!spin_trylock(&vm->mmu.lock))
 		return false;
 	byte = writable_byte(vm, gpa);

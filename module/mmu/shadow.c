@@ -105,7 +105,7 @@ static bool superfluous(const struct gondola_vm *vm, const struct gondola_shadow
 	return sp->orphan || sp->generation != vm->mmu.generation;
 }
 
-/* A few only: the rest is left to those who take the lock after us. */
+/* A few only: later holders of the lock free the rest. */
 static void reap(struct gondola_vm *vm)
 {
 	struct gondola_shadow_page *sp;

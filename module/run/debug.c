@@ -2,8 +2,8 @@
 /*
  * A debugger's breakpoints and steps (GONDOLA_SET_DEBUG).
  *
- * A step is the emulator's on every engine: nothing of it is seen in the guest's RFLAGS, no
- * interrupt comes in between, and an instruction that leaves the guest is one like others.
+ * On every engine the emulator does the step: the guest's RFLAGS do not show it, no interrupt comes
+ * in between, and an instruction that would exit needs no special treatment.
  */
 #include <linux/errno.h>
 #include <linux/string.h>

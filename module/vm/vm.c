@@ -24,7 +24,7 @@
 /* More than any VM's or vCPU's records take. */
 #define STATE_LIMIT	(1u << 20)
 
-/* Some of what a VM takes cannot be charged to who makes it. */
+/* Some of a VM's memory cannot be charged to the process that makes it. */
 static unsigned int max_vms = 256;
 module_param(max_vms, uint, 0644);
 MODULE_PARM_DESC(max_vms, "VMs at the same time, of all users (default 256)");

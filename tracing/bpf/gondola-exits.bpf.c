@@ -36,7 +36,7 @@ struct {
 	__type(value, struct vcpu_state);
 } vcpus SEC(".maps");
 
-/* Which of @cells belongs to whom. */
+/* Which of @cells belongs to which key. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 256);

@@ -406,7 +406,7 @@ int tool_ending(void)
 
 /* ---- the module's list -------------------------------------------------------------- */
 
-/* A name is whatever the device's holder chose; it goes to the terminal of who watches. */
+/* The launcher chose the name, and it is printed on a terminal of root's. */
 static void make_harmless(char *name)
 {
 	for (; *name; name++)

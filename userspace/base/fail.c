@@ -24,7 +24,7 @@ static void print_line(const char *format, va_list args)
 	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
 	char line[1024];
 
-	/* A reader who stands still must not keep a thread that has locks. */
+	/* A reader of stderr that stands still must not block a thread that has locks. */
 	if (hurry && !poll(&ready, 1, PATIENCE_MS))
 		return;
 	vsnprintf(line, sizeof(line), format, args);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A thread that waits for descriptors and calls those who asked for them. */
+/* An event loop: it waits for descriptors and calls the functions that were registered for them. */
 #ifndef VM_LOOP_H
 #define VM_LOOP_H
 

@@ -61,7 +61,7 @@ static int run_kill(int argc, char **argv)
 	if (!options.name)
 		fail(EXIT_CODE_USAGE, "kill: which VM? (see gondola help kill)");
 	remote_registry();
-	/* Its status is not asked for: one that does not answer shall not be waited for twice. */
+	/* Do not ask for its status: a process that does not answer would be waited for twice. */
 	if (!registry_is_active(options.name)) {
 		struct registry_vm vm;
 

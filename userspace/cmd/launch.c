@@ -43,7 +43,7 @@ static struct json_object *make_config(const char *name, const struct run_option
 	/* Paths among the arguments may be relative to it. */
 	json_object_object_add(config, "directory", json_object_new_string(directory));
 	json_object_object_add(config, "arguments", arguments);
-	/* For those who only look. */
+	/* So that a reader need not parse the options. */
 	json_object_object_add(config, "memory", json_object_new_uint64(options->memory));
 	json_object_object_add(config, "vcpus", json_object_new_int(options->cpus));
 	return config;

@@ -91,7 +91,7 @@ void launch_waits(bool waits);
  * the other.
  */
 void launch_detach(const char *name);
-/** launch_ready() - detached: who called need wait no longer; launch_run() does it once the VM runs */
+/** launch_ready() - detached: let the caller's command return; launch_run() does it once the VM runs */
 void launch_ready(void);
 /** launch_run() - make it, run it to its end; returns the exit code */
 int launch_run(struct launch *launch);

@@ -265,7 +265,7 @@ void registry_unlock(const char *name, int lock)
 		close(alone);
 }
 
-/* Only asks, so that two who ask at once do not take each other for the holder. */
+/* F_OFD_GETLK takes no lock, so two processes that ask at once do not take each other for the holder. */
 static bool is_held(int fd)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };

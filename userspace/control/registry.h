@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Which VMs there are.  There is no daemon: a directory holds a configuration
- * for each VM (JSON) and the states of suspended ones, another one a lock and
- * sockets for each that has a process.  The lock says whether it lives: the
- * kernel gives it up with the process, however that ends; what else a dead
- * process left behind is taken away by who finds it.
+ * Which VMs there are.  There is no daemon.  One directory holds a configuration
+ * for each VM (JSON) and the saved states; another holds a lock and sockets for
+ * each VM that has a process.  The lock says whether the process lives, since the
+ * kernel releases it with the process, however that ends.  What else a dead
+ * process left behind is removed by the next command that finds it.
  */
 #ifndef VM_REGISTRY_H
 #define VM_REGISTRY_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who connects has the guest in its hands, and the protocol knows no password: TCP is for this
- * host alone.
+ * A client can do anything to the guest, and the protocol has no password: so TCP is for this host
+ * alone.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -224,7 +224,7 @@ static bool attach(struct vm *vm, int fd, const char **code, const char **words)
 	return true;
 }
 
-/* Of the protocol, for one who is let go at once: no signal, but words. */
+/* Refuse a client in terms of the protocol: an error in words, instead of a stop. */
 static void refuse(int fd, const char *words)
 {
 	struct packet out = { .used = 0 };

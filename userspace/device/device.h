@@ -64,7 +64,7 @@ struct irq_line {
 	int level;
 };
 void irq_line_set(struct irq_line *line, int level);
-/** irq_line_restore() - the level it shall have, whatever the module thinks of it */
+/** irq_line_restore() - set the level, even if the module has another one */
 void irq_line_restore(struct irq_line *line, int level);
 
 #endif

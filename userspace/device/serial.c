@@ -232,7 +232,7 @@ static void serial_write(void *device, uint64_t offset, uint64_t data, unsigned 
 /*
  * A driver that takes over the port empties it first. What the user typed
  * before is kept for it: without receive interrupts the port takes one
- * character at a time, for those who poll.
+ * character at a time, for drivers that poll.
  */
 static size_t room(void *device)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Saved devices.  Each device has a name, an instance and a version, and turns its state into a
- * row of fields: what a driver set, what it has not fetched yet.  Choices of the
- * command line (which file, which tap) are not part of it: load into devices made alike.
+ * row of fields: what a driver set, what it has not fetched yet.  Choices of the command line (which
+ * file, which tap) are not part of it: a record is loaded into a device that was made alike.
  *
  * To save:  devices_freeze(), devices_save(), then devices_thaw() or the end.
  * To load:  devices_set_incoming() before the devices are made, devices_freeze(),
@@ -19,9 +19,9 @@
  *
  *	u8 name_bytes; u8 kind; u32 bytes; char name[name_bytes]; u8 value[bytes];
  *
- * kind 1 is an unsigned number of 1, 2, 4 or 8 bytes, kind 2 is bytes.  So a record can be shown
- * by who does not know the device.  Fields come in one order; what is unknown, missing or out
- * of range is an error that names device and field.
+ * Kind 1 is an unsigned number of 1, 2, 4 or 8 bytes, kind 2 is bytes.  So a tool can show a record
+ * without knowing the device.  Fields come in one order; a field that is unknown, missing or out of
+ * range is an error that names device and field.
  */
 #ifndef DEVICE_STATE_H
 #define DEVICE_STATE_H
@@ -86,7 +86,7 @@ struct device_record {
 	size_t bytes;
 };
 
-/* ---- for those who carry records ------------------------------------------------------ */
+/* ---- to save and load a machine's devices ---------------------------------------------- */
 
 /** devices_set_incoming() - devices made from now on are claimed by the first devices_thaw() */
 void devices_set_incoming(void);
@@ -139,7 +139,7 @@ bool devices_load(const struct device_record *record, struct error *error);
 bool devices_loaded(struct error *error);
 
 /**
- * state_next() - for those who show records: the field at @at of @record
+ * state_next() - for tools that show records: the field at @at of @record
  * @name: STATE_NAME_MAX + 1 bytes
  *
  * Returns where the next one starts, 0 if the field is malformed.

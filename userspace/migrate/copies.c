@@ -11,7 +11,7 @@ static size_t whole_pages(size_t bytes)
 	return (bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
 }
 
-/* From the allocator, so that the sanitizers see who reaches behind them. */
+/* From the allocator, so that the sanitizers see an access behind them. */
 void *copies_alloc(size_t bytes)
 {
 	void *copies;

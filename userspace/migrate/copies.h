@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Buffers that hold copies of guest memory: no core dump has them, as it has not the memory. */
+/* Buffers that hold copies of guest memory.  Like the memory itself, they are in no core dump. */
 #ifndef MIGRATE_COPIES_H
 #define MIGRATE_COPIES_H
 

@@ -172,7 +172,7 @@ static bool absent(struct vcpu *vcpu, uint64_t gpa)
 		waited = true;
 		wait_a_moment(target);
 	}
-	/* Still not here: whoever stopped us must not find us waiting in the kernel. */
+	/* Still not here: a pause or an end must not find this thread waiting in the kernel. */
 	waited |= test(target->missing, page);
 	pthread_mutex_unlock(&target->lock);
 	return waited;

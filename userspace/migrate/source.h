@@ -99,7 +99,7 @@ int source_recover_fd(struct source *s);
 /** source_phase() - marked into the module, for probes and subscribers */
 void source_phase(struct source *s, enum migrate_phase phase);
 /**
- * source_settle() - in doubt who has the VM: until the user says so, or where to ask
+ * source_settle() - it is unknown which end has the VM: wait until the user says so, or where to ask
  *
  * True if it is the target's, and the target has all of it.
  */

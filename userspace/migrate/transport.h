@@ -51,7 +51,7 @@ bool transport_check(const char *address, struct error *error);
  */
 
 /**
- * transport_connect() - as the one who sends
+ * transport_connect() - as the sending end
  * @passed_fd: the descriptor that "fd:" means here; taken over in success and failure
  * @timeout_ms: for the connection, and then for each read and write that moves nothing
  */
@@ -85,7 +85,7 @@ void transport_timeout(const struct transport *transport, int timeout_ms);
  * For a link that has failed: what ends closes its descriptors first, so this waits a moment.
  */
 bool transport_command_ended(struct transport *transport, char *words);
-/** transport_cut() - any thread: whoever reads or writes there fails at once */
+/** transport_cut() - any thread: reads and writes of it fail at once */
 void transport_cut(const struct transport *transport);
 /** transport_close() - also waits for the command of "exec:" */
 void transport_close(struct transport *transport);

@@ -16,7 +16,7 @@
 /* Of the process' one balloon; the hooks come from the device's thread. */
 static struct balloon_hooks hooks;
 static uint64_t hinted, keep;
-/* Why the last goal was asked for, in the words of who asked. */
+/* Why the last goal was asked for, in the words of the client that asked. */
 static char why[128];
 static pthread_mutex_t why_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -60,7 +60,7 @@ static uint32_t pages(struct control_request *request, const char *member, uint6
 	return control_number(request, member, 0, 0, most) / BALLOON_PAGE;
 }
 
-/* Tell those who watch this VM what the policy decided. */
+/* Tell the VM's subscribers what the policy decided. */
 static void tell_asked(struct control_request *request)
 {
 	const char *words = control_string(request, "why", "");

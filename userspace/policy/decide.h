@@ -57,7 +57,7 @@ enum decide_why {
 };
 
 /**
- * struct decide_move - what a guest's balloon shall hold, and why
+ * struct decide_move - the new size of a guest's balloon, and why
  * @guest: its index
  */
 struct decide_move {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A running VM as those see it who decide about its memory: through its control socket. */
+/* A running VM as the policy sees it: through its control socket. */
 #ifndef POLICY_GUEST_H
 #define POLICY_GUEST_H
 
@@ -47,7 +47,7 @@ struct guest {
 	struct json_object *stats;
 };
 
-/** struct guest_request - what its balloon shall come to; bytes, ms, 0: none; @why: for its events */
+/** struct guest_request - a new size of its balloon; bytes, ms, 0: none; @why: for its events */
 struct guest_request {
 	uint64_t size;
 	uint64_t rate;

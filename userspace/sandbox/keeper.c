@@ -252,7 +252,7 @@ int keeper_listen(int note)
 {
 	int fd = ask(OP_BIND, note, NULL), ret;
 
-	/* Here, since who connects is told the process that listens. */
+	/* Listen in this process, since SO_PEERCRED tells clients the process that called listen(). */
 	if (fd < 0 || !listen(fd, 16))
 		return fd;
 	ret = -errno;

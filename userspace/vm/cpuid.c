@@ -19,7 +19,7 @@ static unsigned int width(unsigned int count)
 	return bits;
 }
 
-/* EAX: 31:26 cores of the package less one, 25:14 who shares the cache less one. */
+/* EAX: 31:26 cores of the package less one, 25:14 processors that share the cache less one. */
 static uint32_t cache(uint32_t eax, unsigned int cpus)
 {
 	uint32_t ids = (1u << width(cpus)) - 1;

@@ -33,7 +33,7 @@ int memory_create_bare(struct guest_memory *memory, uint64_t bytes)
 		munmap(base + bytes, HUGE - before);
 	/* It is an optimisation: a kernel without it only serves smaller pages. */
 	madvise(base, bytes, MADV_HUGEPAGE);
-	/* A core dump is for who mends the launcher, and may not tell what the guest holds. */
+	/* A core dump is for debugging the launcher, and must not show what the guest holds. */
 	if (madvise(base, bytes, MADV_DONTDUMP)) {
 		ret = -errno;
 		munmap(base, bytes);

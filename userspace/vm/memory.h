@@ -40,7 +40,7 @@ struct guest_memory {
 	bool lost;
 };
 
-/** memory_create() - false with @error, if the host has not as much */
+/** memory_create() - false with @error, if the host does not have that much */
 bool memory_create(struct guest_memory *memory, uint64_t bytes, struct error *error);
 /** memory_create_bare() - the same without a look at the host; 0 or -errno */
 int memory_create_bare(struct guest_memory *memory, uint64_t bytes);

@@ -52,7 +52,7 @@ static bool open_device(struct vm *vm, uint32_t engine, struct error *error)
 				 gondola_engine_name(engine), strerror(-ret));
 	vm->engine = preflight.engine;
 	if (preflight.reason == GONDOLA_PF_OK) {
-		/* For who waits there and wonders. */
+		/* For a user who waits at the terminal and wonders. */
 		if (engine != GONDOLA_ENGINE_INTERP && vm->engine == GONDOLA_ENGINE_INTERP &&
 		    isatty(STDERR_FILENO))
 			say("no hardware can run it: the guest is interpreted, which is slow "

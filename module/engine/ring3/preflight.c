@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Can guests run in ring 3 here?  What no boot option mends is named first. */
+/* Can guests run in ring 3 here?  Obstacles that no boot option removes come first. */
 #include <linux/string.h>
 #include <uapi/linux/gondola.h>
 #include "preflight.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SVM exits in the terms that all engines share.  Neither decode assists nor
- * the next RIP are relied on, and the latter is used: where the processor tells
+ * SVM exits in the terms that all engines share.  The next RIP is used where the
+ * processor saves it; nothing requires it, or decode assists.  Where the processor tells
  * neither operand nor length, the caller decodes the instruction.
  */
 #include <linux/bug.h>

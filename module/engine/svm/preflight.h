@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Judges a processor's words on its SVM: apart, so that tests reach every answer. */
+/* Judges what a processor reports of its SVM.  Pure, so that tests reach every answer. */
 #ifndef GONDOLA_SVM_PREFLIGHT_H
 #define GONDOLA_SVM_PREFLIGHT_H
 

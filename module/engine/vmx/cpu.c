@@ -121,7 +121,7 @@ int vmx_cpu_on(void)
 		c->on = false;
 		return -EBUSY;
 	}
-	/* Translations that were tagged with our VPIDs before, by whomever. */
+	/* Another hypervisor may have left translations with our VPIDs. */
 	if (vmx_caps.vpid && vmx_caps.ept_vpid >> 32 & VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT)
 		vmx_invvpid(VMX_VPID_EXTENT_ALL_CONTEXT, 0, 0);
 	return 0;

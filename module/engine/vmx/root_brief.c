@@ -35,7 +35,7 @@ static bool enter_root(struct vmx_cpu *c)
 	/* A shutdown has taken the processor back. */
 	if (!c->on)
 		return false;
-	/* Another hypervisor came, whom preflight and rival.c had not seen: its root is not ours. */
+	/* Another hypervisor came that preflight and rival.c did not see: root operation is its own. */
 	if (WARN_ON_ONCE(cr4 & X86_CR4_VMXE))
 		return false;
 	write_cr4(cr4 | X86_CR4_VMXE);

@@ -19,7 +19,7 @@
 struct virtio_device;
 
 /**
- * struct balloon_goal - what the balloon shall come to
+ * struct balloon_goal - the size that the balloon is to reach, and how
  * @pages: to hold
  * @rate: pages a second while it grows; 0: no limit
  * @deadline_ms: 0: none
@@ -71,7 +71,7 @@ struct balloon_stats {
 	uint64_t age_ms;
 };
 
-/** struct balloon_hooks - who wants to hear; called with the device's lock held; each may be NULL
+/** struct balloon_hooks - functions to be told; called with the device's lock held; each may be NULL
  * @ended: a goal ended
  * @discarded: these pages will read as zero in a moment, whatever is still on its way to them
  * @hinted: the guest does not need what these pages hold (between balloon_hint() and its end)

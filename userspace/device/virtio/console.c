@@ -312,7 +312,7 @@ static void reset(struct virtio_device *device)
 	}
 }
 
-/* Two for each port: whoever connects, and who is connected. */
+/* Two for each port: the listening socket, and the connection. */
 static unsigned int poll_ports(struct virtio_device *device, struct pollfd *fds,
 			       unsigned int count, int *timeout)
 {

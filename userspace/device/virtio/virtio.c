@@ -45,8 +45,8 @@ static void signal_fd(int fd)
 }
 
 /*
- * A mutex goes to whoever is quickest, which is the thread that has just let it go. So each waits
- * at the gate first.
+ * A mutex goes to the quickest thread, which is the one that has just let it go.  So each thread
+ * waits at the gate first.
  */
 void virtio_lock(struct virtio_device *device)
 {

@@ -184,7 +184,7 @@ void virtio_set_config(struct virtio_device *device, unsigned int offset, const 
 		       unsigned int bytes);
 /** virtio_show() - the registers that the guest reads, from what the device knows; lock held */
 void virtio_show(struct virtio_device *device);
-/** virtio_interrupt() - @why: VIRTIO_MMIO_INT_*, or 0: once more for what the guest has not seen */
+/** virtio_interrupt() - @why: VIRTIO_MMIO_INT_*, or 0: repeat the interrupt for reasons that the guest has not acknowledged */
 void virtio_interrupt(struct virtio_device *device, uint32_t why);
 /** virtio_reset() - as after power-on; lock held */
 void virtio_reset(struct virtio_device *device);

@@ -422,7 +422,7 @@ void pause_keeps_nobody(void)
 	control_disconnect(&waits);
 }
 
-/* A device that stands still keeps nobody but those who ask for it, and they come in their order. */
+/* A device that stands still delays only requests that need it, and these are served in order. */
 void devices_keep_nobody(void)
 {
 	static const char ask[] = "{\"id\":1,\"command\":\"device\"}\n{\"id\":2,\"command\":\"device\"}\n";
