@@ -283,7 +283,7 @@ struct gondola_emulator {
 	u8 fetch_max;		/* bytes up to the code segment's limit, at most 15 */
 	gva_t fetch_la;		/* linear address of bytes[0] */
 
-	/* Its operands, see emul_bind(). */
+	/* Its operands, by the registers' values. */
 	u64 ea;			/* offset of the memory operand in its segment */
 	struct gondola_operand dst;
 	struct gondola_operand src;

@@ -176,11 +176,6 @@ static inline int bind(struct gondola_emulator *e)
 	return d->dst ? bind_operand(e, &e->dst, d->dst) : GONDOLA_EMUL_OK;
 }
 
-int emul_bind(struct gondola_emulator *e)
-{
-	return bind(e);
-}
-
 int emul_decode(struct gondola_emulator *e)
 {
 	int r = gondola_parse(e);

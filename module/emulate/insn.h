@@ -221,9 +221,7 @@ static inline int emul_failed(int r)
 	return r == GONDOLA_EMUL_SPLIT ? GONDOLA_EMUL_UNKNOWN : r;
 }
 
-/** emul_bind() - after gondola_parse(): find the operands by the registers' values */
-int emul_bind(struct gondola_emulator *e);
-/** emul_decode() - parse and bind, without executing */
+/** emul_decode() - for tests: parse, and find the operands, without executing */
 int emul_decode(struct gondola_emulator *e);
 /* execute.c: bind and execute e->insn, whatever it is. */
 int emul_run_any(struct gondola_emulator *e);

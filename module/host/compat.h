@@ -36,7 +36,6 @@
 #define rdmsrq_safe		rdmsrl_safe
 #define wrmsrq			wrmsrl
 #define wrmsrq_safe		wrmsrl_safe
-#define wrmsrq_on_cpu		wrmsrl_on_cpu
 #endif
 
 #ifndef X86_FEATURE_USE_IBPB

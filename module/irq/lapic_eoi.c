@@ -71,7 +71,7 @@ static bool may_offer_there(struct gondola_vcpu *vcpu, u64 value)
 	return gondola_gpa_exchange(vcpu, value & ~EOI_ENABLE, 0, &old) != -EFAULT;
 }
 
-int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
+static int set_pv_eoi(struct gondola_vcpu *vcpu, u64 value, bool must_be_good)
 {
 	int err;
 
@@ -80,24 +80,19 @@ int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
 	err = lapic_settle_eoi(vcpu);
 	if (err)
 		return err;
-	if ((value & EOI_ENABLE) && !may_offer_there(vcpu, value))
+	if ((value & EOI_ENABLE) && !may_offer_there(vcpu, value) && must_be_good)
 		return -EINVAL;
 	vcpu->msrs.eoi = value;
 	return 0;
 }
 
+int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
+{
+	return set_pv_eoi(vcpu, value, true);
+}
+
+/* Since the guest said so, the page may have become one of its tables: no offers then. */
 int gondola_lapic_restore_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
 {
-	int err;
-
-	if (value & EOI_RESERVED)
-		return -EINVAL;
-	err = lapic_settle_eoi(vcpu);
-	if (err)
-		return err;
-	/* Since the guest said so, the page may have become one of its tables: no offers then. */
-	if (value & EOI_ENABLE)
-		may_offer_there(vcpu, value);
-	vcpu->msrs.eoi = value;
-	return 0;
+	return set_pv_eoi(vcpu, value, false);
 }

@@ -123,7 +123,8 @@ bool mmu_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, uns
 	return role_is_current(vcpu, sp->role) && leaf_try(vcpu, sp, i, gpte);
 }
 
-gfn_t mmu_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte)
+/* First gfn behind a large guest entry, for shadow entry @i. */
+static gfn_t large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte)
 {
 	if (sp->role.direct)
 		return sp->gfn + ((gfn_t)i << (9 * (sp->role.level - 1)));
@@ -149,7 +150,7 @@ static union gondola_role child_role(const struct gondola_shadow_page *sp, unsig
 		}
 	}
 	if (sp->role.direct || large) {
-		*gfn = mmu_large_gfn(sp, i, gpte);
+		*gfn = large_gfn(sp, i, gpte);
 		role.direct = 1;
 		role.gpte32 = 0;
 		role.quadrant = 0;

@@ -389,8 +389,6 @@ bool mmu_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, uns
 /* Link entry @i of an upper page to a child that exists already. */
 bool mmu_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
 		  u64 gpte);
-/* First gfn behind a large guest entry, for shadow entry @i. */
-gfn_t mmu_large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte);
 
 /* sync.c */
 bool mmu_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame);

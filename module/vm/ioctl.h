@@ -36,8 +36,6 @@ int vcpus_trylock(struct gondola_vm *vm);
 /** vcpus_unlock() - of all vCPUs, or those before @end */
 void vcpus_unlock(struct gondola_vm *vm, const struct gondola_vcpu *end);
 
-/** vm_cpuid_args() - fetch the list that a struct gondola_cpuid leads to; ERR_PTR() or kfree() it */
-struct gondola_cpuid_entry *vm_cpuid_args(const struct gondola_cpuid *args);
 /** vm_get_state(), vm_set_state() - the calls of that name; @vcpu NULL: of the VM */
 long vm_get_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *args);
 long vm_set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *args);

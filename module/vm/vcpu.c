@@ -134,7 +134,8 @@ static long run(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *unused)
 	return gondola_vcpu_run(vcpu);
 }
 
-struct gondola_cpuid_entry *vm_cpuid_args(const struct gondola_cpuid *args)
+/* Copy the list in; ERR_PTR() or kfree() it. */
+static struct gondola_cpuid_entry *fetch_cpuid(const struct gondola_cpuid *args)
 {
 	if (args->engine || !args->count || args->count > GONDOLA_MAX_CPUID)
 		return ERR_PTR(-EINVAL);
@@ -151,7 +152,7 @@ static long set_cpuid(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *ar
 	/* State may be there that was judged by it. */
 	if (vcpu->cpuid)
 		return -EBUSY;
-	entries = vm_cpuid_args(args);
+	entries = fetch_cpuid(args);
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
 	err = gondola_vcpu_load(vcpu);
