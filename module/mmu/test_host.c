@@ -422,6 +422,25 @@ static bool launcher_brings(struct world *w, gpa_t gpa)
 	return true;
 }
 
+/* The instruction is emulated; STUCK: again, now that the launcher has brought memory. */
+static enum world_outcome emulated_access(struct world *w, struct gondola_vcpu *vcpu, gva_t gva,
+					  u32 access, u64 *value, unsigned int bytes, u32 *error)
+{
+	struct gondola_access out;
+
+	switch (gondola_mmu_access(vcpu, gva, value, bytes, access, &out)) {
+	case GONDOLA_ACCESS_OK:
+		return WORLD_DONE;
+	case GONDOLA_ACCESS_FAULT:
+		*error = out.error;
+		return WORLD_FAULT;
+	case GONDOLA_ACCESS_MEMORY:
+		return launcher_brings(w, vcpu->missing) ? WORLD_STUCK : WORLD_ERROR;
+	default:
+		return WORLD_ERROR;
+	}
+}
+
 enum world_outcome world_access_on(struct world *w, struct gondola_vcpu *vcpu, gva_t gva,
 				   u32 access, u64 *value, u32 *error)
 {
@@ -429,6 +448,7 @@ enum world_outcome world_access_on(struct world *w, struct gondola_vcpu *vcpu, g
 	struct world_translation *t = tlb_entry(vcpu, gva);
 
 	for (tries = 0; tries < 12; tries++) {
+		enum world_outcome outcome;
 		struct gondola_access out;
 		u32 code;
 
@@ -462,19 +482,10 @@ enum world_outcome world_access_on(struct world *w, struct gondola_vcpu *vcpu, g
 		case GONDOLA_ACCESS_MMIO:
 			return WORLD_MMIO;
 		case GONDOLA_ACCESS_INTERPRET:
-			switch (gondola_mmu_access(vcpu, gva, value, bytes, access, &out)) {
-			case GONDOLA_ACCESS_OK:
-				return WORLD_DONE;
-			case GONDOLA_ACCESS_FAULT:
-				*error = out.error;
-				return WORLD_FAULT;
-			case GONDOLA_ACCESS_MEMORY:
-				if (!launcher_brings(w, vcpu->missing))
-					return WORLD_ERROR;
-				continue;
-			default:
-				return WORLD_ERROR;
-			}
+			outcome = emulated_access(w, vcpu, gva, access, value, bytes, error);
+			if (outcome != WORLD_STUCK)
+				return outcome;
+			continue;
 		case GONDOLA_ACCESS_MEMORY:
 			if (!launcher_brings(w, vcpu->missing))
 				return WORLD_ERROR;

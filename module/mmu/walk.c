@@ -155,6 +155,16 @@ static enum mmu_walk_result note_access(struct gondola_vcpu *vcpu, u32 access,
 	return WALK_OK;
 }
 
+/* The frame that @gva is in, by the leaf @gpte. */
+static gfn_t leaf_gfn(struct gondola_vcpu *vcpu, gva_t gva, unsigned int level, u64 gpte)
+{
+	unsigned int below = vcpu->mmu.format->entry_bytes == 4 ? 10 : 9 * (level - 1);
+
+	if (level == 1)
+		return (gpte & PT_ADDR) >> 12;
+	return large_gfn(vcpu, gpte, level) + ((gva >> 12) & ((1ull << below) - 1));
+}
+
 static enum mmu_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
 				      struct mmu_walk *w, bool *again)
 {
@@ -201,12 +211,8 @@ static enum mmu_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, u32 
 		}
 		rights = mmu_combine_rights(rights, gpte);
 		if (level == 1 || large) {
-			unsigned int below = format->entry_bytes == 4 && large ? 10 : 9 * (level - 1);
-
 			w->leaf = level;
-			w->gfn = level == 1 ? (gpte & PT_ADDR) >> 12 :
-				 large_gfn(vcpu, gpte, level) +
-				 ((gva >> 12) & ((1ull << below) - 1));
+			w->gfn = leaf_gfn(vcpu, gva, level, gpte);
 			break;
 		}
 		table = gpte & PT_ADDR;
