@@ -70,7 +70,7 @@ void control_add_status(control_status_fn fn);
 
 /** control_open() - listen at @path, and at another one if called again; false with @error */
 bool control_open(struct vm *vm, const char *path, struct error *error);
-/** control_close() - all clients are told and let go, the socket is removed */
+/** control_close() - tell all clients, disconnect them, and remove the socket */
 void control_close(void);
 
 /**
@@ -79,7 +79,7 @@ void control_close(void);
  */
 void control_fail(struct control_request *request, const char *code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/** control_fail_with() - a member of the error, besides code and message; @value is taken over */
+/** control_fail_with() - add a member to the error, besides code and message; takes @value over */
 void control_fail_with(struct control_request *request, const char *member,
 		       struct json_object *value);
 /**

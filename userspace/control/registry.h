@@ -84,7 +84,7 @@ void registry_put(struct registry_vm *vm);
  * A state that was read without the lock may have changed before the lock was taken.
  */
 int registry_at_rest(const char *name, struct registry_vm *vm);
-/** registry_is_active() - a process has it; asks the lock, not the process */
+/** registry_is_active() - has it a process?  Asks the lock, not the process */
 bool registry_is_active(const char *name);
 /**
  * registry_open_process() - the process of @name as a pidfd, or -ESRCH
@@ -138,7 +138,7 @@ enum registry_part {
 	REGISTRY_PART_AWAY,	/* that it moved */
 };
 
-/** registry_forget() - remove it, on stable storage; the caller has the lock of @name */
+/** registry_forget() - remove its configuration, on stable storage; the caller has the lock of @name */
 bool registry_forget(const char *name, enum registry_part part, struct error *error);
 /** registry_load_config() - NULL with @error: not there, not JSON, another format */
 struct json_object *registry_load_config(const char *name, struct error *error);

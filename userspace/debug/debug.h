@@ -8,13 +8,17 @@
 
 struct vm;
 
-/** debug_listen() - for clients at "tcp:127.0.0.1:PORT" or "unix:PATH", before the sandbox; false with @error */
+/**
+ * debug_listen() - wait for clients at "tcp:127.0.0.1:PORT" or "unix:PATH"
+ *
+ * To be called before the sandbox is entered.  False with @error.
+ */
 bool debug_listen(struct vm *vm, const char *address, struct error *error);
 /** debug_listen_check() - is @address one of these?  Opens nothing */
 bool debug_listen_check(const char *address, struct error *error);
-/** debug_add_commands() - "gdb" of the control socket; before control_open() and debug_listen() */
+/** debug_add_commands() - add "gdb" to the control socket; before control_open() and debug_listen() */
 void debug_add_commands(struct vm *vm);
-/** debug_end() - the VM has ended: its debugger is let go */
+/** debug_end() - the VM has ended: disconnect its debugger */
 void debug_end(void);
 
 #endif

@@ -26,7 +26,7 @@ struct monitor {
 	size_t used;
 };
 
-/** monitor_run() - @command as it was typed; one that is not known is answered by the list */
+/** monitor_run() - run @command as it was typed; the answer to an unknown one is the list */
 void monitor_run(struct monitor *monitor, const char *command);
 
 #endif

@@ -25,12 +25,12 @@ struct registers {
 	bool fx_taken;
 };
 
-/** registers_xml() - the target's description; its length */
+/** registers_xml() - write the target's description; returns its length */
 size_t registers_xml(bool long_mode, char *to, size_t room);
 unsigned int registers_count(bool long_mode);
-/** registers_put() - register @number in hexadecimal digits; false: there is none */
+/** registers_put() - append register @number in hexadecimal digits; false: there is none */
 bool registers_put(const struct registers *from, unsigned int number, struct packet *packet);
-/** registers_take() - @number from the digits at *@at; false: no such register, or not its digits */
+/** registers_take() - set @number from the digits at *@at; false: no such register, or not its digits */
 bool registers_take(struct registers *to, unsigned int number, const char **at);
 
 #endif

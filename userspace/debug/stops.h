@@ -29,25 +29,26 @@ struct stop {
  */
 
 /**
- * stops_open() - of a VM that is paused: @stopped is called, in @loop's thread, when a vCPU was stopped and all stand
+ * stops_open() - begin to debug a VM, which is paused already (PAUSE_DEBUG)
  *
- * The VM is paused (PAUSE_DEBUG) already.  False: no descriptor, or no such call in the module.
+ * @stopped is called, in @loop's thread, when a vCPU was stopped and all vCPUs stand still.  False: no
+ * descriptor, or the module has no such call.
  */
 bool stops_open(struct vm *vm, struct loop *loop, void (*stopped)(const struct stop *stop));
-/** stops_close() - breakpoints are gone, no vCPU is stepped, and the guest goes on */
+/** stops_close() - remove the breakpoints, end stepping, and let the guest go on */
 void stops_close(void);
 
-/** stops_insert() - INT3 at a virtual address of @vcpu; the VM is paused */
+/** stops_insert() - put INT3 at a virtual address of @vcpu; the VM is paused */
 bool stops_insert(unsigned int vcpu, uint64_t address);
 bool stops_remove(uint64_t address);
-/** stops_watch() - by debug registers, on all vCPUs; -EINVAL, -ENOSPC, or -EOPNOTSUPP: not here */
+/** stops_watch() - use debug registers of all vCPUs; -EINVAL, -ENOSPC, or -EOPNOTSUPP: not here */
 int stops_watch(enum stops_kind kind, uint64_t address, unsigned int bytes);
 bool stops_unwatch(enum stops_kind kind, uint64_t address, unsigned int bytes);
-/** stops_continue() - all vCPUs, until one meets a breakpoint */
+/** stops_continue() - run all vCPUs until one meets a breakpoint */
 void stops_continue(void);
-/** stops_step() - @vcpu alone, for one instruction */
+/** stops_step() - run @vcpu alone, for one instruction */
 void stops_step(unsigned int vcpu);
-/** stops_pause() - now; @stopped is not called for it */
+/** stops_pause() - stop all vCPUs now; @stopped is not called for it */
 void stops_pause(void);
 
 #endif

@@ -32,26 +32,26 @@ enum keeper_kind {
 	KEEPER_SAVED,
 };
 
-/** keeper_at_end() - what else is to be done at the end, by a function that cannot fail */
+/** keeper_at_end() - have a function called at the end, too; it cannot fail */
 void keeper_at_end(void (*clear)(void));
-/** keeper_start() - make the process.  Not called: none, for a VM without a sandbox */
+/** keeper_start() - make the process; a VM without a sandbox does not call this and has none */
 bool keeper_start(struct error *error);
-/** keeper_note() - returns its number; -1 if it cannot be noted, as after keeper_seal() */
+/** keeper_note() - add a note; returns its number, or -1 if that fails, as after keeper_seal() */
 int keeper_note(enum keeper_kind kind, const char *path, struct error *error);
-/** keeper_seal() - nothing can be noted any more */
+/** keeper_seal() - accept no more notes */
 void keeper_seal(void);
 
-/** keeper_listen() - a socket at that path, mode 0600, in place of a dead one; or -errno */
+/** keeper_listen() - make a socket at the note's path, mode 0600, in place of a dead one; or -errno */
 int keeper_listen(int note);
-/** keeper_remove() - the file or socket of that path; 0, 1 as saved_remove(), or -errno */
+/** keeper_remove() - remove the file or socket at the note's path; 0, 1 as saved_remove(), or -errno */
 int keeper_remove(int note);
-/** keeper_tap() - a descriptor of that interface, or -errno */
+/** keeper_tap() - open the note's tap interface; a descriptor, or -errno */
 int keeper_tap(int note);
-/** keeper_create() - a new file, written to become the one of that path; or -errno */
+/** keeper_create() - make the file that keeper_commit() gives the note's path; a descriptor, or -errno */
 int keeper_create(int note);
-/** keeper_commit() - it is; 0, 1 as saved_commit(), or -errno */
+/** keeper_commit() - the new file takes the note's path; 0, 1 as saved_commit(), or -errno */
 int keeper_commit(int note);
-/** keeper_drop() - it is not to be */
+/** keeper_drop() - remove the new file */
 void keeper_drop(int note);
 /**
  * keeper_unbind() - remove the path that socket @fd is bound to, if it has an absolute one
@@ -59,7 +59,7 @@ void keeper_drop(int note);
  * A confined launcher binds nothing: it has such sockets by its notes, or from a client.
  */
 void keeper_unbind(int fd);
-/** keeper_end() - files that were noted are gone when it returns */
+/** keeper_end() - remove the files that were noted, and wait until that is done */
 void keeper_end(void);
 
 #endif

@@ -7,11 +7,11 @@
 
 #define NOTES_PATH_MAX	4096
 
-/** notes_add() - its number, or -errno: -EPERM after notes_seal() */
+/** notes_add() - add a note; returns its number, or -errno: -EPERM after notes_seal() */
 int notes_add(enum keeper_kind kind, const char *path);
 void notes_seal(void);
 
-/** notes_bind() - a socket at that path that does not listen yet, or -errno */
+/** notes_bind() - make a socket at the note's path, which does not listen yet; or -errno */
 int notes_bind(int number);
 /* As their namesakes in keeper.h; -EINVAL for a number that is none of the right kind. */
 int notes_remove(int number);
@@ -21,7 +21,7 @@ int notes_commit(int number);
 int notes_drop(int number);
 /** notes_unbind() - as keeper_unbind(); 0 or -errno */
 int notes_unbind(int fd);
-/** notes_end() - remove what is there only while the VM has a process */
+/** notes_end() - remove the files that exist only while the VM has a process */
 void notes_end(void);
 
 #endif

@@ -6,13 +6,13 @@
 #ifndef SANDBOX_SAVED_H
 #define SANDBOX_SAVED_H
 
-/** saved_create() - a descriptor to write it by, or -errno; a new file, this user's alone */
+/** saved_create() - make a new file that only this user can read; a descriptor to write, or -errno */
 int saved_create(const char *path);
-/** saved_commit() - it has its name; 0, 1 if a loss of power may undo that, or -errno */
+/** saved_commit() - give the file its name; 0, 1 if a loss of power may undo that, or -errno */
 int saved_commit(const char *path);
-/** saved_remove() - the file is gone; likewise */
+/** saved_remove() - remove the file; likewise */
 int saved_remove(const char *path);
-/** saved_drop() - it is not to be; 0 or -errno */
+/** saved_drop() - remove what was written, without giving it the name; 0 or -errno */
 int saved_drop(const char *path);
 
 #endif

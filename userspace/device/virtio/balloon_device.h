@@ -77,15 +77,15 @@ static inline uint64_t balloon_total(const struct balloon *balloon)
 
 /* balloon_pace.c; all with the lock held */
 
-/** balloon_put() - the goal in the configuration; @pages: for drivers that know no goals */
+/** balloon_put() - write the goal into the configuration; @pages: for drivers that know no goals */
 void balloon_put(struct balloon *balloon, uint32_t pages);
-/** balloon_end() - the goal ends for this reason, if it has not already */
+/** balloon_end() - end the goal for this reason, if it has not ended already */
 void balloon_end(struct balloon *balloon, uint32_t reason);
 /** balloon_told() - the driver wrote @reason for the goal @id; false: it may not */
 bool balloon_told(struct balloon *balloon, uint32_t id, uint32_t reason);
-/** balloon_tick() - what time brings */
+/** balloon_tick() - do what is due by now */
 void balloon_tick(struct balloon *balloon);
-/** balloon_publish() - what balloon_get_status() tells */
+/** balloon_publish() - update what balloon_get_status() tells */
 void balloon_publish(struct virtio_device *device);
 /** balloon_next_ms() - until balloon_tick() has something to do; -1: nothing */
 int balloon_next_ms(struct balloon *balloon);
@@ -99,9 +99,9 @@ void balloon_load(struct virtio_device *device, struct state_reader *in);
 
 /** balloon_take_stats() - a buffer of the statistics queue; -1: it broke the device */
 int balloon_take_stats(struct balloon *balloon, struct queue_chain *chain);
-/** balloon_stats_queue() - the driver's, or NULL: it did not take the feature */
+/** balloon_stats_queue() - the statistics queue, or NULL if the driver did not take the feature */
 struct queue *balloon_stats_queue(struct balloon *balloon);
-/** balloon_keeps_stats() - does the driver's buffer wait to be wanted? */
+/** balloon_keeps_stats() - does the device hold the driver's buffer for statistics? */
 bool balloon_keeps_stats(struct balloon *balloon);
 /** balloon_want_stats() - give the driver its buffer back, so that it fills it anew */
 void balloon_want_stats(struct balloon *balloon);

@@ -90,11 +90,11 @@ void queue_reset(struct queue *queue);
 bool queue_enable(struct queue *queue);
 /** queue_disable() - it gives and takes nothing until it is enabled again */
 void queue_disable(struct queue *queue);
-/** queue_owns() - does it still wait for this buffer, or was it switched off since it gave it? */
+/** queue_owns() - is the buffer still the queue's?  Not if the queue was switched off since it gave it */
 bool queue_owns(const struct queue *queue, uint32_t generation);
 /** queue_pop() - the next available buffer: 1, 0 (none) or -1 (@error) */
 int queue_pop(struct queue *queue, struct queue_chain *chain);
-/** queue_unpop() - take the last buffer that was popped back, as if it had not been */
+/** queue_unpop() - put back the last buffer that was popped, as if it had not been */
 void queue_unpop(struct queue *queue, const struct queue_chain *chain);
 /**
  * queue_push() - give a buffer back, of which @written bytes were written
@@ -106,7 +106,7 @@ void queue_push(struct queue *queue, const struct queue_chain *chain, uint64_t w
 bool queue_wants_interrupt(struct queue *queue);
 /** queue_notify_off() - the driver need not tell of new buffers */
 void queue_notify_off(struct queue *queue);
-/** queue_notify_on() - it must; true if some came meanwhile */
+/** queue_notify_on() - the driver must tell of new buffers; true if some came meanwhile */
 bool queue_notify_on(struct queue *queue);
 
 /** chain_read() - copy from the readable part, @skip bytes into it; returns how many there were */

@@ -209,11 +209,11 @@ void virtio_push(struct virtio_device *device, unsigned int queue, uint64_t writ
 /** virtio_push_other() - likewise a chain that was kept; any thread */
 void virtio_push_other(struct virtio_device *device, unsigned int queue,
 		       const struct queue_chain *chain, uint64_t written);
-/** virtio_put_back() - device->chain was not served: it comes again */
+/** virtio_put_back() - give device->chain back to the queue unserved: it comes again */
 void virtio_put_back(struct virtio_device *device);
-/** virtio_more() - nothing comes: be told of more; true if it is worth another look now */
+/** virtio_more() - ask to be notified of the next buffer; true if one has come meanwhile */
 bool virtio_more(struct virtio_device *device, unsigned int queue);
-/** virtio_halts() - is the thread waited for, to be frozen or to end? */
+/** virtio_halts() - does somebody wait for the thread to freeze or end? */
 bool virtio_halts(const struct virtio_device *device);
 /** virtio_breathe() - @bytes are served: now and then, let others have the lock */
 void virtio_breathe(struct virtio_device *device, uint64_t bytes);
