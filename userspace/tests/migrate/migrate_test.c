@@ -450,6 +450,24 @@ static char *printed(const struct report *report)
 	return text;
 }
 
+/* Before the first round: there is nothing to expect, and nothing to draw. */
+static void fails_early(struct report *report, const char *path)
+{
+	struct json_object *json;
+	struct error error;
+	char *text;
+
+	report->phase = "reserve";
+	text = printed(report);
+	expect(strstr(text, "got as far as phase reserve\n"));
+	expect(strstr(text, "the link was lost\n"));
+	expect(!strstr(text, "expected downtime") && !strstr(text, "round"));
+	free(text);
+	json = report_json(report);
+	expect(!chart_write(json, path, &error));
+	json_object_put(json);
+}
+
 static void failures(void)
 {
 	static struct report report = {
@@ -465,16 +483,7 @@ static void failures(void)
 
 	require(fd >= 0);
 	close(fd);
-	/* Before the first round: there is nothing to expect, and nothing to draw. */
-	report.phase = "reserve";
-	text = printed(&report);
-	expect(strstr(text, "got as far as phase reserve\n"));
-	expect(strstr(text, "the link was lost\n"));
-	expect(!strstr(text, "expected downtime") && !strstr(text, "round"));
-	free(text);
-	json = report_json(&report);
-	expect(!chart_write(json, path, &error));
-	json_object_put(json);
+	fails_early(&report, path);
 	/* In the second round. */
 	report.phase = "copy";
 	*report_round_add(&report) = (struct report_round){
