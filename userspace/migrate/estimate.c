@@ -37,9 +37,33 @@ void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint6
 		estimate->hopeless++;
 }
 
+void estimate_trip(struct estimate *estimate, uint64_t ns)
+{
+	struct estimate_stop *stop = &estimate->stop;
+
+	/* The target gets busier with the guest's pages: the latest trip says most. */
+	stop->trip_ns = stop->trip_ns ? (stop->trip_ns + ns) / 2 : ns;
+}
+
+/* The target answers twice, and disks are asked twice: before the state is sent, and let go. */
+static uint64_t hand_over(const struct estimate *estimate, double pages)
+{
+	const struct estimate_stop *stop = &estimate->stop;
+
+	pages += stop->state_bytes / PAGE;
+	return stop->pause_ns + stop->state_ns + stop->load_ns +
+	       2 * (stop->disk_ns + stop->trip_ns) + (uint64_t)(pages * estimate->page_ns);
+}
+
 uint64_t estimate_downtime(const struct estimate *estimate, uint64_t dirty)
 {
-	return estimate->fixed_ns + (uint64_t)(dirty * estimate->page_ns);
+	return hand_over(estimate, dirty);
+}
+
+uint64_t estimate_postcopy(const struct estimate *estimate, uint64_t pages)
+{
+	/* What goes across is the list of the pages, a bit for each. */
+	return hand_over(estimate, pages / 8 / PAGE) + estimate->stop.absent_ns;
 }
 
 enum estimate_verdict estimate_judge(const struct estimate *estimate,

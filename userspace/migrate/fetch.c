@@ -281,13 +281,42 @@ static bool drop_missing(struct target *target)
 	return true;
 }
 
-bool fetch_begin(struct target *target)
+static int watch(struct target *target)
 {
 	struct uffdio_register range = {
 		.range.start = (uintptr_t)target->vm->memory.base,
 		.range.len = target->vm->memory.bytes,
 		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
+
+	return ioctl(target->uffd, UFFDIO_REGISTER, &range);
+}
+
+static void watch_no_more(struct target *target)
+{
+	struct uffdio_range range = {
+		.start = (uintptr_t)target->vm->memory.base,
+		.len = target->vm->memory.bytes,
+	};
+
+	ioctl(target->uffd, UFFDIO_UNREGISTER, &range);
+}
+
+uint64_t fetch_rehearse(struct target *target)
+{
+	uint64_t began = wait_now_ns(), took = 0;
+
+	if (!fetch_possible(target))
+		return 0;
+	if (!watch(target) && !memory_userfault(&target->vm->memory, true))
+		took = wait_now_ns() - began;
+	memory_userfault(&target->vm->memory, false);
+	watch_no_more(target);
+	return took;
+}
+
+bool fetch_begin(struct target *target)
+{
 	int ret;
 
 	target->stop_fd = eventfd(0, EFD_CLOEXEC);
@@ -297,7 +326,7 @@ bool fetch_begin(struct target *target)
 	madvise(target->vm->memory.base, target->vm->memory.bytes, MADV_NOHUGEPAGE);
 	if (!drop_missing(target))
 		return false;
-	if (ioctl(target->uffd, UFFDIO_REGISTER, &range))
+	if (watch(target))
 		return link_fail(&target->link, "memory cannot be put under userfaultfd: %s",
 				 strerror(errno));
 	ret = memory_userfault(&target->vm->memory, true);
@@ -312,13 +341,9 @@ bool fetch_begin(struct target *target)
 
 static void fetch_end(struct target *target)
 {
-	struct uffdio_range range = {
-		.start = (uintptr_t)target->vm->memory.base,
-		.len = target->vm->memory.bytes,
-	};
 	uint64_t one = 1;
 
-	ioctl(target->uffd, UFFDIO_UNREGISTER, &range);
+	watch_no_more(target);
 	if (write(target->stop_fd, &one, sizeof(one)) != sizeof(one))
 		say("cannot end a thread: %s", strerror(errno));
 	pthread_join(target->faults_thread, NULL);

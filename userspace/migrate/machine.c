@@ -33,17 +33,42 @@ int machine_put_config(struct vm *vm, struct stream_writer *writer, struct error
 	return written(error, ret);
 }
 
+static int read_module_state(int fd, uint8_t buffer[static STATE_MAX], uint64_t *bytes,
+			     struct error *error)
+{
+	int ret;
+
+	*bytes = STATE_MAX;
+	ret = __gondola_get_state(fd, buffer, bytes);
+	if (ret)
+		error_set(error, EXIT_CODE_ERROR, "the module does not give its state: %s",
+			  strerror(-ret));
+	return ret;
+}
+
+uint64_t machine_rehearse_state(struct vm *vm, struct error *error)
+{
+	static _Thread_local _Alignas(8) uint8_t buffer[STATE_MAX];
+	uint64_t bytes, all;
+
+	if (read_module_state(vm->fd, buffer, &all, error))
+		return 0;
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		if (read_module_state(vm->vcpus[i].fd, buffer, &bytes, error))
+			return 0;
+		all += bytes;
+	}
+	return all;
+}
+
 static int put_module_state(struct stream_writer *writer, int fd, uint32_t type, const void *head,
 			    size_t head_bytes, struct error *error)
 {
-	static _Thread_local _Alignas(8) char buffer[STATE_MAX];
-	uint64_t bytes = sizeof(buffer);
-	int ret = __gondola_get_state(fd, buffer, &bytes);
+	static _Thread_local _Alignas(8) uint8_t buffer[STATE_MAX];
+	uint64_t bytes;
+	int ret = read_module_state(fd, buffer, &bytes, error);
 
-	if (!ret)
-		return written(error, stream_put(writer, type, 1, head, head_bytes, buffer, bytes));
-	error_set(error, EXIT_CODE_ERROR, "the module does not give its state: %s", strerror(-ret));
-	return ret;
+	return ret ? ret : written(error, stream_put(writer, type, 1, head, head_bytes, buffer, bytes));
 }
 
 struct device_sink {

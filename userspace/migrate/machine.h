@@ -17,6 +17,12 @@
 
 /** machine_put_config() - configuration and CPUID; the VM may run */
 int machine_put_config(struct vm *vm, struct stream_writer *writer, struct error *error);
+/**
+ * machine_rehearse_state() - read what the module has of the VM and its vCPUs, to no end
+ *
+ * The vCPUs stand.  Returns how many bytes it is, or 0 with @error.
+ */
+uint64_t machine_rehearse_state(struct vm *vm, struct error *error);
 /** machine_put_state() - module, vCPUs, devices, clock.  The VM is paused, its devices are frozen */
 int machine_put_state(struct vm *vm, struct stream_writer *writer, struct error *error);
 /**

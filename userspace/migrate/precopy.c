@@ -301,7 +301,7 @@ static bool one_round(struct source *s)
 	PROBE_MIGRATE_ROUND_END(s->round, round->pages, round->bytes, round->ns, round->dirtied);
 	estimate_round(&s->estimate, round->pages - round->left_out, round->ns, dirty);
 	round->dirty_rate = (uint64_t)s->estimate.dirty_rate;
-	return true;
+	return s->phase != MIGRATE_COPY || source_ping(s);
 }
 
 bool precopy_last(struct source *s)

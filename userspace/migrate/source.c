@@ -31,7 +31,6 @@
 
 #define PINGS		3
 #define PROGRESS_NS	100000000ull
-#define STOP_NS		2000000ull	/* until vCPUs and devices stand */
 #define LOAD_MAX_NS	1000000000ull	/* whatever the target says */
 
 uint64_t source_bytes(const struct source *s)
@@ -121,33 +120,32 @@ static bool say_hello(struct source *s)
 	return link_put(&s->link, WIRE_HELLO, &hello, sizeof(hello));
 }
 
-/* How long the shortest question takes: part of what handing over will. */
-static bool measure_link(struct source *s, uint64_t load_ns)
+bool source_ping(struct source *s)
 {
-	uint64_t best = UINT64_MAX;
+	uint64_t began = wait_now_ns(), back;
 
-	for (uint64_t i = 0; i < PINGS; i++) {
-		uint64_t began = wait_now_ns(), back;
-
-		if (!link_put(&s->link, WIRE_PING, &i, sizeof(i)) ||
-		    !link_expect(&s->link, WIRE_PONG, &back, sizeof(back)))
-			return false;
-		if (back != i)
-			return link_fail(&s->link, "the target answers what was not asked");
-		if (wait_now_ns() - began < best)
-			best = wait_now_ns() - began;
-	}
-	/* Two answers are waited for; the state is read here, loaded there, devices with it. */
-	if (load_ns > LOAD_MAX_NS)
-		load_ns = LOAD_MAX_NS;
-	s->estimate.fixed_ns = 4 * best + 3 * load_ns + STOP_NS;
+	if (!link_put(&s->link, WIRE_PING, &began, sizeof(began)) ||
+	    !link_expect(&s->link, WIRE_PONG, &back, sizeof(back)))
+		return false;
+	if (back != began)
+		return link_fail(&s->link, "the target answers what was not asked");
+	estimate_trip(&s->estimate, wait_now_ns() - began);
 	return true;
 }
 
-/*
- * How long a disk takes that has nothing to write: it is asked twice while the guest stands, before
- * its state is sent and when it is let go.
- */
+static bool measure_link(struct source *s, const struct wire_ready *ready)
+{
+	struct estimate_stop *stop = &s->estimate.stop;
+
+	stop->load_ns = ready->load_ns < LOAD_MAX_NS ? ready->load_ns : LOAD_MAX_NS;
+	stop->absent_ns = ready->absent_ns < LOAD_MAX_NS ? ready->absent_ns : LOAD_MAX_NS;
+	for (unsigned int i = 0; i < PINGS; i++)
+		if (!source_ping(s))
+			return false;
+	return true;
+}
+
+/* A disk that has nothing to write: it is asked twice, and the second answer says how long it takes. */
 static bool measure_disks(struct source *s)
 {
 	struct error error;
@@ -158,8 +156,26 @@ static bool measure_disks(struct source *s)
 	began = wait_now_ns();
 	if (!devices_prepare(&error))
 		return link_fail(&s->link, "%s", error.words);
-	s->estimate.fixed_ns += 2 * (wait_now_ns() - began);
+	s->estimate.stop.disk_ns = wait_now_ns() - began;
 	return true;
+}
+
+/* The guest stands for a moment, so that the time is known that it will stand for in the end. */
+static bool measure_stop(struct source *s)
+{
+	struct estimate_stop *stop = &s->estimate.stop;
+	uint64_t began = wait_now_ns(), stood;
+	struct error error;
+
+	vm_pause(s->vm, PAUSE_MIGRATE);
+	stood = wait_now_ns();
+	stop->pause_ns = stood - began;
+	stop->state_bytes = machine_rehearse_state(s->vm, &error);
+	stop->state_ns = wait_now_ns() - stood;
+	vm_unpause(s->vm, PAUSE_MIGRATE);
+	if (s->link.limit)
+		stop->state_ns += stop->state_bytes * 1000000000ull / s->link.limit;
+	return stop->state_bytes || link_fail(&s->link, "%s", error.words);
 }
 
 static bool reserve(struct source *s)
@@ -192,7 +208,7 @@ static bool reserve(struct source *s)
 	if (!s->target_has_postcopy &&
 	    (s->options.postcopy || s->options.on_stall == ON_STALL_POSTCOPY))
 		return link_fail(&s->link, "the target has no userfaultfd, which post-copy needs");
-	if (!measure_link(s, ready.load_ns))
+	if (!measure_link(s, &ready))
 		return false;
 	s->link.limit = s->options.bandwidth;
 	return true;
@@ -332,7 +348,7 @@ static bool move(struct source *s)
 	if (!reserve(s))
 		return false;
 	source_phase(s, MIGRATE_COPY);
-	if (!measure_disks(s) || !precopy_begin(s) || !precopy_rounds(s, &postcopy))
+	if (!measure_disks(s) || !measure_stop(s) || !precopy_begin(s) || !precopy_rounds(s, &postcopy))
 		return false;
 	throttle_set(s->vm, 0);
 	/* While the guest runs: a disk takes its time. */
@@ -342,7 +358,7 @@ static bool move(struct source *s)
 	s->report.postcopy = postcopy;
 	/* Pages are no part of the downtime then. */
 	if (postcopy)
-		s->report.predicted_ns = estimate_downtime(&s->estimate, 0);
+		s->report.predicted_ns = estimate_postcopy(&s->estimate, s->pages);
 	if (!send_rest(s, postcopy) || !hand_over(s))
 		return false;
 	source_phase(s, postcopy ? MIGRATE_POSTCOPY : MIGRATE_RESUME);

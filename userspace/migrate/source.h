@@ -104,6 +104,8 @@ void source_phase(struct source *s, enum migrate_phase phase);
  * True if it is the target's, and the target has all of it.
  */
 bool source_settle(struct source *s);
+/** source_ping() - how long a question takes, into s->estimate; false with link.error */
+bool source_ping(struct source *s);
 /** source_progress() - an event, unless the last one is fresh and not @now */
 void source_progress(struct source *s, bool now);
 uint64_t source_bytes(const struct source *s);

@@ -359,7 +359,7 @@ static bool say_ready(struct target *target)
 {
 	struct wire_ready ready = {
 		.protocol = WIRE_PROTOCOL, .flags = fetch_possible(target) ? WIRE_READY_POSTCOPY : 0,
-		.load_ns = rehearse(target),
+		.load_ns = rehearse(target), .absent_ns = fetch_rehearse(target),
 	};
 
 	if (target->vm->memory.bytes != target->hello.memory)
@@ -422,7 +422,6 @@ static bool commit(struct target *target)
 		vm_pause(target->vm, PAUSE_USER);
 	vm_set_busy(target->vm, VM_STATE_RUNNING);
 	vm_unpause(target->vm, PAUSE_START);
-	control_state_event(target->vm);
 	/* If it does not get there the source lets nothing run either. */
 	pthread_mutex_lock(&target->lock);
 	link_put(&target->link, WIRE_COMMITTED, NULL, 0);
@@ -430,6 +429,7 @@ static bool commit(struct target *target)
 	if (target->missing)
 		fetch_ask_again(target);
 	pthread_mutex_unlock(&target->lock);
+	control_state_event(target->vm);
 	return true;
 }
 

@@ -106,6 +106,8 @@ uint64_t target_page(const struct target *target, uint64_t gpa);
 void fetch_open(struct target *target);
 /** fetch_possible() - was there one for this user? */
 bool fetch_possible(const struct target *target);
+/** fetch_rehearse() - how long getting ready for absent pages takes, in ns; 0: it cannot be done */
+uint64_t fetch_rehearse(struct target *target);
 /** fetch_missing() - a WIRE_MISSING record */
 bool fetch_missing(struct target *target, const struct stream_record *record);
 /** fetch_begin() - before the VM may run: the missing pages are dropped, and watched */

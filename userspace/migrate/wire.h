@@ -24,7 +24,7 @@
 #include <stdint.h>
 #include "stream.h"
 
-#define WIRE_PROTOCOL		1
+#define WIRE_PROTOCOL		2
 #define WIRE_VERSION		1		/* of every record's layout */
 #define WIRE_TOKEN		16
 #define WIRE_WORDS_MAX		256
@@ -80,6 +80,7 @@ struct wire_ready {
 	uint32_t protocol;
 	uint32_t flags;			/* WIRE_READY_* */
 	uint64_t load_ns;		/* what loading the state of its vCPUs takes */
+	uint64_t absent_ns;		/* what getting ready for absent pages takes; or 0 */
 };
 #define WIRE_READY_POSTCOPY	(1u << 0)	/* it has a userfaultfd */
 

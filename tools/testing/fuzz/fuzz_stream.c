@@ -476,7 +476,7 @@ static void put_state(struct link *link)
 /* The link is lost on the way, and there is another. */
 static void seed_postcopy(struct link *link)
 {
-	struct wire_recover recover = { .protocol = 1 };
+	struct wire_recover recover = { .protocol = WIRE_PROTOCOL };
 
 	stream_put_whole(&link->out, 4 * 4096, base);
 	link_flush(link);
@@ -492,7 +492,7 @@ static void seed_postcopy(struct link *link)
 
 static void seed_source(struct link *link, bool postcopy)
 {
-	struct wire_hello hello = { .protocol = 1, .memory = MEMORY, .tsc_khz = TSC_KHZ };
+	struct wire_hello hello = { .protocol = WIRE_PROTOCOL, .memory = MEMORY, .tsc_khz = TSC_KHZ };
 	struct wire_round round = { .phase = 1, .round = 1 };
 	struct { struct wire_missing head; uint8_t bits[64]; } missing = {
 		{ 0, MEMORY / 4096 }, { 0xf0 } };
@@ -529,7 +529,7 @@ static void seed_file(struct link *link)
 
 static void seed_answers(struct link *link)
 {
-	struct wire_ready ready = { .protocol = 1, .load_ns = 5 };
+	struct wire_ready ready = { .protocol = WIRE_PROTOCOL, .load_ns = 5, .absent_ns = 5 };
 	struct wire_time loaded = { 5 };
 
 	begin_seed(link, 0);

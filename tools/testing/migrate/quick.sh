@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: quick.sh [TEST...]: without one all but those that take long (frozen_...)
+# usage: quick.sh [TEST...]: without one all but those that take long (frozen_...) and foreseen
 #
 # Moves a guest that checks itself between two launchers of one machine, and lets things go
 # wrong on the way. Runs in the test machine; prints TAP.
@@ -31,6 +31,22 @@ post_copy() {
 		tail -n 1)
 	say "downtime $(reported actual_ns) ns, predicted $(reported predicted_ns) of $expected"
 	[ "$(reported predicted_ns)" -lt "$expected" ]
+}
+
+# foretold OPTION...: neither three times more than it is, nor three times less
+foretold() {
+	receive && move --json "$@" || { cat /tmp/move.out; return 1; }
+	moved
+	actual=$(reported actual_ns) predicted=$(reported predicted_ns)
+	say "downtime with \"$*\": $actual ns (pause $(reported pause_ns), copy $(reported copy_ns)," \
+		"state $(reported state_ns), load $(reported load_ns), commit $(reported commit_ns))," \
+		"predicted $predicted"
+	[ "$actual" -lt $((3 * predicted)) ] && [ "$predicted" -lt $((3 * actual)) ]
+}
+
+# Only where time is counted in instructions (check --icount): elsewhere a busy computer counts.
+foreseen() {
+	foretold && foretold --postcopy && foretold --postcopy --bandwidth 512K
 }
 
 compressed() {

@@ -30,7 +30,7 @@ static const struct estimate_limits limits = { .downtime_ns = 100 * MS, .rounds 
 
 static void converges(void)
 {
-	struct estimate e = { .fixed_ns = 10 * MS };
+	struct estimate e = { .stop.pause_ns = 10 * MS };
 	uint64_t dirty = 32768;
 
 	/* 0.1 ms a page; each round leaves a quarter of what it sent. */
@@ -50,9 +50,33 @@ static void converges(void)
 	expect(!"it stopped");
 }
 
+/* Each part counts, as often as the guest waits for it; pages that come later do not. */
+static void foretells(void)
+{
+	struct estimate e = {
+		.stop = {
+			.pause_ns = 1 * MS, .state_ns = 2 * MS, .state_bytes = 8192, .disk_ns = 4 * MS,
+			.trip_ns = 8 * MS, .load_ns = 16 * MS, .absent_ns = 32 * MS,
+		},
+	};
+
+	/* 1 ms a page. */
+	estimate_round(&e, 1000, 1000 * MS, 100);
+	expect_equal(estimate_downtime(&e, 0) / MS, 1 + 2 + 2 + 2 * 4 + 2 * 8 + 16);
+	expect_equal(estimate_downtime(&e, 100) / MS, 45 + 100);
+	/* 128 MiB: the list of its pages is one page long. */
+	expect_equal(estimate_postcopy(&e, 32768) / MS, 45 + 1 + 32);
+	/* A target that gets slower is believed. */
+	estimate_trip(&e, 24 * MS);
+	expect_equal(estimate_downtime(&e, 0) / MS, 45 + 2 * 8);
+	e.stop.trip_ns = 0;
+	estimate_trip(&e, 5 * MS);
+	expect_equal(estimate_downtime(&e, 0) / MS, 45 - 2 * 3);
+}
+
 static void stalls(void)
 {
-	struct estimate e = { .fixed_ns = 0 };
+	struct estimate e = { .rounds = 0 };
 
 	estimate_round(&e, 32768, 32768 * MS / 10, 32768);
 	/* Once is no pattern: the first round is longer than any other. */
@@ -75,7 +99,7 @@ static void stalls(void)
 
 static enum estimate_verdict play(const uint64_t *left, unsigned int rounds)
 {
-	struct estimate e = { .fixed_ns = 0 };
+	struct estimate e = { .rounds = 0 };
 	uint64_t sent = 4000;
 
 	for (unsigned int round = 1;; round++, left++) {
@@ -536,6 +560,7 @@ static void copies(void)
 static const struct tap_test tests[] = {
 	{ "copies of guest memory are in no core dump", copies },
 	{ "rounds that shrink end when the rest fits the downtime", converges },
+	{ "a downtime is foretold of all its parts", foretells },
 	{ "rounds that do not shrink are a stall", stalls },
 	{ "rounds that leave much and little by turns are a stall, a burst is none", patterns },
 	{ "a delta makes of the old page the new one", deltas },
