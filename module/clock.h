@@ -46,8 +46,10 @@ bool gondola_vm_clock_host_ns(const struct gondola_vm *vm, u64 ns, u64 *host_ns)
 
 /** gondola_guest_tsc() - what RDTSC gives this vCPU now */
 u64 gondola_guest_tsc(const struct gondola_vcpu *vcpu);
-/** gondola_guest_tsc_offset() - guest TSC - host TSC, while the clocks go; for the engine */
+/** gondola_guest_tsc_offset() - guest TSC - RDTSC, while the clocks go; for the engine */
 u64 gondola_guest_tsc_offset(const struct gondola_vcpu *vcpu);
+/** gondola_tsc_after_sleep() - the vCPU is about to run: has the host slept since it last did? */
+void gondola_tsc_after_sleep(struct gondola_vcpu *vcpu);
 /** gondola_guest_tsc_khz() - what the guest takes its frequency for */
 u32 gondola_guest_tsc_khz(const struct gondola_vm *vm);
 /**

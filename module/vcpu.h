@@ -50,6 +50,7 @@ enum gondola_vcpu_mode {
  * @mode: enum gondola_vcpu_mode; written by the vCPU's thread alone
  * @cpu: the processor it is loaded on, or -1
  * @tsc_offset: guest TSC = host TSC + this + the VM's, see clock.h
+ * @tsc_gain: what the host's sleeps added to its TSC when the vCPU last ran
  * @missing, @missing_write: guest-physical memory that the last -EAGAIN was about, and whether it
  *	is to be written; noted where it was found missing (mmu_fault_in()) and nowhere else
  * @engine_data: the engine's own
@@ -65,6 +66,7 @@ struct gondola_vcpu {
 	u64 xcr0;
 	u64 hw_root;
 	u64 tsc_offset;
+	u64 tsc_gain;
 	u64 missing;
 
 	struct gondola_vm *vm;

@@ -20,6 +20,8 @@
 #include "processors.h"
 #include "rival.h"
 #include "run.h"
+#include "sleep.h"
+#include "time.h"
 
 DEFINE_PER_CPU(bool, gondola_cpu_on);
 /*
@@ -100,11 +102,14 @@ static int boot_cpu_suspend(COMPAT_SYSCORE_ARG)
 {
 	if (active)
 		this_cpu_disable();
+	sleep_begin(rdtsc(), gondola_host_ns());
 	return 0;
 }
 
+/* The kernel registered its clock before this, so it is right again here. */
 static void boot_cpu_resume(COMPAT_SYSCORE_ARG)
 {
+	sleep_end(rdtsc(), gondola_host_ns(), gondola_host_tsc_khz());
 	if (active && this_cpu_enable())
 		pr_err("gondola: %s did not come back after suspend\n", active->name);
 }

@@ -3,16 +3,17 @@
 #include <linux/sched.h>
 #include <asm/msr.h>
 #include <asm/tsc.h>
+#include "sleep.h"
 #include "time.h"
 
 u64 gondola_host_ns(void)
 {
-	return ktime_get_ns();
+	return ktime_get_boottime_ns();
 }
 
 u64 gondola_host_tsc(void)
 {
-	return rdtsc();
+	return rdtsc() + sleep_tsc_gain();
 }
 
 u64 gondola_host_run_delay(void)

@@ -9,10 +9,11 @@
 #include <asm/tsc.h>
 #endif
 
-/** gondola_host_ns() - monotonic time; any context */
+/** gondola_host_ns() - monotonic time, which goes on while the host sleeps; any context */
 u64 gondola_host_ns(void);
+/** gondola_host_tsc() - the TSC, as though it went on likewise */
 u64 gondola_host_tsc(void);
-/** gondola_host_ticks() - the same, without a call: for what happens at each exit */
+/** gondola_host_ticks() - the TSC as it is, without a call: for what happens at each exit */
 static inline u64 gondola_host_ticks(void)
 {
 #ifdef CONFIG_UML

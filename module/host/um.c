@@ -30,7 +30,7 @@ bool gondola_host_tsc_invariant(void)
 
 u64 gondola_host_ns(void)
 {
-	return ktime_get_ns();
+	return ktime_get_boottime_ns();
 }
 
 /* A time-stamp counter of nanoseconds needs no calibration. */

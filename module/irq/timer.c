@@ -15,7 +15,8 @@ static enum hrtimer_restart run(struct hrtimer *hrtimer)
 
 void irq_timer_init(struct irq_timer *timer, void (*fired)(struct irq_timer *timer))
 {
-	hrtimer_setup(&timer->hrtimer, run, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_PINNED_HARD);
+	/* The clock of gondola_host_ns(). */
+	hrtimer_setup(&timer->hrtimer, run, CLOCK_BOOTTIME, HRTIMER_MODE_ABS_PINNED_HARD);
 	timer->fired = fired;
 }
 

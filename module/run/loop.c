@@ -358,6 +358,7 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 	/* A vCPU that waits for a start-up IPI does not run, with any state. */
 	if (gondola_lapic_waiting(vcpu))
 		vcpu->halted = true;
+	gondola_tsc_after_sleep(vcpu);
 	if (!vcpu->fpu)
 		gondola_thread_fpu_swap(vcpu, true);
 	next = run_loop(vcpu);

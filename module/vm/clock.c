@@ -4,6 +4,7 @@
  * timer's callback, may look while another thread lets the clocks go on.
  */
 #include <linux/ktime.h>
+#include "host/sleep.h"
 #include "host/time.h"
 #include "irq/irq.h"
 #include "state.h"
@@ -126,7 +127,7 @@ u64 gondola_guest_tsc_offset(const struct gondola_vcpu *vcpu)
 
 	do {
 		seq = read_seqbegin(&clock->lock);
-		offset = clock->tsc_offset + vcpu->tsc_offset;
+		offset = clock->tsc_offset + vcpu->tsc_offset + sleep_tsc_gain();
 	} while (read_seqretry(&clock->lock, seq));
 	return offset;
 }
@@ -134,6 +135,16 @@ u64 gondola_guest_tsc_offset(const struct gondola_vcpu *vcpu)
 u32 gondola_guest_tsc_khz(const struct gondola_vm *vm)
 {
 	return READ_ONCE(vm->clock.tsc_khz) ?: gondola_host_tsc_khz();
+}
+
+void gondola_tsc_after_sleep(struct gondola_vcpu *vcpu)
+{
+	u64 gain = sleep_tsc_gain();
+
+	if (likely(vcpu->tsc_gain == gain))
+		return;
+	vcpu->tsc_gain = gain;
+	gondola_request(vcpu, GONDOLA_REQ_TSC);
 }
 
 u64 gondola_set_guest_tsc(struct gondola_vcpu *vcpu, u64 tsc)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Suite gondola_clock: what a reader sees while another thread holds, releases or sets the time. */
+#include "host/sleep.h"
 #include "host/time.h"
 #include "irq/test_host.h"
 #include "state.h"
@@ -50,6 +51,34 @@ static void no_pause_is_seen(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_guest_tsc(vm->vcpus[0]), tsc + 1000 * TSC_PER_NS);
 }
 
+/* It slept for an hour, in which its TSC started anew, or went on, but by what a bad clock says. */
+static void the_host_sleeps(struct kunit *test)
+{
+	const u64 hour = 3600 * (u64)NSEC_PER_SEC, was = 1ull << 50;
+	const struct { u64 then, now; } tscs[] = { { was, 500 }, { was, was + hour }, { 7, was }, { was, was } };
+	struct gondola_vcpu *vcpu;
+	u64 offset, gain;
+
+	vm = irq_test_vm(test, 1);
+	vcpu = vm->vcpus[0];
+	gondola_tsc_after_sleep(vcpu);
+	vcpu->requests = 0;
+	for (unsigned int i = 0; i < ARRAY_SIZE(tscs); i++) {
+		offset = gondola_guest_tsc_offset(vcpu);
+		gain = sleep_tsc_gain();
+		sleep_begin(tscs[i].then, 1000);
+		sleep_end(tscs[i].now, 1000 + hour, 2000000);
+		/* What RDTSC gives and what is added went on by an hour of 2 GHz. */
+		KUNIT_EXPECT_EQ(test, tscs[i].now + sleep_tsc_gain(), tscs[i].then + gain + 2 * hour);
+		KUNIT_EXPECT_EQ(test, gondola_guest_tsc_offset(vcpu) - offset, sleep_tsc_gain() - gain);
+		gondola_tsc_after_sleep(vcpu);
+		KUNIT_EXPECT_EQ_MSG(test, vcpu->requests, BIT(GONDOLA_REQ_TSC), "its engine is told");
+		vcpu->requests = 0;
+		gondola_tsc_after_sleep(vcpu);
+		KUNIT_EXPECT_EQ_MSG(test, vcpu->requests, 0, "once");
+	}
+}
+
 /* A TSC is set while all are: one comes first. */
 static void set_at_once(struct kunit *test)
 {
@@ -87,6 +116,7 @@ static void host_time(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(no_pause_is_seen),
+	KUNIT_CASE(the_host_sleeps),
 	KUNIT_CASE(set_at_once),
 	KUNIT_CASE(host_time),
 	{}

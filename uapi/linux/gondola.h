@@ -381,7 +381,7 @@ struct gondola_state {
  * struct gondola_hold_clock - GONDOLA_HOLD_CLOCK: stop the VM's clocks, or let them go on
  * @size: sizeof(struct gondola_hold_clock)
  * @flags: GONDOLA_HOLD to stop them, 0 to let them go on; repeating a call has no effect
- * @held_ns: out: CLOCK_MONOTONIC when they were last stopped
+ * @held_ns: out: CLOCK_BOOTTIME when they were last stopped
  * @lost_ns: out: for how long they were stopped, when they last went on
  *
  * While the clocks are held, reads of TSCs, LAPIC timers and the PIT do not

@@ -41,7 +41,7 @@ enum pause_reason {
  * @reasons: a bit for each that holds
  * @parked: vCPUs that wait here
  * @threads: vCPUs that have a thread
- * @stopped: the clocks stand still, at @stopped_ns of CLOCK_MONOTONIC
+ * @stopped: the clocks stand still, at @stopped_ns of CLOCK_BOOTTIME
  * @lost_ns: how long they stood, before that
  * @module_lost_ns: the part of it that the module counts too
  * @words: what vm_pause_because() said
@@ -80,7 +80,7 @@ void vm_unpause(struct vm *vm, enum pause_reason reason);
 unsigned int vm_paused(struct vm *vm);
 const char *pause_reason_name(enum pause_reason reason);
 
-/** vm_clock_ns() - nanoseconds of CLOCK_MONOTONIC, less those in which the VM was paused */
+/** vm_clock_ns() - nanoseconds of CLOCK_BOOTTIME, less those in which the VM was paused */
 uint64_t vm_clock_ns(struct vm *vm);
 /** vm_clock_set() - let it go on from @ns; while the VM is paused */
 void vm_clock_set(struct vm *vm, uint64_t ns);

@@ -128,7 +128,7 @@ bool vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr
 	pthread_mutex_init(&vm->end_lock, NULL);
 	pause_init(&vm->pause);
 	vm->busy = VM_STATE_RUNNING;
-	vm->born_ns = vm_clock_ns(vm);
+	vm->born_ns = wait_now_ns();
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
 	if (!open_device(vm, engine, error))
 		return false;
