@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "launch.h"
 #include "remote.h"
@@ -33,6 +34,10 @@ static int run_create(int argc, char **argv)
 	there_check_boot(&options.boot);
 	for (unsigned int i = 0; i < options.nr_virtio; i++)
 		there_check_device(&options.virtio[i]);
+	if (strcmp(options.console, "stdio") && strcmp(options.console, "pty"))
+		there_check_place("--console", options.console);
+	if (options.control)
+		there_check_place("--control", options.control);
 	remote_registry();
 	ret = registry_find(name, &vm) ? 0 : -EEXIST;
 	/* A mark that a cut-off delete left is not of the new VM. */
@@ -53,7 +58,8 @@ const struct command command_create = {
 	.summary = "make a VM that has a name",
 	.usage = "NAME --kernel FILE [OPTION of run]...",
 	.about =
-"The command checks the options, the kernel, the disks and the taps, and writes them to a "
+"The command checks the options, the kernel, the disks, the taps and where sockets and "
+"other files are to be, and writes them to a "
 "configuration in JSON. It starts nothing: the new VM is inactive. A relative path counts "
 "from the current directory, also when the VM is started from elsewhere. The options are "
 "those of \"gondola run\", except --name.",

@@ -243,7 +243,9 @@ uint64_t parse_size(const char *option, const char *value)
 	default:
 		goto bad;
 	}
-	if ((end[1] && strcmp(end + 1, "iB")) || out > (UINT64_MAX >> shift) - 1)
+	/* By twos, whatever they are called: memory comes in no other size. */
+	if ((end[1] && strcasecmp(end + 1, "iB") && strcasecmp(end + 1, "i") &&
+	     strcasecmp(end + 1, "B")) || out > (UINT64_MAX >> shift) - 1)
 		goto bad;
 	return (out << shift) + (part << shift) / whole;
 bad:

@@ -31,6 +31,10 @@ static void take_memory(void *to, const char *option, const char *value)
 	struct run_options *options = to;
 
 	options->memory = parse_size(option, value);
+	/* Many programs count memory in mebibytes. */
+	if (options->memory < MEMORY_MIN && value[strspn(value, "0123456789")] == 0)
+		fail(EXIT_CODE_USAGE, "%s: \"%s\" are bytes, and a guest has at least %lluM: did you mean %sM?",
+		     option, value, MEMORY_MIN >> 20, value);
 	if (options->memory < MEMORY_MIN || options->memory > MEMORY_MAX)
 		fail(EXIT_CODE_USAGE, "%s: a guest has %lluM to %lluG of memory, not \"%s\"", option,
 		     MEMORY_MIN >> 20, MEMORY_MAX >> 30, value);
@@ -145,8 +149,8 @@ const struct option_spec run_specs[] = {
 		     "A multiboot module and its string. May be repeated.", take_module),
 	OPTIONS_OF("The machine"),
 	OPTION_TAKEN("--mem", "SIZE",
-		     "Memory: a number with K, M or G, a multiple of 4K, at least 2M (default "
-		     "256M).", take_memory),
+		     "Memory: a number with K, M, G or T, a multiple of 4K, at least 2M (default "
+		     "256M). 1G, 1g, 1Gi, 1GiB and 1GB are the same, 2^30 bytes.", take_memory),
 	OPTION("--cpus", "N",
 	       "The number of processors, 1 to 16 (default 1). They are cores of one package.",
 	       NUMBER, struct run_options, cpus, .min = 1, .max = GONDOLA_MAX_VCPUS),

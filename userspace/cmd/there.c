@@ -34,23 +34,59 @@ static void check_disk(const char *spec)
 		fail(error.status, "%s", error.words);
 	check_file("--disk", path);
 	free(path);
+	if (!disk_check(spec, &error))
+		fail(error.status, "%s", error.words);
 }
 
 static void check_net(const char *spec)
 {
 	size_t kind = strcspn(spec, ",");
 	char name[IFNAMSIZ] = "";
+	struct error error;
 
-	if (!strncmp(spec, "user", kind) && kind == 4)
-		return;
+	if (!net_check(spec, &error))
+		fail(error.status, "%s", error.words);
 	if (strncmp(spec, "tap=", 4))
-		fail(EXIT_CODE_USAGE, "--net: \"%.*s\" is neither user nor tap=NAME", (int)kind, spec);
+		return;
 	if (kind - 4 < sizeof(name))
 		memcpy(name, spec + 4, kind - 4);
 	/* Not by sysfs, which shows the network namespace that it was mounted in. */
 	if (!if_nametoindex(name))
 		fail(EXIT_CODE_IMAGE, "--net %.*s: there is no such interface (ip tuntap add %.*s mode tap makes it)",
 		     (int)kind, spec, (int)kind - 4, spec + 4);
+}
+
+/* A socket or file can be made only where its directory is. */
+static void check_directory(const char *option, const char *path)
+{
+	char *copy = strdup(path), *slash;
+	struct stat st;
+
+	if (!copy)
+		fail(EXIT_CODE_ERROR, "out of memory");
+	slash = strrchr(copy, '/');
+	if (slash && slash != copy) {
+		*slash = 0;
+		if (stat(copy, &st))
+			fail(EXIT_CODE_IMAGE, "%s %s: %s: %s", option, path, copy, strerror(errno));
+		if (!S_ISDIR(st.st_mode))
+			fail(EXIT_CODE_IMAGE, "%s %s: %s is no directory", option, path, copy);
+	}
+	free(copy);
+}
+
+static void check_port(const char *spec)
+{
+	struct error error;
+
+	if (!port_check(spec, &error))
+		fail(error.status, "%s", error.words);
+	there_check_place("--port", strchr(spec, '=') + 1);
+}
+
+void there_check_place(const char *option, const char *where)
+{
+	check_directory(option, strncmp(where, "unix:", 5) ? where : where + 5);
 }
 
 void there_check_boot(const struct boot *boot)
@@ -68,4 +104,6 @@ void there_check_device(const struct virtio_spec *spec)
 		check_disk(spec->value);
 	else if (spec->kind == VIRTIO_NET)
 		check_net(spec->value);
+	else if (spec->kind == VIRTIO_PORT)
+		check_port(spec->value);
 }

@@ -8,7 +8,9 @@
 
 /** there_check_boot() - kernel, initrd and modules can be read, or fail() */
 void there_check_boot(const struct boot *boot);
-/** there_check_device() - likewise the file of a disk, the tap of a card */
+/** there_check_place() - likewise the directory of a socket or file, "unix:PATH" or "PATH" */
+void there_check_place(const char *option, const char *where);
+/** there_check_device() - likewise the file of a disk, the tap of a card, where a port leads */
 void there_check_device(const struct virtio_spec *spec);
 
 #endif

@@ -460,9 +460,53 @@ static bool is_raw(const struct block *block, const char *path, bool raw, struct
 			 path, format, format);
 }
 
-static bool open_disk(struct block *block, const char *path, bool raw, struct error *error)
+/* The file is open, and what it holds is a disk. */
+static bool is_disk(const struct block *block, const char *path, bool raw, off_t *bytes,
+		    struct error *error)
+{
+	if (!is_raw(block, path, raw, error))
+		return false;
+	*bytes = lseek(block->fd, 0, SEEK_END);
+	return *bytes >= (off_t)SECTOR ||
+	       error_set(error, EXIT_CODE_USAGE, "--disk %s: it is smaller than a sector", path);
+}
+
+static bool is_file(const struct block *block, const char *path, struct error *error)
 {
 	struct stat st;
+
+	return (!fstat(block->fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) ||
+	       error_set(error, EXIT_CODE_USAGE,
+			 "--disk %s: it is neither a file nor a block device", path);
+}
+
+bool disk_check(const char *spec, struct error *error)
+{
+	char *path = strdup(spec);
+	struct disk_options options;
+	struct block block;
+	off_t bytes;
+	bool good;
+
+	if (!path)
+		return error_set(error, EXIT_CODE_ERROR, "out of memory");
+	good = disk_split(path, &options, error);
+	if (good) {
+		/* A pipe would wait for somebody. */
+		block.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		good = block.fd < 0 ?
+		       error_set(error, EXIT_CODE_IMAGE, "--disk %s: %s", path, strerror(errno)) :
+		       is_file(&block, path, error) &&
+		       is_disk(&block, path, options.raw, &bytes, error);
+		if (block.fd >= 0)
+			close(block.fd);
+	}
+	free(path);
+	return good;
+}
+
+static bool open_disk(struct block *block, const char *path, bool raw, struct error *error)
+{
 	off_t bytes;
 
 	block->fd = open(path, (block->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
@@ -470,17 +514,12 @@ static bool open_disk(struct block *block, const char *path, bool raw, struct er
 		return error_set(error, EXIT_CODE_USAGE, "--disk %s: %s%s", path, strerror(errno),
 				 !block->readonly && (errno == EACCES || errno == EROFS) ?
 				 " (to read it only: --disk FILE,ro)" : "");
-	if (fstat(block->fd, &st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)))
-		return error_set(error, EXIT_CODE_USAGE,
-				 "--disk %s: it is neither a file nor a block device", path);
+	if (!is_file(block, path, error))
+		return false;
 	if (!devices_incoming() && !lock_file(block, error))
 		return error_set(error, error->status, "--disk %s: %s", path, error->words);
-	if (!is_raw(block, path, raw, error))
+	if (!is_disk(block, path, raw, &bytes, error))
 		return false;
-	bytes = lseek(block->fd, 0, SEEK_END);
-	if (bytes < (off_t)SECTOR)
-		return error_set(error, EXIT_CODE_USAGE, "--disk %s: it is smaller than a sector",
-				 path);
 	if (bytes % SECTOR)
 		say("--disk %s: its last %u bytes are no whole sector, the guest does not see them",
 		    path, (unsigned int)(bytes % SECTOR));

@@ -510,8 +510,9 @@ static void destroy(struct virtio_device *device)
 	}
 }
 
-/* @copy of @spec is cut at its "=". */
-static bool open_port(struct port *port, const char *spec, char *copy, struct error *error)
+/* @copy of @spec is cut at its "="; *@place: what is behind it, without options. */
+static bool parse_port(struct port *port, const char *spec, char *copy, char **place,
+		       struct error *error)
 {
 	char *where = strchr(copy, '='), *console;
 
@@ -525,12 +526,31 @@ static bool open_port(struct port *port, const char *spec, char *copy, struct er
 		port->console = true;
 		*console = 0;
 	}
+	*place = where;
+	return strncmp(where, "unix:", 5) || (where[5] && strlen(where + 5) < sizeof(port->path)) ||
+	       error_set(error, EXIT_CODE_USAGE, "--port %s: a socket's path has 1 to %zu characters",
+			 spec, sizeof(port->path) - 1);
+}
+
+bool port_check(const char *spec, struct error *error)
+{
+	static struct port port;
+	char *copy = strdup(spec), *where;
+	bool good = copy ? parse_port(&port, spec, copy, &where, error) :
+		    error_set(error, EXIT_CODE_ERROR, "out of memory");
+
+	free(copy);
+	return good;
+}
+
+static bool open_port(struct port *port, const char *spec, char *copy, struct error *error)
+{
+	char *where;
+
+	if (!parse_port(port, spec, copy, &where, error))
+		return false;
 	if (!strncmp(where, "unix:", 5)) {
 		where += 5;
-		if (!*where || strlen(where) >= sizeof(port->path))
-			return error_set(error, EXIT_CODE_USAGE,
-					 "--port %s: a socket's path has 1 to %zu characters", spec,
-					 sizeof(port->path) - 1);
 		strcpy(port->path, where);
 		port->note = keeper_note(KEEPER_SOCKET, where, error);
 		if (port->note < 0)

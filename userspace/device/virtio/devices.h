@@ -51,6 +51,14 @@ struct disk_options {
 /** disk_split() - cut the options off @spec, which is the file's name then; false with @error */
 bool disk_split(char *spec, struct disk_options *options, struct error *error);
 
+/*
+ * Could one be made of @spec, as far as that can be told without making it?  False with @error.  A
+ * disk's file is read, a tap and a port's file are not looked at.
+ */
+bool disk_check(const char *spec, struct error *error);
+bool net_check(const char *spec, struct error *error);
+bool port_check(const char *spec, struct error *error);
+
 /* Each returns NULL with @error if it cannot be made; @registers is a zeroed page. */
 struct virtio_device *block_create(struct guest_memory *memory, uint8_t *registers,
 				   const char *spec, struct error *error);

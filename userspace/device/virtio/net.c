@@ -327,6 +327,31 @@ static bool parse_spec(struct net_spec *spec, char *text, struct error *error)
 	return true;
 }
 
+/* @text is cut at its commas.  Without a word the address is left as it is. */
+static bool parse(struct net_spec *spec, char *text, uint8_t mac[6], struct error *error)
+{
+	if (!parse_spec(spec, text, error))
+		return false;
+	if (strcmp(spec->kind, "user") && strncmp(spec->kind, "tap=", 4))
+		return error_set(error, EXIT_CODE_USAGE, "--net: \"%s\" is neither user nor tap=NAME",
+				 spec->kind);
+	return !spec->mac || parse_mac(mac, spec->mac, error);
+}
+
+bool net_check(const char *spec, struct error *error)
+{
+	struct net_spec wanted;
+	char *text = strdup(spec);
+	uint8_t mac[6];
+	bool good;
+
+	if (!text)
+		return error_set(error, EXIT_CODE_ERROR, "out of memory");
+	good = parse(&wanted, text, mac, error);
+	free(text);
+	return good;
+}
+
 static bool plug(struct net *net, const struct net_spec *spec, struct error *error)
 {
 	char option[64];
@@ -334,11 +359,8 @@ static bool plug(struct net *net, const struct net_spec *spec, struct error *err
 	snprintf(option, sizeof(option), "--net %s", spec->kind);
 	if (!strcmp(spec->kind, "user"))
 		net->backend = net_user_open(net, option, spec->host_loopback, &net->ops, error);
-	else if (!strncmp(spec->kind, "tap=", 4))
-		net->backend = net_tap_open(net, option, spec->kind + 4, &net->ops, error);
 	else
-		return error_set(error, EXIT_CODE_USAGE, "--net: \"%s\" is neither user nor tap=NAME",
-				 spec->kind);
+		net->backend = net_tap_open(net, option, spec->kind + strlen("tap="), &net->ops, error);
 	return net->backend;
 }
 
@@ -348,11 +370,11 @@ static bool open_net(struct net *net, char *text, uint8_t mac[6], struct error *
 	static unsigned int number;
 	struct net_spec wanted;
 
-	if (!parse_spec(&wanted, text, error))
+	if (!parse(&wanted, text, mac, error))
 		return false;
-	make_mac(mac, wanted.kind, number++);
-	if (wanted.mac && !parse_mac(mac, wanted.mac, error))
-		return false;
+	if (!wanted.mac)
+		make_mac(mac, wanted.kind, number);
+	number++;
 	snprintf(net->device.label, sizeof(net->device.label), "net %s", wanted.kind);
 	return plug(net, &wanted, error);
 }
