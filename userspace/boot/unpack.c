@@ -109,6 +109,9 @@ const char *image_other(const struct image *image)
 		{ 0, "BZh", "compressed with bzip2: unpack it first (bunzip2)" },
 		{ 0, "\x04\x22\x4d\x18", "compressed with lz4: unpack it first (unlz4)" },
 		{ 0, "\x89LZO", "compressed with lzop: unpack it first (lzop -d)" },
+		/* Before EFI's, which they begin with, too. */
+		{ 0x38, "ARM\x64", "a kernel for arm64, another kind of processor" },
+		{ 0x38, "RSC\x05", "a kernel for RISC-V, another kind of processor" },
 		{ 0, "QFI\xfb", "a disk image (qcow2), not a kernel" },
 		{ 0, "KDMV", "a disk image (VMDK), not a kernel" },
 		{ 0x8001, "CD001", "an image of a CD: take the kernel and initrd from it" },

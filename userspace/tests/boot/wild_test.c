@@ -242,6 +242,14 @@ static void not_kernels(void)
 		made.bytes = 1024;
 		expect_refused(SMALL, files[i].words);
 	}
+	/* Made for EFI as well. */
+	memset(&made, 0, sizeof(made));
+	memcpy(made.data, "MZ\x90", 3);
+	memcpy(made.data + 0x38, "ARM\x64", 4);
+	made.bytes = 1024;
+	expect_refused(SMALL, "a kernel for arm64");
+	memcpy(made.data + 0x38, "RSC\x05", 4);
+	expect_refused(SMALL, "a kernel for RISC-V");
 }
 
 /* ---- multiboot 2 ----------------------------------------------------------------------- */
