@@ -68,13 +68,17 @@ static int fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 	return 0;
 }
 
-/* There may be more components than these two only as long as they are unused. */
+/*
+ * There may be more components than these two only as long as they are unused.  Processors differ in
+ * when they call one so, but all others are zero in their initial state.
+ */
 static int check_area(const struct area *area, u32 bytes, u32 *bad)
 {
 	*bad = 512;
-	if (bytes < sizeof(*area))
+	if (bytes < sizeof(*area) || area->xcomp_bv)
 		return -EINVAL;
-	if (area->xstate_bv & ~(XSTATE_X87 | XSTATE_SSE) || area->xcomp_bv)
+	if (area->xstate_bv & ~(XSTATE_X87 | XSTATE_SSE) &&
+	    memchr_inv(area + 1, 0, bytes - sizeof(*area)))
 		return -EINVAL;
 	*bad = offsetof(struct gondola_fxsave, mxcsr);
 	return area->fx.mxcsr & ~MXCSR_BITS ? -EINVAL : 0;

@@ -128,33 +128,40 @@ void user_load(struct machine *machine, const char *code, const char *end)
 	machine_load(machine, code, end - code);
 }
 
-/* Until the kernel says something; where it is then. */
-static void run(struct machine *machine, struct user_end *end)
+/* The kernel has said something: where it is then. */
+static void look(struct machine *machine, struct user_end *end)
 {
 	struct gondola_rec_sregs sregs;
 
 	memset(end, 0, sizeof(*end));
-	machine_set(machine);
-	machine_result(machine);
 	require_equal(__gondola_get_registers(machine->vcpu, &end->regs, &sregs), 0);
 	end->cr2 = sregs.cr2;
 	end->cs = sregs.seg[GONDOLA_CS].selector;
 	end->ss = sregs.seg[GONDOLA_SS].selector;
 }
 
-void user_run(struct machine *machine, struct user_end *end)
+void user_end(struct machine *machine, struct user_end *end)
 {
-	run(machine, end);
+	look(machine, end);
 	require(end->regs.rip >= STUBS && end->regs.rip < STUBS + STUB_BYTES * VECTORS);
 	require(end->regs.gpr[4] >= KERNEL_STACK - 0x100 && end->regs.gpr[4] < KERNEL_STACK);
 	memcpy(end, machine->memory + end->regs.gpr[4], offsetof(struct user_end, cr2));
+}
+
+void user_run(struct machine *machine, struct user_end *end)
+{
+	machine_set(machine);
+	machine_result(machine);
+	user_end(machine, end);
 }
 
 void user_run_called(struct machine *machine, struct user_end *end)
 {
 	const uint64_t *stack;
 
-	run(machine, end);
+	machine_set(machine);
+	machine_result(machine);
+	look(machine, end);
 	stack = (const uint64_t *)(machine->memory + end->regs.gpr[4] % MEMORY_BYTES);
 	tap_check(end->regs.rip >= CALLED && end->regs.rip <= CALLED + (size_t)(say_end - say),
 		  true, "it came to 0x%llx with 0x%llx, 0x%llx, 0x%llx on the stack",

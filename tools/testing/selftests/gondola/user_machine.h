@@ -70,6 +70,8 @@ void user_create(struct machine *machine);
 void user_load(struct machine *machine, const char *code, const char *end);
 /** user_run() - from CODE until it raises an exception or an interrupt */
 void user_run(struct machine *machine, struct user_end *end);
+/** user_end() - how the program ended that has run already */
+void user_end(struct machine *machine, struct user_end *end);
 /** user_run_called() - the same until it comes to CALLED; RIP, RSP, RFLAGS are what they are there */
 void user_run_called(struct machine *machine, struct user_end *end);
 
