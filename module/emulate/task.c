@@ -55,8 +55,14 @@ static const struct layout layout32 = { 4, 32, 6, 96, 104 };
  * @layout: of it
  * @ext: for error codes
  * @way: how it is come to
- * @cr3, @eip, @eflags, @gpr, @selector, @ldt: as the TSS has them
- * @seg, @ldtr: what the selectors load
+ * @cr3: as the TSS has it, like the next five
+ * @eip: where it goes on
+ * @eflags: its flags
+ * @gpr: its general registers
+ * @selector: those of its segments
+ * @ldt: its LDT's selector
+ * @seg: what @selector loads
+ * @ldtr: what @ldt loads
  * @loaded: so many segments, in the order of loading; the rest was not come to
  * @result: FAULT if the task is to begin with @e->exception
  */
