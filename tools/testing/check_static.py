@@ -129,6 +129,10 @@ class Static(Runner):
     def interpreter(self):
         status, output = self.run("interpreter", [
             "make", "-C", os.path.join(HERE, "emulate"), "OUT=" + self.logs + "/emulate", "check"])
+        skipped = re.search(r"^skipped: (\d+) forms(.*)", output, re.MULTILINE)
+        if skipped:
+            self.score.add(skipped=int(skipped.group(1)))
+            self.score.show("interpreter against the processor: skipped, %s forms%s" % skipped.groups(), True)
         self.score.result("interpreter against the processor", status == 0, output[-3000:])
 
     def static_jobs(self):
