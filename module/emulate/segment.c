@@ -168,7 +168,7 @@ static bool data_allowed(struct gondola_emulator *e, enum gondola_seg seg, u16 s
 	       (rpl <= dpl && e->cpl <= dpl);
 }
 
-/* What a selector other than null loads into a data segment's register. */
+/* Find the segment that a selector other than null loads into a data segment's register. */
 static int find_data(struct gondola_emulator *e, enum gondola_seg seg, u16 selector,
 		     struct gondola_segment *s)
 {

@@ -54,7 +54,7 @@ static const struct layout layout32 = { 4, 32, 6, 96, 104 };
  * @descriptor: where that is described
  * @layout: of it
  * @ext: for error codes
- * @way: how it is come to
+ * @way: how it is reached
  * @cr3: as the TSS has it, like the next five
  * @eip: where it goes on
  * @eflags: its flags
@@ -63,7 +63,7 @@ static const struct layout layout32 = { 4, 32, 6, 96, 104 };
  * @ldt: its LDT's selector
  * @seg: what @selector loads
  * @ldtr: what @ldt loads
- * @loaded: so many segments, in the order of loading; the rest was not come to
+ * @loaded: the number of segments loaded, in the order of loading; a fault kept the rest away
  * @result: FAULT if the task is to begin with @e->exception
  */
 struct task {
@@ -269,7 +269,7 @@ static int mark_tasks(struct gondola_emulator *e, const struct task *t,
 	return e->ops->write(e, t->descriptor + ACCESS_BYTE, &access, 1, true);
 }
 
-/* Those that were not come to are null: the exception's handler finds nothing of the old task. */
+/* Segments that were not reached become null: the exception's handler finds nothing of the old task. */
 static void set_segments(struct gondola_emulator *e, const struct task *t)
 {
 	enum gondola_seg seg;

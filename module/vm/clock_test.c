@@ -68,7 +68,7 @@ static void the_host_sleeps(struct kunit *test)
 		gain = sleep_tsc_gain();
 		sleep_begin(tscs[i].then, 1000);
 		sleep_end(tscs[i].now, 1000 + hour, 2000000);
-		/* What RDTSC gives and what is added went on by an hour of 2 GHz. */
+		/* The sum of RDTSC and the gain went on by an hour of 2 GHz. */
 		KUNIT_EXPECT_EQ(test, tscs[i].now + sleep_tsc_gain(), tscs[i].then + gain + 2 * hour);
 		KUNIT_EXPECT_EQ(test, gondola_guest_tsc_offset(vcpu) - offset, sleep_tsc_gain() - gain);
 		gondola_tsc_after_sleep(vcpu);

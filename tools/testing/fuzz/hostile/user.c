@@ -87,7 +87,7 @@ asm(".pushsection .rodata\npieces:\n"
 	".byte 0\n.popsection");
 extern const uint8_t pieces[];
 
-/* What IRET takes, behind the registers that are popped before it. */
+/* The frame that IRET takes, behind the registers that are popped before it. */
 struct user_frame {
 	uint64_t gpr[15];
 	uint64_t rip, cs, rflags, rsp, ss;

@@ -30,7 +30,7 @@ static const uint32_t all_engines[] = {
 };
 
 static uint8_t state[STATE_BYTES];
-/* What all of them have. */
+/* CPUID bits that all engines have. */
 static struct gondola_cpuid_entry common[GONDOLA_MAX_CPUID];
 static uint32_t nr_common = GONDOLA_MAX_CPUID;
 

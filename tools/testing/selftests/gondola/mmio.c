@@ -191,7 +191,7 @@ static void wide_moves(void)
 	machine_destroy(&machine);
 }
 
-/* What public reports say that other monitors did not decode. */
+/* Public reports say that other monitors did not decode these. */
 GUEST_CODE(rare, 64,
 	   "mov $0xd0000000, %ebx; mov $0x40200, %edi; mov $0x11223344, %eax\n"
 	   "movabs %eax, 0xd0000000; movabs 0xd0000008, %eax; clflush 16(%rbx)\n"
