@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +31,6 @@
 #define NEXT		0x1c
 #define CLIENTS		4u
 #define MOST		(32u << 10)	/* of a piece */
-#define TURNS		100u		/* the loop is at rest long before */
 #define CLOSE		0x10
 #define PASS_FD		0x20
 #define UNREAD		0x40
@@ -125,33 +123,6 @@ static void remove_socket(void)
 		unlink(path);
 }
 
-/* One round of the loop, which its thread would do. */
-static bool turn(void)
-{
-	unsigned int count = vm.loop.room;
-	struct loop_source sources[count];
-	struct pollfd fds[count];
-	bool busy = false;
-
-	memcpy(sources, vm.loop.sources, sizeof(sources));
-	for (unsigned int i = 0; i < count; i++)
-		fds[i] = (struct pollfd){ .fd = sources[i].fd, .events = sources[i].events };
-	poll(fds, count, 0);
-	for (unsigned int i = 0; i < count; i++) {
-		if (!fds[i].revents)
-			continue;
-		sources[i].call(sources[i].argument, fds[i].fd, fds[i].revents);
-		busy = true;
-	}
-	return busy;
-}
-
-static void rest(void)
-{
-	for (unsigned int i = 0; i < TURNS && turn(); i++)
-		;
-}
-
 static void drop_client(unsigned int i)
 {
 	if (clients[i] >= 0)
@@ -178,13 +149,13 @@ static void piece(uint8_t how, const uint8_t *text, size_t bytes)
 		clients[i] = line_socket_connect(path, -1);
 		if (clients[i] < 0)
 			abort();
-		rest();
+		world_rest(&vm.loop);
 	}
 	fcntl(clients[i], F_SETFL, O_NONBLOCK);
 	if (bytes)
 		line_socket_send(clients[i], text, bytes < MOST ? bytes : MOST,
 				 how & PASS_FD ? null_fd : -1);
-	rest();
+	world_rest(&vm.loop);
 	if (!(how & UNREAD))
 		hear(i);
 	if (how & CLOSE)
@@ -219,7 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		abort();
 	for (unsigned int i = 0; i < CLIENTS; i++)
 		drop_client(i);
-	rest();
+	world_rest(&vm.loop);
 	/* Clients that are gone leave nothing. */
 	if (count_sources() != nr_sources)
 		abort();

@@ -5,7 +5,6 @@
  * frame here, or raw bytes. The processors do not run: they stop when a piece says so.
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -26,7 +25,6 @@
 #define TABLES		0x10000u
 #define PAGE		4096u
 #define MOST		(8u << 10)	/* of a piece; a packet's bound is below */
-#define TURNS		100u
 
 int __wrap_ioctl(int fd, unsigned long request, void *argument);
 
@@ -121,40 +119,12 @@ static void reset(bool wide)
 	vm.end = VM_RUNNING;
 }
 
-/* One round of the server's loop, which its thread would do. */
-static bool turn(void)
-{
-	unsigned int count = server.loop.room;
-	struct loop_source sources[count + 1];
-	struct pollfd fds[count + 1];
-	bool busy = false;
-
-	if (count)
-		memcpy(sources, server.loop.sources, count * sizeof(sources[0]));
-	for (unsigned int i = 0; i < count; i++)
-		fds[i] = (struct pollfd){ .fd = sources[i].fd, .events = sources[i].events };
-	poll(fds, count, 0);
-	for (unsigned int i = 0; i < count; i++) {
-		if (!fds[i].revents)
-			continue;
-		sources[i].call(sources[i].argument, fds[i].fd, fds[i].revents);
-		busy = true;
-	}
-	return busy;
-}
-
-static void rest(void)
-{
-	for (unsigned int i = 0; i < TURNS && turn(); i++)
-		;
-}
-
 static void drop_client(void)
 {
 	if (client >= 0)
 		close(client);
 	client = -1;
-	rest();
+	world_rest(&server.loop);
 }
 
 static void connect_client(void)
@@ -199,7 +169,7 @@ static void send_piece(const uint8_t *text, size_t bytes, bool raw)
 	}
 	if (send(client, framed, used, MSG_NOSIGNAL) < 0 && errno != EPIPE && errno != EAGAIN)
 		abort();
-	rest();
+	world_rest(&server.loop);
 }
 
 static void piece(uint8_t how, const uint8_t *text, size_t bytes)
@@ -215,7 +185,7 @@ static void piece(uint8_t how, const uint8_t *text, size_t bytes)
 		run.debug.dr6 = how >> 5;
 		stopped(&vm.vcpus[how >> 5 & 1], how & 0x80 ? GONDOLA_DEBUG_HARDWARE :
 			how & 0x40 ? GONDOLA_DEBUG_BREAKPOINTS : 0);
-		rest();
+		world_rest(&server.loop);
 	}
 	if (bytes && server.session)
 		send_piece(text, bytes, how & RAW);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,11 +10,13 @@
 #include <unistd.h>
 #include <sanitizer/allocator_interface.h>
 
+#include "base/loop.h"
 #include "world.h"
 
 #define HEAP_SLOTS	(1u << 16)
 #define MAX_FILES	8
 #define MAX_FD		1024
+#define TURNS		100u	/* a loop is at rest long before */
 
 static jmp_buf given_up;
 static __thread bool trying;
@@ -141,6 +144,34 @@ void world_forget(void)
 {
 	while (nr_files)
 		close(files[--nr_files]);
+}
+
+/* One round; a source that a call removes may still be called once. */
+static bool turn(struct loop *loop)
+{
+	unsigned int count = loop->room;
+	struct loop_source sources[count + 1];
+	struct pollfd fds[count + 1];
+	bool busy = false;
+
+	if (count)
+		memcpy(sources, loop->sources, count * sizeof(sources[0]));
+	for (unsigned int i = 0; i < count; i++)
+		fds[i] = (struct pollfd){ .fd = sources[i].fd, .events = sources[i].events };
+	poll(fds, count, 0);
+	for (unsigned int i = 0; i < count; i++) {
+		if (!fds[i].revents)
+			continue;
+		sources[i].call(sources[i].argument, fds[i].fd, fds[i].revents);
+		busy = true;
+	}
+	return busy;
+}
+
+void world_rest(struct loop *loop)
+{
+	for (unsigned int i = 0; i < TURNS && turn(loop); i++)
+		;
 }
 
 void world_seed(const char *name, uint8_t first, const void *data, size_t bytes)

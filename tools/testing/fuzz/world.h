@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct loop;
+
 /* An input being taken apart; behind its end all is zero. */
 struct input {
 	const uint8_t *at;
@@ -30,6 +32,9 @@ void world_ready(void);
 /** world_file() - the path of a file of these bytes, which is gone with world_forget() */
 const char *world_file(const void *data, size_t bytes);
 void world_forget(void);
+
+/** world_rest() - do the work of @loop's thread until there is none */
+void world_rest(struct loop *loop);
 
 /** world_seed() - an input for the corpus: a real writer's work behind @first, one byte */
 void world_seed(const char *name, uint8_t first, const void *data, size_t bytes);
