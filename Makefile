@@ -91,6 +91,7 @@ help:
 	@echo 'make check DEBUG_KERNEL=1 runs the selftests under lockdep, KASAN and kmemleak (QEMU);'
 	@echo '  DEBUG_KERNEL=kcsan under the detector of data races.'
 	@echo 'make check ONLY=REGEX builds, then does nothing but the jobs of that name.'
+	@echo '  MINUTES=N begins no job after N minutes, and says which had no turn.'
 	@echo 'BUILD=DIR builds elsewhere. GONDOLA_CACHE=DIR keeps kernels and images (default ~/.cache/gondola).'
 
 packages:
@@ -226,7 +227,7 @@ docs: packages-build
 
 check: packages
 	+@$(testing)/check --build $(checked_build) $(if $(KERNEL),--kernel $(KERNEL)) $(if $(filter command environment,$(firstword $(origin ENGINE))),--engine $(ENGINE)) \
-		$(if $(DEBUG_KERNEL),--debug-kernel $(if $(filter kcsan,$(DEBUG_KERNEL)),kcsan,kasan)) $(if $(ONLY),--only '$(ONLY)')
+		$(if $(DEBUG_KERNEL),--debug-kernel $(if $(filter kcsan,$(DEBUG_KERNEL)),kcsan,kasan)) $(if $(ONLY),--only '$(ONLY)') $(if $(MINUTES),--minutes $(MINUTES))
 
 clean:
 	rm -rf $(BUILD)

@@ -27,11 +27,22 @@ TELLING = re.compile(r"^\s*not ok|\.c:\d+: |BUG: |Oops: |int3: |general protecti
 SPARSE = ("C=1", "KBUILD_CHECKSRC=1", "CF=-D__typeof_unqual__=__typeof__")
 SPARSE_WRONG = {"7.3": r"error: bad constant expression$|warning: incorrect type .*\(different modifiers\)$"}
 
+# Seconds that jobs have to end in when --minutes are over.
+LAST_JOBS = 20 * 60
+
 
 def reasons(detail):
     """The few lines of @detail that say why."""
     lines = [line.strip()[:200] for line in detail.splitlines() if line.strip()]
     return [line for line in lines if TELLING.search(line)][:4] or lines[-1:]
+
+
+def told(text, end=3000):
+    """The end of a TAP program's output, and before it what failed earlier."""
+    if len(text) <= end:
+        return text
+    failures = re.findall(r"^ *not ok .*\n(?:# .*\n){0,3}", text[:-end], re.MULTILINE)
+    return "".join(failures)[:end] + "[...]\n" + text[-end:]
 
 
 class Score:
@@ -70,6 +81,8 @@ class Runner:
         self.build = os.path.abspath(args.build)
         self.logs = os.path.join(self.build, "check")
         self.score = Score()
+        self.minutes = args.minutes
+        self.started = time.monotonic()
         self.release = self.capture([MACHINE, "--version"]).strip()
         os.makedirs(self.logs, exist_ok=True)
 
@@ -78,8 +91,14 @@ class Runner:
         return subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               text=True, errors="replace").stdout
 
+    def seconds_left(self):
+        """Until no more jobs begin; below zero behind that."""
+        return self.started + self.minutes * 60 - time.monotonic()
+
     def run(self, name, argv, **kwargs):
         """(status, output) of a command; the output is kept as NAME.log."""
+        if self.minutes is not None:
+            argv = ["timeout", "--kill-after=30", "%d" % max(self.seconds_left() + LAST_JOBS, 1)] + argv
         done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               errors="replace", **kwargs)
@@ -88,7 +107,11 @@ class Runner:
         return done.returncode, done.stdout
 
     def timed(self, name, job):
-        """Does @job and notes how long it took."""
+        """Does @job, if there is time for it, and notes how long it took."""
+        if self.minutes is not None and self.seconds_left() <= 0:
+            self.score.add(skipped=1)
+            self.score.show("%s: skipped, its turn had not come after %g minutes" % (name, self.minutes), True)
+            return None
         started = time.monotonic()
         result = job()
         self.score.took.append((time.monotonic() - started, name))
@@ -143,4 +166,4 @@ class Runner:
         self.score.add(passed, failed, skipped)
         self.score.show("%s: %d passed, %d failed, %d skipped%s" % (
             name, passed, failed, skipped, ": " + trouble if trouble else ""),
-                        not failed, text[-3000:])
+                        not failed, told(text))
