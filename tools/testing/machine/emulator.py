@@ -2,7 +2,8 @@
 """The emulators of test machines: Bochs has VMX, QEMU has SVM; User Mode Linux has neither.
 
 All give the machine two serial lines: the first is its console, the second the
-channel on which the command's output and status come back.
+channel on which the command's output and status come back. What is in /output comes
+back on that, too, but from QEMU through a virtio port.
 """
 
 import ctypes
@@ -39,11 +40,20 @@ class Emulator:
         self.initrd = initrd
         self.console = self.path("console")
         self.channel = self.path("channel")
+        self.output = self.path("output")
         self.log = self.path("log")
         self.process = None
 
     def path(self, name):
         return os.path.join(self.workdir, name)
+
+    def output_archive(self):
+        """What came by another way than the channel: /output as a tar archive, or nothing."""
+        try:
+            with open(self.output, "rb") as f:
+                return f.read()
+        except FileNotFoundError:
+            return b""
 
     def command_line(self):
         """The kernel's, without what is particular to one emulator."""
@@ -235,6 +245,9 @@ class Qemu(Emulator):
                      "-serial", "chardev:console"]
         else:
             argv += ["-serial", "file:" + self.console, "-serial", "file:" + self.channel]
+        if self.args.output:
+            argv += ["-chardev", "file,id=output,path=" + self.output,
+                     "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=output,nr=1"]
         if self.args.balloon:
             # Behind a port of its own, "slot1", from which it can be unplugged.
             argv += ["-device", "pcie-root-port,id=slot1,slot=1",

@@ -341,8 +341,9 @@ def write_initrd(out, cache, stock, guest, args, machine_files):
         cpio.data(name, text.encode())
     for spec in args.files:
         add_path(cpio, spec)
-    # A drive comes on virtio over PCI, which the stock kernel has as modules.
-    add_modules(cpio, stock, args.modules + (",virtio_pci,virtio_blk" if args.drive else ""))
+    # These come on virtio over PCI, which the stock kernel has as modules.
+    add_modules(cpio, stock, args.modules + (",virtio_pci,virtio_blk" if args.drive else "") +
+                (",virtio_pci,virtio_console" if "machine/port" in machine_files else ""))
     if args.guest:
         cpio.file("boot/vmlinuz", guest.vmlinuz)
         cpio.data("boot/initrd-guest", guest_initrd(base, guest, args.guest, args.guest_modules))
