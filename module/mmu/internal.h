@@ -420,6 +420,8 @@ void mmu_zap_tables(struct gondola_vm *vm, gfn_t gfn);
 #define GFN_NOWHERE	(~0ull >> 12)
 
 /* root.c */
+/* With these gondola_mmu_load() has work to do. */
+#define MMU_LOAD_REQUESTS	(BIT(GONDOLA_REQ_MMU_RELOAD) | BIT(GONDOLA_REQ_MMU_SYNC))
 /* Entry of the PAE root as the guest's registers, or the lack of them, imply. */
 u64 mmu_pae_entry(struct gondola_vcpu *vcpu, unsigned int i);
 

@@ -333,6 +333,8 @@ void gondola_mmu_flush_guest(struct gondola_vcpu *vcpu);
  */
 int gondola_mmu_load(struct gondola_vcpu *vcpu);
 
+/** gondola_mmu_look() - fill in what struct gondola_shadow calls out; the vCPU does not run */
+void gondola_mmu_look(struct gondola_vcpu *vcpu, struct gondola_shadow *out);
 /**
  * gondola_mmu_zap_all() - drop every shadow page of the VM; vCPUs reload
  *

@@ -221,12 +221,10 @@ static noinline int load_root(struct gondola_vcpu *vcpu)
 	return err;
 }
 
-#define LOAD_REQUESTS	(BIT(GONDOLA_REQ_MMU_RELOAD) | BIT(GONDOLA_REQ_MMU_SYNC))
-
 /* Before each entry and in each fault, which seldom find anything to do. */
 int gondola_mmu_load(struct gondola_vcpu *vcpu)
 {
-	if (likely(!vcpu->mmu.reload && !(READ_ONCE(vcpu->requests) & LOAD_REQUESTS)))
+	if (likely(!vcpu->mmu.reload && !(READ_ONCE(vcpu->requests) & MMU_LOAD_REQUESTS)))
 		return 0;
 	return load_root(vcpu);
 }

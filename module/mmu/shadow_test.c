@@ -293,7 +293,123 @@ static void tables_are_not_exchanged(struct kunit *test)
 	world_done(test, w);
 }
 
+static struct gondola_shadow look(struct world *w, gva_t gva, gpa_t gpa)
+{
+	struct gondola_shadow seen = { .gva = gva, .gpa = gpa };
+
+	/* What the caller's memory held is no answer. */
+	memset(seen.level, 0xee, sizeof(seen.level));
+	seen.page = seen.nr_mappings = seen.nr_levels = 0xeeeeeeee;
+	gondola_mmu_look(&w->vcpu, &seen);
+	return seen;
+}
+
+static void entries_are_shown(struct kunit *test)
+{
+	struct world *w = world_identity(test, 0);
+	struct gondola_shadow seen = look(w, 0x20000, 0x20000);
+	unsigned int i;
+	u64 sptes;
+
+	KUNIT_EXPECT_EQ(test, seen.nr_levels, 0u);
+	KUNIT_EXPECT_EQ(test, seen.root, GONDOLA_ROOT_STALE);
+	must_read(test, w, 0x20000);
+	sptes = w->vm.mmu.nr_sptes;
+	seen = look(w, 0x20000, 0x20000);
+	KUNIT_ASSERT_EQ(test, seen.nr_levels, 4u);
+	KUNIT_EXPECT_EQ(test, seen.root, 0u);
+	for (i = 0; i < 4; i++) {
+		KUNIT_EXPECT_EQ(test, seen.level[i].level, 4 - i);
+		KUNIT_EXPECT_EQ(test, seen.level[i].gfn, i + 1ull);
+		KUNIT_EXPECT_EQ(test, seen.level[i].flags, 0u);
+		KUNIT_EXPECT_EQ(test, seen.level[i].entry & FULL, (u64)FULL);
+		KUNIT_EXPECT_EQ(test, seen.level[i].entry & PT_ADDR, 0ull);
+	}
+	KUNIT_EXPECT_EQ(test, seen.level[2].guest & PT_ADDR, 0x4000ull);
+	KUNIT_EXPECT_EQ(test, seen.level[3].guest, 0x20000 | FULL | PT_A | PT_D);
+	KUNIT_EXPECT_EQ(test, seen.page,
+			GONDOLA_PAGE_MEMORY | GONDOLA_PAGE_PRESENT | GONDOLA_PAGE_WRITABLE);
+	KUNIT_EXPECT_EQ(test, seen.nr_mappings, 1u);
+	/* An address that nobody used, and one that leads nowhere. */
+	seen = look(w, 0x40000000, WORLD_PAGES * 4096ull);
+	KUNIT_EXPECT_EQ(test, seen.nr_levels, 2u);
+	KUNIT_EXPECT_EQ(test, seen.level[1].entry, 0ull);
+	KUNIT_EXPECT_EQ(test, seen.level[1].guest, 0ull);
+	KUNIT_EXPECT_EQ(test, seen.page, 0u);
+	KUNIT_EXPECT_EQ(test, w->vm.mmu.nr_sptes, sptes);
+	gondola_mmu_zap_all(&w->vm);
+	KUNIT_EXPECT_EQ(test, look(w, 0x20000, 0).nr_levels, 0u);
+	world_done(test, w);
+}
+
+/* Each of the facts by which an entry is empty, read-only or out of sync. */
+static void reasons_are_shown(struct kunit *test)
+{
+	struct world *w = world_identity(test, 0);
+	struct gondola_shadow seen;
+
+	must_read(test, w, 0x4000);
+	seen = look(w, 0x4000, 0x4000);
+	KUNIT_EXPECT_EQ(test, seen.level[3].entry & PT_W, 0ull);
+	KUNIT_EXPECT_EQ(test, seen.nr_tables, 1u);
+	KUNIT_EXPECT_EQ(test, seen.nr_unsync, 0u);
+	must_write(test, w, 0x4000 + 8 * 0x20, 0x21000 | FULL | PT_A | PT_D);
+	seen = look(w, 0x4000, 0x4000);
+	KUNIT_EXPECT_NE(test, seen.level[3].entry & PT_W, 0ull);
+	KUNIT_EXPECT_EQ(test, seen.level[3].flags, GONDOLA_SHADOW_UNSYNC);
+	KUNIT_EXPECT_EQ(test, seen.nr_unsync, 1u);
+
+	must_write(test, w, 0x80000, 6);
+	world_host_takes(w, 0x80);
+	seen = look(w, 0x80000, 0x80000);
+	KUNIT_EXPECT_EQ(test, seen.nr_levels, 4u);
+	KUNIT_EXPECT_EQ(test, seen.level[3].entry, 0ull);
+	KUNIT_EXPECT_EQ(test, seen.page, GONDOLA_PAGE_MEMORY);
+
+	must_write(test, w, 0x90000, 9);
+	KUNIT_ASSERT_EQ(test, world_map(w, 0, 0, 0, WORLD_PAGES, GONDOLA_MEM_LOG_DIRTY), 0);
+	clear_log(test, w);
+	seen = look(w, 0x90000, 0x90000);
+	KUNIT_EXPECT_NE(test, seen.page & GONDOLA_PAGE_CLEAN, 0u);
+	KUNIT_EXPECT_EQ(test, seen.level[3].entry & PT_W, 0ull);
+	must_write(test, w, 0x90000, 9);
+	KUNIT_EXPECT_EQ(test, look(w, 0x90000, 0x90000).page & GONDOLA_PAGE_CLEAN, 0u);
+
+	/* A large page of the guest is mapped in pieces, by a table that the guest does not have. */
+	*world_u64(w, 0x3008) = FULL | PT_PS | PT_A | PT_D;
+	must_read(test, w, 0x200000 + 0x29000);
+	seen = look(w, 0x200000 + 0x29000, 0x29000);
+	KUNIT_EXPECT_EQ(test, seen.level[3].flags, GONDOLA_SHADOW_DIRECT);
+	KUNIT_EXPECT_EQ(test, seen.level[3].gfn, 0ull);
+	KUNIT_EXPECT_EQ(test, seen.level[3].guest, 0ull);
+	world_done(test, w);
+}
+
+/* Outside long mode the way begins with one of four directory pointers. */
+static void directory_pointers_are_shown(struct kunit *test)
+{
+	struct world *w = world_identity(test, 0);
+	struct gondola_shadow seen;
+
+	*world_u32(w, 0x6000 + 4) = 0x7000 | FULL | PT_A;
+	*world_u32(w, 0x7000) = 0x30000 | FULL | PT_A | PT_D;
+	*world_u32(w, 0x30000) = 5;
+	world_set_mode(w, WORLD_32);
+	world_set_cr3(w, 0x6000);
+	must_read(test, w, 0x400000);
+	seen = look(w, 0x400000, 0x30000);
+	KUNIT_ASSERT_EQ(test, seen.nr_levels, 3u);
+	KUNIT_EXPECT_EQ(test, seen.level[0].level, 3u);
+	KUNIT_EXPECT_EQ(test, seen.level[1].gfn, 6ull);
+	KUNIT_EXPECT_EQ(test, seen.level[2].gfn, 7ull);
+	KUNIT_EXPECT_EQ(test, seen.level[2].guest, 0x30000 | FULL | PT_A | PT_D);
+	world_done(test, w);
+}
+
 static struct kunit_case shadow_cases[] = {
+	KUNIT_CASE(entries_are_shown),
+	KUNIT_CASE(reasons_are_shown),
+	KUNIT_CASE(directory_pointers_are_shown),
 	KUNIT_CASE(orphans_go),
 	KUNIT_CASE(tables_are_not_exchanged),
 	KUNIT_CASE(harvested_dirty_bits_are_flushed),

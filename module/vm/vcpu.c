@@ -208,6 +208,12 @@ static long set_debug(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *ar
 	return gondola_vcpu_set_debug(vcpu, args);
 }
 
+static long get_shadow(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+{
+	gondola_mmu_look(vcpu, arg);
+	return 0;
+}
+
 static const struct ioctl_row calls[] = {
 	{ GONDOLA_RUN, 0, IOCTL_VCPU, run },
 	{ GONDOLA_NMI, 0, IOCTL_UNLOCKED, nmi },
@@ -216,6 +222,7 @@ static const struct ioctl_row calls[] = {
 	{ GONDOLA_SET_DEBUG,
 	  GONDOLA_DEBUG_BREAKPOINTS | GONDOLA_DEBUG_STEP | GONDOLA_DEBUG_HARDWARE, IOCTL_VCPU,
 	  set_debug },
+	{ GONDOLA_GET_SHADOW, 0, IOCTL_VCPU, get_shadow },
 	{ GONDOLA_SET_CPUID, 0, IOCTL_VCPU, set_cpuid },
 	{ GONDOLA_GET_STATE, 0, IOCTL_VCPU, vm_get_state },
 	{ GONDOLA_SET_STATE, 0, IOCTL_VCPU, vm_set_state },

@@ -527,6 +527,63 @@ struct gondola_history {
 };
 #define GONDOLA_HISTORY_LEN	256
 
+/**
+ * struct gondola_shadow_level - one entry of the shadow tables
+ * @level: 4 … 1: what the entry translates: 512 GiB, 1 GiB, 2 MiB, 4 KiB
+ * @flags: GONDOLA_SHADOW_*
+ * @gfn: page frame of the guest's table that this one shadows; of a DIRECT table: the first page
+ *	frame that it maps; 0 for the four directory pointers outside long mode
+ * @guest: the guest's entry, as it was when the shadow entry was made from it; 0: the shadow entry
+ *	is empty, or the table is DIRECT
+ * @entry: the shadow entry as the processor reads it, but 0 in place of the host's address; 0: the
+ *	entry is empty
+ */
+struct gondola_shadow_level {
+	__u32 level;
+	__u32 flags;
+	__u64 gfn;
+	__u64 guest;
+	__u64 entry;
+};
+#define GONDOLA_SHADOW_DIRECT	(1u << 0)	/* no table of the guest: paging is off, or a large page */
+#define GONDOLA_SHADOW_UNSYNC	(1u << 1)	/* the guest may write its table unseen until it flushes */
+
+/**
+ * struct gondola_shadow - GONDOLA_GET_SHADOW on a vCPU: an address in its shadow tables
+ * @size: sizeof(struct gondola_shadow)
+ * @flags: must be 0
+ * @gva: in: linear address
+ * @gpa: in: a guest-physical address, whose page @page and @nr_* are about
+ * @page: out: GONDOLA_PAGE_*; 0: no slot has this address
+ * @nr_mappings: out: how many shadow entries map that page
+ * @nr_tables: out: how many shadow tables were made from guest tables in that page
+ * @nr_unsync: out: how many of these are out of sync
+ * @root: out: GONDOLA_ROOT_*
+ * @nr_levels: out: entries in @level; 0: the vCPU has no shadow tables now
+ * @level: out: the entries on the way of @gva, the root's first.  The last one is of level 1 or empty.
+ *
+ * Nothing is changed: no entry is made or brought up to date.
+ */
+struct gondola_shadow {
+	__u32 size;
+	__u32 flags;
+	__u64 gva;
+	__u64 gpa;
+	__u32 page;
+	__u32 nr_mappings;
+	__u32 nr_tables;
+	__u32 nr_unsync;
+	__u32 root;
+	__u32 nr_levels;
+	struct gondola_shadow_level level[4];
+};
+#define GONDOLA_PAGE_MEMORY	(1u << 0)	/* a slot has it */
+#define GONDOLA_PAGE_PRESENT	(1u << 1)	/* the module has it from the launcher's memory */
+#define GONDOLA_PAGE_WRITABLE	(1u << 2)	/* … and may write it */
+#define GONDOLA_PAGE_READONLY	(1u << 3)	/* its slot is GONDOLA_MEM_READONLY */
+#define GONDOLA_PAGE_CLEAN	(1u << 4)	/* dirty logging has to see the next write */
+#define GONDOLA_ROOT_STALE	(1u << 0)	/* it is synced, or replaced, before the vCPU next runs */
+
 /* ---- debugging ------------------------------------------------------------- */
 
 /**
@@ -730,6 +787,7 @@ struct gondola_run {
 #define GONDOLA_GET_STATS		_IOWR(GONDOLA_IOC, 0x43, struct gondola_stats)
 #define GONDOLA_GET_HISTORY		_IOWR(GONDOLA_IOC, 0x44, struct gondola_history)
 #define GONDOLA_SET_DEBUG		_IOW(GONDOLA_IOC, 0x45, struct gondola_debug)
+#define GONDOLA_GET_SHADOW		_IOWR(GONDOLA_IOC, 0x46, struct gondola_shadow)
 
 /* VM and vCPU */
 #define GONDOLA_GET_STATE		_IOWR(GONDOLA_IOC, 0x60, struct gondola_state)

@@ -97,38 +97,86 @@ static void tell_registers(struct json_object *answer)
 	}
 }
 
+/* The element of @array that is about this level, or NULL. */
+static struct json_object *of_level(struct json_object *array, unsigned int level)
+{
+	for (size_t i = 0; array && i < json_object_array_length(array); i++) {
+		struct json_object *one = element(array, i);
+
+		if (one && member_count(one, "level") == level)
+			return one;
+	}
+	return NULL;
+}
+
+static void tell_shadow_entry(struct json_object *entry)
+{
+	struct json_object *bits = member_array(entry, "bits");
+
+	tell("%24s  %-18s ", "", member_flag(entry, "direct", false) ? "shadow, no table" : "shadow");
+	if (bits && json_object_array_length(bits))
+		tell_words(bits);
+	else
+		tell(" empty");
+	if (member_flag(entry, "unsync", false))
+		tell(", out of sync");
+	tell("\n");
+	if (strcmp(text(entry, "why"), "-"))
+		tell("%45s  (%s)\n", "", text(entry, "why"));
+}
+
+/* Each entry of the guest with the shadow's below it. */
+static void tell_levels(struct json_object *guest, struct json_object *shadow)
+{
+	for (unsigned int level = 4; level; level--) {
+		struct json_object *entry = of_level(guest, level), *beside = of_level(shadow, level);
+		struct json_object *bits = entry ? member_array(entry, "bits") : NULL;
+
+		if (entry)
+			tell("%-6u %-18s  %-18s ", level, text(entry, "at"), text(entry, "entry"));
+		else if (beside)
+			tell("%-6u %-18s", level, "-");
+		if (bits)
+			tell_words(bits);
+		if (entry || beside)
+			tell("\n");
+		if (beside)
+			tell_shadow_entry(beside);
+	}
+}
+
+static void tell_page(struct json_object *page)
+{
+	tell("the page: %s%s, mapped by %s shadow entries, holds %s shadowed tables, %s of them out of sync\n",
+	     member_flag(page, "present", false) ? "present" : "not present",
+	     member_flag(page, "clean", false) ? ", clean for the dirty log" : "",
+	     text(page, "mappings"), text(page, "tables"), text(page, "unsync_tables"));
+}
+
 static void tell_walk(struct json_object *answer)
 {
 	struct json_object *levels = member_array(answer, "levels");
+	struct json_object *shadow = member_object(answer, "shadow");
+	struct json_object *beside = shadow ? member_array(shadow, "levels") : NULL;
+	struct json_object *page = shadow ? member_object(shadow, "page") : NULL;
 
 	tell("paging: %s\n", text(answer, "paging"));
-	if (levels && json_object_array_length(levels))
-		tell("level  entry at            entry\n");
-	for (size_t i = 0; levels && i < json_object_array_length(levels); i++) {
-		struct json_object *level = element(levels, i);
-		struct json_object *bits = level ? member_array(level, "bits") : NULL;
-
-		if (!level)
-			continue;
-		tell("%-6s %-18s  %-18s ", text(level, "level"), text(level, "at"),
-		     text(level, "entry"));
-		if (bits)
-			tell_words(bits);
-		tell("\n");
-	}
-	if (strcmp(text(answer, "result"), "mapped")) {
+	tell("level  entry at            entry\n");
+	tell_levels(levels, beside);
+	if (strcmp(text(answer, "result"), "mapped"))
 		tell("%s\n", text(answer, "result"));
-		return;
-	}
-	if (!levels || !json_object_array_length(levels)) {
+	else if (!levels || !json_object_array_length(levels))
 		tell("the address is physical\n");
-		return;
-	}
-	tell("mapped to %s in a page of %llu KiB:%s%s%s\n", text(answer, "gpa"),
-	     (unsigned long long)member_count(answer, "page_bytes") >> 10,
-	     member_flag(answer, "user", false) ? " user" : " supervisor",
-	     member_flag(answer, "writable", false) ? ", writable" : ", read-only",
-	     member_flag(answer, "executable", false) ? ", executable" : ", no-execute");
+	else
+		tell("mapped to %s in a page of %llu KiB:%s%s%s\n", text(answer, "gpa"),
+		     (unsigned long long)member_count(answer, "page_bytes") >> 10,
+		     member_flag(answer, "user", false) ? " user" : " supervisor",
+		     member_flag(answer, "writable", false) ? ", writable" : ", read-only",
+		     member_flag(answer, "executable", false) ? ", executable" : ", no-execute");
+	if (page)
+		tell_page(page);
+	if (shadow && member_flag(shadow, "stale", false))
+		tell("The shadow tables are brought up to date before the vCPU next runs.\n");
 }
 
 static void tell_lapic(struct json_object *lapic)
@@ -249,7 +297,8 @@ const struct command command_inspect = {
 "NAME history [--vcpu N] [--json]",
 	.about =
 "\"registers\" shows general, control, segment and debug registers. \"walk\" shows how the guest's page "
-"tables translate a virtual address, entry by entry, and the rights that result. \"interrupts\" shows "
+"tables translate a virtual address, entry by entry, and the rights that result. Below each entry it shows "
+"that of the shadow table, which the processor uses, and says why the two differ. \"interrupts\" shows "
 "the vCPU's local APIC, and the VM's I/O APIC, PICs and PIT. \"history\" shows the last 256 exits of "
 "the vCPU: where and why, the ticks of the host's time-stamp counter since the one before, and whether "
 "the module handled the exit or the launcher had to.\n"

@@ -61,10 +61,12 @@ static void on_walk(struct control_request *request, struct vcpu *vcpu, struct s
 {
 	const char *text = control_string(request, "address", "");
 	const struct gondola_rec_sregs *sregs;
+	struct gondola_shadow shadow;
 	struct walk_cpu cpu;
 	struct walk walk;
 	uint64_t address;
 	char *end;
+	int ret;
 
 	if (request->failed)
 		return;
@@ -83,6 +85,14 @@ static void on_walk(struct control_request *request, struct vcpu *vcpu, struct s
 	walk_find_cpu(request->vm->cpuid, request->vm->nr_cpuid, &cpu);
 	walk_tables(&request->vm->memory, sregs, &cpu, address, &walk);
 	show_walk(request->out, &walk);
+	ret = __gondola_get_shadow(vcpu->fd, address,
+				   walk.result == WALK_MAPPED ? walk.gpa : UINT64_MAX, &shadow);
+	if (!ret)
+		show_shadow(request->out, &walk, &shadow);
+	/* A module of an earlier version does not tell. */
+	else if (ret != -ENOTTY)
+		control_fail(request, "failed", "the shadow tables cannot be read: %s",
+			     strerror(-ret));
 }
 
 static void on_interrupts(struct control_request *request, struct vcpu *vcpu, struct state *state)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdio.h>
 
+#include "shadow.h"
 #include "show.h"
 #include "walk.h"
 #include "lib/libgondola.h"
@@ -23,6 +24,11 @@ static void put_hex(struct json_object *to, const char *name, uint64_t value)
 static void put_number(struct json_object *to, const char *name, uint64_t value)
 {
 	json_object_object_add(to, name, json_object_new_uint64(value));
+}
+
+static void put_flag(struct json_object *to, const char *name, bool value)
+{
+	json_object_object_add(to, name, json_object_new_boolean(value));
 }
 
 static void put_bits(struct json_object *to, const char *name, uint64_t value,
@@ -89,7 +95,7 @@ void show_registers(struct json_object *to, const struct gondola_rec_regs *regs,
 {
 	json_object_object_add(to, "mode", json_object_new_string(cpu_mode(regs, sregs)));
 	put_number(to, "privilege", sregs->seg[GONDOLA_SS].ar >> 5 & 3);
-	json_object_object_add(to, "halted", json_object_new_boolean(events->halted));
+	put_flag(to, "halted", events->halted);
 	put_hex(to, "rip", regs->rip);
 	put_hex(to, "rflags", regs->rflags);
 	put_bits(to, "flags", regs->rflags, flag_names, SIZE(flag_names));
@@ -145,9 +151,59 @@ void show_walk(struct json_object *to, const struct walk *walk)
 		return;
 	put_hex(to, "gpa", walk->gpa);
 	put_number(to, "page_bytes", walk->page_bytes);
-	json_object_object_add(to, "writable", json_object_new_boolean(walk->writable));
-	json_object_object_add(to, "user", json_object_new_boolean(walk->user));
-	json_object_object_add(to, "executable", json_object_new_boolean(walk->executable));
+	put_flag(to, "writable", walk->writable);
+	put_flag(to, "user", walk->user);
+	put_flag(to, "executable", walk->executable);
+}
+
+/* Accessed and dirty are of the module's own making there. */
+static const struct bit_name shadow_names[] = {
+	{ 1 << 0, "present" }, { 1 << 1, "writable" }, { 1 << 2, "user" },
+	{ 1ull << 63, "no-execute" },
+};
+
+static struct json_object *show_shadow_level(const struct walk *walk,
+					     const struct gondola_shadow *shadow, unsigned int i)
+{
+	const struct gondola_shadow_level *level = &shadow->level[i];
+	struct json_object *to = json_object_new_object();
+	const char *why = shadow_why(walk, shadow, i);
+
+	put_number(to, "level", level->level);
+	put_hex(to, "table", level->gfn << 12);
+	put_flag(to, "direct", level->flags & GONDOLA_SHADOW_DIRECT);
+	put_flag(to, "unsync", level->flags & GONDOLA_SHADOW_UNSYNC);
+	put_bits(to, "bits", level->entry, shadow_names, SIZE(shadow_names));
+	if (why)
+		json_object_object_add(to, "why", json_object_new_string(why));
+	return to;
+}
+
+static struct json_object *show_page(const struct gondola_shadow *shadow)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_flag(to, "present", shadow->page & GONDOLA_PAGE_PRESENT);
+	put_flag(to, "writable", shadow->page & GONDOLA_PAGE_WRITABLE);
+	put_flag(to, "clean", shadow->page & GONDOLA_PAGE_CLEAN);
+	put_number(to, "mappings", shadow->nr_mappings);
+	put_number(to, "tables", shadow->nr_tables);
+	put_number(to, "unsync_tables", shadow->nr_unsync);
+	return to;
+}
+
+void show_shadow(struct json_object *to, const struct walk *walk,
+		 const struct gondola_shadow *shadow)
+{
+	struct json_object *levels = json_object_new_array(), *side = json_object_new_object();
+
+	put_flag(side, "stale", shadow->root & GONDOLA_ROOT_STALE);
+	for (unsigned int i = 0; i < shadow->nr_levels && i < SIZE(shadow->level); i++)
+		json_object_array_add(levels, show_shadow_level(walk, shadow, i));
+	json_object_object_add(side, "levels", levels);
+	if (walk->result == WALK_MAPPED && shadow->page & GONDOLA_PAGE_MEMORY)
+		json_object_object_add(side, "page", show_page(shadow));
+	json_object_object_add(to, "shadow", side);
 }
 
 /* ---- interrupt controllers --------------------------------------------------------------- */
@@ -197,9 +253,9 @@ static struct json_object *show_pin(unsigned int pin, const struct gondola_rec_i
 	put_number(to, "vector", entry & 0xff);
 	put_number(to, "delivery", entry >> 8 & 7);
 	put_number(to, "destination", entry >> 56);
-	json_object_object_add(to, "logical", json_object_new_boolean(entry >> 11 & 1));
-	json_object_object_add(to, "level_triggered", json_object_new_boolean(entry >> 15 & 1));
-	json_object_object_add(to, "waits_for_eoi", json_object_new_boolean(entry >> 14 & 1));
+	put_flag(to, "logical", entry >> 11 & 1);
+	put_flag(to, "level_triggered", entry >> 15 & 1);
+	put_flag(to, "waits_for_eoi", entry >> 14 & 1);
 	json_object_object_add(to, "line", json_object_new_int(ioapic->level >> pin & 1));
 	return to;
 }
@@ -236,8 +292,7 @@ void show_chips(struct json_object *to, const struct gondola_rec_ioapic *ioapic,
 
 		put_number(one, "mode", pit->channel[i].mode);
 		put_number(one, "count", pit->channel[i].count);
-		json_object_object_add(one, "counting",
-				       json_object_new_boolean(pit->channel[i].elapsed_ns != UINT64_MAX));
+		put_flag(one, "counting", pit->channel[i].elapsed_ns != UINT64_MAX);
 		json_object_array_add(channels, one);
 	}
 	json_object_object_add(to, "pit", channels);

@@ -15,6 +15,9 @@ void show_registers(struct json_object *to, const struct gondola_rec_regs *regs,
 		    const struct gondola_rec_events *events);
 /** show_walk() - adds the steps and the result of a walk */
 void show_walk(struct json_object *to, const struct walk *walk);
+/** show_shadow() - adds the shadow tables' side of the same walk */
+void show_shadow(struct json_object *to, const struct walk *walk,
+		 const struct gondola_shadow *shadow);
 /** show_lapic() - a vCPU's LAPIC, as an object */
 struct json_object *show_lapic(const struct gondola_rec_lapic *lapic);
 /** show_chips() - adds the VM's I/O APIC, PICs and PIT */

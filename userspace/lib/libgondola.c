@@ -275,6 +275,12 @@ int __gondola_get_history(int vcpu, struct gondola_history_entry *entries, uint3
 	return ret;
 }
 
+int __gondola_get_shadow(int vcpu, uint64_t gva, uint64_t gpa, struct gondola_shadow *shadow)
+{
+	*shadow = (struct gondola_shadow){ .size = sizeof(*shadow), .gva = gva, .gpa = gpa };
+	return call(vcpu, GONDOLA_GET_SHADOW, shadow);
+}
+
 int __gondola_set_debug(int vcpu, const struct gondola_debug *debug)
 {
 	struct gondola_debug args = *debug;

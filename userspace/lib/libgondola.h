@@ -91,6 +91,8 @@ int __gondola_set_debug(int vcpu, const struct gondola_debug *debug);
 /** gondola_get_history() - the last exits; @count: in: room, out: written; @total: so far */
 int __gondola_get_history(int vcpu, struct gondola_history_entry *entries, uint32_t *count,
 			  uint64_t *total);
+/** gondola_get_shadow() - the shadow entries of @gva, and what is known of the page at @gpa */
+int __gondola_get_shadow(int vcpu, uint64_t gva, uint64_t gpa, struct gondola_shadow *shadow);
 
 /* ---- state records ------------------------------------------------------------ */
 

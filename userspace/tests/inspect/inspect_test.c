@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "tap.h"
+#include "inspect/shadow.h"
 #include "inspect/show.h"
 #include "inspect/walk.h"
 #include "vm/memory.h"
@@ -207,6 +208,177 @@ static void walk_as_json(void)
 	json_object_put(to);
 }
 
+#define A		0x20ull
+#define D		0x40ull
+#define USABLE		(GONDOLA_PAGE_MEMORY | GONDOLA_PAGE_PRESENT | GONDOLA_PAGE_WRITABLE)
+
+/* A guest of four levels whose page 0 … 4095 is 0x8000, all in use, and a shadow like it. */
+static struct gondola_shadow begin_shadow(void)
+{
+	struct gondola_shadow shadow = { .nr_levels = 4, .page = USABLE, .nr_mappings = 1 };
+
+	begin(PG, PAE, LMA | NXE);
+	put(ROOT, 0, MIDDLE | PWU | A);
+	put(MIDDLE, 0, DIRECTORY | PWU | A);
+	put(DIRECTORY, 0, TABLE | PWU | A);
+	put(TABLE, 0, 0x8000 | PWU | A | D);
+	for (unsigned int i = 0; i < 4; i++)
+		shadow.level[i] = (struct gondola_shadow_level){ .level = 4 - i, .entry = PWU };
+	look(0);
+	for (unsigned int i = 0; i < 4; i++)
+		shadow.level[i].guest = walk.level[i].entry;
+	return shadow;
+}
+
+/* The walk anew, and the words about one entry. */
+static bool why_is(const struct gondola_shadow *shadow, unsigned int i, const char *words)
+{
+	const char *why;
+
+	look(0);
+	why = shadow_why(&walk, shadow, i);
+	if (why && words && strstr(why, words))
+		return true;
+	if (!why && !words)
+		return true;
+	printf("# \"%s\", not \"%s\"\n", why ?: "nothing", words ?: "nothing");
+	return false;
+}
+
+static void empty_entries_are_explained(void)
+{
+	struct gondola_shadow shadow = begin_shadow();
+
+	for (unsigned int i = 0; i < 4; i++)
+		expect(why_is(&shadow, i, NULL));
+	shadow.level[3] = (struct gondola_shadow_level){ .level = 1 };
+	expect(why_is(&shadow, 3, "not used"));
+	shadow.page = GONDOLA_PAGE_MEMORY;
+	expect(why_is(&shadow, 3, "the host has not given"));
+	shadow.page = 0;
+	expect(why_is(&shadow, 3, "each access exits"));
+	put(TABLE, 0, 0x8000 | PWU);
+	expect(why_is(&shadow, 3, "accessed bit"));
+	put(TABLE, 0, 0x8000 | 1ull << 50 | PWU | A);
+	expect(why_is(&shadow, 3, "not valid"));
+	put(TABLE, 0, 0x8000);
+	expect(why_is(&shadow, 3, "the guest has nothing there"));
+	shadow.nr_levels = 2;
+	shadow.level[1] = (struct gondola_shadow_level){ .level = 3 };
+	expect(why_is(&shadow, 1, "not used"));
+}
+
+static void read_only_entries_are_explained(void)
+{
+	struct gondola_shadow shadow = begin_shadow();
+
+	shadow.level[3].entry &= ~2ull;
+	expect(why_is(&shadow, 3, "not written since"));
+	shadow.page &= ~GONDOLA_PAGE_WRITABLE;
+	expect(why_is(&shadow, 3, "the host shares the page"));
+	shadow.page |= GONDOLA_PAGE_CLEAN;
+	expect(why_is(&shadow, 3, "dirty logging"));
+	shadow.nr_tables = 2;
+	shadow.nr_unsync = 2;
+	expect(why_is(&shadow, 3, "dirty logging"));
+	shadow.nr_unsync = 1;
+	expect(why_is(&shadow, 3, "a page table of the guest"));
+	shadow.page |= GONDOLA_PAGE_READONLY;
+	expect(why_is(&shadow, 3, "its slot is"));
+	put(TABLE, 0, 0x8000 | PWU | A);
+	expect(why_is(&shadow, 3, "dirty bit is clear"));
+	/* What the guest may not write needs no reason; its kernel may, once CR0.WP is clear. */
+	put(TABLE, 0, 0x8000 | 5 | A | D);
+	shadow.level[3].guest = 0x8000 | 5 | A | D;
+	expect(why_is(&shadow, 3, NULL));
+	shadow.level[3].entry |= 2;
+	expect(why_is(&shadow, 3, "CR0.WP"));
+}
+
+static void stale_entries_are_explained(void)
+{
+	struct gondola_shadow shadow = begin_shadow();
+
+	/* Bits that the processor sets are no change. */
+	shadow.level[3].guest &= ~(A | D);
+	expect(why_is(&shadow, 3, NULL));
+	put(TABLE, 0, 0x9000 | PWU | A | D);
+	expect(why_is(&shadow, 3, "counts from its next flush"));
+	put(DIRECTORY, 0, 0);
+	expect(why_is(&shadow, 2, "counts from its next flush"));
+	expect(why_is(&shadow, 3, "end above"));
+}
+
+/* Tables of the shadow that the guest has none for. */
+static void pieces_are_explained(void)
+{
+	struct gondola_shadow shadow = begin_shadow();
+
+	put(DIRECTORY, 0, LARGE | PWU | A);
+	shadow.level[2].guest = LARGE | PWU | A;
+	shadow.level[2].entry &= ~2ull;
+	shadow.level[3] = (struct gondola_shadow_level){
+		.level = 1, .flags = GONDOLA_SHADOW_DIRECT, .entry = PWU,
+	};
+	expect(why_is(&shadow, 2, "dirty bit is clear"));
+	expect(why_is(&shadow, 3, NULL));
+	put(DIRECTORY, 0, LARGE | PWU | A | D);
+	shadow.level[3].entry &= ~2ull;
+	shadow.page &= ~GONDOLA_PAGE_WRITABLE;
+	expect(why_is(&shadow, 3, "the host shares the page"));
+	/* Paging is off: all is direct, from four pointers down. */
+	shadow = (struct gondola_shadow){ .nr_levels = 3, .page = USABLE | GONDOLA_PAGE_CLEAN };
+	begin(0, 0, 0);
+	for (unsigned int i = 0; i < 3; i++)
+		shadow.level[i] = (struct gondola_shadow_level){
+			.level = 3 - i, .flags = GONDOLA_SHADOW_DIRECT, .entry = i ? PWU : 1,
+		};
+	expect(why_is(&shadow, 0, NULL));
+	expect(why_is(&shadow, 1, NULL));
+	expect(why_is(&shadow, 2, NULL));
+	shadow.level[2].entry = 1;
+	expect(why_is(&shadow, 2, "dirty logging"));
+	/* A directory pointer of a PAE guest has no rights to compare. */
+	begin(PG, PAE, NXE);
+	put(ROOT, 0, DIRECTORY | 1);
+	put(DIRECTORY, 0, TABLE | PWU | A);
+	put(TABLE, 0, 0x6000 | PWU | A | D);
+	shadow.level[0] = (struct gondola_shadow_level){ .level = 3, .entry = 1, .guest = DIRECTORY | 1 };
+	expect(why_is(&shadow, 0, NULL));
+}
+
+static void shadow_as_json(void)
+{
+	struct json_object *to = json_object_new_object(), *side, *levels;
+	struct gondola_shadow shadow = begin_shadow();
+
+	shadow.level[3].entry = 5 | 1ull << 63;
+	shadow.level[3].flags = GONDOLA_SHADOW_UNSYNC;
+	shadow.level[3].gfn = 4;
+	shadow.nr_tables = shadow.nr_unsync = 1;
+	show_shadow(to, &walk, &shadow);
+	side = json_object_object_get(to, "shadow");
+	expect(!strcmp(text(side, "stale"), "false"));
+	expect(!strcmp(text(side, "page"), "{ \"present\": true, \"writable\": true, \"clean\": false, "
+		       "\"mappings\": 1, \"tables\": 1, \"unsync_tables\": 1 }"));
+	levels = json_object_object_get(side, "levels");
+	require_equal(json_object_array_length(levels), 4);
+	expect(!strcmp(json_object_get_string(json_object_array_get_idx(levels, 3)),
+		       "{ \"level\": 1, \"table\": \"0x4000\", \"direct\": false, \"unsync\": true, \"bits\": "
+		       "[ \"present\", \"user\", \"no-execute\" ], \"why\": \"read-only: not written since it "
+		       "was mapped\" }"));
+	json_object_put(to);
+	/* The module's numbers are taken for what they are: no more levels than there is room for. */
+	to = json_object_new_object();
+	shadow.nr_levels = 1000;
+	shadow.page = 0;
+	show_shadow(to, &walk, &shadow);
+	side = json_object_object_get(to, "shadow");
+	expect_equal(json_object_array_length(json_object_object_get(side, "levels")), 4);
+	expect(!json_object_object_get_ex(side, "page", NULL));
+	json_object_put(to);
+}
+
 static void registers_as_json(void)
 {
 	struct json_object *to = json_object_new_object();
@@ -292,6 +464,11 @@ static const struct tap_test tests[] = {
 	{ "pages of 1 GiB", gib_pages },
 	{ "hostile tables", hostile_tables },
 	{ "a walk as JSON", walk_as_json },
+	{ "empty shadow entries are explained", empty_entries_are_explained },
+	{ "read-only shadow entries are explained", read_only_entries_are_explained },
+	{ "shadow entries that are out of date are explained", stale_entries_are_explained },
+	{ "shadow tables that the guest has none for are explained", pieces_are_explained },
+	{ "shadow tables as JSON", shadow_as_json },
 	{ "registers as JSON", registers_as_json },
 	{ "interrupt controllers as JSON", interrupts_as_json },
 	{ "a history as JSON", history_as_json },

@@ -312,6 +312,16 @@ static void call_history(struct worker *w)
 	do_ioctl(w, any_vcpu(r)->fd, GONDOLA_GET_HISTORY, &arg, sizeof(arg), "GET_HISTORY");
 }
 
+static void call_shadow(struct worker *w)
+{
+	struct random *r = &w->random;
+	struct gondola_shadow arg = {
+		.size = sizeof(arg), .gva = odd_value(r), .gpa = odd_value(r),
+	};
+
+	do_ioctl(w, any_vcpu(r)->fd, GONDOLA_GET_SHADOW, &arg, sizeof(arg), "GET_SHADOW");
+}
+
 static void call_debug(struct worker *w)
 {
 	static const uint64_t places[] = { 0x100000, 0x5000, 0x7ffff000, 0xffffffffffffffff };
@@ -359,7 +369,7 @@ static const struct {
 	{ call_run, 24 }, { call_state, 20 }, { call_boot, 6 }, { call_memory, 10 },
 	{ call_dirty, 8 }, { call_marks, 4 }, { call_irq, 6 }, { call_eventfd, 8 },
 	{ call_hold, 3 }, { call_preflight, 1 }, { call_stats, 1 }, { call_history, 1 }, { call_debug, 3 },
-	{ call_wrong, 2 },
+	{ call_shadow, 1 }, { call_wrong, 2 },
 	{ call_list, 2 }, { call_create_vm, 2 }, { call_create_vcpu, 5 }, { call_map_run, 4 },
 	{ call_close, 3 }, { call_cpuid, 4 },
 };

@@ -114,6 +114,7 @@ static void sizes_and_flags(void)
 		CALL(GONDOLA_GET_STATS, gondola_stats),
 		CALL(GONDOLA_GET_HISTORY, gondola_history),
 		CALL(GONDOLA_SET_DEBUG, gondola_debug),
+		CALL(GONDOLA_GET_SHADOW, gondola_shadow),
 		CALL(GONDOLA_GET_STATE, gondola_state),
 		CALL(GONDOLA_SET_STATE, gondola_state),
 	};

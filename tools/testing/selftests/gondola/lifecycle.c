@@ -149,7 +149,9 @@ static void inspected(void)
 	EXPECT_RUN(0, "", "start", "vm1", "--detach");
 	EXPECT_RUN(0, "vCPU 0: protected mode, 32 bits, privilege level 0\nrip ", "inspect", "vm1");
 	EXPECT_RUN(0, "\"flags\":[\"IF\"]", "inspect", "vm1", "--json");
-	EXPECT_RUN(0, "paging: off\nthe address is physical", "inspect", "vm1", "walk", "0x100000");
+	EXPECT_RUN(0, "the address is physical\nthe page: present", "inspect", "vm1", "walk", "0x100000");
+	EXPECT_RUN(0, "shadow, no table    present writable user", "inspect", "vm1", "walk", "0x100000");
+	EXPECT_RUN(0, "\"shadow\":{\"stale\":", "inspect", "vm1", "walk", "0x100000", "--json");
 	EXPECT_RUN(0, "not an address in this mode", "inspect", "vm1", "walk", "0x100000000");
 	EXPECT_RUN(0, "lapic of vCPU 0:\n", "inspect", "vm1", "interrupts");
 	EXPECT_RUN(0, "done by\n", "inspect", "vm1", "history");
