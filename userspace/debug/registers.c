@@ -27,6 +27,7 @@ struct row {
 #define SELECTOR(name, n)	{ name, name, "int32", REG(sregs.seg[n].selector), 32, 32, 2 }
 #define X87(n)	{ "st" #n, "st" #n, "i387_ext", FX(32 + 16 * (n)), 80, 80, 10 }
 #define X87_WORD(name, offset, bytes)	{ name, name, "int", FX(offset), 32, 32, bytes }
+#define YMM(n)	{ "ymm" #n "h", (n) < 8 ? "ymm" #n "h" : NULL, "uint128", REG(ymm) + 16 * (n), 128, 128, 16 }
 #define XMM(n)	{ "xmm" #n, (n) < 8 ? "xmm" #n : NULL, "vec128", FX(160 + 16 * (n)), 128, 128, 16 }
 
 static const struct row core[] = {
@@ -64,6 +65,11 @@ static const struct row control[] = {
 	WIDE("cr8", NULL, "int", REG(sregs.cr8)), WIDE("efer", "efer", "int", REG(sregs.efer)),
 };
 
+static const struct row avx[] = {
+	YMM(0), YMM(1), YMM(2), YMM(3), YMM(4), YMM(5), YMM(6), YMM(7), YMM(8), YMM(9), YMM(10),
+	YMM(11), YMM(12), YMM(13), YMM(14), YMM(15),
+};
+
 /* The members that GDB's own description of an XMM register has. */
 static const char vectors[] =
 	"<vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/>"
@@ -88,27 +94,36 @@ static const struct {
 	{ "org.gnu.gdb.i386.sse", vectors, sse, SIZE(sse) },
 	{ "org.gnu.gdb.i386.segments", "", segments, SIZE(segments) },
 	{ "org.gondola.control", "", control, SIZE(control) },
+	{ "org.gnu.gdb.i386.avx", "", avx, SIZE(avx) },
 };
+
+static bool has_feature(size_t i, struct register_shape shape)
+{
+	/* i386 has none of its registers. */
+	if (features[i].rows == segments)
+		return shape.long_mode;
+	return features[i].rows != avx || shape.avx;
+}
 
 static const char *name_of(const struct row *row, bool long_mode)
 {
 	return long_mode ? row->name : row->name32;
 }
 
-static const struct row *find(bool long_mode, unsigned int number)
+static const struct row *find(struct register_shape shape, unsigned int number)
 {
 	for (size_t i = 0; i < SIZE(features); i++)
-		for (size_t j = 0; j < features[i].count; j++)
-			if (name_of(&features[i].rows[j], long_mode) && !number--)
+		for (size_t j = 0; has_feature(i, shape) && j < features[i].count; j++)
+			if (name_of(&features[i].rows[j], shape.long_mode) && !number--)
 				return &features[i].rows[j];
 	return NULL;
 }
 
-unsigned int registers_count(bool long_mode)
+unsigned int registers_count(struct register_shape shape)
 {
 	unsigned int count = 0;
 
-	while (find(long_mode, count))
+	while (find(shape, count))
 		count++;
 	return count;
 }
@@ -130,25 +145,24 @@ static void append(char *to, size_t room, size_t *used, const char *format, ...)
 	*used = bytes < 0 ? room : *used + (size_t)bytes;
 }
 
-size_t registers_xml(bool long_mode, char *to, size_t room)
+size_t registers_xml(struct register_shape shape, char *to, size_t room)
 {
 	size_t used = 0;
 
 	append(to, room, &used, "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\">"
-	       "<target><architecture>%s</architecture>", long_mode ? "i386:x86-64" : "i386");
+	       "<target><architecture>%s</architecture>", shape.long_mode ? "i386:x86-64" : "i386");
 	for (size_t i = 0; i < SIZE(features); i++) {
-		/* i386 has none of its registers. */
-		if (!long_mode && features[i].rows == segments)
+		if (!has_feature(i, shape))
 			continue;
 		append(to, room, &used, "<feature name=\"%s\">%s", features[i].name,
 		       features[i].types);
 		for (size_t j = 0; j < features[i].count; j++) {
 			const struct row *row = &features[i].rows[j];
 
-			if (name_of(row, long_mode))
+			if (name_of(row, shape.long_mode))
 				append(to, room, &used, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>",
-				       name_of(row, long_mode),
-				       long_mode ? row->bits : row->bits32, row->type);
+				       name_of(row, shape.long_mode),
+				       shape.long_mode ? row->bits : row->bits32, row->type);
 		}
 		append(to, room, &used, "</feature>");
 	}
@@ -180,13 +194,13 @@ static uint8_t short_tags(const uint8_t value[2])
 
 bool registers_put(const struct registers *from, unsigned int number, struct packet *packet)
 {
-	const struct row *row = find(from->long_mode, number);
+	const struct row *row = find(from->shape, number);
 	uint8_t value[16] = { 0 };
 	size_t bytes;
 
 	if (!row)
 		return false;
-	bytes = (from->long_mode ? row->bits : row->bits32) / 8;
+	bytes = (from->shape.long_mode ? row->bits : row->bits32) / 8;
 	memcpy(value, (const char *)from + row->at, row->held < bytes ? row->held : bytes);
 	if (row->at == FX(FX_TAGS))
 		long_tags(value);
@@ -196,14 +210,18 @@ bool registers_put(const struct registers *from, unsigned int number, struct pac
 
 bool registers_take(struct registers *to, unsigned int number, const char **at)
 {
-	const struct row *row = find(to->long_mode, number);
+	const struct row *row = find(to->shape, number);
 	uint8_t value[16] = { 0 };
 
-	if (!row || !packet_bytes(at, value, (to->long_mode ? row->bits : row->bits32) / 8))
+	if (!row || !packet_bytes(at, value, (to->shape.long_mode ? row->bits : row->bits32) / 8))
 		return false;
 	if (row->at == FX(FX_TAGS))
 		*value = short_tags(value);
-	to->fx_taken |= row->at >= REG(fx);
+	if (row->at >= REG(ymm))
+		/* All are written together, also by a guest that has not switched them on. */
+		to->ymm_taken |= memcmp((char *)to + row->at, value, row->held) != 0;
+	else
+		to->fx_taken |= row->at >= REG(fx);
 	memcpy((char *)to + row->at, value, row->held);
 	return true;
 }

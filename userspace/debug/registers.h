@@ -11,23 +11,32 @@
 struct packet;
 
 #define REGISTERS_FX_BYTES	512
+#define REGISTERS_YMM_BYTES	256
+
+/** struct register_shape - the registers that a client was told of */
+struct register_shape {
+	bool long_mode;		/* as x86-64, with all of them; else as i386 */
+	bool avx;		/* and the upper halves of AVX's */
+};
 
 /**
  * struct registers - what a client sees of a vCPU
- * @long_mode: it is described as x86-64, with all registers; else as i386
  * @fx: the legacy area of XSAVE; @fx_taken: some of it was written
+ * @ymm: the component of AVX, the upper halves of its registers; @ymm_taken: it has changed
  */
 struct registers {
-	bool long_mode;
+	struct register_shape shape;
 	struct gondola_rec_regs regs;
 	struct gondola_rec_sregs sregs;
 	uint8_t fx[REGISTERS_FX_BYTES];
 	bool fx_taken;
+	uint8_t ymm[REGISTERS_YMM_BYTES];
+	bool ymm_taken;
 };
 
 /** registers_xml() - write the target's description; returns its length */
-size_t registers_xml(bool long_mode, char *to, size_t room);
-unsigned int registers_count(bool long_mode);
+size_t registers_xml(struct register_shape shape, char *to, size_t room);
+unsigned int registers_count(struct register_shape shape);
 /** registers_put() - append register @number in hexadecimal digits; false: there is none */
 bool registers_put(const struct registers *from, unsigned int number, struct packet *packet);
 /** registers_take() - set @number from the digits at *@at; false: no such register, or not its digits */

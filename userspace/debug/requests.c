@@ -26,14 +26,14 @@ static bool get_registers(const struct session *s, struct registers *registers)
 {
 	if (!target_get(s->vm, s->thread, registers))
 		return false;
-	registers->long_mode = s->long_mode;
+	registers->shape = s->shape;
 	return true;
 }
 
 /* As i386 the upper halves would be lost. */
 static bool set_registers(const struct session *s, const struct registers *registers)
 {
-	return (s->long_mode || !target_is_long(registers)) &&
+	return (s->shape.long_mode || !target_is_long(registers)) &&
 	       target_set(s->vm, s->thread, registers);
 }
 
@@ -105,7 +105,7 @@ static void on_set_all_registers(struct query *q)
 	struct registers registers;
 	bool good = get_registers(q->s, &registers);
 
-	for (unsigned int i = 0; good && i < registers_count(registers.long_mode); i++)
+	for (unsigned int i = 0; good && i < registers_count(registers.shape); i++)
 		good = registers_take(&registers, i, &q->at);
 	put_result(q->out, good && !*q->at && set_registers(q->s, &registers));
 }
@@ -346,7 +346,7 @@ static void on_features(struct query *q)
 		packet_text(q->out, "E01");
 		return;
 	}
-	used = registers_xml(q->s->long_mode, xml, sizeof(xml));
+	used = registers_xml(q->s->shape, xml, sizeof(xml));
 	if (offset > used)
 		offset = used;
 	if (bytes > PACKET_MAX / 2)

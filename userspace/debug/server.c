@@ -108,7 +108,7 @@ static void tell_stop(struct session *s, unsigned int signal, const struct stop 
 	struct packet out = { .used = 0 };
 	struct registers registers;
 
-	if (!s->long_mode && target_get(s->vm, s->thread, &registers) && target_is_long(&registers))
+	if (!s->shape.long_mode && target_get(s->vm, s->thread, &registers) && target_is_long(&registers))
 		tell_words(s, "This vCPU is in long mode now: detach and attach again to see all of "
 			   "its registers.\n");
 	s->running = false;
@@ -218,7 +218,7 @@ static bool attach(struct vm *vm, int fd, const char **code, const char **words)
 	s->vm = vm;
 	s->fd = fd;
 	s->signal = SIGNAL_TRAP;
-	s->long_mode = registers.long_mode;
+	s->shape = registers.shape;
 	server.session = s;
 	loop_add(&server.loop, fd, POLLIN, on_client, NULL);
 	return true;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "packet.h"
+#include "registers.h"
 #include "stops.h"
 
 struct vm;
@@ -15,7 +16,7 @@ struct vm;
 /**
  * struct session - the client that there is
  * @fd: -1: there is none
- * @long_mode: the client was told of an x86-64, as vCPU 0 was in long mode then; else of an i386
+ * @shape: the registers that the client was told of, as vCPU 0 had them then
  * @physical: addresses of memory are guest-physical ("monitor phys")
  * @no_ack: both sides trust the stream and acknowledge nothing
  * @running: the guest runs, and an answer is owed when it stops
@@ -29,7 +30,7 @@ struct vm;
 struct session {
 	struct vm *vm;
 	int fd;
-	bool long_mode;
+	struct register_shape shape;
 	bool physical;
 	bool no_ack;
 	bool running;

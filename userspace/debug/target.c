@@ -12,21 +12,36 @@
 #define FX_ST		32
 #define FX_XMM		160
 #define FX_XMM_END	416
+#define YMM		576
 #define XSTATE_BV	512
 #define XSTATE_X87	1u
 #define XSTATE_SSE	2u
+#define XSTATE_AVX	4u
+#define CPUID_AVX	(1u << 28)	/* of leaf 1, ECX */
 #define FCW_INITIAL	0x37fu
 #define EFER_LMA	(1ull << 10)
 #define PAGE		4096u
 
+/* AVX's component is always behind the header; a shorter record belongs to a vCPU without it. */
+static bool get_ymm(const char *buffer, size_t used, uint64_t present, uint8_t ymm[REGISTERS_YMM_BYTES])
+{
+	const char *area = gondola_find_record(buffer, used, GONDOLA_REC_FPU, YMM + REGISTERS_YMM_BYTES);
+
+	memset(ymm, 0, REGISTERS_YMM_BYTES);
+	if (area && present & XSTATE_AVX)
+		memcpy(ymm, area + YMM, REGISTERS_YMM_BYTES);
+	return area;
+}
+
 /*
  * The FPU's record is as long as the vCPU's XSAVE area, whose legacy part and header come first.  A
- * component that the header does not name is in its initial state, whatever the legacy part has.
+ * component that the header does not name is in its initial state, whatever the area has.
  */
-static bool get_fx(const char *buffer, size_t used, uint8_t fx[REGISTERS_FX_BYTES])
+static bool get_fpu(const char *buffer, size_t used, struct registers *registers)
 {
 	const char *area = gondola_find_record(buffer, used, GONDOLA_REC_FPU,
 					       XSTATE_BV + sizeof(uint64_t));
+	uint8_t *fx = registers->fx;
 	uint64_t present;
 
 	if (!area)
@@ -41,13 +56,34 @@ static bool get_fx(const char *buffer, size_t used, uint8_t fx[REGISTERS_FX_BYTE
 	}
 	if (!(present & XSTATE_SSE))
 		memset(fx + FX_XMM, 0, FX_XMM_END - FX_XMM);
+	registers->shape.avx &= get_ymm(buffer, used, present, registers->ymm);
+	registers->fx_taken = registers->ymm_taken = false;
 	return true;
 }
 
-/* All of the record that is there, with another legacy part. */
-static bool set_fx(int vcpu, const uint8_t fx[REGISTERS_FX_BYTES])
+/* What was written goes into @area, which is all of the record that is there. */
+static bool put_fpu(char *area, uint32_t bytes, const struct registers *registers)
 {
-	uint64_t used = STATE_MAX, present;
+	uint64_t present;
+
+	if (registers->ymm_taken && bytes < YMM + REGISTERS_YMM_BYTES)
+		return false;
+	memcpy(&present, area + XSTATE_BV, sizeof(present));
+	if (registers->fx_taken) {
+		memcpy(area, registers->fx, FX_XMM_END);
+		present |= XSTATE_X87 | XSTATE_SSE;
+	}
+	if (registers->ymm_taken) {
+		memcpy(area + YMM, registers->ymm, REGISTERS_YMM_BYTES);
+		present |= XSTATE_AVX;
+	}
+	memcpy(area + XSTATE_BV, &present, sizeof(present));
+	return true;
+}
+
+static bool set_fpu(int vcpu, const struct registers *registers)
+{
+	uint64_t used = STATE_MAX;
 	char *buffer = malloc(2 * STATE_MAX), *copy = buffer + STATE_MAX;
 	struct gondola_record header;
 	const char *area = NULL;
@@ -57,21 +93,25 @@ static bool set_fx(int vcpu, const uint8_t fx[REGISTERS_FX_BYTES])
 		return false;
 	if (!__gondola_get_state(vcpu, buffer, &used))
 		area = gondola_find_record(buffer, used, GONDOLA_REC_FPU,
-					   XSTATE_BV + sizeof(present));
+					   XSTATE_BV + sizeof(uint64_t));
 	if (area) {
 		memcpy(&header, area - sizeof(header), sizeof(header));
 		used = gondola_put_record(copy, STATE_MAX, 0, GONDOLA_REC_FPU, area, header.bytes);
 		area = gondola_find_record(copy, used, GONDOLA_REC_FPU, header.bytes);
 	}
-	if (area) {
-		memcpy((char *)area, fx, FX_XMM_END);
-		memcpy(&present, area + XSTATE_BV, sizeof(present));
-		present |= XSTATE_X87 | XSTATE_SSE;
-		memcpy((char *)area + XSTATE_BV, &present, sizeof(present));
-		done = !__gondola_set_state(vcpu, copy, used, NULL);
-	}
+	if (area)
+		done = put_fpu((char *)area, header.bytes, registers) &&
+		       !__gondola_set_state(vcpu, copy, used, NULL);
 	free(buffer);
 	return done;
+}
+
+static bool has_avx(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->nr_cpuid; i++)
+		if (vm->cpuid[i].function == 1)
+			return vm->cpuid[i].ecx & CPUID_AVX;
+	return false;
 }
 
 bool target_get(const struct vm *vm, unsigned int vcpu, struct registers *registers)
@@ -83,16 +123,16 @@ bool target_get(const struct vm *vm, unsigned int vcpu, struct registers *regist
 
 	if (!buffer)
 		return false;
+	registers->shape.avx = has_avx(vm);
 	if (!__gondola_get_state(vm->vcpus[vcpu].fd, buffer, &used)) {
 		regs = gondola_find_record(buffer, used, GONDOLA_REC_REGS, sizeof(registers->regs));
 		sregs = gondola_find_record(buffer, used, GONDOLA_REC_SREGS,
 					    sizeof(registers->sregs));
-		found = regs && sregs && get_fx(buffer, used, registers->fx);
+		found = regs && sregs && get_fpu(buffer, used, registers);
 		if (found) {
 			memcpy(&registers->regs, regs, sizeof(registers->regs));
 			memcpy(&registers->sregs, sregs, sizeof(registers->sregs));
-			registers->fx_taken = false;
-			registers->long_mode = target_is_long(registers);
+			registers->shape.long_mode = target_is_long(registers);
 		}
 	}
 	free(buffer);
@@ -108,7 +148,8 @@ bool target_set(const struct vm *vm, unsigned int vcpu, const struct registers *
 {
 	struct gondola_fault fault;
 
-	if (registers->fx_taken && !set_fx(vm->vcpus[vcpu].fd, registers->fx))
+	if ((registers->fx_taken || registers->ymm_taken) &&
+	    !set_fpu(vm->vcpus[vcpu].fd, registers))
 		return false;
 	return !__gondola_set_registers(vm->vcpus[vcpu].fd, &registers->regs, &registers->sregs,
 					&fault);

@@ -114,7 +114,7 @@ static void register_numbers(void)
 		registers.regs.gpr[i] = 0x1111111100000000ull + (uint64_t)i;
 	registers.regs.rip = 0xffffffff81000000;
 	registers.fx[160] = 0xab;
-	registers.long_mode = true;
+	registers.shape.long_mode = true;
 	expect(!strcmp(value(&registers, 1), "0300000011111111"));	/* rbx */
 	expect(!strcmp(value(&registers, 7), "0400000011111111"));	/* rsp */
 	expect(!strcmp(value(&registers, 16), "00000081ffffffff"));	/* rip */
@@ -124,25 +124,53 @@ static void register_numbers(void)
 	expect(registers_take(&registers, 1, &at) && registers.regs.gpr[3] == 0x1122334455667788);
 	at = "00";
 	expect(!registers_take(&registers, 1, &at));
-	expect(!registers_take(&registers, registers_count(true), &at));
-	registers.long_mode = false;
+	expect(!registers_take(&registers, registers_count(registers.shape), &at));
+	registers.shape.long_mode = false;
 	expect(!strcmp(value(&registers, 1), "01000000"));		/* ecx */
 	expect(!strcmp(value(&registers, 8), "00000081"));		/* eip */
 	expect(!strncmp(value(&registers, 32), "ab00", 4));		/* xmm0 */
 }
 
+/* They come last, and only where the vCPU has them. */
+static void avx_registers(void)
+{
+	static struct registers registers = { .shape = { .long_mode = true } };
+	const char *at = "00000000000000000000000000000001";
+	unsigned int plain = registers_count(registers.shape), first = plain;
+
+	expect(!registers_take(&registers, first, &at));
+	registers.shape.avx = true;
+	expect_equal(registers_count(registers.shape), plain + 16);
+	registers.ymm[0] = 0xcd;
+	registers.ymm[255] = 0xef;
+	expect(!strncmp(value(&registers, first), "cd00", 4));
+	expect(!strcmp(value(&registers, first + 15), "000000000000000000000000000000ef"));
+	/* What is written as it was needs no AVX in the guest. */
+	at = "cd000000000000000000000000000000";
+	expect(registers_take(&registers, first, &at) && !registers.ymm_taken && !registers.fx_taken);
+	at = "00000000000000000000000000000001";
+	expect(registers_take(&registers, first, &at) && registers.ymm_taken && !registers.fx_taken);
+	expect(registers.ymm[0] == 0 && registers.ymm[15] == 1);
+	registers.shape.long_mode = false;
+	plain = registers_count(registers.shape);
+	registers.shape.avx = false;
+	expect_equal(plain, registers_count(registers.shape) + 8);
+}
+
 static void description(void)
 {
+	const struct register_shape wide = { .long_mode = true, .avx = true }, narrow = { .avx = false };
 	char xml[8192], small[100];
 
-	expect(registers_xml(true, xml, sizeof(xml)) == strlen(xml));
+	expect(registers_xml(wide, xml, sizeof(xml)) == strlen(xml));
 	expect(strstr(xml, "<architecture>i386:x86-64</architecture>"));
 	expect(strstr(xml, "<reg name=\"fs_base\" bitsize=\"64\" type=\"int\"/>"));
 	expect(!strcmp(xml + strlen(xml) - 9, "</target>"));
-	expect(registers_xml(false, xml, sizeof(xml)) == strlen(xml));
+	expect(strstr(xml, "<feature name=\"org.gnu.gdb.i386.avx\"><reg name=\"ymm0h\" bitsize=\"128\" type=\"uint128\"/>"));
+	expect(registers_xml(narrow, xml, sizeof(xml)) == strlen(xml));
 	expect(strstr(xml, "<reg name=\"eip\" bitsize=\"32\" type=\"code_ptr\"/>"));
-	expect(!strstr(xml, "r15") && !strstr(xml, "segments"));
-	expect_equal(registers_xml(true, small, sizeof(small)), 0);
+	expect(!strstr(xml, "r15") && !strstr(xml, "segments") && !strstr(xml, "ymm"));
+	expect_equal(registers_xml(wide, small, sizeof(small)), 0);
 }
 
 static const struct tap_test tests[] = {
@@ -152,6 +180,7 @@ static const struct tap_test tests[] = {
 	{ "answers", answers },
 	{ "numbers and bytes", numbers },
 	{ "registers by number", register_numbers },
+	{ "registers of AVX", avx_registers },
 	{ "the target's description", description },
 };
 
