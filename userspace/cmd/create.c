@@ -38,6 +38,8 @@ static int run_create(int argc, char **argv)
 		there_check_place("--console", options.console);
 	if (options.control)
 		there_check_place("--control", options.control);
+	if (options.panic_dump)
+		there_check_place("--panic-dump", options.panic_dump);
 	remote_registry();
 	ret = registry_find(name, &vm) ? 0 : -EEXIST;
 	/* A mark that a cut-off delete left is not of the new VM. */

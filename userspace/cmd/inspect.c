@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "inspect_map.h"
 #include "remote.h"
 #include "base/fail.h"
 #include "base/tell.h"
@@ -11,6 +13,7 @@ struct inspect_options {
 	struct remote_options remote;
 	const char *what;
 	const char *address;
+	const char *svg;
 	unsigned int vcpu;
 };
 
@@ -238,6 +241,7 @@ static const struct {
 	{ "walk", tell_walk },
 	{ "interrupts", tell_interrupts },
 	{ "history", tell_history },
+	{ "map", inspect_map_tell },
 };
 
 static size_t find_subject(const struct inspect_options *options)
@@ -247,15 +251,18 @@ static size_t find_subject(const struct inspect_options *options)
 			continue;
 		if (!strcmp(options->what, "walk") && !options->address)
 			fail(EXIT_CODE_USAGE, "inspect: walk needs an address, such as 0xffffffff81000000");
+		if (options->svg && strcmp(options->what, "map"))
+			fail(EXIT_CODE_USAGE, "inspect: --svg draws a map, not %s", options->what);
 		return i;
 	}
-	fail(EXIT_CODE_USAGE, "inspect: \"%s\" is not registers, walk, interrupts or history", options->what);
+	fail(EXIT_CODE_USAGE, "inspect: \"%s\" is not registers, walk, interrupts, history or map", options->what);
 }
 
 static const struct option_spec specs[] = {
 	{ .name = "NAME", .take = take_argument },
 	OPTION("--json", NULL, "Print the result as JSON; numbers of 64 bits are strings.", FLAG,
 	       struct inspect_options, remote.json),
+	OPTION("--svg", "FILE", "Draw the map as an SVG picture, too.", TEXT, struct inspect_options, svg),
 	OPTION("--vcpu", "N", "The vCPU (default 0).", NUMBER, struct inspect_options, vcpu,
 	       .max = GONDOLA_MAX_VCPUS - 1),
 	{ .name = NULL }
@@ -282,6 +289,8 @@ static int run_inspect(int argc, char **argv)
 		remote_print(answer);
 	else
 		subjects[subject].tell(answer);
+	if (options.svg && !inspect_map_draw(answer, vm.name, options.svg))
+		fail(EXIT_CODE_ERROR, "cannot write %s: %s", options.svg, strerror(errno));
 	json_object_put(answer);
 	registry_put(&vm);
 	return EXIT_CODE_OK;
@@ -289,19 +298,22 @@ static int run_inspect(int argc, char **argv)
 
 const struct command command_inspect = {
 	.name = "inspect",
-	.summary = "look into a guest: registers, tables, interrupts, exits",
+	.summary = "look into a guest: registers, tables, interrupts, exits, memory",
 	.usage =
 "NAME [registers] [--vcpu N] [--json]\n"
 "NAME walk ADDRESS [--vcpu N] [--json]\n"
 "NAME interrupts [--vcpu N] [--json]\n"
-"NAME history [--vcpu N] [--json]",
+"NAME history [--vcpu N] [--json]\n"
+"NAME map [--svg FILE] [--json]",
 	.about =
 "\"registers\" shows general, control, segment and debug registers. \"walk\" shows how the guest's page "
 "tables translate a virtual address, entry by entry, and the rights that result. Below each entry it shows "
 "that of the shadow table, which the processor uses, and says why the two differ. \"interrupts\" shows "
 "the vCPU's local APIC, and the VM's I/O APIC, PICs and PIT. \"history\" shows the last 256 exits of "
 "the vCPU: where and why, the ticks of the host's time-stamp counter since the one before, and whether "
-"the module handled the exit or the launcher had to.\n"
+"the module handled the exit or the launcher had to. \"map\" shows the slots of the guest's memory, and how "
+"many of its pages the host has in memory, shares with others, keeps in huge pages or in swap. If the dirty "
+"log is on (a migration or \"dirty-sample\" began it), it says how many are dirty.\n"
 "The guest may be running. The command stops it for a moment, together with its clocks, so the guest "
 "does not notice.",
 	.options = specs,
@@ -309,6 +321,7 @@ const struct command command_inspect = {
 "gondola inspect vm1\n"
 "gondola inspect vm1 walk 0xffffffff81000000\n"
 "gondola inspect vm1 history | tail\n"
+"gondola inspect vm1 map --svg vm1.svg\n"
 "gondola inspect vm1 --vcpu 1 --json | jq -r .rip",
 	.status =
 "0 done, 2 wrong usage, 14 error, 20 the VM does not run",

@@ -13,6 +13,7 @@
 #include "launch.h"
 #include "remote.h"
 #include "debug/debug.h"
+#include "inspect/dump.h"
 #include "inspect/inspect.h"
 #include "migrate/commands.h"
 #include "migrate/suspend.h"
@@ -114,6 +115,8 @@ struct json_object *launch_config_of(const struct run_options *options)
 		add_option(arguments, "--json", options->json);
 	if (options->control)
 		add_option(arguments, "--control", options->control);
+	if (options->panic_dump)
+		add_option(arguments, "--panic-dump", options->panic_dump);
 	if (options->sandbox != SANDBOX_ON)
 		add_option(arguments, "--sandbox", sandbox_mode_name(options->sandbox));
 	add_number(arguments, "--debug-exit", options->debug_exit);
@@ -418,10 +421,12 @@ static void open_control(struct vm *vm, const struct run_options *options)
 			     options->memory / 8);
 	dirty_sample_add_commands();
 	inspect_add_commands();
+	dump_add_commands();
 	debug_add_commands(vm);
 	if ((lock_fd >= 0 && !control_open(vm, registry_path(REGISTRY_CONTROL, vm->name), &error)) ||
 	    (options->control && !control_open(vm, options->control, &error)) ||
-	    (options->gdb && !debug_listen(vm, options->gdb, &error)))
+	    (options->gdb && !debug_listen(vm, options->gdb, &error)) ||
+	    (options->panic_dump && !dump_at_crash(options->panic_dump, &error)))
 		fail(error.status, "%s", error.words);
 }
 
@@ -573,6 +578,7 @@ int launch_run(struct launch *launch)
 	say("%s: %s", vm.name, vm.end_words);
 	if (vm.end_vcpu >= 0)
 		vcpu_dump(&vm.vcpus[vm.end_vcpu]);
+	dump_crashed(&vm);
 	if (report >= 0)
 		vm_report(&vm, code, report);
 	vm_destroy(&vm);

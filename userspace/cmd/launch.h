@@ -29,6 +29,7 @@ struct run_options {
 	const char *json;
 	const char *control;
 	const char *gdb;
+	const char *panic_dump;
 	enum sandbox_mode sandbox;
 	struct virtio_spec virtio[VIRTIO_MAX_DEVICES];
 	unsigned int nr_virtio;

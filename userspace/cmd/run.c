@@ -211,6 +211,10 @@ const struct option_spec run_specs[] = {
 	OPTION_TAKEN("--gdb", "tcp:127.0.0.1:PORT|unix:PATH",
 		     "Listen for GDB, one client at a time (see \"gondola help gdb\"). A client can do "
 		     "anything to the guest.", take_gdb),
+	OPTION("--panic-dump", "FILE",
+	       "If the guest crashes, write its memory and registers to this file (see \"gondola help "
+	       "dump\"). A crash is a triple fault, or a state or an instruction with which the guest "
+	       "cannot go on.", TEXT, struct run_options, panic_dump),
 	OPTION_TAKEN("--sandbox", "on|off|strict",
 		     "on (default): before the guest starts, the launcher gives up its "
 		     "privileges, its access to files and most system calls, and names the "

@@ -94,7 +94,7 @@ const struct command command_status = {
 "The states are inactive (there is a configuration), suspended (there is a saved state), "
 "away (it moved to another host, or was about to when its process ended), "
 "starting, waiting (for its source, as \"gondola receive\" does), running, paused (with the "
-"reasons), suspending, receiving (the VM comes from another host), committing (it has come, and is about to run here), migrating (it goes to "
+"reasons), suspending, dumping (\"gondola dump\" writes its memory to a file), receiving (the VM comes from another host), committing (it has come, and is about to run here), migrating (it goes to "
 "another host), migrated, and unresponsive (its process does not answer).",
 	.options = remote_specs,
 	.examples =

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <limits.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "sandbox/saved.h"
+#include "new_file.h"
 #include "remote.h"
 #include "base/fail.h"
 #include "base/signals.h"
@@ -27,16 +24,6 @@ static void take_file(void *to, const char *option, const char *value)
 	options->file = value;
 }
 
-/* The file that is being written, until it has its name. */
-static char path[2 * PATH_MAX];
-
-static void drop(void)
-{
-	if (path[0])
-		saved_drop(path);
-	path[0] = 0;
-}
-
 static void on_interrupt(int signal)
 {
 	static const char words[] = "\ngondola: it is being suspended, wait for it\n";
@@ -46,25 +33,11 @@ static void on_interrupt(int signal)
 	(void)unused;
 }
 
-/* The VM's process opens nothing: it gets the file, and in another directory it is. */
 static int open_file(const char *file, struct json_object *arguments)
 {
-	char directory[PATH_MAX];
-	int fd;
+	int fd = new_file_open("suspend", file);
 
-	if (file[0] == '/')
-		snprintf(path, sizeof(path), "%s", file);
-	else if (getcwd(directory, sizeof(directory)))
-		snprintf(path, sizeof(path), "%s/%s", directory, file);
-	else
-		fail(EXIT_CODE_ERROR, "cannot ask for the current directory");
-	if (strlen(path) >= PATH_MAX)
-		fail(EXIT_CODE_USAGE, "suspend: the name of the file is too long");
-	json_object_object_add(arguments, "file", json_object_new_string(path));
-	fd = saved_create(path);
-	if (fd < 0)
-		fail(EXIT_CODE_ERROR, "cannot write %s.tmp: %s", path, strerror(-fd));
-	atexit(drop);
+	json_object_object_add(arguments, "file", json_object_new_string(new_file_path()));
 	/* Only this process gives the file its name. */
 	signals_handle(SIGINT, on_interrupt);
 	signals_handle(SIGTERM, on_interrupt);
@@ -74,13 +47,12 @@ static int open_file(const char *file, struct json_object *arguments)
 /* True if that is on stable storage. */
 static bool name_file(void)
 {
-	int ret = saved_commit(path);
+	const char *path = new_file_path();
+	int ret = new_file_name();
 
 	if (ret < 0)
-		say("the VM is in %s.tmp, which cannot become %s: %s", path, path, strerror(-ret));
-	path[0] = 0;
-	if (ret < 0)
-		exit(EXIT_CODE_ERROR);
+		fail(EXIT_CODE_ERROR, "the VM is in %s.tmp, which cannot become %s: %s", path, path,
+		     strerror(-ret));
 	return !ret;
 }
 

@@ -99,16 +99,6 @@ static void say_range(struct monitor *m, const struct range *range)
 		       rights(&range->walk, words));
 }
 
-/* How far no address leads further than the entry at which @walk ended. */
-static uint64_t step_of(const struct walk *walk, bool two_levels)
-{
-	unsigned int level = walk->nr_levels ? walk->level[walk->nr_levels - 1].level : 1;
-
-	if (walk->result == WALK_MAPPED)
-		return walk->page_bytes;
-	return 1ull << (12 + (level - 1) * (two_levels ? 10 : 9));
-}
-
 /*
  * As many as a client reads, from an address on.  Empty upper entries are passed at once, so that
  * the walks are few more than the ranges and what lies between them.
@@ -141,7 +131,7 @@ static void on_tlb(struct monitor *m, const char *rest)
 		if (walk.result == WALK_NOT_CANONICAL && (address >> 47 != 1 || address >> 63))
 			break;
 		next = walk.result == WALK_NOT_CANONICAL ? ~0ull << 47 :
-		       (address | (step_of(&walk, !strcmp(walk.mode, "32-bit")) - 1)) + 1;
+		       (address | (walk.covers - 1)) + 1;
 		if (walk.result == WALK_MAPPED && !continues(&range, &walk, address)) {
 			shown += range.end != range.start;
 			say_range(m, &range);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "inspect.h"
+#include "map.h"
 #include "show.h"
 #include "walk.h"
 #include "control/control.h"
@@ -132,6 +133,21 @@ static void on_history(struct control_request *request, struct vcpu *vcpu, struc
 		show_history(request->out, entries, count, total);
 }
 
+/* Of the VM, whatever vCPU is named. */
+static void on_map(struct control_request *request, struct vcpu *vcpu, struct state *state)
+{
+	struct map *map = malloc(sizeof(*map));
+	int ret = map ? map_make(&vcpu->vm->memory, map) : -ENOMEM;
+
+	(void)state;
+	if (ret)
+		control_fail(request, "failed", "the kernel does not tell where the guest's memory is: %s",
+			     strerror(-ret));
+	else
+		show_map(request->out, &vcpu->vm->memory, map);
+	free(map);
+}
+
 static const struct subject {
 	const char *what;
 	void (*run)(struct control_request *request, struct vcpu *vcpu, struct state *state);
@@ -140,6 +156,7 @@ static const struct subject {
 	{ "walk", on_walk },
 	{ "interrupts", on_interrupts },
 	{ "history", on_history },
+	{ "map", on_map },
 };
 
 static const struct subject *find_subject(struct control_request *request)
@@ -184,7 +201,7 @@ static void on_inspect(struct control_request *request)
 		return;
 	if (!subject) {
 		control_fail(request, "bad-argument",
-			     "inspect: \"what\" is registers, walk, interrupts or history");
+			     "inspect: \"what\" is registers, walk, interrupts, history or map");
 		return;
 	}
 	/* To touch a page that is on its way would stop the launcher until it comes. */

@@ -129,6 +129,7 @@ static enum walk_result walk_levels(const struct guest_memory *memory,
 		uint64_t at = table + index * format->entry_bytes, entry;
 		bool leaf;
 
+		walk->covers = 1ull << shift;
 		if (!read_entry(memory, at, format->entry_bytes, &entry))
 			return WALK_NO_MEMORY;
 		walk->level[walk->nr_levels].level = level;
@@ -159,7 +160,7 @@ void walk_tables(const struct guest_memory *memory, const struct gondola_rec_sre
 	if (!format) {
 		walk->mode = "off";
 		walk->gpa = address;
-		walk->page_bytes = 1u << PAGE_BITS;
+		walk->page_bytes = walk->covers = 1u << PAGE_BITS;
 		walk->result = address >> 32 ? WALK_NOT_CANONICAL : WALK_MAPPED;
 		return;
 	}

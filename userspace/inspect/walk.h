@@ -37,6 +37,7 @@ enum walk_result {
  * @level.level: 4 … 1
  * @level.at: guest-physical address of the entry
  * @level.entry: the entry
+ * @covers: the walks of so many addresses, aligned to it, end at the same entry; 0 if WALK_NOT_CANONICAL
  * @gpa: guest-physical address; valid if WALK_MAPPED
  * @page_bytes: size of the page that holds it
  * @writable, @user, @executable: the rights of all levels together
@@ -50,6 +51,7 @@ struct walk {
 		uint64_t at;
 		uint64_t entry;
 	} level[WALK_MAX_LEVELS];
+	uint64_t covers;
 	uint64_t gpa;
 	uint64_t page_bytes;
 	bool writable;

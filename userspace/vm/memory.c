@@ -74,7 +74,9 @@ void memory_destroy(struct guest_memory *memory)
 	memory->base = NULL;
 	if (memory->pagemap)
 		close(memory->pagemap);
-	memory->pagemap = 0;
+	if (memory->smaps)
+		close(memory->smaps);
+	memory->pagemap = memory->smaps = 0;
 }
 
 void *memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes)
@@ -102,11 +104,16 @@ static int set_slots(const struct guest_memory *memory)
 	return ret;
 }
 
-static int open_pagemap(void)
+static int open_of_self(const char *path)
 {
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	return fd < 0 ? 0 : fd;
+}
+
+static int open_pagemap(void)
+{
+	return open_of_self("/proc/self/pagemap");
 }
 
 /* The pages of one word; false if the kernel does not say. */
@@ -144,6 +151,7 @@ int memory_register(struct guest_memory *memory, int vm_fd)
 	memory->vm_fd = vm_fd;
 	/* Of this process, which is the one that has the guest's memory. */
 	memory->pagemap = open_pagemap();
+	memory->smaps = open_of_self("/proc/self/smaps");
 	return set_slots(memory);
 }
 

@@ -23,6 +23,7 @@
  * @log_lost: the log misses something, since @log_dirty: an -errno; then no copy can be trusted
  * @logged, @userfault: flags of its slots
  * @pagemap: the kernel's view of the mapping, open since memory_register(), or 0
+ * @smaps: likewise, of the pages' sizes, or 0
  * @absent: post-copy: pages are missing, and who touches one waits for it
  * @lost: they will never come: there are zeroes in their place, which nobody wrote
  */
@@ -36,6 +37,7 @@ struct guest_memory {
 	bool logged;
 	bool userfault;
 	int pagemap;
+	int smaps;
 	bool absent;
 	bool lost;
 };

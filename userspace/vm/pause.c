@@ -15,6 +15,7 @@ static const char *const names[PAUSE_REASONS] = {
 	[PAUSE_ERROR] = "error",
 	[PAUSE_INSPECT] = "inspect",
 	[PAUSE_DEBUG] = "debug",
+	[PAUSE_DUMP] = "dump",
 };
 
 const char *pause_reason_name(enum pause_reason reason)

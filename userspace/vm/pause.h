@@ -23,6 +23,7 @@ struct vcpu;
  * @PAUSE_ERROR: it cannot go on (memory that a lost link did not bring); somebody must decide
  * @PAUSE_INSPECT: its state is being read; the VM counts as running
  * @PAUSE_DEBUG: a debugger has stopped it
+ * @PAUSE_DUMP: its memory is being written to a file
  * @PAUSE_REASONS: how many there are
  */
 enum pause_reason {
@@ -33,6 +34,7 @@ enum pause_reason {
 	PAUSE_ERROR,
 	PAUSE_INSPECT,
 	PAUSE_DEBUG,
+	PAUSE_DUMP,
 	PAUSE_REASONS
 };
 

@@ -15,6 +15,7 @@
  * @VM_STATE_RUNNING: its vCPUs run
  * @VM_STATE_PAUSED: a process holds it, its vCPUs do not run
  * @VM_STATE_SUSPENDING: its state is being written to a file
+ * @VM_STATE_DUMPING: its memory is being written to a file for people, and it goes on then
  * @VM_STATE_RECEIVING: it comes from another host and does not run here yet
  * @VM_STATE_COMMITTING: it has come; it may become this host's in any moment, or has, and opens
  *			 its disks
@@ -32,6 +33,7 @@ enum vm_state {
 	VM_STATE_RUNNING,
 	VM_STATE_PAUSED,
 	VM_STATE_SUSPENDING,
+	VM_STATE_DUMPING,
 	VM_STATE_RECEIVING,
 	VM_STATE_COMMITTING,
 	VM_STATE_MIGRATING,
@@ -43,7 +45,7 @@ enum vm_state {
 #define VM_IN(state)	(1u << VM_STATE_##state)
 /* A process is there. */
 #define VM_IN_ACTIVE	(VM_IN(STARTING) | VM_IN(WAITING) | VM_IN(RUNNING) | VM_IN(PAUSED) | VM_IN(SUSPENDING) | \
-			 VM_IN(RECEIVING) | VM_IN(COMMITTING) | VM_IN(MIGRATING) | \
+			 VM_IN(DUMPING) | VM_IN(RECEIVING) | VM_IN(COMMITTING) | VM_IN(MIGRATING) | \
 			 VM_IN(MIGRATED) | VM_IN(UNRESPONSIVE))
 
 /** vm_state_name() - "running" … */

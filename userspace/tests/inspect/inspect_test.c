@@ -2,6 +2,8 @@
 /* Walks of tables in every format, and state as JSON. */
 #include <stdlib.h>
 
+#include "core_test.h"
+#include "map_test.h"
 #include "tap.h"
 #include "inspect/shadow.h"
 #include "inspect/show.h"
@@ -472,6 +474,16 @@ static const struct tap_test tests[] = {
 	{ "registers as JSON", registers_as_json },
 	{ "interrupt controllers as JSON", interrupts_as_json },
 	{ "a history as JSON", history_as_json },
+	{ "a core has the memory", core_has_memory },
+	{ "a core has the registers", core_has_registers },
+	{ "a core has what the kernel says about itself", core_has_the_kernels_words },
+	{ "a core has what the kernel has mapped", core_has_the_kernels_mappings },
+	{ "a core of a hostile guest", core_of_a_hostile_guest },
+	{ "a core is given up", core_is_given_up },
+	{ "a map counts pages", map_counts_pages },
+	{ "a map has cells", map_has_cells },
+	{ "a map finds huge pages", map_finds_huge_pages },
+	{ "a map as JSON", map_as_json },
 };
 
 TAP_MAIN(tests)

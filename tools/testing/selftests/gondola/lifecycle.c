@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -142,6 +144,34 @@ static char *file_of(pid_t process, const char *name)
 	return path;
 }
 
+/* The greeting and an answer. */
+static bool has_two_lines(void)
+{
+	char *first = strchr(output, '\n');
+
+	return first && strchr(first + 1, '\n');
+}
+
+/* What comes of a request with this descriptor, which is closed, or -1. */
+static void ask(const char *request, int fd)
+{
+	int control = line_socket_connect(file("run/vm1.control"), 3000), unused = -1;
+	size_t used = 0;
+	ssize_t got;
+
+	require(control >= 0);
+	require(!line_socket_send(control, request, strlen(request), fd));
+	if (fd >= 0)
+		close(fd);
+	output[0] = 0;
+	while (!has_two_lines() && (got = line_socket_receive(control, output + used,
+							      sizeof(output) - 1 - used, &unused)) > 0) {
+		used += got;
+		output[used] = 0;
+	}
+	close(control);
+}
+
 static void inspected(void)
 {
 	make();
@@ -156,6 +186,17 @@ static void inspected(void)
 	EXPECT_RUN(0, "lapic of vCPU 0:\n", "inspect", "vm1", "interrupts");
 	EXPECT_RUN(0, "done by\n", "inspect", "vm1", "history");
 	EXPECT_RUN(0, "\"exits\":[{\"exit\":", "inspect", "vm1", "history", "--json");
+	EXPECT_RUN(0, "never used or given back", "inspect", "vm1", "map");
+	EXPECT_RUN(0, "\"slots\":[{\"slot\":0,\"gpa\":\"0x0\",\"bytes\":8388608,", "inspect", "vm1", "map",
+		   "--svg", file("map.svg"), "--json");
+	expect(!access(file("map.svg"), R_OK));
+	unlink(file("map.svg"));
+	EXPECT_RUN(14, "cannot write /nowhere/map.svg: No such file", "inspect", "vm1", "map", "--svg",
+		   "/nowhere/map.svg");
+	expect(!strstr(output, "\"dirty\""));
+	ask("{\"command\":\"dirty-sample\",\"ms\":1000,\"lease_ms\":60000}\n", -1);
+	EXPECT_RUN(0, "\"dirty\":", "inspect", "vm1", "map", "--json");
+	EXPECT_RUN(2, "--svg draws a map, not history", "inspect", "vm1", "history", "--svg", "x");
 	EXPECT_RUN(2, "walk needs an address", "inspect", "vm1", "walk");
 	EXPECT_RUN(2, "\"everything\" is not registers", "inspect", "vm1", "everything");
 	EXPECT_RUN(14, "\"address\" is not a number", "inspect", "vm1", "walk", "start_kernel");
@@ -166,6 +207,77 @@ static void inspected(void)
 	EXPECT_RUN(0, "vCPU 0: ", "inspect", "vm1");
 	expect_state("paused");
 	EXPECT_RUN(0, "", "kill", "vm1");
+	EXPECT_RUN(0, "", "delete", "vm1");
+}
+
+/* Its memory is in @name, whose mode is 0600; nothing else is left. */
+static void expect_core(const char *name)
+{
+	char words[128], magic[4] = "";
+	struct stat st;
+	int fd = open(file(name), O_RDONLY | O_CLOEXEC);
+
+	require(fd >= 0);
+	expect_equal(read(fd, magic, sizeof(magic)), sizeof(magic));
+	expect(!memcmp(magic, "\177ELF", sizeof(magic)));
+	require(!fstat(fd, &st));
+	expect_equal(st.st_mode & 07777, 0600);
+	expect(st.st_size > 8 << 20);
+	close(fd);
+	snprintf(words, sizeof(words), "%s.tmp", name);
+	expect(access(file(words), F_OK) && errno == ENOENT);
+}
+
+static void dumped(void)
+{
+	int fd;
+
+	make();
+	EXPECT_RUN(STATUS_STATE, "vm1 is inactive; dump needs a", "dump", "vm1", file("core"));
+	EXPECT_RUN(STATUS_STATE, "there is no VM other", "dump", "other", file("core"));
+	EXPECT_RUN(0, "", "start", "vm1", "--detach");
+	EXPECT_RUN(2, "dump: to which file?", "dump", "vm1");
+	EXPECT_RUN(2, "one argument too many", "dump", "vm1", "a", "b");
+	EXPECT_RUN(0, "pages hold something; no kernel in it", "dump", "vm1", file("core"));
+	expect_core("core");
+	expect_state("running");
+	/* What was there stays until the new one is complete. */
+	fd = open(file("core"), O_WRONLY | O_TRUNC | O_CLOEXEC);
+	require_equal(write(fd, "older", 5), 5);
+	close(fd);
+	EXPECT_RUN(0, "", "pause", "vm1");
+	EXPECT_RUN(0, "\"vmcoreinfo\":false", "dump", "vm1", file("core"), "--json");
+	expect_core("core");
+	expect_state("paused");
+	EXPECT_RUN(0, "", "kill", "vm1");
+	EXPECT_RUN(0, "", "delete", "vm1");
+	unlink(file("core"));
+}
+
+static void dump_fails(void)
+{
+	static char small[128];
+
+	make();
+	snprintf(small, sizeof(small), "%s/small", home);
+	require(!mkdir(small, 0700));
+	require(!mount("tmpfs", small, "tmpfs", 0, "size=4096"));
+	EXPECT_RUN(0, "", "start", "vm1", "--detach");
+	EXPECT_RUN(14, "vm1 is not dumped, it goes on: No space left", "dump", "vm1",
+		   file("small/core"));
+	expect(access(file("small/core.tmp"), F_OK) && errno == ENOENT);
+	expect(access(file("small/core"), F_OK) && errno == ENOENT);
+	EXPECT_RUN(14, "cannot write /nowhere/core.tmp: No such file", "dump", "vm1", "/nowhere/core");
+	EXPECT_RUN(2, "is there and is not a file", "dump", "vm1", small);
+	/* A directory in the way. */
+	require(!mkdir(file("core.tmp"), 0700));
+	EXPECT_RUN(14, "cannot write", "dump", "vm1", file("core"));
+	rmdir(file("core.tmp"));
+	expect_state("running");
+	EXPECT_RUN(0, "", "suspend", "vm1");
+	EXPECT_RUN(STATUS_STATE, "vm1 is suspended; dump needs a", "dump", "vm1", file("core"));
+	umount(small);
+	rmdir(small);
 	EXPECT_RUN(0, "", "delete", "vm1");
 }
 
@@ -346,6 +458,55 @@ static void signal_in_suspend(void)
 	EXPECT_RUN(0, "", "delete", "vm1");
 }
 
+/* A client that ends removes its file, and one that is no command may bring anything. */
+static void dump_given_up(void)
+{
+	int ends[2];
+
+	make();
+	EXPECT_RUN(0, "", "start", "vm1", "--detach");
+	ask("{\"command\":\"dump\"}\n", memfd_create("core", MFD_CLOEXEC));
+	expect(strstr(output, "vm1 is not dumped: the file was removed") != NULL);
+	ask("{\"command\":\"dump\"}\n", -1);
+	expect(strstr(output, "must come along") != NULL);
+	require(!pipe(ends));
+	ask("{\"command\":\"dump\"}\n", ends[1]);
+	expect(strstr(output, "must come along") != NULL);
+	close(ends[0]);
+	ask("{\"command\":\"dump\"}\n", open(file("core"), O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
+	expect(strstr(output, "it goes on: Bad file descriptor") != NULL);
+	ask("{\"command\":\"dump\"}\n", open(file("core"), O_WRONLY | O_APPEND | O_CLOEXEC));
+	expect(strstr(output, "must come along") != NULL);
+	expect_state("running");
+	unlink(file("core"));
+	EXPECT_RUN(0, "", "kill", "vm1");
+	EXPECT_RUN(0, "", "delete", "vm1");
+}
+
+static void crash_dumped(void)
+{
+	need_engine();
+	EXPECT_RUN(8, "its memory and registers are in", "run", "--kernel", "guests/triple", "--mem", "16M",
+		   "--panic-dump", file("core"));
+	expect_core("core");
+	unlink(file("core"));
+	/* An instruction that nobody can carry out is a crash; what a guest does by itself is none. */
+	EXPECT_RUN(14, "its memory and registers are in", "run", "--engine", "interp", "--kernel",
+		   "guests/missing", "--append", "mmx", "--mem", "16M", "--panic-dump", file("core"));
+	expect_core("core");
+	unlink(file("core"));
+	EXPECT_RUN(0, "powered off", "run", "--kernel", "guests/hello", "--panic-dump", file("core"));
+	EXPECT_RUN(10, "reset", "run", "--kernel", "guests/hello", "--append", "reset=1",
+		   "--panic-dump", file("core"));
+	expect(access(file("core"), F_OK) && errno == ENOENT);
+	/* That it cannot be written is said before the guest runs. */
+	EXPECT_RUN(2, "--panic-dump /nowhere/core.tmp: No such file", "run", "--kernel", "guests/triple",
+		   "--panic-dump", "/nowhere/core");
+	EXPECT_RUN(2, "it is not a file", "run", "--kernel", "guests/triple", "--panic-dump", home);
+	EXPECT_RUN(6, "/nowhere: No such file", "create", "vm2", "--kernel", "guests/triple",
+		   "--panic-dump", "/nowhere/core");
+}
+
 /* An older file stays until a better one is complete. */
 static void older_file(void)
 {
@@ -360,6 +521,7 @@ static void older_file(void)
 	/* A directory cannot be replaced by the new file. */
 	require(!mkdir(file("x.vm.tmp"), 0700));
 	EXPECT_RUN(14, "cannot write", "suspend", "vm1", "--file", file("x.vm"));
+	EXPECT_RUN(2, "is there and is not a file", "suspend", "vm1", "--file", home);
 	expect_state("running");
 	rmdir(file("x.vm.tmp"));
 	fd = open(file("x.vm"), O_RDONLY | O_CLOEXEC);
@@ -474,6 +636,10 @@ static void damaged(void)
 static const struct tap_test tests[] = {
 	{ "each state refuses what it does not allow, by name", transitions },
 	{ "its guest is inspected while it runs", inspected },
+	{ "its guest is dumped while it runs", dumped },
+	{ "a dump that fails leaves the guest and no file", dump_fails },
+	{ "a dump that nobody waits for is given up", dump_given_up },
+	{ "a guest that crashes is dumped", crash_dumped },
 	{ "one that is starting says so", starting },
 	{ "the host's pressure is read", pressure },
 	{ "wrong arguments, and what is printed", words },
