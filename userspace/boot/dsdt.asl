@@ -44,6 +44,15 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "GONDLA", "GONDOLA", 1)
 			})
 		}
 
+		// The guest's kernel says here that it has panicked: PANIC_PORT in device/device.h
+		Device (PNIC)
+		{
+			Name (_HID, "QEMU0001")
+			Name (_CRS, ResourceTemplate () {
+				IO (Decode16, 0x505, 0x505, 1, 1)
+			})
+		}
+
 		Device (RTC)
 		{
 			Name (_HID, EisaId ("PNP0B00"))

@@ -322,6 +322,7 @@ static void create_devices(struct vm *vm, const struct run_options *options,
 	pci_create(vm);
 	post_create(vm);
 	firmware_create(vm);
+	panic_create(vm);
 	if (!debug_exit_create(vm, options->debug_exit, &error) ||
 	    (options->count_port && !count_port_create(vm, options->count_port, &error)) ||
 	    !virtio_create_all(vm, options->virtio, options->nr_virtio, &error))
@@ -421,12 +422,12 @@ static void open_control(struct vm *vm, const struct run_options *options)
 			     options->memory / 8);
 	dirty_sample_add_commands();
 	inspect_add_commands();
-	dump_add_commands();
+	dump_add_commands(vm);
 	debug_add_commands(vm);
 	if ((lock_fd >= 0 && !control_open(vm, registry_path(REGISTRY_CONTROL, vm->name), &error)) ||
 	    (options->control && !control_open(vm, options->control, &error)) ||
 	    (options->gdb && !debug_listen(vm, options->gdb, &error)) ||
-	    (options->panic_dump && !dump_at_crash(options->panic_dump, &error)))
+	    (options->panic_dump && !dump_at_crash(vm, options->panic_dump, &error)))
 		fail(error.status, "%s", error.words);
 }
 

@@ -213,8 +213,9 @@ const struct option_spec run_specs[] = {
 		     "anything to the guest.", take_gdb),
 	OPTION("--panic-dump", "FILE",
 	       "If the guest crashes, write its memory and registers to this file (see \"gondola help "
-	       "dump\"). A crash is a triple fault, or a state or an instruction with which the guest "
-	       "cannot go on.", TEXT, struct run_options, panic_dump),
+	       "dump\"). A crash is a panic of its kernel, which tells of it by the driver pvpanic and goes on; a "
+	       "triple fault; or a state or an instruction with which the guest cannot go on. The "
+	       "first panic counts.", TEXT, struct run_options, panic_dump),
 	OPTION_TAKEN("--sandbox", "on|off|strict",
 		     "on (default): before the guest starts, the launcher gives up its "
 		     "privileges, its access to files and most system calls, and names the "

@@ -19,6 +19,7 @@ struct vm;
 #define SERIAL_IRQ	4
 #define RTC_PORT	0x70
 #define RTC_IRQ		8
+#define PANIC_PORT	0x505
 #define PM1_EVENT_PORT	0x600
 #define PM1_CONTROL_PORT 0x604
 #define PM_TIMER_PORT	0x608
@@ -47,6 +48,8 @@ void pci_create(struct vm *vm);
 void post_create(struct vm *vm);
 /** firmware_create() - the port by which the BIOS's code (boot/bios_code.S) says what it does not serve */
 void firmware_create(struct vm *vm);
+/** panic_create() - the port by which a guest's kernel says that it has panicked */
+void panic_create(struct vm *vm);
 /** debug_exit_create() - false with @error, as below, if the user's choice of a port is taken */
 bool debug_exit_create(struct vm *vm, uint16_t port, struct error *error);
 /** count_port_create() - a 32-bit write notes the counters under the value written */

@@ -2,8 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,11 +15,27 @@
 #include "base/fail.h"
 #include "control/control.h"
 #include "sandbox/keeper.h"
+#include "sandbox/sandbox.h"
 #include "vm/vm.h"
 
-/* The file for a guest that crashes, see sandbox/keeper.h; -1: there is none. */
-static int crash_note = -1;
-static char crash_path[PATH_MAX];
+/*
+ * The dump of a guest that crashes: the process has one VM.
+ *
+ * @note: of the file, see sandbox/keeper.h; -1: none is wanted
+ * @wake: an eventfd: the guest's kernel has panicked
+ * @panicked: it has said so
+ * @written: there is the dump of a panic, which no later one replaces
+ * @thread: writes it; @started: it is to be joined
+ */
+static struct {
+	int note;
+	char path[PATH_MAX];
+	int wake;
+	bool panicked;
+	bool written;
+	pthread_t thread;
+	bool started;
+} crash = { .note = -1, .wake = -1 };
 
 struct dump {
 	struct vm *vm;
@@ -115,62 +134,127 @@ static void on_dump(struct control_request *request)
 		vm_set_busy(vm, VM_STATE_RUNNING);
 }
 
-void dump_add_commands(void)
-{
-	control_add("dump", on_dump);
-}
-
 /* ---- the guest has crashed ------------------------------------------------------------------------ */
 
-bool dump_at_crash(const char *path, struct error *error)
+static int write_crash(struct vm *vm)
+{
+	struct dump dump = { .vm = vm, .fd = keeper_create(crash.note) };
+	struct core core = { .goes_on = vm_ending(vm) ? NULL : is_wanted, .argument = &dump };
+	int ret = dump.fd < 0 ? dump.fd : write_core(vm, dump.fd, &core);
+
+	if (dump.fd >= 0)
+		close(dump.fd);
+	if (!ret)
+		ret = keeper_commit(crash.note);
+	if (ret < 0)
+		keeper_drop(crash.note);
+	return ret;
+}
+
+static void dump_crash(struct vm *vm)
+{
+	int ret = write_crash(vm);
+
+	crash.written = ret >= 0;
+	if (ret < 0)
+		say("%s: no dump is written: %s: %s", vm->name, crash.path, strerror(-ret));
+	else
+		say("%s: its memory and registers are in %s", vm->name, crash.path);
+}
+
+static void *panic_thread(void *argument)
+{
+	struct vm *vm = argument;
+
+	sandbox_thread(SANDBOX_MOVE);
+	vm_pause(vm, PAUSE_DUMP);
+	dump_crash(vm);
+	vm_unpause(vm, PAUSE_DUMP);
+	vm_set_busy(vm, VM_STATE_RUNNING);
+	return NULL;
+}
+
+/* The main thread.  The guest is about to stand still: it was asked to when it panicked. */
+static void on_wake(void *argument, int fd, short events)
+{
+	struct vm *vm = argument;
+	uint64_t count;
+
+	(void)events;
+	if (read(fd, &count, sizeof(count)) != sizeof(count))
+		return;
+	/* One that moves or is suspended is dumped no more than on request. */
+	if (__atomic_load_n(&vm->busy, __ATOMIC_ACQUIRE) == VM_STATE_RUNNING &&
+	    !__atomic_load_n(&vm->memory.absent, __ATOMIC_ACQUIRE)) {
+		vm_set_busy(vm, VM_STATE_DUMPING);
+		crash.started = !pthread_create(&crash.thread, NULL, panic_thread, vm);
+		if (crash.started)
+			return;
+		vm_set_busy(vm, VM_STATE_RUNNING);
+	}
+	say("%s: no dump of the panic is written, since the VM is %s", vm->name,
+	    vm_state_name(vm_state(vm)));
+	vm_unpause(vm, PAUSE_DUMP);
+}
+
+/* A vCPU's thread.  The guest may say so for ever: once is enough. */
+static void on_panic(struct vm *vm)
+{
+	static const uint64_t one = 1;
+
+	if (crash.panicked)
+		return;
+	crash.panicked = true;
+	say("%s: the guest's kernel has panicked", vm->name);
+	control_event("panic", NULL);
+	if (crash.wake < 0)
+		return;
+	vm_pause_begin(vm, PAUSE_DUMP);
+	if (write(crash.wake, &one, sizeof(one)) != sizeof(one))
+		vm_unpause(vm, PAUSE_DUMP);
+}
+
+bool dump_at_crash(struct vm *vm, const char *path, struct error *error)
 {
 	struct stat st;
 	int fd;
 
-	if (strlen(path) >= sizeof(crash_path) - sizeof(".tmp"))
+	if (strlen(path) >= sizeof(crash.path) - sizeof(".tmp"))
 		return error_set(error, EXIT_CODE_USAGE, "--panic-dump: the name is too long");
 	/* It will be written when nobody can be asked for another name. */
 	if (!stat(path, &st) && !S_ISREG(st.st_mode))
 		return error_set(error, EXIT_CODE_USAGE, "--panic-dump %s: it is not a file", path);
-	snprintf(crash_path, sizeof(crash_path), "%s", path);
-	crash_note = keeper_note(KEEPER_SAVED, path, error);
-	if (crash_note < 0)
+	snprintf(crash.path, sizeof(crash.path), "%s", path);
+	crash.note = keeper_note(KEEPER_SAVED, path, error);
+	if (crash.note < 0)
 		return false;
-	fd = keeper_create(crash_note);
+	fd = keeper_create(crash.note);
 	if (fd < 0)
 		return error_set(error, EXIT_CODE_USAGE, "--panic-dump %s.tmp: %s", path,
 				 strerror(-fd));
 	close(fd);
-	keeper_drop(crash_note);
+	keeper_drop(crash.note);
+	crash.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (crash.wake < 0)
+		return error_set(error, EXIT_CODE_ERROR, "--panic-dump: %s", strerror(errno));
+	loop_add(&vm->loop, crash.wake, POLLIN, on_wake, vm);
 	return true;
-}
-
-static bool has_crashed(const struct vm *vm)
-{
-	return vm->end == VM_TRIPLE_FAULT || vm->end == VM_ERROR;
 }
 
 void dump_crashed(struct vm *vm)
 {
-	struct core core = { .goes_on = NULL };
-	int fd, ret;
-
-	if (crash_note < 0 || !has_crashed(vm))
+	if (crash.started)
+		pthread_join(crash.thread, NULL);
+	if (crash.note < 0 || crash.written || (vm->end != VM_TRIPLE_FAULT && vm->end != VM_ERROR))
 		return;
-	if (vm->memory.absent) {
+	if (vm->memory.absent)
 		say("%s: no dump is written, since part of its memory has not come", vm->name);
-		return;
-	}
-	fd = keeper_create(crash_note);
-	ret = fd < 0 ? fd : write_core(vm, fd, &core);
-	if (fd >= 0)
-		close(fd);
-	if (!ret)
-		ret = keeper_commit(crash_note);
-	if (ret >= 0) {
-		say("%s: its memory and registers are in %s", vm->name, crash_path);
-		return;
-	}
-	keeper_drop(crash_note);
-	say("%s: no dump is written: %s: %s", vm->name, crash_path, strerror(-ret));
+	else
+		dump_crash(vm);
+}
+
+void dump_add_commands(struct vm *vm)
+{
+	vm->panicked = on_panic;
+	control_add("dump", on_dump);
 }

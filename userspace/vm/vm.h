@@ -72,6 +72,8 @@ struct vcpu {
  * @stopped: a debugger is there.  The thread of a vCPU that
  *	one of them or a step has stopped calls it (@why of GONDOLA_DEBUG_*), or that met
  *	GONDOLA_EXIT_EMULATION (0).  False: this was not the debugger's doing.  NULL: there is none
+ * @panicked: called when the guest's kernel says that it has panicked, by the vCPU's thread with the device
+ *	lock held; or NULL
  * @born_ns: CLOCK_MONOTONIC when it was created
  * @busy: what it does beside running or being paused: VM_STATE_SUSPENDING …, else VM_STATE_RUNNING
  * @state_changed: called, by any thread, when @busy has changed; or NULL
@@ -103,6 +105,7 @@ struct vm {
 	bool (*absent)(struct vcpu *vcpu, uint64_t gpa);
 	void (*rest)(struct vcpu *vcpu);
 	bool (*stopped)(struct vcpu *vcpu, uint32_t why);
+	void (*panicked)(struct vm *vm);
 	unsigned int debuggers;
 	struct pause pause;
 	enum vm_state busy;

@@ -2,7 +2,7 @@
 /*
  * Says hello, shows what it was given, and ends as its command line asks:
  * "exit=V" (debug exit), "reset=1" (keyboard controller), "reset=2" (reset
- * register); else by power-off.  "patient=1": it waits until the serial port is
+ * register); else by power-off. "panic=N": it says N times that it panics, and goes on.  "patient=1": it waits until the serial port is
  * free before it sends a module's next byte.
  */
 #include "guest.h"
@@ -32,6 +32,8 @@ void guest_main(const struct guest_info *info)
 	print(" MiB\n");
 	for (uint32_t i = 0; i < info->nr_modules; i++)
 		show_module(&info->modules[i], argument(info, "patient", 0));
+	for (uint32_t i = 0; i < argument(info, "panic", 0); i++)
+		outb(0x505, 1);
 	if (argument(info, "exit", ~0u) != ~0u)
 		debug_exit(argument(info, "exit", 0));
 	if (argument(info, "reset", 0) == 1)

@@ -499,6 +499,15 @@ static void crash_dumped(void)
 	EXPECT_RUN(10, "reset", "run", "--kernel", "guests/hello", "--append", "reset=1",
 		   "--panic-dump", file("core"));
 	expect(access(file("core"), F_OK) && errno == ENOENT);
+	/* A kernel that panics says so, as often as it likes, and goes on. */
+	EXPECT_RUN(0, "the guest's kernel has panicked\n", "run", "--kernel", "guests/hello", "--append",
+		   "panic=3", "--panic-dump", file("core"));
+	expect(strstr(output, "its memory and registers are in") && strstr(output, "powered off"));
+	expect(strstr(strstr(output, "has panicked") + 1, "has panicked") == NULL);
+	expect_core("core");
+	unlink(file("core"));
+	EXPECT_RUN(0, "the guest's kernel has panicked\n", "run", "--kernel", "guests/hello", "--append",
+		   "panic=1");
 	/* That it cannot be written is said before the guest runs. */
 	EXPECT_RUN(2, "--panic-dump /nowhere/core.tmp: No such file", "run", "--kernel", "guests/triple",
 		   "--panic-dump", "/nowhere/core");
