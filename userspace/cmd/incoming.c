@@ -18,7 +18,8 @@ static struct {
 	unsigned int nr_devices;
 	bool same_names;
 	int sandbox;			/* -1: not said */
-} given = { .sandbox = -1 };
+	int64_t engine;			/* likewise */
+} given = { .sandbox = -1, .engine = -1 };
 
 /* @external: something of the host's is behind it, and somebody must say what */
 static const struct kind {
@@ -47,6 +48,10 @@ void incoming_take(void *to, const char *option, const char *value)
 		if (given.sandbox < 0)
 			fail(EXIT_CODE_USAGE, "%s: \"%s\" is none of on, off and strict", option,
 			     value);
+		return;
+	}
+	if (!strcmp(option, "--engine")) {
+		given.engine = launch_parse_engine(option, value);
 		return;
 	}
 	if (!strcmp(option, "--console")) {
@@ -216,6 +221,8 @@ bool incoming_make(struct run_options *run, const struct command *command,
 	run->name = name;
 	/* The sender of a VM does not decide how much it may do here. */
 	run->sandbox = given.sandbox >= 0 ? (enum sandbox_mode)given.sandbox : sandbox;
+	if (given.engine >= 0)
+		run->engine = given.engine;
 	if (console)
 		run->console = console;
 	return fits;

@@ -24,6 +24,9 @@
 	INCOMING_ROW("--port", "NAME=WHERE", "The same for its next port."),	\
 	INCOMING_ROW("--console", "WHERE", "As in \"gondola run\" (default: as the configuration "	\
 		     "says, else stdio)."),	\
+	INCOMING_ROW("--engine", "NAME", "As in \"gondola run\" (default: as the configuration "	\
+		     "says). The engine must offer what the guest sees of its processor "	\
+		     "(--cpu)."),	\
 	INCOMING_ROW("--sandbox", "on|off|strict", "As in \"gondola run\" (default: as this host's "	\
 		     "configuration says, else on)."),	\
 	INCOMING_ROW("--same-names", NULL, "Open the files, taps and sockets that the source or the "	\

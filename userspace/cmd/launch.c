@@ -20,6 +20,7 @@
 #include "sandbox/keeper.h"
 #include "policy/balloon_control.h"
 #include "vm/console.h"
+#include "vm/features.h"
 #include "control/control.h"
 #include "migrate/dirty_sample.h"
 #include "base/fail.h"
@@ -110,6 +111,7 @@ struct json_object *launch_config_of(const struct run_options *options)
 	add_number(arguments, "--cpus", options->cpus);
 	add_option(arguments, "--engine", gondola_engine_name(options->engine));
 	add_option(arguments, "--pv", options->pv ? "on" : "off");
+	add_option(arguments, "--cpu", options->cpu);
 	add_option(arguments, "--console", options->console);
 	if (options->json)
 		add_option(arguments, "--json", options->json);
@@ -431,21 +433,33 @@ static void open_control(struct vm *vm, const struct run_options *options)
 		fail(error.status, "%s", error.words);
 }
 
+/* The interpreter, which executes the kernel of either, knows the instructions of all vendors. */
+static bool executes_any_vendor(uint32_t engine)
+{
+	return engine == GONDOLA_ENGINE_RING3 || engine == GONDOLA_ENGINE_INTERP;
+}
+
 bool launch_check_cpu(uint32_t engine, const struct machine_config *incoming, struct error *error)
 {
 	struct gondola_cpuid_entry host[GONDOLA_MAX_CPUID];
+	struct gondola_preflight preflight;
 	uint32_t count = GONDOLA_MAX_CPUID;
-	int sys = __gondola_open(), ret = 0;
+	char words[256];
+	bool fits;
+	int sys = __gondola_open();
 
-	/* No device: vm_create() says it better. */
+	/* No device, or no engine: vm_create() says it better. */
 	if (sys < 0)
 		return true;
-	error->status = EXIT_CODE_IMAGE;
-	if (!__gondola_engine_cpuid(sys, engine, host, &count))
-		ret = features_missing(incoming->cpuid, incoming->nr_cpuid, host, count,
-				       error->words, sizeof(error->words));
+	fits = __gondola_preflight(sys, engine, &preflight) < 0 ||
+	       preflight.reason != GONDOLA_PF_OK ||
+	       __gondola_engine_cpuid(sys, preflight.engine, host, &count) ||
+	       !features_missing(incoming->cpuid, incoming->nr_cpuid, host, count,
+				 executes_any_vendor(preflight.engine), words, sizeof(words));
 	close(sys);
-	return !ret;
+	return fits || error_set(error, EXIT_CODE_IMAGE,
+				 "the engine \"%s\" of this host lacks what the guest uses (see --cpu of gondola run): %s",
+				 gondola_engine_name(preflight.engine), words);
 }
 
 static void prepare_boot(struct vm *vm, struct run_options *options)
@@ -463,8 +477,7 @@ static void prepare_incoming(struct vm *vm, uint32_t engine,
 	struct error error;
 
 	if (!launch_check_cpu(engine, incoming, &error))
-		fail(error.status, "this host's processor lacks what the guest of %s uses: %s",
-		     vm->name, error.words);
+		fail(error.status, "%s: %s", vm->name, error.words);
 	memcpy(vm->cpuid, incoming->cpuid, sizeof(vm->cpuid));
 	vm->nr_cpuid = incoming->nr_cpuid;
 	devices_set_incoming();
@@ -473,6 +486,7 @@ static void prepare_incoming(struct vm *vm, uint32_t engine,
 static void make(struct launch *launch, struct vm *vm, struct console **console)
 {
 	struct run_options *options = launch->options;
+	const struct vm_processors processors = { options->cpus, options->pv, options->cpu };
 	struct error error;
 
 	snprintf(vm->name, sizeof(vm->name), "%s", options->name);
@@ -483,7 +497,7 @@ static void make(struct launch *launch, struct vm *vm, struct console **console)
 		prepare_incoming(vm, options->engine, launch->incoming);
 	else
 		prepare_boot(vm, options);
-	if (!vm_create(vm, options->engine, options->name, options->cpus, options->pv, &error))
+	if (!vm_create(vm, options->engine, options->name, &processors, &error))
 		fail(error.status, "%s", error.words);
 	if (!launch->incoming)
 		set_boot_state(vm, &options->boot);

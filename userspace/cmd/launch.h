@@ -22,6 +22,7 @@ struct run_options {
 	unsigned int cpus;
 	uint32_t engine;
 	bool pv;
+	const char *cpu;		/* see vm/cpu_model.h */
 	const char *name;
 	const char *console;
 	uint16_t debug_exit;
@@ -41,6 +42,8 @@ extern const struct option_spec run_specs[];
 /** launch_parse() - fill @options from argv[1] …; fail()s. @command: for messages and --help */
 void launch_parse(struct run_options *options, const struct command *command, int argc,
 		  char **argv);
+/** launch_parse_engine() - the number of the engine that @option names; fail()s */
+uint32_t launch_parse_engine(const char *option, const char *value);
 /** launch_config() - the JSON from which launch_from_config() makes the same machine again */
 struct json_object *launch_config(const char *name, const struct run_options *options, int argc,
 				  char *const *argv);
@@ -96,7 +99,7 @@ void launch_detach(const char *name);
 void launch_ready(void);
 /** launch_run() - make it, run it to its end; returns the exit code */
 int launch_run(struct launch *launch);
-/** launch_check_cpu() - does this host offer what @incoming was shown? False: @error lists the rest */
+/** launch_check_cpu() - does the engine offer what @incoming was shown?  False: @error names the rest */
 bool launch_check_cpu(uint32_t engine, const struct machine_config *incoming,
 		      struct error *error);
 

@@ -155,8 +155,7 @@ static int run_receive(int argc, char **argv)
 	launch.child = target.link.transport.child;
 	if (!launch_check_cpu(run.engine, &target.config, &error)) {
 		target_refuse(&target, error.words);
-		fail(error.status, "this host's processor lacks what the guest uses: %s",
-		     error.words);
+		fail(error.status, "no VM was received: %s", error.words);
 	}
 	if (!target_reserve(&target, run.memory, &error))
 		fail(error.status, "%s", error.words);

@@ -100,7 +100,7 @@ static int run_resume(int argc, char **argv)
 const struct command command_resume = {
 	.name = "resume",
 	.summary = "continue a suspended VM",
-	.usage = "NAME [--detach] [--file FILE [OPTION]...]",
+	.usage = "NAME [--detach] [--engine NAME] [--file FILE [OPTION]...]",
 	.about =
 "The guest goes on where it was: its clocks count from there, and its disks and networks "
 "are the same files and interfaces. The saved state is removed once the guest runs.\n"
@@ -109,11 +109,12 @@ const struct command command_resume = {
 "one, else the options below. A file is refused if its memory, processors or devices differ "
 "from the configuration's.\n"
 "A file is also refused if it is damaged, cut short or of a newer format, and the message "
-"names the record at fault. A host is refused if its processor lacks features that the "
-"guest uses, which the message names, or if its TSC has another frequency.",
+"names the record at fault. An engine is refused if it lacks features that the guest has seen, "
+"which the message names (see --cpu in \"gondola help run\"), or if it cannot keep the frequency of the guest's TSC.",
 	.options = specs,
 	.examples =
 "gondola resume vm1 --detach\n"
+"gondola resume vm1 --engine ring3\n"
 "gondola resume vm1 --file /backup/vm1.vm\n"
 "gondola resume copy --file /backup/vm1.vm --disk /backup/vm1.img --net user",
 	.status =

@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "control/registry.h"
 #include "debug/debug.h"
+#include "vm/cpu_model.h"
 
 #define DEFAULT_MEMORY		(256ull << 20)
 #define DEFAULT_DEBUG_EXIT	0xf4
@@ -122,15 +123,29 @@ static void take_balloon(void *to, const char *option, const char *value)
 		   VIRTIO_BALLOON, value);
 }
 
-static void take_engine(void *to, const char *option, const char *value)
+uint32_t launch_parse_engine(const char *option, const char *value)
 {
-	struct run_options *options = to;
 	int engine = gondola_engine_by_name(value);
 
 	if (engine < 0)
 		fail(EXIT_CODE_USAGE, "%s: \"%s\" is none of vmx, svm, ring3, interp and auto", option,
 		     value);
-	options->engine = engine;
+	return engine;
+}
+
+static void take_engine(void *to, const char *option, const char *value)
+{
+	((struct run_options *)to)->engine = launch_parse_engine(option, value);
+}
+
+static void take_cpu(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+	struct error error;
+
+	if (!cpu_model_check(value, &error))
+		fail(error.status, "%s: %s", option, error.words);
+	options->cpu = value;
 }
 
 const struct option_spec run_specs[] = {
@@ -158,6 +173,16 @@ const struct option_spec run_specs[] = {
 		     "vmx, svm, ring3, interp or auto (default auto: the engine that \"gondola probe\" "
 		     "names). interp runs guests in software, on any processor, much slower.",
 		     take_engine),
+	OPTION_TAKEN("--cpu", "MODEL[,+FEATURE|,-FEATURE]...",
+		     "The processor that the guest sees.\n"
+		     "host: all that the engine offers (default). The VM can move to hosts and "
+		     "engines that offer the same or more.\n"
+		     "portable: what every engine offers on every processor. The VM can move between "
+		     "all engines and between all hosts with processors of one vendor; interp and "
+		     "ring3 take it from either.\n"
+		     "+FEATURE adds a feature by the name that Linux has for it (avx, erms), and the VM "
+		     "starts only where the engine offers it; -FEATURE hides one.",
+		     take_cpu),
 	OPTION("--pv", "on|off",
 	       "Offer a paravirtual clock, x2APIC and other help to guests that know KVM's "
 	       "interface (default on).", SWITCH, struct run_options, pv),
@@ -244,6 +269,7 @@ void launch_parse(struct run_options *options, const struct command *command, in
 		.cpus = 1,
 		.engine = GONDOLA_ENGINE_ANY,
 		.pv = true,
+		.cpu = "host",
 		.console = "stdio",
 		.debug_exit = DEFAULT_DEBUG_EXIT,
 	};

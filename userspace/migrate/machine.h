@@ -79,15 +79,4 @@ int machine_load(struct machine_loader *loader, const struct stream_record *reco
 /** machine_loaded() - is all there? */
 int machine_loaded(struct machine_loader *loader);
 
-/* ---- features.c ------------------------------------------------------------------------- */
-
-/**
- * features_missing() - what the guest's CPUID has and the host's does not offer
- *
- * Names of the features, at most as many as fit @words; 0 if nothing is missing, -1 if something is.
- */
-int features_missing(const struct gondola_cpuid_entry *guest, uint32_t nr_guest,
-		     const struct gondola_cpuid_entry *host, uint32_t nr_host, char *words,
-		     size_t room);
-
 #endif

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cpu_model.h"
 #include "cpuid.h"
 #include "base/fail.h"
 #include "base/signals.h"
@@ -67,18 +68,24 @@ static bool open_device(struct vm *vm, uint32_t engine, struct error *error)
 			 preflight.detail, advice ? "; " : "", advice ? advice : "");
 }
 
-static int choose_cpuid(struct vm *vm, unsigned int count, bool pv)
+static bool choose_cpuid(struct vm *vm, const struct vm_processors *processors,
+			 struct error *error)
 {
+	const char *engine = gondola_engine_name(vm->engine);
 	int ret;
 
 	vm->nr_cpuid = GONDOLA_MAX_CPUID;
 	ret = __gondola_engine_cpuid(vm->sys, vm->engine, vm->cpuid, &vm->nr_cpuid);
 	if (ret)
-		return ret;
-	if (!pv)
+		return error_set(error, EXIT_CODE_ERROR,
+				 "cannot ask which processor the engine \"%s\" offers: %s", engine,
+				 strerror(-ret));
+	if (!cpu_model_choose(processors->model, engine, vm->cpuid, &vm->nr_cpuid, error))
+		return false;
+	if (!processors->pv)
 		vm->nr_cpuid = cpuid_without_pv(vm->cpuid, vm->nr_cpuid);
-	cpuid_set_topology(vm->cpuid, vm->nr_cpuid, count);
-	return 0;
+	cpuid_set_topology(vm->cpuid, vm->nr_cpuid, processors->count);
+	return true;
 }
 
 /* 0 or -errno, and then vm_destroy() undoes what was made. */
@@ -101,25 +108,23 @@ static int create_vcpu(struct vm *vm, unsigned int id)
 	return __gondola_set_cpuid(vcpu->fd, vm->cpuid, vm->nr_cpuid);
 }
 
-static bool create_vcpus(struct vm *vm, unsigned int count, bool pv, struct error *error)
+static bool create_vcpus(struct vm *vm, const struct vm_processors *processors,
+			 struct error *error)
 {
-	int ret = vm->nr_cpuid ? 0 : choose_cpuid(vm, count, pv);
+	if (!vm->nr_cpuid && !choose_cpuid(vm, processors, error))
+		return false;
+	for (unsigned int id = 0; id < processors->count; id++) {
+		int ret = create_vcpu(vm, id);
 
-	if (ret)
-		return error_set(error, EXIT_CODE_ERROR,
-				 "cannot ask which processor the engine \"%s\" offers: %s",
-				 gondola_engine_name(vm->engine), strerror(-ret));
-	for (unsigned int id = 0; id < count; id++) {
-		ret = create_vcpu(vm, id);
 		if (ret)
 			return error_set(error, EXIT_CODE_ERROR, "cannot create vCPU %u of %u: %s",
-					 id, count, strerror(-ret));
+					 id, processors->count, strerror(-ret));
 	}
 	return true;
 }
 
-bool vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr_vcpus, bool pv,
-	       struct error *error)
+bool vm_create(struct vm *vm, uint32_t engine, const char *name,
+	       const struct vm_processors *processors, struct error *error)
 {
 	int ret;
 
@@ -147,7 +152,7 @@ bool vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr
 	loop_init(&vm->loop);
 	vm->loop.hurries = true;
 	loop_init(&vm->device_loop);
-	return create_vcpus(vm, nr_vcpus, pv, error);
+	return create_vcpus(vm, processors, error);
 }
 
 void vm_destroy(struct vm *vm)

@@ -122,13 +122,24 @@ struct vm {
 };
 
 /**
+ * struct vm_processors - what vCPUs a VM gets
+ * @count: how many
+ * @pv: they show KVM's paravirtual interface
+ * @model: which processor they show, see cpu_model.h
+ */
+struct vm_processors {
+	unsigned int count;
+	bool pv;
+	const char *model;
+};
+
+/**
  * vm_create() - open the device, choose an engine, create VM and vCPUs; false with @error
  *
- * vm->memory is there already: what is loaded into it needs no device.  @pv: the guest is shown
- * KVM's paravirtual interface.
+ * vm->memory is there already: what is loaded into it needs no device.
  */
-bool vm_create(struct vm *vm, uint32_t engine, const char *name, unsigned int nr_vcpus, bool pv,
-	       struct error *error);
+bool vm_create(struct vm *vm, uint32_t engine, const char *name,
+	       const struct vm_processors *processors, struct error *error);
 /** vm_lock_devices() - not by the main thread while its loop runs */
 static inline void vm_lock_devices(struct vm *vm)
 {

@@ -31,6 +31,7 @@
 #include "migrate/source.h"
 #include "migrate/suspend.h"
 #include "migrate/target.h"
+#include "vm/features.h"
 #include "vm/vm.h"
 #include "world.h"
 
@@ -346,7 +347,7 @@ static bool make_options(struct machine_config *config, bool own)
 	fits = incoming_make(&run, &command_receive, config->json,
 			     own ? json_tokener_parse(config_text) : NULL, false, "vm", &error);
 	launch_config_of(&run);
-	features_missing(config->cpuid, config->nr_cpuid, none, 1, error.words,
+	features_missing(config->cpuid, config->nr_cpuid, none, 1, false, error.words,
 			 sizeof(error.words));
 	return fits;
 }

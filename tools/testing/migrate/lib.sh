@@ -49,11 +49,11 @@ more_than() {
 	[ "$(passes "$1")" -gt "$2" ]
 }
 
-# boot PAGES: a walking guest as VM v$last
+# boot PAGES [MEMORY]: a walking guest as VM v$last, with @extra options
 boot() {
 	last=$((last + 1))
 	gondola run --kernel /root/walk --append "pages=$1 hot=16" --mem "${2:-8M}" --name v$last \
-		--console /tmp/v$last.log < /dev/null 2> /tmp/v$last.err &
+		--console /tmp/v$last.log $extra < /dev/null 2> /tmp/v$last.err &
 	vm=v$last
 	pid=$!
 	wait_for 150 is $vm running && wait_for 150 more_than $vm 2

@@ -77,6 +77,40 @@ slow_link() {
 	boot 256
 }
 
+# suspended_to ENGINE, moved_to ENGINE: $vm goes on there
+suspended_to() {
+	gondola suspend $vm && is $vm suspended && gondola resume $vm --engine $1 --detach &&
+		goes_on $vm && runs_on $1
+}
+
+moved_to() {
+	receive --engine $1 && move || { cat /tmp/move.out; return 1; }
+	moved
+	goes_on $vm && runs_on $1
+}
+
+runs_on() {
+	gondola status $vm | grep -q "^engine  *$1\$" && return
+	gondola status $vm | sed 's/^/# /'
+	return 1
+}
+
+# A guest that was shown what all engines have goes on by any of them, and back.
+between_engines() {
+	here=$(gondola status $vm | sed -n 's/^engine  *//p')
+	refused "the engine \"interp\" of this host lacks what the guest uses .*: .*sse4_1, " --engine interp || return 1
+	end $vm
+	extra="--cpu portable" boot 64 || return 1
+	for engine in ring3 interp; do
+		suspended_to $engine && suspended_to $here && moved_to $engine && moved_to $here ||
+			return 1
+	done
+	suspended_to interp && moved_to ring3 && end $vm &&
+		extra="--cpu portable --engine interp" boot 64 && moved_to $here || return 1
+	end $vm
+	boot 256
+}
+
 # Any command whose input and output are the wire. What goes over it is kept, for another reader.
 tunnel() {	# FILE OPTION...
 	last=$((last + 1))
@@ -503,7 +537,7 @@ not_twice_after_a_crash() {
 }
 
 echo "TAP version 13"
-tests="there_and_back suspended post_copy compressed slow_link tunnelled bad_tunnel interrupted
+tests="there_and_back suspended between_engines post_copy compressed slow_link tunnelled bad_tunnel interrupted
 	stays_paused link_cut corrupted target_killed target_full cancelled recovered
 	last_answer_lost commit_answer_lost commit_answer_lost_post_copy commit_lost taken_back
 	impatient not_twice not_twice_after_a_crash failed_json stalled source_killed own_devices"

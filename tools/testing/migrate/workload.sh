@@ -4,11 +4,17 @@
 # one machine. Runs in the test machine; what each move reports lies in /output/WORKLOAD-N.json
 # afterwards, the guest's console in /output/WORKLOAD.log.
 #
-# usage: workload.sh WORKLOAD OPTIONS...: one move for each OPTIONS ("-": none; "suspend": instead
-# of a move it is saved to a file, and resumed by another process)
+# usage: workload.sh [--cpu MODEL] WORKLOAD OPTIONS...: one move for each OPTIONS ("-": none; "suspend":
+# instead of a move it is saved to a file, and resumed by another process; "suspend=ENGINE" and
+# "move=ENGINE": that process uses this engine)
 
 . /root/lib.sh
 begin
+cpu=host
+if [ "$1" = --cpu ]; then
+	cpu=$2
+	shift 2
+fi
 load=$1
 shift
 
@@ -32,15 +38,17 @@ counts_to() {
 	[ "$(seconds)" -ge "$1" ]
 }
 
-suspend() {
+suspend() {	# [OPTION of resume]...
 	gondola suspend $vm && is $vm suspended || fail "it is not suspended"
-	gondola resume $vm --detach && wait_for 60 is $vm running || fail "it is not resumed"
+	gondola resume $vm --detach "$@" && wait_for 60 is $vm running || fail "it is not resumed"
 }
 
-# move_with OPTIONS: of move number $move; its exit status is in $status
+# move_with OPTIONS [OPTION of receive]...: of move number $move; its exit status is in $status
 move_with() {
-	receive || fail "nobody receives"
-	gondola migrate $vm unix:/tmp/$next.sock $1 --json --report /output/$load-$move.svg \
+	with=$1
+	shift
+	receive "$@" || fail "nobody receives"
+	gondola migrate $vm unix:/tmp/$next.sock $with --json --report /output/$load-$move.svg \
 		> /tmp/move.out 2> /tmp/move.err
 	status=$?
 	tail -n 1 /tmp/move.out > /output/$load-$move.json
@@ -54,7 +62,7 @@ move_with() {
 
 last=1
 vm=v1
-gondola run --kernel /boot/vmlinuz --initrd /boot/initrd-guest --mem 128M --name v1 \
+gondola run --kernel /boot/vmlinuz --initrd /boot/initrd-guest --mem 128M --name v1 --cpu $cpu \
 	--append "console=ttyS0 quiet nokaslr mitigations=off tsc=reliable random.trust_cpu=on load=$load" \
 	--console /tmp/v1.log < /dev/null 2> /tmp/v1.err &
 wait_for 300 counts_to 3 || fail "the guest does not start"
@@ -65,6 +73,8 @@ for options in "$@"; do
 	status=0
 	case $options in
 	suspend) suspend ;;
+	suspend=*) suspend --engine ${options#*=} ;;
+	move=*) move_with "" --engine ${options#*=} ;;
 	-) move_with "" ;;
 	*) move_with "$options" ;;
 	esac

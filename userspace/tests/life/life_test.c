@@ -48,6 +48,9 @@ static const struct tap_test tests[] = {
 	TEST(registry_relative_home),
 	TEST(registry_bad_configs),
 	TEST(features_are_named),
+	TEST(cpu_models_are_checked),
+	TEST(cpu_models_are_chosen),
+	TEST(cpu_portable),
 };
 
 TAP_MAIN(tests)

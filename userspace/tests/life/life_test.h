@@ -61,7 +61,12 @@ void registry_away(void);
 void registry_long_paths(void);
 void registry_relative_home(void);
 void registry_bad_configs(void);
+
+/* cpu_test.c */
 void features_are_named(void);
+void cpu_models_are_checked(void);
+void cpu_models_are_chosen(void);
+void cpu_portable(void);
 
 /* durable_test.c */
 void names_are_durable(void);

@@ -8,13 +8,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/line_socket.h"
 #include "control/client.h"
 #include "life_test.h"
-#include "migrate/machine.h"
 #include "control/registry.h"
 
 #define HOME	"/tmp/gondola-life-test-XXXXXX"
@@ -645,29 +645,4 @@ void registry_bad_configs(void)
 		registry_put(&vm);
 	}
 	unlink(registry_path(REGISTRY_CONFIG, "bad"));
-}
-
-void features_are_named(void)
-{
-	struct gondola_cpuid_entry guest[] = {
-		{ .function = 0, .ebx = 0x756e6547, .edx = 0x49656e69, .ecx = 0x6c65746e },
-		{ .function = 1, .ecx = 1u << 30 | 1u << 27 | 1, .edx = 1u << 25 },
-		{ .function = 7, .flags = GONDOLA_CPUID_INDEX, .ebx = 1u << 5 | 1u << 22 },
-	}, host[3];
-	char words[256];
-
-	memcpy(host, guest, sizeof(host));
-	expect_equal(features_missing(guest, 3, host, 3, words, sizeof(words)), 0);
-	/* Bits that depend on the guest's control registers are not a promise. */
-	host[1].ecx &= ~(1u << 27);
-	expect_equal(features_missing(guest, 3, host, 3, words, sizeof(words)), 0);
-	host[1].ecx &= ~(1u << 30);
-	host[2].ebx = 1u << 22;
-	expect_equal(features_missing(guest, 3, host, 3, words, sizeof(words)), -1);
-	expect(!strcmp(words, "rdrand, avx2"));
-	expect_equal(features_missing(guest, 3, host, 1, words, sizeof(words)), -1);
-	expect(strstr(words, "bit 22 of CPUID leaf 0x7"));
-	host[0].ebx++;
-	expect_equal(features_missing(guest, 3, host, 3, words, 20), -1);
-	expect(strlen(words) < 20 && strstr(words, "a processor of"));
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Does this host's processor offer what a guest was shown?  Features by the names of Linux. */
+/* Features of CPUID by the names of Linux; what a guest was shown and another processor lacks. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "machine.h"
+#include "features.h"
 
 static const char *const leaf1_ecx[32] = {
 	"sse3", "pclmulqdq", "dtes64", "monitor", "ds_cpl", "vmx", "smx", "est", "tm2",
@@ -101,21 +101,87 @@ static const struct {
 	{ 0x40000001, 0, EAX, 0, kvm_eax },
 };
 
+_Static_assert(sizeof(words_of_features) / sizeof(words_of_features[0]) == FEATURE_WORDS,
+	       "a set has a word for each row");
+
+/* A leaf that is not in the list answers 0. */
 static const struct gondola_cpuid_entry *find(const struct gondola_cpuid_entry *entries,
 					      uint32_t count, uint32_t function, uint32_t index)
 {
+	static const struct gondola_cpuid_entry none;
+
 	for (uint32_t i = 0; i < count; i++)
 		if (entries[i].function == function &&
 		    (!(entries[i].flags & GONDOLA_CPUID_INDEX) || entries[i].index == index))
 			return &entries[i];
-	return NULL;
+	return &none;
 }
 
 static uint32_t get(const struct gondola_cpuid_entry *e, enum reg reg)
 {
-	const uint32_t regs[] = { e ? e->eax : 0, e ? e->ebx : 0, e ? e->ecx : 0, e ? e->edx : 0 };
+	const uint32_t regs[] = { e->eax, e->ebx, e->ecx, e->edx };
 
 	return regs[reg];
+}
+
+/* The first of that name: AMD's leaf 0x80000001 repeats some of leaf 1. */
+static bool find_name(const char *name, size_t length, size_t *word, unsigned int *bit)
+{
+	for (*word = 0; *word < FEATURE_WORDS; ++*word)
+		for (*bit = 0; *bit < 32; ++*bit) {
+			const char *here = words_of_features[*word].names[*bit];
+
+			if (here && strlen(here) == length && !memcmp(here, name, length))
+				return true;
+		}
+	return false;
+}
+
+bool features_put(struct feature_set *set, const char *name, size_t length, bool on)
+{
+	unsigned int bit;
+	size_t word;
+
+	if (!find_name(name, length, &word, &bit))
+		return false;
+	if (on)
+		set->words[word] |= 1u << bit;
+	else
+		set->words[word] &= ~(1u << bit);
+	return true;
+}
+
+bool features_have(const struct feature_set *set, const char *name, size_t length)
+{
+	unsigned int bit;
+	size_t word;
+
+	return find_name(name, length, &word, &bit) && set->words[word] & 1u << bit;
+}
+
+void features_of(struct feature_set *set, const struct gondola_cpuid_entry *entries, uint32_t count)
+{
+	for (size_t i = 0; i < FEATURE_WORDS; i++)
+		set->words[i] = get(find(entries, count, words_of_features[i].function,
+					 words_of_features[i].index), words_of_features[i].reg);
+}
+
+static void keep(struct gondola_cpuid_entry *e, enum reg reg, uint32_t bits)
+{
+	uint32_t *const regs[] = { &e->eax, &e->ebx, &e->ecx, &e->edx };
+
+	*regs[reg] &= bits;
+}
+
+void features_keep(const struct feature_set *set, struct gondola_cpuid_entry *entries,
+		   uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		for (size_t word = 0; word < FEATURE_WORDS; word++)
+			if (entries[i].function == words_of_features[word].function &&
+			    entries[i].index == words_of_features[word].index)
+				keep(&entries[i], words_of_features[word].reg,
+				     set->words[word] | words_of_features[word].never);
 }
 
 __attribute__((format(printf, 3, 4)))
@@ -144,33 +210,48 @@ static void vendor(const struct gondola_cpuid_entry *e, char *name)
 			name[i] = '?';
 }
 
-int features_missing(const struct gondola_cpuid_entry *guest, uint32_t nr_guest,
-		     const struct gondola_cpuid_entry *host, uint32_t nr_host, char *words,
-		     size_t room)
+/* How many bits of physical addresses there are. */
+static uint32_t address_bits(const struct gondola_cpuid_entry *entries, uint32_t count)
 {
-	char theirs[13], ours[13];
+	return get(find(entries, count, 0x80000008, 0), EAX) & 0xff;
+}
 
-	words[0] = 0;
-	vendor(find(guest, nr_guest, 0, 0), theirs);
-	vendor(find(host, nr_host, 0, 0), ours);
-	/* A guest chose its instructions by it: VMCALL or VMMCALL, errata, mitigations. */
-	if (strcmp(theirs, ours))
-		append(words, room, "a processor of %s (this is %s)", theirs, ours);
-	for (size_t i = 0; i < sizeof(words_of_features) / sizeof(words_of_features[0]); i++) {
-		uint32_t function = words_of_features[i].function, missing;
-		enum reg reg = words_of_features[i].reg;
+static void compare_features(const struct feature_set *guest, const struct feature_set *host,
+			     char *words, size_t room)
+{
+	for (size_t i = 0; i < FEATURE_WORDS; i++) {
+		uint32_t missing = guest->words[i] & ~host->words[i] & ~words_of_features[i].never;
 
-		missing = get(find(guest, nr_guest, function, words_of_features[i].index), reg) &
-			  ~get(find(host, nr_host, function, words_of_features[i].index), reg) &
-			  ~words_of_features[i].never;
 		for (unsigned int bit = 0; bit < 32; bit++) {
 			if (!(missing & 1u << bit))
 				continue;
 			if (words_of_features[i].names[bit])
 				append(words, room, "%s", words_of_features[i].names[bit]);
 			else
-				append(words, room, "bit %u of CPUID leaf 0x%x", bit, function);
+				append(words, room, "bit %u of CPUID leaf 0x%x", bit,
+				       words_of_features[i].function);
 		}
 	}
+}
+
+int features_missing(const struct gondola_cpuid_entry *guest, uint32_t nr_guest,
+		     const struct gondola_cpuid_entry *host, uint32_t nr_host, bool any_vendor,
+		     char *words, size_t room)
+{
+	struct feature_set has, offers;
+	char theirs[13], ours[13];
+
+	words[0] = 0;
+	vendor(find(guest, nr_guest, 0, 0), theirs);
+	vendor(find(host, nr_host, 0, 0), ours);
+	/* A guest chose its instructions by it: VMCALL or VMMCALL, errata, mitigations. */
+	if (!any_vendor && strcmp(theirs, ours))
+		append(words, room, "a processor of %s (this is %s)", theirs, ours);
+	features_of(&has, guest, nr_guest);
+	features_of(&offers, host, nr_host);
+	compare_features(&has, &offers, words, room);
+	if (address_bits(guest, nr_guest) > address_bits(host, nr_host))
+		append(words, room, "%u bits of physical addresses (this has %u)",
+		       address_bits(guest, nr_guest), address_bits(host, nr_host));
 	return words[0] ? -1 : 0;
 }
