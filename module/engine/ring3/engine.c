@@ -71,6 +71,7 @@ static void engine_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
 
 static void engine_vcpu_put(struct gondola_vcpu *vcpu)
 {
+	ring3_put(&to_ring3(vcpu)->area);
 }
 
 /*

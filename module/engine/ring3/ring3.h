@@ -13,22 +13,6 @@ struct ring3_space;
 #define RING3_AREA_PAGES	((AREA_END - AREA_CONTEXT) / 0x1000)
 
 /**
- * struct ring3_area - one vCPU's area
- * @space: of the address space that it is in
- * @index: its place there
- * @base: its address, under the host's tables and the guest's
- * @pages: those behind the text, by offset; NULL where there is a hole
- * @context: the host's own address of the context page
- */
-struct ring3_area {
-	struct ring3_space *space;
-	unsigned int index;
-	unsigned long base;
-	struct page *pages[RING3_AREA_PAGES];
-	struct ring3_context *context;
-};
-
-/**
  * struct ring3_user - what of the processor is neither in the registers nor in memory
  * @fs_base: of ring 3
  * @gs_base: of ring 3
@@ -47,6 +31,45 @@ struct ring3_user {
 	u16 selector[4];
 	u64 cr2;
 	u64 dr6;
+};
+
+/**
+ * struct ring3_held - what of the host's is out of the processor until ring3_put()
+ * @taken: it is
+ * @selector: DS, ES, FS, GS
+ * @user: what of the guest's is there instead: bases and TSC_AUX
+ */
+struct ring3_held {
+	bool taken;
+	u16 selector[4];
+	u64 fs_base;
+	u64 gs_base;
+	u64 star;
+	u64 lstar;
+	u64 cstar;
+	u64 sfmask;
+	u64 sysenter_cs;
+	u64 tsc_aux;
+	u64 misc;
+	struct ring3_user user;
+};
+
+/**
+ * struct ring3_area - one vCPU's area
+ * @space: of the address space that it is in
+ * @index: its place there
+ * @base: its address, under the host's tables and the guest's
+ * @pages: those behind the text, by offset; NULL where there is a hole
+ * @context: the host's own address of the context page
+ * @held: what of the host's the vCPU holds while it is loaded
+ */
+struct ring3_area {
+	struct ring3_space *space;
+	unsigned int index;
+	unsigned long base;
+	struct page *pages[RING3_AREA_PAGES];
+	struct ring3_context *context;
+	struct ring3_held held;
 };
 
 /* Why ring3_run() came back. */
@@ -108,10 +131,16 @@ void ring3_add_data_segments(struct ring3_area *area, const u64 *gdt, unsigned i
  * @user: the same for the rest
  *
  * Interrupts off.  An NMI that ended it has been handled; an interrupt, RING3_INTERRUPT, is what
- * ring3_take_interrupt() is for.
+ * ring3_take_interrupt() is for.  ring3_put() must come before user mode or another task runs here.
  */
 enum ring3_why ring3_run(struct ring3_area *area, u64 root, struct ring3_regs *regs,
 			 struct ring3_user *user);
+
+/**
+ * ring3_put() - give the host back what the area's stays keep of it
+ * @area: of a vCPU that leaves this processor; nothing happens if it had no stay since the last call
+ */
+void ring3_put(struct ring3_area *area);
 
 /**
  * ring3_take_interrupt() - give the host the interrupt that ended a stay

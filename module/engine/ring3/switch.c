@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Around the world switch: descriptors, MSRs, and the host's interrupts that end a stay. */
+/* Around the world switch: descriptors, and the host's interrupts that end a stay. */
 #include <linux/cc_platform.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
@@ -7,22 +7,19 @@
 #include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
-#include <asm/msr.h>
-#include <asm/segment.h>
 #include <asm/special_insns.h>
 #include <asm/tlbflush.h>
 #include <asm/trapnr.h>
 #include <xen/xen.h>
-#include "engine/host_ldt.h"
 #include "engine/machine_check.h"
 #include "host/compat.h"
 #include "preflight.h"
+#include "processor.h"
 #include "ring3.h"
 
 /* The guest's; the host's own are few, and far below. */
 #define GUEST_PCID	0x100
 #define NOFLUSH		BIT_ULL(63)
-#define CR4_CET_BIT	BIT_ULL(23)
 #define CR4_FRED_BIT	BIT_ULL(32)
 #define DR6_AT_REST	0xffff0ff0ull
 
@@ -165,115 +162,6 @@ static void note_descriptors(struct ring3_area *area)
 	set_tss_descriptor(gdt, RING3_TSS, area->base + AREA_TSS, sizeof(struct x86_hw_tss) - 1);
 }
 
-/* ---- what of the host's is in the processor ------------------------------------------ */
-
-struct host_state {
-	u64 fs_base, gs_base, lstar, cstar, sysenter_cs, debugctl, pebs, tsc_aux, u_cet, misc;
-	unsigned long dr7;
-	u32 pkru;
-	u16 ldt, selector[4];
-};
-
-static void get_selectors(u16 *selector)
-{
-	savesegment(ds, selector[0]);
-	savesegment(es, selector[1]);
-	savesegment(fs, selector[2]);
-	savesegment(gs, selector[3]);
-}
-
-/* Before the bases, which loading a selector may change. */
-static void set_selectors(const u16 *now, const u16 *then)
-{
-	if (unlikely(now[0] != then[0]))
-		loadsegment(ds, then[0]);
-	if (unlikely(now[1] != then[1]))
-		loadsegment(es, then[1]);
-	if (unlikely(now[2] != then[2]))
-		loadsegment(fs, then[2]);
-	if (unlikely(now[3] != then[3]))
-		load_gs_index(then[3]);
-}
-
-static const u16 empty[4];
-
-static void take_processor(struct ring3_area *area, struct host_state *host,
-			   const struct ring3_user *user)
-{
-	host->ldt = engine_host_ldt();
-	if (unlikely(host->ldt))
-		asm volatile("lldt %w0" : : "r" (0));
-	rdmsrq(MSR_FS_BASE, host->fs_base);
-	rdmsrq(MSR_KERNEL_GS_BASE, host->gs_base);
-	rdmsrq(MSR_LSTAR, host->lstar);
-	rdmsrq(MSR_CSTAR, host->cstar);
-	rdmsrq(MSR_IA32_SYSENTER_CS, host->sysenter_cs);
-	get_selectors(host->selector);
-	set_selectors(host->selector, empty);
-	wrmsrq(MSR_FS_BASE, user->fs_base);
-	wrmsrq(MSR_KERNEL_GS_BASE, user->gs_base);
-	wrmsrq(MSR_LSTAR, area->base + (ring3_syscall - ring3_text));
-	wrmsrq(MSR_CSTAR, area->base + (ring3_syscall32 - ring3_text));
-	/* Else ring 3 could enter the host's code on its own tables. */
-	wrmsrq(MSR_IA32_SYSENTER_CS, 0);
-	if (cpu_feature_enabled(X86_FEATURE_RDTSCP)) {
-		rdmsrq(MSR_TSC_AUX, host->tsc_aux);
-		wrmsrq(MSR_TSC_AUX, user->tsc_aux);
-	}
-	/* CPUID leaves, where it can: the guest has one of its own. */
-	if (boot_cpu_has(X86_FEATURE_CPUID_FAULT)) {
-		rdmsrq(MSR_MISC_FEATURES_ENABLES, host->misc);
-		wrmsrq(MSR_MISC_FEATURES_ENABLES,
-		       host->misc | MSR_MISC_FEATURES_ENABLES_CPUID_FAULT);
-	}
-	/* Else CALL would push to the launcher's shadow stack, which no guest has mapped. */
-	host->u_cet = native_read_cr4() & CR4_CET_BIT ? __rdmsr(MSR_IA32_U_CET) : 0;
-	if (unlikely(host->u_cet))
-		wrmsrq(MSR_IA32_U_CET, 0);
-	host->debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
-	if (unlikely(host->debugctl))
-		wrmsrq(MSR_IA32_DEBUGCTLMSR, 0);
-	/* Its records go to the host's addresses, which the guest's tables do not have. */
-	if (boot_cpu_has(X86_FEATURE_PEBS)) {
-		rdmsrq(MSR_IA32_PEBS_ENABLE, host->pebs);
-		if (unlikely(host->pebs))
-			wrmsrq(MSR_IA32_PEBS_ENABLE, 0);
-	}
-	get_debugreg(host->dr7, 7);
-	set_debugreg(0, 7);
-	if (cpu_feature_enabled(X86_FEATURE_OSPKE)) {
-		host->pkru = rdpkru();
-		wrpkru(0);
-	}
-}
-
-static void give_processor(const struct host_state *host, struct ring3_user *user)
-{
-	if (cpu_feature_enabled(X86_FEATURE_OSPKE))
-		wrpkru(host->pkru);
-	set_debugreg(host->dr7, 7);
-	if (boot_cpu_has(X86_FEATURE_PEBS) && unlikely(host->pebs))
-		wrmsrq(MSR_IA32_PEBS_ENABLE, host->pebs);
-	if (unlikely(host->debugctl))
-		wrmsrq(MSR_IA32_DEBUGCTLMSR, host->debugctl);
-	if (cpu_feature_enabled(X86_FEATURE_RDTSCP))
-		wrmsrq(MSR_TSC_AUX, host->tsc_aux);
-	if (unlikely(host->u_cet))
-		wrmsrq(MSR_IA32_U_CET, host->u_cet);
-	if (boot_cpu_has(X86_FEATURE_CPUID_FAULT))
-		wrmsrq(MSR_MISC_FEATURES_ENABLES, host->misc);
-	rdmsrq(MSR_FS_BASE, user->fs_base);
-	rdmsrq(MSR_KERNEL_GS_BASE, user->gs_base);
-	get_selectors(user->selector);
-	set_selectors(user->selector, host->selector);
-	wrmsrq(MSR_FS_BASE, host->fs_base);
-	wrmsrq(MSR_KERNEL_GS_BASE, host->gs_base);
-	wrmsrq(MSR_LSTAR, host->lstar);
-	wrmsrq(MSR_CSTAR, host->cstar);
-	wrmsrq(MSR_IA32_SYSENTER_CS, host->sysenter_cs);
-	engine_host_ldt_put(host->ldt);
-}
-
 /* ---- running --------------------------------------------------------------------------- */
 
 /* The registers that an exit pushed, or NULL without an exit. */
@@ -365,7 +253,7 @@ enum ring3_why ring3_run(struct ring3_area *area, u64 root, struct ring3_regs *r
 {
 	struct ring3_context *context = area->context;
 	const struct ring3_regs *left;
-	struct host_state host;
+	struct ring3_host host;
 	enum ring3_why why;
 	u64 vector = 0;
 
@@ -379,14 +267,14 @@ enum ring3_why ring3_run(struct ring3_area *area, u64 root, struct ring3_regs *r
 	context->host_cr4 = native_read_cr4();
 	context->guest_cr4 = (context->host_cr4 & ~user->cr4_clear) | user->cr4_set;
 	note_descriptors(area);
-	take_processor(area, &host, user);
+	ring3_processor_take(area, user, &host);
 	ring3_switch((struct ring3_context *)(area->base + AREA_CONTEXT));
 	user->cr2 = context->cr2;
 	left = pushed(area);
 	why = judge(left);
 	take_dr6(user, why == RING3_EXCEPTION && left->vector == X86_TRAP_DB,
 		 context->seen & SEEN_DB || context->flags & FLAG_STRIKE);
-	give_processor(&host, user);
+	ring3_processor_give(area, user, &host);
 	if (left) {
 		vector = left->vector;
 		take_regs(regs, left, why);

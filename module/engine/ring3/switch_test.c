@@ -45,6 +45,10 @@ struct guest {
 	bool made;
 };
 
+static bool cost;
+module_param(cost, bool, 0444);
+MODULE_PARM_DESC(cost, "tell what the parts of a switch take");
+
 static unsigned int failed, checks;
 
 static void check(bool good, const char *what, const struct guest *guest, enum ring3_why why)
@@ -124,14 +128,23 @@ static void begin(struct guest *guest, const u8 *program)
 	memset(&guest->user, 0, sizeof(guest->user));
 }
 
+static enum ring3_why stay(struct guest *guest)
+{
+	enum ring3_why why;
+
+	why = ring3_run(&guest->area, virt_to_phys(guest->tables[0]), &guest->regs, &guest->user);
+	if (why == RING3_INTERRUPT)
+		ring3_take_interrupt(&guest->regs);
+	return why;
+}
+
 static enum ring3_why once(struct guest *guest)
 {
 	enum ring3_why why;
 
 	local_irq_disable();
-	why = ring3_run(&guest->area, virt_to_phys(guest->tables[0]), &guest->regs, &guest->user);
-	if (why == RING3_INTERRUPT)
-		ring3_take_interrupt(&guest->regs);
+	why = stay(guest);
+	ring3_put(&guest->area);
 	local_irq_enable();
 	return why;
 }
@@ -285,6 +298,70 @@ static void test_calls(struct guest *guest)
 
 	expect(guest, "a jump to a code segment that is not there", ring3_guest_far_jump,
 	       X86_TRAP_GP, 0x20);
+}
+
+static const u32 held_msrs[] = {
+	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_IA32_SYSENTER_CS, MSR_FS_BASE,
+	MSR_KERNEL_GS_BASE,
+};
+
+static void read_held(u64 *values)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(held_msrs); i++)
+		rdmsrq(held_msrs[i], values[i]);
+}
+
+/* Stays that follow one another keep the processor; then all is as it was. */
+static void test_held(struct guest *guest)
+{
+	u64 before[ARRAY_SIZE(held_msrs)], after[ARRAY_SIZE(held_msrs)], fs[3], gs[3];
+	unsigned int i;
+
+	*(u64 *)(guest->data + 0x10) = 0xf5;
+	*(u64 *)(guest->data + 0x20) = 0x65;
+	local_irq_disable();
+	read_held(before);
+	for (i = 0; i < 3; i++) {
+		do {
+			begin(guest, ring3_guest_bases);
+			guest->user.fs_base = DATA + (i == 1 ? 0x20 : 0x10);
+			guest->user.gs_base = DATA + (i == 1 ? 0x10 : 0x20);
+		} while (stay(guest) != RING3_EXCEPTION);
+		fs[i] = guest->regs.gpr[0];
+		gs[i] = guest->regs.gpr[3];
+	}
+	ring3_put(&guest->area);
+	read_held(after);
+	local_irq_enable();
+	check(fs[0] == 0xf5 && fs[1] == 0x65 && fs[2] == 0xf5 && gs[0] == 0x65 && gs[1] == 0xf5 &&
+	      gs[2] == 0x65, "bases that change between stays", guest, RING3_EXCEPTION);
+	check(!memcmp(before, after, sizeof(before)), "the host's MSRs come back", guest,
+	      RING3_EXCEPTION);
+}
+
+/* What another monitor left of its guest's in the processor: SYSCALL would keep TF, and IF. */
+static void test_stale_mask(struct guest *guest)
+{
+	enum ring3_why why;
+	u64 mask, left;
+
+	local_irq_disable();
+	rdmsrq(MSR_SYSCALL_MASK, mask);
+	wrmsrq(MSR_SYSCALL_MASK, 0);
+	do {
+		begin(guest, ring3_guest_syscall);
+		guest->regs.rip += 5;	/* SYSCALL itself */
+		guest->regs.rflags |= X86_EFLAGS_TF;
+		why = stay(guest);
+	} while (why == RING3_INTERRUPT || why == RING3_NMI || why == RING3_TURNED_BACK);
+	ring3_put(&guest->area);
+	rdmsrq(MSR_SYSCALL_MASK, left);
+	wrmsrq(MSR_SYSCALL_MASK, mask);
+	local_irq_enable();
+	check(why == RING3_CALL && !(guest->area.context->seen & SEEN_DB) && !left,
+	      "SYSCALL with a mask that another monitor left", guest, why);
 }
 
 /*
@@ -443,6 +520,35 @@ static void test_storm(void)
 	kfree(storms);
 }
 
+static void begin_call(void *guest)
+{
+	begin(guest, ring3_guest_syscall);
+}
+
+static void stay_once(void *guest)
+{
+	stay(guest);
+}
+
+/*
+ * The host's global translations stay in the TLB when CR3 is loaded.  Ring 3 may not use them, but
+ * its fault then says that something is there: no emulator has such entries.
+ */
+static void tell_global(struct guest *guest)
+{
+	u64 error;
+
+	begin(guest, ring3_guest_read);
+	guest->regs.gpr[0] = (unsigned long)&jiffies;
+	run(guest);
+	error = guest->regs.error;
+	pr_info("ring3: reading the kernel's memory: vector %lld, error %lld: %s\n",
+		guest->regs.vector, error,
+		error & 1 ? "the TLB kept a global entry" : "nothing there");
+	check(guest->regs.vector == X86_TRAP_PF && (error & ~1ull) == 4, "the kernel's memory", guest,
+	      RING3_EXCEPTION);
+}
+
 static int __init ring3_test_init(void)
 {
 	struct ring3_facts facts;
@@ -461,10 +567,15 @@ static int __init ring3_test_init(void)
 	test_exceptions(guest);
 	test_page_faults(guest);
 	test_calls(guest);
+	test_held(guest);
+	test_stale_mask(guest);
 	test_far_return(guest);
 	test_steps(guest);
 	test_bad_state(guest);
 	test_window(guest);
+	tell_global(guest);
+	if (cost)
+		switch_cost(&guest->area, begin_call, stay_once, guest);
 	destroy(guest);
 	test_storm();
 	pr_info("ring3: %u checks, %u failed\n", checks, failed);
