@@ -213,7 +213,7 @@ static void inspected(void)
 /* Its memory is in @name, whose mode is 0600; nothing else is left. */
 static void expect_core(const char *name)
 {
-	char words[128], magic[4] = "";
+	char words[64], magic[4] = "";
 	struct stat st;
 	int fd = open(file(name), O_RDONLY | O_CLOEXEC);
 
@@ -485,7 +485,8 @@ static void dump_given_up(void)
 
 static void crash_dumped(void)
 {
-	need_engine();
+	make();
+	EXPECT_RUN(0, "", "delete", "vm1");
 	EXPECT_RUN(8, "its memory and registers are in", "run", "--kernel", "guests/triple", "--mem", "16M",
 		   "--panic-dump", file("core"));
 	expect_core("core");
