@@ -20,6 +20,7 @@
 #include "control/registry.h"
 #include "device/device.h"
 #include "device/virtio/devices.h"
+#include "inspect/dump.h"
 #include "inspect/inspect.h"
 #include "migrate/commands.h"
 #include "migrate/dirty_sample.h"
@@ -108,6 +109,7 @@ static void prepare(void)
 	balloon_control_init(&vm, 1 << 20);
 	dirty_sample_add_commands();
 	inspect_add_commands();
+	dump_add_commands(&vm);
 	if (!control_open(&vm, path, NULL))
 		abort();
 	nr_sources = count_sources();
