@@ -17,6 +17,10 @@ static size_t harmless_bytes(const unsigned char *c)
 	for (size_t i = 1; i < bytes; i++)
 		if ((c[i] & 0xc0) != 0x80)
 			return 0;
+	/* Longer than it need be, a half of a pair of UTF-16, or beyond the last character. */
+	if ((*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] >= 0xa0) ||
+	    (*c == 0xf0 && c[1] < 0x90) || (*c == 0xf4 && c[1] >= 0x90))
+		return 0;
 	return bytes;
 }
 
