@@ -425,6 +425,7 @@ static void open_control(struct vm *vm, const struct run_options *options)
 	dirty_sample_add_commands();
 	inspect_add_commands();
 	dump_add_commands(vm);
+	metrics_add_commands();
 	debug_add_commands(vm);
 	if ((lock_fd >= 0 && !control_open(vm, registry_path(REGISTRY_CONTROL, vm->name), &error)) ||
 	    (options->control && !control_open(vm, options->control, &error)) ||

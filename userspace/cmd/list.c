@@ -68,7 +68,7 @@ static int run_list(int argc, char **argv)
 	parse_options(&command_list, argc, argv, &options);
 	remote_registry();
 	names = registry_list();
-	vms = registry_find_all(names);
+	vms = registry_find_all(names, NULL);
 	if (!names || !vms)
 		fail(EXIT_CODE_ERROR, "out of memory");
 	if (!options.json)

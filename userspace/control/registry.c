@@ -526,7 +526,9 @@ static int ms_until(int64_t deadline)
 	return left > 0 ? (int)left : 0;
 }
 
-static void ask_status(const char *name, struct registry_vm *vm, int64_t deadline)
+/* @also: a further command, or NULL. */
+static void ask_status(const char *name, struct registry_vm *vm, const char *also,
+		       int64_t deadline)
 {
 	struct control_link link;
 	int state;
@@ -534,6 +536,9 @@ static void ask_status(const char *name, struct registry_vm *vm, int64_t deadlin
 	if (control_connect(&link, registry_path(REGISTRY_CONTROL, name), ms_until(deadline)))
 		return;
 	vm->status = control_ask(&link, "status", NULL, -1, ms_until(deadline), NULL, NULL);
+	/* One of an older program does not know it. */
+	if (vm->status && also)
+		vm->told = control_ask(&link, also, NULL, -1, ms_until(deadline), NULL, NULL);
 	control_disconnect(&link);
 	state = vm_state_by_name(member_string(vm->status, "state", ""));
 	if (state >= 0) {
@@ -574,7 +579,8 @@ int registry_at_rest(const char *name, struct registry_vm *vm)
 	return 0;
 }
 
-static int find_until(const char *name, struct registry_vm *vm, int64_t deadline)
+static int find_until(const char *name, struct registry_vm *vm, const char *also,
+		      int64_t deadline)
 {
 	bool waits = false;
 	pid_t pid;
@@ -594,19 +600,20 @@ static int find_until(const char *name, struct registry_vm *vm, int64_t deadline
 		/* One that has a socket and does not answer has another trouble. */
 		vm->state = !access(registry_path(REGISTRY_CONTROL, name), F_OK) ?
 			VM_STATE_UNRESPONSIVE : waits ? VM_STATE_WAITING : VM_STATE_STARTING;
-		ask_status(name, vm, deadline);
+		ask_status(name, vm, also, deadline);
 	}
 	return 0;
 }
 
 int registry_find(const char *name, struct registry_vm *vm)
 {
-	return find_until(name, vm, wait_now_ms() + STATUS_TIMEOUT_MS);
+	return find_until(name, vm, NULL, wait_now_ms() + STATUS_TIMEOUT_MS);
 }
 
 struct search {
 	char *const *names;
 	struct registry_vm *vms;
+	const char *also;
 	size_t count, next;
 	int64_t deadline;
 };
@@ -617,13 +624,15 @@ static void *find_some(void *argument)
 	size_t i;
 
 	while ((i = __atomic_fetch_add(&search->next, 1, __ATOMIC_RELAXED)) < search->count)
-		find_until(search->names[i], &search->vms[i], search->deadline);
+		find_until(search->names[i], &search->vms[i], search->also, search->deadline);
 	return NULL;
 }
 
-struct registry_vm *registry_find_all(char *const *names)
+struct registry_vm *registry_find_all(char *const *names, const char *also)
 {
-	struct search search = { .names = names, .deadline = wait_now_ms() + STATUS_TIMEOUT_MS };
+	struct search search = {
+		.names = names, .also = also, .deadline = wait_now_ms() + STATUS_TIMEOUT_MS,
+	};
 	pthread_t threads[AT_ONCE];
 	size_t started = 0;
 
@@ -653,8 +662,10 @@ const char *registry_starting(const struct registry_vm *vm)
 void registry_put(struct registry_vm *vm)
 {
 	json_object_put(vm->status);
+	json_object_put(vm->told);
 	json_object_put(vm->config);
 	vm->status = NULL;
+	vm->told = NULL;
 	vm->config = NULL;
 }
 

@@ -55,6 +55,7 @@ bool registry_name_is_good(const char *name);
  * struct registry_vm - a VM as it was found
  * @pid: of its process, or 0
  * @answers: its process answered: @status is what "status" said
+ * @told: what it said to the further command of registry_find_all(), or NULL
  * @moved_to: the address, while it is away
  * @config: its configuration, or NULL (a VM that "gondola run" made, or a damaged file)
  */
@@ -65,16 +66,19 @@ struct registry_vm {
 	bool answers;
 	char moved_to[256];
 	struct json_object *status;
+	struct json_object *told;
 	struct json_object *config;
 };
 
 /**
  * registry_find_all() - each of @names, which NULL ends, at once; to be freed, each by registry_put()
  *
+ * @also: a command that each is asked besides "status", or NULL
+ *
  * One that does not answer keeps the others from nothing: all have the same deadline.  One that
  * has gone meanwhile has no name.
  */
-struct registry_vm *registry_find_all(char *const *names);
+struct registry_vm *registry_find_all(char *const *names, const char *also);
 /** registry_find() - 0; -ENOENT: there is none of this name.  Takes away what a dead process left. */
 int registry_find(const char *name, struct registry_vm *vm);
 void registry_put(struct registry_vm *vm);

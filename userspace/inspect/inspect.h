@@ -6,4 +6,7 @@
 /** inspect_add_commands() - "inspect" of the control socket; before control_open() */
 void inspect_add_commands(void);
 
+/** metrics_add_commands() - likewise "metrics" */
+void metrics_add_commands(void);
+
 #endif

@@ -168,11 +168,21 @@ static struct json_object *noted(const struct count_notes *notes)
 	return list;
 }
 
+void vm_stats_json(const struct gondola_stats *stats, struct json_object *to)
+{
+	uint64_t total = 0, unused = 0;
+
+	json_object_object_add(to, "exits", named(stats->exits, GONDOLA_MAX_REASONS,
+						  gondola_reason_name, &total));
+	json_object_object_add(to, "exits_total", json_object_new_uint64(total));
+	json_object_object_add(to, "counters", named(stats->counters, GONDOLA_MAX_COUNTERS,
+						     gondola_counter_name, &unused));
+}
+
 void vm_report(const struct vm *vm, int exit_code, int fd)
 {
 	struct json_object *report = json_object_new_object();
 	struct gondola_stats sum;
-	uint64_t total = 0, unused = 0;
 
 	vm_collect_stats(vm, &sum);
 	json_object_object_add(report, "name", json_object_new_string(vm->name));
@@ -182,11 +192,7 @@ void vm_report(const struct vm *vm, int exit_code, int fd)
 	json_object_object_add(report, "exit_code", json_object_new_int(exit_code));
 	json_object_object_add(report, "message", json_object_new_string(vm->end_words));
 	json_object_object_add(report, "total_ticks", json_object_new_uint64(ticks_of(vm)));
-	json_object_object_add(report, "exits", named(sum.exits, GONDOLA_MAX_REASONS,
-						      gondola_reason_name, &total));
-	json_object_object_add(report, "exits_total", json_object_new_uint64(total));
-	json_object_object_add(report, "counters", named(sum.counters, GONDOLA_MAX_COUNTERS,
-							 gondola_counter_name, &unused));
+	vm_stats_json(&sum, report);
 	json_object_object_add(report, "tlb_flushes",
 			       json_object_new_uint64(sum.counters[GONDOLA_COUNTER_TLB_FLUSHES]));
 	if (vm->counts) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <x86intrin.h>
 
 #include "sandbox/sandbox.h"
@@ -177,6 +178,7 @@ void *vcpu_thread(void *argument)
 	struct vcpu *vcpu = argument;
 
 	sandbox_thread(SANDBOX_VCPU);
+	__atomic_store_n(&vcpu->tid, gettid(), __ATOMIC_RELAXED);
 	vcpu->started = __rdtsc();
 	while (!vm_ending(vcpu->vm)) {
 		vcpu_park(vcpu);

@@ -47,6 +47,7 @@ struct vm;
  * @ran: GONDOLA_RUN was called
  * @stepped: a debugger has asked for one step of it
  * @held: it stays parked while others run: one of them is stepped
+ * @tid: its thread, for whoever asks the host how long that ran; 0: it has not begun
  * @started, @ended: host TSC at its first GONDOLA_RUN and after its last
  */
 struct vcpu {
@@ -55,6 +56,7 @@ struct vcpu {
 	int fd;
 	struct gondola_run *run;
 	pthread_t thread;
+	pid_t tid;
 	bool ran;
 	bool stepped;
 	bool held;
@@ -206,6 +208,8 @@ void vcpu_dump(const struct vcpu *vcpu);
 
 /** vm_collect_stats() - sums over all vCPUs, which may be running */
 void vm_collect_stats(const struct vm *vm, struct gondola_stats *sum);
+/** vm_stats_json() - add "exits", "exits_total" and "counters" to @to: those that are not 0, by name */
+void vm_stats_json(const struct gondola_stats *stats, struct json_object *to);
 /** vm_report() - what happened as one JSON object on @fd; closes it */
 void vm_report(const struct vm *vm, int exit_code, int fd);
 

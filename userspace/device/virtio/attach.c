@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <json-c/json.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_mmio.h>
 
 #include "vm/vm.h"
@@ -191,6 +193,42 @@ bool virtio_start_all(struct vm *vm, struct error *error)
 					 device->label, strerror(-ret));
 	}
 	return true;
+}
+
+/* Its index is that among the devices of its kind, as in traces. */
+static struct json_object *counts_of(const struct virtio_device *device, unsigned int index)
+{
+	static const char *const names[VIRTIO_COUNTERS] = {
+		[VIRTIO_IN] = "in", [VIRTIO_IN_BYTES] = "in_bytes",
+		[VIRTIO_OUT] = "out", [VIRTIO_OUT_BYTES] = "out_bytes",
+		[VIRTIO_FLUSHES] = "flushes", [VIRTIO_DISCARDS] = "discards",
+		[VIRTIO_ERRORS] = "errors", [VIRTIO_DROPPED] = "dropped",
+	};
+	struct json_object *counts = json_object_new_object();
+
+	json_object_object_add(counts, "kind", json_object_new_string(device->ops->name));
+	json_object_object_add(counts, "index", json_object_new_int(index));
+	json_object_object_add(counts, "label", json_object_new_string(device->label));
+	for (unsigned int i = 0; i < VIRTIO_COUNTERS; i++)
+		json_object_object_add(counts, names[i], json_object_new_uint64(
+			__atomic_load_n(&device->counters[i], __ATOMIC_RELAXED)));
+	return counts;
+}
+
+struct json_object *virtio_counts_json(const struct vm *vm)
+{
+	struct json_object *list = json_object_new_array();
+	unsigned int disks = 0, cards = 0;
+
+	for (unsigned int i = 0; vm->virtio && i < vm->virtio->count; i++) {
+		const struct virtio_device *device = vm->virtio->devices[i];
+
+		if (device->ops->id == VIRTIO_ID_BLOCK)
+			json_object_array_add(list, counts_of(device, disks++));
+		else if (device->ops->id == VIRTIO_ID_NET)
+			json_object_array_add(list, counts_of(device, cards++));
+	}
+	return list;
 }
 
 void virtio_stop_all(struct vm *vm)

@@ -234,6 +234,33 @@ static uint8_t get_id(struct block *block, struct queue_chain *chain)
 	return VIRTIO_BLK_S_OK;
 }
 
+static void count_request(struct virtio_device *device, const struct queue_chain *chain,
+			  uint32_t type, int status)
+{
+	if (status != VIRTIO_BLK_S_OK) {
+		virtio_counted(device, VIRTIO_ERRORS, 1);
+		return;
+	}
+	switch (type) {
+	case VIRTIO_BLK_T_IN:
+		virtio_counted(device, VIRTIO_IN, 1);
+		virtio_counted(device, VIRTIO_IN_BYTES, chain->in_bytes - 1);
+		break;
+	case VIRTIO_BLK_T_OUT:
+		virtio_counted(device, VIRTIO_OUT, 1);
+		virtio_counted(device, VIRTIO_OUT_BYTES,
+			     chain->out_bytes - sizeof(struct virtio_blk_outhdr));
+		break;
+	case VIRTIO_BLK_T_FLUSH:
+		virtio_counted(device, VIRTIO_FLUSHES, 1);
+		break;
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		virtio_counted(device, VIRTIO_DISCARDS, 1);
+		break;
+	}
+}
+
 static int64_t request(struct virtio_device *device, struct queue_chain *chain)
 {
 	struct block *block = to_block(device);
@@ -265,6 +292,7 @@ static int64_t request(struct virtio_device *device, struct queue_chain *chain)
 	}
 	if (status == LOST || !virtio_spend(device, 0))
 		return LOST;
+	count_request(device, chain, header.type, status);
 	told = status;
 	chain_write(chain, chain->in_bytes - 1, &told, 1);
 	return chain->in_bytes;

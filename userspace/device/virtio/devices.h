@@ -5,6 +5,7 @@
 
 #include "virtio.h"
 
+struct json_object;
 struct vm;
 
 /**
@@ -38,6 +39,8 @@ void virtio_stop_all(struct vm *vm);
 
 /** virtio_balloon() - the guest's balloon, or NULL */
 struct virtio_device *virtio_balloon(const struct vm *vm);
+/** virtio_counts_json() - an array of what disks and network cards counted; any thread */
+struct json_object *virtio_counts_json(const struct vm *vm);
 
 /**
  * struct disk_options - what may follow the name of a disk's file

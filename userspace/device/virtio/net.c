@@ -61,8 +61,10 @@ void net_receive(struct net *net, const void *data, size_t bytes)
 {
 	struct frame *frame = &net->backlog[(net->first + net->waiting) % BACKLOG];
 
-	if (!net_room(net) || bytes > NET_MAX_FRAME)
+	if (!net_room(net) || bytes > NET_MAX_FRAME) {
+		virtio_counted(&net->device, VIRTIO_DROPPED, 1);
 		return;
+	}
 	memcpy(frame->data, data, bytes);
 	frame->bytes = bytes;
 	net->waiting++;
@@ -90,6 +92,8 @@ static void deliver(struct net *net)
 		}
 		chain_write(&device->chain, 0, &header, sizeof(header));
 		chain_write(&device->chain, sizeof(header), frame->data, frame->bytes);
+		virtio_counted(device, VIRTIO_IN, 1);
+		virtio_counted(device, VIRTIO_IN_BYTES, frame->bytes);
 		virtio_push(device, RX, sizeof(header) + frame->bytes);
 		net->first = (net->first + 1) % BACKLOG;
 		net->waiting--;
@@ -108,12 +112,18 @@ static int64_t transmit(struct virtio_device *device, struct queue_chain *chain)
 	}
 	bytes = chain->out_bytes - sizeof(struct virtio_net_hdr_v1);
 	/* Too short or too long for Ethernet: lost on the wire. */
-	if (bytes < 14 || bytes > sizeof(frame))
+	if (bytes < 14 || bytes > sizeof(frame)) {
+		virtio_counted(device, VIRTIO_DROPPED, 1);
 		return 0;
+	}
 	chain_read(chain, sizeof(struct virtio_net_hdr_v1), frame, bytes);
-	if (!memory_holds(device->memory, NULL, 0))
+	if (!memory_holds(device->memory, NULL, 0)) {
+		virtio_counted(device, VIRTIO_DROPPED, 1);
 		return 0;
+	}
 	net->ops->send(net->backend, frame, bytes);
+	virtio_counted(device, VIRTIO_OUT, 1);
+	virtio_counted(device, VIRTIO_OUT_BYTES, bytes);
 	return 0;
 }
 

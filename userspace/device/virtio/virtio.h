@@ -30,6 +30,27 @@
 #define VIRTIO_TURN		(32u << 20)
 #define VIRTIO_SEGMENT		4096u	/* bytes that a segment is as dear as to handle */
 
+/**
+ * enum virtio_counter - what a device counts, as its guest sees it
+ * @VIRTIO_IN, @VIRTIO_IN_BYTES: read from the disk, or received
+ * @VIRTIO_OUT, @VIRTIO_OUT_BYTES: written to the disk, or sent
+ * @VIRTIO_FLUSHES: that succeeded
+ * @VIRTIO_DISCARDS: likewise; also writes of zeroes
+ * @VIRTIO_ERRORS: requests that were answered with an error
+ * @VIRTIO_DROPPED: frames that were lost
+ */
+enum virtio_counter {
+	VIRTIO_IN,
+	VIRTIO_IN_BYTES,
+	VIRTIO_OUT,
+	VIRTIO_OUT_BYTES,
+	VIRTIO_FLUSHES,
+	VIRTIO_DISCARDS,
+	VIRTIO_ERRORS,
+	VIRTIO_DROPPED,
+	VIRTIO_COUNTERS
+};
+
 struct virtio_device;
 
 /**
@@ -102,6 +123,7 @@ struct virtio_ops {
  * @state: under what name and how it is saved
  * @memory: the guest's
  * @number: its own among the devices that were named for the module, from 1; 0: it was not
+ * @counters: by enum virtio_counter; read and written without the lock
  */
 struct virtio_device {
 	const struct virtio_ops *ops;
@@ -121,6 +143,7 @@ struct virtio_device {
 	struct device_state_ops state;
 	struct guest_memory *memory;
 	uint32_t number;
+	uint64_t counters[VIRTIO_COUNTERS];
 
 	pthread_mutex_t gate;
 	pthread_mutex_t lock;
@@ -144,6 +167,13 @@ struct virtio_device {
 /** virtio_lock() - @device->lock, in turn: no thread waits for longer than one piece of work */
 void virtio_lock(struct virtio_device *device);
 void virtio_unlock(struct virtio_device *device);
+
+/** virtio_counted() - add to a counter; any thread */
+static inline void virtio_counted(struct virtio_device *device, enum virtio_counter counter,
+				  uint64_t value)
+{
+	__atomic_fetch_add(&device->counters[counter], value, __ATOMIC_RELAXED);
+}
 
 /** virtio_write() - a register write, as the bus hands it on; any thread */
 void virtio_write(struct virtio_device *device, uint64_t offset, uint64_t value,

@@ -42,6 +42,7 @@ static const struct tap_test tests[] = {
 	TEST(registry_race),
 	TEST(registry_looked_at),
 	TEST(registry_all_at_once),
+	TEST(registry_told),
 	TEST(registry_waiting),
 	TEST(registry_away),
 	TEST(registry_long_paths),

@@ -56,6 +56,7 @@ void registry_directories(void);
 void registry_race(void);
 void registry_looked_at(void);
 void registry_all_at_once(void);
+void registry_told(void);
 void registry_waiting(void);
 void registry_away(void);
 void registry_long_paths(void);

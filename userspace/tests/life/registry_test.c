@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/line_socket.h"
+#include "base/member.h"
 #include "control/client.h"
 #include "life_test.h"
 #include "control/registry.h"
@@ -577,7 +578,7 @@ void registry_all_at_once(void)
 	expect_equal(save_config("there", true), 0);
 	names = registry_list();
 	clock_gettime(CLOCK_MONOTONIC, &began);
-	vms = registry_find_all(names);
+	vms = registry_find_all(names, NULL);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	require(vms);
 	/* One alone takes three seconds. */
@@ -599,6 +600,42 @@ void registry_all_at_once(void)
 		registry_remove_dead(name);
 	}
 	unlink(registry_path(REGISTRY_CONFIG, "there"));
+}
+
+/* A further question: one that knows no answer, or gives none, has still told its state. */
+void registry_told(void)
+{
+#define STATUS	"{\"gondola\":{\"protocol\":1}}\n{\"state\":\"running\",\"ok\":true}\n"
+	static const char *const lines[] = {
+		STATUS "{\"text\":\"told\",\"ok\":true}\n",
+		STATUS "{\"error\":{\"code\":\"unknown-command\"}}\n",
+		STATUS,
+	};
+	struct registry_vm *vms;
+	pid_t children[3];
+	char name[24], **names;
+
+	begin();
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "told%d", i);
+		children[i] = speaking(name, lines[i]);
+	}
+	names = registry_list();
+	vms = registry_find_all(names, "metrics");
+	require(vms);
+	for (int i = 0; i < 3; i++) {
+		expect_equal(vms[i].state, VM_STATE_RUNNING);
+		expect(vms[i].answers);
+	}
+	expect(!strcmp(member_string(vms[0].told, "text", ""), "told"));
+	expect(!vms[1].told && !vms[2].told);
+	for (int i = 0; i < 3; i++) {
+		end_process(children[i]);
+		registry_remove_dead(vms[i].name);
+		registry_put(&vms[i]);
+	}
+	free(vms);
+	registry_free_list(names);
 }
 
 /* One that waits for a VM has no socket that could be asked: its lock says it. */

@@ -58,8 +58,21 @@ static uint8_t disk_byte(unsigned int at)
 	return byte;
 }
 
+/* What it has counted so far, by enum virtio_counter. */
+static void counted(const uint64_t wanted[VIRTIO_COUNTERS])
+{
+	for (unsigned int i = 0; i < VIRTIO_COUNTERS; i++)
+		tap_check(driver.device->counters[i] == wanted[i], false, "counter %u is %llu, not %llu",
+			  i, (unsigned long long)driver.device->counters[i],
+			  (unsigned long long)wanted[i]);
+}
+
 static void disk(void)
 {
+	static const uint64_t all[VIRTIO_COUNTERS] = {
+		[VIRTIO_IN] = 1, [VIRTIO_IN_BYTES] = 1024, [VIRTIO_OUT] = 1,
+		[VIRTIO_OUT_BYTES] = 512, [VIRTIO_FLUSHES] = 1, [VIRTIO_DISCARDS] = 2,
+	};
 	uint8_t *data;
 	struct virtio_blk_discard_write_zeroes range = { .sector = 16, .num_sectors = 16 };
 
@@ -84,11 +97,13 @@ static void disk(void)
 	memcpy(data, &range, sizeof(range));
 	expect_equal(disk_request(VIRTIO_BLK_T_DISCARD, 0, sizeof(range), true), 0);
 	expect_equal(disk_byte(64 * 512 + 100), 0);
+	counted(all);
 	driver_end();
 }
 
 static void disk_bad_requests(void)
 {
+	static const uint64_t errors[VIRTIO_COUNTERS] = { [VIRTIO_ERRORS] = 10 };
 	struct virtio_blk_discard_write_zeroes range = { .sector = 2047, .num_sectors = 2 };
 
 	make_disk(DISK_BYTES);
@@ -108,6 +123,7 @@ static void disk_bad_requests(void)
 	memcpy(guest(BUFFERS + 0x1000), &range, sizeof(range));
 	expect_equal(disk_request(VIRTIO_BLK_T_WRITE_ZEROES, 0, sizeof(range), true),
 		     VIRTIO_BLK_S_UNSUPP);
+	counted(errors);
 	/* No header. */
 	put_desc(0, 0, BUFFERS, 15, NEXT, 1);
 	put_desc(0, 1, BUFFERS, 1, WRITE, 0);

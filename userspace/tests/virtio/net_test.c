@@ -34,6 +34,10 @@ static void ask_host(void)
 	expect(!memcmp(answer + 12, arp + 6, 6));
 	expect_equal(answer[12 + 21], 2);
 	expect(!memcmp(answer + 12 + 28, arp + 38, 4));
+	expect_equal(driver.device->counters[VIRTIO_OUT], 1);
+	expect_equal(driver.device->counters[VIRTIO_OUT_BYTES], sizeof(arp));
+	expect(driver.device->counters[VIRTIO_IN] >= 1);
+	expect(driver.device->counters[VIRTIO_IN_BYTES] >= ring_used(0)->ring[0].len - 12);
 }
 
 static struct virtio_device *create_net(void)
