@@ -7,6 +7,7 @@
 
 #include "cmd/cmd.h"
 #include "base/error.h"
+#include "metrics_test.h"
 #include "precopy_test.h"
 #include "tap.h"
 
@@ -171,6 +172,9 @@ static const struct tap_test tests[] = {
 	{ "the man page has every command, option and exit status", manual_has_all },
 	{ "a slip gets a hint", hints },
 	{ "names fit the tables of the parser", names_are_short },
+	{ "metrics in both formats", metrics_formats },
+	{ "labels of metrics are escaped, harmless and short", metrics_labels },
+	{ "a file of metrics is replaced at once, or stays", metrics_saved_at_once },
 	{ "a log that misses what a device wrote ends a migration", precopy_log_misses },
 };
 
