@@ -60,6 +60,17 @@ int file_replace(const char *from, const char *path)
 	return sync_directory(path) ? 1 : 0;
 }
 
+int file_link(int fd, const char *path)
+{
+	char self[32];
+
+	/* By the descriptor alone it takes a privilege. */
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW))
+		return -errno;
+	return sync_directory(path) ? 1 : 0;
+}
+
 int file_make_directory(const char *path, mode_t mode)
 {
 	if (mkdir(path, mode))

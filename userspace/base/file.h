@@ -25,6 +25,12 @@ int file_remove(const char *path);
  * 0; 1: it is done, but may be undone by a loss of power; or -errno.
  */
 int file_replace(const char *from, const char *path);
+/**
+ * file_link() - name an open file that has none (O_TMPFILE), and have that on stable storage
+ *
+ * 0; 1: it is done, but may be undone by a loss of power; -EEXIST: @path is there; or -errno.
+ */
+int file_link(int fd, const char *path);
 /** file_make_directory() - mkdir(), on stable storage; 0, also if it is there already, or -errno */
 int file_make_directory(const char *path, mode_t mode);
 /**

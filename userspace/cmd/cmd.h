@@ -36,7 +36,7 @@ struct command {
 };
 
 extern const struct command command_run, command_probe, command_help;
-extern const struct command command_create, command_start, command_list, command_status;
+extern const struct command command_create, command_clone, command_start, command_list, command_status;
 extern const struct command command_pause, command_unpause, command_suspend, command_resume;
 extern const struct command command_stop, command_kill, command_delete, command_console;
 extern const struct command command_events, command_balloon, command_balance, command_inspect;

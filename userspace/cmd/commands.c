@@ -5,7 +5,7 @@
 #include "base/fail.h"
 
 const struct command *const commands[] = {
-	&command_run, &command_create, &command_start, &command_list, &command_status,
+	&command_run, &command_create, &command_clone, &command_start, &command_list, &command_status,
 	&command_metrics, &command_console, &command_events, &command_pause, &command_unpause, &command_stop,
 	&command_kill, &command_suspend, &command_resume, &command_delete,
 	&command_balloon, &command_balance, &command_inspect, &command_dump, &command_gdb, &command_migrate, &command_receive,

@@ -99,6 +99,17 @@ int __wrap_link(const char *from, const char *to)
 	return ret;
 }
 
+int __real_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags);
+int __wrap_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags);
+int __wrap_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
+{
+	int ret = __real_linkat(from_fd, from, to_fd, to, flags);
+
+	if (!ret)
+		changed(to);
+	return ret;
+}
+
 int __real_mkdir(const char *path, mode_t mode);
 int __wrap_mkdir(const char *path, mode_t mode);
 int __wrap_mkdir(const char *path, mode_t mode)
@@ -172,7 +183,7 @@ static bool is_there(enum registry_file file)
 
 void names_are_durable(void)
 {
-	char saved[REGISTRY_PATH_MAX], temporary[REGISTRY_PATH_MAX + 8];
+	char saved[REGISTRY_PATH_MAX], temporary[REGISTRY_PATH_MAX + 8], disk[sizeof(home) + 8];
 	int fd;
 
 	begin();
@@ -197,6 +208,15 @@ void names_are_durable(void)
 	}
 	put(temporary);
 	put(registry_path(REGISTRY_AWAY, "vm1"));
+
+	fd = open(home, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	require(fd >= 0);
+	snprintf(disk, sizeof(disk), "%s/disk", home);
+	expect_equal(file_link(fd, disk), 0);
+	is_durable("a disk that was cloned");
+	expect_equal(file_link(fd, disk), -EEXIST);
+	close(fd);
+	expect_equal(file_remove(disk), 0);
 
 	expect(registry_forget("vm1", REGISTRY_PART_SAVED, &error));
 	is_durable("delete --saved-state");
@@ -228,6 +248,11 @@ void names_that_are_not(void)
 	snprintf(path, sizeof(path), "%s/there", home);
 	expect_equal(file_make_directory(path, 0700), -EIO);
 	rmdir(path);
+	fd = open(home, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	require(fd >= 0);
+	expect_equal(file_link(fd, path), 1);
+	close(fd);
+	unlink(path);
 	expect_equal(create(true), -EIO);
 	expect(strstr(error.words, "may be lost"));
 	expect_equal(create(false), -EIO);
