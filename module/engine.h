@@ -18,9 +18,7 @@ struct gondola_vm;
 struct gondola_vcpu;
 
 /* Bits of @caps: abilities that not every engine has. */
-#define GONDOLA_ENGINE_REAL_MODE	BIT(0)	/* runs guests with CR0.PE = 0 (with CR0.PG = 0: paged real mode on the identity shadow) */
-
-#define GONDOLA_ENGINE_ASKED_FOR	BIT(1)	/* never chosen: used where it is named */
+#define GONDOLA_ENGINE_ASKED_FOR	BIT(0)	/* never chosen: used where it is named */
 
 /* The engines' tables leave out the exits that gondola never asks for. */
 static_assert(GONDOLA_REASON_UNKNOWN == 0);
@@ -136,6 +134,11 @@ struct gondola_engine_ops {
 	 */
 	void (*vcpu_put)(struct gondola_vcpu *vcpu);
 
+	/**
+	 * @can_enter: does the processor enter the guest in its present state?  If not, run/ emulates
+	 * one instruction and asks again.  Preemptible.  NULL: it always does.
+	 */
+	bool (*can_enter)(struct gondola_vcpu *vcpu);
 	/**
 	 * @enter: run the guest until it leaves.  Interrupts and preemption
 	 * off; returns likewise.  Takes vcpu->regs, vcpu->hw_root and what was

@@ -87,7 +87,6 @@ struct gondola_vcpu {
 	bool eoi_offered;		/* paravirtual EOI: the guest may leave one in memory */
 	bool breakpoints;		/* GONDOLA_DEBUG_BREAKPOINTS */
 	bool stepping;			/* GONDOLA_REQ_STEP: its instruction is under way */
-	bool selectors_unchecked;	/* real mode, or a state's: their privileges may be any */
 	bool unhalted;			/* GONDOLA_HC_KICK_CPU: ends one HLT, also one to come */
 	u64 dr[4];
 	u64 dr6;

@@ -98,36 +98,13 @@ static int sleep_in_hlt(struct gondola_vcpu *vcpu)
 	return woken ? -EINTR : 0;
 }
 
-/*
- * In real mode a selector's low bits are part of an address. Once CR0.PE is set they are a privilege,
- * and VMX enters no guest in which it is another than its segment's ("Checks on Guest Segment Registers").
- */
-static bool privileges_differ(struct gondola_vcpu *vcpu)
+static bool can_enter(struct gondola_vcpu *vcpu)
 {
-	const u32 conforming = GONDOLA_AR_S | 0xc;
-	struct gondola_segment ss, s;
-	enum gondola_seg seg;
-
-	if (vcpu->regs.rflags & RFL_VM)
-		return false;
-	vcpu->engine->get_segment(vcpu, GONDOLA_SS, &ss);
-	for (seg = GONDOLA_ES; seg <= GONDOLA_GS; seg++) {
-		unsigned int rpl, dpl;
-
-		vcpu->engine->get_segment(vcpu, seg, &s);
-		if (seg != GONDOLA_SS && s.ar & GONDOLA_AR_UNUSABLE)
-			continue;
-		rpl = s.selector & 3;
-		dpl = (seg == GONDOLA_CS ? ss.ar : s.ar) >> GONDOLA_AR_DPL_SHIFT & 3;
-		if (seg == GONDOLA_CS || seg == GONDOLA_SS ? rpl != dpl :
-		    rpl > dpl && (s.ar & conforming) != conforming)
-			return true;
-	}
-	return false;
+	return !vcpu->engine->can_enter || vcpu->engine->can_enter(vcpu);
 }
 
-/* Where the engine has no real mode: one instruction, or one event, by the emulator. */
-static int step_real_mode(struct gondola_vcpu *vcpu)
+/* The engine cannot enter: the emulator executes one instruction, or delivers one event. */
+static int step_emulated(struct gondola_vcpu *vcpu)
 {
 	int next = host_work();
 
@@ -141,16 +118,6 @@ static int step_real_mode(struct gondola_vcpu *vcpu)
 	if (likely(vcpu->event.kind == GONDOLA_EVENT_NONE))
 		return assist_emulate(vcpu);
 	return assist_deliver(vcpu);
-}
-
-/* Real mode, or what it or a saved state has left in the segments, where the engine enters no such guest. */
-static bool needs_emulator(struct gondola_vcpu *vcpu)
-{
-	if (likely(vcpu->cr0 & CR0_PE && !vcpu->selectors_unchecked))
-		return false;
-	vcpu->selectors_unchecked = !(vcpu->engine->caps & GONDOLA_ENGINE_REAL_MODE) &&
-				    (!(vcpu->cr0 & CR0_PE) || privileges_differ(vcpu));
-	return vcpu->selectors_unchecked;
 }
 
 /* All that must be so before the next entry.  REENTER, LEAVE or -errno. */
@@ -172,9 +139,9 @@ static int prepare(struct gondola_vcpu *vcpu)
 		if (unlikely(vcpu->eoi_offered) && gondola_lapic_collect_eoi(vcpu))
 			return -EAGAIN;
 		if (likely(!vcpu->halted)) {
-			if (likely(!needs_emulator(vcpu)))
+			if (likely(can_enter(vcpu)))
 				break;
-			err = step_real_mode(vcpu);
+			err = step_emulated(vcpu);
 			if (err != RUN_REENTER)
 				return err;
 		} else if (event_wakes(vcpu)) {

@@ -254,7 +254,6 @@ static int apply(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *rec,
 	vcpu->efer = rec->efer;
 	for (n = 0; n < GONDOLA_NR_SEGS; n++)
 		vcpu->engine->set_segment(vcpu, n, &rec->seg[n]);
-	vcpu->selectors_unchecked = true;
 	vcpu->engine->set_dtable(vcpu, false, &rec->gdt);
 	vcpu->engine->set_dtable(vcpu, true, &rec->idt);
 	vcpu->engine->update_control(vcpu);

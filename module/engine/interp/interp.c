@@ -577,7 +577,6 @@ void interp_vcpu_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
 const struct gondola_engine_ops gondola_interp_ops = {
 	.id = GONDOLA_ENGINE_INTERP,
 	.name = "interp",
-	.caps = GONDOLA_ENGINE_REAL_MODE,
 	.probe = interp_probe,
 	.cpuid = interp_processor_cpuid,
 	.vcpu_create = interp_vcpu_create,

@@ -151,7 +151,7 @@ static void engine_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 const struct gondola_engine_ops gondola_ring3_ops = {
 	.id = GONDOLA_ENGINE_RING3,
 	.name = "ring3",
-	.caps = GONDOLA_ENGINE_REAL_MODE | GONDOLA_ENGINE_ASKED_FOR,
+	.caps = GONDOLA_ENGINE_ASKED_FOR,
 	.probe = engine_probe,
 	.setup = engine_setup,
 	.cpuid = interp_processor_cpuid,

@@ -622,7 +622,6 @@ static void svm_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
 const struct gondola_engine_ops gondola_svm_ops = {
 	.id = GONDOLA_ENGINE_SVM,
 	.name = "svm",
-	.caps = GONDOLA_ENGINE_REAL_MODE,
 	.probe = svm_probe,
 	.setup = svm_setup,
 	.teardown = svm_teardown,

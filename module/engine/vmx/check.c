@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * After a VM entry that failed for "invalid guest state": which field was it?
- * The processor does not say.  This walks the rules of the manual's section on
- * checks on guest state, those that depend on what a guest or a launcher can
- * set, and names the first field that breaks one.
+ * The manual's checks on guest state, so far as a guest or a launcher can fail them.  Before an entry:
+ * do the selectors pass?  After an entry that failed for "invalid guest state": which field was it?
+ * The processor does not say.
  */
 #include <linux/kernel.h>
 #include <asm/page.h>
@@ -72,16 +71,6 @@ static bool cr4_ok(const struct guest *g)
 	       !(g->cr4 & ~vmx_caps.cr4_fixed1) && (!g->ia32e || g->cr4 & CR4_PAE);
 }
 
-static bool cr3_ok(const struct guest *g)
-{
-	return !(g->cr3 >> boot_cpu_data.x86_phys_bits);
-}
-
-static bool dr7_ok(const struct guest *g)
-{
-	return g->dr7 <= U32_MAX;
-}
-
 static bool rflags_ok(const struct guest *g)
 {
 	const u64 reserved = ~0x3f7fd7ull;
@@ -98,36 +87,6 @@ static bool rip_ok(const struct guest *g)
 	if (!g->ia32e || !(g->seg[GONDOLA_CS].ar & GONDOLA_AR_L))
 		return g->rip <= U32_MAX;
 	return canonical(g->rip);
-}
-
-static bool sysenter_esp_ok(const struct guest *g)
-{
-	return canonical(g->sysenter_esp);
-}
-
-static bool sysenter_eip_ok(const struct guest *g)
-{
-	return canonical(g->sysenter_eip);
-}
-
-static bool gdt_base_ok(const struct guest *g)
-{
-	return canonical(g->gdt_base);
-}
-
-static bool gdt_limit_ok(const struct guest *g)
-{
-	return g->gdt_limit <= U16_MAX;
-}
-
-static bool idt_base_ok(const struct guest *g)
-{
-	return canonical(g->idt_base);
-}
-
-static bool idt_limit_ok(const struct guest *g)
-{
-	return g->idt_limit <= U16_MAX;
 }
 
 /* ---- segments --------------------------------------------------------------------- */
@@ -154,11 +113,12 @@ static bool cs_rights_ok(const struct guest *g)
 	}
 }
 
-static bool cs_base_ok(const struct guest *g)
+/* Data and non-conforming code. */
+static bool data_selector_ok(const struct guest *g, enum gondola_seg seg)
 {
-	const struct gondola_segment *cs = &g->seg[GONDOLA_CS];
+	const struct gondola_segment *s = &g->seg[seg];
 
-	return g->v86 ? cs->base == cs->selector << 4 : cs->base <= U32_MAX;
+	return !usable(s) || type(s) > 11 || rpl(s) <= dpl(s);
 }
 
 static bool ss_selector_ok(const struct guest *g)
@@ -191,69 +151,18 @@ static bool data_rights_ok(const struct guest *g, enum gondola_seg seg)
 	/* Accessed, and readable if it is code. */
 	if (!(type(s) & 1) || (type(s) & 8 && !(type(s) & 2)))
 		return false;
-	/* Data and non-conforming code. */
-	if (type(s) <= 11 && dpl(s) < rpl(s))
+	if (!data_selector_ok(g, seg))
 		return false;
 	return s->ar & GONDOLA_AR_S && s->ar & GONDOLA_AR_P && !(s->ar & 0xf00) && limit_ok(s);
 }
 
-static bool ds_rights_ok(const struct guest *g)
-{
-	return data_rights_ok(g, GONDOLA_DS);
-}
-
-static bool es_rights_ok(const struct guest *g)
-{
-	return data_rights_ok(g, GONDOLA_ES);
-}
-
-static bool fs_rights_ok(const struct guest *g)
-{
-	return data_rights_ok(g, GONDOLA_FS);
-}
-
-static bool gs_rights_ok(const struct guest *g)
-{
-	return data_rights_ok(g, GONDOLA_GS);
-}
-
-static bool data_base_ok(const struct guest *g, enum gondola_seg seg)
+static bool base_ok(const struct guest *g, enum gondola_seg seg)
 {
 	const struct gondola_segment *s = &g->seg[seg];
 
 	if (g->v86)
 		return s->base == s->selector << 4;
-	return !usable(s) || s->base <= U32_MAX;
-}
-
-static bool ss_base_ok(const struct guest *g)
-{
-	return data_base_ok(g, GONDOLA_SS);
-}
-
-static bool ds_base_ok(const struct guest *g)
-{
-	return data_base_ok(g, GONDOLA_DS);
-}
-
-static bool es_base_ok(const struct guest *g)
-{
-	return data_base_ok(g, GONDOLA_ES);
-}
-
-static bool fs_base_ok(const struct guest *g)
-{
-	return canonical(g->seg[GONDOLA_FS].base);
-}
-
-static bool gs_base_ok(const struct guest *g)
-{
-	return canonical(g->seg[GONDOLA_GS].base);
-}
-
-static bool tr_selector_ok(const struct guest *g)
-{
-	return !(g->seg[GONDOLA_TR].selector & BIT(2));
+	return (seg != GONDOLA_CS && !usable(s)) || s->base <= U32_MAX;
 }
 
 static bool tr_rights_ok(const struct guest *g)
@@ -266,18 +175,6 @@ static bool tr_rights_ok(const struct guest *g)
 				(type(tr) == VMX_AR_TYPE_BUSY_16_TSS && !g->ia32e));
 }
 
-static bool tr_base_ok(const struct guest *g)
-{
-	return canonical(g->seg[GONDOLA_TR].base);
-}
-
-static bool ldtr_selector_ok(const struct guest *g)
-{
-	const struct gondola_segment *ldtr = &g->seg[GONDOLA_LDTR];
-
-	return !usable(ldtr) || !(ldtr->selector & BIT(2));
-}
-
 static bool ldtr_rights_ok(const struct guest *g)
 {
 	const struct gondola_segment *ldtr = &g->seg[GONDOLA_LDTR];
@@ -288,17 +185,7 @@ static bool ldtr_rights_ok(const struct guest *g)
 	       ldtr->ar & GONDOLA_AR_P && !(ldtr->ar & 0xf00) && limit_ok(ldtr);
 }
 
-static bool ldtr_base_ok(const struct guest *g)
-{
-	return !usable(&g->seg[GONDOLA_LDTR]) || canonical(g->seg[GONDOLA_LDTR].base);
-}
-
 /* ---- non-register state --------------------------------------------------------------- */
-
-static bool activity_ok(const struct guest *g)
-{
-	return g->activity == GUEST_ACTIVITY_ACTIVE;
-}
 
 static bool interruptibility_ok(const struct guest *g)
 {
@@ -325,52 +212,43 @@ static bool pending_debug_ok(const struct guest *g)
 	return true;
 }
 
-static const struct rule {
-	u32 field;
-	bool (*ok)(const struct guest *g);
-} rules[] = {
-	{ GUEST_CR0, cr0_ok },
-	{ GUEST_CR4, cr4_ok },
-	{ GUEST_CR3, cr3_ok },
-	{ GUEST_DR7, dr7_ok },
-	{ GUEST_SYSENTER_ESP, sysenter_esp_ok },
-	{ GUEST_SYSENTER_EIP, sysenter_eip_ok },
-	{ GUEST_RFLAGS, rflags_ok },
-	{ GUEST_TR_SELECTOR, tr_selector_ok },
-	{ GUEST_LDTR_SELECTOR, ldtr_selector_ok },
-	{ GUEST_SS_SELECTOR, ss_selector_ok },
-	{ GUEST_CS_BASE, cs_base_ok },
-	{ GUEST_SS_BASE, ss_base_ok },
-	{ GUEST_DS_BASE, ds_base_ok },
-	{ GUEST_ES_BASE, es_base_ok },
-	{ GUEST_FS_BASE, fs_base_ok },
-	{ GUEST_GS_BASE, gs_base_ok },
-	{ GUEST_TR_BASE, tr_base_ok },
-	{ GUEST_LDTR_BASE, ldtr_base_ok },
-	{ GUEST_CS_AR_BYTES, cs_rights_ok },
-	{ GUEST_SS_AR_BYTES, ss_rights_ok },
-	{ GUEST_DS_AR_BYTES, ds_rights_ok },
-	{ GUEST_ES_AR_BYTES, es_rights_ok },
-	{ GUEST_FS_AR_BYTES, fs_rights_ok },
-	{ GUEST_GS_AR_BYTES, gs_rights_ok },
-	{ GUEST_TR_AR_BYTES, tr_rights_ok },
-	{ GUEST_LDTR_AR_BYTES, ldtr_rights_ok },
-	{ GUEST_GDTR_BASE, gdt_base_ok },
-	{ GUEST_GDTR_LIMIT, gdt_limit_ok },
-	{ GUEST_IDTR_BASE, idt_base_ok },
-	{ GUEST_IDTR_LIMIT, idt_limit_ok },
-	{ GUEST_RIP, rip_ok },
-	{ GUEST_ACTIVITY_STATE, activity_ok },
-	{ GUEST_INTERRUPTIBILITY_INFO, interruptibility_ok },
-	{ GUEST_PENDING_DBG_EXCEPTIONS, pending_debug_ok },
-};
+/* ---- the two questions ----------------------------------------------------------------- */
 
-static void read_guest(struct gondola_vcpu *vcpu, struct guest *g)
+static void read_segments(struct gondola_vcpu *vcpu, struct guest *g)
 {
 	enum gondola_seg seg;
 
 	for (seg = 0; seg < GONDOLA_NR_SEGS; seg++)
 		vmx_get_segment(vcpu, seg, &g->seg[seg]);
+}
+
+/*
+ * In real mode a selector's low bits are part of an address.  Once CR0.PE is set they are a privilege,
+ * and the guest must replace the selector before the processor enters.
+ */
+bool vmx_can_enter(struct gondola_vcpu *vcpu)
+{
+	const struct gondola_segment *ss;
+	struct guest g;
+	bool ok;
+
+	if (unlikely(!(vcpu->cr0 & CR0_PE)))
+		return false;
+	if (likely(!to_vmx(vcpu)->segments_written))
+		return true;
+	g.v86 = vcpu->regs.rflags & RFL_VM;
+	read_segments(vcpu, &g);
+	ss = &g.seg[GONDOLA_SS];
+	ok = g.v86 || (rpl(ss) == dpl(ss) && ss_selector_ok(&g) &&
+		       data_selector_ok(&g, GONDOLA_DS) && data_selector_ok(&g, GONDOLA_ES) &&
+		       data_selector_ok(&g, GONDOLA_FS) && data_selector_ok(&g, GONDOLA_GS));
+	to_vmx(vcpu)->segments_written = !ok;
+	return ok;
+}
+
+static void read_guest(struct gondola_vcpu *vcpu, struct guest *g)
+{
+	read_segments(vcpu, g);
 	g->cr0 = vmx_read(GUEST_CR0);
 	g->cr3 = vmx_read(GUEST_CR3);
 	g->cr4 = vmx_read(GUEST_CR4);
@@ -392,14 +270,60 @@ static void read_guest(struct gondola_vcpu *vcpu, struct guest *g)
 	g->ia32e = to_vmx(vcpu)->entry & VM_ENTRY_IA32E_MODE;
 }
 
+static const char *broken_rule(const struct guest *g)
+{
+	const struct gondola_segment *tr = &g->seg[GONDOLA_TR], *ldtr = &g->seg[GONDOLA_LDTR];
+	const struct {
+		u32 field;
+		bool ok;
+	} rules[] = {
+		{ GUEST_CR0, cr0_ok(g) },
+		{ GUEST_CR4, cr4_ok(g) },
+		{ GUEST_CR3, !(g->cr3 >> boot_cpu_data.x86_phys_bits) },
+		{ GUEST_DR7, g->dr7 <= U32_MAX },
+		{ GUEST_SYSENTER_ESP, canonical(g->sysenter_esp) },
+		{ GUEST_SYSENTER_EIP, canonical(g->sysenter_eip) },
+		{ GUEST_RFLAGS, rflags_ok(g) },
+		{ GUEST_TR_SELECTOR, !(tr->selector & BIT(2)) },
+		{ GUEST_LDTR_SELECTOR, !usable(ldtr) || !(ldtr->selector & BIT(2)) },
+		{ GUEST_SS_SELECTOR, ss_selector_ok(g) },
+		{ GUEST_CS_BASE, base_ok(g, GONDOLA_CS) },
+		{ GUEST_SS_BASE, base_ok(g, GONDOLA_SS) },
+		{ GUEST_DS_BASE, base_ok(g, GONDOLA_DS) },
+		{ GUEST_ES_BASE, base_ok(g, GONDOLA_ES) },
+		{ GUEST_FS_BASE, canonical(g->seg[GONDOLA_FS].base) },
+		{ GUEST_GS_BASE, canonical(g->seg[GONDOLA_GS].base) },
+		{ GUEST_TR_BASE, canonical(tr->base) },
+		{ GUEST_LDTR_BASE, !usable(ldtr) || canonical(ldtr->base) },
+		{ GUEST_CS_AR_BYTES, cs_rights_ok(g) },
+		{ GUEST_SS_AR_BYTES, ss_rights_ok(g) },
+		{ GUEST_DS_AR_BYTES, data_rights_ok(g, GONDOLA_DS) },
+		{ GUEST_ES_AR_BYTES, data_rights_ok(g, GONDOLA_ES) },
+		{ GUEST_FS_AR_BYTES, data_rights_ok(g, GONDOLA_FS) },
+		{ GUEST_GS_AR_BYTES, data_rights_ok(g, GONDOLA_GS) },
+		{ GUEST_TR_AR_BYTES, tr_rights_ok(g) },
+		{ GUEST_LDTR_AR_BYTES, ldtr_rights_ok(g) },
+		{ GUEST_GDTR_BASE, canonical(g->gdt_base) },
+		{ GUEST_GDTR_LIMIT, g->gdt_limit <= U16_MAX },
+		{ GUEST_IDTR_BASE, canonical(g->idt_base) },
+		{ GUEST_IDTR_LIMIT, g->idt_limit <= U16_MAX },
+		{ GUEST_RIP, rip_ok(g) },
+		{ GUEST_ACTIVITY_STATE, g->activity == GUEST_ACTIVITY_ACTIVE },
+		{ GUEST_INTERRUPTIBILITY_INFO, interruptibility_ok(g) },
+		{ GUEST_PENDING_DBG_EXCEPTIONS, pending_debug_ok(g) },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rules); i++)
+		if (!rules[i].ok)
+			return vmx_field_name(rules[i].field);
+	return NULL;
+}
+
 const char *vmx_check_guest_state(struct gondola_vcpu *vcpu)
 {
 	struct guest g;
-	unsigned int i;
 
 	read_guest(vcpu, &g);
-	for (i = 0; i < ARRAY_SIZE(rules); i++)
-		if (!rules[i].ok(&g))
-			return vmx_field_name(rules[i].field);
-	return NULL;
+	return broken_rule(&g);
 }

@@ -42,6 +42,7 @@ void vmx_set_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
 	vmx_write(SEG_FIELD(LIMIT, seg), in->limit);
 	vmx_write(SEG_FIELD(AR_BYTES, seg), ar);
 	vmx_write(SEG_FIELD(SELECTOR, seg), in->selector);
+	to_vmx(vcpu)->segments_written = true;
 }
 
 int vmx_cpl(struct gondola_vcpu *vcpu)

@@ -446,6 +446,7 @@ const struct gondola_engine_ops gondola_vmx_ops = {
 	.vcpu_destroy = vmx_vcpu_destroy,
 	.vcpu_load = vmx_vcpu_load,
 	.vcpu_put = vmx_vcpu_put,
+	.can_enter = vmx_can_enter,
 	.enter = vmx_enter,
 	.decode = vmx_decode,
 	.inject = vmx_inject,

@@ -66,6 +66,7 @@ enum vmx_switched_msr {
  * @efer_listed: EFER is the first of the MSR lists
  * @nr_listed: how long they are
  * @shadow_written: the interrupt shadow was set by software since the last entry
+ * @segments_written: software set segments, and their selectors have not passed vmx_can_enter() since
  * @vpid: 0 if there is none
  * @exit_reason: VMCS field, read after each exit
  * @intr_info: likewise, for exceptions and NMIs
@@ -90,6 +91,7 @@ struct vmx_vcpu {
 	bool entered;
 	bool vmfail;
 	bool shadow_written;
+	bool segments_written;
 	bool efer_listed;
 	u8 nr_listed;
 	u16 vpid;
@@ -206,7 +208,9 @@ void vmx_requeue(struct gondola_vcpu *vcpu, u32 vectoring);
 /* RFLAGS.TF and an interrupt shadow that software set: keep the entry checks content. */
 void vmx_fix_pending_debug(struct gondola_vcpu *vcpu);
 
-/* check.c: which guest-state field does the processor object to?  NULL: none that we know */
+/* check.c: the processor's checks on guest state */
+bool vmx_can_enter(struct gondola_vcpu *vcpu);
+/* Which field does the processor object to?  NULL: none that we know */
 const char *vmx_check_guest_state(struct gondola_vcpu *vcpu);
 
 /* entry.S: 0 after an exit, 1 if VMLAUNCH or VMRESUME failed; @host_rsp caches HOST_RSP */
