@@ -163,7 +163,10 @@ int emul_op_xadd(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* src2 is the accumulator: written only when it differs, as the destination only when not. */
+/*
+ * src2 is the accumulator.  If it equals the destination, only the destination is written, else
+ * only src2.
+ */
 int emul_op_cmpxchg(struct gondola_emulator *e)
 {
 	u64 old = e->dst.value, accumulator = e->src2.value;

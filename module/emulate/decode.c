@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Decoding: what the bytes say, whatever the registers hold. */
+/* Decoding: it depends on the bytes and the mode alone, not on what the registers hold. */
 #include "insn.h"
 
 #define MAX_INSN	15u
@@ -23,7 +23,7 @@ static noinline int locate_code(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* Fetch behind what is there already. */
+/* Fetch more bytes behind those that were fetched. */
 static int fetch(struct gondola_emulator *e)
 {
 	unsigned int got = 0;
@@ -39,7 +39,7 @@ static int fetch(struct gondola_emulator *e)
 	return r;
 }
 
-/* The code segment's linear address of RIP, and the first bytes there. */
+/* Find the linear address of RIP, and fetch the first bytes there. */
 static int first_fetch(struct gondola_emulator *e)
 {
 	e->nr_bytes = 0;
@@ -55,9 +55,9 @@ static int first_fetch(struct gondola_emulator *e)
 }
 
 /*
- * From here to parse_bytes() the functions take the bytes at @p, the next one,
- * without asking whether they were fetched: parse_bytes() asks at the end, and
- * starts over when they were not.  No instruction leads them out of e->bytes.
+ * From here to parse_bytes() the functions read on at @p and do not ask whether the bytes were
+ * fetched. parse() asks at the end, and starts over if they were not.  No instruction is longer
+ * than e->bytes.
  */
 
 static noinline void note_prefix(struct gondola_emulator *e, const struct gondola_insn_desc *row,
@@ -78,14 +78,17 @@ static noinline void note_prefix(struct gondola_emulator *e, const struct gondol
 		*addrsize = true;
 		break;
 	default:
-		/* ES, CS, SS and DS say nothing in 64-bit mode, not even "not FS". */
+		/*
+		 * In 64-bit mode ES, CS, SS and DS are ignored; they do not even cancel an FS
+		 * before them.
+		 */
 		if (!emul_long64(e) || row->src >= GONDOLA_FS)
 			e->own.seg_override = row->src;
 		break;
 	}
 }
 
-/* Prefixes, up to the first byte of the opcode: *row is that byte's. */
+/* Take prefixes, and the first byte of the opcode; *row is the row of that byte. */
 static inline const u8 *parse_prefixes(struct gondola_emulator *e, const u8 *p,
 				       const struct gondola_insn_desc **row)
 {
@@ -112,7 +115,7 @@ static inline const u8 *parse_prefixes(struct gondola_emulator *e, const u8 *p,
 			e->own.rex = byte;
 		}
 		if (unlikely(p == end)) {
-			p++;		/* too long: parse_bytes() will see */
+			p++;		/* too long: parse() finds out */
 			break;
 		}
 	}
@@ -151,8 +154,8 @@ static const struct gondola_insn_desc *choose_row(const struct gondola_emulator 
 }
 
 /*
- * The opcode's further bytes, and groups: *row becomes that of the instruction.
- * @modrm_used: that took a look at ModRM, the next byte.
+ * Take the other bytes of the opcode and resolve groups; *row becomes the row of the instruction.
+ * @modrm_used: ModRM, the next byte, was needed to find it.
  */
 static inline const u8 *parse_opcode(struct gondola_emulator *e, const u8 *p,
 				     const struct gondola_insn_desc **row, bool *modrm_used)
@@ -270,7 +273,7 @@ static inline const u8 *parse_immediate(struct gondola_emulator *e, const u8 *p,
 	return p;
 }
 
-/* All of them, in the order of the operands. */
+/* Take all immediates, in the order of the operands. */
 static inline const u8 *parse_immediates(struct gondola_emulator *e, const u8 *p,
 					 const struct gondola_insn_desc *d)
 {
@@ -287,7 +290,7 @@ static inline const u8 *parse_immediates(struct gondola_emulator *e, const u8 *p
 	return p;
 }
 
-/* Is the row defined in this mode, and do we have it?  Then: its operand size. */
+/* Is the row defined in this mode, and implemented?  If so, adjust the operand size. */
 static noinline int check_row(struct gondola_emulator *e, const struct gondola_insn_desc *d)
 {
 	if (d->flags & D_UD || (d->flags & D_NO64 && emul_long64(e)) ||
@@ -302,7 +305,7 @@ static noinline int check_row(struct gondola_emulator *e, const struct gondola_i
 	return GONDOLA_EMUL_OK;
 }
 
-/* Once over e->bytes; insn_len is how far that went, whether the bytes were there or not. */
+/* Parse e->bytes once.  The length counts bytes that have not been fetched yet, too. */
 static inline int parse_bytes(struct gondola_emulator *e)
 {
 	const struct gondola_insn_desc *d;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Decoding: lengths, sizes, addresses, and what is refused. */
+/* Decoding: lengths, sizes, addresses and refusals. */
 #include <kunit/test.h>
 #include "insn.h"
 #include "test_world.h"
@@ -236,12 +236,12 @@ static void end_of_memory(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_PF);
 		KUNIT_EXPECT_EQ(test, w->emul.exception.cr2, (u64)WORLD_END);
 	}
-	/* An undefined instruction needs no byte more than says so. */
+	/* An undefined instruction is recognised without fetching more bytes. */
 	w->regs.rip = WORLD_END - 1;
 	w->memory[WORLD_BYTES - 1] = 0x06;
 	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_UD);
-	/* One of a group does: most of this one are undefined. */
+	/* In a group ModRM decides: most members of this one are undefined. */
 	w->memory[WORLD_BYTES - 1] = 0xfe;
 	memset(w->emul.bytes, 0xff, sizeof(w->emul.bytes));
 	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
@@ -264,7 +264,7 @@ static void code_segment_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
 }
 
-/* For any bytes there is an answer, a length of 1 … 15, and no change. */
+/* Any bytes decode or are refused, with a length of 1 … 15, and the registers do not change. */
 static void random_bytes(struct kunit *test)
 {
 	static const u8 prefixes[] = { 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x48, 0x64, 0x0f };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Entering the handler of an interrupt or exception: "Interrupt and Exception
+ * Enter the handler of an interrupt or exception: "Interrupt and Exception
  * Handling" in the manual, and for 64 bits "Exception and Interrupt Handling in
  * 64-bit Mode".
  */
 #include "insn.h"
 
-/* In an error code: from outside of the program; the selector is an index in the IDT. */
+/* Bits of an error code: the event came from outside of the program; the index is one of the IDT. */
 #define EXT		1u
 #define IN_IDT		2u
 
@@ -29,22 +29,22 @@
 #define MAX_FRAME		10u
 
 /**
- * struct delivery - one under way
- * @event: what is delivered
- * @software: by an instruction that asks for the gate's privilege
- * @ext: EXT, or 0 for an instruction
+ * struct delivery - the delivery of an event
+ * @event: the event
+ * @software: an instruction raised it, and needs the gate's privilege
+ * @ext: EXT for error codes, or 0 if an instruction raised the event
  * @rip: return address
- * @offset: the handler
- * @cs: its code segment
- * @ss: its stack segment, if @inner and not in long mode
- * @cpl: in which it runs
- * @inner: that is another, or another mode: SS and the stack pointer are saved
- * @interrupt: clears IF
+ * @offset: of the handler, in @cs
+ * @cs: the handler's code segment
+ * @ss: the handler's stack segment, not in long mode
+ * @cpl: the handler's privilege level
+ * @inner: the privilege level or the mode changes, so SS and the stack pointer are saved
+ * @interrupt: the gate clears IF
  * @task: the gate leads to a task
  * @width: of each word of the frame
  * @ist: number of the stack in the interrupt stack table, or 0
- * @words: what is pushed, the first one highest
- * @n: how many
+ * @words: the words to push, the first one to the highest address
+ * @n: number of @words
  */
 struct delivery {
 	const struct gondola_event *event;
@@ -161,7 +161,7 @@ static int read_gate(struct gondola_emulator *e, struct delivery *d, bool wide, 
 
 /* ---- the stack -------------------------------------------------------------- */
 
-/* @bytes of the TSS, at @at. */
+/* Read @bytes of the TSS at offset @at. */
 static int read_tss(struct gondola_emulator *e, const struct delivery *d, u32 at, void *buf,
 		    unsigned int bytes)
 {
@@ -194,7 +194,7 @@ static int legacy_stack(struct gondola_emulator *e, struct delivery *d)
 	return emul_stack_segment(e, words[1], d->cpl, VEC_TS, d->ext, &d->ss);
 }
 
-/* Where the frame goes: e->sp and d->ss. */
+/* Find the stack for the frame: set e->sp and d->ss. */
 static int find_stack(struct gondola_emulator *e, struct delivery *d, bool wide)
 {
 	int r = GONDOLA_EMUL_OK;
@@ -218,7 +218,7 @@ static int find_stack(struct gondola_emulator *e, struct delivery *d, bool wide)
 	return r;
 }
 
-/* Those of a fault have RF, so that an instruction breakpoint does not strike again. */
+/* A fault saves RF set, so that an instruction breakpoint does not strike again. */
 static u64 saved_flags(const struct gondola_emulator *e, const struct gondola_event *event)
 {
 	bool fault = event->kind == GONDOLA_EVENT_EXCEPTION && !event->insn_len &&
@@ -268,7 +268,7 @@ static int push_frame(struct gondola_emulator *e, struct delivery *d, bool wide)
 
 /* ---- protected and long mode -------------------------------------------------- */
 
-/* Nothing fails any more. */
+/* Nothing can fail from here on. */
 static void enter_handler(struct gondola_emulator *e, struct delivery *d, bool wide)
 {
 	if (e->mode == GONDOLA_EMUL_VM86) {
@@ -317,13 +317,13 @@ static int deliver_protected(struct gondola_emulator *e, struct delivery *d)
 	return GONDOLA_EMUL_OK;
 }
 
-/* Delivery completes by next_rip, rflags and sp: with the instruction, or at once. */
+/* Leaves the result in next_rip, rflags and sp.  The caller commits them, or the instruction does. */
 static int deliver(struct gondola_emulator *e, const struct gondola_event *event)
 {
 	struct delivery d = { .event = event };
 	int r;
 
-	/* INT1 is one, but asks for no privilege. */
+	/* INT1 is an instruction too, but needs no privilege. */
 	d.software = (event->kind == GONDOLA_EVENT_SOFT_INTERRUPT || event->insn_len) &&
 		     !(event->kind == GONDOLA_EVENT_EXCEPTION && event->vector == VEC_DB);
 	d.ext = d.software ? 0 : EXT;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Events into their handlers and back, in protected and long mode; the fast system calls. */
+/*
+ * Delivery of events and the return from their handlers, in protected and long mode; fast system
+ * calls.
+ */
 #include <kunit/test.h>
 #include "test_world.h"
 
@@ -31,7 +34,7 @@ static u64 stacked(struct test_world *w, u64 sp, unsigned int n, unsigned int by
 	return value;
 }
 
-/* As an engine does after each instruction. */
+/* An engine does this after each instruction. */
 static void refresh(struct test_world *w)
 {
 	w->emul.cpl = (segment(w, GONDOLA_SS)->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
@@ -135,11 +138,11 @@ static void long_mode_from_user(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stacked(w, sp, 0, 8), 7ull);
 	KUNIT_EXPECT_EQ(test, stacked(w, sp, 1, 8), (u64)WORLD_CODE);
 	KUNIT_EXPECT_EQ(test, stacked(w, sp, 2, 8), (u64)CODE3);
-	/* A fault's flags say that no breakpoint is to strike again. */
+	/* A fault saves RF, so that no breakpoint strikes again. */
 	KUNIT_EXPECT_EQ(test, stacked(w, sp, 3, 8), RFL_FIXED | RFL_IF | RFL_CF | RFL_RF);
 	KUNIT_EXPECT_EQ(test, stacked(w, sp, 4, 8), WORLD_DATA + 0x805ull);
 	KUNIT_EXPECT_EQ(test, stacked(w, sp, 5, 8), (u64)DATA3);
-	/* And back: without the error code, as a handler does it. */
+	/* The handler drops the error code and returns. */
 	w->regs.gpr[R_RSP] += 8;
 	KUNIT_ASSERT_EQ(test, RUN(w, 0x48, 0xcf), OK);
 	refresh(w);
@@ -154,7 +157,7 @@ static void long_mode_within(struct kunit *test)
 {
 	struct test_world *w = make_world(test, true);
 
-	/* A trap gate leaves IF; the stack is aligned although it is the same. */
+	/* A trap gate leaves IF.  The stack is aligned although it is not switched. */
 	set_gate(w, 9, true, 0x8f00);
 	w->regs.gpr[R_RSP] = WORLD_DATA + 0x80c;
 	KUNIT_ASSERT_EQ(test, deliver(w, GONDOLA_EVENT_INTERRUPT, 9, 0), OK);
@@ -181,14 +184,14 @@ static void gates_are_checked(struct kunit *test)
 	set_gate(w, 9, true, 0x8c00);
 	expect_refused(test, w, deliver(w, GONDOLA_EVENT_INTERRUPT, 9, 0), VEC_GP, 9 * 8 + 3);
 	expect_refused(test, w, deliver(w, GONDOLA_EVENT_INTERRUPT, 16, 0), VEC_GP, 16 * 8 + 3);
-	/* INT n asks for the gate's privilege, and its error has no EXT. */
+	/* INT n needs the gate's privilege, and its error code has no EXT. */
 	set_gate(w, 9, true, 0x8e00);
 	expect_refused(test, w, RUN(w, 0xcd, 0x09), VEC_GP, 9 * 8 + 2);
 	KUNIT_EXPECT_EQ(test, memcmp(&before, &w->regs, sizeof(before)), 0);
 	set_gate(w, 9, true, 0xee00);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xcd, 0x09), OK);
 	KUNIT_EXPECT_EQ(test, stacked(w, STACK0 - 40, 0, 8), WORLD_CODE + 2ull);
-	/* A stack that is not there. */
+	/* The stack is not mapped. */
 	enter_user(w, true);
 	test_world_set(w, TSS + 4, 0x1000);
 	KUNIT_EXPECT_EQ(test, deliver(w, GONDOLA_EVENT_INTERRUPT, 9, 0), FAULT);
@@ -215,7 +218,7 @@ static void protected_mode_from_user(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stacked(w, sp, 1, 4), (u64)WORLD_CODE);
 	KUNIT_EXPECT_EQ(test, stacked(w, sp, 2, 4), (u64)CODE3);
 	KUNIT_EXPECT_EQ(test, stacked(w, sp, 5, 4), (u64)DATA3);
-	/* Back: what the kernel had in FS may not stay, what the user had in DS may. */
+	/* The return nulls the kernel's FS and keeps the user's DS. */
 	w->regs.gpr[R_RSP] += 4;
 	*segment(w, GONDOLA_FS) = (struct gondola_segment){
 		.limit = ~0u, .ar = 0xc093, .selector = DATA0,
@@ -226,7 +229,10 @@ static void protected_mode_from_user(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], WORLD_DATA + 0x800ull);
 	KUNIT_EXPECT_EQ(test, segment(w, GONDOLA_DS)->selector, DATA3);
 	KUNIT_EXPECT_EQ(test, segment(w, GONDOLA_FS)->selector, 0);
-	/* A user's IRET changes neither IOPL nor, without IOPL, IF; nor goes further in. */
+	/*
+	 * A user's IRET does not change IOPL, changes IF only with IOPL, and cannot return to an
+	 * inner level.
+	 */
 	test_world_set(w, WORLD_DATA, WORLD_CODE | (u64)CODE3 << 32);
 	test_world_set(w, WORLD_DATA + 8, RFL_FIXED | RFL_IOPL | RFL_ZF | RFL_VM);
 	w->regs.gpr[R_RSP] = WORLD_DATA;
@@ -235,7 +241,7 @@ static void protected_mode_from_user(struct kunit *test)
 	test_world_set(w, WORLD_DATA, WORLD_CODE | (u64)CODE0 << 32);
 	w->regs.gpr[R_RSP] = WORLD_DATA;
 	expect_refused(test, w, RUN(w, 0xcf), VEC_GP, CODE0);
-	/* A stack of another privilege in the TSS. */
+	/* The TSS names a stack of another privilege level. */
 	test_world_set(w, TSS + 4, STACK0 | (u64)DATA3 << 32);
 	expect_refused(test, w, deliver(w, GONDOLA_EVENT_INTERRUPT, VEC_GP, 0), VEC_TS,
 		       (DATA3 & ~3) | 1);
@@ -297,7 +303,7 @@ static void fast_calls(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->emul.cpl, 3);
 	KUNIT_EXPECT_EQ(test, segment(w, GONDOLA_CS)->selector, 0x23);
 	KUNIT_EXPECT_EQ(test, segment(w, GONDOLA_SS)->selector, 0x1b);
-	/* A user has no SYSRET; and nobody SYSCALL while EFER forbids it. */
+	/* SYSRET is refused to a user, and SYSCALL to everybody while EFER forbids it. */
 	expect_refused(test, w, RUN(w, 0x48, 0x0f, 0x07), VEC_GP, 0);
 	test_world_msr(w, MSRX_EFER, EFER_F_LMA);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0x05), FAULT);
@@ -336,7 +342,7 @@ static void looks_at_descriptors(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], 0xffffffffull);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0x02, 0xc8), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], 0xa0fb00ull);
-	/* Null, beyond the table, and of the kernel: not seen. */
+	/* A null selector, one beyond the table and one of the kernel cannot be verified. */
 	enter_user(w, true);
 	for (w->regs.gpr[R_RAX] = 0; w->regs.gpr[R_RAX] <= 0x80; w->regs.gpr[R_RAX] += 0x40) {
 		KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0x03, 0xc8), OK);

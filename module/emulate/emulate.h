@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The instruction emulator: decode by tables, execute through operations.  Pure: it
- * knows no VM and no hardware, so it builds for UML, in userspace and in a
- * fuzzer.
+ * The instruction emulator.  It decodes by tables, and reaches the world through operations alone.
+ * It knows no VM and no hardware, so it also builds for UML, in userspace and in a fuzzer.
  */
 #ifndef GONDOLA_EMULATE_H
 #define GONDOLA_EMULATE_H
@@ -19,7 +18,7 @@ struct gondola_emulator;
 enum gondola_emul_result {
 	GONDOLA_EMUL_OK = 0,		/* the instruction is complete; registers are written */
 	GONDOLA_EMUL_FAULT,		/* emulator->exception is to be delivered; nothing else changed */
-	/* An operation asked for the launcher's help: leave, and run the same again afterwards. */
+	/* An operation needs the launcher: exit to it, and run the same instruction again afterwards. */
 	GONDOLA_EMUL_USER,
 	GONDOLA_EMUL_RETRY,		/* nothing done: let the guest run the instruction again */
 	GONDOLA_EMUL_UNKNOWN,		/* not implemented; emulator->insn holds its bytes */
@@ -33,19 +32,18 @@ enum gondola_emul_mode {
 };
 
 /**
- * struct gondola_emul_ops - what the emulator needs of the world
+ * struct gondola_emul_ops - the emulator's access to memory, registers and devices
  *
  * Addresses are linear, after segmentation; @bytes may cross a page.  Each
  * returns enum gondola_emul_result and fills emulator->exception on FAULT.
- * An instruction does all its reads before its first write, so that USER can
- * be answered by running it again with the read's answer at hand.  A string
- * instruction commits its registers after each chunk.
+ * An instruction does all its reads before its first write.  After USER it is run again from its
+ * start, and finds the answer to its read.  A string instruction commits its registers after each
+ * chunk.
  *
  * @read and @write get more than 16 bytes only for a chunk of a string
- * instruction, within one page.  If that is not plain memory they may answer
- * GONDOLA_EMUL_SPLIT with nothing done; the emulator then goes item by
- * item, in the width of the instruction.  A @write of 0 bytes asks whether a
- * write at @la would succeed, and does nothing.
+ * instruction, within one page.  Where that is not plain memory they may do nothing and answer
+ * GONDOLA_EMUL_SPLIT.  The emulator then accesses item by item, in the width of the instruction.  A
+ * @write of 0 bytes asks whether a write at @la would succeed, and does nothing.
  */
 struct gondola_emul_ops {
 	/* Up to @bytes of code; *got >= 1 on OK (short at a page that is not there). */
@@ -58,7 +56,7 @@ struct gondola_emul_ops {
 	/* LOCKed read-modify-write: *old in and out; OK with *old unchanged means exchanged. */
 	int (*cmpxchg)(struct gondola_emulator *e, gva_t la, void *old, const void *new,
 		       unsigned int bytes);
-	/* @count items; may do fewer: *done says how many. */
+	/* @count items; it may do fewer, and returns the number in *done. */
 	int (*io)(struct gondola_emulator *e, u16 port, unsigned int width, bool in, void *buf,
 		  unsigned int count, unsigned int *done);
 	void (*get_segment)(struct gondola_emulator *e, enum gondola_seg seg,
@@ -78,29 +76,29 @@ struct gondola_emul_ops {
 	int (*hlt)(struct gondola_emulator *e);
 	int (*wbinvd)(struct gondola_emulator *e);
 	/*
-	 * The STI or MOV SS shadow: 1 or 2 for the next instruction, 0 to clear.  Called when an
-	 * instruction completes; NULL if the caller keeps no shadow, or looks at
-	 * emulator->shadow.
+	 * Set the interrupt shadow for the next instruction: 1 after STI, 2 after MOV SS, 0 for
+	 * none.  Called when an instruction completes.  NULL if the caller keeps no shadow, or
+	 * looks at emulator->shadow.
 	 */
 	void (*set_shadow)(struct gondola_emulator *e, u32 shadow);
-	/* 16 bytes of an XMM register, live in the processor or in a saved area. */
+	/* The 16 bytes of an XMM register, in the processor or in a saved area. */
 	void (*get_xmm)(struct gondola_emulator *e, unsigned int n, void *buf);
 	void (*set_xmm)(struct gondola_emulator *e, unsigned int n, const void *buf);
 
-	/* The rest may be NULL: only an engine that interprets whole guests needs it. */
+	/* The operations below may be NULL: only an engine that interprets whole guests needs them. */
 
 	/* An IRET completes: NMIs are no longer blocked. */
 	void (*iret)(struct gondola_emulator *e);
 	/*
-	 * A task switch.  @enter_space: memory is what @cr3 maps, and CR3 is that; @swap_space: it is
-	 * again what it was before, and with the next call the new one, without a look at its tables.
-	 * @new_task: the registers are the new task's; what remains is to set CR0.TS, and to drop
-	 * the breakpoints that DR7 enables for one task.  NULL: no tasks are switched.
+	 * A task switch.  @enter_space loads CR3 with @cr3.  @swap_space exchanges the new and the
+	 * old CR3 and reads no tables.  @new_task is called when the registers are the new task's:
+	 * it sets CR0.TS and drops the breakpoints that DR7 enables for one task.  NULL: no tasks
+	 * are switched.
 	 */
 	int (*enter_space)(struct gondola_emulator *e, u64 cr3);
 	void (*swap_space)(struct gondola_emulator *e);
 	void (*new_task)(struct gondola_emulator *e);
-	/* VMCALL or VMMCALL, which then has the length of the instruction; NULL: #UD. */
+	/* VMCALL or VMMCALL.  NULL: #UD. */
 	int (*hypercall)(struct gondola_emulator *e);
 	/* INVPCID of @type with its descriptor; NULL: #UD. */
 	int (*invpcid)(struct gondola_emulator *e, u64 type, u64 pcid, gva_t la);
@@ -134,19 +132,19 @@ struct gondola_fxsave {
 } __aligned(64);
 
 #define GONDOLA_FSW_EXCEPTIONS	0x3fu	/* in @fsw as in @fcw */
-#define GONDOLA_FSW_ES		0x80u	/* one of them is noted and not masked */
+#define GONDOLA_FSW_ES		0x80u	/* an exception is noted and not masked */
 #define GONDOLA_FSW_B		0x8000u	/* the same as ES */
 
-/** gondola_x87_pending() - the next x87 instruction that waits is to raise #MF */
+/** gondola_x87_pending() - must the next x87 instruction that waits raise #MF? */
 static inline bool gondola_x87_pending(const struct gondola_fxsave *fpu)
 {
 	return fpu->fsw & ~fpu->fcw & GONDOLA_FSW_EXCEPTIONS;
 }
 
 /**
- * gondola_x87_settle() - make ES and B what flags and masks say, whatever a loaded image says
+ * gondola_x87_settle() - derive ES and B from the flags and their masks
  *
- * A processor does so when it loads the image.  All that comes from outside is settled.
+ * A processor does so when it loads an image.  Every image from outside passes through here.
  */
 static inline void gondola_x87_settle(struct gondola_fxsave *fpu)
 {
@@ -158,13 +156,13 @@ static inline void gondola_x87_settle(struct gondola_fxsave *fpu)
 #define GONDOLA_TLB_ENTRIES	512u	/* a power of two */
 
 /**
- * struct gondola_tlb_entry - a translation that reads and writes use without asking
- * @read, @write: the linear address of the page for which that is allowed, else GONDOLA_TLB_NONE
+ * struct gondola_tlb_entry - a translation for reads and writes that need not call @ops
+ * @read, @write: linear address of the page if it may be read (written), else GONDOLA_TLB_NONE
  * @host: where its bytes are
  *
- * An entry is at index (address / page size) % GONDOLA_TLB_ENTRIES.  The caller
- * fills it, after an operation answered, and drops it.  A page whose writes must
- * be noticed, since it holds cached instructions or a page table, has no @write.
+ * An entry is at index (address / page size) % GONDOLA_TLB_ENTRIES.  The caller fills it from an
+ * operation, and drops it.  A page with cached instructions or a page table has no @write, since
+ * writes to it must be noticed.
  */
 struct gondola_tlb_entry {
 	gva_t read;
@@ -195,14 +193,14 @@ struct gondola_insn_desc;	/* a row of the decode tables */
 #define GONDOLA_NO_REG	0xff
 
 /**
- * struct gondola_insn - a decoded instruction: all that its bytes and the mode determine
+ * struct gondola_insn - a decoded instruction, as far as its bytes and the mode determine it
  * @desc: the row of the tables
  * @run: how it is executed
  * @imm: first immediate, or address in the instruction
  * @imm2: second one: ENTER's level, the selector of a far pointer
  * @disp: displacement
  * @len: its bytes
- * @mode: in which it was decoded; it means something else in another
+ * @mode: the mode it was decoded for; in another the bytes mean something else
  * @opcode_map: 1: one byte, 2: 0f, 3: 0f 38, 4: 0f 3a
  * @op_bytes: operand size: 2, 4, 8
  * @addr_bytes: address size: 2, 4, 8
@@ -213,8 +211,8 @@ struct gondola_insn_desc;	/* a row of the decode tables */
  * @scale: 0 … 3
  * @dst_reg, @dst_bytes, @src_reg, @src_bytes: for @run
  *
- * It says nothing about where it stands: it may be kept, and executed at any
- * address at which the same bytes are found.
+ * It does not depend on its address: it may be kept, and executed wherever the same bytes are
+ * found.
  */
 struct gondola_insn {
 	const struct gondola_insn_desc *desc;
@@ -247,17 +245,17 @@ struct gondola_insn {
 };
 
 /**
- * struct gondola_emulator - one instruction under way
+ * struct gondola_emulator - the execution of one instruction
  * @ops, @ctx: the caller's
  * @regs: live registers; written only when the instruction (or a string chunk) completes
  * @segments: all segment registers, live; NULL: ask @ops->get_segment
- * @tlb: GONDOLA_TLB_ENTRIES of them, for the present privilege; NULL: ask @ops for all memory
- * @fpu: the FPU's registers; NULL: XMM registers go through @ops, and of the FPU there is no more
+ * @tlb: GONDOLA_TLB_ENTRIES translations for the present privilege; NULL: ask @ops for all memory
+ * @fpu: the FPU's registers; NULL: XMM registers go through @ops, and no other FPU state exists
  * @mode, @cpl: set by the caller before each call, whenever something changed them
  * @exception: with GONDOLA_EMUL_FAULT
  * @insn: the instruction
- * @own: what gondola_parse() found
- * @bytes, @nr_bytes: what was fetched for it
+ * @own: the result of gondola_parse()
+ * @bytes, @nr_bytes: the bytes fetched for it
  *
  * The caller may keep one for all instructions, without clearing it between
  * them.  TF is the caller's: after OK gondola_emulate_trap_due() says whether it
@@ -278,7 +276,7 @@ struct gondola_emulator {
 	struct gondola_event exception;
 
 	struct gondola_insn own;
-	u8 bytes[40];		/* nr_bytes of them; the decoder looks beyond before it knows better */
+	u8 bytes[40];		/* the decoder may read beyond nr_bytes, and then starts over */
 	u8 nr_bytes;
 	u8 fetch_max;		/* bytes up to the code segment's limit, at most 15 */
 	gva_t fetch_la;		/* linear address of bytes[0] */
@@ -289,7 +287,7 @@ struct gondola_emulator {
 	struct gondola_operand src;
 	struct gondola_operand src2;
 
-	/* These become architectural state when the instruction completes. */
+	/* Committed when the instruction completes. */
 	u32 writeback;
 	u8 shadow;
 	u8 sp_bytes;
@@ -301,20 +299,18 @@ struct gondola_emulator {
 };
 
 /**
- * gondola_parse() - fetch and decode at regs->rip: all that the bytes and the mode determine
+ * gondola_parse() - fetch and decode at regs->rip, as far as the bytes and the mode determine
  *
- * Leaves it in @e->own.  An engine copies that to where it keeps decoded
- * instructions, one for each (host page, offset, mode), and drops those of a
- * page when the page is written; none that crosses a page is kept.
+ * The result is in @e->own.  An engine that keeps decoded instructions copies it.
  */
 int gondola_parse(struct gondola_emulator *e);
-/* For gondola_execute(): what few instructions need. */
+/* The rest of gondola_execute(), for the few instructions that need it. */
 int gondola_execute_rare(struct gondola_emulator *e);
 /**
  * gondola_execute() - execute a decoded instruction at regs->rip
  * @insn: as gondola_parse() made it in the same mode; unchanged until this returns
  *
- * Of a REP: at least one chunk.
+ * An instruction with REP executes at least one chunk.
  */
 static inline int gondola_execute(struct gondola_emulator *e, const struct gondola_insn *insn)
 {
@@ -333,24 +329,23 @@ int gondola_emulate(struct gondola_emulator *e);
  * @rip: likewise
  * @branches: DEBUGCTL.BTF is set: only branches trap
  *
- * TF counts as it was before the instruction.  SYSCALL and SYSRET go by the TF that
- * they leave, since their caller is not to be stepped beyond its privilege.  An
- * instruction that enters a handler does not trap, and MOV SS puts it off.  Of a REP
- * each item traps: with TF set the emulator does one at a time.
+ * TF counts as it was before the instruction.  For SYSCALL and SYSRET the TF after it counts, so
+ * that nobody steps through code of another privilege.  An instruction that enters a handler does
+ * not trap, and MOV SS delays the trap by one instruction.  With REP each item traps: the emulator
+ * does one at a time while TF is set.
  */
 bool gondola_emulate_trap_due(const struct gondola_emulator *e, u64 rflags, u64 rip,
 			      bool branches);
 /**
  * gondola_emulate_deliver() - enter the handler of an interrupt or exception
  *
- * Through the vector table of real mode, or the IDT: gates of 16, 32 and 64
- * bits, another stack from the TSS or its IST, the error code; CR2 of a page
- * fault.  RIP is the return address; for software events insn_len is added to
- * it.  OK: CS, SS and the registers are the handler's: mode and cpl have to be
- * set anew.  FAULT: nothing changed; @e->exception arose, with EXT in its error
- * code, and merges with @event (gondola_event_merge()).  Through a task gate
- * the new task may have begun nevertheless: @e->ops->new_task() was called then.
- * UNKNOWN: a task gate, and that operation is NULL.
+ * Uses the vector table of real mode, or the IDT with gates of 16, 32 and 64 bits; takes another
+ * stack from the TSS or its IST; pushes the error code; sets CR2 for a page fault.  RIP is the
+ * return address, and insn_len is added to it for software events.  OK: CS, SS and the registers
+ * are the handler's, so the caller must set mode and cpl anew.  FAULT: nothing changed;
+ * @e->exception arose, with EXT in its error code, and merges with @event (gondola_event_merge()).
+ * Through a task gate the new task may have begun all the same: then @e->ops->new_task() was
+ * called. UNKNOWN: a task gate, and that operation is NULL.
  */
 int gondola_emulate_deliver(struct gondola_emulator *e, const struct gondola_event *event);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Features that only an engine of whole guests has: kept instructions, translations, the FPU. */
+/* Features that only an engine of whole guests uses: kept instructions, translations, the FPU. */
 #include <kunit/test.h>
 #include "insn.h"
 #include "test_world.h"
@@ -40,7 +40,7 @@ static void kept_instructions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.rip, WORLD_CODE + 0x107ull);
 	KUNIT_EXPECT_EQ(test, w->fetches, 1u);
 
-	/* Kept or not, it must lie within the code segment. */
+	/* A kept instruction, too, must lie within the code segment. */
 	w = test_world_init(test, GONDOLA_EMUL_PROT32);
 	memcpy(w->memory, code, sizeof(code));
 	KUNIT_ASSERT_EQ(test, gondola_parse(&w->emul), OK);
@@ -62,7 +62,7 @@ static void translations(struct kunit *test)
 	entry->host = test_world_at(w, WORLD_DATA);
 	w->regs.gpr[R_RDI] = WORLD_DATA;
 	test_world_set(w, WORLD_DATA, 0x1122334455667788);
-	/* mov (%rdi), %rax: nobody is asked */
+	/* mov (%rdi), %rax: no operation is called */
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x8b, 0x07), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RAX], 0x1122334455667788ull);
 	KUNIT_EXPECT_EQ(test, w->reads, 0u);
@@ -73,7 +73,7 @@ static void translations(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x89, 0x47, 0x10), OK);
 	KUNIT_EXPECT_EQ(test, w->writes, 1u);
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA + 0x10), 0x55667788ull);
-	/* Across the end of the page, and 4 KiB * entries on: another page's. */
+	/* Across the end of the page; then a page with the same index in the TLB. */
 	w->regs.gpr[R_RDI] = WORLD_DATA + GONDOLA_PAGE_SIZE - 4;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x8b, 0x07), OK);
 	KUNIT_EXPECT_EQ(test, w->reads, 1u);
@@ -82,7 +82,7 @@ static void translations(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->emul.exception.cr2, w->regs.gpr[R_RDI]);
 }
 
-/* An operand that will be written faults as a write, not first as a read. */
+/* An operand that is read and then written faults as a write at once. */
 static void modifying_is_writing(struct kunit *test)
 {
 	static const u8 codes[][4] = {
@@ -153,7 +153,7 @@ static void sse_exceptions(struct kunit *test)
 	w->cr[0] |= CR0_TS;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xf2, 0x0f, 0x5e, 0xd0), FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_NM);
-	/* ldmxcsr (%rdi) with a bit that there is not */
+	/* ldmxcsr (%rdi) with an undefined bit */
 	w->cr[0] &= ~CR0_TS;
 	w->regs.gpr[R_RDI] = WORLD_DATA;
 	test_world_set(w, WORLD_DATA, 0x10000);
@@ -177,12 +177,12 @@ static void x87_exceptions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xdd, 0x1f), OK);
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA), THREE);
 	KUNIT_EXPECT_EQ(test, fpu->tag, 0);
-	/* A store of what is not there: with the exception unmasked nothing is stored, … */
+	/* A store from an empty register: with the exception unmasked nothing is stored, … */
 	fpu->fcw = 0x37e;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xdd, 0x1f), OK);
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA), THREE);
 	KUNIT_EXPECT_TRUE(test, fpu->fsw & 0x80);
-	/* … the next instruction but one of control raises it, and so does WAIT. */
+	/* … and the next instruction raises it, also WAIT, unless it is a control instruction. */
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xdd, 0x3f), OK);	/* fnstsw (%rdi) */
 	KUNIT_EXPECT_EQ(test, (u16)test_world_u64(w, WORLD_DATA), fpu->fsw);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
@@ -191,7 +191,7 @@ static void x87_exceptions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xdb, 0xe2), OK);	/* fnclex */
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x9b), OK);
-	/* A fault of the store leaves the stack as it was. */
+	/* If the store faults, the stack keeps its top. */
 	fpu->fcw = 0x37f;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), OK);
 	w->regs.gpr[R_RDI] = WORLD_END;
@@ -213,7 +213,7 @@ static void saves_and_restores(struct kunit *test)
 		fpu->xmm[i][0] = i + 1;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), OK);
 	before = *fpu;
-	/* fxsave64 (%rdi), across two pages; then all is lost, and comes back */
+	/* fxsave64 (%rdi), across two pages; fxrstor64 brings all back after a clear */
 	w->regs.gpr[R_RDI] = WORLD_DATA + GONDOLA_PAGE_SIZE - 0x100;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x0f, 0xae, 0x07), OK);
 	memset(fpu, 0, sizeof(*fpu));
@@ -233,28 +233,28 @@ static void saves_and_restores(struct kunit *test)
 static void summary_and_unmasking(struct kunit *test, struct test_world *w,
 				  struct gondola_fxsave *fpu, struct gondola_fxsave *image)
 {
-	/* The summary alone raises nothing. */
+	/* The summary bit alone raises nothing. */
 	image->fcw = 0x37f;
 	image->fsw = 0x8080;
 	w->regs.gpr[R_RDI] = WORLD_DATA;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0xae, 0x0f), OK);
 	KUNIT_EXPECT_EQ(test, fpu->fsw, 0);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), OK);
-	/* FLDCW that unmasks what is noted. */
+	/* FLDCW unmasks an exception that is noted. */
 	fpu->fsw = 1;
 	test_world_set(w, WORLD_DATA, 0x37e);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0x2f), OK);
 	KUNIT_EXPECT_EQ(test, fpu->fsw & 0x8080, 0x8080);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
-	/* State that got in unsettled is not executed either: this would fault in the host. */
+	/* Nor is an unsettled state executed that got in some other way: it would fault in the host. */
 	fpu->fcw = 0x37e;
 	fpu->fsw = 1;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
 }
 
-/* Images that a processor would not have saved: flags without their summary, and the reverse. */
+/* Images that no processor saves: flags without the summary bit, and the summary bit without flags. */
 static void pending_exception_from_an_image(struct kunit *test)
 {
 	static const u8 waits[][4] = {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Executing a decoded instruction: checks, reads, its handler, writes.  What
- * can fail comes before what cannot, so that a fault leaves all unchanged.
+ * Execute a decoded instruction: checks, reads, its handler, writes.  All steps that can fail come
+ * first, so a fault leaves everything unchanged.
  */
 #include "insn.h"
 
-/* How often a LOCKed instruction may lose against others before the guest tries by itself. */
+/* A LOCKed instruction that loses so often to other vCPUs ends, and the guest tries it again. */
 #define MAX_LOCK_TRIES	64
 
 static inline int bind_memory(struct gondola_emulator *e, struct gondola_operand *op, u64 ea)
@@ -139,7 +139,7 @@ static noinline int bind_other(struct gondola_emulator *e, struct gondola_operan
 	return GONDOLA_EMUL_OK;
 }
 
-/* The usual two inline. */
+/* The two most frequent kinds are inline. */
 static __always_inline int bind_operand(struct gondola_emulator *e, struct gondola_operand *op,
 					u8 spec)
 {
@@ -158,7 +158,7 @@ static inline int bind(struct gondola_emulator *e)
 	const struct gondola_insn_desc *d = e->insn->desc;
 	int r;
 
-	/* The source first: a bit string's address depends on it. */
+	/* Bind the source first: the address of a bit string depends on it. */
 	e->src.kind = GONDOLA_OPERAND_NONE;
 	if (d->src) {
 		r = bind_operand(e, &e->src, d->src);
@@ -369,7 +369,7 @@ static int execute(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* Nothing fails from here on. */
+/* Nothing can fail from here on. */
 static void commit(struct gondola_emulator *e)
 {
 	u32 writeback = e->writeback;
@@ -421,7 +421,7 @@ int emul_run_any(struct gondola_emulator *e)
 	return emul_failed(r);
 }
 
-/* The code segment's limit is asked when an instruction is fetched: a kept one was not. */
+/* Fetching checks the code segment's limit, but a kept instruction is not fetched. */
 static int check_limit(struct gondola_emulator *e)
 {
 	struct gondola_segment copy;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Execution: what an instruction asks of the world, in which order, and what a
- * failure leaves behind.  Results and flags are compared with a processor by
- * tools/testing/emulate.
+ * Execution: which operations an instruction calls, in which order, and the state after a failure.
+ * tools/testing/emulate compares results and flags with a processor's.
  */
 #include <kunit/test.h>
 #include "test_world.h"
@@ -43,7 +42,7 @@ struct faulting {
 	u8 code[8];
 };
 
-/* RDI and RSP point into a page that must not be written. */
+/* RDI and RSP point into a read-only page. */
 static const struct faulting faulting[] = {
 	{ "mov", { 0x48, 0x89, 0x07 } },
 	{ "add", { 0x48, 0x01, 0x07 } },
@@ -91,7 +90,7 @@ static void fault_changes_nothing(struct kunit *test)
 	w->regs.gpr[R_RSI] = WORLD_DATA + 0x2000;
 	w->regs.rflags |= RFL_CF | RFL_OF | RFL_RF;
 	w->read_only = WORLD_DATA;
-	/* Not what RAX holds: CMPXCHG writes even so. */
+	/* RAX differs from memory: CMPXCHG writes even so. */
 	test_world_set(w, WORLD_DATA, WORLD_CODE + 0x100);
 	memcpy(w->memory, c->code, sizeof(c->code));
 	memcpy(memory, w->memory, WORLD_BYTES);
@@ -127,7 +126,7 @@ static void non_canonical(struct kunit *test)
 	w->regs.gpr[R_RDI] = 0x800000000000;
 	expect_fault(test, w, RUN(w, 0x48, 0x8b, 0x07), VEC_GP);
 	KUNIT_EXPECT_TRUE(test, w->emul.exception.has_error);
-	/* The last byte alone is beyond. */
+	/* Only the last byte is beyond the limit. */
 	w->regs.gpr[R_RDI] = 0x7ffffffffffc;
 	expect_fault(test, w, RUN(w, 0x48, 0x8b, 0x07), VEC_GP);
 	w->regs.gpr[R_RBP] = 0xffff7fffffffffff;
@@ -146,7 +145,7 @@ static void segment_bases(struct kunit *test)
 	struct test_world *w = test_world_init(test, GONDOLA_EMUL_LONG64);
 	unsigned int i;
 
-	/* In 64-bit mode only those of FS and GS count. */
+	/* In 64-bit mode only the bases of FS and GS count. */
 	for (i = 0; i < GONDOLA_NR_SEGS; i++)
 		w->seg[i].base = 0xdead0000;
 	w->seg[GONDOLA_GS].base = WORLD_DATA;
@@ -170,7 +169,7 @@ static void lock_is_an_exchange(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA), 15ull);
 	KUNIT_EXPECT_EQ(test, w->exchanges, 1u);
 	KUNIT_EXPECT_EQ(test, w->writes, 0u);
-	/* XCHG needs no prefix for that. */
+	/* XCHG is locked without the prefix. */
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x87, 0x07), OK);
 	KUNIT_EXPECT_EQ(test, w->exchanges, 2u);
 	KUNIT_EXPECT_EQ(test, w->writes, 0u);
@@ -195,7 +194,7 @@ static void lost_races(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA), 103ull);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RAX], 3ull);
 	KUNIT_EXPECT_EQ(test, w->exchanges, 4u);
-	/* CMPXCHG sees the other's value, and says so. */
+	/* CMPXCHG sees the other's value and clears ZF. */
 	w->regs.gpr[R_RAX] = 103;
 	w->regs.gpr[R_RDX] = 7;
 	w->losses = 1;
@@ -329,20 +328,20 @@ static void popf_rights(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x9d), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.rflags,
 			all & ~(RFL_VM | RFL_RF | RFL_VIF | RFL_VIP));
-	/* A user: neither IOPL nor IF. */
+	/* A user changes neither IOPL nor IF. */
 	w->regs.rflags = RFL_FIXED;
 	w->regs.gpr[R_RSP] = sp;
 	w->emul.cpl = 3;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x9d), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.rflags & (RFL_IF | RFL_IOPL), 0ull);
 	KUNIT_EXPECT_TRUE(test, w->regs.rflags & RFL_CF);
-	/* With IOPL 3 IF, but not IOPL itself. */
+	/* With IOPL 3 a user changes IF, but not IOPL itself. */
 	w->regs.rflags = RFL_FIXED | RFL_IOPL;
 	w->regs.gpr[R_RSP] = sp;
 	test_world_set(w, sp, RFL_IF);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x9d), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.rflags, RFL_FIXED | RFL_IF | RFL_IOPL);
-	/* Virtual-8086 mode asks IOPL. */
+	/* Virtual-8086 mode needs IOPL 3. */
 	w = test_world_init(test, GONDOLA_EMUL_VM86);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x9c), OK);
 	w->regs.rflags &= ~RFL_IOPL;
@@ -381,7 +380,7 @@ static void limits(struct kunit *test)
 	w->seg[GONDOLA_SS].limit = WORLD_DATA + 3;
 	w->regs.gpr[R_RBP] = WORLD_DATA + 1;
 	expect_fault(test, w, RUN(w, 0x8b, 0x45, 0x00), VEC_SS);
-	/* Expand-down: what is above the limit. */
+	/* An expand-down segment contains the offsets above its limit. */
 	ds->ar |= 4;
 	ds->limit = WORLD_DATA;
 	w->regs.gpr[R_RDI] = WORLD_DATA;
@@ -425,7 +424,7 @@ static void xmm_rights(struct kunit *test)
 	w->cr[0] &= ~(CR0_TS | CR0_EM);
 	w->cr[4] &= ~CR4_OSFXSR;
 	expect_fault(test, w, RUN(w, 0x0f, 0x11, 0x0f), VEC_UD);
-	/* MOVNTI has nothing to do with that. */
+	/* MOVNTI needs none of it. */
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x0f, 0xc3, 0x07), OK);
 }
 

@@ -15,7 +15,7 @@ struct far_pointer {
 	u16 selector;
 };
 
-/* @s is the segment that @selector names, checked; nothing has changed yet. */
+/* Find and check the code segment @s that @selector names.  Changes nothing. */
 static int find_target(struct gondola_emulator *e, const struct far_pointer *to,
 		       struct gondola_segment *s)
 {
@@ -35,7 +35,7 @@ static int find_target(struct gondola_emulator *e, const struct far_pointer *to,
 	return to->offset > s->limit ? emul_gp(e) : GONDOLA_EMUL_OK;
 }
 
-/* Nothing fails any more. */
+/* Nothing can fail from here on. */
 static void go(struct gondola_emulator *e, const struct far_pointer *to,
 	       const struct gondola_segment *s)
 {
@@ -50,7 +50,7 @@ static void go(struct gondola_emulator *e, const struct far_pointer *to,
 #define TYPE_TSS	9u
 #define TYPE_CALL	12u
 
-/* @s: the gate or TSS that is jumped to, or called. */
+/* Jump to the gate or TSS @s, or call it. */
 static int go_by_system_descriptor(struct gondola_emulator *e, const struct gondola_segment *s,
 				   enum emul_task_way way)
 {
@@ -88,7 +88,7 @@ static int jump(struct gondola_emulator *e, const struct far_pointer *to)
 	return r;
 }
 
-/* @n values, the last one lowest, each of @bytes. */
+/* Push @n values of @bytes each, the last one to the lowest address. */
 static int push(struct gondola_emulator *e, const u64 *values, unsigned int n,
 		unsigned int bytes)
 {
@@ -109,7 +109,7 @@ static int push(struct gondola_emulator *e, const u64 *values, unsigned int n,
 	return r;
 }
 
-/* The reverse, and @more bytes. */
+/* Pop @n values, and release @more bytes. */
 static int pop(struct gondola_emulator *e, u64 *values, unsigned int n, unsigned int more)
 {
 	u64 sp = e->regs->gpr[R_RSP];
@@ -201,10 +201,10 @@ int emul_op_call_far_mem(struct gondola_emulator *e)
 }
 
 /**
- * struct way_back - what a return pops
- * @to: where to
- * @cs: the code segment there
- * @outer: its privilege level is another, or it is one of 64 bits: SS and SP were popped as well
+ * struct way_back - the target of a far return or IRET
+ * @to: offset in @cs
+ * @cs: the code segment
+ * @outer: the privilege level changes, or @cs has 64 bits: SS and SP were popped as well
  * @sp: stack pointer
  * @ss: its segment
  */
@@ -216,7 +216,7 @@ struct way_back {
 	u16 ss;
 };
 
-/* Checks what was popped; with @outer, loads the stack, and the code segment in any case. */
+/* Check what was popped, then load the code segment and, with @outer, the stack. */
 static int go_back(struct gondola_emulator *e, struct way_back *back)
 {
 	const unsigned int cpl = back->to.selector & 3;
@@ -246,7 +246,7 @@ static int go_back(struct gondola_emulator *e, struct way_back *back)
 	return GONDOLA_EMUL_OK;
 }
 
-/* With an immediate: that many bytes of arguments go too, from both stacks. */
+/* The immediate is the number of bytes of arguments, which both stacks release. */
 int emul_op_ret_far(struct gondola_emulator *e)
 {
 	unsigned int more = e->src.kind == GONDOLA_OPERAND_IMM ? e->src.value : 0;
@@ -268,7 +268,7 @@ int emul_op_ret_far(struct gondola_emulator *e)
 		return r;
 	back.outer = (back.to.selector & 3) != e->cpl;
 	if (back.outer) {
-		/* e->sp is where the outer stack pointer stands. */
+		/* e->sp points at the outer stack pointer. */
 		r = emul_linear(e, GONDOLA_SS, e->sp, 2 * bytes, false, &la);
 		if (!r)
 			r = e->ops->read(e, la, &back.sp, bytes, false);
@@ -316,7 +316,7 @@ static int iret_real(struct gondola_emulator *e)
 	return r;
 }
 
-/* Nine words: EIP, CS, EFLAGS, ESP, SS, ES, DS, FS, GS. */
+/* Pops nine words: EIP, CS, EFLAGS, ESP, SS, ES, DS, FS, GS. */
 static int iret_to_vm86(struct gondola_emulator *e)
 {
 	static const enum gondola_seg segs[] = { GONDOLA_SS, GONDOLA_ES, GONDOLA_DS, GONDOLA_FS,
@@ -341,7 +341,7 @@ static int iret_to_vm86(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* From 64-bit mode SS and RSP are always popped. */
+/* IRET in 64-bit mode always pops SS and RSP. */
 static int iret_protected(struct gondola_emulator *e)
 {
 	const bool long64 = emul_long64(e);

@@ -4,7 +4,7 @@
 #include "test_world.h"
 
 #define GDT	(WORLD_DATA + 0x1000)
-#define STACK	0x2800ull		/* offset in the segment of real mode */
+#define STACK	0x2800ull		/* offset in real mode's segment */
 
 static struct gondola_segment *cs(struct test_world *w)
 {
@@ -58,7 +58,7 @@ static void calls_and_returns(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.rip, 5ull);
 	KUNIT_EXPECT_EQ(test, cs(w)->base, (u64)WORLD_BASE);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], STACK + 2);
-	/* A stack that is no memory: nothing happens. */
+	/* The stack is not mapped: nothing changes. */
 	w->seg[GONDOLA_SS].base = 0;
 	w->regs.rip = 0;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x9a, 0x20, 0x00, 0x10, 0x10), GONDOLA_EMUL_FAULT);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* SYSCALL, SYSENTER and their returns: flat segments made of a selector, no descriptor. */
+/* SYSCALL, SYSENTER and their returns.  They load flat segments and read no descriptors. */
 #include "insn.h"
 
 #define AR_DATA		0x93u		/* P, S, writable, accessed */
 #define AR_CODE		0x9bu
-/* The bits of R11 that SYSRET loads. */
+/* The flags that SYSRET loads from R11. */
 #define SYSRET_FLAGS	0x3c7fd7ull
 
 static void set_flat(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ar,
@@ -19,7 +19,7 @@ static void set_flat(struct gondola_emulator *e, enum gondola_seg seg, u16 selec
 	e->ops->set_segment(e, seg, &s);
 }
 
-/* @code64: CS is of 64 bits.  SS comes last: it sets the CPL. */
+/* @code64: CS has 64 bits.  SS is set last, since it sets the CPL. */
 static void set_pair(struct gondola_emulator *e, u16 cs, u16 ss, bool code64, unsigned int dpl)
 {
 	set_flat(e, GONDOLA_CS, cs, AR_CODE | (code64 ? GONDOLA_AR_L : GONDOLA_AR_DB), dpl);
@@ -36,7 +36,7 @@ static int get_msrs(struct gondola_emulator *e, const u32 *index, u64 *value, un
 	return r;
 }
 
-/* In long mode alone, as one maker's processors have it. */
+/* Long mode only, but compatibility mode as well, as on AMD's processors. */
 int emul_op_syscall(struct gondola_emulator *e)
 {
 	const u32 index[] = { MSRX_EFER, MSRX_STAR, emul_long64(e) ? MSRX_LSTAR : MSRX_CSTAR,

@@ -6,7 +6,7 @@
 #define FX_LOADED	416u		/* beyond XMM15 it is reserved */
 #define FSW_TOP_SHIFT	11
 #define FX_XMM		160u
-#define MXCSR_VALID	0xffffu		/* with DAZ: all processors of 64 bits have it */
+#define MXCSR_VALID	0xffffu		/* with DAZ, which all 64-bit processors have */
 
 static int check_fx(struct gondola_emulator *e)
 {
@@ -33,7 +33,7 @@ static unsigned int to_page_end(gva_t la)
 	return GONDOLA_PAGE_SIZE - (la & ~GONDOLA_PAGE_MASK);
 }
 
-/* Both pages, or neither. */
+/* Both pages are written, or neither. */
 static int write_image(struct gondola_emulator *e, gva_t la, const u8 *image, unsigned int bytes)
 {
 	unsigned int here = to_page_end(la);
@@ -73,7 +73,10 @@ int emul_op_fxsave(struct gondola_emulator *e)
 	image->pad = 0;
 	image->mxcsr_mask = MXCSR_VALID;
 	if (!(e->insn->rex & 8)) {
-		/* Pointers of 32 bits; the selectors beside them are always 0 nowadays. */
+		/*
+		 * Store pointers of 32 bits.  Today's processors store 0 for the selectors beside
+		 * them.
+		 */
 		image->fip = (u32)image->fip;
 		image->fdp = (u32)image->fdp;
 	}
@@ -124,7 +127,7 @@ int emul_op_stmxcsr(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* The physical registers stay where they are: their order in the image does not. */
+/* st[] starts at the top of the stack: with another TOP the registers are rotated in it. */
 static void top_to_zero(struct gondola_fxsave *fpu)
 {
 	unsigned int top = fpu->fsw >> FSW_TOP_SHIFT & 7, i;
@@ -149,7 +152,7 @@ int emul_check_mmx(struct gondola_emulator *e)
 	return gondola_x87_pending(e->fpu) ? emul_fault(e, VEC_MF) : GONDOLA_EMUL_OK;
 }
 
-/* It is the lower part of a physical register, wherever the stack begins. */
+/* An MMX register is part of a physical register; the top of the stack does not matter. */
 u64 emul_read_mmx(const struct gondola_emulator *e, unsigned int reg)
 {
 	unsigned int top = e->fpu->fsw >> FSW_TOP_SHIFT & 7;
@@ -165,7 +168,7 @@ void emul_begin_mmx(struct gondola_emulator *e)
 	e->fpu->tag = 0xff;
 }
 
-/* The x87 finds a number there that is none. */
+/* Sign and exponent become all ones: to the x87 this is not a number. */
 void emul_write_mmx(struct gondola_emulator *e, unsigned int reg, u64 value)
 {
 	memcpy(e->fpu->st[reg], &value, 8);

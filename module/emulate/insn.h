@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Inside the instruction emulator: the rows of the decode tables, and what handlers
- * share.
- */
+/* Inside the instruction emulator: the rows of the decode tables, and helpers of the handlers. */
 #ifndef GONDOLA_EMULATE_INSN_H
 #define GONDOLA_EMULATE_INSN_H
 
@@ -14,19 +11,19 @@
 #include "emulate.h"
 
 /*
- * A handler computes: e->dst.value, e->rflags, e->next_rip and so on.  It may
- * be run again with a new e->dst.value (LOCK).  One that touches memory or
- * registers by itself does so after all that can fail.
+ * A handler computes e->dst.value, e->rflags, e->next_rip and so on.  It may be called again with a
+ * new e->dst.value (LOCK).  A handler that writes memory or registers itself does so after all
+ * steps that can fail.
  */
 typedef int (*gondola_handler)(struct gondola_emulator *e);
 
 /**
  * struct gondola_insn_desc - an instruction, or a further table
  * @run: its handler; NULL: not implemented, unless D_UD says that it is undefined
- * @rows: with D_BY_…: the table to go on in
+ * @rows: with D_BY_…: the further table
  * @flags: D_…
  * @dst, @src, @src2: an operand's place O_… and size S_…
- * @arg: for prefixes: the class; else the handler's own
+ * @arg: class of a prefix; else for the handler
  */
 struct gondola_insn_desc {
 	union {
@@ -54,12 +51,12 @@ struct gondola_insn_desc {
 #define D_ONLY64	BIT(11)		/* undefined elsewhere */
 #define D_PROT		BIT(12)		/* undefined in real and virtual-8086 mode */
 #define D_UMIP		BIT(13)		/* #GP(0) if CR4.UMIP and CPL is not 0 */
-#define D_SSE		BIT(14)		/* asks CR0.EM, CR0.TS and CR4.OSFXSR */
+#define D_SSE		BIT(14)		/* checks CR0.EM, CR0.TS and CR4.OSFXSR */
 #define D_ALIGN		BIT(15)		/* #GP(0) if memory is not aligned to 16 */
 #define D_RM_REG	BIT(16)		/* ModRM.mod does not matter: a register */
-#define D_POP_EA	BIT(17)		/* an address by RSP is formed after the pop */
+#define D_POP_EA	BIT(17)		/* an address with RSP is computed after the pop */
 #define D_BIT		BIT(18)		/* the bit offset in src moves the memory operand */
-#define D_NOREAD	BIT(19)		/* memory sources are only addressed */
+#define D_NOREAD	BIT(19)		/* memory sources are addressed, not read */
 #define D_UD		BIT(20)
 #define D_PREFIX	BIT(21)
 #define D_BY_PREFIX	BIT(22)		/* rows by none, 66, F3, F2 */
@@ -69,7 +66,7 @@ struct gondola_insn_desc {
 #define D_BY_W		BIT(26)		/* rows by REX.W */
 #define D_IMM		BIT(27)		/* an operand takes bytes after ModRM; set by the tables' macros */
 #define D_BY_64		BIT(28)		/* rows by 64-bit mode or not */
-#define D_MMX		BIT(29)		/* asks CR0.EM and CR0.TS; the x87 registers are MMX's afterwards */
+#define D_MMX		BIT(29)		/* checks CR0.EM and CR0.TS; begins to use MMX */
 #define D_BY		(D_BY_PREFIX | D_BY_REG | D_BY_MOD | D_BY_RM | D_BY_W | D_BY_64)
 /* Special needs of some instructions, in the decoder and in the executor. */
 #define D_PARSE_RARE	(D_UD | D_NO64 | D_ONLY64 | D_PROT | D_DEF64 | D_FORCE64)
@@ -78,7 +75,7 @@ struct gondola_insn_desc {
 /* In e->writeback, beside D_WRITE…: e->sp becomes the stack pointer. */
 #define W_SP		BIT(31)
 
-/* Where an operand is; those from O_IMM on take bytes after ModRM. */
+/* The place of an operand.  Those from O_IMM on take bytes after ModRM. */
 enum emul_operand_place {
 	O_NONE,
 	O_E,			/* ModRM.rm: register or memory */
@@ -104,7 +101,7 @@ enum emul_operand_place {
 };
 #define O_MASK	0x1fu
 
-/* Its size: the operand size, fixed, 4 or 8 by REX.W, 4 or 8 by mode. */
+/* The size of an operand: the operand size, fixed, 4 or 8 by REX.W, 4 or 8 by mode. */
 #define S_V	(0u << 5)
 #define S_B	(1u << 5)
 #define S_2	(2u << 5)
@@ -156,7 +153,7 @@ static inline u64 emul_read_gpr(const struct gondola_emulator *e, unsigned int r
 	return e->regs->gpr[reg] & emul_mask(bytes);
 }
 
-/* As the processor writes: 4 bytes clear the upper half, fewer keep the rest. */
+/* A write of 4 bytes clears the upper half, one of fewer keeps the rest. */
 static inline void emul_write_gpr(struct gondola_emulator *e, unsigned int reg,
 				  unsigned int bytes, u64 value)
 {
@@ -215,7 +212,10 @@ static inline unsigned int emul_operand_bytes(const struct gondola_insn *insn, u
 	}
 }
 
-/* Only string instructions go on after SPLIT: a wide operand that is no memory is unknown. */
+/*
+ * Only string instructions continue after SPLIT.  Other instructions with a wide operand on a
+ * device are UNKNOWN.
+ */
 static inline int emul_failed(int r)
 {
 	return r == GONDOLA_EMUL_SPLIT ? GONDOLA_EMUL_UNKNOWN : r;
@@ -223,20 +223,20 @@ static inline int emul_failed(int r)
 
 /** emul_decode() - for tests: parse, and find the operands, without executing */
 int emul_decode(struct gondola_emulator *e);
-/* execute.c: bind and execute e->insn, whatever it is. */
+/* execute.c: bind and execute e->insn, in the general way. */
 int emul_run_any(struct gondola_emulator *e);
 
-/* LOCKed: *old in and out, as the operation says. */
+/* LOCKed access.  *old: see the operation. */
 static inline int emul_exchange(struct gondola_emulator *e, gva_t la, void *old,
 				const void *new, unsigned int bytes)
 {
-	/* The parentheses keep the kernel's macro of that name away. */
+	/* The parentheses avoid the kernel's macro of that name. */
 	return (e->ops->cmpxchg)(e, la, old, new, bytes);
 }
 
 /*
- * 1, 2, 4 or 8 bytes in memory.  The builtin, because the kernel of User Mode
- * Linux is compiled without builtins: there memcpy() is a call.
+ * 1, 2, 4 or 8 bytes in memory.  User Mode Linux is compiled without builtins, and memcpy() would
+ * be a call there.
  */
 static inline u64 emul_take(const u8 *p, unsigned int bytes)
 {
@@ -259,7 +259,7 @@ static inline u64 emul_take(const u8 *p, unsigned int bytes)
 	}
 }
 
-/* A segment register: live if the caller shows them, else copied. */
+/* A segment register: the live one if the caller has given @segments, else a copy. */
 static inline const struct gondola_segment *emul_segment(struct gondola_emulator *e, u8 seg,
 							     struct gondola_segment *copy)
 {
@@ -273,21 +273,24 @@ static inline const struct gondola_segment *emul_segment(struct gondola_emulator
 int emul_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
 		       bool write, gva_t *la);
 int emul_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 selector);
-/* 16-byte descriptors of system segments, even in compatibility mode. */
+/* Long mode has 16-byte descriptors of system segments, in compatibility mode too. */
 int emul_long_mode_active(struct gondola_emulator *e, bool *is);
-/* May @bytes at @ea of this stack segment of protected mode be written? */
+/* Protected mode: may @bytes at @ea of this stack segment be written? */
 bool emul_stack_inside(const struct gondola_segment *ss, u64 ea, unsigned int bytes);
-/* Of an event's handler: *cpl is that in which it runs; @ext is for the error codes. */
+/*
+ * The code segment of an event's handler.  *cpl: the handler's privilege level; @ext is for error
+ * codes.
+ */
 int emul_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
 			 struct gondola_segment *s, unsigned int *cpl);
-/* Where a far return or an IRET goes, perhaps to an outer privilege level: the selector's. */
+/* The code segment to which a far return or IRET goes.  Its selector has the new privilege level. */
 int emul_return_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s);
-/* The stack for @cpl; @vector is what is raised if it cannot be. */
+/* The stack segment for @cpl.  @vector is raised if @selector names none. */
 int emul_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cpl, u8 vector,
 		       u32 ext, struct gondola_segment *s);
 /*
- * A task switch: the TSS that @selector names, which must be @busy or must not, and where its
- * descriptor is; then what the new task's selectors load, at its privilege level in @e->cpl.
+ * A task switch: find the TSS of @selector, which must be @busy or available, and its descriptor.
+ * Then look up what the new task's selectors load, at its privilege level in @e->cpl.
  */
 int emul_task(struct gondola_emulator *e, u16 selector, bool busy, u8 vector, u32 ext,
 	      struct gondola_segment *s, gva_t *la);
@@ -299,16 +302,16 @@ void emul_null_stack(struct gondola_emulator *e, u16 selector, unsigned int cpl)
 void emul_drop_inner_segments(struct gondola_emulator *e, unsigned int cpl);
 void emul_load_null(struct gondola_emulator *e, enum gondola_seg seg);
 void emul_load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 selector, u32 ar);
-/* Not found: there is none, or a null selector. */
+/* Not found: there is no such descriptor, or the selector is null. */
 int emul_look_up(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
 		 bool *found);
 /*
- * Protected mode: the code segment that a transfer within the privilege level may go to. UNKNOWN: a
- * system descriptor, in @s.
+ * Protected mode: the code segment of a transfer that keeps the privilege level.  UNKNOWN: @s is a
+ * system descriptor.
  */
 int emul_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s);
 
-/* An offset in a segment to a linear address, with all checks of segmentation. */
+/* Translate an offset in a segment to a linear address, with all checks of segmentation. */
 static inline int emul_linear(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
 			      bool write, gva_t *la)
 {
@@ -322,13 +325,13 @@ static inline int emul_linear(struct gondola_emulator *e, u8 seg, u64 ea, unsign
 		ea += emul_segment(e, seg, &copy)->base;
 	}
 	*la = ea;
-	/* Both ends canonical: from -2^47 to 2^47 - 1. */
+	/* Are both ends canonical, from -2^47 to 2^47 - 1? */
 	if (unlikely(((ea + half) | (ea + half + bytes - 1)) >> 48))
 		return emul_fault_code(e, seg == GONDOLA_SS ? VEC_SS : VEC_GP, 0);
 	return GONDOLA_EMUL_OK;
 }
 
-/* The one translation that @la may have. */
+/* The only entry that may translate @la. */
 static inline const struct gondola_tlb_entry *emul_tlb(const struct gondola_emulator *e,
 						       gva_t la)
 {
@@ -340,7 +343,7 @@ static inline bool emul_in_page(gva_t la, unsigned int bytes)
 	return (la & ~GONDOLA_PAGE_MASK) + bytes <= GONDOLA_PAGE_SIZE;
 }
 
-/* An operand in memory that other vCPUs may change meanwhile: one access each. */
+/* Other vCPUs may change an operand in memory: access it once. */
 static __always_inline u64 emul_load(const u8 *at, unsigned int bytes)
 {
 	switch (bytes) {
@@ -391,9 +394,9 @@ static inline int emul_read(struct gondola_emulator *e, gva_t la, u64 *value,
 }
 
 /*
- * Read an operand that is written afterwards.  If it faults, the fault says at once that it is for a
- * write; otherwise a second fault would follow once the page is present for reading.  Only engines of
- * whole guests see the first access to a page.
+ * Read an operand that is written afterwards.  A fault is reported as one of a write; else a second
+ * fault would follow once the page can be read.  Only engines of whole guests see the first access
+ * to a page.
  */
 static inline int emul_read_to_modify(struct gondola_emulator *e, gva_t la, u64 *value,
 				      unsigned int bytes)
@@ -423,7 +426,7 @@ static inline int emul_write(struct gondola_emulator *e, gva_t la, u64 value,
 	return e->ops->write(e, la, &value, bytes, false);
 }
 
-/* The memory operand's offset in its segment; its source is bound already. */
+/* The memory operand's offset in its segment.  The source is bound already. */
 static inline u64 emul_effective_address(struct gondola_emulator *e, unsigned int bytes)
 {
 	const struct gondola_insn_desc *d = e->insn->desc;
@@ -448,15 +451,15 @@ static inline u64 emul_effective_address(struct gondola_emulator *e, unsigned in
 }
 
 /*
- * shape.c: the quickest way to execute it.  @quick: segments are live, and the caller looks at the
- * shadow by itself.
+ * shape.c: choose the quickest way to execute it.  @quick: segments are live, and the caller looks
+ * at the shadow itself.
  */
 void emul_choose_run(struct gondola_insn *insn, bool quick);
-/* quick.c: a form in one piece, for operands of these kinds; NULL: there is none. */
+/* quick.c: a function for operands of these kinds; NULL: there is none. */
 int (*emul_quick_run(struct gondola_insn *insn, unsigned int dst,
 		     unsigned int src))(struct gondola_emulator *e);
 
-/* Do these flags meet the condition in the low four bits of an opcode? */
+/* Do the flags fulfil the condition in the low four bits of an opcode? */
 static __always_inline bool emul_condition_met(u64 f, u8 opcode)
 {
 	bool yes;
@@ -490,7 +493,7 @@ static __always_inline bool emul_condition_met(u64 f, u8 opcode)
 	return yes != (opcode & 1);
 }
 
-/* stack.c: bytes of the stack pointer, and moves relative to it. */
+/* stack.c: size of the stack pointer, and accesses relative to it. */
 unsigned int emul_stack_bytes(struct gondola_emulator *e);
 int emul_stack_read(struct gondola_emulator *e, u64 sp, u64 *value, unsigned int bytes);
 int emul_stack_write(struct gondola_emulator *e, u64 sp, u64 value, unsigned int bytes);
@@ -500,34 +503,37 @@ int emul_branch(struct gondola_emulator *e, u64 target);
 /* system.c: may this port be used at the present privilege? */
 int emul_check_io(struct gondola_emulator *e, u16 port, unsigned int width);
 
-/* fpu_state.c: may MMX be used, and is the FPU at hand?  Its registers; what each MMX instruction does. */
+/*
+ * fpu_state.c: may MMX be used, and is there an FPU?  Its registers; the effect of each MMX
+ * instruction on x87 state.
+ */
 int emul_check_mmx(struct gondola_emulator *e);
 u64 emul_read_mmx(const struct gondola_emulator *e, unsigned int reg);
 void emul_begin_mmx(struct gondola_emulator *e);
 /* After that. */
 void emul_write_mmx(struct gondola_emulator *e, unsigned int reg, u64 value);
 
-/* alu.c: ZF, SF and PF of a result, the rest kept. */
+/* alu.c: set ZF, SF and PF for a result and keep the other flags. */
 u64 emul_flags_result(u64 rflags, u64 result, unsigned int bytes);
 u64 emul_flags_sub(u64 rflags, u64 a, u64 b, u64 result, unsigned int bytes);
 
 /* task.c */
 enum emul_task_way {
-	EMUL_TASK_JUMP,		/* the old task is left for good */
-	EMUL_TASK_NEST,		/* IRET leads back to it: CALL, and events */
+	EMUL_TASK_JUMP,		/* the old task is no longer busy */
+	EMUL_TASK_NEST,		/* CALL and events: IRET returns to the old task */
 	EMUL_TASK_RETURN,	/* IRET with RFLAGS.NT */
 };
 
 /**
  * emul_switch_task() - leave the present task for another one
  * @selector: of its TSS; not used by RETURN, which goes where the present TSS says
- * @rip: where the present task goes on
- * @rflags: with which flags
- * @event: pushes its error code on the new task's stack, or NULL
+ * @rip: where the present task resumes
+ * @rflags: flags with which it resumes
+ * @event: its error code is pushed on the new task's stack; or NULL
  * @ext: EXT or 0, for error codes
  *
- * FAULT: nothing has changed; or the new task has begun and meets @e->exception, which
- * gondola_emul_ops.new_task() tells.  UNKNOWN: this world switches no tasks.
+ * FAULT: nothing has changed; or, if gondola_emul_ops.new_task() was called, the new task begins
+ * with @e->exception.  UNKNOWN: the caller switches no tasks.
  */
 int emul_switch_task(struct gondola_emulator *e, u16 selector, enum emul_task_way way, u64 rip,
 		     u64 rflags, const struct gondola_event *event, u32 ext);

@@ -21,7 +21,7 @@ int emul_op_daa(struct gondola_emulator *e)
 	bool high = old > 0x99 || carry;
 
 	if (low) {
-		/* A borrow out of the low digit's correction counts as well. */
+		/* A borrow out of the low digit's correction sets CF too. */
 		if (subtract && old < 6)
 			carry = true;
 		value += subtract ? -6 : 6;
@@ -68,14 +68,14 @@ int emul_op_aad(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* SALC, which no manual names but all processors have. */
+/* SALC: undocumented, but all processors have it. */
 int emul_op_salc(struct gondola_emulator *e)
 {
 	emul_write_gpr(e, R_RAX, 1, e->rflags & RFL_CF ? 0xff : 0);
 	return GONDOLA_EMUL_OK;
 }
 
-/* Two bounds in memory, signed, both inclusive. */
+/* The two bounds in memory are signed and inclusive. */
 int emul_op_bound(struct gondola_emulator *e)
 {
 	const unsigned int bytes = e->insn->op_bytes;
@@ -97,7 +97,7 @@ int emul_op_bound(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* ARPL: a selector's RPL becomes at least that of another. */
+/* ARPL raises a selector's RPL to that of another. */
 int emul_op_arpl(struct gondola_emulator *e)
 {
 	u16 rpl = e->src.value & 3;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Moves, exchanges and the flags' own instructions. */
+/* Moves, exchanges and the instructions that set flags. */
 #include "insn.h"
 
 int emul_op_nop(struct gondola_emulator *e)
@@ -7,7 +7,7 @@ int emul_op_nop(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* MOVZX as well: a value is kept zero-extended. */
+/* MOVZX as well, since values are kept zero-extended. */
 int emul_op_mov(struct gondola_emulator *e)
 {
 	e->dst.value = e->src.value;
@@ -40,7 +40,7 @@ int emul_op_xchg(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* 90 is NOP (F3: PAUSE) without REX.B, not an exchange that clears the upper half. */
+/* Without REX.B 90 is NOP (F3: PAUSE); it does not clear the upper half of RAX. */
 int emul_op_xchg_or_nop(struct gondola_emulator *e)
 {
 	if (e->dst.reg != R_RAX)
@@ -54,7 +54,7 @@ static u64 swap_bytes(u64 value, unsigned int bytes)
 	return __builtin_bswap64(value) >> (64 - 8 * bytes);
 }
 
-/* Of 16 bits the result is undefined; processors clear them. */
+/* With 16 bits the result is undefined; processors clear it. */
 int emul_op_bswap(struct gondola_emulator *e)
 {
 	e->dst.value = e->dst.bytes == 2 ? 0 : swap_bytes(e->dst.value, e->dst.bytes);
@@ -116,7 +116,7 @@ int emul_op_setcc(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* A 32-bit destination is written in either case: its upper half is cleared. */
+/* A 32-bit destination is always written, so its upper half is cleared. */
 int emul_op_cmov(struct gondola_emulator *e)
 {
 	if (emul_condition(e))
@@ -207,7 +207,7 @@ int emul_op_mov_to_seg(struct gondola_emulator *e)
 	return emul_load_segment(e, e->dst.reg, e->src.value);
 }
 
-/* LSS, LFS, LGS: an offset and, behind it, a selector. */
+/* LSS, LFS, LGS load an offset and the selector behind it. */
 int emul_op_load_far(struct gondola_emulator *e)
 {
 	u16 selector = 0;

@@ -62,7 +62,7 @@ int emul_op_imul(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* Two operands, or three with the immediate in src2. */
+/* Two operands, or three if src2 is an immediate. */
 int emul_op_imul2(struct gondola_emulator *e)
 {
 	bool three = e->src2.kind == GONDOLA_OPERAND_IMM;
@@ -73,7 +73,7 @@ int emul_op_imul2(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* high:low / by, of which it is known that the quotient fits in 64 bits. */
+/* high:low / by.  The caller knows that the quotient fits in 64 bits. */
 static u64 divide(u64 high, u64 low, u64 by, u64 *remainder)
 {
 	u64 quotient;
@@ -134,7 +134,7 @@ int emul_op_idiv(struct gondola_emulator *e)
 	if (high >= magnitude)
 		return emul_fault(e, VEC_DE);
 	quotient = divide(high, low, magnitude, &remainder);
-	/* One more on the negative side. */
+	/* The negative range has one value more. */
 	if (quotient > limit - (negative == (by < 0)))
 		return emul_fault(e, VEC_DE);
 	if (negative != (by < 0))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The instructions that a kernel's 64-bit code mostly consists of.  Each form has a function, in which
- * size, operands and operation are constants for the compiler; the host's processor makes the flags.
- * This only saves time: the general path could execute all of them, and does where something is
- * unusual.
+ * The instructions that a kernel's 64-bit code mostly consists of.  Each form has a function, in
+ * which size, operands and operation are constants for the compiler; the host's processor computes
+ * the flags. This only saves time: the general path can execute all of them, and does so in unusual
+ * cases.
  *
  * RF and the shadow of STI and MOV SS are clear here: gondola_execute() checks that.
  */
@@ -43,9 +43,8 @@ static __always_inline gva_t linear(const struct gondola_emulator *e)
 }
 
 /*
- * Where @bytes at @la are, if that is known; all in one page, since the next one's translation is in
- * another place.  What has a translation has a canonical address.  NULL: nothing was done yet, so
- * the instruction goes the general way.
+ * Find @bytes at @la in the TLB, if all lie in one page.  An address in the TLB is canonical.
+ * NULL: use the general path, since nothing has been done yet.
  */
 static __always_inline u8 *find(const struct gondola_emulator *e, gva_t la, unsigned int bytes,
 				bool write)
@@ -109,7 +108,7 @@ static __always_inline u64 compute(enum op op, u64 a, u64 b, unsigned int bytes,
 		COMPUTE_SIZED("and");
 		break;
 	}
-	/* AF is undefined after logic: the other forms clear it. */
+	/* AF is undefined after logic; the general path clears it. */
 	if (op == OR || op == XOR || op == AND || op == TEST)
 		flags &= ~((u32)RFL_AF << 8);
 	*rflags = (*rflags & ~changed) |
@@ -172,7 +171,7 @@ RUNS_OF(SUB)
 RUNS_OF(XOR)
 RUNS_OF(CMP)
 RUNS_OF(TEST)
-/* With 1 as an immediate. */
+/* The count 1 is an immediate. */
 RUNS(INC, REG_IMM)
 RUNS(INC, MEM_IMM)
 RUNS(DEC, REG_IMM)
@@ -287,13 +286,13 @@ static int cmov(struct gondola_emulator *e)
 	const struct gondola_insn *insn = e->insn;
 	bool met = emul_condition_met(e->regs->rflags, insn->opcode);
 
-	/* Four bytes lose the upper half in either case. */
+	/* With four bytes the upper half is always cleared. */
 	emul_write_gpr(e, insn->dst_reg, insn->dst_bytes,
 		       e->regs->gpr[met ? insn->src_reg : insn->dst_reg]);
 	return next(e);
 }
 
-/* Shifts by an immediate: the last bit that leaves, and OF as the other forms have it. */
+/* Shifts by an immediate.  CF is the last bit shifted out; OF is as the general path has it. */
 enum shift { SHL, SHR, SAR };
 
 static __always_inline int shift(struct gondola_emulator *e, enum shift op, unsigned int bytes)
@@ -318,7 +317,7 @@ static __always_inline int shift(struct gondola_emulator *e, enum shift op, unsi
 		overflow = op == SHR ? old >> top : 0;
 	}
 	compute(TEST, result, result, bytes, &rflags);
-	/* That has cleared CF and OF, which are bits 0 and 11. */
+	/* Logic has cleared CF and OF, bits 0 and 11. */
 	regs->rflags = rflags | carry | overflow << 11;
 	regs->gpr[e->insn->dst_reg] = result;
 	return next(e);
@@ -475,7 +474,7 @@ static run_function shift_by(const struct gondola_insn *insn, unsigned int dst)
 	return handler == emul_op_sar ? (wide ? SAR_8 : SAR_4) : NULL;
 }
 
-/* Of the rest, those between registers or with none. */
+/* The other forms, between registers or without operands. */
 static run_function other(const struct gondola_insn *insn, unsigned int dst, unsigned int src)
 {
 	const gondola_handler handler = insn->desc->run;

@@ -16,7 +16,7 @@
 #define TYPE_TSS	9u
 #define TYPE_BUSY	2u
 
-/* In a descriptor's upper word the access rights stand at bit 8; 19:16 there are of the limit. */
+/* In a descriptor's upper word the access rights start at bit 8.  Bits 19:16 belong to the limit. */
 #define RAW_AR(high)	((u32)(high) >> 8 & 0xf0ffu)
 
 static int out_of_segment(struct gondola_emulator *e, u8 seg)
@@ -33,7 +33,7 @@ static bool rights_ok(const struct gondola_segment *s, bool write)
 	return !write || s->ar & TYPE_RW;
 }
 
-/* Protected mode: within the segment, and with its rights? */
+/* Protected mode: does the access lie within the segment, and do the rights allow it? */
 static bool inside(const struct gondola_segment *s, u64 ea, unsigned int bytes, bool write)
 {
 	u64 last = (u32)ea + (u64)bytes - 1;
@@ -81,7 +81,7 @@ int emul_long_mode_active(struct gondola_emulator *e, bool *is)
 	return r;
 }
 
-/* Reads @bytes of the descriptor that @selector names; *la is where it is. */
+/* Read @bytes of the descriptor that @selector names; *la is its address. */
 static int read_descriptor(struct gondola_emulator *e, u16 selector, u64 raw[2],
 			   unsigned int bytes, gva_t *la)
 {
@@ -119,7 +119,7 @@ static void unpack(struct gondola_segment *s, u16 selector, u64 raw)
 		s->limit = s->limit << 12 | 0xfff;
 }
 
-/* A descriptor that was not used yet is marked. */
+/* Set the accessed bit. */
 static int mark_accessed(struct gondola_emulator *e, struct gondola_segment *s, gva_t la)
 {
 	u8 access;
@@ -141,7 +141,7 @@ static void load_null(struct gondola_emulator *e, enum gondola_seg seg, u16 sele
 	e->ops->set_segment(e, seg, &s);
 }
 
-/* Real and virtual-8086 mode: only the base changes; limit and rights stay as they are. */
+/* Real and virtual-8086 mode: only the base changes, not limit and rights. */
 static void load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 selector)
 {
 	struct gondola_segment s;
@@ -168,7 +168,7 @@ static bool data_allowed(struct gondola_emulator *e, enum gondola_seg seg, u16 s
 	       (rpl <= dpl && e->cpl <= dpl);
 }
 
-/* Find the segment that a selector other than null loads into a data segment's register. */
+/* Find the segment that a selector, not null, loads into the register of a data segment. */
 static int find_data(struct gondola_emulator *e, enum gondola_seg seg, u16 selector,
 		     struct gondola_segment *s)
 {
@@ -262,12 +262,12 @@ int emul_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 sele
 	return GONDOLA_EMUL_OK;
 }
 
-/* It is code, and its L and D bits go together. */
+/* Is it code, with a valid combination of L and D? */
 static int check_code(struct gondola_emulator *e, struct gondola_segment *s, bool wide, u32 error)
 {
 	if (!(s->ar & GONDOLA_AR_S) || !(s->ar & TYPE_CODE))
 		return emul_fault_code(e, VEC_GP, error);
-	/* Outside of long mode L means nothing, and the two together are reserved within. */
+	/* Outside of long mode L is ignored.  In long mode L and D together are reserved. */
 	if (!wide)
 		s->ar &= ~GONDOLA_AR_L;
 	else if (s->ar & GONDOLA_AR_L && s->ar & GONDOLA_AR_DB)
@@ -295,7 +295,7 @@ int emul_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_s
 	if (r)
 		return r;
 	unpack(s, selector, raw[0]);
-	/* A gate or a task: the caller's. */
+	/* The caller handles gates and tasks. */
 	if (!(s->ar & GONDOLA_AR_S))
 		return GONDOLA_EMUL_UNKNOWN;
 	r = check_code(e, s, wide, selector & ~3u);
@@ -310,7 +310,7 @@ int emul_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_s
 	return mark_accessed(e, s, la);
 }
 
-/* An exception's error code has EXT where it strikes in a delivery. */
+/* An exception during a delivery has EXT in its error code. */
 static int with_ext(struct gondola_emulator *e, int r, u32 ext)
 {
 	if (r == GONDOLA_EMUL_FAULT && e->exception.vector != VEC_PF)
@@ -318,7 +318,7 @@ static int with_ext(struct gondola_emulator *e, int r, u32 ext)
 	return r;
 }
 
-/* The same, where a descriptor that cannot be used raises @vector rather than #GP. */
+/* The same, but an unusable descriptor raises @vector instead of #GP. */
 static int as_vector(struct gondola_emulator *e, int r, u8 vector, u32 ext)
 {
 	if (r == GONDOLA_EMUL_FAULT && e->exception.vector == VEC_GP)
@@ -459,7 +459,7 @@ int emul_task_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 sele
 	if (seg == GONDOLA_SS)
 		return emul_stack_segment(e, selector, cpl, VEC_TS, ext, s);
 	if (seg == GONDOLA_CS) {
-		e->cpl = 0;	/* any privilege level will do */
+		e->cpl = 0;	/* any privilege level is allowed */
 		r = emul_return_segment(e, selector, s);
 		e->cpl = cpl;
 		return as_vector(e, r, VEC_TS, ext);
@@ -510,7 +510,7 @@ void emul_load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 select
 	e->ops->set_segment(e, seg, &s);
 }
 
-/* LAR, LSL, VERR and VERW ask whether a descriptor is there at all. */
+/* LAR, LSL, VERR and VERW only ask whether there is a descriptor. */
 int emul_look_up(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
 		 bool *found)
 {

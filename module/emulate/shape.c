@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Most instructions have one of a few shapes.  For these the
- * operands are found when the instruction is decoded, so that executing it
- * again costs little more than its handler.  All else goes the general way
- * (execute.c), which is the reference: both run the same handlers.
+ * Most instructions have one of a few shapes.  For these the operands are found when the
+ * instruction is decoded, so that executing it again costs little more than its handler.  All
+ * others take the general path (execute.c), which is the reference.  Both run the same handlers.
  */
 #include "insn.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Shifts, rotates and bits.  The count is src, for SHLD and SHRD src2. */
+/* Shifts, rotates and bit instructions.  The count is src, for SHLD and SHRD src2. */
 #include "insn.h"
 
 static unsigned int shift_count(const struct gondola_emulator *e, const struct gondola_operand *op)
@@ -14,7 +14,7 @@ static void set_flag(struct gondola_emulator *e, u64 flag, bool on)
 
 static int nothing(struct gondola_emulator *e)
 {
-	/* A 32-bit register still loses its upper half: it is written with its own value. */
+	/* A 32-bit register is written with its own value, which clears its upper half. */
 	return GONDOLA_EMUL_OK;
 }
 
@@ -123,7 +123,7 @@ int emul_op_sar(struct gondola_emulator *e)
 	return shifted(e, v >> n, v >> (n - 1) & 1, false);
 }
 
-/* A count beyond 16 bits leaves 16-bit results undefined: rotate through, as processors do. */
+/* With a count above 16 a 16-bit result is undefined; processors rotate through both operands. */
 int emul_op_shld(struct gondola_emulator *e)
 {
 	unsigned int bits = 8 * e->dst.bytes, n = shift_count(e, &e->src2);
@@ -196,7 +196,7 @@ int emul_op_btc(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* Of zero the destination is documented by one maker as unchanged, and is so on all. */
+/* If the source is 0, AMD documents the destination as unchanged, and all processors do so. */
 static int bit_scan(struct gondola_emulator *e, unsigned int found)
 {
 	set_flag(e, RFL_ZF, !e->src.value);

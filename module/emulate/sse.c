@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SSE and SSE2 arithmetic: the processor that this runs on computes, between
- * two of its registers, with the guest's MXCSR and all exceptions masked; what
- * it then reports is raised if the guest has it unmasked.
+ * SSE and SSE2 arithmetic.  The host's processor computes in its own registers, with the guest's
+ * MXCSR and all exceptions masked.  An exception that it then reports is raised if the guest has it
+ * unmasked.
  */
 #include "insn.h"
 
@@ -11,7 +11,7 @@
 #define MXCSR_MASK_SHIFT 7
 #define MXCSR_UE	0x10u
 #define MXCSR_FTZ	0x8000u
-/* Invalid, denormal and divide by zero are found before the others. */
+/* Invalid, denormal and divide by zero take precedence over the others. */
 #define MXCSR_EARLY	0x07u
 
 #define PREFIX_66	1u
@@ -174,7 +174,7 @@ static noinline bool float_on_processor(unsigned int key, struct xmm *dst, const
 	return true;
 }
 
-/* Between an XMM register and a general one: @value in or out. */
+/* Between an XMM register and a general one, which @value is read from or written to. */
 #define TO_XMM(prefix, wide, name)					\
 	case KEY(prefix, wide):						\
 		asm volatile("movdqu %0, %%xmm0\n\t" name " %1, %%xmm0\n\tmovdqu %%xmm0, %0" \
@@ -267,7 +267,7 @@ static u32 begin_float(struct gondola_emulator *e)
 {
 	u32 host, guest = (e->fpu->mxcsr | MXCSR_MASKS) & ~MXCSR_FLAGS;
 
-	/* Results are flushed to zero only where underflow is masked. */
+	/* Results are flushed to zero only if underflow is masked. */
 	if (underflow_unmasked(e))
 		guest &= ~MXCSR_FTZ;
 	begin(e);
@@ -276,9 +276,9 @@ static u32 begin_float(struct gondola_emulator *e)
 }
 
 /*
- * … to here.  Exceptions are noted, and raised if they are not masked.  @more
- * is one that the processor does not note when it is masked.  (Whether an
- * unmasked overflow or underflow notes an inexact result too is not followed.)
+ * … to here.  Exceptions are noted, and raised if they are not masked.  @more: an exception that
+ * the processor does not note while it is masked.  (An unmasked overflow or underflow may note an
+ * inexact result too; this is not emulated.)
  */
 static int end_float(struct gondola_emulator *e, u32 host, u32 more)
 {
@@ -320,8 +320,8 @@ static bool tiny_float(u32 value)
 }
 
 /*
- * Did an addition, multiplication, division or narrowing leave a denormal
- * number?  Exact ones count as underflow if that is not masked.
+ * Did an addition, multiplication, division or narrowing give a denormal number?  If underflow is
+ * not masked, an exact one counts as well.
  */
 static bool has_tiny(const struct gondola_insn *insn, const struct xmm *result)
 {
@@ -366,7 +366,7 @@ int emul_op_sse_float(struct gondola_emulator *e)
 	return known ? r : GONDOLA_EMUL_UNKNOWN;
 }
 
-/* CMPPS and its kin: the predicate is src2. */
+/* CMPPS and the like: the predicate is src2. */
 int emul_op_sse_compare(struct gondola_emulator *e)
 {
 	u32 host;
@@ -394,7 +394,7 @@ int emul_op_sse_from_int(struct gondola_emulator *e)
 	return end_float(e, host, 0);
 }
 
-/* CVTSS2SI, CVTSD2SI and those that truncate */
+/* CVTSS2SI, CVTSD2SI and their truncating forms */
 int emul_op_sse_to_int(struct gondola_emulator *e)
 {
 	u32 host;
@@ -407,7 +407,7 @@ int emul_op_sse_to_int(struct gondola_emulator *e)
 	return end_float(e, host, 0);
 }
 
-/* UCOMISS and its kin */
+/* UCOMISS and the like */
 int emul_op_sse_flags(struct gondola_emulator *e)
 {
 	u32 host, flags;
@@ -426,8 +426,8 @@ int emul_op_sse_flags(struct gondola_emulator *e)
 }
 
 /*
- * Shifts by an immediate: as by a register that holds it.  The opcode of that
- * differs from 71 … 73 by d0, e0 (arithmetic) or f0 (left).
+ * Shifts by an immediate are done as shifts by a register that holds it.  Their opcodes differ from
+ * 71 … 73 by d0, e0 (arithmetic) or f0 (left).
  */
 int emul_op_sse_shift(struct gondola_emulator *e)
 {

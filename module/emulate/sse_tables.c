@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The decode tables of SSE and SSE2, and the moves of MMX.  Rows left out are the rest of MMX, or later. */
+/*
+ * The decode tables of SSE and SSE2, and of MMX moves.  The rest of MMX and later extensions are
+ * left out.
+ */
 #include "tables.h"
 
 /* By prefix: none, 66, F3, F2. */
@@ -65,7 +68,7 @@ const struct gondola_insn_desc emul_sse_2b[4] = {
 	INSN(movx, Mx, Vx, SSE_A), INSN(movx, Mx, Vx, SSE_A), UD, UD,
 };
 
-/* Without a prefix the next ones are MMX. */
+/* Without a prefix the next rows are MMX. */
 #define MMX	(RM | WO | D_MMX)
 
 const struct gondola_insn_desc emul_sse_6e[4] = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The stack, and transfers of control within the code segment. */
+/* The stack, and transfers of control within a code segment. */
 #include "insn.h"
 
 unsigned int emul_stack_bytes(struct gondola_emulator *e)
@@ -35,7 +35,7 @@ int emul_stack_write(struct gondola_emulator *e, u64 sp, u64 value, unsigned int
 	return emul_write(e, la, value, bytes);
 }
 
-/* The new stack pointer, @add bytes from @from; written when the instruction completes. */
+/* Note the new stack pointer, @from + @add; it is written when the instruction completes. */
 static void set_sp(struct gondola_emulator *e, u64 from, s64 add)
 {
 	e->sp_bytes = emul_stack_bytes(e);
@@ -49,7 +49,7 @@ static int push(struct gondola_emulator *e, u64 value)
 	return emul_stack_write(e, e->sp, value, e->insn->op_bytes);
 }
 
-/* Reads the top, and lets go of it and @more bytes. */
+/* Read the top of the stack, and release it and @more bytes. */
 static int pop(struct gondola_emulator *e, u64 *value, unsigned int more)
 {
 	u64 sp = e->regs->gpr[R_RSP];
@@ -89,7 +89,7 @@ int emul_op_pop_seg(struct gondola_emulator *e)
 	return emul_load_segment(e, e->insn->desc->arg, selector);
 }
 
-/* The eight registers are one piece of memory, DI lowest. */
+/* The eight registers are one access; DI has the lowest address. */
 int emul_op_pusha(struct gondola_emulator *e)
 {
 	const unsigned int bytes = e->insn->op_bytes;
@@ -165,7 +165,7 @@ int emul_op_popf(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* The frame pointers of a nested procedure's @level - 1 outer frames, below its own. */
+/* Push the frame pointers of the @level - 1 outer frames of a nested procedure. */
 static int copy_frames(struct gondola_emulator *e, unsigned int level, u64 frame, u64 *sp)
 {
 	const unsigned int bytes = e->insn->op_bytes;
@@ -292,7 +292,7 @@ int emul_op_call_abs(struct gondola_emulator *e)
 	return call(e, e->src.value);
 }
 
-/* With an immediate: that many bytes of arguments go too. */
+/* The immediate is the number of bytes of arguments to release. */
 int emul_op_ret(struct gondola_emulator *e)
 {
 	unsigned int more = e->src.kind == GONDOLA_OPERAND_IMM ? e->src.value : 0;

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * String instructions.  A run of items that goes upwards within a page is one
- * access of memory; registers are committed after each, and after about a page
- * the guest gets a turn: RIP stays while RCX is left.
+ * String instructions.  A run of items that goes upwards within a page is one access to memory.
+ * Registers are committed after each run.  After about a page the instruction ends with RIP
+ * unchanged and continues at the next call, as long as RCX is not 0.
  */
 #include "insn.h"
 
 #define BUDGET		GONDOLA_PAGE_SIZE
-/* The widest that the world takes for one access, not a row of items. */
+/* The widest access that operations take for one item. */
 #define OPERAND_BYTES	16u
-/* A comparison usually ends early. */
+/* Comparisons usually end early. */
 #define COMPARE_BYTES	256u
 
 struct run {
 	unsigned int width;	/* of an item */
-	u64 items;		/* that may go in one access; at last, that did */
+	u64 items;		/* that one access may take; in the end, that it took */
 	gva_t src;
 	gva_t dst;
 };
@@ -24,7 +24,7 @@ static bool backwards(const struct gondola_emulator *e)
 	return e->regs->rflags & RFL_DF;
 }
 
-/* The next item at seg:reg; narrows run->items to what follows it in the page and the segment. */
+/* Find the next item at seg:reg, and limit run->items to those in the same page and segment. */
 static int locate(struct gondola_emulator *e, struct run *run, u8 seg, unsigned int reg,
 		  bool write, gva_t *la)
 {
@@ -65,7 +65,7 @@ static int locate_dst(struct gondola_emulator *e, struct run *run, bool write)
 	return locate(e, run, GONDOLA_ES, R_RDI, write, &run->dst);
 }
 
-/* The registers move on by run->items. */
+/* Advance the registers by run->items. */
 static void advance(struct gondola_emulator *e, const struct run *run, bool src, bool dst)
 {
 	s64 by = run->width * run->items;
@@ -80,7 +80,7 @@ static void advance(struct gondola_emulator *e, const struct run *run, bool src,
 		emul_add_gpr(e, R_RCX, -(s64)run->items);
 }
 
-/* So few bytes would pass for one operand, and a device sees the difference. */
+/* A device would take so few bytes for one operand. */
 static void settle(struct run *run)
 {
 	if (run->items * run->width <= OPERAND_BYTES)
@@ -123,7 +123,7 @@ static int movs_run(struct gondola_emulator *e, struct run *run)
 	r = locate_dst(e, run, true);
 	if (r)
 		return r;
-	/* A later item may read what this one writes, as a pattern spreads: stop short of that. */
+	/* A later item may read what this one writes, when a pattern is spread: stop before it. */
 	if (run->dst > run->src && run->dst - run->src < run->items * run->width) {
 		run->items = (run->dst - run->src) / run->width;
 		if (!run->items)
@@ -138,7 +138,7 @@ static int movs_run(struct gondola_emulator *e, struct run *run)
 	return r;
 }
 
-/* Eight bytes at a time: the pattern's widths divide them. */
+/* Write eight bytes at a time: each width of a pattern divides eight. */
 static void fill(void *buf, u64 value, unsigned int width, unsigned int items)
 {
 	static const u64 spread[] = { [1] = 0x0101010101010101, [2] = 0x0001000100010001,
@@ -187,8 +187,8 @@ static int lods_run(struct gondola_emulator *e, struct run *run)
 }
 
 /*
- * Compares until REPE or REPNE ends it; the flags are those of the last pair.
- * @a and @b step by @step bytes, 0 for an accumulator.
+ * Compare until REPE or REPNE ends; the flags are those of the last pair. @a and @b advance by
+ * @step bytes, 0 for an accumulator.
  */
 static void compare(struct gondola_emulator *e, struct run *run, const u8 *a, unsigned int step,
 		    const u8 *b)
@@ -260,7 +260,7 @@ static int ins_run(struct gondola_emulator *e, struct run *run)
 	if (r)
 		return r;
 	settle(run);
-	/* Data read from a device cannot be put back: make sure of the memory first. */
+	/* Data read from a device cannot be put back: check the memory first. */
 	r = e->ops->write(e, run->dst, e->chunk, 0, false);
 	if (r)
 		return r;
@@ -312,12 +312,12 @@ static int outs_run(struct gondola_emulator *e, struct run *run)
 	return GONDOLA_EMUL_OK;
 }
 
-/* @compares: REPE and REPNE look at ZF as well. */
+/* @compares: REPE and REPNE also depend on ZF. */
 static int repeat(struct gondola_emulator *e, unsigned int width, bool compares,
 		  int (*one)(struct gondola_emulator *e, struct run *run))
 {
 	struct run run = { .width = width };
-	/* Each item is a step of its own. */
+	/* With single steps each item is a step. */
 	unsigned int budget = e->one_item || e->regs->rflags & RFL_TF ? 1 : BUDGET / width;
 	u64 left;
 
@@ -342,7 +342,7 @@ static int repeat(struct gondola_emulator *e, unsigned int width, bool compares,
 		if (compares && !(e->rflags & RFL_ZF) == (e->insn->rep == 0xf3))
 			return GONDOLA_EMUL_OK;
 	}
-	/* The rest is no new instruction to a breakpoint on it. */
+	/* A breakpoint on the instruction does not strike again for the rest. */
 	e->rflags |= RFL_RF;
 	e->next_rip = e->regs->rip;
 	return GONDOLA_EMUL_OK;
@@ -353,7 +353,7 @@ static unsigned int item_bytes(const struct gondola_emulator *e)
 	return e->insn->opcode & 1 ? e->insn->op_bytes : 1;
 }
 
-/* There are no ports of 8 bytes: REX.W says nothing. */
+/* There are no ports of 8 bytes: REX.W is ignored. */
 static unsigned int port_bytes(const struct gondola_emulator *e)
 {
 	unsigned int bytes = item_bytes(e);

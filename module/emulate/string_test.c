@@ -39,7 +39,7 @@ static void clears_a_page(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA + 3 * PAGE), ~0ull);
 }
 
-/* More than a page: RIP stays until RCX is used up, each chunk within a page. */
+/* More than a page: RIP stays until RCX is 0, and each chunk lies within a page. */
 static void chunks(struct kunit *test)
 {
 	struct test_world *w = string_world(test);
@@ -61,7 +61,7 @@ static void chunks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls, 2u);
 	KUNIT_EXPECT_EQ(test, memcmp(test_world_at(w, WORLD_DATA + 2 * PAGE), from,
 				     2 * PAGE - 200), 0);
-	/* To the end of the source's page, then of the destination's; the rest of both. */
+	/* Runs end with the source's page, then with the destination's, then with RCX. */
 	KUNIT_EXPECT_EQ(test, w->writes, 3u);
 }
 
@@ -117,7 +117,7 @@ static void downwards(struct kunit *test)
 
 	for (i = 0; i < 200; i++)
 		at[i] = i;
-	/* An overlapping move upwards in memory, as memmove() does it. */
+	/* An overlapping move to higher addresses, as memmove() does it. */
 	w->regs.rflags |= RFL_DF;
 	w->regs.gpr[R_RSI] = WORLD_DATA + 199;
 	w->regs.gpr[R_RDI] = WORLD_DATA + 209;
@@ -147,7 +147,7 @@ static void fault_between(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA + 3 * PAGE - 8), 0x7777777777777777ull);
 }
 
-/* An item across a page border goes alone, and whole. */
+/* An item across a page border is accessed alone and as a whole. */
 static void across_a_border(struct kunit *test)
 {
 	struct test_world *w = string_world(test);
@@ -201,12 +201,12 @@ static void to_a_device(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, memcmp(test_world_at(w, WORLD_DEVICE), test_world_at(w, WORLD_DATA),
 				     64), 0);
-	/* Two items are not one of twice the width. */
+	/* Two items are not merged into one of twice the width. */
 	w->regs.rip = WORLD_CODE;
 	w->regs.gpr[R_RCX] = 2;
 	KUNIT_ASSERT_EQ(test, RUN(w, 0xf3, 0xab), OK);
 	KUNIT_EXPECT_EQ(test, w->last_width, 4u);
-	/* And from it, when each read has to be asked for. */
+	/* From the device, when the launcher must answer each read. */
 	w->regs.rip = WORLD_CODE;
 	w->regs.gpr[R_RSI] = WORLD_DEVICE;
 	w->regs.gpr[R_RDI] = WORLD_DATA + 2 * PAGE;
@@ -233,7 +233,7 @@ static void address_sizes(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, done(w));
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RDI], (u64)WORLD_DATA + 2);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], 0ull);
-	/* In real mode DI runs to the segment's end, and on at its start. */
+	/* In real mode DI wraps at the segment's end. */
 	w = test_world_init(test, GONDOLA_EMUL_REAL);
 	w->seg[GONDOLA_ES].base = WORLD_DATA - 0xf000;
 	w->regs.gpr[R_RDI] = 0xabcdfffe;
@@ -243,7 +243,7 @@ static void address_sizes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RDI], 0xabcd0000ull);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], 1ull);
 	KUNIT_EXPECT_EQ(test, (u16)test_world_u64(w, WORLD_DATA + 0xffe), (u16)0x4242);
-	/* Also within a page, when the limit does not end it. */
+	/* It also wraps in the middle of a page, if no limit stops it. */
 	w->seg[GONDOLA_ES].base -= 0x800;
 	w->seg[GONDOLA_ES].limit = 0xffffffff;
 	w->regs.gpr[R_RDI] = 0xffe0;
@@ -276,7 +276,7 @@ static void port_strings(struct kunit *test)
 	KUNIT_EXPECT_GE(test, w->probes, 3u);
 	for (i = 0; i < 256; i++)
 		KUNIT_ASSERT_EQ(test, at[i], (u16)(1000 + i));
-	/* The launcher's answer: the same again. */
+	/* The launcher has answered: run the same again. */
 	w->regs.rip = WORLD_CODE;
 	w->regs.gpr[R_RCX] = 4;
 	w->io_user = true;
@@ -285,7 +285,7 @@ static void port_strings(struct kunit *test)
 	w->io_user = false;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xf3, 0x6c), OK);
 	KUNIT_EXPECT_TRUE(test, done(w));
-	/* Out: REX.W makes no port of 8 bytes. */
+	/* OUT: REX.W makes no port of 8 bytes. */
 	w->regs.rip = WORLD_CODE;
 	test_world_set(w, WORLD_DATA, 0x1122334455667788);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x6f), OK);
@@ -295,7 +295,7 @@ static void port_strings(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSI], (u64)WORLD_DATA + 4);
 }
 
-/* Data read from a device is not lost to a page that cannot be written. */
+/* No data is read from a device if the page cannot be written. */
 static void input_needs_memory(struct kunit *test)
 {
 	struct test_world *w = string_world(test);

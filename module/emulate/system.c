@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Ports, interrupts' flag, control and debug registers, MSRs, descriptor tables. */
+/* Ports, IF, control and debug registers, MSRs, descriptor tables. */
 #include "insn.h"
 
-/* In a TSS of 32 or 64 bits: where the I/O permission bitmap starts. */
+/* The field of a 32-bit or 64-bit TSS that has the offset of the I/O permission bitmap. */
 #define TSS_IO_BASE	102u
 
 static unsigned int iopl(const struct gondola_emulator *e)
@@ -10,7 +10,7 @@ static unsigned int iopl(const struct gondola_emulator *e)
 	return (e->regs->rflags & RFL_IOPL) >> 12;
 }
 
-/* Every bit of the ports' in the TSS's bitmap must be clear. */
+/* The bit of each port must be clear in the TSS's bitmap. */
 static int check_io_bitmap(struct gondola_emulator *e, u16 port, unsigned int width)
 {
 	struct gondola_segment tss;
@@ -78,7 +78,7 @@ static bool may_change_if(const struct gondola_emulator *e)
 	return e->cpl <= iopl(e);
 }
 
-/* With virtual interrupts (VME, PVI) these act on VIF: not implemented. */
+/* With virtual interrupts (VME, PVI) CLI and STI act on VIF, which is not implemented. */
 static int check_if(struct gondola_emulator *e)
 {
 	u64 virtual = e->mode == GONDOLA_EMUL_VM86 ? CR4_VME : CR4_PVI;
@@ -116,7 +116,7 @@ int emul_op_hlt(struct gondola_emulator *e)
 	return e->ops->hlt(e);
 }
 
-/* INVD too: contents that the guest has no way to miss are written back. */
+/* INVD too: the guest cannot tell that the contents are written back. */
 int emul_op_wbinvd(struct gondola_emulator *e)
 {
 	return e->ops->wbinvd(e);
@@ -192,7 +192,7 @@ int emul_op_rdpid(struct gondola_emulator *e)
 	return e->ops->get_msr(e, MSRX_TSC_AUX, &e->dst.value);
 }
 
-/* AMD's counters are MSRs as well, of which a guest with another processor has none. */
+/* AMD's counters are MSRs as well; a guest with another processor has none. */
 int emul_op_rdpmc(struct gondola_emulator *e)
 {
 	u32 index = e->regs->gpr[R_RCX];
@@ -222,7 +222,7 @@ int emul_op_write_cr(struct gondola_emulator *e)
 	return e->ops->set_cr(e, e->dst.reg, e->src.value);
 }
 
-/* DR4 and DR5 are other names of DR6 and DR7, unless CR4.DE forbids them. */
+/* DR4 and DR5 are aliases of DR6 and DR7, unless CR4.DE forbids them. */
 static int debug_register(struct gondola_emulator *e, unsigned int *dr)
 {
 	if (*dr > 7)
@@ -257,7 +257,7 @@ int emul_op_smsw(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* PE, MP, EM and TS; PE can be set this way but not cleared. */
+/* LMSW writes PE, MP, EM and TS; it can set PE but not clear it. */
 int emul_op_lmsw(struct gondola_emulator *e)
 {
 	const u64 low = CR0_PE | CR0_MP | CR0_EM | CR0_TS;
@@ -278,7 +278,7 @@ int emul_op_invlpg(struct gondola_emulator *e)
 		if (!emul_long64(e))
 			la = (u32)la;
 	}
-	/* Nothing is cached for an address that cannot be. */
+	/* An address that is not canonical has nothing cached. */
 	return emul_canonical(la) ? e->ops->invlpg(e, la) : GONDOLA_EMUL_OK;
 }
 
@@ -328,7 +328,7 @@ int emul_op_base(struct gondola_emulator *e)
 	return e->ops->set_msr(e, msr, e->dst.value);
 }
 
-/* CLAC and STAC: ca and cb.  The manual has #UD for them where they are not allowed. */
+/* CLAC and STAC: ca and cb.  By the manual they raise #UD where they are not allowed. */
 int emul_op_ac(struct gondola_emulator *e)
 {
 	if (e->cpl)
@@ -414,7 +414,7 @@ int emul_op_load_sysseg(struct gondola_emulator *e)
 	return emul_load_segment(e, e->insn->desc->arg, e->src.value);
 }
 
-/* Types of descriptors that LAR (bit) and LSL know among the system's, in and out of long mode. */
+/* The types of system descriptors, a bit each, that LAR and LSL accept, in and out of long mode. */
 #define LAR_TYPES	0x1a36u		/* TSS, LDT, call and task gates */
 #define LSL_TYPES	0x0a0eu		/* TSS, LDT */
 #define LAR_TYPES_LONG	0x1a04u
@@ -459,7 +459,7 @@ int emul_op_look_up(struct gondola_emulator *e)
 		return GONDOLA_EMUL_OK;
 	}
 	e->rflags |= RFL_ZF;
-	/* The upper word of the descriptor, without base and limit. */
+	/* LAR gives the upper word of the descriptor, without base and limit. */
 	e->dst.value = limit ? s.limit : s.ar << 8;
 	return GONDOLA_EMUL_OK;
 }

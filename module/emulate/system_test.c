@@ -138,13 +138,13 @@ static void msrs_and_cpuid(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RBX], 8ull);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], 0xcull);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RDX], 10ull);
-	/* RDTSC is the MSR, for users unless CR4.TSD. */
+	/* RDTSC reads the MSR; CR4.TSD forbids it to users. */
 	w->emul.cpl = 3;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0x31), OK);
 	KUNIT_EXPECT_EQ(test, w->msr_index, (u32)MSRX_TSC);
 	w->cr[4] |= CR4_TSD;
 	expect_fault(test, w, RUN(w, 0x0f, 0x31), VEC_GP, 0);
-	/* RDPMC reads one of four MSRs, for users if CR4.PCE. */
+	/* RDPMC reads one of four MSRs; users need CR4.PCE. */
 	w->regs.gpr[R_RCX] = 0xffffffff00000003;
 	expect_fault(test, w, RUN(w, 0x0f, 0x33), VEC_GP, 0);
 	w->cr[4] |= CR4_PCE;
@@ -181,7 +181,7 @@ static void descriptor_tables(struct kunit *test)
 	/* Not canonical. */
 	test_world_set(w, WORLD_DATA + 0x28, 0x1234);
 	expect_fault(test, w, RUN(w, 0x0f, 0x01, 0x17), VEC_GP, 0);
-	/* 6 bytes elsewhere, of which 16-bit operands take 5. */
+	/* Outside of 64-bit mode the operand has 6 bytes, of which a 16-bit operand size uses 5. */
 	w = test_world_init(test, GONDOLA_EMUL_REAL);
 	w->regs.gpr[R_RDI] = 0x2000;
 	test_world_set(w, WORLD_BASE + 0x2000, 0xffff123456780027);
@@ -199,7 +199,7 @@ static void flush_one_page(struct kunit *test)
 	w->regs.gpr[R_RDI] = 0xffff888000001234;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0x01, 0x3f), OK);
 	KUNIT_EXPECT_EQ(test, w->invlpg, 0xffff888000001234ull);
-	/* Not canonical: no fault, nothing to do. */
+	/* An address that is not canonical: no fault, and nothing is done. */
 	w->invlpg = 0;
 	w->regs.gpr[R_RDI] = 0x800000000000;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0x01, 0x3f), OK);
@@ -217,7 +217,7 @@ static void interrupt_flag(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xfb), OK);
 	KUNIT_EXPECT_TRUE(test, w->regs.rflags & RFL_IF);
 	KUNIT_EXPECT_EQ(test, w->shadow, 1u);
-	/* Only the STI that opens them blocks for one instruction. */
+	/* Only an STI that sets IF blocks interrupts for one instruction. */
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xfb), OK);
 	KUNIT_EXPECT_EQ(test, w->shadow, 0u);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xf4), OK);
@@ -228,7 +228,7 @@ static void interrupt_flag(struct kunit *test)
 	w->emul.cpl = 3;
 	w->regs.rflags |= RFL_IOPL;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xfb), OK);
-	/* Virtual interrupts are not implemented, and said so. */
+	/* Virtual interrupts are not implemented, and reported as unknown. */
 	w->regs.rflags &= ~RFL_IOPL;
 	w->cr[4] |= CR4_PVI;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xfa), (int)GONDOLA_EMUL_UNKNOWN);
@@ -250,7 +250,7 @@ static void ports(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->port, (u16)0x80);
 	KUNIT_EXPECT_EQ(test, w->io_width, 4u);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RAX], 0x12345679ull);
-	/* The launcher is asked; then the same again. */
+	/* The launcher is asked; then the same runs again. */
 	w->io_user = true;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xec), (int)GONDOLA_EMUL_USER);
 	w->io_user = false;
@@ -273,9 +273,9 @@ static void port_permissions(struct kunit *test)
 	*(u8 *)test_world_at(w, tss + 0x68 + 0x3f8 / 8) = 0xfc;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xee), OK);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x66, 0xef), OK);
-	/* Four ports, of which two are open. */
+	/* Two of the four ports are open. */
 	expect_fault(test, w, RUN(w, 0xef), VEC_GP, 0);
-	/* Beyond the TSS all are closed. */
+	/* Beyond the TSS all ports are closed. */
 	w->seg[GONDOLA_TR].limit = 0x68 + 0x3f8 / 8;
 	expect_fault(test, w, RUN(w, 0xee), VEC_GP, 0);
 	w->regs.rflags |= RFL_IOPL;
@@ -299,7 +299,7 @@ static void load_stack_segment(struct kunit *test, struct test_world *w)
 {
 	u64 *ax = &w->regs.gpr[R_RAX];
 
-	/* The stack: writable data of this privilege, never null. */
+	/* SS must be writable data of this privilege, and never null. */
 	*ax = 0x10;
 	expect_fault(test, w, RUN(w, 0x8e, 0xd0), VEC_GP, 0x10);
 	*ax = 0x18;
@@ -335,7 +335,7 @@ static void load_data_segments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->seg[GONDOLA_DS].selector, (u16)8);
 	KUNIT_EXPECT_EQ(test, w->seg[GONDOLA_DS].limit, 0xffffffffu);
 	KUNIT_EXPECT_EQ(test, w->seg[GONDOLA_DS].ar, 0xc093u);
-	/* Its accessed bit is set in memory, once. */
+	/* The accessed bit is set in memory, once. */
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, GDT + 8), DATA_DPL0 | 1ull << 40);
 	KUNIT_EXPECT_EQ(test, w->writes, 1u);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x8e, 0xd8), OK);
@@ -364,7 +364,7 @@ static void load_data_segments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x8e, 0xe8), OK);
 	KUNIT_EXPECT_EQ(test, w->seg[GONDOLA_GS].selector, (u16)3);
 	KUNIT_EXPECT_TRUE(test, w->seg[GONDOLA_GS].ar & GONDOLA_AR_UNUSABLE);
-	/* A user may not have the kernel's data. */
+	/* A user may not load the kernel's data segment. */
 	w->emul.cpl = 3;
 	*ax = 0x08;
 	expect_fault(test, w, RUN(w, 0x8e, 0xd8), VEC_GP, 0x08);
@@ -416,7 +416,7 @@ static void load_system_segments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, GDT + 8) >> 40 & 0xff, 0x8bull);
 	/* Now it is busy. */
 	expect_fault(test, w, RUN(w, 0x0f, 0x00, 0xd8), VEC_GP, 0x08);
-	/* Its second half is beyond the table's limit. */
+	/* The second half of the descriptor is beyond the table's limit. */
 	*ax = 0x28;
 	expect_fault(test, w, RUN(w, 0x0f, 0x00, 0xd8), VEC_GP, 0x28);
 	*ax = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The decode tables.  A row that is left out is an instruction that is not
- * implemented; one that the architecture leaves undefined is UD.
+ * The decode tables.  A row left out is an instruction that is not implemented; UD is one that the
+ * architecture leaves undefined.
  */
 #include "tables.h"
 
@@ -77,7 +77,7 @@ static const struct gondola_insn_desc group5[8] = {
 	[7] = UD,
 };
 
-/* /7 with ModRM f8 is XABORT and XBEGIN, which no guest is offered. */
+/* /7 with ModRM f8 is XABORT and XBEGIN, which no guest's CPUID offers. */
 static const struct gondola_insn_desc group11_eb[8] = {
 	INSN(mov, Eb, Ib, RM | WO), UD, UD, UD, UD, UD, UD, UD,
 };
@@ -92,7 +92,7 @@ static const struct gondola_insn_desc mov_ev_sw[16] = {
 	[8 ... 15] = INSN(mov_from_seg, Ev, Sw, RM | WO),
 };
 
-/* By mode: 64-bit mode has taken these over; VEX and EVEX are not implemented. */
+/* By mode: in 64-bit mode these are VEX and EVEX, which are not implemented. */
 static const struct gondola_insn_desc map1_62[2] = {
 	[0] = INSN(bound, Gv, Mv, RM | D_NOREAD),
 };
@@ -271,7 +271,7 @@ static const struct gondola_insn_desc group7_rm0[8] = {
 	UD, INSN(hypercall, 0, 0, RM), UD, UD, UD, UD, UD, UD,
 };
 
-/* MONITOR and MWAIT are offered to nobody. */
+/* No CPUID offers MONITOR and MWAIT. */
 static const struct gondola_insn_desc group7_rm1[8] = {
 	UD, UD, INSN(ac, 0, 0, RM), INSN(ac, 0, 0, RM), UD, UD, UD, UD,
 };
@@ -280,7 +280,7 @@ static const struct gondola_insn_desc group7_rm2[8] = {
 	INSN(xgetbv, 0, 0, RM), INSN(xsetbv, 0, 0, RM | D_PRIV), UD, UD, UD, UD, UD, UD,
 };
 
-/* All but one are SVM's. */
+/* All but one belong to SVM. */
 static const struct gondola_insn_desc group7_rm3[8] = {
 	UD, INSN(hypercall, 0, 0, RM), UD, UD, UD, UD, UD, UD,
 };
@@ -324,7 +324,7 @@ static const struct gondola_insn_desc rdpid[4] = {
 	UD, UD, INSN(rdpid, Rn, 0, RM | WO), UD,
 };
 
-/* RDRAND and RDSEED, 14 and 15, are offered to nobody who is interpreted. */
+/* The interpreter's CPUID does not offer RDRAND and RDSEED, bits 14 and 15. */
 static const struct gondola_insn_desc group9[16] = {
 	[0] = UD,
 	[1] = ROWS(D_BY_W, cmpxchg8b),
@@ -333,7 +333,7 @@ static const struct gondola_insn_desc group9[16] = {
 	[15] = ROWS(D_BY_PREFIX, rdpid),
 };
 
-/* CLWB and CLFLUSH have nothing to do but to be addressed. */
+/* CLWB and CLFLUSH only check their address. */
 static const struct gondola_insn_desc group15_6[4] = {
 	[1] = INSN(nop, Eb, 0, RM | D_NOREAD),
 };
@@ -508,6 +508,6 @@ const struct gondola_insn_desc emul_map3[256] = {
 	[0xf1] = ROWS(D_BY_PREFIX, movbe_store),
 };
 
-/* All of 0f 3a is SSSE3 and later: nothing of it touches a device. */
+/* All of 0f 3a is SSSE3 and later, which no driver uses on a device. */
 const struct gondola_insn_desc emul_map4[256] = {
 };

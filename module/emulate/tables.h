@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* How the rows of the decode tables are written. */
+/* Macros for the rows of the decode tables. */
 #ifndef GONDOLA_EMULATE_TABLES_H
 #define GONDOLA_EMULATE_TABLES_H
 

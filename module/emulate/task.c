@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Task switches: "Task Management" in the manual.  An i386 kernel has its double
- * fault handled by a task of its own.
+ * Task switches: "Task Management" in the manual.  An i386 kernel handles its double fault in a
+ * task of its own.
  *
- * An instruction may have to be run again from its start, so all that can fail
- * comes before the first change that would tell the second time from the first.
- * What the new task's selectors load is therefore looked up in advance, in its
- * address space.
+ * An instruction may be run again from its start.  So all steps that can fail come before the first
+ * change that a second run would notice, and the new task's segments are looked up in advance, in
+ * its address space.
  */
 #include "insn.h"
 
 #define TYPE_TSS16	1u
 #define TYPE_BUSY	2u
 #define TYPE_WIDE	8u		/* a TSS of 32 bits */
-/* Where a descriptor has its access rights. */
+/* Offset of the access rights in a descriptor. */
 #define ACCESS_BYTE	5
 
 /* Access rights in virtual-8086 mode: writable data, DPL 3. */
@@ -27,12 +26,12 @@
 #define NR_SEGS		6u		/* ES, CS, SS, DS, FS, GS */
 
 /**
- * struct layout - of a TSS: words of one width, in the same order for both
+ * struct layout - the layout of a TSS, whose words are in the same order for both widths
  * @width: of each word
- * @state: where what is saved begins: EIP, EFLAGS, the general registers, the segments
- * @segs: how many of these
- * @ldt: where the selector of the LDT is, which is not saved
- * @bytes: in all
+ * @state: offset of the saved words: EIP, EFLAGS, the general registers, the segments
+ * @segs: number of segments
+ * @ldt: offset of the LDT's selector, which is not saved
+ * @bytes: size of the TSS
  */
 struct layout {
 	u8 width;
@@ -49,22 +48,22 @@ static const struct layout layout32 = { 4, 32, 6, 96, 104 };
 #define TSS32_CR3	28u
 
 /**
- * struct task - the new one
+ * struct task - the new task
  * @tss: its TSS
- * @descriptor: where that is described
- * @layout: of it
+ * @descriptor: address of the TSS's descriptor
+ * @layout: the layout of @tss
  * @ext: for error codes
- * @way: how it is reached
- * @cr3: as the TSS has it, like the next five
- * @eip: where it goes on
+ * @way: jump, call or return
+ * @cr3: the TSS's CR3, like the next five fields
+ * @eip: its instruction pointer
  * @eflags: its flags
  * @gpr: its general registers
- * @selector: those of its segments
+ * @selector: its segments' selectors
  * @ldt: its LDT's selector
- * @seg: what @selector loads
- * @ldtr: what @ldt loads
- * @loaded: the number of segments loaded, in the order of loading; a fault kept the rest away
- * @result: FAULT if the task is to begin with @e->exception
+ * @seg: the segments of @selector
+ * @ldtr: the segment of @ldt
+ * @loaded: number of segments that were loaded before a fault
+ * @result: FAULT if the task begins with @e->exception
  */
 struct task {
 	struct gondola_segment tss;
@@ -96,7 +95,7 @@ static int tss_fault(struct gondola_emulator *e, const struct gondola_segment *t
 
 /* ---- the TSS --------------------------------------------------------------- */
 
-/* The present task as it goes on when it is switched to again. */
+/* Save the present task. */
 static int save_state(struct gondola_emulator *e, const struct gondola_segment *tss, u64 rip,
 		      u64 rflags, u32 ext)
 {
@@ -196,7 +195,7 @@ static int push_error(struct gondola_emulator *e, struct task *t, u32 error)
 	return e->ops->write(e, (u32)(ss->base + sp), &error, bytes, e->cpl != 3);
 }
 
-/* Reads, and what may be written any number of times, at the new privilege level. */
+/* Does all reads, and those writes that can be repeated, at the new privilege level. */
 static int look_at_task(struct gondola_emulator *e, struct task *t,
 			const struct gondola_event *event)
 {
@@ -220,7 +219,7 @@ static bool has_space(struct gondola_emulator *e, const struct task *t)
 	return t->layout == &layout32 && e->ops->get_cr(e, 0) & CR0_PG;
 }
 
-/* Leaves all as it was; *@t has what will be. */
+/* Fills *@t and restores all else. */
 static int look_ahead(struct gondola_emulator *e, struct task *t,
 		      const struct gondola_event *event)
 {
@@ -244,7 +243,7 @@ static int look_ahead(struct gondola_emulator *e, struct task *t,
 
 /* ---- the switch ------------------------------------------------------------- */
 
-/* The last write is the one that a second try would find. */
+/* Only the last write would be noticed by a second run. */
 static int mark_tasks(struct gondola_emulator *e, const struct task *t,
 		      const struct gondola_segment *old)
 {
@@ -269,7 +268,7 @@ static int mark_tasks(struct gondola_emulator *e, const struct task *t,
 	return e->ops->write(e, t->descriptor + ACCESS_BYTE, &access, 1, true);
 }
 
-/* Segments that were not reached become null: the exception's handler finds nothing of the old task. */
+/* Segments after a fault become null, so that the exception's handler finds none of the old task. */
 static void set_segments(struct gondola_emulator *e, const struct task *t)
 {
 	enum gondola_seg seg;
@@ -292,7 +291,7 @@ static void set_segments(struct gondola_emulator *e, const struct task *t)
 		emul_load_null(e, seg);
 }
 
-/* Nothing fails any more. */
+/* Nothing can fail from here on. */
 static void begin(struct gondola_emulator *e, struct task *t)
 {
 	unsigned int i;
@@ -309,7 +308,7 @@ static void begin(struct gondola_emulator *e, struct task *t)
 	e->shadow = 0;
 	e->next_rip = t->eip;
 	e->rflags = t->eflags | RFL_FIXED;
-	/* For the task that begins with an exception. */
+	/* A task that begins with an exception needs them now. */
 	e->regs->rip = e->next_rip;
 	e->regs->rflags = e->rflags;
 	e->ops->new_task(e);

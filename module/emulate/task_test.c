@@ -56,7 +56,7 @@ static void describe_task(struct test_world *w, u16 selector, u32 base, u32 limi
 		       (u64)access << 40 | (u64)(base >> 24) << 56);
 }
 
-/* As an engine does after each instruction. */
+/* An engine does this after each instruction. */
 static void refresh(struct test_world *w)
 {
 	w->emul.cpl = (w->seg[GONDOLA_SS].ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
@@ -78,7 +78,7 @@ static struct test_world *make_world(struct kunit *test)
 	describe_task(w, OLD_TASK, OLD_TSS, 0x67, BUSY);
 	describe_task(w, NEW_TASK, NEW_TSS, 0x67, AVAILABLE);
 	test_world_set(w, GDT + LOCAL, 15 | (u64)LDT << 16 | 0x82ull << 40);
-	/* Its own data, in its own table. */
+	/* The new task's data segment, in its LDT. */
 	test_world_set(w, LDT + 8, 0x00cf93000000ffff);
 	w->seg[GONDOLA_TR] = (struct gondola_segment){
 		.base = OLD_TSS, .limit = 0x67, .ar = BUSY, .selector = OLD_TASK,
@@ -135,7 +135,7 @@ static void expect_new_task(struct kunit *test, struct test_world *w, u64 sp)
 	KUNIT_EXPECT_EQ(test, w->seg[GONDOLA_DS].limit, ~0u);
 	KUNIT_EXPECT_TRUE(test, w->seg[GONDOLA_FS].ar & GONDOLA_AR_UNUSABLE);
 	KUNIT_EXPECT_EQ(test, access_of(w, NEW_TASK), BUSY);
-	/* Where the old one goes on. */
+	/* The old task is saved. */
 	KUNIT_EXPECT_EQ(test, get32(w, OLD_TSS + T_EAX), 0x5678u);
 	KUNIT_EXPECT_EQ(test, get32(w, OLD_TSS + T_ESP), WORLD_DATA + 0x800u);
 	KUNIT_EXPECT_EQ(test, get32(w, OLD_TSS + T_CS), (u32)CODE0);
@@ -163,7 +163,7 @@ static void call_through_a_gate_and_return(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.rflags, RFL_FIXED | RFL_ZF | RFL_NT);
 	KUNIT_EXPECT_EQ(test, access_of(w, OLD_TASK), BUSY);
 	KUNIT_EXPECT_EQ(test, get32(w, NEW_TSS + T_LINK), (u32)OLD_TASK);
-	/* And back, to where the caller was. */
+	/* IRET returns to the caller. */
 	set32(w, OLD_TSS + T_CR3, CR3_OLD);
 	refresh(w);
 	KUNIT_ASSERT_EQ(test, RUN(w, 0xcf), OK);
@@ -173,7 +173,7 @@ static void call_through_a_gate_and_return(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->cr[3], (u64)CR3_OLD);
 	KUNIT_EXPECT_EQ(test, w->seg[GONDOLA_TR].selector, OLD_TASK);
 	KUNIT_EXPECT_EQ(test, access_of(w, NEW_TASK), AVAILABLE);
-	/* It is left behind its IRET, without NT. */
+	/* The new task is saved behind its IRET, without NT. */
 	KUNIT_EXPECT_EQ(test, get32(w, NEW_TSS + T_EIP), TASK + 1u);
 	KUNIT_EXPECT_EQ(test, get32(w, NEW_TSS + T_EFLAGS), (u32)(RFL_FIXED | RFL_ZF));
 }
@@ -183,7 +183,7 @@ static void double_fault(struct kunit *test)
 	struct test_world *w = make_world(test);
 
 	w->regs.rip = WORLD_CODE + 0x100;
-	/* The stack that is no stack is the reason for the task. */
+	/* A double fault has a task because the stack may be bad. */
 	w->regs.gpr[R_RSP] = 0;
 	KUNIT_ASSERT_EQ(test, deliver(w, GONDOLA_EVENT_EXCEPTION, VEC_DF), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)TASK);
@@ -193,7 +193,7 @@ static void double_fault(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get32(w, OLD_TSS + T_EIP), WORLD_CODE + 0x100u);
 	KUNIT_EXPECT_EQ(test, get32(w, OLD_TSS + T_ESP), 0u);
 	KUNIT_EXPECT_EQ(test, get32(w, NEW_TSS + T_LINK), (u32)OLD_TASK);
-	/* Once more: its task is busy. */
+	/* A second one: its task is busy. */
 	KUNIT_EXPECT_EQ(test, deliver(w, GONDOLA_EVENT_EXCEPTION, VEC_DF), FAULT);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.error, NEW_TASK | 1u);
@@ -219,7 +219,7 @@ static void refused_in_the_old_task(struct kunit *test)
 
 	expect_refused(test, w, jump(w, OLD_TASK), VEC_GP, OLD_TASK);
 	expect_refused(test, w, jump(w, LOCAL), VEC_GP, LOCAL);
-	/* INT n asks for the gate's privilege. */
+	/* INT n needs the gate's privilege. */
 	w->seg[GONDOLA_SS].ar |= GONDOLA_AR_DPL;
 	refresh(w);
 	expect_refused(test, w, RUN(w, 0xcd, GATE_VECTOR), VEC_GP, GATE_VECTOR * 8 + 2);
@@ -230,14 +230,14 @@ static void refused_in_the_old_task(struct kunit *test)
 	expect_refused(test, w, jump(w, NEW_TASK), VEC_TS, NEW_TASK);
 	describe_task(w, NEW_TASK, NEW_TSS, 0x67, AVAILABLE & 0x7f);
 	expect_refused(test, w, jump(w, NEW_TASK), VEC_NP, NEW_TASK);
-	/* The task before is not one. */
+	/* The link names a task that is not busy. */
 	w->regs.rflags |= RFL_NT;
 	set32(w, OLD_TSS + T_LINK, NEW_TASK);
 	describe_task(w, NEW_TASK, NEW_TSS, 0x67, AVAILABLE);
 	expect_refused(test, w, RUN(w, 0xcf), VEC_TS, NEW_TASK);
 }
 
-/* The registers are the new task's when it meets them. */
+/* The new task has its registers when the exception is raised. */
 static void refused_in_the_new_task(struct kunit *test)
 {
 	static const struct {
@@ -288,7 +288,7 @@ static void virtual_8086_task(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->seg[GONDOLA_SS].base, 0x11110ull);
 }
 
-/* Of 16 bits: no CR3, no FS, no GS.  Its code is the first entry of its own table, which is not null. */
+/* A 16-bit TSS has no CR3, FS and GS.  CS is entry 0 of the LDT, which is a valid entry. */
 static void task_of_16_bits(struct kunit *test)
 {
 	static const u16 tss[22] = {
@@ -311,7 +311,7 @@ static void task_of_16_bits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->seg[GONDOLA_ES].selector, DATA0);
 }
 
-/* A page of the host is missing in the middle: nothing has happened, and then it has once. */
+/* A page is missing half-way: nothing has changed, and the second try succeeds. */
 static void interrupted_by_missing_memory(struct kunit *test)
 {
 	struct test_world *w = make_world(test);

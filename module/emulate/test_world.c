@@ -17,7 +17,7 @@ static int page_fault(struct gondola_emulator *e, gva_t la, u32 error)
 	return GONDOLA_EMUL_FAULT;
 }
 
-/* May @bytes at @la be used?  Faults at the first address that may not. */
+/* May @bytes at @la be accessed?  If not, raise a fault at the first such address. */
 static int check(struct test_world *w, gva_t la, unsigned int bytes, bool write)
 {
 	gva_t at;
@@ -150,7 +150,7 @@ static u64 world_get_cr(struct gondola_emulator *e, unsigned int cr)
 	return world(e)->cr[cr];
 }
 
-/* Refuses what has a bit above 31 in CR0, as a checker of control registers would. */
+/* Refuses bits above 31 in CR0, as a checker of control registers does. */
 static int world_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)
 {
 	if (cr == 0 && value >> 32) {
@@ -186,7 +186,7 @@ static int world_get_msr(struct gondola_emulator *e, u32 index, u64 *value)
 			return GONDOLA_EMUL_OK;
 		}
 	}
-	/* Long mode is what the mode says, whatever MSR the test sets. */
+	/* EFER.LMA follows the mode; a test's MSRs do not change it. */
 	if (index == MSRX_EFER && e->mode != GONDOLA_EMUL_LONG64)
 		*value = 0;
 	else
@@ -244,7 +244,7 @@ static void world_set_xmm(struct gondola_emulator *e, unsigned int n, const void
 	memcpy(world(e)->xmm[n], buf, 16);
 }
 
-/* One memory for all of them: this notes which it would be. */
+/* There is one memory for all address spaces: this only notes CR3. */
 static int world_enter_space(struct gondola_emulator *e, u64 cr3)
 {
 	world(e)->other_cr3 = world(e)->cr[3];
@@ -297,7 +297,7 @@ struct test_world *test_world_init(struct kunit *test, enum gondola_emul_mode mo
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
-	/* Nothing may depend on what the last instruction left. */
+	/* Nothing may depend on what the last instruction left behind. */
 	memset(&w->emul, 0xa5, sizeof(w->emul));
 	w->emul.ops = &world_ops;
 	w->emul.regs = &w->regs;
@@ -321,7 +321,7 @@ struct test_world *test_world_init(struct kunit *test, enum gondola_emul_mode mo
 			.limit = real ? 0xffff : 0xffffffff,
 			.ar = (i == GONDOLA_CS ? 0x9b : 0x93) | (small ? 0 : GONDOLA_AR_DB),
 			.selector = real ? WORLD_BASE >> 4 : 8 * (i + 1),
-			/* So that 16 bits reach the world: offset 0 is its first byte. */
+			/* In real mode offset 0 is the first byte, so that 16 bits reach the memory. */
 			.base = real ? WORLD_BASE : 0,
 		};
 		if (real && w->emul.mode == GONDOLA_EMUL_VM86)

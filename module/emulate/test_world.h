@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A world for the emulator's tests: some memory, and a note of what was asked of it. */
+/* A world for the emulator's tests: some memory, and a record of the operations called. */
 #ifndef GONDOLA_EMULATE_TEST_WORLD_H
 #define GONDOLA_EMULATE_TEST_WORLD_H
 
@@ -18,12 +18,12 @@
 
 /**
  * struct test_world - the world
- * @emul: its emulator; the world is what contains it
+ * @emul: the emulator; operations find the world by it
  * @read_only: writes to this page fault (0: none)
- * @asks_user: accesses of the device answer USER until this is cleared
+ * @asks_user: accesses to the device answer USER until this is cleared
  * @fetches, @reads, @writes, @exchanges: how often each operation was called
- * @losses: so many exchanges yet fail because "another" writes first
- * @io_done: how many items an I/O operation takes at most
+ * @losses: number of exchanges that will fail because "another" writes first
+ * @io_done: the most items that an I/O operation takes
  * @probes: writes of 0 bytes
  */
 struct test_world {
@@ -34,7 +34,7 @@ struct test_world {
 	bool asks_user;
 	unsigned int fetches, reads, writes, exchanges, probes;
 	unsigned int losses;
-	unsigned int last_width;	/* of the last access to the device */
+	unsigned int last_width;	/* size of the last access to the device */
 	struct gondola_segment seg[GONDOLA_NR_SEGS];
 	struct gondola_dtable gdt, idt;
 	u64 cr[16];
@@ -55,7 +55,7 @@ struct test_world {
 	u16 port;
 	unsigned int io_width, io_calls, io_done;
 	bool io_in, io_user;
-	u32 io_value;		/* given by IN, then one more for each item; taken by OUT */
+	u32 io_value;		/* read by IN, then incremented for each item; written by OUT */
 };
 
 /** test_world_init() - in @mode with flat segments, paging and protection on but in real mode */

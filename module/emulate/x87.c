@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * x87: the host's processor executes the instruction on the guest's registers,
- * with a copy of the memory operand.  It never meets a pending exception: that is
- * raised before.
+ * x87: the host's processor executes the instruction on the guest's registers, with a copy of the
+ * memory operand.  A pending exception is raised before, so the host never meets one.
  */
 #include "insn.h"
 
 #define BEFORE_STORE	0x1fu		/* of these exceptions, an unmasked one prevents the store */
-#define X87_BYTES	160u		/* of the image: what is not MXCSR's or XMM's */
+#define X87_BYTES	160u		/* the part of the image without MXCSR and XMM */
 #define ENV_BYTES	28u		/* the environment in protected mode, 32 bits */
 #define SAVE_BYTES	108u
 
-#define STORES		0x80u		/* beside the size: memory is written */
+#define STORES		0x80u		/* flag beside the size: memory is written */
 #define UNDEFINED	0u
 
-/* Bytes of the memory operand, by opcode - d8 and ModRM.reg. */
+/* Size of the memory operand, by opcode - d8 and ModRM.reg. */
 static const u8 memory_operand[8][8] = {
 	{ 4, 4, 4, 4, 4, 4, 4, 4 },
 	{ 4, UNDEFINED, STORES | 4, STORES | 4, ENV_BYTES, 2, STORES | ENV_BYTES, STORES | 2 },
@@ -39,7 +38,7 @@ static const u64 register_forms[8] = {
 	0x00ffff01000000ffull,			/* FFREEP, FNSTSW AX, FUCOMIP, FCOMIP */
 };
 
-/* Control instructions neither ask for pending exceptions nor leave their address. */
+/* Control instructions neither raise pending exceptions nor record their address. */
 static bool is_control(u8 opcode, u8 modrm)
 {
 	u8 reg = modrm >> 3 & 7;
@@ -57,7 +56,7 @@ static bool is_control(u8 opcode, u8 modrm)
 	}
 }
 
-/* Those that wait first although they are control instructions: FLDENV, FLDCW, FRSTOR. */
+/* FLDENV, FLDCW and FRSTOR wait although they are control instructions. */
 static bool waits(u8 opcode, u8 modrm)
 {
 	u8 reg = modrm >> 3 & 7;
@@ -80,7 +79,7 @@ static int check_pending(struct gondola_emulator *e)
 		break;
 #define FOUR(op, rm)	ONE(op, rm) ONE(op, (rm) + 1) ONE(op, (rm) + 2) ONE(op, (rm) + 3)
 #define SIXTEEN(op, rm)	FOUR(op, rm) FOUR(op, (rm) + 4) FOUR(op, (rm) + 8) FOUR(op, (rm) + 12)
-/* Of memory forms the operand is at (RDI). */
+/* Memory forms have their operand at (RDI). */
 #define MEMORY(op)							\
 	ONE(op, 0x07) ONE(op, 0x0f) ONE(op, 0x17) ONE(op, 0x1f)		\
 	ONE(op, 0x27) ONE(op, 0x2f) ONE(op, 0x37) ONE(op, 0x3f)
@@ -103,7 +102,7 @@ static noinline u32 on_processor(unsigned int form, void *memory, u32 flags)
 	return flags;
 }
 
-/* The guest's registers from @in, and as they are after it to @out. */
+/* Loads the guest's registers from @in, and stores them to @out afterwards. */
 static u32 run_on_processor(struct gondola_emulator *e, unsigned int form, void *memory,
 			    const struct gondola_fxsave *in, struct gondola_fxsave *out)
 {
@@ -122,7 +121,7 @@ static u32 run_on_processor(struct gondola_emulator *e, unsigned int form, void 
 	return flags >> 8 & 0xff;
 }
 
-/* Where the last instruction was is the guest's affair, never ours. */
+/* The address of the last instruction must be the guest's, not ours. */
 static void put_pointers(const struct gondola_fxsave *fpu, u8 *environment)
 {
 	const u32 words[4] = { fpu->fip, (u32)fpu->fop << 16, fpu->fdp, 0xffff0000 };
@@ -212,7 +211,7 @@ static int memory_form(struct gondola_emulator *e)
 
 	if (bytes == UNDEFINED)
 		return emul_fault(e, VEC_UD);
-	/* The environment of 16 bits, and that of real mode, have other layouts. */
+	/* The 16-bit environment and that of real mode have other layouts. */
 	if (bytes >= ENV_BYTES && (insn->op_bytes == 2 || !emul_protected(e)))
 		return GONDOLA_EMUL_UNKNOWN;
 	r = emul_linear(e, insn->seg, e->ea, bytes, stores, &la);

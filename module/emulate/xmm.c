@@ -10,7 +10,7 @@ static void get_xmm(struct gondola_emulator *e, unsigned int n, u64 both[2])
 		e->ops->get_xmm(e, n, both);
 }
 
-/* All that fits: a load from fewer than 16 bytes of memory clears the rest. */
+/* Move all bytes.  A load of fewer than 16 bytes clears the rest. */
 int emul_op_movx(struct gondola_emulator *e)
 {
 	e->dst.value = e->src.value;
@@ -18,7 +18,7 @@ int emul_op_movx(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* MOVSS, MOVSD: between registers they keep the rest. */
+/* MOVSS and MOVSD between registers keep the rest. */
 int emul_op_movx_low(struct gondola_emulator *e)
 {
 	u8 bytes = e->src.bytes < e->dst.bytes ? e->src.bytes : e->dst.bytes;
@@ -35,7 +35,7 @@ int emul_op_movx_low(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* MOVQ between registers: the low half alone, the other cleared. */
+/* MOVQ between registers moves the low half and clears the other. */
 int emul_op_movq(struct gondola_emulator *e)
 {
 	e->dst.value = e->src.value;
@@ -43,7 +43,7 @@ int emul_op_movq(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* MOVLPS, MOVHPS and their kin load one half and keep the other. */
+/* MOVLPS, MOVHPS and the like load one half and keep the other. */
 int emul_op_movx_half(struct gondola_emulator *e)
 {
 	u64 both[2];
@@ -61,7 +61,7 @@ int emul_op_movx_store_high(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* MOVHLPS and MOVLHPS, between registers: the half named by arg is written, from the other. */
+/* MOVHLPS and MOVLHPS: arg names the half to write; it comes from the source's other half. */
 int emul_op_movx_cross(struct gondola_emulator *e)
 {
 	if (e->insn->desc->arg)
@@ -106,7 +106,7 @@ int emul_op_pshufw(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* Two from the destination, two from the source. */
+/* Two elements come from the destination, two from the source. */
 int emul_op_shufps(struct gondola_emulator *e)
 {
 	const struct gondola_operand dst = e->dst, src = e->src;
@@ -127,7 +127,7 @@ int emul_op_shufpd(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* PSRLDQ and PSLLDQ: by bytes.  ModRM.reg 3 is to the right. */
+/* PSRLDQ and PSLLDQ shift by bytes.  ModRM.reg 3 shifts right. */
 int emul_op_shift_bytes(struct gondola_emulator *e)
 {
 	unsigned int count = e->src.value > 16 ? 16 : e->src.value;
@@ -178,7 +178,7 @@ int emul_op_movmsk(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* The bytes whose mask has its top bit set, to DS:RDI. */
+/* Store the bytes whose mask has its top bit set, at DS:RDI. */
 static int store_masked(struct gondola_emulator *e, gva_t la, const u8 *data, const u8 *mask,
 			unsigned int bytes)
 {
@@ -211,7 +211,7 @@ int emul_op_maskmov(struct gondola_emulator *e)
 	mask[0] = e->dst.value;
 	mask[1] = e->dst.value_hi;
 	r = emul_linear(e, seg, emul_read_gpr(e, R_RDI, e->insn->addr_bytes), bytes, true, &la);
-	/* Both pages, or neither. */
+	/* Both pages are written, or neither. */
 	if (!r)
 		r = e->ops->write(e, la, data, 0, false);
 	if (!r)
