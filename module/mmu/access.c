@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Guest memory as emulated instructions see it, and by guest-physical address. */
+/* Access to guest memory for emulated instructions, and by guest-physical address. */
 #include <linux/string.h>
 #include "internal.h"
 
-/* The access itself, once the address is known and the lock is held. */
+/* Access memory at a known address, with the lock held. */
 typedef bool (*access_fn)(void *data, void *arg, unsigned int bytes);
 
 static bool do_read(void *data, void *arg, unsigned int bytes)
@@ -23,7 +23,7 @@ static bool do_read(void *data, void *arg, unsigned int bytes)
 
 static bool do_write(void *data, void *arg, unsigned int bytes)
 {
-	/* An entry of a table must change in one piece: another vCPU may be walking. */
+	/* Write an entry of a table in one piece, since another vCPU may be walking the table. */
 	switch (bytes) {
 	case 8:
 		WRITE_ONCE(*(u64 *)data, *(u64 *)arg);
@@ -79,7 +79,7 @@ static bool do_exchange(void *data, void *arg, unsigned int bytes)
 	}
 }
 
-/* Apart from translate(), so that nobody else pays for the room on the stack. */
+/* A function of its own, so that translate() does not need this room on the stack. */
 static noinline enum mmu_walk_result translate_by_walk(struct gondola_vcpu *vcpu, gva_t gva,
 						       u32 access, struct gondola_access *out,
 						       struct missing *missing)
@@ -95,7 +95,7 @@ static noinline enum mmu_walk_result translate_by_walk(struct gondola_vcpu *vcpu
 	return result;
 }
 
-/* By the shadow if it knows, else by a walk. @out: gpa, error. */
+/* Translate by the shadow if possible, else by a walk.  Sets gpa and error of @out. */
 static enum mmu_walk_result translate(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
 				      struct gondola_access *out, struct missing *missing)
 {
@@ -161,7 +161,7 @@ static enum gondola_access_result access(struct gondola_vcpu *vcpu, gva_t gva, a
 	int err;
 
 	for (;;) {
-		/* A table that is written may need links. */
+		/* A write to a table may need objects for links. */
 		if ((access & PFEC_W) && unlikely(mmu_cache_fill(vcpu)))
 			return GONDOLA_ACCESS_ERROR;
 		mmu_lock(vcpu->vm);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Proof of the invariants I1 … I5 of internal.h over a whole VM. Slow; for tests. */
+/* Check the invariants I1 … I5 of internal.h over a whole VM.  Slow; for tests. */
 #include "internal.h"
 
 bool mmu_audit_quiet;
@@ -89,7 +89,10 @@ static int audit_page(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 		if (frame && !sp->unsync && (frame->host & FRAME_PRESENT)) {
 			u64 now = guest_entry(sp, frame_data(frame), i);
 
-			/* We set A and D, so they may be newer in memory; not older, but in ROM. */
+			/*
+			 * We set A and D, so memory may have them while the snapshot has not.  Only
+			 * in ROM the reverse is allowed.
+			 */
 			if ((now | PT_A | PT_D) != (sp->gpt[i] | PT_A | PT_D) ||
 			    (sp->gpt[i] & ~now & (PT_A | PT_D) && frame->host & FRAME_WRITABLE))
 				bad += violation("gfn %llx entry %u: %llx, but in sync with %llx",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Dirty tracking: a write sets its page's bit.  Reading changes nothing; clearing says what was
- * set, and opens a new period.
+ * Dirty tracking: a write sets its page's bit.  Reading the log changes nothing.  Clearing bits
+ * returns the ones that were set, and opens a new period.
  */
 #include <linux/bitmap.h>
 #include <linux/sched/signal.h>
@@ -9,7 +9,7 @@
 #include "trace.h"
 #include "internal.h"
 
-/* In one hold of the lock: pages whose log is read; pages passed by and entries protected. */
+/* Limits for one hold of the lock: pages whose log is read; pages skipped and entries protected. */
 #define READ_AT_ONCE		(1u << 18)
 #define PROTECT_AT_ONCE		(1u << 14)
 
@@ -98,8 +98,8 @@ int gondola_mmu_get_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages,
 }
 
 /*
- * Of the 64 pages from @first, clear those that are in *@which, and leave there those that were
- * dirty.  Returns how much work it was.
+ * Clear the bits in *@which of the 64 pages from @first.  *@which then has the pages that were
+ * dirty. Returns the amount of work.
  */
 static unsigned int clear_word(struct gondola_vm *vm, struct gondola_slot *s, u64 first, u64 *which)
 {
@@ -135,10 +135,10 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 	if (pages % 64)
 		bitmap[pages / 64] &= GENMASK_ULL(pages % 64 - 1, 0);
 	mmu_lock(vm);
-	/* A word is cleared and stamped in one hold, so that no write falls between two periods. */
+	/* A word is cleared and stamped in one hold, so that each write belongs to one period. */
 	for (i = 0; i < DIV_ROUND_UP(pages, 64); i++) {
 		if (work > PROTECT_AT_ONCE) {
-			/* No stale entry may write the pages that were cleared so far. */
+			/* No stale TLB entry may write the pages cleared so far. */
 			mmu_flush_all(vm);
 			mmu_unlock(vm);
 			cond_resched();
@@ -149,7 +149,7 @@ int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 page
 		work += 1 + more;
 		flush |= more;
 	}
-	/* Before the lock is dropped: the next reader of the log must find every later write. */
+	/* Flush before the lock is dropped: the next reader of the log must find every later write. */
 	if (flush)
 		mmu_flush_all(vm);
 	mmu_unlock(vm);
@@ -175,7 +175,7 @@ int gondola_mmu_mark_dirty(struct gondola_vm *vm, gpa_t gpa, u64 bytes,
 			return -ENXIO;
 		}
 		mark_page(vm, NULL, slot, gfn, source, device);
-		/* The write went past the shadow of a table that may lie there. */
+		/* The write bypassed the shadow of a table that may lie there. */
 		if (mmu_frame_in(slot, gfn)->nr_tables)
 			mmu_zap_tables(vm, gfn);
 		mmu_unlock(vm);

@@ -5,7 +5,7 @@
 
 #define OR_TRIES	8
 
-/* Lock held.  The byte, if it can be written here and now; counted as written. */
+/* Lock held.  Find the byte if it can be written without waiting, and count it as written. */
 static u8 *writable_byte(struct gondola_vm *vm, gpa_t gpa)
 {
 	gfn_t gfn = gpa >> GONDOLA_PAGE_SHIFT;
@@ -15,7 +15,7 @@ static u8 *writable_byte(struct gondola_vm *vm, gpa_t gpa)
 	if (!slot || (slot->flags & GONDOLA_MEM_READONLY))
 		return NULL;
 	frame = mmu_frame_in(slot, gfn);
-	/* A guest that keeps a page table there gets none of it. */
+	/* If the guest keeps a page table there, this fails. */
 	if (!(frame->host & FRAME_PRESENT) || !(frame->host & FRAME_WRITABLE) || frame->nr_tables)
 		return NULL;
 	mmu_mark_page_dirty(vm, NULL, slot, gfn, GONDOLA_DIRTY_HOST);
@@ -50,13 +50,13 @@ bool gondola_gpa_try_or(struct gondola_vm *vm, gpa_t gpa, u8 bits)
 	bool done = false;
 	u8 *byte, old;
 
-	/* Do not spin: the lock's holder may be waiting for this very processor. */
+	/* Do not spin: the holder of the lock may be waiting for this processor. */
 	if (!spin_trylock(&vm->mmu.lock))
 		return false;
 	byte = writable_byte(vm, gpa);
 	if (byte)
 		old = READ_ONCE(*byte);
-	/* The guest may change it as often as it likes. */
+	/* The guest may change the byte any number of times. */
 	for (tries = 0; byte && !done && tries < OR_TRIES; tries++)
 		done = try_cmpxchg(byte, &old, old | bits);
 	spin_unlock(&vm->mmu.lock);

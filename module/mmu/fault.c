@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page faults: walk the guest's tables; if the guest allows the access, make
- * the shadow allow it, and its likely neighbours; else the fault is the guest's.
+ * Page faults.  The guest's tables are walked.  If they allow the access, the shadow is made to
+ * allow it too, and likely neighbours are mapped along.  If not, the guest gets the fault.
  */
 #include "internal.h"
 
-#define MAX_TRIES	16	/* of one fault; each of its tables may have to be made present */
+#define MAX_TRIES	16	/* of one fault, since each table may have to be made present */
 #define PREFETCH	16	/* entries around a fault that are filled along, aligned */
 
 /*
- * Rights of a leaf.  @rights: PT_W, PT_U as granted and PT_NX as denied by the
- * guest's entry; with CR0.WP clear the upper levels' are in role.access.
+ * The rights of a leaf.  @rights: PT_W and PT_U as the guest's entry grants them, PT_NX as it
+ * denies. With CR0.WP clear role.access has the rights of the upper levels.
  */
 static u64 leaf_bits(union gondola_role role, u64 rights, bool supervisor_write)
 {
@@ -22,8 +22,8 @@ static u64 leaf_bits(union gondola_role role, u64 rights, bool supervisor_write)
 	w &= role.access & 1;
 	u &= role.access >> 1 & 1;
 	/*
-	 * The processor runs with WP set.  A supervisor may write here, so the page is writable and
-	 * hidden from the user, whose next access turns it round again.
+	 * The processor runs with WP set, but the guest's supervisor may write here.  So the page
+	 * becomes writable and is hidden from the user, whose next access reverses that.
 	 */
 	if (supervisor_write && !w) {
 		if (u && role.nosmep)
@@ -34,10 +34,7 @@ static u64 leaf_bits(union gondola_role role, u64 rights, bool supervisor_write)
 	return (w ? PT_W : 0) | (u ? PT_U : 0) | nx;
 }
 
-/*
- * Put a leaf in place; an entry that was empty finds room in the frame's bag.  A fault does that up
- * to 16 times, so it is no call.
- */
+/* Write a leaf.  An empty entry has room in the frame's bag.  Inline: a fault does this up to 16 times. */
 static __always_inline void set_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 				     unsigned int i, struct gondola_slot *slot,
 				     struct gondola_frame *frame, gfn_t gfn, u64 bits)
@@ -56,7 +53,7 @@ static __always_inline void set_leaf(struct gondola_vcpu *vcpu, struct gondola_s
 		new |= PT_D;
 	if (old == new)
 		return;
-	/* Same guest entry, other rights; the frame is the same or was zapped. */
+	/* Only rights may differ: an entry of another frame was cleared before. */
 	if (MMU_BUG_ON(vm, spte_present(old) && (old ^ new) & PT_ADDR))
 		return;
 	if (!spte_present(old)) {
@@ -68,7 +65,7 @@ static __always_inline void set_leaf(struct gondola_vcpu *vcpu, struct gondola_s
 	}
 	old = mmu_entry_change(spte, 0, new);
 	mmu_keep_written(vm, frame, gfn, old);
-	/* A processor that remembers W and D would write without setting D again. */
+	/* A TLB that holds W and D would write without setting D again. */
 	if ((old & ~new & (PT_W | PT_U)) || (new & ~old & PT_NX) ||
 	    ((old & PT_W) && (old & ~new & PT_D))) {
 		vm->mmu.stale_tlb = true;
@@ -76,7 +73,7 @@ static __always_inline void set_leaf(struct gondola_vcpu *vcpu, struct gondola_s
 	}
 }
 
-/* Was this page made in the vCPU's mode?  All of the role but what a page's place decides. */
+/* Was this page made in the vCPU's mode?  What depends on the page's place does not count. */
 static bool role_is_current(struct gondola_vcpu *vcpu, union gondola_role role)
 {
 	const union gondola_role place = {
@@ -86,13 +83,13 @@ static bool role_is_current(struct gondola_vcpu *vcpu, union gondola_role role)
 	return !((role.word ^ vcpu->mmu.role.word) & ~place.word);
 }
 
-/* An entry that no fault asked for takes no other entry's place. */
+/* An entry that is only mapped along must not displace another one. */
 static bool may_map_along(const struct gondola_frame *frame)
 {
 	return frame->host & FRAME_PRESENT && !rmap_is_full(frame->rmap);
 }
 
-/* The role of @sp is current. */
+/* The caller has checked that the role of @sp is current. */
 static __always_inline bool leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 				     unsigned int i, u64 gpte)
 {
@@ -101,7 +98,7 @@ static __always_inline bool leaf_try(struct gondola_vcpu *vcpu, struct gondola_s
 	struct gondola_slot *slot;
 	u64 rights = gpte;
 
-	/* Without A the processor would have to set it first: that is for a fault to do. */
+	/* Without A it needs a fault, which sets A first. */
 	if ((gpte & (PT_P | PT_A)) != (PT_P | PT_A) || gpte & vcpu->mmu.reserved[0][1] ||
 	    !mmu_chunk_to_spare(vcpu))
 		return false;
@@ -134,7 +131,7 @@ static gfn_t large_gfn(const struct gondola_shadow_page *sp, unsigned int i, u64
 	return (gpte & PT_ADDR & ~(BIT_ULL(12 + 9 * (sp->role.level - 1)) - 1)) >> 12;
 }
 
-/* The page that entry @i of @sp, with guest entry @gpte, leads to. */
+/* Role and gfn of the page to which entry @i of @sp, with guest entry @gpte, leads. */
 static union gondola_role child_role(const struct gondola_shadow_page *sp, unsigned int i,
 				     u64 gpte, gfn_t *gfn)
 {
@@ -162,7 +159,7 @@ static union gondola_role child_role(const struct gondola_shadow_page *sp, unsig
 	return role;
 }
 
-/* Rights of a link: what its guest entry says. Bits of PAE directory pointers are reserved. */
+/* The rights of a link come from its guest entry.  In PAE directory pointers these bits are reserved. */
 static u64 link_bits(const struct gondola_shadow_page *sp, u64 gpte)
 {
 	u64 bits = PT_P;
@@ -176,13 +173,13 @@ static u64 link_bits(const struct gondola_shadow_page *sp, u64 gpte)
 	if (sp->role.nowp)
 		return bits | PT_W | PT_U;
 	bits |= gpte & (PT_W | PT_U);
-	/* A large page that is clean: the first write must come here to set D. */
+	/* The first write to a clean large page must fault, so that D is set. */
 	if (gpte_is_large(sp->role, gpte) && !(gpte & PT_D))
 		bits &= ~PT_W;
 	return bits;
 }
 
-/* Is it the page that entry @i of @sp, with guest entry @gpte, leads to? */
+/* Does entry @i of @sp, with guest entry @gpte, lead to @child? */
 static bool is_child(const struct gondola_shadow_page *child, const struct gondola_shadow_page *sp,
 		     unsigned int i, u64 gpte)
 {
@@ -192,7 +189,7 @@ static bool is_child(const struct gondola_shadow_page *child, const struct gondo
 	return child->role.word == role.word && child->gfn == gfn;
 }
 
-/* The entry is empty. False: @child does not belong there. */
+/* The entry is empty.  Returns false if @child does not belong there. */
 static bool set_link(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
 		     struct gondola_shadow_page *child, u64 gpte)
 {
@@ -206,7 +203,7 @@ static bool set_link(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 	rmap_add(&vcpu->mmu.rmap_cache, &child->parents, spte);
 	sp->present++;
 	mmu_entry_fill(spte, __pa(child->spt) | link_bits(sp, gpte));
-	/* A table out of sync may not be entered by a new way unseen. */
+	/* A new way must not lead to a table that is out of sync. */
 	if (child->unsync)
 		mmu_sync_page(vcpu, child);
 	return true;
@@ -233,7 +230,7 @@ bool mmu_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, uns
 	       set_link(vcpu, sp, i, child, gpte);
 }
 
-/* Follow, or make, the link for @gva in @sp. */
+/* Follow the link in entry @i of @sp, or make it. */
 static struct gondola_shadow_page *descend(struct gondola_vcpu *vcpu,
 					   struct gondola_shadow_page *sp, unsigned int i,
 					   u64 gpte)
@@ -247,7 +244,7 @@ static struct gondola_shadow_page *descend(struct gondola_vcpu *vcpu,
 		child = child_of(spte);
 		if (sp->gpt[i] == gpte)
 			goto found;
-		/* A or D has come since: that changes no more than rights, which are in the link. */
+		/* If only A or D has changed, only the rights in the link change. */
 		if (!((sp->gpt[i] ^ gpte) & ~(PT_A | PT_D)) && !sp->role.nowp) {
 			sp->gpt[i] = gpte;
 			mmu_entry_change(&sp->spt[i], PT_ADDR, link_bits(sp, gpte));
@@ -289,7 +286,7 @@ static void fill_around(struct gondola_vcpu *vcpu, struct gondola_shadow_page *s
 	}
 }
 
-/* Direct pages map guest memory in a row: take the neighbours that are here. */
+/* Direct pages map consecutive guest memory: map the neighbours that are present. */
 static void fill_around_direct(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 			    unsigned int at)
 {
@@ -314,7 +311,7 @@ static void fill_around_direct(struct gondola_vcpu *vcpu, struct gondola_shadow_
 	}
 }
 
-/* The last step: @sp is the leaf's page, @rights what its guest entry grants. */
+/* The last step: @sp is the leaf's page, and its guest entry grants @rights. */
 static void map_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
 		     u64 rights, struct gondola_slot *slot, gfn_t gfn, u32 error)
 {
@@ -323,7 +320,7 @@ static void map_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 	bool write = error & PFEC_W;
 
 	sp->writes = 0;
-	/* The most recently used comes first; faults in a row are often on one page. */
+	/* The list has the most recently used page first.  Consecutive faults are often on one page. */
 	if (!list_is_first(&sp->link, &vm->mmu.pages))
 		list_move(&sp->link, &vm->mmu.pages);
 	if (write)
@@ -339,12 +336,12 @@ static void map_leaf(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, 
 		fill_around(vcpu, sp, i);
 }
 
-/* The leaf's guest entry is @gpte now. Returns the rights to map it with. */
+/* Note the leaf's present guest entry @gpte.  Returns the rights for the mapping. */
 static u64 take_leaf_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp,
 			   unsigned int i, u64 gpte)
 {
 	if (sp->gpt[i] != gpte) {
-		/* Another frame than the one mapped: out of the old one's rmap. */
+		/* The frame changes: remove the entry from the old frame's rmap. */
 		if ((sp->gpt[i] ^ gpte) & PT_ADDR)
 			mmu_entry_clear(vcpu->vm, sp, i);
 		sp->gpt[i] = gpte;
@@ -353,8 +350,8 @@ static u64 take_leaf_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page
 }
 
 /*
- * Between the walk and the protection of a table that had no shadow yet, another processor may
- * have written it: does it still hold what was walked?
+ * Another processor may have written a table between the walk and its protection, if it had no
+ * shadow yet.  Does the table still hold the entry that was walked?
  */
 static bool still_holds(const struct gondola_shadow_page *sp, unsigned int i, u64 gpte)
 {
@@ -362,7 +359,7 @@ static bool still_holds(const struct gondola_shadow_page *sp, unsigned int i, u6
 
 	if (sp->unsync || now == gpte)
 		return true;
-	/* In ROM A and D are only pretended. */
+	/* A walk in ROM sets A and D in its result only. */
 	return !(sp->frame->host & FRAME_WRITABLE) && !((now ^ gpte) & ~(PT_A | PT_D));
 }
 
@@ -384,11 +381,11 @@ static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 
 			i = (gva >> 30) & 3;
 			gpte = mmu_pae_entry(vcpu, i);
 		} else if (!sp->role.direct) {
-			/* The walk ended above: there is no such table. */
+			/* The walk ended above this level, so there is no such table. */
 			if (MMU_BUG_ON(vcpu->vm, (int)sp->role.level < w->leaf))
 				return GONDOLA_ACCESS_ERROR;
 			gpte = w->gpte[sp->role.level];
-			/* The fault comes again, and finds the new entry. */
+			/* The access faults again and finds the new entry. */
 			if (unlikely(!still_holds(sp, i, gpte)))
 				return GONDOLA_ACCESS_OK;
 		}
@@ -406,10 +403,7 @@ static enum gondola_access_result map(struct gondola_vcpu *vcpu, gva_t gva, u32 
 	return GONDOLA_ACCESS_OK;
 }
 
-/*
- * The guest allows the access: does the host?  OK: map it.  @rights: the guest's,
- * combined over the levels.
- */
+/* The guest allows the access: does the host?  @rights: the guest's, combined over the levels. */
 static enum gondola_access_result check_frame(struct gondola_vcpu *vcpu, gpa_t gpa, u64 rights,
 					      u32 error, struct gondola_slot **slot,
 					      struct missing *missing)
@@ -434,7 +428,7 @@ static enum gondola_access_result check_frame(struct gondola_vcpu *vcpu, gpa_t g
 	return GONDOLA_ACCESS_OK;
 }
 
-/* By a walk of the guest's tables. */
+/* Handle a fault by a walk of the guest's tables. */
 static noinline enum gondola_access_result
 fault_by_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 error, struct gondola_access *out,
 	      struct missing *missing)
@@ -462,13 +456,13 @@ fault_by_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 error, struct gondola_ac
 	result = check_frame(vcpu, out->gpa, w.rights, error, &slot, missing);
 	if (result != GONDOLA_ACCESS_OK)
 		return result;
-	/* The write may have been to our own root, once too often: load it anew, fault again. */
+	/* The write may have been one too many to our own root's table: load a root and fault again. */
 	if (unlikely(mmu_root_is_gone(vcpu)))
 		return GONDOLA_ACCESS_OK;
 	return map(vcpu, gva, error, &w, slot);
 }
 
-/* Most faults are on a leaf whose upper levels are linked. -1: walk. */
+/* Handle a fault whose upper levels are linked, as they are in most faults.  -1: a walk is needed. */
 static int fault_by_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
 			   struct gondola_access *out, struct missing *missing)
 {
@@ -490,7 +484,7 @@ static int fault_by_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 error,
 	result = check_frame(vcpu, at.gpa, rights, error, &slot, missing);
 	if (result != GONDOLA_ACCESS_OK)
 		return result;
-	/* Letting a table go may have taken this one along: the fault comes again. */
+	/* Zapping another table may have zapped this one too: the access faults again. */
 	if (unlikely(at.sp->invalid || at.sp->orphan))
 		return GONDOLA_ACCESS_OK;
 	if (!at.sp->role.direct)
@@ -508,12 +502,12 @@ enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gv
 	int result, err;
 
 	for (tries = 0; tries < MAX_TRIES; tries++) {
-		/* In this order: loading a root may use up what the fault needs. */
+		/* Load first: loading a root may use up objects that the fault needs. */
 		if (unlikely(gondola_mmu_load(vcpu) || mmu_cache_fill(vcpu)))
 			return GONDOLA_ACCESS_ERROR;
 		mmu_lock(vm);
 		shadow_make_room(vm, 4);
-		/* Room may have been made by taking our own root. */
+		/* Our own root may have been evicted. */
 		if (unlikely(mmu_root_is_gone(vcpu))) {
 			mmu_unlock(vm);
 			vcpu->mmu.reload = true;

@@ -10,7 +10,7 @@
 #include "host.h"
 #include "internal.h"
 
-/* Shadow pages that a VM may keep whatever the host wishes: it could not run without. */
+/* The shrinker leaves a VM this number of shadow pages: it could not run without them. */
 #define SHRINK_FLOOR	64u
 
 struct mmu_host {
@@ -51,7 +51,7 @@ static compat_aged_t test_young(struct mmu_notifier *notifier, struct mm_struct 
 	return mmu_age(vm_of(notifier), address, address + PAGE_SIZE, false);
 }
 
-/* The launcher's memory goes before its descriptors do. */
+/* The launcher's memory is released before its descriptors are. */
 static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
 {
 	mmu_invalidate_begin(vm_of(notifier), 0, ~0ull, true);
@@ -94,7 +94,7 @@ void mmu_host_detach(struct gondola_vm *vm)
 
 	if (!host)
 		return;
-	/* The shrinker works on what is in the list, under its lock. */
+	/* The shrinker works on this list, under its lock. */
 	spin_lock(&vms_lock);
 	list_del(&host->link);
 	spin_unlock(&vms_lock);
@@ -114,9 +114,8 @@ bool mmu_host_mapped(struct gondola_vm *vm, hva_t hva, u64 bytes)
 }
 
 /*
- * Leave to the launcher each page that would have to be waited for (userfaultfd, swap), and each
- * failure: it touches the page in user mode.  There a signal reaches it, and a userfaultfd that
- * takes user-mode faults alone serves it.
+ * If a page needs waiting (userfaultfd, swap) or fails, the launcher touches it in user mode.
+ * There a signal reaches it, and a userfaultfd for user-mode faults alone can serve it.
  */
 static int pin_at_once(hva_t hva, bool write, struct page **page)
 {
@@ -131,7 +130,7 @@ int mmu_host_pin(struct gondola_vm *vm, hva_t hva, bool write, bool wait, hpfn_t
 	struct page *page;
 	long got;
 
-	/* Most pages that are there are writable already: one look serves later writes too. */
+	/* Most present pages are writable already: ask for write access at once, for later writes too. */
 	if (get_user_pages_fast_only(hva, 1, FOLL_WRITE, &page) == 1) {
 		*writable = true;
 		*pfn = page_to_pfn(page);
@@ -156,7 +155,7 @@ void mmu_host_unpin(hpfn_t pfn, bool dirty)
 {
 	struct page *page = pfn_to_page(pfn);
 
-	/* Until the notifier says otherwise the guest may write it at any time. */
+	/* The guest may write it at any time until the notifier is called. */
 	if (dirty && !PageDirty(page))
 		set_page_dirty_lock(page);
 	put_page(page);
@@ -167,7 +166,7 @@ static unsigned long shrink_count(struct shrinker *shrinker, struct shrink_contr
 	return max(gondola_mmu_pages_total(), 0l);
 }
 
-/* We may have come from an allocation of this very VM's, but never with its lock. */
+/* An allocation of this VM may have called us, but never with its lock held. */
 static unsigned long shrink_vm(struct gondola_vm *vm, unsigned long want)
 {
 	unsigned long freed = 0;
@@ -192,7 +191,7 @@ static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_contro
 			break;
 		freed += shrink_vm(host->vm, sc->nr_to_scan - freed);
 	}
-	/* The next time begins with another. */
+	/* The next call begins with another VM. */
 	list_rotate_left(&vms);
 	spin_unlock(&vms_lock);
 	return freed ?: SHRINK_STOP;
@@ -215,6 +214,6 @@ int mmu_host_module_init(void)
 void mmu_host_module_exit(void)
 {
 	shrinker_free(shrinker);
-	/* Notifiers are freed after a grace period, by code of ours. */
+	/* Our code frees notifiers after a grace period. */
 	mmu_notifier_synchronize();
 }

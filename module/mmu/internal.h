@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The shadow MMU's insides.  Invariants, proved by audit.c:
+ * Inside the shadow MMU.  Invariants, which audit.c checks:
  *
  *  I1 A shadow entry is empty, or a function of one guest entry: the one in the
  *     page's snapshot (gpt[i]), or none for direct pages.
- *  I2 In a page that is in sync, gpt[i] is what the guest's table holds wherever
+ *  I2 In a page that is in sync, gpt[i] equals the guest's table wherever
  *     the entry is not empty (A and D, which we set, may be newer there).
  *  I3 A leaf is writable only if its frame is host-writable, no table in sync
  *     lies in it, and (when dirty logging) its dirty bit is set.
- *  I4 Each present leaf is in its frame's rmap, each link in its child's parents,
- *     once; and nothing else is.
- *  I5 frame->nr_tables and nr_synced count the shadow pages of its gfn.
+ * I4 Each present leaf is in its frame's rmap once, each link in its child's parents once; nothing
+ * else is. I5 frame->nr_tables and nr_synced count the shadow pages of its gfn.
  */
 #ifndef GONDOLA_MMU_INTERNAL_H
 #define GONDOLA_MMU_INTERNAL_H
@@ -28,10 +27,10 @@
 
 /**
  * struct gondola_frame - a page of guest memory
- * @host: host-physical address, FRAME_* in the low bits; 0: not present now
+ * @host: host-physical address, with FRAME_* in the low bits; 0: not present
  * @rmap: leaf entries that map it (rmap.c)
  * @nr_tables: shadow pages whose guest table lies in it
- * @nr_synced: those of them that are in sync, hence need it write-protected
+ * @nr_synced: those of them that are in sync, so the frame is write-protected
  */
 struct gondola_frame {
 	u64 host;
@@ -45,20 +44,20 @@ struct gondola_frame {
 
 /**
  * struct gondola_shadow_page - one shadow table
- * @spt: its 512 entries, as the processor reads them
- * @gpt: the guest entries that @spt was made from; all 0 if direct
+ * @spt: its 512 entries, which the processor reads
+ * @gpt: the guest entries from which @spt was made; all 0 if direct
  * @parents: links that point here (rmap.c)
- * @generation: the VM's when it was made: see gondola_mmu_zap_all()
+ * @generation: the VM's generation when it was made: see gondola_mmu_zap_all()
  * @root_count: vCPUs' cached roots that point here
  * @present: entries that are not empty
  * @frame: where the guest's table lies; NULL if direct
- * @unsync: the guest may write its table unseen; only level 1
- * @touched: with @unsync: it has, since the last sync (see also rmap_harvest())
- * @orphan: nothing leads here any more: it lies at the end of the VM's list, and goes soon
- * @invalid: zapped, but still somebody's root
- * @writes: writes to the guest's table since it was last walked through
- * @quiet: syncs in a row that found nothing changed
- * @mark: what the last search through the parents found here (see reaches())
+ * @unsync: the guest may write its table without a fault; only level 1
+ * @touched: with @unsync: it has done so since the last sync (see also rmap_harvest())
+ * @orphan: no entry leads here any more: it is at the end of the VM's list, and is zapped soon
+ * @invalid: zapped, but still a vCPU's root
+ * @writes: writes to the guest's table since a walk last used it
+ * @quiet: consecutive syncs that found no change
+ * @mark: result of the last search through the parents (see reaches())
  */
 struct gondola_shadow_page {
 	struct hlist_node hash_link;
@@ -98,7 +97,7 @@ static inline struct gondola_shadow_page *page_of(const u64 *spt)
 	return (struct gondola_shadow_page *)page_private(virt_to_page(spt));
 }
 
-/* page_of() what the entry points to, without the way over its virtual address. */
+/* page_of() for the table to which an entry points, without its virtual address. */
 static inline struct gondola_shadow_page *child_of(u64 spte)
 {
 	struct page *page = pfn_to_page((spte & PT_ADDR) >> GONDOLA_PAGE_SHIFT);
@@ -107,9 +106,9 @@ static inline struct gondola_shadow_page *child_of(u64 spte)
 }
 
 /*
- * The one door through which an entry changes that is present: the processors set A and D in it
- * at any time, so it changes in one step, and is judged by what it held at that step.  Keeps the
- * bits of @keep, sets those of @set, returns what was there.
+ * Change an entry that is present; there is no other way to do so.  Processors set A and D in it at
+ * any time, so it changes atomically.  Keeps the bits of @keep, sets those of @set, and returns the
+ * old value.
  */
 static inline u64 mmu_entry_change(u64 *spte, u64 keep, u64 set)
 {
@@ -121,7 +120,7 @@ static inline u64 mmu_entry_change(u64 *spte, u64 keep, u64 set)
 	return old;
 }
 
-/* An entry that is not present is ours alone. */
+/* No processor writes an entry that is not present. */
 static inline void mmu_entry_fill(u64 *spte, u64 new)
 {
 	WRITE_ONCE(*spte, new);
@@ -149,7 +148,7 @@ static inline struct gondola_slot *mmu_find_slot(struct gondola_vm *vm, gfn_t gf
 	return mmu_find_slot_slow(vm, gfn);
 }
 
-/* The frame of @gfn, which lies in @slot; the guest chose it, and may not speculate past the end. */
+/* The frame of @gfn, which lies in @slot.  The guest chose @gfn: do not speculate past the end. */
 static inline struct gondola_frame *mmu_frame_in(const struct gondola_slot *slot, gfn_t gfn)
 {
 	return &slot->frames[array_index_nospec(gfn - slot->base, slot->pages)];
@@ -162,52 +161,49 @@ static inline struct gondola_frame *mmu_find_frame(struct gondola_vm *vm, gfn_t 
 	return slot ? mmu_frame_in(slot, gfn) : NULL;
 }
 
-/* A frame that must be made present (and writable) before an access can go on. */
+/* A frame that must become present (and writable) before an access can continue. */
 struct missing {
 	gfn_t gfn;
 	bool write;
 };
 
 /*
- * Make a frame present (and writable).  Takes and drops the lock; on 0 the caller looks again,
- * also for whether it is in a slot.  -EAGAIN: it would have to be waited for; it is noted in
- * vcpu->missing.  -EFAULT: the launcher has nothing there.
+ * Make a frame present (and writable).  Takes and drops the lock.  After 0 the caller starts over,
+ * since even the slot may be gone.  -EAGAIN: it needs waiting, and vcpu->missing names it. -EFAULT:
+ * the launcher has nothing mapped there.
  */
 int mmu_fault_in(struct gondola_vcpu *vcpu, struct missing what);
 
-/* rmap.c: a bag of entry pointers; 0 is empty. */
+/* rmap.c: bags of pointers to entries; 0 is an empty bag. */
 void rmap_add(struct gondola_mmu_cache *cache, unsigned long *head, u64 *spte);
-/* False: it is not in the bag. */
+/* Returns false if the entry is not in the bag. */
 bool rmap_remove(unsigned long *head, u64 *spte);
 u64 *rmap_first(unsigned long head);
-/* As many entries as a bag may have: see mmu_make_room_in(). */
+/* The most entries that a bag may have: see mmu_make_room_in(). */
 #define RMAP_MAX	(32 * 14)
 unsigned int rmap_size(unsigned long head);
-/* In the head of a bag that has chunks; others have one entry at most. */
+/* Set in the head of a bag that has chunks.  Other bags have one entry at most. */
 #define RMAP_CHUNK	1ul
 bool rmap_chunks_are_full(unsigned long head);
 static inline bool rmap_is_full(unsigned long head)
 {
 	return head & RMAP_CHUNK && rmap_chunks_are_full(head);
 }
-/* Of a full bag: the entry whose turn it is to go. */
+/* The entry that a full bag gives up next. */
 u64 *rmap_victim(unsigned long head, unsigned int turn);
-/* Call @visit for each until it returns true. */
+/* Call @visit for each entry until it returns true. */
 void rmap_visit(unsigned long head, bool (*visit)(u64 *spte, void *arg), void *arg);
 bool rmap_has(unsigned long head, const u64 *spte);
-/* Remove write access from every entry of the bag; true if any had it. @written: … and D. */
+/* Remove write access from all entries; true if any had it.  *@written is set if one had D as well. */
 bool rmap_write_protect(unsigned long head, bool *written);
-/* Was the frame written through one of these since last asked? Clears the processor's D bits. */
+/* Was the frame written through an entry of the bag since the last call?  Clears the processor's D bits. */
 bool rmap_harvest(unsigned long head);
 int rmap_init(void);
 void rmap_exit(void);
 int mmu_cache_fill(struct gondola_vcpu *vcpu);
 void mmu_cache_empty(struct gondola_vcpu *vcpu);
 
-/*
- * Filling more than the fault asks for, and syncing on the way, leave the last objects of the
- * cache to the fault itself: four links and a leaf.
- */
+/* Prefetching and syncing leave these objects to the fault itself, for four links and a leaf. */
 #define CHUNKS_RESERVED		6
 
 static inline bool mmu_chunk_to_spare(const struct gondola_vcpu *vcpu)
@@ -217,37 +213,37 @@ static inline bool mmu_chunk_to_spare(const struct gondola_vcpu *vcpu)
 
 /* shadow.c */
 void mmu_lock(struct gondola_vm *vm) __acquires(&vm->mmu.lock);
-/* Drops the lock; before that, flushes and frees what was zapped under it. */
+/* Flush and free what was zapped under the lock, and drop it. */
 void mmu_unlock(struct gondola_vm *vm) __releases(&vm->mmu.lock);
 struct gondola_shadow_page *shadow_find(struct gondola_vm *vm, gfn_t gfn,
 					union gondola_role role);
 struct gondola_shadow_page *shadow_get(struct gondola_vcpu *vcpu, gfn_t gfn,
 				       union gondola_role role);
 /*
- * Zap: empty it, unlink it; it is freed with the lock, or when it is nobody's root any more.
- * Tables below it are not zapped with it, but may be left orphans.
+ * Zap a page: empty it and unlink it.  mmu_unlock() frees it, or the last vCPU whose root it is.
+ * Tables below it are not zapped, but may become orphans.
  */
 void shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp);
-/* No entry lets the guest write @gfn from now on; true if a flush is due for that. */
+/* From now on no entry lets the guest write @gfn.  True if a flush is due for that. */
 bool mmu_write_protect(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame);
-/* A table in sync comes to lie in @gfn: the guest must not write it unseen. */
+/* @gfn becomes a table in sync: the guest must not write it without a fault. */
 void mmu_protect_table(struct gondola_vm *vm, gfn_t gfn, struct gondola_frame *frame);
 void shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp);
 void shadow_evict_for(struct gondola_vm *vm, u32 pages);
-/* The VM's bound leaves room for @pages more. */
+/* Make room for @pages more within the VM's bound. */
 static inline void shadow_make_room(struct gondola_vm *vm, u32 pages)
 {
 	if (unlikely(vm->mmu.nr_pages + pages > vm->mmu.max_pages))
 		shadow_evict_for(vm, pages);
 }
 unsigned long shadow_evict(struct gondola_vm *vm, unsigned long pages);
-/* Something leads to @sp again. */
+/* An entry leads to the orphan @sp again. */
 void shadow_adopt(struct gondola_vm *vm, struct gondola_shadow_page *sp);
-/* Before one more entry is added to bag @head: if it is full, one that it has is emptied. */
+/* Make room for one entry in bag @head: if it is full, empty one of its entries. */
 void mmu_make_room_in(struct gondola_vm *vm, unsigned long head);
 /* Empty one entry; a link's child that loses its last parent becomes an orphan. */
 void mmu_entry_remove(struct gondola_vm *vm, struct gondola_shadow_page *sp, unsigned int i);
-/* The same, if it is not empty yet. */
+/* The same, if the entry is present. */
 static inline void mmu_entry_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp,
 				   unsigned int i)
 {
@@ -255,29 +251,29 @@ static inline void mmu_entry_clear(struct gondola_vm *vm, struct gondola_shadow_
 	if (spte_present(sp->spt[i]))
 		mmu_entry_remove(vm, sp, i);
 }
-/* A slot is added: a CR3 that led to no memory may lead to some now. */
+/* A slot was added: a CR3 that led to no memory may lead to some now. */
 void mmu_forget_nowhere(struct gondola_vm *vm);
 /* Empty all entries. */
 void shadow_clear(struct gondola_vm *vm, struct gondola_shadow_page *sp);
 struct gondola_shadow_page *mmu_page_alloc(gfp_t gfp, bool pae_root);
 void mmu_page_free(struct gondola_shadow_page *sp);
-/* No processor walks what was zapped: free it. */
+/* No processor walks zapped pages any more: free them. */
 void mmu_free_doomed(struct gondola_vm *vm);
-/* All vCPUs drop their translations before this returns. Lock held. */
+/* All vCPUs drop their translations before this returns.  Lock held. */
 void mmu_flush_all(struct gondola_vm *vm);
 
-/* The guest chooses the gfns, but does not know the factor: multiply-shift hashing. */
+/* Multiply-shift hashing: the guest chooses gfns, but does not know the factor. */
 static inline struct hlist_head *mmu_hash_bucket(const struct gondola_vm *vm, gfn_t gfn)
 {
 	return &vm->mmu.hash[gfn * vm->mmu.hash_key >> vm->mmu.hash_shift];
 }
 
-/* Shadow pages of a guest table in @gfn; none may be zapped meanwhile. */
+/* For each shadow page of a guest table in @gfn.  None may be zapped in the loop. */
 #define mmu_for_each_table(vm, gfn_, sp)						\
 	hlist_for_each_entry(sp, mmu_hash_bucket(vm, gfn_), hash_link)			\
 		if (mmu_step(1), (sp)->gfn != (gfn_) || (sp)->role.direct) {} else
 
-/* The vCPU's own page of four pointers, which is in no table and shadows none. */
+/* The vCPU's own page of four pointers.  It is not in the hash and shadows no table. */
 static inline bool is_pae_root(const struct gondola_shadow_page *sp)
 {
 	return sp->role.level == 3 && !sp->role.long_mode;
@@ -285,9 +281,9 @@ static inline bool is_pae_root(const struct gondola_shadow_page *sp)
 
 /* walk.c */
 struct mmu_walk {
-	gfn_t table[5];		/* by level: where the entry was read */
+	gfn_t table[5];		/* by level: address of the entry */
 	u64 gpte[5];
-	gfn_t gfn;		/* the 4 KiB frame that the address leads to */
+	gfn_t gfn;		/* the 4 KiB frame of the address */
 	u64 rights;		/* PT_W, PT_U, PT_NX combined over the levels */
 	int leaf;		/* level of the entry that maps the page */
 	u32 error;		/* FAULT */
@@ -297,7 +293,7 @@ struct mmu_walk {
 enum mmu_walk_result { WALK_OK, WALK_FAULT, WALK_MISSING };
 
 struct mmu_format {
-	u8 levels;		/* of tables that are read from memory: 4, 2 (PAE and 32-bit) */
+	u8 levels;		/* number of levels read from memory: 4, or 2 (PAE and 32-bit) */
 	u8 entry_bytes;
 	u8 index_bits;
 	bool pae;		/* the level above comes from the PDPTE registers */
@@ -307,10 +303,10 @@ extern const struct mmu_format mmu_format_32, mmu_format_pae, mmu_format_4level;
 
 enum mmu_walk_result mmu_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
 			      struct mmu_walk *w);
-/* By [PS][level]; a function of the role, so that pages of one role agree on them. */
+/* By [PS][level].  They follow from the role, so pages of one role have the same. */
 void mmu_reserved_bits(union gondola_role role, const struct mmu_format *format,
 		       u64 reserved[2][5]);
-/* The error code of a fault: @why is PFEC_P, PFEC_RSVD. */
+/* The error code of a fault.  @why: PFEC_P, PFEC_RSVD. */
 u32 mmu_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why);
 /* @rights: PT_W, PT_U as granted, PT_NX as denied, combined over the levels. */
 bool mmu_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights);
@@ -320,19 +316,19 @@ static inline u64 mmu_combine_rights(u64 rights, u64 gpte)
 	return (rights & (gpte | PT_NX)) | (gpte & PT_NX);
 }
 
-/* Entry @i of a shadow page, as the guest's table holds it now. */
+/* The guest's present entry for entry @i of a shadow page. */
 static inline u64 guest_entry(const struct gondola_shadow_page *sp, const void *table,
 			      unsigned int i)
 {
 	if (!sp->role.gpte32)
 		return READ_ONCE(((const u64 *)table)[i]);
-	/* A directory entry covers 4 MiB, two of ours; a quadrant holds 256 of its 1024. */
+	/* A directory entry covers 4 MiB, as two of ours do.  A quadrant has 256 of the 1024 entries. */
 	if (sp->role.level == 2)
 		return READ_ONCE(((const u32 *)table)[sp->role.quadrant * 256 + i / 2]);
 	return READ_ONCE(((const u32 *)table)[sp->role.quadrant * 512 + i]);
 }
 
-/* Does this guest entry, at this level, map memory itself? */
+/* Does this guest entry map memory, at this level? */
 static inline bool mmu_is_large(union gondola_role role, unsigned int level, u64 gpte)
 {
 	return (gpte & PT_PS) && (level == 2 || level == 3) && !role.nopse;
@@ -343,16 +339,15 @@ static inline bool gpte_is_large(union gondola_role role, u64 gpte)
 	return mmu_is_large(role, role.level, gpte);
 }
 
-/* The gfn that entry @i of a page of level 1 maps. */
+/* The gfn that entry @i of a level-1 page maps. */
 static inline gfn_t mmu_leaf_gfn(const struct gondola_shadow_page *sp, unsigned int i)
 {
 	return sp->role.direct ? sp->gfn + i : (sp->gpt[i] & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
 }
 
 /*
- * Declare a VM dead after something happened that the code holds to be impossible.  Each RUN gives
- * -EIO.  The VM keeps its shadow pages until it goes, since something may still point to them; the
- * host goes on.  Lock held.
+ * Declare a VM dead after an impossible event.  GONDOLA_RUN then returns -EIO.  The VM keeps its
+ * shadow pages to its end, since something may still point to them.  Lock held.
  */
 bool mmu_broken(struct gondola_vm *vm, const char *what);
 #define MMU_BUG_ON(vm, condition)						\
@@ -360,8 +355,8 @@ bool mmu_broken(struct gondola_vm *vm, const char *what);
 
 /* lookup.c */
 /**
- * struct mmu_place - where an address leads
- * @sp, @i: the leaf's shadow entry, present or not
+ * struct mmu_place - the result of a lookup
+ * @sp, @i: the leaf's shadow entry, which may be empty
  * @gpa: the guest-physical address
  * @gpte: the guest's leaf entry; 0 if @sp is direct
  * @error: WALK_FAULT: the guest's error code
@@ -375,18 +370,17 @@ struct mmu_place {
 };
 
 /*
- * Translate by the shadow's snapshots instead of the guest's tables: a fraction
- * of the cost of mmu_walk(), which does the same.  WALK_MISSING: they do not
- * know; walk.  The caller has seen that the root is not gone.
+ * Translate by the shadow's snapshots, at a fraction of the cost of mmu_walk().  WALK_MISSING: they
+ * do not suffice; walk.  The caller has checked that the root exists.
  */
 enum mmu_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
 				struct mmu_place *place);
 
 /* fault.c */
-/* Fill entry @i of a level-1 page from @gpte if that needs no fault; true if it is present now. */
+/* Fill entry @i of a level-1 page from @gpte, if that needs no fault.  True if it is present now. */
 bool mmu_leaf_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
 		  u64 gpte);
-/* Link entry @i of an upper page to a child that exists already. */
+/* Link entry @i of an upper page to a child, if the child exists. */
 bool mmu_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
 		  u64 gpte);
 
@@ -394,9 +388,9 @@ bool mmu_link_try(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, uns
 bool mmu_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame);
 void mmu_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
 void mmu_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i);
-/* The tables in this frame have been written. */
+/* Note that the tables in this frame were written. */
 void mmu_touch_tables(struct gondola_vm *vm, gfn_t gfn);
-/* A leaf goes, or loses its D bit: before that, what D says of a table out of sync is kept. */
+/* Called before a leaf is removed or loses D: note what D says of a table out of sync. */
 static inline void mmu_keep_written(struct gondola_vm *vm, const struct gondola_frame *frame,
 				    gfn_t gfn, u64 spte)
 {
@@ -405,18 +399,15 @@ static inline void mmu_keep_written(struct gondola_vm *vm, const struct gondola_
 		mmu_touch_tables(vm, gfn);
 }
 void mmu_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root);
-/*
- * A new way leads to upper page @sp, for a root that was synced before it did: what lies
- * below may be stale, and no flush by the guest is due.
- */
+/* A new way leads to upper page @sp: sync the tables below, since no flush by the guest is due. */
 void mmu_sync_below(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
-/* The guest's memory at gpa … was written: bring shadows of tables there up to date. */
+/* Guest memory was written: bring the shadows of tables there up to date. */
 void mmu_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset,
 		       unsigned int bytes);
-/* A writer other than a vCPU wrote the frame: forget its shadows. */
+/* Not a vCPU wrote the frame: zap its shadows. */
 void mmu_zap_tables(struct gondola_vm *vm, gfn_t gfn);
 
-/* A CR3 that leads to no memory gets a root in which nothing is ever filled. */
+/* A CR3 that leads to no memory gets a root that stays empty. */
 #define GFN_NOWHERE	(~0ull >> 12)
 
 /* root.c */
@@ -432,7 +423,7 @@ static inline struct gondola_shadow_page *mmu_current_root(const struct gondola_
 	return vcpu->mmu.roots[vcpu->mmu.current_root].page;
 }
 
-/* Zapped, or of an earlier generation; the PAE root itself is of none. */
+/* Zapped, or of an earlier generation.  The PAE root has no generation. */
 static inline bool mmu_root_was_zapped(const struct gondola_vcpu *vcpu,
 				       const struct gondola_shadow_page *root)
 {
@@ -447,11 +438,11 @@ static inline bool mmu_root_is_gone(const struct gondola_vcpu *vcpu)
 	return !root || mmu_root_was_zapped(vcpu, root);
 }
 
-/* audit.c: a test that expects violations, or the VM's death, wants them counted, not told. */
+/* audit.c: set by a test that expects violations, or the VM's death: they are counted, not logged. */
 extern bool mmu_audit_quiet;
 
 /* dirty.c */
-/* A dirty log for so many pages, clean; freed by vfree(). */
+/* Allocate a clean dirty log for so many pages; freed by vfree(). */
 unsigned long *mmu_dirty_alloc(struct gondola_vm *vm, u64 pages);
 void mmu_dirty_begin(struct gondola_slot *slot, unsigned long *dirty);
 void mmu_mark_page_dirty(struct gondola_vm *vm, struct gondola_vcpu *vcpu,

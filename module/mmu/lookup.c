@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Translation by the shadow.  Upper tables are in sync, so the snapshots of the
- * linked ones say what a walk of the guest's tables would find there; a leaf
- * table may be out of sync, so its entry is read from the guest.
+ * Translation by the shadow.  Upper tables are in sync, so the snapshots of the linked ones hold
+ * what a walk of the guest's tables would find.  A leaf table may be out of sync, so its entry is
+ * read from the guest.
  */
 #include "internal.h"
 
-/* Set A (and D) in a leaf's guest entry. False: it changed meanwhile, or cannot be written. */
+/* Set A (and D) in a leaf's guest entry.  False: it changed meanwhile, or cannot be written. */
 static bool set_leaf_bits(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, u64 *entry,
 			  u64 *gpte, u64 bits)
 {
@@ -27,7 +27,7 @@ enum mmu_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access
 	struct gondola_shadow_page *sp;
 	unsigned int level, i;
 
-	/* With CR0.WP clear, and outside long mode, rights lie elsewhere: those are rare. */
+	/* With CR0.WP clear and outside long mode rights are kept elsewhere; these cases are rare. */
 	if (!vcpu->mmu.role.long_mode || vcpu->mmu.role.nowp)
 		return WALK_MISSING;
 	sp = mmu_current_root(vcpu);
@@ -38,7 +38,7 @@ enum mmu_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access
 		gpte = sp->gpt[i];
 		sp->writes = 0;
 		sp = child_of(sp->spt[i]);
-		/* Below a large page nothing is the guest's. */
+		/* Below a large page there are no guest entries. */
 		if (!gpte)
 			continue;
 		rights = mmu_combine_rights(rights, gpte);

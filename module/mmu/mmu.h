@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Guest memory and shadow paging: what the other rooms call.
+ * Guest memory and shadow paging: the interface for other rooms.
  *
  * One spinlock, vm->mmu.lock, guards slots, frames, shadow pages and reverse
  * maps.  Guest memory is reached through frames[] (gfn -> host frame), which
- * hold no page reference: the MMU notifier empties them, under the same lock,
- * before the host takes a page away.  So whoever holds the lock and sees a
- * frame present may touch it through the kernel's direct map.
+ * hold no page reference: the MMU notifier empties them, under the same lock, before the host takes
+ * a page away.  So a present frame may be accessed through the kernel's direct map while the lock
+ * is held.
  */
 #ifndef GONDOLA_MMU_H
 #define GONDOLA_MMU_H
@@ -36,12 +36,12 @@ struct gondola_stamp {
  * @pages: length; 0: the slot is empty
  * @hva: launcher's address of the first page
  * @flags: GONDOLA_MEM_*
- * @leaving: it is being removed: its frames are found no more
+ * @leaving: it is being removed, and its frames are not found any more
  * @frames: one for each page
  * @present: bitmap of those frames that are present
  * @dirty: bitmap of pages written since last cleared; NULL unless GONDOLA_MEM_LOG_DIRTY
- * @stamps: of each 64 pages, the VM's phase and round when their part of @dirty was last read:
- *	those of what is written from then on; in one piece of memory with @dirty
+ * @stamps: for each 64 pages, the VM's phase and round when their part of @dirty was last cleared,
+ * 	for the events of later writes; allocated together with @dirty
  */
 struct gondola_slot {
 	gfn_t base;
@@ -58,31 +58,31 @@ struct gondola_slot {
 #define GONDOLA_ROOTS		8	/* cached roots of a vCPU */
 
 /**
- * union gondola_role - what, beside the gfn, makes one shadow page differ from another
- * @level: 1 … 4: what the entries of the *shadow* page map: 4 KiB, 2 MiB, 1 GiB, 512 GiB
- * @direct: there is no guest table behind it: entry i maps gfn + i * (pages of an entry); an
- *	unpaged guest, or a large guest page cut into small ones
+ * union gondola_role - the properties that, with the gfn, identify a shadow page
+ * @level: 1 … 4: entries of the *shadow* page map 4 KiB, 2 MiB, 1 GiB, 512 GiB
+ * @direct: it shadows no guest table: entry i maps gfn + i * (pages of an entry); for an unpaged
+ * 	guest, or a large guest page cut into small ones
  * @gpte32: the guest's table has 4-byte entries (two-level paging)
- * @quadrant: which part of a 4-byte-entry table this page shadows, since a shadow table holds
- *	half as many entries and covers less
- * @access: rights inherited from upper levels.  All set (PT_W | PT_U >> 1) while CR0.WP is set,
- *	since each shadow entry then carries just what its own guest entry says and the
- *	processor combines them; with WP clear leaf entries must know
+ * @quadrant: the part of a 4-byte-entry table that it shadows, since a shadow table has half as
+ * 	many entries
+ * @access: rights inherited from upper levels, if CR0.WP is clear.  While WP is set all are set
+ * 	(PT_W | PT_U >> 1): then each shadow entry has the rights of its own guest entry, and the
+ * 	processor combines them
  * @nowp: CR0.WP is clear
  * @nosmep: with @nowp: CR4.SMEP is set (a user page made supervisor-writable must not become
  *	executable)
  * @nosmap: with @nowp: CR4.SMAP is set (a user page must not become supervisor-writable at all,
  *	or it would escape SMAP: such writes are emulated)
- * @clean: with @nowp and @direct: the large guest entry has D clear.  Nothing may be writable,
- *	not even for the supervisor, while another mapping of the same page may be dirty
+ * @clean: with @nowp and @direct: the large guest entry has D clear.  Nothing below it is writable,
+ * 	not even for the supervisor; another mapping of the same page may be dirty
  * @nonxe: EFER.NXE is clear: bit 63 is reserved
  * @long_mode: entries follow the 4-level format's reserved bits (not PAE's)
  * @nopse: with @gpte32: CR4.PSE is clear: PS is ignored, each directory entry leads to a table
  * @gib_pages: with @long_mode: CPUID offers pages of 1 GiB, else their PS bit is reserved
  * @maxphyaddr: CPUID's width of physical addresses: the bits above are reserved
  *
- * The walk reads nothing of a vCPU's mode but this (mmu_reserved_bits(), gpte_is_large()).
- * Its inputs, where each is kept, and why it may be left out if it is:
+ * The walk takes the vCPU's mode from the role alone (mmu_reserved_bits(), gpte_is_large()). Its
+ * inputs, and where each is kept, or why it need not be:
  *
  *  CR0.PG			@direct
  *  CR0.WP			@nowp
@@ -126,18 +126,18 @@ union gondola_role {
 
 static_assert(sizeof(union gondola_role) == sizeof(u32));
 
-/* Control bits that the role is made of: a change of one is told by gondola_mmu_mode_changed(). */
+/* Control bits on which the role depends: gondola_mmu_mode_changed() must follow a change. */
 #define GONDOLA_ROLE_CR0	(CR0_PG | CR0_WP)
 #define GONDOLA_ROLE_CR4	(CR4_PSE | CR4_PAE | CR4_SMEP | CR4_SMAP)
 #define GONDOLA_ROLE_EFER	(EFER_F_NXE | EFER_F_LMA)
-/* Those that it is not made of; the table above says why of those that paging knows. */
+/* Control bits on which the role does not depend.  The table above says why for those of paging. */
 #define GONDOLA_NO_ROLE_CR0	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_AM | \
 				 CR0_NW | CR0_CD)
 #define GONDOLA_NO_ROLE_CR4	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_MCE | CR4_PGE | \
 				 CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | \
 				 CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE)
 #define GONDOLA_NO_ROLE_EFER	(EFER_F_SCE | EFER_F_LME)
-/* A guest gets no bit that is in neither list. */
+/* A bit that is in neither list is not offered to guests. */
 #define GONDOLA_LISTED_CR4	(GONDOLA_ROLE_CR4 | GONDOLA_NO_ROLE_CR4)
 #define GONDOLA_LISTED_EFER	(GONDOLA_ROLE_EFER | GONDOLA_NO_ROLE_EFER)
 
@@ -165,27 +165,27 @@ struct gondola_vm_mmu {
 	struct hlist_head *hash;		/* shadow pages by (gfn, role) */
 	u64 hash_key;				/* odd, the VM's own */
 	u32 hash_shift;
-	u32 generation;				/* shadow pages of an older one are on their way out */
-	u32 evictions;				/* from full bags: whose turn it is */
+	u32 generation;				/* shadow pages of an older one are being zapped */
+	u32 evictions;				/* turn of the next victim from a full bag */
 	struct list_head pages;			/* all, most recently used first, superfluous last */
-	struct list_head unsync;		/* those that may differ from their guest table */
+	struct list_head unsync;		/* pages that may differ from their guest table */
 	struct list_head doomed;		/* zapped; freed after a flush, when the lock is dropped */
 	u32 nr_pages;
 	u32 max_pages;
 	u32 nr_unsync;
-	u32 max_unsync;				/* more are brought in sync, oldest first */
+	u32 max_unsync;				/* beyond it the oldest is synced */
 	u64 searches;				/* through parents, see reaches() */
 	u64 nr_sptes;				/* present leaf entries, for the audit */
 	u64 nr_dirtied;				/* bits set in dirty logs */
 	unsigned long seq;			/* counts completed invalidations and slot changes */
 	int invalidating;			/* invalidations under way */
 	bool stale_tlb;				/* an entry was dropped without a flush of all vCPUs */
-	bool flush_due;				/* … and one is due when the lock is dropped */
+	bool flush_due;				/* and a flush is due when the lock is dropped */
 	bool reap_due;				/* superfluous shadow pages are due, too */
 	void *host;				/* mmu/host's own: notifier registration */
 };
 
-/* A root in use, or used lately; the tree below it may have unsynchronised leaves. */
+/* A root in use, or used lately; leaves below it may be out of sync. */
 struct gondola_root {
 	u64 cr3;
 	struct gondola_shadow_page *page;
@@ -211,7 +211,7 @@ struct gondola_vcpu_mmu {
 	bool reload;				/* gondola_mmu_load() has work to do */
 };
 
-/** enum gondola_access_result - what came of an access to guest memory */
+/** enum gondola_access_result - result of an access to guest memory */
 enum gondola_access_result {
 	GONDOLA_ACCESS_OK = 0,
 	GONDOLA_ACCESS_FAULT,		/* the guest gets #PF: see @error */
@@ -222,8 +222,8 @@ enum gondola_access_result {
 };
 
 /**
- * struct gondola_access - outcome of a translation
- * @gpa: where it went; with MMIO and OK
+ * struct gondola_access - result of a translation
+ * @gpa: guest-physical address, with MMIO and OK
  * @error: with FAULT: the error code to push, else undefined
  */
 struct gondola_access {
@@ -240,14 +240,17 @@ void gondola_mmu_destroy_vcpu(struct gondola_vcpu *vcpu);
 /* Slots: vm->lock held. 0 or -errno as struct gondola_memory_slot says. */
 int gondola_mmu_set_slot(struct gondola_vm *vm, const struct gondola_memory_slot *slot);
 int gondola_mmu_get_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages, u64 *bitmap);
-/** gondola_mmu_clear_dirty() - of the pages in @bitmap, which then has those that were dirty */
+/**
+ * gondola_mmu_clear_dirty() - clear the bits of the pages in @bitmap, which then has those that
+ * were dirty
+ */
 int gondola_mmu_clear_dirty(struct gondola_vm *vm, u32 slot, u64 first, u64 pages, u64 *bitmap);
 /** gondola_mmu_mark_dirty() - the host wrote there; @device: its name for events, or "" */
 int gondola_mmu_mark_dirty(struct gondola_vm *vm, gpa_t gpa, u64 bytes,
 			   enum gondola_dirty_source source, const char *device);
 
 /**
- * gondola_mmu_fault() - a page fault left the guest
+ * gondola_mmu_fault() - handle a page fault that left the guest
  * @error: PFEC_* as the processor reported it
  * @out: see struct gondola_access
  *
@@ -260,25 +263,23 @@ enum gondola_access_result gondola_mmu_fault(struct gondola_vcpu *vcpu, gva_t gv
  * gondola_mmu_access() - read, write or fetch guest memory as an instruction would
  * @gva: linear address; @gva … @gva + @bytes lies within one page
  * @buf: data out (read, fetch) or in (write: PFEC_W in @access)
- * @access: PFEC_W, PFEC_U, PFEC_I
+ * @access: PFEC_W, PFEC_U, PFEC_I; implicit accesses of the supervisor have no PFEC_U
  *
- * Walks the guest's tables, sets accessed and dirty bits, keeps the shadow of
- * a table that is written up to date, marks the page dirty.  For PFEC_U the
- * caller says what the access counts as (implicit supervisor accesses pass 0).
- * Process context, may sleep.
+ * Walks the guest's tables, sets accessed and dirty bits, updates the shadow of a table that is
+ * written, and marks the page dirty.  Process context, may sleep.
  */
 enum gondola_access_result gondola_mmu_access(struct gondola_vcpu *vcpu, gva_t gva, void *buf,
 					      unsigned int bytes, u32 access,
 					      struct gondola_access *out);
 /**
- * gondola_mmu_cmpxchg() - the same, atomically: compare with *@old, exchange with @new
- * @old: in: expected; out: what was there
+ * gondola_mmu_cmpxchg() - compare guest memory with *@old and exchange it with @new, atomically
+ * @old: in: expected value; out: value found
  * @bytes: 1, 2, 4, 8 (naturally aligned), or 16
  */
 enum gondola_access_result gondola_mmu_cmpxchg(struct gondola_vcpu *vcpu, gva_t gva, void *old,
 					       const void *new, unsigned int bytes, u32 access,
 					       struct gondola_access *out);
-/** gondola_mmu_translate() - where @gva leads, without touching data (sets A and D like an access) */
+/** gondola_mmu_translate() - translate @gva without an access to data (sets A and D like an access) */
 enum gondola_access_result gondola_mmu_translate(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
 						 struct gondola_access *out);
 
@@ -289,19 +290,19 @@ enum gondola_access_result gondola_mmu_translate(struct gondola_vcpu *vcpu, gva_
 int gondola_gpa_read(struct gondola_vcpu *vcpu, gpa_t gpa, void *buf, unsigned int bytes);
 int gondola_gpa_write(struct gondola_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int bytes);
 /**
- * gondola_gpa_exchange() - a byte that the guest changes as well, atomically
+ * gondola_gpa_exchange() - exchange a byte that the guest changes as well, atomically
  *
- * 0, -EFAULT, or -EAGAIN: as above.  May sleep.
+ * 0, -EFAULT or -EAGAIN, as gondola_gpa_read().  May sleep.
  */
 int gondola_gpa_exchange(struct gondola_vcpu *vcpu, gpa_t gpa, u8 new, u8 *old);
 /**
- * gondola_mmu_wait() - sleep until the launcher's page at vcpu->missing is there
+ * gondola_mmu_wait() - sleep until the launcher's page at vcpu->missing is present
  *
- * After -EAGAIN, outside of GONDOLA_RUN and with the vCPU unloaded.  0: do it again; -EFAULT: it
- * cannot be had.
+ * Called after -EAGAIN, outside of GONDOLA_RUN and with the vCPU unloaded.  0: try again; -EFAULT:
+ * the page cannot be made present.
  */
 int gondola_mmu_wait(struct gondola_vcpu *vcpu);
-/** gondola_gpa_try_or() - set bits likewise, if that can be done at once; from any context but interrupts */
+/** gondola_gpa_try_or() - set bits atomically, if that needs no waiting; any context but interrupts */
 bool gondola_gpa_try_or(struct gondola_vm *vm, gpa_t gpa, u8 bits);
 
 /** gondola_mmu_mode_changed() - cr0, cr4, efer or CPUID have changed (vcpu->* hold the new values) */
@@ -319,17 +320,16 @@ void gondola_mmu_cr3_written(struct gondola_vcpu *vcpu, bool flush);
  * set, the caller raises #GP and nothing has changed.  -EAGAIN: as gondola_gpa_read().
  */
 int gondola_mmu_load_pdptes(struct gondola_vcpu *vcpu, u64 cr3);
-/** gondola_mmu_set_pdptes() - the same with pointers that were read before; -EINVAL likewise */
+/** gondola_mmu_set_pdptes() - the same with pointers from saved state; -EINVAL likewise */
 int gondola_mmu_set_pdptes(struct gondola_vcpu *vcpu, const u64 pdptes[4]);
 void gondola_mmu_invlpg(struct gondola_vcpu *vcpu, gva_t gva);
-/** gondola_mmu_flush_guest() - the guest flushed all it has (CR4 writes, INVPCID) */
+/** gondola_mmu_flush_guest() - the guest flushed all its translations (CR4 writes, INVPCID) */
 void gondola_mmu_flush_guest(struct gondola_vcpu *vcpu);
 
 /**
- * gondola_mmu_load() - make vcpu->hw_root right for the coming entry
+ * gondola_mmu_load() - set vcpu->hw_root for the coming entry
  *
- * Call with GONDOLA_REQ_MMU_RELOAD set, or after any of the above; cheap when
- * nothing changed.  0 or -ENOMEM.  May sleep.
+ * Called before each entry; cheap if nothing changed.  0 or -ENOMEM.  May sleep.
  */
 int gondola_mmu_load(struct gondola_vcpu *vcpu);
 
@@ -338,16 +338,20 @@ void gondola_mmu_look(struct gondola_vcpu *vcpu, struct gondola_shadow *out);
 /**
  * gondola_mmu_zap_all() - drop every shadow page of the VM; vCPUs reload
  *
- * None that exists when it is called is left when it returns.  May sleep: they go few at a time.
+ * When it returns, none is left that existed when it was called.  May sleep: it zaps a few at a
+ * time.
  */
 void gondola_mmu_zap_all(struct gondola_vm *vm);
-/** gondola_mmu_audit() - prove the invariants of Documentation/architecture.rst; 0, or the number of violations (each is logged) */
+/**
+ * gondola_mmu_audit() - check the invariants of mmu/internal.h; returns the number of violations,
+ * and logs each
+ */
 int gondola_mmu_audit(struct gondola_vm *vm);
 
 /* Module-wide: caches of objects, and the shrinker (host.h). */
 int gondola_mmu_module_init(void);
 void gondola_mmu_module_exit(void);
-/** gondola_mmu_pages_total() - shadow pages in all VMs, for debugfs: 0 when no VM exists */
+/** gondola_mmu_pages_total() - number of shadow pages in all VMs, for debugfs */
 long gondola_mmu_pages_total(void);
 
 #endif

@@ -4,11 +4,11 @@
  * The head is 0 (empty), a pointer (one entry), or a pointer to a chunk with
  * bit 0 set.  Only the first chunk of a chain is not full.
  *
- * The guest says how often a page is mapped, so a bag has an end: one more costs
- * one that was there.  No walk through a bag takes longer than that.
+ * The guest decides how often a page is mapped, so the size of a bag is bounded: one entry more
+ * displaces another.  This bounds each walk through a bag, too.
  *
- * The objects that a fault needs are taken from caches that were filled before
- * the lock was taken, so that no fault fails half-way.
+ * A fault takes its objects from caches that were filled before the lock was taken, so that it
+ * cannot fail half-way.
  */
 #include <linux/slab.h>
 #include "internal.h"
@@ -20,7 +20,7 @@
  * struct rmap_chunk - a part of a bag
  * @next: the rest of the bag, or NULL
  * @count: entries in it
- * @total: in the first chunk: entries of the bag
+ * @total: in the first chunk: entries in the whole bag
  * @spte: the entries
  */
 struct rmap_chunk {
@@ -90,7 +90,7 @@ u64 *rmap_victim(unsigned long head, unsigned int turn)
 	struct rmap_chunk *chunk = to_chunk(head);
 	unsigned int at = turn % RMAP_MAX;
 
-	/* Not the newest, which the same instruction may need as well. */
+	/* Do not take the newest, which the same instruction may need as well. */
 	if (at == chunk->count - 1)
 		at = 0;
 	for (; at >= chunk->count; chunk = chunk->next) {
@@ -120,7 +120,7 @@ bool rmap_remove(unsigned long *head, u64 *spte)
 	}
 	return false;
 found:
-	/* Fill the hole from the first chunk, the only one that may be short. */
+	/* Fill the hole from the first chunk, the only one that need not be full. */
 	chunk->spte[i] = first->spte[--first->count];
 	first->total--;
 	if (first->count)
@@ -183,7 +183,7 @@ static bool write_protect_one(u64 *spte, void *arg)
 
 	if (READ_ONCE(*spte) & PT_W) {
 		state->any = true;
-		/* D may come until W goes. */
+		/* The processor may set D until W is clear. */
 		if (mmu_entry_change(spte, ~PT_W, 0) & PT_D)
 			state->written = true;
 	}
@@ -217,9 +217,9 @@ bool rmap_harvest(unsigned long head)
 }
 
 #define PAGES_PER_FAULT		6	/* four levels, and what a PAE root needs */
-#define CHUNKS_PER_FAULT	36	/* each new entry, prefetched ones too, may need one */
+#define CHUNKS_PER_FAULT	36	/* each new entry may need one, prefetched ones too */
 
-/* Also called by tests. May sleep. */
+/* May sleep. */
 int mmu_cache_fill(struct gondola_vcpu *vcpu)
 {
 	struct gondola_mmu_cache *pages = &vcpu->mmu.page_cache;

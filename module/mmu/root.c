@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Roots: which shadow tree the processor runs on, and what the guest's writes
- * to control registers and its flushes do to it.
+ * Roots: the choice of the shadow tree that the processor runs on, and the effect of the guest's
+ * writes to control registers and of its flushes.
  */
 #include <linux/string.h>
 #include "internal.h"
@@ -92,7 +92,7 @@ void gondola_mmu_cr3_written(struct gondola_vcpu *vcpu, bool flush)
 		root->cr3 = vcpu->cr3;
 		flush = true;
 	}
-	/* Without a flush it may serve as it was left, unless a flush came between. */
+	/* Without a flush the root may be used as it was left, unless a flush came in between. */
 	mmu->roots[at].stale |= flush;
 	mmu->current_root = at;
 }
@@ -122,7 +122,7 @@ int gondola_mmu_load_pdptes(struct gondola_vcpu *vcpu, u64 cr3)
 	return gondola_mmu_set_pdptes(vcpu, pdptes);
 }
 
-/* Link what is there already, so that a new address space starts with the kernel's half. */
+/* Link pages that exist already, so that a new address space starts with the kernel's half. */
 static void link_known(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root)
 {
 	struct gondola_frame *frame = mmu_find_frame(vcpu->vm, root->gfn);
@@ -203,7 +203,7 @@ static noinline int load_root(struct gondola_vcpu *vcpu)
 	gondola_take_request(vcpu, GONDOLA_REQ_MMU_RELOAD);
 	if (gondola_take_request(vcpu, GONDOLA_REQ_MMU_SYNC))
 		vcpu->mmu.roots[vcpu->mmu.current_root].stale = true;
-	/* A load that fails is for the next call to do. */
+	/* If the load fails, the next call repeats it. */
 	vcpu->mmu.reload = true;
 	err = mmu_cache_fill(vcpu);
 	if (err)
@@ -216,7 +216,7 @@ static noinline int load_root(struct gondola_vcpu *vcpu)
 		load_pae_root(vcpu);
 	mmu_unlock(vcpu->vm);
 	vcpu->mmu.reload = err != 0;
-	/* Other tables: what the processor remembers of the old ones is void. */
+	/* The tables are others: translations by the old ones are void. */
 	gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
 	return err;
 }
@@ -254,7 +254,7 @@ void gondola_mmu_invlpg(struct gondola_vcpu *vcpu, gva_t gva)
 		mmu_lock(vcpu->vm);
 		if (!vcpu->mmu.role.long_mode)
 			sync_address(vcpu, vcpu->mmu.pae_root, gva);
-		/* A global translation goes in every address space. */
+		/* A global translation is dropped in every address space. */
 		for (i = 0; i < GONDOLA_ROOTS; i++)
 			sync_address(vcpu, vcpu->mmu.roots[i].page, gva);
 		mmu_unlock(vcpu->vm);

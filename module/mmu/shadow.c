@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Shadow pages: their life, the table that finds them by (gfn, role), their bound. */
+/* Shadow pages: their life, the hash table by (gfn, role), and their bound. */
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "host.h"
 #include "internal.h"
 
-/* Zapped in one hold of the lock: each may take 512 entries out of full bags. */
+/* The most pages zapped in one hold of the lock: each may have 512 entries in full bags. */
 #define REAP_BATCH	16
 #define EVICT_BATCH	32u
 
@@ -23,7 +23,7 @@ struct gondola_shadow_page *mmu_page_alloc(gfp_t gfp, bool pae_root)
 
 	if (!sp)
 		return NULL;
-	/* CR3 is 32 bits wide outside long mode; what a PAE root points to may be anywhere. */
+	/* Outside long mode CR3 has 32 bits.  The pages to which a PAE root points may be anywhere. */
 	sp->spt = (u64 *)__get_free_page(pae_root ? gfp | GFP_DMA32 : gfp);
 	sp->gpt = (u64 *)__get_free_page(gfp);
 	if (!sp->spt || !sp->gpt) {
@@ -46,7 +46,7 @@ void mmu_page_free(struct gondola_shadow_page *sp)
 	atomic_long_dec(&pages_total);
 }
 
-/* Of all VMs since the module was loaded; written with a VM's lock held, preemption off. */
+/* For all VMs since the module was loaded; written with a VM's lock held and preemption off. */
 static DEFINE_PER_CPU(struct gondola_lock_stats, lock_stats);
 
 static noinline void lock_waiting(struct gondola_vm *vm) __acquires(&vm->mmu.lock)
@@ -90,7 +90,7 @@ bool mmu_broken(struct gondola_vm *vm, const char *what)
 	return true;
 }
 
-/* Nothing points to them any more, and no processor walks them. */
+/* No entry points to them any more, and no processor walks them. */
 void mmu_free_doomed(struct gondola_vm *vm)
 {
 	struct gondola_shadow_page *sp, *next;
@@ -105,7 +105,7 @@ static bool superfluous(const struct gondola_vm *vm, const struct gondola_shadow
 	return sp->orphan || sp->generation != vm->mmu.generation;
 }
 
-/* A few only: later holders of the lock free the rest. */
+/* Free a few only: later holders of the lock free the rest. */
 static void reap(struct gondola_vm *vm)
 {
 	struct gondola_shadow_page *sp;
@@ -120,13 +120,13 @@ static void reap(struct gondola_vm *vm)
 	vm->mmu.reap_due = n == REAP_BATCH;
 }
 
-/* The work that the holder of the lock left behind. */
+/* Do the work that is left to the end of the hold. */
 static noinline void clean_up(struct gondola_vm *vm)
 {
 	if (vm->mmu.reap_due)
 		reap(vm);
 	if (!list_empty(&vm->mmu.doomed) || vm->mmu.flush_due) {
-		/* No processor may still walk what goes. */
+		/* No processor may still walk the pages that are freed. */
 		mmu_flush_all(vm);
 		if (likely(!vm->dead))
 			mmu_free_doomed(vm);
@@ -215,7 +215,7 @@ struct gondola_shadow_page *shadow_get(struct gondola_vcpu *vcpu, gfn_t gfn,
 	return sp;
 }
 
-/* Not zapped at once: a tree may hang below it, as large as the guest likes. */
+/* Do not zap it at once: the guest may have hung a tree of any size below it. */
 static void orphan(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 {
 	if (sp->invalid)
@@ -241,7 +241,7 @@ void mmu_make_room_in(struct gondola_vm *vm, unsigned long head)
 		return;
 	spte = rmap_victim(head, vm->mmu.evictions++);
 	mmu_entry_clear(vm, page_of(spte), spte_index(spte));
-	/* The guest did not ask for it, so no flush of its own is due. */
+	/* The guest did not cause this, so no flush of its own is due. */
 	vm->mmu.flush_due = true;
 }
 
@@ -250,7 +250,7 @@ void mmu_entry_remove(struct gondola_vm *vm, struct gondola_shadow_page *sp, uns
 	u64 *spte = &sp->spt[i], old = mmu_entry_change(spte, 0, 0);
 
 	sp->present--;
-	/* The guest owes itself a flush; the host, before it reuses what this mapped. */
+	/* The guest must flush by itself.  The host flushes before it reuses the frame. */
 	vm->mmu.stale_tlb = true;
 	if (sp->role.level == 1) {
 		gfn_t gfn = mmu_leaf_gfn(sp, i);
@@ -265,10 +265,10 @@ void mmu_entry_remove(struct gondola_vm *vm, struct gondola_shadow_page *sp, uns
 
 		if (MMU_BUG_ON(vm, !rmap_remove(&child->parents, spte)))
 			return;
-		/* A table that nothing leads to is most likely being freed by the guest. */
+		/* The guest is most likely freeing a table to which no entry leads. */
 		if (!child->parents && !child->root_count && !is_pae_root(sp))
 			orphan(vm, child);
-		/* The guest will invalidate one address of a large page, and mean all. */
+		/* The guest invalidates one address of a large page and means the whole page. */
 		else if (child->role.direct && !sp->role.direct)
 			vm->mmu.flush_due = true;
 	}
@@ -294,7 +294,7 @@ void shadow_zap(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 	lockdep_assert_held(&vm->mmu.lock);
 	if (sp->invalid)
 		return;
-	/* First: a cyclic guest table must not bring us back here. */
+	/* Set this first: a cyclic guest table must not bring us back here. */
 	sp->invalid = true;
 	hlist_del(&sp->hash_link);
 	list_del(&sp->link);
@@ -346,20 +346,20 @@ void shadow_put_root(struct gondola_vm *vm, struct gondola_shadow_page *sp)
 		list_add(&sp->link, &vm->mmu.doomed);
 }
 
-/* Zap about @pages of the least recently used; returns how many went. */
+/* Zap about @pages of the least recently used; returns their number. */
 unsigned long shadow_evict(struct gondola_vm *vm, unsigned long pages)
 {
 	u32 before = vm->mmu.nr_pages;
 
 	lockdep_assert_held(&vm->mmu.lock);
-	/* A zap moves its orphans, so nothing but the tail is safe to hold on to. */
+	/* A zap moves its orphans in the list, so take the tail each time. */
 	while (before - vm->mmu.nr_pages < pages && !list_empty(&vm->mmu.pages))
 		shadow_zap(vm, list_last_entry(&vm->mmu.pages, struct gondola_shadow_page,
 					       link));
 	return before - vm->mmu.nr_pages;
 }
 
-/* In batches, so that a guest at its bound does not evict at each fault. */
+/* Evict in batches, so that a guest at its bound does not evict at each fault. */
 void shadow_evict_for(struct gondola_vm *vm, u32 pages)
 {
 	shadow_evict(vm, min(vm->mmu.max_pages / 8, EVICT_BATCH) + pages);
@@ -371,7 +371,7 @@ void gondola_mmu_zap_all(struct gondola_vm *vm)
 	unsigned int i, at;
 
 	mmu_lock(vm);
-	/* From now on no way leads to what exists: roots, look-ups and PAE roots pass it by. */
+	/* From now on existing pages are unreachable: roots, lookups and PAE roots skip them. */
 	vm->mmu.generation++;
 	gondola_for_each_vcpu(vcpu, vm, i) {
 		for (at = 0; at < 4; at++)

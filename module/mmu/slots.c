@@ -10,9 +10,9 @@
 #include "internal.h"
 
 #define DEFAULT_SHADOW_PAGES	4096u	/* 16 MiB of tables, as much again of snapshots */
-#define MAX_UNSYNC		128u	/* each is compared at a flush */
+#define MAX_UNSYNC		128u	/* a flush compares each of them */
 #define MAX_SLOT_PAGES		BIT_ULL(32)	/* 16 TiB */
-#define MIN_SHADOW_PAGES	64u	/* a fault needs six, and a root of each vCPU stays */
+#define MIN_SHADOW_PAGES	64u	/* a fault needs six, and each vCPU keeps a root */
 
 struct gondola_slot *mmu_find_slot_slow(struct gondola_vm *vm, gfn_t gfn)
 {
@@ -30,17 +30,14 @@ struct gondola_slot *mmu_find_slot_slow(struct gondola_vm *vm, gfn_t gfn)
 	return NULL;
 }
 
-/*
- * Not every frame of a slot is looked at when something is done to many: a slot may be much
- * larger than what is in it.
- */
+/* Operations on many frames go by this bitmap, since a slot may be much larger than what is present. */
 static void set_frame(struct gondola_slot *slot, u64 i, u64 host)
 {
 	slot->frames[i].host = host;
 	__assign_bit(i, slot->present, host & FRAME_PRESENT);
 }
 
-/* The host takes this page away, or the slot goes. True: a flush is needed. */
+/* The host takes this page away, or the slot is removed.  True: a flush is needed. */
 static bool zap_frame(struct gondola_vm *vm, struct gondola_slot *slot, u64 i)
 {
 	struct gondola_frame *frame = &slot->frames[i];
@@ -49,12 +46,12 @@ static bool zap_frame(struct gondola_vm *vm, struct gondola_slot *slot, u64 i)
 
 	while ((spte = rmap_first(frame->rmap))) {
 		mmu_entry_clear(vm, page_of(spte), spte_index(spte));
-		/* An entry that maps another frame was taken out of that one's bag. */
+		/* An entry that maps another frame is removed from the other frame's bag. */
 		if (MMU_BUG_ON(vm, rmap_first(frame->rmap) == spte))
 			rmap_remove(&frame->rmap, spte);
 	}
 	set_frame(slot, i, 0);
-	/* Even with no entry left a processor may remember one. */
+	/* A TLB may hold an entry even if none is left in the tables. */
 	return was_present;
 }
 
@@ -85,17 +82,17 @@ static int fault_in(struct gondola_vm *vm, struct missing what, bool wait)
 		return err == -EAGAIN ? err : -EFAULT;
 
 	mmu_lock(vm);
-	/* The page may have been taken away, or the slot moved, while nobody looked. */
+	/* The page may have been taken away, or the slot moved, while the lock was free. */
 	if (!vm->mmu.invalidating && seq == vm->mmu.seq) {
 		slot = mmu_find_slot(vm, gfn);
 		frame = mmu_frame_in(slot, gfn);
 		if ((frame->host & FRAME_PRESENT) && frame->host >> 12 != pfn &&
 		    zap_frame(vm, slot, gfn - slot->base))
 			mmu_flush_all(vm);
-		/* Another vCPU may have found the same page writable meanwhile: it still is. */
+		/* Another vCPU may have found the page writable meanwhile; then it still is. */
 		if (frame->host >> 12 == pfn)
 			writable |= frame->host & FRAME_WRITABLE;
-		/* The guest of a read-only slot may not write what the launcher may. */
+		/* In a read-only slot the guest may not write, even if the launcher may. */
 		if (slot->flags & GONDOLA_MEM_READONLY)
 			writable = false;
 		set_frame(slot, gfn - slot->base,
@@ -105,7 +102,7 @@ static int fault_in(struct gondola_vm *vm, struct missing what, bool wait)
 	}
 	mmu_unlock(vm);
 	mmu_host_unpin(pfn, writable);
-	/* The taker of the page may wait for this very processor before it is done. */
+	/* The thread that takes the page may have to wait for this processor. */
 	cond_resched();
 	return 0;
 }
@@ -131,7 +128,7 @@ int gondola_mmu_wait(struct gondola_vcpu *vcpu)
 	return fault_in(vcpu->vm, what, true);
 }
 
-/* In one hold of the lock: frames that something is done to, and frames that are passed by. */
+/* Limits for one hold of the lock: frames that are worked on, and frames that are skipped. */
 #define FRAMES_AT_ONCE		16u
 #define ABSENT_AT_ONCE		(1u << 16)
 
@@ -148,9 +145,9 @@ static bool clip_to_slot(const struct gondola_slot *slot, hva_t start, hva_t end
 }
 
 /*
- * Call @visit for a few of the present frames whose launcher addresses are in [*start, end).
- * False: that was all of them; else *start has moved on.  Between two calls the lock may have
- * been free, and the slot another one.
+ * Call @visit for a few of the present frames whose launcher addresses are in [*start, end). False:
+ * there are no more; else *start has advanced.  The lock may be free between two calls, and the
+ * slot may change.
  */
 static bool visit_some_frames(struct gondola_vm *vm, struct gondola_slot *slot, hva_t *start,
 			      hva_t end,
@@ -184,13 +181,13 @@ void mmu_invalidate_begin(struct gondola_vm *vm, hva_t start, hva_t end, bool ma
 	unsigned int i;
 
 	mmu_lock(vm);
-	/* From now on no frame comes back, so the lock may be dropped on the way. */
+	/* From now on no frame becomes present, so the lock may be dropped on the way. */
 	vm->mmu.invalidating++;
 	for (i = 0; i < GONDOLA_MAX_SLOTS; i++) {
 		hva_t from = start;
 
 		while (visit_some_frames(vm, &vm->mmu.slots[i], &from, end, zap_visited, &flush)) {
-			/* It may be flushed here, for others that need it; once more does no harm. */
+			/* Others may flush as well; a flush more does no harm. */
 			mmu_unlock(vm);
 			if (may_sleep)
 				cond_resched();
@@ -210,7 +207,7 @@ void mmu_invalidate_end(struct gondola_vm *vm)
 	spin_unlock(&vm->mmu.lock);
 }
 
-/* Enough to tell, of what a page is mapped by: an opinion, not a proof. */
+/* The number of entries to look at: enough for an estimate. */
 #define ENTRIES_AGED		64u
 
 struct age_state {
@@ -254,7 +251,7 @@ bool mmu_age(struct gondola_vm *vm, hva_t start, hva_t end, bool clear)
 			mmu_lock(vm);
 		}
 	}
-	/* No flush: an entry that a processor still remembers is a little younger than it looks. */
+	/* Without a flush an entry in a TLB looks a little older than it is. */
 	mmu_unlock(vm);
 	return state.young;
 }
@@ -275,7 +272,7 @@ static bool overlaps(const struct gondola_vm *vm, const struct gondola_memory_sl
 	return false;
 }
 
-/* The launcher chose @id, which is below the limit. */
+/* The launcher chose @id, which was checked against the limit. */
 static struct gondola_slot *slot_by_id(struct gondola_vm *vm, u32 id)
 {
 	return &vm->mmu.slots[array_index_nospec(id, GONDOLA_MAX_SLOTS)];
@@ -301,13 +298,13 @@ static int check_slot(struct gondola_vm *vm, const struct gondola_memory_slot *a
 		return -EEXIST;
 	if (overlaps(vm, arg))
 		return -EEXIST;
-	/* Holes may be filled later; nothing at all is a mistake. */
+	/* Holes may be filled later, but a slot with nothing mapped is a mistake. */
 	return mmu_host_mapped(vm, arg->hva, arg->bytes) ? 0 : -EFAULT;
 }
 
 /*
- * Every frame of the slot is forgotten, and with it whatever maps or shadows it; none comes back
- * before mmu_invalidate_end().  A slot that @leaves is not found any more.
+ * Forget all frames of the slot with their mappings and shadows.  None becomes present again before
+ * mmu_invalidate_end().  A slot that @leaves is not found any more.
  */
 static void empty_slot(struct gondola_vm *vm, struct gondola_slot *slot, bool leaves)
 {
@@ -317,7 +314,7 @@ static void empty_slot(struct gondola_vm *vm, struct gondola_slot *slot, bool le
 	slot->leaving = leaves;
 	vm->mmu.last_slot = NULL;
 	mmu_unlock(vm);
-	/* In ROM, A and D were only pretended. */
+	/* In ROM, A and D were set in snapshots only. */
 	gondola_mmu_zap_all(vm);
 }
 
@@ -328,7 +325,7 @@ static int alloc_frames(struct gondola_slot *slot)
 	return slot->frames && slot->present ? 0 : -ENOMEM;
 }
 
-/* Allocate what @new needs and @old lacks: frames, and a log if it is to have one. 0 or -ENOMEM. */
+/* Allocate frames, and the log if @new has one, unless @old has them.  0 or -ENOMEM. */
 static int prepare_slot(struct gondola_vm *vm, const struct gondola_slot *old,
 			struct gondola_slot *new, unsigned long **dirty)
 {
@@ -342,8 +339,8 @@ static int prepare_slot(struct gondola_vm *vm, const struct gondola_slot *old,
 	if (!*dirty)
 		return -ENOMEM;
 	/*
-	 * The guest may write without a fault to all that is mapped writable, so that counts as
-	 * written (I3).  The guest goes on; clearing protects.
+	 * The guest may write without a fault to pages that are mapped writable, so these count as
+	 * written (I3).  They are protected when their bits are cleared.
 	 */
 	if (old->pages)
 		bitmap_fill(*dirty, new->pages);
@@ -428,7 +425,7 @@ int gondola_mmu_init_vm(struct gondola_vm *vm, u32 max_pages)
 	vm->mmu.max_unsync = MAX_UNSYNC;
 	vm->mmu.max_pages = max(max_pages ?: DEFAULT_SHADOW_PAGES, MIN_SHADOW_PAGES);
 	vm->mmu.hash_key = get_random_u64() | 1;
-	/* Two pages a bucket, when all are there. */
+	/* Two pages in a bucket, if all exist. */
 	buckets = roundup_pow_of_two(vm->mmu.max_pages) / 2;
 	vm->mmu.hash_shift = 64 - ilog2(buckets);
 	vm->mmu.hash = kvcalloc(buckets, sizeof(*vm->mmu.hash), GFP_KERNEL_ACCOUNT);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Work under the MMU's lock, counted.  Tests demand a bound on the steps between taking and
- * dropping the lock: a bound in seconds would depend on the machine.  A step is one entry, link,
- * shadow page or frame that is looked at.  The module counts nothing.
+ * Counts of work under the MMU's lock.  Tests check a bound on the steps in one hold, since a bound
+ * in seconds would depend on the machine.  A step is a look at one entry, link, shadow page or
+ * frame. The module does not count.
  */
 #ifndef GONDOLA_MMU_STEPS_H
 #define GONDOLA_MMU_STEPS_H
@@ -13,7 +13,7 @@
 
 /**
  * struct mmu_steps - steps under the MMU's lock
- * @now: since it was taken
+ * @now: since the lock was taken
  * @most: in the longest hold since a test set this to 0
  */
 struct mmu_steps {
@@ -23,7 +23,7 @@ struct mmu_steps {
 
 extern struct mmu_steps mmu_steps;
 
-/* More than any hold may need: a loop without an end is told, too. */
+/* More than any hold may need, so that an endless loop is reported, too. */
 #define MMU_STEPS_LIMIT	(1ull << 28)
 
 void mmu_steps_begin(void);

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Keeping shadows like their tables.  A leaf table that the guest writes goes
- * out of sync: it may be written freely, as if the shadow were a TLB, and is
- * compared again where the guest flushes.  Writes to upper tables are
- * emulated and carried over at once.
+ * Synchronisation of shadows with their tables.  A leaf table that the guest writes goes out of
+ * sync: the guest may write it freely, as if the shadow were a TLB, and it is compared when the
+ * guest flushes. Writes to upper tables are emulated and update the shadow at once.
  */
 #include "internal.h"
 
-#define FLOOD		3	/* writes without a walk between them: no page table any more */
-#define QUIET_SYNCS	3	/* as many without a write, and the table is protected again */
-#define MAX_ASKED	4096	/* parents, in one search for the tables below a root */
+#define FLOOD		3	/* writes without a walk in between: it is no page table any more */
+#define QUIET_SYNCS	3	/* syncs without a write: the table is protected again */
+#define MAX_ASKED	4096	/* limit of parents looked at in one search */
 #define MAX_ALIASES	16	/* shadow pages of one table that are updated one by one */
 
 void mmu_touch_tables(struct gondola_vm *vm, gfn_t gfn)
@@ -40,10 +39,7 @@ static void resync_page(struct gondola_vm *vm, struct gondola_shadow_page *sp,
 	mmu_protect_table(vm, sp->gfn, frame);
 }
 
-/*
- * Let the guest write a frame in which tables lie, if that can be.
- * True: it may be mapped writable.  False: emulate the write.
- */
+/* Let the guest write a frame that holds tables.  False: it must not, so emulate the write. */
 bool mmu_unsync_gfn(struct gondola_vcpu *vcpu, gfn_t gfn, struct gondola_frame *frame)
 {
 	struct gondola_vm *vm = vcpu->vm;
@@ -79,13 +75,13 @@ void mmu_zap_tables(struct gondola_vm *vm, gfn_t gfn)
 
 again:
 	mmu_for_each_table(vm, gfn, sp) {
-		/* The bucket may have lost more than this one. */
+		/* The bucket may have lost other pages as well. */
 		shadow_zap(vm, sp);
 		goto again;
 	}
 }
 
-/* The guest's entry became @gpte. */
+/* The guest's entry has become @gpte. */
 static void update_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, unsigned int i,
 			 u64 gpte)
 {
@@ -95,7 +91,7 @@ static void update_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *
 
 	if (sp->role.level == 1)
 		keep |= PT_W | PT_U | PT_G | PT_PWT | PT_PCD | PT_NX;
-	/* Rights of a leaf are changed in place, so that its reverse map stays as it is. */
+	/* Rights of a leaf are changed in place, which leaves the reverse map alone. */
 	if (spte_present(sp->spt[i]) && ((changed & ~keep) || sp->role.level > 1))
 		mmu_entry_clear(vcpu->vm, sp, i);
 	sp->gpt[i] = gpte;
@@ -110,8 +106,8 @@ static void update_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *
 }
 
 /*
- * First of eight entries that differ, or 8.  The guest may be writing: what differed may be equal
- * at the second look.
+ * The first of eight entries that differs, or 8.  The guest may be writing, so entries that
+ * differed may be equal when read again.
  */
 static unsigned int compare8(const u64 *a, const u64 *b)
 {
@@ -151,8 +147,8 @@ static unsigned int next_change(const struct gondola_shadow_page *sp, const void
 }
 
 /*
- * Bring a leaf page that is out of sync up to date.  When it has been quiet for a while, or the
- * host has its table, it is in sync after that.
+ * Bring a leaf page that is out of sync up to date.  It is in sync afterwards if it was quiet for a
+ * while, or if its table is not present.
  */
 void mmu_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
 {
@@ -165,14 +161,14 @@ void mmu_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
 	gondola_count(vcpu, GONDOLA_COUNTER_SHADOW_SYNCS);
 	mmu_step(MMU_ENTRIES);
 	if (unlikely(!(frame->host & FRAME_PRESENT))) {
-		/* The host has the table: an empty shadow is in sync with whatever comes back. */
+		/* The table is not present.  An empty shadow is in sync with any contents. */
 		shadow_clear(vm, sp);
 		memset64(sp->gpt, 0, MMU_ENTRIES);
 		sp->touched = false;
 		resync_page(vm, sp, frame);
 		return;
 	}
-	/* Protect first, compare then: another processor may be writing. */
+	/* Protect before comparing: another processor may be writing. */
 	if (sp->quiet >= QUIET_SYNCS)
 		resync_page(vm, sp, frame);
 	sp->touched = false;
@@ -183,9 +179,9 @@ void mmu_sync_page(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
 	}
 	if (!sp->unsync)
 		return;
-	/* Many writes change nothing in the end; a table that they leave alone may be protected. */
+	/* A sync that finds no change counts as quiet, even if there were writes. */
 	sp->quiet = changed ? 0 : sp->quiet + 1;
-	/* No D bit tells of a write through what only the processor remembers: see was_written(). */
+	/* A write through a TLB's old translation would set no D bit: see was_written(). */
 	gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
 }
 
@@ -206,11 +202,11 @@ void mmu_sync_entry(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp, u
 }
 
 /**
- * struct search - through parents, for one root
- * @root: that root
- * @nr: marks of this search are @nr: no, and @nr + 1: yes; older ones are less
- * @left: parents that may still be asked
- * @found: the last page's answer
+ * struct search - a search through parents for one root
+ * @root: the root
+ * @nr: this search marks pages with @nr for no and @nr + 1 for yes; older marks are smaller
+ * @left: number of parents that may still be looked at
+ * @found: the answer for the last page
  */
 struct search {
 	const struct gondola_shadow_page *root;
@@ -230,8 +226,8 @@ static bool reaches_by(u64 *parent, void *arg)
 }
 
 /*
- * Does a way lead from the root to @sp?  A guest makes as many ways as it likes, but each page is
- * asked once in a search.  Yes is the safe answer when too many parents have been asked.
+ * Does a way lead from the root to @sp?  A guest may make any number of ways, but a search looks at
+ * each page once.  After too many parents the answer is yes, which is safe.
  */
 static bool reaches(struct gondola_shadow_page *sp, struct search *search)
 {
@@ -247,9 +243,9 @@ static bool reaches(struct gondola_shadow_page *sp, struct search *search)
 }
 
 /*
- * Has the guest written the table of an unsync page since it was last asked?
- * The processor's own D bits say so, as long as no other processor can have them
- * in its TLB: with several vCPUs the answer is always yes.
+ * Has the guest written the table of an unsync page since the last call?  The processor's D bits
+ * tell, unless another processor has the mapping in its TLB: with several vCPUs the answer is
+ * always yes.
  */
 static bool was_written(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
 {
@@ -257,7 +253,7 @@ static bool was_written(struct gondola_vcpu *vcpu, struct gondola_shadow_page *s
 		return true;
 	if (!rmap_harvest(sp->frame->rmap))
 		return false;
-	/* It must set them again. */
+	/* The processor must set the D bits again. */
 	gondola_request(vcpu, GONDOLA_REQ_TLB_FLUSH);
 	return true;
 }
@@ -271,16 +267,16 @@ void mmu_sync_root(struct gondola_vcpu *vcpu, struct gondola_shadow_page *root)
 	};
 	struct gondola_shadow_page *sp, *next;
 
-	/* No link comes or goes on the way: the answers hold to the end. */
+	/* No link changes in this loop, so the marks stay valid. */
 	list_for_each_entry_safe(sp, next, &vcpu->vm->mmu.unsync, unsync_link) {
 		mmu_step(1);
-		/* Several shadows may lie over one frame, whose D bits are seen once. */
+		/* A frame may have several shadows, but its D bits are seen once. */
 		if (was_written(vcpu, sp))
 			mmu_touch_tables(vcpu->vm, sp->gfn);
 		if (!sp->touched) {
 			if (++sp->quiet > QUIET_SYNCS)
 				resync_page(vcpu->vm, sp, sp->frame);
-			/* A write that came before the protection did is seen now. */
+			/* A write before the protection is seen now. */
 			if (likely(!sp->touched))
 				continue;
 			mmu_sync_page(vcpu, sp);
@@ -297,7 +293,7 @@ void mmu_sync_below(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp)
 		mmu_sync_root(vcpu, sp);
 }
 
-/* Shadow entries made from the guest's bytes at @offset. */
+/* Find the shadow entries for the guest's bytes at @offset. */
 static void entries_at(const struct gondola_shadow_page *sp, unsigned int offset,
 		       unsigned int bytes, unsigned int *first, unsigned int *last)
 {
@@ -336,7 +332,7 @@ void mmu_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset
 
 	gondola_count(vcpu, GONDOLA_COUNTER_TABLE_WRITES);
 	mmu_for_each_table(vcpu->vm, gfn, sp) {
-		/* More than an entry at once, or again and again: it is a page of data by now. */
+		/* Writes of more than an entry, or too many of them: the page holds data by now. */
 		if (bytes > 8 || n == MAX_ALIASES ||
 		    (++sp->writes > FLOOD && sp->role.level > 1)) {
 			mmu_zap_tables(vcpu->vm, gfn);
@@ -346,7 +342,7 @@ void mmu_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset
 	}
 	for (t = 0; t < n; t++) {
 		sp = tables[t];
-		/* An update may zap a child that is next in this row; it is freed later. */
+		/* An update may have zapped a page that comes later in @tables; it is not freed yet. */
 		if (sp->invalid)
 			continue;
 		if (sp->unsync) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The walk of the guest's own tables: one walker, one descriptor per format. */
+/* The walk of the guest's own tables: one walker, with a descriptor for each format. */
 #include "host.h"
 #include "internal.h"
 
-#define MAX_WALKS	8	/* of tables that change under the walk */
+#define MAX_WALKS	8	/* of a walk whose tables change meanwhile */
 
 const struct mmu_format mmu_format_32 = {
 	.levels = 2, .entry_bytes = 4, .index_bits = 10,
@@ -74,7 +74,7 @@ static gpa_t first_table(struct gondola_vcpu *vcpu, gva_t gva, bool *present)
 
 u32 mmu_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why)
 {
-	/* The I bit exists only where fetches can be refused; two-level tables have no NX. */
+	/* The I bit exists only where fetches can be refused.  Two-level tables have no NX. */
 	if (!(vcpu->cr4 & CR4_PAE && vcpu->efer & EFER_F_NXE) && !(vcpu->cr4 & CR4_SMEP))
 		access &= ~PFEC_I;
 	return access | why;
@@ -100,8 +100,8 @@ bool mmu_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights)
 }
 
 /*
- * Set A, and in the leaf D for a write, as the processor does: atomically, and
- * only if the entry is still what was read.  False: look again.
+ * Set A, and in the leaf D for a write, as the processor does: atomically, and only if the entry
+ * has not changed.  False: read it again.
  */
 static bool set_accessed_dirty(struct gondola_vcpu *vcpu, struct mmu_walk *w, void *entry,
 			       unsigned int level, u64 bits)
@@ -121,7 +121,7 @@ static bool set_accessed_dirty(struct gondola_vcpu *vcpu, struct mmu_walk *w, vo
 	return true;
 }
 
-/* Sets the accessed and dirty bits of a walk that found its leaf. */
+/* Set the accessed and dirty bits after a walk that found its leaf. */
 static enum mmu_walk_result note_access(struct gondola_vcpu *vcpu, u32 access,
 					struct mmu_walk *w, struct gondola_frame **frames,
 					void **entries, bool *again)
@@ -138,7 +138,7 @@ static enum mmu_walk_result note_access(struct gondola_vcpu *vcpu, u32 access,
 		if (!(frames[i]->host & FRAME_WRITABLE)) {
 			struct gondola_slot *slot = mmu_find_slot(vcpu->vm, w->table[i]);
 
-			/* Tables in ROM keep their bits as they are, and serve as if they had them. */
+			/* Tables in ROM are not changed, and used as if the bits were set. */
 			if (slot->flags & GONDOLA_MEM_READONLY) {
 				w->gpte[i] |= bits;
 				continue;
@@ -155,7 +155,7 @@ static enum mmu_walk_result note_access(struct gondola_vcpu *vcpu, u32 access,
 	return WALK_OK;
 }
 
-/* The frame that @gva is in, by the leaf @gpte. */
+/* The frame of @gva, according to the leaf @gpte. */
 static gfn_t leaf_gfn(struct gondola_vcpu *vcpu, gva_t gva, unsigned int level, u64 gpte)
 {
 	unsigned int below = vcpu->mmu.format->entry_bytes == 4 ? 10 : 9 * (level - 1);
@@ -187,7 +187,7 @@ static enum mmu_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, u32 
 		bool large;
 		u64 gpte;
 
-		/* No memory there: reads as all ones on a real bus, hence reserved bits. */
+		/* No memory there: a real bus reads all ones, so reserved bits are set. */
 		if (!frame) {
 			w->error = mmu_fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
 			return WALK_FAULT;
@@ -231,7 +231,7 @@ static enum mmu_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, u32 
  * @vcpu: whose tables
  * @gva: linear address
  * @access: PFEC_W, PFEC_U, PFEC_I
- * @w: what was found on the way
+ * @w: result
  *
  * Lock held, paging on.  Sets A and D in the guest's tables when the access is
  * allowed.
@@ -243,10 +243,10 @@ enum mmu_walk_result mmu_walk(struct gondola_vcpu *vcpu, gva_t gva, u32 access,
 	unsigned int tries;
 	bool again = true;
 
-	/* Fields that no entry sets are 0, not leftovers of the stack. */
+	/* Clear the fields that no entry sets. */
 	*w = (struct mmu_walk){};
 	lockdep_assert_held(&vcpu->vm->mmu.lock);
-	/* A guest changes its tables all the time: wait with the lock free, as for a page. */
+	/* If the guest changes its tables all the time, release the lock as for a missing page. */
 	for (tries = 0; again && tries < MAX_WALKS; tries++) {
 		again = false;
 		result = walk_once(vcpu, gva, access, w, &again);
