@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The world switches of all hardware share this: the guest's general registers.  RAX and RSP are
- * left to the engine.  Nothing here changes a flag but FORGET_GUEST_REGISTERS.
+ * The guest's general registers, for all world switches.  RAX and RSP are left to the engine.  Only
+ * FORGET_GUEST_REGISTERS changes flags.
  */
 #ifndef GONDOLA_ENGINE_ENTRY_H
 #define GONDOLA_ENGINE_ENTRY_H
@@ -13,7 +13,7 @@
 #define GPR_RAX(base)		GPR(0, base)
 #define GPR_RDI(base)		GPR(7, base)
 
-/* The callee's registers in the kernel's convention; POP is the reverse. */
+/* Save the registers that a callee must preserve; POP restores them. */
 .macro PUSH_HOST_REGISTERS
 	push	%rbp
 	push	%rbx
@@ -32,7 +32,7 @@
 	pop	%rbp
 .endm
 
-/* From the struct at %rdi, which is the last to be loaded. */
+/* Load the registers from the struct at %rdi; RDI is loaded last. */
 .macro LOAD_GUEST_REGISTERS
 	mov	GPR(1, %rdi), %rcx
 	mov	GPR(2, %rdi), %rdx
@@ -50,7 +50,7 @@
 	mov	GPR_RDI(%rdi), %rdi
 .endm
 
-/* To the struct at @base; RDI, which may be @base itself, is left to the engine. */
+/* Save the registers to the struct at @base.  RDI, which may be @base, is left to the engine. */
 .macro SAVE_GUEST_REGISTERS base:req
 	mov	%rcx, GPR(1, \base)
 	mov	%rdx, GPR(2, \base)
@@ -68,8 +68,8 @@
 .endm
 
 /*
- * Right after they are saved: no value of the guest's lingers where the host could speculate with
- * it.  All but RAX, which the engine overwrites.
+ * Clear the registers right after saving them, so that the host does not speculate with the guest's
+ * values.  The engine overwrites RAX.
  */
 .macro FORGET_GUEST_REGISTERS
 	xor	%ecx, %ecx
@@ -88,14 +88,14 @@
 	xor	%r15d, %r15d
 .endm
 
-/* Right before the entry: what the host left in the processor's buffers is no guest's. */
+/* Right before the entry: clear the processor's buffers of the host's data. */
 .macro CLEAR_BUFFERS_FOR_GUEST
 	ALTERNATIVE "jmp .Lno_verw_\@", "", X86_FEATURE_CLEAR_CPU_BUF_VM
 	verw	.Lverw_selector(%rip)
 .Lno_verw_\@:
 .endm
 
-/* VERW clears only for a data segment that can be written. */
+/* VERW clears them only if its operand is a writable data segment. */
 .macro VERW_SELECTOR
 	.pushsection .rodata
 	.balign	2
@@ -104,7 +104,7 @@
 	.popsection
 .endm
 
-/* The barrier for all predictions, which on some processors spares the return stack's. */
+/* The barrier for all predictions.  On some processors it leaves out the return stack. */
 .macro BARRIER_AFTER_GUEST
 	ALTERNATIVE "jmp .Lno_barrier_\@", "", X86_FEATURE_IBPB_ON_VMEXIT
 	mov	$MSR_IA32_PRED_CMD, %ecx
@@ -115,10 +115,7 @@
 .Lno_barrier_\@:
 .endm
 
-/*
- * IBRS again, where the kernel runs with it: the write itself is what shuts the guest's predictions
- * out.  Changes RAX, RCX and RDX.
- */
+/* If the kernel runs with IBRS, set it again: the write isolates predictions.  Changes RAX, RCX, RDX. */
 .macro RESTRICT_SPECULATION
 	ALTERNATIVE "jmp .Lno_ibrs_\@", "", X86_FEATURE_KERNEL_IBRS
 	mov	PER_CPU_VAR(x86_spec_ctrl_current), %rax

@@ -2,10 +2,10 @@
 /*
  * The host's LDT across a world switch.
  *
- * An exit leaves the processor without an LDT, on all engines: the kernel uses none.  The thread
- * gets its own back when the vCPU is put, by the selector, so that the descriptor is read from the
- * GDT.  Another thread's modify_ldt() interrupts this processor before it frees the table, and
- * writes the new one's descriptor there; what an engine had saved itself would be the old one.
+ * An exit leaves the processor without an LDT on all engines, since the kernel uses none.  When the
+ * vCPU is put, the thread's own is loaded by its selector, so that the descriptor comes from the
+ * GDT. A descriptor that an engine had saved could be stale: another thread's modify_ldt()
+ * interrupts this processor, writes the new table's descriptor there, and frees the old table.
  */
 #ifndef GONDOLA_ENGINE_HOST_LDT_H
 #define GONDOLA_ENGINE_HOST_LDT_H
@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #include <asm/desc.h>
 
-/** engine_host_ldt() - vcpu_load(): the selector, 0 if the thread has no LDT */
+/** engine_host_ldt() - for vcpu_load(): the selector of the thread's LDT, or 0 */
 static inline u16 engine_host_ldt(void)
 {
 	u16 ldt;
@@ -24,10 +24,10 @@ static inline u16 engine_host_ldt(void)
 }
 
 /**
- * engine_host_ldt_enter() - right before an entry, interrupts off
+ * engine_host_ldt_enter() - unload the LDT, right before an entry; interrupts off
  * @ldt: the vCPU's note of the selector
  *
- * After the first exit there is none, unless an interrupt has loaded one since.
+ * After the first exit none is loaded, unless an interrupt has loaded one since.
  */
 static __always_inline void engine_host_ldt_enter(u16 *ldt)
 {
@@ -37,7 +37,7 @@ static __always_inline void engine_host_ldt_enter(u16 *ldt)
 		*ldt = now;
 }
 
-/** engine_host_ldt_put() - vcpu_put(), after the guest ran: load it again */
+/** engine_host_ldt_put() - for vcpu_put(), if the guest ran: load the LDT again */
 static inline void engine_host_ldt_put(u16 ldt)
 {
 	if (unlikely(ldt))

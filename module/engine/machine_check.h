@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A machine check that ended a stay in the guest is the host's. */
+/* A machine check that ended a stay in the guest belongs to the host. */
 #ifndef GONDOLA_ENGINE_MACHINE_CHECK_H
 #define GONDOLA_ENGINE_MACHINE_CHECK_H
 
@@ -10,11 +10,11 @@
 #include <asm/segment.h>
 
 /**
- * engine_host_machine_check() - hand it to the host, interrupts off, on the thread's stack
+ * engine_host_machine_check() - pass a machine check to the host; interrupts off, thread's stack
  *
- * It struck in the guest, whose memory is the launcher's: so it is handled as one that struck in
- * user mode.  The launcher can lose the page, and the kernel goes on; taken as the kernel's own,
- * the same error would be a panic.
+ * It struck in the guest, whose memory is the launcher's, so the host handles it as one of user
+ * mode: the launcher loses the page and the kernel goes on.  As the kernel's own it would be a
+ * panic.
  */
 static inline void engine_host_machine_check(void)
 {

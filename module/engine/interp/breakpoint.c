@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Breakpoints of the debug registers ("Debug Registers" in the manual).  Accesses that leave the
- * guest, to devices and ports, are completed outside and meet none.
+ * Breakpoints of the debug registers ("Debug Registers" in the manual).  Accesses to devices and
+ * ports leave the guest; they are completed outside and meet none.
  */
 #include "interp.h"
 
@@ -46,7 +46,7 @@ void interp_set_breakpoints(struct interp_vcpu *ip, u64 dr7)
 		if (kind_of(dr7, i) & ON_WRITE)
 			ip->attention |= INTERP_WATCHES;
 	}
-	/* Memory that is watched is never reached past the operations. */
+	/* The TLB has no entries for watched memory, so all accesses to it are operations. */
 	ip->attention |= INTERP_MODE;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The processor that the interpreter is: the same on every host.  It offers what
- * the decode tables have, and is otherwise an early 64-bit Core, of which Linux
- * knows no errata that matter here.
+ * CPUID of the interpreter's processor, which is the same on every host.  It offers what the decode
+ * tables have.  Otherwise it is an early 64-bit Core, of which Linux knows no errata that matter
+ * here.
  */
 #include <linux/string.h>
 #include <linux/types.h>

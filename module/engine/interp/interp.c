@@ -66,7 +66,7 @@ static void interp_vcpu_destroy(struct gondola_vcpu *vcpu)
 	vcpu->engine_data = NULL;
 }
 
-/* It has nothing in any processor. */
+/* It keeps no state in a processor. */
 static void interp_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
 {
 }
@@ -101,7 +101,7 @@ void interp_find_mode(struct interp_vcpu *ip)
 	ip->attention &= ~INTERP_MODE;
 }
 
-/* The bytes at @code are still those that @d was made of. */
+/* Are the bytes at @code still those from which @d was decoded? */
 static __always_inline bool unchanged(const struct interp_decoded *d, const u8 *code)
 {
 	if (unlikely((get_unaligned((const u64 *)code) ^ d->bytes[0]) & d->mask[0]))
@@ -129,17 +129,16 @@ static void remember(struct interp_decoded *d, const u8 *code, const struct gond
 	d->insn = *insn;
 }
 
-/* A block by the key of its first instruction. */
+/* Find a block by the key of its first instruction. */
 static __always_inline struct interp_decoded *block_of(struct interp_vcpu *ip, unsigned long key)
 {
 	return ip->decoded[(key ^ key >> 10) % INTERP_BLOCKS];
 }
 
 /*
- * The instruction at RIP, decoded now or earlier: behind the last one where it
- * stands behind it, so that what runs in a row lies in a row.  A decoded
- * instruction is good as long as the same bytes are there: then it does not matter who
- * wrote them, or what page this is.  NULL: *@r says why not.
+ * Find the instruction at RIP, or decode it.  Instructions that run in a row are stored in a row.
+ * A decoded instruction is valid as long as the same bytes are at its address, whoever wrote them
+ * and whichever page this is.  NULL: *@r has the result.
  */
 static noinline const struct gondola_insn *find_insn(struct interp_vcpu *ip, int *r)
 {
@@ -152,7 +151,7 @@ static noinline const struct gondola_insn *find_insn(struct interp_vcpu *ip, int
 
 	if (unlikely(e->mode != GONDOLA_EMUL_LONG64)) {
 		la = (u32)(la + cs->base);
-		/* Close to the limit the decoder looks. */
+		/* Close to the segment's limit the decoder must check it. */
 		if (e->regs->rip + MAX_INSN > cs->limit)
 			goto decode;
 	}
@@ -191,7 +190,7 @@ static bool leave_debug(struct interp_vcpu *ip, u64 conditions)
 	return true;
 }
 
-/* Does the next instruction meet a breakpoint?  True: the guest is to leave. */
+/* Does the next instruction meet a breakpoint?  True: the guest leaves. */
 static bool meets_breakpoint(struct interp_vcpu *ip)
 {
 	const struct gondola_emulator *e = &ip->emul;
@@ -207,7 +206,7 @@ static bool meets_breakpoint(struct interp_vcpu *ip)
 	return met && leave_debug(ip, met);
 }
 
-/* The conditions that trap after an instruction.  MOV SS puts off those that it met itself. */
+/* Check the conditions that trap after an instruction.  MOV SS delays those that it met itself. */
 static u64 traps(struct interp_vcpu *ip, u64 rflags, u64 rip)
 {
 	struct gondola_emulator *e = &ip->emul;
@@ -222,7 +221,7 @@ static u64 traps(struct interp_vcpu *ip, u64 rflags, u64 rip)
 	return met;
 }
 
-/* After an instruction that is complete.  True: the guest is to leave. */
+/* Called after a complete instruction.  True: the guest leaves. */
 static noinline bool look_around(struct interp_vcpu *ip, u64 rflags, u64 rip)
 {
 	struct gondola_emulator *e = &ip->emul;
@@ -249,7 +248,7 @@ static noinline bool look_around(struct interp_vcpu *ip, u64 rflags, u64 rip)
 	return meets_breakpoint(ip) || user;
 }
 
-/* An instruction that is not complete.  True: the guest is to leave. */
+/* Handle an instruction that is not complete.  True: the guest leaves. */
 static noinline bool not_done(struct interp_vcpu *ip, int result)
 {
 	const struct gondola_event *exception = &ip->emul.exception;
@@ -267,7 +266,7 @@ static noinline bool not_done(struct interp_vcpu *ip, int result)
 		exit->exception.dr6 = 0;
 		return true;
 	default:
-		/* The other interpreter says what it is that this one does not know. */
+		/* Leave it to the emulator outside, which reports what is unknown. */
 		interp_leave(ip, GONDOLA_REASON_INTERPRET);
 		return true;
 	}
@@ -293,7 +292,7 @@ static bool deliver(struct interp_vcpu *ip)
 	return false;
 }
 
-/* 64-bit code at @rip that begins a block; NULL: find_insn() is to look. */
+/* Find the block of 64-bit code that begins at @rip.  NULL: call find_insn(). */
 static __always_inline struct interp_decoded *
 find_block(struct interp_vcpu *ip, const struct interp_code_page *pages, u64 rip)
 {
@@ -309,10 +308,9 @@ find_block(struct interp_vcpu *ip, const struct interp_code_page *pages, u64 rip
 }
 
 /*
- * Instructions of 64-bit code, beginning with the current one, while all of them are decoded and
- * nothing asks for attention.  The mode stays the same meanwhile, and so does the page of those that
- * stand in a row.  Returns how many are left, as if the last one had not been executed: *@r is its
- * result, *@rip where it stood.
+ * Execute 64-bit code from the current instruction on, as long as instructions are decoded and
+ * nothing needs attention.  The mode does not change meanwhile, nor does the page within a row.
+ * Returns how many are left, without counting the last one: *@r is its result, *@rip its address.
  */
 static unsigned int run_row(struct interp_vcpu *ip, unsigned int left, int *r, u64 *rip)
 {
@@ -408,7 +406,7 @@ void interp_vcpu_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 
 	*exit = ip->exit;
 	exit->hw_reason = exit->reason;
-	/* The caller gets back an event that was not delivered. */
+	/* Give an event that was not delivered back to the caller. */
 	if (ip->inject.kind != GONDOLA_EVENT_NONE) {
 		vcpu->event = ip->inject;
 		ip->inject.kind = GONDOLA_EVENT_NONE;
@@ -489,7 +487,7 @@ void interp_vcpu_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct go
 	*(idt ? &ip->idt : &ip->gdt) = *in;
 }
 
-/* Rights are remembered as CR0, CR4 and EFER gave them. */
+/* The TLB holds rights that depend on CR0, CR4 and EFER. */
 void interp_vcpu_update_control(struct gondola_vcpu *vcpu)
 {
 	interp_flush(vcpu->engine_data);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * An engine that is a loop around the interpreter: a processor in software, with
- * a TLB, that runs on the shadow tables as the hardware would.
+ * An engine that loops around the emulator: a processor in software, with a TLB, that runs on the
+ * shadow tables as the hardware does.
  */
 #ifndef GONDOLA_INTERP_H
 #define GONDOLA_INTERP_H
@@ -11,8 +11,8 @@
 #include "engine.h"
 #include "vcpu.h"
 
-/* interp_vcpu.attention: what to look at after each instruction. */
-#define INTERP_MODE		BIT(0)	/* CS or SS was loaded: mode and privilege may be others */
+/* interp_vcpu.attention: conditions to check after each instruction. */
+#define INTERP_MODE		BIT(0)	/* CS or SS was loaded: mode and CPL may differ */
 #define INTERP_WINDOW		BIT(1)	/* an interrupt is waited for */
 #define INTERP_NMI_WINDOW	BIT(2)
 #define INTERP_BREAKPOINTS	BIT(3)	/* DR7 enables any */
@@ -29,10 +29,10 @@ struct interp_code_page {
 };
 
 /**
- * struct interp_decoded - an instruction decoded earlier
- * @key: where its bytes are, with the mode in the top byte; as it is for 64-bit code
- * @bytes: what they were: when they change it means nothing any more
- * @mask: which of their bits are the instruction's
+ * struct interp_decoded - a decoded instruction
+ * @key: its address, with the mode in the top byte unless it is 64-bit code
+ * @bytes: its bytes; when they change in memory it is void
+ * @mask: the bits of @bytes that belong to it
  */
 struct interp_decoded {
 	unsigned long key;
@@ -43,18 +43,18 @@ struct interp_decoded {
 
 /**
  * struct interp_vcpu - a processor in software
- * @emul: executes instructions, on the vCPU's registers and on what follows
- * @tlb: data, by privilege: supervisor, user
- * @code: the same for instructions
- * @decoded: in the order in which they stand, those of a block; blocks by the address of their
- *	first byte.  An instruction may be in several.  The last block is empty, and ends a row
- * @current_insn: the last one executed of these
- * @exit: why the guest is to leave; reason GONDOLA_REASON_COUNT: it is not
- * @inject: to be delivered first
+ * @emul: executes instructions on the vCPU's registers and the state below
+ * @tlb: translations for data, by privilege: supervisor, user
+ * @code: translations for instructions
+ * @decoded: blocks by the address of their first byte, each with its instructions in order.  An
+ * 	instruction may be in several blocks.  The last block is empty, and ends a row
+ * @current_insn: the instruction of @decoded that was executed last
+ * @exit: why the guest leaves; reason GONDOLA_REASON_COUNT: it does not leave
+ * @inject: event to deliver first
  * @attention: INTERP_*
- * @shadow: STI or MOV SS shadow of the last instruction
- * @watch_met: bits of DR6: what the instruction under way met of the breakpoints on data
- * @stop_at_user: interp_run() ends where 64-bit code of ring 3 would be next
+ * @shadow: the STI or MOV SS shadow of the last instruction
+ * @watch_met: bits of DR6 for the data breakpoints that the current instruction met
+ * @stop_at_user: interp_run() ends before 64-bit code of ring 3
  */
 struct interp_vcpu {
 	struct gondola_emulator emul;
@@ -95,7 +95,7 @@ static inline unsigned int interp_cpl(const struct interp_vcpu *ip)
 	return (ip->segment[GONDOLA_SS].ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
 }
 
-/* Leave the guest for @reason, before the instruction under way has done anything. */
+/* Leave the guest for @reason, before the current instruction has done anything. */
 static inline int interp_leave(struct interp_vcpu *ip, u32 reason)
 {
 	ip->exit.reason = reason;
@@ -106,9 +106,9 @@ static inline int interp_leave(struct interp_vcpu *ip, u32 reason)
 /* tlb.c */
 void interp_flush(struct interp_vcpu *ip);
 void interp_flush_page(struct interp_vcpu *ip, gva_t gva);
-/* PFEC_* in @access; NULL: the guest leaves with a page fault, which is in @ip->exit. */
+/* @access: PFEC_*.  NULL: the guest leaves with the page fault in @ip->exit. */
 u8 *interp_translate(struct interp_vcpu *ip, gva_t la, u32 access);
-/* The same for a page of code that is not in @ip->code yet. */
+/* Find a page of code that is not in @ip->code yet. */
 const u8 *interp_find_code(struct interp_vcpu *ip, gva_t la, struct interp_code_page *entry);
 
 /* The byte of code at @la; NULL as above. */
@@ -123,32 +123,32 @@ static inline const u8 *interp_code(struct interp_vcpu *ip, gva_t la)
 	return interp_find_code(ip, la, entry);
 }
 
-/* breakpoint.c: DR7 was written. */
+/* breakpoint.c: DR7 has changed. */
 void interp_set_breakpoints(struct interp_vcpu *ip, u64 dr7);
-/* Bits of DR6 for an instruction at @la; for accesses they are collected in @ip->watch_met. */
+/* The bits of DR6 for an instruction at @la; for accesses they are collected in @ip->watch_met. */
 u64 interp_breakpoint(struct interp_vcpu *ip, gva_t la);
 void interp_watch(struct interp_vcpu *ip, gva_t la, unsigned int bytes, bool write);
 
 /* ops.c */
 extern const struct gondola_emul_ops interp_ops;
 
-/* interp.c: where the processor keeps an MSR; NULL: it has none of this number. */
+/* interp.c: find an MSR; NULL: there is none of this number. */
 u64 *interp_msr(struct interp_vcpu *ip, u32 index);
 
-/* So many instructions with interrupts off, then the host has its turn. */
+/* The most instructions that run with the host's interrupts off. */
 #define INTERP_CHUNK	2048u
 
-/* interp.c, also for the engine that has the processor itself run a part: a vCPU as after a reset. */
+/* interp.c, also for ring3: set a vCPU to its state after a reset. */
 void interp_vcpu_init(struct interp_vcpu *ip, struct gondola_vcpu *vcpu);
-/* Mode and privilege, and what depends on them. */
+/* Set mode and privilege, and all that depends on them. */
 void interp_find_mode(struct interp_vcpu *ip);
 /*
- * Deliver what was injected, then interpret so many instructions at the most.  Returns how many are
- * left; @ip->exit.reason says why the guest is to leave, GONDOLA_REASON_COUNT: it is not.
+ * Deliver the injected event, then interpret at most @left instructions.  Returns how many are
+ * left; @ip->exit.reason says why the guest leaves, or GONDOLA_REASON_COUNT.
  */
 unsigned int interp_run(struct interp_vcpu *ip, unsigned int left);
 
-/* Its operations; interp_vcpu is the first that engine_data leads to. */
+/* The emulator's operations; engine_data must start with an interp_vcpu. */
 void interp_vcpu_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
 void interp_vcpu_inject(struct gondola_vcpu *vcpu, const struct gondola_event *event);
 void interp_vcpu_cancel_injection(struct gondola_vcpu *vcpu);

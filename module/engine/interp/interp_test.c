@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The engine on the shadow of an unpaged guest: what it runs, what it remembers, what it asks. */
+/* The engine on the shadow of an unpaged guest: execution, TLB and cached code, exits. */
 #include <kunit/test.h>
 #include "interp.h"
 #include "mmu/test_world.h"
@@ -51,7 +51,7 @@ static void interp_exit(struct kunit *test)
 	world_destroy(w);
 }
 
-/* Runs from @rip until it leaves for something that the MMU does not see to. */
+/* Run from @rip to an exit that the MMU does not handle. */
 static u32 run(struct world *w, u64 rip, struct gondola_exit *exit)
 {
 	struct gondola_vcpu *vcpu = &w->vcpu;
@@ -102,7 +102,7 @@ static void computes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->vcpu.counters[GONDOLA_COUNTER_INSTRUCTIONS], 3);
 }
 
-/* A host that waits must not wait for a guest that does nothing but run. */
+/* The host must not have to wait for a guest that only computes. */
 static void leaves_in_time(struct kunit *test)
 {
 	static const u8 code[] = { 0xeb, 0xfe };	/* jmp . */
@@ -131,7 +131,7 @@ static void code_that_changes(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
 		KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX] & 0xff, i);
 	}
-	/* By somebody else, behind the engine's back. */
+	/* Somebody else writes, unknown to the engine. */
 	w->memory[CODE + 6] = 0x40;			/* inc %eax */
 	w->memory[CODE + 7] = 0x90;
 	w->vcpu.regs.gpr[R_RAX] = 1;
@@ -156,7 +156,7 @@ static void enter_long_mode(struct world *w)
 	flat(w, GONDOLA_CS, 0xa09b);
 }
 
-/* Bytes are fetched one instruction at a time: an instruction may write the next one. */
+/* An instruction may write the next one, so bytes are fetched one instruction at a time. */
 static void rows_that_change(struct kunit *test)
 {
 	static const u8 code[] = {
@@ -178,7 +178,7 @@ static void rows_that_change(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX] & 0xff, i + 1);
 		KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, CODE + sizeof(code) - 1);
 	}
-	/* Two instructions in the place of one that was decoded. */
+	/* Two instructions replace one that was decoded. */
 	w->memory[CODE + 7] = 0x90;
 	w->memory[CODE + 8] = 0x90;
 	w->vcpu.regs.gpr[R_RAX] = 5;
@@ -195,7 +195,7 @@ static void rows_that_change(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX] & 0xff, 7);
 }
 
-/* STI and MOV SS hold for one instruction, also within a row; RF goes with the next one. */
+/* STI and MOV SS act for one instruction, also within a row.  The next instruction clears RF. */
 static void rows_keep_order(struct kunit *test)
 {
 	static const u8 code[] = {
@@ -215,7 +215,7 @@ static void rows_keep_order(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
 	KUNIT_EXPECT_EQ(test, w->vcpu.regs.rflags, RFL_FIXED | RFL_IF);
 	KUNIT_EXPECT_EQ(test, w->engine.get_shadow(&w->vcpu), 0u);
-	/* An interrupt window opens behind the instruction after STI. */
+	/* An interrupt window opens after the instruction that follows STI. */
 	w->vcpu.regs.rflags = RFL_FIXED;
 	w->engine.open_window(&w->vcpu, true, false);
 	KUNIT_EXPECT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_INTERRUPT_WINDOW);
@@ -228,7 +228,7 @@ static void rows_keep_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->engine.get_shadow(&w->vcpu), 1u);
 }
 
-/* A translation is good for its own page only, where the next one is elsewhere. */
+/* A translation holds for its own page only; the next page lies elsewhere. */
 static void rows_cross_pages(struct kunit *test)
 {
 	static const u8 code[] = {
@@ -368,10 +368,10 @@ static void steps(struct kunit *test)
 }
 
 /**
- * struct step - an instruction, and where the first single step strikes when it begins with TF
+ * struct step - an instruction that begins with TF set, and the RIP of the first single step
  * @name: for the report
- * @code: it, and what follows
- * @at: RIP, beyond CODE
+ * @code: its bytes, and the code behind it
+ * @at: RIP of the step, relative to CODE
  * @branches: DEBUGCTL.BTF is set
  */
 struct step {
@@ -423,7 +423,7 @@ static void single_step(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, CODE + s->at);
 }
 
-/* Each DR7 with DR0 at DATA or in CODE: where #DB strikes, or not before the HLT. */
+/* A DR7, with DR0 at DATA or in CODE, and the RIP of #DB, or that of HLT for none. */
 static void breakpoints(struct kunit *test)
 {
 	static const u8 code[] = {
@@ -460,7 +460,7 @@ static void breakpoints(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, exit.exception.vector, VEC_DB);
 		KUNIT_EXPECT_EQ(test, exit.exception.dr6, 1ull);
 	}
-	/* RF lets the instruction pass, and is gone behind it. */
+	/* RF lets the instruction pass, and is clear afterwards. */
 	vcpu->dr[0] = CODE;
 	vcpu->dr7 = DR7_FIXED | 1;
 	gondola_update_dr7(vcpu);
@@ -475,7 +475,7 @@ static void breakpoints(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
 }
 
-/* While a debugger has breakpoints the guest's wait, and their registers are the guest's. */
+/* A debugger's breakpoints replace the guest's, whose registers are unchanged. */
 static void breakpoints_of_a_debugger(struct kunit *test)
 {
 	static const u8 code[] = { 0x90, 0x90, 0x90, 0xf4 };
@@ -493,7 +493,7 @@ static void breakpoints_of_a_debugger(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vcpu->regs.rip, CODE + 2);
 	KUNIT_EXPECT_EQ(test, exit.exception.dr6, 2ull);
 	KUNIT_EXPECT_EQ(test, vcpu->dr7, DR7_FIXED | 1);
-	/* The guest's own writes count as soon as the debugger is gone. */
+	/* What the guest writes meanwhile takes effect when the debugger is gone. */
 	KUNIT_ASSERT_EQ(test, gondola_set_dr(vcpu, 0, CODE), 0);
 	KUNIT_ASSERT_EQ(test, gondola_set_dr(vcpu, 7, 2), 0);
 	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_EXCEPTION);
@@ -504,7 +504,7 @@ static void breakpoints_of_a_debugger(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vcpu->regs.rip, CODE);
 }
 
-/* A debugger's INT3 ends before anything is pushed; without one it is the guest's. */
+/* With a debugger INT3 exits before anything is pushed; without one it is the guest's. */
 static void int3_of_a_debugger(struct kunit *test)
 {
 	static const u8 code[] = { 0x90, 0xcc, 0xf4 };
@@ -565,7 +565,7 @@ static void opens_windows(struct kunit *test)
 	put_code(w, code, sizeof(code));
 	w->engine.open_window(&w->vcpu, true, false);
 	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_INTERRUPT_WINDOW);
-	/* STI holds interrupts back for one more. */
+	/* STI delays interrupts by one instruction. */
 	KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, CODE + 2);
 	w->engine.open_window(&w->vcpu, false, false);
 	KUNIT_EXPECT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The interpreter's accesses.  It reaches registers, and memory that the shadow maps, without
- * leaving the guest.  Every other access leaves, with nothing done.
+ * The interpreter's accesses.  Registers, and memory that the shadow maps, are accessed at once.
+ * Every other access leaves the guest with nothing done.
  */
 #include <linux/atomic.h>
 #include <linux/string.h>
@@ -20,7 +20,7 @@ static unsigned int to_page_end(gva_t la)
 	return GONDOLA_PAGE_SIZE - (la & ~GONDOLA_PAGE_MASK);
 }
 
-/* Where an access at @la goes on after @here bytes: outside 64-bit mode addresses wrap. */
+/* The address @here bytes behind @la: outside 64-bit mode addresses wrap. */
 static gva_t next_page(const struct gondola_emulator *e, gva_t la, unsigned int here)
 {
 	return e->mode == GONDOLA_EMUL_LONG64 ? la + here : (u32)(la + here);
@@ -28,7 +28,7 @@ static gva_t next_page(const struct gondola_emulator *e, gva_t la, unsigned int 
 
 /* ---- memory ---------------------------------------------------------------- */
 
-/* In one piece where the processor would: others look at the same memory. */
+/* Access memory in one piece where the processor does, since others use the same memory. */
 static void copy_in(void *to, const u8 *from, unsigned int bytes)
 {
 	switch (bytes) {
@@ -147,7 +147,7 @@ static int op_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const voi
 	struct interp_vcpu *ip = to_interp_vcpu(e);
 	u8 *data;
 
-	/* Locks across cache lines are for the interpreter outside. */
+	/* Leave locks across cache lines to the emulator outside. */
 	if (unlikely(la & (bytes - 1)))
 		return interp_leave(ip, GONDOLA_REASON_INTERPRET);
 	if (unlikely(ip->attention & INTERP_WATCHES))
@@ -176,7 +176,7 @@ static int op_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const voi
 
 /* ---- what leaves ------------------------------------------------------------- */
 
-/* For an instruction that the caller completes, by its length. */
+/* Leave for an instruction that the caller completes; it needs the length. */
 static int leave_whole(struct gondola_emulator *e, u32 reason)
 {
 	int r = interp_leave(to_interp_vcpu(e), reason);
@@ -217,7 +217,7 @@ static int op_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)
 	exit->cr.write = true;
 	exit->cr.lmsw = false;
 	exit->cr.clts = insn->opcode_map == 2 && insn->opcode == 0x06;
-	/* MOV; LMSW is left to the interpreter outside. */
+	/* MOV only; LMSW is left to the emulator outside. */
 	exit->cr.decoded = insn->opcode_map == 2 && insn->opcode == 0x22;
 	exit->cr.gpr = (insn->modrm & 7) | (insn->rex & 1) << 3;
 	return leave_whole(e, reasons[cr]);

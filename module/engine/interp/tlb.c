@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The processor's walk of the shadow tables, and what it remembers of it.  It
- * forgets only what it is told to: a flush that is missing elsewhere shows here
- * as it would on hardware.
+ * The processor's walk of the shadow tables, and its TLB.  The TLB drops only what it is told to
+ * drop: a missing flush shows here as it does on hardware.
  */
 #include <linux/mm.h>
 #include "interp.h"
@@ -38,10 +37,7 @@ void interp_flush_page(struct interp_vcpu *ip, gva_t gva)
 	}
 }
 
-/*
- * A leaf's rights, over all levels: PT_W, PT_U, and PT_NX if execution is denied; PT_D if it
- * was written through.
- */
+/* The rights over all levels: PT_W, PT_U, and PT_NX if execution is denied; PT_D if the leaf has it. */
 struct leaf {
 	u64 frame;
 	u64 rights;
@@ -56,7 +52,7 @@ static bool permitted(const struct gondola_vcpu *vcpu, u64 rights, u32 access)
 		return false;
 	if (access & PFEC_U)
 		return rights & PT_U;
-	/* The identity shadow of an unpaged guest is made of user pages. */
+	/* The identity shadow of an unpaged guest consists of user pages. */
 	if (!(rights & PT_U) || !gondola_paging(vcpu))
 		return true;
 	if (access & PFEC_I)
@@ -64,7 +60,7 @@ static bool permitted(const struct gondola_vcpu *vcpu, u64 rights, u32 access)
 	return !(vcpu->cr4 & CR4_SMAP) || (vcpu->regs.rflags & RFL_AC);
 }
 
-/* Others change entries meanwhile: only the bits asked for are set, in an entry that is as read. */
+/* Others change entries meanwhile: set only @bits, and only if the entry is unchanged. */
 static bool set_bits(u64 *entry, u64 *value, u64 bits)
 {
 	u64 old = *value;
@@ -75,7 +71,10 @@ static bool set_bits(u64 *entry, u64 *value, u64 bits)
 	return cmpxchg64(entry, old, *value) == old;
 }
 
-/* False: an entry changed under the walk.  @out->frame 0: not present, or not @access. */
+/*
+ * False: an entry changed during the walk.  @out->frame 0: no such page, or none that allows
+ * @access.
+ */
 static bool try_walk(struct gondola_vcpu *vcpu, gva_t la, u32 access, struct leaf *out, u32 *error)
 {
 	bool long_mode = gondola_long_mode(vcpu);
@@ -122,7 +121,7 @@ static u8 *walk(struct interp_vcpu *ip, gva_t la, u32 access, struct leaf *leaf)
 		;
 	if (likely(leaf->frame))
 		return __va(leaf->frame);
-	/* A processor that faults forgets what it faulted on. */
+	/* A fault drops the translation for its address, as on hardware. */
 	interp_flush_page(ip, la);
 	interp_leave(ip, GONDOLA_REASON_PAGE_FAULT);
 	ip->exit.pf.gva = la;
@@ -144,9 +143,9 @@ u8 *interp_translate(struct interp_vcpu *ip, gva_t la, u32 access)
 	host = walk(ip, la, access, &leaf);
 	if (unlikely(!host))
 		return NULL;
-	/* Whether a supervisor may use a user page depends on RFLAGS.AC: ask each time. */
+	/* Whether a supervisor may access a user page depends on RFLAGS.AC: check each time. */
 	if (user || !(leaf.rights & PT_U) || !(ip->vcpu->cr4 & CR4_SMAP)) {
-		/* The first write must find the way to the entry's D bit. */
+		/* The first write must walk, to set D in the entry. */
 		bool write = (leaf.rights & (PT_W | PT_D)) == (PT_W | PT_D);
 
 		entry->read = page;

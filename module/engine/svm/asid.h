@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The ASIDs of one processor.  They are given out in rounds; each round begins with a flush of all,
- * since translations of the round before are still there.
+ * The ASIDs of one processor.  They are given out in rounds.  Each round begins with a flush of
+ * all, since translations of the last round still exist.
  *
- * The processor owes that flush, not the vCPU that happened to begin the round: its entry may be
- * refused, and the others go on with ASIDs of the new round.  So the flush is asked for at each
- * entry, until the guest of one has run.
+ * VMRUN may refuse the entry of the vCPU that began the round, while others use ASIDs of the new
+ * round.  So each entry asks for the flush until one of them is accepted.
  */
 #ifndef GONDOLA_SVM_ASID_H
 #define GONDOLA_SVM_ASID_H
@@ -13,10 +12,10 @@
 #include <linux/types.h>
 
 /**
- * struct svm_asids - what a processor gives out
- * @round: counts them; a vCPU with an ASID of another round needs a new one.  Never 0
+ * struct svm_asids - the ASIDs of a processor
+ * @round: number of the round, never 0; a vCPU with an ASID of another round needs a new one
  * @next: the next one to give out
- * @last: the highest that the processor has; 0 is the host's own
+ * @last: the highest ASID of the processor; 0 is the host's
  * @flush: the flush of this round has not happened yet
  */
 struct svm_asids {
@@ -26,7 +25,7 @@ struct svm_asids {
 	bool flush;
 };
 
-/** svm_asids_reset() - whatever ASIDs held before is void; @count: that there are, with the host's */
+/** svm_asids_reset() - void all ASIDs given out so far; @count: number of ASIDs, with the host's */
 static inline void svm_asids_reset(struct svm_asids *asids, u32 count)
 {
 	asids->last = count - 1;
@@ -34,7 +33,7 @@ static inline void svm_asids_reset(struct svm_asids *asids, u32 count)
 	asids->round++;
 }
 
-/** svm_asids_take() - an ASID that has no translations when its guest has been entered */
+/** svm_asids_take() - take an ASID; once its guest is entered it has no old translations */
 static inline u32 svm_asids_take(struct svm_asids *asids)
 {
 	if (asids->next > asids->last) {
@@ -45,7 +44,7 @@ static inline u32 svm_asids_take(struct svm_asids *asids)
 	return asids->next++;
 }
 
-/** svm_asids_entered() - after VMRUN; @accepted: it did not refuse the state that it was given */
+/** svm_asids_entered() - called after VMRUN; @accepted: it did not refuse the guest's state */
 static inline void svm_asids_entered(struct svm_asids *asids, bool accepted)
 {
 	if (accepted)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* ASIDs that are given out again are flushed first, whatever becomes of the entry that asked. */
+/* ASIDs are flushed before they are used again, even if an entry is refused. */
 #include <kunit/test.h>
 #include "asid.h"
 
-#define COUNT	4u	/* the host's, and three for guests */
+#define COUNT	4u	/* one for the host, three for guests */
 
 static void asids_are_used_up_before_a_flush(struct kunit *test)
 {

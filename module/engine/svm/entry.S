@@ -20,9 +20,9 @@
 /*
  * void svm_run(void *regs, u64 vmcb_pa, u64 host_pa)
  *
- * RAX and RSP are switched by VMRUN itself.  From VMLOAD of the guest's state
- * to VMLOAD of the host's, GS base is not the kernel's: nothing here touches
- * per-CPU data, and GIF is clear, so nothing interrupts.
+ * VMRUN itself switches RAX and RSP.  From VMLOAD of the guest's state to VMLOAD of the host's, GS
+ * base is not the kernel's: no code here touches per-CPU data, and GIF is clear, so nothing
+ * interrupts.
  */
 SYM_FUNC_START(svm_run)
 	PUSH_HOST_REGISTERS
@@ -30,8 +30,8 @@ SYM_FUNC_START(svm_run)
 	push	%rdi
 
 	/*
-	 * With GIF clear, RFLAGS.IF no longer opens interrupts here, but VMRUN
-	 * remembers it: with V_INTR_MASKING it lets them end the guest's run.
+	 * With GIF clear RFLAGS.IF does not open interrupts here.  VMRUN saves it, and with
+	 * V_INTR_MASKING it lets interrupts end the guest's run.
 	 */
 	clgi
 	sti
@@ -53,7 +53,7 @@ SYM_FUNC_START(svm_run)
 	mov	8(%rsp), %rax
 	vmload	%rax
 
-	/* Predictors trained by the guest must not steer the host: before any RET. */
+	/* This comes before any RET: predictors trained by the guest must not steer the host. */
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RETPOLINE
 	VALIDATE_UNRET_END
 	CALL_UNTRAIN_RET

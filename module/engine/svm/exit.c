@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SVM exits in the terms that all engines share.  The next RIP is used where the
- * processor saves it; nothing requires it, or decode assists.  Where the processor tells
- * neither operand nor length, the caller decodes the instruction.
+ * SVM exits in the terms that all engines share.  The next RIP and decode assists are used if the
+ * processor has them, but are not required.  If operands and length are unknown, the caller decodes
+ * the instruction.
  */
 #include <linux/bug.h>
 #include <linux/kernel.h>
@@ -14,7 +14,7 @@
 #define MAX_INSTRUCTION	15u
 #define VMMCALL_BYTES	3	/* prefixes are not expected */
 
-/* The intercepts that gondola uses; 0 is GONDOLA_REASON_UNKNOWN. */
+/* The intercepts in use; 0 is GONDOLA_REASON_UNKNOWN. */
 static const u8 reasons[] = {
 	[SVM_EXIT_CR_READ + 0] = GONDOLA_REASON_CR_READ,
 	[SVM_EXIT_CR_READ + 3] = GONDOLA_REASON_CR_READ,
@@ -116,13 +116,13 @@ static bool bad_dr7(const struct vmcb *v)
 	return v->dr7 >> 32;
 }
 
-/* CS.L and CS.D, bits 9 and 10 of the packed attributes, exclude each other in long mode. */
+/* In long mode CS.L and CS.D, bits 9 and 10 of the packed attributes, exclude each other. */
 static bool bad_cs(const struct vmcb *v)
 {
 	return (v->efer & EFER_F_LMA) && (v->seg[GONDOLA_CS].attrib & 0x600) == 0x600;
 }
 
-/* A launcher's possible mistakes, from the manual's "Canonicalization and Consistency Checks". */
+/* The mistakes that a launcher can make, of the manual's "Canonicalization and Consistency Checks". */
 static const struct {
 	const char *field;
 	bool (*bad)(const struct vmcb *v);
@@ -148,10 +148,9 @@ const char *svm_refused_field(const struct vmcb *vmcb)
 /* ---- what an exit carries --------------------------------------------------- */
 
 /*
- * The exit struck while an event was being delivered.  A software event that
- * the guest's own instruction raised needs no second delivery: RIP is still at
- * the instruction.  One that was injected has had RIP moved past it (see
- * svm_enter()): back, so that both look alike to the caller.
+ * The exit interrupted the delivery of an event.  A software event that the guest's own instruction
+ * raised is not delivered again: RIP is still at the instruction.  For an injected one svm_enter()
+ * moved RIP past the instruction: move it back, so that both look alike to the caller.
  */
 static void requeue_event(struct gondola_vcpu *vcpu, struct svm_vcpu *svm)
 {
@@ -196,8 +195,8 @@ static void requeue_event(struct gondola_vcpu *vcpu, struct svm_vcpu *svm)
 }
 
 /*
- * A virtual interrupt that is still there was not taken: the host was interrupted first, or its
- * delivery met an exit (QEMU names such an event an exception).
+ * If the virtual interrupt is still pending the guest has not taken it: the host was interrupted
+ * first, or the delivery met an exit (QEMU reports such an event as an exception).
  */
 static bool requeue_interrupt(struct gondola_vcpu *vcpu, struct svm_vcpu *svm)
 {
@@ -218,7 +217,7 @@ static void decode_exception(struct gondola_vcpu *vcpu, struct svm_vcpu *svm,
 	const struct vmcb *vmcb = svm->vmcb;
 	u8 vector = vmcb->exit_code - SVM_EXIT_EXCEPTION;
 
-	/* INT3 and INTO leave before they are complete: their handler returns behind them. */
+	/* INT3 and INTO exit before they are complete, but their handler returns behind them. */
 	if (vector == VEC_BP || vector == VEC_OF) {
 		exit->reason = GONDOLA_REASON_INTERPRET;
 		return;
@@ -231,7 +230,7 @@ static void decode_exception(struct gondola_vcpu *vcpu, struct svm_vcpu *svm,
 	if (vector != VEC_DB)
 		return;
 
-	/* The processor has put the conditions into DR6; our own step is not the guest's. */
+	/* The processor has set the conditions in DR6.  Leave out our own step. */
 	if (svm->step && !(vcpu->regs.rflags & RFL_TF)) {
 		u64 met = vcpu->dr6 & ~svm->dr6_before;
 
@@ -249,19 +248,19 @@ static void decode_exception(struct gondola_vcpu *vcpu, struct svm_vcpu *svm,
 static void decode_nmi_window(struct gondola_vcpu *vcpu, struct svm_vcpu *svm,
 			      struct gondola_exit *exit)
 {
-	/* One that is not waited for would pop RFLAGS over our TF. */
+	/* Without a wait for it, IRET would pop RFLAGS over our TF. */
 	if (svm->step) {
 		exit->reason = GONDOLA_REASON_INTERPRET;
 		return;
 	}
-	/* NMIs stay blocked until the IRET is through: its RIP tells. */
+	/* NMIs stay blocked until the IRET has completed, which RIP shows. */
 	svm->vmcb->intercept_misc1 &= ~SVM_INTERCEPT_IRET;
 	svm->iret_seen = true;
 	svm->iret_rip = vcpu->regs.rip;
 	exit->handled = true;
 }
 
-/* The length of the instruction that left the guest, or 0. */
+/* The length of the instruction that caused the exit, or 0. */
 static u8 instruction_length(const struct gondola_vcpu *vcpu, const struct svm_vcpu *svm)
 {
 	u64 len = svm->vmcb->next_rip - vcpu->regs.rip;
@@ -298,7 +297,7 @@ void svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 		decode_exception(vcpu, svm, exit);
 		break;
 	case GONDOLA_REASON_HOST_NMI:
-		exit->handled = true;	/* taken before svm_enter() returned */
+		exit->handled = true;	/* handled before svm_enter() returned */
 		break;
 	case GONDOLA_REASON_INTERRUPT_WINDOW:
 		vmcb->int_control &= ~SVM_V_IRQ;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Can SVM be used here?  The first obstacle that the user could do something about is named. */
+/* Can SVM be used here?  Reports the first obstacle that the user could remove. */
 #include <linux/bits.h>
 #include <linux/string.h>
 #include <uapi/linux/gondola.h>
@@ -26,7 +26,7 @@ u32 svm_verdict(const struct svm_facts *facts, char *detail)
 		return answer(detail, GONDOLA_PF_MISSING_FEATURE, "ASIDs");
 	if (!facts->nx)
 		return answer(detail, GONDOLA_PF_MISSING_FEATURE, "NX (no-execute pages)");
-	/* Shadow entries would need the encryption bit. */
+	/* Memory encryption is not supported: shadow entries would need the encryption bit. */
 	if (facts->encrypted)
 		return answer(detail, GONDOLA_PF_MISSING_FEATURE,
 			      "unencrypted memory (boot with mem_encrypt=off)");

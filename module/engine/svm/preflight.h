@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Judges what a processor reports of its SVM.  Pure, so that tests reach every answer. */
+/* The decision whether SVM can be used.  Pure, so that tests reach every answer. */
 #ifndef GONDOLA_SVM_PREFLIGHT_H
 #define GONDOLA_SVM_PREFLIGHT_H
 
@@ -14,9 +14,9 @@
  * @svm: CPUID offers it
  * @virtual_amd: the processor is AMD's or Hygon's, and this host is a guest
  * @vm_cr: the MSR VM_CR; 0 if it cannot be read
- * @asids: how many address space identifiers there are, the host's own included
+ * @asids: number of address space identifiers, including the host's
  * @nx: no-execute pages are in use
- * @encrypted: so is memory encryption
+ * @encrypted: memory encryption is in use
  * @taken: EFER.SVME is set, and not by us
  */
 struct svm_facts {
@@ -29,7 +29,7 @@ struct svm_facts {
 	bool taken;
 };
 
-/** svm_verdict() - enum gondola_preflight_reason; @detail (64 bytes) gets the words unless it is OK */
+/** svm_verdict() - returns enum gondola_preflight_reason; @detail (64 bytes) gets words unless it is OK */
 u32 svm_verdict(const struct svm_facts *facts, char *detail);
 
 #endif

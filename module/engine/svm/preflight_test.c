@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Every answer of SVM's preflight: no emulator has a VM_CR that firmware could lock. */
+/* Every answer of SVM's preflight.  No emulator has a VM_CR that firmware could lock. */
 #include <kunit/test.h>
 #include <linux/bits.h>
 #include <linux/string.h>
@@ -29,7 +29,7 @@ static const struct {
 	{ "encrypted memory", { USABLE, .encrypted = true },
 	  GONDOLA_PF_MISSING_FEATURE, "mem_encrypt=off" },
 	{ "in use", { USABLE, .taken = true }, GONDOLA_PF_IN_USE, "another hypervisor" },
-	/* Not even a loaded monitor can be at fault where the processor has nothing. */
+	/* Without SVM in the processor a loaded hypervisor is not blamed. */
 	{ "disabled and in use", { USABLE, .vm_cr = VM_CR_SVMDIS | VM_CR_LOCK, .taken = true },
 	  GONDOLA_PF_LOCKED_OFF, "locked VM_CR" },
 };

@@ -8,7 +8,7 @@
 #include "vcpu.h"
 #include "vm.h"
 
-/* In a TSS's type. */
+/* In the type of a TSS. */
 #define TYPE_BUSY	2u
 
 static struct svm_segment *svm_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg)
@@ -36,7 +36,7 @@ void svm_get_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg, struct gon
 		.selector = s->selector,
 		.ar = (s->attrib & 0xff) | (s->attrib & 0xf00) << 4,
 	};
-	/* The hidden part need not keep G, nor TR's busy bit, nor SS its DPL: CPL has it. */
+	/* The hidden part need not keep G, TR's busy bit, or SS.DPL, which CPL has. */
 	if (s->limit > 0xfffff)
 		out->ar |= GONDOLA_AR_G;
 	if (seg == GONDOLA_TR)
@@ -61,7 +61,7 @@ void svm_set_segment(struct gondola_vcpu *vcpu, enum gondola_seg seg,
 	};
 	if (in->ar & GONDOLA_AR_UNUSABLE)
 		s->attrib &= ~GONDOLA_AR_P;
-	/* As exits leave it. QEMU takes no stack from a TSS that its hidden part calls busy. */
+	/* Exits leave it so.  QEMU takes no stack from a TSS whose hidden part is busy. */
 	if (seg == GONDOLA_TR)
 		s->attrib &= ~TYPE_BUSY;
 	svm->unchecked = true;
@@ -108,7 +108,7 @@ void svm_set_tsc_offset(struct gondola_vcpu *vcpu)
 	svm->vmcb->tsc_offset = gondola_guest_tsc_offset(vcpu);
 }
 
-/* Where an MSR lives while the guest does not run; NULL: not here. */
+/* Find where an MSR is kept while the guest does not run.  NULL: not by the engine. */
 static u64 *svm_msr(struct svm_vcpu *svm, u32 index)
 {
 	struct vmcb *vmcb = svm->vmcb;
@@ -143,10 +143,7 @@ static u64 *svm_msr(struct svm_vcpu *svm, u32 index)
 	}
 }
 
-/*
- * TSC_AUX is what user space alone reads (getcpu), so the guest's value can
- * stay until the processor is given to others.
- */
+/* Only user space reads TSC_AUX (getcpu), so the guest's value can stay until vcpu_put(). */
 void svm_swap_tsc_aux(struct svm_vcpu *svm, bool guest)
 {
 	if (boot_cpu_has(X86_FEATURE_RDTSCP))

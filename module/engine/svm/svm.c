@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The SVM engine: AMD's virtualization with shadow paging.  The guest's CR3 is
- * the shadow root; there is no nested paging.  Since the processor can run
- * with paging on and protection off ("paged real mode"), real mode needs no
- * emulator here.
+ * The SVM engine: AMD's virtualization with shadow paging.  The guest runs on the shadow root;
+ * nested paging is not used.  The processor can run with paging on and protection off ("paged real
+ * mode"), so real mode needs no emulator.
  */
 #include <linux/cc_platform.h>
 #include <linux/gfp.h>
@@ -32,18 +31,18 @@
 #define SVM_NEXT_RIP		BIT(3)		/* its EDX */
 #define SVM_PAUSE_FILTER	BIT(10)
 #define SVM_PAUSE_THRESHOLD	BIT(12)
-/* So many PAUSEs, each within so many cycles of the last, are a loop that waits for another vCPU. */
+/* SPIN_COUNT PAUSEs, each within SPIN_GAP cycles of the last, are a loop that waits for another vCPU. */
 #define SPIN_COUNT		3000
 #define SPIN_GAP		128
 
 /**
- * struct svm_cpu - a processor's part
- * @hsave: where VMRUN keeps the host's state, opaque
- * @host: where VMSAVE keeps the rest of it, in the layout of a VMCB
- * @host_pa: its address
- * @asids: those that it gives out
+ * struct svm_cpu - per-processor data
+ * @hsave: VMRUN saves the host's state here; opaque
+ * @host: VMSAVE saves the rest of it here, in the layout of a VMCB
+ * @host_pa: physical address of @host
+ * @asids: the processor's ASIDs
  * @vm_id: the VM of the vCPU that ran here last
- * @vcpu_id: and that vCPU
+ * @vcpu_id: the vCPU that ran here last
  * @on: root operation is ours
  */
 struct svm_cpu {
@@ -101,7 +100,7 @@ static u32 svm_probe(char *detail)
 	return svm_verdict(&facts, detail);
 }
 
-/* The map has two bits, read and write, for each of three ranges of 8,192 MSRs. */
+/* The map has two bits, read and write, for each MSR of three ranges of 8,192. */
 static void svm_pass_msr(u8 *map, u32 index)
 {
 	unsigned int base = index >= 0xc0000000 ? 0x800 : 0;
@@ -217,8 +216,8 @@ static void svm_cpu_off(void)
 #define INTERCEPT_MISC3	(SVM_INTERCEPT_INVLPGB | SVM_INTERCEPT_INVPCID | SVM_INTERCEPT_MCOMMIT | \
 			 SVM_INTERCEPT_TLBSYNC)
 /*
- * #DB and #AC because a guest can have them strike again during their own
- * delivery, for ever, with no interrupt taken in between.
+ * #DB and #AC are intercepted because they can strike again during their own delivery, without end
+ * and without a chance for interrupts.
  */
 #define INTERCEPT_EXCEPTIONS	(BIT(VEC_PF) | BIT(VEC_MC) | BIT(VEC_DB) | BIT(VEC_AC))
 
@@ -240,7 +239,7 @@ static int svm_set_debug(struct gondola_vcpu *vcpu)
 	if (vcpu->debug_dr7 & DR7_ENABLES && on_tcg())
 		return -EOPNOTSUPP;
 	svm->vmcb->intercept_exceptions = exceptions(vcpu);
-	/* TCG takes INT3 for INT n, and does not ask the intercept of #BP. */
+	/* TCG treats INT3 as INT n, and does not check the intercept of #BP. */
 	if (vcpu->breakpoints)
 		svm->vmcb->intercept_misc1 |= SVM_INTERCEPT_INT;
 	else
@@ -254,23 +253,23 @@ static void svm_update_control(struct gondola_vcpu *vcpu)
 	struct vmcb *vmcb = svm->vmcb;
 	u64 cr0 = vcpu->cr0, cr4 = vcpu->cr4;
 
-	/* NE: the external way of reporting FPU errors would reach the host's pins. */
+	/* NE is set: without it FPU errors would be reported by the host's pins. */
 	vmcb->cr0 = (cr0 & ~(CR0_CD | CR0_NW)) | CR0_PG | CR0_WP | CR0_NE | CR0_ET;
 
-	/* MCE: without it a machine check in the guest would shut the host down. */
+	/* MCE is set: without it a machine check in the guest would shut the host down. */
 	vmcb->cr4 = (cr4 & ~(CR4_PCIDE | CR4_LA57 | CR4_VMXE | CR4_SMXE)) | CR4_PAE | CR4_MCE;
-	if (!(cr0 & CR0_PG))	/* the identity shadow is made of user pages */
+	if (!(cr0 & CR0_PG))	/* the identity shadow consists of user pages */
 		vmcb->cr4 &= ~(CR4_SMEP | CR4_SMAP | CR4_PKE);
 
-	/* LME counts only with the guest's own paging, which is what LMA says. */
+	/* LME takes effect with the guest's own paging, which LMA shows. */
 	vmcb->efer = (vcpu->efer & EFER_F_SCE) | EFER_F_NXE | EFER_F_SVME;
 	if (vcpu->efer & EFER_F_LMA)
 		vmcb->efer |= EFER_F_LMA | EFER_F_LME;
 
-	/* Reads leave the guest only where they would show a value that is not its own. */
+	/* Intercept reads only if they would return a value that is not the guest's own. */
 	svm->unchecked = true;
 	vmcb->intercept_cr = INTERCEPT_CR;
-	/* The emulator, which such an exit goes to, reads the register that was meant. */
+	/* The emulator handles such an exit and reads the right register. */
 	if (vmcb->cr0 != cr0 || svm->reads_are_of_cr0)
 		vmcb->intercept_cr |= SVM_READ_OF(0);
 	if (vmcb->cr4 != cr4)
@@ -292,7 +291,7 @@ static void svm_reset_segments(struct vmcb *vmcb)
 	vmcb->tr = (struct svm_segment){ .attrib = 0x89, .limit = 0xffff };
 }
 
-/* Without the filter every PAUSE would leave the guest. */
+/* Without the filter every PAUSE would exit. */
 static void svm_watch_spinning(struct vmcb *vmcb)
 {
 	u32 features = cpuid_edx(CPUID_SVM_FEATURES);
@@ -333,7 +332,7 @@ static int svm_vcpu_create(struct gondola_vcpu *vcpu)
 	vmcb->iopm_pa = page_to_phys(iopm);
 	vmcb->msrpm_pa = page_to_phys(msrpm);
 	vmcb->int_control = SVM_V_INTR_MASKING;
-	/* TCG asks the intercept of CR0 for all of them (10.0 does, 7.2 did not). */
+	/* TCG checks the intercept of CR0 for all of them (10.0 does, 7.2 does not). */
 	svm->reads_are_of_cr0 = gondola_host_tcg();
 	svm->next_rip_saved = cpuid_edx(CPUID_SVM_FEATURES) & SVM_NEXT_RIP;
 	svm_watch_spinning(vmcb);
@@ -361,18 +360,18 @@ static void svm_vcpu_load(struct gondola_vcpu *vcpu, int cpu)
 	struct svm_vcpu *svm = vcpu->engine_data;
 	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
 
-	/* FS, GS and TR belong to the task that now runs: they hold until vcpu_put(). */
+	/* FS, GS and TR are those of the current task: they hold until vcpu_put(). */
 	svm_vmsave(c->host_pa);
-	/* The LDT does not: exits load none. */
+	/* The LDT is cleared, since exits load none. */
 	svm->host_ldt = engine_host_ldt();
 	((struct vmcb *)page_address(c->host))->ldtr = (struct svm_segment){};
 
-	/* An ASID of another processor, or of an earlier stay here, holds stale translations. */
+	/* An ASID of another processor, or of an earlier stay on this one, has stale translations. */
 	if (svm->asid_cpu != cpu) {
 		svm->asid_cpu = cpu;
 		svm->asid_round = 0;
 	}
-	/* Those of one VM may belong to different programs of the guest. */
+	/* Even vCPUs of one VM may run different programs of the guest. */
 	if (c->vm_id != vcpu->vm->id || c->vcpu_id != vcpu->id) {
 		c->vm_id = vcpu->vm->id;
 		c->vcpu_id = vcpu->id;
@@ -391,7 +390,7 @@ static void svm_vcpu_put(struct gondola_vcpu *vcpu)
 	svm->loaded = false;
 	engine_host_ldt_put(svm->host_ldt);
 	svm_swap_tsc_aux(svm, false);
-	/* The guest's DR6 stayed behind; the host's #DB takes each bit there for its own. */
+	/* The exit leaves the guest's DR6, and the host's #DB would take its bits for its own. */
 	set_debugreg(DR6_RESERVED, 6);
 }
 
@@ -404,9 +403,9 @@ static void svm_take_asid(struct svm_vcpu *svm, struct svm_cpu *c)
 }
 
 /*
- * The guest must not see our TF.  Each event that is delivered pushes RFLAGS, and some instructions
- * push or load them: all of these leave the guest instead, and are emulated with the guest's
- * own.  SYSCALL, which has no intercept, is undefined meanwhile.
+ * The guest must not see our TF.  Delivered events push RFLAGS, and some instructions push or load
+ * them: all of these exit, and are emulated with the guest's own flags.  SYSCALL has no intercept,
+ * so it is undefined meanwhile.
  */
 static void begin_step(struct gondola_vcpu *vcpu, struct svm_vcpu *svm)
 {
@@ -428,14 +427,14 @@ static void end_step(struct gondola_vcpu *vcpu, struct svm_vcpu *svm, u64 rflags
 	struct vmcb *vmcb = svm->vmcb;
 
 	vmcb->intercept_exceptions = exceptions(vcpu);
-	/* Nothing steps while IRET is waited for. */
+	/* There is no step while we wait for IRET. */
 	vmcb->intercept_misc1 &= ~(SVM_INTERCEPT_PUSHF | SVM_INTERCEPT_POPF | SVM_INTERCEPT_INT |
 				   SVM_INTERCEPT_IRET);
 	if (vcpu->breakpoints)
 		vmcb->intercept_misc1 |= SVM_INTERCEPT_INT;
 	vmcb->intercept_misc2 &= ~SVM_INTERCEPT_INT1;
 	vmcb->efer |= vcpu->efer & EFER_F_SCE;
-	/* After the IRET that was waited for, TF is what it popped. */
+	/* After the IRET that we waited for, TF is the one it popped. */
 	if (!(rflags_before & RFL_TF) && !(svm->iret_seen && regs->rip != svm->iret_rip))
 		regs->rflags &= ~RFL_TF;
 }
@@ -453,15 +452,15 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 	vmcb->tlb_control = c->asids.flush ? SVM_TLB_FLUSH_ALL : 0;
 
 	/*
-	 * A software event returns to the instruction after it: some processors
-	 * push RIP as it is here, those that save the next RIP push that.
+	 * A software event returns behind its instruction.  Processors that save the next RIP push
+	 * that one, others push RIP as set here.
 	 */
 	vmcb->rip = regs->rip + svm->soft_len;
 	vmcb->next_rip = vmcb->rip;
 	vmcb->rflags = rflags;
 	/*
-	 * Blocked until an IRET: that is intercepted.  Otherwise one instruction
-	 * is in the way; but a delivery would push our TF: not now.
+	 * If NMIs are blocked, intercept the IRET that ends this.  Otherwise step over one
+	 * instruction, but not with an event to deliver: its delivery would push our TF.
 	 */
 	svm->step = unlikely(svm->want_nmi) && !vmcb->event_inj && svm->interrupt < 0 &&
 		    (!svm->nmi_blocked || svm->iret_seen);
@@ -485,7 +484,7 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 	engine_host_ldt_enter(&svm->host_ldt);
 	svm_run(regs, svm->vmcb_pa, c->host_pa);
 
-	/* A host NMI was taken by STGI; a machine check is ours to pass on. */
+	/* STGI let the host take an NMI; a machine check must be passed on here. */
 	if (unlikely(vmcb->exit_code == SVM_EXIT_EXCEPTION + VEC_MC))
 		engine_host_machine_check();
 
@@ -504,9 +503,9 @@ static void svm_enter(struct gondola_vcpu *vcpu)
 #define VIRTUAL_INTERRUPT	(SVM_V_IRQ | SVM_V_PRIO(15) | SVM_V_IGNORE_TPR)
 
 /*
- * A virtual interrupt does for an interrupt what event injection does, unless the guest does not
- * take it at once, or the window has need of it.  It is preferred because QEMU, when it is itself
- * interrupted soon after it injected one, delivers that once more, whatever IF is by then.
+ * Use a virtual interrupt instead of event injection, if the guest takes it at once and no window
+ * is open.  QEMU delivers an injected interrupt once more, whatever IF is by then, if it is itself
+ * interrupted soon after.
  */
 static bool inject_virtual(struct gondola_vcpu *vcpu, struct svm_vcpu *svm, u8 vector)
 {
@@ -564,7 +563,7 @@ static u32 svm_get_shadow(struct gondola_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = vcpu->engine_data;
 
-	/* The processor does not tell which of the two it is; MOV SS blocks more. */
+	/* The processor does not tell STI from MOV SS, which blocks more. */
 	return (svm->vmcb->int_state & SVM_SHADOW ? BIT(1) : 0) | (svm->nmi_blocked ? BIT(2) : 0);
 }
 
@@ -589,7 +588,7 @@ static void svm_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool nmi)
 	struct vmcb *vmcb = svm->vmcb;
 
 	if (interrupt) {
-		/* A virtual interrupt that is never taken: taking it is intercepted. */
+		/* This virtual interrupt is never taken, since taking it is intercepted. */
 		vmcb->int_control |= VIRTUAL_INTERRUPT;
 		vmcb->intercept_misc1 |= SVM_INTERCEPT_VINTR;
 	} else {
@@ -613,7 +612,7 @@ static void svm_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
 	struct svm_vcpu *svm = vcpu->engine_data;
 
 	preempt_disable();
-	/* With a stale ASID the next entry takes a new one, which is empty. */
+	/* With a stale ASID nothing is to be done: the next entry takes a new one, which is empty. */
 	if (svm->asid_round == this_cpu_read(svm_cpu.asids.round) && this_cpu_read(svm_cpu.on))
 		svm_invlpga(gva, svm->vmcb->asid);
 	preempt_enable();

@@ -10,25 +10,25 @@
 struct gondola_exit;
 
 /**
- * struct svm_vcpu - the engine's part of a vCPU
- * @vmcb, @vmcb_pa: its control block
- * @asid_round: the processor's round that @vmcb's ASID is from; 0: take a new one
- * @asid_cpu: the processor that it is from
+ * struct svm_vcpu - SVM's data of a vCPU
+ * @vmcb, @vmcb_pa: the control block
+ * @asid_round: the round of @vmcb's ASID; 0: take a new one
+ * @asid_cpu: the processor of @vmcb's ASID
  * @tsc_aux, @pat: MSRs that the VMCB does not switch
- * @host_tsc_aux: the host's, while @loaded
+ * @host_tsc_aux: the host's TSC_AUX, while @loaded
  * @host_ldt: the selector of the host's LDT, while @loaded
  * @loaded: between vcpu_load() and vcpu_put()
- * @next_rip_saved: exits of an instruction tell where the next one is
- * @reads_are_of_cr0: CR0's intercept is asked, whichever control register is read
+ * @next_rip_saved: the processor saves the next RIP at exits by instructions
+ * @reads_are_of_cr0: the processor checks CR0's intercept for reads of all control registers
  * @unchecked: state was set that VMRUN might refuse
- * @refused: the field that it would refuse, or NULL
- * @soft_len: length of the software event's instruction that the next entry delivers, else 0
- * @interrupt: the vector that the next entry hands over as a virtual interrupt, else -1
- * @nmi_blocked: an NMI handler runs; ends with the guest's next IRET
- * @iret_seen: that IRET, at @iret_rip, was intercepted and may complete
+ * @refused: the field that VMRUN would refuse, or NULL
+ * @soft_len: if the next entry delivers a software event, the length of its instruction; else 0
+ * @interrupt: vector of the virtual interrupt at the next entry, or -1
+ * @nmi_blocked: an NMI handler runs, until the guest's next IRET
+ * @iret_seen: this IRET, at @iret_rip, was intercepted and may complete
  * @want_nmi: an NMI waits for its window
- * @step: so this entry runs one instruction only
- * @dr6_before: DR6 at the entry that stepped, to tell our step from the guest's own
+ * @step: this entry runs one instruction only, because of @want_nmi
+ * @dr6_before: DR6 at the entry with @step, to tell our step from the guest's
  */
 struct svm_vcpu {
 	struct vmcb *vmcb;
@@ -57,7 +57,7 @@ struct svm_vcpu {
 /* entry.S: interrupts off; @regs are struct gondola_regs, addresses are physical. */
 void svm_run(void *regs, u64 vmcb_pa, u64 host_pa);
 
-/* The virtual interrupt that inject() set is no more; returns whether it had not been taken. */
+/* Withdraw the virtual interrupt that inject() set.  Returns whether it was still pending. */
 static inline bool svm_end_interrupt(struct svm_vcpu *svm)
 {
 	bool left = svm->interrupt >= 0 && svm->vmcb->int_control & SVM_V_IRQ;
@@ -70,10 +70,7 @@ static inline bool svm_end_interrupt(struct svm_vcpu *svm)
 
 /* exit.c */
 void svm_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
-/*
- * Asked before an entry, not after a refused one: by then the emulated
- * processor (QEMU's) has overwritten the state that it refused.
- */
+/* Called before an entry, since QEMU's processor overwrites a state that it refuses. */
 const char *svm_refused_field(const struct vmcb *vmcb);
 
 /* state.c */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The virtual machine control block, as the appendix "Layout of VMCB" of the
- * AMD64 Architecture Programmer's Manual, Volume 2, lays it out.
+ * The virtual machine control block, after the appendix "Layout of VMCB" of the AMD64 Architecture
+ * Programmer's Manual, Volume 2.
  */
 #ifndef GONDOLA_SVM_VMCB_H
 #define GONDOLA_SVM_VMCB_H
@@ -11,7 +11,7 @@
 #include <linux/stddef.h>
 #include <linux/types.h>
 
-/* intercept_cr and intercept_dr: reads in the low half, writes in the high half. */
+/* intercept_cr and intercept_dr have reads in the low half, writes in the high half. */
 #define SVM_READ_OF(n)			BIT(n)
 #define SVM_WRITE_OF(n)			BIT(16 + (n))
 
@@ -83,7 +83,7 @@
 #define SVM_EVENT_HAS_ERROR		BIT(11)
 #define SVM_EVENT_VALID			BIT(31)
 
-/* Exit codes that more than the exit table refers to. */
+/* Exit codes that are used outside of the exit table. */
 enum svm_exit_code {
 	SVM_EXIT_CR_READ = 0x00, SVM_EXIT_CR_WRITE = 0x10,
 	SVM_EXIT_DR_READ = 0x20, SVM_EXIT_DR_WRITE = 0x30,
@@ -106,7 +106,7 @@ enum svm_exit_code {
 #define SVM_IO_WIDTH(info)		(((info) >> 4) & 7)
 #define SVM_IO_PORT(info)		((u16)((info) >> 16))
 
-/* A segment: @attrib is bits 7:0 and 15:12 of the descriptor's access rights, packed. */
+/* A segment.  @attrib has bits 7:0 and 15:12 of the descriptor's access rights, packed. */
 struct svm_segment {
 	u16 selector;
 	u16 attrib;

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Capabilities of the processors: the probe, its typed answers, and the choice of
- * VM-execution controls.
- */
+/* Capabilities of the processors: the probe, its typed answers, and the choice of VM-execution controls. */
 #include <linux/kernel.h>
 #include <linux/smp.h>
 #include <linux/string.h>
@@ -19,8 +16,8 @@ struct vmx_caps vmx_caps;
 #define BASIC_MEMORY_TYPE(x)	(((x) >> 50) & 15)
 #define MEMORY_TYPE_WB		6
 
-/* As one processor reports itself.  Read by CPUID and RDMSR, never from the kernel's copy: that
- * drops VMX when firmware locked it off.
+/* The report of one processor.  It comes from CPUID and RDMSR, not from the kernel's copy, which
+ * drops VMX if firmware locked it off.
  */
 struct raw {
 	u32 vmx : 1;
@@ -38,7 +35,7 @@ struct control {
 	const char *name;
 };
 
-/* Controls that gondola needs. */
+/* Required controls. */
 static const struct control pin_needed[] = {
 	{ PIN_BASED_EXT_INTR_MASK, "external-interrupt exiting" },
 	{ PIN_BASED_NMI_EXITING, "NMI exiting" },
@@ -73,11 +70,11 @@ static const struct control entry_needed[] = {
 	{ VM_ENTRY_IA32E_MODE, "IA-32e mode guest" },
 };
 
-/* Set while somebody asks for a window, and by guests in long mode. */
+/* Set while a window is requested, and for guests in long mode. */
 #define PROC_ON_DEMAND	(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING)
 #define ENTRY_ON_DEMAND	VM_ENTRY_IA32E_MODE
 
-/* Used where they exist. */
+/* Optional controls. */
 #define PROC2_WANTED	(SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_VPID |	\
 			 SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_PAUSE_LOOP_EXITING)
 
@@ -128,8 +125,8 @@ static void read_raw(void *arg)
 }
 
 /*
- * A control word of what is needed, of @wanted as far as it exists and of what
- * the processor insists on.  Returns the name of what is missing, or NULL.
+ * Compose a control word: the required controls, those of @wanted that exist, and those that must
+ * be set.  Returns the name of a missing one, or NULL.
  */
 static const char *choose(u64 cap, const struct control *needed, unsigned int n, u32 wanted,
 			  u32 on_demand, u32 *out)
@@ -147,7 +144,7 @@ static const char *choose(u64 cap, const struct control *needed, unsigned int n,
 	return NULL;
 }
 
-/* Fill @caps from what a processor reports; the name of what is missing, or NULL. */
+/* Fill @caps from a processor's report.  Returns the name of a missing capability, or NULL. */
 static const char *choose_controls(const struct raw *raw, struct vmx_caps *caps)
 {
 	const char *missing;
@@ -166,7 +163,7 @@ static const char *choose_controls(const struct raw *raw, struct vmx_caps *caps)
 	if (missing)
 		return missing;
 
-	/* EFER is switched by controls both ways, or by lists both ways. */
+	/* EFER is switched by controls in both directions, or by lists in both. */
 	if (!(caps->exit & VM_EXIT_LOAD_IA32_EFER) || !(caps->entry & VM_ENTRY_LOAD_IA32_EFER)) {
 		caps->exit &= ~VM_EXIT_LOAD_IA32_EFER;
 		caps->entry &= ~VM_ENTRY_LOAD_IA32_EFER;
@@ -205,7 +202,7 @@ static u32 say(char *detail, u32 reason, const char *fmt, const char *arg)
 	return reason;
 }
 
-/* First questions: is VMX there at all, and may it be used? */
+/* Does the processor have VMX, and may it be used? */
 static u32 check_presence(const struct raw *raw, char *detail)
 {
 	const char *vendor = boot_cpu_data.x86_vendor_id;
@@ -241,7 +238,7 @@ u32 vmx_probe(char *detail)
 	detail[0] = '\0';
 	for_each_online_cpu(cpu) {
 		if (smp_call_function_single(cpu, read_raw, &other, 1))
-			continue;	/* it went offline meanwhile */
+			continue;	/* the processor went offline meanwhile */
 		reason = check_presence(&other, detail);
 		if (reason != GONDOLA_PF_OK)
 			return reason;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The manual's checks on guest state, so far as a guest or a launcher can fail them.  Before an entry:
- * do the selectors pass?  After an entry that failed for "invalid guest state": which field was it?
- * The processor does not say.
+ * The manual's checks on guest state that a guest or a launcher can fail.  Before an entry: do the
+ * selectors pass?  After an entry that failed for "invalid guest state": which field was it?  The
+ * processor does not tell.
  */
 #include <linux/kernel.h>
 #include <asm/page.h>
@@ -44,7 +44,7 @@ static unsigned int rpl(const struct gondola_segment *s)
 	return s->selector & 3;
 }
 
-/* Bytes or pages: the granularity must be the one that can express the limit. */
+/* The granularity, bytes or pages, must be the one that can express the limit. */
 static bool limit_ok(const struct gondola_segment *s)
 {
 	if ((s->limit & 0xfff) != 0xfff && s->ar & GONDOLA_AR_G)
@@ -148,7 +148,7 @@ static bool data_rights_ok(const struct guest *g, enum gondola_seg seg)
 		return s->ar == 0xf3;
 	if (!usable(s))
 		return true;
-	/* Accessed, and readable if it is code. */
+	/* It must be accessed, and readable if it is code. */
 	if (!(type(s) & 1) || (type(s) & 8 && !(type(s) & 2)))
 		return false;
 	if (!data_selector_ok(g, seg))

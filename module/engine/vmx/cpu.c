@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Processors: VMX root operation on and off, and which VMCSs each of them
- * holds.
+ * Processors: VMX root operation on and off, and the VMCSs that each processor holds.
  *
  * A VMCS that was loaded on a processor may live in its caches until VMCLEAR
  * there.  So each processor lists the VMCSs it holds; a vCPU that moves is
@@ -88,7 +87,7 @@ void vmx_teardown(void)
 	vmx_msr_bitmap = NULL;
 }
 
-/* Firmware may leave the lock open: then VMXON needs it closed with VMX enabled. */
+/* If firmware left the lock open, VMXON needs it closed with VMX enabled. */
 static bool unlock_vmx(void)
 {
 	const u64 enabled = FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX;
@@ -135,7 +134,7 @@ static void forget(struct vmx_vcpu *vmx)
 	vmx_root_end(flags);
 	list_del(&vmx->link);
 	vmx->launched = false;
-	/* Last: from here on another processor may take it, see vmx_evict(). */
+	/* Do this last: from here on another processor may take the VMCS, see vmx_evict(). */
 	smp_store_release(&vmx->cpu, -1);
 }
 
@@ -153,13 +152,13 @@ void vmx_cpu_off(void)
 	vmx_root_off();
 }
 
-/* On the processor that holds it, interrupts off. */
+/* Runs on the processor that holds the VMCS, interrupts off. */
 static void evict_here(void *arg)
 {
 	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpus);
 	struct vmx_vcpu *vmx = arg;
 
-	/* cpu_off() may have been quicker. */
+	/* cpu_off() may have done it already. */
 	if (vmx->cpu != smp_processor_id())
 		return;
 	if (c->current_vmcs == vmx)
@@ -172,7 +171,7 @@ void vmx_evict(struct vmx_vcpu *vmx)
 	/* Pairs with forget(). */
 	int cpu = smp_load_acquire(&vmx->cpu);
 
-	/* Fails only for a processor that went offline, whose cpu_off() did it. */
+	/* This fails only if the processor went offline; then its cpu_off() did it. */
 	if (cpu >= 0)
 		smp_call_function_single(cpu, evict_here, vmx, 1);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The way into the guest and out of it. */
+/* Enters the guest and comes back. */
 #include <linux/linkage.h>
 #include <asm/alternative.h>
 #include <asm/ibt.h>
@@ -17,21 +17,20 @@
 /*
  * int vmx_run(u64 *gpr, u64 *host_rsp, bool launched)
  *
- * Interrupts off.  The guest runs with all of its general registers but RSP,
- * which is in the VMCS.
+ * Interrupts off.  Loads all general registers of the guest but RSP, which is in the VMCS.
  */
 SYM_FUNC_START(vmx_run)
 	PUSH_HOST_REGISTERS
 	push	%rdi
 
-	/* The exit finds the stack as it is here; it is most often as it was last time. */
+	/* The exit returns to this stack.  Most often HOST_RSP has it already. */
 	cmp	%rsp, (%rsi)
 	je	.Lhost_rsp_set
 	mov	$HOST_RSP, %eax
 	vmwrite	%rsp, %rax
 	mov	%rsp, (%rsi)
 .Lhost_rsp_set:
-	/* CF = launched: neither the loads nor VERW touch it. */
+	/* CF = launched; neither the loads nor VERW change it. */
 	bt	$0, %edx
 
 	mov	GPR_RAX(%rdi), %rax
@@ -44,7 +43,7 @@ SYM_FUNC_START(vmx_run)
 	jmp	.Lfailed
 .Lresume:
 	vmresume
-	/* Always taken, since the guest's exit comes back below, not here. */
+	/* Always taken: only a failed VMLAUNCH or VMRESUME gets here; an exit comes back below. */
 	jbe	.Lfailed
 
 SYM_INNER_LABEL(vmx_exit, SYM_L_GLOBAL)
@@ -56,9 +55,9 @@ SYM_INNER_LABEL(vmx_exit, SYM_L_GLOBAL)
 	pop	GPR_RDI(%rdi)
 	FORGET_GUEST_REGISTERS
 
-	/* ESI is the result, 0 as yet. */
+	/* ESI is the result, 0 so far. */
 .Lleave:
-	/* Before anything is predicted from it: the guest has trained the return stack. */
+	/* The guest has trained the return stack: fill it before it is used. */
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
 			   X86_FEATURE_RSB_VMEXIT_LITE
 	RESTRICT_SPECULATION

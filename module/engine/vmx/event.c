@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Events into the guest: injection, re-injection, windows, interrupt shadow. */
+/* Events for the guest: injection, re-injection, windows, interrupt shadow. */
 #include <linux/kernel.h>
 #include "vmcs.h"
 #include "vmx.h"
 
 #define INFO_VALID	INTR_INFO_VALID_MASK
 #define INFO_ERROR	INTR_INFO_DELIVER_CODE_MASK
-/* The field for error codes takes 16 bits, of which the processor defines 15. */
+/* The field for error codes has 16 bits, of which the processor defines 15. */
 #define ERROR_BITS	0x7fff
 
-/* INT1, INT3 and INTO are told from the faults of the same vector by the length they carry. */
+/* A length tells INT1, INT3 and INTO from faults of the same vector. */
 static u32 exception_type(const struct gondola_event *event)
 {
 	if (!event->insn_len)
@@ -70,7 +70,7 @@ void vmx_requeue(struct gondola_vcpu *vcpu, u32 vectoring)
 		return;
 	case INTR_TYPE_NMI_INTR:
 		event->kind = GONDOLA_EVENT_NMI;
-		/* Its delivery had begun to block NMIs; it cannot be injected while they are. */
+		/* The delivery has blocked NMIs already: unblock them, or it cannot be injected again. */
 		vmx_write(GUEST_INTERRUPTIBILITY_INFO,
 			  vmx_read(GUEST_INTERRUPTIBILITY_INFO) & ~GUEST_INTR_STATE_NMI);
 		return;
@@ -105,21 +105,21 @@ void vmx_set_shadow(struct gondola_vcpu *vcpu, u32 shadow)
 {
 	u32 state = shadow & BIT(2) ? GUEST_INTR_STATE_NMI : 0;
 
-	/* The processor knows one of the two at a time, and MOV SS blocks more. */
+	/* The processor has only one of the two at a time.  MOV SS blocks more. */
 	if (shadow & BIT(1))
 		state |= GUEST_INTR_STATE_MOV_SS;
 	else if (shadow & BIT(0))
 		state |= GUEST_INTR_STATE_STI;
-	else	/* a step that was put off is over, or raised by the caller */
+	else	/* a delayed step is over, or the caller raises it */
 		vmx_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 	vmx_write(GUEST_INTERRUPTIBILITY_INFO, state);
 	to_vmx(vcpu)->shadow_written = true;
 }
 
 /*
- * While STI or MOV SS blocks, a pending single step must be recorded if and
- * only if RFLAGS.TF is set, and DEBUGCTL.BTF is not (the section on checks of
- * guest non-register state).  The processor sees to that when it saves state itself.
+ * While STI or MOV SS blocks, a pending single step must be recorded if and only if RFLAGS.TF is
+ * set and DEBUGCTL.BTF is clear (the section on checks of guest non-register state).  The processor
+ * does so when it saves state itself.
  */
 void vmx_fix_pending_debug(struct gondola_vcpu *vcpu)
 {

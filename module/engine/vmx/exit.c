@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Exits: from the hardware's reasons to those that all engines share. */
+/* Exits: translates the hardware's reasons to those that all engines share. */
 #include <linux/kernel.h>
 #include <linux/nospec.h>
 #include "vmcs.h"
 #include "vmx.h"
 
 /**
- * struct exit_row - what a basic exit reason means
- * @reason: enum gondola_reason; UNKNOWN, which is 0: gondola never asks for it
- * @insn: an instruction caused it: its length is known
+ * struct exit_row - the meaning of a basic exit reason
+ * @reason: enum gondola_reason; 0, UNKNOWN, if gondola never enables it
+ * @insn: an instruction caused it, so its length is known
  * @decode: fills the rest of struct gondola_exit, and may change its reason
  */
 struct exit_row {
@@ -27,9 +27,8 @@ static void decode_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 	u32 info = to_vmx(vcpu)->intr_info;
 
 	/*
-	 * A fault in IRET that had already ended NMI blocking: IRET will run
-	 * again, until then NMIs stay blocked (the section on exits due to
-	 * events, "NMI unblocking due to IRET").
+	 * An IRET faulted after it had ended NMI blocking.  It will run again, and until then NMIs
+	 * stay blocked (the section on exits due to events, "NMI unblocking due to IRET").
 	 */
 	if (unlikely(info & INTR_INFO_UNBLOCK_NMI) && vcpu->event.kind == GONDOLA_EVENT_NONE &&
 	    (info & INTR_INFO_VECTOR_MASK) != VEC_DF)
@@ -42,7 +41,7 @@ static void decode_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 		exit->pf.error = vmx_read(VM_EXIT_INTR_ERROR_CODE);
 		return;
 	}
-	/* Both were given to the host before enter() returned. */
+	/* enter() has given both to the host. */
 	if ((info & INFO_TYPE_AND_VECTOR) == INFO_IS_NMI ||
 	    (info & INTR_INFO_VECTOR_MASK) == VEC_MC) {
 		exit->reason = GONDOLA_REASON_HOST_NMI;
@@ -55,7 +54,7 @@ static void decode_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 		exit->exception.error = vmx_read(VM_EXIT_INTR_ERROR_CODE);
 	if (exit->exception.vector == VEC_DB)
 		exit->exception.dr6 = vmx_read(EXIT_QUALIFICATION);
-	/* INT1 is complete, and its exit came before: its handler returns behind it. */
+	/* The exit comes before INT1 is complete, but its handler returns behind it. */
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
 		vcpu->regs.rip += vmx_read(VM_EXIT_INSTRUCTION_LEN);
 }
@@ -198,7 +197,7 @@ static void decode_entry_failure(struct gondola_vcpu *vcpu, struct gondola_exit 
 		break;
 	}
 out:
-	/* A later entry that works must not find this injection. */
+	/* A later entry must not repeat this injection. */
 	vmx_cancel_injection(vcpu);
 }
 

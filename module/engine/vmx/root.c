@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Root operation: the processor enters it when the first VM comes, and stays in it until the last goes. */
+/* Root operation: the processor is in it from the first VM's creation to the last one's end. */
 #include <linux/kernel.h>
 #include <asm/perf_event.h>
 #include <asm/tlbflush.h>
@@ -37,8 +37,8 @@ bool vmx_root_load(struct vmx_cpu *c)
 }
 
 /*
- * As perf wants them while a guest runs: some do not count, and none may write records (PEBS), whose
- * addresses would be the guest's.
+ * Perf says which counters run while a guest runs.  None may write records (PEBS), whose addresses
+ * would be the guest's.
  */
 int vmx_root_counters(struct vmx_msr_entry *guest, struct vmx_msr_entry *host, int room)
 {

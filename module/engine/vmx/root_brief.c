@@ -8,8 +8,8 @@
  * interrupts are off: for an entry, with the guest's stay, and for an access to the VMCS outside
  * of one.  The VMCS is back in memory afterwards, and each entry launches it anew.
  *
- * No callback ends root operation in a crash.  What an exit hands to the host, which may be an NMI
- * that ends this kernel, is handed over outside of it.
+ * No callback ends root operation in a crash.  So an event that an exit passes to the host is
+ * passed outside of it: it may be an NMI that ends this kernel.
  */
 #include <linux/irqflags.h>
 #include <linux/kernel.h>
@@ -32,10 +32,10 @@ static bool enter_root(struct vmx_cpu *c)
 {
 	unsigned long cr4 = native_read_cr4();
 
-	/* A shutdown has taken the processor back. */
+	/* A shutdown took the processor back. */
 	if (!c->on)
 		return false;
-	/* Another hypervisor came that preflight and rival.c did not see: root operation is its own. */
+	/* Another hypervisor, which preflight and rival.c did not find, is in root operation. */
 	if (WARN_ON_ONCE(cr4 & X86_CR4_VMXE))
 		return false;
 	write_cr4(cr4 | X86_CR4_VMXE);
@@ -86,7 +86,7 @@ bool vmx_in_root(void)
 	return this_cpu_read(vmx_cpus.in_root);
 }
 
-/* Once, to see that it can be had. */
+/* Try it once, to see that it works. */
 bool vmx_root_on(struct vmx_cpu *c)
 {
 	unsigned long flags = vmx_root_begin();
@@ -100,7 +100,7 @@ void vmx_root_off(void)
 {
 }
 
-/* VMXON would end a trace that the kernel cannot be told of; its loop for branches is KVM's alone. */
+/* VMXON would end a trace, and there is no way to tell the kernel: that interface is KVM's alone. */
 const char *vmx_root_obstacle(u64 misc)
 {
 #if defined(COMPAT_RESERVED_BHB) && defined(X86_FEATURE_CLEAR_BHB_VMEXIT)
@@ -112,15 +112,15 @@ const char *vmx_root_obstacle(u64 misc)
 	return NULL;
 }
 
-/* The next vmx_root_begin() does it. */
+/* The next vmx_root_begin() loads it. */
 bool vmx_root_load(struct vmx_cpu *c)
 {
 	return true;
 }
 
 /*
- * The kernel does not say what perf wants while a guest runs: there no counter counts, and none
- * writes records (PEBS), whose addresses would be the guest's.
+ * The kernel does not export perf's wishes for guests.  So no counter runs there, and none writes
+ * records (PEBS), whose addresses would be the guest's.
  */
 int vmx_root_counters(struct vmx_msr_entry *guest, struct vmx_msr_entry *host, int room)
 {
@@ -130,7 +130,7 @@ int vmx_root_counters(struct vmx_msr_entry *guest, struct vmx_msr_entry *host, i
 	u64 value;
 
 	for (i = 0; i < ARRAY_SIZE(controls) && listed < room; i++) {
-		/* A fault at each entry would be dear. */
+		/* A fault at each entry would be expensive. */
 		if (READ_ONCE(absent[i]))
 			continue;
 		if (rdmsrq_safe(controls[i], &value)) {

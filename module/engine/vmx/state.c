@@ -15,7 +15,7 @@ static_assert(SEG_FIELD(SELECTOR, GONDOLA_TR) == GUEST_TR_SELECTOR);
 static_assert(SEG_FIELD(LIMIT, GONDOLA_LDTR) == GUEST_LDTR_LIMIT);
 static_assert(SEG_FIELD(AR_BYTES, GONDOLA_CS) == GUEST_CS_AR_BYTES);
 static_assert(SEG_FIELD(BASE, GONDOLA_GS) == GUEST_GS_BASE);
-/* The ABI has the access rights as the VMCS has them. */
+/* The ABI and the VMCS have the same format of access rights. */
 static_assert(GONDOLA_AR_UNUSABLE == VMX_AR_UNUSABLE_MASK && GONDOLA_AR_L == VMX_AR_L_MASK);
 #define AR_DEFINED	0x1f0ffu
 
@@ -65,19 +65,19 @@ void vmx_set_dtable(struct gondola_vcpu *vcpu, bool idt, const struct gondola_dt
 }
 
 /*
- * Bits in which the hardware's value is the guest's own.  Others are left out: PSE, PGE and PCIDE
- * are about the guest's own tables, for PCE there are no counters, and some the guest cannot have.
+ * Bits in which the hardware runs with the guest's values.  Others are left out: PSE, PGE and PCIDE
+ * concern the guest's own tables, PCE has no counters, and some are not offered.
  */
 #define CR0_PASSED	(CR0_MP | CR0_EM | CR0_TS | CR0_AM)
 #define CR0_FORCED	(CR0_PE | CR0_ET | CR0_NE | CR0_WP | CR0_PG)
 #define CR4_PASSED	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT | \
 			 CR4_UMIP | CR4_FSGSBASE | CR4_OSXSAVE)
-/* These judge a page by its user bit, which means nothing on the identity shadow. */
+/* These depend on a page's user bit, which has no meaning on the identity shadow. */
 #define CR4_PAGED	(CR4_SMEP | CR4_SMAP)
 
 /*
- * EFER by MSR lists, where there are no controls for it: only while it differs from the host's.
- * The next entry writes how long they are.
+ * Without controls for EFER it is switched by MSR lists, while it differs from the host's.  The
+ * next entry writes their length.
  */
 static void list_efer(struct vmx_vcpu *vmx, u64 efer)
 {
@@ -105,7 +105,7 @@ void vmx_update_control(struct gondola_vcpu *vcpu)
 	cr4 = vcpu->cr4 & CR4_PASSED;
 	if (gondola_paging(vcpu))
 		cr4 |= vcpu->cr4 & CR4_PAGED;
-	/* A machine check is the host's, also while the guest runs. */
+	/* A machine check belongs to the host, also while the guest runs. */
 	cr4 |= CR4_PAE | CR4_VMXE | (native_read_cr4() & CR4_MCE);
 	cr4 = (cr4 | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1;
 	efer = (vcpu->efer & EFER_F_SCE) | EFER_F_NXE;
@@ -142,7 +142,7 @@ void vmx_set_tsc_offset(struct gondola_vcpu *vcpu)
 
 /* ---- MSRs ------------------------------------------------------------------ */
 
-/* MSRs that are VMCS fields: the processor loads and saves them with the guest. */
+/* MSRs that are VMCS fields: the processor switches them. */
 static const struct {
 	u32 index;
 	u32 field;
@@ -154,7 +154,7 @@ static const struct {
 	{ MSRX_SYSENTER_EIP, GUEST_SYSENTER_EIP },
 };
 
-/* One bit for each MSR: reads of 0 … 1fff, reads of c0000000 …, then writes likewise. */
+/* There is a bit for each MSR: reads of 0 … 1fff, reads of c0000000 …, then writes of both. */
 #define BITMAP_HIGH	(1024 * 8)
 #define BITMAP_WRITE	(2048 * 8)
 
@@ -165,10 +165,7 @@ static void pass(unsigned long *bitmap, u32 msr, bool write)
 	__clear_bit(bit + (write ? BITMAP_WRITE : 0), bitmap);
 }
 
-/*
- * The same for every guest.  Writes of the SYSCALL MSRs leave the guest,
- * being rare: so vcpu_put() need not read them back.
- */
+/* All guests share it.  Writes of SYSCALL's MSRs are rare and exit, so vcpu_put() need not read them. */
 void vmx_fill_msr_bitmap(unsigned long *bitmap)
 {
 	unsigned int i;
@@ -224,7 +221,7 @@ int vmx_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
 	i = switched_of(index);
 	if (i < 0)
 		return -ENOENT;
-	/* SWAPGS and the guest's own WRMSR changed it behind our back. */
+	/* SWAPGS and the guest's WRMSR change it without an exit. */
 	preempt_disable();
 	if (i == VMX_MSR_KERNEL_GS_BASE && vmx->live)
 		rdmsrq(MSR_KERNEL_GS_BASE, vmx->msr[i]);
@@ -233,7 +230,7 @@ int vmx_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value)
 	return 0;
 }
 
-/* A value that WRMSR would refuse must not reach the processor. */
+/* WRMSR would refuse this value. */
 static bool msr_value_valid(u32 index, u64 value)
 {
 	switch (index) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The VMCS fields' names, and what is done when the processor refuses an access. */
+/* The names of VMCS fields, and the handling of refused accesses. */
 #include <linux/kernel.h>
 #include "host/run.h"
 #include "vmcs.h"
@@ -119,7 +119,7 @@ const char *vmx_field_name(u32 field)
 	return "a VMCS field";
 }
 
-/* A vCPU that did not leave for a shutdown finds the engine off: no mistake of ours. */
+/* After a shutdown a vCPU that did not leave in time finds the engine off: this is no mistake. */
 static bool is_a_mistake(void)
 {
 	return !READ_ONCE(gondola_host_stopping);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * VMX instructions and the VMCS: accessors that notice a refused access, and
- * the fields' names in words.
- */
+/* VMX instructions, and access to the VMCS with a check for refusals. */
 #ifndef GONDOLA_VMX_VMCS_H
 #define GONDOLA_VMX_VMCS_H
 
@@ -11,21 +8,21 @@
 #include <asm/asm.h>
 #include <asm/vmx.h>
 
-/** vmx_field_name() - a VMCS field in words; never NULL */
+/** vmx_field_name() - name of a VMCS field in words; never NULL */
 const char *vmx_field_name(u32 field);
 
-/* Where a refused access ends: warns once, with the field's name.  Out of line and cold. */
+/* Handle a refused access: warn once, with the field's name. */
 void vmx_read_refused(u32 field);
 void vmx_write_refused(u32 field, u64 value);
 
 /*
- * Where the kernel keeps CR4.VMXE to itself, root operation lasts from begin to end, with interrupts
- * off; these may be nested.  Elsewhere the processor stays in it, and they do nothing.
+ * If the kernel keeps CR4.VMXE to itself, root operation lasts from begin to end, with interrupts
+ * off; pairs may be nested.  Else the processor stays in root operation, and they do nothing.
  */
 #ifdef COMPAT_RESERVED_CR4
 unsigned long vmx_root_begin(void);
 void vmx_root_end(unsigned long flags);
-/* Between the two: was it entered?  Not where another hypervisor or a shutdown stood in the way. */
+/* Between the two: is the processor in root operation?  Another hypervisor or a shutdown may prevent it. */
 bool vmx_in_root(void);
 #else
 static __always_inline unsigned long vmx_root_begin(void)
@@ -44,9 +41,9 @@ static __always_inline bool vmx_in_root(void)
 #endif
 
 /*
- * Both need a current VMCS, so they belong between vcpu_load() and vcpu_put().  A fault means that
- * a shutdown has left root operation below a vCPU that did not leave in time: refused, like an
- * access without a VMCS.
+ * Both need a current VMCS, so they are used between vcpu_load() and vcpu_put().  They fault after
+ * a shutdown if the vCPU did not leave in time; this counts as refused, like an access without a
+ * VMCS.
  */
 static __always_inline u64 vmx_read(unsigned long field)
 {
@@ -97,7 +94,7 @@ refused:
 
 static inline void vmx_vmxoff(void)
 {
-	/* A fault here means that someone else has left root operation already: nothing to do. */
+	/* A fault means that somebody else has left root operation already: nothing to do. */
 	asm goto("1: vmxoff\n\t"
 		 _ASM_EXTABLE(1b, %l[out])
 		 : : : "cc", "memory" : out);
@@ -105,7 +102,7 @@ out:
 	return;
 }
 
-/** vmx_vmclear() - write the VMCS at @pa back to memory; it is in no processor afterwards */
+/** vmx_vmclear() - write the VMCS at @pa back to memory; no processor holds it afterwards */
 static inline bool vmx_vmclear(u64 pa)
 {
 	asm goto("1: vmclear %[pa]\n\t"
@@ -128,7 +125,7 @@ refused:
 	return false;
 }
 
-/** vmx_invvpid() - drop translations of @vpid: VMX_VPID_EXTENT_* says which */
+/** vmx_invvpid() - drop the translations of @vpid that VMX_VPID_EXTENT_* selects */
 static inline bool vmx_invvpid(unsigned long extent, u16 vpid, u64 gva)
 {
 	const struct {

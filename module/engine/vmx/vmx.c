@@ -23,9 +23,8 @@ static DEFINE_IDA(vpids);
 /* ---- translations ---------------------------------------------------------------- */
 
 /*
- * Without VPIDs every entry and exit drops all translations, so the next entry
- * does what is asked here.  A vCPU that comes to a processor is flushed there,
- * so what it left behind elsewhere never matters.
+ * Without VPIDs every entry and exit drops all translations, so the next entry does it.  With VPIDs
+ * a vCPU is flushed when it moves to a processor, so translations on others do not matter.
  */
 static noinline void vmx_flush_tlb(struct gondola_vcpu *vcpu)
 {
@@ -49,7 +48,7 @@ static void vmx_flush_gva(struct gondola_vcpu *vcpu, gva_t gva)
 
 /* ---- a vCPU comes to a processor and goes --------------------------------------------- */
 
-/* Host fields that name this processor's own structures. */
+/* Write the host fields that point to this processor's own structures. */
 static void write_host_cpu_state(int cpu)
 {
 	u64 value;
@@ -63,8 +62,8 @@ static void write_host_cpu_state(int cpu)
 }
 
 /*
- * User mode's segments: an exit loads null selectors (the fields take no
- * user's ones) and the bases; vmx_vcpu_put() loads the selectors again.
+ * User mode's segments.  The host fields cannot have user selectors, so an exit loads null
+ * selectors and the bases; vmx_vcpu_put() loads the selectors again.
  */
 static void save_host_segments(struct vmx_vcpu *vmx)
 {
@@ -85,7 +84,7 @@ static void save_host_segments(struct vmx_vcpu *vmx)
 
 static void restore_host_segments(struct vmx_vcpu *vmx)
 {
-	/* First, since the others may name descriptors in it. */
+	/* Load the LDT first, since the others may name descriptors in it. */
 	engine_host_ldt_put(vmx->host.ldt);
 	if (unlikely(vmx->host.gs))
 		load_gs_index(vmx->host.gs);
@@ -131,11 +130,11 @@ static void vmx_vcpu_put(struct gondola_vcpu *vcpu)
 	vmx->live = false;
 	if (vmx->entered) {
 		restore_host_segments(vmx);
-		/* Exits leave the limits of GDT and TSS as the manual says, not as they were. */
+		/* Exits set fixed limits for GDT and TSS: restore the kernel's. */
 		load_fixmap_gdt(smp_processor_id());
 		invalidate_tss_limit();
 	}
-	/* After the GS selector, whose loading writes it too. */
+	/* This comes after the GS selector, whose loading writes it too. */
 	wrmsrq(MSR_KERNEL_GS_BASE, vmx->host.kernel_gs_base);
 	for (i = 0; i < VMX_NR_SWITCHED; i++)
 		if (i != VMX_MSR_KERNEL_GS_BASE && vmx->msr[i] != host[i])
@@ -159,7 +158,7 @@ static __always_inline void update_host_control(struct vmx_vcpu *vmx)
 	}
 }
 
-/* They follow EFER in the lists, since only the processor itself switches them at the very moment. */
+/* Counters follow EFER in the lists, since only the processor can switch them at the very moment. */
 static __always_inline void switch_counters(struct vmx_vcpu *vmx)
 {
 	int listed = vmx->efer_listed;
@@ -190,13 +189,13 @@ static __always_inline void write_guest_regs(struct gondola_vcpu *vcpu, struct v
 	if (unlikely(vcpu->hw_root != vmx->root)) {
 		vmx->root = vcpu->hw_root;
 		vmx_write(GUEST_CR3, vmx->root);
-		/* Entries do not flush what has a VPID, and it covers all roots of the vCPU. */
+		/* Entries do not flush translations of a VPID, and the vCPU has one VPID for all roots. */
 		vmx_flush_tlb(vcpu);
 	}
 }
 
 /*
- * Give the host the NMI or machine check that caused the exit, before interrupts open.  The exit
+ * Pass the NMI or machine check that caused the exit to the host, before interrupts open.  The exit
  * blocked NMIs; the handler's IRET ends that.
  */
 static void hand_to_host(struct vmx_vcpu *vmx)
@@ -242,7 +241,7 @@ void vmx_enter(struct gondola_vcpu *vcpu)
 	update_host_control(vmx);
 	engine_host_ldt_enter(&vmx->host.ldt);
 	switch_counters(vmx);
-	/* Reading is cheap, writing is not. */
+	/* Reading CR2 is cheap, writing it is not. */
 	if (vcpu->cr2 != native_read_cr2())
 		native_write_cr2(vcpu->cr2);
 
@@ -252,7 +251,7 @@ void vmx_enter(struct gondola_vcpu *vcpu)
 		vcpu->cr2 = native_read_cr2();
 		read_exit(vcpu, vmx);
 	}
-	/* First, since the host may not come back from what it is handed: it may start another kernel. */
+	/* Do this first: the host may not come back from the event, since it may start another kernel. */
 	vmx_root_end(flags);
 	if (likely(!vmx->vmfail) && (vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI ||
 				     vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
@@ -266,7 +265,7 @@ static void write_host_constants(void)
 	struct desc_ptr idt;
 	u64 value;
 
-	/* TS is never left set in the kernel while guests run: entries come with the FPU loaded. */
+	/* Clear TS: the FPU is loaded at each entry. */
 	vmx_write(HOST_CR0, read_cr0() & ~X86_CR0_TS);
 	vmx_write(HOST_CS_SELECTOR, __KERNEL_CS);
 	vmx_write(HOST_SS_SELECTOR, __KERNEL_DS);
@@ -286,14 +285,13 @@ static void write_host_constants(void)
 		vmx_write(HOST_IA32_EFER, vmx_caps.host_efer);
 }
 
-/* How many cycles apart two PAUSEs belong to one loop, and how long a loop may spin. */
+/* The cycles between two PAUSEs of one loop, and the time that a loop may spin. */
 #define SPIN_GAP	128
 #define SPIN_WINDOW	4096
 
 /*
- * #DB leaves the guest so that DR6 need not be switched: the exit says what struck.  It and #AC can
- * also strike again during their own delivery, for ever, and the processor takes no interrupt in
- * between.
+ * #DB exits so that DR6 need not be switched: the exit has the conditions.  #DB and #AC can also
+ * strike again during their own delivery, without end and without a chance for interrupts.
  */
 static int vmx_set_debug(struct gondola_vcpu *vcpu)
 {
@@ -325,12 +323,12 @@ static void write_controls(struct gondola_vcpu *vcpu, struct vmx_vcpu *vmx)
 	vmx_write(VM_ENTRY_CONTROLS, vmx->entry);
 
 	vmx_set_debug(vcpu);
-	/* Page faults leave the guest if (error & mask) == match: all of them. */
+	/* Page faults exit if (error & mask) == match: here all of them. */
 	vmx_write(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmx_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmx_write(MSR_BITMAP, __pa(vmx_msr_bitmap));
 	vmx_write(CR3_TARGET_COUNT, 0);
-	/* The guest owns no bit of CR0 and CR4: it reads the shadows, without an exit. */
+	/* The guest owns no bit of CR0 and CR4.  It reads the shadows, without an exit. */
 	vmx_write(CR0_GUEST_HOST_MASK, ~0ull);
 	vmx_write(CR4_GUEST_HOST_MASK, ~0ull);
 
@@ -343,7 +341,7 @@ static void write_controls(struct gondola_vcpu *vcpu, struct vmx_vcpu *vmx)
 	vmx_write(VMCS_LINK_POINTER, ~0ull);
 }
 
-/* As the manual's table of processor state after reset has it, so far as it lives here. */
+/* Set the state that the manual's table has for after a reset, as far as the VMCS holds it. */
 static void write_reset_state(struct gondola_vcpu *vcpu)
 {
 	static const u32 data = 0x93, ldt = 0x82, tss = 0x8b, code = 0x9b;
@@ -394,12 +392,12 @@ static int vmx_vcpu_create(struct gondola_vcpu *vcpu)
 	vmx->vmcs_pa = __pa(vmx->vmcs);
 	vmx->cpu = -1;
 	vmx->pat = PAT_RESET;
-	/* More vCPUs than VPIDs: the rest do without. */
+	/* If VPIDs run out, the vCPU has none. */
 	vpid = vmx_caps.vpid ? ida_alloc_range(&vpids, 1, VMX_NR_VPIDS - 1, GFP_KERNEL) : 0;
 	vmx->vpid = max(vpid, 0);
 	vcpu->engine_data = vmx;
 
-	/* Cached fields start with values that the first load and entry never find. */
+	/* These values never match, so the first load and entry write the fields. */
 	vmx->host_fs_base = ~0ull;
 	vmx->host_rsp = vmx->host_cr3 = vmx->host_cr4 = ~0ull;
 	vmx->rip = vmx->rsp = vmx->rflags = vmx->root = ~0ull;
@@ -436,7 +434,7 @@ static void vmx_vcpu_destroy(struct gondola_vcpu *vcpu)
 const struct gondola_engine_ops gondola_vmx_ops = {
 	.id = GONDOLA_ENGINE_VMX,
 	.name = "vmx",
-	/* Where there are no VPIDs, entries flush by themselves and flush_tlb() has nothing to do. */
+	/* Without VPIDs entries flush by themselves, and flush_tlb() has nothing to do. */
 	.probe = vmx_probe,
 	.setup = vmx_setup,
 	.teardown = vmx_teardown,

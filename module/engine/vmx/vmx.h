@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The VMX engine: what its files share. */
+/* Shared by the files of the VMX engine. */
 #ifndef GONDOLA_VMX_H
 #define GONDOLA_VMX_H
 
@@ -10,10 +10,10 @@
 #include "vcpu.h"
 
 /**
- * struct vmx_caps - what this machine's processors offer, found by the probe
+ * struct vmx_caps - capabilities of this machine's processors, found by the probe
  * @basic: IA32_VMX_BASIC
  * @misc: IA32_VMX_MISC
- * @ept_vpid: IA32_VMX_EPT_VPID_CAP, 0 where there is none
+ * @ept_vpid: IA32_VMX_EPT_VPID_CAP, or 0
  * @cr0_fixed0, @cr0_fixed1, @cr4_fixed0, @cr4_fixed1: bits that must be 1, and may be 1
  * @pin, @proc, @proc2, @exit, @entry: the controls that gondola runs with
  * @host_efer: the host's EFER, the same on all processors
@@ -42,10 +42,9 @@ extern struct vmx_caps vmx_caps;
 u32 vmx_probe(char *detail);
 
 /*
- * MSRs that hold the guest's values while its vCPU is loaded.  Nothing in the
- * host's kernel uses them: SYSCALL comes from user mode, SWAPGS goes with it,
- * and TSC_AUX is read by user mode's getcpu(); and a thread does not get there
- * without vcpu_put().
+ * MSRs that hold the guest's values while its vCPU is loaded.  The host's kernel does not use them:
+ * SYSCALL comes from user mode, SWAPGS is used with it, and user mode's getcpu() reads TSC_AUX.  A
+ * thread does not return to user mode without vcpu_put().
  */
 enum vmx_switched_msr {
 	VMX_MSR_STAR, VMX_MSR_LSTAR, VMX_MSR_CSTAR, VMX_MSR_SFMASK, VMX_MSR_KERNEL_GS_BASE,
@@ -55,8 +54,8 @@ enum vmx_switched_msr {
 #define VMX_NR_LISTED	10	/* EFER, and the counters of processors without a global control */
 
 /**
- * struct vmx_vcpu - a vCPU's VMX half
- * @vmcs, @vmcs_pa: its VMCS
+ * struct vmx_vcpu - VMX's data of a vCPU
+ * @vmcs, @vmcs_pa: the VMCS
  * @cpu: the processor that may hold the VMCS in its caches, or -1
  * @link: in that processor's list
  * @launched: enter by VMRESUME
@@ -64,18 +63,18 @@ enum vmx_switched_msr {
  * @entered: the guest ran since vcpu_load()
  * @vmfail: VMLAUNCH or VMRESUME itself failed: no exit reason
  * @efer_listed: EFER is the first of the MSR lists
- * @nr_listed: how long they are
+ * @nr_listed: length of the MSR lists
  * @shadow_written: the interrupt shadow was set by software since the last entry
- * @segments_written: software set segments, and their selectors have not passed vmx_can_enter() since
+ * @segments_written: software set a segment, and vmx_can_enter() has not passed its selector yet
  * @vpid: 0 if there is none
  * @exit_reason: VMCS field, read after each exit
  * @intr_info: likewise, for exceptions and NMIs
- * @host_rsp, @host_cr3, @host_cr4, @host_fs_base: what these host fields hold
- * @root, @rip, @rsp, @rflags: what these guest fields hold
+ * @host_rsp, @host_cr3, @host_cr4, @host_fs_base: contents of these host fields
+ * @root, @rip, @rsp, @rflags: contents of these guest fields
  * @proc: the processor-based controls
  * @entry: the VM-entry controls
- * @pat: the guest's PAT, which the hardware never sees: guest memory is host memory and all of
- *	its mappings keep the host's memory types
+ * @pat: the guest's PAT, which the hardware never uses: guest memory is host memory, and all its
+ * 	mappings have the host's memory types
  * @msr: the guest's values of the switched MSRs
  * @host: the host's state that exits do not restore, taken at vcpu_load()
  * @guest_list, @host_list: MSRs that the processor switches: EFER where there are no controls for
@@ -125,19 +124,19 @@ static inline struct vmx_vcpu *to_vmx(const struct gondola_vcpu *vcpu)
 	return vcpu->engine_data;
 }
 
-/* hw_reason of an entry that failed before it became an exit. */
+/* hw_reason if VMLAUNCH or VMRESUME failed, so that there was no exit. */
 #define VMX_REASON_VMFAIL	0xffffu
 #define VMX_REASON_ENTRY_FAILED	BIT(31)
 
 /**
- * struct vmx_cpu - a processor's part in VMX
+ * struct vmx_cpu - per-processor data
  * @region: for VMXON
  * @holds: the VMCSs that may be in its caches
- * @current_vmcs: that of the vCPU that is loaded, or was loaded last
+ * @current_vmcs: the vCPU that is loaded, or was loaded last
  * @on: vCPUs may be loaded here
- * @nested: how many vmx_root_begin() there are without their end
- * @in_root: the first of them entered root operation
- * @host_msr: the kernel's values of the switched MSRs, but KERNEL_GS_BASE
+ * @nested: number of vmx_root_begin() without their end
+ * @in_root: the outermost of them entered root operation
+ * @host_msr: the kernel's values of the switched MSRs, except KERNEL_GS_BASE
  */
 struct vmx_cpu {
 	void *region;
@@ -153,23 +152,23 @@ DECLARE_PER_CPU(struct vmx_cpu, vmx_cpus);
 /* root.c, or root_brief.c where the kernel keeps CR4.VMXE to itself: root operation */
 bool vmx_root_on(struct vmx_cpu *c);
 void vmx_root_off(void);
-/* Is it known that the processor can be taken?  NULL, or what stands in the way. */
+/* Can the processor be taken?  NULL, or the obstacle in words. */
 const char *vmx_root_obstacle(u64 misc);
-/* Make the VMCS of @c the current one; false: the processor refuses it. */
+/* Make @c->current_vmcs current; false: the processor refuses it. */
 bool vmx_root_load(struct vmx_cpu *c);
-/* Counters that must not run, or must not write records, in the guest; returns their number. */
+/* List the counters that must not run or write records in the guest; returns their number. */
 int vmx_root_counters(struct vmx_msr_entry *guest, struct vmx_msr_entry *host, int room);
 
-/* cpu.c: processors, and which VMCSs they hold */
+/* cpu.c: processors, and the VMCSs that they hold */
 int vmx_setup(void);
 void vmx_teardown(void);
 int vmx_cpu_on(void);
 void vmx_cpu_off(void);
-/* true on this processor while it is in root operation on behalf of this module */
+/* Is this processor in root operation for this module? */
 bool vmx_cpu_is_on(void);
-/* Make the VMCS current here, @moved says whether it came from elsewhere; preemption off. */
+/* Make the VMCS current on this processor.  @moved: another one held it.  Preemption off. */
 void vmx_make_current(struct vmx_vcpu *vmx, int cpu, bool *moved);
-/* Take the VMCS out of whichever processor holds it. */
+/* Remove the VMCS from the processor that holds it. */
 void vmx_evict(struct vmx_vcpu *vmx);
 void *vmx_alloc_region(int cpu, gfp_t gfp);
 /* The host's values of the switched MSRs on this processor. */
@@ -203,14 +202,14 @@ void vmx_cancel_injection(struct gondola_vcpu *vcpu);
 u32 vmx_get_shadow(struct gondola_vcpu *vcpu);
 void vmx_set_shadow(struct gondola_vcpu *vcpu, u32 shadow);
 void vmx_open_window(struct gondola_vcpu *vcpu, bool interrupt, bool nmi);
-/* Put an event whose delivery an exit interrupted back into vcpu->event. */
+/* Put an event back into vcpu->event, after an exit interrupted its delivery. */
 void vmx_requeue(struct gondola_vcpu *vcpu, u32 vectoring);
-/* RFLAGS.TF and an interrupt shadow that software set: keep the entry checks content. */
+/* Satisfy the entry checks for RFLAGS.TF with an interrupt shadow that software set. */
 void vmx_fix_pending_debug(struct gondola_vcpu *vcpu);
 
 /* check.c: the processor's checks on guest state */
 bool vmx_can_enter(struct gondola_vcpu *vcpu);
-/* Which field does the processor object to?  NULL: none that we know */
+/* The field to which the processor objects; NULL: unknown */
 const char *vmx_check_guest_state(struct gondola_vcpu *vcpu);
 
 /* entry.S: 0 after an exit, 1 if VMLAUNCH or VMRESUME failed; @host_rsp caches HOST_RSP */
