@@ -25,7 +25,7 @@
 #define LAPIC_ESR		0x280
 #define LAPIC_ICR		0x300
 #define LAPIC_ICR2		0x310
-#define LAPIC_LVT		0x320	/* of the timer; the others follow */
+#define LAPIC_LVT		0x320	/* the timer's; the others follow */
 #define LAPIC_LVT_LAST		0x370
 #define LAPIC_TMICT		0x380
 #define LAPIC_TMCCT		0x390
@@ -33,7 +33,7 @@
 #define LAPIC_SELF_IPI		0x3f0
 
 #define LAPIC_DEFAULT_BASE	0xfee00000ull
-/* An integrated APIC with six LVT entries; EOI broadcasts cannot be suppressed. */
+/* Integrated APIC, six LVT entries, no suppression of EOI broadcasts. */
 #define LAPIC_VERSION_VALUE	(0x14u | (5u << 16))
 
 #define LAPIC_SVR_ENABLE	BIT(8)
@@ -61,7 +61,7 @@ enum apic_lvt {
 #define LVT_TIMER_PERIODIC	BIT(17)
 #define LVT_TIMER_DEADLINE	BIT(18)
 
-/* Delivery modes: LVT, ICR and redirection entries share them. */
+/* Delivery modes of LVT, ICR and redirection entries. */
 enum apic_delivery {
 	DELIVER_FIXED, DELIVER_LOWEST, DELIVER_SMI, DELIVER_RESERVED,
 	DELIVER_NMI, DELIVER_INIT, DELIVER_SIPI, DELIVER_EXTINT

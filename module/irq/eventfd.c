@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ioeventfd: what the guest writes to an address signals an eventfd, and the
- * vCPU goes on.  irqfd: what somebody writes to an eventfd interrupts the
- * guest, and no call is needed.
+ * ioeventfd: a guest's write to an address signals an eventfd, and the vCPU goes on.  irqfd: a
+ * write to an eventfd interrupts the guest, without a call.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>
@@ -21,12 +20,12 @@
 #define MAX_OF_EACH	256
 
 /**
- * struct gondola_eventfds - all of a VM's; made when the first is registered
- * @srcu: readers of @io, which may fault on the launcher's memory
+ * struct gondola_eventfds - the eventfds of a VM; created with the first
+ * @srcu: protects readers of @io, which may fault on the launcher's memory
  * @io: struct ioeventfd, changed under vm->lock
  * @irq: struct irqfd, under vm->lock
- * @nr_io: how many of the one
- * @nr_irq: how many of the other
+ * @nr_io: number of @io
+ * @nr_irq: number of @irq
  */
 struct gondola_eventfds {
 	struct srcu_struct srcu;
@@ -71,7 +70,7 @@ static int get_eventfds(struct gondola_vm *vm, struct gondola_eventfds **out)
 		}
 		INIT_LIST_HEAD(&fds->io);
 		INIT_LIST_HEAD(&fds->irq);
-		/* A vCPU that sees it sees it complete. */
+		/* A vCPU that finds the pointer finds the struct complete. */
 		smp_store_release(&vm->eventfds, fds);
 	}
 	*out = fds;
@@ -92,7 +91,7 @@ static bool clear_bits(u32 __user *word, u32 bits)
 	do {
 		if (!(old & bits))
 			return true;
-		/* 0: done; 1: somebody was faster, and @old is what it is now. */
+		/* 0: done; 1: somebody changed the word first, and @old has its new value. */
 		ret = gondola_try_cmpxchg_user(word, &old, old & ~bits);
 	} while (ret > 0);
 	return !ret;
@@ -120,7 +119,7 @@ bool gondola_ioeventfd_lookup(struct gondola_vm *vm, bool pio, u64 address, unsi
 	list_for_each_entry_srcu(io, &fds->io, link, srcu_read_lock_held(&fds->srcu)) {
 		if (!matches(io, pio, address, bytes, value))
 			continue;
-		/* A word that is gone: the launcher gets the write itself. */
+		/* The word is not mapped any more: the launcher gets the write itself. */
 		taken = !(io->flags & GONDOLA_IOEVENTFD_CLEAR) || clear_bits(io->word, value);
 		if (taken && io->ctx)
 			eventfd_signal(io->ctx);
@@ -143,7 +142,7 @@ static bool same(const struct ioeventfd *a, const struct ioeventfd *b)
 	       a->datamatch == b->datamatch;
 }
 
-/* Could one write be for both? */
+/* Could one write match both? */
 static bool overlap(const struct ioeventfd *a, const struct ioeventfd *b)
 {
 	return a->address == b->address &&
@@ -241,7 +240,7 @@ int gondola_ioeventfd(struct gondola_vm *vm, const struct gondola_ioeventfd *arg
 
 /* ---- irqfd ---------------------------------------------------------------- */
 
-/* Any context: the eventfd's lock is held, interrupts are off. */
+/* Called in any context, with the eventfd's lock held and interrupts off. */
 static void pulse(struct irqfd *irqfd)
 {
 	irq_pulse(irqfd->vm, irqfd->gsi, GONDOLA_IRQ_EVENTFD);
@@ -252,10 +251,7 @@ static int on_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *
 	struct irqfd *irqfd = container_of(wait, struct irqfd, wait);
 	u64 count;
 
-	/*
-	 * A hang-up means that its last descriptor was closed.  The context
-	 * stays while we hold it, so that needs nothing to be done.
-	 */
+	/* A hang-up: the last descriptor was closed.  We hold the context, so do nothing. */
 	if (key_to_poll(key) & EPOLLIN) {
 		eventfd_ctx_do_read(irqfd->ctx, &count);
 		pulse(irqfd);
@@ -319,7 +315,7 @@ static int add_irqfd(struct gondola_vm *vm, struct gondola_eventfds *fds,
 	}
 	irqfd->ctx = eventfd_ctx_fileget(file);
 	err = -EBUSY;
-	/* Two that both take the count would miss each other's events. */
+	/* Two irqfds of one eventfd would each miss the events that the other takes. */
 	list_for_each_entry(other, &fds->irq, link)
 		if (other->ctx == irqfd->ctx)
 			goto taken;
@@ -329,7 +325,7 @@ static int add_irqfd(struct gondola_vm *vm, struct gondola_eventfds *fds,
 	init_poll_funcptr(&irqfd->table, on_queue);
 	list_add_tail(&irqfd->link, &fds->irq);
 	fds->nr_irq++;
-	/* Writes from before count too. */
+	/* Writes before the registration count too. */
 	if (vfs_poll(file, &irqfd->table) & EPOLLIN)
 		pulse(irqfd);
 	fput(file);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The I/O APIC: 24 pins, each with an entry that says where its interrupt
- * goes.  A level-triggered pin sends once, sets remote IRR, and may send again
- * only after the EOI: this bounds a line that stays high.  An edge on a
- * masked pin is lost, as the data sheet says.
+ * The I/O APIC: 24 pins, each with an entry that directs its interrupt.  A level-triggered pin
+ * sends once, sets remote IRR, and sends again only after the EOI, which bounds a line that stays
+ * high.  An edge on a masked pin is lost, as in the data sheet.
  */
 #include <linux/bitops.h>
 #include <linux/nospec.h>
@@ -22,13 +21,13 @@ static bool ioapic_send(struct gondola_irqchip *chip, u64 entry, struct gondola_
 		.shorthand = TO_DEST,
 	};
 
-	/* A start-up IPI is no delivery mode of this chip. */
+	/* The chip has no delivery mode for start-up IPIs. */
 	if (msg.mode == DELIVER_SIPI)
 		return false;
 	return lapic_deliver(chip->vm, &msg, from);
 }
 
-/* A level-triggered pin may have become, or still be, ready to send. */
+/* Send if a level-triggered pin can. */
 static void ioapic_check_level(struct gondola_irqchip *chip, u32 pin, struct gondola_vcpu *from)
 {
 	struct ioapic *ioapic = &chip->ioapic;
@@ -37,7 +36,7 @@ static void ioapic_check_level(struct gondola_irqchip *chip, u32 pin, struct gon
 	if (!(ioapic->level & BIT(pin)) || !(entry & REDIR_LEVEL) ||
 	    (entry & (REDIR_MASKED | REDIR_REMOTE_IRR)))
 		return;
-	/* NMI and INIT have no EOI that would clear remote IRR: they are edges. */
+	/* NMI and INIT are edges, since no EOI would clear remote IRR. */
 	if (ioapic_send(chip, entry, from) &&
 	    (entry & REDIR_MODE) >> DELIVERY_SHIFT <= DELIVER_LOWEST)
 		ioapic->redirect[pin] |= REDIR_REMOTE_IRR;
@@ -122,7 +121,7 @@ static void ioapic_write(struct gondola_irqchip *chip, u32 val, struct gondola_v
 		new = (*entry & (GENMASK_ULL(63, 32) | REDIR_READ_ONLY)) |
 		      (val & ~REDIR_READ_ONLY);
 	new &= REDIR_DEFINED;
-	/* Software without a directed EOI clears remote IRR by a moment of edge mode. */
+	/* Without a directed EOI, software clears remote IRR by a switch to edge mode and back. */
 	if (!(new & REDIR_LEVEL))
 		new &= ~REDIR_REMOTE_IRR;
 	*entry = new;
@@ -148,7 +147,7 @@ void ioapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool
 		else
 			val = ioapic->select;
 	} else if (offset == IOAPIC_WINDOW) {
-		/* The window takes whole words only. */
+		/* The window takes only whole words. */
 		if (!write)
 			val = ioapic_read(ioapic);
 		else if (bytes >= 4)
@@ -180,7 +179,7 @@ int ioapic_get(struct gondola_vm *vm, struct gondola_rec_ioapic *rec)
 	rec->select = ioapic->select;
 	rec->id = ioapic->id;
 	rec->level = ioapic->level;
-	/* Edges are sent at once or lost: none is ever held back. */
+	/* Edges are sent at once or lost, so none is pending. */
 	rec->irr = 0;
 	spin_unlock_irqrestore(&chip->lock, flags);
 	return 0;

@@ -60,12 +60,12 @@ static void registers(struct kunit *test)
 		set_entry(vcpu, pin, ~0ull);
 		KUNIT_EXPECT_EQ(test, get_entry(vcpu, pin), REDIR_DEFINED & ~REDIR_READ_ONLY);
 	}
-	/* Beyond the last pin is nothing. */
+	/* There is nothing beyond the last pin. */
 	set(vcpu, 0x40, ~0u);
 	KUNIT_EXPECT_EQ(test, get(vcpu, 0x40), 0);
 	set(vcpu, 0xff, ~0u);
 	KUNIT_EXPECT_EQ(test, get(vcpu, 0xff), 0);
-	/* The page around the two registers reads 0 and takes nothing. */
+	/* The rest of the page reads 0 and ignores writes. */
 	irq_test_mmio_write(vcpu, IOAPIC_BASE + 0x40, 0x31);
 	KUNIT_EXPECT_EQ(test, irq_test_mmio_read(vcpu, IOAPIC_BASE + 0x40), 0);
 }
@@ -101,7 +101,7 @@ static void levels(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get_entry(vcpu, 9), REDIR_LEVEL | REDIR_REMOTE_IRR | 0x61);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x61);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_TMR + 0x30), 2);
-	/* Only the EOI lets it send again. */
+	/* It sends again only after the EOI. */
 	line(vcpu, 9, false);
 	line(vcpu, 9, true);
 	KUNIT_EXPECT_EQ(test, lapic_in(vcpu, LAPIC_IRR + 0x30), 0);
@@ -111,13 +111,13 @@ static void levels(struct kunit *test)
 	lapic_out(vcpu, LAPIC_EOI, 0);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
 	KUNIT_EXPECT_EQ(test, get_entry(vcpu, 9), REDIR_LEVEL | 0x61);
-	/* Unmasked while high. */
+	/* A pin that is high is unmasked. */
 	set_entry(vcpu, 9, REDIR_LEVEL | REDIR_MASKED | 0x61);
 	line(vcpu, 9, true);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
 	set_entry(vcpu, 9, REDIR_LEVEL | 0x61);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x61);
-	/* A moment of edge mode clears remote IRR where there is no directed EOI. */
+	/* A switch to edge mode and back clears remote IRR, as there is no directed EOI. */
 	set_entry(vcpu, 9, REDIR_MASKED | 0x61);
 	KUNIT_EXPECT_EQ(test, get_entry(vcpu, 9), REDIR_MASKED | 0x61);
 	line(vcpu, 9, false);
@@ -135,7 +135,7 @@ static void storm_is_bounded_by_eoi(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
 		lapic_out(vcpu, LAPIC_EOI, 0);
 	}
-	/* No vCPU takes it: nothing is sent, nothing is owed. */
+	/* No vCPU takes it, so no EOI is expected. */
 	lapic_out(vcpu, LAPIC_SVR, 0xff);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x71);
 	lapic_out(vcpu, LAPIC_EOI, 0);
@@ -174,7 +174,7 @@ static void destinations(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, take_and_end(vm->vcpus[2]), 0x51);
 	KUNIT_EXPECT_EQ(test, take_and_end(vm->vcpus[0]), -1);
 	line(vcpu, 20, false);
-	/* A level goes to two; the first EOI of them lets it send again. */
+	/* A level goes to two vCPUs; after the first EOI it may be sent again. */
 	set_entry(vcpu, 20, 6ull << 56 | REDIR_LOGICAL | REDIR_LEVEL | 0x51);
 	line(vcpu, 20, true);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vm->vcpus[1]), 0x51);
@@ -219,7 +219,7 @@ static void state_survives(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, ioapic_set(vm, &rec, &bad), 0);
 	KUNIT_ASSERT_EQ(test, ioapic_get(vm, &again), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(&rec, &again, sizeof(rec)), 0);
-	/* The launcher can let go of a line that it held when it was saved. */
+	/* The launcher can release a line that it held when the VM was saved. */
 	KUNIT_EXPECT_EQ(test, take_and_end(vcpu), 0x61);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x61);
 	line(vcpu, 9, false);

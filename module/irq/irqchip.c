@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The interrupt chips of a VM together: life, lines, and who claims which address. */
+/* The interrupt chips of a VM: life, lines, and dispatch by address. */
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include "irqchip.h"
@@ -13,8 +13,8 @@ static_assert(GONDOLA_NR_GSI == IOAPIC_PINS);
 #define NR_ISA		16
 
 /*
- * GSIs 16 to 23 are the PCI interrupts A to H of a PC.  As there, a router hands each to a line of
- * the PIC as well, for guests that do not use the I/O APIC.  No other device has these lines.
+ * GSIs 16 to 23 are the PCI interrupts A to H of a PC.  For guests that do not use the I/O APIC a
+ * router passes each to a line of the PIC as well.  No other device has these lines.
  */
 static const u8 pic_line_of[GONDOLA_NR_GSI - NR_ISA] = GONDOLA_PIC_LINES;
 
@@ -57,7 +57,7 @@ static void route(struct gondola_irqchip *chip, u32 gsi)
 void irqchip_restore_level(struct gondola_irqchip *chip, u32 gsi, bool level)
 {
 	lockdep_assert_held(&chip->lock);
-	/* In whatever order the chips are restored: it is the router that holds such a line. */
+	/* The router holds such a line, regardless of the order in which chips are restored. */
 	if (gsi < NR_ISA && chip->routed & BIT(gsi))
 		level = false;
 	chip->sources[gsi] = level ? BIT(gsi ? GONDOLA_IRQ_LAUNCHER : GONDOLA_IRQ_PIT) : 0;
@@ -145,7 +145,7 @@ bool gondola_irq_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int bytes, bo
 	byte = write ? *val : 0xff;
 	if (!pio_byte(chip, port, write, &byte))
 		return false;
-	/* The chips are 8 bits wide: the bus cuts a wider access into bytes. */
+	/* The chips have 8 bits: the bus splits a wider access into bytes. */
 	out = byte;
 	for (i = 1; i < bytes; i++) {
 		byte = write ? *val >> (i * 8) : 0xff;

@@ -12,7 +12,7 @@
 
 /**
  * struct pic_chip - one 8259A
- * @level: the lines as they are
+ * @level: the present levels of the lines
  * @base: vector of line 0
  * @init_state: 0, or the number of the initialisation word (ICW2 … ICW4) expected next
  * @icw4: the low bits of ICW1: bit 0: ICW4 follows, bit 1: there is no ICW3
@@ -45,7 +45,7 @@ struct pic {
 
 /**
  * struct ioapic - the I/O APIC
- * @level: the pins as they are
+ * @level: the present levels of the pins
  */
 struct ioapic {
 	u64 redirect[IOAPIC_PINS];
@@ -55,10 +55,10 @@ struct ioapic {
 };
 
 /**
- * struct pit_channel - one of the 8254's counters
+ * struct pit_channel - a counter of the 8254
  * @count: as loaded, 1 … 65536 (BCD: 10000); valid unless @null_count
- * @start: when it was loaded or triggered
- * @held: modes 0 and 4, gate low: how long it had run
+ * @start: time at which it was loaded or triggered
+ * @held: modes 0 and 4, gate low: the time for which it had run
  * @triggered: modes 1 and 5: the gate has risen since
  */
 struct pit_channel {
@@ -83,7 +83,7 @@ struct pit_channel {
 /**
  * struct pit - the 8254
  * @timer: the next rise of channel 0's output
- * @due: when that is; 0: never
+ * @due: time of this rise; 0: never
  * @speaker: port 0x61's writable bits
  */
 struct pit {
@@ -95,11 +95,10 @@ struct pit {
 };
 
 /**
- * struct gondola_irqchip - what a VM has besides its vCPUs' local APICs
- * @lock: the lines, the PIC and the I/O APIC: a line changes in all of them at once, and a
- *	restored chip has its lines
+ * struct gondola_irqchip - the interrupt chips of a VM, without the local APICs
+ * @lock: for lines, PIC and I/O APIC, so that a line changes in all of them at once
  * @sources: for each GSI, a bit for each source that holds it high
- * @routed: lines of the PIC that are high by the router of GSIs 16 to 23
+ * @routed: lines of the PIC that the router of GSIs 16 to 23 holds high
  * @last_lowest: vCPU that took the last message of lowest priority
  */
 struct gondola_irqchip {
@@ -113,7 +112,7 @@ struct gondola_irqchip {
 	struct pit pit;
 };
 
-/** irqchip_level() - is a GSI's line high?  The lock is held */
+/** irqchip_level() - is a GSI's line high?  Lock held */
 static inline bool irqchip_level(const struct gondola_irqchip *chip, u32 gsi)
 {
 	return chip->sources[gsi];
@@ -127,34 +126,34 @@ static inline bool irqchip_pic_level(const struct gondola_irqchip *chip, u32 lin
 
 /* irqchip.c */
 /**
- * irqchip_restore_level() - the saved level of a GSI's line
+ * irqchip_restore_level() - set the saved level of a GSI's line
  *
- * Its holder is taken to be its usual driver, which then can let it go.  The lock is held.
+ * Its usual driver becomes the holder, and can then release it.  Lock held.
  */
 void irqchip_restore_level(struct gondola_irqchip *chip, u32 gsi, bool level);
-/** irq_pulse() - like gondola_irq_set_line(): a rise and a fall that nothing comes between */
+/** irq_pulse() - raise and lower a line with nothing in between; see gondola_irq_set_line() */
 void irq_pulse(struct gondola_vm *vm, u32 gsi, enum gondola_irq_source source);
 
 /* pic.c */
 void pic_init(struct gondola_irqchip *chip);
-/** pic_update_line() - look at line @line again; the lock is held */
+/** pic_update_line() - handle a change of line @line; lock held */
 void pic_update_line(struct gondola_irqchip *chip, u32 line);
 u8 pic_read(struct gondola_irqchip *chip, u16 port);
 void pic_write(struct gondola_irqchip *chip, u16 port, u8 val);
 /**
  * pic_ack() - the interrupt-acknowledge cycle: the vector, or -1 if the output is low
- * @line: which one it is of; that of the second chip if that had none any more
+ * @line: out: its line; the second chip's line if that chip has no request any more
  */
 int pic_ack(struct gondola_irqchip *chip, u8 *line);
-/** pic_take_back() - undo the cycle that gave @line */
+/** pic_take_back() - undo the acknowledge cycle of @line */
 void pic_take_back(struct gondola_irqchip *chip, u8 line);
-/* The record's row calls these: 0, or -EINVAL with *@bad the offset of the bad field. */
+/* For saved state: 0, or -EINVAL with the offset of the bad field in *@bad. */
 int pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec);
 int pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u32 *bad);
 
 /* ioapic.c */
 void ioapic_init(struct gondola_irqchip *chip);
-/** ioapic_update_pin() - look at the line of @pin again; the lock is held */
+/** ioapic_update_pin() - handle a change of @pin's line; lock held */
 void ioapic_update_pin(struct gondola_irqchip *chip, u32 pin);
 void ioapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
 		 void *data);

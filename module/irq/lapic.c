@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The local APIC: its registers, through the xAPIC page or x2APIC's MSRs, and
- * what the run loop asks before each entry.  Messages between APICs are in
- * lapic_deliver.c, the timer in lapic_timer.c, saved state in lapic_state.c.
+ * The local APIC: its registers, in the xAPIC page or x2APIC's MSRs, and the questions of the run
+ * loop before each entry.  Messages between APICs are in lapic_deliver.c, the timer in
+ * lapic_timer.c, saved state in lapic_state.c.
  */
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -34,7 +34,7 @@ static bool pending_slow(struct gondola_lapic *lapic)
 
 	if (vector < 0 && !extint_ready(lapic)) {
 		WRITE_ONCE(lapic->attention, false);
-		/* A requester sets attention last: look once more, behind our own store. */
+		/* A requester sets attention last, so look once more after clearing it. */
 		smp_mb();
 		vector = lapic_top_vector(lapic->irr);
 		if (vector < 0 && !extint_ready(lapic))
@@ -63,8 +63,8 @@ int gondola_irq_ack(struct gondola_vcpu *vcpu)
 		}
 	}
 	/*
-	 * The guest would take the bit that was offered for the last interrupt for an EOI of this
-	 * one, of which an I/O APIC may want to hear.  The run loop withdraws it first.
+	 * The guest would use the bit that was offered for the last interrupt for this one, whose
+	 * EOI an I/O APIC may wait for.  The run loop withdraws the offer first.
 	 */
 	if (unlikely(vcpu->eoi_offered))
 		return -1;
@@ -73,7 +73,7 @@ int gondola_irq_ack(struct gondola_vcpu *vcpu)
 		return -1;
 	clear_bit(vector, lapic->irr);
 	__set_bit(vector, lapic->isr);
-	/* It was above PPR, so it is above all that is in service, and above TPR. */
+	/* It was above PPR, so it is above TPR and all vectors in service. */
 	lapic->isr_top = vector;
 	WRITE_ONCE(lapic->ppr, vector & 0xf0);
 	lapic->acked = ACKED_LAPIC;
@@ -173,7 +173,7 @@ static void lapic_set_svr(struct gondola_lapic *lapic, u32 val)
 {
 	unsigned int i;
 
-	/* An APIC that is off takes no interrupt, not even one that came before. */
+	/* An APIC that is off takes no interrupt, not even one that is pending. */
 	lapic_timer_settle(lapic);
 	WRITE_ONCE(lapic->svr, val & LAPIC_SVR_WRITABLE);
 	if (!(val & LAPIC_SVR_ENABLE))
@@ -201,7 +201,7 @@ static void lapic_send_ipi(struct gondola_lapic *lapic, u32 icr, u32 dest, bool 
 		}
 		break;
 	case DELIVER_INIT:
-		/* The de-assertion only mattered to the arbitration of old buses. */
+		/* Only the arbitration of old buses needed the de-assertion. */
 		if ((icr & ICR_LEVEL) && !(icr & ICR_ASSERT))
 			return;
 		fallthrough;
@@ -293,7 +293,7 @@ int lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *val)
 	return 0;
 }
 
-/* The bits that a write through an MSR may set; anything else, or another register, is #GP. */
+/* The bits that WRMSR may set.  Other bits, and other registers, raise #GP. */
 static bool x2apic_write_ok(const struct gondola_lapic *lapic, u32 reg, u64 val)
 {
 	switch (reg) {
@@ -319,7 +319,7 @@ static bool x2apic_write_ok(const struct gondola_lapic *lapic, u32 reg, u64 val)
 	}
 }
 
-/* Like lapic_read(); bits that cannot be written are dropped. */
+/* Like lapic_read().  Read-only bits are ignored. */
 static int lapic_write(struct gondola_lapic *lapic, u32 reg, u32 val)
 {
 	int err = lapic_settle_eoi(lapic->vcpu);
@@ -361,7 +361,7 @@ static int lapic_write(struct gondola_lapic *lapic, u32 reg, u32 val)
 	case LAPIC_ESR:
 		lapic->esr = xchg(&lapic->errors, 0);
 		break;
-	case LAPIC_ID:		/* fixed: it is the vCPU's id */
+	case LAPIC_ID:		/* read-only: it is the vCPU's id */
 	case LAPIC_VERSION:
 	case LAPIC_APR:
 	case LAPIC_PPR:
@@ -383,8 +383,8 @@ int lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool w
 	int ret = 0;
 
 	/*
-	 * A register is the first word of its 16 bytes and is written as a
-	 * whole. What the manual leaves undefined reads 0 or does nothing.
+	 * A register is the first word of its 16 bytes, and must be written as a whole.  An
+	 * undefined access reads 0 or does nothing.
 	 */
 	if (write) {
 		if (!byte && bytes >= sizeof(word)) {
@@ -453,7 +453,7 @@ static void lapic_reset(struct gondola_lapic *lapic)
 	unsigned long flags;
 	unsigned int i;
 
-	/* The guest's bit is the guest's to clear before it turns this on again. */
+	/* The guest must clear its bit before it turns this on again. */
 	lapic->vcpu->msrs.eoi = 0;
 	lapic->vcpu->eoi_offered = false;
 	spin_lock_irqsave(&lapic->lock, flags);
@@ -491,7 +491,7 @@ static bool base_valid(const struct gondola_lapic *lapic, u64 base)
 
 static void lapic_set_base(struct gondola_lapic *lapic, u64 base)
 {
-	/* Which processor booted is no matter of the guest's choice. */
+	/* The guest cannot choose the boot processor. */
 	base = (base & ~APIC_BASE_BSP) | (lapic->vcpu->id ? 0 : APIC_BASE_BSP);
 	WRITE_ONCE(lapic->base, base);
 	if ((base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE)
@@ -556,7 +556,7 @@ void gondola_lapic_cpuid_changed(struct gondola_vcpu *vcpu, bool x2apic, bool ts
 
 /* ---- life ------------------------------------------------------------------ */
 
-/* From one state to the next: a start-up IPI that comes meanwhile finds the one or the other. */
+/* With the lock held a start-up IPI finds the state before or after, nothing in between. */
 static enum gondola_startup take_signal(struct gondola_lapic *lapic, u8 *vector)
 {
 	if (lapic->signals & BIT(SIGNAL_INIT)) {
@@ -564,7 +564,7 @@ static enum gondola_startup take_signal(struct gondola_lapic *lapic, u8 *vector)
 		WRITE_ONCE(lapic->waiting, lapic->vcpu->id != 0);
 		return GONDOLA_STARTUP_INIT;
 	}
-	/* It was for a vCPU that waits. */
+	/* A start-up IPI counts only for a vCPU that waits. */
 	WRITE_ONCE(lapic->signals, 0);
 	if (!lapic->waiting)
 		return GONDOLA_STARTUP_NONE;
@@ -608,7 +608,7 @@ int gondola_lapic_create(struct gondola_vcpu *vcpu)
 	lapic_reset(lapic);
 	lapic_set_base(lapic, LAPIC_DEFAULT_BASE | APIC_BASE_ENABLE);
 	if (vcpu->id == 0) {
-		/* As firmware leaves it: virtual wire mode, the PIC behind LINT0, NMI at LINT1. */
+		/* The state that firmware leaves: virtual wire mode, the PIC at LINT0, NMI at LINT1. */
 		lapic->extint = &vcpu->vm->irqchip->pic.output;
 		lapic_set_svr(lapic, LAPIC_SVR_ENABLE | SPURIOUS_RESET);
 		lapic_set_lvt(lapic, LVT_LINT0, DELIVER_EXTINT << DELIVERY_SHIFT);

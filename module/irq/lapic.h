@@ -2,11 +2,11 @@
 /*
  * The local APIC, private to the interrupt room.
  *
- * All but @irr, @tmr, @errors, @signals, @sipi_vector, @waiting and @attention is
- * written by the vCPU's thread alone (or under its mutex).  Others read the few
- * registers that decide whether a message is for this APIC, and add what it brings
- * to those, under @lock.  The thread takes the lock where it replaces them (a
- * reset, a saved state); it takes single vectors out of @irr without, atomically.
+ * Only the vCPU's thread (or the holder of its mutex) writes the fields, except @irr, @tmr,
+ * @errors, @signals, @sipi_vector, @waiting and @attention.  A sender reads the registers that
+ * decide whether a message is for this APIC, and adds the message to these fields, under @lock.
+ * The thread takes the lock to replace them (reset, saved state), and takes single vectors out of
+ * @irr atomically without it.
  */
 #ifndef GONDOLA_IRQ_LAPIC_H
 #define GONDOLA_IRQ_LAPIC_H
@@ -23,8 +23,8 @@
 #define NR_VECTORS_LAPIC	256
 
 /*
- * Least period of a periodic LAPIC timer.  Each expiry costs the vCPU's own
- * thread one pass through its run loop, and nobody else anything.
+ * The least period of a periodic LAPIC timer.  An expiry costs the vCPU's own thread a pass through
+ * its run loop, and costs nobody else anything.
  */
 #define LAPIC_MIN_PERIOD_NS	20000u
 
@@ -37,7 +37,7 @@
  * @timer: fires at @expires (or when the TSC reaches @deadline), unless the LVT masks it
  * @initial: initial count
  * @divide: divide configuration, as written
- * @expires: when the count reaches zero next; 0: it does not count
+ * @expires: time at which the count reaches zero; 0: it does not count
  * @deadline: guest TSC; 0: disarmed
  */
 struct lapic_timer {
@@ -52,17 +52,18 @@ enum lapic_acked { ACKED_NOTHING, ACKED_LAPIC, ACKED_PIC };
 
 /**
  * struct gondola_lapic - a local APIC
- * @lock: a message arrives, or a reset or saved state replaces what arrived, as a whole
- * @attention: cleared by the vCPU's thread when it found nothing requested, set after a request:
- *	what gondola_irq_pending() looks at first
+ * @lock: held while a message arrives, and while a reset or saved state replaces what arrived
+ * @attention: set after each request, cleared by the vCPU's thread when none is left;
+ * 	gondola_irq_pending() checks it first
  * @ppr: processor priority, derived from @tpr and @isr_top
  * @isr_top: highest vector in service, or -1
- * @acked, @acked_which: what gondola_irq_ack() gave last: a vector of this APIC's or a line of the PIC
- * @extint: the PIC's output, where it is wired to this APIC's LINT0; else NULL
+ * @acked, @acked_which: the last result of gondola_irq_ack(): a vector of this APIC or a line of
+ * 	the PIC
+ * @extint: the PIC's output, if it is wired to LINT0; else NULL
  * @mmio: address of the xAPIC page; ~0 while there is none
  * @base: APIC_BASE MSR
- * @errors: gathered since the last write of ESR
- * @waiting: after INIT: nothing but a start-up IPI gets the vCPU going
+ * @errors: collected since the last write of ESR
+ * @waiting: after INIT, until a start-up IPI
  */
 struct gondola_lapic {
 	spinlock_t lock;
@@ -96,7 +97,7 @@ struct gondola_lapic {
 };
 
 /**
- * struct lapic_message - what travels from I/O APIC or ICR to local APICs
+ * struct lapic_message - a message from the I/O APIC or an ICR to local APICs
  * @dest: APIC id, or logical destination
  * @wide: @dest has 32 bits (x2APIC); otherwise 8
  */
@@ -143,18 +144,18 @@ static inline int lapic_top_vector(const unsigned long *map)
 }
 
 /* lapic.c */
-/** lapic_mmio() - 0, or -EAGAIN: memory is missing, nothing has happened */
+/** lapic_mmio() - access the xAPIC page; 0, or -EAGAIN: memory is missing, nothing was done */
 int lapic_mmio(struct gondola_vcpu *vcpu, u32 offset, unsigned int bytes, bool write,
 	       void *data);
 /**
- * lapic_read() - a register, by its offset in the xAPIC page
+ * lapic_read() - read a register, by its offset in the xAPIC page
  *
- * -EINVAL: there is no such register in this mode.  -EAGAIN: memory is missing.
+ * -EINVAL: this mode has no such register.  -EAGAIN: memory is missing.
  */
 int lapic_read(struct gondola_lapic *lapic, u32 reg, bool x2apic, u64 *val);
 u32 lapic_lvt_writable(const struct gondola_lapic *lapic, unsigned int i);
 void lapic_update_ppr(struct gondola_lapic *lapic);
-/** lapic_eoi() - the highest vector in service is done with */
+/** lapic_eoi() - end the highest vector in service */
 void lapic_eoi(struct gondola_lapic *lapic);
 /** lapic_error() - note an error and raise LVT_ERROR; any context */
 void lapic_error(struct gondola_lapic *lapic, u32 error);
@@ -162,9 +163,9 @@ void lapic_error(struct gondola_lapic *lapic, u32 error);
 /* lapic_deliver.c; any context */
 /**
  * lapic_accept() - request a vector
- * @kick: false if the caller is the vCPU's own thread, which looks before it enters
+ * @kick: false if the vCPU's own thread calls, since it checks before it enters
  *
- * Returns false if the APIC does not take it: disabled, or not a legal vector.
+ * Returns false if the APIC is disabled, or the vector is illegal.
  */
 bool lapic_accept(struct gondola_lapic *lapic, u8 vector, bool level, bool kick);
 /**
@@ -183,12 +184,12 @@ void lapic_timer_init(struct gondola_lapic *lapic);
 void lapic_timer_destroy(struct gondola_lapic *lapic);
 void lapic_timer_reset(struct gondola_lapic *lapic);
 /**
- * lapic_timer_settle() - before a register changes: what came to pass till now has its effect
+ * lapic_timer_settle() - before a register changes: handle expiries up to now
  *
- * Returns the clock that it went by.
+ * Returns the time that it used for now.
  */
 u64 lapic_timer_settle(struct gondola_lapic *lapic);
-/** lapic_timer_lvt_changed() - after a write of the timer's LVT entry, which was @old */
+/** lapic_timer_lvt_changed() - called after a write of the timer's LVT entry; @old: its old value */
 void lapic_timer_lvt_changed(struct gondola_lapic *lapic, u32 old);
 u32 lapic_timer_count(struct gondola_lapic *lapic);
 void lapic_timer_set_initial(struct gondola_lapic *lapic, u32 count);
@@ -197,14 +198,14 @@ u64 lapic_timer_deadline(struct gondola_lapic *lapic);
 void lapic_timer_set_deadline(struct gondola_lapic *lapic, u64 deadline);
 /** lapic_timer_remaining() - ns until the count is zero; 0 only if it does not count */
 u64 lapic_timer_remaining(struct gondola_lapic *lapic);
-/** lapic_timer_restore() - take saved values and start */
+/** lapic_timer_restore() - set saved values and start */
 void lapic_timer_restore(struct gondola_lapic *lapic, u32 initial, u32 divide, u64 deadline,
 			 u64 remaining_ns);
 
-/** lapic_settle_eoi() - collect it and take the offer back, so that registers say it all */
+/** lapic_settle_eoi() - collect a paravirtual EOI or withdraw the offer, so that registers are complete */
 int lapic_settle_eoi(struct gondola_vcpu *vcpu);
 
-/* lapic_state.c: the record's row calls these: 0, or -EINVAL with *@bad the offset of the bad field. */
+/* lapic_state.c, for saved state: 0, or -EINVAL with the offset of the bad field in *@bad. */
 int lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec);
 int lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic *rec, u32 *bad);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Messages to local APICs: who is addressed, and what each delivery mode does there. */
+/* Messages to local APICs: addressing and delivery modes. */
 #include <linux/bitops.h>
 #include "irqchip.h"
 #include "lapic.h"
 
-/* The least vector that a message may carry ("Valid Interrupt Vectors"). */
+/* The least valid vector of a message ("Valid Interrupt Vectors"). */
 #define FIRST_LEGAL_VECTOR	16
 
 static void wake(struct gondola_vcpu *vcpu, enum gondola_request req)
@@ -36,7 +36,7 @@ bool lapic_accept(struct gondola_lapic *lapic, u8 vector, bool level, bool kick)
 		was_requested = test_and_set_bit(vector, lapic->irr);
 	}
 	spin_unlock_irqrestore(&lapic->lock, flags);
-	/* The thread that set the bit first also kicks. */
+	/* Only the thread that set the bit kicks. */
 	if (!taken || was_requested)
 		return taken;
 	WRITE_ONCE(lapic->attention, true);
@@ -49,7 +49,7 @@ void lapic_error(struct gondola_lapic *lapic, u32 error)
 {
 	u32 lvt = READ_ONCE(lapic->lvt[LVT_ERROR]);
 
-	/* One interrupt for each kind of error until the guest reads them. */
+	/* Each kind of error interrupts once, until the guest reads ESR. */
 	if (test_and_set_bit(__ffs(error), &lapic->errors) || (lvt & LVT_MASKED))
 		return;
 	if ((lvt & LVT_VECTOR) < FIRST_LEGAL_VECTOR)
@@ -58,7 +58,7 @@ void lapic_error(struct gondola_lapic *lapic, u32 error)
 		lapic_accept(lapic, lvt & LVT_VECTOR, false, true);
 }
 
-/* A start-up IPI that came before INIT is forgotten with all else. */
+/* INIT drops everything, including a start-up IPI that came before it. */
 static void accept_init(struct gondola_lapic *lapic)
 {
 	unsigned long flags;
@@ -104,7 +104,7 @@ static bool deliver_one(struct gondola_vcpu *vcpu, const struct lapic_message *m
 			return false;
 		wake(vcpu, GONDOLA_REQ_EVENT);
 		return true;
-	default:	/* SMI: there is no SMM. ExtINT: the PIC is wired to LINT0 only. */
+	default:	/* SMI: there is no SMM.  ExtINT: the PIC is wired to LINT0 only. */
 		return false;
 	}
 }
@@ -154,7 +154,7 @@ static bool matches(struct gondola_vcpu *vcpu, const struct lapic_message *msg,
 	return msg->logical ? logical_match(lapic, msg) : vcpu->id == msg->dest;
 }
 
-/* Lowest priority: the least PPR wins; among equals it goes round. */
+/* Lowest priority: the least PPR wins; equals take turns. */
 static bool deliver_lowest(struct gondola_vm *vm, const struct lapic_message *msg,
 			   struct gondola_vcpu *from)
 {
@@ -216,7 +216,7 @@ int gondola_lapic_send_ipis(struct gondola_vcpu *from, const unsigned long *whom
 	    (msg.mode != DELIVER_FIXED || msg.vector < FIRST_LEGAL_VECTOR))
 		return -EINVAL;
 	for_each_set_bit(i, whom, bits) {
-		/* Neither beyond the last nor, by wrapping, the broadcast id. */
+		/* Stop behind the last id: no wrapping to the broadcast id. */
 		if (first >= GONDOLA_MAX_VCPUS || i >= GONDOLA_MAX_VCPUS - first)
 			break;
 		msg.dest = first + i;
@@ -231,7 +231,7 @@ void lapic_pic_raised(struct gondola_vm *vm)
 	struct gondola_lapic *lapic;
 	u32 lint0;
 
-	/* A vCPU 0 that does not exist yet starts with attention set. */
+	/* If vCPU 0 does not exist yet: it will start with attention set. */
 	if (!vcpu)
 		return;
 	lapic = vcpu->lapic;

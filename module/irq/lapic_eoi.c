@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Paravirtual EOI, as documented in Linux's Documentation/virt/kvm/x86/msr.rst:
- * a bit in the guest's memory that the host sets says that this interrupt needs
- * no more for its EOI than clearing the bit; the host sees that at the next exit.
+ * the host sets a bit in the guest's memory, and the guest may clear it instead of writing EOI.
+ * The host sees this at the next exit.
  *
- * So it is offered only when nothing waits for the EOI: no other vector is in
- * service or requested, and no I/O APIC wants to hear of it.  When one is
- * requested later the offer is withdrawn, and the guest writes the register.
+ * So it is offered only if nothing depends on the EOI: no other vector is in service or requested,
+ * and no I/O APIC waits for it.  If a vector is requested later the offer is withdrawn, and the
+ * guest writes the register.
  */
 #include <linux/errno.h>
 #include "mmu/mmu.h"
@@ -43,7 +43,7 @@ static int collect(struct gondola_vcpu *vcpu, bool withdraw)
 	      gondola_gpa_read(vcpu, gpa, &byte, sizeof(byte));
 	if (err == -EAGAIN)
 		return err;
-	/* A guest whose record is no memory any more writes the register, or waits for ever. */
+	/* If the record is no memory any more, the guest must write the register. */
 	if (err)
 		vcpu->eoi_offered = false;
 	else if (!(byte & NO_EOI_NEEDED))
@@ -63,7 +63,7 @@ int lapic_settle_eoi(struct gondola_vcpu *vcpu)
 	return vcpu->eoi_offered ? collect(vcpu, true) : 0;
 }
 
-/* Also makes it present, which offers count on.  Not yet there (-EAGAIN): none till then. */
+/* This also makes the page present, as offers need it.  -EAGAIN: no offers until it is. */
 static bool may_offer_there(struct gondola_vcpu *vcpu, u64 value)
 {
 	u8 old;
@@ -91,7 +91,7 @@ int gondola_lapic_set_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
 	return set_pv_eoi(vcpu, value, true);
 }
 
-/* Since the guest said so, the page may have become one of its tables: no offers then. */
+/* The page may have become a page table since: then make no offers. */
 int gondola_lapic_restore_pv_eoi(struct gondola_vcpu *vcpu, u64 value)
 {
 	return set_pv_eoi(vcpu, value, false);

@@ -16,7 +16,7 @@ static void save_bitmap(const unsigned long *map, struct gondola_rec_lapic *rec,
 		REC_REG(rec, reg + i * 16) = words[i];
 }
 
-/* The fields that other threads set, read at one moment. */
+/* Fields that other threads set are read at one moment. */
 static void get_arrived(struct gondola_lapic *lapic, struct gondola_rec_lapic *rec)
 {
 	unsigned long flags;
@@ -47,13 +47,13 @@ int lapic_get(struct gondola_vcpu *vcpu, struct gondola_rec_lapic *rec)
 	if (err)
 		return err;
 	memset(rec, 0, sizeof(*rec));
-	/* First, since it may still turn an expiry into a request. */
+	/* Do this first: it may turn an expiry into a request. */
 	rec->timer_remaining_ns = lapic_timer_remaining(lapic);
 	rec->tsc_deadline = lapic_timer_deadline(lapic);
 	for (reg = 0; reg < ARRAY_SIZE(rec->regs) * 16; reg += 16)
 		if (!lapic_read(lapic, reg, x2apic, &val))
 			REC_REG(rec, reg) = val;
-	/* Not all that must be kept can be read in each mode. */
+	/* Some registers that must be saved cannot be read in every mode. */
 	REC_REG(rec, LAPIC_DFR) = lapic->dfr;
 	REC_REG(rec, LAPIC_ICR2) = lapic->icr2;
 	get_arrived(lapic, rec);
@@ -84,7 +84,7 @@ static bool rec_reg_valid(const struct gondola_lapic *lapic, u32 reg, u32 val)
 	case LAPIC_ICR:
 		return !(val & ~ICR_WRITABLE);
 	case LAPIC_LVT ... LAPIC_LVT_LAST:
-		/* CPUID may not have been set yet; the timer's mode is looked at then. */
+		/* CPUID may not be set yet; the timer's mode is checked when it is. */
 		return !(val & ~(lapic_lvt_writable(lapic, (reg - LAPIC_LVT) >> 4) |
 				 (reg == LAPIC_LVT ? LVT_TIMER_DEADLINE : 0)));
 	case LAPIC_TDCR:
@@ -112,7 +112,7 @@ static void restore_bitmap(unsigned long *map, const struct gondola_rec_lapic *r
 	bitmap_from_arr32(map, words, NR_VECTORS_LAPIC);
 }
 
-/* An interrupt that arrives meanwhile is replaced with the rest, or is requested afterwards. */
+/* An interrupt that arrives meanwhile is either replaced as well or requested afterwards. */
 static void set_arrived(struct gondola_lapic *lapic, const struct gondola_rec_lapic *rec)
 {
 	unsigned long flags;
@@ -140,7 +140,7 @@ int lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic *rec, u3
 		if (!rec_reg_valid(lapic, i << 4, rec->regs[i]))
 			return -EINVAL;
 	}
-	/* The longest period: all of the count at the largest divisor. */
+	/* The longest period has the largest count and divisor. */
 	*bad = offsetof(struct gondola_rec_lapic, timer_remaining_ns);
 	if (rec->timer_remaining_ns > (u64)U32_MAX << 7)
 		return -EINVAL;
@@ -152,7 +152,7 @@ int lapic_set(struct gondola_vcpu *vcpu, const struct gondola_rec_lapic *rec, u3
 	if (rec->errors > 0xff)
 		return -EINVAL;
 
-	/* Forget the interrupts in service: such a bit must not be taken for another's. */
+	/* Forget the offer: a saved bit must not count as an EOI of another interrupt. */
 	err = lapic_settle_eoi(vcpu);
 	if (err)
 		return err;

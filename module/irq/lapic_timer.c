@@ -2,14 +2,12 @@
 /*
  * The local APIC's timer.  It counts nanoseconds (GONDOLA_LAPIC_HZ).
  *
- * The host's timer only wakes the vCPU's thread, by GONDOLA_REQ_TIMER; that
- * thread injects, and arms the next period.  So a timer never races with the
- * registers, a vCPU that does not run costs no interrupts, and periods that
- * pass meanwhile merge into one interrupt, as they do in IRR.
+ * The host's timer only wakes the vCPU's thread, by GONDOLA_REQ_TIMER.  The thread injects and arms
+ * the next period.  So a timer does not race with the registers, a vCPU that does not run costs no
+ * interrupts, and periods that end meanwhile merge into one interrupt, as in IRR.
  *
- * A write of a register first settles what came to pass before it, by the old
- * registers.  What it arms is in the future of that one reading of the clock,
- * and fires, however late the host's timer is set.
+ * Before a register changes, expiries so far are handled by the old registers.  The new expiry is
+ * computed from the same reading of the clock, so it is not lost if the host's timer is set late.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -18,7 +16,7 @@
 
 static_assert(GONDOLA_LAPIC_HZ == NSEC_PER_SEC);
 
-/* Far deadlines are approached in steps, so that the arithmetic stays in 64 bits. */
+/* The timer approaches a far deadline in steps, so that 64 bits suffice. */
 #define MAX_STEP_SECONDS	1000u
 
 static u64 now_ns(const struct gondola_lapic *lapic)
@@ -75,13 +73,13 @@ static bool arm_deadline(struct gondola_lapic *lapic)
 	if (t->deadline <= now)
 		return false;
 	delta = min_t(u64, t->deadline - now, (u64)khz * 1000 * MAX_STEP_SECONDS);
-	/* Rounded up: an early interrupt would only have to be armed again. */
+	/* Round up, since an early timer would have to be armed again. */
 	irq_timer_start_vm(lapic->vcpu->vm, &t->timer,
 			   now_ns(lapic) + div_u64(delta * 1000000, khz) + 1);
 	return true;
 }
 
-/* Moves a periodic timer's expiry into the future, in whole periods. */
+/* Move a periodic timer's expiry into the future, by whole periods. */
 static void skip_periods(struct gondola_lapic *lapic, u64 now)
 {
 	struct lapic_timer *t = &lapic->timer;
@@ -91,7 +89,7 @@ static void skip_periods(struct gondola_lapic *lapic, u64 now)
 		t->expires += (div64_u64(now - t->expires, period) + 1) * period;
 }
 
-/* Makes the host's timer agree with the registers, after lapic_timer_settle(). */
+/* Set the host's timer by the registers, after lapic_timer_settle(). */
 static void timer_arm(struct gondola_lapic *lapic)
 {
 	struct lapic_timer *t = &lapic->timer;
@@ -108,7 +106,7 @@ static void timer_arm(struct gondola_lapic *lapic)
 	}
 }
 
-/* A timer that is due has its effect: an interrupt, unless masked, and the next period. */
+/* If the timer is due, request the interrupt, unless masked, and begin the next period. */
 static void timer_expire(struct gondola_lapic *lapic, u64 now)
 {
 	struct lapic_timer *t = &lapic->timer;
@@ -131,7 +129,7 @@ static void timer_expire(struct gondola_lapic *lapic, u64 now)
 
 void gondola_lapic_timer_fired(struct gondola_vcpu *vcpu)
 {
-	/* The request may be stale, what it was for stopped or replaced; or it asks to arm. */
+	/* The request may be stale, if the timer was stopped or set anew, or may only ask to arm it. */
 	lapic_timer_settle(vcpu->lapic);
 	timer_arm(vcpu->lapic);
 }
@@ -146,7 +144,7 @@ u64 lapic_timer_settle(struct gondola_lapic *lapic)
 
 void gondola_lapic_rearm(struct gondola_vcpu *vcpu)
 {
-	/* Later, so that saved records may come in any order: the TSC may still be set. */
+	/* Arm it later: the TSC may be restored after this record. */
 	gondola_request(vcpu, GONDOLA_REQ_TIMER);
 }
 
@@ -183,7 +181,7 @@ void lapic_timer_lvt_changed(struct gondola_lapic *lapic, u32 old)
 	timer_arm(lapic);
 }
 
-/* At the clock's @now. */
+/* The remaining time at @now. */
 static u64 remaining_at(struct gondola_lapic *lapic, u64 now)
 {
 	struct lapic_timer *t = &lapic->timer;
@@ -205,7 +203,7 @@ static u32 count_at(struct gondola_lapic *lapic, u64 now)
 	unsigned int shift = divide_shift(t->divide);
 	u64 left = remaining_at(lapic, now);
 
-	/* A period that was lengthened to the least one shows full for a while. */
+	/* If the period was lengthened to the least one, the count stays full for a while. */
 	return min_t(u64, (left + (1u << shift) - 1) >> shift, t->initial);
 }
 
@@ -233,7 +231,7 @@ void lapic_timer_set_divide(struct gondola_lapic *lapic, u32 divide)
 	u64 now = lapic_timer_settle(lapic);
 	u32 count = count_at(lapic, now);
 
-	/* The rest of the count goes on at the new rate. */
+	/* The remaining count continues at the new rate. */
 	t->divide = divide;
 	if (t->expires)
 		t->expires = now + ((u64)count << divide_shift(divide));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two 8259A, the second on line 2 of the first, and their edge/level control
- * registers.  An edge is kept until it is acknowledged, even if the line falls
- * before: the real chip would forget it and report a spurious interrupt.
+ * Two 8259A, the second on line 2 of the first, and their edge/level control registers.  An edge is
+ * kept until it is acknowledged, even if the line falls before.  The real chip drops it and reports
+ * a spurious interrupt.
  */
 #include <linux/bitops.h>
 #include "irqchip.h"
@@ -12,16 +12,16 @@
 #define SLAVE	1
 #define CASCADE	2
 
-/* Lines that can be level-triggered: not timer, keyboard, cascade, RTC, FPU. */
+/* Lines that can be level-triggered: all but timer, keyboard, cascade, RTC, FPU. */
 static const u8 elcr_writable[2] = { 0xf8, 0xde };
 
-/* Position of the most urgent of @lines, 0 … 7, counted from the first in priority. */
+/* The position of the most urgent of @lines, 0 … 7, counted from the line of highest priority. */
 static unsigned int urgency(const struct pic_chip *chip, u8 lines)
 {
 	return __ffs(ror8(lines, chip->first));
 }
 
-/* The line that the chip asks to interrupt for, or -1. */
+/* The line for which the chip requests an interrupt, or -1. */
 static int pic_line(const struct pic *pic, int which)
 {
 	const struct pic_chip *chip = &pic->chip[which];
@@ -41,7 +41,7 @@ static int pic_line(const struct pic *pic, int which)
 	return (p + chip->first) & 7;
 }
 
-/* Derives the cascade and the output. Returns true if the output rose. */
+/* Derive the cascade and the output.  Returns true if the output rose. */
 static bool pic_derive(struct pic *pic)
 {
 	struct pic_chip *master = &pic->chip[MASTER];
@@ -113,17 +113,17 @@ int pic_ack(struct gondola_irqchip *chip, u8 *which)
 				pic_ack_line(&pic->chip[SLAVE], line);
 				*which = 8 + line;
 			}
-			/* Without a request the chip answers as for its last line. */
+			/* Without a request the chip answers with its last line. */
 			vector = pic->chip[SLAVE].base + (line >= 0 ? line : 7);
 		}
-		/* The caller is the vCPU's thread, which looks again before it enters. */
+		/* No kick: the vCPU's thread calls, and checks again before it enters. */
 		pic_derive(pic);
 	}
 	spin_unlock_irqrestore(&chip->lock, flags);
 	return vector;
 }
 
-/* An edge is requested again; a level still is, if the line is high still. */
+/* Request an edge again.  A level requests by itself while the line is high. */
 static void pic_take_back_line(struct pic_chip *chip, unsigned int line)
 {
 	u8 mask = BIT(line);
@@ -162,7 +162,7 @@ static void pic_init_word1(struct pic_chip *chip, u8 val)
 	chip->init_state = 2;
 }
 
-/* The initialisation words after the first. */
+/* Handle an initialisation word after the first. */
 static void pic_init_word(struct pic_chip *chip, u8 val)
 {
 	switch (chip->init_state) {
@@ -170,7 +170,7 @@ static void pic_init_word(struct pic_chip *chip, u8 val)
 		chip->base = val & 0xf8;
 		chip->init_state = !(chip->icw4 & 2) ? 3 : chip->icw4 & 1 ? 4 : 0;
 		break;
-	case 3:		/* how the chips are wired, which is fixed */
+	case 3:		/* the wiring of the chips, which is fixed */
 		chip->init_state = chip->icw4 & 1 ? 4 : 0;
 		break;
 	case 4:
@@ -231,7 +231,7 @@ static void pic_write_elcr(struct gondola_irqchip *chip, int which, u8 val)
 	struct pic_chip *c = &chip->pic.chip[which];
 
 	c->elcr = val & elcr_writable[which];
-	/* A level-triggered line requests as long as it is high, and no longer. */
+	/* A level-triggered line requests while it is high. */
 	c->irr = (c->irr & ~c->elcr) | (c->level & c->elcr);
 }
 
@@ -286,7 +286,7 @@ u8 pic_read(struct gondola_irqchip *chip, u16 port)
 
 void pic_init(struct gondola_irqchip *chip)
 {
-	/* As firmware leaves it: vectors where the IBM PC had them, all lines masked. */
+	/* The state that firmware leaves: the IBM PC's vectors, all lines masked. */
 	chip->pic.chip[MASTER].base = 0x08;
 	chip->pic.chip[SLAVE].base = 0x70;
 	chip->pic.chip[MASTER].imr = 0xff;
@@ -328,7 +328,7 @@ int pic_get(struct gondola_vm *vm, struct gondola_rec_pic *rec)
 
 #define PIC_OFFSET(field)	offsetof(struct gondola_rec_pic, chip[0].field)
 
-/* Where the first bad field of a saved chip lies in the first chip's record, or -1. */
+/* The offset of the first bad field, relative to the first chip's record, or -1. */
 static int pic_bad_field(const struct gondola_rec_pic *rec, int i)
 {
 	if (rec->chip[i].vector_base & 7)
@@ -398,7 +398,7 @@ int pic_set(struct gondola_vm *vm, const struct gondola_rec_pic *rec, u32 *bad)
 		if (gsi != CASCADE)
 			irqchip_restore_level(chip, gsi,
 					      pic->chip[gsi >> 3].level & BIT(gsi & 7));
-	/* The output is derived, not believed. */
+	/* Derive the output; the saved one is not used. */
 	WRITE_ONCE(pic->output, false);
 	pic_update(chip);
 	spin_unlock_irqrestore(&chip->lock, flags);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Suite pic: two 8259A, and how they reach the processor. */
+/* Suite pic: two 8259A, and their connection to the processor. */
 #include <linux/prandom.h>
 #include "test_host.h"
 
 #define M	0x20
 #define S	0xa0
 
-/* As PC software sets them up: vectors 0x30 and 0x38. */
+/* The set-up of PC software: vectors 0x30 and 0x38. */
 static struct gondola_vcpu *setup(struct kunit *test, u8 icw4)
 {
 	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
@@ -47,13 +47,13 @@ static void priorities(struct kunit *test)
 	irq_test_out(vcpu, M, 0x0b);
 	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0x02);
 	irq_test_out(vcpu, M, 0x20);
-	/* The slave's come by line 2, so before 4. */
+	/* The slave's lines come by line 2, so before 4. */
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3c);
 	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0x04);
 	irq_test_out(vcpu, S, 0x20);
 	irq_test_out(vcpu, M, 0x20);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x34);
-	/* Nested: a higher line interrupts, a specific EOI ends the lower one. */
+	/* Nesting: a higher line interrupts; a specific EOI ends the lower one. */
 	pulse(vcpu, 0);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x30);
 	irq_test_out(vcpu, M, 0x64);
@@ -78,13 +78,13 @@ static void masks(struct kunit *test)
 	irq_test_out(vcpu, M, 0x20);
 	irq_test_out(vcpu, M + 1, 0xf7);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x33);
-	/* Special mask: a masked line in service holds nobody back. */
+	/* Special mask mode: a masked line in service blocks no other line. */
 	pulse(vcpu, 5);
 	irq_test_out(vcpu, M + 1, 0x08);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
 	irq_test_out(vcpu, M, 0x68);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x35);
-	/* There a plain EOI does not end what is masked. */
+	/* In this mode a non-specific EOI does not end a masked line. */
 	irq_test_out(vcpu, M, 0x20);
 	irq_test_out(vcpu, M, 0x0b);
 	KUNIT_EXPECT_EQ(test, irq_test_in(vcpu, M), 0x08);
@@ -109,14 +109,14 @@ static void levels(struct kunit *test)
 	irq_test_out(vcpu, S, 0x20);
 	irq_test_out(vcpu, M, 0x20);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
-	/* A level that falls before it is taken is gone. */
+	/* A level that falls before it is acknowledged does not interrupt. */
 	line(vcpu, 10, true);
 	line(vcpu, 10, false);
 	KUNIT_EXPECT_FALSE(test, gondola_irq_pending(vcpu));
 	KUNIT_EXPECT_EQ(test, gondola_irq_ack(vcpu), -1);
 }
 
-/* A line that was acknowledged and not taken is requested once more, and no other line is. */
+/* After an acknowledge that the guest did not take, this line alone is requested once more. */
 static void interrupts_are_taken_back(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu = setup(test, 0x01);
@@ -125,14 +125,14 @@ static void interrupts_are_taken_back(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, gondola_irq_take_back(vcpu));
 	pulse(vcpu, 5);
 	pulse(vcpu, 12);
-	/* The second chip's comes first.  The vector of the LAPIC's is that of line 12. */
+	/* The second chip's interrupt comes first.  The LAPIC's has the vector of line 12. */
 	lapic_accept(vcpu->lapic, 0x3c, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3c);
 	KUNIT_EXPECT_TRUE(test, gondola_irq_take_back(vcpu));
 	KUNIT_EXPECT_FALSE(test, gondola_irq_take_back(vcpu));
 	KUNIT_EXPECT_EQ(test, pic->chip[0].isr | pic->chip[1].isr, 0);
 	KUNIT_EXPECT_EQ(test, vcpu->lapic->isr_top, -1);
-	/* A more urgent one that comes meanwhile is taken first. */
+	/* A more urgent interrupt that arrives meanwhile is taken first. */
 	pulse(vcpu, 1);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
 	irq_test_out(vcpu, M, 0x20);
@@ -144,7 +144,7 @@ static void interrupts_are_taken_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3c);
 	lapic_out(vcpu, LAPIC_EOI, 0);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
-	/* A level that falls meanwhile is gone. */
+	/* A level that falls meanwhile does not interrupt. */
 	irq_test_out(vcpu, 0x4d1, 0x08);
 	line(vcpu, 11, true);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x3b);
@@ -159,7 +159,7 @@ static void rotation(struct kunit *test)
 	struct gondola_vcpu *vcpu = setup(test, 0x01);
 	int i;
 
-	/* Rotate on EOI: the one just served becomes the last. */
+	/* Rotate on EOI: the line just served gets the lowest priority. */
 	pulse(vcpu, 3);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x33);
 	irq_test_out(vcpu, M, 0xa0);
@@ -224,7 +224,7 @@ static void reaches_the_processor_by_lint0(struct kunit *test)
 	struct gondola_vcpu *vcpu = setup(test, 0x01);
 	u32 lint0 = LAPIC_LVT + LVT_LINT0 * 16;
 
-	/* ExtINT is above the task priority, and leaves no trace in the LAPIC. */
+	/* ExtINT ignores the task priority, and does not change the LAPIC. */
 	lapic_out(vcpu, LAPIC_TPR, 0xff);
 	pulse(vcpu, 1);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
@@ -238,7 +238,7 @@ static void reaches_the_processor_by_lint0(struct kunit *test)
 	lapic_out(vcpu, lint0, DELIVER_EXTINT << DELIVERY_SHIFT);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
 	irq_test_out(vcpu, M, 0x20);
-	/* Fixed: the LAPIC's own vector; the PIC still waits to be polled. */
+	/* Fixed mode has the LAPIC's own vector; the PIC's request still waits for a poll. */
 	lapic_out(vcpu, lint0, 0x55);
 	pulse(vcpu, 1);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x55);
@@ -250,7 +250,7 @@ static void reaches_the_processor_by_lint0(struct kunit *test)
 	lapic_out(vcpu, lint0, DELIVER_NMI << DELIVERY_SHIFT);
 	pulse(vcpu, 1);
 	KUNIT_EXPECT_TRUE(test, gondola_take_request(vcpu, GONDOLA_REQ_NMI));
-	/* No LAPIC: the PIC is wired to the processor. */
+	/* With the LAPIC off the PIC is wired to the processor. */
 	gondola_lapic_set_msr(vcpu, MSRX_APIC_BASE, LAPIC_DEFAULT_BASE);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x31);
 }
@@ -286,7 +286,7 @@ static void the_router_has_lines_for_gsis_above_15(struct kunit *test)
 	line(vcpu, 16, true);
 	line(vcpu, 10, false);
 	KUNIT_EXPECT_EQ_MSG(test, irq_test_in(vcpu, S), 0x04, "GSI 16 holds it");
-	/* Restored, in either order, it falls with the GSI that holds it. */
+	/* Restored in either order, the line falls with the GSI that holds it. */
 	pic_get(vcpu->vm, &pic);
 	ioapic_get(vcpu->vm, &ioapic);
 	for (i = 0; i < 2; i++) {
@@ -352,7 +352,7 @@ static void ports(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(not_ours); i++)
 		KUNIT_EXPECT_FALSE_MSG(test, gondola_irq_pio(vcpu, not_ours[i], 1, false, &val),
 				       "%#x", not_ours[i]);
-	/* A wide access is cut into bytes; what no chip claims floats. */
+	/* A wide access is split into bytes; bytes that no chip claims read as ones. */
 	irq_test_out(vcpu, M + 1, 0x5a);
 	KUNIT_EXPECT_TRUE(test, gondola_irq_pio(vcpu, M + 1, 2, false, &val));
 	KUNIT_EXPECT_EQ(test, val, 0xff5a);

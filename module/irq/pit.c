@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The 8254 and port 0x61.  Counters are computed from the clock when they are
- * read; only the output of channel 0, which drives line 0, needs a timer.  A
- * count that is written takes effect at once, also in modes 2 and 3, where the
- * chip would finish the period under way.
+ * The 8254 and port 0x61.  Counters are computed from the clock when they are read; only the output
+ * of channel 0, which drives line 0, needs a timer.  A new count takes effect at once, also in
+ * modes 2 and 3, where the chip finishes the current period first.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -12,7 +11,7 @@
 #include "irqchip.h"
 
 #define PIT_HZ			1193182u
-/* Shorter periods of channel 0 run at this one: its timer burdens the host, not the vCPU. */
+/* The least period of channel 0: its timer runs on the host's time, not the vCPU's. */
 #define PIT_MIN_PERIOD_NS	100000u
 #define REFRESH_NS		15085u
 #define SPEAKER_WRITABLE	0x0f
@@ -34,13 +33,13 @@ static u64 ticks(u64 ns)
 	return mul_u64_u64_div_u64(ns, PIT_HZ, NSEC_PER_SEC);
 }
 
-/* Rounded up, so that ticks() of it is @n. */
+/* Round up, so that ticks() returns @n. */
 static u64 ticks_to_ns(u64 n)
 {
 	return mul_u64_u64_div_u64(n, NSEC_PER_SEC, PIT_HZ) + 1;
 }
 
-/* Mode 1 and 5 start at a rising gate, the others with the count. */
+/* Modes 1 and 5 start with a rising gate, the others with the count. */
 static bool by_gate(const struct pit_channel *c)
 {
 	return c->mode == 1 || c->mode == 5;
@@ -51,7 +50,7 @@ static bool periodic(const struct pit_channel *c)
 	return c->mode == 2 || c->mode == 3;
 }
 
-/* How long it has counted, or NOT_STARTED. */
+/* The time for which it has counted, or NOT_STARTED. */
 static u64 elapsed(const struct pit_channel *c, u64 now)
 {
 	if (c->null_count || (by_gate(c) && !c->triggered))
@@ -91,7 +90,7 @@ static u32 from_bcd(u16 n)
 	return (n & 15) + (n >> 4 & 15) * 10 + (n >> 8 & 15) * 100 + (n >> 12) * 1000;
 }
 
-/* The counter as it is read. */
+/* The value of the counter. */
 static u16 current_count(const struct pit_channel *c, u64 now)
 {
 	u64 ns = elapsed(c, now), d;
@@ -104,7 +103,7 @@ static u16 current_count(const struct pit_channel *c, u64 now)
 	case 2:
 		n = c->count - d % c->count;
 		break;
-	case 3:		/* counts down by two, twice in a period */
+	case 3:		/* counts down by two, and twice in a period */
 		n = c->count - (2 * (d % c->count)) % c->count;
 		break;
 	default:	/* goes on below zero */
@@ -116,7 +115,7 @@ static u16 current_count(const struct pit_channel *c, u64 now)
 
 /* ---- channel 0's line ------------------------------------------------------- */
 
-/* When the output of channel 0 rises next; 0: never. Its gate is always high. */
+/* The time of the next rise of channel 0's output; 0: never.  Its gate is always high. */
 static u64 next_rise(const struct pit *pit, u64 now)
 {
 	const struct pit_channel *c = &pit->channel[0];
@@ -130,7 +129,7 @@ static u64 next_rise(const struct pit *pit, u64 now)
 	return d < c->count ? c->start + ticks_to_ns(c->count) : 0;
 }
 
-/* An edge after @now, the time that the caller went by, is not lost. */
+/* @now is the caller's time, so that no edge after it is lost. */
 static void pit_schedule(struct pit *pit, u64 now, u64 not_before)
 {
 	u64 due = next_rise(pit, now);
@@ -149,14 +148,14 @@ static void pit_stop(struct pit *pit)
 	irq_timer_stop(&pit->timer);
 }
 
-/* A rise that is due has its effect, whether the timer has told of it yet or not. */
+/* Handle a rise that is due, even if the timer has not fired yet. */
 static void pit_settle(struct pit *pit)
 {
 	u64 now = now_ns(pit);
 
 	if (!pit->due || now < pit->due)
 		return;
-	/* Between two rises the line falls; when, matters to nobody. */
+	/* The line falls between two rises; the time of the fall does not matter. */
 	gondola_irq_set_line(pit_vm(pit), 0, GONDOLA_IRQ_PIT, false);
 	gondola_irq_set_line(pit_vm(pit), 0, GONDOLA_IRQ_PIT, true);
 	pit_schedule(pit, now, now + PIT_MIN_PERIOD_NS);
@@ -283,7 +282,7 @@ static void pit_write_control(struct pit *pit, u8 val)
 	}
 	c->access = val >> 4 & 3;
 	c->mode = val >> 1 & 7;
-	if (c->mode > 5)	/* 6 and 7 are 2 and 3: the top bit does not matter there */
+	if (c->mode > 5)	/* modes 6 and 7 are 2 and 3 */
 		c->mode -= 4;
 	c->bcd = val & 1;
 	c->null_count = true;
@@ -312,7 +311,7 @@ static void pit_set_gate(struct pit *pit, struct pit_channel *c, bool gate)
 	} else if (by_gate(c)) {
 		c->triggered = true;
 		c->start = now;
-	} else {	/* modes 0 and 4 go on where they stopped, 2 and 3 begin again */
+	} else {	/* modes 0 and 4 continue, 2 and 3 start again */
 		c->start = periodic(c) ? now : now - c->held;
 	}
 }
@@ -369,7 +368,7 @@ void pit_init(struct gondola_irqchip *chip)
 
 	spin_lock_init(&pit->lock);
 	irq_timer_init(&pit->timer, pit_fired);
-	/* Nothing counts before it is programmed. */
+	/* A channel does not count before it is programmed. */
 	for (i = 0; i < 3; i++) {
 		pit->channel[i].access = 3;
 		pit->channel[i].count = 0x10000;
@@ -382,7 +381,7 @@ void pit_destroy(struct gondola_irqchip *chip)
 {
 	unsigned long flags;
 
-	/* A callback under way must not start the timer again. */
+	/* A running callback must not start the timer again. */
 	spin_lock_irqsave(&chip->pit.lock, flags);
 	chip->pit.due = 0;
 	spin_unlock_irqrestore(&chip->pit.lock, flags);
@@ -397,7 +396,7 @@ void gondola_pit_clock_changed(struct gondola_vm *vm)
 	spin_lock_irqsave(&pit->lock, flags);
 	if (gondola_clock_held(vm))
 		irq_timer_stop(&pit->timer);
-	else if (pit->due)	/* also what fell due just before it stood still */
+	else if (pit->due)	/* also a rise that fell due just before the clock stopped */
 		irq_timer_start_vm(vm, &pit->timer, pit->due);
 	spin_unlock_irqrestore(&pit->lock, flags);
 }
@@ -430,7 +429,7 @@ int pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
 		rec->channel[i].null_count = c->null_count;
 		rec->channel[i].elapsed_ns = elapsed(c, now);
 	}
-	/* Due, but the host's timer is late: it must still come after a restore. */
+	/* A rise that is due while the host's timer is late must come after a restore. */
 	if (pit->due && now >= pit->due)
 		rec->channel[0].elapsed_ns = min(rec->channel[0].elapsed_ns,
 						 pit->due - pit->channel[0].start - 2);
@@ -440,15 +439,15 @@ int pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
 }
 
 #define PIT_OFFSET(field)	offsetof(struct gondola_rec_pit, channel[0].field)
-/* Keep the start of computations far from 64 bits: 70 years. */
+/* The limit, 70 years, keeps computations within 64 bits. */
 #define MAX_ELAPSED_NS		(1ull << 61)
 
-/* Where the first bad field of a saved channel lies in the first channel's record, or -1. */
+/* The offset of the first bad field, relative to the first channel's record, or -1. */
 static int pit_bad_field(const struct gondola_rec_pit *rec, int i)
 {
 	if (rec->channel[i].bcd > 1)
 		return PIT_OFFSET(bcd);
-	/* Not 10000 for BCD: the count may be from before the mode was changed. */
+	/* The limit is not 10000 for BCD, since the count may be older than the mode. */
 	if (!rec->channel[i].count || rec->channel[i].count > 0x10000)
 		return PIT_OFFSET(count);
 	if (rec->channel[i].mode > 5)

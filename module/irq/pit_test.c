@@ -5,7 +5,7 @@
 
 #define HZ_PIT	1193182u
 
-/* Time in which @n counts pass, and no more. */
+/* The time of @n counts. */
 static u64 counts(u32 n)
 {
 	return (u64)n * NSEC_PER_SEC / HZ_PIT + 1;
@@ -40,7 +40,7 @@ static void counts_down(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
 
-	/* Mode 0 goes on below zero; mode 2 reloads; mode 3 runs twice by two. */
+	/* Mode 0 counts on below zero; mode 2 reloads; mode 3 counts by two, twice in a period. */
 	program(vcpu, 1, 0, 1000);
 	irq_test_advance(counts(400));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 600);
@@ -213,7 +213,7 @@ static void ticks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ticks_in(vcpu, 10ull * NSEC_PER_SEC, 100000), 999);
 	program(vcpu, 0, 3, 0);		/* 18.2 Hz */
 	KUNIT_EXPECT_EQ(test, ticks_in(vcpu, 10ull * NSEC_PER_SEC, 100000), 182);
-	/* The guest that takes none meanwhile finds one. */
+	/* Ticks that the guest does not take merge into one. */
 	irq_test_advance(NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), 0x50);
 	lapic_out(vcpu, LAPIC_EOI, 0);
@@ -300,7 +300,7 @@ static void stands_while_held(struct kunit *test)
 	gondola_clock_release(vm);
 	pit_get(vm, &after);
 	KUNIT_EXPECT_EQ(test, memcmp(&before, &after, sizeof(before)), 0);
-	/* The rest of its period, then the next ones. */
+	/* The rest of the period passes, then the next ones. */
 	for (rises = 0; rises < 3; rises++) {
 		u64 due = vm->irqchip->pit.due - gondola_vm_clock_ns(vm);
 
@@ -320,7 +320,7 @@ static void expect_one_rise(struct kunit *test, struct gondola_vcpu *vcpu, u64 n
 	KUNIT_EXPECT_EQ_MSG(test, rises, 1, "mode %u, count %u", mode, count);
 }
 
-/* However much time passes between two lines, or the host's timer is late, what is due comes once. */
+/* A tick comes once, however much time passes between two lines, and however late the host's timer is. */
 static void events_while_arming(struct kunit *test)
 {
 	static const u16 lengths[] = { 1, 2, 3, 119, 1193, 5000, 11932 };
@@ -339,12 +339,12 @@ static void events_while_arming(struct kunit *test)
 		irq_test_step = 1000;
 		program(vcpu, 0, mode, n);
 		expect_one_rise(test, vcpu, 100000000, mode, n);
-		/* It is due, and the guest reprograms the channel first. */
+		/* It is due, but first the guest reprograms the channel, */
 		program(vcpu, 0, mode, n);
 		irq_test_step = counts(n);
 		irq_test_out(vcpu, 0x43, 0x30 | mode << 1);
 		expect_one_rise(test, vcpu, 100000000, mode, n);
-		/* ... or the clock stands still, with this time of its. */
+		/* … or the clock stops at this time, */
 		program(vcpu, 0, mode, n);
 		irq_test_step = counts(n);
 		gondola_clock_hold(vm);
@@ -352,7 +352,7 @@ static void events_while_arming(struct kunit *test)
 		irq_test_advance(1000000);
 		gondola_clock_release(vm);
 		expect_one_rise(test, vcpu, 100000000, mode, n);
-		/* ... or it is saved, and goes on elsewhere. */
+		/* … or the VM is saved, and restored elsewhere. */
 		program(vcpu, 0, mode, n);
 		irq_test_step = counts(n);
 		pit_get(vm, &rec);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Clock, timers and TSC of the tests; a VM for the suites of the interrupt room. */
+/* Clock, timers and TSC of the tests, and a VM for the suites of the interrupt room. */
 #include <linux/bug.h>
 #include "host/time.h"
 #include "test_host.h"
@@ -54,7 +54,7 @@ u32 gondola_host_tsc_khz(void)
 	return TSC_KHZ;
 }
 
-/* No vCPU sleeps or runs in the tests: it counts that the call came after the request. */
+/* No vCPU sleeps or runs in the tests; only note that the request came before the kick. */
 void gondola_vcpu_kick(struct gondola_vcpu *vcpu)
 {
 	irq_test_kicked |= vcpu->requests ? BIT(vcpu->id) : 0;

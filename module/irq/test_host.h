@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For the suites of the interrupt room: a VM with vCPUs that only collect
- * requests, and a clock that moves when told to.  The TSC follows that clock.
+ * For the suites of the interrupt room: a VM with vCPUs that only collect requests, and a clock
+ * that moves on command.  The TSC follows that clock.
  */
 #ifndef GONDOLA_IRQ_TEST_HOST_H
 #define GONDOLA_IRQ_TEST_HOST_H
@@ -10,21 +10,21 @@
 #include "irqchip.h"
 #include "lapic.h"
 
-/** irq_test_advance() - let time pass; timers that fall due fire in order */
+/** irq_test_advance() - let time pass, and fire timers in order */
 void irq_test_advance(u64 ns);
 /*
- * Called once, in place of another thread, at the next call out of the room: after the host's clock or
- * TSC was read, or when a timer is stopped.
+ * Called once at the next call out of the room, as another thread would run: after the host's clock
+ * or TSC was read, or when a timer is stopped.
  */
 extern void (*gondola_test_meanwhile)(void);
-/** irq_test_step - what each reading of clock or TSC moves them on by; tests set it to 0 again */
+/** irq_test_step - advance of clock and TSC at each reading; tests set it to 0 again */
 extern u64 irq_test_step;
 /** irq_test_kicked - bit i: vCPU i was kicked with a request set; tests clear it */
 extern u32 irq_test_kicked;
-/** irq_test_timers() - how many timers are armed */
+/** irq_test_timers() - number of armed timers */
 unsigned int irq_test_timers(void);
 
-/** irq_test_vm() - a VM with @nr vCPUs, all features offered, in place of the one before */
+/** irq_test_vm() - make a new VM with @nr vCPUs that offers all features */
 struct gondola_vm *irq_test_vm(struct kunit *test, unsigned int nr);
 void irq_test_exit(struct kunit *test);
 
@@ -43,13 +43,13 @@ static inline void lapic_out(struct gondola_vcpu *vcpu, u32 reg, u32 val)
 	irq_test_mmio_write(vcpu, LAPIC_DEFAULT_BASE + reg, val);
 }
 
-/** irq_test_take() - what the vCPU would take now: a vector, or -1 */
+/** irq_test_take() - acknowledge as the vCPU would now: a vector, or -1 */
 static inline int irq_test_take(struct gondola_vcpu *vcpu)
 {
 	return gondola_irq_pending(vcpu) ? gondola_irq_ack(vcpu) : -1;
 }
 
-/** irq_test_run_requests() - what the run loop does about the timer */
+/** irq_test_run_requests() - handle the timer's requests, as the run loop does */
 static inline void irq_test_run_requests(struct gondola_vcpu *vcpu)
 {
 	if (gondola_take_request(vcpu, GONDOLA_REQ_TIMER))

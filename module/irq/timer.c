@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Timers on the host's hrtimers. */
+/* Timers by the host's hrtimers. */
 #include <linux/hrtimer.h>
 #include "host/compat.h"
 #include "timer.h"
@@ -8,7 +8,7 @@ static enum hrtimer_restart run(struct hrtimer *hrtimer)
 {
 	struct irq_timer *timer = container_of(hrtimer, struct irq_timer, hrtimer);
 
-	/* Owners start it again themselves, under their lock: see hrtimer_start() in a callback. */
+	/* Owners restart the timer themselves, under their lock, by hrtimer_start() in the callback. */
 	timer->fired(timer);
 	return HRTIMER_NORESTART;
 }
@@ -22,7 +22,7 @@ void irq_timer_init(struct irq_timer *timer, void (*fired)(struct irq_timer *tim
 
 void irq_timer_start(struct irq_timer *timer, u64 ns)
 {
-	/* Pinned: the vCPU's own processor takes the interrupt, which is then also the kick. */
+	/* Pinned: the vCPU's own processor takes the interrupt, which serves as the kick. */
 	hrtimer_start(&timer->hrtimer, ns_to_ktime(ns), HRTIMER_MODE_ABS_PINNED_HARD);
 }
 
