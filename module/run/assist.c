@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The vCPU as a world for the instruction emulator: its memory, ports and registers;
- * and what has to wait for the launcher.
+ * The instruction emulator's access to a vCPU's memory, ports and registers, and the accesses that
+ * wait for the launcher.
  *
- * When an instruction needs an answer from the launcher it is not finished
- * half-way: the vCPU leaves, and the instruction is emulated again with the
- * answer at hand.  Writes are posted: the instruction completes, then the vCPU
- * leaves once for each of them.
+ * If an instruction needs an answer from the launcher, the vCPU exits, and the instruction is
+ * emulated again from its start with the answer.  Writes are posted: the instruction completes,
+ * then the vCPU exits once for each of them.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -22,7 +21,7 @@
 #include "mmu/mmu.h"
 #include "vcpu.h"
 
-/* Exits within which the same table write in vain is taken as no progress. */
+/* A second write to the same table within so many page faults counts as no progress. */
 #define NO_PROGRESS	16
 
 static_assert(sizeof(struct gondola_fxsave) == GONDOLA_FX_BYTES);
@@ -56,7 +55,7 @@ static int send_write(struct assist *in)
 
 /* ---- memory ------------------------------------------------------------- */
 
-/* Rounds of a string instruction that are complete need their answers no more. */
+/* Drop the answers of completed rounds of a string instruction. */
 static void forget_rounds(struct assist *in, u64 tag)
 {
 	unsigned int n = 0;
@@ -81,7 +80,7 @@ static int read_fragment(struct assist *in, gpa_t gpa, void *buf, unsigned int b
 		in->next_read++;
 		return GONDOLA_EMUL_OK;
 	}
-	/* The rest answers something else. */
+	/* The other answers belong to another access. */
 	in->nr_reads = in->next_read;
 	if (in->nr_reads == ASSIST_MMIO_MAX)
 		return GONDOLA_EMUL_UNKNOWN;
@@ -96,7 +95,7 @@ static int read_fragment(struct assist *in, gpa_t gpa, void *buf, unsigned int b
 		in->nr_reads = ++in->next_read;
 		return GONDOLA_EMUL_OK;
 	}
-	/* The launcher sees accesses in their order: first what was written before. */
+	/* The launcher must see accesses in order: earlier writes first. */
 	if (in->nr_writes || in->pending)
 		return GONDOLA_EMUL_USER;
 	fill_mmio(vcpu->run, f, false);
@@ -162,7 +161,7 @@ int assist_ask_memory(struct gondola_emulator *e)
 	return GONDOLA_EMUL_USER;
 }
 
-/* An access that did not succeed and is not MMIO. */
+/* Handle an access that failed and is not MMIO. */
 static noinline int access_failed(struct assist *in, enum gondola_access_result result, gva_t la,
 				  const struct gondola_access *out)
 {
@@ -274,7 +273,7 @@ static int op_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const voi
 			return GONDOLA_EMUL_OK;
 		if (result != GONDOLA_ACCESS_MMIO)
 			return access_failed(in, result, la, &out);
-		/* The device gave *old in this very instruction: it must not be read twice. */
+		/* The device gave *old in this instruction: do not read it twice. */
 		if (in->next_read && in->reads[in->next_read - 1].gpa == out.gpa)
 			return op_write(e, la, new, bytes, false);
 	}
@@ -305,7 +304,7 @@ static int op_fetch(struct gondola_emulator *e, gva_t la, void *buf, unsigned in
 		if (likely(result == GONDOLA_ACCESS_OK))
 			continue;
 		if (*got)
-			break;	/* perhaps the instruction ends before */
+			break;	/* the instruction may end before that */
 		if (result == GONDOLA_ACCESS_MMIO)
 			return GONDOLA_EMUL_UNKNOWN;
 		return access_failed(in, result, la, &out);
@@ -374,7 +373,7 @@ static u8 mode_of(struct gondola_vcpu *vcpu)
 {
 	struct gondola_segment cs;
 
-	/* Compatibility mode has no RIP above 4 GiB: a kernel's addresses say it all. */
+	/* In compatibility mode there is no RIP above 4 GiB. */
 	if (gondola_long_mode(vcpu) && vcpu->regs.rip >> 32)
 		return GONDOLA_EMUL_LONG64;
 	if (!(vcpu->cr0 & CR0_PE))
@@ -436,7 +435,7 @@ static int leave_unknown(struct assist *in)
 	return RUN_LEAVE;
 }
 
-/* The guest's FPU is in the processor: an instruction that computes there has a copy of it. */
+/* The processor holds the guest's FPU.  Instructions that compute with it use a copy. */
 static int emulate_with_fpu(struct assist *in)
 {
 	int r;
@@ -451,7 +450,7 @@ static int emulate_with_fpu(struct assist *in)
 	return r;
 }
 
-/* Emulate one instruction.  @result: enum gondola_emul_result, for callers that need to know more. */
+/* Emulate one instruction.  @result: enum gondola_emul_result. */
 static int emulate(struct assist *in, int *result)
 {
 	struct gondola_vcpu *vcpu = in->vcpu;
@@ -479,7 +478,7 @@ static int emulate(struct assist *in, int *result)
 	case GONDOLA_EMUL_RETRY:
 		break;
 	case GONDOLA_EMUL_UNKNOWN:
-		/* An event that was posted before must not be lost: the guest comes here again. */
+		/* Do not lose an event that is queued: the guest comes here again. */
 		if (!in->nr_writes)
 			return leave_unknown(in);
 		break;
@@ -501,7 +500,7 @@ int assist_emulate(struct gondola_vcpu *vcpu)
 	if (likely(result != GONDOLA_EMUL_UNKNOWN) || in->nr_writes ||
 	    vcpu->engine->cpl(vcpu) != 3)
 		return next;
-	/* A program must not end its guest: what no processor offers it is undefined. */
+	/* A program must not end its guest: an unknown instruction is undefined there. */
 	run_queue_exception(vcpu, VEC_UD, false, 0);
 	return RUN_REENTER;
 }
@@ -540,12 +539,12 @@ int assist_deliver(struct gondola_vcpu *vcpu)
 		given(vcpu);
 		return RUN_REENTER;
 	case GONDOLA_EMUL_FAULT:
-		/* It is the new task's; but two exceptions make a double fault even so. */
+		/* The exception is the new task's; but two exceptions still make a double fault. */
 		if (in->switched && vcpu->event.kind != GONDOLA_EVENT_EXCEPTION)
 			given(vcpu);
 		queue_fault(in);
 		return RUN_REENTER;
-	case GONDOLA_EMUL_USER:	/* no device was asked */
+	case GONDOLA_EMUL_USER:	/* no device was accessed */
 		return -EAGAIN;
 	case GONDOLA_EMUL_UNKNOWN:
 		return leave_unknown(in);
@@ -563,7 +562,7 @@ int assist_emulate_table_write(struct gondola_vcpu *vcpu, gpa_t gpa)
 	next = emulate(in, &result);
 	if (likely(result != GONDOLA_EMUL_UNKNOWN) || next != RUN_LEAVE || in->pending)
 		return next;
-	/* A page that is a table no more, or the emulator's gap: let the guest write it. */
+	/* The page is no table any more, or the emulator lacks the instruction: let the guest write. */
 	gpa &= GONDOLA_PAGE_MASK;
 	if (in->zapped_gpa == gpa && in->zapped_at && now - in->zapped_at < NO_PROGRESS)
 		return next;
@@ -590,7 +589,7 @@ int assist_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len)
 		return RUN_REENTER;
 	case GONDOLA_EMUL_UNKNOWN:
 		return RUN_REENTER;
-	case GONDOLA_EMUL_USER:	/* a fetch asks for nothing but memory */
+	case GONDOLA_EMUL_USER:	/* a fetch only needs memory */
 		return -EAGAIN;
 	default:
 		return -EFAULT;
@@ -606,7 +605,7 @@ void run_skip(struct gondola_vcpu *vcpu, unsigned int insn_len)
 		regs->rip = (u32)regs->rip;
 	regs->rflags &= ~RFL_RF;
 	assist_shadow(vcpu, 0);
-	/* None of those that leave is a branch. */
+	/* No instruction that exits is a branch. */
 	if (unlikely(regs->rflags & RFL_TF) && !vcpu->msrs.debugctl)
 		single_step(vcpu);
 }
@@ -627,7 +626,7 @@ int assist_complete_user_exit(struct gondola_vcpu *vcpu)
 		in->nr_writes = 0;
 		return RUN_REENTER;
 	}
-	/* Another state was set meanwhile: nobody waits for the answer. */
+	/* Another state was set meanwhile, so nothing waits for the answer. */
 	if (vcpu->regs.rip != in->rip) {
 		in->nr_reads = 0;
 		return RUN_REENTER;
@@ -639,7 +638,7 @@ int assist_complete_user_exit(struct gondola_vcpu *vcpu)
 		assist_take_items(in);
 		break;
 	case ASSIST_PENDING_MMIO_READ:
-		/* Where and how much is what was asked, whatever the page says now. */
+		/* Place and size are those of the request; the page may have been changed since. */
 		f = &in->reads[in->nr_reads++];
 		memcpy(f->data, vcpu->run->mmio.data, f->bytes);
 		break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Between assist.c, assist_port.c (ports) and assist_regs.c (registers): what the emulator has under
- * way, and its operations.
+ * Shared by assist.c, assist_port.c (ports) and assist_regs.c (registers): the state of the
+ * emulator, and its operations.
  */
 #ifndef GONDOLA_RUN_ASSIST_H
 #define GONDOLA_RUN_ASSIST_H
@@ -10,18 +10,18 @@
 #include "emulate/emulate.h"
 #include "vcpu.h"
 
-#define ASSIST_MMIO_BYTES	8	/* what the run page carries at once */
-#define ASSIST_MMIO_MAX	8	/* fragments of one instruction */
+#define ASSIST_MMIO_BYTES	8	/* the most that the run page carries */
+#define ASSIST_MMIO_MAX	8	/* of one instruction */
 #define ASSIST_IO_ROOM		(GONDOLA_RUN_SIZE - GONDOLA_RUN_IO_OFFSET)
 
-/* The answers that a vCPU can wait for. */
+/* The answer for which a vCPU waits. */
 enum assist_pending {
 	ASSIST_PENDING_NONE,
 	ASSIST_PENDING_IN,		/* IN: RAX */
 	ASSIST_PENDING_STRING_IN,	/* INS: data for the instruction */
 	ASSIST_PENDING_MMIO_READ,
-	ASSIST_PENDING_MMIO_WRITE,	/* to be told that the launcher took it; then the next */
-	ASSIST_PENDING_LEAVE,		/* nothing to take up afterwards */
+	ASSIST_PENDING_MMIO_WRITE,	/* the launcher takes a write; then comes the next */
+	ASSIST_PENDING_LEAVE,		/* nothing is to be done afterwards */
 	ASSIST_PENDING_MEMORY,		/* likewise */
 };
 
@@ -33,27 +33,27 @@ struct assist_fragment {
 };
 
 /**
- * struct assist - the instruction emulator and what it waits for
- * @emul: the instruction under way
- * @vcpu: whose
+ * struct assist - the instruction emulator, and the answers for which it waits
+ * @emul: the emulator
+ * @vcpu: its vCPU
  * @pending: enum assist_pending
- * @rip: the instruction that waits; if somebody moved RIP meanwhile, the answer is dropped
+ * @rip: of the instruction that waits; the answer is dropped if RIP is another by then
  * @rflags: before the instruction
- * @delivering: an event is delivered, not an instruction executed: no device has its tables or stack
+ * @delivering: it delivers an event, whose tables and stack must not lie on a device
  * @in: port input
- * @in.answered: @in.data holds @in.count items, of which @in.taken are used up
- * @nr_reads: how many of @reads are answered
- * @next_read: the one that answers next
- * @nr_writes: how many of @writes there are
- * @next_write: the one that the launcher sees next
- * @reads: MMIO reads of this instruction so far, in order.  They answer when it is emulated
- *         again; the tag (RCX) tells apart the rounds of a string instruction
- * @writes: MMIO writes that the launcher is still to see
- * @fpu: the guest's FPU, while an instruction is emulated that needs more than XMM registers
- * @space: the address space that a task switch comes from, or the one that it goes to
+ * @in.answered: @in.data has @in.count items, of which @in.taken are used
+ * @nr_reads: number of answered @reads
+ * @next_read: the next one of @reads to use
+ * @nr_writes: number of @writes
+ * @next_write: the next one of @writes for the launcher
+ * @reads: the instruction's MMIO reads so far, in order, for when it is emulated again; the tag
+ * 	(RCX) tells the rounds of a string instruction apart
+ * @writes: MMIO writes for the launcher
+ * @fpu: copy of the guest's FPU, for an instruction that needs more than XMM registers
+ * @space: the other address space of a task switch
  * @switched: another task has begun
- * @zapped_gpa: last table that was dropped because its writer was unknown
- * @zapped_at: count of page faults at that time
+ * @zapped_gpa: the last table that was zapped because an unknown instruction wrote it
+ * @zapped_at: number of page faults at that time
  */
 struct assist {
 	struct gondola_emulator emul;
@@ -90,11 +90,11 @@ static inline struct assist *to_assist(struct gondola_emulator *e)
 	return container_of(e, struct assist, emul);
 }
 
-/* Leave for the launcher; RIP says which instruction it was.  GONDOLA_EMUL_USER. */
+/* Wait for the launcher, with the instruction at RIP.  Returns GONDOLA_EMUL_USER. */
 int assist_ask(struct assist *in, enum assist_pending what, u32 user_exit);
-/* The instruction ends in this exception: GONDOLA_EMUL_FAULT. */
+/* End the instruction with this exception.  Returns GONDOLA_EMUL_FAULT. */
 int assist_raise(struct gondola_emulator *e, u8 vector);
-/* Memory is missing (-EAGAIN): the instruction is run again once it is there.  GONDOLA_EMUL_USER. */
+/* Memory is missing (-EAGAIN): run the instruction again later.  Returns GONDOLA_EMUL_USER. */
 int assist_ask_memory(struct gondola_emulator *e);
 void assist_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
 			struct gondola_segment *out);
@@ -124,11 +124,11 @@ void assist_new_task(struct gondola_emulator *e);
 
 int assist_io(struct gondola_emulator *e, u16 port, unsigned int width, bool in, void *buf,
 	      unsigned int count, unsigned int *done);
-/* The launcher's answer: to IN, which is complete then; to INS, which is run again. */
+/* Take the launcher's answer: to IN, which is then complete, or to INS, which is run again. */
 int assist_complete_in(struct assist *in);
 void assist_take_items(struct assist *in);
 
-/* STI (1), MOV SS (2), or 0: an instruction is complete. The bit that blocks NMIs is not theirs. */
+/* Set the shadow of a complete instruction: STI (1), MOV SS (2) or 0.  The bit that blocks NMIs stays. */
 static inline void assist_shadow(struct gondola_vcpu *vcpu, u32 shadow)
 {
 	u32 now = vcpu->engine->get_shadow(vcpu);

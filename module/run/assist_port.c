@@ -33,7 +33,7 @@ static bool chip_io(struct gondola_vcpu *vcpu, u16 port, unsigned int width, boo
 		if (!in)
 			memcpy(&value, buf, width);
 		if (!gondola_irq_pio(vcpu, port, width, !in, &value))
-			return false;	/* the first one said so, or none does */
+			return false;	/* as the first item did, or none */
 		if (in)
 			memcpy(buf, &value, width);
 	}

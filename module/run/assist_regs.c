@@ -145,7 +145,7 @@ void assist_set_shadow(struct gondola_emulator *e, u32 shadow)
 	assist_shadow(to_vcpu(e), shadow);
 }
 
-/* NMIs are blocked until their handler's IRET, also one that is emulated. */
+/* The handler's IRET ends the blocking of NMIs, also if it is emulated. */
 void assist_iret(struct gondola_emulator *e)
 {
 	const struct gondola_engine_ops *engine = to_vcpu(e)->engine;
@@ -194,7 +194,7 @@ void assist_swap_space(struct gondola_emulator *e)
 	u64 pdptes[4];
 
 	memcpy(pdptes, vcpu->mmu.pdptes, sizeof(pdptes));
-	/* Both were in force once, so they are valid. */
+	/* Both were loaded once, so they are valid. */
 	gondola_mmu_set_pdptes(vcpu, in->space.pdptes);
 	memcpy(in->space.pdptes, pdptes, sizeof(pdptes));
 	swap(vcpu->cr3, in->space.cr3);

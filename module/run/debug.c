@@ -2,8 +2,8 @@
 /*
  * A debugger's breakpoints and steps (GONDOLA_SET_DEBUG).
  *
- * On every engine the emulator does the step: the guest's RFLAGS do not show it, no interrupt comes
- * in between, and an instruction that would exit needs no special treatment.
+ * The emulator does the step on every engine: the guest's RFLAGS do not show it, no interrupt
+ * interferes, and instructions that exit need no special treatment.
  */
 #include <linux/errno.h>
 #include <linux/string.h>
@@ -13,7 +13,7 @@
 #include "x86/control.h"
 #include "x86/x86.h"
 
-/* A breakpoint on a port, or none that there is: R/W of breakpoint @i. */
+/* Is breakpoint @i one on a port, or of an undefined kind? */
 #define RW(dr7, i)	((dr7) >> (16 + 4 * (i)) & 3)
 #define RW_PORT		2
 
@@ -27,11 +27,11 @@ int run_leave_debug(struct gondola_vcpu *vcpu, u32 why)
 
 int run_leave_breakpoint(struct gondola_vcpu *vcpu, u64 dr6)
 {
-	/* The processor may have put them there, and the guest has met none. */
+	/* The processor may have set these bits, though the guest has met no breakpoint. */
 	vcpu->dr6 &= ~DR6_BREAKPOINTS;
 	run_leave_debug(vcpu, GONDOLA_DEBUG_HARDWARE);
 	vcpu->run->debug.dr6 = dr6 & DR6_BREAKPOINTS;
-	/* Its own step ended with the same instruction. */
+	/* The guest's own step ended with the same instruction. */
 	if (dr6 & DR6_BS) {
 		gondola_debug_exception(vcpu, DR6_BS);
 		run_queue_exception(vcpu, VEC_DB, false, 0);
@@ -51,7 +51,7 @@ int run_step(struct gondola_vcpu *vcpu)
 {
 	int next = RUN_REENTER;
 
-	/* Where it was under way, the answer has completed it. */
+	/* If the step was in progress, the answer has completed it. */
 	if (!vcpu->stepping && vcpu->event.kind != GONDOLA_EVENT_NONE) {
 		next = assist_deliver(vcpu);
 	} else if (!vcpu->stepping) {

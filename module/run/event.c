@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The event that a vCPU has delivered next: which it is, how an exception is queued, and where one
- * goes that the guest did not take.
- */
+/* The next event of a vCPU: its choice, the queue of exceptions, and events that the guest did not take. */
 #include "internal.h"
 #include "irq/irq.h"
 #include "trace.h"
 #include "vcpu.h"
 
-/* Of the engine's get_shadow(): STI, MOV SS. */
+/* Bits of the engine's get_shadow(): STI, MOV SS. */
 #define SHADOW_INTERRUPT	3u
 
-/* Faults push RFLAGS with RF set, so that their restart meets no instruction breakpoint. */
+/* Faults push RFLAGS with RF set, so that the restart meets no instruction breakpoint. */
 #define VECTORS_NOT_FAULTS	(BIT(VEC_DB) | BIT(VEC_NMI) | BIT(VEC_BP) | BIT(VEC_OF) | \
 				 BIT(VEC_DF) | BIT(VEC_MC))
 
@@ -33,7 +30,7 @@ bool run_interrupt_wakes(struct gondola_vcpu *vcpu)
 	return takes_interrupts(vcpu) && gondola_irq_pending(vcpu);
 }
 
-/* An NMI is the more urgent one. */
+/* An NMI goes before an interrupt. */
 static noinline void pick(struct gondola_vcpu *vcpu, bool interrupt)
 {
 	u32 shadow = vcpu->engine->get_shadow(vcpu);
@@ -84,7 +81,7 @@ void run_interrupt_not_taken(struct gondola_vcpu *vcpu)
 		vcpu->event.kind = GONDOLA_EVENT_NONE;
 }
 
-/* NMIs stay blocked until the fault's handler returns: it must not meet this one itself. */
+/* NMIs stay blocked until the fault's handler returns, so the NMI does not interrupt it. */
 static void nmi_not_taken(struct gondola_vcpu *vcpu)
 {
 	const struct gondola_engine_ops *engine = vcpu->engine;
@@ -98,7 +95,7 @@ void run_queue_event(struct gondola_vcpu *vcpu, const struct gondola_event *next
 {
 	if (!(VECTORS_NOT_FAULTS & BIT(next->vector)))
 		vcpu->regs.rflags |= RFL_RF;
-	/* One that makes room for the fault comes after it. */
+	/* An NMI gives way to the fault, and is delivered after it. */
 	if (unlikely(vcpu->event.kind == GONDOLA_EVENT_NMI))
 		nmi_not_taken(vcpu);
 	run_interrupt_not_taken(vcpu);
@@ -122,7 +119,7 @@ void run_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u
 void run_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error)
 {
 	gondola_count(vcpu, GONDOLA_COUNTER_GUEST_FAULTS);
-	/* Already now, so that state that is saved before the delivery is whole. */
+	/* Do it already now, so that a state saved before the delivery is complete. */
 	vcpu->cr2 = gva;
 	run_queue_event(vcpu, &(struct gondola_event){
 		.kind = GONDOLA_EVENT_EXCEPTION,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Handles each reason for which a guest leaves: one table. */
+/* Handles exits by a table of their reasons. */
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/nospec.h>
@@ -27,7 +27,7 @@ static int done(struct gondola_vcpu *vcpu, const struct gondola_exit *exit)
 	return RUN_REENTER;
 }
 
-/* Complete, or refused with #GP(0), or to be done again once its memory is there. */
+/* The instruction is complete, or raises #GP(0), or is repeated once its memory is present. */
 static int done_or_gp(struct gondola_vcpu *vcpu, const struct gondola_exit *exit, int err)
 {
 	if (unlikely(err == -EAGAIN))
@@ -43,10 +43,7 @@ static int leave_emulation(struct gondola_vcpu *vcpu)
 	return RUN_LEAVE;
 }
 
-/*
- * An event could not be pushed because its stack is a shadowed table, or no
- * memory.  The instruction at RIP did not do it and must not be emulated.
- */
+/* The event's stack is a shadowed table, or no memory: the instruction at RIP did not cause this. */
 static int fault_in_delivery(struct gondola_vcpu *vcpu, enum gondola_access_result result)
 {
 	if (result == GONDOLA_ACCESS_MMIO)
@@ -114,7 +111,7 @@ static int handle_io(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	return done(vcpu, exit);
 }
 
-/* Outside of 64-bit mode the operand has 32 bits, whatever the register's upper half holds. */
+/* Outside of 64-bit mode the operand has 32 bits; ignore the register's upper half. */
 static u64 operand(struct gondola_vcpu *vcpu, unsigned int gpr)
 {
 	u64 value = vcpu->regs.gpr[gpr];
@@ -128,7 +125,7 @@ static int handle_cr0_write(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 
 	if (exit->cr.clts)
 		value = vcpu->cr0 & ~CR0_TS;
-	else if (exit->cr.lmsw)	/* four bits; it can set PE, not clear it */
+	else if (exit->cr.lmsw)	/* LMSW has four bits, and can set PE but not clear it */
 		value = (vcpu->cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) | (exit->cr.value & 0xf);
 	else if (exit->cr.decoded)
 		value = operand(vcpu, exit->cr.gpr);
@@ -176,7 +173,7 @@ static int handle_dr(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 		return assist_emulate(vcpu);
 	if ((dr & ~1u) == 4 && vcpu->cr4 & CR4_DE)
 		return raise(vcpu, VEC_UD);
-	/* Leaving the guest comes before the processor's own look at CPL and at DR7.GD. */
+	/* The exit comes before the processor checks CPL and DR7.GD. */
 	if (unlikely(vcpu->engine->cpl(vcpu)))
 		return raise(vcpu, VEC_GP);
 	if (unlikely(gondola_general_detect(vcpu)))
@@ -267,7 +264,7 @@ static int handle_hypercall(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 	return done(vcpu, exit);
 }
 
-/* WBINVD and INVD: no device reads guest memory past the caches. */
+/* WBINVD and INVD do nothing: no device bypasses the caches. */
 static int handle_cache(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	return exit->insn_len ? done(vcpu, exit) : assist_emulate(vcpu);
@@ -278,7 +275,7 @@ static int handle_undefined(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 	return raise(vcpu, VEC_UD);
 }
 
-/* An engine cannot make SYSCALL leave the guest but by having it undefined. */
+/* SYSCALL exits only as an undefined instruction. */
 static int handle_undefined_syscall(struct gondola_vcpu *vcpu)
 {
 	u8 len;
@@ -289,7 +286,7 @@ static int handle_undefined_syscall(struct gondola_vcpu *vcpu)
 	return len ? assist_emulate(vcpu) : raise(vcpu, VEC_UD);
 }
 
-/* An exception that was intercepted: the guest gets what the processor would have given it. */
+/* Give the guest the exception that was intercepted. */
 static int handle_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	struct gondola_event event = {
@@ -321,7 +318,7 @@ static int handle_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 	return RUN_REENTER;
 }
 
-/* The run loop does what there is to do before it enters again. */
+/* The run loop does pending work before it enters again. */
 static int handle_nothing(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	return RUN_REENTER;
@@ -333,7 +330,7 @@ static int handle_triple_fault(struct gondola_vcpu *vcpu, struct gondola_exit *e
 	return RUN_LEAVE;
 }
 
-/* By an event through a task gate, or by the instruction at RIP. */
+/* An event through a task gate, or the instruction at RIP, switches tasks. */
 static int handle_task_switch(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	if (vcpu->event.kind != GONDOLA_EVENT_NONE)
@@ -367,7 +364,7 @@ static int handle_unknown(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 
 static int handle_interpret(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
-	/* A processor runs what the emulator does not know; in software that is the end. */
+	/* A processor can run what the emulator does not know; an engine in software cannot. */
 	if (gondola_engine_is_hardware(vcpu->engine))
 		return assist_emulate_known(vcpu);
 	return assist_emulate(vcpu);
@@ -398,7 +395,7 @@ static int (*const handlers[])(struct gondola_vcpu *vcpu, struct gondola_exit *e
 	[GONDOLA_REASON_XSETBV] = handle_xsetbv,
 	[GONDOLA_REASON_TASK_SWITCH] = handle_task_switch,
 	[GONDOLA_REASON_TRIPLE_FAULT] = handle_triple_fault,
-	/* The host goes down.  It stays pending, so that the next entry would end at once, too. */
+	/* The host goes down.  The event stays pending, so the next entry would end at once, too. */
 	[GONDOLA_REASON_INIT_SIGNAL] = handle_unknown,
 	[GONDOLA_REASON_UNDEFINED] = handle_undefined,
 	[GONDOLA_REASON_CACHE] = handle_cache,
@@ -407,7 +404,7 @@ static int (*const handlers[])(struct gondola_vcpu *vcpu, struct gondola_exit *e
 };
 static_assert(ARRAY_SIZE(handlers) == GONDOLA_REASON_COUNT);
 
-/* Instructions that are complete when their exit was handled; not every engine tells the length. */
+/* Instructions that the exit's handler completes.  Not every engine tells their length. */
 static const u16 opcodes[GONDOLA_REASON_COUNT] = {
 	[GONDOLA_REASON_CPUID] = RUN_OPCODE(2, 0xa2),
 	[GONDOLA_REASON_HLT] = RUN_OPCODE(1, 0xf4),
@@ -417,7 +414,7 @@ static const u16 opcodes[GONDOLA_REASON_COUNT] = {
 	[GONDOLA_REASON_XSETBV] = RUN_OPCODE(2, 0x01),
 };
 
-/* REENTER with the length known, or no need to know it; or with nothing more to do. */
+/* Find the length of the instruction, if its exit needs it. */
 static noinline int find_length(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	u16 opcode = opcodes[exit->reason];
@@ -451,7 +448,7 @@ int run_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	if (exit->handled)
 		return RUN_REENTER;
-	/* By far the most frequent, so it is spared the retpoline. */
+	/* By far the most frequent exit: call directly, without a retpoline. */
 	if (likely(exit->reason == GONDOLA_REASON_PAGE_FAULT))
 		return handle_page_fault(vcpu, exit);
 	return handle_reason(vcpu, exit);

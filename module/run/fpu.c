@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The guest's FPU state: in the processor on hardware engines (host/fpu.c), in
- * vcpu->fpu where instructions are emulated.
- */
+/* The guest's FPU state: in the processor (host/fpu.c), or in vcpu->fpu with engines in software. */
 #include <linux/errno.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -16,7 +13,7 @@
 #define MXCSR_RESET	0x1f80u
 #define MXCSR_BITS	0xffffu
 
-/* The area as the state record has it: XSAVE's standard form. */
+/* The area of the state record has XSAVE's standard form. */
 struct area {
 	struct gondola_fxsave fx;
 	u64 xstate_bv;
@@ -69,8 +66,8 @@ static int fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 }
 
 /*
- * There may be more components than these two only as long as they are unused.  Processors differ in
- * when they call one so, but all others are zero in their initial state.
+ * Other components than these two must be unused.  Processors differ in when they report a
+ * component as unused, so compare: all are zero in their initial state.
  */
 static int check_area(const struct area *area, u32 bytes, u32 *bad)
 {
@@ -97,7 +94,7 @@ static int fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *b
 		return err;
 	*fpu = area->fx;
 	fpu->mxcsr_mask = MXCSR_BITS;
-	/* A component that is not there is in its initial state. */
+	/* A component that is not present is in its initial state. */
 	if (!(area->xstate_bv & XSTATE_X87)) {
 		memset(fpu, 0, offsetof(struct gondola_fxsave, mxcsr));
 		memset(fpu->st, 0, sizeof(fpu->st));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The last exits of a vCPU.  Its thread alone writes them, and holds the mutex. */
+/* The last exits of a vCPU.  Only its thread writes them, with the mutex held. */
 #ifndef GONDOLA_RUN_HISTORY_H
 #define GONDOLA_RUN_HISTORY_H
 
@@ -10,7 +10,7 @@
 #include "host/time.h"
 #include "vcpu.h"
 
-/* An exit's place is found without a division, and no entry lies in two cache lines. */
+/* No division to find an entry, and no entry in two cache lines. */
 static_assert(!(GONDOLA_HISTORY_LEN & (GONDOLA_HISTORY_LEN - 1)));
 static_assert(L1_CACHE_BYTES % sizeof(struct gondola_history_entry) == 0);
 static_assert(offsetof(struct gondola_vcpu, history) % sizeof(struct gondola_history_entry) == 0);
@@ -20,7 +20,7 @@ static inline struct gondola_history_entry *history_last(struct gondola_vcpu *vc
 	return &vcpu->history[vcpu->nr_exits % GONDOLA_HISTORY_LEN];
 }
 
-/** history_add() - the vCPU has left; vcpu->nr_exits counts this exit already.  On each exit. */
+/** history_add() - note an exit, which vcpu->nr_exits counts already */
 static inline void history_add(struct gondola_vcpu *vcpu, const struct gondola_exit *exit)
 {
 	struct gondola_history_entry *entry = history_last(vcpu);
@@ -34,9 +34,9 @@ static inline void history_add(struct gondola_vcpu *vcpu, const struct gondola_e
 }
 
 /**
- * history_leave() - GONDOLA_RUN returns with @user_exit, or with -@error
+ * history_leave() - note that GONDOLA_RUN returns, with @user_exit or -@error
  *
- * The vCPU may leave several times without entering the guest in between: the first is the exit's.
+ * GONDOLA_RUN may return several times without an entry in between: the first return counts.
  */
 static inline void history_leave(struct gondola_vcpu *vcpu, u32 user_exit, u32 error)
 {

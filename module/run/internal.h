@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The run loop (loop.c), the event that comes next (event.c), what is done about an exit (exit.c:
- * a table by enum gondola_reason), and how the instruction emulator helps (assist.c).
+ * The run loop (loop.c), the next event (event.c), the handling of exits (exit.c: a table by enum
+ * gondola_reason), and the instruction emulator's help (assist.c).
  */
 #ifndef GONDOLA_RUN_INTERNAL_H
 #define GONDOLA_RUN_INTERNAL_H
@@ -12,49 +12,47 @@
 #include "vcpu.h"
 
 /*
- * The next step of the run loop; negative: -errno for GONDOLA_RUN.  -EAGAIN: memory is missing, see
- * vcpu->missing; the loop alone makes an exit of it, and the instruction is done again.
+ * The next step of the run loop, or -errno for GONDOLA_RUN.  -EAGAIN: memory is missing, see
+ * vcpu->missing.  Only the loop makes an exit of this; then the instruction is repeated.
  */
 enum run_next {
-	RUN_LEAVE = 0,		/* vcpu->run says why */
+	RUN_LEAVE = 0,		/* GONDOLA_RUN returns; vcpu->run has the reason */
 	RUN_REENTER = 1,
 };
 
-/** run_handle_exit() - act on an exit; preemptible, may sleep */
+/** run_handle_exit() - handle an exit; preemptible, may sleep */
 int run_handle_exit(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
 /**
  * assist_emulate() - emulate the instruction at RIP
  *
- * Returns enum run_next or -errno.  When the launcher's help is needed it
- * fills the run page and returns LEAVE; the answer is taken up by
- * assist_complete_user_exit() at the next GONDOLA_RUN.
+ * Returns enum run_next or -errno.  If it needs the launcher, it fills the run page and returns
+ * LEAVE; assist_complete_user_exit() takes the answer at the next GONDOLA_RUN.
  */
 int assist_emulate(struct gondola_vcpu *vcpu);
-/** assist_emulate_known() - the same, but RUN_REENTER if the emulator does not know it */
+/** assist_emulate_known() - the same, but RUN_REENTER if the instruction is unknown */
 int assist_emulate_known(struct gondola_vcpu *vcpu);
 /**
  * assist_emulate_table_write() - the same, for a write to a shadowed table at @gpa
  *
- * An instruction that the emulator does not know is no reason to give up
- * here: the shadow of the table is dropped instead, and the guest writes.
+ * If the instruction is unknown, the shadow of the table is zapped and the guest writes by itself.
  */
 int assist_emulate_table_write(struct gondola_vcpu *vcpu, gpa_t gpa);
-/** assist_user_pio() - let the launcher do IN or OUT on RAX, by the run page */
+/** assist_user_pio() - pass IN or OUT on RAX to the launcher */
 int assist_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bool in,
 		    unsigned int insn_len);
-/** run_set_rax() - what IN does with the @width bytes of @value */
+/** run_set_rax() - set RAX to @value of @width bytes, as IN does */
 void run_set_rax(struct gondola_vcpu *vcpu, unsigned int width, u32 value);
-/** assist_complete_user_exit() - first thing in GONDOLA_RUN; REENTER, LEAVE or -errno */
+/** assist_complete_user_exit() - take the launcher's answer, first in GONDOLA_RUN; as assist_emulate() */
 int assist_complete_user_exit(struct gondola_vcpu *vcpu);
 /* An opcode in one of the decoder's maps, see struct gondola_insn. */
 #define RUN_OPCODE(map, opcode)	((map) << 8 | (opcode))
 /**
- * assist_measure() - how long is the instruction at RIP that made the guest leave?
- * @opcode: RUN_OPCODE() of what the processor saw there
- * @len: out; 0: another vCPU has rewritten it since, or its page is gone
+ * assist_measure() - find the length of the instruction at RIP that caused an exit
+ * @opcode: RUN_OPCODE() of the instruction that the processor saw
+ * @len: out; 0: another vCPU has rewritten the instruction, or its page is gone
  *
- * Asked before the instruction has any effect, and its bytes are read once.  With @len 0 the guest
- * runs what is there now: as if it had come there later.  REENTER, LEAVE or -errno.
+ * Called before the instruction has any effect; reads its bytes once.  With @len 0 the guest runs
+ * the new bytes, as if it had come there later.  REENTER, LEAVE or -errno.
  */
 int assist_measure(struct gondola_vcpu *vcpu, u16 opcode, u8 *len);
 /** run_skip() - move RIP past the instruction */
@@ -63,43 +61,40 @@ void run_skip(struct gondola_vcpu *vcpu, unsigned int insn_len);
 int assist_deliver(struct gondola_vcpu *vcpu);
 
 /**
- * run_pick_event() - make vcpu->event what the guest would take now, if there is none yet
+ * run_pick_event() - set vcpu->event to what the guest would take now, unless it is set already
  *
- * Returns whether an interrupt waits that was not taken.  Interrupts may be off.
+ * Returns true if an interrupt is pending that the guest cannot take now.  Interrupts may be off.
  */
 bool run_pick_event(struct gondola_vcpu *vcpu);
-/** run_event_given() - vcpu->event is delivered, or will be by the entry that comes */
+/** run_event_given() - vcpu->event is delivered, or the coming entry delivers it */
 void run_event_given(struct gondola_vcpu *vcpu);
-/** run_nmi_blocked() - the handler of an NMI runs, or is about to */
+/** run_nmi_blocked() - does the handler of an NMI run, or begin? */
 bool run_nmi_blocked(struct gondola_vcpu *vcpu);
-/** run_interrupt_wakes() - an interrupt is pending that the guest would take */
+/** run_interrupt_wakes() - is an interrupt pending that the guest would take? */
 bool run_interrupt_wakes(struct gondola_vcpu *vcpu);
-/** run_queue_event() - queue the exception @next, merged with what is queued (vcpu->event) */
+/** run_queue_event() - queue the exception @next, merged with the queued event (vcpu->event) */
 void run_queue_event(struct gondola_vcpu *vcpu, const struct gondola_event *next);
-/** run_queue_exception() - raise it, merged with what is queued (vcpu->event) */
+/** run_queue_exception() - queue an exception, merged with the queued event (vcpu->event) */
 void run_queue_exception(struct gondola_vcpu *vcpu, u8 vector, bool has_error, u32 error);
 /** run_queue_page_fault() - #PF with @error at @gva (CR2 on delivery) */
 void run_queue_page_fault(struct gondola_vcpu *vcpu, gva_t gva, u32 error);
-/** run_interrupt_not_taken() - an interrupt in vcpu->event goes back to its controller */
+/** run_interrupt_not_taken() - return an interrupt in vcpu->event to its controller */
 void run_interrupt_not_taken(struct gondola_vcpu *vcpu);
 
-/*
- * fpu.c: 16 bytes of an XMM register of the guest, whether they
- * are in the processor now or in memory.
- */
+/* fpu.c: the guest's XMM registers, in the processor or in memory. */
 void run_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf);
 void run_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf);
 
-/** run_leave_debug() - GONDOLA_EXIT_DEBUG: @why of GONDOLA_DEBUG_*; RUN_LEAVE */
+/** run_leave_debug() - make a GONDOLA_EXIT_DEBUG; @why: GONDOLA_DEBUG_*; returns RUN_LEAVE */
 int run_leave_debug(struct gondola_vcpu *vcpu, u32 why);
-/** run_leave_breakpoint() - the same for those of GONDOLA_DEBUG_HARDWARE; @dr6: what was met */
+/** run_leave_breakpoint() - the same for GONDOLA_DEBUG_HARDWARE; @dr6: the conditions met */
 int run_leave_breakpoint(struct gondola_vcpu *vcpu, u64 dr6);
-/** run_step() - GONDOLA_REQ_STEP was taken; enum run_next or -errno */
+/** run_step() - handle GONDOLA_REQ_STEP; enum run_next or -errno */
 int run_step(struct gondola_vcpu *vcpu);
-/** assist_step() - emulate the instruction at RIP, whatever the privilege level; never drops it */
+/** assist_step() - emulate the instruction at RIP for a step, at any privilege level */
 int assist_step(struct gondola_vcpu *vcpu);
 
-/** run_startup() - do what INIT and start-up IPIs that came ask for; the vCPU is loaded */
+/** run_startup() - handle INIT and start-up IPIs that arrived; the vCPU is loaded */
 void run_startup(struct gondola_vcpu *vcpu);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The one run loop: requests, HLT, injection, entry, exit. */
+/* The run loop: requests, HLT, injection, entry, exit. */
 #include <linux/sched/signal.h>
 #include <linux/task_work.h>
 #include <linux/vtime.h>
@@ -14,10 +14,10 @@
 #include "vcpu.h"
 #include "host/vcpu_host.h"
 
-/* Requests for which a halted vCPU is woken; the others wait for its next entry. */
+/* Requests that wake a halted vCPU.  Others wait for its next entry. */
 #define WAKING		(BIT(GONDOLA_REQ_EVENT) | BIT(GONDOLA_REQ_NMI) | BIT(GONDOLA_REQ_TIMER) | \
 			 BIT(GONDOLA_REQ_TSC) | BIT(GONDOLA_REQ_TRIPLE_FAULT))
-/* Work that the host has for this thread before it may enter the guest. */
+/* The host's work for this thread, to be done before an entry. */
 #define HOST_WORK	(RESCHEDULE | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
 #define RESCHEDULE	(_TIF_NEED_RESCHED | _TIF_NEED_RESCHED_LAZY)
 
@@ -42,7 +42,7 @@ static int host_work(void)
 {
 	if (signal_pending(current))
 		return -EINTR;
-	/* Run on the way to user mode only; the launcher comes straight back. */
+	/* This work is done on the way to user mode; the launcher calls again at once. */
 	if (test_thread_flag(TIF_NOTIFY_RESUME) && task_work_pending(current))
 		return -EINTR;
 	if (read_thread_flags() & RESCHEDULE)
@@ -60,7 +60,7 @@ static void handle_requests(struct gondola_vcpu *vcpu)
 		vcpu->engine->set_tsc_offset(vcpu);
 		gondola_lapic_rearm(vcpu);
 	}
-	/* The entry looks at interrupts each time; INIT and start-up IPIs are seen to here. */
+	/* Each entry checks for interrupts; INIT and start-up IPIs are handled here. */
 	if (gondola_take_request(vcpu, GONDOLA_REQ_EVENT))
 		run_startup(vcpu);
 }
@@ -70,7 +70,7 @@ static bool nmi_wakes(struct gondola_vcpu *vcpu)
 	return vcpu->nmi_pending && !run_nmi_blocked(vcpu);
 }
 
-/* Does it end HLT?  Nothing but a request does while a start-up IPI is waited for. */
+/* Does an event end HLT?  Only a request does while the vCPU waits for a start-up IPI. */
 static bool event_wakes(struct gondola_vcpu *vcpu)
 {
 	if (gondola_lapic_waiting(vcpu))
@@ -80,7 +80,7 @@ static bool event_wakes(struct gondola_vcpu *vcpu)
 	return vcpu->event.kind != GONDOLA_EVENT_NONE || run_interrupt_wakes(vcpu) || nmi_wakes(vcpu);
 }
 
-/* Sleep until someone requests something.  The engine is given back meanwhile. */
+/* Sleep until there is a request, with the engine unloaded. */
 static int sleep_in_hlt(struct gondola_vcpu *vcpu)
 {
 	bool waiting = gondola_lapic_waiting(vcpu);
@@ -120,7 +120,7 @@ static int step_emulated(struct gondola_vcpu *vcpu)
 	return assist_deliver(vcpu);
 }
 
-/* All that must be so before the next entry.  REENTER, LEAVE or -errno. */
+/* Prepare the next entry.  REENTER, LEAVE or -errno. */
 static int prepare(struct gondola_vcpu *vcpu)
 {
 	int err;
@@ -157,7 +157,7 @@ static int prepare(struct gondola_vcpu *vcpu)
 	err = gondola_mmu_load(vcpu);
 	if (unlikely(err))
 		return err;
-	/* After the load, which asks for one when it changed tables. */
+	/* This follows the load, which requests a flush if it changed tables. */
 	if (gondola_take_request(vcpu, GONDOLA_REQ_TLB_FLUSH)) {
 		vcpu->engine->flush_tlb(vcpu);
 		gondola_count(vcpu, GONDOLA_COUNTER_TLB_FLUSHES);
@@ -167,7 +167,7 @@ static int prepare(struct gondola_vcpu *vcpu)
 
 /* ---- interrupts are off from here ... ------------------------------------------- */
 
-/* Take what the guest would take now, or ask to hear when it would. */
+/* Pick the event that the guest takes now, or ask for an exit when it can take one. */
 static void pick_event(struct gondola_vcpu *vcpu)
 {
 	struct gondola_vcpu_host *host = vcpu->host;
@@ -190,8 +190,8 @@ static void inject(struct gondola_vcpu *vcpu)
 	if (event->kind == GONDOLA_EVENT_EXCEPTION && event->vector == VEC_PF)
 		vcpu->cr2 = event->cr2;
 	/*
-	 * Its handler begins without the shadow of the instruction that met it.  Only a single step
-	 * ends while there is one, and VMX refuses the two together.
+	 * The handler begins without an interrupt shadow.  Only a single step ends in a shadow, and
+	 * VMX refuses an event together with one.
 	 */
 	if (unlikely(vcpu->regs.rflags & RFL_TF))
 		assist_shadow(vcpu, 0);
@@ -212,12 +212,12 @@ static void run_guest(struct gondola_vcpu *vcpu)
 		gondola_thread_leave(vcpu);
 }
 
-/* True: the guest has run.  False: something is to be seen to before it may. */
+/* True: the guest has run.  False: pending work must be handled first. */
 static bool enter(struct gondola_vcpu *vcpu)
 {
-	/* Nothing can preempt us either, so this is all that the engine asks for. */
+	/* This keeps preemption off, too, as the engine needs it. */
 	local_irq_disable();
-	/* Pairs with gondola_request(): it finds us in the guest, or we find its bit. */
+	/* Pairs with gondola_request(): either it finds us in the guest, or we find its bit. */
 	smp_store_mb(vcpu->mode, GONDOLA_IN_GUEST);
 	if (unlikely(READ_ONCE(vcpu->requests) || (read_thread_flags() & HOST_WORK) ||
 		     !gondola_host_ready(vcpu->engine))) {
@@ -229,9 +229,9 @@ static bool enter(struct gondola_vcpu *vcpu)
 	if (vcpu->event.kind != GONDOLA_EVENT_NONE)
 		inject(vcpu);
 	run_guest(vcpu);
-	/* A thread that sees us outside sees all that the guest did. */
+	/* A thread that finds us outside also sees all that the guest wrote. */
 	smp_store_release(&vcpu->mode, GONDOLA_OUTSIDE);
-	/* An interrupt that ended the stay is taken here; a tick counts it as the guest's time. */
+	/* The interrupt that ended the stay is taken here; a tick counts as the guest's time. */
 	local_irq_enable();
 	vtime_account_guest_exit();
 	return true;
@@ -255,11 +255,11 @@ static int after_exit(struct gondola_vcpu *vcpu)
 
 	switch (exit.reason) {
 	case GONDOLA_REASON_HOST_INTERRUPT:
-		/* Taken when interrupts were opened; it may have brought work for this thread. */
+		/* enter() let it in; it may have brought work for this thread. */
 		return host_work() ?: RUN_REENTER;
 	case GONDOLA_REASON_INTERRUPT_WINDOW:
 	case GONDOLA_REASON_NMI_WINDOW:
-		/* Asked for once: the next entry decides anew. */
+		/* The window was used: the next entry decides anew. */
 		vcpu->host->window = GONDOLA_WINDOW_UNKNOWN;
 		return RUN_REENTER;
 	case GONDOLA_REASON_ENTRY_FAILED:
@@ -269,7 +269,7 @@ static int after_exit(struct gondola_vcpu *vcpu)
 	return run_handle_exit(vcpu, &exit);
 }
 
-/* One stay in the guest, and what comes before and after it. */
+/* One stay in the guest, with its preparation and the exit. */
 static int run_once(struct gondola_vcpu *vcpu)
 {
 	int next = prepare(vcpu);
@@ -287,20 +287,20 @@ static int run_loop(struct gondola_vcpu *vcpu)
 {
 	int next = assist_complete_user_exit(vcpu);
 
-	/* The instruction is run again from its start. */
+	/* The instruction will be repeated from its start. */
 	if (next == -EAGAIN)
 		vcpu->stepping = false;
 	if (next == RUN_REENTER && READ_ONCE(vcpu->run->immediate_exit))
 		return -EINTR;
 	while (next == RUN_REENTER) {
 		next = run_once(vcpu);
-		/* Saved state has it in one place, and the next entry may have a more urgent one. */
+		/* Saved state has it in one place, and at the next entry another may be more urgent. */
 		run_interrupt_not_taken(vcpu);
 	}
 	return next;
 }
 
-/* GONDOLA_RUN ends: RUN_LEAVE with what the run page says, or an error. */
+/* Note the end of GONDOLA_RUN: RUN_LEAVE, for which the run page has the reason, or an error. */
 static void note_leave(struct gondola_vcpu *vcpu, int next)
 {
 	u32 why = GONDOLA_EXIT_NONE;
@@ -322,7 +322,7 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 
 	if (next)
 		return next;
-	/* A vCPU that waits for a start-up IPI does not run, with any state. */
+	/* A vCPU that waits for a start-up IPI does not run, whatever its state. */
 	if (gondola_lapic_waiting(vcpu))
 		vcpu->halted = true;
 	gondola_tsc_after_sleep(vcpu);
@@ -333,7 +333,7 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 		next = leave_for_memory(vcpu);
 	if (!vcpu->fpu)
 		gondola_thread_fpu_swap(vcpu, false);
-	/* A shutdown took the engine away from under a sleeper: there is nothing to unload. */
+	/* After a shutdown during a sleep there is nothing to unload. */
 	if (next != -ESHUTDOWN || vcpu->cpu >= 0)
 		gondola_vcpu_unload(vcpu);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The state of a vCPU after a reset and after INIT ("Processor State After
- * Reset" in the manual), and where start-up IPIs lead.
+ * The state of a vCPU after a reset, INIT and start-up IPIs: "Processor State After Reset" in the
+ * manual.
  */
 #include <linux/string.h>
 #include "irq/irq.h"
@@ -50,7 +50,7 @@ static void reset_segments(struct gondola_vcpu *vcpu)
 	engine->set_dtable(vcpu, true, &table);
 }
 
-/* INIT leaves MSRs, the TSC, XCR0 and the FPU alone, and CR0's cache bits. */
+/* INIT does not change MSRs, the TSC, XCR0, the FPU and CR0's cache bits. */
 static void init(struct gondola_vcpu *vcpu)
 {
 	u64 caching = vcpu->cr0 & (CR0_CD | CR0_NW);

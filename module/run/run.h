@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The door of run/: a vCPU runs, is loaded to be looked at, and is reset. */
+/* The interface of run/: to run a vCPU, load it for access to its state, and reset it. */
 #ifndef GONDOLA_RUN_RUN_H
 #define GONDOLA_RUN_RUN_H
 
@@ -12,17 +12,17 @@ int gondola_vcpu_fpu_create(struct gondola_vcpu *vcpu);
 void gondola_vcpu_fpu_destroy(struct gondola_vcpu *vcpu);
 
 /**
- * gondola_vcpu_load() - make the vCPU current, to run it or to look at its state
+ * gondola_vcpu_load() - load the vCPU on this processor, to run it or access its state
  *
  * The caller holds the mutex.  0 or -ESHUTDOWN.
  */
 int gondola_vcpu_load(struct gondola_vcpu *vcpu);
 void gondola_vcpu_unload(struct gondola_vcpu *vcpu);
 
-/** gondola_vcpu_run() - GONDOLA_RUN; the mutex is held; 0 or -errno */
+/** gondola_vcpu_run() - do GONDOLA_RUN; mutex held; 0 or -errno */
 int gondola_vcpu_run(struct gondola_vcpu *vcpu);
 
-/** gondola_vcpu_set_debug() - GONDOLA_SET_DEBUG; @args->flags are known ones, the mutex is held */
+/** gondola_vcpu_set_debug() - do GONDOLA_SET_DEBUG; @args->flags are checked; mutex held */
 int gondola_vcpu_set_debug(struct gondola_vcpu *vcpu, const struct gondola_debug *args);
 
 /** gondola_vcpu_reset_registers() - general and control registers as after a reset */
