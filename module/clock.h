@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The time of a VM: one clock, of which LAPIC timers and the PIT count, and the TSC beside it.
- * Both stand while they are held.  Any thread and any context may read them.
+ * The time of a VM: a clock, by which LAPIC timers and the PIT count, and the TSC.  Both stop while
+ * they are held.  Any thread may read them in any context.
  */
 #ifndef GONDOLA_CLOCK_H
 #define GONDOLA_CLOCK_H
@@ -13,12 +13,12 @@ struct gondola_vcpu;
 struct gondola_vm;
 
 /**
- * struct gondola_clock - how the VM's time follows from the host's
- * @lock: all changes of what follows, and of the vCPUs' own TSC offsets; readers try again
- * @held: they stand still, at @held_tsc of the host's TSC and @held_ns of its clock
- * @lost_ns: how long they stood before
+ * struct gondola_clock - the relation of the VM's time to the host's
+ * @lock: for changes of the other fields, and of the vCPUs' own TSC offsets; readers retry
+ * @held: the clocks are stopped, at @held_tsc of the host's TSC and @held_ns of its clock
+ * @lost_ns: total time for which they were stopped before
  * @tsc_offset: guest TSC = host TSC + this + the vCPU's own offset
- * @tsc_khz: what the guest takes its TSC's frequency for; 0: the host's
+ * @tsc_khz: the TSC's frequency that the guest assumes; 0: the host's
  */
 struct gondola_clock {
 	seqlock_t lock;
@@ -30,34 +30,34 @@ struct gondola_clock {
 	u64 tsc_khz;
 };
 
-/** gondola_clock_init() - time and TSC begin with the VM */
+/** gondola_clock_init() - start the VM's time and TSC */
 void gondola_clock_init(struct gondola_vm *vm);
-/** gondola_clock_held() - do they stand?  Holding waits for no vCPU: it must not be inside RUN */
+/** gondola_clock_held() - are the clocks stopped? */
 bool gondola_clock_held(const struct gondola_vm *vm);
-/** gondola_clock_hold() - they stand from now on; vm->lock is held, and all vCPUs' mutexes */
+/** gondola_clock_hold() - stop the clocks; vm->lock and all vCPUs' mutexes held */
 void gondola_clock_hold(struct gondola_vm *vm);
-/** gondola_clock_release() - they go on from where they were; vm->lock is held */
+/** gondola_clock_release() - continue the clocks; vm->lock held */
 void gondola_clock_release(struct gondola_vm *vm);
 
-/** gondola_vm_clock_ns() - the VM's time */
+/** gondola_vm_clock_ns() - get the VM's time */
 u64 gondola_vm_clock_ns(const struct gondola_vm *vm);
-/** gondola_vm_clock_host_ns() - when on the host's clock it is @ns; false: not while it stands */
+/** gondola_vm_clock_host_ns() - get the host's time for @ns of the VM's; false: the clock is stopped */
 bool gondola_vm_clock_host_ns(const struct gondola_vm *vm, u64 ns, u64 *host_ns);
 
-/** gondola_guest_tsc() - what RDTSC gives this vCPU now */
+/** gondola_guest_tsc() - get the vCPU's TSC */
 u64 gondola_guest_tsc(const struct gondola_vcpu *vcpu);
-/** gondola_guest_tsc_offset() - guest TSC - RDTSC, while the clocks go; for the engine */
+/** gondola_guest_tsc_offset() - get guest TSC - RDTSC, while the clocks run; for the engine */
 u64 gondola_guest_tsc_offset(const struct gondola_vcpu *vcpu);
-/** gondola_tsc_after_sleep() - the vCPU is about to run: has the host slept since it last did? */
+/** gondola_tsc_after_sleep() - before the vCPU runs: correct its TSC if the host has slept */
 void gondola_tsc_after_sleep(struct gondola_vcpu *vcpu);
-/** gondola_guest_tsc_khz() - what the guest takes its frequency for */
+/** gondola_guest_tsc_khz() - get the TSC's frequency that the guest assumes */
 u32 gondola_guest_tsc_khz(const struct gondola_vm *vm);
 /**
- * gondola_set_guest_tsc() - this vCPU's TSC goes on from @tsc; returns by how much it jumps
+ * gondola_set_guest_tsc() - set this vCPU's TSC to @tsc; returns the difference to the old value
  *
- * The vCPU's thread, which tells the engine then.
+ * Called by the vCPU's thread, which tells the engine afterwards.
  */
 u64 gondola_set_guest_tsc(struct gondola_vcpu *vcpu, u64 tsc);
-/** gondola_move_guest_tsc() - likewise, by @by */
+/** gondola_move_guest_tsc() - likewise, add @by */
 void gondola_move_guest_tsc(struct gondola_vcpu *vcpu, u64 by);
 #endif

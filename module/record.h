@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Records of saved state: each chip and each group of registers has one row (vm/state.c). */
+/* Records of saved state: each chip and each group of registers has a row (vm/state.c). */
 #ifndef GONDOLA_RECORD_H
 #define GONDOLA_RECORD_H
 
@@ -10,16 +10,16 @@ struct gondola_vm;
 struct gondola_vcpu;
 
 /**
- * struct gondola_record_row - one kind of record
+ * struct gondola_record_row - a kind of record
  * @type: enum gondola_record_type
- * @version: the one layout that is known
- * @of_vcpu: belongs to a vCPU, else to the VM, and then @vcpu is NULL
+ * @version: the only known layout
+ * @of_vcpu: it belongs to a vCPU; else to the VM, and @vcpu is NULL
  * @bytes: length of the payload; 0: it varies
- * @size: length now, where it varies; 0: nothing to save
- * @get: write the payload, zeroed before
- * @set: check and apply it; -EINVAL: *@bad is the offset of what is refused
+ * @size: present length if it varies; 0: nothing to save
+ * @get: write the payload, which is zeroed before
+ * @set: check and apply it; -EINVAL: *@bad is the offset of the refused field
  *
- * Both return -EAGAIN when guest memory is missing (vcpu->missing): do it again once it is there.
+ * Both return -EAGAIN if guest memory is missing (vcpu->missing): repeat it later.
  */
 struct gondola_record_row {
 	u32 type;
@@ -56,19 +56,19 @@ const struct gondola_record_row gondola_##name##_record = {				\
 	.set = name##_record_set,							\
 }
 
-/** GONDOLA_VM_RECORD() - of a struct gondola_rec_NAME that belongs to the VM */
+/** GONDOLA_VM_RECORD() - row for a struct gondola_rec_NAME that belongs to the VM */
 #define GONDOLA_VM_RECORD(name, TYPE)							\
 	GONDOLA_RECORD(name, TYPE, false, sizeof(struct gondola_rec_##name), NULL,	\
 		       name##_get(vm, payload),						\
 		       name##_set(vm, payload, bad))
 
-/** GONDOLA_VCPU_RECORD() - of a struct gondola_rec_NAME that belongs to a vCPU */
+/** GONDOLA_VCPU_RECORD() - row for a struct gondola_rec_NAME that belongs to a vCPU */
 #define GONDOLA_VCPU_RECORD(name, TYPE)							\
 	GONDOLA_RECORD(name, TYPE, true, sizeof(struct gondola_rec_##name), NULL,	\
 		       name##_get(vcpu, payload),					\
 		       name##_set(vcpu, payload, bad))
 
-/** GONDOLA_VARYING_RECORD() - of a vCPU's array, as long as NAME_size() says */
+/** GONDOLA_VARYING_RECORD() - row for a vCPU's array of NAME_size() bytes */
 #define GONDOLA_VARYING_RECORD(name, TYPE)						\
 	GONDOLA_RECORD(name, TYPE, true, 0, name##_size,				\
 		       name##_get(vcpu, payload, bytes),				\

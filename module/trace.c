@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The one unit that holds the bodies of the tracepoints. */
+/* The bodies of the tracepoints. */
 #include <linux/module.h>
 #define CREATE_TRACE_POINTS
 #include "trace.h"

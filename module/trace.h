@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every tracepoint of the monitor.  Arguments are flat numbers (VM id, vCPU id,
- * guest addresses), never a kernel pointer, so that a BPF program needs no type
- * of ours.  Without CONFIG_TRACEPOINTS each trace_gondola_*() is an empty inline.
+ * All tracepoints of the monitor.  Arguments are plain numbers (VM id, vCPU id, guest addresses),
+ * never kernel pointers, so that a BPF program needs no types of the module.  Without
+ * CONFIG_TRACEPOINTS each trace_gondola_*() is an empty inline.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM gondola
@@ -66,8 +66,8 @@ TRACE_EVENT(gondola_entry,
 );
 
 /*
- * It left: @reason is enum gondola_reason, @hw_reason the engine's own number.
- * @count: how often this vCPU has left so far; a reader sees by a gap what it missed.
+ * The guest has exited.  @reason is enum gondola_reason, @hw_reason the engine's own number.
+ * @count: number of the vCPU's exits so far, so that a reader notices lost events.
  */
 TRACE_EVENT(gondola_exit,
 	TP_PROTO(u32 vm, u32 vcpu, u32 reason, u32 hw_reason, u32 phase, u32 round, u64 rip,
@@ -121,7 +121,7 @@ TRACE_EVENT(gondola_leave,
 		  gondola_show_user_exit(__entry->why), __entry->error, __entry->rip)
 );
 
-/* A page fault that left the guest, and what came of it (enum gondola_access_result). */
+/* A page fault that exited, and its result (enum gondola_access_result). */
 TRACE_EVENT(gondola_page_fault,
 	TP_PROTO(u32 vm, u32 vcpu, u64 gva, u64 rip, u32 error, u32 result),
 	TP_ARGS(vm, vcpu, gva, rip, error, result),
@@ -168,7 +168,7 @@ TRACE_EVENT(gondola_inject,
 		  gondola_show_event(__entry->kind), __entry->vector, __entry->error)
 );
 
-/* RDMSR or WRMSR that left the guest; with @fault it got #GP. */
+/* RDMSR or WRMSR that exited; @fault: it raised #GP. */
 TRACE_EVENT(gondola_msr,
 	TP_PROTO(u32 vm, u32 vcpu, bool write, u32 index, u64 value, bool fault),
 	TP_ARGS(vm, vcpu, write, index, value, fault),
@@ -194,11 +194,11 @@ TRACE_EVENT(gondola_msr,
 );
 
 /*
- * A frame was written for the first time since its bit was cleared.  @vcpu and
- * @rip name the writer if @source is GONDOLA_DIRTY_VCPU, else they are ~0 and 0.
- * @phase and @round hold since the log was last cleared there: see GONDOLA_CLEAR_DIRTY.
- * @count: how many there were of this VM so far; a reader sees by a gap what it missed.
- * @device: which one, when @source is GONDOLA_DIRTY_DEVICE and the launcher named it, else "".
+ * A frame was written for the first time since its bit was cleared.  @vcpu and @rip are the
+ * writer's if @source is GONDOLA_DIRTY_VCPU, else ~0 and 0.
+ * @phase and @round: those at which the bit was last cleared, see GONDOLA_CLEAR_DIRTY. @count:
+ * 	number of the VM's events so far, so that a reader notices lost events. @device: its name,
+ * 	if @source is GONDOLA_DIRTY_DEVICE and the launcher named it, else "".
  */
 TRACE_EVENT(gondola_dirty,
 	TP_PROTO(u32 vm, u32 vcpu, u64 gfn, u64 rip, u32 source, u32 phase, u32 round, u64 count,
@@ -232,7 +232,7 @@ TRACE_EVENT(gondola_dirty,
 		  __entry->count, __entry->device)
 );
 
-/* The launcher marked what is under way (GONDOLA_MARK). */
+/* The launcher set marks (GONDOLA_MARK). */
 TRACE_EVENT(gondola_mark,
 	TP_PROTO(u32 vm, u32 phase, u32 round),
 	TP_ARGS(vm, phase, round),
@@ -249,7 +249,7 @@ TRACE_EVENT(gondola_mark,
 	TP_printk("vm %u phase %u round %u", __entry->vm, __entry->phase, __entry->round)
 );
 
-/* A VM came (@alive) or went; @pid is its launcher's. */
+/* A VM was created (@alive) or destroyed; @pid is its launcher's. */
 TRACE_EVENT(gondola_vm,
 	TP_PROTO(u32 vm, u32 pid, bool alive),
 	TP_ARGS(vm, pid, alive),

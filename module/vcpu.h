@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The vCPU object: what all rooms share of it.  vm/vcpu.c has lifetime and ioctls, run/loop.c the loop. */
+/* The vCPU object.  vm/vcpu.c has its lifetime and ioctls, run/loop.c the run loop. */
 #ifndef GONDOLA_VCPU_H
 #define GONDOLA_VCPU_H
 
@@ -19,7 +19,7 @@ struct gondola_lapic;
 struct gondola_emulator;
 struct gondola_fxsave;
 
-/* Asked of a vCPU by others; handled before its next entry. */
+/* Requests to a vCPU by others; handled before its next entry. */
 enum gondola_request {
 	GONDOLA_REQ_TLB_FLUSH,		/* all translations */
 	GONDOLA_REQ_EVENT,		/* look at interrupts again */
@@ -33,7 +33,7 @@ enum gondola_request {
 	GONDOLA_REQ_STEP,		/* GONDOLA_DEBUG_STEP, not done yet */
 };
 
-/* Where the vCPU is: says how to kick it (vcpu->mode). */
+/* The place of the vCPU, which decides how to kick it (vcpu->mode). */
 enum gondola_vcpu_mode {
 	GONDOLA_OUTSIDE,		/* will look at its requests before it enters */
 	GONDOLA_IN_GUEST,		/* needs an IPI */
@@ -42,19 +42,19 @@ enum gondola_vcpu_mode {
 /**
  * struct gondola_vcpu - a virtual processor
  * @regs: general registers, RIP and RFLAGS; valid whenever the guest is not running
- * @cr0, @cr2, @cr3, @cr4, @efer, @xcr0: as the guest sees them; change cr0, cr4 and efer only by
- *      gondola_set_cr0() and its kin (x86/control.h), which tell MMU and engine
+ * @cr0, @cr2, @cr3, @cr4, @efer, @xcr0: the guest's values; change cr0, cr4 and efer only by
+ * 	gondola_set_cr0() etc. (x86/control.h), which tell MMU and engine
  * @hw_root: host-physical address of the shadow root, for the engine (set by mmu/)
  * @event: the one event that the next entry delivers (kind NONE: none)
  * @requests: enum gondola_request bits; set with gondola_request(), then kick
  * @mode: enum gondola_vcpu_mode; written by the vCPU's thread alone
  * @cpu: the processor it is loaded on, or -1
  * @tsc_offset: guest TSC = host TSC + this + the VM's, see clock.h
- * @tsc_gain: what the host's sleeps added to its TSC when the vCPU last ran
- * @missing, @missing_write: guest-physical memory that the last -EAGAIN was about, and whether it
- *	is to be written; noted where it was found missing (mmu_fault_in()) and nowhere else
+ * @tsc_gain: ticks that the host's sleeps had added to its TSC when the vCPU last ran
+ * @missing, @missing_write: the guest-physical memory for which the last -EAGAIN was returned, and
+ * 	whether it is to be written; only mmu_fault_in() sets them
  * @engine_data: the engine's own
- * @fpu: FPU state, where it is kept in memory; NULL: the processor has it
+ * @fpu: FPU state of engines in software; NULL: the processor has it
  */
 struct gondola_vcpu {
 	struct gondola_regs regs;	/* first: see the engines' entry assembly */
@@ -102,10 +102,10 @@ struct gondola_vcpu {
 
 	struct gondola_cpuid_entry *cpuid;
 	u32 nr_cpuid;
-	u8 maxphyaddr;			/* from CPUID; 36 if it does not say */
+	u8 maxphyaddr;			/* from CPUID, or 36 */
 	u64 cr4_allowed;		/* CR4 bits that its CPUID offers */
 	u64 efer_allowed;
-	const u64 *saved_pdptes;	/* while state is set: those of the record, if it has one */
+	const u64 *saved_pdptes;	/* while state is set: those of the record, or NULL */
 	struct gondola_msrs msrs;
 
 	u64 exits[GONDOLA_MAX_REASONS];
@@ -113,7 +113,7 @@ struct gondola_vcpu {
 	/* Exit number n is in entry n % GONDOLA_HISTORY_LEN; run/history.h writes it. */
 	struct gondola_history_entry history[GONDOLA_HISTORY_LEN] __aligned(32);
 	u64 counters[GONDOLA_MAX_COUNTERS];
-	u64 run_delay;			/* of its thread, when steal time was last told */
+	u64 run_delay;			/* of its thread, at the last update of steal time */
 
 	/* vcpu.c's own (lifetime, FPU, scheduling); NULL in tests */
 	struct gondola_vcpu_host *host;
@@ -137,7 +137,7 @@ static inline bool gondola_take_request(struct gondola_vcpu *vcpu, enum gondola_
 }
 
 /**
- * gondola_vcpu_kick() - make a vCPU look at its requests soon
+ * gondola_vcpu_kick() - make a vCPU handle its requests soon
  *
  * Wakes it from HLT, or sends an IPI if it is in the guest.  Any context.
  * Tests supply their own.
@@ -147,18 +147,18 @@ void gondola_vcpu_kick(struct gondola_vcpu *vcpu);
 /**
  * gondola_vcpu_yield_to() - let this vCPU's thread run instead of the caller
  *
- * Only if it could run and does not.  Process context.  Tests supply their own.
+ * Does nothing if the thread runs or sleeps.  Process context.  Tests supply their own.
  */
 bool gondola_vcpu_yield_to(struct gondola_vcpu *vcpu);
-/** gondola_vcpu_spins() - the vCPU waits for another: let one run that was preempted */
+/** gondola_vcpu_spins() - let a preempted vCPU run, since this one waits for another */
 void gondola_vcpu_spins(struct gondola_vcpu *vcpu);
 
 /**
- * gondola_kick_all_and_wait() - request of every vCPU, return when all are out of the guest
+ * gondola_kick_all_and_wait() - make a request to every vCPU, and wait until all are out of the
+ * guest
  *
- * After it returns no vCPU runs with what it had cached before the call.
- * May be called with the MMU lock held and interrupts on; never by a vCPU
- * that is itself in guest mode.
+ * After it returns no vCPU runs with translations cached before the call. May be called with the
+ * MMU lock held and interrupts on; never by a vCPU that is in guest mode.
  */
 void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req);
 

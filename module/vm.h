@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The VM object: what its rooms share.  Lifetime and ioctls are in vm.c. */
+/* The VM object.  Its lifetime and ioctls are in vm/vm.c. */
 #ifndef GONDOLA_VM_H
 #define GONDOLA_VM_H
 
@@ -25,20 +25,20 @@ struct gondola_vcpu;
  * struct gondola_vm - a virtual machine
  * @id: unique while the module is loaded
  * @name: from the launcher
- * @pid: the launcher's, for those who watch
- * @engine: who executes it
+ * @pid: the launcher's, for tools
+ * @engine: executes its vCPUs
  * @mm: the launcher's address space; every ioctl must come from it (-EIO otherwise)
  * @lock: serialises configuration: slots, creation of vCPUs
  * @refs: one for the VM's descriptor, one for each vCPU's
- * @vcpus: by id; entries appear once and stay until the VM dies (smp_load_acquire)
+ * @vcpus: by id; an entry is set once and stays until the VM ends (smp_load_acquire)
  * @mmu: guest memory and shadow tables; has its own lock (mmu.lock, a spinlock, inside @lock)
- * @memory_pages: in all slots; written under @lock
+ * @memory_pages: number of pages in all slots; written under @lock
  * @irqchip: PIC, I/O APIC and PIT; has its own locks
  * @eventfds: see eventfd.c; NULL until one is registered (smp_load_acquire)
  * @clock: its time; has its own lock
- * @phase, @round: as marked by the launcher, stamped on events
+ * @phase, @round: the launcher's marks, copied to events
  * @devices: names of the launcher's devices, for events; under @lock
- * @dead: set once, when something broke for good; all vCPUs leave with -EIO
+ * @dead: set after an impossible event; all vCPUs leave with -EIO
  */
 struct gondola_vm {
 	u32 id;
@@ -63,11 +63,11 @@ struct gondola_vm {
 	bool dead;
 };
 
-/** gondola_vcpu_by_id() - the vCPU, or NULL; needs no lock */
+/** gondola_vcpu_by_id() - find a vCPU, or NULL; needs no lock */
 static inline struct gondola_vcpu *gondola_vcpu_by_id(struct gondola_vm *vm, u32 id)
 {
 	id = array_index_nospec(id, GONDOLA_MAX_VCPUS);
-	/* Pairs with the release that published it, complete. */
+	/* Pairs with the release that published the complete vCPU. */
 	return smp_load_acquire(&vm->vcpus[id]);
 }
 
@@ -80,18 +80,18 @@ static inline struct gondola_vcpu *gondola_next_vcpu(struct gondola_vm *vm, unsi
 	return vcpu;
 }
 
-/* Every vCPU that exists, by ascending id. */
+/* For every existing vCPU, by ascending id. */
 #define gondola_for_each_vcpu(vcpu, vm, i)				\
 	for ((i) = 0; ((vcpu) = gondola_next_vcpu(vm, &(i))); (i)++)
 
-/** gondola_refuse() - name the field that is wrong */
+/** gondola_refuse() - note the field that is wrong */
 static inline int gondola_refuse(u32 *bad, u32 offset)
 {
 	*bad = offset;
 	return -EINVAL;
 }
 
-/** gondola_refuse_for() - the same because of @err; -EAGAIN is no refusal, but missing memory */
+/** gondola_refuse_for() - the same because of @err; but -EAGAIN is missing memory, no refusal */
 static inline int gondola_refuse_for(int err, u32 *bad, u32 offset)
 {
 	return err == -EAGAIN ? err : gondola_refuse(bad, offset);

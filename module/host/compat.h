@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The differences between kernels, in one place.  The module speaks the newest kernel's dialect;
- * here older kernels learn it.  compat-probe asks the kernel's headers what they have, since
- * distributions carry features back, and the answers are in compat-features.h.
+ * The differences between kernels, in one place.  The module uses the newest kernel's interfaces,
+ * and this file provides them on older kernels.  Distributions carry features back, so compat-probe
+ * searches the kernel's headers, and writes the answers to compat-features.h.
  */
 #ifndef GONDOLA_HOST_COMPAT_H
 #define GONDOLA_HOST_COMPAT_H
@@ -20,7 +20,7 @@
 #include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 #ifdef COMPAT_GSSEG
-#include <asm/gsseg.h>	/* load_gs_index(), which <asm/special_insns.h> had */
+#include <asm/gsseg.h>	/* load_gs_index(), formerly in <asm/special_insns.h> */
 #endif
 #include <asm/msr.h>
 #include <asm/processor.h>
@@ -42,17 +42,14 @@
 #define X86_FEATURE_USE_IBPB	X86_FEATURE_IBPB
 #endif
 
-/* The kernel's own barrier became a function that no other module may call. */
+/* The kernel's own barrier is a function now that modules cannot call. */
 static inline void gondola_host_ibpb(void)
 {
 	if (cpu_feature_enabled(X86_FEATURE_USE_IBPB))
 		wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
 
-/*
- * Nothing to call in a crash: what is left on then is SVM alone, which INIT ends, since VMX is on
- * only for moments with interrupts off (engine/vmx/root_brief.c).
- */
+/* Nothing to call in a crash: VMX is off then (engine/vmx/root_brief.c), and INIT ends SVM. */
 #ifdef COMPAT_RESERVED_CRASH
 static inline void cpu_emergency_register_virt_callback(void (*callback)(void))
 {
@@ -70,7 +67,7 @@ static inline void cpu_emergency_unregister_virt_callback(void (*callback)(void)
 #include <asm/unaligned.h>
 #endif
 
-/* With lazy preemption a thread that should give way learns it by a flag of its own. */
+/* With lazy preemption another flag asks a thread to give way. */
 #ifndef _TIF_NEED_RESCHED_LAZY
 #define _TIF_NEED_RESCHED_LAZY	0
 #endif
@@ -86,14 +83,14 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
-/* The answer of an MMU notifier that is asked whether pages are young. */
+/* The type of an MMU notifier's answer whether pages are young. */
 #ifdef COMPAT_AGED_BOOL
 #define compat_aged_t	bool
 #else
 #define compat_aged_t	int
 #endif
 
-/* The one with a tracepoint, which no module may use, came with this name. */
+/* This name came with a variant with a tracepoint, which modules cannot use. */
 #ifndef COMPAT_ARCH_RESCHEDULE
 #define arch_smp_send_reschedule(cpu)	smp_send_reschedule(cpu)
 #endif
@@ -108,7 +105,7 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 }
 #endif
 
-/* Newer kernels have suspend and resume take what the owner gave as data. */
+/* Newer kernels pass the owner's data to suspend and resume. */
 #ifdef COMPAT_SYSCORE
 #define COMPAT_SYSCORE_ARG	void *data
 #define COMPAT_SYSCORE_OPS	const struct syscore_ops

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Shrinkers as newer kernels have them: allocated, filled in, registered.  The guest's balloon
+ * The newer kernels' interface of shrinkers: allocate, fill in, register.  The guest's balloon
  * driver uses this too.
  */
 #ifndef GONDOLA_HOST_COMPAT_SHRINKER_H
@@ -38,7 +38,7 @@ static inline void shrinker_register(struct shrinker *shrinker)
 {
 	const char *name = container_of(shrinker, struct compat_shrinker, shrinker)->name;
 
-	/* Without it the kernel asks nothing back: a pity, and no reason to give up. */
+	/* Without the shrinker the kernel cannot ask for memory back, but all else works. */
 	if (register_shrinker(shrinker, "%s", name))
 		pr_warn("%s: no memory for the shrinker\n", name);
 }

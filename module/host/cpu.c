@@ -17,10 +17,7 @@ bool gondola_host_tcg(void)
 
 u64 gondola_host_xcr0(void)
 {
-	/*
-	 * TCG executes XSETBV in a guest of SVM although it is intercepted (7.2 does), so that a
-	 * guest would set the host's XCR0: there, guests get no XSAVE.
-	 */
+	/* TCG (7.2) ignores SVM's intercept of XSETBV, and a guest would set the host's XCR0. */
 	if (gondola_host_tcg())
 		return 0;
 	return boot_cpu_has(X86_FEATURE_OSXSAVE) ? xgetbv(XCR_XFEATURE_ENABLED_MASK) : 0;
@@ -33,6 +30,6 @@ bool gondola_host_tsc_steady(void)
 
 bool gondola_host_tsc_invariant(void)
 {
-	/* The kernel's own verdict also covers processors whose CPUID does not promise it. */
+	/* The kernel also knows processors whose CPUID does not report it. */
 	return boot_cpu_has(X86_FEATURE_CONSTANT_TSC) && gondola_host_tsc_steady();
 }

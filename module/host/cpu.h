@@ -8,11 +8,11 @@
 void gondola_host_cpuid(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 /** gondola_host_tcg() - is the processor QEMU's emulator? */
 bool gondola_host_tcg(void);
-/** gondola_host_xcr0() - the state components that the host kernel enabled; 0 without XSAVE */
+/** gondola_host_xcr0() - get the state components that the host kernel enabled; 0 without XSAVE */
 u64 gondola_host_xcr0(void);
-/** gondola_host_tsc_steady() - does the host itself trust its TSC, on all processors alike? */
+/** gondola_host_tsc_steady() - does the host use its TSC as a clock, on all processors? */
 bool gondola_host_tsc_steady(void);
-/** gondola_host_tsc_invariant() - will it for good, because its rate is fixed by design? */
+/** gondola_host_tsc_invariant() - is the rate of the host's TSC fixed by design? */
 bool gondola_host_tsc_invariant(void);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's FPU state.  It is a state of the kernel's own kind, swapped with
- * the launcher thread's for the time of GONDOLA_RUN, so that context switches
- * and kernel use of the FPU treat it like any task's.
+ * The guest's FPU state.  It is one of the kernel's own states, swapped with the launcher thread's
+ * during GONDOLA_RUN, so that context switches and the kernel's use of the FPU treat it like any
+ * task's.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -65,7 +65,7 @@ int gondola_thread_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes
 	void *full;
 	int err;
 
-	/* One from a host with less, or more but unused, state is as good. */
+	/* A state from a host with fewer components, or with more that are unused, fits as well. */
 	*bad = 512;
 	if (bytes < XSAVE_MIN || bytes > fpu->uabi_size)
 		return -EINVAL;
@@ -80,15 +80,15 @@ int gondola_thread_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes
 
 /* ---- one XMM register, for the emulator ------------------------------------------ */
 
-/* One instruction for each register: its number is part of the encoding. */
+/* One instruction for each register, since the number is part of the encoding. */
 #define EACH_XMM(X) do {						\
 	X(0); X(1); X(2); X(3); X(4); X(5); X(6); X(7);			\
 	X(8); X(9); X(10); X(11); X(12); X(13); X(14); X(15);		\
 } while (0)
 
 /*
- * Make the registers live and keep them so.  Only during GONDOLA_RUN, when the
- * thread's state is the guest's.
+ * Load the registers and keep them loaded.  Only during GONDOLA_RUN, when the thread's state is the
+ * guest's.
  */
 static void hold_fpu(void)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Use of the processor's FPU by the module itself, as kernel_fpu_begin() has it. */
+/* The module's own use of the processor's FPU, as with kernel_fpu_begin(). */
 #ifndef GONDOLA_HOST_FPU_H
 #define GONDOLA_HOST_FPU_H
 
 #ifdef CONFIG_UML
 
-/* The kernel is a process like any other: signals keep its registers, switches need not. */
+/* User Mode Linux is a process: signals save its registers. */
 static inline void gondola_host_fpu_begin(void)
 {
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's FPU state, where the kernel keeps its states of guests for its own hypervisor: an
- * XSAVE area of the vCPU's, loaded right before each entry and saved right after the exit, with
- * interrupts off.  In between the FPU is in use by the kernel, as any use of its own; what the
- * thread had there is saved by it, and comes back on the way to user mode.
+ * The guest's FPU state, for kernels that keep their guest states to their own hypervisor.  It is
+ * an XSAVE area of the vCPU, loaded right before each entry and saved right after the exit, with
+ * interrupts off.  For the kernel this is a use of the FPU like its own: it saves the thread's
+ * state before, and restores it on the way to user mode.
  *
- * That costs a load and a save for each exit, which the kernel's own states (fpu.c) spare.
+ * This costs a load and a save at each exit, which the kernel's states (fpu.c) avoid.
  */
 #include <linux/gfp.h>
 #include <linux/string.h>
@@ -21,18 +21,18 @@
 #define XSTATE_X87		BIT_ULL(0)
 #define XSTATE_SSE		BIT_ULL(1)
 #define XSTATE_LEGACY		(XSTATE_X87 | XSTATE_SSE)
-/* AVX and AVX-512: the rest of what guests are offered (x86/cpuid.c). */
+/* AVX and AVX-512, the other components that guests are offered (x86/cpuid.c). */
 #define XSTATE_EXTENDED		0xe4ull
-/* A host that has protection keys notes its own in a record; no guest is offered them. */
+/* The state record of a host with protection keys contains them; no guest is offered them. */
 #define XSTATE_PKRU		BIT_ULL(9)
 
 #define CPUID_XSTATE		0xd
 #define FCW_RESET		0x37fu
 #define MXCSR_RESET		0x1f80u
-/* Of processors that do not say: all but DAZ. */
+/* The default for processors that do not report it: all but DAZ. */
 #define MXCSR_BITS		0xffbfu
 
-/* XSAVE's standard form, which begins with FXSAVE's; both write the same MXCSR_MASK each time. */
+/* XSAVE's standard form, which begins like FXSAVE's.  Both always write the same MXCSR_MASK. */
 struct gondola_xsave {
 	struct {
 		u16 fcw;
@@ -58,7 +58,7 @@ static bool has_xsave(void)
 	return boot_cpu_has(X86_FEATURE_OSXSAVE);
 }
 
-/* The components that are the guest's while it runs. */
+/* The components that the guest has while it runs. */
 static u64 components(void)
 {
 	u64 extended = has_xsave() ? xgetbv(XCR_XFEATURE_ENABLED_MASK) & XSTATE_EXTENDED : 0;
@@ -76,7 +76,7 @@ static void save(struct gondola_xsave *area, u64 mask)
 
 static void load(const struct gondola_xsave *area, u64 mask)
 {
-	/* Processors that keep the last x87 operation's pointers where none is pending: drop them. */
+	/* Some processors keep the pointers of the last x87 operation here: clear them. */
 	if (boot_cpu_has_bug(X86_BUG_FXSAVE_LEAK))
 		asm volatile("fnclex; emms; fildl %0" : : "m" (area->fx.mxcsr));
 	if (has_xsave())
@@ -99,7 +99,7 @@ int gondola_thread_fpu_create(struct gondola_vcpu *vcpu)
 
 	if (!area)
 		return -ENOMEM;
-	/* MXCSR's bits, as this processor has them. */
+	/* The valid bits of MXCSR on this processor. */
 	kernel_fpu_begin();
 	save(area, XSTATE_LEGACY);
 	kernel_fpu_end();
@@ -125,7 +125,7 @@ void gondola_thread_fpu_swap(struct gondola_vcpu *vcpu, bool guest)
 
 void gondola_thread_fpu_load(struct gondola_vcpu *vcpu)
 {
-	/* Nothing to initialize: all of it is loaded. */
+	/* It needs no initialization, since all of it is loaded. */
 	kernel_fpu_begin_mask(0);
 	load(vcpu->host->thread.fpu, components());
 }
@@ -164,7 +164,7 @@ int gondola_thread_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 	return 0;
 }
 
-/* XRSTOR faults in the kernel on all that is refused here. */
+/* XRSTOR would fault in the kernel on what is refused here. */
 static bool loadable(const struct gondola_xsave *area, u32 mxcsr_mask)
 {
 	return !(area->xstate_bv & ~(components() | XSTATE_PKRU)) && !area->xcomp_bv &&
@@ -184,7 +184,7 @@ int gondola_thread_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes
 	memset(area, 0, sizeof(*area));
 	memcpy(area, buf, min(bytes, gondola_thread_fpu_size(vcpu)));
 	area->fx.mxcsr_mask = mxcsr_mask;
-	/* FXRSTOR always loads all components: write the initial state of those that are absent. */
+	/* FXRSTOR loads all components, so write the initial state of absent ones. */
 	if (!(area->xstate_bv & XSTATE_X87))
 		reset_x87(area);
 	if (!(area->xstate_bv & XSTATE_SSE))

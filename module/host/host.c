@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which engine is used, by how many VMs; and the end of all of them at shutdown. */
+/* The choice of the engine, the count of its VMs, and their end at shutdown. */
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -43,13 +43,13 @@ const char *const preflight_words[] = {
 	[GONDOLA_PF_KERNEL] = "not with this kernel",
 };
 
-/* Guards users and the steps of switching on and off. */
+/* Guards the number of users, and switching on and off. */
 static DEFINE_MUTEX(engine_lock);
 static unsigned int users[GONDOLA_ENGINE_COUNT];
 
 /*
- * A probe interrupts all processors, and anybody with the device asks for it: beyond so many a
- * second, the last answer is given again.
+ * A probe interrupts all processors, and anybody with the device may ask for it.  So the number per
+ * second is limited; beyond it the last answer is repeated.
  */
 #define PROBES_A_SECOND		16
 
@@ -63,7 +63,7 @@ static struct answer last_answer[GONDOLA_ENGINE_COUNT];
 static unsigned long second_began;
 static unsigned int probes_in_it;
 
-/* vCPUs that use the engine just now; shutdown waits until there are none. */
+/* Number of vCPUs that use the engine now.  A shutdown waits until it is 0. */
 static atomic_t busy = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(idle_wait);
 
@@ -101,7 +101,7 @@ static u32 preflight(const struct gondola_engine_ops *ops, char *detail)
 
 		return reason == GONDOLA_PF_OK ? ops->probe(detail) : reason;
 	}
-	/* An engine that runs VMs already needs no probe, and no old answer refuses it. */
+	/* An engine that runs VMs already needs no probe. */
 	if (users[ops->id])
 		return GONDOLA_PF_OK;
 	if (may_probe() || !last->known) {
@@ -113,9 +113,8 @@ static u32 preflight(const struct gondola_engine_ops *ops, char *detail)
 }
 
 /*
- * The first that can be used.  Of several refusals the one nearest to working
- * is worth telling; and hardware that others use just now is no reason to run
- * a hundred times slower without a word.
+ * Choose the first engine that can be used.  Of several refusals report the one nearest to working.
+ * If others use the hardware now, do not silently choose an engine that is a hundred times slower.
  */
 static u32 choose(u32 *id, char *detail)
 {
@@ -240,7 +239,7 @@ void gondola_engine_put(const struct gondola_engine_ops *ops)
 int gondola_host_begin(void)
 {
 	atomic_inc(&busy);
-	/* Pairs with the barrier in before_reboot(): it sees us busy, or we see it stopping. */
+	/* Pairs with the barrier in before_reboot(): it finds us busy, or we find it stopping. */
 	smp_mb__after_atomic();
 	if (likely(!READ_ONCE(gondola_host_stopping)))
 		return 0;
@@ -261,7 +260,7 @@ static int before_reboot(struct notifier_block *nb, unsigned long action, void *
 	/* Pairs with the barrier in gondola_host_begin(). */
 	smp_mb();
 	if (atomic_read(&busy)) {
-		/* The interrupt takes guests out; their run loops then see that we stop. */
+		/* The interrupt ends guests' runs; their run loops then find that we stop. */
 		processors_kick();
 		if (!wait_event_timeout(idle_wait, !atomic_read(&busy), STOP_TIMEOUT))
 			pr_warn("gondola: a vCPU did not stop for the shutdown\n");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Does the kernel that runs here let an engine be used? */
+/* Does the running kernel allow the use of an engine? */
 #ifndef GONDOLA_HOST_KERNEL_VERDICT_H
 #define GONDOLA_HOST_KERNEL_VERDICT_H
 
@@ -10,9 +10,9 @@
 #define KERNEL_CR4_FRED		BIT_ULL(32)
 
 /**
- * struct kernel_facts - what preflight asks of the kernel
- * @preempt_rt: its locks sleep, and ours are taken where nothing may
- * @fred: FRED delivers events: what an exit of VMX hands on needs its entry point for KVM
+ * struct kernel_facts - properties of the kernel
+ * @preempt_rt: its spinlocks sleep, and ours are taken where sleep is not allowed
+ * @fred: FRED delivers events: to pass on an event after VMX's exit needs its entry point for KVM
  */
 struct kernel_facts {
 	bool preempt_rt;
@@ -20,7 +20,7 @@ struct kernel_facts {
 };
 
 /**
- * host_kernel_verdict() - the first obstacle that the kernel is
+ * host_kernel_verdict() - find the first obstacle
  * @engine: enum gondola_engine
  * @detail: 64 bytes, written if there is an obstacle
  *

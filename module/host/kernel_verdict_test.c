@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Every obstacle that a kernel can be: no machine here has FRED. */
+/* Every obstacle of a kernel.  No emulator has FRED. */
 #include <kunit/test.h>
 #include <linux/string.h>
 #include <uapi/linux/gondola.h>
@@ -9,7 +9,7 @@ static const struct {
 	const char *name;
 	u32 engine;
 	struct kernel_facts facts;
-	const char *words;	/* some of them; NULL if there is no obstacle */
+	const char *words;	/* part of the words; NULL if there is no obstacle */
 } cases[] = {
 	{ "vmx, nothing", GONDOLA_ENGINE_VMX, {}, NULL },
 	{ "svm, nothing", GONDOLA_ENGINE_SVM, {}, NULL },
@@ -20,7 +20,7 @@ static const struct {
 	{ "ring3, real time", GONDOLA_ENGINE_RING3, { .preempt_rt = true }, "PREEMPT_RT" },
 	{ "interp, real time", GONDOLA_ENGINE_INTERP, { .preempt_rt = true }, "PREEMPT_RT" },
 	{ "interp, FRED", GONDOLA_ENGINE_INTERP, { .fred = true }, NULL },
-	/* Another kernel helps against both; an option, against one. */
+	/* Another kernel avoids both obstacles, an option only one. */
 	{ "vmx, both", GONDOLA_ENGINE_VMX, { .preempt_rt = true, .fred = true }, "PREEMPT_RT" },
 };
 

@@ -25,8 +25,8 @@
 
 DEFINE_PER_CPU(bool, gondola_cpu_on);
 /*
- * The engine for which processors are on.  Written with the engine lock and the
- * hotplug read lock held, so that hotplug callbacks may read it.
+ * The engine for which processors are on.  Written with the engine lock and the hotplug read lock
+ * held, so hotplug callbacks may read it.
  */
 static const struct gondola_engine_ops *active;
 static enum cpuhp_state hotplug_state;
@@ -44,7 +44,7 @@ static int this_cpu_enable(void)
 	return err;
 }
 
-/* Also from NMI context in a crash: no locks, no printk. */
+/* In a crash this is called from NMI context: no locks, no printk. */
 static void this_cpu_disable(void)
 {
 	if (!this_cpu_read(gondola_cpu_on))
@@ -67,7 +67,7 @@ static void disable_here(void *info)
 	this_cpu_disable();
 }
 
-/* Crash: whatever still holds a lock, the processor must answer INIT. */
+/* In a crash the processor must answer INIT, even if locks are held. */
 static void emergency_disable(void)
 {
 	if (active)
@@ -97,7 +97,7 @@ static int cpu_offline_callback(unsigned int cpu)
 	return 0;
 }
 
-/* Suspend and resume of the boot processor; the others come and go by hotplug. */
+/* Suspend and resume of the boot processor; the others use hotplug. */
 static int boot_cpu_suspend(COMPAT_SYSCORE_ARG)
 {
 	if (active)
@@ -106,7 +106,7 @@ static int boot_cpu_suspend(COMPAT_SYSCORE_ARG)
 	return 0;
 }
 
-/* The kernel registered its clock before this, so it is right again here. */
+/* The kernel registered its clock before us, so the clock is right again here. */
 static void boot_cpu_resume(COMPAT_SYSCORE_ARG)
 {
 	sleep_end(rdtsc(), gondola_host_ns(), gondola_host_tsc_khz());
@@ -138,7 +138,7 @@ static int probe_here(void *info)
 	return 0;
 }
 
-/* Look for root operation of another hypervisor; only called while ours is off. */
+/* Check for root operation of another hypervisor; only called while ours is off. */
 static void look_for_rival(void *info)
 {
 	u64 efer = 0;
@@ -164,8 +164,8 @@ u32 processors_kernel(const struct gondola_engine_ops *ops, char *detail)
 }
 
 /*
- * A loaded rival counts as in use even while it runs nothing: it holds the
- * kernel's one slot for the crash callback, and may switch itself on any time.
+ * A loaded rival counts as in use even if it runs no guest: it has the kernel's only slot for a
+ * crash callback, and may switch itself on at any time.
  */
 u32 processors_probe(const struct gondola_engine_ops *ops, char *detail)
 {
@@ -175,7 +175,7 @@ u32 processors_probe(const struct gondola_engine_ops *ops, char *detail)
 
 	detail[0] = 0;
 	if (active == ops)
-		return GONDOLA_PF_OK;	/* it runs here already, and so would look taken */
+		return GONDOLA_PF_OK;	/* our own root operation would look like another's */
 
 	cpus_read_lock();
 	probe_here(&first);

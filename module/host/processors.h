@@ -54,18 +54,18 @@ static inline void processors_stop(void)
 
 #else
 
-/** processors_init() - from now on hotplug and suspend are heard of; 0 or -errno */
+/** processors_init() - register for hotplug and suspend; 0 or -errno */
 int processors_init(void);
 void processors_exit(void);
 /**
- * processors_probe() - do all processors have what @ops needs, and nobody else uses it?
+ * processors_probe() - do all processors have what @ops needs, and does nobody else use it?
  * @detail: 64 bytes
  *
  * Returns enum gondola_preflight_reason.  The engine lock is held, here and below.
  */
 u32 processors_probe(const struct gondola_engine_ops *ops, char *detail);
 /**
- * processors_kernel() - does the kernel that runs here let @ops be used?
+ * processors_kernel() - does the running kernel allow the use of @ops?
  * @detail: 64 bytes
  *
  * GONDOLA_PF_OK or GONDOLA_PF_KERNEL.
@@ -74,9 +74,9 @@ u32 processors_kernel(const struct gondola_engine_ops *ops, char *detail);
 /** processors_on() - switch them on for @ops; 0 or -errno */
 int processors_on(const struct gondola_engine_ops *ops);
 void processors_off(const struct gondola_engine_ops *ops);
-/** processors_kick() - interrupt all of them: guests come out */
+/** processors_kick() - interrupt all of them, which ends guests' runs */
 void processors_kick(void);
-/** processors_stop() - the machine goes down: off, whoever still counts on them */
+/** processors_stop() - switch them off although they may be in use: the machine goes down */
 void processors_stop(void);
 
 #endif

@@ -2,10 +2,10 @@
 /*
  * KVM beside gondola.
  *
- * The kernel has one slot for what ends a hypervisor in a crash, and warns when it is taken.  KVM
- * takes it when it is loaded or with its first VM, and may switch the processors on as soon as it
- * is loaded: that depends on the kernel.  So it is not loaded while VMs of ours run on the same
- * hardware, and none of ours begins while it is loaded.
+ * The kernel has one slot for a callback that ends a hypervisor in a crash, and warns if it is
+ * taken. Depending on the kernel, KVM takes it when it is loaded or with its first VM, and may
+ * switch the processors on as soon as it is loaded.  So KVM cannot be loaded while VMs of ours run
+ * on the same hardware, and no VM of ours begins while it is loaded.
  */
 #include <linux/bits.h>
 #include <linux/errno.h>
@@ -26,9 +26,9 @@ static const char *const rivals[GONDOLA_ENGINE_COUNT] = {
 
 /* Guards both below. */
 static DEFINE_MUTEX(rival_lock);
-/* The engine whose rival is kept out; GONDOLA_ENGINE_ANY: none. */
+/* The engine whose rival cannot be loaded; GONDOLA_ENGINE_ANY: none. */
 static u32 kept_out = GONDOLA_ENGINE_ANY;
-/* The engines whose rivals have come: the notifier hears of a module before /sys shows it. */
+/* The engines whose rivals are loaded: the notifier learns of a module before /sys shows it. */
 static u32 present;
 
 const char *rival_of(u32 engine)
@@ -65,7 +65,7 @@ static int module_changes(struct notifier_block *nb, unsigned long state, void *
 
 static struct notifier_block module_block = { .notifier_call = module_changes };
 
-/* Every module, and built-in code with parameters, is listed in /sys/module. */
+/* /sys/module lists every module, and built-in code with parameters. */
 static bool in_sysfs(const char *name)
 {
 	struct kobject *found = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, name);

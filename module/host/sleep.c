@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In the host's sleep most processors' time-stamp counters start anew, and others go on.  The clock
- * of the host knows how long it slept: guests are shown a TSC that went on by that.
+ * While the host sleeps the time-stamp counters of most processors start anew, and others go on.
+ * The host's clock tells how long it slept, and guests see a TSC that went on for this time.
  */
 #include <linux/compiler.h>
 #include <linux/math64.h>

@@ -47,12 +47,12 @@ void gondola_thread_detach(struct gondola_vcpu *vcpu)
 	preempt_notifier_unregister(&vcpu->host->thread.notifier);
 }
 
-/* The processor's breakpoint registers matter only to a guest that enables one. */
+/* Switch the breakpoint registers only if the guest enables a breakpoint. */
 static void load_breakpoints(const struct gondola_vcpu *vcpu)
 {
 	const u64 *dr = vcpu->debug_dr7 ? vcpu->debug_dr : vcpu->dr;
 
-	/* None of the host's may match while they are replaced. */
+	/* None of the host's breakpoints may match while they are replaced. */
 	set_debugreg(0, 7);
 	set_debugreg(dr[0], 0);
 	set_debugreg(dr[1], 1);
@@ -67,8 +67,8 @@ static bool own_xcr0(const struct gondola_vcpu *vcpu)
 }
 
 /*
- * DEBUGCTL is the host's: the guest runs with none of its bits.  An interrupt may have changed it
- * since the last entry, when perf records branches.
+ * DEBUGCTL belongs to the host, and the guest runs with 0.  If perf records branches, an interrupt
+ * may have changed it since the last entry.
  */
 static void take_debugctl(struct gondola_thread *thread)
 {
@@ -77,7 +77,7 @@ static void take_debugctl(struct gondola_thread *thread)
 		update_debugctlmsr(0);
 }
 
-/* Every exit disables all breakpoints: what perf and debuggers have set comes back. */
+/* Every exit disables all breakpoints: enable those of perf and debuggers again. */
 static void save_breakpoints(struct gondola_thread *thread)
 {
 	thread->dr7 = 0;
@@ -116,10 +116,10 @@ void gondola_thread_leave(struct gondola_vcpu *vcpu)
 {
 	if (unlikely(vcpu->host->thread.debugctl))
 		update_debugctlmsr(vcpu->host->thread.debugctl);
-	/* Predictors that the guest trained must not steer the launcher: user mode has a barrier. */
+	/* A barrier before user mode: predictors that the guest trained must not steer the launcher. */
 	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
 		this_cpu_write(x86_ibpb_exit_to_user, true);
-	/* Nothing that the guest does by itself changes CR4.OSXSAVE or XCR0: as at the entry. */
+	/* The guest cannot change CR4.OSXSAVE or XCR0 without an exit, so both are as at the entry. */
 	if (own_xcr0(vcpu))
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->host->thread.xcr0);
 	gondola_thread_fpu_unload(vcpu);

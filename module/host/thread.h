@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The thread that runs a vCPU on a hardware engine: the scheduler says when it
- * comes and goes, and the processor holds the guest's FPU state, XCR0 and
- * breakpoints while it runs.  In User Mode Linux there is nothing to do: no
- * engine there has anything in the processor.
+ * The thread that runs a vCPU on a hardware engine.  The scheduler tells when it starts and stops,
+ * and the processor has the guest's FPU state, XCR0 and breakpoints while the guest runs.  Nothing
+ * is to be done in User Mode Linux, whose engines keep no state in the processor.
  */
 #ifndef GONDOLA_HOST_THREAD_H
 #define GONDOLA_HOST_THREAD_H
@@ -15,7 +14,7 @@
 struct gondola_vcpu;
 struct gondola_xsave;
 
-#define GONDOLA_FX_BYTES	512	/* of FXSAVE's image, aligned to 16 */
+#define GONDOLA_FX_BYTES	512	/* size of FXSAVE's image, which is aligned to 16 */
 
 #ifdef CONFIG_UML
 
@@ -102,12 +101,12 @@ static inline void gondola_thread_set_fx(struct gondola_vcpu *vcpu, const void *
 #include <asm/fpu/types.h>
 
 /**
- * struct gondola_thread - what vcpu->host has of it
+ * struct gondola_thread - the thread's part of vcpu->host
  * @notifier: puts and loads the vCPU when its thread is scheduled; registered while it is loaded
- * @fpu: the guest's FPU state: fpu.c swaps it with the thread's during GONDOLA_RUN, fpu_own.c
- *	around each entry
- * @xcr0: the host's own, the same on all its processors
- * @debugctl: the host's, while the guest runs
+ * @fpu: the guest's FPU state; fpu.c swaps it with the thread's for GONDOLA_RUN, fpu_own.c for each
+ * 	stay
+ * @xcr0: the host's XCR0, the same on all processors
+ * @debugctl: the host's DEBUGCTL, while the guest runs
  * @dr, @dr7: the host's breakpoints, while the guest runs; @dr7 is 0 if it has none
  */
 struct gondola_thread {
@@ -124,8 +123,8 @@ struct gondola_thread {
 };
 
 /*
- * Schedulers look for notifiers while the module is there.  To switch that is to rewrite the
- * scheduler's code under all processors: not with each VM that comes or goes.
+ * Keep the scheduler's notifiers enabled while the module is loaded: each switch patches the
+ * scheduler's code on all processors.
  */
 static inline void gondola_threads_init(void)
 {
@@ -138,18 +137,18 @@ static inline void gondola_threads_exit(void)
 }
 
 void gondola_thread_init(struct gondola_vcpu *vcpu);
-/* From now on this thread's comings and goings are the vCPU's; preemption off. */
+/* From now on the vCPU is loaded and put with this thread; preemption off. */
 void gondola_thread_attach(struct gondola_vcpu *vcpu);
 void gondola_thread_detach(struct gondola_vcpu *vcpu);
 /* Right before and after the guest runs, interrupts off: XCR0, breakpoints, DEBUGCTL. */
 void gondola_thread_enter(struct gondola_vcpu *vcpu);
 void gondola_thread_leave(struct gondola_vcpu *vcpu);
 
-/* fpu.c or fpu_own.c: the guest's FPU state in the processor; see run/fpu.c. */
+/* fpu.c or fpu_own.c: get and set the guest's FPU state in the processor; see run/fpu.c. */
 int gondola_thread_fpu_create(struct gondola_vcpu *vcpu);
 void gondola_thread_fpu_destroy(struct gondola_vcpu *vcpu);
 void gondola_thread_fpu_swap(struct gondola_vcpu *vcpu, bool guest);
-/* With the host's XCR0, interrupts off: the last before the guest runs, the first after it. */
+/* Load and save it, with the host's XCR0 and interrupts off: last before the guest runs, first after it. */
 void gondola_thread_fpu_load(struct gondola_vcpu *vcpu);
 void gondola_thread_fpu_unload(struct gondola_vcpu *vcpu);
 u32 gondola_thread_fpu_size(struct gondola_vcpu *vcpu);
@@ -157,7 +156,7 @@ int gondola_thread_fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes);
 int gondola_thread_fpu_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad);
 void gondola_thread_get_xmm(struct gondola_vcpu *vcpu, unsigned int n, void *buf);
 void gondola_thread_set_xmm(struct gondola_vcpu *vcpu, unsigned int n, const void *buf);
-/* All that FXSAVE has of it; what is set was got, and changed by the emulator. */
+/* Get and set FXSAVE's part of it; the emulator only sets what it got before. */
 void gondola_thread_get_fx(struct gondola_vcpu *vcpu, void *fx);
 void gondola_thread_set_fx(struct gondola_vcpu *vcpu, const void *fx);
 

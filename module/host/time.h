@@ -9,11 +9,11 @@
 #include <asm/tsc.h>
 #endif
 
-/** gondola_host_ns() - monotonic time, which goes on while the host sleeps; any context */
+/** gondola_host_ns() - get the monotonic time, which goes on while the host sleeps; any context */
 u64 gondola_host_ns(void);
-/** gondola_host_tsc() - the TSC, as though it went on likewise */
+/** gondola_host_tsc() - get the TSC, corrected so that it goes on while the host sleeps */
 u64 gondola_host_tsc(void);
-/** gondola_host_ticks() - the TSC as it is, without a call: for what happens at each exit */
+/** gondola_host_ticks() - get the TSC as it is; inline, for use at each exit */
 static inline u64 gondola_host_ticks(void)
 {
 #ifdef CONFIG_UML
@@ -23,9 +23,9 @@ static inline u64 gondola_host_ticks(void)
 #endif
 }
 
-/** gondola_host_run_delay() - ns that this thread waited for a processor, so far */
+/** gondola_host_run_delay() - get the ns for which this thread has waited for a processor */
 u64 gondola_host_run_delay(void);
-/** gondola_host_tsc_khz() - its frequency, never 0 */
+/** gondola_host_tsc_khz() - get the TSC's frequency, never 0 */
 u32 gondola_host_tsc_khz(void);
 
 #endif

@@ -10,10 +10,9 @@
 #endif
 
 /**
- * gondola_try_cmpxchg_user() - @word becomes @new if it is *@old
+ * gondola_try_cmpxchg_user() - set @word to @new if it is *@old
  *
- * 0; 1: it was not, and *@old is what it is; -EFAULT.  @word was checked by an
- * access before.
+ * 0; 1: it was another value, now in *@old; -EFAULT.  An access has checked @word before.
  */
 static inline int gondola_try_cmpxchg_user(u32 __user *word, u32 *old, u32 new)
 {

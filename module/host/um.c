@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The host's processor and its time, in User Mode Linux: no guest runs on the one,
- * and a clock stands for the other.
- */
+/* The host's processor and time in User Mode Linux, where a clock serves as TSC. */
 #include <linux/ktime.h>
 #include <linux/sched.h>
 #include "cpu.h"
@@ -33,7 +30,7 @@ u64 gondola_host_ns(void)
 	return ktime_get_boottime_ns();
 }
 
-/* A time-stamp counter of nanoseconds needs no calibration. */
+/* The time-stamp counter counts nanoseconds. */
 u64 gondola_host_tsc(void)
 {
 	return ktime_get_ns();

@@ -10,18 +10,18 @@
 
 struct gondola_vcpu;
 
-/* The windows that the engine was last asked to exit for (gondola_vcpu_host.window). */
+/* The windows that the engine was last asked to open (gondola_vcpu_host.window). */
 #define GONDOLA_WINDOW_INTERRUPT	BIT(0)
 #define GONDOLA_WINDOW_NMI		BIT(1)
 #define GONDOLA_WINDOW_UNKNOWN		0xff
 
 /**
- * struct gondola_vcpu_host - the host's side of a vCPU
- * @mutex: held by the one thread that runs it or looks into it
- * @pid: the thread that ran it last
- * @wait: where it sleeps in HLT
- * @thread: what hardware engines need to know of that thread
- * @loaded: the engine has it on a processor, and is to put it
+ * struct gondola_vcpu_host - a vCPU's data about its host
+ * @mutex: held by the thread that runs the vCPU or accesses its state
+ * @pid: the thread that ran the vCPU last
+ * @wait: it sleeps here in HLT
+ * @thread: for hardware engines
+ * @loaded: the engine has loaded it on a processor, and must put it
  * @window: GONDOLA_WINDOW_* that the engine has open
  */
 struct gondola_vcpu_host {
@@ -34,7 +34,7 @@ struct gondola_vcpu_host {
 	u8 window;
 };
 
-/* From the scheduler, while it is loaded: the vCPU's thread comes, on @cpu, and goes. */
+/* Called by the scheduler while the vCPU is loaded: its thread starts on @cpu, or stops. */
 void gondola_vcpu_scheduled_in(struct gondola_vcpu *vcpu, int cpu);
 void gondola_vcpu_scheduled_out(struct gondola_vcpu *vcpu, bool preempted);
 

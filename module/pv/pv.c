@@ -3,9 +3,9 @@
  * Hypercalls, and the paravirtual clock as documented in Linux's
  * Documentation/virt/kvm/x86/msr.rst.
  *
- * The clock's zero is the zero of the guest's TSC, and its rate is fixed.  So
- * a record is written once, when the guest asks for it, is right on all vCPUs
- * alike, and survives a save and restore that keeps the TSC.
+ * The clock starts with the guest's TSC, and its rate is fixed.  So a record is written once, when
+ * the guest asks for it, is the same on all vCPUs, and stays right when the guest is saved and
+ * restored with its TSC.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -22,7 +22,7 @@
 #define SYSTEM_TIME_FIXED	BIT_ULL(1)	/* reserved: the address is a multiple of 4 */
 #define CLOCK_TSC_STABLE	BIT(0)
 
-/* The layout that guests know: version is odd while the rest changes. */
+/* The layout is part of the interface; version is odd while the rest changes. */
 struct time_info {
 	u32 version;
 	u32 pad0;
@@ -72,7 +72,7 @@ static u64 clock_ns(struct gondola_vcpu *vcpu)
 	return mul_u64_u32_shr(tsc, mul, 32);
 }
 
-/* The version goes odd in a write of its own, before the rest. */
+/* First make the version odd, in a write of its own. */
 static int publish(struct gondola_vcpu *vcpu, gpa_t gpa, void *record, unsigned int bytes)
 {
 	u32 *version = record;

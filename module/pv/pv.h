@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The guest's requests to its monitor: the paravirtual clock, steal time, hypercalls. */
+/* The guest's interface to the monitor: paravirtual clock, steal time, hypercalls. */
 #ifndef GONDOLA_PV_H
 #define GONDOLA_PV_H
 
@@ -8,27 +8,27 @@
 
 struct gondola_vcpu;
 
-/* 0, or -EINVAL: the vCPU's CPUID does not offer it, or the address is no memory. */
+/* 0, or -EINVAL: CPUID does not offer the MSR, or the address is no memory. */
 int gondola_pv_get_msr(struct gondola_vcpu *vcpu, u32 index, u64 *value);
 int gondola_pv_set_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
 /**
  * gondola_pv_restore_msr() - the same as part of a saved state
  *
- * The clock's records were saved with the guest's memory and hold for its TSC:
- * written anew by another calibration, time would jump.
+ * It does not write the clock's records again.  They were saved with the guest's memory and fit its
+ * TSC; with this host's calibration time would jump.
  */
 int gondola_pv_restore_msr(struct gondola_vcpu *vcpu, u32 index, u64 value);
 
 /**
- * gondola_pv_scheduled() - handles GONDOLA_REQ_STEAL: the vCPU's thread runs again
+ * gondola_pv_scheduled() - handle GONDOLA_REQ_STEAL: the vCPU's thread runs again
  *
- * 0, or -EAGAIN: memory is missing, it is to be asked again.
+ * 0, or -EAGAIN: memory is missing, call again.
  */
 int gondola_pv_scheduled(struct gondola_vcpu *vcpu);
-/** gondola_pv_descheduled() - it stops; only while steal time is on; preemption may be off */
+/** gondola_pv_descheduled() - the thread stops; only while steal time is on; preemption may be off */
 void gondola_pv_descheduled(struct gondola_vcpu *vcpu);
 
-/** gondola_hypercall() - do what the guest's registers ask for; 0, or -EINVAL for #UD */
+/** gondola_hypercall() - do the hypercall in the guest's registers; 0, or -EINVAL for #UD */
 int gondola_hypercall(struct gondola_vcpu *vcpu);
 
 /** gondola_pv_wants_steal() - is steal time on? */

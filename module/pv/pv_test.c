@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Hypercalls: who may, to whom they go, and what is not offered.  Steal time. */
+/* Hypercalls: privilege, targets and refusals.  Steal time. */
 #include <kunit/test.h>
 #include <uapi/linux/gondola_pv.h>
 #include "irq/test_host.h"
@@ -56,7 +56,7 @@ static void ipis(struct kunit *test)
 	struct gondola_vm *vm = vm_with(test, 4, ALL_FEATURES);
 	struct gondola_vcpu *me = vm->vcpus[0];
 
-	/* From id 1 on: vCPUs 1 and 3, and one that is not there. */
+	/* From id 1 on: vCPUs 1 and 3, and one that does not exist. */
 	KUNIT_EXPECT_EQ(test, hypercall(test, me, GONDOLA_HC_SEND_IPI, 0x25, 0, 1, VECTOR), 2ll);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vm->vcpus[0]), -1);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vm->vcpus[1]), VECTOR);
@@ -98,7 +98,7 @@ static void refusals(struct kunit *test)
 	struct gondola_vm *vm = vm_with(test, 2, GONDOLA_KVM_PV_SEND_IPI);
 	struct gondola_vcpu *me = vm->vcpus[0];
 
-	/* Not offered, unknown, not privileged, no interface at all. */
+	/* A hypercall that is not offered, an unknown one, an unprivileged caller, no interface at all. */
 	KUNIT_EXPECT_EQ(test, hypercall(test, me, GONDOLA_HC_KICK_CPU, 0, 1, 0, 0),
 			(s64)GONDOLA_HC_ENOSYS);
 	KUNIT_EXPECT_FALSE(test, vm->vcpus[1]->unhalted);
@@ -150,7 +150,7 @@ static void steal_time(struct kunit *test)
 	gondola_pv_descheduled(vcpu);
 	KUNIT_EXPECT_EQ(test, w->memory[PREEMPTED_BYTE], 1);
 	KUNIT_EXPECT_TRUE(test, gondola_take_request(vcpu, GONDOLA_REQ_STEAL));
-	/* Another vCPU leaves a flush; a second absence must not lose it. */
+	/* Another vCPU requests a flush; a second absence must not lose it. */
 	w->memory[PREEMPTED_BYTE] |= 2;
 	gondola_pv_descheduled(vcpu);
 	KUNIT_EXPECT_EQ(test, w->memory[PREEMPTED_BYTE], 3);
@@ -158,13 +158,13 @@ static void steal_time(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu), 0);
 	KUNIT_EXPECT_EQ(test, w->memory[PREEMPTED_BYTE], 0);
 	KUNIT_EXPECT_TRUE(test, vcpu->mmu.roots[1].stale && vcpu->mmu.reload);
-	/* Without one nothing is flushed. */
+	/* Without a request nothing is flushed. */
 	vcpu->mmu.roots[1].stale = false;
 	gondola_pv_descheduled(vcpu);
 	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu), 0);
 	KUNIT_EXPECT_FALSE(test, vcpu->mmu.roots[1].stale);
 
-	/* The host has the page: told later, not forgotten. */
+	/* The page is missing: the record is written later. */
 	world_host_takes(w, RECORD >> 12);
 	w->host_absent[RECORD >> 12] = true;
 	gondola_pv_descheduled(vcpu);
@@ -172,7 +172,7 @@ static void steal_time(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, vcpu->missing, PREEMPTED_BYTE & GONDOLA_PAGE_MASK);
 	KUNIT_EXPECT_TRUE(test, test_bit(GONDOLA_REQ_STEAL, &vcpu->requests));
-	/* No memory there at all: the guest's own fault, and harmless. */
+	/* The address is no memory: this is the guest's mistake, and harmless. */
 	KUNIT_EXPECT_EQ(test, pv_set_steal_time(vcpu, 1ull << 40 | 1), 0);
 	gondola_pv_descheduled(vcpu);
 	KUNIT_EXPECT_EQ(test, gondola_pv_scheduled(vcpu), 0);
@@ -204,7 +204,7 @@ static bool in_service(struct gondola_vcpu *vcpu, u8 vector)
 	return test_bit(vector, vcpu->lapic->isr);
 }
 
-/* Act as the run loop: take the interrupt and offer. */
+/* Take the interrupt and make the offer, as the run loop does. */
 static void take_and_offer(struct kunit *test, struct gondola_vcpu *vcpu, u8 vector)
 {
 	lapic_accept(vcpu->lapic, vector, false, false);
@@ -220,7 +220,7 @@ static void eoi(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	vcpu = eoi_vcpu(test, w);
 
-	/* Offered; not done yet; done: no register was written. */
+	/* The offer is open, not used yet, then used: no register is written. */
 	take_and_offer(test, vcpu, VECTOR);
 	KUNIT_EXPECT_TRUE(test, vcpu->eoi_offered);
 	KUNIT_EXPECT_EQ(test, w->memory[EOI_BIT], 1);
@@ -230,7 +230,7 @@ static void eoi(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_lapic_collect_eoi(vcpu), 0);
 	KUNIT_EXPECT_FALSE(test, in_service(vcpu, VECTOR) || vcpu->eoi_offered);
 
-	/* One that waits for the EOI has the offer withdrawn; the register then tells. */
+	/* The offer is withdrawn if another interrupt waits; then the guest writes the register. */
 	take_and_offer(test, vcpu, VECTOR);
 	lapic_accept(vcpu->lapic, LOWER, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), -1);
@@ -239,7 +239,7 @@ static void eoi(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && !vcpu->eoi_offered);
 	lapic_out(vcpu, LAPIC_EOI, 0);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), LOWER);
-	/* Nested: none is offered. */
+	/* No offer for nested interrupts. */
 	lapic_accept(vcpu->lapic, VECTOR, false, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), VECTOR);
 	gondola_lapic_offer_eoi(vcpu);
@@ -248,7 +248,7 @@ static void eoi(struct kunit *test)
 	lapic_out(vcpu, LAPIC_EOI, 0);
 	KUNIT_EXPECT_EQ(test, vcpu->lapic->isr_top, -1);
 
-	/* The I/O APIC waits for a level's EOI: not offered. */
+	/* No offer if the I/O APIC waits for a level's EOI. */
 	lapic_accept(vcpu->lapic, VECTOR, true, false);
 	KUNIT_EXPECT_EQ(test, irq_test_take(vcpu), VECTOR);
 	gondola_lapic_offer_eoi(vcpu);
@@ -269,7 +269,7 @@ static void eoi_that_is_collected(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, w);
 	vcpu = eoi_vcpu(test, w);
 
-	/* One that comes after the look at the offer waits for the next: its EOI is its own. */
+	/* An interrupt that arrives later waits until the offer is withdrawn, and has its own EOI. */
 	take_and_offer(test, vcpu, LOWER);
 	KUNIT_EXPECT_TRUE(test, vcpu->eoi_offered);
 	lapic_accept(vcpu->lapic, VECTOR, true, false);
@@ -282,7 +282,7 @@ static void eoi_that_is_collected(struct kunit *test)
 	lapic_out(vcpu, LAPIC_EOI, 0);
 	KUNIT_EXPECT_EQ(test, vcpu->lapic->isr_top, -1);
 
-	/* One that is taken back takes its offer along. */
+	/* If an interrupt is taken back, its offer is withdrawn. */
 	take_and_offer(test, vcpu, VECTOR);
 	KUNIT_EXPECT_TRUE(test, vcpu->eoi_offered);
 	KUNIT_EXPECT_TRUE(test, gondola_irq_take_back(vcpu));
@@ -293,7 +293,7 @@ static void eoi_that_is_collected(struct kunit *test)
 	lapic_out(vcpu, LAPIC_EOI, 0);
 	KUNIT_EXPECT_EQ(test, vcpu->lapic->isr_top, -1);
 
-	/* Saved state and registers tell the truth, done or not. */
+	/* Saved state and registers are right, whether the offer was used or not. */
 	take_and_offer(test, vcpu, VECTOR);
 	KUNIT_EXPECT_EQ(test, lapic_get(vcpu, &rec), 0);
 	KUNIT_EXPECT_EQ(test, rec.regs[(LAPIC_ISR >> 4) + VECTOR / 32], BIT(VECTOR % 32));
@@ -308,7 +308,7 @@ static void eoi_that_is_collected(struct kunit *test)
 	world_destroy(w);
 }
 
-/* The host took the page: the launcher is asked, and nothing is lost. */
+/* The page is missing: the launcher is asked, and no EOI is lost. */
 static void eoi_in_a_page_that_is_missing(struct kunit *test)
 {
 	const u64 isr = LAPIC_ISR + VECTOR / 32 * 16, x2apic_isr = MSRX_X2APIC + (isr >> 4);
@@ -328,7 +328,7 @@ static void eoi_in_a_page_that_is_missing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vcpu->missing, EOI_BIT & GONDOLA_PAGE_MASK);
 	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && vcpu->eoi_offered);
 
-	/* The registers cannot be read or written before it is known, in either mode. */
+	/* Until the page is there registers can be neither read nor written, in either mode. */
 	KUNIT_EXPECT_EQ(test, gondola_irq_mmio(vcpu, LAPIC_DEFAULT_BASE + isr, 4, false, &word),
 			-EAGAIN);
 	KUNIT_EXPECT_EQ(test, gondola_irq_mmio(vcpu, LAPIC_DEFAULT_BASE + LAPIC_EOI, 4, true, &word),
@@ -340,7 +340,7 @@ static void eoi_in_a_page_that_is_missing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_get_msr(vcpu, x2apic_isr, &value), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, gondola_set_msr(vcpu, MSRX_X2APIC + (LAPIC_EOI >> 4), 0), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, gondola_lapic_set_pv_eoi(vcpu, 0), -EAGAIN);
-	/* Nor can others be set: the bit would stay, and hide the EOI of a later interrupt. */
+	/* Nor can state be set: the bit would stay, and hide the EOI of a later interrupt. */
 	KUNIT_EXPECT_EQ(test, gondola_lapic_restore_pv_eoi(vcpu, 0), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, lapic_set(vcpu, &rec, &word), -EAGAIN);
 	KUNIT_EXPECT_TRUE(test, in_service(vcpu, VECTOR) && vcpu->eoi_offered);
@@ -355,7 +355,7 @@ static void eoi_in_a_page_that_is_missing(struct kunit *test)
 	world_destroy(w);
 }
 
-/* The state is taken back, whatever a guest did with the page since. */
+/* The state can be restored, whatever the guest did with the page since. */
 static void eoi_in_a_page_that_became_a_table(struct kunit *test)
 {
 	struct world *w = world_create(64);
@@ -378,7 +378,7 @@ static void eoi_in_a_page_that_became_a_table(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_restore_msr(vcpu, GONDOLA_KVM_EOI, value), 0);
 	KUNIT_EXPECT_EQ(test, vcpu->msrs.eoi, EOI_BIT | 1);
 	KUNIT_EXPECT_EQ(test, gondola_restore_msr(vcpu, GONDOLA_KVM_EOI, EOI_BIT | 3), -EINVAL);
-	/* No offer harms a table. */
+	/* No offer is written into a page table. */
 	take_and_offer(test, vcpu, VECTOR);
 	KUNIT_EXPECT_FALSE(test, vcpu->eoi_offered || w->memory[EOI_BIT]);
 

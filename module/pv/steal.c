@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Steal time, as documented in Linux's Documentation/virt/kvm/x86/msr.rst: how
- * long a vCPU could have run and did not, whether it runs now, and flushes that
- * others left for it meanwhile.
+ * Steal time, as documented in Linux's Documentation/virt/kvm/x86/msr.rst: the time for which a
+ * vCPU could have run and did not, whether it runs now, and flushes that others requested
+ * meanwhile.
  */
 #include <linux/errno.h>
 #include <uapi/linux/gondola_pv.h>
@@ -16,7 +16,7 @@
 #define PREEMPTED		BIT(0)
 #define FLUSH_TLB		BIT(1)
 
-/* The layout that guests know: version is odd while the time changes. */
+/* The layout is part of the interface; version is odd while the time changes. */
 struct steal_time {
 	u64 steal;
 	u32 version;
@@ -46,8 +46,8 @@ int pv_set_steal_time(struct gondola_vcpu *vcpu, u64 value)
 void gondola_pv_descheduled(struct gondola_vcpu *vcpu)
 {
 	/*
-	 * Or-ed in: a flush that was left for an earlier absence may still be
-	 * there.  If it cannot be told now, others take us for running.
+	 * Set by OR, since a flush from an earlier absence may still be requested.  If it cannot be
+	 * set now, other vCPUs take this one for running.
 	 */
 	gondola_gpa_try_or(vcpu->vm, record_of(vcpu) + offsetof(struct steal_time, preempted),
 			   PREEMPTED);
@@ -80,7 +80,7 @@ int gondola_pv_scheduled(struct gondola_vcpu *vcpu)
 
 	if (!(vcpu->msrs.steal_time & STEAL_ENABLE))
 		return 0;
-	/* No other vCPU may leave a flush any more before those that were left are done. */
+	/* Clear this first: no other vCPU may request a flush after pending ones are done. */
 	switch (gondola_gpa_exchange(vcpu, gpa, 0, &left)) {
 	case 0:
 		if (left & FLUSH_TLB)
@@ -91,7 +91,7 @@ int gondola_pv_scheduled(struct gondola_vcpu *vcpu)
 		return -EAGAIN;
 	}
 	now = gondola_host_run_delay();
-	/* Less: another thread runs the vCPU now, which has its own account. */
+	/* If it is less, another thread runs the vCPU now, with an account of its own. */
 	if (now > vcpu->run_delay)
 		add_steal(vcpu, now - vcpu->run_delay);
 	vcpu->run_delay = now;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The VM's time.  A reader sees all fields as of one moment: a thread that restores a vCPU, or a
- * timer's callback, may look while another thread lets the clocks go on.
+ * timer's callback, may read while another thread starts the clocks.
  */
 #include <linux/ktime.h>
 #include "host/sleep.h"
@@ -22,7 +22,7 @@ bool gondola_clock_held(const struct gondola_vm *vm)
 	return READ_ONCE(vm->clock.held);
 }
 
-/* Every vCPU, those to come included, has another TSC: each takes it up before it enters. */
+/* Every vCPU has another TSC now, and takes it over before it enters. */
 static void tell_vcpus(struct gondola_vm *vm)
 {
 	struct gondola_vcpu *vcpu;
@@ -90,9 +90,7 @@ bool gondola_vm_clock_host_ns(const struct gondola_vm *vm, u64 ns, u64 *host_ns)
 
 /* ---- the TSC ------------------------------------------------------------------------ */
 
-/*
- * At @host of the host's TSC; @vcpu may be NULL.  In a reader's section, or under the lock.
- */
+/* The guest's TSC at @host; @vcpu may be NULL.  In a reader's section, or under the lock. */
 static u64 tsc_at(const struct gondola_vm *vm, const struct gondola_vcpu *vcpu, u64 host)
 {
 	const struct gondola_clock *clock = &vm->clock;
@@ -172,7 +170,7 @@ void gondola_move_guest_tsc(struct gondola_vcpu *vcpu, u64 by)
 
 /* ---- saved state ---------------------------------------------------------------------- */
 
-/* Two calibrations of one crystal differ by less than this part, as does what NTP may slew. */
+/* Two calibrations of one crystal differ by less than this part, and NTP slews less. */
 #define KHZ_TOLERANCE	2000
 
 int clock_get(struct gondola_vm *vm, struct gondola_rec_clock *rec)
@@ -191,12 +189,12 @@ int clock_set(struct gondola_vm *vm, const struct gondola_rec_clock *rec, u32 *b
 	struct gondola_clock *clock = &vm->clock;
 	unsigned long flags;
 
-	/* No engine scales the TSC: the guest calibrated it and would run fast or slow. */
+	/* No engine scales the TSC.  The guest has calibrated it, and its time would run fast or slow. */
 	if (rec->tsc_khz < khz - khz / KHZ_TOLERANCE || rec->tsc_khz > khz + khz / KHZ_TOLERANCE)
 		return gondola_refuse(bad, offsetof(struct gondola_rec_clock, tsc_khz));
 	write_seqlock_irqsave(&clock->lock, flags);
 	clock->tsc_offset += rec->tsc - tsc_at(vm, vcpu, host);
-	/* The guest keeps believing what it measured, and so do clocks that are published later. */
+	/* The guest keeps the rate that it measured, so later clocks are published with this rate too. */
 	WRITE_ONCE(clock->tsc_khz, rec->tsc_khz);
 	write_sequnlock_irqrestore(&clock->lock, flags);
 	tell_vcpus(vm);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Suite gondola_clock: what a reader sees while another thread holds, releases or sets the time. */
+/* Suite gondola_clock: readings while another thread holds, releases or sets the time. */
 #include "host/sleep.h"
 #include "host/time.h"
 #include "irq/test_host.h"
@@ -51,7 +51,7 @@ static void no_pause_is_seen(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_guest_tsc(vm->vcpus[0]), tsc + 1000 * TSC_PER_NS);
 }
 
-/* It slept for an hour, in which its TSC started anew, or went on, but by what a bad clock says. */
+/* The host slept for an hour, in which its TSC started anew, or went on, or its clock was wrong. */
 static void the_host_sleeps(struct kunit *test)
 {
 	const u64 hour = 3600 * (u64)NSEC_PER_SEC, was = 1ull << 50;
@@ -68,7 +68,7 @@ static void the_host_sleeps(struct kunit *test)
 		gain = sleep_tsc_gain();
 		sleep_begin(tscs[i].then, 1000);
 		sleep_end(tscs[i].now, 1000 + hour, 2000000);
-		/* The sum of RDTSC and the gain went on by an hour of 2 GHz. */
+		/* The sum of RDTSC and the gain has advanced by an hour at 2 GHz. */
 		KUNIT_EXPECT_EQ(test, tscs[i].now + sleep_tsc_gain(), tscs[i].then + gain + 2 * hour);
 		KUNIT_EXPECT_EQ(test, gondola_guest_tsc_offset(vcpu) - offset, sleep_tsc_gain() - gain);
 		gondola_tsc_after_sleep(vcpu);
@@ -79,7 +79,7 @@ static void the_host_sleeps(struct kunit *test)
 	}
 }
 
-/* A TSC is set while all are: one comes first. */
+/* One TSC is set while all are set: one comes first. */
 static void set_at_once(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu;
@@ -92,7 +92,7 @@ static void set_at_once(struct kunit *test)
 	tsc = gondola_guest_tsc(vcpu);
 	KUNIT_EXPECT_TRUE_MSG(test, tsc == 1000 || tsc == SET_TO, "%llu", tsc);
 
-	/* And while time stands, and goes on. */
+	/* The same while time is stopped, and started again. */
 	gondola_clock_hold(vm);
 	irq_test_advance(PAUSE_NS);
 	gondola_test_meanwhile = release;
@@ -100,7 +100,7 @@ static void set_at_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_guest_tsc(vcpu), 1000ull);
 }
 
-/* The host's clock at which a time of the VM's comes. */
+/* The host's time for a time of the VM. */
 static void host_time(struct kunit *test)
 {
 	u64 ns, at;

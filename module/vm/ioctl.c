@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* How an ioctl is made: its argument in, the lock, the call, the answer out. */
+/* The way of an ioctl: copy its argument in, lock, call, copy the answer out. */
 #include <linux/errno.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -9,10 +9,10 @@
 #include "vcpu.h"
 #include "vm.h"
 
-/* Longer arguments do not lie on the stack. */
+/* Longer arguments are allocated. */
 #define SMALL_ARGS	128
 
-/* All arguments start with it. */
+/* All arguments start with this. */
 struct head {
 	u32 size;
 	u32 flags;
@@ -30,7 +30,7 @@ static long call_locked(const struct ioctl_row *row, struct gondola_vm *vm,
 		lock = &vcpu->host->mutex;
 	if (row->lock == IOCTL_VM)
 		mutex_lock(lock);
-	/* A thread that waits here for another's GONDOLA_RUN can be interrupted. */
+	/* The wait for another thread's GONDOLA_RUN can be interrupted. */
 	else if (lock && mutex_lock_interruptible(lock))
 		return -EINTR;
 	ret = row->call(vm, vcpu, args);
@@ -39,7 +39,7 @@ static long call_locked(const struct ioctl_row *row, struct gondola_vm *vm,
 	return ret;
 }
 
-/* @args: room for the argument, @bytes long. */
+/* @args: a buffer of @bytes for the argument. */
 static long call_with_args(const struct ioctl_row *row, struct gondola_vm *vm,
 			   struct gondola_vcpu *vcpu, void __user *uarg, void *args, u32 bytes)
 {
@@ -81,7 +81,7 @@ long ioctl_make(const struct ioctl_row *calls, size_t count, struct gondola_vm *
 {
 	const struct ioctl_row *row;
 
-	/* Slots are addresses in one address space: a forked child has another. */
+	/* Slots have addresses of one address space, and a forked child has another. */
 	if (vm && current->mm != vm->mm)
 		return -EIO;
 	for (row = calls; row < calls + count; row++)

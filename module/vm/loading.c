@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which thread has a vCPU, on which processor: what the engine loads there, and puts. */
+/* Loading of vCPUs: a thread's engine state on its processor. */
 #include <linux/preempt.h>
 #include <linux/smp.h>
 #include "host/run.h"
@@ -11,7 +11,7 @@
 static void load_here(struct gondola_vcpu *vcpu, int cpu)
 {
 	WRITE_ONCE(vcpu->cpu, cpu);
-	/* Only a shutdown under way finds it off; the run loop then leaves. */
+	/* The engine is off only during a shutdown; then the run loop returns. */
 	if (!gondola_engine_on(vcpu->engine))
 		return;
 	vcpu->engine->vcpu_load(vcpu, cpu);
@@ -20,7 +20,7 @@ static void load_here(struct gondola_vcpu *vcpu, int cpu)
 
 static void put_here(struct gondola_vcpu *vcpu)
 {
-	/* Also if the engine went off meanwhile: the processor still holds the guest's MSRs. */
+	/* Do this even if the engine went off: the processor still holds the guest's MSRs. */
 	if (vcpu->host->loaded)
 		vcpu->engine->vcpu_put(vcpu);
 	vcpu->host->loaded = false;

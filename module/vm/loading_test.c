@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The engine goes off under vCPUs that are loaded, or are about to be: each load has its put. */
+/* The engine goes off while vCPUs are loaded or being loaded: each load has its put. */
 #include <kunit/test.h>
 #include <linux/smp.h>
 #include "host/run.h"
@@ -11,7 +11,7 @@
 DEFINE_PER_CPU(bool, gondola_cpu_on);
 bool gondola_host_stopping;
 
-/* vCPUs that use the engine. */
+/* Number of vCPUs that use the engine. */
 static unsigned int busy;
 
 int gondola_host_begin(void)
@@ -80,7 +80,7 @@ static void engine_done(struct kunit *test, struct world *w)
 	world_destroy(w);
 }
 
-/* A shutdown waits only so long for a vCPU, then it turns the processors off. */
+/* A shutdown waits for a vCPU for a limited time, then switches the processors off. */
 static void engine_goes_off_below_a_loaded_vcpu(struct kunit *test)
 {
 	struct world *w = engine_world(test);
@@ -95,7 +95,7 @@ static void engine_goes_off_below_a_loaded_vcpu(struct kunit *test)
 	engine_done(test, w);
 }
 
-/* Likewise, where the scheduler puts it; nothing is loaded when it comes back. */
+/* The same if the scheduler puts the vCPU; nothing is loaded when it comes back. */
 static void engine_goes_off_and_the_thread_sleeps(struct kunit *test)
 {
 	struct world *w = engine_world(test);
@@ -114,7 +114,7 @@ static void engine_goes_off_and_the_thread_sleeps(struct kunit *test)
 	engine_done(test, w);
 }
 
-/* It comes on again before the vCPU is put: what was not loaded is not put. */
+/* The engine comes on again before the vCPU is put: a vCPU that was not loaded is not put. */
 static void engine_comes_on_below_a_vcpu(struct kunit *test)
 {
 	struct world *w = engine_world(test);

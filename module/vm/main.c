@@ -111,7 +111,7 @@ static int audit_get(void *data, u64 *value)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(audit_fops, audit_get, NULL, "%llu\n");
 
-/* One line for each VM: id, launcher's pid, vCPUs, pages of memory, phase, round, name. */
+/* A line for each VM: id, launcher's pid, vCPUs, pages of memory, phase, round, name. */
 static int list_show(struct seq_file *out, void *unused)
 {
 	vm_list(out);
@@ -119,7 +119,7 @@ static int list_show(struct seq_file *out, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(list);
 
-/* Of all VMs since the module was loaded: taken, of these waited for, cycles of waiting. */
+/* For all VMs since the module was loaded: times taken, times waited for, cycles of waiting. */
 static int mmu_lock_show(struct seq_file *out, void *unused)
 {
 	struct gondola_lock_stats stats;
@@ -130,7 +130,7 @@ static int mmu_lock_show(struct seq_file *out, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(mmu_lock);
 
-/* Each returns to 0 when the last VM is gone; a leak shows here. */
+/* Each is 0 after the last VM has ended, unless there is a leak. */
 static void create_debugfs(void)
 {
 	debug_dir = debugfs_create_dir("gondola", NULL);
@@ -139,7 +139,7 @@ static void create_debugfs(void)
 	debugfs_create_file_unsafe("shadow_pages", 0444, debug_dir, NULL, &shadow_pages_fops);
 	debugfs_create_file("list", 0444, debug_dir, NULL, &list_fops);
 	debugfs_create_file("mmu_lock", 0444, debug_dir, NULL, &mmu_lock_fops);
-	/* Reading it holds up all VMs and proves their shadow tables; the kernel's log says more. */
+	/* Reading it stops all VMs and audits their shadow tables; the kernel's log has the violations. */
 	debugfs_create_file_unsafe("audit", 0400, debug_dir, NULL, &audit_fops);
 }
 
@@ -173,7 +173,7 @@ static void __exit gondola_exit(void)
 	misc_deregister(&gondola_device);
 	gondola_threads_exit();
 	gondola_host_exit();
-	/* Notifiers of VMs that are gone may still be on their way out. */
+	/* Notifiers of destroyed VMs may not be freed yet. */
 	mmu_notifier_synchronize();
 	gondola_mmu_module_exit();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Saved state: walks one table of record types.  Each row's room does the rest. */
+/* Saved state: one table of record types.  The rooms handle their records. */
 #include <linux/align.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -14,10 +14,9 @@
 #define RECORD_ALIGN	8
 
 /*
- * In the order in which they are applied: CPUID says what control registers may
- * hold, RFLAGS.VM how segments must look, directory pointers belong to CR3, the
- * APIC's base says in which form its ID is, CR2 belongs to a #PF that is queued;
- * the PIT drives the chips before it.
+ * Records are applied in this order: control registers depend on CPUID, segments on RFLAGS.VM,
+ * directory pointers belong to CR3, the form of an APIC's ID depends on its base, CR2 belongs to a
+ * queued #PF, and the PIT drives the chips before it.
  */
 static const struct gondola_record_row *const types[] = {
 	&gondola_cpuid_record,
@@ -37,7 +36,7 @@ static const struct gondola_record_row *const types[] = {
 
 static_assert(sizeof(struct gondola_record) % RECORD_ALIGN == 0);
 
-/* 0: the record is the other kind of object's, or there is nothing to save. */
+/* 0: the record belongs to the other kind of object, or is empty. */
 static u32 payload_size(const struct gondola_record_row *type, struct gondola_vcpu *vcpu)
 {
 	if (type->of_vcpu != !!vcpu)
@@ -99,11 +98,11 @@ static int find_type(const struct gondola_record *record, bool of_vcpu)
 	return -1;
 }
 
-/* Offsets of fields of the header are given as if it came before the payload: negative. */
+/* The header precedes the payload, so offsets of its fields are negative. */
 #define HEADER_FIELD(field)	\
 	((u32)(offsetof(struct gondola_record, field) - sizeof(struct gondola_record)))
 
-/* Where the record at the start of @bytes stands in the table, or -EINVAL. */
+/* The table's index for the record at the start of @bytes, or -EINVAL. */
 static int check_header(const struct gondola_record *record, size_t bytes, bool of_vcpu,
 			u32 *bad_record, u32 *bad_field)
 {
@@ -144,7 +143,7 @@ static int set_records(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const v
 		if (found[i])
 			return gondola_refuse(bad_field, HEADER_FIELD(type));
 		found[i] = record;
-		/* The last one's padding may be left out. */
+		/* The last record may lack its padding. */
 		at += room_for(record->bytes);
 	}
 	for (i = 0; i < ARRAY_SIZE(types); i++) {
@@ -166,7 +165,7 @@ int state_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buff
 {
 	int err = set_records(vm, vcpu, buffer, bytes, bad_record, bad_field);
 
-	/* It pointed into the buffer. */
+	/* It points into the buffer. */
 	if (vcpu)
 		vcpu->saved_pdptes = NULL;
 	return err;

@@ -14,12 +14,9 @@
 struct gondola_vm;
 struct gondola_vcpu;
 
-/*
- * In all of these @vcpu is NULL for the VM's own records, else it is loaded and
- * no other thread runs it.
- */
+/* @vcpu is NULL for the VM's own records.  Else it is loaded and no other thread runs it. */
 
-/** state_size() - bytes that state_get() will write */
+/** state_size() - number of bytes that state_get() will write */
 size_t state_size(struct gondola_vm *vm, struct gondola_vcpu *vcpu);
 /** state_get() - write all records; @buffer is zeroed and @bytes long */
 int state_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *buffer,
@@ -28,10 +25,9 @@ int state_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *buffer,
  * state_set() - apply the records in @buffer
  * @bad_record, @bad_field: out, with -EINVAL: see struct gondola_state
  *
- * All records are found well-formed before the first is applied.  They are
- * applied in the order in which they depend on each other, whatever their order
- * in @buffer; a record that is refused changes nothing, nor do those after it.
- * -ENOEXEC: a record needs the vCPU's CPUID, which was not set yet.
+ * The form of all records is checked before the first is applied.  They are applied in the order of
+ * their dependences, which need not be that in @buffer.  A refused record and those after it change
+ * nothing. -ENOEXEC: a record needs the vCPU's CPUID, which is not set yet.
  */
 int state_set(struct gondola_vm *vm, struct gondola_vcpu *vcpu, const void *buffer,
 	      size_t bytes, u32 *bad_record, u32 *bad_field);

@@ -39,7 +39,7 @@ GONDOLA_VCPU_RECORD(regs, REGS);
 
 /* ---- MSRs ---------------------------------------------------------------------------- */
 
-/* Both passes of a GET come here; without @out it only counts. */
+/* A GET calls this twice; without @out it only counts. */
 static u32 collect_msrs(struct gondola_vcpu *vcpu, struct gondola_msr_entry *out, u32 room)
 {
 	u32 indices[GONDOLA_MAX_MSRS / 2];
@@ -48,7 +48,7 @@ static u32 collect_msrs(struct gondola_vcpu *vcpu, struct gondola_msr_entry *out
 	u64 value;
 
 	for (i = 0; i < listed; i++) {
-		/* Not offered by this vCPU's CPUID. */
+		/* This vCPU's CPUID does not offer it. */
 		if (gondola_get_msr(vcpu, indices[i], &value))
 			continue;
 		if (out) {
@@ -122,7 +122,7 @@ static int check_event(const struct gondola_rec_events *rec, u32 *bad)
 {
 	if (rec->kind > GONDOLA_EVENT_SOFT_INTERRUPT)
 		return gondola_refuse(bad, EVENT_FIELD(kind));
-	/* Vector 2 is no exception, and SVM refuses to run with one. */
+	/* Vector 2 is no exception, and SVM refuses it. */
 	if ((rec->kind == GONDOLA_EVENT_EXCEPTION && (rec->vector > 31 || rec->vector == VEC_NMI)) ||
 	    (rec->kind == GONDOLA_EVENT_NMI && rec->vector != VEC_NMI))
 		return gondola_refuse(bad, EVENT_FIELD(vector));
@@ -138,10 +138,10 @@ static int check_event(const struct gondola_rec_events *rec, u32 *bad)
 		return gondola_refuse(bad, EVENT_FIELD(halted));
 	if (rec->pad)
 		return gondola_refuse(bad, EVENT_FIELD(pad));
-	/* The processor takes 16 bits of it at most. */
+	/* The processor takes 16 bits at most. */
 	if (rec->error >> 16)
 		return gondola_refuse(bad, EVENT_FIELD(error));
-	/* INT n is at least two bytes long, no instruction more than fifteen. */
+	/* INT n has at least two bytes, no instruction more than fifteen. */
 	if (rec->insn_len > 15 || (rec->kind == GONDOLA_EVENT_SOFT_INTERRUPT && !rec->insn_len))
 		return gondola_refuse(bad, EVENT_FIELD(insn_len));
 	return 0;
@@ -159,14 +159,14 @@ static int events_set(struct gondola_vcpu *vcpu, const struct gondola_rec_events
 		.has_error = rec->has_error,
 		.error = rec->error,
 		.insn_len = rec->insn_len,
-		/* Of a #PF that is queued: SREGS were saved with it in CR2. */
+		/* The address of a queued #PF was saved as CR2 in SREGS. */
 		.cr2 = vcpu->cr2,
 	};
 	gondola_irq_forget_ack(vcpu);
 	clear_bit(GONDOLA_REQ_NMI, &vcpu->requests);
 	vcpu->nmi_pending = rec->nmi_pending;
 	vcpu->halted = rec->halted;
-	/* A kick that came before the state was saved may have been for the next HLT. */
+	/* A kick before the state was saved may be meant for the next HLT. */
 	vcpu->unhalted = gondola_cpuid_has_pv(vcpu, GONDOLA_KVM_PV_UNHALT);
 	vcpu->engine->set_shadow(vcpu, rec->shadow | (rec->nmi_blocked ? GONDOLA_SHADOW_NMI : 0));
 	return 0;
@@ -186,7 +186,7 @@ static int debug_get(struct gondola_vcpu *vcpu, struct gondola_rec_debug *rec)
 
 static int debug_set(struct gondola_vcpu *vcpu, const struct gondola_rec_debug *rec, u32 *bad)
 {
-	/* Writes that set bits of the high half fault. */
+	/* A write that sets bits of the high half faults, so no guest has them set. */
 	if (rec->dr6 >> 32)
 		return gondola_refuse(bad, offsetof(struct gondola_rec_debug, dr6));
 	if (rec->dr7 >> 32)
@@ -213,7 +213,7 @@ static int cpuid_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 	return 0;
 }
 
-/* It is set by GONDOLA_SET_CPUID alone; a whole saved state may contain it, if it fits. */
+/* Only GONDOLA_SET_CPUID sets it.  A saved state may contain it if it is the same. */
 static int cpuid_set(struct gondola_vcpu *vcpu, const void *buf, u32 bytes, u32 *bad)
 {
 	const struct gondola_cpuid_entry *entries = buf;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The records of control and segment registers, and of PAE's directory pointers.  Values that the
- * processor would refuse at entry are refused here, by name, since an entry that
- * failed tells very little.
+ * The records of control and segment registers, and of PAE's directory pointers.  A value that the
+ * processor would refuse at entry is refused here with the name of its field, since a failed entry
+ * tells very little.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -45,7 +45,7 @@ static int pdptes_get(struct gondola_vcpu *vcpu, struct gondola_rec_pdptes *rec)
 	return 0;
 }
 
-/* Kept for the next record, with which they are judged. */
+/* They are checked with the next record, so keep them for it. */
 static int pdptes_set(struct gondola_vcpu *vcpu, const struct gondola_rec_pdptes *rec, u32 *bad)
 {
 	vcpu->saved_pdptes = rec->pdpte;
@@ -77,7 +77,7 @@ static int sregs_get(struct gondola_vcpu *vcpu, struct gondola_rec_sregs *rec)
 	memset(rec->idt.pad, 0, sizeof(rec->idt.pad));
 	rec->cr0 = vcpu->cr0;
 	rec->cr2 = vcpu->cr2;
-	/* The events record has no room for the address of a #PF that waits. */
+	/* The events record has no field for the address of a queued #PF. */
 	if (event->kind == GONDOLA_EVENT_EXCEPTION && event->vector == VEC_PF)
 		rec->cr2 = event->cr2;
 	rec->cr3 = vcpu->cr3;
@@ -102,7 +102,7 @@ static int check_control(struct gondola_vcpu *vcpu, const struct gondola_rec_sre
 	if ((rec->cr4 & ~vcpu->cr4_allowed) || (lma && !(rec->cr4 & CR4_PAE)) ||
 	    (!lma && (rec->cr4 & CR4_PCIDE)))
 		return gondola_refuse(bad, FIELD(cr4));
-	/* A value loaded in long mode stays as it is outside. */
+	/* A value loaded in long mode is kept outside of it. */
 	if (rec->cr3 >> vcpu->maxphyaddr)
 		return gondola_refuse(bad, FIELD(cr3));
 	if (rec->cr8 > 15)
@@ -133,13 +133,13 @@ static u32 dpl(const struct gondola_segment *seg)
 	return (seg->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
 }
 
-/* Granularity: with pages the low 12 bits are all set, with bytes the high 12 are clear. */
+/* With granularity of pages the low 12 bits are set, with bytes the high 12 are clear. */
 static bool limit_fits(const struct gondola_segment *seg)
 {
 	return seg->ar & GONDOLA_AR_G ? (seg->limit & 0xfff) == 0xfff : !(seg->limit >> 20);
 }
 
-/* ES … GS in protected mode.  A kernel may still have real mode's selectors, which are no privileges. */
+/* ES … GS in protected mode.  A kernel may still have real mode's selectors, with any RPL. */
 static int check_protected(const struct gondola_segment *seg, int n, bool lma, u32 cpl, u32 *bad)
 {
 	u32 type = seg->ar & GONDOLA_AR_TYPE;
@@ -173,7 +173,7 @@ static int check_protected(const struct gondola_segment *seg, int n, bool lma, u
 	return 0;
 }
 
-/* ES … GS in virtual-8086 mode, where nothing is left to choose. */
+/* ES … GS in virtual-8086 mode, where the selector determines everything. */
 static int check_vm86(const struct gondola_segment *seg, int n, u32 *bad)
 {
 	if (seg->base != (u64)seg->selector << 4)
@@ -194,7 +194,7 @@ static int check_system(const struct gondola_rec_sregs *rec, bool lma, u32 *bad)
 		return gondola_refuse(bad, SEG_FIELD(GONDOLA_TR, ar));
 	if (!limit_fits(tr))
 		return gondola_refuse(bad, SEG_FIELD(GONDOLA_TR, limit));
-	/* Bit 2 of a selector means the LDT, which holds neither of these. */
+	/* Bit 2 of a selector selects the LDT, which holds neither of these. */
 	if (tr->selector & 4)
 		return gondola_refuse(bad, SEG_FIELD(GONDOLA_TR, selector));
 	if (ldt->ar & GONDOLA_AR_UNUSABLE)
@@ -223,7 +223,7 @@ static int check_segments(struct gondola_vcpu *vcpu, const struct gondola_rec_sr
 		return gondola_refuse(bad, FIELD(gdt));
 	if (!canonical(rec->idt.base) || rec->idt.pad[0] || rec->idt.pad[1] || rec->idt.pad[2])
 		return gondola_refuse(bad, FIELD(idt));
-	/* Real mode loads segments without a look at them: nothing to hold them to. */
+	/* Real mode loads segments without checks. */
 	if (!(rec->cr0 & CR0_PE))
 		return 0;
 	for (n = 0; n < GONDOLA_LDTR; n++) {
@@ -279,7 +279,7 @@ static int sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *
 	u32 ignored;
 	int err;
 
-	/* CPUID says which bits there are. */
+	/* The checks depend on CPUID. */
 	if (!vcpu->cpuid)
 		return -ENOEXEC;
 	err = check_control(vcpu, rec, bad);
@@ -291,7 +291,7 @@ static int sregs_set(struct gondola_vcpu *vcpu, const struct gondola_rec_sregs *
 		return err;
 	memcpy(old_pdptes, vcpu->mmu.pdptes, sizeof(old_pdptes));
 	err = apply(vcpu, rec, bad);
-	/* Directory pointers, XCR0 and the APIC's base are judged where they are kept. */
+	/* Directory pointers, XCR0 and the APIC's base are checked when they are applied. */
 	if (err) {
 		vcpu->saved_pdptes = old_pdptes;
 		apply(vcpu, &old, &ignored);

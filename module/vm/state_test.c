@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Saved state: the framing of records, and state that no processor would take. */
+/* Saved state: the framing of records, and values that a processor would refuse. */
 #include <kunit/test.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -261,12 +261,12 @@ static void headers(struct kunit *test)
 	r = good_regs();
 	r.head.type = 999;
 	expect_refused(test, &r, sizeof(r), 999, HEADER(type));
-	/* A VM's record is no vCPU's. */
+	/* A VM's record is refused for a vCPU. */
 	r.head.type = GONDOLA_REC_CLOCK;
 	expect_refused(test, &r, sizeof(r), GONDOLA_REC_CLOCK, HEADER(type));
 }
 
-/* Nothing is applied before all is well-formed. */
+/* Nothing is applied unless all records are well-formed. */
 static void malformed_changes_nothing(struct kunit *test)
 {
 	struct world *w = test->priv;
@@ -281,7 +281,7 @@ static void malformed_changes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->vcpu.regs.rip, 0x42ull);
 }
 
-/* All that comes out goes in again, and comes out the same. */
+/* A saved state can be set again, and is saved the same. */
 static void round_trip(struct kunit *test)
 {
 	struct world *w = test->priv;
@@ -352,7 +352,7 @@ static void bad_regs(struct kunit *test)
 #define SEG(n, field)	(SREGS(seg) + (n) * sizeof(struct gondola_segment) + \
 			 offsetof(struct gondola_segment, field))
 
-/* One field of a good record is replaced: by this value, of this width, it is refused. */
+/* A good record with one field replaced by this value, of this width, is refused. */
 static const struct bad_sregs {
 	const char *what;
 	u32 offset;
@@ -410,12 +410,12 @@ static void bad_sregs_named(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, err, -EINVAL, "%s", bad->what);
 		KUNIT_EXPECT_EQ_MSG(test, record, (u32)GONDOLA_REC_SREGS, "%s", bad->what);
 		KUNIT_EXPECT_EQ_MSG(test, field, bad->offset, "%s", bad->what);
-		/* Also what was found last leaves nothing of the record behind. */
+		/* A field that is checked last is refused with nothing applied, too. */
 		KUNIT_EXPECT_EQ_MSG(test, w->vcpu.cr2, 0ull, "%s", bad->what);
 	}
 }
 
-/* A kernel that has just set CR0.PE still has selectors of real mode; a program has its privilege in them. */
+/* A kernel may still have real mode's selectors.  A program's selectors have its privilege. */
 static void selectors_of_real_mode(struct kunit *test)
 {
 	struct sregs_record r = good_sregs();
@@ -438,7 +438,7 @@ static void selectors_of_real_mode(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), 0);
 }
 
-/* A guest that leaves long mode keeps all of CR3, and is moved so. */
+/* A guest that leaves long mode keeps all of CR3, also in saved state. */
 static void cr3_outlives_long_mode(struct kunit *test)
 {
 	struct world *w = test->priv;
@@ -465,7 +465,7 @@ static struct sregs_record pae_sregs(void)
 	return r;
 }
 
-/* The pointers that a processor loaded move with it, even if the guest rewrote the page at CR3. */
+/* The loaded pointers are saved, even if the guest rewrote the page at CR3. */
 static void directory_pointers_as_loaded(struct kunit *test)
 {
 	static const u64 loaded[4] = { 0x3001, 0, 0x5001, 0 };
@@ -482,25 +482,25 @@ static void directory_pointers_as_loaded(struct kunit *test)
 	state = kunit_kzalloc(test, bytes, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, state);
 	KUNIT_ASSERT_EQ(test, state_get(&w->vm, &w->vcpu, state, bytes), 0);
-	/* A bit of these is reserved: it cannot be loaded again. */
+	/* This pointer has a reserved bit, so it cannot be loaded again. */
 	*world_u64(w, 0x2000) = 0x6003;
 	memset(w->vcpu.mmu.pdptes, 0, sizeof(loaded));
 	KUNIT_EXPECT_EQ(test, set(test, state, bytes, &record, &field), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(w->vcpu.mmu.pdptes, loaded, sizeof(loaded)), 0);
-	/* Alone the record means what is in memory; refused, it leaves what was there. */
+	/* Without that record the pointers come from memory.  If these are refused, the old ones stay. */
 	expect_refused(test, &r, sizeof(r), GONDOLA_REC_SREGS, SREGS(cr3));
 	KUNIT_EXPECT_EQ(test, memcmp(w->vcpu.mmu.pdptes, loaded, sizeof(loaded)), 0);
 	*world_u64(w, 0x2000) = 0x6001;
 	KUNIT_EXPECT_EQ(test, set(test, &r, sizeof(r), &record, &field), 0);
 	KUNIT_EXPECT_EQ(test, w->vcpu.mmu.pdptes[0], 0x6001ull);
-	/* So it does when memory has others by now that could be loaded, and a later field is wrong. */
+	/* They also stay if memory has valid ones and a later field is wrong. */
 	*world_u64(w, 0x2000) = 0x7001;
 	r.sregs.xcr0 = 3 | BIT_ULL(62);
 	expect_refused(test, &r, sizeof(r), GONDOLA_REC_SREGS, SREGS(xcr0));
 	KUNIT_EXPECT_EQ(test, w->vcpu.mmu.pdptes[0], 0x6001ull);
 }
 
-/* Memory that must be fetched first is no fault of the record's: it can be set once it is there. */
+/* If memory is missing the record is not refused: it can be set once the memory is there. */
 static void directory_pointers_are_missing(struct kunit *test)
 {
 	struct world *w = test->priv;
@@ -538,7 +538,7 @@ static void bad_directory_pointers(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, w->vcpu.saved_pdptes, (const u64 *)NULL);
 }
 
-/* AMD's processors look at the low half alone, and let a guest write any value. */
+/* AMD's processors use the low half alone, and let a guest write any value. */
 static void sysenter_of_any_value(struct kunit *test)
 {
 	struct world *w = test->priv;
@@ -553,7 +553,7 @@ static void sysenter_of_any_value(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, (u32)sysenter_eip, 0x8000c000u);
 }
 
-/* A guest goes from xAPIC to x2APIC and not back; state goes from any to any. */
+/* A guest can go from xAPIC to x2APIC and not back; a state can set any mode in any mode. */
 static void apic_base_of_any_mode(struct kunit *test)
 {
 	struct sregs_record r = good_sregs();
@@ -583,7 +583,7 @@ static void sregs_need_cpuid(struct kunit *test)
 	w->vcpu.cpuid = kept;
 }
 
-/* Virtual-8086 mode, which the registers in the same buffer announce. */
+/* Virtual-8086 mode, set by the registers in the same buffer. */
 static void vm86_segments(struct kunit *test)
 {
 	struct {
@@ -638,7 +638,7 @@ static void bad_events(struct kunit *test)
 		       offsetof(struct gondola_rec_events, nmi_pending));
 }
 
-/* The guest's TSC goes on from the saved value, and the vCPU hears of it. */
+/* The guest's TSC continues from the saved value, and the vCPU is told. */
 static void clock(struct kunit *test)
 {
 	struct world *w = test->priv;
@@ -659,7 +659,7 @@ static void clock(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, now.tsc, r.clock.tsc);
 	KUNIT_EXPECT_TRUE(test, test_bit(GONDOLA_REQ_TSC, &w->vcpu.requests));
 
-	/* A host that ticks at another rate. */
+	/* A host with another TSC rate. */
 	r.clock.tsc_khz += r.clock.tsc_khz / 100;
 	KUNIT_EXPECT_EQ(test, state_set(&w->vm, NULL, &r, sizeof(r), &record, &field),
 			-EINVAL);

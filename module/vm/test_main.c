@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* gondola_test.ko: the pure core with its KUnit suites, and a seam that all suites share. */
+/* gondola_test.ko: the pure core with its KUnit suites, and a replacement that all suites share. */
 #include <linux/module.h>
 #include <kunit/test.h>
 #include "mmu/mmu.h"

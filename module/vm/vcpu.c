@@ -23,7 +23,7 @@
 static_assert(sizeof(struct gondola_run) <= GONDOLA_RUN_IO_OFFSET);
 static_assert(GONDOLA_REASON_COUNT <= GONDOLA_MAX_REASONS);
 static_assert(GONDOLA_COUNTER_COUNT <= GONDOLA_MAX_COUNTERS);
-/* The engines' entry assembly finds the registers at the start. */
+/* The engines' entry assembly expects the registers at the start. */
 static_assert(offsetof(struct gondola_vcpu, regs) == 0);
 
 /* ---- kicks --------------------------------------------------------------------- */
@@ -32,11 +32,11 @@ void gondola_vcpu_kick(struct gondola_vcpu *vcpu)
 {
 	int cpu;
 
-	/* Orders the caller's request before the look at whether it sleeps. */
+	/* The request must be visible before we check whether the vCPU sleeps. */
 	if (wq_has_sleeper(&vcpu->host->wait))
 		wake_up(&vcpu->host->wait);
 	cpu = READ_ONCE(vcpu->cpu);
-	/* It is never seen in the guest on this very processor: we run here. */
+	/* It cannot be in the guest on this processor, since we run here. */
 	if (READ_ONCE(vcpu->mode) == GONDOLA_IN_GUEST && cpu >= 0 && cpu != raw_smp_processor_id())
 		arch_smp_send_reschedule(cpu);
 }
@@ -64,7 +64,7 @@ void gondola_vcpu_spins(struct gondola_vcpu *spinner)
 	struct gondola_vcpu *vcpu;
 	unsigned int i;
 
-	/* Round from the spinner on, so that two spinners favour different ones. */
+	/* Start after the spinner, so that two spinners choose different vCPUs. */
 	for (i = 1; i < GONDOLA_MAX_VCPUS; i++) {
 		vcpu = gondola_vcpu_by_id(spinner->vm, (spinner->id + i) % GONDOLA_MAX_VCPUS);
 		if (vcpu && READ_ONCE(vcpu->preempted) && gondola_vcpu_yield_to(vcpu))
@@ -86,10 +86,7 @@ void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req)
 	lockdep_assert_held(&vm->mmu.lock);
 	gondola_for_each_vcpu(vcpu, vm, i)
 		gondola_request(vcpu, req);
-	/*
-	 * A vCPU that is not in the guest now sees the request before it enters.
-	 * One that is leaves it before it answers the call.
-	 */
+	/* A vCPU outside of the guest finds the request before it enters; one inside leaves first. */
 	gondola_for_each_vcpu(vcpu, vm, i) {
 		if (READ_ONCE(vcpu->mode) != GONDOLA_IN_GUEST)
 			continue;
@@ -97,7 +94,7 @@ void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req)
 		if (cpu < 0)
 			continue;
 		smp_call_function_single(cpu, look_up, NULL, 1);
-		/* Not its thread's: the MMU lock is what makes this safe. */
+		/* We are not its thread: the MMU lock makes this safe. */
 		if (req == GONDOLA_REQ_TLB_FLUSH)
 			gondola_count(vcpu, GONDOLA_COUNTER_TLB_FLUSHES_REMOTE);
 	}
@@ -105,7 +102,7 @@ void gondola_kick_all_and_wait(struct gondola_vm *vm, enum gondola_request req)
 
 /* ---- ioctls ---------------------------------------------------------------------- */
 
-/* Find a vCPU to yield to; the mutex is held. */
+/* Find a vCPU to yield to; mutex held. */
 static void note_thread(struct gondola_vcpu_host *host)
 {
 	struct pid *old = rcu_replace_pointer(host->pid, get_task_pid(current, PIDTYPE_PID),
@@ -134,7 +131,7 @@ static long run(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *unused)
 	return gondola_vcpu_run(vcpu);
 }
 
-/* Copy the list in; ERR_PTR() or kfree() it. */
+/* Copy the list in.  Returns memory for kfree(), or ERR_PTR(). */
 static struct gondola_cpuid_entry *fetch_cpuid(const struct gondola_cpuid *args)
 {
 	if (args->engine || !args->count || args->count > GONDOLA_MAX_CPUID)
@@ -149,7 +146,7 @@ static long set_cpuid(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *ar
 	struct gondola_cpuid_entry *entries;
 	int err;
 
-	/* State may be there that was judged by it. */
+	/* State may have been set that depends on it. */
 	if (vcpu->cpuid)
 		return -EBUSY;
 	entries = fetch_cpuid(args);
@@ -180,7 +177,7 @@ static long get_stats(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *ar
 	return 0;
 }
 
-/* The newest entries, which may lie around the end of the ring. */
+/* Copy the newest entries, which may wrap in the ring. */
 static long get_history(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 {
 	struct gondola_history_entry __user *to;
@@ -278,7 +275,7 @@ int vcpus_trylock(struct gondola_vm *vm)
 	struct gondola_vcpu *vcpu;
 	unsigned int i;
 
-	/* No vCPU is added meanwhile. */
+	/* No vCPU can be added meanwhile. */
 	lockdep_assert_held(&vm->lock);
 	gondola_for_each_vcpu(vcpu, vm, i) {
 		if (mutex_trylock(&vcpu->host->mutex))
@@ -342,7 +339,7 @@ static void vcpu_free(struct gondola_vcpu *vcpu)
 	kfree(vcpu);
 }
 
-/* Derive for the first time what hardware and MMU take from the registers. */
+/* Set up hardware and MMU by the registers for the first time. */
 static int settle(struct gondola_vcpu *vcpu)
 {
 	int err = gondola_vcpu_load(vcpu);
@@ -393,9 +390,9 @@ no_mmu:
 
 void vcpu_destroy(struct gondola_vcpu *vcpu)
 {
-	/* Timers first: they kick. */
+	/* Stop timers first, since they kick. */
 	gondola_lapic_destroy(vcpu);
-	/* A machine that goes down has no engine any more to take the vCPU back. */
+	/* After a shutdown there is no engine that could take the vCPU back. */
 	if (!gondola_host_begin()) {
 		vcpu->engine->vcpu_destroy(vcpu);
 		gondola_host_end();
@@ -433,7 +430,7 @@ int vcpu_create(struct gondola_vm *vm, u32 id)
 	}
 	vm_get(vm);
 	atomic_inc(&vm->nr_vcpus);
-	/* Published complete; pairs with the acquire of gondola_for_each_vcpu(). */
+	/* Publish the complete vCPU; pairs with the acquire of gondola_for_each_vcpu(). */
 	smp_store_release(&vm->vcpus[id], vcpu);
 	fd_install(fd, file);
 	return fd;

@@ -21,10 +21,10 @@
 #include "vcpu.h"
 #include "vm.h"
 
-/* More than any VM's or vCPU's records take. */
+/* More than the records of any VM or vCPU need. */
 #define STATE_LIMIT	(1u << 20)
 
-/* Some of a VM's memory cannot be charged to the process that makes it. */
+/* A limit, since some of a VM's memory cannot be charged to the process that creates it. */
 static unsigned int max_vms = 256;
 module_param(max_vms, uint, 0644);
 MODULE_PARM_DESC(max_vms, "VMs at the same time, of all users (default 256)");
@@ -46,9 +46,9 @@ static void vm_free(struct kref *refs)
 	mutex_unlock(&vms_lock);
 	trace_gondola_vm(vm->id, vm->pid, false);
 	gondola_eventfds_destroy(vm);
-	/* The PIT's timer reaches for LAPICs. */
+	/* The PIT's timer uses LAPICs. */
 	gondola_irqchip_destroy(vm);
-	/* So does an MMU notifier for vCPUs, under this lock, until it is detached. */
+	/* An MMU notifier uses vCPUs, under this lock, until it is detached. */
 	spin_lock(&vm->mmu.lock);
 	for (i = 0; i < GONDOLA_MAX_VCPUS; i++) {
 		gone[i] = vm->vcpus[i];
@@ -88,7 +88,7 @@ u64 vm_audit_all(void)
 	return bad;
 }
 
-/* The list and the first RUN read the sum; vm->lock is held. */
+/* The list and the first RUN read the sum; vm->lock held. */
 static void count_memory(struct gondola_vm *vm)
 {
 	u64 pages = 0;
@@ -99,7 +99,7 @@ static void count_memory(struct gondola_vm *vm)
 	WRITE_ONCE(vm->memory_pages, pages);
 }
 
-/* No VM's own lock is taken under the global one: it may be held for long. */
+/* Take no VM's own lock under the global one: it may be held for long. */
 void vm_list(struct seq_file *out)
 {
 	struct gondola_vm *vm;
@@ -192,7 +192,7 @@ static int read_dirty(struct gondola_vm *vm, const struct gondola_dirty_log *arg
 	return err;
 }
 
-/* GET only writes the bitmap, CLEAR reads it first; both without the lock. */
+/* GET writes the bitmap; CLEAR reads it first.  Both copy without the lock. */
 static long dirty_log(struct gondola_vm *vm, struct gondola_dirty_log *args, bool clear)
 {
 	u64 *bitmap;
@@ -202,7 +202,7 @@ static long dirty_log(struct gondola_vm *vm, struct gondola_dirty_log *args, boo
 	if (args->pad || args->slot >= GONDOLA_MAX_SLOTS || args->first % 64 || !args->pages)
 		return -EINVAL;
 	args->slot = array_index_nospec(args->slot, GONDOLA_MAX_SLOTS);
-	/* The slot decides once more under the lock; this bounds the allocation. */
+	/* This bounds the allocation; the slot is checked again under the lock. */
 	if (args->pages > READ_ONCE(vm->memory_pages))
 		return -EINVAL;
 	words = DIV_ROUND_UP_ULL(args->pages, 64);
@@ -257,7 +257,7 @@ static long mark(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 	return 0;
 }
 
-/* A vCPU that begins to run waits for its mutex, and then finds that time stands. */
+/* A vCPU that begins to run waits for its mutex, and then finds the clock stopped. */
 static int hold(struct gondola_vm *vm)
 {
 	int err = vcpus_trylock(vm);
@@ -287,9 +287,9 @@ static long hold_clock(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *a
 }
 
 /*
- * A vCPU's state is guarded by the vCPU's mutex, which the caller holds, and partly in the engine;
- * the VM's is guarded by vm->lock.  Between the two no memory of the launcher's is touched: it may
- * never come, and a shutdown waits for vCPUs that are loaded.
+ * The vCPU's mutex, which the caller holds, guards its state, which is partly in the engine;
+ * vm->lock guards the VM's.  Do not access the launcher's memory here: it may never be given, and a
+ * shutdown waits for loaded vCPUs.
  */
 static int state_begin(struct gondola_vm *vm, struct gondola_vcpu *vcpu)
 {
@@ -308,8 +308,8 @@ static void state_end(struct gondola_vm *vm, struct gondola_vcpu *vcpu)
 }
 
 /*
- * Memory that was missing is waited for with nothing held; then all is done again.  A launcher that
- * takes it away each time holds up its own call, until it is killed.
+ * Wait for missing memory without locks, then start over.  A launcher that takes the memory away
+ * each time blocks its own call, until it is killed.
  */
 static bool state_again(struct gondola_vcpu *vcpu, int *err)
 {
@@ -319,7 +319,7 @@ static bool state_again(struct gondola_vcpu *vcpu, int *err)
 	return !*err;
 }
 
-/* The state in a new buffer of args->bytes, or ERR_PTR(). */
+/* Returns the state in a new buffer of args->bytes, or ERR_PTR(). */
 static void *read_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu,
 			struct gondola_state *args)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Control and debug registers and EFER, as the processor checks writes to them. */
+/* Writes to control and debug registers and EFER, with the processor's checks. */
 #include <linux/errno.h>
 #include "internal.h"
 #include "irq/irq.h"
@@ -11,7 +11,7 @@
 #define XCR0_AVX	BIT_ULL(2)
 #define XCR0_AVX512	(BIT_ULL(5) | BIT_ULL(6) | BIT_ULL(7))
 
-/* CR0.PG is being set: the checks of the section on initialising IA-32e mode. */
+/* Setting CR0.PG: the checks of the section on initialising IA-32e mode. */
 static int check_enter_long_mode(struct gondola_vcpu *vcpu)
 {
 	struct gondola_segment cs, tr;
@@ -65,7 +65,7 @@ int gondola_set_cr0(struct gondola_vcpu *vcpu, u64 value)
 			return -EINVAL;
 		}
 	}
-	/* See the section on PDPTE registers: these bits, or CR3, load them anew. */
+	/* See the section on PDPTE registers: a change of these bits, or of CR3, loads them. */
 	if (changed & (CR0_PG | CR0_CD | CR0_NW) && pae_paging(value, vcpu->cr4, vcpu->efer)) {
 		err = gondola_mmu_load_pdptes(vcpu, vcpu->cr3);
 		if (err)
@@ -110,7 +110,7 @@ int gondola_get_cr(struct gondola_vcpu *vcpu, unsigned int cr, u64 *value)
 	}
 }
 
-/** gondola_set_cr3() - MOV to CR3; a guest's context switch, so it is kept short */
+/** gondola_set_cr3() - MOV to CR3; short, since guests switch contexts by it */
 int gondola_set_cr3(struct gondola_vcpu *vcpu, u64 value)
 {
 	bool flush = true;
@@ -161,7 +161,7 @@ int gondola_set_cr4(struct gondola_vcpu *vcpu, u64 value)
 	vcpu->cr4 = value;
 	if (changed & (GONDOLA_ROLE_CR4 | CR4_PCIDE))
 		gondola_mmu_mode_changed(vcpu);
-	/* The manual asks for no flush by SMAP; hardware flushes, and it is rare. */
+	/* The manual demands no flush for SMAP, but hardware flushes, and it is rare. */
 	if (changed & (GONDOLA_ROLE_CR4 | CR4_PGE | CR4_PCIDE))
 		gondola_mmu_flush_guest(vcpu);
 	if (changed)
@@ -177,7 +177,7 @@ int gondola_set_cr8(struct gondola_vcpu *vcpu, u64 value)
 	return 0;
 }
 
-/** gondola_set_efer() - WRMSR to EFER; LMA follows CR0.PG and is not written */
+/** gondola_set_efer() - WRMSR to EFER; LMA follows CR0.PG and cannot be written */
 int gondola_set_efer(struct gondola_vcpu *vcpu, u64 value)
 {
 	u64 changed;
@@ -220,9 +220,9 @@ void gondola_update_dr7(struct gondola_vcpu *vcpu)
 /**
  * gondola_debug_exception() - change the debug registers as the processor does when it raises #DB
  * @vcpu: the vCPU, loaded or stopped
- * @conditions: bits of DR6 for the conditions that were met
+ * @conditions: bits of DR6 for the conditions met
  *
- * The handler may use the debug registers, and is not stepped by branches itself.
+ * The handler may use the debug registers, and branches in it do not trap.
  */
 void gondola_debug_exception(struct gondola_vcpu *vcpu, u64 conditions)
 {
@@ -236,10 +236,10 @@ void gondola_debug_exception(struct gondola_vcpu *vcpu, u64 conditions)
 }
 
 /**
- * gondola_general_detect() - a MOV from or to a debug register begins: does DR7.GD forbid it?
+ * gondola_general_detect() - does DR7.GD forbid a MOV from or to a debug register?
  * @vcpu: the vCPU that executes it
  *
- * Returns true if it does: the caller raises #DB in place of the access.
+ * Returns true if so; then the caller raises #DB instead of the access.
  */
 bool gondola_general_detect(struct gondola_vcpu *vcpu)
 {
@@ -249,7 +249,7 @@ bool gondola_general_detect(struct gondola_vcpu *vcpu)
 	return true;
 }
 
-/* DR4 and DR5 are DR6 and DR7; that they are undefined with CR4.DE is the caller's to check. */
+/* DR4 and DR5 are DR6 and DR7; the caller checks CR4.DE, with which they are undefined. */
 int gondola_set_dr(struct gondola_vcpu *vcpu, unsigned int dr, u64 value)
 {
 	switch (dr) {

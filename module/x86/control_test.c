@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Control registers, CPUID and MSRs: what is refused, what follows from what. */
+/* Control registers, CPUID and MSRs: refusals and side effects. */
 #include <kunit/test.h>
 #include <linux/slab.h>
 #include <uapi/linux/gondola_pv.h>
@@ -9,7 +9,7 @@
 #include "mmu/test_world.h"
 #include "vcpu.h"
 
-/* Beside the world: what the engine keeps. */
+/* The engine's state, beside the world. */
 static struct gondola_segment segments[GONDOLA_NR_SEGS];
 static u64 engine_msrs[64];
 static unsigned int updates;
@@ -135,7 +135,7 @@ static void cr0_is_checked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gondola_set_cr0(vcpu, CR0_PE | CR0_NW), -EINVAL);
 	KUNIT_EXPECT_EQ(test, gondola_set_cr0(vcpu, CR0_PE | BIT_ULL(32)), -EINVAL);
 	KUNIT_EXPECT_EQ(test, vcpu->cr0, before);
-	/* Reserved bits of the low half are dropped, ET is always set. */
+	/* Reserved bits of the low half are ignored, and ET is always set. */
 	KUNIT_EXPECT_EQ(test, gondola_set_cr0(vcpu, CR0_PE | BIT_ULL(10) | BIT_ULL(28)), 0);
 	KUNIT_EXPECT_EQ(test, vcpu->cr0, CR0_PE | CR0_ET);
 }
@@ -146,7 +146,7 @@ static void long_mode_is_entered_by_paging(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, gondola_set_efer(vcpu, EFER_F_LME), 0);
 	KUNIT_EXPECT_FALSE(test, gondola_long_mode(vcpu));
-	/* It needs PAE, no 64-bit code segment, and a 32-bit task state. */
+	/* Long mode needs PAE, no 64-bit code segment, and a 32-bit TSS. */
 	KUNIT_EXPECT_EQ(test, gondola_set_cr0(vcpu, CR0_PE | CR0_PG), -EINVAL);
 	KUNIT_ASSERT_EQ(test, gondola_set_cr4(vcpu, CR4_PAE), 0);
 	segments[GONDOLA_CS].ar = GONDOLA_AR_L;
@@ -188,13 +188,13 @@ static void pae_directory_pointers_are_checked(struct kunit *test)
 	*world_u64(w, 0x3000) = 0x2000 | PT_P | PT_U;
 	KUNIT_EXPECT_EQ(test, gondola_set_cr3(vcpu, 0x3000), -EINVAL);
 	KUNIT_EXPECT_EQ(test, vcpu->cr3, 0x1000ull);
-	/* A change of PGE loads them anew. */
+	/* A change of PGE loads them again. */
 	*world_u64(w, 0x1008) = 0x4000 | PT_P;
 	KUNIT_EXPECT_EQ(test, gondola_set_cr4(vcpu, CR4_PAE | CR4_PGE), 0);
 	KUNIT_EXPECT_EQ(test, vcpu->mmu.pdptes[1], 0x4000 | PT_P);
 }
 
-/* Post-copy: pointers that have not come yet are waited for, not refused. */
+/* Post-copy: pointers in missing memory are not refused. */
 static void pae_directory_pointers_are_missing(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu = vcpu_of(test);
@@ -300,7 +300,7 @@ static void cpuid_takes_subsets_only(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, leaf);
 	leaf->ecx |= BIT(5);					/* VMX */
 	KUNIT_EXPECT_EQ(test, gondola_set_cpuid(vcpu, list, count), -EINVAL);
-	leaf->ecx &= ~(BIT(5) | BIT(17));			/* neither that nor PCID */
+	leaf->ecx &= ~(BIT(5) | BIT(17));			/* no XSAVE and no PCID */
 	leaf->eax = 0x12345;					/* a model is free */
 	KUNIT_EXPECT_EQ(test, gondola_set_cpuid(vcpu, list, count), 0);
 	KUNIT_EXPECT_FALSE(test, vcpu->cr4_allowed & CR4_PCIDE);
@@ -343,7 +343,7 @@ static void cpuid_answers(struct kunit *test)
 
 	cpuid(vcpu, 1, 0, r);
 	KUNIT_EXPECT_EQ(test, r[1] >> 24, vcpu->id);
-	/* x2APIC, TSC deadline, hypervisor and PCID whatever the host has; no VMX, no MONITOR. */
+	/* x2APIC, TSC deadline, hypervisor and PCID on every host; no VMX, no MONITOR. */
 	KUNIT_EXPECT_EQ(test, r[2] & (BIT(21) | BIT(24) | BIT(31) | BIT(17)),
 			BIT(21) | BIT(24) | BIT(31) | BIT(17));
 	KUNIT_EXPECT_EQ(test, r[2] & (BIT(5) | BIT(3) | BIT(27)), 0u);
@@ -365,7 +365,7 @@ static void cpuid_answers(struct kunit *test)
 	KUNIT_EXPECT_LE(test, (u64)(r[2] / 1000) * r[1], (u64)U32_MAX);
 	KUNIT_EXPECT_LE(test, off_by_khz(r[2] / 1000 * r[1] / r[0]),
 			gondola_host_tsc_khz() / 10000);
-	/* Topology: levels say their number back, what is beyond is of no type. */
+	/* Topology: levels return their number; those beyond the last have no type. */
 	cpuid(vcpu, 0xb, 5, r);
 	KUNIT_EXPECT_EQ(test, r[2], 5u);
 	KUNIT_EXPECT_EQ(test, r[3], vcpu->id);
@@ -411,12 +411,12 @@ static void msrs_are_kept(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, value, writes[i].value, "MSR 0x%x", writes[i].index);
 	}
 	KUNIT_EXPECT_EQ(test, gondola_get_msr(vcpu, 0x12345678, &value), -EINVAL);
-	/* Fast strings are on after reset: Linux asks. */
+	/* Fast strings are on after reset; Linux checks it. */
 	KUNIT_EXPECT_EQ(test, gondola_get_msr(vcpu, MSRX_MISC_ENABLE, &value), 0);
 	KUNIT_EXPECT_TRUE(test, value & 1);
 }
 
-/* Of last branches nothing is recorded; a step by branches is over once it has struck. */
+/* Last branches are not recorded.  BTF is cleared by the #DB of a step. */
 static void debugctl_follows_debug_exceptions(struct kunit *test)
 {
 	struct gondola_vcpu *vcpu = vcpu_of(test);
@@ -440,12 +440,12 @@ static void general_detect(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, gondola_set_dr(vcpu, 7, DR7_GD), 0);
 	KUNIT_EXPECT_TRUE(test, gondola_general_detect(vcpu));
 	KUNIT_EXPECT_EQ(test, vcpu->dr6, DR6_FIXED | DR6_BD);
-	/* So that the handler can look. */
+	/* The handler can then read the debug registers. */
 	KUNIT_EXPECT_EQ(test, vcpu->dr7, DR7_FIXED);
 	KUNIT_EXPECT_FALSE(test, gondola_general_detect(vcpu));
 }
 
-/* By the first letters of the vendor: who has the four counters that stand still. */
+/* Which vendors, by their first letters, have the four counters that stand still. */
 static void counters_are_of_amd_processors(struct kunit *test)
 {
 	static const struct {
@@ -489,7 +489,7 @@ static void tsc_and_its_adjustment(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, value, 1000 - before);
 	KUNIT_ASSERT_EQ(test, gondola_set_msr(vcpu, MSRX_TSC_ADJUST, value + 500), 0);
 	KUNIT_EXPECT_EQ(test, gondola_guest_tsc(vcpu), 1500ull);
-	/* Restoring does not couple them, in either order. */
+	/* Restoring them in either order does not change the other. */
 	KUNIT_ASSERT_EQ(test, gondola_restore_msr(vcpu, MSRX_TSC_ADJUST, 7), 0);
 	KUNIT_ASSERT_EQ(test, gondola_restore_msr(vcpu, MSRX_TSC, 2000), 0);
 	KUNIT_EXPECT_EQ(test, gondola_guest_tsc(vcpu), 2000ull);
@@ -530,7 +530,7 @@ static void clock_is_published(struct kunit *test)
 	mul = *world_u32(w, 0x5018);
 	shift = w->memory[0x501c];
 	KUNIT_EXPECT_EQ(test, w->memory[0x501d], 1);	/* stable */
-	/* One second of the TSC, as guests compute it. */
+	/* A second of the TSC, as guests compute it. */
 	ns = (u64)gondola_host_tsc_khz() * 1000;
 	ns = shift < 0 ? ns >> -shift : ns << shift;
 	ns = ns * mul >> 32;

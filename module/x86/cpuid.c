@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The CPUID policy: what a guest may be shown (host's CPUID, masked by what
- * gondola supports, plus what it brings along), and what a vCPU answers.
+ * The CPUID policy: the features that a guest may have (the host's, as far as gondola supports
+ * them, and those that gondola adds), and a vCPU's answers.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -20,13 +20,10 @@ enum { EAX, EBX, ECX, EDX };
 
 #define ALL	0xffffffffu
 
-/*
- * The MMU does PCID in software, since writes of CR3 and CR4 leave the guest
- * anyway: it can be offered whether or not the host has it.
- */
+/* The MMU does PCID in software, since writes of CR3 and CR4 exit anyway: every host can offer it. */
 #define SOFT_PCID	BIT(17)
 
-/* Bits that both the table below and the code that reads a vCPU's CPUID name. */
+/* Bits used by the table below and by the code that reads a vCPU's CPUID. */
 #define L1C_XSAVE	BIT(26)
 #define L1C_OSXSAVE	BIT(27)
 #define L1C_X2APIC	BIT(21)
@@ -41,21 +38,21 @@ enum { EAX, EBX, ECX, EDX };
 #define LX1D_RDTSCP	BIT(27)
 #define LX7D_INVARIANT	BIT(8)
 
-/* XCR0 components for which core switches state: x87, SSE, AVX, AVX-512. */
+/* XCR0 components whose state is switched: x87, SSE, AVX, AVX-512. */
 #define XCR0_OFFERED	0xe7ull
 
-/* The APIC timer's clock (irq/) is what leaf 0x15 calls the crystal. */
+/* Leaf 0x15's crystal is the clock of the APIC timer (irq/). */
 #define CRYSTAL_KHZ	(GONDOLA_LAPIC_HZ / 1000)
 
 /**
- * struct leaf - one row of the policy
- * @function: EAX in
- * @index: ECX in
- * @host: bits that are taken from the host
- * @soft: bits that gondola offers whatever the host has
- * @any: bits that the launcher may set as it likes, because nothing here depends on them
+ * struct leaf - a row of the policy
+ * @function: input EAX
+ * @index: input ECX
+ * @host: bits taken from the host
+ * @soft: bits that gondola offers on every host
+ * @any: bits that the launcher may choose, because nothing here depends on them
  * @indexed: the answer depends on ECX
- * @fix: does what masks cannot; false: the leaf is not offered here
+ * @fix: changes beyond masks; false: the leaf is not offered
  */
 struct leaf {
 	u32 function;
@@ -67,7 +64,7 @@ struct leaf {
 	bool (*fix)(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine);
 };
 
-/* The processor that executes: the host's, unless the engine brings its own. */
+/* CPUID of the processor that executes: the host's, unless the engine has its own. */
 static void processor_cpuid(const struct gondola_engine_ops *engine, u32 function, u32 index,
 			    u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
@@ -90,7 +87,7 @@ static bool is_intel(const struct gondola_engine_ops *engine)
 	return ebx == 0x756e6547 && edx == 0x49656e69 && ecx == 0x6c65746e;
 }
 
-/* A processor without a leaf answers with that of its last one: not what was asked. */
+/* For a missing leaf a processor answers with its last one, which is no answer. */
 static bool processor_has(const struct gondola_engine_ops *engine, u32 function)
 {
 	u32 eax, ebx, ecx, edx;
@@ -121,7 +118,7 @@ static bool fix_intel(struct gondola_cpuid_entry *e, const struct gondola_engine
 
 static bool fix_cache(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
-	/* Type 0 ends the list; sharing is for the launcher to say. */
+	/* Type 0 ends the list.  The launcher sets how caches are shared. */
 	e->eax &= 0x3fff;
 	return is_intel(engine) && (e->eax & 0x1f);
 }
@@ -158,8 +155,8 @@ static bool fix_xsave_component(struct gondola_cpuid_entry *e, const struct gond
 }
 
 /*
- * TSC frequency = crystal * EBX / EAX.  Guests multiply in 32 bits, which
- * bounds EAX; within that bound take the fraction that errs least.
+ * TSC frequency = crystal * EBX / EAX.  Guests multiply in 32 bits, which bounds EAX.  Within this
+ * bound choose the fraction with the least error.
  */
 static bool fix_tsc_ratio(struct gondola_cpuid_entry *e, const struct gondola_engine_ops *engine)
 {
@@ -246,7 +243,7 @@ static const struct leaf policy[] = {
 		/* MCE and MCA: with zero banks */
 		[EDX] = BIT(7) | L1D_APIC | L1D_MTRR | BIT(14),
 	  },
-	  /* EDX bit 28, HTT, says that the count in EBX is valid: the launcher's topology. */
+	  /* EDX bit 28, HTT: the count in EBX, from the launcher's topology, is valid. */
 	  .any = { ALL, ALL, 0, BIT(28) },
 	  .fix = fix_signature },
 	{ .function = 2, .host = { ALL, ALL, ALL, ALL }, .any = { ALL, ALL, ALL, ALL },
@@ -318,13 +315,13 @@ static const struct leaf policy[] = {
 		[EAX] = ALL,
 		/* LAHF, ABM, SSE4A, MISALIGNSSE, 3DNOWPREFETCH */
 		[ECX] = BIT(0) | BIT(5) | BIT(6) | BIT(7) | BIT(8),
-		/* AMD repeats leaf 1's low bits: all of these but APIC and MTRR are above. */
+		/* AMD repeats leaf 1's low bits; all but APIC and MTRR are above. */
 		[EDX] = BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) |
 			BIT(13) | BIT(15) | BIT(16) | BIT(17) | BIT(23) | BIT(24) |
 			/* SYSCALL, NX, MMXEXT, FXSR_OPT, 1 GiB pages, RDTSCP, LM */
 			BIT(11) | BIT(20) | BIT(22) | BIT(25) | BIT(26) | LX1D_RDTSCP | BIT(29),
 	  },
-	  /* ECX bit 1, CmpLegacy, says that the processors of leaf 1's count are cores. */
+	  /* ECX bit 1, CmpLegacy: the processors of leaf 1's count are cores. */
 	  .any = { ALL, 0, BIT(1), 0 } },
 	{ .function = 0x80000002, .host = { ALL, ALL, ALL, ALL }, .any = { ALL, ALL, ALL, ALL } },
 	{ .function = 0x80000003, .host = { ALL, ALL, ALL, ALL }, .any = { ALL, ALL, ALL, ALL } },
@@ -345,7 +342,7 @@ static bool offer(const struct leaf *leaf, struct gondola_cpuid_entry *e,
 		.index = leaf->index,
 		.flags = leaf->indexed ? GONDOLA_CPUID_INDEX : 0,
 	};
-	/* Leaves of a hypervisor below us are not ours to pass on. */
+	/* Do not pass on leaves of a hypervisor below us. */
 	if ((leaf->function >> 16) != 0x4000 && processor_has(engine, leaf->function))
 		processor_cpuid(engine, leaf->function, leaf->index, &e->eax, &e->ebx, &e->ecx,
 				&e->edx);
@@ -357,12 +354,12 @@ static bool offer(const struct leaf *leaf, struct gondola_cpuid_entry *e,
 }
 
 /**
- * gondola_supported_cpuid() - all that can be offered on this host
- * @engine: to guests of this engine; NULL: to those that run on the host's processor
+ * gondola_supported_cpuid() - list all features that can be offered on this host
+ * @engine: the guests' engine; NULL: one that uses the host's processor
  * @entries: out
- * @count: in: room; out: how many there are
+ * @count: in: room; out: number of entries
  *
- * 0, or -E2BIG with *@count what is needed.
+ * 0, or -E2BIG with the number needed in *@count.
  */
 int gondola_supported_cpuid(const struct gondola_engine_ops *engine,
 			    struct gondola_cpuid_entry *entries, u32 *count)
@@ -427,7 +424,7 @@ static bool entry_allowed(const struct gondola_cpuid_entry *e,
 	if (e->pad || e->flags & ~GONDOLA_CPUID_INDEX)
 		return false;
 	if (!e->eax && !e->ebx && !e->ecx && !e->edx)
-		return true;	/* what an absent leaf answers */
+		return true;	/* the answer for an absent leaf */
 	for (i = 0; i < ARRAY_SIZE(policy); i++) {
 		const struct leaf *leaf = &policy[i];
 
@@ -445,7 +442,7 @@ static bool entry_allowed(const struct gondola_cpuid_entry *e,
 			       (e->eax & 0xff) >= 32 && (e->eax & 0xff) <= (offered.eax & 0xff) &&
 			       !e->ebx && !e->edx;
 		case 0xd:
-			/* Sizes and places of components are the hardware's. */
+			/* Sizes and offsets of components come from the hardware. */
 			if (e->index >= 2)
 				return e->eax == offered.eax && e->ebx == offered.ebx &&
 				       e->ecx == offered.ecx && !e->edx;
@@ -459,7 +456,7 @@ static bool entry_allowed(const struct gondola_cpuid_entry *e,
 	return false;
 }
 
-/* Which control bits a feature of CPUID allows. */
+/* The control bits that a feature of CPUID allows. */
 static const struct {
 	u32 function;
 	u8 reg;
@@ -515,7 +512,7 @@ static void apply(struct gondola_vcpu *vcpu)
 
 	vcpu->maxphyaddr = phys ?: 36;
 	vcpu->mmu.gib_pages = has(vcpu, 0x80000001, EDX, BIT(26));
-	/* RDPMC is undefined without counters, but its enable bit always exists. */
+	/* Without counters RDPMC is undefined, but its enable bit still exists. */
 	vcpu->cr4_allowed = CR4_PCE;
 	vcpu->efer_allowed = 0;
 	for (i = 0; i < ARRAY_SIZE(allows); i++) {
@@ -530,14 +527,13 @@ static void apply(struct gondola_vcpu *vcpu)
 }
 
 /**
- * gondola_set_cpuid() - the vCPU's CPUID becomes @entries, a subset of what is supported
+ * gondola_set_cpuid() - set the vCPU's CPUID to @entries, a subset of the supported features
  * @vcpu: a vCPU that has not run
  * @entries: in any order
- * @count: how many
+ * @count: number of @entries
  *
- * 0; -EINVAL: more than is supported, or the same leaf twice; -ENOMEM.  The
- * vCPU keeps a sorted copy from kmalloc().  Features that its
- * engine cannot switch (TSC_AUX) are taken out of that copy.
+ * 0; -EINVAL: an unsupported feature, or a leaf twice; -ENOMEM.  The vCPU keeps a sorted copy from
+ * kmalloc(), without features that its engine cannot switch (TSC_AUX).
  */
 int gondola_set_cpuid(struct gondola_vcpu *vcpu, const struct gondola_cpuid_entry *entries,
 		      u32 count)
@@ -573,7 +569,7 @@ int gondola_set_cpuid(struct gondola_vcpu *vcpu, const struct gondola_cpuid_entr
 	return 0;
 }
 
-/** cpuid_xcr0() - the XCR0 components that the vCPU's CPUID offers */
+/** cpuid_xcr0() - get the XCR0 components that the vCPU's CPUID offers */
 u64 cpuid_xcr0(const struct gondola_vcpu *vcpu)
 {
 	return reg_of(find(vcpu, 0xd, 0), EAX);
@@ -599,7 +595,7 @@ bool cpuid_is_amd(const struct gondola_vcpu *vcpu)
 	return ebx == 0x68747541 || ebx == 0x6f677948;		/* "Auth", "Hygo" */
 }
 
-/* Size of the XSAVE area for what XCR0 enables now: standard form, or compacted. */
+/* Size of the XSAVE area for the components in XCR0: standard form, or compacted. */
 static u32 xsave_size(const struct gondola_vcpu *vcpu, bool compacted)
 {
 	u32 size = 512 + 64;
@@ -630,7 +626,7 @@ static bool apic_enabled(struct gondola_vcpu *vcpu)
 	return !gondola_lapic_get_msr(vcpu, MSRX_APIC_BASE, &base) && base & APIC_BASE_ENABLE;
 }
 
-/** gondola_cpuid() - what the vCPU answers; EAX and ECX in, all four out */
+/** gondola_cpuid() - get the vCPU's answer; EAX and ECX in, all four out */
 void gondola_cpuid(struct gondola_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
 	u32 function = *eax, index = *ecx;

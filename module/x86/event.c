@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* How an exception merges with the event during whose delivery it arose. */
+/* The merging of an exception with the event during whose delivery it arose. */
 #include <linux/kernel.h>
 #include "event.h"
 
@@ -10,7 +10,7 @@ enum event_class {
 	DOUBLE_FAULT,
 };
 
-/* Vectors that are not named here are benign. */
+/* All other vectors are benign. */
 static const u8 vector_class[] = {
 	[VEC_DE] = CONTRIBUTORY,
 	[VEC_DF] = DOUBLE_FAULT,

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * The event queue: what a vCPU will have delivered at its next entry, and how
- * an exception that strikes during a delivery merges with it.
- */
+/* The event that a vCPU's next entry delivers, and its merging with an exception during the delivery. */
 #ifndef GONDOLA_X86_EVENT_H
 #define GONDOLA_X86_EVENT_H
 
@@ -15,10 +12,10 @@ enum gondola_event_kind {
 	GONDOLA_EVENT_NMI,
 	GONDOLA_EVENT_EXCEPTION,	/* a fault or trap; INT3 and INTO by insn_len */
 	GONDOLA_EVENT_SOFT_INTERRUPT,	/* INT n */
-	GONDOLA_EVENT_TRIPLE_FAULT,	/* no delivery: the vCPU shuts down */
+	GONDOLA_EVENT_TRIPLE_FAULT,	/* nothing is delivered: the vCPU shuts down */
 };
 
-/* Of the engine's get_shadow(): NMIs are blocked. */
+/* Bit of the engine's get_shadow(): NMIs are blocked. */
 #define GONDOLA_SHADOW_NMI	4u
 
 /**
@@ -26,8 +23,8 @@ enum gondola_event_kind {
  * @kind: enum gondola_event_kind
  * @vector: 0 … 255
  * @has_error: @error is pushed
- * @insn_len: for software events: length of the instruction, else 0
- * @cr2: for #PF: what CR2 becomes on delivery
+ * @insn_len: length of the instruction that raised it, or 0
+ * @cr2: for #PF: CR2 after delivery
  */
 struct gondola_event {
 	u8 kind;
@@ -39,21 +36,22 @@ struct gondola_event {
 };
 
 /**
- * gondola_event_merge() - queue an exception behind one that may be under way
- * @queued: the event being delivered (kind NONE if there is none); updated
+ * gondola_event_merge() - queue an exception, merged with an event that is being delivered
+ * @queued: the event being delivered, or of kind NONE; updated
  * @next: the exception that arises now
  *
- * Benign, contributory and page-fault classes combine to #DF or a triple
- * fault as the manual's section on the double-fault exception says.  A queued
- * interrupt or NMI is replaced by the fault: the caller has taken it back.
+ * Benign, contributory and page-fault classes combine to #DF or a triple fault as in the manual's
+ * section on the double-fault exception.  The fault replaces a queued interrupt or NMI, which the
+ * caller has taken back before.
  */
 void gondola_event_merge(struct gondola_event *queued, const struct gondola_event *next);
 
 /**
- * gondola_nmi_latch() - how many NMIs are pending after one more arrived
- * @blocked: an NMI's handler runs, or is about to: one may wait for its end, others merge with it
+ * gondola_nmi_latch() - compute the number of pending NMIs after one more arrived
+ * @blocked: an NMI's handler runs or begins
  *
- * Else one is to be delivered at once, and one may come during its handler.
+ * If @blocked, one NMI may wait for the handler's end, and others merge with it.  Else one is
+ * delivered at once, and another may wait.
  */
 static inline u8 gondola_nmi_latch(u8 pending, bool blocked)
 {

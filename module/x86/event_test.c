@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The merging of exceptions, case by case as the manual's table has them. */
+/* The merging of exceptions, case by case after the manual's table. */
 #include <kunit/test.h>
 #include "event.h"
 
@@ -93,7 +93,7 @@ static void fault_replaces_an_interrupt(struct kunit *test)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		/* Vector 14 as an interrupt is no page fault: it must not double. */
+		/* An interrupt with vector 14 is no page fault, and makes no double fault. */
 		struct gondola_event queued = { .kind = kinds[i], .vector = VEC_PF };
 
 		gondola_event_merge(&queued, &next);
@@ -115,11 +115,11 @@ static void nmis_merge(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(0, true), 1);
 	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(1, true), 1);
-	/* One that is delivered at once, one that waits for its end. */
+	/* One is delivered at once, one waits for its end. */
 	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(0, false), 1);
 	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(1, false), 2);
 	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(2, false), 2);
-	/* Two that were latched before the handler began. */
+	/* Two were latched before the handler began. */
 	KUNIT_EXPECT_EQ(test, gondola_nmi_latch(2, true), 1);
 }
 

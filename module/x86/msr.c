@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* MSRs as the guest sees them: one table. */
+/* The guest's MSRs: one table. */
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/nospec.h>
@@ -24,12 +24,12 @@
 #define MICROCODE_REVISION	(1ull << 32)
 
 /**
- * struct msr_row - MSRs that are served alike
+ * struct msr_row - a range of MSRs
  * @first: first index
  * @last: last index
- * @get: 0, -EINVAL, or -EAGAIN: memory is missing, it is to be done again
+ * @get: 0, -EINVAL, or -EAGAIN: memory is missing, repeat it
  * @set: likewise; NULL: writes fault
- * @value: with get_fixed(): what is read
+ * @value: with get_fixed(): the value
  * @saved: part of a vCPU's saved state
  */
 struct msr_row {
@@ -76,7 +76,7 @@ static int set_engine(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 in
 	return vcpu->engine->set_msr(vcpu, index, value) ? -EINVAL : 0;
 }
 
-/* A linear address: bits 63 … 47 alike. */
+/* A linear address must be canonical. */
 static int set_canonical(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	if ((u64)((s64)(value << 16) >> 16) != value)
@@ -84,7 +84,7 @@ static int set_canonical(struct gondola_vcpu *vcpu, const struct msr_row *r, u32
 	return set_engine(vcpu, r, index, value);
 }
 
-/* AMD's processors let a guest write any value there, and look at its low half alone. */
+/* AMD's processors let a guest write any value, and use its low half alone. */
 static int get_sysenter(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	int err = get_engine(vcpu, r, index, value);
@@ -131,7 +131,7 @@ static int get_tsc(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index
 	return 0;
 }
 
-/* A write of one shows in the other: see the section on TSC adjustment. */
+/* A write to one changes the other: see the section on TSC adjustment. */
 static int set_tsc(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 value)
 {
 	vcpu->msrs.tsc_adjust += gondola_set_guest_tsc(vcpu, value);
@@ -194,7 +194,7 @@ static int set_hwcr(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 inde
 	return 0;
 }
 
-/* No branch is recorded, as there are no registers to read the record from. */
+/* Branches are not recorded: there are no registers for the record. */
 static int get_debugctl(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	*value = vcpu->msrs.debugctl;
@@ -234,8 +234,8 @@ static int set_pat(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index
 }
 
 /*
- * MTRRs are kept and do nothing: guest memory is the host's write-back memory,
- * and there is no device whose memory the guest reaches directly.
+ * MTRRs are stored without effect: guest memory is the host's write-back memory, and the guest has
+ * no direct access to device memory.
  */
 static u64 *mtrr_of(struct gondola_vcpu *vcpu, u32 index)
 {
@@ -305,7 +305,7 @@ static int set_pv(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index,
 	return gondola_pv_set_msr(vcpu, index, value);
 }
 
-/* Every AMD64 processor has these four counters, without a CPUID bit. Here they stand still. */
+/* Every AMD64 processor has these four counters, without a CPUID bit.  Here they do not count. */
 static int get_counter(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 index, u64 *value)
 {
 	*value = 0;
@@ -317,7 +317,7 @@ static int set_counter(struct gondola_vcpu *vcpu, const struct msr_row *r, u32 i
 	return cpuid_is_amd(vcpu) ? 0 : -EINVAL;
 }
 
-/* Looked through from the top: what a running guest uses stands first. */
+/* Searched from the top: MSRs of running guests come first. */
 static const struct msr_row msrs[] = {
 	{ MSRX_TSC_DEADLINE, MSRX_TSC_DEADLINE, get_lapic, set_lapic },
 	{ MSRX_X2APIC, MSRX_X2APIC_END, get_lapic, set_lapic },
@@ -347,7 +347,7 @@ static const struct msr_row msrs[] = {
 	{ MSRX_MISC_ENABLE, MSRX_MISC_ENABLE, get_misc_enable, set_misc_enable, .saved = true },
 	{ MSRX_MCG_CAP, MSRX_MCG_CAP, get_fixed },		/* no banks */
 	{ MSRX_MCG_STATUS, MSRX_MCG_STATUS, get_mcg_status, set_mcg_status, .saved = true },
-	/* Guests write 0, run CPUID and read; there is no microcode to load. */
+	/* Guests write 0, execute CPUID and read; there is no microcode to load. */
 	{ MSRX_BIOS_SIGN, MSRX_BIOS_SIGN, get_fixed, set_ignored, .value = MICROCODE_REVISION },
 	{ MSRX_PLATFORM_ID, MSRX_PLATFORM_ID, get_fixed },
 	{ MSRX_FEATURE_CONTROL, MSRX_FEATURE_CONTROL, get_fixed, .value = FEATURE_CONTROL_LOCKED },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The processor under test: an early Core 2, so that what gondola adds in software shows. */
+/* The processor in tests: an early Core 2, which shows what gondola adds in software. */
 #include "host/cpu.h"
 #include "x86.h"
 

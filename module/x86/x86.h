@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * The architecture's names, for the pure core.  They are ours because the
- * kernel's headers for them do not compile for ARCH=um.
- */
+/* Constants of the architecture, since the kernel's headers for them do not compile for ARCH=um. */
 #ifndef GONDOLA_X86_H
 #define GONDOLA_X86_H
 
 #include <linux/bits.h>
 #include <linux/types.h>
 
-/* Addresses by kind: guest-virtual, guest-physical, host-virtual, and frames. */
+/* Kinds of addresses: guest-virtual, guest-physical, host-virtual, and frame numbers. */
 typedef u64 gva_t;
 typedef u64 gpa_t;
 typedef u64 gfn_t;
@@ -131,7 +128,7 @@ enum gondola_vector {
 #define DEBUGCTL_LBR	BIT_ULL(0)
 #define DEBUGCTL_BTF	BIT_ULL(1)
 
-/* Model-specific registers that the core itself knows. */
+/* Model-specific registers that the core uses. */
 enum gondola_msr {
 	MSRX_TSC = 0x10, MSRX_APIC_BASE = 0x1b, MSRX_TSC_ADJUST = 0x3b, MSRX_BIOS_SIGN = 0x8b,
 	MSRX_MTRRCAP = 0xfe, MSRX_SYSENTER_CS = 0x174, MSRX_SYSENTER_ESP = 0x175,
