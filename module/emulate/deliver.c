@@ -64,20 +64,6 @@ struct delivery {
 	unsigned int n;
 };
 
-u64 emul_here(struct gondola_emulator *e)
-{
-	struct gondola_segment copy;
-
-	return emul_segment(e, GONDOLA_CS, &copy)->selector;
-}
-
-static u64 selector_of(struct gondola_emulator *e, enum gondola_seg seg)
-{
-	struct gondola_segment copy;
-
-	return emul_segment(e, seg, &copy)->selector;
-}
-
 static void add_word(struct delivery *d, u64 word)
 {
 	d->words[d->n++] = word;
@@ -87,7 +73,7 @@ static void add_word(struct delivery *d, u64 word)
 
 static int deliver_real(struct gondola_emulator *e, struct delivery *d)
 {
-	const u16 frame[] = { d->rip, emul_here(e), e->rflags };
+	const u16 frame[] = { d->rip, emul_selector(e, GONDOLA_CS), e->rflags };
 	u32 at = d->event->vector * REAL_VECTOR_BYTES;
 	struct gondola_dtable idt;
 	u16 entry[2];
@@ -232,17 +218,17 @@ static void collect_words(struct gondola_emulator *e, struct delivery *d, bool w
 	const struct gondola_event *event = d->event;
 
 	if (e->mode == GONDOLA_EMUL_VM86) {
-		add_word(d, selector_of(e, GONDOLA_GS));
-		add_word(d, selector_of(e, GONDOLA_FS));
-		add_word(d, selector_of(e, GONDOLA_DS));
-		add_word(d, selector_of(e, GONDOLA_ES));
+		add_word(d, emul_selector(e, GONDOLA_GS));
+		add_word(d, emul_selector(e, GONDOLA_FS));
+		add_word(d, emul_selector(e, GONDOLA_DS));
+		add_word(d, emul_selector(e, GONDOLA_ES));
 	}
 	if (wide || d->inner) {
-		add_word(d, selector_of(e, GONDOLA_SS));
+		add_word(d, emul_selector(e, GONDOLA_SS));
 		add_word(d, e->regs->gpr[R_RSP]);
 	}
 	add_word(d, saved_flags(e, event));
-	add_word(d, emul_here(e));
+	add_word(d, emul_selector(e, GONDOLA_CS));
 	add_word(d, d->rip);
 	if (event->has_error)
 		add_word(d, event->error);

@@ -136,7 +136,7 @@ static int pop(struct gondola_emulator *e, u64 *values, unsigned int n, unsigned
 
 static int call(struct gondola_emulator *e, const struct far_pointer *to)
 {
-	const u64 from[] = { emul_here(e), e->next_rip };
+	const u64 from[] = { emul_selector(e, GONDOLA_CS), e->next_rip };
 	struct gondola_segment s;
 	int r = find_target(e, to, &s);
 

@@ -269,6 +269,13 @@ static inline const struct gondola_segment *emul_segment(struct gondola_emulator
 	return copy;
 }
 
+static inline u64 emul_selector(struct gondola_emulator *e, enum gondola_seg seg)
+{
+	struct gondola_segment copy;
+
+	return emul_segment(e, seg, &copy)->selector;
+}
+
 /* segment.c: limits and rights; loading a selector.  The latter is an instruction's last step. */
 int emul_linear_legacy(struct gondola_emulator *e, u8 seg, u64 ea, unsigned int bytes,
 		       bool write, gva_t *la);
@@ -564,9 +571,6 @@ bool emul_condition(const struct gondola_emulator *e);
 
 /* deliver.c */
 OP(int); OP(int3); OP(int1); OP(into);
-/* The selector of CS. */
-u64 emul_here(struct gondola_emulator *e);
-
 /* far.c */
 OP(jmp_far); OP(jmp_far_mem); OP(call_far); OP(call_far_mem); OP(ret_far); OP(iret);
 

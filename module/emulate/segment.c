@@ -119,6 +119,17 @@ static void unpack(struct gondola_segment *s, u16 selector, u64 raw)
 		s->limit = s->limit << 12 | 0xfff;
 }
 
+static int read_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
+			gva_t *la)
+{
+	u64 raw[2] = { 0, 0 };
+	int r = read_descriptor(e, selector, raw, 8, la);
+
+	if (!r)
+		unpack(s, selector, raw[0]);
+	return r;
+}
+
 /* Set the accessed bit. */
 static int mark_accessed(struct gondola_emulator *e, struct gondola_segment *s, gva_t la)
 {
@@ -172,14 +183,11 @@ static bool data_allowed(struct gondola_emulator *e, enum gondola_seg seg, u16 s
 static int find_data(struct gondola_emulator *e, enum gondola_seg seg, u16 selector,
 		     struct gondola_segment *s)
 {
-	u64 raw[2] = { 0, 0 };
 	gva_t la;
-	int r;
+	int r = read_segment(e, selector, s, &la);
 
-	r = read_descriptor(e, selector, raw, 8, &la);
 	if (r)
 		return r;
-	unpack(s, selector, raw[0]);
 	if (!data_allowed(e, seg, selector, s->ar))
 		return emul_fault_code(e, VEC_GP, selector & ~3u);
 	if (!(s->ar & GONDOLA_AR_P))
@@ -280,21 +288,26 @@ static unsigned int dpl_of(const struct gondola_segment *s)
 	return (s->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
 }
 
-int emul_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s)
+/* Read the descriptor of a selector for CS.  @wide: in long mode. */
+static int read_code(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
+		     bool *wide, gva_t *la)
 {
-	u64 raw[2] = { 0, 0 };
-	bool wide;
-	gva_t la;
 	int r;
 
 	if (!(selector & ~3u))
 		return emul_gp(e);
-	r = emul_long_mode_active(e, &wide);
-	if (!r)
-		r = read_descriptor(e, selector, raw, 8, &la);
+	r = emul_long_mode_active(e, wide);
+	return r ?: read_segment(e, selector, s, la);
+}
+
+int emul_code_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s)
+{
+	bool wide;
+	gva_t la;
+	int r = read_code(e, selector, s, &wide, &la);
+
 	if (r)
 		return r;
-	unpack(s, selector, raw[0]);
 	/* The caller handles gates and tasks. */
 	if (!(s->ar & GONDOLA_AR_S))
 		return GONDOLA_EMUL_UNKNOWN;
@@ -330,20 +343,12 @@ int emul_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
 			 struct gondola_segment *s, unsigned int *cpl)
 {
 	u32 error = (selector & ~3u) | ext;
-	u64 raw[2] = { 0, 0 };
 	bool wide;
 	gva_t la;
-	int r;
+	int r = with_ext(e, read_code(e, selector, s, &wide, &la), ext);
 
-	if (!(selector & ~3u))
-		return emul_fault_code(e, VEC_GP, ext);
-	r = emul_long_mode_active(e, &wide);
 	if (!r)
-		r = with_ext(e, read_descriptor(e, selector, raw, 8, &la), ext);
-	if (r)
-		return r;
-	unpack(s, selector, raw[0]);
-	r = check_code(e, s, wide, error);
+		r = check_code(e, s, wide, error);
 	if (r)
 		return r;
 	if (dpl_of(s) > e->cpl || (wide && !(s->ar & GONDOLA_AR_L)))
@@ -360,20 +365,12 @@ int emul_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
 int emul_return_segment(struct gondola_emulator *e, u16 selector, struct gondola_segment *s)
 {
 	unsigned int rpl = selector & 3;
-	u64 raw[2] = { 0, 0 };
 	bool wide;
 	gva_t la;
-	int r;
+	int r = read_code(e, selector, s, &wide, &la);
 
-	if (!(selector & ~3u))
-		return emul_gp(e);
-	r = emul_long_mode_active(e, &wide);
 	if (!r)
-		r = read_descriptor(e, selector, raw, 8, &la);
-	if (r)
-		return r;
-	unpack(s, selector, raw[0]);
-	r = check_code(e, s, wide, selector & ~3u);
+		r = check_code(e, s, wide, selector & ~3u);
 	if (r)
 		return r;
 	if (rpl < e->cpl || (s->ar & TYPE_DOWN ? dpl_of(s) > rpl : dpl_of(s) != rpl))
@@ -387,16 +384,14 @@ int emul_stack_segment(struct gondola_emulator *e, u16 selector, unsigned int cp
 		       u32 ext, struct gondola_segment *s)
 {
 	u32 error = (selector & ~3u) | ext;
-	u64 raw[2] = { 0, 0 };
 	gva_t la;
 	int r;
 
 	if (!(selector & ~3u))
 		return emul_fault_code(e, vector, ext);
-	r = read_descriptor(e, selector, raw, 8, &la);
+	r = as_vector(e, read_segment(e, selector, s, &la), vector, ext);
 	if (r)
-		return as_vector(e, r, vector, ext);
-	unpack(s, selector, raw[0]);
+		return r;
 	if ((selector & 3) != cpl || dpl_of(s) != cpl || !(s->ar & GONDOLA_AR_S) ||
 	    (s->ar & (TYPE_CODE | TYPE_RW)) != TYPE_RW)
 		return emul_fault_code(e, vector, error);
@@ -409,15 +404,13 @@ int emul_task(struct gondola_emulator *e, u16 selector, bool busy, u8 vector, u3
 	      struct gondola_segment *s, gva_t *la)
 {
 	u32 error = (selector & ~3u) | ext, type;
-	u64 raw[2] = { 0, 0 };
 	int r;
 
 	if (selector & 4 || !(selector & ~3u))
 		return emul_fault_code(e, vector, error);
-	r = as_vector(e, read_descriptor(e, selector, raw, 8, la), vector, ext);
+	r = as_vector(e, read_segment(e, selector, s, la), vector, ext);
 	if (r)
 		return r;
-	unpack(s, selector, raw[0]);
 	type = s->ar & (GONDOLA_AR_S | GONDOLA_AR_TYPE);
 	if ((type | TYPE_BUSY) != (TYPE_TSS | TYPE_BUSY) &&
 	    (type | TYPE_BUSY) != (TYPE_TSS16 | TYPE_BUSY))
@@ -432,7 +425,6 @@ int emul_task(struct gondola_emulator *e, u16 selector, bool busy, u8 vector, u3
 int emul_task_ldt(struct gondola_emulator *e, u16 selector, u32 ext, struct gondola_segment *s)
 {
 	u32 error = (selector & ~3u) | ext;
-	u64 raw[2] = { 0, 0 };
 	gva_t la;
 	int r;
 
@@ -441,10 +433,9 @@ int emul_task_ldt(struct gondola_emulator *e, u16 selector, u32 ext, struct gond
 		return GONDOLA_EMUL_OK;
 	if (selector & 4)
 		return emul_fault_code(e, VEC_TS, error);
-	r = as_vector(e, read_descriptor(e, selector, raw, 8, &la), VEC_TS, ext);
+	r = as_vector(e, read_segment(e, selector, s, &la), VEC_TS, ext);
 	if (r)
 		return r;
-	unpack(s, selector, raw[0]);
 	if ((s->ar & (GONDOLA_AR_S | GONDOLA_AR_TYPE)) != TYPE_LDT || !(s->ar & GONDOLA_AR_P))
 		return emul_fault_code(e, VEC_TS, error);
 	return GONDOLA_EMUL_OK;
@@ -514,19 +505,15 @@ void emul_load_real(struct gondola_emulator *e, enum gondola_seg seg, u16 select
 int emul_look_up(struct gondola_emulator *e, u16 selector, struct gondola_segment *s,
 		 bool *found)
 {
-	u64 raw[2] = { 0, 0 };
 	gva_t la;
 	int r;
 
 	*found = false;
 	if (!(selector & ~3u))
 		return GONDOLA_EMUL_OK;
-	r = read_descriptor(e, selector, raw, 8, &la);
+	r = read_segment(e, selector, s, &la);
 	if (r == GONDOLA_EMUL_FAULT && e->exception.vector == VEC_GP)
 		return GONDOLA_EMUL_OK;
-	if (!r) {
-		unpack(s, selector, raw[0]);
-		*found = true;
-	}
+	*found = !r;
 	return r;
 }

@@ -124,7 +124,7 @@ int emul_op_sar(struct gondola_emulator *e)
 }
 
 /* With a count above 16 a 16-bit result is undefined; processors rotate through both operands. */
-int emul_op_shld(struct gondola_emulator *e)
+static int double_shift(struct gondola_emulator *e, bool left)
 {
 	unsigned int bits = 8 * e->dst.bytes, n = shift_count(e, &e->src2);
 	u64 a = e->dst.value, b = e->src.value, result;
@@ -139,29 +139,22 @@ int emul_op_shld(struct gondola_emulator *e)
 		b = t;
 		n -= bits;
 	}
-	carry = a >> (bits - n) & 1;
-	result = n == bits ? b : a << n | b >> (bits - n);
+	carry = a >> (left ? bits - n : n - 1) & 1;
+	if (n == bits)
+		result = b;
+	else
+		result = left ? a << n | b >> (bits - n) : a >> n | b << (bits - n);
 	return shifted(e, result, carry, (result >> (bits - 1) ^ e->dst.value >> (bits - 1)) & 1);
+}
+
+int emul_op_shld(struct gondola_emulator *e)
+{
+	return double_shift(e, true);
 }
 
 int emul_op_shrd(struct gondola_emulator *e)
 {
-	unsigned int bits = 8 * e->dst.bytes, n = shift_count(e, &e->src2);
-	u64 a = e->dst.value, b = e->src.value, result;
-	bool carry;
-
-	if (!n)
-		return nothing(e);
-	if (n > bits) {
-		u64 t = a;
-
-		a = b;
-		b = t;
-		n -= bits;
-	}
-	carry = a >> (n - 1) & 1;
-	result = n == bits ? b : a >> n | b << (bits - n);
-	return shifted(e, result, carry, (result >> (bits - 1) ^ e->dst.value >> (bits - 1)) & 1);
+	return double_shift(e, false);
 }
 
 static u64 test_bit_of(struct gondola_emulator *e)
