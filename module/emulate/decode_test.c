@@ -71,7 +71,7 @@ static void lengths(struct kunit *test)
 	struct test_world *w = test_world_init(test, c->mode);
 
 	memcpy(w->memory, c->code, sizeof(c->code));
-	KUNIT_ASSERT_EQ(test, gondola_parse(&w->emul), (int)GONDOLA_EMUL_OK);
+	KUNIT_ASSERT_EQ(test, gondola_parse(&w->emul), OK);
 	KUNIT_EXPECT_EQ(test, w->emul.insn->len, c->length);
 	KUNIT_EXPECT_EQ(test, w->emul.insn->op_bytes, c->op_bytes);
 	KUNIT_EXPECT_EQ(test, w->emul.insn->addr_bytes, c->addr_bytes);
@@ -139,7 +139,7 @@ static void addresses(struct kunit *test)
 	for (i = 0; i < NR_GPRS; i++)
 		w->regs.gpr[i] = 0x1100 * i;
 	memcpy(w->memory, c->code, sizeof(c->code));
-	KUNIT_ASSERT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_OK);
+	KUNIT_ASSERT_EQ(test, emul_decode(&w->emul), OK);
 	KUNIT_EXPECT_EQ(test, w->emul.ea, c->ea);
 	KUNIT_EXPECT_EQ(test, w->emul.insn->seg, c->seg);
 	KUNIT_EXPECT_EQ(test, w->emul.dst.la,
@@ -154,27 +154,27 @@ struct refused_case {
 };
 
 static const struct refused_case refused_cases[] = {
-	{ "ud2", L64, GONDOLA_EMUL_FAULT, { 0x0f, 0x0b } },
-	{ "push es in 64 bits", L64, GONDOLA_EMUL_FAULT, { 0x06 } },
-	{ "82 in 64 bits", L64, GONDOLA_EMUL_FAULT, { 0x82, 0xc0, 0x01 } },
-	{ "daa in 64 bits", L64, GONDOLA_EMUL_FAULT, { 0x27 } },
-	{ "lea of a register", L64, GONDOLA_EMUL_FAULT, { 0x8d, 0xc0 } },
-	{ "mov to cs", L64, GONDOLA_EMUL_FAULT, { 0x8e, 0xc8 } },
-	{ "mov from segment 6", L64, GONDOLA_EMUL_FAULT, { 0x8c, 0xf0 } },
-	{ "lldt in real mode", REAL, GONDOLA_EMUL_FAULT, { 0x0f, 0x00, 0xd0 } },
-	{ "ltr in virtual-8086 mode", VM86, GONDOLA_EMUL_FAULT, { 0x0f, 0x00, 0xd8 } },
-	{ "inc group, /2", P32, GONDOLA_EMUL_FAULT, { 0xfe, 0xd0 } },
-	{ "swapgs in 32 bits", P32, GONDOLA_EMUL_FAULT, { 0x0f, 0x01, 0xf8 } },
-	{ "mwait", L64, GONDOLA_EMUL_FAULT, { 0x0f, 0x01, 0xc9 } },
-	{ "aam in 64 bits", L64, GONDOLA_EMUL_FAULT, { 0xd4, 0x0a } },
-	{ "movmskps of memory", L64, GONDOLA_EMUL_FAULT, { 0x0f, 0x50, 0x07 } },
+	{ "ud2", L64, FAULT, { 0x0f, 0x0b } },
+	{ "push es in 64 bits", L64, FAULT, { 0x06 } },
+	{ "82 in 64 bits", L64, FAULT, { 0x82, 0xc0, 0x01 } },
+	{ "daa in 64 bits", L64, FAULT, { 0x27 } },
+	{ "lea of a register", L64, FAULT, { 0x8d, 0xc0 } },
+	{ "mov to cs", L64, FAULT, { 0x8e, 0xc8 } },
+	{ "mov from segment 6", L64, FAULT, { 0x8c, 0xf0 } },
+	{ "lldt in real mode", REAL, FAULT, { 0x0f, 0x00, 0xd0 } },
+	{ "ltr in virtual-8086 mode", VM86, FAULT, { 0x0f, 0x00, 0xd8 } },
+	{ "inc group, /2", P32, FAULT, { 0xfe, 0xd0 } },
+	{ "swapgs in 32 bits", P32, FAULT, { 0x0f, 0x01, 0xf8 } },
+	{ "mwait", L64, FAULT, { 0x0f, 0x01, 0xc9 } },
+	{ "aam in 64 bits", L64, FAULT, { 0xd4, 0x0a } },
+	{ "movmskps of memory", L64, FAULT, { 0x0f, 0x50, 0x07 } },
 	{ "xsave", L64, GONDOLA_EMUL_UNKNOWN, { 0x0f, 0xae, 0x27 } },
 	{ "SSSE3 pshufb", L64, GONDOLA_EMUL_UNKNOWN, { 0x66, 0x0f, 0x38, 0x00, 0xc1 } },
 	{ "a VEX prefix", L64, GONDOLA_EMUL_UNKNOWN, { 0xc5, 0xf8, 0x77 } },
-	{ "pop group, /2", P32, GONDOLA_EMUL_FAULT, { 0x8f, 0xd0 } },
+	{ "pop group, /2", P32, FAULT, { 0x8f, 0xd0 } },
 	{ "MMX paddb", L64, GONDOLA_EMUL_UNKNOWN, { 0x0f, 0xfc, 0x07 } },
-	{ "movntq to a register", L64, GONDOLA_EMUL_FAULT, { 0x0f, 0xe7, 0xc1 } },
-	{ "maskmovq to memory", L64, GONDOLA_EMUL_FAULT, { 0x0f, 0xf7, 0x07 } },
+	{ "movntq to a register", L64, FAULT, { 0x0f, 0xe7, 0xc1 } },
+	{ "maskmovq to memory", L64, FAULT, { 0x0f, 0xf7, 0x07 } },
 	{ "0f 3a", L64, GONDOLA_EMUL_UNKNOWN, { 0x66, 0x0f, 0x3a, 0x0f, 0xc1, 0x04 } },
 };
 
@@ -192,7 +192,7 @@ static void refusals(struct kunit *test)
 
 	memcpy(w->memory, c->code, sizeof(c->code));
 	KUNIT_ASSERT_EQ(test, emul_decode(&w->emul), c->result);
-	if (c->result == GONDOLA_EMUL_FAULT) {
+	if (c->result == FAULT) {
 		KUNIT_EXPECT_EQ(test, w->emul.exception.kind, (u8)GONDOLA_EVENT_EXCEPTION);
 		KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_UD);
 		KUNIT_EXPECT_FALSE(test, w->emul.exception.has_error);
@@ -207,14 +207,12 @@ static void too_long(struct kunit *test)
 
 	memset(w->memory, 0x66, 15);
 	w->memory[15] = 0x90;
-	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
+	EXPECT_FAULT(test, w, emul_decode(&w->emul), VEC_GP);
 	/* 15 bytes end within the immediate. */
 	memset(w->memory, 0x66, 12);
 	w->memory[12] = 0x81;
 	w->memory[13] = 0xc0;
-	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
+	EXPECT_FAULT(test, w, emul_decode(&w->emul), VEC_GP);
 }
 
 /* The world ends behind the bytes that were fetched. */
@@ -228,24 +226,21 @@ static void end_of_memory(struct kunit *test)
 		w->regs.rip = WORLD_END - there;
 		memcpy(test_world_at(w, w->regs.rip), add, there);
 		if (there == sizeof(add)) {
-			KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_OK);
+			KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), OK);
 			KUNIT_EXPECT_EQ(test, w->emul.insn->imm, 0x04030201ull);
 			continue;
 		}
-		KUNIT_ASSERT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
-		KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_PF);
+		EXPECT_FAULT(test, w, emul_decode(&w->emul), VEC_PF);
 		KUNIT_EXPECT_EQ(test, w->emul.exception.cr2, (u64)WORLD_END);
 	}
 	/* An undefined instruction is recognised without fetching more bytes. */
 	w->regs.rip = WORLD_END - 1;
 	w->memory[WORLD_BYTES - 1] = 0x06;
-	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_UD);
+	EXPECT_FAULT(test, w, emul_decode(&w->emul), VEC_UD);
 	/* In a group ModRM decides: most members of this one are undefined. */
 	w->memory[WORLD_BYTES - 1] = 0xfe;
 	memset(w->emul.bytes, 0xff, sizeof(w->emul.bytes));
-	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_PF);
+	EXPECT_FAULT(test, w, emul_decode(&w->emul), VEC_PF);
 }
 
 static void code_segment_limit(struct kunit *test)
@@ -255,13 +250,11 @@ static void code_segment_limit(struct kunit *test)
 
 	memcpy(w->memory, add, sizeof(add));
 	w->seg[GONDOLA_CS].limit = WORLD_CODE + sizeof(add) - 1;
-	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_OK);
+	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), OK);
 	w->seg[GONDOLA_CS].limit--;
-	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
+	EXPECT_FAULT(test, w, emul_decode(&w->emul), VEC_GP);
 	w->seg[GONDOLA_CS].limit = WORLD_CODE - 1;
-	KUNIT_EXPECT_EQ(test, emul_decode(&w->emul), (int)GONDOLA_EMUL_FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
+	EXPECT_FAULT(test, w, emul_decode(&w->emul), VEC_GP);
 }
 
 /* Any bytes decode or are refused, with a length of 1 … 15, and the registers do not change. */
@@ -283,12 +276,12 @@ static void random_bytes(struct kunit *test)
 		w->emul.mode = i % 5;
 		before = w->regs;
 		switch (emul_decode(&w->emul)) {
-		case GONDOLA_EMUL_OK:
+		case OK:
 			ok++;
 			if (w->emul.insn->len < 1 || w->emul.insn->len > 15)
 				KUNIT_FAIL(test, "round %u: %u bytes", i, w->emul.insn->len);
 			break;
-		case GONDOLA_EMUL_FAULT:
+		case FAULT:
 		case GONDOLA_EMUL_UNKNOWN:
 			break;
 		default:

@@ -6,19 +6,11 @@
 #include <kunit/test.h>
 #include "test_world.h"
 
-#define GDT	(WORLD_DATA + 0x1000)
-#define IDT	(WORLD_DATA + 0x1100)
 #define TSS	(WORLD_DATA + 0x2000)
 #define HANDLER	(WORLD_CODE + 0x234)
 #define STACK0	(WORLD_DATA + 0x3000)		/* of privilege level 0, from the TSS */
 #define IST1	(WORLD_DATA + 0x3800)
-#define OK	GONDOLA_EMUL_OK
-#define FAULT	GONDOLA_EMUL_FAULT
 
-#define CODE0		0x08
-#define DATA0		0x10
-#define CODE3		0x1b
-#define DATA3		0x23
 #define TSS_SELECTOR	0x28
 
 static struct gondola_segment *segment(struct test_world *w, enum gondola_seg seg)
@@ -34,18 +26,6 @@ static u64 stacked(struct test_world *w, u64 sp, unsigned int n, unsigned int by
 	return value;
 }
 
-/* An engine does this after each instruction. */
-static void refresh(struct test_world *w)
-{
-	w->emul.cpl = (segment(w, GONDOLA_SS)->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
-	if (w->regs.rflags & RFL_VM)
-		w->emul.mode = GONDOLA_EMUL_VM86;
-	else if (segment(w, GONDOLA_CS)->ar & GONDOLA_AR_L)
-		w->emul.mode = GONDOLA_EMUL_LONG64;
-	else
-		w->emul.mode = GONDOLA_EMUL_PROT32;
-}
-
 static void enter_user(struct test_world *w, bool wide)
 {
 	*segment(w, GONDOLA_CS) = (struct gondola_segment){
@@ -54,7 +34,7 @@ static void enter_user(struct test_world *w, bool wide)
 	*segment(w, GONDOLA_SS) = (struct gondola_segment){
 		.limit = ~0u, .ar = 0xc0f3, .selector = DATA3,
 	};
-	refresh(w);
+	test_world_refresh(w);
 }
 
 static void set_gate(struct test_world *w, unsigned int vector, bool wide, u64 flags)
@@ -94,7 +74,7 @@ static struct test_world *make_world(struct kunit *test, bool wide)
 		test_world_set(w, TSS + 4, STACK0 | (u64)DATA0 << 32);
 	}
 	w->regs.rflags |= RFL_IF | RFL_CF;
-	refresh(w);
+	test_world_refresh(w);
 	return w;
 }
 
@@ -107,14 +87,13 @@ static int deliver(struct test_world *w, u8 kind, u8 vector, u32 error)
 	int r = gondola_emulate_deliver(&w->emul, &event);
 
 	if (!r)
-		refresh(w);
+		test_world_refresh(w);
 	return r;
 }
 
 static void expect_refused(struct kunit *test, struct test_world *w, int r, u8 vector, u32 error)
 {
-	KUNIT_EXPECT_EQ(test, r, FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, vector);
+	EXPECT_FAULT(test, w, r, vector);
 	KUNIT_EXPECT_TRUE(test, w->emul.exception.has_error);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.error, error);
 }
@@ -145,7 +124,7 @@ static void long_mode_from_user(struct kunit *test)
 	/* The handler drops the error code and returns. */
 	w->regs.gpr[R_RSP] += 8;
 	KUNIT_ASSERT_EQ(test, RUN(w, 0x48, 0xcf), OK);
-	refresh(w);
+	test_world_refresh(w);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)WORLD_CODE);
 	KUNIT_EXPECT_EQ(test, w->emul.cpl, 3);
 	KUNIT_EXPECT_EQ(test, segment(w, GONDOLA_CS)->selector, CODE3);
@@ -194,8 +173,7 @@ static void gates_are_checked(struct kunit *test)
 	/* The stack is not mapped. */
 	enter_user(w, true);
 	test_world_set(w, TSS + 4, 0x1000);
-	KUNIT_EXPECT_EQ(test, deliver(w, GONDOLA_EVENT_INTERRUPT, 9, 0), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_PF);
+	EXPECT_FAULT(test, w, deliver(w, GONDOLA_EVENT_INTERRUPT, 9, 0), VEC_PF);
 	segment(w, GONDOLA_TR)->limit = 3;
 	expect_refused(test, w, deliver(w, GONDOLA_EVENT_INTERRUPT, 9, 0), VEC_TS,
 		       TSS_SELECTOR | 1);
@@ -224,7 +202,7 @@ static void protected_mode_from_user(struct kunit *test)
 		.limit = ~0u, .ar = 0xc093, .selector = DATA0,
 	};
 	KUNIT_ASSERT_EQ(test, RUN(w, 0xcf), OK);
-	refresh(w);
+	test_world_refresh(w);
 	KUNIT_EXPECT_EQ(test, w->emul.cpl, 3);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], WORLD_DATA + 0x800ull);
 	KUNIT_EXPECT_EQ(test, segment(w, GONDOLA_DS)->selector, DATA3);
@@ -261,7 +239,7 @@ static void virtual_8086(struct kunit *test)
 	test_world_set(w, STACK0 - 12, 0x2222 | 0x3333ull << 32);
 	test_world_set(w, STACK0 - 4, 0x4444);
 	KUNIT_ASSERT_EQ(test, RUN(w, 0xcf), OK);
-	refresh(w);
+	test_world_refresh(w);
 	KUNIT_EXPECT_EQ(test, w->emul.mode, (u8)GONDOLA_EMUL_VM86);
 	KUNIT_EXPECT_EQ(test, w->emul.cpl, 3);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, 0x123ull);
@@ -288,7 +266,7 @@ static void fast_calls(struct kunit *test)
 	test_world_msr(w, MSRX_LSTAR, HANDLER);
 	test_world_msr(w, MSRX_SFMASK, RFL_IF | RFL_CF);
 	KUNIT_ASSERT_EQ(test, RUN(w, 0x0f, 0x05), OK);
-	refresh(w);
+	test_world_refresh(w);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)HANDLER);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], WORLD_CODE + 2ull);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_R11], RFL_FIXED | RFL_IF | RFL_CF);
@@ -297,7 +275,7 @@ static void fast_calls(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, segment(w, GONDOLA_CS)->ar, 0xa09bu);
 	KUNIT_EXPECT_EQ(test, segment(w, GONDOLA_SS)->selector, CODE0 + 8);
 	KUNIT_ASSERT_EQ(test, RUN(w, 0x48, 0x0f, 0x07), OK);
-	refresh(w);
+	test_world_refresh(w);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, WORLD_CODE + 2ull);
 	KUNIT_EXPECT_EQ(test, w->regs.rflags, RFL_FIXED | RFL_IF | RFL_CF);
 	KUNIT_EXPECT_EQ(test, w->emul.cpl, 3);
@@ -306,8 +284,7 @@ static void fast_calls(struct kunit *test)
 	/* SYSRET is refused to a user, and SYSCALL to everybody while EFER forbids it. */
 	expect_refused(test, w, RUN(w, 0x48, 0x0f, 0x07), VEC_GP, 0);
 	test_world_msr(w, MSRX_EFER, EFER_F_LMA);
-	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0x05), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_UD);
+	EXPECT_FAULT(test, w, RUN(w, 0x0f, 0x05), VEC_UD);
 
 	w = make_world(test, false);
 	enter_user(w, false);
@@ -316,14 +293,14 @@ static void fast_calls(struct kunit *test)
 	test_world_msr(w, MSRX_SYSENTER_ESP, STACK0);
 	test_world_msr(w, MSRX_SYSENTER_EIP, HANDLER);
 	KUNIT_ASSERT_EQ(test, RUN(w, 0x0f, 0x34), OK);
-	refresh(w);
+	test_world_refresh(w);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)HANDLER);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], (u64)STACK0);
 	KUNIT_EXPECT_EQ(test, w->emul.cpl, 0);
 	w->regs.gpr[R_RCX] = WORLD_DATA;
 	w->regs.gpr[R_RDX] = WORLD_CODE;
 	KUNIT_ASSERT_EQ(test, RUN(w, 0x0f, 0x35), OK);
-	refresh(w);
+	test_world_refresh(w);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)WORLD_CODE);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], (u64)WORLD_DATA);
 	KUNIT_EXPECT_EQ(test, segment(w, GONDOLA_CS)->selector, CODE3);

@@ -4,9 +4,6 @@
 #include "insn.h"
 #include "test_world.h"
 
-#define OK	GONDOLA_EMUL_OK
-#define FAULT	GONDOLA_EMUL_FAULT
-
 static struct gondola_tlb_entry *make_tlb(struct kunit *test, struct test_world *w)
 {
 	struct gondola_tlb_entry *tlb = kunit_kcalloc(test, GONDOLA_TLB_ENTRIES, sizeof(*tlb),
@@ -49,8 +46,7 @@ static void kept_instructions(struct kunit *test)
 	w->seg[GONDOLA_CS].limit = WORLD_CODE + 0xff;
 	w->regs.rip = WORLD_CODE + 0xff;
 	KUNIT_EXPECT_EQ(test, gondola_execute(&w->emul, &insn), OK);
-	KUNIT_EXPECT_EQ(test, gondola_execute(&w->emul, &insn), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
+	EXPECT_FAULT(test, w, gondola_execute(&w->emul, &insn), VEC_GP);
 }
 
 static void translations(struct kunit *test)
@@ -143,22 +139,18 @@ static void sse_exceptions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fpu->xmm[2][0], 0x7ff0000000000000ull);
 	fpu->xmm[2][0] = THREE;
 	fpu->mxcsr = 0x1d80;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xf2, 0x0f, 0x5e, 0xd0), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_XM);
+	EXPECT_FAULT(test, w, RUN(w, 0xf2, 0x0f, 0x5e, 0xd0), VEC_XM);
 	KUNIT_EXPECT_EQ(test, fpu->xmm[2][0], THREE);
 	KUNIT_EXPECT_EQ(test, fpu->mxcsr, 0x1d84u);
 	w->cr[4] &= ~CR4_OSXMMEXCPT;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xf2, 0x0f, 0x5e, 0xd0), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_UD);
+	EXPECT_FAULT(test, w, RUN(w, 0xf2, 0x0f, 0x5e, 0xd0), VEC_UD);
 	w->cr[0] |= CR0_TS;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xf2, 0x0f, 0x5e, 0xd0), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_NM);
+	EXPECT_FAULT(test, w, RUN(w, 0xf2, 0x0f, 0x5e, 0xd0), VEC_NM);
 	/* ldmxcsr (%rdi) with an undefined bit */
 	w->cr[0] &= ~CR0_TS;
 	w->regs.gpr[R_RDI] = WORLD_DATA;
 	test_world_set(w, WORLD_DATA, 0x10000);
-	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0xae, 0x17), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x0f, 0xae, 0x17), VEC_GP);
 }
 
 static void x87_exceptions(struct kunit *test)
@@ -185,22 +177,18 @@ static void x87_exceptions(struct kunit *test)
 	/* … and the next instruction raises it, also WAIT, unless it is a control instruction. */
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xdd, 0x3f), OK);	/* fnstsw (%rdi) */
 	KUNIT_EXPECT_EQ(test, (u16)test_world_u64(w, WORLD_DATA), fpu->fsw);
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
-	KUNIT_EXPECT_EQ(test, RUN(w, 0x9b), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
+	EXPECT_FAULT(test, w, RUN(w, 0xd9, 0xe8), VEC_MF);
+	EXPECT_FAULT(test, w, RUN(w, 0x9b), VEC_MF);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xdb, 0xe2), OK);	/* fnclex */
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x9b), OK);
 	/* If the store faults, the stack keeps its top. */
 	fpu->fcw = 0x37f;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), OK);
 	w->regs.gpr[R_RDI] = WORLD_END;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xdd, 0x1f), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_PF);
+	EXPECT_FAULT(test, w, RUN(w, 0xdd, 0x1f), VEC_PF);
 	KUNIT_EXPECT_EQ(test, fpu->tag, 0x80);
 	w->cr[0] |= CR0_TS;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_NM);
+	EXPECT_FAULT(test, w, RUN(w, 0xd9, 0xe8), VEC_NM);
 }
 
 static void saves_and_restores(struct kunit *test)
@@ -226,8 +214,7 @@ static void saves_and_restores(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x0f, 0xae, 0x07), FAULT);
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA + 0xf00), 0ull);
 	w->regs.gpr[R_RDI] = WORLD_DATA + 8;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x0f, 0xae, 0x07), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x48, 0x0f, 0xae, 0x07), VEC_GP);
 }
 
 static void summary_and_unmasking(struct kunit *test, struct test_world *w,
@@ -245,13 +232,11 @@ static void summary_and_unmasking(struct kunit *test, struct test_world *w,
 	test_world_set(w, WORLD_DATA, 0x37e);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0x2f), OK);
 	KUNIT_EXPECT_EQ(test, fpu->fsw & 0x8080, 0x8080);
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
+	EXPECT_FAULT(test, w, RUN(w, 0xd9, 0xe8), VEC_MF);
 	/* Nor is an unsettled state executed that got in some other way: it would fault in the host. */
 	fpu->fcw = 0x37e;
 	fpu->fsw = 1;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xd9, 0xe8), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_MF);
+	EXPECT_FAULT(test, w, RUN(w, 0xd9, 0xe8), VEC_MF);
 }
 
 /* Images that no processor saves: flags without the summary bit, and the summary bit without flags. */

@@ -6,18 +6,6 @@
 #include <kunit/test.h>
 #include "test_world.h"
 
-#define OK	((int)GONDOLA_EMUL_OK)
-#define FAULT	((int)GONDOLA_EMUL_FAULT)
-#define USER	((int)GONDOLA_EMUL_USER)
-#define RETRY	((int)GONDOLA_EMUL_RETRY)
-
-static void expect_fault(struct kunit *test, struct test_world *w, int result, u8 vector)
-{
-	KUNIT_EXPECT_EQ(test, result, FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.kind, (u8)GONDOLA_EVENT_EXCEPTION);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, vector);
-}
-
 static void plain_store(struct kunit *test)
 {
 	struct test_world *w = test_world_init(test, GONDOLA_EMUL_LONG64);
@@ -96,7 +84,7 @@ static void fault_changes_nothing(struct kunit *test)
 	memcpy(memory, w->memory, WORLD_BYTES);
 	before = w->regs;
 	w->shadow = 1;
-	expect_fault(test, w, gondola_emulate(&w->emul), VEC_PF);
+	EXPECT_FAULT(test, w, gondola_emulate(&w->emul), VEC_PF);
 	KUNIT_EXPECT_EQ(test, memcmp(&w->regs, &before, sizeof(before)), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(w->memory, memory, WORLD_BYTES), 0);
 	KUNIT_EXPECT_EQ(test, w->shadow, 1u);
@@ -112,10 +100,10 @@ static void page_crossing(struct kunit *test)
 	struct test_world *w = test_world_init(test, GONDOLA_EMUL_LONG64);
 
 	w->regs.gpr[R_RDI] = WORLD_BASE - 4;
-	expect_fault(test, w, RUN(w, 0x48, 0x8b, 0x07), VEC_PF);
+	EXPECT_FAULT(test, w, RUN(w, 0x48, 0x8b, 0x07), VEC_PF);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.cr2, (u64)WORLD_BASE - 4);
 	w->regs.gpr[R_RDI] = WORLD_END - 4;
-	expect_fault(test, w, RUN(w, 0x48, 0x8b, 0x07), VEC_PF);
+	EXPECT_FAULT(test, w, RUN(w, 0x48, 0x8b, 0x07), VEC_PF);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.cr2, (u64)WORLD_END);
 }
 
@@ -124,18 +112,18 @@ static void non_canonical(struct kunit *test)
 	struct test_world *w = test_world_init(test, GONDOLA_EMUL_LONG64);
 
 	w->regs.gpr[R_RDI] = 0x800000000000;
-	expect_fault(test, w, RUN(w, 0x48, 0x8b, 0x07), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x48, 0x8b, 0x07), VEC_GP);
 	KUNIT_EXPECT_TRUE(test, w->emul.exception.has_error);
 	/* Only the last byte is beyond the limit. */
 	w->regs.gpr[R_RDI] = 0x7ffffffffffc;
-	expect_fault(test, w, RUN(w, 0x48, 0x8b, 0x07), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x48, 0x8b, 0x07), VEC_GP);
 	w->regs.gpr[R_RBP] = 0xffff7fffffffffff;
-	expect_fault(test, w, RUN(w, 0x48, 0x8b, 0x45, 0x00), VEC_SS);
+	EXPECT_FAULT(test, w, RUN(w, 0x48, 0x8b, 0x45, 0x00), VEC_SS);
 	w->regs.gpr[R_RDI] = 0xffff800000000000;
-	expect_fault(test, w, RUN(w, 0x48, 0x8b, 0x07), VEC_PF);
+	EXPECT_FAULT(test, w, RUN(w, 0x48, 0x8b, 0x07), VEC_PF);
 	/* A jump there faults before it is taken. */
 	w->regs.gpr[R_RAX] = 0x800000000000;
-	expect_fault(test, w, RUN(w, 0xff, 0xe0), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0xff, 0xe0), VEC_GP);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)WORLD_CODE);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x8d, 0x07), OK);
 }
@@ -214,12 +202,12 @@ static void lock_refused(struct kunit *test)
 	struct test_world *w = test_world_init(test, GONDOLA_EMUL_LONG64);
 
 	w->regs.gpr[R_RDI] = WORLD_DATA;
-	expect_fault(test, w, RUN(w, 0xf0, 0x48, 0x89, 0x07), VEC_UD);
-	expect_fault(test, w, RUN(w, 0xf0, 0x48, 0x01, 0xc0), VEC_UD);
-	expect_fault(test, w, RUN(w, 0xf0, 0x48, 0x39, 0x07), VEC_UD);
-	expect_fault(test, w, RUN(w, 0xf0, 0x48, 0x03, 0x07), VEC_UD);
-	expect_fault(test, w, RUN(w, 0xf0, 0x90), VEC_UD);
-	expect_fault(test, w, RUN(w, 0xf0, 0xa4), VEC_UD);
+	EXPECT_FAULT(test, w, RUN(w, 0xf0, 0x48, 0x89, 0x07), VEC_UD);
+	EXPECT_FAULT(test, w, RUN(w, 0xf0, 0x48, 0x01, 0xc0), VEC_UD);
+	EXPECT_FAULT(test, w, RUN(w, 0xf0, 0x48, 0x39, 0x07), VEC_UD);
+	EXPECT_FAULT(test, w, RUN(w, 0xf0, 0x48, 0x03, 0x07), VEC_UD);
+	EXPECT_FAULT(test, w, RUN(w, 0xf0, 0x90), VEC_UD);
+	EXPECT_FAULT(test, w, RUN(w, 0xf0, 0xa4), VEC_UD);
 	KUNIT_EXPECT_EQ(test, w->writes + w->exchanges, 0u);
 }
 
@@ -243,7 +231,7 @@ static void cmpxchg_pairs(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RAX], 3ull);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RDX], 4ull);
 	w->regs.gpr[R_RDI] += 8;
-	expect_fault(test, w, RUN(w, 0xf0, 0x48, 0x0f, 0xc7, 0x0f), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0xf0, 0x48, 0x0f, 0xc7, 0x0f), VEC_GP);
 	/* 8 bytes need no alignment. */
 	w->regs.gpr[R_RDI] += 4;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0xc7, 0x0f), OK);
@@ -345,8 +333,8 @@ static void popf_rights(struct kunit *test)
 	w = test_world_init(test, GONDOLA_EMUL_VM86);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x9c), OK);
 	w->regs.rflags &= ~RFL_IOPL;
-	expect_fault(test, w, RUN(w, 0x9c), VEC_GP);
-	expect_fault(test, w, RUN(w, 0x9d), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x9c), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x9d), VEC_GP);
 }
 
 static void branch_limits(struct kunit *test)
@@ -355,10 +343,10 @@ static void branch_limits(struct kunit *test)
 	u64 sp = w->regs.gpr[R_RSP];
 
 	w->seg[GONDOLA_CS].limit = WORLD_CODE + 0x7f;
-	expect_fault(test, w, RUN(w, 0xe8, 0x00, 0x01, 0x00, 0x00), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0xe8, 0x00, 0x01, 0x00, 0x00), VEC_GP);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], sp);
 	KUNIT_EXPECT_EQ(test, w->writes, 0u);
-	expect_fault(test, w, RUN(w, 0xeb, 0x7e), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0xeb, 0x7e), VEC_GP);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xeb, 0x7d), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)WORLD_CODE + 0x7f);
 	/* 66: the target is cut to 16 bits. */
@@ -376,33 +364,33 @@ static void limits(struct kunit *test)
 	w->regs.gpr[R_RDI] = WORLD_DATA;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x8b, 0x07), OK);
 	w->regs.gpr[R_RDI]++;
-	expect_fault(test, w, RUN(w, 0x8b, 0x07), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x8b, 0x07), VEC_GP);
 	w->seg[GONDOLA_SS].limit = WORLD_DATA + 3;
 	w->regs.gpr[R_RBP] = WORLD_DATA + 1;
-	expect_fault(test, w, RUN(w, 0x8b, 0x45, 0x00), VEC_SS);
+	EXPECT_FAULT(test, w, RUN(w, 0x8b, 0x45, 0x00), VEC_SS);
 	/* An expand-down segment contains the offsets above its limit. */
 	ds->ar |= 4;
 	ds->limit = WORLD_DATA;
 	w->regs.gpr[R_RDI] = WORLD_DATA;
-	expect_fault(test, w, RUN(w, 0x8b, 0x07), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x8b, 0x07), VEC_GP);
 	w->regs.gpr[R_RDI]++;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x8b, 0x07), OK);
 	ds->ar &= ~4;
 	/* Rights: read-only data, code, nothing. */
 	ds->limit = ~0u;
 	ds->ar &= ~2;
-	expect_fault(test, w, RUN(w, 0x89, 0x07), VEC_GP);
-	expect_fault(test, w, RUN(w, 0x01, 0x07), VEC_GP);
-	expect_fault(test, w, RUN(w, 0xf0, 0x0f, 0xc7, 0x0f), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x89, 0x07), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x01, 0x07), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0xf0, 0x0f, 0xc7, 0x0f), VEC_GP);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x39, 0x07), OK);
 	ds->ar |= GONDOLA_AR_UNUSABLE;
-	expect_fault(test, w, RUN(w, 0x8b, 0x07), VEC_GP);
-	expect_fault(test, w, RUN(w, 0x2e, 0x89, 0x07), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x8b, 0x07), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x2e, 0x89, 0x07), VEC_GP);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x2e, 0x8b, 0x07), OK);
 	/* Real mode: 64 KiB, wherever the base is. */
 	w = test_world_init(test, GONDOLA_EMUL_REAL);
 	w->regs.gpr[R_RDI] = 0xffff;
-	expect_fault(test, w, RUN(w, 0x8b, 0x05), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x8b, 0x05), VEC_GP);
 }
 
 static void xmm_rights(struct kunit *test)
@@ -412,18 +400,18 @@ static void xmm_rights(struct kunit *test)
 	w->regs.gpr[R_RDI] = WORLD_DATA + 8;
 	w->xmm[1][0] = 0x1111;
 	w->xmm[1][1] = 0x2222;
-	expect_fault(test, w, RUN(w, 0x0f, 0x29, 0x0f), VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x0f, 0x29, 0x0f), VEC_GP);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x0f, 0x11, 0x0f), OK);
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA + 8), 0x1111ull);
 	KUNIT_EXPECT_EQ(test, test_world_u64(w, WORLD_DATA + 16), 0x2222ull);
 	KUNIT_EXPECT_EQ(test, w->writes, 1u);
 	w->cr[0] |= CR0_TS;
-	expect_fault(test, w, RUN(w, 0x0f, 0x11, 0x0f), VEC_NM);
+	EXPECT_FAULT(test, w, RUN(w, 0x0f, 0x11, 0x0f), VEC_NM);
 	w->cr[0] |= CR0_EM;
-	expect_fault(test, w, RUN(w, 0x0f, 0x11, 0x0f), VEC_UD);
+	EXPECT_FAULT(test, w, RUN(w, 0x0f, 0x11, 0x0f), VEC_UD);
 	w->cr[0] &= ~(CR0_TS | CR0_EM);
 	w->cr[4] &= ~CR4_OSFXSR;
-	expect_fault(test, w, RUN(w, 0x0f, 0x11, 0x0f), VEC_UD);
+	EXPECT_FAULT(test, w, RUN(w, 0x0f, 0x11, 0x0f), VEC_UD);
 	/* MOVNTI needs none of it. */
 	KUNIT_EXPECT_EQ(test, RUN(w, 0x48, 0x0f, 0xc3, 0x07), OK);
 }

@@ -3,7 +3,6 @@
 #include <kunit/test.h>
 #include "test_world.h"
 
-#define GDT	(WORLD_DATA + 0x1000)
 #define STACK	0x2800ull		/* offset in real mode's segment */
 
 static struct gondola_segment *cs(struct test_world *w)
@@ -25,20 +24,18 @@ static void jumps_in_real_mode(struct kunit *test)
 	struct test_world *w = real_world(test);
 
 	/* ljmp $0x1010, $0x0020 */
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xea, 0x20, 0x00, 0x10, 0x10), GONDOLA_EMUL_OK);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xea, 0x20, 0x00, 0x10, 0x10), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, 0x20ull);
 	KUNIT_EXPECT_EQ(test, cs(w)->selector, (u16)0x1010);
 	KUNIT_EXPECT_EQ(test, cs(w)->base, 0x10100ull);
 	KUNIT_EXPECT_EQ(test, cs(w)->limit, 0xffffu);
 	/* ljmpl: an offset of 32 bits that is beyond the segment */
-	KUNIT_EXPECT_EQ(test, RUN(w, 0x66, 0xea, 0x00, 0x00, 0x01, 0x00, 0x10, 0x10),
-			GONDOLA_EMUL_FAULT);
-	KUNIT_EXPECT_EQ(test, (int)w->emul.exception.vector, VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0x66, 0xea, 0x00, 0x00, 0x01, 0x00, 0x10, 0x10), VEC_GP);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, 0x20ull);
 	KUNIT_EXPECT_EQ(test, cs(w)->selector, (u16)0x1010);
 	/* ljmp *0x2000 */
 	test_world_set(w, WORLD_BASE + 0x2000, 0x10000044);
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xff, 0x2e, 0x00, 0x20), GONDOLA_EMUL_OK);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xff, 0x2e, 0x00, 0x20), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, 0x44ull);
 	KUNIT_EXPECT_EQ(test, cs(w)->base, 0x10000ull);
 }
@@ -48,20 +45,20 @@ static void calls_and_returns(struct kunit *test)
 	struct test_world *w = real_world(test);
 
 	/* lcall $0x1010, $0x0020 */
-	KUNIT_EXPECT_EQ(test, RUN(w, 0x9a, 0x20, 0x00, 0x10, 0x10), GONDOLA_EMUL_OK);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x9a, 0x20, 0x00, 0x10, 0x10), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], STACK - 4);
 	KUNIT_EXPECT_EQ(test, (u32)test_world_u64(w, WORLD_BASE + STACK - 4),
 			(u32)(WORLD_BASE >> 4) << 16 | 5);
 	KUNIT_EXPECT_EQ(test, cs(w)->base, 0x10100ull);
 	/* lret $2 */
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xca, 0x02, 0x00), GONDOLA_EMUL_OK);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xca, 0x02, 0x00), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, 5ull);
 	KUNIT_EXPECT_EQ(test, cs(w)->base, (u64)WORLD_BASE);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], STACK + 2);
 	/* The stack is not mapped: nothing changes. */
 	w->seg[GONDOLA_SS].base = 0;
 	w->regs.rip = 0;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0x9a, 0x20, 0x00, 0x10, 0x10), GONDOLA_EMUL_FAULT);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0x9a, 0x20, 0x00, 0x10, 0x10), FAULT);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, 0ull);
 	KUNIT_EXPECT_EQ(test, cs(w)->base, (u64)WORLD_BASE);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], STACK + 2);
@@ -75,20 +72,19 @@ static void interrupts(struct kunit *test)
 	w->idt.limit = 0x21 * 4 + 3;
 	test_world_set(w, WORLD_DATA + 0x21 * 4, 0x10100030);
 	w->regs.rflags |= RFL_IF | RFL_CF;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xcd, 0x21), GONDOLA_EMUL_OK);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xcd, 0x21), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, 0x30ull);
 	KUNIT_EXPECT_EQ(test, cs(w)->selector, (u16)0x1010);
 	KUNIT_EXPECT_EQ(test, w->regs.rflags & (RFL_IF | RFL_CF), RFL_CF);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], STACK - 6);
 	w->regs.rflags &= ~RFL_CF;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xcf), GONDOLA_EMUL_OK);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xcf), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, 2ull);
 	KUNIT_EXPECT_EQ(test, cs(w)->selector, (u16)(WORLD_BASE >> 4));
 	KUNIT_EXPECT_EQ(test, w->regs.rflags & (RFL_IF | RFL_CF), RFL_IF | RFL_CF);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], STACK);
 	/* Beyond the table. */
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xcd, 0x22), GONDOLA_EMUL_FAULT);
-	KUNIT_EXPECT_EQ(test, (int)w->emul.exception.vector, VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0xcd, 0x22), VEC_GP);
 }
 
 static void set_descriptor(struct test_world *w, unsigned int i, u64 raw)
@@ -99,9 +95,7 @@ static void set_descriptor(struct test_world *w, unsigned int i, u64 raw)
 static void expect_refused(struct kunit *test, struct test_world *w, u8 selector, int vector)
 {
 	w->regs.rip = WORLD_CODE;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xea, 0x00, 0x00, 0x01, 0x00, selector, 0x00),
-			GONDOLA_EMUL_FAULT);
-	KUNIT_EXPECT_EQ(test, (int)w->emul.exception.vector, vector);
+	EXPECT_FAULT(test, w, RUN(w, 0xea, 0x00, 0x00, 0x01, 0x00, selector, 0x00), vector);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.error, (u32)selector & ~3u);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)WORLD_CODE);
 }
@@ -118,7 +112,7 @@ static void jumps_by_descriptor(struct kunit *test)
 	set_descriptor(w, 4, 0x00cffa000000ffff);	/* of privilege level 3 */
 	set_descriptor(w, 5, 0x004f9a000000ffff);	/* ends below 1 MiB */
 	set_descriptor(w, 6, 0x00008c0000080000);	/* a call gate */
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xea, 0x34, 0x12, 0x01, 0x00, 0x08, 0x00), GONDOLA_EMUL_OK);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xea, 0x34, 0x12, 0x01, 0x00, 0x08, 0x00), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, 0x11234ull);
 	KUNIT_EXPECT_EQ(test, cs(w)->selector, (u16)8);
 	KUNIT_EXPECT_EQ(test, cs(w)->limit, 0xffffffffu);
@@ -130,15 +124,14 @@ static void jumps_by_descriptor(struct kunit *test)
 	expect_refused(test, w, 0x20, VEC_GP);
 	expect_refused(test, w, 0x40, VEC_GP);
 	w->regs.rip = WORLD_CODE;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xea, 0x00, 0x00, 0x10, 0x00, 0x28, 0x00), GONDOLA_EMUL_FAULT);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xea, 0x00, 0x00, 0x10, 0x00, 0x28, 0x00), FAULT);
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xea, 0x00, 0x00, 0x01, 0x00, 0x30, 0x00),
 			GONDOLA_EMUL_UNKNOWN);
 	/* A return to a segment that is not present leaves the stack as it is. */
 	w->regs.rip = WORLD_CODE;
 	test_world_set(w, w->regs.gpr[R_RSP], 0x1234 | 0x18ull << 32);
 	w->regs.rflags |= RFL_TF;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xcb), GONDOLA_EMUL_FAULT);
-	KUNIT_EXPECT_EQ(test, (int)w->emul.exception.vector, VEC_NP);
+	EXPECT_FAULT(test, w, RUN(w, 0xcb), VEC_NP);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)WORLD_CODE);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], WORLD_DATA + 0x800ull);
 }

@@ -3,10 +3,6 @@
 #include <kunit/test.h>
 #include "test_world.h"
 
-#define OK	((int)GONDOLA_EMUL_OK)
-#define FAULT	((int)GONDOLA_EMUL_FAULT)
-#define USER	((int)GONDOLA_EMUL_USER)
-
 #define PAGE	GONDOLA_PAGE_SIZE
 
 static struct test_world *string_world(struct kunit *test)
@@ -138,8 +134,7 @@ static void fault_between(struct kunit *test)
 	w->regs.gpr[R_RDI] = WORLD_DATA + 3 * PAGE - 64;
 	w->regs.gpr[R_RAX] = 0x77;
 	w->regs.gpr[R_RCX] = 100;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xf3, 0xaa), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_PF);
+	EXPECT_FAULT(test, w, RUN(w, 0xf3, 0xaa), VEC_PF);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.cr2, (u64)WORLD_DATA + 3 * PAGE);
 	KUNIT_EXPECT_FALSE(test, done(w));
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RCX], 36ull);
@@ -254,8 +249,7 @@ static void address_sizes(struct kunit *test)
 	w->seg[GONDOLA_ES].limit = 0xffff;
 	/* An item across the limit faults. */
 	w->regs.gpr[R_RDI] = 0xffff;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xab), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
+	EXPECT_FAULT(test, w, RUN(w, 0xab), VEC_GP);
 }
 
 static void port_strings(struct kunit *test)
@@ -302,8 +296,7 @@ static void input_needs_memory(struct kunit *test)
 
 	w->read_only = WORLD_DATA + 2 * PAGE;
 	w->regs.gpr[R_RCX] = 4;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xf3, 0x6c), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_PF);
+	EXPECT_FAULT(test, w, RUN(w, 0xf3, 0x6c), VEC_PF);
 	KUNIT_EXPECT_EQ(test, w->io_calls, 0u);
 }
 

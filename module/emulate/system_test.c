@@ -3,16 +3,9 @@
 #include <kunit/test.h>
 #include "test_world.h"
 
-#define OK	((int)GONDOLA_EMUL_OK)
-#define FAULT	((int)GONDOLA_EMUL_FAULT)
-
-/* The GDT of these tests. */
-#define GDT	(WORLD_DATA + 0x1000)
-
 static void expect_fault(struct kunit *test, struct test_world *w, int result, u8 vector, u32 error)
 {
-	KUNIT_EXPECT_EQ(test, result, FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, vector);
+	EXPECT_FAULT(test, w, result, vector);
 	if (vector != VEC_UD)
 		KUNIT_EXPECT_EQ(test, w->emul.exception.error, error);
 }
@@ -252,7 +245,7 @@ static void ports(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RAX], 0x12345679ull);
 	/* The launcher is asked; then the same runs again. */
 	w->io_user = true;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xec), (int)GONDOLA_EMUL_USER);
+	KUNIT_EXPECT_EQ(test, RUN(w, 0xec), USER);
 	w->io_user = false;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xec), OK);
 }

@@ -3,20 +3,12 @@
 #include <kunit/test.h>
 #include "test_world.h"
 
-#define GDT	(WORLD_DATA + 0x1000)
-#define IDT	(WORLD_DATA + 0x1100)
 #define LDT	(WORLD_DATA + 0x1200)
 #define OLD_TSS	(WORLD_DATA + 0x2000)
 #define NEW_TSS	(WORLD_DATA + 0x2100)
 #define TASK	(WORLD_CODE + 0x234)
 #define STACK1	(WORLD_DATA + 0x2800)		/* of the new task */
-#define OK	GONDOLA_EMUL_OK
-#define FAULT	GONDOLA_EMUL_FAULT
 
-#define CODE0		0x08
-#define DATA0		0x10
-#define CODE3		0x1b
-#define DATA3		0x23
 #define OLD_TASK	0x28
 #define NEW_TASK	0x30
 #define TASK_GATE	0x38
@@ -54,13 +46,6 @@ static void describe_task(struct test_world *w, u16 selector, u32 base, u32 limi
 {
 	test_world_set(w, GDT + selector, limit | (u64)(base & 0xffffff) << 16 |
 		       (u64)access << 40 | (u64)(base >> 24) << 56);
-}
-
-/* An engine does this after each instruction. */
-static void refresh(struct test_world *w)
-{
-	w->emul.cpl = (w->seg[GONDOLA_SS].ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
-	w->emul.mode = w->regs.rflags & RFL_VM ? GONDOLA_EMUL_VM86 : GONDOLA_EMUL_PROT32;
 }
 
 static struct test_world *make_world(struct kunit *test)
@@ -101,7 +86,7 @@ static struct test_world *make_world(struct kunit *test)
 	test_world_set(w, IDT + 8 * GATE_VECTOR, 0x0000850000300000);
 	w->regs.gpr[R_RAX] = 0x5678;
 	w->regs.rflags = RFL_FIXED | RFL_IF | RFL_CF;
-	refresh(w);
+	test_world_refresh(w);
 	return w;
 }
 
@@ -165,7 +150,7 @@ static void call_through_a_gate_and_return(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get32(w, NEW_TSS + T_LINK), (u32)OLD_TASK);
 	/* IRET returns to the caller. */
 	set32(w, OLD_TSS + T_CR3, CR3_OLD);
-	refresh(w);
+	test_world_refresh(w);
 	KUNIT_ASSERT_EQ(test, RUN(w, 0xcf), OK);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, WORLD_CODE + 7ull);
 	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RAX], 0x5678ull);
@@ -194,16 +179,14 @@ static void double_fault(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get32(w, OLD_TSS + T_ESP), 0u);
 	KUNIT_EXPECT_EQ(test, get32(w, NEW_TSS + T_LINK), (u32)OLD_TASK);
 	/* A second one: its task is busy. */
-	KUNIT_EXPECT_EQ(test, deliver(w, GONDOLA_EVENT_EXCEPTION, VEC_DF), FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, (u8)VEC_GP);
+	EXPECT_FAULT(test, w, deliver(w, GONDOLA_EVENT_EXCEPTION, VEC_DF), VEC_GP);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.error, NEW_TASK | 1u);
 	KUNIT_EXPECT_EQ(test, w->new_tasks, 1u);
 }
 
 static void expect_refused(struct kunit *test, struct test_world *w, int r, u8 vector, u32 error)
 {
-	KUNIT_EXPECT_EQ(test, r, FAULT);
-	KUNIT_EXPECT_EQ(test, w->emul.exception.vector, vector);
+	EXPECT_FAULT(test, w, r, vector);
 	KUNIT_EXPECT_EQ(test, w->emul.exception.error, error);
 	KUNIT_EXPECT_EQ(test, w->new_tasks, 0u);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)WORLD_CODE);
@@ -221,11 +204,11 @@ static void refused_in_the_old_task(struct kunit *test)
 	expect_refused(test, w, jump(w, LOCAL), VEC_GP, LOCAL);
 	/* INT n needs the gate's privilege. */
 	w->seg[GONDOLA_SS].ar |= GONDOLA_AR_DPL;
-	refresh(w);
+	test_world_refresh(w);
 	expect_refused(test, w, RUN(w, 0xcd, GATE_VECTOR), VEC_GP, GATE_VECTOR * 8 + 2);
 	expect_refused(test, w, jump(w, NEW_TASK), VEC_GP, NEW_TASK);
 	w->seg[GONDOLA_SS].ar &= ~GONDOLA_AR_DPL;
-	refresh(w);
+	test_world_refresh(w);
 	describe_task(w, NEW_TASK, NEW_TSS, 0x66, AVAILABLE);
 	expect_refused(test, w, jump(w, NEW_TASK), VEC_TS, NEW_TASK);
 	describe_task(w, NEW_TASK, NEW_TSS, 0x67, AVAILABLE & 0x7f);
@@ -280,7 +263,7 @@ static void virtual_8086_task(struct kunit *test)
 	set32(w, NEW_TSS + T_EIP, 0x234);
 	set32(w, NEW_TSS + T_SS, 0x1111);
 	KUNIT_ASSERT_EQ(test, jump(w, NEW_TASK), OK);
-	refresh(w);
+	test_world_refresh(w);
 	KUNIT_EXPECT_EQ(test, w->emul.mode, (u8)GONDOLA_EMUL_VM86);
 	KUNIT_EXPECT_EQ(test, w->emul.cpl, 3);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, 0x234ull);
@@ -319,7 +302,7 @@ static void interrupted_by_missing_memory(struct kunit *test)
 	test_world_set(w, GDT + LOCAL, 15 | (u64)WORLD_DEVICE << 16 | 0x82ull << 40);
 	test_world_set(w, WORLD_DEVICE + 8, 0x00cf93000000ffff);
 	w->asks_user = true;
-	KUNIT_EXPECT_EQ(test, jump(w, NEW_TASK), GONDOLA_EMUL_USER);
+	KUNIT_EXPECT_EQ(test, jump(w, NEW_TASK), USER);
 	KUNIT_EXPECT_EQ(test, w->new_tasks, 0u);
 	KUNIT_EXPECT_EQ(test, w->cr[3], (u64)CR3_OLD);
 	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)WORLD_CODE);

@@ -343,3 +343,14 @@ int test_world_run(struct test_world *w, const u8 *code, unsigned int bytes)
 	memcpy(test_world_at(w, la), code, bytes);
 	return gondola_emulate(&w->emul);
 }
+
+void test_world_refresh(struct test_world *w)
+{
+	w->emul.cpl = (w->seg[GONDOLA_SS].ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
+	if (w->regs.rflags & RFL_VM)
+		w->emul.mode = GONDOLA_EMUL_VM86;
+	else if (w->seg[GONDOLA_CS].ar & GONDOLA_AR_L)
+		w->emul.mode = GONDOLA_EMUL_LONG64;
+	else
+		w->emul.mode = GONDOLA_EMUL_PROT32;
+}

@@ -16,6 +16,19 @@
 #define WORLD_CODE	WORLD_BASE
 #define WORLD_DATA	(WORLD_BASE + 2 * GONDOLA_PAGE_SIZE)
 
+/* Descriptor tables of tests in protected mode, and selectors of flat segments in them. */
+#define GDT		(WORLD_DATA + 0x1000)
+#define IDT		(WORLD_DATA + 0x1100)
+#define CODE0		0x08
+#define DATA0		0x10
+#define CODE3		0x1b
+#define DATA3		0x23
+
+#define OK		((int)GONDOLA_EMUL_OK)
+#define FAULT		((int)GONDOLA_EMUL_FAULT)
+#define USER		((int)GONDOLA_EMUL_USER)
+#define RETRY		((int)GONDOLA_EMUL_RETRY)
+
 /**
  * struct test_world - the world
  * @emul: the emulator; operations find the world by it
@@ -63,8 +76,18 @@ struct test_world *test_world_init(struct kunit *test, enum gondola_emul_mode mo
 /** test_world_run() - put @bytes of @code at RIP, and emulate one instruction */
 int test_world_run(struct test_world *w, const u8 *code, unsigned int bytes);
 
+/** test_world_refresh() - set mode and CPL by segments and flags, as an engine does after each instruction */
+void test_world_refresh(struct test_world *w);
+
 #define RUN(w, ...) \
 	test_world_run(w, (const u8[]){ __VA_ARGS__ }, sizeof((const u8[]){ __VA_ARGS__ }))
+
+#define EXPECT_FAULT(test, w, result, fault)						\
+do {											\
+	KUNIT_EXPECT_EQ(test, result, FAULT);						\
+	KUNIT_EXPECT_EQ(test, (w)->emul.exception.kind, (u8)GONDOLA_EVENT_EXCEPTION);	\
+	KUNIT_EXPECT_EQ(test, (w)->emul.exception.vector, (u8)(fault));			\
+} while (0)
 
 static inline void test_world_msr(struct test_world *w, u32 index, u64 value)
 {
