@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/line_socket.h"
 #include "keeper.h"
 #include "notes.h"
 
@@ -39,48 +40,15 @@ static void clear_up(void)
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
-/* @fd goes along if it is one. */
-static bool send_message(int to, const void *data, size_t bytes, int fd)
-{
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} ancillary = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-				    .cmsg_len = CMSG_LEN(sizeof(int)) } };
-	struct iovec part = { (void *)data, bytes };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		memcpy(CMSG_DATA(&ancillary.header), &fd, sizeof(fd));
-		message.msg_control = &ancillary;
-		message.msg_controllen = sizeof(ancillary);
-	}
-	return sendmsg(to, &message, MSG_NOSIGNAL) == (ssize_t)bytes;
-}
-
-/* False at the end, and for what is no message. @fd: what came along, or -1 */
+/* False at the end, and for anything that is no message.  *@fd: a descriptor that came along, or -1 */
 static bool receive_message(int from, void *data, size_t bytes, int *fd)
 {
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} ancillary;
-	struct iovec part = { data, bytes };
-	struct msghdr message = {
-		.msg_iov = &part, .msg_iovlen = 1,
-		.msg_control = &ancillary, .msg_controllen = sizeof(ancillary),
-	};
-	struct cmsghdr *header;
 	ssize_t count;
 
 	*fd = -1;
 	do
-		count = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
+		count = line_socket_receive(from, data, bytes, fd);
 	while (count < 0 && errno == EINTR);
-	header = count >= 0 ? CMSG_FIRSTHDR(&message) : NULL;
-	/* There is room for one, and the kernel closes what has none. */
-	if (header && header->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(header), sizeof(*fd));
 	return count == (ssize_t)bytes;
 }
 
@@ -135,7 +103,7 @@ static void keep(int from)
 		fd = answer >= 0 && gives_descriptor(request.op) ? answer : -1;
 		if (request.op == OP_END)
 			clear_up();
-		more = send_message(from, &answer, sizeof(answer), fd) && request.op != OP_END;
+		more = !line_socket_send(from, &answer, sizeof(answer), fd) && request.op != OP_END;
 		if (fd >= 0)
 			close(fd);
 		if (theirs >= 0)
@@ -143,7 +111,7 @@ static void keep(int from)
 		if (!more)
 			break;
 	}
-	/* The launcher has ended, by whatever. */
+	/* The launcher has ended. */
 	clear_up();
 	_exit(EXIT_SUCCESS);
 }
@@ -189,7 +157,7 @@ static int exchange(const struct request *request, int fd)
 {
 	int answer, theirs;
 
-	if (!send_message(channel, request, sizeof(*request), fd) ||
+	if (line_socket_send(channel, request, sizeof(*request), fd) ||
 	    !receive_message(channel, &answer, sizeof(answer), &theirs))
 		return -EPIPE;
 	return theirs >= 0 ? theirs : answer;

@@ -13,7 +13,7 @@ static const char *const names[] = {
 	[SANDBOX_ON] = "on", [SANDBOX_OFF] = "off", [SANDBOX_STRICT] = "strict",
 };
 
-static bool entered, filtered;
+static bool filtered;
 
 int sandbox_mode_by_name(const char *name)
 {
@@ -26,11 +26,6 @@ int sandbox_mode_by_name(const char *name)
 const char *sandbox_mode_name(enum sandbox_mode mode)
 {
 	return names[mode];
-}
-
-bool sandbox_entered(void)
-{
-	return entered;
 }
 
 static void lacks(char words[SANDBOX_WORDS], const char *what, int ret)
@@ -63,7 +58,6 @@ bool sandbox_enter(enum sandbox_mode mode, const struct sandbox_needs *needs,
 	ret = leave_files(needs->net);
 	if (ret)
 		lacks(words, "Landlock", ret);
-	entered = true;
 	/* The last one: from here on the others' calls are refused. */
 	if (filtered)
 		ret = filters_watch(last_words);

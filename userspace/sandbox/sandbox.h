@@ -70,7 +70,5 @@ bool sandbox_enter(enum sandbox_mode mode, const struct sandbox_needs *needs,
 		   void (*last_words)(void), char words[SANDBOX_WORDS]);
 /** sandbox_thread() - this thread is of @kind from now on, and cannot go back; fails by its end */
 void sandbox_thread(enum sandbox_kind kind);
-/** sandbox_entered() - has sandbox_enter() taken the file system away? */
-bool sandbox_entered(void);
 
 #endif
