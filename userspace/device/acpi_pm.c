@@ -25,19 +25,19 @@ struct acpi_pm {
 	struct vm *vm;
 	int timer;
 	uint64_t start_ns;
-	uint64_t loaded_ns;		/* age of the timer in the record, until it goes on */
-	uint64_t last;			/* the timer when its top bit was last looked at */
+	uint64_t loaded_ns;		/* age of the timer in the record, until it starts again */
+	uint64_t last;			/* the timer's value at the last check of its top bit */
 	uint16_t status;
 	uint16_t enable;
 	uint16_t control;
 };
 
-/* In ticks of the timer, 64 bits of them. */
+/* The time in ticks of the timer, with 64 bits. */
 static uint64_t ticks(const struct acpi_pm *pm)
 {
 	uint64_t ns = vm_clock_ns(pm->vm) - pm->start_ns;
 
-	/* In two parts, so that no product overflows. */
+	/* Compute in two parts, so that no product overflows. */
 	return ns / NS * TIMER_HZ + ns % NS * TIMER_HZ / NS;
 }
 
@@ -49,7 +49,7 @@ static void update(struct acpi_pm *pm)
 		pm->status |= PM1_TIMER;
 	pm->last = now;
 	irq_line_set(&pm->sci, pm->status & pm->enable);
-	/* Only a guest that waits for the bit needs to be told when it changes. */
+	/* Only a guest that enabled the interrupt must be told when the bit changes. */
 	if (pm->enable & ~pm->status & PM1_TIMER)
 		loop_timer_set(pm->timer, ((1ull << 31) - now % (1ull << 31)) * NS / TIMER_HZ + 1, 0);
 }
@@ -104,7 +104,7 @@ static void control_write(void *device, uint64_t offset, uint64_t value, unsigne
 
 	if (control & CONTROL_SLEEP && CONTROL_TYPE(control) == SLEEP_TYPE_S5)
 		vm_end(pm->vm, VM_POWEROFF, "the guest powered off");
-	/* There is no other mode than ACPI's, so SCI_EN is fixed; SLP_EN reads as 0. */
+	/* ACPI's is the only mode, so SCI_EN is fixed.  SLP_EN reads as 0. */
 	pm->control = (control & ~CONTROL_SLEEP) | CONTROL_SCI;
 }
 
@@ -136,7 +136,7 @@ static void thaw(void *device)
 {
 	struct acpi_pm *pm = device;
 
-	/* The machine's clock may have been set since. */
+	/* The machine's clock may have been set meanwhile. */
 	if (pm->loaded_ns)
 		pm->start_ns = vm_clock_ns(pm->vm) - pm->loaded_ns;
 	pm->loaded_ns = 0;
@@ -155,7 +155,7 @@ static void save(void *device, struct state_writer *out)
 	state_put(out, "control", 2, pm->control);
 }
 
-/* The timer goes on from where it was: it never goes back. */
+/* The timer continues from its saved value: it never goes back. */
 static bool load(void *device, struct state_reader *in)
 {
 	struct acpi_pm *pm = device, new = { .sci = pm->sci, .vm = pm->vm, .timer = pm->timer };
@@ -174,7 +174,7 @@ static bool load(void *device, struct state_reader *in)
 		state_refuse(in, "control", "0x%x is none that the chip has", new.control);
 	if (!state_end(in))
 		return false;
-	/* Rounded up, so that not even one tick comes twice. */
+	/* Round up, so that no tick is repeated. */
 	new.loaded_ns = timer / TIMER_HZ * NS + timer % TIMER_HZ * NS / TIMER_HZ + 1;
 	new.start_ns = vm_clock_ns(pm->vm) - new.loaded_ns;
 	*pm = new;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A port by which a guest says "here": what its vCPU has counted until then goes into the report. */
+/* A port by which a guest marks a point in time: the counters at that moment go into the report. */
 #include <stdlib.h>
 
 #include "device.h"
@@ -22,7 +22,7 @@ static void count_write(void *device, uint64_t offset, uint64_t value, unsigned 
 	}
 	note = &notes->notes[notes->count];
 	note->value = (uint32_t)value;
-	/* The writer is out of GONDOLA_RUN, so its counters stand still; with others it is a sum. */
+	/* The writer is out of GONDOLA_RUN, so its counters do not change; those of other vCPUs may. */
 	vm_collect_stats(vm, &note->stats);
 	notes->count++;
 }

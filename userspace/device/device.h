@@ -14,7 +14,7 @@ struct console;
 struct error;
 struct vm;
 
-/* Ports and lines that the ACPI tables name too. */
+/* Ports and lines that are also in the ACPI tables. */
 #define SERIAL_PORT	0x3f8
 #define SERIAL_IRQ	4
 #define RTC_PORT	0x70
@@ -24,50 +24,53 @@ struct vm;
 #define PM1_CONTROL_PORT 0x604
 #define PM_TIMER_PORT	0x608
 #define SCI_IRQ		9
-#define FIRMWARE_PORT	0xb2	/* a PC's programs call firmware by it */
+#define FIRMWARE_PORT	0xb2	/* by which programs call the firmware of a PC */
 #define RESET_PORT	0xcf9
 #define RESET_VALUE	6
 #define SLEEP_TYPE_S5	5	/* \_S5 in dsdt.asl */
 
-/* virtio devices: a page each; lines above those of the ISA bus, shared where they run out. */
+/* virtio devices: a page each, and a line above those of the ISA bus, shared if there are too few. */
 #define VIRTIO_MMIO_BASE	0xe0000000ull
 #define VIRTIO_MMIO_STRIDE	0x1000u
 #define VIRTIO_MAX_DEVICES	32
-#define VIRTIO_GSI(slot)	(16 + (slot) % 8)	/* the PIC has them as GONDOLA_PIC_LINES */
-#define VIRTIO_SLOT		8	/* of the module's memory slots: the pages of all */
+#define VIRTIO_GSI(slot)	(16 + (slot) % 8)	/* GONDOLA_PIC_LINES at the PIC */
+#define VIRTIO_SLOT		8	/* memory slot of the pages of all */
 
 void serial_create(struct vm *vm, struct console *console);
 void rtc_create(struct vm *vm);
 void acpi_pm_create(struct vm *vm);
-/** acpi_pm_power_button() - press it; false: the guest does not listen. Any thread, no lock held */
+/**
+ * acpi_pm_power_button() - press the button; false: the guest has not enabled it; any thread, no
+ * lock held
+ */
 bool acpi_pm_power_button(struct vm *vm);
 void i8042_create(struct vm *vm);
-/** pci_create() - configuration ports with nothing behind, and the reset register among them */
+/** pci_create() - create the configuration ports of an empty bus, with the reset register */
 void pci_create(struct vm *vm);
-/** post_create() - port 0x80, where firmware writes its progress and others write to wait */
+/** post_create() - create port 0x80, which firmware writes to report progress, and others to wait */
 void post_create(struct vm *vm);
-/** firmware_create() - the port by which the BIOS's code (boot/bios_code.S) says what it does not serve */
+/** firmware_create() - create the port where the BIOS's code (boot/bios_code.S) reports unknown calls */
 void firmware_create(struct vm *vm);
 /** panic_create() - the port by which a guest's kernel says that it has panicked */
 void panic_create(struct vm *vm);
 /** debug_exit_create() - false with @error, as below, if the user's choice of a port is taken */
 bool debug_exit_create(struct vm *vm, uint16_t port, struct error *error);
-/** count_port_create() - a 32-bit write notes the counters under the value written */
+/** count_port_create() - create a port where a 32-bit write notes the counters, with the value */
 bool count_port_create(struct vm *vm, uint16_t port, struct error *error);
 
-/** device_alloc() - zeroed memory for what is made with the VM, or fail() */
+/** device_alloc() - allocate zeroed memory for a part of the VM, or fail() */
 void *device_alloc(unsigned long bytes);
-/** device_claim_port() - four bytes at @port, as @option says; false with @error if they are taken */
+/** device_claim_port() - claim four bytes at @port for @option; false with @error if they are taken */
 bool device_claim_port(struct vm *vm, const char *option, uint16_t port, const struct bus_ops *ops,
 		       struct error *error);
-/** struct irq_line - a line and its level as last told to the module; device lock held */
+/** struct irq_line - a line and the level that the module was last told; device lock held */
 struct irq_line {
 	struct vm *vm;
 	uint32_t gsi;
 	int level;
 };
 void irq_line_set(struct irq_line *line, int level);
-/** irq_line_restore() - set the level, even if the module has another one */
+/** irq_line_restore() - set the level, and tell the module even if it did not change */
 void irq_line_restore(struct irq_line *line, int level);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A keyboard controller with nothing plugged in: it answers its commands, so
- * that a driver finds out quickly, and its reset line resets the machine.
+ * A keyboard controller without a keyboard: it answers commands, so that a driver quickly finds
+ * none, and its reset line resets the machine.
  */
 #include "device.h"
 #include "state.h"
@@ -12,7 +12,7 @@
 
 #define STATUS_OUTPUT	0x01		/* a byte waits at the data port */
 #define STATUS_SELF_TEST 0x04
-#define STATUS_COMMAND	0x08		/* the last byte came by the command port */
+#define STATUS_COMMAND	0x08		/* the last byte was written to the command port */
 #define STATUS_UNLOCKED	0x10
 #define STATUS_AUX	0x20		/* the byte is the mouse's */
 #define STATUS_TIMEOUT	0x40
@@ -37,7 +37,7 @@ enum {
 	CMD_LOOP_KEYBOARD = 0xd2,
 	CMD_LOOP_AUX = 0xd3,
 	CMD_WRITE_AUX = 0xd4,
-	CMD_PULSE = 0xf0,		/* … 0xff: pulse the output lines whose bit is 0 */
+	CMD_PULSE = 0xf0,		/* … 0xff: pulse output lines, those with a bit of 0 */
 };
 
 #define SELF_TEST_OK	0x55
@@ -49,7 +49,7 @@ struct i8042 {
 	uint8_t status;
 	uint8_t mode;
 	uint8_t output;			/* the byte at the data port */
-	uint8_t expects;		/* command whose argument comes next, or 0 */
+	uint8_t expects;		/* command that waits for its argument, or 0 */
 };
 
 static void reset(struct i8042 *chip)
@@ -123,7 +123,7 @@ static void argument(struct i8042 *chip, uint8_t value)
 	case CMD_WRITE_AUX:
 		answer(chip, NO_ANSWER, STATUS_AUX | STATUS_TIMEOUT);
 		break;
-	default:	/* for the keyboard, which is not there */
+	default:	/* for the keyboard, which does not exist */
 		answer(chip, NO_ANSWER, STATUS_TIMEOUT);
 	}
 	chip->expects = 0;
@@ -207,7 +207,7 @@ void i8042_create(struct vm *vm)
 	chip->vm = vm;
 	chip->status = STATUS_UNLOCKED;
 	chip->mode = MODE_KEYBOARD_OFF | MODE_AUX_OFF;
-	/* Port 0x61 between them belongs to the timer. */
+	/* Port 0x61, between them, belongs to the timer. */
 	vm_add_pio(vm, DATA_PORT, 1, 1, &data, chip);
 	vm_add_pio(vm, COMMAND_PORT, 1, 1, &control, chip);
 	device_register(&state, 0, chip);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Devices of one port: PCI configuration with nothing behind it, POST codes, firmware, debug exit. */
+/* Devices with a single port: configuration of an empty PCI bus, POST codes, firmware, debug exit. */
 #include "device.h"
 #include "base/error.h"
 #include "vm/vm.h"
 
 #define PCI_PORT	0xcf8
 #define FIRST_SERVICE	0x10		/* interrupts below are exceptions, or devices' */
-#define RESET_NOW	4		/* the reset register's bit that does it */
+#define RESET_NOW	4		/* bit of the reset register that resets */
 
 static void pci_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
 {
@@ -16,7 +16,7 @@ static void pci_write(void *device, uint64_t offset, uint64_t value, unsigned in
 
 void pci_create(struct vm *vm)
 {
-	/* No read operation: all ones, the answer of a bus where no device is. */
+	/* No read operation: reads give all ones, as on a bus without devices. */
 	static const struct bus_ops ops = { .write = pci_write };
 
 	vm_add_pio(vm, PCI_PORT, 8, 4, &ops, vm);
@@ -61,7 +61,7 @@ bool device_claim_port(struct vm *vm, const char *option, uint16_t port, const s
 
 static void debug_exit_write(void *device, uint64_t offset, uint64_t value, unsigned int bytes)
 {
-	/* Narrower writes are those of drivers that look for something else here. */
+	/* Narrower writes come from drivers that probe for other devices. */
 	if (offset == 0 && bytes == 4)
 		vm_debug_exit(device, value);
 }

@@ -23,7 +23,7 @@ enum {
 
 #define A_RATE		0x0f
 #define A_DIVIDER_32K	0x20
-#define B_SET		0x80		/* the clock stands still while it is set */
+#define B_SET		0x80		/* the clock is stopped while software sets it */
 #define B_PIE		0x40
 #define B_AIE		0x20
 #define B_UIE		0x10
@@ -33,20 +33,20 @@ enum {
 #define D_VALID		0x80
 #define HOUR_PM		0x80
 #define NS		1000000000ll
-#define MAX_TIME	(1ll << 44)	/* seconds: more than the registers can say */
+#define MAX_TIME	(1ll << 44)	/* in seconds: more than the registers can hold */
 
 struct rtc {
 	struct irq_line irq;
 	struct vm *vm;
 	int timer;
 	uint8_t index;
-	uint8_t memory[128];		/* the time registers in here are used while B_SET */
+	uint8_t memory[128];		/* its time registers are used while B_SET is set */
 	int64_t offset;			/* guest time less host time, in seconds */
-	int64_t last;			/* guest time when the timer last looked */
-	int64_t periods;		/* since the host started, when it last looked */
+	int64_t last;			/* guest time at the last update by the timer */
+	int64_t periods;		/* host's uptime at the same moment */
 };
 
-/* Not time(): that lags by up to a tick, and a timer for the next second would come too early. */
+/* time() lags by up to a tick, so that a timer for the next second would come too early. */
 static int64_t host_time(void)
 {
 	struct timespec now;
@@ -84,7 +84,7 @@ static int decode_hour(const struct rtc *rtc, uint8_t value)
 	return decode(rtc, value & ~HOUR_PM) % 12 + (value & HOUR_PM ? 12 : 0);
 }
 
-/* Shows the time @now in the registers. */
+/* Write the time @now to the registers. */
 static void store_time(struct rtc *rtc, int64_t now)
 {
 	time_t seconds = now;
@@ -92,7 +92,7 @@ static void store_time(struct rtc *rtc, int64_t now)
 	int year;
 
 	gmtime_r(&seconds, &tm);
-	/* A guest may set a time before the year 0 or after 9999: the registers wrap. */
+	/* If a guest sets a time before the year 0 or after 9999, the registers wrap. */
 	year = ((tm.tm_year + 1900) % 10000 + 10000) % 10000;
 	rtc->memory[RTC_SECONDS] = encode(rtc, tm.tm_sec);
 	rtc->memory[RTC_MINUTES] = encode(rtc, tm.tm_min);
@@ -104,7 +104,7 @@ static void store_time(struct rtc *rtc, int64_t now)
 	rtc->memory[RTC_CENTURY] = encode(rtc, year / 100);
 }
 
-/* The guest has set the registers: the clock goes on from what they say. */
+/* Continue the clock from the time that the guest set in the registers. */
 static void load_time(struct rtc *rtc)
 {
 	struct tm tm = {
@@ -132,7 +132,7 @@ static bool alarm_matches(const struct rtc *rtc, int64_t when)
 	const uint8_t *m = rtc->memory;
 	int second = when % 60, minute = when / 60 % 60, hour = when / 3600 % 24;
 
-	/* The two top bits set in an alarm register mean "any". */
+	/* An alarm register with both top bits set matches any value. */
 	return (m[RTC_SECONDS_ALARM] >= 0xc0 || decode(rtc, m[RTC_SECONDS_ALARM]) == second) &&
 	       (m[RTC_MINUTES_ALARM] >= 0xc0 || decode(rtc, m[RTC_MINUTES_ALARM]) == minute) &&
 	       (m[RTC_HOURS_ALARM] >= 0xc0 || decode_hour(rtc, m[RTC_HOURS_ALARM]) == hour);
@@ -143,7 +143,7 @@ static int64_t period_ns(const struct rtc *rtc)
 {
 	int rate = rtc->memory[RTC_A] & A_RATE;
 
-	/* Rates 1 and 2 mean what 8 and 9 do. */
+	/* Rates 1 and 2 are the same as 8 and 9. */
 	return rate ? NS * (1ll << ((rate < 3 ? rate + 7 : rate) - 1)) / 32768 : 0;
 }
 
@@ -154,7 +154,7 @@ static int64_t count_periods(const struct rtc *rtc)
 	return period ? wait_now_ns() / period : 0;
 }
 
-/* Only an interrupt needs the timer: the flags follow from the clocks, whenever it is set. */
+/* Only interrupts need the timer: flags are computed from the clocks. */
 static void arm(struct rtc *rtc)
 {
 	int64_t period = rtc->memory[RTC_B] & B_PIE ? period_ns(rtc) : 0;
@@ -170,7 +170,7 @@ static void arm(struct rtc *rtc)
 	}
 }
 
-/* C has its flags where B has the bits that enable them. */
+/* Flags in C have the same positions as their enable bits in B. */
 static void update_irq(struct rtc *rtc)
 {
 	uint8_t *c = &rtc->memory[RTC_C];
@@ -183,8 +183,8 @@ static void update_irq(struct rtc *rtc)
 }
 
 /*
- * Sets the flags in C of all seconds and periods that have passed, whether they interrupt or not.
- * Call it before a register is read that shows them, or one is written on which they depend.
+ * Set the flags in C for all seconds and periods that have passed, enabled or not.  Called before a
+ * read that shows flags, and before a write on which they depend.
  */
 static void settle(struct rtc *rtc)
 {
@@ -195,7 +195,10 @@ static void settle(struct rtc *rtc)
 	rtc->periods = periods;
 	if (now != rtc->last && !(rtc->memory[RTC_B] & B_SET)) {
 		rtc->memory[RTC_C] |= B_UIE;
-		/* Late by some seconds, the alarm still strikes; by a day or more, it need not be searched. */
+		/*
+		 * If we are some seconds late, look for an alarm in each of them, but not if it is
+		 * more than a day.
+		 */
 		if (now - rtc->last > 86400 || now < rtc->last)
 			rtc->last = now - 1;
 		while (rtc->last < now)
@@ -212,7 +215,7 @@ static void on_timer(void *argument, int fd, short events)
 	(void)events;
 	loop_timer_ack(fd);
 	vm_lock_devices(rtc->vm);
-	/* Events due while nothing may change come when it goes on. */
+	/* Events that fall due while the VM is frozen come at its thaw. */
 	if (!devices_frozen())
 		settle(rtc);
 	vm_unlock_devices(rtc->vm);
@@ -242,7 +245,7 @@ static void write_register(struct rtc *rtc, uint8_t value)
 	switch (rtc->index) {
 	case RTC_A:
 		rtc->memory[RTC_A] = value & 0x7f;
-		/* A write that changes nothing must not lose the period that ends now. */
+		/* If a write changes nothing, the period that ends now must not be lost. */
 		if ((old ^ value) & A_RATE)
 			rtc->periods = count_periods(rtc);
 		arm(rtc);
@@ -283,7 +286,7 @@ static void rtc_write(void *device, uint64_t offset, uint64_t value, unsigned in
 	if (offset)
 		write_register(rtc, value);
 	else
-		rtc->index = value & 0x7f;	/* the top bit masks NMIs, which nobody sends here */
+		rtc->index = value & 0x7f;	/* the top bit masks NMIs, which no device raises */
 }
 
 static void put16(uint8_t *at, uint64_t value)
@@ -294,7 +297,7 @@ static void put16(uint8_t *at, uint64_t value)
 	at[1] = value >> 8;
 }
 
-/* Sizes of memory where firmware leaves them. */
+/* Memory sizes in their usual places. */
 static void store_sizes(struct rtc *rtc)
 {
 	uint64_t low = rtc->vm->memory.low, high = rtc->vm->memory.bytes - low;
@@ -316,7 +319,7 @@ static void thaw(void *device)
 	struct rtc *rtc = device;
 
 	irq_line_restore(&rtc->irq, rtc->memory[RTC_C] & C_IRQ);
-	/* An alarm that was due meanwhile strikes with the next second. */
+	/* An alarm that fell due meanwhile comes with the next second. */
 	arm(rtc);
 }
 
@@ -339,7 +342,7 @@ static int64_t take_time(struct state_reader *in, const char *field)
 	return seconds;
 }
 
-/* The clock of a machine that was off has gone on: it is as far from the host's as it was. */
+/* The clock goes on while a machine is off: keep its distance from the host's. */
 static bool load(void *device, struct state_reader *in)
 {
 	struct rtc *rtc = device, new = { .irq = rtc->irq, .vm = rtc->vm, .timer = rtc->timer };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A 16550A UART. What is sent is gone at once, and the transmitter is empty
- * unless a reader of the console stands still: then the guest waits, as at a
- * real port. What is received waits in the console until the guest listens.
+ * A 16550A UART.  Output is sent at once and the transmitter is empty, unless the console's reader
+ * is slow: then the guest waits, as with a real port.  Input waits in the console until the guest
+ * listens.
  */
 #include <string.h>
 #include <linux/serial_reg.h>
@@ -21,9 +21,9 @@ struct serial {
 	uint8_t ier, fcr, lcr, mcr, scratch;
 	uint8_t divisor_low, divisor_high;
 	uint8_t errors;			/* LSR bits that a read clears */
-	uint8_t modem;			/* MSR as last read, with the changes since */
-	bool thr_interrupt;		/* "transmitter empty" has not been seen yet */
-	bool waits;			/* and it is not empty: the console has no room */
+	uint8_t modem;			/* MSR with the changes since the last read */
+	bool thr_interrupt;		/* the guest has not seen "transmitter empty" yet */
+	bool waits;			/* the transmitter is not empty: the console has no room */
 	uint8_t fifo[FIFO_SIZE];
 	unsigned int first, count;
 };
@@ -60,7 +60,7 @@ static void update_modem(struct serial *serial)
 		serial->modem |= UART_MSR_DDCD;
 }
 
-/* The most urgent cause, as IIR shows it. */
+/* The most urgent cause, in IIR's coding. */
 static uint8_t cause(const struct serial *serial)
 {
 	if ((serial->ier & UART_IER_RLSI) && serial->errors)
@@ -74,7 +74,7 @@ static uint8_t cause(const struct serial *serial)
 	return UART_IIR_NO_INT;
 }
 
-/* In loopback the interrupt pin is cut off along with the others. */
+/* In loopback mode the interrupt pin is disconnected, too. */
 static bool wants_irq(const struct serial *serial)
 {
 	return cause(serial) != UART_IIR_NO_INT && !(serial->mcr & UART_MCR_LOOP);
@@ -85,7 +85,7 @@ static void update_irq(struct serial *serial)
 	irq_line_set(&serial->irq, wants_irq(serial));
 }
 
-/* The console's buffer is the transmitter: empty means that a full FIFO has room in it. */
+/* The console's buffer serves as transmitter.  It counts as empty if a full FIFO fits in. */
 static void look_at_transmitter(struct serial *serial)
 {
 	bool waited = serial->waits;
@@ -166,7 +166,7 @@ static uint64_t serial_read(void *device, uint64_t offset, unsigned int bytes)
 
 static void write_fifo_control(struct serial *serial, uint8_t value)
 {
-	/* Switching the FIFO on or off empties it. */
+	/* Switching the FIFO on or off clears it. */
 	if ((value ^ serial->fcr) & UART_FCR_ENABLE_FIFO || value & UART_FCR_CLEAR_RCVR)
 		serial->count = 0;
 	console_more(serial->console);
@@ -175,7 +175,7 @@ static void write_fifo_control(struct serial *serial, uint8_t value)
 
 static void write_interrupt_enable(struct serial *serial, uint8_t value)
 {
-	/* Enabled while the transmitter is empty, its interrupt strikes at once. */
+	/* If the transmitter is empty, enabling its interrupt raises it at once. */
 	if (value & ~serial->ier & UART_IER_THRI && !serial->waits)
 		serial->thr_interrupt = true;
 	serial->ier = value & 0x0f;
@@ -230,9 +230,8 @@ static void serial_write(void *device, uint64_t offset, uint64_t data, unsigned 
 }
 
 /*
- * A driver that takes over the port empties it first. What the user typed
- * before is kept for it: without receive interrupts the port takes one
- * character at a time, for drivers that poll.
+ * A driver clears the port when it starts.  To keep what the user typed before, the port takes only
+ * one character at a time, for polling, while receive interrupts are off.
  */
 static size_t room(void *device)
 {
@@ -286,7 +285,7 @@ static void save(void *device, struct state_writer *out)
 	state_put(out, "divisor", 2, serial->divisor_low | serial->divisor_high << 8);
 	state_put(out, "errors", 1, serial->errors);
 	state_put(out, "modem", 1, serial->modem);
-	/* The next console has room. */
+	/* The new console has room. */
 	state_put(out, "thr_interrupt", 1, serial->thr_interrupt || serial->waits);
 	for (unsigned int i = 0; i < serial->count; i++)
 		fifo[i] = serial->fifo[(serial->first + i) % FIFO_SIZE];

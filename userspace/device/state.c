@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which devices there are, and their state as records of fields: see state.h. */
+/* The list of devices, and their state as records of fields: see state.h. */
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,14 +8,14 @@
 
 #include "state.h"
 
-#define HEADER	6u	/* of a field: lengths and kind */
+#define HEADER	6u	/* size of a field's lengths and kind */
 
 /**
- * struct state_writer - fields of one device
- * @data: they; grows
- * @bytes: used of it
- * @room: allocated
- * @failed: there was no memory for more
+ * struct state_writer - a device's fields while they are written
+ * @data: the fields; grows
+ * @bytes: used size of @data
+ * @room: allocated size of @data
+ * @failed: out of memory
  */
 struct state_writer {
 	uint8_t *data;
@@ -25,9 +25,9 @@ struct state_writer {
 };
 
 /**
- * struct state_reader - a record that is taken apart
+ * struct state_reader - a record that is read
  * @at: the next field
- * @error: words about the first thing that was wrong, if @failed
+ * @error: the first error, if @failed
  */
 struct state_reader {
 	const struct device_record *record;
@@ -37,9 +37,9 @@ struct state_reader {
 };
 
 /**
- * struct registered - a device and where it stands
- * @loaded: it has got a record
- * @claimed: it has what one process alone can have
+ * struct registered - a device and its status
+ * @loaded: a record was loaded
+ * @claimed: it holds its exclusive resources
  */
 struct registered {
 	const struct device_state_ops *ops;
@@ -49,7 +49,7 @@ struct registered {
 	bool claimed;
 };
 
-/* Of the process' one VM: a device is known here from its creation on, wherever it is made. */
+/* A process has one VM, so devices register here when they are created. */
 static struct registered devices[STATE_MAX_DEVICES];
 static unsigned int nr_devices;
 static bool incoming, frozen;
@@ -93,12 +93,12 @@ bool devices_frozen(void)
 	return frozen;
 }
 
-/* Devices are registered before anybody can ask for this, and live as long as the VM. */
+/* Devices register before anybody can call this, and live as long as the VM. */
 bool devices_prepare(struct error *error)
 {
 	bool safe = true;
 
-	/* All of them, so that each knows; the words are those of the first. */
+	/* Ask all of them, so that each knows; report the first error. */
 	for (unsigned int i = 0; i < nr_devices; i++) {
 		struct error *where = safe ? error : &(struct error){ .words = "" };
 
@@ -112,7 +112,7 @@ void devices_freeze(void)
 {
 	if (frozen)
 		return;
-	/* First this: a device may ask while another is being frozen. */
+	/* Set this first: a device may check it while another is being frozen. */
 	frozen = true;
 	for (unsigned int i = 0; i < nr_devices; i++)
 		if (devices[i].ops->freeze)
@@ -124,7 +124,7 @@ bool devices_flush(struct error *error)
 	bool safe = true;
 
 	assert(frozen);
-	/* All of them, so that each knows; the words are those of the first. */
+	/* Ask all of them, so that each knows; report the first error. */
 	for (unsigned int i = 0; i < nr_devices; i++) {
 		struct error *where = safe ? error : &(struct error){ .words = "" };
 
@@ -314,7 +314,7 @@ void state_refuse(struct state_reader *in, const char *field, const char *format
 		  field, words);
 }
 
-/* The value of the next field, which must have that name and kind; NULL after a failure. */
+/* Take the next field, which must have this name and kind; NULL after a failure. */
 static const void *next(struct state_reader *in, const char *field, enum state_kind kind,
 			size_t *bytes)
 {

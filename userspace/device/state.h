@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Saved devices.  Each device has a name, an instance and a version, and turns its state into a
- * row of fields: what a driver set, what it has not fetched yet.  Choices of the command line (which
- * file, which tap) are not part of it: a record is loaded into a device that was made alike.
+ * Saved devices.  Each device has a name, an instance and a version, and writes its state as a
+ * sequence of fields: what a driver set, what it has not fetched yet.  Choices of the command line
+ * (file, tap) are not part of it: a record is loaded into a device that was created in the same
+ * way.
  *
- * To save:  devices_freeze(), devices_save(), then devices_thaw() or the end.
+ * To save:  devices_freeze(), devices_save(), then devices_thaw() or exit.
  * To load:  devices_set_incoming() before the devices are made, devices_freeze(),
- *           devices_load() for each record, devices_loaded(), and once the module has its own
- *           state too: devices_thaw().
- * To hand over to another process that runs on the same files:  devices_yield() after
- * devices_save(); then the other one may devices_thaw().  If it cannot, devices_thaw() here
- * takes all back.
+ * devices_load() for each record, devices_loaded(), and devices_thaw() once the module's state is
+ * set, too. To hand over to another process that uses the same files:  devices_yield() after
+ * devices_save(); then the other process may call devices_thaw().  If it fails, call devices_thaw()
+ * here to take all back.
  *
- * All of this is called with the VM's device lock (vm->devices) held and every vCPU out of
- * GONDOLA_RUN, so that only the devices' own threads are there besides.
+ * Call all of this with the VM's device lock (vm->devices) held and every vCPU out of GONDOLA_RUN,
+ * so that only the devices' own threads run as well.
  *
- * A field is, in a row without padding, all numbers little-endian:
+ * The format of a field, without padding, all numbers little-endian:
  *
  *	u8 name_bytes; u8 kind; u32 bytes; char name[name_bytes]; u8 value[bytes];
  *
- * Kind 1 is an unsigned number of 1, 2, 4 or 8 bytes, kind 2 is bytes.  So a tool can show a record
- * without knowing the device.  Fields come in one order; a field that is unknown, missing or out of
- * range is an error that names device and field.
+ * Kind 1 is an unsigned number of 1, 2, 4 or 8 bytes, kind 2 is bytes.  So tools can show a record
+ * of any device.  The order of fields is fixed; a field that is unknown, missing or out of range is
+ * an error, which names device and field.
  */
 #ifndef DEVICE_STATE_H
 #define DEVICE_STATE_H
@@ -44,20 +44,19 @@ struct state_writer;
 struct state_reader;
 
 /**
- * struct device_state_ops - what a device does about its state; all but @freeze and @thaw while
- *			     it is frozen
+ * struct device_state_ops - a device's operations on its state; all but @freeze and @thaw are
+ * called while it is frozen
  * @name: of the kind of device: "serial", "virtio-net"
- * @version: of the row of fields: changed whenever that is
+ * @version: changes whenever the fields change
  * @save: append all fields
- * @load: take all fields and check each one, and once state_end() says that all are good become
- *        what they say; else be as after power-on.  True if it took them
+ * @load: take and check all fields.  If state_end() finds them good, apply them and return true;
+ * 	else reset to power-on and return false
  * @freeze: finish what is under way, then touch no guest memory and take no input (may be NULL)
- * @thaw: go on: drive the interrupt line, set the timers, look at the queues (may be NULL)
- * @prepare: do what would make @flush take long; any state, any thread; false with @error (may be
- *           NULL)
- * @yield: let go of what one process alone can have, like the lock of a file (may be NULL)
- * @claim: take that, before the first thaw of an incoming device and again after a yield; false
- *         with @error (may be NULL)
+ * @thaw: continue: drive the interrupt line, set the timers, serve the queues (may be NULL)
+ * @prepare: do the slow part of @flush; any state, any thread; false with @error (may be NULL)
+ * @yield: release exclusive resources, like the lock of a file (may be NULL)
+ * @claim: acquire these, before the first thaw of an incoming device and after a yield; false with
+ * 	@error (may be NULL)
  */
 struct device_state_ops {
 	const char *name;
@@ -73,10 +72,10 @@ struct device_state_ops {
 };
 
 /**
- * struct device_record - one saved device
- * @name, @instance: which one
- * @version: of its fields
- * @data, @bytes: they
+ * struct device_record - a saved device
+ * @name, @instance: identify the device
+ * @version: version of the fields
+ * @data, @bytes: the fields
  */
 struct device_record {
 	const char *name;
@@ -88,88 +87,87 @@ struct device_record {
 
 /* ---- to save and load a machine's devices ---------------------------------------------- */
 
-/** devices_set_incoming() - devices made from now on are claimed by the first devices_thaw() */
+/** devices_set_incoming() - let the first devices_thaw() claim devices that are created from now on */
 void devices_set_incoming(void);
 bool devices_incoming(void);
 
 /**
- * devices_prepare() - a hand-over is near: disks are written out while the guest still runs
+ * devices_prepare() - write out disks before a hand-over, while the guest still runs
  *
- * The one function here that wants neither the lock nor a guest that stands still, so that the
- * guest stands no longer for it; it may take long.  False with @error as devices_flush(), which will
- * not fail again for what is told here.
+ * Needs neither the lock nor a stopped guest, so it does not lengthen the guest's stop; it may take
+ * long.  False with @error, as devices_flush(), which does not report the same error again.
  */
 bool devices_prepare(struct error *error);
-/** devices_freeze() - all requests under way are done, none begins; nothing happens twice */
+/** devices_freeze() - complete all requests in progress and begin none; nothing is done twice */
 void devices_freeze(void);
 /**
- * devices_flush() - while frozen, before devices_save(): what the guest wrote is on stable storage
+ * devices_flush() - while frozen, before devices_save(): bring the guest's writes to stable storage
  *
- * False, with @error, if some of it may be lost: what is saved now says so, and the guest hears of
- * it wherever it goes on.
+ * False, with @error, if some data may be lost.  This is saved, and reported to the guest wherever
+ * it continues.
  */
 bool devices_flush(struct error *error);
-/** devices_frozen() - between devices_freeze() and devices_thaw()? */
+/** devices_frozen() - are devices frozen? */
 bool devices_frozen(void);
 /**
- * devices_thaw() - claim what was yielded or is incoming, then go on
+ * devices_thaw() - claim devices that were yielded or are incoming, then continue
  *
- * False, with @error, if something cannot be claimed: all is yielded and frozen then.
+ * False, with @error, if a device cannot be claimed: then all stay yielded and frozen.
  */
 bool devices_thaw(struct error *error);
-/** devices_yield() - while frozen: disks are on stable storage, another process may have them */
+/** devices_yield() - while frozen: let another process have the disks, which are on stable storage */
 void devices_yield(void);
 
 /**
- * devices_save() - while frozen: every device, in the order of their registration
- * @emit: takes one record, which is gone after the call; false ends the walk
+ * devices_save() - while frozen: save every device, in the order of their registration
+ * @emit: takes a record, which is valid during the call; false ends the walk
  *
- * Returns what the last @emit did; false, with @error, if there is no memory for a record.
+ * Returns the result of the last @emit; false, with @error, if there is no memory for a record.
  */
 bool devices_save(bool (*emit)(void *argument, const struct device_record *record),
 		  void *argument, struct error *error);
 /**
- * devices_load() - while frozen: give one device its state; @record comes from anywhere
+ * devices_load() - while frozen: set one device's state; @record is not trusted
  * @error: "serial 0: field ier: 255 is more than 15"
  *
- * False if there is no such device, if it was loaded before, or if it refused the record.
+ * False if there is no such device, if it was loaded before, or if it refuses the record.
  */
 bool devices_load(const struct device_record *record, struct error *error);
-/** devices_loaded() - has every device got its record? False with @error, which names the first without */
+/** devices_loaded() - has every device got its record?  False with @error, which names the first without */
 bool devices_loaded(struct error *error);
 
 /**
- * state_next() - for tools that show records: the field at @at of @record
+ * state_next() - for tools that show records: get the field at @at of @record
  * @name: STATE_NAME_MAX + 1 bytes
  *
- * Returns where the next one starts, 0 if the field is malformed.
+ * Returns the start of the next one, or 0 if the field is malformed.
  */
 size_t state_next(const struct device_record *record, size_t at, char *name, unsigned int *kind,
 		  const void **value, size_t *bytes);
 
 /* ---- for devices ------------------------------------------------------------------------ */
 
-/** device_register() - at the end of x_create(); name and instance are its own */
+/** device_register() - called at the end of x_create(); name and instance must be unique */
 void device_register(const struct device_state_ops *ops, uint32_t instance, void *device);
-/** devices_forget() - all of them: the VM is gone */
+/** devices_forget() - forget all devices, at the end of the VM */
 void devices_forget(void);
 
-/** state_put() - a number of 1, 2, 4 or 8 @bytes */
+/** state_put() - append a number of 1, 2, 4 or 8 @bytes */
 void state_put(struct state_writer *out, const char *field, unsigned int bytes, uint64_t value);
 void state_put_bytes(struct state_writer *out, const char *field, const void *data, size_t bytes);
 
-/** state_take() - a number of @bytes, @max at most; 0 once anything has failed */
+/** state_take() - take a number of @bytes, @max at most; 0 after a failure */
 uint64_t state_take(struct state_reader *in, const char *field, unsigned int bytes, uint64_t max);
-/** state_take_bytes() - exactly @bytes of them; zeroes once anything has failed */
+/** state_take_bytes() - take exactly @bytes bytes; zeroes after a failure */
 void state_take_bytes(struct state_reader *in, const char *field, void *to, size_t bytes);
-/** state_take_some() - @max bytes at most; they lie in the record. NULL and 0 after a failure */
+/** state_take_some() - take at most @max bytes, which lie in the record; NULL and 0 after a failure */
 const void *state_take_some(struct state_reader *in, const char *field, size_t max,
 			    size_t *bytes);
-/** state_refuse() - the value just taken is wrong for a reason of the device's own */
+/** state_refuse() - report that a value is wrong for a reason of the device */
 void state_refuse(struct state_reader *in, const char *field, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 bool state_failed(const struct state_reader *in);
-/** state_end() - no field may follow; true if all were good */
+/** state_end() - end the fields; true if all were good and no other follows */
 bool state_end(struct state_reader *in);
 
 #endif

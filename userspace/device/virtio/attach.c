@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Devices made from the command line, and their places in the machine. */
+/* Creates the devices of the command line, and gives them their places in the machine. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #include "devices.h"
 
 /**
- * struct virtio_devices - of a VM
+ * struct virtio_devices - the virtio devices of a VM
  * @devices: @count of them, in their places
  * @balloon: one of them, or NULL
  */
@@ -40,7 +40,7 @@ static void write_device(void *device, uint64_t offset, uint64_t value, unsigned
 	virtio_write(device, offset, value, bytes);
 }
 
-/* So that a request costs no exit to the launcher: neither its notification nor its interrupt. */
+/* By eventfds neither the notification nor the interrupt of a request exits to the launcher. */
 static bool connect(struct vm *vm, struct virtio_device *device, unsigned int slot,
 		    unsigned int index, struct error *error)
 {
@@ -76,7 +76,7 @@ bool virtio_makes_connections(const struct virtio_spec *spec)
 	return spec->kind == VIRTIO_NET && !strncmp(spec->value, "user", 4);
 }
 
-/* @device: NULL: it could not be made, and @error says why. */
+/* @device: NULL if it could not be created; then @error has the reason. */
 static bool place(struct vm *vm, struct virtio_device *device, struct error *error)
 {
 	static const struct bus_ops ops = { .read = read_device, .write = write_device };
@@ -95,7 +95,7 @@ static bool place(struct vm *vm, struct virtio_device *device, struct error *err
 	return connect(vm, device, slot, before, error);
 }
 
-/* The values of all ports; returns how many. */
+/* Collect the values of all ports; returns their number. */
 static unsigned int ports_of(const struct virtio_spec *specs, unsigned int count,
 			     const char **values)
 {
@@ -164,7 +164,7 @@ bool virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 	for (unsigned int i = 0; i < count; i++) {
 		uint8_t *registers = pages + vm->virtio->count * VIRTIO_MMIO_STRIDE;
 
-		/* The first one stands for all ports. */
+		/* The first port stands for all. */
 		if (specs[i].kind == VIRTIO_PORT && nr_ports) {
 			if (!place(vm, console_create(&vm->memory, registers, ports, nr_ports,
 						      error), error))
@@ -174,7 +174,7 @@ bool virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 			return false;
 		}
 	}
-	/* Reads are those of memory; what the guest writes leaves for us. */
+	/* Reads go to memory; writes exit to us. */
 	ret = __gondola_set_memory(vm->fd, VIRTIO_SLOT, GONDOLA_MEM_READONLY, VIRTIO_MMIO_BASE,
 				   bytes, pages);
 	return !ret || error_set(error, EXIT_CODE_ERROR,
@@ -233,7 +233,7 @@ struct json_object *virtio_counts_json(const struct vm *vm)
 
 void virtio_stop_all(struct vm *vm)
 {
-	/* The module lets go of their eventfds with the VM. */
+	/* The module releases their eventfds with the VM. */
 	for (unsigned int i = 0; vm->virtio && i < vm->virtio->count; i++) {
 		virtio_stop(vm->virtio->devices[i]);
 		virtio_destroy(vm->virtio->devices[i]);

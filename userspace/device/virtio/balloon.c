@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The standard's "Traditional Memory Balloon Device", with the additions of
- * <linux/gondola_balloon.h>.  Pages that the guest gives up go back to the host
- * at once, neighbours by one call, and read as zero when they are used again.
+ * <linux/gondola_balloon.h>.  Pages that the guest gives are returned to the host at once,
+ * neighbours by one call, and read as zero when they are used again.
  *
- * The bitmap says which pages are in the balloon.  With MUST_TELL_HOST a page
- * in it holds nothing that anybody could miss.
+ * The bitmap has the pages in the balloon.  With MUST_TELL_HOST their contents are not needed any
+ * more.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,8 +22,8 @@
 #include "devices.h"
 
 #define BIT64(n)	(1ull << (n))
-#define PIECE		(4u << 20)	/* given back to the host by one call */
-#define PIECE_SHARE	(PIECE / VIRTIO_PIECE)	/* bytes of it are so much cheaper than copied ones */
+#define PIECE		(4u << 20)	/* returned to the host by one call */
+#define PIECE_SHARE	(PIECE / VIRTIO_PIECE)	/* so much cheaper are its bytes than copied ones */
 
 _Static_assert(sizeof(struct virtio_balloon_config) <= GONDOLA_BALLOON_CONFIG,
 	       "the extension lies behind the standard's configuration");
@@ -48,7 +48,7 @@ static void set_range(struct balloon *balloon, uint64_t first, uint64_t count)
 	}
 }
 
-/* The bits of the pages from @page up to @end that lie in one word. */
+/* The bits of the pages from @page to @end, as far as they lie in one word. */
 static uint64_t word_mask(uint64_t page, uint64_t end)
 {
 	uint64_t first = page % 64, last = end - page < 64 - first ? first + (end - page) : 64;
@@ -56,7 +56,7 @@ static uint64_t word_mask(uint64_t page, uint64_t end)
 	return ~0ull << first & ~0ull >> (64 - last);
 }
 
-/* False, with nothing changed, if a page of them is not in the balloon. */
+/* False, with nothing changed, if a page is not in the balloon. */
 static bool clear_range(struct balloon *balloon, uint64_t first, uint64_t count)
 {
 	uint64_t end = first + count;
@@ -70,7 +70,7 @@ static bool clear_range(struct balloon *balloon, uint64_t first, uint64_t count)
 	return true;
 }
 
-/* A migration has to send that the page is empty now. */
+/* A migration must send that the page is empty now. */
 static void now_zero(struct balloon *balloon, uint64_t gpa, uint64_t bytes)
 {
 	const struct queue *queue = &balloon->device.queues[0];
@@ -94,8 +94,9 @@ static void discard(struct balloon *balloon, void *at, uint64_t gpa, uint64_t by
 }
 
 /*
- * @bytes of device->chain are done. -1: leave it, since the driver took it away, or since the
- * thread is waited for: it comes again then, and what is given twice is given.
+ * @bytes of device->chain are done.  -1: leave the buffer, since the driver took it away, or since
+ * 	somebody waits for the thread; then it is served again, and giving a page twice does no
+ * 	harm.
  */
 static int pause_giving(struct balloon *balloon, uint64_t bytes)
 {
@@ -109,13 +110,13 @@ static int pause_giving(struct balloon *balloon, uint64_t bytes)
 	return -1;
 }
 
-/* A page taken back twice is the driver's mistake: finish the rest. */
+/* If the driver takes a page back twice, finish the rest. */
 static int pause_taking(struct balloon *balloon, uint64_t bytes)
 {
 	return virtio_spend(&balloon->device, bytes) ? 0 : -1;
 }
 
-/* The part of a run that is handled in one go: up to the next multiple of PIECE. */
+/* The part of a run that is handled at once: up to the next multiple of PIECE. */
 static uint64_t piece_of(uint64_t gpa, uint64_t bytes)
 {
 	uint64_t part = PIECE - gpa % PIECE;
@@ -123,7 +124,7 @@ static uint64_t piece_of(uint64_t gpa, uint64_t bytes)
 	return part < bytes ? part : bytes;
 }
 
-/* A run of pages in one piece of memory, which the caller has checked. */
+/* Handle a run of pages that lie in one piece of memory; the caller has checked this. */
 static int give_run(struct balloon *balloon, uint64_t gpa, uint8_t *at, uint64_t bytes)
 {
 	while (bytes) {
@@ -149,7 +150,7 @@ static int take_run(struct balloon *balloon, uint64_t gpa, const void *at, uint6
 		virtio_broken(&balloon->device, "it takes back pages that it did not give");
 		return -1;
 	}
-	/* While it was in the balloon nobody may have looked. */
+	/* The contents of pages in the balloon were not tracked. */
 	now_zero(balloon, gpa, bytes);
 	PROBE_BALLOON_PAGES(false, gpa, count, balloon->held);
 	return pause_taking(balloon, bytes / PIECE_SHARE);
@@ -167,7 +168,7 @@ static int by_number(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* Drivers give most pages in order, or in reverse order. */
+/* Drivers give most pages in ascending or descending order. */
 static void sort(uint32_t *pfns, unsigned int count)
 {
 	for (unsigned int i = 1; i < count; i++)
@@ -177,7 +178,7 @@ static void sort(uint32_t *pfns, unsigned int count)
 		}
 }
 
-/* How many bytes from pfns[i] on lie one behind the other; *next: the first that does not. */
+/* The size of the run that begins with pfns[i]; *next: the first page number after it. */
 static uint64_t run_of(const struct balloon *balloon, bool inflate, unsigned int i,
 		       unsigned int count, unsigned int *next)
 {
@@ -187,7 +188,7 @@ static uint64_t run_of(const struct balloon *balloon, bool inflate, unsigned int
 	for (i++; i < count; i++) {
 		uint32_t step = pfns[i] - pfns[i - 1];
 
-		/* A page given twice is given; one cannot be taken back twice. */
+		/* Giving a page twice does no harm; taking one back twice is a mistake. */
 		if (step > 1 || (!step && !inflate))
 			break;
 		if (!memory_at(balloon->memory, gpa, bytes + step * BALLOON_PAGE))
@@ -240,7 +241,7 @@ static int take_pfns(struct balloon *balloon, struct queue_chain *chain, bool in
 
 		if (move_pfns(balloon, inflate, bytes / sizeof(uint32_t)))
 			return -1;
-		/* Each of these pages may have been a run of its own. */
+		/* Each page may have been a run of its own. */
 		bytes = bytes / sizeof(uint32_t) * BALLOON_PAGE / PIECE_SHARE;
 		if (inflate ? pause_giving(balloon, bytes) : pause_taking(balloon, bytes))
 			return -1;
@@ -254,7 +255,7 @@ static bool is_pages(uint64_t gpa, const struct iovec *iov)
 	return !(gpa % BALLOON_PAGE) && !(iov->iov_len % BALLOON_PAGE);
 }
 
-/* No page can be given, reported or hinted twice in one buffer. */
+/* A buffer must not contain a page twice. */
 static bool is_too_much(const struct balloon *balloon, const struct queue_chain *chain)
 {
 	return chain->in_bytes > balloon->memory->bytes;
@@ -294,7 +295,7 @@ static int64_t deflate(struct virtio_device *device, struct queue_chain *chain)
 	return move(device, chain, false);
 }
 
-/* Does the guest fill what it frees with something else than zeroes? Then it stays as it is. */
+/* Does the guest fill freed pages with another value than zero?  Then leave them alone. */
 static bool is_poisoned(const struct balloon *balloon)
 {
 	return virtio_has(&balloon->device, VIRTIO_BALLOON_F_PAGE_POISON) &&
@@ -345,7 +346,7 @@ static int hint_run(struct balloon *balloon, uint64_t gpa, uint64_t bytes)
 	return 0;
 }
 
-/* Either the id of a round that begins, or the stop of one, or free pages in it. */
+/* A buffer has the id of a round that begins, or ends one, or has its free pages. */
 static int64_t hint(struct virtio_device *device, struct queue_chain *chain)
 {
 	struct balloon *balloon = to_balloon(device);
@@ -367,7 +368,7 @@ static int64_t hint(struct virtio_device *device, struct queue_chain *chain)
 	return 0;
 }
 
-/* Which queue of the driver's is that? -1: it did not take the feature. */
+/* The driver's number for the queue; -1: it did not take the feature. */
 static int queue_of(const struct virtio_device *device, enum balloon_queue queue)
 {
 	static const unsigned int features[BALLOON_QUEUES] = {
@@ -384,7 +385,7 @@ static int queue_of(const struct virtio_device *device, enum balloon_queue queue
 	return number;
 }
 
-/* This queue's buffers are kept, one at a time, until statistics are wanted. */
+/* Keep this queue's buffer until statistics are wanted. */
 static void serve_stats(struct balloon *balloon, int number)
 {
 	struct virtio_device *device = &balloon->device;
@@ -460,7 +461,7 @@ static void config_write(struct virtio_device *device, unsigned int offset, uint
 {
 	struct balloon *balloon = to_balloon(device);
 
-	/* The other fields are not the driver's. */
+	/* The driver must not write the other fields. */
 	if (bytes != 4)
 		return;
 	switch (offset) {
@@ -491,7 +492,7 @@ static void config_write(struct virtio_device *device, unsigned int offset, uint
 			  sizeof(balloon->extension));
 }
 
-/* The words of the bitmap from @first on that have a page in them; *end: the first that has none. */
+/* Find words of the bitmap with bits set, from @first on; *end: the first word without. */
 static bool next_words(const struct balloon *balloon, size_t words, size_t *first, size_t *end)
 {
 	while (*first < words && !balloon->bits[*first])
@@ -502,9 +503,9 @@ static bool next_words(const struct balloon *balloon, size_t words, size_t *firs
 }
 
 /*
- * A new driver knows nothing of the old one's balloon: all memory is the guest's, what was in it
- * is zero. What lies between is marked too: a driver that gives every second page must not make
- * a call of each.
+ * A new driver does not know the old one's balloon: all memory belongs to the guest, and the pages
+ * in the balloon are zero.  Pages in between are marked, too, so that a driver that gave every
+ * second page does not cause a call for each.
  */
 static void forget_pages(struct balloon *balloon)
 {
@@ -533,7 +534,7 @@ static void reset(struct virtio_device *device)
 {
 	struct balloon *balloon = to_balloon(device);
 
-	/* Also before the first driver, when nothing is there yet. */
+	/* Also called before the first driver. */
 	if (!balloon->bits)
 		return;
 	forget_pages(balloon);
@@ -548,7 +549,7 @@ static void reset(struct virtio_device *device)
 	virtio_set_config(device, 0, &balloon->config, sizeof(balloon->config));
 	virtio_set_config(device, GONDOLA_BALLOON_CONFIG, &balloon->extension,
 			  sizeof(balloon->extension));
-	/* A goal that nobody follows any more ends. */
+	/* End a goal that nobody follows any more. */
 	virtio_kick(device);
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The balloon as the rest of the launcher sees it: asking for memory, learning
- * how that ended, and which pages hold nothing.  Each of these may be called
- * by any thread; all but balloon_get_status() take the device's lock.
+ * The balloon's interface for the launcher: requests for memory, their results, and the pages that
+ * are empty.  Any thread may call these; all but balloon_get_status() take the device's lock.
  */
 #ifndef DEVICE_VIRTIO_BALLOON_H
 #define DEVICE_VIRTIO_BALLOON_H
@@ -19,8 +18,8 @@
 struct virtio_device;
 
 /**
- * struct balloon_goal - the size that the balloon is to reach, and how
- * @pages: to hold
+ * struct balloon_goal - the target size of the balloon, and its limits
+ * @pages: number of pages to hold
  * @rate: pages a second while it grows; 0: no limit
  * @deadline_ms: 0: none
  * @floor: pages that the guest keeps available; 0: none
@@ -33,16 +32,16 @@ struct balloon_goal {
 };
 
 /**
- * struct balloon_status - where it stands
+ * struct balloon_status - the state of the balloon
  * @driver: the guest runs a driver
- * @paced: which takes goals as such; for others the device does what it can
+ * @paced: the driver supports goals; for others the device emulates them as far as possible
  * @id: of the last goal; 0: there was none
- * @reason: how it ended, or GONDOLA_BALLOON_RUNNING
- * @goal: itself
+ * @reason: the reason of its end, or GONDOLA_BALLOON_RUNNING
+ * @goal: the last goal
  * @held: pages in the balloon
- * @total: pages that the guest has, the balloon's included
- * @backoffs: how often the guest's driver paused for want of memory
- * @discarded: pages given back to the host so far, those that were reported free among them
+ * @total: pages that the guest has, including those in the balloon
+ * @backoffs: number of the driver's pauses for lack of memory
+ * @discarded: pages returned to the host so far, including those reported free
  * @reported: pages that the guest reported free so far
  */
 struct balloon_status {
@@ -60,9 +59,9 @@ struct balloon_status {
 
 /**
  * struct balloon_stats - the guest's last statistics
- * @valid: bit n: @value[n], of the standard's tag n, is known
- * @sequence: counts the records
- * @age_ms: how old this one is
+ * @valid: bit n: @value[n], with the standard's tag n, is known
+ * @sequence: number of the record
+ * @age_ms: its age
  */
 struct balloon_stats {
 	uint32_t valid;
@@ -71,10 +70,10 @@ struct balloon_stats {
 	uint64_t age_ms;
 };
 
-/** struct balloon_hooks - functions to be told; called with the device's lock held; each may be NULL
+/** struct balloon_hooks - callbacks, with the device's lock held; each may be NULL
  * @ended: a goal ended
- * @discarded: these pages will read as zero in a moment, whatever is still on its way to them
- * @hinted: the guest does not need what these pages hold (between balloon_hint() and its end)
+ * @discarded: these pages become zero now; contents that arrive later must be dropped
+ * @hinted: the guest does not need the contents of these pages (after balloon_hint())
  */
 struct balloon_hooks {
 	void (*ended)(void *argument, const struct balloon_status *status);
@@ -83,32 +82,31 @@ struct balloon_hooks {
 	void *argument;
 };
 
-/** balloon_create() - @oom: the guest may take pages back when it is out of memory */
+/** balloon_create() - create the device; @oom: the guest may take pages back when it is out of memory */
 struct virtio_device *balloon_create(struct guest_memory *memory, uint8_t *registers,
 				     bool oom, struct error *error);
 void balloon_set_hooks(struct virtio_device *device, const struct balloon_hooks *hooks);
 
-/** balloon_ask() - a new goal; returns its id.  One under way ends as cancelled. */
+/** balloon_ask() - set a new goal; returns its id.  A goal in progress is cancelled. */
 uint32_t balloon_ask(struct virtio_device *device, const struct balloon_goal *goal);
-/** balloon_cancel() - the balloon stays as it is */
+/** balloon_cancel() - cancel the goal and leave the balloon as it is */
 void balloon_cancel(struct virtio_device *device);
-/** balloon_get_status() - never waits, whatever the guest does */
+/** balloon_get_status() - get the status, without waiting for the guest */
 void balloon_get_status(struct virtio_device *device, struct balloon_status *status);
-/** balloon_get_stats() - waits up to @wait_ms for a fresh record; false: there never was one */
+/** balloon_get_stats() - wait up to @wait_ms for a new record; false: there never was one */
 bool balloon_get_stats(struct virtio_device *device, struct balloon_stats *stats,
 		       unsigned int wait_ms);
-/** balloon_reason_name() - "reached", "floor", …; "running" while it has not ended */
+/** balloon_reason_name() - get "reached", "floor", …; "running" if the goal has not ended */
 const char *balloon_reason_name(uint32_t reason);
 
 /**
- * balloon_get_bitmap() - which pages are in the balloon, so that nobody sends them
+ * balloon_get_bitmap() - get the pages in the balloon, which need not be sent
  * @bits: bit n is the page at byte n * 4096 of memory->base; as many as memory has pages
  *
- * Copies nothing and returns false if the guest's driver does not promise to tell before it uses
- * such a page again.
+ * Copies nothing and returns false if the driver may use such a page again without telling.
  */
 bool balloon_get_bitmap(struct virtio_device *device, uint64_t *bits);
-/** balloon_hint() - ask the guest for hints about free pages (@on), or let it have them again */
+/** balloon_hint() - ask the guest for hints about free pages (@on), or return them */
 bool balloon_hint(struct virtio_device *device, bool on);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The balloon's own state, shared by balloon*.c alone. */
+/* The balloon's own state, for balloon*.c only. */
 #ifndef DEVICE_VIRTIO_BALLOON_DEVICE_H
 #define DEVICE_VIRTIO_BALLOON_DEVICE_H
 
@@ -7,7 +7,7 @@
 #include "balloon.h"
 #include "virtio.h"
 
-/* The driver numbers the queues that it negotiated, without gaps. */
+/* The driver numbers only negotiated queues, without gaps. */
 enum balloon_queue {
 	BALLOON_INFLATE, BALLOON_DEFLATE, BALLOON_STATS, BALLOON_HINT, BALLOON_REPORT,
 	BALLOON_QUEUES
@@ -15,23 +15,23 @@ enum balloon_queue {
 
 /**
  * struct balloon - the device
- * @config, @extension: as the guest sees them
- * @bits: one for each page of memory: it is in the balloon
- * @held: how many of them are set
+ * @config, @extension: for the guest
+ * @bits: a bit for each page of memory that is in the balloon
+ * @held: number of set bits
  * @goal, @id, @reason: the last request
- * @asked_ms, @asked_held: when it came, and what the balloon held then
- * @tick_ms: when the next step of a target that moves is due
- * @progress_ms, @progress_held: when the balloon last changed, and to what
- * @stats: the last record, @stats_ms when it came
- * @wanted_stats: the record that the floor waits for, or 0
- * @stats_head: the driver's buffer for statistics, kept until they are wanted
- * @stats_generation: of the queue that gave it
- * @stats_kept: there is one, unless the queue was switched off since: balloon_keeps_stats()
- * @stats_came: signalled with a record
- * @hinting: the id of a round of hints that the driver has begun, or 0
+ * @asked_ms, @asked_held: time of the request, and the balloon's pages then
+ * @tick_ms: time of the next step of the target
+ * @progress_ms, @progress_held: time and size at the balloon's last change
+ * @stats: the last record, received at @stats_ms
+ * @wanted_stats: number of the record for which the floor waits, or 0
+ * @stats_head: the driver's buffer for statistics, kept until statistics are wanted
+ * @stats_generation: generation of the buffer's queue
+ * @stats_kept: a buffer is kept, unless the queue was switched off since: balloon_keeps_stats()
+ * @stats_came: signalled for each record
+ * @hinting: the id of the driver's round of hints, or 0
  * @pfns: scratch for page numbers
- * @published: the status as it was when the device's lock was last let go
- * @published_lock: nothing is waited for while it is held
+ * @published: the status when the device's lock was last released
+ * @published_lock: never held during a wait
  */
 struct balloon {
 	struct virtio_device device;
@@ -77,17 +77,17 @@ static inline uint64_t balloon_total(const struct balloon *balloon)
 
 /* balloon_pace.c; all with the lock held */
 
-/** balloon_put() - write the goal into the configuration; @pages: for drivers that know no goals */
+/** balloon_put() - write the goal to the configuration; @pages: for drivers without goals */
 void balloon_put(struct balloon *balloon, uint32_t pages);
-/** balloon_end() - end the goal for this reason, if it has not ended already */
+/** balloon_end() - end the goal for this reason, if it has not ended */
 void balloon_end(struct balloon *balloon, uint32_t reason);
-/** balloon_told() - the driver wrote @reason for the goal @id; false: it may not */
+/** balloon_told() - handle the driver's @reason for goal @id; false: it is invalid */
 bool balloon_told(struct balloon *balloon, uint32_t id, uint32_t reason);
-/** balloon_tick() - do what is due by now */
+/** balloon_tick() - do what is due */
 void balloon_tick(struct balloon *balloon);
-/** balloon_publish() - update what balloon_get_status() tells */
+/** balloon_publish() - update the status for balloon_get_status() */
 void balloon_publish(struct virtio_device *device);
-/** balloon_next_ms() - until balloon_tick() has something to do; -1: nothing */
+/** balloon_next_ms() - get the time until balloon_tick() is due; -1: never */
 int balloon_next_ms(struct balloon *balloon);
 
 /* balloon_state.c; lock held */
@@ -97,15 +97,15 @@ void balloon_load(struct virtio_device *device, struct state_reader *in);
 
 /* balloon_stats.c; lock held */
 
-/** balloon_take_stats() - a buffer of the statistics queue; -1: it broke the device */
+/** balloon_take_stats() - take a buffer of the statistics queue; -1: it broke the device */
 int balloon_take_stats(struct balloon *balloon, struct queue_chain *chain);
-/** balloon_stats_queue() - the statistics queue, or NULL if the driver did not take the feature */
+/** balloon_stats_queue() - get the statistics queue, or NULL if the driver did not take the feature */
 struct queue *balloon_stats_queue(struct balloon *balloon);
 /** balloon_keeps_stats() - does the device hold the driver's buffer for statistics? */
 bool balloon_keeps_stats(struct balloon *balloon);
-/** balloon_want_stats() - give the driver its buffer back, so that it fills it anew */
+/** balloon_want_stats() - return the driver's buffer, so that the driver fills it again */
 void balloon_want_stats(struct balloon *balloon);
-/** balloon_available() - pages that the guest says it could spare or use; false: it did not */
+/** balloon_available() - get the number of pages that the guest could spare; false: unknown */
 bool balloon_available(const struct balloon *balloon, uint64_t *pages);
 
 #endif

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Goals: a size, a rate, a deadline and a floor, and the reason for which one
- * ended.  A driver that knows GONDOLA_BALLOON_F_PACE does all of it itself, for
- * it sees the guest's memory.  For others the device moves the target in small
- * steps, and looks at the statistics for the floor.
+ * Goals: a size, a rate, a deadline and a floor, and the reason of the end.  A driver with
+ * GONDOLA_BALLOON_F_PACE follows goals itself, since it knows the guest's memory.  For others the
+ * device moves the target in small steps, and watches the statistics for the floor.
  */
 #include <string.h>
 
@@ -11,9 +10,9 @@
 #include "vm/probes.h"
 #include "balloon_device.h"
 
-#define STEP_MS		100u	/* between steps of a target that moves */
-#define GRACE_MS	2000u	/* for the driver to tell of a deadline by itself */
-#define STALL_MS	10000u	/* without a page more: the guest has none to give */
+#define STEP_MS		100u	/* between steps of a moving target */
+#define GRACE_MS	2000u	/* time for the driver to report a deadline itself */
+#define STALL_MS	10000u	/* without progress: the guest has no page to give */
 
 static bool is_paced(const struct balloon *balloon)
 {
@@ -41,7 +40,7 @@ void balloon_put(struct balloon *balloon, uint32_t pages)
 	struct gondola_balloon_config *extension = &balloon->extension;
 
 	balloon->config.num_pages = pages;
-	/* The guest reads while this is written: the two ids differ until all is there. */
+	/* The guest may read while this is written: the two ids differ until it is complete. */
 	extension->id_again = balloon->id;
 	virtio_set_config(device, GONDOLA_BALLOON_CONFIG +
 			  offsetof(struct gondola_balloon_config, id_again),
@@ -88,7 +87,7 @@ void balloon_end(struct balloon *balloon, uint32_t reason)
 	if (balloon->reason != GONDOLA_BALLOON_RUNNING)
 		return;
 	balloon->reason = reason;
-	/* An old goal must not be reached later, by another driver or after a sleep. */
+	/* Another driver must not reach an old goal, nor this one after a sleep. */
 	if (reason != GONDOLA_BALLOON_REACHED && reason != GONDOLA_BALLOON_CANCELLED)
 		show(balloon, balloon->held);
 	PROBE_BALLOON_END(balloon->id, reason, balloon->held);
@@ -101,10 +100,10 @@ bool balloon_told(struct balloon *balloon, uint32_t id, uint32_t reason)
 {
 	if (!is_paced(balloon) || reason >= GONDOLA_BALLOON_CANCELLED)
 		return false;
-	/* Of a goal that is over meanwhile, or only a pause. */
+	/* The goal is over already, or this is only a pause. */
 	if (id != balloon->id || reason == GONDOLA_BALLOON_RUNNING)
 		return true;
-	/* The device counts too. */
+	/* Check by the device's own count, too. */
 	if (reason == GONDOLA_BALLOON_REACHED && balloon->held != balloon->goal.pages)
 		reason = GONDOLA_BALLOON_REFUSED;
 	balloon_end(balloon, reason);
@@ -125,7 +124,7 @@ static uint64_t allowed(const struct balloon *balloon, uint64_t elapsed)
 	return most < goal->pages ? most : goal->pages;
 }
 
-/* How far the floor lets it go, by a record that is younger than the last step; -1: not known yet. */
+/* The target that the floor allows, by a record since the last step; -1: not known yet. */
 static int64_t floor_room(struct balloon *balloon)
 {
 	uint64_t available;
@@ -144,7 +143,7 @@ static int64_t floor_room(struct balloon *balloon)
 	return available - balloon->goal.floor;
 }
 
-/* One step; true if the floor is in the way. */
+/* Do a step; true if the floor prevents it. */
 static bool step(struct balloon *balloon, uint64_t elapsed)
 {
 	uint64_t pages = allowed(balloon, elapsed);
@@ -195,7 +194,7 @@ void balloon_tick(struct balloon *balloon)
 		return;
 	}
 	if (!is_paced(balloon)) {
-		/* Without statistics the floor would not be watched. */
+		/* Without statistics the floor cannot be watched. */
 		if (balloon->goal.floor &&
 		    !virtio_has(&balloon->device, VIRTIO_BALLOON_F_STATS_VQ))
 			balloon_end(balloon, GONDOLA_BALLOON_REFUSED);
@@ -249,7 +248,7 @@ uint32_t balloon_ask(struct virtio_device *device, const struct balloon_goal *go
 	if (is_paced(balloon))
 		show(balloon, balloon->goal.pages);
 	virtio_unlock(device);
-	/* A driver that only knows a target, and the deadline, are the thread's. */
+	/* The thread handles the deadline, and drivers without goals. */
 	virtio_kick(device);
 	return id;
 }
@@ -280,7 +279,7 @@ void balloon_publish(struct virtio_device *device)
 	pthread_mutex_unlock(&balloon->published_lock);
 }
 
-/* Without the device's lock: its thread may wait for a page that is on another host. */
+/* Do not take the device's lock: its thread may wait for a page on another host. */
 void balloon_get_status(struct virtio_device *device, struct balloon_status *status)
 {
 	struct balloon *balloon = to_balloon(device);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The balloon as fields: goal, configuration, the buffer for statistics, and the bitmap. */
+/* The balloon's saved fields: goal, configuration, the buffer for statistics, and the bitmap. */
 #include <string.h>
 
 #include "base/wait.h"
@@ -51,7 +51,7 @@ static void load_bitmap(struct balloon *balloon, struct state_reader *in)
 		balloon->held += __builtin_popcountll(balloon->bits[i]);
 }
 
-/* The buffer goes back to its queue one day: it must be one of that queue. */
+/* The buffer will be returned to its queue, so it must be one of that queue. */
 static void load_stats(struct balloon *balloon, struct state_reader *in)
 {
 	const struct queue *queue = balloon_stats_queue(balloon);
@@ -92,7 +92,7 @@ void balloon_load(struct virtio_device *device, struct state_reader *in)
 	balloon->extension.report_id = state_take(in, "balloon.goal.report_id", 4, UINT32_MAX);
 	load_stats(balloon, in);
 	load_bitmap(balloon, in);
-	/* This host's clock has another beginning; one that lies before it is as good as its start. */
+	/* This host's clock has another start; times before it are set to the start. */
 	balloon->asked_ms = elapsed < now ? now - elapsed : 0;
 	balloon->progress_ms = now;
 	balloon->extension.reason = balloon->reason;

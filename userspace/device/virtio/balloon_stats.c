@@ -8,14 +8,14 @@
 #include "base/wait.h"
 
 #define RECORD		10u	/* a 16-bit tag and a 64-bit value, without padding */
-#define MAX_RECORDS	64u	/* the standard has ten */
+#define MAX_RECORDS	64u	/* the standard defines ten */
 
 static void take_record(struct balloon *balloon, const struct queue_chain *chain, uint64_t at)
 {
 	struct virtio_balloon_stat record;
 
 	chain_read(chain, at, &record, sizeof(record));
-	/* A newer driver may know more than we do. */
+	/* A newer driver may send more tags. */
 	if (record.tag >= BALLOON_MAX_STATS)
 		return;
 	balloon->stats.value[record.tag] = record.val;
@@ -55,7 +55,7 @@ bool balloon_available(const struct balloon *balloon, uint64_t *pages)
 	if (!(balloon->stats.valid & 1u << tag))
 		return false;
 	*pages = balloon->stats.value[tag] / BALLOON_PAGE;
-	/* The guest may tell what it likes: never more than it can have. */
+	/* The guest may report anything; limit it to the memory that it has. */
 	if (*pages > most)
 		*pages = most;
 	return true;

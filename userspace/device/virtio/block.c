@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A disk in a raw file or block device.  A failure of the host becomes an
- * I/O error of the guest's request; a request that makes no sense breaks the
- * device, one that is only unknown is answered as unsupported.
+ * A disk in a raw file or block device.  A failure of the host becomes an I/O error of the request.
+ * A malformed request breaks the device; an unknown one is answered as unsupported.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,17 +19,17 @@
 #include "devices.h"
 
 #define SECTOR		512u
-#define MAX_DATA	(128u << 20)	/* of one request; drivers stay far below */
+#define MAX_DATA	(128u << 20)	/* of one request; drivers use far fewer */
 #define MAX_RANGES	16u		/* of one discard or write-zeroes */
 #define MAX_DISCARD	(1u << 22)	/* sectors of one range */
 #define MAX_ZEROES	(1u << 16)
 #define BIT64(n)	(1ull << (n))
-#define LOST		(-1)		/* in place of a status: the driver took the request away */
+#define LOST		(-1)		/* instead of a status: the driver took the request away */
 
 /**
  * struct block - a disk
- * @sectors: its size when it was opened, which the guest was told
- * @lost: data may be lost since an fdatasync() failed: no flush succeeds any more
+ * @sectors: its size when it was opened, which the guest knows
+ * @lost: an fdatasync() failed and data may be lost: no flush succeeds any more
  */
 struct block {
 	struct virtio_device device;
@@ -59,7 +58,7 @@ static uint8_t failed(struct block *block, const char *what, uint64_t offset, co
 	return VIRTIO_BLK_S_IOERR;
 }
 
-/* Drop the first @bytes of @iov; returns how many segments are left, from *@iov on. */
+/* Drop the first @bytes of @iov; returns the number of segments left, from *@iov on. */
 static unsigned int advance(struct iovec **iov, unsigned int count, size_t bytes)
 {
 	while (count && bytes >= (*iov)->iov_len) {
@@ -97,7 +96,7 @@ static uint8_t transfer(struct block *block, bool write, uint64_t offset, struct
 	return VIRTIO_BLK_S_OK;
 }
 
-/* A file that was cut must not grow again with a hole where data was. */
+/* A file that was truncated must not grow again with a hole in place of data. */
 static bool is_whole(const struct block *block)
 {
 	struct stat st;
@@ -106,7 +105,7 @@ static bool is_whole(const struct block *block)
 	       (!S_ISREG(st.st_mode) || (uint64_t)st.st_size >= block->sectors * SECTOR);
 }
 
-/* In pieces: the driver may take the request away between two of them. */
+/* Transfer in pieces: the driver may take the request away in between. */
 static int read_write(struct block *block, struct queue_chain *chain, bool write, uint64_t sector)
 {
 	uint64_t skip = write ? sizeof(struct virtio_blk_outhdr) : 0;
@@ -132,12 +131,12 @@ static int read_write(struct block *block, struct queue_chain *chain, bool write
 	return VIRTIO_BLK_S_OK;
 }
 
-/* Lock held. What the guest wrote is safe, or it is not and never will be told to be. */
+/* Lock held.  Either the guest's writes are safe, or they are never reported as safe. */
 static uint8_t flushed(struct block *block, int error)
 {
 	if (!error)
 		return block->lost ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
-	/* The kernel reports a lost write once: later calls would succeed. */
+	/* The kernel reports a lost write only once: later calls would succeed. */
 	block->lost = true;
 	return failed(block, "flush", 0, strerror(error));
 }
@@ -147,7 +146,7 @@ static int sync_file(const struct block *block)
 	return !block->readonly && !block->lost && fdatasync(block->fd) ? errno : 0;
 }
 
-/* Without the lock: the disk takes as long as it takes, and no guest memory is needed. */
+/* Release the lock: the disk may take long, and no guest memory is accessed. */
 static uint8_t flush(struct block *block)
 {
 	int error;
@@ -158,7 +157,7 @@ static uint8_t flush(struct block *block)
 	return flushed(block, error);
 }
 
-/* Where the file system cannot do it for us. */
+/* For file systems that cannot do it. */
 static uint8_t write_zeroes(struct block *block, uint64_t offset, uint64_t bytes)
 {
 	static const uint8_t zeroes[65536];
@@ -196,7 +195,7 @@ static uint8_t clear_range(struct block *block, bool discard,
 	if ((discard || unmap) && !fallocate(block->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 					     offset, bytes))
 		return VIRTIO_BLK_S_OK;
-	/* A discard is a hint: where there is no way to do it, it is done. */
+	/* A discard is a hint: if it is not possible, report success. */
 	if (discard)
 		return errno == EOPNOTSUPP || errno == ENOSYS ? VIRTIO_BLK_S_OK :
 		       failed(block, "discard", offset, strerror(errno));
@@ -344,7 +343,7 @@ static bool safe(const struct block *block, int error, struct error *words)
 				   strerror(error));
 }
 
-/* The kernel tells of lost data once: if it tells this caller, the guest and the user must know. */
+/* The kernel reports lost data only once.  If this caller gets the report, pass it to guest and user. */
 static bool prepare(struct virtio_device *device, struct error *error)
 {
 	struct block *block = to_block(device);
@@ -358,7 +357,7 @@ static bool prepare(struct virtio_device *device, struct error *error)
 	return safe(block, ret, error);
 }
 
-/* Of what was lost before the guest knows, or will by what is saved. */
+/* Report only new losses: the guest knows older ones, or learns them from the saved state. */
 static bool settle(struct virtio_device *device, struct error *error)
 {
 	struct block *block = to_block(device);
@@ -368,7 +367,7 @@ static bool settle(struct virtio_device *device, struct error *error)
 	return safe(block, ret, error);
 }
 
-/* The next to open the file, on this host or another, finds what the guest wrote. */
+/* The next process to open the file, on any host, must find the guest's writes. */
 static void yield(struct virtio_device *device)
 {
 	struct block *block = to_block(device);
@@ -380,15 +379,15 @@ static void yield(struct virtio_device *device)
 /* ---- opening ----------------------------------------------------------------------- */
 
 /*
- * Another host may have written since this one read: the size, the format, its own
- * partition table.  A device knows nothing of that, and what is cached of it is old.
+ * Another host may have written since this one read the size, the format or the partition table, so
+ * caches of a block device are stale.
  */
 static void forget_cached(const struct block *block)
 {
 	posix_fadvise(block->fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
-/* Readers share it, a writer has it alone; the lock goes away with the process. */
+/* Readers share the lock, a writer holds it alone; it ends with the process. */
 static bool lock_file(const struct block *block, struct error *error)
 {
 	struct flock lock = {
@@ -418,8 +417,8 @@ static bool claim(struct virtio_device *device, struct error *error)
 }
 
 /*
- * Images of other programs: the guest would see their headers and write over them.  A raw disk
- * begins with a boot sector, a label or nothing, none of which looks like these.
+ * Image formats of other programs: the guest would see their headers and overwrite them.  A raw
+ * disk begins with a boot sector, a label or nothing, which look different.
  */
 static const struct {
 	unsigned int offset;
@@ -474,8 +473,8 @@ bool disk_split(char *spec, struct disk_options *options, struct error *error)
 }
 
 /*
- * Without a word from the user a disk is not taken for raw if it looks like another image.  A VM
- * that comes from elsewhere had it as raw, and what its guest wrote there stops no move.
+ * Unless the user says so, a disk that looks like another image is not used as raw.  For an
+ * incoming VM it is raw already, and data of its guest must not prevent the move.
  */
 static bool is_raw(const struct block *block, const char *path, bool raw, struct error *error)
 {
@@ -488,7 +487,7 @@ static bool is_raw(const struct block *block, const char *path, bool raw, struct
 			 path, format, format);
 }
 
-/* The file is open, and what it holds is a disk. */
+/* The file is open, and contains a disk. */
 static bool is_disk(const struct block *block, const char *path, bool raw, off_t *bytes,
 		    struct error *error)
 {
@@ -520,7 +519,7 @@ bool disk_check(const char *spec, struct error *error)
 		return error_set(error, EXIT_CODE_ERROR, "out of memory");
 	good = disk_split(path, &options, error);
 	if (good) {
-		/* A pipe would wait for somebody. */
+		/* Opening a pipe would wait for a peer. */
 		block.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 		good = block.fd < 0 ?
 		       error_set(error, EXIT_CODE_IMAGE, "--disk %s: %s", path, strerror(errno)) :

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A console device with several ports.  Each has a name and a place outside:
- * a socket or a file.  A port that is a console is a terminal for the guest
- * (hvc0 …), another one a stream (/dev/virtio-ports/NAME, by udev's rules).
+ * A console device with several ports.  Each has a name and is connected to a socket or a file.
+ * For the guest a port is a terminal (hvc0 …) if it is a console, else a stream
+ * (/dev/virtio-ports/NAME, by udev's rules).
  *
- * Output that a socket does not take now is held, and the guest waits.  Without a reader it is
- * lost, as on a serial line.
+ * Output that a socket cannot take now is held, and the guest waits.  Without a reader it is lost,
+ * as on a serial line.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,22 +27,22 @@
 #define BIT64(n)	(1ull << (n))
 enum { CONTROL_RX = 2, CONTROL_TX = 3 };
 
-/* The messages to a guest about a port, in this order. */
+/* The messages about a port to the guest, in this order. */
 enum { TELL_ADD = 1, TELL_CONSOLE = 2, TELL_NAME = 4, TELL_OPEN = 8 };
 
 /**
- * struct port - one of them
- * @listener: a socket that waits for a peer, or -1
- * @fd: the peer or the file, or -1
+ * struct port - a port
+ * @listener: the listening socket, or -1
+ * @fd: the connection or the file, or -1
  * @path, @note: the socket's, see sandbox/keeper.h
- * @guest_open: the guest listens
- * @tell: TELL_*
- * @in: bytes from the peer that wait for a buffer: from @in_first to @in_end
- * @held: a buffer of the guest's that could not be written in full yet, if @holds
- * @written: how much of it was
- * @expects: it was connected when it was saved: its output waits for the peer to come again
- * @skip: the next buffer was held before it was put back: so much of it is written already,
- *	  if the queue is still of @held's generation
+ * @guest_open: the guest has opened the port
+ * @tell: messages to send, TELL_*
+ * @in: input that waits for a buffer, from @in_first to @in_end
+ * @held: with @holds: a buffer of the guest that is not written completely
+ * @written: number of bytes of @held that are written
+ * @expects: it was connected when it was saved, so its output waits for the peer
+ * @skip: bytes of the next buffer that are written already, because it was held before; valid if
+ * 	the queue is still of @held's generation
  */
 struct port {
 	char name[64];
@@ -181,14 +181,14 @@ static void hang_up(struct port *port)
 	port->tell |= TELL_OPEN;
 }
 
-/* Is it still the driver's? A freeze puts it back, a reset or the end of its queue drops it. */
+/* Is the buffer still held?  A freeze puts it back; a reset, or the end of its queue, drops it. */
 static bool still_held(const struct virtio_device *device, const struct port *port,
 		       unsigned int queue)
 {
 	return port->holds && queue_owns(&device->queues[queue], port->held.generation);
 }
 
-/* Write what is held, with pauses; false if the peer takes no more for now. */
+/* Write the held buffer, with pauses; false if the peer takes no more now. */
 static bool write_held(struct virtio_device *device, struct port *port, unsigned int queue)
 {
 	struct iovec iov[QUEUE_MAX_SEGMENTS];
@@ -212,7 +212,7 @@ static bool write_held(struct virtio_device *device, struct port *port, unsigned
 		if (done < 0 && errno != EINTR && port->listener >= 0)
 			hang_up(port);
 		else if (done < 0 && errno != EINTR)
-			break;		/* the file's disk is full: lost */
+			break;		/* the file's disk is full: the output is lost */
 		else if (done > 0)
 			port->written += done;
 		virtio_breathe(device, done > 0 ? done : 0);
@@ -312,7 +312,7 @@ static void reset(struct virtio_device *device)
 	}
 }
 
-/* Two for each port: the listening socket, and the connection. */
+/* Each port has two: the listening socket and the connection. */
 static unsigned int poll_ports(struct virtio_device *device, struct pollfd *fds,
 			       unsigned int count, int *timeout)
 {
@@ -375,7 +375,7 @@ static void polled(struct virtio_device *device, const struct pollfd *fds, unsig
 
 /* ---- saved state ---------------------------------------------------------------------------- */
 
-/* A buffer that is held goes back to its queue: where it goes on is all that is kept. */
+/* Put a held buffer back to its queue, and keep the position in it. */
 static void freeze(struct virtio_device *device)
 {
 	struct console_device *console = to_console(device);
@@ -431,10 +431,10 @@ static void load_port(struct port *port, struct state_reader *in)
 		memcpy(port->in, data, bytes);
 	port->in_first = 0;
 	port->in_end = bytes;
-	/* A peer that was connected is connected to the machine that was saved. */
+	/* The peer is connected to the machine that was saved, not to this one. */
 	if (peer_open != (port->fd >= 0))
 		port->tell |= TELL_OPEN;
-	/* A console's driver spins while it writes: it must not wait for somebody. */
+	/* A console's driver spins while it writes, so it must not wait for a peer. */
 	port->expects = peer_open && port->fd < 0 && !port->console;
 }
 
@@ -450,7 +450,7 @@ static void load(struct virtio_device *device, struct state_reader *in)
 
 /* ---- sockets: one process has each ------------------------------------------------------------ */
 
-/* A connected peer stays so, until this process ends. */
+/* A peer stays connected until this process ends. */
 static void yield(struct virtio_device *device)
 {
 	struct console_device *console = to_console(device);
@@ -510,7 +510,7 @@ static void destroy(struct virtio_device *device)
 	}
 }
 
-/* @copy of @spec is cut at its "="; *@place: what is behind it, without options. */
+/* Cut @copy of @spec at its "=".  *@place: the part behind it, without options. */
 static bool parse_port(struct port *port, const char *spec, char *copy, char **place,
 		       struct error *error)
 {
@@ -558,7 +558,7 @@ static bool open_port(struct port *port, const char *spec, char *copy, struct er
 		if (!devices_incoming() && !listen_at(port, error))
 			return error_set(error, EXIT_CODE_USAGE, "--%s", error->words);
 	} else {
-		/* Keep what was written before the guest was suspended. */
+		/* Keep output from before the guest was suspended. */
 		port->fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
 				(devices_incoming() ? 0 : O_TRUNC), 0666);
 		if (port->fd < 0)

@@ -70,7 +70,7 @@ void net_receive(struct net *net, const void *data, size_t bytes)
 	net->waiting++;
 }
 
-/* Give the guest what waits, as far as it has buffers. */
+/* Give waiting frames to the guest, as far as it has buffers. */
 static void deliver(struct net *net)
 {
 	static const struct virtio_net_hdr_v1 header = { .num_buffers = 1 };
@@ -81,7 +81,7 @@ static void deliver(struct net *net)
 		const struct frame *frame = &net->backlog[net->first];
 
 		if (!virtio_pop(device, RX)) {
-			/* Only now do we care for more buffers. */
+			/* Only now are more buffers needed. */
 			if (!virtio_more(device, RX))
 				return;
 			continue;
@@ -159,14 +159,14 @@ static void polled(struct virtio_device *device, const struct pollfd *fds, unsig
 	struct net *net = to_net(device);
 
 	net->ops->polled(net->backend, fds, count);
-	/* A card that is not up receives nothing. */
+	/* A card that is not running receives nothing. */
 	if (!virtio_running(device))
 		net->waiting = 0;
 }
 
 /* ---- saved state -------------------------------------------------------------------- */
 
-/* The frames that wait are part of it: the sender has been told that they have arrived. */
+/* Waiting frames are part of the state: for the sender they have arrived. */
 static void save(struct virtio_device *device, struct state_writer *out)
 {
 	const struct net *net = to_net(device);
@@ -180,7 +180,7 @@ static void save(struct virtio_device *device, struct state_writer *out)
 	}
 }
 
-/* The address comes from the record: it must not change with the name of the tap. */
+/* The address comes from the record, and must not change with the tap's name. */
 static void load(struct virtio_device *device, struct state_reader *in)
 {
 	struct net *net = to_net(device);
@@ -204,7 +204,7 @@ static void load(struct virtio_device *device, struct state_reader *in)
 		virtio_set_config(device, 0, mac, sizeof(mac));
 }
 
-/* Switches learn from a frame of its own, a reverse ARP request, where the card is now. */
+/* A reverse ARP request shows switches the new place of the card. */
 static void announce(struct virtio_device *device)
 {
 	struct net *net = to_net(device);
@@ -244,7 +244,7 @@ static void add(uint32_t *hash, const void *data, size_t bytes)
 		*hash = (*hash ^ *at) * 16777619u;
 }
 
-/* The hash of it alone is shown, as its manual page asks; 32 bits tell nothing of 128. */
+/* Only a hash of the id may be shown, as its manual page demands; 32 bits do not reveal 128. */
 static void add_host(uint32_t *hash)
 {
 	char id[64] = "";
@@ -253,15 +253,15 @@ static void add_host(uint32_t *hash)
 
 	if (fd >= 0)
 		close(fd);
-	/* A small system has none, or an empty one. */
+	/* A small system has no id, or an empty one. */
 	if (count <= 1)
 		count = gethostname(id, sizeof(id)) ? 0 : (ssize_t)strnlen(id, sizeof(id));
 	add(hash, id, count);
 }
 
 /*
- * Ours to give (locally administered), and the same for the same network each time.  Other hosts,
- * and network namespaces of this one, have taps of the same name, and may meet in one network.
+ * A locally administered address, always the same for the same network.  Taps of the same name on
+ * other hosts and in other network namespaces may be in one network, so these differ.
  */
 static void make_mac(uint8_t mac[6], const char *spec, unsigned int number)
 {
@@ -270,7 +270,7 @@ static void make_mac(uint8_t mac[6], const char *spec, unsigned int number)
 
 	add(&hash, spec, strlen(spec));
 	add_host(&hash);
-	/* Behind "user" each guest is alone. */
+	/* With "user" each guest has a network of its own. */
 	if (strcmp(spec, "user") && !stat("/proc/self/ns/net", &st))
 		add(&hash, &st.st_ino, sizeof(st.st_ino));
 	hash += number;
@@ -292,9 +292,9 @@ static bool parse_mac(uint8_t mac[6], const char *text, struct error *error)
 }
 
 /**
- * struct net_spec - what "--net" says
+ * struct net_spec - the argument of --net
  * @kind: "user" or "tap=NAME"
- * @mac: as text, or NULL: one is made
+ * @mac: as text; NULL: generate one
  * @host_loopback: see net_user_open()
  */
 struct net_spec {
@@ -337,7 +337,7 @@ static bool parse_spec(struct net_spec *spec, char *text, struct error *error)
 	return true;
 }
 
-/* @text is cut at its commas.  Without a word the address is left as it is. */
+/* Cuts @text at its commas.  Without "mac=" the address is not changed. */
 static bool parse(struct net_spec *spec, char *text, uint8_t mac[6], struct error *error)
 {
 	if (!parse_spec(spec, text, error))

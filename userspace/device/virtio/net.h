@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Between the network card and what it is plugged into; all in the device's thread, lock held. */
+/* The interface between the network card and its backend; called in the device's thread, lock held. */
 #ifndef DEVICE_VIRTIO_NET_H
 #define DEVICE_VIRTIO_NET_H
 
@@ -15,9 +15,9 @@ struct net;
 /**
  * struct net_backend - a tap or the user-mode network
  * @send: a frame from the guest
- * @poll: what to wait for; @room: whether net_receive() would take a frame
- * @polled: those, with what happened
- * @close: the end; frees it too
+ * @poll: set the descriptors to wait for; @room: net_receive() would take a frame
+ * @polled: handle their events
+ * @close: close and free it
  * @yield, @claim: see struct device_state_ops (may be NULL)
  */
 struct net_backend {
@@ -30,13 +30,13 @@ struct net_backend {
 	bool (*claim)(void *backend, struct error *error);
 };
 
-/** net_receive() - a frame for the guest; one for which there is no room is dropped */
+/** net_receive() - receive a frame for the guest; dropped if there is no room */
 void net_receive(struct net *net, const void *frame, size_t bytes);
 /** net_room() - would net_receive() keep one? */
 bool net_room(const struct net *net);
-/** net_kick() - poll again: something changed */
+/** net_kick() - make the thread poll again after a change */
 void net_kick(struct net *net);
-/** net_complain() - a line about it, bounded in number */
+/** net_complain() - print a line about it; the number of lines is limited */
 void net_complain(struct net *net, const char *words);
 
 /* Each makes a backend for @net, or returns NULL with an @error that begins with @option. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A tap interface of the host's: bridged, routed or firewalled by whoever owns it. */
+/* A tap interface of the host.  Bridges, routes and firewalls are its owner's business. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #include "net.h"
 
 /**
- * struct tap - one end of it
- * @fd: ours, or -1 while it is yielded
+ * struct tap - our end of the tap
+ * @fd: the open tap, or -1 while it is yielded
  * @name, @note: of the interface, see sandbox/keeper.h
  */
 struct tap {
@@ -28,7 +28,7 @@ static void send_frame(void *backend, const void *frame, size_t bytes)
 {
 	struct tap *tap = backend;
 
-	/* A full queue or an interface that is down drops it, as a wire would. */
+	/* If the queue is full or the interface is down, the frame is lost, as on a wire. */
 	while (write(tap->fd, frame, bytes) < 0 && errno == EINTR)
 		;
 }
@@ -54,7 +54,7 @@ static void yield(void *backend)
 	tap->fd = -1;
 }
 
-/* The interface was deleted: its descriptor would be ready for ever. */
+/* The interface was deleted, and its descriptor would always be ready. */
 static void unplugged(struct tap *tap)
 {
 	net_complain(tap->net, "the tap interface is gone: the card sends and receives nothing");
@@ -69,7 +69,7 @@ static void polled(void *backend, const struct pollfd *fds, unsigned int count)
 
 	if (!count || !fds[0].revents)
 		return;
-	/* A frame that is too long is cut by the kernel, then dropped for its length. */
+	/* The kernel truncates a frame that is too long; then its length drops it. */
 	while (net_room(tap->net)) {
 		bytes = read(tap->fd, frame, sizeof(frame));
 		if (bytes < 0 && errno == EINTR)

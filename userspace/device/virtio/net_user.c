@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A network without privileges, by libslirp: the guest is 10.0.2.15 (by DHCP),
- * the host 10.0.2.2, a name server 10.0.2.3; what it connects to is connected
- * to by this process.  IPv4 only.  The guest does not reach
- * the host's loopback interface, unless the user says so.
+ * A network without privileges, by libslirp: the guest is 10.0.2.15 (by DHCP), the host 10.0.2.2, a
+ * name server 10.0.2.3; this process makes the guest's connections.  IPv4 only.  The guest cannot
+ * reach the host's loopback interface, unless the user allows it.
  */
 #include "base/wait.h"
 #include "device/device.h"
@@ -31,10 +30,10 @@ void *net_user_open(struct net *net, const char *option, bool host_loopback,
 #include <time.h>
 
 /**
- * struct user - one such network
- * @fds: while slirp fills it in or asks for it: what is polled
- * @count: how many of them are in use
- * @room: how many there may be
+ * struct user - a guest's network
+ * @fds: the polled descriptors, while slirp sets or reads them
+ * @count: number of @fds in use
+ * @room: size of @fds
  */
 struct user {
 	struct net *net;
@@ -58,7 +57,7 @@ static int add_poll(int fd, int wanted, void *opaque)
 	struct user *user = opaque;
 	short mask = 0;
 
-	/* A connection too many waits until another is closed. */
+	/* If there are too many connections, one waits until another is closed. */
 	if (user->count == user->room)
 		return -1;
 	for (unsigned int i = 0; i < NR_EVENTS; i++)
@@ -106,10 +105,7 @@ static void polled(void *backend, const struct pollfd *fds, unsigned int count)
 	slirp_pollfds_poll(user->slirp, 0, get_revents, user);
 }
 
-/*
- * 127.0.0.0/8 and 0.0.0.0/8 are never on a wire: the host's own loopback interface would answer,
- * since slirp connects to what it is told.
- */
+/* 127.0.0.0/8 and 0.0.0.0/8 are never on a wire.  Slirp would connect to the host's loopback. */
 static bool is_for_this_host(const uint8_t *frame, size_t bytes)
 {
 	enum { TYPE = 12, HEADER = 14, DESTINATION = HEADER + 16 };
@@ -158,7 +154,7 @@ static int64_t get_clock(void *opaque)
 	return wait_now_ns();
 }
 
-/* Every round asks anew which descriptors there are. */
+/* The descriptors are collected again in each round. */
 static void on_descriptor(int fd, void *opaque)
 {
 	(void)fd;

@@ -6,7 +6,7 @@
 
 _Static_assert(sizeof(struct vring_desc) == 16, "descriptors are ABI");
 
-/* Shared with the guest: loaded and stored in one piece, once. */
+/* Shared with the guest: load and store it once, in one piece. */
 #define LOAD(from)		__atomic_load_n(from, __ATOMIC_ACQUIRE)
 #define STORE(to, value)	__atomic_store_n(to, value, __ATOMIC_RELEASE)
 
@@ -129,13 +129,13 @@ static int add_segment(struct queue *queue, struct queue_chain *chain,
 	return 0;
 }
 
-/* One entry of a table, copied before anybody looks at it. */
+/* Copy an entry of a table before its use. */
 static struct vring_desc copy_desc(const void *table, uint32_t index)
 {
 	struct vring_desc desc;
 
 	memcpy(&desc, (const struct vring_desc *)table + index, sizeof(desc));
-	/* The compiler must not go back to the table for a second look. */
+	/* The compiler must not read the table a second time. */
 	__asm__ volatile("" : "+m" (desc));
 	return desc;
 }
@@ -162,7 +162,7 @@ static int walk_indirect(struct queue *queue, struct queue_chain *chain,
 static int walk_table(struct queue *queue, struct queue_chain *chain, const void *table,
 		      uint32_t entries, uint32_t index, bool indirect)
 {
-	/* A chain without a loop sees each entry once at most. */
+	/* Without a loop a chain has each entry at most once. */
 	for (uint32_t steps = 0; steps < entries; steps++) {
 		struct vring_desc desc;
 
@@ -248,7 +248,7 @@ bool queue_wants_interrupt(struct queue *queue)
 	if (!queue->ready || before == queue->next_used)
 		return false;
 	queue->signalled = queue->next_used;
-	/* The driver looks at the ring after it wrote what is read here. */
+	/* The driver writes this word before it reads the ring. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!queue->event_idx)
 		return !(LOAD(&queue->rings.avail[RING_FLAGS]) & VRING_AVAIL_F_NO_INTERRUPT);
@@ -258,7 +258,7 @@ bool queue_wants_interrupt(struct queue *queue)
 
 void queue_notify_off(struct queue *queue)
 {
-	/* With event indices an old one is as good as a "no". */
+	/* With event indices an old index means no notification. */
 	if (!queue->ready || queue->event_idx)
 		return;
 	STORE((uint16_t *)queue->rings.used + RING_FLAGS, VRING_USED_F_NO_NOTIFY);
@@ -276,7 +276,7 @@ bool queue_notify_on(struct queue *queue)
 		STORE((uint16_t *)queue->rings.used + RING_FLAGS, 0);
 		mark_dirty(queue, queue->rings.used_gpa, 2);
 	}
-	/* The driver makes a buffer available before it looks at what was written here. */
+	/* The driver adds a buffer before it reads the word written here. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return !is_empty(queue);
 }

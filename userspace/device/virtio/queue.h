@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Split virtqueues as the device sees them.  Everything in the rings comes from
- * a guest that may be hostile: each value is copied once, then checked; chains
- * and tables are bounded.  A breach of the rules is told as words in @error,
- * and the queue gives nothing more until it is reset.
+ * The device's side of split virtqueues.  Everything in the rings comes from a guest that may be
+ * hostile: each value is copied once, then checked; chains and tables are bounded.  After a breach
+ * of the rules @error has words, and the queue gives no buffers until it is reset.
  *
  * This needs nothing but struct guest_memory, so that it builds alone.
  */
@@ -20,9 +19,9 @@
 #define QUEUE_MAX_SEGMENTS	256	/* of one chain */
 
 /**
- * struct queue_rings - what queue_enable() checked; written there alone
+ * struct queue_rings - the rings, checked and set by queue_enable()
  * @size: entries, a power of two
- * @used_gpa: where the guest has the used ring
+ * @used_gpa: guest-physical address of the used ring
  * @desc, @avail, @used: host addresses
  */
 struct queue_rings {
@@ -35,18 +34,18 @@ struct queue_rings {
 
 /**
  * struct queue - a virtqueue
- * @memory: where the rings and buffers are
- * @dirty: told of guest memory that was written, or NULL
- * @size, @desc, @avail, @used: what the driver says for the next queue_enable(): entries and
- *	guest-physical addresses, which may be anything
+ * @memory: contains rings and buffers
+ * @dirty: called after writes to guest memory, or NULL
+ * @size, @desc, @avail, @used: the driver's values for the next queue_enable(), not checked yet:
+ * 	number of entries and guest-physical addresses
  * @ready: the driver has enabled it, and @rings are valid
- * @generation: counts each time that it was switched on or off, resets included
+ * @generation: counts each time that it is switched on or off, or reset
  * @event_idx: VIRTIO_F_EVENT_IDX was negotiated
- * @rings: what is served while @ready, whatever the driver writes meanwhile
- * @next_avail: the next entry of the available ring that is looked at
+ * @rings: the rings in use while @ready; the driver's writes do not change them
+ * @next_avail: the next entry of the available ring to read
  * @next_used: the next entry of the used ring; never read back from the guest
- * @signalled: @next_used when an interrupt was last thought about
- * @error: what the guest did wrong, or NULL
+ * @signalled: @next_used at the last decision about an interrupt
+ * @error: the guest's mistake in words, or NULL
  */
 struct queue {
 	const struct guest_memory *memory;
@@ -67,8 +66,8 @@ struct queue {
 };
 
 /**
- * struct queue_chain - one buffer: segments that the device reads, then those that it writes
- * @generation: of the queue that gave it
+ * struct queue_chain - a buffer: segments for the device to read, then segments to write
+ * @generation: the queue's, when it gave the buffer
  * @iov: @out segments to read, then @in segments to write
  * @gpa: where each lies in the guest
  * @out_bytes, @in_bytes: their sums
@@ -84,40 +83,46 @@ struct queue_chain {
 	uint64_t gpa[QUEUE_MAX_SEGMENTS];
 };
 
-/** queue_reset() - as before the driver touched it; @memory, @dirty and @generation stay */
+/** queue_reset() - set the state after power-on; @memory, @dirty and @generation stay */
 void queue_reset(struct queue *queue);
-/** queue_enable() - check size and addresses, begin anew; false with @error if they are bad */
+/** queue_enable() - check size and addresses, and start; false with @error if they are bad */
 bool queue_enable(struct queue *queue);
-/** queue_disable() - it gives and takes nothing until it is enabled again */
+/** queue_disable() - stop the queue until it is enabled again */
 void queue_disable(struct queue *queue);
-/** queue_owns() - is the buffer still the queue's?  Not if the queue was switched off since it gave it */
+/**
+ * queue_owns() - does the buffer still belong to the queue?  Not if the queue was switched off
+ * meanwhile
+ */
 bool queue_owns(const struct queue *queue, uint32_t generation);
-/** queue_pop() - the next available buffer: 1, 0 (none) or -1 (@error) */
+/** queue_pop() - take the next available buffer: 1, 0 (none) or -1 (@error) */
 int queue_pop(struct queue *queue, struct queue_chain *chain);
-/** queue_unpop() - put back the last buffer that was popped, as if it had not been */
+/** queue_unpop() - undo the last queue_pop() */
 void queue_unpop(struct queue *queue, const struct queue_chain *chain);
 /**
- * queue_push() - give a buffer back, of which @written bytes were written
+ * queue_push() - return a buffer to which @written bytes were written
  *
- * One that the queue does not own any more is dropped.
+ * A buffer that the queue does not own any more is dropped.
  */
 void queue_push(struct queue *queue, const struct queue_chain *chain, uint64_t written);
-/** queue_wants_interrupt() - does the driver want to hear of what was pushed since last asked? */
+/**
+ * queue_wants_interrupt() - does the driver want an interrupt for the buffers pushed since the last
+ * call?
+ */
 bool queue_wants_interrupt(struct queue *queue);
-/** queue_notify_off() - the driver need not tell of new buffers */
+/** queue_notify_off() - tell the driver not to notify about new buffers */
 void queue_notify_off(struct queue *queue);
-/** queue_notify_on() - the driver must tell of new buffers; true if some came meanwhile */
+/** queue_notify_on() - ask the driver to notify about new buffers; true if some came meanwhile */
 bool queue_notify_on(struct queue *queue);
 
-/** chain_read() - copy from the readable part, @skip bytes into it; returns how many there were */
+/** chain_read() - copy from the readable part, from @skip on; returns the number of bytes */
 size_t chain_read(const struct queue_chain *chain, uint64_t skip, void *to, size_t bytes);
-/** chain_write() - likewise into the writable part */
+/** chain_write() - likewise to the writable part */
 size_t chain_write(const struct queue_chain *chain, uint64_t skip, const void *from, size_t bytes);
 /**
- * chain_slice() - the segments of @bytes bytes, @skip bytes into the readable (or @writable) part
+ * chain_slice() - find the segments of @bytes, from @skip on in the readable (or @writable) part
  * @iov: QUEUE_MAX_SEGMENTS of them
  *
- * Returns how many segments; the caller has checked that the chain is as long.
+ * Returns the number of segments; the caller has checked the chain's length.
  */
 unsigned int chain_slice(const struct queue_chain *chain, bool writable, uint64_t skip,
 			 uint64_t bytes, struct iovec *iov);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Entropy: what the host's getrandom() gives. */
+/* Entropy, from the host's getrandom(). */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 #include "devices.h"
 
-/* A buffer may claim to be of any size: it gets this much, as the standard allows. */
+/* A buffer may have any size: write this much at most, as the standard allows. */
 #define MAX_BYTES	65536u
 
 static int64_t fill(struct virtio_device *device, struct queue_chain *chain)

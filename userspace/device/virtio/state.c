@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A virtio device as a record: the transport and its queues, then what the device adds. */
+/* The record of a virtio device: the transport, its queues, and the device's own fields. */
 #include <stdio.h>
 #include <string.h>
 #include <linux/virtio_config.h>
@@ -17,9 +17,9 @@ static uint32_t *reg(struct virtio_device *device, unsigned int offset)
 }
 
 /*
- * A thread that has a buffer in its hands when the lock is ours serves it or puts it back, and takes
- * no other; what it had put aside, the device's own freeze() puts back.  It must also have left
- * poll(), which holds what it polls: a tap that is closed meanwhile would stay taken.
+ * When we get the lock, the thread may still have a buffer: it serves it or puts it back, and takes
+ * no other.  The device's own freeze() puts held buffers back.  The thread must also have left
+ * poll(), since that keeps a tap in use that is closed meanwhile.
  */
 static void freeze(void *argument)
 {
@@ -35,7 +35,7 @@ static void freeze(void *argument)
 	virtio_unlock(device);
 }
 
-/* Notifications and interrupts that were on their way are repeated: one too many does no harm. */
+/* Repeat notifications and interrupts that may have been in flight: one too many does no harm. */
 static void thaw(void *argument)
 {
 	struct virtio_device *device = argument;
@@ -133,7 +133,7 @@ static void save(void *argument, struct state_writer *out)
 
 /* ---- loading: what comes may be anything ------------------------------------------------ */
 
-/* Only what a driver can have brought about by writing registers. */
+/* Accept only what a driver can cause by writing registers. */
 static void load_status(struct virtio_device *device, struct state_reader *in)
 {
 	bool accepted;
@@ -188,7 +188,7 @@ static void load_queue(struct virtio_device *device, struct queue *queue,
 		else if (queue->event_idx != virtio_has(device, VIRTIO_RING_F_EVENT_IDX))
 			state_refuse(in, "queue.event_idx", "that was not negotiated");
 	}
-	/* An enabled queue begins at 0; this one goes on. */
+	/* queue_enable() starts at 0; continue from the saved position. */
 	queue->next_avail = next_avail;
 	queue->next_used = next_used;
 	queue->signalled = signalled;

@@ -19,9 +19,9 @@
 #include "virtio.h"
 
 #define VENDOR		0x4c444e47u	/* "GNDL" */
-#define AGAIN_US	10000	/* after a failure to wait */
+#define AGAIN_US	10000	/* pause after a failure of poll() */
 #define MAX_COMPLAINTS	10
-#define MAX_ROUNDS	256u	/* a driver may change its mind as often as it likes */
+#define MAX_ROUNDS	256u	/* a driver may switch a queue on and off any number of times */
 #define BIT64(n)	(1ull << (n))
 #define TRANSPORT_FEATURES (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) | \
 			    BIT64(VIRTIO_RING_F_EVENT_IDX))
@@ -44,10 +44,7 @@ static void signal_fd(int fd)
 		;
 }
 
-/*
- * A mutex goes to the quickest thread, which is the one that has just let it go.  So each thread
- * waits at the gate first.
- */
+/* A mutex tends to go to the thread that has just released it.  So each thread first waits at the gate. */
 void virtio_lock(struct virtio_device *device)
 {
 	assert(hurry_may_wait());
@@ -70,7 +67,7 @@ void virtio_kick(struct virtio_device *device)
 
 void virtio_interrupt(struct virtio_device *device, uint32_t why)
 {
-	/* Seen by the guest before the interrupt is. */
+	/* The guest must see this before the interrupt. */
 	__atomic_fetch_or(reg(device, VIRTIO_MMIO_INTERRUPT_STATUS), why, __ATOMIC_SEQ_CST);
 	signal_fd(device->irq_fd);
 }
@@ -199,7 +196,7 @@ bool virtio_spend(struct virtio_device *device, uint64_t bytes)
 void virtio_serve(struct virtio_device *device, unsigned int queue,
 		  int64_t (*serve)(struct virtio_device *device, struct queue_chain *chain))
 {
-	/* Other queues want a turn too: a guest that adds as fast as we serve gets a new one. */
+	/* Let other queues have a turn, even if the guest adds buffers as fast as we serve. */
 	unsigned int budget = device->queues[queue].rings.size;
 
 	do {
@@ -253,7 +250,7 @@ static void *serve(void *argument)
 			count = ops->poll(device, fds + 1, VIRTIO_MAX_FDS, &timeout);
 		virtio_unlock(device);
 		if (poll(fds, 1 + count, timeout) < 0 && errno != EINTR) {
-			/* The host lacks memory, say: look again soon, the guest need not end for it. */
+			/* The host may lack memory: try again soon. */
 			virtio_complain(device, "cannot wait for events: %s", strerror(errno));
 			usleep(AGAIN_US);
 		}
@@ -350,7 +347,7 @@ static void write_status(struct virtio_device *device, uint32_t value)
 		virtio_reset(device);
 		return;
 	}
-	/* Bits are set one after the other and cleared by a reset alone. */
+	/* The driver sets bits one after the other; only a reset clears them. */
 	value = (value & 0xff & ~VIRTIO_CONFIG_S_NEEDS_RESET) | before;
 	if (value & ~before & VIRTIO_CONFIG_S_FEATURES_OK) {
 		if (device->driver_features & ~device->features ||
@@ -389,7 +386,7 @@ static uint64_t with_high(uint64_t address, uint32_t value)
 	return (address & 0xffffffffull) | (uint64_t)value << 32;
 }
 
-/* Registers that may change only while the queue is off. */
+/* These registers may change only while the queue is off. */
 static void write_queue(struct queue *queue, uint64_t offset, uint32_t value)
 {
 	switch (offset) {
@@ -477,10 +474,10 @@ void virtio_write(struct virtio_device *device, uint64_t offset, uint64_t value,
 		write_config(device, offset, value, bytes);
 		return;
 	}
-	/* The standard knows no other access to these registers. */
+	/* The standard has no other access to these registers. */
 	if (bytes != 4 || offset % 4)
 		return;
-	/* These two are on the way of every request: they do not wait for one that is served. */
+	/* Every request writes these two, so they must not wait while another is served. */
 	if (offset == VIRTIO_MMIO_QUEUE_NOTIFY) {
 		virtio_kick(device);
 	} else if (offset == VIRTIO_MMIO_INTERRUPT_ACK) {
@@ -548,7 +545,7 @@ bool virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 	show(device, VIRTIO_MMIO_VERSION, 2);
 	show(device, VIRTIO_MMIO_DEVICE_ID, ops->id);
 	show(device, VIRTIO_MMIO_VENDOR_ID, VENDOR);
-	/* No shared memory: its length is all ones. */
+	/* A length of all ones means that there is no shared memory. */
 	show(device, VIRTIO_MMIO_SHM_LEN_LOW, ~0u);
 	show(device, VIRTIO_MMIO_SHM_LEN_HIGH, ~0u);
 	show(device, VIRTIO_MMIO_SHM_BASE_LOW, ~0u);

@@ -2,9 +2,9 @@
 /*
  * A virtio device on the memory-mapped transport, version 2.
  *
- * None of its registers has an effect when read.  So they lie in a page that
- * the guest reads as memory, without an exit; only writes come here.  The page
- * is what the guest sees, and is written by the device, never trusted by it.
+ * Reads of its registers have no effects.  So the registers are in a page that the guest reads as
+ * memory, without an exit; only writes come here.  The device writes the page and never trusts its
+ * contents.
  *
  * Each device has one thread, which serves its queues: no request runs on a
  * vCPU's thread.  Notifications come as an eventfd that the module signals
@@ -25,10 +25,10 @@
 #define VIRTIO_CONFIG		0x100	/* offset of the device's own configuration */
 #define VIRTIO_CONFIG_MAX	256
 #define VIRTIO_MAX_FDS		64
-/* How much is served in one hold of the lock, and in one turn of the thread, but for one buffer. */
+/* Bytes served in one hold of the lock, and in one turn of the thread; one buffer may exceed them. */
 #define VIRTIO_PIECE		(1u << 20)
 #define VIRTIO_TURN		(32u << 20)
-#define VIRTIO_SEGMENT		4096u	/* bytes that a segment is as dear as to handle */
+#define VIRTIO_SEGMENT		4096u	/* the cost of a segment, in bytes */
 
 /**
  * enum virtio_counter - what a device counts, as its guest sees it
@@ -54,29 +54,29 @@ enum virtio_counter {
 struct virtio_device;
 
 /**
- * struct virtio_ops - what makes a device a disk, a network card …
+ * struct virtio_ops - operations of a kind of device
  * @name: for messages
  * @id: the standard's device number
- * @work: queues may have something, or @poll's descriptors: serve them.  Only while the driver
- *        runs the device
- * @reset: forget what belongs to the driver (may be NULL)
+ * @work: serve the queues and @poll's descriptors; only while the driver runs the device
+ * @reset: drop the driver's state (may be NULL)
  * @config_write: the driver wrote to its configuration (may be NULL)
- * @poll: what else to wait for (may be NULL): fills @fds, lowers *@timeout (ms); returns how many
- * @polled: what @poll asked for, with revents
- * @destroy: close what was opened (may be NULL); the thread is gone
+ * @poll: set other descriptors to wait for in @fds, and lower *@timeout (ms); returns their number
+ * 	(may be NULL)
+ * @polled: handle the events of @poll's descriptors
+ * @destroy: close what was opened, after the thread has ended (may be NULL)
  * @version: of the fields that @save adds
- * @save: add the device's own fields to those of the transport (may be NULL)
- * @load: take them; what it changes, @reset undoes if it is refused (may be NULL)
- * @freeze: put back what was taken off a queue and is not done (may be NULL)
- * @thaw: after @load: what the outside has to know (may be NULL)
+ * @save: append the device's own fields to the transport's (may be NULL)
+ * @load: take these fields; if the record is refused, @reset undoes its changes (may be NULL)
+ * @freeze: put back buffers that are not done (may be NULL)
+ * @thaw: after @load: tell the outside (may be NULL)
  * @prepare: see struct device_state_ops; without the lock, any thread (may be NULL)
- * @settle: devices_flush(); with it (may be NULL)
+ * @settle: flush in struct device_state_ops; with the lock (may be NULL)
  * @yield, @claim: likewise (may be NULL)
  *
- * @publish: show what others read without the lock (may be NULL)
+ * @publish: update what others read without the lock (may be NULL)
  *
- * All but @destroy and @prepare are called with @lock held; @work, @poll and @polled by the device's
- * thread.  @work may lose the lock for a moment each time that it calls virtio_spend().
+ * All but @destroy and @prepare are called with @lock held; @work, @poll and @polled by the
+ * device's thread.  @work may lose the lock for a moment in each virtio_spend().
  */
 struct virtio_ops {
 	const char *name;
@@ -102,25 +102,25 @@ struct virtio_ops {
 };
 
 /**
- * struct virtio_device - the part that all devices share; it comes first in each
+ * struct virtio_device - the common part of all devices; first in each
  * @label: for messages: "disk a.img"
  * @registers: the page that the guest reads
- * @gate: held while @lock is waited for, so that the thread cannot overtake
- * @lock: everything below it, and the device's own state; virtio_lock()
- * @features: what is offered
- * @negotiated: what the driver took, final once FEATURES_OK is set
- * @kick_fd: the driver notified a queue, or somebody wants the thread's attention
+ * @gate: held by a thread that waits for @lock, so that the device's thread cannot overtake it
+ * @lock: for everything below it, and the device's own state; virtio_lock()
+ * @features: the offered features
+ * @negotiated: the features that the driver took, final once FEATURES_OK is set
+ * @kick_fd: signalled if the driver notified a queue, or somebody needs the thread
  * @irq_fd: written to interrupt the guest
- * @begin: called by its thread before all else, or NULL
- * @chain: the buffer that the device's thread serves, from the queue @serving
- * @piece, @turn: bytes served since the lock, and the thread's turn, began
- * @rounds: how often the thread may still look again in this turn
- * @complaints: lines about this device so far
- * @frozen: its thread only waits, see devices_freeze()
- * @parked: it does by now: it has no descriptor of the device's in its hands
+ * @begin: called first by its thread, or NULL
+ * @chain: the buffer that the device's thread is serving, from the queue @serving
+ * @piece, @turn: bytes served in this hold of the lock, and in this turn of the thread
+ * @rounds: number of times that the thread may still look again in this turn
+ * @complaints: number of lines printed about this device
+ * @frozen: its thread must wait, see devices_freeze()
+ * @parked: its thread waits, and uses no descriptor of the device
  * @parks: signalled when @parked becomes true
- * @loaded: it was, since it was last thawed
- * @state: under what name and how it is saved
+ * @loaded: a record was loaded since the last thaw
+ * @state: its name and operations for saved state
  * @memory: the guest's
  * @number: its own among the devices that were named for the module, from 1; 0: it was not
  * @counters: by enum virtio_counter; read and written without the lock
@@ -164,7 +164,7 @@ struct virtio_device {
 	unsigned int rounds;
 };
 
-/** virtio_lock() - @device->lock, in turn: no thread waits for longer than one piece of work */
+/** virtio_lock() - take @device->lock in turn: no thread waits longer than for one piece of work */
 void virtio_lock(struct virtio_device *device);
 void virtio_unlock(struct virtio_device *device);
 
@@ -181,82 +181,85 @@ void virtio_write(struct virtio_device *device, uint64_t offset, uint64_t value,
 uint64_t virtio_read(struct virtio_device *device, uint64_t offset, unsigned int bytes);
 
 /**
- * virtio_init() - a device after power-on; its thread does not run yet
+ * virtio_init() - initialise a device to its state after power-on, without its thread
  * @registers: a zeroed page
- * @features: besides those of the transport
+ * @features: without those of the transport
  *
- * @device is zeroed but for @label and what ops->destroy() undoes.  False: that is done, and
- * @device is freed.
+ * @device is zeroed except @label and what ops->destroy() undoes.  False: it is destroyed and
+ * 	freed.
  */
 bool virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 		 struct guest_memory *memory, uint8_t *registers, uint64_t features,
 		 unsigned int nr_queues, struct error *error);
 /**
- * virtio_name() - what it writes to guest memory is told from what others write, in traces
+ * virtio_name() - name the device, so that traces tell its writes to guest memory apart
  * @number: from 1, unique among the VM's
- * @index: among those of its kind: "disk0"
+ * @index: number among devices of its kind, for "disk0"
  */
 int virtio_name(struct virtio_device *device, int vm_fd, uint32_t number, unsigned int index);
-/** virtio_register() - "virtio-NAME" @instance among the devices that are saved: state.c */
+/** virtio_register() - register the device for saved state, as "virtio-NAME" @instance: state.c */
 void virtio_register(struct virtio_device *device, uint32_t instance);
-/** virtio_start() - its thread, which blocks all signals; 0 or -errno */
+/** virtio_start() - start its thread, which blocks all signals; 0 or -errno */
 int virtio_start(struct virtio_device *device);
-/** virtio_stop() - waits for the request under way */
+/** virtio_stop() - stop its thread, after the request in progress */
 void virtio_stop(struct virtio_device *device);
-/** virtio_destroy() - once it is stopped: frees it too */
+/** virtio_destroy() - destroy and free it; its thread is stopped */
 void virtio_destroy(struct virtio_device *device);
 
-/** virtio_running() - has the driver started it, and is it not broken? Lock held. */
+/** virtio_running() - has the driver started it, and is it not broken?  Lock held */
 bool virtio_running(const struct virtio_device *device);
 bool virtio_has(const struct virtio_device *device, unsigned int feature);
-/** virtio_set_config() - what the guest reads at @offset of the configuration */
+/** virtio_set_config() - set the guest's value at @offset of the configuration */
 void virtio_set_config(struct virtio_device *device, unsigned int offset, const void *data,
 		       unsigned int bytes);
-/** virtio_show() - the registers that the guest reads, from what the device knows; lock held */
+/** virtio_show() - update the registers that the guest reads; lock held */
 void virtio_show(struct virtio_device *device);
-/** virtio_interrupt() - @why: VIRTIO_MMIO_INT_*, or 0: repeat the interrupt for reasons that the guest has not acknowledged */
+/**
+ * virtio_interrupt() - interrupt the guest; @why: VIRTIO_MMIO_INT_*, or 0 to repeat for reasons not
+ * acknowledged
+ */
 void virtio_interrupt(struct virtio_device *device, uint32_t why);
-/** virtio_reset() - as after power-on; lock held */
+/** virtio_reset() - reset to the state after power-on; lock held */
 void virtio_reset(struct virtio_device *device);
-/** virtio_config_changed() - tell the driver so; lock held */
+/** virtio_config_changed() - tell the driver that the configuration changed; lock held */
 void virtio_config_changed(struct virtio_device *device);
-/** virtio_kick() - make the device's thread look at everything once more; any thread */
+/** virtio_kick() - make the device's thread check everything once more; any thread */
 void virtio_kick(struct virtio_device *device);
-/** virtio_broken() - the guest broke the rules: nothing more is served until it resets; lock held */
+/** virtio_broken() - stop serving until a reset, since the guest broke the rules; lock held */
 void virtio_broken(struct virtio_device *device, const char *words);
-/** virtio_complain() - a line on stderr, bounded in number: guests can cause them */
+/** virtio_complain() - print a line on stderr; the number is limited, since guests can cause them */
 void virtio_complain(struct virtio_device *device, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /**
  * virtio_pop() - queue_pop() into device->chain; a bad queue breaks the device
  *
- * True if one came.  None comes while the driver does not run the device, or it is frozen.
+ * True if there was one.  There is none while the driver does not run the device, or it is frozen.
  */
 bool virtio_pop(struct virtio_device *device, unsigned int queue);
-/** virtio_push() - give device->chain back, and interrupt if the driver wants that */
+/** virtio_push() - return device->chain, and interrupt if the driver wants it */
 void virtio_push(struct virtio_device *device, unsigned int queue, uint64_t written);
-/** virtio_push_other() - likewise a chain that was kept; any thread */
+/** virtio_push_other() - likewise for a chain that was kept; any thread */
 void virtio_push_other(struct virtio_device *device, unsigned int queue,
 		       const struct queue_chain *chain, uint64_t written);
-/** virtio_put_back() - give device->chain back to the queue unserved: it comes again */
+/** virtio_put_back() - put device->chain back to the queue, to be popped again */
 void virtio_put_back(struct virtio_device *device);
-/** virtio_more() - ask to be notified of the next buffer; true if one has come meanwhile */
+/** virtio_more() - ask for a notification of the next buffer; true if one came meanwhile */
 bool virtio_more(struct virtio_device *device, unsigned int queue);
-/** virtio_halts() - does somebody wait for the thread to freeze or end? */
+/** virtio_halts() - must the thread freeze or end? */
 bool virtio_halts(const struct virtio_device *device);
-/** virtio_breathe() - @bytes are served: now and then, let others have the lock */
+/** virtio_breathe() - count @bytes as served, and now and then let others have the lock */
 void virtio_breathe(struct virtio_device *device, uint64_t bytes);
 /**
  * virtio_spend() - likewise, while device->chain is served
  *
- * False: the driver took it away meanwhile, and guest memory must not be touched for it.
+ * False: the driver took it away meanwhile, so guest memory must not be accessed for it.
  */
 bool virtio_spend(struct virtio_device *device, uint64_t bytes);
 /**
- * virtio_serve() - the waiting chains of a queue, as far as this turn goes
- * @serve: what to do with device->chain; returns how many bytes it wrote, or -1 if there is nothing
- *         to give back: it called virtio_broken() or virtio_put_back(), or virtio_spend() said no
+ * virtio_serve() - serve the waiting chains of a queue, within this turn
+ * @serve: serves device->chain; returns the number of bytes written, or -1 if there is nothing to
+ * 	return, after virtio_broken(), virtio_put_back(), or a virtio_spend() that returned false
  */
 void virtio_serve(struct virtio_device *device, unsigned int queue,
 		  int64_t (*serve)(struct virtio_device *device, struct queue_chain *chain));
