@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Waiting for the one connection that is meant.  A port is open to all: a scanner, a health check or
- * a browser says something else, or nothing.
+ * Waits for the source's connection.  Anybody may connect to the port: a scanner, a health check or
+ * a browser, which send something else, or nothing.
  */
 #include <errno.h>
 #include <poll.h>
@@ -13,13 +13,13 @@
 #include "base/wait.h"
 #include "transport.h"
 
-#define CALLERS		8u	/* connections that have not said yet what they are */
+#define CALLERS		8u	/* connections that have not sent their greeting */
 #define GREETING	8u	/* bytes that tell */
-#define AGAIN_MS	20	/* poll() does not wait for the rest of a greeting */
+#define AGAIN_MS	20	/* for the rest of a greeting, since poll() does not wait for it */
 
 struct callers {
 	struct {
-		int fd;			/* -1: the place is free */
+		int fd;			/* -1 if the place is free */
 		int64_t until_ms;
 		bool begun;
 	} at[CALLERS];
@@ -34,7 +34,7 @@ static void drop(struct callers *callers, unsigned int i, const char *why)
 	callers->at[i].fd = -1;
 }
 
-/* The place of the one that has been silent longest, if none is free. */
+/* A free place, or the one that has been silent longest. */
 static unsigned int make_place(struct callers *callers)
 {
 	unsigned int oldest = 0;
@@ -49,7 +49,7 @@ static unsigned int make_place(struct callers *callers)
 	return oldest;
 }
 
-/* Of these the listener knows nothing: they were the connection's. */
+/* The listener does not share these options: set them for the connection. */
 static bool is_passing(int error)
 {
 	return error != EBADF && error != EINVAL && error != ENOTSOCK && error != EOPNOTSUPP &&
@@ -83,7 +83,7 @@ static enum verdict judge(struct callers *callers, unsigned int i, const char *g
 	return count == GREETING ? WANTED : UNKNOWN;
 }
 
-/* The first that is wanted, or -1. */
+/* The first connection with the right greeting, or -1. */
 static int sort_out(struct callers *callers, const struct pollfd *fds, const char *greeting)
 {
 	for (unsigned int i = 0; i < CALLERS; i++) {
@@ -106,7 +106,7 @@ static int sort_out(struct callers *callers, const struct pollfd *fds, const cha
 	return -1;
 }
 
-/* Returns for how long poll() may wait. */
+/* Returns the time for which poll() may wait. */
 static int watch(const struct callers *callers, struct pollfd *fds)
 {
 	int64_t wait = -1, now = wait_now_ms();

@@ -12,7 +12,7 @@
 static struct {
 	const char *path;
 	int note;		/* see sandbox/keeper.h */
-	bool named;		/* it has a configuration, by which it could be started */
+	bool named;		/* the VM has a configuration, so it could be started here */
 	bool marked;
 } here;
 

@@ -2,7 +2,7 @@
 /*
  * The rounds of a migration as SVG: bars for the pages sent, on a logarithmic
  * axis since rounds shrink by powers, and lines for the rates at which pages
- * were written and sent.  Told apart by texture and dashes, not by colour.
+ * were written and sent.  Textures and dashes distinguish them, not colours.
  */
 #include <errno.h>
 #include <math.h>
@@ -26,10 +26,10 @@
 
 /**
  * struct scale - the chart's axes
- * @decades: of the pages' axis, from 1 page at its bottom
- * @top: of the rates' axis, in MiB/s
- * @step: between two of its marks
- * @slot: width that each round has
+ * @decades: number of decades of the pages' axis, from 1 page on
+ * @top: end of the rates' axis, in MiB/s
+ * @step: distance of two marks of the rates' axis
+ * @slot: width of a round
  */
 struct scale {
 	unsigned int rounds;
@@ -78,7 +78,7 @@ static struct scale scale_for(struct json_object *rounds)
 
 static double y_pages(const struct scale *scale, double pages)
 {
-	/* 0 and 1 lie on the axis. */
+	/* 0 and 1 are drawn on the axis. */
 	return TOP + PLOT_H * (1 - (pages <= 1 ? 0 : log10(pages) / scale->decades));
 }
 
@@ -167,14 +167,14 @@ static void draw_lines(FILE *out, const struct scale *scale, struct json_object 
 				struct json_object *round = json_object_array_get_idx(rounds, i);
 				struct rates r = rates_of(round);
 
-				/* No log was read of a round that was cut short. */
+				/* The log of an interrupted round was not read. */
 				if (!sent && report_number(round, "unfinished"))
 					continue;
 				fprintf(out, "%.1f,%.1f ", x_middle(scale, i),
 					y_rate(scale, sent ? r.sent : r.written));
 			}
 			fprintf(out, "\"/>\n");
-			/* Once in white, so that it stands out from the bars. */
+			/* Draw it in white first, so that it stands out from the bars. */
 			if (!pass)
 				fprintf(out, "<polyline fill=\"none\" stroke=\"#000\" stroke-width=\"2\"%s points=\"",
 					sent ? " stroke-dasharray=\"6 4\"" : "");

@@ -24,8 +24,8 @@
 #define CANCELS_MAX		16
 
 /*
- * The process has one VM, which moves once at a time.  It stays after its end for as long as it is in doubt.
- * @cancels: who wants it cancelled is told once it is, under the source's lock
+ * The migration of the process' VM; only one at a time.  It stays after its end while the result is
+ * in doubt. @cancels: requests to cancel, answered at the end; under the source's lock
  */
 static struct {
 	struct source source;
@@ -49,7 +49,7 @@ static void refuse_late(struct control_request *request)
 		     request->vm->name);
 }
 
-/* The migration is over: the next one may begin.  Returns the number of @cancels that wait. */
+/* End the migration, so that the next one may begin.  Returns the number of waiting @cancels. */
 static unsigned int end_here(struct control_request *cancels[CANCELS_MAX])
 {
 	unsigned int count;
@@ -82,10 +82,10 @@ static void *run_thread(void *argument)
 			     s->cancelled ? "cancelled" : "not-migrated", "%s", s->report.words);
 		control_fail_with(request, "report", report);
 	}
-	/* Before it is told: the client may ask for another one at once. */
+	/* Do this before the answer: the client may ask for another migration at once. */
 	count = end_here(cancels);
 	control_done(request);
-	/* Only now is it known whether it could be cancelled. */
+	/* Only now it is known whether the cancellation succeeded. */
 	for (unsigned int i = 0; i < count; i++) {
 		if (moved || s->phase == MIGRATE_BROKEN)
 			refuse_late(cancels[i]);
@@ -172,7 +172,7 @@ static void on_migrate(struct control_request *request)
 	pthread_mutex_init(&s->lock, NULL);
 	wait_init(&s->changed);
 	here.under_way = true;
-	/* By the thread that looks at it before a command: the next request is judged by it. */
+	/* In the loop's thread, since the state decides about the next request. */
 	vm_set_busy(request->vm, VM_STATE_MIGRATING);
 	control_later(request);
 	ret = pthread_create(&here.thread, NULL, run_thread, request);
@@ -187,7 +187,7 @@ static void on_migrate(struct control_request *request)
 
 /* ---- migrate-cancel ------------------------------------------------------------------------ */
 
-/* The source's lock is held. */
+/* Source's lock held. */
 static void cancel(struct control_request *request, struct source *s)
 {
 	if (!here.under_way) {
@@ -200,7 +200,7 @@ static void cancel(struct control_request *request, struct source *s)
 	} else {
 		s->cancelled = true;
 		__atomic_store_n(&s->link.hurry, true, __ATOMIC_RELAXED);
-		/* Ends a wait for the target; it still hears that it was cancelled. */
+		/* End a wait for the target, which is still told of the cancellation. */
 		if (s->link.transport.fd >= 0)
 			shutdown(s->link.transport.fd, SHUT_RD);
 		control_later(request);
@@ -231,7 +231,7 @@ static void guard(struct control_request *request)
 
 	if (!leaves)
 		return;
-	/* Resumed from a file it would run beside the one that the target may have. */
+	/* If it were resumed from a file, it might run twice: the target may have it. */
 	if (phase_now() == MIGRATE_BROKEN)
 		control_fail(request, "busy", "%s: a migration is not over: %s",
 			     request->vm->name, migrate_phase_name(phase_now()));
@@ -239,7 +239,7 @@ static void guard(struct control_request *request)
 		control_fail(request, "busy", "%s: %llu pages have not come from its last host",
 			     request->vm->name,
 			     (unsigned long long)target_left(target_here()));
-	/* Its breakpoints are bytes in the guest's memory, and would go along. */
+	/* A debugger's breakpoints are bytes in guest memory, and would be sent along. */
 	else if (vm_debugged(request->vm))
 		control_fail(request, "busy", "%s has a debugger: detach it first",
 			     request->vm->name);
@@ -247,14 +247,14 @@ static void guard(struct control_request *request)
 
 /* ---- migrate-recover -------------------------------------------------------------------------- */
 
-/* The socket that the client made: a target's listens, a source's is connected. */
+/* The client's socket: for a target it listens, for a source it is connected. */
 static bool take_connection(struct control_request *request, int *to)
 {
 	if (request->fd < 0) {
 		control_fail(request, "bad-argument", NO_CONNECTION);
 		return false;
 	}
-	/* Another one was asked for before this was looked at. */
+	/* Another request came before this one was handled. */
 	if (*to >= 0)
 		close(*to);
 	*to = request->fd;
@@ -262,7 +262,7 @@ static bool take_connection(struct control_request *request, int *to)
 	return true;
 }
 
-/* The target's pages went missing: it listens.  Its lock is held while it sends. */
+/* The target lost its link: it listens.  Its lock is held while it sends. */
 static void recover_target(struct control_request *request)
 {
 	struct target *target = target_here();
@@ -271,7 +271,7 @@ static void recover_target(struct control_request *request)
 	if (take_connection(request, &target->recover_fd)) {
 		target->recover_asked = true;
 		pthread_cond_broadcast(&target->changed);
-		/* It may be listening at another address, or on a dead link, in vain. */
+		/* It may be waiting at another address, or on a dead link. */
 		target_wake(target);
 		if (target->listening)
 			transport_cut(&target->link.transport);
@@ -279,14 +279,14 @@ static void recover_target(struct control_request *request)
 	pthread_mutex_unlock(&target->lock);
 }
 
-/* The user has looked: it does not run there. */
+/* The user says that it does not run there. */
 static void take_it_back(struct control_request *request)
 {
 	struct source *s = &here.source;
 	bool busy;
 
 	pthread_mutex_lock(&s->lock);
-	/* Another one may have done so meanwhile. */
+	/* Another request may have done so meanwhile. */
 	busy = s->settling || s->theirs || s->take_back;
 	s->take_back |= !busy;
 	pthread_cond_broadcast(&s->changed);
@@ -300,7 +300,7 @@ static void take_it_back(struct control_request *request)
 	control_state_event(request->vm);
 }
 
-/* In post-copy the user may know before this end does. */
+/* In post-copy the user may notice the loss before this end does. */
 static bool source_lost(const struct source *s)
 {
 	uint64_t flowed_ns = __atomic_load_n(&s->flowed_ns, __ATOMIC_RELAXED);
@@ -309,7 +309,7 @@ static bool source_lost(const struct source *s)
 	       (s->pushing && wait_now_ns() - flowed_ns > LINK_SILENCE_NS);
 }
 
-/* The source has them: it connects. */
+/* The source has the pages: it connects. */
 static void recover_source(struct control_request *request, struct source *s)
 {
 	pthread_mutex_lock(&s->lock);

@@ -11,7 +11,7 @@ static size_t whole_pages(size_t bytes)
 	return (bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
 }
 
-/* From the allocator, so that the sanitizers see an access behind them. */
+/* Allocated so that sanitizers detect an access behind the end. */
 void *copies_alloc(size_t bytes)
 {
 	void *copies;

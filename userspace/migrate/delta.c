@@ -7,7 +7,7 @@
 #include "delta.h"
 
 #define PAGE	4096u
-#define HEADER	4u	/* bytes of a run's two lengths */
+#define HEADER	4u	/* size of a run's two lengths */
 
 static size_t equal_run(const uint8_t *a, const uint8_t *b, size_t at)
 {
@@ -20,7 +20,7 @@ static size_t equal_run(const uint8_t *a, const uint8_t *b, size_t at)
 	return at - start;
 }
 
-/* Until as many bytes in a row are equal as a new run's header costs. */
+/* A run ends at as many equal bytes as a new run's header costs. */
 static size_t different_run(const uint8_t *a, const uint8_t *b, size_t at)
 {
 	size_t start = at, end = at;
@@ -67,7 +67,7 @@ size_t delta_make(const uint8_t *before, const uint8_t *now, uint8_t *delta, siz
 
 bool delta_apply(uint8_t *page, const uint8_t *delta, size_t bytes)
 {
-	/* First the whole row is looked at, then it is done. */
+	/* Check the whole delta before applying it. */
 	for (int pass = 0; pass < 2; pass++) {
 		size_t used = 0, at = 0;
 
@@ -94,9 +94,9 @@ bool delta_apply(uint8_t *page, const uint8_t *delta, size_t bytes)
 
 /**
  * struct page_cache - see delta.h
- * @hashes: of every page as it was sent; 0: not sent yet
- * @owners: which page (+ 1) lies in a place of @copies; 0: none
- * @places: a power of two, or 0
+ * @hashes: of every page's last contents sent; 0: not sent yet
+ * @owners: the page (+ 1) in each place of @copies; 0: none
+ * @places: number of places, a power of two, or 0
  */
 struct page_cache {
 	uint64_t pages;
@@ -121,7 +121,7 @@ struct page_cache *page_cache_create(uint64_t pages, uint64_t bytes)
 	if (cache->places) {
 		cache->owners = calloc(cache->places, sizeof(*cache->owners));
 		cache->copies = copies_alloc(cache->places * PAGE);
-		/* Used a page here and there: huge ones would be cleared in vain. */
+		/* It is used sparsely, so clearing huge pages would be a waste. */
 		if (cache->copies)
 			madvise(cache->copies, cache->places * PAGE, MADV_NOHUGEPAGE);
 	}
@@ -141,7 +141,7 @@ void page_cache_destroy(struct page_cache *cache)
 	free(cache);
 }
 
-/* 64 bits: two pages that meet are as likely as an error that the checksums miss. */
+/* With 64 bits a collision is as unlikely as an error that checksums miss. */
 static uint64_t hash(const uint8_t *data)
 {
 	uint64_t a = 0x9e3779b97f4a7c15ull, b = 0xc2b2ae3d27d4eb4full, words[2];

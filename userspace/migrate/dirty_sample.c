@@ -13,9 +13,9 @@
 #include "vm/vm.h"
 
 #define PAGE		4096u
-#define LEASE_MS	5000	/* the client must ask again before this is over */
+#define LEASE_MS	5000	/* the client must ask again within this time */
 
-/* Served by the process' one control socket, for its one VM. */
+/* A process has one VM and one control socket. */
 static struct {
 	struct vm *vm;
 	pthread_mutex_t lock;
@@ -37,7 +37,7 @@ static int clear_slot(uint32_t slot, uint64_t pages)
 	return __gondola_clear_dirty(sample.vm->fd, slot, 0, pages, sample.bitmap);
 }
 
-/* As a round of a migration begins: marked, then cleared. */
+/* Begin like a round of a migration: mark, then clear. */
 static int begin_round(void)
 {
 	const struct guest_memory *memory = &sample.vm->memory;
@@ -50,7 +50,7 @@ static int begin_round(void)
 	return ret;
 }
 
-/* lock held.  False: it is over. */
+/* Lock held.  False: it has ended. */
 static bool wait_for_round(int64_t ms)
 {
 	struct timespec at = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
@@ -131,7 +131,7 @@ static int start(struct vm *vm)
 	return ret;
 }
 
-/* The loop's thread: there are no two of these at once. */
+/* Only the loop's thread calls this. */
 static void on_sample(struct control_request *request)
 {
 	unsigned int ms = control_number(request, "ms", 0, 0, 60000);

@@ -2,14 +2,14 @@
 #include "estimate.h"
 
 #define PAGE		4096.0
-#define FEW		16u	/* pages from which no speed can be told */
-#define HOPELESS	2u	/* rounds, before it is called a stall */
-#define SHRINKS		0.9	/* what must be left, at most, for another round to make sense */
+#define FEW		16u	/* pages, too few to measure a speed */
+#define HOPELESS	2u	/* rounds without progress that make a stall */
+#define SHRINKS		0.9	/* the most that may be left if another round shall help */
 
 void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint64_t dirtied)
 {
 	uint64_t had = estimate->rounds ? estimate->left : sent;
-	/* Pages that were written before their turn came are sent in the same round. */
+	/* Pages that were written before their turn are sent in the same round. */
 	uint64_t written = dirtied + (sent > had ? sent - had : 0);
 
 	if (!ns)
@@ -20,14 +20,14 @@ void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint6
 	if (sent >= FEW || estimate->page_ns <= 0) {
 		double now = (double)ns / (sent ? sent : 1);
 
-		/* The first round is of other pages than the rest: it counts once. */
+		/* The first round sends other pages than later ones: replace its values by the next. */
 		estimate->page_ns = estimate->page_ns > 0 ? (estimate->page_ns + 3 * now) / 4 : now;
 		estimate->link_rate = PAGE * 1e9 / now;
 	}
 	/*
-	 * Compare what is left with what was left, not with what was sent, which is more.  And
-	 * a guest that goes through its memory in order leaves much and little by turns: only less
-	 * than ever before is progress.
+	 * Compare the pages left with those left before, not with those sent, which are more.  A
+	 * guest that goes through its memory in order leaves many and few by turns, so only a new
+	 * minimum is progress.
 	 */
 	if (!estimate->rounds++ || dirtied < SHRINKS * estimate->least) {
 		estimate->least = dirtied;
@@ -41,11 +41,11 @@ void estimate_trip(struct estimate *estimate, uint64_t ns)
 {
 	struct estimate_stop *stop = &estimate->stop;
 
-	/* The target gets busier with the guest's pages: the latest trip says most. */
+	/* The target gets busier with pages, so the latest trip counts most. */
 	stop->trip_ns = stop->trip_ns ? (stop->trip_ns + ns) / 2 : ns;
 }
 
-/* The target answers twice, and disks are asked twice: before the state is sent, and let go. */
+/* The target answers twice; disks are flushed twice, before the state is sent and before their release. */
 static uint64_t hand_over(const struct estimate *estimate, double pages)
 {
 	const struct estimate_stop *stop = &estimate->stop;
@@ -62,7 +62,7 @@ uint64_t estimate_downtime(const struct estimate *estimate, uint64_t dirty)
 
 uint64_t estimate_postcopy(const struct estimate *estimate, uint64_t pages)
 {
-	/* What goes across is the list of the pages, a bit for each. */
+	/* Only the list of pages is sent, a bit for each. */
 	return hand_over(estimate, pages / 8 / PAGE) + estimate->stop.absent_ns;
 }
 
@@ -70,7 +70,7 @@ enum estimate_verdict estimate_judge(const struct estimate *estimate,
 				     const struct estimate_limits *limits, unsigned int round,
 				     uint64_t dirty)
 {
-	/* While each round halves what is left, one more costs less than the one before. */
+	/* While each round halves the pages left, another one is cheap. */
 	bool shrinks = dirty > FEW && 2 * estimate->left < estimate->sent;
 
 	if (estimate_downtime(estimate, dirty) <= limits->downtime_ns &&

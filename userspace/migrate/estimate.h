@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * When to stop copying: what the rounds so far say about the next.  Pure
- * arithmetic, so that it can be tested by itself.
- */
+/* The decision when to stop copying.  Pure arithmetic, so that it can be tested by itself. */
 #ifndef MIGRATE_ESTIMATE_H
 #define MIGRATE_ESTIMATE_H
 
@@ -10,14 +7,14 @@
 #include <stdint.h>
 
 /**
- * struct estimate_stop - what stopping the guest costs besides its pages, measured while it runs
- * @pause_ns: until all vCPUs stand
- * @state_ns: the state of the vCPUs and of the VM is read, and may go as fast as the user allows
- * @state_bytes: of it
- * @disk_ns: a disk that has nothing to write says so
- * @trip_ns: a question, and its answer by the target's thread that takes pages
- * @load_ns: the target loads that state
- * @absent_ns: post-copy: the target prepares memory for pages that are not there
+ * struct estimate_stop - the cost of stopping the guest without its pages, measured while it runs
+ * @pause_ns: until all vCPUs have stopped
+ * @state_ns: to read the state of vCPUs and VM, and send it at the user's limit
+ * @state_bytes: size of this state
+ * @disk_ns: to flush a disk that has nothing to write
+ * @trip_ns: for a question and the answer of the target's thread that takes pages
+ * @load_ns: for the target to load this state
+ * @absent_ns: post-copy: for the target to prepare memory for missing pages
  */
 struct estimate_stop {
 	uint64_t pause_ns;
@@ -30,15 +27,15 @@ struct estimate_stop {
 };
 
 /**
- * struct estimate - what was learned from rounds
- * @page_ns: time to send one dirty page, of late
- * @dirty_rate: bytes a second that the guest writes, by pages
- * @link_rate: bytes of guest memory a second that get across
- * @stop: what is to be added to the time of the pages that are left
- * @sent, @left: pages of the last round, and dirty after it
- * @least: dirty after the round that left the fewest
- * @rounds: so far
- * @hopeless: rounds since @least that left as much as the round before them
+ * struct estimate - measurements of the rounds
+ * @page_ns: time to send a dirty page, recently
+ * @dirty_rate: bytes per second that the guest dirties, in whole pages
+ * @link_rate: bytes of guest memory transferred per second
+ * @stop: to be added to the time for the pages left
+ * @sent, @left: pages sent in the last round, and dirty after it
+ * @least: the least number of dirty pages after a round
+ * @rounds: number of rounds so far
+ * @hopeless: rounds since @least that left as many pages as the round before
  */
 struct estimate {
 	double page_ns;
@@ -53,9 +50,9 @@ struct estimate {
 };
 
 /**
- * struct estimate_limits - what the user wants
- * @downtime_ns: at most
- * @rounds: at most, before the guest is stopped whatever comes of it
+ * struct estimate_limits - the user's limits
+ * @downtime_ns: the longest downtime
+ * @rounds: the most rounds before the guest is stopped in any case
  */
 struct estimate_limits {
 	uint64_t downtime_ns;
@@ -64,23 +61,23 @@ struct estimate_limits {
 
 enum estimate_verdict {
 	ESTIMATE_AGAIN,			/* another round will help */
-	ESTIMATE_STOP,			/* what is left fits the downtime, and would not shrink much */
+	ESTIMATE_STOP,			/* the pages left fit the downtime */
 	ESTIMATE_STALLED,		/* pages are written as fast as they are sent */
 	ESTIMATE_TOO_MANY,		/* no more rounds */
 };
 
 /**
- * estimate_round() - a round is over
- * @sent: pages that were dirty and are across
- * @ns: how long it took
+ * estimate_round() - add the measurements of a round
+ * @sent: dirty pages that were sent
+ * @ns: its duration
  * @dirtied: pages that are dirty now
  */
 void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint64_t dirtied);
-/** estimate_trip() - another question was answered after @ns */
+/** estimate_trip() - add the time of another question */
 void estimate_trip(struct estimate *estimate, uint64_t ns);
-/** estimate_downtime() - if the guest were stopped with so many dirty pages */
+/** estimate_downtime() - estimate the downtime with so many dirty pages */
 uint64_t estimate_downtime(const struct estimate *estimate, uint64_t dirty);
-/** estimate_postcopy() - if it were stopped and its pages came later, @pages of memory in all */
+/** estimate_postcopy() - estimate the downtime of a switch to post-copy, with @pages of memory */
 uint64_t estimate_postcopy(const struct estimate *estimate, uint64_t pages);
 enum estimate_verdict estimate_judge(const struct estimate *estimate,
 				     const struct estimate_limits *limits, unsigned int round,

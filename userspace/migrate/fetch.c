@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Post-copy, the target: the VM runs and its pages come.  A thread that touches
- * a page that is not here waits: a vCPU leaves GONDOLA_RUN and waits in the launcher,
- * where it can be paused; a device's thread, or a system call of it, waits in
- * userfaultfd.  Both make the page be asked for.
+ * Post-copy, the target: the VM runs and its pages arrive.  A thread that touches a missing page
+ * waits: a vCPU returns from GONDOLA_RUN and waits in the launcher, where it can be paused; a
+ * device's thread, or its system call, waits in userfaultfd.  Both cause a request for the page.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +32,7 @@
 #define PAGE		4096u
 #define POLL_NS		20000000l	/* how often a waiter checks for a stop request */
 
-/* One that serves the kernel's own accesses too: devices read files into guest memory. */
+/* It must handle the kernel's accesses, too, since devices read files into guest memory. */
 static int open_uffd(void)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -109,7 +108,7 @@ static void want(struct target *target, uint64_t page)
 	target->asked_ns[page] = wait_now_ns();
 	target->counts.faults++;
 	PROBE_MIGRATE_FAULT(gpa);
-	/* If it fails the reader hears of it too. */
+	/* If this fails, the reader finds out, too. */
 	if (target->said && !target->broken)
 		link_put(&target->link, WIRE_WANT, &gpa, sizeof(gpa));
 }
@@ -172,7 +171,7 @@ static bool absent(struct vcpu *vcpu, uint64_t gpa)
 		waited = true;
 		wait_a_moment(target);
 	}
-	/* Still not here: a pause or an end must not find this thread waiting in the kernel. */
+	/* Still missing: do not wait in the kernel, since a pause or an end must reach this thread. */
 	waited |= test(target->missing, page);
 	pthread_mutex_unlock(&target->lock);
 	return waited;
@@ -235,7 +234,7 @@ static void on_fault(struct target *target, uint64_t address)
 	if (test(target->missing, page))
 		want(target, page);
 	else
-		/* It was zero at the source and never touched here. */
+		/* The page was zero at the source, and was never touched here. */
 		place_zero(target, page);
 	pthread_mutex_unlock(&target->lock);
 }
@@ -322,7 +321,7 @@ bool fetch_begin(struct target *target)
 	target->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (target->uffd < 0 || target->stop_fd < 0)
 		return link_fail(&target->link, "no userfaultfd: %s", strerror(errno));
-	/* A huge page would bring what is not here yet. */
+	/* A huge page would contain pages that are missing. */
 	madvise(target->vm->memory.base, target->vm->memory.bytes, MADV_NOHUGEPAGE);
 	if (!drop_missing(target))
 		return false;
@@ -370,7 +369,7 @@ static int take_page(void *argument, const struct stream_page *page, const uint8
 	}
 	number = target_page(target, page->gpa);
 	pthread_mutex_lock(&target->lock);
-	/* The guest's own copy is newer. */
+	/* The guest's copy is newer. */
 	if (test(target->missing, number)) {
 		placed = place(target, number, data);
 		if (placed)
@@ -407,14 +406,14 @@ static bool take_zeroes(struct target *target, const struct stream_record *recor
 				   strerror(errno));
 }
 
-/* Over one link: true when the source has sent everything and it is here. */
+/* Receive over one link.  True once the source has sent everything and it has arrived. */
 static bool take_all(struct target *target)
 {
 	struct stream_record record;
 	bool sent;
 
 	for (;;) {
-		/* The source sends for as long as it has anything: silence is a loss. */
+		/* The source sends as long as it has pages, so silence means that the link is lost. */
 		if (!link_heard(&target->link))
 			return link_fail(&target->link, "nothing comes");
 		if (!link_read(&target->link, &record))
@@ -439,7 +438,7 @@ static bool take_all(struct target *target)
 	pthread_mutex_lock(&target->lock);
 	sent = link_put(&target->link, WIRE_FINISHED, &target->counts, sizeof(target->counts));
 	pthread_mutex_unlock(&target->lock);
-	/* The source may miss it: it has nothing that is needed any more. */
+	/* It does not matter if the source misses this: no page is needed any more. */
 	(void)sent;
 	return true;
 }
@@ -492,7 +491,7 @@ void fetch_ask_again(struct target *target)
 	}
 }
 
-/* Waits for the user to name an address, and for a connection there, which may fail. */
+/* Wait until the user gives an address, and for a connection there, which may fail. */
 static bool next_link(struct target *target)
 {
 	uint64_t count;
@@ -500,7 +499,7 @@ static bool next_link(struct target *target)
 	int fd;
 
 	pthread_mutex_lock(&target->lock);
-	/* No message may reach us when the VM ends: devices wait for us, vCPUs for them. */
+	/* When the VM ends no message may come, while devices wait for us, and vCPUs for devices. */
 	while (!target->recover_asked && !vm_ending(target->vm))
 		wait_a_moment(target);
 	target->recover_asked = false;
@@ -520,7 +519,7 @@ static bool next_link(struct target *target)
 	return reconnect(target, fd);
 }
 
-/* Until there is a connection; false when the VM ends. */
+/* Wait for a connection; false if the VM ends. */
 static bool recover(struct target *target)
 {
 	struct link *link = &target->link;
@@ -558,7 +557,7 @@ void fetch_all(struct target *target)
 		has_link(target, false);
 		__atomic_store_n(&target->phase, MIGRATE_BROKEN, __ATOMIC_RELEASE);
 		if (!recover(target)) {
-			/* Threads that wait for a page get an empty one, and can end; no disk does. */
+			/* Give waiting threads an empty page, so that they can end; but not disks. */
 			__atomic_store_n(&target->vm->memory.lost, true, __ATOMIC_RELEASE);
 			fetch_end(target);
 			return;
@@ -576,14 +575,14 @@ void fetch_all(struct target *target)
 	__atomic_store_n(&target->vm->memory.absent, false, __ATOMIC_RELEASE);
 }
 
-/* Over a new link: it hears that nothing is missing, says the same, and hears that all is here. */
+/* Over a new link: tell the source that nothing is missing, and complete the exchange. */
 static bool tell_again(struct target *target)
 {
 	return next_link(target) && take_all(target) &&
 	       link_expect(&target->link, WIRE_BYE, NULL, 0);
 }
 
-/* The last word of the source, on the link that there is. */
+/* Wait for the source's last record on the present link. */
 static bool hear_bye(struct target *target)
 {
 	uint64_t words = (target->pages + 63) / 64;
@@ -591,7 +590,7 @@ static bool hear_bye(struct target *target)
 
 	transport_timeout(&target->link.transport, LINK_TIMEOUT_MS);
 	pthread_mutex_lock(&target->lock);
-	/* A source that asks again, over another link, is told that none is missing. */
+	/* Tell a source that asks over another link that no page is missing. */
 	if (!target->missing)
 		target->missing = calloc(words, sizeof(*target->missing));
 	target->unconfirmed = target->missing;

@@ -16,8 +16,8 @@
 #define NS		1000000000ull
 #define PIECE_MIN	4096u
 #define DRAIN_LOOK_NS	200000u
-#define SLICE_NS	50000000ull	/* of a pause, so that a hurry is noticed */
-#define BURST_NS	20000000ull	/* of what was not used, this much may be made up for */
+#define SLICE_NS	50000000ull	/* the longest pause, so that a hurry is noticed */
+#define BURST_NS	20000000ull	/* the most unused time that may be made up for */
 
 bool link_fail(struct link *link, const char *format, ...)
 {
@@ -50,7 +50,7 @@ static void pace(struct link *link, uint64_t bytes)
 	}
 }
 
-/* With a limit in small pieces: the other end must not take a pause for the link's end. */
+/* With a limit send small pieces: the other end must not take a long pause for a lost link. */
 static ssize_t send_some(struct link *link, const struct msghdr *message)
 {
 	size_t most = __atomic_load_n(&link->limit, __ATOMIC_RELAXED) / 16;
@@ -64,7 +64,7 @@ static ssize_t send_some(struct link *link, const struct msghdr *message)
 		    first->iov_len < most ? first->iov_len : most, MSG_NOSIGNAL);
 }
 
-/* All of it, or -errno.  A send that moves nothing within the socket's time fails. */
+/* Send everything, or return -errno.  Fails if nothing can be sent within the socket's timeout. */
 static int write_all(void *argument, const struct iovec *iov, unsigned int count)
 {
 	struct link *link = argument;
@@ -176,7 +176,7 @@ static bool take_refusal(struct link *link, const struct stream_record *record)
 
 	memcpy(words, record->data, bytes);
 	words[bytes] = 0;
-	/* They go to somebody's terminal. */
+	/* These words are printed on a terminal. */
 	for (size_t i = 0; i < bytes; i++)
 		if ((unsigned char)words[i] < ' ' || words[i] == 0x7f)
 			words[i] = '?';
@@ -239,7 +239,7 @@ bool link_lost(struct link *link)
 
 	link->error.words[0] = 0;
 	transport_timeout(&link->transport, 1000);
-	/* Only a refusal is news; what else fails here is the same loss. */
+	/* Only a refusal is new; another failure here is the same loss. */
 	while (link_read(link, &record))
 		;
 	if (link->refused)

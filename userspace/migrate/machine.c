@@ -10,7 +10,7 @@
 #include "device/state.h"
 #include "machine.h"
 
-#define STATE_MAX	(64u << 10)	/* of the module's records of one object */
+#define STATE_MAX	(64u << 10)	/* size of the module's records of one object */
 #define PROGRESS_PAGES	4096u
 
 /* ---- saving ------------------------------------------------------------------------------ */
@@ -208,7 +208,7 @@ void machine_loader_free(struct machine_loader *loader)
 	loader->seen = NULL;
 }
 
-/* Where a page of the guest's lies; NULL and an error if it has none there, or had it already. */
+/* The address of a guest page; NULL and an error if there is none, or it came already. */
 static uint8_t *place(struct machine_loader *loader, const struct stream_record *record,
 		      uint64_t gpa)
 {
@@ -263,14 +263,14 @@ static int load_zero(struct machine_loader *loader, const struct stream_record *
 
 			if (!at)
 				return -1;
-			/* Fresh memory reads as zero, and stays unallocated. */
+			/* New memory reads as zero; do not allocate it. */
 			if (!stream_page_is_zero(at))
 				memset(at, 0, STREAM_PAGE);
 		}
 	return 0;
 }
 
-/* The module judges field by field; its verdict in words. */
+/* The module checks each field; report its verdict in words. */
 static int load_module_state(struct machine_loader *loader, const struct stream_record *record,
 			     int fd, const void *data, uint64_t bytes)
 {
@@ -333,7 +333,7 @@ static int load_clock(struct machine_loader *loader, const struct stream_record 
 
 	if (loader->clock)
 		return stream_refuse(loader->reader, record, "the clock comes twice");
-	/* Three centuries; what is computed from it must not wrap. */
+	/* A limit of three centuries, so that computations do not wrap. */
 	if (clock->vm_ns >> 63)
 		return stream_refuse(loader->reader, record, "no clock shows that");
 	loader->clock = true;

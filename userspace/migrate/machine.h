@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A whole VM to and from a stream: suspend and resume use all of it, migration
- * the parts.  The order that a reader relies on: configuration, CPUID; then
- * memory and state in any order; the end.
+ * Writes a whole VM to a stream, and reads it.  Suspend and resume use all of it, migration uses
+ * parts. A reader relies on this order: configuration, CPUID; then memory and state in any order;
+ * the end.
  */
 #ifndef MIGRATE_MACHINE_H
 #define MIGRATE_MACHINE_H
@@ -15,19 +15,20 @@
 
 /* ---- saving: each 0, or -errno with @error --------------------------------------------- */
 
-/** machine_put_config() - configuration and CPUID; the VM may run */
+/** machine_put_config() - write configuration and CPUID; the VM may run */
 int machine_put_config(struct vm *vm, struct stream_writer *writer, struct error *error);
 /**
- * machine_rehearse_state() - read what the module has of the VM and its vCPUs, to no end
+ * machine_rehearse_state() - read the module's state of VM and vCPUs, to measure the time
  *
- * The vCPUs stand.  Returns how many bytes it is, or 0 with @error.
+ * The vCPUs are stopped.  Returns the number of bytes, or 0 with @error.
  */
 uint64_t machine_rehearse_state(struct vm *vm, struct error *error);
-/** machine_put_state() - module, vCPUs, devices, clock.  The VM is paused, its devices are frozen */
+/** machine_put_state() - write module, vCPUs, devices, clock; VM paused, devices frozen */
 int machine_put_state(struct vm *vm, struct stream_writer *writer, struct error *error);
 /**
- * machine_put_memory() - every page once; likewise
- * @progress: called now and then with the pages done so far; false: give up (-ECANCELED); or NULL
+ * machine_put_memory() - write every page once; likewise
+ * @progress: called now and then with the number of pages done; false: give up (-ECANCELED); or
+ * 	NULL
  */
 int machine_put_memory(struct vm *vm, struct stream_writer *writer,
 		       bool (*progress)(void *argument, uint64_t done, uint64_t all),
@@ -36,9 +37,9 @@ int machine_put_memory(struct vm *vm, struct stream_writer *writer,
 /* ---- loading: each 0, or -1 with reader->error ------------------------------------------ */
 
 /**
- * struct machine_config - what comes first in a stream
+ * struct machine_config - the start of a stream
  * @json: the configuration (struct json_object)
- * @cpuid, @nr_cpuid: what the vCPUs are shown
+ * @cpuid, @nr_cpuid: the vCPUs' CPUID
  */
 struct machine_config {
 	struct json_object *json;
@@ -46,16 +47,16 @@ struct machine_config {
 	uint32_t nr_cpuid;
 };
 
-/** machine_read_config() - the first two records */
+/** machine_read_config() - read the first two records */
 int machine_read_config(struct stream_reader *reader, struct machine_config *config);
 
 /**
- * struct machine_loader - a machine being filled
- * @seen: a bit for each page that came; NULL: not counted
- * @missing: pages that did not come yet
- * @vcpus: a bit for each vCPU whose state came
- * @vm_state: the module's records of the VM came
- * @clock: the launcher's clock came
+ * struct machine_loader - a machine that is being loaded
+ * @seen: a bit for each page that has arrived; NULL: not counted
+ * @missing: number of pages that have not arrived
+ * @vcpus: a bit for each vCPU whose state has arrived
+ * @vm_state: the module's records of the VM have arrived
+ * @clock: the launcher's clock has arrived
  */
 struct machine_loader {
 	struct vm *vm;
@@ -68,8 +69,8 @@ struct machine_loader {
 };
 
 /**
- * machine_loader_init() - the VM is paused for PAUSE_START, its devices are incoming and frozen
- * @count_pages: machine_loaded() is to find that each page of memory came
+ * machine_loader_init() - begin to load; VM paused for PAUSE_START, devices incoming and frozen
+ * @count_pages: machine_loaded() checks that each page has arrived
  */
 int machine_loader_init(struct machine_loader *loader, struct vm *vm,
 			struct stream_reader *reader, bool count_pages);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Rounds of copying: what was written since it was sent last, until little enough is left. */
+/* Rounds of copying: each sends the pages written since they were last sent, until few enough are left. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static uint64_t slot_first(const struct source *s, uint64_t page)
 	return SLOT_OF(s, page) ? s->vm->memory.low / PAGE : 0;
 }
 
-/* The log of pages [page, page + count), which lie in one slot; @page is a multiple of 64 in it. */
+/* Read the log of pages [page, page + count) in one slot; @page is a multiple of 64 in it. */
 static int log_call(struct source *s, uint64_t page, uint64_t count, bool clear)
 {
 	uint64_t first = slot_first(s, page);
@@ -41,7 +41,7 @@ static int log_call(struct source *s, uint64_t page, uint64_t count, bool clear)
 		       __gondola_get_dirty(fd, slot, page - first, count, bitmap);
 }
 
-/* Pages of a chunk that starts at @page: it ends with the slot. */
+/* The number of pages of the chunk at @page, which ends with the slot at the latest. */
 static uint64_t chunk_at(const struct source *s, uint64_t page, uint64_t want)
 {
 	uint64_t end = SLOT_OF(s, page) ? s->pages : s->vm->memory.low / PAGE;
@@ -64,9 +64,9 @@ static uint64_t count_bits(const struct source *s)
 }
 
 /*
- * Read which pages are in the balloon now.  They stay dirty in the log and are passed over.
- * One that the guest takes back is found in the next round, and in the last nothing moves any
- * more.  One that it writes without a word, as it promised not to, is sent: it is not empty.
+ * Read the balloon's bitmap.  Pages in the balloon stay dirty in the log and are skipped.  A page
+ * that the guest takes back is found in the next round; in the last one nothing changes any more.
+ * If the guest writes such a page against its promise it is sent, since it is not empty.
  */
 static void read_balloon(struct source *s)
 {
@@ -78,7 +78,7 @@ static void read_balloon(struct source *s)
 		memory_keep_empty(&s->vm->memory, s->left_out);
 }
 
-/* Into s->dirty, all of it; returns how many are to be sent, or -1. */
+/* Read the whole log to s->dirty; returns the number of pages to send, or -1. */
 static int64_t read_log(struct source *s)
 {
 	uint64_t page = 0;
@@ -127,10 +127,10 @@ bool precopy_begin(struct source *s)
 		s->cache = page_cache_create(s->pages, s->options.cache);
 	if (!s->dirty || !s->heat || !s->left_out || (s->options.delta && !s->cache))
 		return link_fail(&s->link, "out of memory");
-	/* A slot's log is asked for by words: the second slot must begin with one of ours. */
+	/* The log is read in words, so the second slot must begin with a word of ours. */
 	if (s->vm->memory.bytes > s->vm->memory.low && s->vm->memory.low / PAGE % 64)
 		return link_fail(&s->link, "memory is cut at an odd place");
-	/* Its log would not begin with all pages. */
+	/* Otherwise its log would not begin with all pages. */
 	dirty_sample_stop();
 	ret = memory_log_dirty(&s->vm->memory, true);
 	if (ret)
@@ -162,7 +162,7 @@ bool precopy_send_page(struct source *s, uint64_t page, struct report_round *rou
 	uint64_t gpa = page_gpa(s, page);
 	size_t bytes;
 
-	/* The guest may be writing it: all that is said of it must be said of one thing. */
+	/* The guest may be writing it, so take a copy and use only that. */
 	memcpy(copy, s->vm->memory.base + page * PAGE, PAGE);
 	round->pages++;
 	if (s->options.zero && stream_page_is_zero(copy)) {
@@ -177,7 +177,7 @@ bool precopy_send_page(struct source *s, uint64_t page, struct report_round *rou
 			round->same++;
 			return true;
 		}
-		/* In the first round every page comes by: none is known to come again. */
+		/* In the first round do not keep copies: it is unknown which pages will come again. */
 		bytes = page_cache_delta(s->cache, page, copy, s->round > 1, delta, sizeof(delta));
 		if (bytes) {
 			round->delta++;
@@ -198,7 +198,7 @@ static bool any_in(const struct source *s, uint64_t page, uint64_t count)
 	return false;
 }
 
-/* Those of a chunk that the balloon has are passed over. */
+/* Skip pages of the chunk that are in the balloon. */
 static void leave_out(struct source *s, uint64_t page, uint64_t count, struct report_round *round)
 {
 	for (uint64_t i = page / 64; i < (page + count + 63) / 64; i++) {
@@ -211,9 +211,9 @@ static void leave_out(struct source *s, uint64_t page, uint64_t count, struct re
 }
 
 /*
- * Mark a chunk clean: s->dirty then has what was dirty there, and later writes come in the next
- * round.  Asked for also where the log had nothing when it was read: a page may have been written
- * since, and each event is to bear the round before the one that sends its page.
+ * Clear the log of a chunk: s->dirty then has its dirty pages, and later writes belong to the next
+ * round.  Do it even if the log had no pages when it was read: one may have been written since, and
+ * its event must have the round before the one that sends the page.
  */
 static int take_chunk(struct source *s, uint64_t page, uint64_t count)
 {
@@ -227,7 +227,7 @@ static int take_chunk(struct source *s, uint64_t page, uint64_t count)
 	return log_call(s, page, count, true);
 }
 
-/* In the last round the log stands still. */
+/* In the last round the log does not change. */
 static bool send_chunk(struct source *s, uint64_t page, uint64_t count, struct report_round *round)
 {
 	int ret = 0;
@@ -270,11 +270,11 @@ static bool send_round(struct source *s, struct report_round *round)
 	}
 	if (!link_flush(&s->link))
 		return link_lost(&s->link);
-	/* Data in a buffer would make a slow link look fast, and the downtime short. */
+	/* Data in buffers would make a slow link look fast, and the downtime short. */
 	return s->phase != MIGRATE_COPY || link_drain(&s->link);
 }
 
-/* Also of one that fails it is noted what it was. */
+/* Note the round even if it fails. */
 static bool one_round(struct source *s)
 {
 	struct report_round *round = report_round_add(&s->report);
@@ -320,7 +320,7 @@ static void note_stall(struct source *s)
 		 s->round, s->estimate.dirty_rate / 1048576, s->estimate.link_rate / 1048576);
 }
 
-/* True: go on with rounds. */
+/* True: continue with rounds. */
 static bool slow_down(struct source *s)
 {
 	unsigned int percent = throttle_percent();
@@ -333,7 +333,7 @@ static bool slow_down(struct source *s)
 	if (percent > THROTTLE_MAX)
 		percent = THROTTLE_MAX;
 	throttle_set(s->vm, percent);
-	/* If the next round is no better, the next step follows. */
+	/* If the next round is no better, take the next step. */
 	s->estimate.hopeless = 1;
 	PROBE_MIGRATE_THROTTLE(percent);
 	s->report.answer = "throttle";
@@ -343,14 +343,14 @@ static bool slow_down(struct source *s)
 	return true;
 }
 
-/* A stall, or too many rounds: by policy.  @stop: out: stop the guest now. */
+/* Handle a stall, or too many rounds, by policy.  @stop: out: stop the guest now. */
 static bool answer(struct source *s, bool *stop, bool *postcopy)
 {
 	note_stall(s);
 	*stop = true;
 	switch (s->options.on_stall) {
 	case ON_STALL_THROTTLE:
-		/* At the last step it is as slow as it gets. */
+		/* At the last step the guest cannot be slowed down more. */
 		*stop = !slow_down(s);
 		return true;
 	case ON_STALL_POSTCOPY:

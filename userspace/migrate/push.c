@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Post-copy, the source: the VM runs at the target and its pages follow.  First
- * come those that it waits for; then those around them, outwards from the last
- * such page; then the rest, most recently written first.  When the link is lost
- * the pages stay here until the user gives another one.
+ * Post-copy, the source: the VM runs at the target and its pages follow.  First come pages for
+ * which it waits; then those around them, outwards from the last such page; then the rest, most
+ * recently written first.  If the link is lost the pages stay here until the user gives another
+ * link.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,11 +18,11 @@
 #include "base/fail.h"
 #include "base/wait.h"
 
-#define WANTS		1024u		/* pages asked for and not yet sent */
-#define PIVOTS		8u		/* places that the guest asked at lately */
-#define BUBBLE		64u		/* pages sent around each, at most, to either side */
-#define BATCH		8u		/* pages between two looks at what is wanted */
-#define QUEUED_MAX	(96u << 10)	/* more unsent bytes than that make who waits wait longer */
+#define WANTS		1024u		/* pages requested and not yet sent */
+#define PIVOTS		8u		/* places of recent requests */
+#define BUBBLE		64u		/* the most pages sent around each, on either side */
+#define BATCH		8u		/* pages between two checks for requests */
+#define QUEUED_MAX	(96u << 10)	/* with more unsent bytes a requested page would be late */
 
 struct pivot {
 	uint64_t left;
@@ -31,11 +31,11 @@ struct pivot {
 };
 
 /**
- * struct push - the pushing of one link
- * @wants: a ring of pages, from @first on
- * @order: pages by recency; @next is looked at next
+ * struct push - the state of sending over one link
+ * @wants: a ring of requested pages, from @first on
+ * @order: pages by recency; @next is the next one to check
  * @left: pages that the target still lacks
- * @pivots: the last one first
+ * @pivots: places of requests, the last one first
  */
 struct push {
 	struct source *s;
@@ -90,7 +90,7 @@ static bool take_wants(struct push *push, const struct stream_record *record)
 		if (!memory_at(&s->vm->memory, gpas[i] & ~4095ull, 4096))
 			return link_fail(&s->link, "the target wants 0x%llx, which is no memory",
 					 (unsigned long long)gpas[i]);
-		/* One that is dropped here comes with the rest. */
+		/* A request that is dropped here is sent with the rest. */
 		if (push->count < WANTS)
 			push->wants[(push->first + push->count++) % WANTS] = at / 4096;
 	}
@@ -107,7 +107,7 @@ static void *read_wants(void *argument)
 	while (good && !push->finished) {
 		struct pollfd ready = { .fd = s->link.transport.fd, .events = POLLIN };
 
-		/* Silence is no loss: the guest may want nothing for long. */
+		/* Silence does not mean a loss: the guest may need no page for long. */
 		while (poll(&ready, 1, -1) < 0 && errno == EINTR)
 			;
 		good = link_read(&s->link, &record);
@@ -130,7 +130,7 @@ static void *read_wants(void *argument)
 
 /* ---- what goes when -------------------------------------------------------------------- */
 
-/* By counting: the warmest first, by address among equals. */
+/* Sort by counting: the most recent first, equal ones by address. */
 static bool make_order(struct push *push)
 {
 	const struct source *s = push->s;
@@ -169,7 +169,7 @@ static void new_pivot(struct push *push, uint64_t page)
 	push->pivots[0] = (struct pivot){ .left = page, .right = page };
 }
 
-/* True if something was wanted. */
+/* True if a page was requested. */
 static bool serve_wants(struct push *push)
 {
 	struct source *s = push->s;
@@ -196,7 +196,7 @@ static bool serve_wants(struct push *push)
 	}
 }
 
-/* The next page outwards from the latest place that has one left. */
+/* The next page outwards from the most recent place that has pages left. */
 static bool send_around(struct push *push)
 {
 	struct source *s = push->s;
@@ -205,7 +205,7 @@ static bool send_around(struct push *push)
 		struct pivot *pivot = &push->pivots[i];
 
 		while (pivot->sent < BUBBLE) {
-			/* Programs go upwards more often: two steps there for one down. */
+			/* Programs go upwards more often: two steps up for one down. */
 			uint64_t page = pivot->sent++ % 3 == 2 && pivot->left ? --pivot->left :
 					++pivot->right;
 
@@ -268,8 +268,8 @@ static void flowed(struct source *s)
 }
 
 /*
- * Does what was sent get across?  @before: bytes that lay in this host's buffers when last looked
- * at; @posted: the target has an answer to give, which takes it no time.
+ * Does the link transfer data?  @before: unsent bytes at the last check; @posted: the target owes
+ * an answer, which takes no time.
  */
 static bool flows(struct source *s, unsigned int *before, bool posted)
 {
@@ -282,7 +282,7 @@ static bool flows(struct source *s, unsigned int *before, bool posted)
 	       link_fail(&s->link, "nothing gets across");
 }
 
-/* Over one link, until all is there (true) or the link is gone. */
+/* Send over one link, until everything has arrived (true) or the link is lost. */
 static bool push_over(struct source *s, struct push *push)
 {
 	unsigned int unsent = 0;
@@ -317,7 +317,7 @@ static bool push_over(struct source *s, struct push *push)
 
 /* ---- another link -------------------------------------------------------------------- */
 
-/* Ask the target what it lacks: pages that were under way when the link broke are lost. */
+/* Ask the target for its missing pages: pages in flight were lost with the link. */
 static bool take_missing(struct source *s)
 {
 	struct stream_record record;
@@ -398,7 +398,7 @@ void push_all(struct source *s)
 {
 	struct push push;
 
-	/* The target dropped what it had of these pages: a difference would mean nothing. */
+	/* The target has dropped these pages, so deltas would be meaningless. */
 	page_cache_destroy(s->cache);
 	s->cache = NULL;
 	for (;;) {

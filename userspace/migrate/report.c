@@ -84,7 +84,7 @@ static struct json_object *downtime_json(const struct report *report)
 	return out;
 }
 
-/* The cost of stopping the guest now: known after each whole round. */
+/* Is the cost of stopping the guest now known?  It is after each complete round. */
 static bool expects(const struct report *report)
 {
 	return !report->stopped && report->nr_rounds && !report->rounds[0].unfinished;
@@ -166,7 +166,7 @@ static void print_rounds(struct json_object *rounds, FILE *out)
 	}
 }
 
-/* How far did one get that failed? */
+/* Print how far a failed migration got. */
 static void print_reached(struct json_object *report, size_t rounds, FILE *out)
 {
 	tell_to(out, "  it got as far as phase %s", report_text(report, "phase"));
@@ -193,7 +193,7 @@ static void print_downtime(struct json_object *downtime, const char *outcome, FI
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		int64_t ns = report_number(downtime, parts[i][0]);
 
-		/* One that failed did not come to all of them. */
+		/* A failed migration did not reach all of them. */
 		if (!ns && (!moved || !strcmp(parts[i][0], "back_ns")))
 			continue;
 		tell_to(out, "%s %s %.1f", comma, parts[i][1], ns / MS);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The report of a migration: collected by the source, told as JSON, drawn as a chart. */
+/* The report of a migration: collected by the source, printed as JSON, drawn as a chart. */
 #ifndef MIGRATE_REPORT_H
 #define MIGRATE_REPORT_H
 
@@ -9,23 +9,23 @@
 #include <json-c/json.h>
 #include "base/error.h"
 
-#define REPORT_MAX_ROUNDS	64	/* more are added up in the last */
+#define REPORT_MAX_ROUNDS	64	/* later rounds are added to the last */
 
 /**
- * struct report_round - one pass over what was written since the pass before
+ * struct report_round - a pass over the pages written since the last pass
  * @number: from 1; the stop-and-copy round is the last
- * @pages: that were looked at, being dirty: the sum of the next five
- * @full: sent whole (perhaps compressed)
- * @zero: told to be zero
- * @delta: sent as what changed
- * @same: found to be what the target has: not sent
- * @left_out: in the balloon: not sent
+ * @pages: dirty pages handled: the sum of the next five
+ * @full: sent as a whole (perhaps compressed)
+ * @zero: sent as zero
+ * @delta: sent as a delta
+ * @same: not sent, since the target has the contents
+ * @left_out: not sent, since they are in the balloon
  * @bytes: on the link
- * @ns: how long it took
+ * @ns: duration
  * @dirtied: pages dirty when it ended
- * @dirty_rate: bytes a second that the guest wrote meanwhile, by pages
- * @throttle: percent of the time that the vCPUs were made to sleep
- * @unfinished: it was cut short: what was dirty then is not known
+ * @dirty_rate: bytes per second that the guest dirtied meanwhile, in whole pages
+ * @throttle: percentage of time for which vCPUs had to sleep
+ * @unfinished: it was interrupted, so the number of dirty pages is unknown
  */
 struct report_round {
 	unsigned int number;
@@ -44,15 +44,15 @@ struct report_round {
 };
 
 /**
- * struct report_downtime - its parts, in order; together they are the downtime
- * @pause_ns: until all vCPUs and devices stood
+ * struct report_downtime - the parts of the downtime, in order
+ * @pause_ns: until all vCPUs and devices had stopped
  * @copy_ns: the last round
- * @state_ns: the machine's state, read and sent
- * @load_ns: the target has read and checked all
- * @commit_ns: until the source knows that the VM is the target's
- * @back_ns: instead of the rest of them, if it failed: until the VM could go on here
+ * @state_ns: to read and send the machine's state
+ * @load_ns: until the target had read and checked everything
+ * @commit_ns: until the source knew that the VM is the target's
+ * @back_ns: if it failed, instead of later parts: until the VM could continue here
  *
- * The target lets it run within @commit_ns, before the source hears of it.
+ * The target runs the VM within @commit_ns, before the source learns of it.
  */
 struct report_downtime {
 	uint64_t pause_ns;
@@ -64,20 +64,21 @@ struct report_downtime {
 };
 
 /**
- * struct report - a migration as the source saw it
+ * struct report - the source's report of a migration
  * @name: of the VM
  * @outcome: "migrated", "failed", "cancelled" or "in-doubt"
- * @phase: the last one that it reached before it ended
- * @words: why, in a sentence
- * @stall: why it would not have ended by itself, or ""
- * @answer: what was done about it: "throttle", "post-copy", "fail", or ""
- * @answer_cost: what that cost, in words, or ""
+ * @phase: the last phase before the end
+ * @words: the reason, in a sentence
+ * @stall: the reason why it would not have converged, or ""
+ * @answer: the measure against the stall: "throttle", "post-copy", "fail", or ""
+ * @answer_cost: the cost of the measure in words, or ""
  * @memory: bytes of guest memory
  * @bytes: on the link, both directions
- * @ticks: host TSC, likewise for those whose seconds mean nothing
- * @predicted_ns: of downtime, after the last round: when the guest was stopped, if it was
- * @limit_ns: what downtime was to be at most
- * @faults, @fault_ns, @fault_max_ns: post-copy: pages the guest waited for, together and longest
+ * @ticks: the total in host TSC ticks, for emulated hosts whose seconds mean nothing
+ * @predicted_ns: the downtime predicted after the last round, before the guest was stopped
+ * @limit_ns: the user's limit of downtime
+ * @faults, @fault_ns, @fault_max_ns: post-copy: pages for which the guest waited, the total and
+ * 	longest time
  * @pushed, @prefetched: post-copy: pages sent in the background, and around faults
  */
 struct report {
@@ -106,14 +107,14 @@ struct report {
 	struct report_downtime downtime;
 };
 
-/** report_round_add() - room for another round, zeroed but for its number */
+/** report_round_add() - add a round, zeroed except its number */
 struct report_round *report_round_add(struct report *report);
 uint64_t report_downtime_ns(const struct report *report);
-/** report_json() - all of it; to be put */
+/** report_json() - get it all as JSON; put the object after use */
 struct json_object *report_json(const struct report *report);
-/** report_print() - the same for a person */
+/** report_print() - print it for people */
 void report_print(struct json_object *report, FILE *out);
-/** chart_write() - the rounds as SVG; @report as report_json() made it; false: @error */
+/** chart_write() - draw the rounds as SVG; @report: from report_json(); false with @error */
 bool chart_write(struct json_object *report, const char *path, struct error *error);
 
 /* ---- members of a report that came from another process: what is not there is 0 or "" ---- */

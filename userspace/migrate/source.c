@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The sending end: from the first connection to the moment when the VM is the
- * target's, or stays here.
+ * The sending end: from the connection to the moment when the VM belongs to the target, or stays
+ * here.
  *
- * This process owns the VM until it has sent COMMIT.  Then it waits for
- * the target's word and lets nothing run: COMMITTED, and the VM is gone; a
- * refusal, and it runs on here; no word, and it stays paused and says so, for
- * the target may be running it.
+ * This process owns the VM until it has sent COMMIT.  Then it waits for the target's answer with
+ * the VM stopped.  After COMMITTED the VM is gone; after a refusal it continues here; without an
+ * answer it stays paused and the state says so, since the target may be running it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +30,7 @@
 
 #define PINGS		3
 #define PROGRESS_NS	100000000ull
-#define LOAD_MAX_NS	1000000000ull	/* whatever the target says */
+#define LOAD_MAX_NS	1000000000ull	/* also if the target measured less */
 
 uint64_t source_bytes(const struct source *s)
 {
@@ -61,7 +60,7 @@ void source_progress(struct source *s, bool now)
 		return;
 	s->told_ns = ns;
 	event = json_object_new_object();
-	/* The rest of the round before, less the part that this one has done. */
+	/* The time of the last round is left, less the part that this one has done. */
 	if (s->report.nr_rounds > 1)
 		left = s->report.rounds[s->report.nr_rounds - 2].dirtied;
 	if (s->report.nr_rounds) {
@@ -112,7 +111,7 @@ static bool say_hello(struct source *s)
 	if (clock)
 		hello.tsc_khz = clock->tsc_khz;
 	memcpy(hello.token, s->token, sizeof(hello.token));
-	/* Paused by the user it stays paused there. */
+	/* If the user paused it here, it stays paused there. */
 	json_object_object_add(s->vm->config, "paused",
 			       json_object_new_boolean(vm_paused(s->vm) & 1u << PAUSE_USER));
 	if (machine_put_config(s->vm, &s->link.out, &error))
@@ -145,7 +144,7 @@ static bool measure_link(struct source *s, const struct wire_ready *ready)
 	return true;
 }
 
-/* A disk that has nothing to write: it is asked twice, and the second answer says how long it takes. */
+/* Measure the flush of a disk with nothing to write: flush twice, and time the second. */
 static bool measure_disks(struct source *s)
 {
 	struct error error;
@@ -160,7 +159,7 @@ static bool measure_disks(struct source *s)
 	return true;
 }
 
-/* The guest stands for a moment, so that the time is known that it will stand for in the end. */
+/* Stop the guest for a moment, to measure how long the final stop will take. */
 static bool measure_stop(struct source *s)
 {
 	struct estimate_stop *stop = &s->estimate.stop;
@@ -184,7 +183,7 @@ static bool reserve(struct source *s)
 	bool ret;
 
 	source_phase(s, MIGRATE_CHECK);
-	/* A cancel that came before had no wait to end. */
+	/* An earlier cancel found no wait that it could end. */
 	pthread_mutex_lock(&s->lock);
 	ret = transport_take(&s->link.transport, s->options.fd, LINK_TIMEOUT_MS, &s->link.error);
 	if (ret && s->cancelled)
@@ -196,7 +195,7 @@ static bool reserve(struct source *s)
 	if (!link_start(&s->link, features(s), s->options.level) || !say_hello(s))
 		return false;
 	source_phase(s, MIGRATE_RESERVE);
-	/* It makes a machine now, which may take its time. */
+	/* The target creates a machine now, which may take long. */
 	transport_timeout(&s->link.transport, LINK_PATIENCE_MS);
 	if (!link_greet(&s->link) || !link_expect(&s->link, WIRE_READY, &ready, sizeof(ready)))
 		return false;
@@ -244,7 +243,7 @@ static bool run_on(struct source *s)
 	return thawed;
 }
 
-/* Outside of long mode the processor holds what lies at CR3: the target needs it at once. */
+/* Outside of long mode the processor loads the entries at CR3, so the target needs this page at once. */
 static bool send_roots(struct source *s)
 {
 	struct report_round unused = { 0 };
@@ -273,7 +272,7 @@ static bool send_rest(struct source *s, bool postcopy)
 	struct error error;
 	uint64_t at, now;
 
-	/* Flush the disks now, or their writes become part of the downtime. */
+	/* Flush the disks now, so that their writes are not part of the downtime. */
 	if (!devices_prepare(&error))
 		return link_fail(&s->link, "%s", error.words);
 	s->report.stopped = true;
@@ -292,7 +291,7 @@ static bool send_rest(struct source *s, bool postcopy)
 	now = wait_now_ns();
 	d->copy_ns = now - at;
 	at = now;
-	/* Else the guest would hear at the target that all is safe. */
+	/* Otherwise the target would tell the guest that all data is safe. */
 	if (!devices_flush(&error))
 		return link_fail(&s->link, "%s", error.words);
 	if (machine_put_state(s->vm, &s->link.out, &error))
@@ -320,13 +319,13 @@ static bool hand_over(struct source *s)
 	vm_lock_devices(s->vm);
 	devices_yield();
 	vm_unlock_devices(s->vm);
-	/* A cancel that comes before this point wins; one that comes after is refused. */
+	/* A cancel before this point succeeds; a later one is refused. */
 	pthread_mutex_lock(&s->lock);
 	s->gone = !s->cancelled;
 	pthread_mutex_unlock(&s->lock);
 	if (!s->gone)
 		return link_fail(&s->link, "cancelled");
-	/* A COMMIT that was not sent whole cannot have come: the VM is still ours. */
+	/* A COMMIT that was not sent completely cannot have arrived: the VM is still ours. */
 	if (!link_put(&s->link, WIRE_COMMIT, NULL, 0)) {
 		s->gone = false;
 		return false;
@@ -351,12 +350,12 @@ static bool move(struct source *s)
 	if (!measure_disks(s) || !measure_stop(s) || !precopy_begin(s) || !precopy_rounds(s, &postcopy))
 		return false;
 	throttle_set(s->vm, 0);
-	/* While the guest runs: a disk takes its time. */
+	/* Flush while the guest runs, since a disk may take long. */
 	if (!away_mark(s->options.address, &error))
 		return link_fail(&s->link, "%s", error.words);
 	source_phase(s, MIGRATE_STOP);
 	s->report.postcopy = postcopy;
-	/* Pages are no part of the downtime then. */
+	/* Then pages are not part of the downtime. */
 	if (postcopy)
 		s->report.predicted_ns = estimate_postcopy(&s->estimate, s->pages);
 	if (!send_rest(s, postcopy) || !hand_over(s))
@@ -376,14 +375,14 @@ static void sum_up(struct source *s, const char *outcome)
 	s->report.ticks = __rdtsc() - s->began_tsc;
 }
 
-/* Since the guest was stopped, less what is accounted for. */
+/* The time since the guest was stopped, without the parts accounted for. */
 static uint64_t stood_beside(const struct source *s)
 {
 	return s->report.stopped ?
 	       wait_now_ns() - s->stopped_ns - report_downtime_ns(&s->report) : 0;
 }
 
-/* The VM is here, and goes on. */
+/* The VM is here, and continues. */
 static void stay(struct source *s)
 {
 	char because[sizeof(s->link.error.words) + 2] = "";
@@ -391,7 +390,7 @@ static void stay(struct source *s)
 
 	if (!s->link.refused)
 		link_refuse(&s->link, s->cancelled ? "cancelled" : s->link.error.words);
-	/* First this: a command at the link's end may take its time to end. */
+	/* Do this first: a command at the link's end may take long to end. */
 	runs = run_on(s);
 	s->report.downtime.back_ns = stood_beside(s);
 	away_unmark();
@@ -399,7 +398,7 @@ static void stay(struct source *s)
 	link_close(&s->link);
 	precopy_end(s);
 	sum_up(s, s->cancelled ? "cancelled" : "failed");
-	/* That it was cancelled is all there is to say of it, unless that went wrong. */
+	/* Report only that it was cancelled, unless that failed. */
 	if (!s->cancelled || !runs)
 		snprintf(because, sizeof(because), ": %s", s->link.error.words);
 	snprintf(s->report.words, sizeof(s->report.words), "%s; the VM %s here%s",
@@ -412,7 +411,7 @@ static void stay(struct source *s)
 	source_phase(s, MIGRATE_FAILED);
 }
 
-/* COMMIT was sent, and no answer came. */
+/* COMMIT was sent, but there was no answer. */
 static void doubt(struct source *s)
 {
 	char words[256];
@@ -435,7 +434,7 @@ static void leave(struct source *s)
 	sum_up(s, "migrated");
 	snprintf(s->report.words, sizeof(s->report.words), "migrated to %.128s",
 		 s->options.address);
-	/* Else the target would keep an ear open for us. */
+	/* Otherwise the target would keep listening for us. */
 	link_bye(&s->link);
 	link_close(&s->link);
 	precopy_end(s);
@@ -486,7 +485,7 @@ bool source_settle(struct source *s)
 		say("%s: the target did not say that it has the VM: %s", s->vm->name,
 		    s->link.error.words);
 	} while (true);
-	/* Only who has run it, or is about to, answers that. */
+	/* Only a target that has run it, or will run it, gives this answer. */
 	s->theirs = true;
 	vm_set_busy(s->vm, VM_STATE_MIGRATED);
 	vm_unpause(s->vm, PAUSE_ERROR);

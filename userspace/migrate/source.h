@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The sending end of a migration: one thread of the VM's process (source.c, precopy.c, push.c). */
+/* The sending end of a migration: a thread of the VM's process (source.c, precopy.c, push.c). */
 #ifndef MIGRATE_SOURCE_H
 #define MIGRATE_SOURCE_H
 
@@ -13,18 +13,18 @@
 #include "report.h"
 #include "vm/vm.h"
 
-#define SOURCE_CHUNK		256u	/* pages that are cleared in the log and sent at a time */
+#define SOURCE_CHUNK		256u	/* pages whose log is cleared, and which are sent, at once */
 
 enum on_stall { ON_STALL_THROTTLE, ON_STALL_POSTCOPY, ON_STALL_FAIL };
 
 /**
- * struct migrate_options - what the user asked for
- * @fd: for "fd:" addresses
- * @bandwidth: bytes a second, 0: no limit
- * @postcopy: switch after the first round, stall or not
- * @zero, @delta: how pages are made smaller
- * @cache: bytes for copies of pages, for deltas
- * @level: of zstd, 0: none
+ * struct migrate_options - the user's options
+ * @fd: the descriptor of "fd:" addresses
+ * @bandwidth: bytes per second, 0: no limit
+ * @postcopy: switch to post-copy after the first round in any case
+ * @zero, @delta: methods to make pages smaller
+ * @cache: bytes for copies of pages, which deltas need
+ * @level: zstd's level, 0: no compression
  */
 struct migrate_options {
 	char address[256];
@@ -40,19 +40,19 @@ struct migrate_options {
 };
 
 /**
- * struct source - a migration under way
- * @lock: @phase, @link's transport for those who cut it
- * @dirty: the log as last read, a bit for each page of RAM
- * @heat: the last round in which each page was found dirty: recent ones are needed soon
+ * struct source - a migration in progress
+ * @lock: for @phase, and @link's transport if another thread cuts it
+ * @dirty: the log last read, a bit for each page of RAM
+ * @heat: for each page the last round that found it dirty: recent pages are needed soon
  * @left_out: pages in the balloon
  * @slowed_from: the first round with a throttled guest
- * @gone: the COMMIT was sent: from here on the VM may be the target's
- * @theirs: it is: the target said so
+ * @gone: COMMIT was sent: from now on the VM may be the target's
+ * @theirs: the target said that it has the VM
  * @cancelled: by the user
- * @recover_fd: a connection to the target that the user made anew, or -1
- * @recover_asked: that was not looked at yet
- * @settling: the target is being asked whether it has the VM
- * @take_back: the user knows that it does not
+ * @recover_fd: a new connection to the target, made by the user, or -1
+ * @recover_asked: @recover_fd is not handled yet
+ * @settling: asking the target whether it has the VM
+ * @take_back: the user says that the target does not have it
  */
 struct source {
 	struct vm *vm;
@@ -76,8 +76,8 @@ struct source {
 	uint64_t began_tsc;
 	uint64_t stopped_ns;
 	uint64_t told_ns;
-	uint64_t flowed_ns;		/* post-copy: when something got across, or nothing had to */
-	uint64_t lost_bytes;		/* of links that are gone */
+	uint64_t flowed_ns;		/* post-copy: last time when data arrived, or none was due */
+	uint64_t lost_bytes;		/* by lost links */
 	uint8_t token[WIRE_TOKEN];
 	bool logging;
 	bool frozen;
@@ -85,7 +85,7 @@ struct source {
 	bool theirs;
 	bool cancelled;
 	bool target_has_postcopy;
-	bool pushing;			/* pages follow, on a link that may be dead */
+	bool pushing;			/* sending pages, on a link that may be dead */
 	int recover_fd;
 	bool recover_asked;
 	bool settling;
@@ -94,45 +94,48 @@ struct source {
 
 /* ---- source.c ---- */
 
-/** source_recover_fd() - s->recover_fd, which is the caller's from then on; the lock is held */
+/** source_recover_fd() - take s->recover_fd, which then belongs to the caller; lock held */
 int source_recover_fd(struct source *s);
-/** source_phase() - marked into the module, for probes and subscribers */
+/** source_phase() - set the phase, for the module's marks, probes and subscribers */
 void source_phase(struct source *s, enum migrate_phase phase);
 /**
- * source_settle() - it is unknown which end has the VM: wait until the user says so, or where to ask
+ * source_settle() - wait until the user says which end has the VM, or gives an address to ask
  *
- * True if it is the target's, and the target has all of it.
+ * True if the target has the VM and all of its memory.
  */
 bool source_settle(struct source *s);
-/** source_ping() - how long a question takes, into s->estimate; false with link.error */
+/** source_ping() - measure the time of a question for s->estimate; false with link.error */
 bool source_ping(struct source *s);
-/** source_progress() - an event, unless the last one is fresh and not @now */
+/** source_progress() - send an event, unless the last one is recent and not @now */
 void source_progress(struct source *s, bool now);
 uint64_t source_bytes(const struct source *s);
 
 /* ---- precopy.c ---- */
 
-/** precopy_begin() - the log, and what is kept of each page; false with link.error */
+/** precopy_begin() - start the log, and allocate for each page; false with link.error */
 bool precopy_begin(struct source *s);
 void precopy_end(struct source *s);
-/** precopy_rounds() - until the guest should be stopped; @postcopy: out: and the rest follow later */
+/** precopy_rounds() - copy until the guest should be stopped; @postcopy: out: the rest follows later */
 bool precopy_rounds(struct source *s, bool *postcopy);
-/** precopy_last() - the last round, the guest standing */
+/** precopy_last() - do the last round; guest stopped */
 bool precopy_last(struct source *s);
 /**
- * precopy_left() - the guest standing: what has not been sent, into s->dirty
+ * precopy_left() - set s->dirty to the pages that were not sent; guest stopped
  *
- * Returns how many pages; -1 with words.
+ * Returns their number; -1 with words.
  */
 int64_t precopy_left(struct source *s);
-/** precopy_send_page() - in the smallest way; counts it in @round */
+/** precopy_send_page() - send a page in the smallest form, and count it in @round */
 bool precopy_send_page(struct source *s, uint64_t page, struct report_round *round);
 
 /* ---- push.c: after the switch to post-copy ---- */
 
-/** push_missing() - the pages of s->dirty are missing at the target */
+/** push_missing() - tell the target that the pages of s->dirty are missing */
 bool push_missing(struct source *s);
-/** push_reconnect() - to the target by @fd, taken over; and what it lacks; false with link.error */
+/**
+ * push_reconnect() - connect to the target by @fd, taken over, and get its missing pages; false
+ * with link.error
+ */
 bool push_reconnect(struct source *s, int fd);
 /** push_all() - serve the target until it has everything, over as many links as it takes */
 void push_all(struct source *s);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A VM as a row of records: what "suspend" writes to a file and what migration
- * sends.  Documentation/stream-format.rst specifies it byte by byte; all
- * numbers are little-endian.
+ * A VM as a sequence of records: "suspend" writes it to a file, and migration sends it.
+ * Documentation/stream-format.rst specifies it byte by byte; all numbers are little-endian.
  *
- * The writer is used by one thread.  The reader takes everything for
- * untrusted: no length, count or address of the stream is believed, and what is
- * cut, damaged or newer is refused with the record and its offset in words.
+ * One thread uses the writer.  The reader trusts nothing: it checks all lengths, counts and
+ * addresses, and refuses a stream that is cut, damaged or newer, with the record and its offset in
+ * words.
  */
 #ifndef MIGRATE_STREAM_H
 #define MIGRATE_STREAM_H
@@ -17,13 +16,13 @@
 #include <sys/uio.h>
 #include "base/error.h"
 
-#define STREAM_MAGIC		"\x89GONDOLA"	/* 8 bytes: the NUL is not one of them */
+#define STREAM_MAGIC		"\x89GONDOLA"	/* 8 bytes, without the NUL */
 #define STREAM_VERSION		1
 #define STREAM_PAGE		4096u
-#define STREAM_BATCH		256u		/* pages in one record at most */
-#define STREAM_PAYLOAD_MAX	(16u << 20)	/* as stored, and decompressed */
+#define STREAM_BATCH		256u		/* the most pages in a record */
+#define STREAM_PAYLOAD_MAX	(16u << 20)	/* stored, and decompressed */
 
-/* Features that a reader must understand; it refuses a bit that it does not know. */
+/* Features that a reader must support; it refuses unknown bits. */
 #define STREAM_FEATURE_ZSTD	(1ull << 0)	/* payloads may be compressed */
 #define STREAM_FEATURE_DELTA	(1ull << 1)	/* pages may be differences, STREAM_PAGE_DELTA */
 #define STREAM_FEATURES		(STREAM_FEATURE_ZSTD | STREAM_FEATURE_DELTA)
@@ -48,8 +47,8 @@ struct stream_record_header {
 	uint32_t type;			/* enum stream_type */
 	uint16_t version;		/* layout of the payload */
 	uint16_t flags;			/* STREAM_RECORD_* */
-	uint32_t stored;		/* bytes of payload that follow */
-	uint32_t bytes;			/* of the payload, decompressed */
+	uint32_t stored;		/* bytes of payload */
+	uint32_t bytes;			/* decompressed bytes of payload */
 	uint64_t sequence;		/* 0, 1, 2 ... */
 	uint32_t payload_checksum;	/* CRC-32 of the payload as stored */
 	uint32_t checksum;		/* CRC-32 of all of this header before it */
@@ -57,15 +56,15 @@ struct stream_record_header {
 #define STREAM_RECORD_ZSTD	(1u << 0)	/* the payload is one zstd frame */
 
 /**
- * enum stream_type - what a record holds
- * @STREAM_CONFIG: JSON: how the VM is made: name, memory, vCPUs, devices
- * @STREAM_CPUID: struct gondola_cpuid_entry, as many as fit: what vCPUs are shown
+ * enum stream_type - the contents of a record
+ * @STREAM_CONFIG: the VM's configuration as JSON: name, memory, vCPUs, devices
+ * @STREAM_CPUID: an array of struct gondola_cpuid_entry: the vCPUs' CPUID
  * @STREAM_VM: the module's records of the VM (<linux/gondola_state.h>)
  * @STREAM_VCPU: struct stream_vcpu, then the module's records of that vCPU
  * @STREAM_DEVICE: struct stream_device, then the device's own bytes
  * @STREAM_CLOCK: struct stream_clock
  * @STREAM_PAGES: struct stream_pages, a struct stream_page for each, then their data in that order
- * @STREAM_ZERO: struct stream_range, as many as fit: pages that are all zero
+ * @STREAM_ZERO: an array of struct stream_range: pages that are all zero
  * @STREAM_MIGRATE_FIRST: up to @STREAM_MIGRATE_LAST: control records of a migration
  * @STREAM_END: struct stream_end; nothing follows
  */
@@ -106,13 +105,13 @@ struct stream_pages {
 	uint32_t pad;			/* 0 */
 };
 
-/** struct stream_page - one page: @bytes of data come for it, STREAM_PAGE unless a delta */
+/** struct stream_page - a page with @bytes of data, STREAM_PAGE unless it is a delta */
 struct stream_page {
 	uint64_t gpa;
 	uint32_t flags;			/* STREAM_PAGE_* */
 	uint32_t bytes;
 };
-#define STREAM_PAGE_DELTA	(1u << 0)	/* against what was sent for it before */
+#define STREAM_PAGE_DELTA	(1u << 0)	/* relative to its last contents sent */
 
 struct stream_range {
 	uint64_t gpa;
@@ -125,20 +124,20 @@ struct stream_end {
 	uint64_t zero_pages;		/* in STREAM_ZERO */
 };
 
-/** stream_type_name() - "pages" …, or "migration" or "unknown" */
+/** stream_type_name() - get "pages" …, or "migration" or "unknown" */
 const char *stream_type_name(uint32_t type);
 
 /* ---- writing ------------------------------------------------------------------------- */
 
 /**
- * struct stream_writer - a stream being written
- * @fd: where to
- * @write: in place of write() to @fd: all of @iov, or -errno; @argument is handed on
- * @level: of zstd; 0: nothing is compressed
- * @records, @pages, @zero_pages: so far
- * @bytes: written so far, headers included
- * @raw_bytes: what they would be without compression
- * @error: -errno of the first failure; from then on all calls fail
+ * struct stream_writer - a stream that is written
+ * @fd: the output
+ * @write: called with @argument instead of write() to @fd: writes all of @iov, or returns -errno
+ * @level: zstd's level; 0: no compression
+ * @records, @pages, @zero_pages: numbers so far
+ * @bytes: bytes written so far, including headers
+ * @raw_bytes: the same without compression
+ * @error: -errno of the first failure, after which all calls fail
  */
 struct stream_writer {
 	int fd;
@@ -164,21 +163,21 @@ struct stream_writer {
 	struct stream_range zero;
 };
 
-/** stream_writer_init() - and write the header; set @write and @argument of it before, or zero them */
+/** stream_writer_init() - initialise and write the header; set or zero @write and @argument before */
 int stream_writer_init(struct stream_writer *writer, int fd, uint64_t features, int level);
 void stream_writer_free(struct stream_writer *writer);
-/** stream_put() - a record whose payload is @head, then @data (either may be NULL) */
+/** stream_put() - write a record whose payload is @head, then @data (either may be NULL) */
 int stream_put(struct stream_writer *writer, uint32_t type, uint16_t version, const void *head,
 	       size_t head_bytes, const void *data, size_t bytes);
-/** stream_put_page() - pages are gathered into records; one that is all zero is not stored */
+/** stream_put_page() - gather a page for a record; a page of zeroes is not stored */
 int stream_put_page(struct stream_writer *writer, uint64_t gpa, const void *data);
-/** stream_put_whole() - the same, but all of it is stored whatever is in it */
+/** stream_put_whole() - the same, but store the page in any case */
 int stream_put_whole(struct stream_writer *writer, uint64_t gpa, const void *data);
-/** stream_put_delta() - a page as @bytes of difference (STREAM_FEATURE_DELTA) */
+/** stream_put_delta() - write a page as a delta of @bytes (STREAM_FEATURE_DELTA) */
 int stream_put_delta(struct stream_writer *writer, uint64_t gpa, const void *data, uint32_t bytes);
-/** stream_put_zero() - @pages pages are zero; neighbours are joined */
+/** stream_put_zero() - write @pages pages of zeroes; neighbours are joined */
 int stream_put_zero(struct stream_writer *writer, uint64_t gpa, uint64_t pages);
-/** stream_flush() - what was gathered goes out; stream_put() and stream_end() do it too */
+/** stream_flush() - write gathered pages; stream_put() and stream_end() do it too */
 int stream_flush(struct stream_writer *writer);
 int stream_end(struct stream_writer *writer);
 bool stream_page_is_zero(const void *data);
@@ -186,8 +185,8 @@ bool stream_page_is_zero(const void *data);
 /* ---- reading --------------------------------------------------------------------------- */
 
 /**
- * struct stream_record - one record that was read and found whole
- * @offset: where its header starts
+ * struct stream_record - a record that was read and verified
+ * @offset: offset of its header
  * @data: its payload, aligned to 8; valid until the next stream_read()
  */
 struct stream_record {
@@ -200,14 +199,14 @@ struct stream_record {
 };
 
 /**
- * struct stream_reader - a stream being read
- * @fd: where from
- * @read: in place of read() from @fd: like it, or -errno
- * @features: of the stream
- * @offset: bytes taken so far
- * @records, @pages, @zero_pages: so far
- * @ended: STREAM_END was read, and its counts were right
- * @error: what is wrong
+ * struct stream_reader - a stream that is read
+ * @fd: the input
+ * @read: called instead of read() from @fd; returns -errno on failure
+ * @features: the stream's features
+ * @offset: bytes read so far
+ * @records, @pages, @zero_pages: numbers so far
+ * @ended: STREAM_END was read, with the right counts
+ * @error: the error in words
  */
 struct stream_reader {
 	int fd;
@@ -228,24 +227,24 @@ struct stream_reader {
 	} stored, plain;
 };
 
-/** stream_reader_init() - and read the header; 0, or -1 with @error */
+/** stream_reader_init() - initialise and read the header; 0, or -1 with @error */
 int stream_reader_init(struct stream_reader *reader, int fd);
 void stream_reader_free(struct stream_reader *reader);
 /**
- * stream_read() - the next record
+ * stream_read() - read the next record
  *
- * 1: here it is; its type and version are known, its layout was checked as far as the stream
- * knows it.  0: the end: STREAM_END was the last one.  -1: refused, with @error.
+ * 1: a record, with known type and version, and a layout checked as far as the stream defines it.
+ * 0: the end, after STREAM_END.  -1: refused, with @error.
  */
 int stream_read(struct stream_reader *reader, struct stream_record *record);
-/** stream_refuse() - "record 7 (device) at byte 4711: ..." in @error; returns -1 */
+/** stream_refuse() - set @error to "record 7 (device) at byte 4711: ..."; returns -1 */
 int stream_refuse(struct stream_reader *reader, const struct stream_record *record,
 		  const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /**
  * stream_each_page() - call @page for every page of a STREAM_PAGES record
  *
- * @page returns 0, or -1 after stream_refuse(); that is returned.
+ * @page returns 0, or -1 after stream_refuse(), which is then returned.
  */
 int stream_each_page(struct stream_reader *reader, const struct stream_record *record,
 		     int (*page)(void *argument, const struct stream_page *page,

@@ -13,7 +13,7 @@
 
 #define RANGE_PAGES_MAX	(1ull << 40)	/* 52 bits of address */
 
-/* Known types, the one version of each, and the bounds of its payload. */
+/* The known types, with the only version of each, and the bounds of its payload. */
 static const struct {
 	uint32_t type;
 	uint16_t version;
@@ -61,7 +61,7 @@ static int refuse_header(struct stream_reader *reader, const char *format, ...)
 
 /* ---- bytes --------------------------------------------------------------------------------- */
 
-/* How many came before the end, or -errno. */
+/* Returns the number of bytes read before the end, or -errno. */
 static ssize_t get_bytes(struct stream_reader *reader, void *data, size_t bytes)
 {
 	size_t got = 0;
@@ -180,12 +180,12 @@ static int check_type(struct stream_reader *reader, const struct stream_record *
 			     record->type);
 }
 
-/* The content of this page is lost. */
+/* The contents of this page are lost. */
 static uint8_t *room_for(struct stream_buffer *buffer, size_t bytes)
 {
 	uint8_t *more;
 
-	/* Not NULL for nothing. */
+	/* Not NULL, even for an empty payload. */
 	bytes = bytes < 4096 ? 4096 : bytes;
 	if (bytes <= buffer->room)
 		return buffer->data;
@@ -274,7 +274,7 @@ static int check_zero(struct stream_reader *reader, const struct stream_record *
 		    range[i].pages > RANGE_PAGES_MAX ||
 		    range[i].gpa / STREAM_PAGE > RANGE_PAGES_MAX - range[i].pages)
 			return stream_refuse(reader, record, "range %u is not one of pages", i);
-		/* Else one record could clear all of memory a million times. */
+		/* Otherwise one record could clear all of memory a million times. */
 		if (range[i].gpa < end)
 			return stream_refuse(reader, record, "range %u begins before the last one ends", i);
 		end = range[i].gpa + range[i].pages * STREAM_PAGE;
@@ -301,7 +301,7 @@ static int check_end(struct stream_reader *reader, const struct stream_record *r
 	return 0;
 }
 
-/* It is told and compared, never used as a path; all that there are look like "virtio-disk". */
+/* It is printed and compared, never used as a path.  All names look like "virtio-disk". */
 static int check_device(struct stream_reader *reader, const struct stream_record *record)
 {
 	const struct stream_device *device = (const void *)record->data;

@@ -17,7 +17,7 @@ _Static_assert(sizeof(struct stream_pages) + STREAM_BATCH * (sizeof(struct strea
 	       "a batch fits a record");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structures are written as they are");
 
-/* Less is not worth a look of the compressor. */
+/* Smaller payloads are not worth a compression. */
 #define COMPRESS_MIN	256u
 
 static const struct {
@@ -42,7 +42,7 @@ bool stream_page_is_zero(const void *data)
 {
 	const uint64_t *word = data;
 
-	/* Most pages that are not zero say so early. */
+	/* Most pages that are not zero have a byte set at the start. */
 	for (size_t i = 0; i < STREAM_PAGE / sizeof(*word); i += 8)
 		if (word[i] | word[i + 1] | word[i + 2] | word[i + 3] | word[i + 4] |
 		    word[i + 5] | word[i + 6] | word[i + 7])
@@ -130,7 +130,7 @@ void stream_writer_free(struct stream_writer *writer)
 
 /* ---- records ----------------------------------------------------------------------------- */
 
-/* Head and data as one frame in writer->packed; its length, or 0 where that saves nothing. */
+/* Compress head and data to one frame in writer->packed; returns its length, or 0 if it saves nothing. */
 static size_t compress_payload(struct stream_writer *writer, const void *head, size_t head_bytes,
 			       const void *data, size_t bytes)
 {
@@ -235,7 +235,7 @@ static int batch_page(struct stream_writer *writer, uint64_t gpa, uint32_t flags
 
 	if (writer->batch.head.count == STREAM_BATCH)
 		ret = flush_pages(writer);
-	/* A page that is zero now may have been another thing before: keep their order. */
+	/* Keep the order: a page that is zero now may have had other contents before. */
 	if (!ret && writer->zero.pages && gpa >= writer->zero.gpa &&
 	    gpa < writer->zero.gpa + writer->zero.pages * STREAM_PAGE)
 		ret = flush_zero(writer);
@@ -274,7 +274,7 @@ int stream_put_zero(struct stream_writer *writer, uint64_t gpa, uint64_t pages)
 
 	if (!ret && zero->pages && zero->gpa + zero->pages * STREAM_PAGE != gpa)
 		ret = flush_zero(writer);
-	/* Earlier batches of these pages must go first. */
+	/* Write earlier batches of these pages first. */
 	for (unsigned int i = 0; !ret && i < writer->batch.head.count; i++)
 		if (writer->batch.pages[i].gpa - gpa < pages * STREAM_PAGE)
 			ret = flush_pages(writer);

@@ -20,14 +20,14 @@
 #include "sandbox/keeper.h"
 #include "sandbox/sandbox.h"
 
-#define LEVEL		1	/* of zstd: more saves little of memory and costs time */
+#define LEVEL		1	/* zstd's level: a higher one saves little and takes longer */
 #define PROGRESS_NS	200000000ull
 
 /**
- * struct suspend - one under way; its thread owns it
- * @path: for messages; what is written is @fd, of the client, if it is @theirs
- * @named: the name of the file is on stable storage, too
- * @last_ns: when progress was told last
+ * struct suspend - a suspend in progress, owned by its thread
+ * @path: for messages; with @theirs the file is the client's, and @fd is its descriptor
+ * @named: the file's name is on stable storage, too
+ * @last_ns: time of the last progress event
  */
 struct suspend {
 	struct vm *vm;
@@ -41,7 +41,7 @@ struct suspend {
 	struct error error;
 };
 
-/* The thread of a suspend that was begun; the process has one VM. */
+/* The thread of a suspend; the process has one VM. */
 static pthread_t thread;
 static bool started;
 /* The file in the registry, see sandbox/keeper.h. */
@@ -108,12 +108,12 @@ static int open_file(struct suspend *suspend)
 	return fd >= 0 ? fd : keeper_create(saved_note);
 }
 
-/* From here on the file is the VM.  A client that brought a file of its own gives it its name. */
+/* From now on the file is the VM.  A client with a file of its own gives it its name. */
 static int give_up(struct suspend *suspend)
 {
 	int ret;
 
-	/* The disks must be as it knows them. */
+	/* The disks must stay as the saved state knows them. */
 	vm_lock_devices(suspend->vm);
 	devices_yield();
 	vm_unlock_devices(suspend->vm);
@@ -145,7 +145,7 @@ static int save(struct suspend *suspend)
 	return ret;
 }
 
-/* It goes on as if nothing had been asked. */
+/* Continue as if there had been no request. */
 static void go_on(struct suspend *suspend)
 {
 	struct vm *vm = suspend->vm;
@@ -204,7 +204,7 @@ static void *suspend_thread(void *argument)
 				       json_object_new_uint64(now_ns() - begun));
 	}
 	control_done(request);
-	/* After the answer: nobody gives it once the loop has ended. */
+	/* Do this after the answer, which cannot be sent once the loop has ended. */
 	if (!ret)
 		vm_end(vm, VM_SUSPENDED, "suspended to %s", suspend->path);
 	if (suspend->fd >= 0)
@@ -221,7 +221,7 @@ static void on_suspend(struct control_request *request)
 
 	if (request->failed)
 		return;
-	/* One that failed has ended, or is about to: its state is running again. */
+	/* A suspend that failed has ended, or will soon: the state is running again. */
 	suspend_wait();
 	if (!path)
 		path = registry_path(REGISTRY_SAVED, request->vm->name);
@@ -229,7 +229,7 @@ static void on_suspend(struct control_request *request)
 		control_fail(request, "bad-argument", "\"file\" is not an absolute path");
 		return;
 	}
-	/* The VM's process opens no file that somebody names. */
+	/* The VM's process cannot open a file by a client's name. */
 	if (file && request->fd < 0) {
 		control_fail(request, "bad-argument",
 			     "a descriptor of \"file\", open for writing, must come along");
@@ -302,7 +302,7 @@ bool resume_open(struct resume *resume, const char *path, struct error *error)
 	return true;
 }
 
-/* Before the guest runs: found again after a loss of power, it would spoil the disks. */
+/* Do it before the guest runs: after a loss of power an old state would corrupt the disks. */
 static bool remove_saved(const char *path, struct error *error)
 {
 	int ret = keeper_remove(saved_note);
@@ -365,7 +365,7 @@ bool resume_begin(struct vm *vm, void *argument, struct error *error)
 	if (!good)
 		return error_set(error, EXIT_CODE_ERROR, "%s cannot be resumed: %s", resume->path,
 				 error->words);
-	/* The saved state is the past from now on: resumed again, it would spoil the disks. */
+	/* The saved state is out of date now: if it were resumed again, it would corrupt the disks. */
 	if (resume->remove && !remove_saved(resume->path, error))
 		return false;
 	away_unmark();

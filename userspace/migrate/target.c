@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The receiving end: makes room, takes memory and state, and answers.  Until
- * COMMIT has come the VM is the source's, and whatever fails here ends this
- * process alone.  Everything that comes is untrusted.
+ * The receiving end: reserves memory, receives memory and state, and answers.  Until COMMIT arrives
+ * the VM is the source's, and a failure here ends only this process.  Everything received is
+ * untrusted.
  */
 #include <errno.h>
 #include <signal.h>
@@ -28,11 +28,11 @@
 #include "vm/probes.h"
 
 #define PAGE		4096u
-#define KHZ_TOLERANCE	2000u		/* as the module's */
-#define GREETING_MS	10000		/* a source says all of it at once */
+#define KHZ_TOLERANCE	2000u		/* the same as the module's */
+#define GREETING_MS	10000		/* a source sends all of it at once */
 #define REFUSAL_MS	2000
 
-/* Of the process' one VM, for the hooks that know no target: absent pages, discarded pages. */
+/* The target of the process' VM, for hooks without a parameter for it: absent and discarded pages. */
 static struct target *here;
 
 struct target *target_here(void)
@@ -77,7 +77,7 @@ void target_refuse(struct target *target, const char *words)
 	char unused[256];
 
 	link_refuse(&target->link, words);
-	/* Let it be read: an end with bytes unread here would take it back. */
+	/* Wait until it is read: closing the socket with unread data here would discard it. */
 	if (target->link.transport.fd < 0)
 		return;
 	shutdown(target->link.transport.fd, SHUT_WR);
@@ -88,7 +88,7 @@ void target_refuse(struct target *target, const char *words)
 	link_close(&target->link);
 }
 
-/* Another connection may bring one, where more than one can come: else false. */
+/* Wait for another source if another connection is possible; else false. */
 static bool no_vm(struct target *target, struct error *error)
 {
 	link_blame(&target->link);
@@ -105,7 +105,7 @@ static bool no_vm(struct target *target, struct error *error)
 	return true;
 }
 
-/* While no VM is here a signal ends the wait, and the socket that was made for it. */
+/* While there is no VM a signal ends the wait, and removes its socket. */
 static int end_signals(int how)
 {
 	sigset_t ends;
@@ -141,7 +141,7 @@ static bool read_greeting(struct target *target)
 	       link_fail(link, "record type %u came in place of the greeting", record.type);
 }
 
-/* Threads may want both at once: the first one is what holds. */
+/* Two threads may decide at the same time: the first decision holds. */
 static bool decide(struct target *target, enum target_word word)
 {
 	enum target_word open = TARGET_OPEN;
@@ -150,7 +150,7 @@ static bool decide(struct target *target, enum target_word word)
 					   __ATOMIC_ACQUIRE);
 }
 
-/* This process ends without a word of its own to the source. */
+/* This process may end without telling the source. */
 static void refuse_at_exit(void)
 {
 	if (here && here->link.transport.fd >= 0 && decide(here, TARGET_REFUSES))
@@ -192,7 +192,7 @@ bool target_accept(struct target *target, struct error *error)
 	}
 	transport_unlisten(&target->listener);
 	close(stop_fd);
-	/* A signal that ended the wait stays blocked: it must not end this before the words. */
+	/* The signal that ended the wait stays blocked, so that the words are still printed. */
 	if (!good)
 		return false;
 	transport_timeout(&target->link.transport, LINK_TIMEOUT_MS);
@@ -202,7 +202,7 @@ bool target_accept(struct target *target, struct error *error)
 	return true;
 }
 
-/* The memory that the host can give without hurting others (MemAvailable); 0: unknown. */
+/* The memory that the host can give without harm to others (MemAvailable); 0: unknown. */
 static uint64_t available_memory(void)
 {
 	unsigned long long available = 0, swap = 0, value;
@@ -266,7 +266,7 @@ static bool take_zeroes(struct target *target, const struct stream_record *recor
 		if (!at)
 			return link_fail(&target->link, "zeroes for 0x%llx came, where there is no memory",
 					 (unsigned long long)range[i].gpa);
-		/* A page that was never touched is zero, and stays untouched. */
+		/* A page that was never touched is zero: leave it untouched. */
 		for (uint64_t page = 0; page < range[i].pages; page++, at += PAGE)
 			if (!stream_page_is_zero(at))
 				memset(at, 0, PAGE);
@@ -298,7 +298,7 @@ static bool take_state(struct target *target, const struct stream_record *record
 	       link_fail(&target->link, "%s", target->link.in.error.words);
 }
 
-/* One record of the copy; *@prepare: it was the last. */
+/* Handle a record of the copy; *@prepare: it was the last. */
 static bool take_record(struct target *target, const struct stream_record *record, bool *prepare)
 {
 	switch (record->type) {
@@ -339,7 +339,7 @@ static bool same_tsc(struct target *target)
 			 (unsigned long long)clock->tsc_khz, (unsigned long long)khz);
 }
 
-/* The machine's own state out and in again takes as long as the one that will come. */
+/* To save and load this machine's state takes as long as for the state that will come. */
 static uint64_t rehearse(struct target *target)
 {
 	static _Alignas(8) char records[65536];
@@ -400,7 +400,7 @@ static bool commit(struct target *target)
 	struct error error;
 	bool ours;
 
-	/* First this: from here on it may become ours in any moment. */
+	/* Do this first: from now on it may become ours at any moment. */
 	vm_set_busy(target->vm, VM_STATE_COMMITTING);
 	phase(target, MIGRATE_COMMIT);
 	if (!link_put(&target->link, WIRE_PREPARED, &loaded, sizeof(loaded)))
@@ -422,7 +422,7 @@ static bool commit(struct target *target)
 		vm_pause(target->vm, PAUSE_USER);
 	vm_set_busy(target->vm, VM_STATE_RUNNING);
 	vm_unpause(target->vm, PAUSE_START);
-	/* If it does not get there the source lets nothing run either. */
+	/* If this is lost, the source does not run the VM either. */
 	pthread_mutex_lock(&target->lock);
 	link_put(&target->link, WIRE_COMMITTED, NULL, 0);
 	target->said = true;
@@ -453,7 +453,7 @@ static void *target_run(void *argument)
 	}
 	phase(target, MIGRATE_FAILED);
 	link_blame(&target->link);
-	/* First this: with the VM's end the link is cut.  Another thread may be saying it. */
+	/* Do this first, since the VM's end cuts the link.  Another thread may be sending it. */
 	if ((decide(target, TARGET_REFUSES) || target->word == TARGET_TAKES) &&
 	    !target->link.refused)
 		target_refuse(target, target->link.error.words);
@@ -487,7 +487,7 @@ void target_join(struct target *target)
 {
 	target_wake(target);
 	pthread_mutex_lock(&target->lock);
-	/* Before COMMIT it still tells the source that it does not take the VM. */
+	/* Before COMMIT tell the source that this end does not take the VM. */
 	if (__atomic_load_n(&target->word, __ATOMIC_ACQUIRE) == TARGET_TAKES)
 		transport_cut(&target->link.transport);
 	else if (target->link.transport.fd >= 0)

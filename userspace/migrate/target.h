@@ -12,10 +12,10 @@
 #include "vm/vm.h"
 
 /**
- * enum target_word - what this end has made of the source's COMMIT; it is said once
- * @TARGET_OPEN: it has not come, or was not looked at
- * @TARGET_TAKES: the VM is ours from here on
- * @TARGET_REFUSES: it stays the source's, whatever comes
+ * enum target_word - this end's decision about the source's COMMIT, which is final
+ * @TARGET_OPEN: COMMIT has not arrived, or is not handled
+ * @TARGET_TAKES: the VM is ours from now on
+ * @TARGET_REFUSES: the VM stays the source's
  */
 enum target_word {
 	TARGET_OPEN,
@@ -24,21 +24,21 @@ enum target_word {
 };
 
 /**
- * struct target - what comes in
- * @word: set by target_decide() alone
- * @config: how the machine is made, as the source says
- * @lock: all below, and link.out once the VM runs
- * @missing: post-copy: pages that are not here, a bit each; NULL: there are none
- * @wanted: those of them that were asked for
- * @left: how many are missing
- * @said: COMMITTED is on its way: only what is asked for after it is answered
+ * struct target - an incoming migration
+ * @word: set only by target_decide()
+ * @config: the source's configuration of the machine
+ * @lock: for all below, and for link.out once the VM runs
+ * @missing: post-copy: a bit for each missing page; NULL: none is missing
+ * @wanted: missing pages that were requested
+ * @left: number of missing pages
+ * @said: COMMITTED was sent: the source answers only requests after it
  * @uffd: the userfaultfd, or -1
- * @heard_ns: when something came last, in post-copy
- * @wake_fd: readable once the VM has ended, or the user names another address
- * @broken: pages are missing, and there is no link
- * @unconfirmed: none are, but the source may not have heard that all is here
- * @listening: to its source, on a link that may be dead
- * @stop_fd: written to when the thread that reads @uffd shall end
+ * @heard_ns: time when data last arrived, in post-copy
+ * @wake_fd: readable once the VM has ended, or the user gives another address
+ * @broken: pages are missing, and the link is lost
+ * @unconfirmed: no page is missing, but the source may not know it
+ * @listening: waiting for the source, on a link that may be dead
+ * @stop_fd: written to end the thread that reads @uffd
  */
 struct target {
 	struct transport_listener listener;
@@ -73,56 +73,56 @@ struct target {
 	bool recover_asked;
 };
 
-/** target_listen() - at @address; false with @error, as below */
+/** target_listen() - listen at @address; false with @error, as below */
 bool target_listen(struct target *target, const char *address, struct error *error);
-/** target_accept() - wait for a source, and read what it has: config, CPUID, hello */
+/** target_accept() - wait for a source, and read its config, CPUID and hello */
 bool target_accept(struct target *target, struct error *error);
-/** target_reserve() - is there as much memory on this host? If not, the source is told */
+/** target_reserve() - check that this host has the memory; if not, tell the source */
 bool target_reserve(struct target *target, uint64_t bytes, struct error *error);
-/** target_refuse() - the machine cannot be made here; tells the source */
+/** target_refuse() - tell the source that the machine cannot be created here */
 void target_refuse(struct target *target, const char *words);
 /**
  * target_begin() - for struct launch: @argument is the struct target
  *
- * A thread takes memory and state, and lets the VM run when it is ours, or ends it.
+ * A thread receives memory and state, and runs the VM once it is ours, or ends it.
  */
 bool target_begin(struct vm *vm, void *argument, struct error *error);
-/** target_join() - the VM has ended: the thread too */
+/** target_join() - join the thread, after the VM's end */
 void target_join(struct target *target);
-/** target_here() - this process's, or NULL */
+/** target_here() - get this process' target, or NULL */
 struct target *target_here(void);
-/** target_wake() - whatever waits for a connection looks again at what is asked for */
+/** target_wake() - wake a wait for a connection, to handle a request */
 void target_wake(const struct target *target);
-/** target_left() - pages that are still missing */
+/** target_left() - get the number of missing pages */
 uint64_t target_left(const struct target *target);
-/** target_lost() - may the user give it another link? Its own says nothing any more, or is gone */
+/** target_lost() - may the user give it another link, because its own is silent or lost? */
 bool target_lost(const struct target *target);
-/** target_page() - the page at @gpa, counted through all RAM; the caller has checked it */
+/** target_page() - get the number of the page at @gpa, which the caller has checked */
 uint64_t target_page(const struct target *target, uint64_t gpa);
 
 /* ---- fetch.c: post-copy ---- */
 
-/** fetch_open() - a userfaultfd, before the launcher confines itself */
+/** fetch_open() - open a userfaultfd, before the launcher confines itself */
 void fetch_open(struct target *target);
-/** fetch_possible() - was there one for this user? */
+/** fetch_possible() - does this user have a userfaultfd? */
 bool fetch_possible(const struct target *target);
-/** fetch_rehearse() - how long getting ready for absent pages takes, in ns; 0: it cannot be done */
+/** fetch_rehearse() - measure the preparation for absent pages, in ns; 0: it is impossible */
 uint64_t fetch_rehearse(struct target *target);
-/** fetch_missing() - a WIRE_MISSING record */
+/** fetch_missing() - handle a WIRE_MISSING record */
 bool fetch_missing(struct target *target, const struct stream_record *record);
-/** fetch_begin() - before the VM may run: the missing pages are dropped, and watched */
+/** fetch_begin() - drop the missing pages and watch them, before the VM may run */
 bool fetch_begin(struct target *target);
 /**
- * fetch_discarded() - the guest gives these pages up, in this moment: what comes for them is old
+ * fetch_discarded() - the guest gives these pages up now: data that arrives for them is old
  *
- * Any thread, before the pages are dropped; also in a process that is no target.
+ * Called by any thread before the pages are dropped, also in a process that is no target.
  */
 void fetch_discarded(uint64_t gpa, uint64_t bytes);
-/** fetch_ask_again() - for every page that is wanted and not here; the lock is held */
+/** fetch_ask_again() - request every wanted page that is missing; lock held */
 void fetch_ask_again(struct target *target);
-/** fetch_all() - take pages until all are here, over as many links as it takes */
+/** fetch_all() - receive pages until none is missing, over as many links as necessary */
 void fetch_all(struct target *target);
-/** fetch_confirm() - the VM is here: until its source has heard so, or the VM ends */
+/** fetch_confirm() - tell the source that the VM is here, until it knows or the VM ends */
 void fetch_confirm(struct target *target);
 
 #endif

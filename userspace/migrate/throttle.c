@@ -12,11 +12,11 @@
 #define NS		1000000000ull
 
 /**
- * Of the process' one VM: vm->rest() is called by each vCPU and must find it without a lock.
+ * For the process' VM: each vCPU calls vm->rest(), which must find it without a lock.
  *
- * The clock: a thread that sends all vCPUs to sleep every now and then
- * @percent: 0: it ends
- * @turn: counts up with each sleep; a vCPU that has not seen it sleeps for @sleep_ns
+ * A thread makes all vCPUs sleep now and then
+ * @percent: 0: the thread ends
+ * @turn: incremented for each sleep; a vCPU that has not seen the value sleeps for @sleep_ns
  */
 static struct {
 	pthread_t thread;
@@ -34,7 +34,7 @@ static void rest(uint64_t ns)
 	nanosleep(&left, NULL);
 }
 
-/* A vCPU's thread.  A kick ends the sleep: there is something better to do. */
+/* Called by a vCPU's thread.  A kick ends the sleep. */
 static void sleep_if_told(struct vcpu *vcpu)
 {
 	static _Thread_local uint64_t seen;

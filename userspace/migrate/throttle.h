@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Slowing a guest down: its vCPUs sleep a share of the time, in the launcher. */
+/* Slows a guest down: its vCPUs sleep for a share of the time, in the launcher. */
 #ifndef MIGRATE_THROTTLE_H
 #define MIGRATE_THROTTLE_H
 
@@ -8,7 +8,7 @@ struct vcpu;
 
 #define THROTTLE_MAX	99		/* percent */
 
-/** throttle_set() - @percent of the time from now on; 0: none; any thread but a vCPU's */
+/** throttle_set() - sleep for @percent of the time from now on; any thread except vCPUs' */
 void throttle_set(struct vm *vm, unsigned int percent);
 unsigned int throttle_percent(void);
 

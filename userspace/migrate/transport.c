@@ -24,7 +24,7 @@
 #define CHILD_MOMENT_MS		1000
 #define CONNECT_MS		10000	/* the user waits for the answer */
 
-/* The part behind "kind:", or NULL if it is another kind. */
+/* The part after "kind:", or NULL if the kind is another. */
 static const char *behind(const char *address, const char *kind)
 {
 	size_t length = strlen(kind);
@@ -32,7 +32,7 @@ static const char *behind(const char *address, const char *kind)
 	return strncmp(address, kind, length) ? NULL : address + length;
 }
 
-/* "HOST:PORT" or "[HOST]:PORT" in two parts; @host has 256 bytes. */
+/* Split "HOST:PORT" or "[HOST]:PORT"; @host has 256 bytes. */
 static bool split_tcp(const char *rest, char *host, const char **port, struct error *error)
 {
 	const char *colon = strrchr(rest, ':');
@@ -99,7 +99,7 @@ void transport_tune(const struct transport *transport, int timeout_ms)
 {
 	int on = 1, idle = 5, between = 2, count = 3, room = 1 << 20;
 
-	/* Of these some fail on sockets that are not TCP. */
+	/* Some of these fail on sockets that are not TCP. */
 	setsockopt(transport->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(transport->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	setsockopt(transport->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
@@ -129,7 +129,7 @@ static bool connect_in_time(int fd, const struct sockaddr *address, socklen_t by
 	return !error;
 }
 
-/* The addresses of "HOST:PORT"; @host, of 256 bytes, may come back empty. */
+/* Look up "HOST:PORT"; @host, of 256 bytes, may be empty afterwards. */
 static struct addrinfo *look_up(const char *rest, char *host, bool passive, struct error *error)
 {
 	struct addrinfo hints = {
@@ -179,7 +179,7 @@ static int connect_unix(const char *path, struct error *error)
 	return fd < 0 ? -1 : fd;
 }
 
-/* The command gets one end of a pair as its input and output. */
+/* The command gets one end of a socket pair as input and output. */
 static bool start_command(struct transport *transport, const char *command, bool apart,
 			  struct error *error)
 {
@@ -201,7 +201,7 @@ static bool start_command(struct transport *transport, const char *command, bool
 	sigaddset(&defaults, SIGPIPE);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &defaults);
-	/* Ctrl-C at the command that asks for a migration ends that command only. */
+	/* Ctrl-C must end only the command that asked for the migration. */
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
 				 (apart ? POSIX_SPAWN_SETPGROUP : 0));
 	ret = posix_spawn(&transport->child, "/bin/sh", &actions, &attributes, argv, environ);
@@ -288,7 +288,7 @@ static int listen_at(const struct addrinfo *at, const char *rest, struct error *
 		return -1;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	/* Only IPv6 knows it. */
+	/* Only IPv6 has this option. */
 	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (!bind(fd, at->ai_addr, at->ai_addrlen) && !listen(fd, SOMAXCONN))
 		return fd;
@@ -306,7 +306,7 @@ static int listen_tcp(const char *rest, struct error *error)
 	found = look_up(rest, host, true, error);
 	if (!found)
 		return -1;
-	/* Without a host the address of IPv6 stands for those of IPv4 too, but not the reverse. */
+	/* Without a host the IPv6 address includes those of IPv4, but not the reverse. */
 	for (one = found; one && fd < 0; one = one->ai_next)
 		if (*host || one->ai_family == AF_INET6)
 			fd = listen_at(one, rest, error);
@@ -325,7 +325,7 @@ static int listen_unix(const char *path, struct error *error)
 		error_set(error, EXIT_CODE_ERROR, "cannot listen at unix:%s: %s", path, strerror(-fd));
 		return -1;
 	}
-	/* accept() may wait, as at a port of TCP. */
+	/* accept() may wait, as for TCP. */
 	fcntl(fd, F_SETFL, 0);
 	return fd;
 }
@@ -370,7 +370,7 @@ void transport_cut(const struct transport *transport)
 		shutdown(transport->fd, SHUT_RDWR);
 }
 
-/* Within so many milliseconds. */
+/* Within this number of milliseconds. */
 static bool command_ends(pid_t child, int *status, int patience)
 {
 	for (int waited = 0; waited < patience; waited += 10) {
@@ -385,7 +385,7 @@ static void end_command(pid_t child)
 {
 	int status;
 
-	/* Its input has ended: it should too. */
+	/* Its input has ended, so it should end too. */
 	if (command_ends(child, &status, CHILD_PATIENCE_MS))
 		return;
 	kill(child, SIGKILL);

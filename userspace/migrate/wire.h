@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The conversation of a migration's two ends: control records of the stream (stream.h), in both
- * directions.  Documentation/migration-protocol.rst
- * gives their order.  Everything that comes in is untrusted.
+ * The protocol between a migration's ends: control records of the stream (stream.h), in both
+ * directions.  Documentation/migration-protocol.rst has their order.  Everything received is
+ * untrusted.
  *
  *	source				target
  *	configuration, CPUID, HELLO ->
@@ -33,21 +33,21 @@
 /**
  * enum wire_type - the records
  * @WIRE_HELLO: struct wire_hello
- * @WIRE_READY: struct wire_ready: the machine is made, and there is memory for it
- * @WIRE_REFUSE: words: no further; the sender of this gives up
+ * @WIRE_READY: struct wire_ready: the machine is created and its memory reserved
+ * @WIRE_REFUSE: words: the sender gives up
  * @WIRE_PING: uint64_t
- * @WIRE_PONG: the same back
+ * @WIRE_PONG: the same number, as the answer
  * @WIRE_ROUND: struct wire_round
- * @WIRE_MISSING: struct wire_missing and a bitmap: pages that the target must do without
- * @WIRE_PREPARE: all of the state was sent: check it, and answer
- * @WIRE_PREPARED: struct wire_time: it could run from here
+ * @WIRE_MISSING: struct wire_missing and a bitmap: pages that come later
+ * @WIRE_PREPARE: the state is sent completely: check it, and answer
+ * @WIRE_PREPARED: struct wire_time: the target could run the VM
  * @WIRE_COMMIT: the VM is the target's now
- * @WIRE_COMMITTED: it is, and runs
- * @WIRE_WANT: uint64_t gpa, WIRE_WANTS_MAX at most: pages the guest waits for
+ * @WIRE_COMMITTED: the target has the VM and runs it
+ * @WIRE_WANT: at most WIRE_WANTS_MAX uint64_t gpa: pages for which the guest waits
  * @WIRE_POSTED: all pages have been sent
- * @WIRE_FINISHED: struct wire_finished: all have come
- * @WIRE_RECOVER: struct wire_recover: a new connection for a migration that lost its own
- * @WIRE_BYE: the source has heard that the VM is the target's, with all of its memory
+ * @WIRE_FINISHED: struct wire_finished: all pages have arrived
+ * @WIRE_RECOVER: struct wire_recover: a new connection for a migration that lost its link
+ * @WIRE_BYE: the source knows that the target has the VM and all of its memory
  */
 enum wire_type {
 	WIRE_HELLO = STREAM_MIGRATE_FIRST,
@@ -73,28 +73,28 @@ struct wire_hello {
 	uint32_t flags;			/* 0 */
 	uint64_t memory;		/* bytes */
 	uint64_t tsc_khz;
-	uint8_t token[WIRE_TOKEN];	/* random: which migration this is */
+	uint8_t token[WIRE_TOKEN];	/* random number of the migration */
 };
 
 struct wire_ready {
 	uint32_t protocol;
 	uint32_t flags;			/* WIRE_READY_* */
-	uint64_t load_ns;		/* what loading the state of its vCPUs takes */
-	uint64_t absent_ns;		/* what getting ready for absent pages takes; or 0 */
+	uint64_t load_ns;		/* time to load the state of its vCPUs */
+	uint64_t absent_ns;		/* time to prepare for absent pages; or 0 */
 };
-#define WIRE_READY_POSTCOPY	(1u << 0)	/* it has a userfaultfd */
+#define WIRE_READY_POSTCOPY	(1u << 0)	/* the target has a userfaultfd */
 
 struct wire_round {
 	uint32_t phase;			/* enum migrate_phase */
 	uint32_t round;
 };
 
-/** struct wire_missing - @pages bits follow, in bytes, the first page's lowest */
+/** struct wire_missing - @pages bits follow, the first page's is the lowest of the first byte */
 struct wire_missing {
-	uint64_t first;			/* page, counted through all of RAM */
+	uint64_t first;			/* number of the page in RAM */
 	uint64_t pages;
 };
-#define WIRE_MISSING_MAX	(1ull << 20)	/* pages in one record */
+#define WIRE_MISSING_MAX	(1ull << 20)	/* the most pages in a record */
 
 struct wire_time {
 	uint64_t ns;

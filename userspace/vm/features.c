@@ -78,8 +78,8 @@ static const char *const kvm_eax[32] = {
 enum reg { EAX, EBX, ECX, EDX };
 
 /*
- * Words of features: a set bit promises something.  @never: bits that the vCPU's own state or
- * the launcher decides (OSXSAVE, OSPKE, the number of processors).
+ * Words of feature bits.  @never: bits that depend on the vCPU's state or the launcher (OSXSAVE,
+ * OSPKE, the number of processors).
  */
 static const struct {
 	uint32_t function;
