@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Requests that may wait for a vCPU, a device or a link.  The loop does not: "kill", "status" and
- * signals are heard whatever these wait for.
+ * Requests that may wait for a vCPU, a device or a link.  They run beside the loop, so that "kill",
+ * "status" and signals are always handled.
  */
 #include <pthread.h>
 #include <string.h>
@@ -13,10 +13,10 @@
 #define QUEUE	16u
 
 /**
- * struct lane - requests of one kind
- * @queue: those that wait and the one under way, the first one at @first
- * @started: @thread is to be joined
- * @running: it takes what is in the queue
+ * struct lane - requests of a kind
+ * @queue: waiting requests and the one in progress, the first one at @first
+ * @started: @thread must be joined
+ * @running: the thread takes requests from the queue
  */
 static struct lane {
 	struct {
@@ -54,7 +54,7 @@ static void *run(void *argument)
 	return NULL;
 }
 
-/* By the loop's thread alone.  The thread of a lane that does not run has its answer to give, at most. */
+/* Only the loop's thread calls this.  If the lane does not run its thread only has to send its answer. */
 static void join(struct lane *lane)
 {
 	if (lane->started)

@@ -3,7 +3,7 @@
 #ifndef CONTROL_ASIDE_H
 #define CONTROL_ASIDE_H
 
-/** aside_end() - wait for those that are under way */
+/** aside_end() - wait for requests in progress */
 void aside_end(void);
 
 #endif

@@ -29,13 +29,13 @@ static int wrong(struct control_link *link, const char *format, ...)
 	return -1;
 }
 
-/* A whole line was read already. */
+/* A complete line was read already. */
 static bool has_line(const struct control_link *link)
 {
 	return link->used && memchr(link->buffer, '\n', link->used);
 }
 
-/* On the clock that no date changes; -1: never. */
+/* A deadline on the monotonic clock; -1: none. */
 static int64_t deadline_in(int timeout_ms)
 {
 	return timeout_ms < 0 ? -1 : wait_now_ms() + timeout_ms;
@@ -49,7 +49,7 @@ static int ms_left(int64_t deadline)
 	return deadline < 0 ? -1 : left > 0 ? (int)left : 0;
 }
 
-/* More of the stream; 0, or -1: an error, a time-out, or the end (no words). */
+/* Read more of the stream; 0, or -1: an error, a timeout, or the end (without words). */
 static int read_more(struct control_link *link, int64_t deadline)
 {
 	struct pollfd ready = { .fd = link->fd, .events = POLLIN };
@@ -81,7 +81,7 @@ static int read_more(struct control_link *link, int64_t deadline)
 	return 0;
 }
 
-/* The VM is untrusted: depth and length have bounds, and a NUL ends nothing. */
+/* The VM is untrusted: depth and length are bounded, and a NUL does not end a line. */
 static struct json_object *parse_line(const char *line, size_t bytes)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
@@ -171,7 +171,7 @@ void control_disconnect(struct control_link *link)
 	link->room = 0;
 }
 
-/* Keeps the words of an error that was answered; true if it was one. */
+/* Keep the words of an error answer; true if it was one. */
 static bool take_error(struct control_link *link, struct json_object *answer)
 {
 	struct json_object *error;

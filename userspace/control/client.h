@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The other end of a VM's control socket, for the subcommands and for tests. */
+/* A client of a VM's control socket, for the subcommands and for tests. */
 #ifndef CLIENT_CONTROL_CLIENT_H
 #define CLIENT_CONTROL_CLIENT_H
 
@@ -11,12 +11,12 @@
 /**
  * struct control_link - a connection
  * @fd: the socket
- * @greeting: what the VM said first: "protocol", "name", "pid"
- * @error: why the last call failed; its status is that of a command that ends for it
- * @code: the code of an error that the VM answered with, else ""
- * @failure: all of that error, until the next line is read; else NULL
+ * @greeting: the VM's greeting: "protocol", "name", "pid"
+ * @error: the error of the last call, with the exit status of a command that ends for it
+ * @code: the code of the VM's error answer, or ""
+ * @failure: the whole error answer, until the next line is read; or NULL
  *
- * The VM is untrusted: members of what it sends are read by base/member.h.
+ * The VM is untrusted: read members of its answers by base/member.h.
  */
 struct control_link {
 	int fd;
@@ -31,7 +31,7 @@ struct control_link {
 
 /**
  * control_connect() - connect to @path and read the greeting
- * @timeout_ms: for the connection, for the greeting, and for each request to be taken; -1: for ever
+ * @timeout_ms: for the connection, the greeting, and the sending of each request; -1: no limit
  *
  * 0, or -1 with @error set; then the link is closed.
  */
@@ -40,24 +40,27 @@ void control_disconnect(struct control_link *link);
 /**
  * control_ask() - send a command and wait for its answer
  * @arguments: members of the request, taken over, or NULL
- * @fd: a descriptor to go along, or -1
- * @timeout_ms: for the answer, however many events come before it
- * @event: called for each event that comes meanwhile, or NULL
+ * @fd: a descriptor to send along, or -1
+ * @timeout_ms: for the answer, regardless of events before it
+ * @event: called for each event meanwhile, or NULL
  *
- * Returns the answer, to be put; NULL with @error (and @code) set.
+ * Returns the answer, which the caller puts; NULL with @error (and @code) set.
  */
 struct json_object *control_ask(struct control_link *link, const char *command,
 				struct json_object *arguments, int fd, int timeout_ms,
 				void (*event)(struct json_object *event, void *argument),
 				void *argument);
-/** control_send() - the first half of control_ask(): what went along may be closed then; 0, or -1 */
+/** control_send() - the first half of control_ask(); @fd may be closed then; 0, or -1 */
 int control_send(struct control_link *link, const char *command, struct json_object *arguments,
 		 int fd);
 /** control_answer() - the second half */
 struct json_object *control_answer(struct control_link *link, int timeout_ms,
 				   void (*event)(struct json_object *event, void *argument),
 				   void *argument);
-/** control_read() - the next line, an event or an answer; NULL: with @error, or "" at a clean end */
+/**
+ * control_read() - read the next line, an event or an answer; NULL with @error, whose words are ""
+ * at a clean end
+ */
 struct json_object *control_read(struct control_link *link, int timeout_ms);
 
 #endif

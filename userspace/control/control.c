@@ -21,19 +21,19 @@
 #include "base/wait.h"
 #include "vm/vm.h"
 
-#define OUTPUT_MAX	(1u << 20)	/* a client that leaves more than this unread loses events */
-#define ANSWERS_MAX	(2 * OUTPUT_MAX)	/* with more unread answers it is cut off */
+#define OUTPUT_MAX	(1u << 20)	/* a client with more unread bytes loses events */
+#define ANSWERS_MAX	(2 * OUTPUT_MAX)	/* more unread answers end the connection */
 #define JSON_DEPTH	16
 #define CONTROL_MAX_LISTENERS 2
 
 /**
  * struct control_client - a connection
- * @fd: -1: the place is free
- * @serial: of this connection: an answer that comes late must not go to the next one
- * @subscribed: wants events
- * @lost: events that it did not get
- * @skipping: the rest of a line that is too long
- * @cut: it did not read its answers: it gets no more, and the loop lets it go
+ * @fd: the socket; -1: the place is free
+ * @serial: number of the connection, so that a late answer does not go to the next one
+ * @subscribed: it wants events
+ * @lost: number of events that it missed
+ * @skipping: skip the rest of a line that is too long
+ * @cut: it did not read its answers: it gets no more, and the loop removes it
  * @passed_fd: a descriptor for the next request, or -1
  */
 struct control_client {
@@ -53,10 +53,10 @@ struct control_client {
 
 static struct {
 	struct vm *vm;
-	pthread_mutex_t lock;		/* all clients' output and lives */
+	pthread_mutex_t lock;		/* for the output and lifetime of all clients */
 	struct control_listener {
 		int fd;
-		int note;		/* of its path, see sandbox/keeper.h */
+		int note;		/* the path's note, see sandbox/keeper.h */
 	} listeners[CONTROL_MAX_LISTENERS];
 	unsigned int nr_listeners;
 	struct control_client clients[CONTROL_MAX_CLIENTS];
@@ -86,7 +86,7 @@ static void flush(struct control_client *client)
 		if (sent < 0 && errno == EINTR)
 			continue;
 		if (sent < 0 && errno != EAGAIN)
-			done = client->out_used;	/* gone; the loop will hear of it */
+			done = client->out_used;	/* it has left; the loop will notice */
 		if (sent < 0)
 			break;
 		done += sent;
@@ -96,7 +96,7 @@ static void flush(struct control_client *client)
 	loop_watch(&control.vm->loop, client->fd, POLLIN | (client->out_used ? POLLOUT : 0));
 }
 
-/* Only the loop's thread ends a client's life; shutdown() lets it hear of this. */
+/* Only the loop's thread removes a client; shutdown() makes it notice. */
 static void cut_off(struct control_client *client)
 {
 	free(client->out);
@@ -135,7 +135,7 @@ static bool is_cut(const struct control_client *client)
 	return __atomic_load_n(&client->cut, __ATOMIC_RELAXED);
 }
 
-/* An answer cannot be left out as an event can: without room for it the client goes. */
+/* Unlike an event an answer cannot be dropped: without room the client is disconnected. */
 static void send_answer(struct control_client *client, struct json_object *answer)
 {
 	if (is_cut(client))
@@ -177,7 +177,7 @@ static void drop(struct control_client *client)
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-/* The loop holds a request while its handler runs, and its answer's thread until that is given. */
+/* The loop holds a request while its handler runs, and the answering thread until it has answered. */
 static void put_request(struct control_request *request)
 {
 	if (__atomic_sub_fetch(&request->users, 1, __ATOMIC_ACQ_REL))
@@ -202,7 +202,7 @@ void control_done(struct control_request *request)
 	else
 		json_object_object_add(answer, "ok", json_object_new_boolean(true));
 	pthread_mutex_lock(&control.lock);
-	/* It may have gone meanwhile, and another have come. */
+	/* The client may have left meanwhile, and another may be in its place. */
 	if (request->client->fd >= 0 && request->client->serial == request->serial)
 		send_answer(request->client, answer);
 	pthread_mutex_unlock(&control.lock);
@@ -301,7 +301,7 @@ static void dispatch(struct control_request *request)
 	control_fail(request, "unknown-command", "\"%.64s\" is not a command", request->command);
 }
 
-/* The mistake in a line, or NULL and the request. */
+/* Returns the mistake in a line, or NULL and the request. */
 static const char *parse(const char *line, size_t bytes, struct control_request *request)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
@@ -312,7 +312,7 @@ static const char *parse(const char *line, size_t bytes, struct control_request 
 		return "out of memory";
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
 			       JSON_TOKENER_ALLOW_TRAILING_CHARS);
-	/* The newline ends numbers too, so that what is one object is complete here. */
+	/* The newline ends numbers too, so the object is complete here. */
 	request->in = json_tokener_parse_ex(tokener, line, (int)bytes);
 	if (!request->in)
 		wrong = json_tokener_get_error(tokener) == json_tokener_continue ?
@@ -380,7 +380,7 @@ static void on_line(struct control_client *client, const char *line, size_t byte
 		control_done(request);
 }
 
-/* All whole lines of what was read; the clients' lives are the loop thread's alone. */
+/* Handle all complete lines.  Only the loop's thread removes clients. */
 static void take_lines(struct control_client *client)
 {
 	uint64_t serial = client->serial;
@@ -414,7 +414,7 @@ static void on_client(void *argument, int fd, short events)
 	struct control_client *client = argument;
 	ssize_t count;
 
-	/* A source that was removed in this round of the loop may still be called once. */
+	/* A source that was removed in this iteration of the loop may still be called once. */
 	if (client->fd != fd)
 		return;
 	if (events & POLLOUT) {
@@ -562,7 +562,7 @@ static void on_pause(struct control_request *request)
 {
 	struct vm *vm = request->vm;
 
-	/* At once: the next request is judged by it. */
+	/* Handle it at once, since the next request depends on it. */
 	vm_pause_begin(vm, PAUSE_USER);
 	if (!control_aside(request, LANE_VCPUS, await_pause))
 		vm_unpause(vm, PAUSE_USER);
@@ -631,7 +631,7 @@ bool control_open(struct vm *vm, const char *path, struct error *error)
 	if (!control.vm)
 		begin(vm);
 	assert(control.nr_listeners < CONTROL_MAX_LISTENERS);
-	/* The keeper removes it, however the launcher ends. */
+	/* The keeper removes it even if the launcher is killed. */
 	listener->note = keeper_note(KEEPER_SOCKET, path, error);
 	if (listener->note < 0)
 		return false;

@@ -41,7 +41,7 @@ static int wrong(struct error *error, int ret, const char *format, ...)
 
 /* ---- places --------------------------------------------------------------------------- */
 
-/* With all directories above it. */
+/* Make a directory with all its parents. */
 static bool make_directory(const char *path, struct error *error)
 {
 	char part[REGISTRY_PATH_MAX];
@@ -56,7 +56,7 @@ static bool make_directory(const char *path, struct error *error)
 					 "cannot make the directory %s: %s", part, strerror(-ret));
 		*slash = '/';
 	}
-	/* The directory is this user's alone: guests' memory, and sockets that command them. */
+	/* Only this user may access the directory: it has guests' memory and control sockets. */
 	ret = file_make_directory(part, 0700);
 	if (ret)
 		return error_set(error, EXIT_CODE_ERROR, "cannot make the directory %s: %s", part, strerror(-ret));
@@ -68,7 +68,7 @@ static bool make_directory(const char *path, struct error *error)
 	return true;
 }
 
-/* The base directory specification has relative ones ignored. */
+/* The base directory specification demands that relative paths are ignored. */
 static const char *base_directory(const char *variable)
 {
 	const char *path = getenv(variable);
@@ -76,7 +76,7 @@ static const char *base_directory(const char *variable)
 	return path && *path == '/' ? path : NULL;
 }
 
-/* Of the caller's directory: this process may go to another. */
+/* Resolve it in the caller's directory, since this process may change to another. */
 static void set_home(const char *path)
 {
 	char *here = *path == '/' ? NULL : getcwd(NULL, 0);
@@ -140,7 +140,7 @@ const char *registry_path(enum registry_file file, const char *name)
 		snprintf(path, REGISTRY_PATH_MAX, "%s/vms/%s.away", home, name);
 		break;
 	case REGISTRY_LOCK:
-		/* Not in the runtime directory: that goes with the user's session, a VM may stay. */
+		/* Not in the runtime directory, which ends with the user's session, while a VM may stay. */
 		snprintf(path, REGISTRY_PATH_MAX, "%s/locks/%s.lock", home, name);
 		break;
 	case REGISTRY_CONTROL:
@@ -168,9 +168,8 @@ bool registry_name_is_good(const char *name)
 /* ---- locks ------------------------------------------------------------------------------ */
 
 /*
- * Locks are taken and removed under this one, for a moment: a process that only looks at what a
- * dead one left must not be taken for its owner.
- * Released by close(), and by the end of the process.
+ * Locks are taken and removed under this lock, which is held for a moment: a process that checks a
+ * dead one's files must not look like their owner.  close() and the end of the process release it.
  */
 static int enter_locks(struct error *error)
 {
@@ -197,7 +196,7 @@ static void remove_run_files(const char *name)
 	unlink(registry_path(REGISTRY_LOCK, name));
 }
 
-/* Between enter_locks() and its end. */
+/* Called between enter_locks() and its end. */
 static int take_lock(const char *path, struct error *error)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -206,7 +205,7 @@ static int take_lock(const char *path, struct error *error)
 
 	if (fd < 0)
 		return wrong(error, -errno, "cannot open %s: %s", path, strerror(errno));
-	/* Of the open file, not of the process: closing another one does not lose it. */
+	/* A lock of the open file, not of the process: closing another descriptor does not release it. */
 	if (fcntl(fd, F_OFD_SETLK, &lock)) {
 		ret = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 		close(fd);
@@ -232,7 +231,7 @@ int registry_lock(const char *name, struct error *error)
 	return fd;
 }
 
-/* Behind the number of the process. */
+/* It follows the process' number. */
 #define WAITS	"waits\n"
 
 void registry_waits(int lock, bool waits)
@@ -240,12 +239,12 @@ void registry_waits(int lock, bool waits)
 	char text[32];
 	int length = snprintf(text, sizeof(text), "%d\n%s", (int)getpid(), waits ? WAITS : "");
 
-	/* It only says more of what is known: without it the VM is called starting. */
+	/* This is additional information: without it the VM counts as starting. */
 	if (ftruncate(lock, 0) || pwrite(lock, text, length, 0) != length)
 		return;
 }
 
-/* Is it the lock that others find by its name?  The directory may have been cleared. */
+/* Is it the lock that others find by name?  The directory may have been cleared. */
 static bool still_there(int fd, const char *path)
 {
 	struct stat mine, theirs;
@@ -273,7 +272,7 @@ static bool is_held(int fd)
 	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
 }
 
-/* The lock was free: unless another has come meanwhile, it is a dead process's. */
+/* The lock was free: unless another process took it meanwhile, it belongs to a dead one. */
 bool registry_remove_dead(const char *name)
 {
 	int alone = enter_locks(NULL), fd;
@@ -292,8 +291,8 @@ bool registry_remove_dead(const char *name)
 }
 
 /*
- * The process that holds it, 0 if none does; what a dead one left is removed.
- * *@waits: it said registry_waits().
+ * The process that holds it, or 0; removes a dead one's files.  *@waits: it called
+ * registry_waits().
  */
 static pid_t holder_of(const char *name, bool *waits)
 {
@@ -311,7 +310,7 @@ static pid_t holder_of(const char *name, bool *waits)
 	close(fd);
 	if (!held && registry_remove_dead(name))
 		return 0;
-	/* It holds the lock and has not written yet. */
+	/* It holds the lock and has not written its number yet. */
 	return pid ? pid : -1;
 }
 
@@ -336,7 +335,7 @@ static int open_process(pid_t pid)
 	return fd < 0 ? -ESRCH : fd;
 }
 
-/* Its end of a connection is the process itself, whatever a file says. */
+/* The peer of the connection is the process, whatever a file says. */
 static int open_peer(const char *name)
 {
 	int socket = line_socket_connect(registry_path(REGISTRY_CONTROL, name), STATUS_TIMEOUT_MS);
@@ -349,7 +348,7 @@ static int open_peer(const char *name)
 		return -ESRCH;
 	if (!getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &bytes))
 		fd = open_process(peer.pid);
-	/* It lives, or the connection would be cut: its number was not given to another. */
+	/* It lives, as the connection is open, so its number does not belong to another process. */
 	if (fd >= 0 && (poll(&end, 1, 0) < 0 || end.revents)) {
 		close(fd);
 		fd = -ESRCH;
@@ -358,7 +357,7 @@ static int open_peer(const char *name)
 	return fd;
 }
 
-/* Is one of the process's descriptors the lock @st, and held? */
+/* Does the process have a descriptor of the lock @st, and hold the lock? */
 static bool holds_lock(pid_t pid, const struct stat *st)
 {
 	char path[64], line[256];
@@ -386,7 +385,7 @@ static bool holds_lock(pid_t pid, const struct stat *st)
 	return found;
 }
 
-/* One that does not listen yet: the number in its lock file, if that process has the lock. */
+/* If it does not listen yet: the process in its lock file, if that one has the lock. */
 static int open_holder(const char *name)
 {
 	pid_t pid = holder(name);
@@ -446,7 +445,7 @@ int registry_save_config(const char *name, struct json_object *config, bool excl
 	if (!ret)
 		ret = write_all(fd, "\n");
 	close(fd);
-	/* link() fails where rename() would replace. */
+	/* Unlike rename(), link() fails if the name exists. */
 	if (!ret && exclusive)
 		ret = link(temporary, path) ? -errno : file_remove(temporary);
 	else if (!ret)
@@ -480,7 +479,7 @@ bool registry_forget(const char *name, enum registry_part part, struct error *er
 	if (part != REGISTRY_PART_AWAY &&
 	    (!forget(temporary, error) || !forget(registry_path(REGISTRY_SAVED, name), error)))
 		return false;
-	/* The mark goes last: without it the VM could be started beside its twin. */
+	/* Remove the mark last: without it the VM could be started while it runs elsewhere. */
 	if (part == REGISTRY_PART_ALL &&
 	    (!forget(registry_path(REGISTRY_CONFIG, name), error) ||
 	     !forget(registry_path(REGISTRY_LOG, name), error)))
@@ -547,7 +546,7 @@ static void ask_status(const char *name, struct registry_vm *vm, const char *als
 	}
 }
 
-/* The first line of the file that was written as it went (migrate/away.c). */
+/* The first line of the file that migrate/away.c wrote. */
 static bool read_away(const char *name, char *address, size_t room)
 {
 	int fd = open(registry_path(REGISTRY_AWAY, name), O_RDONLY | O_CLOEXEC);
@@ -589,7 +588,7 @@ static int find_until(const char *name, struct registry_vm *vm, const char *also
 	memset(vm, 0, sizeof(*vm));
 	if (!registry_name_is_good(name))
 		return -ENOENT;
-	/* First this: what it did is in the files once its lock is free. */
+	/* Check this first: once its lock is free, its work is in the files. */
 	pid = holder_of(name, &waits);
 	ret = registry_at_rest(name, vm);
 	if (ret && !pid)
@@ -597,7 +596,7 @@ static int find_until(const char *name, struct registry_vm *vm, const char *also
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
 	if (pid) {
 		vm->pid = pid > 0 ? pid : 0;
-		/* One that has a socket and does not answer has another trouble. */
+		/* A process with a socket that does not answer has another problem. */
 		vm->state = !access(registry_path(REGISTRY_CONTROL, name), F_OK) ?
 			VM_STATE_UNRESPONSIVE : waits ? VM_STATE_WAITING : VM_STATE_STARTING;
 		ask_status(name, vm, also, deadline);
@@ -641,7 +640,7 @@ struct registry_vm *registry_find_all(char *const *names, const char *also)
 	search.vms = calloc(search.count + 1, sizeof(*search.vms));
 	if (!search.vms)
 		return NULL;
-	/* This thread works too: where none can be started it does all. */
+	/* This thread works, too, so it does everything if no other can be started. */
 	while (started < AT_ONCE && started + 1 < search.count &&
 	       !pthread_create(&threads[started], NULL, find_some, &search))
 		started++;

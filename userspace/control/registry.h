@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Which VMs there are.  There is no daemon.  One directory holds a configuration
- * for each VM (JSON) and the saved states; another holds a lock and sockets for
- * each VM that has a process.  The lock says whether the process lives, since the
- * kernel releases it with the process, however that ends.  What else a dead
- * process left behind is removed by the next command that finds it.
+ * The registry of VMs.  There is no daemon.  One directory has a configuration (JSON) for each VM,
+ * and the saved states; another has a lock and sockets for each VM with a process.  The lock shows
+ * whether the process lives, since the kernel releases it at any end of the process.  The next
+ * command that finds other files of a dead process removes them.
  */
 #ifndef VM_REGISTRY_H
 #define VM_REGISTRY_H
@@ -20,14 +19,14 @@
 #define REGISTRY_PATH_MAX	4096
 
 /**
- * enum registry_file - what there may be of a VM
- * @REGISTRY_CONFIG: how it is made, while it exists
+ * enum registry_file - the files of a VM
+ * @REGISTRY_CONFIG: its configuration, while it exists
  * @REGISTRY_SAVED: its state, while it is suspended
- * @REGISTRY_AWAY: where it moved, until it comes back
- * @REGISTRY_LOCK: its process holds it
+ * @REGISTRY_AWAY: the address to which it moved, until it comes back
+ * @REGISTRY_LOCK: the lock that its process holds
  * @REGISTRY_CONTROL: the control socket of its process
  * @REGISTRY_CONSOLE: likewise its console, if it runs detached
- * @REGISTRY_LOG: what its process said, if it runs detached
+ * @REGISTRY_LOG: its process' messages, if it runs detached
  */
 enum registry_file {
 	REGISTRY_CONFIG,
@@ -40,15 +39,18 @@ enum registry_file {
 };
 
 /**
- * registry_init() - find and make the directories
+ * registry_init() - find and create the directories
  *
- * $GONDOLA_HOME, else /var/lib/gondola (root) or $XDG_STATE_HOME/gondola; sockets and locks lie in
- * its "run", or /run/gondola (root), or $XDG_RUNTIME_DIR/gondola.  False with @error.
+ * They are $GONDOLA_HOME, else /var/lib/gondola (root) or $XDG_STATE_HOME/gondola; for sockets and
+ * locks its "run", or /run/gondola (root), or $XDG_RUNTIME_DIR/gondola.  False with @error.
  */
 bool registry_init(struct error *error);
-/** registry_path() - where a file of @name is; valid until eight calls later */
+/** registry_path() - get the path of a file of @name; valid for the next eight calls */
 const char *registry_path(enum registry_file file, const char *name);
-/** registry_name_is_good() - 1 to 31 letters, digits, ".", "_" and "-", not beginning with the last or "." */
+/**
+ * registry_name_is_good() - has @name 1 to 31 letters, digits, ".", "_" and "-", without "." or "-"
+ * at the start?
+ */
 bool registry_name_is_good(const char *name);
 
 /**
@@ -57,7 +59,7 @@ bool registry_name_is_good(const char *name);
  * @answers: its process answered: @status is what "status" said
  * @told: what it said to the further command of registry_find_all(), or NULL
  * @moved_to: the address, while it is away
- * @config: its configuration, or NULL (a VM that "gondola run" made, or a damaged file)
+ * @config: its configuration; NULL for a VM of "gondola run", or a damaged file
  */
 struct registry_vm {
 	char name[32];
@@ -71,7 +73,8 @@ struct registry_vm {
 };
 
 /**
- * registry_find_all() - each of @names, which NULL ends, at once; to be freed, each by registry_put()
+ * registry_find_all() - find all of @names, which ends with NULL; free the result, and
+ * registry_put() each
  *
  * @also: a command that each is asked besides "status", or NULL
  *
@@ -83,32 +86,34 @@ struct registry_vm *registry_find_all(char *const *names, const char *also);
 int registry_find(const char *name, struct registry_vm *vm);
 void registry_put(struct registry_vm *vm);
 /**
- * registry_at_rest() - likewise, of files alone: for the holder of the lock of @name
+ * registry_at_rest() - likewise by its files only, for the holder of the lock of @name
  *
- * A state that was read without the lock may have changed before the lock was taken.
+ * A state that was read before taking the lock may be out of date.
  */
 int registry_at_rest(const char *name, struct registry_vm *vm);
-/** registry_is_active() - has it a process?  Asks the lock, not the process */
+/** registry_is_active() - has it a process?  Checks the lock, and does not ask the process */
 bool registry_is_active(const char *name);
 /**
- * registry_open_process() - the process of @name as a pidfd, or -ESRCH
+ * registry_open_process() - get the process of @name as a pidfd, or -ESRCH
  *
- * That of the other end of its control socket; of a VM without one, the process that its lock file
- * names, if it is that which holds the lock.
+ * This is the peer of its control socket; without a socket, the process in its lock file, if that
+ * one holds the lock.
  */
 int registry_open_process(const char *name);
-/** registry_starting() - words if the process of @vm does not listen yet, else NULL */
+/** registry_starting() - get words if the process of @vm does not listen yet, else NULL */
 const char *registry_starting(const struct registry_vm *vm);
-/** registry_list() - names of all, sorted, ended by NULL; to be freed by registry_free_list() */
+/**
+ * registry_list() - get the names of all VMs, sorted, with NULL at the end; free by
+ * registry_free_list()
+ */
 char **registry_list(void);
 void registry_free_list(char **names);
 
 /**
  * registry_lock() - become the process of @name
  *
- * Returns a descriptor to keep open (close-on-exec), -EBUSY if another process is, or -errno; with
- * @error.
- * The lock goes with the descriptor, or with the process.
+ * Returns a descriptor to keep open (close-on-exec), -EBUSY if there is another process, or -errno;
+ * with @error. The lock ends with the descriptor, or with the process.
  */
 int registry_lock(const char *name, struct error *error);
 /**

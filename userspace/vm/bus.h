@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* An address space with devices in it: one for ports, one for memory. */
+/* An address space with devices: one for ports, one for memory. */
 #ifndef VM_BUS_H
 #define VM_BUS_H
 
@@ -10,12 +10,12 @@
 #define BUS_MAX_RANGES	64
 
 /**
- * struct bus_ops - what a device does about accesses to a range
- * @read: value at @offset (from the range's start), @bytes wide
+ * struct bus_ops - a device's operations for accesses to a range
+ * @read: read @bytes at @offset from the range's start
  * @write: likewise
  *
- * Called with the VM's device lock held. Either may be NULL: reads are then
- * all ones, writes go nowhere.
+ * Called with the VM's device lock held.  Either may be NULL: then reads give all ones, and writes
+ * are ignored.
  */
 struct bus_ops {
 	uint64_t (*read)(void *device, uint64_t offset, unsigned int bytes);
@@ -23,8 +23,8 @@ struct bus_ops {
 };
 
 /**
- * struct bus_range - where a device lies
- * @width: widest access the device knows; wider ones are split, as the ISA bus does
+ * struct bus_range - a device's range
+ * @width: the device's widest access; wider ones are split, as on the ISA bus
  */
 struct bus_range {
 	uint64_t start;
@@ -40,10 +40,10 @@ struct bus {
 	size_t count;
 };
 
-/** bus_add() - 0, -EINVAL (empty or wrapping), -EEXIST (overlap) or -ENOSPC */
+/** bus_add() - add a range; 0, -EINVAL (empty or wrapping), -EEXIST (overlap) or -ENOSPC */
 int bus_add(struct bus *bus, uint64_t start, uint64_t bytes, unsigned int width,
 	    const struct bus_ops *ops, void *device);
-/** bus_access() - @bytes is 1 … 8; unclaimed reads are all ones; true if a device claimed it */
+/** bus_access() - access 1 … 8 @bytes; unclaimed reads give all ones; true if a device claimed it */
 bool bus_access(const struct bus *bus, uint64_t address, void *data, unsigned int bytes,
 		bool write);
 

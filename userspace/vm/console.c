@@ -20,20 +20,21 @@
 #include "vm.h"
 
 #define ESCAPE		0x01		/* Ctrl-A */
-#define TYPED_ROOM	65536		/* pasted text, that the guest reads slowly */
-#define AGAIN_NS	200000000ull	/* how often to see whether the pseudo-terminal was opened */
+#define TYPED_ROOM	65536		/* for pasted text, which the guest reads slowly */
+#define AGAIN_NS	200000000ull	/* between checks whether it was opened */
 
 /**
  * struct console - see console.h
- * @in: a descriptor, or -1
- * @output: the way out
- * @listener: a socket that waits for someone to connect, or -1
+ * @in: the input, or -1
+ * @output: the output
+ * @listener: the listening socket, or -1
  * @pty: a pseudo-terminal, which others open and close
- * @escapes: the user's keyboard, on which Ctrl-A means something
+ * @escapes: it is the user's keyboard, where Ctrl-A has a meaning
  * @escaped: Ctrl-A was the last key
- * @typed, @waiting: what was typed and the guest has no room for: the keyboard is always read,
- *                   since Ctrl-A has a meaning also for a guest that does not listen
- * @typed_timer: the guest has room again; of a pseudo-terminal: look whether it was opened
+ * @typed, @waiting: input for which the guest has no room; the keyboard is always read, since
+ * 	Ctrl-A must work even if the guest does not listen
+ * @typed_timer: fires when the guest has room again; for a pseudo-terminal: to check whether it was
+ * 	opened
  */
 struct console {
 	struct vm *vm;
@@ -62,7 +63,7 @@ bool console_room(struct console *console)
 	return output_room(console->output);
 }
 
-/* The output's thread. */
+/* Called by the output's thread. */
 static void drained(void *argument)
 {
 	struct console *console = argument;
@@ -75,7 +76,7 @@ static void drained(void *argument)
 
 /* ---- input: the device loop's thread --------------------------------------------------- */
 
-/* Takes the escapes out; returns how many characters are for the guest. */
+/* Handle and remove escapes; returns the number of characters for the guest. */
 static size_t unescape(struct console *console, char *data, size_t count)
 {
 	size_t kept = 0;
@@ -110,13 +111,13 @@ static void end_of_input(struct console *console)
 		close(console->in);
 	}
 	console->in = -1;
-	/* A guest that waited for the reader goes on without. */
+	/* A guest that waited for the reader continues without one. */
 	if (waits)
 		console->guest->drained(console->device);
 	vm_unlock_devices(console->vm);
 }
 
-/* A terminal that no program has open: look again later, since one may open it. */
+/* No program has the terminal open: check again later. */
 static void look_again(struct console *console)
 {
 	loop_watch(&console->vm->device_loop, console->in, 0);
@@ -132,7 +133,7 @@ static void on_again(void *argument, int fd, short events)
 	loop_watch(&console->vm->device_loop, console->in, POLLIN);
 }
 
-/* Device lock held. What there is no room for is lost, as with any keyboard's buffer. */
+/* Device lock held.  Input without room is lost, as with any keyboard's buffer. */
 static void type(struct console *console, const char *data, size_t count)
 {
 	size_t left = sizeof(console->typed) - console->waiting, room;
@@ -220,7 +221,7 @@ void console_more(struct console *console)
 		loop_watch(&console->vm->device_loop, console->in, POLLIN);
 }
 
-/* It went while the guest did not listen to it. */
+/* The peer left while the guest did not listen. */
 static bool peer_is_gone(const struct console *console)
 {
 	struct pollfd peer = { .fd = console->in };
@@ -278,7 +279,7 @@ static bool open_pty(struct console *console, struct error *error)
 		cfmakeraw(&modes);
 		tcsetattr(other, TCSANOW, &modes);
 	}
-	/* The modes stay.  While nobody has it open reads fail, and output is for nobody. */
+	/* The terminal keeps its modes.  While no program has it open reads fail, and output is dropped. */
 	close(other);
 	fcntl(console->in, F_SETFD, FD_CLOEXEC);
 	fcntl(console->in, F_SETFL, O_NONBLOCK);
@@ -297,7 +298,7 @@ static bool open_socket(struct console *console, const char *path, struct error 
 		return error_set(error, EXIT_CODE_USAGE,
 				 "--console unix:%s: a socket's path has 1 to %d characters", path,
 				 PATH_MAX - 1);
-	/* The keeper removes it, however the launcher ends. */
+	/* The keeper removes it even if the launcher is killed. */
 	note = keeper_note(KEEPER_SOCKET, path, error);
 	if (note < 0)
 		return false;
@@ -362,7 +363,7 @@ void console_connect(struct console *console, const struct console_guest *guest,
 			 console->escapes ? on_key : on_input, console);
 }
 
-/* The console whose last output is written when the launcher ends, however it ends. */
+/* The console whose output is written at the launcher's end. */
 static struct console *opened;
 
 static void finish(void)

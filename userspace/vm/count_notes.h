@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Counters as they stood when the guest wrote to the count port. */
+/* Counters at the times when the guest wrote to the count port. */
 #ifndef VM_COUNT_NOTES_H
 #define VM_COUNT_NOTES_H
 
@@ -14,8 +14,8 @@ struct count_note {
 };
 
 /**
- * struct count_notes - what the guest had noted
- * @lost: how many did not fit
+ * struct count_notes - the guest's notes of counters
+ * @lost: number of notes that did not fit
  */
 struct count_notes {
 	unsigned int count;

@@ -4,12 +4,12 @@
 
 #include "cpuid.h"
 
-#define LEAF1_HTT		(1u << 28)	/* EDX: EBX's count of processors is valid */
-#define EXTENDED1_CMP_LEGACY	(1u << 1)	/* ECX: and they are cores, not threads */
+#define LEAF1_HTT		(1u << 28)	/* EDX: the count of processors in EBX is valid */
+#define EXTENDED1_CMP_LEGACY	(1u << 1)	/* ECX: they are cores, not threads */
 #define LEVEL_CORE		0x201u		/* leaf 0xb: ECX of subleaf 1 */
 #define CACHE_LEVEL(eax)	((eax) >> 5 & 7)
 
-/* Bits that number @count things. */
+/* The number of bits for numbers below @count. */
 static unsigned int width(unsigned int count)
 {
 	unsigned int bits = 0;
@@ -19,7 +19,7 @@ static unsigned int width(unsigned int count)
 	return bits;
 }
 
-/* EAX: 31:26 cores of the package less one, 25:14 processors that share the cache less one. */
+/* EAX: 31:26 cores of the package minus one, 25:14 processors that share the cache minus one. */
 static uint32_t cache(uint32_t eax, unsigned int cpus)
 {
 	uint32_t ids = (1u << width(cpus)) - 1;
@@ -53,7 +53,7 @@ void cpuid_set_topology(struct gondola_cpuid_entry *entries, uint32_t count, uns
 				e->ecx |= EXTENDED1_CMP_LEGACY;
 			break;
 		case 0x80000008:
-			/* 7:0 cores less one, 15:12 bits of the APIC id that number them */
+			/* 7:0 cores minus one, 15:12 bits of the APIC id for their number */
 			e->ecx = (cpus - 1) | width(cpus) << 12;
 			break;
 		}

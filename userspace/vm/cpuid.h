@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The launcher's choices among the CPUID leaves that the module supports. */
+/* The launcher's changes to the CPUID that the module supports. */
 #ifndef VM_CPUID_H
 #define VM_CPUID_H
 
@@ -7,12 +7,12 @@
 #include <linux/gondola.h>
 
 /**
- * cpuid_set_topology() - one package of @cpus cores with one thread each
+ * cpuid_set_topology() - set a package of @cpus cores with one thread each
  *
- * The module fills in what differs between processors, their APIC ids.
+ * The module sets the APIC ids, which differ between processors.
  */
 void cpuid_set_topology(struct gondola_cpuid_entry *entries, uint32_t count, unsigned int cpus);
-/** cpuid_without_pv() - take out KVM's paravirtual interface; returns how many entries are left */
+/** cpuid_without_pv() - remove KVM's paravirtual interface; returns the number of entries left */
 uint32_t cpuid_without_pv(struct gondola_cpuid_entry *entries, uint32_t count);
 
 #endif

@@ -12,7 +12,7 @@
 
 #define HUGE	(2ull << 20)
 #define PAGE	4096u
-#define PRESENT	(3ull << 62)	/* of an entry of pagemap: in memory, or in swap */
+#define PRESENT	(3ull << 62)	/* bits of an entry of pagemap: in memory, or in swap */
 
 int memory_create_bare(struct guest_memory *memory, uint64_t bytes)
 {
@@ -20,7 +20,7 @@ int memory_create_bare(struct guest_memory *memory, uint64_t bytes)
 	size_t before;
 	int ret;
 
-	/* Aligned like the guest sees it, so that the host's huge pages serve the guest's. */
+	/* Align it like guest-physical memory, so that the host's huge pages serve the guest's. */
 	mapping = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mapping == MAP_FAILED)
@@ -31,9 +31,9 @@ int memory_create_bare(struct guest_memory *memory, uint64_t bytes)
 		munmap(mapping, before);
 	if (HUGE > before)
 		munmap(base + bytes, HUGE - before);
-	/* It is an optimisation: a kernel without it only serves smaller pages. */
+	/* An optimisation: a kernel without it uses smaller pages. */
 	madvise(base, bytes, MADV_HUGEPAGE);
-	/* A core dump is for debugging the launcher, and must not show what the guest holds. */
+	/* A core dump is for debugging the launcher, and must not contain guest memory. */
 	if (madvise(base, bytes, MADV_DONTDUMP)) {
 		ret = -errno;
 		munmap(base, bytes);
@@ -120,7 +120,7 @@ static int open_pagemap(void)
 static bool keep_empty_word(int fd, uint64_t page, uint64_t *word)
 {
 	uint64_t entries[64];
-	/* Memory may end within a word: what lies behind is nobody's. */
+	/* Memory may end within a word: ignore the bits behind. */
 	ssize_t bytes = pread(fd, entries, sizeof(entries), page * sizeof(entries[0]));
 
 	if (bytes <= 0)
@@ -149,7 +149,7 @@ void memory_keep_empty(const struct guest_memory *memory, uint64_t *bits)
 int memory_register(struct guest_memory *memory, int vm_fd)
 {
 	memory->vm_fd = vm_fd;
-	/* Of this process, which is the one that has the guest's memory. */
+	/* The pagemap of this process, which has the guest's memory. */
 	memory->pagemap = open_pagemap();
 	memory->smaps = open_of_self("/proc/self/smaps");
 	return set_slots(memory);
@@ -159,7 +159,7 @@ int memory_log_dirty(struct guest_memory *memory, bool on)
 {
 	int ret;
 
-	/* The flag is up only while there is a log. */
+	/* The flag is set only while there is a log. */
 	if (!on)
 		__atomic_store_n(&memory->log_dirty, false, __ATOMIC_SEQ_CST);
 	memory->logged = on;
@@ -177,7 +177,7 @@ bool memory_holds(const struct guest_memory *memory, const struct iovec *iov, un
 {
 	if (!__atomic_load_n(&memory->absent, __ATOMIC_ACQUIRE))
 		return true;
-	/* Here, and not in the kernel, where an end of the waiting could not be told from a page. */
+	/* Wait here, not in the kernel, where an aborted wait would look like a page. */
 	for (unsigned int i = 0; i < count; i++) {
 		const volatile uint8_t *at = iov[i].iov_base;
 
@@ -198,12 +198,12 @@ void memory_mark_dirty(struct guest_memory *memory, uint32_t device, uint64_t gp
 {
 	int ret;
 
-	/* The write before it must not pass this load: see memory_log_dirty(). */
+	/* The write must come before this load: see memory_log_dirty(). */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!bytes || !__atomic_load_n(&memory->log_dirty, __ATOMIC_RELAXED))
 		return;
 	ret = __gondola_mark_dirty(memory->vm_fd, GONDOLA_DIRTY_DEVICE, device, gpa, bytes);
-	/* A page that the log misses would be lost in a migration, which asks for this. */
+	/* A migration checks this: a page that the log misses would be lost. */
 	if (ret && __atomic_load_n(&memory->log_dirty, __ATOMIC_RELAXED))
 		__atomic_store_n(&memory->log_lost, ret, __ATOMIC_SEQ_CST);
 }

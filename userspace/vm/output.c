@@ -15,20 +15,20 @@
 #include "sandbox/sandbox.h"
 
 #define PIECE		4096u
-#define LINE_BYTES	512u		/* without a line's end, so many are written at once */
-#define LINE_NS		10000000l	/* and fewer after this long */
+#define LINE_BYTES	512u		/* characters written at once if no line ends */
+#define LINE_NS		10000000l	/* after this time fewer are written */
 #define LOOK_MS		100
-#define FINISH_LOOKS	20u		/* of LOOK_MS, at the end; half of them without progress */
+#define FINISH_LOOKS	20u		/* of LOOK_MS at the end, half without progress */
 
 /**
  * struct output - see output.h
- * @lock: all of it; not held while a write may wait
+ * @lock: for all of it; not held while a write may wait
  * @first, @used: of @ring
- * @soon: a line is whole, or long
+ * @soon: a line is complete, or long
  * @full: the UART was told that there is no room
- * @ends: what is here is the rest
+ * @ends: no more output comes
  * @abandoned: the thread ends without writing the rest
- * @told: that it cannot be written
+ * @told: a message said that it cannot be written
  */
 struct output {
 	pthread_mutex_t lock;
@@ -61,7 +61,7 @@ static void wait_ns(struct output *output, long ns)
 
 static void took(struct output *output, size_t bytes)
 {
-	/* It may have been dropped meanwhile. */
+	/* The output may have been dropped meanwhile. */
 	if (bytes > output->used)
 		bytes = output->used;
 	output->first = (output->first + bytes) % OUTPUT_ROOM;
@@ -121,7 +121,7 @@ static void write_some(struct output *output)
 	if (done >= 0)
 		took(output, done);
 	else if (errno == EAGAIN)
-		/* Also of a terminal that another program made non-blocking. */
+		/* This includes a terminal that another program made non-blocking. */
 		wait_for_reader(output);
 	else if (errno != EINTR)
 		lose(output, errno);
@@ -249,7 +249,7 @@ size_t output_finish(struct output *output)
 		pthread_join(output->thread, NULL);
 		return left;
 	}
-	/* It stands in a write: the end of the process ends it too. */
+	/* The thread hangs in a write: the end of the process ends it. */
 	pthread_detach(output->thread);
 	pthread_mutex_unlock(&output->lock);
 	return left;

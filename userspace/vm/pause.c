@@ -56,7 +56,7 @@ static void start_clocks(struct vm *vm)
 	pause->stopped = false;
 }
 
-/* The module's clock: it goes on while the host sleeps, as the guest's date must. */
+/* The module's clock goes on while the host sleeps, as the guest's date must. */
 static uint64_t host_ns(void)
 {
 	struct timespec now;
@@ -88,8 +88,8 @@ void vm_clock_set(struct vm *vm, uint64_t ns)
 /* ---- the vCPUs' side ------------------------------------------------------------------ */
 
 /*
- * The module takes the answer to a device access at the start of the next
- * GONDOLA_RUN: only then are the registers those after the instruction.
+ * The module takes the answer to a device access at the start of the next GONDOLA_RUN.  Only then
+ * the registers are those after the instruction.
  */
 static void settle(struct vcpu *vcpu)
 {
@@ -168,7 +168,7 @@ bool vm_pause_wait(struct vm *vm, enum pause_reason reason)
 	bool stands;
 
 	pthread_mutex_lock(&pause->lock);
-	/* A kick may come just before a thread blocks in a write: repeat it. */
+	/* Repeat the kick, since one may come just before a thread blocks in a write. */
 	while (pause->reasons & 1u << reason && must_wait(vm)) {
 		kick_all(vm);
 		wait_for_all(vm, vcpu_kick_ns(kicks++));

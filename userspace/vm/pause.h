@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Pausing: no vCPU is in GONDOLA_RUN, none has an answer to a device access
- * outstanding, and the guest's clocks stand still.  It is asked for by reasons,
- * each of which counts once: the VM runs again when the last one is gone.
+ * Pausing: no vCPU is in GONDOLA_RUN or waits for the answer to a device access, and the guest's
+ * clocks are stopped.  Each request has a reason, which counts once: the VM runs again when the
+ * last reason is withdrawn.
  */
 #ifndef VM_PAUSE_H
 #define VM_PAUSE_H
@@ -15,12 +15,12 @@ struct vm;
 struct vcpu;
 
 /**
- * enum pause_reason - why a VM does not run
+ * enum pause_reason - the reason why a VM does not run
  * @PAUSE_USER: gondola pause
- * @PAUSE_START: its state is not complete yet: it is being resumed or received
+ * @PAUSE_START: its state is incomplete: it is being resumed or received
  * @PAUSE_SUSPEND: its state is being saved
- * @PAUSE_MIGRATE: stop-and-copy, or it runs elsewhere now
- * @PAUSE_ERROR: it cannot go on (memory that a lost link did not bring); somebody must decide
+ * @PAUSE_MIGRATE: stop-and-copy; or it runs elsewhere
+ * @PAUSE_ERROR: it cannot continue, since a lost link left memory missing: a user must decide
  * @PAUSE_INSPECT: its state is being read; the VM counts as running
  * @PAUSE_DEBUG: a debugger has stopped it
  * @PAUSE_DUMP: its memory is being written to a file
@@ -39,14 +39,14 @@ enum pause_reason {
 };
 
 /**
- * struct pause - a VM's pausing
- * @reasons: a bit for each that holds
- * @parked: vCPUs that wait here
- * @threads: vCPUs that have a thread
- * @stopped: the clocks stand still, at @stopped_ns of CLOCK_BOOTTIME
- * @lost_ns: how long they stood, before that
- * @module_lost_ns: the part of it that the module counts too
- * @words: what vm_pause_because() said
+ * struct pause - the pause of a VM
+ * @reasons: a bit for each reason that holds
+ * @parked: number of vCPUs that wait
+ * @threads: number of vCPUs with a thread
+ * @stopped: the clocks are stopped, at @stopped_ns of CLOCK_BOOTTIME
+ * @lost_ns: total time for which they were stopped before
+ * @module_lost_ns: the part of it that the module counts, too
+ * @words: of vm_pause_because()
  */
 struct pause {
 	pthread_mutex_t lock;
@@ -64,32 +64,32 @@ struct pause {
 void pause_init(struct pause *pause);
 
 /**
- * vm_pause() - returns when all vCPUs are parked and the clocks stand
+ * vm_pause() - pause the VM; returns when all vCPUs are parked and the clocks are stopped
  *
- * Any thread but a vCPU's, without the device lock.  The guest's devices go on:
- * see device/state.h for how to quiet them.
+ * Any thread except vCPUs', without the device lock.  Devices continue: see device/state.h for how
+ * to freeze them.
  */
 void vm_pause(struct vm *vm, enum pause_reason reason);
-/** vm_pause_begin() - asks for it, and does not wait; any thread */
+/** vm_pause_begin() - request a pause, without waiting; any thread */
 void vm_pause_begin(struct vm *vm, enum pause_reason reason);
-/** vm_pause_wait() - as vm_pause(); false if this reason was withdrawn meanwhile, or the VM ends */
+/** vm_pause_wait() - wait as vm_pause(); false if the reason was withdrawn meanwhile, or the VM ends */
 bool vm_pause_wait(struct vm *vm, enum pause_reason reason);
-/** vm_pause_because() - asks for it and does not wait; any thread.  @words: told to the user */
+/** vm_pause_because() - request a pause, without waiting; any thread.  @words: for the user */
 void vm_pause_because(struct vm *vm, enum pause_reason reason, const char *words);
-/** vm_unpause() - this reason holds no more */
+/** vm_unpause() - withdraw a reason */
 void vm_unpause(struct vm *vm, enum pause_reason reason);
-/** vm_paused() - bits of enum pause_reason */
+/** vm_paused() - get the bits of enum pause_reason */
 unsigned int vm_paused(struct vm *vm);
 const char *pause_reason_name(enum pause_reason reason);
 
-/** vm_clock_ns() - nanoseconds of CLOCK_BOOTTIME, less those in which the VM was paused */
+/** vm_clock_ns() - get the nanoseconds of CLOCK_BOOTTIME without those of pauses */
 uint64_t vm_clock_ns(struct vm *vm);
-/** vm_clock_set() - let it go on from @ns; while the VM is paused */
+/** vm_clock_set() - set the clock to @ns; while the VM is paused */
 void vm_clock_set(struct vm *vm, uint64_t ns);
 
-/** pause_threads() - so many vCPUs have a thread now; wakes those that wait, to see the VM's end */
+/** pause_threads() - set the number of vCPUs with a thread, and wake waiters to see the VM's end */
 void pause_threads(struct vm *vm, unsigned int threads);
-/** vcpu_park() - a vCPU's thread, before each GONDOLA_RUN: waits while the VM is paused */
+/** vcpu_park() - wait while the VM is paused; in a vCPU's thread, before each GONDOLA_RUN */
 void vcpu_park(struct vcpu *vcpu);
 
 #endif

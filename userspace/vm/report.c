@@ -10,7 +10,7 @@
 #include "base/fail.h"
 #include "vm.h"
 
-#define DUMPED_EXITS	16	/* of each vCPU that is dumped, the last ones */
+#define DUMPED_EXITS	16	/* the last exits of each vCPU that is dumped */
 
 static const char *const end_names[] = {
 	[VM_RUNNING] = "running",
@@ -43,10 +43,10 @@ static void dump_segments(const struct gondola_rec_sregs *sregs)
 		(unsigned long long)sregs->idt.base, sregs->idt.limit);
 }
 
-/* The end of its history: how it came to where it is now. */
+/* The end of the vCPU's history. */
 static void dump_history(const struct vcpu *vcpu)
 {
-	/* One more than is shown: the ticks of the first line count from it. */
+	/* Get one more than is shown, for the ticks of the first line. */
 	struct gondola_history_entry entries[DUMPED_EXITS + 1];
 	uint32_t count = DUMPED_EXITS + 1;
 	uint64_t total;
@@ -139,7 +139,7 @@ static struct json_object *named(const __u64 *values, unsigned int count,
 		if (!values[i])
 			continue;
 		*total += values[i];
-		/* A newer module may count what this launcher has no name for. */
+		/* A newer module may have counters without a name here. */
 		snprintf(number, sizeof(number), "%u", i);
 		json_object_object_add(object, name(i) ? name(i) : number,
 				       json_object_new_uint64(values[i]));

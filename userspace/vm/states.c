@@ -21,7 +21,7 @@ static const char *const names[VM_STATE_COUNT] = {
 	[VM_STATE_UNRESPONSIVE] = "unresponsive",
 };
 
-/* The states in which a command works.  The command line and the control socket both look here. */
+/* The states in which a command works, for the command line and the control socket. */
 static const struct {
 	const char *command;
 	unsigned int states;
@@ -61,7 +61,7 @@ int vm_state_by_name(const char *name)
 	return -1;
 }
 
-/* "running or paused": the states of a mask. */
+/* The states of a mask in words: "running or paused". */
 static void put_states(unsigned int states, char *buffer, size_t room)
 {
 	size_t used = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The run loop of a vCPU: what is done about each reason to leave GONDOLA_RUN. */
+/* The run loop of a vCPU: handles each reason for which GONDOLA_RUN returns. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static void error(struct vcpu *vcpu, const char *words)
 
 static void on_interrupted(struct vcpu *vcpu)
 {
-	/* A kicker sets its request first; vm_ending() is looked at next. */
+	/* A thread that kicks sets its request first; vm_ending() is checked next. */
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELEASE);
 }
 
@@ -84,7 +84,7 @@ static bool tell_debugger(struct vcpu *vcpu, uint32_t why)
 
 static void on_debug(struct vcpu *vcpu)
 {
-	/* It may have gone since the guest was let run: the next GONDOLA_RUN goes on. */
+	/* The debugger may have left meanwhile: the next GONDOLA_RUN continues. */
 	tell_debugger(vcpu, vcpu->run->debug.why);
 }
 
@@ -103,7 +103,7 @@ static void on_emulation(struct vcpu *vcpu)
 	error(vcpu, words);
 }
 
-/* The module may not wait for a page of ours: we do, by touching it. */
+/* The module must not wait for a page of ours, so wait here, by touching it. */
 static void on_memory(struct vcpu *vcpu)
 {
 	const struct gondola_run *run = vcpu->run;
@@ -183,7 +183,7 @@ void *vcpu_thread(void *argument)
 	while (!vm_ending(vcpu->vm)) {
 		vcpu_park(vcpu);
 		vcpu_rest(vcpu);
-		/* It may have ended while we waited: then it runs elsewhere, or nowhere. */
+		/* The VM may have ended while we waited: then it runs elsewhere, or not at all. */
 		if (!vm_ending(vcpu->vm))
 			vcpu_run_once(vcpu);
 	}

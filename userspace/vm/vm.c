@@ -21,7 +21,7 @@
 #include "sandbox/sandbox.h"
 #include "vm.h"
 
-/* Ends GONDOLA_RUN and a blocking write; its handler has nothing else to do. */
+/* Ends GONDOLA_RUN and blocking writes; the handler does nothing. */
 #define KICK_SIGNAL	SIGUSR1
 
 static void on_kick(int signal)
@@ -53,7 +53,7 @@ static bool open_device(struct vm *vm, uint32_t engine, struct error *error)
 				 gondola_engine_name(engine), strerror(-ret));
 	vm->engine = preflight.engine;
 	if (preflight.reason == GONDOLA_PF_OK) {
-		/* For a user who waits at the terminal and wonders. */
+		/* Tell a user who waits at the terminal. */
 		if (engine != GONDOLA_ENGINE_INTERP && vm->engine == GONDOLA_ENGINE_INTERP &&
 		    isatty(STDERR_FILENO))
 			say("no hardware can run it: the guest is interpreted, which is slow "
@@ -88,7 +88,7 @@ static bool choose_cpuid(struct vm *vm, const struct vm_processors *processors,
 	return true;
 }
 
-/* 0 or -errno, and then vm_destroy() undoes what was made. */
+/* 0 or -errno; then vm_destroy() cleans up. */
 static int create_vcpu(struct vm *vm, unsigned int id)
 {
 	struct vcpu *vcpu = &vm->vcpus[id];
@@ -203,7 +203,7 @@ void vm_set_busy(struct vm *vm, enum vm_state busy)
 		vm->state_changed(vm);
 }
 
-/* Also one that was never started: it waits for others, which do not run. */
+/* True also of a vCPU that was never started: it waits for others, which do not run. */
 static bool has_halted(int vcpu)
 {
 	_Alignas(8) char records[65536];

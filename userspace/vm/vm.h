@@ -23,7 +23,7 @@
 #include "pause.h"
 #include "states.h"
 
-/* Why the machine ended. */
+/* The reason of the machine's end. */
 enum vm_end_kind {
 	VM_RUNNING = 0,
 	VM_POWEROFF,
@@ -33,7 +33,7 @@ enum vm_end_kind {
 	VM_DEBUG_EXIT,			/* the guest wrote to the debug-exit port */
 	VM_ERROR,
 	VM_MIGRATED,			/* it runs on another host */
-	VM_SUSPENDED,			/* its state lies in a file */
+	VM_SUSPENDED,			/* its state is in a file */
 };
 
 struct acpi_pm;
@@ -43,7 +43,7 @@ struct virtio_devices;
 struct vm;
 
 /**
- * struct vcpu - one virtual processor and its thread
+ * struct vcpu - a virtual processor and its thread
  * @ran: GONDOLA_RUN was called
  * @stepped: a debugger has asked for one step of it
  * @held: it stays parked while others run: one of them is stepped
@@ -66,11 +66,12 @@ struct vcpu {
 
 /**
  * struct vm - see above
- * @config: how it was made, as JSON: what a saved or migrated VM says first
- * @cpuid, @nr_cpuid: what its vCPUs are shown; set before vm_create(): that, else the host's choice
- * @rest: called before each GONDOLA_RUN: the guest is being slowed down; or NULL
- * @absent: a page of its memory is not there and not to be waited for by touching it, or NULL
- * @debuggers: how many are there or come, whose breakpoints may lie in memory; the main thread adds one
+ * @config: its configuration as JSON, the start of its saved or migrated state
+ * @cpuid, @nr_cpuid: its vCPUs' CPUID; the host's choice unless set before vm_create()
+ * @rest: called before each GONDOLA_RUN to slow the guest down; or NULL
+ * @absent: called for a missing page that touching would not bring; or NULL
+ * @debuggers: number of debuggers connected or expected, whose breakpoints may be in memory; the
+ * 	main thread adds one
  * @stopped: a debugger is there.  The thread of a vCPU that
  *	one of them or a step has stopped calls it (@why of GONDOLA_DEBUG_*), or that met
  *	GONDOLA_EXIT_EMULATION (0).  False: this was not the debugger's doing.  NULL: there is none
@@ -82,8 +83,8 @@ struct vcpu {
  * @end: enum vm_end_kind, set once by vm_end(); all threads leave when it is not VM_RUNNING
  * @end_value: the value written to the debug-exit port
  * @end_vcpu: the vCPU that ended it by a triple fault or an error, or -1
- * @end_words: what to tell the user
- * @counts: what the guest had noted by the count port; NULL without one
+ * @end_words: words for the user
+ * @counts: the guest's notes by the count port; NULL without one
  * @pm: for the power button
  * @virtio: its virtio devices; NULL without any
  */
@@ -103,7 +104,7 @@ struct vm {
 	struct json_object *config;
 	struct gondola_cpuid_entry cpuid[GONDOLA_MAX_CPUID];
 	uint32_t nr_cpuid;
-	/* False: just touch it. */
+	/* False: touch the page. */
 	bool (*absent)(struct vcpu *vcpu, uint64_t gpa);
 	void (*rest)(struct vcpu *vcpu);
 	bool (*stopped)(struct vcpu *vcpu, uint32_t why);
@@ -155,58 +156,59 @@ static inline void vm_unlock_devices(struct vm *vm)
 }
 
 /**
- * vm_has_halted() - nothing but an NMI can go on in this guest: each vCPU is in HLT, interrupts off
+ * vm_has_halted() - is each vCPU in HLT with interrupts off, so that only an NMI can wake it?
  *
- * Stops it for a moment: not for the main thread, and not beside another that has PAUSE_INSPECT.
+ * Stops the VM for a moment: not for the main thread, and not while another thread has
+ * PAUSE_INSPECT.
  */
 bool vm_has_halted(struct vm *vm);
 /** vm_run() - start all vCPUs, run the loop until vm_end(), join all threads */
 void vm_run(struct vm *vm);
 void vm_destroy(struct vm *vm);
 
-/** vm_end() - any thread, any number of times: the first reason stays */
+/** vm_end() - end the VM; any thread, any number of times: the first reason stays */
 void vm_end(struct vm *vm, enum vm_end_kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/** vm_debug_exit() - vm_end() with the value that the guest wrote */
+/** vm_debug_exit() - end the VM with the value that the guest wrote */
 void vm_debug_exit(struct vm *vm, uint32_t value);
 bool vm_ending(struct vm *vm);
 
-/** vm_add_pio(), vm_add_mmio() - bus_add() at a place of the machine's own: nothing overlaps */
+/** vm_add_pio(), vm_add_mmio() - bus_add() for a fixed place of the machine, without overlaps */
 void vm_add_pio(struct vm *vm, uint16_t start, unsigned int count, unsigned int width,
 		const struct bus_ops *ops, void *device);
 void vm_add_mmio(struct vm *vm, uint64_t start, uint64_t bytes, unsigned int width,
 		 const struct bus_ops *ops, void *device);
 
-/** vm_state() - what it is doing; any thread */
+/** vm_state() - get the state; any thread */
 enum vm_state vm_state(struct vm *vm);
 /** vm_debugged() - see @debuggers; any thread */
 bool vm_debugged(const struct vm *vm);
-/** vm_set_busy() - see struct vm; subscribers hear of the new state */
+/** vm_set_busy() - set @busy, and tell subscribers the new state */
 void vm_set_busy(struct vm *vm, enum vm_state busy);
 
-/** vcpu_run_once() - GONDOLA_RUN and what it asks for; false if it was interrupted or failed */
+/** vcpu_run_once() - call GONDOLA_RUN and handle its exit; false if it was interrupted or failed */
 bool vcpu_run_once(struct vcpu *vcpu);
-/** vcpu_thread() - the run loop of one vCPU; @argument is the struct vcpu */
+/** vcpu_thread() - the run loop of a vCPU; @argument is the struct vcpu */
 void *vcpu_thread(void *argument);
-/** vcpu_kick() - make it leave GONDOLA_RUN, also if it is just about to enter */
+/** vcpu_kick() - make GONDOLA_RUN return, even if the thread is just about to call it */
 void vcpu_kick(struct vcpu *vcpu);
 
 /**
- * vcpu_kick_ns() - how long a vCPU's thread has for its kick, before the next
- * @kicks: how many came before it
+ * vcpu_kick_ns() - get the time to wait for a vCPU's thread before the next kick
+ * @kicks: number of kicks before
  *
- * Each time twice as long, from 20 ms to 1.3 s.  A thread that is kicked anew before it is through
- * with the kick before does nothing else, and on a busy computer a kick may take long.
+ * The time doubles from 20 ms to 1.3 s.  On a busy computer a kick may take long, and a thread that
+ * is kicked again too early makes no progress.
  */
 static inline uint64_t vcpu_kick_ns(unsigned int kicks)
 {
 	return 20000000ull << (kicks < 6 ? kicks : 6);
 }
 
-/** vcpu_dump() - registers and the last exits on stderr */
+/** vcpu_dump() - print registers and the last exits on stderr */
 void vcpu_dump(const struct vcpu *vcpu);
 
-/** vm_collect_stats() - sums over all vCPUs, which may be running */
+/** vm_collect_stats() - sum up the counters of all vCPUs, which may be running */
 void vm_collect_stats(const struct vm *vm, struct gondola_stats *sum);
 /** vm_stats_json() - add "exits", "exits_total" and "counters" to @to: those that are not 0, by name */
 void vm_stats_json(const struct gondola_stats *stats, struct json_object *to);
