@@ -83,7 +83,7 @@ static void tell_move(const struct host *host, const struct decide_move *move, b
 	fflush(stdout);
 }
 
-/* A guest that rests is known by its name: VMs come and go between rounds. */
+/* Resting guests are remembered by name, since VMs come and go between rounds. */
 static struct {
 	char name[32];
 	unsigned int rest;

@@ -62,7 +62,7 @@ static void check(const struct guest *guest, int ret)
 		fail(EXIT_CODE_ERROR, "%s: %s", guest->name, guest->error);
 }
 
-/* "+64M" and "-64M" are from what the balloon holds now. */
+/* "+64M" and "-64M" are relative to the balloon's present size. */
 static uint64_t size_of(const struct guest *guest, const char *value)
 {
 	uint64_t bytes = parse_size("SIZE", value + (*value == '+' || *value == '-'));
@@ -108,7 +108,7 @@ static int code_of(const struct guest *guest, uint32_t goal)
 	return EXIT_CODE_CANCELLED;
 }
 
-/* Explain the reason, where its name does not. */
+/* Explain the reason if its name does not. */
 static const char *meaning(const struct guest *guest, int code)
 {
 	switch (code) {
@@ -138,7 +138,7 @@ static void put_text(struct json_object *to, const char *member, const char *val
 	json_object_object_add(to, member, json_object_new_string(value));
 }
 
-/* For programs: a line. */
+/* A line for programs. */
 static void print_json(const struct guest *guest, const char *reason, bool stats)
 {
 	struct json_object *out = json_object_new_object();

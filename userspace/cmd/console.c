@@ -13,7 +13,7 @@
 
 #define ESCAPE	0x01		/* Ctrl-A */
 
-/* Take what the user typed, escapes taken out; false: the user wants to leave. */
+/* Handle and remove escapes in what the user typed; false: the user wants to leave. */
 static bool typed(int fd, char *data, size_t bytes, bool *escaped)
 {
 	size_t kept = 0;
@@ -55,7 +55,7 @@ static void relay(int fd, bool terminal)
 		}
 		if (fds[0].revents) {
 			count = read(STDIN_FILENO, data, sizeof(data));
-			/* The end of a file is not the end of what the guest says. */
+			/* At the end of the input file the guest may still write. */
 			if (count <= 0)
 				fds[0].fd = -1;
 			else if (terminal && !typed(fd, data, count, &escaped))

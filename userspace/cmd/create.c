@@ -22,7 +22,7 @@ static int run_create(int argc, char **argv)
 		argc--;
 		argv++;
 	}
-	/* The options are checked now, so that start does not fail for a word. */
+	/* Check the options now, so that start does not fail for one. */
 	launch_parse(&options, &command_create, argc, argv);
 	if (!registry_name_is_good(name))
 		fail(EXIT_CODE_USAGE, "create: \"%s\" is not a name of 1 to 31 letters, digits, \".\", \"_\" and \"-\"",
@@ -42,7 +42,7 @@ static int run_create(int argc, char **argv)
 		there_check_place("--panic-dump", options.panic_dump);
 	remote_registry();
 	ret = registry_find(name, &vm) ? 0 : -EEXIST;
-	/* A mark that a cut-off delete left is not of the new VM. */
+	/* Remove the mark of an interrupted delete, which does not concern the new VM. */
 	if (!ret && !registry_forget(name, REGISTRY_PART_AWAY, &error))
 		ret = -EIO;
 	if (!ret)

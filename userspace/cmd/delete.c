@@ -36,7 +36,7 @@ static int run_delete(int argc, char **argv)
 	if (options.away_only && vm.state != VM_STATE_AWAY)
 		fail(EXIT_CODE_STATE, "%s is %s; delete --away needs one that is away", vm.name,
 		     vm_state_name(vm.state));
-	/* So that nobody starts it meanwhile. */
+	/* The lock keeps others from starting it meanwhile. */
 	launch_lock(vm.name);
 	launch_check_state(&command_delete, vm.name);
 	if (!registry_forget(vm.name, options.saved_only ? REGISTRY_PART_SAVED :

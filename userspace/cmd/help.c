@@ -6,9 +6,9 @@
 #include "base/error.h"
 
 #define WIDTH		80
-#define HELP_COLUMN	22	/* where the words on an option begin */
+#define HELP_COLUMN	22	/* column of the words on an option */
 
-/* Words up to @end in lines of WIDTH, each from column @indent on; the first starts at @column. */
+/* Print words up to @end in lines of WIDTH, each from column @indent on; the first starts at @column. */
 static void put_words(FILE *out, const char *text, const char *end, int indent, int column)
 {
 	bool first = true;
@@ -33,7 +33,7 @@ static void put_words(FILE *out, const char *text, const char *end, int indent, 
 	fputc('\n', out);
 }
 
-/* Paragraphs, the first from @column of its line on; @gap: with an empty line between them. */
+/* Print paragraphs, the first from @column on; @gap: with an empty line between them. */
 static void put_text(FILE *out, const char *text, int indent, int column, bool gap)
 {
 	bool literal = true;
@@ -62,7 +62,7 @@ static void put_heading(FILE *out, const char *words)
 	fputc('\n', out);
 }
 
-/* Lines, each behind @prefix. */
+/* Print lines, each with @prefix. */
 static void put_lines(FILE *out, const char *prefix, const char *lines)
 {
 	while (*lines) {

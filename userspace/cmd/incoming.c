@@ -11,7 +11,7 @@
 #include "there.h"
 #include "base/fail.h"
 
-/* Of the command line.  A process makes one VM. */
+/* Options of the command line.  A process has one VM. */
 static struct {
 	const char *console;
 	struct virtio_spec devices[VIRTIO_MAX_DEVICES];
@@ -21,7 +21,7 @@ static struct {
 	int64_t engine;			/* likewise */
 } given = { .sandbox = -1, .engine = -1 };
 
-/* @external: something of the host's is behind it, and somebody must say what */
+/* @external: it uses something of the host, which must be named here */
 static const struct kind {
 	const char *option;
 	const char *words;
@@ -112,7 +112,7 @@ static unsigned int count(const struct virtio_spec *specs, unsigned int nr, unsi
 	return found;
 }
 
-/* The @index-th device of its kind that was given. */
+/* The @index-th device of its kind on the command line. */
 static const char *given_value(unsigned int kind, unsigned int index)
 {
 	for (unsigned int i = 0; i < given.nr_devices; i++)
@@ -177,7 +177,7 @@ static bool same_machine(const struct run_options *run, const struct run_options
 
 /* ---- what it is made of ---------------------------------------------------------------------- */
 
-/* The directory may be unknown here: then relative names count from this one. */
+/* If the directory is unknown here, relative names count from the current one. */
 static void find_directory(struct json_object *config)
 {
 	const char *there = member_string(config, "directory", "");
@@ -219,7 +219,7 @@ bool incoming_make(struct run_options *run, const struct command *command,
 		}
 	}
 	run->name = name;
-	/* The sender of a VM does not decide how much it may do here. */
+	/* The sender of a VM must not decide about its confinement here. */
 	run->sandbox = given.sandbox >= 0 ? (enum sandbox_mode)given.sandbox : sandbox;
 	if (given.engine >= 0)
 		run->engine = given.engine;

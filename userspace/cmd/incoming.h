@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The machine for a VM that comes from elsewhere, by "receive" or from a file.
+ * Creates the machine for an incoming VM, by "receive" or from a file.
  *
- * The stream says what the guest sees: memory, processors, kinds of devices in their order.
- * This host says what is behind the devices: disks, taps, sockets and files come from the
- * command line or from the VM's own configuration here, and a stream's words about them are
- * only compared.
+ * The stream decides what the guest sees: memory, processors, kinds of devices in their order. This
+ * host decides what the devices use: disks, taps, sockets and files come from the command line or
+ * from the VM's own configuration here, and are only compared with the stream's.
  */
 #ifndef CMD_INCOMING_H
 #define CMD_INCOMING_H
@@ -15,7 +14,7 @@
 #include "base/error.h"
 #include "launch.h"
 
-/* For option tables of commands; what was given is kept here. */
+/* For option tables of commands; the values are kept in incoming.c. */
 #define INCOMING_ROW(option, value, words)	OPTION_TAKEN(option, value, words, incoming_take)
 #define INCOMING_OPTIONS	\
 	INCOMING_ROW("--disk", "FILE[,ro][,format=raw]",	\
@@ -34,21 +33,21 @@
 		     "shared storage, or a file of your own.")
 
 void incoming_take(void *to, const char *option, const char *value);
-/** incoming_names_devices() - the command line says what is behind a device: this option, or NULL */
+/** incoming_names_devices() - get an option that names a device's backend, or NULL */
 const char *incoming_names_devices(void);
-/** incoming_check() - what it names is there, or fail(): before a VM comes */
+/** incoming_check() - check that the named files exist, or fail(), before a VM comes */
 void incoming_check(void);
-/** incoming_path() - @path, if it is relative from the directory that is the current one now */
+/** incoming_path() - make @path absolute, relative to the present current directory */
 const char *incoming_path(const char *path);
 
 /**
- * incoming_make() - fill @run
+ * incoming_make() - fill @run for the incoming VM
  * @theirs: the configuration in the stream; it must stay
- * @own: the VM's configuration in this host's registry, or NULL; it must stay
+ * @own: the VM's configuration in this host's registry, which must stay; or NULL
  * @trusted: as with --same-names
  * @name: of the VM here
  *
- * False with @error if the one does not fit the other; fail()s when a configuration is none.
+ * False with @error if the two do not fit; fail()s if a configuration is invalid.
  */
 bool incoming_make(struct run_options *run, const struct command *command,
 		   struct json_object *theirs, struct json_object *own, bool trusted,

@@ -17,7 +17,7 @@ struct inspect_options {
 	unsigned int vcpu;
 };
 
-/* NAME, then a subject, then the subject's address. */
+/* Take NAME, then a subject, then the subject's address. */
 static void take_argument(void *to, const char *option, const char *value)
 {
 	struct inspect_options *options = to;
@@ -33,7 +33,7 @@ static void take_argument(void *to, const char *option, const char *value)
 		     value);
 }
 
-/* A member of any type in words: the process at the other end is not trusted. */
+/* A member of any type as words, since the other process is not trusted. */
 static const char *text(struct json_object *object, const char *name)
 {
 	struct json_object *member;

@@ -22,7 +22,7 @@ static bool gone(const char *name, int64_t until_ms)
 	return true;
 }
 
-/* A process that still listens takes its leave: its report, its sockets. */
+/* A process that still answers ends properly, with its report, and removes its sockets. */
 static bool ask(const char *name, int64_t until_ms)
 {
 	int64_t left = until_ms - wait_now_ms();
@@ -45,7 +45,7 @@ static void kill_process(const char *name, int process)
 	if (syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) && errno != ESRCH)
 		fail(EXIT_CODE_ERROR, "the process of %s cannot be killed: %s", name,
 		     strerror(errno));
-	/* It ends when its memory is free. */
+	/* The process ends when its memory is freed. */
 	if (!gone(name, wait_now_ms() + 10 * PATIENCE_MS))
 		fail(EXIT_CODE_ERROR, "the process of %s was killed and does not end", name);
 }
@@ -61,7 +61,7 @@ static int run_kill(int argc, char **argv)
 	if (!options.name)
 		fail(EXIT_CODE_USAGE, "kill: which VM? (see gondola help kill)");
 	remote_registry();
-	/* Do not ask for its status: a process that does not answer would be waited for twice. */
+	/* Do not ask for its status, which would wait a second time for a process that does not answer. */
 	if (!registry_is_active(options.name)) {
 		struct registry_vm vm;
 
@@ -71,7 +71,7 @@ static int run_kill(int argc, char **argv)
 		registry_put(&vm);
 	}
 	until_ms = wait_now_ms() + PATIENCE_MS;
-	/* Held from here on: another process of this name is not meant. */
+	/* Hold a descriptor from now on, so that no other process of this name is killed. */
 	process = registry_open_process(options.name);
 	if (!ask(options.name, until_ms)) {
 		hard = true;

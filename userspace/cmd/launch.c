@@ -31,7 +31,7 @@
 
 /* ---- configurations ---------------------------------------------------------------------- */
 
-/* @arguments are its own from now on. */
+/* It takes over @arguments. */
 static struct json_object *make_config(const char *name, const struct run_options *options,
 				       struct json_object *arguments)
 {
@@ -42,10 +42,10 @@ static struct json_object *make_config(const char *name, const struct run_option
 		fail(EXIT_CODE_ERROR, "cannot ask for the current directory: %s", strerror(errno));
 	json_object_object_add(config, "format", json_object_new_int(REGISTRY_FORMAT));
 	json_object_object_add(config, "name", json_object_new_string(name));
-	/* Paths among the arguments may be relative to it. */
+	/* Paths in the arguments may be relative to it. */
 	json_object_object_add(config, "directory", json_object_new_string(directory));
 	json_object_object_add(config, "arguments", arguments);
-	/* So that a reader need not parse the options. */
+	/* For readers that do not parse the options. */
 	json_object_object_add(config, "memory", json_object_new_uint64(options->memory));
 	json_object_object_add(config, "vcpus", json_object_new_int(options->cpus));
 	return config;
@@ -162,7 +162,7 @@ void launch_parse_config(struct run_options *options, const struct command *comm
 		if (!json_object_is_type(one, json_type_string))
 			fail(EXIT_CODE_IMAGE, "the configuration's \"arguments\" are not all strings");
 		argv[1 + i] = (char *)json_object_get_string(one);
-		/* Which would be the end of this process, and a success. */
+		/* This would end the process with success. */
 		if (!strcmp(argv[1 + i], "--help") || !strcmp(argv[1 + i], "-h"))
 			fail(EXIT_CODE_IMAGE, "the configuration asks for help");
 	}
@@ -204,7 +204,7 @@ static void clear_run(void)
 	registry_remove_dead(locked_name);
 }
 
-/* From now on the keeper clears up, after the lock was given up. */
+/* From now on the keeper cleans up, even after the lock is released. */
 static void keep(enum sandbox_mode mode)
 {
 	struct error error;
@@ -247,7 +247,7 @@ void launch_waits(bool waits)
 		registry_waits(lock_fd, waits);
 }
 
-/* The parent stays until it hears that the VM runs, or how the child ended. */
+/* The parent waits until it learns that the VM runs, or how the child ended. */
 static void wait_for_child(pid_t child, int from)
 {
 	int status;
@@ -281,7 +281,7 @@ void launch_detach(const char *name)
 	snprintf(log_path, sizeof(log_path), "%s", registry_path(REGISTRY_LOG, name));
 }
 
-/* While it still can. */
+/* Do it while it is still possible. */
 static void open_log(void)
 {
 	if (ready_fd < 0)
@@ -292,7 +292,7 @@ static void open_log(void)
 		fail(EXIT_CODE_ERROR, "cannot open %s: %s", log_path, strerror(errno));
 }
 
-/* From here on nobody waits for us: what is said goes into the log. */
+/* From now on nobody waits for us: messages go to the log. */
 void launch_ready(void)
 {
 	if (ready_fd < 0)
@@ -331,7 +331,7 @@ static void create_devices(struct vm *vm, const struct run_options *options,
 		fail(error.status, "%s", error.words);
 }
 
-/* The first vCPU as the boot protocol wants it; the rest of it as it is after a reset. */
+/* Set the first vCPU's registers for the boot protocol; its other state is that after a reset. */
 static void set_boot_state(struct vm *vm, struct boot *boot)
 {
 	struct gondola_rec_sregs reset;
@@ -345,7 +345,7 @@ static void set_boot_state(struct vm *vm, struct boot *boot)
 	gondola_set_registers(vm->vcpus[0].fd, &boot->regs, &boot->sregs);
 }
 
-/* Opened before the guest starts: a path that cannot be written is no surprise at the end. */
+/* Open it before the guest starts, so that a bad path is reported now and not at the end. */
 static int open_report(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -397,7 +397,7 @@ static void press_button(struct control_request *request)
 
 	if (acpi_pm_power_button(vm))
 		return;
-	/* Without ACPI a guest's power-off ends so: there is nothing in it that could be lost. */
+	/* Without ACPI a guest ends like this when it powers off, so nothing is lost. */
 	if (vm_has_halted(vm))
 		vm_end(vm, VM_STOPPED, "stopped: the guest had halted all its processors");
 	else
@@ -406,7 +406,7 @@ static void press_button(struct control_request *request)
 			     vm->name);
 }
 
-/* It takes a device's lock, and may wait for vCPUs. */
+/* This takes a device's lock, and may wait for vCPUs. */
 static void on_stop(struct control_request *request)
 {
 	control_aside(request, LANE_VCPUS, press_button);
@@ -516,7 +516,7 @@ static void make(struct launch *launch, struct vm *vm, struct console **console)
 	create_devices(vm, options, *console);
 }
 
-/* All that it needs is open, and there is one thread yet. */
+/* All files are open, and there is only one thread yet. */
 static void confine(const struct launch *launch)
 {
 	const struct run_options *options = launch->options;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Making a VM and running it: what "run", "start", "resume" and "receive" share. */
+/* Creates a VM and runs it, for "run", "start", "resume" and "receive". */
 #ifndef CMD_LAUNCH_H
 #define CMD_LAUNCH_H
 
@@ -14,7 +14,7 @@
 #include "sandbox/sandbox.h"
 #include "vm/vm.h"
 
-/** struct run_options - what the options of "run" say, see run.c */
+/** struct run_options - the options of "run", see run.c */
 struct run_options {
 	struct boot boot;
 	uint64_t memory;
@@ -36,7 +36,7 @@ struct run_options {
 	unsigned int nr_virtio;
 };
 
-/* Of "run" and "create". */
+/* The option table of "run" and "create". */
 extern const struct option_spec run_specs[];
 
 /** launch_parse() - fill @options from argv[1] …; fail()s. @command: for messages and --help */
@@ -47,7 +47,7 @@ uint32_t launch_parse_engine(const char *option, const char *value);
 /** launch_config() - the JSON from which launch_from_config() makes the same machine again */
 struct json_object *launch_config(const char *name, const struct run_options *options, int argc,
 				  char *const *argv);
-/** launch_config_of() - likewise, from @options alone, as they hold in the current directory */
+/** launch_config_of() - likewise from @options alone, for the current directory */
 struct json_object *launch_config_of(const struct run_options *options);
 /** launch_parse_config() - fill @options from it, and open nothing; fail()s. @config must stay */
 void launch_parse_config(struct run_options *options, const struct command *command,
@@ -57,15 +57,15 @@ void launch_from_config(struct run_options *options, const struct command *comma
 			struct json_object *config);
 
 /**
- * struct launch - one VM to be run
- * @options: what it is made of
+ * struct launch - a VM to run
+ * @options: its options
  * @config: launch_config() of it
  * @detached: launch_detach() was called
- * @incoming: its state comes from a stream, which began with this; NULL: it is booted
- * @child: a program that was started for it (exec:), or 0
- * @begin: with @incoming: the machine is made, paused (PAUSE_START), its devices are frozen, its
- *         control socket listens.  Fills it, thaws the devices and unpauses it, at once or by
- *         a thread of its own; false with @error: it cannot
+ * @incoming: the start of the stream from which its state comes; NULL: it is booted
+ * @child: a program started for it (exec:), or 0
+ * @begin: with @incoming: called when the machine exists, is paused (PAUSE_START) with frozen
+ * 	devices, and its control socket listens.  Loads it, thaws the devices and unpauses it, at
+ * 	once or in a thread of its own; false with @error
  * @argument: for @begin
  */
 struct launch {
@@ -81,23 +81,23 @@ struct launch {
 /**
  * launch_lock() - become the process of @name, or fail()
  *
- * The lock goes with this process, in whatever way it ends.  Call launch_detach() before.
+ * The lock ends with this process in any case.  Call launch_detach() before.
  */
 void launch_lock(const char *name);
-/** launch_check_state() - what was found before the lock was taken still holds, or fail() */
+/** launch_check_state() - check that the VM's state has not changed before the lock was taken, or fail() */
 void launch_check_state(const struct command *command, const char *name);
-/** launch_waits() - it waits for its VM, or does so no longer; others are told */
+/** launch_waits() - tell others that this process waits for its VM, or does not any more */
 void launch_waits(bool waits);
 /**
- * launch_detach() - go on as a process of its own
+ * launch_detach() - continue as a process of its own
  *
- * The one that was called ends when launch_run() says that the VM runs, or with the exit code of
- * the other.
+ * The first process ends when launch_run() reports that the VM runs, or with the exit code of the
+ * new one.
  */
 void launch_detach(const char *name);
-/** launch_ready() - detached: let the caller's command return; launch_run() does it once the VM runs */
+/** launch_ready() - detached: end the first process; launch_run() does it once the VM runs */
 void launch_ready(void);
-/** launch_run() - make it, run it to its end; returns the exit code */
+/** launch_run() - create the VM and run it to its end; returns the exit code */
 int launch_run(struct launch *launch);
 /** launch_check_cpu() - does the engine offer what @incoming was shown?  False: @error names the rest */
 bool launch_check_cpu(uint32_t engine, const struct machine_config *incoming,

@@ -32,7 +32,7 @@ static struct json_object *describe(const struct registry_vm *vm)
 	return row;
 }
 
-/* The pages that the balloon holds; -1: there is none. */
+/* The pages in the balloon; -1: there is none. */
 static int64_t balloon_bytes(struct json_object *row)
 {
 	return member_number(member_object(row, "balloon"), "held", -1);
@@ -75,7 +75,7 @@ static int run_list(int argc, char **argv)
 		tell("%-20s  %-10s  %7s  %5s  %8s  %8s\n", "NAME", "STATE", "MEMORY", "VCPUS",
 		       "UPTIME", "BALLOON");
 	for (size_t i = 0; names[i]; i++) {
-		/* It may have gone since the directory was read. */
+		/* It may have vanished since the directory was read. */
 		if (!vms[i].name[0])
 			continue;
 		row = describe(&vms[i]);

@@ -5,7 +5,7 @@
 #include "cmd.h"
 #include "base/error.h"
 
-/* Escape the characters that mean something to reStructuredText. */
+/* Escape characters with a meaning in reStructuredText. */
 static void put(FILE *out, const char *text, const char *end)
 {
 	for (; text < end; text++) {
@@ -28,7 +28,7 @@ static void put_title(FILE *out, const char *prefix, const char *words, char lin
 	fputs("\n\n", out);
 }
 
-/* Paragraphs; what begins with two spaces becomes a literal block. */
+/* Print paragraphs; one that begins with two spaces becomes a literal block. */
 static void put_text(FILE *out, const char *text, const char *indent)
 {
 	bool literal = false;

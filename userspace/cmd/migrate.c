@@ -16,10 +16,10 @@
 #define CONNECT_MS	10000
 
 /**
- * struct migrate_command - see the help
- * @arguments: of the request
- * @shown: a progress line stands on the terminal
- * @last: what was last heard of it, or NULL
+ * struct migrate_command - the command's options and state
+ * @arguments: the request's arguments
+ * @shown: the terminal shows a progress line
+ * @last: the last event, or NULL
  */
 struct migrate_command {
 	struct remote_options remote;
@@ -52,7 +52,7 @@ static void take_on_stall(void *to, const char *option, const char *value)
 	json_object_object_add(command->arguments, "on_stall", json_object_new_string(value));
 }
 
-/* A member of the request. */
+/* Add a member to the request. */
 #define ARGUMENT(option, value, words, what, ...)	\
 	OPTION(option, value, words, what, struct migrate_command, arguments, ##__VA_ARGS__)
 
@@ -118,7 +118,7 @@ static void show(struct json_object *event, void *argument)
 		fflush(stdout);
 		return;
 	}
-	/* It is waited for, and the user must do something. */
+	/* The migration waits for the user. */
 	if (report_text(event, "because")[0]) {
 		if (command->shown)
 			fputs("\r\033[K", stderr);
@@ -126,7 +126,7 @@ static void show(struct json_object *event, void *argument)
 		say("%s: %s", command->remote.name, report_text(event, "because"));
 		return;
 	}
-	/* A line that is written over needs a terminal. */
+	/* Only a terminal can overwrite a line. */
 	if (!isatty(STDERR_FILENO))
 		return;
 	fprintf(stderr, "\r%s: ", command->remote.name);
@@ -151,12 +151,12 @@ static bool tell_end(const struct migrate_command *command, struct json_object *
 		report_print(report, stdout);
 	if (command->report && !chart_write(report, command->report, &error))
 		say("no chart: %s", error.words);
-	/* An error's words follow: both may go to one place. */
+	/* An error's words follow, perhaps to the same place. */
 	fflush(stdout);
 	return true;
 }
 
-/* The VM's process was killed, or does not speak any more: it has no report to give. */
+/* The VM's process was killed, or does not answer: there is no report. */
 static void give_up(const struct migrate_command *command, const char *words)
 {
 	if (command->last) {
@@ -178,7 +178,7 @@ static void on_interrupt(int signal)
 	_exit(128 + signal);
 }
 
-/* It is the VM's process that migrates, not this one. */
+/* The VM's process migrates, not this one. */
 static void say_if_interrupted(const char *name)
 {
 	snprintf(interrupted, sizeof(interrupted),
@@ -188,7 +188,7 @@ static void say_if_interrupted(const char *name)
 	signals_handle(SIGTERM, on_interrupt);
 }
 
-/* The VM's process is confined and can do neither: it gets the connection. */
+/* The VM's process is confined and can do neither: pass it the connection. */
 static void connect_to(const struct migrate_command *command, const struct registry_vm *vm,
 		       struct transport *transport)
 {
@@ -205,7 +205,7 @@ static struct json_object *hand_over(struct migrate_command *command, struct con
 {
 	int ret = control_send(link, "migrate", command->arguments, transport->fd);
 
-	/* Its end is the VM's process's to decide. */
+	/* The VM's process decides when it ends. */
 	close(transport->fd);
 	transport->fd = -1;
 	return ret ? NULL : control_answer(link, -1, show, command);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "remote.h"
 
-/* It is answered when the VM is here again: the other end may take its time. */
+/* The answer comes when the VM is here again; the other end may take long. */
 #define PATIENCE_MS	90000
 
 static int run_cancel(int argc, char **argv)

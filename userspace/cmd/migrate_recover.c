@@ -40,8 +40,8 @@ static const struct option_spec specs[] = {
 };
 
 /**
- * struct wire - what the VM's process is handed
- * @fd: -1: nothing
+ * struct wire - a connection for the VM's process
+ * @fd: the socket; -1: none
  */
 struct wire {
 	int fd;
@@ -49,7 +49,7 @@ struct wire {
 	struct transport_listener listener;
 };
 
-/* Which end it is, the VM's process says; if nothing was lost, that too. */
+/* The VM's process tells which end it is, or that no link was lost. */
 static void make_wire(struct wire *wire, const char *address, struct control_link *link)
 {
 	struct json_object *status = control_ask(link, "status", NULL, -1, REMOTE_TIMEOUT_MS, NULL,
@@ -82,7 +82,7 @@ static struct json_object *ask(const struct recover_options *options, struct con
 		make_wire(&wire, options->address, link);
 	answer = control_ask(link, "migrate-recover", arguments, wire.fd, REMOTE_TIMEOUT_MS, NULL,
 			     NULL);
-	/* It is not waited at, then. */
+	/* Then nobody waits there. */
 	if (!answer && wire.listener.fd >= 0)
 		transport_unlisten(&wire.listener);
 	return answer;

@@ -12,7 +12,7 @@
 #define MAX_OPTIONS	64
 #define MAX_SLIPS	2
 
-/* An argument "--name" or "--name=value"; NULL if it is another. */
+/* Find the row of "--name" or "--name=value"; NULL if there is none. */
 static const struct option_spec *match(const struct option_spec *specs, const char *argument,
 				       const char **value)
 {
@@ -35,7 +35,7 @@ static const struct option_spec *match(const struct option_spec *specs, const ch
 	return NULL;
 }
 
-/* How many letters must be changed, left out or put in to make one of the other. */
+/* The number of letters to change, remove or insert to get from one word to the other. */
 static size_t distance(const char *one, size_t length, const char *other)
 {
 	size_t row[OPTION_NAME_MAX + 1], columns = strlen(other);
@@ -70,7 +70,7 @@ const char *closest(const char *word, const char *const *names, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		size_t slips = distance(word, length, names[i]);
 
-		/* A short word is near to many. */
+		/* A short word is similar to many. */
 		if (slips < least && 2 * slips < length) {
 			least = slips;
 			best = names[i];
@@ -179,7 +179,7 @@ void parse_options_by(const struct option_spec *specs, const struct command *com
 	}
 }
 
-/* The number at the start of @value; @end: what follows. False if there is none. */
+/* Parse the number at the start of @value; @end: the rest.  False if there is none. */
 static int number(const char *value, uint64_t *out, const char **end)
 {
 	char *rest;
@@ -187,7 +187,7 @@ static int number(const char *value, uint64_t *out, const char **end)
 	if (!isdigit((unsigned char)*value))
 		return 0;
 	errno = 0;
-	/* A leading 0 does not mean octal to people. */
+	/* For people a leading 0 does not mean octal. */
 	*out = strtoull(value, &rest, !strncasecmp(value, "0x", 2) ? 16 : 10);
 	*end = rest;
 	return !errno;
@@ -213,7 +213,7 @@ uint64_t parse_size(const char *option, const char *value)
 	if (!number(value, &out, &end))
 		goto bad;
 	if (*end == '.')
-		/* More digits than these are less than a byte of a terabyte. */
+		/* Further digits are less than a byte, even of a terabyte. */
 		for (end++; isdigit((unsigned char)*end) && whole < 1000000; end++) {
 			part = 10 * part + (*end - '0');
 			whole *= 10;
@@ -236,14 +236,14 @@ uint64_t parse_size(const char *option, const char *value)
 		shift = 40;
 		break;
 	case 0:
-		/* There is no part of a byte. */
+		/* A fraction needs a unit. */
 		if (whole > 1)
 			goto bad;
 		return out;
 	default:
 		goto bad;
 	}
-	/* By twos, whatever they are called: memory comes in no other size. */
+	/* All units are powers of two, since memory sizes are. */
 	if ((end[1] && strcasecmp(end + 1, "iB") && strcasecmp(end + 1, "i") &&
 	     strcasecmp(end + 1, "B")) || out > (UINT64_MAX >> shift) - 1)
 		goto bad;

@@ -3,7 +3,7 @@
 
 static int run_pause(int argc, char **argv)
 {
-	/* A vCPU may be kept by a device, or by a busy host, for as long as that takes. */
+	/* No timeout: a device or a busy host may delay a vCPU for any time. */
 	return remote_simple_within(&command_pause, argc, argv, -1);
 }
 

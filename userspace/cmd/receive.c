@@ -10,8 +10,8 @@
 #include "base/fail.h"
 
 /**
- * struct receive_options - see the help
- * @words: the arguments that are no options: [NAME] ADDRESS
+ * struct receive_options - the options of "receive"
+ * @words: arguments that are no options: [NAME] ADDRESS
  */
 struct receive_options {
 	const char *words[2];
@@ -76,7 +76,7 @@ static struct json_object *find_own(const char *name)
 		fail(EXIT_CODE_USAGE, "receive: \"%s\" is not the name of a VM", name);
 	if (registry_find(name, &vm))
 		return NULL;
-	/* One that moved away may come back. */
+	/* A VM that moved away may come back. */
 	if (vm.state != VM_STATE_INACTIVE && vm.state != VM_STATE_AWAY)
 		fail(EXIT_CODE_STATE, "%s exists and is %s; a VM can be received as a new or inactive one",
 		     name, vm_state_name(vm.state));
@@ -89,7 +89,7 @@ static struct json_object *find_own(const char *name)
 	return config;
 }
 
-/* A source that chooses the name does not choose among the VMs that are known here. */
+/* A source that chooses the name must not choose one that is known here. */
 static const char *their_name(struct target *target)
 {
 	const char *name = member_string(target->config.json, "name", "");

@@ -11,7 +11,7 @@
 
 #define REMOTE_TIMEOUT_MS	10000
 
-/** struct remote_options - options that all of them know; first in a command's own */
+/** struct remote_options - their common options; first in a command's own options */
 struct remote_options {
 	const char *name;
 	bool json;
@@ -22,37 +22,37 @@ struct remote_options {
 	{ .name = "NAME", .take = remote_take_name },	\
 	OPTION("--json", NULL, "Print the result as JSON.", FLAG, struct remote_options, json)
 
-/* Nothing but these. */
+/* The table of these options alone. */
 extern const struct option_spec remote_specs[];
 
 void remote_take_name(void *to, const char *option, const char *value);
 
-/** remote_registry() - registry_init() */
+/** remote_registry() - call registry_init() */
 void remote_registry(void);
-/** remote_find() - parse, and find the VM: it exists, and its state allows @command */
+/** remote_find() - parse the options, and find a VM whose state allows @command */
 void remote_find(const struct command *command, int argc, char **argv,
 		 struct remote_options *options, struct registry_vm *vm);
 /** remote_check() - does the VM's state allow the command? */
 void remote_check(const char *command, const struct registry_vm *vm);
-/** remote_connect() - to the process of @vm */
+/** remote_connect() - connect to the process of @vm */
 void remote_connect(const struct registry_vm *vm, struct control_link *link);
-/** remote_ask() - a command to a VM; the answer is to be put. @timeout_ms: -1: it may take long */
+/** remote_ask() - send a command to a VM; the caller puts the answer; @timeout_ms: -1 for no limit */
 struct json_object *remote_ask(const struct registry_vm *vm, const char *command,
 			       struct json_object *arguments, int timeout_ms);
-/** remote_ask_with() - likewise, with a descriptor that goes along, or -1 */
+/** remote_ask_with() - likewise, with a descriptor to send along, or -1 */
 struct json_object *remote_ask_with(const struct registry_vm *vm, const char *command,
 				    struct json_object *arguments, int fd, int timeout_ms);
-/** remote_simple() - all of a command that is a request and an answer */
+/** remote_simple() - do a command that is a request and an answer */
 int remote_simple(const struct command *command, int argc, char **argv);
-/** remote_simple_within() - likewise, of one that takes its time */
+/** remote_simple_within() - likewise, with a longer timeout */
 int remote_simple_within(const struct command *command, int argc, char **argv, int timeout_ms);
-/** remote_fd() - of an address "fd:N"; -1: of another kind. It must be open here */
+/** remote_fd() - get the descriptor of an address "fd:N", which must be open; -1: another kind */
 int remote_fd(const char *address);
-/** remote_print() - one JSON object, a line */
+/** remote_print() - print a JSON object as a line */
 void remote_print(struct json_object *object);
-/** remote_size() - "256M"; returns @buffer */
+/** remote_size() - format a size like "256M"; returns @buffer */
 const char *remote_size(uint64_t bytes, char *buffer, size_t room);
-/** remote_time() - "3d04h", "2h05m", "1m23s"; returns @buffer */
+/** remote_time() - format a time like "3d04h", "2h05m", "1m23s"; returns @buffer */
 const char *remote_time(uint64_t ns, char *buffer, size_t room);
 
 #endif

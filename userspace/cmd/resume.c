@@ -15,7 +15,7 @@ struct resume_options {
 	const char *file;
 };
 
-/* A file may be resumed where nothing is known of the VM, or where it is inactive. */
+/* A file can be resumed if the VM is unknown here, or inactive. */
 static void check_name(const struct resume_options *options, bool *known)
 {
 	const char *name = options->remote.name;
@@ -38,7 +38,7 @@ static void check_name(const struct resume_options *options, bool *known)
 		     name, incoming_names_devices());
 }
 
-/* The registry made what it keeps. A file that a user names may come from anywhere. */
+/* Files of the registry are trusted.  A file that a user names may come from anywhere. */
 static void make_machine(struct run_options *run, const struct resume_options *options,
 			 struct resume *resume, bool known)
 {

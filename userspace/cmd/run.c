@@ -32,7 +32,7 @@ static void take_memory(void *to, const char *option, const char *value)
 	struct run_options *options = to;
 
 	options->memory = parse_size(option, value);
-	/* Many programs count memory in mebibytes. */
+	/* Many other programs take memory in mebibytes. */
 	if (options->memory < MEMORY_MIN && value[strspn(value, "0123456789")] == 0)
 		fail(EXIT_CODE_USAGE, "%s: \"%s\" are bytes, and a guest has at least %lluM: did you mean %sM?",
 		     option, value, MEMORY_MIN >> 20, value);
@@ -276,7 +276,7 @@ void launch_parse(struct run_options *options, const struct command *command, in
 	parse_options_by(run_specs, command, argc, argv, options);
 }
 
-/* So that "list" and the others see it; a VM that is made by "create" is not run by this. */
+/* The name is for "list" and other commands; a VM of "create" is not run by this. */
 static void register_name(const char *name)
 {
 	struct registry_vm vm;

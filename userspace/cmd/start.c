@@ -14,7 +14,7 @@ struct start_options {
 	bool dry_run;
 };
 
-/* Memory for it from the host, else from the balloons of others. */
+/* Get memory for the VM from the host, else from other VMs' balloons. */
 static void make_room(const struct registry_vm *vm, const struct start_options *options)
 {
 	uint64_t memory = member_count(vm->config, "memory");
@@ -58,7 +58,7 @@ static int run_start(int argc, char **argv)
 	launch_lock(vm.name);
 	launch_check_state(&command_start, vm.name);
 	make_room(&vm, &options);
-	/* Read once it is ours: another start may have come and gone, or a delete. */
+	/* Read it with the lock held: another start or delete may have run meanwhile. */
 	launch.config = registry_load_config(vm.name, &error);
 	if (!launch.config)
 		fail(error.status, "%s", error.words);

@@ -6,7 +6,7 @@
 #include "base/fail.h"
 #include "base/tell.h"
 
-/* As people write sizes and times; the objects of --json have bytes and nanoseconds. */
+/* Sizes and times for people; the objects of --json have bytes and nanoseconds. */
 static const char *words_of(struct json_object *object, const char *member,
 			    struct json_object *value)
 {
@@ -37,7 +37,7 @@ static void show(const char *name, struct json_object *value)
 	}
 }
 
-/* Of a VM without a process: what can be told from its files. */
+/* Describe a VM without a process by its files. */
 static struct json_object *passive(const struct registry_vm *vm)
 {
 	struct json_object *status = json_object_new_object(), *arguments;

@@ -22,7 +22,7 @@ static const struct option_spec specs[] = {
 	{ .name = NULL }
 };
 
-/* No guest is there yet: the process ends. */
+/* There is no guest yet: end the process. */
 static struct json_object *end_wait(const char *name)
 {
 	int process = registry_open_process(name);

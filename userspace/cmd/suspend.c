@@ -44,7 +44,7 @@ static int open_file(const char *file, struct json_object *arguments)
 	return fd;
 }
 
-/* True if that is on stable storage. */
+/* True if the name is on stable storage. */
 static bool name_file(void)
 {
 	const char *path = new_file_path();
@@ -58,7 +58,7 @@ static bool name_file(void)
 
 static void wait_for_end(const struct registry_vm *vm)
 {
-	/* It has given its answer; it is gone when its lock is. */
+	/* The process has answered; it has ended when its lock is free. */
 	for (int i = 0; i < 500 && registry_is_active(vm->name); i++)
 		usleep(20000);
 }

@@ -50,13 +50,13 @@ static void check_net(const char *spec)
 		return;
 	if (kind - 4 < sizeof(name))
 		memcpy(name, spec + 4, kind - 4);
-	/* Not by sysfs, which shows the network namespace that it was mounted in. */
+	/* Do not use sysfs, which shows the network namespace of its mount. */
 	if (!if_nametoindex(name))
 		fail(EXIT_CODE_IMAGE, "--net %.*s: there is no such interface (ip tuntap add %.*s mode tap makes it)",
 		     (int)kind, spec, (int)kind - 4, spec + 4);
 }
 
-/* A socket or file can be made only where its directory is. */
+/* A socket or file needs its directory. */
 static void check_directory(const char *option, const char *path)
 {
 	char *copy = strdup(path), *slash;

@@ -6,11 +6,11 @@
 #include "boot/boot.h"
 #include "device/virtio/devices.h"
 
-/** there_check_boot() - kernel, initrd and modules can be read, or fail() */
+/** there_check_boot() - check that kernel, initrd and modules can be read, or fail() */
 void there_check_boot(const struct boot *boot);
-/** there_check_place() - likewise the directory of a socket or file, "unix:PATH" or "PATH" */
+/** there_check_place() - likewise for the directory of a socket or file, "unix:PATH" or "PATH" */
 void there_check_place(const char *option, const char *where);
-/** there_check_device() - likewise the file of a disk, the tap of a card, where a port leads */
+/** there_check_device() - likewise for a disk's file, a card's tap, a port's socket or file */
 void there_check_device(const struct virtio_spec *spec);
 
 #endif
