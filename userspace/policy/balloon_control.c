@@ -13,10 +13,10 @@
 
 #define STATS_WAIT_MS	500
 
-/* Of the process' one balloon; the hooks come from the device's thread. */
+/* For the process' balloon; the device's thread calls the hooks. */
 static struct balloon_hooks hooks;
 static uint64_t hinted, keep;
-/* Why the last goal was asked for, in the words of the client that asked. */
+/* The client's reason for the last goal. */
 static char why[128];
 static pthread_mutex_t why_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -104,7 +104,7 @@ static void do_balloon(struct control_request *request)
 		on_status(request);
 }
 
-/* The standard's names of its tags, as the kernel's header has them. */
+/* The standard's names of tags, from the kernel's header. */
 static const char *const stat_names[] = VIRTIO_BALLOON_S_NAMES;
 
 static void do_stats(struct control_request *request)
@@ -125,7 +125,7 @@ static void do_stats(struct control_request *request)
 	add_number(request->out, "age_ms", stats.age_ms);
 }
 
-/* Which pages are free? For tests and the curious: a migration asks by itself. */
+/* Ask for free pages, for tests and the curious: a migration asks by itself. */
 static void do_hint(struct control_request *request)
 {
 	if (control_flag(request, "on", true))
@@ -137,7 +137,7 @@ static void do_hint(struct control_request *request)
 	add_number(request->out, "hinted", __atomic_load_n(&hinted, __ATOMIC_RELAXED));
 }
 
-/* All that takes the device's lock. */
+/* These take the device's lock. */
 static void on_balloon(struct control_request *request)
 {
 	control_aside(request, LANE_DEVICES, do_balloon);
@@ -169,7 +169,7 @@ static void ended(void *argument, const struct balloon_status *status)
 	control_event("balloon", data);
 }
 
-/* A page that is still on its way from another host must not come any more. */
+/* A page that another host has not sent yet must not arrive any more. */
 static void discarded(void *argument, uint64_t gpa, uint64_t bytes)
 {
 	(void)argument;

@@ -9,7 +9,7 @@ struct vm;
 
 /**
  * balloon_control_init() - add the commands and the event, if the VM has a balloon
- * @keep: bytes that a policy leaves the guest available
+ * @keep: bytes that a policy leaves available to the guest
  */
 void balloon_control_init(struct vm *vm, uint64_t keep);
 

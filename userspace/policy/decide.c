@@ -40,9 +40,9 @@ uint64_t decide_spare(const struct decide_guest *guest)
 }
 
 /*
- * Shares of @need by @spare, which is a multiple of the step for each, as @need is.  Rounded up one
- * after the other, what is left to be had goes down with what is left to be shared, so that the
- * last one's share is never more than it has.
+ * Share @need in proportion to @spare; both are multiples of the step.  Shares are rounded up one
+ * after the other, from what is left of both, so that the last share is not more than its guest can
+ * spare.
  */
 static unsigned int share(const struct decide_guest *guests, const uint64_t *spare,
 			  unsigned int count, uint64_t need, enum decide_why why,
@@ -61,7 +61,7 @@ static unsigned int share(const struct decide_guest *guests, const uint64_t *spa
 		part = (need / DECIDE_STEP * (spare[i] / DECIDE_STEP) * DECIDE_STEP + total - 1) /
 		       total * DECIDE_STEP;
 		part = least(part, least(spare[i], need));
-		/* Too little here would be too much for those behind. */
+		/* Rounding down here would be too much for the guests behind. */
 		if (need - part > total - spare[i])
 			part = need - (total - spare[i]);
 		total -= spare[i];
@@ -88,7 +88,7 @@ unsigned int decide_take(const struct decide_guest *guests, unsigned int count, 
 	return share(guests, spare, count, need, DECIDE_START, moves);
 }
 
-/* A guest from which is taken stays this much above its floor: half of it more. */
+/* A guest that gives memory keeps its floor and half of it more. */
 static uint64_t comfortable(const struct decide_guest *guest)
 {
 	return guest->floor + guest->floor / 2;
@@ -99,7 +99,7 @@ static bool in_need(const struct decide_guest *guest)
 	return guest->usable && guest->held && guest->available < guest->floor;
 }
 
-/* Take up to @need from those that are neither in need nor resting. */
+/* Take up to @need from guests that are neither in need nor resting. */
 static unsigned int take(const struct decide_guest *guests, unsigned int count, uint64_t need,
 			 enum decide_why why, struct decide_move *moves)
 {
@@ -137,7 +137,7 @@ unsigned int decide_balance(const struct decide_host *host, const struct decide_
 		free -= now;
 		wanted += back - now;
 	}
-	/* Others give now what the host lacks; those in need get it in a later round. */
+	/* Others give now what the host lacks; guests in need get it in a later round. */
 	if (wanted)
 		return made + take(guests, count, wanted + above(host->low, host->available),
 				   DECIDE_FOR_OTHER, moves + made);

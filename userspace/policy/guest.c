@@ -6,7 +6,7 @@
 #include "guest.h"
 #include "control/registry.h"
 
-/* The control socket of a VM that has a process, or NULL with words in @guest. */
+/* Get the control socket of a VM with a process, or NULL with words in @guest. */
 static const char *path_of(struct guest *guest, const char *name)
 {
 	struct error *error = &guest->link.error;
@@ -39,7 +39,7 @@ int guest_connect(struct guest *guest, const char *name)
 	const char *path = name;
 
 	memset(guest, 0, sizeof(*guest));
-	/* There is nothing to close without a connection. */
+	/* Without a connection there is nothing to close. */
 	guest->link.fd = -1;
 	guest->error = guest->link.error.words;
 	snprintf(guest->name, sizeof(guest->name), "%s", strchr(name, '/') ?

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A running VM as the policy sees it: through its control socket. */
+/* A running VM for the policy, through its control socket. */
 #ifndef POLICY_GUEST_H
 #define POLICY_GUEST_H
 
@@ -11,19 +11,19 @@
 
 /**
  * struct guest - all sizes in bytes
- * @error: why the last call failed
- * @memory: what it was given
- * @held: in its balloon
+ * @error: the error of the last call
+ * @memory: its memory
+ * @held: memory in its balloon
  * @goal, @reason: of the last request
  * @floor: of the last request that had one
- * @keep: what a policy leaves it available
+ * @keep: memory that a policy leaves available to it
  * @backoffs: pauses in that request
- * @reported: free pages given back so far
- * @discarded: given back to the host so far, @reported included
+ * @reported: free memory reported and returned so far
+ * @discarded: memory returned to the host so far, including @reported
  * @driver: "gondola", "standard" or "none"
- * @has_stats: the next three are known
- * @available: what it could use without swapping
- * @free, @total: as it says itself
+ * @has_stats: the next three fields are known
+ * @available: memory that it could use without swapping
+ * @free, @total: from its statistics
  */
 struct guest {
 	char name[64];
@@ -57,21 +57,21 @@ struct guest_request {
 };
 
 /**
- * guest_connect() - to a running VM
+ * guest_connect() - connect to a running VM
  * @name: its name, or the path of its control socket (with a "/")
  *
  * 0, or -1 with @error.
  */
 int guest_connect(struct guest *guest, const char *name);
 void guest_disconnect(struct guest *guest);
-/** guest_status() - fills in what the balloon holds and how its goal stands */
+/** guest_status() - get the state of the balloon and its goal */
 int guest_status(struct guest *guest);
-/** guest_stats() - and what the guest says of its memory */
+/** guest_stats() - get the guest's statistics, too */
 int guest_stats(struct guest *guest);
-/** guest_ask() - a goal; guest->goal is its number */
+/** guest_ask() - set a goal; guest->goal is its number */
 int guest_ask(struct guest *guest, const struct guest_request *request);
 int guest_cancel(struct guest *guest);
-/** guest_ended() - after guest_status(): is the goal @goal over? */
+/** guest_ended() - after guest_status(): has the goal @goal ended? */
 bool guest_ended(const struct guest *guest, uint32_t goal);
 
 #endif

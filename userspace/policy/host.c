@@ -9,7 +9,7 @@
 #include "host.h"
 #include "control/registry.h"
 
-/* The overhead of a VM: launcher, module and page tables, besides its memory. */
+/* The overhead of a VM beside its memory: launcher, module and page tables. */
 #define OVERHEAD(memory)	((8ull << 20) + (memory) / 64)
 
 static bool meminfo(const char *field, uint64_t *bytes, struct error *error)
@@ -30,7 +30,7 @@ static bool meminfo(const char *field, uint64_t *bytes, struct error *error)
 	return error_set(error, EXIT_CODE_ERROR, "/proc/meminfo has no %s", field);
 }
 
-/* A kernel without PSI, or with it switched off, has no pressure. */
+/* Without PSI in the kernel the pressure is 0. */
 static double pressure(void)
 {
 	FILE *file = fopen("/proc/pressure/memory", "re");
@@ -65,7 +65,7 @@ static uint64_t config_memory(const struct registry_vm *found)
 	return member_count(found->config, "memory") ?: member_count(found->status, "memory");
 }
 
-/* Of what VMs may not have, where nothing else is asked for. */
+/* The default for memory that VMs may not have. */
 static uint64_t default_reserve(uint64_t total)
 {
 	return total / 20 > 64ull << 20 ? total / 20 : 64ull << 20;

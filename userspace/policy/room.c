@@ -16,7 +16,7 @@
 
 static struct host host;
 
-/* One VM at a time: two would count on the same memory. It goes with the descriptor. */
+/* A lock, since two VMs would count on the same memory.  It ends with the descriptor. */
 static int take_turn(void)
 {
 	int fd = open(registry_path(REGISTRY_LOCK, ".policy"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -120,7 +120,7 @@ static void give_back(const uint64_t *before)
 	}
 }
 
-/* Ask, wait, look again: a guest may have less by now than it said. */
+/* Ask, wait, check again: a guest may have less than it said. */
 static bool take(const char *name, uint64_t memory, struct error *error)
 {
 	struct decide_move moves[DECIDE_MAX_GUESTS];
@@ -155,7 +155,7 @@ static bool take(const char *name, uint64_t memory, struct error *error)
 		return true;
 	decide_take(host.guests, host.count, need, moves, &missing);
 	refuse(name, missing ? missing : need, error);
-	/* Those that came or went meanwhile are none of ours. */
+	/* Ignore VMs that started or ended meanwhile. */
 	if (known == host.count)
 		give_back(before);
 	return false;

@@ -19,12 +19,12 @@
 #define DEVICE	(1u << SANDBOX_DEVICE)
 #define NET	(1u << SANDBOX_NET)
 #define MOVE	(1u << SANDBOX_MOVE)
-#define ALL	(VCPU | DEVICE | NET | MOVE)	/* the loop has what any of them has */
+#define ALL	(VCPU | DEVICE | NET | MOVE)	/* the loop may make any thread's calls */
 
 /**
- * struct call - one that is let pass
- * @kinds: of threads
- * @argument, @mask, @value: only if this argument has this value below the mask; mask 0: always
+ * struct call - an allowed system call
+ * @kinds: kinds of threads
+ * @argument, @mask, @value: allowed only if the argument, masked, has this value; mask 0: always
  */
 struct call {
 	int number;
@@ -34,9 +34,9 @@ struct call {
 	uint32_t value;
 };
 
-/* Nothing here opens a path, makes a socket or a process, or makes memory executable. */
+/* None of these opens a path, creates a socket or a process, or makes memory executable. */
 static const struct call calls[] = {
-	/* The module's first: a vCPU makes no call more often. */
+	/* The module's comes first, since vCPUs make it most often. */
 	{ SCMP_SYS(ioctl), ALL, 1, 0xff00, GONDOLA_IOC << 8 },
 	{ SCMP_SYS(ioctl), ALL, 1, ~0u, TCGETS },
 	{ SCMP_SYS(ioctl), ALL, 1, ~0u, TCSETS },
@@ -54,13 +54,13 @@ static const struct call calls[] = {
 	{ SCMP_SYS(brk), ALL, 0, 0, 0 },
 	{ SCMP_SYS(madvise), ALL, 0, 0, 0 },
 
-	/* Descriptors that are open. */
+	/* On open descriptors. */
 	{ SCMP_SYS(read), ALL, 0, 0, 0 },
 	{ SCMP_SYS(write), ALL, 0, 0, 0 },
 	{ SCMP_SYS(writev), ALL, 0, 0, 0 },
 	{ SCMP_SYS(close), ALL, 0, 0, 0 },
 	{ SCMP_SYS(poll), ALL, 0, 0, 0 },
-	/* Not F_SETOWN and F_SETSIG, by which others would get signals. */
+	/* Without F_SETOWN and F_SETSIG, which send signals to others. */
 	{ SCMP_SYS(fcntl), ALL, 1, ~0u, F_GETFD },
 	{ SCMP_SYS(fcntl), ALL, 1, ~0u, F_SETFD },
 	{ SCMP_SYS(fcntl), ALL, 1, ~0u, F_GETFL },
@@ -102,7 +102,7 @@ static const struct call calls[] = {
 	{ SCMP_SYS(getpid), ALL, 0, 0, 0 },
 	{ SCMP_SYS(gettid), ALL, 0, 0, 0 },
 	{ SCMP_SYS(getrandom), ALL, 0, 0, 0 },
-	/* qsort() asks how much memory it may take. */
+	/* qsort() asks for the size of memory. */
 	{ SCMP_SYS(sysinfo), ALL, 0, 0, 0 },
 	{ SCMP_SYS(rt_sigprocmask), ALL, 0, 0, 0 },
 	{ SCMP_SYS(rt_sigaction), ALL, 0, 0, 0 },
@@ -115,7 +115,7 @@ static const struct call calls[] = {
 	{ SCMP_SYS(exit_group), ALL, 0, 0, 0 },
 	{ SCMP_SYS(wait4), MOVE, 0, 0, 0 },
 	{ SCMP_SYS(signalfd4), LOOP, 0, 0, 0 },
-	/* A filter can only be added to those that there are. */
+	/* Filters can only be added. */
 	{ SCMP_SYS(seccomp), LOOP, 0, ~0u, SECCOMP_SET_MODE_FILTER },
 	/* Threads of this process only. */
 	{ SCMP_SYS(clone), MOVE, 0, CLONE_THREAD | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID |
@@ -131,7 +131,7 @@ static const struct call calls[] = {
 	{ SCMP_SYS(accept4), NET, 0, 0, 0 },
 	{ SCMP_SYS(getsockname), NET, 0, 0, 0 },
 	{ SCMP_SYS(getpeername), NET, 0, 0, 0 },
-	/* It reads again which servers resolve names, when that file changes; see leave_files(). */
+	/* The C library reads the list of name servers again when it changes; see leave_files(). */
 	{ SCMP_SYS(newfstatat), NET, 3, ~0u, 0 },
 	{ SCMP_SYS(openat), NET, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY },
 };
@@ -145,7 +145,7 @@ static int allow(scmp_filter_ctx filter, const struct call *call)
 					   call->value));
 }
 
-/* A thread signals threads of its own process, and ends the program that it started. */
+/* A thread may signal threads of its own process, and end the program that it started. */
 static int allow_signals(scmp_filter_ctx filter, enum sandbox_kind kind, pid_t child)
 {
 	int ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
@@ -171,7 +171,7 @@ int calls_allow(scmp_filter_ctx filter, enum sandbox_kind kind,
 			ret = allow(filter, &calls[i]);
 	if (!ret)
 		ret = allow_signals(filter, kind, needs->child);
-	/* Its flags are in memory, where a filter cannot look: the C library then takes clone(). */
+	/* A filter cannot check its flags, which are in memory: the C library then uses clone(). */
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return ret;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Landlock: what is open stays open, and nothing else can be opened. */
+/* Landlock: open files stay open, and no other can be opened. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -9,14 +9,14 @@
 
 #include "internal.h"
 
-#define RIGHTS_1	0x1fffull	/* of files, known since the first version of Landlock */
+#define RIGHTS_1	0x1fffull	/* rights to files, since the first version of Landlock */
 #define REFER		(1ull << 13)	/* version 2 */
 #define TRUNCATE	(1ull << 14)	/* 3 */
 #define IOCTL_DEV	(1ull << 15)	/* 5 */
 #define CONNECTIONS	3ull		/* 4: bind and connect of TCP */
 #define OUTSIDE		1ull		/* 6: abstract sockets of others */
 
-/* As long as the newest version that is used here; an older kernel wants zeroes, or less. */
+/* Has the size of the newest version used here; an older kernel needs zeroes, or a smaller size. */
 struct rules {
 	uint64_t files;
 	uint64_t net;
@@ -40,7 +40,7 @@ static struct rules all(int version, bool net)
 	return rules;
 }
 
-/* A file that is not there needs no way to it. */
+/* A file that does not exist needs no rule. */
 static void let_read(int ruleset, const char *path)
 {
 	struct landlock_path_beneath_attr rule = {

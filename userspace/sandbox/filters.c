@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Seccomp: a filter for each kind of thread, and a line about a call that it refuses. */
+/* Seccomp: a filter for each kind of thread, and a line about a refused call. */
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -25,7 +25,7 @@ static const char *const kind_names[SANDBOX_KINDS] = {
 };
 
 static struct sock_fprog filters[SANDBOX_KINDS];
-/* A handler of signals cannot ask for them. */
+/* A signal handler cannot look them up. */
 static char *call_names[CALLS];
 static void (*last_words_fn)(void);
 static __thread enum sandbox_kind kind_here;
@@ -56,7 +56,7 @@ static int make(enum sandbox_kind kind, const struct sandbox_needs *needs)
 	int fd = memfd_create("filter", MFD_CLOEXEC), ret = -ENOMEM;
 
 	if (filter && fd >= 0) {
-		/* The other entries to the kernel (int 0x80, x32) have no use here. */
+		/* The kernel's other entries (int 0x80, x32) are not used. */
 		ret = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 		if (!ret)
 			ret = calls_allow(filter, kind, needs);
@@ -90,7 +90,7 @@ int filters_enter(enum sandbox_kind kind)
 	sigset_t refused;
 
 	kind_here = kind;
-	/* Where it is blocked the kernel ends the process without a word. */
+	/* If the signal is blocked, the kernel ends the process without a message. */
 	sigemptyset(&refused);
 	sigaddset(&refused, SIGSYS);
 	pthread_sigmask(SIG_UNBLOCK, &refused, NULL);

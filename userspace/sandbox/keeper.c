@@ -13,7 +13,7 @@
 #include "keeper.h"
 #include "notes.h"
 
-/* The two processes are of one program: their messages have no other version. */
+/* Both processes are of one program, so messages have one version. */
 enum op { OP_NOTE, OP_SEAL, OP_BIND, OP_REMOVE, OP_UNBIND, OP_TAP, OP_CREATE, OP_COMMIT, OP_DROP,
 	OP_END };
 
@@ -23,7 +23,7 @@ struct request {
 	char path[NOTES_PATH_MAX];	/* of OP_NOTE */
 };
 
-/* The launcher's end, or -1: it does all by itself. */
+/* The launcher's end, or -1 if it does everything itself. */
 static int channel = -1;
 static bool ending;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -54,7 +54,7 @@ static bool receive_message(int from, void *data, size_t bytes, int *fd)
 
 /* ---- the keeper ------------------------------------------------------------------------------ */
 
-/* A number of the launcher's is good for what the note is, and for nothing else. */
+/* The launcher's number is checked against the note's kind. */
 static int serve(const struct request *request, int fd)
 {
 	int note = request->note;
@@ -116,7 +116,7 @@ static void keep(int from)
 	_exit(EXIT_SUCCESS);
 }
 
-/* The terminal's signals end the launcher, but not the process that clears up after it. */
+/* The terminal's signals must end the launcher, but not the process that cleans up after it. */
 static void ignore_signals(void)
 {
 	static const int all[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE };
@@ -142,7 +142,7 @@ bool keeper_start(struct error *error)
 		channel = ends[0];
 		return true;
 	}
-	/* It holds nothing that is the launcher's: not its lock, its device or its terminal. */
+	/* Keep nothing of the launcher: not its lock, its device or its terminal. */
 	if (dup2(ends[1], 0) || close_range(1, ~0u, 0))
 		_exit(EXIT_FAILURE);
 	ignore_signals();

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The keeper: a process that does what a confined launcher cannot, and nothing but that.
+ * The keeper: a process that does what a confined launcher cannot, and nothing else.
  *
- * It is forked before anything of the VM is opened.  Until keeper_seal() the launcher notes what
- * it will need; afterwards it only has numbers of notes to give.  A launcher that a guest has
- * taken over can thus make this VM's sockets, tap interfaces and saved file come and go, and reach
- * no other: the keeper takes neither a path nor a command from it.
+ * It is forked before anything of the VM is opened.  Until keeper_seal() the launcher adds notes of
+ * what it will need; afterwards it can only name notes by number.  So a launcher that a guest has
+ * taken over can create and remove this VM's sockets, tap interfaces and saved file, but reach no
+ * others: the keeper accepts neither paths nor commands from it.
  *
- * Without a sandbox there is no such process, and the calls below do the same themselves.  At the
- * end, however it comes, files that were noted are removed.
+ * Without a sandbox there is no such process, and the calls below do the same themselves.  At any
+ * kind of end noted files are removed.
  */
 #ifndef SANDBOX_KEEPER_H
 #define SANDBOX_KEEPER_H
@@ -17,14 +17,14 @@
 
 #include "base/error.h"
 
-/** KEEPER_NOTES - at most: many times what one VM has */
+/** KEEPER_NOTES - the most notes: many more than a VM has */
 #define KEEPER_NOTES	1024
 
 /**
- * enum keeper_kind - what a path is
- * @KEEPER_SOCKET: of a socket to listen at; removed at the end
+ * enum keeper_kind - the kind of a path
+ * @KEEPER_SOCKET: a socket to listen at; removed at the end
  * @KEEPER_TAP: the name of a tap interface
- * @KEEPER_SAVED: the file that this VM is saved in, if its client does not bring one
+ * @KEEPER_SAVED: the file in which this VM is saved, unless a client has one
  */
 enum keeper_kind {
 	KEEPER_SOCKET,
@@ -56,7 +56,7 @@ void keeper_drop(int note);
 /**
  * keeper_unbind() - remove the path that socket @fd is bound to, if it has an absolute one
  *
- * A confined launcher binds nothing: it has such sockets by its notes, or from a client.
+ * A confined launcher cannot bind: it has such sockets by its notes, or from a client.
  */
 void keeper_unbind(int fd);
 /** keeper_end() - remove the files that were noted, and wait until that is done */

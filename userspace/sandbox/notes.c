@@ -15,9 +15,9 @@
 #include "saved.h"
 
 /**
- * struct note - one of them
- * @there: made by us, and not removed since
- * @device, @inode: of a socket: at its end another VM may have one at that path
+ * struct note - a note
+ * @there: we created the file, and it is not removed
+ * @device, @inode: the socket's, since another VM may have one at this path at the end
  */
 static struct note {
 	enum keeper_kind kind;

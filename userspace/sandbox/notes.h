@@ -13,7 +13,7 @@ void notes_seal(void);
 
 /** notes_bind() - make a socket at the note's path, which does not listen yet; or -errno */
 int notes_bind(int number);
-/* As their namesakes in keeper.h; -EINVAL for a number that is none of the right kind. */
+/* See the functions of the same name in keeper.h; -EINVAL for a note of the wrong kind. */
 int notes_remove(int number);
 int notes_tap(int number);
 int notes_create(int number);

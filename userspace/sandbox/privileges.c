@@ -14,7 +14,10 @@ int drop_privileges(void)
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
-	/* Only root may, and only root need: others' bounds matter to an exec that gives some. */
+	/*
+	 * Only root may drop these, and only root needs to: for others they matter only to an exec
+	 * that grants capabilities.
+	 */
 	for (int one = 0; !prctl(PR_CAPBSET_DROP, one, 0, 0, 0); one++)
 		;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))

@@ -44,9 +44,9 @@ bool sandbox_enter(enum sandbox_mode mode, const struct sandbox_needs *needs,
 	words[0] = 0;
 	if (mode == SANDBOX_OFF)
 		return true;
-	/* The first time that somebody asks for the date it reads what time zone this is. */
+	/* The first use of the date reads the time zone's file. */
 	tzset();
-	/* Another arena of malloc() asks files about the processors and about overcommitment. */
+	/* For another arena malloc() reads files about processors and overcommitment. */
 	mallopt(M_ARENA_MAX, 1);
 	ret = filters_make(needs);
 	filtered = !ret;
@@ -58,7 +58,7 @@ bool sandbox_enter(enum sandbox_mode mode, const struct sandbox_needs *needs,
 	ret = leave_files(needs->net);
 	if (ret)
 		lacks(words, "Landlock", ret);
-	/* The last one: from here on the others' calls are refused. */
+	/* Do this last: from now on the other parts' calls are refused. */
 	if (filtered)
 		ret = filters_watch(last_words);
 	if (filtered && !ret)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A file that a VM is saved in.  It is written beside, as PATH.tmp, and takes its name when it is
- * whole: a VM is never in half a file.
+ * The file of a saved VM.  It is written as PATH.tmp, and gets its name when it is complete, so
+ * that no file has half a VM.
  */
 #ifndef SANDBOX_SAVED_H
 #define SANDBOX_SAVED_H
@@ -12,7 +12,7 @@ int saved_create(const char *path);
 int saved_commit(const char *path);
 /** saved_remove() - remove the file; likewise */
 int saved_remove(const char *path);
-/** saved_drop() - remove what was written, without giving it the name; 0 or -errno */
+/** saved_drop() - remove the new file, without giving it the name; 0 or -errno */
 int saved_drop(const char *path);
 
 #endif
