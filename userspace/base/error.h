@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Why something failed: words for the user, and the exit status that they come with. */
+/* Errors: words for the user, and an exit status. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 /*
- * Exit statuses, and what help and the man page say of them.  They are even, so that they differ
- * from those of the debug-exit port, which are (v << 1) | 1.
+ * Exit statuses, with the texts of help and the man page.  They are even, so that they differ from
+ * those of the debug-exit port, (v << 1) | 1.
  */
 #define EXIT_CODES(X)									\
 	X(OK, 0, "the guest powered itself off (run), or the command is done")		\
@@ -34,9 +34,9 @@
 enum exit_code { EXIT_CODES(EXIT_CODE_ENUMERATOR) };
 
 /**
- * struct error - what a function that failed leaves to its caller
- * @status: with which a command ends for it
- * @words: one line; of a VM, a stream or a file there may be anything in it (base/tell.h)
+ * struct error - the error of a function, for its caller
+ * @status: exit status of a command that ends for it
+ * @words: one line; it may quote a VM, a stream or a file (base/tell.h)
  */
 struct error {
 	enum exit_code status;
@@ -44,8 +44,8 @@ struct error {
 };
 
 /**
- * error_set() - false, so that a function can return it
- * @error: its words may be among the arguments; NULL: nobody asks
+ * error_set() - set an error; returns false, for the caller to return
+ * @error: its words may be among the arguments; may be NULL
  */
 bool error_set(struct error *error, enum exit_code status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -24,13 +24,13 @@ static void print_line(const char *format, va_list args)
 	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
 	char line[1024];
 
-	/* A reader of stderr that stands still must not block a thread that has locks. */
+	/* A reader of stderr that does not read must not block a thread that has locks. */
 	if (hurry && !poll(&ready, 1, PATIENCE_MS))
 		return;
 	vsnprintf(line, sizeof(line), format, args);
-	/* It may quote a stream or a file, and goes to somebody's terminal. */
+	/* It may quote a stream or a file, and is printed on a terminal. */
 	tell_harmless(line);
-	/* In raw mode a newline alone does not return the carriage. */
+	/* In raw mode a newline needs a carriage return. */
 	fprintf(stderr, terminal_is_raw() ? "gondola: %s\r\n" : "gondola: %s\n", line);
 }
 

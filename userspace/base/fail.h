@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Giving up with one line. */
+/* Errors that end a command with a line. */
 #ifndef VM_FAIL_H
 #define VM_FAIL_H
 
@@ -8,14 +8,14 @@
 /**
  * fail() - print "gondola: ..." on stderr, as one line, and exit; any thread
  *
- * For commands.  Other rooms return a struct error; loop.c and device_alloc() alone call this,
- * for want of memory or descriptors, without which no VM can be served.
+ * For commands.  Other rooms return a struct error; only loop.c and device_alloc() call this, if
+ * they lack memory or descriptors, without which no VM can run.
  */
 void fail(enum exit_code code, const char *format, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
-/** say_in_a_hurry() - from now on a line that nobody takes within a second is left out */
+/** say_in_a_hurry() - from now on drop a line that nobody reads within a second */
 void say_in_a_hurry(void);
-/** say() - the same line without the end */
+/** say() - print such a line and continue */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

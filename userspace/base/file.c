@@ -19,7 +19,7 @@ int file_create_private(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The name @path, or its absence, reaches stable storage; 0 or -errno. */
+/* Bring the name @path, or its absence, to stable storage; 0 or -errno. */
 static int sync_directory(const char *path)
 {
 	char directory[PATH_MAX];
@@ -46,7 +46,7 @@ int file_remove(const char *path)
 {
 	int ret;
 
-	/* One that is gone already may have been removed by a call that could not sync. */
+	/* If it does not exist, an earlier call may have removed it without a sync. */
 	if (unlink(path) && errno != ENOENT)
 		return -errno;
 	ret = sync_directory(path);
@@ -82,7 +82,7 @@ int file_check_directory(const char *path)
 {
 	struct stat st;
 
-	/* A link says where to, so it must be the user's own or the administrator's. */
+	/* A link decides where files go, so it must be the user's or the administrator's. */
 	if (lstat(path, &st))
 		return -errno;
 	if (st.st_uid != geteuid() && (!S_ISLNK(st.st_mode) || st.st_uid))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Files that must be this user's alone, and that must survive a loss of power. */
+/* Files that only this user may access, and that must survive a loss of power. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -7,16 +7,16 @@
 #include <sys/types.h>
 
 /**
- * file_create_private() - a new file of this user's with mode 0600, to be written
+ * file_create_private() - create a file with mode 0600 for writing
  *
- * One that is there already is removed first, never written to: it may be a stranger's.
+ * An existing file is removed first, and not written, since it may belong to somebody else.
  * Returns a descriptor, or -errno.
  */
 int file_create_private(const char *path);
 /**
  * file_remove() - unlink @path, if it is there, and have its absence on stable storage
  *
- * 0; 1: it is gone, but may be there again after a loss of power; or -errno.
+ * 0; 1: it is removed, but may come back after a loss of power; or -errno.
  */
 int file_remove(const char *path);
 /**
@@ -34,13 +34,13 @@ int file_link(int fd, const char *path);
 /** file_make_directory() - mkdir(), on stable storage; 0, also if it is there already, or -errno */
 int file_make_directory(const char *path, mode_t mode);
 /**
- * file_check_directory() - is @path a directory of this user's that nobody else can write to?
+ * file_check_directory() - is @path a directory of this user that nobody else can write to?
  *
- * 0; -EPERM: a stranger's; -EACCES: others may write to it; or -errno.
+ * 0; -EPERM: it belongs to somebody else; -EACCES: others may write to it; or -errno.
  */
 int file_check_directory(const char *path);
 
-/** file_write() - all of @data; false: the other side is gone, or the disk full */
+/** file_write() - write all of @data; false: the reader has closed, or the disk is full */
 bool file_write(int fd, const void *data, size_t bytes);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Some threads must never block for long, such as the main one: they do not take a device's lock. */
+/* Some threads, such as the main one, must never block for long, so they take no device's lock. */
 #ifndef BASE_HURRY_H
 #define BASE_HURRY_H
 

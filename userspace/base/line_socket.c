@@ -12,8 +12,8 @@
 #include "line_socket.h"
 
 /*
- * An address has room for 107 characters.  What is longer goes by its directory: *@directory is to
- * be closed once the address was used, or -1.
+ * An address has room for 107 characters.  A longer path is reached through its directory: close
+ * *@directory after the use of the address, unless it is -1.
  */
 static int set_path(struct sockaddr_un *address, const char *path, int *directory)
 {
@@ -40,7 +40,7 @@ static int set_path(struct sockaddr_un *address, const char *path, int *director
 
 typedef int (*address_fn)(int fd, const struct sockaddr *address, socklen_t bytes);
 
-/* A new socket, of which @use, bind() or connect(), was called with @path.  @patience: or NULL */
+/* Make a socket and call @use, bind() or connect(), with @path.  @patience may be NULL. */
 static int unix_socket(const char *path, int flags, const struct timeval *patience, address_fn use)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -49,7 +49,7 @@ static int unix_socket(const char *path, int flags, const struct timeval *patien
 	ret = set_path(&address, path, &directory);
 	if (!ret) {
 		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-		/* A listener that stands still fills its backlog, and then connect() waits. */
+		/* If the listener does not accept, its backlog fills, and connect() waits. */
 		if (fd >= 0 && patience)
 			setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, patience, sizeof(*patience));
 		if (fd < 0 || use(fd, (struct sockaddr *)&address, sizeof(address)))
@@ -74,7 +74,7 @@ int line_socket_bind(const char *path)
 	struct stat st;
 	int fd, ret;
 
-	/* One that a killed process left behind: nobody answers there. */
+	/* Remove the socket of a killed process, where nobody answers. */
 	if (!lstat(path, &st) && S_ISSOCK(st.st_mode)) {
 		fd = line_socket_connect(path, 1000);
 		if (fd == -ECONNREFUSED)
@@ -83,7 +83,7 @@ int line_socket_bind(const char *path)
 			close(fd);
 	}
 	fd = unix_socket(path, SOCK_NONBLOCK, NULL, bind);
-	/* No client can connect before listen(): the mode is right by then. */
+	/* No client can connect before listen(), when the mode is set. */
 	if (fd < 0 || !chmod(path, 0600))
 		return fd;
 	ret = -errno;
@@ -102,7 +102,7 @@ int line_socket_listen(const char *path)
 	return ret;
 }
 
-/* Keeps the only descriptor of a message. Of more, none can be told to be the right one. */
+/* Keep the only descriptor of a message.  Of several it is unknown which is the right one. */
 static void take_descriptors(struct msghdr *message, int *fd)
 {
 	unsigned int count = 0;
@@ -127,7 +127,7 @@ static void take_descriptors(struct msghdr *message, int *fd)
 
 ssize_t line_socket_receive(int socket, void *buffer, size_t room, int *fd)
 {
-	/* The kernel fills the padding too: there is room for two descriptors on 64 bits. */
+	/* The kernel also uses the padding: with 64 bits there is room for two descriptors. */
 	union {
 		struct cmsghdr header;
 		char room[CMSG_SPACE(sizeof(int))];

@@ -42,7 +42,7 @@ void loop_init(struct loop *loop)
 	loop_add(loop, loop->wake_fd, POLLIN, on_wake, loop);
 }
 
-/* Called with the lock held. */
+/* Lock held. */
 static struct loop_source *find(struct loop *loop, int fd)
 {
 	for (unsigned int i = 0; i < loop->room; i++)
@@ -116,7 +116,7 @@ void loop_stop(struct loop *loop)
 	wake(loop);
 }
 
-/* The loop's thread works with copies: others may change the sources meanwhile. */
+/* The loop's thread works with copies, since others may change the sources meanwhile. */
 struct turn {
 	struct loop_source *sources;
 	struct pollfd *fds;
@@ -136,7 +136,7 @@ static void take_sources(struct loop *loop, struct turn *turn)
 	}
 	memcpy(turn->sources, loop->sources, turn->count * sizeof(*turn->sources));
 	pthread_mutex_unlock(&loop->lock);
-	/* A source that waits for nothing is left out: POLLHUP cannot be masked. */
+	/* Leave out a source that waits for nothing, since POLLHUP cannot be masked. */
 	for (unsigned int i = 0; i < turn->count; i++)
 		turn->fds[i] = (struct pollfd){
 			.fd = turn->sources[i].events ? turn->sources[i].fd : -1,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Members of a JSON object that another process wrote.  None need be there or have the type that
- * it should have; @object may be NULL, or no object.
+ * Members of a JSON object from another process.  Any member may be missing or have a wrong type;
+ * @object may be NULL, or no object.
  */
 #ifndef BASE_MEMBER_H
 #define BASE_MEMBER_H
@@ -10,14 +10,14 @@
 #include <stdint.h>
 #include <json-c/json.h>
 
-/** member_string() - a string without a NUL in it, or @otherwise */
+/** member_string() - get a string without a NUL in it, or @otherwise */
 const char *member_string(struct json_object *object, const char *name, const char *otherwise);
-/** member_number() - a whole number, or @otherwise */
+/** member_number() - get a whole number, or @otherwise */
 int64_t member_number(struct json_object *object, const char *name, int64_t otherwise);
-/** member_count() - a whole number that is not negative, or 0 */
+/** member_count() - get a whole number that is not negative, or 0 */
 uint64_t member_count(struct json_object *object, const char *name);
 bool member_flag(struct json_object *object, const char *name, bool otherwise);
-/** member_object(), member_array() - not to be put; or NULL */
+/** member_object(), member_array() - get an object or array, without a reference; or NULL */
 struct json_object *member_object(struct json_object *object, const char *name);
 struct json_object *member_array(struct json_object *object, const char *name);
 

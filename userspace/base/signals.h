@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Signals that end a program, unless its parent had them ignored: as nohup and a shell's & do. */
+/* Signals that end a program, unless its parent ignored them, as nohup and a shell's & do. */
 #ifndef BASE_SIGNALS_H
 #define BASE_SIGNALS_H
 
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** signals_ignored() - was the program started with it ignored?  To be asked before it is changed */
+/** signals_ignored() - was the program started with the signal ignored?  Call it before a change */
 static inline bool signals_ignored(int number)
 {
 	struct sigaction now;
@@ -16,9 +16,10 @@ static inline bool signals_ignored(int number)
 }
 
 /**
- * signals_that_end() - *@ends becomes those of SIGTERM, SIGINT, SIGHUP and SIGQUIT that do
+ * signals_that_end() - set *@ends to those of SIGTERM, SIGINT, SIGHUP and SIGQUIT that end the
+ * program
  *
- * A signal that is blocked arrives at a signalfd even if it is ignored, so it must not be in the set.
+ * A signalfd gets blocked signals even if they are ignored, so these must not be in the set.
  */
 static inline void signals_that_end(sigset_t *ends)
 {
@@ -30,7 +31,7 @@ static inline void signals_that_end(sigset_t *ends)
 			sigaddset(ends, all[i]);
 }
 
-/** signals_handle() - @handler for @number, unless that is ignored */
+/** signals_handle() - set @handler for @number, unless the signal is ignored */
 static inline void signals_handle(int number, void (*handler)(int number))
 {
 	struct sigaction action = { .sa_handler = handler };

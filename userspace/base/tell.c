@@ -6,7 +6,7 @@
 
 #include "tell.h"
 
-/* How many bytes the UTF-8 character at @c has; 0: it is none, or one that controls a terminal. */
+/* The number of bytes of the UTF-8 character at @c; 0: it is invalid, or a control character. */
 static size_t harmless_bytes(const unsigned char *c)
 {
 	size_t bytes = *c < 0x80 ? 1 : *c >= 0xc2 && *c < 0xe0 ? 2 : *c >= 0xe0 && *c < 0xf0 ? 3 :

@@ -37,7 +37,7 @@ void terminal_again(void)
 		set_raw();
 }
 
-/* The handler is reset on entry: raising the signal again ends the process by it. */
+/* The handler is reset on entry, so raising the signal again ends the process. */
 static void on_crash(int signal)
 {
 	terminal_restore();

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The launcher's terminal in raw mode, given back however the launcher ends. */
+/* The launcher's terminal in raw mode, restored at any end of the launcher. */
 #ifndef VM_TERMINAL_H
 #define VM_TERMINAL_H
 
 #include <stdbool.h>
 
-/** terminal_raw() - pass every key on; undone at exit and on a crash */
+/** terminal_raw() - set raw mode; undone at exit and on a crash */
 void terminal_raw(int fd);
-/** terminal_restore() - safe in signal handlers, any number of times */
+/** terminal_restore() - restore the modes; safe in signal handlers, any number of times */
 void terminal_restore(void);
-/** terminal_again() - after SIGCONT: a shell may have changed the modes meanwhile */
+/** terminal_again() - set raw mode again after SIGCONT, since a shell may have changed it */
 void terminal_again(void);
 bool terminal_is_raw(void);
 

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-/** thread_start() - as pthread_create(), all signals blocked there: they are the main thread's */
+/** thread_start() - like pthread_create(), with all signals blocked, as they belong to the main thread */
 static inline int thread_start(pthread_t *thread, void *(*run)(void *), void *argument)
 {
 	sigset_t all, before;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Waiting for a time: by the clock that no date changes. */
+/* Waits for a time of the monotonic clock, which no change of the date affects. */
 #ifndef BASE_WAIT_H
 #define BASE_WAIT_H
 
@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/** wait_init() - @changed, for wait_until(): its times are of CLOCK_MONOTONIC */
+/** wait_init() - initialise @changed for wait_until(), with times of CLOCK_MONOTONIC */
 static inline void wait_init(pthread_cond_t *changed)
 {
 	pthread_condattr_t attributes;
@@ -18,7 +18,7 @@ static inline void wait_init(pthread_cond_t *changed)
 	pthread_condattr_destroy(&attributes);
 }
 
-/** wait_now_ns() - nanoseconds of CLOCK_MONOTONIC */
+/** wait_now_ns() - get CLOCK_MONOTONIC in nanoseconds */
 static inline uint64_t wait_now_ns(void)
 {
 	struct timespec now;
@@ -27,13 +27,13 @@ static inline uint64_t wait_now_ns(void)
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
-/** wait_now_ms() - milliseconds of it */
+/** wait_now_ms() - get it in milliseconds */
 static inline int64_t wait_now_ms(void)
 {
 	return (int64_t)(wait_now_ns() / 1000000);
 }
 
-/** wait_deadline() - @ns from now, on CLOCK_MONOTONIC */
+/** wait_deadline() - get the time @ns from now, on CLOCK_MONOTONIC */
 static inline struct timespec wait_deadline(uint64_t ns)
 {
 	struct timespec until;
@@ -46,7 +46,7 @@ static inline struct timespec wait_deadline(uint64_t ns)
 }
 
 /**
- * wait_until() - for @changed, or @until; returns ETIMEDOUT for the latter.  @lock is held
+ * wait_until() - wait for @changed or until @until, which returns ETIMEDOUT; @lock held
  *
  * @changed was made by wait_init().  Not pthread_cond_clockwait(): the sanitizers do not know it.
  */
