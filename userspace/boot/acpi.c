@@ -86,7 +86,7 @@ _Static_assert(sizeof(struct fadt) == 244, "FADT of ACPI 4.0");
 #define BOOT_NO_VGA		(1u << 2)
 #define PROFILE_SERVER		4
 #define CENTURY_REGISTER	0x32
-#define NO_C2			101	/* worse than the largest latency that counts */
+#define NO_C2			101	/* larger than the largest valid latency */
 #define NO_C3			1001
 
 struct facs {
@@ -136,13 +136,13 @@ enum { MADT_CPU = 0, MADT_IO_APIC = 1, MADT_OVERRIDE = 2, MADT_NMI = 4 };
 #define MADT_LEVEL_HIGH		0x0d
 #define MADT_ALL_CPUS		0xff
 
-/* Where the next table goes. */
+/* Start the next table. */
 struct builder {
 	const struct guest_memory *memory;
 	uint32_t next;
 };
 
-/* All that is built here is of known size; running out is a mistake of ours. */
+/* All tables have a known size; running out of room is our mistake. */
 static void *place(struct builder *builder, uint32_t bytes, uint32_t align, uint32_t *gpa)
 {
 	void *at;
@@ -225,7 +225,7 @@ static uint32_t build_fadt(struct builder *builder)
 	fadt->c2_latency = NO_C2;
 	fadt->c3_latency = NO_C3;
 	fadt->century = CENTURY_REGISTER;
-	/* Without the keyboard's flag: guests then do not wait for a keyboard that is not there. */
+	/* The keyboard's flag is clear, so that guests do not wait for a keyboard. */
 	fadt->boot_flags = BOOT_LEGACY_DEVICES | BOOT_NO_VGA;
 	fadt->flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BUTTON |
 		      FADT_RTC_NO_WAKE | FADT_TIMER_32 | FADT_RESET;
@@ -275,7 +275,7 @@ static uint32_t build_madt(struct builder *builder, unsigned int cpus)
 }
 
 /*
- * One virtio device, in AML, which is of the same length for all:
+ * A virtio device in AML, with the same length for all:
  *
  *	Device (VIxx) {
  *		Name (_HID, "LNRO0005")

@@ -9,7 +9,7 @@
 #define BIOS_PORT		0xb2	/* FIRMWARE_PORT; 16 bits: the function, the vector */
 #define BIOS_ENTRY_BYTES	6
 
-/* Memory as bios_code.S tells it, by offset: how many entries, KiB and units of 64 KiB, the entries. */
+/* The memory map for bios_code.S, by offset: number of entries, KiB and units of 64 KiB, the entries. */
 #define BIOS_MAP_COUNT		0
 #define BIOS_MAP_EXTENDED	2
 #define BIOS_MAP_BELOW_16M	4

@@ -32,7 +32,7 @@ static int load(struct boot *boot, const struct image *image)
 {
 	if (!image->bytes)
 		return boot_error(boot, "%s: the file is empty", image->path);
-	/* Such a program may have the headers of other protocols, which are for its firmware. */
+	/* Such a program may also have headers of other protocols, for its firmware. */
 	if (image_is_efi(image) && !bzimage_is(image))
 		return boot_error(boot, "%s: %s", image->path, image_other(image));
 	if (multiboot2_is(image)) {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Loading a kernel: the image's format is recognised, the image and what
- * belongs to it are put into guest memory, and the state is given in which the
- * first vCPU has to start.  Images are untrusted: every read is checked.
+ * Loads a kernel: recognises the image's format, puts the image with its data into guest memory,
+ * and sets the first vCPU's state.  Images are untrusted: every read is checked.
  */
 #ifndef BOOT_BOOT_H
 #define BOOT_BOOT_H
@@ -16,20 +15,20 @@
 
 #define BOOT_MAX_MODULES	16
 
-/* Where things lie in the guest's first MiB; most kernels are loaded above it. */
+/* The layout of the guest's first MiB; most kernels are loaded above it. */
 #define BOOT_SECTOR		0x7c00u
 #define BOOT_CMDLINE_MAX	0x10000u
 #define BOOT_EBDA		0x9fc00u	/* end of base memory */
 #define BOOT_ACPI		0xe0000u
 #define BOOT_ACPI_END		BOOT_MP
-#define BOOT_MP			0xf0000u	/* where a guest looks for the pointer to it */
+#define BOOT_MP			0xf0000u	/* where a guest searches its pointer */
 #define BOOT_MP_END		BOOT_BIOS
 #define BOOT_BIOS		0xfe000u	/* to the end of the first MiB */
 #define BOOT_KERNEL		0x100000u
 #define BOOT_IO_APIC		0xfec00000u
 #define BOOT_LOCAL_APIC		0xfee00000u
 
-/** struct boot_module - a multiboot module: a file, and the string that goes with it */
+/** struct boot_module - a multiboot module: a file and its string */
 struct boot_module {
 	const char *path;
 	const char *arguments;		/* or NULL */
@@ -42,23 +41,23 @@ struct boot_range {
 	uint64_t to;
 };
 
-/** struct boot_low - what is used of base memory, below BOOT_EBDA */
+/** struct boot_low - used parts of base memory, below BOOT_EBDA */
 struct boot_low {
 	struct boot_range range[BOOT_LOW_MAX];
 	unsigned int count;
 };
 
 /**
- * struct boot - one kernel to boot
+ * struct boot - a kernel to boot
  * @kernel, @initrd: paths; @initrd may be NULL
  * @append: the command line, not NULL
  * @nr_virtio: virtio devices to announce
- * @low: in use by the loaders
- * @post: where a boot sector is started from, see bios_build()
- * @rsdp: out: where the ACPI tables start
- * @protocol: out: what the image was recognised as
- * @regs, @sregs: out: the first vCPU's state; apic_base and xcr0 are left alone
- * @error: out: what is wrong
+ * @low: memory in use by the loaders
+ * @post: the start of a boot sector, see bios_build()
+ * @rsdp: out: start of the ACPI tables
+ * @protocol: out: the recognised boot protocol
+ * @regs, @sregs: out: the first vCPU's state; apic_base and xcr0 are not changed
+ * @error: out: the error in words
  */
 struct boot {
 	const struct guest_memory *memory;
@@ -79,31 +78,31 @@ struct boot {
 	struct error error;
 };
 
-/** boot_load() - 0, or -1 with @error */
+/** boot_load() - load the kernel; 0, or -1 with @error */
 int boot_load(struct boot *boot);
-/** boot_error() - sets @error; returns -1 */
+/** boot_error() - set @error; returns -1 */
 int boot_error(struct boot *boot, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- low.c: base memory ---------------------------------------------------------- */
 
 /**
- * boot_place() - where @bytes of an image go that wants them at @gpa
+ * boot_place() - get the address for @bytes of an image at @gpa
  *
- * NULL if the guest has no memory there, or if the place is the BIOS's: the interrupt vectors and
- * its data area, and everything from BOOT_EBDA to 1 MiB.
+ * NULL if the guest has no memory there, or if the place belongs to the BIOS: the interrupt vectors
+ * and its data area, and everything from BOOT_EBDA to 1 MiB.
  */
 void *boot_place(struct boot *boot, uint64_t gpa, uint64_t bytes);
 /**
- * boot_take_low() - a place in base memory that neither the image nor anything else uses
+ * boot_take_low() - allocate a place in base memory that is not in use
  * @gpa: out, at a page's beginning
  *
  * Call it after the image has been placed.  NULL with @error if there is no room.
  */
 void *boot_take_low(struct boot *boot, uint64_t bytes, uint32_t *gpa);
-/** boot_put_string() - a copy of @string in base memory; 0, or -1 with @error */
+/** boot_put_string() - copy @string to base memory; 0, or -1 with @error */
 int boot_put_string(struct boot *boot, const char *string, uint32_t *gpa);
 
-/** boot_checksum() - the byte with which @bytes at @data, a firmware table, sum to 0 */
+/** boot_checksum() - compute the byte that makes the sum of a firmware table's @bytes 0 */
 uint8_t boot_checksum(const void *data, size_t bytes);
 
 /* ---- image.c: files ------------------------------------------------------------ */
@@ -117,15 +116,15 @@ struct image {
 
 int image_read(struct boot *boot, const char *path, struct image *image);
 void image_free(struct image *image);
-/** image_unpack() - replace what gzip or zstd has compressed; -1 with @error frees the image */
+/** image_unpack() - decompress an image of gzip or zstd; -1 with @error, with the image freed */
 int image_unpack(struct boot *boot, struct image *image);
-/** image_other() - for an image of no format that can be started: what it is, and what would help */
+/** image_other() - for an image that cannot be started: describe it, and what would help */
 const char *image_other(const struct image *image);
 bool image_is_efi(const struct image *image);
-/** image_at() - where @bytes at @offset lie, NULL if the file is shorter */
+/** image_at() - get @bytes at @offset, or NULL if the file is shorter */
 const void *image_at(const struct image *image, uint64_t offset, uint64_t bytes);
 /**
- * image_load_high() - put a file as high in low memory as it goes
+ * image_load_high() - load a file as high in low memory as possible
  * @floor, @ceiling: gpa below and above which it must not reach
  *
  * @gpa and @bytes are set. -1 with @error if it cannot be read or does not fit.
@@ -153,7 +152,7 @@ struct boot_map_entry {
 	uint32_t type;
 };
 
-/** boot_map() - fills BOOT_MAP_MAX entries at most; returns how many */
+/** boot_map() - fill at most BOOT_MAP_MAX entries; returns their number */
 unsigned int boot_map(const struct guest_memory *memory, struct boot_map_entry *map);
 
 /* ---- the formats: each 0, -1 with @error ------------------------------------------- */

@@ -14,11 +14,11 @@ struct vm;
  * To be called before the sandbox is entered.  False with @error.
  */
 bool debug_listen(struct vm *vm, const char *address, struct error *error);
-/** debug_listen_check() - is @address one of these?  Opens nothing */
+/** debug_listen_check() - check the form of @address, without opening anything */
 bool debug_listen_check(const char *address, struct error *error);
 /** debug_add_commands() - add "gdb" to the control socket; before control_open() and debug_listen() */
 void debug_add_commands(struct vm *vm);
-/** debug_end() - the VM has ended: disconnect its debugger */
+/** debug_end() - disconnect the debugger, after the VM's end */
 void debug_end(void);
 
 #endif

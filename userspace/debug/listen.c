@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A client can do anything to the guest, and the protocol has no password: so TCP is for this host
- * alone.
+ * A client can do anything to the guest, and the protocol has no password, so TCP is limited to
+ * this host.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -67,7 +67,7 @@ static int listen_tcp(const char *address, struct error *error)
 
 static int listen_unix(const char *address, struct error *error)
 {
-	/* The keeper removes it, however the launcher ends. */
+	/* The keeper removes it even if the launcher is killed. */
 	int note = keeper_note(KEEPER_SOCKET, address + strlen(UNIX), error), fd;
 
 	if (note < 0)

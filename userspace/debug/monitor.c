@@ -76,7 +76,7 @@ static void on_walk(struct monitor *m, const char *rest)
 		say_to(m, "%s\n", walk_result_name(walk.result));
 }
 
-/* Pages that follow each other in both spaces, with the same rights. */
+/* A range of pages that are adjacent in both address spaces and have the same rights. */
 struct range {
 	uint64_t start, end, gpa;
 	struct walk walk;
@@ -100,8 +100,8 @@ static void say_range(struct monitor *m, const struct range *range)
 }
 
 /*
- * As many as a client reads, from an address on.  Empty upper entries are passed at once, so that
- * the walks are few more than the ranges and what lies between them.
+ * Collect as many ranges as a client reads, from an address on.  An empty upper entry is skipped at
+ * once, so there are few more walks than ranges and gaps.
  */
 static void on_tlb(struct monitor *m, const char *rest)
 {
@@ -127,7 +127,7 @@ static void on_tlb(struct monitor *m, const char *rest)
 			say_to(m, "paging is off: addresses are physical\n");
 			return;
 		}
-		/* The hole in the middle, or the end of 32-bit addresses. */
+		/* The non-canonical hole, or the end of 32-bit addresses. */
 		if (walk.result == WALK_NOT_CANONICAL && (address >> 47 != 1 || address >> 63))
 			break;
 		next = walk.result == WALK_NOT_CANONICAL ? ~0ull << 47 :

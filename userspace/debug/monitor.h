@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* GDB's command "monitor": what a debugger of a virtual machine needs and GDB has no command for. */
+/* GDB's command "monitor": functions for a virtual machine that have no command in GDB. */
 #ifndef DEBUG_MONITOR_H
 #define DEBUG_MONITOR_H
 
@@ -9,13 +9,13 @@
 struct vm;
 
 #define MONITOR_COMMAND	128
-#define MONITOR_WORDS	3584	/* as hexadecimal digits they fit an answer */
+#define MONITOR_WORDS	3584	/* fit an answer as hexadecimal digits */
 
 /**
- * struct monitor - a command under way
- * @vcpu: of the vCPU that the client has chosen; the VM stands still
- * @physical: the client's addresses of memory are physical; a command may change it
- * @words, @room: what is answered; what does not fit is cut off
+ * struct monitor - a command in progress
+ * @vcpu: descriptor of the client's current vCPU; the VM is stopped
+ * @physical: the client's addresses are physical; a command may change it
+ * @words, @room: the answer, which is cut off if it does not fit
  */
 struct monitor {
 	struct vm *vm;
@@ -26,7 +26,7 @@ struct monitor {
 	size_t used;
 };
 
-/** monitor_run() - run @command as it was typed; the answer to an unknown one is the list */
+/** monitor_run() - run @command as typed; an unknown command answers with the list */
 void monitor_run(struct monitor *monitor, const char *command);
 
 #endif

@@ -70,7 +70,7 @@ enum packet_event packet_read(struct packet_reader *reader, uint8_t byte)
 			reader->state = PACKET_SUM1;
 			break;
 		}
-		/* The end of the one before was lost. */
+		/* The end of the last packet was lost. */
 		if (byte == '$') {
 			begin(reader);
 			break;

@@ -7,13 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PACKET_MAX	4096	/* bytes of a packet's content, as they are told to the client */
+#define PACKET_MAX	4096	/* bytes of a packet's content, as reported to the client */
 
 /**
- * enum packet_event - what a byte has completed
- * @PACKET_NONE: nothing
- * @PACKET_READY: a packet: @data, @used bytes, and a NUL behind them
- * @PACKET_WRONG: a packet whose checksum is wrong, or that is too long
+ * enum packet_event - the effect of a byte
+ * @PACKET_NONE: nothing is complete
+ * @PACKET_READY: a packet of @used bytes is in @data, with a NUL behind
+ * @PACKET_WRONG: a packet has a wrong checksum, or is too long
  * @PACKET_INTERRUPT: the client wants the guest to stop
  * @PACKET_REPEAT: the client did not understand the last answer
  */
@@ -25,7 +25,7 @@ enum packet_event {
 	PACKET_REPEAT,
 };
 
-/** struct packet_reader - a packet under way; starts as zeroes */
+/** struct packet_reader - a packet that is read; zero it before use */
 struct packet_reader {
 	enum { PACKET_OUTSIDE, PACKET_INSIDE, PACKET_ESCAPED, PACKET_SUM1, PACKET_SUM2 } state;
 	uint8_t sum;
@@ -35,10 +35,10 @@ struct packet_reader {
 	char data[PACKET_MAX + 1];
 };
 
-/** packet_read() - take one byte; the client is untrusted */
+/** packet_read() - take a byte; the client is untrusted */
 enum packet_event packet_read(struct packet_reader *reader, uint8_t byte);
 
-/** struct packet - an answer; more than fits is cut off, and @full says so */
+/** struct packet - an answer; the part that does not fit is cut off, and @full is set */
 struct packet {
 	size_t used;
 	bool full;
@@ -47,16 +47,16 @@ struct packet {
 
 void packet_text(struct packet *packet, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/** packet_hex() - two digits for each byte */
+/** packet_hex() - append two digits for each byte */
 void packet_hex(struct packet *packet, const void *data, size_t bytes);
-/** packet_binary() - bytes as they are, but for those that must be escaped */
+/** packet_binary() - append bytes, with escapes where necessary */
 void packet_binary(struct packet *packet, const void *data, size_t bytes);
-/** packet_frame() - "$", the content, "#" and the checksum; returns the bytes at @to, or 0: no room */
+/** packet_frame() - write "$", the content, "#" and the checksum to @to; returns the size, or 0: no room */
 size_t packet_frame(const struct packet *packet, char *to, size_t room);
 
-/** packet_number() - hexadecimal digits at *@at, which goes on behind them; false: none, or too many */
+/** packet_number() - parse hexadecimal digits at *@at, and advance it; false: none, or too many */
 bool packet_number(const char **at, uint64_t *number);
-/** packet_bytes() - @bytes bytes, two digits each, from *@at on; false: they are not there */
+/** packet_bytes() - parse @bytes bytes of two digits each at *@at; false: there are fewer */
 bool packet_bytes(const char **at, void *to, size_t bytes);
 
 #endif

@@ -12,15 +12,15 @@
 #define GPR(n)		REG(regs.gpr[n])
 #define FX(offset)	(REG(fx) + (offset))
 
-/* Where a register lies, and how wide a client sees it: @narrow is its width as i386. */
+/* The place and size of a register; @narrow is its size for i386. */
 struct row {
 	const char *name;
-	const char *name32;		/* NULL: i386 has none */
+	const char *name32;		/* NULL: not on i386 */
 	const char *type;
 	uint16_t at;
 	uint8_t bits;
 	uint8_t bits32;
-	uint8_t held;			/* bytes at @at; what is above reads as 0 */
+	uint8_t held;			/* bytes at @at; higher ones read as 0 */
 };
 
 #define WIDE(name, name32, type, at)	{ name, name32, type, at, 64, 32, 8 }
@@ -128,7 +128,7 @@ unsigned int registers_count(struct register_shape shape)
 	return count;
 }
 
-/* Once it is full nothing more is added, and *@used stays at @room or above. */
+/* Once it is full nothing is added, and *@used stays at @room or above. */
 static void append(char *to, size_t room, size_t *used, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -170,7 +170,10 @@ size_t registers_xml(struct register_shape shape, char *to, size_t room)
 	return used < room ? used : 0;
 }
 
-/* FXSAVE has a bit for a register that is not empty; a client expects two, 3 for an empty one. */
+/*
+ * FXSAVE has one bit for a register, set if it is not empty; a client expects two bits, 3 for an
+ * empty one.
+ */
 static void long_tags(uint8_t value[2])
 {
 	unsigned int tags = 0;

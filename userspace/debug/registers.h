@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A vCPU's registers as GDB counts them ("Standard Target Features" in its manual). */
+/* A vCPU's registers in GDB's numbering ("Standard Target Features" in its manual). */
 #ifndef DEBUG_REGISTERS_H
 #define DEBUG_REGISTERS_H
 

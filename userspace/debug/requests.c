@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a client of GDB's remote protocol asks: a function for each packet, and the table of them. */
+/* The requests of GDB's remote protocol: a function for each packet, and their table. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,14 +14,14 @@
 
 #define XML_MAX		8192
 
-/* struct query - a packet behind its name, and the answer */
+/* struct query - a packet without its name, and the answer */
 struct query {
 	struct session *s;
 	const char *at;
 	struct packet *out;
 };
 
-/* The registers that the client was told of, whatever mode the vCPU is in now. */
+/* The registers of the description that the client has, whatever mode the vCPU is in now. */
 static bool get_registers(const struct session *s, struct registers *registers)
 {
 	if (!target_get(s->vm, s->thread, registers))
@@ -30,7 +30,7 @@ static bool get_registers(const struct session *s, struct registers *registers)
 	return true;
 }
 
-/* As i386 the upper halves would be lost. */
+/* As i386 the upper halves would be lost, so refuse. */
 static bool set_registers(const struct session *s, const struct registers *registers)
 {
 	return (s->shape.long_mode || !target_is_long(registers)) &&
@@ -39,7 +39,7 @@ static bool set_registers(const struct session *s, const struct registers *regis
 
 /* ---- packets ---------------------------------------------------------------------------- */
 
-/* Clients count threads from 1; 0 is any, -1 all of them. */
+/* Threads have numbers from 1; 0 is any, -1 all of them. */
 static bool take_thread(struct session *s, const char *at, unsigned int *vcpu)
 {
 	uint64_t id;
@@ -194,7 +194,7 @@ static void go_on(struct session *s, bool step, unsigned int vcpu)
 		stops_continue();
 }
 
-/* One action behind its ";": "c", "s", "CSIGNAL", "SSIGNAL", and ":THREAD" or nothing. */
+/* Take an action after its ";": "c", "s", "CSIGNAL", "SSIGNAL", and perhaps ":THREAD". */
 static bool take_action(struct query *q, bool *step, unsigned int *vcpu)
 {
 	char kind = *q->at++, id[20] = "";
@@ -204,7 +204,7 @@ static bool take_action(struct query *q, bool *step, unsigned int *vcpu)
 	*step = kind == 's' || kind == 'S';
 	if (!*step && kind != 'c' && kind != 'C')
 		return false;
-	/* A guest gets no signals. */
+	/* Signals are ignored, since a guest has none. */
 	if ((kind == 'S' || kind == 'C') && !packet_number(&q->at, &signal))
 		return false;
 	*vcpu = q->s->thread;
@@ -218,7 +218,7 @@ static bool take_action(struct query *q, bool *step, unsigned int *vcpu)
 	return take_thread(q->s, id, vcpu);
 }
 
-/* One that is stepped runs alone: what the packet wants of the others waits. */
+/* A vCPU that is stepped runs alone, and actions for others wait. */
 static void on_resume(struct query *q)
 {
 	unsigned int vcpu, stepped = q->s->thread;
@@ -261,7 +261,7 @@ static bool take_breakpoint(struct query *q, char *type, uint64_t *address, uint
 	return q->at[0] && q->at[1] == ',' && (q->at += 2) && take_range(&q->at, 0, address, bytes);
 }
 
-/* x86 cannot watch for reads alone; an answer with nothing in it says so. */
+/* x86 cannot watch for reads alone; an empty answer reports this. */
 static bool kind_of(char type, enum stops_kind *kind)
 {
 	if (type != '1' && type != '2' && type != '4')
@@ -322,7 +322,7 @@ static void on_detach(struct query *q)
 	q->s->leaving = true;
 }
 
-/* A debugger does not end a guest: it has "gondola kill" for that. */
+/* A debugger does not end a guest: there is "gondola kill". */
 static void on_kill(struct query *q)
 {
 	q->s->leaving = true;
@@ -408,7 +408,7 @@ static void on_monitor(struct query *q)
 		return;
 	}
 	monitor_run(&monitor, command);
-	/* Nothing to say is "OK": an empty answer would mean that there is no such packet. */
+	/* Answer "OK" instead of nothing, since an empty answer means an unknown packet. */
 	if (words[0])
 		packet_hex(q->out, words, strlen(words));
 	else
@@ -421,7 +421,7 @@ static void on_no_ack(struct query *q)
 	q->s->no_ack = true;
 }
 
-/* By what a packet begins with, or by all of it where nothing may follow. */
+/* The start of a packet, or the whole packet if nothing may follow. */
 static const struct {
 	const char *name;
 	bool whole;
@@ -468,7 +468,7 @@ void requests_take(struct session *s)
 	struct query q = { .s = s, .out = &out };
 	const char *data = s->reader.data;
 
-	/* The guest runs: there is nothing to be asked. */
+	/* While the guest runs there are no requests. */
 	if (s->running)
 		return;
 	for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
@@ -476,7 +476,7 @@ void requests_take(struct session *s)
 			continue;
 		q.at = data + strlen(packets[i].name);
 		packets[i].call(&q);
-		/* Those that let the guest run are answered when it stops, "k" never. */
+		/* Packets that run the guest are answered when it stops, and "k" never. */
 		if (s->running || packets[i].call == on_kill)
 			return;
 		break;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One client of GDB's remote protocol, that a command hands over or that connects (--gdb).  The guest
- * stands still until the client says "continue".  If the client vanishes, at whatever point, the guest
- * runs as it ran before.
+ * A client of GDB's remote protocol, which a command passes or which connects (--gdb).  The guest
+ * is stopped until the client says "continue".  If the client vanishes at any point, the guest runs
+ * as before.
  *
- * All of it happens in a thread of its own, which waits for vCPUs.  The client is untrusted: a packet
- * has a bound, and one that does not read its answers is let go.
+ * A thread of its own does all this and waits for vCPUs.  The client is untrusted: packets are
+ * bounded, and a client that does not read answers is disconnected.
  */
 #include <errno.h>
 #include <poll.h>
@@ -29,7 +29,7 @@
 #define SIGNAL_INT	2
 #define SIGNAL_TRAP	5
 
-/* Of the process' one VM and its control socket.  @session: NULL: there is none. */
+/* For the process' VM and its control socket.  @session: NULL if there is no client. */
 static struct {
 	struct vm *vm;
 	struct loop loop;
@@ -40,13 +40,13 @@ static struct {
 
 /* ---- what goes out -------------------------------------------------------------------- */
 
-/* It is here no more, or never was. */
+/* The client has left, or was never there. */
 static void leave(void)
 {
 	__atomic_fetch_sub(&server.vm->debuggers, 1, __ATOMIC_RELEASE);
 }
 
-/* The client goes, for whatever reason; the guest goes on. */
+/* End the client's session; the guest continues. */
 static void let_go(struct session *s)
 {
 	loop_remove(&server.loop, s->fd);
@@ -175,7 +175,7 @@ static void on_client(void *argument, int fd, short events)
 
 	(void)argument;
 	(void)events;
-	/* A source that was removed in this round of the loop may still be called once. */
+	/* A source that was removed in this iteration of the loop may still be called once. */
 	if (!s || s->fd != fd)
 		return;
 	bytes = recv(fd, data, sizeof(data), MSG_DONTWAIT);
@@ -190,7 +190,7 @@ static void on_client(void *argument, int fd, short events)
 
 /* ---- attaching ------------------------------------------------------------------------------ */
 
-/* True: the client at @fd is the debugger now, and the guest stands still. */
+/* True: the client at @fd is the debugger now, and the guest is stopped. */
 static bool attach(struct vm *vm, int fd, const char **code, const char **words)
 {
 	struct registers registers;
@@ -234,12 +234,12 @@ static void refuse(int fd, const char *words)
 	packet_text(&out, "E.%s", words);
 	sent = send(fd, framed, packet_frame(&out, framed, sizeof(framed)),
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
-	/* A client that does not listen misses it. */
+	/* A client that does not read misses it. */
 	(void)sent;
 	close(fd);
 }
 
-/* A socket that can be written to at once: of a client that nobody has talked to yet. */
+/* Nothing was sent to this client yet, so the socket can be written at once. */
 static void on_newcomer(void *argument, int fd, short events)
 {
 	struct control_request *request = argument;
@@ -271,7 +271,7 @@ static void *run_server(void *argument)
 	return NULL;
 }
 
-/* Its thread begins with the first client.  From here on the VM does not begin to move. */
+/* The thread starts with the first client.  From now on no migration can begin. */
 static bool hand_over(int fd, struct control_request *request)
 {
 	if (!server.started)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Between server.c, which has the client's socket, and requests.c, which serves its packets. */
+/* Shared by server.c, which has the client's socket, and requests.c, which serves its packets. */
 #ifndef DEBUG_SESSION_H
 #define DEBUG_SESSION_H
 
@@ -23,9 +23,9 @@ struct vm;
  * @leaving: the client has said good-bye
  * @thread: the vCPU that registers and memory are asked of
  * @signal: why the guest stands still, as a client names it
- * @stop: what has stopped it; its @why is 0 where the client has
- * @out, @out_used: what the client has not taken yet
- * @last, @last_used: the last answer, for a client that did not understand it
+ * @stop: the reason of the stop; its @why is 0 if the client stopped it
+ * @out, @out_used: output that the client has not read
+ * @last, @last_used: the last answer, to be repeated on request
  */
 struct session {
 	struct vm *vm;
@@ -45,11 +45,11 @@ struct session {
 	size_t last_used;
 };
 
-/** session_answer() - frame @packet and send it; it is kept for a client that asks again */
+/** session_answer() - frame and send @packet, and keep it for a repetition */
 void session_answer(struct session *s, const struct packet *packet);
 /** requests_take() - serve the packet that @s->reader holds */
 void requests_take(struct session *s);
-/** requests_put_stop() - tell why the guest stands still */
+/** requests_put_stop() - report why the guest is stopped */
 void requests_put_stop(const struct session *s, struct packet *out);
 
 #endif

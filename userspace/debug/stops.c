@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A breakpoint is an INT3 in the guest's memory, at the physical address that its virtual address had:
- * it is taken away there, whatever the guest's tables say by then.
+ * A breakpoint is an INT3 in guest memory.  It is removed from the physical address where it was
+ * set, even if the guest's tables have changed.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -23,7 +23,7 @@ struct breakpoint {
 	bool set;
 };
 
-/* One of the debug registers; @bytes is 0 where it is free. */
+/* A debug register; @bytes is 0 if it is free. */
 struct watch {
 	enum stops_kind kind;
 	uint64_t address;
@@ -31,11 +31,11 @@ struct watch {
 };
 
 /**
- * struct stops - of the one debugger that there is, of the process' one VM: a vCPU that stops finds it
- * @lock: @fd, @any, @vcpu, @why, @dr6: vCPUs' threads write them
+ * struct stops - the debugger of the process' VM, for vCPUs that stop
+ * @lock: for @fd, @any, @vcpu, @why, @dr6, which vCPUs' threads write
  * @fd: an eventfd, or -1: there is no debugger
- * @any: a vCPU was stopped: @vcpu, because of @why
- * @passing: the guest's own INT3 is being stepped over
+ * @any: a vCPU has stopped: @vcpu, because of @why
+ * @passing: stepping over the guest's own INT3
  */
 static struct stops {
 	pthread_mutex_t lock;
@@ -68,7 +68,7 @@ static bool on_stopped(struct vcpu *vcpu, uint32_t why)
 			stops.why = why;
 			stops.dr6 = why == GONDOLA_DEBUG_HARDWARE ? vcpu->run->debug.dr6 : 0;
 		}
-		/* An eventfd that is full already says the same. */
+		/* It does not matter if the eventfd is full. */
 		if (write(stops.fd, &one, sizeof(one)) < 0)
 			debugged = true;
 	}
@@ -84,7 +84,7 @@ static struct breakpoint *find(uint64_t address)
 	return NULL;
 }
 
-/* Does the guest have an INT3 of its own there? */
+/* Has the guest its own INT3 there? */
 static bool is_guests(unsigned int vcpu)
 {
 	struct registers registers;
@@ -93,7 +93,7 @@ static bool is_guests(unsigned int vcpu)
 	       !find(registers.regs.rip + registers.sregs.seg[GONDOLA_CS].base);
 }
 
-/* The debug registers, as all vCPUs get them. */
+/* Fill in the debug registers, which are the same for all vCPUs. */
 static void fill_hardware(struct gondola_debug *debug)
 {
 	/* LEN of 1, 2, 4 and 8 bytes. */
@@ -122,7 +122,7 @@ static void let_run(unsigned int only, bool step)
 		struct gondola_debug debug = { .flags = 0 };
 		bool stepped = step && i == only;
 
-		/* A step over the guest's own INT3 lets it have that one. */
+		/* In a step over the guest's own INT3 the guest gets its exception. */
 		if (stops.nr_breakpoints && !(stepped && stops.passing))
 			debug.flags |= GONDOLA_DEBUG_BREAKPOINTS;
 		if (stepped)
@@ -130,7 +130,7 @@ static void let_run(unsigned int only, bool step)
 		fill_hardware(&debug);
 		vm->vcpus[i].stepped = stepped;
 		vm->vcpus[i].held = step && i != only;
-		/* It took the same before (stops_watch()), and vCPUs are alike. */
+		/* The module took the same values before (stops_watch()), and all vCPUs are alike. */
 		if (__gondola_set_debug(vm->vcpus[i].fd, &debug))
 			vm_end(vm, VM_ERROR, "vCPU %u cannot be debugged", i);
 	}
@@ -207,7 +207,7 @@ static void take_away(struct breakpoint *breakpoint)
 {
 	uint8_t *at = memory_at(&stops.vm->memory, breakpoint->gpa, 1);
 
-	/* The guest may have put something else there. */
+	/* The guest may have overwritten it. */
 	if (at && *at == INT3) {
 		*at = breakpoint->was;
 		memory_mark_dirty(&stops.vm->memory, 0, breakpoint->gpa, 1);

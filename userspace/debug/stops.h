@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Letting the guest go on until a breakpoint, or by one step; and hearing of it. */
+/* Runs the guest to a breakpoint, or for a step, and reports the stop. */
 #ifndef DEBUG_STOPS_H
 #define DEBUG_STOPS_H
 
@@ -13,9 +13,9 @@ struct vm;
 #define STOPS_HARDWARE		4
 
 /**
- * struct stop - what has stopped a vCPU
+ * struct stop - the reason why a vCPU stopped
  * @why: GONDOLA_DEBUG_*, or 0: the step met an instruction that cannot be emulated
- * @kind, @address: of the hardware breakpoint that was met
+ * @kind, @address: of the hardware breakpoint met
  */
 struct stop {
 	unsigned int vcpu;
@@ -24,18 +24,16 @@ struct stop {
 	uint64_t address;
 };
 
-/*
- * One debugger's, in the thread of its loop: the calls wait for vCPUs.
- */
+/* For the debugger, in the thread of its loop: the calls wait for vCPUs. */
 
 /**
  * stops_open() - begin to debug a VM, which is paused already (PAUSE_DEBUG)
  *
- * @stopped is called, in @loop's thread, when a vCPU was stopped and all vCPUs stand still.  False: no
- * descriptor, or the module has no such call.
+ * @loop's thread calls @stopped when a vCPU has stopped and all vCPUs are paused.  False: no
+ * 	descriptor, or the module lacks the call.
  */
 bool stops_open(struct vm *vm, struct loop *loop, void (*stopped)(const struct stop *stop));
-/** stops_close() - remove the breakpoints, end stepping, and let the guest go on */
+/** stops_close() - remove the breakpoints, end stepping, and continue the guest */
 void stops_close(void);
 
 /** stops_insert() - put INT3 at a virtual address of @vcpu; the VM is paused */

@@ -156,8 +156,8 @@ bool target_set(const struct vm *vm, unsigned int vcpu, const struct registers *
 }
 
 /*
- * Where the byte at @address lies, and how many follow it in its page; NULL: nowhere.  Without
- * @sregs it is a physical address.
+ * Find the byte at @address, and the number of bytes to the end of its page; NULL if there is none.
+ * Without @sregs the address is physical.
  */
 static uint8_t *at(const struct vm *vm, const struct gondola_rec_sregs *sregs, uint64_t address,
 		   uint64_t *gpa, size_t *bytes)
@@ -213,7 +213,7 @@ bool target_write(struct vm *vm, int space, uint64_t address, const void *from,
 
 	if (space >= 0 && !get_sregs(vm, (unsigned int)space, &sregs))
 		return false;
-	/* Once to see that all of it is there, then to write. */
+	/* First check that all of it exists, then write. */
 	for (int writing = 0; writing < 2; writing++) {
 		for (size_t done = 0, part; done < bytes; done += part) {
 			uint64_t gpa;

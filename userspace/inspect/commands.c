@@ -11,7 +11,7 @@
 #include "control/control.h"
 #include "vm/vm.h"
 
-/* A vCPU's records with the largest XSAVE area need less. */
+/* More than a vCPU's records with the largest XSAVE area. */
 #define STATE_MAX	65536
 
 struct state {
@@ -30,7 +30,7 @@ static bool get_state(struct control_request *request, int fd, struct state *sta
 	return !ret;
 }
 
-/* The module gives each record in each state; without one it is not the module that we know. */
+/* The module always has each of these records; else it is an unknown module. */
 static const void *record(struct control_request *request, const struct state *state,
 			  uint32_t type, uint32_t bytes)
 {
@@ -170,8 +170,8 @@ static const struct subject *find_subject(struct control_request *request)
 }
 
 /*
- * A thread of its own.  The guest stands still for the time of a few system calls, and does not
- * notice: its clocks do, too.  The state stays "running", so that subscribers hear nothing of it.
+ * Runs in a thread of its own.  The guest and its clocks are stopped for a few system calls, which
+ * the guest does not notice.  The state stays "running", so subscribers get no event.
  */
 static void look(struct control_request *request)
 {
@@ -204,7 +204,7 @@ static void on_inspect(struct control_request *request)
 			     "inspect: \"what\" is registers, walk, interrupts, history or map");
 		return;
 	}
-	/* To touch a page that is on its way would stop the launcher until it comes. */
+	/* Touching a missing page would block the launcher until the page arrives. */
 	if (__atomic_load_n(&vm->memory.absent, __ATOMIC_ACQUIRE)) {
 		control_fail(request, "busy", "%s still receives its memory from another host",
 			     vm->name);

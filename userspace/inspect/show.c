@@ -260,7 +260,7 @@ static struct json_object *show_pin(unsigned int pin, const struct gondola_rec_i
 	return to;
 }
 
-/* Pins that are masked and whose line is low say nothing. */
+/* Leave out pins that are masked with a low line. */
 static struct json_object *show_ioapic(const struct gondola_rec_ioapic *ioapic)
 {
 	struct json_object *pins = json_object_new_array();
@@ -300,7 +300,7 @@ void show_chips(struct json_object *to, const struct gondola_rec_ioapic *ioapic,
 
 /* ---- the last exits --------------------------------------------------------------------- */
 
-/* A newer module may have what this launcher has no name for. */
+/* A newer module may have values without a name here. */
 static void put_name(struct json_object *to, const char *member, const char *name)
 {
 	json_object_object_add(to, member, json_object_new_string(name ?: "?"));
@@ -331,7 +331,7 @@ void show_history(struct json_object *to, const struct gondola_history_entry *en
 	for (uint32_t i = 0; i < count; i++) {
 		struct json_object *one = show_exit(&entries[i], total - count + 1 + i);
 
-		/* Since the exit before: the guest ran, and what that exit asked for was done. */
+		/* The time since the last exit: to handle it, and to run the guest. */
 		if (i)
 			put_number(one, "ticks", entries[i].tsc - entries[i - 1].tsc);
 		json_object_array_add(exits, one);

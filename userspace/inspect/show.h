@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* State and walks as JSON. Numbers of 64 bits are strings in hexadecimal: JSON's lose digits. */
+/*
+ * State and walks as JSON.  Numbers of 64 bits are hexadecimal strings, since JSON's numbers lose
+ * digits.
+ */
 #ifndef INSPECT_SHOW_H
 #define INSPECT_SHOW_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A walk of the guest's page tables, as the processor does it. */
+/* A walk of the guest's page tables, like the processor's. */
 #ifndef INSPECT_WALK_H
 #define INSPECT_WALK_H
 
@@ -13,8 +13,8 @@
 struct guest_memory;
 
 /**
- * enum walk_result - how a walk ended
- * @WALK_MAPPED: the address leads to @gpa
+ * enum walk_result - result of a walk
+ * @WALK_MAPPED: the address is mapped to @gpa
  * @WALK_NOT_CANONICAL: no such address in this mode
  * @WALK_NOT_PRESENT: the last entry's present bit is clear
  * @WALK_RESERVED: the last entry has a bit set that must be 0
@@ -29,7 +29,7 @@ enum walk_result {
 };
 
 /**
- * struct walk - each step of a walk, and what it found
+ * struct walk - the steps and the result of a walk
  * @result: enum walk_result
  * @mode: the paging mode in words
  * @nr_levels: entries in @level; 0: paging is off
@@ -60,7 +60,7 @@ struct walk {
 };
 
 /**
- * struct walk_cpu - what the vCPU's CPUID says about paging
+ * struct walk_cpu - the vCPU's CPUID about paging
  * @physical_bits: MAXPHYADDR
  * @gib_pages: it has pages of 1 GiB
  */
@@ -78,7 +78,7 @@ struct walk_cpu {
  */
 void walk_tables(const struct guest_memory *memory, const struct gondola_rec_sregs *sregs,
 		 const struct walk_cpu *cpu, uint64_t address, struct walk *walk);
-/** walk_find_cpu() - from what the vCPU is shown */
+/** walk_find_cpu() - get it from the vCPU's CPUID */
 void walk_find_cpu(const struct gondola_cpuid_entry *cpuid, uint32_t count, struct walk_cpu *cpu);
 /** walk_result_name() - "mapped", "not present" … */
 const char *walk_result_name(enum walk_result result);

@@ -231,7 +231,7 @@ int __gondola_map_run(int vcpu, struct gondola_run **run)
 
 	if (page == MAP_FAILED)
 		return -errno;
-	/* It carries what the guest writes to its devices: not for a core dump. */
+	/* It contains the guest's data for devices, so exclude it from core dumps. */
 	madvise(page, GONDOLA_RUN_SIZE, MADV_DONTDUMP);
 	*run = page;
 	return 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * libgondola: the ABI of /dev/gondola as functions, and nothing more.
+ * libgondola: the ABI of /dev/gondola as functions.
  *
- * __gondola_x() returns 0, a descriptor or -errno.  Where a program has nothing else to do about it,
- * gondola_x() returns only on success and otherwise ends the program with one
- * line that says what was refused and why.
+ * __gondola_x() returns 0, a descriptor or -errno.  For programs that cannot handle errors,
+ * gondola_x() returns only on success, and otherwise ends the program with a line about the refusal
+ * and its reason.
  */
 #ifndef LIBGONDOLA_H
 #define LIBGONDOLA_H
@@ -19,12 +19,12 @@
 #define GONDOLA_RECORD_VERSION	1
 
 /**
- * gondola_on_die - what gondola_die() does with its message
+ * gondola_on_die - called by gondola_die() with its message
  *
  * Must not return. The default prints it to stderr and exits with status 14.
  */
 extern void (*gondola_on_die)(int error, const char *message);
-/** gondola_die() - give up: @error is an errno (or 0), the rest says what was tried */
+/** gondola_die() - end the program: @error is an errno (or 0), the rest says what was tried */
 void gondola_die(int error, const char *format, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
 
@@ -39,7 +39,7 @@ const char *gondola_engine_name(unsigned int engine);
 int gondola_engine_by_name(const char *name);
 /** gondola_preflight_words() - enum gondola_preflight_reason as half a sentence */
 const char *gondola_preflight_words(unsigned int reason);
-/** gondola_preflight_advice() - what a person can do about it, or NULL */
+/** gondola_preflight_advice() - advice for the user, or NULL */
 const char *gondola_preflight_advice(unsigned int engine, unsigned int reason);
 
 /* ---- system ------------------------------------------------------------------ */
@@ -68,7 +68,7 @@ int __gondola_irqfd(int vm, uint32_t flags, int fd, uint32_t gsi);
 int __gondola_create_vcpu(int vm, uint32_t id);
 int gondola_create_vcpu(int vm, uint32_t id);
 int __gondola_get_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages, uint64_t *bitmap);
-/** gondola_clear_dirty() - of the pages in @bitmap; it then has those that were dirty */
+/** gondola_clear_dirty() - clear the log of the pages in @bitmap, which then has those that were dirty */
 int __gondola_clear_dirty(int vm, uint32_t slot, uint64_t first, uint64_t pages, uint64_t *bitmap);
 /** gondola_mark_dirty() - @device: see gondola_name_device(), or 0 */
 int __gondola_mark_dirty(int vm, uint32_t source, uint32_t device, uint64_t gpa, uint64_t bytes);
@@ -96,7 +96,7 @@ int __gondola_get_shadow(int vcpu, uint64_t gva, uint64_t gpa, struct gondola_sh
 
 /* ---- state records ------------------------------------------------------------ */
 
-/** struct gondola_fault - what SET_STATE refused */
+/** struct gondola_fault - the field that SET_STATE refused */
 struct gondola_fault {
 	uint32_t record;
 	uint32_t field;
@@ -121,7 +121,7 @@ int __gondola_get_registers(int vcpu, struct gondola_rec_regs *regs,
 			    struct gondola_rec_sregs *sregs);
 /** gondola_record_name() - enum gondola_record_type in a word */
 const char *gondola_record_name(uint32_t type);
-/** gondola_record_field() - which field of a record was refused, in words */
+/** gondola_record_field() - the refused field of a record, in words */
 const char *gondola_record_field(uint32_t type, uint32_t offset, char *buffer, size_t room);
 /** gondola_sregs_field() - name of the field at byte @offset of struct gondola_rec_sregs */
 const char *gondola_sregs_field(uint32_t offset, char *buffer, size_t room);
