@@ -201,7 +201,7 @@ static int read_page(struct assist *in, gva_t la, void *buf, unsigned int bytes,
 	return access_failed(in, result, la, &out);
 }
 
-static int op_read(struct gondola_emulator *e, gva_t la, void *buf, unsigned int bytes, bool system)
+int assist_read(struct gondola_emulator *e, gva_t la, void *buf, unsigned int bytes, bool system)
 {
 	u32 access = as_user(e, system);
 	unsigned int here = to_page_end(la);
@@ -238,7 +238,7 @@ static int write_page(struct assist *in, gva_t la, const void *buf, unsigned int
 	return access_failed(in, result, la, &out);
 }
 
-static int op_write(struct gondola_emulator *e, gva_t la, const void *buf, unsigned int bytes,
+int assist_write(struct gondola_emulator *e, gva_t la, const void *buf, unsigned int bytes,
 		    bool system)
 {
 	struct assist *in = to_assist(e);
@@ -257,7 +257,7 @@ static int op_write(struct gondola_emulator *e, gva_t la, const void *buf, unsig
 	return r ? r : write_page(in, la + here, buf + here, bytes - here, access);
 }
 
-static int op_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const void *new,
+int assist_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const void *new,
 		      unsigned int bytes)
 {
 	struct assist *in = to_assist(e);
@@ -275,22 +275,22 @@ static int op_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const voi
 			return access_failed(in, result, la, &out);
 		/* The device gave *old in this instruction: do not read it twice. */
 		if (in->next_read && in->reads[in->next_read - 1].gpa == out.gpa)
-			return op_write(e, la, new, bytes, false);
+			return assist_write(e, la, new, bytes, false);
 	}
 	/* Device registers, and locks across cache lines, are not exchanged atomically. */
 	r = probe_write(in, la + bytes - 1, access);
 	if (!r)
-		r = op_read(e, la, now, bytes, false);
+		r = assist_read(e, la, now, bytes, false);
 	if (r)
 		return r;
 	if (memcmp(now, old, bytes)) {
 		memcpy(old, now, bytes);
 		return GONDOLA_EMUL_OK;
 	}
-	return op_write(e, la, new, bytes, false);
+	return assist_write(e, la, new, bytes, false);
 }
 
-static int op_fetch(struct gondola_emulator *e, gva_t la, void *buf, unsigned int bytes,
+int assist_fetch(struct gondola_emulator *e, gva_t la, void *buf, unsigned int bytes,
 		    unsigned int *got)
 {
 	struct assist *in = to_assist(e);
@@ -314,37 +314,6 @@ static int op_fetch(struct gondola_emulator *e, gva_t la, void *buf, unsigned in
 
 /* ---- its life ------------------------------------------------------------- */
 
-static const struct gondola_emul_ops ops = {
-	.fetch = op_fetch,
-	.read = op_read,
-	.write = op_write,
-	.cmpxchg = op_cmpxchg,
-	.io = assist_io,
-	.get_segment = assist_get_segment,
-	.set_segment = assist_set_segment,
-	.get_dtable = assist_get_dtable,
-	.set_dtable = assist_set_dtable,
-	.get_cr = assist_get_cr,
-	.set_cr = assist_set_cr,
-	.get_dr = assist_get_dr,
-	.set_dr = assist_set_dr,
-	.get_msr = assist_get_msr,
-	.set_msr = assist_set_msr,
-	.cpuid = assist_cpuid,
-	.invlpg = assist_invlpg,
-	.hlt = assist_hlt,
-	.wbinvd = assist_wbinvd,
-	.set_shadow = assist_set_shadow,
-	.get_xmm = assist_get_xmm,
-	.set_xmm = assist_set_xmm,
-	.iret = assist_iret,
-	.fpu_begin = assist_fpu_begin,
-	.fpu_end = assist_fpu_end,
-	.enter_space = assist_enter_space,
-	.swap_space = assist_swap_space,
-	.new_task = assist_new_task,
-};
-
 int gondola_emulator_create(struct gondola_vcpu *vcpu)
 {
 	struct assist *in = kvzalloc(sizeof(*in), GFP_KERNEL_ACCOUNT);
@@ -352,7 +321,7 @@ int gondola_emulator_create(struct gondola_vcpu *vcpu)
 	if (!in)
 		return -ENOMEM;
 	in->vcpu = vcpu;
-	in->emul.ops = &ops;
+	in->emul.ops = &assist_ops;
 	in->emul.ctx = vcpu;
 	in->emul.regs = &vcpu->regs;
 	in->emul.fpu = vcpu->fpu;

@@ -96,34 +96,19 @@ int assist_ask(struct assist *in, enum assist_pending what, u32 user_exit);
 int assist_raise(struct gondola_emulator *e, u8 vector);
 /* Memory is missing (-EAGAIN): run the instruction again later.  Returns GONDOLA_EMUL_USER. */
 int assist_ask_memory(struct gondola_emulator *e);
-void assist_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
-			struct gondola_segment *out);
-void assist_set_segment(struct gondola_emulator *e, enum gondola_seg seg,
-			const struct gondola_segment *in);
-void assist_get_dtable(struct gondola_emulator *e, bool idt, struct gondola_dtable *out);
-void assist_set_dtable(struct gondola_emulator *e, bool idt, const struct gondola_dtable *in);
-u64 assist_get_cr(struct gondola_emulator *e, unsigned int cr);
-int assist_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value);
-int assist_get_dr(struct gondola_emulator *e, unsigned int dr, u64 *value);
-int assist_set_dr(struct gondola_emulator *e, unsigned int dr, u64 value);
-int assist_get_msr(struct gondola_emulator *e, u32 index, u64 *value);
-int assist_set_msr(struct gondola_emulator *e, u32 index, u64 value);
-int assist_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
-int assist_invlpg(struct gondola_emulator *e, gva_t la);
-int assist_hlt(struct gondola_emulator *e);
-int assist_wbinvd(struct gondola_emulator *e);
-void assist_set_shadow(struct gondola_emulator *e, u32 shadow);
-void assist_iret(struct gondola_emulator *e);
-void assist_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf);
-void assist_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf);
-void assist_fpu_begin(struct gondola_emulator *e);
-void assist_fpu_end(struct gondola_emulator *e);
-int assist_enter_space(struct gondola_emulator *e, u64 cr3);
-void assist_swap_space(struct gondola_emulator *e);
-void assist_new_task(struct gondola_emulator *e);
 
+/* Operations that are not in assist_regs.c with their table. */
+int assist_fetch(struct gondola_emulator *e, gva_t la, void *buf, unsigned int bytes,
+		 unsigned int *got);
+int assist_read(struct gondola_emulator *e, gva_t la, void *buf, unsigned int bytes, bool system);
+int assist_write(struct gondola_emulator *e, gva_t la, const void *buf, unsigned int bytes,
+		 bool system);
+int assist_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const void *new,
+		   unsigned int bytes);
 int assist_io(struct gondola_emulator *e, u16 port, unsigned int width, bool in, void *buf,
 	      unsigned int count, unsigned int *done);
+extern const struct gondola_emul_ops assist_ops;
+
 /* Take the launcher's answer: to IN, which is then complete, or to INS, which is run again. */
 int assist_complete_in(struct assist *in);
 void assist_take_items(struct assist *in);

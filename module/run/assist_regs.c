@@ -32,29 +32,29 @@ static int ok_or_gp(struct gondola_emulator *e, int err)
 	return err ? assist_raise(e, VEC_GP) : GONDOLA_EMUL_OK;
 }
 
-void assist_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
+static void op_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
 			struct gondola_segment *out)
 {
 	to_vcpu(e)->engine->get_segment(to_vcpu(e), seg, out);
 }
 
-void assist_set_segment(struct gondola_emulator *e, enum gondola_seg seg,
+static void op_set_segment(struct gondola_emulator *e, enum gondola_seg seg,
 			const struct gondola_segment *in)
 {
 	to_vcpu(e)->engine->set_segment(to_vcpu(e), seg, in);
 }
 
-void assist_get_dtable(struct gondola_emulator *e, bool idt, struct gondola_dtable *out)
+static void op_get_dtable(struct gondola_emulator *e, bool idt, struct gondola_dtable *out)
 {
 	to_vcpu(e)->engine->get_dtable(to_vcpu(e), idt, out);
 }
 
-void assist_set_dtable(struct gondola_emulator *e, bool idt, const struct gondola_dtable *in)
+static void op_set_dtable(struct gondola_emulator *e, bool idt, const struct gondola_dtable *in)
 {
 	to_vcpu(e)->engine->set_dtable(to_vcpu(e), idt, in);
 }
 
-u64 assist_get_cr(struct gondola_emulator *e, unsigned int cr)
+static u64 op_get_cr(struct gondola_emulator *e, unsigned int cr)
 {
 	u64 value = 0;
 
@@ -62,7 +62,7 @@ u64 assist_get_cr(struct gondola_emulator *e, unsigned int cr)
 	return value;
 }
 
-int assist_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)
+static int op_set_cr(struct gondola_emulator *e, unsigned int cr, u64 value)
 {
 	struct gondola_vcpu *vcpu = to_vcpu(e);
 
@@ -93,60 +93,60 @@ static int check_dr(struct gondola_emulator *e, unsigned int dr)
 	return gondola_general_detect(vcpu) ? assist_raise(e, VEC_DB) : GONDOLA_EMUL_OK;
 }
 
-int assist_get_dr(struct gondola_emulator *e, unsigned int dr, u64 *value)
+static int op_get_dr(struct gondola_emulator *e, unsigned int dr, u64 *value)
 {
 	int r = check_dr(e, dr);
 
 	return r ? r : ok_or_gp(e, gondola_get_dr(to_vcpu(e), dr, value));
 }
 
-int assist_set_dr(struct gondola_emulator *e, unsigned int dr, u64 value)
+static int op_set_dr(struct gondola_emulator *e, unsigned int dr, u64 value)
 {
 	int r = check_dr(e, dr);
 
 	return r ? r : ok_or_gp(e, gondola_set_dr(to_vcpu(e), dr, value));
 }
 
-int assist_get_msr(struct gondola_emulator *e, u32 index, u64 *value)
+static int op_get_msr(struct gondola_emulator *e, u32 index, u64 *value)
 {
 	return ok_or_gp(e, gondola_get_msr(to_vcpu(e), index, value));
 }
 
-int assist_set_msr(struct gondola_emulator *e, u32 index, u64 value)
+static int op_set_msr(struct gondola_emulator *e, u32 index, u64 value)
 {
 	return ok_or_gp(e, gondola_set_msr(to_vcpu(e), index, value));
 }
 
-int assist_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+static int op_cpuid(struct gondola_emulator *e, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
 	gondola_cpuid(to_vcpu(e), eax, ebx, ecx, edx);
 	return GONDOLA_EMUL_OK;
 }
 
-int assist_invlpg(struct gondola_emulator *e, gva_t la)
+static int op_invlpg(struct gondola_emulator *e, gva_t la)
 {
 	gondola_mmu_invlpg(to_vcpu(e), la);
 	return GONDOLA_EMUL_OK;
 }
 
-int assist_hlt(struct gondola_emulator *e)
+static int op_hlt(struct gondola_emulator *e)
 {
 	to_vcpu(e)->halted = true;
 	return GONDOLA_EMUL_OK;
 }
 
-int assist_wbinvd(struct gondola_emulator *e)
+static int op_wbinvd(struct gondola_emulator *e)
 {
 	return GONDOLA_EMUL_OK;
 }
 
-void assist_set_shadow(struct gondola_emulator *e, u32 shadow)
+static void op_set_shadow(struct gondola_emulator *e, u32 shadow)
 {
 	assist_shadow(to_vcpu(e), shadow);
 }
 
 /* The handler's IRET ends the blocking of NMIs, also if it is emulated. */
-void assist_iret(struct gondola_emulator *e)
+static void op_iret(struct gondola_emulator *e)
 {
 	const struct gondola_engine_ops *engine = to_vcpu(e)->engine;
 	u32 now = engine->get_shadow(to_vcpu(e));
@@ -155,29 +155,29 @@ void assist_iret(struct gondola_emulator *e)
 		engine->set_shadow(to_vcpu(e), now & ~GONDOLA_SHADOW_NMI);
 }
 
-void assist_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf)
+static void op_get_xmm(struct gondola_emulator *e, unsigned int n, void *buf)
 {
 	run_get_xmm(to_vcpu(e), n, buf);
 }
 
-void assist_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf)
+static void op_set_xmm(struct gondola_emulator *e, unsigned int n, const void *buf)
 {
 	run_set_xmm(to_vcpu(e), n, buf);
 }
 
-void assist_fpu_begin(struct gondola_emulator *e)
+static void op_fpu_begin(struct gondola_emulator *e)
 {
 	gondola_host_fpu_begin();
 }
 
-void assist_fpu_end(struct gondola_emulator *e)
+static void op_fpu_end(struct gondola_emulator *e)
 {
 	gondola_host_fpu_end();
 }
 
 /* ---- task switches -------------------------------------------------------- */
 
-int assist_enter_space(struct gondola_emulator *e, u64 cr3)
+static int op_enter_space(struct gondola_emulator *e, u64 cr3)
 {
 	struct gondola_vcpu *vcpu = to_vcpu(e);
 	struct assist *in = to_assist(e);
@@ -187,7 +187,7 @@ int assist_enter_space(struct gondola_emulator *e, u64 cr3)
 	return ok_or_gp(e, gondola_set_cr3(vcpu, cr3));
 }
 
-void assist_swap_space(struct gondola_emulator *e)
+static void op_swap_space(struct gondola_emulator *e)
 {
 	struct gondola_vcpu *vcpu = to_vcpu(e);
 	struct assist *in = to_assist(e);
@@ -204,7 +204,7 @@ void assist_swap_space(struct gondola_emulator *e)
 /* DR7: L0 to L3 and LE. */
 #define DR7_OF_TASK	0x155ull
 
-void assist_new_task(struct gondola_emulator *e)
+static void op_new_task(struct gondola_emulator *e)
 {
 	struct gondola_vcpu *vcpu = to_vcpu(e);
 
@@ -215,3 +215,34 @@ void assist_new_task(struct gondola_emulator *e)
 		gondola_update_dr7(vcpu);
 	}
 }
+
+const struct gondola_emul_ops assist_ops = {
+	.fetch = assist_fetch,
+	.read = assist_read,
+	.write = assist_write,
+	.cmpxchg = assist_cmpxchg,
+	.io = assist_io,
+	.get_segment = op_get_segment,
+	.set_segment = op_set_segment,
+	.get_dtable = op_get_dtable,
+	.set_dtable = op_set_dtable,
+	.get_cr = op_get_cr,
+	.set_cr = op_set_cr,
+	.get_dr = op_get_dr,
+	.set_dr = op_set_dr,
+	.get_msr = op_get_msr,
+	.set_msr = op_set_msr,
+	.cpuid = op_cpuid,
+	.invlpg = op_invlpg,
+	.hlt = op_hlt,
+	.wbinvd = op_wbinvd,
+	.set_shadow = op_set_shadow,
+	.get_xmm = op_get_xmm,
+	.set_xmm = op_set_xmm,
+	.iret = op_iret,
+	.fpu_begin = op_fpu_begin,
+	.fpu_end = op_fpu_end,
+	.enter_space = op_enter_space,
+	.swap_space = op_swap_space,
+	.new_task = op_new_task,
+};
