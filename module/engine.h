@@ -28,7 +28,7 @@ static_assert(GONDOLA_REASON_UNKNOWN == 0);
  * @reason: enum gondola_reason
  * @hw_reason: the engine's raw code
  * @insn_len: length of the instruction that caused it, or 0 if the engine does not know it; then
- * 	the caller asks the decoder first
+ *	the caller asks the decoder first
  * @handled: the engine has handled the exit (HOST_NMI): re-enter
  * @pf: PAGE_FAULT
  * @exception: EXCEPTION
@@ -109,7 +109,7 @@ struct gondola_engine_ops {
 	void (*teardown)(void);
 	/**
 	 * @cpu_on: enter root operation on this processor; interrupts off.  -EBUSY if taken. NULL:
-	 * 	an engine in software, which does not need the processor.
+	 *	an engine in software, which does not need the processor.
 	 */
 	int (*cpu_on)(void);
 	/** @cpu_off: leave root operation; interrupts off; also called in a crash: no locks, no printk. */
@@ -117,7 +117,7 @@ struct gondola_engine_ops {
 
 	/**
 	 * @cpuid: CPUID of the processor that executes, which has no XSAVE.  NULL: it is the
-	 * 	host's.
+	 *	host's.
 	 */
 	void (*cpuid)(u32 function, u32 index, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 
@@ -129,7 +129,7 @@ struct gondola_engine_ops {
 	void (*vcpu_load)(struct gondola_vcpu *vcpu, int cpu);
 	/**
 	 * @vcpu_put: restore the host's state on the processor; preemption off.  If cpu_off() came
-	 * 	after @vcpu_load, use no instruction of the hardware's extension.
+	 *	after @vcpu_load, use no instruction of the hardware's extension.
 	 */
 	void (*vcpu_put)(struct gondola_vcpu *vcpu);
 
@@ -140,15 +140,15 @@ struct gondola_engine_ops {
 	bool (*can_enter)(struct gondola_vcpu *vcpu);
 	/**
 	 * @enter: run the guest until it exits.  Interrupts and preemption are off, also
-	 * 	afterwards.  Uses vcpu->regs, vcpu->hw_root and all that was set before; updates
-	 * 	vcpu->regs (gpr, rip, rflags).  Passes a host NMI that ended the run to the host
-	 * 	before it returns, while interrupts are still off.
+	 *	afterwards.  Uses vcpu->regs, vcpu->hw_root and all that was set before; updates
+	 *	vcpu->regs (gpr, rip, rflags).  Passes a host NMI that ended the run to the host
+	 *	before it returns, while interrupts are still off.
 	 */
 	void (*enter)(struct gondola_vcpu *vcpu);
 	/**
 	 * @decode: report the reason, after @enter.  Preemptible, interrupts on.  If the exit
-	 * 	interrupted the delivery of an event, the event is put into vcpu->event (of kind
-	 * 	NONE before) and delivered again.
+	 *	interrupted the delivery of an event, the event is put into vcpu->event (of kind
+	 *	NONE before) and delivered again.
 	 */
 	void (*decode)(struct gondola_vcpu *vcpu, struct gondola_exit *exit);
 
@@ -158,7 +158,7 @@ struct gondola_engine_ops {
 	void (*cancel_injection)(struct gondola_vcpu *vcpu);
 	/**
 	 * @get_shadow: get the interrupt shadow: bit 0 STI, bit 1 MOV SS; bit 2: NMIs are blocked
-	 * 	(until IRET).
+	 *	(until IRET).
 	 */
 	u32 (*get_shadow)(struct gondola_vcpu *vcpu);
 	/** @set_shadow: the reverse. */
@@ -181,13 +181,13 @@ struct gondola_engine_ops {
 
 	/**
 	 * @update_control: derive the hardware's registers after a change of vcpu->cr0, cr4 or
-	 * 	efer.  With shadow paging it always runs with PG, WP, PAE and NXE set (and with NE,
-	 * 	which VMX demands); the guest reads its own values from vcpu->cr*.
+	 *	efer.  With shadow paging it always runs with PG, WP, PAE and NXE set (and with NE,
+	 *	which VMX demands); the guest reads its own values from vcpu->cr*.
 	 */
 	void (*update_control)(struct gondola_vcpu *vcpu);
 	/**
 	 * @set_debug: apply vcpu->breakpoints: INT3 exits while it is set.  -EOPNOTSUPP: this
-	 * 	processor cannot arm vcpu->debug_dr7; nothing has changed.
+	 *	processor cannot arm vcpu->debug_dr7; nothing has changed.
 	 */
 	int (*set_debug)(struct gondola_vcpu *vcpu);
 	/** @set_dr7: set the hardware's DR7 for the guest's run. */
@@ -197,7 +197,7 @@ struct gondola_engine_ops {
 
 	/**
 	 * @get_msr: get an MSR that the engine keeps or switches: FS_BASE, GS_BASE, KERNEL_GS_BASE,
-	 * 	SYSENTER_*, STAR, LSTAR, CSTAR, SFMASK, TSC_AUX, PAT.  -ENOENT for any other.
+	 *	SYSENTER_*, STAR, LSTAR, CSTAR, SFMASK, TSC_AUX, PAT.  -ENOENT for any other.
 	 */
 	int (*get_msr)(struct gondola_vcpu *vcpu, u32 index, u64 *value);
 	/** @set_msr: set such an MSR; the value is checked.  -ENOENT likewise. */

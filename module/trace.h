@@ -197,8 +197,8 @@ TRACE_EVENT(gondola_msr,
  * A frame was written for the first time since its bit was cleared.  @vcpu and @rip are the
  * writer's if @source is GONDOLA_DIRTY_VCPU, else ~0 and 0.
  * @phase and @round: those at which the bit was last cleared, see GONDOLA_CLEAR_DIRTY. @count:
- * 	number of the VM's events so far, so that a reader notices lost events. @device: its name,
- * 	if @source is GONDOLA_DIRTY_DEVICE and the launcher named it, else "".
+ *	number of the VM's events so far, so that a reader notices lost events. @device: its name,
+ *	if @source is GONDOLA_DIRTY_DEVICE and the launcher named it, else "".
  */
 TRACE_EVENT(gondola_dirty,
 	TP_PROTO(u32 vm, u32 vcpu, u64 gfn, u64 rip, u32 source, u32 phase, u32 round, u64 count,

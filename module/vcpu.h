@@ -43,7 +43,7 @@ enum gondola_vcpu_mode {
  * struct gondola_vcpu - a virtual processor
  * @regs: general registers, RIP and RFLAGS; valid whenever the guest is not running
  * @cr0, @cr2, @cr3, @cr4, @efer, @xcr0: the guest's values; change cr0, cr4 and efer only by
- * 	gondola_set_cr0() etc. (x86/control.h), which tell MMU and engine
+ *	gondola_set_cr0() etc. (x86/control.h), which tell MMU and engine
  * @hw_root: host-physical address of the shadow root, for the engine (set by mmu/)
  * @event: the one event that the next entry delivers (kind NONE: none)
  * @requests: enum gondola_request bits; set with gondola_request(), then kick
@@ -52,7 +52,7 @@ enum gondola_vcpu_mode {
  * @tsc_offset: guest TSC = host TSC + this + the VM's, see clock.h
  * @tsc_gain: ticks that the host's sleeps had added to its TSC when the vCPU last ran
  * @missing, @missing_write: the guest-physical memory for which the last -EAGAIN was returned, and
- * 	whether it is to be written; only mmu_fault_in() sets them
+ *	whether it is to be written; only mmu_fault_in() sets them
  * @engine_data: the engine's own
  * @fpu: FPU state of engines in software; NULL: the processor has it
  */

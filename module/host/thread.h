@@ -104,7 +104,7 @@ static inline void gondola_thread_set_fx(struct gondola_vcpu *vcpu, const void *
  * struct gondola_thread - the thread's part of vcpu->host
  * @notifier: puts and loads the vCPU when its thread is scheduled; registered while it is loaded
  * @fpu: the guest's FPU state; fpu.c swaps it with the thread's for GONDOLA_RUN, fpu_own.c for each
- * 	stay
+ *	stay
  * @xcr0: the host's XCR0, the same on all processors
  * @debugctl: the host's DEBUGCTL, while the guest runs
  * @dr, @dr7: the host's breakpoints, while the guest runs; @dr7 is 0 if it has none

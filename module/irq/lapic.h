@@ -54,11 +54,11 @@ enum lapic_acked { ACKED_NOTHING, ACKED_LAPIC, ACKED_PIC };
  * struct gondola_lapic - a local APIC
  * @lock: held while a message arrives, and while a reset or saved state replaces what arrived
  * @attention: set after each request, cleared by the vCPU's thread when none is left;
- * 	gondola_irq_pending() checks it first
+ *	gondola_irq_pending() checks it first
  * @ppr: processor priority, derived from @tpr and @isr_top
  * @isr_top: highest vector in service, or -1
  * @acked, @acked_which: the last result of gondola_irq_ack(): a vector of this APIC or a line of
- * 	the PIC
+ *	the PIC
  * @extint: the PIC's output, if it is wired to LINT0; else NULL
  * @mmio: address of the xAPIC page; ~0 while there is none
  * @base: APIC_BASE MSR

@@ -413,7 +413,7 @@ void mmu_zap_tables(struct gondola_vm *vm, gfn_t gfn);
 /* root.c */
 /* With these gondola_mmu_load() has work to do. */
 #define MMU_LOAD_REQUESTS	(BIT(GONDOLA_REQ_MMU_RELOAD) | BIT(GONDOLA_REQ_MMU_SYNC))
-/* Entry of the PAE root as the guest's registers, or the lack of them, imply. */
+/* The guest's entry @i of the PAE root; without PAE one made from CR3, without paging a direct one. */
 u64 mmu_pae_entry(struct gondola_vcpu *vcpu, unsigned int i);
 
 static inline struct gondola_shadow_page *mmu_current_root(const struct gondola_vcpu *vcpu)

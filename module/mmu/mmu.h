@@ -41,7 +41,7 @@ struct gondola_stamp {
  * @present: bitmap of those frames that are present
  * @dirty: bitmap of pages written since last cleared; NULL unless GONDOLA_MEM_LOG_DIRTY
  * @stamps: for each 64 pages, the VM's phase and round when their part of @dirty was last cleared,
- * 	for the events of later writes; allocated together with @dirty
+ *	for the events of later writes; allocated together with @dirty
  */
 struct gondola_slot {
 	gfn_t base;
@@ -61,20 +61,20 @@ struct gondola_slot {
  * union gondola_role - the properties that, with the gfn, identify a shadow page
  * @level: 1 … 4: entries of the *shadow* page map 4 KiB, 2 MiB, 1 GiB, 512 GiB
  * @direct: it shadows no guest table: entry i maps gfn + i * (pages of an entry); for an unpaged
- * 	guest, or a large guest page cut into small ones
+ *	guest, or a large guest page cut into small ones
  * @gpte32: the guest's table has 4-byte entries (two-level paging)
  * @quadrant: the part of a 4-byte-entry table that it shadows, since a shadow table has half as
- * 	many entries
+ *	many entries
  * @access: rights inherited from upper levels, if CR0.WP is clear.  While WP is set all are set
- * 	(PT_W | PT_U >> 1): then each shadow entry has the rights of its own guest entry, and the
- * 	processor combines them
+ *	(PT_W | PT_U >> 1): then each shadow entry has the rights of its own guest entry, and the
+ *	processor combines them
  * @nowp: CR0.WP is clear
  * @nosmep: with @nowp: CR4.SMEP is set (a user page made supervisor-writable must not become
  *	executable)
  * @nosmap: with @nowp: CR4.SMAP is set (a user page must not become supervisor-writable at all,
  *	or it would escape SMAP: such writes are emulated)
  * @clean: with @nowp and @direct: the large guest entry has D clear.  Nothing below it is writable,
- * 	not even for the supervisor; another mapping of the same page may be dirty
+ *	not even for the supervisor; another mapping of the same page may be dirty
  * @nonxe: EFER.NXE is clear: bit 63 is reserved
  * @long_mode: entries follow the 4-level format's reserved bits (not PAE's)
  * @nopse: with @gpte32: CR4.PSE is clear: PS is ignored, each directory entry leads to a table

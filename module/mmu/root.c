@@ -221,7 +221,7 @@ static noinline int load_root(struct gondola_vcpu *vcpu)
 	return err;
 }
 
-/* Before each entry and in each fault, which seldom find anything to do. */
+/* Called before each entry and in each fault; seldom is there anything to do. */
 int gondola_mmu_load(struct gondola_vcpu *vcpu)
 {
 	if (likely(!vcpu->mmu.reload && !(READ_ONCE(vcpu->requests) & MMU_LOAD_REQUESTS)))

@@ -47,7 +47,7 @@ struct assist_fragment {
  * @nr_writes: number of @writes
  * @next_write: the next one of @writes for the launcher
  * @reads: the instruction's MMIO reads so far, in order, for when it is emulated again; the tag
- * 	(RCX) tells the rounds of a string instruction apart
+ *	(RCX) tells the rounds of a string instruction apart
  * @writes: MMIO writes for the launcher
  * @fpu: copy of the guest's FPU, for an instruction that needs more than XMM registers
  * @space: the other address space of a task switch

@@ -51,7 +51,7 @@ enum ioctl_lock {
  * @cmd: its number, which has the argument's size, and whether it is written back
  * @flags: the flags that the argument may have
  * @lock: held around @call, but not while the argument is copied: a page that userfaultfd or FUSE
- * 	holds back would block all who need the lock
+ *	holds back would block all who need the lock
  * @call: gets a copy of the argument, whose size and flags are checked
  */
 struct ioctl_row {

@@ -64,8 +64,8 @@ void launch_from_config(struct run_options *options, const struct command *comma
  * @incoming: the start of the stream from which its state comes; NULL: it is booted
  * @child: a program started for it (exec:), or 0
  * @begin: with @incoming: called when the machine exists, is paused (PAUSE_START) with frozen
- * 	devices, and its control socket listens.  Loads it, thaws the devices and unpauses it, at
- * 	once or in a thread of its own; false with @error
+ *	devices, and its control socket listens.  Loads it, thaws the devices and unpauses it, at
+ *	once or in a thread of its own; false with @error
  * @argument: for @begin
  */
 struct launch {

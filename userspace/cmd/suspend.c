@@ -38,7 +38,7 @@ static int open_file(const char *file, struct json_object *arguments)
 	int fd = new_file_open("suspend", file);
 
 	json_object_object_add(arguments, "file", json_object_new_string(new_file_path()));
-	/* Only this process gives the file its name. */
+	/* Only this process gives the file its final name. */
 	signals_handle(SIGINT, on_interrupt);
 	signals_handle(SIGTERM, on_interrupt);
 	return fd;

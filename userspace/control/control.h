@@ -30,7 +30,7 @@ struct control_client;
  * @in: the request, whose members are arguments
  * @out: the answer; handlers add members
  * @fd: a descriptor sent along (SCM_RIGHTS), or -1.  It is closed with the request, unless the
- * 	handler takes it and sets this to -1
+ *	handler takes it and sets this to -1
  */
 struct control_request {
 	struct vm *vm;
@@ -76,7 +76,7 @@ void control_close(void);
 /**
  * control_fail() - answer with an error
  * @code: for programs: "wrong-state", "bad-argument", "busy", "failed" …
- * 	(Documentation/control.rst)
+ *	(Documentation/control.rst)
  */
 void control_fail(struct control_request *request, const char *code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

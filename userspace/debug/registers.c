@@ -70,7 +70,7 @@ static const struct row avx[] = {
 	YMM(11), YMM(12), YMM(13), YMM(14), YMM(15),
 };
 
-/* The members that GDB's own description of an XMM register has. */
+/* The members of an XMM register in GDB's own description. */
 static const char vectors[] =
 	"<vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/>"
 	"<vector id=\"v2d\" type=\"ieee_double\" count=\"2\"/>"
@@ -99,7 +99,7 @@ static const struct {
 
 static bool has_feature(size_t i, struct register_shape shape)
 {
-	/* i386 has none of its registers. */
+	/* i386 has none of these registers. */
 	if (features[i].rows == segments)
 		return shape.long_mode;
 	return features[i].rows != avx || shape.avx;

@@ -20,8 +20,8 @@ struct register_shape {
 };
 
 /**
- * struct registers - what a client sees of a vCPU
- * @fx: the legacy area of XSAVE; @fx_taken: some of it was written
+ * struct registers - a vCPU's registers for a client
+ * @fx: the legacy area of XSAVE; @fx_taken: part of it was written
  * @ymm: the component of AVX, the upper halves of its registers; @ymm_taken: it has changed
  */
 struct registers {

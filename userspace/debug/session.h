@@ -14,11 +14,11 @@ struct vm;
 #define SESSION_OUT_MAX	(4 * PACKET_MAX)
 
 /**
- * struct session - the client that there is
- * @fd: -1: there is none
+ * struct session - the client
+ * @fd: its socket, or -1
  * @shape: the registers that the client was told of, as vCPU 0 had them then
- * @physical: addresses of memory are guest-physical ("monitor phys")
- * @no_ack: both sides trust the stream and acknowledge nothing
+ * @physical: addresses are guest-physical ("monitor phys")
+ * @no_ack: no acknowledgements
  * @running: the guest runs, and an answer is owed when it stops
  * @leaving: the client has said good-bye
  * @thread: the vCPU that registers and memory are asked of

@@ -30,7 +30,7 @@ struct stop {
  * stops_open() - begin to debug a VM, which is paused already (PAUSE_DEBUG)
  *
  * @loop's thread calls @stopped when a vCPU has stopped and all vCPUs are paused.  False: no
- * 	descriptor, or the module lacks the call.
+ *	descriptor, or the module lacks the call.
  */
 bool stops_open(struct vm *vm, struct loop *loop, void (*stopped)(const struct stop *stop));
 /** stops_close() - remove the breakpoints, end stepping, and continue the guest */

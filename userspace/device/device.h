@@ -53,7 +53,7 @@ void post_create(struct vm *vm);
 void firmware_create(struct vm *vm);
 /** panic_create() - the port by which a guest's kernel says that it has panicked */
 void panic_create(struct vm *vm);
-/** debug_exit_create() - false with @error, as below, if the user's choice of a port is taken */
+/** debug_exit_create() - create the debug exit; false with @error, as below, if the port is taken */
 bool debug_exit_create(struct vm *vm, uint16_t port, struct error *error);
 /** count_port_create() - create a port where a 32-bit write notes the counters, with the value */
 bool count_port_create(struct vm *vm, uint16_t port, struct error *error);

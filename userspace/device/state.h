@@ -50,13 +50,13 @@ struct state_reader;
  * @version: changes whenever the fields change
  * @save: append all fields
  * @load: take and check all fields.  If state_end() finds them good, apply them and return true;
- * 	else reset to power-on and return false
+ *	else reset to power-on and return false
  * @freeze: finish what is under way, then touch no guest memory and take no input (may be NULL)
  * @thaw: continue: drive the interrupt line, set the timers, serve the queues (may be NULL)
  * @prepare: do the slow part of @flush; any state, any thread; false with @error (may be NULL)
  * @yield: release exclusive resources, like the lock of a file (may be NULL)
  * @claim: acquire these, before the first thaw of an incoming device and after a yield; false with
- * 	@error (may be NULL)
+ *	@error (may be NULL)
  */
 struct device_state_ops {
 	const char *name;

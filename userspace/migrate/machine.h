@@ -28,7 +28,7 @@ int machine_put_state(struct vm *vm, struct stream_writer *writer, struct error 
 /**
  * machine_put_memory() - write every page once; likewise
  * @progress: called now and then with the number of pages done; false: give up (-ECANCELED); or
- * 	NULL
+ *	NULL
  */
 int machine_put_memory(struct vm *vm, struct stream_writer *writer,
 		       bool (*progress)(void *argument, uint64_t done, uint64_t all),

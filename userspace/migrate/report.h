@@ -78,7 +78,7 @@ struct report_downtime {
  * @predicted_ns: the downtime predicted after the last round, before the guest was stopped
  * @limit_ns: the user's limit of downtime
  * @faults, @fault_ns, @fault_max_ns: post-copy: pages for which the guest waited, the total and
- * 	longest time
+ *	longest time
  * @pushed, @prefetched: post-copy: pages sent in the background, and around faults
  */
 struct report {

@@ -28,7 +28,7 @@ enum sandbox_mode {
 /**
  * enum sandbox_kind - a kind of thread
  * @SANDBOX_LOOP: the main thread: console, control socket; it starts all others, so its list
- * 	includes theirs
+ *	includes theirs
  * @SANDBOX_VCPU: runs the guest, and devices on ports
  * @SANDBOX_DEVICE: a virtio device; also the writer of the console's output
  * @SANDBOX_NET: for "--net user", makes the guest's connections

@@ -32,9 +32,9 @@
  * @escapes: it is the user's keyboard, where Ctrl-A has a meaning
  * @escaped: Ctrl-A was the last key
  * @typed, @waiting: input for which the guest has no room; the keyboard is always read, since
- * 	Ctrl-A must work even if the guest does not listen
+ *	Ctrl-A must work even if the guest does not listen
  * @typed_timer: fires when the guest has room again; for a pseudo-terminal: to check whether it was
- * 	opened
+ *	opened
  */
 struct console {
 	struct vm *vm;

@@ -15,7 +15,7 @@ struct console;
  * @room: returns the number of characters that it takes now
  * @input: gives it characters, at most that many
  * @drained: called when there is room for output again, after console_room() returned false; all
- * 	three are called with the VM's device lock held
+ *	three are called with the VM's device lock held
  */
 struct console_guest {
 	size_t (*room)(void *device);

@@ -116,7 +116,7 @@ static int open_pagemap(void)
 	return open_of_self("/proc/self/pagemap");
 }
 
-/* The pages of one word; false if the kernel does not say. */
+/* Check the pages of a word; false if the kernel cannot tell. */
 static bool keep_empty_word(int fd, uint64_t page, uint64_t *word)
 {
 	uint64_t entries[64];

@@ -24,8 +24,8 @@
  * @logged, @userfault: flags of its slots
  * @pagemap: the kernel's view of the mapping, open since memory_register(), or 0
  * @smaps: likewise, of the pages' sizes, or 0
- * @absent: post-copy: pages are missing, and who touches one waits for it
- * @lost: they will never come: there are zeroes in their place, which nobody wrote
+ * @absent: post-copy: pages are missing, and a thread that touches one waits for it
+ * @lost: missing pages will not come, and read as zeroes, which nobody wrote
  */
 struct guest_memory {
 	uint8_t *base;

@@ -24,7 +24,7 @@ struct vcpu;
  * @PAUSE_INSPECT: its state is being read; the VM counts as running
  * @PAUSE_DEBUG: a debugger has stopped it
  * @PAUSE_DUMP: its memory is being written to a file
- * @PAUSE_REASONS: how many there are
+ * @PAUSE_REASONS: number of reasons
  */
 enum pause_reason {
 	PAUSE_USER,

@@ -16,11 +16,11 @@
  * @VM_STATE_PAUSED: its vCPUs do not run
  * @VM_STATE_SUSPENDING: its state is being written to a file
  * @VM_STATE_DUMPING: its memory is being written to a file for people, and it goes on then
- * @VM_STATE_RECEIVING: it comes from another host and does not run here yet
- * @VM_STATE_COMMITTING: it has come; it may become this host's in any moment, or has, and opens
- *			 its disks
- * @VM_STATE_MIGRATING: it is on its way to another host, and still belongs here
- * @VM_STATE_MIGRATED: it runs on another host; this process only finishes
+ * @VM_STATE_RECEIVING: it is coming from another host, and does not run here yet
+ * @VM_STATE_COMMITTING: it has arrived; it becomes this host's at any moment, or already has and
+ *	opens its disks
+ * @VM_STATE_MIGRATING: it is moving to another host, and still belongs here
+ * @VM_STATE_MIGRATED: it runs on another host; this process only cleans up
  * @VM_STATE_UNRESPONSIVE: its process listens and does not answer
  * @VM_STATE_COUNT: number of states
  */

@@ -71,15 +71,15 @@ struct vcpu {
  * @rest: called before each GONDOLA_RUN to slow the guest down; or NULL
  * @absent: called for a missing page that touching would not bring; or NULL
  * @debuggers: number of debuggers connected or expected, whose breakpoints may be in memory; the
- * 	main thread adds one
+ *	main thread adds one
  * @stopped: a debugger is there.  The thread of a vCPU that
  *	one of them or a step has stopped calls it (@why of GONDOLA_DEBUG_*), or that met
  *	GONDOLA_EXIT_EMULATION (0).  False: this was not the debugger's doing.  NULL: there is none
- * @panicked: called when the guest's kernel says that it has panicked, by the vCPU's thread with the device
- *	lock held; or NULL
- * @born_ns: CLOCK_MONOTONIC when it was created
- * @busy: what it does beside running or being paused: VM_STATE_SUSPENDING …, else VM_STATE_RUNNING
- * @state_changed: called, by any thread, when @busy has changed; or NULL
+ * @panicked: called when the guest's kernel says that it has panicked, by the vCPU's thread with
+ *	the device lock held; or NULL
+ * @born_ns: CLOCK_MONOTONIC at its creation
+ * @busy: an operation in progress: VM_STATE_SUSPENDING …, else VM_STATE_RUNNING
+ * @state_changed: called by any thread after a change of @busy; or NULL
  * @end: enum vm_end_kind, set once by vm_end(); all threads leave when it is not VM_RUNNING
  * @end_value: the value written to the debug-exit port
  * @end_vcpu: the vCPU that ended it by a triple fault or an error, or -1

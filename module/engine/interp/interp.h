@@ -47,7 +47,7 @@ struct interp_decoded {
  * @tlb: translations for data, by privilege: supervisor, user
  * @code: translations for instructions
  * @decoded: blocks by the address of their first byte, each with its instructions in order.  An
- * 	instruction may be in several blocks.  The last block is empty, and ends a row
+ *	instruction may be in several blocks.  The last block is empty, and ends a row
  * @current_insn: the instruction of @decoded that was executed last
  * @exit: why the guest leaves; reason GONDOLA_REASON_COUNT: it does not leave
  * @inject: event to deliver first

@@ -74,7 +74,7 @@ enum vmx_switched_msr {
  * @proc: the processor-based controls
  * @entry: the VM-entry controls
  * @pat: the guest's PAT, which the hardware never uses: guest memory is host memory, and all its
- * 	mappings have the host's memory types
+ *	mappings have the host's memory types
  * @msr: the guest's values of the switched MSRs
  * @host: the host's state that exits do not restore, taken at vcpu_load()
  * @guest_list, @host_list: MSRs that the processor switches: EFER where there are no controls for

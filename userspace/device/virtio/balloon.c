@@ -95,8 +95,8 @@ static void discard(struct balloon *balloon, void *at, uint64_t gpa, uint64_t by
 
 /*
  * @bytes of device->chain are done.  -1: leave the buffer, since the driver took it away, or since
- * 	somebody waits for the thread; then it is served again, and giving a page twice does no
- * 	harm.
+ *	somebody waits for the thread; then it is served again, and giving a page twice does no
+ *	harm.
  */
 static int pause_giving(struct balloon *balloon, uint64_t bytes)
 {

@@ -42,7 +42,7 @@ enum { TELL_ADD = 1, TELL_CONSOLE = 2, TELL_NAME = 4, TELL_OPEN = 8 };
  * @written: number of bytes of @held that are written
  * @expects: it was connected when it was saved, so its output waits for the peer
  * @skip: bytes of the next buffer that are written already, because it was held before; valid if
- * 	the queue is still of @held's generation
+ *	the queue is still of @held's generation
  */
 struct port {
 	char name[64];

@@ -37,7 +37,7 @@ struct queue_rings {
  * @memory: contains rings and buffers
  * @dirty: called after writes to guest memory, or NULL
  * @size, @desc, @avail, @used: the driver's values for the next queue_enable(), not checked yet:
- * 	number of entries and guest-physical addresses
+ *	number of entries and guest-physical addresses
  * @ready: the driver has enabled it, and @rings are valid
  * @generation: counts each time that it is switched on or off, or reset
  * @event_idx: VIRTIO_F_EVENT_IDX was negotiated

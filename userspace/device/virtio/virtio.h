@@ -61,7 +61,7 @@ struct virtio_device;
  * @reset: drop the driver's state (may be NULL)
  * @config_write: the driver wrote to its configuration (may be NULL)
  * @poll: set other descriptors to wait for in @fds, and lower *@timeout (ms); returns their number
- * 	(may be NULL)
+ *	(may be NULL)
  * @polled: handle the events of @poll's descriptors
  * @destroy: close what was opened, after the thread has ended (may be NULL)
  * @version: of the fields that @save adds
@@ -186,7 +186,7 @@ uint64_t virtio_read(struct virtio_device *device, uint64_t offset, unsigned int
  * @features: without those of the transport
  *
  * @device is zeroed except @label and what ops->destroy() undoes.  False: it is destroyed and
- * 	freed.
+ *	freed.
  */
 bool virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
 		 struct guest_memory *memory, uint8_t *registers, uint64_t features,
@@ -259,7 +259,7 @@ bool virtio_spend(struct virtio_device *device, uint64_t bytes);
 /**
  * virtio_serve() - serve the waiting chains of a queue, within this turn
  * @serve: serves device->chain; returns the number of bytes written, or -1 if there is nothing to
- * 	return, after virtio_broken(), virtio_put_back(), or a virtio_spend() that returned false
+ *	return, after virtio_broken(), virtio_put_back(), or a virtio_spend() that returned false
  */
 void virtio_serve(struct virtio_device *device, unsigned int queue,
 		  int64_t (*serve)(struct virtio_device *device, struct queue_chain *chain));
