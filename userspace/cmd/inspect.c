@@ -116,7 +116,7 @@ static void tell_shadow_entry(struct json_object *entry)
 {
 	struct json_object *bits = member_array(entry, "bits");
 
-	tell("%24s  %-18s ", "", member_flag(entry, "direct", false) ? "shadow, no table" : "shadow");
+	tell("%25s  %-18s ", "", member_flag(entry, "direct", false) ? "shadow, no table" : "shadow");
 	if (bits && json_object_array_length(bits))
 		tell_words(bits);
 	else
@@ -125,7 +125,7 @@ static void tell_shadow_entry(struct json_object *entry)
 		tell(", out of sync");
 	tell("\n");
 	if (strcmp(text(entry, "why"), "-"))
-		tell("%45s  (%s)\n", "", text(entry, "why"));
+		tell("%46s  (%s)\n", "", text(entry, "why"));
 }
 
 /* Each entry of the guest with the shadow's below it. */
@@ -150,7 +150,7 @@ static void tell_levels(struct json_object *guest, struct json_object *shadow)
 
 static void tell_page(struct json_object *page)
 {
-	tell("the page: %s%s, mapped by %s shadow entries, holds %s shadowed tables, %s of them out of sync\n",
+	tell("the page: %s%s; shadow entries that map it: %s; shadowed tables in it: %s, out of sync: %s\n",
 	     member_flag(page, "present", false) ? "present" : "not present",
 	     member_flag(page, "clean", false) ? ", clean for the dirty log" : "",
 	     text(page, "mappings"), text(page, "tables"), text(page, "unsync_tables"));
