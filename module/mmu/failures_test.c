@@ -167,7 +167,7 @@ static void failure_04_mmio_entry_by_sync(struct kunit *test)
 	world_done(test, w);
 }
 
-/* 7: a write is never lost to the log, whoever does it and whatever CR0.WP says. */
+/* 7: the log has every write, from any writer and with any CR0.WP. */
 static void failure_07_dirty_log_misses_nothing(struct kunit *test)
 {
 	struct world *w = world_identity(test, 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the shadow tables hold for an address, for people: nothing is changed by looking. */
+/* Shows people what the shadow tables hold for an address, and changes nothing. */
 #include <linux/string.h>
 #include "internal.h"
 
@@ -42,7 +42,7 @@ static struct gondola_shadow_page *look_at_entry(struct gondola_shadow_page *sp,
 		out->flags |= GONDOLA_SHADOW_UNSYNC;
 	if (!spte_present(spte))
 		return NULL;
-	/* Where the host keeps the guest is not the launcher's to know. */
+	/* The launcher must not learn the host's addresses of the guest's memory. */
 	out->entry = spte & ~PT_ADDR;
 	if (!sp->role.direct)
 		out->guest = sp->gpt[i];

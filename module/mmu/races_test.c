@@ -57,7 +57,7 @@ static void rival_done(struct kunit *test, struct world *w)
 	world_done(test, w);
 }
 
-/* 5: whoever reads the log, clears it and then copies has every write, or its bit. */
+/* 5: a copy taken after the log was read and cleared has every write, or the log has its bit. */
 static void failure_05_write_while_the_log_is_cleared(struct kunit *test)
 {
 	struct world *w = rival_world(test, 0x60000, GONDOLA_MEM_LOG_DIRTY);

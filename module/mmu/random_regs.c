@@ -182,7 +182,7 @@ bool random_control_bits(struct random_state *s)
 	}
 }
 
-/* Where PAE's directory pointers are refused, others are put there. */
+/* Turns paging on; directory pointers that PAE refuses are replaced by valid ones. */
 static bool turn_paging_on(struct random_state *s)
 {
 	struct gondola_vcpu *vcpu = s->cpu->vcpu;

@@ -127,7 +127,7 @@ static u64 random_entry(struct random_state *s)
 	return wide ? gpte : (u32)gpte;
 }
 
-/* Where some walk may look: a table of ours, at one of the indices in use. */
+/* An entry that a walk may read: in one of our tables, at one of the indices in use. */
 static gpa_t random_place(struct random_state *s)
 {
 	unsigned int place = rnd(s, s->ref.mode == WORLD_32 ? 9 : 7);

@@ -297,7 +297,7 @@ static struct gondola_shadow look(struct world *w, gva_t gva, gpa_t gpa)
 {
 	struct gondola_shadow seen = { .gva = gva, .gpa = gpa };
 
-	/* What the caller's memory held is no answer. */
+	/* The answer must not depend on the previous content of this memory. */
 	memset(seen.level, 0xee, sizeof(seen.level));
 	seen.page = seen.nr_mappings = seen.nr_levels = 0xeeeeeeee;
 	gondola_mmu_look(&w->vcpu, &seen);

@@ -76,7 +76,7 @@ struct ref_outcome {
 	gpa_t gpa;
 };
 
-/* Where the walk of the tables as they are now passed. */
+/* The entries that a walk of the present tables read. */
 struct ref_path {
 	unsigned int n;
 	gpa_t at[4];

@@ -92,7 +92,7 @@ static char *renamed_place(const char *place, size_t skip)
 	return text;
 }
 
-/* What is left of "user,mac=…,host-loopback=on", and an address that no other VM has. */
+/* Replaces the address in "user,mac=…,host-loopback=on" by one that no other VM has. */
 static char *renumbered(const char *spec)
 {
 	char *text = strdup(spec ?: ""), *rest = text, *kept = NULL, *longer, *option;

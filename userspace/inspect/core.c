@@ -26,7 +26,7 @@
 #define INFO_MAX	PAGE		/* Linux has a page for it */
 #define NOTE(bytes)	(sizeof(Elf64_Nhdr) + 12 + ((bytes) + 3) / 4 * 4)	/* names have 5 to 12 bytes */
 
-/* Where things lie in the file. */
+/* The number of segments in the file, and the places of its notes and memory. */
 struct layout {
 	unsigned int nr_segments;
 	uint64_t notes_at;

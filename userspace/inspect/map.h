@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Where a guest's memory is: what the host has of it, and what the module logs. */
+/* A map of a guest's memory: the pages that the host has, and those that the module logs. */
 #ifndef INSPECT_MAP_H
 #define INSPECT_MAP_H
 

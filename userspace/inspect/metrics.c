@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a VM's process has counted, for "gondola metrics". */
+/* The counters of a VM's process, for "gondola metrics". */
 #include "control/control.h"
 #include "device/virtio/devices.h"
 #include "inspect.h"

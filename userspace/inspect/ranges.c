@@ -8,7 +8,7 @@
 
 #define EFER_LMA	(1ull << 10)
 #define KERNEL_HALF	0xffff800000000000ull
-/* Where the x86-64 psABI's kernel code model has text and data: the last two GiB. */
+/* The x86-64 psABI's kernel code model has text and data in the last two GiB. */
 #define KERNEL_IMAGE	0xffffffff80000000ull
 /* A guest's tables may be one table that leads to itself. */
 #define WALKS_MAX	(1u << 20)

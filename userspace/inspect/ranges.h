@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a guest's kernel has mapped: pages that follow each other, as one range. */
+/* The pages that a guest's kernel has mapped; neighbours are one range. */
 #ifndef INSPECT_RANGES_H
 #define INSPECT_RANGES_H
 

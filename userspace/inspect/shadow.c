@@ -9,7 +9,7 @@
 #define PTE_A		(1ull << 5)
 #define PTE_D		(1ull << 6)
 
-/* What the guest's tables say at a shadow entry's level. */
+/* The guest's own entry at the level of a shadow entry. */
 struct guest_side {
 	bool there;		/* they have an entry of this level */
 	bool leaf;		/* it maps memory */

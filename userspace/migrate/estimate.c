@@ -4,7 +4,7 @@
 #define PAGE		4096.0
 #define FEW		16u	/* pages, too few to measure a speed */
 #define HOPELESS	2u	/* rounds without progress that make a stall */
-#define SHRINKS		0.9	/* the most that may be left if another round shall help */
+#define SHRINKS		0.9	/* another round helps if no more than this is left */
 
 void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint64_t dirtied)
 {

@@ -6,7 +6,7 @@
 #include "features.h"
 
 /*
- * What every engine offers on every processor that gondola runs on: features that the first 64-bit
+ * Every engine offers these on every processor that gondola runs on: features that the first 64-bit
  * processors had, and those that the module makes by itself.  MMX is not among them, since the
  * interpreter has only its moves.
  */

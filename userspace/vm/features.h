@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What CPUID promises a guest: features by the names that Linux has for them. */
+/* The features that CPUID promises a guest, by the names that Linux has for them. */
 #ifndef VM_FEATURES_H
 #define VM_FEATURES_H
 

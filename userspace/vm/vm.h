@@ -47,7 +47,7 @@ struct vm;
  * @ran: GONDOLA_RUN was called
  * @stepped: a debugger has asked for one step of it
  * @held: it stays parked while others run: one of them is stepped
- * @tid: its thread, for whoever asks the host how long that ran; 0: it has not begun
+ * @tid: its thread, to ask the host how long it ran; 0: it has not begun
  * @started, @ended: host TSC at its first GONDOLA_RUN and after its last
  */
 struct vcpu {
