@@ -216,8 +216,8 @@ static void tell_history(struct json_object *answer)
 {
 	struct json_object *exits = member_array(answer, "exits");
 
-	tell("vCPU %s: %s exits so far\n%12s  %12s  %-18s  %-20s  done by\n", text(answer, "vcpu"),
-	     text(answer, "total"), "exit", "ticks", "rip", "reason");
+	tell("vCPU %s: %s exits so far\n", text(answer, "vcpu"), text(answer, "total"));
+	tell("%12s  %12s  %-18s  %-20s  done by\n", "exit", "ticks", "rip", "reason");
 	for (size_t i = 0; exits && i < json_object_array_length(exits); i++) {
 		struct json_object *one = element(exits, i);
 

@@ -53,7 +53,8 @@ void inspect_map_tell(struct json_object *answer)
 			     remote_size(member_count(slot, "bytes"), size, sizeof(size)),
 			     member_flag(slot, "logged", false) ? "on" : "off");
 	}
-	tell("\n%-26s %10s  %8s\n", "memory", "pages", "size");
+	tell("\n");
+	tell("%-26s %10s  %8s\n", "memory", "pages", "size");
 	tell_count("all", all, all);
 	tell_count("present", present, all);
 	tell_count("  shared", member_count(answer, "shared"), all);

@@ -184,9 +184,10 @@ static void inspected(void)
 	EXPECT_RUN(0, "\"shadow\":{\"stale\":", "inspect", "vm1", "walk", "0x100000", "--json");
 	EXPECT_RUN(0, "not an address in this mode", "inspect", "vm1", "walk", "0x100000000");
 	EXPECT_RUN(0, "lapic of vCPU 0:\n", "inspect", "vm1", "interrupts");
-	EXPECT_RUN(0, "done by\n", "inspect", "vm1", "history");
+	EXPECT_RUN(0, " exits so far\n        exit ", "inspect", "vm1", "history");
 	EXPECT_RUN(0, "\"exits\":[{\"exit\":", "inspect", "vm1", "history", "--json");
 	EXPECT_RUN(0, "never used or given back", "inspect", "vm1", "map");
+	expect(!strstr(output, "?"));
 	EXPECT_RUN(0, "\"slots\":[{\"slot\":0,\"gpa\":\"0x0\",\"bytes\":8388608,", "inspect", "vm1", "map",
 		   "--svg", file("map.svg"), "--json");
 	expect(!access(file("map.svg"), R_OK));
