@@ -492,7 +492,7 @@ static void make(struct launch *launch, struct vm *vm, struct console **console)
 
 	snprintf(vm->name, sizeof(vm->name), "%s", options->name);
 	vm->config = launch->config;
-	if (!memory_create(&vm->memory, options->memory, &error))
+	if (!memory_create(&vm->memory, options->memory, false, &error))
 		fail(error.status, "%s", error.words);
 	if (launch->incoming)
 		prepare_incoming(vm, options->engine, launch->incoming);

@@ -189,7 +189,7 @@ int boot_path(const char *path, uint64_t memory_bytes)
 {
 	if (memory.base)
 		memory_destroy(&memory);
-	if (memory_create_bare(&memory, memory_bytes)) {
+	if (memory_create_bare(&memory, memory_bytes, false)) {
 		perror("cannot make guest memory for a test");
 		exit(1);
 	}

@@ -568,7 +568,7 @@ static void memory_empty_pages(void)
 	uint64_t bits[9] = { 0 };
 	struct guest_memory memory;
 
-	require_equal(memory_create_bare(&memory, 513 * 4096), 0);
+	require_equal(memory_create_bare(&memory, 513 * 4096, false), 0);
 	require_equal(madvise(memory.base, memory.bytes, MADV_NOHUGEPAGE), 0);
 	memset(memory.base, 'x', memory.bytes);
 	memset(bits, 0xff, 8 * sizeof(bits[0]));
@@ -587,12 +587,38 @@ static void memory_empty_pages(void)
 	memory_destroy(&memory);
 }
 
+/* What another program maps is what the guest has, at any time, and no less of it. */
+static void memory_shared(void)
+{
+	struct guest_memory memory;
+	uint64_t bits[1] = { 1 };
+	uint8_t *theirs;
+
+	require_equal(memory_create_bare(&memory, 2 << 20, true), 0);
+	require(memory.fd > 0);
+	theirs = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, memory.fd, 0);
+	require(theirs != MAP_FAILED);
+	memory.base[4096] = 'x';
+	expect_equal(theirs[4096], 'x');
+	theirs[0] = 'y';
+	memory_keep_empty(&memory, bits);
+	expect_equal(bits[0], 0);
+	expect_equal(memory_discard(&memory, memory.base + 4096, 4096), 0);
+	expect_equal(theirs[4096], 0);
+	expect_equal(memory.base[0], 'y');
+	expect(ftruncate(memory.fd, 4096));
+	expect(!dumped(memory.base));
+	munmap(theirs, 2 << 20);
+	memory_destroy(&memory);
+	expect_equal(memory.fd, 0);
+}
+
 static void memory_too_much(void)
 {
 	struct guest_memory memory;
 	struct error error = { .words = "" };
 
-	expect(!memory_create(&memory, 1ull << 60, &error));
+	expect(!memory_create(&memory, 1ull << 60, false, &error));
 	expect_equal(error.status, EXIT_CODE_MEMORY);
 	expect(strstr(error.words, "is more than the host has"));
 }
@@ -602,7 +628,7 @@ static void memory_log_misses(void)
 {
 	struct guest_memory memory;
 
-	require_equal(memory_create_bare(&memory, 4096), 0);
+	require_equal(memory_create_bare(&memory, 4096, false), 0);
 	memory.vm_fd = -1;
 	memory_mark_dirty(&memory, 1, 0, 16);
 	expect_equal(memory.log_lost, 0);
@@ -620,7 +646,7 @@ static void memory_pieces(void)
 	struct boot_map_entry map[BOOT_MAP_MAX];
 	unsigned int count;
 
-	require_equal(memory_create_bare(&memory, 5 * GIB), 0);
+	require_equal(memory_create_bare(&memory, 5 * GIB, false), 0);
 	expect(!dumped(memory.base));
 	expect(!dumped(memory.base + memory.bytes - 1));
 	expect_equal(memory.low, 3 * GIB);
@@ -773,6 +799,7 @@ static const struct tap_test tests[] = {
 	{ "more memory than the host has is refused", memory_too_much },
 	{ "a write that the dirty log misses is remembered", memory_log_misses },
 	{ "pages that are written again are not empty", memory_empty_pages },
+	{ "shared memory is the same to who maps it", memory_shared },
 	{ "bus ranges are sorted and never overlap", bus_ranges },
 	{ "bus accesses are split and unclaimed ones answered", bus_accesses },
 	{ "records of state are found again", records },

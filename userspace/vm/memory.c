@@ -14,40 +14,84 @@
 #define PAGE	4096u
 #define PRESENT	(3ull << 62)	/* bits of an entry of pagemap: in memory, or in swap */
 
-int memory_create_bare(struct guest_memory *memory, uint64_t bytes)
+/* Align it like guest-physical memory, so that the host's huge pages serve the guest's. */
+static uint8_t *map_private(uint64_t bytes)
 {
-	uint8_t *mapping, *base;
+	uint8_t *mapping = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *base;
 	size_t before;
-	int ret;
 
-	/* Align it like guest-physical memory, so that the host's huge pages serve the guest's. */
-	mapping = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mapping == MAP_FAILED)
-		return -errno;
+		return NULL;
 	base = (uint8_t *)(((uintptr_t)mapping + HUGE - 1) & ~(HUGE - 1));
 	before = base - mapping;
 	if (before)
 		munmap(mapping, before);
 	if (HUGE > before)
 		munmap(base + bytes, HUGE - before);
+	return base;
+}
+
+int memory_share(uint64_t bytes)
+{
+	int fd = memfd_create("gondola", MFD_CLOEXEC | MFD_ALLOW_SEALING), ret;
+
+	if (fd < 0)
+		return -errno;
+	/* No other program can cut it short, which would make our accesses fault. */
+	if (!ftruncate(fd, bytes) &&
+	    !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return fd;
+	ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* Replace the private mapping at @base; returns the file, or -errno. */
+static int map_shared(uint8_t *base, uint64_t bytes)
+{
+	int fd = memory_share(bytes), ret;
+
+	if (fd < 0 || mmap(base, bytes, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0) != MAP_FAILED)
+		return fd;
+	ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int memory_create_bare(struct guest_memory *memory, uint64_t bytes, bool shared)
+{
+	uint8_t *base = map_private(bytes);
+	int fd = 0, ret;
+
+	if (!base)
+		return -errno;
+	if (shared)
+		fd = map_shared(base, bytes);
+	if (fd < 0) {
+		munmap(base, bytes);
+		return fd;
+	}
 	/* An optimisation: a kernel without it uses smaller pages. */
 	madvise(base, bytes, MADV_HUGEPAGE);
-	/* A core dump is for debugging the launcher, and must not contain guest memory. */
-	if (madvise(base, bytes, MADV_DONTDUMP)) {
-		ret = -errno;
-		munmap(base, bytes);
-		return ret;
-	}
 	*memory = (struct guest_memory){
 		.base = base,
 		.bytes = bytes,
 		.low = bytes < MEMORY_LOW_MAX ? bytes : MEMORY_LOW_MAX,
+		.fd = fd,
 	};
+	/* A core dump is for debugging the launcher, and must not contain guest memory. */
+	if (madvise(base, bytes, MADV_DONTDUMP)) {
+		ret = -errno;
+		memory_destroy(memory);
+		return ret;
+	}
 	return 0;
 }
 
-bool memory_create(struct guest_memory *memory, uint64_t bytes, struct error *error)
+bool memory_create(struct guest_memory *memory, uint64_t bytes, bool shared, struct error *error)
 {
 	struct sysinfo host;
 	uint64_t ram, swap;
@@ -63,7 +107,7 @@ bool memory_create(struct guest_memory *memory, uint64_t bytes, struct error *er
 				 "--mem %lluM is more than the host has: %lluM of RAM and %lluM of swap",
 				 (unsigned long long)bytes >> 20, (unsigned long long)ram >> 20,
 				 (unsigned long long)swap >> 20);
-	ret = memory_create_bare(memory, bytes);
+	ret = memory_create_bare(memory, bytes, shared);
 	return !ret || error_set(error, EXIT_CODE_MEMORY, "cannot allocate %lluM of guest memory: %s",
 				 (unsigned long long)bytes >> 20, strerror(-ret));
 }
@@ -77,6 +121,14 @@ void memory_destroy(struct guest_memory *memory)
 	if (memory->smaps)
 		close(memory->smaps);
 	memory->pagemap = memory->smaps = 0;
+	if (memory->fd)
+		close(memory->fd);
+	memory->fd = 0;
+}
+
+int memory_discard(const struct guest_memory *memory, void *at, uint64_t bytes)
+{
+	return madvise(at, bytes, memory->fd ? MADV_REMOVE : MADV_DONTNEED) ? -errno : 0;
 }
 
 void *memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes)
@@ -135,7 +187,8 @@ void memory_keep_empty(const struct guest_memory *memory, uint64_t *bits)
 {
 	uint64_t words = (memory->bytes / PAGE + 63) / 64, first = (uintptr_t)memory->base / PAGE;
 	int fd = memory->pagemap ? memory->pagemap : open_pagemap();
-	bool known = fd;
+	/* Pages that others wrote to shared memory are not among this process's. */
+	bool known = fd && !memory->fd;
 
 	for (uint64_t i = 0; i < words && known; i++)
 		if (bits[i])

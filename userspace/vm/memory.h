@@ -26,6 +26,7 @@
  * @smaps: likewise, of the pages' sizes, or 0
  * @absent: post-copy: pages are missing, and a thread that touches one waits for it
  * @lost: missing pages will not come, and read as zeroes, which nobody wrote
+ * @fd: a file in memory that other programs can map, of all of it; 0: it is private
  */
 struct guest_memory {
 	uint8_t *base;
@@ -40,13 +41,21 @@ struct guest_memory {
 	int smaps;
 	bool absent;
 	bool lost;
+	int fd;
 };
 
-/** memory_create() - create guest memory; false with @error, if the host does not have that much */
-bool memory_create(struct guest_memory *memory, uint64_t bytes, struct error *error);
+/**
+ * memory_create() - create guest memory; false with @error, if the host does not have that much
+ * @shared: other programs can map it, by @memory->fd
+ */
+bool memory_create(struct guest_memory *memory, uint64_t bytes, bool shared, struct error *error);
 /** memory_create_bare() - the same without a check of the host's memory; 0 or -errno */
-int memory_create_bare(struct guest_memory *memory, uint64_t bytes);
+int memory_create_bare(struct guest_memory *memory, uint64_t bytes, bool shared);
 void memory_destroy(struct guest_memory *memory);
+/** memory_share() - create a file of @bytes in memory, whose length nobody can change; or -errno */
+int memory_share(uint64_t bytes);
+/** memory_discard() - give whole pages back to the host, which read as zeroes then; 0 or -errno */
+int memory_discard(const struct guest_memory *memory, void *at, uint64_t bytes);
 /** memory_at() - get the address of @bytes at @gpa; NULL unless all of them are RAM in one piece */
 void *memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t bytes);
 /** memory_register() - register it with the module, as one slot or two; 0 or -errno */

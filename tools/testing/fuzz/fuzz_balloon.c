@@ -198,7 +198,7 @@ static void check(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	if (!memory.base) {
-		if (memory_create_bare(&memory, MEMORY))
+		if (memory_create_bare(&memory, MEMORY, false))
 			abort();
 		registers = mmap(NULL, VIRTIO_MMIO_STRIDE, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -87,7 +87,7 @@ static void prepare(void)
 
 	snprintf(path, sizeof(path), "/tmp/gondola-fuzz-control-%d", (int)getpid());
 	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (memory_create_bare(&vm.memory, 4 << 20))
+	if (memory_create_bare(&vm.memory, 4 << 20, false))
 		abort();
 	strcpy(vm.name, "vm");
 	vm.memory.vm_fd = -1;

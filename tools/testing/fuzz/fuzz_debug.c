@@ -79,7 +79,7 @@ int __wrap_ioctl(int fd, unsigned long request, void *argument)
 
 static void prepare(void)
 {
-	if (memory_create_bare(&vm.memory, MEMORY))
+	if (memory_create_bare(&vm.memory, MEMORY, false))
 		abort();
 	strcpy(vm.name, "vm");
 	vm.memory.vm_fd = -1;

@@ -81,12 +81,15 @@ static void now_zero(struct balloon *balloon, uint64_t gpa, uint64_t bytes)
 
 static void discard(struct balloon *balloon, void *at, uint64_t gpa, uint64_t bytes)
 {
+	int ret;
+
 	/* The receiver of memory must not fill the page once it is empty. */
 	if (balloon->hooks.discarded)
 		balloon->hooks.discarded(balloon->hooks.argument, gpa, bytes);
-	if (madvise(at, bytes, MADV_DONTNEED)) {
+	ret = memory_discard(balloon->memory, at, bytes);
+	if (ret) {
 		virtio_complain(&balloon->device, "the host does not take memory back: %s",
-				strerror(errno));
+				strerror(-ret));
 		return;
 	}
 	balloon->discarded += bytes / BALLOON_PAGE;

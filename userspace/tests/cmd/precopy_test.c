@@ -31,7 +31,7 @@ void precopy_log_misses(void)
 	struct vm vm = { .fd = -1 };
 	struct source s = { .vm = &vm };
 
-	require_equal(memory_create_bare(&vm.memory, MEMORY), 0);
+	require_equal(memory_create_bare(&vm.memory, MEMORY, false), 0);
 	require(precopy_begin(&s));
 	memory_mark_dirty(&vm.memory, DEVICE, 0, 1);
 	expect_equal(precopy_left(&s), 0);

@@ -32,7 +32,7 @@ static struct walk walk;
 static void begin(uint64_t cr0, uint64_t cr4, uint64_t efer)
 {
 	if (!memory.base)
-		require_equal(memory_create_bare(&memory, 2 << 20), 0);
+		require_equal(memory_create_bare(&memory, 2 << 20, false), 0);
 	memset(memory.base, 0, 2 << 20);
 	sregs = (struct gondola_rec_sregs){ .cr0 = cr0, .cr4 = cr4, .efer = efer, .cr3 = ROOT };
 	cpu.gib_pages = true;

@@ -9,12 +9,22 @@
 
 struct driver driver;
 
-void driver_memory(void)
+static void make_memory(bool shared)
 {
-	require_equal(memory_create_bare(&driver.memory, GUEST_BYTES), 0);
+	require_equal(memory_create_bare(&driver.memory, GUEST_BYTES, shared), 0);
 	driver.registers = mmap(NULL, VIRTIO_MMIO_STRIDE, PROT_READ | PROT_WRITE,
 				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	require(driver.registers != MAP_FAILED);
+}
+
+void driver_memory(void)
+{
+	make_memory(false);
+}
+
+void driver_shared_memory(void)
+{
+	make_memory(true);
 }
 
 void driver_forget(void)

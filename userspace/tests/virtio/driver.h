@@ -54,6 +54,8 @@ extern struct driver driver;
 
 /** driver_memory() - fresh memory and registers, no device yet */
 void driver_memory(void);
+/** driver_shared_memory() - likewise, with memory that can be given to others */
+void driver_shared_memory(void);
 /** driver_forget() - they go, without a device */
 void driver_forget(void);
 /** driver_start() - bring @device up, with all features that it offers but @without */
