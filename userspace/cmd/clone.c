@@ -278,6 +278,9 @@ static void clone_devices(struct run_options *run)
 			spec->value = renumbered(spec->value);
 		else if (spec->kind == VIRTIO_PORT)
 			spec->value = renamed_place(spec->value, strcspn(spec->value, "=") + 1);
+		else if (spec->kind == VIRTIO_VHOST_USER)
+			fail(EXIT_CODE_USAGE, "--vhost-user %s: a disk of another program is not copied",
+			     spec->value);
 	}
 	if (strcmp(run->console, "stdio") && strcmp(run->console, "pty"))
 		run->console = renamed_place(run->console, 0);

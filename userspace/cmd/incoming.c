@@ -33,6 +33,7 @@ static const struct kind {
 	[VIRTIO_RNG] = { "--rng", "entropy device", false },
 	[VIRTIO_BALLOON] = { "--balloon", "balloon", false },
 	[VIRTIO_BALLOON_OOM] = { "--balloon-oom", "balloon (--balloon-oom)", false },
+	[VIRTIO_VHOST_USER] = { "--vhost-user", "disk of another program", false },
 };
 #define KINDS	(sizeof(kinds) / sizeof(kinds[0]))
 
@@ -175,6 +176,13 @@ static bool same_machine(const struct run_options *run, const struct run_options
 	return same_devices(run, theirs, error);
 }
 
+static bool can_come(const struct run_options *run, struct error *error)
+{
+	return !virtio_shares_memory(run->virtio, run->nr_virtio) ||
+	       error_set(error, EXIT_CODE_IMAGE,
+			 "the VM has a disk of another program (--vhost-user), which can be neither moved nor saved");
+}
+
 /* ---- what it is made of ---------------------------------------------------------------------- */
 
 /* If the directory is unknown here, relative names count from the current one. */
@@ -225,5 +233,5 @@ bool incoming_make(struct run_options *run, const struct command *command,
 		run->engine = given.engine;
 	if (console)
 		run->console = console;
-	return fits;
+	return fits && can_come(run, error);
 }

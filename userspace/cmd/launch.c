@@ -102,7 +102,7 @@ struct json_object *launch_config_of(const struct run_options *options)
 	static const char *const kinds[] = {
 		[VIRTIO_DISK] = "--disk", [VIRTIO_NET] = "--net", [VIRTIO_PORT] = "--port",
 		[VIRTIO_RNG] = "--rng", [VIRTIO_BALLOON] = "--balloon",
-		[VIRTIO_BALLOON_OOM] = "--balloon-oom",
+		[VIRTIO_BALLOON_OOM] = "--balloon-oom", [VIRTIO_VHOST_USER] = "--vhost-user",
 	};
 	struct json_object *arguments = json_object_new_array();
 
@@ -492,7 +492,8 @@ static void make(struct launch *launch, struct vm *vm, struct console **console)
 
 	snprintf(vm->name, sizeof(vm->name), "%s", options->name);
 	vm->config = launch->config;
-	if (!memory_create(&vm->memory, options->memory, false, &error))
+	if (!memory_create(&vm->memory, options->memory,
+			   virtio_shares_memory(options->virtio, options->nr_virtio), &error))
 		fail(error.status, "%s", error.words);
 	if (launch->incoming)
 		prepare_incoming(vm, options->engine, launch->incoming);

@@ -106,6 +106,15 @@ static void take_port(void *to, const char *option, const char *value)
 	add_virtio(to, option, VIRTIO_PORT, value);
 }
 
+static void take_vhost_user(void *to, const char *option, const char *value)
+{
+	struct error error;
+
+	if (!vhost_user_check(value, &error))
+		fail(error.status, "%s", error.words);
+	add_virtio(to, option, VIRTIO_VHOST_USER, value);
+}
+
 static void take_rng(void *to, const char *option, const char *value)
 {
 	add_virtio(to, option, VIRTIO_RNG, value);
@@ -209,6 +218,11 @@ const struct option_spec run_specs[] = {
 		     "connection at a time; FILE is for output only. With ,console at its end the "
 		     "guest sees a terminal (hvc0 and so on), else the stream "
 		     "/dev/virtio-ports/NAME.", take_port),
+	OPTION_TAKEN("--vhost-user", "blk=SOCKET",
+		     "A disk that another program serves by the vhost-user protocol, such as "
+		     "qemu-storage-daemon; it listens at SOCKET already. May be repeated. The "
+		     "program can read and write all of the guest's memory. A VM with such a disk "
+		     "can be neither suspended nor migrated.", take_vhost_user),
 	OPTION_TAKEN("--rng", NULL, "Random numbers from the host.", take_rng),
 	OPTION_TAKEN("--balloon", NULL,
 		     "A balloon, by which the guest gives memory back on request.", take_balloon),

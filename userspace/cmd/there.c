@@ -75,6 +75,14 @@ static void check_directory(const char *option, const char *path)
 	free(copy);
 }
 
+static void check_vhost_user(const char *spec)
+{
+	struct error error;
+
+	if (!vhost_user_check(spec, &error))
+		fail(error.status, "%s", error.words);
+}
+
 static void check_port(const char *spec)
 {
 	struct error error;
@@ -106,4 +114,6 @@ void there_check_device(const struct virtio_spec *spec)
 		check_net(spec->value);
 	else if (spec->kind == VIRTIO_PORT)
 		check_port(spec->value);
+	else if (spec->kind == VIRTIO_VHOST_USER)
+		check_vhost_user(spec->value);
 }

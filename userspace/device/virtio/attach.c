@@ -76,6 +76,14 @@ bool virtio_makes_connections(const struct virtio_spec *spec)
 	return spec->kind == VIRTIO_NET && !strncmp(spec->value, "user", 4);
 }
 
+bool virtio_shares_memory(const struct virtio_spec *specs, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (specs[i].kind == VIRTIO_VHOST_USER)
+			return true;
+	return false;
+}
+
 /* @device: NULL if it could not be created; then @error has the reason. */
 static bool place(struct vm *vm, struct virtio_device *device, struct error *error)
 {
@@ -124,6 +132,9 @@ static bool create(struct vm *vm, const struct virtio_spec *spec, uint8_t *regis
 	switch (spec->kind) {
 	case VIRTIO_DISK:
 		device = block_create(memory, registers, spec->value, error);
+		break;
+	case VIRTIO_VHOST_USER:
+		device = vhost_blk_create(memory, registers, spec->value, error);
 		break;
 	case VIRTIO_RNG:
 		device = rng_create(memory, registers, error);

@@ -233,8 +233,8 @@ static uint8_t get_id(struct block *block, struct queue_chain *chain)
 	return VIRTIO_BLK_S_OK;
 }
 
-static void count_request(struct virtio_device *device, const struct queue_chain *chain,
-			  uint32_t type, int status)
+void block_count(struct virtio_device *device, const struct queue_chain *chain, uint32_t type,
+		 int status)
 {
 	if (status != VIRTIO_BLK_S_OK) {
 		virtio_counted(device, VIRTIO_ERRORS, 1);
@@ -291,7 +291,7 @@ static int64_t request(struct virtio_device *device, struct queue_chain *chain)
 	}
 	if (status == LOST || !virtio_spend(device, 0))
 		return LOST;
-	count_request(device, chain, header.type, status);
+	block_count(device, chain, header.type, status);
 	told = status;
 	chain_write(chain, chain->in_bytes - 1, &told, 1);
 	return chain->in_bytes;

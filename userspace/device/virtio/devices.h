@@ -15,7 +15,7 @@ struct vm;
  */
 struct virtio_spec {
 	enum virtio_kind { VIRTIO_DISK, VIRTIO_NET, VIRTIO_RNG, VIRTIO_PORT,
-		VIRTIO_BALLOON, VIRTIO_BALLOON_OOM } kind;
+		VIRTIO_BALLOON, VIRTIO_BALLOON_OOM, VIRTIO_VHOST_USER } kind;
 	const char *value;
 };
 
@@ -32,6 +32,8 @@ bool virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 bool virtio_start_all(struct vm *vm, struct error *error);
 /** virtio_makes_connections() - does this process make connections for the guest ("--net user")? */
 bool virtio_makes_connections(const struct virtio_spec *spec);
+/** virtio_shares_memory() - does another program serve one of the devices ("--vhost-user")? */
+bool virtio_shares_memory(const struct virtio_spec *specs, unsigned int count);
 /** virtio_count() - get the number of devices that @specs make */
 unsigned int virtio_count(const struct virtio_spec *specs, unsigned int count);
 /** virtio_stop_all() - complete the guest's requests and join all threads */
@@ -56,15 +58,22 @@ bool disk_split(char *spec, struct disk_options *options, struct error *error);
 
 /*
  * Check @spec, as far as possible without creating the device.  False with @error.  Reads a disk's
- * file, but does not check a tap and a port's file.
+ * file, but does not check a tap, a port's file and a back-end's socket.
  */
 bool disk_check(const char *spec, struct error *error);
 bool net_check(const char *spec, struct error *error);
 bool port_check(const char *spec, struct error *error);
+bool vhost_user_check(const char *spec, struct error *error);
 
 /* Each creates a device, or returns NULL with @error; @registers is a zeroed page. */
 struct virtio_device *block_create(struct guest_memory *memory, uint8_t *registers,
 				   const char *spec, struct error *error);
+/** block_count() - count a disk's request of @type in the metrics, by how it ended */
+void block_count(struct virtio_device *device, const struct queue_chain *chain, uint32_t type,
+		 int status);
+/** vhost_blk_create() - @spec: blk=SOCKET, where the back-end listens; @memory must be shared */
+struct virtio_device *vhost_blk_create(struct guest_memory *memory, uint8_t *registers,
+				       const char *spec, struct error *error);
 struct virtio_device *rng_create(struct guest_memory *memory, uint8_t *registers,
 				 struct error *error);
 struct virtio_device *net_create(struct guest_memory *memory, uint8_t *registers,

@@ -368,6 +368,8 @@ static void write_ready(struct virtio_device *device, struct queue *queue, uint3
 {
 	if (!(value & 1)) {
 		queue_disable(queue);
+		if (device->ops->disable)
+			device->ops->disable(device);
 	} else if (!queue->ready && device->status & VIRTIO_CONFIG_S_FEATURES_OK) {
 		queue->event_idx = virtio_has(device, VIRTIO_RING_F_EVENT_IDX);
 		if (!queue_enable(queue))

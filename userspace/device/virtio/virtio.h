@@ -59,6 +59,7 @@ struct virtio_device;
  * @id: the standard's device number
  * @work: serve the queues and @poll's descriptors; only while the driver runs the device
  * @reset: drop the driver's state (may be NULL)
+ * @disable: a queue was switched off: do not touch its buffers any more (may be NULL)
  * @config_write: the driver wrote to its configuration (may be NULL)
  * @poll: set other descriptors to wait for in @fds, and lower *@timeout (ms); returns their number
  *	(may be NULL)
@@ -83,6 +84,7 @@ struct virtio_ops {
 	uint32_t id;
 	void (*work)(struct virtio_device *device);
 	void (*reset)(struct virtio_device *device);
+	void (*disable)(struct virtio_device *device);
 	void (*config_write)(struct virtio_device *device, unsigned int offset, uint32_t value,
 			     unsigned int bytes);
 	unsigned int (*poll)(struct virtio_device *device, struct pollfd *fds, unsigned int room,

@@ -27,7 +27,7 @@ static struct core_vcpu vcpus[2];
 
 static void begin(uint64_t bytes)
 {
-	require_equal(memory_create_bare(&memory, bytes), 0);
+	require_equal(memory_create_bare(&memory, bytes, false), 0);
 	memory.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	require(memory.pagemap > 0);
 	memset(vcpus, 0, sizeof(vcpus));

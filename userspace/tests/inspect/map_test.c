@@ -20,7 +20,7 @@ static struct map map;
 
 static void begin(uint64_t bytes)
 {
-	require_equal(memory_create_bare(&memory, bytes), 0);
+	require_equal(memory_create_bare(&memory, bytes, false), 0);
 	/* A page that is touched shall be one page. */
 	madvise(memory.base, bytes, MADV_NOHUGEPAGE);
 	memory.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);

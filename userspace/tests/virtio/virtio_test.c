@@ -9,7 +9,7 @@
 
 #include "driver.h"
 
-#define MAX_TESTS	64
+#define MAX_TESTS	96
 
 char disk_name[DISK_NAME_ROOM] = "/tmp/gondola-virtio-XXXXXX";
 
@@ -17,6 +17,7 @@ int main(void)
 {
 	static const struct test_table *const tables[] = {
 		&queue_tests, &transport_tests, &disk_tests, &net_tests, &console_tests, &state_tests,
+		&vhost_tests,
 	};
 	static struct tap_test tests[MAX_TESTS];
 	unsigned int count = 0;

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A disk that another program serves, by vhost-user.
+ *
+ * The device's thread takes requests from the guest's queue as it does for any device, and hands
+ * them on through a ring of its own (shadow.h).  So what a back-end has in its hands is known, and
+ * once it is gone each of these requests ends in an I/O error, as do all that follow.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+
+#include "base/wait.h"
+#include "devices.h"
+#include "shadow.h"
+#include "vhost_user.h"
+
+#define BIT64(n)	(1ull << (n))
+#define CONFIG_BYTES	60u	/* up to what write-zeroes may do; older back-ends know no more */
+/* What a driver can use without another message to the back-end. */
+#define KNOWN_FEATURES	(BIT64(VIRTIO_BLK_F_SIZE_MAX) | BIT64(VIRTIO_BLK_F_SEG_MAX) | \
+			 BIT64(VIRTIO_BLK_F_GEOMETRY) | BIT64(VIRTIO_BLK_F_RO) | \
+			 BIT64(VIRTIO_BLK_F_BLK_SIZE) | BIT64(VIRTIO_BLK_F_FLUSH) | \
+			 BIT64(VIRTIO_BLK_F_TOPOLOGY) | BIT64(VIRTIO_BLK_F_DISCARD) | \
+			 BIT64(VIRTIO_BLK_F_WRITE_ZEROES))
+/* Of the ring, in the back-end's eyes: no driver can have memory there. */
+#define SHADOW_GPA	(2 * MEMORY_MAX)
+
+/**
+ * struct vhost_blk - a disk
+ * @peer: the back-end; its socket is closed (-1) once it is given up
+ * @shadow: the ring that it serves
+ * @kick_fd, @call_fd: see struct vhost_user_ring
+ * @started: it serves the ring
+ */
+struct vhost_blk {
+	struct virtio_device device;
+	struct vhost_user peer;
+	struct shadow shadow;
+	int kick_fd;
+	int call_fd;
+	bool started;
+};
+
+static struct vhost_blk *to_blk(struct virtio_device *device)
+{
+	return (struct vhost_blk *)device;
+}
+
+static bool is_lost(const struct vhost_blk *blk)
+{
+	return blk->peer.fd < 0;
+}
+
+static void clear_event(int fd)
+{
+	uint64_t count;
+
+	while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+}
+
+static void signal_event(int fd)
+{
+	uint64_t one = 1;
+
+	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+/* ---- answers -------------------------------------------------------------------------- */
+
+static void put_error(struct virtio_device *device, const struct queue_chain *chain)
+{
+	const uint8_t status = VIRTIO_BLK_S_IOERR;
+
+	chain_write(chain, chain->in_bytes - 1, &status, 1);
+	block_count(device, chain, 0, status);
+}
+
+/* A guest that changes its requests meanwhile has wrong metrics, of itself alone. */
+static void count(struct virtio_device *device, const struct queue_chain *chain)
+{
+	struct iovec iov[QUEUE_MAX_SEGMENTS];
+	struct virtio_blk_outhdr header;
+
+	chain_read(chain, 0, &header, sizeof(header));
+	chain_slice(chain, true, chain->in_bytes - 1, 1, iov);
+	block_count(device, chain, header.type, *(const uint8_t *)iov[0].iov_base);
+}
+
+/* It is gone, or must not be listened to any more. */
+static void lose(struct vhost_blk *blk, const char *why)
+{
+	struct queue *queue = &blk->device.queues[0];
+	const struct queue_chain *chain;
+
+	virtio_complain(&blk->device, "the back-end is given up: %s; the guest gets I/O errors", why);
+	vhost_user_close(&blk->peer);
+	blk->started = false;
+	while ((chain = shadow_take_back(&blk->shadow))) {
+		/* After a reset these bytes are the driver's own again. */
+		if (!queue_owns(queue, chain->generation))
+			continue;
+		put_error(&blk->device, chain);
+		virtio_push_other(&blk->device, 0, chain, chain->in_bytes);
+	}
+}
+
+/*
+ * All that a request has room for may have been written, whatever the back-end says: the dirty log
+ * gets all of it.
+ */
+static void collect(struct vhost_blk *blk)
+{
+	const struct queue *queue = &blk->device.queues[0];
+	const struct queue_chain *chain;
+
+	while (blk->started) {
+		if (!shadow_take(&blk->shadow, &chain))
+			lose(blk, "it returns a request that it does not have");
+		if (!chain)
+			return;
+		if (queue_owns(queue, chain->generation))
+			count(&blk->device, chain);
+		virtio_push_other(&blk->device, 0, chain, chain->in_bytes);
+	}
+}
+
+/* ---- starting and stopping ------------------------------------------------------------ */
+
+static unsigned int list_memory(const struct vhost_blk *blk, struct vhost_user_region *regions)
+{
+	const struct guest_memory *memory = blk->device.memory;
+	unsigned int count = 0;
+
+	regions[count++] = (struct vhost_user_region){
+		0, memory->low, memory->base, 0, memory->fd,
+	};
+	if (memory->bytes > memory->low)
+		regions[count++] = (struct vhost_user_region){
+			MEMORY_HIGH, memory->bytes - memory->low, memory->base + memory->low,
+			memory->low, memory->fd,
+		};
+	regions[count++] = (struct vhost_user_region){
+		SHADOW_GPA, blk->shadow.bytes, blk->shadow.base, 0, blk->shadow.fd,
+	};
+	return count;
+}
+
+static void start(struct vhost_blk *blk)
+{
+	struct vhost_user_region regions[VHOST_USER_MAX_REGIONS];
+	const struct vhost_user_ring ring = {
+		SHADOW_SIZE, blk->shadow.desc, blk->shadow.avail, blk->shadow.used,
+		blk->kick_fd, blk->call_fd,
+	};
+	uint64_t features = blk->device.negotiated & blk->peer.features;
+
+	shadow_reset(&blk->shadow);
+	clear_event(blk->kick_fd);
+	clear_event(blk->call_fd);
+	/* Ours is simpler than the guest's. */
+	features &= KNOWN_FEATURES | BIT64(VIRTIO_F_VERSION_1);
+	blk->started = vhost_user_start(&blk->peer, features, regions, list_memory(blk, regions),
+					&ring);
+	if (!blk->started)
+		lose(blk, blk->peer.why);
+}
+
+/* What the back-end has in its hands must come back: until then it may write there. */
+static bool drain(struct vhost_blk *blk)
+{
+	/* What it has told of already is not told again. */
+	collect(blk);
+	while (blk->started && blk->shadow.nr_flying) {
+		struct pollfd fds[2] = {
+			{ .fd = blk->call_fd, .events = POLLIN },
+			{ .fd = blk->peer.fd, .events = POLLIN },
+		};
+		int64_t left = blk->peer.until - wait_now_ms();
+
+		if (left <= 0)
+			lose(blk, "it keeps requests that the driver took away");
+		else if (poll(fds, 2, left) > 0 && fds[1].revents)
+			lose(blk, "it hung up");
+		clear_event(blk->call_fd);
+		collect(blk);
+	}
+	return blk->started;
+}
+
+/* Of a queue that is off: what comes back is dropped. */
+static void stop(struct virtio_device *device)
+{
+	struct vhost_blk *blk = to_blk(device);
+
+	if (!blk->started)
+		return;
+	vhost_user_begin(&blk->peer);
+	if (drain(blk) && !vhost_user_stop(&blk->peer))
+		lose(blk, blk->peer.why);
+	blk->started = false;
+}
+
+/* ---- requests ------------------------------------------------------------------------- */
+
+static bool is_request(struct virtio_device *device, const struct queue_chain *chain)
+{
+	if (chain->out_bytes >= sizeof(struct virtio_blk_outhdr) && chain->in_bytes)
+		return true;
+	virtio_broken(device, "a request has no header or no room for its status");
+	return false;
+}
+
+static int64_t refuse(struct virtio_device *device, struct queue_chain *chain)
+{
+	if (!is_request(device, chain))
+		return -1;
+	put_error(device, chain);
+	return chain->in_bytes;
+}
+
+/* False: enough for this turn. */
+static bool hand_on_some(struct vhost_blk *blk, unsigned int *budget)
+{
+	struct virtio_device *device = &blk->device;
+	const struct queue_chain *chain = &device->chain;
+
+	while (blk->started && virtio_pop(device, 0)) {
+		if (!is_request(device, chain))
+			return false;
+		if (!shadow_add(&blk->shadow, chain)) {
+			/* It comes again with the next answer. */
+			virtio_put_back(device);
+			return false;
+		}
+		if (shadow_wants_kick(&blk->shadow))
+			signal_event(blk->kick_fd);
+		virtio_breathe(device, VIRTIO_SEGMENT * (chain->in + chain->out));
+		if (!--*budget || device->turn >= VIRTIO_TURN) {
+			virtio_kick(device);
+			return false;
+		}
+	}
+	return blk->started;
+}
+
+static void hand_on(struct vhost_blk *blk)
+{
+	struct virtio_device *device = &blk->device;
+	unsigned int budget = device->queues[0].rings.size;
+
+	do
+		queue_notify_off(&device->queues[0]);
+	while (hand_on_some(blk, &budget) && virtio_more(device, 0));
+}
+
+static void work(struct virtio_device *device)
+{
+	struct vhost_blk *blk = to_blk(device);
+
+	if (!device->queues[0].ready)
+		return;
+	if (!is_lost(blk) && !blk->started)
+		start(blk);
+	collect(blk);
+	if (is_lost(blk))
+		virtio_serve(device, 0, refuse);
+	else
+		hand_on(blk);
+}
+
+static unsigned int poll_blk(struct virtio_device *device, struct pollfd *fds, unsigned int room,
+			     int *timeout)
+{
+	struct vhost_blk *blk = to_blk(device);
+
+	(void)room;
+	(void)timeout;
+	if (is_lost(blk))
+		return 0;
+	fds[0] = (struct pollfd){ .fd = blk->call_fd, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = blk->peer.fd, .events = POLLIN };
+	return 2;
+}
+
+/* With the lock held, so that nobody waits for an answer: what there is was not asked for. */
+static void listen_to(struct vhost_blk *blk)
+{
+	struct pollfd fd = { .fd = blk->peer.fd, .events = POLLIN };
+
+	if (poll(&fd, 1, 0) <= 0)
+		return;
+	/* What it has answered is done. */
+	collect(blk);
+	if (!is_lost(blk))
+		lose(blk, fd.revents & POLLHUP ? "it hung up" :
+		     "it says something that it was not asked");
+}
+
+static void polled(struct virtio_device *device, const struct pollfd *fds, unsigned int count)
+{
+	struct vhost_blk *blk = to_blk(device);
+
+	if (count && fds[0].revents)
+		clear_event(blk->call_fd);
+	if (count && fds[1].revents && !is_lost(blk))
+		listen_to(blk);
+}
+
+/* ---- what it cannot do yet ------------------------------------------------------------ */
+
+static bool stays(struct virtio_device *device, struct error *error)
+{
+	return error_set(error, EXIT_CODE_STATE,
+			 "%s: a disk of another program is neither moved nor saved", device->label);
+}
+
+/* ---- making it ------------------------------------------------------------------------ */
+
+static void destroy(struct virtio_device *device)
+{
+	struct vhost_blk *blk = to_blk(device);
+
+	stop(device);
+	vhost_user_close(&blk->peer);
+	shadow_destroy(&blk->shadow);
+	if (blk->kick_fd >= 0)
+		close(blk->kick_fd);
+	if (blk->call_fd >= 0)
+		close(blk->call_fd);
+}
+
+/* The driver is told what the launcher takes from it, whatever the back-end would. */
+static bool read_config(struct vhost_blk *blk, struct virtio_blk_config *config)
+{
+	const uint32_t most = QUEUE_MAX_SEGMENTS - 2;
+
+	if (!vhost_user_config(&blk->peer, config, CONFIG_BYTES))
+		return false;
+	if (!config->seg_max || config->seg_max > most)
+		config->seg_max = most;
+	config->num_queues = 1;
+	return true;
+}
+
+static bool open_ring(struct vhost_blk *blk, struct error *error)
+{
+	int ret = shadow_create(&blk->shadow);
+
+	if (!ret) {
+		blk->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		blk->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (blk->kick_fd < 0 || blk->call_fd < 0)
+			ret = -errno;
+	}
+	return !ret || error_set(error, EXIT_CODE_ERROR, "%s: cannot make its ring: %s",
+				 blk->device.label, strerror(-ret));
+}
+
+bool vhost_user_check(const char *spec, struct error *error)
+{
+	if (!strncmp(spec, "blk=", 4) && spec[4])
+		return true;
+	return error_set(error, EXIT_CODE_USAGE,
+			 "--vhost-user %s: it is not of the form blk=SOCKET", spec);
+}
+
+static bool connect_spec(struct vhost_blk *blk, const char *spec,
+			 struct virtio_blk_config *config, struct error *error)
+{
+	snprintf(blk->device.label, sizeof(blk->device.label), "vhost-user %s", spec);
+	if (!vhost_user_check(spec, error))
+		return false;
+	if (vhost_user_connect(&blk->peer, spec + 4) && read_config(blk, config))
+		return open_ring(blk, error);
+	return error_set(error, EXIT_CODE_USAGE, "--vhost-user %s: the back-end: %s", spec,
+			 blk->peer.why);
+}
+
+struct virtio_device *vhost_blk_create(struct guest_memory *memory, uint8_t *registers,
+				       const char *spec, struct error *error)
+{
+	static const struct virtio_ops ops = {
+		.name = "vhost-blk", .id = VIRTIO_ID_BLOCK, .work = work, .reset = stop,
+		.disable = stop, .poll = poll_blk, .polled = polled, .destroy = destroy,
+		.prepare = stays, .settle = stays,
+	};
+	struct vhost_blk *blk = device_alloc(sizeof(*blk));
+	struct virtio_blk_config config = { .capacity = 0 };
+	uint64_t features;
+
+	blk->peer.fd = -1;
+	blk->kick_fd = -1;
+	blk->call_fd = -1;
+	if (!connect_spec(blk, spec, &config, error)) {
+		destroy(&blk->device);
+		free(blk);
+		return NULL;
+	}
+	features = (blk->peer.features & KNOWN_FEATURES) | BIT64(VIRTIO_BLK_F_SEG_MAX);
+	if (!virtio_init(&blk->device, &ops, memory, registers, features, 1, error))
+		return NULL;
+	virtio_set_config(&blk->device, 0, &config, CONFIG_BYTES);
+	return &blk->device;
+}
