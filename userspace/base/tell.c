@@ -6,14 +6,12 @@
 
 #include "tell.h"
 
-/* The number of bytes of the UTF-8 character at @c; 0: it is invalid, or a control character. */
-static size_t harmless_bytes(const unsigned char *c)
+/* How many bytes the UTF-8 character at @c has; 0: it is none (RFC 3629, section 4). */
+static size_t utf8_bytes(const unsigned char *c)
 {
 	size_t bytes = *c < 0x80 ? 1 : *c >= 0xc2 && *c < 0xe0 ? 2 : *c >= 0xe0 && *c < 0xf0 ? 3 :
 		       *c >= 0xf0 && *c < 0xf5 ? 4 : 0;
 
-	if (*c < ' ' || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0))
-		return 0;
 	for (size_t i = 1; i < bytes; i++)
 		if ((c[i] & 0xc0) != 0x80)
 			return 0;
@@ -22,6 +20,26 @@ static size_t harmless_bytes(const unsigned char *c)
 	    (*c == 0xf0 && c[1] < 0x90) || (*c == 0xf4 && c[1] >= 0x90))
 		return 0;
 	return bytes;
+}
+
+/* Likewise; 0 also for one that controls a terminal. */
+static size_t harmless_bytes(const unsigned char *c)
+{
+	if (*c < ' ' || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0))
+		return 0;
+	return utf8_bytes(c);
+}
+
+bool tell_is_utf8(const char *text)
+{
+	size_t bytes;
+
+	for (; *text; text += bytes) {
+		bytes = utf8_bytes((const unsigned char *)text);
+		if (!bytes)
+			return false;
+	}
+	return true;
 }
 
 char *tell_harmless(char *text)

@@ -6,8 +6,11 @@
 #ifndef BASE_TELL_H
 #define BASE_TELL_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
+/** tell_is_utf8() - is @text UTF-8?  What is not can be no string of JSON */
+bool tell_is_utf8(const char *text);
 /**
  * tell_harmless() - make @text harmless in place: one line of UTF-8
  *

@@ -125,5 +125,7 @@ const char *closest(const char *word, const char *const *names, size_t count);
 uint64_t parse_size(const char *option, const char *value);
 /** parse_number() - parse a number from @min to @max, decimal or 0x… */
 uint64_t parse_number(const char *option, const char *value, uint64_t min, uint64_t max);
+/** current_directory() - in @directory, of PATH_MAX bytes; it is UTF-8, as all words are */
+void current_directory(char *directory);
 
 #endif

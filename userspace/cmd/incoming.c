@@ -87,8 +87,7 @@ const char *incoming_path(const char *path)
 
 	if (path[strlen(prefix)] == '/')
 		return path;
-	if (!getcwd(here, sizeof(here)))
-		fail(EXIT_CODE_ERROR, "cannot ask for the current directory: %s", strerror(errno));
+	current_directory(here);
 	if ((size_t)snprintf(to, sizeof(paths[0]), "%s%s/%s", prefix, here,
 			     path + strlen(prefix)) >= sizeof(paths[0]))
 		fail(EXIT_CODE_USAGE, "\"%s\" is too long", path);
@@ -191,8 +190,9 @@ static void find_directory(struct json_object *config)
 	const char *there = member_string(config, "directory", "");
 	char here[PATH_MAX];
 
-	if (!access(there, X_OK) || !getcwd(here, sizeof(here)))
+	if (!access(there, X_OK))
 		return;
+	current_directory(here);
 	json_object_object_add(config, "directory", json_object_new_string(here));
 }
 

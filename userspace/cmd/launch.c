@@ -38,8 +38,7 @@ static struct json_object *make_config(const char *name, const struct run_option
 	struct json_object *config = json_object_new_object();
 	char directory[PATH_MAX];
 
-	if (!getcwd(directory, sizeof(directory)))
-		fail(EXIT_CODE_ERROR, "cannot ask for the current directory: %s", strerror(errno));
+	current_directory(directory);
 	json_object_object_add(config, "format", json_object_new_int(REGISTRY_FORMAT));
 	json_object_object_add(config, "name", json_object_new_string(name));
 	/* Paths in the arguments may be relative to it. */

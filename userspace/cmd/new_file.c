@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "cmd.h"
 #include "new_file.h"
 #include "base/fail.h"
 #include "sandbox/saved.h"
@@ -29,12 +29,12 @@ int new_file_open(const char *command, const char *file)
 
 	if (!*file)
 		fail(EXIT_CODE_USAGE, "%s: the file needs a name", command);
-	if (file[0] == '/')
+	if (file[0] == '/') {
 		snprintf(path, sizeof(path), "%s", file);
-	else if (getcwd(directory, sizeof(directory)))
+	} else {
+		current_directory(directory);
 		snprintf(path, sizeof(path), "%s/%s", directory, file);
-	else
-		fail(EXIT_CODE_ERROR, "cannot ask for the current directory");
+	}
 	if (strlen(path) >= PATH_MAX)
 		fail(EXIT_CODE_USAGE, "%s: the name of the file is too long", command);
 	/* To find that out at the end would be late. */

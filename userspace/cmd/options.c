@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <json-c/json.h>
 
 #include "cmd.h"
 #include "base/fail.h"
+#include "base/tell.h"
 
 #define MAX_OPTIONS	64
 #define MAX_SLIPS	2
@@ -119,6 +122,17 @@ static void store_flag(const struct option_spec *spec, void *to, bool value)
 		*(bool *)to = value;
 }
 
+/* Words become strings of JSON: in configurations, requests and the stream of a migration. */
+static void check_word(const struct command *command, const struct option_spec *spec,
+		       const char *value)
+{
+	bool option = spec->name[0] == '-';
+
+	if (!tell_is_utf8(value))
+		fail(EXIT_CODE_USAGE, "%s: %s%s\"%s\" is not UTF-8", command->name,
+		     option ? spec->name : "", option ? " " : "", value);
+}
+
 static void store(const struct option_spec *spec, void *to, const char *value)
 {
 	void *at = (char *)to + spec->at;
@@ -175,8 +189,20 @@ void parse_options_by(const struct option_spec *specs, const struct command *com
 			fail(EXIT_CODE_USAGE, "%s: %s takes no value", command->name, spec->name);
 		if (!flag && !value && i + 1 == argc)
 			fail(EXIT_CODE_USAGE, "%s: %s needs a value", command->name, spec->name);
-		store(spec, to, flag || value ? value : argv[++i]);
+		if (!flag && !value)
+			value = argv[++i];
+		if (value)
+			check_word(command, spec, value);
+		store(spec, to, value);
 	}
+}
+
+void current_directory(char *directory)
+{
+	if (!getcwd(directory, PATH_MAX))
+		fail(EXIT_CODE_ERROR, "cannot ask for the current directory: %s", strerror(errno));
+	if (!tell_is_utf8(directory))
+		fail(EXIT_CODE_USAGE, "the name of the current directory, \"%s\", is not UTF-8", directory);
 }
 
 /* Parse the number at the start of @value; @end: the rest.  False if there is none. */

@@ -18,6 +18,7 @@
 #include "sandbox/keeper.h"
 #include "base/error.h"
 #include "base/line_socket.h"
+#include "base/tell.h"
 #include "base/wait.h"
 #include "vm/vm.h"
 
@@ -108,6 +109,7 @@ static void cut_off(struct control_client *client)
 	shutdown(client->fd, SHUT_RDWR);
 }
 
+/* A peer's words and names of files are any bytes, and a client refuses a line that is not UTF-8. */
 static bool put_line(struct control_client *client, struct json_object *line)
 {
 	const char *text = json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN |
@@ -123,7 +125,8 @@ static bool put_line(struct control_client *client, struct json_object *line)
 		client->out = more;
 		client->out_room = room;
 	}
-	memcpy(client->out + client->out_used, text, bytes);
+	memcpy(client->out + client->out_used, text, bytes + 1);
+	tell_harmless(client->out + client->out_used);
 	client->out[client->out_used + bytes] = '\n';
 	client->out_used += bytes + 1;
 	flush(client);

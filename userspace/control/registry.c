@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/line_socket.h"
 #include "base/member.h"
+#include "base/tell.h"
 #include "base/wait.h"
 #include "client.h"
 #include "registry.h"
@@ -113,6 +114,10 @@ bool registry_init(struct error *error)
 	char path[REGISTRY_PATH_MAX];
 
 	choose_directories();
+	/* Their names stand in configurations, and in what VMs answer. */
+	if (!tell_is_utf8(home) || !tell_is_utf8(run))
+		return error_set(error, EXIT_CODE_USAGE, "the name of the directory %s is not UTF-8",
+				 tell_is_utf8(home) ? run : home);
 	snprintf(path, sizeof(path), "%s/vms", home);
 	if (!make_directory(path, error))
 		return false;

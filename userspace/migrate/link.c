@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "base/tell.h"
 #include "base/wait.h"
 #include "link.h"
 
@@ -176,12 +177,9 @@ static bool take_refusal(struct link *link, const struct stream_record *record)
 
 	memcpy(words, record->data, bytes);
 	words[bytes] = 0;
-	/* These words are printed on a terminal. */
-	for (size_t i = 0; i < bytes; i++)
-		if ((unsigned char)words[i] < ' ' || words[i] == 0x7f)
-			words[i] = '?';
 	link->refused = true;
-	return link_fail(link, "the other end says: %s", words);
+	/* They go to somebody's terminal, and into JSON. */
+	return link_fail(link, "the other end says: %s", tell_harmless(words));
 }
 
 bool link_read(struct link *link, struct stream_record *record)

@@ -11,6 +11,7 @@ static const struct tap_test tests[] = {
 	TEST(stream_cut),
 	TEST(stream_bad_contents),
 	TEST(stream_full_disk),
+	TEST(utf8_is_known),
 	TEST(told_text_is_harmless),
 	TEST(said_text_is_harmless),
 	TEST(states_table),

@@ -74,6 +74,7 @@ void names_are_durable(void);
 void names_that_are_not(void);
 
 /* tell_test.c */
+void utf8_is_known(void);
 void told_text_is_harmless(void);
 void said_text_is_harmless(void);
 

@@ -488,6 +488,11 @@ void registry_relative_home(void)
 	expect(!strncmp(registry_path(REGISTRY_LOCK, "vm1"), home, strlen(home)));
 	expect(!strncmp(registry_path(REGISTRY_CONTROL, "vm1"), home, strlen(home)));
 	require_equal(chdir(before), 0);
+	/* VMs tell paths below it, in JSON. */
+	setenv("GONDOLA_HOME", "/tmp/caf\xe9", 1);
+	expect(!registry_init(&error));
+	expect(strstr(error.words, "is not UTF-8"));
+	expect(access("/tmp/caf\xe9", F_OK));
 	setenv("GONDOLA_HOME", home, 1);
 	require(registry_init(&error));
 }

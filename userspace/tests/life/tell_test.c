@@ -35,6 +35,15 @@ static const struct {
 	  "\340\240\200\355\237\277\360\220\200\200\364\217\277\277" },
 };
 
+void utf8_is_known(void)
+{
+	expect(tell_is_utf8(""));
+	expect(tell_is_utf8("a\n\033\302\233\303\244\342\202\254\360\237\220\247"));
+	expect(!tell_is_utf8("caf\351"));
+	expect(!tell_is_utf8("\342\202"));
+	expect(!tell_is_utf8("a\355\240\200"));
+}
+
 void told_text_is_harmless(void)
 {
 	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {

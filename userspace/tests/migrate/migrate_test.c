@@ -370,13 +370,13 @@ static void links(void)
 	link_close(&b);
 	/* A refusal is told in the other's words, made safe, also when writing fails first. */
 	make_links(&a, &b);
-	link_refuse(&a, "no \033[31mroom");
+	link_refuse(&a, "no \033[31mroom\351");
 	link_close(&a);
 	while (link_put(&b, WIRE_PING, &in, sizeof(in)))
 		;
 	expect(!link_lost(&b));
 	expect(b.refused);
-	expect(!strcmp(b.error.words, "the other end says: no ?[31mroom"));
+	expect(!strcmp(b.error.words, "the other end says: no ?[31mroom?"));
 	link_close(&b);
 }
 
