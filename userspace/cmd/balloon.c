@@ -56,12 +56,6 @@ static const struct option_spec specs[] = {
 	{ .name = NULL }
 };
 
-static void check(const struct guest *guest, int ret)
-{
-	if (ret)
-		fail(EXIT_CODE_ERROR, "%s: %s", guest->name, guest->error);
-}
-
 /* "+64M" and "-64M" are relative to the balloon's present size. */
 static uint64_t size_of(const struct guest *guest, const char *value)
 {
@@ -87,6 +81,14 @@ static void show_progress(const struct guest *guest, bool last)
 	fprintf(stderr, "\r%s: %llu of %llu MiB in the balloon%s%s", guest->name, MIB(guest->held),
 		MIB(guest->target), guest->backoffs ? ", the guest is short and pauses" : "",
 		last ? "\n" : "   ");
+}
+
+static void check(const struct guest *guest, int ret)
+{
+	if (!ret)
+		return;
+	show_progress(guest, true);
+	fail(EXIT_CODE_ERROR, "%s: %s", guest->name, guest->error);
 }
 
 static int code_of(const struct guest *guest, uint32_t goal)
@@ -164,6 +166,7 @@ static int wait_for(struct guest *guest, bool json)
 	uint32_t goal = guest->goal;
 	int code;
 
+	check(guest, guest_watch(guest));
 	while (!guest_ended(guest, goal)) {
 		show_progress(guest, false);
 		usleep(LOOK_AGAIN_US);
@@ -283,6 +286,6 @@ const struct command command_balloon = {
 "with --wait: 0 reached, 30 floor (more would leave the guest less than its floor), 32 "
 "deadline, 34 refused (no driver, or a limit of the guest's), 36 out-of-memory (the guest's "
 "kernel found no more pages to give), 38 cancelled (another request replaced it); 2 wrong "
-"usage, 14 no balloon, 20 no such VM",
+"usage, 14 no balloon, or the VM has ended or moved, 20 no such VM",
 	.run = run_balloon,
 };

@@ -73,10 +73,11 @@ static int read_more(struct control_link *link, int64_t deadline)
 	do
 		count = recv(link->fd, link->buffer + link->used, link->room - link->used, 0);
 	while (count < 0 && errno == EINTR);
+	/* A process that ends with requests unread resets the connection. */
+	if (!count || (count < 0 && errno == ECONNRESET))
+		return wrong(link, "%s", "");
 	if (count < 0)
 		return wrong(link, "%s", strerror(errno));
-	if (!count)
-		return wrong(link, "%s", "");
 	link->used += count;
 	return 0;
 }
@@ -186,6 +187,30 @@ static bool take_error(struct control_link *link, struct json_object *answer)
 	return true;
 }
 
+static void note_end(struct control_link *link, struct json_object *line)
+{
+	if (!strcmp(member_string(line, "event", ""), "end"))
+		snprintf(link->end, sizeof(link->end), "%s", member_string(line, "words", ""));
+}
+
+/* The connection has: so has the VM, or this process of it. */
+static int has_ended(struct control_link *link)
+{
+	return wrong(link, "it has ended%s%s", link->end[0] ? ": " : "", link->end);
+}
+
+/* It did not take a request: why it ended may be among what it said before. */
+static int hear_end(struct control_link *link)
+{
+	struct json_object *line;
+
+	while ((line = control_read(link, 0))) {
+		note_end(link, line);
+		json_object_put(line);
+	}
+	return has_ended(link);
+}
+
 int control_send(struct control_link *link, const char *command, struct json_object *arguments,
 		 int fd)
 {
@@ -201,6 +226,8 @@ int control_send(struct control_link *link, const char *command, struct json_obj
 		return wrong(link, "out of memory");
 	ret = line_socket_send(link->fd, text, strlen(text), fd);
 	free(text);
+	if (ret == -EPIPE || ret == -ECONNRESET)
+		return hear_end(link);
 	if (ret)
 		return wrong(link, "%s", ret == -EAGAIN ? "it did not take the request in time" :
 			     strerror(-ret));
@@ -218,10 +245,11 @@ struct json_object *control_answer(struct control_link *link, int timeout_ms,
 		line = read_line(link, deadline);
 		if (!line) {
 			if (!link->error.words[0])
-				wrong(link, "it ended");
+				has_ended(link);
 			return NULL;
 		}
 		if (json_object_object_get_ex(line, "event", NULL)) {
+			note_end(link, line);
 			if (event)
 				event(line, argument);
 			json_object_put(line);

@@ -15,6 +15,7 @@
  * @error: the error of the last call, with the exit status of a command that ends for it
  * @code: the code of the VM's error answer, or ""
  * @failure: the whole error answer, until the next line is read; or NULL
+ * @end: what a VM said as it ended, to one that subscribed; else ""
  *
  * The VM is untrusted: read members of its answers by base/member.h.
  */
@@ -27,6 +28,7 @@ struct control_link {
 	struct error error;
 	char code[64];
 	struct json_object *failure;
+	char end[160];
 };
 
 /**

@@ -153,6 +153,15 @@ int guest_cancel(struct guest *guest)
 	return answer ? 0 : -1;
 }
 
+int guest_watch(struct guest *guest)
+{
+	struct json_object *answer = control_ask(&guest->link, "subscribe", NULL, -1, GUEST_TIMEOUT_MS,
+						 NULL, NULL);
+
+	json_object_put(answer);
+	return answer ? 0 : -1;
+}
+
 bool guest_ended(const struct guest *guest, uint32_t goal)
 {
 	return guest->goal != goal || strcmp(guest->reason, "running");

@@ -71,6 +71,8 @@ int guest_stats(struct guest *guest);
 /** guest_ask() - set a goal; guest->goal is its number */
 int guest_ask(struct guest *guest, const struct guest_request *request);
 int guest_cancel(struct guest *guest);
+/** guest_watch() - from now on @error says why a VM has ended that ends, or where it moved */
+int guest_watch(struct guest *guest);
 /** guest_ended() - after guest_status(): has the goal @goal ended? */
 bool guest_ended(const struct guest *guest, uint32_t goal);
 

@@ -668,17 +668,52 @@ void control_answers_unread(void)
 	control_disconnect(&other);
 }
 
-void control_ends(void)
+/* Words that another host or a file system chose are any bytes; what a client gets is UTF-8. */
+void control_speaks_utf8(void)
 {
 	struct control_link link = connected();
+	struct json_object *answer;
+
+	strcpy(vm.pause.words, "caf\xe9, \xed\xa0\x80, \303\251");
+	answer = control_ask(&link, "status", NULL, -1, PATIENCE_MS, NULL, NULL);
+	tap_check(answer, true, "status: %s", link.error.words);
+	expect(!strcmp(member_string(answer, "because", ""), "caf?, ???, \303\251"));
+	json_object_put(answer);
+	vm.pause.words[0] = 0;
+	control_disconnect(&link);
+}
+
+static struct control_link subscribed(void)
+{
+	struct control_link link = connected();
+	struct json_object *answer = control_ask(&link, "subscribe", NULL, -1, PATIENCE_MS, NULL, NULL);
+
+	require(answer);
+	json_object_put(answer);
+	return link;
+}
+
+void control_ends(void)
+{
+	struct control_link link = connected(), asks = subscribed(), waits = subscribed();
 	struct json_object *answer = control_ask(&link, "kill", NULL, -1, PATIENCE_MS, NULL, NULL);
+	struct json_object *end = json_object_new_object();
 
 	expect(answer);
 	json_object_put(answer);
 	expect_equal(ended, VM_STOPPED);
 	loop_stop(&vm.loop);
 	pthread_join(thread, NULL);
+	json_object_object_add(end, "words", json_object_new_string("it moved"));
+	control_event("end", end);
 	control_close();
+	/* Those who subscribed know why, whether they ask now or wait for an answer. */
+	expect(!control_ask(&asks, "status", NULL, -1, PATIENCE_MS, NULL, NULL));
+	expect(!strcmp(asks.error.words, "it has ended: it moved"));
+	expect(!control_answer(&waits, PATIENCE_MS, NULL, NULL));
+	expect(!strcmp(waits.error.words, "it has ended: it moved"));
+	control_disconnect(&asks);
+	control_disconnect(&waits);
 	/* The client hears the end; the socket is gone. */
 	expect(!control_read(&link, PATIENCE_MS) && !link.error.words[0]);
 	control_disconnect(&link);

@@ -28,6 +28,7 @@ static const struct tap_test tests[] = {
 	TEST(cancelled_when_it_is),
 	TEST(in_doubt_it_stays),
 	TEST(taken_back_once_it_is_known),
+	TEST(control_speaks_utf8),
 	TEST(control_ends),
 	TEST(registry_names),
 	TEST(registry_states),

@@ -28,6 +28,7 @@ void control_events_lost(void);
 void control_descriptors(void);
 void control_many_descriptors(void);
 void control_answers_unread(void);
+void control_speaks_utf8(void);
 void control_ends(void);
 
 /* Sends both and ends the first one, a migration; true if the second one, a suspend, was done. */
