@@ -18,13 +18,31 @@ static inline void wait_init(pthread_cond_t *changed)
 	pthread_condattr_destroy(&attributes);
 }
 
-/** wait_now_ns() - get CLOCK_MONOTONIC in nanoseconds */
-static inline uint64_t wait_now_ns(void)
+/** wait_clock_ns() - nanoseconds of @clock */
+static inline uint64_t wait_clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+/** wait_now_ns() - get CLOCK_MONOTONIC in nanoseconds */
+static inline uint64_t wait_now_ns(void)
+{
+	return wait_clock_ns(CLOCK_MONOTONIC);
+}
+
+/** wait_worked_ns() - nanoseconds that this thread has had a processor */
+static inline uint64_t wait_worked_ns(void)
+{
+	return wait_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/** wait_idle_ns() - it grows while this thread sleeps, or waits for a processor */
+static inline uint64_t wait_idle_ns(void)
+{
+	return wait_now_ns() - wait_worked_ns();
 }
 
 /** wait_now_ms() - get it in milliseconds */

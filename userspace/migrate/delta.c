@@ -190,6 +190,18 @@ size_t page_cache_delta(struct page_cache *cache, uint64_t page, const uint8_t *
 	return 0;
 }
 
+size_t page_cache_try(const struct page_cache *cache, uint64_t page, const uint8_t *data,
+		      uint8_t *delta, size_t room)
+{
+	uint64_t place = page & (cache->places - 1);
+
+	if (cache->hashes[page] == hash(data))
+		return 0;
+	if (!cache->places || cache->owners[place] != page + 1)
+		return PAGE;
+	return delta_make(cache->copies + place * PAGE, data, delta, room) ?: PAGE;
+}
+
 void page_cache_forget(struct page_cache *cache, uint64_t page)
 {
 	uint64_t place = page & (cache->places - 1);

@@ -41,6 +41,13 @@ bool page_cache_same(struct page_cache *cache, uint64_t page, const uint8_t *dat
  */
 size_t page_cache_delta(struct page_cache *cache, uint64_t page, const uint8_t *data, bool keep,
 			uint8_t *delta, size_t room);
+/**
+ * page_cache_try() - how many bytes of @data would be sent for @page, without sending it
+ *
+ * 0 if it is the same, else a delta's, made at @delta, or all of the page's.
+ */
+size_t page_cache_try(const struct page_cache *cache, uint64_t page, const uint8_t *data,
+		      uint8_t *delta, size_t room);
 /** page_cache_forget() - forget a page, since it was sent as zeroes */
 void page_cache_forget(struct page_cache *cache, uint64_t page);
 

@@ -4,26 +4,40 @@
 #define PAGE		4096.0
 #define FEW		16u	/* pages, too few to measure a speed */
 #define HOPELESS	2u	/* rounds without progress that make a stall */
+#define LITTLE		0.0625	/* of a page, too little to tell the time of a whole one */
 #define SHRINKS		0.9	/* another round helps if no more than this is left */
 
-void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint64_t dirtied)
+/* The first round is of other pages than the rest: it counts once. */
+static double blend(double before, double now)
 {
+	return (before + 3 * now) / 4;
+}
+
+/* In the last round the guest stands, and what it had of the processors is ours. */
+static void learn(struct estimate *estimate, const struct estimate_round *round)
+{
+	uint64_t pages = round->pages ? round->pages : 1;
+	uint64_t lost = round->lost_ns < round->ns ? round->lost_ns : round->ns;
+	double ns = (double)(round->ns - lost) / pages, whole = round->whole / pages;
+	bool first = estimate->page_ns <= 0;
+
+	estimate->page_ns = first ? ns : blend(estimate->page_ns, ns);
+	estimate->page_whole = first ? whole : blend(estimate->page_whole, whole);
+	estimate->link_rate = PAGE * 1e9 * pages / (round->ns ? round->ns : 1);
+}
+
+void estimate_round(struct estimate *estimate, const struct estimate_round *round)
+{
+	uint64_t sent = round->pages, dirtied = round->dirtied;
 	uint64_t had = estimate->rounds ? estimate->left : sent;
 	/* Pages that were written before their turn are sent in the same round. */
 	uint64_t written = dirtied + (sent > had ? sent - had : 0);
 
-	if (!ns)
-		ns = 1;
 	estimate->sent = sent;
 	estimate->left = dirtied;
-	estimate->dirty_rate = written * PAGE * 1e9 / ns;
-	if (sent >= FEW || estimate->page_ns <= 0) {
-		double now = (double)ns / (sent ? sent : 1);
-
-		/* The first round sends other pages than later ones: replace its values by the next. */
-		estimate->page_ns = estimate->page_ns > 0 ? (estimate->page_ns + 3 * now) / 4 : now;
-		estimate->link_rate = PAGE * 1e9 / now;
-	}
+	estimate->dirty_rate = written * PAGE * 1e9 / (round->ns ? round->ns : 1);
+	if (sent >= FEW || estimate->page_ns <= 0)
+		learn(estimate, round);
 	/*
 	 * Compare the pages left with those left before, not with those sent, which are more.  A
 	 * guest that goes through its memory in order leaves many and few by turns, so only a new
@@ -35,6 +49,28 @@ void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint6
 	}
 	if (dirtied > FEW && dirtied >= SHRINKS * had)
 		estimate->hopeless++;
+}
+
+void estimate_next(struct estimate *estimate, double work_ns, double whole)
+{
+	estimate->next.known = true;
+	estimate->next.work_ns = work_ns;
+	estimate->next.whole = whole;
+}
+
+/*
+ * A page is read and compared here, which takes its time whatever comes of it; the rest of the time
+ * goes with what is sent.  A page that is sent for the second time goes whole, and from then on
+ * often as a delta: what the next will be is tried, or the forecast would be that of the kind before.
+ */
+static double next_page_ns(const struct estimate *estimate)
+{
+	double work = estimate->next.work_ns, rest = estimate->page_ns - work;
+	double had = estimate->page_whole > LITTLE ? estimate->page_whole : LITTLE;
+
+	if (!estimate->next.known)
+		return estimate->page_ns;
+	return work + (rest > 0 ? rest : 0) * estimate->next.whole / had;
 }
 
 void estimate_trip(struct estimate *estimate, uint64_t ns)
@@ -57,7 +93,7 @@ static uint64_t hand_over(const struct estimate *estimate, double pages)
 
 uint64_t estimate_downtime(const struct estimate *estimate, uint64_t dirty)
 {
-	return hand_over(estimate, dirty);
+	return hand_over(estimate, 0) + (uint64_t)(dirty * next_page_ns(estimate));
 }
 
 uint64_t estimate_postcopy(const struct estimate *estimate, uint64_t pages)

@@ -29,6 +29,8 @@ struct estimate_stop {
 /**
  * struct estimate - measurements of the rounds
  * @page_ns: time to send a dirty page, recently
+ * @page_whole: how much of it was sent: 1 is a whole page, a delta is less, zeros are 0
+ * @next: the work of this end for a page that is dirty now, and how much of it will be sent
  * @dirty_rate: bytes per second that the guest dirties, in whole pages
  * @link_rate: bytes of guest memory transferred per second
  * @stop: to be added to the time for the pages left
@@ -39,6 +41,12 @@ struct estimate_stop {
  */
 struct estimate {
 	double page_ns;
+	double page_whole;
+	struct {
+		bool known;
+		double work_ns;
+		double whole;
+	} next;
 	double dirty_rate;
 	double link_rate;
 	struct estimate_stop stop;
@@ -67,12 +75,25 @@ enum estimate_verdict {
 };
 
 /**
- * estimate_round() - add the measurements of a round
- * @sent: dirty pages that were sent
- * @ns: its duration
+ * struct estimate_round - what a round was
+ * @pages: that were dirty and are across
+ * @whole: as so many whole pages, since deltas are shorter
+ * @ns: how long it took
+ * @lost_ns: part of it: the guest had the processors that the copying waited for
  * @dirtied: pages that are dirty now
  */
-void estimate_round(struct estimate *estimate, uint64_t sent, uint64_t ns, uint64_t dirtied);
+struct estimate_round {
+	uint64_t pages;
+	double whole;
+	uint64_t ns;
+	uint64_t lost_ns;
+	uint64_t dirtied;
+};
+
+/** estimate_round() - a round is over */
+void estimate_round(struct estimate *estimate, const struct estimate_round *round);
+/** estimate_next() - pages of those that are dirty now were tried: see struct estimate */
+void estimate_next(struct estimate *estimate, double work_ns, double whole);
 /** estimate_trip() - add the time of another question */
 void estimate_trip(struct estimate *estimate, uint64_t ns);
 /** estimate_downtime() - estimate the downtime with so many dirty pages */

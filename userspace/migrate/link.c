@@ -66,9 +66,8 @@ static ssize_t send_some(struct link *link, const struct msghdr *message)
 }
 
 /* Send everything, or return -errno.  Fails if nothing can be sent within the socket's timeout. */
-static int write_all(void *argument, const struct iovec *iov, unsigned int count)
+static int send_all(struct link *link, const struct iovec *iov, unsigned int count)
 {
-	struct link *link = argument;
 	struct iovec left[4];
 	struct msghdr message = { .msg_iov = left, .msg_iovlen = count };
 
@@ -92,6 +91,16 @@ static int write_all(void *argument, const struct iovec *iov, unsigned int count
 		}
 	}
 	return 0;
+}
+
+static int write_all(void *argument, const struct iovec *iov, unsigned int count)
+{
+	struct link *link = argument;
+	uint64_t idle = wait_idle_ns();
+	int ret = send_all(link, iov, count);
+
+	link->waited_ns += wait_idle_ns() - idle;
+	return ret;
 }
 
 static ssize_t read_some(void *argument, void *data, size_t bytes)
@@ -263,7 +272,7 @@ unsigned int link_unsent(const struct link *link)
 	return bytes > 0 ? bytes : 0;
 }
 
-bool link_drain(struct link *link)
+static bool drain(struct link *link)
 {
 	unsigned int before = 0, left;
 	uint64_t since = wait_now_ns();
@@ -281,6 +290,15 @@ bool link_drain(struct link *link)
 		nanosleep(&pause, NULL);
 	}
 	return true;
+}
+
+bool link_drain(struct link *link)
+{
+	uint64_t idle = wait_idle_ns();
+	bool drained = drain(link);
+
+	link->waited_ns += wait_idle_ns() - idle;
+	return drained;
 }
 
 void link_close(struct link *link)

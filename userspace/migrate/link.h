@@ -20,6 +20,7 @@
  * @in: the stream of the other end
  * @limit: bytes per second, 0: none
  * @hurry: ignore the limit: the migration is being cancelled
+ * @waited_ns: time that the writer has slept for the other end, and for @limit
  * @budget_ns: time of CLOCK_MONOTONIC at which the next byte may be sent
  * @refused: the other end refused, with the words in @error
  * @error: the first failure
@@ -29,6 +30,7 @@ struct link {
 	struct stream_writer out;
 	struct stream_reader in;
 	uint64_t limit;
+	uint64_t waited_ns;
 	uint64_t budget_ns;
 	bool hurry;
 	bool refused;

@@ -13,6 +13,7 @@
 #include "vm/probes.h"
 
 #define PAGE		4096u
+#define TRIED		16u		/* dirty pages, to learn of the others */
 #define DELTA_ROOM	3072u		/* a longer delta is no gain */
 #define THROTTLE_FIRST	20u		/* percent */
 #define THROTTLE_STEP	20u
@@ -114,6 +115,14 @@ int64_t precopy_left(struct source *s)
 	return left;
 }
 
+static int let_go(void *argument, const struct iovec *iov, unsigned int count)
+{
+	(void)argument;
+	(void)iov;
+	(void)count;
+	return 0;
+}
+
 bool precopy_begin(struct source *s)
 {
 	int ret;
@@ -123,9 +132,11 @@ bool precopy_begin(struct source *s)
 	s->dirty = calloc(s->words, sizeof(*s->dirty));
 	s->left_out = calloc(s->words, sizeof(*s->left_out));
 	s->heat = calloc(s->pages, 1);
+	s->tries.write = let_go;
 	if (s->options.delta)
 		s->cache = page_cache_create(s->pages, s->options.cache);
-	if (!s->dirty || !s->heat || !s->left_out || (s->options.delta && !s->cache))
+	if (!s->dirty || !s->heat || !s->left_out || (s->options.delta && !s->cache) ||
+	    stream_writer_init(&s->tries, -1, 0, s->options.level))
 		return link_fail(&s->link, "out of memory");
 	/* The log is read in words, so the second slot must begin with a word of ours. */
 	if (s->vm->memory.bytes > s->vm->memory.low && s->vm->memory.low / PAGE % 64)
@@ -148,6 +159,7 @@ void precopy_end(struct source *s)
 	s->logging = false;
 	page_cache_destroy(s->cache);
 	s->cache = NULL;
+	stream_writer_free(&s->tries);
 	free(s->dirty);
 	free(s->left_out);
 	free(s->heat);
@@ -181,11 +193,13 @@ bool precopy_send_page(struct source *s, uint64_t page, struct report_round *rou
 		bytes = page_cache_delta(s->cache, page, copy, s->round > 1, delta, sizeof(delta));
 		if (bytes) {
 			round->delta++;
+			s->whole += (double)bytes / PAGE;
 			stream_put_delta(&s->link.out, gpa, delta, bytes);
 			return true;
 		}
 	}
 	round->full++;
+	s->whole++;
 	stream_put_whole(&s->link.out, gpa, copy);
 	return true;
 }
@@ -274,17 +288,76 @@ static bool send_round(struct source *s, struct report_round *round)
 	return s->phase != MIGRATE_COPY || link_drain(&s->link);
 }
 
+/* All that is done for a page on its way out; returns how much of it would be sent, from 0 to 1. */
+static double try_page(struct source *s, uint64_t page)
+{
+	_Alignas(64) uint8_t copy[PAGE], delta[DELTA_ROOM];
+	size_t bytes = PAGE;
+
+	memcpy(copy, s->vm->memory.base + page * PAGE, PAGE);
+	if (s->options.zero && stream_page_is_zero(copy))
+		return 0;
+	if (s->cache)
+		bytes = page_cache_try(s->cache, page, copy, delta, sizeof(delta));
+	if (bytes == PAGE)
+		stream_put_whole(&s->tries, page_gpa(s, page), copy);
+	else if (bytes)
+		stream_put_delta(&s->tries, page_gpa(s, page), delta, bytes);
+	return (double)bytes / PAGE;
+}
+
+/* What will the pages that are dirty now be like?  Some of all of them are tried. */
+static void rehearse(struct source *s, uint64_t dirty)
+{
+	uint64_t every = dirty / TRIED + 1, nth = 0, tried = 0, ns = 0, began;
+	double whole = 0;
+
+	for (uint64_t i = 0; i < s->words; i++)
+		for (uint64_t bits = s->dirty[i] & ~s->left_out[i]; bits; bits &= bits - 1) {
+			if (nth++ % every)
+				continue;
+			began = wait_worked_ns();
+			whole += try_page(s, 64 * i + __builtin_ctzll(bits));
+			ns += wait_worked_ns() - began;
+			tried++;
+		}
+	began = wait_worked_ns();
+	stream_flush(&s->tries);
+	ns += wait_worked_ns() - began;
+	if (tried)
+		estimate_next(&s->estimate, (double)ns / tried, whole / tried);
+}
+
+/* The vCPUs, and the threads that serve the guest. */
+static uint64_t others_worked_ns(void)
+{
+	return wait_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - wait_worked_ns();
+}
+
+/* Copying waits for its own work, for the link, and else for a processor. */
+static uint64_t lost_to_guest(const struct source *s, uint64_t idle, uint64_t waited, uint64_t others)
+{
+	idle = wait_idle_ns() - idle;
+	waited = s->link.waited_ns - waited;
+	others = others_worked_ns() - others;
+	idle -= idle < waited ? idle : waited;
+	return idle < others ? idle : others;
+}
+
 /* Note the round even if it fails. */
 static bool one_round(struct source *s)
 {
 	struct report_round *round = report_round_add(&s->report);
-	uint64_t began = source_bytes(s);
+	uint64_t began = source_bytes(s), waited = s->link.waited_ns;
+	uint64_t idle = wait_idle_ns(), others = others_worked_ns();
+	struct estimate_round sent;
 	int64_t dirty = 0;
 
 	s->round++;
 	source_phase(s, s->phase);
 	read_balloon(s);
 	s->round_began_ns = wait_now_ns();
+	s->whole = 0;
 	round->throttle = throttle_percent();
 	PROBE_MIGRATE_ROUND_BEGIN(s->round, s->report.nr_rounds > 1 ?
 				  s->report.rounds[s->report.nr_rounds - 2].dirtied : s->pages);
@@ -299,9 +372,16 @@ static bool one_round(struct source *s)
 		return false;
 	round->dirtied += dirty;
 	PROBE_MIGRATE_ROUND_END(s->round, round->pages, round->bytes, round->ns, round->dirtied);
-	estimate_round(&s->estimate, round->pages - round->left_out, round->ns, dirty);
+	sent = (struct estimate_round){
+		.pages = round->pages - round->left_out, .whole = s->whole, .ns = round->ns,
+		.lost_ns = lost_to_guest(s, idle, waited, others), .dirtied = dirty,
+	};
+	estimate_round(&s->estimate, &sent);
 	round->dirty_rate = (uint64_t)s->estimate.dirty_rate;
-	return s->phase != MIGRATE_COPY || source_ping(s);
+	if (s->phase != MIGRATE_COPY)
+		return true;
+	rehearse(s, dirty);
+	return source_ping(s);
 }
 
 bool precopy_last(struct source *s)

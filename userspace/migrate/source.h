@@ -43,6 +43,8 @@ struct migrate_options {
  * struct source - a migration in progress
  * @lock: for @phase, and @link's transport if another thread cuts it
  * @dirty: the log last read, a bit for each page of RAM
+ * @whole: what the round has sent of pages, in whole ones
+ * @tries: takes what rehearse() writes, and drops it
  * @heat: for each page the last round that found it dirty: recent pages are needed soon
  * @left_out: pages in the balloon
  * @slowed_from: the first round with a throttled guest
@@ -67,6 +69,8 @@ struct source {
 	uint64_t pages;
 	uint64_t words;
 	uint64_t *dirty;
+	double whole;
+	struct stream_writer tries;
 	uint8_t *heat;
 	uint64_t *left_out;
 	unsigned int round;

@@ -421,10 +421,13 @@ static bool commit(struct target *target)
 	if (was_paused(target))
 		vm_pause(target->vm, PAUSE_USER);
 	vm_set_busy(target->vm, VM_STATE_RUNNING);
-	vm_unpause(target->vm, PAUSE_START);
-	/* If this is lost, the source does not run the VM either. */
+	/*
+	 * If this is lost, the source does not run the VM either.  Before the guest: where
+	 * processors are few it has them first, and the source would wait for its answer.
+	 */
 	pthread_mutex_lock(&target->lock);
 	link_put(&target->link, WIRE_COMMITTED, NULL, 0);
+	vm_unpause(target->vm, PAUSE_START);
 	target->said = true;
 	if (target->missing)
 		fetch_ask_again(target);

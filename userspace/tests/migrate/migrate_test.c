@@ -28,6 +28,13 @@
 
 static const struct estimate_limits limits = { .downtime_ns = 100 * MS, .rounds = 10 };
 
+/* Of whole pages, beside which the guest has processors of its own. */
+static void round_of(struct estimate *e, uint64_t pages, uint64_t ns, uint64_t dirtied)
+{
+	estimate_round(e, &(struct estimate_round){ .pages = pages, .whole = pages, .ns = ns,
+						    .dirtied = dirtied });
+}
+
 static void converges(void)
 {
 	struct estimate e = { .stop.pause_ns = 10 * MS };
@@ -38,7 +45,7 @@ static void converges(void)
 		uint64_t sent = dirty;
 
 		dirty /= 4;
-		estimate_round(&e, sent, sent * MS / 10, dirty);
+		round_of(&e, sent, sent * MS / 10, dirty);
 		if (estimate_judge(&e, &limits, round, dirty) == ESTIMATE_STOP) {
 			/* 512 would have fitted, too, but it still shrank. */
 			expect(dirty <= 16);
@@ -61,7 +68,7 @@ static void foretells(void)
 	};
 
 	/* 1 ms a page. */
-	estimate_round(&e, 1000, 1000 * MS, 100);
+	round_of(&e, 1000, 1000 * MS, 100);
 	expect_equal(estimate_downtime(&e, 0) / MS, 1 + 2 + 2 + 2 * 4 + 2 * 8 + 16);
 	expect_equal(estimate_downtime(&e, 100) / MS, 45 + 100);
 	/* 128 MiB: the list of its pages is one page long. */
@@ -78,23 +85,84 @@ static void stalls(void)
 {
 	struct estimate e = { .rounds = 0 };
 
-	estimate_round(&e, 32768, 32768 * MS / 10, 32768);
+	round_of(&e, 32768, 32768 * MS / 10, 32768);
 	/* Once is no pattern: the first round is longer than any other. */
 	expect_equal(estimate_judge(&e, &limits, 1, 32768), ESTIMATE_AGAIN);
-	estimate_round(&e, 32768, 32768 * MS / 10, 32000);
+	round_of(&e, 32768, 32768 * MS / 10, 32000);
 	expect_equal(estimate_judge(&e, &limits, 2, 32000), ESTIMATE_STALLED);
 	/* As many rounds as it may have, but it shrinks. */
-	estimate_round(&e, 32000, 32000 * MS / 10, 16000);
+	round_of(&e, 32000, 32000 * MS / 10, 16000);
 	expect_equal(estimate_judge(&e, &limits, 9, 16000), ESTIMATE_AGAIN);
 	expect_equal(estimate_judge(&e, &limits, 10, 16000), ESTIMATE_TOO_MANY);
 	/* A rest that fits is sent, also when the rounds are used up, or nothing shrinks. */
-	estimate_round(&e, 1000, 100 * MS, 200);
+	round_of(&e, 1000, 100 * MS, 200);
 	expect_equal(estimate_judge(&e, &limits, 9, 200), ESTIMATE_AGAIN);
 	expect_equal(estimate_judge(&e, &limits, 10, 200), ESTIMATE_STOP);
 	/* However it writes. */
-	estimate_round(&e, 100, 10 * MS, 100);
-	estimate_round(&e, 100, 10 * MS, 100);
+	round_of(&e, 100, 10 * MS, 100);
+	round_of(&e, 100, 10 * MS, 100);
 	expect_equal(estimate_judge(&e, &limits, 3, 100), ESTIMATE_STOP);
+}
+
+/* Pages that went whole and come again as deltas, and the other way round. */
+static void other_kinds(void)
+{
+	struct estimate e = { .stop.pause_ns = 10 * MS };
+
+	round_of(&e, 1000, 1000 * MS, 100);
+	expect_equal(estimate_downtime(&e, 100) / MS, 10 + 100);
+	/* A fifth of the time is work of this end, for all kinds of pages. */
+	estimate_next(&e, 0.2 * MS, 0);
+	expect_equal(estimate_downtime(&e, 100) / MS, 10 + 20);
+	estimate_next(&e, 0.2 * MS, 1);
+	expect_equal(estimate_downtime(&e, 100) / MS, 10 + 100);
+	estimate_next(&e, 0.2 * MS, 0.25);
+	expect_equal(estimate_downtime(&e, 100) / MS, 10 + 20 + 20);
+	/* Half of the pages were zeros, and whole ones are dirty. */
+	e = (struct estimate){ .stop.pause_ns = 10 * MS };
+	estimate_round(&e, &(struct estimate_round){ 1000, 500, 1000 * MS, 0, 100 });
+	estimate_next(&e, 0.2 * MS, 1);
+	expect_equal(estimate_downtime(&e, 100) / MS, 10 + 20 + 160);
+	/* All were zeros, which says nothing of whole ones, and they were fast. */
+	e = (struct estimate){ .stop.pause_ns = 10 * MS };
+	estimate_round(&e, &(struct estimate_round){ 1000, 0, 100 * MS, 0, 100 });
+	estimate_next(&e, 0.2 * MS, 1);
+	expect_equal(estimate_downtime(&e, 100) / MS, 10 + 20);
+	/* A quarter of the time went to the guest, whose speed is that of the whole round. */
+	e = (struct estimate){ .stop.pause_ns = 10 * MS };
+	estimate_round(&e, &(struct estimate_round){ 1000, 1000, 1000 * MS, 250 * MS, 100 });
+	expect_equal(estimate_downtime(&e, 100) / MS, 10 + 75);
+	expect_equal((uint64_t)e.link_rate, 1000 * PAGE);
+	expect_equal((uint64_t)e.dirty_rate, 100 * PAGE);
+	/* What the target does for pages that come later is not of this kind. */
+	expect_equal(estimate_postcopy(&e, 0) / MS, 10);
+}
+
+/* What is tried is told, and nothing is changed by it. */
+static void trying_changes_nothing(void)
+{
+	static uint8_t page[PAGE], delta[PAGE], tried[PAGE];
+	struct page_cache *cache = page_cache_create(16, 16 * PAGE);
+	size_t bytes;
+
+	require(cache);
+	memset(page, 7, sizeof(page));
+	for (int i = 0; i < 2; i++)
+		expect_equal(page_cache_try(cache, 3, page, tried, sizeof(tried)), PAGE);
+	expect(!page_cache_same(cache, 3, page));
+	expect_equal(page_cache_delta(cache, 3, page, true, delta, sizeof(delta)), 0);
+	expect_equal(page_cache_try(cache, 3, page, tried, sizeof(tried)), 0);
+	page[100] = 8;
+	bytes = page_cache_try(cache, 3, page, tried, sizeof(tried));
+	expect(bytes > 0 && bytes < 16);
+	expect(!page_cache_same(cache, 3, page));
+	expect_equal(page_cache_delta(cache, 3, page, true, delta, sizeof(delta)), bytes);
+	expect(!memcmp(delta, tried, bytes));
+	/* One that differs all over goes whole. */
+	for (unsigned int i = 0; i < PAGE; i++)
+		page[i] = i * 31 + 5;
+	expect_equal(page_cache_try(cache, 3, page, tried, 64), PAGE);
+	page_cache_destroy(cache);
 }
 
 static enum estimate_verdict play(const uint64_t *left, unsigned int rounds)
@@ -106,7 +174,7 @@ static enum estimate_verdict play(const uint64_t *left, unsigned int rounds)
 		enum estimate_verdict verdict;
 
 		/* Pages that are written before their turn comes are sent, too. */
-		estimate_round(&e, sent, sent * MS, *left);
+		round_of(&e, sent, sent * MS, *left);
 		verdict = estimate_judge(&e, &limits, round, *left);
 		if (round == rounds)
 			return verdict;
@@ -561,6 +629,8 @@ static const struct tap_test tests[] = {
 	{ "copies of guest memory are in no core dump", copies },
 	{ "rounds that shrink end when the rest fits the downtime", converges },
 	{ "a downtime is foretold of all its parts", foretells },
+	{ "a downtime is foretold of the pages that are dirty, not of those before", other_kinds },
+	{ "what a page would be sent as is tried, and nothing changed", trying_changes_nothing },
 	{ "rounds that do not shrink are a stall", stalls },
 	{ "rounds that leave much and little by turns are a stall, a burst is none", patterns },
 	{ "a delta makes of the old page the new one", deltas },
