@@ -94,14 +94,23 @@ static const struct option_spec specs[] = {
 	{ .name = NULL }
 };
 
+/* What is not known yet is left out. */
+static void put_if_known(struct json_object *event, const char *member, double unit,
+			 const char *format)
+{
+	if (json_object_object_get_ex(event, member, NULL))
+		fprintf(stderr, format, report_number(event, member) / unit);
+}
+
 static void put_progress(struct json_object *event)
 {
-	tell_to(stderr, "%s, round %lld: sent %.1f MiB, left %.1f MiB, written %.1f MiB/s, link %.1f MiB/s, downtime %.0f ms%s",
-		report_text(event, "phase"), (long long)report_number(event, "round"),
-		report_number(event, "sent_bytes") / MIB, report_number(event, "left_bytes") / MIB,
-		report_number(event, "dirty_rate") / MIB, report_number(event, "link_rate") / MIB,
-		report_number(event, "expected_downtime_ns") / 1e6,
-		report_number(event, "throttle_percent") ? ", guest slowed" : "");
+	tell_to(stderr, "%s, round %lld: sent %.1f MiB, left %.1f MiB", report_text(event, "phase"),
+		(long long)report_number(event, "round"), report_number(event, "sent_bytes") / MIB,
+		report_number(event, "left_bytes") / MIB);
+	put_if_known(event, "dirty_rate", MIB, ", written %.1f MiB/s");
+	put_if_known(event, "link_rate", MIB, ", link %.1f MiB/s");
+	put_if_known(event, "expected_downtime_ns", 1e6, ", downtime %.0f ms");
+	fputs(report_number(event, "throttle_percent") ? ", guest slowed" : "", stderr);
 }
 
 static void show(struct json_object *event, void *argument)

@@ -28,6 +28,7 @@
 #include "base/wait.h"
 #include "vm/probes.h"
 
+#define PAGE		4096u
 #define PINGS		3
 #define PROGRESS_NS	100000000ull
 #define LOAD_MAX_NS	1000000000ull	/* also if the target measured less */
@@ -47,6 +48,26 @@ void source_phase(struct source *s, enum migrate_phase phase)
 		return;
 	PROBE_MIGRATE_PHASE(phase, s->round);
 	source_progress(s, true);
+}
+
+static void put(struct json_object *event, const char *member, uint64_t value)
+{
+	json_object_object_add(event, member, json_object_new_uint64(value));
+}
+
+/* The last round's rates; of the first round, as long as it lasts, what is known by then. */
+static void put_rates(const struct source *s, struct json_object *event, uint64_t left, uint64_t now)
+{
+	const struct report_round *first = &s->report.rounds[0];
+
+	if (s->estimate.rounds) {
+		put(event, "dirty_rate", (uint64_t)s->estimate.dirty_rate);
+		put(event, "link_rate", (uint64_t)s->estimate.link_rate);
+		put(event, "expected_downtime_ns", estimate_downtime(&s->estimate, left));
+	} else if (s->report.nr_rounds && now > s->round_began_ns) {
+		put(event, "link_rate", (uint64_t)((first->pages - first->left_out) * PAGE * 1e9 /
+						   (now - s->round_began_ns)));
+	}
 }
 
 void source_progress(struct source *s, bool now)
@@ -71,15 +92,9 @@ void source_progress(struct source *s, bool now)
 	json_object_object_add(event, "phase",
 			       json_object_new_string(migrate_phase_name(s->phase)));
 	json_object_object_add(event, "round", json_object_new_int(s->round));
-	json_object_object_add(event, "sent_bytes", json_object_new_uint64(source_bytes(s)));
-	json_object_object_add(event, "left_bytes", json_object_new_uint64(left * 4096));
-	json_object_object_add(event, "dirty_rate",
-			       json_object_new_uint64((uint64_t)s->estimate.dirty_rate));
-	json_object_object_add(event, "link_rate",
-			       json_object_new_uint64((uint64_t)s->estimate.link_rate));
-	json_object_object_add(event, "expected_downtime_ns",
-			       json_object_new_uint64(s->estimate.page_ns > 0 ?
-				estimate_downtime(&s->estimate, left) : 0));
+	put(event, "sent_bytes", source_bytes(s));
+	put(event, "left_bytes", left * PAGE);
+	put_rates(s, event, left, ns);
 	json_object_object_add(event, "throttle_percent",
 			       json_object_new_int(throttle_percent()));
 	if (s->phase == MIGRATE_BROKEN && s->theirs)

@@ -152,12 +152,16 @@ move_by() {
 	gondola migrate $vm "$1" > /tmp/move.out 2>&1
 }
 
-# It is the VM's process that migrates: who only looks on may leave.
+rated() {
+	grep -q '"phase":"copy","round":1,.*"link_rate":[1-9]' /tmp/move.out
+}
+
+# It is the VM's process that migrates: who only looks on may leave.  He has seen a rate by then.
 interrupted() {
 	receive || return 1
-	gondola migrate $vm unix:/tmp/$next.sock --bandwidth 50K > /tmp/move.out 2>&1 &
+	gondola migrate $vm unix:/tmp/$next.sock --bandwidth 50K --json > /tmp/move.out 2>&1 &
 	mover=$!
-	wait_for 60 copying && kill -TERM $mover || return 1
+	wait_for 60 copying && wait_for 60 rated && kill -TERM $mover || return 1
 	wait $mover
 	[ $? = 143 ] && grep -q "is still on its way; .*migrate-cancel $vm" /tmp/move.out || return 1
 	copying && gondola migrate-cancel $vm && wait_for 60 is $vm running &&
@@ -386,6 +390,21 @@ frozen_post_copy() {
 	freeze_post_copy && lost_and_found
 }
 
+# status shows sizes as people write them, all of them; programs get bytes.
+sizes() {
+	end $vm
+	last=$((last + 1))
+	vm=v$last
+	gondola run --kernel /root/walk --append "pages=64 hot=16" --mem 8M --balloon --balloon-floor 1M \
+		--name $vm --console /tmp/$vm.log < /dev/null 2> /tmp/$vm.err &
+	wait_for 150 is $vm running && gondola status $vm > /tmp/status || return 1
+	grep -q '^memory  *8M$' /tmp/status && grep -q '^  floor  *1M$' /tmp/status &&
+		! grep '[0-9]\{7\}' /tmp/status || { sed 's/^/# /' /tmp/status; return 1; }
+	gondola status $vm --json | grep -q '"floor":1048576[,}]' || return 1
+	end $vm
+	boot 256
+}
+
 # A user who knows that the wire is dead need not wait until the ends notice.
 impatient() {
 	freeze_post_copy && wait_for 60 is $next running || return 1
@@ -545,7 +564,7 @@ echo "TAP version 13"
 tests="there_and_back suspended between_engines post_copy compressed slow_link tunnelled bad_tunnel interrupted
 	stays_paused link_cut corrupted target_killed target_full cancelled recovered
 	last_answer_lost commit_answer_lost commit_answer_lost_post_copy commit_lost taken_back
-	impatient not_twice not_twice_after_a_crash failed_json stalled source_killed own_devices"
+	impatient not_twice not_twice_after_a_crash failed_json stalled source_killed own_devices sizes"
 boot 256
 for test in ${*:-$tests}; do
 	began=$(uptime_s)

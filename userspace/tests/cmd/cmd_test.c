@@ -176,6 +176,7 @@ static const struct tap_test tests[] = {
 	{ "labels of metrics are escaped, harmless and short", metrics_labels },
 	{ "a file of metrics is replaced at once, or stays", metrics_saved_at_once },
 	{ "a log that misses what a device wrote ends a migration", precopy_log_misses },
+	{ "progress in the first round tells its rate, and nothing unknown", precopy_first_progress },
 };
 
 int main(void)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/wait.h"
 #include "migrate/source.h"
 #include "precopy_test.h"
 #include "tap.h"
@@ -13,6 +14,17 @@
 #define DEVICE		1u
 
 static bool refuses;
+
+void __wrap_control_event(const char *name, struct json_object *data);
+
+static struct json_object *event;
+
+void __wrap_control_event(const char *name, struct json_object *data)
+{
+	(void)name;
+	json_object_put(event);
+	event = data;
+}
 
 int __wrap_ioctl(int fd, unsigned long request, ...);
 
@@ -48,4 +60,32 @@ void precopy_log_misses(void)
 	expect_equal(precopy_left(&s), 0);
 	precopy_end(&s);
 	memory_destroy(&vm.memory);
+}
+
+/* The first round takes longest, and its rate is known soon; what is not known is not called 0. */
+void precopy_first_progress(void)
+{
+	struct source s = { .pages = 1000, .round = 1, .phase = MIGRATE_COPY };
+	struct report_round *round = report_round_add(&s.report);
+	struct json_object *unused;
+
+	s.round_began_ns = wait_now_ns() - 1000000000;
+	*round = (struct report_round){ .number = 1, .pages = 300, .left_out = 100 };
+	source_progress(&s, true);
+	require(event);
+	/* 200 pages in a second, or a little more. */
+	expect(report_number(event, "link_rate") <= 200 * 4096);
+	expect(report_number(event, "link_rate") > 20 * 4096);
+	expect_equal(report_number(event, "left_bytes"), 700 * 4096);
+	expect(!json_object_object_get_ex(event, "dirty_rate", &unused));
+	expect(!json_object_object_get_ex(event, "expected_downtime_ns", &unused));
+	round->ns = 1000000000;
+	round->dirtied = 50;
+	estimate_round(&s.estimate, &(struct estimate_round){ 200, 200, round->ns, 0, 50 });
+	source_progress(&s, true);
+	expect_equal(report_number(event, "link_rate"), 200 * 4096);
+	expect_equal(report_number(event, "dirty_rate"), 50 * 4096);
+	expect_equal(report_number(event, "expected_downtime_ns"), 250000000);
+	json_object_put(event);
+	event = NULL;
 }

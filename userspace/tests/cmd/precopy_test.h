@@ -4,5 +4,6 @@
 #define TESTS_CMD_PRECOPY_TEST_H
 
 void precopy_log_misses(void);
+void precopy_first_progress(void);
 
 #endif
