@@ -166,17 +166,36 @@ static void polled(struct virtio_device *device, const struct pollfd *fds, unsig
 
 /* ---- saved state -------------------------------------------------------------------- */
 
-/* Waiting frames are part of the state: for the sender they have arrived. */
+static size_t get_reset(const struct net *net, unsigned int index, uint8_t *frame)
+{
+	return net->ops->reset && index < BACKLOG ? net->ops->reset(net->backend, index, frame) : 0;
+}
+
+/*
+ * Waiting frames are part of the state: for the sender they have arrived.  Behind them
+ * come the ends of the connections that stay here.  If the guest goes on here it never sees those.
+ */
 static void save(struct virtio_device *device, struct state_writer *out)
 {
 	const struct net *net = to_net(device);
+	unsigned int resets = 0, waiting = net->waiting;
+	uint8_t reset[NET_MAX_FRAME];
+	size_t bytes;
 
+	while (get_reset(net, resets, reset))
+		resets++;
+	if (waiting > BACKLOG - resets)
+		waiting = BACKLOG - resets;
 	state_put_bytes(out, "net.mac", device->registers + VIRTIO_CONFIG, MAC_BYTES);
-	state_put(out, "net.waiting", 4, net->waiting);
-	for (unsigned int i = 0; i < net->waiting; i++) {
+	state_put(out, "net.waiting", 4, waiting + resets);
+	for (unsigned int i = 0; i < waiting; i++) {
 		const struct frame *frame = &net->backlog[(net->first + i) % BACKLOG];
 
 		state_put_bytes(out, "net.frame", frame->data, frame->bytes);
+	}
+	for (unsigned int i = 0; i < resets; i++) {
+		bytes = get_reset(net, i, reset);
+		state_put_bytes(out, "net.frame", reset, bytes);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/error.h"
 
 #define NET_MAX_FRAME	1518u	/* Ethernet with a VLAN tag, without its checksum */
@@ -19,6 +20,8 @@ struct net;
  * @polled: handle their events
  * @close: close and free it
  * @yield, @claim: see struct device_state_ops (may be NULL)
+ * @reset: put the frame into @frame that ends the guest's connection @index, of those that are lost
+ *	   with this backend; returns its bytes, 0: there are fewer (may be NULL)
  */
 struct net_backend {
 	void (*send)(void *backend, const void *frame, size_t bytes);
@@ -28,6 +31,7 @@ struct net_backend {
 	void (*close)(void *backend);
 	void (*yield)(void *backend);
 	bool (*claim)(void *backend, struct error *error);
+	size_t (*reset)(void *backend, unsigned int index, uint8_t frame[NET_MAX_FRAME]);
 };
 
 /** net_receive() - receive a frame for the guest; dropped if there is no room */

@@ -29,6 +29,8 @@ void *net_user_open(struct net *net, const char *option, bool host_loopback,
 #include <stdlib.h>
 #include <time.h>
 
+#include "net_flows.h"
+
 /**
  * struct user - a guest's network
  * @fds: the polled descriptors, while slirp sets or reads them
@@ -38,6 +40,7 @@ void *net_user_open(struct net *net, const char *option, bool host_loopback,
 struct user {
 	struct net *net;
 	Slirp *slirp;
+	struct net_flows flows;
 	struct pollfd *fds;
 	unsigned int count;
 	unsigned int room;
@@ -120,7 +123,18 @@ static void send_frame(void *backend, const void *frame, size_t bytes)
 
 	if (is_for_this_host(frame, bytes))
 		return;
+	net_flows_from_guest(&user->flows, frame, bytes);
 	slirp_input(user->slirp, frame, (int)bytes);
+}
+
+static size_t reset_user(void *backend, unsigned int index, uint8_t frame[NET_MAX_FRAME])
+{
+	const struct user *user = backend;
+
+	if (index >= user->flows.count)
+		return 0;
+	net_flows_reset(&user->flows, index, frame);
+	return NET_RESET_BYTES;
 }
 
 static void close_user(void *backend)
@@ -137,6 +151,7 @@ static ssize_t on_packet(const void *frame, size_t bytes, void *opaque)
 {
 	struct user *user = opaque;
 
+	net_flows_to_guest(&user->flows, frame, bytes);
 	net_receive(user->net, frame, bytes);
 	return bytes;
 }
@@ -173,7 +188,7 @@ void *net_user_open(struct net *net, const char *option, bool host_loopback,
 {
 	static const struct net_backend backend = {
 		.send = send_frame, .poll = poll_user, .polled = polled,
-		.close = close_user,
+		.close = close_user, .reset = reset_user,
 	};
 	/* Timers are for IPv6's router advertisements alone. */
 	static const SlirpCb callbacks = {

@@ -3,6 +3,7 @@
  * Saved virtio devices: one that is saved under way and loaded into a new one goes on; a record
  * that is cut off, of another version or with any byte changed is refused, or taken without harm.
  */
+#include <arpa/inet.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -265,6 +266,149 @@ static void net_goes_on(void)
 	offer(0, 0);
 	require(used_within(0, 1));
 	expect_equal(answer[12 + 21], 2);
+	finish();
+}
+
+/* ---- a connection that ends at sockets of the process that the guest leaves ----------------- */
+
+#define GUEST_PORT	4096u
+#define TCP_AT		(14 + 20)
+enum { FIN = 1, SYN = 2, RST = 4, PUSH = 8, ACK = 16 };
+
+static struct virtio_device *create_open_net(void)
+{
+	return net_create(&driver.memory, driver.registers,
+			  "user,host-loopback=on,mac=02:00:00:00:00:01", NULL);
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3];
+}
+
+static uint16_t checksum(const uint8_t *data, unsigned int bytes, uint32_t sum)
+{
+	for (unsigned int i = 0; i < bytes; i += 2)
+		sum += data[i] << 8 | data[i + 1];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+static void send_frame(const void *frame, unsigned int bytes)
+{
+	uint16_t next = ring_used(1)->idx + 1;
+
+	memset(guest(BUFFERS), 0, 12);
+	memcpy((uint8_t *)guest(BUFFERS) + 12, frame, bytes);
+	put_desc(1, 0, BUFFERS, 12 + bytes, 0, 0);
+	offer(1, 0);
+	require(used_within(1, next));
+}
+
+static const uint8_t *next_frame(void)
+{
+	uint16_t next = ring_used(0)->idx + 1;
+
+	put_desc(0, 0, BUFFERS + 0x1000, 2000, WRITE, 0);
+	offer(0, 0);
+	require(used_within(0, next));
+	return (uint8_t *)guest(BUFFERS + 0x1000) + 12;
+}
+
+static void send_segment(uint16_t from, uint16_t to, uint8_t flags, uint32_t sequence, uint32_t ack)
+{
+	uint8_t frame[TCP_AT + 20] = {
+		0x52, 0x55, 10, 0, 2, 2, 2, 0, 0, 0, 0, 1, 8, 0,
+		0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 2, 15, 10, 0, 2, 2,
+		from >> 8, from, to >> 8, to, sequence >> 24, sequence >> 16, sequence >> 8, sequence,
+		ack >> 24, ack >> 16, ack >> 8, ack, 0x50, flags, 0x20, 0,
+	};
+	uint16_t sum = checksum(frame + 14, 20, 0);
+
+	frame[24] = sum >> 8;
+	frame[25] = sum;
+	sum = checksum(frame + 26, 8 + 20, 6 + 20);
+	frame[TCP_AT + 16] = sum >> 8;
+	frame[TCP_AT + 17] = sum;
+	send_frame(frame, sizeof(frame));
+}
+
+/* The next segment for that port, with these flags; returns its sequence number. */
+static uint32_t await_segment(uint16_t port, uint8_t flags)
+{
+	const uint8_t *frame = next_frame();
+
+	while (frame[23] != 6 || (frame[TCP_AT + 2] << 8 | frame[TCP_AT + 3]) != port)
+		frame = next_frame();
+	expect_equal(frame[TCP_AT + 13] & ~PUSH, flags);
+	expect_equal(checksum(frame + 14, 20, 0), 0);
+	return get32(frame + TCP_AT + 4);
+}
+
+/* A connection to @server's port; returns the host's end, and what the guest waits for. */
+static int connect_guest(int server, uint16_t from, uint32_t *wanted)
+{
+	struct sockaddr_in at;
+	socklen_t bytes = sizeof(at);
+	int end;
+
+	require_equal(getsockname(server, (struct sockaddr *)&at, &bytes), 0);
+	send_segment(from, ntohs(at.sin_port), SYN, 1000, 0);
+	*wanted = await_segment(from, SYN | ACK) + 1;
+	send_segment(from, ntohs(at.sin_port), ACK, 1001, *wanted);
+	end = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+	require(end >= 0);
+	return end;
+}
+
+static int loopback_server(uint16_t *port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t bytes = sizeof(at);
+	int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	require(server >= 0 && !bind(server, (struct sockaddr *)&at, bytes) && !listen(server, 4));
+	require(!getsockname(server, (struct sockaddr *)&at, &bytes));
+	*port = ntohs(at.sin_port);
+	return server;
+}
+
+/* The guest only reads: nothing that it does would tell it that its connection is lost. */
+static void reader_is_reset(void)
+{
+	uint32_t wanted, over;
+	int server, reads, ends;
+	uint16_t port;
+
+	begin(create_open_net);
+	server = loopback_server(&port);
+	send_frame(arp, sizeof(arp));
+	reads = connect_guest(server, GUEST_PORT, &wanted);
+	/* Another one has come to its end before, and is told nothing. */
+	ends = connect_guest(server, GUEST_PORT + 1, &over);
+	close(ends);
+	expect_equal(await_segment(GUEST_PORT + 1, FIN | ACK), over);
+	send_segment(GUEST_PORT + 1, port, FIN | ACK, 1001, over + 1);
+	expect_equal(await_segment(GUEST_PORT + 1, ACK), over + 1);
+	require_equal(write(reads, "hello", 5), 5);
+	expect_equal(await_segment(GUEST_PORT, ACK), wanted);
+	send_segment(GUEST_PORT, port, ACK, 1001, wanted + 5);
+	/* A move that fails changes nothing. */
+	save();
+	require(devices_thaw(&error));
+	require_equal(write(reads, "again", 5), 5);
+	expect_equal(await_segment(GUEST_PORT, ACK), wanted + 5);
+	save();
+	replace(create_open_net);
+	load();
+	require(devices_thaw(&error));
+	expect_equal(await_segment(GUEST_PORT, RST), wanted + 10);
+	/* Nothing else was sent: the next that comes is an answer. */
+	send_frame(arp, sizeof(arp));
+	expect_equal(next_frame()[13], 6);
+	close(reads);
+	close(server);
 	finish();
 }
 
@@ -563,6 +707,7 @@ const struct test_table state_tests = TEST_TABLE(
 	{ "a disk of another size is refused", disk_of_another_size },
 	{ "a disk that is read-only now is refused", disk_now_readonly },
 	{ "a frame that waits for the guest is saved", net_goes_on },
+	{ "a connection that only reads is reset by a move", reader_is_reset },
 	{ "output that a port holds is saved, no byte lost or doubled", console_goes_on },
 	{ "output that a port holds survives freezing", console_thaws },
 	{ "saving what was loaded gives the same record", round_trip },
