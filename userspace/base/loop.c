@@ -166,9 +166,10 @@ void loop_run(struct loop *loop)
 	free(turn.fds);
 }
 
+/* Of the clock that vm_clock_ns() reads: what is due while the host sleeps comes as it wakes. */
 int loop_timer(struct loop *loop, loop_fn call, void *argument)
 {
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	if (fd < 0)
 		fail(EXIT_CODE_ERROR, "cannot make a timer: %s", strerror(errno));

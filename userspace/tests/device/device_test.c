@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 #include <linux/serial_reg.h>
@@ -393,6 +394,122 @@ static void pm_goes_on(void)
 	machine_end();
 }
 
+/* ---- the PM timer's event, while the clock goes on between any two lines -------------------- */
+
+#define TMR		1u
+#define EDGE_NS		((1ull << 31) * 1000000000 / 3579545)	/* bit 31 of the PM timer changes */
+
+/* The PM timer's is the last that is made; @armed_ns: when it strikes, 0: it does not. */
+static int timer_fd;
+static uint64_t armed_ns;
+static clockid_t timer_clock;
+
+int __real_timerfd_create(clockid_t clock, int flags);
+int __wrap_timerfd_create(clockid_t clock, int flags);
+int __real_timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old);
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old);
+
+int __wrap_timerfd_create(clockid_t clock, int flags)
+{
+	timer_clock = clock;
+	timer_fd = __real_timerfd_create(clock, flags);
+	return timer_fd;
+}
+
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
+{
+	uint64_t ns = new->it_value.tv_sec * 1000000000ull + new->it_value.tv_nsec;
+
+	if (fd == timer_fd)
+		armed_ns = ns ? machine.now_ns + ns : 0;
+	return __real_timerfd_settime(fd, flags, new, old);
+}
+
+/* The time comes for which the timer was set, whatever the real clock says. */
+static void run_armed_timer(void)
+{
+	const struct loop *loop = &machine.vm.device_loop;
+
+	if (machine.now_ns < armed_ns)
+		machine.now_ns = armed_ns;
+	for (unsigned int i = 0; i < loop->room; i++)
+		if (loop->sources[i].fd == timer_fd)
+			loop->sources[i].call(loop->sources[i].argument, timer_fd, POLLIN);
+}
+
+/* The guest hears of the change at @edge, however the clock goes on, and not much later. */
+static void expect_event(uint64_t edge, const char *what)
+{
+	for (int turns = 0; turns < 3 && !machine.lines[SCI_IRQ] && armed_ns; turns++)
+		run_armed_timer();
+	tap_check(machine.lines[SCI_IRQ] == 1, false, "%s, %llu ns a look: the event is lost", what,
+		  (unsigned long long)machine.step_ns);
+	tap_check(machine.now_ns < edge + 2000 + 20 * machine.step_ns, false,
+		  "%s, %llu ns a look: the event is late", what, (unsigned long long)machine.step_ns);
+}
+
+/* A machine of which the next change is @before_ns away. */
+static uint64_t begin_before_edge(uint64_t step_ns, uint64_t before_ns)
+{
+	uint64_t edge;
+
+	machine_start();
+	edge = machine.now_ns + EDGE_NS;
+	machine.now_ns = edge - before_ns;
+	machine.step_ns = step_ns;
+	armed_ns = 0;
+	return edge;
+}
+
+static void pm_event_at(uint64_t step_ns, uint64_t before_ns)
+{
+	uint64_t edge = begin_before_edge(step_ns, before_ns);
+
+	out(PM1_EVENT_PORT + 2, TMR, 2);
+	expect_event(edge, "enabled");
+	/* What comes before the flag is cleared is cleared with it; what comes during the write is not. */
+	machine.now_ns = edge + EDGE_NS - before_ns - step_ns;
+	out(PM1_EVENT_PORT, TMR, 2);
+	expect_event(edge + EDGE_NS, "cleared");
+	/* Off and on again, and cleared in the same write. */
+	out(PM1_EVENT_PORT + 2, 0, 2);
+	expect_equal(machine.lines[SCI_IRQ], 0);
+	machine.now_ns = edge + 2 * EDGE_NS - before_ns - step_ns;
+	out(PM1_EVENT_PORT, TMR << 16 | TMR, 4);
+	expect_event(edge + 2 * EDGE_NS, "enabled and cleared");
+	machine_end();
+	/* While the machine stands still nothing is told, and afterwards it is. */
+	edge = begin_before_edge(step_ns, before_ns);
+	out(PM1_EVENT_PORT + 2, TMR, 2);
+	devices_freeze();
+	run_armed_timer();
+	require(devices_thaw(&error));
+	expect_event(edge, "frozen");
+	machine_end();
+	edge = begin_before_edge(step_ns, before_ns);
+	out(PM1_EVENT_PORT + 2, TMR, 2);
+	/* A read of the timer or of the flags takes no event away. */
+	for (int i = 0; i < 4; i++)
+		in(PM_TIMER_PORT, 4);
+	in(PM1_EVENT_PORT, 4);
+	expect_event(edge, "read");
+	machine_end();
+}
+
+/* Also where the edge passes before, between and behind the looks that a write takes. */
+static void pm_event_is_not_lost(void)
+{
+	static const uint64_t steps[] = { 0, 1, 139, 279, 280, 1000, 100000 };
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		for (uint64_t looks = 0; looks < 8; looks++) {
+			pm_event_at(steps[i], looks * steps[i] + 1);
+			pm_event_at(steps[i], looks * steps[i] + steps[i] / 2 + 300);
+		}
+	/* It counts what the machine's clock counts, also while the host sleeps. */
+	expect_equal(timer_clock, CLOCK_BOOTTIME);
+}
+
 static void keyboard_goes_on(void)
 {
 	machine_start();
@@ -626,6 +743,7 @@ static const struct tap_test tests[] = {
 	{ "a second begins when the timer says so", rtc_seconds },
 	{ "no period is lost, however often registers are written", rtc_periods },
 	{ "the PM timer goes on where it was", pm_goes_on },
+	{ "the PM timer's event is not lost while it is armed", pm_event_is_not_lost },
 	{ "a saved keyboard controller goes on", keyboard_goes_on },
 	{ "records cut off, of another version, of unknown devices are refused", cut_off },
 	{ "wrong values are refused by name", wrong_values },

@@ -37,7 +37,7 @@ void vm_debug_exit(struct vm *vm, uint32_t value)
 uint64_t vm_clock_ns(struct vm *vm)
 {
 	(void)vm;
-	return machine.now_ns;
+	return machine.now_ns += machine.step_ns;
 }
 
 void gondola_irq_line(int vm, uint32_t gsi, bool level)

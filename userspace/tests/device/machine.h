@@ -13,6 +13,7 @@
  * @lines: levels as last driven
  * @driven: how often each was
  * @now_ns: the VM's clock
+ * @step_ns: how far it goes whenever it is read
  * @output: what the guest wrote to its console
  * @more: how often the device asked for more input
  */
@@ -21,6 +22,7 @@ struct machine {
 	int lines[GONDOLA_NR_GSI];
 	unsigned int driven[GONDOLA_NR_GSI];
 	uint64_t now_ns;
+	uint64_t step_ns;
 	char output[256];
 	unsigned int printed;
 	bool full;			/* the console's reader stands still */
