@@ -27,6 +27,7 @@
 #include "base/wait.h"
 #include "vm/probes.h"
 
+#define REHEARSALS	3u
 #define PAGE		4096u
 #define KHZ_TOLERANCE	2000u		/* the same as the module's */
 #define GREETING_MS	10000		/* a source sends all of it at once */
@@ -355,11 +356,25 @@ static uint64_t rehearse(struct target *target)
 	return wait_now_ns() - began;
 }
 
+/* The shortest: it is another program's turn now and then, and a guest's that will stand by then. */
+static uint64_t least(struct target *target, uint64_t (*rehearsal)(struct target *target))
+{
+	uint64_t least_ns = UINT64_MAX;
+
+	for (unsigned int i = 0; i < REHEARSALS; i++) {
+		uint64_t ns = rehearsal(target);
+
+		if (ns < least_ns)
+			least_ns = ns;
+	}
+	return least_ns;
+}
+
 static bool say_ready(struct target *target)
 {
 	struct wire_ready ready = {
 		.protocol = WIRE_PROTOCOL, .flags = fetch_possible(target) ? WIRE_READY_POSTCOPY : 0,
-		.load_ns = rehearse(target), .absent_ns = fetch_rehearse(target),
+		.load_ns = least(target, rehearse), .absent_ns = least(target, fetch_rehearse),
 	};
 
 	if (target->vm->memory.bytes != target->hello.memory)

@@ -50,8 +50,8 @@ foretold() {
 # Only where time is counted in instructions (check --icount): elsewhere a busy computer counts.
 # The target, which takes whole pages, shares the only processor with the guest until that stands.
 foreseen() {
-	foretold 3 && foretold 3 --compress 1 && foretold 4 --delta off && foretold 3 --postcopy &&
-		foretold 3 --postcopy --bandwidth 512K
+	foretold 3 && foretold 3 --compress 1 && foretold 4 --delta off && foretold 4 --postcopy &&
+		foretold 4 --postcopy --bandwidth 512K
 }
 
 compressed() {
@@ -398,9 +398,9 @@ sizes() {
 	gondola run --kernel /root/walk --append "pages=64 hot=16" --mem 8M --balloon --balloon-floor 1M \
 		--name $vm --console /tmp/$vm.log < /dev/null 2> /tmp/$vm.err &
 	wait_for 150 is $vm running && gondola status $vm > /tmp/status || return 1
-	grep -q '^memory  *8M$' /tmp/status && grep -q '^  floor  *1M$' /tmp/status &&
+	grep -q '^memory  *8M$' /tmp/status && grep -q '^  keep  *1M$' /tmp/status &&
 		! grep '[0-9]\{7\}' /tmp/status || { sed 's/^/# /' /tmp/status; return 1; }
-	gondola status $vm --json | grep -q '"floor":1048576[,}]' || return 1
+	gondola status $vm --json | grep -q '"keep":1048576[,}]' || return 1
 	end $vm
 	boot 256
 }
