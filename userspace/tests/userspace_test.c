@@ -592,7 +592,7 @@ static void memory_empty_pages(void)
 static void memory_shared(void)
 {
 	struct guest_memory memory;
-	uint64_t bits[1] = { 1 };
+	uint64_t bits[8] = { 1 };
 	uint8_t *theirs;
 
 	require_equal(memory_create_bare(&memory, 2 << 20, true), 0);
