@@ -15,8 +15,18 @@
 #define IDT		(TABLES + 7 * PAGE)
 #define GDT		(TABLES + 8 * PAGE)
 #define CODE_BYTES	PAGE
+#define TSS		(GDT + 0x400)
+#define KERNEL_STACK	0x28000u
+#define USER_CS		0x33u
+#define USER_SS		0x3bu
 
-enum mode { REAL, UNPAGED, PAGED32, PAE, LONG, MODES };
+/* USER: a program of a 64-bit guest. */
+enum mode { REAL, UNPAGED, PAGED32, PAE, LONG, USER, MODES };
+
+static bool is_long(enum mode mode)
+{
+	return mode == LONG || mode == USER;
+}
 
 /* Means the same, or something, in 16, 32 and 64 bits. */
 #define PIECE(text)	{ sizeof(text) - 1, text }
@@ -112,14 +122,14 @@ static void make_tables(struct random *r, uint8_t *tables, enum mode mode)
 		narrow[0] = (TABLES + PAGE) | 7;
 		for (uint32_t i = 0; i < 1024; i++)
 			narrow[1024 + i] = i << 12 | 7;
-	} else if (mode == PAE || mode == LONG) {
-		uint32_t first = mode == LONG ? 1024 : 512;
+	} else if (mode == PAE || is_long(mode)) {
+		uint32_t first = is_long(mode) ? 1024 : 512;
 
-		if (mode == LONG)
+		if (is_long(mode))
 			wide[0] = (TABLES + PAGE) | 7;
 		for (uint32_t i = 0; i < 4; i++)
 			wide[first - 512 + i] = (TABLES + (first / 512 + i) * PAGE) |
-						(mode == LONG ? 7 : 1);
+						(is_long(mode) ? 7 : 1);
 		for (uint32_t i = 0; i < 4 * 512; i++)
 			wide[first + i] = ((uint64_t)i << 21) | 0x87;
 	}
@@ -136,7 +146,7 @@ static void make_descriptors(struct random *r, uint8_t *tables, enum mode mode)
 {
 	uint32_t *gate = (uint32_t *)(tables + IDT - TABLES);
 	uint64_t *gdt = (uint64_t *)(tables + GDT - TABLES);
-	uint32_t step = mode == LONG ? 4 : 2;
+	uint32_t step = is_long(mode) ? 4 : 2;
 
 	for (uint32_t i = 0; i < 256; i++) {
 		uint32_t handler = CODE + below(r, CODE_BYTES);
@@ -148,9 +158,15 @@ static void make_descriptors(struct random *r, uint8_t *tables, enum mode mode)
 		gate[i * step] = 0x10 << 16 | (handler & 0xffff);
 		gate[i * step + 1] = (handler & 0xffff0000) | 0x8e00 | below(r, 2) << 8;
 	}
-	gdt[2] = mode == LONG ? 0x00af9b000000ffff : 0x00cf9b000000ffff;
+	gdt[2] = is_long(mode) ? 0x00af9b000000ffff : 0x00cf9b000000ffff;
 	gdt[3] = 0x00cf93000000ffff;
-	gdt[4] = 0x00008b0000000067 | (uint64_t)(GDT + 0x400) << 16;
+	gdt[4] = 0x00008b0000000067 | (uint64_t)TSS << 16;
+	if (mode != USER)
+		return;
+	gdt[USER_CS / 8] = 0x00affb000000ffff;
+	gdt[USER_SS / 8] = 0x00cff3000000ffff;
+	/* RSP0 */
+	*(uint32_t *)(tables + TSS - TABLES + 4) = KERNEL_STACK;
 }
 
 static void set_registers(struct random *r, struct gondola_rec_regs *regs,
@@ -167,7 +183,7 @@ static void set_registers(struct random *r, struct gondola_rec_regs *regs,
 			.limit = mode == REAL ? 0xffff : ~0u,
 			.ar = mode == REAL ? 0x93 : 0xc093,
 		};
-	sregs->seg[GONDOLA_CS].ar = mode == REAL ? 0x9b : mode == LONG ? 0xa09b : 0xc09b;
+	sregs->seg[GONDOLA_CS].ar = mode == REAL ? 0x9b : is_long(mode) ? 0xa09b : 0xc09b;
 	sregs->seg[GONDOLA_CS].selector = mode == REAL ? CODE >> 4 : 0x10;
 	sregs->seg[GONDOLA_CS].base = mode == REAL ? CODE : 0;
 	sregs->seg[GONDOLA_TR] = (struct gondola_segment){ .limit = 0x67, .ar = 0x8b,
@@ -180,8 +196,24 @@ static void set_registers(struct random *r, struct gondola_rec_regs *regs,
 	sregs->cr0 = mode == REAL ? 0x10 : mode == UNPAGED ? 0x11 : 0x80010011;
 	/* The same tables may be seen at another place, or will be. */
 	sregs->cr3 = TABLES + (one_in(r, 4) ? any_place(r) : 0);
-	sregs->cr4 = mode == PAGED32 ? 0x10 : mode == PAE || mode == LONG ? 0x20 : 0;
-	sregs->efer = mode == LONG ? 0x500 : 0;
+	sregs->cr4 = mode == PAGED32 ? 0x10 : mode == PAE || is_long(mode) ? 0x20 : 0;
+	sregs->efer = is_long(mode) ? 0x500 : 0;
+}
+
+/* As a kernel has it that lets its programs compute: FPU and SYSCALL are there, interrupts come. */
+static void make_user(struct gondola_rec_regs *regs, struct gondola_rec_sregs *sregs)
+{
+	for (int i = GONDOLA_ES; i <= GONDOLA_GS; i++)
+		sregs->seg[i] = (struct gondola_segment){ .ar = GONDOLA_AR_UNUSABLE };
+	sregs->seg[GONDOLA_CS].ar = 0xa0fb;
+	sregs->seg[GONDOLA_CS].selector = USER_CS;
+	sregs->seg[GONDOLA_SS] = (struct gondola_segment){
+		.selector = USER_SS, .limit = ~0u, .ar = 0xc0f3,
+	};
+	sregs->cr0 |= 0x20;		/* NE */
+	sregs->cr4 |= 0x600;		/* OSFXSR, OSXMMEXCPT */
+	sregs->efer |= 1;		/* SCE */
+	regs->rflags |= 0x200;
 }
 
 static void set_state(struct worker *w, int fd, enum mode mode)
@@ -220,6 +252,8 @@ static void set_state(struct worker *w, int fd, enum mode mode)
 		.type = GONDOLA_REC_SREGS, .version = 1, .bytes = sizeof(state->sregs),
 	};
 	set_registers(&w->random, &state->regs, &state->sregs, mode);
+	if (mode == USER)
+		make_user(&state->regs, &state->sregs);
 	arg.bytes = sizeof(*state);
 	do_ioctl(w, fd, GONDOLA_SET_STATE, &arg, sizeof(arg), "SET_STATE to run");
 }
