@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The engine on the shadow of an unpaged guest: execution, TLB and cached code, exits. */
 #include <kunit/test.h>
+#include <linux/sizes.h>
+#include "host/compat.h"
 #include "interp.h"
 #include "mmu/test_world.h"
 #include "x86/control.h"
@@ -193,6 +195,88 @@ static void rows_that_change(struct kunit *test)
 	w->vcpu.regs.gpr[R_RAX] = 5;
 	KUNIT_ASSERT_EQ(test, run(w, CODE + 6, &exit), GONDOLA_REASON_HLT);
 	KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX] & 0xff, 7);
+}
+
+/* Blocks of 16 bytes: ADD of a number, JMP to the next one; the last one halts. */
+#define MANY_AT		0x20000u
+#define MANY_BLOCKS	(INTERP_BLOCKS + INTERP_BLOCKS / 2)
+#define MANY_BYTES	16u
+
+static void put_many(struct world *w)
+{
+	static const u8 block[MANY_BYTES] = { 0x05, 0, 0, 0, 0, 0xe9, MANY_BYTES - 10 };
+	unsigned int i;
+
+	for (i = 0; i < MANY_BLOCKS; i++)
+		memcpy((u8 *)world_u64(w, MANY_AT + i * MANY_BYTES), block, sizeof(block));
+	*(u8 *)world_u64(w, MANY_AT + i * MANY_BYTES) = 0xf4;
+}
+
+/* Until HLT, with as many turns of the host as it takes. */
+static u32 run_many(struct world *w, struct gondola_exit *exit)
+{
+	u32 reason = run(w, MANY_AT, exit);
+	unsigned int turns;
+
+	for (turns = 0; reason == GONDOLA_REASON_COUNT && turns < 8; turns++)
+		reason = run(w, w->vcpu.regs.rip, exit);
+	return reason;
+}
+
+/*
+ * A guest with more code than there are places for: what is remembered of it has a bound, and it
+ * runs what stands there, whoever has changed it since, in blocks that push one another out.
+ */
+static void more_code_than_places(struct kunit *test)
+{
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+	unsigned int pass, i;
+	u32 sum = 0;
+
+	KUNIT_EXPECT_LE(test, sizeof(struct interp_vcpu), SZ_4M);
+	enter_long_mode(w);
+	put_many(w);
+	for (pass = 1; pass <= 4; pass++) {
+		for (i = pass % 3; i < MANY_BLOCKS; i += 3) {
+			u8 *at = (u8 *)world_u64(w, MANY_AT + i * MANY_BYTES) + 1;
+
+			sum += pass * i - get_unaligned((u32 *)at);
+			put_unaligned(pass * i, (u32 *)at);
+		}
+		w->vcpu.regs.gpr[R_RAX] = 0;
+		KUNIT_ASSERT_EQ(test, run_many(w, &exit), GONDOLA_REASON_HLT);
+		KUNIT_EXPECT_EQ(test, (u32)w->vcpu.regs.gpr[R_RAX], sum);
+	}
+}
+
+/* A page of code in another frame: nothing of the old one runs, and back again. */
+static void code_that_moves(struct kunit *test)
+{
+	static const u8 code[] = {
+		0x83, 0xc0, 0x01,		/* add $1, %eax */
+		0x83, 0xc0, 0x01,
+		0xf4,
+	};
+	const u64 rights = PT_P | PT_W | PT_U | PT_A | PT_D;
+	struct world *w = test->priv;
+	struct gondola_exit exit;
+	unsigned int i;
+
+	enter_long_mode(w);
+	for (i = 0; i < 4; i++) {
+		u8 *at = (u8 *)world_u64(w, 0x20000 + i * GONDOLA_PAGE_SIZE);
+
+		memcpy(at, code, sizeof(code));
+		at[5] = 16 * i;
+	}
+	for (i = 0; i < 16; i++) {
+		*world_u64(w, 0x13000 + 0x60 * 8) = (0x20000 + i % 4 * GONDOLA_PAGE_SIZE) | rights;
+		world_invlpg(w, 0x60000);
+		w->vcpu.regs.gpr[R_RAX] = 0;
+		KUNIT_ASSERT_EQ(test, run(w, 0x60000, &exit), GONDOLA_REASON_HLT);
+		KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX], 1 + 16 * (i % 4));
+	}
 }
 
 /* STI and MOV SS act for one instruction, also within a row.  The next instruction clears RF. */
@@ -589,6 +673,8 @@ static struct kunit_case interp_cases[] = {
 	KUNIT_CASE(leaves_in_time),
 	KUNIT_CASE(code_that_changes),
 	KUNIT_CASE(rows_that_change),
+	KUNIT_CASE(more_code_than_places),
+	KUNIT_CASE(code_that_moves),
 	KUNIT_CASE(rows_keep_order),
 	KUNIT_CASE(rows_cross_pages),
 	KUNIT_CASE(remembers_until_told),
