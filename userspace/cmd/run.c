@@ -58,7 +58,7 @@ static void take_console(void *to, const char *option, const char *value)
 	struct run_options *options = to;
 
 	if (!*value)
-		fail(EXIT_CODE_USAGE, "%s: is \"\" where the console shall go?", option);
+		fail(EXIT_CODE_USAGE, "%s: it is \"stdio\", \"pty\" or a file", option);
 	options->console = value;
 }
 
