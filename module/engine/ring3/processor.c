@@ -85,7 +85,7 @@ static void hold(struct ring3_area *area, const struct ring3_user *user)
 	write_fs_base(user->fs_base);
 	wrmsrq(MSR_KERNEL_GS_BASE, user->gs_base);
 	/* Another monitor leaves its guest's in the processor until the next user mode. */
-	wrmsrq(MSR_STAR, (u64)__USER32_CS << 48 | (u64)__KERNEL_CS << 32);
+	wrmsr(MSR_STAR, 0, __USER32_CS << 16 | __KERNEL_CS);
 	wrmsrq(MSR_LSTAR, area->base + (ring3_syscall - ring3_text));
 	wrmsrq(MSR_CSTAR, area->base + (ring3_syscall32 - ring3_text));
 	wrmsrq(MSR_SYSCALL_MASK, SYSCALL_FLAGS);
