@@ -111,14 +111,20 @@ static struct dirty_estimate play(const struct dirty_curve *curve, double memory
 
 	while (verdict == ESTIMATE_AGAIN) {
 		double seconds = sent / rate;
+		struct estimate_round round;
 
 		/* Each page is sent when its turn comes: left is what was written since then, ... */
 		left = fmin(dirty_between(curve, 0, seconds) * PAGE_BYTES, memory);
 		result.rounds++;
 		result.seconds += seconds;
 		result.bytes += sent;
-		estimate_round(&rounds, (uint64_t)(sent / PAGE_BYTES), (uint64_t)(seconds * 1e9),
-			       (uint64_t)(left / PAGE_BYTES));
+		round = (struct estimate_round){
+			.pages = (uint64_t)(sent / PAGE_BYTES),
+			.whole = sent / PAGE_BYTES,
+			.ns = (uint64_t)(seconds * 1e9),
+			.dirtied = (uint64_t)(left / PAGE_BYTES),
+		};
+		estimate_round(&rounds, &round);
 		verdict = estimate_judge(&rounds, &limits, result.rounds,
 					 (uint64_t)(left / PAGE_BYTES));
 		if (verdict == ESTIMATE_STOP)
