@@ -271,7 +271,9 @@ static void code_that_moves(struct kunit *test)
 		at[5] = 16 * i;
 	}
 	for (i = 0; i < 16; i++) {
-		*world_u64(w, 0x13000 + 0x60 * 8) = (0x20000 + i % 4 * GONDOLA_PAGE_SIZE) | rights;
+		u64 entry = (0x20000 + i % 4 * GONDOLA_PAGE_SIZE) | rights;
+
+		KUNIT_ASSERT_EQ(test, gondola_gpa_write(&w->vcpu, 0x13000 + 0x60 * 8, &entry, 8), 0);
 		world_invlpg(w, 0x60000);
 		w->vcpu.regs.gpr[R_RAX] = 0;
 		KUNIT_ASSERT_EQ(test, run(w, 0x60000, &exit), GONDOLA_REASON_HLT);
