@@ -46,9 +46,6 @@ said "the page tables of its address" "physical 0x[0-9a-f]+, in a page of 0x1000
 said "the vCPU's exits" "exception module|interpret"
 said "a watchpoint" "^New value = "
 said "what the kernel's addresses map to" "^ffffffff[0-9a-f]+-ffffffff[0-9a-f]+ [0-9a-f]+ --?-?x?|^ffffffff.* -"
-# The emulated machine's processor has AVX; ring3 offers none.
-[ "$1" = ring3 ] || said "registers of AVX" "^ymm1 .*v8_int32"
-[ "$1" = ring3 ] || said "a register of AVX that is written" "= 0x1234567"
 said "it is detached" "detached"
 
 # What the guest holds, in a file: its kernel describes itself, and GDB reads its text there.

@@ -15,9 +15,6 @@ stepi
 monitor exits
 delete
 print $xmm0.uint128
-info registers ymm1
-set var $ymm1.v8_int32[7] = 0x1234567
-print/x $ymm1.v8_int32[7]
 watch -location *(unsigned long *)($rsp - 8)
 continue
 delete
