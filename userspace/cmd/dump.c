@@ -85,7 +85,7 @@ const struct command command_dump = {
 	.summary = "write a guest's memory and registers to a file",
 	.usage = "NAME FILE [--json]",
 	.about =
-"FILE is an ELF core that gdb and crash open. It has the registers of each vCPU, all memory by "
+"FILE is an ELF core for gdb and crash. It has the registers of each vCPU, all memory by "
 "physical address, and by virtual address what a 64-bit kernel has mapped in its half. Pages that the "
 "guest never used or gave back are holes, so the file takes less room than its size says.\n"
 "If the guest's kernel describes itself, as Linux does with VMCOREINFO, the description is in the file: "
