@@ -39,7 +39,8 @@ static void pairing(unsigned int driver)
 	vm_mem(&vm, &total, &available);
 	before = touch_all(&vm);
 	expect(!strcmp(vm_balloon(&vm, &request), "reached"));
-	expect_equal(vm.guest.held, request.size);
+	/* The guest's kernel may move a page of the stock driver's: its new place is given first. */
+	expect(vm.guest.held >= request.size && vm.guest.held <= request.size + (driver ? 4096 : 0));
 	fall = before - vm_rss(&vm);
 	expect(fall >= request.size / 100 * 95);
 	vm_mem(&vm, &total_now, &available_now);
