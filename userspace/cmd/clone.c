@@ -328,7 +328,7 @@ static int run_clone(int argc, char **argv)
 		fail(EXIT_CODE_USAGE, "clone: what is the new VM's name? (see gondola help clone)");
 	job.name = options.name;
 	registry_put(&vm);
-	/* Nobody starts it meanwhile. */
+	/* The lock keeps the template from being started meanwhile. */
 	launch_lock(job.name);
 	launch_check_state(&command_clone, job.name);
 	claim_new();

@@ -133,7 +133,7 @@ static void code_that_changes(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_HLT);
 		KUNIT_EXPECT_EQ(test, w->vcpu.regs.gpr[R_RAX] & 0xff, i);
 	}
-	/* Somebody else writes, unknown to the engine. */
+	/* Change the code behind the engine's back. */
 	w->memory[CODE + 6] = 0x40;			/* inc %eax */
 	w->memory[CODE + 7] = 0x90;
 	w->vcpu.regs.gpr[R_RAX] = 1;
@@ -579,7 +579,7 @@ static void breakpoints_of_a_debugger(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vcpu->regs.rip, CODE + 2);
 	KUNIT_EXPECT_EQ(test, exit.exception.dr6, 2ull);
 	KUNIT_EXPECT_EQ(test, vcpu->dr7, DR7_FIXED | 1);
-	/* What the guest writes meanwhile takes effect when the debugger is gone. */
+	/* The guest's own writes meanwhile take effect when the debugger has detached. */
 	KUNIT_ASSERT_EQ(test, gondola_set_dr(vcpu, 0, CODE), 0);
 	KUNIT_ASSERT_EQ(test, gondola_set_dr(vcpu, 7, 2), 0);
 	KUNIT_ASSERT_EQ(test, run(w, CODE, &exit), GONDOLA_REASON_EXCEPTION);

@@ -341,7 +341,7 @@ static void test_held(struct guest *guest)
 	      RING3_EXCEPTION);
 }
 
-/* What another monitor left of its guest's in the processor: SYSCALL would keep TF, and IF. */
+/* Another monitor left its guest's mask in the processor: SYSCALL would keep TF and IF. */
 static void test_stale_mask(struct guest *guest)
 {
 	enum ring3_why why;

@@ -152,7 +152,7 @@ static bool has_two_lines(void)
 	return first && strchr(first + 1, '\n');
 }
 
-/* What comes of a request with this descriptor, which is closed, or -1. */
+/* Send a request with this descriptor, or none if it is -1, and close that; the answer is in output. */
 static void ask(const char *request, int fd)
 {
 	int control = line_socket_connect(file("run/vm1.control"), 3000), unused = -1;
@@ -242,7 +242,7 @@ static void dumped(void)
 	EXPECT_RUN(0, "pages hold something; no kernel in it", "dump", "vm1", file("core"));
 	expect_core("core");
 	expect_state("running");
-	/* What was there stays until the new one is complete. */
+	/* The old file stays until the new one is complete. */
 	fd = open(file("core"), O_WRONLY | O_TRUNC | O_CLOEXEC);
 	require_equal(write(fd, "older", 5), 5);
 	close(fd);
