@@ -152,7 +152,7 @@ static bool has_two_lines(void)
 	return first && strchr(first + 1, '\n');
 }
 
-/* Send a request with this descriptor, or none if it is -1, and close that; the answer is in output. */
+/* Send a request with @fd, unless that is -1, and close it; the answer is in output. */
 static void ask(const char *request, int fd)
 {
 	int control = line_socket_connect(file("run/vm1.control"), 3000), unused = -1;
