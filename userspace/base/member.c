@@ -3,6 +3,20 @@
 
 #include "member.h"
 
+/* json-c 0.18 refuses each byte above 0x7f when it is strict (its issue 892). */
+#define TAKES_ASCII_ALONE	(18 << 8)
+
+struct json_tokener *member_tokener(int depth, int flags)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(depth);
+
+	if (tokener)
+		json_tokener_set_flags(tokener, flags | JSON_TOKENER_VALIDATE_UTF8 |
+				       (json_c_version_num() == TAKES_ASCII_ALONE ? 0 :
+					JSON_TOKENER_STRICT));
+	return tokener;
+}
+
 static struct json_object *find(struct json_object *object, const char *name, json_type type)
 {
 	struct json_object *value;

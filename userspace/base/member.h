@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Members of a JSON object from another process.  Any member may be missing or have a wrong type;
+ * JSON from another process.  Any member of an object may be missing or have a wrong type;
  * @object may be NULL, or no object.
  */
 #ifndef BASE_MEMBER_H
@@ -10,6 +10,12 @@
 #include <stdint.h>
 #include <json-c/json.h>
 
+/**
+ * member_tokener() - a strict parser of UTF-8, or NULL without memory
+ * @depth: how many objects and arrays may stand in one another
+ * @flags: further ones, as JSON_TOKENER_ALLOW_TRAILING_CHARS
+ */
+struct json_tokener *member_tokener(int depth, int flags);
 /** member_string() - get a string without a NUL in it, or @otherwise */
 const char *member_string(struct json_object *object, const char *name, const char *otherwise);
 /** member_number() - get a whole number, or @otherwise */

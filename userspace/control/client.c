@@ -85,12 +85,11 @@ static int read_more(struct control_link *link, int64_t deadline)
 /* The VM is untrusted: depth and length are bounded, and a NUL does not end a line. */
 static struct json_object *parse_line(const char *line, size_t bytes)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
+	struct json_tokener *tokener = member_tokener(JSON_DEPTH, 0);
 	struct json_object *object = NULL;
 
 	if (!tokener)
 		return NULL;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	if (!memchr(line, 0, bytes))
 		object = json_tokener_parse_ex(tokener, line, (int)bytes);
 	json_tokener_free(tokener);

@@ -18,6 +18,7 @@
 #include "sandbox/keeper.h"
 #include "base/error.h"
 #include "base/line_socket.h"
+#include "base/member.h"
 #include "base/tell.h"
 #include "base/wait.h"
 #include "vm/vm.h"
@@ -307,14 +308,12 @@ static void dispatch(struct control_request *request)
 /* Returns the mistake in a line, or NULL and the request. */
 static const char *parse(const char *line, size_t bytes, struct control_request *request)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
+	struct json_tokener *tokener = member_tokener(JSON_DEPTH, JSON_TOKENER_ALLOW_TRAILING_CHARS);
 	struct json_object *command;
 	const char *wrong = NULL;
 
 	if (!tokener)
 		return "out of memory";
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
-			       JSON_TOKENER_ALLOW_TRAILING_CHARS);
 	/* The newline ends numbers too, so the object is complete here. */
 	request->in = json_tokener_parse_ex(tokener, line, (int)bytes);
 	if (!request->in)
