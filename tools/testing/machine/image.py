@@ -20,6 +20,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUSYBOX = "/bin/busybox"
+PROGRAMS = [os.path.join(HERE, name + ".c") for name in ("agent", "wire", "pulse")]
 DIRECTORIES = ("bin", "boot", "dev", "etc", "lib", "lib64", "machine", "output", "proc", "root",
                "run", "sbin", "sys", "tmp", "usr", "usr/bin", "usr/sbin", "var")
 
@@ -158,11 +159,13 @@ def bzimage(directory):
 class StockKernel:
     """The unpacked linux-image package that belongs to the installed headers."""
 
-    def __init__(self, directory, version):
+    def __init__(self, directory, version, builtin=None):
+        """@builtin: the list of what is built in, where the package of the kernel does not have it."""
         self.directory = directory
         self.release = version
         self.vmlinuz = os.path.join(directory, "boot", "vmlinuz-" + version)
         self.modules = os.path.join(directory, "lib", "modules", version)
+        self.builtin = builtin or os.path.join(self.modules, "modules.builtin")
 
     def module_files(self, names):
         """The files of modules and of what they depend on, relative to self.modules."""
@@ -172,10 +175,9 @@ class StockKernel:
                 path, _, rest = line.partition(":")
                 name = os.path.basename(path).split(".")[0].replace("-", "_")
                 depends[name] = [path] + rest.split()
-        builtin = os.path.join(self.modules, "modules.builtin")
-        # The packages of 7.3 do not have it.
-        if os.path.exists(builtin):
-            with open(builtin, encoding="ascii") as f:
+        # The packages of 7.3 have it with the headers alone.
+        if os.path.exists(self.builtin):
+            with open(self.builtin, encoding="ascii") as f:
                 depends.update((os.path.basename(path).split(".")[0].replace("-", "_"), []) for path in f)
         files = []
         for name in names:
@@ -225,13 +227,12 @@ class Cache:
     def base(self):
         """The cpio with busybox and its applets, and the machine's agent."""
         digest = hashlib.sha256()
-        agent = os.path.join(HERE, "agent.c")
-        for path in (BUSYBOX, agent, os.path.join(HERE, "wire.c"), os.path.abspath(__file__)):
+        for path in (BUSYBOX, *PROGRAMS, os.path.abspath(__file__)):
             if not os.path.exists(path):
                 raise ImageError("%s is missing: run tools/testing/machine/packages" % path)
             with open(path, "rb") as f:
                 digest.update(f.read())
-        return self.get("base-%s" % digest.hexdigest()[:16], lambda entry: make_base(entry, agent))
+        return self.get("base-%s" % digest.hexdigest()[:16], make_base)
 
 
 def unpack_kernel(entry, version, package):
@@ -264,9 +265,9 @@ def settle(entry, version):
         env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/sbin:/usr/sbin"})
 
 
-def make_base(entry, agent_source):
+def make_base(entry):
     os.mkdir(entry)
-    for source in (agent_source, os.path.join(HERE, "wire.c")):
+    for source in PROGRAMS:
         program = os.path.join(entry, os.path.splitext(os.path.basename(source))[0])
         run("gcc", "-static", "-O2", "-s", "-Wall", "-o", program, source)
     with open(os.path.join(entry, "busybox.cpio"), "wb") as out:
@@ -306,6 +307,9 @@ def add_modules(cpio, stock, names):
     with open(os.path.join(stock.modules, "modules.dep"), encoding="ascii") as f:
         lines = [line for line in f if line.partition(":")[0] in wanted]
     cpio.data(prefix + "/modules.dep", "".join(lines).encode())
+    # Without it modprobe fails for what is built in.
+    if os.path.exists(stock.builtin):
+        cpio.file(prefix + "/modules.builtin", stock.builtin)
 
 
 def guest_initrd(base, stock, directory, modules):
@@ -337,6 +341,8 @@ def write_initrd(out, cache, stock, guest, args, machine_files):
     cpio.file("machine/agent", os.path.join(base, "agent"))
     if args.link and args.engine == "vmx":
         cpio.file("machine/wire", os.path.join(base, "wire"))
+    if args.engine == "svm":
+        cpio.file("machine/pulse", os.path.join(base, "pulse"))
     for name, text in machine_files.items():
         cpio.data(name, text.encode())
     for spec in args.files:

@@ -163,7 +163,9 @@ class Suite:
         return found[-1]
 
     def stock_kernel(self):
-        return image.StockKernel(os.path.join(self.directory, "image"), self.release)
+        builtin = os.path.join(self.root, "usr/lib/modules", self.release, "modules.builtin")
+        return image.StockKernel(os.path.join(self.directory, "image"), self.release,
+                                 builtin if os.path.exists(builtin) else None)
 
     def build(self, tree, parts, directory, inner, *variables, release=None, separate=False):
         """Builds a module in @directory/@inner; status and output.
