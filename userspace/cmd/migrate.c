@@ -94,7 +94,7 @@ static const struct option_spec specs[] = {
 	{ .name = NULL }
 };
 
-/* What is not known yet is left out. */
+/* The line leaves out what is not known yet. */
 static void put_if_known(struct json_object *event, const char *member, double unit,
 			 const char *format)
 {

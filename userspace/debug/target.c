@@ -61,7 +61,7 @@ static bool get_fpu(const char *buffer, size_t used, struct registers *registers
 	return true;
 }
 
-/* What was written goes into @area, which is all of the record that is there. */
+/* Puts the written bytes into @area, the part of the record that is there. */
 static bool put_fpu(char *area, uint32_t bytes, const struct registers *registers)
 {
 	uint64_t present;

@@ -37,7 +37,7 @@ void memory_empty_pages(void)
 	memory_destroy(&memory);
 }
 
-/* What another program maps is what the guest has, at any time, and no less of it. */
+/* Another program that maps the memory sees the guest's, at any time, and all of it. */
 void memory_shared(void)
 {
 	struct guest_memory memory;

@@ -532,7 +532,7 @@ static void mp_tables(void)
 	fresh_boot();
 }
 
-/* What a guest finds of a BIOS without calling it: areas, vectors that say which they are, a reset. */
+/* A guest finds traces of a BIOS without calling it: areas, vectors that name themselves, a reset. */
 static void bios_traces(void)
 {
 	const uint8_t *area, *code, *vectors;

@@ -174,10 +174,10 @@ static void start(struct vhost_blk *blk)
 		lose(blk, blk->peer.why);
 }
 
-/* What the back-end has in its hands must come back: until then it may write there. */
+/* Wait for the requests that the back-end has: until they return it may write to their memory. */
 static bool drain(struct vhost_blk *blk)
 {
-	/* What it has told of already is not told again. */
+	/* It does not signal a request twice. */
 	collect(blk);
 	while (blk->started && blk->shadow.nr_flying) {
 		struct pollfd fds[2] = {
@@ -298,7 +298,7 @@ static void listen_to(struct vhost_blk *blk)
 
 	if (poll(&fd, 1, 0) <= 0)
 		return;
-	/* What it has answered is done. */
+	/* Complete the requests that it has answered. */
 	collect(blk);
 	if (!is_lost(blk))
 		lose(blk, fd.revents & POLLHUP ? "it hung up" :

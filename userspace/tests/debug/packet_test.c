@@ -145,7 +145,7 @@ static void avx_registers(void)
 	registers.ymm[255] = 0xef;
 	expect(!strncmp(value(&registers, first), "cd00", 4));
 	expect(!strcmp(value(&registers, first + 15), "000000000000000000000000000000ef"));
-	/* What is written as it was needs no AVX in the guest. */
+	/* Writing back the same value needs no AVX in the guest. */
 	at = "cd000000000000000000000000000000";
 	expect(registers_take(&registers, first, &at) && !registers.ymm_taken && !registers.fx_taken);
 	at = "00000000000000000000000000000001";

@@ -467,7 +467,7 @@ static void pm_event_at(uint64_t step_ns, uint64_t before_ns)
 
 	out(PM1_EVENT_PORT + 2, TMR, 2);
 	expect_event(edge, "enabled");
-	/* What comes before the flag is cleared is cleared with it; what comes during the write is not. */
+	/* Clearing the flag drops an event that came before; one that comes during the write stays. */
 	machine.now_ns = edge + EDGE_NS - before_ns - step_ns;
 	out(PM1_EVENT_PORT, TMR, 2);
 	expect_event(edge + EDGE_NS, "cleared");

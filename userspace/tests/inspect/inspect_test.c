@@ -289,7 +289,7 @@ static void read_only_entries_are_explained(void)
 	expect(why_is(&shadow, 3, "its slot is"));
 	put(TABLE, 0, 0x8000 | PWU | A);
 	expect(why_is(&shadow, 3, "dirty bit is clear"));
-	/* What the guest may not write needs no reason; its kernel may, once CR0.WP is clear. */
+	/* A page that the guest may not write needs no reason. Its kernel may write it once CR0.WP is clear. */
 	put(TABLE, 0, 0x8000 | 5 | A | D);
 	shadow.level[3].guest = 0x8000 | 5 | A | D;
 	expect(why_is(&shadow, 3, NULL));

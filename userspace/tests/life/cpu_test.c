@@ -118,7 +118,7 @@ void cpu_portable(void)
 	expect_equal(leaf(cpu, count, 0x80000001)->edx, 1u << 29);
 	expect_equal(leaf(cpu, count, 0x80000008)->eax, 48 << 8 | 39);
 	expect(!leaf(cpu, count, 4) && !leaf(cpu, count, 0xd) && !leaf(cpu, count, 0x15));
-	/* What is added stays as it was offered. */
+	/* An added feature stays as the processor offers it. */
 	expect(choose("portable,+xsave,+avx,+erms", cpu, &count, &error));
 	expect_equal(leaf(cpu, count, 1)->ecx, rich[1].ecx);
 	expect_equal(leaf(cpu, count, 7)->ebx, rich[3].ebx);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a loss of power would undo: names that were made, changed or removed, in directories that
+ * A loss of power undoes names that were made, changed or removed, in directories that
  * were not synced since.
  */
 #include <errno.h>

@@ -134,11 +134,11 @@ static void other_kinds(void)
 	expect_equal(estimate_downtime(&e, 100) / MS, 10 + 75);
 	expect_equal((uint64_t)e.link_rate, 1000 * PAGE);
 	expect_equal((uint64_t)e.dirty_rate, 100 * PAGE);
-	/* What the target does for pages that come later is not of this kind. */
+	/* The work for pages that come later is no part of the pause. */
 	expect_equal(estimate_postcopy(&e, 0) / MS, 10);
 }
 
-/* What is tried is told, and nothing is changed by it. */
+/* A trial tells what it would save, and changes nothing. */
 static void trying_changes_nothing(void)
 {
 	static uint8_t page[PAGE], delta[PAGE], tried[PAGE];

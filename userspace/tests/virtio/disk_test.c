@@ -58,7 +58,7 @@ static uint8_t disk_byte(unsigned int at)
 	return byte;
 }
 
-/* What it has counted so far, by enum virtio_counter. */
+/* Its counts so far, by enum virtio_counter. */
 static void counted(const uint64_t wanted[VIRTIO_COUNTERS])
 {
 	for (unsigned int i = 0; i < VIRTIO_COUNTERS; i++)

@@ -231,7 +231,7 @@ static void absent(void)
 
 /* ---- back-ends that go wrong later ----------------------------------------------------- */
 
-/* What it has is answered with an error, and so is all that follows; the device is not broken. */
+/* Requests that it has, and later ones, are answered with an error. The device is not broken. */
 static void lost_with(enum backend_manner manner)
 {
 	begin(manner);
@@ -417,7 +417,7 @@ static void run_qemu(uint8_t fill, bool write)
 	driver_end();
 }
 
-/* What it was told to flush is there when the next one serves the image. */
+/* Flushed data is there when the next back-end serves the image. */
 static void with_qemu(void)
 {
 	spec_here();

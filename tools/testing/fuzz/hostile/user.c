@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the hostile guest does at privilege level 3.  With 64 bits that is a few pieces of code in a
+ * The hostile guest at privilege level 3.  With 64 bits that is a few pieces of code in a
  * row, at random, among them most of what a program may not do: the engine ring3 runs such programs
  * on the processor itself, where they must get no further than in a machine of their own.
  */

@@ -234,7 +234,7 @@ static void by_double_fault(void)
 		expect_equal(WORD(&machine, SEEN_ERROR), 0);
 		expect_equal(WORD(&machine, SEEN_ESP), TASK_STACK - 4);
 		expect_equal(*word(&machine, NEW_TSS + T_LINK), OLD_TASK);
-		/* What the kernel prints of the task that is lost. */
+		/* The kernel prints this of a task that is lost. */
 		expect_equal(*word(&machine, OLD_TSS + T_EIP), CODE + (doubly_at - doubly));
 		expect_equal(*word(&machine, OLD_TSS + T_ESP), NO_STACK + 0x800);
 		machine_destroy(&machine);
