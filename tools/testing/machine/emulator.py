@@ -236,7 +236,7 @@ class Qemu(Emulator):
             argv += ["-accel", "tcg,thread=single",
                      "-icount", "shift=%d,sleep=off" % self.args.icount]
         else:
-            argv += ["-accel", "tcg"]
+            argv += ["-accel", "tcg" + (",thread=single" if os.environ.get("ONE_THREAD") else "")]
         if self.args.drive:
             argv += ["-drive", "file=%s,format=raw,if=virtio,snapshot=on"
                      % os.path.abspath(self.args.drive)]
