@@ -2,9 +2,11 @@
 /* Output of a console whose reader pauses, stands still or goes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "output_test.h"
@@ -129,6 +131,38 @@ void output_stands_still(void)
 		output_put(output, 'x');
 	expect(output_finish(output) > OUTPUT_ROOM / 2);
 	close(ends[0]);
+}
+
+/* A pseudo-terminal that no program has open holds nobody up, and one that opens it gets what comes. */
+void output_no_terminal(void)
+{
+	struct output *output = make();
+	size_t written = 0;
+	char name[128], c = 0;
+	int ours, theirs;
+
+	require_equal(openpty(&ours, &theirs, name, NULL, NULL), 0);
+	close(theirs);
+	require_equal(fcntl(ours, F_SETFL, O_NONBLOCK), 0);
+	output_to(output, ours, OUTPUT_PTY);
+	require_equal(output_start(output), 0);
+	while (written < ALL) {
+		unsigned int before = __atomic_load_n(&drained, __ATOMIC_SEQ_CST);
+
+		written = put_some(output, written);
+		if (written < ALL)
+			wait_for_room(before);
+	}
+	theirs = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	require(theirs >= 0);
+	tcflush(theirs, TCIFLUSH);
+	output_put(output, '!');
+	output_put(output, '\n');
+	while (c != '!')
+		require_equal(read(theirs, &c, 1), 1);
+	expect_equal(output_finish(output), 0);
+	close(theirs);
+	close(ours);
 }
 
 /* A peer that goes takes what it did not read along, and the guest goes on. */

@@ -5,6 +5,7 @@
 
 void output_pauses(void);
 void output_stands_still(void);
+void output_no_terminal(void);
 void output_peer_goes(void);
 
 #endif

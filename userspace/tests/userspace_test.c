@@ -698,6 +698,7 @@ static const struct tap_test tests[] = {
 	{ "everything has its name", names },
 	{ "output waits for a reader that pauses, and all of it arrives", output_pauses },
 	{ "a reader that stands still holds nobody up", output_stands_still },
+	{ "a pseudo-terminal that nobody has open is no reader", output_no_terminal },
 	{ "a peer that goes is no reader", output_peer_goes },
 	{ "kicks that take long let a vCPU come to rest", pause_slow_kicks },
 };

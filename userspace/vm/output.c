@@ -102,6 +102,9 @@ static void wait_for_reader(struct output *output)
 	pthread_mutex_unlock(&output->lock);
 	poll(&ready, 1, LOOK_MS);
 	pthread_mutex_lock(&output->lock);
+	/* No program has the pseudo-terminal open, and its buffer is full of what nobody read. */
+	if (output->kind == OUTPUT_PTY && ready.revents & POLLHUP)
+		took(output, output->used);
 }
 
 static void write_some(struct output *output)
