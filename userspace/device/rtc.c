@@ -21,6 +21,7 @@ enum {
 	RTC_CPUS = 0x5f,		/* number of processors less one */
 };
 
+#define A_UPDATES	0x80		/* the registers are about to change */
 #define A_RATE		0x0f
 #define A_DIVIDER_32K	0x20
 #define B_SET		0x80		/* the clock is stopped while software sets it */
@@ -33,6 +34,7 @@ enum {
 #define D_VALID		0x80
 #define HOUR_PM		0x80
 #define NS		1000000000ll
+#define UPDATE_NS	244141		/* that long before: eight periods of 32768 Hz */
 #define MAX_TIME	(1ll << 44)	/* in seconds: more than the registers can hold */
 
 struct rtc {
@@ -221,6 +223,15 @@ static void on_timer(void *argument, int fd, short events)
 	vm_unlock_devices(rtc->vm);
 }
 
+/* Software that finds this clear reads the time register by register, and trusts that none changes. */
+static bool updates(const struct rtc *rtc)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return !(rtc->memory[RTC_B] & B_SET) && now.tv_nsec >= NS - UPDATE_NS;
+}
+
 static uint8_t read_register(struct rtc *rtc)
 {
 	uint8_t value;
@@ -230,6 +241,8 @@ static uint8_t read_register(struct rtc *rtc)
 	if (rtc->index == RTC_C)
 		settle(rtc);
 	value = rtc->memory[rtc->index];
+	if (rtc->index == RTC_A && updates(rtc))
+		value |= A_UPDATES;
 	if (rtc->index == RTC_C) {
 		rtc->memory[RTC_C] = 0;
 		update_irq(rtc);
@@ -244,7 +257,7 @@ static void write_register(struct rtc *rtc, uint8_t value)
 	settle(rtc);
 	switch (rtc->index) {
 	case RTC_A:
-		rtc->memory[RTC_A] = value & 0x7f;
+		rtc->memory[RTC_A] = value & ~A_UPDATES;
 		/* If a write changes nothing, the period that ends now must not be lost. */
 		if ((old ^ value) & A_RATE)
 			rtc->periods = count_periods(rtc);
@@ -349,7 +362,7 @@ static bool load(void *device, struct state_reader *in)
 
 	new.index = state_take(in, "index", 1, 0x7f);
 	state_take_bytes(in, "memory", new.memory, sizeof(new.memory));
-	if (new.memory[RTC_A] & 0x80 || new.memory[RTC_C] & 0x0f || new.memory[RTC_D] != D_VALID)
+	if (new.memory[RTC_A] & A_UPDATES || new.memory[RTC_C] & 0x0f || new.memory[RTC_D] != D_VALID)
 		state_refuse(in, "memory", "a bit of register A, C or D is not as the chip has it");
 	new.offset = take_time(in, "offset");
 	new.last = take_time(in, "last");

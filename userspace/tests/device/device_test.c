@@ -345,6 +345,35 @@ static void rtc_seconds(void)
 	machine_end();
 }
 
+/* The chip says that the registers are about to change, and takes it back when they have. */
+static void rtc_update(void)
+{
+	struct timespec seen, clear;
+	uint8_t second;
+	bool told = false;
+
+	machine_start();
+	for (int i = 0; i < 20 && !told; i++) {
+		second = cmos(0);
+		while (!(told = cmos(0x0a) & 0x80) && cmos(0) == second)
+			;
+	}
+	clock_gettime(CLOCK_REALTIME, &seen);
+	expect(told);
+	while (cmos(0x0a) & 0x80)
+		;
+	clock_gettime(CLOCK_REALTIME, &clear);
+	expect_equal(clear.tv_sec, seen.tv_nsec >= 999000000 ? seen.tv_sec + 1 : seen.tv_sec);
+	expect_equal(cmos(0), (clear.tv_sec % 60) / 10 << 4 | clear.tv_sec % 10);
+	/* While software sets the clock, nothing changes. */
+	set_cmos(0x0b, 0x82);
+	for (int i = 0; i < 1100; i++) {
+		usleep(1000);
+		expect_equal(cmos(0x0a) & 0x80, 0);
+	}
+	machine_end();
+}
+
 /* However often registers are written, no period is lost; the flag tells without PIE too. */
 static void rtc_periods(void)
 {
@@ -741,6 +770,7 @@ static const struct tap_test tests[] = {
 	{ "periodic interrupts stop and go on", rtc_timer },
 	{ "an alarm that comes while it is enabled is not lost", rtc_alarm },
 	{ "a second begins when the timer says so", rtc_seconds },
+	{ "the clock says when its registers are about to change", rtc_update },
 	{ "no period is lost, however often registers are written", rtc_periods },
 	{ "the PM timer goes on where it was", pm_goes_on },
 	{ "the PM timer's event is not lost while it is armed", pm_event_is_not_lost },
