@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* gondola: the launcher. */
+#include <signal.h>
 #include <string.h>
 
 #include "cmd.h"
 #include "lib/libgondola.h"
 #include "base/fail.h"
+#include "base/standard.h"
 
 int main(int argc, char **argv)
 {
+	standard_occupy();
+	standard_check_at_exit();
+	/* A file that may not grow (ulimit -f) is an error of the write, and no end of a VM. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2)
 		fail(EXIT_CODE_USAGE, "a command is missing (see gondola help)");
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {

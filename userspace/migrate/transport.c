@@ -199,6 +199,7 @@ static bool start_command(struct transport *transport, const char *command, bool
 	sigemptyset(&none);
 	sigemptyset(&defaults);
 	sigaddset(&defaults, SIGPIPE);
+	sigaddset(&defaults, SIGXFSZ);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &defaults);
 	/* Ctrl-C must end only the command that asked for the migration. */
