@@ -82,6 +82,36 @@ const char *closest(const char *word, const char *const *names, size_t count)
 	return best;
 }
 
+/* What other monitors call our options. */
+static const char *other_name(const char *argument, const char *const *names, size_t count)
+{
+	static const struct {
+		const char *theirs;
+		const char *ours;
+	} others[] = {
+		{ "m", "--mem" }, { "memory", "--mem" }, { "ram", "--mem" },
+		{ "smp", "--cpus" }, { "vcpus", "--cpus" },
+		{ "cmdline", "--append" }, { "params", "--append" },
+		{ "initramfs", "--initrd" }, { "ramdisk", "--initrd" },
+		{ "hda", "--disk" }, { "drive", "--disk" }, { "block", "--disk" },
+		{ "nic", "--net" }, { "netdev", "--net" }, { "network", "--net" }, { "tap", "--net" },
+		{ "serial", "--console" }, { "tty", "--console" },
+		{ "qmp", "--control" }, { "api-socket", "--control" }, { "api-sock", "--control" },
+		{ "s", "--gdb" },
+	};
+	const char *word = argument + strspn(argument, "-");
+	size_t length = strcspn(word, "=");
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (strlen(others[i].theirs) != length || strncmp(word, others[i].theirs, length))
+			continue;
+		for (size_t j = 0; j < count; j++)
+			if (!strcmp(names[j], others[i].ours))
+				return names[j];
+	}
+	return NULL;
+}
+
 __attribute__((noreturn))
 static void no_option(const struct command *command, const struct option_spec *specs,
 		      const char *argument)
@@ -92,7 +122,7 @@ static void no_option(const struct command *command, const struct option_spec *s
 	for (; specs->name && count < MAX_OPTIONS; specs++)
 		if (specs->name[0] == '-')
 			names[count++] = specs->name;
-	meant = closest(argument, names, count);
+	meant = other_name(argument, names, count) ?: closest(argument, names, count);
 	if (meant)
 		fail(EXIT_CODE_USAGE, "%s: \"%s\" is not an option; did you mean %s?", command->name,
 		     argument, meant);
@@ -200,7 +230,8 @@ void parse_options_by(const struct option_spec *specs, const struct command *com
 void current_directory(char *directory)
 {
 	if (!getcwd(directory, PATH_MAX))
-		fail(EXIT_CODE_ERROR, "cannot ask for the current directory: %s", strerror(errno));
+		fail(EXIT_CODE_ERROR, "cannot ask for the current directory: %s", errno == ENOENT ?
+		     "it was removed (go to another)" : strerror(errno));
 	if (!tell_is_utf8(directory))
 		fail(EXIT_CODE_USAGE, "the name of the current directory, \"%s\", is not UTF-8", directory);
 }
