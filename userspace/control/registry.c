@@ -109,11 +109,27 @@ static void choose_directories(void)
 	}
 }
 
+/* su and sudo keep the variable, and the directory that it names is closed to others. */
+static bool check_runtime(struct error *error)
+{
+	const char *runtime = base_directory("XDG_RUNTIME_DIR");
+	struct stat st;
+
+	if (!runtime || strncmp(run, runtime, strlen(runtime)) || stat(runtime, &st) ||
+	    st.st_uid == geteuid())
+		return true;
+	return error_set(error, EXIT_CODE_ERROR,
+			 "XDG_RUNTIME_DIR is %s, which is another user's, as su and sudo leave it (unset it, or log in as this user)",
+			 runtime);
+}
+
 bool registry_init(struct error *error)
 {
 	char path[REGISTRY_PATH_MAX];
 
 	choose_directories();
+	if (!check_runtime(error))
+		return false;
 	/* Their names stand in configurations, and in what VMs answer. */
 	if (!tell_is_utf8(home) || !tell_is_utf8(run))
 		return error_set(error, EXIT_CODE_USAGE, "the name of the directory %s is not UTF-8",
