@@ -498,13 +498,31 @@ static bool is_disk(const struct block *block, const char *path, bool raw, off_t
 	       error_set(error, EXIT_CODE_USAGE, "--disk %s: it is smaller than a sector", path);
 }
 
-static bool is_file(const struct block *block, const char *path, struct error *error)
+/* Does this host use the block device, or a part of it?  File systems, swap, RAID and LVM claim it. */
+static bool is_claimed(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == EBUSY;
+}
+
+/* Before it is opened, since opening a pipe would wait.  That it is there, open() finds out. */
+static bool is_file(const char *path, bool readonly, struct error *error)
 {
 	struct stat st;
 
-	return (!fstat(block->fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) ||
+	if (stat(path, &st) || S_ISREG(st.st_mode))
+		return true;
+	if (!S_ISBLK(st.st_mode))
+		return error_set(error, EXIT_CODE_USAGE,
+				 "--disk %s: it is neither a file nor a block device", path);
+	/* Two systems that write to one file system destroy it. */
+	return readonly || !is_claimed(path) ||
 	       error_set(error, EXIT_CODE_USAGE,
-			 "--disk %s: it is neither a file nor a block device", path);
+			 "--disk %s: this host uses it (a file system that is mounted, swap, RAID or LVM)",
+			 path);
 }
 
 bool disk_check(const char *spec, struct error *error)
@@ -517,13 +535,11 @@ bool disk_check(const char *spec, struct error *error)
 
 	if (!path)
 		return error_set(error, EXIT_CODE_ERROR, "out of memory");
-	good = disk_split(path, &options, error);
+	good = disk_split(path, &options, error) && is_file(path, options.readonly, error);
 	if (good) {
-		/* Opening a pipe would wait for a peer. */
-		block.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		block.fd = open(path, O_RDONLY | O_CLOEXEC);
 		good = block.fd < 0 ?
 		       error_set(error, EXIT_CODE_IMAGE, "--disk %s: %s", path, strerror(errno)) :
-		       is_file(&block, path, error) &&
 		       is_disk(&block, path, options.raw, &bytes, error);
 		if (block.fd >= 0)
 			close(block.fd);
@@ -536,13 +552,13 @@ static bool open_disk(struct block *block, const char *path, bool raw, struct er
 {
 	off_t bytes;
 
+	if (!is_file(path, block->readonly, error))
+		return false;
 	block->fd = open(path, (block->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (block->fd < 0)
 		return error_set(error, EXIT_CODE_USAGE, "--disk %s: %s%s", path, strerror(errno),
 				 !block->readonly && (errno == EACCES || errno == EROFS) ?
 				 " (to read it only: --disk FILE,ro)" : "");
-	if (!is_file(block, path, error))
-		return false;
 	if (!devices_incoming() && !lock_file(block, error))
 		return error_set(error, error->status, "--disk %s: %s", path, error->words);
 	if (!is_disk(block, path, raw, &bytes, error))
