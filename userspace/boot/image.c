@@ -13,7 +13,8 @@
 
 static int open_file(struct boot *boot, const char *path, uint64_t *bytes)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Opening a pipe would wait for who writes to it. */
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0)

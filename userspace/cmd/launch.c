@@ -24,6 +24,7 @@
 #include "control/control.h"
 #include "migrate/dirty_sample.h"
 #include "base/fail.h"
+#include "base/output_file.h"
 #include "control/registry.h"
 #include "base/terminal.h"
 
@@ -347,10 +348,10 @@ static void set_boot_state(struct vm *vm, struct boot *boot)
 /* Open it before the guest starts, so that a bad path is reported now and not at the end. */
 static int open_report(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	int fd = output_file_open(path, O_TRUNC);
 
 	if (fd < 0)
-		fail(EXIT_CODE_USAGE, "--json %s: %s", path, strerror(errno));
+		fail(EXIT_CODE_USAGE, "--json %s: %s", path, strerror(-fd));
 	return fd;
 }
 

@@ -202,7 +202,9 @@ const struct option_spec run_specs[] = {
 	OPTIONS_OF("Its devices, on virtio"),
 	OPTION_TAKEN("--disk", "FILE[,ro][,format=raw]",
 		     "A disk in a raw file or a block device. May be repeated. ro makes it "
-		     "read-only. The file is locked while the guest runs. A file that looks like "
+		     "read-only. The file is locked while the guest runs. A block device that this "
+		     "host uses, with a mounted file system for instance, is refused unless it is "
+		     "read-only. A file that looks like "
 		     "an image of another format (such as qcow2) is refused, because the guest "
 		     "would write over it; format=raw says that it is raw all the same.",
 		     take_disk),
@@ -240,7 +242,8 @@ const struct option_spec run_specs[] = {
 		     "sends one Ctrl-A.\n"
 		     "pty: a new pseudo-terminal; its name is printed.\n"
 		     "unix:PATH: a socket, for one connection at a time.\n"
-		     "FILE: a file, for output only.\n"
+		     "FILE: a file, for output only; it may be emptied while the guest runs. A pipe "
+		     "is waited for until a program reads it.\n"
 		     "A reader that pauses makes this guest wait. Without a reader, output is "
 		     "lost.", take_console),
 	OPTIONS_OF("Control and safety"),

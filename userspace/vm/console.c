@@ -14,6 +14,7 @@
 #include "base/line_socket.h"
 #include "console.h"
 #include "base/fail.h"
+#include "base/output_file.h"
 #include "base/terminal.h"
 #include "output.h"
 #include "sandbox/keeper.h"
@@ -312,10 +313,12 @@ static bool open_socket(struct console *console, const char *path, struct error 
 
 static bool open_file(struct console *console, const char *path, bool more, struct error *error)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | (more ? O_APPEND : O_TRUNC) | O_CLOEXEC, 0666);
+	/* Who empties the file while the guest runs gets no hole in place of what was there. */
+	int fd = output_file_open(path, more ? O_APPEND : O_APPEND | O_TRUNC);
 
 	if (fd < 0)
-		return error_set(error, EXIT_CODE_USAGE, "--console %s: %s", path, strerror(errno));
+		return error_set(error, EXIT_CODE_USAGE, "--console %s: %s%s", path, strerror(-fd),
+				 fd == -ENXIO ? " (for a socket: unix:PATH)" : "");
 	output_to(console->output, fd, OUTPUT_FILE);
 	return true;
 }

@@ -20,6 +20,7 @@
 #include <linux/virtio_ids.h>
 
 #include "base/line_socket.h"
+#include "base/output_file.h"
 #include "sandbox/keeper.h"
 #include "devices.h"
 
@@ -34,7 +35,8 @@ enum { TELL_ADD = 1, TELL_CONSOLE = 2, TELL_NAME = 4, TELL_OPEN = 8 };
  * struct port - a port
  * @listener: the listening socket, or -1
  * @fd: the connection or the file, or -1
- * @path, @note: the socket's, see sandbox/keeper.h
+ * @path, @note: the socket's, see sandbox/keeper.h; "" for a file
+ * @told: a message said that the file cannot be written
  * @guest_open: the guest has opened the port
  * @tell: messages to send, TELL_*
  * @in: input that waits for a buffer, from @in_first to @in_end
@@ -51,6 +53,7 @@ struct port {
 	int fd;
 	char path[PATH_MAX];
 	int note;
+	bool told;
 	bool guest_open;
 	bool expects;
 	unsigned int tell;
@@ -170,6 +173,11 @@ static int64_t control(struct virtio_device *device, struct queue_chain *chain)
 	return 0;
 }
 
+static bool is_file(const struct port *port)
+{
+	return !port->path[0];
+}
+
 /* ---- data -------------------------------------------------------------------------------- */
 
 static void hang_up(struct port *port)
@@ -179,6 +187,15 @@ static void hang_up(struct port *port)
 	port->in_first = 0;
 	port->in_end = 0;
 	port->tell |= TELL_OPEN;
+}
+
+/* The disk is full, or nobody reads the pipe any more. */
+static void lose(struct virtio_device *device, struct port *port, int error)
+{
+	if (!port->told)
+		virtio_complain(device, "what the guest writes to port \"%s\" is lost: %s", port->name,
+				strerror(error));
+	port->told = true;
 }
 
 /* Is the buffer still held?  A freeze puts it back; a reset, or the end of its queue, drops it. */
@@ -204,15 +221,16 @@ static bool write_held(struct virtio_device *device, struct port *port, unsigned
 
 		if (!memory_holds(device->memory, iov, count))
 			return false;
-		done = port->listener >= 0 ?
-			sendmsg(port->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) :
-			writev(port->fd, iov, count);
+		done = is_file(port) ? writev(port->fd, iov, count) :
+			sendmsg(port->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (done < 0 && errno == EAGAIN)
 			return false;
-		if (done < 0 && errno != EINTR && port->listener >= 0)
+		if (done < 0 && errno != EINTR && is_file(port)) {
+			lose(device, port, errno);
+			break;
+		}
+		if (done < 0 && errno != EINTR)
 			hang_up(port);
-		else if (done < 0 && errno != EINTR)
-			break;		/* the file's disk is full: the output is lost */
 		else if (done > 0)
 			port->written += done;
 		virtio_breathe(device, done > 0 ? done : 0);
@@ -312,7 +330,7 @@ static void reset(struct virtio_device *device)
 	}
 }
 
-/* Each port has two: the listening socket and the connection. */
+/* Each port has two: the listening socket, and the connection or the file, which may be a pipe. */
 static unsigned int poll_ports(struct virtio_device *device, struct pollfd *fds,
 			       unsigned int count, int *timeout)
 {
@@ -323,15 +341,17 @@ static unsigned int poll_ports(struct virtio_device *device, struct pollfd *fds,
 	for (unsigned int i = 0; i < console->nr_ports; i++) {
 		struct port *port = &console->ports[i];
 		bool listens = virtio_running(device) && (port->guest_open || !multiport(console));
-		short events = (listens && port->in_first == port->in_end ? POLLIN : 0) |
+		bool reads = listens && !is_file(port) && port->in_first == port->in_end;
+		short events = (reads ? POLLIN : 0) |
 			       (port->holds && virtio_running(device) ? POLLOUT : 0);
+		bool open = is_file(port) || port->listener >= 0;
 
 		fds[2 * i] = (struct pollfd){
 			.fd = port->fd < 0 ? port->listener : -1, .events = POLLIN,
 		};
-		/* A file is always ready, and POLLHUP cannot be masked. */
+		/* POLLHUP cannot be masked. */
 		fds[2 * i + 1] = (struct pollfd){
-			.fd = port->listener >= 0 && events ? port->fd : -1, .events = events,
+			.fd = open && events ? port->fd : -1, .events = events,
 		};
 	}
 	return 2 * console->nr_ports;
@@ -367,7 +387,7 @@ static void polled(struct virtio_device *device, const struct pollfd *fds, unsig
 
 		if (fds[2 * i].revents & POLLIN && port->fd < 0)
 			accept_peer(port);
-		else if (fds[2 * i + 1].revents & (POLLIN | POLLHUP | POLLERR) &&
+		else if (fds[2 * i + 1].revents & (POLLIN | POLLHUP | POLLERR) && !is_file(port) &&
 			 port->fd == fds[2 * i + 1].fd && port->in_first == port->in_end)
 			read_peer(port);
 	}
@@ -559,11 +579,11 @@ static bool open_port(struct port *port, const char *spec, char *copy, struct er
 			return error_set(error, EXIT_CODE_USAGE, "--%s", error->words);
 	} else {
 		/* Keep output from before the guest was suspended. */
-		port->fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
-				(devices_incoming() ? 0 : O_TRUNC), 0666);
+		port->fd = output_file_open(where, O_APPEND | O_NONBLOCK |
+					    (devices_incoming() ? 0 : O_TRUNC));
 		if (port->fd < 0)
 			return error_set(error, EXIT_CODE_USAGE, "--port %s: %s", spec,
-					 strerror(errno));
+					 strerror(-port->fd));
 	}
 	return true;
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <linux/virtio_console.h>
 
@@ -239,6 +242,57 @@ static void held_and_resized_beyond_memory(void)
 	driver_end();
 }
 
+static char pipe_name[sizeof(disk_name) + 8];
+
+static struct virtio_device *create_pipe(void)
+{
+	static char spec[sizeof(pipe_name) + 16];
+	const char *const specs[] = { spec };
+
+	snprintf(spec, sizeof(spec), "log=%s", pipe_name);
+	return console_create(&driver.memory, driver.registers, specs, 1, NULL);
+}
+
+/* A pipe whose reader pauses: the device serves everything else meanwhile, and no byte is lost. */
+static void pipe_is_not_read(void)
+{
+	static char large[0x10000];
+	int reader;
+
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(pipe_name, sizeof(pipe_name), "%s.pipe", disk_name);
+	unlink(pipe_name);
+	require_equal(mkfifo(pipe_name, 0600), 0);
+	reader = open(pipe_name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	require(reader >= 0);
+	driver_memory();
+	driver_start(create_pipe(), 0);
+	memset(guest(BUFFERS + 0x1000), 'p', sizeof(large));
+	for (int i = 0; i < 8; i++) {
+		put_desc(1, i, BUFFERS + 0x1000, sizeof(large), 0, 0);
+		offer(1, i);
+	}
+	usleep(100000);
+	expect(ring_used(1)->idx < 8);
+	send_control(0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+	expect_control(0, VIRTIO_CONSOLE_PORT_ADD, 1);
+	for (size_t got = 0; got < 8 * sizeof(large);) {
+		ssize_t bytes = read(reader, large, sizeof(large));
+
+		if (bytes < 0)
+			usleep(1000);
+		else
+			got += bytes;
+	}
+	expect(used_within(1, 8));
+	/* Without a reader output is lost, which the guest does not notice. */
+	close(reader);
+	offer(1, 0);
+	expect(used_within(1, 9));
+	driver_end();
+	unlink(pipe_name);
+}
+
 /* Off and on again with the same rings: what was held is of another life. */
 static void held_and_enabled_again(void)
 {
@@ -271,6 +325,7 @@ static void nonsense_console(void)
 
 const struct test_table console_tests = TEST_TABLE(
 	{ "ports of a console are told, speak and hold", console },
+	{ "a port's pipe that is not read holds up nothing else", pipe_is_not_read },
 	{ "100,000 nonsense writes to a console", nonsense_console },
 	{ "a queue with a held buffer is made longer: nothing is written behind memory", held_and_resized_beyond_memory },
 	{ "a queue with a held buffer is made of no entries", held_and_resized_to_nothing },
