@@ -2,10 +2,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <termios.h>
+#include <unistd.h>
 
+#include "signals.h"
 #include "terminal.h"
 
 static int terminal_fd = -1;
+static pid_t job;
 static volatile sig_atomic_t raw;
 static struct termios cooked;
 
@@ -14,31 +17,40 @@ bool terminal_is_raw(void)
 	return raw;
 }
 
+bool terminal_in_background(void)
+{
+	pid_t front = tcgetpgrp(terminal_fd);
+
+	/* It fails if this is not the terminal of our session: then there are no jobs. */
+	return front > 0 && front != job;
+}
+
 void terminal_restore(void)
 {
 	if (!raw)
 		return;
 	raw = 0;
-	tcsetattr(terminal_fd, TCSADRAIN, &cooked);
+	if (!terminal_in_background())
+		tcsetattr(terminal_fd, TCSADRAIN, &cooked);
 }
 
-static void set_raw(void)
+void terminal_again(void)
 {
-	struct termios modes = cooked;
+	struct termios modes;
 
+	/* Another job has the terminal, and SIGTTOU would stop who changes its modes. */
+	if (terminal_fd < 0 || terminal_in_background())
+		return;
+	if (!raw && tcgetattr(terminal_fd, &cooked))
+		return;
+	modes = cooked;
 	cfmakeraw(&modes);
 	raw = 1;
 	tcsetattr(terminal_fd, TCSADRAIN, &modes);
 }
 
-void terminal_again(void)
-{
-	if (raw)
-		set_raw();
-}
-
 /* The handler is reset on entry, so raising the signal again ends the process. */
-static void on_crash(int signal)
+static void on_end(int signal)
 {
 	terminal_restore();
 	raise(signal);
@@ -47,14 +59,16 @@ static void on_crash(int signal)
 void terminal_raw(int fd)
 {
 	static const int crashes[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
-	struct sigaction action = { .sa_handler = on_crash };
+	static const int ends[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE };
+	struct sigaction action = { .sa_handler = on_end, .sa_flags = SA_RESETHAND | SA_NODEFER };
 
-	if (tcgetattr(fd, &cooked))
-		return;
 	terminal_fd = fd;
-	action.sa_flags = SA_RESETHAND | SA_NODEFER;
+	job = getpgrp();
 	for (unsigned int i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
 		sigaction(crashes[i], &action, NULL);
+	for (unsigned int i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (!signals_ignored(ends[i]))
+			sigaction(ends[i], &action, NULL);
 	atexit(terminal_restore);
-	set_raw();
+	terminal_again();
 }

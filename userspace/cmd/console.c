@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "remote.h"
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/signals.h"
 #include "base/terminal.h"
 
 #define ESCAPE	0x01		/* Ctrl-A */
@@ -45,8 +47,11 @@ static void relay(int fd, bool terminal)
 	for (;;) {
 		ssize_t count;
 
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (poll(fds, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
 			return;
+		}
 		if (fds[1].revents) {
 			count = read(fd, data, sizeof(data));
 			if (count <= 0)
@@ -64,6 +69,12 @@ static void relay(int fd, bool terminal)
 				file_write(fd, data, count);
 		}
 	}
+}
+
+static void on_continue(int signal)
+{
+	(void)signal;
+	terminal_again();
 }
 
 static const struct option_spec specs[] = {
@@ -94,6 +105,7 @@ static int run_console(int argc, char **argv)
 		fprintf(stderr, "The console of %s; Ctrl-A x leaves it, the guest goes on.\n",
 			vm.name);
 		terminal_raw(STDIN_FILENO);
+		signals_handle(SIGCONT, on_continue);
 	}
 	relay(fd, terminal);
 	terminal_restore();

@@ -239,7 +239,9 @@ const struct option_spec run_specs[] = {
 	OPTION_TAKEN("--console", "WHERE",
 		     "Where COM1 (ttyS0 in Linux) is.\n"
 		     "stdio: this terminal (default). Ctrl-A x ends the guest, Ctrl-A Ctrl-A "
-		     "sends one Ctrl-A.\n"
+		     "sends one Ctrl-A. In the background (a shell's \"&\", timeout) the guest "
+		     "writes to the terminal and gets no keys until it is brought to the "
+		     "foreground.\n"
 		     "pty: a new pseudo-terminal; its name is printed.\n"
 		     "unix:PATH: a socket, for one connection at a time.\n"
 		     "FILE: a file, for output only; it may be emptied while the guest runs. A pipe "

@@ -41,6 +41,7 @@ static const struct call calls[] = {
 	{ SCMP_SYS(ioctl), ALL, 1, ~0u, TCGETS },
 	{ SCMP_SYS(ioctl), ALL, 1, ~0u, TCSETS },
 	{ SCMP_SYS(ioctl), ALL, 1, ~0u, TCSETSW },
+	{ SCMP_SYS(ioctl), ALL, 1, ~0u, TIOCGPGRP },
 	{ SCMP_SYS(ioctl), MOVE, 1, ~0u, SIOCOUTQ },
 	{ SCMP_SYS(ioctl), MOVE, 1, 0xff00, UFFDIO << 8 },
 	{ SCMP_SYS(ioctl), NET, 1, ~0u, FIONREAD },

@@ -22,7 +22,7 @@
 
 #define ESCAPE		0x01		/* Ctrl-A */
 #define TYPED_ROOM	65536		/* for pasted text, which the guest reads slowly */
-#define AGAIN_NS	200000000ull	/* between checks whether it was opened */
+#define AGAIN_NS	200000000ull	/* between checks whether there is input for us */
 
 /**
  * struct console - see console.h
@@ -34,8 +34,8 @@
  * @escaped: Ctrl-A was the last key
  * @typed, @waiting: input for which the guest has no room; the keyboard is always read, since
  *	Ctrl-A must work even if the guest does not listen
- * @typed_timer: fires when the guest has room again; for a pseudo-terminal: to check whether it was
- *	opened
+ * @typed_timer: fires when the guest has room again, and to check whether a pseudo-terminal was
+ *	opened or the user's terminal is ours again
  */
 struct console {
 	struct vm *vm;
@@ -118,20 +118,11 @@ static void end_of_input(struct console *console)
 	vm_unlock_devices(console->vm);
 }
 
-/* No program has the terminal open: check again later. */
+/* No program has the terminal open, or another job has it: check again later. */
 static void look_again(struct console *console)
 {
 	loop_watch(&console->vm->device_loop, console->in, 0);
 	loop_timer_set(console->typed_timer, AGAIN_NS, 0);
-}
-
-static void on_again(void *argument, int fd, short events)
-{
-	struct console *console = argument;
-
-	(void)events;
-	loop_timer_ack(fd);
-	loop_watch(&console->vm->device_loop, console->in, POLLIN);
 }
 
 /* Device lock held.  Input without room is lost, as with any keyboard's buffer. */
@@ -153,12 +144,16 @@ static void type(struct console *console, const char *data, size_t count)
 	memmove(console->typed, console->typed + room, console->waiting);
 }
 
-static void on_room(void *argument, int fd, short events)
+static void on_timer(void *argument, int fd, short events)
 {
 	struct console *console = argument;
 
 	(void)events;
 	loop_timer_ack(fd);
+	if (console->in >= 0)
+		loop_watch(&console->vm->device_loop, console->in, POLLIN);
+	if (!console->escapes)
+		return;
 	vm_lock_devices(console->vm);
 	type(console, "", 0);
 	vm_unlock_devices(console->vm);
@@ -173,6 +168,10 @@ static void on_key(void *argument, int fd, short events)
 	(void)events;
 	if (count < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
+	if (count < 0 && errno == EIO && terminal_in_background()) {
+		look_again(console);
+		return;
+	}
 	if (count <= 0) {
 		end_of_input(console);
 		return;
@@ -262,7 +261,7 @@ static void open_stdio(struct console *console)
 	output_to(console->output, STDOUT_FILENO, OUTPUT_FILE);
 	if (isatty(STDIN_FILENO)) {
 		console->escapes = true;
-		console->typed_timer = loop_timer(&console->vm->device_loop, on_room, console);
+		console->typed_timer = loop_timer(&console->vm->device_loop, on_timer, console);
 		terminal_raw(STDIN_FILENO);
 	}
 }
@@ -285,7 +284,7 @@ static bool open_pty(struct console *console, struct error *error)
 	fcntl(console->in, F_SETFD, FD_CLOEXEC);
 	fcntl(console->in, F_SETFL, O_NONBLOCK);
 	console->pty = true;
-	console->typed_timer = loop_timer(&console->vm->device_loop, on_again, console);
+	console->typed_timer = loop_timer(&console->vm->device_loop, on_timer, console);
 	output_to(console->output, console->in, OUTPUT_PTY);
 	say("the console is %s", name);
 	return true;

@@ -295,12 +295,15 @@ static void on_signal(void *argument, int fd, short events)
 static bool take_signals(struct vm *vm)
 {
 	struct sigaction kick = { .sa_handler = on_kick };
-	sigset_t ends;
+	sigset_t ends, blocked;
 	int fd;
 
 	signals_that_end(&ends);
 	sigaddset(&ends, SIGCONT);
-	pthread_sigmask(SIG_BLOCK, &ends, NULL);
+	blocked = ends;
+	/* Reading the terminal in the background fails, instead of stopping all of the VM. */
+	sigaddset(&blocked, SIGTTIN);
+	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 	fd = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0) {
 		vm_end(vm, VM_ERROR, "cannot take signals: %s", strerror(errno));
