@@ -153,6 +153,9 @@ void output_no_terminal(void)
 		if (written < ALL)
 			wait_for_room(before);
 	}
+	/* Until what nobody reads is dropped: without room it would be this that is. */
+	while (!output_room(output))
+		usleep(1000);
 	theirs = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	require(theirs >= 0);
 	tcflush(theirs, TCIFLUSH);

@@ -98,13 +98,14 @@ static ssize_t write_piece(struct output *output, const char *data, size_t bytes
 static void wait_for_reader(struct output *output)
 {
 	struct pollfd ready = { .fd = output->fd, .events = POLLOUT };
+	size_t before = output->used;
 
 	pthread_mutex_unlock(&output->lock);
 	poll(&ready, 1, LOOK_MS);
 	pthread_mutex_lock(&output->lock);
 	/* No program has the pseudo-terminal open, and its buffer is full of what nobody read. */
 	if (output->kind == OUTPUT_PTY && ready.revents & POLLHUP)
-		took(output, output->used);
+		took(output, before);
 }
 
 static void write_some(struct output *output)
