@@ -22,8 +22,9 @@ python3 client.py "$1" > /output/packets 2>&1
 tap_relay /output/packets
 
 # counts N: it has opened its file N times after this was called
+# The last line may be there in part.
 at_count() {
-	sed -n 's/^DEBUG count //p' $console | tail -n 1
+	sed -n '$!s/^DEBUG count //p' $console | tail -n 1
 }
 for _ in $(seq 6000); do
 	[ -n "$(at_count)" ] && break
