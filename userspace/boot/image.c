@@ -13,7 +13,7 @@
 
 static int open_file(struct boot *boot, const char *path, uint64_t *bytes)
 {
-	/* Opening a pipe would wait for who writes to it. */
+	/* Opening a pipe would wait for a writer. */
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 

@@ -324,7 +324,7 @@ static void write_out(const struct metrics_options *options, const char *text, s
 		if (!metrics_save(options->output, text, bytes, &error))
 			fail(error.status, "--output: %s", error.words);
 	} else {
-		/* What fails is told at the end (base/standard.h). */
+		/* The check at exit tells of an error (base/standard.h). */
 		fputs(text, stdout);
 	}
 }

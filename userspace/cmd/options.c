@@ -82,7 +82,7 @@ const char *closest(const char *word, const char *const *names, size_t count)
 	return best;
 }
 
-/* What other monitors call our options. */
+/* Other monitors' names for our options. */
 static const char *other_name(const char *argument, const char *const *names, size_t count)
 {
 	static const struct {

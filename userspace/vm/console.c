@@ -312,7 +312,7 @@ static bool open_socket(struct console *console, const char *path, struct error 
 
 static bool open_file(struct console *console, const char *path, bool more, struct error *error)
 {
-	/* Who empties the file while the guest runs gets no hole in place of what was there. */
+	/* With O_APPEND a file that is emptied while the guest runs gets no hole. */
 	int fd = output_file_open(path, more ? O_APPEND : O_APPEND | O_TRUNC);
 
 	if (fd < 0)

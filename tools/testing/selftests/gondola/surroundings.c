@@ -115,7 +115,7 @@ static void file_limit(void)
 	expect_equal(size_of("log"), 8192);
 }
 
-/* Who empties the file, to get room, gets what is written from then on, at its start. */
+/* A user empties the file to get room. Later output begins at its start. */
 static void file_emptied(void)
 {
 	char *log = path("log"), first = 'x';
@@ -162,7 +162,7 @@ static void console_pipe(void)
 	expect(strstr(text, "hello from the guest"));
 }
 
-/* What cannot be read twice, or at any place, is refused, and not waited for. */
+/* The launcher refuses a pipe as a kernel, an initrd or a disk, and does not wait for its writer. */
 static void other_pipes(void)
 {
 	char disk[160];
