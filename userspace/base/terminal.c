@@ -34,7 +34,7 @@ void terminal_restore(void)
 		tcsetattr(terminal_fd, TCSADRAIN, &cooked);
 }
 
-void terminal_again(void)
+static void set_raw(void)
 {
 	struct termios modes;
 
@@ -56,19 +56,54 @@ static void on_end(int signal)
 	raise(signal);
 }
 
+/* The default action of all others ends the program. */
+static bool ends_program(int number)
+{
+	static const int others[] = {
+		SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGTSTP, SIGTTIN, SIGTTOU, SIGSTOP, SIGKILL,
+	};
+
+	for (unsigned int i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (number == others[i])
+			return false;
+	return true;
+}
+
 void terminal_raw(int fd)
 {
-	static const int crashes[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
-	static const int ends[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE };
 	struct sigaction action = { .sa_handler = on_end, .sa_flags = SA_RESETHAND | SA_NODEFER };
+	struct sigaction now;
 
 	terminal_fd = fd;
 	job = getpgrp();
-	for (unsigned int i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
-		sigaction(crashes[i], &action, NULL);
-	for (unsigned int i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		if (!signals_ignored(ends[i]))
-			sigaction(ends[i], &action, NULL);
+	/* A signal that is ignored or handled does not end the program. */
+	for (int number = 1; number <= SIGRTMAX; number++)
+		if (ends_program(number) && !sigaction(number, NULL, &now) &&
+		    now.sa_handler == SIG_DFL)
+			sigaction(number, &action, NULL);
 	atexit(terminal_restore);
-	terminal_again();
+	set_raw();
+}
+
+void terminal_job_signals(sigset_t *signals)
+{
+	sigaddset(signals, SIGCONT);
+	if (!signals_ignored(SIGTSTP))
+		sigaddset(signals, SIGTSTP);
+}
+
+void terminal_job_signal(int number)
+{
+	sigset_t stop, before;
+
+	if (number == SIGTSTP) {
+		terminal_restore();
+		/* The default action, which does nothing if no shell could continue us. */
+		sigemptyset(&stop);
+		sigaddset(&stop, SIGTSTP);
+		raise(SIGTSTP);
+		pthread_sigmask(SIG_UNBLOCK, &stop, &before);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
+	set_raw();
 }

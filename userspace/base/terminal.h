@@ -3,6 +3,7 @@
 #ifndef BASE_TERMINAL_H
 #define BASE_TERMINAL_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 /**
@@ -13,8 +14,18 @@
 void terminal_raw(int fd);
 /** terminal_restore() - restore the modes; safe in signal handlers, any number of times */
 void terminal_restore(void);
-/** terminal_again() - set raw mode after SIGCONT: a shell may have changed it, or brought us here */
-void terminal_again(void);
+/**
+ * terminal_job_signals() - add the signals that stop and continue a job, unless they are ignored
+ *
+ * The caller blocks them in all threads, and passes them to terminal_job_signal().
+ */
+void terminal_job_signals(sigset_t *signals);
+/**
+ * terminal_job_signal() - restore the modes and stop, or set raw mode when the job continues
+ *
+ * A shell may have changed the modes meanwhile, or brought us to the foreground.
+ */
+void terminal_job_signal(int number);
 /** terminal_in_background() - does another job have the terminal?  It gets the keys then */
 bool terminal_in_background(void);
 bool terminal_is_raw(void);

@@ -284,8 +284,8 @@ static void on_signal(void *argument, int fd, short events)
 	(void)events;
 	if (read(fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGCONT)
-		terminal_again();
+	if (info.ssi_signo == SIGCONT || info.ssi_signo == SIGTSTP)
+		terminal_job_signal(info.ssi_signo);
 	else
 		vm_end(vm, VM_STOPPED, "stopped by signal %u (%s)", info.ssi_signo,
 		       strsignal(info.ssi_signo));
@@ -295,16 +295,16 @@ static void on_signal(void *argument, int fd, short events)
 static bool take_signals(struct vm *vm)
 {
 	struct sigaction kick = { .sa_handler = on_kick };
-	sigset_t ends, blocked;
+	sigset_t taken, blocked;
 	int fd;
 
-	signals_that_end(&ends);
-	sigaddset(&ends, SIGCONT);
-	blocked = ends;
+	signals_that_end(&taken);
+	terminal_job_signals(&taken);
+	blocked = taken;
 	/* Reading the terminal in the background fails, instead of stopping all of the VM. */
 	sigaddset(&blocked, SIGTTIN);
 	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
-	fd = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+	fd = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0) {
 		vm_end(vm, VM_ERROR, "cannot take signals: %s", strerror(errno));
 		return false;

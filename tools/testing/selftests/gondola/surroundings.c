@@ -233,6 +233,20 @@ static bool stopped(pid_t child)
 	return waitpid(child, &status, WNOHANG | WUNTRACED) == child && WIFSTOPPED(status);
 }
 
+/* A shell that does not set the modes itself must find them as they were. */
+static bool stops_cooked(pid_t child)
+{
+	int status;
+
+	kill(child, SIGTSTP);
+	if (waitpid(child, &status, WUNTRACED) != child || !WIFSTOPPED(status) || is_raw())
+		return false;
+	kill(child, SIGCONT);
+	for (int i = 0; i < 500 && !is_raw(); i++)
+		usleep(20000);
+	return is_raw();
+}
+
 /* The body of a session of its own: 0, or the number of the expectation that failed. */
 static int in_session(void)
 {
@@ -264,11 +278,13 @@ static int in_session(void)
 		usleep(20000);
 	if (!is_raw())
 		return 9;
-	if (write(user, "q", 1) != 1)
+	if (!stops_cooked(child) || !stops_cooked(child))
 		return 10;
-	if (waitpid(child, &status, 0) != child || status != 3 << 8)
+	if (write(user, "q", 1) != 1)
 		return 11;
-	return is_raw() ? 12 : 0;
+	if (waitpid(child, &status, 0) != child || status != 3 << 8)
+		return 12;
+	return is_raw() ? 13 : 0;
 }
 
 static void background(void)
