@@ -92,8 +92,11 @@ def in_root(root, command, binds=()):
     """Runs a shell command in the root, with directories bound at their own paths."""
     mounts = "".join("mkdir -p %(r)s%(d)s; mount --rbind %(d)s %(r)s%(d)s; " % {"r": root, "d": d}
                      for d in binds)
-    script = "set -e; mount --make-rprivate /; mount -t proc proc %s/proc; %sexec chroot %s " \
-        "/usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C sh -c \"$1\"" % (root, mounts, root)
+    # Its own pseudo-terminals, as a machine has.
+    script = "set -e; mount --make-rprivate /; mount -t proc proc %s/proc; mkdir -p %s/dev/pts; " \
+        "mount -t devpts -o ptmxmode=0666 devpts %s/dev/pts; ln -sf pts/ptmx %s/dev/ptmx; %sexec chroot %s " \
+        "/usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C sh -c \"$1\"" % (
+            root, root, root, root, mounts, root)
     argv = ["unshare", "--mount", "sh", "-c", script, "sh", command]
     if os.getuid():
         argv[1:1] = ["--map-root-user", "--map-auto"]
