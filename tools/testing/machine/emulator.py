@@ -16,6 +16,7 @@ import subprocess
 import time
 
 import qmp
+import stale
 import tsc
 
 DEFAULT_MODEL = {"vmx": "core2_penryn_t9600", "svm": "EPYC", "interp": "interpreter"}
@@ -112,6 +113,13 @@ class Emulator:
 
     def where_it_stands(self):
         """Lines that say what each processor does, where the emulator can be asked."""
+        return []
+
+    def look(self):
+        """Is called several times a second while the machine runs."""
+
+    def remarks(self):
+        """Lines about what this run met with in the emulator."""
         return []
 
 
@@ -215,6 +223,19 @@ class Bochs(Emulator):
 class Qemu(Emulator):
     name = "QEMU"
 
+    def __init__(self, args, workdir, kernel, initrd):
+        super().__init__(args, workdir, kernel, initrd)
+        # One processor alone writes no text that another one translates.
+        self.watch = stale.Watch(self.path("watch"), self.path("stub")) if args.cpus > 1 else None
+
+    def look(self):
+        if self.watch:
+            self.watch.look()
+
+    def remarks(self):
+        return ["stood with interrupts off, and QEMU was made to translate its text again: " + place
+                for place in (self.watch.freed if self.watch else [])]
+
     def tsc(self):
         """The value that the kernel's own measurement would find on an idle machine.
 
@@ -230,6 +251,7 @@ class Qemu(Emulator):
                 "-m", str(self.args.memory), "-smp", str(self.args.cpus),
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-qmp", "unix:%s,server=on,wait=off" % self.path("monitor"),
+                "-qmp", "unix:%s,server=on,wait=off" % self.path("watch"),
                 "-kernel", self.kernel, "-initrd", self.initrd,
                 "-append", " ".join(self.command_line() + self.tsc() + [self.args.append])]
         if self.args.icount is not None:
