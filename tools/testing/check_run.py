@@ -18,8 +18,9 @@ MACHINE = os.path.join(HERE, "machine/machine")
 
 
 # The lines that tell most of a failure are repeated at the end, where people look first.
-TELLING = re.compile(r"^\s*not ok|\.c:\d+: |BUG: |Oops: |int3: |general protection fault|RIP: 0010|"
-                     r"Kernel panic|KASAN: |machine: (still running after|it ended|its kernel)|: error: ")
+TELLING = re.compile(r"^\W*not ok|\*\*\* .*Error|\.c:\d+: |BUG: |Oops: |int3: |general protection fault|RIP: 0010|"
+                     r"Kernel panic|KASAN: |machine: (still running after|it ended|its kernel)|: error: |"
+                     r"^\W*(CPU#\d|R?E?IP=)")
 
 # For builds with sparse.  Linux 7.3 turns it off where scripts/checker-valid.sh, which Debian's headers lack, does not
 # find it good enough.  Debian's is 0.6.4: to it an operator and constants of these headers are unknown, so that it
@@ -34,14 +35,14 @@ LAST_JOBS = 20 * 60
 def reasons(detail):
     """The few lines of @detail that say why."""
     lines = [line.strip()[:200] for line in detail.splitlines() if line.strip()]
-    return [line for line in lines if TELLING.search(line)][:4] or lines[-1:]
+    return [line for line in lines if TELLING.search(line)][:8] or lines[-1:]
 
 
 def told(text, end=3000):
     """The end of a TAP program's output, and before it what failed earlier."""
     if len(text) <= end:
         return text
-    failures = re.findall(r"^ *not ok .*\n(?:# .*\n){0,3}", text[:-end], re.MULTILINE)
+    failures = re.findall(r"^ *not ok .*\n(?:# .*\n){0,8}", text[:-end], re.MULTILINE)
     return "".join(failures)[:end] + "[...]\n" + text[-end:]
 
 
