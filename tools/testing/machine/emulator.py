@@ -225,8 +225,10 @@ class Qemu(Emulator):
 
     def __init__(self, args, workdir, kernel, initrd):
         super().__init__(args, workdir, kernel, initrd)
-        # One processor alone writes no text that another one translates.
-        self.watch = stale.Watch(self.path("watch"), self.path("stub")) if args.cpus > 1 else None
+        # One processor alone writes no text that another one translates. Who has a monitor may use QEMU's
+        # debugger stub, of which there is one.
+        watched = args.cpus > 1 and not args.monitor
+        self.watch = stale.Watch(self.path("watch"), self.path("stub")) if watched else None
 
     def look(self):
         if self.watch:
