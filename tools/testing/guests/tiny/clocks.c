@@ -42,6 +42,23 @@ static struct clocks look(void)
 	return now;
 }
 
+/* The quickest of some looks: the host took the processor away during others, between two clocks. */
+static struct clocks look_closely(void)
+{
+	struct clocks now, best = { 0 };
+	uint64_t after, least = ~0ull;
+
+	for (int i = 0; i < 32; i++) {
+		now = look();
+		asm volatile("lfence; rdtsc" : "=A"(after));
+		if (after - now.tsc < least) {
+			least = after - now.tsc;
+			best = now;
+		}
+	}
+	return best;
+}
+
 static uint32_t rtc(uint8_t reg)
 {
 	outb(RTC_INDEX, reg);
@@ -83,10 +100,11 @@ void guest_main(const struct guest_info *info)
 	*lapic(LAPIC_LVT_TIMER) = MASKED;
 	*lapic(LAPIC_DIVIDE) = BY_128;
 	*lapic(LAPIC_INITIAL) = ~0u;
-	began = look();
+	began = look_closely();
 	do
 		now = look();
 	while (now.pm - began.pm < PM_HZ / 4);
+	now = look_closely();
 	/* A quarter of a second has passed, and what the loop was late by. */
 	tsc_per_ms = divide(divide(now.tsc - began.tsc, 250) * (uint64_t)(PM_HZ / 4), now.pm - began.pm);
 	lapic_per_ms = divide((now.lapic - began.lapic) / 250 * (uint64_t)(PM_HZ / 4), now.pm - began.pm);
