@@ -146,9 +146,9 @@ static int copy_data(int from, int to, off_t bytes)
 }
 
 /* A writer has the file alone, a reader shares it, as a VM that runs does. */
-static int open_source(const char *path, struct stat *st)
+static int open_source(const char *path, struct disk_options options, struct stat *st)
 {
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	struct error error;
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0 || fstat(fd, st))
@@ -157,8 +157,9 @@ static int open_source(const char *path, struct stat *st)
 		fail(EXIT_CODE_USAGE, "disk %s: a block device is not copied: only files are", path);
 	if (!S_ISREG(st->st_mode))
 		fail(EXIT_CODE_IMAGE, "disk %s: it is no file", path);
-	if (fcntl(fd, F_OFD_SETLK, &lock))
-		fail(EXIT_CODE_STATE, "disk %s: it is in use by another virtual machine", path);
+	options.readonly = true;
+	if (!disk_lock(fd, &options, &error))
+		fail(EXIT_CODE_STATE, "disk %s: %s", path, error.words);
 	return fd;
 }
 
@@ -173,10 +174,10 @@ static int open_nameless(const char *path)
 	return fd;
 }
 
-static void copy_disk(struct copy *copy)
+static void copy_disk(struct copy *copy, const struct disk_options *options)
 {
 	struct stat st;
-	int from = open_source(copy->from, &st), ret = 0;
+	int from = open_source(copy->from, *options, &st), ret = 0;
 
 	if (!access(copy->to, F_OK))
 		fail(EXIT_CODE_STATE, "%s exists already", copy->to);
@@ -207,9 +208,10 @@ static const char *clone_disk(const char *spec)
 	if (options.readonly)
 		return spec;
 	copy->to = renamed(copy->from);
-	copy_disk(copy);
+	copy_disk(copy, &options);
 	job.count++;
-	if (asprintf(&text, "%s%s", copy->to, options.raw ? ",format=raw" : "") < 0)
+	if (asprintf(&text, "%s%s%s", copy->to, options.raw ? ",format=raw" : "",
+		     options.unlocked ? ",lock=off" : "") < 0)
 		fail(EXIT_CODE_ERROR, "out of memory");
 	return text;
 }

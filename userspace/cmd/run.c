@@ -200,9 +200,10 @@ const struct option_spec run_specs[] = {
 		     "\"-\" (default gondola-PID). \"gondola create\" takes its NAME instead.",
 		     take_name),
 	OPTIONS_OF("Its devices, on virtio"),
-	OPTION_TAKEN("--disk", "FILE[,ro][,format=raw]",
+	OPTION_TAKEN("--disk", "FILE[,ro][,format=raw][,lock=off]",
 		     "A disk in a raw file or a block device. May be repeated. ro makes it "
-		     "read-only. The file is locked while the guest runs. A block device that this "
+		     "read-only. The file is locked while the guest runs; lock=off is for a file system "
+		     "without locks, where nothing else keeps others from it. A block device that this "
 		     "host uses, with a mounted file system for instance, is refused unless it is "
 		     "read-only. A file that looks like "
 		     "an image of another format (such as qcow2) is refused, because the guest "

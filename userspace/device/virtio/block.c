@@ -34,7 +34,7 @@
 struct block {
 	struct virtio_device device;
 	int fd;
-	bool readonly;
+	struct disk_options options;
 	bool lost;
 	uint64_t sectors;
 	unsigned int slot;
@@ -112,7 +112,7 @@ static int read_write(struct block *block, struct queue_chain *chain, bool write
 	uint64_t bytes = write ? chain->out_bytes - skip : chain->in_bytes - 1, part;
 	struct iovec iov[QUEUE_MAX_SEGMENTS];
 
-	if (bytes > MAX_DATA || !in_range(block, sector, bytes) || (write && block->readonly))
+	if (bytes > MAX_DATA || !in_range(block, sector, bytes) || (write && block->options.readonly))
 		return VIRTIO_BLK_S_IOERR;
 	if (write && !is_whole(block))
 		return failed(block, "write", sector * SECTOR, "the file has become shorter");
@@ -143,7 +143,7 @@ static uint8_t flushed(struct block *block, int error)
 
 static int sync_file(const struct block *block)
 {
-	return !block->readonly && !block->lost && fdatasync(block->fd) ? errno : 0;
+	return !block->options.readonly && !block->lost && fdatasync(block->fd) ? errno : 0;
 }
 
 /* Release the lock: the disk may take long, and no guest memory is accessed. */
@@ -186,7 +186,7 @@ static uint8_t clear_range(struct block *block, bool discard,
 	if (range->flags & ~VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP || (discard && unmap))
 		return VIRTIO_BLK_S_UNSUPP;
 	if (sectors > (discard ? MAX_DISCARD : MAX_ZEROES) ||
-	    !in_range(block, range->sector, bytes) || block->readonly)
+	    !in_range(block, range->sector, bytes) || block->options.readonly)
 		return VIRTIO_BLK_S_IOERR;
 	if (!sectors)
 		return VIRTIO_BLK_S_OK;
@@ -387,21 +387,29 @@ static void forget_cached(const struct block *block)
 	posix_fadvise(block->fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
-/* Readers share the lock, a writer holds it alone; it ends with the process. */
-static bool lock_file(const struct block *block, struct error *error)
+bool disk_lock(int fd, const struct disk_options *options, struct error *error)
 {
 	struct flock lock = {
-		.l_type = block->readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET,
+		.l_type = options->readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET,
 	};
 
-	if (!fcntl(block->fd, F_OFD_SETLK, &lock)) {
-		forget_cached(block);
+	if (options->unlocked || !fcntl(fd, F_OFD_SETLK, &lock))
 		return true;
-	}
 	if (errno == EAGAIN || errno == EACCES)
 		return error_set(error, EXIT_CODE_USAGE,
 				 "it is in use by another virtual machine or disk");
+	if (errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS)
+		return error_set(error, EXIT_CODE_USAGE,
+				 "its file system has no locks, as NFS without lockd; if nothing else uses the disk, do without: FILE,lock=off");
 	return error_set(error, EXIT_CODE_USAGE, "cannot lock it: %s", strerror(errno));
+}
+
+static bool lock_file(const struct block *block, struct error *error)
+{
+	if (!disk_lock(block->fd, &block->options, error))
+		return false;
+	forget_cached(block);
+	return true;
 }
 
 static bool claim(struct virtio_device *device, struct error *error)
@@ -461,6 +469,8 @@ bool disk_split(char *spec, struct disk_options *options, struct error *error)
 			options->readonly = true;
 		else if (!strcmp(comma, ",format=raw"))
 			options->raw = true;
+		else if (!strcmp(comma, ",lock=off"))
+			options->unlocked = true;
 		else if (!strncmp(comma, ",format=", 8))
 			return error_set(error, EXIT_CODE_USAGE,
 					 "--disk %s: \"%s\": disks are raw, and no other format is known",
@@ -548,20 +558,20 @@ bool disk_check(const char *spec, struct error *error)
 	return good;
 }
 
-static bool open_disk(struct block *block, const char *path, bool raw, struct error *error)
+static bool open_disk(struct block *block, const char *path, struct error *error)
 {
 	off_t bytes;
 
-	if (!is_file(path, block->readonly, error))
+	if (!is_file(path, block->options.readonly, error))
 		return false;
-	block->fd = open(path, (block->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	block->fd = open(path, (block->options.readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (block->fd < 0)
 		return error_set(error, EXIT_CODE_USAGE, "--disk %s: %s%s", path, strerror(errno),
-				 !block->readonly && (errno == EACCES || errno == EROFS) ?
+				 !block->options.readonly && (errno == EACCES || errno == EROFS) ?
 				 " (to read it only: --disk FILE,ro)" : "");
 	if (!devices_incoming() && !lock_file(block, error))
 		return error_set(error, error->status, "--disk %s: %s", path, error->words);
-	if (!is_disk(block, path, raw, &bytes, error))
+	if (!is_disk(block, path, block->options.raw, &bytes, error))
 		return false;
 	if (bytes % SECTOR)
 		say("--disk %s: its last %u bytes are no whole sector, the guest does not see them",
@@ -574,15 +584,12 @@ static bool open_spec(struct block *block, const char *spec, struct error *error
 {
 	static unsigned int slots;
 	char *path = strdup(spec);
-	struct disk_options options;
 	bool good;
 
 	if (!path)
 		return error_set(error, EXIT_CODE_ERROR, "out of memory");
 	block->slot = slots++;
-	good = disk_split(path, &options, error);
-	block->readonly = options.readonly;
-	good = good && open_disk(block, path, options.raw, error);
+	good = disk_split(path, &block->options, error) && open_disk(block, path, error);
 	snprintf(block->device.label, sizeof(block->device.label), "disk %s", path);
 	free(path);
 	return good;
@@ -608,7 +615,7 @@ struct virtio_device *block_create(struct guest_memory *memory, uint8_t *registe
 		return NULL;
 	}
 	config.capacity = block->sectors;
-	if (block->readonly) {
+	if (block->options.readonly) {
 		features |= BIT64(VIRTIO_BLK_F_RO);
 	} else {
 		features |= BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_WRITE_ZEROES);

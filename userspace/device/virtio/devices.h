@@ -48,13 +48,20 @@ struct json_object *virtio_counts_json(const struct vm *vm);
  * struct disk_options - options after the name of a disk's file
  * @readonly: ",ro": the guest only reads it
  * @raw: ",format=raw": it is raw, even if it looks like another image
+ * @unlocked: ",lock=off": no lock keeps others from it
  */
 struct disk_options {
-	bool readonly, raw;
+	bool readonly, raw, unlocked;
 };
 
 /** disk_split() - cut the options off @spec, which leaves the file's name; false with @error */
 bool disk_split(char *spec, struct disk_options *options, struct error *error);
+/**
+ * disk_lock() - keep other VMs from the open file of a disk
+ *
+ * Readers share the lock, a writer holds it alone; it ends with the process.  False with @error.
+ */
+bool disk_lock(int fd, const struct disk_options *options, struct error *error);
 
 /*
  * Check @spec, as far as possible without creating the device.  False with @error.  Reads a disk's

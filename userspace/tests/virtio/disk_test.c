@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <linux/virtio_blk.h>
@@ -159,6 +160,8 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 int __wrap_posix_fadvise(int fd, off_t offset, off_t bytes, int advice);
+int __real_fcntl(int fd, int what, ...);
+int __wrap_fcntl(int fd, int what, ...);
 
 /*
  * struct fault - what happens to the calls to come
@@ -167,6 +170,7 @@ int __wrap_posix_fadvise(int fd, off_t offset, off_t bytes, int advice);
  * @error: then all fail with this, if it is not 0
  * @slow: each takes a millisecond
  * @stale: reads find what was there before another host wrote, until the cache is dropped
+ * @lockless: a lock fails with this, if it is not 0
  */
 static struct fault {
 	unsigned int interrupted;
@@ -174,6 +178,7 @@ static struct fault {
 	int error;
 	bool slow;
 	bool stale;
+	int lockless;
 } fault;
 
 /* Bytes that were asked for so far. */
@@ -231,6 +236,21 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 int __wrap_fdatasync(int fd)
 {
 	return strike() < 0 ? -1 : __real_fdatasync(fd);
+}
+
+int __wrap_fcntl(int fd, int what, ...)
+{
+	va_list more;
+	void *argument;
+
+	va_start(more, what);
+	argument = va_arg(more, void *);
+	va_end(more);
+	if (what == F_OFD_SETLK && fault.lockless) {
+		errno = fault.lockless;
+		return -1;
+	}
+	return __real_fcntl(fd, what, argument);
 }
 
 int __wrap_posix_fadvise(int fd, off_t offset, off_t bytes, int advice)
@@ -506,6 +526,25 @@ static void disk_reset_under_way(void)
 	driver_end();
 }
 
+/* A file system may have no locks, and a user who knows that nobody else comes can do without. */
+static void disk_without_locks(void)
+{
+	static const int errors[] = { ENOLCK, EOPNOTSUPP };
+
+	for (unsigned int i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		fault = (struct fault){ .lockless = errors[i] };
+		expect(strstr(refusal_of("", 0, ""), "FILE,lock=off"));
+		expect(strstr(refusal_of("", 0, ",ro"), "no locks"));
+		expect_equal(refusal_of("", 0, ",lock=off")[0], 0);
+		expect_equal(refusal_of("", 0, ",ro,lock=off")[0], 0);
+	}
+	fault = (struct fault){ .lockless = EIO };
+	expect(strstr(refusal_of("", 0, ""), "cannot lock it: Input/output error"));
+	fault = (struct fault){ .lockless = EAGAIN };
+	expect(strstr(refusal_of("", 0, ""), "in use by another"));
+	fault = (struct fault){ .lockless = 0 };
+}
+
 static void disk_readonly(void)
 {
 	make_disk(DISK_BYTES);
@@ -542,6 +581,7 @@ const struct test_table disk_tests = TEST_TABLE(
 	{ "format=raw insists, whatever a disk begins with", disk_insists },
 	{ "a disk with large requests lets others in", disk_lets_others_in },
 	{ "a reset ends a large request", disk_reset_under_way },
+	{ "a disk without locks is refused in words, or taken without", disk_without_locks },
 	{ "a read-only disk is not written", disk_readonly },
 	{ "100,000 nonsense writes to a disk", nonsense_disk }
 );
