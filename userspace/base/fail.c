@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fail.h"
@@ -19,6 +21,14 @@ void say_in_a_hurry(void)
 	hurry = true;
 }
 
+/* Words of a limit that the user can raise do not say so. */
+static bool ends_with(const char *line, const char *words)
+{
+	size_t length = strlen(line), end = strlen(words);
+
+	return length >= end && !strcmp(line + length - end, words);
+}
+
 static void print_line(const char *format, va_list args)
 {
 	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
@@ -28,6 +38,9 @@ static void print_line(const char *format, va_list args)
 	if (hurry && !poll(&ready, 1, PATIENCE_MS))
 		return;
 	vsnprintf(line, sizeof(line), format, args);
+	if (ends_with(line, strerror(EMFILE)))
+		strncat(line, " (this process may have more with a higher hard limit: ulimit -Hn, or LimitNOFILE= of its service)",
+			sizeof(line) - strlen(line) - 1);
 	/* It may quote a stream or a file, and is printed on a terminal. */
 	tell_harmless(line);
 	/* In raw mode a newline needs a carriage return. */

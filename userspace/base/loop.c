@@ -116,7 +116,11 @@ void loop_stop(struct loop *loop)
 	wake(loop);
 }
 
-/* The loop's thread works with copies, since others may change the sources meanwhile. */
+/*
+ * The loop's thread works with copies, since others may change the sources meanwhile.  There are
+ * only those that wait for something: POLLHUP cannot be masked, and poll() refuses more entries
+ * than the process may have descriptors.
+ */
 struct turn {
 	struct loop_source *sources;
 	struct pollfd *fds;
@@ -126,22 +130,25 @@ struct turn {
 static void take_sources(struct loop *loop, struct turn *turn)
 {
 	pthread_mutex_lock(&loop->lock);
-	turn->count = loop->room;
-	if (turn->room < turn->count) {
-		turn->room = turn->count;
+	if (turn->room < loop->room) {
+		turn->room = loop->room;
 		turn->sources = realloc(turn->sources, turn->room * sizeof(*turn->sources));
 		turn->fds = realloc(turn->fds, turn->room * sizeof(*turn->fds));
 		if (!turn->sources || !turn->fds)
 			fail(EXIT_CODE_ERROR, "out of memory");
 	}
-	memcpy(turn->sources, loop->sources, turn->count * sizeof(*turn->sources));
-	pthread_mutex_unlock(&loop->lock);
-	/* Leave out a source that waits for nothing, since POLLHUP cannot be masked. */
-	for (unsigned int i = 0; i < turn->count; i++)
-		turn->fds[i] = (struct pollfd){
-			.fd = turn->sources[i].events ? turn->sources[i].fd : -1,
-			.events = turn->sources[i].events,
+	turn->count = 0;
+	for (unsigned int i = 0; i < loop->room; i++) {
+		const struct loop_source *source = &loop->sources[i];
+
+		if (source->fd < 0 || !source->events)
+			continue;
+		turn->sources[turn->count] = *source;
+		turn->fds[turn->count++] = (struct pollfd){
+			.fd = source->fd, .events = source->events,
 		};
+	}
+	pthread_mutex_unlock(&loop->lock);
 }
 
 void loop_run(struct loop *loop)
@@ -157,7 +164,7 @@ void loop_run(struct loop *loop)
 			fail(EXIT_CODE_ERROR, "cannot wait for events: %s", strerror(errno));
 		}
 		for (unsigned int i = 0; i < turn.count; i++)
-			if (turn.fds[i].fd >= 0 && turn.fds[i].revents)
+			if (turn.fds[i].revents)
 				turn.sources[i].call(turn.sources[i].argument, turn.fds[i].fd,
 						     turn.fds[i].revents);
 	}

@@ -5,6 +5,7 @@
 
 #include "cmd.h"
 #include "lib/libgondola.h"
+#include "base/caller.h"
 #include "base/fail.h"
 #include "base/standard.h"
 
@@ -12,6 +13,7 @@ int main(int argc, char **argv)
 {
 	standard_occupy();
 	standard_check_at_exit();
+	caller_adapt();
 	/* A file that may not grow (ulimit -f) is an error of the write, and no end of a VM. */
 	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2)

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/caller.h"
 #include "base/line_socket.h"
 #include "transport.h"
 
@@ -205,7 +206,9 @@ static bool start_command(struct transport *transport, const char *command, bool
 	/* Ctrl-C must end only the command that asked for the migration. */
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
 				 (apart ? POSIX_SPAWN_SETPGROUP : 0));
+	caller_give_back();
 	ret = posix_spawn(&transport->child, "/bin/sh", &actions, &attributes, argv, environ);
+	caller_adapt();
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
 	close(ends[1]);

@@ -74,6 +74,9 @@ void cpu_portable(void);
 void names_are_durable(void);
 void names_that_are_not(void);
 
+/* loop_test.c */
+void loop_with_few_descriptors(void);
+
 /* tell_test.c */
 void utf8_is_known(void);
 void told_text_is_harmless(void);

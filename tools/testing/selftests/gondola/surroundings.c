@@ -176,6 +176,36 @@ static void other_pipes(void)
 	alarm(0);
 }
 
+/* ---- few descriptors -------------------------------------------------------------------------- */
+
+#define PORTS	14
+
+/* A VM with many devices, of a process that may have @soft descriptors, and raise that to @hard. */
+static void run_with(rlim_t soft, rlim_t hard, int status, const char *words)
+{
+	static char *arguments[6 + 2 * PORTS] = { "gondola", "run", "--kernel", "guests/hello" };
+	static char ports[PORTS][160];
+	struct rlimit old, limit = { soft, hard };
+
+	for (unsigned int i = 0; i < PORTS; i++) {
+		snprintf(ports[i], sizeof(ports[i]), "p%u=%s", i, path("log"));
+		arguments[4 + 2 * i] = "--port";
+		arguments[5 + 2 * i] = ports[i];
+	}
+	require_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	require_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	expect_run(__FILE__, __LINE__, status, words, arguments);
+	/* Root may. */
+	require_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+}
+
+static void few_descriptors(void)
+{
+	close(machine_open());
+	run_with(24, 1024, 0, "hello from the guest");
+	run_with(24, 24, 2, "Too many open files (this process may have more");
+}
+
 /* ---- another job's terminal -------------------------------------------------------------------- */
 
 static int user = -1, terminal = -1;
@@ -315,6 +345,7 @@ static const struct tap_test tests[] = {
 	{ "a console's file that is emptied begins anew", file_emptied },
 	{ "a console's pipe is waited for in words", console_pipe },
 	{ "other pipes are refused", other_pipes },
+	{ "descriptors are used up to the hard limit", few_descriptors },
 	{ "in the background the terminal is left alone", background },
 };
 
