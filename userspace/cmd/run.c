@@ -162,7 +162,8 @@ const struct option_spec run_specs[] = {
 	OPTION("--kernel", "FILE",
 	       "What to start: a Linux bzImage, an ELF kernel (vmlinux, or a 64-bit ELF file "
 	       "without a PVH note, which is entered as Linux is), a multiboot 1 or 2 image, or a "
-	       "boot sector. It may be compressed with gzip or zstd.\n"
+	       "boot sector. It may be compressed with gzip or zstd. It may come through a pipe, and "
+	       "\"-\" is standard input; this holds for the initrd and modules, too.\n"
 	       "A boot sector is loaded to 0x7c00 and entered in real mode. The BIOS has simple "
 	       "services for text (on the serial port), keyboard, memory and ticks; a call of any "
 	       "other ends the VM and names the call.", TEXT, struct run_options, boot.kernel),

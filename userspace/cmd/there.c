@@ -97,13 +97,24 @@ void there_check_place(const char *option, const char *where)
 	check_directory(option, strncmp(where, "unix:", 5) ? where : where + 5);
 }
 
+/* A VM that is kept reads it at each start. */
+static void check_image(const char *option, const char *path)
+{
+	struct stat st;
+
+	if (!strcmp(path, "-") || (!stat(path, &st) && S_ISFIFO(st.st_mode)))
+		fail(EXIT_CODE_IMAGE, "%s %s: a pipe can be read once, and this VM may start more often: only gondola run takes one",
+		     option, path);
+	check_file(option, path);
+}
+
 void there_check_boot(const struct boot *boot)
 {
-	check_file("--kernel", boot->kernel);
+	check_image("--kernel", boot->kernel);
 	if (boot->initrd)
-		check_file("--initrd", boot->initrd);
+		check_image("--initrd", boot->initrd);
 	for (unsigned int i = 0; i < boot->nr_modules; i++)
-		check_file("--module", boot->modules[i].path);
+		check_image("--module", boot->modules[i].path);
 }
 
 void there_check_device(const struct virtio_spec *spec)

@@ -13,6 +13,7 @@
 #include "memory_test.h"
 #include "output_test.h"
 #include "pause_test.h"
+#include "pipe_test.h"
 #include "tap.h"
 #include "vm/bus.h"
 
@@ -140,7 +141,7 @@ static void no_kernel(void)
 	expect_equal(boot_path("/nowhere/vmlinuz", SMALL), -1);
 	expect(strstr(boot_of()->error.words, "No such file"));
 	expect_equal(boot_path("/", SMALL), -1);
-	expect(strstr(boot_of()->error.words, "not a regular file"));
+	expect(strstr(boot_of()->error.words, "neither a regular file nor a pipe"));
 }
 
 /* ---- all formats: every length, and bytes changed at random -------------------------- */
@@ -675,6 +676,9 @@ static const struct tap_test tests[] = {
 	{ "an initrd is put above the kernel, or refused", bzimage_initrd },
 	{ "bad bzImages are refused in words", bzimage_bad },
 	{ "what is not a kernel is refused in words", no_kernel },
+	{ "kernel and initrd come through pipes", images_from_pipes },
+	{ "a kernel comes through standard input", image_from_standard_input },
+	{ "a pipe without an end is refused", endless_pipe },
 	{ "a PVH kernel finds its start information", pvh },
 	{ "bad ELF files are refused in words", pvh_bad },
 	{ "ELF files with too much in them are refused", pvh_many },

@@ -86,7 +86,7 @@ static void bad_images(void)
 	EXPECT_RUN(6, "not a kernel image", "run", "--kernel", text);
 	EXPECT_RUN(6, "cut short", "run", "--kernel", cut);
 	EXPECT_RUN(6, "No such file", "run", "--kernel", "/nowhere/vmlinuz");
-	EXPECT_RUN(6, "not a regular file", "run", "--kernel", "/");
+	EXPECT_RUN(6, "neither a regular file nor a pipe", "run", "--kernel", "/");
 	EXPECT_RUN(6, "No such file", "run", "--kernel", "guests/hello", "--initrd", "/nowhere/initrd");
 	EXPECT_RUN(16, "more than the host has", "run", "--kernel", "guests/hello", "--mem", "1000G");
 }
