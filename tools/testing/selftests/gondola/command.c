@@ -1,11 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "command.h"
 
 char output[65536];
+char directory[64];
+
+bool make_directory(const char *test)
+{
+	if (mkdir("/tmp", 01777) && errno != EEXIST)
+		return false;
+	snprintf(directory, sizeof(directory), "/tmp/gondola-%s-XXXXXX", test);
+	return mkdtemp(directory);
+}
+
+char *path(const char *name)
+{
+	static char paths[16][128];
+	static unsigned int next;
+	char *at = paths[next++ % 16];
+
+	snprintf(at, sizeof(paths[0]), "%s/%s", directory, name);
+	return at;
+}
 
 pid_t start(int *from, char *const *argv)
 {

@@ -3,8 +3,16 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include "tap.h"
+
+/** directory - of the test's files, once make_directory() has made it */
+extern char directory[64];
+/** make_directory() - in /tmp, with @test in its name; false: errno says why not */
+bool make_directory(const char *test);
+/** path() - of a file in it; good for the next 15 calls */
+char *path(const char *name);
 
 /** output - of the last gondola() or finish(): stdout and stderr together */
 extern char output[65536];

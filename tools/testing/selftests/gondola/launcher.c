@@ -18,19 +18,6 @@
 
 #define MAX_ARGUMENTS	24
 
-#define DIRECTORY	"/tmp/gondola-test-XXXXXX"
-static char directory[sizeof(DIRECTORY)];
-
-static char *path(const char *name)
-{
-	static char paths[16][128];
-	static unsigned int next;
-	char *at = paths[next++ % 16];
-
-	snprintf(at, sizeof(paths[0]), "%s/%s", directory, name);
-	return at;
-}
-
 static void make_file(const char *name, const void *data, size_t bytes)
 {
 	int fd = open(path(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -408,11 +395,8 @@ int main(void)
 	};
 	int status;
 
-	if (mkdir("/tmp", 01777) && errno != EEXIST)
+	if (!make_directory("test")) {
 		perror("/tmp");
-	strcpy(directory, DIRECTORY);
-	if (!mkdtemp(directory)) {
-		perror(directory);
 		return 1;
 	}
 	status = tap_run(tests, sizeof(tests) / sizeof(tests[0]));

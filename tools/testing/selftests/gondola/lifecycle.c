@@ -16,9 +16,6 @@
 
 #define STATUS_STATE	20
 
-#define HOME	"/tmp/gondola-life-XXXXXX"
-static char home[sizeof(HOME)];
-
 static void need_engine(void)
 {
 	close(machine_open());
@@ -30,9 +27,8 @@ static void make(void)
 
 	need_engine();
 	if (!made) {
-		strcpy(home, HOME);
-		require(mkdtemp(home) != NULL);
-		setenv("GONDOLA_HOME", home, 1);
+		require(make_directory("life"));
+		setenv("GONDOLA_HOME", directory, 1);
 	}
 	made = true;
 	/* Remove what an earlier, failed test left behind. */
@@ -60,16 +56,6 @@ static void expect_inactive_soon(void)
 		usleep(50000);
 	}
 	expect_state("inactive");
-}
-
-static char *file(const char *name)
-{
-	static char paths[4][128];
-	static unsigned int next;
-	char *at = paths[next++ % 4];
-
-	snprintf(at, sizeof(paths[0]), "%s/%s", home, name);
-	return at;
 }
 
 /* Each command in each state in which it is illegal: the state's name, and what it needs. */
@@ -128,7 +114,7 @@ static bool is_state(const char *state)
 static int take_name(const char *lock_file)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int fd = open(file(lock_file), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(path(lock_file), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 	require(fd >= 0);
 	require_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
@@ -138,10 +124,10 @@ static int take_name(const char *lock_file)
 
 static char *file_of(pid_t process, const char *name)
 {
-	static char path[64];
+	static char file[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)process, name);
-	return path;
+	snprintf(file, sizeof(file), "/proc/%d/%s", (int)process, name);
+	return file;
 }
 
 /* The greeting and an answer. */
@@ -155,7 +141,7 @@ static bool has_two_lines(void)
 /* Send a request with @fd, unless that is -1, and close it; the answer is in output. */
 static void ask(const char *request, int fd)
 {
-	int control = line_socket_connect(file("run/vm1.control"), 3000), unused = -1;
+	int control = line_socket_connect(path("run/vm1.control"), 3000), unused = -1;
 	size_t used = 0;
 	ssize_t got;
 
@@ -189,9 +175,9 @@ static void inspected(void)
 	EXPECT_RUN(0, "never used or given back", "inspect", "vm1", "map");
 	expect(!strstr(output, "?"));
 	EXPECT_RUN(0, "\"slots\":[{\"slot\":0,\"gpa\":\"0x0\",\"bytes\":8388608,", "inspect", "vm1", "map",
-		   "--svg", file("map.svg"), "--json");
-	expect(!access(file("map.svg"), R_OK));
-	unlink(file("map.svg"));
+		   "--svg", path("map.svg"), "--json");
+	expect(!access(path("map.svg"), R_OK));
+	unlink(path("map.svg"));
 	EXPECT_RUN(14, "cannot write /nowhere/map.svg: No such file", "inspect", "vm1", "map", "--svg",
 		   "/nowhere/map.svg");
 	expect(!strstr(output, "\"dirty\""));
@@ -216,7 +202,7 @@ static void expect_core(const char *name)
 {
 	char words[64], magic[4] = "";
 	struct stat st;
-	int fd = open(file(name), O_RDONLY | O_CLOEXEC);
+	int fd = open(path(name), O_RDONLY | O_CLOEXEC);
 
 	require(fd >= 0);
 	expect_equal(read(fd, magic, sizeof(magic)), sizeof(magic));
@@ -226,7 +212,7 @@ static void expect_core(const char *name)
 	expect(st.st_size > 8 << 20);
 	close(fd);
 	snprintf(words, sizeof(words), "%s.tmp", name);
-	expect(access(file(words), F_OK) && errno == ENOENT);
+	expect(access(path(words), F_OK) && errno == ENOENT);
 }
 
 static void dumped(void)
@@ -234,25 +220,25 @@ static void dumped(void)
 	int fd;
 
 	make();
-	EXPECT_RUN(STATUS_STATE, "vm1 is inactive; dump needs a", "dump", "vm1", file("core"));
-	EXPECT_RUN(STATUS_STATE, "there is no VM other", "dump", "other", file("core"));
+	EXPECT_RUN(STATUS_STATE, "vm1 is inactive; dump needs a", "dump", "vm1", path("core"));
+	EXPECT_RUN(STATUS_STATE, "there is no VM other", "dump", "other", path("core"));
 	EXPECT_RUN(0, "", "start", "vm1", "--detach");
 	EXPECT_RUN(2, "dump: to which file?", "dump", "vm1");
 	EXPECT_RUN(2, "one argument too many", "dump", "vm1", "a", "b");
-	EXPECT_RUN(0, "pages hold something; no kernel in it", "dump", "vm1", file("core"));
+	EXPECT_RUN(0, "pages hold something; no kernel in it", "dump", "vm1", path("core"));
 	expect_core("core");
 	expect_state("running");
 	/* The old file stays until the new one is complete. */
-	fd = open(file("core"), O_WRONLY | O_TRUNC | O_CLOEXEC);
+	fd = open(path("core"), O_WRONLY | O_TRUNC | O_CLOEXEC);
 	require_equal(write(fd, "older", 5), 5);
 	close(fd);
 	EXPECT_RUN(0, "", "pause", "vm1");
-	EXPECT_RUN(0, "\"vmcoreinfo\":false", "dump", "vm1", file("core"), "--json");
+	EXPECT_RUN(0, "\"vmcoreinfo\":false", "dump", "vm1", path("core"), "--json");
 	expect_core("core");
 	expect_state("paused");
 	EXPECT_RUN(0, "", "kill", "vm1");
 	EXPECT_RUN(0, "", "delete", "vm1");
-	unlink(file("core"));
+	unlink(path("core"));
 }
 
 static void dump_fails(void)
@@ -260,23 +246,23 @@ static void dump_fails(void)
 	static char small[128];
 
 	make();
-	snprintf(small, sizeof(small), "%s/small", home);
+	snprintf(small, sizeof(small), "%s/small", directory);
 	require(!mkdir(small, 0700));
 	require(!mount("tmpfs", small, "tmpfs", 0, "size=4096"));
 	EXPECT_RUN(0, "", "start", "vm1", "--detach");
 	EXPECT_RUN(14, "vm1 is not dumped, it goes on: No space left", "dump", "vm1",
-		   file("small/core"));
-	expect(access(file("small/core.tmp"), F_OK) && errno == ENOENT);
-	expect(access(file("small/core"), F_OK) && errno == ENOENT);
+		   path("small/core"));
+	expect(access(path("small/core.tmp"), F_OK) && errno == ENOENT);
+	expect(access(path("small/core"), F_OK) && errno == ENOENT);
 	EXPECT_RUN(14, "cannot write /nowhere/core.tmp: No such file", "dump", "vm1", "/nowhere/core");
 	EXPECT_RUN(2, "is there and is not a file", "dump", "vm1", small);
 	/* A directory in the way. */
-	require(!mkdir(file("core.tmp"), 0700));
-	EXPECT_RUN(14, "cannot write", "dump", "vm1", file("core"));
-	rmdir(file("core.tmp"));
+	require(!mkdir(path("core.tmp"), 0700));
+	EXPECT_RUN(14, "cannot write", "dump", "vm1", path("core"));
+	rmdir(path("core.tmp"));
 	expect_state("running");
 	EXPECT_RUN(0, "", "suspend", "vm1");
-	EXPECT_RUN(STATUS_STATE, "vm1 is suspended; dump needs a", "dump", "vm1", file("core"));
+	EXPECT_RUN(STATUS_STATE, "vm1 is suspended; dump needs a", "dump", "vm1", path("core"));
 	umount(small);
 	rmdir(small);
 	EXPECT_RUN(0, "", "delete", "vm1");
@@ -327,11 +313,11 @@ static void pressure(void)
 	if (access("/proc/pressure/memory", F_OK))
 		tap_skip("this kernel tells no pressure (CONFIG_PSI)");
 	make();
-	fd = open(file("pressure"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = open(path("pressure"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	require(fd >= 0);
 	require_equal(write(fd, said, sizeof(said) - 1), sizeof(said) - 1);
 	close(fd);
-	require_equal(mount(file("pressure"), "/proc/pressure/memory", NULL, MS_BIND, NULL), 0);
+	require_equal(mount(path("pressure"), "/proc/pressure/memory", NULL, MS_BIND, NULL), 0);
 	gondola(ARGUMENTS("balance", "--dry-run"));
 	require_equal(umount("/proc/pressure/memory"), 0);
 	tap_check(strstr(output, "pressure 37%"), false, "it said: %s", output);
@@ -364,7 +350,7 @@ static void words(void)
 /* The VM's process; 0 if it has ended. */
 static pid_t process_if_any(void)
 {
-	int fd = open(file("locks/vm1.lock"), O_RDONLY | O_CLOEXEC);
+	int fd = open(path("locks/vm1.lock"), O_RDONLY | O_CLOEXEC);
 	char pid[16] = "";
 
 	if (fd < 0)
@@ -398,7 +384,7 @@ static void killed(void)
 		}
 		require_equal(kill(process(), SIGKILL), 0);
 		expect_inactive_soon();
-		expect(access(file("run/vm1.control"), F_OK) && errno == ENOENT);
+		expect(access(path("run/vm1.control"), F_OK) && errno == ENOENT);
 	}
 	EXPECT_RUN(0, "", "delete", "vm1");
 }
@@ -438,7 +424,7 @@ static void signal_in_suspend(void)
 	make();
 	EXPECT_RUN(0, "", "start", "vm1", "--detach");
 	full_pipe(ends);
-	control = line_socket_connect(file("run/vm1.control"), 3000);
+	control = line_socket_connect(path("run/vm1.control"), 3000);
 	require(control >= 0);
 	/* Without one: its process opens none. */
 	require(!line_socket_send(control, request, sizeof(request) - 1, -1));
@@ -474,12 +460,12 @@ static void dump_given_up(void)
 	ask("{\"command\":\"dump\"}\n", ends[1]);
 	expect(strstr(output, "must come along") != NULL);
 	close(ends[0]);
-	ask("{\"command\":\"dump\"}\n", open(file("core"), O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
+	ask("{\"command\":\"dump\"}\n", open(path("core"), O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
 	expect(strstr(output, "it goes on: Bad file descriptor") != NULL);
-	ask("{\"command\":\"dump\"}\n", open(file("core"), O_WRONLY | O_APPEND | O_CLOEXEC));
+	ask("{\"command\":\"dump\"}\n", open(path("core"), O_WRONLY | O_APPEND | O_CLOEXEC));
 	expect(strstr(output, "must come along") != NULL);
 	expect_state("running");
-	unlink(file("core"));
+	unlink(path("core"));
 	EXPECT_RUN(0, "", "kill", "vm1");
 	EXPECT_RUN(0, "", "delete", "vm1");
 }
@@ -489,31 +475,31 @@ static void crash_dumped(void)
 	make();
 	EXPECT_RUN(0, "", "delete", "vm1");
 	EXPECT_RUN(8, "its memory and registers are in", "run", "--kernel", "guests/triple", "--mem", "16M",
-		   "--panic-dump", file("core"));
+		   "--panic-dump", path("core"));
 	expect_core("core");
-	unlink(file("core"));
+	unlink(path("core"));
 	/* An instruction that nobody can carry out is a crash; what a guest does by itself is none. */
 	EXPECT_RUN(14, "its memory and registers are in", "run", "--engine", "interp", "--kernel",
-		   "guests/missing", "--append", "mmx", "--mem", "16M", "--panic-dump", file("core"));
+		   "guests/missing", "--append", "mmx", "--mem", "16M", "--panic-dump", path("core"));
 	expect_core("core");
-	unlink(file("core"));
-	EXPECT_RUN(0, "powered off", "run", "--kernel", "guests/hello", "--panic-dump", file("core"));
+	unlink(path("core"));
+	EXPECT_RUN(0, "powered off", "run", "--kernel", "guests/hello", "--panic-dump", path("core"));
 	EXPECT_RUN(10, "reset", "run", "--kernel", "guests/hello", "--append", "reset=1",
-		   "--panic-dump", file("core"));
-	expect(access(file("core"), F_OK) && errno == ENOENT);
+		   "--panic-dump", path("core"));
+	expect(access(path("core"), F_OK) && errno == ENOENT);
 	/* A kernel that panics says so, as often as it likes, and goes on. */
 	EXPECT_RUN(0, "the guest's kernel has panicked\n", "run", "--kernel", "guests/hello", "--append",
-		   "panic=3", "--panic-dump", file("core"));
+		   "panic=3", "--panic-dump", path("core"));
 	expect(strstr(output, "its memory and registers are in") && strstr(output, "powered off"));
 	expect(strstr(strstr(output, "has panicked") + 1, "has panicked") == NULL);
 	expect_core("core");
-	unlink(file("core"));
+	unlink(path("core"));
 	EXPECT_RUN(0, "the guest's kernel has panicked\n", "run", "--kernel", "guests/hello", "--append",
 		   "panic=1");
 	/* That it cannot be written is said before the guest runs. */
 	EXPECT_RUN(2, "--panic-dump /nowhere/core.tmp: No such file", "run", "--kernel", "guests/triple",
 		   "--panic-dump", "/nowhere/core");
-	EXPECT_RUN(2, "it is not a file", "run", "--kernel", "guests/triple", "--panic-dump", home);
+	EXPECT_RUN(2, "it is not a file", "run", "--kernel", "guests/triple", "--panic-dump", directory);
 	EXPECT_RUN(6, "/nowhere: No such file", "create", "vm2", "--kernel", "guests/triple",
 		   "--panic-dump", "/nowhere/core");
 }
@@ -526,25 +512,25 @@ static void older_file(void)
 
 	make();
 	EXPECT_RUN(0, "", "start", "vm1", "--detach");
-	fd = open(file("x.vm"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	fd = open(path("x.vm"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	require_equal(write(fd, "older", 5), 5);
 	close(fd);
 	/* A directory cannot be replaced by the new file. */
-	require(!mkdir(file("x.vm.tmp"), 0700));
-	EXPECT_RUN(14, "cannot write", "suspend", "vm1", "--file", file("x.vm"));
-	EXPECT_RUN(2, "is there and is not a file", "suspend", "vm1", "--file", home);
+	require(!mkdir(path("x.vm.tmp"), 0700));
+	EXPECT_RUN(14, "cannot write", "suspend", "vm1", "--file", path("x.vm"));
+	EXPECT_RUN(2, "is there and is not a file", "suspend", "vm1", "--file", directory);
 	expect_state("running");
-	rmdir(file("x.vm.tmp"));
-	fd = open(file("x.vm"), O_RDONLY | O_CLOEXEC);
+	rmdir(path("x.vm.tmp"));
+	fd = open(path("x.vm"), O_RDONLY | O_CLOEXEC);
 	require_equal(read(fd, old, sizeof(old)), 5);
 	close(fd);
 	expect(!strcmp(old, "older"));
-	EXPECT_RUN(0, "", "suspend", "vm1", "--file", file("x.vm"));
-	expect(access(file("x.vm.tmp"), F_OK) && errno == ENOENT);
-	EXPECT_RUN(0, "", "resume", "vm1", "--file", file("x.vm"), "--detach");
+	EXPECT_RUN(0, "", "suspend", "vm1", "--file", path("x.vm"));
+	expect(access(path("x.vm.tmp"), F_OK) && errno == ENOENT);
+	EXPECT_RUN(0, "", "resume", "vm1", "--file", path("x.vm"), "--detach");
 	EXPECT_RUN(0, "", "kill", "vm1");
 	EXPECT_RUN(0, "", "delete", "vm1");
-	unlink(file("x.vm"));
+	unlink(path("x.vm"));
 }
 
 /* At any other moment: whole and said to be, or not there. */
@@ -584,20 +570,20 @@ static void full_disk(void)
 	int fd;
 
 	make();
-	snprintf(small, sizeof(small), "%s/small", home);
+	snprintf(small, sizeof(small), "%s/small", directory);
 	require(!mkdir(small, 0700));
 	require(!mount("tmpfs", small, "tmpfs", 0, "size=4096"));
 	/* The state of a guest that does nothing fits into a page. */
-	fd = open(file("small/filler"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	fd = open(path("small/filler"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	require_equal(write(fd, page, sizeof(page)), sizeof(page));
 	close(fd);
 	EXPECT_RUN(0, "", "start", "vm1", "--detach");
-	EXPECT_RUN(14, "it goes on: ", "suspend", "vm1", "--file", file("small/vm1.vm"));
+	EXPECT_RUN(14, "it goes on: ", "suspend", "vm1", "--file", path("small/vm1.vm"));
 	expect(strstr(output, "No space left"));
 	expect_state("running");
 	EXPECT_RUN(14, "cannot write", "suspend", "vm1", "--file", "/nowhere/vm1.vm");
 	expect_state("running");
-	expect(access(file("small/vm1.vm.tmp"), F_OK));
+	expect(access(path("small/vm1.vm.tmp"), F_OK));
 	umount(small);
 	rmdir(small);
 	EXPECT_RUN(0, "", "kill", "vm1");
@@ -612,9 +598,9 @@ static void damaged(void)
 
 	make();
 	EXPECT_RUN(0, "", "start", "vm1", "--detach");
-	EXPECT_RUN(0, "", "suspend", "vm1", "--file", file("good.vm"));
+	EXPECT_RUN(0, "", "suspend", "vm1", "--file", path("good.vm"));
 	expect_state("inactive");
-	fd = open(file("good.vm"), O_RDONLY | O_CLOEXEC);
+	fd = open(path("good.vm"), O_RDONLY | O_CLOEXEC);
 	require(fd >= 0);
 	bytes = read(fd, data, sizeof(data));
 	close(fd);
@@ -623,25 +609,25 @@ static void damaged(void)
 		ssize_t at = bytes / 8 * i + 5;
 
 		data[at] ^= 0x20;
-		fd = open(file("bad.vm"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		fd = open(path("bad.vm"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 		require_equal(write(fd, data, bytes), bytes);
 		close(fd);
 		data[at] ^= 0x20;
-		EXPECT_RUN(6, "cannot be resumed: ", "resume", "vm1", "--file", file("bad.vm"));
+		EXPECT_RUN(6, "cannot be resumed: ", "resume", "vm1", "--file", path("bad.vm"));
 		expect_state("inactive");
 	}
 	/* A version that comes after ours. */
 	data[8] = 2;
-	fd = open(file("bad.vm"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = open(path("bad.vm"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	require_equal(write(fd, data, bytes), bytes);
 	close(fd);
-	EXPECT_RUN(6, "cannot be resumed: the header", "resume", "vm1", "--file", file("bad.vm"));
-	EXPECT_RUN(0, "", "resume", "vm1", "--detach", "--file", file("good.vm"));
+	EXPECT_RUN(6, "cannot be resumed: the header", "resume", "vm1", "--file", path("bad.vm"));
+	EXPECT_RUN(0, "", "resume", "vm1", "--detach", "--file", path("good.vm"));
 	expect_state("running");
 	EXPECT_RUN(0, "", "kill", "vm1");
 	EXPECT_RUN(0, "", "delete", "vm1");
-	unlink(file("good.vm"));
-	unlink(file("bad.vm"));
+	unlink(path("good.vm"));
+	unlink(path("bad.vm"));
 }
 
 static const struct tap_test tests[] = {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The launcher where its caller left it less than usual: closed streams, limits, pipes, another job's terminal. */
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
@@ -20,19 +19,6 @@
 #define PATIENCE_MS	60000
 #define LINES		1000
 #define LINE		16
-
-#define DIRECTORY	"/tmp/gondola-around-XXXXXX"
-static char directory[sizeof(DIRECTORY)];
-
-static char *path(const char *name)
-{
-	static char paths[8][128];
-	static unsigned int next;
-	char *at = paths[next++ % 8];
-
-	snprintf(at, sizeof(paths[0]), "%s/%s", directory, name);
-	return at;
-}
 
 static void make_lines(const char *name)
 {
@@ -379,11 +365,8 @@ int main(void)
 	static const char *const files[] = { "lines", "log", "pipe" };
 	int status;
 
-	if (mkdir("/tmp", 01777) && errno != EEXIST)
+	if (!make_directory("around") || mkfifo(path("pipe"), 0600)) {
 		perror("/tmp");
-	strcpy(directory, DIRECTORY);
-	if (!mkdtemp(directory) || mkfifo(path("pipe"), 0600)) {
-		perror(directory);
 		return 1;
 	}
 	status = tap_run(tests, sizeof(tests) / sizeof(tests[0]));
