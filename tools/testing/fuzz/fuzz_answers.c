@@ -22,6 +22,7 @@
 #define MOST		(64u << 10)	/* of one connection: it must fit into a socket's buffer */
 #define CONNECTIONS	8
 #define MIGRATION_FD	1000
+#define FIRST_OF_METRICS	14
 
 int __wrap_line_socket_connect(const char *path, int timeout_ms);
 int __wrap_usleep(unsigned int us);
@@ -30,7 +31,7 @@ void (*__wrap_signal(int number, void (*handler)(int)))(int);
 static struct input input;
 static int peers[CONNECTIONS];
 static unsigned int nr_peers;
-static char home[64], chart[80];
+static char home[64], chart[80], metrics[80];
 static int lock;
 
 /* The VM's process has answered before it was asked; questions go nowhere. */
@@ -92,11 +93,11 @@ static void run(void *argument)
 		{ "balloon", "vm", "64M", "--wait" }, { "balloon", "vm", "--stats", "--json" },
 		{ "migrate", "vm", "fd:1000", "--report", chart },
 		{ "migrate", "vm", "fd:1000", "--json" }, { "pause", "vm", "--json" },
-		{ NULL },
+		{ NULL }, { "metrics" }, { "metrics", "--output", metrics },
 	};
 	static const struct command *const commands[] = {
 		&command_list, &command_status, &command_events, &command_balloon, &command_migrate,
-		&command_pause,
+		&command_pause, &command_metrics,
 	};
 	char *const *line = lines[*(uint8_t *)argument % (sizeof(lines) / sizeof(lines[0]))];
 	char *argv[6];
@@ -129,6 +130,7 @@ static void prepare(void)
 {
 	snprintf(home, sizeof(home), "/tmp/gondola-fuzz-%d", (int)getpid());
 	snprintf(chart, sizeof(chart), "%s/chart.svg", home);
+	snprintf(metrics, sizeof(metrics), "%s/gondola.prom", home);
 	setenv("GONDOLA_HOME", home, 1);
 	if (!registry_init(NULL))
 		abort();
@@ -150,6 +152,7 @@ static void remove_home(void)
 	if (!home[0])
 		return;
 	unlink(chart);
+	unlink(metrics);
 	unlink(registry_path(REGISTRY_CONFIG, "vm"));
 	unlink(registry_path(REGISTRY_LOCK, "vm"));
 	unlink(registry_path(REGISTRY_CONTROL, "vm"));
@@ -204,17 +207,21 @@ void world_make_seeds(void)
 	static const char report[] =
 		"{\"error\":{\"code\":\"not-migrated\",\"message\":\"no\"," REPORT "}}\n";
 	static const char moved[] = "{" REPORT ",\"ok\":true}\n";
+	/* On the first connection, after the status. */
+	static const char counts[] =
+		"{\"exits\":{\"io\":3,\"mmio\":18446744073709551615,\"63\":1},\"counters\":{\"fills\":5,\"31\":2},\"threads\":[1,-1,\"x\"],\"devices\":[{\"kind\":\"disk\",\"label\":\"disk a\\nb.img\",\"in\":1,\"in_bytes\":512,\"out\":2,\"out_bytes\":1024,\"flushes\":3,\"discards\":4,\"errors\":5},{\"kind\":\"net\",\"label\":\"net\",\"in\":1,\"in_bytes\":60,\"out\":2,\"out_bytes\":120,\"dropped\":-1}],\"ok\":true}\n";
 	/* Of each subcommand: what comes after the greeting of its second connection. */
 	static const char *const seconds[][4] = {
 		{ "" }, { "" }, { "" }, { "" }, { ok, event, event }, { ok, event, event },
 		{ balloon }, { balloon, balloon }, { balloon, balloon, balloon, done },
 		{ balloon, balloon }, { ok, event, report }, { ok, event, moved }, { ok },
-		{ balloon, balloon },
+		{ balloon, balloon }, { "" }, { "" },
 	};
 	char text[8192], name[16];
 
 	for (unsigned int i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
-		int used = snprintf(text, sizeof(text), "%s%s", greeting, status);
+		int used = snprintf(text, sizeof(text), "%s%s%s", greeting, status,
+				    i < FIRST_OF_METRICS ? "" : counts);
 
 		used += snprintf(text + used, sizeof(text) - used, "%c%s", NEXT, greeting);
 		for (unsigned int j = 0; j < 4 && seconds[i][j]; j++)
