@@ -188,6 +188,13 @@ bool registry_name_is_good(const char *name)
 
 /* ---- locks ------------------------------------------------------------------------------ */
 
+static int no_lock(struct error *error, int ret, const char *path)
+{
+	return wrong(error, ret, "cannot lock %s: %s", path, ret == -ENOLCK ?
+		     "its file system has no locks, as NFS without lockd (set GONDOLA_HOME to a directory of another)" :
+		     strerror(-ret));
+}
+
 /*
  * Locks are taken and removed under this lock, which is held for a moment: a process that checks a
  * dead one's files must not look like their owner.  close() and the end of the process release it.
@@ -207,7 +214,7 @@ static int enter_locks(struct error *error)
 	if (!ret)
 		return fd;
 	close(fd);
-	return wrong(error, ret, "cannot lock %s: %s", locks, strerror(-ret));
+	return no_lock(error, ret, locks);
 }
 
 static void remove_run_files(const char *name)
@@ -230,7 +237,7 @@ static int take_lock(const char *path, struct error *error)
 	if (fcntl(fd, F_OFD_SETLK, &lock)) {
 		ret = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 		close(fd);
-		return wrong(error, ret, "cannot lock %s: %s", path, strerror(-ret));
+		return no_lock(error, ret, path);
 	}
 	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) || pwrite(fd, pid, strlen(pid), 0) != (ssize_t)strlen(pid)) {
