@@ -243,7 +243,7 @@ static void pvh(void)
 		expect(!strcmp(made_at(wide[3], 8), "quiet"));
 		expect_equal(wide[4], boot->rsdp);
 		expect(info[12] >= 4);
-		/* The module list: where and how long. */
+		/* The list of modules has an address and a length. */
 		expect_equal(((const uint64_t *)made_at(wide[2], 32))[1], 3);
 		expect(!memcmp(made_at(((const uint64_t *)made_at(wide[2], 32))[0], 3), "abc", 3));
 	}
@@ -268,7 +268,7 @@ static void pvh_many(void)
 	fresh_boot();
 	expect_equal(boot_path(file_of(file, bytes), 32 * MIB), -1);
 	expect(strstr(boot_of()->error.words, "notes lie over each other"));
-	/* With a note among them. */
+	/* One of the segments has a note. */
 	segment[0].p_filesz = sizeof(Elf64_Nhdr) + 8;
 	segment[0].p_offset = bytes - segment[0].p_filesz;
 	memcpy(file + segment[0].p_offset, made.data + 256, segment[0].p_filesz);
@@ -526,7 +526,7 @@ static void mp_tables(void)
 		expect_equal(at - table, get(table + 4, 2));
 		expect_equal(count[0], cpus);
 		expect(count[1] == 1 && count[2] == 1 && count[3] == 15 && count[4] == 2);
-		/* The timer at 2, eight lines by the router at 16 to 23. */
+		/* The timer is at pin 2, and the router's eight lines are at 16 to 23. */
 		expect_equal(pins, 0xff0000u | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8 | 1 << 9 |
 				   1 << 12 | 1 << 13);
 	}
@@ -553,7 +553,7 @@ static void bios_traces(void)
 		expect_equal(code[0], 0x68);		/* pushes its number */
 		expect_equal(get(code + 1, 2), i);
 	}
-	/* Where processors start, and reboot=b jumps: to a reset by the keyboard controller. */
+	/* Processors start here, and reboot=b jumps here: the code resets by the keyboard controller. */
 	code = made_at(0xffff0, 5);
 	expect_equal(code[0], 0xea);
 	code = made_at((get(code + 3, 2) << 4) + get(code + 1, 2), 4);
@@ -614,7 +614,7 @@ static void bus_accesses(void)
 	bus_add(bus, 0x100, 2, 1, &device_ops, &base);
 	bus_add(bus, 0x200, 4, 4, &device_ops, &base);
 	logged = 0;
-	/* Two bytes reach the device one by one, the rest nobody. */
+	/* Two bytes reach the device one by one, and nobody takes the rest. */
 	expect(bus_access(bus, 0x100, data, 4, true));
 	expect_equal(logged, 2);
 	expect_equal(log_offset[1], 1);

@@ -69,7 +69,7 @@ static void bad_arrays(void)
 		expect_equal(driver.device->complaints, 1);
 		driver_end();
 	}
-	/* The same page taken back twice at once. */
+	/* One buffer takes the same page back twice. */
 	balloon_start(EXTENSION);
 	expect(balloon_send(INFLATE, (uint32_t[]){ FIRST, FIRST + 1 }, 8));
 	expect(!balloon_send(DEFLATE, (uint32_t[]){ FIRST, FIRST }, 8));
@@ -135,7 +135,7 @@ static void statistics(void)
 		usleep(1000);
 	expect_equal(stats.valid, 1u << VIRTIO_BALLOON_S_MEMFREE);
 	expect_equal(stats.value[VIRTIO_BALLOON_S_MEMFREE], 123);
-	/* Asking gave the buffer back. */
+	/* The device gives the buffer back when it asks. */
 	expect(used_within(STATS, 1));
 	put_stat(0, VIRTIO_BALLOON_S_MEMFREE, 456);
 	offer(STATS, 0);
@@ -154,7 +154,7 @@ static void bad_statistics(void)
 		put_desc(STATS, 0, BUFFERS, way == 0 ? 19 : way == 1 ? 650 : 10, 0, 0);
 		put_desc(STATS, 1, BUFFERS, 10, 0, 0);
 		offer(STATS, 0);
-		/* A second one, unasked. */
+		/* The driver offers a second buffer, which the device did not ask for. */
 		if (way == 2)
 			offer(STATS, 1);
 		expect(broken_within());
@@ -249,7 +249,7 @@ static bool ends_within(unsigned int ms)
 	return ends;
 }
 
-/* A driver that never answers, and none at all. */
+/* A driver may never answer, and there may be none. */
 static void silence(void)
 {
 	struct balloon_goal goal = { .pages = 64, .deadline_ms = 1 };
@@ -317,7 +317,7 @@ static void standard_driver(void)
 	expect_equal(ends, 1);
 	expect_equal(ended.reason, GONDOLA_BALLOON_REACHED);
 	expect(!ended.paced);
-	/* 100 a second, in steps of a tenth: not all at once, on however slow a computer. */
+	/* A rate of 100 a second is kept in steps of a tenth: even a slow computer takes several. */
 	expect(largest && largest < 64);
 
 	ends = 0;
@@ -419,7 +419,7 @@ static void hints(void)
 	driver_end();
 }
 
-/* Without statistics the other queues move up. */
+/* Without the queue for statistics the later queues have lower numbers. */
 static void queue_numbers(void)
 {
 	balloon_start(BIT64(VIRTIO_BALLOON_F_STATS_VQ));

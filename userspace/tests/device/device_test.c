@@ -194,7 +194,7 @@ static void serial_waits(void)
 	machine.guest->drained(machine.guest_device);
 	expect_equal(machine.lines[SERIAL_IRQ], 1);
 	expect_equal(in(SERIAL_PORT + UART_LSR, 1) & LINE_FREE, LINE_FREE);
-	/* Moved while it waits, it hears of the next console's room. */
+	/* A UART that is moved while it waits learns when the next console has room. */
 	machine.full = true;
 	out(SERIAL_PORT, 'y', 1);
 	expect_equal(machine.lines[SERIAL_IRQ], 0);
@@ -262,7 +262,7 @@ static void run_loop_once(unsigned int ms)
 			loop->sources[i].call(loop->sources[i].argument, fds[i].fd, fds[i].revents);
 }
 
-/* Periodic interrupts: none while frozen, again afterwards, also in the next machine. */
+/* Periodic interrupts stop while the machine is frozen, and go on afterwards or in the next one. */
 static void rtc_timer(void)
 {
 	machine_start();
@@ -500,7 +500,7 @@ static void pm_event_at(uint64_t step_ns, uint64_t before_ns)
 	machine.now_ns = edge + EDGE_NS - before_ns - step_ns;
 	out(PM1_EVENT_PORT, TMR, 2);
 	expect_event(edge + EDGE_NS, "cleared");
-	/* Off and on again, and cleared in the same write. */
+	/* The guest switches the interrupt off and on again, and clears the event in the same write. */
 	out(PM1_EVENT_PORT + 2, 0, 2);
 	expect_equal(machine.lines[SCI_IRQ], 0);
 	machine.now_ns = edge + 2 * EDGE_NS - before_ns - step_ns;

@@ -232,7 +232,7 @@ static struct gondola_shadow begin_shadow(void)
 	return shadow;
 }
 
-/* The walk anew, and the words about one entry. */
+/* Walks the tables anew, and looks for @words in what is said about entry @i. */
 static bool why_is(const struct gondola_shadow *shadow, unsigned int i, const char *words)
 {
 	const char *why;

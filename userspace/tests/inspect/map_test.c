@@ -58,7 +58,7 @@ void map_counts_pages(void)
 	close(ends[1]);
 	close(ends[0]);
 	waitpid(child, NULL, 0);
-	/* Given back. */
+	/* Pages that were given back are absent from the map. */
 	require(!madvise(memory.base, 4 * PAGE, MADV_DONTNEED));
 	require_equal(map_make(&memory, &map), 0);
 	expect_equal(map.all.present, 6);

@@ -115,7 +115,7 @@ static void on_echo(struct control_request *request)
 			       control_flag(request, "flag", false)));
 }
 
-/* A device whose lock somebody holds, for 5 s at most. */
+/* While this is set, a request waits for a device's lock, for 5 s at most. */
 static bool held;
 static unsigned int served;
 
@@ -174,7 +174,7 @@ static void on_suspend(struct control_request *request)
 	suspended++;
 }
 
-/* Says through a descriptor that came along which one it was. */
+/* Writes to the descriptor that came along, so that the sender knows it again. */
 static void on_descriptor(struct control_request *request)
 {
 	json_object_object_add(request->out, "got", json_object_new_boolean(request->fd >= 0));
@@ -605,7 +605,7 @@ static unsigned int open_descriptors(void)
 	return count;
 }
 
-/* @count of them with one request, whatever the receiver expects. */
+/* Sends @count descriptors with one request; the receiver may expect fewer. */
 static void send_descriptors(int socket, const char *line, unsigned int count)
 {
 	union {

@@ -263,7 +263,7 @@ void names_that_are_not(void)
 	expect_equal(saved_commit(saved), 1);
 	expect(!registry_forget("vm1", REGISTRY_PART_SAVED, &error));
 	expect(strstr(error.words, "may be there again"));
-	/* Also the second time. */
+	/* A second call cannot promise more. */
 	expect(!registry_forget("vm1", REGISTRY_PART_SAVED, &error));
 	expect_equal(saved_remove(saved), 1);
 	broken = false;

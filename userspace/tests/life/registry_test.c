@@ -334,7 +334,7 @@ void registry_slow_answers(void)
 	control_disconnect(&link);
 	expect_equal(control_connect(&link, registry_path(REGISTRY_CONTROL, "slow"), 300), -1);
 	expect(strstr(link.error.words, "in time"));
-	/* A stopped one fills its backlog, and then a connection waits. */
+	/* Connections to a stopped process fill its backlog, and the next one waits. */
 	kill(child, SIGSTOP);
 	peer = 0;
 	for (int i = 0; i < 40; i++)

@@ -247,7 +247,7 @@ static const char *verdict(uint64_t features, uint32_t type, uint16_t version, u
 		  __LINE__, got_, words);					\
 } while (0)
 
-/* Checksums prove nothing about a sender who means harm. */
+/* A hostile sender makes checksums that match. */
 void stream_bad_contents(void)
 {
 	struct {

@@ -63,7 +63,7 @@ void told_text_is_harmless(void)
 	}
 }
 
-/* Errors go the same way: they quote streams. */
+/* Errors are made harmless, too, since they quote streams. */
 void said_text_is_harmless(void)
 {
 	char said[64] = "";

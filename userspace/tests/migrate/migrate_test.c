@@ -98,13 +98,13 @@ static void stalls(void)
 	round_of(&e, 1000, 100 * MS, 200);
 	expect_equal(estimate_judge(&e, &limits, 9, 200), ESTIMATE_AGAIN);
 	expect_equal(estimate_judge(&e, &limits, 10, 200), ESTIMATE_STOP);
-	/* However it writes. */
+	/* A rest that fits is sent, however fast the guest writes. */
 	round_of(&e, 100, 10 * MS, 100);
 	round_of(&e, 100, 10 * MS, 100);
 	expect_equal(estimate_judge(&e, &limits, 3, 100), ESTIMATE_STOP);
 }
 
-/* Pages that went whole and come again as deltas, and the other way round. */
+/* A page that went whole may come again as a delta, and the other way round. */
 static void other_kinds(void)
 {
 	struct estimate e = { .stop.pause_ns = 10 * MS };
@@ -576,7 +576,7 @@ static void failures(void)
 	require(fd >= 0);
 	close(fd);
 	fails_early(&report, path);
-	/* In the second round. */
+	/* The migration failed in the second round. */
 	report.phase = "copy";
 	*report_round_add(&report) = (struct report_round){
 		.number = 1, .pages = 32768, .full = 32768, .bytes = 30 << 20, .ns = 1000 * MS,
@@ -604,7 +604,7 @@ static void failures(void)
 	expect(!json_object_object_get_ex(json, "downtime", NULL));
 	expect(chart_write(json, path, &error));
 	json_object_put(json);
-	/* With the guest stopped already, and back at work. */
+	/* It failed when the guest had been stopped, and the guest runs again. */
 	report.phase = "stop-and-copy";
 	report.stopped = true;
 	report.downtime = (struct report_downtime){ .pause_ns = 2 * MS, .back_ns = 38 * MS };

@@ -134,7 +134,7 @@ static void guest_short(void)
 	struct decide_host host = { .available = MIB(200), .low = MIB(100), .high = MIB(150) };
 	struct decide_guest guests[] = { guest(300, 80, 100), guest(0, 400, 100) };
 
-	/* Back to one and a half of its floor, also if it rests. */
+	/* A guest gets back one and a half of its floor, even while it rests. */
 	guests[0].rest = 2;
 	require_equal(decide_balance(&host, guests, 2, moves), 1);
 	expect_equal(moves[0].guest, 0);

@@ -445,7 +445,7 @@ static void strict(void)
 		char words[SANDBOX_WORDS];
 		bool entered = sandbox_enter(SANDBOX_STRICT, &needs, NULL, words);
 
-		/* Words, or all of it. */
+		/* It fails with words, or does all of it. */
 		_exit(entered == !words[0] ? DONE : EXIT_FAILURE);
 	}
 	require(waitpid(child, &status, 0) == child);

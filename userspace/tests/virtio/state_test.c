@@ -510,7 +510,7 @@ static void disk_cut_meanwhile(void)
 	finish();
 }
 
-/* Going on in the same machine. */
+/* The machine goes on after it was frozen. */
 static void console_thaws(void)
 {
 	static uint8_t got[LARGE + 1];
@@ -588,7 +588,7 @@ static void cut_off(void)
 		refused("toaster 7: there is no such device");
 		record.name = record_name;
 		load();
-		/* Only once. */
+		/* A record is taken once only. */
 		expect(!devices_load(&record, &error));
 		expect(strstr(error.words, "second record"));
 		finish();

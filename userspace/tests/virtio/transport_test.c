@@ -42,7 +42,7 @@ static void transport(void)
 	set_register(VIRTIO_MMIO_DRIVER_FEATURES, 1);
 	set_register(VIRTIO_MMIO_STATUS, 3 | VIRTIO_CONFIG_S_FEATURES_OK);
 	expect_equal(get_register(VIRTIO_MMIO_STATUS), 11);
-	/* Too late for others. */
+	/* The driver cannot choose other features any more. */
 	set_register(VIRTIO_MMIO_DRIVER_FEATURES, 0);
 	expect_equal(driver.device->negotiated, BIT64(VIRTIO_F_VERSION_1));
 	set_register(VIRTIO_MMIO_STATUS, 0);
