@@ -28,7 +28,7 @@ static int channel = -1;
 static bool ending;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void (*clear_fn)(void);
+static void (*clear_fn)(void), (*last_fn)(void);
 
 static void clear_up(void)
 {
@@ -36,6 +36,13 @@ static void clear_up(void)
 	if (clear_fn)
 		clear_fn();
 	clear_fn = NULL;
+}
+
+static void last_of_all(void)
+{
+	if (last_fn)
+		last_fn();
+	last_fn = NULL;
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -111,8 +118,10 @@ static void keep(int from)
 		if (!more)
 			break;
 	}
-	/* The launcher has ended. */
+	/* The launcher has ended, or is about to. */
+	close(from);
 	clear_up();
+	last_of_all();
 	_exit(EXIT_SUCCESS);
 }
 
@@ -199,6 +208,12 @@ void keeper_at_end(void (*clear)(void))
 	end_at_exit();
 }
 
+void keeper_at_last(void (*last)(void))
+{
+	last_fn = last;
+	end_at_exit();
+}
+
 int keeper_note(enum keeper_kind kind, const char *path, struct error *error)
 {
 	int note = ask(OP_NOTE, (int)kind, path);
@@ -263,6 +278,8 @@ void keeper_end(void)
 	if (__atomic_exchange_n(&ending, true, __ATOMIC_ACQ_REL))
 		return;
 	ask(OP_END, 0, NULL);
-	if (channel < 0)
-		clear_up();
+	if (channel >= 0)
+		return;
+	clear_up();
+	last_of_all();
 }

@@ -34,6 +34,8 @@ enum keeper_kind {
 
 /** keeper_at_end() - have a function called at the end, too; it cannot fail */
 void keeper_at_end(void (*clear)(void));
+/** keeper_at_last() - have a function called after all else, which waits for the launcher's end */
+void keeper_at_last(void (*last)(void));
 /** keeper_start() - make the process; a VM without a sandbox does not call this and has none */
 bool keeper_start(struct error *error);
 /** keeper_note() - add a note; returns its number, or -1 if that fails, as after keeper_seal() */
