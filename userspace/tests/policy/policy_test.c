@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tests of the decisions about memory: who gives, who gets, and when nobody does. */
+/*
+ * Tests of the decisions about memory: who gives, who gets, and when nobody does; and of shares of
+ * the host.
+ */
 #include "policy/decide.h"
+#include "cgroup_test.h"
 #include "tap.h"
 
 #define MIB(n)	((uint64_t)(n) << 20)
@@ -192,6 +196,14 @@ static const struct tap_test tests[] = {
 	{ "a host that is short takes, between its marks it does not", host_short },
 	{ "a guest at its floor gets back", guest_short },
 	{ "it comes to rest", comes_to_rest },
+	{ "a list of processors is one, or is refused", cgroup_lists },
+	{ "no more is promised than the host has", cgroup_limits_of_host },
+	{ "a control group is found: version 2, beside version 1, in a container", cgroup_found },
+	{ "where there is none, the reason is said", cgroup_not_found },
+	{ "a running VM's share is changed", cgroup_changes },
+	{ "what a hierarchy refuses is said", cgroup_refusals },
+	{ "processors that are not there change nothing", cgroup_odd_processors },
+	{ "a name does not lead out of the group", cgroup_names },
 };
 
 TAP_MAIN(tests)
