@@ -40,7 +40,7 @@ extern const struct command command_create, command_clone, command_start, comman
 extern const struct command command_pause, command_unpause, command_suspend, command_resume;
 extern const struct command command_stop, command_kill, command_delete, command_console;
 extern const struct command command_events, command_balloon, command_balance, command_inspect;
-extern const struct command command_dump, command_gdb, command_metrics;
+extern const struct command command_dump, command_gdb, command_metrics, command_set;
 extern const struct command command_migrate, command_receive, command_migrate_cancel;
 extern const struct command command_migrate_recover;
 

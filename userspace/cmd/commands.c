@@ -8,7 +8,7 @@ const struct command *const commands[] = {
 	&command_run, &command_create, &command_clone, &command_start, &command_list, &command_status,
 	&command_metrics, &command_console, &command_events, &command_pause, &command_unpause, &command_stop,
 	&command_kill, &command_suspend, &command_resume, &command_delete,
-	&command_balloon, &command_balance, &command_inspect, &command_dump, &command_gdb, &command_migrate, &command_receive,
+	&command_balloon, &command_balance, &command_set, &command_inspect, &command_dump, &command_gdb, &command_migrate, &command_receive,
 	&command_migrate_cancel, &command_migrate_recover, &command_probe, &command_help, NULL
 };
 

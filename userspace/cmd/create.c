@@ -40,6 +40,8 @@ static int run_create(int argc, char **argv)
 		there_check_place("--control", options.control);
 	if (options.panic_dump)
 		there_check_place("--panic-dump", options.panic_dump);
+	if (!cgroup_check(&options.limits, options.memory, &error))
+		fail(error.status, "%s", error.words);
 	remote_registry();
 	ret = registry_find(name, &vm) ? 0 : -EEXIST;
 	/* Remove the mark of an interrupted delete, which does not concern the new VM. */

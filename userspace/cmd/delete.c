@@ -42,6 +42,7 @@ static int run_delete(int argc, char **argv)
 	if (!registry_forget(vm.name, options.saved_only ? REGISTRY_PART_SAVED :
 			     options.away_only ? REGISTRY_PART_AWAY : REGISTRY_PART_ALL, &error))
 		fail(error.status, "%s", error.words);
+	cgroup_forget(vm.name);
 	if (options.remote.json)
 		printf("{\"name\":\"%s\",\"saved_state_only\":%s,\"away_only\":%s}\n", vm.name,
 		       options.saved_only ? "true" : "false", options.away_only ? "true" : "false");

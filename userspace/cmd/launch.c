@@ -97,6 +97,22 @@ static void add_boot(struct json_object *arguments, const struct boot *boot)
 	}
 }
 
+static void add_limits(struct json_object *arguments, const struct cgroup_limits *limits)
+{
+	if (limits->weight)
+		add_number(arguments, "--cpu-weight", limits->weight);
+	if (limits->cap == CGROUP_NO_CAP)
+		add_option(arguments, "--cpu-cap", "max");
+	else if (limits->cap)
+		add_number(arguments, "--cpu-cap", limits->cap);
+	if (limits->memory == CGROUP_NO_LIMIT)
+		add_option(arguments, "--memory-limit", "max");
+	else if (limits->memory)
+		add_number(arguments, "--memory-limit", limits->memory);
+	if (limits->cpus)
+		add_option(arguments, "--cpus-pinned", *limits->cpus ? limits->cpus : "all");
+}
+
 struct json_object *launch_config_of(const struct run_options *options)
 {
 	static const char *const kinds[] = {
@@ -126,6 +142,7 @@ struct json_object *launch_config_of(const struct run_options *options)
 		add_number(arguments, "--count-port", options->count_port);
 	if (options->balloon_floor)
 		add_number(arguments, "--balloon-floor", options->balloon_floor);
+	add_limits(arguments, &options->limits);
 	for (unsigned int i = 0; i < options->nr_virtio; i++)
 		add_option(arguments, kinds[options->virtio[i].kind], options->virtio[i].value);
 	return make_config(options->name, options, arguments);
@@ -558,6 +575,20 @@ static void tell_end(struct vm *vm, int code)
 	control_event("end", end);
 }
 
+/* First of all: the keeper goes along, and so does the guest's memory. */
+static void enter_cgroup(const struct launch *launch)
+{
+	const struct run_options *options = launch->options;
+	struct error error;
+
+	if (!cgroup_wanted(&options->limits))
+		return;
+	if (!cgroup_check(&options->limits, options->memory, &error) ||
+	    !cgroup_enter(options->name, &options->limits, launch->detached ? getppid() : 0, &error))
+		fail(error.status, "%s", error.words);
+	keeper_at_last(cgroup_remove);
+}
+
 int launch_run(struct launch *launch)
 {
 	static struct vm vm;
@@ -567,6 +598,7 @@ int launch_run(struct launch *launch)
 
 	gondola_on_die = die;
 	say_in_a_hurry();
+	enter_cgroup(launch);
 	keep(launch->options->sandbox);
 	if (launch->options->json)
 		report = open_report(launch->options->json);

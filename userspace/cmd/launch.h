@@ -11,6 +11,7 @@
 #include "device/device.h"
 #include "device/virtio/devices.h"
 #include "migrate/machine.h"
+#include "policy/cgroup.h"
 #include "sandbox/sandbox.h"
 #include "vm/vm.h"
 
@@ -32,6 +33,7 @@ struct run_options {
 	const char *gdb;
 	const char *panic_dump;
 	enum sandbox_mode sandbox;
+	struct cgroup_limits limits;
 	struct virtio_spec virtio[VIRTIO_MAX_DEVICES];
 	unsigned int nr_virtio;
 };

@@ -153,7 +153,8 @@ static int run_receive(int argc, char **argv)
 	launch.config = launch_config_of(&run);
 	launch.incoming = &target.config;
 	launch.child = target.link.transport.child;
-	if (!launch_check_cpu(run.engine, &target.config, &error)) {
+	if (!launch_check_cpu(run.engine, &target.config, &error) ||
+	    !cgroup_check(&run.limits, run.memory, &error)) {
 		target_refuse(&target, error.words);
 		fail(error.status, "no VM was received: %s", error.words);
 	}

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "launch.h"
+#include "share.h"
 #include "base/fail.h"
 #include "control/registry.h"
 #include "debug/debug.h"
@@ -157,6 +158,11 @@ static void take_cpu(void *to, const char *option, const char *value)
 	options->cpu = value;
 }
 
+static void take_share(void *to, const char *option, const char *value)
+{
+	share_take(&((struct run_options *)to)->limits, option, value);
+}
+
 const struct option_spec run_specs[] = {
 	OPTIONS_OF("What to boot"),
 	OPTION("--kernel", "FILE",
@@ -267,6 +273,8 @@ const struct option_spec run_specs[] = {
 		     "privileges, its access to files and most system calls, and names the "
 		     "protections that this kernel lacks. strict: the guest does not start unless "
 		     "all of them are there. off: none of this is done.", take_sandbox),
+	OPTIONS_OF("Its share of the host"),
+	SHARE_OPTIONS(take_share),
 	OPTIONS_OF("For tests"),
 	OPTION("--debug-exit", "PORT",
 	       "A 32-bit write of v to this port ends the launcher with status (v << 1) | 1 "

@@ -39,6 +39,7 @@ static const struct {
 	{ "events", VM_IN_ACTIVE },
 	{ "balloon", VM_IN(RUNNING) | VM_IN(MIGRATING) },
 	{ "migrate", VM_IN(RUNNING) | VM_IN(PAUSED) },
+	{ "set", VM_IN(RUNNING) | VM_IN(PAUSED) | VM_IN(MIGRATING) },
 	{ "dirty-sample", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "inspect", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "dump", VM_IN(RUNNING) | VM_IN(PAUSED) },

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # fish completion for gondola; options are those that "gondola help COMMAND" names.
 set -l commands run create clone start list status metrics pause unpause suspend resume stop kill delete console \
-    events balloon balance inspect dump gdb migrate receive migrate-cancel migrate-recover probe help
+    events balloon balance set inspect dump gdb migrate receive migrate-cancel migrate-recover probe help
 
 complete -c gondola -n "not __fish_seen_subcommand_from $commands" -f -a "$commands"
 complete -c gondola -n "__fish_seen_subcommand_from help" -f -a "$commands"
