@@ -23,5 +23,7 @@
 
 /** share_take() - one of them; fail()s */
 void share_take(struct cgroup_limits *limits, const char *option, const char *value);
+/** share_show() - what a running VM has, as an object with the options' names; NULL: nothing of its own */
+struct json_object *share_show(const char *name, pid_t pid);
 
 #endif

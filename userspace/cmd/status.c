@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "remote.h"
+#include "share.h"
 #include "base/fail.h"
 #include "base/tell.h"
 
@@ -12,11 +13,12 @@ static const char *words_of(struct json_object *object, const char *member,
 {
 	static const char *const sizes[] = {
 		"memory", "target", "rate", "floor", "held", "keep", "discarded", "reported",
+		"memory_limit",
 	};
 	static char text[32];
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-		if (!strcmp(member, sizes[i]))
+		if (!strcmp(member, sizes[i]) && !json_object_is_type(value, json_type_string))
 			return remote_size(member_count(object, member), text, sizeof(text));
 	return json_object_get_string(value) ?: "-";
 }
@@ -60,13 +62,16 @@ static struct json_object *passive(const struct registry_vm *vm)
 static int run_status(int argc, char **argv)
 {
 	struct remote_options options = { NULL };
-	struct json_object *status;
+	struct json_object *status, *share;
 	struct registry_vm vm;
 	char text[32];
 
 	remote_find(&command_status, argc, argv, &options, &vm);
 	status = vm.answers ? json_object_get(vm.status) : passive(&vm);
 	json_object_object_del(status, "ok");
+	share = vm.pid ? share_show(vm.name, vm.pid) : NULL;
+	if (share)
+		json_object_object_add(status, "share", share);
 	if (options.json) {
 		remote_print(status);
 	} else {
@@ -95,7 +100,8 @@ const struct command command_status = {
 "away (it moved to another host, or was about to when its process ended), "
 "starting, waiting (for its source, as \"gondola receive\" does), running, paused (with the "
 "reasons), suspending, dumping (\"gondola dump\" writes its memory to a file), receiving (the VM comes from another host), committing (it has come, and is about to run here), migrating (it goes to "
-"another host), migrated, and unresponsive (its process does not answer).",
+"another host), migrated, and unresponsive (its process does not answer). A VM with a share of its "
+"own (see \"gondola help set\") shows what it has now.",
 	.options = remote_specs,
 	.examples =
 "gondola status vm1 --json | jq -r .state",

@@ -363,22 +363,62 @@ void cgroup_forget(const char *name)
 	rmdir(left);
 }
 
-bool cgroup_set(const char *name, pid_t pid, const struct cgroup_limits *limits,
-		struct error *error)
+/* The group of VM @name alone. */
+static bool find_own(const char *name, pid_t pid, char *directory, size_t room, struct error *error)
 {
-	char directory[PATH_MAX / 2], wanted[64], *slash;
+	char wanted[64];
+	const char *slash;
 
-	if (!find_group(pid, directory, sizeof(directory), error))
+	if (!find_group(pid, directory, room, error))
 		return false;
 	snprintf(wanted, sizeof(wanted), "gondola-%s", name);
 	slash = strrchr(directory, '/');
-	if (!slash || strcmp(slash + 1, wanted))
-		return error_set(error, EXIT_CODE_STATE,
-				 "%s has no control group of its own: it was started without --cpu-weight, --cpu-cap, --cpus-pinned and --memory-limit",
-				 name);
+	return (slash && !strcmp(slash + 1, wanted)) ||
+	       error_set(error, EXIT_CODE_STATE,
+			 "%s has no control group of its own: it was started without --cpu-weight, --cpu-cap, --cpus-pinned and --memory-limit",
+			 name);
+}
+
+bool cgroup_set(const char *name, pid_t pid, const struct cgroup_limits *limits,
+		struct error *error)
+{
+	char directory[PATH_MAX / 2], *slash;
+
+	if (!find_own(name, pid, directory, sizeof(directory), error))
+		return false;
+	slash = strrchr(directory, '/');
 	*slash = 0;
 	if (!hand_on(directory, limits, error))
 		return false;
 	*slash = '/';
 	return apply_all(directory, limits, error);
+}
+
+bool cgroup_get(const char *name, pid_t pid, struct cgroup_limits *limits, char *cpus, size_t room)
+{
+	unsigned long long quota, period, memory;
+	char directory[PATH_MAX / 2], text[64];
+	struct error error;
+
+	*limits = (struct cgroup_limits){ 0 };
+	if (!find_own(name, pid, directory, sizeof(directory), &error))
+		return false;
+	get(directory, "cpu.weight", text, sizeof(text));
+	limits->weight = (unsigned int)strtoul(text, NULL, 10);
+	get(directory, "cpu.max", text, sizeof(text));
+	if (!strncmp(text, "max", 3))
+		limits->cap = CGROUP_NO_CAP;
+	else if (sscanf(text, "%llu %llu", &quota, &period) == 2 && period)
+		limits->cap = (unsigned int)((quota * 100 + period / 2) / period);
+	get(directory, "memory.max", text, sizeof(text));
+	if (!strcmp(text, "max"))
+		limits->memory = CGROUP_NO_LIMIT;
+	else if (sscanf(text, "%llu", &memory) == 1)
+		limits->memory = memory;
+	get(directory, "cpuset.cpus.effective", text, sizeof(text));
+	if (text[0]) {
+		get(directory, "cpuset.cpus", cpus, room);
+		limits->cpus = cpus;
+	}
+	return true;
 }

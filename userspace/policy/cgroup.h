@@ -45,5 +45,12 @@ void cgroup_forget(const char *name);
 /** cgroup_set() - change the limits of a VM that runs; false with @error */
 bool cgroup_set(const char *name, pid_t pid, const struct cgroup_limits *limits,
 		struct error *error);
+/**
+ * cgroup_get() - read the limits of a VM that runs; false: it has no group of its own
+ * @cpus: gets what the limits' @cpus refers to
+ *
+ * A member is 0 or NULL where the group has no such controller.
+ */
+bool cgroup_get(const char *name, pid_t pid, struct cgroup_limits *limits, char *cpus, size_t room);
 
 #endif

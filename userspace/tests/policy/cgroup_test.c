@@ -254,6 +254,40 @@ void cgroup_changes(void)
 	clear();
 }
 
+void cgroup_shown(void)
+{
+	struct cgroup_limits limits;
+	char cpus[8];
+
+	build();
+	expect(cgroup_get("vm", 1, &limits, cpus, sizeof(cpus)));
+	expect_equal(limits.weight, 0);
+	expect_equal(limits.cap, 0);
+	expect_equal(limits.memory, 0);
+	expect(limits.cpus && !limits.cpus[0]);
+	put_file("gondola-vm/cpu.weight", "400\n");
+	put_file("gondola-vm/cpu.max", "25000 100000\n");
+	put_file("gondola-vm/memory.max", "67108864\n");
+	put_file("gondola-vm/cpuset.cpus", "0-3,8\n");
+	expect(cgroup_get("vm", 1, &limits, cpus, sizeof(cpus)));
+	expect_equal(limits.weight, 400);
+	expect_equal(limits.cap, 25);
+	expect_equal(limits.memory, 64 << 20);
+	expect(limits.cpus && !strcmp(limits.cpus, "0-3,8"));
+	put_file("gondola-vm/cpu.max", "max 100000\n");
+	put_file("gondola-vm/memory.max", "max\n");
+	put_file("gondola-vm/cpuset.cpus.effective", "");
+	expect(cgroup_get("vm", 1, &limits, cpus, sizeof(cpus)));
+	expect_equal(limits.cap, CGROUP_NO_CAP);
+	expect(limits.memory == CGROUP_NO_LIMIT);
+	expect(!limits.cpus);
+	/* Nobody divides by what a file says. */
+	put_file("gondola-vm/cpu.max", "1 0\n");
+	expect(cgroup_get("vm", 1, &limits, cpus, sizeof(cpus)) && !limits.cap);
+	expect(!cgroup_get("v", 1, &limits, cpus, sizeof(cpus)));
+	clear();
+}
+
 static void expect_refusal(const char *file, int number, const char *words, int status)
 {
 	const struct cgroup_limits limits = { .weight = 7 };
