@@ -11,6 +11,8 @@
 
 #include "line_socket.h"
 
+#define AGAIN_US	10000
+
 /*
  * An address has room for 107 characters.  A longer path is reached through its directory: close
  * *@directory after the use of the address, unless it is -1.
@@ -100,6 +102,15 @@ int line_socket_listen(const char *path)
 	ret = -errno;
 	close(fd);
 	return ret;
+}
+
+int line_socket_accept(int listener, int flags)
+{
+	int fd = accept4(listener, NULL, NULL, flags);
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+		usleep(AGAIN_US);
+	return fd;
 }
 
 /* Keep the only descriptor of a message.  Of several it is unknown which is the right one. */

@@ -19,6 +19,13 @@ int line_socket_listen(const char *path);
  */
 int line_socket_connect(const char *path, int timeout_ms);
 /**
+ * line_socket_accept() - like accept4() without an address
+ *
+ * It pauses when descriptors or memory are lacking: the caller waits with poll(), which reports
+ * the connection again at once, and must not spin until others close theirs.
+ */
+int line_socket_accept(int listener, int flags);
+/**
  * line_socket_receive() - like recv(); stores a descriptor that was sent along in *@fd
  *
  * A descriptor already in *@fd is closed, since a request has one at most.  If a message has

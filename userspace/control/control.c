@@ -459,7 +459,7 @@ static void on_connection(void *argument, int fd, short events)
 	static const char full[] = "{\"error\":{\"code\":\"busy\",\"message\":\"this VM has as many "
 				   "clients as it takes\"}}\n";
 	struct control_client *client = NULL;
-	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int peer = line_socket_accept(fd, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)argument;
 	(void)events;

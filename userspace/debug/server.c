@@ -22,6 +22,7 @@
 #include "stops.h"
 #include "target.h"
 #include "base/fail.h"
+#include "base/line_socket.h"
 #include "control/control.h"
 #include "sandbox/sandbox.h"
 #include "vm/vm.h"
@@ -302,7 +303,7 @@ static void on_gdb(struct control_request *request)
 
 static void on_connection(void *argument, int fd, short events)
 {
-	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int peer = line_socket_accept(fd, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct vm *vm = server.vm;
 	char words[256];
 

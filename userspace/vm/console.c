@@ -232,7 +232,7 @@ static bool peer_is_gone(const struct console *console)
 static void on_connection(void *argument, int fd, short events)
 {
 	struct console *console = argument;
-	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	int peer = line_socket_accept(fd, SOCK_CLOEXEC);
 
 	(void)events;
 	if (peer < 0)

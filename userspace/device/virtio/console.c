@@ -359,7 +359,7 @@ static unsigned int poll_ports(struct virtio_device *device, struct pollfd *fds,
 
 static void accept_peer(struct port *port)
 {
-	port->fd = accept4(port->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	port->fd = line_socket_accept(port->listener, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (port->fd < 0)
 		return;
 	port->expects = false;

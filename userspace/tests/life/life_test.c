@@ -15,6 +15,7 @@ static const struct tap_test tests[] = {
 	TEST(told_text_is_harmless),
 	TEST(said_text_is_harmless),
 	TEST(loop_with_few_descriptors),
+	TEST(accept_without_descriptors),
 	TEST(states_table),
 	TEST(control_basics),
 	TEST(pause_keeps_nobody),

@@ -76,6 +76,7 @@ void names_that_are_not(void);
 
 /* loop_test.c */
 void loop_with_few_descriptors(void);
+void accept_without_descriptors(void);
 
 /* tell_test.c */
 void utf8_is_known(void);

@@ -2,12 +2,16 @@
 /* The event loop, where its caller leaves it little. */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/line_socket.h"
 #include "base/loop.h"
 #include "life_test.h"
 
@@ -55,4 +59,46 @@ void loop_with_few_descriptors(void)
 		_exit(run_with_no_more_descriptors());
 	require_equal(waitpid(child, &status, 0), child);
 	expect_equal(status, 0);
+}
+
+static void on_connection(void *argument, int fd, short events)
+{
+	(void)events;
+	calls++;
+	if (line_socket_accept(fd, SOCK_CLOEXEC) >= 0)
+		loop_stop(argument);
+}
+
+static void *raise_later(void *limit)
+{
+	usleep(300000);
+	setrlimit(RLIMIT_NOFILE, limit);
+	return NULL;
+}
+
+/* A client that cannot be let in does not keep the processor busy, and comes in as soon as it can. */
+void accept_without_descriptors(void)
+{
+	const char *path = "/tmp/gondola-loop-test.sock";
+	int listener = line_socket_listen(path), client = line_socket_connect(path, 1000);
+	struct rlimit limit, none;
+	struct loop loop;
+	pthread_t later;
+
+	require(listener >= 0 && client >= 0);
+	loop_init(&loop);
+	loop_add(&loop, listener, POLLIN, on_connection, &loop);
+	require_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ loop.wake_fd + 1, limit.rlim_max };
+	require_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	require_equal(pthread_create(&later, NULL, raise_later, &limit), 0);
+	calls = 0;
+	loop_run(&loop);
+	pthread_join(later, NULL);
+	expect(calls > 1 && calls < 100);
+	free(loop.sources);
+	close(loop.wake_fd);
+	close(client);
+	close(listener);
+	unlink(path);
 }
