@@ -260,14 +260,14 @@ static bool hand_on(const char *directory, const struct cgroup_limits *limits, s
 
 /*
  * Makes the group and goes there.  One that was left behind, or that its last keeper is about to
- * remove, has another VM's limits: only a new one is good.
+ * remove, has another VM's limits: only a new one is good.  @remains: why it is there still.
  */
-static int join(void)
+static int join(int *remains)
 {
 	int ret;
 
 	for (int ms = 0; ms < PATIENCE_MS; ms += STEP_MS) {
-		rmdir(own);
+		*remains = rmdir(own) ? errno : 0;
 		ret = mkdir(own, 0755) ? -errno : put(own, "cgroup.procs", "0");
 		if (ret != -EEXIST && ret != -ENOENT)
 			break;
@@ -300,8 +300,8 @@ static void leave(void)
 bool cgroup_enter(const char *name, const struct cgroup_limits *limits, pid_t also,
 		  struct error *error)
 {
+	int ret, remains = 0;
 	char text[24];
-	int ret;
 
 	own[0] = 0;
 	came_along = also;
@@ -310,12 +310,14 @@ bool cgroup_enter(const char *name, const struct cgroup_limits *limits, pid_t al
 	if (!find_group(getpid(), above, sizeof(above), error))
 		return false;
 	snprintf(own, sizeof(own), "%s/gondola-%s", above, name);
-	ret = join();
+	ret = join(&remains);
 	snprintf(text, sizeof(text), "%d", (int)also);
 	if (!ret && also)
 		ret = put(own, "cgroup.procs", text);
 	if (ret == -EEXIST)
-		error_set(error, EXIT_CODE_STATE, "the control group %s has processes", own);
+		error_set(error, EXIT_CODE_STATE,
+			  "the control group %s is there, and cannot be removed: %s", own,
+			  strerror(remains));
 	else if (is_denial(ret))
 		error_not_delegated(above, ret, error);
 	else if (ret)

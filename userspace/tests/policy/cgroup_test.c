@@ -345,6 +345,21 @@ void cgroup_odd_processors(void)
 	clear();
 }
 
+/* Another VM's limits are not taken over, whatever keeps its group. */
+void cgroup_in_the_way(void)
+{
+	const struct cgroup_limits limits = { .weight = 7 };
+	struct error error;
+
+	build();
+	group = "0::/\n";
+	expect(!cgroup_enter("vm", &limits, 0, &error));
+	expect(strstr(error.words, "gondola-vm is there, and cannot be removed: Directory not empty"));
+	expect_equal(error.status, EXIT_CODE_STATE);
+	expect(has("gondola-vm/cpu.weight", ""));
+	clear();
+}
+
 /* A name that came from elsewhere leads nowhere else. */
 void cgroup_names(void)
 {

@@ -10,6 +10,7 @@ void cgroup_changes(void);
 void cgroup_shown(void);
 void cgroup_refusals(void);
 void cgroup_odd_processors(void);
+void cgroup_in_the_way(void);
 void cgroup_names(void);
 
 #endif

@@ -204,6 +204,7 @@ static const struct tap_test tests[] = {
 	{ "and shown", cgroup_shown },
 	{ "what a hierarchy refuses is said", cgroup_refusals },
 	{ "processors that are not there change nothing", cgroup_odd_processors },
+	{ "a group that is in the way is named, with the reason", cgroup_in_the_way },
 	{ "a name does not lead out of the group", cgroup_names },
 };
 
