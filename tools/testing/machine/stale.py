@@ -27,6 +27,7 @@ class Watch:
         """@monitor: the path of a QMP socket that nobody else uses; @stub: a path for the debugger stub."""
         self.monitor, self.stub = monitor, stub
         self.line = None
+        self.before = set()
         self.next = time.monotonic() + INTERVAL
         self.freed = []
 
@@ -37,8 +38,12 @@ class Watch:
         try:
             if self.line is None:
                 self.line = qmp.Qmp(self.monitor, patience=10)
-            for cpu, addresses in self.suspects():
-                self.write_again(cpu, addresses)
+            found = self.suspects()
+            # One that stands longer than a busy stretch of a boot: it was here at the last look, too.
+            for cpu, addresses in found:
+                if self.before & {(cpu, address) for address in addresses}:
+                    self.write_again(cpu, addresses)
+            self.before = {(cpu, address) for cpu, addresses in found for address in addresses}
         except (OSError, ValueError):
             pass  # it is about to end, or is busy: the next look may find more
         self.next = time.monotonic() + INTERVAL
