@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Shows people what the shadow tables hold for an address, and changes nothing. */
+/* Shows people what the shadow tables hold, of one address or in all, and changes nothing. */
+#include <linux/bitmap.h>
+#include <linux/log2.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include "internal.h"
+
+/* Limits for one hold of the lock. */
+#define BUCKETS_AT_ONCE		64u
+#define FRAMES_AT_ONCE		4096u
 
 static void look_at_page(struct gondola_vm *vm, struct gondola_shadow *out)
 {
@@ -76,4 +83,81 @@ void gondola_mmu_look(struct gondola_vcpu *vcpu, struct gondola_shadow *out)
 		sp = look_at_entry(sp, out->gva, &out->level[n]);
 	out->nr_levels = n;
 	mmu_unlock(vcpu->vm);
+}
+
+static enum gondola_shadow_format format_of(union gondola_role role)
+{
+	if (role.direct)
+		return GONDOLA_SHADOW_NO_TABLE;
+	if (role.gpte32)
+		return GONDOLA_SHADOW_TWO_LEVELS;
+	return role.long_mode ? GONDOLA_SHADOW_LONG_MODE : GONDOLA_SHADOW_PAE;
+}
+
+static void count_table(const struct gondola_shadow_page *sp, struct gondola_shadows *out)
+{
+	struct gondola_shadow_kind *kind = &out->kind[sp->role.level - 1][format_of(sp->role)];
+
+	mmu_step(1);
+	kind->tables++;
+	kind->unsync += sp->unsync;
+	kind->roots += sp->root_count > 0;
+	kind->entries += sp->present;
+	out->table_bytes += sizeof(*sp) + GONDOLA_PAGE_SIZE * (sp->gpt ? 2 : 1);
+}
+
+static void count_tables(struct gondola_vm *vm, struct gondola_shadows *out)
+{
+	u64 buckets = 1ull << (64 - vm->mmu.hash_shift), i;
+	struct gondola_shadow_page *sp;
+
+	for (i = 0; i < buckets;) {
+		mmu_lock(vm);
+		do {
+			mmu_step(1);
+			hlist_for_each_entry(sp, &vm->mmu.hash[i], hash_link)
+				count_table(sp, out);
+		} while (++i < buckets && i % BUCKETS_AT_ONCE);
+		mmu_unlock(vm);
+		cond_resched();
+	}
+}
+
+static void count_frame(const struct gondola_frame *frame, struct gondola_shadows *out)
+{
+	unsigned int size = rmap_size(frame->rmap);
+
+	mmu_step(1);
+	out->mapped[size ? 1 + order_base_2(size) : 0]++;
+	out->rmap_bytes += rmap_bytes(frame->rmap);
+}
+
+static void count_frames(struct gondola_vm *vm, const struct gondola_slot *slot,
+			 struct gondola_shadows *out)
+{
+	u64 first, end, i;
+
+	out->frame_bytes += slot->pages * sizeof(*slot->frames);
+	for (first = 0; first < slot->pages; first = end) {
+		end = min_t(u64, slot->pages, first + FRAMES_AT_ONCE);
+		mmu_lock(vm);
+		i = first;
+		for_each_set_bit_from(i, slot->present, end)
+			count_frame(&slot->frames[i], out);
+		mmu_unlock(vm);
+		cond_resched();
+	}
+}
+
+void gondola_mmu_count(struct gondola_vm *vm, struct gondola_shadows *out)
+{
+	unsigned int i;
+
+	/* For the slots; and a bag's length has its place. */
+	lockdep_assert_held(&vm->lock);
+	BUILD_BUG_ON(RMAP_MAX > 1u << (GONDOLA_SHADOW_LENGTHS - 2));
+	*out = (struct gondola_shadows){ .size = out->size, .max_tables = vm->mmu.max_pages };
+	count_tables(vm, out);
+	for (i = 0; i < GONDOLA_MAX_SLOTS; i++)
+		count_frames(vm, &vm->mmu.slots[i], out);
 }

@@ -335,6 +335,9 @@ int gondola_mmu_load(struct gondola_vcpu *vcpu);
 
 /** gondola_mmu_look() - fill in what struct gondola_shadow calls out; the vCPU does not run */
 void gondola_mmu_look(struct gondola_vcpu *vcpu, struct gondola_shadow *out);
+
+/** gondola_mmu_count() - fill in what struct gondola_shadows calls out; vm->lock held.  May sleep. */
+void gondola_mmu_count(struct gondola_vm *vm, struct gondola_shadows *out);
 /**
  * gondola_mmu_zap_all() - drop every shadow page of the VM; vCPUs reload
  *

@@ -80,6 +80,13 @@ unsigned int rmap_size(unsigned long head)
 	return head & CHUNK_BIT ? to_chunk(head)->total : head != 0;
 }
 
+unsigned int rmap_bytes(unsigned long head)
+{
+	unsigned int chunks = head & CHUNK_BIT ? DIV_ROUND_UP(rmap_size(head), CHUNK_ENTRIES) : 0;
+
+	return chunks * sizeof(struct rmap_chunk);
+}
+
 bool rmap_chunks_are_full(unsigned long head)
 {
 	return to_chunk(head)->total >= RMAP_MAX;

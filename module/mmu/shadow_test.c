@@ -385,6 +385,58 @@ static void reasons_are_shown(struct kunit *test)
 	world_done(test, w);
 }
 
+static struct gondola_shadows count(struct world *w)
+{
+	struct gondola_shadows seen;
+
+	memset(&seen, 0xee, sizeof(seen));
+	mmu_steps.most = 0;
+	mutex_lock(&w->vm.lock);
+	gondola_mmu_count(&w->vm, &seen);
+	mutex_unlock(&w->vm.lock);
+	return seen;
+}
+
+static void tables_are_counted(struct kunit *test)
+{
+	struct world *w = world_identity(test, 0);
+	struct gondola_shadow_kind *kind;
+	struct gondola_shadows seen;
+	unsigned int level;
+
+	/* Two addresses lead to one page. */
+	*world_u64(w, 0x4000 + 8 * 0x21) = 0x20000 | FULL | PT_A | PT_D;
+	must_read(test, w, 0x20000);
+	must_read(test, w, 0x21000);
+	must_write(test, w, 0x4000 + 8 * 0x30, 0x30000 | FULL | PT_A | PT_D);
+	seen = count(w);
+	for (level = 1; level <= 4; level++) {
+		kind = &seen.kind[level - 1][GONDOLA_SHADOW_LONG_MODE];
+		KUNIT_EXPECT_EQ(test, kind->tables, 1u);
+		KUNIT_EXPECT_EQ(test, kind->unsync, level == 1 ? 1u : 0u);
+		KUNIT_EXPECT_EQ(test, kind->roots, level == 4 ? 1u : 0u);
+		KUNIT_EXPECT_EQ(test, kind->entries, level == 1 ? w->vm.mmu.nr_sptes : 1);
+	}
+	KUNIT_EXPECT_EQ(test, seen.kind[0][GONDOLA_SHADOW_NO_TABLE].tables, 0u);
+	KUNIT_EXPECT_EQ(test, seen.mapped[2], 1ull);
+	KUNIT_EXPECT_EQ(test, seen.mapped[1], w->vm.mmu.nr_sptes - 2);
+	KUNIT_EXPECT_EQ(test, seen.mapped[3], 0ull);
+	KUNIT_EXPECT_EQ(test, seen.table_bytes,
+			4 * (sizeof(struct gondola_shadow_page) + 2 * GONDOLA_PAGE_SIZE));
+	/* One bag has a chunk. */
+	KUNIT_EXPECT_EQ(test, seen.rmap_bytes, 128ull);
+	KUNIT_EXPECT_EQ(test, seen.frame_bytes, WORLD_PAGES * sizeof(struct gondola_frame));
+	KUNIT_EXPECT_EQ(test, seen.max_tables, w->vm.mmu.max_pages);
+	/* The lock was given up between the buckets and the frames. */
+	KUNIT_EXPECT_LE(test, mmu_steps.most, (u64)WORLD_PAGES);
+
+	/* A large page has pieces, by a table that the guest does not have. */
+	*world_u64(w, 0x3008) = FULL | PT_PS | PT_A | PT_D;
+	must_read(test, w, 0x200000 + 0x29000);
+	KUNIT_EXPECT_EQ(test, count(w).kind[0][GONDOLA_SHADOW_NO_TABLE].tables, 1u);
+	world_done(test, w);
+}
+
 /* Outside long mode the way begins with one of four directory pointers. */
 static void directory_pointers_are_shown(struct kunit *test)
 {
@@ -410,6 +462,7 @@ static struct kunit_case shadow_cases[] = {
 	KUNIT_CASE(entries_are_shown),
 	KUNIT_CASE(reasons_are_shown),
 	KUNIT_CASE(directory_pointers_are_shown),
+	KUNIT_CASE(tables_are_counted),
 	KUNIT_CASE(orphans_go),
 	KUNIT_CASE(tables_are_not_exchanged),
 	KUNIT_CASE(harvested_dirty_bits_are_flushed),

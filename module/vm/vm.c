@@ -391,6 +391,16 @@ long vm_set_state(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
 	return err;
 }
 
+static long get_shadows(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+{
+	struct gondola_shadows *args = arg;
+
+	if (args->pad)
+		return -EINVAL;
+	gondola_mmu_count(vm, args);
+	return 0;
+}
+
 static const struct ioctl_row calls[] = {
 	{ GONDOLA_IRQ_LINE, 0, IOCTL_UNLOCKED, irq_line },
 	{ GONDOLA_SET_MEMORY,
@@ -407,6 +417,7 @@ static const struct ioctl_row calls[] = {
 	{ GONDOLA_MARK, 0, IOCTL_UNLOCKED, mark },
 	{ GONDOLA_NAME_DEVICE, 0, IOCTL_VM, name_device },
 	{ GONDOLA_HOLD_CLOCK, GONDOLA_HOLD, IOCTL_VM, hold_clock },
+	{ GONDOLA_GET_SHADOWS, 0, IOCTL_VM, get_shadows },
 	{ GONDOLA_GET_STATE, 0, IOCTL_UNLOCKED, vm_get_state },
 	{ GONDOLA_SET_STATE, 0, IOCTL_UNLOCKED, vm_set_state },
 };

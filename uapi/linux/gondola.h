@@ -671,6 +671,7 @@ struct gondola_run {
 #define GONDOLA_HOLD_CLOCK		_IOWR(GONDOLA_IOC, 0x29, struct gondola_hold_clock)
 #define GONDOLA_NAME_DEVICE		_IOW(GONDOLA_IOC, 0x2a, struct gondola_name_device)
 #define GONDOLA_CLEAR_DIRTY		_IOW(GONDOLA_IOC, 0x2b, struct gondola_dirty_log)
+#define GONDOLA_GET_SHADOWS		_IOWR(GONDOLA_IOC, 0x2c, struct gondola_shadows)
 
 /*
  * vCPU.  GONDOLA_RUN returns 0 if the run page says why the guest exited, or

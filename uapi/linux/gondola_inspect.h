@@ -106,4 +106,66 @@ struct gondola_shadow {
 #define GONDOLA_PAGE_CLEAN	(1u << 4)	/* dirty logging has to see the next write */
 #define GONDOLA_ROOT_STALE	(1u << 0)	/* it is synced, or replaced, before the vCPU next runs */
 
+/**
+ * enum gondola_shadow_format - what shadow tables are made from
+ * @GONDOLA_SHADOW_NO_TABLE: no table of the guest: paging is off, or a large page is cut into small ones
+ * @GONDOLA_SHADOW_TWO_LEVELS: tables of 32-bit entries
+ * @GONDOLA_SHADOW_PAE: 64-bit entries, outside long mode
+ * @GONDOLA_SHADOW_LONG_MODE: 64-bit entries, in long mode
+ * @GONDOLA_SHADOW_FORMATS: how many there are
+ */
+enum gondola_shadow_format {
+	GONDOLA_SHADOW_NO_TABLE,
+	GONDOLA_SHADOW_TWO_LEVELS,
+	GONDOLA_SHADOW_PAE,
+	GONDOLA_SHADOW_LONG_MODE,
+	GONDOLA_SHADOW_FORMATS
+};
+
+/**
+ * struct gondola_shadow_kind - the shadow tables of one level and one format
+ * @tables: how many there are
+ * @unsync: how many of them are out of sync
+ * @roots: how many of them some vCPU may return to without a search
+ * @pad: 0
+ * @entries: their entries that are not empty
+ */
+struct gondola_shadow_kind {
+	__u32 tables;
+	__u32 unsync;
+	__u32 roots;
+	__u32 pad;
+	__u64 entries;
+};
+#define GONDOLA_SHADOW_LEVELS	4
+#define GONDOLA_SHADOW_LENGTHS	11
+
+/**
+ * struct gondola_shadows - GONDOLA_GET_SHADOWS on a VM: its shadow tables, counted
+ * @size: sizeof(struct gondola_shadows)
+ * @flags: must be 0
+ * @max_tables: out: the bound that GONDOLA_CREATE_VM set
+ * @pad: must be 0
+ * @kind: out: by level - 1, and enum gondola_shadow_format
+ * @mapped: out: pages of the guest's memory that are present, by how many entries map them: none,
+ *	one, two, up to 4, 8, ..., 512
+ * @table_bytes: out: the host's memory for these tables
+ * @rmap_bytes: out: for finding the entries that map a page, beyond the first
+ * @frame_bytes: out: for what is known of each page of the guest's memory
+ *
+ * The directory pointers outside long mode, which each vCPU has, are not counted.  While vCPUs run the
+ * figures are not of one moment.
+ */
+struct gondola_shadows {
+	__u32 size;
+	__u32 flags;
+	__u32 max_tables;
+	__u32 pad;
+	struct gondola_shadow_kind kind[GONDOLA_SHADOW_LEVELS][GONDOLA_SHADOW_FORMATS];
+	__u64 mapped[GONDOLA_SHADOW_LENGTHS];
+	__u64 table_bytes;
+	__u64 rmap_bytes;
+	__u64 frame_bytes;
+};
+
 #endif

@@ -233,6 +233,44 @@ static void tell_history(struct json_object *answer)
 	}
 }
 
+static const char *memory_size(struct json_object *answer, const char *name, char *text)
+{
+	return remote_size(member_count(answer, name), text, 32);
+}
+
+static void tell_shadows(struct json_object *answer)
+{
+	struct json_object *kinds = member_array(answer, "kinds"), *mapped = member_array(answer, "mapped");
+	char tables[32], rmaps[32], frames[32];
+
+	tell("level  format          tables  out of sync       roots     entries\n");
+	for (size_t i = 0; kinds && i < json_object_array_length(kinds); i++) {
+		struct json_object *one = element(kinds, i);
+
+		if (one)
+			tell("%-5llu  %-12s  %8llu  %11llu  %10llu  %10llu\n", (unsigned long long)member_count(one, "level"),
+			     text(one, "format"), (unsigned long long)member_count(one, "tables"),
+			     (unsigned long long)member_count(one, "unsync"),
+			     (unsigned long long)member_count(one, "roots"),
+			     (unsigned long long)member_count(one, "entries"));
+	}
+	tell("%llu tables; there may be %llu\n", (unsigned long long)member_count(answer, "tables"),
+	     (unsigned long long)member_count(answer, "max_tables"));
+	tell("\n");
+	tell("entries that map a page    pages\n");
+	for (size_t i = 0; mapped && i < json_object_array_length(mapped); i++) {
+		struct json_object *one = element(mapped, i);
+
+		if (one && member_count(one, "pages"))
+			tell("%-6s  %-14s  %8llu\n", i > 2 ? "up to" : "", text(one, "entries"),
+			     (unsigned long long)member_count(one, "pages"));
+	}
+	tell("\n");
+	tell("memory of the host: %s for the tables, %s to find the entries of a page, %s for the pages\n",
+	     memory_size(answer, "table_bytes", tables), memory_size(answer, "rmap_bytes", rmaps),
+	     memory_size(answer, "frame_bytes", frames));
+}
+
 static const struct {
 	const char *what;
 	void (*tell)(struct json_object *answer);
@@ -242,6 +280,7 @@ static const struct {
 	{ "interrupts", tell_interrupts },
 	{ "history", tell_history },
 	{ "map", inspect_map_tell },
+	{ "shadows", tell_shadows },
 };
 
 static size_t find_subject(const struct inspect_options *options)
@@ -255,7 +294,7 @@ static size_t find_subject(const struct inspect_options *options)
 			fail(EXIT_CODE_USAGE, "inspect: --svg draws a map, not %s", options->what);
 		return i;
 	}
-	fail(EXIT_CODE_USAGE, "inspect: \"%s\" is not registers, walk, interrupts, history or map", options->what);
+	fail(EXIT_CODE_USAGE, "inspect: \"%s\" is not registers, walk, interrupts, history, map or shadows", options->what);
 }
 
 static const struct option_spec specs[] = {
@@ -304,7 +343,8 @@ const struct command command_inspect = {
 "NAME walk ADDRESS [--vcpu N] [--json]\n"
 "NAME interrupts [--vcpu N] [--json]\n"
 "NAME history [--vcpu N] [--json]\n"
-"NAME map [--svg FILE] [--json]",
+"NAME map [--svg FILE] [--json]\n"
+"NAME shadows [--json]",
 	.about =
 "\"registers\" shows general, control, segment and debug registers. \"walk\" shows how the guest's page "
 "tables translate a virtual address, entry by entry, and the rights that result. Below each entry it shows "
@@ -313,7 +353,10 @@ const struct command command_inspect = {
 "the vCPU: where and why, the ticks of the host's time-stamp counter since the one before, and whether "
 "the module handled the exit or the launcher had to. \"map\" shows the slots of the guest's memory, and how "
 "many of its pages the host has in memory, shares with others, keeps in huge pages or in swap. If the dirty "
-"log is on (a migration or \"dirty-sample\" began it), it says how many are dirty.\n"
+"log is on (a migration or \"dirty-sample\" began it), it says how many are dirty. \"shadows\" counts the shadow tables by level and by the format of the guest's "
+"tables that they are made from: those that may be out of sync with the guest's, the roots that a vCPU may return to, and "
+"the entries. It also counts the guest's pages by how many entries map each, and says what memory of the host "
+"all this takes.\n"
 "The guest may be running. The command stops it for a moment, together with its clocks, so the guest "
 "does not notice.",
 	.options = specs,
@@ -322,6 +365,7 @@ const struct command command_inspect = {
 "gondola inspect vm1 walk 0xffffffff81000000\n"
 "gondola inspect vm1 history | tail\n"
 "gondola inspect vm1 map --svg vm1.svg\n"
+"gondola inspect vm1 shadows\n"
 "gondola inspect vm1 --vcpu 1 --json | jq -r .rip",
 	.status =
 "0 done, 2 wrong usage, 14 error, 20 the VM does not run",

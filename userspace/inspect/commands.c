@@ -6,6 +6,7 @@
 
 #include "inspect.h"
 #include "map.h"
+#include "shadows.h"
 #include "show.h"
 #include "walk.h"
 #include "control/control.h"
@@ -148,6 +149,18 @@ static void on_map(struct control_request *request, struct vcpu *vcpu, struct st
 	free(map);
 }
 
+static void on_shadows(struct control_request *request, struct vcpu *vcpu, struct state *state)
+{
+	struct gondola_shadows shadows;
+	int ret = __gondola_get_shadows(vcpu->vm->memory.vm_fd, &shadows);
+
+	(void)state;
+	if (ret < 0)
+		control_fail(request, "failed", "the shadow tables cannot be counted: %s", strerror(-ret));
+	else
+		show_shadows(request->out, &shadows);
+}
+
 static const struct subject {
 	const char *what;
 	void (*run)(struct control_request *request, struct vcpu *vcpu, struct state *state);
@@ -157,6 +170,7 @@ static const struct subject {
 	{ "interrupts", on_interrupts },
 	{ "history", on_history },
 	{ "map", on_map },
+	{ "shadows", on_shadows },
 };
 
 static const struct subject *find_subject(struct control_request *request)
@@ -201,7 +215,7 @@ static void on_inspect(struct control_request *request)
 		return;
 	if (!subject) {
 		control_fail(request, "bad-argument",
-			     "inspect: \"what\" is registers, walk, interrupts, history or map");
+			     "inspect: \"what\" is registers, walk, interrupts, history, map or shadows");
 		return;
 	}
 	/* Touching a missing page would block the launcher until the page arrives. */

@@ -281,6 +281,12 @@ int __gondola_get_shadow(int vcpu, uint64_t gva, uint64_t gpa, struct gondola_sh
 	return call(vcpu, GONDOLA_GET_SHADOW, shadow);
 }
 
+int __gondola_get_shadows(int vm, struct gondola_shadows *shadows)
+{
+	*shadows = (struct gondola_shadows){ .size = sizeof(*shadows) };
+	return call(vm, GONDOLA_GET_SHADOWS, shadows);
+}
+
 int __gondola_set_debug(int vcpu, const struct gondola_debug *debug)
 {
 	struct gondola_debug args = *debug;

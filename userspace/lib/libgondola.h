@@ -77,6 +77,8 @@ int __gondola_name_device(int vm, uint32_t device, const char *name);
 int __gondola_mark(int vm, uint32_t phase, uint32_t round);
 /** gondola_hold_clock() - @held_ns, @lost_ns: see struct gondola_hold_clock; may be NULL */
 int __gondola_hold_clock(int vm, bool hold, uint64_t *held_ns, uint64_t *lost_ns);
+/** gondola_get_shadows() - all shadow tables, counted */
+int __gondola_get_shadows(int vm, struct gondola_shadows *shadows);
 
 /* ---- vCPU -------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include "map_test.h"
 #include "tap.h"
 #include "inspect/shadow.h"
+#include "inspect/shadows.h"
 #include "inspect/show.h"
 #include "inspect/walk.h"
 #include "vm/memory.h"
@@ -457,6 +458,42 @@ static void history_as_json(void)
 	json_object_put(to);
 }
 
+static uint64_t number_in(struct json_object *object, const char *name)
+{
+	struct json_object *member;
+
+	require(json_object_object_get_ex(object, name, &member));
+	return json_object_get_uint64(member);
+}
+
+static void shadows_as_json(void)
+{
+	struct gondola_shadows shadows = { .max_tables = 64, .table_bytes = 1ull << 40, .rmap_bytes = 128 };
+	struct json_object *to = json_object_new_object(), *kinds, *one;
+
+	shadows.kind[0][GONDOLA_SHADOW_PAE] = (struct gondola_shadow_kind){
+		.tables = 3, .unsync = 2, .entries = 700,
+	};
+	shadows.kind[3][GONDOLA_SHADOW_LONG_MODE] = (struct gondola_shadow_kind){ .tables = 1, .roots = 1 };
+	shadows.mapped[3] = 5;
+	show_shadows(to, &shadows);
+	expect_equal(number_in(to, "tables"), 4);
+	expect_equal(number_in(to, "max_tables"), 64);
+	expect_equal(number_in(to, "table_bytes"), 1ull << 40);
+	/* The highest level comes first, and what there is none of is left out. */
+	kinds = json_object_object_get(to, "kinds");
+	require_equal(json_object_array_length(kinds), 2);
+	expect_equal(number_in(json_object_array_get_idx(kinds, 0), "level"), 4);
+	one = json_object_array_get_idx(kinds, 1);
+	expect(!strcmp(json_object_get_string(json_object_object_get(one, "format")), "PAE"));
+	expect_equal(number_in(one, "unsync"), 2);
+	expect_equal(number_in(one, "entries"), 700);
+	one = json_object_array_get_idx(json_object_object_get(to, "mapped"), 3);
+	expect_equal(number_in(one, "entries"), 4);
+	expect_equal(number_in(one, "pages"), 5);
+	json_object_put(to);
+}
+
 static const struct tap_test tests[] = {
 	{ "paging off", paging_off },
 	{ "32-bit tables", two_levels },
@@ -480,6 +517,7 @@ static const struct tap_test tests[] = {
 	{ "a core has what the kernel has mapped", core_has_the_kernels_mappings },
 	{ "a core of a hostile guest", core_of_a_hostile_guest },
 	{ "a core is given up", core_is_given_up },
+	{ "shadow tables, counted, as JSON", shadows_as_json },
 	{ "a map counts pages", map_counts_pages },
 	{ "a map has cells", map_has_cells },
 	{ "a map finds huge pages", map_finds_huge_pages },

@@ -322,6 +322,13 @@ static void call_shadow(struct worker *w)
 	do_ioctl(w, any_vcpu(r)->fd, GONDOLA_GET_SHADOW, &arg, sizeof(arg), "GET_SHADOW");
 }
 
+static void call_shadows(struct worker *w)
+{
+	struct gondola_shadows arg = { .size = sizeof(arg), .pad = one_in(&w->random, 8) };
+
+	do_ioctl(w, any_vm(&w->random), GONDOLA_GET_SHADOWS, &arg, sizeof(arg), "GET_SHADOWS");
+}
+
 static void call_debug(struct worker *w)
 {
 	static const uint64_t places[] = { 0x100000, 0x5000, 0x7ffff000, 0xffffffffffffffff };
@@ -369,7 +376,7 @@ static const struct {
 	{ call_run, 24 }, { call_state, 20 }, { call_boot, 6 }, { call_memory, 10 },
 	{ call_dirty, 8 }, { call_marks, 4 }, { call_irq, 6 }, { call_eventfd, 8 },
 	{ call_hold, 3 }, { call_preflight, 1 }, { call_stats, 1 }, { call_history, 1 }, { call_debug, 3 },
-	{ call_shadow, 1 }, { call_wrong, 2 },
+	{ call_shadow, 1 }, { call_shadows, 1 }, { call_wrong, 2 },
 	{ call_list, 2 }, { call_create_vm, 2 }, { call_create_vcpu, 5 }, { call_map_run, 4 },
 	{ call_close, 3 }, { call_cpuid, 4 },
 };

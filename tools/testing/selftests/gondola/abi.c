@@ -106,6 +106,7 @@ static void sizes_and_flags(void)
 		CALL(GONDOLA_NAME_DEVICE, gondola_name_device),
 		CALL(GONDOLA_IOEVENTFD, gondola_ioeventfd),
 		CALL(GONDOLA_IRQFD, gondola_irqfd),
+		CALL(GONDOLA_GET_SHADOWS, gondola_shadows),
 		CALL(GONDOLA_GET_STATE, gondola_state),
 		CALL(GONDOLA_SET_STATE, gondola_state),
 	};
