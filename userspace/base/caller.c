@@ -13,7 +13,8 @@ void caller_adapt(void)
 {
 	struct rlimit all;
 
-	mask = umask(0);
+	/* Other threads may make files meanwhile: never with more rights than the caller gives. */
+	mask = umask(0077);
 	umask(mask & 0077);
 	if (getrlimit(RLIMIT_NOFILE, &descriptors))
 		return;

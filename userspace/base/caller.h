@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a process inherits from its caller and is too little for it. */
+/* A caller's umask and limits may be too tight for this program. */
 #ifndef BASE_CALLER_H
 #define BASE_CALLER_H
 

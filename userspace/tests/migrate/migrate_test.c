@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 
+#include "base/caller.h"
 #include "base/wait.h"
 #include "migrate/copies.h"
 #include "migrate/delta.h"
@@ -625,6 +626,41 @@ static void copies(void)
 	free(other);
 }
 
+#define TURNS	20000
+
+static void *lend_umask(void *argument)
+{
+	(void)argument;
+	for (int i = 0; i < TURNS; i++) {
+		caller_give_back();
+		caller_adapt();
+	}
+	return NULL;
+}
+
+/* While one thread starts a program with the caller's umask, another one makes files. */
+static void files_stay_private(void)
+{
+	mode_t before = umask(0077);
+	unsigned int open_to_others = 0;
+	pthread_t thread;
+	struct stat st;
+
+	caller_adapt();
+	require_equal(pthread_create(&thread, NULL, lend_umask, NULL), 0);
+	for (int i = 0; i < TURNS / 4; i++) {
+		int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+
+		require(fd >= 0);
+		open_to_others += !fstat(fd, &st) && (st.st_mode & 077);
+		close(fd);
+	}
+	require_equal(pthread_join(thread, NULL), 0);
+	expect_equal(open_to_others, 0);
+	caller_give_back();
+	umask(before);
+}
+
 static const struct tap_test tests[] = {
 	{ "copies of guest memory are in no core dump", copies },
 	{ "rounds that shrink end when the rest fits the downtime", converges },
@@ -643,6 +679,7 @@ static const struct tap_test tests[] = {
 	{ "bandwidth is limited", paced },
 	{ "reports and charts", reports },
 	{ "reports of what failed", failures },
+	{ "files of other threads stay private while a program starts", files_stay_private },
 };
 
 TAP_MAIN(tests)
