@@ -182,7 +182,7 @@ u64 *rmap_first(unsigned long head);
 /* The most entries that a bag may have: see mmu_make_room_in(). */
 #define RMAP_MAX	(32 * 14)
 unsigned int rmap_size(unsigned long head);
-/* What the bag takes beside its head. */
+/* The memory that the bag takes beside its head, in bytes. */
 unsigned int rmap_bytes(unsigned long head);
 /* Set in the head of a bag that has chunks.  Other bags have one entry at most. */
 #define RMAP_CHUNK	1ul

@@ -333,7 +333,7 @@ bool cgroup_enter(const char *name, const struct cgroup_limits *limits, pid_t al
 	return false;
 }
 
-/* Nobody else is in the group, who would keep it: but for a parent, which waits for this process. */
+/* Is this the group's last process?  A parent that waits for it does not count. */
 static bool is_last(void)
 {
 	char text[64], self[24];

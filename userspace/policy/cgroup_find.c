@@ -39,7 +39,7 @@ static void unescape(char *text)
 	*to = 0;
 }
 
-/* What of @path is below @root: "/x", "", or NULL if it is not there. */
+/* The part of @path below @root: "/x", "", or NULL if @path is elsewhere. */
 static const char *below(const char *path, const char *root)
 {
 	size_t length = strcmp(root, "/") ? strlen(root) : 0;

@@ -161,7 +161,7 @@ void cgroup_limits_of_host(void)
 	expect(!cgroup_wanted(&limits));
 }
 
-/* What is found, or NULL. */
+/* The directory that cgroup_find() finds, or NULL. */
 static const char *find(const char *groups, const char *mounts, struct error *error)
 {
 	static char directory[256];
@@ -281,7 +281,7 @@ void cgroup_shown(void)
 	expect_equal(limits.cap, CGROUP_NO_CAP);
 	expect(limits.memory == CGROUP_NO_LIMIT);
 	expect(!limits.cpus);
-	/* Nobody divides by what a file says. */
+	/* A period of 0 in the file is no divisor. */
 	put_file("gondola-vm/cpu.max", "1 0\n");
 	expect(cgroup_get("vm", 1, &limits, cpus, sizeof(cpus)) && !limits.cap);
 	expect(!cgroup_get("v", 1, &limits, cpus, sizeof(cpus)));
