@@ -75,14 +75,16 @@ class Watch:
         if os.path.exists(self.stub):
             os.unlink(self.stub)
         self.line.for_people("gdbserver unix:%s,server=on,wait=off" % self.stub)
-        stub = gdbstub.Stub(self.stub, 10)
         try:
+            stub = gdbstub.Stub(self.stub, 10)
             stub.good("Hgp1.%x" % (cpu + 1))
             for address in addresses:
                 byte = stub.read(address, 1)
                 if byte != BREAKPOINT:
                     stub.good("M%x,1:%s" % (address, byte.hex()))
                     self.freed.append("processor %d at %#x" % (cpu, address))
-        finally:
             stub.detach()
+        finally:
             self.line.for_people("gdbserver none")
+            # A client that gave up leaves the machine stopped.
+            self.line.ask("cont")
