@@ -51,18 +51,32 @@ static u32 fpu_size(struct gondola_vcpu *vcpu)
 	return vcpu->fpu ? sizeof(struct area) : gondola_thread_fpu_size(vcpu);
 }
 
+/*
+ * Emulated processors load bits of MXCSR that real ones refuse, and that mean nothing.  A state with
+ * them could be set nowhere, so a guest could prevent its own migration.
+ */
+static void clear_reserved(struct gondola_fxsave *fx)
+{
+	fx->mxcsr &= MXCSR_BITS | fx->mxcsr_mask;
+}
+
 static int fpu_get(struct gondola_vcpu *vcpu, void *buf, u32 bytes)
 {
 	struct area *area = buf;
+	int err = 0;
 
-	if (!vcpu->fpu)
-		return gondola_thread_fpu_get(vcpu, buf, bytes);
 	if (bytes < sizeof(*area))
 		return -EINVAL;
-	memset(buf, 0, bytes);
-	area->fx = *vcpu->fpu;
-	area->xstate_bv = XSTATE_X87 | XSTATE_SSE;
-	return 0;
+	if (vcpu->fpu) {
+		memset(buf, 0, bytes);
+		area->fx = *vcpu->fpu;
+		area->xstate_bv = XSTATE_X87 | XSTATE_SSE;
+	} else {
+		err = gondola_thread_fpu_get(vcpu, buf, bytes);
+	}
+	if (!err)
+		clear_reserved(&area->fx);
+	return err;
 }
 
 /*

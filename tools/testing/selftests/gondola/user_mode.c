@@ -450,6 +450,30 @@ static void fpu_controls(void)
 	machine_destroy(&machine);
 }
 
+/* Long enough for ring3 to run it on the processor. */
+GUEST_CODE(reserved_mxcsr, 64,
+	   "movl $0x11f80, (%rax); mov $500000, %ecx; 1: movl (%rax), %edx; dec %ecx; jnz 1b\n"
+	   "ldmxcsr (%rax); int3");
+
+/* Emulated processors take bits of MXCSR that real ones refuse; either way the state can be set. */
+static void reserved_bits(void)
+{
+	static _Alignas(8) char state[65536];
+	uint64_t bytes = sizeof(state);
+	struct gondola_fault fault = { 0, 0 };
+	struct machine machine;
+	struct user_end end;
+	int ret;
+
+	user_create(&machine);
+	RUN(&machine, reserved_mxcsr, &end);
+	expect(end.vector == VEC_GP || end.vector == VEC_BP);
+	require_equal(__gondola_get_state(machine.vcpu, state, &bytes), 0);
+	ret = __gondola_set_state(machine.vcpu, state, bytes, &fault);
+	tap_check(!ret, false, "record %u, byte %u: %s", fault.record, fault.field, strerror(-ret));
+	machine_destroy(&machine);
+}
+
 /* SSSE3: the processor may know it where the emulator does not. */
 GUEST_CODE(shuffle_upper, 64, "pshufb -0x1000, %xmm0");
 GUEST_CODE(shuffle_hole, 64, "mov $0xffff878000002000, %rcx; pshufb (%rcx), %xmm0");
@@ -537,6 +561,7 @@ static const struct tap_test tests[] = {
 	{ "RDTSC", time_stamps },
 	{ "x87 and XMM registers over exits", fpu_registers },
 	{ "CR0.TS, CR0.EM, CR4.OSFXSR", fpu_controls },
+	{ "reserved bits of MXCSR leave a state that can be set", reserved_bits },
 	{ "an instruction that not all of the engine knows", half_known },
 	{ "a program runs on the processor", on_the_processor },
 	{ "a loop is left", is_left },
