@@ -69,10 +69,10 @@ class Emulator:
             words.append("mitigations=off")
         return words
 
-    def spawn(self, argv):
+    def spawn(self, argv, stdin=subprocess.DEVNULL):
         with open(self.path("stderr"), "wb") as out:
             self.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                argv, stdin=stdin, stdout=out, stderr=subprocess.STDOUT,
                 cwd=self.workdir, preexec_fn=die_with_parent,
                 # A linked machine that ends first must not take Bochs along by SIGPIPE.
                 restore_signals=False)
@@ -173,7 +173,8 @@ class Bochs(Emulator):
         # Debian's binary has the debugger built in: it waits for "continue".
         with open(self.path("debugger"), "w", encoding="ascii") as f:
             f.write("c\n")
-        self.spawn(["bochs", "-q", "-f", self.path("bochsrc"), "-rc", self.path("debugger")])
+        self.spawn(["bochs", "-q", "-f", self.path("bochsrc"), "-rc", self.path("debugger")],
+                   subprocess.PIPE)
 
     def make_iso(self):
         words = self.command_line() + [
@@ -209,9 +210,28 @@ class Bochs(Emulator):
                     break
         raise OSError("Bochs did not start:\n%s" % self.read_log()[-2000:])
 
+    def where_it_stands(self):
+        """Its debugger stops it for good: the processor's registers, the code, a guest's if it is in one."""
+        said = self.path("stderr")
+        try:
+            at = os.path.getsize(said)
+            self.process.send_signal(signal.SIGINT)
+            time.sleep(2)
+            self.process.stdin.write(b"r\nsreg\ncreg\nu /8\nprint-stack 24\n")
+            self.process.stdin.flush()
+            time.sleep(2)
+            with open(said, encoding="utf-8", errors="replace") as f:
+                f.seek(at)
+                return [line for line in f.read().splitlines()
+                        if not re.match(r"\t|CPU\d|r8|r9|    P|[defg]s:|ldtr|[gi]dtr", line)]
+        except OSError as error:
+            return ["its debugger does not answer: %s" % error]
+
     def failure_lines(self):
         lines = [line for line in self.read_log().splitlines()
-                 if re.match(r"\d+[pe]\[(CPU|MEM|APIC|XGUI|SER|ACPI)|.*>>PANIC<<", line)]
+                 if re.match(r"\d+[pe]\[(CPU|MEM|APIC|XGUI|SER|ACPI)|.*>>PANIC<<", line)
+                 # Of performance counters, at each tick of the clock.
+                 and not line.rstrip().endswith(("register 0x1d9", "register 0xe7", "register 0xe8"))]
         return lines[-20:] or self.read_log().splitlines()[-8:]
 
     def ticks(self):
