@@ -301,7 +301,7 @@ static void executed_by(bool runner_executes_not)
 
 static void executed(void)
 {
-	close(machine_open());
+	machine_need_engine();
 	stop = false;
 	for (unsigned int i = 0; i < 10; i++)
 		executed_by(i % 2);

@@ -63,7 +63,7 @@ static void killed_while(const char *code, size_t bytes)
 
 static void counters_exist(void)
 {
-	close(machine_open());
+	machine_need_engine();
 	for (int i = 0; i < 3; i++) {
 		if (debugfs(counters[i]) < 0)
 			tap_skip("debugfs has no counters");
@@ -73,21 +73,21 @@ static void counters_exist(void)
 
 static void running(void)
 {
-	close(machine_open());
+	machine_need_engine();
 	for (int i = 0; i < 5; i++)
 		killed_while(busy, busy_end - busy);
 }
 
 static void sleeping(void)
 {
-	close(machine_open());
+	machine_need_engine();
 	killed_while(asleep, asleep_end - asleep);
 }
 
 /* Killed at any moment of setting up, too. */
 static void early(void)
 {
-	close(machine_open());
+	machine_need_engine();
 	for (int i = 0; i < 20; i++) {
 		pid_t child = fork();
 

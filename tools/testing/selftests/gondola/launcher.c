@@ -27,11 +27,6 @@ static void make_file(const char *name, const void *data, size_t bytes)
 	close(fd);
 }
 
-static void need_engine(void)
-{
-	close(machine_open());
-}
-
 static void usage(void)
 {
 	EXPECT_RUN(2, "gondola help", "run");
@@ -80,7 +75,7 @@ static void bad_images(void)
 
 static void endings(void)
 {
-	need_engine();
+	machine_need_engine();
 	EXPECT_RUN(0, "powered off", "run", "--kernel", "guests/hello");
 	EXPECT_RUN(41, "wrote 20", "run", "--kernel", "guests/hello", "--append", "exit=20");
 	EXPECT_RUN(10, "reset", "run", "--kernel", "guests/hello", "--append", "reset=1");
@@ -101,7 +96,7 @@ static void endings(void)
 
 static void unruly_guests(void)
 {
-	need_engine();
+	machine_need_engine();
 	EXPECT_RUN(14, "0xd0000000", "run", "--kernel", "guests/jump");
 	EXPECT_RUN(11, "wrote 5", "run", "--kernel", "guests/ports");
 	EXPECT_RUN(15, "written by one string instruction", "run", "--kernel", "guests/strings");
@@ -112,7 +107,7 @@ static void arguments(void)
 {
 	char *data = path("data");
 
-	need_engine();
+	machine_need_engine();
 	make_file("data", "first module", 12);
 	EXPECT_RUN(0, "command line: guests/hello one two", "run", "--kernel", "guests/hello",
 		   "--append", "one two");
@@ -125,7 +120,7 @@ static void devices(void)
 	char *disk = path("data"), readonly[160];
 	static char sectors[1536 + 7];
 
-	need_engine();
+	machine_need_engine();
 	snprintf(readonly, sizeof(readonly), "%s,ro", disk);
 	make_file("data", "", 0);
 	EXPECT_RUN(2, "No such file", "run", "--kernel", "guests/hello", "--disk", "/nowhere/disk");
@@ -174,7 +169,7 @@ static void stopped_by(int number, char *append)
 
 static void stopped(void)
 {
-	need_engine();
+	machine_need_engine();
 	stopped_by(SIGTERM, "sti");
 	stopped_by(SIGINT, "sti");
 	stopped_by(SIGTERM, "hlt");
@@ -189,7 +184,7 @@ static void ignored_stays_ignored(void)
 	char word[16];
 	pid_t child;
 
-	need_engine();
+	machine_need_engine();
 	for (unsigned int i = 0; i < 3; i++)
 		require(signal(numbers[i], SIG_IGN) != SIG_ERR);
 	child = start(&from, ARGUMENTS("run", "--sandbox", "off", "--kernel", "guests/loop",
@@ -208,7 +203,7 @@ static void ignored_stays_ignored(void)
 
 static void stopped_interrupts_off(void)
 {
-	need_engine();
+	machine_need_engine();
 	skip_if_deaf();
 	stopped_by(SIGTERM, "");
 	stopped_by(SIGKILL, "");
@@ -221,7 +216,7 @@ static void report(void)
 	ssize_t bytes;
 	int fd;
 
-	need_engine();
+	machine_need_engine();
 	EXPECT_RUN(5, "wrote 2", "run", "--kernel", "guests/count", "--append", "cpuid=123 post=45 exit=2",
 		   "--json", json);
 	fd = open(json, O_RDONLY | O_CLOEXEC);
@@ -246,7 +241,7 @@ static void console_file(void)
 	ssize_t bytes;
 	int fd;
 
-	need_engine();
+	machine_need_engine();
 	EXPECT_RUN(0, "powered off", "run", "--kernel", "guests/hello", "--console", file);
 	expect(!strstr(output, "hello from the guest"));
 	fd = open(file, O_RDONLY | O_CLOEXEC);
@@ -267,7 +262,7 @@ static void console_socket(void)
 	int from, fd = -1;
 	pid_t child;
 
-	need_engine();
+	machine_need_engine();
 	snprintf(option, sizeof(option), "unix:%s", name);
 	strcpy(address.sun_path, name);
 	child = start(&from, ARGUMENTS("run", "--kernel", "guests/walk", "--append",
@@ -330,7 +325,7 @@ static void console_paused(void)
 	pid_t child;
 	int from, status;
 
-	need_engine();
+	machine_need_engine();
 	child = start_stalled(&from, lines);
 	while ((got = read(from, text + used, sizeof(text) - 1 - used)) > 0)
 		used += got;
@@ -349,7 +344,7 @@ static void console_stalled(void)
 	int from, status = 0;
 	pid_t child, ended = 0;
 
-	need_engine();
+	machine_need_engine();
 	child = start_stalled(&from, lines);
 	kill(child, SIGTERM);
 	for (int i = 0; i < 3000 && !ended; i++) {
@@ -365,7 +360,7 @@ static void console_stalled(void)
 
 static void probe(void)
 {
-	need_engine();
+	machine_need_engine();
 	EXPECT_RUN(0, "Guests run by", "probe");
 	expect(strstr(output, "vmx") && strstr(output, "svm") && strstr(output, "interp"));
 }

@@ -16,16 +16,11 @@
 
 #define STATUS_STATE	20
 
-static void need_engine(void)
-{
-	close(machine_open());
-}
-
 static void make(void)
 {
 	static bool made;
 
-	need_engine();
+	machine_need_engine();
 	if (!made) {
 		require(make_directory("life"));
 		setenv("GONDOLA_HOME", directory, 1);

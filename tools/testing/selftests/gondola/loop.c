@@ -118,13 +118,13 @@ static void responsive_with(const char *code, size_t bytes)
 
 static void responsive(void)
 {
-	close(machine_open());
+	machine_need_engine();
 	responsive_with(open_spin, open_spin_end - open_spin);
 }
 
 static void responsive_interrupts_off(void)
 {
-	close(machine_open());
+	machine_need_engine();
 	skip_if_deaf();
 	responsive_with(spin, spin_end - spin);
 }
@@ -197,7 +197,7 @@ static void gives_way(void)
 	double guest = 2, program = 1;
 	cpu_set_t all, cpus;
 
-	close(machine_open());
+	machine_need_engine();
 	sched_getaffinity(0, sizeof(all), &all);
 	CPU_ZERO(&cpus);
 	CPU_SET(0, &cpus);

@@ -46,6 +46,11 @@ int machine_open(void)
 	return sys;
 }
 
+void machine_need_engine(void)
+{
+	close(machine_open());
+}
+
 void machine_bare(struct machine *machine)
 {
 	struct gondola_preflight preflight;

@@ -43,6 +43,8 @@ struct machine {
 
 /** machine_open() - the device, or skip the test where no engine can be used */
 int machine_open(void);
+/** machine_need_engine() - skip the test where no engine can be used */
+void machine_need_engine(void);
 /** machine_bare() - VM and vCPU; no memory, no CPUID, no state */
 void machine_bare(struct machine *machine);
 /** machine_create() - with memory and CPUID, in @mode, RIP at CODE */

@@ -62,7 +62,7 @@ static int unload_soon(void)
 
 static void need_module(void)
 {
-	close(machine_open());
+	machine_need_engine();
 	if (access(MODULE, R_OK))
 		tap_skip("there is no %s to load", MODULE);
 }

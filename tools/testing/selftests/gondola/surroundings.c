@@ -58,7 +58,7 @@ static void streams_closed(void)
 	pid_t child;
 	int status;
 
-	close(machine_open());
+	machine_need_engine();
 	unlink(log);
 	child = fork();
 	require(child >= 0);
@@ -88,7 +88,7 @@ static void file_limit(void)
 {
 	struct rlimit old, limit;
 
-	close(machine_open());
+	machine_need_engine();
 	make_lines("lines");
 	unlink(path("log"));
 	require_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
@@ -108,7 +108,7 @@ static void file_emptied(void)
 	pid_t child;
 	int from, fd;
 
-	close(machine_open());
+	machine_need_engine();
 	unlink(log);
 	child = start(&from, ARGUMENTS("run", "--kernel", "guests/walk", "--append", "pages=4 hot=1",
 				       "--console", log));
@@ -132,7 +132,7 @@ static void console_pipe(void)
 	pid_t child;
 	int from, fd;
 
-	close(machine_open());
+	machine_need_engine();
 	child = start(&from, ARGUMENTS("run", "--kernel", "guests/hello", "--console", pipe));
 	said = (struct pollfd){ .fd = from, .events = POLLIN };
 	if (poll(&said, 1, PATIENCE_MS) == 1)
@@ -154,7 +154,7 @@ static void disk_pipe(void)
 	char disk[160];
 
 	snprintf(disk, sizeof(disk), "%s,ro", path("pipe"));
-	close(machine_open());
+	machine_need_engine();
 	alarm(PATIENCE_MS / 1000);
 	EXPECT_RUN(2, "neither a file nor", "run", "--kernel", "guests/hello", "--disk", disk);
 	alarm(0);
@@ -169,7 +169,7 @@ static void kernel_pipe(void)
 	ssize_t count;
 	pid_t child;
 
-	close(machine_open());
+	machine_need_engine();
 	child = start(&from, ARGUMENTS("run", "--kernel", pipe));
 	said = (struct pollfd){ .fd = from, .events = POLLIN };
 	if (poll(&said, 1, PATIENCE_MS) == 1)
@@ -211,7 +211,7 @@ static void run_with(rlim_t soft, rlim_t hard, int status, const char *words)
 
 static void few_descriptors(void)
 {
-	close(machine_open());
+	machine_need_engine();
 	run_with(24, 1024, 0, "hello from the guest");
 	run_with(24, 24, 2, "Too many open files (this process may have more");
 }
@@ -332,7 +332,7 @@ static void background(void)
 	pid_t session;
 	int status;
 
-	close(machine_open());
+	machine_need_engine();
 	require_equal(openpty(&user, &terminal, NULL, NULL, NULL), 0);
 	session = fork();
 	require(session >= 0);

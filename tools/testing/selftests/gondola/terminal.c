@@ -23,7 +23,7 @@ static size_t shown;
 
 static void start(const char *guest, const char *append)
 {
-	close(machine_open());
+	machine_need_engine();
 	shown = 0;
 	require_equal(openpty(&user, &terminal, NULL, NULL, NULL), 0);
 	launcher = fork();
