@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,22 @@ bool error_vset(struct error *error, enum exit_code status, const char *format, 
 	strcpy(error->words, words);
 	error->status = status;
 	return false;
+}
+
+enum exit_code error_status(int number)
+{
+	switch (number) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case ENOSPC:
+	case EDQUOT:
+	case EIO:
+		return EXIT_CODE_ERROR;
+	default:
+		return EXIT_CODE_USAGE;
+	}
 }
 
 bool error_set(struct error *error, enum exit_code status, const char *format, ...)

@@ -50,5 +50,11 @@ struct error {
 bool error_set(struct error *error, enum exit_code status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 bool error_vset(struct error *error, enum exit_code status, const char *format, va_list args);
+/**
+ * error_status() - the exit status where what the user named cannot be used, for the reason @number
+ *
+ * It is no wrong usage if the host lacks something: descriptors, memory, room, or a disk that works.
+ */
+enum exit_code error_status(int number);
 
 #endif

@@ -368,7 +368,7 @@ static int open_report(const char *path)
 	int fd = output_file_open(path, O_TRUNC);
 
 	if (fd < 0)
-		fail(EXIT_CODE_USAGE, "--json %s: %s", path, strerror(-fd));
+		fail(error_status(-fd), "--json %s: %s", path, strerror(-fd));
 	return fd;
 }
 

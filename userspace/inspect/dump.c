@@ -230,7 +230,7 @@ bool dump_at_crash(struct vm *vm, const char *path, struct error *error)
 		return false;
 	fd = keeper_create(crash.note);
 	if (fd < 0)
-		return error_set(error, EXIT_CODE_USAGE, "--panic-dump %s.tmp: %s", path,
+		return error_set(error, error_status(-fd), "--panic-dump %s.tmp: %s", path,
 				 strerror(-fd));
 	close(fd);
 	keeper_drop(crash.note);

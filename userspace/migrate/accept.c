@@ -17,53 +17,64 @@
 #define GREETING	8u	/* bytes that tell */
 #define AGAIN_MS	20	/* for the rest of a greeting, since poll() does not wait for it */
 
+/* @at: @count of them, in the order of their coming */
 struct callers {
 	struct {
-		int fd;			/* -1 if the place is free */
+		int fd;
 		int64_t until_ms;
 		bool begun;
 	} at[CALLERS];
+	unsigned int count;
 };
 
 enum verdict { UNKNOWN, STRANGER, WANTED };
+
+static void forget(struct callers *callers, unsigned int i)
+{
+	callers->count--;
+	memmove(&callers->at[i], &callers->at[i + 1], (callers->count - i) * sizeof(callers->at[0]));
+}
 
 static void drop(struct callers *callers, unsigned int i, const char *why)
 {
 	say("a connection was dropped: %s", why);
 	close(callers->at[i].fd);
-	callers->at[i].fd = -1;
+	forget(callers, i);
 }
 
-/* A free place, or the one that has been silent longest. */
-static unsigned int make_place(struct callers *callers)
+static void drop_oldest(struct callers *callers)
 {
-	unsigned int oldest = 0;
-
-	for (unsigned int i = 0; i < CALLERS; i++) {
-		if (callers->at[i].fd < 0)
-			return i;
-		if (callers->at[i].until_ms < callers->at[oldest].until_ms)
-			oldest = i;
-	}
-	drop(callers, oldest, "it said nothing, and others came");
-	return oldest;
+	drop(callers, 0, "it said nothing, and others came");
 }
 
-/* The listener does not share these options: set them for the connection. */
 static bool is_passing(int error)
 {
 	return error != EBADF && error != EINVAL && error != ENOTSOCK && error != EOPNOTSUPP &&
 	       error != EMFILE && error != ENFILE && error != ENOMEM && error != EPERM;
 }
 
-static bool take_in(struct callers *callers, int listener, int timeout_ms)
+/* One who is silent keeps nobody out, not even where descriptors are few. */
+static int accept_one(struct callers *callers, int listener)
 {
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	while (fd < 0 && (errno == EMFILE || errno == ENFILE) && callers->count) {
+		drop_oldest(callers);
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	}
+	return fd;
+}
+
+static bool take_in(struct callers *callers, int listener, int timeout_ms)
+{
+	int fd = accept_one(callers, listener);
 	unsigned int i;
 
 	if (fd < 0)
 		return is_passing(errno);
-	i = make_place(callers);
+	if (callers->count == CALLERS)
+		drop_oldest(callers);
+	i = callers->count++;
 	callers->at[i].fd = fd;
 	callers->at[i].until_ms = wait_now_ms() + timeout_ms;
 	callers->at[i].begun = false;
@@ -86,22 +97,23 @@ static enum verdict judge(struct callers *callers, unsigned int i, const char *g
 /* The first connection with the right greeting, or -1. */
 static int sort_out(struct callers *callers, const struct pollfd *fds, const char *greeting)
 {
-	for (unsigned int i = 0; i < CALLERS; i++) {
+	/* @fds are those that there were, also behind one that is dropped. */
+	for (unsigned int i = 0; i < callers->count; fds++) {
 		enum verdict verdict = UNKNOWN;
 		int fd = callers->at[i].fd;
 
-		if (fd < 0)
-			continue;
-		if (fds[i].revents || callers->at[i].begun)
+		if (fds->revents || callers->at[i].begun)
 			verdict = judge(callers, i, greeting);
 		if (verdict == WANTED) {
-			callers->at[i].fd = -1;
+			forget(callers, i);
 			return fd;
 		}
 		if (verdict == STRANGER)
 			drop(callers, i, "it did not begin as a VM does");
 		else if (wait_now_ms() >= callers->at[i].until_ms)
 			drop(callers, i, "it said nothing");
+		else
+			i++;
 	}
 	return -1;
 }
@@ -111,13 +123,11 @@ static int watch(const struct callers *callers, struct pollfd *fds)
 {
 	int64_t wait = -1, now = wait_now_ms();
 
-	for (unsigned int i = 0; i < CALLERS; i++) {
+	for (unsigned int i = 0; i < callers->count; i++) {
 		bool begun = callers->at[i].begun;
 		int64_t left = callers->at[i].until_ms > now ? callers->at[i].until_ms - now : 0;
 
 		fds[i] = (struct pollfd){ .fd = begun ? -1 : callers->at[i].fd, .events = POLLIN };
-		if (callers->at[i].fd < 0)
-			continue;
 		if (begun && left > AGAIN_MS)
 			left = AGAIN_MS;
 		if (wait < 0 || left < wait)
@@ -134,19 +144,21 @@ static bool wait_for(struct callers *callers, const struct transport_listener *l
 
 	while (transport->fd < 0) {
 		int wait = watch(callers, fds);
+		struct pollfd *listens = fds + callers->count, *stop = listens + 1;
 
-		fds[CALLERS] = (struct pollfd){ .fd = listener->fd, .events = POLLIN };
-		fds[CALLERS + 1] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
-		if (poll(fds, CALLERS + 2, wait) < 0) {
+		*listens = (struct pollfd){ .fd = listener->fd, .events = POLLIN };
+		*stop = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
+		/* It takes no more entries than there may be descriptors. */
+		if (poll(fds, callers->count + 2, wait) < 0) {
 			if (errno == EINTR)
 				continue;
 			return error_set(error, EXIT_CODE_ERROR,
 					 "cannot wait for a connection: %s", strerror(errno));
 		}
-		if (fds[CALLERS + 1].revents)
+		if (stop->revents)
 			return error_set(error, EXIT_CODE_STOPPED, "a signal ended the wait");
 		transport->fd = sort_out(callers, fds, greeting);
-		if (transport->fd < 0 && fds[CALLERS].revents &&
+		if (transport->fd < 0 && listens->revents &&
 		    !take_in(callers, listener->fd, timeout_ms))
 			return error_set(error, EXIT_CODE_ERROR, "cannot take a connection: %s",
 					 strerror(errno));
@@ -162,13 +174,11 @@ bool transport_accept(struct transport_listener *listener, struct transport *tra
 
 	*transport = listener->ready;
 	listener->ready = (struct transport){ .fd = -1 };
-	memset(&callers, 0, sizeof(callers));
-	for (unsigned int i = 0; i < CALLERS; i++)
-		callers.at[i].fd = -1;
+	callers.count = 0;
 	came = wait_for(&callers, listener, transport, greeting, stop_fd, timeout_ms, error);
-	for (unsigned int i = 0; i < CALLERS; i++)
-		if (callers.at[i].fd >= 0)
-			close(callers.at[i].fd);
+	while (callers.count)
+		close(callers.at[--callers.count].fd);
+	/* The listener does not share these options. */
 	if (came)
 		transport_tune(transport, timeout_ms);
 	return came;

@@ -169,8 +169,11 @@ bool target_listen(struct target *target, const char *address, struct error *err
 	target->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&target->lock, NULL);
 	wait_init(&target->changed);
+	if (target->wake_fd < 0)
+		return error_set(error, EXIT_CODE_ERROR, "receive: cannot make an event descriptor: %s",
+				 strerror(errno));
 	if (!transport_listen(&target->listener, address, number ? atoi(number) : -1, error))
-		return error_set(error, EXIT_CODE_USAGE, "receive: %s", error->words);
+		return error_set(error, error->status, "receive: %s", error->words);
 	say("waiting for a VM at %s", address);
 	return true;
 }
@@ -180,6 +183,12 @@ bool target_accept(struct target *target, struct error *error)
 	int stop_fd = end_signals(SIG_BLOCK);
 	bool good = false;
 
+	/* Deaf to signals it would wait for ever. */
+	if (stop_fd < 0) {
+		transport_unlisten(&target->listener);
+		return error_set(error, EXIT_CODE_ERROR, "receive: cannot take signals: %s",
+				 strerror(errno));
+	}
 	while (!good) {
 		if (!transport_accept(&target->listener, &target->link.transport, STREAM_MAGIC,
 				      stop_fd, LINK_TIMEOUT_MS, error)) {

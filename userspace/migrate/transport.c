@@ -296,7 +296,8 @@ static int listen_at(const struct addrinfo *at, const char *rest, struct error *
 	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (!bind(fd, at->ai_addr, at->ai_addrlen) && !listen(fd, SOMAXCONN))
 		return fd;
-	error_set(error, EXIT_CODE_ERROR, "cannot listen at tcp:%s: %s", rest, strerror(errno));
+	error_set(error, error_status(errno), "cannot listen at tcp:%s: %s", rest,
+		  strerror(errno));
 	close(fd);
 	return -1;
 }
@@ -326,7 +327,8 @@ static int listen_unix(const char *path, struct error *error)
 	int fd = line_socket_listen(path);
 
 	if (fd < 0) {
-		error_set(error, EXIT_CODE_ERROR, "cannot listen at unix:%s: %s", path, strerror(-fd));
+		error_set(error, error_status(-fd), "cannot listen at unix:%s: %s", path,
+			  strerror(-fd));
 		return -1;
 	}
 	/* accept() may wait, as for TCP. */

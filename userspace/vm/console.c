@@ -304,8 +304,8 @@ static bool open_socket(struct console *console, const char *path, struct error 
 		return false;
 	console->listener = keeper_listen(note);
 	if (console->listener < 0)
-		return error_set(error, EXIT_CODE_USAGE, "--console unix:%s: %s", path,
-				 strerror(-console->listener));
+		return error_set(error, error_status(-console->listener), "--console unix:%s: %s",
+				 path, strerror(-console->listener));
 	loop_add(&console->vm->device_loop, console->listener, POLLIN, on_connection, console);
 	return true;
 }
@@ -316,7 +316,7 @@ static bool open_file(struct console *console, const char *path, bool more, stru
 	int fd = output_file_open(path, more ? O_APPEND : O_APPEND | O_TRUNC);
 
 	if (fd < 0)
-		return error_set(error, EXIT_CODE_USAGE, "--console %s: %s%s", path, strerror(-fd),
+		return error_set(error, error_status(-fd), "--console %s: %s%s", path, strerror(-fd),
 				 fd == -ENXIO ? " (for a socket: unix:PATH)" : "");
 	output_to(console->output, fd, OUTPUT_FILE);
 	return true;

@@ -401,7 +401,7 @@ bool disk_lock(int fd, const struct disk_options *options, struct error *error)
 	if (errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS)
 		return error_set(error, EXIT_CODE_USAGE,
 				 "its file system has no locks, as NFS without lockd; if nothing else uses the disk, do without: FILE,lock=off");
-	return error_set(error, EXIT_CODE_USAGE, "cannot lock it: %s", strerror(errno));
+	return error_set(error, error_status(errno), "cannot lock it: %s", strerror(errno));
 }
 
 static bool lock_file(const struct block *block, struct error *error)
@@ -566,7 +566,7 @@ static bool open_disk(struct block *block, const char *path, struct error *error
 		return false;
 	block->fd = open(path, (block->options.readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (block->fd < 0)
-		return error_set(error, EXIT_CODE_USAGE, "--disk %s: %s%s", path, strerror(errno),
+		return error_set(error, error_status(errno), "--disk %s: %s%s", path, strerror(errno),
 				 !block->options.readonly && (errno == EACCES || errno == EROFS) ?
 				 " (to read it only: --disk FILE,ro)" : "");
 	if (!devices_incoming() && !lock_file(block, error))

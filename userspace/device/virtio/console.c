@@ -491,7 +491,7 @@ static bool listen_at(struct port *port, struct error *error)
 	port->listener = keeper_listen(port->note);
 	if (port->listener >= 0)
 		return true;
-	error_set(error, EXIT_CODE_ERROR, "port %s: %s: %s", port->name, port->path,
+	error_set(error, error_status(-port->listener), "port %s: %s: %s", port->name, port->path,
 		  strerror(-port->listener));
 	port->listener = -1;
 	return false;
@@ -576,13 +576,13 @@ static bool open_port(struct port *port, const char *spec, char *copy, struct er
 		if (port->note < 0)
 			return false;
 		if (!devices_incoming() && !listen_at(port, error))
-			return error_set(error, EXIT_CODE_USAGE, "--%s", error->words);
+			return error_set(error, error->status, "--%s", error->words);
 	} else {
 		/* Keep output from before the guest was suspended. */
 		port->fd = output_file_open(where, O_APPEND | O_NONBLOCK |
 					    (devices_incoming() ? 0 : O_TRUNC));
 		if (port->fd < 0)
-			return error_set(error, EXIT_CODE_USAGE, "--port %s: %s", spec,
+			return error_set(error, error_status(-port->fd), "--port %s: %s", spec,
 					 strerror(-port->fd));
 	}
 	return true;

@@ -103,7 +103,7 @@ static bool open_tap(struct tap *tap, struct error *error)
 		return error_set(error, EXIT_CODE_USAGE,
 				 "this user may not use it (as root: ip tuntap add %s mode tap user NAME)",
 				 tap->name);
-	return error_set(error, EXIT_CODE_USAGE, "%s%s", strerror(-fd),
+	return error_set(error, error_status(-fd), "%s%s", strerror(-fd),
 			 fd == -ENOENT || fd == -EACCES ?
 			 ": /dev/net/tun cannot be opened (modprobe tun)" :
 			 fd == -EBUSY ? ": another program has it" :

@@ -5,8 +5,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <json-c/json.h>
 
@@ -408,6 +410,55 @@ static void strangers(void)
 	}
 }
 
+/* A process that can have no more than @more connections at a time waits for the one that is meant. */
+static pid_t wait_with_few(struct transport_listener *listener, rlim_t more)
+{
+	struct rlimit limit = { listener->fd + 1 + more, listener->fd + 1 + more };
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	if (child)
+		return child;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		_exit(2);
+	_exit(accept_it(listener) ? 0 : 3);
+}
+
+/* Those who say nothing keep nobody out where descriptors are few, and poll() takes no more entries. */
+static void strangers_of_few_descriptors(void)
+{
+	static const char where[] = "unix:/tmp/migrate-test.sock";
+	struct transport_listener listener;
+	struct transport others[6], one;
+	struct error error;
+	pid_t child;
+	int status;
+
+	require(transport_listen(&listener, where, -1, &error));
+	child = wait_with_few(&listener, 2);
+	require(child > 0);
+	for (unsigned int i = 0; i < 6; i++)
+		require(transport_connect(&others[i], where, -1, 1000, &error));
+	require(transport_connect(&one, where, -1, 1000, &error));
+	/* It may be gone, if it failed. */
+	send(one.fd, "greeting", 8, MSG_NOSIGNAL);
+	require_equal(waitpid(child, &status, 0), child);
+	expect_equal(status, 0);
+	transport_unlisten(&listener);
+	transport_close(&one);
+	for (unsigned int i = 0; i < 6; i++)
+		transport_close(&others[i]);
+	/* Without one for the first, too, the reason is told. */
+	require(transport_listen(&listener, where, -1, &error));
+	child = wait_with_few(&listener, 0);
+	require(transport_connect(&one, where, -1, 1000, &error));
+	require_equal(waitpid(child, &status, 0), child);
+	expect_equal(WEXITSTATUS(status), 3);
+	transport_unlisten(&listener);
+	transport_close(&one);
+}
+
 static void make_links(struct link *a, struct link *b)
 {
 	int fds[2];
@@ -675,6 +726,7 @@ static const struct tap_test tests[] = {
 	{ "addresses are checked", addresses },
 	{ "every transport carries both ways, and is cut", carries },
 	{ "strangers are dropped, and the one that is meant is found", strangers },
+	{ "and where descriptors are few", strangers_of_few_descriptors },
 	{ "records go both ways, refusals in words", links },
 	{ "bandwidth is limited", paced },
 	{ "reports and charts", reports },

@@ -56,6 +56,8 @@ extern struct driver driver;
 void driver_memory(void);
 /** driver_shared_memory() - likewise, with memory that can be given to others */
 void driver_shared_memory(void);
+/** driver_descriptors() - the number of this process' open descriptors */
+unsigned int driver_descriptors(void);
 /** driver_forget() - they go, without a device */
 void driver_forget(void);
 /** driver_start() - bring @device up, with all features that it offers but @without */

@@ -188,15 +188,6 @@ static void host_cannot_wait(void)
 	driver_end();
 }
 
-static int open_descriptors(void)
-{
-	int count = 0;
-
-	for (int fd = 0; fd < 256; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
-}
-
 /* A device that cannot be made costs its maker an answer, and nothing else. */
 static void refused(void)
 {
@@ -218,10 +209,10 @@ static void refused(void)
 		{ PORT, "name=/nowhere/log", "--port name=/nowhere/log: No such file or directory" },
 	};
 	struct error error;
-	int before;
+	unsigned int before;
 
 	driver_memory();
-	before = open_descriptors();
+	before = driver_descriptors();
 	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const char *const specs[] = { "good=/dev/null", cases[i].spec };
 		void *device;
@@ -237,19 +228,21 @@ static void refused(void)
 			  strstr(error.words, cases[i].words), false, "%s: %u, \"%s\"",
 			  cases[i].spec, error.status, error.words);
 	}
-	expect_equal(open_descriptors(), before);
+	expect_equal(driver_descriptors(), before);
 	driver_forget();
 }
 
 /* Without descriptors, say: the one that was open goes too. */
 static void no_descriptors(void)
 {
+	static const char *const port = "none=/dev/null";
 	struct rlimit all, none;
 	struct error error = { .words = "" };
-	int before, next;
+	unsigned int before;
+	int next;
 
 	driver_memory();
-	before = open_descriptors();
+	before = driver_descriptors();
 	next = dup(0);
 	close(next);
 	require_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
@@ -260,8 +253,17 @@ static void no_descriptors(void)
 		setrlimit(RLIMIT_NOFILE, &all);
 		expect(strstr(error.words, "rng: cannot make an event descriptor"));
 		expect_equal(error.status, EXIT_CODE_ERROR);
-		expect_equal(open_descriptors(), before);
+		expect_equal(driver_descriptors(), before);
 	}
+	/* Nor is it wrong usage, whatever had to be opened. */
+	none.rlim_cur = next;
+	require_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	expect(!console_create(&driver.memory, driver.registers, &port, 1, &error));
+	expect_equal(error.status, EXIT_CODE_ERROR);
+	expect(!block_create(&driver.memory, driver.registers, disk_name, &error));
+	expect_equal(error.status, EXIT_CODE_ERROR);
+	setrlimit(RLIMIT_NOFILE, &all);
+	expect_equal(driver_descriptors(), before);
 	driver_forget();
 }
 

@@ -213,7 +213,7 @@ static void few_descriptors(void)
 {
 	machine_need_engine();
 	run_with(24, 1024, 0, "hello from the guest");
-	run_with(24, 24, 2, "Too many open files (this process may have more");
+	run_with(24, 24, 14, "Too many open files (this process may have more");
 }
 
 /* ---- another job's terminal -------------------------------------------------------------------- */
