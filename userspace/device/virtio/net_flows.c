@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <stdbool.h>
 #include <string.h>
 
 #include "net_flows.h"
@@ -74,6 +73,19 @@ static bool parse(struct segment *segment, const uint8_t *frame, size_t bytes)
 	segment->next = get32(tcp + TCP_SEQUENCE) + (all - header) + !!(segment->flags & SYN) +
 			!!(segment->flags & FIN);
 	return true;
+}
+
+/* A fragment may be the last one of such a packet, whatever is in it. */
+bool net_begins(const uint8_t *frame, size_t bytes)
+{
+	const uint8_t *ip = frame + ETHERNET;
+	struct segment segment;
+
+	if (bytes < ETHERNET + IP_BYTES || get16(frame + ETHERNET_TYPE) != 0x0800)
+		return false;
+	if (get16(ip + IP_FRAGMENT) & 0x3fff || ip[IP_PROTOCOL] != TCP)
+		return true;
+	return !parse(&segment, frame, bytes) || segment.flags & SYN;
 }
 
 static void turn_round(struct net_ends *ends)

@@ -6,6 +6,7 @@
 #ifndef DEVICE_VIRTIO_NET_FLOWS_H
 #define DEVICE_VIRTIO_NET_FLOWS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,8 @@ struct net_flows {
 	uint64_t frames;
 };
 
+/** net_begins() - may a frame from the guest begin what needs a socket: a connection or datagrams? */
+bool net_begins(const uint8_t *frame, size_t bytes);
 /** net_flows_to_guest() - a frame is on its way to the guest */
 void net_flows_to_guest(struct net_flows *flows, const uint8_t *frame, size_t bytes);
 /** net_flows_from_guest() - one came from it */

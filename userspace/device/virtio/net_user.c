@@ -27,12 +27,16 @@ void *net_user_open(struct net *net, const char *option, bool host_loopback,
 #include <limits.h>
 #include <slirp/libslirp.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "net_flows.h"
+#include "virtio.h"
 
 /**
  * struct user - a guest's network
+ * @sockets: that slirp has, no more than @most
+ * @full: has the user been told that there are no more?
  * @fds: the polled descriptors, while slirp sets or reads them
  * @count: number of @fds in use
  * @room: size of @fds
@@ -41,6 +45,9 @@ struct user {
 	struct net *net;
 	Slirp *slirp;
 	struct net_flows flows;
+	unsigned int sockets;
+	unsigned int most;
+	bool full;
 	struct pollfd *fds;
 	unsigned int count;
 	unsigned int room;
@@ -60,7 +67,7 @@ static int add_poll(int fd, int wanted, void *opaque)
 	struct user *user = opaque;
 	short mask = 0;
 
-	/* If there are too many connections, one waits until another is closed. */
+	/* There are no more sockets than entries. */
 	if (user->count == user->room)
 		return -1;
 	for (unsigned int i = 0; i < NR_EVENTS; i++)
@@ -117,11 +124,22 @@ static bool is_for_this_host(const uint8_t *frame, size_t bytes)
 	       (frame[DESTINATION] == 127 || !frame[DESTINATION]);
 }
 
+/* The rest of the process needs descriptors, too: for its files, its clients, and to save the VM. */
+static bool is_one_too_many(struct user *user, const uint8_t *frame, size_t bytes)
+{
+	if (user->sockets < user->most || !net_begins(frame, bytes))
+		return false;
+	if (!user->full)
+		net_complain(user->net, "the guest has as many connections as it may have: it gets no other until one of them ends");
+	user->full = true;
+	return true;
+}
+
 static void send_frame(void *backend, const void *frame, size_t bytes)
 {
 	struct user *user = backend;
 
-	if (is_for_this_host(frame, bytes))
+	if (is_for_this_host(frame, bytes) || is_one_too_many(user, frame, bytes))
 		return;
 	net_flows_from_guest(&user->flows, frame, bytes);
 	slirp_input(user->slirp, frame, (int)bytes);
@@ -169,11 +187,20 @@ static int64_t get_clock(void *opaque)
 	return wait_now_ns();
 }
 
-/* The descriptors are collected again in each round. */
-static void on_descriptor(int fd, void *opaque)
+/* They are collected again in each round, and only counted here. */
+static void on_socket(int fd, void *opaque)
 {
-	(void)fd;
-	(void)opaque;
+	struct user *user = opaque;
+
+	/* -1: it could not be made. */
+	user->sockets += fd >= 0;
+}
+
+static void on_socket_end(int fd, void *opaque)
+{
+	struct user *user = opaque;
+
+	user->sockets -= fd >= 0 && user->sockets;
 }
 
 static void on_notify(void *opaque)
@@ -181,6 +208,15 @@ static void on_notify(void *opaque)
 	struct user *user = opaque;
 
 	net_kick(user->net);
+}
+
+static unsigned int most_sockets(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur / 4 >= VIRTIO_MAX_FDS)
+		return VIRTIO_MAX_FDS;
+	return limit.rlim_cur / 4;
 }
 
 void *net_user_open(struct net *net, const char *option, bool host_loopback,
@@ -195,8 +231,8 @@ void *net_user_open(struct net *net, const char *option, bool host_loopback,
 		.send_packet = on_packet,
 		.guest_error = on_guest_error,
 		.clock_get_ns = get_clock,
-		.register_poll_fd = on_descriptor,
-		.unregister_poll_fd = on_descriptor,
+		.register_poll_fd = on_socket,
+		.unregister_poll_fd = on_socket_end,
 		.notify = on_notify,
 	};
 	SlirpConfig config = {
@@ -212,6 +248,7 @@ void *net_user_open(struct net *net, const char *option, bool host_loopback,
 	struct user *user = device_alloc(sizeof(*user));
 
 	user->net = net;
+	user->most = most_sockets();
 	user->slirp = slirp_new(&config, &callbacks, user);
 	if (!user->slirp) {
 		error_set(error, EXIT_CODE_ERROR, "%s: cannot start the user-mode network", option);

@@ -24,7 +24,7 @@
 #define VIRTIO_MAX_QUEUES	34	/* a console of 16 ports */
 #define VIRTIO_CONFIG		0x100	/* offset of the device's own configuration */
 #define VIRTIO_CONFIG_MAX	256
-#define VIRTIO_MAX_FDS		64
+#define VIRTIO_MAX_FDS		512
 /* Bytes served in one hold of the lock, and in one turn of the thread; one buffer may exceed them. */
 #define VIRTIO_PIECE		(1u << 20)
 #define VIRTIO_TURN		(32u << 20)

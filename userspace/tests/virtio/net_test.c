@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -193,8 +194,8 @@ static int listen_on_loopback(uint16_t *port)
 	return fd;
 }
 
-/* A datagram of one byte from the guest. */
-static void send_datagram(uint32_t to, uint16_t port)
+/* A datagram of one byte from the guest's port @from. */
+static void send_datagram_from(uint16_t from, uint32_t to, uint16_t port)
 {
 	static uint16_t sent;
 	uint8_t *frame = (uint8_t *)guest(BUFFERS) + 12, *ip = frame + 14, *udp = ip + 20;
@@ -203,7 +204,7 @@ static void send_datagram(uint32_t to, uint16_t port)
 	static const uint8_t ethernet[14] = {
 		0x52, 0x55, 10, 0, 2, 2, 2, 0, 0, 0, 0, 1, 8, 0,
 	};
-	const uint8_t datagram[9] = { 0x10, 0, port >> 8, port, 0, 9, 0, 0, 'x' };
+	const uint8_t datagram[9] = { from >> 8, from, port >> 8, port, 0, 9, 0, 0, 'x' };
 	const uint8_t header[20] = {
 		0x45, 0, 0, 29, sent >> 8, sent, 0, 0, 64, 17, 0, 0, 10, 0, 2, 15,
 		to >> 24, to >> 16, to >> 8, to,
@@ -238,6 +239,11 @@ static void start_net(const char *spec)
 	driver_start(net_create(&driver.memory, driver.registers, spec, NULL), 0);
 }
 
+static void send_datagram(uint32_t to, uint16_t port)
+{
+	send_datagram_from(0x1000, to, port);
+}
+
 static void loopback_is_not_the_guests(void)
 {
 	static const uint32_t addresses[] = { 0x0a000202, 0x7f000001, 0x7f000002, 0, 0xffffffff };
@@ -263,6 +269,31 @@ static void loopback_is_not_the_guests(void)
 	close(fd);
 }
 
+/* ---- sockets ---------------------------------------------------------------------------- */
+
+/* A guest that begins more and more leaves the process what it needs. */
+static void sockets_are_bounded(void)
+{
+	struct rlimit old, few = { 256, 256 };
+	unsigned int before, opened;
+	uint16_t port;
+	int fd = listen_on_loopback(&port);
+
+	require_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few.rlim_max = old.rlim_max;
+	require_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	start_net("user,host-loopback=on,mac=02:00:00:00:00:01");
+	before = driver_descriptors();
+	for (unsigned int i = 0; i < 300; i++)
+		send_datagram_from(2000 + i, 0x0a000202, port);
+	opened = driver_descriptors() - before;
+	tap_check(opened, 256 / 4, "the guest has %u sockets", opened);
+	driver_end();
+	expect(driver_descriptors() < before);
+	require_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	close(fd);
+}
+
 static void nonsense_net(void)
 {
 	nonsense_to(create_net);
@@ -276,5 +307,6 @@ const struct test_table net_tests = TEST_TABLE(
 	{ "a network card sends, receives, and breaks on bad buffers", net },
 	{ "the host's loopback is the guest's only if the user says so",
 	  loopback_is_not_the_guests },
+	{ "a guest does not use up the descriptors", sockets_are_bounded },
 	{ "100,000 nonsense writes to a network card", nonsense_net }
 );
