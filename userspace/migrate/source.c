@@ -233,6 +233,8 @@ static bool reserve(struct source *s)
 static void stand_still(struct source *s)
 {
 	vm_pause(s->vm, PAUSE_MIGRATE);
+	/* Until then the guest writes no more than was foretold. */
+	throttle_set(s->vm, 0);
 	vm_lock_devices(s->vm);
 	devices_freeze();
 	vm_unlock_devices(s->vm);
@@ -244,6 +246,7 @@ static bool run_on(struct source *s)
 	struct error error;
 	bool thawed = true;
 
+	throttle_set(s->vm, 0);
 	if (s->frozen) {
 		vm_lock_devices(s->vm);
 		thawed = devices_thaw(&error);
@@ -287,9 +290,6 @@ static bool send_rest(struct source *s, bool postcopy)
 	struct error error;
 	uint64_t at, now;
 
-	/* Flush the disks now, so that their writes are not part of the downtime. */
-	if (!devices_prepare(&error))
-		return link_fail(&s->link, "%s", error.words);
 	s->report.stopped = true;
 	at = wait_now_ns();
 	s->stopped_ns = at;
@@ -354,6 +354,22 @@ static bool hand_over(struct source *s)
 	return true;
 }
 
+/* The guest has written since the last round ended: what it waits for is what is dirty as it stops. */
+static bool foretell(struct source *s, bool postcopy)
+{
+	int64_t left;
+
+	/* Then pages are not part of the downtime. */
+	if (postcopy) {
+		s->report.predicted_ns = estimate_postcopy(&s->estimate, s->pages);
+		return true;
+	}
+	left = precopy_left(s);
+	if (left >= 0)
+		s->report.predicted_ns = estimate_downtime(&s->estimate, left);
+	return left >= 0;
+}
+
 static bool move(struct source *s)
 {
 	bool postcopy = false;
@@ -364,16 +380,14 @@ static bool move(struct source *s)
 	source_phase(s, MIGRATE_COPY);
 	if (!measure_disks(s) || !measure_stop(s) || !precopy_begin(s) || !precopy_rounds(s, &postcopy))
 		return false;
-	throttle_set(s->vm, 0);
 	/* Flush while the guest runs, since a disk may take long. */
 	if (!away_mark(s->options.address, &error))
 		return link_fail(&s->link, "%s", error.words);
 	source_phase(s, MIGRATE_STOP);
 	s->report.postcopy = postcopy;
-	/* Then pages are not part of the downtime. */
-	if (postcopy)
-		s->report.predicted_ns = estimate_postcopy(&s->estimate, s->pages);
-	if (!send_rest(s, postcopy) || !hand_over(s))
+	if (!devices_prepare(&error))
+		return link_fail(&s->link, "%s", error.words);
+	if (!foretell(s, postcopy) || !send_rest(s, postcopy) || !hand_over(s))
 		return false;
 	source_phase(s, postcopy ? MIGRATE_POSTCOPY : MIGRATE_RESUME);
 	return true;

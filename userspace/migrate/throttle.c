@@ -5,77 +5,100 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "base/wait.h"
 #include "throttle.h"
 #include "vm/vm.h"
 
 #define RUN_NS		10000000ull	/* between two sleeps */
-#define NS		1000000000ull
+#define NAP_NS		10000000ull	/* a part of a sleep */
 
 /**
  * For the process' VM: each vCPU calls vm->rest(), which must find it without a lock.
  *
  * A thread makes all vCPUs sleep now and then
- * @percent: 0: the thread ends
+ * @percent: 0: the thread ends, and the vCPUs wake up
+ * @lock, @changed: the thread waits for @percent to become 0
  * @turn: incremented for each sleep; a vCPU that has not seen the value sleeps for @sleep_ns
  */
 static struct {
 	pthread_t thread;
 	bool running;
 	unsigned int percent;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
 	uint64_t turn;
 	uint64_t sleep_ns;
 	struct vm *vm;
-} throttle;
+} throttle = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static void rest(uint64_t ns)
+static bool may_sleep(struct vcpu *vcpu)
 {
-	struct timespec left = { .tv_sec = ns / NS, .tv_nsec = ns % NS };
-
-	nanosleep(&left, NULL);
+	return throttle_percent() && !vm_paused(vcpu->vm) && !vm_ending(vcpu->vm);
 }
 
-/* Called by a vCPU's thread.  A kick ends the sleep. */
+/* Called by a vCPU's thread.  A kick that comes too early ends no sleep, so it looks now and then. */
 static void sleep_if_told(struct vcpu *vcpu)
 {
 	static _Thread_local uint64_t seen;
-	uint64_t turn = __atomic_load_n(&throttle.turn, __ATOMIC_ACQUIRE);
+	uint64_t turn = __atomic_load_n(&throttle.turn, __ATOMIC_ACQUIRE), until;
 
-	if (seen == turn || vm_paused(vcpu->vm) || vm_ending(vcpu->vm))
+	if (seen == turn)
 		return;
 	seen = turn;
-	rest(__atomic_load_n(&throttle.sleep_ns, __ATOMIC_RELAXED));
+	until = wait_now_ns() + __atomic_load_n(&throttle.sleep_ns, __ATOMIC_RELAXED);
+	for (uint64_t now = wait_now_ns(); now < until && may_sleep(vcpu); now = wait_now_ns()) {
+		struct timespec nap = { .tv_nsec = until - now < NAP_NS ? until - now : NAP_NS };
+
+		nanosleep(&nap, NULL);
+	}
+}
+
+static void begin_turn(struct vm *vm, uint64_t sleep_ns)
+{
+	__atomic_store_n(&throttle.sleep_ns, sleep_ns, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&throttle.turn, 1, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vcpu_kick(&vm->vcpus[i]);
 }
 
 static void *clock_thread(void *argument)
 {
 	struct vm *vm = argument;
 
-	for (;;) {
-		unsigned int percent = __atomic_load_n(&throttle.percent, __ATOMIC_ACQUIRE);
-		uint64_t sleep_ns;
+	pthread_mutex_lock(&throttle.lock);
+	while (throttle.percent && !vm_ending(vm)) {
+		uint64_t sleep_ns = RUN_NS * throttle.percent / (100 - throttle.percent);
+		struct timespec until = wait_deadline(sleep_ns + RUN_NS);
 
-		if (!percent || vm_ending(vm))
-			return NULL;
-		sleep_ns = RUN_NS * percent / (100 - percent);
-		__atomic_store_n(&throttle.sleep_ns, sleep_ns, __ATOMIC_RELAXED);
-		__atomic_add_fetch(&throttle.turn, 1, __ATOMIC_RELEASE);
-		for (unsigned int i = 0; i < vm->nr_vcpus; i++)
-			vcpu_kick(&vm->vcpus[i]);
-		rest(sleep_ns + RUN_NS);
+		begin_turn(vm, sleep_ns);
+		while (throttle.percent &&
+		       wait_until(&throttle.changed, &throttle.lock, &until) != ETIMEDOUT)
+			;
 	}
+	pthread_mutex_unlock(&throttle.lock);
+	return NULL;
+}
+
+static void set_percent(unsigned int percent)
+{
+	pthread_mutex_lock(&throttle.lock);
+	__atomic_store_n(&throttle.percent, percent, __ATOMIC_RELEASE);
+	if (!percent && throttle.running)
+		pthread_cond_signal(&throttle.changed);
+	pthread_mutex_unlock(&throttle.lock);
 }
 
 void throttle_set(struct vm *vm, unsigned int percent)
 {
-	if (percent > THROTTLE_MAX)
-		percent = THROTTLE_MAX;
-	__atomic_store_n(&throttle.percent, percent, __ATOMIC_RELEASE);
+	set_percent(percent > THROTTLE_MAX ? THROTTLE_MAX : percent);
 	if (percent && !throttle.running) {
 		throttle.vm = vm;
+		wait_init(&throttle.changed);
 		__atomic_store_n(&vm->rest, sleep_if_told, __ATOMIC_RELEASE);
 		throttle.running = !pthread_create(&throttle.thread, NULL, clock_thread, vm);
 	} else if (!percent && throttle.running) {
 		pthread_join(throttle.thread, NULL);
+		pthread_cond_destroy(&throttle.changed);
 		throttle.running = false;
 		__atomic_store_n(&vm->rest, NULL, __ATOMIC_RELEASE);
 	}
@@ -83,5 +106,5 @@ void throttle_set(struct vm *vm, unsigned int percent)
 
 unsigned int throttle_percent(void)
 {
-	return __atomic_load_n(&throttle.percent, __ATOMIC_RELAXED);
+	return __atomic_load_n(&throttle.percent, __ATOMIC_ACQUIRE);
 }

@@ -47,10 +47,20 @@ foretold() {
 		[ $((2 * predicted)) -lt $((halves * actual)) ]
 }
 
+# A guest that is slowed down stays slow until it is stopped, and then has written little since it was
+# looked at.  It is stopped while it sleeps, most likely: a round takes less time than it sleeps.
+throttled() {
+	end $vm
+	boot 900 && foretold 4 --delta off --downtime-limit 20 || return 1
+	tail -n 1 /tmp/move.out | grep -q '"answer":"throttle"' || return 1
+	end $vm
+	boot 256
+}
+
 # Only where time is counted in instructions (check --icount): elsewhere a busy computer counts.
 # The target, which takes whole pages, shares the only processor with the guest until that stands.
 foreseen() {
-	foretold 3 && foretold 3 --compress 1 && foretold 4 --delta off && foretold 4 --postcopy &&
+	throttled && foretold 3 && foretold 3 --compress 1 && foretold 4 --delta off && foretold 4 --postcopy &&
 		foretold 4 --postcopy --bandwidth 512K
 }
 

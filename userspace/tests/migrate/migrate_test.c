@@ -23,6 +23,7 @@
 #include "migrate/transport.h"
 #include "tap.h"
 #include "tests/dumped.h"
+#include "throttle_test.h"
 
 #define PAGE	4096u
 #define MS	1000000ull
@@ -723,6 +724,8 @@ static const struct tap_test tests[] = {
 	{ "a delta makes of the old page the new one", deltas },
 	{ "malformed deltas change nothing", bad_deltas },
 	{ "pages that were sent are known again", cache },
+	{ "a vCPU that sleeps long is paused soon", throttle_lets_pause },
+	{ "and runs on soon when it is slowed no more", throttle_ends_at_once },
 	{ "addresses are checked", addresses },
 	{ "every transport carries both ways, and is cut", carries },
 	{ "strangers are dropped, and the one that is meant is found", strangers },
