@@ -309,8 +309,10 @@ static int listen_tcp(const char *rest, struct error *error)
 	int fd = -1;
 
 	found = look_up(rest, host, true, error);
-	if (!found)
+	if (!found) {
+		error->status = EXIT_CODE_USAGE;
 		return -1;
+	}
 	/* Without a host the IPv6 address includes those of IPv4, but not the reverse. */
 	for (one = found; one && fd < 0; one = one->ai_next)
 		if (*host || one->ai_family == AF_INET6)
@@ -347,7 +349,8 @@ bool transport_listen(struct transport_listener *listener, const char *address, 
 	if ((rest = behind(address, "exec:")))
 		return start_command(&listener->ready, rest, false, error);
 	if (behind(address, "fd:"))
-		return take_fd(&listener->ready, passed_fd, error);
+		return take_fd(&listener->ready, passed_fd, error) ||
+		       error_set(error, EXIT_CODE_USAGE, "%s", error->words);
 	if ((rest = behind(address, "tcp:"))) {
 		listener->fd = listen_tcp(rest, error);
 	} else {
