@@ -116,14 +116,18 @@ static __always_inline unsigned long key_of(const u8 *code, u8 mode)
 	return (unsigned long)code ^ (unsigned long)(mode ^ GONDOLA_EMUL_LONG64) << 56;
 }
 
-/* @insn was decoded from the bytes at @code. */
-static void remember(struct interp_decoded *d, const u8 *code, const struct gondola_insn *insn)
+/*
+ * gondola_parse() has decoded the instruction at @code.  Its bytes are those that it fetched: in
+ * memory they may have changed since.
+ */
+static void remember(struct interp_decoded *d, const u8 *code, const struct gondola_emulator *e)
 {
+	const struct gondola_insn *insn = &e->own;
 	unsigned int bits = 8 * insn->len;
 
 	d->key = key_of(code, insn->mode);
-	d->bytes[0] = get_unaligned((const u64 *)code);
-	d->bytes[1] = get_unaligned((const u64 *)code + 1);
+	d->bytes[0] = get_unaligned((const u64 *)e->bytes);
+	d->bytes[1] = get_unaligned((const u64 *)e->bytes + 1);
 	d->mask[0] = bits < 64 ? BIT_ULL(bits) - 1 : ~0ull;
 	d->mask[1] = bits > 64 ? BIT_ULL(bits - 64) - 1 : 0;
 	d->insn = *insn;
@@ -174,7 +178,7 @@ static noinline const struct gondola_insn *find_insn(struct interp_vcpu *ip, int
 	*r = gondola_parse(e);
 	if (unlikely(*r))
 		return NULL;
-	remember(d, code, &e->own);
+	remember(d, code, e);
 	return &d->insn;
 decode:
 	*r = gondola_parse(e);
@@ -337,7 +341,6 @@ static unsigned int run_row(struct interp_vcpu *ip, unsigned int left, int *r, u
 			behind = d + 1;
 			if (likely(behind->key == key && unchanged(behind, (const u8 *)key)))
 				continue;
-			break;
 		}
 		behind = find_block(ip, pages, regs->rip);
 		if (unlikely(!behind))

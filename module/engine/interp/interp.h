@@ -19,8 +19,8 @@
 #define INTERP_WATCHES		BIT(4)	/* some of them are on data */
 
 #define INTERP_CODE_PAGES	256u	/* powers of two, all of them */
-#define INTERP_BLOCKS		4096u
-#define INTERP_BLOCK		8u
+#define INTERP_BLOCKS		32768u
+#define INTERP_BLOCK		4u
 
 /* A page of code, by its linear address. */
 struct interp_code_page {

@@ -234,7 +234,7 @@ static void more_code_than_places(struct kunit *test)
 	unsigned int pass, i;
 	u32 sum = 0;
 
-	KUNIT_EXPECT_LE(test, sizeof(struct interp_vcpu), SZ_4M);
+	KUNIT_EXPECT_LE(test, sizeof(struct interp_vcpu), 14 * SZ_1M);
 	enter_long_mode(w);
 	put_many(w);
 	for (pass = 1; pass <= 4; pass++) {
