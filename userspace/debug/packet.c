@@ -42,6 +42,8 @@ static enum packet_event outside(struct packet_reader *reader, uint8_t byte)
 		begin(reader);
 	else if (byte == INTERRUPT)
 		return PACKET_INTERRUPT;
+	else if (byte == '+')
+		return PACKET_ACK;
 	else if (byte == '-')
 		return PACKET_REPEAT;
 	return PACKET_NONE;

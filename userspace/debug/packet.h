@@ -15,6 +15,7 @@
  * @PACKET_READY: a packet of @used bytes is in @data, with a NUL behind
  * @PACKET_WRONG: a packet has a wrong checksum, or is too long
  * @PACKET_INTERRUPT: the client wants the guest to stop
+ * @PACKET_ACK: the client has the last answer
  * @PACKET_REPEAT: the client did not understand the last answer
  */
 enum packet_event {
@@ -22,6 +23,7 @@ enum packet_event {
 	PACKET_READY,
 	PACKET_WRONG,
 	PACKET_INTERRUPT,
+	PACKET_ACK,
 	PACKET_REPEAT,
 };
 

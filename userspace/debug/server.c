@@ -73,6 +73,7 @@ void session_answer(struct session *s, const struct packet *packet)
 	struct packet failed = { .used = 3, .data = "E07" };
 
 	s->last_used = packet_frame(packet->full ? &failed : packet, s->last, sizeof(s->last));
+	s->owes_ack = !s->no_ack;
 	send_bytes(s, s->last, s->last_used);
 }
 
@@ -144,15 +145,40 @@ static void on_stop(const struct stop *stop)
 		let_go(s);
 }
 
+/*
+ * GDB waits two seconds for an acknowledgement, and then sends its packet again.  On a busy host both
+ * arrive, and an answer to each would belong to GDB's next packet.
+ */
+static bool is_sent_again(const struct session *s)
+{
+	return s->owes_ack && s->reader.used == s->request_used &&
+	       !memcmp(s->reader.data, s->request, s->request_used);
+}
+
+static void take_packet(struct session *s)
+{
+	bool again = is_sent_again(s);
+
+	if (!s->no_ack)
+		send_bytes(s, "+", 1);
+	if (again)
+		return;
+	s->request_used = s->reader.used;
+	memcpy(s->request, s->reader.data, s->reader.used);
+	s->owes_ack = false;
+	requests_take(s);
+}
+
 static void take(struct session *s, uint8_t byte)
 {
 	switch (packet_read(&s->reader, byte)) {
 	case PACKET_NONE:
 		break;
 	case PACKET_READY:
-		if (!s->no_ack)
-			send_bytes(s, "+", 1);
-		requests_take(s);
+		take_packet(s);
+		break;
+	case PACKET_ACK:
+		s->owes_ack = false;
 		break;
 	case PACKET_WRONG:
 		if (!s->no_ack)

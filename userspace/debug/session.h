@@ -26,6 +26,8 @@ struct vm;
  * @stop: the reason of the stop; its @why is 0 if the client stopped it
  * @out, @out_used: output that the client has not read
  * @last, @last_used: the last answer, to be repeated on request
+ * @request, @request_used: the packet that it answers
+ * @owes_ack: the client has not said that it has the answer
  */
 struct session {
 	struct vm *vm;
@@ -43,6 +45,9 @@ struct session {
 	size_t out_used;
 	char last[2 * PACKET_MAX + 4];
 	size_t last_used;
+	char request[PACKET_MAX];
+	size_t request_used;
+	bool owes_ack;
 };
 
 /** session_answer() - frame and send @packet, and keep it for a repetition */

@@ -24,7 +24,8 @@ static enum packet_event feed(const char *text)
 
 static void whole(void)
 {
-	expect_equal(feed("+$g#67"), PACKET_READY);
+	expect_equal(feed("+"), PACKET_ACK);
+	expect_equal(feed("$g#67"), PACKET_READY);
 	expect(!strcmp(reader.data, "g"));
 	expect_equal(feed("$#00"), PACKET_READY);
 	expect_equal(reader.used, 0);
