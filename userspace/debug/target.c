@@ -155,6 +155,22 @@ bool target_set(const struct vm *vm, unsigned int vcpu, const struct registers *
 					&fault);
 }
 
+/* The kernel is found from within its programs, too. */
+static bool translate(const struct vm *vm, const struct gondola_rec_sregs *sregs, uint64_t address,
+		      uint64_t *gpa)
+{
+	struct gondola_rec_sregs kernel = *sregs;
+	struct walk_cpu cpu;
+	struct walk walk;
+
+	walk_find_cpu(vm->cpuid, vm->nr_cpuid, &cpu);
+	walk_tables(&vm->memory, sregs, &cpu, address, &walk);
+	if (walk.result != WALK_MAPPED && address >> 63 && walk_kernel_tables(&vm->memory, &kernel))
+		walk_tables(&vm->memory, &kernel, &cpu, address, &walk);
+	*gpa = walk.gpa;
+	return walk.result == WALK_MAPPED;
+}
+
 /*
  * Find the byte at @address, and the number of bytes to the end of its page; NULL if there is none.
  * Without @sregs the address is physical.
@@ -162,17 +178,9 @@ bool target_set(const struct vm *vm, unsigned int vcpu, const struct registers *
 static uint8_t *at(const struct vm *vm, const struct gondola_rec_sregs *sregs, uint64_t address,
 		   uint64_t *gpa, size_t *bytes)
 {
-	struct walk_cpu cpu;
-	struct walk walk;
-
 	*gpa = address;
-	if (sregs) {
-		walk_find_cpu(vm->cpuid, vm->nr_cpuid, &cpu);
-		walk_tables(&vm->memory, sregs, &cpu, address, &walk);
-		if (walk.result != WALK_MAPPED)
-			return NULL;
-		*gpa = walk.gpa;
-	}
+	if (sregs && !translate(vm, sregs, address, gpa))
+		return NULL;
 	if (*bytes > PAGE - *gpa % PAGE)
 		*bytes = PAGE - *gpa % PAGE;
 	return memory_at(&vm->memory, *gpa, *bytes);

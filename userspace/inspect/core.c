@@ -16,6 +16,7 @@
 
 #include "core.h"
 #include "ranges.h"
+#include "walk.h"
 #include "vm/memory.h"
 
 #define PAGE		4096u
@@ -23,7 +24,6 @@
 #define BATCH		512u		/* pages that are looked at, and written, at a time */
 #define INFO_NAME	"VMCOREINFO"
 #define INFO_BEGIN	"OSRELEASE="
-#define INFO_MAX	PAGE		/* Linux has a page for it */
 #define NOTE(bytes)	(sizeof(Elf64_Nhdr) + 12 + ((bytes) + 3) / 4 * 4)	/* names have 5 to 12 bytes */
 
 /* The number of segments in the file, and the places of its notes and memory. */
@@ -39,7 +39,7 @@ struct writer {
 	struct core *core;
 	struct layout layout;
 	struct ranges ranges;
-	char info[INFO_MAX];
+	char info[CORE_INFO_MAX];
 	size_t info_bytes;
 };
 
@@ -144,6 +144,23 @@ static int find_info(struct writer *writer, uint64_t first, unsigned int count,
 		writer->info_bytes = header.n_descsz;
 	}
 	return 0;
+}
+
+size_t core_find_info(const struct guest_memory *memory, char info[CORE_INFO_MAX])
+{
+	struct core core = { .memory = memory };
+	struct writer *writer = calloc(1, sizeof(*writer));
+	size_t bytes = 0;
+
+	if (!writer)
+		return 0;
+	writer->core = &core;
+	if (!each_batch(writer, find_info))
+		bytes = writer->info_bytes;
+	memcpy(info, writer->info, bytes);
+	info[bytes] = 0;
+	free(writer);
+	return bytes;
 }
 
 /* ---- notes -------------------------------------------------------------------------------------- */
@@ -297,6 +314,7 @@ static int write_all(struct writer *writer)
 
 int core_write(int fd, struct core *core)
 {
+	struct gondola_rec_sregs sregs = core->vcpus[0].sregs;
 	struct writer *writer = calloc(1, sizeof(*writer));
 	int ret;
 
@@ -305,7 +323,8 @@ int core_write(int fd, struct core *core)
 	writer->fd = fd;
 	writer->core = core;
 	core->pages = core->empty = 0;
-	ret = ranges_find(&writer->ranges, core->memory, &core->vcpus[0].sregs, CORE_MAX_RANGES);
+	walk_kernel_tables(core->memory, &sregs);
+	ret = ranges_find(&writer->ranges, core->memory, &sregs, CORE_MAX_RANGES);
 	if (!ret)
 		ret = write_all(writer);
 	core->ranges = writer->ranges.count;

@@ -12,6 +12,8 @@ struct guest_memory;
 
 /* Parts of the kernel's half of the address space that a core names, at most. */
 #define CORE_MAX_RANGES	4096u
+/* What a kernel says about itself is shorter: Linux has a page for it, with a note's header. */
+#define CORE_INFO_MAX	4096u
 
 /**
  * struct core_vcpu - registers of one
@@ -51,5 +53,12 @@ struct core {
  * The guest stands still.  0 or -errno; -ECANCELED: @goes_on said so.
  */
 int core_write(int fd, struct core *core);
+
+/**
+ * core_find_info() - what the guest's kernel says about itself: lines, and a NUL behind
+ *
+ * The guest stands still.  Returns the number of bytes; 0 if no kernel has left such words.
+ */
+size_t core_find_info(const struct guest_memory *memory, char info[CORE_INFO_MAX]);
 
 #endif

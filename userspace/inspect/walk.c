@@ -13,10 +13,13 @@
 #define PTE_P		(1ull << 0)
 #define PTE_W		(1ull << 1)
 #define PTE_U		(1ull << 2)
+#define PTE_A		(1ull << 5)
 #define PTE_PS		(1ull << 7)
 #define PTE_NX		(1ull << 63)
 
 #define PAGE_BITS	12
+#define PAGE		(1ull << PAGE_BITS)
+#define LOWER_HALF	256	/* entries of a root */
 #define PTE_ADDRESS	0x000ffffffffff000ull
 #define PDPTE_RESERVED	0x1e6ull	/* of a PAE directory pointer, beside high bits */
 
@@ -196,4 +199,25 @@ const char *walk_result_name(enum walk_result result)
 	};
 
 	return names[result];
+}
+
+bool walk_kernel_tables(const struct guest_memory *memory, struct gondola_rec_sregs *sregs)
+{
+	uint64_t root = sregs->cr3 & PTE_ADDRESS, user, kernel;
+	const uint8_t *pair = memory_at(memory, root & ~PAGE, 2 * PAGE);
+	bool present = false;
+
+	if (format_of(sregs) != &four_level || !(root & PAGE) || !pair)
+		return false;
+	for (unsigned int i = 0; i < LOWER_HALF; i++) {
+		memcpy(&kernel, pair + i * sizeof(kernel), sizeof(kernel));
+		memcpy(&user, pair + PAGE + i * sizeof(user), sizeof(user));
+		/* The kernel does not execute what its programs have. */
+		if ((user ^ kernel) & ~(PTE_NX | PTE_A))
+			return false;
+		present |= user & PTE_P;
+	}
+	if (present)
+		sregs->cr3 &= ~PAGE;
+	return present;
 }

@@ -78,6 +78,15 @@ struct walk_cpu {
  */
 void walk_tables(const struct guest_memory *memory, const struct gondola_rec_sregs *sregs,
 		 const struct walk_cpu *cpu, uint64_t address, struct walk *walk);
+/**
+ * walk_kernel_tables() - the kernel's tables, where CR3 has a program's
+ * @sregs: its CR3 is changed if true is returned
+ *
+ * An isolated kernel (Linux: PTI) is missing in the tables with which its programs run.  Their root is
+ * the second page of a pair, and the kernel's own the first.  Both have the same lower half, which is
+ * how a pair is known here.
+ */
+bool walk_kernel_tables(const struct guest_memory *memory, struct gondola_rec_sregs *sregs);
 /** walk_find_cpu() - get it from the vCPU's CPUID */
 void walk_find_cpu(const struct gondola_cpuid_entry *cpuid, uint32_t count, struct walk_cpu *cpu);
 /** walk_result_name() - "mapped", "not present" … */

@@ -247,7 +247,37 @@ void core_has_the_kernels_words(void)
 	require(find_note(fd, 2, "VMCOREINFO", &note, desc, sizeof(desc)));
 	expect_equal(note.n_type, 0);
 	expect(!strcmp(desc, words));
+	expect_equal(core_find_info(core.memory, desc), sizeof(words) - 1);
+	expect(!strcmp(desc, words));
 	end(fd);
+}
+
+/* While a program runs, CR3 has tables without the kernel; those with it are in the page before. */
+void core_of_an_isolated_kernel(void)
+{
+	struct core core = { .goes_on = NULL };
+
+	begin(4 * MIB);
+	vcpus[0].sregs.cr0 = 1ull << 31 | 1;
+	vcpus[0].sregs.cr4 = 1 << 5;
+	vcpus[0].sregs.efer = LMA;
+	vcpus[0].sregs.cr3 = ROOT + 0x1000;
+	put_entry(ROOT, 0, 1ull << 63 | 0x13000 | PWU);
+	put_entry(ROOT + 0x1000, 0, 0x13000 | PWU);
+	put_entry(ROOT, 511, 0x12000 | PWU);
+	put_entry(0x12000, 510, 0x14000 | PWU);
+	put_entry(0x14000, 8, 2 * MIB | LARGE | 1);
+	close(make(&core));
+	expect_equal(core.ranges, 1);
+	/* Roots whose lower halves differ, or have nothing, are no pair. */
+	put_entry(ROOT, 1, 0x13000 | PWU);
+	close(make(&core));
+	expect_equal(core.ranges, 0);
+	put_entry(ROOT, 0, 0);
+	put_entry(ROOT, 1, 0);
+	put_entry(ROOT + 0x1000, 0, 0);
+	end(make(&core));
+	expect_equal(core.ranges, 0);
 }
 
 void core_has_the_kernels_mappings(void)

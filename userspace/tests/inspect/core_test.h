@@ -7,6 +7,7 @@ void core_has_memory(void);
 void core_has_registers(void);
 void core_has_the_kernels_words(void);
 void core_has_the_kernels_mappings(void);
+void core_of_an_isolated_kernel(void);
 void core_of_a_hostile_guest(void);
 void core_is_given_up(void);
 

@@ -515,6 +515,7 @@ static const struct tap_test tests[] = {
 	{ "a core has the registers", core_has_registers },
 	{ "a core has what the kernel says about itself", core_has_the_kernels_words },
 	{ "a core has what the kernel has mapped", core_has_the_kernels_mappings },
+	{ "a core of an isolated kernel, while a program runs", core_of_an_isolated_kernel },
 	{ "a core of a hostile guest", core_of_a_hostile_guest },
 	{ "a core is given up", core_is_given_up },
 	{ "shadow tables, counted, as JSON", shadows_as_json },
