@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "monitor.h"
+#include "inspect/dump.h"
 #include "inspect/walk.h"
 #include "vm/vm.h"
 
@@ -12,6 +13,7 @@
 #define SHOWN_RANGES	32
 #define WALKS_MAX	(1u << 20)
 #define STATE_MAX	65536
+#define LINE_MAX_SHOWN	96
 
 static void say_to(struct monitor *m, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -195,6 +197,38 @@ static void on_phys(struct monitor *m, const char *rest)
 	say_to(m, "addresses of memory are %s\n", *m->physical ? "physical" : "virtual");
 }
 
+/* The value of the line "@name=VALUE" of @info, or NULL.  The guest wrote it: print what is printable. */
+static const char *line_of(const char *info, const char *name, char value[LINE_MAX_SHOWN])
+{
+	size_t length = strlen(name), used = 0;
+
+	while (strncmp(info, name, length) || info[length] != '=') {
+		info = strchr(info, '\n');
+		if (!info++)
+			return NULL;
+	}
+	for (info += length + 1; *info && *info != '\n' && used < LINE_MAX_SHOWN - 1; info++)
+		value[used++] = *info > ' ' && *info < 0x7f ? *info : '?';
+	value[used] = 0;
+	return value;
+}
+
+/* A kernel that was moved (KASLR) is found with its symbols moved as far. */
+static void on_kernel(struct monitor *m, const char *rest)
+{
+	char info[DUMP_WORDS_MAX], value[LINE_MAX_SHOWN];
+
+	(void)rest;
+	if (!dump_kernels_words(m->vm, info)) {
+		say_to(m, "no kernel in this guest describes itself (VMCOREINFO)\n");
+		return;
+	}
+	say_to(m, "release %s\n", line_of(info, "OSRELEASE", value) ?: "unknown");
+	say_to(m, "build ID %s\n", line_of(info, "BUILD-ID", value) ?: "unknown");
+	say_to(m, "moved by 0x%llx\n",
+	       strtoull(line_of(info, "KERNELOFFSET", value) ?: "0", NULL, 16));
+}
+
 static void on_help(struct monitor *m, const char *rest);
 
 static const struct {
@@ -204,6 +238,7 @@ static const struct {
 } commands[] = {
 	{ "walk", "ADDRESS   the guest's page tables for a virtual address", on_walk },
 	{ "info tlb", "[ADDRESS] what is mapped, from an address on", on_tlb },
+	{ "kernel", "the guest's kernel: release, build ID, and how far it was moved (KASLR)", on_kernel },
 	{ "dr", "the guest's own debug registers", on_dr },
 	{ "exits", "the vCPU's last exits", on_exits },
 	{ "phys", "on|off    whether addresses of memory are physical", on_phys },

@@ -258,3 +258,9 @@ void dump_add_commands(struct vm *vm)
 	vm->panicked = on_panic;
 	control_add("dump", on_dump);
 }
+
+bool dump_kernels_words(const struct vm *vm, char words[DUMP_WORDS_MAX])
+{
+	_Static_assert(DUMP_WORDS_MAX == CORE_INFO_MAX, "one size");
+	return core_find_info(&vm->memory, words);
+}

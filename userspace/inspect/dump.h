@@ -8,6 +8,8 @@
 
 struct vm;
 
+#define DUMP_WORDS_MAX	4096	/* Linux has a page for them, with a note's header */
+
 /** dump_add_commands() - "dump" of the control socket, and the event "panic"; before control_open() */
 void dump_add_commands(struct vm *vm);
 /** dump_at_crash() - @path is for the dump of a guest that crashes; before keeper_seal() */
@@ -18,5 +20,11 @@ bool dump_at_crash(struct vm *vm, const char *path, struct error *error);
  * Waits for a dump that is under way.
  */
 void dump_crashed(struct vm *vm);
+/**
+ * dump_kernels_words() - what the guest's kernel says about itself in VMCOREINFO: lines, and a NUL behind
+ *
+ * The guest stands still.  False: no kernel has left such words.
+ */
+bool dump_kernels_words(const struct vm *vm, char words[DUMP_WORDS_MAX]);
 
 #endif
