@@ -61,6 +61,7 @@ help:
 	@echo 'make kernels      stock kernels 5.10 to 7.3 of all flavours as guests (QEMU); ONLY=6.12-rt-amd64'
 	@echo 'make modes        guests of every paging mode, real mode among them (QEMU; ENGINE=vmx|interp)'
 	@echo 'make mutants      break module and launcher in many ways: does a test see each?'
+	@echo 'make debug        GDB and crash with the stock kernel as their guest, and its symbols (280 MB)'
 	@echo 'make course       the commands of Documentation/course/, and whether they print what it says'
 	@echo 'make debian-13    build and test in a fresh root of Debian 13: an hour at first'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
@@ -186,6 +187,10 @@ disk-test: all guest-disk packages-machine
 balloon: all packages-machine
 	+@BUILD=$(BUILD) $(testing)/balloon/run all
 
+# Debuggers with the stock kernel's symbols, which are fetched (280 MB) and kept in the cache.
+debug: all packages-check packages-machine packages-debug
+	@BUILD=$(BUILD) $(testing)/debug/run --engine interp --symbols --keep $(BUILD)/debug-kept
+
 # What the pages of Documentation/course/ show, shown again.
 course: module launcher workload packages-machine
 	@$(testing)/course/run --build $(BUILD)
@@ -234,4 +239,4 @@ clean:
 
 .PHONY: exits-per-op mmu-lock
 .PHONY: all help course migration packages module driver launcher tracing-tools tracing workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean deb
-.PHONY: mutants modes debian-13 corpus kernels
+.PHONY: debug mutants modes debian-13 corpus kernels
