@@ -151,7 +151,7 @@ static void *place(struct builder *builder, uint32_t bytes, uint32_t align, uint
 	*gpa = builder->next;
 	builder->next += bytes;
 	at = memory_at(builder->memory, *gpa, bytes);
-	if (!at || builder->next > BOOT_ACPI_END)
+	if (!at || builder->next > GENERATION_GPA)
 		abort();
 	memset(at, 0, bytes);
 	return at;

@@ -225,7 +225,7 @@ uint16_t bios_build(const struct guest_memory *memory);
 
 /* ---- acpi.c ----------------------------------------------------------------------------- */
 
-/** acpi_build() - put all tables into BOOT_ACPI … BOOT_ACPI_END; returns the RSDP's gpa */
+/** acpi_build() - put all tables into BOOT_ACPI … GENERATION_GPA; returns the RSDP's gpa */
 uint64_t acpi_build(const struct guest_memory *memory, unsigned int cpus, unsigned int nr_virtio);
 
 /* ---- mp.c --------------------------------------------------------------------------------- */

@@ -53,6 +53,28 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "GONDLA", "GONDOLA", 1)
 			})
 		}
 
+		// The VM's generation ID: GENERATION_GPA in device/device.h, in two halves
+		Device (VGEN)
+		{
+			Name (_HID, "GNDL0001")
+			Name (_CID, "VM_Gen_Counter")
+			Name (_DDN, "VM_Gen_Counter")
+			Name (ADDR, Package () { 0xef000, 0 })
+		}
+
+		// Its line says that the ID has changed: GENERATION_IRQ
+		Device (GED)
+		{
+			Name (_HID, "ACPI0013")
+			Name (_CRS, ResourceTemplate () {
+				Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) { 13 }
+			})
+			Method (_EVT, 1, Serialized)
+			{
+				Notify (VGEN, 0x80)
+			}
+		}
+
 		Device (RTC)
 		{
 			Name (_HID, EisaId ("PNP0B00"))

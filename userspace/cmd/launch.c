@@ -482,11 +482,15 @@ bool launch_check_cpu(uint32_t engine, const struct machine_config *incoming, st
 
 static void prepare_boot(struct vm *vm, struct run_options *options)
 {
+	struct error error;
+
 	options->boot.memory = &vm->memory;
 	options->boot.cpus = options->cpus;
 	options->boot.nr_virtio = virtio_count(options->virtio, options->nr_virtio);
 	if (boot_load(&options->boot))
 		fail(options->boot.error.status, "%s", options->boot.error.words);
+	if (!generation_renew(vm, &error))
+		fail(error.status, "%s", error.words);
 }
 
 static void prepare_incoming(struct vm *vm, uint32_t engine,

@@ -27,6 +27,8 @@ struct vm;
 #define FIRMWARE_PORT	0xb2	/* by which programs call the firmware of a PC */
 #define RESET_PORT	0xcf9
 #define RESET_VALUE	6
+#define GENERATION_GPA	0xef000u	/* of a page with the VM's generation ID, 16 bytes */
+#define GENERATION_IRQ	13
 #define SLEEP_TYPE_S5	5	/* \_S5 in dsdt.asl */
 
 /* virtio devices: a page each, and a line above those of the ISA bus, shared if there are too few. */
@@ -44,6 +46,15 @@ void acpi_pm_create(struct vm *vm);
  * lock held
  */
 bool acpi_pm_power_button(struct vm *vm);
+/**
+ * generation_renew() - give the VM another generation ID; false with @error
+ *
+ * It has a new one when it boots and when it goes on from a state that others may go on from, too.
+ * The guest takes fresh random numbers then.
+ */
+bool generation_renew(const struct vm *vm, struct error *error);
+/** generation_notify() - tell the guest of it; the VM is paused, and its state is loaded */
+void generation_notify(struct vm *vm);
 void i8042_create(struct vm *vm);
 /** pci_create() - create the configuration ports of an empty bus, with the reset register */
 void pci_create(struct vm *vm);

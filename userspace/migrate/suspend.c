@@ -12,6 +12,7 @@
 
 #include "away.h"
 #include "base/file.h"
+#include "device/device.h"
 #include "device/state.h"
 #include "suspend.h"
 #include "control/control.h"
@@ -358,6 +359,10 @@ bool resume_begin(struct vm *vm, void *argument, struct error *error)
 		return false;
 	if (was_paused(resume->config.json))
 		vm_pause(vm, PAUSE_USER);
+	if (!resume->remove && !generation_renew(vm, error))
+		return false;
+	if (!resume->remove)
+		generation_notify(vm);
 
 	vm_lock_devices(vm);
 	good = devices_thaw(error);

@@ -14,7 +14,8 @@ void suspend_wait(void);
 /**
  * struct resume - a file that is resumed
  * @path: its path
- * @remove: remove the file once the VM runs
+ * @remove: remove the file once the VM runs; else the guest gets another generation ID, since others
+ *	may go on from the same state
  */
 struct resume {
 	const char *path;

@@ -15,6 +15,7 @@
 #include "pause_test.h"
 #include "pipe_test.h"
 #include "tap.h"
+#include "device/device.h"
 #include "vm/bus.h"
 
 #define MIB	(1ull << 20)
@@ -443,7 +444,7 @@ static const uint8_t *table(uint64_t gpa, const char *signature)
 	uint32_t bytes = get(header + 4, 4);
 
 	require(!memcmp(header, signature, 4));
-	require(gpa >= BOOT_ACPI && gpa + bytes <= BOOT_ACPI_END);
+	require(gpa >= BOOT_ACPI && gpa + bytes <= GENERATION_GPA);
 	expect_equal(sum(made_at(gpa, bytes), bytes), 0);
 	return header;
 }
@@ -472,6 +473,9 @@ static void check_madt(const uint8_t *madt, unsigned int cpus)
 static void acpi(void)
 {
 	static const uint8_t s5[] = { 0x08, '_', 'S', '5', '_' };
+	/* A package of GENERATION_GPA and 0, and the line that says that it has changed. */
+	static const uint8_t id[] = { 'A', 'D', 'D', 'R', 0x12, 0x08, 0x02, 0x0c, 0x00, 0xf0, 0x0e, 0x00, 0x00 };
+	static const uint8_t line[] = { 0x89, 0x06, 0x00, 0x03, 0x01, GENERATION_IRQ, 0, 0, 0 };
 
 	for (unsigned int cpus = 1; cpus <= GONDOLA_MAX_VCPUS; cpus += 5) {
 		const uint8_t *rsdp, *xsdt, *fadt, *dsdt;
@@ -490,6 +494,8 @@ static void acpi(void)
 		dsdt = table(get(fadt + 140, 8), "DSDT");
 		expect_equal(get(fadt + 40, 4), get(fadt + 140, 8));
 		expect(memmem(dsdt, get(dsdt + 4, 4), s5, sizeof(s5)));
+		expect(memmem(dsdt, get(dsdt + 4, 4), id, sizeof(id)));
+		expect(memmem(dsdt, get(dsdt + 4, 4), line, sizeof(line)));
 		expect_equal(get(fadt + 46, 2), 9);
 		expect(!(get(fadt + 112, 4) & 1 << 20));	/* not hardware-reduced */
 		expect_equal(get(fadt + 36, 4) % 64, 0);
