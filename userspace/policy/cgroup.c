@@ -20,6 +20,8 @@
 #define END_MS		30000		/* for a launcher that frees its memory */
 /* Where systemd runs, it owns the control groups. */
 #define ADVICE	"(with systemd: systemd-run --scope -p Delegate=yes gondola ...)"
+/* Delegation cannot give what version 2 does not have. */
+#define ADVICE_HYBRID	"(version 1 has it: boot with systemd.unified_cgroup_hierarchy=1)"
 
 /* The group of this process's VM, and its parent; the process that was moved along, or 0. */
 static char above[PATH_MAX / 2], own[PATH_MAX];
@@ -173,25 +175,46 @@ static bool apply_cpus(const char *directory, const char *cpus, struct error *er
 			 cpus, there);
 }
 
+/* One after the other; if one is refused, those before it are as they were. */
 static bool apply_all(const char *directory, const struct cgroup_limits *limits,
 		      struct error *error)
 {
-	char text[48];
+	struct {
+		const char *file;
+		bool wanted;
+		char value[48], before[64];
+	} all[] = {
+		{ "cpu.weight", limits->weight },
+		{ "cpu.max", limits->cap, "max" },
+		{ "memory.max", limits->memory, "max" },
+	};
+	const unsigned int count = sizeof(all) / sizeof(all[0]);
+	char cpus[CPUS_TEXT];
+	unsigned int done;
 
-	/* First what the host may refuse, so that nothing has changed then. */
+	snprintf(all[0].value, sizeof(all[0].value), "%u", limits->weight);
+	if (limits->cap != CGROUP_NO_CAP)
+		snprintf(all[1].value, sizeof(all[1].value), "%llu %u",
+			 (unsigned long long)limits->cap * (PERIOD_US / 100), PERIOD_US);
+	if (limits->memory != CGROUP_NO_LIMIT)
+		snprintf(all[2].value, sizeof(all[2].value), "%llu",
+			 (unsigned long long)limits->memory);
+	get(directory, "cpuset.cpus", cpus, sizeof(cpus));
 	if (limits->cpus && !apply_cpus(directory, limits->cpus, error))
 		return false;
-	snprintf(text, sizeof(text), "%u", limits->weight);
-	if (limits->weight && !apply(directory, "cpu.weight", text, error))
-		return false;
-	snprintf(text, sizeof(text), "%llu %u",
-		 (unsigned long long)limits->cap * (PERIOD_US / 100), PERIOD_US);
-	if (limits->cap && !apply(directory, "cpu.max",
-				  limits->cap == CGROUP_NO_CAP ? "max" : text, error))
-		return false;
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)limits->memory);
-	return !limits->memory || apply(directory, "memory.max",
-					limits->memory == CGROUP_NO_LIMIT ? "max" : text, error);
+	for (done = 0; done < count; done++) {
+		get(directory, all[done].file, all[done].before, sizeof(all[done].before));
+		if (all[done].wanted && !apply(directory, all[done].file, all[done].value, error))
+			break;
+	}
+	if (done == count)
+		return true;
+	while (done--)
+		if (all[done].wanted)
+			put(directory, all[done].file, all[done].before);
+	if (limits->cpus)
+		put(directory, "cpuset.cpus", cpus[0] ? cpus : "\n");
+	return false;
 }
 
 /* ---- groups --------------------------------------------------------------------------------- */
@@ -218,6 +241,22 @@ static bool error_not_delegated(const char *directory, int ret, struct error *er
 			 strerror(-ret));
 }
 
+/* Has a hierarchy of version 1 the controller? */
+static bool is_of_version_1(const char *controller)
+{
+	FILE *all = fopen("/proc/cgroups", "re");
+	char line[256], name[64];
+	unsigned int hierarchy;
+	bool found = false;
+
+	while (all && !found && fgets(line, sizeof(line), all))
+		found = sscanf(line, "%63s %u", name, &hierarchy) == 2 && hierarchy &&
+			!strcmp(name, controller);
+	if (all)
+		fclose(all);
+	return found;
+}
+
 /* Enables the controllers that @limits need for the groups below @directory. */
 static bool hand_on(const char *directory, const struct cgroup_limits *limits, struct error *error)
 {
@@ -240,8 +279,9 @@ static bool hand_on(const char *directory, const struct cgroup_limits *limits, s
 			continue;
 		if (!has_word(there, all[i].name))
 			return error_set(error, EXIT_CODE_ERROR,
-					 "the control group %s has no controller \"%s\" " ADVICE,
-					 directory, all[i].name);
+					 "the control group %s has no controller \"%s\" %s",
+					 directory, all[i].name,
+					 is_of_version_1(all[i].name) ? ADVICE_HYBRID : ADVICE);
 		snprintf(text, sizeof(text), "+%s", all[i].name);
 		ret = put(directory, "cgroup.subtree_control", text);
 		if (ret == -EBUSY)

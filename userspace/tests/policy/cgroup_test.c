@@ -15,6 +15,7 @@
 
 static char place[64];
 static const char *group;	/* in /proc/PID/cgroup */
+static const char *version_1;	/* /proc/cgroups */
 static const char *refuses;	/* the file whose writes fail */
 static int refusal;
 
@@ -27,6 +28,8 @@ FILE *__wrap_fopen(const char *path, const char *mode)
 
 	if (!place[0] || strncmp(path, "/proc/", 6))
 		return __real_fopen(path, mode);
+	if (!strcmp(path, "/proc/cgroups"))
+		return fmemopen((char *)version_1, strlen(version_1), "r");
 	if (strstr(path, "mountinfo"))
 		snprintf(text, sizeof(text), "30 20 0:26 / %s rw,nosuid - cgroup2 none rw\n", place);
 	else
@@ -64,17 +67,24 @@ static void put_file(const char *name, const char *text)
 	fclose(file);
 }
 
-static bool has(const char *name, const char *text)
+static const char *read_file(const char *name)
 {
-	char path[PATH_MAX], there[256] = "";
+	static char there[256];
+	char path[PATH_MAX];
 	FILE *file;
 
 	snprintf(path, sizeof(path), "%s/%s", place, name);
 	file = fopen(path, "r");
-	if (!file)
-		return false;
+	require(file);
 	there[fread(there, 1, sizeof(there) - 1, file)] = 0;
 	fclose(file);
+	return there;
+}
+
+static bool has(const char *name, const char *text)
+{
+	const char *there = read_file(name);
+
 	if (strcmp(there, text))
 		printf("# %s is \"%s\"\n", name, there);
 	return !strcmp(there, text);
@@ -99,6 +109,7 @@ static void build(void)
 	put_file("cgroup.controllers", "cpuset cpu io memory\n");
 	put_file("gondola-vm/cpuset.cpus.effective", "0-1\n");
 	group = "1:cpu:/old\n0::/gondola-vm\n";
+	version_1 = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t2\t1\t1\ncpu\t0\t1\t1\n";
 	refuses = NULL;
 }
 
@@ -254,6 +265,31 @@ void cgroup_changes(void)
 	clear();
 }
 
+/* Whichever of the values is refused, all are as they were. */
+void cgroup_undone(void)
+{
+	static const char *const refusals[] = { "cpu.weight", "cpu.max", "memory.max" };
+	const struct cgroup_limits limits = { .weight = 7, .cap = 25, .memory = 1 << 20, .cpus = "0-1" };
+	struct error error;
+
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		build();
+		put_file("gondola-vm/cpuset.cpus", "1\n");
+		put_file("gondola-vm/cpu.weight", "9");
+		put_file("gondola-vm/cpu.max", "max 100000");
+		put_file("gondola-vm/memory.max", "max");
+		refuses = refusals[i];
+		refusal = EINVAL;
+		expect(!cgroup_set("vm", 1, &limits, &error));
+		expect(strstr(error.words, refusals[i]));
+		expect(!strncmp(read_file("gondola-vm/cpuset.cpus"), "1", 1));
+		expect(!strncmp(read_file("gondola-vm/cpu.weight"), "9", 1));
+		expect(!strncmp(read_file("gondola-vm/cpu.max"), "max 100000", 10));
+		expect(!strncmp(read_file("gondola-vm/memory.max"), "max", 3));
+		clear();
+	}
+}
+
 void cgroup_shown(void)
 {
 	struct cgroup_limits limits;
@@ -313,7 +349,10 @@ void cgroup_refusals(void)
 	expect_refusal("cpu.weight", EACCES, "cannot write \"7\"", EXIT_CODE_ERROR);
 	/* A word that begins with another's name is another. */
 	put_file("cgroup.controllers", "cpuset memory\n");
-	expect_refusal(NULL, 0, "has no controller \"cpu\"", EXIT_CODE_ERROR);
+	expect_refusal(NULL, 0, "has no controller \"cpu\" (with systemd: systemd-run", EXIT_CODE_ERROR);
+	/* No delegation gives what a hierarchy of version 1 has. */
+	version_1 = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t3\t1\t1\n";
+	expect_refusal(NULL, 0, "has no controller \"cpu\" (version 1 has it", EXIT_CODE_ERROR);
 	group = "0::/\n";
 	expect_refusal(NULL, 0, "has no control group of its own", EXIT_CODE_STATE);
 	group = "0::/gondola-vm2\n";

@@ -7,6 +7,7 @@ void cgroup_limits_of_host(void);
 void cgroup_found(void);
 void cgroup_not_found(void);
 void cgroup_changes(void);
+void cgroup_undone(void);
 void cgroup_shown(void);
 void cgroup_refusals(void);
 void cgroup_odd_processors(void);

@@ -201,6 +201,7 @@ static const struct tap_test tests[] = {
 	{ "a control group is found: version 2, beside version 1, in a container", cgroup_found },
 	{ "where there is none, the reason is said", cgroup_not_found },
 	{ "a running VM's share is changed", cgroup_changes },
+	{ "all at once, or not at all", cgroup_undone },
 	{ "and shown", cgroup_shown },
 	{ "what a hierarchy refuses is said", cgroup_refusals },
 	{ "processors that are not there change nothing", cgroup_odd_processors },
