@@ -12,6 +12,7 @@ struct start_options {
 	struct remote_options remote;
 	bool detach;
 	bool dry_run;
+	bool resume;
 };
 
 /* Get memory for the VM from the host, else from other VMs' balloons. */
@@ -38,8 +39,18 @@ static const struct option_spec specs[] = {
 	OPTION("--dry-run", NULL,
 	       "Print where the memory would come from, and do nothing: 0 if there is enough, "
 	       "else 16.", FLAG, struct start_options, dry_run),
+	OPTION("--resume", NULL, "Let a VM that is suspended go on, as \"gondola resume\" does.", FLAG,
+	       struct start_options, resume),
 	{ .name = NULL }
 };
+
+/* A service does not know how its VM was left. */
+static int go_on(const struct start_options *options)
+{
+	char *argv[] = { "resume", (char *)options->remote.name, options->detach ? "--detach" : NULL, NULL };
+
+	return command_resume.run(options->detach ? 3 : 2, argv);
+}
 
 static int run_start(int argc, char **argv)
 {
@@ -49,6 +60,17 @@ static int run_start(int argc, char **argv)
 	struct registry_vm vm;
 	struct error error;
 
+	parse_options(&command_start, argc, argv, &options);
+	if (options.resume && options.remote.name) {
+		bool suspended;
+
+		remote_registry();
+		suspended = !registry_find(options.remote.name, &vm) && vm.state == VM_STATE_SUSPENDED;
+		registry_put(&vm);
+		if (suspended)
+			return go_on(&options);
+	}
+	options = (struct start_options){ .remote.name = NULL };
 	remote_find(&command_start, argc, argv, &options.remote, &vm);
 	if (options.dry_run)
 		make_room(&vm, &options);
@@ -69,7 +91,7 @@ static int run_start(int argc, char **argv)
 const struct command command_start = {
 	.name = "start",
 	.summary = "boot a VM that was created",
-	.usage = "NAME [--detach] [--dry-run [--json]]",
+	.usage = "NAME [--detach] [--resume] [--dry-run [--json]]",
 	.about =
 "Without --detach this is like \"gondola run\": the console is where the VM's options say, "
 "by default on this terminal, and the command ends with the VM.\n"
