@@ -265,21 +265,21 @@ void launch_waits(bool waits)
 }
 
 /* The parent waits until it learns that the VM runs, or how the child ended. */
-static void wait_for_child(pid_t child, int from)
+static int wait_for_child(pid_t child, int from)
 {
 	int status;
 	char byte;
 
 	if (read(from, &byte, 1) == 1)
-		_exit(EXIT_CODE_OK);
+		return EXIT_CODE_OK;
 	if (waitpid(child, &status, 0) == child && WIFEXITED(status))
-		_exit(WEXITSTATUS(status));
-	_exit(EXIT_CODE_ERROR);
+		return WEXITSTATUS(status);
+	return EXIT_CODE_ERROR;
 }
 
-void launch_detach(const char *name)
+int launch_spawn(const char *name)
 {
-	int ends[2];
+	int ends[2], status;
 	pid_t child;
 
 	if (pipe2(ends, O_CLOEXEC))
@@ -290,12 +290,27 @@ void launch_detach(const char *name)
 		fail(EXIT_CODE_ERROR, "cannot make a process: %s", strerror(errno));
 	if (child) {
 		close(ends[1]);
-		wait_for_child(child, ends[0]);
+		status = wait_for_child(child, ends[0]);
+		close(ends[0]);
+		return status;
 	}
 	close(ends[0]);
+	/* A lock is the parent's, and would last as long as this descriptor. */
+	if (lock_fd >= 0)
+		close(lock_fd);
+	lock_fd = -1;
 	setsid();
 	ready_fd = ends[1];
 	snprintf(log_path, sizeof(log_path), "%s", registry_path(REGISTRY_LOG, name));
+	return -1;
+}
+
+void launch_detach(const char *name)
+{
+	int status = launch_spawn(name);
+
+	if (status >= 0)
+		_exit(status);
 }
 
 /* Do it while it is still possible. */
@@ -505,6 +520,15 @@ static void prepare_incoming(struct vm *vm, uint32_t engine,
 	devices_set_incoming();
 }
 
+static void map_image(struct guest_memory *memory, int image)
+{
+	int ret = memory_map_image(memory, image);
+
+	if (ret)
+		fail(EXIT_CODE_MEMORY, "cannot map the saved memory: %s", strerror(-ret));
+	close(image);
+}
+
 static void make(struct launch *launch, struct vm *vm, struct console **console)
 {
 	struct run_options *options = launch->options;
@@ -516,6 +540,8 @@ static void make(struct launch *launch, struct vm *vm, struct console **console)
 	if (!memory_create(&vm->memory, options->memory,
 			   virtio_shares_memory(options->virtio, options->nr_virtio), &error))
 		fail(error.status, "%s", error.words);
+	if (launch->image > 0)
+		map_image(&vm->memory, launch->image);
 	if (launch->incoming)
 		prepare_incoming(vm, options->engine, launch->incoming);
 	else

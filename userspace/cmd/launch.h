@@ -64,6 +64,7 @@ void launch_from_config(struct run_options *options, const struct command *comma
  * @config: launch_config() of it
  * @detached: launch_detach() was called
  * @incoming: the start of the stream from which its state comes; NULL: it is booted
+ * @image: a file with the contents of its memory, see memory_map_image(), or 0
  * @child: a program started for it (exec:), or 0
  * @begin: with @incoming: called when the machine exists, is paused (PAUSE_START) with frozen
  *	devices, and its control socket listens.  Loads it, thaws the devices and unpauses it, at
@@ -75,6 +76,7 @@ struct launch {
 	struct json_object *config;
 	bool detached;
 	const struct machine_config *incoming;
+	int image;
 	pid_t child;
 	bool (*begin)(struct vm *vm, void *argument, struct error *error);
 	void *argument;
@@ -97,6 +99,11 @@ void launch_waits(bool waits);
  * new one.
  */
 void launch_detach(const char *name);
+/**
+ * launch_spawn() - likewise, but the first process goes on: it gets the new one's exit code, or 0 once
+ * the VM runs, and the new one gets -1
+ */
+int launch_spawn(const char *name);
 /** launch_ready() - detached: end the first process; launch_run() does it once the VM runs */
 void launch_ready(void);
 /** launch_run() - create the VM and run it to its end; returns the exit code */

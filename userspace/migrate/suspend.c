@@ -280,7 +280,7 @@ bool suspend_add_commands(const struct vm *vm, struct error *error)
 
 /* ---- loading -------------------------------------------------------------------------------- */
 
-static bool refuse(const struct resume *resume, struct error *error)
+bool resume_refuse(const struct resume *resume, struct error *error)
 {
 	return error_set(error, resume->reader.error.status, "%s cannot be resumed: %s", resume->path,
 			 resume->reader.error.words);
@@ -299,8 +299,40 @@ bool resume_open(struct resume *resume, const char *path, struct error *error)
 		return error_set(error, EXIT_CODE_IMAGE, "%s is a directory", path);
 	if (stream_reader_init(&resume->reader, fd) ||
 	    machine_read_config(&resume->reader, &resume->config))
-		return refuse(resume, error);
+		return resume_refuse(resume, error);
 	return true;
+}
+
+/* All records but the first two are as they were. */
+static int copy_rest(int from, int to)
+{
+	static char buffer[1u << 16];
+	ssize_t count;
+
+	while ((count = read(from, buffer, sizeof(buffer))) > 0)
+		if (!file_write(to, buffer, count))
+			return -errno;
+	return count < 0 || fsync(to) ? -errno : 0;
+}
+
+bool resume_copy(struct resume *resume, struct json_object *config, int to, struct error *error)
+{
+	const char *text = json_object_to_json_string_ext(config, JSON_C_TO_STRING_PLAIN);
+	const struct machine_config *old = &resume->config;
+	struct stream_writer writer = { .fd = -1 };
+	int ret = stream_writer_init(&writer, to, resume->reader.features, 0);
+
+	if (!ret)
+		ret = stream_put(&writer, STREAM_CONFIG, 1, NULL, 0, text, strlen(text));
+	if (!ret)
+		ret = stream_put(&writer, STREAM_CPUID, 1, NULL, 0, old->cpuid,
+				 old->nr_cpuid * sizeof(old->cpuid[0]));
+	if (!ret)
+		ret = copy_rest(resume->reader.fd, to);
+	stream_writer_free(&writer);
+	resume_close(resume);
+	return !ret || error_set(error, EXIT_CODE_ERROR, "%s cannot be copied: %s", resume->path,
+				 strerror(-ret));
 }
 
 /* Do it before the guest runs: after a loss of power an old state would corrupt the disks. */
@@ -328,19 +360,31 @@ static bool was_paused(struct json_object *config)
 static bool load(struct resume *resume, struct machine_loader *loader, struct error *error)
 {
 	struct stream_record record;
-	char more;
 	int ret;
 
 	while ((ret = stream_read(&resume->reader, &record)) == 1)
 		if (machine_load(loader, &record))
-			return refuse(resume, error);
+			return resume_refuse(resume, error);
 	if (ret || machine_loaded(loader))
-		return refuse(resume, error);
+		return resume_refuse(resume, error);
+	return resume_ended(resume, error);
+}
+
+bool resume_ended(const struct resume *resume, struct error *error)
+{
+	char more;
+
 	if (read(resume->reader.fd, &more, 1) == 1)
 		return error_set(error, EXIT_CODE_IMAGE,
 				 "%s cannot be resumed: something follows its end record, at byte %llu",
 				 resume->path, (unsigned long long)resume->reader.offset);
 	return true;
+}
+
+void resume_close(struct resume *resume)
+{
+	stream_reader_free(&resume->reader);
+	close(resume->reader.fd);
 }
 
 bool resume_begin(struct vm *vm, void *argument, struct error *error)
@@ -350,18 +394,22 @@ bool resume_begin(struct vm *vm, void *argument, struct error *error)
 	bool good;
 
 	if (machine_loader_init(&loader, vm, &resume->reader, true))
-		return refuse(resume, error);
+		return resume_refuse(resume, error);
 	good = load(resume, &loader, error);
 	machine_loader_free(&loader);
-	stream_reader_free(&resume->reader);
-	close(resume->reader.fd);
-	if (!good)
-		return false;
+	resume_close(resume);
+	return good && resume_loaded(vm, resume, error);
+}
+
+bool resume_loaded(struct vm *vm, const struct resume *resume, struct error *error)
+{
+	bool good;
+
 	if (was_paused(resume->config.json))
 		vm_pause(vm, PAUSE_USER);
-	if (!resume->remove && !generation_renew(vm, error))
+	if (resume->renew && !generation_renew(vm, error))
 		return false;
-	if (!resume->remove)
+	if (resume->renew)
 		generation_notify(vm);
 
 	vm_lock_devices(vm);

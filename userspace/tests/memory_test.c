@@ -63,6 +63,36 @@ void memory_shared(void)
 	expect_equal(memory.fd, 0);
 }
 
+/* Two that begin with one file: each has its own writes, and what it gives away reads as zeroes. */
+void memory_image(void)
+{
+	static uint8_t page[4096];
+	struct guest_memory memory[2];
+	int fd = memory_share(2 << 20);
+
+	memset(page, 'x', sizeof(page));
+	for (unsigned int i = 0; i < 512; i++)
+		require_equal(pwrite(fd, page, sizeof(page), i * 4096), 4096);
+	for (unsigned int i = 0; i < 2; i++) {
+		require_equal(memory_create_bare(&memory[i], 2 << 20, false), 0);
+		require_equal(memory_map_image(&memory[i], fd), 0);
+		expect(!dumped(memory[i].base));
+	}
+	memory[0].base[4096] = 'y';
+	expect_equal(memory[1].base[4096], 'x');
+	expect_equal(pread(fd, page, 1, 4096), 1);
+	expect_equal(page[0], 'x');
+	expect_equal(memory_discard(&memory[0], memory[0].base + 4096, 8192), 0);
+	expect_equal(memory[0].base[4096], 0);
+	expect_equal(memory[0].base[8192], 0);
+	expect_equal(memory[0].base[12288], 'x');
+	expect_equal(memory[1].base[8192], 'x');
+	expect(!dumped(memory[0].base + 4096));
+	memory_destroy(&memory[0]);
+	memory_destroy(&memory[1]);
+	close(fd);
+}
+
 void memory_too_much(void)
 {
 	struct guest_memory memory;

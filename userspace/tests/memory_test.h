@@ -5,6 +5,7 @@
 
 void memory_empty_pages(void);
 void memory_shared(void);
+void memory_image(void);
 void memory_too_much(void);
 void memory_log_misses(void);
 void memory_pieces(void);

@@ -702,6 +702,7 @@ static const struct tap_test tests[] = {
 	{ "a write that the dirty log misses is remembered", memory_log_misses },
 	{ "pages that are written again are not empty", memory_empty_pages },
 	{ "shared memory is the same to who maps it", memory_shared },
+	{ "memory that begins with a file is shared until it is written", memory_image },
 	{ "bus ranges are sorted and never overlap", bus_ranges },
 	{ "bus accesses are split and unclaimed ones answered", bus_accesses },
 	{ "records of state are found again", records },

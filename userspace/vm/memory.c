@@ -126,8 +126,26 @@ void memory_destroy(struct guest_memory *memory)
 	memory->fd = 0;
 }
 
+/* Replaces what is mapped there. */
+static int map_over(void *at, uint64_t bytes, int flags, int fd)
+{
+	if (mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | flags,
+		 fd, 0) == MAP_FAILED || madvise(at, bytes, MADV_DONTDUMP))
+		return -errno;
+	return 0;
+}
+
+int memory_map_image(struct guest_memory *memory, int fd)
+{
+	memory->image = true;
+	return map_over(memory->base, memory->bytes, 0, fd);
+}
+
 int memory_discard(const struct guest_memory *memory, void *at, uint64_t bytes)
 {
+	/* Behind a page that goes would be the file's again. */
+	if (memory->image)
+		return map_over(at, bytes, MAP_ANONYMOUS, -1);
 	return madvise(at, bytes, memory->fd ? MADV_REMOVE : MADV_DONTNEED) ? -errno : 0;
 }
 

@@ -27,6 +27,7 @@
  * @absent: post-copy: pages are missing, and a thread that touches one waits for it
  * @lost: missing pages will not come, and read as zeroes, which nobody wrote
  * @fd: a file in memory that other programs can map, of all of it; 0: it is private
+ * @image: it is private, and pages that were not written are those of a file
  */
 struct guest_memory {
 	uint8_t *base;
@@ -42,6 +43,7 @@ struct guest_memory {
 	bool absent;
 	bool lost;
 	int fd;
+	bool image;
 };
 
 /**
@@ -54,6 +56,13 @@ int memory_create_bare(struct guest_memory *memory, uint64_t bytes, bool shared)
 void memory_destroy(struct guest_memory *memory);
 /** memory_share() - create a file of @bytes in memory, whose length nobody can change; or -errno */
 int memory_share(uint64_t bytes);
+/**
+ * memory_map_image() - let private memory begin with the contents of @fd, which has its size
+ *
+ * All that map the file share its pages until they write them.  Nobody changes the file meanwhile.
+ * 0 or -errno.
+ */
+int memory_map_image(struct guest_memory *memory, int fd);
 /** memory_discard() - give whole pages back to the host, which read as zeroes then; 0 or -errno */
 int memory_discard(const struct guest_memory *memory, void *at, uint64_t bytes);
 /** memory_at() - get the address of @bytes at @gpa; NULL unless all of them are RAM in one piece */

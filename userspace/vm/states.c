@@ -33,7 +33,7 @@ static const struct {
 	{ "suspend", VM_IN(RUNNING) | VM_IN(PAUSED) },
 	{ "stop", VM_IN(WAITING) | VM_IN(RUNNING) },
 	{ "kill", VM_IN_ACTIVE },
-	{ "clone", VM_IN(INACTIVE) },
+	{ "clone", VM_IN(INACTIVE) | VM_IN(SUSPENDED) },
 	{ "delete", VM_IN(INACTIVE) | VM_IN(SUSPENDED) | VM_IN(AWAY) },
 	{ "console", VM_IN_ACTIVE },
 	{ "events", VM_IN_ACTIVE },
