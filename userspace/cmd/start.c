@@ -47,8 +47,11 @@ static const struct option_spec specs[] = {
 /* A service does not know how its VM was left. */
 static int go_on(const struct start_options *options)
 {
-	char *argv[] = { "resume", (char *)options->remote.name, options->detach ? "--detach" : NULL, NULL };
+	char *argv[4] = { NULL };
 
+	argv[0] = (char *)command_resume.name;
+	argv[1] = (char *)options->remote.name;
+	argv[2] = options->detach ? (char *)"--detach" : NULL;
 	return command_resume.run(options->detach ? 3 : 2, argv);
 }
 
