@@ -127,7 +127,7 @@ static int run_clone(int argc, char **argv)
 
 const struct command command_clone = {
 	.name = "clone",
-	.summary = "make a VM like one that is inactive or suspended, with disks of its own",
+	.summary = "copy a VM that is inactive or suspended, with its disks",
 	.usage = "NAME NEW [--json]",
 	.about =
 "The new VM has the options of NAME, its name, new addresses for its network cards, and its own "

@@ -201,7 +201,7 @@ static int run_resume(int argc, char **argv)
 const struct command command_resume = {
 	.name = "resume",
 	.summary = "continue a suspended VM",
-	.usage = "NAME [--detach] [--engine NAME] [--file FILE [OPTION]... | --clones N]",
+	.usage = "NAME [--detach] [--engine NAME] [--clones N] [--file FILE ...]",
 	.about =
 "The guest goes on where it was: its clocks count from there, and its disks and networks "
 "are the same files and interfaces. The saved state is removed once the guest runs.\n"
