@@ -184,9 +184,9 @@ static bool apply_all(const char *directory, const struct cgroup_limits *limits,
 		bool wanted;
 		char value[48], before[64];
 	} all[] = {
-		{ "cpu.weight", limits->weight },
-		{ "cpu.max", limits->cap, "max" },
-		{ "memory.max", limits->memory, "max" },
+		{ .file = "cpu.weight", .wanted = limits->weight },
+		{ .file = "cpu.max", .wanted = limits->cap, .value = "max" },
+		{ .file = "memory.max", .wanted = limits->memory, .value = "max" },
 	};
 	const unsigned int count = sizeof(all) / sizeof(all[0]);
 	char cpus[CPUS_TEXT];
