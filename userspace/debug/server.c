@@ -217,6 +217,18 @@ static void on_client(void *argument, int fd, short events)
 
 /* ---- attaching ------------------------------------------------------------------------------ */
 
+/* A client that has hung up, which was not noticed yet, must not keep the next one out. */
+static void let_go_if_gone(void)
+{
+	while (server.session) {
+		struct pollfd look = { .fd = server.session->fd, .events = POLLRDHUP };
+
+		if (poll(&look, 1, 0) <= 0)
+			return;
+		on_client(NULL, look.fd, look.revents);
+	}
+}
+
 /* True: the client at @fd is the debugger now, and the guest is stopped. */
 static bool attach(struct vm *vm, int fd, const char **code, const char **words)
 {
@@ -275,6 +287,7 @@ static void on_newcomer(void *argument, int fd, short events)
 
 	(void)events;
 	loop_remove(&server.loop, fd);
+	let_go_if_gone();
 	taken = attach(server.vm, fd, &code, &why);
 	if (!taken)
 		leave();

@@ -462,6 +462,10 @@ class Tests:
         client.go()
         client.close()
         self.still_runs()
+        # The next one comes at once.
+        for _ in range(50):
+            self.attach().close()
+        self.still_runs()
         # One that asks and never listens is let go.
         client = self.attach()
         client.socket.setblocking(False)

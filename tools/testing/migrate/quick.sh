@@ -33,25 +33,27 @@ post_copy() {
 	[ "$(reported predicted_ns)" -lt "$expected" ]
 }
 
-# foretold HALVES OPTION...: neither so many halves of what it is, nor the other way round
+# foretold LESS MORE OPTION...: it takes less than LESS halves of what was foretold, and that is less
+# than MORE halves of what it takes
 foretold() {
-	halves=$1
-	shift
+	less=$1 more=$2
+	shift 2
 	receive && move --json "$@" || { cat /tmp/move.out; return 1; }
 	moved
 	actual=$(reported actual_ns) predicted=$(reported predicted_ns)
 	say "downtime with \"$*\": $actual ns (pause $(reported pause_ns), copy $(reported copy_ns)," \
 		"state $(reported state_ns), load $(reported load_ns), commit $(reported commit_ns))," \
 		"predicted $predicted"
-	[ $((2 * actual)) -lt $((halves * predicted)) ] &&
-		[ $((2 * predicted)) -lt $((halves * actual)) ]
+	[ $((2 * actual)) -lt $((less * predicted)) ] &&
+		[ $((2 * predicted)) -lt $((more * actual)) ]
 }
 
 # A guest that is slowed down stays slow until it is stopped, and then has written little since it was
-# looked at.  It is stopped while it sleeps, most likely: a round takes less time than it sleeps.
+# looked at.  It is stopped while it sleeps, most likely: a round takes less time than it sleeps.  What it
+# writes after the last look, if it is awake, is foretold.
 throttled() {
 	end $vm
-	boot 900 && foretold 4 --delta off --downtime-limit 20 || return 1
+	boot 900 && foretold 4 12 --delta off --downtime-limit 20 || return 1
 	tail -n 1 /tmp/move.out | grep -q '"answer":"throttle"' || return 1
 	end $vm
 	boot 256
@@ -60,8 +62,8 @@ throttled() {
 # Only where time is counted in instructions (check --icount): elsewhere a busy computer counts.
 # The target, which takes whole pages, shares the only processor with the guest until that stands.
 foreseen() {
-	throttled && foretold 3 && foretold 3 --compress 1 && foretold 4 --delta off && foretold 4 --postcopy &&
-		foretold 4 --postcopy --bandwidth 512K
+	throttled && foretold 3 3 && foretold 3 3 --compress 1 && foretold 4 4 --delta off &&
+		foretold 4 4 --postcopy && foretold 4 4 --postcopy --bandwidth 512K
 }
 
 compressed() {
