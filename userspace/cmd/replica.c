@@ -207,7 +207,7 @@ static const char *clone_disk(struct replica *one, const char *spec)
 		fail(error.status, "%s", error.words);
 	if (options.readonly)
 		return spec;
-	/* Nobody can tell whether another VM writes it meanwhile. */
+	/* Another VM may write it meanwhile, and no lock shows that. */
 	if (options.unlocked)
 		fail(EXIT_CODE_STATE, "disk %s: others may write it (lock=off), so it is not copied",
 		     copy->from);

@@ -217,7 +217,7 @@ static void on_client(void *argument, int fd, short events)
 
 /* ---- attaching ------------------------------------------------------------------------------ */
 
-/* A client that has hung up, which was not noticed yet, must not keep the next one out. */
+/* The present client may have hung up a moment ago: then it must not keep the next one out. */
 static void let_go_if_gone(void)
 {
 	while (server.session) {

@@ -12,7 +12,7 @@ struct guest_memory;
 
 /* Parts of the kernel's half of the address space that a core names, at most. */
 #define CORE_MAX_RANGES	4096u
-/* What a kernel says about itself is shorter: Linux has a page for it, with a note's header. */
+/* Linux keeps its description of itself in a page, behind a note's header, so it is shorter. */
 #define CORE_INFO_MAX	4096u
 
 /**

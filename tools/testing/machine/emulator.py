@@ -211,7 +211,7 @@ class Bochs(Emulator):
         raise OSError("Bochs did not start:\n%s" % self.read_log()[-2000:])
 
     def where_it_stands(self):
-        """Its debugger stops it for good: the processor's registers, the code, a guest's if it is in one."""
+        """Bochs' debugger stops the processor for good, and shows its registers, code and stack."""
         said = self.path("stderr")
         try:
             at = os.path.getsize(said)

@@ -49,8 +49,8 @@ foretold() {
 }
 
 # A guest that is slowed down stays slow until it is stopped, and then has written little since it was
-# looked at.  It is stopped while it sleeps, most likely: a round takes less time than it sleeps.  What it
-# writes after the last look, if it is awake, is foretold.
+# looked at.  It is stopped while it sleeps, most likely: a round takes less time than it sleeps.  The
+# forecast varies: of a downtime of 1.32 ms 2.1 to 4.1 ms were foretold.
 throttled() {
 	end $vm
 	boot 900 && foretold 4 12 --delta off --downtime-limit 20 || return 1
