@@ -135,8 +135,10 @@ class Node:
                      "-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off oops=panic panic=-1 "
                      "systemd.show_status=no tsc=reliable systemd.hostname=" + name +
                      (" tsc_early_khz=%d" % khz if khz else ""),
-                     "-drive", "file=%s,format=raw,if=virtio,snapshot=on" % disk(),
-                     "-drive", "file=%s,format=raw,if=virtio,readonly=on" % self.path("input"),
+                     "-drive", "file=%s,format=raw,if=none,id=disk,snapshot=on" % disk(),
+                     "-device", "virtio-blk-pci,drive=disk",
+                     "-drive", "file=%s,format=raw,if=none,id=input,readonly=on" % self.path("input"),
+                     "-device", "virtio-blk-pci,drive=input",
                      "-serial", "file:" + self.path("console"),
                      "-chardev", "socket,id=shell,path=%s,server=on,wait=off" % self.path("shell"),
                      "-serial", "chardev:shell"] + list(more)
