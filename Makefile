@@ -69,6 +69,7 @@ help:
 	@echo 'make exits-per-op  exits of a fork, an exec, a fault, a block read ... (QEMU)'
 	@echo 'make mmu-lock     the MMU lock under two vCPUs that fault at once (QEMU)'
 	@echo 'make service      VMs as services of a booted Debian, with systemd (QEMU; fetches a disk at first)'
+	@echo 'make cluster      two Debian hosts with Corosync and Pacemaker place VMs, and fence (QEMU)'
 	@echo 'make guest-disk   a small Debian on an ext4 disk, its kernel and initrd: build/guest-disk/'
 	@echo 'make disk-test    boot it, kill the launcher while it writes, boot again (QEMU, minutes)'
 	@echo 'make packages     install the Debian packages that all this needs (the others do it too)'
@@ -219,6 +220,10 @@ debian-13: packages-build packages-suites
 service: all deb packages-machine packages-suites
 	@BUILD=$(BUILD) $(testing)/service/booted
 
+# Two such hosts: a quarter of an hour and more.
+cluster: all deb packages-machine packages-suites
+	@BUILD=$(BUILD) $(testing)/service/cluster
+
 # Fetches a dozen kernels at first.
 kernels: all workload packages-machine packages-suites
 	@BUILD=$(BUILD) $(testing)/guests/kernels/run $(ONLY)
@@ -242,6 +247,6 @@ check: packages
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: exits-per-op mmu-lock service
+.PHONY: exits-per-op mmu-lock service cluster
 .PHONY: all help course migration packages module driver launcher tracing-tools tracing workload run bench smp smp-long shell guest-disk disk-test kunit balloon fuzz docs check clean deb
 .PHONY: debug mutants modes debian-13 corpus kernels
