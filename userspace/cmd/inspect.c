@@ -271,22 +271,29 @@ static void tell_shadows(struct json_object *answer)
 	     memory_size(answer, "frame_bytes", frames));
 }
 
+/* @brief: a shorter name, or NULL */
 static const struct {
 	const char *what;
+	const char *brief;
 	void (*tell)(struct json_object *answer);
 } subjects[] = {
-	{ "registers", tell_registers },
-	{ "walk", tell_walk },
-	{ "interrupts", tell_interrupts },
-	{ "history", tell_history },
-	{ "map", inspect_map_tell },
-	{ "shadows", tell_shadows },
+	{ "registers", "regs", tell_registers },
+	{ "walk", NULL, tell_walk },
+	{ "interrupts", "irq", tell_interrupts },
+	{ "history", NULL, tell_history },
+	{ "map", NULL, inspect_map_tell },
+	{ "shadows", NULL, tell_shadows },
 };
+
+static bool is_subject(size_t i, const char *words)
+{
+	return !strcmp(subjects[i].what, words) || (subjects[i].brief && !strcmp(subjects[i].brief, words));
+}
 
 static size_t find_subject(const struct inspect_options *options)
 {
 	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
-		if (strcmp(subjects[i].what, options->what))
+		if (!is_subject(i, options->what))
 			continue;
 		if (!strcmp(options->what, "walk") && !options->address)
 			fail(EXIT_CODE_USAGE, "inspect: walk needs an address, such as 0xffffffff81000000");
@@ -319,7 +326,7 @@ static int run_inspect(int argc, char **argv)
 		options.what = "registers";
 	subject = find_subject(&options);
 	arguments = json_object_new_object();
-	json_object_object_add(arguments, "what", json_object_new_string(options.what));
+	json_object_object_add(arguments, "what", json_object_new_string(subjects[subject].what));
 	json_object_object_add(arguments, "vcpu", json_object_new_int(options.vcpu));
 	if (options.address)
 		json_object_object_add(arguments, "address", json_object_new_string(options.address));
@@ -339,9 +346,9 @@ const struct command command_inspect = {
 	.name = "inspect",
 	.summary = "look into a guest: registers, tables, interrupts, exits, memory",
 	.usage =
-"NAME [registers] [--vcpu N] [--json]\n"
+"NAME [registers|regs] [--vcpu N] [--json]\n"
 "NAME walk ADDRESS [--vcpu N] [--json]\n"
-"NAME interrupts [--vcpu N] [--json]\n"
+"NAME interrupts|irq [--vcpu N] [--json]\n"
 "NAME history [--vcpu N] [--json]\n"
 "NAME map [--svg FILE] [--json]\n"
 "NAME shadows [--json]",

@@ -165,6 +165,8 @@ static void inspected(void)
 	EXPECT_RUN(0, "\"shadow\":{\"stale\":", "inspect", "vm1", "walk", "0x100000", "--json");
 	EXPECT_RUN(0, "not an address in this mode", "inspect", "vm1", "walk", "0x100000000");
 	EXPECT_RUN(0, "lapic of vCPU 0:\n", "inspect", "vm1", "interrupts");
+	EXPECT_RUN(0, "vCPU 0: protected mode", "inspect", "vm1", "regs");
+	EXPECT_RUN(0, "\"lapic\":{", "inspect", "vm1", "irq", "--json");
 	EXPECT_RUN(0, " exits so far\n        exit ", "inspect", "vm1", "history");
 	EXPECT_RUN(0, "\"exits\":[{\"exit\":", "inspect", "vm1", "history", "--json");
 	EXPECT_RUN(0, "never used or given back", "inspect", "vm1", "map");
@@ -469,6 +471,7 @@ static void crash_dumped(void)
 {
 	make();
 	EXPECT_RUN(0, "", "delete", "vm1");
+	EXPECT_RUN(8, " exits:\n          exit ", "run", "--kernel", "guests/triple", "--mem", "16M");
 	EXPECT_RUN(8, "its memory and registers are in", "run", "--kernel", "guests/triple", "--mem", "16M",
 		   "--panic-dump", path("core"));
 	expect_core("core");
