@@ -4,7 +4,8 @@
  * benchmarks that time: "cpuid=N" instructions, "post=N" writes to a port,
  * "nobody=N" reads of one where no device is, "cr3=N" reloads, "mmio=N" reads of
  * an address where nothing is, "hypercall=N" (with one CPUID more, to know which
- * instruction makes one), "faults=N" page faults for which a handler waits,
+ * instruction makes one), "faults=N" page faults for which a handler waits, and of
+ * what need not: "popf=N" sets the interrupt flag by POPF, "cli=N" clears it.
  * "timed=1" prints the TSC ticks that each took. "exit=V" at the end.
  */
 #include "guest.h"
@@ -46,6 +47,17 @@ static void do_cr3(void)
 	uint32_t cr3;
 
 	asm volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(cr3) : : "memory");
+}
+
+static void do_cli(void)
+{
+	asm volatile("cli");
+}
+
+/* Nothing interrupts this guest, which leaves its PICs as they are after a reset. */
+static void do_popf(void)
+{
+	asm volatile("pushf; orl $0x200, (%%esp); popf; cli" : : : "memory", "cc");
 }
 
 static void do_mmio(void)
@@ -129,6 +141,8 @@ void guest_main(const struct guest_info *info)
 	repeat(info, "post", do_post);
 	repeat(info, "nobody", do_nobody);
 	repeat(info, "cr3", do_cr3);
+	repeat(info, "cli", do_cli);
+	repeat(info, "popf", do_popf);
 	repeat(info, "mmio", do_mmio);
 	if (argument(info, "hypercall", 0))
 		repeat(info, "hypercall", is_amd() ? do_vmmcall : do_vmcall);
