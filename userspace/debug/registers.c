@@ -7,6 +7,7 @@
 #include "registers.h"
 
 #define FX_TAGS		4
+#define RFLAGS_FIXED	2u
 #define SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 #define REG(field)	offsetof(struct registers, field)
 #define GPR(n)		REG(regs.gpr[n])
@@ -42,7 +43,7 @@ static const struct row core[] = {
 	WIDE("r12", NULL, "int", GPR(12)), WIDE("r13", NULL, "int", GPR(13)),
 	WIDE("r14", NULL, "int", GPR(14)), WIDE("r15", NULL, "int", GPR(15)),
 	WIDE("rip", "eip", "code_ptr", REG(regs.rip)),
-	{ "eflags", "eflags", "int32", REG(regs.rflags), 32, 32, 4 },
+	{ "eflags", "eflags", "flags", REG(regs.rflags), 32, 32, 4 },
 	SELECTOR("cs", GONDOLA_CS), SELECTOR("ss", GONDOLA_SS), SELECTOR("ds", GONDOLA_DS),
 	SELECTOR("es", GONDOLA_ES), SELECTOR("fs", GONDOLA_FS), SELECTOR("gs", GONDOLA_GS),
 	X87(0), X87(1), X87(2), X87(3), X87(4), X87(5), X87(6), X87(7),
@@ -70,6 +71,18 @@ static const struct row avx[] = {
 	YMM(11), YMM(12), YMM(13), YMM(14), YMM(15),
 };
 
+/* GDB shows such a register as the names of the bits that are set. */
+static const char flags[] =
+	"<flags id=\"flags\" size=\"4\">"
+	"<field name=\"CF\" start=\"0\" end=\"0\"/><field name=\"PF\" start=\"2\" end=\"2\"/>"
+	"<field name=\"AF\" start=\"4\" end=\"4\"/><field name=\"ZF\" start=\"6\" end=\"6\"/>"
+	"<field name=\"SF\" start=\"7\" end=\"7\"/><field name=\"TF\" start=\"8\" end=\"8\"/>"
+	"<field name=\"IF\" start=\"9\" end=\"9\"/><field name=\"DF\" start=\"10\" end=\"10\"/>"
+	"<field name=\"OF\" start=\"11\" end=\"11\"/><field name=\"NT\" start=\"14\" end=\"14\"/>"
+	"<field name=\"RF\" start=\"16\" end=\"16\"/><field name=\"VM\" start=\"17\" end=\"17\"/>"
+	"<field name=\"AC\" start=\"18\" end=\"18\"/><field name=\"ID\" start=\"21\" end=\"21\"/>"
+	"</flags>";
+
 /* The members of an XMM register in GDB's own description. */
 static const char vectors[] =
 	"<vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/>"
@@ -90,7 +103,7 @@ static const struct {
 	const struct row *rows;
 	size_t count;
 } features[] = {
-	{ "org.gnu.gdb.i386.core", "", core, SIZE(core) },
+	{ "org.gnu.gdb.i386.core", flags, core, SIZE(core) },
 	{ "org.gnu.gdb.i386.sse", vectors, sse, SIZE(sse) },
 	{ "org.gnu.gdb.i386.segments", "", segments, SIZE(segments) },
 	{ "org.gondola.control", "", control, SIZE(control) },
@@ -226,5 +239,7 @@ bool registers_take(struct registers *to, unsigned int number, const char **at)
 	else
 		to->fx_taken |= row->at >= REG(fx);
 	memcpy((char *)to + row->at, value, row->held);
+	/* This bit is always set, and the module takes no state without it. */
+	to->regs.rflags |= RFLAGS_FIXED;
 	return true;
 }
