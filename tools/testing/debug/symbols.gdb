@@ -1,33 +1,38 @@
-# A newcomer's session with the kernel's symbols: /mnt has what "symbols" fetches.
+# A newcomer's session with the kernel's symbols. symbols.sh puts in what is written in capitals.
 set pagination off
 set confirm off
 set auto-load python-scripts off
-target remote | gondola gdb debian
-source gondola.py
+# An emulated machine takes its time.
+set remotetimeout 600
+target remote TARGET
+source SCRIPTS/gondola.py
 monitor kernel
 python
-try:
-    gdb.execute("gondola-symbols /bin/gondola")
-except gdb.error as error:
-    print(error)
+def try_to(command):
+    try:
+        gdb.execute(command)
+    except gdb.error as error:
+        print(error)
+try_to("gondola-symbols ANOTHER")
 end
-gondola-symbols /mnt/vmlinux
-source /mnt/vmlinux-gdb.py
+gondola-symbols SYMBOLS/vmlinux
+source SYMBOLS/vmlinux-gdb.py
 lx-ps
 break do_sys_openat2
 continue
 print $lx_current().comm
 print (char *)filename
+eval "monitor walk 0x%lx", filename
 delete
 break asm_sysvec_apic_timer_interrupt
-# The time of a hundred ticks of the host, in which no step meets the breakpoint.
-stepi 300
+# This takes longer than a tick, many times, but no step meets the breakpoint.
+stepi STEPS
 info symbol $pc
 continue
 info symbol $pc
 delete
 watch jiffies_64
-continue
+python try_to("continue")
 info symbol $pc
 delete
 detach

@@ -16,6 +16,7 @@ import subprocess
 import time
 
 import qmp
+import relay
 import stale
 import tsc
 
@@ -148,6 +149,9 @@ class Bochs(Emulator):
                 wait_for_listener(int(port))
             lines.append("com3: enabled=1, mode=socket-%s, dev=127.0.0.1:%s" % (
                 "server" if role == "listen" else "client", port))
+        if self.args.line:
+            port = free_port()
+            lines.append("com3: enabled=1, mode=socket-server, dev=127.0.0.1:%d" % port)
         lines += [
             "display_library: rfb, options=\"timeout=0\"",
             # Its own BIOS locks VMX on.
@@ -175,6 +179,8 @@ class Bochs(Emulator):
             f.write("c\n")
         self.spawn(["bochs", "-q", "-f", self.path("bochsrc"), "-rc", self.path("debugger")],
                    subprocess.PIPE)
+        if self.args.line:
+            relay.serve(self.args.line, self.connect(port))
 
     def make_iso(self):
         words = self.command_line() + [
@@ -200,11 +206,11 @@ class Bochs(Emulator):
             stderr=subprocess.PIPE, text=True)
         shutil.rmtree(root)
 
-    def connect(self):
+    def connect(self, port=None):
         """Bochs waits for its serial line's peer before it starts."""
         for _ in range(100):
             try:
-                return socket.create_connection(("127.0.0.1", self.port))
+                return socket.create_connection(("127.0.0.1", port or self.port))
             except ConnectionRefusedError:
                 if self.wait(0.1):
                     break
@@ -289,6 +295,9 @@ class Qemu(Emulator):
                      "-serial", "chardev:console"]
         else:
             argv += ["-serial", "file:" + self.console, "-serial", "file:" + self.channel]
+        if self.args.line:
+            argv += ["-chardev", "socket,id=line,path=%s,server=on,wait=off" % os.path.abspath(self.args.line),
+                     "-device", "isa-serial,chardev=line,index=2"]
         if self.args.output:
             argv += ["-chardev", "file,id=output,path=" + self.output,
                      "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=output,nr=1"]
