@@ -213,7 +213,8 @@ class Installed:
 
 
 def make_command(headers, directory, inner, variables):
-    return "exec nice make -C %s M=%s -j%d %s modules" % (
+    # Its jobs are its own: a make above that hands out some would be complained about.
+    return "exec env -u MAKEFLAGS nice make -C %s M=%s -j%d %s modules" % (
         headers, os.path.normpath(os.path.join(directory, inner)), os.cpu_count() or 1, " ".join(variables))
 
 
