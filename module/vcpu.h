@@ -18,6 +18,7 @@
 struct gondola_lapic;
 struct gondola_emulator;
 struct gondola_fxsave;
+struct gondola_xen_vcpu;
 
 /* Requests to a vCPU by others; handled before its next entry. */
 enum gondola_request {
@@ -53,6 +54,7 @@ enum gondola_vcpu_mode {
  * @tsc_gain: ticks that the host's sleeps had added to its TSC when the vCPU last ran
  * @missing, @missing_write: the guest-physical memory for which the last -EAGAIN was returned, and
  *	whether it is to be written; only mmu_fault_in() sets them
+ * @xen: see xen/guest.h; NULL: it is a machine's processor
  * @engine_data: the engine's own
  * @fpu: FPU state of engines in software; NULL: the processor has it
  */
@@ -71,6 +73,7 @@ struct gondola_vcpu {
 
 	struct gondola_vm *vm;
 	const struct gondola_engine_ops *engine;
+	struct gondola_xen_vcpu *xen;
 	void *engine_data;
 	struct gondola_fxsave *fpu;
 	u32 id;

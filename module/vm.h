@@ -20,6 +20,7 @@ struct mm_struct;
 struct gondola_eventfds;
 struct gondola_irqchip;
 struct gondola_vcpu;
+struct gondola_xen;
 
 /**
  * struct gondola_vm - a virtual machine
@@ -36,6 +37,7 @@ struct gondola_vcpu;
  * @irqchip: PIC, I/O APIC and PIT; has its own locks
  * @eventfds: see eventfd.c; NULL until one is registered (smp_load_acquire)
  * @clock: its time; has its own lock
+ * @xen: its personality, see xen/guest.h; NULL: it is a machine
  * @phase, @round: the launcher's marks, copied to events
  * @devices: names of the launcher's devices, for events; under @lock
  * @dead: set after an impossible event; all vCPUs leave with -EIO
@@ -56,6 +58,7 @@ struct gondola_vm {
 	struct gondola_irqchip *irqchip;
 	struct gondola_eventfds *eventfds;
 	struct gondola_clock clock;
+	struct gondola_xen *xen;
 	u32 phase;
 	u32 round;
 	char devices[GONDOLA_MAX_DEVICES][GONDOLA_DEVICE_NAME_LEN];

@@ -29,7 +29,7 @@ static int audit_leaf(struct gondola_vm *vm, struct gondola_shadow_page *sp, uns
 	if (!sp->role.direct) {
 		if (!(gpte & PT_P) || !(gpte & PT_A))
 			bad += violation("leaf of gfn %llx without a guest entry", gfn);
-		if (!sp->role.nowp && (spte & (PT_W | PT_U)) & ~gpte)
+		if (!sp->role.nowp && (spte & (PT_W | PT_U)) & ~mmu_granted(sp->role, gpte))
 			bad += violation("leaf of gfn %llx grants more than the guest", gfn);
 		if (!sp->role.nowp && (gpte & PT_NX) && !(spte & PT_NX))
 			bad += violation("leaf of gfn %llx lost NX", gfn);
@@ -65,7 +65,7 @@ static int audit_link(struct gondola_vm *vm, struct gondola_shadow_page *sp, uns
 	if (!child->role.direct && child->gfn != (gpte & PT_ADDR) >> GONDOLA_PAGE_SHIFT)
 		bad += violation("link leads to gfn %llx, its guest entry elsewhere", child->gfn);
 	if (!sp->role.direct && !sp->role.nowp && !is_pae_root(sp) &&
-	    (sp->spt[i] & (PT_W | PT_U)) & ~gpte)
+	    (sp->spt[i] & (PT_W | PT_U)) & ~mmu_granted(sp->role, gpte))
 		bad += violation("link grants more than the guest");
 	return bad;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Single bytes of guest memory that host and guest change at the same time. */
+/* Bytes and words of guest memory that host and guest change at the same time. */
 #include <linux/atomic.h>
 #include "internal.h"
 
@@ -42,6 +42,112 @@ int gondola_gpa_exchange(struct gondola_vcpu *vcpu, gpa_t gpa, u8 new, u8 *old)
 			return err;
 	}
 	return -EFAULT;
+}
+
+/* Let @change have the word, as soon as it can be written.  0, -EFAULT or -EAGAIN. */
+static int change_word(struct gondola_vcpu *vcpu, gpa_t gpa, u64 bits, u64 *old,
+		       s64 (*change)(s64 bits, atomic64_t *word))
+{
+	struct gondola_vm *vm = vcpu->vm;
+	unsigned int tries;
+	u8 *byte;
+	int err;
+
+	if (gpa % sizeof(u64))
+		return -EFAULT;
+	for (tries = 0; tries < 2; tries++) {
+		mmu_lock(vm);
+		byte = writable_byte(vm, gpa);
+		if (byte)
+			*old = change(bits, (atomic64_t *)byte);
+		mmu_unlock(vm);
+		if (byte)
+			return 0;
+		err = mmu_fault_in(vcpu, (struct missing){ gpa >> GONDOLA_PAGE_SHIFT, true });
+		if (err)
+			return err;
+	}
+	return -EFAULT;
+}
+
+static s64 or_word(s64 bits, atomic64_t *word)
+{
+	return atomic64_fetch_or(bits, word);
+}
+
+static s64 and_word(s64 bits, atomic64_t *word)
+{
+	return atomic64_fetch_and(bits, word);
+}
+
+int gondola_gpa_or(struct gondola_vcpu *vcpu, gpa_t gpa, u64 bits, u64 *old)
+{
+	return change_word(vcpu, gpa, bits, old, or_word);
+}
+
+int gondola_gpa_and(struct gondola_vcpu *vcpu, gpa_t gpa, u64 bits, u64 *old)
+{
+	return change_word(vcpu, gpa, bits, old, and_word);
+}
+
+/* Lock held.  False: the frame cannot be written now. */
+static bool write_entry(struct gondola_vcpu *vcpu, struct gondola_slot *slot, gpa_t gpa, u64 value,
+			u64 keep)
+{
+	gfn_t gfn = gpa >> GONDOLA_PAGE_SHIFT;
+	struct gondola_frame *frame = mmu_frame_in(slot, gfn);
+	unsigned int offset = gpa & ~GONDOLA_PAGE_MASK;
+	u64 *entry, old;
+
+	if (!(frame->host & FRAME_PRESENT) || !(frame->host & FRAME_WRITABLE))
+		return false;
+	entry = frame_data(frame) + offset;
+	old = READ_ONCE(*entry);
+	while (!try_cmpxchg64(entry, &old, value | (old & keep)))
+		;
+	mmu_mark_page_dirty(vcpu->vm, vcpu, slot, gfn, GONDOLA_DIRTY_VCPU);
+	if (frame->nr_tables)
+		mmu_table_told(vcpu, gfn, offset);
+	return true;
+}
+
+int gondola_mmu_write_entry(struct gondola_vcpu *vcpu, gpa_t gpa, u64 value, u64 keep)
+{
+	gfn_t gfn = gpa >> GONDOLA_PAGE_SHIFT;
+	struct gondola_vm *vm = vcpu->vm;
+	struct gondola_slot *slot;
+	bool done = false;
+	int err;
+
+	if (gpa % sizeof(u64))
+		return -EFAULT;
+	for (;;) {
+		/* The update may link tables. */
+		err = mmu_cache_fill(vcpu);
+		if (err)
+			return err;
+		mmu_lock(vm);
+		slot = mmu_find_slot(vm, gfn);
+		if (slot && !(slot->flags & GONDOLA_MEM_READONLY))
+			done = write_entry(vcpu, slot, gpa, value, keep);
+		else
+			err = -ENXIO;
+		mmu_unlock(vm);
+		if (err || done)
+			return err;
+		err = mmu_fault_in(vcpu, (struct missing){ gfn, true });
+		if (err)
+			return err;
+	}
+}
+
+void gondola_mmu_flush_others(struct gondola_vcpu *vcpu)
+{
+	if (atomic_read(&vcpu->vm->nr_vcpus) == 1)
+		return;
+	mmu_lock(vcpu->vm);
+	gondola_kick_all_and_wait(vcpu->vm, GONDOLA_REQ_MMU_SYNC);
+	mmu_unlock(vcpu->vm);
 }
 
 bool gondola_gpa_try_or(struct gondola_vm *vm, gpa_t gpa, u8 bits)

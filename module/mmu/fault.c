@@ -18,7 +18,7 @@ static u64 leaf_bits(union gondola_role role, u64 rights, bool supervisor_write)
 	u64 nx = rights & PT_NX;
 
 	if (likely(!role.nowp))
-		return rights & (PT_W | PT_U | PT_NX);
+		return mmu_granted(role, rights) & (PT_W | PT_U | PT_NX);
 	w &= role.access & 1;
 	u &= role.access >> 1 & 1;
 	/*
@@ -172,7 +172,7 @@ static u64 link_bits(const struct gondola_shadow_page *sp, u64 gpte)
 	bits |= gpte & PT_NX;
 	if (sp->role.nowp)
 		return bits | PT_W | PT_U;
-	bits |= gpte & (PT_W | PT_U);
+	bits |= mmu_granted(sp->role, gpte) & (PT_W | PT_U);
 	/* The first write to a clean large page must fault, so that D is set. */
 	if (gpte_is_large(sp->role, gpte) && !(gpte & PT_D))
 		bits &= ~PT_W;

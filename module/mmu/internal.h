@@ -313,6 +313,13 @@ u32 mmu_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why);
 /* @rights: PT_W, PT_U as granted, PT_NX as denied, combined over the levels. */
 bool mmu_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights);
 
+/* The entry with the rights that it counts as granting. */
+static inline u64 mmu_granted(union gondola_role role, u64 gpte)
+{
+	static_assert(PT_U == BIT_ULL(2));
+	return gpte | (u64)role.user << 2;
+}
+
 static inline u64 mmu_combine_rights(u64 rights, u64 gpte)
 {
 	return (rights & (gpte | PT_NX)) | (gpte & PT_NX);
@@ -406,6 +413,8 @@ void mmu_sync_below(struct gondola_vcpu *vcpu, struct gondola_shadow_page *sp);
 /* Guest memory was written: bring the shadows of tables there up to date. */
 void mmu_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset,
 		       unsigned int bytes);
+/* The same for an entry of 8 bytes that the guest asked to be written: its table stays one. */
+void mmu_table_told(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset);
 /* Not a vCPU wrote the frame: zap its shadows. */
 void mmu_zap_tables(struct gondola_vm *vm, gfn_t gfn);
 

@@ -41,7 +41,7 @@ enum mmu_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access
 		/* Below a large page there are no guest entries. */
 		if (!gpte)
 			continue;
-		rights = mmu_combine_rights(rights, gpte);
+		rights = mmu_combine_rights(rights, mmu_granted(sp->role, gpte));
 		if (sp->role.direct && (gpte & bits) != bits)
 			return WALK_MISSING;
 	}
@@ -68,7 +68,7 @@ enum mmu_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access
 	}
 	if (unlikely(gpte & vcpu->mmu.reserved[0][1]))
 		return WALK_MISSING;
-	if (!mmu_access_allowed(vcpu, access, mmu_combine_rights(rights, gpte))) {
+	if (!mmu_access_allowed(vcpu, access, mmu_combine_rights(rights, mmu_granted(sp->role, gpte)))) {
 		place->error = mmu_fault_code(vcpu, access, PFEC_P);
 		place->gpte = gpte;
 		return WALK_FAULT;

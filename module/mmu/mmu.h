@@ -79,6 +79,7 @@ struct gondola_slot {
  * @long_mode: entries follow the 4-level format's reserved bits (not PAE's)
  * @nopse: with @gpte32: CR4.PSE is clear: PS is ignored, each directory entry leads to a table
  * @gib_pages: with @long_mode: CPUID offers pages of 1 GiB, else their PS bit is reserved
+ * @user: each entry counts as a user's, since the guest's kernel runs in ring 3, too
  * @maxphyaddr: CPUID's width of physical addresses: the bits above are reserved
  *
  * The walk takes the vCPU's mode from the role alone (mmu_reserved_bits(), gpte_is_large()). Its
@@ -92,6 +93,7 @@ struct gondola_slot {
  *				guest's rights, and the processor checks each access itself
  *  EFER.NXE			@nonxe
  *  MAXPHYADDR			@maxphyaddr
+ *  the VM's personality	@user
  *  1 GiB pages			@gib_pages
  *  CR3, PDPTEs			gfn of the root, gpt[] of the PAE root
  *  CR4.PCIDE			not kept: it only says what the low bits of CR3 mean, and
@@ -120,6 +122,7 @@ union gondola_role {
 		u32 clean:1;
 		u32 nopse:1;
 		u32 gib_pages:1;
+		u32 user:1;
 		u32 maxphyaddr:6;
 	};
 };
@@ -209,6 +212,7 @@ struct gondola_vcpu_mmu {
 	u64 reserved[2][5];			/* reserved bits of the current format: [PS][level] */
 	bool gib_pages;				/* CPUID offers 1 GiB pages */
 	bool reload;				/* gondola_mmu_load() has work to do */
+	bool may_write_all;			/* read-only entries forbid no write, see xen/ */
 };
 
 /** enum gondola_access_result - result of an access to guest memory */
@@ -302,6 +306,24 @@ int gondola_gpa_exchange(struct gondola_vcpu *vcpu, gpa_t gpa, u8 new, u8 *old);
  * the page cannot be made present.
  */
 int gondola_mmu_wait(struct gondola_vcpu *vcpu);
+/**
+ * gondola_gpa_or() - set bits of an aligned u64 that the guest changes as well, atomically
+ *
+ * 0, -EFAULT or -EAGAIN, as gondola_gpa_read().  May sleep.
+ */
+int gondola_gpa_or(struct gondola_vcpu *vcpu, gpa_t gpa, u64 bits, u64 *old);
+/** gondola_gpa_and() - likewise, clear those bits that @bits does not have */
+int gondola_gpa_and(struct gondola_vcpu *vcpu, gpa_t gpa, u64 bits, u64 *old);
+/**
+ * gondola_mmu_write_entry() - write an aligned 8-byte entry of a page table, as the guest asked
+ * @keep: bits that keep their old value
+ *
+ * The shadow is brought up to date at once, however often the table is written so.  0, -ENXIO,
+ * -EFAULT, -ENOMEM or -EAGAIN, as gondola_gpa_write().  May sleep.
+ */
+int gondola_mmu_write_entry(struct gondola_vcpu *vcpu, gpa_t gpa, u64 value, u64 keep);
+/** gondola_mmu_flush_others() - the guest flushed all translations of all other vCPUs.  May sleep. */
+void gondola_mmu_flush_others(struct gondola_vcpu *vcpu);
 /** gondola_gpa_try_or() - set bits atomically, if that needs no waiting; any context but interrupts */
 bool gondola_gpa_try_or(struct gondola_vm *vm, gpa_t gpa, u8 bits);
 

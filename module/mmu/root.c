@@ -46,6 +46,7 @@ void gondola_mmu_mode_changed(struct gondola_vcpu *vcpu)
 	role.nopse = role.gpte32 && !(vcpu->cr4 & CR4_PSE);
 	role.gib_pages = role.long_mode && mmu->gib_pages;
 	role.maxphyaddr = vcpu->maxphyaddr;
+	role.user = !!vcpu->vm->xen;
 	mmu->format = role.long_mode ? &mmu_format_4level :
 		      pae ? &mmu_format_pae : &mmu_format_32;
 	mmu_reserved_bits(role, mmu->format, mmu->reserved);

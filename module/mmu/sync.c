@@ -354,3 +354,12 @@ void mmu_table_written(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset
 			update_entry(vcpu, sp, i, guest_entry(sp, frame_data(frame), i));
 	}
 }
+
+void mmu_table_told(struct gondola_vcpu *vcpu, gfn_t gfn, unsigned int offset)
+{
+	struct gondola_shadow_page *sp;
+
+	mmu_for_each_table(vcpu->vm, gfn, sp)
+		sp->writes = 0;
+	mmu_table_written(vcpu, gfn, offset, sizeof(u64));
+}

@@ -86,7 +86,8 @@ bool mmu_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights)
 	bool user_page = rights & PT_U;
 
 	if (access & PFEC_U) {
-		if (!user_page || ((access & PFEC_W) && !(rights & PT_W)))
+		if (!user_page ||
+		    ((access & PFEC_W) && !(rights & PT_W) && !vcpu->mmu.may_write_all))
 			return false;
 		return !((access & PFEC_I) && (rights & PT_NX));
 	}
@@ -209,7 +210,7 @@ static enum mmu_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, u32 
 			w->error = mmu_fault_code(vcpu, access, PFEC_P | PFEC_RSVD);
 			return WALK_FAULT;
 		}
-		rights = mmu_combine_rights(rights, gpte);
+		rights = mmu_combine_rights(rights, mmu_granted(vcpu->mmu.role, gpte));
 		if (level == 1 || large) {
 			w->leaf = level;
 			w->gfn = leaf_gfn(vcpu, gva, level, gpte);

@@ -61,7 +61,7 @@ static void clock_scale(u32 khz, u32 *mul, s8 *shift)
 	*mul = (u32)div64_u64(ns << 32, hz);
 }
 
-static u64 clock_ns(struct gondola_vcpu *vcpu)
+u64 gondola_pv_clock_ns(struct gondola_vcpu *vcpu)
 {
 	u64 tsc = gondola_guest_tsc(vcpu);
 	u32 mul;
@@ -93,16 +93,22 @@ static int publish(struct gondola_vcpu *vcpu, gpa_t gpa, void *record, unsigned 
 	return ret && ret != -EAGAIN ? -EINVAL : ret;
 }
 
-static int set_system_time(struct gondola_vcpu *vcpu, u64 value)
+int gondola_pv_write_time(struct gondola_vcpu *vcpu, gpa_t gpa)
 {
 	struct time_info info = { .flags = CLOCK_TSC_STABLE };
+
+	clock_scale(gondola_guest_tsc_khz(vcpu->vm), &info.tsc_to_system_mul, &info.tsc_shift);
+	return publish(vcpu, gpa, &info, sizeof(info));
+}
+
+static int set_system_time(struct gondola_vcpu *vcpu, u64 value)
+{
 	int err;
 
 	if (value & SYSTEM_TIME_FIXED)
 		return -EINVAL;
 	if (value & SYSTEM_TIME_ENABLE) {
-		clock_scale(gondola_guest_tsc_khz(vcpu->vm), &info.tsc_to_system_mul, &info.tsc_shift);
-		err = publish(vcpu, value & ~SYSTEM_TIME_ENABLE, &info, sizeof(info));
+		err = gondola_pv_write_time(vcpu, value & ~SYSTEM_TIME_ENABLE);
 		if (err)
 			return err;
 	}
@@ -113,7 +119,7 @@ static int set_system_time(struct gondola_vcpu *vcpu, u64 value)
 static int set_wall_clock(struct gondola_vcpu *vcpu, u64 value)
 {
 	struct wall_clock wall = {};
-	u64 zero = ktime_get_real_ns() - clock_ns(vcpu);
+	u64 zero = ktime_get_real_ns() - gondola_pv_clock_ns(vcpu);
 	u32 nsec;
 	int err;
 

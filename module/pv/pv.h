@@ -28,6 +28,11 @@ int gondola_pv_scheduled(struct gondola_vcpu *vcpu);
 /** gondola_pv_descheduled() - the thread stops; only while steal time is on; preemption may be off */
 void gondola_pv_descheduled(struct gondola_vcpu *vcpu);
 
+/** gondola_pv_clock_ns() - the time of the guest's paravirtual clock, in ns since its TSC was 0 */
+u64 gondola_pv_clock_ns(struct gondola_vcpu *vcpu);
+/** gondola_pv_write_time() - write the clock's 32 bytes at @gpa; 0, -EINVAL or -EAGAIN */
+int gondola_pv_write_time(struct gondola_vcpu *vcpu, gpa_t gpa);
+
 /** gondola_hypercall() - do the hypercall in the guest's registers; 0, or -EINVAL for #UD */
 int gondola_hypercall(struct gondola_vcpu *vcpu);
 
