@@ -267,6 +267,30 @@ TRACE_EVENT(gondola_vm,
 		  __entry->alive ? "created" : "destroyed")
 );
 
+/* A hypercall of a paravirtualized guest is complete: its number, the first arguments, the result. */
+TRACE_EVENT(gondola_xen_call,
+	TP_PROTO(u32 vm, u32 vcpu, u64 number, u64 arg0, u64 arg1, s64 result),
+	TP_ARGS(vm, vcpu, number, arg0, arg1, result),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, vcpu)
+		__field(u64, number)
+		__field(u64, arg0)
+		__field(u64, arg1)
+		__field(s64, result)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->vcpu = vcpu;
+		__entry->number = number;
+		__entry->arg0 = arg0;
+		__entry->arg1 = arg1;
+		__entry->result = result;
+	),
+	TP_printk("vm %u vcpu %u call %llu (0x%llx, 0x%llx) = %lld", __entry->vm, __entry->vcpu,
+		  __entry->number, __entry->arg0, __entry->arg1, __entry->result)
+);
+
 #endif /* GONDOLA_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

@@ -100,6 +100,11 @@ struct gondola_emul_ops {
 	void (*new_task)(struct gondola_emulator *e);
 	/* VMCALL or VMMCALL.  NULL: #UD. */
 	int (*hypercall)(struct gondola_emulator *e);
+	/*
+	 * SYSCALL: OK: it is the guest's own; else it is not executed, with this result.  NULL: it is
+	 * the guest's.
+	 */
+	int (*syscall)(struct gondola_emulator *e);
 	/* INVPCID of @type with its descriptor; NULL: #UD. */
 	int (*invpcid)(struct gondola_emulator *e, u64 type, u64 pcid, gva_t la);
 	/* XCR0, for XGETBV and XSETBV; NULL: #UD. */

@@ -45,6 +45,11 @@ int emul_op_syscall(struct gondola_emulator *e)
 	u16 cs;
 	int r;
 
+	if (e->ops->syscall) {
+		r = e->ops->syscall(e);
+		if (r)
+			return r;
+	}
 	r = get_msrs(e, index, msr, 4);
 	if (r)
 		return r;

@@ -360,7 +360,7 @@ static void prepare(struct assist *in)
 	struct gondola_vcpu *vcpu = in->vcpu;
 
 	in->emul.mode = mode_of(vcpu);
-	in->emul.cpl = vcpu->engine->cpl(vcpu);
+	in->emul.cpl = in->privileged ? 0 : vcpu->engine->cpl(vcpu);
 	in->delivering = false;
 	in->switched = false;
 	in->rflags = vcpu->regs.rflags;
@@ -430,8 +430,10 @@ static int emulate(struct assist *in, int *result)
 	*result = gondola_emulate(&in->emul);
 	if (unlikely(*result == GONDOLA_EMUL_UNKNOWN) && !vcpu->fpu && !in->nr_writes)
 		*result = emulate_with_fpu(in);
-	if (*result != GONDOLA_EMUL_USER)
+	if (*result != GONDOLA_EMUL_USER) {
 		in->nr_reads = 0;
+		in->privileged = false;
+	}
 	switch (*result) {
 	case GONDOLA_EMUL_OK:
 		if (unlikely((in->rflags | vcpu->regs.rflags) & RFL_TF) &&
@@ -472,6 +474,49 @@ int assist_emulate(struct gondola_vcpu *vcpu)
 	/* A program must not end its guest: an unknown instruction is undefined there. */
 	run_queue_exception(vcpu, VEC_UD, false, 0);
 	return RUN_REENTER;
+}
+
+/* Reads of control registers all, writes of those that change nothing but the guest's own view. */
+static bool is_privileged_for_ring3(const struct gondola_insn *insn)
+{
+	unsigned int reg = (insn->modrm >> 3 & 7) | (insn->rex & 4) << 1;
+
+	switch (RUN_OPCODE(insn->opcode_map, insn->opcode)) {
+	case RUN_OPCODE(1, 0xfa): case RUN_OPCODE(1, 0xfb):	/* CLI, STI */
+	case RUN_OPCODE(2, 0x06):				/* CLTS */
+	case RUN_OPCODE(2, 0x08): case RUN_OPCODE(2, 0x09):	/* INVD, WBINVD */
+	case RUN_OPCODE(2, 0x20): case RUN_OPCODE(2, 0x21): case RUN_OPCODE(2, 0x23):
+	case RUN_OPCODE(2, 0x30): case RUN_OPCODE(2, 0x32):	/* WRMSR, RDMSR */
+	case RUN_OPCODE(1, 0x6c) ... RUN_OPCODE(1, 0x6f):	/* INS, OUTS */
+	case RUN_OPCODE(1, 0xe4) ... RUN_OPCODE(1, 0xe7):	/* IN, OUT */
+	case RUN_OPCODE(1, 0xec) ... RUN_OPCODE(1, 0xef):
+		return true;
+	case RUN_OPCODE(2, 0x22):
+		return reg == 2 || reg == 4;
+	}
+	return false;
+}
+
+int assist_emulate_privileged(struct gondola_vcpu *vcpu)
+{
+	struct assist *in = to_assist(vcpu->emulator);
+	int result;
+
+	prepare(in);
+	result = gondola_parse(&in->emul);
+	if (result == GONDOLA_EMUL_USER)
+		return -EAGAIN;
+	if (result || !is_privileged_for_ring3(&in->emul.own)) {
+		run_queue_exception(vcpu, VEC_GP, true, 0);
+		return RUN_REENTER;
+	}
+	/* IF is the kernel's mask of events, which it sets itself. */
+	if (in->emul.own.opcode_map == 1 && (in->emul.own.opcode & ~1) == 0xfa) {
+		run_skip(vcpu, in->emul.own.len);
+		return RUN_REENTER;
+	}
+	in->privileged = true;
+	return emulate(in, &result);
 }
 
 int assist_emulate_known(struct gondola_vcpu *vcpu)
@@ -598,6 +643,7 @@ int assist_complete_user_exit(struct gondola_vcpu *vcpu)
 	/* Another state was set meanwhile, so nothing waits for the answer. */
 	if (vcpu->regs.rip != in->rip) {
 		in->nr_reads = 0;
+		in->privileged = false;
 		return RUN_REENTER;
 	}
 	switch (pending) {

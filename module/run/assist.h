@@ -39,6 +39,7 @@ struct assist_fragment {
  * @pending: enum assist_pending
  * @rip: of the instruction that waits; the answer is dropped if RIP is another by then
  * @rflags: before the instruction
+ * @privileged: the instruction is executed as in ring 0
  * @delivering: it delivers an event, whose tables and stack must not lie on a device
  * @in: port input
  * @in.answered: @in.data has @in.count items, of which @in.taken are used
@@ -59,6 +60,7 @@ struct assist {
 	struct gondola_emulator emul;
 	struct gondola_vcpu *vcpu;
 	u8 pending;
+	bool privileged;
 	bool delivering;
 	u64 rip;
 	u64 rflags;

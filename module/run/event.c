@@ -55,8 +55,12 @@ static noinline void pick(struct gondola_vcpu *vcpu, bool interrupt)
 
 bool run_pick_event(struct gondola_vcpu *vcpu)
 {
-	bool interrupt = gondola_irq_pending(vcpu);
+	bool interrupt;
 
+	/* It takes its events otherwise: gondola_xen_prepare(). */
+	if (unlikely(vcpu->xen))
+		return false;
+	interrupt = gondola_irq_pending(vcpu);
 	if (likely(!interrupt && !vcpu->nmi_pending) || vcpu->event.kind != GONDOLA_EVENT_NONE ||
 	    !(vcpu->nmi_pending || takes_interrupts(vcpu)))
 		return interrupt;

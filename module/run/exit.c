@@ -13,6 +13,7 @@
 #include "trace.h"
 #include "vcpu.h"
 #include "x86/control.h"
+#include "xen/guest.h"
 
 static int raise(struct gondola_vcpu *vcpu, u8 vector)
 {
@@ -52,6 +53,32 @@ static int fault_in_delivery(struct gondola_vcpu *vcpu, enum gondola_access_resu
 	return RUN_REENTER;
 }
 
+/*
+ * A paravirtualized kernel also writes its leaf tables directly, though it has made them read-only, and
+ * expects the monitor to complete it.
+ */
+static bool writes_own_table(struct gondola_vcpu *vcpu, const struct gondola_exit *exit,
+			     struct gondola_access *access)
+{
+	struct gondola_access there;
+
+	if (!(exit->pf.error & PFEC_W) || (access->error & (PFEC_P | PFEC_RSVD)) != PFEC_P ||
+	    gondola_mmu_translate(vcpu, exit->pf.gva, PFEC_U, &there) != GONDOLA_ACCESS_OK)
+		return false;
+	access->gpa = there.gpa;
+	return gondola_xen_writes_table(vcpu, there.gpa);
+}
+
+static int xen_write_table(struct gondola_vcpu *vcpu, gpa_t gpa)
+{
+	int next;
+
+	vcpu->mmu.may_write_all = true;
+	next = assist_emulate_table_write(vcpu, gpa);
+	vcpu->mmu.may_write_all = false;
+	return next;
+}
+
 static int handle_page_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	struct gondola_access access;
@@ -64,6 +91,8 @@ static int handle_page_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 	case GONDOLA_ACCESS_OK:
 		return RUN_REENTER;
 	case GONDOLA_ACCESS_FAULT:
+		if (unlikely(vcpu->xen) && writes_own_table(vcpu, exit, &access))
+			return xen_write_table(vcpu, access.gpa);
 		run_queue_page_fault(vcpu, exit->pf.gva, access.error);
 		return RUN_REENTER;
 	case GONDOLA_ACCESS_INTERPRET:
@@ -229,7 +258,8 @@ static int handle_cpuid(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 	u32 eax = (u32)vcpu->regs.gpr[R_RAX], ecx = (u32)vcpu->regs.gpr[R_RCX];
 	u32 ebx, edx;
 
-	gondola_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
+	if (likely(!vcpu->xen) || !gondola_xen_cpuid(vcpu, &eax, &ebx, &ecx, &edx))
+		gondola_cpuid(vcpu, &eax, &ebx, &ecx, &edx);
 	vcpu->regs.gpr[R_RAX] = eax;
 	vcpu->regs.gpr[R_RBX] = ebx;
 	vcpu->regs.gpr[R_RCX] = ecx;
@@ -286,6 +316,57 @@ static int handle_undefined_syscall(struct gondola_vcpu *vcpu)
 	return len ? assist_emulate(vcpu) : raise(vcpu, VEC_UD);
 }
 
+/* INT is complete, with an exception of its vector. */
+static int complete_int(struct gondola_vcpu *vcpu, u8 vector)
+{
+	static const u16 by_int[] = { RUN_OPCODE(1, 0xcd), RUN_OPCODE(1, 0xcc), RUN_OPCODE(1, 0xce) };
+	int i, next;
+	u8 len;
+
+	for (i = 0; i < ARRAY_SIZE(by_int); i++) {
+		next = assist_measure(vcpu, by_int[i], &len);
+		if (next != RUN_REENTER || vcpu->event.kind != GONDOLA_EVENT_NONE)
+			return next;
+		if (!len)
+			continue;
+		vcpu->regs.rip += len;
+		run_queue_exception(vcpu, vector, false, 0);
+		return RUN_REENTER;
+	}
+	return raise(vcpu, VEC_GP);
+}
+
+/*
+ * What a paravirtualized kernel cannot do in ring 3, and has no hypercall for, is done for it: some
+ * privileged instructions, CPUID by its prefix, and INT by its table of traps.
+ */
+static bool xen_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit, int *next)
+{
+	u8 vector = exit->exception.vector;
+	int trap;
+
+	switch (vector) {
+	case VEC_UD:
+		*next = gondola_xen_cpuid_prefix(vcpu);
+		if (*next <= 0)
+			return *next;
+		exit->insn_len = 7;
+		*next = handle_cpuid(vcpu, exit);
+		return true;
+	case VEC_GP:
+		trap = gondola_xen_trap_by_int(vcpu, vector, exit->exception.error);
+		if (trap >= 0) {
+			*next = complete_int(vcpu, trap);
+			return true;
+		}
+		if (exit->exception.error || !gondola_xen_in_kernel(vcpu))
+			return false;
+		*next = assist_emulate_privileged(vcpu);
+		return true;
+	}
+	return false;
+}
+
 /* Give the guest the exception that was intercepted. */
 static int handle_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
@@ -296,6 +377,10 @@ static int handle_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 		.error = exit->exception.error,
 	};
 
+	int next;
+
+	if (unlikely(vcpu->xen) && xen_exception(vcpu, exit, &next))
+		return next;
 	switch (event.vector) {
 	case VEC_UD:
 		if (unlikely(exit->exception.syscall) && vcpu->event.kind == GONDOLA_EVENT_NONE)
@@ -370,6 +455,11 @@ static int handle_interpret(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 	return assist_emulate(vcpu);
 }
 
+static int handle_guest_syscall(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
+{
+	return gondola_xen_syscall(vcpu, exit->insn_len);
+}
+
 static int (*const handlers[])(struct gondola_vcpu *vcpu, struct gondola_exit *exit) = {
 	[GONDOLA_REASON_UNKNOWN] = handle_unknown,
 	[GONDOLA_REASON_HOST_INTERRUPT] = handle_nothing,
@@ -401,6 +491,7 @@ static int (*const handlers[])(struct gondola_vcpu *vcpu, struct gondola_exit *e
 	[GONDOLA_REASON_CACHE] = handle_cache,
 	[GONDOLA_REASON_ENTRY_FAILED] = handle_entry_failed,
 	[GONDOLA_REASON_INTERPRET] = handle_interpret,
+	[GONDOLA_REASON_SYSCALL] = handle_guest_syscall,
 };
 static_assert(ARRAY_SIZE(handlers) == GONDOLA_REASON_COUNT);
 

@@ -32,6 +32,12 @@ int assist_emulate(struct gondola_vcpu *vcpu);
 /** assist_emulate_known() - the same, but RUN_REENTER if the instruction is unknown */
 int assist_emulate_known(struct gondola_vcpu *vcpu);
 /**
+ * assist_emulate_privileged() - emulate a privileged instruction for a kernel that runs in ring 3
+ *
+ * Only those that touch MSRs, ports, debug registers, CR0, CR2 and CR4, and caches; else #GP.
+ */
+int assist_emulate_privileged(struct gondola_vcpu *vcpu);
+/**
  * assist_emulate_table_write() - the same, for a write to a shadowed table at @gpa
  *
  * If the instruction is unknown, the shadow of the table is zapped and the guest writes by itself.

@@ -13,6 +13,7 @@
 #include "trace.h"
 #include "vcpu.h"
 #include "host/vcpu_host.h"
+#include "xen/guest.h"
 
 /* Requests that wake a halted vCPU.  Others wait for its next entry. */
 #define WAKING		(BIT(GONDOLA_REQ_EVENT) | BIT(GONDOLA_REQ_NMI) | BIT(GONDOLA_REQ_TIMER) | \
@@ -55,7 +56,7 @@ static void handle_requests(struct gondola_vcpu *vcpu)
 	if (gondola_take_request(vcpu, GONDOLA_REQ_NMI))
 		vcpu->nmi_pending = gondola_nmi_latch(vcpu->nmi_pending, run_nmi_blocked(vcpu));
 	if (gondola_take_request(vcpu, GONDOLA_REQ_TIMER))
-		gondola_lapic_timer_fired(vcpu);
+		vcpu->xen ? gondola_xen_timer_fired(vcpu) : gondola_lapic_timer_fired(vcpu);
 	if (gondola_take_request(vcpu, GONDOLA_REQ_TSC)) {
 		vcpu->engine->set_tsc_offset(vcpu);
 		gondola_lapic_rearm(vcpu);
@@ -73,6 +74,8 @@ static bool nmi_wakes(struct gondola_vcpu *vcpu)
 /* Does an event end HLT?  Only a request does while the vCPU waits for a start-up IPI. */
 static bool event_wakes(struct gondola_vcpu *vcpu)
 {
+	if (unlikely(vcpu->xen))
+		return gondola_xen_wakes(vcpu);
 	if (gondola_lapic_waiting(vcpu))
 		return false;
 	if (unlikely(READ_ONCE(vcpu->unhalted)) && xchg(&vcpu->unhalted, false))
@@ -154,6 +157,11 @@ static int prepare(struct gondola_vcpu *vcpu)
 	}
 	if (unlikely(vcpu->vm->dead))
 		return -EIO;
+	if (unlikely(vcpu->xen)) {
+		err = gondola_xen_prepare(vcpu);
+		if (err != RUN_REENTER)
+			return err;
+	}
 	err = gondola_mmu_load(vcpu);
 	if (unlikely(err))
 		return err;

@@ -74,7 +74,7 @@ out:
 static const struct ioctl_row calls[] = {
 	{ GONDOLA_GET_API_VERSION, 0, IOCTL_UNLOCKED, api_version },
 	{ GONDOLA_PREFLIGHT, 0, IOCTL_UNLOCKED, preflight },
-	{ GONDOLA_CREATE_VM, 0, IOCTL_UNLOCKED, create_vm },
+	{ GONDOLA_CREATE_VM, GONDOLA_VM_XEN, IOCTL_UNLOCKED, create_vm },
 	{ GONDOLA_GET_SUPPORTED_CPUID, 0, IOCTL_UNLOCKED, supported_cpuid },
 };
 

@@ -12,3 +12,7 @@ bool gondola_vcpu_yield_to(struct gondola_vcpu *vcpu)
 
 MODULE_DESCRIPTION("gondola's core under test");
 MODULE_LICENSE("GPL");
+
+void gondola_vcpu_spins(struct gondola_vcpu *vcpu)
+{
+}

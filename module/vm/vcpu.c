@@ -19,6 +19,7 @@
 #include "vcpu.h"
 #include "host/vcpu_host.h"
 #include "x86/control.h"
+#include "xen/guest.h"
 
 static_assert(sizeof(struct gondola_run) <= GONDOLA_RUN_IO_OFFSET);
 static_assert(GONDOLA_REASON_COUNT <= GONDOLA_MAX_REASONS);
@@ -360,6 +361,9 @@ static int vcpu_init(struct gondola_vcpu *vcpu)
 
 	if (err)
 		return err;
+	err = gondola_xen_vcpu_create(vcpu);
+	if (err)
+		goto no_xen;
 	err = gondola_mmu_init_vcpu(vcpu);
 	if (err)
 		goto no_mmu;
@@ -384,6 +388,8 @@ no_emulator:
 no_lapic:
 	gondola_mmu_destroy_vcpu(vcpu);
 no_mmu:
+	gondola_xen_vcpu_destroy(vcpu);
+no_xen:
 	gondola_vcpu_fpu_destroy(vcpu);
 	return err;
 }
@@ -391,6 +397,7 @@ no_mmu:
 void vcpu_destroy(struct gondola_vcpu *vcpu)
 {
 	/* Stop timers first, since they kick. */
+	gondola_xen_vcpu_destroy(vcpu);
 	gondola_lapic_destroy(vcpu);
 	/* After a shutdown there is no engine that could take the vCPU back. */
 	if (!gondola_host_begin()) {

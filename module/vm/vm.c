@@ -20,6 +20,7 @@
 #include "trace.h"
 #include "vcpu.h"
 #include "vm.h"
+#include "xen/guest.h"
 
 /* More than the records of any VM or vCPU need. */
 #define STATE_LIMIT	(1u << 20)
@@ -58,6 +59,7 @@ static void vm_free(struct kref *refs)
 	for (i = 0; i < GONDOLA_MAX_VCPUS; i++)
 		if (gone[i])
 			vcpu_destroy(gone[i]);
+	gondola_xen_destroy(vm);
 	gondola_mmu_destroy_vm(vm);
 	gondola_engine_put(vm->engine);
 	mmdrop(vm->mm);
@@ -401,6 +403,18 @@ static long get_shadows(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *
 	return 0;
 }
 
+static long set_xen(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+{
+	return gondola_xen_configure(vm, arg);
+}
+
+static long xen_raise(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+{
+	const struct gondola_xen_raise *args = arg;
+
+	return args->pad ? -EINVAL : gondola_xen_event(vm, args->port);
+}
+
 static const struct ioctl_row calls[] = {
 	{ GONDOLA_IRQ_LINE, 0, IOCTL_UNLOCKED, irq_line },
 	{ GONDOLA_SET_MEMORY,
@@ -418,6 +432,8 @@ static const struct ioctl_row calls[] = {
 	{ GONDOLA_NAME_DEVICE, 0, IOCTL_VM, name_device },
 	{ GONDOLA_HOLD_CLOCK, GONDOLA_HOLD, IOCTL_VM, hold_clock },
 	{ GONDOLA_GET_SHADOWS, 0, IOCTL_VM, get_shadows },
+	{ GONDOLA_SET_XEN, 0, IOCTL_VM, set_xen },
+	{ GONDOLA_XEN_RAISE, 0, IOCTL_UNLOCKED, xen_raise },
 	{ GONDOLA_GET_STATE, 0, IOCTL_UNLOCKED, vm_get_state },
 	{ GONDOLA_SET_STATE, 0, IOCTL_UNLOCKED, vm_set_state },
 };
@@ -462,6 +478,9 @@ int vm_create(const struct gondola_create_vm *args)
 	err = gondola_engine_get(args->engine, &vm->engine);
 	if (err)
 		goto no_engine;
+	err = args->flags & GONDOLA_VM_XEN ? gondola_xen_create(vm) : 0;
+	if (err)
+		goto no_mmu;
 	err = gondola_mmu_init_vm(vm, args->shadow_pages);
 	if (err)
 		goto no_mmu;
@@ -482,6 +501,7 @@ int vm_create(const struct gondola_create_vm *args)
 no_irqchip:
 	gondola_mmu_destroy_vm(vm);
 no_mmu:
+	gondola_xen_destroy(vm);
 	gondola_engine_put(vm->engine);
 no_engine:
 	kfree(vm);

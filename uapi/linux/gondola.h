@@ -90,7 +90,7 @@ struct gondola_preflight {
 /**
  * struct gondola_create_vm - GONDOLA_CREATE_VM: returns the VM's descriptor
  * @size: sizeof(struct gondola_create_vm)
- * @flags: must be 0
+ * @flags: GONDOLA_VM_*
  * @engine: enum gondola_engine_id
  * @shadow_pages: bound on shadow page tables in 4 KiB pages; 0 = the module's default
  *	(4096), else 64 … GONDOLA_MAX_SHADOW_PAGES; less counts as 64
@@ -99,7 +99,7 @@ struct gondola_preflight {
  * ENODEV: no usable engine, or not this one (ask GONDOLA_PREFLIGHT why).
  * EBUSY: the engine is in use by another hypervisor. EINVAL: bad argument.
  * E2BIG: @shadow_pages is beyond the limit.  EUSERS: the number of VMs has reached
- * the module's parameter max_vms.
+ * the module's parameter max_vms.  EOPNOTSUPP: the engine cannot carry the personality.
  */
 struct gondola_create_vm {
 	__u32 size;
@@ -108,6 +108,7 @@ struct gondola_create_vm {
 	__u32 shadow_pages;
 	char name[GONDOLA_NAME_LEN];
 };
+#define GONDOLA_VM_XEN		(1u << 0)	/* a paravirtualized guest of Xen's interface */
 
 /**
  * struct gondola_cpuid_entry - one CPUID leaf
@@ -400,6 +401,53 @@ struct gondola_hold_clock {
 };
 #define GONDOLA_HOLD		(1u << 0)
 
+/**
+ * struct gondola_xen_config - GONDOLA_SET_XEN: memory of a VM with GONDOLA_VM_XEN, before it runs
+ * @size: sizeof(struct gondola_xen_config)
+ * @flags: must be 0
+ * @pages: pages of memory that the guest is told
+ * @frames: frame numbers end here; at most 1 TiB
+ * @first_frame: the monitor's own pages begin here: the guest gets no table and no writable mapping
+ *	there, but of @shared_info
+ * @shared_info: frame of the page that all vCPUs share with the monitor
+ * @table: frame of the third-level table for entry 256 of each root: the monitor's part of the
+ *	address space, with the table from frames to pages at its beginning
+ * @windows: frame of the first-level table of the vCPUs' GDTs: 16 entries each, of which the module
+ *	writes 14
+ * @console_port: event channel of the console, which leads to the launcher; 0: there is none
+ * @store_port: likewise, of the store
+ *
+ * EBUSY: a vCPU has run; ENXIO: a VM without GONDOLA_VM_XEN; EINVAL: a number beyond its limit.
+ */
+struct gondola_xen_config {
+	__u32 size;
+	__u32 flags;
+	__u64 pages;
+	__u64 frames;
+	__u64 first_frame;
+	__u64 shared_info;
+	__u64 table;
+	__u64 windows;
+	__u32 console_port;
+	__u32 store_port;
+};
+
+/**
+ * struct gondola_xen_raise - GONDOLA_XEN_RAISE: raise an event channel of the launcher's
+ * @size: sizeof(struct gondola_xen_raise)
+ * @flags: must be 0
+ * @port: as in struct gondola_xen_config
+ * @pad: must be 0
+ *
+ * ENOENT: the guest has closed it.
+ */
+struct gondola_xen_raise {
+	__u32 size;
+	__u32 flags;
+	__u32 port;
+	__u32 pad;
+};
+
 /* ---- counting ------------------------------------------------------------ */
 
 /*
@@ -435,7 +483,8 @@ struct gondola_hold_clock {
 	X(UNDEFINED, "undefined_instruction")	\
 	X(CACHE, "cache_control")		\
 	X(ENTRY_FAILED, "entry_failed")		\
-	X(INTERPRET, "interpret")
+	X(INTERPRET, "interpret")		\
+	X(SYSCALL, "syscall")
 
 enum gondola_reason {
 #define X(symbol, name) GONDOLA_REASON_##symbol,
@@ -536,6 +585,7 @@ struct gondola_debug {
  * @GONDOLA_EXIT_EMULATION: an instruction that gondola cannot emulate: @emulation
  * @GONDOLA_EXIT_MEMORY: guest memory that the launcher must make present: @memory
  * @GONDOLA_EXIT_DEBUG: what GONDOLA_SET_DEBUG asked for: @debug
+ * @GONDOLA_EXIT_XEN: a paravirtualized guest tells the launcher something: @xen
  *
  * 9 is reserved: earlier versions used it.
  */
@@ -551,6 +601,33 @@ enum gondola_user_exit {
 	GONDOLA_EXIT_MEMORY = 8,
 	/* 9 is reserved. */
 	GONDOLA_EXIT_DEBUG = 10,
+	GONDOLA_EXIT_XEN = 11,
+};
+
+/**
+ * enum gondola_xen_exit - what a paravirtualized guest tells (the run page's @xen.op)
+ * @GONDOLA_XEN_CONSOLE: words for the console: @xen.value bytes at GONDOLA_RUN_IO_OFFSET of the page
+ * @GONDOLA_XEN_SHUTDOWN: it ends; @xen.value: enum gondola_xen_shutdown
+ * @GONDOLA_XEN_EVENT: it has raised the launcher's port @xen.value
+ */
+enum gondola_xen_exit {
+	GONDOLA_XEN_CONSOLE = 0,
+	GONDOLA_XEN_SHUTDOWN = 1,
+	GONDOLA_XEN_EVENT = 2,
+};
+
+/**
+ * enum gondola_xen_shutdown - why a paravirtualized guest ends
+ * @GONDOLA_XEN_POWEROFF: it has powered off
+ * @GONDOLA_XEN_REBOOT: it wants to begin anew
+ * @GONDOLA_XEN_SUSPEND: it has made itself ready to be suspended
+ * @GONDOLA_XEN_CRASH: its kernel has failed
+ */
+enum gondola_xen_shutdown {
+	GONDOLA_XEN_POWEROFF = 0,
+	GONDOLA_XEN_REBOOT = 1,
+	GONDOLA_XEN_SUSPEND = 2,
+	GONDOLA_XEN_CRASH = 3,
 };
 
 /**
@@ -593,6 +670,9 @@ enum gondola_user_exit {
  * @debug: GONDOLA_EXIT_DEBUG
  * @debug.why: the flag of GONDOLA_DEBUG_* that caused it
  * @debug.dr6: of HARDWARE: bit n for breakpoint n, else 0
+ * @xen: GONDOLA_EXIT_XEN
+ * @xen.op: enum gondola_xen_exit
+ * @xen.value: see there
  * @room: the union's size, fixed
  *
  * The launcher owns the page between two calls of GONDOLA_RUN, the module
@@ -643,6 +723,10 @@ struct gondola_run {
 			__u32 why;
 			__u32 dr6;
 		} debug;
+		struct {
+			__u32 op;
+			__u32 value;
+		} xen;
 		__u8 room[256];
 	};
 };
@@ -672,6 +756,8 @@ struct gondola_run {
 #define GONDOLA_NAME_DEVICE		_IOW(GONDOLA_IOC, 0x2a, struct gondola_name_device)
 #define GONDOLA_CLEAR_DIRTY		_IOW(GONDOLA_IOC, 0x2b, struct gondola_dirty_log)
 #define GONDOLA_GET_SHADOWS		_IOWR(GONDOLA_IOC, 0x2c, struct gondola_shadows)
+#define GONDOLA_SET_XEN			_IOW(GONDOLA_IOC, 0x2d, struct gondola_xen_config)
+#define GONDOLA_XEN_RAISE		_IOW(GONDOLA_IOC, 0x2e, struct gondola_xen_raise)
 
 /*
  * vCPU.  GONDOLA_RUN returns 0 if the run page says why the guest exited, or

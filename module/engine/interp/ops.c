@@ -266,6 +266,12 @@ static int op_hypercall(struct gondola_emulator *e)
 	return leave_whole(e, GONDOLA_REASON_HYPERCALL);
 }
 
+/* A paravirtualized guest has no SYSCALL of its own: its monitor answers. */
+static int op_syscall(struct gondola_emulator *e)
+{
+	return to_interp_vcpu(e)->vcpu->xen ? leave_whole(e, GONDOLA_REASON_SYSCALL) : GONDOLA_EMUL_OK;
+}
+
 /* ---- registers --------------------------------------------------------------- */
 
 static void op_get_segment(struct gondola_emulator *e, enum gondola_seg seg,
@@ -387,6 +393,7 @@ const struct gondola_emul_ops interp_ops = {
 	.set_xmm = op_set_xmm,
 	.iret = op_iret,
 	.hypercall = op_hypercall,
+	.syscall = op_syscall,
 	.fpu_begin = op_fpu_begin,
 	.fpu_end = op_fpu_end,
 };

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page tables and memory.  A frame's number is the same to guest and monitor, so entries are written as
+ * the guest gives them.  The shadow tables make it safe, as for any guest.  What is validated here is
+ * what the interface promises: a guest that breaks its rules is told so.
+ */
+#include <linux/minmax.h>
+#include "internal.h"
+#include "x86/control.h"
+
+#define MAX_LIST	65536u
+/* The entry of a root that leads to the monitor's part. */
+#define RESERVED_ENTRY	256u
+#define TABLE_BITS	(PT_P | PT_W | PT_U | PT_A)
+/* Beside the entry of the root: where the table of M2P lies in the address space, and how long it is. */
+#define M2P_START	0xffff800000000000ull
+#define E820_RAM	1u
+
+static bool frame_exists(const struct gondola_xen *xen, u64 frame)
+{
+	return frame < xen->config.frames;
+}
+
+static bool is_table(struct gondola_xen *xen, u64 frame)
+{
+	return xa_load(&xen->pins, frame);
+}
+
+static unsigned int pinned_level(struct gondola_xen *xen, u64 frame)
+{
+	void *entry = xa_load(&xen->pins, frame);
+
+	return entry ? xa_to_value(entry) : 0;
+}
+
+/* May an entry of a pinned table of @level be this? */
+static bool may_map(struct gondola_xen *xen, unsigned int level, u64 entry)
+{
+	u64 frame = (entry & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
+
+	if (!(entry & PT_P))
+		return true;
+	if (!frame_exists(xen, frame) || (level > 1 && entry & PT_PS))
+		return false;
+	if (level > 1 || !(entry & PT_W))
+		return true;
+	/* Tables are written by hypercalls, and the monitor's pages not at all. */
+	return !is_table(xen, frame) &&
+	       (frame < xen->config.first_frame || frame == xen->config.shared_info);
+}
+
+/* ---- entries -------------------------------------------------------------------------------- */
+
+static s64 write_entry(struct gondola_vcpu *vcpu, gpa_t at, u64 value, u64 keep)
+{
+	struct gondola_xen *xen = vcpu->vm->xen;
+	unsigned int level = pinned_level(xen, at >> GONDOLA_PAGE_SHIFT);
+	int err;
+
+	if (at % sizeof(u64))
+		return -XEN_EINVAL;
+	if (level && !may_map(xen, level, value))
+		return -XEN_EINVAL;
+	err = gondola_mmu_write_entry(vcpu, at, value, keep);
+	if (err == -EAGAIN)
+		return XEN_AGAIN;
+	return err ? -XEN_EINVAL : 0;
+}
+
+static s64 update_one(struct gondola_vcpu *vcpu, const struct xen_mmu_update *update)
+{
+	gpa_t at = update->ptr & ~7ull;
+
+	switch (update->ptr & 3) {
+	case XEN_MMU_NORMAL:
+		return write_entry(vcpu, at, update->value, 0);
+	case XEN_MMU_KEEP_AD:
+		return write_entry(vcpu, at, update->value, PT_A | PT_D);
+	case XEN_MMU_MACHPHYS:
+		/* The table of M2P is fixed: the guest can only say what it holds. */
+		return frame_exists(vcpu->vm->xen, at >> GONDOLA_PAGE_SHIFT) ? 0 : -XEN_EINVAL;
+	}
+	return -XEN_ENOSYS;
+}
+
+/* How many entries of a list were done is told where the guest asks for it. */
+static s64 tell_done(struct gondola_vcpu *vcpu, u64 at, u32 done)
+{
+	s64 r = at ? xen_copy_out(vcpu, at, &done, sizeof(done)) : 0;
+
+	/* It is known later, too: the cursor stays. */
+	return r;
+}
+
+/* arg: list, count, where to say how many were done, domain */
+s64 xen_mmu_update(struct gondola_vcpu *vcpu, const u64 *arg)
+{
+	u32 *cursor = &vcpu->xen->nested;
+	struct xen_mmu_update update;
+	s64 r = 0, told;
+
+	if (arg[3] != XEN_DOMID_SELF)
+		return -XEN_EPERM;
+	if (arg[1] > MAX_LIST)
+		return -XEN_EINVAL;
+	for (; *cursor < arg[1]; ++*cursor) {
+		r = xen_copy_in(vcpu, &update, arg[0] + *cursor * sizeof(update), sizeof(update));
+		if (!r)
+			r = update_one(vcpu, &update);
+		if (r == XEN_AGAIN)
+			return r;
+		if (r)
+			break;
+	}
+	told = tell_done(vcpu, arg[2], *cursor);
+	return told ?: r;
+}
+
+/* Find the guest's entry of the smallest page for @gva.  0, XEN_AGAIN, or -XEN_EINVAL: there is none. */
+static s64 find_entry(struct gondola_vcpu *vcpu, u64 gva, gpa_t *at)
+{
+	u64 table = vcpu->cr3 & PT_ADDR, entry;
+	unsigned int level;
+	int err;
+
+	for (level = 4;; level--) {
+		*at = table + (gva >> (12 + 9 * (level - 1)) & 511) * sizeof(u64);
+		if (level == 1)
+			return 0;
+		err = gondola_gpa_read(vcpu, *at, &entry, sizeof(entry));
+		if (err)
+			return err == -EAGAIN ? XEN_AGAIN : -XEN_EINVAL;
+		if (!(entry & PT_P) || entry & PT_PS)
+			return -XEN_EINVAL;
+		table = entry & PT_ADDR;
+	}
+}
+
+/* The other vCPUs drop what they know of the tables, too. */
+static void flush_all(struct gondola_vcpu *vcpu)
+{
+	gondola_mmu_flush_guest(vcpu);
+	gondola_mmu_flush_others(vcpu);
+}
+
+static void flush(struct gondola_vcpu *vcpu, u64 kind, u64 gva, bool everywhere)
+{
+	if (kind != XEN_UVM_FLUSH && kind != XEN_UVM_INVLPG)
+		return;
+	if (everywhere)
+		flush_all(vcpu);
+	else if (kind == XEN_UVM_INVLPG)
+		gondola_mmu_invlpg(vcpu, gva);
+	else
+		gondola_mmu_flush_guest(vcpu);
+}
+
+/* arg: address, entry, flags: how to flush, and whose translations */
+s64 xen_update_va_mapping(struct gondola_vcpu *vcpu, const u64 *arg)
+{
+	gpa_t at;
+	s64 r = find_entry(vcpu, arg[0], &at);
+
+	if (!r)
+		r = write_entry(vcpu, at, arg[1], 0);
+	if (!r)
+		flush(vcpu, arg[2] & XEN_UVM_KIND, arg[0], arg[2] & ~(u64)XEN_UVM_KIND);
+	return r;
+}
+
+/* ---- tables ----------------------------------------------------------------------------------- */
+
+int xen_complete_root(struct gondola_vcpu *vcpu, gfn_t root)
+{
+	gpa_t at = (root << GONDOLA_PAGE_SHIFT) + RESERVED_ENTRY * sizeof(u64);
+	u64 entry = (vcpu->vm->xen->config.table << GONDOLA_PAGE_SHIFT) | TABLE_BITS, now;
+	int err;
+
+	if (!frame_exists(vcpu->vm->xen, root))
+		return -EINVAL;
+	err = gondola_gpa_read(vcpu, at, &now, sizeof(now));
+	if (!err && now != entry)
+		err = gondola_mmu_write_entry(vcpu, at, entry, 0);
+	return err && err != -EAGAIN ? -EINVAL : err;
+}
+
+static s64 root_result(int err)
+{
+	if (!err)
+		return 0;
+	return err == -EAGAIN ? XEN_AGAIN : -XEN_EINVAL;
+}
+
+static s64 pin(struct gondola_vcpu *vcpu, u64 frame, unsigned int level)
+{
+	struct gondola_xen *xen = vcpu->vm->xen;
+	u64 entries[64];
+	unsigned int i, j;
+	int err;
+
+	if (!frame_exists(xen, frame) || frame >= xen->config.first_frame || is_table(xen, frame))
+		return -XEN_EINVAL;
+	for (i = 0; i < GONDOLA_PAGE_SIZE; i += sizeof(entries)) {
+		err = gondola_gpa_read(vcpu, (frame << GONDOLA_PAGE_SHIFT) + i, entries, sizeof(entries));
+		if (err)
+			return root_result(err);
+		for (j = 0; j < ARRAY_SIZE(entries); j++)
+			if (!may_map(xen, level, entries[j]))
+				return -XEN_EINVAL;
+	}
+	if (level == 4) {
+		err = xen_complete_root(vcpu, frame);
+		if (err)
+			return root_result(err);
+	}
+	return xa_is_err(xa_store(&xen->pins, frame, xa_mk_value(level), GFP_KERNEL_ACCOUNT)) ?
+	       -XEN_ENOSPC : 0;
+}
+
+static s64 unpin(struct gondola_vcpu *vcpu, u64 frame)
+{
+	return xa_erase(&vcpu->vm->xen->pins, frame) ? 0 : -XEN_EINVAL;
+}
+
+static s64 new_base(struct gondola_vcpu *vcpu, u64 frame)
+{
+	int err = xen_complete_root(vcpu, frame);
+
+	if (err)
+		return root_result(err);
+	vcpu->cr3 = frame << GONDOLA_PAGE_SHIFT;
+	gondola_mmu_cr3_written(vcpu, true);
+	return 0;
+}
+
+/* Frame 0: no program runs until there is another. */
+static s64 new_user_base(struct gondola_vcpu *vcpu, u64 frame)
+{
+	int err = frame ? xen_complete_root(vcpu, frame) : 0;
+
+	if (err)
+		return root_result(err);
+	vcpu->xen->user_cr3 = frame << GONDOLA_PAGE_SHIFT;
+	vcpu->xen->user_changed = true;
+	return 0;
+}
+
+static s64 extended(struct gondola_vcpu *vcpu, const struct xen_mmuext *ext)
+{
+	switch (ext->op) {
+	case XEN_PIN_L1:
+	case XEN_PIN_L2:
+	case XEN_PIN_L3:
+	case XEN_PIN_L4:
+		return pin(vcpu, ext->arg1, ext->op - XEN_PIN_L1 + 1);
+	case XEN_UNPIN:
+		return unpin(vcpu, ext->arg1);
+	case XEN_NEW_BASE:
+		return new_base(vcpu, ext->arg1);
+	case XEN_NEW_USER_BASE:
+		return new_user_base(vcpu, ext->arg1);
+	case XEN_FLUSH_LOCAL:
+		gondola_mmu_flush_guest(vcpu);
+		return 0;
+	case XEN_INVLPG_LOCAL:
+		gondola_mmu_invlpg(vcpu, ext->arg1);
+		return 0;
+	case XEN_FLUSH_MULTI:
+	case XEN_INVLPG_MULTI:
+	case XEN_FLUSH_ALL:
+	case XEN_INVLPG_ALL:
+		flush_all(vcpu);
+		return 0;
+	case XEN_FLUSH_CACHE:
+		return 0;	/* no device bypasses the caches */
+	case XEN_SET_LDT:
+		return ext->arg2 ? -XEN_ENOSYS : 0;
+	}
+	return -XEN_ENOSYS;
+}
+
+/* arg: list, count, where to say how many were done, domain */
+s64 xen_mmuext_op(struct gondola_vcpu *vcpu, const u64 *arg)
+{
+	u32 *cursor = &vcpu->xen->nested;
+	struct xen_mmuext ext;
+	s64 r = 0, told;
+
+	if (arg[3] != XEN_DOMID_SELF)
+		return -XEN_EPERM;
+	if (arg[1] > MAX_LIST)
+		return -XEN_EINVAL;
+	for (; *cursor < arg[1]; ++*cursor) {
+		r = xen_copy_in(vcpu, &ext, arg[0] + *cursor * sizeof(ext), sizeof(ext));
+		if (!r)
+			r = extended(vcpu, &ext);
+		if (r == XEN_AGAIN)
+			return r;
+		if (r)
+			break;
+	}
+	told = tell_done(vcpu, arg[2], *cursor);
+	return told ?: r;
+}
+
+bool gondola_xen_writes_table(struct gondola_vcpu *vcpu, gpa_t gpa)
+{
+	return vcpu->xen->in_kernel &&
+	       pinned_level(vcpu->vm->xen, gpa >> GONDOLA_PAGE_SHIFT) == 1;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------- */
+
+static s64 memory_map(struct gondola_vcpu *vcpu, u64 at)
+{
+	const struct xen_e820 ram = {
+		.bytes = vcpu->vm->xen->config.pages << GONDOLA_PAGE_SHIFT, .type = E820_RAM,
+	};
+	struct xen_memory_map map;
+	s64 r = xen_copy_in(vcpu, &map, at, sizeof(map));
+
+	if (!r && !map.count)
+		return -XEN_EINVAL;
+	if (!r)
+		r = xen_copy_out(vcpu, map.entries, &ram, sizeof(ram));
+	map.count = 1;
+	return r ?: xen_copy_out(vcpu, at, &map, sizeof(map));
+}
+
+/* arg: what, argument */
+s64 xen_memory_op(struct gondola_vcpu *vcpu, const u64 *arg)
+{
+	const struct gondola_xen_config *config = &vcpu->vm->xen->config;
+	const struct xen_m2p m2p = {
+		.start = M2P_START,
+		.end = M2P_START + config->frames * sizeof(u64),
+		.max_frame = config->frames - 1,
+	};
+
+	switch (arg[0]) {
+	case XEN_MEMORY_MAX_RAM:
+		return config->frames - 1;
+	case XEN_MEMORY_CURRENT:
+	case XEN_MEMORY_MAXIMUM:
+		return config->pages;
+	case XEN_MEMORY_MAP:
+		return memory_map(vcpu, arg[1]);
+	case XEN_MEMORY_M2P:
+		return xen_copy_out(vcpu, arg[1], &m2p, sizeof(m2p));
+	}
+	return -XEN_ENOSYS;
+}
