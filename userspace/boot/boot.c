@@ -32,6 +32,10 @@ static int load(struct boot *boot, const struct image *image)
 {
 	if (!image->bytes)
 		return boot_error(boot, "%s: the file is empty", image->path);
+	if (boot->as_xen) {
+		boot->protocol = "Xen PV";
+		return xen_load(boot, image);
+	}
 	/* Such a program may also have headers of other protocols, for its firmware. */
 	if (image_is_efi(image) && !bzimage_is(image))
 		return boot_error(boot, "%s: %s", image->path, image_other(image));
@@ -69,9 +73,11 @@ int boot_load(struct boot *boot)
 	if (strlen(boot->append) >= BOOT_CMDLINE_MAX)
 		return boot_error(boot, "the command line has more than %u characters",
 				  BOOT_CMDLINE_MAX - 1);
-	boot->post = bios_build(boot->memory);
-	boot->rsdp = acpi_build(boot->memory, boot->cpus, boot->nr_virtio);
-	mp_build(boot->memory, boot->cpus);
+	if (!boot->as_xen) {
+		boot->post = bios_build(boot->memory);
+		boot->rsdp = acpi_build(boot->memory, boot->cpus, boot->nr_virtio);
+		mp_build(boot->memory, boot->cpus);
+	}
 	if (image_read(boot, boot->kernel, &image) || image_unpack(boot, &image))
 		return -1;
 	ret = load(boot, &image);

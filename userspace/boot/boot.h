@@ -54,6 +54,9 @@ struct boot_low {
  * @nr_virtio: virtio devices to announce
  * @low: memory in use by the loaders
  * @post: the start of a boot sector, see bios_build()
+ * @as_xen: start it as a paravirtualized guest of Xen's interface
+ * @xen: out: the memory of such a guest
+ * @xen_console: out: address of the rings of its console
  * @rsdp: out: start of the ACPI tables
  * @protocol: out: the recognised boot protocol
  * @regs, @sregs: out: the first vCPU's state; apic_base and xcr0 are not changed
@@ -70,7 +73,10 @@ struct boot {
 	unsigned int nr_virtio;
 	struct boot_low low;
 	uint16_t post;
+	bool as_xen;
 
+	struct gondola_xen_config xen;
+	uint64_t xen_console;
 	uint64_t rsdp;
 	const char *protocol;
 	struct gondola_rec_regs regs;
@@ -116,7 +122,10 @@ struct image {
 
 int image_read(struct boot *boot, const char *path, struct image *image);
 void image_free(struct image *image);
-/** image_unpack() - decompress an image of gzip or zstd; -1 with @error, with the image freed */
+/** image_copy() - make an image of @bytes at @from; 0, or -1 with @error */
+int image_copy(struct boot *boot, struct image *image, const char *path, const void *from,
+	       size_t bytes);
+/** image_unpack() - decompress an image of gzip, zstd or lz4 (as Linux has it); -1 with @error, with the image freed */
 int image_unpack(struct boot *boot, struct image *image);
 /** image_other() - for an image that cannot be started: describe it, and what would help */
 const char *image_other(const struct image *image);
@@ -178,6 +187,9 @@ bool pvh_is(const struct image *image);
 /** pvh_load() - an ELF image with Xen's note of a 32-bit entry point */
 int pvh_load(struct boot *boot, const struct image *image);
 
+/** xen_load() - a Linux bzImage or ELF image with Xen's notes, as a paravirtualized guest */
+int xen_load(struct boot *boot, const struct image *image);
+
 /* ---- elf.c ---------------------------------------------------------------------------- */
 
 /** struct elf - an executable, 32 or 64 bits */
@@ -211,6 +223,27 @@ int elf_segment(struct boot *boot, const struct elf *elf, uint32_t index,
  * The header has a virtual one, but paging is off, or maps one to one, when it is reached.
  */
 uint64_t elf_entry(const struct elf *elf);
+/**
+ * struct elf_note - a note, and where the search for the next one goes on
+ * @number: the payload, if it has 4 or 8 bytes
+ */
+struct elf_note {
+	uint32_t type;
+	const void *data;
+	uint64_t bytes;
+	uint64_t number;
+	uint32_t segment;
+	uint64_t offset;
+	uint64_t searched;
+};
+
+/**
+ * elf_next_note() - find the next note of @owner; @note is zero at first
+ *
+ * 1; 0: there is none; -1 with @error.
+ */
+int elf_next_note(struct boot *boot, const struct elf *elf, const char *owner,
+		  struct elf_note *note);
 /** elf_load() - all loadable segments at their physical addresses; @end: above the last one */
 int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end);
 

@@ -4,6 +4,8 @@
 
 #include "boot.h"
 
+#define ALIGN(x, to)		(((x) + (to) - 1) & ~((uint64_t)(to) - 1))
+
 bool elf_is(const struct image *image)
 {
 	const void *magic = image_at(image, 0, SELFMAG);
@@ -101,6 +103,56 @@ uint64_t elf_entry(const struct elf *elf)
 			return elf->entry - segment.vaddr + segment.paddr;
 	}
 	return elf->entry;
+}
+
+/* The note at note->offset of @segment.  False: there is no further one. */
+static bool take_note(const struct image *image, const struct elf_segment *segment, const char *owner,
+		      struct elf_note *note, bool *is_owner)
+{
+	/* Notes are aligned to 4 bytes unless the segment says 8. */
+	const uint64_t align = segment->align == 8 ? 8 : 4;
+	const uint8_t *notes = image_at(image, segment->offset, segment->file_bytes);
+	uint64_t name = note->offset + sizeof(Elf64_Nhdr), payload;
+	Elf64_Nhdr header;
+
+	if (note->offset > segment->file_bytes || segment->file_bytes - note->offset < sizeof(header))
+		return false;
+	memcpy(&header, notes + note->offset, sizeof(header));
+	payload = ALIGN(name + header.n_namesz, align);
+	if (payload + header.n_descsz > segment->file_bytes)
+		return false;
+	note->type = header.n_type;
+	note->data = notes + payload;
+	note->bytes = header.n_descsz;
+	note->offset = ALIGN(payload + header.n_descsz, align);
+	note->number = 0;
+	if (header.n_descsz == 4 || header.n_descsz == 8)
+		memcpy(&note->number, note->data, header.n_descsz);
+	*is_owner = header.n_namesz == strlen(owner) + 1 && !memcmp(notes + name, owner, header.n_namesz);
+	return true;
+}
+
+int elf_next_note(struct boot *boot, const struct elf *elf, const char *owner, struct elf_note *note)
+{
+	for (; note->segment < elf->count; note->segment++, note->offset = 0) {
+		struct elf_segment segment;
+		bool is_owner;
+
+		if (elf_segment(boot, elf, note->segment, &segment))
+			return -1;
+		if (segment.type != PT_NOTE)
+			continue;
+		if (!note->offset)
+			note->searched += segment.file_bytes;
+		/* Else all of the file could be searched 65,535 times. */
+		if (note->searched > elf->image->bytes)
+			return boot_error(boot, "%s: its notes lie over each other: they are more than the file",
+					  elf->image->path);
+		while (take_note(elf->image, &segment, owner, note, &is_owner))
+			if (is_owner)
+				return 1;
+	}
+	return 0;
 }
 
 int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end)

@@ -173,6 +173,16 @@ int image_load_high(struct boot *boot, const char *path, uint64_t floor, uint64_
 	return load_file(boot, path, fd, *gpa, *bytes);
 }
 
+int image_copy(struct boot *boot, struct image *image, const char *path, const void *from,
+	       size_t bytes)
+{
+	*image = (struct image){ .path = path, .data = malloc(bytes), .bytes = bytes };
+	if (!image->data)
+		return boot_error(boot, "%s: out of memory", path);
+	memcpy(image->data, from, bytes);
+	return 0;
+}
+
 int image_load_at(struct boot *boot, const char *path, uint64_t *gpa, uint64_t *bytes)
 {
 	int fd = open_file(boot, path, bytes);

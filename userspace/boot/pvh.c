@@ -3,7 +3,6 @@
  * The PVH boot protocol: a note in the ELF file names a 32-bit entry point,
  * which finds its start information by EBX.
  */
-#include <elf.h>
 #include <string.h>
 
 #include "boot.h"
@@ -11,7 +10,6 @@
 #define NOTE_OWNER		"Xen"
 #define NOTE_PHYS32_ENTRY	18
 #define START_MAGIC		0x336ec578u
-#define ALIGN(x, to)		(((x) + (to) - 1) & ~((uint64_t)(to) - 1))
 
 /* Layout of the start information, version 1. */
 struct start_info {
@@ -48,58 +46,19 @@ struct start_page {
 };
 _Static_assert(sizeof(struct start_info) == 56, "start information is ABI");
 
-/* Looks through one segment of notes. 1 if found. */
-static int search_notes(const struct image *image, const struct elf_segment *segment,
-			uint64_t *entry)
-{
-	/* Notes are aligned to 4 bytes unless the segment says 8. */
-	const uint64_t align = segment->align == 8 ? 8 : 4;
-	uint64_t at = 0;
-
-	while (segment->file_bytes - at >= sizeof(Elf64_Nhdr)) {
-		const uint8_t *notes = image_at(image, segment->offset, segment->file_bytes);
-		uint64_t name, payload;
-		Elf64_Nhdr note;
-
-		memcpy(&note, notes + at, sizeof(note));
-		name = at + sizeof(note);
-		payload = ALIGN(name + note.n_namesz, align);
-		at = ALIGN(payload + note.n_descsz, align);
-		if (payload + note.n_descsz > segment->file_bytes)
-			return 0;
-		if (note.n_type == NOTE_PHYS32_ENTRY && note.n_namesz == sizeof(NOTE_OWNER) &&
-		    !memcmp(notes + name, NOTE_OWNER, sizeof(NOTE_OWNER)) &&
-		    (note.n_descsz == 4 || note.n_descsz == 8)) {
-			*entry = 0;
-			memcpy(entry, notes + payload, note.n_descsz);
-			return 1;
-		}
-		if (at > segment->file_bytes)
-			return 0;
-	}
-	return 0;
-}
-
 /* 1 if there is one, 0 if there is none, -1 with @error. */
 static int find_entry(struct boot *boot, const struct elf *elf, uint64_t *entry)
 {
-	uint64_t searched = 0;
+	struct elf_note note = { 0 };
+	int found;
 
-	for (uint32_t i = 0; i < elf->count; i++) {
-		struct elf_segment segment;
-
-		if (elf_segment(boot, elf, i, &segment))
-			return -1;
-		if (segment.type == PT_NOTE)
-			searched += segment.file_bytes;
-		/* Else all of the file could be searched 65,535 times. */
-		if (searched > elf->image->bytes)
-			return boot_error(boot, "%s: its notes lie over each other: they are more than the file",
-					  elf->image->path);
-		if (segment.type == PT_NOTE && search_notes(elf->image, &segment, entry))
-			return 1;
+	while ((found = elf_next_note(boot, elf, NOTE_OWNER, &note)) > 0) {
+		if (note.type != NOTE_PHYS32_ENTRY || (note.bytes != 4 && note.bytes != 8))
+			continue;
+		*entry = note.number;
+		return 1;
 	}
-	return 0;
+	return found;
 }
 
 bool pvh_is(const struct image *image)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Kernel images that are compressed as a whole, and files that are no kernel. */
+#include <lz4.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -9,6 +10,7 @@
 
 #define UNPACKED_MAX	(256ull << 20)
 #define FIRST_ROOM	(1u << 20)
+#define LZ4_BLOCK	(8u << 20)
 #define ANY_HEADER	32		/* zlib finds out whether it is gzip's */
 
 /* Room for more of what is unpacked; -1 if there is none, or if it is too much. */
@@ -65,6 +67,35 @@ static int unpack_zstd(const struct image *from, struct image *to)
 	return left ? -1 : 0;
 }
 
+/*
+ * The form that lz4 -l writes, and Linux has: blocks of at most 8 MiB each, with their length before
+ * them.  Behind the last one Linux has the length of all.
+ */
+static int unpack_lz4(const struct image *from, struct image *to)
+{
+	uint64_t at = sizeof(uint32_t);
+	size_t room = 0;
+	uint32_t bytes;
+	int got;
+
+	while (from->bytes - at > 2 * sizeof(bytes)) {
+		memcpy(&bytes, from->data + at, sizeof(bytes));
+		at += sizeof(bytes);
+		if (bytes > from->bytes - at)
+			return -1;
+		while (room - to->bytes < LZ4_BLOCK)
+			if (grow(to, &room))
+				return -1;
+		got = LZ4_decompress_safe((const char *)from->data + at, (char *)to->data + to->bytes,
+					  bytes, LZ4_BLOCK);
+		if (got < 0)
+			return -1;
+		to->bytes += got;
+		at += bytes;
+	}
+	return 0;
+}
+
 static bool starts_with(const struct image *image, uint64_t offset, const char *magic, size_t bytes)
 {
 	const void *at = image_at(image, offset, bytes);
@@ -87,6 +118,8 @@ int image_unpack(struct boot *boot, struct image *image)
 		ret = unpack_gzip(image, &unpacked);
 	else if (STARTS_WITH(image, "\x28\xb5\x2f\xfd"))
 		ret = unpack_zstd(image, &unpacked);
+	else if (STARTS_WITH(image, "\x02\x21\x4c\x18"))
+		ret = unpack_lz4(image, &unpacked);
 	else
 		return 0;
 	image_free(image);

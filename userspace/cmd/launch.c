@@ -127,6 +127,8 @@ struct json_object *launch_config_of(const struct run_options *options)
 	add_number(arguments, "--cpus", options->cpus);
 	add_option(arguments, "--engine", gondola_engine_name(options->engine));
 	add_option(arguments, "--pv", options->pv ? "on" : "off");
+	if (options->xen)
+		add_option(arguments, "--personality", "xen");
 	add_option(arguments, "--cpu", options->cpu);
 	add_option(arguments, "--console", options->console);
 	if (options->json)
@@ -377,6 +379,14 @@ static void set_boot_state(struct vm *vm, struct boot *boot)
 	gondola_set_registers(vm->vcpus[0].fd, &boot->regs, &boot->sregs);
 }
 
+static void set_xen(struct vm *vm, const struct boot *boot)
+{
+	int ret = __gondola_set_xen(vm->fd, &boot->xen);
+
+	if (ret || !xen_create(vm, boot->xen_console, boot->xen.console_port))
+		gondola_die(-ret, "cannot set up the guest of --personality xen");
+}
+
 /* Open it before the guest starts, so that a bad path is reported now and not at the end. */
 static int open_report(const char *path)
 {
@@ -501,10 +511,12 @@ static void prepare_boot(struct vm *vm, struct run_options *options)
 
 	options->boot.memory = &vm->memory;
 	options->boot.cpus = options->cpus;
+	options->boot.as_xen = options->xen;
 	options->boot.nr_virtio = virtio_count(options->virtio, options->nr_virtio);
 	if (boot_load(&options->boot))
 		fail(options->boot.error.status, "%s", options->boot.error.words);
-	if (!generation_renew(vm, &error))
+	/* It lies where firmware lies. */
+	if (!options->xen && !generation_renew(vm, &error))
 		fail(error.status, "%s", error.words);
 }
 
@@ -532,7 +544,7 @@ static void map_image(struct guest_memory *memory, int image)
 static void make(struct launch *launch, struct vm *vm, struct console **console)
 {
 	struct run_options *options = launch->options;
-	const struct vm_processors processors = { options->cpus, options->pv, options->cpu };
+	const struct vm_processors processors = { options->cpus, options->pv, options->cpu, options->xen };
 	struct error error;
 
 	snprintf(vm->name, sizeof(vm->name), "%s", options->name);
@@ -550,6 +562,8 @@ static void make(struct launch *launch, struct vm *vm, struct console **console)
 		fail(error.status, "%s", error.words);
 	if (!launch->incoming)
 		set_boot_state(vm, &options->boot);
+	if (options->xen)
+		set_xen(vm, &options->boot);
 	if (launch->detached && !strcmp(options->console, "stdio")) {
 		static char where[REGISTRY_PATH_MAX + 8];
 

@@ -23,6 +23,7 @@ struct run_options {
 	unsigned int cpus;
 	uint32_t engine;
 	bool pv;
+	bool xen;			/* --personality xen */
 	const char *cpu;		/* see vm/cpu_model.h */
 	const char *name;
 	const char *console;

@@ -163,6 +163,15 @@ static void take_share(void *to, const char *option, const char *value)
 	share_take(&((struct run_options *)to)->limits, option, value);
 }
 
+static void take_personality(void *to, const char *option, const char *value)
+{
+	struct run_options *options = to;
+
+	if (strcmp(value, "xen") && strcmp(value, "pc"))
+		fail(EXIT_CODE_USAGE, "%s: \"%s\" is none of pc and xen", option, value);
+	options->xen = !strcmp(value, "xen");
+}
+
 const struct option_spec run_specs[] = {
 	OPTIONS_OF("What to boot"),
 	OPTION("--kernel", "FILE",
@@ -202,6 +211,11 @@ const struct option_spec run_specs[] = {
 	OPTION("--pv", "on|off",
 	       "Offer a paravirtual clock, x2APIC and other help to guests that know KVM's "
 	       "interface (default on).", SWITCH, struct run_options, pv),
+	OPTION_TAKEN("--personality", "pc|xen",
+		     "pc (default): the guest sees a machine. xen: a Linux kernel is started as Xen "
+		     "starts it, paravirtualized: it runs in ring 3 and asks by hypercalls for what it "
+		     "may not do. Its console is hvc0. It needs the engine interp, has one processor "
+		     "and none of the devices below.", take_personality),
 	OPTION_TAKEN("--name", "NAME",
 		     "The name in traces and debugfs: 1 to 31 letters, digits, \".\", \"_\" and "
 		     "\"-\" (default gondola-PID). \"gondola create\" takes its NAME instead.",
@@ -289,6 +303,23 @@ const struct option_spec run_specs[] = {
 	{ .name = NULL }
 };
 
+/* Say it before anything is made. */
+static void check_xen(struct run_options *options)
+{
+	if (options->engine == GONDOLA_ENGINE_ANY)
+		options->engine = GONDOLA_ENGINE_INTERP;
+	if (options->engine != GONDOLA_ENGINE_INTERP)
+		fail(EXIT_CODE_USAGE, "--personality xen: the engine \"%s\" cannot run such a guest; interp can",
+		     gondola_engine_name(options->engine));
+	if (options->cpus != 1)
+		fail(EXIT_CODE_USAGE, "--personality xen: such a guest has one processor, not %u",
+		     options->cpus);
+	if (options->nr_virtio)
+		fail(EXIT_CODE_USAGE, "--personality xen: such a guest has no virtio devices");
+	if (options->boot.nr_modules)
+		fail(EXIT_CODE_USAGE, "--personality xen: --module is for multiboot images");
+}
+
 void launch_parse(struct run_options *options, const struct command *command, int argc,
 		  char **argv)
 {
@@ -303,6 +334,8 @@ void launch_parse(struct run_options *options, const struct command *command, in
 		.debug_exit = DEFAULT_DEBUG_EXIT,
 	};
 	parse_options_by(run_specs, command, argc, argv, options);
+	if (options->xen)
+		check_xen(options);
 }
 
 /* The name is for "list" and other commands; a VM of "create" is not run by this. */

@@ -38,6 +38,8 @@ struct vm;
 #define VIRTIO_GSI(slot)	(16 + (slot) % 8)	/* GONDOLA_PIC_LINES at the PIC */
 #define VIRTIO_SLOT		8	/* memory slot of the pages of all */
 
+/** xen_create() - what stands behind a guest of --personality xen; false: @console is no memory */
+bool xen_create(struct vm *vm, uint64_t console, uint32_t port);
 void serial_create(struct vm *vm, struct console *console);
 void rtc_create(struct vm *vm);
 void acpi_pm_create(struct vm *vm);

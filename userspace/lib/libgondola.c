@@ -67,7 +67,12 @@ int __gondola_preflight(int sys, uint32_t engine, struct gondola_preflight *out)
 
 int __gondola_create_vm(int sys, uint32_t engine, const char *name)
 {
-	struct gondola_create_vm args = { .size = sizeof(args), .engine = engine };
+	return __gondola_create_vm_as(sys, engine, 0, name);
+}
+
+int __gondola_create_vm_as(int sys, uint32_t engine, uint32_t flags, const char *name)
+{
+	struct gondola_create_vm args = { .size = sizeof(args), .engine = engine, .flags = flags };
 
 	if (strlen(name) >= sizeof(args.name))
 		return -ENAMETOOLONG;
@@ -279,6 +284,21 @@ int __gondola_get_shadow(int vcpu, uint64_t gva, uint64_t gpa, struct gondola_sh
 {
 	*shadow = (struct gondola_shadow){ .size = sizeof(*shadow), .gva = gva, .gpa = gpa };
 	return call(vcpu, GONDOLA_GET_SHADOW, shadow);
+}
+
+int __gondola_set_xen(int vm, const struct gondola_xen_config *config)
+{
+	struct gondola_xen_config args = *config;
+
+	args.size = sizeof(args);
+	return call(vm, GONDOLA_SET_XEN, &args);
+}
+
+int __gondola_xen_raise(int vm, uint32_t port)
+{
+	struct gondola_xen_raise args = { .size = sizeof(args), .port = port };
+
+	return call(vm, GONDOLA_XEN_RAISE, &args);
 }
 
 int __gondola_get_shadows(int vm, struct gondola_shadows *shadows)

@@ -48,6 +48,8 @@ const char *gondola_preflight_advice(unsigned int engine, unsigned int reason);
 int __gondola_open(void);
 int __gondola_preflight(int sys, uint32_t engine, struct gondola_preflight *out);
 int __gondola_create_vm(int sys, uint32_t engine, const char *name);
+/** __gondola_create_vm_as() - the same with GONDOLA_VM_* as @flags */
+int __gondola_create_vm_as(int sys, uint32_t engine, uint32_t flags, const char *name);
 int gondola_create_vm(int sys, uint32_t engine, const char *name);
 /** __gondola_engine_cpuid() - for VMs of @engine; @count: in: room, out: entries */
 int __gondola_engine_cpuid(int sys, uint32_t engine, struct gondola_cpuid_entry *entries,
@@ -77,6 +79,9 @@ int __gondola_name_device(int vm, uint32_t device, const char *name);
 int __gondola_mark(int vm, uint32_t phase, uint32_t round);
 /** gondola_hold_clock() - @held_ns, @lost_ns: see struct gondola_hold_clock; may be NULL */
 int __gondola_hold_clock(int vm, bool hold, uint64_t *held_ns, uint64_t *lost_ns);
+/** gondola_set_xen() - see struct gondola_xen_config, whose size is set here */
+int __gondola_set_xen(int vm, const struct gondola_xen_config *config);
+int __gondola_xen_raise(int vm, uint32_t port);
 /** gondola_get_shadows() - all shadow tables, counted */
 int __gondola_get_shadows(int vm, struct gondola_shadows *shadows);
 

@@ -41,6 +41,7 @@ const char *gondola_user_exit_name(unsigned int why)
 		[GONDOLA_EXIT_EMULATION] = "emulation",
 		[GONDOLA_EXIT_MEMORY] = "memory",
 		[GONDOLA_EXIT_DEBUG] = "debug",
+		[GONDOLA_EXIT_XEN] = "xen",
 	};
 
 	return why < COUNT(names) ? names[why] : NULL;

@@ -236,6 +236,11 @@ static void on_suspend(struct control_request *request)
 			     "a descriptor of \"file\", open for writing, must come along");
 		return;
 	}
+	if (request->vm->on_xen) {
+		control_fail(request, "failed", "%s: a guest of --personality xen cannot be suspended",
+			     request->vm->name);
+		return;
+	}
 	suspend = calloc(1, sizeof(*suspend));
 	if (!suspend) {
 		control_fail(request, "failed", "out of memory");

@@ -70,3 +70,33 @@ uint32_t cpuid_without_pv(struct gondola_cpuid_entry *entries, uint32_t count)
 			entries[kept++] = entries[i];
 	return kept;
 }
+
+/* What the guest's kernel cannot have in ring 3, or gets by other means. */
+void cpuid_for_xen(struct gondola_cpuid_entry *entries, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct gondola_cpuid_entry *e = &entries[i];
+
+		switch (e->function) {
+		case 1:
+			/* VME, PSE, MTRR, PGE, PSE36; MONITOR, PCID, x2APIC, deadline timer */
+			e->edx &= ~(1u << 1 | 1u << 3 | 1u << 12 | 1u << 13 | 1u << 17);
+			e->ecx &= ~(1u << 3 | 1u << 17 | 1u << 21 | 1u << 24);
+			break;
+		case 7:
+			/* FSGSBASE, SMEP, INVPCID, SMAP; UMIP, PKU, LA57 */
+			e->ebx &= ~(1u << 0 | 1u << 7 | 1u << 10 | 1u << 20);
+			e->ecx &= ~(1u << 2 | 1u << 3 | 1u << 16);
+			break;
+		case 0xd:
+			/* XSAVES */
+			if (e->index == 1)
+				e->eax &= ~(1u << 3);
+			break;
+		case 0x80000001:
+			/* pages of 1 GiB, on AMD's PSE, MTRR, PGE and PSE36 once more */
+			e->edx &= ~(1u << 26 | 1u << 1 | 1u << 3 | 1u << 12 | 1u << 13 | 1u << 17);
+			break;
+		}
+	}
+}

@@ -15,4 +15,7 @@ void cpuid_set_topology(struct gondola_cpuid_entry *entries, uint32_t count, uns
 /** cpuid_without_pv() - remove KVM's paravirtual interface; returns the number of entries left */
 uint32_t cpuid_without_pv(struct gondola_cpuid_entry *entries, uint32_t count);
 
+/** cpuid_for_xen() - hide what a paravirtualized guest of Xen's interface does not have */
+void cpuid_for_xen(struct gondola_cpuid_entry *entries, uint32_t count);
+
 #endif

@@ -119,6 +119,18 @@ static void on_memory(struct vcpu *vcpu)
 		(void)*(volatile uint8_t *)at;
 }
 
+static void on_xen(struct vcpu *vcpu)
+{
+	const struct gondola_run *run = vcpu->run;
+	uint32_t value = run->xen.value;
+
+	vm_lock_devices(vcpu->vm);
+	if (vcpu->vm->on_xen)
+		vcpu->vm->on_xen(vcpu->vm, run->xen.op, value,
+				 (const char *)run + GONDOLA_RUN_IO_OFFSET);
+	vm_unlock_devices(vcpu->vm);
+}
+
 static void (*const handlers[])(struct vcpu *vcpu) = {
 	[GONDOLA_EXIT_INTR] = on_interrupted,
 	[GONDOLA_EXIT_IO] = on_io,
@@ -129,6 +141,7 @@ static void (*const handlers[])(struct vcpu *vcpu) = {
 	[GONDOLA_EXIT_EMULATION] = on_emulation,
 	[GONDOLA_EXIT_MEMORY] = on_memory,
 	[GONDOLA_EXIT_DEBUG] = on_debug,
+	[GONDOLA_EXIT_XEN] = on_xen,
 };
 
 static void handle(struct vcpu *vcpu)

@@ -82,7 +82,9 @@ static bool choose_cpuid(struct vm *vm, const struct vm_processors *processors,
 				 strerror(-ret));
 	if (!cpu_model_choose(processors->model, engine, vm->cpuid, &vm->nr_cpuid, error))
 		return false;
-	if (!processors->pv)
+	if (processors->xen)
+		cpuid_for_xen(vm->cpuid, vm->nr_cpuid);
+	if (!processors->pv || processors->xen)
 		vm->nr_cpuid = cpuid_without_pv(vm->cpuid, vm->nr_cpuid);
 	cpuid_set_topology(vm->cpuid, vm->nr_cpuid, processors->count);
 	return true;
@@ -137,7 +139,11 @@ bool vm_create(struct vm *vm, uint32_t engine, const char *name,
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
 	if (!open_device(vm, engine, error))
 		return false;
-	vm->fd = __gondola_create_vm(vm->sys, vm->engine, name);
+	vm->fd = __gondola_create_vm_as(vm->sys, vm->engine, processors->xen ? GONDOLA_VM_XEN : 0, name);
+	if (vm->fd == -EOPNOTSUPP)
+		return error_set(error, EXIT_CODE_NO_ENGINE,
+				 "engine \"%s\" cannot run a guest of --personality xen (interp can)",
+				 gondola_engine_name(vm->engine));
 	if (vm->fd == -EBUSY || vm->fd == -ENODEV)
 		return error_set(error, EXIT_CODE_NO_ENGINE,
 				 "engine \"%s\" was refused: %s (see gondola probe)",

@@ -77,6 +77,8 @@ struct vcpu {
  *	GONDOLA_EXIT_EMULATION (0).  False: this was not the debugger's doing.  NULL: there is none
  * @panicked: called when the guest's kernel says that it has panicked, by the vCPU's thread with
  *	the device lock held; or NULL
+ * @on_xen: a paravirtualized guest tells something: enum gondola_xen_exit, with the device lock
+ *	held; @data: GONDOLA_RUN_SIZE - GONDOLA_RUN_IO_OFFSET bytes
  * @born_ns: CLOCK_MONOTONIC at its creation
  * @busy: an operation in progress: VM_STATE_SUSPENDING …, else VM_STATE_RUNNING
  * @state_changed: called by any thread after a change of @busy; or NULL
@@ -109,6 +111,7 @@ struct vm {
 	void (*rest)(struct vcpu *vcpu);
 	bool (*stopped)(struct vcpu *vcpu, uint32_t why);
 	void (*panicked)(struct vm *vm);
+	void (*on_xen)(struct vm *vm, uint32_t op, uint32_t value, const char *data);
 	unsigned int debuggers;
 	struct pause pause;
 	enum vm_state busy;
@@ -129,11 +132,13 @@ struct vm {
  * @count: how many
  * @pv: they show KVM's paravirtual interface
  * @model: which processor they show, see cpu_model.h
+ * @xen: they are those of a paravirtualized guest of Xen's interface
  */
 struct vm_processors {
 	unsigned int count;
 	bool pv;
 	const char *model;
+	bool xen;
 };
 
 /**

@@ -107,6 +107,8 @@ static void sizes_and_flags(void)
 		CALL(GONDOLA_IOEVENTFD, gondola_ioeventfd),
 		CALL(GONDOLA_IRQFD, gondola_irqfd),
 		CALL(GONDOLA_GET_SHADOWS, gondola_shadows),
+		CALL(GONDOLA_SET_XEN, gondola_xen_config),
+		CALL(GONDOLA_XEN_RAISE, gondola_xen_raise),
 		CALL(GONDOLA_GET_STATE, gondola_state),
 		CALL(GONDOLA_SET_STATE, gondola_state),
 	};

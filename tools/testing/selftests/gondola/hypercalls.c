@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A paravirtualized guest of a page of code: hypercalls and traps as it asks for them, and any number of
+ * hypercalls with arguments at random and at every border.  HYPERCALLS=N in the environment makes so many.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include "machine.h"
+
+#define PAGE		4096u
+#define PAGES		(MEMORY_BYTES / PAGE)
+#define SHARED		0x700u			/* frames of the monitor's */
+#define THIRD		0x701u
+#define SECOND		0x702u
+#define FIRST		0x703u
+#define ENTRY		0x67ull			/* present, writable, a user's, used */
+#define READ_ONLY	0x65ull
+#define AR_CODE64	(GONDOLA_AR_G | GONDOLA_AR_L | 0xfbu)
+#define AR_DATA		(GONDOLA_AR_G | GONDOLA_AR_DB | 0xf3u)
+#define BATCH		8u
+#define CALL_BYTES	64u			/* number, six arguments, result */
+#define RANDOM		(DATA + PAGE)		/* what pointers lead to */
+#define HANDLER		0x800u			/* in the page of code */
+#define CONSOLE_PORT	1u
+#define SCHED_OP	29u
+#define BLOCK		1u
+#define LIMIT_US	50000
+
+/* Make BATCH calls of the list at RBX, then say so. */
+GUEST_CODE(make_calls, 64,
+	"1:	mov (%rbx), %rax\n"
+	"	mov 8(%rbx), %rdi\n"
+	"	mov 16(%rbx), %rsi\n"
+	"	mov 24(%rbx), %rdx\n"
+	"	mov 32(%rbx), %r10\n"
+	"	mov 40(%rbx), %r8\n"
+	"	mov 48(%rbx), %r9\n"
+	"	syscall\n"
+	"	mov %rax, 56(%rbx)\n"
+	"	add $64, %rbx\n"
+	"	dec %ebp\n"
+	"	jnz 1b\n"
+	"	out %al, $0x80\n"
+	"	jmp .\n");
+/* A handler of traps and events: what the monitor put on the stack is at DATA afterwards. */
+GUEST_CODE(take_trap, 64,
+	"	mov %rsp, 0x40000\n"
+	"	out %al, $0x80\n"
+	"	jmp .\n");
+GUEST_CODE(raise_int3, 64, "	int3\n	jmp .\n");
+GUEST_CODE(raise_int, 64, "	int $0x80\n	jmp .\n");
+GUEST_CODE(raise_ud, 64, "	ud2\n	jmp .\n");
+GUEST_CODE(write_read_only, 64, "	movb $1, 0x30000\n	jmp .\n");
+
+static void make_tables(struct machine *machine)
+{
+	uint64_t *root = (void *)(machine->memory + TABLES), *third = root + 512, *second = third + 512;
+	uint64_t *first = second + 512, *monitor = (void *)(machine->memory + THIRD * PAGE);
+
+	memset(root, 0, 7 * PAGE);
+	memset(monitor, 0, 3 * PAGE);
+	root[0] = (TABLES + PAGE) | ENTRY;
+	root[256] = THIRD * PAGE | ENTRY;
+	third[0] = (TABLES + 2 * PAGE) | ENTRY;
+	for (unsigned int i = 0; i < 4; i++)
+		second[i] = (TABLES + (3 + i) * PAGE) | ENTRY;
+	for (uint64_t i = 0; i < PAGES; i++)
+		first[i] = i * PAGE | (i >= TABLES / PAGE && i < TABLES / PAGE + 7 ? READ_ONLY : ENTRY);
+	monitor[0] = SECOND * PAGE | ENTRY;
+	((uint64_t *)(machine->memory + SECOND * PAGE))[0] = FIRST * PAGE | ENTRY;
+}
+
+static void begin(struct machine *machine)
+{
+	struct gondola_rec_regs *regs = &machine->regs;
+	struct gondola_rec_sregs *sregs = &machine->sregs;
+
+	make_tables(machine);
+	memset(regs, 0, sizeof(*regs));
+	regs->rip = CODE;
+	regs->rflags = 0x202;
+	regs->gpr[3] = DATA;
+	regs->gpr[4] = STACK;
+	regs->gpr[5] = BATCH;
+	for (int i = GONDOLA_ES; i <= GONDOLA_GS; i++)
+		sregs->seg[i] = (struct gondola_segment){ .selector = 0xe02b, .limit = ~0u, .ar = AR_DATA };
+	sregs->seg[GONDOLA_CS] = (struct gondola_segment){
+		.selector = 0xe033, .limit = ~0u, .ar = AR_CODE64,
+	};
+	sregs->seg[GONDOLA_TR] = (struct gondola_segment){ .ar = GONDOLA_AR_P | 0xbu };
+	sregs->seg[GONDOLA_LDTR] = (struct gondola_segment){ .ar = GONDOLA_AR_UNUSABLE };
+	memset(&sregs->idt, 0, sizeof(sregs->idt));
+	sregs->cr0 = 0x80050033;
+	sregs->cr3 = TABLES;
+	sregs->cr4 = 0x620;
+	sregs->efer = 0xd01;
+	machine_set(machine);
+}
+
+static struct gondola_xen_config config(void)
+{
+	return (struct gondola_xen_config){
+		.pages = SHARED, .frames = PAGES, .first_frame = SHARED, .shared_info = SHARED,
+		.table = THIRD, .windows = FIRST, .console_port = CONSOLE_PORT,
+	};
+}
+
+static void create_bare(struct machine *machine)
+{
+	struct gondola_cpuid_entry cpuid[GONDOLA_MAX_CPUID];
+	uint32_t count = GONDOLA_MAX_CPUID;
+	struct gondola_rec_regs unused;
+
+	memset(machine, 0, sizeof(*machine));
+	machine->sys = machine_open();
+	machine->engine = GONDOLA_ENGINE_INTERP;
+	machine->vm = __gondola_create_vm_as(machine->sys, GONDOLA_ENGINE_INTERP, GONDOLA_VM_XEN, "xen");
+	require(machine->vm >= 0);
+	machine->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	require(machine->memory != MAP_FAILED);
+	require_equal(__gondola_set_memory(machine->vm, 0, 0, 0, MEMORY_BYTES, machine->memory), 0);
+	machine->vcpu = __gondola_create_vcpu(machine->vm, 0);
+	require(machine->vcpu >= 0);
+	require_equal(__gondola_map_run(machine->vcpu, &machine->run), 0);
+	require_equal(__gondola_engine_cpuid(machine->sys, GONDOLA_ENGINE_INTERP, cpuid, &count), 0);
+	require_equal(__gondola_set_cpuid(machine->vcpu, cpuid, count), 0);
+	require_equal(__gondola_get_registers(machine->vcpu, &unused, &machine->sregs), 0);
+	begin(machine);
+}
+
+static void create(struct machine *machine)
+{
+	struct gondola_xen_config with = config();
+
+	create_bare(machine);
+	require_equal(__gondola_set_xen(machine->vm, &with), 0);
+}
+
+/* ---- one call after the other -------------------------------------------------------------- */
+
+static uint64_t *list(struct machine *machine, unsigned int call)
+{
+	return (uint64_t *)(machine->memory + DATA + call * CALL_BYTES);
+}
+
+static volatile sig_atomic_t late;
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+	late = 1;
+}
+
+/*
+ * Runs until the guest writes to RESULT_PORT, or ends, or has done neither for long; what it tells is not
+ * listened to.
+ */
+static bool run_batch(struct machine *machine)
+{
+	/* One signal may come just before GONDOLA_RUN. */
+	const struct itimerval limit = { .it_interval.tv_usec = LIMIT_US, .it_value.tv_usec = LIMIT_US };
+	const struct itimerval none = { { 0, 0 }, { 0, 0 } };
+	const struct sigaction act = { .sa_handler = on_alarm };
+	int ret;
+
+	late = 0;
+	sigaction(SIGALRM, &act, NULL);
+	setitimer(ITIMER_REAL, &limit, NULL);
+	for (;;) {
+		ret = __gondola_run(machine->vcpu);
+		if (ret == -EINTR && !late)
+			continue;
+		if (ret)
+			break;
+		if (machine->run->exit == GONDOLA_EXIT_IO && machine->run->io.port == RESULT_PORT)
+			break;
+		if (machine->run->exit == GONDOLA_EXIT_SHUTDOWN || machine->run->exit == GONDOLA_EXIT_EMULATION)
+			break;
+	}
+	setitimer(ITIMER_REAL, &none, NULL);
+	return !ret && machine->run->exit == GONDOLA_EXIT_IO;
+}
+
+static int64_t call4(struct machine *machine, uint64_t number, uint64_t arg0, uint64_t arg1, uint64_t arg3)
+{
+	uint64_t *one = list(machine, 0);
+
+	memset(one, 0, CALL_BYTES);
+	one[0] = number;
+	one[1] = arg0;
+	one[2] = arg1;
+	one[4] = arg3;
+	begin(machine);
+	machine->regs.gpr[5] = 1;
+	machine_set(machine);
+	GUEST_LOAD(machine, make_calls);
+	require(run_batch(machine));
+	return (int64_t)one[7];
+}
+
+static int64_t call(struct machine *machine, uint64_t number, uint64_t arg0, uint64_t arg1)
+{
+	return call4(machine, number, arg0, arg1, 0);
+}
+
+static uint64_t *at(struct machine *machine, uint64_t gpa)
+{
+	return (uint64_t *)(machine->memory + gpa);
+}
+
+static void configured(void)
+{
+	struct gondola_xen_config with = config(), bad;
+	struct machine machine;
+
+	create_bare(&machine);
+	expect_equal(machine_enter(&machine), -ENOEXEC);
+	for (unsigned int i = 0; i < 6; i++) {
+		bad = with;
+		(&bad.pages)[i] = i == 1 ? 0 : PAGES + 1;
+		expect_equal(__gondola_set_xen(machine.vm, &bad), -EINVAL);
+	}
+	bad = with;
+	bad.console_port = 4096;
+	expect_equal(__gondola_set_xen(machine.vm, &bad), -EINVAL);
+	require_equal(__gondola_set_xen(machine.vm, &with), 0);
+	expect_equal(__gondola_xen_raise(machine.vm, CONSOLE_PORT), 0);
+	expect_equal(__gondola_xen_raise(machine.vm, 2), -ENOENT);
+	expect_equal(__gondola_xen_raise(machine.vm, 0), -EINVAL);
+	expect_equal(call(&machine, 17, 0, 0), 4 << 16 | 17);
+	expect_equal(__gondola_set_xen(machine.vm, &with), -EBUSY);
+	machine_destroy(&machine);
+}
+
+static void without(void)
+{
+	struct gondola_xen_config with = config();
+	struct machine machine;
+
+	machine_bare(&machine);
+	expect_equal(__gondola_set_xen(machine.vm, &with), -ENXIO);
+	expect_equal(__gondola_xen_raise(machine.vm, 1), -ENXIO);
+	if (machine.engine != GONDOLA_ENGINE_INTERP)
+		expect_equal(__gondola_create_vm_as(machine.sys, machine.engine, GONDOLA_VM_XEN, ""),
+			     -EOPNOTSUPP);
+	machine_destroy(&machine);
+}
+
+/* A guest gets no writable mapping of a table or of the monitor's pages, and no table without a pin. */
+static void validated(void)
+{
+	const uint64_t leaf = TABLES + 3 * PAGE + 8 * 0x50, self = 0x7ff0;
+	struct machine machine;
+	uint64_t *update, *ext;
+
+	create(&machine);
+	update = at(&machine, RANDOM);
+	ext = at(&machine, RANDOM);
+	/* Unpinned, a table is memory: anything can be written. */
+	update[0] = leaf;
+	update[1] = (TABLES + 3 * PAGE) | ENTRY;
+	expect_equal(call4(&machine, 1, RANDOM, 1, self), 0);
+	/* A table that maps itself writable is none. */
+	memset(ext, 0, 24);
+	ext[1] = TABLES / PAGE + 3;
+	begin(&machine);
+	expect_equal(call4(&machine, 26, RANDOM, 1, self), 0);
+	/* Pinned: neither itself, nor the monitor's pages, nor a frame that is not there. */
+	update[0] = leaf;
+	update[1] = (TABLES + 3 * PAGE) | ENTRY;
+	expect_equal(call4(&machine, 1, RANDOM, 1, self), -22);
+	update[1] = THIRD * PAGE | ENTRY;
+	expect_equal(call4(&machine, 1, RANDOM, 1, self), -22);
+	update[1] = (uint64_t)PAGES * PAGE | READ_ONLY;
+	expect_equal(call4(&machine, 1, RANDOM, 1, self), -22);
+	update[1] = THIRD * PAGE | READ_ONLY;
+	expect_equal(call4(&machine, 1, RANDOM, 1, self), 0);
+	/* Another domain's. */
+	expect_equal(call4(&machine, 1, RANDOM, 1, 0), -1);
+	/* Pinned twice, unpinned twice. */
+	memset(ext, 0, 24);
+	ext[1] = TABLES / PAGE + 3;
+	expect_equal(call4(&machine, 26, RANDOM, 1, self), -22);
+	ext[0] = 4;
+	expect_equal(call4(&machine, 26, RANDOM, 1, self), 0);
+	expect_equal(call4(&machine, 26, RANDOM, 1, self), -22);
+	machine_destroy(&machine);
+}
+
+/* ---- traps ------------------------------------------------------------------------------------ */
+
+/* The frame that the monitor left for the handler, or NULL. */
+static uint64_t *trapped(struct machine *machine, const char *code, size_t bytes, unsigned int vector)
+{
+	uint64_t *table = at(machine, RANDOM);
+
+	memset(table, 0, 64);
+	table[0] = vector | 3 << 8 | 0xe033ull << 16;
+	table[1] = CODE + HANDLER;
+	require_equal(call(machine, 0, RANDOM, 0), 0);
+	begin(machine);
+	memcpy(machine->memory + CODE, code, bytes);
+	memcpy(machine->memory + CODE + HANDLER, take_trap, take_trap_end - take_trap);
+	if (!run_batch(machine))
+		return NULL;
+	return at(machine, *at(machine, DATA));
+}
+
+static void traps(void)
+{
+	struct machine machine;
+	uint64_t *frame;
+
+	create(&machine);
+	/* RCX, R11, RIP, CS, RFLAGS, RSP, SS: the kernel's own CS is of ring 0 there. */
+	frame = trapped(&machine, raise_int3, raise_int3_end - raise_int3, 3);
+	require(frame);
+	expect_equal(frame[2], CODE + 1);
+	expect_equal(frame[3] & 0xffff, 0xe030);
+	expect_equal(frame[5], STACK);
+	frame = trapped(&machine, raise_int, raise_int_end - raise_int, 0x80);
+	require(frame);
+	expect_equal(frame[2], CODE + 2);
+	frame = trapped(&machine, raise_ud, raise_ud_end - raise_ud, 6);
+	require(frame);
+	expect_equal(frame[2], CODE);
+	/* With an error code: present, a write, and the kernel's. */
+	frame = trapped(&machine, write_read_only, write_read_only_end - write_read_only, 14);
+	require(frame);
+	expect_equal(frame[2], 3);
+	expect_equal(frame[3], CODE);
+	machine_destroy(&machine);
+}
+
+/* ---- at random ---------------------------------------------------------------------------------- */
+
+static uint64_t argument(void)
+{
+	static const uint64_t borders[] = {
+		0, 1, 2, 3, 8, 63, 64, 4095, 4096, 0x7ff0, DATA, RANDOM, RANDOM + 4092, STACK, TABLES,
+		TABLES / PAGE, TABLES / PAGE + 3, SHARED, SHARED * PAGE, THIRD, PAGES, PAGES - 1,
+		MEMORY_BYTES, MEMORY_BYTES - 8, 0xffff800000000000, 0x7ffffffffff8, 1ull << 52, ~0ull,
+		1ull << 63, 0x80000000, 0xffffffff,
+	};
+	unsigned int way = random() % 8;
+
+	if (way < 5)
+		return borders[random() % (sizeof(borders) / sizeof(borders[0]))];
+	if (way < 7)
+		return random() % 40;
+	return (uint64_t)random() << 33 ^ (uint64_t)random() << 11 ^ (uint64_t)random();
+}
+
+static void fill(struct machine *machine)
+{
+	uint64_t *random_data = at(machine, RANDOM);
+
+	for (unsigned int i = 0; i < PAGE / 8; i++)
+		random_data[i] = argument();
+	for (unsigned int i = 0; i < BATCH; i++) {
+		uint64_t *one = list(machine, i);
+
+		for (unsigned int j = 0; j < 8; j++)
+			one[j] = argument();
+		one[0] = random() % 8 ? (uint64_t)random() % 45 : argument();
+		/* It would sleep until somebody comes. */
+		if ((uint32_t)one[0] == SCHED_OP && one[1] == BLOCK)
+			one[1] = 0;
+	}
+}
+
+static void at_random(void)
+{
+	const char *wanted = getenv("HYPERCALLS");
+	unsigned long left = wanted ? strtoul(wanted, NULL, 10) : 8000;
+	unsigned long batches = 0, ended = 0;
+	struct machine machine;
+
+	srandom(1);
+	create(&machine);
+	for (; left >= BATCH; left -= BATCH) {
+		begin(&machine);
+		GUEST_LOAD(&machine, make_calls);
+		fill(&machine);
+		batches++;
+		ended += !run_batch(&machine);
+		/* A machine of its own now and then, so that what one leaves does not hide the rest. */
+		if (batches % 16)
+			continue;
+		machine_destroy(&machine);
+		create(&machine);
+	}
+	printf("# %lu batches, of which %lu ended the guest\n", batches, ended);
+	expect(ended < batches);
+	machine_destroy(&machine);
+}
+
+static const struct tap_test tests[] = {
+	{ "it is configured once, before it runs, and within its memory", configured },
+	{ "other VMs and engines refuse it", without },
+	{ "a guest that breaks the rules of page tables is refused", validated },
+	{ "traps come with the frame that the guest expects", traps },
+	{ "hypercalls at random do no harm", at_random },
+};
+
+TAP_MAIN(tests)
