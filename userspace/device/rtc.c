@@ -156,7 +156,10 @@ static int64_t count_periods(const struct rtc *rtc)
 	return period ? wait_now_ns() / period : 0;
 }
 
-/* Only interrupts need the timer: flags are computed from the clocks. */
+/*
+ * Only interrupts need the timer: flags are computed from the clocks.  The caller settles afterwards,
+ * since a second or a period that ended shortly before is none of those that the timer waits for.
+ */
 static void arm(struct rtc *rtc)
 {
 	int64_t period = rtc->memory[RTC_B] & B_PIE ? period_ns(rtc) : 0;
@@ -262,6 +265,7 @@ static void write_register(struct rtc *rtc, uint8_t value)
 		if ((old ^ value) & A_RATE)
 			rtc->periods = count_periods(rtc);
 		arm(rtc);
+		settle(rtc);
 		return;
 	case RTC_B:
 		if (value & ~old & B_SET)
@@ -270,7 +274,7 @@ static void write_register(struct rtc *rtc, uint8_t value)
 		if (old & ~value & B_SET)
 			load_time(rtc);
 		arm(rtc);
-		update_irq(rtc);
+		settle(rtc);
 		return;
 	case RTC_C:
 	case RTC_D:

@@ -13,6 +13,7 @@
 #include <linux/serial_reg.h>
 
 #include "machine.h"
+#include "rtc_clock_test.h"
 #include "vm/console.h"
 
 #define MAX_RECORDS	8
@@ -451,6 +452,8 @@ int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *new, stru
 
 	if (fd == timer_fd)
 		armed_ns = ns ? machine.now_ns + ns : 0;
+	else
+		rtc_clock_armed(fd, ns, new->it_interval.tv_sec * 1000000000ull + new->it_interval.tv_nsec);
 	return __real_timerfd_settime(fd, flags, new, old);
 }
 
@@ -772,6 +775,7 @@ static const struct tap_test tests[] = {
 	{ "a second begins when the timer says so", rtc_seconds },
 	{ "the clock says when its registers are about to change", rtc_update },
 	{ "no period is lost, however often registers are written", rtc_periods },
+	{ "the clock's interrupts are not late, however time passes", rtc_event_is_not_lost },
 	{ "the PM timer goes on where it was", pm_goes_on },
 	{ "the PM timer's event is not lost while it is armed", pm_event_is_not_lost },
 	{ "a saved keyboard controller goes on", keyboard_goes_on },
