@@ -10,7 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NET_FLOWS	128u
+#include "virtio.h"
+
+/* As many as the user-mode network may have sockets. */
+#define NET_FLOWS	VIRTIO_MAX_FDS
 #define NET_RESET_BYTES	54u	/* headers of Ethernet, IPv4 and TCP */
 
 /**

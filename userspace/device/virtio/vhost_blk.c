@@ -381,7 +381,7 @@ static bool connect_spec(struct vhost_blk *blk, const char *spec,
 		return false;
 	if (vhost_user_connect(&blk->peer, spec + 4) && read_config(blk, config))
 		return open_ring(blk, error);
-	return error_set(error, EXIT_CODE_USAGE, "--vhost-user %s: the back-end: %s", spec,
+	return error_set(error, blk->peer.status, "--vhost-user %s: the back-end: %s", spec,
 			 blk->peer.why);
 }
 

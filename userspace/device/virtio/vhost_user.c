@@ -262,10 +262,13 @@ static bool agree(struct vhost_user *peer)
 
 bool vhost_user_connect(struct vhost_user *peer, const char *path)
 {
-	*peer = (struct vhost_user){ .fd = line_socket_connect(path, vhost_user_patience_ms) };
-
-	if (peer->fd < 0)
+	*peer = (struct vhost_user){
+		.fd = line_socket_connect(path, vhost_user_patience_ms), .status = EXIT_CODE_USAGE,
+	};
+	if (peer->fd < 0) {
+		peer->status = error_status(-peer->fd);
 		return wrong(peer, "cannot connect to it: %s", strerror(-peer->fd));
+	}
 	if (agree(peer))
 		return true;
 	vhost_user_close(peer);

@@ -29,6 +29,7 @@ extern int vhost_user_patience_ms;
  * @protocol: features of the protocol that both know
  * @until: when the patience ends, in ms
  * @why: what went wrong, after a call that returned false
+ * @status: the exit status for that, where the connection was not made
  */
 struct vhost_user {
 	int fd;
@@ -36,6 +37,7 @@ struct vhost_user {
 	uint64_t protocol;
 	int64_t until;
 	char why[128];
+	enum exit_code status;
 };
 
 /** struct vhost_user_region - a piece of memory for the back-end: @bytes from @offset of @fd */

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "device/virtio/net_flows.h"
 #include "driver.h"
 
 static const uint8_t arp[42] = {
@@ -294,6 +295,41 @@ static void sockets_are_bounded(void)
 	close(fd);
 }
 
+/* The other end's answer to a SYN of the guest's port. */
+static void begin_connection(struct net_flows *flows, uint16_t port)
+{
+	uint8_t frame[NET_RESET_BYTES] = { [12] = 0x08 };
+
+	frame[14] = 0x45;
+	frame[17] = 40;			/* length of IP's packet */
+	frame[23] = 6;			/* TCP */
+	memcpy(frame + 26, (const uint8_t []){ 10, 0, 2, 2, 10, 0, 2, 15 }, 8);
+	frame[35] = 80;
+	frame[36] = port >> 8;
+	frame[37] = port;
+	frame[46] = 5 << 4;
+	frame[47] = 0x12;		/* SYN and ACK */
+	net_flows_to_guest(flows, frame, sizeof(frame));
+}
+
+/* As many connections as there can be sockets are reset after a move, the first one too. */
+static void connections_are_known(void)
+{
+	struct net_flows *flows = calloc(1, sizeof(*flows));
+	uint8_t frame[NET_RESET_BYTES];
+
+	require(flows);
+	for (unsigned int i = 0; i < VIRTIO_MAX_FDS; i++)
+		begin_connection(flows, 1000 + i);
+	expect_equal(flows->count, VIRTIO_MAX_FDS);
+	for (unsigned int i = 0; i < VIRTIO_MAX_FDS; i++) {
+		net_flows_reset(flows, i, frame);
+		expect_equal(frame[36] << 8 | frame[37], 1000 + i);
+		expect_equal(frame[47], 0x04);
+	}
+	free(flows);
+}
+
 static void nonsense_net(void)
 {
 	nonsense_to(create_net);
@@ -308,5 +344,6 @@ const struct test_table net_tests = TEST_TABLE(
 	{ "the host's loopback is the guest's only if the user says so",
 	  loopback_is_not_the_guests },
 	{ "a guest does not use up the descriptors", sockets_are_bounded },
+	{ "each connection that can be is reset after a move", connections_are_known },
 	{ "100,000 nonsense writes to a network card", nonsense_net }
 );

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -226,6 +227,26 @@ static void absent(void)
 	expect(!vhost_blk_create(&driver.memory, driver.registers, "blk=", &error));
 	expect(strstr(error.words, "not of the form blk=SOCKET"));
 	expect(!vhost_blk_create(&driver.memory, driver.registers, "disk=/x", &error));
+	expect_equal(error.status, EXIT_CODE_USAGE);
+	driver_forget();
+}
+
+/* Where the host lacks descriptors, nothing that the user said was wrong. */
+static void no_descriptors(void)
+{
+	struct error error = { .words = "" };
+	struct rlimit old, none;
+	bool created;
+
+	driver_shared_memory();
+	require_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = old.rlim_max };
+	require_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	created = vhost_blk_create(&driver.memory, driver.registers, spec_here(), &error);
+	require_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	expect(!created);
+	expect(strstr(error.words, "Too many open files"));
+	expect_equal(error.status, EXIT_CODE_ERROR);
 	driver_forget();
 }
 
@@ -444,6 +465,7 @@ const struct test_table vhost_tests = TEST_TABLE(
 	{ "a request that is none does not reach the back-end", bad_requests },
 	{ "a back-end that is none is refused in words", bad_from_the_start },
 	{ "a back-end that is absent is told in words", absent },
+	{ "... and a host that has no more descriptors", no_descriptors },
 	{ "a back-end that dies or lies means I/O errors", lost },
 	{ "what a killed back-end had comes back once", killed_with_many },
 	{ "a reset does not wait for a back-end for ever", reset_while_kept },
