@@ -2,7 +2,7 @@
 /*
  * Enter the handler of an interrupt or exception: "Interrupt and Exception
  * Handling" in the manual, and for 64 bits "Exception and Interrupt Handling in
- * 64-bit Mode".
+ * 64-bit Mode".  Calls through gates find their stack in the same way.
  */
 #include "insn.h"
 
@@ -26,7 +26,9 @@
 
 #define REAL_VECTOR_BYTES	4u
 #define REAL_LIMIT		0xffffu
-#define MAX_FRAME		10u
+/* A call with all of the parameters that a gate can have, and the two pointers. */
+#define MAX_PARAMETERS		31u
+#define MAX_FRAME		(MAX_PARAMETERS + 4)
 
 /**
  * struct delivery - the delivery of an event
@@ -191,7 +193,9 @@ static int find_stack(struct gondola_emulator *e, struct delivery *d, bool wide)
 			r = read_tss(e, d, TSS64_IST + 8 * (d->ist - 1), &e->sp, 8);
 		else if (d->inner)
 			r = read_tss(e, d, TSS64_RSP + 8 * d->cpl, &e->sp, 8);
-		e->sp &= ~15ull;
+		/* Only events align it. */
+		if (d->event)
+			e->sp &= ~15ull;
 		e->sp_bytes = 8;
 		return r;
 	}
@@ -342,6 +346,106 @@ int gondola_emulate_deliver(struct gondola_emulator *e, const struct gondola_eve
 	e->regs->rip = e->next_rip;
 	if (e->ops->set_shadow)
 		e->ops->set_shadow(e, 0);
+	return GONDOLA_EMUL_OK;
+}
+
+/* ---- call gates --------------------------------------------------------------- */
+
+static int read_call_gate(struct gondola_emulator *e, struct delivery *d, u16 selector, bool wide,
+			  u64 gate[2])
+{
+	gva_t la;
+	int r = emul_read_descriptor(e, selector, gate, wide ? 16 : 8, &la);
+
+	if (r)
+		return r;
+	d->width = wide ? 8 : gate[0] >> 40 & GATE_WIDE ? 4 : 2;
+	d->offset = gate[0] & 0xffff;
+	if (d->width > 2)
+		d->offset |= gate[0] >> 32 & 0xffff0000;
+	if (!wide)
+		return GONDOLA_EMUL_OK;
+	d->offset |= gate[1] << 32;
+	return gate[1] >> 40 & TYPE_MASK ? emul_fault_code(e, VEC_GP, selector & ~3u) :
+					   GONDOLA_EMUL_OK;
+}
+
+/* The caller's parameters, the one at the highest address first. */
+static int collect_parameters(struct gondola_emulator *e, struct delivery *d, unsigned int n)
+{
+	const unsigned int bytes = n * d->width;
+	u8 parameters[MAX_PARAMETERS * 4];
+	u64 word;
+	gva_t la;
+	int r;
+
+	if (!n)
+		return GONDOLA_EMUL_OK;
+	r = emul_linear(e, GONDOLA_SS, e->regs->gpr[R_RSP] & emul_mask(emul_stack_bytes(e)), bytes,
+			false, &la);
+	if (!r)
+		r = e->ops->read(e, la, parameters, bytes, false);
+	while (!r && n--) {
+		word = 0;
+		memcpy(&word, parameters + n * d->width, d->width);
+		add_word(d, word);
+	}
+	return r;
+}
+
+static int push_call(struct gondola_emulator *e, struct delivery *d, bool wide,
+		     unsigned int parameters)
+{
+	int r = find_stack(e, d, wide);
+
+	if (r)
+		return r;
+	if (d->inner) {
+		add_word(d, emul_selector(e, GONDOLA_SS));
+		add_word(d, e->regs->gpr[R_RSP]);
+		r = collect_parameters(e, d, wide ? 0 : parameters);
+		if (r)
+			return r;
+	}
+	add_word(d, emul_selector(e, GONDOLA_CS));
+	add_word(d, e->next_rip);
+	r = push_frame(e, d, wide);
+	if (!r)
+		e->writeback |= W_SP;
+	return r;
+}
+
+int emul_call_gate(struct gondola_emulator *e, u16 selector, bool is_call)
+{
+	struct delivery d = { 0 };
+	u64 gate[2] = { 0, 0 };
+	u16 target;
+	bool wide;
+	int r;
+
+	r = emul_long_mode_active(e, &wide);
+	if (!r)
+		r = read_call_gate(e, &d, selector, wide, gate);
+	if (r)
+		return r;
+	target = gate[0] >> 16;
+	r = emul_handler_segment(e, target, 0, &d.cs, &d.cpl);
+	if (r)
+		return r;
+	d.inner = d.cpl != e->cpl;
+	if (!is_call && d.inner)
+		return emul_fault_code(e, VEC_GP, target & ~3u);
+	if (wide ? !emul_canonical(d.offset) : d.offset > d.cs.limit)
+		return emul_gp(e);
+	r = is_call ? push_call(e, &d, wide, gate[0] >> 32 & MAX_PARAMETERS) : GONDOLA_EMUL_OK;
+	if (r)
+		return r;
+	if (d.inner && wide)
+		emul_null_stack(e, d.cpl, d.cpl);
+	else if (d.inner)
+		e->ops->set_segment(e, GONDOLA_SS, &d.ss);
+	e->ops->set_segment(e, GONDOLA_CS, &d.cs);
+	e->next_rip = d.offset;
 	return GONDOLA_EMUL_OK;
 }
 

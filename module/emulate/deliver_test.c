@@ -338,6 +338,99 @@ static void looks_at_descriptors(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, w->regs.rflags & RFL_ZF);
 }
 
+#define CALL_GATE	0x28
+
+/* Room for a gate of 16 bytes behind the other descriptors, which programs may use. */
+static void set_call_gate(struct test_world *w, u64 type, u64 parameters)
+{
+	test_world_set(w, GDT + CALL_GATE, (HANDLER & 0xffff) | CODE0 << 16 |
+		       (type << 8 | 0xe000 | parameters) << 32 | (u64)(HANDLER >> 16) << 48);
+	test_world_set(w, GDT + CALL_GATE + 8, 0);
+	w->gdt.limit = CALL_GATE + 15;
+}
+
+/* lcall *(%rsi) or ljmp *(%rsi) */
+static int through_gate(struct test_world *w, u8 modrm)
+{
+	w->regs.gpr[R_RSI] = WORLD_DATA + 0x100;
+	w->regs.rip = WORLD_CODE;
+	test_world_set(w, w->regs.gpr[R_RSI], 0x77 | (u64)(CALL_GATE | 3) << 32);
+	return RUN(w, 0xff, modrm);
+}
+
+static void call_gate_of_32_bits(struct kunit *test)
+{
+	struct test_world *w = make_world(test, false);
+	u64 sp = w->regs.gpr[R_RSP];
+
+	enter_user(w, false);
+	set_call_gate(w, 12, 2);
+	test_world_set(w, sp, 0x1111 | 0x2222ull << 32);
+	KUNIT_ASSERT_EQ(test, through_gate(w, 0x1e), OK);
+	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)HANDLER);
+	KUNIT_EXPECT_EQ(test, segment(w, GONDOLA_CS)->selector, CODE0);
+	KUNIT_EXPECT_EQ(test, segment(w, GONDOLA_SS)->selector, DATA0);
+	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], STACK0 - 24ull);
+	KUNIT_EXPECT_EQ(test, stacked(w, STACK0 - 24, 0, 4), WORLD_CODE + 2ull);
+	KUNIT_EXPECT_EQ(test, stacked(w, STACK0 - 24, 1, 4), (u64)CODE3);
+	KUNIT_EXPECT_EQ(test, stacked(w, STACK0 - 24, 2, 4), 0x1111ull);
+	KUNIT_EXPECT_EQ(test, stacked(w, STACK0 - 24, 3, 4), 0x2222ull);
+	KUNIT_EXPECT_EQ(test, stacked(w, STACK0 - 24, 4, 4), sp);
+	KUNIT_EXPECT_EQ(test, stacked(w, STACK0 - 24, 5, 4), (u64)DATA3);
+	KUNIT_EXPECT_EQ(test, w->regs.rflags & (RFL_IF | RFL_CF), RFL_IF | RFL_CF);
+	/* lret $8: both stacks release the parameters.  Programs keep segments of their own alone. */
+	segment(w, GONDOLA_DS)->ar = 0xc0f3;
+	test_world_refresh(w);
+	KUNIT_ASSERT_EQ(test, RUN(w, 0xca, 0x08, 0x00), OK);
+	test_world_refresh(w);
+	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], sp + 8);
+	KUNIT_EXPECT_EQ(test, w->emul.cpl, 3);
+	/* A jump does not change the level. */
+	expect_refused(test, w, through_gate(w, 0x2e), VEC_GP, CODE0);
+	/* One of 16 bits has another frame, and an offset of 16. */
+	set_call_gate(w, 4, 1);
+	test_world_set(w, GDT + CODE0, 0x00cf9b000000ffff | (u64)(HANDLER & ~0xffffull) << 16);
+	KUNIT_ASSERT_EQ(test, through_gate(w, 0x1e), OK);
+	KUNIT_EXPECT_EQ(test, w->regs.rip, HANDLER & 0xffffull);
+	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], STACK0 - 10ull);
+	KUNIT_EXPECT_EQ(test, stacked(w, STACK0 - 10, 1, 2), (u64)CODE3);
+}
+
+static void call_gate_of_64_bits(struct kunit *test)
+{
+	struct test_world *w = make_world(test, true);
+	u64 sp = w->regs.gpr[R_RSP];
+
+	/* Within the level, the stack stays; it is not aligned. */
+	set_call_gate(w, 12, 0);
+	w->regs.gpr[R_RSP] = sp - 4;
+	KUNIT_ASSERT_EQ(test, through_gate(w, 0x1e), OK);
+	KUNIT_EXPECT_EQ(test, w->regs.rip, (u64)HANDLER);
+	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], sp - 20);
+	KUNIT_EXPECT_EQ(test, stacked(w, sp - 20, 0, 8), WORLD_CODE + 2ull);
+	KUNIT_EXPECT_EQ(test, stacked(w, sp - 20, 1, 8), (u64)CODE0);
+	/* From a program: SS becomes null. */
+	enter_user(w, true);
+	test_world_set(w, TSS + 4, STACK0 + 8);
+	KUNIT_ASSERT_EQ(test, through_gate(w, 0x1e), OK);
+	KUNIT_EXPECT_EQ(test, w->regs.gpr[R_RSP], STACK0 - 24ull);
+	KUNIT_EXPECT_EQ(test, stacked(w, STACK0 - 24, 1, 8), (u64)CODE3);
+	KUNIT_EXPECT_EQ(test, stacked(w, STACK0 - 24, 2, 8), sp - 20);
+	KUNIT_EXPECT_EQ(test, stacked(w, STACK0 - 24, 3, 8), (u64)DATA3);
+	KUNIT_EXPECT_TRUE(test, segment(w, GONDOLA_SS)->ar & GONDOLA_AR_UNUSABLE);
+	/* Refused: the upper half has a type; the gate is privileged; it is absent; of 16 bits. */
+	enter_user(w, true);
+	test_world_set(w, GDT + CALL_GATE + 8, 1ull << 40);
+	expect_refused(test, w, through_gate(w, 0x1e), VEC_GP, CALL_GATE);
+	set_call_gate(w, 12, 0);
+	w->memory[GDT + CALL_GATE + 5 - WORLD_BASE] = 0x8c;
+	expect_refused(test, w, through_gate(w, 0x1e), VEC_GP, CALL_GATE);
+	w->memory[GDT + CALL_GATE + 5 - WORLD_BASE] = 0x6c;
+	expect_refused(test, w, through_gate(w, 0x1e), VEC_NP, CALL_GATE);
+	set_call_gate(w, 4, 0);
+	expect_refused(test, w, through_gate(w, 0x1e), VEC_GP, CALL_GATE);
+}
+
 static struct kunit_case deliver_cases[] = {
 	KUNIT_CASE(long_mode_from_user),
 	KUNIT_CASE(long_mode_within),
@@ -346,6 +439,8 @@ static struct kunit_case deliver_cases[] = {
 	KUNIT_CASE(virtual_8086),
 	KUNIT_CASE(fast_calls),
 	KUNIT_CASE(looks_at_descriptors),
+	KUNIT_CASE(call_gate_of_32_bits),
+	KUNIT_CASE(call_gate_of_64_bits),
 	{}
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Transfers to another code segment: jumps and calls within a privilege level or
- * to another task, returns to the same level, to an outer one, or to the task
- * before.  Call gates are not implemented.
+ * Transfers to another code segment: jumps and calls within a privilege level, through
+ * a gate or to another task, returns to the same level, to an outer one, or to the task
+ * before.
  */
 #include "insn.h"
 
@@ -58,19 +58,20 @@ static int go_by_system_descriptor(struct gondola_emulator *e, const struct gond
 	unsigned int type = s->ar & GONDOLA_AR_TYPE;
 	unsigned int dpl = (s->ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;
 	u16 tss = s->selector;
-	bool wide;
+	bool wide, gate;
 	int r = emul_long_mode_active(e, &wide);
 
 	if (r)
 		return r;
-	if (type == TYPE_CALL || (type == TYPE_CALL16 && !wide))
-		return GONDOLA_EMUL_UNKNOWN;
-	if (wide || (type != TYPE_TSS && type != TYPE_TSS16 && type != TYPE_TASK_GATE))
+	gate = type == TYPE_CALL || (type == TYPE_CALL16 && !wide);
+	if (!gate && (wide || (type != TYPE_TSS && type != TYPE_TSS16 && type != TYPE_TASK_GATE)))
 		return emul_fault_code(e, VEC_GP, error);
 	if (dpl < e->cpl || dpl < (s->selector & 3u))
 		return emul_fault_code(e, VEC_GP, error);
 	if (!(s->ar & GONDOLA_AR_P))
 		return emul_fault_code(e, VEC_NP, error);
+	if (gate)
+		return emul_call_gate(e, s->selector, way == EMUL_TASK_NEST);
 	if (type == TYPE_TASK_GATE)
 		tss = s->base;
 	return emul_switch_task(e, tss, way, e->next_rip, e->rflags, NULL, 0);

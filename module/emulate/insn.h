@@ -284,9 +284,12 @@ int emul_load_segment(struct gondola_emulator *e, enum gondola_seg seg, u16 sele
 int emul_long_mode_active(struct gondola_emulator *e, bool *is);
 /* Protected mode: may @bytes at @ea of this stack segment be written? */
 bool emul_stack_inside(const struct gondola_segment *ss, u64 ea, unsigned int bytes);
+/* Protected mode: read @bytes of the descriptor that @selector names; *la is its address. */
+int emul_read_descriptor(struct gondola_emulator *e, u16 selector, u64 raw[2], unsigned int bytes,
+			 gva_t *la);
 /*
- * The code segment of an event's handler.  *cpl: the handler's privilege level; @ext is for error
- * codes.
+ * The code segment to which a gate leads: of an event's handler, or of a call.  *cpl: its privilege
+ * level; @ext is for error codes.
  */
 int emul_handler_segment(struct gondola_emulator *e, u16 selector, u32 ext,
 			 struct gondola_segment *s, unsigned int *cpl);
@@ -571,6 +574,8 @@ bool emul_condition(const struct gondola_emulator *e);
 
 /* deliver.c */
 OP(int); OP(int3); OP(int1); OP(into);
+/* Jump through the call gate of @selector, or call it.  The caller checked the gate's rights. */
+int emul_call_gate(struct gondola_emulator *e, u16 selector, bool is_call);
 /* far.c */
 OP(jmp_far); OP(jmp_far_mem); OP(call_far); OP(call_far_mem); OP(ret_far); OP(iret);
 
@@ -592,8 +597,8 @@ OP(pshufw); OP(shufps); OP(shufpd); OP(shift_bytes); OP(pinsrw); OP(pextrw); OP(
 OP(maskmov);
 
 /* sse.c */
-OP(sse_int); OP(sse_float); OP(sse_compare); OP(sse_from_int); OP(sse_to_int); OP(sse_flags);
-OP(sse_shift);
+OP(sse_int); OP(mmx_int); OP(sse_float); OP(sse_compare); OP(sse_from_int); OP(sse_to_int);
+OP(sse_flags); OP(sse_mmx); OP(sse_shift);
 
 /* x87.c */
 OP(x87); OP(fwait);

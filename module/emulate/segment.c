@@ -81,9 +81,8 @@ int emul_long_mode_active(struct gondola_emulator *e, bool *is)
 	return r;
 }
 
-/* Read @bytes of the descriptor that @selector names; *la is its address. */
-static int read_descriptor(struct gondola_emulator *e, u16 selector, u64 raw[2],
-			   unsigned int bytes, gva_t *la)
+int emul_read_descriptor(struct gondola_emulator *e, u16 selector, u64 raw[2],
+			 unsigned int bytes, gva_t *la)
 {
 	u32 offset = selector & ~7u, limit;
 
@@ -123,7 +122,7 @@ static int read_segment(struct gondola_emulator *e, u16 selector, struct gondola
 			gva_t *la)
 {
 	u64 raw[2] = { 0, 0 };
-	int r = read_descriptor(e, selector, raw, 8, la);
+	int r = emul_read_descriptor(e, selector, raw, 8, la);
 
 	if (!r)
 		unpack(s, selector, raw[0]);
@@ -234,7 +233,7 @@ static int load_system(struct gondola_emulator *e, enum gondola_seg seg, u16 sel
 	r = emul_long_mode_active(e, &wide);
 	if (r)
 		return r;
-	r = read_descriptor(e, selector, raw, wide ? 16 : 8, &la);
+	r = emul_read_descriptor(e, selector, raw, wide ? 16 : 8, &la);
 	if (r)
 		return r;
 	unpack(&s, selector, raw[0]);
