@@ -287,6 +287,46 @@ static void pending_exception_from_an_image(struct kunit *test)
 	summary_and_unmasking(test, w, fpu, image);
 }
 
+/* The other layouts: of real mode with 32 and with 16 bits.  (Native forms test that of 16 bits.) */
+static void environment_in_real_mode(struct kunit *test)
+{
+	struct gondola_fxsave *fpu;
+	struct test_world *w = fpu_world(test, &fpu);
+	unsigned int wide;
+	u32 words[7];
+	u16 narrow[7];
+
+	w->emul.mode = GONDOLA_EMUL_REAL;
+	w->cr[0] &= ~(CR0_PE | CR0_PG);
+	w->seg[GONDOLA_DS].base = WORLD_DATA;
+	for (wide = 0; wide < 2; wide++) {
+		fpu->fcw = 0x27f;
+		fpu->fsw = 0x3800;
+		fpu->fip = 0xa1234;
+		fpu->fdp = 0xb5678;
+		fpu->fop = 0x5a5;
+		w->regs.gpr[R_RDI] = 0;
+		w->regs.rip = WORLD_CODE;
+		/* fnstenv (%di), with a prefix for 32 bits */
+		KUNIT_ASSERT_EQ(test, wide ? RUN(w, 0x66, 0xd9, 0x35) : RUN(w, 0xd9, 0x35), OK);
+		memcpy(words, test_world_at(w, WORLD_DATA), sizeof(words));
+		memcpy(narrow, words, sizeof(narrow));
+		KUNIT_EXPECT_EQ(test, wide ? words[0] : narrow[0] | 0xffff0000, 0xffff027f);
+		KUNIT_EXPECT_EQ(test, wide ? words[3] : narrow[3] | 0xffff0000, 0xffff1234);
+		KUNIT_EXPECT_EQ(test, wide ? words[4] : narrow[4], 0xa5a5u);
+		KUNIT_EXPECT_EQ(test, wide ? words[5] : narrow[5] | 0xffff0000, 0xffff5678);
+		KUNIT_EXPECT_EQ(test, wide ? words[6] : narrow[6], 0xb000u);
+		fpu->fip = fpu->fdp = fpu->fop = 0;
+		fpu->fcw = 0x37f;
+		/* fldenv (%di) */
+		KUNIT_ASSERT_EQ(test, wide ? RUN(w, 0x66, 0xd9, 0x25) : RUN(w, 0xd9, 0x25), OK);
+		KUNIT_EXPECT_EQ(test, fpu->fcw, 0x27f);
+		KUNIT_EXPECT_EQ(test, fpu->fip, 0xa1234ull);
+		KUNIT_EXPECT_EQ(test, fpu->fdp, 0xb5678ull);
+		KUNIT_EXPECT_EQ(test, fpu->fop, 0x5a5);
+	}
+}
+
 static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(kept_instructions),
 	KUNIT_CASE(translations),
@@ -295,6 +335,7 @@ static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(x87_exceptions),
 	KUNIT_CASE(saves_and_restores),
 	KUNIT_CASE(pending_exception_from_an_image),
+	KUNIT_CASE(environment_in_real_mode),
 	{}
 };
 

@@ -198,8 +198,12 @@ static noinline int check_rights(struct gondola_emulator *e)
 {
 	u32 flags = e->insn->desc->flags;
 
-	if (flags & D_SSE)
-		return check_sse(e);
+	if (flags & D_SSE) {
+		int r = check_sse(e);
+
+		if (r || !(flags & D_MMX))
+			return r;
+	}
 	if (flags & D_MMX)
 		return emul_check_mmx(e);
 	if (flags & D_PRIV && e->cpl)
@@ -235,6 +239,7 @@ static noinline void load_xmm(struct gondola_emulator *e, struct gondola_operand
 
 	if (op->kind == GONDOLA_OPERAND_MMX) {
 		op->value = emul_read_mmx(e, op->reg);
+		op->value_hi = 0;
 		return;
 	}
 	if (e->fpu) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SSE and SSE2 arithmetic.  The host's processor computes in its own registers, with the guest's
+ * MMX, SSE and SSE2 arithmetic.  The host's processor computes in its own registers, with the guest's
  * MXCSR and all exceptions masked.  An exception that it then reports is raised if the guest has it
  * unmasked.
  */
@@ -309,6 +309,23 @@ int emul_op_sse_int(struct gondola_emulator *e)
 	return known ? GONDOLA_EMUL_OK : GONDOLA_EMUL_UNKNOWN;
 }
 
+/*
+ * MMX: the same by the instruction for XMM registers.  PACK takes the source from the destination's
+ * upper half, and PUNPCKH is the upper half of what PUNPCKL gives.
+ */
+int emul_op_mmx_int(struct gondola_emulator *e)
+{
+	const bool upper = (e->insn->opcode & ~3u) == 0x68 && e->insn->opcode != 0x6b;
+	struct xmm dst = { { e->dst.value, e->src.value } };
+	const struct xmm src = { { e->src.value, 0 } };
+
+	begin(e);
+	integer_on_processor(KEY(PREFIX_66, e->insn->opcode - 8 * upper), &dst, &src);
+	end(e);
+	e->dst.value = dst.half[upper];
+	return GONDOLA_EMUL_OK;
+}
+
 static bool tiny_double(u64 value)
 {
 	return !(value & 0x7ffull << 52) && value << 1;
@@ -423,6 +440,33 @@ int emul_op_sse_flags(struct gondola_emulator *e)
 		e->rflags = (e->rflags & ~(RFL_CF | RFL_PF | RFL_AF | RFL_ZF | RFL_SF | RFL_OF)) |
 			    flags;
 	return r;
+}
+
+/*
+ * Conversions between XMM and MMX registers, by the one that converts packed numbers within XMM
+ * registers.  Zeros in the other half raise no exceptions.
+ */
+int emul_op_sse_mmx(struct gondola_emulator *e)
+{
+	const bool doubles = prefix_of(e->insn) == PREFIX_66, to_xmm = e->insn->opcode == 0x2a;
+	const bool truncate = e->insn->opcode == 0x2c;
+	const struct xmm src = { { e->src.value, doubles && !to_xmm ? e->src.value_hi : 0 } };
+	struct xmm dst = { { 0, 0 } };
+	unsigned int key;
+	u32 host;
+
+	if (!e->fpu)
+		return GONDOLA_EMUL_UNKNOWN;
+	if (doubles)
+		key = KEY(to_xmm ? PREFIX_F3 : truncate ? PREFIX_66 : PREFIX_F2, 0xe6);
+	else
+		key = KEY(to_xmm ? 0 : truncate ? PREFIX_F3 : PREFIX_66, 0x5b);
+	host = begin_float(e);
+	float_on_processor(key, &dst, &src);
+	e->dst.value = dst.half[0];
+	if (to_xmm && doubles)
+		e->dst.value_hi = dst.half[1];
+	return end_float(e, host, 0);
 }
 
 /*

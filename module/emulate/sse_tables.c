@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The decode tables of SSE and SSE2, and of MMX moves.  The rest of MMX and later extensions are
- * left out.
- */
+/* The decode tables of MMX, SSE and SSE2.  Later extensions are left out. */
 #include "tables.h"
 
 /* By prefix: none, 66, F3, F2. */
@@ -70,6 +67,7 @@ const struct gondola_insn_desc emul_sse_2b[4] = {
 
 /* Without a prefix the next rows are MMX. */
 #define MMX	(RM | WO | D_MMX)
+#define MMX_RW	(RM | RW | D_MMX)
 
 const struct gondola_insn_desc emul_sse_6e[4] = {
 	[0] = INSN(movq, Pq, Ey, MMX),
@@ -137,15 +135,33 @@ const struct gondola_insn_desc emul_sse_packed[4] = {
 };
 
 const struct gondola_insn_desc emul_sse_int[4] = {
-	[1] = INSN(sse_int, Vx, Wx, SSE_RWA),
+	INSN(mmx_int, Pq, Qq, MMX_RW), INSN(sse_int, Vx, Wx, SSE_RWA), UD, UD,
+};
+
+/* PUNPCKL of MMX reads only the half that it uses. */
+const struct gondola_insn_desc emul_sse_unpack[4] = {
+	INSN(mmx_int, Pq, Qd, MMX_RW), INSN(sse_int, Vx, Wx, SSE_RWA), UD, UD,
+};
+
+/* Of qwords: there is no MMX form. */
+const struct gondola_insn_desc emul_sse_wide[4] = {
+	UD, INSN(sse_int, Vx, Wx, SSE_RWA), UD, UD,
 };
 
 /* Conversions */
+/* With a source in memory these do not touch MMX state. */
+static const struct gondola_insn_desc sse_from_mmx[16] = {
+	[0 ... 7] = INSN(sse_mmx, Vx, Mq, SSE_RW),
+	[8 ... 15] = INSN(sse_mmx, Vx, Nq, SSE_RW | D_MMX),
+};
+
 const struct gondola_insn_desc emul_sse_2a[4] = {
+	ROWS(D_BY_MOD, sse_from_mmx), ROWS(D_BY_MOD, sse_from_mmx),
 	[2 ... 3] = INSN(sse_from_int, Vx, Ey, SSE_RW),
 };
 
 const struct gondola_insn_desc emul_sse_2c[4] = {
+	INSN(sse_mmx, Pq, Wq, SSE | D_MMX), INSN(sse_mmx, Pq, Wx, SSE_A | D_MMX),
 	[2] = INSN(sse_to_int, Gy, Wd, SSE), [3] = INSN(sse_to_int, Gy, Wq, SSE),
 };
 
@@ -180,20 +196,24 @@ const struct gondola_insn_desc emul_sse_50[4] = {
 };
 
 const struct gondola_insn_desc emul_sse_d7[4] = {
+	INSNX(movmsk, Gd, Nq, MMX, 1),
 	[1] = INSNX(movmsk, Gd, Ux, SSE, 1), [2 ... 3] = UD,
 };
 
 const struct gondola_insn_desc emul_sse_70[4] = {
+	[0] = INSN3(pshufw, Pq, Qq, Iub, MMX),
 	[1] = INSN3(pshufd, Vx, Wx, Iub, SSE_A),
 	[2] = ROW(pshufw, Vx, Wx, Iub, SSE_A, 1),
 	[3] = ROW(pshufw, Vx, Wx, Iub, SSE_A, 0),
 };
 
 const struct gondola_insn_desc emul_sse_c4[4] = {
+	INSN3(pinsrw, Pq, Ew, Iub, MMX_RW),
 	[1] = INSN3(pinsrw, Vx, Ew, Iub, SSE_RW), [2 ... 3] = UD,
 };
 
 const struct gondola_insn_desc emul_sse_c5[4] = {
+	INSN3(pextrw, Gd, Nq, Iub, MMX),
 	[1] = INSN3(pextrw, Gd, Ux, Iub, SSE), [2 ... 3] = UD,
 };
 
@@ -202,10 +222,14 @@ const struct gondola_insn_desc emul_sse_c6[4] = {
 };
 
 /* By ModRM.reg: PSRL, PSRA, PSLL of words and dwords … */
-static const struct gondola_insn_desc shifts[8] = {
-	UD, UD, INSN(sse_shift, Ux, Iub, SSE_RW), UD, INSN(sse_shift, Ux, Iub, SSE_RW), UD,
-	INSN(sse_shift, Ux, Iub, SSE_RW), UD,
-};
+#define SHIFTS(name, dst_, flags_) \
+static const struct gondola_insn_desc name[8] = { \
+	UD, UD, INSN(sse_shift, dst_, Iub, flags_), UD, INSN(sse_shift, dst_, Iub, flags_), UD, \
+	INSN(sse_shift, dst_, Iub, flags_), UD, \
+}
+
+SHIFTS(shifts, Ux, SSE_RW);
+SHIFTS(shifts_mmx, Nq, MMX_RW);
 
 /* … of qwords, and PSRLDQ and PSLLDQ. */
 static const struct gondola_insn_desc shifts_wide[8] = {
@@ -213,10 +237,14 @@ static const struct gondola_insn_desc shifts_wide[8] = {
 	INSN(sse_shift, Ux, Iub, SSE_RW), INSN(shift_bytes, Ux, Iub, SSE_RW),
 };
 
+static const struct gondola_insn_desc shifts_wide_mmx[8] = {
+	UD, UD, INSN(sse_shift, Nq, Iub, MMX_RW), UD, UD, UD, INSN(sse_shift, Nq, Iub, MMX_RW), UD,
+};
+
 const struct gondola_insn_desc emul_sse_71[4] = {
-	[1] = ROWS(D_BY_REG, shifts), [2 ... 3] = UD,
+	ROWS(D_BY_REG, shifts_mmx), ROWS(D_BY_REG, shifts), UD, UD,
 };
 
 const struct gondola_insn_desc emul_sse_73[4] = {
-	[1] = ROWS(D_BY_REG, shifts_wide), [2 ... 3] = UD,
+	ROWS(D_BY_REG, shifts_wide_mmx), ROWS(D_BY_REG, shifts_wide), UD, UD,
 };

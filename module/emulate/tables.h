@@ -60,6 +60,7 @@
 #define Wq	(O_W | S_8)
 #define Pq	(O_P | S_8)
 #define Qq	(O_Q | S_8)
+#define Qd	(O_Q | S_4)
 #define Nq	(O_N | S_8)
 #define Ib	(O_IMM | S_B)
 #define Iub	(O_IMMU | S_B)
@@ -113,5 +114,7 @@ extern const struct gondola_insn_desc emul_sse_float[4];
 extern const struct gondola_insn_desc emul_sse_int[4];
 extern const struct gondola_insn_desc emul_sse_packed[4];
 extern const struct gondola_insn_desc emul_sse_single[4];
+extern const struct gondola_insn_desc emul_sse_unpack[4];
+extern const struct gondola_insn_desc emul_sse_wide[4];
 
 #endif

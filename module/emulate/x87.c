@@ -9,6 +9,7 @@
 #define X87_BYTES	160u		/* the part of the image without MXCSR and XMM */
 #define ENV_BYTES	28u		/* the environment in protected mode, 32 bits */
 #define SAVE_BYTES	108u
+#define ENV_WORDS	7u
 
 #define STORES		0x80u		/* flag beside the size: memory is written */
 #define UNDEFINED	0u
@@ -139,6 +140,68 @@ static void take_pointers(struct gondola_fxsave *fpu, const u8 *environment)
 	fpu->fdp = words[2];
 }
 
+/*
+ * With an operand size of 16 bits the environment's words have 16, and the opcode is left out.
+ * Outside of protected mode it is kept, beside the upper bits of each pointer.
+ */
+static bool has_other_layout(const struct gondola_emulator *e)
+{
+	return e->insn->op_bytes == 2 || !emul_protected(e);
+}
+
+static unsigned int less_bytes(const struct gondola_emulator *e)
+{
+	return e->insn->op_bytes == 2 ? ENV_BYTES / 2 : 0;
+}
+
+static void to_other_layout(const struct gondola_emulator *e, u8 *memory)
+{
+	const bool real = !emul_protected(e);
+	u32 words[ENV_WORDS];
+	unsigned int i;
+	u16 narrow;
+
+	memcpy(words, memory, ENV_BYTES);
+	if (real) {
+		words[4] = words[4] >> 16 | words[3] >> 16 << 12;
+		words[6] = words[5] >> 16 << 12;
+		words[3] |= 0xffff0000;
+		words[5] |= 0xffff0000;
+	}
+	if (e->insn->op_bytes != 2) {
+		memcpy(memory, words, ENV_BYTES);
+		return;
+	}
+	for (i = 0; i < ENV_WORDS; i++) {
+		narrow = words[i];
+		memcpy(memory + 2 * i, &narrow, 2);
+	}
+	memmove(memory + ENV_BYTES / 2, memory + ENV_BYTES, SAVE_BYTES - ENV_BYTES);
+}
+
+static void from_other_layout(const struct gondola_emulator *e, u8 *memory)
+{
+	const bool real = !emul_protected(e);
+	u32 words[ENV_WORDS] = { 0 };
+	unsigned int i;
+
+	if (e->insn->op_bytes != 2) {
+		memcpy(words, memory, ENV_BYTES);
+	} else {
+		for (i = 0; i < ENV_WORDS; i++)
+			memcpy(&words[i], memory + 2 * i, 2);
+		memmove(memory + ENV_BYTES, memory + ENV_BYTES / 2, SAVE_BYTES - ENV_BYTES);
+	}
+	if (real) {
+		words[3] = (words[3] & 0xffff) | words[4] >> 12 << 16;
+		words[5] = (words[5] & 0xffff) | words[6] >> 12 << 16;
+		words[4] <<= 16;
+	} else {
+		words[4] = 0;
+	}
+	memcpy(memory, words, ENV_BYTES);
+}
+
 static void note_pointers(struct gondola_emulator *e, struct gondola_fxsave *fpu)
 {
 	const struct gondola_insn *insn = e->insn;
@@ -179,11 +242,18 @@ static int run(struct gondola_emulator *e, u8 *memory, unsigned int bytes, bool 
 	else if (!control)
 		note_pointers(e, out);
 	if (stores) {
-		if (bytes >= ENV_BYTES)
+		unsigned int written = bytes;
+
+		if (bytes >= ENV_BYTES) {
 			put_pointers(e->fpu, memory);
+			if (has_other_layout(e)) {
+				to_other_layout(e, memory);
+				written -= less_bytes(e);
+			}
+		}
 		if (bytes == SAVE_BYTES || (insn->opcode == 0xdb && insn->modrm == 0xe3))
 			out->fip = out->fdp = out->fop = 0;
-		r = was_stored(out, control) ? e->ops->write(e, la, memory, bytes, false) : 0;
+		r = was_stored(out, control) ? e->ops->write(e, la, memory, written, false) : 0;
 		if (r)
 			return r;
 	}
@@ -204,24 +274,26 @@ static int memory_form(struct gondola_emulator *e)
 	const struct gondola_insn *insn = e->insn;
 	u8 operand = memory_operand[insn->opcode - 0xd8][insn->modrm >> 3 & 7];
 	unsigned int bytes = operand & ~STORES;
-	bool stores = operand & STORES;
+	bool stores = operand & STORES, other;
 	u8 memory[SAVE_BYTES + 4];
+	unsigned int there;
 	gva_t la;
 	int r;
 
 	if (bytes == UNDEFINED)
 		return emul_fault(e, VEC_UD);
-	/* The 16-bit environment and that of real mode have other layouts. */
-	if (bytes >= ENV_BYTES && (insn->op_bytes == 2 || !emul_protected(e)))
-		return GONDOLA_EMUL_UNKNOWN;
-	r = emul_linear(e, insn->seg, e->ea, bytes, stores, &la);
+	other = bytes >= ENV_BYTES && has_other_layout(e);
+	there = other ? bytes - less_bytes(e) : bytes;
+	r = emul_linear(e, insn->seg, e->ea, there, stores, &la);
 	if (r)
 		return r;
 	memset(memory, 0, sizeof(memory));
 	if (!stores) {
-		r = e->ops->read(e, la, memory, bytes, false);
+		r = e->ops->read(e, la, memory, there, false);
 		if (r)
 			return r;
+		if (other)
+			from_other_layout(e, memory);
 	}
 	return run(e, memory, bytes, stores, la);
 }

@@ -92,7 +92,7 @@ int emul_op_pshufd(struct gondola_emulator *e)
 	return GONDOLA_EMUL_OK;
 }
 
-/* PSHUFLW and PSHUFHW: the same with the words of one half. */
+/* PSHUFW of MMX, PSHUFLW and PSHUFHW: the same with the words of one half. */
 int emul_op_pshufw(struct gondola_emulator *e)
 {
 	u64 from = e->insn->desc->arg ? e->src.value_hi : e->src.value, to = 0;
@@ -143,7 +143,7 @@ int emul_op_shift_bytes(struct gondola_emulator *e)
 
 int emul_op_pinsrw(struct gondola_emulator *e)
 {
-	unsigned int n = e->src2.value & 7;
+	unsigned int n = e->src2.value & (e->dst.bytes / 2 - 1);
 	u64 *half = n & 4 ? &e->dst.value_hi : &e->dst.value;
 	unsigned int shift = 16 * (n & 3);
 
@@ -153,7 +153,7 @@ int emul_op_pinsrw(struct gondola_emulator *e)
 
 int emul_op_pextrw(struct gondola_emulator *e)
 {
-	unsigned int n = e->src2.value & 7;
+	unsigned int n = e->src2.value & (e->src.bytes / 2 - 1);
 
 	e->dst.value = (n & 4 ? e->src.value_hi : e->src.value) >> 16 * (n & 3) & 0xffff;
 	return GONDOLA_EMUL_OK;
