@@ -92,12 +92,12 @@ struct gondola_emul_ops {
 	/*
 	 * A task switch.  @enter_space loads CR3 with @cr3.  @swap_space exchanges the new and the
 	 * old CR3 and reads no tables.  @new_task is called when the registers are the new task's:
-	 * it sets CR0.TS and drops the breakpoints that DR7 enables for one task.  NULL: no tasks
-	 * are switched.
+	 * it sets CR0.TS and drops the breakpoints that DR7 enables for one task.  If the task
+	 * @traps, #DB follows with DR6.BT.  NULL: no tasks are switched.
 	 */
 	int (*enter_space)(struct gondola_emulator *e, u64 cr3);
 	void (*swap_space)(struct gondola_emulator *e);
-	void (*new_task)(struct gondola_emulator *e);
+	void (*new_task)(struct gondola_emulator *e, bool traps);
 	/* VMCALL or VMMCALL.  NULL: #UD. */
 	int (*hypercall)(struct gondola_emulator *e);
 	/*

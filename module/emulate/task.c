@@ -46,6 +46,7 @@ static const struct layout layout32 = { 4, 32, 6, 96, 104 };
 
 #define TSS_LINK	0u
 #define TSS32_CR3	28u
+#define TSS32_TRAP	100u		/* bit 0: the task begins with #DB */
 
 /**
  * struct task - the new task
@@ -54,6 +55,7 @@ static const struct layout layout32 = { 4, 32, 6, 96, 104 };
  * @layout: the layout of @tss
  * @ext: for error codes
  * @way: jump, call or return
+ * @traps: the TSS asks for #DB
  * @cr3: the TSS's CR3, like the next five fields
  * @eip: its instruction pointer
  * @eflags: its flags
@@ -71,6 +73,7 @@ struct task {
 	const struct layout *layout;
 	u32 ext;
 	enum emul_task_way way;
+	bool traps;
 	u32 cr3;
 	u32 eip;
 	u32 eflags;
@@ -134,8 +137,10 @@ static int read_state(struct gondola_emulator *e, struct task *t)
 	r = e->ops->read(e, t->tss.base, tss, layout->bytes, true);
 	if (r)
 		return r;
-	if (layout == &layout32)
+	if (layout == &layout32) {
 		memcpy(&t->cr3, tss + TSS32_CR3, 4);
+		t->traps = tss[TSS32_TRAP] & 1;
+	}
 	memcpy(&t->ldt, tss + layout->ldt, 2);
 	at = tss + layout->state;
 	for (i = 0; i < 2 + NR_GPRS_LEGACY + layout->segs; i++, at += layout->width) {
@@ -311,7 +316,7 @@ static void begin(struct gondola_emulator *e, struct task *t)
 	/* A task that begins with an exception needs them now. */
 	e->regs->rip = e->next_rip;
 	e->regs->rflags = e->rflags;
-	e->ops->new_task(e);
+	e->ops->new_task(e, t->traps);
 }
 
 int emul_switch_task(struct gondola_emulator *e, u16 selector, enum emul_task_way way, u64 rip,

@@ -24,7 +24,7 @@
 /* Offsets in a TSS of 32 bits. */
 enum {
 	T_LINK = 0, T_CR3 = 28, T_EIP = 32, T_EFLAGS = 36, T_EAX = 40, T_ESP = 56, T_ES = 72,
-	T_CS = 76, T_SS = 80, T_DS = 84, T_LDT = 96,
+	T_CS = 76, T_SS = 80, T_DS = 84, T_LDT = 96, T_TRAP = 100,
 };
 
 static void set32(struct test_world *w, u32 la, u32 value)
@@ -137,6 +137,17 @@ static void jump_to_a_task(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get32(w, OLD_TSS + T_EIP), WORLD_CODE + 7u);
 	KUNIT_EXPECT_EQ(test, get32(w, OLD_TSS + T_EFLAGS), (u32)(RFL_FIXED | RFL_IF | RFL_CF));
 	KUNIT_EXPECT_EQ(test, get32(w, NEW_TSS + T_LINK), 0u);
+	KUNIT_EXPECT_FALSE(test, w->task_traps);
+}
+
+static void task_asks_for_a_trap(struct kunit *test)
+{
+	struct test_world *w = make_world(test);
+
+	set32(w, NEW_TSS + T_TRAP, 0xffff0001);
+	KUNIT_ASSERT_EQ(test, jump(w, NEW_TASK), OK);
+	expect_new_task(test, w, STACK1);
+	KUNIT_EXPECT_TRUE(test, w->task_traps);
 }
 
 static void call_through_a_gate_and_return(struct kunit *test)
@@ -316,6 +327,7 @@ static void interrupted_by_missing_memory(struct kunit *test)
 
 static struct kunit_case task_cases[] = {
 	KUNIT_CASE(jump_to_a_task),
+	KUNIT_CASE(task_asks_for_a_trap),
 	KUNIT_CASE(call_through_a_gate_and_return),
 	KUNIT_CASE(double_fault),
 	KUNIT_CASE(refused_in_the_old_task),

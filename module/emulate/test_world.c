@@ -257,9 +257,10 @@ static void world_swap_space(struct gondola_emulator *e)
 	swap(world(e)->cr[3], world(e)->other_cr3);
 }
 
-static void world_new_task(struct gondola_emulator *e)
+static void world_new_task(struct gondola_emulator *e, bool traps)
 {
 	world(e)->new_tasks++;
+	world(e)->task_traps = traps;
 }
 
 static const struct gondola_emul_ops world_ops = {

@@ -53,6 +53,7 @@ struct test_world {
 	u64 cr[16];
 	u64 other_cr3;			/* of a task switch */
 	unsigned int new_tasks;
+	bool task_traps;
 	u64 dr[8];
 	u64 msr_value;			/* of every MSR that test_world_msr() did not set */
 	u32 msr_index;

@@ -363,6 +363,7 @@ static void prepare(struct assist *in)
 	in->emul.cpl = in->privileged ? 0 : vcpu->engine->cpl(vcpu);
 	in->delivering = false;
 	in->switched = false;
+	in->task_traps = false;
 	in->rflags = vcpu->regs.rflags;
 	in->pending = ASSIST_PENDING_NONE;
 	in->next_read = 0;
@@ -374,9 +375,9 @@ static void prepare(struct assist *in)
 	}
 }
 
-static void single_step(struct gondola_vcpu *vcpu)
+static void debug_trap(struct gondola_vcpu *vcpu, u64 dr6)
 {
-	gondola_debug_exception(vcpu, DR6_BS);
+	gondola_debug_exception(vcpu, dr6);
 	run_queue_exception(vcpu, VEC_DB, false, 0);
 }
 
@@ -438,7 +439,9 @@ static int emulate(struct assist *in, int *result)
 	case GONDOLA_EMUL_OK:
 		if (unlikely((in->rflags | vcpu->regs.rflags) & RFL_TF) &&
 		    gondola_emulate_trap_due(&in->emul, in->rflags, rip, vcpu->msrs.debugctl))
-			single_step(vcpu);
+			debug_trap(vcpu, DR6_BS);
+		if (unlikely(in->task_traps))
+			debug_trap(vcpu, DR6_BT);
 		break;
 	case GONDOLA_EMUL_FAULT:
 		if (unlikely(in->emul.exception.vector == VEC_BP))
@@ -551,6 +554,8 @@ int assist_deliver(struct gondola_vcpu *vcpu)
 	switch (gondola_emulate_deliver(&in->emul, &vcpu->event)) {
 	case GONDOLA_EMUL_OK:
 		given(vcpu);
+		if (unlikely(in->task_traps))
+			debug_trap(vcpu, DR6_BT);
 		return RUN_REENTER;
 	case GONDOLA_EMUL_FAULT:
 		/* The exception is the new task's; but two exceptions still make a double fault. */
@@ -621,7 +626,7 @@ void run_skip(struct gondola_vcpu *vcpu, unsigned int insn_len)
 	assist_shadow(vcpu, 0);
 	/* No instruction that exits is a branch. */
 	if (unlikely(regs->rflags & RFL_TF) && !vcpu->msrs.debugctl)
-		single_step(vcpu);
+		debug_trap(vcpu, DR6_BS);
 }
 
 int assist_complete_user_exit(struct gondola_vcpu *vcpu)

@@ -53,6 +53,7 @@ struct assist_fragment {
  * @fpu: copy of the guest's FPU, for an instruction that needs more than XMM registers
  * @space: the other address space of a task switch
  * @switched: another task has begun
+ * @task_traps: … with #DB
  * @zapped_gpa: the last table that was zapped because an unknown instruction wrote it
  * @zapped_at: number of page faults at that time
  */
@@ -83,6 +84,7 @@ struct assist {
 		u64 pdptes[4];
 	} space;
 	bool switched;
+	bool task_traps;
 	gpa_t zapped_gpa;
 	u64 zapped_at;
 };

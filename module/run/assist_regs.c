@@ -204,11 +204,12 @@ static void op_swap_space(struct gondola_emulator *e)
 /* DR7: L0 to L3 and LE. */
 #define DR7_OF_TASK	0x155ull
 
-static void op_new_task(struct gondola_emulator *e)
+static void op_new_task(struct gondola_emulator *e, bool traps)
 {
 	struct gondola_vcpu *vcpu = to_vcpu(e);
 
 	to_assist(e)->switched = true;
+	to_assist(e)->task_traps = traps;
 	gondola_set_cr0(vcpu, vcpu->cr0 | CR0_TS);
 	if (unlikely(vcpu->dr7 & DR7_OF_TASK)) {
 		vcpu->dr7 &= ~DR7_OF_TASK;

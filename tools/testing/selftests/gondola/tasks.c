@@ -28,7 +28,7 @@
 #define TASK_GATE	0x38u
 
 /* Offsets in a TSS. */
-enum { T_LINK = 0, T_CR3 = 28, T_EIP = 32, T_EFLAGS = 36, T_ESP = 56, T_ES = 72 };
+enum { T_LINK = 0, T_CR3 = 28, T_EIP = 32, T_EFLAGS = 36, T_ESP = 56, T_ES = 72, T_TRAP = 100 };
 
 /* Words that the new task writes, beside COUNTER: its CR3, its stack pointer, the error code. */
 enum { SEEN_CR3 = 8, SEEN_ESP, SEEN_ERROR };
@@ -46,6 +46,9 @@ GUEST_CODE(jumps_to_gate, 32, "ljmp $0x38, $0; ljmp $0x38, $0\n" END);
 GUEST_CODE(calls, 32, "lcall $0x30, $0; lcall $0x38, $0\n" END);
 GUEST_CODE(interrupts, 32, "int $0x42; int $0x42\n" END);
 GUEST_CODE(outside, 32, "out %eax, $0x81; nop; out %eax, $0x81; nop\n" END);
+
+/* The handler of #DB: DR6 is its word of BT. */
+GUEST_CODE(task_traps, 32, "mov %dr6, %eax; mov %eax, 0x40028; pop 0x40024; out %eax, $0x80; jmp .\n");
 
 extern const char doubly_at[];
 GUEST_CODE(doubly, 32, "doubly_at: ud2\n" END);
@@ -176,6 +179,25 @@ static void play(const char *code, const char *code_end, const char *task, const
 	}
 }
 
+/* A TSS may ask for #DB before its task's first instruction. */
+static void traps(void)
+{
+	struct machine machine;
+
+	for (enum mode mode = MODE_UNPAGED; mode <= MODE_PAE; mode++) {
+		make(&machine, mode, task_traps, task_traps_end);
+		word(&machine, NEW_TSS)[T_EIP / 4] = HANDLER + 0x100;
+		word(&machine, NEW_TSS)[T_TRAP / 4] = 1;
+		word(&machine, TASK_IDT + 8)[0] = CODE_SELECTOR << 16 | (HANDLER & 0xffff);
+		word(&machine, TASK_IDT + 8)[1] = (HANDLER & 0xffff0000) | 0x8e00;
+		machine_load(&machine, jumps, jumps_end - jumps);
+		machine_result(&machine);
+		expect_equal(WORD(&machine, SEEN_ERROR) & (1 << 15), 1 << 15);
+		expect_equal(WORD(&machine, SEEN_ESP), HANDLER + 0x100);
+		machine_destroy(&machine);
+	}
+}
+
 #define CODE_OF(name)	name, name##_end
 
 static void by_jump(void)
@@ -246,6 +268,7 @@ static const struct tap_test tests[] = {
 	{ "a call of a task, and its IRET", by_call },
 	{ "INT n through a task gate", by_software_interrupt },
 	{ "NMIs through a task gate", by_nmi },
+	{ "a task that begins with #DB", traps },
 	{ "a double fault is handled by its task", by_double_fault },
 };
 
