@@ -26,7 +26,9 @@ bool sector_is(const struct image *image)
 
 int sector_load(struct boot *boot, const struct image *image)
 {
-	if (image->bytes % SECTOR_BYTES || image->bytes > BOOT_EBDA - BOOT_SECTOR)
+	if (image->bytes > BOOT_EBDA - BOOT_SECTOR)
+		return boot_error(boot, "%s: %s", image->path, image_other(image));
+	if (image->bytes % SECTOR_BYTES)
 		return boot_error(boot, "%s: a boot sector of %zu bytes: whole sectors are needed, %u at most",
 				  image->path, image->bytes,
 				  (BOOT_EBDA - BOOT_SECTOR) / SECTOR_BYTES);

@@ -104,9 +104,16 @@ static bool starts_with(const struct image *image, uint64_t offset, const char *
 }
 #define STARTS_WITH(image, magic)	starts_with(image, 0, magic, sizeof(magic) - 1)
 
+/* DOS programs begin so, too, but nothing says where a header of the other kind is. */
 bool image_is_efi(const struct image *image)
 {
-	return STARTS_WITH(image, "MZ");
+	const uint8_t *at = image_at(image, 0x3c, 4);
+	uint32_t header;
+
+	if (!at || !STARTS_WITH(image, "MZ"))
+		return false;
+	memcpy(&header, at, sizeof(header));
+	return starts_with(image, header, "PE\0\0", 4);
 }
 
 int image_unpack(struct boot *boot, struct image *image)
@@ -148,14 +155,18 @@ const char *image_other(const struct image *image)
 		{ 0, "QFI\xfb", "a disk image (qcow2), not a kernel" },
 		{ 0, "KDMV", "a disk image (VMDK), not a kernel" },
 		{ 0x8001, "CD001", "an image of a CD: take the kernel and initrd from it" },
-		{ 0, "MZ", "a program for EFI firmware, which this machine does not have" },
+		{ 0, "MZ", "a program for DOS, which this machine does not have" },
 		{ 0, "070701", "an archive for --initrd, not a kernel" },
 		{ 0, "!<arch>\n", "an archive, such as a package: unpack it first (dpkg -x)" },
 	};
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (others[i].magic[0] == 'M' && image_is_efi(image))
+			return "a program for EFI firmware, which this machine does not have";
 		if (starts_with(image, others[i].offset, others[i].magic, strlen(others[i].magic)))
 			return others[i].words;
 	}
+	if (sector_is(image))
+		return "an image of a whole disk, for a BIOS to start: take the kernel and initrd from it";
 	return "not a kernel image (no bzImage, no ELF file, no multiboot header, no boot sector)";
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Images as they are in the wild: what loaders must bear, and what they must name. */
 #include <elf.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -74,13 +75,23 @@ static void multiboot_64(void)
 }
 
 /* xen.efi has a multiboot 2 header for those who load it otherwise. */
+/* MZ, and where the header of a program for EFI is. */
+static void make_pe(void)
+{
+	const uint32_t header = 0x180;
+
+	memcpy(made.data, "MZ", 2);
+	memcpy(made.data + 0x3c, &header, 4);
+	memcpy(made.data + header, "PE\0\0", 4);
+}
+
 static void efi_with_other_headers(void)
 {
 	static const uint32_t tags[] = { 0, 8 };
 
 	fresh_boot();
 	make_multiboot2(tags, 2);
-	memcpy(made.data, "MZ", 2);
+	make_pe();
 	expect_refused(SMALL, "EFI firmware");
 }
 
@@ -232,7 +243,7 @@ static void not_kernels(void)
 		const char *words;
 	} files[] = {
 		{ "QFI\xfb", "a disk image (qcow2)" }, { "\3757zXZ", "unxz" },
-		{ "BZh9", "bunzip2" }, { "MZ\x90", "EFI firmware" }, { "070701", "--initrd" },
+		{ "BZh9", "bunzip2" }, { "MZ\x90", "for DOS" }, { "070701", "--initrd" },
 		{ "!<arch>\n", "dpkg -x" }, { "#!/bin/sh", "not a kernel image" },
 	};
 
@@ -250,6 +261,29 @@ static void not_kernels(void)
 	expect_refused(SMALL, "a kernel for arm64");
 	memcpy(made.data + 0x38, "RSC\x05", 4);
 	expect_refused(SMALL, "a kernel for RISC-V");
+	memset(&made, 0, sizeof(made));
+	made.bytes = 1024;
+	make_pe();
+	expect_refused(SMALL, "EFI firmware");
+}
+
+#define DISK_BYTES	(1u << 20)
+
+/* Of a hard disk or a stick, and of a CD that is one too: a boot sector alone is not all of it. */
+static void images_of_disks(void)
+{
+	struct boot *boot = fresh_boot();
+	uint8_t *disk = calloc(1, DISK_BYTES);
+
+	require(disk);
+	memcpy(disk + 510, "\x55\xaa", 2);
+	expect_equal(boot_path(file_of(disk, DISK_BYTES), SMALL), -1);
+	expect(strstr(boot->error.words, "an image of a whole disk"));
+	fresh_boot();
+	memcpy(disk + 0x8001, "CD001", 5);
+	expect_equal(boot_path(file_of(disk, DISK_BYTES), SMALL), -1);
+	expect(strstr(boot->error.words, "an image of a CD"));
+	free(disk);
 }
 
 /* ---- multiboot 2 ----------------------------------------------------------------------- */
@@ -355,6 +389,7 @@ static const struct tap_test tests[] = {
 	{ "a plain 64-bit ELF kernel starts by Linux's protocol", plain_elf },
 	{ "images compressed by gzip and zstd are unpacked", compressed },
 	{ "files that are no kernels are named", not_kernels },
+	{ "so are images of disks and CDs that a BIOS would start", images_of_disks },
 	{ "a multiboot 2 image finds its information", multiboot2 },
 	{ "bad multiboot 2 images are refused in words", multiboot2_bad },
 };
