@@ -340,10 +340,13 @@ static void looks_at_descriptors(struct kunit *test)
 
 #define CALL_GATE	0x28
 
-/* Room for a gate of 16 bytes behind the other descriptors, which programs may use. */
+/*
+ * A gate that programs may use, with room for 16 bytes behind the other descriptors.  The privilege
+ * level in its selector does not count.
+ */
 static void set_call_gate(struct test_world *w, u64 type, u64 parameters)
 {
-	test_world_set(w, GDT + CALL_GATE, (HANDLER & 0xffff) | CODE0 << 16 |
+	test_world_set(w, GDT + CALL_GATE, (HANDLER & 0xffff) | (CODE0 | 3) << 16 |
 		       (type << 8 | 0xe000 | parameters) << 32 | (u64)(HANDLER >> 16) << 48);
 	test_world_set(w, GDT + CALL_GATE + 8, 0);
 	w->gdt.limit = CALL_GATE + 15;

@@ -589,3 +589,4 @@ FORM("repne scasq", 0, F_COUNT);
 FORM("addr32 rep stosl", 0, F_COUNT);
 FORM("addr32 lodsb", 0, 0);
 FORM("repne movsb", 0, F_COUNT);
+FORM("repne stosw", 0, F_COUNT);
