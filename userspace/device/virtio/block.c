@@ -535,6 +535,16 @@ static bool is_file(const char *path, bool readonly, struct error *error)
 			 path);
 }
 
+/* What is no option is taken for a part of the path. */
+static const char *hint_of(const char *path)
+{
+	if (errno != ENOENT)
+		return "";
+	if (!strncmp(path, "file=", 5) || !strncmp(path, "path=", 5))
+		return " (the path comes first, as in FILE,ro)";
+	return strchr(path, ',') ? " (the options are ,ro ,format=raw and ,lock=off)" : "";
+}
+
 bool disk_check(const char *spec, struct error *error)
 {
 	char *path = strdup(spec);
@@ -549,7 +559,8 @@ bool disk_check(const char *spec, struct error *error)
 	if (good) {
 		block.fd = open(path, O_RDONLY | O_CLOEXEC);
 		good = block.fd < 0 ?
-		       error_set(error, EXIT_CODE_IMAGE, "--disk %s: %s", path, strerror(errno)) :
+		       error_set(error, EXIT_CODE_IMAGE, "--disk %s: %s%s", path, strerror(errno),
+				 hint_of(path)) :
 		       is_disk(&block, path, options.raw, &bytes, error);
 		if (block.fd >= 0)
 			close(block.fd);
@@ -568,7 +579,7 @@ static bool open_disk(struct block *block, const char *path, struct error *error
 	if (block->fd < 0)
 		return error_set(error, error_status(errno), "--disk %s: %s%s", path, strerror(errno),
 				 !block->options.readonly && (errno == EACCES || errno == EROFS) ?
-				 " (to read it only: --disk FILE,ro)" : "");
+				 " (to read it only: --disk FILE,ro)" : hint_of(path));
 	if (!devices_incoming() && !lock_file(block, error))
 		return error_set(error, error->status, "--disk %s: %s", path, error->words);
 	if (!is_disk(block, path, block->options.raw, &bytes, error))
