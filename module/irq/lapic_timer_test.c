@@ -323,6 +323,122 @@ static void events_while_arming(struct kunit *test)
 	}
 }
 
+/* Writes that come while the timer counts, or when it is due and nobody has seen it yet. */
+enum write {
+	W_COUNT, W_DIVIDE, W_VECTOR, W_MASK, W_ONE_SHOT, W_PERIODIC, W_DEADLINE, W_OFF, W_HOLD,
+	W_SAVE, NR_WRITES,
+};
+
+static void write_timer(struct kunit *test, struct gondola_vcpu *vcpu, u32 lvt, enum write what)
+{
+	struct gondola_rec_lapic *rec = kunit_kzalloc(test, sizeof(*rec), GFP_KERNEL);
+	u32 bad;
+
+	KUNIT_ASSERT_NOT_NULL(test, rec);
+	switch (what) {
+	case W_COUNT:
+		lapic_out(vcpu, LAPIC_TMICT, 2000);
+		break;
+	case W_DIVIDE:
+		lapic_out(vcpu, LAPIC_TDCR, 0);
+		break;
+	case W_VECTOR:
+		lapic_out(vcpu, LAPIC_LVT, lvt | 1);
+		break;
+	case W_MASK:
+		lapic_out(vcpu, LAPIC_LVT, lvt | LVT_MASKED);
+		lapic_out(vcpu, LAPIC_LVT, lvt);
+		break;
+	case W_ONE_SHOT:
+		lapic_out(vcpu, LAPIC_LVT, VECTOR);
+		break;
+	case W_PERIODIC:
+		lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_PERIODIC | VECTOR);
+		break;
+	case W_DEADLINE:
+		lapic_out(vcpu, LAPIC_LVT, LVT_TIMER_DEADLINE | VECTOR);
+		break;
+	case W_OFF:	/* it counts on, but takes no interrupt */
+		lapic_out(vcpu, LAPIC_SVR, 0xff);
+		lapic_out(vcpu, LAPIC_SVR, 0x1ff);
+		lapic_out(vcpu, LAPIC_LVT, lvt);
+		break;
+	case W_HOLD:
+		hold(vcpu, true);
+		hold(vcpu, false);
+		break;
+	default:
+		KUNIT_EXPECT_EQ(test, lapic_get(vcpu, rec), 0);
+		KUNIT_EXPECT_EQ(test, lapic_set(vcpu, rec, &bad), 0);
+	}
+}
+
+/* How many interrupts come within ten times 200 µs, each of which has an end of the period? */
+static unsigned int fires(struct gondola_vcpu *vcpu)
+{
+	unsigned int i, n = 0;
+	int vector;
+
+	irq_test_step = 0;
+	for (i = 0; i < 10; i++) {
+		irq_test_advance(200000);
+		vector = fired(vcpu);
+		n += vector == VECTOR || vector == (VECTOR | 1);
+	}
+	return n;
+}
+
+static unsigned int armed_and_written(struct kunit *test, struct gondola_vcpu *vcpu, u32 mode,
+				      enum write what, u32 step)
+{
+	irq_test_step = 0;
+	lapic_out(vcpu, LAPIC_SVR, 0x1ff);
+	lapic_out(vcpu, LAPIC_LVT, mode | VECTOR);
+	lapic_out(vcpu, LAPIC_TDCR, 0xb);
+	irq_test_step = step;
+	if (mode == LVT_TIMER_DEADLINE)
+		gondola_lapic_set_msr(vcpu, MSRX_TSC_DEADLINE, gondola_guest_tsc(vcpu) + 4000);
+	else
+		lapic_out(vcpu, LAPIC_TMICT, 2000);
+	write_timer(test, vcpu, mode | VECTOR, what);
+	return fires(vcpu);
+}
+
+/*
+ * Each write in each mode, while time passes between any two lines: a timer that goes on is not
+ * lost, one that was stopped is silent, and no interrupt comes twice.
+ */
+static void events_while_writing(struct kunit *test)
+{
+	static const u32 steps[] = { 0, 1, 100, 499, 500, 999, 1000, 1999, 2000, 2001, 7000 };
+	static const u32 modes[] = { 0, LVT_TIMER_PERIODIC, LVT_TIMER_DEADLINE };
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	unsigned int i, n, least, most;
+
+	for (i = 0; i < ARRAY_SIZE(steps) * ARRAY_SIZE(modes) * NR_WRITES; i++) {
+		u32 mode = modes[i / NR_WRITES % 3], step = steps[i / NR_WRITES / 3];
+		enum write what = i % NR_WRITES;
+		bool periodic = mode == LVT_TIMER_PERIODIC, once_deadline = mode == LVT_TIMER_DEADLINE;
+
+		n = armed_and_written(test, vcpu, mode, what, step);
+		least = periodic ? 10 : 1;
+		most = least;
+		if (what == W_ONE_SHOT && periodic)
+			least = most = 1;
+		if (what == W_PERIODIC && !periodic)
+			most = 10;
+		/* What ended while it was masked is over. */
+		if ((what == W_MASK || what == W_OFF) && !periodic)
+			least = 0;
+		if (once_deadline ? what == W_ONE_SHOT || what == W_PERIODIC : what == W_DEADLINE) {
+			least = 0;
+			most = 1;
+		}
+		KUNIT_EXPECT_TRUE_MSG(test, n >= least && n <= most,
+				      "mode %x, write %u, step %u: %u interrupts", mode, what, step, n);
+	}
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(one_shot),
 	KUNIT_CASE(divides),
@@ -333,6 +449,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(saved_while_due),
 	KUNIT_CASE(stands_while_held),
 	KUNIT_CASE(events_while_arming),
+	KUNIT_CASE(events_while_writing),
 	{}
 };
 

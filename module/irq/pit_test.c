@@ -362,6 +362,55 @@ static void events_while_arming(struct kunit *test)
 	}
 }
 
+/* A rate goes on at its pace, whatever is written while time passes between any two lines. */
+static void rate_while_writing(struct kunit *test)
+{
+	static const u32 steps[] = { 1, 1000, 100000, 499000, 999000, 1000000, 1001000, 2500000 };
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	struct gondola_rec_pit rec;
+	unsigned int i, rises;
+	u32 bad;
+
+	route(vcpu);
+	for (i = 0; i < ARRAY_SIZE(steps) * 2 * 6; i++) {
+		u8 mode = i & 1 ? 2 : 3;
+
+		irq_test_step = steps[i / 12];
+		program(vcpu, 0, mode, 1193);
+		switch (i / 2 % 6) {
+		case 0:		/* the count alone, a new rate */
+			irq_test_out(vcpu, 0x40, 1193 & 0xff);
+			irq_test_out(vcpu, 0x40, 1193 >> 8);
+			break;
+		case 1:
+			program(vcpu, 0, mode ^ 1, 1193);
+			break;
+		case 2:		/* a latch, and the other channels */
+			irq_test_out(vcpu, 0x43, 0xc2);
+			program(vcpu, 2, 0, 1000);
+			break;
+		case 3:
+			gondola_clock_hold(vcpu->vm);
+			gondola_clock_release(vcpu->vm);
+			break;
+		case 4:
+			pit_get(vcpu->vm, &rec);
+			KUNIT_EXPECT_EQ(test, pit_set(vcpu->vm, &rec, &bad), 0);
+			break;
+		case 5:		/* once, and a rate again */
+			program(vcpu, 0, 0, 5);
+			program(vcpu, 0, mode, 1193);
+			break;
+		}
+		irq_test_step = 0;
+		irq_test_take(vcpu);
+		lapic_out(vcpu, LAPIC_EOI, 0);
+		rises = ticks_in(vcpu, 10000000, 100000);
+		KUNIT_EXPECT_TRUE_MSG(test, rises >= 9 && rises <= 11, "mode %u, write %u, step %u: %u",
+				      mode, i / 2 % 6, steps[i / 12], rises);
+	}
+}
+
 static void survives_nonsense(struct kunit *test)
 {
 	static const u16 ports[] = { 0x40, 0x41, 0x42, 0x43, 0x61 };
@@ -398,6 +447,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(state_survives),
 	KUNIT_CASE(stands_while_held),
 	KUNIT_CASE(events_while_arming),
+	KUNIT_CASE(rate_while_writing),
 	KUNIT_CASE(survives_nonsense),
 	{}
 };
