@@ -20,6 +20,7 @@
 #include "irq/irq.h"
 #include "mmu/mmu.h"
 #include "vcpu.h"
+#include "xen/guest.h"
 
 /* A second write to the same table within so many page faults counts as no progress. */
 #define NO_PROGRESS	16
@@ -420,11 +421,32 @@ static int emulate_with_fpu(struct assist *in)
 	return r;
 }
 
+/* The instruction's exception: a paravirtualized guest's monitor may have another answer. */
+static int end_in_fault(struct assist *in, bool privileged)
+{
+	const struct gondola_event *exception = &in->emul.exception;
+	struct gondola_exit exit = {
+		.reason = GONDOLA_REASON_EXCEPTION,
+		.exception = {
+			.vector = exception->vector, .has_error = exception->has_error,
+			.error = exception->error,
+		},
+	};
+	int next;
+
+	if (unlikely(in->vcpu->xen) && !privileged && run_xen_exception(in->vcpu, &exit, &next))
+		return next;
+	queue_fault(in);
+	return RUN_REENTER;
+}
+
 /* Emulate one instruction.  @result: enum gondola_emul_result. */
 static int emulate(struct assist *in, int *result)
 {
 	struct gondola_vcpu *vcpu = in->vcpu;
+	bool privileged = in->privileged;
 	u64 rip = vcpu->regs.rip;
+	int next;
 
 	gondola_count(vcpu, GONDOLA_COUNTER_INTERPRETED);
 	prepare(in);
@@ -446,7 +468,9 @@ static int emulate(struct assist *in, int *result)
 	case GONDOLA_EMUL_FAULT:
 		if (unlikely(in->emul.exception.vector == VEC_BP))
 			return run_leave_debug(vcpu, GONDOLA_DEBUG_BREAKPOINTS);
-		queue_fault(in);
+		next = end_in_fault(in, privileged);
+		if (next != RUN_REENTER)
+			return next;
 		break;
 	case GONDOLA_EMUL_USER:
 	case GONDOLA_EMUL_RETRY:
@@ -480,7 +504,7 @@ int assist_emulate(struct gondola_vcpu *vcpu)
 }
 
 /* Reads of control registers all, writes of those that change nothing but the guest's own view. */
-static bool is_privileged_for_ring3(const struct gondola_insn *insn)
+static bool is_privileged_for_ring3(const struct gondola_vcpu *vcpu, const struct gondola_insn *insn)
 {
 	unsigned int reg = (insn->modrm >> 3 & 7) | (insn->rex & 4) << 1;
 
@@ -489,13 +513,23 @@ static bool is_privileged_for_ring3(const struct gondola_insn *insn)
 	case RUN_OPCODE(2, 0x06):				/* CLTS */
 	case RUN_OPCODE(2, 0x08): case RUN_OPCODE(2, 0x09):	/* INVD, WBINVD */
 	case RUN_OPCODE(2, 0x20): case RUN_OPCODE(2, 0x21): case RUN_OPCODE(2, 0x23):
-	case RUN_OPCODE(2, 0x30): case RUN_OPCODE(2, 0x32):	/* WRMSR, RDMSR */
+	case RUN_OPCODE(2, 0x32):				/* RDMSR */
 	case RUN_OPCODE(1, 0x6c) ... RUN_OPCODE(1, 0x6f):	/* INS, OUTS */
 	case RUN_OPCODE(1, 0xe4) ... RUN_OPCODE(1, 0xe7):	/* IN, OUT */
 	case RUN_OPCODE(1, 0xec) ... RUN_OPCODE(1, 0xef):
 		return true;
 	case RUN_OPCODE(2, 0x22):
 		return reg == 2 || reg == 4;
+	case RUN_OPCODE(2, 0x30):				/* WRMSR of segments, of RDTSCP, and before a revision is read */
+		switch ((u32)vcpu->regs.gpr[R_RCX]) {
+		case MSRX_FS_BASE:
+		case MSRX_GS_BASE:
+		case MSRX_KERNEL_GS_BASE:
+		case MSRX_TSC_AUX:
+		case MSRX_BIOS_SIGN:
+			return true;
+		}
+		return false;
 	}
 	return false;
 }
@@ -509,7 +543,7 @@ int assist_emulate_privileged(struct gondola_vcpu *vcpu)
 	result = gondola_parse(&in->emul);
 	if (result == GONDOLA_EMUL_USER)
 		return -EAGAIN;
-	if (result || !is_privileged_for_ring3(&in->emul.own)) {
+	if (result || !is_privileged_for_ring3(vcpu, &in->emul.own)) {
 		run_queue_exception(vcpu, VEC_GP, true, 0);
 		return RUN_REENTER;
 	}
@@ -531,9 +565,14 @@ int assist_emulate_known(struct gondola_vcpu *vcpu)
 
 int assist_step(struct gondola_vcpu *vcpu)
 {
-	int result;
+	struct assist *in = to_assist(vcpu->emulator);
+	int result, next;
 
-	return emulate(to_assist(vcpu->emulator), &result);
+	in->syscall_len = 0;
+	next = emulate(in, &result);
+	if (unlikely(in->syscall_len))
+		return gondola_xen_syscall(vcpu, in->syscall_len);
+	return next;
 }
 
 static void given(struct gondola_vcpu *vcpu)

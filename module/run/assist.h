@@ -40,6 +40,7 @@ struct assist_fragment {
  * @rip: of the instruction that waits; the answer is dropped if RIP is another by then
  * @rflags: before the instruction
  * @privileged: the instruction is executed as in ring 0
+ * @syscall_len: the length of the SYSCALL that a paravirtualized guest came to, or 0
  * @delivering: it delivers an event, whose tables and stack must not lie on a device
  * @in: port input
  * @in.answered: @in.data has @in.count items, of which @in.taken are used
@@ -62,6 +63,7 @@ struct assist {
 	struct gondola_vcpu *vcpu;
 	u8 pending;
 	bool privileged;
+	u8 syscall_len;
 	bool delivering;
 	u64 rip;
 	u64 rflags;

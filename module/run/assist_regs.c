@@ -217,7 +217,17 @@ static void op_new_task(struct gondola_emulator *e, bool traps)
 	}
 }
 
+/* A paravirtualized guest has no SYSCALL of its own: assist_step() goes on. */
+static int op_syscall(struct gondola_emulator *e)
+{
+	if (!to_vcpu(e)->xen)
+		return GONDOLA_EMUL_OK;
+	to_assist(e)->syscall_len = e->insn->len;
+	return GONDOLA_EMUL_RETRY;
+}
+
 const struct gondola_emul_ops assist_ops = {
+	.syscall = op_syscall,
 	.fetch = assist_fetch,
 	.read = assist_read,
 	.write = assist_write,

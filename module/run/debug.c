@@ -10,6 +10,7 @@
 #include "emulate/emulate.h"
 #include "internal.h"
 #include "vcpu.h"
+#include "xen/guest.h"
 #include "x86/control.h"
 #include "x86/x86.h"
 
@@ -44,7 +45,8 @@ static bool step_waits(struct gondola_vcpu *vcpu, int next)
 {
 	u32 why = READ_ONCE(vcpu->run->exit);
 
-	return next == RUN_LEAVE && (why == GONDOLA_EXIT_IO || why == GONDOLA_EXIT_MMIO);
+	return next == RUN_LEAVE && (why == GONDOLA_EXIT_IO || why == GONDOLA_EXIT_MMIO ||
+				     why == GONDOLA_EXIT_XEN);
 }
 
 int run_step(struct gondola_vcpu *vcpu)
@@ -53,7 +55,7 @@ int run_step(struct gondola_vcpu *vcpu)
 
 	/* If the step was in progress, the answer has completed it. */
 	if (!vcpu->stepping && vcpu->event.kind != GONDOLA_EVENT_NONE) {
-		next = assist_deliver(vcpu);
+		next = vcpu->xen ? gondola_xen_prepare(vcpu) : assist_deliver(vcpu);
 	} else if (!vcpu->stepping) {
 		vcpu->emulator->one_item = true;
 		next = assist_step(vcpu);

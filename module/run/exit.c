@@ -57,32 +57,35 @@ static int fault_in_delivery(struct gondola_vcpu *vcpu, enum gondola_access_resu
  * A paravirtualized kernel also writes its leaf tables directly, though it has made them read-only, and
  * expects the monitor to complete it.
  */
-static bool writes_own_table(struct gondola_vcpu *vcpu, const struct gondola_exit *exit,
-			     struct gondola_access *access)
+static bool xen_write_table(struct gondola_vcpu *vcpu, const struct gondola_exit *exit,
+			    const struct gondola_access *access, int *next)
 {
 	struct gondola_access there;
 
-	if (!(exit->pf.error & PFEC_W) || (access->error & (PFEC_P | PFEC_RSVD)) != PFEC_P ||
-	    gondola_mmu_translate(vcpu, exit->pf.gva, PFEC_U, &there) != GONDOLA_ACCESS_OK)
+	if (!(exit->pf.error & PFEC_W) || (access->error & (PFEC_P | PFEC_RSVD)) != PFEC_P)
 		return false;
-	access->gpa = there.gpa;
-	return gondola_xen_writes_table(vcpu, there.gpa);
-}
-
-static int xen_write_table(struct gondola_vcpu *vcpu, gpa_t gpa)
-{
-	int next;
-
+	switch (gondola_mmu_translate(vcpu, exit->pf.gva, PFEC_U, &there)) {
+	case GONDOLA_ACCESS_OK:
+		break;
+	case GONDOLA_ACCESS_MEMORY:
+		*next = -EAGAIN;
+		return true;
+	default:
+		return false;
+	}
+	if (!gondola_xen_writes_table(vcpu, there.gpa))
+		return false;
 	vcpu->mmu.may_write_all = true;
-	next = assist_emulate_table_write(vcpu, gpa);
+	*next = assist_emulate_table_write(vcpu, there.gpa);
 	vcpu->mmu.may_write_all = false;
-	return next;
+	return true;
 }
 
 static int handle_page_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	struct gondola_access access;
 	enum gondola_access_result result;
+	int next;
 
 	result = gondola_mmu_fault(vcpu, exit->pf.gva, exit->pf.error, &access);
 	trace_gondola_page_fault(vcpu->vm->id, vcpu->id, exit->pf.gva, vcpu->regs.rip,
@@ -91,8 +94,8 @@ static int handle_page_fault(struct gondola_vcpu *vcpu, struct gondola_exit *exi
 	case GONDOLA_ACCESS_OK:
 		return RUN_REENTER;
 	case GONDOLA_ACCESS_FAULT:
-		if (unlikely(vcpu->xen) && writes_own_table(vcpu, exit, &access))
-			return xen_write_table(vcpu, access.gpa);
+		if (unlikely(vcpu->xen) && xen_write_table(vcpu, exit, &access, &next))
+			return next;
 		run_queue_page_fault(vcpu, exit->pf.gva, access.error);
 		return RUN_REENTER;
 	case GONDOLA_ACCESS_INTERPRET:
@@ -340,7 +343,7 @@ static int complete_int(struct gondola_vcpu *vcpu, u8 vector)
  * What a paravirtualized kernel cannot do in ring 3, and has no hypercall for, is done for it: some
  * privileged instructions, CPUID by its prefix, and INT by its table of traps.
  */
-static bool xen_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit, int *next)
+bool run_xen_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit, int *next)
 {
 	u8 vector = exit->exception.vector;
 	int trap;
@@ -379,7 +382,7 @@ static int handle_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit
 
 	int next;
 
-	if (unlikely(vcpu->xen) && xen_exception(vcpu, exit, &next))
+	if (unlikely(vcpu->xen) && run_xen_exception(vcpu, exit, &next))
 		return next;
 	switch (event.vector) {
 	case VEC_UD:

@@ -46,6 +46,12 @@ int assist_emulate_table_write(struct gondola_vcpu *vcpu, gpa_t gpa);
 /** assist_user_pio() - pass IN or OUT on RAX to the launcher */
 int assist_user_pio(struct gondola_vcpu *vcpu, u16 port, unsigned int width, bool in,
 		    unsigned int insn_len);
+/**
+ * run_xen_exception() - an exception of a paravirtualized guest, which may mean something else
+ *
+ * True: it is handled, and *@next is the next step.
+ */
+bool run_xen_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit, int *next);
 /** run_set_rax() - set RAX to @value of @width bytes, as IN does */
 void run_set_rax(struct gondola_vcpu *vcpu, unsigned int width, u32 value);
 /** assist_complete_user_exit() - take the launcher's answer, first in GONDOLA_RUN; as assist_emulate() */

@@ -6,6 +6,7 @@
  */
 #include <linux/minmax.h>
 #include <linux/nospec.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 #include "internal.h"
 #include "trace.h"
@@ -21,6 +22,12 @@
 
 /* The most calls of a multicall, and entries of other lists, before others have their turn. */
 #define MAX_LIST	65536u
+
+s64 xen_between_entries(void)
+{
+	cond_resched();
+	return signal_pending(current) ? XEN_SIGNAL : 0;
+}
 
 s64 xen_result(int err)
 {
@@ -167,7 +174,7 @@ static s64 call(struct gondola_vcpu *vcpu, u64 number, const u64 *arg)
 		if (result == -XEN_ENOSYS)
 			atomic_inc(&vcpu->vm->xen->unknown[number]);
 	}
-	if (result != XEN_AGAIN && result != XEN_LEAVE)
+	if (!xen_stays(result))
 		trace_gondola_xen_call(vcpu->vm->id, vcpu->id, number, arg[0], arg[1], result);
 	return result;
 }
@@ -184,14 +191,14 @@ static s64 multicall(struct gondola_vcpu *vcpu, const u64 *arg)
 	for (; xen->cursor < arg[1]; xen->cursor++) {
 		u64 at = arg[0] + xen->cursor * sizeof(one);
 
-		r = xen_copy_in(vcpu, &one, at, sizeof(one));
+		r = xen_between_entries() ?: xen_copy_in(vcpu, &one, at, sizeof(one));
 		if (r)
 			return r;
 		if (one.call == XEN_MULTICALL || one.call == XEN_IRET) {
 			one.result = -XEN_EINVAL;
 		} else {
 			one.result = call(vcpu, one.call, one.arg);
-			if (one.result == XEN_AGAIN || one.result == XEN_LEAVE)
+			if (xen_stays(one.result))
 				return one.result;
 		}
 		xen->nested = 0;
@@ -228,6 +235,11 @@ static int hypercall(struct gondola_vcpu *vcpu, unsigned int insn_len)
 	s64 result;
 	int i;
 
+	if (!xen_under_way(vcpu)) {
+		vcpu->xen->cursor = 0;
+		vcpu->xen->nested = 0;
+		vcpu->xen->call_rip = regs->rip;
+	}
 	for (i = 0; i < ARRAY_SIZE(registers); i++)
 		arg[i] = regs->gpr[registers[i]];
 	if (number == XEN_IRET) {
@@ -242,6 +254,8 @@ static int hypercall(struct gondola_vcpu *vcpu, unsigned int insn_len)
 	result = call(vcpu, number, arg);
 	if (result == XEN_AGAIN)
 		return -EAGAIN;
+	if (result == XEN_SIGNAL)
+		return -EINTR;
 	if (result == XEN_LEAVE) {
 		vcpu->xen->leave = false;
 		vcpu->run->exit = GONDOLA_EXIT_XEN;

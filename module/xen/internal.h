@@ -12,9 +12,11 @@
 #include "guest.h"
 
 /*
- * Results of hypercalls are the guest's, which does not get these two.  XEN_AGAIN: memory is missing.
- * XEN_LEAVE: the launcher has to do something first.  The hypercall goes on where it stood.
+ * Results of hypercalls are the guest's, which does not get these.  XEN_AGAIN: memory is missing.
+ * XEN_LEAVE: the launcher has to do something first.  XEN_SIGNAL: a signal is to be handled.  The
+ * hypercall goes on where it stood.
  */
+#define XEN_SIGNAL	(-4093)
 #define XEN_AGAIN	(-4094)
 #define XEN_LEAVE	(-4095)
 
@@ -65,7 +67,9 @@ struct xen_handler {
  * @upcall: the pending byte may be set
  * @woken: an event came since the vCPU slept
  * @timer: fires GONDOLA_REQ_TIMER
- * @cursor: entries of a hypercall that are done; @nested: those of a call in a multicall
+ * @call_rip: of the hypercall that stands at its SYSCALL
+ * @cursor: entries of a hypercall that are done
+ * @nested: those of a call in a multicall
  * @leave: the launcher is to be told
  */
 struct gondola_xen_vcpu {
@@ -86,6 +90,7 @@ struct gondola_xen_vcpu {
 	struct hrtimer timer;
 	u64 runstate;
 	struct gondola_vcpu *vcpu;
+	u64 call_rip;
 	u32 cursor;
 	u32 nested;
 	bool leave;
@@ -97,6 +102,21 @@ s64 xen_copy_in(struct gondola_vcpu *vcpu, void *to, u64 from, unsigned int byte
 s64 xen_copy_out(struct gondola_vcpu *vcpu, u64 to, const void *from, unsigned int bytes);
 /* The result for an access to guest-physical memory. */
 s64 xen_result(int err);
+/* Does the hypercall stay at its SYSCALL, to go on there? */
+static inline bool xen_stays(s64 result)
+{
+	return result <= XEN_SIGNAL && result >= XEN_LEAVE;
+}
+
+/* Between two entries of a list, which the guest sizes: 0, or XEN_SIGNAL. */
+s64 xen_between_entries(void);
+/* Is a hypercall under way, part of which is done? */
+static inline bool xen_under_way(const struct gondola_vcpu *vcpu)
+{
+	const struct gondola_xen_vcpu *xen = vcpu->xen;
+
+	return (xen->cursor || xen->nested) && xen->call_rip == vcpu->regs.rip;
+}
 
 /* mmu.c */
 s64 xen_mmu_update(struct gondola_vcpu *vcpu, const u64 *arg);

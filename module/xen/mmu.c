@@ -57,7 +57,7 @@ static s64 write_entry(struct gondola_vcpu *vcpu, gpa_t at, u64 value, u64 keep)
 	unsigned int level = pinned_level(xen, at >> GONDOLA_PAGE_SHIFT);
 	int err;
 
-	if (at % sizeof(u64))
+	if (at % sizeof(u64) || at >> GONDOLA_PAGE_SHIFT >= xen->config.first_frame)
 		return -XEN_EINVAL;
 	if (level && !may_map(xen, level, value))
 		return -XEN_EINVAL;
@@ -104,10 +104,11 @@ s64 xen_mmu_update(struct gondola_vcpu *vcpu, const u64 *arg)
 	if (arg[1] > MAX_LIST)
 		return -XEN_EINVAL;
 	for (; *cursor < arg[1]; ++*cursor) {
-		r = xen_copy_in(vcpu, &update, arg[0] + *cursor * sizeof(update), sizeof(update));
+		r = xen_between_entries() ?:
+		    xen_copy_in(vcpu, &update, arg[0] + *cursor * sizeof(update), sizeof(update));
 		if (!r)
 			r = update_one(vcpu, &update);
-		if (r == XEN_AGAIN)
+		if (xen_stays(r))
 			return r;
 		if (r)
 			break;
@@ -224,8 +225,11 @@ static s64 unpin(struct gondola_vcpu *vcpu, u64 frame)
 
 static s64 new_base(struct gondola_vcpu *vcpu, u64 frame)
 {
-	int err = xen_complete_root(vcpu, frame);
+	int err;
 
+	if (pinned_level(vcpu->vm->xen, frame) != 4)
+		return -XEN_EINVAL;
+	err = xen_complete_root(vcpu, frame);
 	if (err)
 		return root_result(err);
 	vcpu->cr3 = frame << GONDOLA_PAGE_SHIFT;
@@ -236,8 +240,11 @@ static s64 new_base(struct gondola_vcpu *vcpu, u64 frame)
 /* Frame 0: no program runs until there is another. */
 static s64 new_user_base(struct gondola_vcpu *vcpu, u64 frame)
 {
-	int err = frame ? xen_complete_root(vcpu, frame) : 0;
+	int err;
 
+	if (frame && pinned_level(vcpu->vm->xen, frame) != 4)
+		return -XEN_EINVAL;
+	err = frame ? xen_complete_root(vcpu, frame) : 0;
 	if (err)
 		return root_result(err);
 	vcpu->xen->user_cr3 = frame << GONDOLA_PAGE_SHIFT;
@@ -291,10 +298,10 @@ s64 xen_mmuext_op(struct gondola_vcpu *vcpu, const u64 *arg)
 	if (arg[1] > MAX_LIST)
 		return -XEN_EINVAL;
 	for (; *cursor < arg[1]; ++*cursor) {
-		r = xen_copy_in(vcpu, &ext, arg[0] + *cursor * sizeof(ext), sizeof(ext));
+		r = xen_between_entries() ?: xen_copy_in(vcpu, &ext, arg[0] + *cursor * sizeof(ext), sizeof(ext));
 		if (!r)
 			r = extended(vcpu, &ext);
-		if (r == XEN_AGAIN)
+		if (xen_stays(r))
 			return r;
 		if (r)
 			break;

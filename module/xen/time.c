@@ -6,11 +6,15 @@
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/time64.h>
 #include "host/compat.h"
 #include "host/time.h"
 #include "internal.h"
 #include "pv/pv.h"
+
+/* A timer that is set further ahead fires then, and the guest sets it again. */
+#define MAX_NS		(365ull * 24 * 3600 * NSEC_PER_SEC)
 
 static enum hrtimer_restart fired(struct hrtimer *timer)
 {
@@ -62,6 +66,7 @@ s64 xen_set_one_shot(struct gondola_vcpu *vcpu, u64 from)
 
 	if (r)
 		return r;
+	shot.ns = min(shot.ns, now + MAX_NS);
 	if (shot.flags & XEN_ONE_SHOT_FUTURE && shot.ns < now)
 		return -XEN_ETIME;
 	/* A time that is past fires at once. */

@@ -140,6 +140,9 @@ int gondola_xen_prepare(struct gondola_vcpu *vcpu)
 		if (next != 1)
 			return next;
 	}
+	/* Its handler would make hypercalls of its own. */
+	if (unlikely(xen_under_way(vcpu)))
+		return 1;
 	next = xen_event_due(vcpu);
 	if (next != 1)
 		return next ?: 1;

@@ -352,6 +352,8 @@ static void create_devices(struct vm *vm, const struct run_options *options,
 	struct error error;
 
 	serial_create(vm, console);
+	if (options->xen)
+		xen_create(vm, console, options->boot.xen_console, options->boot.xen.console_port);
 	rtc_create(vm);
 	acpi_pm_create(vm);
 	i8042_create(vm);
@@ -383,7 +385,7 @@ static void set_xen(struct vm *vm, const struct boot *boot)
 {
 	int ret = __gondola_set_xen(vm->fd, &boot->xen);
 
-	if (ret || !xen_create(vm, boot->xen_console, boot->xen.console_port))
+	if (ret)
 		gondola_die(-ret, "cannot set up the guest of --personality xen");
 }
 

@@ -38,8 +38,13 @@ struct vm;
 #define VIRTIO_GSI(slot)	(16 + (slot) % 8)	/* GONDOLA_PIC_LINES at the PIC */
 #define VIRTIO_SLOT		8	/* memory slot of the pages of all */
 
-/** xen_create() - what stands behind a guest of --personality xen; false: @console is no memory */
-bool xen_create(struct vm *vm, uint64_t console, uint32_t port);
+/**
+ * xen_create() - what stands behind a guest of --personality xen
+ * @gpa, @port: its console's page, and the event channel that goes with it
+ *
+ * After serial_create(): keys go to the console of this guest.
+ */
+void xen_create(struct vm *vm, struct console *console, uint64_t gpa, uint32_t port);
 void serial_create(struct vm *vm, struct console *console);
 void rtc_create(struct vm *vm);
 void acpi_pm_create(struct vm *vm);

@@ -3,6 +3,7 @@
  * What stands behind a paravirtualized guest of Xen's interface: its console, and its end.  The console
  * is a page with two rings, which the guest and we fill and empty.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/fail.h"
@@ -25,6 +26,7 @@ struct rings {
 };
 
 struct xen_device {
+	struct vm *vm;
 	struct rings *rings;
 	uint64_t gpa;
 	uint32_t port;
@@ -33,26 +35,54 @@ struct xen_device {
 
 static struct xen_device *device;
 
-static void write_console(struct vm *vm, const char *data, uint32_t bytes)
+/* The guest is told, since it may wait for what has changed. */
+static void changed(struct xen_device *xen)
 {
-	for (uint32_t i = 0; i < bytes; i++)
-		bus_access(&vm->pio, SERIAL_PORT, (void *)&data[i], 1, true);
+	memory_mark_dirty(&xen->vm->memory, 0, xen->gpa, sizeof(*xen->rings));
+	__gondola_xen_raise(xen->vm->fd, xen->port);
 }
 
-/* The guest's counters are its own: whatever they say, no more than a ring is copied. */
-static void empty_ring(struct vm *vm)
+/*
+ * The guest's counters are its own: whatever they say, no more than a ring is copied.  What the console
+ * has no room for stays in the ring.
+ */
+static void empty_ring(struct xen_device *xen)
 {
-	struct rings *rings = device->rings;
+	struct rings *rings = xen->rings;
 	uint32_t from = rings->out_read, to = __atomic_load_n(&rings->out_written, __ATOMIC_ACQUIRE);
+	uint32_t begin = from;
 
 	if (to - from > OUT_BYTES)
 		from = to - OUT_BYTES;
-	for (; from != to; from++)
-		write_console(vm, &rings->out[from % OUT_BYTES], 1);
-	__atomic_store_n(&rings->out_read, to, __ATOMIC_RELEASE);
-	memory_mark_dirty(&vm->memory, 0, device->gpa, sizeof(*rings));
-	/* It may wait for room. */
-	__gondola_xen_raise(vm->fd, device->port);
+	for (; from != to && console_room(xen->console); from++)
+		console_put(xen->console, rings->out[from % OUT_BYTES]);
+	__atomic_store_n(&rings->out_read, from, __ATOMIC_RELEASE);
+	if (from != begin)
+		changed(xen);
+}
+
+static size_t room(void *of)
+{
+	const struct rings *rings = ((struct xen_device *)of)->rings;
+	uint32_t used = rings->in_written - __atomic_load_n(&rings->in_read, __ATOMIC_ACQUIRE);
+
+	return used < IN_BYTES ? IN_BYTES - used : 0;
+}
+
+static void input(void *of, const char *data, size_t count)
+{
+	struct xen_device *xen = of;
+	uint32_t at = xen->rings->in_written;
+
+	for (size_t i = 0; i < count; i++)
+		xen->rings->in[at++ % IN_BYTES] = data[i];
+	__atomic_store_n(&xen->rings->in_written, at, __ATOMIC_RELEASE);
+	changed(xen);
+}
+
+static void drained(void *of)
+{
+	empty_ring(of);
 }
 
 static void shut_down(struct vm *vm, uint32_t reason)
@@ -78,27 +108,34 @@ static void on_xen(struct vm *vm, uint32_t op, uint32_t value, const char *data)
 {
 	switch (op) {
 	case GONDOLA_XEN_CONSOLE:
-		if (value <= GONDOLA_RUN_SIZE - GONDOLA_RUN_IO_OFFSET)
-			write_console(vm, data, value);
+		for (uint32_t i = 0; i < value && i < GONDOLA_RUN_SIZE - GONDOLA_RUN_IO_OFFSET; i++)
+			console_put(device->console, data[i]);
 		break;
 	case GONDOLA_XEN_SHUTDOWN:
 		shut_down(vm, value);
 		break;
 	case GONDOLA_XEN_EVENT:
-		if (value == device->port)
-			empty_ring(vm);
+		if (value != device->port)
+			break;
+		empty_ring(device);
+		console_more(device->console);
 		break;
 	}
 }
 
-bool xen_create(struct vm *vm, uint64_t console, uint32_t port)
+void xen_create(struct vm *vm, struct console *console, uint64_t gpa, uint32_t port)
 {
+	static const struct console_guest guest = { .room = room, .input = input, .drained = drained };
+
 	device = calloc(1, sizeof(*device));
 	if (!device)
 		fail(EXIT_CODE_ERROR, "out of memory");
-	device->rings = memory_at(&vm->memory, console, sizeof(*device->rings));
-	device->gpa = console;
+	device->vm = vm;
+	device->rings = memory_at(&vm->memory, gpa, sizeof(*device->rings));
+	assert(device->rings);
+	device->gpa = gpa;
 	device->port = port;
+	device->console = console;
+	console_connect(console, &guest, device);
 	vm->on_xen = on_xen;
-	return device->rings;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include "machine.h"
@@ -51,6 +52,7 @@ GUEST_CODE(take_trap, 64,
 	"	out %al, $0x80\n"
 	"	jmp .\n");
 GUEST_CODE(raise_int3, 64, "	int3\n	jmp .\n");
+GUEST_CODE(syscall_twice, 64, "	syscall\n	syscall\n	int3\n	jmp .\n");
 GUEST_CODE(raise_int, 64, "	int $0x80\n	jmp .\n");
 GUEST_CODE(raise_ud, 64, "	ud2\n	jmp .\n");
 GUEST_CODE(write_read_only, 64, "	movb $1, 0x30000\n	jmp .\n");
@@ -335,6 +337,52 @@ static void traps(void)
 	machine_destroy(&machine);
 }
 
+static void stepped(struct machine *machine)
+{
+	struct gondola_debug debug = { .size = sizeof(debug), .flags = GONDOLA_DEBUG_STEP };
+
+	require_equal(ioctl(machine->vcpu, GONDOLA_SET_DEBUG, &debug), 0);
+	do
+		machine_run(machine);
+	while (machine->run->exit == GONDOLA_EXIT_XEN);
+	require_equal(machine->run->exit, GONDOLA_EXIT_DEBUG);
+	require_equal(__gondola_get_registers(machine->vcpu, &machine->regs, &machine->sregs), 0);
+}
+
+/* A debugger's step over a hypercall, one that tells the launcher, and into a trap. */
+static void steps(struct machine *machine)
+{
+	begin(machine);
+	memcpy(machine->memory + CODE, syscall_twice, syscall_twice_end - syscall_twice);
+	machine->regs.gpr[0] = 17;
+	machine->regs.gpr[7] = 0;
+	machine_set(machine);
+	stepped(machine);
+	expect_equal(machine->regs.rip, CODE + 2);
+	expect_equal(machine->regs.gpr[0], 4 << 16 | 17);
+	machine->regs.gpr[0] = 18;		/* to the console: one letter */
+	machine->regs.gpr[7] = 0;
+	machine->regs.gpr[6] = 1;
+	machine->regs.gpr[2] = DATA;
+	machine_set(machine);
+	stepped(machine);
+	expect_equal(machine->regs.rip, CODE + 4);
+	expect_equal(machine->regs.gpr[0], 1);
+	stepped(machine);			/* INT3 raises the trap */
+	stepped(machine);			/* whose handler begins */
+	expect_equal(machine->regs.rip, CODE + HANDLER);
+}
+
+static void step_by_step(void)
+{
+	struct machine machine;
+
+	create(&machine);
+	require(trapped(&machine, raise_int3, raise_int3_end - raise_int3, 3));
+	steps(&machine);
+	machine_destroy(&machine);
+}
+
 /* ---- at random ---------------------------------------------------------------------------------- */
 
 static uint64_t argument(void)
@@ -403,6 +451,7 @@ static const struct tap_test tests[] = {
 	{ "other VMs and engines refuse it", without },
 	{ "a guest that breaks the rules of page tables is refused", validated },
 	{ "traps come with the frame that the guest expects", traps },
+	{ "a debugger steps over hypercalls and into traps", step_by_step },
 	{ "hypercalls at random do no harm", at_random },
 };
 
