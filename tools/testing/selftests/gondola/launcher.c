@@ -84,8 +84,8 @@ static void endings(void)
 	EXPECT_RUN(8, "launcher: shutdown\n", "run", "--kernel", "guests/triple");
 	EXPECT_RUN(8, "triple-faulted", "run", "--kernel", "guests/ud2", "--append", "bare");
 	EXPECT_RUN(7, "wrote 3", "run", "--kernel", "guests/ud2", "--append", "count=50");
-	EXPECT_RUN(14, "from there on: 0f fd c1", "run", "--engine", "interp",
-		   "--kernel", "guests/missing", "--append", "mmx");
+	EXPECT_RUN(14, "from there on: 66 0f 38 1c c1", "run", "--engine", "interp",
+		   "--kernel", "guests/missing", "--append", "ssse3");
 	EXPECT_RUN(14, "from there on: f2 0f 7c c1", "run", "--engine", "interp",
 		   "--kernel", "guests/missing", "--append", "sse3");
 	/* Another port for it. */

@@ -478,7 +478,7 @@ static void crash_dumped(void)
 	unlink(path("core"));
 	/* An instruction that nobody can carry out is a crash; what a guest does by itself is none. */
 	EXPECT_RUN(14, "its memory and registers are in", "run", "--engine", "interp", "--kernel",
-		   "guests/missing", "--append", "mmx", "--mem", "16M", "--panic-dump", path("core"));
+		   "guests/missing", "--append", "sse3", "--mem", "16M", "--panic-dump", path("core"));
 	expect_core("core");
 	unlink(path("core"));
 	EXPECT_RUN(0, "powered off", "run", "--kernel", "guests/hello", "--panic-dump", path("core"));
