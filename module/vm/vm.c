@@ -415,6 +415,11 @@ static long xen_raise(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *ar
 	return args->pad ? -EINVAL : gondola_xen_event(vm, args->port);
 }
 
+static long xen_unknown(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *arg)
+{
+	return gondola_xen_get_unknown(vm, arg);
+}
+
 static const struct ioctl_row calls[] = {
 	{ GONDOLA_IRQ_LINE, 0, IOCTL_UNLOCKED, irq_line },
 	{ GONDOLA_SET_MEMORY,
@@ -434,6 +439,7 @@ static const struct ioctl_row calls[] = {
 	{ GONDOLA_GET_SHADOWS, 0, IOCTL_VM, get_shadows },
 	{ GONDOLA_SET_XEN, 0, IOCTL_VM, set_xen },
 	{ GONDOLA_XEN_RAISE, 0, IOCTL_UNLOCKED, xen_raise },
+	{ GONDOLA_XEN_UNKNOWN, 0, IOCTL_UNLOCKED, xen_unknown },
 	{ GONDOLA_GET_STATE, 0, IOCTL_UNLOCKED, vm_get_state },
 	{ GONDOLA_SET_STATE, 0, IOCTL_UNLOCKED, vm_set_state },
 };

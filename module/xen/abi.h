@@ -8,6 +8,7 @@
 
 #include <linux/build_bug.h>
 #include <linux/types.h>
+#include <uapi/linux/gondola.h>
 
 /* Hypercalls: RAX. */
 enum xen_call {
@@ -33,7 +34,7 @@ enum xen_call {
 	XEN_CALLBACK_OP		= 30,
 	XEN_EVENT_CHANNEL_OP	= 32,
 	XEN_PHYSDEV_OP		= 33,
-	XEN_CALLS		= 64,	/* no number is as large */
+	XEN_CALLS		= GONDOLA_XEN_CALLS,
 };
 
 /* Errors; the guest gets them negated. */

@@ -54,6 +54,8 @@ bool gondola_xen_cpuid(struct gondola_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, 
 
 /** gondola_xen_configure() - do GONDOLA_SET_XEN; vm->lock held; 0 or -errno as the ioctl's */
 int gondola_xen_configure(struct gondola_vm *vm, const struct gondola_xen_config *config);
+/** gondola_xen_get_unknown() - do GONDOLA_XEN_UNKNOWN */
+int gondola_xen_get_unknown(struct gondola_vm *vm, struct gondola_xen_unknown *out);
 /** gondola_xen_event() - do GONDOLA_XEN_RAISE */
 int gondola_xen_event(struct gondola_vm *vm, u32 port);
 

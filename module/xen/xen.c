@@ -211,6 +211,17 @@ int gondola_xen_configure(struct gondola_vm *vm, const struct gondola_xen_config
 	return 0;
 }
 
+int gondola_xen_get_unknown(struct gondola_vm *vm, struct gondola_xen_unknown *out)
+{
+	unsigned int i;
+
+	if (!vm->xen)
+		return -ENXIO;
+	for (i = 0; i < XEN_CALLS; i++)
+		out->count[i] = atomic_read(&vm->xen->unknown[i]);
+	return 0;
+}
+
 int gondola_xen_event(struct gondola_vm *vm, u32 number)
 {
 	struct gondola_xen *xen = vm->xen;

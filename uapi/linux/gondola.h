@@ -448,6 +448,23 @@ struct gondola_xen_raise {
 	__u32 pad;
 };
 
+#define GONDOLA_XEN_CALLS	64	/* no number is as large */
+
+/**
+ * struct gondola_xen_unknown - GONDOLA_XEN_UNKNOWN: hypercalls that were asked for in vain
+ * @size: sizeof(struct gondola_xen_unknown)
+ * @flags: must be 0
+ * @count: out: by the hypercall's number: how often the guest was told that there is none, or none of
+ *	this kind
+ *
+ * ENXIO: a VM without GONDOLA_VM_XEN.
+ */
+struct gondola_xen_unknown {
+	__u32 size;
+	__u32 flags;
+	__u32 count[GONDOLA_XEN_CALLS];
+};
+
 /* ---- counting ------------------------------------------------------------ */
 
 /*
@@ -758,6 +775,7 @@ struct gondola_run {
 #define GONDOLA_GET_SHADOWS		_IOWR(GONDOLA_IOC, 0x2c, struct gondola_shadows)
 #define GONDOLA_SET_XEN			_IOW(GONDOLA_IOC, 0x2d, struct gondola_xen_config)
 #define GONDOLA_XEN_RAISE		_IOW(GONDOLA_IOC, 0x2e, struct gondola_xen_raise)
+#define GONDOLA_XEN_UNKNOWN		_IOWR(GONDOLA_IOC, 0x2f, struct gondola_xen_unknown)
 
 /*
  * vCPU.  GONDOLA_RUN returns 0 if the run page says why the guest exited, or

@@ -301,6 +301,12 @@ int __gondola_xen_raise(int vm, uint32_t port)
 	return call(vm, GONDOLA_XEN_RAISE, &args);
 }
 
+int __gondola_xen_unknown(int vm, struct gondola_xen_unknown *unknown)
+{
+	*unknown = (struct gondola_xen_unknown){ .size = sizeof(*unknown) };
+	return call(vm, GONDOLA_XEN_UNKNOWN, unknown);
+}
+
 int __gondola_get_shadows(int vm, struct gondola_shadows *shadows)
 {
 	*shadows = (struct gondola_shadows){ .size = sizeof(*shadows) };

@@ -82,6 +82,7 @@ int __gondola_hold_clock(int vm, bool hold, uint64_t *held_ns, uint64_t *lost_ns
 /** gondola_set_xen() - see struct gondola_xen_config, whose size is set here */
 int __gondola_set_xen(int vm, const struct gondola_xen_config *config);
 int __gondola_xen_raise(int vm, uint32_t port);
+int __gondola_xen_unknown(int vm, struct gondola_xen_unknown *unknown);
 /** gondola_get_shadows() - all shadow tables, counted */
 int __gondola_get_shadows(int vm, struct gondola_shadows *shadows);
 

@@ -109,6 +109,7 @@ static void sizes_and_flags(void)
 		CALL(GONDOLA_GET_SHADOWS, gondola_shadows),
 		CALL(GONDOLA_SET_XEN, gondola_xen_config),
 		CALL(GONDOLA_XEN_RAISE, gondola_xen_raise),
+		CALL(GONDOLA_XEN_UNKNOWN, gondola_xen_unknown),
 		CALL(GONDOLA_GET_STATE, gondola_state),
 		CALL(GONDOLA_SET_STATE, gondola_state),
 	};

@@ -216,6 +216,7 @@ static uint64_t *at(struct machine *machine, uint64_t gpa)
 static void configured(void)
 {
 	struct gondola_xen_config with = config(), bad;
+	struct gondola_xen_unknown unknown;
 	struct machine machine;
 
 	create_bare(&machine);
@@ -233,6 +234,10 @@ static void configured(void)
 	expect_equal(__gondola_xen_raise(machine.vm, 2), -ENOENT);
 	expect_equal(__gondola_xen_raise(machine.vm, 0), -EINVAL);
 	expect_equal(call(&machine, 17, 0, 0), 4 << 16 | 17);
+	expect_equal(call(&machine, 20, 0, 0), -38);
+	expect_equal(__gondola_xen_unknown(machine.vm, &unknown), 0);
+	expect_equal(unknown.count[20], 1);
+	expect_equal(unknown.count[17], 0);
 	expect_equal(__gondola_set_xen(machine.vm, &with), -EBUSY);
 	machine_destroy(&machine);
 }
@@ -240,11 +245,13 @@ static void configured(void)
 static void without(void)
 {
 	struct gondola_xen_config with = config();
+	struct gondola_xen_unknown unknown;
 	struct machine machine;
 
 	machine_bare(&machine);
 	expect_equal(__gondola_set_xen(machine.vm, &with), -ENXIO);
 	expect_equal(__gondola_xen_raise(machine.vm, 1), -ENXIO);
+	expect_equal(__gondola_xen_unknown(machine.vm, &unknown), -ENXIO);
 	if (machine.engine != GONDOLA_ENGINE_INTERP)
 		expect_equal(__gondola_create_vm_as(machine.sys, machine.engine, GONDOLA_VM_XEN, ""),
 			     -EOPNOTSUPP);
