@@ -10,6 +10,9 @@
 #include <linux/types.h>
 #include <uapi/linux/gondola.h>
 
+/* The interface is that of this version, 4.17. */
+#define XEN_ABI_VERSION	(4u << 16 | 17)
+
 /* Hypercalls: RAX. */
 enum xen_call {
 	XEN_SET_TRAP_TABLE	= 0,

@@ -12,9 +12,7 @@
 #include "trace.h"
 #include "x86/control.h"
 
-/* What XEN_VERSION tells: the interface is that of this version. */
-#define MAJOR		4u
-#define MINOR		17u
+/* What XEN_VERSION tells, beside the number. */
 #define EXTRA		".gondola"
 #define CAPABILITIES	"xen-3.0-x86_64"
 /* The monitor's part of the address space. */
@@ -90,7 +88,7 @@ static s64 version(struct gondola_vcpu *vcpu, const u64 *arg)
 
 	switch (arg[0]) {
 	case XEN_VERSION_NUMBER:
-		return MAJOR << 16 | MINOR;
+		return XEN_ABI_VERSION;
 	case XEN_VERSION_EXTRA:
 		return xen_copy_out(vcpu, arg[1], extra, sizeof(extra));
 	case XEN_VERSION_CAPABILITIES:

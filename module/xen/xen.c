@@ -8,7 +8,6 @@
 
 #define CPUID_BASE	0x40000000u
 #define CPUID_MAX	(CPUID_BASE + 2)
-#define VERSION		(4u << 16 | 17)
 #define XEN_MAX_FRAMES	(1ull << 28)	/* 1 TiB */
 /* ud2; .ascii "xen"; cpuid */
 #define CPUID_PREFIX	"\x0f\x0bxen\x0f\xa2"
@@ -173,7 +172,7 @@ bool gondola_xen_cpuid(struct gondola_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, 
 		memcpy(edx, signature + 8, 4);
 		return true;
 	case CPUID_BASE + 1:
-		*eax = VERSION;
+		*eax = XEN_ABI_VERSION;
 		break;
 	case CPUID_BASE + 2:
 		*eax = 0;
