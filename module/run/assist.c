@@ -512,7 +512,7 @@ static bool is_privileged_for_ring3(const struct gondola_vcpu *vcpu, const struc
 	case RUN_OPCODE(1, 0xfa): case RUN_OPCODE(1, 0xfb):	/* CLI, STI */
 	case RUN_OPCODE(2, 0x06):				/* CLTS */
 	case RUN_OPCODE(2, 0x08): case RUN_OPCODE(2, 0x09):	/* INVD, WBINVD */
-	case RUN_OPCODE(2, 0x20): case RUN_OPCODE(2, 0x21): case RUN_OPCODE(2, 0x23):
+	case RUN_OPCODE(2, 0x20):				/* MOV from CR */
 	case RUN_OPCODE(2, 0x32):				/* RDMSR */
 	case RUN_OPCODE(1, 0x6c) ... RUN_OPCODE(1, 0x6f):	/* INS, OUTS */
 	case RUN_OPCODE(1, 0xe4) ... RUN_OPCODE(1, 0xe7):	/* IN, OUT */

@@ -27,6 +27,9 @@ static bool takes_interrupts(const struct gondola_vcpu *vcpu)
 
 bool run_interrupt_wakes(struct gondola_vcpu *vcpu)
 {
+	/* It never takes one, and would not sleep either. */
+	if (unlikely(vcpu->xen))
+		return false;
 	return takes_interrupts(vcpu) && gondola_irq_pending(vcpu);
 }
 

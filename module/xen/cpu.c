@@ -188,7 +188,7 @@ s64 xen_fpu_taskswitch(struct gondola_vcpu *vcpu, const u64 *arg)
 /* arg: number, value */
 s64 xen_set_debugreg(struct gondola_vcpu *vcpu, const u64 *arg)
 {
-	if (arg[0] > 7)
+	if (arg[0] > 7 || !canonical(arg[1]))
 		return -XEN_EINVAL;
 	return gondola_set_dr(vcpu, arg[0], arg[1]) ? -XEN_EINVAL : 0;
 }

@@ -209,12 +209,7 @@ static s64 send(struct gondola_vcpu *vcpu, u32 number)
 	if (!get_port(vcpu->vm->xen, number, &port))
 		return -XEN_EINVAL;
 	if (port.status == XEN_PORT_INTERDOMAIN) {
-		if (vcpu->xen->leave)
-			return XEN_LEAVE;
-		vcpu->run->xen.op = GONDOLA_XEN_EVENT;
-		vcpu->run->xen.value = number;
-		vcpu->xen->leave = true;
-		return 0;
+		return xen_tell(vcpu, GONDOLA_XEN_EVENT, number) ? 0 : XEN_LEAVE;
 	}
 	target = gondola_vcpu_by_id(vcpu->vm, port.vcpu);
 	if (port.status != XEN_PORT_IPI || !target)
@@ -346,12 +341,7 @@ static s64 shutdown(struct gondola_vcpu *vcpu, u64 at)
 
 	if (r)
 		return r;
-	if (vcpu->xen->leave)
-		return XEN_LEAVE;
-	vcpu->run->xen.op = GONDOLA_XEN_SHUTDOWN;
-	vcpu->run->xen.value = reason;
-	vcpu->xen->leave = true;
-	return 0;
+	return xen_tell(vcpu, GONDOLA_XEN_SHUTDOWN, reason) ? 0 : XEN_LEAVE;
 }
 
 /* arg: what, argument.  A poll may end early: the guest looks again. */

@@ -121,9 +121,7 @@ static s64 console_io(struct gondola_vcpu *vcpu, const u64 *arg)
 	r = xen_copy_in(vcpu, (void *)run + GONDOLA_RUN_IO_OFFSET, arg[2], bytes);
 	if (r)
 		return r;
-	run->xen.op = GONDOLA_XEN_CONSOLE;
-	run->xen.value = bytes;
-	vcpu->xen->leave = true;
+	xen_tell(vcpu, GONDOLA_XEN_CONSOLE, bytes);
 	return bytes;
 }
 
@@ -209,6 +207,28 @@ static s64 multicall(struct gondola_vcpu *vcpu, const u64 *arg)
 	return 0;
 }
 
+bool xen_tell(struct gondola_vcpu *vcpu, u32 op, u32 value)
+{
+	struct gondola_xen_vcpu *xen = vcpu->xen;
+
+	if (xen->leave)
+		return false;
+	xen->leave = true;
+	xen->leave_op = op;
+	xen->leave_value = value;
+	return true;
+}
+
+/* Another exit may have come in between: the run page is filled in now. */
+static int leave(struct gondola_vcpu *vcpu)
+{
+	vcpu->xen->leave = false;
+	vcpu->run->xen.op = vcpu->xen->leave_op;
+	vcpu->run->xen.value = vcpu->xen->leave_value;
+	vcpu->run->exit = GONDOLA_EXIT_XEN;
+	return 0;
+}
+
 /* The hypercall at RIP is complete. */
 static int done(struct gondola_vcpu *vcpu, unsigned int insn_len)
 {
@@ -218,11 +238,7 @@ static int done(struct gondola_vcpu *vcpu, unsigned int insn_len)
 	xen->cursor = 0;
 	xen->nested = 0;
 	regs->rip += insn_len;
-	if (!xen->leave)
-		return 1;
-	xen->leave = false;
-	vcpu->run->exit = GONDOLA_EXIT_XEN;
-	return 0;
+	return xen->leave ? leave(vcpu) : 1;
 }
 
 static int hypercall(struct gondola_vcpu *vcpu, unsigned int insn_len)
@@ -254,11 +270,8 @@ static int hypercall(struct gondola_vcpu *vcpu, unsigned int insn_len)
 		return -EAGAIN;
 	if (result == XEN_SIGNAL)
 		return -EINTR;
-	if (result == XEN_LEAVE) {
-		vcpu->xen->leave = false;
-		vcpu->run->exit = GONDOLA_EXIT_XEN;
-		return 0;
-	}
+	if (result == XEN_LEAVE)
+		return leave(vcpu);
 	regs->gpr[R_RAX] = result;
 	return done(vcpu, insn_len);
 }

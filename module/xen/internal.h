@@ -16,9 +16,9 @@
  * XEN_LEAVE: the launcher has to do something first.  XEN_SIGNAL: a signal is to be handled.  The
  * hypercall goes on where it stood.
  */
-#define XEN_SIGNAL	(-4093)
-#define XEN_AGAIN	(-4094)
-#define XEN_LEAVE	(-4095)
+#define XEN_SIGNAL	(S64_MIN + 2)	/* neither errors nor addresses: no call returns these */
+#define XEN_AGAIN	(S64_MIN + 1)
+#define XEN_LEAVE	S64_MIN
 
 /* A port of the event channels. */
 struct xen_port {
@@ -70,7 +70,7 @@ struct xen_handler {
  * @call_rip: of the hypercall that stands at its SYSCALL
  * @cursor: entries of a hypercall that are done
  * @nested: those of a call in a multicall
- * @leave: the launcher is to be told
+ * @leave: the launcher is to be told @leave_op and @leave_value, see struct gondola_run
  */
 struct gondola_xen_vcpu {
 	bool in_kernel;
@@ -94,6 +94,8 @@ struct gondola_xen_vcpu {
 	u32 cursor;
 	u32 nested;
 	bool leave;
+	u32 leave_op;
+	u32 leave_value;
 };
 
 /* hypercall.c */
@@ -105,9 +107,11 @@ s64 xen_result(int err);
 /* Does the hypercall stay at its SYSCALL, to go on there? */
 static inline bool xen_stays(s64 result)
 {
-	return result <= XEN_SIGNAL && result >= XEN_LEAVE;
+	return result <= XEN_SIGNAL;
 }
 
+/* Let the launcher know when the hypercall is complete.  False: it does not know the last thing yet. */
+bool xen_tell(struct gondola_vcpu *vcpu, u32 op, u32 value);
 /* Between two entries of a list, which the guest sizes: 0, or XEN_SIGNAL. */
 s64 xen_between_entries(void);
 /* Is a hypercall under way, part of which is done? */

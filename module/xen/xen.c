@@ -52,6 +52,9 @@ int gondola_xen_vcpu_create(struct gondola_vcpu *vcpu)
 
 	if (!vcpu->vm->xen)
 		return 0;
+	/* There is no start of a further one, whose place in the shared page nobody would fill in. */
+	if (vcpu->id)
+		return -EOPNOTSUPP;
 	xen = kvzalloc(sizeof(*xen), GFP_KERNEL_ACCOUNT);
 	if (!xen)
 		return -ENOMEM;
