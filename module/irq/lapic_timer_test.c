@@ -427,7 +427,7 @@ static void events_while_writing(struct kunit *test)
 			least = most = 1;
 		if (what == W_PERIODIC && !periodic)
 			most = 10;
-		/* What ended while it was masked is over. */
+		/* A count that ended while it was masked is over. */
 		if ((what == W_MASK || what == W_OFF) && !periodic)
 			least = 0;
 		if (once_deadline ? what == W_ONE_SHOT || what == W_PERIODIC : what == W_DEADLINE) {

@@ -22,72 +22,63 @@ static u8 *writable_byte(struct gondola_vm *vm, gpa_t gpa)
 	return (u8 *)frame_data(frame) + (gpa & ~GONDOLA_PAGE_MASK);
 }
 
+/* Let @change have the place, as soon as it can be written.  0, -EFAULT or -EAGAIN. */
+static int change_place(struct gondola_vcpu *vcpu, gpa_t gpa, u64 with, u64 *old,
+			u64 (*change)(u8 *place, u64 with))
+{
+	struct gondola_vm *vm = vcpu->vm;
+	unsigned int tries;
+	u8 *place;
+	int err;
+
+	for (tries = 0; tries < 2; tries++) {
+		mmu_lock(vm);
+		place = writable_byte(vm, gpa);
+		if (place)
+			*old = change(place, with);
+		mmu_unlock(vm);
+		if (place)
+			return 0;
+		err = mmu_fault_in(vcpu, (struct missing){ gpa >> GONDOLA_PAGE_SHIFT, true });
+		if (err)
+			return err;
+	}
+	return -EFAULT;
+}
+
+static u64 exchange_byte(u8 *place, u64 with)
+{
+	return xchg(place, (u8)with);
+}
+
 int gondola_gpa_exchange(struct gondola_vcpu *vcpu, gpa_t gpa, u8 new, u8 *old)
 {
-	struct gondola_vm *vm = vcpu->vm;
-	unsigned int tries;
-	u8 *byte;
-	int err;
+	u64 was = 0;
+	int err = change_place(vcpu, gpa, new, &was, exchange_byte);
 
-	for (tries = 0; tries < 2; tries++) {
-		mmu_lock(vm);
-		byte = writable_byte(vm, gpa);
-		if (byte)
-			*old = xchg(byte, new);
-		mmu_unlock(vm);
-		if (byte)
-			return 0;
-		err = mmu_fault_in(vcpu, (struct missing){ gpa >> GONDOLA_PAGE_SHIFT, true });
-		if (err)
-			return err;
-	}
-	return -EFAULT;
+	if (!err)
+		*old = was;
+	return err;
 }
 
-/* Let @change have the word, as soon as it can be written.  0, -EFAULT or -EAGAIN. */
-static int change_word(struct gondola_vcpu *vcpu, gpa_t gpa, u64 bits, u64 *old,
-		       s64 (*change)(s64 bits, atomic64_t *word))
+static u64 or_word(u8 *place, u64 with)
 {
-	struct gondola_vm *vm = vcpu->vm;
-	unsigned int tries;
-	u8 *byte;
-	int err;
-
-	if (gpa % sizeof(u64))
-		return -EFAULT;
-	for (tries = 0; tries < 2; tries++) {
-		mmu_lock(vm);
-		byte = writable_byte(vm, gpa);
-		if (byte)
-			*old = change(bits, (atomic64_t *)byte);
-		mmu_unlock(vm);
-		if (byte)
-			return 0;
-		err = mmu_fault_in(vcpu, (struct missing){ gpa >> GONDOLA_PAGE_SHIFT, true });
-		if (err)
-			return err;
-	}
-	return -EFAULT;
+	return atomic64_fetch_or(with, (atomic64_t *)place);
 }
 
-static s64 or_word(s64 bits, atomic64_t *word)
+static u64 and_word(u8 *place, u64 with)
 {
-	return atomic64_fetch_or(bits, word);
-}
-
-static s64 and_word(s64 bits, atomic64_t *word)
-{
-	return atomic64_fetch_and(bits, word);
+	return atomic64_fetch_and(with, (atomic64_t *)place);
 }
 
 int gondola_gpa_or(struct gondola_vcpu *vcpu, gpa_t gpa, u64 bits, u64 *old)
 {
-	return change_word(vcpu, gpa, bits, old, or_word);
+	return gpa % sizeof(u64) ? -EFAULT : change_place(vcpu, gpa, bits, old, or_word);
 }
 
 int gondola_gpa_and(struct gondola_vcpu *vcpu, gpa_t gpa, u64 bits, u64 *old)
 {
-	return change_word(vcpu, gpa, bits, old, and_word);
+	return gpa % sizeof(u64) ? -EFAULT : change_place(vcpu, gpa, bits, old, and_word);
 }
 
 /* Lock held.  False: the frame cannot be written now. */

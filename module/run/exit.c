@@ -351,11 +351,12 @@ bool run_xen_exception(struct gondola_vcpu *vcpu, struct gondola_exit *exit, int
 	switch (vector) {
 	case VEC_UD:
 		*next = gondola_xen_cpuid_prefix(vcpu);
-		if (*next <= 0)
-			return *next;
-		exit->insn_len = 7;
-		*next = handle_cpuid(vcpu, exit);
-		return true;
+		if (*next > 0) {
+			exit->insn_len = GONDOLA_XEN_CPUID_LEN;
+			*next = handle_cpuid(vcpu, exit);
+			return true;
+		}
+		return *next < 0;
 	case VEC_GP:
 		trap = gondola_xen_trap_by_int(vcpu, vector, exit->exception.error);
 		if (trap >= 0) {

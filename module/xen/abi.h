@@ -13,6 +13,9 @@
 /* The interface is that of this version, 4.17. */
 #define XEN_ABI_VERSION	(4u << 16 | 17)
 
+/* The monitor's part of the address space; it begins with the table from frames to pages. */
+#define XEN_M2P_START	0xffff800000000000ull
+
 /* Hypercalls: RAX. */
 enum xen_call {
 	XEN_SET_TRAP_TABLE	= 0,

@@ -8,7 +8,7 @@
 
 /* RFLAGS of a handler: these are clear. */
 #define CLEARED		(RFL_TF | RFL_NT | RFL_RF | RFL_VM | RFL_AC)
-/* What the guest may set by XEN_IRET. */
+/* XEN_IRET sets these as the guest asks. */
 #define SETTABLE	(RFL_CF | RFL_PF | RFL_AF | RFL_ZF | RFL_SF | RFL_TF | RFL_DF | RFL_OF | \
 			 RFL_NT | RFL_RF | RFL_AC | RFL_ID)
 #define RPL		3u
@@ -76,11 +76,13 @@ int xen_bounce(struct gondola_vcpu *vcpu, const struct xen_handler *to, bool has
 	struct frame frame;
 	u64 sp;
 	s64 r;
+	int err;
 
 	if (!to->rip)
 		return broken(vcpu);
-	if (xen_get_mask(vcpu, &mask))
-		return -EAGAIN;
+	err = xen_get_mask(vcpu, &mask);
+	if (err)
+		return err;
 	frame.rcx = regs->gpr[R_RCX];
 	frame.r11 = regs->gpr[R_R11];
 	if (has_error)

@@ -92,13 +92,6 @@ static bool adapt(u64 *descriptor)
 	return *descriptor & DESC_CODE_DATA;
 }
 
-static s64 entry_result(int err)
-{
-	if (!err)
-		return 0;
-	return err == -EAGAIN ? XEN_AGAIN : -XEN_EINVAL;
-}
-
 static s64 adapt_frame(struct gondola_vcpu *vcpu, u64 frame)
 {
 	u64 page[64], old;
@@ -109,7 +102,7 @@ static s64 adapt_frame(struct gondola_vcpu *vcpu, u64 frame)
 		gpa_t at = (frame << GONDOLA_PAGE_SHIFT) + i;
 		bool changed = false;
 
-		r = entry_result(gondola_gpa_read(vcpu, at, page, sizeof(page)));
+		r = xen_result(gondola_gpa_read(vcpu, at, page, sizeof(page)));
 		if (r)
 			return r;
 		for (j = 0; j < ARRAY_SIZE(page); j++) {
@@ -119,7 +112,7 @@ static s64 adapt_frame(struct gondola_vcpu *vcpu, u64 frame)
 			changed |= page[j] != old;
 		}
 		if (changed)
-			r = entry_result(gondola_gpa_write(vcpu, at, page, sizeof(page)));
+			r = xen_result(gondola_gpa_write(vcpu, at, page, sizeof(page)));
 		if (r)
 			return r;
 	}
@@ -140,7 +133,7 @@ s64 xen_set_gdt(struct gondola_vcpu *vcpu, const u64 *arg)
 		return -XEN_EINVAL;
 	r = xen_copy_in(vcpu, frames, arg[0], pages * sizeof(u64));
 	for (i = 0; i < pages && !r; i++) {
-		if (frames[i] >= config->first_frame)
+		if (!xen_is_data(vcpu->vm, frames[i]))
 			return -XEN_EINVAL;
 		r = adapt_frame(vcpu, frames[i]);
 	}
@@ -148,7 +141,7 @@ s64 xen_set_gdt(struct gondola_vcpu *vcpu, const u64 *arg)
 	window = (config->windows << GONDOLA_PAGE_SHIFT) + vcpu->id * 16 * sizeof(u64);
 	for (i = 0; i < XEN_GDT_PAGES && !r; i++) {
 		entry = i < pages ? (frames[i] << GONDOLA_PAGE_SHIFT) | PT_P | PT_U | PT_A : 0;
-		r = entry_result(gondola_mmu_write_entry(vcpu, window + i * sizeof(u64), entry, 0));
+		r = xen_result(gondola_mmu_write_entry(vcpu, window + i * sizeof(u64), entry, 0));
 	}
 	if (r)
 		return r;
@@ -163,10 +156,10 @@ s64 xen_update_descriptor(struct gondola_vcpu *vcpu, const u64 *arg)
 {
 	u64 descriptor = arg[1];
 
-	if (arg[0] % sizeof(u64) || arg[0] >> GONDOLA_PAGE_SHIFT >= vcpu->vm->xen->config.first_frame ||
+	if (arg[0] % sizeof(u64) || !xen_is_data(vcpu->vm, arg[0] >> GONDOLA_PAGE_SHIFT) ||
 	    !adapt(&descriptor))
 		return -XEN_EINVAL;
-	return entry_result(gondola_gpa_write(vcpu, arg[0], &descriptor, sizeof(descriptor)));
+	return xen_result(gondola_gpa_write(vcpu, arg[0], &descriptor, sizeof(descriptor)));
 }
 
 /* ---- registers ----------------------------------------------------------------------------------- */
@@ -264,17 +257,17 @@ static s64 place_info(struct gondola_vcpu *vcpu, u64 from)
 
 	if (r)
 		return r;
-	if (place.frame >= vcpu->vm->xen->config.first_frame || place.offset % 8 ||
+	if (!xen_is_data(vcpu->vm, place.frame) || place.offset % 8 ||
 	    place.offset > GONDOLA_PAGE_SIZE - sizeof(info))
 		return -XEN_EINVAL;
 	to = (place.frame << GONDOLA_PAGE_SHIFT) + place.offset;
-	r = entry_result(gondola_gpa_read(vcpu, xen->info, &info, sizeof(info)));
+	r = xen_result(gondola_gpa_read(vcpu, xen->info, &info, sizeof(info)));
 	if (!r)
-		r = entry_result(gondola_gpa_write(vcpu, to, &info, sizeof(info)));
+		r = xen_result(gondola_gpa_write(vcpu, to, &info, sizeof(info)));
 	if (r)
 		return r;
 	xen->info = to;
-	return entry_result(xen_time_publish(vcpu));
+	return xen_result(xen_time_publish(vcpu));
 }
 
 /* arg: what, vCPU, argument */

@@ -94,14 +94,16 @@ int xen_event_due(struct gondola_vcpu *vcpu)
 {
 	struct gondola_xen_vcpu *xen = vcpu->xen;
 	u8 flags[2];
+	int err;
 
 	if (READ_ONCE(xen->any_raised) && move_raised(vcpu))
 		return -EAGAIN;
 	if (!xen->upcall)
 		return 0;
 	static_assert(offsetof(struct xen_vcpu_info, mask) == 1);
-	if (gondola_gpa_read(vcpu, xen->info, flags, sizeof(flags)))
-		return -EAGAIN;
+	err = gondola_gpa_read(vcpu, xen->info, flags, sizeof(flags));
+	if (err)
+		return err;
 	if (!flags[0])
 		xen->upcall = false;
 	return flags[0] && !flags[1];
@@ -121,6 +123,23 @@ static u32 take_port(struct gondola_xen *xen, enum xen_port_status status, u32 v
 		return port;
 	}
 	return 0;
+}
+
+/* Tell the guest its new port, or take it back: the call is made again, or has failed. */
+static s64 give_port(struct gondola_vcpu *vcpu, u32 port, u64 at, const void *bind, unsigned int bytes)
+{
+	struct gondola_xen *xen = vcpu->vm->xen;
+	s64 r;
+
+	if (!port)
+		return -XEN_ENOSPC;
+	r = xen_copy_out(vcpu, at, bind, bytes);
+	if (!r)
+		return 0;
+	mutex_lock(&xen->lock);
+	xen->ports[port] = (struct xen_port){};
+	mutex_unlock(&xen->lock);
+	return r;
 }
 
 static bool virq_is_bound(const struct gondola_xen *xen, u32 virq, u32 vcpu)
@@ -158,7 +177,7 @@ static s64 bind_virq(struct gondola_vcpu *vcpu, u64 at)
 	}
 	bind.port = take_port(xen, XEN_PORT_VIRQ, bind.vcpu, bind.virq);
 	mutex_unlock(&xen->lock);
-	return bind.port ? xen_copy_out(vcpu, at, &bind, sizeof(bind)) : -XEN_ENOSPC;
+	return give_port(vcpu, bind.port, at, &bind, sizeof(bind));
 }
 
 static s64 bind_ipi(struct gondola_vcpu *vcpu, u64 at)
@@ -174,7 +193,7 @@ static s64 bind_ipi(struct gondola_vcpu *vcpu, u64 at)
 	mutex_lock(&xen->lock);
 	bind.port = take_port(xen, XEN_PORT_IPI, bind.vcpu, 0);
 	mutex_unlock(&xen->lock);
-	return bind.port ? xen_copy_out(vcpu, at, &bind, sizeof(bind)) : -XEN_ENOSPC;
+	return give_port(vcpu, bind.port, at, &bind, sizeof(bind));
 }
 
 /* Copy a port that the guest names; false: there is no such port. */

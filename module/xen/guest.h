@@ -47,6 +47,9 @@ int gondola_xen_trap_by_int(struct gondola_vcpu *vcpu, u8 vector, u32 error);
 bool gondola_xen_in_kernel(const struct gondola_vcpu *vcpu);
 /** gondola_xen_writes_table() - may the guest's kernel write @gpa, which it sees as read-only? */
 bool gondola_xen_writes_table(struct gondola_vcpu *vcpu, gpa_t gpa);
+/* The length of CPUID with its prefix. */
+#define GONDOLA_XEN_CPUID_LEN	7u
+
 /** gondola_xen_cpuid_prefix() - does RIP point to the instructions that ask for CPUID?  1, 0 or -EAGAIN */
 int gondola_xen_cpuid_prefix(struct gondola_vcpu *vcpu);
 /** gondola_xen_cpuid() - answer a leaf of the personality's own; false: it is none */

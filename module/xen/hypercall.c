@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hypercalls: a table, and the calls that only tell or say something.  A call that finds memory
+ * Hypercalls: a table, and the calls that only ask or tell something.  A call that finds memory
  * missing, or has to tell the launcher something, stays at its SYSCALL, and a cursor says how far it
  * came: nothing is done twice.
  */
@@ -12,14 +12,9 @@
 #include "trace.h"
 #include "x86/control.h"
 
-/* What XEN_VERSION tells, beside the number. */
+/* XEN_VERSION tells these, beside the number. */
 #define EXTRA		".gondola"
 #define CAPABILITIES	"xen-3.0-x86_64"
-/* The monitor's part of the address space. */
-#define M2P_START	0xffff800000000000ull
-
-/* The most calls of a multicall, and entries of other lists, before others have their turn. */
-#define MAX_LIST	65536u
 
 s64 xen_between_entries(void)
 {
@@ -31,7 +26,7 @@ s64 xen_result(int err)
 {
 	if (likely(!err))
 		return 0;
-	return err == -EAGAIN ? XEN_AGAIN : -XEN_EFAULT;
+	return err == -EAGAIN ? XEN_AGAIN : -XEN_EINVAL;
 }
 
 static s64 copy(struct gondola_vcpu *vcpu, u64 gva, void *buf, unsigned int bytes, u32 access)
@@ -66,7 +61,7 @@ s64 xen_copy_out(struct gondola_vcpu *vcpu, u64 to, const void *from, unsigned i
 	return copy(vcpu, to, (void *)from, bytes, PFEC_W);
 }
 
-/* ---- what says or tells something --------------------------------------------------------- */
+/* ---- calls that ask or tell something --------------------------------------------------------- */
 
 static s64 features(struct gondola_vcpu *vcpu, u64 at)
 {
@@ -84,7 +79,7 @@ static s64 features(struct gondola_vcpu *vcpu, u64 at)
 static s64 version(struct gondola_vcpu *vcpu, const u64 *arg)
 {
 	static const char extra[16] = EXTRA, changeset[64] = "", capabilities[1024] = CAPABILITIES;
-	static const u64 start = M2P_START;
+	static const u64 start = XEN_M2P_START;
 
 	switch (arg[0]) {
 	case XEN_VERSION_NUMBER:
@@ -125,7 +120,7 @@ static s64 console_io(struct gondola_vcpu *vcpu, const u64 *arg)
 	return bytes;
 }
 
-/* What these ask for is so, or does not matter here. */
+/* The guest asks for something that is so, or does not matter here. */
 static s64 nothing(struct gondola_vcpu *vcpu, const u64 *arg)
 {
 	return 0;
@@ -175,33 +170,44 @@ static s64 call(struct gondola_vcpu *vcpu, u64 number, const u64 *arg)
 	return result;
 }
 
-/* arg: list, count.  The results are written into the list. */
-static s64 multicall(struct gondola_vcpu *vcpu, const u64 *arg)
+/* Make the call of @one, unless it is made; then its result goes into the list, at @at. */
+static s64 one_of_many(struct gondola_vcpu *vcpu, u64 at)
 {
 	struct gondola_xen_vcpu *xen = vcpu->xen;
 	struct xen_multicall one;
 	s64 r;
 
-	if (arg[1] > MAX_LIST)
-		return -XEN_EINVAL;
-	for (; xen->cursor < arg[1]; xen->cursor++) {
-		u64 at = arg[0] + xen->cursor * sizeof(one);
-
-		r = xen_between_entries() ?: xen_copy_in(vcpu, &one, at, sizeof(one));
+	if (!xen->result_due) {
+		r = xen_copy_in(vcpu, &one, at, sizeof(one));
 		if (r)
 			return r;
-		if (one.call == XEN_MULTICALL || one.call == XEN_IRET) {
-			one.result = -XEN_EINVAL;
-		} else {
-			one.result = call(vcpu, one.call, one.arg);
-			if (xen_stays(one.result))
-				return one.result;
-		}
+		r = one.call == XEN_MULTICALL || one.call == XEN_IRET ? -XEN_EINVAL :
+		    call(vcpu, one.call, one.arg);
+		if (xen_stays(r))
+			return r;
 		xen->nested = 0;
-		/* It was read there: it can be missing now, but the call is not made again. */
-		r = xen_copy_out(vcpu, at + offsetof(struct xen_multicall, result), &one.result,
-				 sizeof(one.result));
-		if (r == -XEN_EFAULT)
+		xen->result = r;
+		xen->result_due = true;
+	}
+	r = xen_copy_out(vcpu, at + offsetof(struct xen_multicall, result), &xen->result,
+			 sizeof(xen->result));
+	/* Memory that is missing is waited for, but the call is not made again. */
+	xen->result_due = r == XEN_AGAIN;
+	return r;
+}
+
+/* arg: list, count.  The results are written into the list. */
+static s64 multicall(struct gondola_vcpu *vcpu, const u64 *arg)
+{
+	u32 *cursor = &vcpu->xen->cursor;
+	s64 r;
+
+	if (arg[1] > XEN_MAX_LIST)
+		return -XEN_EINVAL;
+	for (; *cursor < arg[1]; ++*cursor) {
+		r = xen_between_entries() ?:
+		    one_of_many(vcpu, arg[0] + *cursor * sizeof(struct xen_multicall));
+		if (r)
 			return r;
 	}
 	return 0;
@@ -229,14 +235,20 @@ static int leave(struct gondola_vcpu *vcpu)
 	return 0;
 }
 
+static void forget_progress(struct gondola_xen_vcpu *xen)
+{
+	xen->cursor = 0;
+	xen->nested = 0;
+	xen->result_due = false;
+}
+
 /* The hypercall at RIP is complete. */
 static int done(struct gondola_vcpu *vcpu, unsigned int insn_len)
 {
 	struct gondola_xen_vcpu *xen = vcpu->xen;
 	struct gondola_regs *regs = &vcpu->regs;
 
-	xen->cursor = 0;
-	xen->nested = 0;
+	forget_progress(xen);
 	regs->rip += insn_len;
 	return xen->leave ? leave(vcpu) : 1;
 }
@@ -250,8 +262,7 @@ static int hypercall(struct gondola_vcpu *vcpu, unsigned int insn_len)
 	int i;
 
 	if (!xen_under_way(vcpu)) {
-		vcpu->xen->cursor = 0;
-		vcpu->xen->nested = 0;
+		forget_progress(vcpu->xen);
 		vcpu->xen->call_rip = regs->rip;
 	}
 	for (i = 0; i < ARRAY_SIZE(registers); i++)

@@ -70,6 +70,7 @@ struct xen_handler {
  * @call_rip: of the hypercall that stands at its SYSCALL
  * @cursor: entries of a hypercall that are done
  * @nested: those of a call in a multicall
+ * @result: of a call in a multicall, which is complete but not in memory yet, if @result_due
  * @leave: the launcher is to be told @leave_op and @leave_value, see struct gondola_run
  */
 struct gondola_xen_vcpu {
@@ -93,6 +94,8 @@ struct gondola_xen_vcpu {
 	u64 call_rip;
 	u32 cursor;
 	u32 nested;
+	s64 result;
+	bool result_due;
 	bool leave;
 	u32 leave_op;
 	u32 leave_value;
@@ -102,7 +105,7 @@ struct gondola_xen_vcpu {
 /* Copy from and to the guest's linear addresses: 0, -XEN_EFAULT or XEN_AGAIN. */
 s64 xen_copy_in(struct gondola_vcpu *vcpu, void *to, u64 from, unsigned int bytes);
 s64 xen_copy_out(struct gondola_vcpu *vcpu, u64 to, const void *from, unsigned int bytes);
-/* The result for an access to guest-physical memory. */
+/* The result for an access to guest-physical memory: 0, XEN_AGAIN or -XEN_EINVAL. */
 s64 xen_result(int err);
 /* Does the hypercall stay at its SYSCALL, to go on there? */
 static inline bool xen_stays(s64 result)
@@ -112,6 +115,9 @@ static inline bool xen_stays(s64 result)
 
 /* Let the launcher know when the hypercall is complete.  False: it does not know the last thing yet. */
 bool xen_tell(struct gondola_vcpu *vcpu, u32 op, u32 value);
+/* The most entries of a list. */
+#define XEN_MAX_LIST	65536u
+
 /* Between two entries of a list, which the guest sizes: 0, or XEN_SIGNAL. */
 s64 xen_between_entries(void);
 /* Is a hypercall under way, part of which is done? */
@@ -119,7 +125,8 @@ static inline bool xen_under_way(const struct gondola_vcpu *vcpu)
 {
 	const struct gondola_xen_vcpu *xen = vcpu->xen;
 
-	return (xen->cursor || xen->nested) && xen->call_rip == vcpu->regs.rip;
+	return (xen->cursor || xen->nested || xen->result_due) &&
+	       xen->call_rip == vcpu->regs.rip;
 }
 
 /* mmu.c */
@@ -127,6 +134,8 @@ s64 xen_mmu_update(struct gondola_vcpu *vcpu, const u64 *arg);
 s64 xen_mmuext_op(struct gondola_vcpu *vcpu, const u64 *arg);
 s64 xen_update_va_mapping(struct gondola_vcpu *vcpu, const u64 *arg);
 s64 xen_memory_op(struct gondola_vcpu *vcpu, const u64 *arg);
+/* May the monitor write there for the guest?  Neither its own pages nor tables that the guest has pinned. */
+bool xen_is_data(struct gondola_vm *vm, u64 frame);
 /* Write the entry for the monitor's part of the address space into a root; 0, -EAGAIN or -EINVAL. */
 int xen_complete_root(struct gondola_vcpu *vcpu, gfn_t root);
 

@@ -8,12 +8,9 @@
 #include "internal.h"
 #include "x86/control.h"
 
-#define MAX_LIST	65536u
 /* The entry of a root that leads to the monitor's part. */
 #define RESERVED_ENTRY	256u
 #define TABLE_BITS	(PT_P | PT_W | PT_U | PT_A)
-/* Beside the entry of the root: where the table of M2P lies in the address space, and how long it is. */
-#define M2P_START	0xffff800000000000ull
 #define E820_RAM	1u
 
 static bool frame_exists(const struct gondola_xen *xen, u64 frame)
@@ -24,6 +21,11 @@ static bool frame_exists(const struct gondola_xen *xen, u64 frame)
 static bool is_table(struct gondola_xen *xen, u64 frame)
 {
 	return xa_load(&xen->pins, frame);
+}
+
+bool xen_is_data(struct gondola_vm *vm, u64 frame)
+{
+	return frame < vm->xen->config.first_frame && !is_table(vm->xen, frame);
 }
 
 static unsigned int pinned_level(struct gondola_xen *xen, u64 frame)
@@ -55,20 +57,17 @@ static s64 write_entry(struct gondola_vcpu *vcpu, gpa_t at, u64 value, u64 keep)
 {
 	struct gondola_xen *xen = vcpu->vm->xen;
 	unsigned int level = pinned_level(xen, at >> GONDOLA_PAGE_SHIFT);
-	int err;
 
 	if (at % sizeof(u64) || at >> GONDOLA_PAGE_SHIFT >= xen->config.first_frame)
 		return -XEN_EINVAL;
 	if (level && !may_map(xen, level, value))
 		return -XEN_EINVAL;
-	err = gondola_mmu_write_entry(vcpu, at, value, keep);
-	if (err == -EAGAIN)
-		return XEN_AGAIN;
-	return err ? -XEN_EINVAL : 0;
+	return xen_result(gondola_mmu_write_entry(vcpu, at, value, keep));
 }
 
-static s64 update_one(struct gondola_vcpu *vcpu, const struct xen_mmu_update *update)
+static s64 update_one(struct gondola_vcpu *vcpu, const void *entry)
 {
+	const struct xen_mmu_update *update = entry;
 	gpa_t at = update->ptr & ~7ull;
 
 	switch (update->ptr & 3) {
@@ -83,38 +82,38 @@ static s64 update_one(struct gondola_vcpu *vcpu, const struct xen_mmu_update *up
 	return -XEN_ENOSYS;
 }
 
-/* How many entries of a list were done is told where the guest asks for it. */
-static s64 tell_done(struct gondola_vcpu *vcpu, u64 at, u32 done)
-{
-	s64 r = at ? xen_copy_out(vcpu, at, &done, sizeof(done)) : 0;
-
-	/* It is known later, too: the cursor stays. */
-	return r;
-}
-
-/* arg: list, count, where to say how many were done, domain */
-s64 xen_mmu_update(struct gondola_vcpu *vcpu, const u64 *arg)
+/*
+ * Do the entries of a list of @bytes each, until one fails, and tell the guest how many were done.
+ * arg: list, count, where to tell it or 0, domain
+ */
+static s64 do_list(struct gondola_vcpu *vcpu, const u64 *arg, unsigned int bytes,
+		   s64 (*one)(struct gondola_vcpu *vcpu, const void *entry))
 {
 	u32 *cursor = &vcpu->xen->nested;
-	struct xen_mmu_update update;
-	s64 r = 0, told;
+	u64 entry[3];
+	s64 r = 0, told = 0;
 
 	if (arg[3] != XEN_DOMID_SELF)
 		return -XEN_EPERM;
-	if (arg[1] > MAX_LIST)
+	if (arg[1] > XEN_MAX_LIST)
 		return -XEN_EINVAL;
 	for (; *cursor < arg[1]; ++*cursor) {
-		r = xen_between_entries() ?:
-		    xen_copy_in(vcpu, &update, arg[0] + *cursor * sizeof(update), sizeof(update));
+		r = xen_between_entries() ?: xen_copy_in(vcpu, entry, arg[0] + *cursor * bytes, bytes);
 		if (!r)
-			r = update_one(vcpu, &update);
+			r = one(vcpu, entry);
 		if (xen_stays(r))
 			return r;
 		if (r)
 			break;
 	}
-	told = tell_done(vcpu, arg[2], *cursor);
+	if (arg[2])
+		told = xen_copy_out(vcpu, arg[2], cursor, sizeof(*cursor));
 	return told ?: r;
+}
+
+s64 xen_mmu_update(struct gondola_vcpu *vcpu, const u64 *arg)
+{
+	return do_list(vcpu, arg, sizeof(struct xen_mmu_update), update_one);
 }
 
 /* Find the guest's entry of the smallest page for @gva.  0, XEN_AGAIN, or -XEN_EINVAL: there is none. */
@@ -130,7 +129,7 @@ static s64 find_entry(struct gondola_vcpu *vcpu, u64 gva, gpa_t *at)
 			return 0;
 		err = gondola_gpa_read(vcpu, *at, &entry, sizeof(entry));
 		if (err)
-			return err == -EAGAIN ? XEN_AGAIN : -XEN_EINVAL;
+			return xen_result(err);
 		if (!(entry & PT_P) || entry & PT_PS)
 			return -XEN_EINVAL;
 		table = entry & PT_ADDR;
@@ -185,13 +184,6 @@ int xen_complete_root(struct gondola_vcpu *vcpu, gfn_t root)
 	return err && err != -EAGAIN ? -EINVAL : err;
 }
 
-static s64 root_result(int err)
-{
-	if (!err)
-		return 0;
-	return err == -EAGAIN ? XEN_AGAIN : -XEN_EINVAL;
-}
-
 static s64 pin(struct gondola_vcpu *vcpu, u64 frame, unsigned int level)
 {
 	struct gondola_xen *xen = vcpu->vm->xen;
@@ -199,12 +191,12 @@ static s64 pin(struct gondola_vcpu *vcpu, u64 frame, unsigned int level)
 	unsigned int i, j;
 	int err;
 
-	if (!frame_exists(xen, frame) || frame >= xen->config.first_frame || is_table(xen, frame))
+	if (!xen_is_data(vcpu->vm, frame))
 		return -XEN_EINVAL;
 	for (i = 0; i < GONDOLA_PAGE_SIZE; i += sizeof(entries)) {
 		err = gondola_gpa_read(vcpu, (frame << GONDOLA_PAGE_SHIFT) + i, entries, sizeof(entries));
 		if (err)
-			return root_result(err);
+			return xen_result(err);
 		for (j = 0; j < ARRAY_SIZE(entries); j++)
 			if (!may_map(xen, level, entries[j]))
 				return -XEN_EINVAL;
@@ -212,7 +204,7 @@ static s64 pin(struct gondola_vcpu *vcpu, u64 frame, unsigned int level)
 	if (level == 4) {
 		err = xen_complete_root(vcpu, frame);
 		if (err)
-			return root_result(err);
+			return xen_result(err);
 	}
 	return xa_is_err(xa_store(&xen->pins, frame, xa_mk_value(level), GFP_KERNEL_ACCOUNT)) ?
 	       -XEN_ENOSPC : 0;
@@ -231,7 +223,7 @@ static s64 new_base(struct gondola_vcpu *vcpu, u64 frame)
 		return -XEN_EINVAL;
 	err = xen_complete_root(vcpu, frame);
 	if (err)
-		return root_result(err);
+		return xen_result(err);
 	vcpu->cr3 = frame << GONDOLA_PAGE_SHIFT;
 	gondola_mmu_cr3_written(vcpu, true);
 	return 0;
@@ -246,14 +238,16 @@ static s64 new_user_base(struct gondola_vcpu *vcpu, u64 frame)
 		return -XEN_EINVAL;
 	err = frame ? xen_complete_root(vcpu, frame) : 0;
 	if (err)
-		return root_result(err);
+		return xen_result(err);
 	vcpu->xen->user_cr3 = frame << GONDOLA_PAGE_SHIFT;
 	vcpu->xen->user_changed = true;
 	return 0;
 }
 
-static s64 extended(struct gondola_vcpu *vcpu, const struct xen_mmuext *ext)
+static s64 extended(struct gondola_vcpu *vcpu, const void *entry)
 {
+	const struct xen_mmuext *ext = entry;
+
 	switch (ext->op) {
 	case XEN_PIN_L1:
 	case XEN_PIN_L2:
@@ -286,28 +280,9 @@ static s64 extended(struct gondola_vcpu *vcpu, const struct xen_mmuext *ext)
 	return -XEN_ENOSYS;
 }
 
-/* arg: list, count, where to say how many were done, domain */
 s64 xen_mmuext_op(struct gondola_vcpu *vcpu, const u64 *arg)
 {
-	u32 *cursor = &vcpu->xen->nested;
-	struct xen_mmuext ext;
-	s64 r = 0, told;
-
-	if (arg[3] != XEN_DOMID_SELF)
-		return -XEN_EPERM;
-	if (arg[1] > MAX_LIST)
-		return -XEN_EINVAL;
-	for (; *cursor < arg[1]; ++*cursor) {
-		r = xen_between_entries() ?: xen_copy_in(vcpu, &ext, arg[0] + *cursor * sizeof(ext), sizeof(ext));
-		if (!r)
-			r = extended(vcpu, &ext);
-		if (xen_stays(r))
-			return r;
-		if (r)
-			break;
-	}
-	told = tell_done(vcpu, arg[2], *cursor);
-	return told ?: r;
+	return do_list(vcpu, arg, sizeof(struct xen_mmuext), extended);
 }
 
 bool gondola_xen_writes_table(struct gondola_vcpu *vcpu, gpa_t gpa)
@@ -339,8 +314,8 @@ s64 xen_memory_op(struct gondola_vcpu *vcpu, const u64 *arg)
 {
 	const struct gondola_xen_config *config = &vcpu->vm->xen->config;
 	const struct xen_m2p m2p = {
-		.start = M2P_START,
-		.end = M2P_START + config->frames * sizeof(u64),
+		.start = XEN_M2P_START,
+		.end = XEN_M2P_START + config->frames * sizeof(u64),
 		.max_frame = config->frames - 1,
 	};
 

@@ -116,8 +116,9 @@ static int deliver(struct gondola_vcpu *vcpu)
 	if (event->vector == VEC_PF) {
 		gpa_t at = vcpu->xen->info + offsetof(struct xen_vcpu_info, cr2);
 
-		if (gondola_gpa_write(vcpu, at, &event->cr2, sizeof(event->cr2)))
-			return -EAGAIN;
+		next = gondola_gpa_write(vcpu, at, &event->cr2, sizeof(event->cr2));
+		if (next)
+			return next;
 		/* All runs in ring 3, but the kernel means its own mode. */
 		if (vcpu->xen->in_kernel)
 			error &= ~PFEC_U;
@@ -153,9 +154,11 @@ int gondola_xen_prepare(struct gondola_vcpu *vcpu)
 
 /* ---- CPUID --------------------------------------------------------------------------------------- */
 
+static_assert(sizeof(CPUID_PREFIX) == GONDOLA_XEN_CPUID_LEN + 1);
+
 int gondola_xen_cpuid_prefix(struct gondola_vcpu *vcpu)
 {
-	u8 bytes[sizeof(CPUID_PREFIX) - 1];
+	u8 bytes[GONDOLA_XEN_CPUID_LEN];
 	s64 r = xen_copy_in(vcpu, bytes, vcpu->regs.rip, sizeof(bytes));
 
 	if (r)

@@ -14,6 +14,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 #include "gondola_inspect.h"
+#include "gondola_xen.h"
 
 #define GONDOLA_API_VERSION	1
 #define GONDOLA_MAX_VCPUS	16
@@ -401,70 +402,6 @@ struct gondola_hold_clock {
 };
 #define GONDOLA_HOLD		(1u << 0)
 
-/**
- * struct gondola_xen_config - GONDOLA_SET_XEN: memory of a VM with GONDOLA_VM_XEN, before it runs
- * @size: sizeof(struct gondola_xen_config)
- * @flags: must be 0
- * @pages: pages of memory that the guest is told
- * @frames: frame numbers end here; at most 1 TiB
- * @first_frame: the monitor's own pages begin here: the guest gets no table and no writable mapping
- *	there, but of @shared_info
- * @shared_info: frame of the page that all vCPUs share with the monitor
- * @table: frame of the third-level table for entry 256 of each root: the monitor's part of the
- *	address space, with the table from frames to pages at its beginning
- * @windows: frame of the first-level table of the vCPUs' GDTs: 16 entries each, of which the module
- *	writes 14
- * @console_port: event channel of the console, which leads to the launcher; 0: there is none
- * @store_port: likewise, of the store
- *
- * EBUSY: a vCPU has run; ENXIO: a VM without GONDOLA_VM_XEN; EINVAL: a number beyond its limit.
- */
-struct gondola_xen_config {
-	__u32 size;
-	__u32 flags;
-	__u64 pages;
-	__u64 frames;
-	__u64 first_frame;
-	__u64 shared_info;
-	__u64 table;
-	__u64 windows;
-	__u32 console_port;
-	__u32 store_port;
-};
-
-/**
- * struct gondola_xen_raise - GONDOLA_XEN_RAISE: raise an event channel of the launcher's
- * @size: sizeof(struct gondola_xen_raise)
- * @flags: must be 0
- * @port: as in struct gondola_xen_config
- * @pad: must be 0
- *
- * ENOENT: the guest has closed it.
- */
-struct gondola_xen_raise {
-	__u32 size;
-	__u32 flags;
-	__u32 port;
-	__u32 pad;
-};
-
-#define GONDOLA_XEN_CALLS	64	/* no number is as large */
-
-/**
- * struct gondola_xen_unknown - GONDOLA_XEN_UNKNOWN: hypercalls that were asked for in vain
- * @size: sizeof(struct gondola_xen_unknown)
- * @flags: must be 0
- * @count: out: by the hypercall's number: how often the guest was told that there is none, or none of
- *	this kind
- *
- * ENXIO: a VM without GONDOLA_VM_XEN.
- */
-struct gondola_xen_unknown {
-	__u32 size;
-	__u32 flags;
-	__u32 count[GONDOLA_XEN_CALLS];
-};
-
 /* ---- counting ------------------------------------------------------------ */
 
 /*
@@ -619,32 +556,6 @@ enum gondola_user_exit {
 	/* 9 is reserved. */
 	GONDOLA_EXIT_DEBUG = 10,
 	GONDOLA_EXIT_XEN = 11,
-};
-
-/**
- * enum gondola_xen_exit - what a paravirtualized guest tells (the run page's @xen.op)
- * @GONDOLA_XEN_CONSOLE: words for the console: @xen.value bytes at GONDOLA_RUN_IO_OFFSET of the page
- * @GONDOLA_XEN_SHUTDOWN: it ends; @xen.value: enum gondola_xen_shutdown
- * @GONDOLA_XEN_EVENT: it has raised the launcher's port @xen.value
- */
-enum gondola_xen_exit {
-	GONDOLA_XEN_CONSOLE = 0,
-	GONDOLA_XEN_SHUTDOWN = 1,
-	GONDOLA_XEN_EVENT = 2,
-};
-
-/**
- * enum gondola_xen_shutdown - why a paravirtualized guest ends
- * @GONDOLA_XEN_POWEROFF: it has powered off
- * @GONDOLA_XEN_REBOOT: it wants to begin anew
- * @GONDOLA_XEN_SUSPEND: it has made itself ready to be suspended
- * @GONDOLA_XEN_CRASH: its kernel has failed
- */
-enum gondola_xen_shutdown {
-	GONDOLA_XEN_POWEROFF = 0,
-	GONDOLA_XEN_REBOOT = 1,
-	GONDOLA_XEN_SUSPEND = 2,
-	GONDOLA_XEN_CRASH = 3,
 };
 
 /**

@@ -78,7 +78,7 @@ static int unpack_lz4(const struct image *from, struct image *to)
 	uint32_t bytes;
 	int got;
 
-	while (from->bytes - at > 2 * sizeof(bytes)) {
+	while (from->bytes - at > sizeof(bytes)) {
 		memcpy(&bytes, from->data + at, sizeof(bytes));
 		at += sizeof(bytes);
 		if (bytes > from->bytes - at)

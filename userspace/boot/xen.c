@@ -68,7 +68,7 @@ struct start_info {
 };
 _Static_assert(offsetof(struct start_info, cmdline) == 128, "start information is ABI");
 
-/* What the kernel's notes say. */
+/* The kernel's notes say this. */
 struct notes {
 	uint64_t entry;
 	uint64_t virt_base;
@@ -255,6 +255,9 @@ static int plan(struct boot *boot, uint64_t end, struct layout *l)
 	uint64_t next = pages_for(end), mapped, firsts;
 
 	l->all = memory->bytes / PAGE;
+	if (m2p_pages(memory) > ENTRIES * ENTRIES)
+		return boot_error(boot, "a guest of %lluG is too large for --personality xen (511G at most)",
+				  (unsigned long long)memory->bytes >> 30);
 	if (monitor_pages(memory) >= l->all / 2)
 		return boot_error(boot, "a guest of %lluM is too small for --personality xen",
 				  (unsigned long long)memory->bytes >> 20);

@@ -92,7 +92,7 @@ static inline struct interp_vcpu *to_interp_vcpu(struct gondola_emulator *e)
 
 static inline unsigned int interp_cpl(const struct interp_vcpu *ip)
 {
-	/* Whatever its descriptors say. */
+	/* Its descriptors do not matter. */
 	if (unlikely(ip->vcpu->xen))
 		return 3;
 	return (ip->segment[GONDOLA_SS].ar & GONDOLA_AR_DPL) >> GONDOLA_AR_DPL_SHIFT;

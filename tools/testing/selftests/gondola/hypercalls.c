@@ -9,6 +9,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <unistd.h>
+#include "absent.h"
 #include "machine.h"
 
 #define PAGE		4096u
@@ -186,15 +188,13 @@ static bool run_batch(struct machine *machine)
 	return !ret && machine->run->exit == GONDOLA_EXIT_IO;
 }
 
-static int64_t call4(struct machine *machine, uint64_t number, uint64_t arg0, uint64_t arg1, uint64_t arg3)
+static int64_t call_with(struct machine *machine, uint64_t number, const uint64_t arg[4])
 {
 	uint64_t *one = list(machine, 0);
 
 	memset(one, 0, CALL_BYTES);
 	one[0] = number;
-	one[1] = arg0;
-	one[2] = arg1;
-	one[4] = arg3;
+	memcpy(one + 1, arg, 4 * sizeof(*arg));
 	begin(machine);
 	machine->regs.gpr[5] = 1;
 	machine_set(machine);
@@ -205,7 +205,17 @@ static int64_t call4(struct machine *machine, uint64_t number, uint64_t arg0, ui
 
 static int64_t call(struct machine *machine, uint64_t number, uint64_t arg0, uint64_t arg1)
 {
-	return call4(machine, number, arg0, arg1, 0);
+	return call_with(machine, number, (uint64_t[]){ arg0, arg1, 0, 0 });
+}
+
+static int64_t call3(struct machine *machine, uint64_t number, uint64_t arg0, uint64_t arg1, uint64_t arg2)
+{
+	return call_with(machine, number, (uint64_t[]){ arg0, arg1, arg2, 0 });
+}
+
+static int64_t call4(struct machine *machine, uint64_t number, uint64_t arg0, uint64_t arg1, uint64_t arg3)
+{
+	return call_with(machine, number, (uint64_t[]){ arg0, arg1, 0, arg3 });
 }
 
 static uint64_t *at(struct machine *machine, uint64_t gpa)
@@ -230,6 +240,8 @@ static void configured(void)
 	bad.console_port = 4096;
 	expect_equal(__gondola_set_xen(machine.vm, &bad), -EINVAL);
 	require_equal(__gondola_set_xen(machine.vm, &with), 0);
+	/* A further vCPU has no start. */
+	expect_equal(__gondola_create_vcpu(machine.vm, 1), -EOPNOTSUPP);
 	expect_equal(__gondola_xen_raise(machine.vm, CONSOLE_PORT), 0);
 	expect_equal(__gondola_xen_raise(machine.vm, 2), -ENOENT);
 	expect_equal(__gondola_xen_raise(machine.vm, 0), -EINVAL);
@@ -293,9 +305,106 @@ static void validated(void)
 	memset(ext, 0, 24);
 	ext[1] = TABLES / PAGE + 3;
 	expect_equal(call4(&machine, 26, RANDOM, 1, self), -22);
+	/* Nor is it written as a table of descriptors, or as the place of a vCPU's data. */
+	expect_equal(call(&machine, 10, leaf, 0), -22);
+	update[0] = TABLES / PAGE + 3;
+	update[1] = 0;
+	expect_equal(call3(&machine, 24, 10, 0, RANDOM), -22);
+	expect_equal(call(&machine, 2, RANDOM, 512), -22);
+	memset(ext, 0, 24);
+	ext[1] = TABLES / PAGE + 3;
 	ext[0] = 4;
 	expect_equal(call4(&machine, 26, RANDOM, 1, self), 0);
 	expect_equal(call4(&machine, 26, RANDOM, 1, self), -22);
+	machine_destroy(&machine);
+}
+
+/* ---- what a call leaves ------------------------------------------------------------------------ */
+
+/* The text of a multicall arrives, though memory is missing before its end. */
+static void told_in_spite_of_missing_memory(void)
+{
+	static uint64_t page[PAGE / 8];
+	struct machine machine;
+	uint64_t *first;
+	int uffd;
+
+	create(&machine);
+	require_equal(call(&machine, 17, 0, 0), 4 << 16 | 17);
+	begin(&machine);
+	GUEST_LOAD(&machine, make_calls);
+	machine.regs.gpr[5] = 1;
+	machine_set(&machine);
+	memset(list(&machine, 0), 0, CALL_BYTES);
+	list(&machine, 0)[0] = 13;
+	list(&machine, 0)[1] = RANDOM - CALL_BYTES;
+	list(&machine, 0)[2] = 2;
+	/* The list: a number, its result, arguments. */
+	first = at(&machine, RANDOM - CALL_BYTES);
+	memset(first, 0, CALL_BYTES);
+	first[0] = 18;
+	first[3] = 3;
+	first[4] = DATA + 512;
+	page[0] = 17;
+	uffd = absent_guest(&machine, RANDOM, PAGE, 0);
+	machine_run(&machine);
+	require_equal(machine.run->exit, GONDOLA_EXIT_MEMORY);
+	absent_supply(uffd, machine.memory + RANDOM, page);
+	machine_run(&machine);
+	require_equal(machine.run->exit, GONDOLA_EXIT_XEN);
+	expect_equal(machine.run->xen.op, GONDOLA_XEN_CONSOLE);
+	expect_equal(machine.run->xen.value, 3);
+	require(run_batch(&machine));
+	expect_equal(first[1], 3);
+	expect_equal(at(&machine, RANDOM)[1], 4 << 16 | 17);
+	expect_equal(list(&machine, 0)[7], 0);
+	close(uffd);
+	machine_destroy(&machine);
+}
+
+/* A call whose answer cannot be written takes no port. */
+static void ports(void)
+{
+	struct machine machine;
+	uint32_t *bind;
+
+	create(&machine);
+	/* The timer of vCPU 0, answered in a page that is read-only; then where it can be. */
+	expect_equal(call(&machine, 32, 1, TABLES + 2 * PAGE + 2048), -14);
+	bind = (uint32_t *)at(&machine, RANDOM);
+	memset(bind, 0, 12);
+	expect_equal(call(&machine, 32, 1, RANDOM), 0);
+	expect(bind[2]);
+	expect_equal(call(&machine, 32, 1, RANDOM), -17);
+	/* The values by which a call says that it stays are no contents of a debug register. */
+	expect_equal(call(&machine, 8, 0, 0x8000000000000001), -22);
+	expect_equal(call(&machine, 9, 0, 0), 0);
+	machine_destroy(&machine);
+}
+
+/* It sleeps, and its thread hears a signal, whatever a machine's interrupt controller says. */
+static void sleeps(void)
+{
+	struct gondola_rec_lapic lapic;
+	struct machine machine;
+	static char buffer[65536];
+	uint64_t bytes = sizeof(buffer);
+
+	create(&machine);
+	require_equal(call(&machine, 17, 0, 0), 4 << 16 | 17);
+	require_equal(__gondola_get_state(machine.vcpu, buffer, &bytes), 0);
+	memcpy(&lapic, gondola_find_record(buffer, bytes, GONDOLA_REC_LAPIC, sizeof(lapic)), sizeof(lapic));
+	lapic.regs[0xf0 / 16] = 0x1ff;		/* enabled, and vector 0x40 is pending */
+	lapic.regs[0x220 / 16] = 1;
+	bytes = gondola_put_record(buffer, sizeof(buffer), 0, GONDOLA_REC_LAPIC, &lapic, sizeof(lapic));
+	require_equal(__gondola_set_state(machine.vcpu, buffer, bytes, NULL), 0);
+	begin(&machine);
+	GUEST_LOAD(&machine, make_calls);
+	memset(list(&machine, 0), 0, CALL_BYTES);
+	list(&machine, 0)[0] = SCHED_OP;
+	list(&machine, 0)[1] = BLOCK;
+	expect(!run_batch(&machine));
+	expect(late);
 	machine_destroy(&machine);
 }
 
@@ -457,6 +566,9 @@ static const struct tap_test tests[] = {
 	{ "it is configured once, before it runs, and within its memory", configured },
 	{ "other VMs and engines refuse it", without },
 	{ "a guest that breaks the rules of page tables is refused", validated },
+	{ "a multicall tells, though memory is missing before its end", told_in_spite_of_missing_memory },
+	{ "a port is not lost with its answer", ports },
+	{ "a guest that sleeps can be interrupted", sleeps },
 	{ "traps come with the frame that the guest expects", traps },
 	{ "a debugger steps over hypercalls and into traps", step_by_step },
 	{ "hypercalls at random do no harm", at_random },
