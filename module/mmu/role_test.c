@@ -275,6 +275,30 @@ static void reserved_bits_differ_between_processors(struct kunit *test)
 	world_done(test, w);
 }
 
+/* A kernel in ring 3 sees its own pages; the same tables of another guest do not show them to programs. */
+static void supervisor_pages_are_a_users(struct kunit *test)
+{
+	struct world *w = world_identity(test, 0);
+	u64 value = 0;
+	u32 error = 0;
+
+	*world_u64(w, 0x3000) &= ~PT_U;
+	*world_u64(w, 0x4000 + 0x60 * 8) &= ~(PT_U | PT_W);
+	*world_u64(w, 0x60000) = 9;
+	must_fault(test, w, 0x60000, PFEC_U, PFEC_P | PFEC_U);
+	/* Nothing of the personality itself is used. */
+	w->vm.xen = (struct gondola_xen *)w;
+	gondola_mmu_mode_changed(&w->vcpu);
+	KUNIT_EXPECT_EQ(test, world_access(w, 0x60000, PFEC_U, &value, &error), WORLD_DONE);
+	KUNIT_EXPECT_EQ(test, value, 9ull);
+	must_fault(test, w, 0x60000, PFEC_U | PFEC_W, PFEC_P | PFEC_U | PFEC_W);
+	KUNIT_EXPECT_EQ(test, gondola_mmu_audit(&w->vm), 0);
+	w->vm.xen = NULL;
+	gondola_mmu_mode_changed(&w->vcpu);
+	must_fault(test, w, 0x60000, PFEC_U, PFEC_P | PFEC_U);
+	world_done(test, w);
+}
+
 /* ---- what must not be, and is refused ---- */
 
 static void dead(struct kunit *test, struct world *w)
@@ -400,6 +424,7 @@ static struct kunit_case role_cases[] = {
 	KUNIT_CASE(pse_differs_between_processors),
 	KUNIT_CASE(role_has_what_the_walk_reads),
 	KUNIT_CASE(reserved_bits_differ_between_processors),
+	KUNIT_CASE(supervisor_pages_are_a_users),
 	KUNIT_CASE(foreign_leaf_kills_the_vm_alone),
 	KUNIT_CASE(leaf_of_no_memory_kills_the_vm_alone),
 	KUNIT_CASE(foreign_child_kills_the_vm_alone),

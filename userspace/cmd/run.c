@@ -177,7 +177,7 @@ const struct option_spec run_specs[] = {
 	OPTION("--kernel", "FILE",
 	       "What to start: a Linux bzImage, an ELF kernel (vmlinux, or a 64-bit ELF file "
 	       "without a PVH note, which is entered as Linux is), a multiboot 1 or 2 image, or a "
-	       "boot sector. It may be compressed with gzip or zstd. It may come through a pipe, and "
+	       "boot sector. It may be compressed with gzip, zstd or lz4 -l. It may come through a pipe, and "
 	       "\"-\" is standard input; this holds for the initrd and modules, too.\n"
 	       "A boot sector is loaded to 0x7c00 and entered in real mode. The BIOS has simple "
 	       "services for text (on the serial port), keyboard, memory and ticks; a call of any "

@@ -42,16 +42,21 @@ void make_bzimage(int is64)
 	made.bytes = 1024 + 2048;
 }
 
-static size_t put_note(uint8_t *at, uint32_t entry)
+static size_t put_note_of(uint8_t *at, uint32_t type, const void *data, uint32_t bytes)
 {
 	Elf64_Nhdr *note = (Elf64_Nhdr *)at;
 
 	note->n_namesz = 4;
-	note->n_descsz = 4;
-	note->n_type = 18;
+	note->n_descsz = bytes;
+	note->n_type = type;
 	memcpy(at + sizeof(*note), "Xen", 4);
-	memcpy(at + sizeof(*note) + 4, &entry, 4);
-	return sizeof(*note) + 8;
+	memcpy(at + sizeof(*note) + 4, data, bytes);
+	return sizeof(*note) + 4 + (bytes + 3) / 4 * 4;
+}
+
+static size_t put_note(uint8_t *at, uint32_t entry)
+{
+	return put_note_of(at, 18, &entry, sizeof(entry));
 }
 
 static void make_pvh64(void)
@@ -110,6 +115,19 @@ void make_pvh(int is64)
 		.p_type = PT_NOTE, .p_offset = 256, .p_align = 4,
 		.p_filesz = put_note(made.data + 256, 0x100020),
 	};
+}
+
+void make_xen(void)
+{
+	static const uint64_t entry = MADE_XEN_BASE + 0x100020, base = MADE_XEN_BASE;
+	Elf64_Phdr *notes = (Elf64_Phdr *)(made.data + 64) + 1;
+	size_t bytes;
+
+	make_pvh(1);
+	bytes = put_note_of(made.data + 256, 1, &entry, sizeof(entry));
+	bytes += put_note_of(made.data + 256 + bytes, 3, &base, sizeof(base));
+	bytes += put_note_of(made.data + 256 + bytes, 10, "!writable_page_tables", 22);
+	notes->p_filesz = bytes;
 }
 
 static void put_header(uint8_t *at, uint32_t flags)

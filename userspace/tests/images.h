@@ -22,6 +22,9 @@ extern struct made made;
 void make_bzimage(int is64);
 /** make_pvh() - an ELF file of 32 or 64 bits with a PVH note; entered at 0x100020 */
 void make_pvh(int is64);
+/** make_xen() - an ELF file of 64 bits with Xen's notes, entered at MADE_XEN_BASE + 0x100020 */
+void make_xen(void);
+#define MADE_XEN_BASE	0xffffffff80000000ull
 /** make_multiboot() - ELF32 with a header; entered at 0x100010 */
 void make_multiboot(void);
 /** make_multiboot2() - ELF32 with a header of version 2 that has @count words of @tags */

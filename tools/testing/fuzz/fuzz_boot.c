@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Kernel images: bzImage, ELF with a PVH note, multiboot with ELF and without, boot sectors. An
- * input is a byte of what goes along (an initrd, a module, a long command line, little memory) and
- * the file.
+ * input is a byte of what goes along (an initrd, a module, a long command line, little memory) and of
+ * how it starts, and the file.
  */
 #include <elf.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@
 #define MODULE		2
 #define LONG		4
 #define SMALL		8
+#define AS_XEN		16
 
 static uint8_t *base;
 
@@ -33,7 +34,7 @@ static void prepare(void)
 static void check(const struct boot *boot)
 {
 	/* A guest starts in memory that it was told of, or in none: it must not be the host's. */
-	if (!boot->protocol || boot->regs.rip >> 32)
+	if (!boot->protocol || (boot->regs.rip >> 32 && !boot->as_xen))
 		abort();
 }
 
@@ -46,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	struct guest_memory memory = { .bytes = room, .low = room, .vm_fd = -1 };
 	struct boot boot = { .memory = &memory, .append = "console=ttyS0", .cpus = 2 };
 
+	boot.as_xen = how & AS_XEN;
 	if (!base)
 		prepare();
 	memory.base = base + MEMORY - room;
@@ -75,6 +77,8 @@ void world_make_seeds(void)
 	world_seed("bzimage-32", INITRD | LONG, made.data, made.bytes);
 	make_pvh(1);
 	world_seed("pvh-64", INITRD, made.data, made.bytes);
+	make_xen();
+	world_seed("xen", AS_XEN, made.data, made.bytes);
 	make_pvh(0);
 	world_seed("pvh-32", SMALL, made.data, made.bytes);
 	make_multiboot();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Images as they are in the wild: what loaders must bear, and what they must name. */
 #include <elf.h>
+#include <lz4.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -200,6 +201,117 @@ static void plain_elf(void)
 	expect_refused(SMALL, "neither a PVH note nor a multiboot header");
 }
 
+/* As lz4 -l writes it: blocks of @block bytes; @total: as Linux has it, with the length of all behind. */
+static size_t pack_lz4(uint8_t *packed, size_t room, size_t block, bool total)
+{
+	uint32_t magic = 0x184c2102, bytes = made.bytes;
+	size_t used = sizeof(magic);
+
+	memcpy(packed, &magic, sizeof(magic));
+	for (size_t at = 0; at < made.bytes; at += block) {
+		size_t part = made.bytes - at < block ? made.bytes - at : block;
+		uint32_t got = LZ4_compress_default((const char *)made.data + at,
+						    (char *)packed + used + sizeof(got), part,
+						    room - used - sizeof(got));
+
+		require(got);
+		memcpy(packed + used, &got, sizeof(got));
+		used += sizeof(got) + got;
+	}
+	if (total) {
+		memcpy(packed + used, &bytes, sizeof(bytes));
+		used += sizeof(bytes);
+	}
+	return used;
+}
+
+static void compressed_by_lz4(void)
+{
+	static uint8_t packed[2 * IMAGE_ROOM];
+	size_t bytes;
+
+	fresh_boot();
+	make_pvh(1);
+	/* The last block has two bytes, which are not compressible. */
+	for (unsigned int way = 0; way < 4; way++) {
+		bytes = pack_lz4(packed, sizeof(packed), way & 1 ? made.bytes - 2 : made.bytes, way & 2);
+		expect_equal(boot_path(file_of(packed, bytes), SMALL), 0);
+		expect(!strcmp(made_at(0x100000, 32), "the kernel itself"));
+		fresh_boot();
+	}
+	bytes = pack_lz4(packed, sizeof(packed), made.bytes, false);
+	for (size_t cut = 4; cut < bytes; cut += 7) {
+		require_equal(boot_path(file_of(packed, cut), SMALL), -1);
+		fresh_boot();
+	}
+}
+
+/* ---- as Xen starts a kernel ---- */
+
+/* Follow the guest's own tables; ~0: nothing is mapped there, or it is not writable and should be. */
+static uint64_t walk(uint64_t address, bool write)
+{
+	uint64_t table = boot_of()->sregs.cr3;
+
+	for (unsigned int level = 4; level; level--) {
+		uint64_t entry = *(uint64_t *)made_at(table + (address >> (3 + 9 * level) & 511) * 8, 8);
+
+		if (!(entry & 1) || (write && !(entry & 2)))
+			return ~0ull;
+		table = entry & 0xffffffffff000ull;
+	}
+	return table | (address & 4095);
+}
+
+static void as_xen(void)
+{
+	struct boot *boot = fresh_boot();
+	uint64_t info;
+
+	make_xen();
+	boot->as_xen = true;
+	boot->append = "console=hvc0";
+	expect_equal(boot_made(SMALL), 0);
+	boot = boot_of();
+	expect_equal(boot->regs.rip, MADE_XEN_BASE + 0x100020);
+	expect_equal(walk(boot->regs.rip, false), 0x100020);
+	info = walk(boot->regs.gpr[6], true);
+	require(info != ~0ull);
+	expect(!strcmp(made_at(info, 32), "xen-3.0-x86_64"));
+	expect_equal(*(uint64_t *)made_at(info + 32, 8), boot->xen.pages);
+	expect(!strcmp(made_at(info + 128, 32), "console=hvc0"));
+	/* The stack is there; the tables are there to be read, and no more. */
+	expect(walk(boot->regs.gpr[4] - 8, true) != ~0ull);
+	expect_equal(walk(*(uint64_t *)made_at(info + 88, 8), false), boot->sregs.cr3);
+	expect_equal(walk(*(uint64_t *)made_at(info + 88, 8), true), ~0ull);
+	/* From frames to pages: its own, and no further. */
+	expect_equal(*(uint64_t *)made_at(walk(0xffff800000000000 + 0x123 * 8, false), 8), 0x123);
+	expect_equal(walk(0xffff800000000000, true), ~0ull);
+	expect(boot->xen.pages < boot->xen.first_frame + 1 && boot->xen.frames == SMALL / 4096);
+}
+
+static void refused_as_xen(void)
+{
+	make_pvh(1);
+	fresh_boot()->as_xen = true;
+	expect_refused(SMALL, "no kernel for Xen");
+	make_pvh(0);
+	fresh_boot()->as_xen = true;
+	expect_refused(SMALL, "a kernel of 32 bits");
+	make_bzimage(1);
+	fresh_boot()->as_xen = true;
+	expect_refused(SMALL, "which this is not");
+	make_xen();
+	fresh_boot()->as_xen = true;
+	expect_refused(2 * MIB, "needs 4M of memory");
+	make_xen();
+	memcpy(memmem(made.data, made.bytes, "!writable_page_tables", 21), "!supervisor_mode_kernel", 23);
+	((Elf64_Phdr *)(made.data + 64))[1].p_filesz += 4;
+	((Elf64_Nhdr *)(memmem(made.data, made.bytes, "Xen\0!superv", 11) - sizeof(Elf64_Nhdr)))->n_descsz += 2;
+	fresh_boot()->as_xen = true;
+	expect_refused(SMALL, "supervisor_mode_kernel");
+}
+
 static void compressed(void)
 {
 	static uint8_t packed[2 * IMAGE_ROOM];
@@ -388,6 +500,9 @@ static const struct tap_test tests[] = {
 	{ "so does one in many pieces", many_segments },
 	{ "a plain 64-bit ELF kernel starts by Linux's protocol", plain_elf },
 	{ "images compressed by gzip and zstd are unpacked", compressed },
+	{ "images compressed by lz4 are unpacked", compressed_by_lz4 },
+	{ "a kernel starts as Xen starts it", as_xen },
+	{ "a kernel that Xen could not start is refused", refused_as_xen },
 	{ "files that are no kernels are named", not_kernels },
 	{ "so are images of disks and CDs that a BIOS would start", images_of_disks },
 	{ "a multiboot 2 image finds its information", multiboot2 },
