@@ -227,9 +227,8 @@ static s64 send(struct gondola_vcpu *vcpu, u32 number)
 
 	if (!get_port(vcpu->vm->xen, number, &port))
 		return -XEN_EINVAL;
-	if (port.status == XEN_PORT_INTERDOMAIN) {
+	if (port.status == XEN_PORT_INTERDOMAIN)
 		return xen_tell(vcpu, GONDOLA_XEN_EVENT, number) ? 0 : XEN_LEAVE;
-	}
 	target = gondola_vcpu_by_id(vcpu->vm, port.vcpu);
 	if (port.status != XEN_PORT_IPI || !target)
 		return -XEN_EINVAL;
