@@ -22,6 +22,8 @@ RENAMED = {
     "CONFIG_RETPOLINE=y": "CONFIG_MITIGATION_RETPOLINE=y",
     "CONFIG_RETHUNK=y": "CONFIG_MITIGATION_RETHUNK=y",
 }
+# More than any processor has: what UML sets must not be shorter than the host's.
+ALL_REGISTERS = 65536
 # Other architectures and drivers' code are most of the source; their Kconfig files must stay.
 LEFT_OUT = ("Documentation/*.rst", "Documentation/*.yaml", "Documentation/*.txt", "arch/[!ux]*/*.[chS]",
             "arch/*/boot/dts/*", "drivers/gpu/*.[ch]", "drivers/net/ethernet/*.[ch]", "drivers/net/wireless/*.[ch]",
@@ -50,6 +52,7 @@ def build(entry, arch, lines, targets):
         + ["--exclude=%s/%s" % (PACKAGE, pattern) for pattern in LEFT_OUT], check=True)
     if arch == "um":
         let_um_have_notifiers(entry)
+        let_um_set_all_registers(entry)
     architecture = "ARCH=" + arch
     make("-C", entry, architecture, "allnoconfig", "KCONFIG_ALLCONFIG=" + config, log=log)
     with open(os.path.join(entry, ".config"), encoding="ascii") as f:
@@ -62,16 +65,35 @@ def build(entry, arch, lines, targets):
     prune(entry)
 
 
-def let_um_have_notifiers(entry):
-    """MMU_NOTIFIER has no prompt: it comes with whoever selects it, which nothing in UML does."""
-    path = os.path.join(entry, "arch/um/Kconfig")
+def replace_once(path, old, new, why):
+    """Changes a line of the kernel's source, which must be as it was."""
     with open(path, encoding="utf-8") as f:
         text = f.read()
-    head = "config UML\n\tbool\n\tdefault y\n"
-    if head not in text:
-        raise image.ImageError("%s does not begin as it did: MMU_NOTIFIER cannot be selected" % path)
+    if old not in text:
+        raise image.ImageError("%s is not as it was: %s" % (path, why))
     with open(path, "w", encoding="utf-8") as f:
-        f.write(text.replace(head, head + "\tselect MMU_NOTIFIER\n", 1))
+        f.write(text.replace(old, new, 1))
+
+
+def let_um_have_notifiers(entry):
+    """MMU_NOTIFIER has no prompt: it comes with whoever selects it, which nothing in UML does."""
+    head = "config UML\n\tbool\n\tdefault y\n"
+    replace_once(os.path.join(entry, "arch/um/Kconfig"), head, head + "\tselect MMU_NOTIFIER\n",
+                 "MMU_NOTIFIER cannot be selected")
+
+
+def let_um_set_all_registers(entry):
+    """
+    UML keeps the registers up to AVX-512. A host that has more (AMX) takes all or none of them: so what UML does not
+    keep, and none of its processes may use, is added as zeros.
+    """
+    path = os.path.join(entry, "arch/x86/um/os-Linux/registers.c")
+    head = "#include <linux/elf.h>\n"
+    call = "ptrace(PTRACE_SETREGSET, pid, NT_X86_XSTATE, &iov)"
+    replace_once(path, head, "%s#include <string.h>\n\nstatic char all_registers[%d];\n" % (head, ALL_REGISTERS),
+                 "it includes other headers")
+    replace_once(path, call, "(memcpy(all_registers, iov.iov_base, iov.iov_len), iov.iov_base = all_registers, "
+                 "iov.iov_len = sizeof(all_registers), %s)" % call, "registers are set otherwise")
 
 
 def prune(entry):
@@ -126,6 +148,8 @@ def built(name, arch, configs, targets):
     if image.debian_kernel() != "6.1":
         lines = "\n".join(RENAMED.get(line, line) for line in lines.split("\n"))
     digest = hashlib.sha256(lines.encode() + repr(LEFT_OUT).encode())
+    if arch == "um":
+        digest.update(b"sets all %d" % ALL_REGISTERS)
     digest.update(image.run("gcc", "-dumpfullversion").strip().encode())
     version = image.run("dpkg-query", "-W", "-f", "${Version}", PACKAGE)
     return image.Cache().get("%s-%s-%s" % (name, version, digest.hexdigest()[:12]),
