@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
-# A dump of the stock kernel, with its symbols: GDB with Linux's scripts, and crash. Read by run, which has
-# $symbols, $output with the file kept/core.gz, and $cpus.
+# Dumps of the stock kernel, alive and dead, with its symbols: GDB with Linux's scripts, and crash. Read by run,
+# which has $symbols, $output with the files kept/core.gz and kept/panic.gz, and $cpus.
 
 core=$output/dump
 gzip -dc "$output/kept/core.gz" > "$core"
@@ -31,6 +31,12 @@ if command -v crash > /dev/null; then
 	dump_said crash "the kernel's log" "Linux version 6"
 	dump_said crash "a variable" 'comm = "swapper/0'
 	dump_said crash "its address, as far as the kernel was moved" "^ffffffff[0-9a-f]+ \([A-Z]\) init_task"
+
+	gzip -dc "$output/kept/panic.gz" > "$core"
+	printf '%s\n' sys "bt -a" "log | tail -n 40" quit > "$output/commands"
+	crash -s -i "$output/commands" "$symbols/vmlinux" "$core" > "$output/kept/crash-panic" 2>&1 < /dev/null || :
+	dump_said crash-panic "why a kernel died" '^ +PANIC: "Kernel panic - not syncing: sysrq triggered crash'
+	dump_said crash-panic "the calls that led to a panic" "sysrq_handle_crash"
 else
 	say "without crash: tools/testing/machine/packages debug installs it"
 fi

@@ -58,6 +58,11 @@ said "a watchpoint" "^New value = "
 said "what the kernel's addresses map to" "^ffffffff[0-9a-f]+-ffffffff[0-9a-f]+ [0-9a-f]+ --?-?x?|^ffffffff.* -"
 said "it is detached" "detached"
 
+# "inspected" reads them outside, where Python has a parser.
+for what in registers "walk $at" interrupts history map shadows; do
+	gondola inspect debian $what --json > "/output/inspect-${what%% *}" 2>&1
+done
+
 # What the guest holds, in a file: its kernel describes itself, and GDB reads its text there.
 gondola dump debian /tmp/core > /output/dump 2>&1 && grep -q 'describes itself' /output/dump
 tap_result $? "debug: the guest is dumped" /output/dump
@@ -65,6 +70,7 @@ gdb -nx -batch -ex "info threads" -ex "x/4xb $at" -c /tmp/core > /output/core 2>
 grep -q "LWP $cpus" /output/core && grep -Eq "^$at:(.0x[0-9a-f]{2}){4}" /output/core
 tap_result $? "debug: GDB reads the dump: vCPUs as threads, and the kernel's text" /output/core
 [ -z "$3" ] || gzip -1 < /tmp/core > /output/core.gz
+rm /tmp/core
 
 # With symbols, in the machine or from outside: then its line is GDB's.
 case $2 in
@@ -89,4 +95,19 @@ done
 [ "$(at_count)" -gt "$before" ]
 tap_result $? "debug: the guest goes on afterwards" $console
 gondola kill debian
+
+# A stock kernel that panics tells of it by its own driver, is dumped where it stands, and resets itself afterwards.
+gondola run --name panics --kernel /boot/vmlinuz --initrd /boot/initrd-guest --mem 96M --panic-dump /tmp/core \
+	--append "console=ttyS0 quiet guest=panic panic=1" --console /output/console-panic > /output/panic 2>&1
+[ $? = 10 ] && grep -q "the guest's kernel has panicked" /output/panic &&
+	grep -q 'its memory and registers are in /tmp/core' /output/panic
+tap_result $? "debug: a stock kernel's panic is dumped, and the guest goes on" /output/panic
+# Only a kernel that has panicked has these words next to each other.
+python3 -c 'core = open("/tmp/core", "rb").read()
+exit(core[:4] != b"\x7fELF" or min(map(core.find, (b"VMCOREINFO\0", b"not syncing: sysrq triggered crash"))) < 0)'
+tap_result $? "debug: the dump of a panic has notes, and the log up to the panic" /output/panic
+gdb -nx -batch -ex "info threads" -ex "x/i \$pc" -c /tmp/core > /output/gdb-panic 2>&1
+grep -q "LWP 1" /output/gdb-panic && grep -Eq "^=> 0xffff[0-9a-f]+:.[a-z]" /output/gdb-panic
+tap_result $? "debug: GDB reads the dump of a panic, and the code that the kernel was at" /output/gdb-panic
+[ -z "$3" ] || gzip -1 < /tmp/core > /output/panic.gz
 tap_end
