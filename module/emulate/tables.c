@@ -324,11 +324,12 @@ static const struct gondola_insn_desc rdpid[4] = {
 	UD, UD, INSN(rdpid, Rn, 0, RM | WO), UD,
 };
 
-/* The interpreter's CPUID does not offer RDRAND and RDSEED, bits 14 and 15. */
+/* No CPUID offers VMX: VMPTRLD, VMCLEAR, VMXON, VMPTRST.  The interpreter's has no RDRAND and RDSEED, 14 and 15. */
 static const struct gondola_insn_desc group9[16] = {
 	[0] = UD,
 	[1] = ROWS(D_BY_W, cmpxchg8b),
 	[2] = UD,
+	[6 ... 7] = UD,
 	[8 ... 14] = UD,
 	[15] = ROWS(D_BY_PREFIX, rdpid),
 };
@@ -361,6 +362,12 @@ static const struct gondola_insn_desc group15[16] = {
 	[10 ... 11] = ROWS(D_BY_PREFIX, write_base),
 	[12] = UD,
 	[13 ... 15] = ROWS(D_BY_PREFIX, fence),
+};
+
+/* VMREAD and VMWRITE; with prefixes SSE4a has EXTRQ and INSERTQ there. */
+static const struct gondola_insn_desc vmread[4] = {
+	[0] = UD,
+	[2] = UD,
 };
 
 static const struct gondola_insn_desc movnti[4] = {
@@ -410,7 +417,7 @@ const struct gondola_insn_desc emul_map2[256] = {
 	[0x33] = INSN(rdpmc, 0, 0, 0),
 	[0x34] = INSN(sysenter, 0, 0, 0),
 	[0x35] = INSN(sysexit, 0, 0, D_PRIV),
-	[0x36] = UD,
+	[0x36 ... 0x37] = UD,		/* GETSEC */
 	[0x39] = UD,
 	[0x3b ... 0x3f] = UD,
 	CC16(0x40, cmov, Gv, Ev, RM | WO),
@@ -432,6 +439,7 @@ const struct gondola_insn_desc emul_map2[256] = {
 	[0x73] = ROWS(D_BY_PREFIX, emul_sse_73),
 	[0x74 ... 0x76] = ROWS(D_BY_PREFIX, emul_sse_int),
 	[0x77] = INSN(emms, 0, 0, 0),
+	[0x78 ... 0x79] = ROWS(D_BY_PREFIX, vmread),
 	[0x7e] = ROWS(D_BY_PREFIX, emul_sse_7e),
 	[0x7f] = ROWS(D_BY_PREFIX, emul_sse_7f),
 	CC16(0x80, jcc, 0, Iz, D_FORCE64),
@@ -445,6 +453,7 @@ const struct gondola_insn_desc emul_map2[256] = {
 	[0xa6 ... 0xa7] = UD,
 	[0xa8] = INSNX(push_seg, 0, 0, D_DEF64, GONDOLA_GS),
 	[0xa9] = INSNX(pop_seg, 0, 0, D_DEF64, GONDOLA_GS),
+	[0xaa] = UD,			/* RSM, in system management mode alone */
 	[0xab] = INSN(bts, Ev, Gv, RM | RW | D_LOCK | D_BIT),
 	[0xac] = INSN3(shrd, Ev, Gv, Iub, RM | RW),
 	[0xad] = INSN3(shrd, Ev, Gv, CL, RM | RW),
@@ -505,6 +514,7 @@ static const struct gondola_insn_desc invpcid[4] = {
 
 const struct gondola_insn_desc emul_map3[256] = {
 	[0x2a] = ROWS(D_BY_PREFIX, emul_sse_382a),
+	[0x80 ... 0x81] = UD,		/* INVEPT, INVVPID */
 	[0x82] = ROWS(D_BY_PREFIX, invpcid),
 	[0xf0] = ROWS(D_BY_PREFIX, movbe_load),
 	[0xf1] = ROWS(D_BY_PREFIX, movbe_store),
