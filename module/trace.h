@@ -291,6 +291,28 @@ TRACE_EVENT(gondola_xen_call,
 		  __entry->number, __entry->arg0, __entry->arg1, __entry->result)
 );
 
+/* One field of a VMCS at an exit; @name as in Intel's manual. */
+TRACE_EVENT(gondola_vmcs,
+	TP_PROTO(u32 vm, u32 vcpu, u32 field, u64 value, const char *name),
+	TP_ARGS(vm, vcpu, field, value, name),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, vcpu)
+		__field(u64, value)
+		__field(u32, field)
+		__array(char, name, 40)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->vcpu = vcpu;
+		__entry->value = value;
+		__entry->field = field;
+		strscpy_pad(__entry->name, name, sizeof(__entry->name));
+	),
+	TP_printk("vm %u vcpu %u field 0x%x %s: 0x%llx", __entry->vm, __entry->vcpu, __entry->field,
+		  __entry->name, __entry->value)
+);
+
 #endif /* GONDOLA_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

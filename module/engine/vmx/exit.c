@@ -2,6 +2,7 @@
 /* Exits: translates the hardware's reasons to those that all engines share. */
 #include <linux/kernel.h>
 #include <linux/nospec.h>
+#include "trace.h"
 #include "vmcs.h"
 #include "vmx.h"
 
@@ -236,6 +237,8 @@ void vmx_decode(struct gondola_vcpu *vcpu, struct gondola_exit *exit)
 {
 	unsigned long flags = vmx_root_begin();
 
+	if (trace_gondola_vmcs_enabled() && vmx_in_root())
+		vmx_trace_fields(vcpu);
 	decode(vcpu, exit);
 	vmx_root_end(flags);
 }

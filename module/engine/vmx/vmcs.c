@@ -2,6 +2,9 @@
 /* The names of VMCS fields, and the handling of refused accesses. */
 #include <linux/kernel.h>
 #include "host/run.h"
+#include "trace.h"
+#include "vcpu.h"
+#include "vm.h"
 #include "vmcs.h"
 
 static const struct {
@@ -117,6 +120,16 @@ const char *vmx_field_name(u32 field)
 		if (fields[i].field == field)
 			return fields[i].name;
 	return "a VMCS field";
+}
+
+void __cold vmx_trace_fields(const struct gondola_vcpu *vcpu)
+{
+	unsigned int i;
+	u64 value;
+
+	for (i = 0; i < ARRAY_SIZE(fields); i++)
+		if (vmx_try_read(fields[i].field, &value))
+			trace_gondola_vmcs(vcpu->vm->id, vcpu->id, fields[i].field, value, fields[i].name);
 }
 
 /* After a shutdown a vCPU that did not leave in time finds the engine off: this is no mistake. */

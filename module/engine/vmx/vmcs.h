@@ -11,6 +11,10 @@
 /** vmx_field_name() - name of a VMCS field in words; never NULL */
 const char *vmx_field_name(u32 field);
 
+struct gondola_vcpu;
+/** vmx_trace_fields() - tell the listeners of a tracepoint what the VMCS holds */
+void vmx_trace_fields(const struct gondola_vcpu *vcpu);
+
 /* Handle a refused access: warn once, with the field's name. */
 void vmx_read_refused(u32 field);
 void vmx_write_refused(u32 field, u64 value);
@@ -41,24 +45,37 @@ static __always_inline bool vmx_in_root(void)
 #endif
 
 /*
- * Both need a current VMCS, so they are used between vcpu_load() and vcpu_put().  They fault after
+ * All need a current VMCS, so they are used between vcpu_load() and vcpu_put().  They fault after
  * a shutdown if the vCPU did not leave in time; this counts as refused, like an access without a
  * VMCS.
  */
+
+/* In root operation.  False: refused, as a field is that this processor does not have. */
+static __always_inline bool vmx_try_read(unsigned long field, u64 *value)
+{
+	u64 found;
+
+	asm_goto_output("1: vmread %[field], %[value]\n\t"
+			"jbe %l[refused]\n\t"
+			_ASM_EXTABLE(1b, %l[refused])
+			: [value] "=r" (found)
+			: [field] "r" (field)
+			: "cc" : refused);
+	*value = found;
+	return true;
+refused:
+	return false;
+}
+
 static __always_inline u64 vmx_read(unsigned long field)
 {
 	unsigned long flags = vmx_root_begin();
 	u64 value;
 
-	asm_goto_output("1: vmread %[field], %[value]\n\t"
-			"jbe %l[refused]\n\t"
-			_ASM_EXTABLE(1b, %l[refused])
-			: [value] "=r" (value)
-			: [field] "r" (field)
-			: "cc" : refused);
-	vmx_root_end(flags);
-	return value;
-refused:
+	if (likely(vmx_try_read(field, &value))) {
+		vmx_root_end(flags);
+		return value;
+	}
 	vmx_root_end(flags);
 	vmx_read_refused(field);
 	return 0;
