@@ -62,7 +62,8 @@ help:
 	@echo 'make modes        guests of every paging mode, real mode among them (QEMU; ENGINE=vmx|interp)'
 	@echo 'make mutants      break module and launcher in many ways: does a test see each?'
 	@echo 'make debug        GDB and crash with the stock kernel as their guest, and its symbols (280 MB)'
-	@echo 'make course       the commands of Documentation/course/, and whether they print what it says'
+	@echo 'make course       the commands of Documentation/course/, and whether they print what it says;'
+	@echo '                  ONLY=demands: those of one page'
 	@echo 'make debian-13    build and test in a fresh root of Debian 13: an hour at first'
 	@echo 'make docs         check the documentation; HTML and a man page if Sphinx is there'
 	@echo 'make bench        the bare boot of a guest, with and without ACPI'
@@ -195,7 +196,7 @@ debug: all packages-check packages-machine packages-debug
 
 # What the pages of Documentation/course/ show, shown again.
 course: module launcher workload packages-machine
-	@$(testing)/course/run --build $(BUILD)
+	@$(testing)/course/run --build $(BUILD) $(ONLY)
 
 kunit: packages-build packages-check
 	@$(testing)/kunit/run --build $(BUILD)
