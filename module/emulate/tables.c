@@ -324,7 +324,10 @@ static const struct gondola_insn_desc rdpid[4] = {
 	UD, UD, INSN(rdpid, Rn, 0, RM | WO), UD,
 };
 
-/* No CPUID offers VMX: VMPTRLD, VMCLEAR, VMXON, VMPTRST.  The interpreter's has no RDRAND and RDSEED, 14 and 15. */
+/*
+ * No CPUID offers VMX: 6 and 7 are VMPTRLD, VMCLEAR, VMXON and VMPTRST.  The interpreter's does not
+ * offer RDRAND and RDSEED, bits 14 and 15.
+ */
 static const struct gondola_insn_desc group9[16] = {
 	[0] = UD,
 	[1] = ROWS(D_BY_W, cmpxchg8b),

@@ -35,7 +35,8 @@ if command -v crash > /dev/null; then
 	gzip -dc "$output/kept/panic.gz" > "$core"
 	printf '%s\n' sys "bt -a" "log | tail -n 40" quit > "$output/commands"
 	crash -s -i "$output/commands" "$symbols/vmlinux" "$core" > "$output/kept/crash-panic" 2>&1 < /dev/null || :
-	dump_said crash-panic "why a kernel died" '^ +PANIC: "Kernel panic - not syncing: sysrq triggered crash'
+	# The quotation marks are its own; what stands before them differs with what it makes of the log.
+	dump_said crash-panic "why a kernel died" '"Kernel panic - not syncing: sysrq triggered crash"'
 	dump_said crash-panic "the calls that led to a panic" "sysrq_handle_crash"
 else
 	say "without crash: tools/testing/machine/packages debug installs it"

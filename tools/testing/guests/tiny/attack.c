@@ -101,7 +101,7 @@ static void read_msr(uint32_t number)
 		vector = 0;
 }
 
-/* Does the processor hold what was written?  Those that a guest has of its own, as HWCR, are not tried. */
+/* Does the processor hold what was written?  HWCR is not tried: a guest has one of its own. */
 static void msrs(void)
 {
 	static const uint32_t owned[] = {
@@ -126,7 +126,11 @@ static void msrs(void)
 	told("the processor's MSRs");
 }
 
-#define INSN(name, bytes) static void name(uint32_t with) { asm volatile(bytes : : "a"(with) : "memory"); }
+#define INSN(name, bytes) \
+static void name(uint32_t with) \
+{ \
+	asm volatile(bytes : : "a"(with) : "memory"); \
+}
 INSN(insn_vmrun, ".byte 0x0f, 0x01, 0xd8")
 INSN(insn_vmload, ".byte 0x0f, 0x01, 0xda")
 INSN(insn_vmsave, ".byte 0x0f, 0x01, 0xdb")
@@ -136,14 +140,22 @@ INSN(insn_skinit, ".byte 0x0f, 0x01, 0xde")
 INSN(insn_invlpga, ".byte 0x0f, 0x01, 0xdf")
 INSN(insn_vmxon, ".byte 0xf3, 0x0f, 0xc7, 0x30")
 INSN(insn_vmptrld, ".byte 0x0f, 0xc7, 0x30")
+INSN(insn_vmptrst, ".byte 0x0f, 0xc7, 0x38")
+INSN(insn_vmclear, ".byte 0x66, 0x0f, 0xc7, 0x30")
+INSN(insn_vmread, ".byte 0x0f, 0x78, 0xc0")
+INSN(insn_vmwrite, ".byte 0x0f, 0x79, 0xc0")
 INSN(insn_vmlaunch, ".byte 0x0f, 0x01, 0xc2")
+INSN(insn_vmresume, ".byte 0x0f, 0x01, 0xc3")
+INSN(insn_vmxoff, ".byte 0x0f, 0x01, 0xc4")
+INSN(insn_getsec, ".byte 0x0f, 0x37")
 INSN(insn_rsm, ".byte 0x0f, 0xaa")
 
 static void instructions(void)
 {
 	static void (*const all[])(uint32_t) = {
 		insn_vmrun, insn_vmload, insn_vmsave, insn_stgi, insn_clgi, insn_skinit, insn_invlpga,
-		insn_vmxon, insn_vmptrld, insn_vmlaunch, insn_rsm,
+		insn_vmxon, insn_vmptrld, insn_vmptrst, insn_vmclear, insn_vmread, insn_vmwrite, insn_vmlaunch,
+		insn_vmresume, insn_vmxoff, insn_getsec, insn_rsm,
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
