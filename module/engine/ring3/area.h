@@ -11,18 +11,24 @@
 /* The last top-level entry of the kernel's guard hole. */
 #define RING3_SLOT		271
 #define RING3_BASE		0xffff878000000000
-#define RING3_STRIDE		0x10000
-#define RING3_AREAS		32	/* in the 2 MiB of one table */
+#define RING3_STRIDE		0x20000
+#define RING3_AREAS		32	/* in the 4 MiB of two tables */
 
 /* Pages of an area by offset; what lies between stays unmapped. */
 #define AREA_TEXT		0x0000	/* two pages: code, stubs */
 #define AREA_CONTEXT		0x2000
 #define AREA_IDT		0x3000
-#define AREA_GDT		0x4000
 #define AREA_TSS		0x5000
 #define AREA_STACKS		0x7000	/* #DF, NMI, #DB, #MC, each with a hole below */
+#define AREA_STACKS_END		0xe000
 #define AREA_STACK_STRIDE	0x2000
-#define AREA_END		0xe000
+/*
+ * Two pages of a GDT, and nothing else as far as a selector reaches: what the guest's registers leave
+ * in the context must not be taken for a descriptor.  Xen's flat segments are in the second one.
+ */
+#define AREA_GDT		0x10000
+#define AREA_GDT_HIGH		0x1e000
+#define AREA_END		0x1f000
 
 /* struct ring3_context */
 #define CTX_HOST_RSP		0x000
@@ -65,7 +71,8 @@
 #define RING3_SS		0x18
 #define RING3_HOST_TSS		0x40
 #define RING3_TSS		0x50
-#define RING3_GDT_ENTRIES	32
+#define RING3_GDT_ENTRIES	32	/* and as many from here: */
+#define RING3_GDT_HIGH		((AREA_GDT_HIGH - AREA_GDT) / 8)
 
 #ifndef __ASSEMBLY__
 
@@ -154,7 +161,8 @@ static_assert(offsetofend(struct ring3_context, regs) == CTX_REGS_END);
 /* The processor rounds the stack that it pushes to down to this. */
 static_assert(CTX_REGS_END % 16 == 0);
 static_assert(sizeof(struct ring3_context) <= 0x1000);
-static_assert(RING3_AREAS * RING3_STRIDE == 0x200000 && AREA_END <= RING3_STRIDE);
+static_assert(RING3_AREAS * RING3_STRIDE == 0x400000 && AREA_END <= RING3_STRIDE);
+static_assert(AREA_GDT >= AREA_STACKS_END && RING3_STRIDE - AREA_GDT >= 0x10000);
 
 #endif
 #endif

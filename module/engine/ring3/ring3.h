@@ -10,7 +10,7 @@
 
 struct ring3_space;
 
-#define RING3_AREA_PAGES	((AREA_END - AREA_CONTEXT) / 0x1000)
+#define RING3_AREA_PAGES	(AREA_END / 0x1000)
 
 /**
  * struct ring3_user - what of the processor is neither in the registers nor in memory
@@ -59,7 +59,7 @@ struct ring3_held {
  * @space: of the address space that it is in
  * @index: its place there
  * @base: its address, under the host's tables and the guest's
- * @pages: those behind the text, by offset; NULL where there is a hole
+ * @pages: by offset; NULL where the text is, or a hole
  * @context: the host's own address of the context page
  * @held: what of the host's the vCPU holds while it is loaded
  */

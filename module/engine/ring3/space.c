@@ -29,13 +29,13 @@
  * struct ring3_space - the areas of one process
  * @list: of all
  * @mm: referenced
- * @tables: third, second and first level, one page each
+ * @tables: of the third and second level, and two of the first, one page each
  * @used: areas
  */
 struct ring3_space {
 	struct list_head list;
 	struct mm_struct *mm;
-	u64 *tables[3];
+	u64 *tables[4];
 	DECLARE_BITMAP(used, RING3_AREAS);
 };
 
@@ -91,6 +91,7 @@ static struct ring3_space *make_space(struct mm_struct *mm)
 	}
 	space->tables[0][0] = virt_to_phys(space->tables[1]) | TABLE;
 	space->tables[1][0] = virt_to_phys(space->tables[2]) | TABLE;
+	space->tables[1][1] = virt_to_phys(space->tables[3]) | TABLE;
 	space->mm = mm;
 	return space;
 }
@@ -136,17 +137,24 @@ static struct ring3_space *find_space(void)
 
 static u64 *area_entries(const struct ring3_area *area)
 {
-	return area->space->tables[2] + area->index * (RING3_STRIDE / PAGE_SIZE);
+	unsigned int first = area->index * (RING3_STRIDE / PAGE_SIZE);
+
+	return area->space->tables[2 + first / PTRS_PER_PTE] + first % PTRS_PER_PTE;
 }
 
-static bool is_hole(unsigned int page)
+static bool has_page(unsigned long offset)
 {
-	unsigned long offset = AREA_CONTEXT + page * PAGE_SIZE;
-
-	/* One page of each stack, and nothing between the TSS and them. */
-	if (offset < AREA_STACKS)
-		return offset > AREA_TSS;
-	return (offset - AREA_STACKS) % AREA_STACK_STRIDE;
+	switch (offset) {
+	case AREA_CONTEXT:
+	case AREA_IDT:
+	case AREA_TSS:
+	case AREA_GDT:
+	case AREA_GDT_HIGH:
+		return true;
+	}
+	/* One page of each stack. */
+	return offset >= AREA_STACKS && offset < AREA_STACKS_END &&
+	       (offset - AREA_STACKS) % AREA_STACK_STRIDE == 0;
 }
 
 static void free_pages_of(struct ring3_area *area)
@@ -163,7 +171,7 @@ static int get_pages_of(struct ring3_area *area)
 	unsigned int i;
 
 	for (i = 0; i < RING3_AREA_PAGES; i++) {
-		if (is_hole(i))
+		if (!has_page(i * PAGE_SIZE))
 			continue;
 		area->pages[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 		if (!area->pages[i]) {
@@ -184,9 +192,9 @@ static void map_area(struct ring3_area *area)
 		entries[i] = page_to_phys(vmalloc_to_page(ring3_text + i * PAGE_SIZE)) | TEXT;
 	for (i = 0; i < RING3_AREA_PAGES; i++)
 		if (area->pages[i])
-			entries[AREA_CONTEXT / PAGE_SIZE + i] = page_to_phys(area->pages[i]) | DATA;
+			entries[i] = page_to_phys(area->pages[i]) | DATA;
 	area->base = RING3_BASE + area->index * RING3_STRIDE;
-	area->context = page_address(area->pages[0]);
+	area->context = page_address(area->pages[AREA_CONTEXT / PAGE_SIZE]);
 }
 
 /* The last area of a process takes the table along. */

@@ -22,10 +22,13 @@
 #define NOFLUSH		BIT_ULL(63)
 #define CR4_FRED_BIT	BIT_ULL(32)
 #define DR6_AT_REST	0xffff0ff0ull
+/* Of the GDT; with the higher one it has a hole between its pages, where a load of a selector faults. */
+#define LOW_LIMIT	(RING3_GDT_ENTRIES * 8 - 1)
+#define HIGH_LIMIT	(AREA_GDT_HIGH - AREA_GDT + RING3_GDT_ENTRIES * 8 - 1)
 
 static void *page_at(struct ring3_area *area, unsigned long offset)
 {
-	return page_address(area->pages[(offset - AREA_CONTEXT) / PAGE_SIZE]) + offset % PAGE_SIZE;
+	return page_address(area->pages[offset / PAGE_SIZE]) + offset % PAGE_SIZE;
 }
 
 /* ---- descriptors ------------------------------------------------------------------ */
@@ -95,7 +98,7 @@ static void fill_area(struct ring3_area *area)
 	gdt[RING3_CS / 8] = 0x00af9b000000ffffull;
 	gdt[RING3_SS / 8] = 0x00cf93000000ffffull;
 	context->idtr = (struct desc_ptr){ 256 * 16 - 1, area->base + AREA_IDT };
-	context->gdtr = (struct desc_ptr){ RING3_GDT_ENTRIES * 8 - 1, area->base + AREA_GDT };
+	context->gdtr = (struct desc_ptr){ LOW_LIMIT, area->base + AREA_GDT };
 	context->entry = area->base + (ring3_enter - ring3_text);
 }
 
@@ -108,11 +111,23 @@ int ring3_area_create(struct ring3_area *area)
 	return err;
 }
 
+static bool is_high(u16 selector)
+{
+	return selector / 8 >= RING3_GDT_HIGH;
+}
+
+static u64 *gdt_entry(struct ring3_area *area, u16 selector)
+{
+	return page_at(area, AREA_GDT + (selector & ~7ul));
+}
+
 /* The places of our own, and what a selector for ring 3 cannot be. */
 static bool place_is_free(u16 selector)
 {
 	unsigned int i = selector / 8;
 
+	if ((selector & 7) == 3 && is_high(selector))
+		return i < RING3_GDT_HIGH + RING3_GDT_ENTRIES;
 	return (selector & 7) == 3 && i && i < RING3_GDT_ENTRIES && i != RING3_CS / 8 &&
 	       i != RING3_SS / 8 && i != RING3_HOST_TSS / 8 && i != RING3_HOST_TSS / 8 + 1 &&
 	       i != RING3_TSS / 8 && i != RING3_TSS / 8 + 1;
@@ -126,10 +141,12 @@ bool ring3_set_user_segments(struct ring3_area *area, u16 cs, u16 ss)
 	if (!place_is_free(cs) || !place_is_free(ss) || cs == ss)
 		return false;
 	memset(gdt, 0, RING3_GDT_ENTRIES * 8);
+	memset(page_at(area, AREA_GDT_HIGH), 0, RING3_GDT_ENTRIES * 8);
 	gdt[RING3_CS / 8] = kept[0];
 	gdt[RING3_SS / 8] = kept[1];
-	gdt[cs / 8] = 0x00affb000000ffffull;
-	gdt[ss / 8] = 0x00cff3000000ffffull;
+	*gdt_entry(area, cs) = 0x00affb000000ffffull;
+	*gdt_entry(area, ss) = 0x00cff3000000ffffull;
+	area->context->gdtr.size = is_high(cs) || is_high(ss) ? HIGH_LIMIT : LOW_LIMIT;
 	return true;
 }
 
