@@ -140,7 +140,7 @@ s64 xen_set_gdt(struct gondola_vcpu *vcpu, const u64 *arg)
 	/* The vCPU's window in the monitor's part: 16 entries of a table. */
 	window = (config->windows << GONDOLA_PAGE_SHIFT) + vcpu->id * 16 * sizeof(u64);
 	for (i = 0; i < XEN_GDT_PAGES && !r; i++) {
-		entry = i < pages ? (frames[i] << GONDOLA_PAGE_SHIFT) | PT_P | PT_U | PT_A : 0;
+		entry = (i < pages ? frames[i] : config->empty) << GONDOLA_PAGE_SHIFT | PT_P | PT_U | PT_A;
 		r = xen_result(gondola_mmu_write_entry(vcpu, window + i * sizeof(u64), entry, 0));
 	}
 	if (r)

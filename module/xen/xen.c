@@ -16,8 +16,8 @@ int gondola_xen_create(struct gondola_vm *vm)
 {
 	struct gondola_xen *xen;
 
-	/* Another engine would have to run the guest's kernel in ring 3. */
-	if (vm->engine->id != GONDOLA_ENGINE_INTERP)
+	/* The others have a guest's kernel in ring 0, where its SYSCALL would not leave. */
+	if (vm->engine->id != GONDOLA_ENGINE_INTERP && vm->engine->id != GONDOLA_ENGINE_RING3)
 		return -EOPNOTSUPP;
 	xen = kvzalloc(sizeof(*xen), GFP_KERNEL_ACCOUNT);
 	if (!xen)
@@ -203,6 +203,7 @@ int gondola_xen_configure(struct gondola_vm *vm, const struct gondola_xen_config
 	if (!config->frames || config->frames > XEN_MAX_FRAMES || config->pages > config->frames ||
 	    config->first_frame >= config->frames || config->shared_info >= config->frames ||
 	    config->table >= config->frames || config->windows >= config->frames ||
+	    config->empty >= config->frames ||
 	    config->console_port >= XEN_MAX_PORTS || config->store_port >= XEN_MAX_PORTS)
 		return -EINVAL;
 	vm->xen->config = *config;

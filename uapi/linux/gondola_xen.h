@@ -21,6 +21,7 @@
  *	address space, with the table from frames to pages at its beginning
  * @windows: frame of the first-level table of the vCPUs' GDTs: 16 entries each, of which the module
  *	writes 14
+ * @empty: frame of a page of zeros, where a GDT has no page of the guest's
  * @console_port: event channel of the console, which leads to the launcher; 0: there is none
  * @store_port: likewise, of the store
  *
@@ -35,6 +36,7 @@ struct gondola_xen_config {
 	__u64 shared_info;
 	__u64 table;
 	__u64 windows;
+	__u64 empty;
 	__u32 console_port;
 	__u32 store_port;
 };

@@ -207,8 +207,8 @@ static uint64_t m2p_pages(const struct guest_memory *memory)
 	return pages_for(frames * sizeof(uint64_t));
 }
 
-/* The monitor's pages: shared page, tables, flat descriptors, and the table from frames to pages. */
-enum { SHARED, THIRD, SECOND, WINDOW_SECOND, WINDOW_FIRST, FLAT, FIRST };
+/* The monitor's pages: shared page, tables, descriptors (flat ones, and none), and the table from frames to pages. */
+enum { SHARED, THIRD, SECOND, WINDOW_SECOND, WINDOW_FIRST, FLAT, EMPTY, FIRST };
 
 static uint64_t monitor_pages(const struct guest_memory *memory)
 {
@@ -237,8 +237,8 @@ static void fill_monitor(const struct guest_memory *memory, uint64_t first)
 		second[i] = ENTRY(first + FIRST + i, PTE_ALL);
 	for (uint64_t i = 0; i < m2p; i++)
 		entries[i] = ENTRY(first + FIRST + tables + i, PTE_READ);
-	for (unsigned int i = 0; i < GONDOLA_MAX_VCPUS; i++)
-		windows[i * WINDOW_PAGES + FLAT_PAGE] = ENTRY(first + FLAT, PTE_READ);
+	for (unsigned int i = 0; i < GONDOLA_MAX_VCPUS * WINDOW_PAGES; i++)
+		windows[i] = ENTRY(first + (i % WINDOW_PAGES == FLAT_PAGE ? FLAT : EMPTY), PTE_READ);
 #undef ENTRY
 	flat[FLAT_CS32 / 8 % ENTRIES] = descriptor(GONDOLA_AR_G | GONDOLA_AR_DB | 0xfb);
 	flat[FLAT_DS / 8 % ENTRIES] = descriptor(AR_DATA);
@@ -348,6 +348,7 @@ static void set_registers(struct boot *boot, const struct layout *l, uint64_t en
 {
 	struct gondola_rec_sregs *sregs = &boot->sregs;
 	const struct gondola_segment data = { .selector = FLAT_DS, .limit = ~0u, .ar = AR_DATA };
+	const struct gondola_segment empty = { .ar = GONDOLA_AR_UNUSABLE };
 
 	memset(&boot->regs, 0, sizeof(boot->regs));
 	memset(sregs, 0, sizeof(*sregs));
@@ -355,8 +356,9 @@ static void set_registers(struct boot *boot, const struct layout *l, uint64_t en
 	boot->regs.rflags = RFLAGS_STARTED;
 	boot->regs.gpr[4] = virtual(l, l->stack + 1);		/* RSP */
 	boot->regs.gpr[6] = virtual(l, l->start);		/* RSI */
+	/* Those that 64-bit code does not use are empty, as Linux leaves them. */
 	for (int i = GONDOLA_ES; i <= GONDOLA_GS; i++)
-		sregs->seg[i] = data;
+		sregs->seg[i] = i == GONDOLA_SS ? data : empty;
 	sregs->seg[GONDOLA_CS] = (struct gondola_segment){
 		.selector = FLAT_CS64, .limit = ~0u, .ar = AR_CODE64,
 	};
@@ -399,6 +401,7 @@ static int load_elf(struct boot *boot, const struct image *kernel)
 		.shared_info = frame_of(memory, l.pages + SHARED),
 		.table = frame_of(memory, l.pages + THIRD),
 		.windows = frame_of(memory, l.pages + WINDOW_FIRST),
+		.empty = frame_of(memory, l.pages + EMPTY),
 		.console_port = CONSOLE_PORT,
 	};
 	boot->xen_console = l.console * PAGE;

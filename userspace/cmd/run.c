@@ -214,8 +214,8 @@ const struct option_spec run_specs[] = {
 	OPTION_TAKEN("--personality", "pc|xen",
 		     "pc (default): the guest sees a machine. xen: a Linux kernel is started as Xen "
 		     "starts it, paravirtualized: it runs in ring 3 and asks by hypercalls for what it "
-		     "may not do. Its console is hvc0. It needs the engine interp, has one processor "
-		     "and none of the devices below.", take_personality),
+		     "may not do. Its console is hvc0. It runs on the engine ring3, or else on "
+		     "interp, has one processor and none of the devices below.", take_personality),
 	OPTION_TAKEN("--name", "NAME",
 		     "The name in traces and debugfs: 1 to 31 letters, digits, \".\", \"_\" and "
 		     "\"-\" (default gondola-PID). \"gondola create\" takes its NAME instead.",
@@ -306,10 +306,9 @@ const struct option_spec run_specs[] = {
 /* Say it before anything is made. */
 static void check_xen(struct run_options *options)
 {
-	if (options->engine == GONDOLA_ENGINE_ANY)
-		options->engine = GONDOLA_ENGINE_INTERP;
-	if (options->engine != GONDOLA_ENGINE_INTERP)
-		fail(EXIT_CODE_USAGE, "--personality xen: the engine \"%s\" cannot run such a guest; interp can",
+	if (options->engine != GONDOLA_ENGINE_ANY && options->engine != GONDOLA_ENGINE_INTERP &&
+	    options->engine != GONDOLA_ENGINE_RING3)
+		fail(EXIT_CODE_USAGE, "--personality xen: the engine \"%s\" cannot run such a guest; ring3 and interp can",
 		     gondola_engine_name(options->engine));
 	if (options->cpus != 1)
 		fail(EXIT_CODE_USAGE, "--personality xen: such a guest has one processor, not %u",

@@ -29,7 +29,20 @@ static void on_kick(int signal)
 	(void)signal;
 }
 
-static bool open_device(struct vm *vm, uint32_t engine, struct error *error)
+/* A paravirtualized guest's kernel runs in ring 3, or is interpreted. */
+static int ask_engine(const struct vm *vm, uint32_t engine, bool xen, struct gondola_preflight *preflight)
+{
+	int ret;
+
+	if (!xen || engine != GONDOLA_ENGINE_ANY)
+		return __gondola_preflight(vm->sys, engine, preflight);
+	ret = __gondola_preflight(vm->sys, GONDOLA_ENGINE_RING3, preflight);
+	if (ret < 0 || preflight->reason == GONDOLA_PF_OK)
+		return ret;
+	return __gondola_preflight(vm->sys, GONDOLA_ENGINE_INTERP, preflight);
+}
+
+static bool open_device(struct vm *vm, uint32_t engine, bool xen, struct error *error)
 {
 	struct gondola_preflight preflight;
 	const char *advice;
@@ -47,7 +60,7 @@ static bool open_device(struct vm *vm, uint32_t engine, struct error *error)
 		return error_set(error, EXIT_CODE_NO_ENGINE, "cannot use %s: %s", GONDOLA_DEVICE,
 				 vm->sys == -EPROTO ? "it speaks another version of the ABI" :
 				 strerror(-vm->sys));
-	ret = __gondola_preflight(vm->sys, engine, &preflight);
+	ret = ask_engine(vm, engine, xen, &preflight);
 	if (ret < 0)
 		return error_set(error, EXIT_CODE_ERROR, "cannot ask for the engine \"%s\": %s",
 				 gondola_engine_name(engine), strerror(-ret));
@@ -137,12 +150,12 @@ bool vm_create(struct vm *vm, uint32_t engine, const char *name,
 	vm->busy = VM_STATE_RUNNING;
 	vm->born_ns = wait_now_ns();
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
-	if (!open_device(vm, engine, error))
+	if (!open_device(vm, engine, processors->xen, error))
 		return false;
 	vm->fd = __gondola_create_vm_as(vm->sys, vm->engine, processors->xen ? GONDOLA_VM_XEN : 0, name);
 	if (vm->fd == -EOPNOTSUPP)
 		return error_set(error, EXIT_CODE_NO_ENGINE,
-				 "engine \"%s\" cannot run a guest of --personality xen (interp can)",
+				 "engine \"%s\" cannot run a guest of --personality xen (ring3 and interp can)",
 				 gondola_engine_name(vm->engine));
 	if (vm->fd == -EBUSY || vm->fd == -ENODEV)
 		return error_set(error, EXIT_CODE_NO_ENGINE,

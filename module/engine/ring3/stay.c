@@ -13,9 +13,12 @@
 #include "host/compat.h"
 #include "stay.h"
 
-/* The lower half of the address space, which is all that ring 3 has. */
+/* The lower half of the address space, which is all that ring 3 has of most guests. */
 #define USER_END		BIT_ULL(47)
 #define USER_ROOT_BYTES		(256 * sizeof(u64))
+#define UPPER_START		(-BIT_ULL(47))
+#define ROOT_SHIFT		39
+#define SYSCALL_LEN		2u
 
 /* IOPL would open ports, VM is another mode, NT and virtual interrupts are for the interpreter. */
 #define RFL_STAY		(RFL_CF | RFL_FIXED | RFL_PF | RFL_AF | RFL_ZF | RFL_SF | RFL_TF | \
@@ -83,6 +86,18 @@ static bool controls_fit(const struct gondola_vcpu *vcpu)
 	       vcpu->efer & EFER_F_SCE;
 }
 
+/*
+ * May ring 3 have what is at @address?  A paravirtualized guest has its kernel in ring 3, too, and so
+ * both halves but for the entry of the areas.  What it maps there itself the interpreter finds.
+ */
+static bool has_address(const struct ring3_vcpu *r3, u64 address)
+{
+	if (likely(address < USER_END))
+		return true;
+	return r3->ip.vcpu->xen && address >= UPPER_START &&
+	       (address >> ROOT_SHIFT) % PTRS_PER_PGD != RING3_SLOT;
+}
+
 static bool may_stay(const struct ring3_vcpu *r3)
 {
 	const struct interp_vcpu *ip = &r3->ip;
@@ -90,7 +105,7 @@ static bool may_stay(const struct ring3_vcpu *r3)
 
 	return ip->emul.cpl == 3 && ip->emul.mode == GONDOLA_EMUL_LONG64 && !r3->dead &&
 	       ip->inject.kind == GONDOLA_EVENT_NONE && !(ip->attention & ~INTERP_MODE) &&
-	       vcpu->regs.rip < USER_END && segments_fit(ip) && flags_fit(vcpu) &&
+	       has_address(r3, vcpu->regs.rip) && segments_fit(ip) && flags_fit(vcpu) &&
 	       controls_fit(vcpu);
 }
 
@@ -131,6 +146,20 @@ static enum ring3_next set_segments(struct ring3_vcpu *r3)
 }
 
 /* ---- to and fro ------------------------------------------------------------------------- */
+
+/* Others change the shadow's root only while no vCPU is in the guest, or add to it. */
+static void set_root(struct ring3_vcpu *r3)
+{
+	const u64 *from = __va(r3->ip.vcpu->hw_root);
+	u64 areas = r3->root[RING3_SLOT];
+
+	if (likely(!r3->ip.vcpu->xen)) {
+		memcpy(r3->root, from, USER_ROOT_BYTES);
+		return;
+	}
+	memcpy(r3->root, from, PAGE_SIZE);
+	r3->root[RING3_SLOT] = areas;
+}
 
 static void load_fpu(struct gondola_fxsave *fpu)
 {
@@ -261,7 +290,7 @@ void ring3_leave_page_fault(struct ring3_vcpu *r3, u64 error)
  */
 static enum ring3_next page_fault(struct ring3_vcpu *r3, u64 error)
 {
-	if (unlikely(!(error & PFEC_U) || r3->user.cr2 >= USER_END))
+	if (unlikely(!(error & PFEC_U) || !has_address(r3, r3->user.cr2)))
 		return RING3_INTERPRET_ONE;
 	ring3_leave_page_fault(r3, error);
 	return RING3_LEAVE;
@@ -307,8 +336,13 @@ static enum ring3_next ended(struct ring3_vcpu *r3, enum ring3_why why,
 		return RING3_LEAVE;
 	case RING3_CALL:
 	case RING3_CALL32:
+		ip->vcpu->regs.rip -= SYSCALL_LEN;
+		if (ip->vcpu->xen && why == RING3_CALL) {
+			interp_leave(ip, GONDOLA_REASON_SYSCALL);
+			ip->exit.insn_len = SYSCALL_LEN;
+			return RING3_LEAVE;
+		}
 		/* The interpreter does it again, with the guest's MSRs. */
-		ip->vcpu->regs.rip -= 2;
 		return RING3_INTERPRET_ONE;
 	case RING3_EXCEPTION:
 		return exception(r3, regs, fault);
@@ -337,8 +371,7 @@ enum ring3_next ring3_stay(struct ring3_vcpu *r3, struct gondola_event *fault)
 	next = set_segments(r3);
 	if (unlikely(next != RING3_STAY))
 		return next;
-	/* Others change the shadow's root only while no vCPU is in the guest, or add to it. */
-	memcpy(r3->root, __va(vcpu->hw_root), USER_ROOT_BYTES);
+	set_root(r3);
 	load_regs(r3, &regs);
 	load_user(r3);
 	load_fpu(vcpu->fpu);

@@ -19,6 +19,7 @@
 #define THIRD		0x701u
 #define SECOND		0x702u
 #define FIRST		0x703u
+#define EMPTY		0x704u
 #define ENTRY		0x67ull			/* present, writable, a user's, used */
 #define READ_ONLY	0x65ull
 #define AR_CODE64	(GONDOLA_AR_G | GONDOLA_AR_L | 0xfbu)
@@ -31,6 +32,7 @@
 #define SCHED_OP	29u
 #define BLOCK		1u
 #define LIMIT_US	50000
+#define LIMIT_LONG_US	900000
 
 /* Make BATCH calls of the list at RBX, then say so. */
 GUEST_CODE(make_calls, 64,
@@ -57,6 +59,20 @@ GUEST_CODE(raise_int3, 64, "	int3\n	jmp .\n");
 GUEST_CODE(syscall_twice, 64, "	syscall\n	syscall\n	int3\n	jmp .\n");
 GUEST_CODE(raise_int, 64, "	int $0x80\n	jmp .\n");
 GUEST_CODE(raise_ud, 64, "	ud2\n	jmp .\n");
+GUEST_CODE(load_empty, 64, "	mov $0x5003, %eax\n	mov %eax, %ds\n	jmp .\n");
+GUEST_CODE(ask_empty, 64, "	mov $0x5003, %eax\n	lsl %eax, %ecx\n	jz .\n	int3\n	jmp .\n");
+/* RCX: for how many selectors of ring 3 there is a segment. */
+GUEST_CODE(ask_all, 64,
+	"	xor %ecx, %ecx\n"
+	"	mov $3, %eax\n"
+	"1:	lsl %eax, %edx\n"
+	"	jnz 2f\n"
+	"	inc %ecx\n"
+	"2:	add $8, %eax\n"
+	"	cmp $0x10000, %eax\n"
+	"	jb 1b\n"
+	"	int3\n"
+	"	jmp .\n");
 GUEST_CODE(write_read_only, 64, "	movb $1, 0x30000\n	jmp .\n");
 
 static void make_tables(struct machine *machine)
@@ -65,7 +81,7 @@ static void make_tables(struct machine *machine)
 	uint64_t *first = second + 512, *monitor = (void *)(machine->memory + THIRD * PAGE);
 
 	memset(root, 0, 7 * PAGE);
-	memset(monitor, 0, 3 * PAGE);
+	memset(monitor, 0, 4 * PAGE);
 	root[0] = (TABLES + PAGE) | ENTRY;
 	root[256] = THIRD * PAGE | ENTRY;
 	third[0] = (TABLES + 2 * PAGE) | ENTRY;
@@ -74,7 +90,9 @@ static void make_tables(struct machine *machine)
 	for (uint64_t i = 0; i < PAGES; i++)
 		first[i] = i * PAGE | (i >= TABLES / PAGE && i < TABLES / PAGE + 7 ? READ_ONLY : ENTRY);
 	monitor[0] = SECOND * PAGE | ENTRY;
-	((uint64_t *)(machine->memory + SECOND * PAGE))[0] = FIRST * PAGE | ENTRY;
+	monitor[512] = FIRST * PAGE | ENTRY;
+	for (unsigned int i = 0; i < 16; i++)
+		monitor[1024 + i] = EMPTY * PAGE | READ_ONLY;
 }
 
 static void begin(struct machine *machine)
@@ -90,13 +108,15 @@ static void begin(struct machine *machine)
 	regs->gpr[4] = STACK;
 	regs->gpr[5] = BATCH;
 	for (int i = GONDOLA_ES; i <= GONDOLA_GS; i++)
-		sregs->seg[i] = (struct gondola_segment){ .selector = 0xe02b, .limit = ~0u, .ar = AR_DATA };
+		sregs->seg[i] = (struct gondola_segment){ .ar = GONDOLA_AR_UNUSABLE };
+	sregs->seg[GONDOLA_SS] = (struct gondola_segment){ .selector = 0xe02b, .limit = ~0u, .ar = AR_DATA };
 	sregs->seg[GONDOLA_CS] = (struct gondola_segment){
 		.selector = 0xe033, .limit = ~0u, .ar = AR_CODE64,
 	};
 	sregs->seg[GONDOLA_TR] = (struct gondola_segment){ .ar = GONDOLA_AR_P | 0xbu };
 	sregs->seg[GONDOLA_LDTR] = (struct gondola_segment){ .ar = GONDOLA_AR_UNUSABLE };
 	memset(&sregs->idt, 0, sizeof(sregs->idt));
+	sregs->gdt = (struct gondola_dtable){ .base = 0xffff800000000000, .limit = 0xffff };
 	sregs->cr0 = 0x80050033;
 	sregs->cr3 = TABLES;
 	sregs->cr4 = 0x620;
@@ -108,8 +128,17 @@ static struct gondola_xen_config config(void)
 {
 	return (struct gondola_xen_config){
 		.pages = SHARED, .frames = PAGES, .first_frame = SHARED, .shared_info = SHARED,
-		.table = THIRD, .windows = FIRST, .console_port = CONSOLE_PORT,
+		.table = THIRD, .windows = FIRST, .empty = EMPTY, .console_port = CONSOLE_PORT,
 	};
+}
+
+/* Ring 3 has the kernel's code where it can. */
+static uint32_t engine_for(int sys)
+{
+	struct gondola_preflight preflight;
+
+	require_equal(__gondola_preflight(sys, GONDOLA_ENGINE_RING3, &preflight), 0);
+	return preflight.reason == GONDOLA_PF_OK ? GONDOLA_ENGINE_RING3 : GONDOLA_ENGINE_INTERP;
 }
 
 static void create_bare(struct machine *machine)
@@ -120,8 +149,8 @@ static void create_bare(struct machine *machine)
 
 	memset(machine, 0, sizeof(*machine));
 	machine->sys = machine_open();
-	machine->engine = GONDOLA_ENGINE_INTERP;
-	machine->vm = __gondola_create_vm_as(machine->sys, GONDOLA_ENGINE_INTERP, GONDOLA_VM_XEN, "xen");
+	machine->engine = engine_for(machine->sys);
+	machine->vm = __gondola_create_vm_as(machine->sys, machine->engine, GONDOLA_VM_XEN, "xen");
 	require(machine->vm >= 0);
 	machine->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	require(machine->memory != MAP_FAILED);
@@ -129,7 +158,7 @@ static void create_bare(struct machine *machine)
 	machine->vcpu = __gondola_create_vcpu(machine->vm, 0);
 	require(machine->vcpu >= 0);
 	require_equal(__gondola_map_run(machine->vcpu, &machine->run), 0);
-	require_equal(__gondola_engine_cpuid(machine->sys, GONDOLA_ENGINE_INTERP, cpuid, &count), 0);
+	require_equal(__gondola_engine_cpuid(machine->sys, machine->engine, cpuid, &count), 0);
 	require_equal(__gondola_set_cpuid(machine->vcpu, cpuid, count), 0);
 	require_equal(__gondola_get_registers(machine->vcpu, &unused, &machine->sregs), 0);
 	begin(machine);
@@ -151,6 +180,7 @@ static uint64_t *list(struct machine *machine, unsigned int call)
 }
 
 static volatile sig_atomic_t late;
+static unsigned int limit_us = LIMIT_US;
 
 static void on_alarm(int signal)
 {
@@ -165,7 +195,7 @@ static void on_alarm(int signal)
 static bool run_batch(struct machine *machine)
 {
 	/* One signal may come just before GONDOLA_RUN. */
-	const struct itimerval limit = { .it_interval.tv_usec = LIMIT_US, .it_value.tv_usec = LIMIT_US };
+	const struct itimerval limit = { .it_interval.tv_usec = limit_us, .it_value.tv_usec = limit_us };
 	const struct itimerval none = { { 0, 0 }, { 0, 0 } };
 	const struct sigaction act = { .sa_handler = on_alarm };
 	int ret;
@@ -231,7 +261,7 @@ static void configured(void)
 
 	create_bare(&machine);
 	expect_equal(machine_enter(&machine), -ENOEXEC);
-	for (unsigned int i = 0; i < 6; i++) {
+	for (unsigned int i = 0; i < 7; i++) {
 		bad = with;
 		(&bad.pages)[i] = i == 1 ? 0 : PAGES + 1;
 		expect_equal(__gondola_set_xen(machine.vm, &bad), -EINVAL);
@@ -264,7 +294,7 @@ static void without(void)
 	expect_equal(__gondola_set_xen(machine.vm, &with), -ENXIO);
 	expect_equal(__gondola_xen_raise(machine.vm, 1), -ENXIO);
 	expect_equal(__gondola_xen_unknown(machine.vm, &unknown), -ENXIO);
-	if (machine.engine != GONDOLA_ENGINE_INTERP)
+	if (machine.engine == GONDOLA_ENGINE_VMX || machine.engine == GONDOLA_ENGINE_SVM)
 		expect_equal(__gondola_create_vm_as(machine.sys, machine.engine, GONDOLA_VM_XEN, ""),
 			     -EOPNOTSUPP);
 	machine_destroy(&machine);
@@ -445,6 +475,20 @@ static void traps(void)
 	frame = trapped(&machine, raise_ud, raise_ud_end - raise_ud, 6);
 	require(frame);
 	expect_equal(frame[2], CODE);
+	/* A selector of a place where the GDT has no page is one of no segment, not a fault of the page. */
+	require_equal(call(&machine, 2, RANDOM, 0), 0);
+	expect_equal(at(&machine, FIRST * PAGE)[5], EMPTY * PAGE | 0x25);
+	frame = trapped(&machine, load_empty, load_empty_end - load_empty, 13);
+	require(frame);
+	expect_equal(frame[2], 0x5000);
+	expect_equal(frame[3], CODE + 5);
+	expect(trapped(&machine, ask_empty, ask_empty_end - ask_empty, 3));
+	/* Nor does a selector reach what an engine has behind its own descriptors. */
+	limit_us = LIMIT_LONG_US;
+	frame = trapped(&machine, ask_all, ask_all_end - ask_all, 3);
+	limit_us = LIMIT_US;
+	require(frame);
+	expect(frame[0] <= 3);
 	/* With an error code: present, a write, and the kernel's. */
 	frame = trapped(&machine, write_read_only, write_read_only_end - write_read_only, 14);
 	require(frame);
