@@ -46,6 +46,8 @@ void interp_vcpu_init(struct interp_vcpu *ip, struct gondola_vcpu *vcpu)
 	ip->pat = 0x0007040600070406ull;
 	ip->current_insn = ip->decoded[0];
 	reset_segments(ip);
+	/* All of them are to be made empty. */
+	ip->nr_filled = INTERP_FEW + 1;
 	interp_flush(ip);
 	vcpu->engine_data = ip;
 }

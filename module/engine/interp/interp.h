@@ -19,6 +19,7 @@
 #define INTERP_WATCHES		BIT(4)	/* some of them are on data */
 
 #define INTERP_CODE_PAGES	256u	/* powers of two, all of them */
+#define INTERP_FEW		8u	/* translations that are dropped one by one */
 #define INTERP_BLOCKS		32768u
 #define INTERP_BLOCK		4u
 
@@ -44,6 +45,8 @@ struct interp_decoded {
 /**
  * struct interp_vcpu - a processor in software
  * @emul: executes instructions on the vCPU's registers and the state below
+ * @nr_filled: how many translations were made since the last flush, INTERP_FEW + 1: more than those
+ * @filled: the pages of the first ones
  * @tlb: translations for data, by privilege: supervisor, user
  * @code: translations for instructions
  * @decoded: blocks by the address of their first byte, each with its instructions in order.  An
@@ -79,6 +82,8 @@ struct interp_vcpu {
 	bool stop_at_user;
 	struct gondola_event inject;
 	struct gondola_exit exit;
+	unsigned int nr_filled;
+	gva_t filled[INTERP_FEW];
 	struct gondola_tlb_entry tlb[2][GONDOLA_TLB_ENTRIES];
 	struct interp_code_page code[2][INTERP_CODE_PAGES];
 	struct interp_decoded *current_insn;

@@ -14,10 +14,25 @@ static void flush_data(struct interp_vcpu *ip, unsigned int user, unsigned int i
 	ip->tlb[user][i].write = GONDOLA_TLB_NONE;
 }
 
+static void note_filled(struct interp_vcpu *ip, gva_t page)
+{
+	if (ip->nr_filled < INTERP_FEW)
+		ip->filled[ip->nr_filled] = page;
+	/* One more says that there are others. */
+	ip->nr_filled = min(ip->nr_filled + 1, INTERP_FEW + 1);
+}
+
 void interp_flush(struct interp_vcpu *ip)
 {
-	unsigned int i, user;
+	unsigned int i, user, filled = ip->nr_filled;
 
+	ip->nr_filled = 0;
+	/* A guest whose code the processor runs flushes often what has hardly been used. */
+	if (filled <= INTERP_FEW) {
+		for (i = 0; i < filled; i++)
+			interp_flush_page(ip, ip->filled[i]);
+		return;
+	}
 	for (user = 0; user < 2; user++) {
 		for (i = 0; i < GONDOLA_TLB_ENTRIES; i++)
 			flush_data(ip, user, i);
@@ -148,6 +163,7 @@ u8 *interp_translate(struct interp_vcpu *ip, gva_t la, u32 access)
 		/* The first write must walk, to set D in the entry. */
 		bool write = (leaf.rights & (PT_W | PT_D)) == (PT_W | PT_D);
 
+		note_filled(ip, page);
 		entry->read = page;
 		entry->write = write ? page : GONDOLA_TLB_NONE;
 		entry->host = host;
@@ -164,6 +180,7 @@ const u8 *interp_find_code(struct interp_vcpu *ip, gva_t la, struct interp_code_
 	host = walk(ip, la, PFEC_I | (ip->emul.cpl == 3 ? PFEC_U : 0), &leaf);
 	if (!host)
 		return NULL;
+	note_filled(ip, page);
 	entry->page = page;
 	entry->host = host;
 	return host + (la - page);
