@@ -71,13 +71,19 @@ static bool nmi_wakes(struct gondola_vcpu *vcpu)
 	return vcpu->nmi_pending && !run_nmi_blocked(vcpu);
 }
 
-/* Does an event end HLT?  Only a request does while the vCPU waits for a start-up IPI. */
+/* Another vCPU has to start it first. */
+static bool waits_for_start(struct gondola_vcpu *vcpu)
+{
+	return unlikely(vcpu->xen) ? gondola_xen_waiting(vcpu) : gondola_lapic_waiting(vcpu);
+}
+
+/* Does an event end HLT?  Only a request does while the vCPU waits for its start. */
 static bool event_wakes(struct gondola_vcpu *vcpu)
 {
+	if (waits_for_start(vcpu))
+		return false;
 	if (unlikely(vcpu->xen))
 		return gondola_xen_wakes(vcpu);
-	if (gondola_lapic_waiting(vcpu))
-		return false;
 	if (unlikely(READ_ONCE(vcpu->unhalted)) && xchg(&vcpu->unhalted, false))
 		return true;
 	return vcpu->event.kind != GONDOLA_EVENT_NONE || run_interrupt_wakes(vcpu) || nmi_wakes(vcpu);
@@ -86,7 +92,7 @@ static bool event_wakes(struct gondola_vcpu *vcpu)
 /* Sleep until there is a request, with the engine unloaded. */
 static int sleep_in_hlt(struct gondola_vcpu *vcpu)
 {
-	bool waiting = gondola_lapic_waiting(vcpu);
+	bool waiting = waits_for_start(vcpu);
 	int err, woken;
 
 	gondola_count(vcpu, GONDOLA_COUNTER_HALTS);
@@ -330,8 +336,8 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 
 	if (next)
 		return next;
-	/* A vCPU that waits for a start-up IPI does not run, whatever its state. */
-	if (gondola_lapic_waiting(vcpu))
+	/* Whatever its state. */
+	if (waits_for_start(vcpu))
 		vcpu->halted = true;
 	gondola_tsc_after_sleep(vcpu);
 	if (!vcpu->fpu)

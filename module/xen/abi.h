@@ -47,6 +47,7 @@ enum xen_call {
 #define XEN_EPERM	1
 #define XEN_ENOENT	2
 #define XEN_ESRCH	3
+#define XEN_ENOMEM	12
 #define XEN_EFAULT	14
 #define XEN_EEXIST	17
 #define XEN_EINVAL	22
@@ -177,6 +178,37 @@ enum xen_vcpu_op {
 	XEN_VCPU_SET_ONE_SHOT, XEN_VCPU_STOP_ONE_SHOT, XEN_VCPU_INFO_PLACE,
 };
 
+/* What a vCPU starts with; parts that mean nothing here are skipped. */
+struct xen_vcpu_context {
+	u8 fpu[512];
+	u64 flags;
+	u64 gpr[15];			/* R15 to R8, without RSP, as in struct cpu_user_regs */
+	u64 entry;
+	u64 rip;
+	u64 cs;
+	u64 rflags;
+	u64 rsp;
+	u64 data_segments[5];		/* SS, ES, DS, FS, GS */
+	struct xen_trap traps[256];
+	u64 ldt[2];
+	u64 gdt_frames[16];
+	u64 gdt_entries;
+	u64 kernel_ss;
+	u64 kernel_sp;
+	u64 cr[8];
+	u64 dr[8];
+	u64 event_callback;
+	u64 failsafe_callback;
+	u64 syscall_callback;
+	u64 vm_assist;
+	u64 fs_base;
+	u64 kernel_gs_base;
+	u64 user_gs_base;
+};
+static_assert(offsetof(struct xen_vcpu_context, traps) == 720);
+static_assert(sizeof(struct xen_vcpu_context) == 5168);
+#define XEN_CONTEXT_IN_KERNEL	BIT_ULL(2)
+
 struct xen_one_shot {
 	u64 ns;				/* of the guest's time */
 	u32 flags;
@@ -236,8 +268,9 @@ struct xen_poll {
 	u64 ports;
 	u32 count;
 	u32 pad;
-	u64 ns;
+	u64 ns;				/* of the guest's time; 0: no limit */
 };
+#define XEN_MAX_POLL	128u		/* ports */
 
 enum xen_version_op {
 	XEN_VERSION_NUMBER = 0, XEN_VERSION_EXTRA = 1, XEN_VERSION_CAPABILITIES = 3,

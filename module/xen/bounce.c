@@ -51,6 +51,12 @@ static void set_flat(struct gondola_vcpu *vcpu, enum gondola_seg seg, u16 select
 	vcpu->engine->set_segment(vcpu, seg, &s);
 }
 
+void xen_set_flat_code(struct gondola_vcpu *vcpu)
+{
+	set_flat(vcpu, GONDOLA_CS, XEN_FLAT_CS64, AR_CODE64);
+	set_flat(vcpu, GONDOLA_SS, XEN_FLAT_DS, AR_DATA);
+}
+
 static u16 selector(struct gondola_vcpu *vcpu, enum gondola_seg seg)
 {
 	struct gondola_segment s;
@@ -109,8 +115,7 @@ int xen_bounce(struct gondola_vcpu *vcpu, const struct xen_handler *to, bool has
 	regs->gpr[R_RSP] = sp;
 	regs->rip = to->rip;
 	regs->rflags = (regs->rflags & ~CLEARED) | RFL_IF | RFL_FIXED;
-	set_flat(vcpu, GONDOLA_CS, XEN_FLAT_CS64, AR_CODE64);
-	set_flat(vcpu, GONDOLA_SS, XEN_FLAT_DS, AR_DATA);
+	xen_set_flat_code(vcpu);
 	return 1;
 }
 

@@ -9,7 +9,7 @@
 #define DESC_DPL	(3ull << 45)
 #define DESC_CODE_DATA	BIT_ULL(44)
 
-static bool canonical(u64 address)
+bool xen_canonical(u64 address)
 {
 	return (u64)((s64)(address << 16) >> 16) == address;
 }
@@ -38,6 +38,13 @@ void xen_toggle(struct gondola_vcpu *vcpu, bool kernel)
 	gondola_mmu_cr3_written(vcpu, changed);
 }
 
+static void take_trap(struct gondola_xen_vcpu *xen, const struct xen_trap *trap)
+{
+	xen->traps[trap->vector].rip = trap->address;
+	xen->traps[trap->vector].mask = trap->flags & XEN_TRAP_MASK;
+	xen->privilege[trap->vector] = trap->flags & XEN_TRAP_DPL;
+}
+
 /* arg: list, which ends with an address of 0 */
 s64 xen_set_trap_table(struct gondola_vcpu *vcpu, const u64 *arg)
 {
@@ -52,16 +59,24 @@ s64 xen_set_trap_table(struct gondola_vcpu *vcpu, const u64 *arg)
 			return r;
 		if (!trap.address)
 			return 0;
-		if (!canonical(trap.address))
+		if (!xen_canonical(trap.address))
 			return -XEN_EINVAL;
-		xen->traps[trap.vector].rip = trap.address;
-		xen->traps[trap.vector].mask = trap.flags & XEN_TRAP_MASK;
-		xen->privilege[trap.vector] = trap.flags & XEN_TRAP_DPL;
+		take_trap(xen, &trap);
 	}
 	if (arg[0])
 		return -XEN_EINVAL;
 	memset(xen->traps, 0, sizeof(xen->traps));
 	return 0;
+}
+
+void xen_take_traps(struct gondola_xen_vcpu *xen, const struct xen_trap *traps)
+{
+	unsigned int i;
+
+	memset(xen->traps, 0, sizeof(xen->traps));
+	for (i = 0; i < ARRAY_SIZE(xen->traps); i++)
+		if (traps[i].address)
+			take_trap(xen, &traps[i]);
 }
 
 int gondola_xen_trap_by_int(struct gondola_vcpu *vcpu, u8 vector, u32 error)
@@ -119,26 +134,24 @@ static s64 adapt_frame(struct gondola_vcpu *vcpu, u64 frame)
 	return 0;
 }
 
-/* arg: frames, number of descriptors */
-s64 xen_set_gdt(struct gondola_vcpu *vcpu, const u64 *arg)
+s64 xen_map_gdt(struct gondola_vcpu *vcpu, struct gondola_vcpu *target, const u64 *frames, u64 entries)
 {
-	struct gondola_xen_vcpu *xen = vcpu->xen;
+	struct gondola_xen_vcpu *xen = target->xen;
 	struct gondola_xen_config *config = &vcpu->vm->xen->config;
-	unsigned int pages = DIV_ROUND_UP(arg[1], 512), i;
-	u64 frames[XEN_GDT_PAGES], entry;
+	unsigned int pages = DIV_ROUND_UP(min_t(u64, entries, XEN_GDT_ENTRIES), 512), i;
 	gpa_t window;
-	s64 r;
+	s64 r = 0;
+	u64 entry;
 
-	if (arg[1] > XEN_GDT_ENTRIES)
+	if (entries > XEN_GDT_ENTRIES)
 		return -XEN_EINVAL;
-	r = xen_copy_in(vcpu, frames, arg[0], pages * sizeof(u64));
 	for (i = 0; i < pages && !r; i++) {
 		if (!xen_is_data(vcpu->vm, frames[i]))
 			return -XEN_EINVAL;
 		r = adapt_frame(vcpu, frames[i]);
 	}
 	/* The vCPU's window in the monitor's part: 16 entries of a table. */
-	window = (config->windows << GONDOLA_PAGE_SHIFT) + vcpu->id * 16 * sizeof(u64);
+	window = (config->windows << GONDOLA_PAGE_SHIFT) + target->id * 16 * sizeof(u64);
 	for (i = 0; i < XEN_GDT_PAGES && !r; i++) {
 		entry = (i < pages ? frames[i] : config->empty) << GONDOLA_PAGE_SHIFT | PT_P | PT_U | PT_A;
 		r = xen_result(gondola_mmu_write_entry(vcpu, window + i * sizeof(u64), entry, 0));
@@ -146,9 +159,23 @@ s64 xen_set_gdt(struct gondola_vcpu *vcpu, const u64 *arg)
 	if (r)
 		return r;
 	memcpy(xen->gdt, frames, pages * sizeof(u64));
-	xen->gdt_entries = arg[1];
-	gondola_mmu_flush_guest(vcpu);
+	xen->gdt_entries = entries;
 	return 0;
+}
+
+/* arg: frames, number of descriptors */
+s64 xen_set_gdt(struct gondola_vcpu *vcpu, const u64 *arg)
+{
+	u64 frames[XEN_GDT_PAGES];
+	s64 r;
+
+	if (arg[1] > XEN_GDT_ENTRIES)
+		return -XEN_EINVAL;
+	r = xen_copy_in(vcpu, frames, arg[0], DIV_ROUND_UP(arg[1], 512) * sizeof(u64)) ?:
+	    xen_map_gdt(vcpu, vcpu, frames, arg[1]);
+	if (!r)
+		gondola_mmu_flush_guest(vcpu);
+	return r;
 }
 
 /* arg: address, descriptor */
@@ -181,7 +208,7 @@ s64 xen_fpu_taskswitch(struct gondola_vcpu *vcpu, const u64 *arg)
 /* arg: number, value */
 s64 xen_set_debugreg(struct gondola_vcpu *vcpu, const u64 *arg)
 {
-	if (arg[0] > 7 || !canonical(arg[1]))
+	if (arg[0] > 7 || !xen_canonical(arg[1]))
 		return -XEN_EINVAL;
 	return gondola_set_dr(vcpu, arg[0], arg[1]) ? -XEN_EINVAL : 0;
 }
@@ -217,7 +244,7 @@ s64 xen_set_segment_base(struct gondola_vcpu *vcpu, const u64 *arg)
 	default:
 		return -XEN_EINVAL;
 	}
-	if (!canonical(arg[1]))
+	if (!xen_canonical(arg[1]))
 		return -XEN_EINVAL;
 	return vcpu->engine->set_msr(vcpu, msr, arg[1]) ? -XEN_EINVAL : 0;
 }
@@ -236,7 +263,7 @@ s64 xen_callback_op(struct gondola_vcpu *vcpu, const u64 *arg)
 		return r;
 	if (callback.type >= ARRAY_SIZE(xen->callbacks))
 		return -XEN_ENOSYS;
-	if (!canonical(callback.address))
+	if (!xen_canonical(callback.address))
 		return -XEN_EINVAL;
 	xen->callbacks[callback.type].rip = callback.address;
 	/* A handler of events begins with events masked in any case. */
@@ -247,9 +274,9 @@ s64 xen_callback_op(struct gondola_vcpu *vcpu, const u64 *arg)
 
 /* ---- vCPUs ------------------------------------------------------------------------------------------ */
 
-static s64 place_info(struct gondola_vcpu *vcpu, u64 from)
+s64 xen_place_info(struct gondola_vcpu *vcpu, struct gondola_vcpu *target, u64 from)
 {
-	struct gondola_xen_vcpu *xen = vcpu->xen;
+	struct gondola_xen_vcpu *xen = target->xen;
 	struct xen_vcpu_info info;
 	struct xen_info_place place;
 	gpa_t to;
@@ -267,35 +294,6 @@ static s64 place_info(struct gondola_vcpu *vcpu, u64 from)
 	if (r)
 		return r;
 	xen->info = to;
-	return xen_result(xen_time_publish(vcpu));
-}
-
-/* arg: what, vCPU, argument */
-s64 xen_vcpu_op(struct gondola_vcpu *vcpu, const u64 *arg)
-{
-	struct gondola_vcpu *target = NULL;
-
-	if (arg[1] < GONDOLA_MAX_VCPUS)
-		target = gondola_vcpu_by_id(vcpu->vm, arg[1]);
-	if (!target)
-		return -XEN_ENOENT;
-	if (arg[0] == XEN_VCPU_IS_UP)
-		return target == vcpu;
-	/* The rest is of the vCPU that asks. */
-	if (target != vcpu)
-		return -XEN_EINVAL;
-	switch (arg[0]) {
-	case XEN_VCPU_RUNSTATE_AREA:
-		return xen_runstate_area(vcpu, arg[2]);
-	case XEN_VCPU_STOP_PERIODIC:
-		return 0;
-	case XEN_VCPU_SET_ONE_SHOT:
-		return xen_set_one_shot(vcpu, arg[2]);
-	case XEN_VCPU_STOP_ONE_SHOT:
-		xen_stop_one_shot(vcpu);
-		return 0;
-	case XEN_VCPU_INFO_PLACE:
-		return place_info(vcpu, arg[2]);
-	}
-	return -XEN_ENOSYS;
+	/* One that is down publishes its clock when it starts. */
+	return target == vcpu ? xen_result(xen_time_publish(vcpu)) : 0;
 }

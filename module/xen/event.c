@@ -352,6 +352,41 @@ static s64 block(struct gondola_vcpu *vcpu)
 	return 0;
 }
 
+/* Any event ends it, and it may end early: the guest looks again.  So a limit of time is not waited for. */
+static s64 poll(struct gondola_vcpu *vcpu, u64 at)
+{
+	struct xen_poll args;
+	u64 pending;
+	u32 i, port;
+	s64 r = xen_copy_in(vcpu, &args, at, sizeof(args));
+
+	if (r)
+		return r;
+	if (args.count > XEN_MAX_POLL)
+		return -XEN_EINVAL;
+	WRITE_ONCE(vcpu->xen->woken, false);
+	/* Pairs with xen_raise(): a port is seen here, or wakes the vCPU. */
+	smp_mb();
+	if (READ_ONCE(vcpu->xen->any_raised) && move_raised(vcpu))
+		return XEN_AGAIN;
+	for (i = 0; i < args.count; i++) {
+		r = xen_copy_in(vcpu, &port, args.ports + i * sizeof(port), sizeof(port));
+		if (r)
+			return r;
+		if (port >= XEN_MAX_PORTS)
+			return -XEN_EINVAL;
+		r = xen_result(gondola_gpa_read(vcpu, word_of(vcpu, offsetof(struct xen_shared_info, pending),
+							      port), &pending, sizeof(pending)));
+		if (r || pending & BIT_ULL(port % 64))
+			return r;
+	}
+	if (args.ns)
+		gondola_vcpu_spins(vcpu);
+	else
+		vcpu->halted = true;
+	return 0;
+}
+
 static s64 shutdown(struct gondola_vcpu *vcpu, u64 at)
 {
 	u32 reason;
@@ -362,11 +397,12 @@ static s64 shutdown(struct gondola_vcpu *vcpu, u64 at)
 	return xen_tell(vcpu, GONDOLA_XEN_SHUTDOWN, reason) ? 0 : XEN_LEAVE;
 }
 
-/* arg: what, argument.  A poll may end early: the guest looks again. */
+/* arg: what, argument */
 s64 xen_sched_op(struct gondola_vcpu *vcpu, const u64 *arg)
 {
 	switch (arg[0]) {
 	case XEN_POLL:
+		return poll(vcpu, arg[1]);
 	case XEN_YIELD:
 		gondola_vcpu_spins(vcpu);
 		return 0;

@@ -33,6 +33,8 @@ int gondola_xen_syscall(struct gondola_vcpu *vcpu, unsigned int insn_len);
 int gondola_xen_prepare(struct gondola_vcpu *vcpu);
 /** gondola_xen_wakes() - does an event end the vCPU's sleep? */
 bool gondola_xen_wakes(struct gondola_vcpu *vcpu);
+/** gondola_xen_waiting() - is the vCPU down?  If so, it must not run. */
+bool gondola_xen_waiting(const struct gondola_vcpu *vcpu);
 /** gondola_xen_timer_fired() - GONDOLA_REQ_TIMER, by the vCPU's thread */
 void gondola_xen_timer_fired(struct gondola_vcpu *vcpu);
 

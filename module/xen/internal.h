@@ -53,6 +53,9 @@ struct xen_handler {
 
 /**
  * struct gondola_xen_vcpu - a vCPU of such a VM
+ * @up: it may run; the first one is so from the beginning
+ * @initialised: it was told what it starts with
+ * @context: that, until it has started; NULL: it has, or is the first
  * @in_kernel: the guest's kernel runs
  * @user_changed: the user's root is new: its tables are to be synced
  * @traps: by vector, with the privilege that INT needs
@@ -74,6 +77,9 @@ struct xen_handler {
  * @leave: the launcher is to be told @leave_op and @leave_value, see struct gondola_run
  */
 struct gondola_xen_vcpu {
+	bool up;
+	bool initialised;
+	const struct xen_vcpu_context *context;
 	bool in_kernel;
 	bool user_changed;
 	struct xen_handler traps[256];
@@ -130,6 +136,8 @@ static inline bool xen_under_way(const struct gondola_vcpu *vcpu)
 }
 
 /* mmu.c */
+/* The level of the table that is pinned there; 0: none is. */
+unsigned int xen_pinned_level(struct gondola_xen *xen, u64 frame);
 s64 xen_mmu_update(struct gondola_vcpu *vcpu, const u64 *arg);
 s64 xen_mmuext_op(struct gondola_vcpu *vcpu, const u64 *arg);
 s64 xen_update_va_mapping(struct gondola_vcpu *vcpu, const u64 *arg);
@@ -149,11 +157,22 @@ s64 xen_set_debugreg(struct gondola_vcpu *vcpu, const u64 *arg);
 s64 xen_get_debugreg(struct gondola_vcpu *vcpu, const u64 *arg);
 s64 xen_set_segment_base(struct gondola_vcpu *vcpu, const u64 *arg);
 s64 xen_callback_op(struct gondola_vcpu *vcpu, const u64 *arg);
-s64 xen_vcpu_op(struct gondola_vcpu *vcpu, const u64 *arg);
+/* Map the frames of a GDT into the window of @target. */
+s64 xen_map_gdt(struct gondola_vcpu *vcpu, struct gondola_vcpu *target, const u64 *frames, u64 entries);
+/* Take the 256 handlers of a table that was checked. */
+void xen_take_traps(struct gondola_xen_vcpu *xen, const struct xen_trap *traps);
+s64 xen_place_info(struct gondola_vcpu *vcpu, struct gondola_vcpu *target, u64 from);
+bool xen_canonical(u64 address);
 /* Switch between the guest's kernel and its programs: GS base and root. */
 void xen_toggle(struct gondola_vcpu *vcpu, bool kernel);
 
+/* smp.c */
+s64 xen_vcpu_op(struct gondola_vcpu *vcpu, const u64 *arg);
+/* The vCPU begins with its context; 0 or -EAGAIN. */
+int xen_start_vcpu(struct gondola_vcpu *vcpu);
+
 /* bounce.c */
+void xen_set_flat_code(struct gondola_vcpu *vcpu);
 /*
  * Enter a handler of the guest's kernel, with a frame on its stack.  1; -EAGAIN; 0 if the guest has no
  * such handler or no stack, which ends it.
@@ -184,6 +203,6 @@ int xen_time_publish(struct gondola_vcpu *vcpu);
 int xen_wall_clock_publish(struct gondola_vcpu *vcpu);
 s64 xen_set_one_shot(struct gondola_vcpu *vcpu, u64 from);
 void xen_stop_one_shot(struct gondola_vcpu *vcpu);
-s64 xen_runstate_area(struct gondola_vcpu *vcpu, u64 from);
+s64 xen_runstate_area(struct gondola_vcpu *vcpu, struct gondola_vcpu *target, u64 from);
 
 #endif

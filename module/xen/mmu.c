@@ -28,7 +28,7 @@ bool xen_is_data(struct gondola_vm *vm, u64 frame)
 	return frame < vm->xen->config.first_frame && !is_table(vm->xen, frame);
 }
 
-static unsigned int pinned_level(struct gondola_xen *xen, u64 frame)
+unsigned int xen_pinned_level(struct gondola_xen *xen, u64 frame)
 {
 	void *entry = xa_load(&xen->pins, frame);
 
@@ -56,7 +56,7 @@ static bool may_map(struct gondola_xen *xen, unsigned int level, u64 entry)
 static s64 write_entry(struct gondola_vcpu *vcpu, gpa_t at, u64 value, u64 keep)
 {
 	struct gondola_xen *xen = vcpu->vm->xen;
-	unsigned int level = pinned_level(xen, at >> GONDOLA_PAGE_SHIFT);
+	unsigned int level = xen_pinned_level(xen, at >> GONDOLA_PAGE_SHIFT);
 
 	if (at % sizeof(u64) || at >> GONDOLA_PAGE_SHIFT >= xen->config.first_frame)
 		return -XEN_EINVAL;
@@ -219,7 +219,7 @@ static s64 new_base(struct gondola_vcpu *vcpu, u64 frame)
 {
 	int err;
 
-	if (pinned_level(vcpu->vm->xen, frame) != 4)
+	if (xen_pinned_level(vcpu->vm->xen, frame) != 4)
 		return -XEN_EINVAL;
 	err = xen_complete_root(vcpu, frame);
 	if (err)
@@ -234,7 +234,7 @@ static s64 new_user_base(struct gondola_vcpu *vcpu, u64 frame)
 {
 	int err;
 
-	if (frame && pinned_level(vcpu->vm->xen, frame) != 4)
+	if (frame && xen_pinned_level(vcpu->vm->xen, frame) != 4)
 		return -XEN_EINVAL;
 	err = frame ? xen_complete_root(vcpu, frame) : 0;
 	if (err)
@@ -288,7 +288,7 @@ s64 xen_mmuext_op(struct gondola_vcpu *vcpu, const u64 *arg)
 bool gondola_xen_writes_table(struct gondola_vcpu *vcpu, gpa_t gpa)
 {
 	return vcpu->xen->in_kernel &&
-	       pinned_level(vcpu->vm->xen, gpa >> GONDOLA_PAGE_SHIFT) == 1;
+	       xen_pinned_level(vcpu->vm->xen, gpa >> GONDOLA_PAGE_SHIFT) == 1;
 }
 
 /* ---- memory ------------------------------------------------------------------------------------- */

@@ -81,7 +81,7 @@ void xen_stop_one_shot(struct gondola_vcpu *vcpu)
 	hrtimer_cancel(&vcpu->xen->timer);
 }
 
-s64 xen_runstate_area(struct gondola_vcpu *vcpu, u64 from)
+s64 xen_runstate_area(struct gondola_vcpu *vcpu, struct gondola_vcpu *target, u64 from)
 {
 	u64 now = gondola_pv_clock_ns(vcpu);
 	const struct xen_runstate state = { .since = now, .time = { now } };
@@ -91,6 +91,6 @@ s64 xen_runstate_area(struct gondola_vcpu *vcpu, u64 from)
 	if (!r)
 		r = xen_copy_out(vcpu, at, &state, sizeof(state));
 	if (!r)
-		vcpu->xen->runstate = at;
+		target->xen->runstate = at;
 	return r;
 }

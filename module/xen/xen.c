@@ -46,21 +46,28 @@ void gondola_xen_destroy(struct gondola_vm *vm)
 	vm->xen = NULL;
 }
 
+/* Until the guest gives it another place. */
+static void place_info(struct gondola_vcpu *vcpu)
+{
+	vcpu->xen->info = (vcpu->vm->xen->config.shared_info << GONDOLA_PAGE_SHIFT) +
+			  vcpu->id * sizeof(struct xen_vcpu_info);
+}
+
 int gondola_xen_vcpu_create(struct gondola_vcpu *vcpu)
 {
 	struct gondola_xen_vcpu *xen;
 
 	if (!vcpu->vm->xen)
 		return 0;
-	/* There is no start of a further one, whose place in the shared page nobody would fill in. */
-	if (vcpu->id)
-		return -EOPNOTSUPP;
 	xen = kvzalloc(sizeof(*xen), GFP_KERNEL_ACCOUNT);
 	if (!xen)
 		return -ENOMEM;
 	xen->vcpu = vcpu;
 	xen->in_kernel = true;
+	xen->up = !vcpu->id;
+	xen->initialised = xen->up;
 	vcpu->xen = xen;
+	place_info(vcpu);
 	xen_time_init(vcpu);
 	return 0;
 }
@@ -70,6 +77,7 @@ void gondola_xen_vcpu_destroy(struct gondola_vcpu *vcpu)
 	if (!vcpu->xen)
 		return;
 	xen_time_destroy(vcpu);
+	kvfree(vcpu->xen->context);
 	kvfree(vcpu->xen);
 	vcpu->xen = NULL;
 }
@@ -90,8 +98,6 @@ static int start(struct gondola_vcpu *vcpu)
 
 	if (!xen->config.frames)
 		return -ENOEXEC;
-	vcpu->xen->info = (xen->config.shared_info << GONDOLA_PAGE_SHIFT) +
-			  vcpu->id * sizeof(struct xen_vcpu_info);
 	err = xen_complete_root(vcpu, root);
 	if (!err)
 		err = xen_set_mask(vcpu, true);
@@ -133,8 +139,8 @@ int gondola_xen_prepare(struct gondola_vcpu *vcpu)
 {
 	int next;
 
-	if (unlikely(!vcpu->vm->xen->started)) {
-		next = start(vcpu);
+	if (unlikely(!vcpu->vm->xen->started || vcpu->xen->context)) {
+		next = vcpu->xen->context ? xen_start_vcpu(vcpu) : start(vcpu);
 		if (next)
 			return next;
 	}
@@ -196,6 +202,9 @@ bool gondola_xen_cpuid(struct gondola_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, 
 
 int gondola_xen_configure(struct gondola_vm *vm, const struct gondola_xen_config *config)
 {
+	struct gondola_vcpu *vcpu;
+	unsigned int i;
+
 	if (!vm->xen)
 		return -ENXIO;
 	if (READ_ONCE(vm->xen->started))
@@ -207,6 +216,8 @@ int gondola_xen_configure(struct gondola_vm *vm, const struct gondola_xen_config
 	    config->console_port >= XEN_MAX_PORTS || config->store_port >= XEN_MAX_PORTS)
 		return -EINVAL;
 	vm->xen->config = *config;
+	gondola_for_each_vcpu(vcpu, vm, i)
+		place_info(vcpu);
 	/* The launcher is at the other end of these. */
 	mutex_lock(&vm->xen->lock);
 	if (config->console_port)

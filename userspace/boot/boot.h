@@ -189,6 +189,8 @@ int pvh_load(struct boot *boot, const struct image *image);
 
 /** xen_load() - a Linux bzImage or ELF image with Xen's notes, as a paravirtualized guest */
 int xen_load(struct boot *boot, const struct image *image);
+/** xen_next_vcpu() - turn a vCPU's registers of xen_load() into those of the next one, which the guest starts */
+void xen_next_vcpu(struct gondola_rec_sregs *sregs);
 
 /* ---- elf.c ---------------------------------------------------------------------------- */
 

@@ -408,6 +408,11 @@ static int load_elf(struct boot *boot, const struct image *kernel)
 	return 0;
 }
 
+void xen_next_vcpu(struct gondola_rec_sregs *sregs)
+{
+	sregs->gdt.base += WINDOW_PAGES * PAGE;
+}
+
 int xen_load(struct boot *boot, const struct image *image)
 {
 	struct image kernel;

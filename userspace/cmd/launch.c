@@ -379,6 +379,13 @@ static void set_boot_state(struct vm *vm, struct boot *boot)
 	boot->sregs.apic_base = reset.apic_base;
 	boot->sregs.xcr0 = reset.xcr0;
 	gondola_set_registers(vm->vcpus[0].fd, &boot->regs, &boot->sregs);
+	if (!boot->as_xen)
+		return;
+	/* The others take what the guest tells them, and need the rest. */
+	for (unsigned int i = 1; i < vm->nr_vcpus; i++) {
+		xen_next_vcpu(&boot->sregs);
+		gondola_set_registers(vm->vcpus[i].fd, &boot->regs, &boot->sregs);
+	}
 }
 
 static void set_xen(struct vm *vm, const struct boot *boot)

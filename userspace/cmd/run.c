@@ -215,7 +215,7 @@ const struct option_spec run_specs[] = {
 		     "pc (default): the guest sees a machine. xen: a Linux kernel is started as Xen "
 		     "starts it, paravirtualized: it runs in ring 3 and asks by hypercalls for what it "
 		     "may not do. Its console is hvc0. It runs on the engine ring3, or else on "
-		     "interp, has one processor and none of the devices below.", take_personality),
+		     "interp, and has none of the devices below.", take_personality),
 	OPTION_TAKEN("--name", "NAME",
 		     "The name in traces and debugfs: 1 to 31 letters, digits, \".\", \"_\" and "
 		     "\"-\" (default gondola-PID). \"gondola create\" takes its NAME instead.",
@@ -310,9 +310,6 @@ static void check_xen(struct run_options *options)
 	    options->engine != GONDOLA_ENGINE_RING3)
 		fail(EXIT_CODE_USAGE, "--personality xen: the engine \"%s\" cannot run such a guest; ring3 and interp can",
 		     gondola_engine_name(options->engine));
-	if (options->cpus != 1)
-		fail(EXIT_CODE_USAGE, "--personality xen: such a guest has one processor, not %u",
-		     options->cpus);
 	if (options->nr_virtio)
 		fail(EXIT_CODE_USAGE, "--personality xen: such a guest has no virtio devices");
 	if (options->boot.nr_modules)

@@ -270,8 +270,6 @@ static void configured(void)
 	bad.console_port = 4096;
 	expect_equal(__gondola_set_xen(machine.vm, &bad), -EINVAL);
 	require_equal(__gondola_set_xen(machine.vm, &with), 0);
-	/* A further vCPU has no start. */
-	expect_equal(__gondola_create_vcpu(machine.vm, 1), -EOPNOTSUPP);
 	expect_equal(__gondola_xen_raise(machine.vm, CONSOLE_PORT), 0);
 	expect_equal(__gondola_xen_raise(machine.vm, 2), -ENOENT);
 	expect_equal(__gondola_xen_raise(machine.vm, 0), -EINVAL);
