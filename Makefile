@@ -33,6 +33,10 @@ override BUILD := $(BUILD)/kernel-$(KERNEL)
 endif
 
 stock = $(if $(KERNEL),--stock $(KERNEL))
+# Such a guest needs no processor that can have others.
+ifeq ($(GUEST)$(filter command environment,$(firstword $(origin ENGINE))),xen)
+override ENGINE := ring3
+endif
 machine_options = --engine $(ENGINE) --cpus $(CPUS) --mitigations $(MITIGATIONS) \
 	$(if $(CPU_MODEL),--cpu-model $(CPU_MODEL)) $(if $(TIMEOUT),--timeout $(TIMEOUT))
 
@@ -82,6 +86,7 @@ help:
 	@echo '  ENGINE=vmx|svm|interp vmx: Bochs (default), svm: QEMU, interp: User Mode Linux, no emulator;'
 	@echo '                        run, shell and check also have ring3: QEMU without SVM;'
 	@echo '                        check runs all without it'
+	@echo '  GUEST=xen             the guest'\''s kernel paravirtualized, in ring 3 (run; ENGINE=ring3, default, or interp)'
 	@echo '  CPU_MODEL=NAME        default core2_penryn_t9600 (vmx), EPYC (svm)'
 	@echo '  MITIGATIONS=default   with the kernels'\'' mitigations (default off, which is quicker)'
 	@echo '  KERNEL=6.12           that kernel for the machine and the guest, from another Debian suite;'
@@ -143,7 +148,8 @@ module-uml: packages-check
 engine_module = $(if $(filter interp,$(ENGINE)),module-uml,module)
 
 run: $(engine_module) launcher workload packages-machine
-	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options) --machine-options '$(stock)'
+	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options) --machine-options '$(stock)' \
+		$(if $(GUEST),--guest $(GUEST))
 
 bench: all workload packages-machine
 	@$(testing)/guests/workload/run --build $(BUILD) $(machine_options) --machine-options '$(stock)' --bare \
