@@ -24,6 +24,9 @@ static int load_elf(struct boot *boot, const struct image *image)
 		boot->protocol = "PVH";
 		return pvh_load(boot, image);
 	}
+	if (xen_alone(boot, image))
+		return boot_error(boot, "%s: a kernel for Xen's paravirtualized interface, with no entry for a PC: it needs --personality xen",
+				  image->path);
 	boot->protocol = "ELF, 64-bit Linux entry";
 	return linux_elf_load(boot, image);
 }

@@ -187,6 +187,12 @@ bool pvh_is(const struct image *image);
 /** pvh_load() - an ELF image with Xen's note of a 32-bit entry point */
 int pvh_load(struct boot *boot, const struct image *image);
 
+/**
+ * xen_alone() - whether an ELF file can be started by Xen's notes alone
+ *
+ * Not so a vmlinux whose entry lies in memory: Linux's 64-bit protocol starts it without PVH, too.
+ */
+bool xen_alone(const struct boot *boot, const struct image *image);
 /** xen_load() - a Linux bzImage or ELF image with Xen's notes, as a paravirtualized guest */
 int xen_load(struct boot *boot, const struct image *image);
 /** xen_next_vcpu() - turn a vCPU's registers of xen_load() into those of the next one, which the guest starts */

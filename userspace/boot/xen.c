@@ -21,6 +21,7 @@
 /* Types of Xen's notes. */
 #define NOTE_ENTRY	1
 #define NOTE_VIRT_BASE	3
+#define NOTE_GUEST_OS	6
 #define NOTE_FEATURES	10
 
 #define MONITOR_START	0xffff800000000000ull	/* its part of the address space */
@@ -102,6 +103,31 @@ struct layout {
 
 /* ---- the kernel -------------------------------------------------------------------------- */
 
+/* For an image that is not for Xen, but for what else? */
+static const char *instead(const struct image *image)
+{
+	bool for_pc = bzimage_is(image) || multiboot_is(image) || multiboot2_is(image) ||
+		      sector_is(image) || (elf_is(image) && pvh_is(image));
+
+	return for_pc ? ": without --personality xen it starts as on a PC" : "";
+}
+
+bool xen_alone(const struct boot *boot, const struct image *image)
+{
+	struct elf_note note = { 0 };
+	struct boot ignored = { 0 };
+	bool starts = false, is_linux = false;
+	struct elf elf;
+
+	if (elf_open(&ignored, image, &elf))
+		return false;
+	while (elf_next_note(&ignored, &elf, "Xen", &note) > 0) {
+		starts |= note.type == NOTE_ENTRY;
+		is_linux |= note.type == NOTE_GUEST_OS && note.bytes >= 5 && !memcmp(note.data, "linux", 5);
+	}
+	return starts && !(is_linux && elf.is64 && elf_entry(&elf) < boot->memory->low);
+}
+
 /* The kernel proper out of a bzImage, in *@elf; a plain ELF file stays in @image. */
 static int unpack_kernel(struct boot *boot, const struct image *image, struct image *kernel)
 {
@@ -113,8 +139,8 @@ static int unpack_kernel(struct boot *boot, const struct image *image, struct im
 	if (elf_is(image))
 		return 0;
 	if (!bzimage_is(image) || !header || header->version < 0x0208 || !header->payload_length)
-		return boot_error(boot, "%s: --personality xen starts a Linux kernel of 64 bits (bzImage or vmlinux), which this is not",
-				  image->path);
+		return boot_error(boot, "%s: --personality xen starts a Linux kernel of 64 bits (bzImage or vmlinux), which this is not%s",
+				  image->path, instead(image));
 	at = (header->setup_sects ? header->setup_sects : 4) * 512ull + 512 + header->payload_offset;
 	from = image_at(image, at, header->payload_length);
 	if (!from)
@@ -168,11 +194,11 @@ static int read_notes(struct boot *boot, const struct elf *elf, struct notes *no
 	if (found < 0)
 		return -1;
 	if (!elf->is64)
-		return boot_error(boot, "%s: a kernel of 32 bits; --personality xen starts those of 64",
-				  elf->image->path);
+		return boot_error(boot, "%s: a kernel of 32 bits, and --personality xen starts those of 64%s",
+				  elf->image->path, instead(elf->image));
 	if (!notes->entry || !notes->virt_base)
-		return boot_error(boot, "%s: no kernel for Xen: it has no notes that say where it starts (CONFIG_XEN_PV)",
-				  elf->image->path);
+		return boot_error(boot, "%s: no kernel for Xen: it has no notes that say where it starts (CONFIG_XEN_PV)%s",
+				  elf->image->path, instead(elf->image));
 	if (demands(notes, "!supervisor_mode_kernel"))
 		return boot_error(boot, "%s: this kernel demands to run in ring 0 (supervisor_mode_kernel), and here it runs in ring 3",
 				  elf->image->path);

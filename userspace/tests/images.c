@@ -126,6 +126,7 @@ void make_xen(void)
 	make_pvh(1);
 	bytes = put_note_of(made.data + 256, 1, &entry, sizeof(entry));
 	bytes += put_note_of(made.data + 256 + bytes, 3, &base, sizeof(base));
+	bytes += put_note_of(made.data + 256 + bytes, 6, "linux", 6);
 	bytes += put_note_of(made.data + 256 + bytes, 10, "!writable_page_tables", 22);
 	notes->p_filesz = bytes;
 }

@@ -290,17 +290,48 @@ static void as_xen(void)
 	expect(boot->xen.pages < boot->xen.first_frame + 1 && boot->xen.frames == SMALL / 4096);
 }
 
+/* What starts only there is told so, unless it is a vmlinux, which has an entry for PCs. */
+static void for_xen_alone(void)
+{
+	make_xen();
+	fresh_boot();
+	require_equal(boot_made(SMALL), 0);
+	expect(!strcmp(boot_of()->protocol, "ELF, 64-bit Linux entry"));
+	/* One that lies where its addresses are virtual. */
+	((Elf64_Phdr *)(made.data + 64))->p_paddr = MADE_XEN_BASE + 0x100000;
+	((Elf64_Ehdr *)made.data)->e_entry = MADE_XEN_BASE + 0x100020;
+	expect_refused(SMALL, "needs --personality xen");
+	fresh_boot()->as_xen = true;
+	expect_refused(SMALL, "the guest has no memory for it");
+	make_xen();
+	memcpy(memmem(made.data, made.bytes, "linux", 5), "mini.", 5);
+	fresh_boot();
+	expect_refused(SMALL, "needs --personality xen");
+	fresh_boot()->as_xen = true;
+	expect_equal(boot_made(SMALL), 0);
+	fresh_boot();
+}
+
 static void refused_as_xen(void)
 {
 	make_pvh(1);
 	fresh_boot()->as_xen = true;
-	expect_refused(SMALL, "no kernel for Xen");
+	expect_refused(SMALL, "no kernel for Xen: it has no notes that say where it starts (CONFIG_XEN_PV): without --personality xen");
 	make_pvh(0);
 	fresh_boot()->as_xen = true;
-	expect_refused(SMALL, "a kernel of 32 bits");
+	expect_refused(SMALL, "a kernel of 32 bits, and --personality xen starts those of 64: without --personality xen");
 	make_bzimage(1);
 	fresh_boot()->as_xen = true;
-	expect_refused(SMALL, "which this is not");
+	expect_refused(SMALL, "which this is not: without --personality xen");
+	make_flat();
+	fresh_boot()->as_xen = true;
+	expect_refused(SMALL, "which this is not: without --personality xen");
+	/* Nor would this start otherwise. */
+	memset(made.data, 'a', made.bytes);
+	fresh_boot()->as_xen = true;
+	require_equal(boot_made(SMALL), -1);
+	expect(strstr(boot_of()->error.words, "which this is not"));
+	expect(!strstr(boot_of()->error.words, "without"));
 	make_xen();
 	fresh_boot()->as_xen = true;
 	expect_refused(2 * MIB, "needs 4M of memory");
@@ -503,6 +534,7 @@ static const struct tap_test tests[] = {
 	{ "images compressed by lz4 are unpacked", compressed_by_lz4 },
 	{ "a kernel starts as Xen starts it", as_xen },
 	{ "a kernel that Xen could not start is refused", refused_as_xen },
+	{ "a kernel for Xen alone is told what it needs", for_xen_alone },
 	{ "files that are no kernels are named", not_kernels },
 	{ "so are images of disks and CDs that a BIOS would start", images_of_disks },
 	{ "a multiboot 2 image finds its information", multiboot2 },
