@@ -77,8 +77,20 @@ void estimate_trip(struct estimate *estimate, uint64_t ns)
 {
 	struct estimate_stop *stop = &estimate->stop;
 
-	/* The target gets busier with pages, so the latest trip counts most. */
-	stop->trip_ns = stop->trip_ns ? (stop->trip_ns + ns) / 2 : ns;
+	/* A longer one waited for what will not be there: another program, or the guest. */
+	if (!stop->trip_ns || ns < stop->trip_ns)
+		stop->trip_ns = ns;
+}
+
+void estimate_trip_behind(struct estimate *estimate, uint64_t ns)
+{
+	struct estimate_stop *stop = &estimate->stop;
+	uint64_t rest;
+
+	estimate_trip(estimate, ns);
+	rest = ns - stop->trip_ns;
+	/* The target gets busier with pages, so the latest counts most. */
+	stop->rest_ns = stop->rest_ns ? (stop->rest_ns + rest) / 2 : rest;
 }
 
 /* The target answers twice; disks are flushed twice, before the state is sent and before their release. */
@@ -87,13 +99,17 @@ static uint64_t hand_over(const struct estimate *estimate, double pages)
 	const struct estimate_stop *stop = &estimate->stop;
 
 	pages += stop->state_bytes / PAGE;
-	return stop->pause_ns + stop->state_ns + stop->load_ns +
+	return stop->pause_ns + stop->state_ns + stop->load_ns + stop->resume_ns +
 	       2 * (stop->disk_ns + stop->trip_ns) + (uint64_t)(pages * estimate->page_ns);
 }
 
 uint64_t estimate_downtime(const struct estimate *estimate, uint64_t dirty)
 {
-	return hand_over(estimate, 0) + (uint64_t)(dirty * next_page_ns(estimate));
+	uint64_t copy = (uint64_t)(dirty * next_page_ns(estimate));
+
+	/* To take pages takes the target no longer than all that is done for them. */
+	return hand_over(estimate, 0) + copy +
+	       (estimate->stop.rest_ns < copy ? estimate->stop.rest_ns : copy);
 }
 
 uint64_t estimate_postcopy(const struct estimate *estimate, uint64_t pages)

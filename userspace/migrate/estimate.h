@@ -8,12 +8,14 @@
 
 /**
  * struct estimate_stop - the cost of stopping the guest without its pages, measured while it runs
- * @pause_ns: until all vCPUs have stopped
- * @state_ns: to read the state of vCPUs and VM, and send it at the user's limit
+ * @pause_ns: until vCPUs and devices have stopped
+ * @state_ns: to read the VM's state, and send it at the user's limit
  * @state_bytes: size of this state
  * @disk_ns: to flush a disk that has nothing to write
- * @trip_ns: for a question and the answer of the target's thread that takes pages
+ * @trip_ns: for a question and its answer, with nothing else on its way
+ * @rest_ns: how much longer that takes behind the pages of a round, which the target has yet to take
  * @load_ns: for the target to load this state
+ * @resume_ns: to let devices and vCPUs go on
  * @absent_ns: post-copy: for the target to prepare memory for missing pages
  */
 struct estimate_stop {
@@ -22,7 +24,9 @@ struct estimate_stop {
 	uint64_t state_bytes;
 	uint64_t disk_ns;
 	uint64_t trip_ns;
+	uint64_t rest_ns;
 	uint64_t load_ns;
+	uint64_t resume_ns;
 	uint64_t absent_ns;
 };
 
@@ -94,8 +98,10 @@ struct estimate_round {
 void estimate_round(struct estimate *estimate, const struct estimate_round *round);
 /** estimate_next() - pages of those that are dirty now were tried: see struct estimate */
 void estimate_next(struct estimate *estimate, double work_ns, double whole);
-/** estimate_trip() - add the time of another question */
+/** estimate_trip() - add the time of another question, with nothing else on its way */
 void estimate_trip(struct estimate *estimate, uint64_t ns);
+/** estimate_trip_behind() - likewise of one that was sent behind a round's pages */
+void estimate_trip_behind(struct estimate *estimate, uint64_t ns);
 /** estimate_downtime() - estimate the downtime with so many dirty pages */
 uint64_t estimate_downtime(const struct estimate *estimate, uint64_t dirty);
 /** estimate_postcopy() - estimate the downtime of a switch to post-copy, with @pages of memory */

@@ -18,11 +18,11 @@
 /** machine_put_config() - write configuration and CPUID; the VM may run */
 int machine_put_config(struct vm *vm, struct stream_writer *writer, struct error *error);
 /**
- * machine_rehearse_state() - read the module's state of VM and vCPUs, to measure the time
+ * machine_rehearse_load() - load what this machine has, to see how long that takes
  *
- * The vCPUs are stopped.  Returns the number of bytes, or 0 with @error.
+ * For one whose state is yet to come: its vCPUs have not run, and its devices are frozen.
  */
-uint64_t machine_rehearse_state(struct vm *vm, struct error *error);
+void machine_rehearse_load(struct vm *vm);
 /** machine_put_state() - write module, vCPUs, devices, clock; VM paused, devices frozen */
 int machine_put_state(struct vm *vm, struct stream_writer *writer, struct error *error);
 /**

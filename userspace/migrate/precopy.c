@@ -328,18 +328,12 @@ static void rehearse(struct source *s, uint64_t dirty)
 		estimate_next(&s->estimate, (double)ns / tried, whole / tried);
 }
 
-/* The vCPUs, and the threads that serve the guest. */
-static uint64_t others_worked_ns(void)
-{
-	return wait_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - wait_worked_ns();
-}
-
 /* Copying waits for its own work, for the link, and else for a processor. */
 static uint64_t lost_to_guest(const struct source *s, uint64_t idle, uint64_t waited, uint64_t others)
 {
 	idle = wait_idle_ns() - idle;
 	waited = s->link.waited_ns - waited;
-	others = others_worked_ns() - others;
+	others = source_others_ns() - others;
 	idle -= idle < waited ? idle : waited;
 	return idle < others ? idle : others;
 }
@@ -349,7 +343,7 @@ static bool one_round(struct source *s)
 {
 	struct report_round *round = report_round_add(&s->report);
 	uint64_t began = source_bytes(s), waited = s->link.waited_ns;
-	uint64_t idle = wait_idle_ns(), others = others_worked_ns();
+	uint64_t idle = wait_idle_ns(), others = source_others_ns();
 	struct estimate_round sent;
 	int64_t dirty = 0;
 
@@ -381,7 +375,7 @@ static bool one_round(struct source *s)
 	if (s->phase != MIGRATE_COPY)
 		return true;
 	rehearse(s, dirty);
-	return source_ping(s);
+	return source_ping_behind(s);
 }
 
 bool precopy_last(struct source *s)

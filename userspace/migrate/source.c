@@ -8,6 +8,7 @@
  * answer it stays paused and the state says so, since the target may be running it.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,28 +135,67 @@ static bool say_hello(struct source *s)
 	return link_put(&s->link, WIRE_HELLO, &hello, sizeof(hello));
 }
 
-bool source_ping(struct source *s)
+uint64_t source_others_ns(void)
 {
-	uint64_t began = wait_now_ns(), back;
+	return wait_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - wait_worked_ns();
+}
+
+/*
+ * The time since @began without what the guest had of the processors that was ours to wait for: more
+ * than the other processors can have given.  When it counts, the guest stands.
+ */
+static uint64_t without_guest(uint64_t began, uint64_t others)
+{
+	uint64_t now = source_others_ns(), ns, elsewhere;
+	cpu_set_t cpus;
+
+	/* The clocks of threads and processes are read one after the other. */
+	others = now > others ? now - others : 0;
+	/* Only now: the guest may have had its turn in between. */
+	ns = wait_now_ns() - began;
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		return ns;
+	elsewhere = (CPU_COUNT(&cpus) - 1) * ns;
+	others -= others < elsewhere ? others : elsewhere;
+	return ns > others ? ns - others : 0;
+}
+
+/* Ask the target, and wait for its answer, @ns long. */
+static bool ping(struct source *s, uint64_t *ns)
+{
+	uint64_t began = wait_now_ns(), others = source_others_ns(), back;
 
 	if (!link_put(&s->link, WIRE_PING, &began, sizeof(began)) ||
 	    !link_expect(&s->link, WIRE_PONG, &back, sizeof(back)))
 		return false;
 	if (back != began)
 		return link_fail(&s->link, "the target answers what was not asked");
-	estimate_trip(&s->estimate, wait_now_ns() - began);
+	*ns = without_guest(began, others);
+	return true;
+}
+
+bool source_ping_behind(struct source *s)
+{
+	uint64_t ns;
+
+	if (!ping(s, &ns))
+		return false;
+	estimate_trip_behind(&s->estimate, ns);
 	return true;
 }
 
 static bool measure_link(struct source *s, const struct wire_ready *ready)
 {
 	struct estimate_stop *stop = &s->estimate.stop;
+	uint64_t ns;
 
 	stop->load_ns = ready->load_ns < LOAD_MAX_NS ? ready->load_ns : LOAD_MAX_NS;
 	stop->absent_ns = ready->absent_ns < LOAD_MAX_NS ? ready->absent_ns : LOAD_MAX_NS;
-	for (unsigned int i = 0; i < PINGS; i++)
-		if (!source_ping(s))
+	for (unsigned int i = 0; i < PINGS; i++) {
+		if (!ping(s, &ns))
 			return false;
+		estimate_trip(&s->estimate, ns);
+	}
 	return true;
 }
 
@@ -172,24 +212,6 @@ static bool measure_disks(struct source *s)
 		return link_fail(&s->link, "%s", error.words);
 	s->estimate.stop.disk_ns = wait_now_ns() - began;
 	return true;
-}
-
-/* Stop the guest for a moment, to measure how long the final stop will take. */
-static bool measure_stop(struct source *s)
-{
-	struct estimate_stop *stop = &s->estimate.stop;
-	uint64_t began = wait_now_ns(), stood;
-	struct error error;
-
-	vm_pause(s->vm, PAUSE_MIGRATE);
-	stood = wait_now_ns();
-	stop->pause_ns = stood - began;
-	stop->state_bytes = machine_rehearse_state(s->vm, &error);
-	stop->state_ns = wait_now_ns() - stood;
-	vm_unpause(s->vm, PAUSE_MIGRATE);
-	if (s->link.limit)
-		stop->state_ns += stop->state_bytes * 1000000000ull / s->link.limit;
-	return stop->state_bytes || link_fail(&s->link, "%s", error.words);
 }
 
 static bool reserve(struct source *s)
@@ -259,6 +281,29 @@ static bool run_on(struct source *s)
 	}
 	vm_unpause(s->vm, PAUSE_MIGRATE);
 	return thawed;
+}
+
+/* Stop the guest for a moment, with all that the final stop needs but pages and link. */
+static bool measure_stop(struct source *s)
+{
+	struct estimate_stop *stop = &s->estimate.stop;
+	uint64_t began = wait_now_ns(), before = s->tries.bytes, stood, saved;
+	struct error error;
+	int ret;
+
+	stand_still(s);
+	stood = wait_now_ns();
+	stop->pause_ns = stood - began;
+	ret = machine_put_state(s->vm, &s->tries, &error);
+	saved = wait_now_ns();
+	stop->state_bytes = s->tries.bytes - before;
+	stop->state_ns = saved - stood;
+	if (!run_on(s))
+		return false;
+	stop->resume_ns = wait_now_ns() - saved;
+	if (s->link.limit)
+		stop->state_ns += stop->state_bytes * 1000000000ull / s->link.limit;
+	return !ret || link_fail(&s->link, "%s", error.words);
 }
 
 /* Outside of long mode the processor loads the entries at CR3, so the target needs this page at once. */
@@ -377,8 +422,12 @@ static bool move(struct source *s)
 
 	if (!reserve(s))
 		return false;
+	if (!measure_disks(s) || !precopy_begin(s))
+		return false;
+	/* Who listens is told right before the guest stops, as then: he may need the same processor. */
 	source_phase(s, MIGRATE_COPY);
-	if (!measure_disks(s) || !measure_stop(s) || !precopy_begin(s) || !precopy_rounds(s, &postcopy))
+	if (!measure_stop(s) ||
+	    !precopy_rounds(s, &postcopy))
 		return false;
 	/* Flush while the guest runs, since a disk may take long. */
 	if (!away_mark(s->options.address, &error))

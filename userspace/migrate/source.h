@@ -44,7 +44,7 @@ struct migrate_options {
  * @lock: for @phase, and @link's transport if another thread cuts it
  * @dirty: the log last read, a bit for each page of RAM
  * @whole: what the round has sent of pages, in whole ones
- * @tries: takes what rehearse() writes, and drops it
+ * @tries: takes what is written to see how long that takes, and drops it
  * @heat: for each page the last round that found it dirty: recent pages are needed soon
  * @left_out: pages in the balloon
  * @slowed_from: the first round with a throttled guest
@@ -108,8 +108,10 @@ void source_phase(struct source *s, enum migrate_phase phase);
  * True if the target has the VM and all of its memory.
  */
 bool source_settle(struct source *s);
-/** source_ping() - measure the time of a question for s->estimate; false with link.error */
-bool source_ping(struct source *s);
+/** source_ping_behind() - a question behind a round's pages, for s->estimate; false with link.error */
+bool source_ping_behind(struct source *s);
+/** source_others_ns() - what all other threads have worked: vCPUs, and those that serve the guest */
+uint64_t source_others_ns(void);
 /** source_progress() - send an event, unless the last one is recent and not @now */
 void source_progress(struct source *s, bool now);
 uint64_t source_bytes(const struct source *s);

@@ -349,19 +349,11 @@ static bool same_tsc(struct target *target)
 			 (unsigned long long)clock->tsc_khz, (unsigned long long)khz);
 }
 
-/* To save and load this machine's state takes as long as for the state that will come. */
 static uint64_t rehearse(struct target *target)
 {
-	static _Alignas(8) char records[65536];
 	uint64_t began = wait_now_ns();
 
-	for (unsigned int i = 0; i < target->vm->nr_vcpus; i++) {
-		uint64_t bytes = sizeof(records);
-		int fd = target->vm->vcpus[i].fd;
-
-		if (!__gondola_get_state(fd, records, &bytes))
-			__gondola_set_state(fd, records, bytes, NULL);
-	}
+	machine_rehearse_load(target->vm);
 	return wait_now_ns() - began;
 }
 

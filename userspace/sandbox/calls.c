@@ -100,6 +100,8 @@ static const struct call calls[] = {
 	{ SCMP_SYS(clock_nanosleep), ALL, 0, 0, 0 },
 	{ SCMP_SYS(nanosleep), ALL, 0, 0, 0 },
 	{ SCMP_SYS(sched_yield), ALL, 0, 0, 0 },
+	/* Of this thread. */
+	{ SCMP_SYS(sched_getaffinity), MOVE, 0, ~0u, 0 },
 	{ SCMP_SYS(getpid), ALL, 0, 0, 0 },
 	{ SCMP_SYS(gettid), ALL, 0, 0, 0 },
 	{ SCMP_SYS(getrandom), ALL, 0, 0, 0 },

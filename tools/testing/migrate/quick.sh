@@ -49,20 +49,21 @@ foretold() {
 }
 
 # A guest that is slowed down stays slow until it is stopped, and then has written little since it was
-# looked at.  It is stopped while it sleeps, most likely: a round takes less time than it sleeps.  The
-# forecast varies: of a downtime of 1.32 ms 2.1 to 4.1 ms were foretold.
+# looked at.  It is stopped while it sleeps, most likely: a round takes less time than it sleeps.
 throttled() {
 	end $vm
-	boot 900 && foretold 4 12 --delta off --downtime-limit 20 || return 1
+	boot 900 && foretold 4 3 --delta off --downtime-limit 20 || return 1
 	tail -n 1 /tmp/move.out | grep -q '"answer":"throttle"' || return 1
 	end $vm
 	boot 256
 }
 
 # Only where time is counted in instructions (check --icount): elsewhere a busy computer counts.
+# Where the source has worked long at the pause it hears late that the VM runs there: the guest, which
+# has slept, is let in first.  So the second takes up to 15 ms, of which the guest waited 11.
 # The target, which takes whole pages, shares the only processor with the guest until that stands.
 foreseen() {
-	throttled && foretold 3 3 && foretold 3 3 --compress 1 && foretold 4 4 --delta off &&
+	throttled && foretold 4 3 && foretold 3 3 --compress 1 && foretold 4 4 --delta off &&
 		foretold 4 4 --postcopy && foretold 4 4 --postcopy --bandwidth 512K
 }
 

@@ -68,21 +68,33 @@ static void foretells(void)
 		.stop = {
 			.pause_ns = 1 * MS, .state_ns = 2 * MS, .state_bytes = 8192, .disk_ns = 4 * MS,
 			.trip_ns = 8 * MS, .load_ns = 16 * MS, .absent_ns = 32 * MS,
+			.resume_ns = 64 * MS,
 		},
 	};
 
 	/* 1 ms a page. */
 	round_of(&e, 1000, 1000 * MS, 100);
-	expect_equal(estimate_downtime(&e, 0) / MS, 1 + 2 + 2 + 2 * 4 + 2 * 8 + 16);
-	expect_equal(estimate_downtime(&e, 100) / MS, 45 + 100);
+	expect_equal(estimate_downtime(&e, 0) / MS, 1 + 2 + 2 + 2 * 4 + 2 * 8 + 16 + 64);
+	expect_equal(estimate_downtime(&e, 100) / MS, 109 + 100);
 	/* 128 MiB: the list of its pages is one page long. */
-	expect_equal(estimate_postcopy(&e, 32768) / MS, 45 + 1 + 32);
-	/* A target that gets slower is believed. */
+	expect_equal(estimate_postcopy(&e, 32768) / MS, 109 + 1 + 32);
+	/* A trip takes what the shortest takes. */
 	estimate_trip(&e, 24 * MS);
-	expect_equal(estimate_downtime(&e, 0) / MS, 45 + 2 * 8);
-	e.stop.trip_ns = 0;
+	expect_equal(estimate_downtime(&e, 0) / MS, 109);
 	estimate_trip(&e, 5 * MS);
-	expect_equal(estimate_downtime(&e, 0) / MS, 45 - 2 * 3);
+	expect_equal(estimate_downtime(&e, 0) / MS, 109 - 2 * 3);
+	/* A target that gets slower is believed; it is slow once, and with pages only. */
+	estimate_trip_behind(&e, (5 + 40) * MS);
+	expect_equal(estimate_downtime(&e, 0) / MS, 103);
+	expect_equal(estimate_downtime(&e, 10) / MS, 103 + 10 + 10);
+	expect_equal(estimate_downtime(&e, 100) / MS, 103 + 100 + 40);
+	expect_equal(estimate_postcopy(&e, 32768) / MS, 103 + 1 + 32);
+	estimate_trip_behind(&e, (5 + 20) * MS);
+	expect_equal(estimate_downtime(&e, 100) / MS, 103 + 100 + 30);
+	/* One that is not slow at all shows that a trip was shorter than it seemed. */
+	estimate_trip_behind(&e, 4 * MS);
+	expect_equal(estimate_downtime(&e, 0) / MS, 103 - 2);
+	expect_equal(e.stop.rest_ns / MS, 15);
 }
 
 static void stalls(void)
