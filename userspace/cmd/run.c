@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "launch.h"
+#include "same_file.h"
 #include "share.h"
 #include "base/fail.h"
 #include "control/registry.h"
@@ -34,7 +35,8 @@ static void take_memory(void *to, const char *option, const char *value)
 
 	options->memory = parse_size(option, value);
 	/* Many other programs take memory in mebibytes. */
-	if (options->memory < MEMORY_MIN && value[strspn(value, "0123456789")] == 0)
+	if (options->memory < MEMORY_MIN && options->memory >= MEMORY_MIN >> 20 &&
+	    options->memory <= MEMORY_MAX >> 20 && value[strspn(value, "0123456789")] == 0)
 		fail(EXIT_CODE_USAGE, "%s: \"%s\" are bytes, and a guest has at least %lluM: did you mean %sM?",
 		     option, value, MEMORY_MIN >> 20, value);
 	if (options->memory < MEMORY_MIN || options->memory > MEMORY_MAX)
@@ -316,6 +318,39 @@ static void check_xen(struct run_options *options)
 		fail(EXIT_CODE_USAGE, "--personality xen: --module is for multiboot images");
 }
 
+/* The length of a port's name, or all of a card's address; 0: it says none. */
+static const char *named(const struct virtio_spec *spec, size_t *length)
+{
+	const char *mac;
+
+	if (spec->kind == VIRTIO_PORT) {
+		*length = strcspn(spec->value, "=");
+		return spec->value;
+	}
+	mac = spec->kind == VIRTIO_NET ? strstr(spec->value, ",mac=") : NULL;
+	*length = mac ? strcspn(mac + 1, ",") : 0;
+	return mac ? mac + 1 : NULL;
+}
+
+/* Two ports of one name, or cards of one address: the guest could not tell them apart. */
+static void check_names(const struct run_options *options)
+{
+	for (unsigned int i = 0; i < options->nr_virtio; i++) {
+		size_t length, other;
+		const char *name = named(&options->virtio[i], &length);
+
+		for (unsigned int j = 0; name && j < i; j++) {
+			const char *before = named(&options->virtio[j], &other);
+
+			if (before && options->virtio[i].kind == options->virtio[j].kind &&
+			    length == other && !strncasecmp(name, before, length))
+				fail(EXIT_CODE_USAGE, "%s: there are two of \"%.*s\"",
+				     options->virtio[i].kind == VIRTIO_PORT ? "--port" : "--net",
+				     (int)length, name);
+		}
+	}
+}
+
 void launch_parse(struct run_options *options, const struct command *command, int argc,
 		  char **argv)
 {
@@ -332,6 +367,8 @@ void launch_parse(struct run_options *options, const struct command *command, in
 	parse_options_by(run_specs, command, argc, argv, options);
 	if (options->xen)
 		check_xen(options);
+	check_names(options);
+	same_file_check(options);
 }
 
 /* The name is for "list" and other commands; a VM of "create" is not run by this. */

@@ -14,6 +14,8 @@ static void check_file(const char *what, const char *path)
 {
 	struct stat st;
 
+	if (!*path)
+		fail(EXIT_CODE_IMAGE, "%s: the name of a file is missing", what);
 	if (stat(path, &st))
 		fail(EXIT_CODE_IMAGE, "%s %s: %s", what, path, strerror(errno));
 	if (S_ISDIR(st.st_mode))
@@ -85,18 +87,38 @@ static void check_vhost_user(const char *spec)
 		fail(error.status, "%s", error.words);
 }
 
+/* A port's place, without its options. */
+static void check_place_of(const char *spec)
+{
+	char *place = strdup(strchr(spec, '=') + 1), *console;
+
+	if (!place)
+		fail(EXIT_CODE_ERROR, "out of memory");
+	console = strstr(place, ",console");
+	if (console && !console[strlen(",console")])
+		*console = 0;
+	there_check_place("--port", place);
+	free(place);
+}
+
 static void check_port(const char *spec)
 {
 	struct error error;
 
 	if (!port_check(spec, &error))
 		fail(error.status, "%s", error.words);
-	there_check_place("--port", strchr(spec, '=') + 1);
+	check_place_of(spec);
 }
 
 void there_check_place(const char *option, const char *where)
 {
-	check_directory(option, strncmp(where, "unix:", 5) ? where : where + 5);
+	struct stat st;
+
+	if (!strncmp(where, "unix:", 5))
+		where += 5;
+	check_directory(option, where);
+	if (!stat(where, &st) && S_ISDIR(st.st_mode))
+		fail(EXIT_CODE_IMAGE, "%s %s: it is a directory", option, where);
 }
 
 /* A VM that is kept reads it at each start. */
@@ -112,7 +134,14 @@ static void check_image(const char *option, const char *path)
 
 void there_check_boot(const struct boot *boot)
 {
+	struct stat st;
+
 	check_image("--kernel", boot->kernel);
+	if (!stat(boot->kernel, &st) && S_ISREG(st.st_mode) && !st.st_size)
+		fail(EXIT_CODE_IMAGE, "--kernel %s: the file is empty", boot->kernel);
+	if (strlen(boot->append) >= BOOT_CMDLINE_MAX)
+		fail(EXIT_CODE_IMAGE, "--append: the command line has more than %u characters",
+		     BOOT_CMDLINE_MAX - 1);
 	if (boot->initrd)
 		check_image("--initrd", boot->initrd);
 	for (unsigned int i = 0; i < boot->nr_modules; i++)

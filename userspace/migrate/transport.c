@@ -37,10 +37,14 @@ static const char *behind(const char *address, const char *kind)
 static bool split_tcp(const char *rest, char *host, const char **port, struct error *error)
 {
 	const char *colon = strrchr(rest, ':');
-	size_t length = colon ? (size_t)(colon - rest) : 0;
+	size_t length;
 	char *end;
 	long number;
 
+	/* As in a URL. */
+	if (!strncmp(rest, "//", 2))
+		rest += 2;
+	length = colon > rest ? (size_t)(colon - rest) : 0;
 	if (!colon || length >= 256)
 		return error_set(error, EXIT_CODE_USAGE, "\"tcp:%s\" is not tcp:HOST:PORT", rest);
 	number = strtol(colon + 1, &end, 10);

@@ -298,12 +298,17 @@ static void make_mac(uint8_t mac[6], const char *spec, unsigned int number)
 	memcpy(mac + 2, &hash, 4);
 }
 
+/* Some systems write dashes. */
 static bool parse_mac(uint8_t mac[6], const char *text, struct error *error)
 {
+	static const uint8_t none[6];
 	int end = 0;
 
-	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
-		   &mac[3], &mac[4], &mac[5], &end) == 6 && !text[end] && !(mac[0] & 1))
+	if ((sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
+		    &mac[3], &mac[4], &mac[5], &end) == 6 ||
+	     sscanf(text, "%2hhx-%2hhx-%2hhx-%2hhx-%2hhx-%2hhx%n", &mac[0], &mac[1], &mac[2],
+		    &mac[3], &mac[4], &mac[5], &end) == 6) &&
+	    !text[end] && !(mac[0] & 1) && memcmp(mac, none, sizeof(none)))
 		return true;
 	return error_set(error, EXIT_CODE_USAGE,
 			 "--net: \"%s\" is not the address of one network card, like 02:00:00:00:00:01",
