@@ -82,7 +82,8 @@ int elf_segment(struct boot *boot, const struct elf *elf, uint32_t index,
 			narrow.p_filesz, narrow.p_memsz, narrow.p_align,
 		};
 	}
-	if ((segment->type == PT_LOAD || segment->type == PT_NOTE) &&
+	/* One of nothing lies anywhere. */
+	if ((segment->type == PT_LOAD || segment->type == PT_NOTE) && segment->file_bytes &&
 	    !image_at(elf->image, segment->offset, segment->file_bytes))
 		return boot_error(boot, "%s: cut short: its segment %u ends behind the end of the file",
 				  elf->image->path, index);
@@ -185,8 +186,9 @@ int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end)
 			return boot_error(boot, "%s: its segments lie over each other: they are more than fits",
 					  path);
 		/* The rest is zero already, as all memory of a new guest. */
-		memcpy(to, image_at(elf->image, segment.offset, segment.file_bytes),
-		       segment.file_bytes);
+		if (segment.file_bytes)
+			memcpy(to, image_at(elf->image, segment.offset, segment.file_bytes),
+			       segment.file_bytes);
 		if (segment.paddr + segment.memory_bytes > *end)
 			*end = segment.paddr + segment.memory_bytes;
 		loaded++;

@@ -29,6 +29,27 @@ static void unfilled_paragraph(void)
 	expect_refused(SMALL, "cut short");
 }
 
+/* A header that says 0 sectors of set-up means 4. */
+static void four_sectors(void)
+{
+	struct setup_header *header = (struct setup_header *)(made.data + 0x1f1);
+	uint8_t kernel[32];
+	uint64_t bytes;
+
+	fresh_boot();
+	make_bzimage(1);
+	memcpy(kernel, made.data + 2 * 512, sizeof(kernel));
+	bytes = made.bytes;
+	memmove(made.data + 5 * 512, made.data + 2 * 512, made.bytes - 2 * 512);
+	memset(made.data + 2 * 512, 0, 3 * 512);
+	header->setup_sects = 0;
+	made.bytes += 3 * 512;
+	require_equal(boot_made(SMALL), 0);
+	expect(!memcmp(made_at(boot_of()->regs.rip & ~0xfffull, sizeof(kernel)), kernel, sizeof(kernel)));
+	made.bytes = bytes;
+	expect_refused(SMALL, "cut short");
+}
+
 /* iPXE (2.07) and MEMDISK (2.03) are nothing without their 16-bit part. */
 static void setup_16bit(void)
 {
@@ -168,6 +189,57 @@ static void many_segments(void)
 		require(!overlaps(boot->sregs.cr3, 6 * 4096, 0x1000 + 0x2000 * i));
 		require(!memcmp(made_at(0x1000 + 0x2000 * i, 4), ELFMAG, SELFMAG));
 	}
+}
+
+/* Linkers leave headers of nothing, which may say anything of where that is. */
+static void empty_segments(void)
+{
+	Elf64_Phdr *segment = (Elf64_Phdr *)(made.data + 64);
+
+	fresh_boot();
+	make_pvh(1);
+	((Elf64_Ehdr *)made.data)->e_phnum = 3;
+	segment[2] = (Elf64_Phdr){ .p_type = PT_LOAD, .p_offset = 1 << 20 };
+	require_equal(boot_made(SMALL), 0);
+	fresh_boot();
+	segment[2].p_paddr = segment[2].p_vaddr = ~0ull;
+	require_equal(boot_made(SMALL), 0);
+	/* In the middle of another one, and at the entry. */
+	fresh_boot();
+	segment[2].p_paddr = segment[2].p_vaddr = 0x100020;
+	require_equal(boot_made(SMALL), 0);
+	expect_equal(boot_of()->regs.rip, 0x100020);
+	fresh_boot();
+	segment[2].p_paddr = 0x200000;
+	segment[2].p_memsz = 4096;
+	require_equal(boot_made(SMALL), 0);
+	/* Of the file it has nothing, but of memory more than there is. */
+	fresh_boot();
+	segment[2].p_memsz = ~0ull - 0x400000;
+	expect_refused(SMALL, "where the guest has no memory for it");
+	segment[2].p_paddr = 0x1000;
+	segment[2].p_memsz = ~0ull - 0xfff;
+	expect_refused(SMALL, "where the guest has no memory for it");
+}
+
+/* The later one of two that lie over each other stays, as when Linux loads a program. */
+static void segments_over_each_other(void)
+{
+	Elf64_Phdr *segment = (Elf64_Phdr *)(made.data + 64);
+
+	fresh_boot();
+	make_pvh(1);
+	((Elf64_Ehdr *)made.data)->e_phnum = 3;
+	memset(made.data + 400, 0x5a, 16);
+	segment[2] = segment[0];
+	segment[2].p_offset = 400;
+	segment[2].p_filesz = segment[2].p_memsz = 16;
+	segment[2].p_paddr += 0x100;
+	require_equal(boot_made(SMALL), 0);
+	expect_equal(*(uint32_t *)made_at(0x1000fc, 4), 0);
+	expect_equal(*(uint32_t *)made_at(0x100100, 4), 0x5a5a5a5a);
+	expect_equal(*(uint32_t *)made_at(0x100110, 4), 0);
+	fresh_boot();
 }
 
 /* A vmlinux without a note. */
@@ -523,12 +595,15 @@ static void multiboot2_bad(void)
 
 static const struct tap_test tests[] = {
 	{ "a bzImage whose last paragraph is not full is loaded", unfilled_paragraph },
+	{ "a bzImage that says no set-up has four sectors", four_sectors },
 	{ "an old bzImage is entered at its 16-bit part", setup_16bit },
 	{ "a multiboot image of 64 bits is entered in 32", multiboot_64 },
 	{ "a program for EFI is named, whatever else it is", efi_with_other_headers },
 	{ "an empty initrd is none", empty_initrd },
 	{ "an image in base memory keeps its place", below_one_mib },
 	{ "so does one in many pieces", many_segments },
+	{ "an ELF header of nothing is nothing", empty_segments },
+	{ "an ELF file's segments may lie over each other", segments_over_each_other },
 	{ "a plain 64-bit ELF kernel starts by Linux's protocol", plain_elf },
 	{ "images compressed by gzip and zstd are unpacked", compressed },
 	{ "images compressed by lz4 are unpacked", compressed_by_lz4 },
