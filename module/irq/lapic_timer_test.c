@@ -439,6 +439,53 @@ static void events_while_writing(struct kunit *test)
 	}
 }
 
+/* Does this write change anything in this mode?  To hold the clock is none. */
+static bool settles(u32 mode, enum write what)
+{
+	switch (what) {
+	case W_COUNT:
+		return mode != LVT_TIMER_DEADLINE;
+	case W_ONE_SHOT:
+		return mode != 0;
+	case W_PERIODIC:
+		return mode != LVT_TIMER_PERIODIC;
+	case W_DEADLINE:
+		return mode != LVT_TIMER_DEADLINE;
+	default:
+		return what != W_HOLD;
+	}
+}
+
+/* The timer is due, and its thread has not seen it: the write itself requests the old interrupt. */
+static void each_write_settles(struct kunit *test)
+{
+	static const u32 modes[] = { 0, LVT_TIMER_PERIODIC, LVT_TIMER_DEADLINE };
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(modes) * NR_WRITES; i++) {
+		u32 mode = modes[i / NR_WRITES];
+		enum write what = i % NR_WRITES;
+
+		if (!settles(mode, what))
+			continue;
+		lapic_out(vcpu, LAPIC_LVT, mode | VECTOR);
+		lapic_out(vcpu, LAPIC_TDCR, 0xb);
+		if (mode == LVT_TIMER_DEADLINE)
+			gondola_lapic_set_msr(vcpu, MSRX_TSC_DEADLINE, gondola_guest_tsc(vcpu) + 4000);
+		else
+			lapic_out(vcpu, LAPIC_TMICT, 200000);
+		irq_test_advance(250000);
+		write_timer(test, vcpu, mode | VECTOR, what);
+		KUNIT_EXPECT_EQ_MSG(test, irq_test_take(vcpu), VECTOR, "mode %x, write %u", mode, what);
+		lapic_out(vcpu, LAPIC_EOI, 0);
+		/* Once: the thread's turn finds it done. */
+		KUNIT_EXPECT_EQ_MSG(test, fired(vcpu), -1, "mode %x, write %u", mode, what);
+		lapic_out(vcpu, LAPIC_LVT, VECTOR);
+		lapic_out(vcpu, LAPIC_TMICT, 0);
+	}
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(one_shot),
 	KUNIT_CASE(divides),
@@ -450,6 +497,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(stands_while_held),
 	KUNIT_CASE(events_while_arming),
 	KUNIT_CASE(events_while_writing),
+	KUNIT_CASE(each_write_settles),
 	{}
 };
 
