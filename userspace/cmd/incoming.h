@@ -53,4 +53,7 @@ bool incoming_make(struct run_options *run, const struct command *command,
 		   struct json_object *theirs, struct json_object *own, bool trusted,
 		   const char *name, struct error *error);
 
+/** incoming_resume() - continue a VM that is suspended here, as "resume" does without other options */
+int incoming_resume(const char *name, bool detach);
+
 #endif

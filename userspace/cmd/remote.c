@@ -43,8 +43,8 @@ void remote_check(const char *command, const struct registry_vm *vm)
 	fail(EXIT_CODE_STATE, "%s", words);
 }
 
-void remote_find(const struct command *command, int argc, char **argv,
-		 struct remote_options *options, struct registry_vm *vm)
+void remote_parse(const struct command *command, int argc, char **argv,
+		  struct remote_options *options, struct registry_vm *vm)
 {
 	parse_options(command, argc, argv, options);
 	if (!options->name)
@@ -53,6 +53,12 @@ void remote_find(const struct command *command, int argc, char **argv,
 	remote_registry();
 	if (registry_find(options->name, vm))
 		fail(EXIT_CODE_STATE, "there is no VM %s (see gondola list)", options->name);
+}
+
+void remote_find(const struct command *command, int argc, char **argv,
+		 struct remote_options *options, struct registry_vm *vm)
+{
+	remote_parse(command, argc, argv, options, vm);
 	remote_check(command->name, vm);
 }
 

@@ -29,6 +29,9 @@ void remote_take_name(void *to, const char *option, const char *value);
 
 /** remote_registry() - call registry_init() */
 void remote_registry(void);
+/** remote_parse() - parse the options, and find a VM, whatever its state */
+void remote_parse(const struct command *command, int argc, char **argv,
+		  struct remote_options *options, struct registry_vm *vm);
 /** remote_find() - parse the options, and find a VM whose state allows @command */
 void remote_find(const struct command *command, int argc, char **argv,
 		 struct remote_options *options, struct registry_vm *vm);

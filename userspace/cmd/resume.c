@@ -164,38 +164,51 @@ static int resume_clones(const struct resume_options *options, const struct run_
 	return EXIT_CODE_OK;
 }
 
-static int run_resume(int argc, char **argv)
+static int go_on(const struct resume_options *options)
 {
 	static struct run_options run;
-	struct resume_options options = { .file = NULL };
 	struct launch launch = { .options = &run, .begin = resume_begin, .argument = &resume };
 	struct error error;
 	bool known;
+
+	remote_registry();
+	check_name(options, &known);
+	launch.detached = options->detach && !options->clones;
+	if (launch.detached)
+		launch_detach(options->remote.name);
+	launch_lock(options->remote.name);
+	if (!options->file)
+		launch_check_state(&command_resume, options->remote.name);
+	resume.remove = !options->file && !options->clones;
+	if (!resume_open(&resume, options->file ? options->file :
+			 registry_path(REGISTRY_SAVED, options->remote.name), &error))
+		fail(error.status, "%s", error.words);
+	launch.incoming = &resume.config;
+	resume.renew = !resume.remove || member_flag(resume.config.json, "copied", false);
+	make_machine(&run, options, known);
+	if (options->clones)
+		return resume_clones(options, &run);
+	launch.config = launch_config_of(&run);
+	return launch_run(&launch);
+}
+
+int incoming_resume(const char *name, bool detach)
+{
+	const struct resume_options options = { .remote.name = name, .detach = detach };
+
+	return go_on(&options);
+}
+
+static int run_resume(int argc, char **argv)
+{
+	struct resume_options options = { .file = NULL };
 
 	parse_options(&command_resume, argc, argv, &options);
 	if (!options.remote.name)
 		fail(EXIT_CODE_USAGE, "resume: which VM? (see gondola help resume)");
 	if (options.clones && options.file)
 		fail(EXIT_CODE_USAGE, "resume: --clones is for a VM that is suspended here, not for a file");
-	remote_registry();
-	check_name(&options, &known);
-	launch.detached = options.detach && !options.clones;
-	if (launch.detached)
-		launch_detach(options.remote.name);
-	launch_lock(options.remote.name);
-	if (!options.file)
-		launch_check_state(&command_resume, options.remote.name);
-	resume.remove = !options.file && !options.clones;
-	if (!resume_open(&resume, options.file ? options.file :
-			 registry_path(REGISTRY_SAVED, options.remote.name), &error))
-		fail(error.status, "%s", error.words);
-	launch.incoming = &resume.config;
-	resume.renew = !resume.remove || member_flag(resume.config.json, "copied", false);
-	make_machine(&run, &options, known);
-	if (options.clones)
-		return resume_clones(&options, &run);
-	launch.config = launch_config_of(&run);
-	return launch_run(&launch);
+	return go_on(&options);
 }
 
 const struct command command_resume = {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "incoming.h"
 #include "launch.h"
 #include "policy/room.h"
 #include "remote.h"
@@ -44,17 +45,6 @@ static const struct option_spec specs[] = {
 	{ .name = NULL }
 };
 
-/* A service does not know how its VM was left. */
-static int go_on(const struct start_options *options)
-{
-	char *argv[4] = { NULL };
-
-	argv[0] = (char *)command_resume.name;
-	argv[1] = (char *)options->remote.name;
-	argv[2] = options->detach ? (char *)"--detach" : NULL;
-	return command_resume.run(options->detach ? 3 : 2, argv);
-}
-
 static int run_start(int argc, char **argv)
 {
 	static struct run_options run;
@@ -62,21 +52,17 @@ static int run_start(int argc, char **argv)
 	struct launch launch = { .options = &run };
 	struct registry_vm vm;
 	struct error error;
+	bool suspended;
 
-	parse_options(&command_start, argc, argv, &options);
-	if (options.resume && options.remote.name) {
-		bool suspended;
-
-		remote_registry();
-		suspended = !registry_find(options.remote.name, &vm) && vm.state == VM_STATE_SUSPENDED;
-		registry_put(&vm);
-		if (suspended)
-			return go_on(&options);
-	}
-	options = (struct start_options){ .remote.name = NULL };
-	remote_find(&command_start, argc, argv, &options.remote, &vm);
+	remote_parse(&command_start, argc, argv, &options.remote, &vm);
+	/* A service does not know how its VM was left. */
+	suspended = options.resume && vm.state == VM_STATE_SUSPENDED;
+	if (!suspended)
+		remote_check(command_start.name, &vm);
 	if (options.dry_run)
 		make_room(&vm, &options);
+	if (suspended)
+		return incoming_resume(vm.name, options.detach);
 	launch.detached = options.detach;
 	if (options.detach)
 		launch_detach(vm.name);
