@@ -9,10 +9,13 @@
 #include "migrate/suspend.h"
 #include "remote.h"
 #include "replica.h"
+#include "there.h"
 
 struct clone_options {
 	struct remote_options remote;
 	const char *new;
+	struct virtio_spec cards[VIRTIO_MAX_DEVICES];
+	unsigned int nr_cards;
 };
 
 static void take_names(void *to, const char *option, const char *value)
@@ -31,8 +34,19 @@ static void take_names(void *to, const char *option, const char *value)
 	options->new = value;
 }
 
+static void take_card(void *to, const char *option, const char *value)
+{
+	struct clone_options *options = to;
+
+	if (options->nr_cards == VIRTIO_MAX_DEVICES)
+		fail(EXIT_CODE_USAGE, "%s: a guest has %d virtio devices at most", option, VIRTIO_MAX_DEVICES);
+	options->cards[options->nr_cards++] = (struct virtio_spec){ VIRTIO_NET, value };
+}
+
 static const struct option_spec specs[] = {
 	{ .name = "NAME", .take = take_names },
+	OPTION_TAKEN("--net", "user|tap=NAME[,mac=ADDRESS]",
+		     "What the new VM's next network card is (default: as NAME has it).", take_card),
 	OPTION("--json", NULL, "Print the result as JSON.", FLAG, struct clone_options, remote.json),
 	{ .name = NULL }
 };
@@ -97,6 +111,25 @@ static void copy_state(struct replica *one, struct resume *resume)
 	json_object_put(config);
 }
 
+/* The cards that are named, in their order: all of them, or those whose address is named. */
+static void take_cards(struct run_options *run, const struct clone_options *options, bool all)
+{
+	unsigned int card = 0;
+
+	for (unsigned int i = 0; i < run->nr_virtio && card < options->nr_cards; i++) {
+		if (run->virtio[i].kind != VIRTIO_NET)
+			continue;
+		if (all || strstr(options->cards[card].value, ",mac="))
+			run->virtio[i].value = options->cards[card].value;
+		card++;
+	}
+	if (card < options->nr_cards)
+		fail(EXIT_CODE_USAGE, "--net %s: %s has %u network cards", options->cards[card].value,
+		     options->remote.name, card);
+	for (card = 0; card < options->nr_cards; card++)
+		there_check_device(&options->cards[card]);
+}
+
 static int run_clone(int argc, char **argv)
 {
 	struct clone_options options = { .new = NULL };
@@ -116,7 +149,9 @@ static int run_clone(int argc, char **argv)
 	one.name = options.new;
 	replica_claim(options.remote.name, &one, 1);
 	suspended = read_template(options.remote.name, &resume, &run);
+	take_cards(&run, &options, true);
 	replica_make(&one, &run);
+	take_cards(&one.run, &options, false);
 	if (suspended)
 		copy_state(&one, &resume);
 	replica_save(&one);
@@ -128,7 +163,7 @@ static int run_clone(int argc, char **argv)
 const struct command command_clone = {
 	.name = "clone",
 	.summary = "copy a VM that is inactive or suspended, with its disks",
-	.usage = "NAME NEW [--json]",
+	.usage = "NAME NEW [--net user|tap=NAME]... [--json]",
 	.about =
 "The new VM has the options of NAME, its name, new addresses for its network cards, and its own "
 "disks, beside those of NAME: NAME.img becomes NEW.img, and any other FILE becomes NEW-FILE; likewise "
@@ -141,9 +176,10 @@ const struct command command_clone = {
 	.options = specs,
 	.notes =
 "What is inside a disk is the same: the guest's host name, machine-id and keys. A card of tap=NAME has "
-"the same tap, which one VM at a time can use.",
+"the same tap, which one VM at a time can use, unless --net names another.",
 	.examples =
-"gondola clone template vm1 && gondola start vm1 --detach",
+"gondola clone template vm1 && gondola start vm1 --detach\n"
+"gondola clone template vm2 --net tap=vm2",
 	.status =
 "0 done, 2 wrong usage, 6 a disk is missing, 14 error, 20 NAME is neither inactive nor suspended, a disk is in use or shared, or NEW or a "
 "disk of it exists",

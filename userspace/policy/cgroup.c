@@ -11,9 +11,12 @@
 
 #include "cgroup.h"
 #include "cgroup_find.h"
+#include "scope.h"
 
+#define SCOPE		".scope"
 #define PERIOD_US	100000u		/* of a cap */
 #define CPUS_MAX	8192u
+#define SETTINGS	3u		/* but for the processors */
 #define CPUS_TEXT	4096		/* of a list of them */
 #define STEP_MS		10		/* between looks at a group */
 #define PATIENCE_MS	2000		/* for the group of a VM that has ended */
@@ -175,39 +178,45 @@ static bool apply_cpus(const char *directory, const char *cpus, struct error *er
 			 cpus, there);
 }
 
-/* One after the other; if one is refused, those before it are as they were. */
-static bool apply_all(const char *directory, const struct cgroup_limits *limits,
-		      struct error *error)
-{
-	struct {
-		const char *file;
-		bool wanted;
-		char value[48], before[64];
-	} all[] = {
-		{ .file = "cpu.weight", .wanted = limits->weight },
-		{ .file = "cpu.max", .wanted = limits->cap, .value = "max" },
-		{ .file = "memory.max", .wanted = limits->memory, .value = "max" },
-	};
-	const unsigned int count = sizeof(all) / sizeof(all[0]);
-	char cpus[CPUS_TEXT];
-	unsigned int done;
+struct setting {
+	const char *file;
+	bool wanted;
+	char value[48], before[64];
+};
 
+/* Memory is given by pages. */
+static void make_settings(struct setting all[SETTINGS], const struct cgroup_limits *limits)
+{
+	all[0] = (struct setting){ .file = "cpu.weight", .wanted = limits->weight };
+	all[1] = (struct setting){ .file = "cpu.max", .wanted = limits->cap, .value = "max" };
+	all[2] = (struct setting){ .file = "memory.max", .wanted = limits->memory, .value = "max" };
 	snprintf(all[0].value, sizeof(all[0].value), "%u", limits->weight);
 	if (limits->cap != CGROUP_NO_CAP)
 		snprintf(all[1].value, sizeof(all[1].value), "%llu %u",
 			 (unsigned long long)limits->cap * (PERIOD_US / 100), PERIOD_US);
 	if (limits->memory != CGROUP_NO_LIMIT)
 		snprintf(all[2].value, sizeof(all[2].value), "%llu",
-			 (unsigned long long)limits->memory);
+			 (unsigned long long)(limits->memory & -(uint64_t)sysconf(_SC_PAGESIZE)));
+}
+
+/* One after the other; if one is refused, those before it are as they were. */
+static bool apply_all(const char *directory, const struct cgroup_limits *limits,
+		      struct error *error)
+{
+	struct setting all[SETTINGS];
+	char cpus[CPUS_TEXT];
+	unsigned int done;
+
+	make_settings(all, limits);
 	get(directory, "cpuset.cpus", cpus, sizeof(cpus));
 	if (limits->cpus && !apply_cpus(directory, limits->cpus, error))
 		return false;
-	for (done = 0; done < count; done++) {
+	for (done = 0; done < SETTINGS; done++) {
 		get(directory, all[done].file, all[done].before, sizeof(all[done].before));
 		if (all[done].wanted && !apply(directory, all[done].file, all[done].value, error))
 			break;
 	}
-	if (done == count)
+	if (done == SETTINGS)
 		return true;
 	while (done--)
 		if (all[done].wanted)
@@ -337,6 +346,78 @@ static void leave(void)
 		put(above, "cgroup.procs", parent);
 }
 
+/* ---- scopes of systemd ----------------------------------------------------------------------- */
+
+/* The group has what was asked for.  Without error, what it has not yet may come. */
+static bool has_all(const char *directory, const struct cgroup_limits *limits, struct error *error)
+{
+	struct setting all[SETTINGS];
+	char text[CPUS_TEXT];
+
+	make_settings(all, limits);
+	for (unsigned int i = 0; i < SETTINGS; i++) {
+		size_t length = strlen(all[i].value);
+
+		get(directory, all[i].file, text, sizeof(text));
+		if (all[i].wanted && (strncmp(text, all[i].value, length) || (text[length] && text[length] != ' ')))
+			return error && error_set(error, EXIT_CODE_ERROR, "systemd gave %s/%s \"%s\", not \"%s\"",
+						  directory, all[i].file, text, all[i].value);
+	}
+	if (!limits->cpus || !*limits->cpus || runs_on(directory, limits->cpus, text, sizeof(text)))
+		return true;
+	return error && error_set(error, EXIT_CODE_USAGE, "--cpus-pinned: of the processors %s there are %s here",
+				  limits->cpus, text[0] ? text : "none");
+}
+
+static bool set_scope(const char *directory, const struct cgroup_limits *limits, struct error *error)
+{
+	if (!scope_set(strrchr(directory, '/') + 1, limits, error))
+		return false;
+	for (int ms = 0; ms < PATIENCE_MS && !has_all(directory, limits, NULL); ms += STEP_MS)
+		usleep(STEP_MS * 1000);
+	return has_all(directory, limits, error);
+}
+
+/* systemd removes it.  A process that waits for this one stays where it is. */
+static bool enter_scope(const char *name, const struct cgroup_limits *limits, struct error *error)
+{
+	char directory[PATH_MAX / 2], unit[128];
+
+	if (snprintf(unit, sizeof(unit), "gondola-%s" SCOPE, name) >= (int)sizeof(unit))
+		return error_set(error, EXIT_CODE_USAGE, "\"%s\" is too long for the name of a scope", name);
+	if (!scope_make(unit, error))
+		return false;
+	for (int ms = 0; ms < PATIENCE_MS; ms += STEP_MS) {
+		const char *last;
+
+		if (!find_group(getpid(), directory, sizeof(directory), error))
+			return false;
+		last = strrchr(directory, '/');
+		if (last && !strcmp(last + 1, unit))
+			return set_scope(directory, limits, error);
+		usleep(STEP_MS * 1000);
+	}
+	return error_set(error, EXIT_CODE_ERROR, "systemd did not move this process to %s", unit);
+}
+
+/* What is refused leaves the rest as it was. */
+static bool change_scope(const char *directory, const struct cgroup_limits *limits, const struct cgroup_limits *before,
+			 struct error *error)
+{
+	const struct cgroup_limits back = {
+		.weight = limits->weight ? before->weight : 0, .cap = limits->cap ? before->cap : 0,
+		.memory = limits->memory ? before->memory : 0, .cpus = limits->cpus ? before->cpus : NULL,
+	};
+	struct error second;
+
+	if (set_scope(directory, limits, error))
+		return true;
+	scope_set(strrchr(directory, '/') + 1, &back, &second);
+	return false;
+}
+
+/* ---- of a VM --------------------------------------------------------------------------------- */
+
 bool cgroup_enter(const char *name, const struct cgroup_limits *limits, pid_t also,
 		  struct error *error)
 {
@@ -349,6 +430,8 @@ bool cgroup_enter(const char *name, const struct cgroup_limits *limits, pid_t al
 		return error_set(error, EXIT_CODE_USAGE, "\"%s\" cannot name a control group", name);
 	if (!find_group(getpid(), above, sizeof(above), error))
 		return false;
+	if (scope_is_needed(above))
+		return enter_scope(name, limits, error);
 	snprintf(own, sizeof(own), "%s/gondola-%s", above, name);
 	ret = join(&remains);
 	snprintf(text, sizeof(text), "%d", (int)also);
@@ -405,17 +488,19 @@ void cgroup_forget(const char *name)
 	rmdir(left);
 }
 
-/* The group of VM @name alone. */
-static bool find_own(const char *name, pid_t pid, char *directory, size_t room, struct error *error)
+/* The group of VM @name alone, which may be a @scope of systemd's. */
+static bool find_own(const char *name, pid_t pid, char *directory, size_t room, bool *scope, struct error *error)
 {
 	char wanted[64];
-	const char *slash;
+	const char *slash, *rest;
 
 	if (!find_group(pid, directory, room, error))
 		return false;
 	snprintf(wanted, sizeof(wanted), "gondola-%s", name);
 	slash = strrchr(directory, '/');
-	return (slash && !strcmp(slash + 1, wanted)) ||
+	rest = slash && !strncmp(slash + 1, wanted, strlen(wanted)) ? slash + 1 + strlen(wanted) : "?";
+	*scope = !strcmp(rest, SCOPE);
+	return !*rest || *scope ||
 	       error_set(error, EXIT_CODE_STATE,
 			 "%s has no control group of its own: it was started without --cpu-weight, --cpu-cap, --cpus-pinned and --memory-limit",
 			 name);
@@ -424,10 +509,14 @@ static bool find_own(const char *name, pid_t pid, char *directory, size_t room, 
 bool cgroup_set(const char *name, pid_t pid, const struct cgroup_limits *limits,
 		struct error *error)
 {
-	char directory[PATH_MAX / 2], *slash;
+	char directory[PATH_MAX / 2], cpus[CPUS_TEXT], *slash;
+	struct cgroup_limits before;
+	bool scope;
 
-	if (!find_own(name, pid, directory, sizeof(directory), error))
+	if (!find_own(name, pid, directory, sizeof(directory), &scope, error))
 		return false;
+	if (scope && cgroup_get(name, pid, &before, cpus, sizeof(cpus)))
+		return change_scope(directory, limits, &before, error);
 	slash = strrchr(directory, '/');
 	*slash = 0;
 	if (!hand_on(directory, limits, error))
@@ -441,9 +530,10 @@ bool cgroup_get(const char *name, pid_t pid, struct cgroup_limits *limits, char 
 	unsigned long long quota, period, memory;
 	char directory[PATH_MAX / 2], text[64];
 	struct error error;
+	bool scope;
 
 	*limits = (struct cgroup_limits){ 0 };
-	if (!find_own(name, pid, directory, sizeof(directory), &error))
+	if (!find_own(name, pid, directory, sizeof(directory), &scope, &error))
 		return false;
 	get(directory, "cpu.weight", text, sizeof(text));
 	limits->weight = (unsigned int)strtoul(text, NULL, 10);
