@@ -9,6 +9,7 @@
 #include "migrate/suspend.h"
 #include "remote.h"
 #include "replica.h"
+#include "share.h"
 #include "there.h"
 
 struct clone_options {
@@ -16,6 +17,7 @@ struct clone_options {
 	const char *new;
 	struct virtio_spec cards[VIRTIO_MAX_DEVICES];
 	unsigned int nr_cards;
+	struct cgroup_limits limits;
 };
 
 static void take_names(void *to, const char *option, const char *value)
@@ -43,10 +45,16 @@ static void take_card(void *to, const char *option, const char *value)
 	options->cards[options->nr_cards++] = (struct virtio_spec){ VIRTIO_NET, value };
 }
 
+static void take_share(void *to, const char *option, const char *value)
+{
+	share_take(&((struct clone_options *)to)->limits, option, value);
+}
+
 static const struct option_spec specs[] = {
 	{ .name = "NAME", .take = take_names },
 	OPTION_TAKEN("--net", "user|tap=NAME[,mac=ADDRESS]",
 		     "What the new VM's next network card is (default: as NAME has it).", take_card),
+	SHARE_OPTIONS(take_share),
 	OPTION("--json", NULL, "Print the result as JSON.", FLAG, struct clone_options, remote.json),
 	{ .name = NULL }
 };
@@ -130,6 +138,23 @@ static void take_cards(struct run_options *run, const struct clone_options *opti
 		there_check_device(&options->cards[card]);
 }
 
+/* What is named is the new VM's own; the rest is as NAME has it. */
+static void take_limits(struct run_options *run, const struct cgroup_limits *limits)
+{
+	struct error error;
+
+	if (limits->weight)
+		run->limits.weight = limits->weight;
+	if (limits->cap)
+		run->limits.cap = limits->cap;
+	if (limits->memory)
+		run->limits.memory = limits->memory;
+	if (limits->cpus)
+		run->limits.cpus = limits->cpus;
+	if (!cgroup_check(&run->limits, run->memory, &error))
+		fail(error.status, "%s", error.words);
+}
+
 static int run_clone(int argc, char **argv)
 {
 	struct clone_options options = { .new = NULL };
@@ -150,6 +175,7 @@ static int run_clone(int argc, char **argv)
 	replica_claim(options.remote.name, &one, 1);
 	suspended = read_template(options.remote.name, &resume, &run);
 	take_cards(&run, &options, true);
+	take_limits(&run, &options.limits);
 	replica_make(&one, &run);
 	take_cards(&one.run, &options, false);
 	if (suspended)
@@ -163,9 +189,9 @@ static int run_clone(int argc, char **argv)
 const struct command command_clone = {
 	.name = "clone",
 	.summary = "copy a VM that is inactive or suspended, with its disks",
-	.usage = "NAME NEW [--net user|tap=NAME]... [--json]",
+	.usage = "NAME NEW [--net user|tap=NAME]... [--cpu-weight N ...] [--json]",
 	.about =
-"The new VM has the options of NAME, its name, new addresses for its network cards, and its own "
+"The new VM has the options of NAME but those that are named here, its name, new addresses for its network cards, and its own "
 "disks, beside those of NAME: NAME.img becomes NEW.img, and any other FILE becomes NEW-FILE; likewise "
 "sockets, and files for output. Where the file system can (btrfs, XFS), both share the blocks that "
 "neither has written; else the disks are copied, and the command says so. Holes are not filled. "

@@ -21,10 +21,10 @@ import tsc
 
 SUITE = "bookworm"
 INCLUDED = ("systemd-sysv,udev,dbus,login,passwd,kmod,iproute2,procps,busybox-static,openssh-server,"
-            "corosync,pacemaker,pacemaker-cli-utils,resource-agents,libxml2-utils,"
+            "corosync,pacemaker,pacemaker-cli-utils,resource-agents,libxml2-utils,crmsh,prometheus-node-exporter,"
             "libjson-c5,libslirp0,libseccomp2,libzstd1,zlib1g")
 # Before systemd has its turn: what the disk, networks and lines need.
-MODULES = "virtio_pci,virtio_blk,virtio_net,ext4,af_packet,tun,softdog"
+MODULES = "virtio_pci,virtio_blk,virtio_net,ext4,af_packet,tun,bridge,softdog"
 INIT = """#!/bin/busybox sh
 export PATH=/bin
 mount -t proc proc /proc
@@ -67,7 +67,7 @@ root=$1
 cp "$2/unit" "$root/etc/systemd/system/test-shell.service"
 install -m 755 "$2/shell" "$root/usr/local/sbin/test-shell"
 chroot "$root" systemctl --quiet enable test-shell
-chroot "$root" systemctl --quiet disable corosync pacemaker ssh
+chroot "$root" systemctl --quiet disable corosync pacemaker ssh prometheus-node-exporter
 chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer getty.target
 printf '/dev/vda / ext4 errors=remount-ro 0 1\\n' > "$root/etc/fstab"
 mkdir -p "$root/var/log/journal"
