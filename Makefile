@@ -230,6 +230,7 @@ service: all deb packages-machine packages-suites
 # Two such hosts: a quarter of an hour and more.
 cluster: all deb packages-machine packages-suites
 	@BUILD=$(BUILD) $(testing)/service/cluster
+	@BUILD=$(BUILD) $(testing)/service/tour
 
 # Fetches a dozen kernels at first.
 kernels: all workload packages-machine packages-suites
