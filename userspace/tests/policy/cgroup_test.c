@@ -418,3 +418,75 @@ void cgroup_names(void)
 	expect(access(path, F_OK));
 	clear();
 }
+
+/* What systemd's program is asked goes to "asked"; then @script is done in the scope's directory. */
+static void build_scope(const char *script)
+{
+	char text[PATH_MAX];
+
+	build();
+	snprintf(text, sizeof(text), "%s/gondola-vm.scope", place);
+	require(!mkdir(text, 0700));
+	put_file("gondola-vm.scope/cpu.weight", "100\n");
+	put_file("gondola-vm.scope/cpu.max", "max 100000\n");
+	snprintf(text, sizeof(text), "#!/bin/sh\ncd %s/gondola-vm.scope || exit\necho \"$@\" >> ../asked\n%s\n", place, script);
+	put_file("systemctl", text);
+	snprintf(text, sizeof(text), "%s/systemctl", place);
+	require(!chmod(text, 0700));
+	group = "0::/gondola-vm.scope\n";
+}
+
+static void clear_scope(void)
+{
+	static const char *const more[] = { "gondola-vm.scope/cpu.weight", "gondola-vm.scope/cpu.max", "systemctl", "asked" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", place, more[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/gondola-vm.scope", place);
+	rmdir(path);
+	clear();
+}
+
+#define WHOSE	(geteuid() ? "--user" : "--system")
+
+void cgroup_scopes(void)
+{
+	const struct cgroup_limits limits = { .weight = 400, .cap = 25 };
+	char *path = strdup(getenv("PATH")), asked[256], longer[PATH_MAX];
+	struct error error;
+
+	/* What systemd is about to do is waited for. */
+	build_scope("(sleep 0.2; echo 400 > cpu.weight; echo 25000 100000 > cpu.max) > /dev/null 2>&1 &");
+	snprintf(longer, sizeof(longer), "%s:%s", place, path);
+	setenv("PATH", longer, 1);
+	expect(cgroup_set("vm", 1, &limits, &error));
+	snprintf(asked, sizeof(asked), "%s --quiet --runtime set-property -- gondola-vm.scope CPUWeight=400 CPUQuota=25%%\n",
+		 WHOSE);
+	expect(has("asked", asked));
+	expect(!cgroup_set("v", 1, &limits, &error));
+	clear_scope();
+
+	/* It gives less than was asked: the rest is given back. */
+	build_scope("echo 400 > cpu.weight");
+	snprintf(longer, sizeof(longer), "%s:%s", place, path);
+	setenv("PATH", longer, 1);
+	expect(!cgroup_set("vm", 1, &limits, &error));
+	expect(strstr(error.words, "cpu.max \"max 100000\", not \"25000 100000\""));
+	expect(strstr(read_file("asked"), "CPUWeight=100 CPUQuota=\n"));
+	clear_scope();
+
+	/* One line of what it says, however long that is. */
+	build_scope("head -c 100000 /dev/zero | tr '\\0' x >&2; echo; exit 1");
+	snprintf(longer, sizeof(longer), "%s:%s", place, path);
+	setenv("PATH", longer, 1);
+	expect(!cgroup_set("vm", 1, &limits, &error));
+	expect(!strncmp(error.words, "systemd does not give this share: xxx", 37) && !strchr(error.words, '\n'));
+	setenv("PATH", "/nowhere", 1);
+	expect(!cgroup_set("vm", 1, &limits, &error) && strstr(error.words, "systemctl cannot be run"));
+	clear_scope();
+	setenv("PATH", path, 1);
+	free(path);
+}

@@ -13,5 +13,6 @@ void cgroup_refusals(void);
 void cgroup_odd_processors(void);
 void cgroup_in_the_way(void);
 void cgroup_names(void);
+void cgroup_scopes(void);
 
 #endif

@@ -207,6 +207,7 @@ static const struct tap_test tests[] = {
 	{ "processors that are not there change nothing", cgroup_odd_processors },
 	{ "a group that is in the way is named, with the reason", cgroup_in_the_way },
 	{ "a name does not lead out of the group", cgroup_names },
+	{ "scopes of systemd: asked, waited for, and given back", cgroup_scopes },
 };
 
 TAP_MAIN(tests)
