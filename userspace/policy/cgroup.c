@@ -358,8 +358,10 @@ static bool has_all(const char *directory, const struct cgroup_limits *limits, s
 	for (unsigned int i = 0; i < SETTINGS; i++) {
 		size_t length = strlen(all[i].value);
 
+		if (!all[i].wanted)
+			continue;
 		get(directory, all[i].file, text, sizeof(text));
-		if (all[i].wanted && (strncmp(text, all[i].value, length) || (text[length] && text[length] != ' ')))
+		if (strncmp(text, all[i].value, length) || (text[length] && text[length] != ' '))
 			return error && error_set(error, EXIT_CODE_ERROR, "systemd gave %s/%s \"%s\", not \"%s\"",
 						  directory, all[i].file, text, all[i].value);
 	}
@@ -369,7 +371,8 @@ static bool has_all(const char *directory, const struct cgroup_limits *limits, s
 				  limits->cpus, text[0] ? text : "none");
 }
 
-static bool set_scope(const char *directory, const struct cgroup_limits *limits, struct error *error)
+static bool set_scope(const char *directory, const struct cgroup_limits *limits,
+		      struct error *error)
 {
 	if (!scope_set(strrchr(directory, '/') + 1, limits, error))
 		return false;
@@ -401,8 +404,8 @@ static bool enter_scope(const char *name, const struct cgroup_limits *limits, st
 }
 
 /* What is refused leaves the rest as it was. */
-static bool change_scope(const char *directory, const struct cgroup_limits *limits, const struct cgroup_limits *before,
-			 struct error *error)
+static bool change_scope(const char *directory, const struct cgroup_limits *limits,
+			 const struct cgroup_limits *before, struct error *error)
 {
 	const struct cgroup_limits back = {
 		.weight = limits->weight ? before->weight : 0, .cap = limits->cap ? before->cap : 0,
@@ -489,7 +492,8 @@ void cgroup_forget(const char *name)
 }
 
 /* The group of VM @name alone, which may be a @scope of systemd's. */
-static bool find_own(const char *name, pid_t pid, char *directory, size_t room, bool *scope, struct error *error)
+static bool find_own(const char *name, pid_t pid, char *directory, size_t room, bool *scope,
+		     struct error *error)
 {
 	char wanted[64];
 	const char *slash, *rest;

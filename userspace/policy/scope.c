@@ -114,8 +114,11 @@ bool scope_make(const char *unit, struct error *error)
 
 bool scope_set(const char *unit, const struct cgroup_limits *limits, struct error *error)
 {
-	char weight[32], cap[32] = "CPUQuota=", memory[48] = "MemoryMax=infinity", cpus[4200], said[SAID_MAX];
-	const char *argv[12] = { "systemctl", whose(), "--quiet", "--runtime", "set-property", "--", unit };
+	char weight[32], cap[32] = "CPUQuota=", memory[48] = "MemoryMax=infinity", cpus[4200];
+	char said[SAID_MAX];
+	const char *argv[12] = {
+		"systemctl", whose(), "--quiet", "--runtime", "set-property", "--", unit
+	};
 	unsigned int count = 7;
 
 	if (limits->weight) {
