@@ -162,7 +162,7 @@ static_assert(offsetofend(struct ring3_context, regs) == CTX_REGS_END);
 static_assert(CTX_REGS_END % 16 == 0);
 static_assert(sizeof(struct ring3_context) <= 0x1000);
 static_assert(RING3_AREAS * RING3_STRIDE == 0x400000 && AREA_END <= RING3_STRIDE);
-static_assert(AREA_GDT >= AREA_STACKS_END && RING3_STRIDE - AREA_GDT >= 0x10000);
+static_assert(AREA_STACKS_END <= AREA_GDT && RING3_STRIDE - AREA_GDT >= 0x10000);
 
 #endif
 #endif
