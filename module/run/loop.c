@@ -336,7 +336,7 @@ int gondola_vcpu_run(struct gondola_vcpu *vcpu)
 
 	if (next)
 		return next;
-	/* Whatever its state. */
+	/* A saved state may say otherwise. */
 	if (waits_for_start(vcpu))
 		vcpu->halted = true;
 	gondola_tsc_after_sleep(vcpu);

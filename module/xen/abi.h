@@ -47,7 +47,6 @@ enum xen_call {
 #define XEN_EPERM	1
 #define XEN_ENOENT	2
 #define XEN_ESRCH	3
-#define XEN_ENOMEM	12
 #define XEN_EFAULT	14
 #define XEN_EEXIST	17
 #define XEN_EINVAL	22
@@ -178,7 +177,7 @@ enum xen_vcpu_op {
 	XEN_VCPU_SET_ONE_SHOT, XEN_VCPU_STOP_ONE_SHOT, XEN_VCPU_INFO_PLACE,
 };
 
-/* What a vCPU starts with; parts that mean nothing here are skipped. */
+/* The registers of a start; parts that mean nothing here are skipped. */
 struct xen_vcpu_context {
 	u8 fpu[512];
 	u64 flags;

@@ -55,7 +55,7 @@ struct xen_handler {
  * struct gondola_xen_vcpu - a vCPU of such a VM
  * @up: it may run; the first one is so from the beginning
  * @initialised: it was told what it starts with
- * @context: that, until it has started; NULL: it has, or is the first
+ * @context: that, if @context_due: it has not started yet
  * @in_kernel: the guest's kernel runs
  * @user_changed: the user's root is new: its tables are to be synced
  * @traps: by vector, with the privilege that INT needs
@@ -79,7 +79,8 @@ struct xen_handler {
 struct gondola_xen_vcpu {
 	bool up;
 	bool initialised;
-	const struct xen_vcpu_context *context;
+	bool context_due;
+	struct xen_vcpu_context context;
 	bool in_kernel;
 	bool user_changed;
 	struct xen_handler traps[256];

@@ -3,7 +3,6 @@
  * Further vCPUs: one that is up says with which registers another one starts.  That one's own thread
  * takes them when it is told to go.
  */
-#include <linux/slab.h>
 #include "internal.h"
 #include "x86/control.h"
 
@@ -28,30 +27,33 @@ static bool context_is_good(struct gondola_vm *vm, const struct xen_vcpu_context
 	       xen_canonical(context->user_gs_base);
 }
 
-/* The target is down: nothing but this file touches what it starts with. */
-static s64 initialise(struct gondola_vcpu *vcpu, struct gondola_vcpu *target, u64 from)
+/* There is room for it, since a guest does not expect that this fails. */
+static s64 take_context(struct gondola_vcpu *vcpu, struct gondola_vcpu *target, u64 from)
 {
-	struct xen_vcpu_context *context;
+	struct xen_vcpu_context *context = &target->xen->context;
 	s64 r;
 
-	context = kvmalloc(sizeof(*context), GFP_KERNEL_ACCOUNT);
-	if (!context)
-		return -XEN_ENOMEM;
+	if (target->xen->initialised)
+		return -XEN_EEXIST;
 	r = xen_copy_in(vcpu, context, from, sizeof(*context));
 	if (!r && !context_is_good(vcpu->vm, context))
 		r = -XEN_EINVAL;
 	if (!r)
 		r = xen_map_gdt(vcpu, target, context->gdt_frames, context->gdt_entries);
+	if (r)
+		return r;
+	target->xen->context_due = true;
+	target->xen->initialised = true;
+	return 0;
+}
+
+static s64 initialise(struct gondola_vcpu *vcpu, struct gondola_vcpu *target, u64 from)
+{
+	s64 r;
+
 	mutex_lock(&vcpu->vm->xen->lock);
-	if (!r && (target->xen->initialised || target->xen->up))
-		r = -XEN_EEXIST;
-	if (!r) {
-		target->xen->context = context;
-		target->xen->initialised = true;
-		context = NULL;
-	}
+	r = take_context(vcpu, target, from);
 	mutex_unlock(&vcpu->vm->xen->lock);
-	kvfree(context);
 	return r;
 }
 
@@ -128,7 +130,7 @@ static void set_registers(struct gondola_vcpu *vcpu, const struct xen_vcpu_conte
 int xen_start_vcpu(struct gondola_vcpu *vcpu)
 {
 	struct gondola_xen_vcpu *xen = vcpu->xen;
-	const struct xen_vcpu_context *context = xen->context;
+	const struct xen_vcpu_context *context = &xen->context;
 	int err = xen_set_mask(vcpu, true);
 
 	if (!err)
@@ -146,8 +148,7 @@ int xen_start_vcpu(struct gondola_vcpu *vcpu)
 	xen->user_cr3 = 0;
 	vcpu->cr3 = context->cr[3] & PT_ADDR;
 	gondola_mmu_cr3_written(vcpu, true);
-	xen->context = NULL;
-	kvfree(context);
+	xen->context_due = false;
 	return 0;
 }
 
@@ -168,7 +169,7 @@ s64 xen_vcpu_op(struct gondola_vcpu *vcpu, const u64 *arg)
 	case XEN_VCPU_STOP_PERIODIC:
 		return 0;
 	}
-	/* What is one's own can be set by others until one is up. */
+	/* Until a vCPU is up, others set up what is its own. */
 	if (target != vcpu && !gondola_xen_waiting(target))
 		return -XEN_EINVAL;
 	switch (arg[0]) {

@@ -77,7 +77,6 @@ void gondola_xen_vcpu_destroy(struct gondola_vcpu *vcpu)
 	if (!vcpu->xen)
 		return;
 	xen_time_destroy(vcpu);
-	kvfree(vcpu->xen->context);
 	kvfree(vcpu->xen);
 	vcpu->xen = NULL;
 }
@@ -139,8 +138,8 @@ int gondola_xen_prepare(struct gondola_vcpu *vcpu)
 {
 	int next;
 
-	if (unlikely(!vcpu->vm->xen->started || vcpu->xen->context)) {
-		next = vcpu->xen->context ? xen_start_vcpu(vcpu) : start(vcpu);
+	if (unlikely(!vcpu->vm->xen->started || vcpu->xen->context_due)) {
+		next = vcpu->xen->context_due ? xen_start_vcpu(vcpu) : start(vcpu);
 		if (next)
 			return next;
 	}
