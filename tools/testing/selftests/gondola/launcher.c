@@ -131,9 +131,10 @@ static void devices(void)
 	EXPECT_RUN(2, "it is a qcow2 image", "run", "--kernel", "guests/hello", "--disk", disk);
 	memset(sectors, 0, 4);
 	make_file("data", sectors, sizeof(sectors));
-	EXPECT_RUN(2, "in use", "run", "--kernel", "guests/hello", "--disk", disk, "--disk", disk);
-	EXPECT_RUN(2, "in use", "run", "--kernel", "guests/hello", "--disk", readonly, "--disk",
-		   disk);
+	EXPECT_RUN(2, "has the same file", "run", "--kernel", "guests/hello", "--disk", disk,
+		   "--disk", disk);
+	EXPECT_RUN(2, "has the same file", "run", "--kernel", "guests/hello", "--disk", readonly,
+		   "--disk", disk);
 	EXPECT_RUN(0, "last 7 bytes", "run", "--kernel", "guests/hello", "--disk", readonly,
 		   "--disk", readonly, "--rng");
 	EXPECT_RUN(2, "neither user nor tap", "run", "--kernel", "guests/hello", "--net", "none");
