@@ -31,6 +31,17 @@
 #define CONSOLE_PORT	1u
 #define SCHED_OP	29u
 #define BLOCK		1u
+#define VCPU_OP		24u
+#define INITIALISE	0u
+#define UP		1u
+#define IS_UP		3u
+#define CONTEXT		(RANDOM + PAGE)		/* words of struct vcpu_guest_context: */
+#define CONTEXT_FLAGS	64u
+#define CONTEXT_RIP	81u
+#define CONTEXT_RSP	84u
+#define CONTEXT_GDT	604u			/* its frames, and behind them how many descriptors */
+#define CONTEXT_CR3	626u
+#define IN_KERNEL	4u
 #define LIMIT_US	50000
 #define LIMIT_LONG_US	900000
 
@@ -141,10 +152,20 @@ static uint32_t engine_for(int sys)
 	return preflight.reason == GONDOLA_PF_OK ? GONDOLA_ENGINE_RING3 : GONDOLA_ENGINE_INTERP;
 }
 
-static void create_bare(struct machine *machine)
+static void create_vcpu(struct machine *machine, unsigned int id)
 {
 	struct gondola_cpuid_entry cpuid[GONDOLA_MAX_CPUID];
 	uint32_t count = GONDOLA_MAX_CPUID;
+
+	machine->vcpu = __gondola_create_vcpu(machine->vm, id);
+	require(machine->vcpu >= 0);
+	require_equal(__gondola_map_run(machine->vcpu, &machine->run), 0);
+	require_equal(__gondola_engine_cpuid(machine->sys, machine->engine, cpuid, &count), 0);
+	require_equal(__gondola_set_cpuid(machine->vcpu, cpuid, count), 0);
+}
+
+static void create_bare(struct machine *machine)
+{
 	struct gondola_rec_regs unused;
 
 	memset(machine, 0, sizeof(*machine));
@@ -155,11 +176,7 @@ static void create_bare(struct machine *machine)
 	machine->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	require(machine->memory != MAP_FAILED);
 	require_equal(__gondola_set_memory(machine->vm, 0, 0, 0, MEMORY_BYTES, machine->memory), 0);
-	machine->vcpu = __gondola_create_vcpu(machine->vm, 0);
-	require(machine->vcpu >= 0);
-	require_equal(__gondola_map_run(machine->vcpu, &machine->run), 0);
-	require_equal(__gondola_engine_cpuid(machine->sys, machine->engine, cpuid, &count), 0);
-	require_equal(__gondola_set_cpuid(machine->vcpu, cpuid, count), 0);
+	create_vcpu(machine, 0);
 	require_equal(__gondola_get_registers(machine->vcpu, &unused, &machine->sregs), 0);
 	begin(machine);
 }
@@ -436,6 +453,48 @@ static void sleeps(void)
 	machine_destroy(&machine);
 }
 
+/* The second vCPU starts with what the first one says, once, and only if that can be. */
+static void starts_another(void)
+{
+	struct machine machine, second;
+	uint64_t *context;
+
+	create(&machine);
+	second = machine;
+	create_vcpu(&second, 1);
+	context = at(&machine, CONTEXT);
+	memset(context, 0, 2 * PAGE);
+	expect_equal(call3(&machine, VCPU_OP, IS_UP, 1, 0), 0);
+	expect_equal(call3(&machine, VCPU_OP, IS_UP, 2, 0), -2);
+	expect_equal(call3(&machine, VCPU_OP, UP, 1, 0), -22);
+	context[CONTEXT_FLAGS] = IN_KERNEL;
+	context[CONTEXT_RIP] = CODE + HANDLER;
+	context[CONTEXT_RSP] = STACK + 0x800;
+	/* No root; not canonical; too large a GDT, and one of the monitor's pages. */
+	expect_equal(call3(&machine, VCPU_OP, INITIALISE, 1, CONTEXT), -22);
+	context[CONTEXT_CR3] = TABLES;
+	context[CONTEXT_RIP] = 1ull << 63;
+	expect_equal(call3(&machine, VCPU_OP, INITIALISE, 1, CONTEXT), -22);
+	context[CONTEXT_RIP] = CODE + HANDLER;
+	context[CONTEXT_GDT + 16] = 14 * 512 + 1;
+	expect_equal(call3(&machine, VCPU_OP, INITIALISE, 1, CONTEXT), -22);
+	context[CONTEXT_GDT] = THIRD;
+	context[CONTEXT_GDT + 16] = 1;
+	expect_equal(call3(&machine, VCPU_OP, INITIALISE, 1, CONTEXT), -22);
+	context[CONTEXT_GDT + 16] = 0;
+	expect_equal(call3(&machine, VCPU_OP, INITIALISE, 0, CONTEXT), -17);
+	expect_equal(call3(&machine, VCPU_OP, INITIALISE, 1, CONTEXT), 0);
+	expect_equal(call3(&machine, VCPU_OP, INITIALISE, 1, CONTEXT), -17);
+	expect_equal(call3(&machine, VCPU_OP, UP, 1, 0), 0);
+	expect_equal(call3(&machine, VCPU_OP, IS_UP, 1, 0), 1);
+	machine_set(&second);
+	memcpy(machine.memory + CODE + HANDLER, take_trap, take_trap_end - take_trap);
+	expect(run_batch(&second));
+	expect_equal(*at(&machine, DATA), STACK + 0x800);
+	close(second.vcpu);
+	machine_destroy(&machine);
+}
+
 /* ---- traps ------------------------------------------------------------------------------------ */
 
 /* The frame that the monitor left for the handler, or NULL. */
@@ -611,6 +670,7 @@ static const struct tap_test tests[] = {
 	{ "a multicall tells, though memory is missing before its end", told_in_spite_of_missing_memory },
 	{ "a port is not lost with its answer", ports },
 	{ "a guest that sleeps can be interrupted", sleeps },
+	{ "another processor starts as it is told", starts_another },
 	{ "traps come with the frame that the guest expects", traps },
 	{ "a debugger steps over hypercalls and into traps", step_by_step },
 	{ "hypercalls at random do no harm", at_random },
