@@ -3,6 +3,8 @@
 #ifndef BASE_CALLER_H
 #define BASE_CALLER_H
 
+#include <spawn.h>
+
 /**
  * caller_adapt() - make room, when the program starts
  *
@@ -13,5 +15,11 @@
 void caller_adapt(void);
 /** caller_give_back() - the caller's own, for another program; undone with caller_adapt() */
 void caller_give_back(void);
+/**
+ * caller_spawn() - posix_spawnp() with the caller's umask and limits, and the signals of a fresh process
+ * @flags: more POSIX_SPAWN_*
+ */
+int caller_spawn(pid_t *child, const char *program, const posix_spawn_file_actions_t *actions, short flags,
+		 char *const argv[]);
 
 #endif

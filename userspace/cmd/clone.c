@@ -138,7 +138,7 @@ static void take_cards(struct run_options *run, const struct clone_options *opti
 		there_check_device(&options->cards[card]);
 }
 
-/* What is named is the new VM's own; the rest is as NAME has it. */
+/* The named cards and shares are the new VM's own; the rest is as NAME has it. */
 static void take_limits(struct run_options *run, const struct cgroup_limits *limits)
 {
 	struct error error;

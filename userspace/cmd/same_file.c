@@ -8,7 +8,7 @@
 
 #define FILES_MAX	(BOOT_MAX_MODULES + VIRTIO_MAX_DEVICES + 8)
 
-/* What becomes of a file.  Two outputs may be one, as those of two programs. */
+/* A file's use.  Two outputs may be one, as those of two programs. */
 enum use { READ, DISK, SHARED_DISK, OUTPUT };
 
 struct file {

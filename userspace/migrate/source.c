@@ -424,7 +424,7 @@ static bool move(struct source *s)
 		return false;
 	if (!measure_disks(s) || !precopy_begin(s))
 		return false;
-	/* Who listens is told right before the guest stops, as then: he may need the same processor. */
+	/* Listeners hear of it right before the guest stops, as then: they may need the same processor. */
 	source_phase(s, MIGRATE_COPY);
 	if (!measure_stop(s) ||
 	    !precopy_rounds(s, &postcopy))

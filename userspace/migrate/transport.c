@@ -191,8 +191,6 @@ static bool start_command(struct transport *transport, const char *command, bool
 	char shell[] = "sh", flag[] = "-c";
 	char *argv[4] = { shell, flag, (char *)command };
 	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, defaults;
 	int ends[2], ret;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
@@ -200,21 +198,9 @@ static bool start_command(struct transport *transport, const char *command, bool
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-	posix_spawnattr_init(&attributes);
-	sigemptyset(&none);
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGPIPE);
-	sigaddset(&defaults, SIGXFSZ);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &defaults);
 	/* Ctrl-C must end only the command that asked for the migration. */
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-				 (apart ? POSIX_SPAWN_SETPGROUP : 0));
-	caller_give_back();
-	ret = posix_spawn(&transport->child, "/bin/sh", &actions, &attributes, argv, environ);
-	caller_adapt();
+	ret = caller_spawn(&transport->child, "/bin/sh", &actions, apart ? POSIX_SPAWN_SETPGROUP : 0, argv);
 	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
 	close(ends[1]);
 	if (ret) {
 		close(ends[0]);

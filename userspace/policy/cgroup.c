@@ -403,7 +403,7 @@ static bool enter_scope(const char *name, const struct cgroup_limits *limits, st
 	return error_set(error, EXIT_CODE_ERROR, "systemd did not move this process to %s", unit);
 }
 
-/* What is refused leaves the rest as it was. */
+/* A refused limit leaves the rest as it was. */
 static bool change_scope(const char *directory, const struct cgroup_limits *limits,
 			 const struct cgroup_limits *before, struct error *error)
 {

@@ -2,7 +2,6 @@
 /* systemd is asked by its own programs: busctl and systemctl. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +27,7 @@ bool scope_is_needed(const char *directory)
 	return getxattr(directory, "user.delegate", &delegated, 1) != 1 || delegated != '1';
 }
 
-/* What the program says goes to @said, without what does not fit; its status, or -1. */
+/* Put the program's words into @said, as many as fit, and return its status or -1. */
 static int wait_for(pid_t child, int fd, char *said)
 {
 	size_t length = 0;
@@ -51,8 +50,6 @@ static int wait_for(pid_t child, int fd, char *said)
 static bool ask(const char *const *argv, char *said, struct error *error)
 {
 	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, defaults;
 	int ends[2], ret, status;
 	pid_t child;
 
@@ -62,19 +59,8 @@ static bool ask(const char *const *argv, char *said, struct error *error)
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-	posix_spawnattr_init(&attributes);
-	sigemptyset(&none);
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGPIPE);
-	sigaddset(&defaults, SIGXFSZ);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &defaults);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	caller_give_back();
-	ret = posix_spawnp(&child, argv[0], &actions, &attributes, (char *const *)argv, environ);
-	caller_adapt();
+	ret = caller_spawn(&child, argv[0], &actions, 0, (char *const *)argv);
 	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
 	close(ends[1]);
 	said[0] = 0;
 	status = ret ? -1 : wait_for(child, ends[0], said);

@@ -362,7 +362,7 @@ static void as_xen(void)
 	expect(boot->xen.pages < boot->xen.first_frame + 1 && boot->xen.frames == SMALL / 4096);
 }
 
-/* What starts only there is told so, unless it is a vmlinux, which has an entry for PCs. */
+/* An image that starts only there is told so, unless it is a vmlinux, which has an entry for PCs. */
 static void for_xen_alone(void)
 {
 	make_xen();
