@@ -101,8 +101,9 @@ class Request(socketserver.StreamRequestHandler):
         node = self.server.hosts.get(name)
         answer = "ok"
         if action in ("off", "reboot") and node:
-            node.end()
+            # Told first: who asks the host meanwhile learns why it does not answer.
             self.server.fenced.append(name)
+            node.end()
         elif action in ("off", "reboot", "on"):
             answer = "no such host, or it cannot be switched on"
         elif action == "status" and node:
@@ -143,13 +144,22 @@ class Pair:
     def alive(self):
         return [name for name, node in self.hosts.items() if node.process.poll() is None]
 
+    def asked(self, name, script):
+        """What it prints; nothing if it is switched off meanwhile."""
+        try:
+            return self.hosts[name].run(script)[1]
+        except nodes.NodeError:
+            if name not in self.switch.fenced:
+                raise
+            return ""
+
     def report(self):
-        return "\n".join("%s: %s" % (name, self.hosts[name].run(REPORT)[1]) for name in self.alive())
+        return "\n".join("%s: %s" % (name, self.asked(name, REPORT)) for name in self.alive())
 
     def homes(self, vm):
         """The hosts where it has a process that may run."""
         return [name for name in self.alive() if re.search(
-            "^state +(running|paused|migrating|starting|committing)", self.hosts[name].run("gondola status " + vm)[1],
+            "^state +(running|paused|migrating|starting|committing)", self.asked(name, "gondola status " + vm),
             re.MULTILINE)]
 
     def online(self):
