@@ -31,6 +31,7 @@ enum xen_call {
 	XEN_UPDATE_VA_MAPPING	= 14,
 	XEN_VERSION		= 17,
 	XEN_CONSOLE_IO		= 18,
+	XEN_GRANT_TABLE_OP	= 20,
 	XEN_VM_ASSIST		= 21,
 	XEN_IRET		= 23,
 	XEN_VCPU_OP		= 24,
@@ -55,6 +56,7 @@ enum xen_call {
 #define XEN_ETIME	62
 
 #define XEN_DOMID_SELF	0x7ff0u
+#define XEN_MAX_GRANTS	256u		/* frames of their table */
 
 /* The selectors that each guest finds in the monitor's part of its GDT. */
 #define XEN_FLAT_CS32	0xe023u
@@ -236,6 +238,13 @@ enum xen_port_status { XEN_PORT_CLOSED = 0, XEN_PORT_INTERDOMAIN = 2, XEN_PORT_V
 #define XEN_VIRQ_TIMER	0u
 #define XEN_VIRQS	24u
 
+struct xen_alloc_unbound {
+	u16 domain;
+	u16 peer;			/* who may bind it */
+	u32 port;			/* out */
+};
+#define XEN_DOMID_LAUNCHER	0u	/* whoever serves the guest is its domain 0 */
+
 struct xen_bind_virq {
 	u32 virq;
 	u32 vcpu;
@@ -307,6 +316,31 @@ struct xen_m2p {
 	u64 start;
 	u64 end;
 	u64 max_frame;
+};
+
+enum xen_grant_op { XEN_GRANT_SETUP = 2, XEN_GRANT_QUERY_SIZE = 6, XEN_GRANT_SET_VERSION = 8 };
+
+/* Of an operation on grants, beside the call's own result. */
+#define XEN_GRANT_OKAY		0
+#define XEN_GRANT_BAD_DOMAIN	-2
+#define XEN_GRANT_ERROR		-1
+
+struct xen_grant_setup {
+	u16 domain;
+	u16 pad;
+	u32 count;
+	s16 status;			/* out */
+	u16 pad2[3];
+	u64 frames;			/* where their numbers are told */
+};
+
+struct xen_grant_query {
+	u16 domain;
+	u16 pad;
+	u32 count;			/* out, as the rest */
+	u32 max;
+	s16 status;
+	u16 pad2;
 };
 
 #define XEN_CONSOLE_WRITE	0u

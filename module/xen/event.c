@@ -180,6 +180,25 @@ static s64 bind_virq(struct gondola_vcpu *vcpu, u64 at)
 	return give_port(vcpu, bind.port, at, &bind, sizeof(bind));
 }
 
+/* The launcher is at its other end. */
+static s64 alloc_unbound(struct gondola_vcpu *vcpu, u64 at)
+{
+	struct gondola_xen *xen = vcpu->vm->xen;
+	struct xen_alloc_unbound alloc;
+	s64 r = xen_copy_in(vcpu, &alloc, at, sizeof(alloc));
+
+	if (r)
+		return r;
+	if (alloc.domain != XEN_DOMID_SELF)
+		return -XEN_EPERM;
+	if (alloc.peer != XEN_DOMID_LAUNCHER)
+		return -XEN_ESRCH;
+	mutex_lock(&xen->lock);
+	alloc.port = take_port(xen, XEN_PORT_INTERDOMAIN, 0, 0);
+	mutex_unlock(&xen->lock);
+	return give_port(vcpu, alloc.port, at, &alloc, sizeof(alloc));
+}
+
 static s64 bind_ipi(struct gondola_vcpu *vcpu, u64 at)
 {
 	struct gondola_xen *xen = vcpu->vm->xen;
@@ -312,6 +331,8 @@ s64 xen_event_channel_op(struct gondola_vcpu *vcpu, const u64 *arg)
 	switch (arg[0]) {
 	case XEN_BIND_VIRQ:
 		return bind_virq(vcpu, arg[1]);
+	case XEN_ALLOC_UNBOUND:
+		return alloc_unbound(vcpu, arg[1]);
 	case XEN_BIND_IPI:
 		return bind_ipi(vcpu, arg[1]);
 	case XEN_CLOSE:

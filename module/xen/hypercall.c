@@ -144,6 +144,7 @@ static s64 (*const calls[XEN_CALLS])(struct gondola_vcpu *vcpu, const u64 *arg) 
 	[XEN_UPDATE_VA_MAPPING] = xen_update_va_mapping,
 	[XEN_VERSION] = version,
 	[XEN_CONSOLE_IO] = console_io,
+	[XEN_GRANT_TABLE_OP] = xen_grant_table_op,
 	[XEN_VM_ASSIST] = nothing,
 	[XEN_VCPU_OP] = xen_vcpu_op,
 	[XEN_SET_SEGMENT_BASE] = xen_set_segment_base,

@@ -185,6 +185,11 @@ s64 xen_iret(struct gondola_vcpu *vcpu);
 int xen_get_mask(struct gondola_vcpu *vcpu, bool *mask);
 int xen_set_mask(struct gondola_vcpu *vcpu, bool mask);
 
+/* grant.c */
+s64 xen_grant_table_op(struct gondola_vcpu *vcpu, const u64 *arg);
+/* Is the frame one of the table of grants? */
+bool xen_is_grants(const struct gondola_xen *xen, u64 frame);
+
 /* event.c */
 s64 xen_event_channel_op(struct gondola_vcpu *vcpu, const u64 *arg);
 s64 xen_sched_op(struct gondola_vcpu *vcpu, const u64 *arg);

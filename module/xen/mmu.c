@@ -48,7 +48,8 @@ static bool may_map(struct gondola_xen *xen, unsigned int level, u64 entry)
 		return true;
 	/* Tables are written by hypercalls, and the monitor's pages not at all. */
 	return !is_table(xen, frame) &&
-	       (frame < xen->config.first_frame || frame == xen->config.shared_info);
+	       (frame < xen->config.first_frame || frame == xen->config.shared_info ||
+		xen_is_grants(xen, frame));
 }
 
 /* ---- entries -------------------------------------------------------------------------------- */

@@ -199,6 +199,21 @@ bool gondola_xen_cpuid(struct gondola_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, 
 
 /* ---- configuration ------------------------------------------------------------------------------- */
 
+/* The guest writes them, so they are nothing else of the monitor's. */
+static bool grants_fit(const struct gondola_xen_config *config)
+{
+	const u64 others[] = { config->shared_info, config->table, config->windows, config->empty };
+	unsigned int i;
+
+	if (!config->nr_grants)
+		return true;
+	for (i = 0; i < ARRAY_SIZE(others); i++)
+		if (others[i] - config->grants < config->nr_grants)
+			return false;
+	return config->nr_grants <= XEN_MAX_GRANTS && config->grants >= config->first_frame &&
+	       config->grants < config->frames && config->nr_grants <= config->frames - config->grants;
+}
+
 int gondola_xen_configure(struct gondola_vm *vm, const struct gondola_xen_config *config)
 {
 	struct gondola_vcpu *vcpu;
@@ -211,7 +226,7 @@ int gondola_xen_configure(struct gondola_vm *vm, const struct gondola_xen_config
 	if (!config->frames || config->frames > XEN_MAX_FRAMES || config->pages > config->frames ||
 	    config->first_frame >= config->frames || config->shared_info >= config->frames ||
 	    config->table >= config->frames || config->windows >= config->frames ||
-	    config->empty >= config->frames ||
+	    config->empty >= config->frames || config->pad || !grants_fit(config) ||
 	    config->console_port >= XEN_MAX_PORTS || config->store_port >= XEN_MAX_PORTS)
 		return -EINVAL;
 	vm->xen->config = *config;

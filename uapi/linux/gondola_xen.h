@@ -15,7 +15,7 @@
  * @pages: pages of memory that the guest is told
  * @frames: frame numbers end here; at most 1 TiB
  * @first_frame: the monitor's own pages begin here: the guest gets no table and no writable mapping
- *	there, but of @shared_info
+ *	there, but of @shared_info and @grants
  * @shared_info: frame of the page that all vCPUs share with the monitor
  * @table: frame of the third-level table for entry 256 of each root: the monitor's part of the
  *	address space, with the table from frames to pages at its beginning
@@ -24,6 +24,10 @@
  * @empty: frame of a page of zeros, where a GDT has no page of the guest's
  * @console_port: event channel of the console, which leads to the launcher; 0: there is none
  * @store_port: likewise, of the store
+ * @grants: first frame of the table in which the guest says what the launcher may use; the guest may
+ *	write it
+ * @nr_grants: how many frames it has, at most 256; 0: there is no such table
+ * @pad: must be 0
  *
  * EBUSY: a vCPU has run; ENXIO: a VM without GONDOLA_VM_XEN; EINVAL: a number beyond its limit.
  */
@@ -39,6 +43,9 @@ struct gondola_xen_config {
 	__u64 empty;
 	__u32 console_port;
 	__u32 store_port;
+	__u64 grants;
+	__u32 nr_grants;
+	__u32 pad;
 };
 
 /**

@@ -56,7 +56,7 @@ struct boot_low {
  * @post: the start of a boot sector, see bios_build()
  * @as_xen: start it as a paravirtualized guest of Xen's interface
  * @xen: out: the memory of such a guest
- * @xen_console: out: address of the rings of its console
+ * @xen_console, @xen_store: out: addresses of the rings of its console and store
  * @rsdp: out: start of the ACPI tables
  * @protocol: out: the recognised boot protocol
  * @regs, @sregs: out: the first vCPU's state; apic_base and xcr0 are not changed
@@ -77,6 +77,7 @@ struct boot {
 
 	struct gondola_xen_config xen;
 	uint64_t xen_console;
+	uint64_t xen_store;
 	uint64_t rsdp;
 	const char *protocol;
 	struct gondola_rec_regs regs;

@@ -40,6 +40,8 @@
 #define CMDLINE_MAX	1024u
 #define MAGIC		"xen-3.0-x86_64"
 #define CONSOLE_PORT	1u
+#define STORE_PORT	2u
+#define GRANT_PAGES	32u		/* 16,384 grants: 40 disks and network cards use half */
 
 #define CR0_STARTED	0x80050033ull		/* PG, AM, WP, NE, ET, MP, PE */
 #define CR4_STARTED	0x620ull		/* OSXMMEXCPT, OSFXSR, PAE */
@@ -233,8 +235,8 @@ static uint64_t m2p_pages(const struct guest_memory *memory)
 	return pages_for(frames * sizeof(uint64_t));
 }
 
-/* The monitor's pages: shared page, tables, descriptors (flat ones, and none), and the table from frames to pages. */
-enum { SHARED, THIRD, SECOND, WINDOW_SECOND, WINDOW_FIRST, FLAT, EMPTY, FIRST };
+/* The monitor's pages: shared page, tables, descriptors (flat ones, and none), grants, and the table from frames to pages. */
+enum { SHARED, THIRD, SECOND, WINDOW_SECOND, WINDOW_FIRST, FLAT, EMPTY, GRANTS, FIRST = GRANTS + GRANT_PAGES };
 
 static uint64_t monitor_pages(const struct guest_memory *memory)
 {
@@ -288,6 +290,9 @@ static int plan(struct boot *boot, uint64_t end, struct layout *l)
 		return boot_error(boot, "a guest of %lluM is too small for --personality xen",
 				  (unsigned long long)memory->bytes >> 20);
 	l->pages = l->all - monitor_pages(memory);
+	/* The grants' frames are one after the other, so the hole does not cut the monitor's pages. */
+	if (l->pages < memory->low / PAGE && l->all > memory->low / PAGE)
+		l->pages = memory->low / PAGE - monitor_pages(memory);
 	l->initrd = next;
 	if (boot->initrd) {
 		uint64_t gpa = next * PAGE;
@@ -356,6 +361,7 @@ static int fill_start(struct boot *boot, const struct layout *l, uint64_t monito
 		.nr_pages = l->pages,
 		.shared_info = frame_of(memory, monitor + SHARED) * PAGE,
 		.store_frame = l->store,
+		.store_port = STORE_PORT,
 		.console_frame = l->console,
 		.console_port = CONSOLE_PORT,
 		.pt_base = virtual(l, l->tables),
@@ -429,8 +435,12 @@ static int load_elf(struct boot *boot, const struct image *kernel)
 		.windows = frame_of(memory, l.pages + WINDOW_FIRST),
 		.empty = frame_of(memory, l.pages + EMPTY),
 		.console_port = CONSOLE_PORT,
+		.store_port = STORE_PORT,
+		.grants = frame_of(memory, l.pages + GRANTS),
+		.nr_grants = GRANT_PAGES,
 	};
 	boot->xen_console = l.console * PAGE;
+	boot->xen_store = l.store * PAGE;
 	return 0;
 }
 

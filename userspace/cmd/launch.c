@@ -346,6 +346,19 @@ void launch_ready(void)
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
+static void create_xen(struct vm *vm, const struct boot *boot, struct console *console)
+{
+	const struct gondola_xen_config *config = &boot->xen;
+	const struct xen_pages pages = {
+		.console = boot->xen_console, .console_port = config->console_port,
+		.store = boot->xen_store, .store_port = config->store_port,
+		.grants = config->grants << 12, .grant_bytes = (uint64_t)config->nr_grants << 12,
+		.frames = config->first_frame, .cpus = boot->cpus,
+	};
+
+	xen_create(vm, console, &pages);
+}
+
 static void create_devices(struct vm *vm, const struct run_options *options,
 			   struct console *console)
 {
@@ -353,7 +366,7 @@ static void create_devices(struct vm *vm, const struct run_options *options,
 
 	serial_create(vm, console);
 	if (options->xen)
-		xen_create(vm, console, options->boot.xen_console, options->boot.xen.console_port);
+		create_xen(vm, &options->boot, console);
 	rtc_create(vm);
 	acpi_pm_create(vm);
 	i8042_create(vm);
@@ -365,6 +378,8 @@ static void create_devices(struct vm *vm, const struct run_options *options,
 	    (options->count_port && !count_port_create(vm, options->count_port, &error)) ||
 	    !virtio_create_all(vm, options->virtio, options->nr_virtio, &error))
 		fail(error.status, "%s", error.words);
+	if (options->xen)
+		xen_add_devices(vm);
 }
 
 /* Set the first vCPU's registers for the boot protocol; its other state is that after a reset. */
@@ -446,7 +461,7 @@ static void press_button(struct control_request *request)
 {
 	struct vm *vm = request->vm;
 
-	if (acpi_pm_power_button(vm))
+	if (vm->on_xen ? xen_power_button(vm) : acpi_pm_power_button(vm))
 		return;
 	/* Without ACPI a guest ends like this when it powers off, so nothing is lost. */
 	if (vm_has_halted(vm))
@@ -677,6 +692,7 @@ int launch_run(struct launch *launch)
 	control_close();
 	virtio_stop_all(&vm);
 	console_close(console);
+	xen_destroy();
 	say("%s: %s", vm.name, vm.end_words);
 	if (vm.end_vcpu >= 0)
 		vcpu_dump(&vm.vcpus[vm.end_vcpu]);

@@ -312,8 +312,9 @@ static void check_xen(struct run_options *options)
 	    options->engine != GONDOLA_ENGINE_RING3)
 		fail(EXIT_CODE_USAGE, "--personality xen: the engine \"%s\" cannot run such a guest; ring3 and interp can",
 		     gondola_engine_name(options->engine));
-	if (options->nr_virtio)
-		fail(EXIT_CODE_USAGE, "--personality xen: such a guest has no virtio devices");
+	for (unsigned int i = 0; i < options->nr_virtio; i++)
+		if (options->virtio[i].kind != VIRTIO_DISK && options->virtio[i].kind != VIRTIO_NET)
+			fail(EXIT_CODE_USAGE, "--personality xen: such a guest has disks and network cards, and no other devices");
 	if (options->boot.nr_modules)
 		fail(EXIT_CODE_USAGE, "--personality xen: --module is for multiboot images");
 }

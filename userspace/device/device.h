@@ -39,12 +39,36 @@ struct vm;
 #define VIRTIO_SLOT		8	/* memory slot of the pages of all */
 
 /**
+ * struct xen_pages - what a guest of --personality xen shares with its devices
+ * @console, @store: addresses of their pages
+ * @console_port, @store_port: the event channels that go with them
+ * @grants, @grant_bytes: the table of grants
+ * @frames: the frames that the guest may grant end here
+ * @cpus: how many it has, which it looks for in the store
+ */
+struct xen_pages {
+	uint64_t console;
+	uint64_t store;
+	uint32_t console_port;
+	uint32_t store_port;
+	uint64_t grants;
+	uint64_t grant_bytes;
+	uint64_t frames;
+	unsigned int cpus;
+};
+
+/**
  * xen_create() - what stands behind a guest of --personality xen
- * @gpa, @port: its console's page, and the event channel that goes with it
  *
  * After serial_create(): keys go to the console of this guest.
  */
-void xen_create(struct vm *vm, struct console *console, uint64_t gpa, uint32_t port);
+void xen_create(struct vm *vm, struct console *console, const struct xen_pages *pages);
+/** xen_add_devices() - let such a guest find the VM's virtio devices, in the form that its drivers know */
+void xen_add_devices(struct vm *vm);
+/** xen_destroy() - forget it all; its devices have stopped */
+void xen_destroy(void);
+/** xen_power_button() - ask such a guest to power off; false: it does not listen; any thread, no lock held */
+bool xen_power_button(struct vm *vm);
 void serial_create(struct vm *vm, struct console *console);
 void rtc_create(struct vm *vm);
 void acpi_pm_create(struct vm *vm);

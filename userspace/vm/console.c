@@ -358,9 +358,12 @@ struct console *console_open(struct vm *vm, const char *where, bool more, struct
 
 void console_connect(struct console *console, const struct console_guest *guest, void *device)
 {
+	bool watched = console->guest;
+
 	console->guest = guest;
 	console->device = device;
-	if (console->in >= 0)
+	/* Once: whoever reads twice after one event waits for the next, and with it all devices. */
+	if (console->in >= 0 && !watched)
 		loop_add(&console->vm->device_loop, console->in, POLLIN,
 			 console->escapes ? on_key : on_input, console);
 }

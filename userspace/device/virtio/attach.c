@@ -30,6 +30,11 @@ struct virtio_device *virtio_balloon(const struct vm *vm)
 	return vm->virtio ? vm->virtio->balloon : NULL;
 }
 
+struct virtio_device *virtio_device_at(const struct vm *vm, unsigned int slot)
+{
+	return vm->virtio && slot < vm->virtio->count ? vm->virtio->devices[slot] : NULL;
+}
+
 static uint64_t read_device(void *device, uint64_t offset, unsigned int bytes)
 {
 	return virtio_read(device, offset, bytes);
@@ -40,9 +45,14 @@ static void write_device(void *device, uint64_t offset, uint64_t value, unsigned
 	virtio_write(device, offset, value, bytes);
 }
 
+static bool connected(const struct virtio_device *device, int ret, struct error *error)
+{
+	return !ret || error_set(error, EXIT_CODE_ERROR, "%s: cannot connect it to the module: %s",
+				 device->label, strerror(-ret));
+}
+
 /* By eventfds neither the notification nor the interrupt of a request exits to the launcher. */
-static bool connect(struct vm *vm, struct virtio_device *device, unsigned int slot,
-		    unsigned int index, struct error *error)
+static bool connect(struct vm *vm, struct virtio_device *device, unsigned int slot, struct error *error)
 {
 	uint64_t gpa = VIRTIO_MMIO_BASE + slot * VIRTIO_MMIO_STRIDE;
 	int ret;
@@ -55,10 +65,13 @@ static bool connect(struct vm *vm, struct virtio_device *device, unsigned int sl
 					  device->registers + VIRTIO_MMIO_INTERRUPT_STATUS);
 	if (!ret)
 		ret = __gondola_irqfd(vm->fd, 0, device->irq_fd, VIRTIO_GSI(slot));
-	if (!ret)
-		ret = virtio_name(device, vm->fd, slot + 1, index);
-	return !ret || error_set(error, EXIT_CODE_ERROR, "%s: cannot connect it to the module: %s",
-				 device->label, strerror(-ret));
+	return connected(device, ret, error);
+}
+
+static bool name(struct vm *vm, struct virtio_device *device, unsigned int slot, unsigned int index,
+		 struct error *error)
+{
+	return connected(device, virtio_name(device, vm->fd, slot + 1, index), error);
 }
 
 static void begin_device(void)
@@ -95,12 +108,15 @@ static bool place(struct vm *vm, struct virtio_device *device, struct error *err
 		return false;
 	for (unsigned int i = 0; i < slot; i++)
 		before += all->devices[i]->ops == device->ops;
-	vm_add_mmio(vm, VIRTIO_MMIO_BASE + slot * VIRTIO_MMIO_STRIDE, VIRTIO_MMIO_STRIDE, 8, &ops,
-		    device);
 	virtio_register(device, slot);
 	device->begin = begin_device;
 	all->devices[all->count++] = device;
-	return connect(vm, device, slot, before, error);
+	/* A paravirtualized guest has no place for registers. */
+	if (vm->on_xen)
+		return name(vm, device, slot, before, error);
+	vm_add_mmio(vm, VIRTIO_MMIO_BASE + slot * VIRTIO_MMIO_STRIDE, VIRTIO_MMIO_STRIDE, 8, &ops,
+		    device);
+	return connect(vm, device, slot, error) && name(vm, device, slot, before, error);
 }
 
 /* Collect the values of all ports; returns their number. */
@@ -185,6 +201,8 @@ bool virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 			return false;
 		}
 	}
+	if (vm->on_xen)
+		return true;
 	/* Reads go to memory; writes exit to us. */
 	ret = __gondola_set_memory(vm->fd, VIRTIO_SLOT, GONDOLA_MEM_READONLY, VIRTIO_MMIO_BASE,
 				   bytes, pages);

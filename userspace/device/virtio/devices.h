@@ -41,6 +41,8 @@ void virtio_stop_all(struct vm *vm);
 
 /** virtio_balloon() - get the guest's balloon, or NULL */
 struct virtio_device *virtio_balloon(const struct vm *vm);
+/** virtio_device_at() - the device in that place; NULL behind the last one */
+struct virtio_device *virtio_device_at(const struct vm *vm, unsigned int slot);
 /** virtio_counts_json() - an array of what disks and network cards counted; any thread */
 struct json_object *virtio_counts_json(const struct vm *vm);
 

@@ -51,11 +51,13 @@ void queue_reset(struct queue *queue)
 		.memory = queue->memory,
 		.dirty = queue->dirty,
 		.dirty_argument = queue->dirty_argument,
+		.form = queue->form,
+		.form_data = queue->form_data,
 		.generation = queue->generation + 1,
 	};
 }
 
-bool queue_enable(struct queue *queue)
+static bool find_rings(struct queue *queue)
 {
 	struct queue_rings rings = { .size = queue->size, .used_gpa = queue->used };
 
@@ -75,6 +77,13 @@ bool queue_enable(struct queue *queue)
 		return false;
 	}
 	queue->rings = rings;
+	return true;
+}
+
+bool queue_enable(struct queue *queue)
+{
+	if (queue->form ? !queue->form->enable(queue) : !find_rings(queue))
+		return false;
 	queue->next_avail = 0;
 	queue->next_used = 0;
 	queue->signalled = 0;
@@ -181,29 +190,38 @@ static int walk_table(struct queue *queue, struct queue_chain *chain, const void
 	return broken(queue, "a chain of descriptors has a loop");
 }
 
-int queue_pop(struct queue *queue, struct queue_chain *chain)
+static int pop(struct queue *queue, struct queue_chain *chain)
 {
 	const struct queue_rings *rings = &queue->rings;
 	uint16_t waiting;
 
-	if (!queue->ready)
-		return 0;
-	if (queue->error)
-		return -1;
 	waiting = LOAD(&rings->avail[RING_IDX]) - queue->next_avail;
 	if (!waiting)
 		return 0;
 	if (waiting > rings->size)
 		return broken(queue, "more buffers are available than the queue has");
 	chain->head = LOAD(&rings->avail[AVAIL_RING + queue->next_avail % rings->size]);
+	return walk_table(queue, chain, rings->desc, rings->size, chain->head, false) ? -1 : 1;
+}
+
+int queue_pop(struct queue *queue, struct queue_chain *chain)
+{
+	int ret;
+
+	if (!queue->ready)
+		return 0;
+	if (queue->error)
+		return -1;
 	chain->generation = queue->generation;
 	chain->out = 0;
 	chain->in = 0;
 	chain->out_bytes = 0;
 	chain->in_bytes = 0;
-	if (walk_table(queue, chain, rings->desc, rings->size, chain->head, false))
-		return -1;
-	queue->next_avail++;
+	ret = queue->form ? queue->form->pop(queue, chain) : pop(queue, chain);
+	if (ret <= 0)
+		return ret;
+	chain->entries = ret;
+	queue->next_avail += ret;
 	return 1;
 }
 
@@ -221,7 +239,7 @@ static void mark_written(const struct queue *queue, const struct queue_chain *ch
 void queue_unpop(struct queue *queue, const struct queue_chain *chain)
 {
 	if (queue_owns(queue, chain->generation))
-		queue->next_avail--;
+		queue->next_avail -= chain->entries;
 }
 
 void queue_push(struct queue *queue, const struct queue_chain *chain, uint64_t written)
@@ -231,6 +249,10 @@ void queue_push(struct queue *queue, const struct queue_chain *chain, uint64_t w
 
 	if (!queue_owns(queue, chain->generation))
 		return;
+	if (queue->form) {
+		queue->form->push(queue, chain, written);
+		return;
+	}
 	element = (struct vring_used_elem *)((uint8_t *)rings->used + 4) +
 		  queue->next_used % rings->size;
 	mark_written(queue, chain, written);
@@ -248,6 +270,9 @@ bool queue_wants_interrupt(struct queue *queue)
 	if (!queue->ready || before == queue->next_used)
 		return false;
 	queue->signalled = queue->next_used;
+	/* An event too many does no harm, and these rings' drivers look once for many. */
+	if (queue->form)
+		return true;
 	/* The driver writes this word before it reads the ring. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!queue->event_idx)
@@ -259,7 +284,7 @@ bool queue_wants_interrupt(struct queue *queue)
 void queue_notify_off(struct queue *queue)
 {
 	/* With event indices an old index means no notification. */
-	if (!queue->ready || queue->event_idx)
+	if (!queue->ready || queue->event_idx || queue->form)
 		return;
 	STORE((uint16_t *)queue->rings.used + RING_FLAGS, VRING_USED_F_NO_NOTIFY);
 	mark_dirty(queue, queue->rings.used_gpa, 2);
@@ -269,6 +294,8 @@ bool queue_notify_on(struct queue *queue)
 {
 	if (!queue->ready)
 		return false;
+	if (queue->form)
+		return queue->form->notify_on(queue);
 	if (queue->event_idx) {
 		STORE(avail_event(queue), queue->next_avail);
 		mark_dirty(queue, queue->rings.used_gpa + 4 + 8ull * queue->rings.size, 2);

@@ -18,6 +18,24 @@
 #define QUEUE_MAX_SIZE		256
 #define QUEUE_MAX_SEGMENTS	256	/* of one chain */
 
+struct queue;
+struct queue_chain;
+
+/**
+ * struct queue_form - rings of another form than a split virtqueue's, which give the same chains
+ * @enable: check @queue->desc, where the ring is, and set @queue->rings.size; false with @queue->error
+ * @pop, @push, @notify_on: see queue_pop(), queue_push() and queue_notify_on()
+ *
+ * @pop returns how many entries from @queue->next_avail on it took, 0 or -1, and changes nothing; @push
+ * advances @queue->next_used.
+ */
+struct queue_form {
+	bool (*enable)(struct queue *queue);
+	int (*pop)(struct queue *queue, struct queue_chain *chain);
+	void (*push)(struct queue *queue, const struct queue_chain *chain, uint64_t written);
+	bool (*notify_on)(struct queue *queue);
+};
+
 /**
  * struct queue_rings - the rings, checked and set by queue_enable()
  * @size: entries, a power of two
@@ -36,6 +54,7 @@ struct queue_rings {
  * struct queue - a virtqueue
  * @memory: contains rings and buffers
  * @dirty: called after writes to guest memory, or NULL
+ * @form, @form_data: of rings that are no virtqueue; NULL: they are one
  * @size, @desc, @avail, @used: the driver's values for the next queue_enable(), not checked yet:
  *	number of entries and guest-physical addresses
  * @ready: the driver has enabled it, and @rings are valid
@@ -51,6 +70,8 @@ struct queue {
 	const struct guest_memory *memory;
 	void (*dirty)(void *argument, uint64_t gpa, uint64_t bytes);
 	void *dirty_argument;
+	const struct queue_form *form;
+	void *form_data;
 	uint32_t size;
 	uint64_t desc;
 	uint64_t avail;
@@ -67,6 +88,7 @@ struct queue {
 
 /**
  * struct queue_chain - a buffer: segments for the device to read, then segments to write
+ * @entries: how many of the ring's it took
  * @generation: the queue's, when it gave the buffer
  * @iov: @out segments to read, then @in segments to write
  * @gpa: where each lies in the guest
@@ -74,6 +96,7 @@ struct queue {
  */
 struct queue_chain {
 	uint16_t head;
+	uint16_t entries;
 	uint32_t generation;
 	unsigned int out;
 	unsigned int in;

@@ -69,7 +69,10 @@ void virtio_interrupt(struct virtio_device *device, uint32_t why)
 {
 	/* The guest must see this before the interrupt. */
 	__atomic_fetch_or(reg(device, VIRTIO_MMIO_INTERRUPT_STATUS), why, __ATOMIC_SEQ_CST);
-	signal_fd(device->irq_fd);
+	if (device->raise)
+		device->raise(device);
+	else
+		signal_fd(device->irq_fd);
 }
 
 void virtio_complain(struct virtio_device *device, const char *format, ...)
@@ -337,6 +340,24 @@ void virtio_reset(struct virtio_device *device)
 		device->ops->reset(device);
 	show(device, VIRTIO_MMIO_INTERRUPT_STATUS, 0);
 	virtio_show(device);
+}
+
+bool virtio_attach(struct virtio_device *device, const uint64_t *rings, uint64_t features)
+{
+	const uint32_t status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+				VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK;
+
+	device->driver_features = (features | BIT64(VIRTIO_F_VERSION_1)) & device->features;
+	device->negotiated = device->driver_features;
+	for (unsigned int i = 0; i < device->nr_queues; i++) {
+		device->queues[i].desc = rings[i];
+		if (!queue_enable(&device->queues[i]))
+			return false;
+	}
+	device->status = status;
+	virtio_show(device);
+	virtio_kick(device);
+	return true;
 }
 
 static void write_status(struct virtio_device *device, uint32_t value)

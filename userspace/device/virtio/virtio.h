@@ -114,6 +114,7 @@ struct virtio_ops {
  * @kick_fd: signalled if the driver notified a queue, or somebody needs the thread
  * @irq_fd: written to interrupt the guest
  * @begin: called first by its thread, or NULL
+ * @raise: interrupts the guest in place of @irq_fd, with @raise_data and the lock held; or NULL
  * @chain: the buffer that the device's thread is serving, from the queue @serving
  * @piece, @turn: bytes served in this hold of the lock, and in this turn of the thread
  * @rounds: number of times that the thread may still look again in this turn
@@ -135,6 +136,8 @@ struct virtio_device {
 	int irq_fd;
 	pthread_t thread;
 	void (*begin)(void);
+	void (*raise)(struct virtio_device *device);
+	void *raise_data;
 	bool started;
 	bool stop;
 	unsigned int complaints;
@@ -199,6 +202,14 @@ bool virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
  * @index: number among devices of its kind, for "disk0"
  */
 int virtio_name(struct virtio_device *device, int vm_fd, uint32_t number, unsigned int index);
+/**
+ * virtio_attach() - let a driver that knows no virtio run the device, by rings of another form; lock held
+ * @rings: where the ring of each queue is
+ * @features: as if the driver had taken these, where the device has them
+ *
+ * Each queue has got its form before.  False: a ring is bad.  virtio_reset() ends it.
+ */
+bool virtio_attach(struct virtio_device *device, const uint64_t *rings, uint64_t features);
 /** virtio_register() - register the device for saved state, as "virtio-NAME" @instance: state.c */
 void virtio_register(struct virtio_device *device, uint32_t instance);
 /** virtio_start() - start its thread, which blocks all signals; 0 or -errno */

@@ -20,6 +20,8 @@
 #define SECOND		0x702u
 #define FIRST		0x703u
 #define EMPTY		0x704u
+#define GRANTS		0x705u			/* and the next */
+#define NR_GRANTS	2u
 #define ENTRY		0x67ull			/* present, writable, a user's, used */
 #define READ_ONLY	0x65ull
 #define AR_CODE64	(GONDOLA_AR_G | GONDOLA_AR_L | 0xfbu)
@@ -427,6 +429,74 @@ static void ports(void)
 	machine_destroy(&machine);
 }
 
+/* Pages and ports that it has together with the launcher. */
+static void shares_with_the_launcher(void)
+{
+	const uint64_t self = 0x7ff0, leaf = TABLES + 3 * PAGE + 8 * 0x50;
+	const struct { uint64_t grants; uint32_t count, pad; } wrong[] = {
+		{ SHARED, 1, 0 }, { GRANTS, 257, 0 }, { SHARED - 1, 1, 0 }, { FIRST, 3, 0 }, { PAGES - 1, 2, 0 },
+		{ ~0ull, 1, 0 }, { GRANTS, NR_GRANTS, 1 },
+	};
+	struct gondola_xen_config with = config();
+	struct machine machine;
+	uint32_t *words;
+	uint64_t *update;
+
+	create_bare(&machine);
+	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		with.grants = wrong[i].grants;
+		with.nr_grants = wrong[i].count;
+		with.pad = wrong[i].pad;
+		expect_equal(__gondola_set_xen(machine.vm, &with), -EINVAL);
+	}
+	with.grants = GRANTS;
+	with.nr_grants = NR_GRANTS;
+	with.pad = 0;
+	require_equal(__gondola_set_xen(machine.vm, &with), 0);
+	words = (uint32_t *)at(&machine, RANDOM);
+	/* Where the table of grants is: its own, up to its end, of another one. */
+	words[0] = self;
+	words[1] = NR_GRANTS;
+	at(&machine, RANDOM)[2] = RANDOM + 64;
+	expect_equal(call3(&machine, 20, 2, RANDOM, 1), 0);
+	expect_equal((int16_t)words[2], 0);
+	expect_equal(at(&machine, RANDOM + 64)[0], GRANTS);
+	expect_equal(at(&machine, RANDOM + 64)[1], GRANTS + 1);
+	words[1] = NR_GRANTS + 1;
+	expect_equal(call3(&machine, 20, 2, RANDOM, 1), 0);
+	expect_equal((int16_t)words[2], -1);
+	words[0] = 0;
+	expect_equal(call3(&machine, 20, 2, RANDOM, 1), 0);
+	expect_equal((int16_t)words[2], -2);
+	expect_equal(call3(&machine, 20, 2, RANDOM, 2), -22);
+	words[0] = self;
+	expect_equal(call3(&machine, 20, 6, RANDOM, 1), 0);
+	expect_equal(words[2], NR_GRANTS);
+	words[0] = 2;
+	expect_equal(call3(&machine, 20, 8, RANDOM, 1), -22);
+	/* It may write that table, and no other page of the monitor's. */
+	memset(words, 0, 24);
+	words[2] = TABLES / PAGE + 3;
+	require_equal(call4(&machine, 26, RANDOM, 1, self), 0);
+	update = at(&machine, RANDOM);
+	update[0] = leaf;
+	update[1] = (GRANTS + 1) * PAGE | ENTRY;
+	expect_equal(call4(&machine, 1, RANDOM, 1, self), 0);
+	update[1] = (GRANTS + 2) * PAGE | ENTRY;
+	expect_equal(call4(&machine, 1, RANDOM, 1, self), -22);
+	/* A port to the launcher, which then can raise it; to nobody else. */
+	words[0] = self;
+	words[1] = 0;
+	expect_equal(call(&machine, 32, 6, RANDOM), 0);
+	expect(words[1] > CONSOLE_PORT);
+	expect_equal(__gondola_xen_raise(machine.vm, words[1]), 0);
+	words[0] = self | 3 << 16;
+	expect_equal(call(&machine, 32, 6, RANDOM), -3);
+	words[0] = 3;
+	expect_equal(call(&machine, 32, 6, RANDOM), -1);
+	machine_destroy(&machine);
+}
+
 /* It sleeps, and its thread hears a signal, whatever a machine's interrupt controller says. */
 static void sleeps(void)
 {
@@ -669,6 +739,7 @@ static const struct tap_test tests[] = {
 	{ "a guest that breaks the rules of page tables is refused", validated },
 	{ "a multicall tells, though memory is missing before its end", told_in_spite_of_missing_memory },
 	{ "a port is not lost with its answer", ports },
+	{ "pages and ports that it shares with the launcher", shares_with_the_launcher },
 	{ "a guest that sleeps can be interrupted", sleeps },
 	{ "another processor starts as it is told", starts_another },
 	{ "traps come with the frame that the guest expects", traps },

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * What stands behind a paravirtualized guest of Xen's interface: its console, and its end.  The console
- * is a page with two rings, which the guest and we fill and empty.
- */
+/* The console of a paravirtualized guest: a page with two rings, which the guest and we fill and empty. */
 #include <assert.h>
-#include <stdlib.h>
 
-#include "base/fail.h"
 #include "lib/libgondola.h"
 #include "vm/console.h"
 #include "vm/vm.h"
-#include "device.h"
+#include "device/device.h"
+#include "xen.h"
 
 #define IN_BYTES	1024u
 #define OUT_BYTES	2048u
@@ -25,7 +21,7 @@ struct rings {
 	uint32_t out_written;
 };
 
-struct xen_device {
+struct xen_console {
 	struct vm *vm;
 	struct rings *rings;
 	uint64_t gpa;
@@ -33,10 +29,8 @@ struct xen_device {
 	struct console *console;
 };
 
-static struct xen_device *device;
-
 /* The guest is told, since it may wait for what has changed. */
-static void changed(struct xen_device *xen)
+static void changed(struct xen_console *xen)
 {
 	memory_mark_dirty(&xen->vm->memory, 0, xen->gpa, sizeof(*xen->rings));
 	__gondola_xen_raise(xen->vm->fd, xen->port);
@@ -46,7 +40,7 @@ static void changed(struct xen_device *xen)
  * The guest's counters are its own: whatever they say, no more than a ring is copied.  What the console
  * has no room for stays in the ring.
  */
-static void empty_ring(struct xen_device *xen)
+static void empty_ring(struct xen_console *xen)
 {
 	struct rings *rings = xen->rings;
 	uint32_t from = rings->out_read, to = __atomic_load_n(&rings->out_written, __ATOMIC_ACQUIRE);
@@ -63,7 +57,7 @@ static void empty_ring(struct xen_device *xen)
 
 static size_t room(void *of)
 {
-	const struct rings *rings = ((struct xen_device *)of)->rings;
+	const struct rings *rings = ((struct xen_console *)of)->rings;
 	uint32_t used = rings->in_written - __atomic_load_n(&rings->in_read, __ATOMIC_ACQUIRE);
 
 	return used < IN_BYTES ? IN_BYTES - used : 0;
@@ -71,7 +65,7 @@ static size_t room(void *of)
 
 static void input(void *of, const char *data, size_t count)
 {
-	struct xen_device *xen = of;
+	struct xen_console *xen = of;
 	uint32_t at = xen->rings->in_written;
 
 	for (size_t i = 0; i < count; i++)
@@ -85,57 +79,29 @@ static void drained(void *of)
 	empty_ring(of);
 }
 
-static void shut_down(struct vm *vm, uint32_t reason)
+void xen_console_serve(struct xen_console *xen)
 {
-	switch (reason) {
-	case GONDOLA_XEN_POWEROFF:
-		vm_end(vm, VM_POWEROFF, "the guest has powered off");
-		break;
-	case GONDOLA_XEN_REBOOT:
-		vm_end(vm, VM_RESET, "the guest has asked for a reset");
-		break;
-	case GONDOLA_XEN_CRASH:
-		if (vm->panicked)
-			vm->panicked(vm);
-		vm_end(vm, VM_ERROR, "the guest's kernel has crashed");
-		break;
-	default:
-		vm_end(vm, VM_ERROR, "the guest has ended for the reason %u, which is not known", reason);
-	}
+	empty_ring(xen);
+	console_more(xen->console);
 }
 
-static void on_xen(struct vm *vm, uint32_t op, uint32_t value, const char *data)
+void xen_console_say(struct xen_console *xen, const char *data, uint32_t bytes)
 {
-	switch (op) {
-	case GONDOLA_XEN_CONSOLE:
-		for (uint32_t i = 0; i < value && i < GONDOLA_RUN_SIZE - GONDOLA_RUN_IO_OFFSET; i++)
-			console_put(device->console, data[i]);
-		break;
-	case GONDOLA_XEN_SHUTDOWN:
-		shut_down(vm, value);
-		break;
-	case GONDOLA_XEN_EVENT:
-		if (value != device->port)
-			break;
-		empty_ring(device);
-		console_more(device->console);
-		break;
-	}
+	for (uint32_t i = 0; i < bytes; i++)
+		console_put(xen->console, data[i]);
 }
 
-void xen_create(struct vm *vm, struct console *console, uint64_t gpa, uint32_t port)
+struct xen_console *xen_console_create(struct vm *vm, struct console *console, uint64_t gpa, uint32_t port)
 {
 	static const struct console_guest guest = { .room = room, .input = input, .drained = drained };
+	struct xen_console *xen = device_alloc(sizeof(*xen));
 
-	device = calloc(1, sizeof(*device));
-	if (!device)
-		fail(EXIT_CODE_ERROR, "out of memory");
-	device->vm = vm;
-	device->rings = memory_at(&vm->memory, gpa, sizeof(*device->rings));
-	assert(device->rings);
-	device->gpa = gpa;
-	device->port = port;
-	device->console = console;
-	console_connect(console, &guest, device);
-	vm->on_xen = on_xen;
+	xen->vm = vm;
+	xen->rings = memory_at(&vm->memory, gpa, sizeof(*xen->rings));
+	assert(xen->rings);
+	xen->gpa = gpa;
+	xen->port = port;
+	xen->console = console;
+	console_connect(console, &guest, xen);
+	return xen;
 }
