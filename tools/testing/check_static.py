@@ -27,6 +27,7 @@ UNIT_TESTS = (
     ("test", "launcher's unit tests"),
     ("test-boot", "unit tests of odd images"),
     ("test-virtio", "unit tests of the virtio devices"),
+    ("test-xen", "unit tests of Xen's store and rings"),
     ("test-balloon", "unit tests of the balloon"),
     ("test-policy", "unit tests of the memory policy"),
     ("test-inspect", "unit tests of inspecting"),
