@@ -118,9 +118,6 @@ void parse_options(const struct command *command, int argc, char **argv, void *t
 /** parse_options_by() - likewise, by the table of another command */
 void parse_options_by(const struct option_spec *specs, const struct command *command, int argc,
 		      char **argv, void *to);
-#define OPTION_NAME_MAX	32
-/** closest() - guess which of @count names the mistyped @word means, or NULL */
-const char *closest(const char *word, const char *const *names, size_t count);
 /** parse_size() - parse a size in bytes, or with K, M, G, T and perhaps iB; also "1.5G" */
 uint64_t parse_size(const char *option, const char *value);
 /** parse_number() - parse a number from @min to @max, decimal or 0x… */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "base/closest.h"
 #include "base/fail.h"
 
 const struct command *const commands[] = {

@@ -9,11 +9,11 @@
 #include <json-c/json.h>
 
 #include "cmd.h"
+#include "base/closest.h"
 #include "base/fail.h"
 #include "base/tell.h"
 
 #define MAX_OPTIONS	64
-#define MAX_SLIPS	2
 
 /* Find the row of "--name" or "--name=value"; NULL if there is none. */
 static const struct option_spec *match(const struct option_spec *specs, const char *argument,
@@ -36,50 +36,6 @@ static const struct option_spec *match(const struct option_spec *specs, const ch
 		}
 	}
 	return NULL;
-}
-
-/* The number of letters to change, remove or insert to get from one word to the other. */
-static size_t distance(const char *one, size_t length, const char *other)
-{
-	size_t row[OPTION_NAME_MAX + 1], columns = strlen(other);
-
-	for (size_t j = 0; j <= columns; j++)
-		row[j] = j;
-	for (size_t i = 0; i < length; i++) {
-		size_t corner = row[0];
-
-		row[0] = i + 1;
-		for (size_t j = 0; j < columns; j++) {
-			size_t best = corner + (one[i] != other[j]);
-
-			corner = row[j + 1];
-			if (corner + 1 < best)
-				best = corner + 1;
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			row[j + 1] = best;
-		}
-	}
-	return row[columns];
-}
-
-const char *closest(const char *word, const char *const *names, size_t count)
-{
-	size_t length = strcspn(word, "="), least = MAX_SLIPS + 1;
-	const char *best = NULL;
-
-	if (length > OPTION_NAME_MAX)
-		return NULL;
-	for (size_t i = 0; i < count; i++) {
-		size_t slips = distance(word, length, names[i]);
-
-		/* A short word is similar to many. */
-		if (slips < least && 2 * slips < length) {
-			least = slips;
-			best = names[i];
-		}
-	}
-	return best;
 }
 
 /* Other monitors' names for our options. */

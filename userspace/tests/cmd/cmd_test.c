@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cmd/cmd.h"
+#include "base/closest.h"
 #include "base/error.h"
 #include "metrics_test.h"
 #include "precopy_test.h"
@@ -159,9 +160,9 @@ static void names_are_short(void)
 
 		for (const struct option_spec *option = (*command)->options; option && option->name;
 		     option++, count++)
-			expect(!is_row(option) || strlen(option->name) <= OPTION_NAME_MAX);
+			expect(!is_row(option) || strlen(option->name) <= CLOSEST_MAX);
 		expect(count <= MAX_OPTIONS);
-		expect(strlen((*command)->name) <= OPTION_NAME_MAX);
+		expect(strlen((*command)->name) <= CLOSEST_MAX);
 	}
 }
 
