@@ -104,6 +104,19 @@ int line_socket_listen(const char *path)
 	return ret;
 }
 
+const char *line_socket_reason(const char *path, int error)
+{
+	struct stat st;
+
+	/* What the kernel says of a path is meant for ports. */
+	if (error != EADDRINUSE || lstat(path, &st))
+		return strerror(error);
+	if (S_ISSOCK(st.st_mode))
+		return "a process listens there already";
+	return S_ISDIR(st.st_mode) ? "it is a directory" :
+	       "a file that is no socket is there, and is not replaced";
+}
+
 int line_socket_accept(int listener, int flags)
 {
 	int fd = accept4(listener, NULL, NULL, flags);

@@ -13,6 +13,8 @@
 int line_socket_bind(const char *path);
 /** line_socket_listen() - likewise make a socket to which clients can connect */
 int line_socket_listen(const char *path);
+/** line_socket_reason() - say why no socket could be made at @path; @error: a positive errno */
+const char *line_socket_reason(const char *path, int error);
 /**
  * line_socket_connect() - connect to @path; a descriptor, or -errno
  * @timeout_ms: for the listener to have room, and for each send() later (-EAGAIN); -1: none

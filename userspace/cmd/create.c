@@ -24,6 +24,7 @@ static int run_create(int argc, char **argv)
 	}
 	/* Check the options now, so that start does not fail for one. */
 	launch_parse(&options, &command_create, argc, argv);
+	launch_check_files(&options);
 	if (!registry_name_is_good(name))
 		fail(EXIT_CODE_USAGE, "create: \"%s\" is not a name of 1 to 31 letters, digits, \".\", \"_\" and \"-\"",
 		     name);
@@ -37,7 +38,11 @@ static int run_create(int argc, char **argv)
 	if (strcmp(options.console, "stdio") && strcmp(options.console, "pty"))
 		there_check_place("--console", options.console);
 	if (options.control)
-		there_check_place("--control", options.control);
+		there_check_socket("--control", options.control);
+	if (options.gdb && !strncmp(options.gdb, "unix:", 5))
+		there_check_place("--gdb", options.gdb);
+	if (options.json)
+		there_check_place("--json", options.json);
 	if (options.panic_dump)
 		there_check_place("--panic-dump", options.panic_dump);
 	if (!cgroup_check(&options.limits, options.memory, &error))
@@ -63,7 +68,7 @@ const struct command command_create = {
 	.usage = "NAME --kernel FILE [OPTION of run]...",
 	.about =
 "The command checks the options, the kernel, the disks, the taps and where sockets and "
-"other files are to be, and writes them to a "
+"other files are to be (the program of --vhost-user may start later), and writes them to a "
 "configuration in JSON. It starts nothing: the new VM is inactive. A relative path counts "
 "from the current directory, also when the VM is started from elsewhere. The options are "
 "those of \"gondola run\", except --name.",

@@ -8,6 +8,7 @@
 
 #include "incoming.h"
 #include "remote.h"
+#include "same_file.h"
 #include "there.h"
 #include "base/fail.h"
 
@@ -72,10 +73,21 @@ const char *incoming_names_devices(void)
 	return given.nr_devices ? kinds[given.devices[0].kind].option : NULL;
 }
 
-void incoming_check(void)
+void incoming_check(const char *json)
 {
+	static struct run_options options;
+
 	for (unsigned int i = 0; i < given.nr_devices; i++)
 		there_check_device(&given.devices[i]);
+	if (given.console && strcmp(given.console, "stdio") && strcmp(given.console, "pty"))
+		there_check_place("--console", given.console);
+	if (json)
+		there_check_place("--json", json);
+	memcpy(options.virtio, given.devices, sizeof(given.devices));
+	options.nr_virtio = given.nr_devices;
+	options.console = given.console;
+	options.json = json;
+	launch_check_files(&options);
 }
 
 const char *incoming_path(const char *path)
@@ -198,9 +210,9 @@ static void find_directory(struct json_object *config)
 
 bool incoming_make(struct run_options *run, const struct command *command,
 		   struct json_object *theirs, struct json_object *own, bool trusted,
-		   const char *name, struct error *error)
+		   const char *name, const char *saved, struct error *error)
 {
-	static struct run_options there;
+	static struct run_options there, files;
 	enum sandbox_mode sandbox = SANDBOX_ON;
 	const char *console = console_here();
 	bool fits = true;
@@ -233,5 +245,9 @@ bool incoming_make(struct run_options *run, const struct command *command,
 		run->engine = given.engine;
 	if (console)
 		run->console = console;
-	return fits && can_come(run, error);
+	files = *run;
+	/* The sender's kernel is no file of this host. */
+	if (!trusted && !own)
+		files.boot = (struct boot){ .kernel = NULL };
+	return fits && can_come(run, error) && same_file_check(&files, saved, error);
 }

@@ -35,8 +35,11 @@
 void incoming_take(void *to, const char *option, const char *value);
 /** incoming_names_devices() - get an option that names a device's backend, or NULL */
 const char *incoming_names_devices(void);
-/** incoming_check() - check that the named files exist, or fail(), before a VM comes */
-void incoming_check(void);
+/**
+ * incoming_check() - check that the named files exist and are different, or fail(), before a VM comes
+ * @json: the report's file, or NULL
+ */
+void incoming_check(const char *json);
 /** incoming_path() - make @path absolute, relative to the present current directory */
 const char *incoming_path(const char *path);
 
@@ -46,12 +49,13 @@ const char *incoming_path(const char *path);
  * @own: the VM's configuration in this host's registry, which must stay; or NULL
  * @trusted: as with --same-names
  * @name: of the VM here
+ * @saved: the file from which it comes, or NULL
  *
  * False with @error if the two do not fit; fail()s if a configuration is invalid.
  */
 bool incoming_make(struct run_options *run, const struct command *command,
 		   struct json_object *theirs, struct json_object *own, bool trusted,
-		   const char *name, struct error *error);
+		   const char *name, const char *saved, struct error *error);
 
 /** incoming_resume() - continue a VM that is suspended here, as "resume" does without other options */
 int incoming_resume(const char *name, bool detach);

@@ -198,6 +198,7 @@ void launch_from_config(struct run_options *options, const struct command *comma
 		fail(EXIT_CODE_ERROR, "cannot go to %s, where this VM was made: %s", directory,
 		     strerror(errno));
 	launch_parse_config(options, command, config);
+	launch_check_files(options);
 }
 
 /* ---- the process --------------------------------------------------------------------------- */

@@ -45,6 +45,8 @@ extern const struct option_spec run_specs[];
 /** launch_parse() - fill @options from argv[1] …; fail()s. @command: for messages and --help */
 void launch_parse(struct run_options *options, const struct command *command, int argc,
 		  char **argv);
+/** launch_check_files() - fail() if one of the VM's files would destroy another */
+void launch_check_files(const struct run_options *options);
 /** launch_parse_engine() - the number of the engine that @option names; fail()s */
 uint32_t launch_parse_engine(const char *option, const char *value);
 /** launch_config() - the JSON from which launch_from_config() makes the same machine again */

@@ -119,7 +119,7 @@ static int run_receive(int argc, char **argv)
 	parse_options(&command_receive, argc, argv, &options);
 	if (!options.nr_words)
 		fail(EXIT_CODE_USAGE, "receive: at which address? (see gondola help receive)");
-	incoming_check();
+	incoming_check(options.json);
 	remote_registry();
 	name = options.nr_words == 2 ? options.words[0] : NULL;
 	if (name)
@@ -144,7 +144,7 @@ static int run_receive(int argc, char **argv)
 		name = their_name(&target);
 		launch_lock(name);
 	}
-	if (!incoming_make(&run, &command_receive, target.config.json, own, false, name, &error))
+	if (!incoming_make(&run, &command_receive, target.config.json, own, false, name, NULL, &error))
 		refuse(&target, error.status, error.words);
 	if (!own || options.json)
 		run.json = options.json;

@@ -73,7 +73,7 @@ static void make_machine(struct run_options *run, const struct resume_options *o
 			fail(error.status, "%s", error.words);
 	}
 	if (!incoming_make(run, &command_resume, resume.config.json, own, !options->file, name,
-			   &error))
+			   resume.path, &error))
 		fail(error.status, "%s cannot be resumed: %s", resume.path, error.words);
 }
 

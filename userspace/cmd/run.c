@@ -369,7 +369,14 @@ void launch_parse(struct run_options *options, const struct command *command, in
 	if (options->xen)
 		check_xen(options);
 	check_names(options);
-	same_file_check(options);
+}
+
+void launch_check_files(const struct run_options *options)
+{
+	struct error error;
+
+	if (!same_file_check(options, NULL, &error))
+		fail(error.status, "%s", error.words);
 }
 
 /* The name is for "list" and other commands; a VM of "create" is not run by this. */
@@ -395,6 +402,7 @@ static int run_run(int argc, char **argv)
 	struct launch launch = { .options = &options };
 
 	launch_parse(&options, &command_run, argc, argv);
+	launch_check_files(&options);
 	if (!options.boot.kernel)
 		fail(EXIT_CODE_USAGE, "run: --kernel FILE is missing (see gondola help run)");
 	if (!options.name) {

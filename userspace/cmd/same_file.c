@@ -3,10 +3,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/fail.h"
 #include "same_file.h"
 
-#define FILES_MAX	(BOOT_MAX_MODULES + VIRTIO_MAX_DEVICES + 8)
+#define FILES_MAX	(BOOT_MAX_MODULES + VIRTIO_MAX_DEVICES + 9)
 
 /* A file's use.  Two outputs may be one, as those of two programs. */
 enum use { READ, DISK, SHARED_DISK, OUTPUT };
@@ -20,6 +19,8 @@ struct file {
 struct files {
 	struct file file[FILES_MAX];
 	unsigned int count;
+	bool good;
+	struct error *error;
 };
 
 static bool is_same(const struct stat *a, const struct stat *b)
@@ -46,8 +47,9 @@ static void add(struct files *files, const char *option, const char *path, enum 
 	file->use = use;
 	for (unsigned int i = 0; i < files->count; i++)
 		if (is_same(&files->file[i].st, &file->st) && !may_share(files->file[i].use, use))
-			fail(EXIT_CODE_USAGE, "%s %s: this VM has the same file by %s, and one would destroy the other",
-			     option, path, files->file[i].option);
+			files->good = error_set(files->error, EXIT_CODE_USAGE,
+						"%s %s: this VM has the same file by %s, and one would destroy the other",
+						option, path, files->file[i].option);
 	files->count++;
 }
 
@@ -77,19 +79,21 @@ static void add_device(struct files *files, const struct virtio_spec *spec)
 	free(path);
 }
 
-void same_file_check(const struct run_options *options)
+bool same_file_check(const struct run_options *options, const char *saved, struct error *error)
 {
 	static struct files files;
 
-	files.count = 0;
+	files = (struct files){ .good = true, .error = error };
+	add(&files, "--file", saved, READ);
 	add(&files, "--kernel", options->boot.kernel, READ);
 	add(&files, "--initrd", options->boot.initrd, READ);
 	for (unsigned int i = 0; i < options->boot.nr_modules; i++)
 		add(&files, "--module", options->boot.modules[i].path, READ);
 	for (unsigned int i = 0; i < options->nr_virtio; i++)
 		add_device(&files, &options->virtio[i]);
-	if (strcmp(options->console, "stdio") && strcmp(options->console, "pty"))
+	if (options->console && strcmp(options->console, "stdio") && strcmp(options->console, "pty"))
 		add_output(&files, "--console", options->console);
 	add_output(&files, "--panic-dump", options->panic_dump);
 	add_output(&files, "--json", options->json);
+	return files.good;
 }

@@ -6,10 +6,12 @@
 #include "launch.h"
 
 /**
- * same_file_check() - check that no output and no disk is another of the VM's files, or fail()
+ * same_file_check() - check that no output and no disk is another of the VM's files
+ * @saved: the file from which the VM goes on, or NULL
  *
- * An output is emptied when the VM starts, so the kernel or disk would be lost.
+ * An output is emptied when the VM starts, so the kernel or disk would be lost.  False with @error
+ * if there is one.
  */
-void same_file_check(const struct run_options *options);
+bool same_file_check(const struct run_options *options, const char *saved, struct error *error);
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/line_socket.h"
 #include "there.h"
 
 static void check_file(const char *what, const char *path)
@@ -79,12 +80,22 @@ static void check_directory(const char *option, const char *path)
 	free(copy);
 }
 
+/* A program makes this socket when it starts, and it may start after the VM was made. */
 static void check_vhost_user(const char *spec)
 {
+	const char *path = strchr(spec, '=') + 1;
 	struct error error;
+	struct stat st;
 
 	if (!vhost_user_check(spec, &error))
 		fail(error.status, "%s", error.words);
+	check_directory("--vhost-user", path);
+	if (stat(path, &st))
+		say("--vhost-user %s: nothing is there yet; its program must listen there when the VM starts",
+		    spec);
+	else if (!S_ISSOCK(st.st_mode))
+		fail(EXIT_CODE_IMAGE, "--vhost-user %s: it is %s", spec,
+		     S_ISDIR(st.st_mode) ? "a directory" : "no socket");
 }
 
 /* A port's place, without its options. */
@@ -110,12 +121,23 @@ static void check_port(const char *spec)
 	check_place_of(spec);
 }
 
+void there_check_socket(const char *option, const char *path)
+{
+	struct stat st;
+
+	check_directory(option, path);
+	if (!stat(path, &st) && !S_ISSOCK(st.st_mode))
+		fail(EXIT_CODE_IMAGE, "%s %s: %s", option, path, line_socket_reason(path, EADDRINUSE));
+}
+
 void there_check_place(const char *option, const char *where)
 {
 	struct stat st;
 
-	if (!strncmp(where, "unix:", 5))
-		where += 5;
+	if (!strncmp(where, "unix:", 5)) {
+		there_check_socket(option, where + 5);
+		return;
+	}
 	check_directory(option, where);
 	if (!stat(where, &st) && S_ISDIR(st.st_mode))
 		fail(EXIT_CODE_IMAGE, "%s %s: it is a directory", option, where);

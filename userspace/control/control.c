@@ -640,7 +640,7 @@ bool control_open(struct vm *vm, const char *path, struct error *error)
 	ret = keeper_listen(listener->note);
 	if (ret < 0)
 		return error_set(error, EXIT_CODE_ERROR, "cannot make the control socket %s: %s",
-				 path, strerror(-ret));
+				 path, line_socket_reason(path, -ret));
 	listener->fd = ret;
 	control.nr_listeners++;
 	loop_add(&vm->loop, listener->fd, POLLIN, on_connection, NULL);

@@ -16,6 +16,7 @@
 
 #include "debug.h"
 #include "listen.h"
+#include "base/line_socket.h"
 #include "sandbox/keeper.h"
 
 #define TCP	"tcp:127.0.0.1:"
@@ -76,7 +77,7 @@ static int listen_unix(const char *address, struct error *error)
 	if (fd >= 0)
 		return fd;
 	error_set(error, EXIT_CODE_ERROR, "cannot listen for debuggers at %s: %s", address,
-		  strerror(-fd));
+		  line_socket_reason(address + strlen(UNIX), -fd));
 	return -1;
 }
 

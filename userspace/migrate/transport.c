@@ -320,7 +320,7 @@ static int listen_unix(const char *path, struct error *error)
 
 	if (fd < 0) {
 		error_set(error, error_status(-fd), "cannot listen at unix:%s: %s", path,
-			  strerror(-fd));
+			  line_socket_reason(path, -fd));
 		return -1;
 	}
 	/* accept() may wait, as for TCP. */

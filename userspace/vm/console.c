@@ -305,7 +305,7 @@ static bool open_socket(struct console *console, const char *path, struct error 
 	console->listener = keeper_listen(note);
 	if (console->listener < 0)
 		return error_set(error, error_status(-console->listener), "--console unix:%s: %s",
-				 path, strerror(-console->listener));
+				 path, line_socket_reason(path, -console->listener));
 	loop_add(&console->vm->device_loop, console->listener, POLLIN, on_connection, console);
 	return true;
 }

@@ -19,6 +19,7 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 
+#include "base/closest.h"
 #include "base/line_socket.h"
 #include "base/output_file.h"
 #include "sandbox/keeper.h"
@@ -492,7 +493,7 @@ static bool listen_at(struct port *port, struct error *error)
 	if (port->listener >= 0)
 		return true;
 	error_set(error, error_status(-port->listener), "port %s: %s: %s", port->name, port->path,
-		  strerror(-port->listener));
+		  line_socket_reason(port->path, -port->listener));
 	port->listener = -1;
 	return false;
 }
@@ -531,6 +532,15 @@ static void destroy(struct virtio_device *device)
 }
 
 /* Cut @copy of @spec at its "=".  *@place: the part behind it, without options. */
+/* A misspelt option would become a part of the name of a new file. */
+static bool is_slip(const char *where)
+{
+	static const char *const names[] = { "console" };
+	const char *comma = strrchr(where, ',');
+
+	return comma && closest(comma + 1, names, 1) && access(where, F_OK);
+}
+
 static bool parse_port(struct port *port, const char *spec, char *copy, char **place,
 		       struct error *error)
 {
@@ -547,6 +557,9 @@ static bool parse_port(struct port *port, const char *spec, char *copy, char **p
 		*console = 0;
 	}
 	*place = where;
+	if (!port->console && is_slip(where))
+		return error_set(error, EXIT_CODE_USAGE,
+				 "--port %s: did you mean ,console? (a file that is there may be called so)", spec);
 	return strncmp(where, "unix:", 5) || (where[5] && strlen(where + 5) < sizeof(port->path)) ||
 	       error_set(error, EXIT_CODE_USAGE, "--port %s: a socket's path has 1 to %zu characters",
 			 spec, sizeof(port->path) - 1);

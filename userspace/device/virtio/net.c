@@ -8,7 +8,9 @@
 #include <unistd.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
+#include <net/if.h>
 
+#include "base/closest.h"
 #include "devices.h"
 #include "net.h"
 
@@ -327,6 +329,26 @@ struct net_spec {
 	bool host_loopback;
 };
 
+/* For options that are misspelt, and those of other monitors. */
+static const char *hint_of(const char *option)
+{
+	static const char *const names[] = {
+		"mac", "host-loopback", "macaddr", "name", "ifname", "hostfwd",
+	};
+	static const char *const hints[] = {
+		" (did you mean mac=ADDRESS?)", " (did you mean host-loopback=on|off?)",
+		" (did you mean mac=ADDRESS?)", " (the interface comes first: tap=NAME)",
+		" (the interface comes first: tap=NAME)",
+		" (no port of the host is handed on; a tap can be reached)",
+	};
+	const char *name = closest(option, names, sizeof(names) / sizeof(names[0]));
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (name == names[i])
+			return hints[i];
+	return "";
+}
+
 static bool parse_option(struct net_spec *spec, const char *option, struct error *error)
 {
 	static const char loopback[] = "host-loopback=";
@@ -338,8 +360,8 @@ static bool parse_option(struct net_spec *spec, const char *option, struct error
 	}
 	if (strncmp(option, loopback, strlen(loopback)))
 		return error_set(error, EXIT_CODE_USAGE,
-				 "--net: \"%s\" is neither mac=ADDRESS nor host-loopback=on|off",
-				 option);
+				 "--net: \"%s\" is neither mac=ADDRESS nor host-loopback=on|off%s",
+				 option, hint_of(option));
 	if (strcmp(spec->kind, "user"))
 		return error_set(error, EXIT_CODE_USAGE,
 				 "--net: host-loopback is for the network \"user\" alone");
@@ -361,14 +383,25 @@ static bool parse_spec(struct net_spec *spec, char *text, struct error *error)
 	return true;
 }
 
+static bool no_kind(const char *kind, struct error *error)
+{
+	static const char *const names[] = { "user", "tap" };
+	const char *meant = closest(kind, names, 2);
+	bool is_interface = if_nametoindex(kind);
+
+	return error_set(error, EXIT_CODE_USAGE, "--net: \"%s\" is neither user nor tap=NAME%s%s%s", kind,
+			 is_interface || meant == names[0] ? "; did you mean " : "",
+			 is_interface ? "tap=" : meant == names[0] ? "user?" : "",
+			 is_interface ? kind : "");
+}
+
 /* Cuts @text at its commas.  Without "mac=" the address is not changed. */
 static bool parse(struct net_spec *spec, char *text, uint8_t mac[6], struct error *error)
 {
 	if (!parse_spec(spec, text, error))
 		return false;
 	if (strcmp(spec->kind, "user") && strncmp(spec->kind, "tap=", 4))
-		return error_set(error, EXIT_CODE_USAGE, "--net: \"%s\" is neither user nor tap=NAME",
-				 spec->kind);
+		return no_kind(spec->kind, error);
 	return !spec->mac || parse_mac(mac, spec->mac, error);
 }
 

@@ -525,6 +525,10 @@ static void older_file(void)
 	expect(!strcmp(old, "older"));
 	EXPECT_RUN(0, "", "suspend", "vm1", "--file", path("x.vm"));
 	expect(access(path("x.vm.tmp"), F_OK) && errno == ENOENT);
+	/* The console's file is emptied: it must not be the saved state, by whatever name. */
+	require(!link(path("x.vm"), path("y.vm")));
+	EXPECT_RUN(2, "the same file by --file", "resume", "vm1", "--file", path("x.vm"), "--console", path("y.vm"));
+	unlink(path("y.vm"));
 	EXPECT_RUN(0, "", "resume", "vm1", "--file", path("x.vm"), "--detach");
 	EXPECT_RUN(0, "", "kill", "vm1");
 	EXPECT_RUN(0, "", "delete", "vm1");
