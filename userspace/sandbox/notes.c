@@ -127,6 +127,10 @@ int notes_tap(int number)
 	if (!ioctl(fd, TUNSETIFF, &request))
 		return fd;
 	ret = -errno;
+	/* Of one with many queues each user gets a part of the frames, so none knows of another. */
+	request.ifr_flags |= IFF_MULTI_QUEUE;
+	if (ret == -EINVAL && !ioctl(fd, TUNSETIFF, &request))
+		ret = -ENOTUNIQ;
 	close(fd);
 	return ret;
 }

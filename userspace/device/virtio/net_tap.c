@@ -103,6 +103,10 @@ static bool open_tap(struct tap *tap, struct error *error)
 		return error_set(error, EXIT_CODE_USAGE,
 				 "this user may not use it (as root: ip tuntap add %s mode tap user NAME)",
 				 tap->name);
+	if (fd == -ENOTUNIQ)
+		return error_set(error, EXIT_CODE_USAGE,
+				 "it was made with multi_queue, and a card has one queue (as root: ip tuntap del %s mode tap multi_queue; ip tuntap add %s mode tap)",
+				 tap->name, tap->name);
 	return error_set(error, error_status(-fd), "%s%s", strerror(-fd),
 			 fd == -ENOENT || fd == -EACCES ?
 			 ": /dev/net/tun cannot be opened (modprobe tun)" :

@@ -22,9 +22,12 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <net/if.h>
+#include <linux/if_tun.h>
 
 #include "base/fail.h"
 #include "sandbox/keeper.h"
+#include "sandbox/notes.h"
 #include "sandbox/sandbox.h"
 #include "tap.h"
 
@@ -592,6 +595,72 @@ static void sealed(void)
 	expect_equal(WEXITSTATUS(status), EXIT_CODE_ERROR);
 }
 
+/* ---- taps ------------------------------------------------------------------------------------ */
+
+/* Make a tap that stays, as "ip tuntap add" does. */
+static bool make_tap(const char *name, short flags)
+{
+	struct ifreq request = { .ifr_flags = IFF_TAP | flags };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	bool good;
+
+	strcpy(request.ifr_name, name);
+	good = fd >= 0 && !ioctl(fd, TUNSETIFF, &request) && !ioctl(fd, TUNSETPERSIST, 1);
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+/* A number that says what went wrong, or DONE. */
+static int take_taps(void)
+{
+	static const struct {
+		const char *name;
+		short flags;
+		int expected;
+	} taps[] = {
+		{ "plain", IFF_NO_PI, 0 }, { "info", 0, 0 }, { "vnet", IFF_NO_PI | IFF_VNET_HDR, 0 },
+		{ "many", IFF_NO_PI | IFF_MULTI_QUEUE, -ENOTUNIQ },
+		{ "lo", 0, -EINVAL },
+	};
+
+	for (int i = 0; i < (int)(sizeof(taps) / sizeof(taps[0])); i++) {
+		int note, fd, second;
+
+		if (taps[i].expected != -EINVAL && !make_tap(taps[i].name, taps[i].flags))
+			return 1;
+		note = notes_add(KEEPER_TAP, taps[i].name);
+		fd = notes_tap(note);
+		if (fd < 0 ? fd != taps[i].expected : taps[i].expected)
+			return 10 + i;
+		second = notes_tap(note);
+		if (second >= 0 || (fd >= 0 && second != -EBUSY))
+			return 20 + i;
+	}
+	return DONE;
+}
+
+static void taps(void)
+{
+	int status;
+	pid_t child;
+
+	fflush(NULL);
+	child = fork();
+	require(child >= 0);
+	if (!child) {
+		if (unshare(CLONE_NEWNET | (root ? 0 : CLONE_NEWUSER)) || access("/dev/net/tun", R_OK | W_OK))
+			_exit(0);
+		_exit(take_taps());
+	}
+	require(waitpid(child, &status, 0) == child);
+	expect(WIFEXITED(status));
+	if (!WEXITSTATUS(status))
+		tap_skip("this user may not make network namespaces, or there is no /dev/net/tun");
+	else
+		expect_equal(WEXITSTATUS(status), DONE);
+}
+
 static const struct tap_test tests[] = {
 	{ "what no kind of thread may do is refused, and named", forbidden },
 	{ "without a network of its own no thread opens or connects anything", no_network },
@@ -602,6 +671,7 @@ static const struct tap_test tests[] = {
 	{ "the keeper serves what was noted, and nothing else", keeps },
 	{ "the keeper clears up behind a launcher that was killed", clears_up },
 	{ "nothing can be noted after the seal", sealed },
+	{ "a tap is taken as it was left, or the keeper knows why not", taps },
 };
 
 int main(void)
