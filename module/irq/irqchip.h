@@ -60,6 +60,9 @@ struct ioapic {
  * @start: time at which it was loaded or triggered
  * @held: modes 0 and 4, gate low: the time for which it had run
  * @triggered: modes 1 and 5: the gate has risen since
+ * @pending: modes 1, 2, 3 and 5: @next waits for the current count to end, or for the gate
+ * @next: as the guest wrote it
+ * @next_tick: counts after @start at which @next is taken up
  */
 struct pit_channel {
 	u32 count;
@@ -76,8 +79,11 @@ struct pit_channel {
 	bool gate;
 	bool null_count;
 	bool triggered;
+	bool pending;
+	u16 next;
 	u64 start;
 	u64 held;
+	u64 next_tick;
 };
 
 /**

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The 8254 and port 0x61.  Counters are computed from the clock when they are read; only the output
- * of channel 0, which drives line 0, needs a timer.  A new count takes effect at once, also in
- * modes 2 and 3, where the chip finishes the current period first.
+ * of channel 0, which drives line 0, needs a timer.  An access reads the clock once, and first
+ * brings all channels up to that time.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -50,6 +50,31 @@ static bool periodic(const struct pit_channel *c)
 	return c->mode == 2 || c->mode == 3;
 }
 
+static u16 to_bcd(u32 n)
+{
+	return n % 10 | n / 10 % 10 << 4 | n / 100 % 10 << 8 | n / 1000 % 10 << 12;
+}
+
+static u32 from_bcd(u16 n)
+{
+	return (n & 15) + (n >> 4 & 15) * 10 + (n >> 8 & 15) * 100 + (n >> 12) * 1000;
+}
+
+static void load(struct pit_channel *c, u16 val)
+{
+	c->count = c->bcd ? from_bcd(val) : val;
+	if (!c->count)
+		c->count = c->bcd ? 10000 : 0x10000;
+	c->null_count = false;
+	c->pending = false;
+}
+
+/* Mode 3: the counts for which the output is high, in each period. */
+static u32 high_half(const struct pit_channel *c)
+{
+	return (c->count + 1) / 2;
+}
+
 /* The time for which it has counted, or NOT_STARTED. */
 static u64 elapsed(const struct pit_channel *c, u64 now)
 {
@@ -74,20 +99,10 @@ static bool output(const struct pit_channel *c, u64 now)
 	case 2:
 		return d % c->count != c->count - 1;
 	case 3:
-		return d % c->count < (c->count + 1) / 2;
+		return d % c->count < high_half(c);
 	default:
 		return d != c->count;
 	}
-}
-
-static u16 to_bcd(u32 n)
-{
-	return n % 10 | n / 10 % 10 << 4 | n / 100 % 10 << 8 | n / 1000 % 10 << 12;
-}
-
-static u32 from_bcd(u16 n)
-{
-	return (n & 15) + (n >> 4 & 15) * 10 + (n >> 8 & 15) * 100 + (n >> 12) * 1000;
 }
 
 /* The value of the counter. */
@@ -113,20 +128,60 @@ static u16 current_count(const struct pit_channel *c, u64 now)
 	return c->bcd ? to_bcd(n) : n;
 }
 
+/* ---- counts that wait ("Mode Definitions") ---------------------------------- */
+
+/* Mode 2 takes up a count when its period ends, mode 3 when a half of it does, 1 and 5 by the gate. */
+static void wait_with(struct pit_channel *c, u16 val, u64 now)
+{
+	u64 ns = elapsed(c, now), d, in_period;
+	u32 until;
+
+	c->pending = true;
+	c->next = val;
+	c->next_tick = NOT_STARTED;
+	if (!periodic(c) || ns == NOT_STARTED)
+		return;
+	d = ticks(ns);
+	in_period = d % c->count;
+	until = c->mode == 3 && in_period < high_half(c) ? high_half(c) : c->count;
+	c->next_tick = d - in_period + until;
+}
+
+/* Bring a channel to the time @now: a count whose time has come is taken up. */
+static void catch_up(struct pit_channel *c, u64 now)
+{
+	u64 ns = elapsed(c, now);
+	bool half;
+
+	if (!c->pending || ns == NOT_STARTED || ticks(ns) < c->next_tick)
+		return;
+	half = c->next_tick % c->count;
+	c->start = min(now, c->start + ticks_to_ns(c->next_tick));
+	load(c, c->next);
+	/* Then the second half begins, and it is the new count's. */
+	if (half)
+		c->start -= ticks_to_ns(high_half(c));
+}
+
 /* ---- channel 0's line ------------------------------------------------------- */
 
 /* The time of the next rise of channel 0's output; 0: never.  Its gate is always high. */
 static u64 next_rise(const struct pit *pit, u64 now)
 {
-	const struct pit_channel *c = &pit->channel[0];
+	struct pit_channel c = pit->channel[0];
 	u64 d;
 
-	if (elapsed(c, now) == NOT_STARTED)
+	if (elapsed(&c, now) == NOT_STARTED)
 		return 0;
-	d = ticks(now - c->start);
-	if (periodic(c))
-		return c->start + ticks_to_ns((div_u64(d, c->count) + 1) * c->count);
-	return d < c->count ? c->start + ticks_to_ns(c->count) : 0;
+	/* The half before the rise may be a new count's.  At its middle no rise is missed. */
+	if (c.pending && periodic(&c) && c.next_tick % c.count) {
+		now = c.start + ticks_to_ns(c.next_tick);
+		catch_up(&c, now);
+	}
+	d = ticks(now - c.start);
+	if (periodic(&c))
+		return c.start + ticks_to_ns((div_u64(d, c.count) + 1) * c.count);
+	return d < c.count ? c.start + ticks_to_ns(c.count) : 0;
 }
 
 /* @now is the caller's time, so that no edge after it is lost. */
@@ -148,11 +203,13 @@ static void pit_stop(struct pit *pit)
 	irq_timer_stop(&pit->timer);
 }
 
-/* Handle a rise that is due, even if the timer has not fired yet. */
-static void pit_settle(struct pit *pit)
+/* Handle what is due at @now, even if the timer has not fired yet. */
+static void pit_settle(struct pit *pit, u64 now)
 {
-	u64 now = now_ns(pit);
+	unsigned int i;
 
+	for (i = 0; i < 3; i++)
+		catch_up(&pit->channel[i], now);
 	if (!pit->due || now < pit->due)
 		return;
 	/* The line falls between two rises; the time of the fall does not matter. */
@@ -168,21 +225,18 @@ static void pit_fired(struct irq_timer *timer)
 	unsigned long flags;
 
 	spin_lock_irqsave(&pit->lock, flags);
-	pit_settle(pit);
+	pit_settle(pit, now_ns(pit));
 	spin_unlock_irqrestore(&pit->lock, flags);
 }
 
 /* ---- ports ------------------------------------------------------------------- */
 
-static void pit_load(struct pit *pit, struct pit_channel *c, u16 val)
+static void pit_load(struct pit *pit, struct pit_channel *c, u16 val, u64 now)
 {
-	u64 now = now_ns(pit);
-
-	c->count = c->bcd ? from_bcd(val) : val;
-	if (!c->count)
-		c->count = c->bcd ? 10000 : 0x10000;
-	c->null_count = false;
-	if (!by_gate(c)) {
+	if (by_gate(c) || (periodic(c) && !c->null_count)) {
+		wait_with(c, val, now);
+	} else {
+		load(c, val);
 		c->start = now;
 		c->held = 0;
 	}
@@ -190,18 +244,18 @@ static void pit_load(struct pit *pit, struct pit_channel *c, u16 val)
 		pit_schedule(pit, now, 0);
 }
 
-static void pit_write_count(struct pit *pit, struct pit_channel *c, u8 val)
+static void pit_write_count(struct pit *pit, struct pit_channel *c, u8 val, u64 now)
 {
 	switch (c->access) {
 	case 1:
-		pit_load(pit, c, val);
+		pit_load(pit, c, val, now);
 		break;
 	case 2:
-		pit_load(pit, c, val << 8);
+		pit_load(pit, c, val << 8, now);
 		break;
 	case 3:
 		if (c->write_high) {
-			pit_load(pit, c, c->write_latch | val << 8);
+			pit_load(pit, c, c->write_latch | val << 8, now);
 		} else {
 			c->write_latch = val;
 			/* In mode 0 the first byte stops the count. */
@@ -216,7 +270,7 @@ static void pit_write_count(struct pit *pit, struct pit_channel *c, u8 val)
 	}
 }
 
-static u8 pit_read_count(struct pit *pit, struct pit_channel *c)
+static u8 read_count(struct pit_channel *c, u64 now)
 {
 	u16 count;
 	bool high;
@@ -225,7 +279,7 @@ static u8 pit_read_count(struct pit *pit, struct pit_channel *c)
 		c->status_latched = false;
 		return c->status;
 	}
-	count = c->latched ? c->latched_count : current_count(c, now_ns(pit));
+	count = c->latched ? c->latched_count : current_count(c, now);
 	high = c->access == 2 || (c->access == 3 && c->read_high);
 	if (c->access == 3)
 		c->read_high = !c->read_high;
@@ -234,25 +288,25 @@ static u8 pit_read_count(struct pit *pit, struct pit_channel *c)
 	return high ? count >> 8 : count;
 }
 
-static void pit_latch_count(struct pit *pit, struct pit_channel *c)
+static void latch_count(struct pit_channel *c, u64 now)
 {
 	/* A latched count stays until it is read. */
 	if (c->latched)
 		return;
-	c->latched_count = current_count(c, now_ns(pit));
+	c->latched_count = current_count(c, now);
 	c->latched = true;
 }
 
-static void pit_latch_status(struct pit *pit, struct pit_channel *c)
+static void latch_status(struct pit_channel *c, u64 now)
 {
 	if (c->status_latched)
 		return;
-	c->status = output(c, now_ns(pit)) << 7 | c->null_count << 6 | c->access << 4 |
+	c->status = output(c, now) << 7 | (c->null_count || c->pending) << 6 | c->access << 4 |
 		    c->mode << 1 | c->bcd;
 	c->status_latched = true;
 }
 
-static void pit_read_back(struct pit *pit, u8 val)
+static void pit_read_back(struct pit *pit, u8 val, u64 now)
 {
 	unsigned int i;
 
@@ -260,24 +314,24 @@ static void pit_read_back(struct pit *pit, u8 val)
 		if (!(val & 2 << i))
 			continue;
 		if (!(val & 0x20))
-			pit_latch_count(pit, &pit->channel[i]);
+			latch_count(&pit->channel[i], now);
 		if (!(val & 0x10))
-			pit_latch_status(pit, &pit->channel[i]);
+			latch_status(&pit->channel[i], now);
 	}
 }
 
-static void pit_write_control(struct pit *pit, u8 val)
+static void pit_write_control(struct pit *pit, u8 val, u64 now)
 {
 	unsigned int i = val >> 6;
 	struct pit_channel *c;
 
 	if (i == 3) {
-		pit_read_back(pit, val);
+		pit_read_back(pit, val, now);
 		return;
 	}
 	c = &pit->channel[i];
 	if (!(val & 0x30)) {
-		pit_latch_count(pit, c);
+		latch_count(c, now);
 		return;
 	}
 	c->access = val >> 4 & 3;
@@ -286,6 +340,7 @@ static void pit_write_control(struct pit *pit, u8 val)
 		c->mode -= 4;
 	c->bcd = val & 1;
 	c->null_count = true;
+	c->pending = false;
 	c->triggered = false;
 	c->latched = false;
 	c->status_latched = false;
@@ -299,16 +354,18 @@ static void pit_write_control(struct pit *pit, u8 val)
 	}
 }
 
-static void pit_set_gate(struct pit *pit, struct pit_channel *c, bool gate)
+static void set_gate(struct pit_channel *c, bool gate, u64 now)
 {
-	u64 now = now_ns(pit);
-
 	if (gate == c->gate)
 		return;
 	c->gate = gate;
 	if (!gate) {
 		c->held = now - c->start;
-	} else if (by_gate(c)) {
+		return;
+	}
+	if (c->pending)
+		load(c, c->next);
+	if (by_gate(c)) {
 		c->triggered = true;
 		c->start = now;
 	} else {	/* modes 0 and 4 continue, 2 and 3 start again */
@@ -316,10 +373,8 @@ static void pit_set_gate(struct pit *pit, struct pit_channel *c, bool gate)
 	}
 }
 
-static u8 pit_read_speaker(struct pit *pit)
+static u8 pit_read_speaker(const struct pit *pit, u64 now)
 {
-	u64 now = now_ns(pit);
-
 	return pit->speaker | (div_u64(now, REFRESH_NS) & 1) << 4 |
 	       output(&pit->channel[2], now) << 5;
 }
@@ -328,15 +383,18 @@ u8 pit_read(struct gondola_irqchip *chip, u16 port)
 {
 	struct pit *pit = &chip->pit;
 	unsigned long flags;
+	u64 now;
 	u8 val;
 
 	spin_lock_irqsave(&pit->lock, flags);
+	now = now_ns(pit);
+	pit_settle(pit, now);
 	if (port == 0x61)
-		val = pit_read_speaker(pit);
+		val = pit_read_speaker(pit, now);
 	else if (port == 0x43)
 		val = 0;	/* write-only */
 	else
-		val = pit_read_count(pit, &pit->channel[port & 3]);
+		val = read_count(&pit->channel[port & 3], now);
 	spin_unlock_irqrestore(&pit->lock, flags);
 	return val;
 }
@@ -345,16 +403,18 @@ void pit_write(struct gondola_irqchip *chip, u16 port, u8 val)
 {
 	struct pit *pit = &chip->pit;
 	unsigned long flags;
+	u64 now;
 
 	spin_lock_irqsave(&pit->lock, flags);
-	pit_settle(pit);
+	now = now_ns(pit);
+	pit_settle(pit, now);
 	if (port == 0x61) {
 		pit->speaker = val & SPEAKER_WRITABLE;
-		pit_set_gate(pit, &pit->channel[2], val & SPEAKER_GATE);
+		set_gate(&pit->channel[2], val & SPEAKER_GATE, now);
 	} else if (port == 0x43) {
-		pit_write_control(pit, val);
+		pit_write_control(pit, val, now);
 	} else {
-		pit_write_count(pit, &pit->channel[port & 3], val);
+		pit_write_count(pit, &pit->channel[port & 3], val, now);
 	}
 	spin_unlock_irqrestore(&pit->lock, flags);
 }
@@ -405,15 +465,18 @@ int pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
 {
 	struct pit *pit = &vm->irqchip->pit;
 	unsigned long flags;
-	u64 now;
+	u64 now, at;
 	int i;
 
 	memset(rec, 0, sizeof(*rec));
 	spin_lock_irqsave(&pit->lock, flags);
 	now = now_ns(pit);
 	for (i = 0; i < 3; i++) {
-		const struct pit_channel *c = &pit->channel[i];
+		struct pit_channel copy = pit->channel[i], *c = &copy;
 
+		/* A rise that is due while the host's timer is late must come after a restore. */
+		at = !i && pit->due && now >= pit->due ? pit->due - 2 : now;
+		catch_up(c, at);
 		rec->channel[i].count = c->count;
 		rec->channel[i].latched_count = c->latched_count;
 		rec->channel[i].mode = c->mode;
@@ -427,12 +490,10 @@ int pit_get(struct gondola_vm *vm, struct gondola_rec_pit *rec)
 		rec->channel[i].write_latch = c->write_latch;
 		rec->channel[i].gate = c->gate;
 		rec->channel[i].null_count = c->null_count;
-		rec->channel[i].elapsed_ns = elapsed(c, now);
+		rec->channel[i].pending = c->pending;
+		rec->channel[i].next = c->pending ? c->next : 0;
+		rec->channel[i].elapsed_ns = elapsed(c, at);
 	}
-	/* A rise that is due while the host's timer is late must come after a restore. */
-	if (pit->due && now >= pit->due)
-		rec->channel[0].elapsed_ns = min(rec->channel[0].elapsed_ns,
-						 pit->due - pit->channel[0].start - 2);
 	rec->speaker = pit->speaker;
 	spin_unlock_irqrestore(&pit->lock, flags);
 	return 0;
@@ -466,8 +527,11 @@ static int pit_bad_field(const struct gondola_rec_pit *rec, int i)
 		return PIT_OFFSET(gate);
 	if (rec->channel[i].null_count > 1)
 		return PIT_OFFSET(null_count);
-	if (memchr_inv(rec->channel[i].pad, 0, sizeof(rec->channel[i].pad)))
-		return PIT_OFFSET(pad);
+	if (rec->channel[i].pending > 1 ||
+	    (rec->channel[i].pending && (rec->channel[i].mode == 0 || rec->channel[i].mode == 4)))
+		return PIT_OFFSET(pending);
+	if (rec->channel[i].next && !rec->channel[i].pending)
+		return PIT_OFFSET(next);
 	if (rec->channel[i].elapsed_ns > MAX_ELAPSED_NS &&
 	    rec->channel[i].elapsed_ns != NOT_STARTED)
 		return PIT_OFFSET(elapsed_ns);
@@ -523,6 +587,8 @@ int pit_set(struct gondola_vm *vm, const struct gondola_rec_pit *rec, u32 *bad)
 			.start = ns == NOT_STARTED ? now : now - ns,
 			.held = ns == NOT_STARTED ? 0 : ns,
 		};
+		if (rec->channel[i].pending)
+			wait_with(&pit->channel[i], rec->channel[i].next, now);
 	}
 	pit->speaker = rec->speaker;
 	pit_schedule(pit, now, 0);

@@ -411,6 +411,225 @@ static void rate_while_writing(struct kunit *test)
 	}
 }
 
+/* A new count alone, as a guest writes it that changes the rate. */
+static void write_count(struct gondola_vcpu *vcpu, unsigned int channel, u16 count)
+{
+	irq_test_out(vcpu, 0x40 + channel, count);
+	irq_test_out(vcpu, 0x40 + channel, count >> 8);
+}
+
+static void mode_2_ends_its_period(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+
+	program(vcpu, 1, 2, 1000);
+	irq_test_advance(counts(400));
+	KUNIT_EXPECT_EQ(test, status(vcpu, 1), 0x80 | 0x34);
+	write_count(vcpu, 1, 5000);
+	write_count(vcpu, 1, 300);	/* the last one counts */
+	KUNIT_EXPECT_EQ_MSG(test, status(vcpu, 1), 0x80 | 0x40 | 0x34, "it is not in the counter yet");
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 600);
+	irq_test_advance(counts(599));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 1);
+	irq_test_advance(counts(1));
+	KUNIT_EXPECT_EQ(test, status(vcpu, 1), 0x80 | 0x34);
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 300);
+	irq_test_advance(counts(310));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 290);
+	/* Nobody looks for many periods. */
+	write_count(vcpu, 1, 1000);
+	irq_test_advance(counts(290 + 7 * 1000 + 250));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 750);
+	/* Decimal, and the mode's own count is taken up at once. */
+	irq_test_out(vcpu, 0x43, 0x40 | 0x30 | 2 << 1 | 1);
+	write_count(vcpu, 1, 0x1000);
+	irq_test_advance(counts(990));
+	write_count(vcpu, 1, 0x20);
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 0x10);
+	irq_test_advance(counts(15));
+	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 0x15);
+	program(vcpu, 1, 2, 1000);
+	write_count(vcpu, 1, 77);
+	irq_test_out(vcpu, 0x43, 0x74);
+	KUNIT_EXPECT_EQ(test, status(vcpu, 1), 0x80 | 0x40 | 0x34);
+	irq_test_advance(counts(5000));
+	KUNIT_EXPECT_EQ_MSG(test, status(vcpu, 1), 0x80 | 0x40 | 0x34, "a new mode forgets it");
+}
+
+/* Expect the output of channel 2 to be @high for @n counts from here, and no longer. */
+static void expect_out2(struct kunit *test, struct gondola_vcpu *vcpu, bool high, u32 n)
+{
+	KUNIT_EXPECT_EQ_MSG(test, out2(vcpu), high, "for %u counts", n);
+	irq_test_advance(counts(n - 1));
+	KUNIT_EXPECT_EQ_MSG(test, out2(vcpu), high, "at the last of %u counts", n);
+	irq_test_advance(counts(1));
+	KUNIT_EXPECT_EQ_MSG(test, out2(vcpu), !high, "after %u counts", n);
+}
+
+static void mode_3_ends_its_half(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+
+	irq_test_out(vcpu, 0x61, 1);
+	program(vcpu, 2, 3, 1000);
+	irq_test_advance(counts(200));
+	write_count(vcpu, 2, 201);
+	expect_out2(test, vcpu, true, 300);
+	expect_out2(test, vcpu, false, 100);
+	expect_out2(test, vcpu, true, 101);
+	irq_test_advance(counts(50));
+	write_count(vcpu, 2, 600);
+	expect_out2(test, vcpu, false, 50);
+	expect_out2(test, vcpu, true, 300);
+	/* The gate brings it forward. */
+	write_count(vcpu, 2, 100);
+	irq_test_out(vcpu, 0x61, 0);
+	irq_test_advance(counts(5000));
+	KUNIT_EXPECT_EQ_MSG(test, status(vcpu, 2), 0x80 | 0x40 | 0x36, "no clock passes the gate");
+	irq_test_out(vcpu, 0x61, 1);
+	KUNIT_EXPECT_EQ(test, status(vcpu, 2), 0x80 | 0x36);
+	expect_out2(test, vcpu, true, 50);
+	expect_out2(test, vcpu, false, 50);
+}
+
+static void one_shots_wait_for_the_gate(struct kunit *test)
+{
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+
+	/* A gate that rose before the count does not start it. */
+	program(vcpu, 2, 1, 1000);
+	KUNIT_EXPECT_EQ(test, status(vcpu, 2), 0x80 | 0x40 | 0x32);
+	irq_test_out(vcpu, 0x61, 1);
+	irq_test_advance(counts(100));
+	write_count(vcpu, 2, 50);
+	KUNIT_EXPECT_EQ(test, status(vcpu, 2), 0x40 | 0x32);
+	expect_out2(test, vcpu, false, 900);
+	irq_test_out(vcpu, 0x61, 0);
+	irq_test_out(vcpu, 0x61, 1);
+	expect_out2(test, vcpu, false, 50);
+	irq_test_out(vcpu, 0x61, 0);
+	irq_test_out(vcpu, 0x43, 0xb2);
+	irq_test_out(vcpu, 0x61, 1);
+	write_count(vcpu, 2, 50);
+	KUNIT_EXPECT_TRUE_MSG(test, out2(vcpu), "no gate has risen since the count");
+}
+
+/* The time until channel 0's next rise, by steps of 10 µs. */
+static unsigned int until_rise(struct gondola_vcpu *vcpu)
+{
+	unsigned int us = 0;
+
+	while (us < 100000 && !ticks_in(vcpu, 10000, 10000))
+		us += 10;
+	return us;
+}
+
+static void expect_us(struct kunit *test, unsigned int us, unsigned int expected)
+{
+	KUNIT_EXPECT_TRUE_MSG(test, us + 20 >= expected && us <= expected + 20, "%u us, not %u", us,
+			      expected);
+}
+
+static void a_new_rate_loses_no_tick(struct kunit *test)
+{
+	static const u32 steps[] = { 0, 1, 1000, 30000, 150000 };
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	unsigned int i, j, n;
+	u8 mode;
+
+	route(vcpu);
+	/* 1 ms, and after 300 µs of it 5 ms. */
+	program(vcpu, 0, 2, 1193);
+	irq_test_advance(300000);
+	write_count(vcpu, 0, 5966);
+	expect_us(test, until_rise(vcpu), 700);
+	expect_us(test, until_rise(vcpu), 5000);
+	/* A square wave's second half is the new count's; the rise is at its end. */
+	program(vcpu, 0, 3, 1193);
+	irq_test_advance(300000);
+	write_count(vcpu, 0, 5966);
+	expect_us(test, until_rise(vcpu), 200 + 2500);
+	expect_us(test, until_rise(vcpu), 5000);
+	irq_test_advance(3000000);
+	write_count(vcpu, 0, 1193);
+	expect_us(test, until_rise(vcpu), 2000);
+	expect_us(test, until_rise(vcpu), 1000);
+
+	/* A guest that writes the rate more often than it ticks has its ticks all the same. */
+	for (i = 0; i < ARRAY_SIZE(steps) * 2; i++) {
+		mode = 2 + i % 2;
+		irq_test_step = steps[i / 2];
+		program(vcpu, 0, mode, 1193);
+		irq_test_take(vcpu);
+		lapic_out(vcpu, LAPIC_EOI, 0);
+		n = 0;
+		for (j = 0; j < 100; j++) {
+			u64 start = gondola_vm_clock_ns(vcpu->vm);
+
+			while (gondola_vm_clock_ns(vcpu->vm) - start < 1000000) {
+				write_count(vcpu, 0, 1193);
+				n += ticks_in(vcpu, 100000, 100000);
+			}
+		}
+		irq_test_step = 0;
+		KUNIT_EXPECT_TRUE_MSG(test, n >= 80, "mode %u, step %u: %u ticks", mode,
+				      steps[i / 2], n);
+	}
+}
+
+/* A count that waits is saved and restored, while time passes between any two lines. */
+static void waiting_counts_are_saved(struct kunit *test)
+{
+	static const u32 steps[] = { 0, 1, 300, 100000, 199999, 200000, 700000, 700001, 5000000 };
+	struct gondola_vcpu *vcpu = irq_test_vm(test, 1)->vcpus[0];
+	struct gondola_vm *vm = vcpu->vm;
+	struct gondola_rec_pit rec, bad_rec;
+	unsigned int i, first;
+	u32 bad;
+
+	route(vcpu);
+	for (i = 0; i < ARRAY_SIZE(steps) * 2; i++) {
+		u8 mode = 2 + i % 2;
+
+		program(vcpu, 0, mode, 1193);
+		irq_test_take(vcpu);
+		lapic_out(vcpu, LAPIC_EOI, 0);
+		irq_test_advance(300000);
+		write_count(vcpu, 0, 5966);
+		irq_test_step = steps[i / 2];
+		KUNIT_ASSERT_EQ(test, pit_get(vm, &rec), 0);
+		irq_test_step = 0;
+		program(vcpu, 0, 0, 0);
+		irq_test_advance(50000000);
+		KUNIT_ASSERT_EQ(test, pit_set(vm, &rec, &bad), 0);
+		/* A rise that was due is not lost; the next one comes at the new rate. */
+		first = until_rise(vcpu);
+		KUNIT_EXPECT_LE_MSG(test, first, (mode == 2 ? 700 : 2700) + 20, "mode %u, step %u",
+				    mode, steps[i / 2]);
+		expect_us(test, until_rise(vcpu), 5000);
+	}
+
+	/* An older record is zero there. */
+	program(vcpu, 0, 2, 1193);
+	KUNIT_ASSERT_EQ(test, pit_get(vm, &rec), 0);
+	KUNIT_EXPECT_EQ(test, rec.channel[0].pending, 0);
+	write_count(vcpu, 0, 0);
+	KUNIT_ASSERT_EQ(test, pit_get(vm, &rec), 0);
+	KUNIT_EXPECT_EQ(test, rec.channel[0].pending, 1);
+	KUNIT_EXPECT_EQ(test, pit_set(vm, &rec, &bad), 0);
+	bad_rec = rec;
+	bad_rec.channel[0].pending = 2;
+	KUNIT_EXPECT_EQ(test, pit_set(vm, &bad_rec, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pit, channel[0].pending));
+	bad_rec.channel[0].pending = 1;
+	bad_rec.channel[0].mode = 4;
+	KUNIT_EXPECT_EQ(test, pit_set(vm, &bad_rec, &bad), -EINVAL);
+	bad_rec = rec;
+	bad_rec.channel[1].next = 1;
+	KUNIT_EXPECT_EQ(test, pit_set(vm, &bad_rec, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, bad, offsetof(struct gondola_rec_pit, channel[1].next));
+}
+
 static void survives_nonsense(struct kunit *test)
 {
 	static const u16 ports[] = { 0x40, 0x41, 0x42, 0x43, 0x61 };
@@ -431,6 +650,10 @@ static void survives_nonsense(struct kunit *test)
 			irq_test_in(vcpu, port);
 		if (!(r & 0x6000000))
 			irq_test_advance(r & 0xfffff);
+		if (!(r & 0xf8000000)) {
+			pit_get(vcpu->vm, &rec);
+			KUNIT_EXPECT_EQ(test, pit_set(vcpu->vm, &rec, &bad), 0);
+		}
 	}
 	KUNIT_EXPECT_LE(test, irq_test_timers(), 1);
 	/* Every state that a guest can reach can be saved and restored. */
@@ -448,6 +671,11 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(stands_while_held),
 	KUNIT_CASE(events_while_arming),
 	KUNIT_CASE(rate_while_writing),
+	KUNIT_CASE(mode_2_ends_its_period),
+	KUNIT_CASE(mode_3_ends_its_half),
+	KUNIT_CASE(one_shots_wait_for_the_gate),
+	KUNIT_CASE(a_new_rate_loses_no_tick),
+	KUNIT_CASE(waiting_counts_are_saved),
 	KUNIT_CASE(survives_nonsense),
 	{}
 };

@@ -268,7 +268,8 @@ struct gondola_rec_ioapic {
 
 /**
  * struct gondola_rec_pit - payload of GONDOLA_REC_PIT
- * @channel: the three counters; @elapsed_ns: time since a channel started to count, ~0 if it does not
+ * @channel: the three counters; @elapsed_ns: time since a channel started to count, ~0 if it does not;
+ *           @pending: 1 if a new count, @next, waits for the end of the current one (0 in older records)
  * @speaker: port 0x61
  * @pad: must be 0
  */
@@ -278,7 +279,8 @@ struct gondola_rec_pit {
 		__u16 latched_count;
 		__u8 mode, bcd, access, latched, status_latched, status;
 		__u8 read_state, write_state, write_latch, gate;
-		__u8 null_count, pad[3];
+		__u8 null_count, pending;
+		__u16 next;
 		__u64 elapsed_ns;
 	} channel[3];
 	__u8 speaker;

@@ -293,6 +293,9 @@ void show_chips(struct json_object *to, const struct gondola_rec_ioapic *ioapic,
 		put_number(one, "mode", pit->channel[i].mode);
 		put_number(one, "count", pit->channel[i].count);
 		put_flag(one, "counting", pit->channel[i].elapsed_ns != UINT64_MAX);
+		/* As the guest wrote it: 0 is the most. */
+		if (pit->channel[i].pending)
+			put_number(one, "next_count", pit->channel[i].next);
 		json_object_array_add(channels, one);
 	}
 	json_object_object_add(to, "pit", channels);

@@ -421,6 +421,8 @@ static void interrupts_as_json(void)
 		ioapic.redirect[i] = 1 << 16;
 	ioapic.redirect[4] = 0x0200000000008034ull;
 	pit.channel[1].elapsed_ns = UINT64_MAX;
+	pit.channel[2].pending = 1;
+	pit.channel[2].next = 1193;
 	to = json_object_new_object();
 	show_chips(to, &ioapic, &pic, &pit);
 	/* Pin 4 is open, and the line of pin 9 is high; the others are not told. */
@@ -428,7 +430,8 @@ static void interrupts_as_json(void)
 	expect(strstr(text(to, "ioapic"), "\"pin\": 4, \"vector\": 52, \"delivery\": 0, "
 		      "\"destination\": 2, \"logical\": false, \"level_triggered\": true"));
 	expect(strstr(text(to, "pic"), "\"vector_base\": 48"));
-	expect(strstr(text(to, "pit"), "\"count\": 65536, \"counting\": true"));
+	expect(strstr(text(to, "pit"), "\"count\": 65536, \"counting\": true }"));
+	expect(strstr(text(to, "pit"), "\"counting\": true, \"next_count\": 1193 }"));
 	json_object_put(to);
 }
 
