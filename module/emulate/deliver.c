@@ -73,19 +73,15 @@ static void add_word(struct delivery *d, u64 word)
 
 /* ---- real mode ------------------------------------------------------------ */
 
-static int deliver_real(struct gondola_emulator *e, struct delivery *d)
+/* By the vector at @at; the handler gets @flags. */
+static int enter_by_vector(struct gondola_emulator *e, struct delivery *d, u32 at, u64 flags)
 {
-	const u16 frame[] = { d->rip, emul_selector(e, GONDOLA_CS), e->rflags };
-	u32 at = d->event->vector * REAL_VECTOR_BYTES;
-	struct gondola_dtable idt;
+	const u16 frame[] = { d->rip, emul_selector(e, GONDOLA_CS), flags };
 	u16 entry[2];
 	gva_t la;
 	int r;
 
-	e->ops->get_dtable(e, true, &idt);
-	if (at + REAL_VECTOR_BYTES - 1 > idt.limit)
-		return emul_fault_code(e, VEC_GP, 0);
-	r = e->ops->read(e, (u32)(idt.base + at), entry, sizeof(entry), true);
+	r = e->ops->read(e, at, entry, sizeof(entry), true);
 	if (r)
 		return r;
 	e->ops->get_segment(e, GONDOLA_CS, &d->cs);
@@ -101,8 +97,36 @@ static int deliver_real(struct gondola_emulator *e, struct delivery *d)
 	e->ops->set_segment(e, GONDOLA_CS, &d->cs);
 	e->writeback |= W_SP;
 	e->next_rip = entry[0];
-	e->rflags &= ~(RFL_IF | RFL_TF | RFL_AC | RFL_RF);
+	e->rflags &= ~(RFL_TF | RFL_RF);
 	return GONDOLA_EMUL_OK;
+}
+
+static int deliver_real(struct gondola_emulator *e, struct delivery *d)
+{
+	u32 at = d->event->vector * REAL_VECTOR_BYTES;
+	struct gondola_dtable idt;
+	int r;
+
+	e->ops->get_dtable(e, true, &idt);
+	if (at + REAL_VECTOR_BYTES - 1 > idt.limit)
+		return emul_fault_code(e, VEC_GP, 0);
+	r = enter_by_vector(e, d, idt.base + at, e->rflags);
+	if (!r)
+		e->rflags &= ~(RFL_IF | RFL_AC);
+	return r;
+}
+
+/* To a handler of the program in virtual-8086 mode, whose vectors begin at 0. */
+static int deliver_redirected(struct gondola_emulator *e, u8 vector)
+{
+	struct delivery d = { .rip = e->regs->rip + e->insn->len };
+	bool virtual = emul_has_vif(e);
+	int r;
+
+	r = enter_by_vector(e, &d, vector * REAL_VECTOR_BYTES, virtual ? emul_flags_with_vif(e) : e->rflags);
+	if (!r)
+		e->rflags &= virtual ? ~RFL_VIF : ~RFL_IF;
+	return r;
 }
 
 /* ---- the gate --------------------------------------------------------------- */
@@ -463,8 +487,13 @@ static int software(struct gondola_emulator *e, u8 kind, u8 vector)
 int emul_op_int(struct gondola_emulator *e)
 {
 	if (e->mode == GONDOLA_EMUL_VM86) {
-		if (e->ops->get_cr(e, 4) & CR4_VME)
-			return GONDOLA_EMUL_UNKNOWN;
+		bool redirected;
+		int r = emul_redirected(e, e->src.value, &redirected);
+
+		if (r)
+			return r;
+		if (redirected)
+			return deliver_redirected(e, e->src.value);
 		if ((e->rflags & RFL_IOPL) != RFL_IOPL)
 			return emul_gp(e);
 	}

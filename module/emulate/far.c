@@ -300,13 +300,16 @@ static void restore_flags(struct gondola_emulator *e, u64 value)
 
 static int iret_real(struct gondola_emulator *e)
 {
+	bool virtual = e->mode == GONDOLA_EMUL_VM86 && (e->rflags & RFL_IOPL) != RFL_IOPL;
 	struct far_pointer to;
 	u64 values[3];
 	int r;
 
-	if (e->mode == GONDOLA_EMUL_VM86 && (e->rflags & RFL_IOPL) != RFL_IOPL)
+	if (virtual && (e->insn->op_bytes != 2 || !emul_has_vif(e)))
 		return emul_gp(e);
 	r = pop(e, values, 3, 0);
+	if (!r && virtual)
+		r = emul_set_vif(e, values[2]);
 	if (r)
 		return r;
 	to.offset = values[0];

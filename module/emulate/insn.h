@@ -514,6 +514,15 @@ int emul_branch(struct gondola_emulator *e, u64 target);
 int emul_check_io(struct gondola_emulator *e, u16 port, unsigned int width);
 
 /*
+ * virtual_if.c: has this program VIF for IF?  Its flags as it sees them; set VIF by the IF in @flags,
+ * with the faults of POPF; does its INT go to a handler of its own?
+ */
+bool emul_has_vif(struct gondola_emulator *e);
+u64 emul_flags_with_vif(const struct gondola_emulator *e);
+int emul_set_vif(struct gondola_emulator *e, u64 flags);
+int emul_redirected(struct gondola_emulator *e, u8 vector, bool *redirected);
+
+/*
  * fpu_state.c: may MMX be used, and is there an FPU?  Its registers; the effect of each MMX
  * instruction on x87 state.
  */

@@ -137,11 +137,22 @@ static unsigned int iopl(const struct gondola_emulator *e)
 	return (e->regs->rflags & RFL_IOPL) >> 12;
 }
 
+/* A program in virtual-8086 mode may not see or set IF; 16 bits have VIF instead, if there is one. */
+static bool flags_are_virtual(const struct gondola_emulator *e)
+{
+	return e->mode == GONDOLA_EMUL_VM86 && iopl(e) < 3;
+}
+
+static bool has_virtual_flags(struct gondola_emulator *e)
+{
+	return e->insn->op_bytes == 2 && emul_has_vif(e);
+}
+
 int emul_op_pushf(struct gondola_emulator *e)
 {
-	if (e->mode == GONDOLA_EMUL_VM86 && iopl(e) < 3)
-		return emul_gp(e);
-	return push(e, e->rflags & ~(RFL_VM | RFL_RF));
+	if (!flags_are_virtual(e))
+		return push(e, e->rflags & ~(RFL_VM | RFL_RF));
+	return has_virtual_flags(e) ? push(e, emul_flags_with_vif(e)) : emul_gp(e);
 }
 
 int emul_op_popf(struct gondola_emulator *e)
@@ -151,9 +162,11 @@ int emul_op_popf(struct gondola_emulator *e)
 	u64 value;
 	int r;
 
-	if (e->mode == GONDOLA_EMUL_VM86 && iopl(e) < 3)
+	if (flags_are_virtual(e) && !has_virtual_flags(e))
 		return emul_gp(e);
 	r = pop(e, &value, 0);
+	if (!r && flags_are_virtual(e))
+		r = emul_set_vif(e, value);
 	if (r)
 		return r;
 	if (e->cpl == 0)

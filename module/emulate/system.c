@@ -78,33 +78,18 @@ static bool may_change_if(const struct gondola_emulator *e)
 	return e->cpl <= iopl(e);
 }
 
-/* With virtual interrupts (VME, PVI) CLI and STI act on VIF, which is not implemented. */
-static int check_if(struct gondola_emulator *e)
-{
-	u64 virtual = e->mode == GONDOLA_EMUL_VM86 ? CR4_VME : CR4_PVI;
-
-	if (may_change_if(e))
-		return GONDOLA_EMUL_OK;
-	if (e->cpl == 3 && e->ops->get_cr(e, 4) & virtual)
-		return GONDOLA_EMUL_UNKNOWN;
-	return emul_gp(e);
-}
-
 int emul_op_cli(struct gondola_emulator *e)
 {
-	int r = check_if(e);
-
-	if (!r)
-		e->rflags &= ~RFL_IF;
-	return r;
+	if (!may_change_if(e))
+		return emul_has_vif(e) ? emul_set_vif(e, 0) : emul_gp(e);
+	e->rflags &= ~RFL_IF;
+	return GONDOLA_EMUL_OK;
 }
 
 int emul_op_sti(struct gondola_emulator *e)
 {
-	int r = check_if(e);
-
-	if (r)
-		return r;
+	if (!may_change_if(e))
+		return emul_has_vif(e) ? emul_set_vif(e, RFL_IF) : emul_gp(e);
 	if (!(e->rflags & RFL_IF))
 		e->shadow = 1;
 	e->rflags |= RFL_IF;

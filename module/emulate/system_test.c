@@ -221,10 +221,6 @@ static void interrupt_flag(struct kunit *test)
 	w->emul.cpl = 3;
 	w->regs.rflags |= RFL_IOPL;
 	KUNIT_EXPECT_EQ(test, RUN(w, 0xfb), OK);
-	/* Virtual interrupts are not implemented, and reported as unknown. */
-	w->regs.rflags &= ~RFL_IOPL;
-	w->cr[4] |= CR4_PVI;
-	KUNIT_EXPECT_EQ(test, RUN(w, 0xfa), (int)GONDOLA_EMUL_UNKNOWN);
 }
 
 static void ports(struct kunit *test)

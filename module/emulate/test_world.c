@@ -53,9 +53,14 @@ static int world_read(struct gondola_emulator *e, gva_t la, void *buf, unsigned 
 		      bool system)
 {
 	struct test_world *w = world(e);
-	int r = check(w, la, bytes, false);
+	int r;
 
 	w->reads++;
+	if (w->vectors && la + bytes <= 1024) {
+		memcpy(buf, w->vectors + la, bytes);
+		return GONDOLA_EMUL_OK;
+	}
+	r = check(w, la, bytes, false);
 	if (!r)
 		memcpy(buf, test_world_at(w, la), bytes);
 	return r;

@@ -38,12 +38,14 @@
  * @losses: number of exchanges that will fail because "another" writes first
  * @io_done: the most items that an I/O operation takes
  * @probes: writes of 0 bytes
+ * @vectors: what is read of the first KiB; NULL: nothing is there
  */
 struct test_world {
 	struct gondola_emulator emul;
 	struct gondola_regs regs;
 	u8 memory[WORLD_BYTES];
 	gva_t read_only;
+	const u8 *vectors;
 	bool asks_user;
 	unsigned int fetches, reads, writes, exchanges, probes;
 	unsigned int losses;
