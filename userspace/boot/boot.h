@@ -96,7 +96,7 @@ int boot_error(struct boot *boot, const char *format, ...) __attribute__((format
  * boot_place() - get the address for @bytes of an image at @gpa
  *
  * NULL if the guest has no memory there, or if the place belongs to the BIOS: the interrupt vectors
- * and its data area, and everything from BOOT_EBDA to 1 MiB.
+ * and its data area, and everything from BOOT_EBDA to 1 MiB.  A guest of Xen's interface has none.
  */
 void *boot_place(struct boot *boot, uint64_t gpa, uint64_t bytes);
 /**
@@ -201,7 +201,10 @@ void xen_next_vcpu(struct gondola_rec_sregs *sregs);
 
 /* ---- elf.c ---------------------------------------------------------------------------- */
 
-/** struct elf - an executable, 32 or 64 bits */
+/**
+ * struct elf - an executable, 32 or 64 bits
+ * @paddr_offset: subtract it from the segments' physical addresses, as a note of Xen's says
+ */
 struct elf {
 	const struct image *image;
 	bool is64;
@@ -209,6 +212,7 @@ struct elf {
 	uint64_t headers;
 	uint32_t header_bytes;
 	uint32_t count;
+	uint64_t paddr_offset;
 };
 
 struct elf_segment {

@@ -72,13 +72,13 @@ int elf_segment(struct boot *boot, const struct elf *elf, uint32_t index,
 	if (elf->is64) {
 		memcpy(&wide, at, sizeof(wide));
 		*segment = (struct elf_segment){
-			wide.p_type, wide.p_offset, wide.p_vaddr, wide.p_paddr,
+			wide.p_type, wide.p_offset, wide.p_vaddr, wide.p_paddr - elf->paddr_offset,
 			wide.p_filesz, wide.p_memsz, wide.p_align,
 		};
 	} else {
 		memcpy(&narrow, at, sizeof(narrow));
 		*segment = (struct elf_segment){
-			narrow.p_type, narrow.p_offset, narrow.p_vaddr, narrow.p_paddr,
+			narrow.p_type, narrow.p_offset, narrow.p_vaddr, narrow.p_paddr - elf->paddr_offset,
 			narrow.p_filesz, narrow.p_memsz, narrow.p_align,
 		};
 	}
@@ -156,6 +156,18 @@ int elf_next_note(struct boot *boot, const struct elf *elf, const char *owner, s
 	return 0;
 }
 
+static int no_place(struct boot *boot, const char *path, uint32_t index,
+		    const struct elf_segment *segment)
+{
+	unsigned long long bytes = segment->memory_bytes, at = segment->paddr, end = boot->memory->low;
+
+	if (boot->as_xen)
+		return boot_error(boot, "%s: its segment %u wants 0x%llx bytes at 0x%llx, where the guest has no memory for it (0 to 0x%llx)",
+				  path, index, bytes, at, end);
+	return boot_error(boot, "%s: its segment %u wants 0x%llx bytes at 0x%llx, where the guest has no memory for it (0x1000 to 0x%x, 0x%x to 0x%llx)",
+			  path, index, bytes, at, BOOT_EBDA, BOOT_KERNEL, end);
+}
+
 int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end)
 {
 	const char *path = elf->image->path;
@@ -176,10 +188,7 @@ int elf_load(struct boot *boot, const struct elf *elf, uint64_t *end)
 					  path, i);
 		to = boot_place(boot, segment.paddr, segment.memory_bytes);
 		if (!to)
-			return boot_error(boot, "%s: its segment %u wants 0x%llx bytes at 0x%llx, where the guest has no memory for it (0x1000 to 0x%x, 0x%x to 0x%llx)",
-					  path, i, (unsigned long long)segment.memory_bytes,
-					  (unsigned long long)segment.paddr, BOOT_EBDA, BOOT_KERNEL,
-					  (unsigned long long)boot->memory->low);
+			return no_place(boot, path, i, &segment);
 		copied += segment.file_bytes;
 		/* Else a file could have all of it copied 65,535 times. */
 		if (copied > boot->memory->low)

@@ -24,7 +24,7 @@ static void use(struct boot_low *low, uint64_t from, uint64_t to)
 
 void *boot_place(struct boot *boot, uint64_t gpa, uint64_t bytes)
 {
-	if (gpa >= BOOT_KERNEL)
+	if (gpa >= BOOT_KERNEL || boot->as_xen)
 		return gpa < boot->memory->low ? memory_at(boot->memory, gpa, bytes) : NULL;
 	if (gpa < FIRST || bytes > BOOT_EBDA || gpa + bytes > BOOT_EBDA)
 		return NULL;

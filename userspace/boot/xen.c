@@ -21,10 +21,13 @@
 /* Types of Xen's notes. */
 #define NOTE_ENTRY	1
 #define NOTE_VIRT_BASE	3
+#define NOTE_PADDR_OFFSET 4
 #define NOTE_GUEST_OS	6
 #define NOTE_FEATURES	10
 
-#define MONITOR_START	0xffff800000000000ull	/* its part of the address space */
+#define CANONICAL_END	0x0000800000000000ull	/* of the lower half of the address space */
+#define MONITOR_START	0xffff800000000000ull	/* its part of the upper half */
+#define MONITOR_END	0xffff880000000000ull
 #define MONITOR_ENTRY	256u			/* in the guest's roots */
 #define WINDOWS		511u			/* entry of the table below: the vCPUs' GDTs */
 #define WINDOW_PAGES	16u
@@ -71,10 +74,12 @@ struct start_info {
 };
 _Static_assert(offsetof(struct start_info, cmdline) == 128, "start information is ABI");
 
-/* The kernel's notes say this. */
+/* The kernel's notes say this.  Addresses may be 0, which is not the same as none. */
 struct notes {
+	bool has_entry;
 	uint64_t entry;
 	uint64_t virt_base;
+	uint64_t paddr_offset;
 	const char *features;
 	uint64_t features_bytes;
 };
@@ -162,10 +167,14 @@ static void take_note(struct notes *notes, const struct elf_note *note)
 {
 	switch (note->type) {
 	case NOTE_ENTRY:
+		notes->has_entry = true;
 		notes->entry = note->number;
 		break;
 	case NOTE_VIRT_BASE:
 		notes->virt_base = note->number;
+		break;
+	case NOTE_PADDR_OFFSET:
+		notes->paddr_offset = note->number;
 		break;
 	case NOTE_FEATURES:
 		notes->features = note->data;
@@ -185,6 +194,21 @@ static bool demands(const struct notes *notes, const char *feature)
 	return false;
 }
 
+/* The monitor's part begins in the middle; below its end no address may lie. */
+static int check_base(struct boot *boot, const struct elf *elf, const struct notes *notes)
+{
+	uint64_t base = notes->virt_base;
+
+	if (base % MAPPED_MAX)
+		return boot_error(boot, "%s: its notes for Xen place it at 0x%llx (VIRT_BASE), and only multiples of 1 GiB are supported",
+				  elf->image->path, (unsigned long long)base);
+	if (base >= CANONICAL_END && base < MONITOR_END)
+		return boot_error(boot, "%s: its notes for Xen place it at 0x%llx (VIRT_BASE), where no kernel can be: from 0x%llx to 0x%llx are the monitor and what no address is",
+				  elf->image->path, (unsigned long long)base,
+				  (unsigned long long)CANONICAL_END, (unsigned long long)MONITOR_END);
+	return 0;
+}
+
 static int read_notes(struct boot *boot, const struct elf *elf, struct notes *notes)
 {
 	struct elf_note note = { 0 };
@@ -198,13 +222,13 @@ static int read_notes(struct boot *boot, const struct elf *elf, struct notes *no
 	if (!elf->is64)
 		return boot_error(boot, "%s: a kernel of 32 bits, and --personality xen starts those of 64%s",
 				  elf->image->path, instead(elf->image));
-	if (!notes->entry || !notes->virt_base)
+	if (!notes->has_entry)
 		return boot_error(boot, "%s: no kernel for Xen: it has no notes that say where it starts (CONFIG_XEN_PV)%s",
 				  elf->image->path, instead(elf->image));
 	if (demands(notes, "!supervisor_mode_kernel"))
 		return boot_error(boot, "%s: this kernel demands to run in ring 0 (supervisor_mode_kernel), and here it runs in ring 3",
 				  elf->image->path);
-	return 0;
+	return check_base(boot, elf, notes);
 }
 
 /* ---- memory ------------------------------------------------------------------------------- */
@@ -413,11 +437,13 @@ static int load_elf(struct boot *boot, const struct image *kernel)
 	struct notes notes;
 	struct elf elf;
 
-	if (elf_open(boot, kernel, &elf) || read_notes(boot, &elf, &notes) ||
-	    elf_load(boot, &elf, &end) || plan(boot, end, &l))
+	if (elf_open(boot, kernel, &elf) || read_notes(boot, &elf, &notes))
+		return -1;
+	elf.paddr_offset = notes.paddr_offset;
+	if (elf_load(boot, &elf, &end) || plan(boot, end, &l))
 		return -1;
 	l.virt_base = notes.virt_base;
-	if (l.virt_base % MAPPED_MAX || notes.entry < l.virt_base || notes.entry - l.virt_base >= end)
+	if (notes.entry < l.virt_base || notes.entry - l.virt_base >= end)
 		return boot_error(boot, "%s: its notes for Xen say that it starts at 0x%llx, where it is not",
 				  kernel->path, (unsigned long long)notes.entry);
 	fill_monitor(memory, l.pages);

@@ -117,18 +117,24 @@ void make_pvh(int is64)
 	};
 }
 
-void make_xen(void)
+void make_xen_at(uint64_t entry, uint64_t base, uint64_t paddr_offset)
 {
-	static const uint64_t entry = MADE_XEN_BASE + 0x100020, base = MADE_XEN_BASE;
 	Elf64_Phdr *notes = (Elf64_Phdr *)(made.data + 64) + 1;
 	size_t bytes;
 
 	make_pvh(1);
 	bytes = put_note_of(made.data + 256, 1, &entry, sizeof(entry));
 	bytes += put_note_of(made.data + 256 + bytes, 3, &base, sizeof(base));
+	if (paddr_offset)
+		bytes += put_note_of(made.data + 256 + bytes, 4, &paddr_offset, sizeof(paddr_offset));
 	bytes += put_note_of(made.data + 256 + bytes, 6, "linux", 6);
 	bytes += put_note_of(made.data + 256 + bytes, 10, "!writable_page_tables", 22);
 	notes->p_filesz = bytes;
+}
+
+void make_xen(void)
+{
+	make_xen_at(MADE_XEN_BASE + 0x100020, MADE_XEN_BASE, 0);
 }
 
 static void put_header(uint8_t *at, uint32_t flags)

@@ -72,6 +72,24 @@ static void dump_history(const struct vcpu *vcpu)
 	}
 }
 
+/* What a paravirtualized guest was refused is the likely reason for its end. */
+static void dump_unknown(const struct vm *vm)
+{
+	struct gondola_xen_unknown unknown;
+	const char *before = "  hypercalls that there are not, by number: ";
+
+	if (!vm->on_xen || __gondola_xen_unknown(vm->fd, &unknown))
+		return;
+	for (unsigned int i = 0; i < GONDOLA_XEN_CALLS; i++) {
+		if (!unknown.count[i])
+			continue;
+		fprintf(stderr, "%s%u (%u times)", before, i, unknown.count[i]);
+		before = ", ";
+	}
+	if (*before == ',')
+		fputc('\n', stderr);
+}
+
 void vcpu_dump(const struct vcpu *vcpu)
 {
 	static const char *const names[16] = {
@@ -96,6 +114,7 @@ void vcpu_dump(const struct vcpu *vcpu)
 		(unsigned long long)sregs.cr3, (unsigned long long)sregs.cr4,
 		(unsigned long long)sregs.efer);
 	dump_segments(&sregs);
+	dump_unknown(vcpu->vm);
 	dump_history(vcpu);
 }
 

@@ -384,6 +384,63 @@ static void for_xen_alone(void)
 	fresh_boot();
 }
 
+/* Where the kernel lies, by VIRT_BASE and PADDR_OFFSET; 0 is a value like others. */
+static void xen_places(void)
+{
+	Elf64_Phdr *segment = (Elf64_Phdr *)(made.data + 64);
+	struct boot *boot;
+
+	/* Such is Debian's grub-x86_64-xen.bin. */
+	make_xen_at(0, 0, 0);
+	segment->p_paddr = segment->p_vaddr = 0;
+	fresh_boot()->as_xen = true;
+	expect_equal(boot_made(SMALL), 0);
+	boot = boot_of();
+	expect_equal(boot->regs.rip, 0);
+	expect_equal(walk(0, true), 0);
+	expect(!strcmp(made_at(0, 32), "the kernel itself"));
+	expect(!strcmp(made_at(walk(boot->regs.gpr[6], true), 32), "xen-3.0-x86_64"));
+	/* Physical addresses that count from the virtual base, as old kernels have them. */
+	make_xen_at(MADE_XEN_BASE + 0x100020, MADE_XEN_BASE, MADE_XEN_BASE);
+	segment->p_paddr = MADE_XEN_BASE + 0x100000;
+	fresh_boot()->as_xen = true;
+	expect_equal(boot_made(SMALL), 0);
+	expect(!strcmp(made_at(0x100000, 32), "the kernel itself"));
+	expect_equal(walk(boot_of()->regs.rip, false), 0x100020);
+	/* In the upper half behind the monitor, and in the lower one. */
+	make_xen_at(0xffff880000100020, 0xffff880000000000, 0);
+	fresh_boot()->as_xen = true;
+	expect_equal(boot_made(SMALL), 0);
+	expect_equal(walk(0xffff880000100020, true), 0x100020);
+	make_xen_at(0x7fffc0100020, 0x7fffc0000000, 0);
+	fresh_boot()->as_xen = true;
+	expect_equal(boot_made(SMALL), 0);
+	expect_equal(walk(0x7fffc0100020, true), 0x100020);
+}
+
+static void refused_xen_places(void)
+{
+	static const uint64_t wrong[] = { 0x800000000000, 0xffff7fffc0000000, 0xffff800000000000, 0xffff87ffc0000000 };
+
+	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		make_xen_at(wrong[i] + 0x100020, wrong[i], 0);
+		fresh_boot()->as_xen = true;
+		expect_refused(SMALL, "where no kernel can be");
+	}
+	make_xen_at(0xffffffff80300020, 0xffffffff80200000, 0);
+	fresh_boot()->as_xen = true;
+	expect_refused(SMALL, "only multiples of 1 GiB are supported");
+	make_xen_at(MADE_XEN_BASE + 0x8000000, MADE_XEN_BASE, 0);
+	fresh_boot()->as_xen = true;
+	expect_refused(SMALL, "where it is not");
+	make_xen_at(0, MADE_XEN_BASE, 0);
+	fresh_boot()->as_xen = true;
+	expect_refused(SMALL, "where it is not");
+	make_xen_at(MADE_XEN_BASE + 0x100020, MADE_XEN_BASE, 0x200000);
+	fresh_boot()->as_xen = true;
+	expect_refused(SMALL, "at 0xfffffffffff00000, where the guest has no memory for it (0 to 0x");
+}
+
 static void refused_as_xen(void)
 {
 	make_pvh(1);
@@ -608,6 +665,8 @@ static const struct tap_test tests[] = {
 	{ "images compressed by gzip and zstd are unpacked", compressed },
 	{ "images compressed by lz4 are unpacked", compressed_by_lz4 },
 	{ "a kernel starts as Xen starts it", as_xen },
+	{ "a kernel for Xen lies where its notes say", xen_places },
+	{ "a kernel whose notes place it where none can be is refused", refused_xen_places },
 	{ "a kernel that Xen could not start is refused", refused_as_xen },
 	{ "a kernel for Xen alone is told what it needs", for_xen_alone },
 	{ "files that are no kernels are named", not_kernels },
