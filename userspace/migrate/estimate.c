@@ -99,7 +99,7 @@ static uint64_t hand_over(const struct estimate *estimate, double pages)
 	const struct estimate_stop *stop = &estimate->stop;
 
 	pages += stop->state_bytes / PAGE;
-	return stop->pause_ns + stop->state_ns + stop->load_ns + stop->resume_ns +
+	return stop->pause_ns + stop->state_ns + stop->load_ns + stop->told_ns + stop->resume_ns +
 	       2 * (stop->disk_ns + stop->trip_ns) + (uint64_t)(pages * estimate->page_ns);
 }
 
@@ -108,7 +108,7 @@ uint64_t estimate_downtime(const struct estimate *estimate, uint64_t dirty)
 	uint64_t copy = (uint64_t)(dirty * next_page_ns(estimate));
 
 	/* To take pages takes the target no longer than all that is done for them. */
-	return hand_over(estimate, 0) + copy +
+	return hand_over(estimate, 0) + estimate->stop.look_ns + copy +
 	       (estimate->stop.rest_ns < copy ? estimate->stop.rest_ns : copy);
 }
 

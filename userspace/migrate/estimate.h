@@ -17,6 +17,8 @@
  * @load_ns: for the target to load this state
  * @resume_ns: to let devices and vCPUs go on
  * @absent_ns: post-copy: for the target to prepare memory for missing pages
+ * @look_ns: to ask which pages are dirty; 0 as long as it is not known
+ * @told_ns: to tell listeners of it, and to let them have a processor that the target needs
  */
 struct estimate_stop {
 	uint64_t pause_ns;
@@ -28,6 +30,8 @@ struct estimate_stop {
 	uint64_t load_ns;
 	uint64_t resume_ns;
 	uint64_t absent_ns;
+	uint64_t look_ns;
+	uint64_t told_ns;
 };
 
 /**

@@ -39,16 +39,22 @@ uint64_t source_bytes(const struct source *s)
 	return s->lost_bytes + s->link.out.bytes + s->link.in.offset;
 }
 
-void source_phase(struct source *s, enum migrate_phase phase)
+/* True if it is another one, of which listeners are to be told. */
+static bool enter_phase(struct source *s, enum migrate_phase phase)
 {
 	bool changed = s->phase != phase;
 
 	__atomic_store_n(&s->phase, phase, __ATOMIC_RELEASE);
 	__gondola_mark(s->vm->fd, phase, s->round);
-	if (!changed)
-		return;
-	PROBE_MIGRATE_PHASE(phase, s->round);
-	source_progress(s, true);
+	if (changed)
+		PROBE_MIGRATE_PHASE(phase, s->round);
+	return changed;
+}
+
+void source_phase(struct source *s, enum migrate_phase phase)
+{
+	if (enter_phase(s, phase))
+		source_progress(s, true);
 }
 
 static void put(struct json_object *event, const char *member, uint64_t value)
@@ -184,6 +190,20 @@ bool source_ping_behind(struct source *s)
 	return true;
 }
 
+/* Listeners hear right after COMMIT that the VM changes hands, and may need the target's processor. */
+static bool measure_listeners(struct source *s)
+{
+	struct estimate_stop *stop = &s->estimate.stop;
+	uint64_t began = wait_now_ns(), told, ns;
+
+	source_progress(s, true);
+	told = wait_now_ns() - began;
+	if (!ping(s, &ns))
+		return false;
+	stop->told_ns = told + (ns > stop->trip_ns ? ns - stop->trip_ns : 0);
+	return true;
+}
+
 static bool measure_link(struct source *s, const struct wire_ready *ready)
 {
 	struct estimate_stop *stop = &s->estimate.stop;
@@ -196,7 +216,7 @@ static bool measure_link(struct source *s, const struct wire_ready *ready)
 			return false;
 		estimate_trip(&s->estimate, ns);
 	}
-	return true;
+	return measure_listeners(s);
 }
 
 /* Measure the flush of a disk with nothing to write: flush twice, and time the second. */
@@ -254,9 +274,8 @@ static bool reserve(struct source *s)
 
 static void stand_still(struct source *s)
 {
+	/* A guest that is slowed down stays so: to end that takes time, and it stands now. */
 	vm_pause(s->vm, PAUSE_MIGRATE);
-	/* Until then the guest writes no more than was foretold. */
-	throttle_set(s->vm, 0);
 	vm_lock_devices(s->vm);
 	devices_freeze();
 	vm_unlock_devices(s->vm);
@@ -375,7 +394,7 @@ static bool hand_over(struct source *s)
 	now = wait_now_ns();
 	d->load_ns = now - at;
 	at = now;
-	source_phase(s, MIGRATE_COMMIT);
+	enter_phase(s, MIGRATE_COMMIT);
 	vm_lock_devices(s->vm);
 	devices_yield();
 	vm_unlock_devices(s->vm);
@@ -390,6 +409,8 @@ static bool hand_over(struct source *s)
 		s->gone = false;
 		return false;
 	}
+	/* Listeners may need the same processor as the target: it has its work now. */
+	source_progress(s, true);
 	if (!link_expect(&s->link, WIRE_COMMITTED, NULL, 0))
 		return false;
 	s->theirs = true;
@@ -402,6 +423,7 @@ static bool hand_over(struct source *s)
 /* The guest has written since the last round ended: what it waits for is what is dirty as it stops. */
 static bool foretell(struct source *s, bool postcopy)
 {
+	uint64_t began = wait_now_ns();
 	int64_t left;
 
 	/* Then pages are not part of the downtime. */
@@ -410,6 +432,7 @@ static bool foretell(struct source *s, bool postcopy)
 		return true;
 	}
 	left = precopy_left(s);
+	s->estimate.stop.look_ns = wait_now_ns() - began;
 	if (left >= 0)
 		s->report.predicted_ns = estimate_downtime(&s->estimate, left);
 	return left >= 0;
@@ -438,6 +461,7 @@ static bool move(struct source *s)
 		return link_fail(&s->link, "%s", error.words);
 	if (!foretell(s, postcopy) || !send_rest(s, postcopy) || !hand_over(s))
 		return false;
+	throttle_set(s->vm, 0);
 	source_phase(s, postcopy ? MIGRATE_POSTCOPY : MIGRATE_RESUME);
 	return true;
 }

@@ -52,7 +52,7 @@ foretold() {
 # looked at.  It is stopped while it sleeps, most likely: a round takes less time than it sleeps.
 throttled() {
 	end $vm
-	boot 900 && foretold 4 3 --delta off --downtime-limit 20 || return 1
+	boot 900 && foretold 3 3 --delta off --downtime-limit 20 || return 1
 	tail -n 1 /tmp/move.out | grep -q '"answer":"throttle"' || return 1
 	end $vm
 	boot 256

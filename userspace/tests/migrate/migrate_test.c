@@ -68,32 +68,37 @@ static void foretells(void)
 		.stop = {
 			.pause_ns = 1 * MS, .state_ns = 2 * MS, .state_bytes = 8192, .disk_ns = 4 * MS,
 			.trip_ns = 8 * MS, .load_ns = 16 * MS, .absent_ns = 32 * MS,
-			.resume_ns = 64 * MS,
+			.resume_ns = 64 * MS, .told_ns = 128 * MS,
 		},
 	};
 
 	/* 1 ms a page. */
 	round_of(&e, 1000, 1000 * MS, 100);
-	expect_equal(estimate_downtime(&e, 0) / MS, 1 + 2 + 2 + 2 * 4 + 2 * 8 + 16 + 64);
-	expect_equal(estimate_downtime(&e, 100) / MS, 109 + 100);
+	expect_equal(estimate_downtime(&e, 0) / MS, 1 + 2 + 2 + 2 * 4 + 2 * 8 + 16 + 64 + 128);
+	expect_equal(estimate_downtime(&e, 100) / MS, 237 + 100);
 	/* 128 MiB: the list of its pages is one page long. */
-	expect_equal(estimate_postcopy(&e, 32768) / MS, 109 + 1 + 32);
+	expect_equal(estimate_postcopy(&e, 32768) / MS, 237 + 1 + 32);
+	/* To ask for dirty pages takes its time even if there are none, but post-copy does not ask. */
+	e.stop.look_ns = 256 * MS;
+	expect_equal(estimate_downtime(&e, 0) / MS, 237 + 256);
+	expect_equal(estimate_postcopy(&e, 32768) / MS, 237 + 1 + 32);
+	e.stop.look_ns = 0;
 	/* A trip takes what the shortest takes. */
 	estimate_trip(&e, 24 * MS);
-	expect_equal(estimate_downtime(&e, 0) / MS, 109);
+	expect_equal(estimate_downtime(&e, 0) / MS, 237);
 	estimate_trip(&e, 5 * MS);
-	expect_equal(estimate_downtime(&e, 0) / MS, 109 - 2 * 3);
+	expect_equal(estimate_downtime(&e, 0) / MS, 237 - 2 * 3);
 	/* A target that gets slower is believed; it is slow once, and with pages only. */
 	estimate_trip_behind(&e, (5 + 40) * MS);
-	expect_equal(estimate_downtime(&e, 0) / MS, 103);
-	expect_equal(estimate_downtime(&e, 10) / MS, 103 + 10 + 10);
-	expect_equal(estimate_downtime(&e, 100) / MS, 103 + 100 + 40);
-	expect_equal(estimate_postcopy(&e, 32768) / MS, 103 + 1 + 32);
+	expect_equal(estimate_downtime(&e, 0) / MS, 231);
+	expect_equal(estimate_downtime(&e, 10) / MS, 231 + 10 + 10);
+	expect_equal(estimate_downtime(&e, 100) / MS, 231 + 100 + 40);
+	expect_equal(estimate_postcopy(&e, 32768) / MS, 231 + 1 + 32);
 	estimate_trip_behind(&e, (5 + 20) * MS);
-	expect_equal(estimate_downtime(&e, 100) / MS, 103 + 100 + 30);
+	expect_equal(estimate_downtime(&e, 100) / MS, 231 + 100 + 30);
 	/* One that is not slow at all shows that a trip was shorter than it seemed. */
 	estimate_trip_behind(&e, 4 * MS);
-	expect_equal(estimate_downtime(&e, 0) / MS, 103 - 2);
+	expect_equal(estimate_downtime(&e, 0) / MS, 231 - 2);
 	expect_equal(e.stop.rest_ns / MS, 15);
 }
 
