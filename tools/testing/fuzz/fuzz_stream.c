@@ -345,7 +345,8 @@ static bool make_options(struct machine_config *config, bool own)
 
 	memset(&run, 0, sizeof(run));
 	fits = incoming_make(&run, &command_receive, config->json,
-			     own ? json_tokener_parse(config_text) : NULL, false, "vm", &error);
+			     own ? json_tokener_parse(config_text) : NULL, false, "vm", NULL,
+			     &error);
 	launch_config_of(&run);
 	features_missing(config->cpuid, config->nr_cpuid, none, 1, false, error.words,
 			 sizeof(error.words));
