@@ -232,9 +232,12 @@ bool incoming_make(struct run_options *run, const struct command *command,
 			sandbox = run->sandbox;
 		} else {
 			*run = there;
+			/* Files and sockets of this host are not the sender's to name. */
 			run->console = "stdio";
 			run->json = NULL;
 			run->control = NULL;
+			run->panic_dump = NULL;
+			run->gdb = NULL;
 			fits = take_given(run, error);
 		}
 	}

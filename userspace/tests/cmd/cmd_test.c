@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cmd/cmd.h"
+#include "cmd/incoming.h"
 #include "base/closest.h"
 #include "base/error.h"
 #include "metrics_test.h"
@@ -166,6 +167,25 @@ static void names_are_short(void)
 	}
 }
 
+/* What another host's configuration names is none of this host's files and sockets. */
+static void senders_name_nothing(void)
+{
+	static struct run_options run;
+	struct json_object *theirs = json_tokener_parse("{\"name\": \"vm\", \"arguments\": [\"--kernel\", \"k\","
+		"\"--console\", \"/x/1\", \"--json\", \"/x/2\", \"--control\", \"/x/3\","
+		"\"--panic-dump\", \"/x/4\", \"--gdb\", \"unix:/x/5\"]}");
+	struct error error;
+
+	require(theirs);
+	require(incoming_make(&run, &command_receive, theirs, NULL, false, "vm", NULL, &error));
+	expect(!strcmp(run.console, "stdio"));
+	expect(!run.json);
+	expect(!run.control);
+	expect(!run.panic_dump);
+	expect(!run.gdb);
+	json_object_put(theirs);
+}
+
 static const struct tap_test tests[] = {
 	{ "every option is in its command's help", options_have_help },
 	{ "an option takes a value where help names one", options_take_what_help_says },
@@ -173,6 +193,7 @@ static const struct tap_test tests[] = {
 	{ "the man page has every command, option and exit status", manual_has_all },
 	{ "a slip gets a hint", hints },
 	{ "names fit the tables of the parser", names_are_short },
+	{ "the sender of a VM names no file or socket here", senders_name_nothing },
 	{ "metrics in both formats", metrics_formats },
 	{ "labels of metrics are escaped, harmless and short", metrics_labels },
 	{ "a file of metrics is replaced at once, or stays", metrics_saved_at_once },
