@@ -38,7 +38,7 @@ def reasons(detail):
     return [line for line in lines if TELLING.search(line)][:8] or lines[-1:]
 
 
-def told(text, end=3000):
+def told(text, end=8000):
     """The end of a TAP program's output, and before it what failed earlier."""
     if len(text) <= end:
         return text

@@ -28,6 +28,15 @@ tap_relay() {
 	done < "$1"
 }
 
+# tap_machine STATUS NAME LOG: how a machine ended. Where it stood at a time-out is far before its log's end.
+tap_machine() {
+	{
+		sed -n '/^machine: where it stands/,/^machine: still running/p' "$3"
+		tail -n 60 "$3"
+	} > "$3.end"
+	tap_result "$1" "$2" "$3.end"
+}
+
 # say WORDS...: a remark among the results
 say() {
 	echo "# $*"
