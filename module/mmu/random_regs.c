@@ -87,7 +87,12 @@ static bool write_cr4(struct random_state *s, u64 value)
 /* A flush of all, global translations among them. */
 bool random_flush(struct random_state *s)
 {
-	return write_cr4(s, s->cpu->vcpu->cr4 ^ CR4_PGE);
+	if (!s->setup->xen)
+		return write_cr4(s, s->cpu->vcpu->cr4 ^ CR4_PGE);
+	say(s, "a flush by a hypercall");
+	gondola_mmu_flush_guest(s->cpu->vcpu);
+	ref_flush_all(&s->ref, s->cpu);
+	return true;
 }
 
 static bool write_cr0(struct random_state *s, u64 value)

@@ -20,6 +20,7 @@ const struct random_setup random_setups[RANDOM_MODES] = {
 	[RANDOM_SMP] = { .mode = WORLD_LONG, .gib_pages = true, .cpus = 2 },
 	[RANDOM_PAE_SMP] = { .mode = WORLD_PAE, .cpus = 2 },
 	[RANDOM_32_SMP] = { .mode = WORLD_32, .cpus = 2 },
+	[RANDOM_XEN] = { .mode = WORLD_LONG, .xen = true, .cpus = 2 },
 };
 
 /* Slots: where they are, what lies there first and after a move, what may become of them. */
@@ -155,6 +156,11 @@ static bool has_window(struct random_state *s)
 
 /* ---- beginning and end ---- */
 
+static bool is_table(u64 page)
+{
+	return !page || (page >= RANDOM_FIRST_TABLE && page < RANDOM_FIRST_TABLE + RANDOM_TABLES);
+}
+
 /* Pages 3 … 5 map the window, and nothing edits them. */
 static void build_window(struct random_state *s, u64 root)
 {
@@ -183,7 +189,8 @@ static void build_window(struct random_state *s, u64 root)
 	}
 	*world_u64(w, 0x4000) = s->ref.mode == WORLD_32 ? 0 : 0x5000 | bits;
 	for (i = 0; i < WORLD_PAGES; i++)
-		put_entry(s, 0x5000 + i * ref_entry_bytes(&s->ref), (u64)i << 12 | bits);
+		put_entry(s, 0x5000 + i * ref_entry_bytes(&s->ref),
+			  (u64)i << 12 | (s->setup->xen && is_table(i) ? bits & ~PT_W : bits));
 }
 
 static u8 *logged(struct random_state *s, unsigned int page)
@@ -235,6 +242,7 @@ int random_begin(struct random_state *s)
 	memset(&s->ref, 0, sizeof(s->ref));
 	s->ref.mode = s->setup->mode;
 	s->ref.blunder = s->blunder;
+	s->ref.all_user = s->setup->xen;
 	s->w = world_create(96);
 	s->logged = vzalloc(RANDOM_LOGGED * GONDOLA_PAGE_SIZE);
 	if (!s->w || !s->logged || (s->setup->cpus > 1 && world_add_vcpu(s->w))) {
@@ -242,6 +250,8 @@ int random_begin(struct random_state *s)
 		return -ENOMEM;
 	}
 	s->ref.w = s->w;
+	/* Nothing of the personality itself is used. */
+	s->w->vm.xen = s->setup->xen ? (struct gondola_xen *)s : NULL;
 	s->w->private = s;
 	s->w->launcher_helps = true;
 	s->w->vm.mmu.max_unsync = UNSYNC;
@@ -287,8 +297,10 @@ int random_begin(struct random_state *s)
 
 void random_end(struct random_state *s)
 {
-	if (s->w)
+	if (s->w) {
+		s->w->vm.xen = NULL;
 		world_destroy(s->w);
+	}
 	vfree(s->logged);
 	s->w = NULL;
 	s->logged = NULL;
@@ -339,6 +351,40 @@ static bool edit_by_guest(struct random_state *s, gpa_t at, u64 value, unsigned 
 	}
 }
 
+/* A kernel in ring 3: by a hypercall, or directly, which its entries forbid and the monitor completes. */
+static bool edit_by_xen(struct random_state *s, gpa_t at, u64 value, unsigned int way)
+{
+	struct gondola_vcpu *vcpu = s->cpu->vcpu;
+	gva_t gva = window(s) + at;
+	u64 now, was = 0;
+	u32 error = 0;
+	int err;
+
+	random_bring_all(s);
+	now = *(u64 *)ref_memory(&s->ref, at);
+	if (way < 2) {
+		u64 keep = way ? PT_A | PT_D : 0;
+
+		ref_edit(&s->ref, at, value | (now & keep));
+		err = gondola_mmu_write_entry(vcpu, at, value, keep);
+		return (!err && *(u64 *)ref_memory(&s->ref, at) == (value | (now & keep))) ||
+		       random_failed(s, "hypercall for %llx: %d", at, err);
+	}
+	if (world_access_on(s->w, vcpu, gva, PFEC_U | PFEC_W, &value, &error) != WORLD_FAULT ||
+	    error != (PFEC_P | PFEC_U | PFEC_W))
+		return random_failed(s, "a table was written at %llx, error %x", at, error);
+	ref_edit(&s->ref, at, value);
+	vcpu->mmu.may_write_all = true;
+	err = gondola_mmu_access(vcpu, gva, &value, sizeof(value), PFEC_U | PFEC_W,
+				 &(struct gondola_access){});
+	vcpu->mmu.may_write_all = false;
+	if (err)
+		return random_failed(s, "direct write to %llx: %d", at, err);
+	return gondola_mmu_access(vcpu, gva, &was, sizeof(was), PFEC_U | PFEC_W,
+				  &(struct gondola_access){}) == GONDOLA_ACCESS_FAULT ||
+	       random_failed(s, "%llx can be written by everybody now", at);
+}
+
 static bool edit_by_host(struct random_state *s, gpa_t at, u64 value, unsigned int way)
 {
 	unsigned int bytes = ref_entry_bytes(&s->ref);
@@ -365,6 +411,10 @@ bool random_edit(struct random_state *s, gpa_t at, u64 value)
 		say(s, "the host %s entry %llx = %llx", way ? "changes" : "writes", at, value);
 		ref_edit(&s->ref, at, value);
 		return edit_by_host(s, at, value, way);
+	}
+	if (s->setup->xen) {
+		say(s, "the guest asks, way %u, for entry %llx = %llx", way % 3, at, value);
+		return edit_by_xen(s, at, value, way % 3);
 	}
 	say(s, "the guest %s entry %llx = %llx",
 	    way == 2 ? "emulates" : way == 3 ? "exchanges" : "writes", at, value);
@@ -429,6 +479,8 @@ bool random_probe(struct random_state *s)
 	struct ref_path path;
 	int n, i;
 
+	if (s->setup->xen)
+		access |= PFEC_U;
 	n = ref_walk(&s->ref, s->cpu, gva, access, expected, &path);
 	outcome = world_access_on(s->w, s->cpu->vcpu, gva, access, &value, &error);
 	say(s, "access %llx, error code bits %x: outcome %d, error %x", gva, access, outcome, error);
@@ -606,12 +658,23 @@ static bool foreign_step(struct random_state *s)
 	}
 }
 
+/* A kernel in ring 3 has no control registers but CR3. */
+static bool is_of_control(unsigned int step)
+{
+	return step >= 25 && step <= 27;
+}
+
 bool random_step(struct random_state *s)
 {
+	unsigned int step;
+
 	s->cpu = &s->ref.cpus[rnd(s, s->setup->cpus)];
 	if (is_foreign(s))
 		return foreign_step(s);
-	switch (rnd(s, 64)) {
+	step = rnd(s, 64);
+	if (s->setup->xen && is_of_control(step))
+		return random_probe(s);
+	switch (step) {
 	case 0 ... 13: {
 		gpa_t at = random_place(s);
 

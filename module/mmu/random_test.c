@@ -273,6 +273,11 @@ static void random_32bit_smp(struct kunit *test)
 	run_mode(test, RANDOM_32_SMP);
 }
 
+static void random_xen(struct kunit *test)
+{
+	run_mode(test, RANDOM_XEN);
+}
+
 /* A reference that blunders stands for an MMU that does: it is found, and shrunk to a few steps. */
 static void random_failure_is_shrunk(struct kunit *test)
 {
@@ -309,6 +314,7 @@ static struct kunit_case random_cases[] = {
 	KUNIT_CASE_PARAM(random_long_mode_smp, part_gen_params),
 	KUNIT_CASE_PARAM(random_pae_smp, part_gen_params),
 	KUNIT_CASE_PARAM(random_32bit_smp, part_gen_params),
+	KUNIT_CASE_PARAM(random_xen, part_gen_params),
 	KUNIT_CASE(random_failure_is_shrunk),
 	{}
 };

@@ -12,13 +12,14 @@
 
 enum random_mode {
 	RANDOM_UNPAGED, RANDOM_32, RANDOM_PAE, RANDOM_LONG, RANDOM_GIB, RANDOM_SMP,
-	RANDOM_PAE_SMP, RANDOM_32_SMP, RANDOM_MODES
+	RANDOM_PAE_SMP, RANDOM_32_SMP, RANDOM_XEN, RANDOM_MODES
 };
 
 /* The machine of a run. */
 struct random_setup {
 	enum world_mode mode;
 	bool gib_pages;
+	bool xen;		/* the kernel is in ring 3, and what it sees of the tables is read-only */
 	unsigned int cpus;
 };
 

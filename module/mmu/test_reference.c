@@ -195,7 +195,7 @@ static bool allowed(const struct walk *k, u64 rights)
 {
 	const struct gondola_vcpu *v = k->cpu->vcpu;
 	bool user = k->access & PFEC_U, write = k->access & PFEC_W, fetch = k->access & PFEC_I;
-	bool w = rights & PT_W, u = rights & PT_U, nx = rights & PT_NX;
+	bool w = rights & PT_W, u = rights & PT_U || k->ref->all_user, nx = rights & PT_NX;
 
 	if (k->ref->blunder)
 		nx = false;

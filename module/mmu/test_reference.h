@@ -56,6 +56,7 @@ struct ref_cpu {
  * @clock: counts edits and flushes
  * @edited: when any entry was last edited
  * @blunder: ignore NX, to see that the test finds and shrinks a mistake
+ * @all_user: entries without U are programs', too
  */
 struct reference {
 	struct world *w;
@@ -67,6 +68,7 @@ struct reference {
 	struct ref_entry entries[REF_TABLES][REF_PLACES];
 	struct ref_cpu cpus[WORLD_CPUS];
 	bool blunder;
+	bool all_user;
 };
 
 /* One way in which an access may end. */
