@@ -20,10 +20,14 @@
 
 /* Types of Xen's notes. */
 #define NOTE_ENTRY	1
+#define NOTE_HYPERCALL_PAGE 2
 #define NOTE_VIRT_BASE	3
 #define NOTE_PADDR_OFFSET 4
 #define NOTE_GUEST_OS	6
 #define NOTE_FEATURES	10
+
+#define CALL_BYTES	32u			/* of the page of hypercalls, for each */
+#define IRET		23u
 
 #define CANONICAL_END	0x0000800000000000ull	/* of the lower half of the address space */
 #define MONITOR_START	0xffff800000000000ull	/* its part of the upper half */
@@ -78,6 +82,8 @@ _Static_assert(offsetof(struct start_info, cmdline) == 128, "start information i
 struct notes {
 	bool has_entry;
 	uint64_t entry;
+	bool has_calls;
+	uint64_t calls;
 	uint64_t virt_base;
 	uint64_t paddr_offset;
 	const char *features;
@@ -169,6 +175,10 @@ static void take_note(struct notes *notes, const struct elf_note *note)
 	case NOTE_ENTRY:
 		notes->has_entry = true;
 		notes->entry = note->number;
+		break;
+	case NOTE_HYPERCALL_PAGE:
+		notes->has_calls = true;
+		notes->calls = note->number;
 		break;
 	case NOTE_VIRT_BASE:
 		notes->virt_base = note->number;
@@ -301,10 +311,36 @@ static void fill_monitor(const struct guest_memory *memory, uint64_t first)
 }
 
 /* Decide where all is; @end: of the kernel. */
+static uint64_t aligned_end(uint64_t address)
+{
+	return (address + END_ALIGN - 1) & ~(END_ALIGN - 1);
+}
+
+/* What the monitor has for the kernel begins at page @first.  Up to where its tables map, in bytes. */
+static uint64_t place_tables(struct layout *l, uint64_t first)
+{
+	uint64_t mapped, firsts;
+
+	l->p2m = first;
+	l->start = l->p2m + pages_for(l->pages * sizeof(uint64_t));
+	l->store = l->start + 1;
+	l->console = l->start + 2;
+	l->tables = l->start + 3;
+	/* The tables map themselves: their number is part of what they map. */
+	for (firsts = 1; ; firsts++) {
+		mapped = aligned_end((l->tables + 3 + firsts + 1) * PAGE + BEHIND_MIN);
+		if (mapped <= firsts * ENTRIES * PAGE)
+			break;
+	}
+	l->nr_tables = 3 + firsts;
+	l->stack = l->tables + l->nr_tables;
+	return mapped;
+}
+
 static int plan(struct boot *boot, uint64_t end, struct layout *l)
 {
 	const struct guest_memory *memory = boot->memory;
-	uint64_t next = pages_for(end), mapped, firsts;
+	uint64_t next = pages_for(end), mapped;
 
 	l->all = memory->bytes / PAGE;
 	if (m2p_pages(memory) > ENTRIES * ENTRIES)
@@ -325,20 +361,9 @@ static int plan(struct boot *boot, uint64_t end, struct layout *l)
 			return -1;
 		next += pages_for(l->initrd_bytes);
 	}
-	l->p2m = next;
-	l->start = l->p2m + pages_for(l->pages * sizeof(uint64_t));
-	l->store = l->start + 1;
-	l->console = l->start + 2;
-	l->tables = l->start + 3;
-	/* The tables map themselves: their number is part of what they map. */
-	for (firsts = 1; ; firsts++) {
-		mapped = (l->tables + 3 + firsts + 1) * PAGE + BEHIND_MIN;
-		mapped = (mapped + END_ALIGN - 1) & ~(END_ALIGN - 1);
-		if (mapped <= firsts * ENTRIES * PAGE)
-			break;
-	}
-	l->nr_tables = 3 + firsts;
-	l->stack = l->tables + l->nr_tables;
+	/* Linux unmaps what is behind the tables, but only to where their own end is aligned to. */
+	for (mapped = place_tables(l, next); mapped > aligned_end(l->stack * PAGE); mapped = place_tables(l, next))
+		next += BEHIND_MIN / PAGE;
 	l->end = mapped / PAGE;
 	if (mapped > MAPPED_MAX || mapped > memory->low || l->end > l->pages)
 		return boot_error(boot, "%s: this kernel needs %lluM of memory to start, the guest has %lluM",
@@ -429,6 +454,31 @@ static void set_registers(struct boot *boot, const struct layout *l, uint64_t en
 	sregs->efer = EFER_STARTED;
 }
 
+/*
+ * Older kernels, and other systems, make hypercalls by a page that the monitor fills: 32 bytes for each.
+ * IRET, whose frame is on the stack, does not return there.
+ */
+static int fill_calls(struct boot *boot, const struct image *kernel, const struct notes *notes, uint64_t end)
+{
+	static const uint8_t call[] = { 0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3 };
+	static const uint8_t iret[] = { 0x51, 0x41, 0x53, 0x50, 0xb8, IRET, 0, 0, 0, 0x0f, 0x05 };
+	uint64_t at = notes->calls - notes->virt_base;
+	uint8_t *page;
+
+	if (!notes->has_calls)
+		return 0;
+	if (at % PAGE || at >= end || end - at < PAGE)
+		return boot_error(boot, "%s: its notes for Xen say that its page of hypercalls is at 0x%llx, where it cannot be",
+				  kernel->path, (unsigned long long)notes->calls);
+	page = page_at(boot->memory, at / PAGE);
+	for (unsigned int i = 0; i < PAGE / CALL_BYTES; i++) {
+		memcpy(page + i * CALL_BYTES, call, sizeof(call));
+		page[i * CALL_BYTES + 4] = i;
+	}
+	memcpy(page + IRET * CALL_BYTES, iret, sizeof(iret));
+	return 0;
+}
+
 static int load_elf(struct boot *boot, const struct image *kernel)
 {
 	const struct guest_memory *memory = boot->memory;
@@ -446,6 +496,8 @@ static int load_elf(struct boot *boot, const struct image *kernel)
 	if (notes.entry < l.virt_base || notes.entry - l.virt_base >= end)
 		return boot_error(boot, "%s: its notes for Xen say that it starts at 0x%llx, where it is not",
 				  kernel->path, (unsigned long long)notes.entry);
+	if (fill_calls(boot, kernel, &notes, end))
+		return -1;
 	fill_monitor(memory, l.pages);
 	fill_tables(memory, &l, l.pages);
 	if (fill_start(boot, &l, l.pages))

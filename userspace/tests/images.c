@@ -117,6 +117,8 @@ void make_pvh(int is64)
 	};
 }
 
+uint64_t made_xen_calls;
+
 void make_xen_at(uint64_t entry, uint64_t base, uint64_t paddr_offset)
 {
 	Elf64_Phdr *notes = (Elf64_Phdr *)(made.data + 64) + 1;
@@ -125,6 +127,8 @@ void make_xen_at(uint64_t entry, uint64_t base, uint64_t paddr_offset)
 	make_pvh(1);
 	bytes = put_note_of(made.data + 256, 1, &entry, sizeof(entry));
 	bytes += put_note_of(made.data + 256 + bytes, 3, &base, sizeof(base));
+	if (made_xen_calls)
+		bytes += put_note_of(made.data + 256 + bytes, 2, &made_xen_calls, sizeof(made_xen_calls));
 	if (paddr_offset)
 		bytes += put_note_of(made.data + 256 + bytes, 4, &paddr_offset, sizeof(paddr_offset));
 	bytes += put_note_of(made.data + 256 + bytes, 6, "linux", 6);

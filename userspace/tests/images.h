@@ -24,6 +24,8 @@ void make_bzimage(int is64);
 void make_pvh(int is64);
 /** make_xen() - an ELF file of 64 bits with Xen's notes, entered at MADE_XEN_BASE + 0x100020 */
 void make_xen(void);
+/** made_xen_calls - the page of hypercalls in the notes of what follows; 0: none */
+extern uint64_t made_xen_calls;
 /** make_xen_at() - likewise with these notes; an offset of 0 is left out */
 void make_xen_at(uint64_t entry, uint64_t base, uint64_t paddr_offset);
 #define MADE_XEN_BASE	0xffffffff80000000ull

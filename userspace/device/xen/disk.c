@@ -201,6 +201,8 @@ void xen_disk_create(struct xen_backend *backend, unsigned int number)
 	xen_backend_ring(backend, 0, &form, ring);
 	memcpy(&config, device->registers + VIRTIO_MMIO_CONFIG, sizeof(config));
 	xen_backend_name(backend, "vbd", name);
+	/* What a boot loader calls it. */
+	xen_backend_tell(backend, backend->back, "dev", "xvd%c", 'a' + number);
 	xen_backend_tell(backend, backend->back, "mode", readonly ? "r" : "w");
 	xen_backend_tell(backend, backend->back, "sectors", "%llu", (unsigned long long)config.capacity);
 	xen_backend_tell(backend, backend->back, "sector-size", "%u", SECTOR);

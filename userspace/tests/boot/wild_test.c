@@ -441,6 +441,28 @@ static void refused_xen_places(void)
 	expect_refused(SMALL, "at 0xfffffffffff00000, where the guest has no memory for it (0 to 0x");
 }
 
+/* Older kernels call into a page that they leave to the monitor. */
+static void xen_calls(void)
+{
+	static const uint64_t wrong[] = { MADE_XEN_BASE + 0x100010, MADE_XEN_BASE + 0x101000, MADE_XEN_BASE - 4096, ~0xfffull };
+	static const uint8_t call[] = { 0x51, 0x41, 0x53, 0xb8, 17, 0, 0, 0, 0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3 };
+
+	made_xen_calls = MADE_XEN_BASE + 0x100000;
+	make_xen();
+	fresh_boot()->as_xen = true;
+	expect_equal(boot_made(SMALL), 0);
+	expect(!memcmp(made_at(0x100000 + 17 * 32, 32), call, sizeof(call)));
+	/* IRET, number 23, does not come back, and has another register on the stack. */
+	expect_equal((uint8_t)made_at(0x100000 + 23 * 32, 32)[3], 0x50);
+	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		made_xen_calls = wrong[i];
+		make_xen();
+		fresh_boot()->as_xen = true;
+		expect_refused(SMALL, "its page of hypercalls is at 0x");
+	}
+	made_xen_calls = 0;
+}
+
 static void refused_as_xen(void)
 {
 	make_pvh(1);
@@ -666,6 +688,7 @@ static const struct tap_test tests[] = {
 	{ "images compressed by lz4 are unpacked", compressed_by_lz4 },
 	{ "a kernel starts as Xen starts it", as_xen },
 	{ "a kernel for Xen lies where its notes say", xen_places },
+	{ "the page by which older kernels for Xen make hypercalls", xen_calls },
 	{ "a kernel whose notes place it where none can be is refused", refused_xen_places },
 	{ "a kernel that Xen could not start is refused", refused_as_xen },
 	{ "a kernel for Xen alone is told what it needs", for_xen_alone },

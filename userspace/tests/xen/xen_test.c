@@ -429,6 +429,7 @@ static void disk(void)
 	data = guest(DATA_PAGE);
 	answers(READ, 0, BACK "state", NULL, "2");
 	answers(READ, 0, BACK "sectors", NULL, "128");
+	answers(READ, 0, BACK "dev", NULL, "xvda");
 	connect_disk();
 	expect_equal(disk_request(0, 1, 9, 0), 0);
 	expect(data[512] == 1 && data[513] == 2 && data[514] == 3 && !data[0]);
