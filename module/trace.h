@@ -291,6 +291,33 @@ TRACE_EVENT(gondola_xen_call,
 		  __entry->number, __entry->arg0, __entry->arg1, __entry->result)
 );
 
+/*
+ * A paravirtualized guest asked for a page table, or for an entry of one, that the interface does not allow.
+ * @level: of the table; @at: of its entry, or of the table itself where @value is 0
+ */
+TRACE_EVENT(gondola_xen_refused,
+	TP_PROTO(u32 vm, u32 vcpu, u32 level, u64 at, u64 value, const char *why),
+	TP_ARGS(vm, vcpu, level, at, value, why),
+	TP_STRUCT__entry(
+		__field(u32, vm)
+		__field(u32, vcpu)
+		__field(u32, level)
+		__field(u64, at)
+		__field(u64, value)
+		__array(char, why, 40)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->vcpu = vcpu;
+		__entry->level = level;
+		__entry->at = at;
+		__entry->value = value;
+		strscpy_pad(__entry->why, why, sizeof(__entry->why));
+	),
+	TP_printk("vm %u vcpu %u level %u at 0x%llx value 0x%llx: %s", __entry->vm, __entry->vcpu,
+		  __entry->level, __entry->at, __entry->value, __entry->why)
+);
+
 /* One field of a VMCS at an exit; @name as in Intel's manual. */
 TRACE_EVENT(gondola_vmcs,
 	TP_PROTO(u32 vm, u32 vcpu, u32 field, u64 value, const char *name),

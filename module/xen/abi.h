@@ -223,6 +223,9 @@ struct xen_info_place {
 	u32 pad;
 };
 
+/* Of xen_runstate.since: the rest is being changed. */
+#define XEN_RUNSTATE_CHANGES	BIT_ULL(63)
+
 struct xen_runstate {
 	u32 state;			/* 0: it runs */
 	u32 pad;

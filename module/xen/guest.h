@@ -49,6 +49,13 @@ int gondola_xen_trap_by_int(struct gondola_vcpu *vcpu, u8 vector, u32 error);
 bool gondola_xen_in_kernel(const struct gondola_vcpu *vcpu);
 /** gondola_xen_writes_table() - may the guest's kernel write @gpa, which it sees as read-only? */
 bool gondola_xen_writes_table(struct gondola_vcpu *vcpu, gpa_t gpa);
+/**
+ * gondola_xen_may_write() - may it write just this there?
+ * @bytes: within a page; more than an entry: whole entries
+ *
+ * 1: it is a leaf table, and may have these entries; 0: it is none, or may not; -EAGAIN.
+ */
+int gondola_xen_may_write(struct gondola_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int bytes);
 /* The length of CPUID with its prefix. */
 #define GONDOLA_XEN_CPUID_LEN	7u
 

@@ -70,6 +70,8 @@ struct xen_handler {
  * @upcall: the pending byte may be set
  * @woken: an event came since the vCPU slept
  * @timer: fires GONDOLA_REQ_TIMER
+ * @runstate: frames of the area that says how long it ran, at @runstate_offset of the first, if @has_runstate
+ * @stolen: ns for which it waited for a processor since then; not in the area yet if @stolen_due
  * @call_rip: of the hypercall that stands at its SYSCALL
  * @cursor: entries of a hypercall that are done
  * @nested: those of a call in a multicall
@@ -96,7 +98,11 @@ struct gondola_xen_vcpu {
 	bool upcall;
 	bool woken;
 	struct hrtimer timer;
-	u64 runstate;
+	u64 runstate[2];
+	u16 runstate_offset;
+	bool has_runstate;
+	u64 stolen;
+	bool stolen_due;
 	struct gondola_vcpu *vcpu;
 	u64 call_rip;
 	u32 cursor;
@@ -209,6 +215,10 @@ int xen_time_publish(struct gondola_vcpu *vcpu);
 int xen_wall_clock_publish(struct gondola_vcpu *vcpu);
 s64 xen_set_one_shot(struct gondola_vcpu *vcpu, u64 from);
 void xen_stop_one_shot(struct gondola_vcpu *vcpu);
+/* The area that says how long @target ran is where the guest says, at @from. */
 s64 xen_runstate_area(struct gondola_vcpu *vcpu, struct gondola_vcpu *target, u64 from);
+
+/* Before an entry: tell the guest if its thread waited.  0 or -EAGAIN. */
+int xen_account_steal(struct gondola_vcpu *vcpu);
 
 #endif

@@ -5,7 +5,9 @@
  * what the interface promises: a guest that breaks its rules is told so.
  */
 #include <linux/minmax.h>
+#include <linux/string.h>
 #include "internal.h"
+#include "trace.h"
 #include "x86/control.h"
 
 /* The entry of a root that leads to the monitor's part. */
@@ -35,21 +37,41 @@ unsigned int xen_pinned_level(struct gondola_xen *xen, u64 frame)
 	return entry ? xa_to_value(entry) : 0;
 }
 
-/* May an entry of a pinned table of @level be this? */
-static bool may_map(struct gondola_xen *xen, unsigned int level, u64 entry)
+/* Why an entry of a pinned table of @level cannot be this; NULL: it can. */
+static const char *wrong_entry(struct gondola_xen *xen, unsigned int level, u64 entry)
 {
 	u64 frame = (entry & PT_ADDR) >> GONDOLA_PAGE_SHIFT;
 
 	if (!(entry & PT_P))
-		return true;
-	if (!frame_exists(xen, frame) || (level > 1 && entry & PT_PS))
-		return false;
-	if (level > 1 || !(entry & PT_W))
-		return true;
+		return NULL;
+	if (!frame_exists(xen, frame))
+		return "no such frame";
+	if (level > 1)
+		return entry & PT_PS ? "a large page" : NULL;
+	if (!(entry & PT_W))
+		return NULL;
 	/* Tables are written by hypercalls, and the monitor's pages not at all. */
-	return !is_table(xen, frame) &&
-	       (frame < xen->config.first_frame || frame == xen->config.shared_info ||
-		xen_is_grants(xen, frame));
+	if (is_table(xen, frame))
+		return "a page table, writable";
+	if (frame >= xen->config.first_frame && frame != xen->config.shared_info && !xen_is_grants(xen, frame))
+		return "a page of the monitor, writable";
+	return NULL;
+}
+
+/* The entry at @at of a pinned table of @level is to be this; if it cannot be, that is traced. */
+static bool may_map(struct gondola_vcpu *vcpu, unsigned int level, gpa_t at, u64 entry)
+{
+	const char *why = wrong_entry(vcpu->vm->xen, level, entry);
+
+	if (unlikely(why))
+		trace_gondola_xen_refused(vcpu->vm->id, vcpu->id, level, at, entry, why);
+	return !why;
+}
+
+static s64 refuse_table(struct gondola_vcpu *vcpu, unsigned int level, u64 frame, const char *why)
+{
+	trace_gondola_xen_refused(vcpu->vm->id, vcpu->id, level, frame << GONDOLA_PAGE_SHIFT, 0, why);
+	return -XEN_EINVAL;
 }
 
 /* ---- entries -------------------------------------------------------------------------------- */
@@ -61,7 +83,7 @@ static s64 write_entry(struct gondola_vcpu *vcpu, gpa_t at, u64 value, u64 keep)
 
 	if (at % sizeof(u64) || at >> GONDOLA_PAGE_SHIFT >= xen->config.first_frame)
 		return -XEN_EINVAL;
-	if (level && !may_map(xen, level, value))
+	if (level && !may_map(vcpu, level, at, value))
 		return -XEN_EINVAL;
 	return xen_result(gondola_mmu_write_entry(vcpu, at, value, keep));
 }
@@ -188,18 +210,19 @@ int xen_complete_root(struct gondola_vcpu *vcpu, gfn_t root)
 static s64 pin(struct gondola_vcpu *vcpu, u64 frame, unsigned int level)
 {
 	struct gondola_xen *xen = vcpu->vm->xen;
+	gpa_t table = frame << GONDOLA_PAGE_SHIFT;
 	u64 entries[64];
 	unsigned int i, j;
 	int err;
 
 	if (!xen_is_data(vcpu->vm, frame))
-		return -XEN_EINVAL;
+		return refuse_table(vcpu, level, frame, "pinned, or the monitor's");
 	for (i = 0; i < GONDOLA_PAGE_SIZE; i += sizeof(entries)) {
-		err = gondola_gpa_read(vcpu, (frame << GONDOLA_PAGE_SHIFT) + i, entries, sizeof(entries));
+		err = gondola_gpa_read(vcpu, table + i, entries, sizeof(entries));
 		if (err)
 			return xen_result(err);
 		for (j = 0; j < ARRAY_SIZE(entries); j++)
-			if (!may_map(xen, level, entries[j]))
+			if (!may_map(vcpu, level, table + i + j * sizeof(u64), entries[j]))
 				return -XEN_EINVAL;
 	}
 	if (level == 4) {
@@ -221,7 +244,7 @@ static s64 new_base(struct gondola_vcpu *vcpu, u64 frame)
 	int err;
 
 	if (xen_pinned_level(vcpu->vm->xen, frame) != 4)
-		return -XEN_EINVAL;
+		return refuse_table(vcpu, 4, frame, "no pinned root");
 	err = xen_complete_root(vcpu, frame);
 	if (err)
 		return xen_result(err);
@@ -236,7 +259,7 @@ static s64 new_user_base(struct gondola_vcpu *vcpu, u64 frame)
 	int err;
 
 	if (frame && xen_pinned_level(vcpu->vm->xen, frame) != 4)
-		return -XEN_EINVAL;
+		return refuse_table(vcpu, 4, frame, "no pinned root");
 	err = frame ? xen_complete_root(vcpu, frame) : 0;
 	if (err)
 		return xen_result(err);
@@ -276,7 +299,7 @@ static s64 extended(struct gondola_vcpu *vcpu, const void *entry)
 	case XEN_FLUSH_CACHE:
 		return 0;	/* no device bypasses the caches */
 	case XEN_SET_LDT:
-		return ext->arg2 ? -XEN_ENOSYS : 0;
+		return (u32)ext->arg2 ? -XEN_ENOSYS : 0;
 	}
 	return -XEN_ENOSYS;
 }
@@ -290,6 +313,26 @@ bool gondola_xen_writes_table(struct gondola_vcpu *vcpu, gpa_t gpa)
 {
 	return vcpu->xen->in_kernel &&
 	       xen_pinned_level(vcpu->vm->xen, gpa >> GONDOLA_PAGE_SHIFT) == 1;
+}
+
+int gondola_xen_may_write(struct gondola_vcpu *vcpu, gpa_t gpa, const void *buf, unsigned int bytes)
+{
+	unsigned int part = gpa % sizeof(u64), n;
+	u64 entry;
+	int err;
+
+	if (!gondola_xen_writes_table(vcpu, gpa) || (part + bytes > sizeof(u64) && (part || bytes % sizeof(u64))))
+		return 0;
+	for (gpa -= part; bytes; gpa += sizeof(u64), buf += n, bytes -= n) {
+		n = min_t(unsigned int, bytes, sizeof(u64));
+		err = n < sizeof(u64) ? gondola_gpa_read(vcpu, gpa, &entry, sizeof(entry)) : 0;
+		if (err)
+			return err == -EAGAIN ? err : 0;
+		memcpy((void *)&entry + part, buf, n);
+		if (!may_map(vcpu, 1, gpa, entry))
+			return 0;
+	}
+	return 1;
 }
 
 /* ---- memory ------------------------------------------------------------------------------------- */

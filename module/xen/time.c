@@ -7,10 +7,12 @@
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
+#include <linux/string.h>
 #include <linux/time64.h>
 #include "host/compat.h"
 #include "host/time.h"
 #include "internal.h"
+#include "mmu/mmu.h"
 #include "pv/pv.h"
 
 /* A timer that is set further ahead fires then, and the guest sets it again. */
@@ -81,16 +83,103 @@ void xen_stop_one_shot(struct gondola_vcpu *vcpu)
 	hrtimer_cancel(&vcpu->xen->timer);
 }
 
+/* ---- how long it ran ---------------------------------------------------------------------------- */
+
+/* The area may lie in two pages, but no word of it does. */
+static int put_word(struct gondola_vcpu *vcpu, unsigned int word, u64 value)
+{
+	const struct gondola_xen_vcpu *xen = vcpu->xen;
+	unsigned int at = xen->runstate_offset + word * sizeof(u64);
+	u64 frame = xen->runstate[at >> GONDOLA_PAGE_SHIFT];
+
+	/* What the guest has made a table since is not written. */
+	if (!xen_is_data(vcpu->vm, frame))
+		return 0;
+	return gondola_gpa_write(vcpu, (frame << GONDOLA_PAGE_SHIFT) + (at & ~GONDOLA_PAGE_MASK),
+				 &value, sizeof(value));
+}
+
+/* To the guest a vCPU runs, or waits for a processor.  Sleep counts as running. */
+static int publish_runstate(struct gondola_vcpu *vcpu)
+{
+	const unsigned int since = offsetof(struct xen_runstate, since) / sizeof(u64);
+	const unsigned int time = offsetof(struct xen_runstate, time) / sizeof(u64);
+	u64 now = gondola_pv_clock_ns(vcpu), stolen = vcpu->xen->stolen;
+	int err;
+
+	err = put_word(vcpu, since, now | XEN_RUNSTATE_CHANGES);
+	if (!err)
+		err = put_word(vcpu, 0, 0);
+	if (!err)
+		err = put_word(vcpu, time, now - min(stolen, now));
+	if (!err)
+		err = put_word(vcpu, time + 1, stolen);
+	return err ?: put_word(vcpu, since, now);
+}
+
+int xen_account_steal(struct gondola_vcpu *vcpu)
+{
+	struct gondola_xen_vcpu *xen = vcpu->xen;
+	u64 delay = gondola_host_run_delay();
+	int err;
+
+	if (delay != vcpu->run_delay) {
+		/* If it is less, another thread runs the vCPU now, with an account of its own. */
+		if (delay > vcpu->run_delay && xen->has_runstate)
+			xen->stolen += delay - vcpu->run_delay;
+		vcpu->run_delay = delay;
+		xen->stolen_due = xen->has_runstate;
+	}
+	if (likely(!xen->stolen_due))
+		return 0;
+	err = publish_runstate(vcpu);
+	if (err == -EAGAIN)
+		return err;
+	xen->stolen_due = false;
+	return 0;
+}
+
+/* Find the frames of an area of the guest's: 0, XEN_AGAIN, -XEN_EFAULT or -XEN_EINVAL. */
+static s64 find_area(struct gondola_vcpu *vcpu, u64 area, unsigned int bytes, u64 frames[2])
+{
+	struct gondola_access out;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		switch (gondola_mmu_translate(vcpu, i ? area + bytes - 1 : area, PFEC_U | PFEC_W, &out)) {
+		case GONDOLA_ACCESS_OK:
+			break;
+		case GONDOLA_ACCESS_MEMORY:
+			return XEN_AGAIN;
+		default:
+			return -XEN_EFAULT;
+		}
+		frames[i] = out.gpa >> GONDOLA_PAGE_SHIFT;
+		if (!xen_is_data(vcpu->vm, frames[i]))
+			return -XEN_EINVAL;
+	}
+	return 0;
+}
+
 s64 xen_runstate_area(struct gondola_vcpu *vcpu, struct gondola_vcpu *target, u64 from)
 {
-	u64 now = gondola_pv_clock_ns(vcpu);
-	const struct xen_runstate state = { .since = now, .time = { now } };
-	u64 at;
+	u64 now = gondola_pv_clock_ns(vcpu), stolen = target->xen->stolen;
+	const struct xen_runstate state = { .since = now, .time = { now - min(stolen, now), stolen } };
+	u64 at, frames[2];
 	s64 r = xen_copy_in(vcpu, &at, from, sizeof(at));
 
+	if (!r && at % sizeof(u64))
+		return -XEN_EINVAL;
+	if (!r)
+		r = find_area(vcpu, at, sizeof(state), frames);
 	if (!r)
 		r = xen_copy_out(vcpu, at, &state, sizeof(state));
-	if (!r)
-		target->xen->runstate = at;
-	return r;
+	if (r)
+		return r;
+	/* The target's thread may be about to write. */
+	WRITE_ONCE(target->xen->has_runstate, false);
+	memcpy(target->xen->runstate, frames, sizeof(frames));
+	target->xen->runstate_offset = at & ~GONDOLA_PAGE_MASK;
+	WRITE_ONCE(target->xen->has_runstate, true);
+	return 0;
 }

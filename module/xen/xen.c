@@ -148,6 +148,9 @@ int gondola_xen_prepare(struct gondola_vcpu *vcpu)
 		if (next != 1)
 			return next;
 	}
+	next = xen_account_steal(vcpu);
+	if (unlikely(next))
+		return next;
 	/* Its handler would make hypercalls of its own. */
 	if (unlikely(xen_under_way(vcpu)))
 		return 1;

@@ -37,6 +37,7 @@
 #define INITIALISE	0u
 #define UP		1u
 #define IS_UP		3u
+#define RUNSTATE_AREA	5u
 #define CONTEXT		(RANDOM + PAGE)		/* words of struct vcpu_guest_context: */
 #define CONTEXT_FLAGS	64u
 #define CONTEXT_RIP	81u
@@ -86,6 +87,10 @@ GUEST_CODE(ask_all, 64,
 	"	jb 1b\n"
 	"	int3\n"
 	"	jmp .\n");
+GUEST_CODE(write_entry, 64, "	mov %rax, (%rbx)\n	out %al, $0x80\n	jmp .\n");
+GUEST_CODE(write_half, 64, "	mov %eax, (%rbx)\n	out %al, $0x80\n	jmp .\n");
+GUEST_CODE(exchange_entry, 64, "	xchg %rax, (%rbx)\n	out %al, $0x80\n	jmp .\n");
+GUEST_CODE(fill_entries, 64, "	rep stosq\n	out %al, $0x80\n	jmp .\n");
 GUEST_CODE(write_read_only, 64, "	movb $1, 0x30000\n	jmp .\n");
 
 static void make_tables(struct machine *machine)
@@ -348,6 +353,13 @@ static void validated(void)
 	expect_equal(call4(&machine, 1, RANDOM, 1, self), 0);
 	/* Another domain's. */
 	expect_equal(call4(&machine, 1, RANDOM, 1, 0), -1);
+	/* No LDT: its count has 32 bits, and what is behind it says nothing. */
+	ext[0] = 13;
+	ext[1] = 0;
+	ext[2] = 1ull << 32;
+	expect_equal(call4(&machine, 26, RANDOM, 1, self), 0);
+	ext[2] = 1;
+	expect_equal(call4(&machine, 26, RANDOM, 1, self), -38);
 	/* Pinned twice, unpinned twice. */
 	memset(ext, 0, 24);
 	ext[1] = TABLES / PAGE + 3;
@@ -406,6 +418,29 @@ static void told_in_spite_of_missing_memory(void)
 	expect_equal(at(&machine, RANDOM)[1], 4 << 16 | 17);
 	expect_equal(list(&machine, 0)[7], 0);
 	close(uffd);
+	machine_destroy(&machine);
+}
+
+/* Where a vCPU reads how long it ran: memory of its own, which may lie across two pages. */
+static void runstate(void)
+{
+	const uint64_t area = RANDOM + PAGE - 16;
+	struct machine machine;
+
+	create(&machine);
+	*at(&machine, RANDOM) = area;
+	expect_equal(call3(&machine, VCPU_OP, RUNSTATE_AREA, 0, RANDOM), 0);
+	expect(at(&machine, area)[1] && !(at(&machine, area)[1] >> 63));
+	expect_equal(at(&machine, area)[0], 0);
+	expect_equal(at(&machine, area)[2] + at(&machine, area)[3], at(&machine, area)[1]);
+	*at(&machine, RANDOM) = area + 4;
+	expect_equal(call3(&machine, VCPU_OP, RUNSTATE_AREA, 0, RANDOM), -22);
+	*at(&machine, RANDOM) = TABLES;		/* read-only */
+	expect_equal(call3(&machine, VCPU_OP, RUNSTATE_AREA, 0, RANDOM), -14);
+	*at(&machine, RANDOM) = SHARED * PAGE;	/* the monitor's */
+	expect_equal(call3(&machine, VCPU_OP, RUNSTATE_AREA, 0, RANDOM), -22);
+	*at(&machine, RANDOM) = SHARED * PAGE - 8;
+	expect_equal(call3(&machine, VCPU_OP, RUNSTATE_AREA, 0, RANDOM), -22);
 	machine_destroy(&machine);
 }
 
@@ -624,6 +659,66 @@ static void traps(void)
 	machine_destroy(&machine);
 }
 
+/* Does the guest get a page fault for what it writes to a table?  @at: where to; @count: for REP */
+static bool write_faults(struct machine *machine, const char *code, size_t bytes, uint64_t at, uint64_t value,
+			 uint64_t count)
+{
+	memcpy(machine->memory + CODE, code, bytes);
+	begin(machine);
+	machine->regs.gpr[0] = value;
+	machine->regs.gpr[1] = count;
+	machine->regs.gpr[3] = at;
+	machine->regs.gpr[7] = at;
+	machine_set(machine);
+	*(uint64_t *)(machine->memory + DATA) = 0;
+	require(run_batch(machine));
+	return *(uint64_t *)(machine->memory + DATA);
+}
+
+#define WRITE_FAULTS(code, at, value, count) \
+	write_faults(&machine, code, code##_end - (code), at, value, count)
+
+/* The guest writes a leaf table that it has pinned: what a hypercall would refuse is a page fault. */
+static void direct_writes(void)
+{
+	const uint64_t self = 0x7ff0, table = TABLES + 3 * PAGE, leaf = table + 8 * 0x50;
+	struct machine machine;
+	uint64_t *ext, *trap;
+
+	create(&machine);
+	trap = at(&machine, RANDOM);
+	memset(trap, 0, 64);
+	trap[0] = 14 | 3 << 8 | 0xe033ull << 16;
+	trap[1] = CODE + HANDLER;
+	require_equal(call(&machine, 0, RANDOM, 0), 0);
+	memcpy(machine.memory + CODE + HANDLER, take_trap, take_trap_end - take_trap);
+	/* It is read-only: no table, no write. */
+	expect(WRITE_FAULTS(write_entry, leaf, 0x55 * PAGE | ENTRY, 0));
+	ext = at(&machine, RANDOM);
+	memset(ext, 0, 24);
+	ext[1] = table / PAGE;
+	require_equal(call4(&machine, 26, RANDOM, 1, self), 0);
+	memcpy(machine.memory + CODE + HANDLER, take_trap, take_trap_end - take_trap);
+	expect(!WRITE_FAULTS(write_entry, leaf, 0x55 * PAGE | ENTRY, 0));
+	expect_equal(*at(&machine, leaf), 0x55 * PAGE | ENTRY);
+	expect(!WRITE_FAULTS(exchange_entry, leaf, table | READ_ONLY, 0));
+	expect_equal(*at(&machine, leaf), table | READ_ONLY);
+	/* Itself writable, whole or by half; the monitor's page; a frame that is not there. */
+	expect(WRITE_FAULTS(write_entry, leaf, table | ENTRY, 0));
+	expect(WRITE_FAULTS(exchange_entry, leaf, table | ENTRY, 0));
+	expect(WRITE_FAULTS(write_half, leaf, table | ENTRY, 0));
+	expect(WRITE_FAULTS(write_entry, leaf, THIRD * PAGE | ENTRY, 0));
+	expect(WRITE_FAULTS(write_entry, leaf, (uint64_t)PAGES * PAGE | READ_ONLY, 0));
+	expect_equal(*at(&machine, leaf), 0x50 * PAGE | ENTRY);
+	expect(WRITE_FAULTS(write_entry, leaf + 4, 0x55 * PAGE | ENTRY, 0));
+	/* Entries one after the other, up to the end of the table and no farther. */
+	expect(!WRITE_FAULTS(fill_entries, table + 8 * 500, 0x55 * PAGE | ENTRY, 12));
+	expect_equal(*at(&machine, table + 8 * 511), 0x55 * PAGE | ENTRY);
+	expect(WRITE_FAULTS(fill_entries, table + 8 * 500, 0x55 * PAGE | ENTRY, 13));
+	expect_equal(*at(&machine, table + 8 * 512), 512 * PAGE | ENTRY);
+	machine_destroy(&machine);
+}
+
 static void stepped(struct machine *machine)
 {
 	struct gondola_debug debug = { .size = sizeof(debug), .flags = GONDOLA_DEBUG_STEP };
@@ -738,11 +833,13 @@ static const struct tap_test tests[] = {
 	{ "other VMs and engines refuse it", without },
 	{ "a guest that breaks the rules of page tables is refused", validated },
 	{ "a multicall tells, though memory is missing before its end", told_in_spite_of_missing_memory },
+	{ "an area for the time that a vCPU ran", runstate },
 	{ "a port is not lost with its answer", ports },
 	{ "pages and ports that it shares with the launcher", shares_with_the_launcher },
 	{ "a guest that sleeps can be interrupted", sleeps },
 	{ "another processor starts as it is told", starts_another },
 	{ "traps come with the frame that the guest expects", traps },
+	{ "a leaf table is written by what a hypercall would take, and no other page is", direct_writes },
 	{ "a debugger steps over hypercalls and into traps", step_by_step },
 	{ "hypercalls at random do no harm", at_random },
 };
