@@ -9,6 +9,7 @@
 const volatile __s32 filter_vcpu = -1;
 const volatile __u64 filter_reasons = ~0ull;
 const volatile bool by_phase;
+const volatile bool count_calls;
 const volatile bool by_rip;
 const volatile bool show_slow;
 const volatile __u64 slow_ns;
@@ -50,6 +51,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct cells);
 } cells SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct calls);
+} calls SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -235,6 +243,27 @@ int on_page_fault(struct event_gondola_page_fault *event)
 	cell = fault_cell(all, state);
 	if (cell)
 		cell->count++;
+	return 0;
+}
+
+/* An interpreted one comes without an exit. */
+SEC("tracepoint/gondola/gondola_xen_call")
+int on_xen_call(struct event_gondola_xen_call *event)
+{
+	struct vcpu_state *state;
+	struct calls *all;
+	__u32 index;
+
+	if (!count_calls || filtered_out(event->vm) || event->number >= CALLS ||
+	    (filter_vcpu >= 0 && (__s32)event->vcpu != filter_vcpu))
+		return 0;
+	state = state_of(event->vm, event->vcpu);
+	index = find_index(event->vm, event->vcpu, state ? state->phase : 0) - 1;
+	all = bpf_map_lookup_elem(&calls, &index);
+	if (all)
+		all->count[event->number & (CALLS - 1)]++;
+	else
+		lose(&lost.room, 1);
 	return 0;
 }
 

@@ -23,8 +23,9 @@ static const char help[] =
 "\n"
 "The time of an exit is that until the guest runs again. LAUNCHER says how many were\n"
 "answered by the launcher, and USER what part of the time went by there. The time of\n"
-"hlt is sleep. Page faults are shown once more by what came of them. LOST lines say\n"
-"what could not be counted; without one, everything is.\n"
+"hlt is sleep. Page faults are shown once more by what came of them, and hypercalls of\n"
+"a paravirtualized guest by name. LOST lines say what could not be counted; without\n"
+"one, everything is.\n"
 "\n"
 "OPTIONS\n"
 "  --vm ID|NAME       only this virtual machine; ends when it does\n"
@@ -92,16 +93,17 @@ static const struct option longs[] = {
 static struct {
 	int vcpu;
 	uint64_t reasons;
-	bool per_vcpu, by_phase, histogram, slower;
+	bool per_vcpu, by_phase, histogram, slower, calls;
 	uint64_t rips, slow_us, room, ring;
 	enum sort sort;
-} own = { .vcpu = -1, .reasons = ~0ull, .sort = SORT_TOTAL, .room = 256, .ring = 256 << 10 };
+} own = { .vcpu = -1, .reasons = ~0ull, .calls = true, .sort = SORT_TOTAL, .room = 256, .ring = 256 << 10 };
 
 static bool take_reasons(const char *value)
 {
 	char *list = strdup(value), *rest = list, *name;
 
 	own.reasons = 0;
+	own.calls = false;
 	while ((name = strsep(&rest, ","))) {
 		uint32_t reason = 0;
 
@@ -110,6 +112,7 @@ static bool take_reasons(const char *value)
 		if (reason == MAX_REASONS)
 			die(TOOL_USAGE, "--reason: \"%s\" is no reason for an exit", name);
 		own.reasons |= 1ull << reason;
+		own.calls |= !strcmp(name, "syscall");
 	}
 	free(list);
 	return true;
@@ -164,7 +167,7 @@ static bool take(int option, const char *value)
 }
 
 static const char *const events[] = { "gondola_entry", "gondola_exit", "gondola_leave",
-				      "gondola_page_fault", "gondola_vm", NULL };
+				      "gondola_page_fault", "gondola_xen_call", "gondola_vm", NULL };
 static const struct tool exits = { "gondola-exits", help, events, longs, take };
 
 static struct gondola_exits_bpf *skel;
@@ -175,6 +178,7 @@ static struct gondola_exits_bpf *skel;
 struct group {
 	struct index_key key;
 	struct cells now, before;
+	struct calls calls, calls_before;
 	bool used;
 };
 
@@ -229,22 +233,28 @@ static void collect(void)
 {
 	struct index_key key, *previous = NULL;
 	static struct cells cells;
+	struct calls calls;
 	uint32_t index, epoch = skel->bss ? skel->data->epoch : 1;
 
 	for (unsigned int i = 0; i < nr_groups; i++) {
 		groups[i].before = groups[i].now;
 		memset(&groups[i].now, 0, sizeof(groups[i].now));
+		groups[i].calls_before = groups[i].calls;
+		memset(&groups[i].calls, 0, sizeof(groups[i].calls));
 	}
 	while (!bpf_map_get_next_key(bpf_map__fd(skel->maps.indexes), previous, &key)) {
 		struct index_key of = key;
 
 		previous = &key;
 		if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.indexes), &key, &index) ||
-		    bpf_map_lookup_elem(bpf_map__fd(skel->maps.cells), &index, &cells))
+		    bpf_map_lookup_elem(bpf_map__fd(skel->maps.cells), &index, &cells) ||
+		    bpf_map_lookup_elem(bpf_map__fd(skel->maps.calls), &index, &calls))
 			continue;
 		if (!own.per_vcpu)
 			of.vcpu = 0;
 		add(&group_of(&of)->now, &cells, epoch);
+		for (unsigned int i = 0; i < CALLS; i++)
+			group_of(&of)->calls.count[i] += calls.count[i];
 	}
 	if (nr_groups)
 		qsort(groups, nr_groups, sizeof(*groups), by_phase);
@@ -271,6 +281,12 @@ static struct cells news(const struct group *group)
 	for (unsigned int kind = 0; kind < KINDS; kind++)
 		subtract(&cells.kind[kind], &group->before.kind[kind]);
 	return cells;
+}
+
+/* Of hypercall @number, since the last report. */
+static uint64_t new_calls(const struct group *group, unsigned int number)
+{
+	return group->calls.count[number] - group->calls_before.count[number];
 }
 
 /* ---- the addresses ------------------------------------------------------------------ */
@@ -390,15 +406,37 @@ static void print_row(const char *indent, const struct row *row, double seconds)
 	       (unsigned long long)cell->user, user);
 }
 
+static void print_calls(const struct group *group, double seconds)
+{
+	uint64_t below = UINT64_MAX, most;
+
+	/* The most frequent first; equal ones by number. */
+	do {
+		most = 0;
+		for (unsigned int i = 0; i < CALLS; i++)
+			if (new_calls(group, i) < below && new_calls(group, i) > most)
+				most = new_calls(group, i);
+		if (most && below == UINT64_MAX)
+			printf("%-22s %10s %9s\n", "HYPERCALL", "COUNT", "PER SEC");
+		for (unsigned int i = 0; most && i < CALLS; i++)
+			if (new_calls(group, i) == most)
+				printf("%-22s %10llu %9.0f\n", xen_call_name(i), (unsigned long long)most,
+				       (double)most / seconds);
+		below = most;
+	} while (most);
+}
+
 static void print_group(const struct group *group, double seconds)
 {
 	struct cells cells = news(group);
 	struct row rows[KINDS], faults[FAULT_RESULTS];
 	unsigned int count = sorted(&cells, 0, MAX_REASONS, rows);
 	unsigned int nr_faults = sorted(&cells, MAX_REASONS, KINDS, faults);
-	uint64_t exits_total = 0;
+	uint64_t exits_total = 0, calls = 0;
 
-	if (!count)
+	for (unsigned int i = 0; i < CALLS; i++)
+		calls += new_calls(group, i);
+	if (!count && !calls)
 		return;
 	for (unsigned int i = 0; i < count; i++)
 		exits_total += rows[i].cell->count;
@@ -416,6 +454,7 @@ static void print_group(const struct group *group, double seconds)
 			for (unsigned int j = 0; j < nr_faults; j++)
 				print_row("  ", &faults[j], seconds);
 	}
+	print_calls(group, seconds);
 	for (unsigned int i = 0; own.histogram && i < count; i++)
 		print_histogram(rows[i].name, rows[i].cell->slots);
 }
@@ -469,6 +508,16 @@ static struct json_object *json_kinds(const struct cells *cells, unsigned int fi
 	return object;
 }
 
+static struct json_object *json_calls(const struct group *group)
+{
+	struct json_object *object = json_object_new_object();
+
+	for (unsigned int i = 0; i < CALLS; i++)
+		if (new_calls(group, i))
+			json_u64(object, xen_call_name(i), new_calls(group, i));
+	return object;
+}
+
 static struct json_object *json_group(const struct group *group)
 {
 	struct json_object *object = json_object_new_object();
@@ -490,6 +539,7 @@ static struct json_object *json_group(const struct group *group)
 	json_u64(object, "exits", total);
 	json_object_object_add(object, "reasons", json_kinds(&cells, 0, MAX_REASONS));
 	json_object_object_add(object, "page_faults", json_kinds(&cells, MAX_REASONS, KINDS));
+	json_object_object_add(object, "hypercalls", json_calls(group));
 	return object;
 }
 
@@ -603,11 +653,13 @@ static void load(void)
 	skel->rodata->filter_reasons = own.reasons;
 	skel->rodata->by_phase = own.by_phase;
 	skel->rodata->by_rip = own.rips;
+	skel->rodata->count_calls = own.calls;
 	skel->rodata->show_slow = own.slower;
 	skel->rodata->slow_ns = own.slow_us * 1000;
 	skel->rodata->room = own.room;
 	bpf_map__set_max_entries(skel->maps.indexes, own.room);
 	bpf_map__set_max_entries(skel->maps.cells, own.room);
+	bpf_map__set_max_entries(skel->maps.calls, own.room);
 	bpf_map__set_max_entries(skel->maps.rips, own.rips ? 16384 : 1);
 	bpf_map__set_max_entries(skel->maps.ring, own.slower ? own.ring : 4096);
 	tool_done(gondola_exits_bpf__load(skel), "load the BPF program");

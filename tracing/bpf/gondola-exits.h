@@ -37,6 +37,13 @@ struct cells {
 	struct cell kind[KINDS];
 };
 
+/* Hypercalls of a paravirtualized guest on one vCPU, by number. */
+#define CALLS	64
+
+struct calls {
+	__u64 count[CALLS];
+};
+
 struct vcpu_key {
 	__u32 vm;
 	__u32 vcpu;

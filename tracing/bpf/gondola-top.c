@@ -463,7 +463,7 @@ static unsigned char class_of(const char *reason)
 		{ "cr_read", TOP_CPU }, { "dr_access", TOP_CPU }, { "invlpg", TOP_CPU },
 		{ "xsetbv", TOP_CPU }, { "host_interrupt", TOP_INTR }, { "host_nmi", TOP_INTR },
 		{ "interrupt_window", TOP_INTR }, { "nmi_window", TOP_INTR }, { "hlt", TOP_HLT },
-		{ "pause", TOP_HLT }, { "hypercall", TOP_CALL },
+		{ "pause", TOP_HLT }, { "hypercall", TOP_CALL }, { "syscall", TOP_CALL },
 	};
 
 	for (unsigned int i = 0; i < sizeof(known) / sizeof(known[0]); i++)

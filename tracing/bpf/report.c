@@ -26,6 +26,16 @@ static const char *const reasons[] = { GONDOLA_NAMES_REASON(X) };
 static const char *const accesses[] = { GONDOLA_NAMES_ACCESS(X) };
 static const char *const sources[] = { GONDOLA_NAMES_DIRTY_SOURCE(X) };
 #undef X
+/* As Xen's public/xen.h calls them. */
+static const char *const calls[] = {
+	[0] = "set_trap_table", [1] = "mmu_update", [2] = "set_gdt", [3] = "stack_switch",
+	[5] = "fpu_taskswitch", [7] = "platform_op", [8] = "set_debugreg", [9] = "get_debugreg",
+	[10] = "update_descriptor", [12] = "memory_op", [13] = "multicall", [14] = "update_va_mapping",
+	[15] = "set_timer_op", [17] = "xen_version", [18] = "console_io", [20] = "grant_table_op",
+	[21] = "vm_assist", [23] = "iret", [24] = "vcpu_op", [25] = "set_segment_base",
+	[26] = "mmuext_op", [28] = "nmi_op", [29] = "sched_op", [30] = "callback_op",
+	[32] = "event_channel_op", [33] = "physdev_op", [34] = "hvm_op", [40] = "xenpmu_op",
+};
 #define COUNT(names)	(sizeof(names) / sizeof((names)[0]))
 
 const char *reason_name(uint32_t reason)
@@ -36,6 +46,11 @@ const char *reason_name(uint32_t reason)
 const char *access_name(uint32_t result)
 {
 	return name_of(accesses, COUNT(accesses), result);
+}
+
+const char *xen_call_name(uint32_t number)
+{
+	return name_of(calls, COUNT(calls), number);
 }
 
 const char *source_name(uint32_t source)

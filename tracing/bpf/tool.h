@@ -123,6 +123,7 @@ struct json_object *json_histogram(const __u64 *slots);
 /* Names of numbers, as the tracepoints print them; a number without one gives itself. */
 const char *reason_name(uint32_t reason);
 const char *access_name(uint32_t result);
+const char *xen_call_name(uint32_t number);
 const char *source_name(uint32_t source);
 const char *phase_name(uint32_t phase);
 
