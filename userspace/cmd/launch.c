@@ -484,6 +484,7 @@ static void open_control(struct vm *vm, const struct run_options *options)
 	struct error error;
 
 	control_add_status(console_status);
+	control_add_status(vm_unknown_hypercalls);
 	control_add("stop", on_stop);
 	if (!suspend_add_commands(vm, &error) || !migrate_add_commands(vm, &error))
 		fail(error.status, "%s", error.words);

@@ -198,8 +198,7 @@ void vm_stats_json(const struct gondola_stats *stats, struct json_object *to)
 						     gondola_counter_name, &unused));
 }
 
-/* Of a paravirtualized guest: the hypercalls that it asked for in vain, by number. */
-static void add_unknown(const struct vm *vm, struct json_object *report)
+void vm_unknown_hypercalls(struct vm *vm, struct json_object *to)
 {
 	struct json_object *by_number;
 	struct gondola_xen_unknown unknown;
@@ -214,10 +213,10 @@ static void add_unknown(const struct vm *vm, struct json_object *report)
 		snprintf(number, sizeof(number), "%u", i);
 		json_object_object_add(by_number, number, json_object_new_int64(unknown.count[i]));
 	}
-	json_object_object_add(report, "unknown_hypercalls", by_number);
+	json_object_object_add(to, "unknown_hypercalls", by_number);
 }
 
-void vm_report(const struct vm *vm, int exit_code, int fd)
+void vm_report(struct vm *vm, int exit_code, int fd)
 {
 	struct json_object *report = json_object_new_object();
 	struct gondola_stats sum;
@@ -231,7 +230,7 @@ void vm_report(const struct vm *vm, int exit_code, int fd)
 	json_object_object_add(report, "message", json_object_new_string(vm->end_words));
 	json_object_object_add(report, "total_ticks", json_object_new_uint64(ticks_of(vm)));
 	vm_stats_json(&sum, report);
-	add_unknown(vm, report);
+	vm_unknown_hypercalls(vm, report);
 	json_object_object_add(report, "tlb_flushes",
 			       json_object_new_uint64(sum.counters[GONDOLA_COUNTER_TLB_FLUSHES]));
 	if (vm->counts) {

@@ -217,7 +217,9 @@ void vcpu_dump(const struct vcpu *vcpu);
 void vm_collect_stats(const struct vm *vm, struct gondola_stats *sum);
 /** vm_stats_json() - add "exits", "exits_total" and "counters" to @to: those that are not 0, by name */
 void vm_stats_json(const struct gondola_stats *stats, struct json_object *to);
+/** vm_unknown_hypercalls() - of a paravirtualized guest: those it asked for in vain, by number; else none */
+void vm_unknown_hypercalls(struct vm *vm, struct json_object *to);
 /** vm_report() - what happened as one JSON object on @fd; closes it */
-void vm_report(const struct vm *vm, int exit_code, int fd);
+void vm_report(struct vm *vm, int exit_code, int fd);
 
 #endif
