@@ -76,7 +76,7 @@ help:
 	@echo 'make service      VMs as services of a booted Debian, with systemd (QEMU; fetches a disk at first)'
 	@echo 'make cluster      two Debian hosts with Corosync and Pacemaker place VMs, and fence (QEMU)'
 	@echo 'make guest-disk   a small Debian on an ext4 disk, its kernel and initrd: build/guest-disk/'
-	@echo 'make disk-test    boot it, kill the launcher while it writes, boot again (QEMU, minutes)'
+	@echo 'make disk-test    boot it, kill the launcher while it writes, boot again (QEMU, minutes; GUEST=xen)'
 	@echo 'make packages     install the Debian packages that all this needs (the others do it too)'
 	@echo 'make deb          Debian packages: build/deb/; tools/testing/packages/run installs them in'
 	@echo '                  fresh roots of Debian and purges them'
@@ -190,7 +190,7 @@ guest-disk: packages-disk
 	@$(testing)/guests/disk/make-disk $(BUILD)/guest-disk
 
 disk-test: all guest-disk packages-machine
-	@$(testing)/guests/disk/run $(BUILD) --cpus 2
+	@GUEST=$(GUEST) $(testing)/guests/disk/run $(BUILD) --cpus 2
 
 # The balloon's tests, long: build/balloon.json.
 balloon: all packages-machine
