@@ -41,11 +41,10 @@ static struct rules all(int version, bool net)
 }
 
 /* A file that does not exist needs no rule. */
-static void let_read(int ruleset, const char *path)
+static void let(int ruleset, const char *path, uint64_t access)
 {
 	struct landlock_path_beneath_attr rule = {
-		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
-		.parent_fd = open(path, O_PATH | O_CLOEXEC),
+		.allowed_access = access, .parent_fd = open(path, O_PATH | O_CLOEXEC),
 	};
 
 	if (rule.parent_fd < 0)
@@ -66,7 +65,34 @@ int leave_files(bool net)
 	if (ruleset < 0)
 		return -errno;
 	if (net)
-		let_read(ruleset, "/etc/resolv.conf");
+		let(ruleset, "/etc/resolv.conf", LANDLOCK_ACCESS_FS_READ_FILE);
+	ret = syscall(SYS_landlock_restrict_self, ruleset, 0) ? -errno : 0;
+	close(ruleset);
+	return ret;
+}
+
+int leave_files_but(const char *file, bool write)
+{
+	/* Of /etc only this: it has files that not everybody may read. */
+	static const char *const programs[] = {
+		"/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache",
+	};
+	const uint64_t read = LANDLOCK_ACCESS_FS_READ_FILE;
+	int version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	struct rules rules = all(version, false);
+	uint64_t device = rules.files & IOCTL_DEV;
+	int ruleset, ret;
+
+	if (version < 0)
+		return -errno;
+	ruleset = syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
+	if (ruleset < 0)
+		return -errno;
+	for (unsigned int i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+		let(ruleset, programs[i], read | LANDLOCK_ACCESS_FS_EXECUTE);
+	let(ruleset, "/dev/null", read | LANDLOCK_ACCESS_FS_WRITE_FILE | device);
+	let(ruleset, file, read | device |
+	    (write ? LANDLOCK_ACCESS_FS_WRITE_FILE | (rules.files & TRUNCATE) : 0));
 	ret = syscall(SYS_landlock_restrict_self, ruleset, 0) ? -errno : 0;
 	close(ruleset);
 	return ret;

@@ -10,6 +10,8 @@
 int drop_privileges(void);
 /** leave_files() - forbid to open files, by Landlock; with @net except those that resolve names */
 int leave_files(bool net);
+/** leave_files_but() - likewise except @file, to read or also @write, and what programs are made of */
+int leave_files_but(const char *file, bool write);
 
 /** filters_make() - make a filter for each kind of thread; needs memory and files, so call it first */
 int filters_make(const struct sandbox_needs *needs);

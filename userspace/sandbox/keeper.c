@@ -15,17 +15,19 @@
 
 /* Both processes are of one program, so messages have one version. */
 enum op { OP_NOTE, OP_SEAL, OP_BIND, OP_REMOVE, OP_UNBIND, OP_TAP, OP_CREATE, OP_COMMIT, OP_DROP,
-	OP_END };
+	OP_ARGUMENT, OP_CONNECT, OP_WORDS, OP_END };
 
 struct request {
 	enum op op;
 	int note;			/* of OP_NOTE: its enum keeper_kind */
-	char path[NOTES_PATH_MAX];	/* of OP_NOTE */
+	char path[NOTES_PATH_MAX];	/* of OP_NOTE; a word of OP_ARGUMENT */
 };
 
 /* The launcher's end, or -1 if it does everything itself. */
 static int channel = -1;
 static bool ending;
+/* This process is the keeper of a confined launcher. */
+static bool keeps;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void (*clear_fn)(void), (*last_fn)(void);
@@ -86,6 +88,12 @@ static int serve(const struct request *request, int fd)
 		return notes_commit(note);
 	case OP_DROP:
 		return notes_drop(note);
+	case OP_ARGUMENT:
+		return notes_argument(note, request->path);
+	case OP_CONNECT:
+		return notes_connect(note, keeps);
+	case OP_WORDS:
+		return notes_words(note);
 	case OP_END:
 		return 0;
 	}
@@ -94,7 +102,7 @@ static int serve(const struct request *request, int fd)
 
 static bool gives_descriptor(enum op op)
 {
-	return op == OP_BIND || op == OP_TAP || op == OP_CREATE;
+	return op == OP_BIND || op == OP_TAP || op == OP_CREATE || op == OP_CONNECT || op == OP_WORDS;
 }
 
 __attribute__((noreturn))
@@ -104,6 +112,7 @@ static void keep(int from)
 	int theirs, answer, fd;
 	bool more;
 
+	keeps = true;
 	while (receive_message(from, &request, sizeof(request), &theirs)) {
 		request.path[sizeof(request.path) - 1] = 0;
 		answer = serve(&request, theirs);
@@ -226,6 +235,13 @@ int keeper_note(enum keeper_kind kind, const char *path, struct error *error)
 	return note;
 }
 
+bool keeper_argument(int note, const char *word, struct error *error)
+{
+	int ret = ask(OP_ARGUMENT, note, word);
+
+	return !ret || error_set(error, EXIT_CODE_ERROR, "%s cannot be noted: %s", word, strerror(-ret));
+}
+
 void keeper_seal(void)
 {
 	ask(OP_SEAL, 0, NULL);
@@ -266,6 +282,16 @@ int keeper_commit(int note)
 void keeper_drop(int note)
 {
 	ask(OP_DROP, note, NULL);
+}
+
+int keeper_connect(int note)
+{
+	return ask(OP_CONNECT, note, NULL);
+}
+
+int keeper_words(int note)
+{
+	return ask(OP_WORDS, note, NULL);
 }
 
 void keeper_unbind(int fd)

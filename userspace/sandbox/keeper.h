@@ -4,11 +4,11 @@
  *
  * It is forked before anything of the VM is opened.  Until keeper_seal() the launcher adds notes of
  * what it will need; afterwards it can only name notes by number.  So a launcher that a guest has
- * taken over can create and remove this VM's sockets, tap interfaces and saved file, but reach no
- * others: the keeper accepts neither paths nor commands from it.
+ * taken over can create and remove this VM's sockets, tap interfaces and saved file, and start its
+ * programs anew, but reach no others: the keeper accepts neither paths nor commands from it.
  *
  * Without a sandbox there is no such process, and the calls below do the same themselves.  At any
- * kind of end noted files are removed.
+ * kind of end noted programs are ended and noted files removed.
  */
 #ifndef SANDBOX_KEEPER_H
 #define SANDBOX_KEEPER_H
@@ -25,12 +25,21 @@
  * @KEEPER_SOCKET: a socket to listen at; removed at the end
  * @KEEPER_TAP: the name of a tap interface
  * @KEEPER_SAVED: the file in which this VM is saved, unless a client has one
+ * @KEEPER_READER: a file that a program reads for this VM; see keeper_argument()
+ * @KEEPER_WRITER: likewise, and writes
  */
 enum keeper_kind {
 	KEEPER_SOCKET,
 	KEEPER_TAP,
 	KEEPER_SAVED,
+	KEEPER_READER,
+	KEEPER_WRITER,
 };
+
+/** KEEPER_LISTENER - the descriptor at which a program gets its connection */
+#define KEEPER_LISTENER	3
+/** KEEPER_WORDS - the most bytes of keeper_words() */
+#define KEEPER_WORDS	4096u
 
 /** keeper_at_end() - have a function called at the end, too; it cannot fail */
 void keeper_at_end(void (*clear)(void));
@@ -40,6 +49,12 @@ void keeper_at_last(void (*last)(void));
 bool keeper_start(struct error *error);
 /** keeper_note() - add a note; returns its number, or -1 if that fails, as after keeper_seal() */
 int keeper_note(enum keeper_kind kind, const char *path, struct error *error);
+/**
+ * keeper_argument() - add a word to the command of a note's program; the first is its name
+ *
+ * False with @error, as after keeper_seal().
+ */
+bool keeper_argument(int note, const char *word, struct error *error);
 /** keeper_seal() - accept no more notes */
 void keeper_seal(void);
 
@@ -56,12 +71,22 @@ int keeper_commit(int note);
 /** keeper_drop() - remove the new file */
 void keeper_drop(int note);
 /**
+ * keeper_connect() - start the note's program, which can open no other file; a connection to it, or -errno
+ *
+ * One that runs already is ended before.  The program listens at the descriptor KEEPER_LISTENER,
+ * which nobody else can reach, and the connection waits there.  If the program cannot be started, or ends,
+ * the connection ends, and keeper_words() has the reason.
+ */
+int keeper_connect(int note);
+/** keeper_words() - a descriptor of what the program has said, KEEPER_WORDS at most, or -errno */
+int keeper_words(int note);
+/**
  * keeper_unbind() - remove the path that socket @fd is bound to, if it has an absolute one
  *
  * A confined launcher cannot bind: it has such sockets by its notes, or from a client.
  */
 void keeper_unbind(int fd);
-/** keeper_end() - remove the files that were noted, and wait until that is done */
+/** keeper_end() - end the programs and remove the files that were noted, and wait until that is done */
 void keeper_end(void);
 
 #endif

@@ -12,12 +12,14 @@
 
 #include "base/line_socket.h"
 #include "notes.h"
+#include "program.h"
 #include "saved.h"
 
 /**
  * struct note - a note
  * @there: we created the file, and it is not removed
  * @device, @inode: the socket's, since another VM may have one at this path at the end
+ * @program: the one that serves the file at @path
  */
 static struct note {
 	enum keeper_kind kind;
@@ -25,6 +27,7 @@ static struct note {
 	dev_t device;
 	ino_t inode;
 	char *path;
+	struct program program;
 } notes[KEEPER_NOTES];
 static int nr_notes;
 static bool sealed;
@@ -35,7 +38,7 @@ int notes_add(enum keeper_kind kind, const char *path)
 
 	if (sealed)
 		return -EPERM;
-	if (kind < KEEPER_SOCKET || kind > KEEPER_SAVED)
+	if (kind < KEEPER_SOCKET || kind > KEEPER_WRITER)
 		return -EINVAL;
 	if (nr_notes == KEEPER_NOTES)
 		return -ENOSPC;
@@ -167,6 +170,37 @@ int notes_drop(int number)
 	return saved_drop(note->path);
 }
 
+/* ---- other programs -------------------------------------------------------------------------- */
+
+static struct note *find_program(int number)
+{
+	return find(number, KEEPER_READER) ?: find(number, KEEPER_WRITER);
+}
+
+int notes_argument(int number, const char *word)
+{
+	struct note *note = find_program(number);
+
+	if (sealed)
+		return -EPERM;
+	return note ? program_argument(&note->program, word) : -EINVAL;
+}
+
+int notes_connect(int number, bool confine)
+{
+	struct note *note = find_program(number);
+
+	return note ? program_run(&note->program, note->path, note->kind == KEEPER_WRITER, confine) :
+	       -EINVAL;
+}
+
+int notes_words(int number)
+{
+	struct note *note = find_program(number);
+
+	return note ? program_words(&note->program) : -EINVAL;
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 void notes_end(void)
@@ -178,6 +212,8 @@ void notes_end(void)
 			remove_socket(note);
 		else if (note->kind == KEEPER_SAVED && note->there)
 			saved_drop(note->path);
+		else if (find_program(i))
+			program_end(&note->program);
 		note->there = false;
 	}
 }

@@ -19,9 +19,15 @@ int notes_tap(int number);
 int notes_create(int number);
 int notes_commit(int number);
 int notes_drop(int number);
+/** notes_argument() - the program of the note gets one more; 0 or -errno */
+int notes_argument(int number, const char *word);
+/** notes_connect() - as keeper_connect(); with @confine it can open only its note's file */
+int notes_connect(int number, bool confine);
+/** notes_words() - as keeper_words() */
+int notes_words(int number);
 /** notes_unbind() - as keeper_unbind(); 0 or -errno */
 int notes_unbind(int fd);
-/** notes_end() - remove the files that exist only while the VM has a process */
+/** notes_end() - end the programs, and remove the files that exist only while the VM has a process */
 void notes_end(void);
 
 #endif
