@@ -191,7 +191,7 @@ static bool can_come(const struct run_options *run, struct error *error)
 {
 	return !virtio_shares_memory(run->virtio, run->nr_virtio) ||
 	       error_set(error, EXIT_CODE_IMAGE,
-			 "the VM has a disk of another program (--vhost-user), which can be neither moved nor saved");
+			 "the VM has a disk of another program (--vhost-user, or --disk with a format but raw), which can be neither moved nor saved");
 }
 
 /* ---- what it is made of ---------------------------------------------------------------------- */

@@ -17,7 +17,7 @@
 /* For option tables of commands; the values are kept in incoming.c. */
 #define INCOMING_ROW(option, value, words)	OPTION_TAKEN(option, value, words, incoming_take)
 #define INCOMING_OPTIONS	\
-	INCOMING_ROW("--disk", "FILE[,ro][,format=raw]",	\
+	INCOMING_ROW("--disk", "FILE[,ro][,format=FORMAT]",	\
 		     "What the VM's next disk is here, as in \"gondola run\"."),	\
 	INCOMING_ROW("--net", "user|tap=NAME", "The same for its next network card."),	\
 	INCOMING_ROW("--port", "NAME=WHERE", "The same for its next port."),	\

@@ -148,6 +148,7 @@ static int copy_data(int from, int to, off_t bytes)
 /* A writer has the file alone, a reader shares it, as a VM that runs does. */
 static int open_source(const char *path, struct disk_options options, struct stat *st)
 {
+	struct flock other = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct error error;
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
@@ -160,6 +161,9 @@ static int open_source(const char *path, struct disk_options options, struct sta
 	options.readonly = true;
 	if (!disk_lock(fd, &options, &error))
 		fail(EXIT_CODE_STATE, "disk %s: %s", path, error.words);
+	/* QEMU's programs lock bytes of an image for reading, also those that write it. */
+	if (!fcntl(fd, F_OFD_GETLK, &other) && other.l_type != F_UNLCK)
+		fail(EXIT_CODE_STATE, "disk %s: another program uses it", path);
 	return fd;
 }
 
@@ -214,7 +218,8 @@ static const char *clone_disk(struct replica *one, const char *spec)
 	copy->to = renamed(one, copy->from);
 	copy_disk(copy, &options);
 	one->count++;
-	if (asprintf(&text, "%s%s", copy->to, options.raw ? ",format=raw" : "") < 0)
+	if (asprintf(&text, "%s%s%s", copy->to, options.format ? ",format=" : "",
+		     options.format ?: "") < 0)
 		fail(EXIT_CODE_ERROR, "out of memory");
 	return text;
 }

@@ -223,14 +223,16 @@ const struct option_spec run_specs[] = {
 		     "\"-\" (default gondola-PID). \"gondola create\" takes its NAME instead.",
 		     take_name),
 	OPTIONS_OF("Its devices, on virtio"),
-	OPTION_TAKEN("--disk", "FILE[,ro][,format=raw][,lock=off]",
-		     "A disk in a raw file or a block device. May be repeated. ro makes it "
+	OPTION_TAKEN("--disk", "FILE[,ro][,format=FORMAT][,lock=off]",
+		     "A disk in a raw file or a block device. May be repeated. FORMAT is raw, or an image "
+		     "that QEMU's storage daemon serves, which is started for it: qcow2, vmdk, vdi, vhdx, "
+		     "vpc, qed or parallels. ro makes it "
 		     "read-only. The file is locked while the guest runs; lock=off is for a file system "
 		     "without locks, where nothing else keeps others from it. A block device that this "
 		     "host uses, with a mounted file system for instance, is refused unless it is "
 		     "read-only. A file that looks like "
-		     "an image of another format (such as qcow2) is refused, because the guest "
-		     "would write over it; format=raw says that it is raw all the same.",
+		     "an image of another format (such as qcow2) is refused without format=, because the "
+		     "guest would write over it; format=raw says that it is raw all the same.",
 		     take_disk),
 	OPTION_TAKEN("--net", "user|tap=NAME",
 		     "A network card. May be repeated. user needs no privileges: the guest has a "

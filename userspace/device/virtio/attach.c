@@ -89,10 +89,22 @@ bool virtio_makes_connections(const struct virtio_spec *spec)
 	return spec->kind == VIRTIO_NET && !strncmp(spec->value, "user", 4);
 }
 
+/* Of a wrong word the device says more. */
+static bool is_image(const char *spec)
+{
+	struct disk_options options = { .readonly = false };
+	char *path = strdup(spec);
+	bool image = path && disk_split(path, &options, NULL) && disk_is_served(&options);
+
+	free(path);
+	return image;
+}
+
 bool virtio_shares_memory(const struct virtio_spec *specs, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++)
-		if (specs[i].kind == VIRTIO_VHOST_USER)
+		if (specs[i].kind == VIRTIO_VHOST_USER ||
+		    (specs[i].kind == VIRTIO_DISK && is_image(specs[i].value)))
 			return true;
 	return false;
 }
@@ -147,7 +159,8 @@ static bool create(struct vm *vm, const struct virtio_spec *spec, uint8_t *regis
 
 	switch (spec->kind) {
 	case VIRTIO_DISK:
-		device = block_create(memory, registers, spec->value, error);
+		device = (is_image(spec->value) ? image_create : block_create)(memory, registers,
+									       spec->value, error);
 		break;
 	case VIRTIO_VHOST_USER:
 		device = vhost_blk_create(memory, registers, spec->value, error);

@@ -459,6 +459,24 @@ static const char *image_format(int fd)
 	return NULL;
 }
 
+/* What QEMU's storage daemon reads and writes. */
+static const char *const served[] = { "qcow2", "vmdk", "vdi", "vhdx", "vpc", "qed", "parallels" };
+
+static const char *format_by_name(const char *name)
+{
+	if (!strcmp(name, "raw"))
+		return "raw";
+	for (unsigned int i = 0; i < sizeof(served) / sizeof(served[0]); i++)
+		if (!strcmp(name, served[i]))
+			return served[i];
+	return NULL;
+}
+
+bool disk_is_served(const struct disk_options *options)
+{
+	return options->format && strcmp(options->format, "raw");
+}
+
 bool disk_split(char *spec, struct disk_options *options, struct error *error)
 {
 	char *comma;
@@ -467,13 +485,13 @@ bool disk_split(char *spec, struct disk_options *options, struct error *error)
 	while ((comma = strrchr(spec, ','))) {
 		if (!strcmp(comma, ",ro"))
 			options->readonly = true;
-		else if (!strcmp(comma, ",format=raw"))
-			options->raw = true;
+		else if (!strncmp(comma, ",format=", 8) && format_by_name(comma + 8))
+			options->format = format_by_name(comma + 8);
 		else if (!strcmp(comma, ",lock=off"))
 			options->unlocked = true;
 		else if (!strncmp(comma, ",format=", 8))
 			return error_set(error, EXIT_CODE_USAGE,
-					 "--disk %s: \"%s\": disks are raw, and no other format is known",
+					 "--disk %s: \"%s\" is none of raw, qcow2, vmdk, vdi, vhdx, vpc, qed and parallels",
 					 spec, comma + 8);
 		else
 			break;
@@ -483,25 +501,35 @@ bool disk_split(char *spec, struct disk_options *options, struct error *error)
 }
 
 /*
- * Unless the user says so, a disk that looks like another image is not used as raw.  For an
- * incoming VM it is raw already, and data of its guest must not prevent the move.
+ * Unless the user says so, a disk that looks like another image is not used as raw, nor as that: a
+ * guest can write any header to its raw disk.  For an incoming VM it is raw already, and data of its
+ * guest must not prevent the move.
  */
-static bool is_raw(const struct block *block, const char *path, bool raw, struct error *error)
+static bool is_as_said(const struct block *block, const char *path, const char *said,
+		       struct error *error)
 {
-	const char *format = raw || devices_incoming() ? NULL : image_format(block->fd);
+	bool trusted = (said && !strcmp(said, "raw")) || devices_incoming();
+	const char *format = trusted ? NULL : image_format(block->fd);
 
-	if (!format)
+	if (!format || (said && !strcmp(said, format)))
 		return true;
+	if (said)
+		return error_set(error, EXIT_CODE_USAGE, "--disk %s: it is a %s image, not %s", path,
+				 format, said);
+	if (!format_by_name(format))
+		return error_set(error, EXIT_CODE_USAGE,
+				 "--disk %s: it is a %s image, which is not served (make another: qemu-img convert -f %s -O qcow2 FILE NEW; or insist that it is raw: FILE,format=raw)",
+				 path, format, format);
 	return error_set(error, EXIT_CODE_USAGE,
-			 "--disk %s: it is a %s image, and disks are raw (make one: qemu-img convert -f %s -O raw FILE NEW; or insist that it is raw: FILE,format=raw)",
+			 "--disk %s: it is a %s image, and not said to be one (say so: FILE,format=%s; or insist that it is raw: FILE,format=raw)",
 			 path, format, format);
 }
 
 /* The file is open, and contains a disk. */
-static bool is_disk(const struct block *block, const char *path, bool raw, off_t *bytes,
+static bool is_disk(const struct block *block, const char *path, const char *format, off_t *bytes,
 		    struct error *error)
 {
-	if (!is_raw(block, path, raw, error))
+	if (!is_as_said(block, path, format, error))
 		return false;
 	*bytes = lseek(block->fd, 0, SEEK_END);
 	return *bytes >= (off_t)SECTOR ||
@@ -542,7 +570,7 @@ static const char *hint_of(const char *path)
 		return "";
 	if (!strncmp(path, "file=", 5) || !strncmp(path, "path=", 5))
 		return " (the path comes first, as in FILE,ro)";
-	return strchr(path, ',') ? " (the options are ,ro ,format=raw and ,lock=off)" : "";
+	return strchr(path, ',') ? " (the options are ,ro ,format=... and ,lock=off)" : "";
 }
 
 bool disk_check(const char *spec, struct error *error)
@@ -561,7 +589,7 @@ bool disk_check(const char *spec, struct error *error)
 		good = block.fd < 0 ?
 		       error_set(error, EXIT_CODE_IMAGE, "--disk %s: %s%s", path, strerror(errno),
 				 hint_of(path)) :
-		       is_disk(&block, path, options.raw, &bytes, error);
+		       is_disk(&block, path, options.format, &bytes, error);
 		if (block.fd >= 0)
 			close(block.fd);
 	}
@@ -582,7 +610,7 @@ static bool open_disk(struct block *block, const char *path, struct error *error
 				 " (to read it only: --disk FILE,ro)" : hint_of(path));
 	if (!devices_incoming() && !lock_file(block, error))
 		return error_set(error, error->status, "--disk %s: %s", path, error->words);
-	if (!is_disk(block, path, block->options.raw, &bytes, error))
+	if (!is_disk(block, path, block->options.format, &bytes, error))
 		return false;
 	if (bytes % SECTOR)
 		say("--disk %s: its last %u bytes are no whole sector, the guest does not see them",

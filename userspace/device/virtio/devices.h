@@ -32,7 +32,7 @@ bool virtio_create_all(struct vm *vm, const struct virtio_spec *specs, unsigned 
 bool virtio_start_all(struct vm *vm, struct error *error);
 /** virtio_makes_connections() - does this process make connections for the guest ("--net user")? */
 bool virtio_makes_connections(const struct virtio_spec *spec);
-/** virtio_shares_memory() - does another program serve one of the devices ("--vhost-user")? */
+/** virtio_shares_memory() - does another program serve one of the devices ("--vhost-user", qcow2)? */
 bool virtio_shares_memory(const struct virtio_spec *specs, unsigned int count);
 /** virtio_count() - get the number of devices that @specs make */
 unsigned int virtio_count(const struct virtio_spec *specs, unsigned int count);
@@ -49,15 +49,18 @@ struct json_object *virtio_counts_json(const struct vm *vm);
 /**
  * struct disk_options - options after the name of a disk's file
  * @readonly: ",ro": the guest only reads it
- * @raw: ",format=raw": it is raw, even if it looks like another image
+ * @format: ",format=qcow2" or the like; "raw": even if it looks like another image; NULL: not said
  * @unlocked: ",lock=off": no lock keeps others from it
  */
 struct disk_options {
-	bool readonly, raw, unlocked;
+	bool readonly, unlocked;
+	const char *format;
 };
 
 /** disk_split() - cut the options off @spec, which leaves the file's name; false with @error */
 bool disk_split(char *spec, struct disk_options *options, struct error *error);
+/** disk_is_served() - does QEMU's storage daemon read its format for us? */
+bool disk_is_served(const struct disk_options *options);
 /**
  * disk_lock() - keep other VMs from the open file of a disk
  *
@@ -83,6 +86,9 @@ void block_count(struct virtio_device *device, const struct queue_chain *chain, 
 /** vhost_blk_create() - @spec: blk=SOCKET, where the back-end listens; @memory must be shared */
 struct virtio_device *vhost_blk_create(struct guest_memory *memory, uint8_t *registers,
 				       const char *spec, struct error *error);
+/** image_create() - likewise of a disk_is_served() disk, whose program is started */
+struct virtio_device *image_create(struct guest_memory *memory, uint8_t *registers,
+				   const char *spec, struct error *error);
 struct virtio_device *rng_create(struct guest_memory *memory, uint8_t *registers,
 				 struct error *error);
 struct virtio_device *net_create(struct guest_memory *memory, uint8_t *registers,

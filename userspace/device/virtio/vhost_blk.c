@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A disk that another program serves, by vhost-user.
+ * A disk that another program serves, by vhost-user: the user's, or one that is started for it.
  *
  * The device's thread takes requests from the guest's queue as it does for any device, and hands
  * them on through a ring of its own (shadow.h).  So what a back-end has in its hands is known, and
@@ -19,6 +19,7 @@
 #include "base/wait.h"
 #include "devices.h"
 #include "shadow.h"
+#include "storage.h"
 #include "vhost_user.h"
 
 #define BIT64(n)	(1ull << (n))
@@ -385,8 +386,19 @@ static bool connect_spec(struct vhost_blk *blk, const char *spec,
 			 blk->peer.why);
 }
 
-struct virtio_device *vhost_blk_create(struct guest_memory *memory, uint8_t *registers,
-				       const char *spec, struct error *error)
+static bool connect_image(struct vhost_blk *blk, const char *spec,
+			  struct virtio_blk_config *config, struct error *error)
+{
+	if (!storage_connect(&blk->peer, spec, blk->device.label, sizeof(blk->device.label), error))
+		return false;
+	if (read_config(blk, config))
+		return open_ring(blk, error);
+	return error_set(error, blk->peer.status, "--%s: qemu-storage-daemon: %s",
+			 blk->device.label, blk->peer.why);
+}
+
+static struct virtio_device *create(struct guest_memory *memory, uint8_t *registers,
+				    const char *spec, bool image, struct error *error)
 {
 	static const struct virtio_ops ops = {
 		.name = "vhost-blk", .id = VIRTIO_ID_BLOCK, .work = work, .reset = stop,
@@ -400,7 +412,7 @@ struct virtio_device *vhost_blk_create(struct guest_memory *memory, uint8_t *reg
 	blk->peer.fd = -1;
 	blk->kick_fd = -1;
 	blk->call_fd = -1;
-	if (!connect_spec(blk, spec, &config, error)) {
+	if (!(image ? connect_image : connect_spec)(blk, spec, &config, error)) {
 		destroy(&blk->device);
 		free(blk);
 		return NULL;
@@ -410,4 +422,16 @@ struct virtio_device *vhost_blk_create(struct guest_memory *memory, uint8_t *reg
 		return NULL;
 	virtio_set_config(&blk->device, 0, &config, CONFIG_BYTES);
 	return &blk->device;
+}
+
+struct virtio_device *vhost_blk_create(struct guest_memory *memory, uint8_t *registers,
+				       const char *spec, struct error *error)
+{
+	return create(memory, registers, spec, false, error);
+}
+
+struct virtio_device *image_create(struct guest_memory *memory, uint8_t *registers,
+				   const char *spec, struct error *error)
+{
+	return create(memory, registers, spec, true, error);
 }

@@ -242,7 +242,6 @@ static bool agree(struct vhost_user *peer)
 	struct message owner = { .header = { SET_OWNER, 0, 0 } };
 	uint64_t protocol;
 
-	vhost_user_begin(peer);
 	if (!ask_number(peer, GET_FEATURES, &peer->features))
 		return false;
 	if (!(peer->features & BIT64(VIRTIO_F_VERSION_1)))
@@ -260,19 +259,24 @@ static bool agree(struct vhost_user *peer)
 	return tell(peer, &owner, NULL, 0);
 }
 
-bool vhost_user_connect(struct vhost_user *peer, const char *path)
+bool vhost_user_take(struct vhost_user *peer, int fd, int patience_ms)
 {
-	*peer = (struct vhost_user){
-		.fd = line_socket_connect(path, vhost_user_patience_ms), .status = EXIT_CODE_USAGE,
-	};
+	*peer = (struct vhost_user){ .fd = fd, .status = EXIT_CODE_USAGE };
 	if (peer->fd < 0) {
 		peer->status = error_status(-peer->fd);
 		return wrong(peer, "cannot connect to it: %s", strerror(-peer->fd));
 	}
+	peer->until = wait_now_ms() + patience_ms;
 	if (agree(peer))
 		return true;
 	vhost_user_close(peer);
 	return false;
+}
+
+bool vhost_user_connect(struct vhost_user *peer, const char *path)
+{
+	return vhost_user_take(peer, line_socket_connect(path, vhost_user_patience_ms),
+			       vhost_user_patience_ms);
 }
 
 void vhost_user_close(struct vhost_user *peer)

@@ -67,6 +67,8 @@ struct vhost_user_ring {
 void vhost_user_begin(struct vhost_user *peer);
 /** vhost_user_connect() - and agree on features; false with @peer->why, and nothing to close */
 bool vhost_user_connect(struct vhost_user *peer, const char *path);
+/** vhost_user_take() - likewise of the connection @fd, with @patience_ms for the agreement */
+bool vhost_user_take(struct vhost_user *peer, int fd, int patience_ms);
 void vhost_user_close(struct vhost_user *peer);
 /** vhost_user_config() - the first @bytes of the device's configuration */
 bool vhost_user_config(struct vhost_user *peer, void *config, uint32_t bytes);

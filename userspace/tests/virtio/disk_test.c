@@ -446,8 +446,8 @@ static void disk_insists(void)
 		tap_check(!*words, false, "\"%s\": \"%s\"", options[i], words);
 	}
 	words = refusal_of(start, 8, "");
-	expect(strstr(words, "qemu-img convert -f qcow2") && strstr(words, ",format=raw"));
-	expect(strstr(refusal_of("\xeb\x63", 2, ",format=qcow2"), "\"qcow2\": disks are raw"));
+	expect(strstr(words, "FILE,format=qcow2") && strstr(words, ",format=raw"));
+	expect(strstr(refusal_of("\xeb\x63", 2, ",format=bochs"), "\"bochs\" is none of raw"));
 	/* Another host's VM had it as a raw disk. */
 	devices_set_incoming();
 	expect(!*refusal_of(start, 8, ""));
