@@ -27,6 +27,7 @@
  * @KEEPER_SAVED: the file in which this VM is saved, unless a client has one
  * @KEEPER_READER: a file that a program reads for this VM; see keeper_argument()
  * @KEEPER_WRITER: likewise, and writes
+ * @KEEPER_PEER: a socket where another program listens, which is not ours
  */
 enum keeper_kind {
 	KEEPER_SOCKET,
@@ -34,6 +35,7 @@ enum keeper_kind {
 	KEEPER_SAVED,
 	KEEPER_READER,
 	KEEPER_WRITER,
+	KEEPER_PEER,
 };
 
 /** KEEPER_LISTENER - the descriptor at which a program gets its connection */
@@ -71,9 +73,10 @@ int keeper_commit(int note);
 /** keeper_drop() - remove the new file */
 void keeper_drop(int note);
 /**
- * keeper_connect() - start the note's program, which can open no other file; a connection to it, or -errno
+ * keeper_connect() - connect to the note's socket, or start its program, which can open no other file; a
+ * connection, or -errno
  *
- * One that runs already is ended before.  The program listens at the descriptor KEEPER_LISTENER,
+ * A program that runs already is ended before.  The program listens at the descriptor KEEPER_LISTENER,
  * which nobody else can reach, and the connection waits there.  If the program cannot be started, or ends,
  * the connection ends, and keeper_words() has the reason.
  */

@@ -15,6 +15,8 @@
 #include "program.h"
 #include "saved.h"
 
+#define CONNECT_MS	1000	/* until a listener takes the connection */
+
 /**
  * struct note - a note
  * @there: we created the file, and it is not removed
@@ -38,7 +40,7 @@ int notes_add(enum keeper_kind kind, const char *path)
 
 	if (sealed)
 		return -EPERM;
-	if (kind < KEEPER_SOCKET || kind > KEEPER_WRITER)
+	if (kind < KEEPER_SOCKET || kind > KEEPER_PEER)
 		return -EINVAL;
 	if (nr_notes == KEEPER_NOTES)
 		return -ENOSPC;
@@ -188,8 +190,11 @@ int notes_argument(int number, const char *word)
 
 int notes_connect(int number, bool confine)
 {
-	struct note *note = find_program(number);
+	struct note *note = find(number, KEEPER_PEER);
 
+	if (note)
+		return line_socket_connect(note->path, CONNECT_MS);
+	note = find_program(number);
 	return note ? program_run(&note->program, note->path, note->kind == KEEPER_WRITER, confine) :
 	       -EINVAL;
 }

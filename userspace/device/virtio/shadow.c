@@ -16,6 +16,7 @@
 #define AVAIL_BYTES	(4u + 2u * SHADOW_SIZE + 4u)
 #define USED_BYTES	(4u + 8u * SHADOW_SIZE + 4u)
 #define RING_BYTES	((DESC_BYTES + AVAIL_BYTES + USED_BYTES + 4095u) & ~4095u)
+#define PAGE_BYTES	4096u
 
 /* The layout of the available ring, in 16-bit words. */
 enum { RING_IDX = 1, AVAIL_RING = 2 };
@@ -24,7 +25,7 @@ int shadow_create(struct shadow *shadow)
 {
 	int ret;
 
-	shadow->bytes = RING_BYTES;
+	shadow->bytes = RING_BYTES + PAGE_BYTES;
 	shadow->chains = calloc(SHADOW_SIZE, sizeof(*shadow->chains));
 	shadow->fd = shadow->chains ? memory_share(shadow->bytes) : -ENOMEM;
 	if (shadow->fd < 0) {
@@ -40,7 +41,10 @@ int shadow_create(struct shadow *shadow)
 	shadow->desc = shadow->base;
 	shadow->avail = (uint16_t *)((uint8_t *)shadow->base + DESC_BYTES);
 	shadow->used = (uint8_t *)shadow->avail + AVAIL_BYTES;
-	shadow_reset(shadow);
+	shadow->page = (uint8_t *)shadow->base + RING_BYTES;
+	for (unsigned int i = 0; i < SHADOW_SIZE; i++)
+		shadow->next[i] = i + 1;
+	shadow->nr_free = SHADOW_SIZE;
 	return 0;
 }
 
@@ -53,19 +57,6 @@ void shadow_destroy(struct shadow *shadow)
 	free(shadow->chains);
 }
 
-void shadow_reset(struct shadow *shadow)
-{
-	memset(shadow->base, 0, shadow->bytes);
-	memset(shadow->flying, 0, sizeof(shadow->flying));
-	for (unsigned int i = 0; i < SHADOW_SIZE; i++)
-		shadow->next[i] = i + 1;
-	shadow->free = 0;
-	shadow->nr_free = SHADOW_SIZE;
-	shadow->nr_flying = 0;
-	shadow->next_avail = 0;
-	shadow->next_used = 0;
-}
-
 static void copy_chain(struct queue_chain *to, const struct queue_chain *from)
 {
 	unsigned int count = from->out + from->in;
@@ -75,13 +66,12 @@ static void copy_chain(struct queue_chain *to, const struct queue_chain *from)
 	memcpy(to->gpa, from->gpa, count * sizeof(from->gpa[0]));
 }
 
-bool shadow_add(struct shadow *shadow, const struct queue_chain *chain)
+/* The descriptors from @head on become @chain's, and it is available. */
+static void fly(struct shadow *shadow, uint16_t head, const struct queue_chain *chain)
 {
 	unsigned int count = chain->out + chain->in;
-	uint16_t head = shadow->free, at = head;
+	uint16_t at = head;
 
-	if (count > shadow->nr_free)
-		return false;
 	for (unsigned int i = 0; i < count; i++, at = shadow->next[at]) {
 		struct vring_desc *desc = (struct vring_desc *)shadow->desc + at;
 
@@ -92,35 +82,55 @@ bool shadow_add(struct shadow *shadow, const struct queue_chain *chain)
 			.next = i + 1 < count ? shadow->next[at] : 0,
 		};
 	}
-	shadow->free = at;
-	shadow->nr_free -= count;
-	copy_chain(&shadow->chains[head], chain);
-	shadow->flying[head] = true;
+	shadow->owner[head] = SHADOW_FLYING;
 	shadow->nr_flying++;
 	shadow->avail[AVAIL_RING + shadow->next_avail % SHADOW_SIZE] = head;
 	shadow->next_avail++;
 	STORE(&shadow->avail[RING_IDX], shadow->next_avail);
+}
+
+bool shadow_add(struct shadow *shadow, const struct queue_chain *chain, unsigned int reserve)
+{
+	unsigned int count = chain->out + chain->in;
+	uint16_t head = shadow->free, last = head;
+
+	if (count + reserve > shadow->nr_free)
+		return false;
+	for (unsigned int i = 1; i < count; i++)
+		last = shadow->next[last];
+	shadow->free = shadow->next[last];
+	shadow->nr_free -= count;
+	copy_chain(&shadow->chains[head], chain);
+	fly(shadow, head, chain);
 	return true;
 }
 
-/* Its descriptors are free again; the chain stays readable until the next shadow_add(). */
-static const struct queue_chain *land(struct shadow *shadow, uint16_t head)
+void shadow_again(struct shadow *shadow)
 {
-	const struct queue_chain *chain = &shadow->chains[head];
+	memset(shadow->base, 0, RING_BYTES);
+	shadow->nr_flying = 0;
+	shadow->next_avail = 0;
+	shadow->next_used = 0;
+	for (unsigned int head = 0; head < SHADOW_SIZE; head++)
+		if (shadow->owner[head] != SHADOW_FREE)
+			fly(shadow, head, &shadow->chains[head]);
+}
+
+void shadow_land(struct shadow *shadow, const struct queue_chain *chain)
+{
 	unsigned int count = chain->out + chain->in;
-	uint16_t last = head;
+	uint16_t head = chain - shadow->chains, last = head;
 
 	for (unsigned int i = 1; i < count; i++)
 		last = shadow->next[last];
 	shadow->next[last] = shadow->free;
 	shadow->free = head;
 	shadow->nr_free += count;
-	shadow->flying[head] = false;
-	shadow->nr_flying--;
-	return chain;
+	shadow->nr_flying -= shadow->owner[head] == SHADOW_FLYING;
+	shadow->owner[head] = SHADOW_FREE;
 }
 
-bool shadow_take(struct shadow *shadow, const struct queue_chain **chain)
+bool shadow_take(struct shadow *shadow, struct queue_chain **chain)
 {
 	const struct vring_used *used = shadow->used;
 	uint16_t waiting = LOAD(&used->idx) - shadow->next_used;
@@ -132,18 +142,33 @@ bool shadow_take(struct shadow *shadow, const struct queue_chain **chain)
 	if (waiting > shadow->nr_flying)
 		return false;
 	head = LOAD(&used->ring[shadow->next_used % SHADOW_SIZE].id);
-	if (head >= SHADOW_SIZE || !shadow->flying[head])
+	if (head >= SHADOW_SIZE || shadow->owner[head] != SHADOW_FLYING)
 		return false;
 	shadow->next_used++;
-	*chain = land(shadow, head);
+	shadow->nr_flying--;
+	shadow->owner[head] = SHADOW_HELD;
+	*chain = &shadow->chains[head];
 	return true;
 }
 
-const struct queue_chain *shadow_take_back(struct shadow *shadow)
+unsigned int shadow_cover(struct shadow *shadow)
+{
+	unsigned int count = 0;
+
+	for (unsigned int head = 0; head < SHADOW_SIZE; head++)
+		if (shadow->owner[head] == SHADOW_HELD) {
+			shadow->owner[head] = SHADOW_COVERED;
+			count++;
+		}
+	return count;
+}
+
+struct queue_chain *shadow_find(struct shadow *shadow, enum shadow_owner owner)
 {
 	for (unsigned int head = 0; head < SHADOW_SIZE; head++)
-		if (shadow->flying[head])
-			return land(shadow, head);
+		if (shadow->owner[head] != SHADOW_FREE &&
+		    (owner == SHADOW_FREE || shadow->owner[head] == owner))
+			return &shadow->chains[head];
 	return NULL;
 }
 

@@ -16,16 +16,27 @@
 
 #include "queue.h"
 
-#define SHADOW_SIZE	QUEUE_MAX_SEGMENTS	/* any chain fits into an empty ring */
+#define SHADOW_SIZE	QUEUE_MAX_SEGMENTS
+#define SHADOW_RESERVE	2u			/* descriptors for a request of the launcher's own */
+#define SHADOW_MOST	(SHADOW_SIZE - SHADOW_RESERVE)	/* of one chain of the guest */
+
+/**
+ * enum shadow_owner - who has a chain
+ * @SHADOW_FREE: there is none
+ * @SHADOW_FLYING: the back-end
+ * @SHADOW_HELD: the launcher, which has not returned it to the guest yet
+ * @SHADOW_COVERED: likewise, and the back-end has a flush that began after it
+ */
+enum shadow_owner { SHADOW_FREE, SHADOW_FLYING, SHADOW_HELD, SHADOW_COVERED };
 
 /**
  * struct shadow - the ring
  * @fd, @base, @bytes: the shared memory
- * @desc, @avail, @used: within it
+ * @desc, @avail, @used, @page: within it; @page is for a request of the launcher's own
  * @next: of a descriptor in a chain, or among those that are free
  * @free, @nr_free: the first of these, and how many
- * @flying: by head: the back-end has this chain, and it has @chains[head]
- * @nr_flying: how many
+ * @owner: by head, of @chains[head]
+ * @nr_flying: how many the back-end has
  * @next_avail, @next_used: as in struct queue, from the driver's side
  */
 struct shadow {
@@ -35,10 +46,11 @@ struct shadow {
 	void *desc;
 	uint16_t *avail;
 	void *used;
+	uint8_t *page;
 	uint16_t next[SHADOW_SIZE];
 	uint16_t free;
 	unsigned int nr_free;
-	bool flying[SHADOW_SIZE];
+	uint8_t owner[SHADOW_SIZE];
 	unsigned int nr_flying;
 	struct queue_chain *chains;
 	uint16_t next_avail;
@@ -48,14 +60,18 @@ struct shadow {
 /** shadow_create() - 0 or -errno; @shadow is zeroed */
 int shadow_create(struct shadow *shadow);
 void shadow_destroy(struct shadow *shadow);
-/** shadow_reset() - an empty ring; nobody has it meanwhile */
-void shadow_reset(struct shadow *shadow);
-/** shadow_add() - make a copy of @chain available; false: there is no room for it now */
-bool shadow_add(struct shadow *shadow, const struct queue_chain *chain);
-/** shadow_take() - the next used chain, NULL if there is none, or false if it is nonsense */
-bool shadow_take(struct shadow *shadow, const struct queue_chain **chain);
-/** shadow_take_back() - any chain that the back-end still has, or NULL; it must be gone */
-const struct queue_chain *shadow_take_back(struct shadow *shadow);
+/** shadow_again() - a fresh ring, in which all chains fly again; nobody has it meanwhile */
+void shadow_again(struct shadow *shadow);
+/** shadow_add() - make a copy of @chain available; false: less than @reserve would be left */
+bool shadow_add(struct shadow *shadow, const struct queue_chain *chain, unsigned int reserve);
+/** shadow_take() - the next used chain is held now; NULL if there is none, or false if it is nonsense */
+bool shadow_take(struct shadow *shadow, struct queue_chain **chain);
+/** shadow_cover() - all that are held are covered; how many that were */
+unsigned int shadow_cover(struct shadow *shadow);
+/** shadow_find() - a chain of @owner, or of any owner (SHADOW_FREE); NULL: there is none */
+struct queue_chain *shadow_find(struct shadow *shadow, enum shadow_owner owner);
+/** shadow_land() - a chain is none any more; what it was stays readable until the next shadow_add() */
+void shadow_land(struct shadow *shadow, const struct queue_chain *chain);
 /** shadow_wants_kick() - must the back-end be told of what was added? */
 bool shadow_wants_kick(const struct shadow *shadow);
 

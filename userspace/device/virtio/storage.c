@@ -127,16 +127,15 @@ static bool failed(const struct vhost_user *peer, int note, const char *path, st
 }
 
 static bool connect_file(struct vhost_user *peer, const char *path,
-			 const struct disk_options *options, struct error *error)
+			 const struct disk_options *options, int *note, struct error *error)
 {
-	int note = note_program(path, options, error);
-
-	return note >= 0 && (vhost_user_take(peer, keeper_connect(note), PATIENCE_MS) ||
-			     failed(peer, note, path, error));
+	*note = note_program(path, options, error);
+	return *note >= 0 && (vhost_user_take(peer, keeper_connect(*note), PATIENCE_MS) ||
+			      failed(peer, *note, path, error));
 }
 
 bool storage_connect(struct vhost_user *peer, const char *spec, char *label, size_t room,
-		     struct error *error)
+		     int *note, struct error *error)
 {
 	char *path = strdup(spec);
 	struct disk_options options;
@@ -147,7 +146,7 @@ bool storage_connect(struct vhost_user *peer, const char *spec, char *label, siz
 	good = disk_check(spec, error) && disk_split(path, &options, error);
 	if (good) {
 		snprintf(label, room, "disk %s", path);
-		good = connect_file(peer, path, &options, error);
+		good = connect_file(peer, path, &options, note, error);
 	}
 	free(path);
 	return good;

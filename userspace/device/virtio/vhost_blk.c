@@ -4,7 +4,11 @@
  *
  * The device's thread takes requests from the guest's queue as it does for any device, and hands
  * them on through a ring of its own (shadow.h).  So what a back-end has in its hands is known, and
- * once it is gone each of these requests ends in an I/O error, as do all that follow.
+ * another gets it once that is gone.
+ *
+ * A back-end may have a cache that dies with it, as those of qcow2's tables do.  So the guest gets a
+ * disk without a cache: what was written is held until a flush has followed it, one for as many
+ * writes as there are meanwhile.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +21,7 @@
 #include <linux/virtio_ids.h>
 
 #include "base/wait.h"
+#include "sandbox/keeper.h"
 #include "devices.h"
 #include "shadow.h"
 #include "storage.h"
@@ -32,31 +37,48 @@
 			 BIT64(VIRTIO_BLK_F_WRITE_ZEROES))
 /* Of the ring, in the back-end's eyes: no driver can have memory there. */
 #define SHADOW_GPA	(2 * MEMORY_MAX)
+#define RETRY_MS	200	/* between two tries to find another back-end */
+#define RARE_MS		2000	/* once requests fail */
+#define MAX_DEATHS	5u	/* of back-ends that die without having done anything */
+
+int vhost_blk_window_ms = 10000;
 
 /**
  * struct vhost_blk - a disk
- * @peer: the back-end; its socket is closed (-1) once it is given up
+ * @peer: the back-end; its socket is closed (-1) while there is none
+ * @note: the keeper's, to connect to it
+ * @config: what the first back-end said that the disk is
  * @shadow: the ring that it serves
+ * @flush: the launcher's own request, and @flushing: the back-end has it
  * @kick_fd, @call_fd: see struct vhost_user_ring
  * @started: it serves the ring
+ * @away: it is gone since @since, and the next try to find another is at @next_try (ms)
+ * @failing: requests end in errors until there is another
+ * @lost: it was given up for good
+ * @deaths: how many went one after the other without having done a request
  */
 struct vhost_blk {
 	struct virtio_device device;
 	struct vhost_user peer;
+	int note;
+	struct virtio_blk_config config;
 	struct shadow shadow;
+	struct queue_chain flush;
+	bool flushing;
 	int kick_fd;
 	int call_fd;
 	bool started;
+	bool away;
+	bool failing;
+	bool lost;
+	int64_t since;
+	int64_t next_try;
+	unsigned int deaths;
 };
 
 static struct vhost_blk *to_blk(struct virtio_device *device)
 {
 	return (struct vhost_blk *)device;
-}
-
-static bool is_lost(const struct vhost_blk *blk)
-{
-	return blk->peer.fd < 0;
 }
 
 static void clear_event(int fd)
@@ -96,42 +118,136 @@ static void count(struct virtio_device *device, const struct queue_chain *chain)
 	block_count(device, chain, header.type, *(const uint8_t *)iov[0].iov_base);
 }
 
-/* It is gone, or must not be listened to any more. */
-static void lose(struct vhost_blk *blk, const char *why)
+/* Back to the guest, if the queue still wants it: after a reset these bytes are the driver's own again. */
+static void finish(struct vhost_blk *blk, const struct queue_chain *chain, bool good)
 {
-	struct queue *queue = &blk->device.queues[0];
-	const struct queue_chain *chain;
-
-	virtio_complain(&blk->device, "the back-end is given up: %s; the guest gets I/O errors", why);
-	vhost_user_close(&blk->peer);
-	blk->started = false;
-	while ((chain = shadow_take_back(&blk->shadow))) {
-		/* After a reset these bytes are the driver's own again. */
-		if (!queue_owns(queue, chain->generation))
-			continue;
+	if (!queue_owns(&blk->device.queues[0], chain->generation))
+		;
+	else if (good)
+		count(&blk->device, chain);
+	else
 		put_error(&blk->device, chain);
-		virtio_push_other(&blk->device, 0, chain, chain->in_bytes);
-	}
+	/*
+	 * All that a request has room for may have been written, whatever the back-end says: the dirty
+	 * log gets all of it.
+	 */
+	virtio_push_other(&blk->device, 0, chain, chain->in_bytes);
+	shadow_land(&blk->shadow, chain);
 }
 
-/*
- * All that a request has room for may have been written, whatever the back-end says: the dirty log
- * gets all of it.
- */
+static bool is_own(const struct vhost_blk *blk, const struct queue_chain *chain)
+{
+	return chain->gpa[0] == blk->flush.gpa[0];
+}
+
+/* Nobody has these any more; @back: the guest hears of it. */
+static void drop_all(struct vhost_blk *blk, bool back)
+{
+	const struct queue_chain *chain;
+
+	while ((chain = shadow_find(&blk->shadow, SHADOW_FREE)))
+		if (back && !is_own(blk, chain))
+			finish(blk, chain, false);
+		else
+			shadow_land(&blk->shadow, chain);
+	blk->flushing = false;
+}
+
+/* It must not be listened to any more. */
+static void lose(struct vhost_blk *blk, const char *why)
+{
+	virtio_complain(&blk->device, "the back-end is given up: %s; the guest gets I/O errors", why);
+	vhost_user_close(&blk->peer);
+	blk->started = blk->away = false;
+	blk->lost = true;
+	drop_all(blk, true);
+}
+
+/* It is gone, and another may come. */
+static void part(struct vhost_blk *blk)
+{
+	vhost_user_close(&blk->peer);
+	blk->started = false;
+	if (blk->deaths++ == MAX_DEATHS) {
+		lose(blk, "it hung up again and again");
+		return;
+	}
+	blk->away = true;
+	blk->failing = false;
+	blk->since = blk->next_try = wait_now_ms();
+	if (blk->deaths == 1)
+		virtio_complain(&blk->device, "the back-end hung up; requests wait for it");
+	virtio_kick(&blk->device);
+}
+
+static void lose_or_part(struct vhost_blk *blk)
+{
+	if (blk->peer.gone)
+		part(blk);
+	else
+		lose(blk, blk->peer.why);
+}
+
+/* Has it written something that it may still forget? */
+static bool must_hold(const struct vhost_blk *blk, const struct queue_chain *chain)
+{
+	struct iovec iov[QUEUE_MAX_SEGMENTS];
+	struct virtio_blk_outhdr header;
+
+	if (!(blk->peer.features & BIT64(VIRTIO_BLK_F_FLUSH)) ||
+	    !queue_owns(&blk->device.queues[0], chain->generation))
+		return false;
+	chain_read(chain, 0, &header, sizeof(header));
+	chain_slice(chain, true, chain->in_bytes - 1, 1, iov);
+	return *(const uint8_t *)iov[0].iov_base == VIRTIO_BLK_S_OK &&
+	       (header.type == VIRTIO_BLK_T_OUT || header.type == VIRTIO_BLK_T_DISCARD ||
+		header.type == VIRTIO_BLK_T_WRITE_ZEROES);
+}
+
+/* What was written before our flush began is safe, or it is an error. */
+static void finish_covered(struct vhost_blk *blk)
+{
+	bool good = blk->shadow.page[sizeof(struct virtio_blk_outhdr)] == VIRTIO_BLK_S_OK;
+	const struct queue_chain *chain;
+
+	if (!good)
+		virtio_complain(&blk->device, "the back-end cannot flush; the guest gets an I/O error");
+	while ((chain = shadow_find(&blk->shadow, SHADOW_COVERED)))
+		finish(blk, chain, good);
+	blk->flushing = false;
+}
+
+static void flush_held(struct vhost_blk *blk)
+{
+	const struct virtio_blk_outhdr header = { .type = VIRTIO_BLK_T_FLUSH };
+
+	if (blk->flushing || !blk->started || !shadow_cover(&blk->shadow))
+		return;
+	memcpy(blk->shadow.page, &header, sizeof(header));
+	blk->shadow.page[sizeof(header)] = VIRTIO_BLK_S_IOERR;
+	blk->flushing = shadow_add(&blk->shadow, &blk->flush, 0);
+	if (shadow_wants_kick(&blk->shadow))
+		signal_event(blk->kick_fd);
+}
+
 static void collect(struct vhost_blk *blk)
 {
-	const struct queue *queue = &blk->device.queues[0];
-	const struct queue_chain *chain;
+	struct queue_chain *chain;
 
 	while (blk->started) {
 		if (!shadow_take(&blk->shadow, &chain))
 			lose(blk, "it returns a request that it does not have");
 		if (!chain)
-			return;
-		if (queue_owns(queue, chain->generation))
-			count(&blk->device, chain);
-		virtio_push_other(&blk->device, 0, chain, chain->in_bytes);
+			break;
+		blk->deaths = 0;
+		if (is_own(blk, chain)) {
+			shadow_land(&blk->shadow, chain);
+			finish_covered(blk);
+		} else if (!must_hold(blk, chain)) {
+			finish(blk, chain, true);
+		}
 	}
+	flush_held(blk);
 }
 
 /* ---- starting and stopping ------------------------------------------------------------ */
@@ -155,6 +271,15 @@ static unsigned int list_memory(const struct vhost_blk *blk, struct vhost_user_r
 	return count;
 }
 
+static void drop_own(struct vhost_blk *blk)
+{
+	for (unsigned int head = 0; blk->flushing && head < SHADOW_SIZE; head++)
+		if (blk->shadow.owner[head] != SHADOW_FREE && is_own(blk, &blk->shadow.chains[head])) {
+			shadow_land(&blk->shadow, &blk->shadow.chains[head]);
+			blk->flushing = false;
+		}
+}
+
 static void start(struct vhost_blk *blk)
 {
 	struct vhost_user_region regions[VHOST_USER_MAX_REGIONS];
@@ -164,15 +289,20 @@ static void start(struct vhost_blk *blk)
 	};
 	uint64_t features = blk->device.negotiated & blk->peer.features;
 
-	shadow_reset(&blk->shadow);
+	/* Our own flush covers what is written again, so it begins anew. */
+	drop_own(blk);
+	shadow_again(&blk->shadow);
 	clear_event(blk->kick_fd);
 	clear_event(blk->call_fd);
 	/* Ours is simpler than the guest's. */
 	features &= KNOWN_FEATURES | BIT64(VIRTIO_F_VERSION_1);
+	features |= blk->peer.features & BIT64(VIRTIO_BLK_F_FLUSH);
 	blk->started = vhost_user_start(&blk->peer, features, regions, list_memory(blk, regions),
 					&ring);
 	if (!blk->started)
-		lose(blk, blk->peer.why);
+		lose_or_part(blk);
+	else if (blk->shadow.nr_flying)
+		signal_event(blk->kick_fd);
 }
 
 /* Wait for the requests that the back-end has: until they return it may write to their memory. */
@@ -180,7 +310,7 @@ static bool drain(struct vhost_blk *blk)
 {
 	/* It does not signal a request twice. */
 	collect(blk);
-	while (blk->started && blk->shadow.nr_flying) {
+	while (blk->started && blk->shadow.nr_free < SHADOW_SIZE) {
 		struct pollfd fds[2] = {
 			{ .fd = blk->call_fd, .events = POLLIN },
 			{ .fd = blk->peer.fd, .events = POLLIN },
@@ -190,7 +320,7 @@ static bool drain(struct vhost_blk *blk)
 		if (left <= 0)
 			lose(blk, "it keeps requests that the driver took away");
 		else if (poll(fds, 2, left) > 0 && fds[1].revents)
-			lose(blk, "it hung up");
+			part(blk);
 		clear_event(blk->call_fd);
 		collect(blk);
 	}
@@ -202,12 +332,13 @@ static void stop(struct virtio_device *device)
 {
 	struct vhost_blk *blk = to_blk(device);
 
-	if (!blk->started)
-		return;
-	vhost_user_begin(&blk->peer);
-	if (drain(blk) && !vhost_user_stop(&blk->peer))
-		lose(blk, blk->peer.why);
-	blk->started = false;
+	if (blk->started) {
+		vhost_user_begin(&blk->peer);
+		if (drain(blk) && !vhost_user_stop(&blk->peer))
+			lose_or_part(blk);
+		blk->started = false;
+	}
+	drop_all(blk, false);
 }
 
 /* ---- requests ------------------------------------------------------------------------- */
@@ -237,7 +368,12 @@ static bool hand_on_some(struct vhost_blk *blk, unsigned int *budget)
 	while (blk->started && virtio_pop(device, 0)) {
 		if (!is_request(device, chain))
 			return false;
-		if (!shadow_add(&blk->shadow, chain)) {
+		if (chain->out + chain->in > SHADOW_MOST) {
+			put_error(device, chain);
+			virtio_push(device, 0, chain->in_bytes);
+			continue;
+		}
+		if (!shadow_add(&blk->shadow, chain, SHADOW_RESERVE)) {
 			/* It comes again with the next answer. */
 			virtio_put_back(device);
 			return false;
@@ -269,12 +405,12 @@ static void work(struct virtio_device *device)
 
 	if (!device->queues[0].ready)
 		return;
-	if (!is_lost(blk) && !blk->started)
+	if (blk->peer.fd >= 0 && !blk->started)
 		start(blk);
 	collect(blk);
-	if (is_lost(blk))
+	if (blk->lost || blk->failing)
 		virtio_serve(device, 0, refuse);
-	else
+	else if (blk->started)
 		hand_on(blk);
 }
 
@@ -284,8 +420,9 @@ static unsigned int poll_blk(struct virtio_device *device, struct pollfd *fds, u
 	struct vhost_blk *blk = to_blk(device);
 
 	(void)room;
-	(void)timeout;
-	if (is_lost(blk))
+	if (blk->away)
+		*timeout = blk->next_try > wait_now_ms() ? blk->next_try - wait_now_ms() : 0;
+	if (blk->peer.fd < 0)
 		return 0;
 	fds[0] = (struct pollfd){ .fd = blk->call_fd, .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = blk->peer.fd, .events = POLLIN };
@@ -301,9 +438,79 @@ static void listen_to(struct vhost_blk *blk)
 		return;
 	/* Complete the requests that it has answered. */
 	collect(blk);
-	if (!is_lost(blk))
-		lose(blk, fd.revents & POLLHUP ? "it hung up" :
-		     "it says something that it was not asked");
+	if (blk->peer.fd < 0)
+		return;
+	if (fd.revents & POLLHUP)
+		part(blk);
+	else
+		lose(blk, "it says something that it was not asked");
+}
+
+/* ---- another back-end ------------------------------------------------------------------ */
+
+/* The driver is told what the launcher takes from it, whatever the back-end would. */
+static bool read_config(struct vhost_user *peer, struct virtio_blk_config *config)
+{
+	const uint32_t most = SHADOW_MOST - 2;
+
+	if (!vhost_user_config(peer, config, CONFIG_BYTES))
+		return false;
+	if (!config->seg_max || config->seg_max > most)
+		config->seg_max = most;
+	config->num_queues = 1;
+	return true;
+}
+
+/* With what the driver knows of it. */
+static bool is_same_disk(const struct vhost_blk *blk, const struct vhost_user *peer,
+			 const struct virtio_blk_config *config)
+{
+	uint64_t wanted = (blk->device.features | BIT64(VIRTIO_BLK_F_FLUSH)) & blk->peer.features;
+
+	return !(wanted & KNOWN_FEATURES & ~peer->features) &&
+	       !((peer->features ^ blk->peer.features) & BIT64(VIRTIO_BLK_F_RO)) &&
+	       !memcmp(config, &blk->config, CONFIG_BYTES);
+}
+
+/* Without the lock, since others need not wait for it: nobody touches a back-end that is away. */
+static bool find_another(struct vhost_blk *blk, struct vhost_user *peer,
+			 struct virtio_blk_config *config)
+{
+	bool found;
+
+	virtio_unlock(&blk->device);
+	found = vhost_user_take(peer, keeper_connect(blk->note), vhost_user_patience_ms) &&
+		read_config(peer, config);
+	virtio_lock(&blk->device);
+	if (!found)
+		vhost_user_close(peer);
+	return found;
+}
+
+static void try_again(struct vhost_blk *blk)
+{
+	struct virtio_blk_config config = { .capacity = 0 };
+	struct vhost_user peer;
+
+	if (find_another(blk, &peer, &config)) {
+		if (!is_same_disk(blk, &peer, &config)) {
+			vhost_user_close(&peer);
+			lose(blk, "another came with another disk");
+			return;
+		}
+		blk->peer = peer;
+		blk->away = blk->failing = false;
+		virtio_complain(&blk->device, "there is a back-end again");
+		virtio_kick(&blk->device);
+		return;
+	}
+	blk->next_try = wait_now_ms() + (blk->failing ? RARE_MS : RETRY_MS);
+	if (blk->failing || wait_now_ms() - blk->since < vhost_blk_window_ms)
+		return;
+	blk->failing = true;
+	virtio_complain(&blk->device,
+			"no back-end has come; the guest gets I/O errors until one does");
+	drop_all(blk, true);
 }
 
 static void polled(struct virtio_device *device, const struct pollfd *fds, unsigned int count)
@@ -312,8 +519,10 @@ static void polled(struct virtio_device *device, const struct pollfd *fds, unsig
 
 	if (count && fds[0].revents)
 		clear_event(blk->call_fd);
-	if (count && fds[1].revents && !is_lost(blk))
+	if (count && fds[1].revents && blk->peer.fd >= 0)
 		listen_to(blk);
+	if (blk->away && wait_now_ms() >= blk->next_try)
+		try_again(blk);
 }
 
 /* ---- what it cannot do yet ------------------------------------------------------------ */
@@ -339,17 +548,17 @@ static void destroy(struct virtio_device *device)
 		close(blk->call_fd);
 }
 
-/* The driver is told what the launcher takes from it, whatever the back-end would. */
-static bool read_config(struct vhost_blk *blk, struct virtio_blk_config *config)
+/* A flush of ours: a header, and a status behind it. */
+static void make_flush(struct vhost_blk *blk)
 {
-	const uint32_t most = QUEUE_MAX_SEGMENTS - 2;
+	uint64_t gpa = SHADOW_GPA + (blk->shadow.page - (uint8_t *)blk->shadow.base);
+	const uint64_t bytes = sizeof(struct virtio_blk_outhdr);
 
-	if (!vhost_user_config(&blk->peer, config, CONFIG_BYTES))
-		return false;
-	if (!config->seg_max || config->seg_max > most)
-		config->seg_max = most;
-	config->num_queues = 1;
-	return true;
+	blk->flush = (struct queue_chain){
+		.out = 1, .in = 1, .out_bytes = bytes, .in_bytes = 1,
+		.iov = { { blk->shadow.page, bytes }, { blk->shadow.page + bytes, 1 } },
+		.gpa = { gpa, gpa + bytes },
+	};
 }
 
 static bool open_ring(struct vhost_blk *blk, struct error *error)
@@ -362,6 +571,8 @@ static bool open_ring(struct vhost_blk *blk, struct error *error)
 		if (blk->kick_fd < 0 || blk->call_fd < 0)
 			ret = -errno;
 	}
+	if (!ret)
+		make_flush(blk);
 	return !ret || error_set(error, EXIT_CODE_ERROR, "%s: cannot make its ring: %s",
 				 blk->device.label, strerror(-ret));
 }
@@ -374,24 +585,27 @@ bool vhost_user_check(const char *spec, struct error *error)
 			 "--vhost-user %s: it is not of the form blk=SOCKET", spec);
 }
 
-static bool connect_spec(struct vhost_blk *blk, const char *spec,
-			 struct virtio_blk_config *config, struct error *error)
+static bool connect_spec(struct vhost_blk *blk, const char *spec, struct error *error)
 {
 	snprintf(blk->device.label, sizeof(blk->device.label), "vhost-user %s", spec);
 	if (!vhost_user_check(spec, error))
 		return false;
-	if (vhost_user_connect(&blk->peer, spec + 4) && read_config(blk, config))
+	blk->note = keeper_note(KEEPER_PEER, spec + 4, error);
+	if (blk->note < 0)
+		return false;
+	if (vhost_user_take(&blk->peer, keeper_connect(blk->note), vhost_user_patience_ms) &&
+	    read_config(&blk->peer, &blk->config))
 		return open_ring(blk, error);
 	return error_set(error, blk->peer.status, "--vhost-user %s: the back-end: %s", spec,
 			 blk->peer.why);
 }
 
-static bool connect_image(struct vhost_blk *blk, const char *spec,
-			  struct virtio_blk_config *config, struct error *error)
+static bool connect_image(struct vhost_blk *blk, const char *spec, struct error *error)
 {
-	if (!storage_connect(&blk->peer, spec, blk->device.label, sizeof(blk->device.label), error))
+	if (!storage_connect(&blk->peer, spec, blk->device.label, sizeof(blk->device.label),
+			     &blk->note, error))
 		return false;
-	if (read_config(blk, config))
+	if (read_config(&blk->peer, &blk->config))
 		return open_ring(blk, error);
 	return error_set(error, blk->peer.status, "--%s: qemu-storage-daemon: %s",
 			 blk->device.label, blk->peer.why);
@@ -406,21 +620,21 @@ static struct virtio_device *create(struct guest_memory *memory, uint8_t *regist
 		.prepare = stays, .settle = stays,
 	};
 	struct vhost_blk *blk = device_alloc(sizeof(*blk));
-	struct virtio_blk_config config = { .capacity = 0 };
 	uint64_t features;
 
 	blk->peer.fd = -1;
 	blk->kick_fd = -1;
 	blk->call_fd = -1;
-	if (!(image ? connect_image : connect_spec)(blk, spec, &config, error)) {
+	if (!(image ? connect_image : connect_spec)(blk, spec, error)) {
 		destroy(&blk->device);
 		free(blk);
 		return NULL;
 	}
-	features = (blk->peer.features & KNOWN_FEATURES) | BIT64(VIRTIO_BLK_F_SEG_MAX);
+	features = blk->peer.features & KNOWN_FEATURES & ~BIT64(VIRTIO_BLK_F_FLUSH);
+	features |= BIT64(VIRTIO_BLK_F_SEG_MAX);
 	if (!virtio_init(&blk->device, &ops, memory, registers, features, 1, error))
 		return NULL;
-	virtio_set_config(&blk->device, 0, &config, CONFIG_BYTES);
+	virtio_set_config(&blk->device, 0, &blk->config, CONFIG_BYTES);
 	return &blk->device;
 }
 

@@ -8,7 +8,6 @@
 #include <unistd.h>
 #include <linux/virtio_config.h>
 
-#include "base/line_socket.h"
 #include "base/wait.h"
 #include "vhost_user.h"
 
@@ -122,6 +121,7 @@ static bool receive(struct vhost_user *peer, enum request request, void *to, siz
 		if (poll(&fd, 1, left) <= 0)
 			continue;
 		got = recv(peer->fd, (uint8_t *)to + done, bytes - done, MSG_DONTWAIT);
+		peer->gone = !got || (got < 0 && errno == ECONNRESET);
 		if (!got)
 			return wrong(peer, "it hung up at %s", names[request]);
 		if (got < 0 && errno != EAGAIN && errno != EINTR)
@@ -157,6 +157,7 @@ static bool put(struct vhost_user *peer, struct message *message, const int *fds
 	while (sent < 0 && errno == EINTR);
 	if (sent == (ssize_t)data.iov_len)
 		return true;
+	peer->gone = sent < 0 && (errno == EPIPE || errno == ECONNRESET);
 	return wrong(peer, "%s: %s", names[message->header.request],
 		     sent >= 0 || errno == EAGAIN ? "it takes no messages" : strerror(errno));
 }
@@ -271,12 +272,6 @@ bool vhost_user_take(struct vhost_user *peer, int fd, int patience_ms)
 		return true;
 	vhost_user_close(peer);
 	return false;
-}
-
-bool vhost_user_connect(struct vhost_user *peer, const char *path)
-{
-	return vhost_user_take(peer, line_socket_connect(path, vhost_user_patience_ms),
-			       vhost_user_patience_ms);
 }
 
 void vhost_user_close(struct vhost_user *peer)

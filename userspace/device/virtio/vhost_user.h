@@ -21,6 +21,8 @@
 
 /** vhost_user_patience_ms - how long vhost_user_begin() gives; tests have less of it */
 extern int vhost_user_patience_ms;
+/** vhost_blk_window_ms - how long a disk's requests wait for another back-end; tests have less of it */
+extern int vhost_blk_window_ms;
 
 /**
  * struct vhost_user - a connection
@@ -30,6 +32,7 @@ extern int vhost_user_patience_ms;
  * @until: when the patience ends, in ms
  * @why: what went wrong, after a call that returned false
  * @status: the exit status for that, where the connection was not made
+ * @gone: it was that the back-end has closed the connection
  */
 struct vhost_user {
 	int fd;
@@ -38,6 +41,7 @@ struct vhost_user {
 	int64_t until;
 	char why[128];
 	enum exit_code status;
+	bool gone;
 };
 
 /** struct vhost_user_region - a piece of memory for the back-end: @bytes from @offset of @fd */
@@ -65,9 +69,11 @@ struct vhost_user_ring {
 
 /** vhost_user_begin() - what is asked from now on must be answered in time, all of it together */
 void vhost_user_begin(struct vhost_user *peer);
-/** vhost_user_connect() - and agree on features; false with @peer->why, and nothing to close */
-bool vhost_user_connect(struct vhost_user *peer, const char *path);
-/** vhost_user_take() - likewise of the connection @fd, with @patience_ms for the agreement */
+/**
+ * vhost_user_take() - agree on features over the connection @fd (or -errno) within @patience_ms
+ *
+ * False with @peer->why, and nothing to close.
+ */
 bool vhost_user_take(struct vhost_user *peer, int fd, int patience_ms);
 void vhost_user_close(struct vhost_user *peer);
 /** vhost_user_config() - the first @bytes of the device's configuration */

@@ -90,6 +90,13 @@ static void serve_disk(const struct vring_desc *table, uint16_t head)
 	*(uint8_t *)at_gpa(at->addr) = 0;
 }
 
+static bool is_flush(const struct vring_desc *table, uint16_t head)
+{
+	const struct virtio_blk_outhdr *header = at_gpa(table[head].addr);
+
+	return header->type == VIRTIO_BLK_T_FLUSH;
+}
+
 static void put_used(uint32_t id, uint16_t count)
 {
 	struct vring_used *used = at_address(backend.addresses[1]);
@@ -108,6 +115,10 @@ static bool serve_one(uint16_t head)
 		return false;
 	case BACKEND_KEEPS:
 		return true;
+	case BACKEND_KEEPS_FLUSH:
+		if (is_flush(at_address(backend.addresses[0]), head))
+			return true;
+		break;
 	case BACKEND_INVENTS:
 		put_used(head ? 0 : 200, 1);
 		return true;
@@ -117,12 +128,13 @@ static bool serve_one(uint16_t head)
 	case BACKEND_CHATTERS:
 		return send(backend.socket, "hello", 5, MSG_NOSIGNAL) == 5;
 	default:
-		serve_disk(at_address(backend.addresses[0]), head);
-		put_used(head, 1);
-		if (backend.manner == BACKEND_DOUBLES)
-			put_used(head, 1);
-		return true;
+		break;
 	}
+	serve_disk(at_address(backend.addresses[0]), head);
+	put_used(head, 1);
+	if (backend.manner == BACKEND_DOUBLES)
+		put_used(head, 1);
+	return true;
 }
 
 static bool serve_ring(void)
@@ -198,7 +210,8 @@ static void answer_features(struct message *message)
 static void answer_config(struct message *message)
 {
 	struct virtio_blk_config config = {
-		.capacity = BACKEND_BYTES / 512, .seg_max = 1000, .num_queues = 7,
+		.capacity = BACKEND_BYTES / 512 / (backend.manner == BACKEND_SMALLER ? 2 : 1),
+		.seg_max = 1000, .num_queues = 7,
 	};
 
 	memcpy(message->payload + 12, &config, message->bytes - 12);
@@ -318,6 +331,9 @@ static void *run(void *argument)
 			break;
 	}
 	shutdown(backend.socket, SHUT_RDWR);
+	/* As when a process dies: nobody can connect. */
+	close(backend.listener);
+	backend.listener = -1;
 	return NULL;
 }
 

@@ -12,6 +12,7 @@
 enum backend_manner {
 	BACKEND_GOOD,
 	BACKEND_READONLY,	/* nothing: its disk is so */
+	BACKEND_SMALLER,	/* likewise */
 	/* When it is asked what it is. */
 	BACKEND_SILENT,		/* it answers nothing */
 	BACKEND_HANGS_UP,	/* nor does it stay */
@@ -27,6 +28,7 @@ enum backend_manner {
 	/* When it has a request. */
 	BACKEND_DIES,
 	BACKEND_KEEPS,		/* the request, and does nothing */
+	BACKEND_KEEPS_FLUSH,	/* likewise if it is a flush */
 	BACKEND_INVENTS,	/* it returns one that it never had */
 	BACKEND_DOUBLES,	/* it returns one twice */
 	BACKEND_COUNTS,		/* it returns a thousand at once */
@@ -36,7 +38,7 @@ enum backend_manner {
 
 /** backend_start() - it listens at @path; returns after that */
 void backend_start(const char *path, enum backend_manner manner);
-/** backend_end() - it is gone, and its socket with it */
+/** backend_end() - it is gone, its socket with it, and what was written to its disk */
 void backend_end(void);
 /** backend_taken() - how many requests it has taken */
 unsigned int backend_taken(void);

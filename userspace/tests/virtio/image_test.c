@@ -146,6 +146,29 @@ static void formats(void)
 	clean();
 }
 
+/* It is started again, and has all that was written. */
+static void killed(void)
+{
+	uint8_t *data;
+
+	need_programs();
+	require_equal(shell("qemu-img create -q -f qcow2 %s %u", image, IMAGE_BYTES), 0);
+	write_expected();
+	require(!*open_image("format=qcow2"));
+	data = guest(DATA);
+	memset(data, 'w', WRITTEN);
+	expect_equal(request(VIRTIO_BLK_T_OUT, IMAGE_BYTES / 2 / 512, WRITTEN), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		expect_equal(shell("kill -9 $(pgrep -P %d qemu-storage)", getpid()), 0);
+		memset(data, 0, WRITTEN);
+		expect_equal(request(VIRTIO_BLK_T_IN, IMAGE_BYTES / 2 / 512, WRITTEN), 0);
+		expect_equal(data[WRITTEN - 1], 'w');
+	}
+	close_image();
+	expect_equal(shell("qemu-img compare -q -f qcow2 -F raw %s %s", image, expected), 0);
+	clean();
+}
+
 static void only_read(void)
 {
 	need_programs();
@@ -291,6 +314,7 @@ static void only_the_image(void)
 
 const struct test_table image_tests = TEST_TABLE(
 	{ "images of seven formats are served, and are whole after that", formats },
+	{ "a program that is killed is started again, and nothing is lost", killed },
 	{ "an image that is only read stays as it is", only_read },
 	{ "what is no image is refused in words", bad_images },
 	{ "an image in use is locked, for others and by them", in_use },

@@ -13,6 +13,7 @@
 
 #include "base/wait.h"
 #include "device/virtio/vhost_user.h"
+#include "device/virtio/shadow.h"
 #include "backend.h"
 #include "driver.h"
 
@@ -62,6 +63,7 @@ static void begin(enum backend_manner manner)
 	backend_start(spec_here() + 4, manner);
 	driver_shared_memory();
 	vhost_user_patience_ms = 5000;
+	vhost_blk_window_ms = SHORT_MS;
 	device = vhost_blk_create(&driver.memory, driver.registers, spec, &error);
 	tap_check(device, true, "%s", error.words);
 	driver_start(device, 0);
@@ -91,9 +93,11 @@ static void serves(void)
 	memcpy(&config, driver.registers + VIRTIO_CONFIG, sizeof(config));
 	expect_equal(config.capacity, BACKEND_BYTES / 512);
 	/* No more than the launcher takes from the driver, and one queue. */
-	expect_equal(config.seg_max, QUEUE_MAX_SEGMENTS - 2);
+	expect_equal(config.seg_max, SHADOW_MOST - 2);
 	expect_equal(config.num_queues, 1);
 	expect(!(driver.device->features & BIT64(VIRTIO_BLK_F_MQ)));
+	/* What is written is safe when it comes back. */
+	expect(!(driver.device->features & BIT64(VIRTIO_BLK_F_FLUSH)));
 	expect(!(driver.device->features & BIT64(30)));
 	expect_equal(request(VIRTIO_BLK_T_IN, 3, 1024), 0);
 	expect_equal(data[0], 3);
@@ -283,24 +287,162 @@ static void lost(void)
 		lost_with(manners[i]);
 }
 
-/* All that it had comes back, each once. */
-static void killed_with_many(void)
+/* A back-end has four requests, and answers none. */
+static void begin_with_many(void)
 {
 	begin(BACKEND_KEEPS);
-	for (unsigned int n = 0; n < 5; n++) {
+	for (unsigned int n = 0; n < 4; n++) {
 		put_request(n, VIRTIO_BLK_T_IN, n, 512);
 		offer(0, 3 * n);
 	}
-	require(backend_wait(5));
+	require(backend_wait(4));
 	expect_equal(ring_used(0)->idx, 0);
+}
+
+/* All that it had comes back, each once. */
+static void killed_with_many(void)
+{
+	begin_with_many();
 	backend_end();
-	require(used_within(0, 5));
-	for (unsigned int n = 0; n < 5; n++)
+	require(used_within(0, 4));
+	for (unsigned int n = 0; n < 4; n++)
 		expect_equal(*(uint8_t *)guest(STATUS + n), VIRTIO_BLK_S_IOERR);
 	usleep(20000);
-	expect_equal(ring_used(0)->idx, 5);
-	expect_equal(driver.device->counters[VIRTIO_ERRORS], 5);
+	expect_equal(ring_used(0)->idx, 4);
+	expect_equal(driver.device->counters[VIRTIO_ERRORS], 4);
 	driver_end();
+}
+
+/* ---- another back-end comes ------------------------------------------------------------ */
+
+/* It gets what the first one had, and whatever comes meanwhile. */
+static void another(void)
+{
+	begin_with_many();
+	vhost_blk_window_ms = PATIENCE_MS;
+	backend_end();
+	put_request(4, VIRTIO_BLK_T_IN, 4, 512);
+	offer(0, 12);
+	usleep(20000);
+	expect_equal(ring_used(0)->idx, 0);
+	backend_start(where, BACKEND_GOOD);
+	require(used_within(0, 5));
+	for (unsigned int n = 0; n < 5; n++) {
+		expect_equal(*(uint8_t *)guest(STATUS + n), 0);
+		expect_equal(*(uint8_t *)guest(DATA + 0x1000 * n), n);
+	}
+	expect_equal(request(VIRTIO_BLK_T_IN, 9, 512), 0);
+	usleep(20000);
+	expect_equal(ring_used(0)->idx, 6);
+	expect_equal(backend_taken(), 6);
+	expect_equal(driver.device->counters[VIRTIO_ERRORS], 0);
+	end();
+}
+
+/* What the first one may have forgotten is written again: the driver has not heard of it yet. */
+static void another_gets_what_was_written(void)
+{
+	begin(BACKEND_KEEPS_FLUSH);
+	vhost_blk_window_ms = PATIENCE_MS;
+	memset(guest(DATA), 'x', 512);
+	put_request(0, VIRTIO_BLK_T_OUT, 8, 512);
+	offer(0, 0);
+	require(backend_wait(2));
+	expect_equal(backend_byte(8 * 512), 'x');
+	usleep(20000);
+	expect_equal(ring_used(0)->idx, 0);
+	backend_end();
+	backend_start(where, BACKEND_GOOD);
+	require(used_within(0, 1));
+	expect_equal(*(uint8_t *)guest(STATUS), 0);
+	expect_equal(backend_byte(8 * 512), 'x');
+	/* Each write and its flush. */
+	expect_equal(request(VIRTIO_BLK_T_OUT, 9, 512), 0);
+	expect_equal(backend_taken(), 4);
+	expect_equal(driver.device->counters[VIRTIO_OUT_BYTES], 1024);
+	expect_equal(driver.device->counters[VIRTIO_FLUSHES], 0);
+	end();
+}
+
+/* I/O errors until it comes. */
+static void another_comes_late(void)
+{
+	int status;
+
+	begin_with_many();
+	backend_end();
+	require(used_within(0, 4));
+	expect_equal(*(uint8_t *)guest(STATUS), VIRTIO_BLK_S_IOERR);
+	expect_equal(request(VIRTIO_BLK_T_IN, 3, 512), VIRTIO_BLK_S_IOERR);
+	backend_start(where, BACKEND_GOOD);
+	for (int i = 0; i < PATIENCE_MS; i++) {
+		status = request(VIRTIO_BLK_T_IN, 3, 512);
+		if (status != VIRTIO_BLK_S_IOERR)
+			break;
+		usleep(1000);
+	}
+	expect_equal(status, 0);
+	expect_equal(*(uint8_t *)guest(DATA), 3);
+	end();
+}
+
+/* A driver that starts anew meanwhile takes its requests away. */
+static void reset_meanwhile(void)
+{
+	begin_with_many();
+	vhost_blk_window_ms = PATIENCE_MS;
+	backend_end();
+	start_anew(0);
+	put_request(4, VIRTIO_BLK_T_IN, 6, 512);
+	offer(0, 12);
+	backend_start(where, BACKEND_GOOD);
+	require(used_within(0, 1));
+	usleep(20000);
+	expect_equal(ring_used(0)->idx, 1);
+	expect_equal(backend_taken(), 1);
+	expect_equal(*(uint8_t *)guest(STATUS), 0xaa);
+	expect_equal(*(uint8_t *)guest(STATUS + 4), 0);
+	end();
+}
+
+static void another_disk(void)
+{
+	static const enum backend_manner manners[] = { BACKEND_READONLY, BACKEND_SMALLER };
+
+	for (unsigned int i = 0; i < sizeof(manners) / sizeof(manners[0]); i++) {
+		begin_with_many();
+		vhost_blk_window_ms = 2 * PATIENCE_MS;
+		backend_end();
+		backend_start(where, manners[i]);
+		require(used_within(0, 4));
+		expect_equal(*(uint8_t *)guest(STATUS), VIRTIO_BLK_S_IOERR);
+		expect_equal(backend_taken(), 0);
+		expect_equal(request(VIRTIO_BLK_T_IN, 3, 512), VIRTIO_BLK_S_IOERR);
+		end();
+	}
+}
+
+/* A request that kills each of them does not do so for ever. */
+static void all_die(void)
+{
+	unsigned int deaths = 0;
+
+	begin(BACKEND_DIES);
+	vhost_blk_window_ms = 2 * PATIENCE_MS;
+	put_request(0, VIRTIO_BLK_T_IN, 3, 512);
+	offer(0, 0);
+	while (deaths < 20 && !ring_used(0)->idx) {
+		for (int i = 0; i < PATIENCE_MS && !backend_starts() && !ring_used(0)->idx; i++)
+			usleep(1000);
+		/* It dies by itself; or it was the last one. */
+		usleep(20000);
+		deaths++;
+		backend_end();
+		backend_start(where, BACKEND_DIES);
+	}
+	tap_check(deaths > 2 && deaths < 10, false, "%u deaths", deaths);
+	expect_equal(*(uint8_t *)guest(STATUS), VIRTIO_BLK_S_IOERR);
+	end();
 }
 
 /* A reset does not wait for ever; what the driver took away is not written to by us. */
@@ -412,8 +554,10 @@ static void run_qemu(uint8_t fill, bool write)
 {
 	pid_t child = start_qemu();
 	struct virtio_device *device = create_with_qemu();
+	uint16_t next;
 	uint8_t *data;
 
+	vhost_blk_window_ms = PATIENCE_MS;
 	driver_start(device, 0);
 	data = guest(DATA);
 	expect_equal(get_register(VIRTIO_CONFIG), IMAGE_BYTES / 512);
@@ -422,7 +566,6 @@ static void run_qemu(uint8_t fill, bool write)
 		expect_equal(data[0], 0);
 		memset(data, fill, 4096);
 		expect_equal(request(VIRTIO_BLK_T_OUT, 8000, 4096), 0);
-		expect_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0), 0);
 	}
 	memset(data, 0, 4096);
 	expect_equal(request(VIRTIO_BLK_T_IN, 8007, 512), 0);
@@ -432,13 +575,25 @@ static void run_qemu(uint8_t fill, bool write)
 	expect_equal(request(VIRTIO_BLK_T_IN, IMAGE_BYTES / 512, 512), VIRTIO_BLK_S_IOERR);
 	expect_equal(request(VIRTIO_BLK_T_IN, 8000, 512), 0);
 	expect_equal(data[0], fill);
+	kill(child, SIGKILL);
+	require_equal(waitpid(child, NULL, 0), child);
+	/* What was written is there, though no flush was asked for. */
+	memset(data, 0, 512);
+	put_request(0, VIRTIO_BLK_T_IN, 8000, 512);
+	next = ring_used(0)->idx + 1;
+	offer(0, 0);
+	child = start_qemu();
+	expect(used_within(0, next));
+	expect_equal(*(uint8_t *)guest(STATUS), 0);
+	expect_equal(data[0], fill);
+	vhost_blk_window_ms = SHORT_MS;
 	kill(child, write ? SIGKILL : SIGTERM);
 	require_equal(waitpid(child, NULL, 0), child);
 	expect_equal(request(VIRTIO_BLK_T_IN, 8000, 512), VIRTIO_BLK_S_IOERR);
 	driver_end();
 }
 
-/* Flushed data is there when the next back-end serves the image. */
+/* Written data is there when the next back-end serves the image. */
 static void with_qemu(void)
 {
 	spec_here();
@@ -468,6 +623,12 @@ const struct test_table vhost_tests = TEST_TABLE(
 	{ "... and a host that has no more descriptors", no_descriptors },
 	{ "a back-end that dies or lies means I/O errors", lost },
 	{ "what a killed back-end had comes back once", killed_with_many },
+	{ "another back-end gets what a killed one had", another },
+	{ "... and what that was about to forget", another_gets_what_was_written },
+	{ "a back-end that comes late ends the I/O errors", another_comes_late },
+	{ "a reset while there is no back-end takes the requests away", reset_meanwhile },
+	{ "another disk is not taken for the first", another_disk },
+	{ "a request that kills each back-end ends in an error", all_die },
 	{ "a reset does not wait for a back-end for ever", reset_while_kept },
 	{ "a vhost-user disk is neither moved nor saved", stays_here },
 	{ "nonsense does no harm to a vhost-user disk", nonsense },
