@@ -34,7 +34,7 @@ static const struct kind {
 	[VIRTIO_RNG] = { "--rng", "entropy device", false },
 	[VIRTIO_BALLOON] = { "--balloon", "balloon", false },
 	[VIRTIO_BALLOON_OOM] = { "--balloon-oom", "balloon (--balloon-oom)", false },
-	[VIRTIO_VHOST_USER] = { "--vhost-user", "disk of another program", false },
+	[VIRTIO_VHOST_USER] = { "--vhost-user", "disk of another program", true },
 };
 #define KINDS	(sizeof(kinds) / sizeof(kinds[0]))
 
@@ -187,13 +187,6 @@ static bool same_machine(const struct run_options *run, const struct run_options
 	return same_devices(run, theirs, error);
 }
 
-static bool can_come(const struct run_options *run, struct error *error)
-{
-	return !virtio_shares_memory(run->virtio, run->nr_virtio) ||
-	       error_set(error, EXIT_CODE_IMAGE,
-			 "the VM has a disk of another program (--vhost-user, or --disk with a format but raw), which can be neither moved nor saved");
-}
-
 /* ---- what it is made of ---------------------------------------------------------------------- */
 
 /* If the directory is unknown here, relative names count from the current one. */
@@ -252,5 +245,5 @@ bool incoming_make(struct run_options *run, const struct command *command,
 	/* The sender's kernel is no file of this host. */
 	if (!trusted && !own)
 		files.boot = (struct boot){ .kernel = NULL };
-	return fits && can_come(run, error) && same_file_check(&files, saved, error);
+	return fits && same_file_check(&files, saved, error);
 }

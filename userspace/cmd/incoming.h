@@ -21,6 +21,7 @@
 		     "What the VM's next disk is here, as in \"gondola run\"."),	\
 	INCOMING_ROW("--net", "user|tap=NAME", "The same for its next network card."),	\
 	INCOMING_ROW("--port", "NAME=WHERE", "The same for its next port."),	\
+	INCOMING_ROW("--vhost-user", "blk=SOCKET", "The same for its next disk of another program."),	\
 	INCOMING_ROW("--console", "WHERE", "As in \"gondola run\" (default: as the configuration "	\
 		     "says, else stdio)."),	\
 	INCOMING_ROW("--engine", "NAME", "As in \"gondola run\" (default: as the configuration "	\

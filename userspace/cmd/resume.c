@@ -94,6 +94,9 @@ static const struct option_spec specs[] = {
 
 static void check_clones(const struct resume_options *options, const struct run_options *run)
 {
+	if (virtio_shares_memory(run->virtio, run->nr_virtio))
+		fail(EXIT_CODE_USAGE, "--clones: %s has a disk of another program, with which its memory is shared, so clones cannot share it",
+		     options->remote.name);
 	for (unsigned int i = 0; i < run->nr_virtio; i++)
 		if (run->virtio[i].kind == VIRTIO_NET && !strncmp(run->virtio[i].value, "tap=", 4))
 			fail(EXIT_CODE_USAGE, "--clones: %s has a network card of %s, which one VM at a time can use",

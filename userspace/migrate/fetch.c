@@ -58,7 +58,8 @@ void fetch_open(struct target *target)
 
 bool fetch_possible(const struct target *target)
 {
-	return target->uffd >= 0;
+	/* Another program that maps the memory finds zeroes where a page is missing. */
+	return target->uffd >= 0 && !target->vm->memory.fd;
 }
 
 static bool test(const uint64_t *bits, uint64_t page)

@@ -260,6 +260,9 @@ static bool reserve(struct source *s)
 	if (ready.protocol != WIRE_PROTOCOL)
 		return link_fail(&s->link, "the target speaks protocol %u, this program %u",
 				 ready.protocol, WIRE_PROTOCOL);
+	/* The program would not wait for a page that is missing. */
+	if (s->vm->memory.fd && (s->options.postcopy || s->options.on_stall == ON_STALL_POSTCOPY))
+		return link_fail(&s->link, "a disk of the VM is another program's, which shares its memory: post-copy is impossible");
 	s->target_has_postcopy = ready.flags & WIRE_READY_POSTCOPY;
 	if (!s->target_has_postcopy &&
 	    (s->options.postcopy || s->options.on_stall == ON_STALL_POSTCOPY))

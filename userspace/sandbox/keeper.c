@@ -15,7 +15,7 @@
 
 /* Both processes are of one program, so messages have one version. */
 enum op { OP_NOTE, OP_SEAL, OP_BIND, OP_REMOVE, OP_UNBIND, OP_TAP, OP_CREATE, OP_COMMIT, OP_DROP,
-	OP_ARGUMENT, OP_CONNECT, OP_WORDS, OP_END };
+	OP_ARGUMENT, OP_CONNECT, OP_PART, OP_WORDS, OP_END };
 
 struct request {
 	enum op op;
@@ -92,6 +92,8 @@ static int serve(const struct request *request, int fd)
 		return notes_argument(note, request->path);
 	case OP_CONNECT:
 		return notes_connect(note, keeps);
+	case OP_PART:
+		return notes_part(note);
 	case OP_WORDS:
 		return notes_words(note);
 	case OP_END:
@@ -287,6 +289,11 @@ void keeper_drop(int note)
 int keeper_connect(int note)
 {
 	return ask(OP_CONNECT, note, NULL);
+}
+
+void keeper_part(int note)
+{
+	ask(OP_PART, note, NULL);
 }
 
 int keeper_words(int note)

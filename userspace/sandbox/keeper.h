@@ -81,6 +81,8 @@ void keeper_drop(int note);
  * the connection ends, and keeper_words() has the reason.
  */
 int keeper_connect(int note);
+/** keeper_part() - end the note's program, if it has one, and wait for that */
+void keeper_part(int note);
 /** keeper_words() - a descriptor of what the program has said, KEEPER_WORDS at most, or -errno */
 int keeper_words(int note);
 /**

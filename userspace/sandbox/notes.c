@@ -199,6 +199,15 @@ int notes_connect(int number, bool confine)
 	       -EINVAL;
 }
 
+int notes_part(int number)
+{
+	struct note *note = find_program(number);
+
+	if (note)
+		program_end(&note->program);
+	return note || find(number, KEEPER_PEER) ? 0 : -EINVAL;
+}
+
 int notes_words(int number)
 {
 	struct note *note = find_program(number);

@@ -23,6 +23,8 @@ int notes_drop(int number);
 int notes_argument(int number, const char *word);
 /** notes_connect() - as keeper_connect(); with @confine it can open only its note's file */
 int notes_connect(int number, bool confine);
+/** notes_part() - as keeper_part(); 0 or -errno */
+int notes_part(int number);
 /** notes_words() - as keeper_words() */
 int notes_words(int number);
 /** notes_unbind() - as keeper_unbind(); 0 or -errno */

@@ -114,40 +114,38 @@ static const char *last_words(int note, char words[KEEPER_WORDS + 1])
 	return *last ? last : NULL;
 }
 
-static bool failed(const struct vhost_user *peer, int note, const char *path, struct error *error)
+static bool failed(const struct vhost_user *peer, int note, const char *label, struct error *error)
 {
 	char words[KEEPER_WORDS + 1];
 	const char *said = last_words(note, words);
 
 	if (said && strstr(said, PROGRAM " cannot be started: No such file"))
 		return error_set(error, EXIT_CODE_ERROR,
-				 "--disk %s: %s is not installed, which serves this format (Debian 12 has it in the package qemu-system-common, Debian 13 in qemu-utils)",
-				 path, PROGRAM);
-	return error_set(error, peer->status, "--disk %s: %s: %s", path, PROGRAM, said ?: peer->why);
+				 "--%s: %s is not installed, which serves this format (Debian 12 has it in the package qemu-system-common, Debian 13 in qemu-utils)",
+				 label, PROGRAM);
+	return error_set(error, peer->status, "--%s: %s: %s", label, PROGRAM, said ?: peer->why);
 }
 
-static bool connect_file(struct vhost_user *peer, const char *path,
-			 const struct disk_options *options, int *note, struct error *error)
+bool storage_take(struct vhost_user *peer, int note, const char *label, struct error *error)
 {
-	*note = note_program(path, options, error);
-	return *note >= 0 && (vhost_user_take(peer, keeper_connect(*note), PATIENCE_MS) ||
-			      failed(peer, *note, path, error));
+	return vhost_user_take(peer, keeper_connect(note), PATIENCE_MS) ||
+	       failed(peer, note, label, error);
 }
 
-bool storage_connect(struct vhost_user *peer, const char *spec, char *label, size_t room,
-		     int *note, struct error *error)
+int storage_note(const char *spec, char *label, size_t room, struct error *error)
 {
 	char *path = strdup(spec);
 	struct disk_options options;
-	bool good;
+	int note = -1;
 
-	if (!path)
-		return error_set(error, EXIT_CODE_ERROR, "out of memory");
-	good = disk_check(spec, error) && disk_split(path, &options, error);
-	if (good) {
+	if (!path) {
+		error_set(error, EXIT_CODE_ERROR, "out of memory");
+		return -1;
+	}
+	if (disk_check(spec, error) && disk_split(path, &options, error)) {
 		snprintf(label, room, "disk %s", path);
-		good = connect_file(peer, path, &options, note, error);
+		note = note_program(path, &options, error);
 	}
 	free(path);
-	return good;
+	return note;
 }

@@ -6,14 +6,16 @@
 #include "vhost_user.h"
 
 /**
- * storage_connect() - start it for the disk @spec, and agree on features
+ * storage_note() - check the disk @spec; returns the keeper's note of its program, or -1 with @error
  * @label: gets "disk FILE", @room bytes
- * @note: gets the keeper's, to start it again
+ */
+int storage_note(const char *spec, char *label, size_t room, struct error *error);
+/**
+ * storage_take() - start the program of a note, and agree on features
  *
  * The program ends with the VM, and can open no file but the image.  False with @error, which has its
  * words if it has said any.
  */
-bool storage_connect(struct vhost_user *peer, const char *spec, char *label, size_t room,
-		     int *note, struct error *error);
+bool storage_take(struct vhost_user *peer, int note, const char *label, struct error *error);
 
 #endif

@@ -47,7 +47,9 @@ int vhost_blk_window_ms = 10000;
  * struct vhost_blk - a disk
  * @peer: the back-end; its socket is closed (-1) while there is none
  * @note: the keeper's, to connect to it
- * @config: what the first back-end said that the disk is
+ * @image: it is a program that is started for this disk
+ * @config: what the driver knows of the disk
+ * @flushes: back-ends have known flushes
  * @shadow: the ring that it serves
  * @flush: the launcher's own request, and @flushing: the back-end has it
  * @kick_fd, @call_fd: see struct vhost_user_ring
@@ -61,7 +63,9 @@ struct vhost_blk {
 	struct virtio_device device;
 	struct vhost_user peer;
 	int note;
+	bool image;
 	struct virtio_blk_config config;
+	bool flushes;
 	struct shadow shadow;
 	struct queue_chain flush;
 	bool flushing;
@@ -305,7 +309,7 @@ static void start(struct vhost_blk *blk)
 		signal_event(blk->kick_fd);
 }
 
-/* Wait for the requests that the back-end has: until they return it may write to their memory. */
+/* Wait for the requests that the back-end has; false: it still has some. */
 static bool drain(struct vhost_blk *blk)
 {
 	/* It does not signal a request twice. */
@@ -318,13 +322,13 @@ static bool drain(struct vhost_blk *blk)
 		int64_t left = blk->peer.until - wait_now_ms();
 
 		if (left <= 0)
-			lose(blk, "it keeps requests that the driver took away");
-		else if (poll(fds, 2, left) > 0 && fds[1].revents)
+			return false;
+		if (poll(fds, 2, left) > 0 && fds[1].revents)
 			part(blk);
 		clear_event(blk->call_fd);
 		collect(blk);
 	}
-	return blk->started;
+	return blk->shadow.nr_free == SHADOW_SIZE;
 }
 
 /* Of a queue that is off: what comes back is dropped. */
@@ -334,7 +338,10 @@ static void stop(struct virtio_device *device)
 
 	if (blk->started) {
 		vhost_user_begin(&blk->peer);
-		if (drain(blk) && !vhost_user_stop(&blk->peer))
+		/* Until they return it may write to their memory. */
+		if (!drain(blk) && blk->started)
+			lose(blk, "it keeps requests that the driver took away");
+		if (blk->started && !vhost_user_stop(&blk->peer))
 			lose_or_part(blk);
 		blk->started = false;
 	}
@@ -461,15 +468,25 @@ static bool read_config(struct vhost_user *peer, struct virtio_blk_config *confi
 	return true;
 }
 
-/* With what the driver knows of it. */
+/* As the driver knows it. */
 static bool is_same_disk(const struct vhost_blk *blk, const struct vhost_user *peer,
 			 const struct virtio_blk_config *config)
 {
-	uint64_t wanted = (blk->device.features | BIT64(VIRTIO_BLK_F_FLUSH)) & blk->peer.features;
+	/* The one for segments is the launcher's. */
+	uint64_t wanted = blk->device.features & KNOWN_FEATURES & ~BIT64(VIRTIO_BLK_F_SEG_MAX);
 
-	return !(wanted & KNOWN_FEATURES & ~peer->features) &&
-	       !((peer->features ^ blk->peer.features) & BIT64(VIRTIO_BLK_F_RO)) &&
+	if (blk->flushes)
+		wanted |= BIT64(VIRTIO_BLK_F_FLUSH);
+	return !(wanted & ~peer->features) &&
+	       !((peer->features ^ blk->device.features) & BIT64(VIRTIO_BLK_F_RO)) &&
 	       !memcmp(config, &blk->config, CONFIG_BYTES);
+}
+
+static void adopt(struct vhost_blk *blk, const struct vhost_user *peer)
+{
+	blk->peer = *peer;
+	blk->flushes |= !!(peer->features & BIT64(VIRTIO_BLK_F_FLUSH));
+	blk->away = blk->failing = false;
 }
 
 /* Without the lock, since others need not wait for it: nobody touches a back-end that is away. */
@@ -498,8 +515,7 @@ static void try_again(struct vhost_blk *blk)
 			lose(blk, "another came with another disk");
 			return;
 		}
-		blk->peer = peer;
-		blk->away = blk->failing = false;
+		adopt(blk, &peer);
 		virtio_complain(&blk->device, "there is a back-end again");
 		virtio_kick(&blk->device);
 		return;
@@ -525,12 +541,109 @@ static void polled(struct virtio_device *device, const struct pollfd *fds, unsig
 		try_again(blk);
 }
 
-/* ---- what it cannot do yet ------------------------------------------------------------ */
-
-static bool stays(struct virtio_device *device, struct error *error)
+static bool connect(struct vhost_blk *blk, struct vhost_user *peer,
+		    struct virtio_blk_config *config, struct error *error)
 {
-	return error_set(error, EXIT_CODE_STATE,
-			 "%s: a disk of another program is neither moved nor saved", device->label);
+	const char *who = blk->image ? "qemu-storage-daemon" : "the back-end";
+
+	if (blk->image) {
+		if (!storage_take(peer, blk->note, blk->device.label, error))
+			return false;
+	} else if (!vhost_user_take(peer, keeper_connect(blk->note), vhost_user_patience_ms)) {
+		return error_set(error, peer->status, "--%s: %s: %s", blk->device.label, who,
+				 peer->why);
+	}
+	if (read_config(peer, config))
+		return true;
+	vhost_user_close(peer);
+	return error_set(error, peer->status, "--%s: %s: %s", blk->device.label, who, peer->why);
+}
+
+/* ---- saved state ----------------------------------------------------------------------- */
+
+static void save(struct virtio_device *device, struct state_writer *out)
+{
+	struct vhost_blk *blk = to_blk(device);
+
+	state_put(out, "disk.sectors", 8, blk->config.capacity);
+	state_put_bytes(out, "disk.config", &blk->config, CONFIG_BYTES);
+}
+
+/* The back-end here says later what it has, see claim(). */
+static void load(struct virtio_device *device, struct state_reader *in)
+{
+	struct vhost_blk *blk = to_blk(device);
+	uint64_t sectors = state_take(in, "disk.sectors", 8, UINT64_MAX);
+
+	state_take_bytes(in, "disk.config", &blk->config, CONFIG_BYTES);
+	if (blk->config.capacity != sectors)
+		state_refuse(in, "disk.config", "it has another number of sectors");
+	virtio_set_config(device, 0, &blk->config, CONFIG_BYTES);
+}
+
+/* A move does not wait for a back-end that may never come. */
+static bool prepare(struct virtio_device *device, struct error *error)
+{
+	struct vhost_blk *blk = to_blk(device);
+	bool there;
+
+	virtio_lock(device);
+	there = blk->peer.fd >= 0;
+	virtio_unlock(device);
+	return there || error_set(error, EXIT_CODE_STATE, "%s: its back-end is gone", device->label);
+}
+
+/* What it has completed is flushed, too. */
+static void freeze(struct virtio_device *device)
+{
+	struct vhost_blk *blk = to_blk(device);
+
+	if (!blk->started)
+		return;
+	vhost_user_begin(&blk->peer);
+	drain(blk);
+}
+
+static bool settle(struct virtio_device *device, struct error *error)
+{
+	struct vhost_blk *blk = to_blk(device);
+
+	if (blk->peer.fd < 0)
+		return error_set(error, EXIT_CODE_STATE, "%s: its back-end is gone", device->label);
+	return blk->shadow.nr_free == SHADOW_SIZE ||
+	       error_set(error, EXIT_CODE_STATE, "%s: its back-end keeps requests", device->label);
+}
+
+/* The next one to open the disk must find it closed. */
+static void yield(struct virtio_device *device)
+{
+	struct vhost_blk *blk = to_blk(device);
+
+	if (blk->started) {
+		vhost_user_begin(&blk->peer);
+		vhost_user_stop(&blk->peer);
+	}
+	vhost_user_close(&blk->peer);
+	blk->started = blk->away = false;
+	keeper_part(blk->note);
+}
+
+static bool claim(struct virtio_device *device, struct error *error)
+{
+	struct virtio_blk_config config = { .capacity = 0 };
+	struct vhost_blk *blk = to_blk(device);
+	struct vhost_user peer;
+
+	if (!connect(blk, &peer, &config, error))
+		return false;
+	if (!is_same_disk(blk, &peer, &config)) {
+		vhost_user_close(&peer);
+		keeper_part(blk->note);
+		return error_set(error, EXIT_CODE_ERROR, "%s: it has another size or other features",
+				 device->label);
+	}
+	adopt(blk, &peer);
+	return true;
 }
 
 /* ---- making it ------------------------------------------------------------------------ */
@@ -585,30 +698,34 @@ bool vhost_user_check(const char *spec, struct error *error)
 			 "--vhost-user %s: it is not of the form blk=SOCKET", spec);
 }
 
-static bool connect_spec(struct vhost_blk *blk, const char *spec, struct error *error)
+static bool note_it(struct vhost_blk *blk, const char *spec, struct error *error)
 {
-	snprintf(blk->device.label, sizeof(blk->device.label), "vhost-user %s", spec);
+	struct virtio_device *device = &blk->device;
+
+	if (blk->image) {
+		blk->note = storage_note(spec, device->label, sizeof(device->label), error);
+		return blk->note >= 0;
+	}
+	snprintf(device->label, sizeof(device->label), "vhost-user %s", spec);
 	if (!vhost_user_check(spec, error))
 		return false;
 	blk->note = keeper_note(KEEPER_PEER, spec + 4, error);
-	if (blk->note < 0)
-		return false;
-	if (vhost_user_take(&blk->peer, keeper_connect(blk->note), vhost_user_patience_ms) &&
-	    read_config(&blk->peer, &blk->config))
-		return open_ring(blk, error);
-	return error_set(error, blk->peer.status, "--vhost-user %s: the back-end: %s", spec,
-			 blk->peer.why);
+	return blk->note >= 0;
 }
 
-static bool connect_image(struct vhost_blk *blk, const char *spec, struct error *error)
+/* That of an incoming VM has its disk until claim(). */
+static bool find_first(struct vhost_blk *blk, uint64_t *features, struct error *error)
 {
-	if (!storage_connect(&blk->peer, spec, blk->device.label, sizeof(blk->device.label),
-			     &blk->note, error))
+	struct vhost_user peer;
+
+	*features = KNOWN_FEATURES;
+	if (devices_incoming())
+		return true;
+	if (!connect(blk, &peer, &blk->config, error))
 		return false;
-	if (read_config(&blk->peer, &blk->config))
-		return open_ring(blk, error);
-	return error_set(error, blk->peer.status, "--%s: qemu-storage-daemon: %s",
-			 blk->device.label, blk->peer.why);
+	adopt(blk, &peer);
+	*features &= peer.features;
+	return true;
 }
 
 static struct virtio_device *create(struct guest_memory *memory, uint8_t *registers,
@@ -617,7 +734,8 @@ static struct virtio_device *create(struct guest_memory *memory, uint8_t *regist
 	static const struct virtio_ops ops = {
 		.name = "vhost-blk", .id = VIRTIO_ID_BLOCK, .work = work, .reset = stop,
 		.disable = stop, .poll = poll_blk, .polled = polled, .destroy = destroy,
-		.prepare = stays, .settle = stays,
+		.version = 1, .save = save, .load = load, .freeze = freeze, .prepare = prepare,
+		.settle = settle, .yield = yield, .claim = claim,
 	};
 	struct vhost_blk *blk = device_alloc(sizeof(*blk));
 	uint64_t features;
@@ -625,12 +743,14 @@ static struct virtio_device *create(struct guest_memory *memory, uint8_t *regist
 	blk->peer.fd = -1;
 	blk->kick_fd = -1;
 	blk->call_fd = -1;
-	if (!(image ? connect_image : connect_spec)(blk, spec, error)) {
+	blk->image = image;
+	if (!note_it(blk, spec, error) || !find_first(blk, &features, error) ||
+	    !open_ring(blk, error)) {
 		destroy(&blk->device);
 		free(blk);
 		return NULL;
 	}
-	features = blk->peer.features & KNOWN_FEATURES & ~BIT64(VIRTIO_BLK_F_FLUSH);
+	features &= ~BIT64(VIRTIO_BLK_F_FLUSH);
 	features |= BIT64(VIRTIO_BLK_F_SEG_MAX);
 	if (!virtio_init(&blk->device, &ops, memory, registers, features, 1, error))
 		return NULL;

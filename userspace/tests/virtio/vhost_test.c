@@ -464,25 +464,143 @@ static void reset_while_kept(void)
 	end();
 }
 
-static void stays_here(void)
-{
-	struct error error = { .words = "" };
-
-	begin(BACKEND_GOOD);
-	virtio_register(driver.device, 0);
-	expect(!devices_prepare(&error));
-	expect(strstr(error.words, "neither moved nor saved"));
-	devices_freeze();
-	expect(!devices_flush(&error));
-	require(devices_thaw(&error));
-	expect_equal(request(VIRTIO_BLK_T_IN, 3, 512), 0);
-	devices_forget();
-	end();
-}
+/* ---- saved and moved -------------------------------------------------------------------- */
 
 static struct virtio_device *create(void)
 {
 	return vhost_blk_create(&driver.memory, driver.registers, spec, NULL);
+}
+
+static uint8_t record_data[4096];
+static struct device_record record;
+static struct error error;
+
+static bool keep(void *argument, const struct device_record *saved)
+{
+	(void)argument;
+	require(saved->bytes <= sizeof(record_data));
+	memcpy(record_data, saved->data, saved->bytes);
+	record = *saved;
+	record.data = record_data;
+	record.name = "virtio-vhost-blk";
+	return !strcmp(saved->name, record.name);
+}
+
+/* To the moment at which another process may have the disk; this back-end is gone then. */
+static void give_away(void)
+{
+	virtio_register(driver.device, 0);
+	require(devices_prepare(&error));
+	devices_freeze();
+	tap_check(devices_flush(&error), true, "%s", error.words);
+	require(devices_save(keep, NULL, NULL));
+	devices_yield();
+	backend_end();
+}
+
+/* In a new process, whose back-end need not be there yet. */
+static void load(void)
+{
+	size_t bytes = record.bytes;
+
+	virtio_stop(driver.device);
+	virtio_destroy(driver.device);
+	devices_forget();
+	memset(driver.registers, 0, VIRTIO_MMIO_STRIDE);
+	devices_set_incoming();
+	driver.device = create();
+	virtio_register(driver.device, 0);
+	require_equal(virtio_start(driver.device), 0);
+	devices_freeze();
+	for (record.bytes = 0; record.bytes < bytes; record.bytes++)
+		expect(!devices_load(&record, &error));
+	record.bytes = bytes;
+	tap_check(devices_load(&record, &error), true, "%s", error.words);
+	require(devices_loaded(&error));
+	expect_equal(get_register(VIRTIO_CONFIG), BACKEND_BYTES / 512);
+}
+
+static void moves(void)
+{
+	begin(BACKEND_GOOD);
+	expect_equal(request(VIRTIO_BLK_T_OUT, 8, 512), 0);
+	give_away();
+	/* It waits until the disk is here. */
+	put_request(0, VIRTIO_BLK_T_IN, 3, 512);
+	offer(0, 0);
+	load();
+	backend_start(where, BACKEND_GOOD);
+	tap_check(devices_thaw(&error), true, "%s", error.words);
+	require(used_within(0, 2));
+	expect_equal(*(uint8_t *)guest(DATA), 3);
+	expect_equal(request(VIRTIO_BLK_T_IN, 5, 512), 0);
+	devices_forget();
+	end();
+}
+
+/* A move that fails after all. */
+static void is_taken_back(void)
+{
+	begin(BACKEND_GOOD);
+	expect_equal(request(VIRTIO_BLK_T_IN, 3, 512), 0);
+	give_away();
+	backend_start(where, BACKEND_GOOD);
+	tap_check(devices_thaw(&error), true, "%s", error.words);
+	expect_equal(request(VIRTIO_BLK_T_IN, 4, 512), 0);
+	expect_equal(*(uint8_t *)guest(DATA), 4);
+	devices_forget();
+	end();
+}
+
+static void moves_to_another_disk(void)
+{
+	static const struct {
+		enum backend_manner manner;
+		const char *words;
+	} rows[] = {
+		{ BACKEND_SMALLER, "another size or other features" },
+		{ BACKEND_READONLY, "another size or other features" },
+		{ BACKEND_LEGACY, "only drivers from before virtio 1.0" },
+		{ BACKEND_HANGS_UP, "GET_FEATURES" },
+	};
+
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		begin(BACKEND_GOOD);
+		give_away();
+		load();
+		backend_start(where, rows[i].manner);
+		expect(!devices_thaw(&error));
+		tap_check(strstr(error.words, rows[i].words), false, "\"%s\"", error.words);
+		/* It did not run, nor does it now. */
+		expect_equal(backend_starts(), 0);
+		devices_forget();
+		end();
+	}
+}
+
+static void stays_while_requests_are_kept(void)
+{
+	begin_with_many();
+	virtio_register(driver.device, 0);
+	vhost_user_patience_ms = SHORT_MS;
+	vhost_blk_window_ms = PATIENCE_MS;
+	require(devices_prepare(&error));
+	devices_freeze();
+	expect(!devices_flush(&error));
+	expect(strstr(error.words, "its back-end keeps requests"));
+	require(devices_thaw(&error));
+	vhost_user_patience_ms = 5000;
+	backend_end();
+	/* It is away now, and nothing is lost. */
+	for (int i = 0; i < PATIENCE_MS && devices_prepare(&error); i++)
+		usleep(1000);
+	expect(strstr(error.words, "its back-end is gone"));
+	backend_start(where, BACKEND_GOOD);
+	require(used_within(0, 4));
+	expect_equal(*(uint8_t *)guest(STATUS), 0);
+	expect(devices_prepare(&error));
+	devices_forget();
+	end();
 }
 
 /* ---- one that others wrote -------------------------------------------------------------- */
@@ -535,9 +653,9 @@ static pid_t start_qemu(void)
 /* Its socket is there a moment before it listens. */
 static struct virtio_device *create_with_qemu(void)
 {
-	struct error error = { .words = "" };
 	struct virtio_device *device;
 
+	error.words[0] = 0;
 	driver_shared_memory();
 	vhost_user_patience_ms = PATIENCE_MS;
 	for (int i = 0; i < PATIENCE_MS; i++) {
@@ -630,7 +748,10 @@ const struct test_table vhost_tests = TEST_TABLE(
 	{ "another disk is not taken for the first", another_disk },
 	{ "a request that kills each back-end ends in an error", all_die },
 	{ "a reset does not wait for a back-end for ever", reset_while_kept },
-	{ "a vhost-user disk is neither moved nor saved", stays_here },
+	{ "a vhost-user disk that was saved goes on with the back-end that is there", moves },
+	{ "... and here, if the move fails", is_taken_back },
+	{ "... but not with another disk", moves_to_another_disk },
+	{ "a vhost-user disk whose requests are kept is not moved", stays_while_requests_are_kept },
 	{ "nonsense does no harm to a vhost-user disk", nonsense },
 	{ "qemu-storage-daemon serves a qcow2 image", with_qemu },
 );
