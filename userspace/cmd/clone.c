@@ -52,7 +52,7 @@ static void take_share(void *to, const char *option, const char *value)
 
 static const struct option_spec specs[] = {
 	{ .name = "NAME", .take = take_names },
-	OPTION_TAKEN("--net", "user|tap=NAME[,mac=ADDRESS]",
+	OPTION_TAKEN("--net", "user|tap=NAME|passt=SOCKET[,mac=ADDRESS]",
 		     "What the new VM's next network card is (default: as NAME has it).", take_card),
 	SHARE_OPTIONS(take_share),
 	OPTION("--json", NULL, "Print the result as JSON.", FLAG, struct clone_options, remote.json),
@@ -189,7 +189,7 @@ static int run_clone(int argc, char **argv)
 const struct command command_clone = {
 	.name = "clone",
 	.summary = "copy a VM that is inactive or suspended, with its disks",
-	.usage = "NAME NEW [--net user|tap=NAME]... [--cpu-weight N ...] [--json]",
+	.usage = "NAME NEW [--net user|tap=NAME|passt=SOCKET]... [--cpu-weight N ...] [--json]",
 	.about =
 "The new VM has the options of NAME but those that are named here, its name, new addresses for its network cards, and its own "
 "disks, beside those of NAME: NAME.img becomes NEW.img, and any other FILE becomes NEW-FILE; likewise "

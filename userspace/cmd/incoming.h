@@ -19,7 +19,7 @@
 #define INCOMING_OPTIONS	\
 	INCOMING_ROW("--disk", "FILE[,ro][,format=FORMAT]",	\
 		     "What the VM's next disk is here, as in \"gondola run\"."),	\
-	INCOMING_ROW("--net", "user|tap=NAME", "The same for its next network card."),	\
+	INCOMING_ROW("--net", "user|tap=NAME|passt=SOCKET", "The same for its next network card."),	\
 	INCOMING_ROW("--port", "NAME=WHERE", "The same for its next port."),	\
 	INCOMING_ROW("--vhost-user", "blk=SOCKET", "The same for its next disk of another program."),	\
 	INCOMING_ROW("--console", "WHERE", "As in \"gondola run\" (default: as the configuration "	\

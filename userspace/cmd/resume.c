@@ -98,7 +98,7 @@ static void check_clones(const struct resume_options *options, const struct run_
 		fail(EXIT_CODE_USAGE, "--clones: %s has a disk of another program, with which its memory is shared, so clones cannot share it",
 		     options->remote.name);
 	for (unsigned int i = 0; i < run->nr_virtio; i++)
-		if (run->virtio[i].kind == VIRTIO_NET && !strncmp(run->virtio[i].value, "tap=", 4))
+		if (run->virtio[i].kind == VIRTIO_NET && strncmp(run->virtio[i].value, "user", 4))
 			fail(EXIT_CODE_USAGE, "--clones: %s has a network card of %s, which one VM at a time can use",
 			     options->remote.name, run->virtio[i].value);
 }

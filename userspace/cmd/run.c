@@ -234,12 +234,13 @@ const struct option_spec run_specs[] = {
 		     "an image of another format (such as qcow2) is refused without format=, because the "
 		     "guest would write over it; format=raw says that it is raw all the same.",
 		     take_disk),
-	OPTION_TAKEN("--net", "user|tap=NAME",
+	OPTION_TAKEN("--net", "user|tap=NAME|passt=SOCKET",
 		     "A network card. May be repeated. user needs no privileges: the guest has a "
 		     "network of its own, where DHCP gives it 10.0.2.15, the host is 10.0.2.2 and "
 		     "the name server 10.0.2.3; with user,host-loopback=on it also reaches the "
 		     "services on the host's 127.0.0.1, at 10.0.2.2. tap=NAME uses a tap "
-		     "interface of the host. Either takes ,mac=02:00:00:00:00:01 at its end.",
+		     "interface of the host. passt=SOCKET uses the network of passt, which listens at "
+		     "SOCKET already. Each takes ,mac=02:00:00:00:00:01 at its end.",
 		     take_net),
 	OPTION_TAKEN("--port", "NAME=unix:PATH|NAME=FILE",
 		     "A port of a virtio console. May be repeated. unix:PATH is a socket, for one "

@@ -43,24 +43,6 @@ static void check_disk(const char *spec)
 		fail(error.status, "%s", error.words);
 }
 
-static void check_net(const char *spec)
-{
-	size_t kind = strcspn(spec, ",");
-	char name[IFNAMSIZ] = "";
-	struct error error;
-
-	if (!net_check(spec, &error))
-		fail(error.status, "%s", error.words);
-	if (strncmp(spec, "tap=", 4))
-		return;
-	if (kind - 4 < sizeof(name))
-		memcpy(name, spec + 4, kind - 4);
-	/* Do not use sysfs, which shows the network namespace of its mount. */
-	if (!if_nametoindex(name))
-		fail(EXIT_CODE_IMAGE, "--net %.*s: there is no such interface (ip tuntap add %.*s mode tap makes it)",
-		     (int)kind, spec, (int)kind - 4, spec + 4);
-}
-
 /* A socket or file needs its directory. */
 static void check_directory(const char *option, const char *path)
 {
@@ -81,21 +63,57 @@ static void check_directory(const char *option, const char *path)
 }
 
 /* A program makes this socket when it starts, and it may start after the VM was made. */
+static void check_program(const char *option, const char *spec, const char *path)
+{
+	struct stat st;
+
+	check_directory(option, path);
+	if (stat(path, &st))
+		say("%s %s: nothing is there yet; its program must listen there when the VM starts",
+		    option, spec);
+	else if (!S_ISSOCK(st.st_mode))
+		fail(EXIT_CODE_IMAGE, "%s %s: it is %s", option, spec,
+		     S_ISDIR(st.st_mode) ? "a directory" : "no socket");
+}
+
+static void check_passt(const char *spec)
+{
+	char *path = strdup(spec + strlen("passt="));
+
+	if (!path)
+		fail(EXIT_CODE_ERROR, "out of memory");
+	path[strcspn(path, ",")] = 0;
+	check_program("--net", spec, path);
+	free(path);
+}
+
+static void check_net(const char *spec)
+{
+	size_t kind = strcspn(spec, ",");
+	char name[IFNAMSIZ] = "";
+	struct error error;
+
+	if (!net_check(spec, &error))
+		fail(error.status, "%s", error.words);
+	if (!strncmp(spec, "passt=", 6))
+		check_passt(spec);
+	if (strncmp(spec, "tap=", 4))
+		return;
+	if (kind - 4 < sizeof(name))
+		memcpy(name, spec + 4, kind - 4);
+	/* Do not use sysfs, which shows the network namespace of its mount. */
+	if (!if_nametoindex(name))
+		fail(EXIT_CODE_IMAGE, "--net %.*s: there is no such interface (ip tuntap add %.*s mode tap makes it)",
+		     (int)kind, spec, (int)kind - 4, spec + 4);
+}
+
 static void check_vhost_user(const char *spec)
 {
-	const char *path = strchr(spec, '=') + 1;
 	struct error error;
-	struct stat st;
 
 	if (!vhost_user_check(spec, &error))
 		fail(error.status, "%s", error.words);
-	check_directory("--vhost-user", path);
-	if (stat(path, &st))
-		say("--vhost-user %s: nothing is there yet; its program must listen there when the VM starts",
-		    spec);
-	else if (!S_ISSOCK(st.st_mode))
-		fail(EXIT_CODE_IMAGE, "--vhost-user %s: it is %s", spec,
-		     S_ISDIR(st.st_mode) ? "a directory" : "no socket");
+	check_program("--vhost-user", spec, strchr(spec, '=') + 1);
 }
 
 /* A port's place, without its options. */

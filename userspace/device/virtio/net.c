@@ -319,7 +319,7 @@ static bool parse_mac(uint8_t mac[6], const char *text, struct error *error)
 
 /**
  * struct net_spec - the argument of --net
- * @kind: "user" or "tap=NAME"
+ * @kind: "user", "tap=NAME" or "passt=SOCKET"
  * @mac: as text; NULL: generate one
  * @host_loopback: see net_user_open()
  */
@@ -385,11 +385,11 @@ static bool parse_spec(struct net_spec *spec, char *text, struct error *error)
 
 static bool no_kind(const char *kind, struct error *error)
 {
-	static const char *const names[] = { "user", "tap" };
-	const char *meant = closest(kind, names, 2);
+	static const char *const names[] = { "user", "tap", "passt" };
+	const char *meant = closest(kind, names, 3);
 	bool is_interface = if_nametoindex(kind);
 
-	return error_set(error, EXIT_CODE_USAGE, "--net: \"%s\" is neither user nor tap=NAME%s%s%s", kind,
+	return error_set(error, EXIT_CODE_USAGE, "--net: \"%s\" is none of user, tap=NAME and passt=SOCKET%s%s%s", kind,
 			 is_interface || meant == names[0] ? "; did you mean " : "",
 			 is_interface ? "tap=" : meant == names[0] ? "user?" : "",
 			 is_interface ? kind : "");
@@ -400,7 +400,8 @@ static bool parse(struct net_spec *spec, char *text, uint8_t mac[6], struct erro
 {
 	if (!parse_spec(spec, text, error))
 		return false;
-	if (strcmp(spec->kind, "user") && strncmp(spec->kind, "tap=", 4))
+	if (strcmp(spec->kind, "user") && strncmp(spec->kind, "tap=", 4) &&
+	    (strncmp(spec->kind, "passt=", 6) || !spec->kind[6]))
 		return no_kind(spec->kind, error);
 	return !spec->mac || parse_mac(mac, spec->mac, error);
 }
@@ -421,11 +422,13 @@ bool net_check(const char *spec, struct error *error)
 
 static bool plug(struct net *net, const struct net_spec *spec, struct error *error)
 {
-	char option[64];
+	char option[160];
 
 	snprintf(option, sizeof(option), "--net %s", spec->kind);
 	if (!strcmp(spec->kind, "user"))
 		net->backend = net_user_open(net, option, spec->host_loopback, &net->ops, error);
+	else if (!strncmp(spec->kind, "passt=", 6))
+		net->backend = net_socket_open(net, option, spec->kind + 6, &net->ops, error);
 	else
 		net->backend = net_tap_open(net, option, spec->kind + strlen("tap="), &net->ops, error);
 	return net->backend;

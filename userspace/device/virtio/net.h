@@ -14,7 +14,7 @@
 struct net;
 
 /**
- * struct net_backend - a tap or the user-mode network
+ * struct net_backend - a tap, the user-mode network, or another program
  * @send: a frame from the guest
  * @poll: set the descriptors to wait for; @room: net_receive() would take a frame
  * @polled: handle their events
@@ -46,6 +46,9 @@ void net_complain(struct net *net, const char *words);
 /* Each makes a backend for @net, or returns NULL with an @error that begins with @option. */
 void *net_tap_open(struct net *net, const char *option, const char *name,
 		   const struct net_backend **ops, struct error *error);
+/* @path: of a Unix socket, where passt listens */
+void *net_socket_open(struct net *net, const char *option, const char *path,
+		      const struct net_backend **ops, struct error *error);
 /* @host_loopback: the host's address leads to its loopback interface */
 void *net_user_open(struct net *net, const char *option, bool host_loopback,
 		    const struct net_backend **ops, struct error *error);

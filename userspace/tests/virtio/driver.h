@@ -41,7 +41,7 @@ struct test_table {
 	.count = sizeof((const struct tap_test[]){ __VA_ARGS__ }) / sizeof(struct tap_test), \
 }
 extern const struct test_table queue_tests, transport_tests, disk_tests, net_tests, console_tests,
-	state_tests, vhost_tests, image_tests;
+	state_tests, vhost_tests, image_tests, passt_tests;
 
 struct driver {
 	struct guest_memory memory;

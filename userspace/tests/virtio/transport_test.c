@@ -198,7 +198,7 @@ static void refused(void)
 		{ DISK, "/nowhere/disk", "--disk /nowhere/disk: No such file or directory" },
 		{ DISK, "/dev/null", "--disk /dev/null: it is neither a file nor a block device" },
 		{ DISK, "/dev/null,format=bochs", "\"bochs\" is none of raw, qcow2" },
-		{ NET, "wire", "--net: \"wire\" is neither user nor tap=NAME" },
+		{ NET, "wire", "--net: \"wire\" is none of user, tap=NAME and passt=SOCKET" },
 		{ NET, "user,mac=01:00:00:00:00:00", "is not the address of one network card" },
 		{ NET, "user,speed=9", "\"speed=9\" is neither mac=ADDRESS nor host-loopback=on|off" },
 		{ NET, "tap=a,host-loopback=on", "host-loopback is for the network \"user\" alone" },

@@ -17,7 +17,7 @@ int main(void)
 {
 	static const struct test_table *const tables[] = {
 		&queue_tests, &transport_tests, &disk_tests, &net_tests, &console_tests, &state_tests,
-		&vhost_tests, &image_tests,
+		&vhost_tests, &image_tests, &passt_tests,
 	};
 	static struct tap_test tests[MAX_TESTS];
 	unsigned int count = 0;

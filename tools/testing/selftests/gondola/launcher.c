@@ -137,7 +137,7 @@ static void devices(void)
 		   "--disk", disk);
 	EXPECT_RUN(0, "last 7 bytes", "run", "--kernel", "guests/hello", "--disk", readonly,
 		   "--disk", readonly, "--rng");
-	EXPECT_RUN(2, "neither user nor tap", "run", "--kernel", "guests/hello", "--net", "none");
+	EXPECT_RUN(2, "none of user, tap", "run", "--kernel", "guests/hello", "--net", "none");
 	EXPECT_RUN(2, "--net", "run", "--kernel", "guests/hello", "--net", "tap=");
 	EXPECT_RUN(2, "address of one", "run", "--kernel", "guests/hello", "--net",
 		   "user,mac=01:00:00:00:00:00");

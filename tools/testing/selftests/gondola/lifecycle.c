@@ -336,7 +336,7 @@ static void words(void)
 	EXPECT_RUN(6, "it is a directory", "create", "vm2", "--kernel", "/");
 	EXPECT_RUN(6, "--disk /nowhere: No such", "create", "vm2", "--kernel", "guests/loop",
 		   "--disk", "/nowhere,ro");
-	EXPECT_RUN(2, "neither user nor tap", "create", "vm2", "--kernel", "guests/loop",
+	EXPECT_RUN(2, "none of user, tap", "create", "vm2", "--kernel", "guests/loop",
 		   "--net", "usr");
 	EXPECT_RUN(2, "not a size", "create", "vm2", "--kernel", "guests/loop", "--mem", "lots");
 	EXPECT_RUN(0, "USAGE", "suspend", "--help");
