@@ -189,7 +189,7 @@ static int run_clone(int argc, char **argv)
 const struct command command_clone = {
 	.name = "clone",
 	.summary = "copy a VM that is inactive or suspended, with its disks",
-	.usage = "NAME NEW [--net user|tap=NAME|passt=SOCKET]... [--cpu-weight N ...] [--json]",
+	.usage = "NAME NEW [--net CARD]... [--cpu-weight N ...] [--json]",
 	.about =
 "The new VM has the options of NAME but those that are named here, its name, new addresses for its network cards, and its own "
 "disks, beside those of NAME: NAME.img becomes NEW.img, and any other FILE becomes NEW-FILE; likewise "
