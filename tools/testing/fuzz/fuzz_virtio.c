@@ -149,6 +149,13 @@ void *net_tap_open(struct net *net, const char *option, const char *name,
 	return net_user_open(net, option, false, ops, error);
 }
 
+void *net_socket_open(struct net *net, const char *option, const char *path,
+		      const struct net_backend **ops, struct error *error)
+{
+	(void)path;
+	return net_user_open(net, option, false, ops, error);
+}
+
 /* ---- the device and what is outside of it ------------------------------------------------ */
 
 static struct virtio_device *create(void)
