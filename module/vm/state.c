@@ -10,13 +10,14 @@
 #include "state.h"
 #include "vcpu.h"
 #include "vm.h"
+#include "xen/guest.h"
 
 #define RECORD_ALIGN	8
 
 /*
  * Records are applied in this order: control registers depend on CPUID, segments on RFLAGS.VM,
  * directory pointers belong to CR3, the form of an APIC's ID depends on its base, CR2 belongs to a
- * queued #PF, and the PIT drives the chips before it.
+ * queued #PF, the PIT drives the chips before it, and ports and pins depend on the configuration.
  */
 static const struct gondola_record_row *const types[] = {
 	&gondola_cpuid_record,
@@ -32,16 +33,20 @@ static const struct gondola_record_row *const types[] = {
 	&gondola_pic_record,
 	&gondola_ioapic_record,
 	&gondola_pit_record,
+	&gondola_xen_record,
+	&gondola_xen_ports_record,
+	&gondola_xen_pins_record,
+	&gondola_xen_vcpu_record,
+	&gondola_xen_context_record,
 };
 
 static_assert(sizeof(struct gondola_record) % RECORD_ALIGN == 0);
 
 /* 0: the record belongs to the other kind of object, or is empty. */
-static u32 payload_size(const struct gondola_record_row *type, struct gondola_vcpu *vcpu)
+static u32 payload_size(const struct gondola_record_row *type, struct gondola_vm *vm,
+			struct gondola_vcpu *vcpu)
 {
-	if (type->of_vcpu != !!vcpu)
-		return 0;
-	return type->size ? type->size(vcpu) : type->bytes;
+	return type->of_vcpu == !!vcpu ? type->size(vm, vcpu) : 0;
 }
 
 static size_t room_for(u32 payload)
@@ -55,7 +60,7 @@ size_t state_size(struct gondola_vm *vm, struct gondola_vcpu *vcpu)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(types); i++) {
-		u32 bytes = payload_size(types[i], vcpu);
+		u32 bytes = payload_size(types[i], vm, vcpu);
 
 		if (bytes)
 			sum += room_for(bytes);
@@ -71,7 +76,7 @@ int state_get(struct gondola_vm *vm, struct gondola_vcpu *vcpu, void *buffer, si
 	for (i = 0; i < ARRAY_SIZE(types); i++) {
 		const struct gondola_record_row *type = types[i];
 		struct gondola_record *record = buffer + at;
-		u32 payload = payload_size(type, vcpu);
+		u32 payload = payload_size(type, vm, vcpu);
 
 		if (!payload)
 			continue;

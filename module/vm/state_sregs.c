@@ -52,7 +52,7 @@ static int pdptes_set(struct gondola_vcpu *vcpu, const struct gondola_rec_pdptes
 	return 0;
 }
 
-GONDOLA_RECORD(pdptes, PDPTES, true, sizeof(struct gondola_rec_pdptes), pdptes_size,
+GONDOLA_RECORD(pdptes, PDPTES, true, sizeof(struct gondola_rec_pdptes), pdptes_size(vcpu),
 	       pdptes_get(vcpu, payload), pdptes_set(vcpu, payload, bad));
 
 /* ---- control and segment registers ----------------------------------------------------- */

@@ -23,7 +23,7 @@
 #include "xen/guest.h"
 
 /* More than the records of any VM or vCPU need. */
-#define STATE_LIMIT	(1u << 20)
+#define STATE_LIMIT	(4u << 20)
 
 /* A limit, since some of a VM's memory cannot be charged to the process that creates it. */
 static unsigned int max_vms = 256;

@@ -57,6 +57,8 @@ enum xen_call {
 
 #define XEN_DOMID_SELF	0x7ff0u
 #define XEN_MAX_GRANTS	256u		/* frames of their table */
+#define XEN_MAX_PINS	(1u << 19)	/* a kernel's tables for 511 GiB are half of it */
+#define XEN_MAX_FRAMES	(1ull << 28)	/* 1 TiB */
 
 /* The selectors that each guest finds in the monitor's part of its GDT. */
 #define XEN_FLAT_CS32	0xe023u

@@ -6,6 +6,7 @@
 #ifndef GONDOLA_XEN_GUEST_H
 #define GONDOLA_XEN_GUEST_H
 
+#include "record.h"
 #include "vcpu.h"
 
 struct gondola_access;
@@ -70,5 +71,9 @@ int gondola_xen_configure(struct gondola_vm *vm, const struct gondola_xen_config
 int gondola_xen_get_unknown(struct gondola_vm *vm, struct gondola_xen_unknown *out);
 /** gondola_xen_event() - do GONDOLA_XEN_RAISE */
 int gondola_xen_event(struct gondola_vm *vm, u32 port);
+
+/* state.c: what is saved of such a VM and of its vCPUs; of a machine there is nothing to save. */
+extern const struct gondola_record_row gondola_xen_record, gondola_xen_ports_record,
+	gondola_xen_pins_record, gondola_xen_vcpu_record, gondola_xen_context_record;
 
 #endif

@@ -32,7 +32,7 @@ struct xen_port {
  * @config: see struct gondola_xen_config
  * @lock: for @ports
  * @ports: the event channels
- * @pins: level of the page table that each pinned frame holds, by frame
+ * @pins: level of the page table that each pinned frame holds, by frame; @nr_pins of them
  * @started: a vCPU has run, and the shared page is filled in
  * @unknown: how often each hypercall was asked for that there is not
  */
@@ -41,6 +41,7 @@ struct gondola_xen {
 	struct mutex lock;
 	struct xen_port *ports;
 	struct xarray pins;
+	atomic_t nr_pins;
 	bool started;
 	atomic_t unknown[XEN_CALLS];
 };
@@ -69,7 +70,7 @@ struct xen_handler {
  * @any_raised: any of them is
  * @upcall: the pending byte may be set
  * @woken: an event came since the vCPU slept
- * @timer: fires GONDOLA_REQ_TIMER
+ * @timer: fires GONDOLA_REQ_TIMER, when the vCPU looks at @deadline, in the guest's time, if @armed
  * @runstate: frames of the area that says how long it ran, at @runstate_offset of the first, if @has_runstate
  * @stolen: ns for which it waited for a processor since then; not in the area yet if @stolen_due
  * @call_rip: of the hypercall that stands at its SYSCALL
@@ -98,6 +99,8 @@ struct gondola_xen_vcpu {
 	bool upcall;
 	bool woken;
 	struct hrtimer timer;
+	u64 deadline;
+	bool armed;
 	u64 runstate[2];
 	u16 runstate_offset;
 	bool has_runstate;
@@ -145,6 +148,8 @@ static inline bool xen_under_way(const struct gondola_vcpu *vcpu)
 /* mmu.c */
 /* The level of the table that is pinned there; 0: none is. */
 unsigned int xen_pinned_level(struct gondola_xen *xen, u64 frame);
+/* Note a pinned table: 0, -ENOSPC or -ENOMEM. */
+int xen_note_pin(struct gondola_xen *xen, u64 frame, unsigned int level);
 s64 xen_mmu_update(struct gondola_vcpu *vcpu, const u64 *arg);
 s64 xen_mmuext_op(struct gondola_vcpu *vcpu, const u64 *arg);
 s64 xen_update_va_mapping(struct gondola_vcpu *vcpu, const u64 *arg);
@@ -173,7 +178,12 @@ bool xen_canonical(u64 address);
 /* Switch between the guest's kernel and its programs: GS base and root. */
 void xen_toggle(struct gondola_vcpu *vcpu, bool kernel);
 
+/* xen.c */
+bool xen_config_is_good(const struct gondola_xen_config *config);
+
 /* smp.c */
+/* Are all addresses of a context such that registers can hold them? */
+bool xen_context_is_canonical(const struct xen_vcpu_context *context);
 s64 xen_vcpu_op(struct gondola_vcpu *vcpu, const u64 *arg);
 /* The vCPU begins with its context; 0 or -EAGAIN. */
 int xen_start_vcpu(struct gondola_vcpu *vcpu);

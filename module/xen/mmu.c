@@ -207,6 +207,19 @@ int xen_complete_root(struct gondola_vcpu *vcpu, gfn_t root)
 	return err && err != -EAGAIN ? -EINVAL : err;
 }
 
+int xen_note_pin(struct gondola_xen *xen, u64 frame, unsigned int level)
+{
+	void *old;
+
+	/* The saved state has all of them. */
+	if (atomic_read(&xen->nr_pins) >= XEN_MAX_PINS)
+		return -ENOSPC;
+	old = xa_store(&xen->pins, frame, xa_mk_value(level), GFP_KERNEL_ACCOUNT);
+	if (!old)
+		atomic_inc(&xen->nr_pins);
+	return xa_err(old);
+}
+
 static s64 pin(struct gondola_vcpu *vcpu, u64 frame, unsigned int level)
 {
 	struct gondola_xen *xen = vcpu->vm->xen;
@@ -230,13 +243,17 @@ static s64 pin(struct gondola_vcpu *vcpu, u64 frame, unsigned int level)
 		if (err)
 			return xen_result(err);
 	}
-	return xa_is_err(xa_store(&xen->pins, frame, xa_mk_value(level), GFP_KERNEL_ACCOUNT)) ?
-	       -XEN_ENOSPC : 0;
+	return xen_note_pin(xen, frame, level) ? -XEN_ENOSPC : 0;
 }
 
 static s64 unpin(struct gondola_vcpu *vcpu, u64 frame)
 {
-	return xa_erase(&vcpu->vm->xen->pins, frame) ? 0 : -XEN_EINVAL;
+	struct gondola_xen *xen = vcpu->vm->xen;
+
+	if (!xa_erase(&xen->pins, frame))
+		return -XEN_EINVAL;
+	atomic_dec(&xen->nr_pins);
+	return 0;
 }
 
 static s64 new_base(struct gondola_vcpu *vcpu, u64 frame)

@@ -13,18 +13,23 @@ static bool root_is_pinned(struct gondola_vm *vm, u64 cr3)
 	return xen_pinned_level(vm->xen, cr3 >> GONDOLA_PAGE_SHIFT) == 4;
 }
 
-static bool context_is_good(struct gondola_vm *vm, const struct xen_vcpu_context *context)
+bool xen_context_is_canonical(const struct xen_vcpu_context *context)
 {
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(context->traps); i++)
 		if (!xen_canonical(context->traps[i].address))
 			return false;
-	return context->flags & XEN_CONTEXT_IN_KERNEL && root_is_pinned(vm, context->cr[3]) &&
-	       xen_canonical(context->rip) && xen_canonical(context->event_callback) &&
+	return xen_canonical(context->rip) && xen_canonical(context->event_callback) &&
 	       xen_canonical(context->failsafe_callback) && xen_canonical(context->syscall_callback) &&
 	       xen_canonical(context->fs_base) && xen_canonical(context->kernel_gs_base) &&
 	       xen_canonical(context->user_gs_base);
+}
+
+static bool context_is_good(struct gondola_vm *vm, const struct xen_vcpu_context *context)
+{
+	return context->flags & XEN_CONTEXT_IN_KERNEL && root_is_pinned(vm, context->cr[3]) &&
+	       xen_context_is_canonical(context);
 }
 
 /* There is room for it, since a guest does not expect that this fails. */

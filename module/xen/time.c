@@ -15,7 +15,7 @@
 #include "mmu/mmu.h"
 #include "pv/pv.h"
 
-/* A timer that is set further ahead fires then, and the guest sets it again. */
+/* A timer that is set further ahead is armed again then. */
 #define MAX_NS		(365ull * 24 * 3600 * NSEC_PER_SEC)
 
 static enum hrtimer_restart fired(struct hrtimer *timer)
@@ -37,8 +37,27 @@ void xen_time_destroy(struct gondola_vcpu *vcpu)
 	hrtimer_cancel(&vcpu->xen->timer);
 }
 
+/* The vCPU looks at its timer then. */
+static void arm(struct gondola_vcpu *vcpu, u64 now)
+{
+	u64 deadline = vcpu->xen->deadline, ns = deadline > now ? min(deadline - now, MAX_NS) : 0;
+
+	hrtimer_start(&vcpu->xen->timer, ns_to_ktime(gondola_host_ns() + ns), HRTIMER_MODE_ABS_HARD);
+}
+
+/* The guest's time may have been held, or restored, since the timer was armed. */
 void gondola_xen_timer_fired(struct gondola_vcpu *vcpu)
 {
+	struct gondola_xen_vcpu *xen = vcpu->xen;
+	u64 now = gondola_pv_clock_ns(vcpu);
+
+	if (!xen->armed)
+		return;
+	if (now < xen->deadline) {
+		arm(vcpu, now);
+		return;
+	}
+	xen->armed = false;
 	xen_raise_virq(vcpu, XEN_VIRQ_TIMER);
 }
 
@@ -68,18 +87,18 @@ s64 xen_set_one_shot(struct gondola_vcpu *vcpu, u64 from)
 
 	if (r)
 		return r;
-	shot.ns = min(shot.ns, now + MAX_NS);
 	if (shot.flags & XEN_ONE_SHOT_FUTURE && shot.ns < now)
 		return -XEN_ETIME;
 	/* A time that is past fires at once. */
-	hrtimer_start(&vcpu->xen->timer,
-		      ns_to_ktime(gondola_host_ns() + (shot.ns > now ? shot.ns - now : 0)),
-		      HRTIMER_MODE_ABS_HARD);
+	vcpu->xen->deadline = shot.ns;
+	vcpu->xen->armed = true;
+	arm(vcpu, now);
 	return 0;
 }
 
 void xen_stop_one_shot(struct gondola_vcpu *vcpu)
 {
+	vcpu->xen->armed = false;
 	hrtimer_cancel(&vcpu->xen->timer);
 }
 

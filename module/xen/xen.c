@@ -8,7 +8,6 @@
 
 #define CPUID_BASE	0x40000000u
 #define CPUID_MAX	(CPUID_BASE + 2)
-#define XEN_MAX_FRAMES	(1ull << 28)	/* 1 TiB */
 /* ud2; .ascii "xen"; cpuid */
 #define CPUID_PREFIX	"\x0f\x0bxen\x0f\xa2"
 
@@ -105,7 +104,7 @@ static int start(struct gondola_vcpu *vcpu)
 	if (!err)
 		err = xen_time_publish(vcpu);
 	if (!err)
-		err = xa_err(xa_store(&xen->pins, root, xa_mk_value(4), GFP_KERNEL_ACCOUNT));
+		err = xen_note_pin(xen, root, 4);
 	if (!err)
 		WRITE_ONCE(xen->started, true);
 	return err;
@@ -217,6 +216,15 @@ static bool grants_fit(const struct gondola_xen_config *config)
 	       config->grants < config->frames && config->nr_grants <= config->frames - config->grants;
 }
 
+bool xen_config_is_good(const struct gondola_xen_config *config)
+{
+	return config->frames && config->frames <= XEN_MAX_FRAMES && config->pages <= config->frames &&
+	       config->first_frame < config->frames && config->shared_info < config->frames &&
+	       config->table < config->frames && config->windows < config->frames &&
+	       config->empty < config->frames && !config->pad && grants_fit(config) &&
+	       config->console_port < XEN_MAX_PORTS && config->store_port < XEN_MAX_PORTS;
+}
+
 int gondola_xen_configure(struct gondola_vm *vm, const struct gondola_xen_config *config)
 {
 	struct gondola_vcpu *vcpu;
@@ -226,11 +234,7 @@ int gondola_xen_configure(struct gondola_vm *vm, const struct gondola_xen_config
 		return -ENXIO;
 	if (READ_ONCE(vm->xen->started))
 		return -EBUSY;
-	if (!config->frames || config->frames > XEN_MAX_FRAMES || config->pages > config->frames ||
-	    config->first_frame >= config->frames || config->shared_info >= config->frames ||
-	    config->table >= config->frames || config->windows >= config->frames ||
-	    config->empty >= config->frames || config->pad || !grants_fit(config) ||
-	    config->console_port >= XEN_MAX_PORTS || config->store_port >= XEN_MAX_PORTS)
+	if (!xen_config_is_good(config))
 		return -EINVAL;
 	vm->xen->config = *config;
 	gondola_for_each_vcpu(vcpu, vm, i)

@@ -37,10 +37,15 @@ struct gondola_record {
  * @GONDOLA_REC_LAPIC: vCPU: struct gondola_rec_lapic
  * @GONDOLA_REC_CPUID: vCPU: struct gondola_cpuid_entry, as set by GONDOLA_SET_CPUID; SET compares
  * @GONDOLA_REC_PDPTES: vCPU: struct gondola_rec_pdptes, while it pages with PAE outside long mode
+ * @GONDOLA_REC_XEN_VCPU: vCPU: struct gondola_rec_xen_vcpu, in a VM with GONDOLA_VM_XEN
+ * @GONDOLA_REC_XEN_CONTEXT: vCPU: GONDOLA_XEN_CONTEXT_BYTES as the guest gave them, if it is to start with them
  * @GONDOLA_REC_PIC: VM: struct gondola_rec_pic
  * @GONDOLA_REC_IOAPIC: VM: struct gondola_rec_ioapic
  * @GONDOLA_REC_PIT: VM: struct gondola_rec_pit
  * @GONDOLA_REC_CLOCK: VM: struct gondola_rec_clock
+ * @GONDOLA_REC_XEN: VM: struct gondola_rec_xen, once GONDOLA_SET_XEN was called
+ * @GONDOLA_REC_XEN_PORTS: VM: struct gondola_xen_port, as many as are open
+ * @GONDOLA_REC_XEN_PINS: VM: 4 bytes for each pinned page table, ascending: frame << 3 | level, 1 … 4
  */
 enum gondola_record_type {
 	/* vCPU */
@@ -53,11 +58,16 @@ enum gondola_record_type {
 	GONDOLA_REC_LAPIC = 7,
 	GONDOLA_REC_CPUID = 8,
 	GONDOLA_REC_PDPTES = 9,
+	GONDOLA_REC_XEN_VCPU = 10,
+	GONDOLA_REC_XEN_CONTEXT = 11,
 	/* VM */
 	GONDOLA_REC_PIC = 64,
 	GONDOLA_REC_IOAPIC = 65,
 	GONDOLA_REC_PIT = 66,
 	GONDOLA_REC_CLOCK = 67,
+	GONDOLA_REC_XEN = 68,
+	GONDOLA_REC_XEN_PORTS = 69,
+	GONDOLA_REC_XEN_PINS = 70,
 };
 
 /**

@@ -347,7 +347,7 @@ void launch_ready(void)
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-static void create_xen(struct vm *vm, const struct boot *boot, struct console *console)
+static void create_xen(struct vm *vm, const struct boot *boot, struct console *console, bool incoming)
 {
 	const struct gondola_xen_config *config = &boot->xen;
 	const struct xen_pages pages = {
@@ -357,17 +357,17 @@ static void create_xen(struct vm *vm, const struct boot *boot, struct console *c
 		.frames = config->first_frame, .cpus = boot->cpus,
 	};
 
-	xen_create(vm, console, &pages);
+	xen_create(vm, console, incoming ? NULL : &pages);
 }
 
 static void create_devices(struct vm *vm, const struct run_options *options,
-			   struct console *console)
+			   struct console *console, bool incoming)
 {
 	struct error error;
 
 	serial_create(vm, console);
 	if (options->xen)
-		create_xen(vm, &options->boot, console);
+		create_xen(vm, &options->boot, console, incoming);
 	rtc_create(vm);
 	acpi_pm_create(vm);
 	i8042_create(vm);
@@ -588,7 +588,8 @@ static void make(struct launch *launch, struct vm *vm, struct console **console)
 		fail(error.status, "%s", error.words);
 	if (!launch->incoming)
 		set_boot_state(vm, &options->boot);
-	if (options->xen)
+	/* One that is incoming brings it along. */
+	if (options->xen && !launch->incoming)
 		set_xen(vm, &options->boot);
 	if (launch->detached && !strcmp(options->console, "stdio")) {
 		static char where[REGISTRY_PATH_MAX + 8];
@@ -601,7 +602,7 @@ static void make(struct launch *launch, struct vm *vm, struct console **console)
 	*console = console_open(vm, options->console, launch->incoming, &error);
 	if (!*console)
 		fail(error.status, "%s", error.words);
-	create_devices(vm, options, *console);
+	create_devices(vm, options, *console, launch->incoming);
 }
 
 /* All files are open, and there is only one thread yet. */

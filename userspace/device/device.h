@@ -59,6 +59,7 @@ struct xen_pages {
 
 /**
  * xen_create() - what stands behind a guest of --personality xen
+ * @pages: NULL: the guest is yet to come, and brings them along
  *
  * After serial_create(): keys go to the console of this guest.
  */

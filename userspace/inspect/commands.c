@@ -32,14 +32,20 @@ static bool get_state(struct control_request *request, int fd, struct state *sta
 }
 
 /* The module always has each of these records; else it is an unknown module. */
-static const void *record(struct control_request *request, const struct state *state,
-			  uint32_t type, uint32_t bytes)
+static const void *find(struct control_request *request, const void *buffer, uint64_t used,
+			uint32_t type, uint32_t bytes)
 {
-	const void *found = gondola_find_record(state->buffer, state->used, type, bytes);
+	const void *found = gondola_find_record(buffer, used, type, bytes);
 
 	if (!found && !request->failed)
 		control_fail(request, "failed", "the state has no record %u", type);
 	return found;
+}
+
+static const void *record(struct control_request *request, const struct state *state,
+			  uint32_t type, uint32_t bytes)
+{
+	return find(request, state->buffer, state->used, type, bytes);
 }
 
 static void on_registers(struct control_request *request, struct vcpu *vcpu, struct state *state)
@@ -97,12 +103,31 @@ static void on_walk(struct control_request *request, struct vcpu *vcpu, struct s
 			     strerror(-ret));
 }
 
-static void on_interrupts(struct control_request *request, struct vcpu *vcpu, struct state *state)
+/* What a VM has is not bounded by what a vCPU has. */
+static void show_vm(struct control_request *request)
 {
 	const struct gondola_rec_ioapic *ioapic;
-	const struct gondola_rec_lapic *lapic;
 	const struct gondola_rec_pic *pic;
 	const struct gondola_rec_pit *pit;
+	uint64_t bytes;
+	void *records;
+	int ret = __gondola_read_state(request->vm->fd, &records, &bytes);
+
+	if (ret) {
+		control_fail(request, "failed", "the state cannot be read: %s", strerror(-ret));
+		return;
+	}
+	ioapic = find(request, records, bytes, GONDOLA_REC_IOAPIC, sizeof(*ioapic));
+	pic = find(request, records, bytes, GONDOLA_REC_PIC, sizeof(*pic));
+	pit = find(request, records, bytes, GONDOLA_REC_PIT, sizeof(*pit));
+	if (!request->failed)
+		show_chips(request->out, ioapic, pic, pit);
+	free(records);
+}
+
+static void on_interrupts(struct control_request *request, struct vcpu *vcpu, struct state *state)
+{
+	const struct gondola_rec_lapic *lapic;
 
 	if (!get_state(request, vcpu->fd, state))
 		return;
@@ -110,13 +135,7 @@ static void on_interrupts(struct control_request *request, struct vcpu *vcpu, st
 	if (!lapic)
 		return;
 	json_object_object_add(request->out, "lapic", show_lapic(lapic));
-	if (!get_state(request, request->vm->fd, state))
-		return;
-	ioapic = record(request, state, GONDOLA_REC_IOAPIC, sizeof(*ioapic));
-	pic = record(request, state, GONDOLA_REC_PIC, sizeof(*pic));
-	pit = record(request, state, GONDOLA_REC_PIT, sizeof(*pit));
-	if (!request->failed)
-		show_chips(request->out, ioapic, pic, pit);
+	show_vm(request);
 }
 
 static void on_history(struct control_request *request, struct vcpu *vcpu, struct state *state)

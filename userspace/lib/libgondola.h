@@ -112,6 +112,12 @@ struct gondola_fault {
 
 /** gondola_get_state() - @bytes: in: room at @buffer, out: written */
 int __gondola_get_state(int fd, void *buffer, uint64_t *bytes);
+/**
+ * gondola_read_state() - likewise, in a buffer of as many bytes as it takes, which the caller frees
+ *
+ * 0, or -errno, and *@buffer is NULL then.
+ */
+int __gondola_read_state(int fd, void **buffer, uint64_t *bytes);
 /** gondola_set_state() - @fault may be NULL */
 int __gondola_set_state(int fd, const void *buffer, uint64_t bytes, struct gondola_fault *fault);
 

@@ -2,11 +2,14 @@
 /* Records of state: put together, taken apart, and their fields by name. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "libgondola.h"
 
+#define STATE_ROOM	(64u << 10)	/* more than most objects need */
+#define STATE_TRIES	8
 #define ALIGN8(x)	(((x) + 7) & ~(size_t)7)
 
 int __gondola_get_state(int fd, void *buffer, uint64_t *bytes)
@@ -17,6 +20,27 @@ int __gondola_get_state(int fd, void *buffer, uint64_t *bytes)
 	int ret = ioctl(fd, GONDOLA_GET_STATE, &args) < 0 ? -errno : 0;
 
 	*bytes = args.bytes;
+	return ret;
+}
+
+int __gondola_read_state(int fd, void **buffer, uint64_t *bytes)
+{
+	uint64_t room = STATE_ROOM;
+	int ret = -E2BIG;
+
+	/* That of a VM that runs may grow meanwhile. */
+	for (int i = 0; ret == -E2BIG && i < STATE_TRIES; i++) {
+		*buffer = malloc(room);
+		if (!*buffer)
+			return -ENOMEM;
+		*bytes = room;
+		ret = __gondola_get_state(fd, *buffer, bytes);
+		if (!ret)
+			return 0;
+		free(*buffer);
+		room = 2 * *bytes;
+	}
+	*buffer = NULL;
 	return ret;
 }
 
@@ -160,9 +184,12 @@ const char *gondola_record_name(uint32_t type)
 		[GONDOLA_REC_MSRS] = "msrs", [GONDOLA_REC_FPU] = "fpu",
 		[GONDOLA_REC_EVENTS] = "events", [GONDOLA_REC_DEBUG] = "debug",
 		[GONDOLA_REC_LAPIC] = "lapic", [GONDOLA_REC_CPUID] = "cpuid",
-		[GONDOLA_REC_PDPTES] = "pdptes",
+		[GONDOLA_REC_PDPTES] = "pdptes", [GONDOLA_REC_XEN_VCPU] = "xen-vcpu",
+		[GONDOLA_REC_XEN_CONTEXT] = "xen-context",
 		[GONDOLA_REC_PIC] = "pic", [GONDOLA_REC_IOAPIC] = "ioapic",
 		[GONDOLA_REC_PIT] = "pit", [GONDOLA_REC_CLOCK] = "clock",
+		[GONDOLA_REC_XEN] = "xen", [GONDOLA_REC_XEN_PORTS] = "xen-ports",
+		[GONDOLA_REC_XEN_PINS] = "xen-pins",
 	};
 
 	return type < sizeof(names) / sizeof(names[0]) && names[type] ? names[type] : "unknown";

@@ -164,11 +164,6 @@ static void on_migrate(struct control_request *request)
 	}
 	if (!take_options(request, &options))
 		return;
-	if (request->vm->on_xen) {
-		control_fail(request, "failed", "%s: a guest of --personality xen cannot be moved",
-			     request->vm->name);
-		return;
-	}
 	if (here.started)
 		pthread_join(here.thread, NULL);
 	*s = (struct source){

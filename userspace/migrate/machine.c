@@ -10,7 +10,6 @@
 #include "device/state.h"
 #include "machine.h"
 
-#define STATE_MAX	(64u << 10)	/* size of the module's records of one object */
 #define PROGRESS_PAGES	4096u
 
 /* ---- saving ------------------------------------------------------------------------------ */
@@ -33,27 +32,21 @@ int machine_put_config(struct vm *vm, struct stream_writer *writer, struct error
 	return written(error, ret);
 }
 
-static int read_module_state(int fd, uint8_t buffer[static STATE_MAX], uint64_t *bytes,
-			     struct error *error)
-{
-	int ret;
-
-	*bytes = STATE_MAX;
-	ret = __gondola_get_state(fd, buffer, bytes);
-	if (ret)
-		error_set(error, EXIT_CODE_ERROR, "the module does not give its state: %s",
-			  strerror(-ret));
-	return ret;
-}
-
 static int put_module_state(struct stream_writer *writer, int fd, uint32_t type, const void *head,
 			    size_t head_bytes, struct error *error)
 {
-	static _Thread_local _Alignas(8) uint8_t buffer[STATE_MAX];
 	uint64_t bytes;
-	int ret = read_module_state(fd, buffer, &bytes, error);
+	void *buffer;
+	int ret = __gondola_read_state(fd, &buffer, &bytes);
 
-	return ret ? ret : written(error, stream_put(writer, type, 1, head, head_bytes, buffer, bytes));
+	if (ret) {
+		error_set(error, EXIT_CODE_ERROR, "the module does not give its state: %s",
+			  strerror(-ret));
+		return ret;
+	}
+	ret = written(error, stream_put(writer, type, 1, head, head_bytes, buffer, bytes));
+	free(buffer);
+	return ret;
 }
 
 struct device_sink {
@@ -355,11 +348,13 @@ int machine_load(struct machine_loader *loader, const struct stream_record *reco
 
 static void load_again(int fd)
 {
-	static _Thread_local _Alignas(8) uint8_t buffer[STATE_MAX];
-	uint64_t bytes = sizeof(buffer);
+	uint64_t bytes;
+	void *buffer;
 
-	if (!__gondola_get_state(fd, buffer, &bytes))
-		__gondola_set_state(fd, buffer, bytes, NULL);
+	if (__gondola_read_state(fd, &buffer, &bytes))
+		return;
+	__gondola_set_state(fd, buffer, bytes, NULL);
+	free(buffer);
 }
 
 static bool drop_device(void *argument, const struct device_record *record)

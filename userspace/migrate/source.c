@@ -122,16 +122,17 @@ static bool say_hello(struct source *s)
 	struct wire_hello hello = {
 		.protocol = WIRE_PROTOCOL, .memory = s->vm->memory.bytes,
 	};
-	static _Alignas(8) char records[4096];
-	uint64_t bytes = sizeof(records);
-	struct error error;
 	const struct gondola_rec_clock *clock;
+	struct error error;
+	uint64_t bytes;
+	void *records;
 
-	if (__gondola_get_state(s->vm->fd, records, &bytes))
+	if (__gondola_read_state(s->vm->fd, &records, &bytes))
 		return link_fail(&s->link, "the VM's clock cannot be read");
 	clock = gondola_find_record(records, bytes, GONDOLA_REC_CLOCK, sizeof(*clock));
 	if (clock)
 		hello.tsc_khz = clock->tsc_khz;
+	free(records);
 	memcpy(hello.token, s->token, sizeof(hello.token));
 	/* If the user paused it here, it stays paused there. */
 	json_object_object_add(s->vm->config, "paused",

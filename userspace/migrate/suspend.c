@@ -236,11 +236,6 @@ static void on_suspend(struct control_request *request)
 			     "a descriptor of \"file\", open for writing, must come along");
 		return;
 	}
-	if (request->vm->on_xen) {
-		control_fail(request, "failed", "%s: a guest of --personality xen cannot be suspended",
-			     request->vm->name);
-		return;
-	}
 	suspend = calloc(1, sizeof(*suspend));
 	if (!suspend) {
 		control_fail(request, "failed", "out of memory");
@@ -412,10 +407,12 @@ bool resume_loaded(struct vm *vm, const struct resume *resume, struct error *err
 
 	if (was_paused(resume->config.json))
 		vm_pause(vm, PAUSE_USER);
-	if (resume->renew && !generation_renew(vm, error))
-		return false;
-	if (resume->renew)
+	/* A guest of --personality xen has no firmware where it could be, but memory. */
+	if (resume->renew && !vm->on_xen) {
+		if (!generation_renew(vm, error))
+			return false;
 		generation_notify(vm);
+	}
 
 	vm_lock_devices(vm);
 	good = devices_thaw(error);

@@ -335,18 +335,20 @@ static bool take_record(struct target *target, const struct stream_record *recor
 
 static bool same_tsc(struct target *target)
 {
-	_Alignas(8) char records[4096];
-	uint64_t bytes = sizeof(records), khz = target->hello.tsc_khz;
+	uint64_t bytes, local = 0, khz = target->hello.tsc_khz;
 	const struct gondola_rec_clock *clock;
+	void *records;
 
-	if (__gondola_get_state(target->vm->fd, records, &bytes))
+	if (__gondola_read_state(target->vm->fd, &records, &bytes))
 		return link_fail(&target->link, "this VM's clock cannot be read");
 	clock = gondola_find_record(records, bytes, GONDOLA_REC_CLOCK, sizeof(*clock));
-	if (!clock || (khz >= clock->tsc_khz - clock->tsc_khz / KHZ_TOLERANCE &&
-		       khz <= clock->tsc_khz + clock->tsc_khz / KHZ_TOLERANCE))
+	if (clock)
+		local = clock->tsc_khz;
+	free(records);
+	if (!local || (khz >= local - local / KHZ_TOLERANCE && khz <= local + local / KHZ_TOLERANCE))
 		return true;
 	return link_fail(&target->link, "the TSC here runs at %llu kHz, there at %llu, and nothing scales it",
-			 (unsigned long long)clock->tsc_khz, (unsigned long long)khz);
+			 (unsigned long long)local, (unsigned long long)khz);
 }
 
 static uint64_t rehearse(struct target *target)

@@ -347,6 +347,8 @@ bool virtio_attach(struct virtio_device *device, const uint64_t *rings, uint64_t
 	const uint32_t status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
 				VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK;
 
+	/* The rings have their own way to say when they want to hear. */
+	features &= ~BIT64(VIRTIO_RING_F_EVENT_IDX);
 	device->driver_features = (features | BIT64(VIRTIO_F_VERSION_1)) & device->features;
 	device->negotiated = device->driver_features;
 	for (unsigned int i = 0; i < device->nr_queues; i++) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The console of a paravirtualized guest: a page with two rings, which the guest and we fill and empty. */
-#include <assert.h>
-
 #include "lib/libgondola.h"
 #include "vm/console.h"
 #include "vm/vm.h"
 #include "device/device.h"
+#include "device/state.h"
 #include "xen.h"
 
 #define IN_BYTES	1024u
@@ -58,7 +57,11 @@ static void empty_ring(struct xen_console *xen)
 static size_t room(void *of)
 {
 	const struct rings *rings = ((struct xen_console *)of)->rings;
-	uint32_t used = rings->in_written - __atomic_load_n(&rings->in_read, __ATOMIC_ACQUIRE);
+	uint32_t used;
+
+	if (!rings || devices_frozen())
+		return 0;
+	used = rings->in_written - __atomic_load_n(&rings->in_read, __ATOMIC_ACQUIRE);
 
 	return used < IN_BYTES ? IN_BYTES - used : 0;
 }
@@ -76,7 +79,10 @@ static void input(void *of, const char *data, size_t count)
 
 static void drained(void *of)
 {
-	empty_ring(of);
+	struct xen_console *xen = of;
+
+	if (xen->rings && !devices_frozen())
+		empty_ring(xen);
 }
 
 void xen_console_serve(struct xen_console *xen)
@@ -91,16 +97,19 @@ void xen_console_say(struct xen_console *xen, const char *data, uint32_t bytes)
 		console_put(xen->console, data[i]);
 }
 
-struct xen_console *xen_console_create(struct vm *vm, struct console *console, uint64_t gpa, uint32_t port)
+void xen_console_place(struct xen_console *xen, void *page, uint64_t gpa, uint32_t port)
+{
+	xen->rings = page;
+	xen->gpa = gpa;
+	xen->port = port;
+}
+
+struct xen_console *xen_console_create(struct vm *vm, struct console *console)
 {
 	static const struct console_guest guest = { .room = room, .input = input, .drained = drained };
 	struct xen_console *xen = device_alloc(sizeof(*xen));
 
 	xen->vm = vm;
-	xen->rings = memory_at(&vm->memory, gpa, sizeof(*xen->rings));
-	assert(xen->rings);
-	xen->gpa = gpa;
-	xen->port = port;
 	xen->console = console;
 	console_connect(console, &guest, xen);
 	return xen;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "device/state.h"
 #include "lib/libgondola.h"
 #include "vm/vm.h"
 #include "store.h"
@@ -100,9 +101,15 @@ struct store {
 static bool fill_ring(struct store *store)
 {
 	struct ring *ring = store->ring;
-	uint32_t at = ring->out_written, used = at - __atomic_load_n(&ring->out_read, __ATOMIC_ACQUIRE);
-	size_t bytes = used < RING ? RING - used : 0;
+	uint32_t at, used;
+	size_t bytes;
 
+	/* The guest's memory may be on its way, either way. */
+	if (!ring || devices_frozen())
+		return false;
+	at = ring->out_written;
+	used = at - __atomic_load_n(&ring->out_read, __ATOMIC_ACQUIRE);
+	bytes = used < RING ? RING - used : 0;
 	if (bytes > store->out_bytes)
 		bytes = store->out_bytes;
 	for (size_t i = 0; i < bytes; i++)
@@ -535,8 +542,7 @@ int store_watched(const struct store *store, const char *path)
 	return false;
 }
 
-struct store *store_create(struct vm *vm, void *ring, uint64_t gpa, uint32_t port,
-			   void (*changed_fn)(void *argument, const char *path), void *argument)
+struct store *store_create(struct vm *vm, void (*changed_fn)(void *argument, const char *path), void *argument)
 {
 	struct store *store = calloc(1, sizeof(*store));
 
@@ -548,12 +554,16 @@ struct store *store_create(struct vm *vm, void *ring, uint64_t gpa, uint32_t por
 		return NULL;
 	}
 	store->vm = vm;
-	store->ring = ring;
-	store->gpa = gpa;
-	store->port = port;
 	store->changed = changed_fn;
 	store->argument = argument;
 	return store;
+}
+
+void store_place(struct store *store, void *ring, uint64_t gpa, uint32_t port)
+{
+	store->ring = ring;
+	store->gpa = gpa;
+	store->port = port;
 }
 
 void store_destroy(struct store *store)
@@ -566,4 +576,166 @@ void store_destroy(struct store *store)
 	tree_free(&store->tree);
 	free(store->out);
 	free(store);
+}
+
+/* ---- saved state ------------------------------------------------------------------------------------ */
+
+static void save_tree(const struct tree *tree, struct state_writer *out)
+{
+	state_put(out, "nodes", 4, tree->count);
+	for (unsigned int i = 0; i < tree->count; i++) {
+		state_put_bytes(out, "path", tree->nodes[i].path, strlen(tree->nodes[i].path));
+		state_put_bytes(out, "value", tree->nodes[i].value, tree->nodes[i].bytes);
+	}
+}
+
+static void save_watches(const struct store *store, struct state_writer *out)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < MAX_WATCHES; i++)
+		count += !!store->watches[i];
+	state_put(out, "watches", 4, count);
+	for (unsigned int i = 0; i < MAX_WATCHES; i++) {
+		const struct watch *watch = store->watches[i];
+
+		if (!watch)
+			continue;
+		state_put_bytes(out, "path", watch->path, strlen(watch->path));
+		state_put_bytes(out, "token", watch->token, strlen(watch->token));
+		state_put(out, "relative", 1, watch->relative);
+	}
+}
+
+static void save_transaction(const struct transaction *of, struct state_writer *out)
+{
+	state_put(out, "transaction", 4, of ? of->id : 0);
+	if (!of)
+		return;
+	state_put(out, "begun", 8, of->begun);
+	save_tree(&of->tree, out);
+	state_put(out, "changed", 4, of->count);
+	for (unsigned int i = 0; i < of->count; i++) {
+		state_put_bytes(out, "path", of->paths[i], strlen(of->paths[i]));
+		state_put(out, "removed", 1, of->removed[i]);
+	}
+}
+
+void store_save(const struct store *store, struct state_writer *out)
+{
+	save_tree(&store->tree, out);
+	state_put(out, "changes", 8, store->changes);
+	save_watches(store, out);
+	state_put(out, "last_transaction", 4, store->last_transaction);
+	for (unsigned int i = 0; i < MAX_TRANSACTIONS; i++)
+		save_transaction(store->transactions[i], out);
+	state_put_bytes(out, "in", store->in, store->in_bytes);
+	state_put_bytes(out, "out", store->out, store->out_bytes);
+	state_put(out, "broken", 1, store->broken);
+}
+
+/* A string with its end: a path of a node, or if not @is_path a token. */
+static void load_string(struct state_reader *in, const char *field, char *to, size_t room, bool is_path)
+{
+	size_t bytes;
+	const void *from = state_take_some(in, field, room - 1, &bytes);
+
+	memset(to, 0, room);
+	if (bytes)
+		memcpy(to, from, bytes);
+	if (!state_failed(in) && (strlen(to) != bytes || (is_path && !is_good(to))))
+		state_refuse(in, field, is_path ? "it is no path" : "it is no string");
+}
+
+/* A wrong field ends each of these loops. */
+static void load_tree(struct tree *tree, struct state_reader *in)
+{
+	uint32_t count = state_take(in, "nodes", 4, TREE_MAX_NODES);
+
+	for (uint32_t i = 0; i < count && !state_failed(in); i++) {
+		char path[TREE_MAX_PATH];
+		const void *value;
+		size_t bytes;
+
+		load_string(in, "path", path, sizeof(path), true);
+		value = state_take_some(in, "value", TREE_MAX_VALUE, &bytes);
+		if (!state_failed(in) && (path[0] != '/' || tree_set(tree, path, bytes ? value : "", bytes)))
+			state_refuse(in, "path", "there is no room for it");
+	}
+}
+
+static void load_watches(struct store *store, struct state_reader *in)
+{
+	uint32_t count = state_take(in, "watches", 4, MAX_WATCHES);
+
+	for (uint32_t i = 0; i < count && !state_failed(in); i++) {
+		struct watch *watch = calloc(1, sizeof(*watch));
+
+		if (!watch) {
+			state_refuse(in, "watches", "no memory for them");
+			return;
+		}
+		store->watches[i] = watch;
+		load_string(in, "path", watch->path, sizeof(watch->path), true);
+		load_string(in, "token", watch->token, sizeof(watch->token), false);
+		watch->relative = state_take(in, "relative", 1, 1);
+	}
+}
+
+static void load_transaction(struct store *store, unsigned int slot, struct state_reader *in)
+{
+	uint32_t id = state_take(in, "transaction", 4, UINT32_MAX);
+	struct transaction *of;
+
+	if (!id)
+		return;
+	if (slot_of(store, id))
+		state_refuse(in, "transaction", "there is another one of that number");
+	of = calloc(1, sizeof(*of));
+	if (!of) {
+		state_refuse(in, "transaction", "no memory for it");
+		return;
+	}
+	store->transactions[slot] = of;
+	of->id = id;
+	of->begun = state_take(in, "begun", 8, store->changes);
+	load_tree(&of->tree, in);
+	of->count = state_take(in, "changed", 4, MAX_CHANGES);
+	for (unsigned int i = 0; i < of->count && !state_failed(in); i++) {
+		load_string(in, "path", of->paths[i], sizeof(of->paths[i]), true);
+		of->removed[i] = state_take(in, "removed", 1, 1);
+	}
+}
+
+static void load_messages(struct store *store, struct state_reader *in)
+{
+	const void *data = state_take_some(in, "in", sizeof(store->in) - 1, &store->in_bytes);
+
+	if (store->in_bytes)
+		memcpy(store->in, data, store->in_bytes);
+	data = state_take_some(in, "out", OUT_MAX, &store->out_bytes);
+	if (store->out_bytes)
+		memcpy(store->out, data, store->out_bytes);
+	store->broken = state_take(in, "broken", 1, 1);
+}
+
+struct store *store_load(const struct store *like, struct state_reader *in)
+{
+	struct store *store = store_create(like->vm, like->changed, like->argument);
+
+	if (!store) {
+		state_refuse(in, "nodes", "no memory for them");
+		return NULL;
+	}
+	load_tree(&store->tree, in);
+	store->changes = state_take(in, "changes", 8, UINT64_MAX);
+	load_watches(store, in);
+	store->last_transaction = state_take(in, "last_transaction", 4, UINT32_MAX);
+	for (unsigned int i = 0; i < MAX_TRANSACTIONS && !state_failed(in); i++)
+		load_transaction(store, i, in);
+	load_messages(store, in);
+	if (!state_failed(in))
+		return store;
+	store_destroy(store);
+	return NULL;
 }

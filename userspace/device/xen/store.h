@@ -10,20 +10,25 @@
 #include <stdint.h>
 
 struct store;
+struct state_reader;
+struct state_writer;
 struct vm;
 
 #define STORE_HOME	"/local/domain/1"	/* the guest's own nodes */
 #define STORE_RING	4096u			/* bytes of the page */
 
 /**
- * store_create() - make the store; NULL without memory
- * @ring, @gpa: the page
- * @port: the event channel of it
+ * store_create() - make the store, with no page yet; NULL without memory
  * @changed: the guest has changed the node @path, or one below it
  */
-struct store *store_create(struct vm *vm, void *ring, uint64_t gpa, uint32_t port,
-			   void (*changed)(void *argument, const char *path), void *argument);
+struct store *store_create(struct vm *vm, void (*changed)(void *argument, const char *path), void *argument);
 void store_destroy(struct store *store);
+/** store_place() - its page is there; until then the guest sees nothing of it */
+void store_place(struct store *store, void *ring, uint64_t gpa, uint32_t port);
+/** store_save() - append nodes, watches, transactions, and messages that are under way */
+void store_save(const struct store *store, struct state_writer *out);
+/** store_load() - take these; a new store, or NULL, with an error in @in or without memory */
+struct store *store_load(const struct store *like, struct state_reader *in);
 /** store_serve() - the guest has sent messages, or taken some */
 void store_serve(struct store *store);
 /** store_get() - read a node; NULL if there is none.  It may be gone after the next call. */

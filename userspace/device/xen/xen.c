@@ -11,17 +11,25 @@
 #include <linux/virtio_ids.h>
 
 #include "base/fail.h"
+#include "base/loop.h"
 #include "device/device.h"
+#include "device/state.h"
 #include "device/virtio/devices.h"
 #include "lib/libgondola.h"
 #include "vm/vm.h"
 #include "xen.h"
+
+#define PAGE		4096u
+#define PORTS		4096u		/* event channels */
+#define GRANTS_MAX	(256u * PAGE)	/* bytes of their table */
 
 /* The states of either half: Xen's public/io/xenbus.h. */
 enum { UNKNOWN, INITIALISING, WAITING, INITIALISED, CONNECTED, CLOSING, CLOSED };
 
 /**
  * struct xen_guest - all that stands behind such a guest
+ * @pages: what it shares with them; all 0: it is yet to come
+ * @timer: of the device loop, after a stop
  * @backends: its devices, @count of them
  */
 struct xen_guest {
@@ -29,8 +37,8 @@ struct xen_guest {
 	struct xen_console *console;
 	struct store *store;
 	struct grants grants;
-	uint32_t console_port;
-	uint32_t store_port;
+	struct xen_pages pages;
+	int timer;
 	struct xen_backend backends[VIRTIO_MAX_DEVICES];
 	unsigned int count;
 };
@@ -106,6 +114,8 @@ const char *xen_backend_attach(struct xen_backend *backend, const uint64_t *ring
 	bool good;
 
 	virtio_lock(backend->device);
+	/* A saved state may say that it is. */
+	virtio_reset(backend->device);
 	good = virtio_attach(backend->device, rings, ~0ull);
 	virtio_unlock(backend->device);
 	return good ? NULL : "its rings are not in memory";
@@ -213,9 +223,9 @@ static void shut_down(struct vm *vm, uint32_t reason)
 
 static void on_event(uint32_t port)
 {
-	if (port == xen->console_port)
+	if (port == xen->pages.console_port)
 		xen_console_serve(xen->console);
-	else if (port == xen->store_port)
+	else if (port == xen->pages.store_port)
 		store_serve(xen->store);
 	for (unsigned int i = 0; i < xen->count; i++)
 		if (xen->backends[i].port == port)
@@ -271,26 +281,136 @@ void xen_add_devices(struct vm *vm)
 	vm_unlock_devices(vm);
 }
 
+/* False: they are not in memory. */
+static bool place(struct xen_guest *guest, const struct xen_pages *pages)
+{
+	struct guest_memory *memory = &guest->vm->memory;
+	void *console = memory_at(memory, pages->console, PAGE), *store = memory_at(memory, pages->store, STORE_RING);
+	void *grants = memory_at(memory, pages->grants, pages->grant_bytes);
+
+	if (!console || !store || !grants || (pages->console | pages->store | pages->grants) % PAGE)
+		return false;
+	guest->pages = *pages;
+	xen_console_place(guest->console, console, pages->console, pages->console_port);
+	store_place(guest->store, store, pages->store, pages->store_port);
+	guest->grants = (struct grants){
+		.memory = memory, .count = pages->grant_bytes / 8, .frames = pages->frames, .table = grants,
+	};
+	return true;
+}
+
+/* ---- saved state ---------------------------------------------------------------------------------- */
+
+static void save(void *argument, struct state_writer *out)
+{
+	const struct xen_guest *guest = argument;
+	const struct xen_pages *pages = &guest->pages;
+
+	state_put(out, "console", 8, pages->console);
+	state_put(out, "store", 8, pages->store);
+	state_put(out, "console_port", 4, pages->console_port);
+	state_put(out, "store_port", 4, pages->store_port);
+	state_put(out, "grants", 8, pages->grants);
+	state_put(out, "grant_bytes", 8, pages->grant_bytes);
+	state_put(out, "frames", 8, pages->frames);
+	state_put(out, "devices", 4, guest->count);
+	for (unsigned int i = 0; i < guest->count; i++)
+		state_put(out, "port", 4, guest->backends[i].port);
+	store_save(guest->store, out);
+}
+
+static void load_pages(struct xen_pages *pages, struct state_reader *in)
+{
+	pages->console = state_take(in, "console", 8, UINT64_MAX);
+	pages->store = state_take(in, "store", 8, UINT64_MAX);
+	pages->console_port = state_take(in, "console_port", 4, PORTS - 1);
+	pages->store_port = state_take(in, "store_port", 4, PORTS - 1);
+	pages->grants = state_take(in, "grants", 8, UINT64_MAX);
+	pages->grant_bytes = state_take(in, "grant_bytes", 8, GRANTS_MAX);
+	pages->frames = state_take(in, "frames", 8, UINT32_MAX);
+}
+
+static bool load(void *argument, struct state_reader *in)
+{
+	struct xen_guest *guest = argument;
+	uint32_t ports[VIRTIO_MAX_DEVICES], count;
+	struct xen_pages pages = guest->pages;
+	struct store *store;
+
+	load_pages(&pages, in);
+	count = state_take(in, "devices", 4, VIRTIO_MAX_DEVICES);
+	if (count != guest->count)
+		state_refuse(in, "devices", "the machine made here has %u, not %u", guest->count, count);
+	for (unsigned int i = 0; i < guest->count; i++)
+		ports[i] = state_take(in, "port", 4, PORTS - 1);
+	store = store_load(guest->store, in);
+	if (!store)
+		return false;
+	if (state_end(in) && !place(guest, &pages))
+		state_refuse(in, "console", "a page that the guest shares with its devices is not in memory");
+	if (state_failed(in)) {
+		store_destroy(store);
+		return false;
+	}
+	store_destroy(guest->store);
+	guest->store = store;
+	place(guest, &pages);
+	for (unsigned int i = 0; i < guest->count; i++) {
+		guest->backends[i].store = store;
+		guest->backends[i].port = ports[i];
+	}
+	return true;
+}
+
+/* Look at all that the guest may have left for us, in the loop's thread: its pages may be on their way. */
+static void on_timer(void *argument, int fd, short events)
+{
+	struct xen_guest *guest = argument;
+
+	(void)events;
+	loop_timer_ack(fd);
+	vm_lock_devices(guest->vm);
+	if (guest->pages.store && !devices_frozen()) {
+		xen_console_serve(guest->console);
+		store_serve(guest->store);
+	}
+	vm_unlock_devices(guest->vm);
+}
+
+/* Whatever we told the guest last may be told again: one time too many does no harm. */
+static void thaw(void *argument)
+{
+	struct xen_guest *guest = argument;
+
+	__gondola_xen_raise(guest->vm->fd, guest->pages.console_port);
+	__gondola_xen_raise(guest->vm->fd, guest->pages.store_port);
+	for (unsigned int i = 0; i < guest->count; i++)
+		if (guest->backends[i].port)
+			__gondola_xen_raise(guest->vm->fd, guest->backends[i].port);
+	loop_timer_set(guest->timer, 1, 0);
+}
+
+static const struct device_state_ops state = {
+	.name = "xen", .version = 1, .save = save, .load = load, .thaw = thaw,
+};
+
 void xen_create(struct vm *vm, struct console *console, const struct xen_pages *pages)
 {
+	bool placed;
+
 	xen = device_alloc(sizeof(*xen));
 	xen->vm = vm;
-	xen->console_port = pages->console_port;
-	xen->store_port = pages->store_port;
-	xen->console = xen_console_create(vm, console, pages->console, pages->console_port);
-	xen->grants = (struct grants){
-		.memory = &vm->memory, .count = pages->grant_bytes / 8, .frames = pages->frames,
-		.table = memory_at(&vm->memory, pages->grants, pages->grant_bytes),
-	};
-	assert(xen->grants.table);
-	xen->store = store_create(vm, memory_at(&vm->memory, pages->store, STORE_RING), pages->store,
-				  pages->store_port, changed, xen);
+	xen->console = xen_console_create(vm, console);
+	xen->store = store_create(vm, changed, xen);
 	if (!xen->store)
 		fail(EXIT_CODE_ERROR, "out of memory");
+	xen->timer = loop_timer(&vm->device_loop, on_timer, xen);
+	placed = !pages || place(xen, pages);
+	assert(placed);
 	store_set(xen->store, STORE_HOME "/domid", "1");
 	store_set(xen->store, STORE_HOME "/name", "%s", vm->name);
 	store_set(xen->store, STORE_HOME "/vm", "/vm/1");
-	for (unsigned int i = 0; i < pages->cpus; i++) {
+	for (unsigned int i = 0; pages && i < pages->cpus; i++) {
 		char path[64];
 
 		snprintf(path, sizeof(path), STORE_HOME "/cpu/%u/availability", i);
@@ -299,6 +419,7 @@ void xen_create(struct vm *vm, struct console *console, const struct xen_pages *
 	store_set(xen->store, STORE_HOME "/control/shutdown", "%s", "");
 	store_set(xen->store, STORE_HOME "/device", "%s", "");
 	vm->on_xen = on_xen;
+	device_register(&state, 0, xen);
 }
 
 void xen_destroy(void)

@@ -31,8 +31,10 @@ struct xen_backend {
 	void *rings[VIRTIO_MAX_QUEUES];
 };
 
-/** xen_console_create() - the console's rings; @gpa, @port: its page and event channel */
-struct xen_console *xen_console_create(struct vm *vm, struct console *console, uint64_t gpa, uint32_t port);
+/** xen_console_create() - the guest's side of @console, with no page yet */
+struct xen_console *xen_console_create(struct vm *vm, struct console *console);
+/** xen_console_place() - its page and event channel are these */
+void xen_console_place(struct xen_console *console, void *page, uint64_t gpa, uint32_t port);
 /** xen_console_serve() - the guest has written or read; device lock held */
 void xen_console_serve(struct xen_console *console);
 /** xen_console_say() - what the kernel says before it has a console */

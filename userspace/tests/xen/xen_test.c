@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "device/device.h"
+#include "device/state.h"
 #include "device/xen/xen.h"
 #include "tests/virtio/driver.h"
 #include "vm/console.h"
@@ -86,6 +87,31 @@ bool console_room(struct console *console)
 void console_more(struct console *console)
 {
 	(void)console;
+}
+
+static loop_fn timer;
+static void *timer_argument;
+static bool timer_runs;
+
+int loop_timer(struct loop *loop, loop_fn call, void *argument)
+{
+	(void)loop;
+	timer = call;
+	timer_argument = argument;
+	return 0;
+}
+
+void loop_timer_set(int fd, unsigned long long first_ns, unsigned long long period_ns)
+{
+	(void)fd;
+	(void)period_ns;
+	timer_runs = first_ns;
+}
+
+void loop_timer_ack(int fd)
+{
+	(void)fd;
+	timer_runs = false;
 }
 
 /* ---- the guest's half of the store ---- */
@@ -199,6 +225,7 @@ static void end(void)
 {
 	driver_end();
 	xen_destroy();
+	devices_forget();
 }
 
 static void nodes(void)
@@ -511,6 +538,106 @@ static void stops(void)
 	end();
 }
 
+/* ---- saved state ---- */
+
+static struct device_record saved;
+
+static bool keep(void *argument, const struct device_record *record)
+{
+	(void)argument;
+	saved = *record;
+	saved.data = malloc(record->bytes);
+	require(saved.data);
+	memcpy((void *)(uintptr_t)saved.data, record->data, record->bytes);
+	return true;
+}
+
+/* A guest is yet to come, to the same memory. */
+static void make_incoming(void)
+{
+	xen_destroy();
+	devices_forget();
+	xen_create(&vm, NULL, NULL);
+	xen_add_devices(&vm);
+	devices_freeze();
+}
+
+static bool load(const void *data, size_t bytes, struct error *error)
+{
+	struct device_record record = saved;
+
+	make_incoming();
+	record.data = data;
+	record.bytes = bytes;
+	return devices_load(&record, error);
+}
+
+static void prepare_to_save(void)
+{
+	const uint32_t half[] = { READ, 42, 0, 6 };
+
+	boot(false);
+	answers(WRITE_NODE, 0, "data/kept", "value", "OK");
+	answers(WATCH, 0, "data", "token", "OK");
+	is_event("data", "token");
+	ask(START, 0, "", 1);
+	answers(WRITE_NODE, 1, "data/inside", "transaction", "OK");
+	push(half, sizeof(half));
+	event(STORE_PORT);
+	devices_freeze();
+	require(devices_save(keep, NULL, NULL));
+}
+
+static void goes_on(void)
+{
+	struct error error = { .words = "" };
+
+	prepare_to_save();
+	tap_check(load(saved.data, saved.bytes, &error), true, "not loaded: %s", error.words);
+	expect(devices_loaded(&error));
+	/* The guest was just about to say so. */
+	push("domid", 6);
+	require(devices_thaw(&error));
+	require(timer_runs);
+	timer(timer_argument, 0, 0);
+	receive();
+	expect(!strcmp(got.data, "1"));
+	answers(READ, 0, "data/kept", NULL, "value");
+	answers(READ, 0, "data/inside", NULL, "ENOENT");
+	answers(END, 1, "T", NULL, "OK");
+	is_event("data/inside", "token");
+	answers(READ, 0, "data/inside", NULL, "transaction");
+	free((void *)(uintptr_t)saved.data);
+	end();
+}
+
+/* What is cut off is refused, what is changed is refused or taken, and the store lives on. */
+static void wild_state(void)
+{
+	struct error error;
+	uint8_t *copy;
+	size_t step;
+
+	prepare_to_save();
+	copy = malloc(saved.bytes);
+	require(copy);
+	step = saved.bytes / 300 + 1;
+	for (size_t bytes = 0; bytes < saved.bytes; bytes += step)
+		expect(!load(saved.data, bytes, &error));
+	srand(1);
+	for (unsigned int i = 0; i < 2000; i++) {
+		memcpy(copy, saved.data, saved.bytes);
+		for (int n = rand() % 3; n >= 0; n--)
+			copy[rand() % saved.bytes] = rand();
+		load(copy, saved.bytes, &error);
+		xen_power_button(&vm);
+	}
+	expect(load(saved.data, saved.bytes, &error));
+	free(copy);
+	free((void *)(uintptr_t)saved.data);
+	end();
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -523,6 +650,8 @@ int main(void)
 		{ "bad requests get errors, a bad ring ends the disk", disk_errors },
 		{ "a driver that comes, goes and comes again", disk_comes_and_goes },
 		{ "the guest is asked to power off", stops },
+		{ "a store goes on from its saved state", goes_on },
+		{ "2,300 wrong states of a store", wild_state },
 	};
 
 	int status;
