@@ -12,6 +12,7 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <asm/debugreg.h>
 #include <asm/processor-flags.h>
 #include <asm/special_insns.h>
@@ -419,6 +420,126 @@ static void test_bad_state(struct guest *guest)
 	      why);
 }
 
+/* ---- whatever a guest may try ------------------------------------------------------ */
+
+/* The INT of a program is patched for each vector in turn: no gate is open. */
+static void test_every_int(struct guest *guest)
+{
+	u8 *number = guest->code + (ring3_guest_int80 - ring3_guest) + 1;
+	unsigned int vector;
+
+	for (vector = 0; vector < 256; vector++) {
+		*number = vector;
+		expect_int(guest, "INT n", ring3_guest_int80, vector);
+	}
+	*number = 0x80;
+}
+
+/* An access of ring 3 to the switcher's own memory: a fault of ring 3, and nothing has changed. */
+static void touch(struct guest *guest, unsigned long at)
+{
+	u64 before = 0, after = 0;
+	u64 there = !copy_from_kernel_nofault(&before, (void *)at, 1);
+	enum ring3_why why;
+
+	expect_page_fault(guest, "reads the switcher's", ring3_guest_read, at, there | X86_PF_USER);
+	expect_page_fault(guest, "writes the switcher's", ring3_guest_write, at,
+			  there | X86_PF_USER | X86_PF_WRITE);
+	begin(guest, ring3_guest_ud);
+	guest->regs.rip = at;
+	why = run(guest);
+	check(why == RING3_EXCEPTION && guest->regs.vector == X86_TRAP_PF &&
+	      guest->regs.rip == at && guest->regs.error == (there | X86_PF_USER | X86_PF_INSTR) && guest->user.cr2 == at,
+	      "jumps into the switcher's", guest, why);
+	copy_from_kernel_nofault(&after, (void *)at, 1);
+	/* What the context holds of the last stay changes with each. */
+	check(before == after || at / PAGE_SIZE == (guest->area.base + AREA_CONTEXT) / PAGE_SIZE,
+	      "the switcher's memory is as it was", guest, why);
+}
+
+/* Each page of the area, the holes between, and what follows. */
+static void test_every_page(struct guest *guest)
+{
+	unsigned long at;
+
+	for (at = 0; at < 2 * RING3_STRIDE; at += PAGE_SIZE) {
+		touch(guest, guest->area.base + at);
+		touch(guest, guest->area.base + at + PAGE_SIZE - 8);
+	}
+}
+
+/* Whatever is in RSP, an exit does not use it, and brings it back. */
+static void test_every_stack(struct guest *guest)
+{
+	const u64 stacks[] = {
+		0, 8, 0x7ffffffffff8, 0x800000000000, 0x8000000000000000, 0xffff7ffffffffff8,
+		0xffff800000000000, 0xfffffffffffffff8, guest->area.base + 0x800,
+		guest->area.base + AREA_CONTEXT + CTX_REGS_END, guest->area.base + AREA_IDT + 0x800,
+		guest->area.base + AREA_TSS + 0x60, guest->area.base + AREA_STACKS + PAGE_SIZE,
+		guest->area.base + AREA_GDT + 0x60, (unsigned long)guest,
+	};
+	static const u8 *const programs[] = {
+		ring3_guest_hlt, ring3_guest_int80, ring3_guest_syscall, ring3_guest_sysenter,
+		ring3_guest_read,
+	};
+	enum ring3_why why;
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(stacks); i++)
+		for (j = 0; j < ARRAY_SIZE(programs); j++) {
+			bool calls = programs[j] == ring3_guest_syscall;
+
+			begin(guest, programs[j]);
+			guest->regs.rsp = stacks[i];
+			guest->regs.gpr[0] = stacks[i];
+			why = run(guest);
+			check(why == (calls ? RING3_CALL : RING3_EXCEPTION) &&
+			      guest->regs.rsp == stacks[i] && guest->regs.cs == USER_CS &&
+			      guest->regs.gpr[15] == 0x1111111111111111ull * 15,
+			      "an exit with any stack", guest, why);
+		}
+}
+
+/* IRET refuses the state, or ring 3 faults at once: the guest's registers are as they were. */
+static void try_frame(struct guest *guest, u16 cs, u16 ss, u64 rip)
+{
+	struct ring3_regs *regs = &guest->regs;
+	bool good = cs == USER_CS && ss == USER_SS;
+	enum ring3_why why;
+
+	begin(guest, ring3_guest_hlt);
+	regs->cs = cs;
+	regs->ss = ss;
+	if (rip)
+		regs->rip = rip;
+	rip = regs->rip;
+	why = run(guest);
+	check((good ? why == RING3_EXCEPTION || rip != address(ring3_guest_hlt) :
+	       why == RING3_BAD_STATE) && (why == RING3_EXCEPTION || why == RING3_BAD_STATE) &&
+	      regs->vector != X86_TRAP_DF && regs->rip == rip && regs->cs == cs && regs->ss == ss &&
+	      regs->rsp == DATA + 0x800 && regs->gpr[0] == 0 &&
+	      regs->gpr[1] == 0x1111111111111111ull &&
+	      regs->gpr[15] == 0x1111111111111111ull * 15, "a frame for IRET", guest, why);
+}
+
+/* All selectors of ring 3 that the GDT has room for, an LDT's, and some beyond, in pairs. */
+static void test_every_frame(struct guest *guest)
+{
+	static const u64 places[] = {
+		0x800000000000, 0xffff7fffffffffff, 0x8000000000000000, 0x7fff000000400000,
+		0xffff000000400000,
+	};
+	unsigned int cs, ss, i;
+
+	for (cs = 3; cs < 8 * (RING3_GDT_ENTRIES + 8); cs += 4) {
+		for (ss = 3; ss < 8 * (RING3_GDT_ENTRIES + 8); ss += 4)
+			try_frame(guest, cs, ss, 0);
+		cond_resched();
+	}
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		try_frame(guest, USER_CS, USER_SS, places[i]);
+}
+
 /* As if an NMI came before each instruction of the entry in turn. */
 static void test_window(struct guest *guest)
 {
@@ -572,6 +693,10 @@ static int __init ring3_test_init(void)
 	test_far_return(guest);
 	test_steps(guest);
 	test_bad_state(guest);
+	test_every_int(guest);
+	test_every_page(guest);
+	test_every_stack(guest);
+	test_every_frame(guest);
 	test_window(guest);
 	tell_global(guest);
 	if (cost)
