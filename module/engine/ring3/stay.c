@@ -5,6 +5,7 @@
  */
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/random.h>
 #include <linux/string.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
@@ -145,6 +146,32 @@ static enum ring3_next set_segments(struct ring3_vcpu *r3)
 	return RING3_STAY;
 }
 
+/* ---- what emulators lack ----------------------------------------------------------------- */
+
+#ifdef GONDOLA_RING3_STRAIN
+/* One stay in eight begins as if the shadow tables had lost what the program lies in. */
+static void strain_root(u64 *root, u64 rip)
+{
+	if (!(get_random_u32() % 8))
+		root[(rip >> ROOT_SHIFT) % PTRS_PER_PGD] = 0;
+}
+
+/* Half of the faults in the upper half find an entry: the TLB kept a global one of the host's. */
+static u64 strain_error(u64 error, u64 address)
+{
+	return error | (address >= UPPER_START && get_random_u32() % 2 ? PFEC_P : 0);
+}
+#else
+static void strain_root(u64 *root, u64 rip)
+{
+}
+
+static u64 strain_error(u64 error, u64 address)
+{
+	return error;
+}
+#endif
+
 /* ---- to and fro ------------------------------------------------------------------------- */
 
 /* Others change the shadow's root only while no vCPU is in the guest, or add to it. */
@@ -153,11 +180,8 @@ static void set_root(struct ring3_vcpu *r3)
 	const u64 *from = __va(r3->ip.vcpu->hw_root);
 	u64 areas = r3->root[RING3_SLOT];
 
-	if (likely(!r3->ip.vcpu->xen)) {
-		memcpy(r3->root, from, USER_ROOT_BYTES);
-		return;
-	}
-	memcpy(r3->root, from, PAGE_SIZE);
+	memcpy(r3->root, from, unlikely(r3->ip.vcpu->xen) ? PAGE_SIZE : USER_ROOT_BYTES);
+	strain_root(r3->root, r3->ip.vcpu->regs.rip);
 	r3->root[RING3_SLOT] = areas;
 }
 
@@ -307,7 +331,8 @@ static enum ring3_next exception(struct ring3_vcpu *r3, const struct ring3_regs 
 	fault->error = regs->error;
 	switch (regs->vector) {
 	case VEC_PF:
-		return page_fault(r3, regs->error);
+		fault->error = strain_error(regs->error, r3->user.cr2);
+		return page_fault(r3, fault->error);
 	case VEC_DB:
 		/* A step, or ICEBP; the host's breakpoints are off. */
 		return leave_exception(ip, VEC_DB, r3->user.dr6 & DR6_BS);
