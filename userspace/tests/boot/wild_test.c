@@ -453,7 +453,7 @@ static void xen_calls(void)
 	expect_equal(boot_made(SMALL), 0);
 	expect(!memcmp(made_at(0x100000 + 17 * 32, 32), call, sizeof(call)));
 	/* IRET, number 23, does not come back, and has another register on the stack. */
-	expect_equal((uint8_t)made_at(0x100000 + 23 * 32, 32)[3], 0x50);
+	expect_equal(((uint8_t *)made_at(0x100000 + 23 * 32, 32))[3], 0x50);
 	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		made_xen_calls = wrong[i];
 		make_xen();
