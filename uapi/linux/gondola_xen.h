@@ -171,7 +171,8 @@ struct gondola_xen_port {
  * @callback_masks: a bit for each of @callbacks: events are masked
  * @flags: GONDOLA_XEN_UP …
  * @gdt_entries: descriptors in @gdt
- * @cursor, @nested: entries of the hypercall that are done, and of the call in a multicall
+ * @cursor: entries of the hypercall that are done
+ * @nested: those of a call in a multicall
  * @leave_op: enum gondola_xen_exit
  * @leave_value: see there
  * @pad: must be 0
