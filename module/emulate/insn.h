@@ -517,6 +517,8 @@ int emul_check_io(struct gondola_emulator *e, u16 port, unsigned int width);
  * virtual_if.c: has this program VIF for IF?  Its flags as it sees them; set VIF by the IF in @flags,
  * with the faults of POPF; does its INT go to a handler of its own?
  */
+/* The TSS, and where its bitmap of ports begins: 0, a fault if it has none, or as a read. */
+int emul_io_bitmap(struct gondola_emulator *e, struct gondola_segment *tss, u16 *base);
 bool emul_has_vif(struct gondola_emulator *e);
 u64 emul_flags_with_vif(const struct gondola_emulator *e);
 int emul_set_vif(struct gondola_emulator *e, u64 flags);

@@ -10,19 +10,24 @@ static unsigned int iopl(const struct gondola_emulator *e)
 	return (e->regs->rflags & RFL_IOPL) >> 12;
 }
 
+int emul_io_bitmap(struct gondola_emulator *e, struct gondola_segment *tss, u16 *base)
+{
+	*base = 0;
+	e->ops->get_segment(e, GONDOLA_TR, tss);
+	/* A 16-bit TSS has no bitmap. */
+	if (tss->ar & GONDOLA_AR_UNUSABLE || !(tss->ar & 8) || tss->limit < TSS_IO_BASE + 1)
+		return emul_gp(e);
+	return e->ops->read(e, tss->base + TSS_IO_BASE, base, 2, true);
+}
+
 /* The bit of each port must be clear in the TSS's bitmap. */
 static int check_io_bitmap(struct gondola_emulator *e, u16 port, unsigned int width)
 {
 	struct gondola_segment tss;
-	u16 base = 0, bits = 0;
+	u16 base, bits = 0;
 	u32 byte;
-	int r;
+	int r = emul_io_bitmap(e, &tss, &base);
 
-	e->ops->get_segment(e, GONDOLA_TR, &tss);
-	/* A 16-bit TSS has no bitmap. */
-	if (tss.ar & GONDOLA_AR_UNUSABLE || !(tss.ar & 8) || tss.limit < TSS_IO_BASE + 1)
-		return emul_gp(e);
-	r = e->ops->read(e, tss.base + TSS_IO_BASE, &base, 2, true);
 	if (r)
 		return r;
 	byte = base + port / 8;

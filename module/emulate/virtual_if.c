@@ -6,7 +6,6 @@
 #include "insn.h"
 
 /* The field of a 32-bit TSS with the offset of the I/O permission bitmap, which the other one precedes. */
-#define TSS_IO_BASE	102u
 #define REDIRECTIONS	32u	/* bytes, a bit for each vector */
 
 bool emul_has_vif(struct gondola_emulator *e)
@@ -35,7 +34,7 @@ int emul_set_vif(struct gondola_emulator *e, u64 flags)
 int emul_redirected(struct gondola_emulator *e, u8 vector, bool *redirected)
 {
 	struct gondola_segment tss;
-	u16 base = 0;
+	u16 base;
 	u8 bits = 0;
 	u32 at;
 	int r;
@@ -43,10 +42,7 @@ int emul_redirected(struct gondola_emulator *e, u8 vector, bool *redirected)
 	*redirected = false;
 	if (!(e->ops->get_cr(e, 4) & CR4_VME))
 		return GONDOLA_EMUL_OK;
-	e->ops->get_segment(e, GONDOLA_TR, &tss);
-	if (tss.ar & GONDOLA_AR_UNUSABLE || !(tss.ar & 8) || tss.limit < TSS_IO_BASE + 1)
-		return emul_gp(e);
-	r = e->ops->read(e, tss.base + TSS_IO_BASE, &base, 2, true);
+	r = emul_io_bitmap(e, &tss, &base);
 	if (r)
 		return r;
 	at = base - REDIRECTIONS + vector / 8;

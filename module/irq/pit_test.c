@@ -436,7 +436,7 @@ static void mode_2_ends_its_period(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 300);
 	irq_test_advance(counts(310));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 290);
-	/* Nobody looks for many periods. */
+	/* The counter is not read for many periods. */
 	write_count(vcpu, 1, 1000);
 	irq_test_advance(counts(290 + 7 * 1000 + 250));
 	KUNIT_EXPECT_EQ(test, read(vcpu, 1), 750);

@@ -310,8 +310,14 @@ void mmu_reserved_bits(union gondola_role role, const struct mmu_format *format,
 		       u64 reserved[2][5]);
 /* The error code of a fault.  @why: PFEC_P, PFEC_RSVD. */
 u32 mmu_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why);
-/* @rights: PT_W, PT_U as granted, PT_NX as denied, combined over the levels. */
-bool mmu_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights);
+/* Is the page a leaf table that the guest's kernel writes now, with the monitor's help? */
+static inline bool mmu_table_is_open(const struct gondola_vcpu *vcpu, gfn_t gfn)
+{
+	return unlikely(vcpu->mmu.table_open && gfn == vcpu->mmu.table);
+}
+
+/* @rights: PT_W, PT_U as granted, PT_NX as denied, combined over the levels.  @gfn: of the page */
+bool mmu_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights, gfn_t gfn);
 
 /* The entry with the rights that it counts as granting. */
 static inline u64 mmu_granted(union gondola_role role, u64 gpte)

@@ -49,7 +49,7 @@ enum mmu_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access
 	place->sp = sp;
 	place->i = i;
 	if (sp->role.direct) {
-		if (!mmu_access_allowed(vcpu, access, rights)) {
+		if (!mmu_access_allowed(vcpu, access, rights, sp->gfn + i)) {
 			place->error = mmu_fault_code(vcpu, access, PFEC_P);
 			return WALK_FAULT;
 		}
@@ -68,7 +68,8 @@ enum mmu_walk_result mmu_lookup(struct gondola_vcpu *vcpu, gva_t gva, u32 access
 	}
 	if (unlikely(gpte & vcpu->mmu.reserved[0][1]))
 		return WALK_MISSING;
-	if (!mmu_access_allowed(vcpu, access, mmu_combine_rights(rights, mmu_granted(sp->role, gpte)))) {
+	if (!mmu_access_allowed(vcpu, access, mmu_combine_rights(rights, mmu_granted(sp->role, gpte)),
+				(gpte & PT_ADDR) >> GONDOLA_PAGE_SHIFT)) {
 		place->error = mmu_fault_code(vcpu, access, PFEC_P);
 		place->gpte = gpte;
 		return WALK_FAULT;

@@ -212,7 +212,8 @@ struct gondola_vcpu_mmu {
 	u64 reserved[2][5];			/* reserved bits of the current format: [PS][level] */
 	bool gib_pages;				/* CPUID offers 1 GiB pages */
 	bool reload;				/* gondola_mmu_load() has work to do */
-	bool may_write_all;			/* read-only entries forbid no write, see xen/ */
+	bool table_open;			/* read-only entries forbid no write to @table, see xen/ */
+	gfn_t table;
 };
 
 /** enum gondola_access_result - result of an access to guest memory */

@@ -374,10 +374,11 @@ static bool edit_by_xen(struct random_state *s, gpa_t at, u64 value, unsigned in
 	    error != (PFEC_P | PFEC_U | PFEC_W))
 		return random_failed(s, "a table was written at %llx, error %x", at, error);
 	ref_edit(&s->ref, at, value);
-	vcpu->mmu.may_write_all = true;
+	vcpu->mmu.table = at >> GONDOLA_PAGE_SHIFT;
+	vcpu->mmu.table_open = true;
 	err = gondola_mmu_access(vcpu, gva, &value, sizeof(value), PFEC_U | PFEC_W,
 				 &(struct gondola_access){});
-	vcpu->mmu.may_write_all = false;
+	vcpu->mmu.table_open = false;
 	if (err)
 		return random_failed(s, "direct write to %llx: %d", at, err);
 	return gondola_mmu_access(vcpu, gva, &was, sizeof(was), PFEC_U | PFEC_W,

@@ -81,13 +81,12 @@ u32 mmu_fault_code(const struct gondola_vcpu *vcpu, u32 access, u32 why)
 }
 
 /* Manual: "Determination of Access Rights". */
-bool mmu_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights)
+bool mmu_access_allowed(const struct gondola_vcpu *vcpu, u32 access, u64 rights, gfn_t gfn)
 {
 	bool user_page = rights & PT_U;
 
 	if (access & PFEC_U) {
-		if (!user_page ||
-		    ((access & PFEC_W) && !(rights & PT_W) && !vcpu->mmu.may_write_all))
+		if (!user_page || ((access & PFEC_W) && !(rights & PT_W) && !mmu_table_is_open(vcpu, gfn)))
 			return false;
 		return !((access & PFEC_I) && (rights & PT_NX));
 	}
@@ -220,7 +219,7 @@ static enum mmu_walk_result walk_once(struct gondola_vcpu *vcpu, gva_t gva, u32 
 		level--;
 	}
 	w->rights = rights;
-	if (!mmu_access_allowed(vcpu, access, rights)) {
+	if (!mmu_access_allowed(vcpu, access, rights, w->gfn)) {
 		w->error = mmu_fault_code(vcpu, access, PFEC_P);
 		return WALK_FAULT;
 	}

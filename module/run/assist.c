@@ -226,31 +226,27 @@ static int probe_write(struct assist *in, gva_t la, u32 access)
 	return access_failed(in, result, la, &out);
 }
 
-/*
- * What a paravirtualized kernel's entries forbid is completed for leaf tables alone, if the interface allows
- * the new entries.  Anything else that the instruction writes must be writable.
- */
+/* A paravirtualized kernel writes a leaf table, which its entries forbid: the interface must allow what it writes. */
 static noinline int check_table_write(struct assist *in, gva_t la, const void *buf, unsigned int bytes,
 				      u32 access)
 {
-	struct gondola_vcpu *vcpu = in->vcpu;
 	enum gondola_access_result result;
 	struct gondola_access out;
 	int may;
 
-	result = gondola_mmu_translate(vcpu, la, access, &out);
-	if (result == GONDOLA_ACCESS_MMIO)
+	result = gondola_mmu_translate(in->vcpu, la, access, &out);
+	if (result == GONDOLA_ACCESS_MMIO ||
+	    (result == GONDOLA_ACCESS_OK && out.gpa >> GONDOLA_PAGE_SHIFT != in->vcpu->mmu.table))
 		return GONDOLA_EMUL_OK;
 	if (result != GONDOLA_ACCESS_OK)
 		return access_failed(in, result, la, &out);
-	may = gondola_xen_may_write(vcpu, out.gpa, buf, bytes);
-	if (may)
-		return may > 0 ? GONDOLA_EMUL_OK : assist_ask_memory(&in->emul);
-	vcpu->mmu.may_write_all = false;
-	result = gondola_mmu_translate(vcpu, la, access, &out);
-	vcpu->mmu.may_write_all = true;
-	return result == GONDOLA_ACCESS_OK || result == GONDOLA_ACCESS_MMIO ? GONDOLA_EMUL_OK :
-	       access_failed(in, result, la, &out);
+	may = gondola_xen_may_write(in->vcpu, out.gpa, buf, bytes);
+	if (may > 0)
+		return GONDOLA_EMUL_OK;
+	if (may < 0)
+		return assist_ask_memory(&in->emul);
+	out.error = access | PFEC_P;
+	return access_failed(in, GONDOLA_ACCESS_FAULT, la, &out);
 }
 
 static int write_page(struct assist *in, gva_t la, const void *buf, unsigned int bytes, u32 access)
@@ -259,7 +255,7 @@ static int write_page(struct assist *in, gva_t la, const void *buf, unsigned int
 	struct gondola_access out;
 	int r;
 
-	if (unlikely(in->vcpu->mmu.may_write_all)) {
+	if (unlikely(in->vcpu->mmu.table_open)) {
 		r = check_table_write(in, la, buf, bytes, access);
 		if (r)
 			return r;
@@ -301,7 +297,7 @@ int assist_cmpxchg(struct gondola_emulator *e, gva_t la, void *old, const void *
 	u8 now[16];
 	int r;
 
-	if (unlikely(in->vcpu->mmu.may_write_all)) {
+	if (unlikely(in->vcpu->mmu.table_open)) {
 		r = check_table_write(in, la, new, bytes, access);
 		if (r)
 			return r;

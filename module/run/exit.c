@@ -75,9 +75,10 @@ static bool xen_write_table(struct gondola_vcpu *vcpu, const struct gondola_exit
 	}
 	if (!gondola_xen_writes_table(vcpu, there.gpa))
 		return false;
-	vcpu->mmu.may_write_all = true;
+	vcpu->mmu.table = there.gpa >> GONDOLA_PAGE_SHIFT;
+	vcpu->mmu.table_open = true;
 	*next = assist_emulate_table_write(vcpu, there.gpa);
-	vcpu->mmu.may_write_all = false;
+	vcpu->mmu.table_open = false;
 	return true;
 }
 

@@ -29,26 +29,32 @@ s64 xen_result(int err)
 	return err == -EAGAIN ? XEN_AGAIN : -XEN_EINVAL;
 }
 
+s64 xen_access_result(enum gondola_access_result result)
+{
+	switch (result) {
+	case GONDOLA_ACCESS_OK:
+		return 0;
+	case GONDOLA_ACCESS_MEMORY:
+		return XEN_AGAIN;
+	default:
+		return -XEN_EFAULT;
+	}
+}
+
 static s64 copy(struct gondola_vcpu *vcpu, u64 gva, void *buf, unsigned int bytes, u32 access)
 {
 	struct gondola_access out;
+	s64 r = 0;
 
-	while (bytes) {
+	while (bytes && !r) {
 		unsigned int n = min_t(unsigned int, bytes, GONDOLA_PAGE_SIZE - (gva & ~GONDOLA_PAGE_MASK));
 
-		switch (gondola_mmu_access(vcpu, gva, buf, n, access, &out)) {
-		case GONDOLA_ACCESS_OK:
-			break;
-		case GONDOLA_ACCESS_MEMORY:
-			return XEN_AGAIN;
-		default:
-			return -XEN_EFAULT;
-		}
+		r = xen_access_result(gondola_mmu_access(vcpu, gva, buf, n, access, &out));
 		gva += n;
 		buf += n;
 		bytes -= n;
 	}
-	return 0;
+	return r;
 }
 
 s64 xen_copy_in(struct gondola_vcpu *vcpu, void *to, u64 from, unsigned int bytes)

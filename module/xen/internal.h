@@ -121,6 +121,8 @@ struct gondola_xen_vcpu {
 /* Copy from and to the guest's linear addresses: 0, -XEN_EFAULT or XEN_AGAIN. */
 s64 xen_copy_in(struct gondola_vcpu *vcpu, void *to, u64 from, unsigned int bytes);
 s64 xen_copy_out(struct gondola_vcpu *vcpu, u64 to, const void *from, unsigned int bytes);
+/* The result for an access to them: 0, -XEN_EFAULT or XEN_AGAIN. */
+s64 xen_access_result(enum gondola_access_result result);
 /* The result for an access to guest-physical memory: 0, XEN_AGAIN or -XEN_EINVAL. */
 s64 xen_result(int err);
 /* Does the hypercall stay at its SYSCALL, to go on there? */

@@ -340,7 +340,7 @@ static int xen_vcpu_set(struct gondola_vcpu *vcpu, const struct gondola_rec_xen_
 	xen->runstate[1] = rec->runstate_rest >> GONDOLA_PAGE_SHIFT;
 	xen->runstate_offset = rec->runstate & ~GONDOLA_PAGE_MASK;
 	xen->stolen = rec->stolen;
-	/* What this thread waited before is not the guest's. */
+	/* The guest does not hear how long this thread waited before. */
 	vcpu->run_delay = gondola_host_run_delay();
 	xen->call_rip = rec->call_rip;
 	xen->cursor = rec->cursor;

@@ -92,7 +92,7 @@ static void vcpu_comes_back(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, gondola_xen_vcpu_record.get(&w->vm, &w->vcpu, &w->again, sizeof(w->again)), 0);
 	KUNIT_EXPECT_EQ(test, memcmp(&w->rec, &w->again, sizeof(w->rec)), 0);
 
-	/* What it was to say on the console is in the launcher's page, which stays behind. */
+	/* Words for the console are in the launcher's page, which stays behind. */
 	w->xen_vcpu.leave_op = GONDOLA_XEN_CONSOLE;
 	memset(&w->again, 0, sizeof(w->again));
 	KUNIT_ASSERT_EQ(test, gondola_xen_vcpu_record.get(&w->vm, &w->vcpu, &w->again, sizeof(w->again)), 0);

@@ -111,7 +111,7 @@ static int put_word(struct gondola_vcpu *vcpu, unsigned int word, u64 value)
 	unsigned int at = xen->runstate_offset + word * sizeof(u64);
 	u64 frame = xen->runstate[at >> GONDOLA_PAGE_SHIFT];
 
-	/* What the guest has made a table since is not written. */
+	/* The guest may have made it a table since: that is not written. */
 	if (!xen_is_data(vcpu->vm, frame))
 		return 0;
 	return gondola_gpa_write(vcpu, (frame << GONDOLA_PAGE_SHIFT) + (at & ~GONDOLA_PAGE_MASK),
@@ -163,16 +163,13 @@ static s64 find_area(struct gondola_vcpu *vcpu, u64 area, unsigned int bytes, u6
 {
 	struct gondola_access out;
 	unsigned int i;
+	s64 r;
 
 	for (i = 0; i < 2; i++) {
-		switch (gondola_mmu_translate(vcpu, i ? area + bytes - 1 : area, PFEC_U | PFEC_W, &out)) {
-		case GONDOLA_ACCESS_OK:
-			break;
-		case GONDOLA_ACCESS_MEMORY:
-			return XEN_AGAIN;
-		default:
-			return -XEN_EFAULT;
-		}
+		r = xen_access_result(gondola_mmu_translate(vcpu, i ? area + bytes - 1 : area,
+							    PFEC_U | PFEC_W, &out));
+		if (r)
+			return r;
 		frames[i] = out.gpa >> GONDOLA_PAGE_SHIFT;
 		if (!xen_is_data(vcpu->vm, frames[i]))
 			return -XEN_EINVAL;

@@ -452,7 +452,7 @@ static void touch(struct guest *guest, unsigned long at)
 	      guest->regs.rip == at && guest->regs.error == (there | X86_PF_USER | X86_PF_INSTR) && guest->user.cr2 == at,
 	      "jumps into the switcher's", guest, why);
 	copy_from_kernel_nofault(&after, (void *)at, 1);
-	/* What the context holds of the last stay changes with each. */
+	/* The part of the context that describes the last stay changes with each. */
 	check(before == after || at / PAGE_SIZE == (guest->area.base + AREA_CONTEXT) / PAGE_SIZE,
 	      "the switcher's memory is as it was", guest, why);
 }
@@ -468,7 +468,7 @@ static void test_every_page(struct guest *guest)
 	}
 }
 
-/* Whatever is in RSP, an exit does not use it, and brings it back. */
+/* An exit does not use RSP, which may hold anything, and brings it back. */
 static void test_every_stack(struct guest *guest)
 {
 	const u64 stacks[] = {
