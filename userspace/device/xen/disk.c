@@ -19,6 +19,10 @@
 #define SEGMENTS	11u
 #define FIRST_DISK	51712u	/* xvda */
 #define DISK_STEP	16u	/* to xvdb */
+#define OLD_NUMBERS	16u	/* disks whose number is Linux's old one, of major and minor */
+#define NEW_NUMBER	(1u << 28)
+#define NEW_STEP	256u
+#define LETTERS		26u
 #define MAX_RANGE	(1u << 22)	/* sectors of a discard that the disk takes at once */
 #define RANGES		16u
 #define VDISK_READONLY	4u
@@ -185,6 +189,18 @@ static const char *open_ring(struct xen_backend *backend)
 	return xen_backend_attach(backend, &gpa);
 }
 
+unsigned int xen_disk_number(unsigned int number, char name[XEN_DISK_NAME])
+{
+	char *at = name + 3;
+
+	memset(name, 0, XEN_DISK_NAME);
+	memcpy(name, "xvd", 3);
+	if (number >= LETTERS)
+		*at++ = 'a' + number / LETTERS - 1;
+	*at = 'a' + number % LETTERS;
+	return number < OLD_NUMBERS ? FIRST_DISK + number * DISK_STEP : NEW_NUMBER + number * NEW_STEP;
+}
+
 void xen_disk_create(struct xen_backend *backend, unsigned int number)
 {
 	static const struct queue_form form = {
@@ -192,7 +208,8 @@ void xen_disk_create(struct xen_backend *backend, unsigned int number)
 	};
 	const struct virtio_device *device = backend->device;
 	const bool readonly = device->features & 1ull << VIRTIO_BLK_F_RO;
-	unsigned int name = FIRST_DISK + number * DISK_STEP;
+	char name[XEN_DISK_NAME];
+	unsigned int id = xen_disk_number(number, name);
 	struct disk_ring *ring = device_alloc(sizeof(*ring));
 	struct virtio_blk_config config;
 
@@ -200,9 +217,9 @@ void xen_disk_create(struct xen_backend *backend, unsigned int number)
 	backend->open = open_ring;
 	xen_backend_ring(backend, 0, &form, ring);
 	memcpy(&config, device->registers + VIRTIO_MMIO_CONFIG, sizeof(config));
-	xen_backend_name(backend, "vbd", name);
+	xen_backend_name(backend, "vbd", id);
 	/* What a boot loader calls it. */
-	xen_backend_tell(backend, backend->back, "dev", "xvd%c", 'a' + number);
+	xen_backend_tell(backend, backend->back, "dev", "%s", name);
 	xen_backend_tell(backend, backend->back, "mode", readonly ? "r" : "w");
 	xen_backend_tell(backend, backend->back, "sectors", "%llu", (unsigned long long)config.capacity);
 	xen_backend_tell(backend, backend->back, "sector-size", "%u", SECTOR);
@@ -213,7 +230,7 @@ void xen_disk_create(struct xen_backend *backend, unsigned int number)
 		xen_backend_tell(backend, backend->back, "discard-granularity", "%u", config.discard_sector_alignment * SECTOR);
 		xen_backend_tell(backend, backend->back, "discard-alignment", "0");
 	}
-	xen_backend_tell(backend, backend->front, "virtual-device", "%u", name);
+	xen_backend_tell(backend, backend->front, "virtual-device", "%u", id);
 	xen_backend_tell(backend, backend->front, "device-type", "disk");
 	xen_backend_begin(backend);
 }

@@ -57,6 +57,9 @@ void xen_backend_begin(struct xen_backend *backend);
 const char *xen_backend_attach(struct xen_backend *backend, const uint64_t *rings);
 /** xen_net_create() - make a network card the @number-th of the guest; device lock held */
 void xen_net_create(struct xen_backend *backend, unsigned int number);
+#define XEN_DISK_NAME	8
+/** xen_disk_number() - the number that drivers know the @number-th disk by; @name: theirs for it */
+unsigned int xen_disk_number(unsigned int number, char name[XEN_DISK_NAME]);
 /** xen_disk_create() - make a disk the @number-th of the guest; device lock held */
 void xen_disk_create(struct xen_backend *backend, unsigned int number);
 

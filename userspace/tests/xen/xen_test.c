@@ -638,6 +638,21 @@ static void wild_state(void)
 	end();
 }
 
+/* Linux has room for 16 disks in its old numbers. */
+static void disk_numbers(void)
+{
+	static const struct { unsigned int number, id; const char *name; } known[] = {
+		{ 0, 51712, "xvda" }, { 15, 51952, "xvdp" }, { 16, 0x10001000, "xvdq" }, { 26, 0x10001a00, "xvdaa" },
+		{ 31, 0x10001f00, "xvdaf" },
+	};
+	char name[XEN_DISK_NAME];
+
+	for (unsigned int i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		expect_equal(xen_disk_number(known[i].number, name), known[i].id);
+		expect(!strcmp(name, known[i].name));
+	}
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -652,8 +667,8 @@ int main(void)
 		{ "the guest is asked to power off", stops },
 		{ "a store goes on from its saved state", goes_on },
 		{ "2,300 wrong states of a store", wild_state },
+		{ "more disks than Linux's old numbers have room for", disk_numbers },
 	};
-
 	int status;
 
 	snprintf(disk_name, sizeof(disk_name), "/tmp/xen-test-%d", (int)getpid());
