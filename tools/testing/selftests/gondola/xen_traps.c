@@ -134,6 +134,7 @@ static void direct_writes(void)
 	expect(WRITE_FAULTS(write_entry, leaf, table | ENTRY, 0));
 	expect(WRITE_FAULTS(exchange_entry, leaf, table | ENTRY, 0));
 	expect(WRITE_FAULTS(write_half, leaf, table | ENTRY, 0));
+	expect(WRITE_FAULTS(write_half, leaf + 4, 1, 0));
 	expect(WRITE_FAULTS(write_entry, leaf, THIRD * PAGE | ENTRY, 0));
 	expect(WRITE_FAULTS(write_entry, leaf, (uint64_t)PAGES * PAGE | READ_ONLY, 0));
 	expect_equal(*xen_at(&machine, leaf), 0x50 * PAGE | ENTRY);
